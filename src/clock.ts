@@ -1,0 +1,35 @@
+/** The one clock of the house. Everything that waits or looks at the time takes it as an argument. */
+export interface Clock {
+  /** Wall clock, epoch milliseconds. */
+  now(): number;
+  /** Calls `task` after `ms`; the answer cancels it. The timer never keeps the process alive. */
+  after(ms: number, task: () => void): () => void;
+}
+
+/** The real clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    timer.unref?.();
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Waits `ms`, or less when the signal aborts.
+ * @returns true when the time has passed, false when the signal ended the wait. Never throws.
+ */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<boolean> {
+  if (signal?.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const done = (elapsed: boolean) => {
+      cancel();
+      signal?.removeEventListener("abort", onAbort);
+      resolve(elapsed);
+    };
+    const onAbort = () => done(false);
+    const cancel = clock.after(ms, () => done(true));
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,214 @@
+import { z } from "zod";
+
+/** Every variable begins with this. */
+const PREFIX = "AUTOMAGIK_WORKFLOWS_";
+/** The names of the product's earlier generation, still accepted. */
+const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
+
+interface SettingMeta {
+  /** The variable's name behind the prefix; the flag is the same in kebab case. */
+  variable: string;
+  /** The name behind the old prefix, where it was another one. */
+  oldVariable?: string;
+  about: string;
+  bounds: string;
+  /** The value is never shown, in any message. */
+  secret?: true;
+}
+
+/** A number written in decimal notation: `Number()` would also take "", "0x10" and "1e3". */
+function decimal(min: number, max: number, whole = false) {
+  const number = z.number().min(min).max(max);
+  return z.preprocess(
+    (value) => (typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value),
+    whole ? number.int() : number,
+  );
+}
+
+/**
+ * An address without a trailing slash. A path prefix may stay; the API's own path is taken off when somebody
+ * pasted the whole of it.
+ */
+const baseUrl = z.string().transform((text, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  };
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url) return refuse("is not an address");
+  if (url.protocol !== "http:" && url.protocol !== "https:") return refuse("is neither http nor https");
+  if (url.username || url.password) return refuse("carries credentials");
+  if (url.search || url.hash) return refuse("has a query or a fragment");
+  return `${url.origin}${url.pathname}`.replace(/(\/api\/v1(\/workflows(\/claude-code)?)?)?\/*$/, "");
+});
+
+// A key that is no legal header value would be refused by fetch in an error that quotes it.
+const headerText = z.string().regex(/^[\x21-\x7e]+$/);
+
+function setting<T extends z.ZodType>(schema: T, meta: SettingMeta): T {
+  return schema.meta({ ...meta }) as T;
+}
+
+/** The one schema of all settings: bounds, defaults, and the words of the README's table. */
+const settingsSchema = z.object({
+  apiKey: setting(headerText.optional(), {
+    variable: "API_KEY",
+    about:
+      "Key of the workflows API. Needed for every call; without it the server starts and says what is missing.",
+    bounds: "printable characters without spaces",
+    secret: true,
+  }),
+  baseUrl: setting(baseUrl.default("http://localhost:28881"), {
+    variable: "BASE_URL",
+    oldVariable: "API_BASE_URL",
+    about: "Address of the workflows API.",
+    bounds: "http or https; a path prefix is allowed, credentials are not",
+  }),
+  userId: setting(z.guid().optional(), {
+    variable: "USER_ID",
+    about: "User on whose behalf runs are started.",
+    bounds: "a UUID",
+  }),
+  inputFormat: setting(z.enum(["stream-json", "text"]).default("stream-json"), {
+    variable: "INPUT_FORMAT",
+    about: "How the API talks to the agent. The public Automagik server completes runs only with `text`.",
+    bounds: "`stream-json` or `text`",
+  }),
+  timeoutS: setting(decimal(60, 14_400, true).default(7200), {
+    variable: "TIMEOUT",
+    about: "A run's own time limit.",
+    bounds: "60–14400 s, whole",
+  }),
+  maxTurns: setting(decimal(1, 200, true).default(50), {
+    variable: "MAX_TURNS",
+    about: "Turns a run may take.",
+    bounds: "1–200, whole",
+  }),
+  pollingIntervalS: setting(decimal(0.2, 60).default(8), {
+    variable: "POLLING_INTERVAL",
+    about: "The slowest that a watched run is polled.",
+    bounds: "0.2–60 s",
+  }),
+  maxRetries: setting(decimal(0, 10, true).default(3), {
+    variable: "MAX_RETRIES",
+    about: "How often a read is tried again. Starting a run is never repeated.",
+    bounds: "0–10, whole",
+  }),
+  requestTimeoutS: setting(decimal(1, 120).default(10), {
+    variable: "REQUEST_TIMEOUT",
+    about: "How long one request to the API may take.",
+    bounds: "1–120 s",
+  }),
+  refreshIntervalS: setting(decimal(5, 3600).default(60), {
+    variable: "REFRESH_INTERVAL",
+    about: "How often the list of workflows is read again.",
+    bounds: "5–3600 s",
+  }),
+  elicitationTimeoutS: setting(decimal(10, 3600).default(600), {
+    variable: "ELICITATION_TIMEOUT",
+    about: "How long a form stays open for the person.",
+    bounds: "10–3600 s",
+  }),
+  toolset: setting(z.enum(["super", "named"]).default("super"), {
+    variable: "TOOLSET",
+    about: "`super`: one tool with actions. `named`: one tool for each action.",
+    bounds: "`super` or `named`",
+  }),
+  stateDir: setting(z.string().optional(), {
+    variable: "STATE_DIR",
+    about: "Folder in which sessions are remembered. By default the user's own state folder.",
+    bounds: "a folder",
+  }),
+  logLevel: setting(
+    z.enum(["silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"]).default("info"),
+    {
+      variable: "LOG_LEVEL",
+      about: "What is written to stderr.",
+      bounds: "`silent`, `fatal`, `error`, `warn`, `log`, `info`, `debug`, `trace` or `verbose`",
+    },
+  ),
+});
+
+/** Settings as the rest of the house sees them. Times in seconds. */
+export type Settings = z.output<typeof settingsSchema>;
+
+/** A setting that cannot be used. The message is one line and fit to be shown. */
+export class SettingsError extends Error {
+  override name = "SettingsError";
+}
+
+interface Entry extends SettingMeta {
+  property: keyof Settings;
+  flag: string;
+  defaultValue: unknown;
+}
+
+function entries(): Entry[] {
+  return Object.entries(settingsSchema.shape).map(([property, schema]) => {
+    const meta = schema.meta() as unknown as SettingMeta;
+    return {
+      ...meta,
+      property: property as keyof Settings,
+      flag: meta.variable.toLowerCase().replaceAll("_", "-"),
+      defaultValue: schema.safeParse(undefined).data,
+    };
+  });
+}
+
+/** The flags that override variables, by their name without dashes: for a command line parser. */
+export function listSettingFlags(): string[] {
+  return entries().map((entry) => entry.flag);
+}
+
+/**
+ * Reads settings from variables and flags; a flag wins over the variable, the present name over the old one,
+ * and an empty value counts as not set.
+ * @param env environment variables
+ * @param flags flag values by their name without dashes
+ * @throws SettingsError naming each variable or flag at fault, what is wrong and the bounds
+ */
+export function readSettings(
+  env: Readonly<Record<string, string | undefined>> = {},
+  flags: Readonly<Record<string, string | undefined>> = {},
+): Settings {
+  const raw: Record<string, string> = {};
+  const sources: Record<string, string> = {};
+  for (const entry of entries()) {
+    const candidates: [string, string | undefined][] = [
+      [`--${entry.flag}`, flags[entry.flag]],
+      [PREFIX + entry.variable, env[PREFIX + entry.variable]],
+      [
+        OLD_PREFIX + (entry.oldVariable ?? entry.variable),
+        env[OLD_PREFIX + (entry.oldVariable ?? entry.variable)],
+      ],
+    ];
+    const found = candidates.find(([, value]) => value !== undefined && value.trim() !== "");
+    if (!found?.[1]) continue;
+    raw[entry.property] = found[1].trim();
+    sources[entry.property] = found[0];
+  }
+  const parsed = settingsSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const wrong = new Map<string, string>();
+  for (const issue of parsed.error.issues) {
+    const property = String(issue.path[0]);
+    const entry = entries().find((one) => one.property === property);
+    if (!entry || wrong.has(property)) continue;
+    // Of an address only our own words are said: it may carry a password.
+    const quoted = entry.secret || property === "baseUrl" ? "" : ` ${JSON.stringify(raw[property])}`;
+    const reason = issue.code === "custom" ? issue.message : "is not allowed";
+    wrong.set(property, `${sources[property]}: the value${quoted} ${reason}; allowed: ${entry.bounds}`);
+  }
+  throw new SettingsError([...wrong.values()].join(" | "));
+}
+
+/** The settings table of the README, in Markdown, one row a setting, without a trailing newline. */
+export function renderSettingsTable(): string {
+  const rows = entries().map((entry) => {
+    const shown = entry.defaultValue === undefined ? "–" : `\`${entry.defaultValue}\``;
+    return `| \`${PREFIX}${entry.variable}\` | \`--${entry.flag}\` | ${shown} | ${entry.bounds} | ${entry.about} |`;
+  });
+  return ["| variable | flag | default | allowed | what it does |", "|---|---|---|---|---|", ...rows].join(
+    "\n",
+  );
+}
