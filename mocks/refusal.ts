@@ -1,0 +1,19 @@
+/** One complaint about a request, in the API's own form. */
+export interface Issue {
+  type: string;
+  loc: (string | number)[];
+  msg: string;
+  input: unknown;
+  ctx?: Record<string, unknown>;
+}
+
+/** What the API answers instead of doing what was asked. */
+export class ApiRefusal extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: string | Issue[],
+  ) {
+    super(typeof detail === "string" ? detail : detail.map((issue) => issue.msg).join("; "));
+    this.name = "ApiRefusal";
+  }
+}
