@@ -1,0 +1,267 @@
+import type { z } from "zod";
+import type { Clock } from "../clock.js";
+import { ApiError } from "./errors.js";
+import { type Answer, type Call, createHttp } from "./http.js";
+import type { CleanupReport, KillReport, QueueCounters, Run, StartRequest, Workflow } from "./types.js";
+import {
+  cleanupWire,
+  healthWire,
+  killWire,
+  listItemToRun,
+  queueWire,
+  runListWire,
+  startToRun,
+  startWire,
+  statusToRun,
+  statusWire,
+  toCleanupReport,
+  toKillReport,
+  toQueueCounters,
+  toWorkflow,
+  workflowListWire,
+} from "./wire.js";
+
+/** The API's own path below the configured address. */
+const API = "/api/v1/workflows/claude-code";
+
+interface ReadOptions {
+  signal?: AbortSignal | undefined;
+  /** Overrides how often the read is tried again. */
+  retries?: number;
+}
+
+interface ListRunsOptions extends ReadOptions {
+  /** From 1. */
+  page?: number;
+  /** 1–100. */
+  pageSize?: number;
+  workflowName?: string;
+}
+
+/** The workflows API, one method for each endpoint in use. Every method throws {@link ApiError} and nothing else. */
+export interface WorkflowsApi {
+  /** Where the API is, for messages. */
+  readonly address: string;
+  /** False when no key is set: then every call fails with kind `no_key` before anything is sent. */
+  readonly hasKey: boolean;
+  /** How far the API's clock is ahead of ours, in ms, as its last Date header told; 0 until then. */
+  clockOffsetMs(): number;
+  /** `GET /manage`; `/workflows`, then the names of `/health`, on servers without it. */
+  listWorkflows(options?: ReadOptions): Promise<Workflow[]>;
+  /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated. */
+  startRun(request: StartRequest): Promise<Run>;
+  /** `GET /run/{id}/status?debug=true`: live turns and session ids are only in there on the public server. */
+  getRun(runId: string, options?: ReadOptions): Promise<Run>;
+  /** One page of `GET /runs`, newest first. `last` when the page is short: has_next is wrong on some servers. */
+  listRuns(options?: ListRunsOptions): Promise<{ runs: Run[]; last: boolean }>;
+  /** `POST /run/{id}/add-message`: the answer means queued, not delivered. */
+  addMessage(runId: string, type: "user" | "system", content: string): Promise<QueueCounters>;
+  /** `GET /run/{id}/message-queue`; undefined when nothing was ever queued for the run. */
+  getQueue(runId: string, options?: ReadOptions): Promise<QueueCounters | undefined>;
+  /** `POST /run/{id}/kill`. The answer says what the API claims, not what became of the agent. */
+  killRun(runId: string, force: boolean): Promise<KillReport>;
+  /** `POST /run/{id}/cleanup`. */
+  cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
+}
+
+export interface UpstreamOptions {
+  baseUrl: string;
+  apiKey: string | undefined;
+  requestTimeoutMs: number;
+  /** Tries of a read after the first. */
+  maxRetries: number;
+  clock: Clock;
+  /** 0…1, for the jitter of the back-off. */
+  random: () => number;
+}
+
+/** The client of the workflows API. Wire fields and addresses go no further than this folder. */
+export function createUpstream(options: UpstreamOptions): WorkflowsApi {
+  const send = createHttp(options);
+  let offsetMs = 0;
+
+  async function request<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
+    const answer: Answer = await send({ retries: options.maxRetries, ...call });
+    if (answer.clockOffsetMs !== undefined) offsetMs = answer.clockOffsetMs;
+    const parsed = schema.safeParse(answer.body);
+    if (parsed.success) return parsed.data;
+    throw new ApiError(
+      "unexpected",
+      `Could not ${call.doing}: the workflows API gave an answer without the fields it needs ` +
+        `(${parsed.error.issues[0]?.path.join(".") || "the whole body"}). ` +
+        (call.acts ? "It is not known whether the API has acted on it. " : "Nothing was changed. ") +
+        "Check that AUTOMAGIK_WORKFLOWS_BASE_URL is the API's own address.",
+      { mayHaveActed: call.acts === true },
+    );
+  }
+
+  const runPath = (runId: string) => `${API}/run/${toSegment(runId)}`;
+
+  return {
+    address: options.baseUrl,
+    hasKey: Boolean(options.apiKey),
+    clockOffsetMs: () => offsetMs,
+
+    async listWorkflows(read = {}) {
+      const doing = "list the workflows";
+      const get = (path: string) => ({ method: "GET" as const, path: `${API}${path}`, doing, ...read });
+      let entries: unknown[];
+      try {
+        entries = await request(get("/manage"), workflowListWire).catch((error: ApiError) => {
+          if (isMissing(error)) return request(get("/workflows"), workflowListWire);
+          throw error;
+        });
+      } catch (error) {
+        if (!isMissing(error as ApiError)) throw error;
+        const health = await request(get("/health"), healthWire);
+        entries = Object.keys(health.workflows).filter((name) => health.workflows[name] !== false);
+      }
+      const workflows = new Map<string, Workflow>();
+      for (const workflow of entries.map(toWorkflow)) {
+        if (workflow && !workflows.has(workflow.name)) workflows.set(workflow.name, workflow);
+      }
+      return [...workflows.values()];
+    },
+
+    async startRun(start) {
+      const wire = await request(
+        {
+          method: "POST",
+          path: `${API}/run/${toSegment(start.workflowName)}`,
+          // Query parameters on purpose: in the body the API ignores them without a word.
+          query: {
+            persistent: start.persistent,
+            auto_merge: start.autoMerge,
+            temp_workspace: start.tempWorkspace,
+          },
+          body: withoutUndefined({
+            message: start.message,
+            input_format: start.inputFormat,
+            session_id: start.sessionId,
+            session_name: start.sessionName,
+            repository_url: start.repositoryUrl,
+            git_branch: start.gitBranch,
+            user_id: start.userId,
+            max_turns: start.maxTurns,
+            timeout: start.timeoutS,
+          }),
+          doing: `start workflow ${start.workflowName}`,
+          acts: true,
+        },
+        startWire,
+      );
+      return startToRun(wire, start.workflowName);
+    },
+
+    async getRun(runId, read = {}) {
+      const wire = await request(
+        {
+          method: "GET",
+          path: `${runPath(runId)}/status`,
+          query: { debug: true },
+          doing: `read the status of run ${runId}`,
+          ...read,
+        },
+        statusWire,
+      );
+      return statusToRun(runId, wire);
+    },
+
+    async listRuns({ page = 1, pageSize = 100, workflowName, ...read } = {}) {
+      const wire = await request(
+        {
+          method: "GET",
+          path: `${API}/runs`,
+          query: { page, page_size: pageSize, workflow_name: workflowName },
+          doing: "list the runs",
+          ...read,
+        },
+        runListWire,
+      );
+      return {
+        runs: wire.runs.map(listItemToRun).filter((run) => run !== undefined),
+        last: wire.runs.length < pageSize,
+      };
+    },
+
+    async addMessage(runId, type, content) {
+      const wire = await request(
+        {
+          method: "POST",
+          path: `${runPath(runId)}/add-message`,
+          body: { message_type: type, content },
+          doing: `queue a message for run ${runId}`,
+          acts: true,
+        },
+        queueWire,
+      );
+      return toQueueCounters(runId, wire);
+    },
+
+    async getQueue(runId, read = {}) {
+      try {
+        const wire = await request(
+          {
+            method: "GET",
+            path: `${runPath(runId)}/message-queue`,
+            doing: `read the message queue of run ${runId}`,
+            ...read,
+          },
+          queueWire,
+        );
+        return toQueueCounters(runId, wire);
+      } catch (error) {
+        if ((error as ApiError).kind === "not_found") return undefined;
+        throw error;
+      }
+    },
+
+    async killRun(runId, force) {
+      const wire = await request(
+        {
+          method: "POST",
+          path: `${runPath(runId)}/kill`,
+          query: { force },
+          doing: `kill run ${runId}`,
+          acts: true,
+        },
+        killWire,
+      );
+      return toKillReport(runId, wire);
+    },
+
+    async cleanupRun(runId, force) {
+      const wire = await request(
+        {
+          method: "POST",
+          path: `${runPath(runId)}/cleanup`,
+          query: { force },
+          doing: `clean up run ${runId}`,
+          acts: true,
+        },
+        cleanupWire,
+      );
+      return toCleanupReport(runId, wire);
+    },
+  };
+}
+
+/**
+ * An address takes `.` and `..` for steps in its path, encoded or not: `/run/./kill` would be the start of a
+ * workflow named kill.
+ */
+function toSegment(name: string): string {
+  if (!/^\.{0,2}$/.test(name)) return encodeURIComponent(name);
+  throw new ApiError(
+    "not_found",
+    `"${name}" can be no name or id at the workflows API. Nothing was sent. Check it.`,
+  );
+}
+
+function isMissing(error: ApiError): boolean {
+  return error.kind === "not_found" || error.status === 405;
+}
+
+function withoutUndefined(object: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+}

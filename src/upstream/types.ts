@@ -1,0 +1,117 @@
+/**
+ * The product's own picture of what a workflows API tells. Wire names stop in this folder; everything else
+ * in the house works with these types. Times are epoch milliseconds, durations seconds, money US dollars.
+ */
+
+/** A workflow that the API offers. */
+export interface Workflow {
+  name: string;
+  description: string;
+  displayName?: string;
+  category?: string;
+  emoji?: string;
+  /** Turns the API suggests for a run of it. */
+  suggestedTurns?: number;
+  /** The API's own upper bound, where it has one. */
+  maxTurns?: number;
+  capabilities: string[];
+}
+
+/** Statuses after which a run does no more work. Any other text, known or not, is treated as not final. */
+export const FINAL_STATUSES: readonly string[] = ["completed", "failed", "killed"];
+
+/** True when the status says that the run does no more work. */
+export function isFinal(status: string): boolean {
+  return FINAL_STATUSES.includes(status);
+}
+
+export interface TokenCounts {
+  total: number;
+  input?: number;
+  output?: number;
+}
+
+/** One run as far as the API has told; what it has not told is absent, never invented. */
+export interface Run {
+  runId: string;
+  workflowName: string;
+  /** `pending`, `running`, `completed`, `failed`, `killed`, or whatever else the API says. */
+  status: string;
+  /** An id with which the conversation can be resumed. Only ids that the API itself has shown for the run. */
+  sessionId?: string;
+  /** The session id stands only in the answer to the start; on the public server such an id is random. */
+  sessionClaimed?: true;
+  /** The API shows session ids only while a run is going on, and showed none here. */
+  sessionHidden?: true;
+  sessionName?: string;
+  /** How the message that started it begins, on one line, where the API's list tells it. */
+  messageStart?: string;
+  turn?: number;
+  maxTurns?: number;
+  currentAction?: string;
+  startedAt?: number;
+  completedAt?: number;
+  durationS?: number;
+  costUsd?: number;
+  tokens?: TokenCounts;
+  toolsUsed: string[];
+  /** The run's own text. It comes from elsewhere: control characters are removed at the door. */
+  result?: string;
+  error?: string;
+  repositoryUrl?: string;
+  gitBranch?: string;
+  /** When the agent was last seen doing something. */
+  lastActivityAt?: number;
+  currentPhase?: string;
+  phasesCompleted: string[];
+  filesChanged: string[];
+  commits: string[];
+  workspacePath?: string;
+}
+
+/** What is asked of the API when a run is started. A field that is not set is not sent. */
+export interface StartRequest {
+  workflowName: string;
+  message: string;
+  inputFormat: "stream-json" | "text";
+  sessionId?: string;
+  sessionName?: string;
+  repositoryUrl?: string;
+  gitBranch?: string;
+  userId?: string;
+  maxTurns?: number;
+  /** The run's own time limit in seconds. */
+  timeoutS?: number;
+  persistent?: boolean;
+  autoMerge?: boolean;
+  tempWorkspace?: boolean;
+}
+
+/** The counters of a run's message queue. */
+export interface QueueCounters {
+  runId: string;
+  /** Messages waiting. */
+  waiting: number;
+  added: number;
+  /** Messages the agent has taken up: the only proof of delivery. */
+  consumed: number;
+  oldestAgeS?: number;
+}
+
+export interface KillReport {
+  runId: string;
+  success: boolean;
+  method?: string;
+  /** What the API claims; the public server says true whatever happened. */
+  processTerminated?: boolean;
+  message?: string;
+}
+
+export interface CleanupReport {
+  runId: string;
+  success: boolean;
+  removed: string[];
+  workspacePath?: string;
+  errors: string[];
+  message?: string;
+}

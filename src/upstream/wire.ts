@@ -1,0 +1,353 @@
+import { z } from "zod";
+import { cleanLine, cleanText } from "./text.js";
+import {
+  type CleanupReport,
+  isFinal,
+  type KillReport,
+  type QueueCounters,
+  type Run,
+  type TokenCounts,
+  type Workflow,
+} from "./types.js";
+
+/**
+ * The wire's shapes, read generously: only what makes an answer usable is required; any other field that is
+ * missing, null or of another type counts as not told, and unknown fields are ignored.
+ */
+const told = <T extends z.ZodType>(schema: T) => schema.nullish().catch(undefined);
+const text = told(z.string());
+const number = told(z.number());
+const flag = told(z.boolean());
+const texts = told(z.array(z.unknown()));
+const open = told(z.record(z.string(), z.unknown()));
+
+const workflowWire = z.union([
+  z.string().transform((name) => ({ name })),
+  z.looseObject({
+    name: z.string().min(1),
+    description: text,
+    displayName: text,
+    display_name: text,
+    category: text,
+    emoji: text,
+    capabilities: texts,
+    maxTurns: number,
+    suggestedTurns: number,
+  }),
+]);
+/** `GET /manage`, and `GET /workflows` of older servers, bare or wrapped. */
+export const workflowListWire = z.union([
+  z.array(z.unknown()),
+  z.looseObject({ workflows: z.array(z.unknown()) }).transform((body) => body.workflows),
+]);
+/** `GET /health`: names with a flag each. */
+export const healthWire = z.looseObject({ workflows: z.record(z.string(), z.unknown()) });
+
+export const startWire = z.looseObject({
+  run_id: z.string().min(1),
+  status: z.string().min(1),
+  message: text,
+  session_id: text,
+  workflow_name: text,
+  started_at: text,
+});
+
+export const statusWire = z.looseObject({
+  run_id: text,
+  status: z.string().min(1),
+  workflow_name: text,
+  session_id: text,
+  claude_session_id: text,
+  session_name: text,
+  repository_url: text,
+  git_branch: text,
+  current_turn: number,
+  max_turns: number,
+  current_action: text,
+  phases_completed: texts,
+  started_at: text,
+  completed_at: text,
+  execution_time_seconds: number,
+  error_message: text,
+  progress: open,
+  metrics: open,
+  result: told(z.union([z.string(), z.record(z.string(), z.unknown())])),
+  debug: open,
+});
+
+export const runListWire = z.looseObject({ runs: z.array(z.unknown()) });
+const runItemWire = z.looseObject({
+  run_id: z.string().min(1),
+  status: z.string().min(1),
+  workflow_name: text,
+  session_id: text,
+  claude_session_id: text,
+  session_name: text,
+  started_at: text,
+  completed_at: text,
+  execution_time_seconds: number,
+  execution_time: number,
+  total_tokens: number,
+  input_tokens: number,
+  output_tokens: number,
+  total_cost: number,
+  turns: number,
+  current_turn: number,
+  max_turns: number,
+  current_action: text,
+  tools_used: texts,
+  result: text,
+  error_message: text,
+  git_repo: text,
+  repository_url: text,
+  git_branch: text,
+  workspace_path: text,
+});
+
+const queueStats = z.looseObject({
+  current_size: number,
+  total_added: number,
+  total_consumed: number,
+  oldest_message_age: number,
+});
+export const queueWire = z.looseObject({ queue_size: number, queue_stats: told(queueStats) });
+
+export const killWire = z.looseObject({
+  success: flag,
+  kill_method: text,
+  message: text,
+  cleanup_status: open,
+});
+export const cleanupWire = z.looseObject({ success: flag, message: text, cleanup_details: open });
+
+/** Drops what is undefined or null, so that "not told" is one thing only. */
+function compact<T extends object>(
+  object: {
+    [K in keyof T]: T[K] | null | undefined;
+  },
+): T {
+  return Object.fromEntries(
+    Object.entries(object).filter(([, value]) => value !== undefined && value !== null),
+  ) as T;
+}
+
+/** Times without an offset are UTC: that is how the public server writes them. */
+function parseTime(value: string | null | undefined): number | undefined {
+  if (!value) return undefined;
+  const zoned = /(?:z|[+-]\d\d:?\d\d)$/i.test(value) ? value : `${value}Z`;
+  const time = Date.parse(zoned.replace(" ", "T"));
+  return Number.isNaN(time) ? undefined : time;
+}
+
+const line = (value: unknown, limit?: number) =>
+  typeof value === "string" && value.trim() ? cleanLine(value, limit) : undefined;
+const lines = (value: readonly unknown[] | null | undefined) =>
+  (value ?? [])
+    .slice(0, 500)
+    .map((item) => line(item))
+    .filter((item) => item !== undefined);
+const count = (value: unknown) =>
+  typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+
+/** @returns undefined for an entry that has no name */
+export function toWorkflow(value: unknown): Workflow | undefined {
+  const parsed = workflowWire.safeParse(value);
+  if (!parsed.success) return undefined;
+  const wire: z.output<typeof workflowWire> & Record<string, unknown> = parsed.data;
+  if (!wire.name.trim()) return undefined;
+  return compact<Workflow>({
+    name: cleanLine(wire.name, 100),
+    description: line(wire.description, 500) ?? "",
+    displayName: line(wire.displayName) ?? line(wire.display_name),
+    category: line(wire.category),
+    emoji: line(wire.emoji, 16),
+    suggestedTurns: count(wire.suggestedTurns) || undefined,
+    maxTurns: count(wire.maxTurns) || undefined,
+    capabilities: lines(wire.capabilities as unknown[] | undefined),
+  });
+}
+
+/** The run as the answer to its start tells it. Its session id is only claimed: see {@link Run.sessionClaimed}. */
+export function startToRun(wire: z.output<typeof startWire>, workflowName: string): Run {
+  const failed = wire.status === "failed";
+  return compact<Run>({
+    runId: cleanLine(wire.run_id, 200),
+    workflowName: line(wire.workflow_name) ?? workflowName,
+    status: cleanLine(wire.status, 60),
+    sessionId: line(wire.session_id, 200),
+    sessionClaimed: wire.session_id ? true : undefined,
+    startedAt: parseTime(wire.started_at),
+    error: failed ? (line(wire.message, 2000) ?? "the API gave no reason") : undefined,
+    toolsUsed: [],
+    phasesCompleted: [],
+    filesChanged: [],
+    commits: [],
+  });
+}
+
+function tokensOf(total: unknown, input: unknown, output: unknown): TokenCounts | undefined {
+  const sum = count(total) ?? (count(input) ?? 0) + (count(output) ?? 0);
+  return sum > 0
+    ? compact<TokenCounts>({ total: sum, input: count(input), output: count(output) })
+    : undefined;
+}
+
+/** Texts with which the public server fills a result that is not there. */
+const EMPTY_RESULT = /^Workflow \w+$|^Processing: /;
+/** The second of them says how the run's message begins; the rest is cut off, marked or not. */
+const MESSAGE_START = /^Processing: (.*?)(?:\.{3}|…)?$/s;
+
+/**
+ * The run as `GET /run/{id}/status?debug=true` tells it. Turn, limit and session id are looked for where the
+ * contract puts them first and where the public server hides them next.
+ */
+export function statusToRun(runId: string, wire: z.output<typeof statusWire>): Run {
+  const { progress, metrics } = wire;
+  const debug = wire.debug ?? {};
+  const metadata = (debug.metadata ?? {}) as Record<string, unknown>;
+  const info = (debug.session_info ?? {}) as Record<string, unknown>;
+  const tokens = (metrics?.tokens ?? {}) as Record<string, unknown>;
+  const result = typeof wire.result === "string" ? { final_output: wire.result } : (wire.result ?? {});
+  const final = isFinal(wire.status);
+  const maxTurns =
+    count(wire.max_turns) || count(progress?.max_turns) || count(metadata.max_turns) || undefined;
+  const turn = count(wire.current_turn) ?? count(metadata.current_turns) ?? count(progress?.turns);
+  const sessionId =
+    line(wire.claude_session_id) ??
+    line(wire.session_id) ??
+    line(info.claude_session_id) ??
+    line(info.session_id) ??
+    line(metadata.claude_session_id);
+  const message =
+    typeof result.message === "string" && !EMPTY_RESULT.test(result.message) ? result.message : "";
+  const output = typeof result.final_output === "string" ? result.final_output : message;
+  const phase = line(progress?.current_phase);
+  return compact<Run>({
+    runId: line(wire.run_id, 200) ?? runId,
+    workflowName: line(wire.workflow_name) ?? "",
+    status: cleanLine(wire.status, 60),
+    sessionId,
+    // A server that answers in this form shows a session only here: what its start answer said is worth nothing.
+    sessionHidden: sessionId === undefined && "workflow_run_id" in debug ? true : undefined,
+    sessionName: line(wire.session_name),
+    // The public server counts assistant messages, which may be more than the turns it allows.
+    turn: turn !== undefined && maxTurns ? Math.min(turn, maxTurns) : turn,
+    maxTurns,
+    currentAction: final ? undefined : line(wire.current_action, 200),
+    startedAt: parseTime(wire.started_at),
+    completedAt: parseTime(wire.completed_at),
+    durationS: count(wire.execution_time_seconds),
+    costUsd: count(metrics?.cost_usd) || undefined,
+    tokens: tokensOf(tokens.total, tokens.input, tokens.output),
+    toolsUsed: lines(metrics?.tools_used as unknown[] | undefined),
+    result: final && output.trim() ? cleanText(output) : undefined,
+    error: line(wire.error_message, 2000),
+    repositoryUrl: line(wire.repository_url),
+    gitBranch: line(wire.git_branch),
+    lastActivityAt: parseTime(metadata.last_activity as string | undefined),
+    // The public server's phase only repeats whether the run is over.
+    currentPhase: phase === "running" || phase === "completed" ? undefined : phase,
+    phasesCompleted: lines(wire.phases_completed ?? (progress?.phases_completed as unknown[] | undefined)),
+    filesChanged: lines(result.files_changed as unknown[] | undefined),
+    commits: lines(result.git_commits as unknown[] | undefined),
+  });
+}
+
+/** One entry of `GET /runs`; undefined when it has no id or no status. */
+export function listItemToRun(value: unknown): Run | undefined {
+  const parsed = runItemWire.safeParse(value);
+  if (!parsed.success) return undefined;
+  const wire = parsed.data;
+  const final = isFinal(wire.status);
+  return compact<Run>({
+    runId: cleanLine(wire.run_id, 200),
+    workflowName: line(wire.workflow_name) ?? "",
+    status: cleanLine(wire.status, 60),
+    sessionId: line(wire.claude_session_id) ?? line(wire.session_id),
+    sessionName: line(wire.session_name),
+    messageStart: line(MESSAGE_START.exec(wire.result ?? "")?.[1]?.slice(0, 200)),
+    turn: count(wire.current_turn) ?? count(wire.turns),
+    maxTurns: count(wire.max_turns) || undefined,
+    currentAction: final ? undefined : line(wire.current_action, 200),
+    startedAt: parseTime(wire.started_at),
+    completedAt: parseTime(wire.completed_at),
+    durationS: count(wire.execution_time_seconds) ?? count(wire.execution_time),
+    costUsd: count(wire.total_cost) || undefined,
+    tokens: tokensOf(wire.total_tokens, wire.input_tokens, wire.output_tokens),
+    toolsUsed: lines(wire.tools_used),
+    result: final && wire.result && !EMPTY_RESULT.test(wire.result) ? cleanText(wire.result) : undefined,
+    error: line(wire.error_message, 2000),
+    repositoryUrl: line(wire.repository_url) ?? line(wire.git_repo),
+    gitBranch: line(wire.git_branch),
+    workspacePath: line(wire.workspace_path, 500),
+    phasesCompleted: [],
+    filesChanged: [],
+    commits: [],
+  });
+}
+
+export function toQueueCounters(runId: string, wire: z.output<typeof queueWire>): QueueCounters {
+  const stats = wire.queue_stats;
+  const waiting = count(stats?.current_size) ?? count(wire.queue_size) ?? 0;
+  const consumed = count(stats?.total_consumed) ?? 0;
+  return compact<QueueCounters>({
+    runId,
+    waiting,
+    consumed,
+    added: count(stats?.total_added) ?? waiting + consumed,
+    oldestAgeS: count(stats?.oldest_message_age),
+  });
+}
+
+export function toKillReport(runId: string, wire: z.output<typeof killWire>): KillReport {
+  return compact<KillReport>({
+    runId,
+    success: wire.success ?? true,
+    method: line(wire.kill_method),
+    processTerminated:
+      typeof wire.cleanup_status?.process_terminated === "boolean"
+        ? wire.cleanup_status.process_terminated
+        : undefined,
+    message: line(wire.message),
+  });
+}
+
+/** What cleanup may have removed, in the wire's names and ours. */
+const REMOVABLE: Record<string, string> = {
+  workspace_removed: "workspace",
+  temp_files_removed: "temporary files",
+  git_worktree_removed: "git worktree",
+  process_cleaned: "process",
+};
+
+export function toCleanupReport(runId: string, wire: z.output<typeof cleanupWire>): CleanupReport {
+  const details = wire.cleanup_details ?? {};
+  return compact<CleanupReport>({
+    runId,
+    success: wire.success ?? true,
+    removed: Object.entries(REMOVABLE).flatMap(([key, name]) => (details[key] === true ? [name] : [])),
+    workspacePath: line(details.workspace_path, 500),
+    errors: lines(details.errors as unknown[] | undefined),
+    message: line(wire.message),
+  });
+}
+
+const refusalWire = z.looseObject({
+  detail: z.union([
+    z.string(),
+    z.array(z.looseObject({ loc: z.array(z.unknown()).optional().catch(undefined), msg: z.string() })),
+  ]),
+});
+
+/** The API's own words for an error: `detail` as a text, or pydantic's list as "field: message; …". */
+export function parseRefusal(body: unknown): string | undefined {
+  const parsed = refusalWire.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { detail } = parsed.data;
+  if (typeof detail === "string") return line(detail, 600);
+  const complaints = detail.map(({ loc = [], msg }) => {
+    const field = (loc[0] === "body" && loc.length > 1 ? loc.slice(1) : loc).join(".");
+    return field ? `${field}: ${msg}` : msg;
+  });
+  return line(complaints.join("; "), 600);
+}
