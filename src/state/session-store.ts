@@ -1,0 +1,49 @@
+import type { SessionRecord } from "./session-record.js";
+
+export { createFolderSessionStore } from "./folder-session-store.js";
+export { createMemorySessionStore } from "./memory-session-store.js";
+
+/** The sessions that this product remembers. Records given out are copies: changing one changes nothing. */
+export interface SessionStore {
+  /**
+   * All sessions, the last updated first. What cannot be read is left out and told through `onProblem`;
+   * it is never thrown.
+   */
+  list(): Promise<SessionRecord[]>;
+
+  /** The session under this key, or undefined. */
+  get(key: string): Promise<SessionRecord | undefined>;
+
+  /**
+   * Changes one session while nobody else, in this process or another, can change it. `change` gets the newest
+   * record (undefined when there is none) and gives the next one, or undefined to leave it as it is. It must be
+   * quick, synchronous and free of effects: it is called again when another process came in between.
+   *
+   * Gives the record as it is afterwards. A record written by a newer release is left alone: `change` is not
+   * called and the answer is undefined.
+   *
+   * Throws what `change` throws, a TypeError when the next record is not valid, and an Error when the session
+   * stays busy for half a minute.
+   */
+  update(
+    key: string,
+    change: (current: SessionRecord | undefined) => SessionRecord | undefined,
+  ): Promise<SessionRecord | undefined>;
+
+  /** Forgets the session; no error when there is none. */
+  remove(key: string): Promise<void>;
+
+  /** Waits for what is under way; afterwards every other call is refused with an Error. */
+  close(): Promise<void>;
+}
+
+/** Something about the stored state that a person should know. The message carries no absolute path. */
+export interface StoreProblem {
+  kind: "damaged" | "newer-version" | "unreadable" | "unwritable" | "permissions";
+  message: string;
+}
+
+/** What a call gets after `close()`. */
+export function closedError(): Error {
+  return new Error("The session store is closed.");
+}

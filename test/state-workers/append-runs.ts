@@ -1,0 +1,20 @@
+/** Appends `count` runs to one session, each in an update of its own. Started by the tests as a process. */
+import { createFolderSessionStore } from "../../src/state/session-store.js";
+
+const [folder = "", upstream = "", key = "", prefix = "", count = "0"] = process.argv.slice(2);
+const store = createFolderSessionStore({ folder, upstream, runsKept: 5_000 });
+for (let i = 0; i < Number(count); i += 1) {
+  const run = {
+    runId: `${prefix}-${i}`,
+    workflowName: "genie",
+    status: "running",
+    startedAt: i,
+    updatedAt: i,
+  };
+  await store.update(key, (current) => ({
+    ...(current ?? { version: 1, key, name: key, createdAt: 0 }),
+    updatedAt: i,
+    runs: [...(current?.runs ?? []), run],
+  }));
+}
+await store.close();
