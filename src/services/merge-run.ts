@@ -1,0 +1,34 @@
+import type { Run } from "../upstream/types.js";
+
+/**
+ * The newer picture of a run over the older one: what the newer tells wins, what it leaves out stays known. That
+ * keeps what the public server forgets when a run completes: the turn limit and the session id.
+ */
+export function mergeRun(older: Run, newer: Run): Run {
+  const merged: Run = { ...older, ...newer };
+  merged.workflowName = newer.workflowName || older.workflowName;
+  for (const list of ["toolsUsed", "phasesCompleted", "filesChanged", "commits"] as const) {
+    if (newer[list].length === 0) merged[list] = older[list];
+  }
+  // An action belongs to a moment; when the newest answer names none, there is none.
+  if (newer.currentAction === undefined) delete merged.currentAction;
+  delete merged.sessionHidden;
+  // An id shown by the run itself stands; one only claimed by the start's answer falls with a server that hides them.
+  if (newer.sessionId !== undefined && !newer.sessionClaimed) delete merged.sessionClaimed;
+  else if (older.sessionId !== undefined && !older.sessionClaimed) {
+    merged.sessionId = older.sessionId;
+    delete merged.sessionClaimed;
+  } else if (newer.sessionHidden || older.sessionHidden) {
+    delete merged.sessionId;
+    delete merged.sessionClaimed;
+    merged.sessionHidden = true;
+  }
+  // The public server says 0 turns of a run that failed; what was seen before was more.
+  if (
+    older.turn !== undefined &&
+    (newer.turn === undefined || (newer.turn < older.turn && newer.turn === 0))
+  ) {
+    merged.turn = older.turn;
+  }
+  return merged;
+}

@@ -1,0 +1,145 @@
+import type { RunRecord, SessionRecord } from "../state/session-record.js";
+import { isFinal, type Run } from "../upstream/types.js";
+import type { Session, SessionRun } from "./sessions.js";
+
+/** Status of a run that the API has said it does not know (any more). */
+export const LOST = "lost";
+
+/** What of a run is kept with its session, as of `now`. */
+export function toRecord(run: Run, now: number): RunRecord {
+  return {
+    runId: run.runId,
+    workflowName: run.workflowName,
+    status: run.status,
+    updatedAt: now,
+    ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
+    ...(run.completedAt === undefined ? {} : { completedAt: run.completedAt }),
+    ...(run.turn === undefined ? {} : { turns: run.turn }),
+    ...(run.maxTurns === undefined ? {} : { maxTurns: run.maxTurns }),
+    ...(run.costUsd === undefined ? {} : { costUsd: run.costUsd }),
+    // A claimed id is random on the public server: only one that the run itself has shown is written down.
+    ...(run.sessionId === undefined || run.sessionClaimed ? {} : { sessionId: run.sessionId }),
+  };
+}
+
+/**
+ * Two pictures of one run as one. The newer wins, except that an end stands: a picture from before it may arrive
+ * after it. `killed` is less of an end than the others, since the public server lets a killed run complete.
+ */
+export function combineRuns(older: RunRecord, newer: RunRecord): RunRecord {
+  const stands = weigh(newer.status) < weigh(older.status);
+  const combined = stands ? { ...newer, ...older } : { ...older, ...newer };
+  combined.workflowName = newer.workflowName || older.workflowName;
+  combined.updatedAt = Math.max(older.updatedAt, newer.updatedAt);
+  // Both only grow; the public server says 0 turns of a run that failed.
+  for (const key of ["turns", "costUsd"] as const) {
+    const values = [older[key], newer[key]].filter((value) => value !== undefined);
+    if (values.length > 0) combined[key] = Math.max(...values);
+  }
+  return combined;
+}
+
+function weigh(status: string): number {
+  if (status === "unknown") return 0;
+  if (!isFinal(status)) return 1;
+  return status === "killed" ? 2 : 3;
+}
+
+/** For sorting runs by their start, oldest first. */
+export function byStart(a: RunRecord, b: RunRecord): number {
+  return (a.startedAt ?? a.updatedAt) - (b.startedAt ?? b.updatedAt);
+}
+
+/** True when a session has no name of its own yet, only the id of one of its runs. */
+export function isNameless(session: { name: string; runs: readonly RunRecord[] }): boolean {
+  return session.runs.some((run) => run.runId === session.name);
+}
+
+/**
+ * The sessions of the index and those of the API's list as one list, newest first.
+ * @param latest the feed's picture of a run
+ * @param isLost whether the API has said that it does not know the run
+ */
+export function mergeSessions(
+  records: readonly SessionRecord[],
+  listed: readonly Run[],
+  latest: (runId: string) => Run | undefined = () => undefined,
+  isLost: (runId: string) => boolean = () => false,
+): Session[] {
+  const sessions = new Map<string, Session>();
+  const places = new Map<string, { session: Session; run: SessionRun }>();
+  const byId = new Map<string, Session>();
+
+  function place(session: Session, run: SessionRun): void {
+    const known = places.get(run.runId);
+    if (known) Object.assign(known.run, combineRuns(known.run, run));
+    else {
+      places.set(run.runId, { session, run });
+      session.runs.push(run);
+    }
+    if (run.sessionId && !byId.has(run.sessionId)) byId.set(run.sessionId, session);
+  }
+
+  function open(key: string, name: string): Session {
+    const session = sessions.get(key) ?? { key, name, runs: [], updatedAt: 0 };
+    sessions.set(key, session);
+    return session;
+  }
+
+  for (const record of [...records].sort((a, b) => a.createdAt - b.createdAt || (a.key < b.key ? -1 : 1))) {
+    // Two processes may have begun a record each for one conversation.
+    const ids = [record.sessionId, ...record.runs.map((run) => run.sessionId)];
+    const twin = ids.map((id) => id && byId.get(id)).find((session) => session);
+    const session = twin || open(record.key, record.name);
+    for (const run of record.runs) place(session, { ...run });
+    adopt(session, record);
+    if (record.sessionId && !byId.has(record.sessionId)) byId.set(record.sessionId, session);
+  }
+  for (const run of listed) {
+    const name = run.sessionName ?? run.runId;
+    const session =
+      places.get(run.runId)?.session ??
+      (run.sessionId ? byId.get(run.sessionId) : undefined) ??
+      // Without an id to go by, runs that others started under one name are taken as one session.
+      open(run.sessionId ? `id:${run.sessionId}` : `name:${name}`, name);
+    place(session, toRecord(run, run.completedAt ?? run.startedAt ?? 0));
+    if (isNameless(session)) session.name = name;
+    adopt(session, run);
+  }
+  for (const session of sessions.values()) settle(session, latest, isLost);
+  return [...sessions.values()].sort((a, b) => b.updatedAt - a.updatedAt || (a.key < b.key ? -1 : 1));
+}
+
+/** Takes over what the session does not know yet. */
+function adopt(
+  session: Session,
+  from: {
+    sessionId?: string | undefined;
+    sessionClaimed?: true;
+    repositoryUrl?: string | undefined;
+    gitBranch?: string | undefined;
+  },
+): void {
+  const { sessionId, repositoryUrl, gitBranch } = from;
+  if (sessionId && !from.sessionClaimed && !session.sessionId) session.sessionId = sessionId;
+  if (repositoryUrl && !session.repositoryUrl) session.repositoryUrl = repositoryUrl;
+  if (gitBranch && !session.gitBranch) session.gitBranch = gitBranch;
+}
+
+function settle(
+  session: Session,
+  latest: (runId: string) => Run | undefined,
+  isLost: (runId: string) => boolean,
+): void {
+  for (const run of session.runs) {
+    const live = latest(run.runId);
+    if (live) Object.assign(run, combineRuns(run, toRecord(live, run.updatedAt)));
+    if (!isFinal(run.status) && isLost(run.runId)) run.status = LOST;
+    // Not when it was last written or looked at: an old session that is looked at stays an old one.
+    session.updatedAt = Math.max(session.updatedAt, run.completedAt ?? run.startedAt ?? run.updatedAt);
+  }
+  session.runs.sort(byStart);
+  // The public server may give every run of a conversation an id of its own: the newest one goes on.
+  const newestId = session.runs.findLast((run) => run.sessionId)?.sessionId;
+  if (newestId) session.sessionId = newestId;
+}

@@ -1,0 +1,28 @@
+/** A value that a run may need from the person. Flat and textual: every client can show that. */
+export interface Question {
+  name: string;
+  title: string;
+  description: string;
+  required: boolean;
+  /** What is filled in beforehand. */
+  suggestion?: string;
+  /** The values to choose from; without them the answer is free text. */
+  choices?: readonly { value: string; title: string }[];
+}
+
+/** What became of a form. Only `accepted` allows anything to be sent. */
+export type FormAnswer =
+  | { kind: "accepted"; values: Record<string, string | undefined> }
+  | { kind: "declined" }
+  /** The form was closed, ran out of time, or the call was cancelled. */
+  | { kind: "cancelled"; why: "closed" | "timeout" | "call_cancelled" }
+  /** The client has no forms, or failed to show one: nobody has been asked. */
+  | { kind: "not_asked"; why: string };
+
+/** The person at the other end of the call, asked through the chat client. */
+export interface Person {
+  /** Whether the client says that it can show forms. */
+  readonly reachable: boolean;
+  /** Shows one form and waits for the answer. Never throws. */
+  ask(message: string, questions: readonly Question[]): Promise<FormAnswer>;
+}

@@ -1,0 +1,245 @@
+import type { Clock } from "../clock.js";
+import type { Log } from "../log.js";
+import type { WorkflowsApi } from "../upstream/client.js";
+import { ApiError } from "../upstream/errors.js";
+import { isFinal, type Run } from "../upstream/types.js";
+import { mergeRun } from "./merge-run.js";
+
+/** What the feed tells about a run. `run` is the newest picture of it. */
+export type RunEvent =
+  | { type: "turn" | "action" | "status" | "activity"; run: Run }
+  /** The status is final. A killed run may still come back on a server that does not stop what it kills. */
+  | { type: "finished"; run: Run }
+  /** Nothing has changed for `quietMs`. Said once for each quiet stretch. */
+  | { type: "stalled"; run: Run; quietMs: number }
+  /** The API did not answer; the feed goes on trying. */
+  | { type: "unreachable"; run: Run; error: ApiError }
+  /** The API does not know the run (any more); the feed has given up on it. */
+  | { type: "lost"; run: Run; error: ApiError };
+
+export interface Watch {
+  /** The newest picture of the run. */
+  latest(): Run;
+  stop(): void;
+}
+
+export interface RunFeed {
+  /**
+   * Watches a run until stopped: the first look happens at once, and any number of watchers cost one poll.
+   * @param seed what is known so far, at least the run's id
+   */
+  watch(seed: Run, listener: (event: RunEvent) => void): Watch;
+  /** The newest picture of a run that was watched not long ago. */
+  latest(runId: string): Run | undefined;
+  /** Every change of every watched run, for whoever keeps records. The answer takes the listener off. */
+  onEvent(listener: (event: RunEvent) => void): () => void;
+  close(): void;
+}
+
+/** The pause after a change, in ms: turns take seconds, and a change is often followed by the next. */
+const FAST_MS = 400;
+/** How much longer each pause gets while nothing happens. */
+const SLOWING = 1.5;
+/** Polls in flight at once; more would queue up in the API anyway. */
+const MAX_IN_FLIGHT = 8;
+/** A start may be answered before the run can be read, so one "not found" is not believed. */
+const NOT_FOUND_LIMIT = 4;
+/** A killed run is looked at for this much longer, in ms: the public server lets it go on and complete. */
+const KILLED_WATCH_MS = 60_000;
+/** Pictures of runs kept after their last watcher has gone. */
+const KEPT_RUNS = 500;
+
+interface Feed {
+  run: Run;
+  watchers: Set<(event: RunEvent) => void>;
+  intervalMs: number;
+  dueAt: number;
+  polling: boolean;
+  changedAt: number;
+  stalled: boolean;
+  finished: string | undefined;
+  misses: number;
+  over: boolean;
+}
+
+/** Watches runs by polling, the only poller of the process. */
+export function createRunFeed(options: {
+  api: Pick<WorkflowsApi, "getRun">;
+  clock: Clock;
+  log: Log;
+  /** The slowest pause between two looks at a run, in ms. */
+  pollingIntervalMs: number;
+  /** After this long without any change a run is reported as stalled, in ms. */
+  stallAfterMs: number;
+}): RunFeed {
+  const { api, clock, log, pollingIntervalMs, stallAfterMs } = options;
+  const fastMs = Math.min(FAST_MS, pollingIntervalMs);
+  const feeds = new Map<string, Feed>();
+  const kept = new Map<string, Run>();
+  const recorders = new Set<(event: RunEvent) => void>();
+  const closing = new AbortController();
+  let inFlight = 0;
+  let cancelTimer: () => void = () => {};
+
+  function emit(feed: Feed, event: RunEvent): void {
+    for (const listener of [...feed.watchers, ...recorders]) {
+      try {
+        listener(event);
+      } catch (error) {
+        log.error(`A listener of run ${feed.run.runId} failed: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  /** Sets one timer for the run that is due first. */
+  function schedule(): void {
+    cancelTimer();
+    cancelTimer = () => {};
+    if (closing.signal.aborted || inFlight >= MAX_IN_FLIGHT) return;
+    let next: Feed | undefined;
+    for (const feed of feeds.values()) {
+      if (!feed.polling && !feed.over && (!next || feed.dueAt < next.dueAt)) next = feed;
+    }
+    if (!next) return;
+    const due = next;
+    // A wall clock that was set back must not silence the feed.
+    const pause = Math.min(Math.max(0, due.dueAt - clock.now()), pollingIntervalMs);
+    if (pause > 0) cancelTimer = clock.after(pause, () => look(due));
+    else look(due);
+  }
+
+  function look(feed: Feed): void {
+    feed.polling = true;
+    inFlight++;
+    void poll(feed).finally(() => {
+      feed.polling = false;
+      inFlight--;
+      feed.dueAt = clock.now() + feed.intervalMs;
+      schedule();
+    });
+    schedule();
+  }
+
+  async function poll(feed: Feed): Promise<void> {
+    const { runId } = feed.run;
+    try {
+      // A poller is its own retry.
+      const seen = await api.getRun(runId, { retries: 0, signal: closing.signal });
+      feed.misses = 0;
+      take(feed, seen);
+    } catch (thrown) {
+      if (closing.signal.aborted) return;
+      const error = thrown instanceof ApiError ? thrown : new ApiError("unexpected", String(thrown));
+      feed.intervalMs = slower(Math.max(feed.intervalMs, error.retryAfterMs ?? 0));
+      if (error.kind === "not_found" && ++feed.misses >= NOT_FOUND_LIMIT) {
+        feed.over = true;
+        emit(feed, { type: "lost", run: feed.run, error });
+        return;
+      }
+      emit(feed, { type: "unreachable", run: feed.run, error });
+    }
+    checkStall(feed);
+  }
+
+  function take(feed: Feed, seen: Run): void {
+    const before = feed.run;
+    const run = mergeRun(before, seen);
+    feed.run = run;
+    kept.set(run.runId, run);
+    const types: ("turn" | "action" | "status" | "activity")[] = [];
+    if (run.status !== before.status) types.push("status");
+    if (run.turn !== before.turn) types.push("turn");
+    if (run.currentAction !== before.currentAction) types.push("action");
+    if (types.length === 0 && signsOfLife(run) !== signsOfLife(before)) types.push("activity");
+    if (types.length > 0) {
+      feed.changedAt = clock.now();
+      feed.stalled = false;
+      feed.intervalMs = fastMs;
+    } else {
+      feed.intervalMs = slower(feed.intervalMs);
+    }
+    for (const type of types) emit(feed, { type, run });
+    if (isFinal(run.status)) {
+      feed.over = run.status !== "killed" || clock.now() - feed.changedAt >= KILLED_WATCH_MS;
+      if (feed.finished !== run.status) {
+        feed.finished = run.status;
+        emit(feed, { type: "finished", run });
+      }
+    }
+  }
+
+  function checkStall(feed: Feed): void {
+    const quietMs = clock.now() - feed.changedAt;
+    if (feed.over || feed.stalled || quietMs < stallAfterMs) return;
+    feed.stalled = true;
+    emit(feed, { type: "stalled", run: feed.run, quietMs });
+  }
+
+  const slower = (ms: number) => Math.min(pollingIntervalMs, ms * SLOWING);
+
+  function drop(feed: Feed): void {
+    feeds.delete(feed.run.runId);
+    for (const runId of kept.keys()) {
+      if (kept.size <= KEPT_RUNS) break;
+      if (!feeds.has(runId)) kept.delete(runId);
+    }
+    schedule();
+  }
+
+  return {
+    watch(seed, listener) {
+      let feed = feeds.get(seed.runId);
+      if (!feed || feed.over) {
+        const known = kept.get(seed.runId);
+        const run = known ? mergeRun(seed, known) : seed;
+        feed = {
+          run,
+          watchers: feed?.watchers ?? new Set(),
+          intervalMs: fastMs,
+          dueAt: 0,
+          polling: false,
+          changedAt: clock.now(),
+          stalled: false,
+          finished: undefined,
+          misses: 0,
+          over: false,
+        };
+        feeds.set(seed.runId, feed);
+        kept.set(seed.runId, run);
+      }
+      const mine = feed;
+      // Each watcher gets its own listener object, so that the same function may watch twice.
+      const own = (event: RunEvent) => listener(event);
+      mine.watchers.add(own);
+      // A killed run may be watched on after its end was told; whoever comes later is told as well.
+      mine.finished = undefined;
+      mine.intervalMs = fastMs;
+      mine.dueAt = 0;
+      schedule();
+      return {
+        latest: () => kept.get(seed.runId) ?? mine.run,
+        stop() {
+          mine.watchers.delete(own);
+          const current = feeds.get(seed.runId);
+          if (current && current.watchers === mine.watchers && mine.watchers.size === 0) drop(current);
+        },
+      };
+    },
+    latest: (runId) => kept.get(runId),
+    onEvent(listener) {
+      recorders.add(listener);
+      return () => recorders.delete(listener);
+    },
+    close() {
+      closing.abort();
+      cancelTimer();
+      feeds.clear();
+      recorders.clear();
+    },
+  };
+}
+
+/** What may change while turn, action and status stay: any of it shows that the agent is at work. */
+function signsOfLife(run: Run): string {
+  return [run.lastActivityAt, run.tokens?.total, run.costUsd, run.toolsUsed.length, run.sessionId].join("|");
+}

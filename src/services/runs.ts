@@ -1,0 +1,244 @@
+import { type Clock, sleep } from "../clock.js";
+import { createInTurn } from "../state/in-turn.js";
+import type { WorkflowsApi } from "../upstream/client.js";
+import { ApiError } from "../upstream/errors.js";
+import { cleanLine } from "../upstream/text.js";
+import { isFinal, type Run, type StartRequest } from "../upstream/types.js";
+import type { RunEvent, RunFeed } from "./run-feed.js";
+
+/** How a start went. Only `started` means that a run is known to exist. */
+export type StartResult =
+  | { kind: "started"; run: Run /** Found in the API's list after its answer was lost. */; adopted: boolean }
+  /** The API took the request and said that the run failed; the id may be unknown to it. */
+  | { kind: "failed"; run: Run }
+  /**
+   * The answer was lost and the run may or may not exist: the API's list shows nothing new that could be it, or
+   * something that may as well be another start's, or cannot be read.
+   */
+  | { kind: "unknown"; error: ApiError; list: "empty" | "ambiguous" | "unreachable" };
+
+/** Why following a run ended. */
+export type FollowEnd =
+  | { why: "finished" | "waited" | "stopped"; run: Run }
+  | { why: "stalled"; run: Run; quietMs: number }
+  | { why: "lost"; run: Run; error: ApiError }
+  | { why: "unreachable"; run: Run; error: ApiError };
+
+export interface Runs {
+  /**
+   * Starts one run with one POST. When its fate is unknown it is looked up in the API's list and adopted when
+   * found; it is never sent again. Starts of the same workflow and session name go one after the other.
+   * @param signal keeps a start from being sent; one that has been sent is seen through
+   * @throws ApiError when the API has certainly not started it; of kind `aborted` when the signal came first
+   */
+  start(request: StartRequest, signal?: AbortSignal): Promise<StartResult>;
+  /**
+   * Follows a run until it ends, stalls or is lost, until `waitMs` have passed (undefined: no limit), or until
+   * the signal aborts. The run itself goes on in any case.
+   */
+  follow(
+    seed: Run,
+    options: { waitMs: number | undefined; signal: AbortSignal; onEvent?: (event: RunEvent) => void },
+  ): Promise<FollowEnd>;
+  /** The run with all that can be told, an `error` from the list included. @throws ApiError */
+  read(runId: string, signal?: AbortSignal): Promise<Run>;
+  /** Adds what only the API's list tells of a failed run. Never throws: without it the run stays as it is. */
+  explain(run: Run, signal?: AbortSignal): Promise<Run>;
+}
+
+/** Pauses before the looks into the list after a lost answer, in ms: the API may take a moment to show the run. */
+const LOOKUP_PAUSES_MS = [0, 1_000, 3_000];
+/** How far the API's clock may disagree with ours after its Date header (whole seconds) was taken into account. */
+const CLOCK_TOLERANCE_MS = 2_000;
+/** A start of unknown fate may still be acted on for this long, in ms: a server works off what waits in its queue. */
+const LATE_START_MS = 10 * 60_000;
+/** With no answer to be had for this long, a waiting call says so instead of waiting on. */
+const UNREACHABLE_LIMIT_MS = 60_000;
+
+/** A run of which nothing but the id is known. */
+export function bareRun(runId: string): Run {
+  return {
+    runId,
+    workflowName: "",
+    status: "unknown",
+    toolsUsed: [],
+    phasesCompleted: [],
+    filesChanged: [],
+    commits: [],
+  };
+}
+
+/** Starting, following and reading runs. */
+export function createRuns(options: {
+  api: Pick<WorkflowsApi, "startRun" | "listRuns" | "getRun" | "clockOffsetMs">;
+  feed: RunFeed;
+  clock: Clock;
+  /** Told of every run that this process has started or adopted, at once. */
+  onStarted?: (run: Run, request: StartRequest) => void;
+}): Runs {
+  const { api, feed, clock } = options;
+  /** Since when each run is known here, by our clock; -Infinity for those whose own start is settled. */
+  const known = new Map<string, number>();
+  /** When starts were given up as unknown, by their key: a run that turns up later may be theirs. */
+  const unresolved = new Map<string, number>();
+  // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
+  const starts = createInTurn();
+  feed.onEvent(({ run }) => {
+    if (!known.has(run.runId)) known.set(run.runId, clock.now());
+  });
+
+  function register(run: Run, request: StartRequest): Run {
+    known.set(run.runId, Number.NEGATIVE_INFINITY);
+    const full: Run = {
+      ...run,
+      ...(request.sessionName ? { sessionName: run.sessionName ?? request.sessionName } : {}),
+      ...(request.maxTurns ? { maxTurns: run.maxTurns ?? request.maxTurns } : {}),
+      ...(request.repositoryUrl ? { repositoryUrl: run.repositoryUrl ?? request.repositoryUrl } : {}),
+      ...(request.gitBranch ? { gitBranch: run.gitBranch ?? request.gitBranch } : {}),
+    };
+    if (full.sessionId !== undefined && full.sessionId === request.sessionId) delete full.sessionClaimed;
+    options.onStarted?.(full, request);
+    return full;
+  }
+
+  /** The one run that a lost answer can have been about, or why there is none. */
+  async function lookUp(request: StartRequest, sentAt: number, contested: boolean) {
+    let list: "empty" | "ambiguous" | "unreachable" = "unreachable";
+    for (const pause of LOOKUP_PAUSES_MS) {
+      await sleep(clock, pause);
+      try {
+        // The looks are the retries: more of them would outlast the patience of clients.
+        const { runs } = await api.listRuns({ workflowName: request.workflowName, retries: 0 });
+        const since = sentAt + api.clockOffsetMs() - CLOCK_TOLERANCE_MS;
+        const candidates = runs.filter(
+          (run) =>
+            resembles(run, request) &&
+            run.startedAt !== undefined &&
+            run.startedAt >= since &&
+            (known.get(run.runId) ?? Number.POSITIVE_INFINITY) > sentAt,
+        );
+        const [found] = candidates;
+        if (found && candidates.length === 1 && !contested) return found;
+        list = found ? "ambiguous" : "empty";
+      } catch {
+        // The list is as unreachable as the start was; the next look may fare better.
+      }
+    }
+    return list;
+  }
+
+  async function startOnce(request: StartRequest, key: string): Promise<StartResult> {
+    const sentAt = clock.now();
+    try {
+      const run = await api.startRun(request);
+      if (run.status !== "failed") return { kind: "started", run: register(run, request), adopted: false };
+      // Some of these are in the API's list all the same, where no other start may take them for its own.
+      known.set(run.runId, Number.NEGATIVE_INFINITY);
+      delete run.sessionId;
+      delete run.sessionClaimed;
+      return { kind: "failed", run };
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
+      const contested = sentAt - (unresolved.get(key) ?? Number.NEGATIVE_INFINITY) < LATE_START_MS;
+      const found = await lookUp(request, sentAt, contested);
+      if (typeof found !== "string") {
+        return { kind: "started", run: register(found, request), adopted: true };
+      }
+      unresolved.set(key, clock.now());
+      return { kind: "unknown", error, list: found };
+    }
+  }
+
+  return {
+    start(request, signal) {
+      const key = JSON.stringify([request.workflowName, cleanLine(request.sessionName ?? "")]);
+      return starts.run(key, () => {
+        if (!signal?.aborted) return startOnce(request, key);
+        throw new ApiError(
+          "aborted",
+          `Workflow ${request.workflowName} was not started: the call was cancelled.`,
+        );
+      });
+    },
+
+    follow(seed, { waitMs, signal, onEvent }) {
+      return new Promise((resolve) => {
+        let unreachableSince: number | undefined;
+        const watch = feed.watch(seed, (event) => {
+          onEvent?.(event);
+          if (event.type !== "unreachable") unreachableSince = undefined;
+          if (event.type === "finished") end({ why: "finished", run: event.run });
+          else if (event.type === "stalled") end({ why: "stalled", run: event.run, quietMs: event.quietMs });
+          else if (event.type === "lost") end({ why: "lost", run: event.run, error: event.error });
+          else if (event.type === "unreachable") {
+            unreachableSince ??= clock.now();
+            const hopeless = event.error.kind === "unauthorised" || event.error.kind === "no_key";
+            if (hopeless || clock.now() - unreachableSince >= UNREACHABLE_LIMIT_MS) {
+              end({ why: "unreachable", run: event.run, error: event.error });
+            }
+          }
+        });
+        const cancelTimer =
+          waitMs === undefined
+            ? () => {}
+            : clock.after(waitMs, () => end({ why: "waited", run: watch.latest() }));
+        const onAbort = () => end({ why: "stopped", run: watch.latest() });
+        function end(result: FollowEnd): void {
+          cancelTimer();
+          signal.removeEventListener("abort", onAbort);
+          watch.stop();
+          resolve(result);
+        }
+        signal.addEventListener("abort", onAbort, { once: true });
+        if (signal.aborted) onAbort();
+      });
+    },
+
+    async read(runId, signal) {
+      const run = await api.getRun(runId, { signal });
+      return this.explain(run, signal);
+    },
+
+    async explain(run, signal) {
+      if (run.status !== "failed" || run.error) return run;
+      try {
+        const { runs } = await api.listRuns({
+          ...(run.workflowName ? { workflowName: run.workflowName } : {}),
+          retries: 0,
+          signal,
+        });
+        const listed = runs.find((one) => one.runId === run.runId);
+        return listed?.error ? { ...run, error: listed.error } : run;
+      } catch {
+        return run;
+      }
+    },
+  };
+}
+
+/** Whether the list's entry can be the run that was asked for, as far as the list tells. */
+function resembles(run: Run, request: StartRequest): boolean {
+  const { sessionName, sessionId, message } = request;
+  const named =
+    sessionName === undefined
+      ? // The public server makes up a name that ends with the run's id; others keep a resumed session's own.
+        run.sessionName === undefined ||
+        run.sessionName.endsWith(run.runId) ||
+        (sessionId !== undefined && run.sessionId === sessionId)
+      : run.sessionName === cleanLine(sessionName);
+  const sameMessage = cleanLine(message, Number.POSITIVE_INFINITY).startsWith(run.messageStart ?? "");
+  return run.workflowName === request.workflowName && named && sameMessage;
+}
+
+/**
+ * The public server's signature of a conversation that the agent would not resume: the run says `completed`, with
+ * no turn and no cost.
+ */
+export function looksRefused(run: Run): boolean {
+  return run.status === "completed" && (run.turn ?? 0) === 0 && !run.costUsd && !run.tokens;
+}
+
+/** How the run ended or goes on, in the words of an answer's `outcome`. */
+export function outcomeOf(run: Run): "running" | "completed" | "failed" | "killed" {
+  return isFinal(run.status) ? (run.status as "completed" | "failed" | "killed") : "running";
+}

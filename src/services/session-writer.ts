@@ -1,0 +1,186 @@
+import type { Clock } from "../clock.js";
+import type { Log } from "../log.js";
+import type { SessionRecord } from "../state/session-record.js";
+import type { SessionStore } from "../state/session-store.js";
+import type { Run, StartRequest } from "../upstream/types.js";
+import { byStart, combineRuns, isNameless, toRecord } from "./merge-sessions.js";
+import type { RunFeed } from "./run-feed.js";
+
+/** Writes what is seen of runs into the index while it can be seen. Nothing here throws. */
+export interface SessionWriter {
+  /** Writes down a run that was just started, and keeps watching it so that its session id is not missed. */
+  started(run: Run, request: StartRequest): Promise<void>;
+  /** Writes down what was seen of a run: of one in the index, and of any other that shows a session id. */
+  seen(run: Run): Promise<void>;
+  /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
+  keepWatching(run: Run): void;
+  /** Resolves when everything told so far is written, or has failed to be. */
+  written(): Promise<void>;
+  /** The same, and nothing is taken on any more. */
+  close(): Promise<void>;
+}
+
+/** The record that a run belongs to, and what was last written of the run there. */
+interface Owner {
+  key: string;
+  status: string | undefined;
+  sessionId: string | undefined;
+}
+
+/** A run is looked after in the background for its own time limit and this long, in ms. */
+const BACKGROUND_GRACE_MS = 60_000;
+/** The API's own time limit where a start names none, in s. */
+const DEFAULT_TIMEOUT_S = 7200;
+
+/** Listens to the feed and writes. `onChange` is told when a run of the index has started, ended or else changed. */
+export function createSessionWriter(options: {
+  store: SessionStore;
+  feed: RunFeed;
+  clock: Clock;
+  log: Log;
+  onChange: () => void;
+}): SessionWriter {
+  const { store, feed, clock, log, onChange } = options;
+  /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
+  const owners = new Map<string, Promise<Owner | undefined>>();
+  const pending = new Set<Promise<void>>();
+  const background = new Set<() => void>();
+  let closed = false;
+  const stopListening = feed.onEvent(({ run }) => void seen(run));
+
+  function track(work: Promise<unknown>): Promise<void> {
+    const done: Promise<void> = work.then(
+      () => {},
+      (error: Error) => log.warn(`A session could not be written: ${error.message}`),
+    );
+    pending.add(done);
+    return done.finally(() => pending.delete(done));
+  }
+
+  function seen(run: Run): Promise<void> {
+    if (closed) return Promise.resolve();
+    const owner = Promise.resolve(owners.get(run.runId)).then((own) => own ?? adopt(run));
+    // One failure must not be the answer for good.
+    owners.set(
+      run.runId,
+      owner.catch(() => undefined),
+    );
+    return track(owner.then((own) => own && write(own, run)));
+  }
+
+  async function write(own: Owner, run: Run): Promise<void> {
+    const { status, sessionId } = toRecord(run, clock.now());
+    const before = { status: own.status, sessionId: own.sessionId };
+    // Turns go by fast and are told by the API anyway; what must not be lost is the id and how the run ended.
+    if (before.status === status && before.sessionId === sessionId) return;
+    Object.assign(own, { status, sessionId });
+    try {
+      await store.update(own.key, (current) => withRun(current, own.key, run, clock.now()));
+    } catch (error) {
+      Object.assign(own, before);
+      throw error;
+    }
+    if (before.status !== status) onChange();
+  }
+
+  /** The record of a run that another process or somebody else has started; none before it shows a session id. */
+  async function adopt(run: Run): Promise<Owner | undefined> {
+    const { sessionId } = toRecord(run, 0);
+    const records = await store.list();
+    const holder =
+      records.find((record) => record.runs.some((one) => one.runId === run.runId)) ??
+      (sessionId ? records.find((record) => holds(record, sessionId)) : undefined);
+    if (!holder && !sessionId) return undefined;
+    const stored = holder?.runs.find((one) => one.runId === run.runId);
+    return { key: holder?.key ?? run.runId, status: stored?.status, sessionId: stored?.sessionId };
+  }
+
+  /** Continued by its id, a session keeps its record; anything else begins a session of its own. */
+  async function findKey(run: Run, { sessionId }: StartRequest): Promise<string> {
+    const records = sessionId ? await store.list() : [];
+    return records.find((record) => sessionId && holds(record, sessionId))?.key ?? run.runId;
+  }
+
+  /** Nobody may be waiting for the run, but its session id shows only while it goes on. */
+  function watchInBackground(run: Run, timeoutS: number): void {
+    const watch = feed.watch(run, (event) => {
+      const over = event.type === "finished" && event.run.status !== "killed";
+      if (over || event.type === "lost") stop();
+    });
+    const cancel = clock.after(timeoutS * 1000 + BACKGROUND_GRACE_MS, () => stop());
+    function stop(): void {
+      cancel();
+      watch.stop();
+      background.delete(stop);
+    }
+    background.add(stop);
+  }
+
+  async function written(): Promise<void> {
+    while (pending.size > 0) await Promise.all(pending);
+  }
+
+  return {
+    started(run, request) {
+      const { status, sessionId } = toRecord(run, 0);
+      const owner = findKey(run, request).then((key): Owner => ({ key, status, sessionId }));
+      owners.set(
+        run.runId,
+        owner.catch(() => undefined),
+      );
+      const work = owner.then(({ key }) =>
+        store.update(key, (current) => {
+          const named = { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId };
+          const next = withRun(current, key, named, clock.now());
+          return {
+            ...next,
+            ...(request.sessionId && !next.sessionId ? { sessionId: request.sessionId } : {}),
+            // What the person has chosen for this run is what the session goes on with.
+            ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
+            ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
+          };
+        }),
+      );
+      const done = track(work);
+      watchInBackground(run, request.timeoutS ?? DEFAULT_TIMEOUT_S);
+      return done.then(onChange);
+    },
+    seen,
+    keepWatching: (run) => watchInBackground(run, 0),
+    written,
+    async close() {
+      stopListening();
+      for (const stop of [...background]) stop();
+      await written();
+      closed = true;
+      await store.close();
+    },
+  };
+}
+
+function holds(record: SessionRecord, sessionId: string): boolean {
+  return record.sessionId === sessionId || record.runs.some((run) => run.sessionId === sessionId);
+}
+
+function withRun(current: SessionRecord | undefined, key: string, run: Run, now: number): SessionRecord {
+  const name = run.sessionName ?? run.runId;
+  const session = current ?? { version: 1, key, name, createdAt: now, updatedAt: now, runs: [] };
+  const record = toRecord(run, now);
+  const before = session.runs.find((one) => one.runId === run.runId);
+  const runs = session.runs.filter((one) => one.runId !== run.runId);
+  runs.push(before ? combineRuns(before, record) : record);
+  runs.sort(byStart);
+  const sessionId = runs.findLast((one) => one.sessionId)?.sessionId ?? session.sessionId;
+  const repositoryUrl = session.repositoryUrl ?? run.repositoryUrl;
+  const gitBranch = session.gitBranch ?? run.gitBranch;
+  return {
+    ...session,
+    name: isNameless({ name: session.name, runs }) ? name : session.name,
+    runs,
+    updatedAt: now,
+    ...(sessionId ? { sessionId } : {}),
+    ...(record.sessionId ? { sessionIdSeenAt: now } : {}),
+    ...(repositoryUrl ? { repositoryUrl } : {}),
+    ...(gitBranch ? { gitBranch } : {}),
+  };
+}

@@ -1,0 +1,220 @@
+import type { Clock } from "../clock.js";
+import type { Log } from "../log.js";
+import type { RunRecord, SessionRecord } from "../state/session-record.js";
+import type { SessionStore } from "../state/session-store.js";
+import { ApiError } from "../upstream/errors.js";
+import { isFinal, type Run, type StartRequest } from "../upstream/types.js";
+import { LOST, mergeSessions } from "./merge-sessions.js";
+import { findNearest } from "./nearest.js";
+import type { RunFeed } from "./run-feed.js";
+import type { RunList } from "./run-list.js";
+import { bareRun } from "./runs.js";
+import { createSessionWriter } from "./session-writer.js";
+
+/** One run of a session, newest picture known without asking for it alone. */
+export type SessionRun = RunRecord;
+
+/** A conversation with the agent: a name, the id with which it can be resumed if there is one, and its runs. */
+export interface Session {
+  /** Tells sessions of the same name apart. */
+  key: string;
+  name: string;
+  /** Absent when no server has shown one: then the conversation cannot be continued. */
+  sessionId?: string;
+  repositoryUrl?: string;
+  gitBranch?: string;
+  /** Oldest first. */
+  runs: SessionRun[];
+  /** When one of its runs last began or ended, epoch ms. */
+  updatedAt: number;
+}
+
+/** How a person or model names a run: any of the three, and any of them may hold another's kind of value. */
+export interface Target {
+  runId?: string;
+  sessionId?: string;
+  sessionName?: string;
+}
+
+export interface Sessions {
+  /**
+   * All sessions, newest first: our index and the API's list together, the index alone while the list cannot be
+   * read. @throws ApiError when neither is there, or the key is missing or refused
+   */
+  all(signal?: AbortSignal): Promise<Session[]>;
+  /**
+   * The sessions that a target means, newest first. @throws ApiError as `all` does, and when nothing is found
+   * while the API's list cannot be read
+   */
+  find(target: Target, signal?: AbortSignal): Promise<Session[]>;
+  /** Why the API's list could not be read the last time; undefined when it could. */
+  problem(): ApiError | undefined;
+  /** The run with what the index remembers of it and of its session. Never asks the API, never throws. */
+  recall(run: Run): Promise<Run>;
+  /** Names most like the wanted one. Never asks the API. */
+  nearest(name: string): string[];
+  /** Names known without asking the API, newest session first. */
+  knownNames(): string[];
+  /** The newest repository that a session was started with, from the index. */
+  lastRepository(): Promise<string | undefined>;
+  /** Writes down a run that was just started, and keeps watching it so that its session id is not missed. */
+  started(run: Run, request: StartRequest): Promise<void>;
+  /** Writes down what was seen of a run. */
+  seen(run: Run): Promise<void>;
+  /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
+  keepWatching(run: Run): void;
+  /** Calls back when a session has appeared or one of its runs has started or ended. */
+  onChange(listener: () => void): () => void;
+  /** Waits until everything told so far is written, then stops. */
+  close(): Promise<void>;
+}
+
+/** The newest run of a session. */
+export function newestRun(session: Session): SessionRun | undefined {
+  return session.runs.at(-1);
+}
+
+/** The newest run that still goes on. */
+export function activeRun(session: Session): SessionRun | undefined {
+  return session.runs.findLast((run) => !isOver(run));
+}
+
+/** True when nothing more is to come of the run. */
+export function isOver(run: SessionRun): boolean {
+  return isFinal(run.status) || run.status === LOST;
+}
+
+/** Sessions by name: our own durable index merged with what the API lists. */
+export function createSessions(options: {
+  store: SessionStore;
+  runList: RunList;
+  feed: RunFeed;
+  clock: Clock;
+  log: Log;
+}): Sessions {
+  const { store, runList, feed } = options;
+  const listeners = new Set<() => void>();
+  let known: Session[] = [];
+
+  function changed(): void {
+    for (const listener of [...listeners]) listener();
+  }
+  const writer = createSessionWriter({ ...options, onChange: changed });
+
+  async function all(signal?: AbortSignal): Promise<Session[]> {
+    await writer.written();
+    const records = await store.list();
+    const listed = await readList(records, signal);
+    known = mergeSessions(records, listed, (runId) => feed.latest(runId), runList.isLost);
+    return known;
+  }
+
+  async function readList(records: readonly SessionRecord[], signal?: AbortSignal): Promise<readonly Run[]> {
+    try {
+      return await runList.read(signal, openRuns(records));
+    } catch (error) {
+      const hopeless =
+        error instanceof ApiError && ["no_key", "unauthorised", "aborted"].includes(error.kind);
+      if (hopeless || records.length === 0) throw error;
+      return [];
+    }
+  }
+
+  return {
+    all,
+    problem: () => runList.problem(),
+
+    async find(target, signal) {
+      const wanted = [target.runId, target.sessionId, target.sessionName].filter(
+        (value): value is string => value !== undefined && value !== "",
+      );
+      const [first] = wanted;
+      if (first === undefined) return [];
+      const sessions = await all(signal);
+      const byId = sessions.filter((session) => wanted.some((value) => isIdOf(session, value)));
+      if (byId.length > 0) return byId;
+      const name = (target.sessionName ?? first).trim();
+      const exact = sessions.filter((session) => session.name === name);
+      if (exact.length > 0) return exact;
+      const alike = sessions.filter((session) => session.name.toLowerCase() === name.toLowerCase());
+      const problem = runList.problem();
+      // Without the list nobody can say that there is no such session.
+      if (alike.length === 0 && problem) throw problem;
+      return alike;
+    },
+
+    async recall(run) {
+      await writer.written();
+      const records = await store.list().catch(() => []);
+      const record = records.find((one) => one.runs.some((each) => each.runId === run.runId));
+      const stored = record?.runs.find((each) => each.runId === run.runId);
+      if (!record || !stored) return run;
+      const { startedAt, turns, maxTurns } = stored;
+      const { repositoryUrl, gitBranch, name } = record;
+      const sessionId = stored.sessionId ?? record.sessionId;
+      return {
+        ...(sessionId ? { sessionId } : {}),
+        ...(repositoryUrl ? { repositoryUrl } : {}),
+        ...(gitBranch ? { gitBranch } : {}),
+        ...(name === run.runId ? {} : { sessionName: name }),
+        ...(startedAt === undefined ? {} : { startedAt }),
+        ...(turns === undefined ? {} : { turn: turns }),
+        ...(maxTurns === undefined ? {} : { maxTurns }),
+        ...run,
+        workflowName: run.workflowName || stored.workflowName,
+        // The feed tells of a run by its newest picture; one that is not watched is known by its record.
+        status: run.status === "unknown" ? stored.status : run.status,
+      };
+    },
+
+    nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),
+    knownNames: () => [...new Set(known.map((session) => session.name))],
+
+    async lastRepository() {
+      const records = await store.list();
+      const begun = (record: SessionRecord) => record.runs.at(-1)?.startedAt ?? record.updatedAt;
+      return records.filter((record) => record.repositoryUrl).sort((a, b) => begun(b) - begun(a))[0]
+        ?.repositoryUrl;
+    },
+
+    started(run, request) {
+      runList.note(run);
+      return writer.started(run, request);
+    },
+
+    seen: writer.seen,
+    keepWatching: writer.keepWatching,
+
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
+    async close() {
+      await writer.close();
+      listeners.clear();
+    },
+  };
+}
+
+/** Whether a value is the id of the session or of one of its runs. */
+function isIdOf(session: Session, value: string): boolean {
+  return (
+    session.sessionId === value || session.runs.some((run) => run.runId === value || run.sessionId === value)
+  );
+}
+
+/** Runs of the index whose end was not seen: the API is asked for those that its list does not show. */
+function openRuns(records: readonly SessionRecord[]): Run[] {
+  return records.flatMap((record) =>
+    record.runs
+      .filter((run) => !isFinal(run.status))
+      .map(({ runId, workflowName, status, startedAt }) => ({
+        ...bareRun(runId),
+        workflowName,
+        status,
+        sessionName: record.name,
+        ...(startedAt === undefined ? {} : { startedAt }),
+      })),
+  );
+}
