@@ -1,0 +1,158 @@
+import { z } from "zod";
+
+/** What the run action and its neighbours answer; kept flat, without null and without type unions. */
+export const OUTCOMES = [
+  "started",
+  "running",
+  "completed",
+  "failed",
+  "killed",
+  "stalled",
+  "input_required",
+  "declined",
+  "cancelled",
+  "unknown",
+  "ok",
+] as const;
+
+export type Outcome = (typeof OUTCOMES)[number];
+
+const runAnswer = z.object({
+  run_id: z.string(),
+  session_id: z.string().optional().describe("Resumes the conversation"),
+  session_name: z.string().optional(),
+  workflow_name: z.string(),
+  status: z.string(),
+  turn: z.number().optional(),
+  max_turns: z.number().optional(),
+  current_action: z.string().optional(),
+  started_at: z.string().optional().describe("ISO 8601, UTC"),
+  duration_s: z.number().optional(),
+  cost_usd: z.number().optional(),
+  tokens: z
+    .object({ total: z.number(), input: z.number().optional(), output: z.number().optional() })
+    .optional(),
+  tools_used: z.array(z.string()).optional(),
+  result: z.string().optional().describe("Output of the run, not of this server"),
+  error: z.string().optional(),
+  repository_url: z.string().optional(),
+  git_branch: z.string().optional(),
+  current_phase: z.string().optional(),
+  phases_completed: z.array(z.string()).optional(),
+  files_changed: z.array(z.string()).optional(),
+  commits: z.array(z.string()).optional(),
+  workspace_path: z.string().optional(),
+});
+
+/** The run in an answer, in the published names. */
+export type RunAnswer = z.output<typeof runAnswer>;
+
+const missingAnswer = z.object({
+  name: z.string(),
+  description: z.string(),
+  required: z.boolean(),
+  suggestion: z.string().optional(),
+  choices: z.array(z.object({ value: z.string(), title: z.string() })).optional(),
+});
+
+const workflowAnswer = z.object({
+  name: z.string(),
+  description: z.string(),
+  display_name: z.string().optional(),
+  category: z.string().optional(),
+  suggested_turns: z.number().optional(),
+  max_turns: z.number().optional(),
+  capabilities: z.array(z.string()).optional(),
+});
+
+const sessionAnswer = z.object({
+  session_name: z.string(),
+  session_id: z.string().optional(),
+  can_continue: z.boolean(),
+  workflow_name: z.string(),
+  status: z.string(),
+  run_id: z.string(),
+  runs: z.number(),
+  turns: z.number().optional(),
+  cost_usd: z.number().optional(),
+  age_s: z.number().describe("Since the last change"),
+  repository_url: z.string().optional(),
+  git_branch: z.string().optional(),
+});
+
+const queueAnswer = z.object({
+  waiting: z.number(),
+  added: z.number(),
+  consumed: z.number().describe("Taken up by the agent: the only proof of delivery"),
+  oldest_age_s: z.number().optional(),
+});
+
+const cleanupAnswer = z.object({
+  success: z.boolean(),
+  removed: z.array(z.string()),
+  errors: z.array(z.string()),
+});
+
+const upstreamAnswer = z.object({
+  address: z.string(),
+  workflows_read_at: z.string().optional(),
+  problem: z.string().optional(),
+});
+
+/** Parts that only some actions answer with; an action names those it uses. */
+export const answerParts = {
+  run: runAnswer,
+  missing: z.array(missingAnswer),
+  workflows: z.array(workflowAnswer),
+  sessions: z.array(sessionAnswer),
+  queue: queueAnswer,
+  cleanup: cleanupAnswer,
+  upstream: upstreamAnswer,
+};
+
+export type AnswerPart = keyof typeof answerParts;
+
+/** What to do now: one action, projected to the tool that carries it. */
+export interface NextStep {
+  action: string;
+  arguments: Record<string, unknown>;
+  reason: string;
+}
+
+/** What an action answers with. */
+export interface Answer {
+  outcome: Outcome;
+  /** What happened, and what was and was not done, in sentences. */
+  summary: string;
+  next?: NextStep;
+  run?: RunAnswer;
+  missing?: z.output<typeof missingAnswer>[];
+  workflows?: z.output<typeof workflowAnswer>[];
+  sessions?: z.output<typeof sessionAnswer>[];
+  queue?: z.output<typeof queueAnswer>;
+  cleanup?: z.output<typeof cleanupAnswer>;
+  upstream?: z.output<typeof upstreamAnswer>;
+}
+
+/** A call that could not be carried out: bad arguments, or an API that would not. Becomes a tool error. */
+export class ActionError extends Error {
+  override name = "ActionError";
+  readonly next: NextStep | undefined;
+
+  constructor(message: string, next?: NextStep) {
+    super(message);
+    this.next = next;
+  }
+}
+
+/** The published answer schema of a tool whose actions use the given parts. */
+export function buildAnswerSchema(parts: readonly AnswerPart[]) {
+  return z.object({
+    outcome: z.enum(OUTCOMES),
+    summary: z.string(),
+    next_step: z
+      .object({ tool: z.string(), arguments: z.record(z.string(), z.unknown()), reason: z.string() })
+      .optional(),
+    ...Object.fromEntries(parts.map((part) => [part, answerParts[part].optional()])),
+  });
+}

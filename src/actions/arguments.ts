@@ -1,0 +1,49 @@
+import { z } from "zod";
+
+const name = (about: string) => z.string().trim().max(200).describe(about);
+
+/**
+ * Every argument that any action takes, once: flat, optional, and of plain types, because clients and models
+ * refuse more (unions, references, exclusive bounds). Descriptions are part of every model's context, so they
+ * are short.
+ */
+export const parameters = {
+  workflow_name: name("Workflow to run."),
+  message: z
+    .string()
+    .max(200_000)
+    .describe("run: the task, complete and self-contained. feedback: the text."),
+  session_name: name("Name of the session; a new one is suggested."),
+  session_id: name("Id of a conversation to continue or look at."),
+  run_id: name("Id of a run."),
+  continue_session: name("Name of the session whose conversation the new run continues."),
+  repository_url: z
+    .string()
+    .trim()
+    .max(2000)
+    .describe('Git repository (https or ssh); "" for the server\'s own workspace.'),
+  git_branch: z.string().trim().max(250).describe('Branch; "" for the default one.'),
+  max_turns: z.number().int().min(1).max(200).describe("Turn limit of the run."),
+  timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),
+  persistent: z.boolean().describe("Keep the workspace after the run."),
+  auto_merge: z.boolean().describe("Merge the work when the run succeeds."),
+  temp_workspace: z.boolean().describe("Throw-away workspace; no repository or branch."),
+  wait_seconds: z
+    .number()
+    .min(0)
+    .max(14_400)
+    .describe("How long to wait for the run; 0 answers at once. The run goes on either way."),
+  detailed: z.boolean().describe("Tell everything there is."),
+  message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
+  force: z.boolean().describe("kill: at once. cleanup: also while running."),
+  confirm: z.boolean().describe("true only after the person agreed to kill or cleanup."),
+  active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
+  limit: z.number().int().min(1).max(200).describe("Most entries to list."),
+};
+
+export type ParameterName = keyof typeof parameters;
+
+/** The parsed arguments of an action that takes the given parameters, all of them optional. */
+export type Arguments<Names extends ParameterName> = {
+  [Name in Names]?: z.output<(typeof parameters)[Name]> | undefined;
+};

@@ -1,0 +1,59 @@
+import { checkBranchName, checkRepositoryUrl } from "../services/repository-address.js";
+import { ActionError } from "./answer.js";
+import type { RunArguments } from "./run.js";
+
+/**
+ * Rules between arguments and forms of addresses and branches, checked before anything is asked or sent.
+ * @throws ActionError naming the argument, the value and the rule
+ */
+export function checkRunArguments(args: RunArguments): void {
+  if (!args.message?.trim()) {
+    throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
+  }
+  if (args.temp_workspace) {
+    const clashing = [
+      args.repository_url ? "repository_url" : "",
+      args.git_branch ? "git_branch" : "",
+      args.auto_merge ? "auto_merge" : "",
+    ].filter(Boolean);
+    if (clashing.length > 0) {
+      throw new ActionError(
+        `\`temp_workspace\` is a throw-away folder and cannot be used with ${clashing.map((name) => `\`${name}\``).join(" and ")}. ` +
+          "Leave one or the other out. Nothing was sent.",
+      );
+    }
+  }
+  if (args.continue_session && args.session_id) {
+    throw new ActionError(
+      "`continue_session` and `session_id` both name the conversation to continue: give one of them. Nothing was sent.",
+    );
+  }
+  checkPlace(args.repository_url, args.git_branch);
+  if (args.session_name !== undefined) checkSessionName(args.session_name);
+}
+
+/** @throws ActionError when the repository's address or the branch cannot be what it should be; "" is fine */
+export function checkPlace(repositoryUrl: string | undefined, gitBranch: string | undefined): void {
+  if (repositoryUrl) {
+    const checked = checkRepositoryUrl(repositoryUrl);
+    // The value itself is not repeated: it may carry a password.
+    if (!checked.ok) throw new ActionError(`\`repository_url\`: ${checked.problem} Nothing was sent.`);
+  }
+  if (gitBranch) {
+    const checked = checkBranchName(gitBranch);
+    if (!checked.ok) {
+      throw new ActionError(
+        `\`git_branch\` ${JSON.stringify(gitBranch)}: ${checked.problem} Nothing was sent.`,
+      );
+    }
+  }
+}
+
+/** @throws ActionError for a name that could not be shown or found again */
+export function checkSessionName(name: string): void {
+  if (name.length > 100 || /[\u0000-\u001f\u007f]/.test(name)) {
+    throw new ActionError(
+      `\`session_name\` ${JSON.stringify(name.slice(0, 120))}: at most 100 characters on one line. Nothing was sent.`,
+    );
+  }
+}

@@ -1,0 +1,52 @@
+import type { Question } from "../services/person.js";
+import type { Answer } from "./answer.js";
+import type { Call } from "./define-action.js";
+
+/**
+ * Gets the person's word before something that cannot be taken back. Where nobody can be asked, `confirm: true`
+ * stands for it; a person's "no" is final whatever `confirm` says.
+ * @returns undefined when it may be done, else the answer that the call ends with
+ */
+export async function confirmWithPerson(
+  ask: {
+    action: "kill" | "cleanup";
+    deed: string;
+    arguments: Record<string, unknown>;
+    confirm: boolean | undefined;
+  },
+  call: Call,
+): Promise<Answer | undefined> {
+  const question: Question = {
+    name: "confirm",
+    title: "Are you sure?",
+    description: ask.deed,
+    required: true,
+    choices: [
+      { value: "yes", title: "Yes, do it" },
+      { value: "no", title: "No" },
+    ],
+  };
+  const answer = await call.person.ask(`${ask.deed}?`, [question]);
+  const nothing = "Nothing was sent; the run is as it was.";
+  if (answer.kind === "accepted" && answer.values.confirm === "yes") return undefined;
+  if (answer.kind === "declined" || (answer.kind === "accepted" && answer.values.confirm === "no")) {
+    return { outcome: "declined", summary: `The person said no to: ${ask.deed}. ${nothing}` };
+  }
+  if (answer.kind === "cancelled") {
+    return {
+      outcome: "cancelled",
+      summary: `The person was asked (${ask.deed}) and did not answer. ${nothing}`,
+    };
+  }
+  if (answer.kind === "not_asked" && ask.confirm === true) return undefined;
+  return {
+    outcome: "input_required",
+    summary: `The person has to agree first: ${ask.deed}. ${nothing}`,
+    missing: [{ name: "confirm", description: ask.deed, required: true }],
+    next: {
+      action: ask.action,
+      arguments: { ...ask.arguments, confirm: true },
+      reason: "Only after the person has said yes.",
+    },
+  };
+}

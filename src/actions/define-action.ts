@@ -1,0 +1,74 @@
+import type { Clock } from "../clock.js";
+import type { Catalogue } from "../services/catalogue.js";
+import type { Git } from "../services/git.js";
+import type { Person } from "../services/person.js";
+import type { RunFeed } from "../services/run-feed.js";
+import type { Runs } from "../services/runs.js";
+import type { Sessions } from "../services/sessions.js";
+import type { Settings } from "../settings.js";
+import type { WorkflowsApi } from "../upstream/client.js";
+import type { Answer, AnswerPart } from "./answer.js";
+import type { Arguments, ParameterName } from "./arguments.js";
+
+/** Everything an action may use; the composition root puts it together. */
+export interface Services {
+  settings: Settings;
+  api: WorkflowsApi;
+  catalogue: Catalogue;
+  feed: RunFeed;
+  runs: Runs;
+  sessions: Sessions;
+  git: Git;
+  clock: Clock;
+  /** Client and server share a machine, so the client's folders may be looked at. */
+  sharesMachine: boolean;
+}
+
+/** What an action knows of the call it serves. */
+export interface Call {
+  person: Person;
+  /** Ends when the client cancels, goes away, or the server stops. The run is not affected. */
+  signal: AbortSignal;
+  /** True when the server is stopping: then calls answer at once. */
+  isStopping(): boolean;
+  /** Whether the client asked for progress. */
+  wantsProgress: boolean;
+  progress(update: { progress?: number; total?: number; message: string }): void;
+  /** The client's own name, for its known limits. */
+  clientName: string | undefined;
+  /** The client's folders on this machine; empty when they cannot be had. */
+  localFolders(signal: AbortSignal): Promise<string[]>;
+}
+
+/** What a client may assume about a tool; all four are always said, since the defaults are the worst case. */
+export interface Annotations {
+  readOnlyHint: boolean;
+  destructiveHint: boolean;
+  idempotentHint: boolean;
+  openWorldHint: boolean;
+}
+
+/** One action: data and a handler. A registry makes one tool of all of them, or one tool of each. */
+export interface Action<Names extends ParameterName = ParameterName> {
+  /** Its name in the one tool. */
+  name: string;
+  /** Its name as a tool of its own, at most 24 characters. */
+  toolName: string;
+  title: string;
+  /** One line for the one tool's description. */
+  summary: string;
+  /** The description as a tool of its own. */
+  description: string;
+  parameters: readonly Names[];
+  /** Those of the parameters without which the call is refused. */
+  required?: readonly Names[];
+  annotations: Annotations;
+  answerParts: readonly AnswerPart[];
+  /** @throws ActionError or ApiError, which become tool errors */
+  handle(args: Arguments<Names>, call: Call, services: Services): Promise<Answer>;
+}
+
+/** Keeps the types of an action's parameters together. */
+export function defineAction<Names extends ParameterName>(action: Action<Names>): Action {
+  return action as unknown as Action;
+}

@@ -1,0 +1,98 @@
+import { looksRefused } from "../services/runs.js";
+import { isFinal, type Run } from "../upstream/types.js";
+import type { RunAnswer } from "./answer.js";
+
+/**
+ * A result in an answer is cut here: with text and structured content it stands there twice, and the smallest
+ * limit of the known clients is about 25,000 tokens for a tool's result.
+ */
+export const RESULT_LIMIT = 16_000;
+
+/** Where the whole of a result can be read. */
+export function resultUri(runId: string): string {
+  return `automagik://runs/${encodeURIComponent(runId)}/result`;
+}
+
+/** The run in the published names; what is not known is left out. */
+export function describeRun(run: Run, options: { detailed?: boolean; now: number }): RunAnswer {
+  const end = run.completedAt ?? (isFinal(run.status) ? undefined : options.now);
+  const elapsed = run.startedAt !== undefined && end !== undefined ? (end - run.startedAt) / 1000 : undefined;
+  const duration = run.durationS ?? elapsed;
+  const full: { [Key in keyof RunAnswer]: RunAnswer[Key] | undefined } = {
+    run_id: run.runId,
+    session_id: run.sessionId,
+    session_name: run.sessionName,
+    workflow_name: run.workflowName,
+    status: run.status,
+    turn: run.turn,
+    max_turns: run.maxTurns,
+    current_action: run.currentAction,
+    started_at: run.startedAt === undefined ? undefined : new Date(run.startedAt).toISOString(),
+    duration_s: duration === undefined ? undefined : Math.max(0, Math.round(duration * 10) / 10),
+    cost_usd: run.costUsd,
+    tokens: run.tokens,
+    tools_used: run.toolsUsed.length > 0 ? run.toolsUsed : undefined,
+    result: run.result === undefined ? undefined : cutResult(run.runId, run.result),
+    error: run.error,
+    ...(options.detailed
+      ? {
+          repository_url: run.repositoryUrl,
+          git_branch: run.gitBranch,
+          current_phase: run.currentPhase,
+          phases_completed: orAbsent(run.phasesCompleted),
+          files_changed: orAbsent(run.filesChanged),
+          commits: orAbsent(run.commits),
+        }
+      : {}),
+  };
+  return Object.fromEntries(Object.entries(full).filter(([, value]) => value !== undefined)) as RunAnswer;
+}
+
+const orAbsent = (list: string[]) => (list.length > 0 ? list : undefined);
+
+function cutResult(runId: string, result: string): string {
+  if (result.length <= RESULT_LIMIT) return result;
+  return (
+    `${result.slice(0, RESULT_LIMIT)}\n[cut here: ${RESULT_LIMIT} of ${result.length} characters; ` +
+    `the whole is the resource ${resultUri(runId)}]`
+  );
+}
+
+/** "workflow architect, session auth-system-project, run 1234" */
+export function nameRun(run: Run): string {
+  const parts = [
+    run.workflowName ? `workflow ${run.workflowName}` : "",
+    run.sessionName ? `session "${run.sessionName}"` : "",
+    `run ${run.runId}`,
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+/** "turn 3 of 10, Designing database schema" or "" when nothing of it is known. */
+export function tellPosition(run: Run): string {
+  const turn =
+    run.turn === undefined
+      ? ""
+      : `turn ${run.turn}${run.maxTurns === undefined ? "" : ` of ${run.maxTurns}`}`;
+  return [turn, run.currentAction].filter(Boolean).join(", ");
+}
+
+/**
+ * How a run that is over ended, in one or two sentences that claim no more than the API has told.
+ * @param subject what the sentence is about, capitalised
+ */
+export function tellEnd(run: Run, subject = `The ${nameRun(run)}`): string {
+  const turns = run.turn ? ` after ${run.turn} turn${run.turn === 1 ? "" : "s"}` : "";
+  if (run.status === "completed") {
+    if (looksRefused(run)) {
+      return (
+        `${subject} is called completed by the API, but it took no turn and cost nothing: ` +
+        "most likely the agent did not start."
+      );
+    }
+    const atLimit = run.maxTurns !== undefined && run.turn !== undefined && run.turn >= run.maxTurns;
+    return `${subject} has completed${turns}.${atLimit ? " That is its turn limit, so the work may be unfinished." : ""}`;
+  }
+  if (run.status === "killed") return `${subject} was killed${turns}.`;
+  return `${subject} has failed${turns}: ${run.error ?? "the API gives no reason"}.`;
+}

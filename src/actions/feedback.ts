@@ -1,0 +1,136 @@
+import { sleep } from "../clock.js";
+import { activeRun } from "../services/sessions.js";
+import { ApiError } from "../upstream/errors.js";
+import { isFinal, type QueueCounters, type Run } from "../upstream/types.js";
+import { ActionError, type Answer } from "./answer.js";
+import type { Arguments } from "./arguments.js";
+import { type Call, defineAction, type Services } from "./define-action.js";
+import { nameRun } from "./describe-run.js";
+import { tellQueue, toQueueAnswer } from "./message-queue.js";
+import { type ResolvedTarget, resolveTarget } from "./resolve-target.js";
+
+const FEEDBACK_PARAMETERS = [
+  "message",
+  "message_type",
+  "run_id",
+  "session_name",
+  "session_id",
+  "wait_seconds",
+] as const;
+
+/** How long is looked for proof of delivery when the caller did not say: an agent reads between two turns. */
+const DELIVERY_WAIT_S = 5;
+const DELIVERY_LOOK_MS = 400;
+
+/** Puts a message before the agent of a run that is going on, and tells whether it was taken up. */
+export const feedbackAction = defineAction({
+  name: "feedback",
+  toolName: "send_feedback",
+  title: "Send feedback to a running workflow",
+  summary: "give a message to a run that is going on.",
+  description:
+    "Queues a message for the agent of a run that is going on, and tells whether the agent has taken it up " +
+    "within a short wait. For a run that is over nothing is sent.",
+  parameters: FEEDBACK_PARAMETERS,
+  required: ["message"],
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+  answerParts: ["queue"],
+
+  async handle(
+    args: Arguments<(typeof FEEDBACK_PARAMETERS)[number]>,
+    call: Call,
+    services: Services,
+  ): Promise<Answer> {
+    const message = args.message?.trim();
+    if (!message)
+      throw new ActionError("`message` is empty: say what the agent should read. Nothing was sent.");
+    const target = await resolveTarget(args, "active", call, services);
+    const { run, session } = target;
+    // By a run id nothing is looked up before: the API itself refuses what is over.
+    if (session ? !activeRun(session) : isFinal(run.status)) return tellOver(target, message);
+    let queued: QueueCounters;
+    try {
+      queued = await services.api.addMessage(run.runId, args.message_type ?? "user", message);
+    } catch (error) {
+      return explainRefusal(error, target, message);
+    }
+    return watchDelivery(run, queued, args.wait_seconds ?? DELIVERY_WAIT_S, call, services);
+  },
+});
+
+async function watchDelivery(
+  run: Run,
+  queued: QueueCounters,
+  waitSeconds: number,
+  call: Call,
+  { api, clock }: Services,
+): Promise<Answer> {
+  // Messages are taken up in order: when as many are consumed as there were with ours, ours was.
+  const wanted = queued.added;
+  const until = clock.now() + waitSeconds * 1000;
+  let queue = queued;
+  while (queue.consumed < wanted && clock.now() < until) {
+    if (!(await sleep(clock, DELIVERY_LOOK_MS, call.signal))) break;
+    queue =
+      (await api.getQueue(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined)) ?? queue;
+  }
+  if (wanted > 0 && queue.consumed >= wanted) {
+    return {
+      outcome: "ok",
+      summary: `Delivered: the agent of ${nameRun(run)} has taken up the message.`,
+      queue: toQueueAnswer(queue),
+    };
+  }
+  return {
+    outcome: "ok",
+    summary:
+      `Accepted, not delivered so far: the message is in the queue of ${nameRun(run)} (${tellQueue(queue)}) ` +
+      "Some servers never hand queued messages to the agent.",
+    queue: toQueueAnswer(queue),
+    next: {
+      action: "message_queue",
+      arguments: { run_id: run.runId },
+      reason: "See later whether the agent has taken it up; sending it again would queue it twice.",
+    },
+  };
+}
+
+function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
+  const name = session?.name ?? run.sessionName;
+  return {
+    outcome: "failed",
+    summary: `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent is there to read it.`,
+    ...(name
+      ? {
+          next: {
+            action: "run",
+            arguments: {
+              ...(run.workflowName ? { workflow_name: run.workflowName } : {}),
+              continue_session: name,
+              message,
+            },
+            reason: "Continues the session with the message as a new, paid run; ask the person first.",
+          },
+        }
+      : {}),
+  };
+}
+
+function explainRefusal(error: unknown, target: ResolvedTarget, message: string): Answer {
+  if (!(error instanceof ApiError)) throw error;
+  const state = /in (\w+) state/.exec(error.reason ?? "")?.[1];
+  if (error.kind === "refused" && state)
+    return tellOver({ ...target, run: { ...target.run, status: state } }, message);
+  if (error.mayHaveActed) {
+    return {
+      outcome: "unknown",
+      summary: `It is unknown whether the message was queued. ${error.message} It was not sent again.`,
+      next: {
+        action: "message_queue",
+        arguments: { run_id: target.run.runId },
+        reason: "The counters tell whether a message has arrived.",
+      },
+    };
+  }
+  throw error;
+}

@@ -1,0 +1,164 @@
+import type { RunEvent } from "../services/run-feed.js";
+import { outcomeOf } from "../services/runs.js";
+import { resolveWaitMs } from "../services/wait-budget.js";
+import { isFinal, type Run } from "../upstream/types.js";
+import type { Answer, NextStep } from "./answer.js";
+import type { Call, Services } from "./define-action.js";
+import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
+
+interface FollowOptions {
+  /** Seconds to wait; undefined leaves it to what the client can bear. */
+  waitSeconds: number | undefined;
+  detailed?: boolean;
+  /** What is said before the news of the run: how it was started, for instance. */
+  preface?: string;
+}
+
+/** Follows a run with progress as long as the call may, and tells how it stands then. */
+export async function followRun(
+  seed: Run,
+  options: FollowOptions,
+  call: Call,
+  services: Services,
+): Promise<Answer> {
+  const { runs, clock, feed } = services;
+  const waitMs =
+    options.waitSeconds === undefined
+      ? resolveWaitMs(call.wantsProgress, call.clientName)
+      : options.waitSeconds * 1000;
+  // Where another call watches already, the next event may be long in coming.
+  const known = feed.latest(seed.runId);
+  if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
+  const end = await runs.follow(seed, {
+    waitMs,
+    signal: call.signal,
+    onEvent: (event) => reportEvent(event, call),
+  });
+  // What was just named in the preface is not named again.
+  const it = options.preface ? "It" : `The ${nameRun(end.run)}`;
+  const say = (text: string) => (options.preface ? `${options.preface} ${text}` : text);
+  const describe = (run: Run) =>
+    describeRun(run, { now: clock.now(), ...(options.detailed ? { detailed: true } : {}) });
+  switch (end.why) {
+    case "finished": {
+      const run = await runs.explain(end.run);
+      return {
+        outcome: outcomeOf(run),
+        summary: say(tellEnd(run, it)),
+        run: describe(run),
+        ...nextAfterEnd(run),
+      };
+    }
+    case "stalled": {
+      const minutes = Math.round(end.quietMs / 6_000) / 10;
+      const seen = tellPosition(end.run);
+      const advice =
+        (end.run.turn ?? 0) === 0 && services.settings.inputFormat === "stream-json"
+          ? " If this is the public Automagik server, it never gets further with stream-json: kill the run and set AUTOMAGIK_WORKFLOWS_INPUT_FORMAT=text."
+          : "";
+      return {
+        outcome: "stalled",
+        summary: say(
+          `${it} is ${end.run.status}, but nothing has changed for ${minutes} minutes ` +
+            `(last seen: ${seen || "no turn at all"}). It was not stopped.${advice}`,
+        ),
+        run: describe(end.run),
+        next: watchAgain(end.run, "Look again later; kill it when it stays like this."),
+      };
+    }
+    case "lost":
+      return {
+        outcome: "unknown",
+        summary: say(
+          `The API no longer knows the ${nameRun(end.run)}: ${end.error.message} How it ended is not known.`,
+        ),
+        run: describe(end.run),
+        next: {
+          action: "list_workflows",
+          arguments: { detailed: true },
+          reason: "Check that the API is the right one.",
+        },
+      };
+    case "unreachable":
+      return {
+        outcome: "running",
+        summary: say(
+          `${it} was ${end.run.status} when the API last answered; since then: ` +
+            `${end.error.message} The run may go on without us.`,
+        ),
+        run: describe(end.run),
+        next: watchAgain(end.run, "Ask again when the API is back."),
+      };
+    case "stopped":
+      return {
+        outcome: outcomeOf(end.run),
+        summary: say(
+          `${call.isStopping() ? "This server is stopping" : "The call was ended"}; the run continues as ` +
+            `${end.run.runId} (${nameRun(end.run)}).`,
+        ),
+        run: describe(end.run),
+        next: watchAgain(end.run, "Pick the run up again."),
+      };
+    case "waited": {
+      const position = tellPosition(end.run);
+      return {
+        outcome: outcomeOf(end.run),
+        summary: say(`${it} is ${end.run.status}${position ? `: ${position}` : ""}.`),
+        run: describe(end.run),
+        next: watchAgain(end.run, "Follow the run further; it goes on by itself."),
+      };
+    }
+  }
+}
+
+/** The action that picks a run up again with progress. */
+export function watchAgain(run: Run, reason: string): NextStep {
+  return { action: "status", arguments: { run_id: run.runId, wait_seconds: 45 }, reason };
+}
+
+/** What to offer when a run is over; nothing for one that went well and needs nothing. */
+export function nextAfterEnd(run: Run): { next?: NextStep } {
+  if (run.status === "failed") {
+    return {
+      next: {
+        action: "status",
+        arguments: { run_id: run.runId, detailed: true },
+        reason: "See everything the API tells of the failure. Starting again is a new paid run: ask first.",
+      },
+    };
+  }
+  return {};
+}
+
+/** "Turn 3/10: Designing database schema", as much of it as is known; undefined when that is nothing. */
+function tellTurn({ turn, maxTurns, currentAction, status }: Run): string | undefined {
+  if (turn) {
+    return `Turn ${turn}${maxTurns === undefined ? "" : `/${maxTurns}`}${currentAction ? `: ${currentAction}` : ""}`;
+  }
+  return currentAction ?? (status === "running" || status === "unknown" ? undefined : status);
+}
+
+function reportTurn(run: Run, call: Call): void {
+  const message = tellTurn(run);
+  if (message === undefined) return;
+  const total = run.maxTurns;
+  call.progress({ progress: run.turn ?? 0, message, ...(total === undefined ? {} : { total }) });
+}
+
+function reportEvent(event: RunEvent, call: Call): void {
+  switch (event.type) {
+    case "unreachable":
+      call.progress({ message: "The API does not answer; trying again" });
+      return;
+    case "stalled":
+      call.progress({ message: `Nothing has changed for ${Math.round(event.quietMs / 60_000)} min` });
+      return;
+    case "turn":
+      reportTurn(event.run, call);
+      return;
+    case "action":
+    case "status":
+      // The end is told by the answer; of a run that is over only turns that went by unseen are news.
+      if (!isFinal(event.run.status)) reportTurn(event.run, call);
+  }
+}

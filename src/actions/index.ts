@@ -1,0 +1,21 @@
+import { cleanupAction } from "./cleanup.js";
+import type { Action } from "./define-action.js";
+import { feedbackAction } from "./feedback.js";
+import { killAction } from "./kill.js";
+import { listSessionsAction } from "./list-sessions.js";
+import { listWorkflowsAction } from "./list-workflows.js";
+import { messageQueueAction } from "./message-queue.js";
+import { runAction } from "./run.js";
+import { statusAction } from "./status.js";
+
+/** All actions, in the order in which they are published. */
+export const actions: readonly Action[] = [
+  runAction,
+  statusAction,
+  feedbackAction,
+  listSessionsAction,
+  listWorkflowsAction,
+  messageQueueAction,
+  killAction,
+  cleanupAction,
+];

@@ -1,0 +1,56 @@
+import type { Answer } from "./answer.js";
+import type { Arguments } from "./arguments.js";
+import { type Call, defineAction, type Services } from "./define-action.js";
+
+const PARAMETERS = ["detailed"] as const;
+/** A list younger than this is not read again for one question, in ms. */
+const FRESH_MS = 5_000;
+
+/** Lists the workflows that the API offers now. */
+export const listWorkflowsAction = defineAction({
+  name: "list_workflows",
+  toolName: "list_workflows",
+  title: "List workflows",
+  summary: "the workflows there are now.",
+  description: "Lists the workflows that the API offers now, with what they are for.",
+  parameters: PARAMETERS,
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+  answerParts: ["workflows", "upstream"],
+
+  async handle(
+    args: Arguments<(typeof PARAMETERS)[number]>,
+    _call: Call,
+    services: Services,
+  ): Promise<Answer> {
+    const { catalogue, clock, api } = services;
+    const before = catalogue.state();
+    const fresh = before.available && !before.problem && clock.now() - (before.readAt ?? 0) < FRESH_MS;
+    const state = fresh ? before : await catalogue.refresh();
+    const readAt = state.readAt === undefined ? undefined : new Date(state.readAt).toISOString();
+    const stale = state.problem ? ` ${state.problem}` : "";
+    return {
+      outcome: state.available ? "ok" : "unknown",
+      summary: state.available
+        ? `${state.workflows.length} workflows${stale ? `, as read at ${readAt}.${stale}` : "."}`
+        : `The list of workflows is not available.${stale}`,
+      workflows: state.workflows.map((workflow) => ({
+        name: workflow.name,
+        description: workflow.description,
+        ...(workflow.displayName ? { display_name: workflow.displayName } : {}),
+        ...(workflow.category ? { category: workflow.category } : {}),
+        ...(workflow.suggestedTurns ? { suggested_turns: workflow.suggestedTurns } : {}),
+        ...(workflow.maxTurns ? { max_turns: workflow.maxTurns } : {}),
+        ...(args.detailed && workflow.capabilities.length > 0 ? { capabilities: workflow.capabilities } : {}),
+      })),
+      ...(args.detailed
+        ? {
+            upstream: {
+              address: api.address,
+              ...(readAt ? { workflows_read_at: readAt } : {}),
+              ...(state.problem ? { problem: state.problem } : {}),
+            },
+          }
+        : {}),
+    };
+  },
+});

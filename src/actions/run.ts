@@ -1,0 +1,186 @@
+import type { StartRequest } from "../upstream/types.js";
+import { ActionError, type Answer, type NextStep } from "./answer.js";
+import type { Arguments } from "./arguments.js";
+import { askForMissing } from "./ask.js";
+import { checkRunArguments } from "./check-arguments.js";
+import { continueSession } from "./continue-session.js";
+import { type Call, defineAction, type Services } from "./define-action.js";
+import { describeRun, nameRun } from "./describe-run.js";
+import { followRun, watchAgain } from "./follow-run.js";
+import { resolveWorkflow } from "./resolve-workflow.js";
+
+const RUN_PARAMETERS = [
+  "workflow_name",
+  "message",
+  "session_name",
+  "session_id",
+  "continue_session",
+  "repository_url",
+  "git_branch",
+  "max_turns",
+  "timeout",
+  "persistent",
+  "auto_merge",
+  "temp_workspace",
+  "wait_seconds",
+] as const;
+
+export type RunArguments = Arguments<(typeof RUN_PARAMETERS)[number]>;
+
+/** What a run is started with when a conversation goes on: what its session already knows. */
+export interface Continuation {
+  sessionId: string;
+  sessionName?: string;
+  repositoryUrl?: string;
+  gitBranch?: string;
+}
+
+/** Starts a run: checks, asks the person for what is missing, sends one POST, and stays with the run. */
+export const runAction = defineAction({
+  name: "run",
+  toolName: "run_workflow",
+  title: "Run a workflow",
+  summary:
+    "start a workflow. Every call is a new paid run: never repeat one whose fate is unknown; use status.",
+  description:
+    "Starts a remote coding workflow and follows it. The person is asked for a missing session name, repository " +
+    "or branch before anything is sent. Every call is a new paid run: never repeat a call whose fate is " +
+    "unknown, look at its status instead. The run goes on when the call ends.",
+  parameters: RUN_PARAMETERS,
+  required: ["message"],
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+  answerParts: ["run", "missing"],
+
+  async handle(args: RunArguments, call: Call, services: Services): Promise<Answer> {
+    const { settings, api } = services;
+    if (!api.hasKey) {
+      throw new ActionError(
+        "No API key is set, so nothing was sent and nobody was asked. Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
+      );
+    }
+    checkRunArguments(args);
+    if (args.workflow_name) await resolveWorkflow(args.workflow_name, args, services);
+
+    let continuation: Continuation | undefined;
+    if (args.continue_session || args.session_id) {
+      const found = await continueSession(args, call, services);
+      if ("outcome" in found) return found;
+      continuation = found.continuation;
+      if (found.fresh) args = { ...args, ...found.fresh };
+    }
+
+    const asked = await askForMissing(args, continuation, call, services);
+    if ("outcome" in asked) return asked;
+    const given = asked.values;
+    if (call.signal.aborted) {
+      return {
+        outcome: "cancelled",
+        summary: "The call was cancelled before anything was sent. No run was started.",
+      };
+    }
+
+    const request: StartRequest = {
+      workflowName: given.workflowName,
+      message: args.message ?? "",
+      inputFormat: settings.inputFormat,
+      maxTurns: args.max_turns ?? settings.maxTurns,
+      timeoutS: args.timeout ?? settings.timeoutS,
+      ...(given.sessionName ? { sessionName: given.sessionName } : {}),
+      ...(continuation ? { sessionId: continuation.sessionId } : {}),
+      ...(given.repositoryUrl ? { repositoryUrl: given.repositoryUrl } : {}),
+      ...(given.gitBranch ? { gitBranch: given.gitBranch } : {}),
+      ...(settings.userId ? { userId: settings.userId } : {}),
+      ...(args.persistent === undefined ? {} : { persistent: args.persistent }),
+      ...(args.auto_merge === undefined ? {} : { autoMerge: args.auto_merge }),
+      ...(args.temp_workspace === undefined ? {} : { tempWorkspace: args.temp_workspace }),
+    };
+    return startAndFollow(request, args.wait_seconds, call, services);
+  },
+});
+
+async function startAndFollow(
+  request: StartRequest,
+  waitSeconds: number | undefined,
+  call: Call,
+  services: Services,
+): Promise<Answer> {
+  const { runs, catalogue, clock } = services;
+  const result = await runs.start(request).catch((error) => {
+    // The catalogue promised a workflow that the API does not have (any more).
+    if (error.kind === "not_found") void catalogue.refresh();
+    throw error;
+  });
+  if (result.kind === "unknown") {
+    return {
+      outcome: "unknown",
+      summary:
+        `It is unknown whether the run was started. ${result.error.message} The API's list of runs was looked ` +
+        `through and shows none of workflow ${request.workflowName} in session "${request.sessionName ?? ""}" that is new. ` +
+        "Do not send it again before that is clear: it may be a second paid run.",
+      next: {
+        action: "status",
+        arguments: { session_name: request.sessionName ?? "" },
+        reason: "Look again in a minute whether the run exists.",
+      },
+    };
+  }
+  if (result.kind === "failed") {
+    const { run } = result;
+    return {
+      outcome: "failed",
+      summary: `The API took the request but says that the ${nameRun(run)} failed: ${run.error}.`,
+      run: describeRun(run, { now: clock.now() }),
+      next: retryAdvice(request),
+    };
+  }
+  const { run } = result;
+  const how = result.adopted
+    ? `The API's answer to the start was lost, but its list shows the run, so it was not sent again: ${nameRun(run)}.`
+    : `Started ${nameRun(run)}.`;
+  const resumed = request.sessionId ? ` It continues the conversation ${request.sessionId}.` : "";
+  if (waitSeconds === 0) {
+    return {
+      outcome: "started",
+      summary: `${how}${resumed} It goes on by itself.`,
+      run: describeRun(run, { now: clock.now() }),
+      next: watchAgain(run, "Follow the run with progress."),
+    };
+  }
+  call.progress({
+    message: `Started ${request.workflowName}${request.sessionName ? ` as ${request.sessionName}` : ""}`,
+    ...(run.maxTurns === undefined ? {} : { total: run.maxTurns }),
+  });
+  const answer = await followRun(run, { waitSeconds, preface: `${how}${resumed}` }, call, services);
+  return request.sessionId ? checkContinuation(answer, request) : answer;
+}
+
+/** A resume that the agent refused is called "completed" by the public server; it is a failure all the same. */
+function checkContinuation(answer: Answer, request: StartRequest): Answer {
+  const run = answer.run;
+  if (answer.outcome !== "completed" || !run || (run.turn ?? 0) > 0 || run.cost_usd || run.tokens)
+    return answer;
+  return {
+    ...answer,
+    outcome: "failed",
+    summary:
+      `The conversation ${request.sessionId} was not continued: the API calls run ${run.run_id} completed, but the ` +
+      "agent took no turn and cost nothing, which is how a refused resume looks there. No work was done.",
+    next: {
+      action: "run",
+      arguments: {
+        workflow_name: request.workflowName,
+        message: request.message,
+        ...(request.sessionName ? { session_name: request.sessionName } : {}),
+      },
+      reason: "Ask the person whether to start afresh under the same name, as a new conversation.",
+    },
+  };
+}
+
+function retryAdvice(request: StartRequest): NextStep {
+  return {
+    action: "status",
+    arguments: { session_name: request.sessionName ?? request.workflowName },
+    reason: "See whether the API keeps the failed run; correct what it names before starting again.",
+  };
+}

@@ -1,0 +1,71 @@
+import { mergeRun } from "../services/merge-run.js";
+import { outcomeOf } from "../services/runs.js";
+import { ApiError } from "../upstream/errors.js";
+import { isFinal } from "../upstream/types.js";
+import type { Answer } from "./answer.js";
+import type { Arguments } from "./arguments.js";
+import { type Call, defineAction, type Services } from "./define-action.js";
+import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
+import { followRun, nextAfterEnd, watchAgain } from "./follow-run.js";
+import { listSessions } from "./list-sessions.js";
+import { tellQueue, toQueueAnswer } from "./message-queue.js";
+import { namesTarget, resolveTarget } from "./resolve-target.js";
+
+const STATUS_PARAMETERS = ["run_id", "session_name", "session_id", "wait_seconds", "detailed"] as const;
+
+/** Tells how a run stands and, when asked to wait, follows it with progress, whoever started it. */
+export const statusAction = defineAction({
+  name: "status",
+  toolName: "get_session_status",
+  title: "Look at a run",
+  summary: "how a run stands, by run_id, session_name or session_id; wait_seconds follows it with progress.",
+  description:
+    "Tells how a run stands, by run id, session name or session id, whoever started it. With wait_seconds it " +
+    "follows the run with progress. Without any name it lists what is going on.",
+  parameters: STATUS_PARAMETERS,
+  annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+  answerParts: ["run", "queue", "sessions"],
+
+  async handle(
+    args: Arguments<(typeof STATUS_PARAMETERS)[number]>,
+    call: Call,
+    services: Services,
+  ): Promise<Answer> {
+    if (!namesTarget(args)) return listSessions({ active_only: true }, call, services);
+    const { runs, api, clock, sessions } = services;
+    const { run: seed } = await resolveTarget(args, "newest", call, services);
+    const detailed = args.detailed === true;
+    if (args.wait_seconds) {
+      const answer = await followRun(seed, { waitSeconds: args.wait_seconds, detailed }, call, services);
+      return detailed && answer.run ? withQueue(answer, answer.run.run_id, api, call) : answer;
+    }
+    const run = mergeRun(seed, await runs.read(seed.runId, call.signal));
+    await sessions.seen(run);
+    const position = tellPosition(run);
+    const answer: Answer = {
+      outcome: outcomeOf(run),
+      summary: isFinal(run.status)
+        ? tellEnd(run)
+        : `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.`,
+      run: describeRun(run, { now: clock.now(), detailed }),
+      ...(isFinal(run.status)
+        ? nextAfterEnd(run)
+        : { next: watchAgain(run, "Follow the run with progress.") }),
+    };
+    // A failed run is explained best by what has just been told.
+    if (detailed && run.status === "failed") delete answer.next;
+    return detailed ? withQueue(answer, run.runId, api, call) : answer;
+  },
+});
+
+/** Adds the counters of the queue; without them the answer stands as it is. */
+async function withQueue(answer: Answer, runId: string, api: Services["api"], call: Call): Promise<Answer> {
+  try {
+    const queue = await api.getQueue(runId, { signal: call.signal });
+    if (!queue) return answer;
+    return { ...answer, queue: toQueueAnswer(queue), summary: `${answer.summary} ${tellQueue(queue)}` };
+  } catch (error) {
+    if (error instanceof ApiError) return answer;
+    throw error;
+  }
+}

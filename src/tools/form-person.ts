@@ -1,0 +1,101 @@
+import { type ElicitRequestFormParams, ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
+import { whileFollowing } from "../abort.js";
+import type { Clock } from "../clock.js";
+import type { FormAnswer, Person, Question } from "../services/person.js";
+
+/** While a form is open, this often a sign of life goes out, in ms: it resets the clock of clients that have one. */
+const HEARTBEAT_MS = 10_000;
+
+type FormSchema = ElicitRequestFormParams["requestedSchema"];
+
+/** What a form needs of the call it belongs to. */
+export interface FormChannel {
+  /** Whether the client declares forms. */
+  supportsForms: boolean;
+  /** Sends the elicitation and waits for its answer. */
+  send(
+    params: { message: string; requestedSchema: FormSchema },
+    options: { timeout: number; signal: AbortSignal },
+  ): Promise<{ action: string; content?: Record<string, unknown> | undefined }>;
+  /** A sign of life on the call. */
+  heartbeat(message: string): void;
+}
+
+/** The person asked by elicitation: one flat form, open as long as the setting allows. */
+export function createFormPerson(
+  channel: FormChannel,
+  options: { timeoutMs: number; signal: AbortSignal; clock: Clock },
+): Person {
+  const { signal, clock, timeoutMs } = options;
+  return {
+    reachable: channel.supportsForms,
+    async ask(message, questions): Promise<FormAnswer> {
+      if (!channel.supportsForms) return { kind: "not_asked", why: "The client cannot show forms." };
+      if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
+      const since = clock.now();
+      let stopBeat = () => {};
+      const beat = () => {
+        const seconds = Math.round((clock.now() - since) / 1000);
+        channel.heartbeat(`Waiting for the person's answer to the form (${seconds} s)`);
+        stopBeat = clock.after(HEARTBEAT_MS, beat);
+      };
+      stopBeat = clock.after(HEARTBEAT_MS, beat);
+      try {
+        const answer = await whileFollowing(signal, (own) =>
+          channel.send(
+            { message, requestedSchema: buildSchema(questions) },
+            { timeout: timeoutMs, signal: own },
+          ),
+        );
+        // The call may have been cancelled while the answer was on its way: then it counts no more.
+        if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
+        if (answer.action === "accept")
+          return { kind: "accepted", values: readValues(answer.content, questions) };
+        if (answer.action === "decline") return { kind: "declined" };
+        return { kind: "cancelled", why: "closed" };
+      } catch (error) {
+        if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
+        if (error instanceof McpError && error.code === ErrorCode.RequestTimeout) {
+          return { kind: "cancelled", why: "timeout" };
+        }
+        // Declared and yet not to be had: nobody has answered, so nothing may be sent.
+        return {
+          kind: "not_asked",
+          why: "The client says that it can show forms but did not bring back a valid answer.",
+        };
+      } finally {
+        stopBeat();
+      }
+    },
+  };
+}
+
+function buildSchema(questions: readonly Question[]): FormSchema {
+  const properties = Object.fromEntries(
+    questions.map(({ name, title, description, suggestion, choices, required }) => [
+      name,
+      {
+        type: "string" as const,
+        title,
+        description,
+        ...(required && !choices ? { minLength: 1 } : {}),
+        ...(suggestion === undefined ? {} : { default: suggestion }),
+        ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
+      },
+    ]),
+  );
+  const required = questions.filter((question) => question.required).map((question) => question.name);
+  return { type: "object", properties, ...(required.length > 0 ? { required } : {}) } as FormSchema;
+}
+
+function readValues(
+  content: Record<string, unknown> | undefined,
+  questions: readonly Question[],
+): Record<string, string | undefined> {
+  return Object.fromEntries(
+    questions.map(({ name }) => {
+      const value = content?.[name];
+      return [name, value === undefined || value === null ? undefined : String(value).trim()];
+    }),
+  );
+}

@@ -1,0 +1,90 @@
+import type { Answer, NextStep, RunAnswer } from "../actions/answer.js";
+
+/** What a tool gives back to the framework. */
+export interface ToolResult {
+  content: { type: "text"; text: string }[];
+  structuredContent: Record<string, unknown>;
+  isError?: true;
+}
+
+/** Names the tool that carries an action, with its arguments. */
+export type ProjectStep = (step: NextStep) => { tool: string; arguments: Record<string, unknown> };
+
+/** The answer as text and as structured content; whatever the structure tells, the text tells too. */
+export function renderAnswer(answer: Answer, project: ProjectStep, isError = false): ToolResult {
+  const { next, ...rest } = answer;
+  const step = next && { ...project(next), reason: next.reason };
+  const structuredContent = { ...rest, ...(step ? { next_step: step } : {}) };
+  const parts = [
+    answer.summary,
+    answer.run && renderRun(answer.run),
+    answer.missing && renderMissing(answer.missing),
+    answer.workflows && renderWorkflows(answer.workflows),
+    answer.sessions && renderSessions(answer.sessions),
+    answer.queue &&
+      `Queue: ${answer.queue.waiting} waiting, ${answer.queue.added} added, ${answer.queue.consumed} taken up` +
+        `${answer.queue.oldest_age_s === undefined ? "" : `, the oldest waiting for ${answer.queue.oldest_age_s} s`}`,
+    answer.cleanup &&
+      `Cleanup: ${answer.cleanup.success ? "success" : "no success reported"}; removed: ${answer.cleanup.removed.join(", ") || "nothing"}` +
+        `${answer.cleanup.errors.length > 0 ? `; errors: ${answer.cleanup.errors.join("; ")}` : ""}`,
+    answer.upstream && renderFields("API", answer.upstream),
+    `Outcome: ${answer.outcome}`,
+    step && `Next: ${step.tool} ${JSON.stringify(step.arguments)}: ${step.reason}`,
+  ];
+  return {
+    content: [{ type: "text", text: parts.filter(Boolean).join("\n\n") }],
+    structuredContent,
+    ...(isError ? { isError: true as const } : {}),
+  };
+}
+
+function renderFields(title: string, fields: Record<string, unknown>): string {
+  const lines = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `  ${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+  return [`${title}:`, ...lines].join("\n");
+}
+
+export function renderRun({ result, tokens, tools_used, ...run }: RunAnswer): string {
+  const fields = renderFields("Run", {
+    ...run,
+    ...(tokens
+      ? {
+          tokens: `${tokens.total}${tokens.input === undefined ? "" : `, ${tokens.input} in`}${tokens.output === undefined ? "" : `, ${tokens.output} out`}`,
+        }
+      : {}),
+    ...(tools_used ? { tools_used: tools_used.join(", ") } : {}),
+  });
+  if (result === undefined) return fields;
+  return `${fields}\n\n--- output of the run, not of this server ---\n${result}\n--- end of the run's output ---`;
+}
+
+function renderMissing(missing: NonNullable<Answer["missing"]>): string {
+  const lines = missing.map(({ name, description, required, suggestion, choices }) => {
+    const head = `  ${name} (${required ? "required" : "optional"}): ${description}`;
+    const suggested = suggestion === undefined ? "" : `\n    suggestion: ${suggestion}`;
+    const options = (choices ?? []).map((choice) => `\n    - ${choice.value}: ${choice.title}`).join("");
+    return head + suggested + options;
+  });
+  return ["Missing:", ...lines].join("\n");
+}
+
+export function renderWorkflows(workflows: NonNullable<Answer["workflows"]>): string {
+  return workflows
+    .map(({ name, description, ...rest }) => {
+      const more = Object.entries(rest).map(
+        ([key, value]) => `${key.replaceAll("_", " ")}: ${Array.isArray(value) ? value.join(", ") : value}`,
+      );
+      return `- ${name}: ${description}${more.length > 0 ? ` (${more.join("; ")})` : ""}`;
+    })
+    .join("\n");
+}
+
+export function renderSessions(sessions: NonNullable<Answer["sessions"]>): string {
+  return sessions
+    .map(({ session_name, can_continue, ...rest }) => {
+      const more = Object.entries(rest).map(([key, value]) => `${key}: ${value}`);
+      return `- ${session_name}: ${more.join(", ")}; ${can_continue ? "can be continued" : "cannot be continued now"}`;
+    })
+    .join("\n");
+}
