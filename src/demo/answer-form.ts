@@ -1,0 +1,121 @@
+import { createInterface } from "node:readline/promises";
+import type { ElicitRequestFormParams, ElicitResult } from "@modelcontextprotocol/sdk/types.js";
+import type { Screen } from "./screen.js";
+
+/** A field of a form as our server sends it: text, free or one of several choices. */
+export interface Field {
+  name: string;
+  title: string;
+  description: string;
+  required: boolean;
+  /** What is filled in beforehand. */
+  suggestion: string | undefined;
+  choices: readonly { value: string; title: string }[];
+}
+
+/** Answers a form for the person. The signal ends the waiting; the answer then counts as cancelled. */
+export interface Answerer {
+  readonly byKeyboard: boolean;
+  answer(fields: readonly Field[], signal: AbortSignal): Promise<ElicitResult>;
+}
+
+/** Reads the fields out of a form's schema, in its order. */
+export function readFields({ requestedSchema }: ElicitRequestFormParams): Field[] {
+  const required = requestedSchema.required ?? [];
+  return Object.entries(requestedSchema.properties).map(([name, property]) => ({
+    name,
+    title: property.title ?? name,
+    description: property.description ?? "",
+    required: required.includes(name),
+    suggestion: typeof property.default === "string" ? property.default : undefined,
+    choices:
+      "oneOf" in property
+        ? property.oneOf.map((choice) => ({ value: choice.const, title: choice.title }))
+        : [],
+  }));
+}
+
+/** Shows one field: title, what it is about, its choices. */
+function showField(field: Field, screen: Screen): void {
+  screen.line(`${field.title}${field.required ? "" : " (optional)"}: ${field.description}`);
+  for (const [index, { title }] of field.choices.entries()) screen.line(`  ${index + 1}. ${title}`);
+}
+
+/** Takes the form's own suggestions, where nobody sits at a keyboard. */
+export function createAutomaticAnswerer(screen: Screen): Answerer {
+  return {
+    byKeyboard: false,
+    async answer(fields) {
+      const content: Record<string, string> = {};
+      for (const field of fields) {
+        showField(field, screen);
+        const value = field.suggestion ?? (field.required ? (field.choices[0]?.value ?? "demo") : undefined);
+        if (value !== undefined) content[field.name] = value;
+        screen.line(value === undefined ? "> (left empty)" : `> ${value}`, "cyan");
+      }
+      screen.line("Answered by the demo itself: there is no terminal to type in.", "dim");
+      return { action: "accept", content };
+    },
+  };
+}
+
+/**
+ * Asks field by field at the terminal.
+ * @param interrupt called on Ctrl-C, which reaches nobody as a signal while a line is being typed
+ */
+export function createKeyboardAnswerer(options: {
+  input: NodeJS.ReadStream;
+  output: NodeJS.WriteStream;
+  screen: Screen;
+  interrupt: () => void;
+}): Answerer {
+  const { input, output, screen, interrupt } = options;
+  return {
+    byKeyboard: true,
+    async answer(fields, signal) {
+      const closed = new AbortController();
+      const readline = createInterface({ input, output });
+      readline.on("SIGINT", interrupt);
+      readline.on("close", () => closed.abort());
+      const ended = AbortSignal.any([closed.signal, signal]);
+      try {
+        screen.line("Enter takes what stands in [brackets]; /decline or /cancel ends the form.", "dim");
+        const content: Record<string, string> = {};
+        for (const field of fields) {
+          showField(field, screen);
+          const prompt = `  ${field.suggestion === undefined ? "" : `[${field.suggestion}] `}> `;
+          let value: string | undefined;
+          do {
+            const typed = (await readline.question(prompt, { signal: ended })).trim();
+            if (typed === "/decline") return { action: "decline" };
+            if (typed === "/cancel") return { action: "cancel" };
+            value = readTyped(typed, field, screen);
+          } while (value === undefined);
+          if (value !== "") content[field.name] = value;
+        }
+        return { action: "accept", content };
+      } catch (error) {
+        // The end of the input, or of the call: nobody has agreed to anything.
+        if (!ended.aborted) throw error;
+        output.write("\n");
+        return { action: "cancel" };
+      } finally {
+        readline.close();
+      }
+    },
+  };
+}
+
+/** The value that was meant, "" for none; undefined when it has to be asked again. */
+function readTyped(typed: string, field: Field, screen: Screen): string | undefined {
+  const value = typed || (field.suggestion ?? "");
+  if (value === "") {
+    if (!field.required) return "";
+    screen.line("This one is needed.", "yellow");
+    return undefined;
+  }
+  if (field.choices.length === 0) return value;
+  const choice = field.choices.find((one) => one.value === value) ?? field.choices[Number(value) - 1];
+  if (!choice) screen.line(`A number from 1 to ${field.choices.length}, please.`, "yellow");
+  return choice?.value;
+}

@@ -1,0 +1,82 @@
+import type { FastMCP } from "fastmcp";
+import type { Services } from "../actions/define-action.js";
+import type { Catalogue } from "../services/catalogue.js";
+import type { ToolDefinition } from "../tools/registry.js";
+import type { CallDesk } from "./serve-call.js";
+import { markNow, refineTools, spendFirstRequestId, wasSetUpBefore } from "./session-hook.js";
+
+type FrameworkTool = Parameters<FastMCP["addTool"]>[0];
+
+/**
+ * Publishes the tools and publishes them anew whenever the catalogue changes, so that the enum in their schemas
+ * follows it. Must be called before the first session.
+ */
+export function publishTools(
+  server: FastMCP,
+  tools: readonly ToolDefinition[],
+  collaborators: { catalogue: Catalogue; desk: CallDesk; services: Services },
+): void {
+  const { catalogue, desk, services } = collaborators;
+  const titles = new Map(tools.map((tool) => [tool.name, tool.title]));
+  let publishedAt = 0;
+
+  const published: FrameworkTool[] = tools.map((tool) => ({
+    name: tool.name,
+    description: tool.description,
+    annotations: { title: tool.title, ...tool.annotations },
+    // Lenient on purpose: with a validating schema the framework answers bad or missing arguments with a protocol
+    // error before the tool is asked, and nobody could be asked for what is missing.
+    parameters: lenientSchema(() => tool.inputSchema(catalogue.state())) as NonNullable<
+      FrameworkTool["parameters"]
+    >,
+    outputSchema: tool.answerSchema as unknown as NonNullable<FrameworkTool["outputSchema"]>,
+    execute: (raw, context) => desk.serve(context, (call) => tool.call(raw, call, services)) as never,
+  }));
+
+  function publish(): void {
+    publishedAt = markNow();
+    // Adding a tool of the same name replaces it and notifies every session that is ready.
+    for (const tool of published) server.addTool(tool);
+  }
+
+  const informed = new WeakMap<object, number>();
+  publish();
+  catalogue.onChange(() => {
+    publish();
+    for (const session of server.sessions) informed.set(session, publishedAt);
+  });
+  server.on("connect", ({ session }) => {
+    spendFirstRequestId(session);
+    refineTools(session, (tool) => ({
+      ...tool,
+      title: titles.get(tool.name),
+      ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema) } : {}),
+    }));
+    // A change made while the session was being set up has passed it by.
+    if (wasSetUpBefore(session, publishedAt) && informed.get(session) !== publishedAt) {
+      session.toolsListChanged(published);
+    }
+  });
+}
+
+/** A schema without the keywords that some clients and model providers refuse and nobody needs. */
+function plainSchema(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(plainSchema);
+  if (typeof schema !== "object" || schema === null) return schema;
+  return Object.fromEntries(
+    Object.entries(schema)
+      .filter(([key]) => key !== "$schema" && key !== "propertyNames")
+      .map(([key, value]) => [key, plainSchema(value)]),
+  );
+}
+
+function lenientSchema(jsonSchema: () => Record<string, unknown>) {
+  return {
+    "~standard": {
+      version: 1 as const,
+      vendor: "automagik-workflows-mcp",
+      jsonSchema: { input: jsonSchema, output: () => ({}) },
+      validate: (value: unknown) => ({ value }),
+    },
+  };
+}

@@ -1,0 +1,143 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { FastMCPSession } from "fastmcp";
+
+/** The session and request that a handler serves; the framework hands out neither. */
+export interface CallScope {
+  session: FastMCPSession;
+  requestId: string | number | undefined;
+  progressToken: string | number | undefined;
+  /** Resolves when the answer has left, or when none will: the request was cancelled or the client has gone. */
+  answered: Promise<void>;
+}
+
+const scope = new AsyncLocalStorage<CallScope>();
+
+/** The request being handled, or undefined outside of one. */
+export function currentScope(): CallScope | undefined {
+  return scope.getStore();
+}
+
+interface Message {
+  id?: string | number;
+  method?: string;
+  params?: { uri?: unknown; _meta?: { progressToken?: string | number }; requestId?: string | number };
+  result?: { tools?: { name: string }[] };
+}
+
+/** Counts what happens in order: sessions being set up and changes of what is published. */
+let sequence = 0;
+const setUpAt = new WeakMap<object, number>();
+const subscribers = new WeakMap<object, (uri: string, subscribed: boolean) => void>();
+const refine = new WeakMap<object, (tool: { name: string }) => object>();
+let installed = false;
+
+/**
+ * Repairs what fastmcp 4.20 gets wrong in a session, by the session's public parts only. Installed once for the
+ * process, before the first server is made:
+ * - `tools.listChanged` is advertised, since the notification is sent;
+ * - a session over HTTP does not wait a second for capabilities that come only after the wait, and has them later;
+ * - handlers learn their request's id and progress token, without which a form would travel on a stream that not
+ *   every client opens;
+ * - the first request id that the server uses is not 0: the SDK's clients never cancel a request of that id, so
+ *   the first form would stay open after its time;
+ * - it is known when an answer has left: a tool's result travels on for a while after the tool has returned, and
+ *   a server that stopped in between would lose it.
+ */
+export function installSessionHook(): void {
+  if (installed) return;
+  installed = true;
+  const connect = FastMCPSession.prototype.connect;
+  FastMCPSession.prototype.connect = function (this: FastMCPSession, transport: Transport) {
+    setUpAt.set(this, ++sequence);
+    const server = this.server;
+    const capabilities = server.getClientCapabilities.bind(server);
+    server.registerCapabilities({ tools: { listChanged: true } });
+    server.getClientCapabilities = () => capabilities() ?? {};
+    Object.defineProperty(this, "clientCapabilities", { get: () => capabilities() ?? null });
+    const unanswered = createUnanswered();
+    const send = transport.send.bind(transport);
+    transport.send = async (message, options) => {
+      try {
+        await send(withRefinedTools(this, message as Message) as typeof message, options);
+      } finally {
+        if (!("method" in message)) unanswered.settle(message.id);
+      }
+    };
+    const connected = connect.call(this, transport);
+    const { onmessage: receive, onclose } = transport;
+    transport.onmessage = ((message: Message, extra: unknown) => {
+      const { id, method, params } = message;
+      noteSubscription(this, message);
+      if (method === "notifications/cancelled") unanswered.settle(params?.requestId);
+      const isRequest = method !== undefined && id !== undefined;
+      const answered = isRequest ? unanswered.add(id) : Promise.resolve();
+      scope.run({ session: this, requestId: id, progressToken: params?._meta?.progressToken, answered }, () =>
+        (receive as (message: Message, extra: unknown) => void)(message, extra),
+      );
+    }) as NonNullable<Transport["onmessage"]>;
+    transport.onclose = () => {
+      unanswered.settleAll();
+      onclose?.();
+    };
+    return connected;
+  };
+}
+
+/** The requests of one session that are still to be answered. */
+function createUnanswered() {
+  const open = new Map<string | number, () => void>();
+  function settle(id: string | number | undefined): void {
+    if (id === undefined) return;
+    open.get(id)?.();
+    open.delete(id);
+  }
+  return {
+    add: (id: string | number) => new Promise<void>((resolve) => open.set(id, resolve)),
+    settle,
+    settleAll: () => [...open.keys()].forEach(settle),
+  };
+}
+
+/** Tells of each address that a session subscribes to or leaves; the framework keeps that to itself. */
+export function observeSubscriptions(
+  session: FastMCPSession,
+  listener: (uri: string, subscribed: boolean) => void,
+): void {
+  subscribers.set(session, listener);
+}
+
+function noteSubscription(session: FastMCPSession, { method, params }: Message): void {
+  if (typeof params?.uri !== "string") return;
+  if (method === "resources/subscribe") subscribers.get(session)?.(params.uri, true);
+  if (method === "resources/unsubscribe") subscribers.get(session)?.(params.uri, false);
+}
+
+/** A mark in time, to be compared by {@link wasSetUpBefore}. */
+export function markNow(): number {
+  return ++sequence;
+}
+
+/** Whether the session took its tools before the mark: a change made while it was being set up passes it by. */
+export function wasSetUpBefore(session: FastMCPSession, mark: number): boolean {
+  return (setUpAt.get(session) ?? 0) < mark;
+}
+
+/** Uses up request id 0 of a session that is ready; see {@link installSessionHook}. */
+export function spendFirstRequestId(session: FastMCPSession): void {
+  void session.server.ping().catch(() => {});
+}
+
+/** Sets what is done to each entry of a session's tools/list before it leaves, where the framework drops fields. */
+export function refineTools(session: FastMCPSession, change: (tool: { name: string }) => object): void {
+  refine.set(session, change);
+}
+
+function withRefinedTools(session: FastMCPSession, message: Message): Message {
+  const change = refine.get(session);
+  if (!change || !Array.isArray(message.result?.tools)) return message;
+  return {
+    ...message,
+    result: { ...message.result, tools: message.result.tools.map(change) as { name: string }[] },
+  };
+}

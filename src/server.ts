@@ -1,0 +1,157 @@
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { FastMCP } from "fastmcp";
+import type { Services } from "./actions/define-action.js";
+import { actions } from "./actions/index.js";
+import { type Clock, systemClock } from "./clock.js";
+import { publishPrompts } from "./framework/publish-prompts.js";
+import { publishResources } from "./framework/publish-resources.js";
+import { publishTools } from "./framework/publish-tools.js";
+import { createCallDesk } from "./framework/serve-call.js";
+import { installSessionHook } from "./framework/session-hook.js";
+import type { Log } from "./log.js";
+import { createCatalogue } from "./services/catalogue.js";
+import { createComplete } from "./services/complete.js";
+import { createGit } from "./services/git.js";
+import { createRunFeed } from "./services/run-feed.js";
+import { createRunList } from "./services/run-list.js";
+import { createRuns } from "./services/runs.js";
+import { createSessions } from "./services/sessions.js";
+import type { Settings } from "./settings.js";
+import { createMemorySessionStore, type SessionStore } from "./state/session-store.js";
+import { buildTools, projectSteps } from "./tools/registry.js";
+import { createUpstream } from "./upstream/client.js";
+import { VERSION } from "./version.js";
+
+export interface ServerOptions {
+  settings: Settings;
+  log: Log;
+  /** Where sessions are remembered; in memory when left out. */
+  store?: SessionStore;
+  clock?: Clock;
+  /** 0…1, for the jitter of retries. */
+  random?: () => number;
+  /** The environment that git gets. */
+  env?: Record<string, string | undefined>;
+  /** Client and server share a machine (stdio), so the client's folders may be looked at. */
+  sharesMachine?: boolean;
+  /** How long serving may wait for the first list of workflows, in ms. */
+  discoveryBudgetMs?: number;
+  /** After this long without any change a run is reported as stalled, in ms. */
+  stallAfterMs?: number;
+}
+
+export interface WorkflowsServer {
+  /** Reads the list of workflows within its budget, then serves on stdin and stdout. */
+  serveStdio(): Promise<void>;
+  /** The same for one session over any transport of the SDK. */
+  connect(transport: Transport): Promise<void>;
+  /** Called when the last session of a stdio server has gone. */
+  onIdle(listener: () => void): void;
+  /** Answers the calls in flight within `graceMs`, then stops everything. Runs go on. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Discovery may hold back serving for this long: some clients give up on a server after ten seconds. */
+const DISCOVERY_BUDGET_MS = 3_000;
+/** An agent's longest ordinary silence is a command that runs for minutes. */
+const STALL_AFTER_MS = 5 * 60_000;
+
+/** Puts the server together. Nothing is sent and nothing is read before it serves. */
+export function createServer(options: ServerOptions): WorkflowsServer {
+  const { settings, log, clock = systemClock } = options;
+  const api = createUpstream({
+    baseUrl: settings.baseUrl,
+    apiKey: settings.apiKey,
+    requestTimeoutMs: settings.requestTimeoutS * 1000,
+    maxRetries: settings.maxRetries,
+    clock,
+    random: options.random ?? Math.random,
+  });
+  const catalogue = createCatalogue({ api, clock, log, refreshIntervalMs: settings.refreshIntervalS * 1000 });
+  const feed = createRunFeed({
+    api,
+    clock,
+    log,
+    pollingIntervalMs: settings.pollingIntervalS * 1000,
+    stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
+  });
+  const store = options.store ?? createMemorySessionStore();
+  const sessions = createSessions({ store, runList: createRunList({ api, clock }), feed, clock, log });
+  const runs = createRuns({
+    api,
+    feed,
+    clock,
+    onStarted: (run, request) => void sessions.started(run, request),
+  });
+  const git = createGit({ env: options.env ?? {} });
+  const services: Services = {
+    settings,
+    api,
+    catalogue,
+    feed,
+    runs,
+    sessions,
+    git,
+    clock,
+    sharesMachine: options.sharesMachine ?? false,
+  };
+
+  installSessionHook();
+  const server = new FastMCP({
+    name: "automagik-workflows-mcp",
+    version: VERSION as `${number}.${number}.${number}`,
+    instructions:
+      "Runs remote coding workflows. Ask for a run in plain words; missing details are asked of the person. " +
+      "A run goes on when a call ends: follow it with the status action.",
+    logger: {
+      debug: (...args) => log.debug("", ...args),
+      error: (...args) => log.error("", ...args),
+      info: (...args) => log.info("", ...args),
+      log: (...args) => log.info("", ...args),
+      warn: (...args) => log.warn("", ...args),
+    },
+    ping: { enabled: false },
+    roots: { enabled: false },
+  });
+  const desk = createCallDesk({ clock, elicitationTimeoutMs: settings.elicitationTimeoutS * 1000 });
+  const tools = buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error));
+  publishTools(server, tools, { catalogue, desk, services });
+  const complete = createComplete({ catalogue, sessions });
+  const stopInforming = publishResources(server, services, complete);
+  publishPrompts(server, projectSteps(settings.toolset, actions), complete);
+
+  let discovery: Promise<void> | undefined;
+  const discover = () => {
+    discovery ??= catalogue.start(options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS);
+    return discovery;
+  };
+  let closing: Promise<void> | undefined;
+
+  return {
+    async serveStdio() {
+      await discover();
+      await server.start({ transportType: "stdio" });
+    },
+    async connect(transport) {
+      await discover();
+      await server.connect(transport);
+    },
+    onIdle(listener) {
+      server.on("disconnect", () => {
+        if (server.sessions.length === 0) listener();
+      });
+    },
+    close(graceMs = 3_000) {
+      closing ??= (async () => {
+        await desk.stop(graceMs);
+        stopInforming();
+        catalogue.close();
+        await sessions.close();
+        feed.close();
+        await Promise.allSettled([...server.sessions].map((session) => session.close()));
+        await server.stop();
+      })();
+      return closing;
+    },
+  };
+}
