@@ -1,0 +1,247 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { runDemo } from "../src/demo/demo.js";
+import { BIN, temporaryFolder } from "./support/bin.js";
+
+const PATIENCE = { timeout: 20_000, interval: 20 };
+const ESCAPE = "\u001b";
+
+/** Starts `demo` as a person would, but without a terminal. */
+function startDemo(env: Record<string, string>) {
+  const child = spawn(process.execPath, [BIN, "demo"], {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const read = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk) => {
+    read.stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    read.stderr += chunk;
+  });
+  const ended = once(child, "close").then(([code]) => code as number | null);
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await ended;
+  });
+  return { child, read, ended, shows: (text: string) => waitForText(() => read.stdout, text) };
+}
+
+function waitForText(read: () => string, text: string): Promise<void> {
+  return vi.waitFor(() => expect(read()).toContain(text), PATIENCE);
+}
+
+function childrenOf({ pid }: ChildProcess): number[] {
+  const rows = existsSync("/proc/self/stat")
+    ? readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map((name) => [name, readParent(name)])
+    : execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" })
+        .split("\n")
+        .map((line) => line.trim().split(/\s+/));
+  return rows.filter(([, parent]) => Number(parent) === pid).map(([child]) => Number(child));
+}
+
+function readParent(pid: string): string | undefined {
+  try {
+    // The name before the parenthesis may hold anything, what follows is the state and the parent.
+    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1];
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A demo of this process with a terminal whose keys the test presses. */
+function startAtTerminal() {
+  const folder = temporaryFolder();
+  vi.stubEnv("TMPDIR", folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const input = Object.assign(new PassThrough(), { isTTY: true });
+  const output = Object.assign(new PassThrough(), { isTTY: true, columns: 100 });
+  const errors = new PassThrough();
+  let written = "";
+  let from = 0;
+  output.on("data", (chunk) => {
+    written += chunk;
+  });
+  const ended = runDemo({
+    input: input as unknown as NodeJS.ReadStream,
+    output: output as unknown as NodeJS.WriteStream,
+    errors,
+    paceMs: 600,
+    serverScript: BIN,
+  });
+  return {
+    folder,
+    ended,
+    input,
+    errors: () => String(errors.read() ?? ""),
+    /** Waits until the text has come anew, then types. */
+    async answer(prompt: string, typed: string) {
+      await waitForText(() => written.slice(from), prompt);
+      from = written.length;
+      input.write(`${typed}\r`);
+    },
+    /** What a terminal shows in the end: a line that was cleared shows what was written afterwards. */
+    screen: () =>
+      written
+        .replaceAll(/[^\n]*\u001b\[2K/g, "")
+        .replaceAll(/\u001b\[[\d;]*[A-Za-z]/g, "")
+        .replaceAll("\r", ""),
+  };
+}
+
+describe("the demo without a terminal", () => {
+  it("tells the whole story in order and leaves nothing behind", { timeout: 40_000 }, async () => {
+    const folder = temporaryFolder();
+    const startedAt = Date.now();
+    const { child, read, ended, shows } = startDemo({
+      TMPDIR: folder,
+      // The person's own settings are not the demo's.
+      AUTOMAGIK_WORKFLOWS_BASE_URL: "http://127.0.0.1:1",
+      AUTOMAGIK_WORKFLOWS_TOOLSET: "named",
+    });
+    await shows("Turn 1/10");
+    const children = childrenOf(child);
+    expect(children).toHaveLength(1);
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^automagik-workflows-demo-/)]);
+
+    expect(await ended).toBe(0);
+    expect(Date.now() - startedAt).toBeLessThan(30_000);
+    expect(read.stderr).toBe("");
+    expect(children.filter(isAlive)).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
+
+    const parts = [
+      "architect  Design system architecture",
+      '"Design the JWT login for my app"',
+      '"workflow_name":"architect"',
+      "Session name: A name to find the work again by.",
+      "> design-jwt-login-app",
+      "Repository (optional)",
+      "Branch (optional)",
+      "Turn 1/10: ",
+      "Turn 3/10: Designing database schema\n",
+      "Turn 5/10: ",
+      '"Make sure to include refresh token rotation"',
+      "The server answers: Delivered: ",
+      "Turn 10/10: ",
+      "JWT login: the design",
+      "Taken up on the way: Make sure to include refresh token rotation",
+      "Outcome: completed",
+      "session design-jwt-login-app",
+      "The API was simulated",
+      "AUTOMAGIK_WORKFLOWS_BASE_URL",
+    ];
+    const told = read.stdout;
+    expect(parts.filter((part) => !told.includes(part))).toEqual([]);
+    const places = parts.map((part) => told.indexOf(part));
+    expect(places).toEqual([...places].sort((one, other) => one - other));
+    expect(told).not.toContain(ESCAPE);
+  });
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("leaves nothing behind when it is stopped by %s", async (signal, code) => {
+    const folder = temporaryFolder();
+    const { child, read, ended, shows } = startDemo({ TMPDIR: folder });
+    await shows("Turn 1/10");
+    const children = childrenOf(child);
+    expect(children).toHaveLength(1);
+    child.kill(signal);
+    expect(await ended).toBe(code);
+    expect(read.stderr).toBe("The demo was stopped.\n");
+    expect(children.filter(isAlive)).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("ends by itself when nobody reads what it shows", async () => {
+    const folder = temporaryFolder();
+    const { child, read, ended, shows } = startDemo({ TMPDIR: folder });
+    await shows("The person says");
+    const children = childrenOf(child);
+    child.stdout?.destroy();
+    expect(await ended).toBe(1);
+    expect(read.stderr).toBe("");
+    expect(children.filter(isAlive)).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("says what failed in one plain line, with exit code 1", async () => {
+    const missing = join(temporaryFolder(), "missing");
+    const { read, ended } = startDemo({ TMPDIR: missing });
+    expect(await ended).toBe(1);
+    expect(read.stderr).toMatch(/^The demo failed: .*missing.*\n$/);
+  });
+});
+
+describe("the demo at a terminal", () => {
+  it("takes what is typed, asks again for what the server refuses, and redraws one bar", {
+    timeout: 40_000,
+  }, async () => {
+    const { answer, ended, screen, errors, folder } = startAtTerminal();
+    await answer("[design-jwt-login-app] >", "auth-system");
+    await answer("Repository (optional)", "not a repository");
+    await answer("Branch (optional)", "");
+    await answer("[design-jwt-login-app] >", "auth-system");
+    await answer("Repository (optional)", "");
+    await answer("Branch (optional)", "");
+    await ended;
+    const shown = screen();
+    expect(errors()).toBe("");
+    expect(shown).toContain("`repository_url`: ");
+    expect(shown).toContain("Outcome: completed");
+    expect(shown).toContain("session auth-system");
+    expect(shown.match(/Turn \d+\/10/g)).toEqual(["Turn 10/10"]);
+    expect(shown.indexOf("The server answers: Delivered: ")).toBeLessThan(shown.indexOf("Turn 10/10"));
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it.each([
+    ["declined", "/decline", "The person declined. Nothing was sent"],
+    ["cancelled", "/cancel", "The person closed the form. Nothing was sent"],
+  ])("starts nothing when the form is %s", async (outcome, typed, told) => {
+    const { answer, ended, screen, errors, folder } = startAtTerminal();
+    await answer("[design-jwt-login-app] >", typed);
+    await ended;
+    expect(errors()).toBe("");
+    expect(screen()).toContain(`Outcome: ${outcome}\n  ${told}`);
+    expect(screen()).not.toContain("The run\n");
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("takes the end of the input for a closed form", async () => {
+    const { answer, ended, input, screen } = startAtTerminal();
+    await answer("[design-jwt-login-app] >", "auth-system");
+    input.end();
+    await ended;
+    expect(screen()).toContain("Outcome: cancelled");
+  });
+
+  it("stops on Ctrl-C while the form is open", async () => {
+    const before = process.exitCode;
+    onTestFinished(() => {
+      process.exitCode = before;
+    });
+    const { answer, ended, errors, folder } = startAtTerminal();
+    await answer("[design-jwt-login-app] >", "\u0003");
+    await ended;
+    expect(process.exitCode).toBe(130);
+    expect(errors()).toBe("The demo was stopped.\n");
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});

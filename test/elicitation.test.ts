@@ -1,0 +1,281 @@
+import { execFileSync } from "node:child_process";
+import { pathToFileURL } from "node:url";
+import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
+import { describe, expect, it } from "vitest";
+import { useSimulatedApi } from "../mocks/vitest.js";
+import { temporaryFolder } from "./support/bin.js";
+import { COMPLETE, connectInMemory, type FormAnswerer, until } from "./support/harness.js";
+
+const sim = useSimulatedApi({ paceMs: 20 });
+const starts = () => sim.api().posts("/run/");
+const TASK = { workflow_name: "architect", message: "Design the JWT login for my app" };
+const accept = (content: Record<string, string>) => (): ElicitResult => ({ action: "accept", content });
+
+describe("the form before a run", () => {
+  it("holds only what is missing, with a short unique name as the suggestion", async () => {
+    const { call, forms } = await connectInMemory({ onForm: accept({ session_name: "auth" }) });
+    await call(TASK);
+    expect(forms).toHaveLength(1);
+    const { properties, required } = forms[0]?.schema ?? {};
+    expect(Object.keys(properties)).toEqual(["session_name", "repository_url", "git_branch"]);
+    expect(required).toEqual(["session_name"]);
+    expect(properties.session_name).toMatchObject({ type: "string", default: "design-jwt-login-app" });
+    expect(forms[0]?.message).toContain("Design the JWT login for my app");
+  });
+
+  it("does not suggest a name that a known session has", async () => {
+    const { call, forms } = await connectInMemory({ onForm: accept({ session_name: "another" }) });
+    await call({ ...TASK, session_name: "design-jwt-login-app", repository_url: "", git_branch: "" });
+    await call(TASK);
+    expect(forms[0]?.schema.properties.session_name.default).toBe("design-jwt-login-app-2");
+  });
+
+  it("offers the catalogue as titled choices when the workflow is missing", async () => {
+    const { call, forms } = await connectInMemory({ onForm: accept({ workflow_name: "fix" }) });
+    const answer = await call({ ...COMPLETE, workflow_name: undefined });
+    const choice = forms[0]?.schema.properties.workflow_name;
+    expect(choice.oneOf.map((one: { const: string }) => one.const)).toEqual(
+      sim
+        .api()
+        .world.workflows.list()
+        .map((workflow) => workflow.name),
+    );
+    expect(choice.oneOf[0].title.length).toBeGreaterThan("architect".length);
+    expect(Object.keys(forms[0]?.schema.properties)).toEqual(["workflow_name"]);
+    expect(answer.data.run.workflow_name).toBe("fix");
+  });
+
+  it("is not shown when everything is given, an empty text meaning the default", async () => {
+    const { call, forms } = await connectInMemory({ onForm: accept({}) });
+    const answer = await call(COMPLETE);
+    expect(forms).toHaveLength(0);
+    expect(answer.data.outcome).toBe("completed");
+    const body = starts()[0]?.body as Record<string, unknown>;
+    expect(body).not.toHaveProperty("repository_url");
+    expect(body).not.toHaveProperty("git_branch");
+  });
+
+  it("asks neither repository nor branch for a throw-away workspace", async () => {
+    const { call, forms } = await connectInMemory({ onForm: accept({ session_name: "scratch" }) });
+    const answer = await call({ ...TASK, temp_workspace: true });
+    expect(Object.keys(forms[0]?.schema.properties)).toEqual(["session_name"]);
+    expect(starts()[0]?.query).toMatchObject({ temp_workspace: "true" });
+    expect(answer.data.outcome).toBe("completed");
+  });
+
+  it("refuses a throw-away workspace with a repository before anybody is asked", async () => {
+    const { call, forms } = await connectInMemory({ onForm: accept({}) });
+    const answer = await call({ ...TASK, temp_workspace: true, repository_url: "https://host.example/a/b" });
+    expect(answer.isError).toBe(true);
+    expect(answer.text).toContain("`temp_workspace`");
+    expect(answer.text).toContain("`repository_url`");
+    expect(forms).toHaveLength(0);
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("sends what the person accepted, and the contract's fields with it", async () => {
+    const { call } = await connectInMemory({
+      onForm: accept({
+        session_name: "auth",
+        repository_url: "https://host.example/team/app.git",
+        git_branch: "feature/login",
+      }),
+    });
+    await call({ ...TASK, max_turns: 10 });
+    expect(starts()).toHaveLength(1);
+    expect(starts()[0]?.body).toEqual({
+      message: TASK.message,
+      input_format: "stream-json",
+      session_name: "auth",
+      repository_url: "https://host.example/team/app.git",
+      git_branch: "feature/login",
+      max_turns: 10,
+      timeout: 7200,
+    });
+    expect(starts()[0]?.query).toEqual({});
+  });
+});
+
+describe("what the person answers decides whether anything is sent", () => {
+  it("declined: nothing is sent, and it is no error", async () => {
+    const { call } = await connectInMemory({ onForm: () => ({ action: "decline" }) });
+    const answer = await call(TASK);
+    expect(answer).toMatchObject({ isError: false, data: { outcome: "declined" } });
+    expect(answer.text).toMatch(/nothing was sent/i);
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("closed: nothing is sent, and it is no error", async () => {
+    const { call } = await connectInMemory({ onForm: () => ({ action: "cancel" }) });
+    const answer = await call(TASK);
+    expect(answer).toMatchObject({ isError: false, data: { outcome: "cancelled" } });
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("accepted without the required field: it counts as not answered, and the answer says what is missing", async () => {
+    const answers: ElicitResult[] = [
+      { action: "accept", content: {} },
+      { action: "accept" },
+      { action: "accept", content: { session_name: "", git_branch: "main" } },
+    ];
+    for (const reply of answers) {
+      const { call } = await connectInMemory({ onForm: () => reply });
+      const answer = await call(TASK);
+      expect(answer.isError).toBe(false);
+      expect(answer.data.outcome).toBe("input_required");
+      expect(answer.data.missing.map((one: { name: string }) => one.name)).toContain("session_name");
+      expect(starts()).toHaveLength(0);
+    }
+  });
+
+  it("a client that fails to show the form it promised: nothing is sent, and the answer says what is missing", async () => {
+    const { call } = await connectInMemory({
+      onForm: () => {
+        throw new Error("no window");
+      },
+    });
+    const answer = await call(TASK);
+    expect(answer.data.outcome).toBe("input_required");
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("accepted with an impossible branch or address: an error that names it, and the rest is kept", async () => {
+    const wrong = [
+      { field: "git_branch", value: "no..dots" },
+      { field: "repository_url", value: "file:///etc" },
+      { field: "repository_url", value: "https://user:secret-token@host.example/a/b" },
+    ];
+    for (const { field, value } of wrong) {
+      const { call } = await connectInMemory({ onForm: accept({ session_name: "auth", [field]: value }) });
+      const answer = await call(TASK);
+      expect(answer.isError).toBe(true);
+      expect(answer.text).toContain(`\`${field}\``);
+      expect(answer.data.next_step.arguments.session_name).toBe("auth");
+      expect(starts()).toHaveLength(0);
+    }
+  });
+
+  it("cancelling the call closes the form, and a late answer starts nothing", async () => {
+    let closed = false;
+    let opened = () => {};
+    const isOpen = new Promise<void>((resolve) => {
+      opened = resolve;
+    });
+    const onForm: FormAnswerer = (_form, signal) =>
+      new Promise((resolve) => {
+        opened();
+        signal.addEventListener("abort", () => {
+          closed = true;
+          resolve({ action: "accept", content: { session_name: "too-late" } });
+        });
+      });
+    const { call } = await connectInMemory({ onForm });
+    const controller = new AbortController();
+    const pending = call(TASK, { signal: controller.signal }).catch((error: Error) => error);
+    await isOpen;
+    controller.abort("changed my mind");
+    expect(await pending).toBeInstanceOf(Error);
+    await until(() => closed, "the form to be closed");
+    await call({ action: "list_workflows" });
+    expect(starts()).toHaveLength(0);
+  });
+});
+
+describe("a client without forms", () => {
+  it("gets what is missing as an answer that a model can act on", async () => {
+    const { call } = await connectInMemory();
+    const answer = await call(TASK);
+    expect(answer.isError).toBe(false);
+    expect(answer.data).toMatchObject({
+      outcome: "input_required",
+      missing: [
+        { name: "session_name", required: true, suggestion: "design-jwt-login-app" },
+        { name: "repository_url", required: false },
+        { name: "git_branch", required: false },
+      ],
+      next_step: {
+        tool: "orchestrate_workflow",
+        arguments: { action: "run", ...TASK, session_name: "design-jwt-login-app", repository_url: "" },
+      },
+    });
+    expect(answer.text).toContain("session_name");
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("can go on by taking the next step as it is", async () => {
+    const { call } = await connectInMemory();
+    const first = await call(TASK);
+    const second = await call(first.data.next_step.arguments);
+    expect(second.data).toMatchObject({
+      outcome: "completed",
+      run: { session_name: "design-jwt-login-app" },
+    });
+    expect(starts()).toHaveLength(1);
+  });
+
+  it("takes an empty session name as the wish for the suggestion", async () => {
+    const { call } = await connectInMemory();
+    const answer = await call({ ...TASK, session_name: "", repository_url: "", git_branch: "" });
+    expect(answer.data.run.session_name).toBe("design-jwt-login-app");
+  });
+});
+
+describe("suggestions from the person's own folder", () => {
+  function makeRepository(): string {
+    const folder = temporaryFolder();
+    const git = (...args: string[]) => execFileSync("git", ["-C", folder, ...args], { stdio: "pipe" });
+    execFileSync("git", ["init", "-q", "-b", "feature/login", folder]);
+    git("remote", "add", "origin", "https://someone:secret-token@host.example/team/app.git");
+    git(
+      "-c",
+      "user.name=t",
+      "-c",
+      "user.email=t@example.com",
+      "commit",
+      "-q",
+      "--allow-empty",
+      "-m",
+      "first",
+    );
+    return folder;
+  }
+
+  it("offers the folder's remote and branch, without credentials", async () => {
+    const { call, forms } = await connectInMemory({
+      onForm: accept({ session_name: "auth" }),
+      roots: [pathToFileURL(makeRepository()).href],
+    });
+    await call(TASK);
+    const { properties } = forms[0]?.schema ?? {};
+    expect(properties.repository_url.default).toBe("https://host.example/team/app.git");
+    expect(properties.git_branch.default).toBe("feature/login");
+    expect(JSON.stringify(forms)).not.toContain("secret-token");
+  });
+
+  it("does not look into folders when client and server are on different machines", async () => {
+    const { call, forms } = await connectInMemory({
+      onForm: accept({ session_name: "auth" }),
+      roots: [pathToFileURL(makeRepository()).href],
+      sharesMachine: false,
+    });
+    await call(TASK);
+    expect(forms[0]?.schema.properties.repository_url).not.toHaveProperty("default");
+  });
+
+  it("offers the repository that was used last when there is no folder", async () => {
+    const { call, forms } = await connectInMemory({ onForm: accept({ session_name: "second" }) });
+    await call({ ...COMPLETE, repository_url: "https://host.example/last/one" });
+    await call(TASK);
+    expect(forms[0]?.schema.properties.repository_url.default).toBe("https://host.example/last/one");
+  });
+
+  it("shows a form without suggestions when nothing can be found out", async () => {
+    const { call, forms } = await connectInMemory({
+      onForm: accept({ session_name: "auth" }),
+      roots: ["file:///nowhere/at/all"],
+    });
+    const answer = await call(TASK);
+    expect(forms[0]?.schema.properties.repository_url).not.toHaveProperty("default");
+    expect(answer.data.outcome).toBe("completed");
+  });
+});

@@ -1,0 +1,33 @@
+import type { Clock } from "../../src/clock.js";
+
+/** A clock that stands still until it is moved; what is due by then runs in order. */
+export interface HandClock extends Clock {
+  advance(ms: number): void;
+  /** How many timers are waiting. */
+  pending(): number;
+}
+
+export function createHandClock(start = Date.parse("2026-11-25T12:00:00Z")): HandClock {
+  let now = start;
+  const timers = new Set<{ at: number; task: () => void }>();
+  return {
+    now: () => now,
+    after(ms, task) {
+      const timer = { at: now + ms, task };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    pending: () => timers.size,
+    advance(ms) {
+      const end = now + ms;
+      for (;;) {
+        const [next] = [...timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at);
+        if (!next) break;
+        timers.delete(next);
+        now = Math.max(now, next.at);
+        next.task();
+      }
+      now = end;
+    },
+  };
+}
