@@ -7,11 +7,11 @@ import { checkSessionName } from "./check-arguments.js";
 import type { Call, Services } from "./define-action.js";
 import type { Continuation, RunArguments } from "./run.js";
 
-/** How a wish to continue was settled: what to continue, or what the person agreed to start anew instead. */
+/** How a wish to continue was settled: what to continue, or the new start that the person agreed to instead. */
 interface Settled {
   continuation?: Continuation;
-  /** The new session's name, and what a session of that name has taught. */
-  fresh?: Pick<RunArguments, "session_name" | "repository_url" | "git_branch">;
+  /** The arguments of the new start, in place of those of the call. */
+  fresh?: RunArguments;
 }
 
 const FRESH = "start-fresh";
@@ -69,11 +69,7 @@ async function goOn(
 }
 
 /** The session's last run when it still goes on. It is asked for: the list may be some seconds behind. */
-async function findRunning(
-  session: Session,
-  call: Call,
-  { api }: Services,
-): Promise<SessionRun | undefined> {
+async function findRunning(session: Session, call: Call, { api }: Services): Promise<SessionRun | undefined> {
   const last = newestRun(session);
   if (!last || isOver(last)) return undefined;
   try {
@@ -153,7 +149,8 @@ async function askWhenNotFound(
   services: Services,
 ): Promise<Settled | Answer> {
   checkSessionName(name);
-  const nearest = services.sessions.nearest(name);
+  const nearest = services.sessions.nearest(name).filter((one) => one !== FRESH);
+  const fresh = { ...without(args), session_name: name };
   const question: Question = {
     name: "continue_session",
     title: "Session",
@@ -166,7 +163,7 @@ async function askWhenNotFound(
   };
   const reply = await ask(question, call);
   if (reply.kind === "ended") return reply.answer;
-  if (reply.kind === "chosen" && reply.value === FRESH) return { fresh: { session_name: name } };
+  if (reply.kind === "chosen" && reply.value === FRESH) return { fresh };
   if (reply.kind === "chosen" && nearest.includes(reply.value)) {
     return continueSession({ ...args, continue_session: reply.value }, call, services);
   }
@@ -180,7 +177,7 @@ async function askWhenNotFound(
     ],
     next: {
       action: "run",
-      arguments: { ...without(args), session_name: name },
+      arguments: fresh,
       reason: "Ask the person; this starts a new session of that name.",
     },
   };
@@ -199,18 +196,23 @@ async function askToStartFresh(session: Session, args: RunArguments, call: Call)
   };
   const reply = await ask(question, call);
   if (reply.kind === "ended") return reply.answer;
-  const known = {
+  const fresh = {
+    ...without(args),
     session_name: session.name,
-    repository_url: args.repository_url ?? session.repositoryUrl ?? "",
-    git_branch: args.git_branch ?? session.gitBranch ?? "",
+    ...(args.temp_workspace
+      ? {}
+      : {
+          repository_url: args.repository_url ?? session.repositoryUrl ?? "",
+          git_branch: args.git_branch ?? session.gitBranch ?? "",
+        }),
   };
-  if (reply.kind === "chosen" && reply.value === FRESH) return { fresh: known };
+  if (reply.kind === "chosen" && reply.value === FRESH) return { fresh };
   return {
     outcome: "input_required",
     summary: `${fact} Nothing was sent.`,
     next: {
       action: "run",
-      arguments: { ...without(args), ...known },
+      arguments: fresh,
       reason:
         "Ask the person whether to start a new conversation under the same name; tell the agent what it needs to know.",
     },

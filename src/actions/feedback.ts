@@ -1,5 +1,5 @@
 import { sleep } from "../clock.js";
-import { activeRun } from "../services/sessions.js";
+import { activeRun, isOver, type Session } from "../services/sessions.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal, type QueueCounters, type Run } from "../upstream/types.js";
 import { ActionError, type Answer } from "./answer.js";
@@ -7,7 +7,7 @@ import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
-import { type ResolvedTarget, resolveTarget } from "./resolve-target.js";
+import { type ResolvedTarget, resolveTarget, unknownTarget } from "./resolve-target.js";
 
 const FEEDBACK_PARAMETERS = [
   "message",
@@ -45,16 +45,15 @@ export const feedbackAction = defineAction({
     if (!message)
       throw new ActionError("`message` is empty: say what the agent should read. Nothing was sent.");
     const target = await resolveTarget(args, "active", call, services);
-    const { run, session } = target;
     // By a run id nothing is looked up before: the API itself refuses what is over.
-    if (session ? !activeRun(session) : isFinal(run.status)) return tellOver(target, message);
+    if (isOver(target.run)) return tellOver(target, message);
     let queued: QueueCounters;
     try {
-      queued = await services.api.addMessage(run.runId, args.message_type ?? "user", message);
+      queued = await services.api.addMessage(target.run.runId, args.message_type ?? "user", message);
     } catch (error) {
-      return explainRefusal(error, target, message);
+      return explainRefusal(error, target, message, services);
     }
-    return watchDelivery(run, queued, args.wait_seconds ?? DELIVERY_WAIT_S, call, services);
+    return watchDelivery(target.run, queued, args.wait_seconds ?? DELIVERY_WAIT_S, call, services);
   },
 });
 
@@ -63,16 +62,19 @@ async function watchDelivery(
   queued: QueueCounters,
   waitSeconds: number,
   call: Call,
-  { api, clock }: Services,
+  { api, clock, feed }: Services,
 ): Promise<Answer> {
   // Messages are taken up in order: when as many are consumed as there were with ours, ours was.
   const wanted = queued.added;
   const until = clock.now() + waitSeconds * 1000;
   let queue = queued;
+  const isWatchedToItsEnd = () => isFinal(feed.latest(run.runId)?.status ?? "");
   while (queue.consumed < wanted && clock.now() < until) {
     if (!(await sleep(clock, DELIVERY_LOOK_MS, call.signal))) break;
+    const over = isWatchedToItsEnd();
     queue =
       (await api.getQueue(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined)) ?? queue;
+    if (over) break;
   }
   if (wanted > 0 && queue.consumed >= wanted) {
     return {
@@ -85,7 +87,9 @@ async function watchDelivery(
     outcome: "ok",
     summary:
       `Accepted, not delivered so far: the message is in the queue of ${nameRun(run)} (${tellQueue(queue)}) ` +
-      "Some servers never hand queued messages to the agent.",
+      (isWatchedToItsEnd()
+        ? "The run has ended meanwhile, so its agent will not read it."
+        : "Some servers never hand queued messages to the agent."),
     queue: toQueueAnswer(queue),
     next: {
       action: "message_queue",
@@ -97,16 +101,17 @@ async function watchDelivery(
 
 function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
   const name = session?.name ?? run.sessionName;
+  const conversation = name ? { continue_session: name } : run.sessionId ? { session_id: run.sessionId } : {};
   return {
     outcome: "failed",
     summary: `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent is there to read it.`,
-    ...(name
+    ...(name || run.sessionId
       ? {
           next: {
             action: "run",
             arguments: {
               ...(run.workflowName ? { workflow_name: run.workflowName } : {}),
-              continue_session: name,
+              ...conversation,
               message,
             },
             reason: "Continues the session with the message as a new, paid run; ask the person first.",
@@ -116,21 +121,45 @@ function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
   };
 }
 
-function explainRefusal(error: unknown, target: ResolvedTarget, message: string): Answer {
+/** What became of a message that the API did not take; by now there is time to find out more about the run. */
+async function explainRefusal(
+  error: unknown,
+  target: ResolvedTarget,
+  message: string,
+  services: Services,
+): Promise<Answer> {
   if (!(error instanceof ApiError)) throw error;
+  const { runId } = target.run;
   const state = /in (\w+) state/.exec(error.reason ?? "")?.[1];
-  if (error.kind === "refused" && state)
-    return tellOver({ ...target, run: { ...target.run, status: state } }, message);
+  if (error.kind === "refused" && state) {
+    const run = { ...(await services.sessions.recall(target.run)), status: state };
+    const [session] = target.session ? [target.session] : await findSessions(runId, services);
+    return tellOver(session ? { run, session } : { run }, message);
+  }
+  if (error.kind === "not_found") {
+    const [session] = await findSessions(runId, services);
+    const running = session && activeRun(session);
+    if (!running || running.runId === runId) throw unknownTarget(runId, services);
+    throw new ActionError(`There is no run "${runId}", but a session of that name. Nothing was sent.`, {
+      action: "feedback",
+      arguments: { run_id: running.runId, message },
+      reason: "The session's run that is going on.",
+    });
+  }
   if (error.mayHaveActed) {
     return {
       outcome: "unknown",
       summary: `It is unknown whether the message was queued. ${error.message} It was not sent again.`,
       next: {
         action: "message_queue",
-        arguments: { run_id: target.run.runId },
+        arguments: { run_id: runId },
         reason: "The counters tell whether a message has arrived.",
       },
     };
   }
   throw error;
+}
+
+function findSessions(runId: string, { sessions }: Services): Promise<Session[]> {
+  return sessions.find({ runId }).catch(() => []);
 }

@@ -66,7 +66,7 @@ export const runAction = defineAction({
       const found = await continueSession(args, call, services);
       if ("outcome" in found) return found;
       continuation = found.continuation;
-      if (found.fresh) args = { ...args, ...found.fresh };
+      if (found.fresh) args = found.fresh;
     }
 
     const asked = await askForMissing(args, continuation, call, services);

@@ -80,7 +80,7 @@ export function activeRun(session: Session): SessionRun | undefined {
 }
 
 /** True when nothing more is to come of the run. */
-export function isOver(run: SessionRun): boolean {
+export function isOver(run: { status: string }): boolean {
   return isFinal(run.status) || run.status === LOST;
 }
 
