@@ -4,7 +4,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { createAutomaticAnswerer, createKeyboardAnswerer, type Field } from "../src/demo/answer-form.js";
 import { runDemo } from "../src/demo/demo.js";
+import { createScreen } from "../src/demo/screen.js";
 import { BIN, temporaryFolder } from "./support/bin.js";
 
 const PATIENCE = { timeout: 20_000, interval: 20 };
@@ -243,5 +245,48 @@ describe("the demo at a terminal", () => {
     expect(process.exitCode).toBe(130);
     expect(errors()).toBe("The demo was stopped.\n");
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("a form with choices", () => {
+  const field: Field = {
+    name: "git_branch",
+    title: "Branch",
+    description: "Branch to work on.",
+    required: true,
+    suggestion: undefined,
+    choices: [
+      { value: "main", title: "main (default branch)" },
+      { value: "next", title: "next" },
+    ],
+  };
+
+  function createTerminal() {
+    const input = new PassThrough() as unknown as NodeJS.ReadStream & PassThrough;
+    const output = new PassThrough() as unknown as NodeJS.WriteStream & PassThrough;
+    const screen = createScreen(output, {});
+    return { input, output, screen, shown: () => String(output.read() ?? "") };
+  }
+
+  it.each([
+    ["by number", "2", "next"],
+    ["by name", "main", "main"],
+    ["again after what is none", "3\n\n1", "main"],
+  ])("is answered %s", async (_how, typed, git_branch) => {
+    const { input, output, screen } = createTerminal();
+    const answerer = createKeyboardAnswerer({ input, output, screen, interrupt: () => {} });
+    const answer = answerer.answer([field], new AbortController().signal);
+    for (const line of typed.split("\n")) {
+      await waitForText(() => String(output.read() ?? ""), "> ");
+      input.write(`${line}\n`);
+    }
+    expect(await answer).toEqual({ action: "accept", content: { git_branch } });
+  });
+
+  it("takes the first one where nobody can type, and shows it", async () => {
+    const { screen, shown } = createTerminal();
+    const answer = await createAutomaticAnswerer(screen).answer([field], new AbortController().signal);
+    expect(answer).toEqual({ action: "accept", content: { git_branch: "main" } });
+    expect(shown()).toContain("  2. next\n  > main\n");
   });
 });

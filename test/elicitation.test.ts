@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
@@ -267,6 +269,44 @@ describe("suggestions from the person's own folder", () => {
     await call({ ...COMPLETE, repository_url: "https://host.example/last/one" });
     await call(TASK);
     expect(forms[0]?.schema.properties.repository_url.default).toBe("https://host.example/last/one");
+  });
+
+  it("offers the branches of a repository that was named, the default one first", async () => {
+    const folder = temporaryFolder();
+    const bare = join(folder, "app.git");
+    const git = (...args: string[]) => execFileSync("git", ["-C", folder, ...args], { stdio: "pipe" });
+    execFileSync("git", ["init", "-q", "-b", "trunk", folder]);
+    git(
+      "-c",
+      "user.name=t",
+      "-c",
+      "user.email=t@example.com",
+      "commit",
+      "-q",
+      "--allow-empty",
+      "-m",
+      "first",
+    );
+    git("branch", "feature/login");
+    execFileSync("git", ["clone", "-q", "--bare", folder, bare]);
+    // What ssh would run on the other side is run here.
+    const ssh = join(folder, "ssh.sh");
+    writeFileSync(ssh, `#!/bin/sh\nexec git upload-pack ${bare}\n`, { mode: 0o755 });
+    const { call, forms } = await connectInMemory({
+      onForm: accept({ session_name: "auth", git_branch: "feature/login" }),
+      env: { PATH: process.env.PATH, GIT_SSH_COMMAND: ssh },
+    });
+    await call({ ...TASK, repository_url: "ssh://git@host.example/team/app.git" });
+    const { properties } = forms[0]?.schema ?? {};
+    expect(Object.keys(properties)).toEqual(["session_name", "git_branch"]);
+    expect(properties.git_branch).toMatchObject({
+      default: "trunk",
+      oneOf: [
+        { const: "trunk", title: "trunk (default branch)" },
+        { const: "feature/login", title: "feature/login" },
+      ],
+    });
+    expect(starts()[0]?.body).toMatchObject({ git_branch: "feature/login" });
   });
 
   it("shows a form without suggestions when nothing can be found out", async () => {

@@ -7,7 +7,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { serveSimulatedApi } from "../../mocks/serve.js";
 import { VERSION } from "../version.js";
-import { createAutomaticAnswerer, createKeyboardAnswerer } from "./answer-form.js";
+import { type Answerer, createAutomaticAnswerer, createKeyboardAnswerer } from "./answer-form.js";
 import { createScreen, type Screen } from "./screen.js";
 import { createScript } from "./script.js";
 import { tellStory } from "./story.js";
@@ -84,7 +84,7 @@ export async function runDemo(options: DemoOptions = {}): Promise<void> {
 /** Sets everything up, has the story told, and takes everything down in the opposite order. */
 async function playOnStage(options: {
   screen: Screen;
-  answerer: Parameters<typeof tellStory>[0]["answerer"];
+  answerer: Answerer;
   paceMs: number;
   serverScript: string;
   signal: AbortSignal;
