@@ -95,7 +95,8 @@ export function mergeSessions(
     adopt(session, record);
     if (record.sessionId && !byId.has(record.sessionId)) byId.set(record.sessionId, session);
   }
-  for (const run of listed) {
+  // Oldest first, so that runs of one moment keep their order.
+  for (const run of listed.toReversed()) {
     const name = run.sessionName ?? run.runId;
     const session =
       places.get(run.runId)?.session ??

@@ -6,6 +6,8 @@ export interface Question {
   required: boolean;
   /** What is filled in beforehand. */
   suggestion?: string;
+  /** Several choices may be taken; the answer then lists them. */
+  several?: true;
   /** The values to choose from; without them the answer is free text. */
   choices?: readonly { value: string; title: string }[];
 }

@@ -2,12 +2,15 @@ import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
 import type { WorkflowsApi } from "../upstream/client.js";
 import { ApiError } from "../upstream/errors.js";
-import { isFinal, type Run } from "../upstream/types.js";
+import { isFinal, openQuestions, type Run } from "../upstream/types.js";
 import { mergeRun } from "./merge-run.js";
+import type { Push } from "./push.js";
 
 /** What the feed tells about a run. `run` is the newest picture of it. */
 export type RunEvent =
   | { type: "turn" | "action" | "status" | "activity"; run: Run }
+  /** The agent has asked something that nobody has answered yet. */
+  | { type: "question"; run: Run }
   /** The status is final. A killed run may still come back on a server that does not stop what it kills. */
   | { type: "finished"; run: Run }
   /** Nothing has changed for `quietMs`. Said once for each quiet stretch. */
@@ -40,6 +43,8 @@ export interface RunFeed {
 const FAST_MS = 400;
 /** How much longer each pause gets while nothing happens. */
 const SLOWING = 1.5;
+/** The longest pause while a server that hides session ids has not shown one yet, in ms: it shows it for moments. */
+const SEEKING_MS = 1_000;
 /** Polls in flight at once; more would queue up in the API anyway. */
 const MAX_IN_FLIGHT = 8;
 /** A start may be answered before the run can be read, so one "not found" is not believed. */
@@ -62,7 +67,10 @@ interface Feed {
   over: boolean;
 }
 
-/** Watches runs by polling, the only poller of the process. */
+/**
+ * Watches runs: by listening where the API pushes its news, else by polling, as the only poller of the process. A run
+ * that is pushed is still looked at once when nothing has come for as long as it takes to call it stalled.
+ */
 export function createRunFeed(options: {
   api: Pick<WorkflowsApi, "getRun">;
   clock: Clock;
@@ -71,14 +79,29 @@ export function createRunFeed(options: {
   pollingIntervalMs: number;
   /** After this long without any change a run is reported as stalled, in ms. */
   stallAfterMs: number;
+  /** News that the API sends by itself. */
+  push?: Pick<Push, "live" | "onRun" | "onChange">;
 }): RunFeed {
-  const { api, clock, log, pollingIntervalMs, stallAfterMs } = options;
+  const { api, clock, log, pollingIntervalMs, stallAfterMs, push } = options;
   const fastMs = Math.min(FAST_MS, pollingIntervalMs);
   const feeds = new Map<string, Feed>();
   const kept = new Map<string, Run>();
   const recorders = new Set<(event: RunEvent) => void>();
   const closing = new AbortController();
   let inFlight = 0;
+  const stopPush = push?.onRun((run) => {
+    const feed = feeds.get(run.runId);
+    if (feed && !feed.over) {
+      take(feed, run);
+      feed.dueAt = nextLook(feed);
+      schedule();
+    }
+  });
+  const stopPushState = push?.onChange(({ live, gap }) => {
+    // Whatever was missed is asked for once; a stream that stands without a gap has told everything.
+    for (const feed of feeds.values()) feed.dueAt = live && !gap ? nextLook(feed) : 0;
+    schedule();
+  });
   let cancelTimer: () => void = () => {};
 
   function emit(feed: Feed, event: RunEvent): void {
@@ -103,7 +126,8 @@ export function createRunFeed(options: {
     if (!next) return;
     const due = next;
     // A wall clock that was set back must not silence the feed.
-    const pause = Math.min(Math.max(0, due.dueAt - clock.now()), pollingIntervalMs);
+    const longest = Math.max(pollingIntervalMs, stallAfterMs);
+    const pause = Math.min(Math.max(0, due.dueAt - clock.now()), longest);
     if (pause > 0) cancelTimer = clock.after(pause, () => look(due));
     else look(due);
   }
@@ -114,10 +138,14 @@ export function createRunFeed(options: {
     void poll(feed).finally(() => {
       feed.polling = false;
       inFlight--;
-      feed.dueAt = clock.now() + feed.intervalMs;
+      feed.dueAt = nextLook(feed);
       schedule();
     });
     schedule();
+  }
+
+  function nextLook(feed: Feed): number {
+    return clock.now() + (push?.live() ? stallAfterMs : feed.intervalMs);
   }
 
   async function poll(feed: Feed): Promise<void> {
@@ -146,10 +174,12 @@ export function createRunFeed(options: {
     const run = mergeRun(before, seen);
     feed.run = run;
     kept.set(run.runId, run);
-    const types: ("turn" | "action" | "status" | "activity")[] = [];
+    const types: ("turn" | "action" | "status" | "activity" | "question")[] = [];
     if (run.status !== before.status) types.push("status");
     if (run.turn !== before.turn) types.push("turn");
     if (run.currentAction !== before.currentAction) types.push("action");
+    const asked = openQuestions(before).map((question) => question.questionId);
+    if (openQuestions(run).some((question) => !asked.includes(question.questionId))) types.push("question");
     if (types.length === 0 && signsOfLife(run) !== signsOfLife(before)) types.push("activity");
     if (types.length > 0) {
       feed.changedAt = clock.now();
@@ -158,6 +188,7 @@ export function createRunFeed(options: {
     } else {
       feed.intervalMs = slower(feed.intervalMs);
     }
+    if (run.sessionHidden && !feed.stalled) feed.intervalMs = Math.min(feed.intervalMs, SEEKING_MS);
     for (const type of types) emit(feed, { type, run });
     if (isFinal(run.status)) {
       feed.over = run.status !== "killed" || clock.now() - feed.changedAt >= KILLED_WATCH_MS;
@@ -170,7 +201,9 @@ export function createRunFeed(options: {
 
   function checkStall(feed: Feed): void {
     const quietMs = clock.now() - feed.changedAt;
-    if (feed.over || feed.stalled || quietMs < stallAfterMs) return;
+    // Who waits for a person's answer stands still for a reason.
+    const waits = openQuestions(feed.run).length > 0;
+    if (feed.over || feed.stalled || waits || quietMs < stallAfterMs) return;
     feed.stalled = true;
     emit(feed, { type: "stalled", run: feed.run, quietMs });
   }
@@ -189,9 +222,12 @@ export function createRunFeed(options: {
   return {
     watch(seed, listener) {
       let feed = feeds.get(seed.runId);
+      let mustLook = false;
       if (!feed || feed.over) {
         const known = kept.get(seed.runId);
         const run = known ? mergeRun(seed, known) : seed;
+        // Of a run that was just started, or seen before, nothing can be missing while news are pushed.
+        mustLook = !known && seed.status !== "pending";
         feed = {
           run,
           watchers: feed?.watchers ?? new Set(),
@@ -214,7 +250,7 @@ export function createRunFeed(options: {
       // A killed run may be watched on after its end was told; whoever comes later is told as well.
       mine.finished = undefined;
       mine.intervalMs = fastMs;
-      mine.dueAt = 0;
+      mine.dueAt = push?.live() && !mustLook ? nextLook(mine) : 0;
       schedule();
       return {
         latest: () => kept.get(seed.runId) ?? mine.run,
@@ -233,6 +269,8 @@ export function createRunFeed(options: {
     close() {
       closing.abort();
       cancelTimer();
+      stopPush?.();
+      stopPushState?.();
       feeds.clear();
       recorders.clear();
     },

@@ -12,7 +12,7 @@ export interface RunList {
    * @param others runs that are known for another reason; those that the list does not show are asked for
    * @throws ApiError when the list was never read and cannot be read now
    */
-  read(signal?: AbortSignal, others?: readonly Run[]): Promise<readonly Run[]>;
+  read(signal?: AbortSignal, others?: Promise<readonly Run[]>): Promise<readonly Run[]>;
   /** Adds a run that is known for another reason, so that it is there before the list shows it. */
   note(run: Run): void;
   /** Why the last reading failed; undefined when it did not. */
@@ -25,7 +25,7 @@ export interface RunList {
 const FRESH_MS = 3_000;
 const PAGE_SIZE = 100;
 /** Pages asked for at once: the list of a busy server has a hundred of them. */
-const PARALLEL_PAGES = 4;
+const PARALLEL_PAGES = 8;
 /** 50,000 runs; what is older is found by its run id only. */
 const MAX_PAGES = 500;
 /** Runs that were still going and that the pages read do not show are looked at one by one, so many a reading. */
@@ -64,7 +64,7 @@ export function createRunList(options: {
     sorted = undefined;
   }
 
-  async function readPages(): Promise<void> {
+  async function readPages(others: Promise<readonly Run[]>): Promise<void> {
     const seen = new Set<string>();
     // One page at first, since mostly it is enough; then more and more of them at once.
     for (
@@ -96,6 +96,7 @@ export function createRunList(options: {
       if (reachesKnown || seen.size === before) break;
     }
     complete = true;
+    for (const run of await others) note(run);
     await checkUnseen(seen);
   }
 
@@ -118,9 +119,9 @@ export function createRunList(options: {
     );
   }
 
-  function refresh(): Promise<void> {
+  function refresh(others: Promise<readonly Run[]>): Promise<void> {
     // Shared by all who ask meanwhile, so nobody's signal may end it.
-    reading ??= readPages()
+    reading ??= readPages(others)
       .then(
         () => {
           readAt = clock.now();
@@ -145,15 +146,15 @@ export function createRunList(options: {
   }
 
   return {
-    async read(signal, others = []) {
-      for (const run of others) note(run);
+    async read(signal, others = Promise.resolve([])) {
       if (clock.now() - readAt >= FRESH_MS || clock.now() < readAt) {
         try {
-          await unlessAborted(refresh(), signal);
+          await unlessAborted(refresh(others), signal);
         } catch (error) {
           if (!complete) throw error;
         }
       }
+      for (const run of await others) note(run);
       sorted ??= [...runs.values()].sort(byStart);
       return sorted;
     },

@@ -3,7 +3,7 @@ import { createInTurn } from "../state/in-turn.js";
 import type { WorkflowsApi } from "../upstream/client.js";
 import { ApiError } from "../upstream/errors.js";
 import { cleanLine } from "../upstream/text.js";
-import { isFinal, type Run, type StartRequest } from "../upstream/types.js";
+import { isFinal, openQuestions, type Run, type RunQuestion, type StartRequest } from "../upstream/types.js";
 import type { RunEvent, RunFeed } from "./run-feed.js";
 
 /** How a start went. Only `started` means that a run is known to exist. */
@@ -19,6 +19,7 @@ export type StartResult =
 
 /** Why following a run ended. */
 export type FollowEnd =
+  | { why: "asked"; run: Run; question: RunQuestion }
   | { why: "finished" | "waited" | "stopped"; run: Run }
   | { why: "stalled"; run: Run; quietMs: number }
   | { why: "lost"; run: Run; error: ApiError }
@@ -38,7 +39,13 @@ export interface Runs {
    */
   follow(
     seed: Run,
-    options: { waitMs: number | undefined; signal: AbortSignal; onEvent?: (event: RunEvent) => void },
+    options: {
+      waitMs: number | undefined;
+      signal: AbortSignal;
+      onEvent?: (event: RunEvent) => void;
+      /** Ends with `asked` at an open question for which this says true. */
+      takesQuestion?: (question: RunQuestion) => boolean;
+    },
   ): Promise<FollowEnd>;
   /** The run with all that can be told, an `error` from the list included. @throws ApiError */
   read(runId: string, signal?: AbortSignal): Promise<Run>;
@@ -161,11 +168,12 @@ export function createRuns(options: {
       });
     },
 
-    follow(seed, { waitMs, signal, onEvent }) {
+    follow(seed, { waitMs, signal, onEvent, takesQuestion }) {
       return new Promise((resolve) => {
         let unreachableSince: number | undefined;
         const watch = feed.watch(seed, (event) => {
           onEvent?.(event);
+          endAtQuestion(event.run);
           if (event.type !== "unreachable") unreachableSince = undefined;
           if (event.type === "finished") end({ why: "finished", run: event.run });
           else if (event.type === "stalled") end({ why: "stalled", run: event.run, quietMs: event.quietMs });
@@ -183,6 +191,10 @@ export function createRuns(options: {
             ? () => {}
             : clock.after(waitMs, () => end({ why: "waited", run: watch.latest() }));
         const onAbort = () => end({ why: "stopped", run: watch.latest() });
+        function endAtQuestion(run: Run): void {
+          const question = takesQuestion && openQuestions(run).find(takesQuestion);
+          if (question && !isFinal(run.status)) end({ why: "asked", run, question });
+        }
         function end(result: FollowEnd): void {
           cancelTimer();
           signal.removeEventListener("abort", onAbort);
@@ -191,6 +203,7 @@ export function createRuns(options: {
         }
         signal.addEventListener("abort", onAbort, { once: true });
         if (signal.aborted) onAbort();
+        else endAtQuestion(watch.latest());
       });
     },
 

@@ -103,19 +103,25 @@ export function createSessions(options: {
 
   async function all(signal?: AbortSignal): Promise<Session[]> {
     await writer.written();
-    const records = await store.list();
-    const listed = await readList(records, signal);
+    const reading = store.list();
+    const [records, listed] = await Promise.all([reading, readList(reading, signal)]);
     known = mergeSessions(records, listed, (runId) => feed.latest(runId), runList.isLost);
     return known;
   }
 
-  async function readList(records: readonly SessionRecord[], signal?: AbortSignal): Promise<readonly Run[]> {
+  async function readList(
+    records: Promise<readonly SessionRecord[]>,
+    signal?: AbortSignal,
+  ): Promise<readonly Run[]> {
     try {
-      return await runList.read(signal, openRuns(records));
+      return await runList.read(
+        signal,
+        records.then(openRuns, () => []),
+      );
     } catch (error) {
       const hopeless =
         error instanceof ApiError && ["no_key", "unauthorised", "aborted"].includes(error.kind);
-      if (hopeless || records.length === 0) throw error;
+      if (hopeless || (await records).length === 0) throw error;
       return [];
     }
   }

@@ -1,0 +1,98 @@
+import { type Clock, sleep } from "../clock.js";
+import type { Log } from "../log.js";
+import type { WorkflowsApi } from "../upstream/client.js";
+import type { Run } from "../upstream/types.js";
+
+/** News of runs as the API sends them, where it offers that. */
+export interface Push {
+  /** True while the stream stands: then every change arrives by itself and nothing has to be asked. */
+  live(): boolean;
+  /** Every picture of a run that arrives. */
+  onRun(listener: (run: Run) => void): () => void;
+  /** The stream stands again, or has broken; `gap` when something in between may have been missed. */
+  onChange(listener: (state: { live: boolean; gap: boolean }) => void): () => void;
+  /** Looks whether the API offers a stream, and keeps it open until closed. */
+  start(): void;
+  close(): void;
+}
+
+/** Pauses before a broken stream is opened again, in ms: at once first, then slower. */
+const RECONNECT_MS = [0, 250, 1_000, 5_000, 15_000];
+/** An API without a stream is asked again after this long, in ms: it may be another version by then. */
+const ASK_AGAIN_MS = 10 * 60_000;
+/** One that is away is asked again after this long, in ms. */
+const AWAY_MS = 15_000;
+
+export function createPush(options: {
+  api: Pick<WorkflowsApi, "describe" | "streamRuns">;
+  clock: Clock;
+  log: Log;
+}): Push {
+  const { api, clock, log } = options;
+  const closing = new AbortController();
+  const runListeners = new Set<(run: Run) => void>();
+  const stateListeners = new Set<(state: { live: boolean; gap: boolean }) => void>();
+  let live = false;
+  let lastEventId: string | undefined;
+
+  function change(next: boolean, gap: boolean): void {
+    if (live === next && !gap) return;
+    live = next;
+    for (const listener of [...stateListeners]) listener({ live, gap });
+  }
+
+  async function keepOpen(): Promise<void> {
+    let failures = 0;
+    while (!closing.signal.aborted) {
+      const offered = await api.describe({ signal: closing.signal }).then(
+        (description) => description.events,
+        () => undefined,
+      );
+      if (!offered) {
+        await sleep(clock, offered === undefined ? AWAY_MS : ASK_AGAIN_MS, closing.signal);
+        continue;
+      }
+      try {
+        const resumed = lastEventId !== undefined;
+        await api.streamRuns({
+          signal: closing.signal,
+          ...(lastEventId === undefined ? {} : { lastEventId }),
+          onOpen(gap) {
+            failures = 0;
+            // Opened for the first time, everything before is unknown; resumed, only what the API says is missing.
+            change(true, gap || !resumed);
+          },
+          onRun(id, run) {
+            lastEventId = id;
+            for (const listener of [...runListeners]) listener(run);
+          },
+        });
+      } catch (error) {
+        log.debug(`The stream of events broke: ${(error as Error).message}`);
+      }
+      change(false, false);
+      const pause = RECONNECT_MS[Math.min(failures++, RECONNECT_MS.length - 1)] ?? 0;
+      await sleep(clock, pause, closing.signal);
+    }
+  }
+
+  return {
+    live: () => live,
+    onRun(listener) {
+      runListeners.add(listener);
+      return () => runListeners.delete(listener);
+    },
+    onChange(listener) {
+      stateListeners.add(listener);
+      return () => stateListeners.delete(listener);
+    },
+    start() {
+      void keepOpen();
+    },
+    close() {
+      closing.abort();
+      runListeners.clear();
+      stateListeners.clear();
+    },
+  };
+}
