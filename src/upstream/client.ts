@@ -1,7 +1,9 @@
+import { createParser } from "eventsource-parser";
 import type { z } from "zod";
 import type { Clock } from "../clock.js";
-import { ApiError } from "./errors.js";
+import { ApiError, isPassing } from "./errors.js";
 import { type Answer, type Call, createHttp } from "./http.js";
+import { type ApiDescription, answerWire, descriptionWire, parseNews, toDescription } from "./news.js";
 import type { CleanupReport, KillReport, QueueCounters, Run, StartRequest, Workflow } from "./types.js";
 import {
   cleanupWire,
@@ -60,6 +62,21 @@ export interface WorkflowsApi {
   getQueue(runId: string, options?: ReadOptions): Promise<QueueCounters | undefined>;
   /** `POST /run/{id}/kill`. The answer says what the API claims, not what became of the agent. */
   killRun(runId: string, force: boolean): Promise<KillReport>;
+  /** What the API says of itself (`/api/v1/openapi.json`); an API without a description has no optional parts. */
+  describe(options?: ReadOptions): Promise<ApiDescription>;
+  /**
+   * `GET /events`: every change of every run as it happens. Resolves when the stream ends.
+   * @param options.lastEventId goes on after this event
+   * @param options.onOpen the stream stands; `gap` when events between are gone
+   */
+  streamRuns(options: {
+    signal: AbortSignal;
+    lastEventId?: string;
+    onOpen(gap: boolean): void;
+    onRun(id: string, run: Run): void;
+  }): Promise<void>;
+  /** `POST /run/{id}/questions/{question_id}/answer`. */
+  answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
   /** `POST /run/{id}/cleanup`. */
   cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
 }
@@ -77,11 +94,11 @@ export interface UpstreamOptions {
 
 /** The client of the workflows API. Wire fields and addresses go no further than this folder. */
 export function createUpstream(options: UpstreamOptions): WorkflowsApi {
-  const send = createHttp(options);
+  const http = createHttp(options);
   let offsetMs = 0;
 
   async function request<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
-    const answer: Answer = await send({ retries: options.maxRetries, ...call });
+    const answer: Answer = await http.send({ retries: options.maxRetries, ...call });
     if (answer.clockOffsetMs !== undefined) offsetMs = answer.clockOffsetMs;
     const parsed = schema.safeParse(answer.body);
     if (parsed.success) return parsed.data;
@@ -228,6 +245,59 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
         killWire,
       );
       return toKillReport(runId, wire);
+    },
+
+    async describe(read = {}) {
+      try {
+        const wire = await request(
+          {
+            method: "GET",
+            path: "/api/v1/openapi.json",
+            doing: "read the API's description",
+            retries: 0,
+            ...read,
+          },
+          descriptionWire,
+        );
+        return toDescription(wire);
+      } catch (error) {
+        // None, or a broken one, changes nothing; an API that is away may have one.
+        if (isPassing(error as ApiError) || (error as ApiError).kind === "aborted") throw error;
+        return { events: false, questions: false };
+      }
+    },
+
+    async streamRuns({ signal, lastEventId, onOpen, onRun }) {
+      const parser = createParser({
+        onEvent({ id, event, data }) {
+          const news = parseNews(event, data);
+          if (news?.kind === "open") onOpen(news.gap);
+          else if (news?.kind === "run" && id !== undefined) onRun(id, news.run);
+        },
+      });
+      await http.stream(
+        {
+          method: "GET",
+          path: `${API}/events`,
+          doing: "listen to the API's events",
+          signal,
+          ...(lastEventId === undefined ? {} : { headers: { "last-event-id": lastEventId } }),
+        },
+        (text) => parser.feed(text),
+      );
+    },
+
+    async answerQuestion(runId, questionId, answer) {
+      await request(
+        {
+          method: "POST",
+          path: `${runPath(runId)}/questions/${toSegment(questionId)}/answer`,
+          body: { answer },
+          doing: `answer question ${questionId} of run ${runId}`,
+          acts: true,
+        },
+        answerWire,
+      );
     },
 
     async cleanupRun(runId, force) {

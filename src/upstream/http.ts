@@ -49,8 +49,19 @@ export function backoffMs(attempt: number, random: () => number, capMs = BACKOFF
   return full / 2 + (full / 2) * random();
 }
 
-/** The one way out of the house: every request, its time limit, its retries and the wording of its failure. */
-export function createHttp(options: HttpOptions): (call: Call) => Promise<Answer> {
+/** The one way out of the house. Both throw {@link ApiError} and nothing else. */
+export interface Http {
+  /** Sends a request and reads its answer as JSON, with a time limit and, for reads, retries. */
+  send(call: Call): Promise<Answer>;
+  /** Opens a stream of server-sent events and hands out its text as it comes; resolves when the stream ends. */
+  stream(call: Call & { headers?: Record<string, string> }, onText: (text: string) => void): Promise<void>;
+}
+
+/** A stream that says nothing for so long is dead, in ms: a living one sends a sign of life every 15 s. */
+const STREAM_SILENCE_MS = 45_000;
+
+/** Every request, its time limit, its retries and the wording of its failure. */
+export function createHttp(options: HttpOptions): Http {
   const { clock } = options;
 
   async function once(call: Call): Promise<Answer> {
@@ -170,14 +181,53 @@ export function createHttp(options: HttpOptions): (call: Call) => Promise<Answer
     );
   }
 
-  return async (call) => {
-    if (!options.apiKey) {
-      throw new ApiError(
-        "no_key",
-        `Could not ${call.doing}: no API key is set. Nothing was sent. ` +
-          "Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
-      );
+  function requireKey(call: Call): void {
+    if (options.apiKey) return;
+    throw new ApiError(
+      "no_key",
+      `Could not ${call.doing}: no API key is set. Nothing was sent. ` +
+        "Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
+    );
+  }
+
+  async function stream(
+    call: Call & { headers?: Record<string, string> },
+    onText: (text: string) => void,
+  ): Promise<void> {
+    requireKey(call);
+    const silence = new AbortController();
+    let cancel = clock.after(options.requestTimeoutMs, () => silence.abort());
+    const signal = call.signal ? AbortSignal.any([call.signal, silence.signal]) : silence.signal;
+    try {
+      const response = await ofetch.raw(`${options.baseUrl}${call.path}`, {
+        headers: { ...call.headers, accept: "text/event-stream", "x-api-key": options.apiKey ?? "" },
+        redirect: "manual",
+        responseType: "stream",
+        ignoreResponseError: true,
+        retry: false,
+        signal,
+      });
+      const body = response._data as ReadableStream<Uint8Array> | undefined;
+      if (response.status !== 200) {
+        const text = await readText(body);
+        throw explainStatus(call, response.status, response.headers, parseJson(text ?? ""));
+      }
+      const decoder = new TextDecoder();
+      for await (const chunk of (body ?? []) as unknown as AsyncIterable<Uint8Array>) {
+        cancel();
+        cancel = clock.after(STREAM_SILENCE_MS, () => silence.abort());
+        onText(decoder.decode(chunk, { stream: true }));
+      }
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      throw explainFailure(call, error, silence.signal.aborted);
+    } finally {
+      cancel();
     }
+  }
+
+  async function send(call: Call): Promise<Answer> {
+    requireKey(call);
     for (let attempt = 1; ; attempt++) {
       try {
         return await once(call);
@@ -190,7 +240,9 @@ export function createHttp(options: HttpOptions): (call: Call) => Promise<Answer
         if (!waited) throw stopped(call);
       }
     }
-  };
+  }
+
+  return { send, stream };
 }
 
 /** Codes that only a failure before the connection stood can have: the request never left. */

@@ -67,6 +67,25 @@ export interface Run {
   filesChanged: string[];
   commits: string[];
   workspacePath?: string;
+  /** What the agent wants to know before it goes on; only some servers let it ask. */
+  questions?: RunQuestion[];
+}
+
+/** Something that the agent of a run has asked. */
+export interface RunQuestion {
+  questionId: string;
+  /** May it use a tool in this way, or a question of its own? */
+  kind: "permission" | "question";
+  text: string;
+  toolName?: string;
+  detail?: string;
+  choices: { value: string; title: string; description?: string }[];
+  multiSelect: boolean;
+}
+
+/** The questions that nobody has answered yet. */
+export function openQuestions(run: Run): RunQuestion[] {
+  return run.questions ?? [];
 }
 
 /** What is asked of the API when a run is started. A field that is not set is not sent. */

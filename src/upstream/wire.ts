@@ -6,6 +6,7 @@ import {
   type KillReport,
   type QueueCounters,
   type Run,
+  type RunQuestion,
   type TokenCounts,
   type Workflow,
 } from "./types.js";
@@ -69,6 +70,8 @@ export const statusWire = z.looseObject({
   completed_at: text,
   execution_time_seconds: number,
   error_message: text,
+  workspace_path: text,
+  questions: texts,
   progress: open,
   metrics: open,
   result: told(z.union([z.string(), z.record(z.string(), z.unknown())])),
@@ -141,6 +144,9 @@ function parseTime(value: string | null | undefined): number | undefined {
 
 const line = (value: unknown, limit?: number) =>
   typeof value === "string" && value.trim() ? cleanLine(value, limit) : undefined;
+/** Whoever started the run may have put a password in; it is shown and written down nowhere. */
+const address = (value: unknown) =>
+  line(value, 2048)?.replace(/^((?:https?|git):\/\/)[^/?#]*@|^(ssh:\/\/[^/?#:@]*):[^/?#]*(?=@)/i, "$1$2");
 const lines = (value: readonly unknown[] | null | undefined) =>
   (value ?? [])
     .slice(0, 500)
@@ -242,14 +248,55 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     toolsUsed: lines(metrics?.tools_used as unknown[] | undefined),
     result: final && output.trim() ? cleanText(output) : undefined,
     error: line(wire.error_message, 2000),
-    repositoryUrl: line(wire.repository_url),
+    repositoryUrl: address(wire.repository_url),
     gitBranch: line(wire.git_branch),
     lastActivityAt: parseTime(metadata.last_activity as string | undefined),
     // The public server's phase only repeats whether the run is over.
+    workspacePath: line(wire.workspace_path, 500),
+    questions: wire.questions ? wire.questions.map(toQuestion).filter((one) => one !== undefined) : undefined,
     currentPhase: phase === "running" || phase === "completed" ? undefined : phase,
     phasesCompleted: lines(wire.phases_completed ?? (progress?.phases_completed as unknown[] | undefined)),
     filesChanged: lines(result.files_changed as unknown[] | undefined),
     commits: lines(result.git_commits as unknown[] | undefined),
+  });
+}
+
+const questionWire = z.looseObject({
+  question_id: z.string().min(1),
+  kind: text,
+  text: z.string(),
+  tool_name: text,
+  detail: text,
+  choices: texts,
+  multi_select: flag,
+  answered_at: told(z.unknown()),
+});
+const choiceWire = z.looseObject({ value: z.string(), title: text, description: text });
+
+/** @returns undefined for what is no question or is answered already */
+function toQuestion(value: unknown): RunQuestion | undefined {
+  const parsed = questionWire.safeParse(value);
+  if (!parsed.success || parsed.data.answered_at) return undefined;
+  const wire = parsed.data;
+  return compact<RunQuestion>({
+    questionId: cleanLine(wire.question_id, 200),
+    kind: wire.kind === "permission" ? "permission" : "question",
+    text: cleanLine(wire.text, 1000),
+    toolName: line(wire.tool_name),
+    detail: wire.detail ? cleanText(wire.detail, 2000) : undefined,
+    choices: (wire.choices ?? []).flatMap((one) => {
+      const choice = choiceWire.safeParse(one);
+      if (!choice.success) return [];
+      const { value, title, description } = choice.data;
+      return [
+        compact<RunQuestion["choices"][number]>({
+          value,
+          title: line(title) ?? value,
+          description: line(description),
+        }),
+      ];
+    }),
+    multiSelect: wire.multi_select === true,
   });
 }
 
@@ -277,7 +324,7 @@ export function listItemToRun(value: unknown): Run | undefined {
     toolsUsed: lines(wire.tools_used),
     result: final && wire.result && !EMPTY_RESULT.test(wire.result) ? cleanText(wire.result) : undefined,
     error: line(wire.error_message, 2000),
-    repositoryUrl: line(wire.repository_url) ?? line(wire.git_repo),
+    repositoryUrl: address(wire.repository_url) ?? address(wire.git_repo),
     gitBranch: line(wire.git_branch),
     workspacePath: line(wire.workspace_path, 500),
     phasesCompleted: [],

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import type { Run } from "./types.js";
+import { statusToRun, statusWire } from "./wire.js";
+
+/** The optional parts of an API that it says it has. */
+export interface ApiDescription {
+  /** It pushes what happens. */
+  events: boolean;
+  /** Its agents can ask, and be answered. */
+  questions: boolean;
+}
+
+export const descriptionWire = z.looseObject({ paths: z.record(z.string(), z.unknown()) });
+
+export function toDescription({ paths }: z.output<typeof descriptionWire>): ApiDescription {
+  const has = (tail: string) => Object.keys(paths).some((path) => path.endsWith(tail));
+  return { events: has("/claude-code/events"), questions: has("/answer") };
+}
+
+/** Whatever a server answers to an answer: that it answered is enough. */
+export const answerWire = z.unknown();
+
+const openWire = z.looseObject({ gap: z.boolean().nullish().catch(undefined) });
+const runWire = z.looseObject({ run_id: z.string().min(1), run: statusWire });
+
+/** What one event of the stream tells; undefined for what is not understood. */
+export type News = { kind: "open"; gap: boolean } | { kind: "run"; run: Run };
+
+/** Reads one server-sent event: `open` when the stream stands, `run` with the run's status as it is now. */
+export function parseNews(event: string | undefined, data: string): News | undefined {
+  let body: unknown;
+  try {
+    body = JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+  if (event === "open") {
+    const open = openWire.safeParse(body);
+    return open.success ? { kind: "open", gap: open.data.gap === true } : undefined;
+  }
+  const run = event === "run" ? runWire.safeParse(body) : undefined;
+  return run?.success ? { kind: "run", run: statusToRun(run.data.run_id, run.data.run) } : undefined;
+}
