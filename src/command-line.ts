@@ -4,12 +4,22 @@ import { listSettingFlags, SettingsError } from "./settings.js";
 
 /** What the command line asks for. */
 export interface CommandLine {
-  command: "stdio" | "demo" | "help" | "version";
+  command: (typeof COMMANDS)[number] | "help" | "version";
   /** Settings given as flags, by their name without dashes. */
   flags: Record<string, string | undefined>;
+  /** `engine stop --force`: without waiting for runs to end. */
+  force?: true;
+  /** `engine --background`: any free port, only on loopback, and an end when it is idle. */
+  background?: true;
 }
 
-const COMMANDS = ["stdio", "demo"] as const;
+const COMMANDS = ["stdio", "demo", "engine", "engine status", "engine stop"] as const;
+
+/** Short for settings' flags, with the command `engine`. */
+const SHORT: Record<string, string> = { host: "engine-host", port: "engine-port" };
+
+/** Flags without a value, and the one command that each belongs to. */
+const SWITCHES = { force: "engine stop", background: "engine" } as const;
 
 /**
  * Reads the command line.
@@ -17,40 +27,73 @@ const COMMANDS = ["stdio", "demo"] as const;
  * @throws SettingsError for an unknown flag or command, naming the nearest
  */
 export function readCommandLine(args: readonly string[]): CommandLine {
-  const names = listSettingFlags();
+  const names = [...listSettingFlags(), ...Object.keys(SHORT)];
   const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
   const { tokens } = parseArgs({
     args: [...args],
-    options: { ...options, help: { type: "boolean", short: "h" }, version: { type: "boolean", short: "v" } },
+    options: {
+      ...options,
+      ...Object.fromEntries(Object.keys(SWITCHES).map((name) => [name, { type: "boolean" as const }])),
+      help: { type: "boolean", short: "h" },
+      version: { type: "boolean", short: "v" },
+    },
     strict: false,
     allowPositionals: true,
     tokens: true,
   });
-  let command: CommandLine["command"] | undefined;
+  const words: string[] = [];
   const flags: CommandLine["flags"] = {};
+  const only = new Map<string, CommandLine["command"]>();
+  const switches: CommandLine = { command: "stdio", flags };
   for (const token of tokens) {
-    if (token.kind === "positional") {
-      const known = COMMANDS.find((one) => one === token.value);
-      // Such a word is not repeated: it may be a key, or the rest of one with a space in it.
-      if (!known) throw unknown("command", token.value, COMMANDS);
-      if (command) throw new SettingsError(`one command only, not ${command} and ${known}; see --help`);
-      command = known;
-    } else if (token.kind === "option") {
+    if (token.kind === "positional") words.push(token.value);
+    else if (token.kind === "option") {
       if (token.name === "help" || token.name === "h") return { command: "help", flags: {} };
       if (token.name === "version" || token.name === "v") return { command: "version", flags: {} };
+      if (isSwitch(token.name) && token.value === undefined) {
+        switches[token.name] = true;
+        only.set(token.rawName, SWITCHES[token.name]);
+        continue;
+      }
       if (!names.includes(token.name))
         throw unknown(
           `flag ${token.rawName}`,
           token.rawName,
-          names.map((name) => `--${name}`),
+          [...names, ...Object.keys(SWITCHES)].map((name) => `--${name}`),
         );
       // A flag where a value should be is a value left out; one that really begins so is given after "=".
       if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--")))
         throw new SettingsError(`${token.rawName}: a value is missing`);
-      flags[token.name] = token.value;
+      if (SHORT[token.name]) only.set(token.rawName, "engine");
+      flags[SHORT[token.name] ?? token.name] = token.value;
     }
   }
-  return { command: command ?? "stdio", flags };
+  const command = findCommand(words);
+  for (const [flag, owner] of only) {
+    if (command !== owner) throw new SettingsError(`${flag} belongs to the command ${owner}; see --help`);
+  }
+  return { ...switches, command };
+}
+
+function isSwitch(name: string): name is keyof typeof SWITCHES {
+  return Object.hasOwn(SWITCHES, name);
+}
+
+function findCommand(words: readonly string[]): (typeof COMMANDS)[number] {
+  const [first, second] = words;
+  if (first === undefined) return "stdio";
+  const known = COMMANDS.find((one) => one === words.join(" "));
+  if (known) return known;
+  // Such a word is not repeated: it may be a key, or the rest of one with a space in it.
+  const isKnown = (word: string) => COMMANDS.some((one) => one === word);
+  const strange = words.find((word) => !isKnown(word));
+  if (strange !== undefined && !(first === "engine" && words.length > 2)) {
+    throw unknown("command", first === "engine" ? `engine ${second}` : strange, COMMANDS);
+  }
+  const others = words.slice(1).filter(isKnown);
+  throw new SettingsError(
+    `one command only${others.length > 0 ? `, not ${[first, others[0]].join(" and ")}` : ""}; see --help`,
+  );
 }
 
 function unknown(what: string, value: string, known: readonly string[]): SettingsError {
@@ -65,6 +108,13 @@ export function renderHelp(): string {
     "",
     "  automagik-workflows-mcp           serve a chat client on stdin and stdout",
     "  automagik-workflows-mcp demo      show the main job against a simulated API",
+    "  automagik-workflows-mcp engine    carry out runs on this machine, on --port and --host,",
+    "                                    until it is stopped; with --background as --engine local",
+    "                                    starts it: any free port, and an end when it is idle",
+    "  automagik-workflows-mcp engine status",
+    "                                    show whether an engine runs, and where",
+    "  automagik-workflows-mcp engine stop",
+    "                                    end it and its runs; with --force without waiting",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

@@ -7,11 +7,12 @@ import { publishPrompts } from "./framework/publish-prompts.js";
 import { publishResources } from "./framework/publish-resources.js";
 import { publishTools } from "./framework/publish-tools.js";
 import { createCallDesk } from "./framework/serve-call.js";
-import { installSessionHook } from "./framework/session-hook.js";
+import { holdToolLists, installSessionHook } from "./framework/session-hook.js";
 import type { Log } from "./log.js";
 import { createCatalogue } from "./services/catalogue.js";
 import { createComplete } from "./services/complete.js";
 import { createGit } from "./services/git.js";
+import { createPush } from "./services/push.js";
 import { createRunFeed } from "./services/run-feed.js";
 import { createRunList } from "./services/run-list.js";
 import { createRuns } from "./services/runs.js";
@@ -41,7 +42,7 @@ export interface ServerOptions {
 }
 
 export interface WorkflowsServer {
-  /** Reads the list of workflows within its budget, then serves on stdin and stdout. */
+  /** Serves on stdin and stdout; the first list of tools waits for the list of workflows, within its budget. */
   serveStdio(): Promise<void>;
   /** The same for one session over any transport of the SDK. */
   connect(transport: Transport): Promise<void>;
@@ -68,10 +69,12 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     random: options.random ?? Math.random,
   });
   const catalogue = createCatalogue({ api, clock, log, refreshIntervalMs: settings.refreshIntervalS * 1000 });
+  const push = createPush({ api, clock, log });
   const feed = createRunFeed({
     api,
     clock,
     log,
+    push,
     pollingIntervalMs: settings.pollingIntervalS * 1000,
     stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
   });
@@ -93,6 +96,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     sessions,
     git,
     clock,
+    questionsInHand: new Set(),
     sharesMachine: options.sharesMachine ?? false,
   };
 
@@ -122,14 +126,19 @@ export function createServer(options: ServerOptions): WorkflowsServer {
 
   let discovery: Promise<void> | undefined;
   const discover = () => {
-    discovery ??= catalogue.start(options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS);
+    if (!discovery) {
+      discovery = catalogue.start(options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS);
+      if (api.hasKey) push.start();
+    }
     return discovery;
   };
   let closing: Promise<void> | undefined;
 
   return {
     async serveStdio() {
-      await discover();
+      // The client is greeted at once; only its first list of tools waits for the workflows.
+      const connected = new Promise((resolve) => server.on("connect", resolve));
+      holdToolLists(Promise.all([discover(), connected]));
       await server.start({ transportType: "stdio" });
     },
     async connect(transport) {
@@ -147,6 +156,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         stopInforming();
         catalogue.close();
         await sessions.close();
+        push.close();
         feed.close();
         await Promise.allSettled([...server.sessions].map((session) => session.close()));
         await server.stop();

@@ -1,3 +1,4 @@
+import { delimiter, isAbsolute } from "node:path";
 import { z } from "zod";
 
 /** Every variable begins with this. */
@@ -14,6 +15,8 @@ interface SettingMeta {
   bounds: string;
   /** The value is never shown, in any message. */
   secret?: true;
+  /** It also concerns an engine that is started in the background, which gets it handed on. */
+  forEngine?: true;
 }
 
 /** A number written in decimal notation: `Number()` would also take "", "0x10" and "1e3". */
@@ -44,6 +47,14 @@ const baseUrl = z.string().transform((text, context) => {
 
 // A key that is no legal header value would be refused by fetch in an error that quotes it.
 const headerText = z.string().regex(/^[\x21-\x7e]+$/);
+
+/** Folders in the way of PATH; `~` stays, because only the one who uses it knows whose it is. */
+const folderList = z.string().transform((text, context) => {
+  const folders = text.split(delimiter).flatMap((folder) => folder.trim() || []);
+  if (folders.every((folder) => isAbsolute(folder) || /^~($|[\\/])/.test(folder))) return folders;
+  context.addIssue({ code: "custom", message: "has a folder that depends on where the program is started" });
+  return z.NEVER;
+});
 
 function setting<T extends z.ZodType>(schema: T, meta: SettingMeta): T {
   return schema.meta({ ...meta }) as T;
@@ -125,8 +136,79 @@ const settingsSchema = z.object({
       variable: "LOG_LEVEL",
       about: "What is written to stderr.",
       bounds: "`silent`, `fatal`, `error`, `warn`, `log`, `info`, `debug`, `trace` or `verbose`",
+      forEngine: true,
     },
   ),
+  engine: setting(z.enum(["off", "local"]).default("off"), {
+    variable: "ENGINE",
+    about:
+      "`local`: runs are carried out on this machine, by an engine in the background that all chat windows share. " +
+      "`BASE_URL` then does not count.",
+    bounds: "`off` or `local`",
+  }),
+  claudePath: setting(z.string().optional(), {
+    variable: "CLAUDE_PATH",
+    about: "Engine: the Claude Code program. By default `claude` is looked for on PATH.",
+    bounds: "a program",
+    forEngine: true,
+  }),
+  engineHost: setting(
+    z
+      .string()
+      .regex(/^[\w.:-]+$/)
+      .default("127.0.0.1"),
+    {
+      variable: "ENGINE_HOST",
+      about:
+        "Where the command `engine` listens (`--host` for short); off loopback only when `API_KEY` is set. " +
+        "An engine in the background is never off loopback.",
+      bounds: "an address or a name of this machine",
+    },
+  ),
+  enginePort: setting(decimal(0, 65_535, true).optional(), {
+    variable: "ENGINE_PORT",
+    about:
+      "Port of the engine (`--port` for short); 0 is any free one. By default 28881 for the command `engine`, and " +
+      "any free one in the background.",
+    bounds: "0–65535, whole",
+    forEngine: true,
+  }),
+  engineConcurrency: setting(decimal(1, 64, true).optional(), {
+    variable: "ENGINE_CONCURRENCY",
+    about: "Engine: agents at work at once. By default as many as the machine has cores.",
+    bounds: "1–64, whole",
+    forEngine: true,
+  }),
+  engineCostLimitUsd: setting(decimal(0.01, 10_000).optional(), {
+    variable: "ENGINE_COST_LIMIT",
+    about: "Engine: what one run may cost. By default as much as it does.",
+    bounds: "0.01–10000 USD",
+    forEngine: true,
+  }),
+  engineQuestionTimeoutS: setting(decimal(10, 86_400).default(1800), {
+    variable: "ENGINE_QUESTION_TIMEOUT",
+    about: "Engine: how long an agent waits for the answer to its question before it goes on without.",
+    bounds: "10–86400 s",
+    forEngine: true,
+  }),
+  engineIdleTimeoutS: setting(decimal(10, 86_400).default(600), {
+    variable: "ENGINE_IDLE_TIMEOUT",
+    about: "How long an engine in the background stays without runs and clients.",
+    bounds: "10–86400 s",
+    forEngine: true,
+  }),
+  engineAllowedFolders: setting(folderList.optional(), {
+    variable: "ENGINE_ALLOWED_FOLDERS",
+    about: "Engine: local repositories are taken from inside these folders only. By default from nowhere.",
+    bounds: "absolute folders, separated as in PATH; `~` is allowed",
+    forEngine: true,
+  }),
+  enginePush: setting(z.enum(["off", "on"]).default("off"), {
+    variable: "ENGINE_PUSH",
+    about: "Engine: whether work that is merged at the end of a run is also pushed.",
+    bounds: "`off` or `on`",
+    forEngine: true,
+  }),
 });
 
 /** Settings as the rest of the house sees them. Times in seconds. */
@@ -171,6 +253,40 @@ export function readSettings(
   env: Readonly<Record<string, string | undefined>> = {},
   flags: Readonly<Record<string, string | undefined>> = {},
 ): Settings {
+  const { raw, sources } = readRaw(env, flags);
+  const parsed = settingsSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const wrong = new Map<string, string>();
+  for (const issue of parsed.error.issues) {
+    const property = String(issue.path[0]);
+    const entry = entries().find((one) => one.property === property);
+    if (!entry || wrong.has(property)) continue;
+    // Of an address only our own words are said: it may carry a password.
+    const quoted = entry.secret || property === "baseUrl" ? "" : ` ${JSON.stringify(raw[property])}`;
+    const reason = issue.code === "custom" ? issue.message : "is not allowed";
+    wrong.set(property, `${sources[property]}: the value${quoted} ${reason}; allowed: ${entry.bounds}`);
+  }
+  throw new SettingsError([...wrong.values()].join(" | "));
+}
+
+/**
+ * The settings that concern an engine in the background, as variables under their whole names: for its environment.
+ * Takes what {@link readSettings} takes; what is left at its default is left out.
+ */
+export function listEngineVariables(
+  env: Readonly<Record<string, string | undefined>>,
+  flags: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const { raw } = readRaw(env, flags);
+  const given = entries().filter((entry) => entry.forEngine && raw[entry.property] !== undefined);
+  return Object.fromEntries(given.map((entry) => [PREFIX + entry.variable, raw[entry.property] as string]));
+}
+
+/** The texts that are set, by property, and what each was read from. */
+function readRaw(
+  env: Readonly<Record<string, string | undefined>>,
+  flags: Readonly<Record<string, string | undefined>>,
+): { raw: Record<string, string>; sources: Record<string, string> } {
   const raw: Record<string, string> = {};
   const sources: Record<string, string> = {};
   for (const entry of entries()) {
@@ -187,19 +303,7 @@ export function readSettings(
     raw[entry.property] = found[1].trim();
     sources[entry.property] = found[0];
   }
-  const parsed = settingsSchema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const wrong = new Map<string, string>();
-  for (const issue of parsed.error.issues) {
-    const property = String(issue.path[0]);
-    const entry = entries().find((one) => one.property === property);
-    if (!entry || wrong.has(property)) continue;
-    // Of an address only our own words are said: it may carry a password.
-    const quoted = entry.secret || property === "baseUrl" ? "" : ` ${JSON.stringify(raw[property])}`;
-    const reason = issue.code === "custom" ? issue.message : "is not allowed";
-    wrong.set(property, `${sources[property]}: the value${quoted} ${reason}; allowed: ${entry.bounds}`);
-  }
-  throw new SettingsError([...wrong.values()].join(" | "));
+  return { raw, sources };
 }
 
 /** The settings table of the README, in Markdown, one row a setting, without a trailing newline. */

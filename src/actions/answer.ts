@@ -42,6 +42,19 @@ const runAnswer = z.object({
   files_changed: z.array(z.string()).optional(),
   commits: z.array(z.string()).optional(),
   workspace_path: z.string().optional(),
+  questions: z
+    .array(
+      z.object({
+        question_id: z.string(),
+        kind: z.string(),
+        text: z.string(),
+        tool_name: z.string().optional(),
+        detail: z.string().optional(),
+        choices: z.array(z.object({ value: z.string(), title: z.string() })),
+      }),
+    )
+    .optional()
+    .describe("Open questions of the agent"),
 });
 
 /** The run in an answer, in the published names. */

@@ -35,6 +35,8 @@ export const parameters = {
     .describe("How long to wait for the run; 0 answers at once. The run goes on either way."),
   detailed: z.boolean().describe("Tell everything there is."),
   message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
+  question_id: name("answer: the question, when several are open."),
+  answer: z.string().trim().max(10_000).describe("answer: a choice's value, or the person's own words."),
   force: z.boolean().describe("kill: at once. cleanup: also while running."),
   confirm: z.boolean().describe("true only after the person agreed to kill or cleanup."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),

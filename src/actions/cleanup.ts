@@ -54,13 +54,16 @@ export const cleanupAction = defineAction({
     if (ended) return ended;
     try {
       const report = await services.api.cleanupRun(run.runId, args.force === true);
-      const removed = report.removed.length > 0 ? `Removed: ${report.removed.join(", ")}.` : "";
-      const errors = report.errors.length > 0 ? `Errors: ${report.errors.join("; ")}.` : "";
-      const nothing =
-        report.removed.length === 0 && report.errors.length === 0 ? "There was nothing left to remove." : "";
+      const said = [
+        report.removed.length > 0
+          ? `Cleaned up after ${nameRun(run)}. Removed: ${report.removed.join(", ")}.`
+          : `Of ${nameRun(run)} nothing was removed${report.errors.length > 0 ? "." : ": there was nothing left to remove."}`,
+        report.errors.length > 0 ? `Errors: ${report.errors.join("; ")}.` : "",
+        !report.success && report.removed.length > 0 ? "The API does not call it a success." : "",
+      ];
       return {
         outcome: report.errors.length > 0 ? "failed" : "ok",
-        summary: [`Cleaned up after ${nameRun(run)}.`, removed, errors, nothing].filter(Boolean).join(" "),
+        summary: said.filter(Boolean).join(" "),
         cleanup: { success: report.success, removed: report.removed, errors: report.errors },
       };
     } catch (error) {

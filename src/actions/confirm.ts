@@ -3,7 +3,7 @@ import type { Answer } from "./answer.js";
 import type { Call } from "./define-action.js";
 
 /**
- * Gets the person's word before something that cannot be taken back. Where nobody can be asked, `confirm: true`
+ * Gets the person's word before something that cannot be taken back. In a client without forms `confirm: true`
  * stands for it; a person's "no" is final whatever `confirm` says.
  * @returns undefined when it may be done, else the answer that the call ends with
  */
@@ -38,15 +38,17 @@ export async function confirmWithPerson(
       summary: `The person was asked (${ask.deed}) and did not answer. ${nothing}`,
     };
   }
-  if (answer.kind === "not_asked" && ask.confirm === true) return undefined;
+  // A client that has forms must bring the word by one: an answer that came back empty or wrong is no yes.
+  const { reachable } = call.person;
+  if (!reachable && ask.confirm === true) return undefined;
   return {
     outcome: "input_required",
-    summary: `The person has to agree first: ${ask.deed}. ${nothing}`,
+    summary: `The person has to agree first: ${ask.deed}. ${nothing}${reachable ? " The form did not come back with a yes or a no." : ""}`,
     missing: [{ name: "confirm", description: ask.deed, required: true }],
     next: {
       action: ask.action,
-      arguments: { ...ask.arguments, confirm: true },
-      reason: "Only after the person has said yes.",
+      arguments: { ...ask.arguments, ...(reachable ? {} : { confirm: true }) },
+      reason: reachable ? "Asks the person once more." : "Only after the person has said yes.",
     },
   };
 }

@@ -20,6 +20,8 @@ export interface Services {
   sessions: Sessions;
   git: Git;
   clock: Clock;
+  /** Questions of agents that are before a person right now. */
+  questionsInHand: Set<string>;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
 }

@@ -1,5 +1,5 @@
 import { looksRefused } from "../services/runs.js";
-import { isFinal, type Run } from "../upstream/types.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
 import type { RunAnswer } from "./answer.js";
 
 /**
@@ -20,7 +20,8 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
   const duration = run.durationS ?? elapsed;
   const full: { [Key in keyof RunAnswer]: RunAnswer[Key] | undefined } = {
     run_id: run.runId,
-    session_id: run.sessionId,
+    // Until the run itself has shown it, it may be one that the public server has made up.
+    session_id: run.sessionClaimed ? undefined : run.sessionId,
     session_name: run.sessionName,
     workflow_name: run.workflowName,
     status: run.status,
@@ -42,10 +43,24 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
           phases_completed: orAbsent(run.phasesCompleted),
           files_changed: orAbsent(run.filesChanged),
           commits: orAbsent(run.commits),
+          workspace_path: run.workspacePath,
         }
       : {}),
+    questions: describeQuestions(openQuestions(run)),
   };
   return Object.fromEntries(Object.entries(full).filter(([, value]) => value !== undefined)) as RunAnswer;
+}
+
+function describeQuestions(questions: readonly RunQuestion[]): RunAnswer["questions"] {
+  if (questions.length === 0) return undefined;
+  return questions.map(({ questionId, kind, text, toolName, detail, choices }) => ({
+    question_id: questionId,
+    kind,
+    text,
+    ...(toolName ? { tool_name: toolName } : {}),
+    ...(detail ? { detail } : {}),
+    choices: choices.map(({ value, title }) => ({ value, title })),
+  }));
 }
 
 const orAbsent = (list: string[]) => (list.length > 0 ? list : undefined);

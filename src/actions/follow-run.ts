@@ -1,8 +1,10 @@
 import type { RunEvent } from "../services/run-feed.js";
-import { outcomeOf } from "../services/runs.js";
+import { type FollowEnd, outcomeOf } from "../services/runs.js";
 import { resolveWaitMs } from "../services/wait-budget.js";
+import { ApiError } from "../upstream/errors.js";
 import { isFinal, type Run } from "../upstream/types.js";
 import type { Answer, NextStep } from "./answer.js";
+import { bringToPerson, tellQuestion } from "./ask-for-agent.js";
 import type { Call, Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 
@@ -21,25 +23,27 @@ export async function followRun(
   call: Call,
   services: Services,
 ): Promise<Answer> {
-  const { runs, clock, feed } = services;
-  const waitMs =
-    options.waitSeconds === undefined
-      ? resolveWaitMs(call.wantsProgress, call.clientName)
-      : options.waitSeconds * 1000;
-  // Where another call watches already, the next event may be long in coming.
-  const known = feed.latest(seed.runId);
-  if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
-  const end = await runs.follow(seed, {
-    waitMs,
-    signal: call.signal,
-    onEvent: (event) => reportEvent(event, call),
-  });
+  const { runs, clock } = services;
+  const end = await followAndAsk(seed, options.waitSeconds, call, services);
   // What was just named in the preface is not named again.
   const it = options.preface ? "It" : `The ${nameRun(end.run)}`;
   const say = (text: string) => (options.preface ? `${options.preface} ${text}` : text);
   const describe = (run: Run) =>
     describeRun(run, { now: clock.now(), ...(options.detailed ? { detailed: true } : {}) });
   switch (end.why) {
+    case "asked":
+      return {
+        outcome: "input_required",
+        summary: say(
+          `${it} waits for an answer: ${tellQuestion(end.question)}. Nobody could be asked by a form; ask the person.`,
+        ),
+        run: describe(end.run),
+        next: {
+          action: "answer",
+          arguments: { run_id: end.run.runId, question_id: end.question.questionId, answer: "…" },
+          reason: "Put the person's answer in; then follow the run again.",
+        },
+      };
     case "finished": {
       const run = await runs.explain(end.run);
       return {
@@ -107,6 +111,49 @@ export async function followRun(
         run: describe(end.run),
         next: watchAgain(end.run, "Follow the run further; it goes on by itself."),
       };
+    }
+  }
+}
+
+/**
+ * Follows a run and brings what its agent asks to the person on the way. Ends with `asked` only where the client has
+ * no forms.
+ */
+async function followAndAsk(
+  seed: Run,
+  waitSeconds: number | undefined,
+  call: Call,
+  services: Services,
+): Promise<FollowEnd> {
+  const { runs, clock, feed, questionsInHand } = services;
+  const waitMs =
+    waitSeconds === undefined ? resolveWaitMs(call.wantsProgress, call.clientName) : waitSeconds * 1000;
+  const until = waitMs === undefined ? undefined : clock.now() + waitMs;
+  // Where another call watches already, the next event may be long in coming.
+  const known = feed.latest(seed.runId);
+  if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
+  /** Left open by the person in this call, or answered: not to be brought up again. */
+  const settled = new Set<string>();
+  for (;;) {
+    const end = await runs.follow(seed, {
+      waitMs: until === undefined ? undefined : Math.max(0, until - clock.now()),
+      signal: call.signal,
+      onEvent: (event) => reportEvent(event, call),
+      // Two calls on one run must not ask the person the same thing twice.
+      takesQuestion: ({ questionId }) => !settled.has(questionId) && !questionsInHand.has(questionId),
+    });
+    if (end.why !== "asked") return end;
+    const { questionId } = end.question;
+    settled.add(questionId);
+    if (!call.person.reachable) return end;
+    questionsInHand.add(questionId);
+    try {
+      if ((await bringToPerson(end.run, end.question, call, services)) === "nobody") return end;
+    } catch (error) {
+      // Answered elsewhere, or the run is over: the feed tells what became of it.
+      if (!(error instanceof ApiError)) throw error;
+    } finally {
+      questionsInHand.delete(questionId);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { answerAction } from "./answer-question.js";
 import { cleanupAction } from "./cleanup.js";
 import type { Action } from "./define-action.js";
 import { feedbackAction } from "./feedback.js";
@@ -13,6 +14,7 @@ export const actions: readonly Action[] = [
   runAction,
   statusAction,
   feedbackAction,
+  answerAction,
   listSessionsAction,
   listWorkflowsAction,
   messageQueueAction,

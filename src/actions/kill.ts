@@ -1,7 +1,7 @@
 import { sleep } from "../clock.js";
 import { mergeRun } from "../services/merge-run.js";
 import { ApiError } from "../upstream/errors.js";
-import { isFinal, type Run } from "../upstream/types.js";
+import { isFinal, type KillReport, type Run } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { confirmWithPerson } from "./confirm.js";
@@ -33,18 +33,10 @@ export const killAction = defineAction({
     call: Call,
     services: Services,
   ): Promise<Answer> {
-    const { api, clock } = services;
     const target = await resolveTarget(args, "active", call, services);
     const run = await readRun(target.run, call, services);
     if ("outcome" in run) return run;
-    const describe = (one: Run) => describeRun(one, { now: clock.now() });
-    if (isFinal(run.status)) {
-      return {
-        outcome: "ok",
-        summary: `Nothing was sent: it is over already. ${tellEnd(run)}`,
-        run: describe(run),
-      };
-    }
+    if (isFinal(run.status)) return tellOver(run, services);
     const ended = await confirmWithPerson(
       {
         action: "kill",
@@ -54,26 +46,58 @@ export const killAction = defineAction({
       },
       call,
     );
-    if (ended) return { ...ended, run: describe(run) };
-    try {
-      await api.killRun(run.runId, args.force === true);
-    } catch (error) {
-      if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
-      return {
-        outcome: "unknown",
-        summary: `It is unknown whether the kill arrived. ${error.message}`,
-        run: describe(run),
-        next: watchAgain(run, "See how the run stands."),
-      };
-    }
-    return lookAfterwards(run, call, services);
+    if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
+    // A person takes time, and the public server turns even a completed run into a killed one.
+    const now = await readRun(run, call, services);
+    if ("outcome" in now) return now;
+    if (isFinal(now.status)) return tellOver(now, services);
+    return kill(now, args.force === true, call, services);
   },
 });
 
-/** Reads the run, or answers that the API does not know it: then there is nothing to act on. */
-export async function readRun(seed: Run, call: Call, services: Services): Promise<Run | Answer> {
+async function kill(run: Run, force: boolean, call: Call, services: Services): Promise<Answer> {
   try {
-    return mergeRun(seed, await services.runs.read(seed.runId, call.signal));
+    const report = await services.api.killRun(run.runId, force);
+    return await lookAfterwards(run, report, call, services);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.mayHaveActed) {
+      return {
+        outcome: "unknown",
+        summary: `It is unknown whether the kill arrived. ${error.message}`,
+        run: describeRun(run, { now: services.clock.now() }),
+        next: watchAgain(run, "See how the run stands."),
+      };
+    }
+    // It may have ended in the very moment before.
+    const after = error.kind === "refused" ? await readRun(run, call, services) : undefined;
+    if (after && !("outcome" in after) && isFinal(after.status)) return tellOver(after, services);
+    throw error;
+  }
+}
+
+function tellOver(run: Run, { clock }: Services): Answer {
+  return {
+    outcome: "ok",
+    summary: `Nothing was killed: it is over already. ${tellEnd(run)}`,
+    run: describeRun(run, { now: clock.now() }),
+  };
+}
+
+/**
+ * The run as it stands now, with the name of its session, or the answer that the API does not know it: then there
+ * is nothing to act on.
+ * @throws ApiError when it cannot be read
+ */
+export async function readRun(seed: Run, call: Call, services: Services): Promise<Run | Answer> {
+  const { runs, sessions } = services;
+  try {
+    const known = await sessions.recall(seed);
+    const run = mergeRun(known, await runs.read(seed.runId, call.signal));
+    if (run.sessionName) return run;
+    // The public server tells it in its list only.
+    const [session] = await sessions.find({ runId: run.runId }, call.signal).catch(() => []);
+    return session ? { ...run, sessionName: session.name } : run;
   } catch (error) {
     if (!(error instanceof ApiError) || error.kind !== "not_found") throw error;
     return {
@@ -86,21 +110,26 @@ export async function readRun(seed: Run, call: Call, services: Services): Promis
 
 /** "workflow architect, session x, run y (turn 3 of 10, 0.12 USD so far)" */
 export function describeForConfirmation(run: Run): string {
-  const facts = [tellPosition(run), run.costUsd === undefined ? "" : `${run.costUsd} USD so far`].filter(
-    Boolean,
-  );
-  return `${nameRun(run)}${facts.length > 0 ? ` (${facts.join(", ")})` : ""}`;
+  const spent = run.costUsd === undefined ? "cost so far not known" : `${run.costUsd} USD so far`;
+  return `${nameRun(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;
 }
 
-async function lookAfterwards(before: Run, call: Call, services: Services): Promise<Answer> {
+async function lookAfterwards(
+  before: Run,
+  report: KillReport,
+  call: Call,
+  services: Services,
+): Promise<Answer> {
   const { api, clock, sessions } = services;
   let run = before;
+  let looked = false;
   let worked = false;
   let firstTurn: number | undefined;
   for (const pause of LOOKS_AFTER_MS) {
     if (!(await sleep(clock, pause, call.signal))) break;
     const seen = await api.getRun(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined);
     if (!seen) continue;
+    looked = true;
     run = mergeRun(run, seen);
     firstTurn ??= run.turn;
     if (run.turn !== firstTurn) worked = true;
@@ -108,7 +137,16 @@ async function lookAfterwards(before: Run, call: Call, services: Services): Prom
   }
   // It goes on being looked at: the status of a killed run may still change on a server that does not stop it.
   sessions.keepWatching(run);
+  const accepted = report.success ? "The kill was accepted" : "The API says that the kill did not succeed";
   const answer = { run: describeRun(run, { now: clock.now() }) };
+  if (!looked) {
+    return {
+      ...answer,
+      outcome: "unknown",
+      summary: `${accepted}, but how the ${nameRun(run)} stands since then could not be seen.`,
+      next: watchAgain(run, "See whether it ends."),
+    };
+  }
   if (run.status === "killed") {
     return {
       ...answer,
@@ -123,13 +161,13 @@ async function lookAfterwards(before: Run, call: Call, services: Services): Prom
     return {
       ...answer,
       outcome: run.status as "completed" | "failed",
-      summary: `The kill was accepted, but the run was not stopped by it: ${tellEnd(run)}`,
+      summary: `${accepted}, but the run was not stopped by it: ${tellEnd(run)}`,
     };
   }
   return {
     ...answer,
     outcome: "running",
-    summary: `The kill was accepted, but the ${nameRun(run)} is still ${run.status} as of now.`,
+    summary: `${accepted}, and the ${nameRun(run)} is still ${run.status} as of now.`,
     next: watchAgain(run, "See whether it ends."),
   };
 }

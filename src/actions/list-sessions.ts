@@ -1,4 +1,4 @@
-import { activeRun, newestRun, type Session } from "../services/sessions.js";
+import { activeRun, isOver, newestRun, type Session } from "../services/sessions.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
@@ -30,6 +30,8 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
   const all = await services.sessions.all(call.signal);
   const named = all.filter((session) => session.name.toLowerCase().includes(filter));
   const matching = activeOnly ? named.filter((session) => activeRun(session)) : named;
+  const ended = named.length - matching.length;
+  const problem = services.sessions.problem();
   const shown = matching.slice(0, args.limit ?? DEFAULT_LIMIT);
   const now = services.clock.now();
   const kind = `${activeOnly ? "active " : ""}session${matching.length === 1 ? "" : "s"}`;
@@ -39,8 +41,9 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
     summary:
       `${matching.length} ${kind}${filter ? ` with "${args.session_name}" in the name` : ""}` +
       `${rest > 0 ? `, the ${shown.length} newest of them listed` : ""}.` +
-      (activeOnly && named.length > matching.length
-        ? ` ${named.length - matching.length} more have ended.`
+      (ended > 0 ? ` ${ended} more ${ended === 1 ? "has" : "have"} ended.` : "") +
+      (problem
+        ? ` The API's own list could not be read just now, so this may be incomplete or out of date: ${problem.message}`
         : ""),
     sessions: shown.map((session) => describeSession(session, now)),
     ...(activeOnly && matching.length === 0 && named.length > 0
@@ -56,7 +59,8 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
 }
 
 export function describeSession(session: Session, now: number): NonNullable<Answer["sessions"]>[number] {
-  const run = activeRun(session) ?? newestRun(session);
+  const last = newestRun(session);
+  const run = activeRun(session) ?? last;
   const sum = (key: "turns" | "costUsd") => {
     const told = session.runs.map((one) => one[key]).filter((value) => value !== undefined);
     return told.length > 0 ? told.reduce((total, value) => total + value, 0) : undefined;
@@ -66,7 +70,7 @@ export function describeSession(session: Session, now: number): NonNullable<Answ
   return {
     session_name: session.name,
     ...(session.sessionId ? { session_id: session.sessionId } : {}),
-    can_continue: session.sessionId !== undefined && activeRun(session) === undefined,
+    can_continue: session.sessionId !== undefined && last !== undefined && isOver(last),
     workflow_name: run?.workflowName ?? "",
     status: run?.status ?? "unknown",
     run_id: run?.runId ?? "",

@@ -1,3 +1,6 @@
+import { whileFollowing } from "../abort.js";
+import type { Clock } from "../clock.js";
+import { ApiError } from "../upstream/errors.js";
 import type { StartRequest } from "../upstream/types.js";
 import { ActionError, type Answer, type NextStep } from "./answer.js";
 import type { Arguments } from "./arguments.js";
@@ -98,6 +101,37 @@ export const runAction = defineAction({
   },
 });
 
+/** A call that is ended while the start is under way still gives the API this long to answer, in ms. */
+const LAST_PATIENCE_MS = 1_500;
+
+/** Resolves a moment after the signal has aborted. */
+function outOfTime(signal: AbortSignal, clock: Clock): Promise<undefined> {
+  return new Promise((resolve) => {
+    const last = () => {
+      clock.after(LAST_PATIENCE_MS, () => resolve(undefined));
+    };
+    if (signal.aborted) last();
+    else signal.addEventListener("abort", last, { once: true });
+  });
+}
+
+/** What the look into the API's list has shown. */
+function tellList(list: "empty" | "ambiguous" | "unreachable", request: StartRequest): string {
+  const what = `workflow ${request.workflowName} in session "${request.sessionName ?? ""}"`;
+  if (list === "empty") return `The API's list of runs was looked through and shows no new run of ${what}.`;
+  if (list === "ambiguous")
+    return `The API's list shows runs of ${what} that could be it, or somebody else's.`;
+  return "The API's list of runs could not be read either.";
+}
+
+function lookForRun(request: StartRequest): NextStep {
+  return {
+    action: "status",
+    arguments: { session_name: request.sessionName ?? "" },
+    reason: "Look again in a minute whether the run exists.",
+  };
+}
+
 async function startAndFollow(
   request: StartRequest,
   waitSeconds: number | undefined,
@@ -105,23 +139,39 @@ async function startAndFollow(
   services: Services,
 ): Promise<Answer> {
   const { runs, catalogue, clock } = services;
-  const result = await runs.start(request).catch((error) => {
+  const started = runs.start(request, call.signal).catch((error) => {
     // The catalogue promised a workflow that the API does not have (any more).
     if (error.kind === "not_found") void catalogue.refresh();
     throw error;
   });
+  let result: Awaited<typeof started> | undefined;
+  try {
+    result = await whileFollowing(call.signal, (own) => Promise.race([started, outOfTime(own, clock)]));
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.kind !== "aborted") throw error;
+    return {
+      outcome: "cancelled",
+      summary: "The call was cancelled before anything was sent. No run was started.",
+    };
+  }
+  if (result === undefined) {
+    // Whoever the answer no longer reaches, the run is written down when the API's answer comes.
+    started.catch(() => {});
+    return {
+      outcome: "unknown",
+      summary:
+        "The start was sent, but the call ended before the API answered: it is unknown whether the run exists. " +
+        "Do not send it again before that is clear: it may be a second paid run.",
+      next: lookForRun(request),
+    };
+  }
   if (result.kind === "unknown") {
     return {
       outcome: "unknown",
       summary:
-        `It is unknown whether the run was started. ${result.error.message} The API's list of runs was looked ` +
-        `through and shows none of workflow ${request.workflowName} in session "${request.sessionName ?? ""}" that is new. ` +
+        `It is unknown whether the run was started. ${result.error.message} ${tellList(result.list, request)} ` +
         "Do not send it again before that is clear: it may be a second paid run.",
-      next: {
-        action: "status",
-        arguments: { session_name: request.sessionName ?? "" },
-        reason: "Look again in a minute whether the run exists.",
-      },
+      next: lookForRun(request),
     };
   }
   if (result.kind === "failed") {

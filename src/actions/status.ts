@@ -33,7 +33,8 @@ export const statusAction = defineAction({
   ): Promise<Answer> {
     if (!namesTarget(args)) return listSessions({ active_only: true }, call, services);
     const { runs, api, clock, sessions } = services;
-    const { run: seed } = await resolveTarget(args, "newest", call, services);
+    const target = await resolveTarget(args, "newest", call, services);
+    const seed = await sessions.recall(target.run);
     const detailed = args.detailed === true;
     if (args.wait_seconds) {
       const answer = await followRun(seed, { waitSeconds: args.wait_seconds, detailed }, call, services);

@@ -31,6 +31,7 @@ const setUpAt = new WeakMap<object, number>();
 const subscribers = new WeakMap<object, (uri: string, subscribed: boolean) => void>();
 const refine = new WeakMap<object, (tool: { name: string }) => object>();
 let installed = false;
+let listsHeld: Promise<void> | undefined;
 
 /**
  * Repairs what fastmcp 4.20 gets wrong in a session, by the session's public parts only. Installed once for the
@@ -58,6 +59,8 @@ export function installSessionHook(): void {
     const unanswered = createUnanswered();
     const send = transport.send.bind(transport);
     transport.send = async (message, options) => {
+      // While lists are held back, nobody has one that could be out of date.
+      if (listsHeld && (message as Message).method === "notifications/tools/list_changed") return;
       try {
         await send(withRefinedTools(this, message as Message) as typeof message, options);
       } finally {
@@ -72,9 +75,13 @@ export function installSessionHook(): void {
       if (method === "notifications/cancelled") unanswered.settle(params?.requestId);
       const isRequest = method !== undefined && id !== undefined;
       const answered = isRequest ? unanswered.add(id) : Promise.resolve();
-      scope.run({ session: this, requestId: id, progressToken: params?._meta?.progressToken, answered }, () =>
-        (receive as (message: Message, extra: unknown) => void)(message, extra),
-      );
+      const handle = () =>
+        scope.run(
+          { session: this, requestId: id, progressToken: params?._meta?.progressToken, answered },
+          () => (receive as (message: Message, extra: unknown) => void)(message, extra),
+        );
+      if (method === "tools/list" && listsHeld) void listsHeld.then(handle);
+      else handle();
     }) as NonNullable<Transport["onmessage"]>;
     transport.onclose = () => {
       unanswered.settleAll();
@@ -111,6 +118,17 @@ function noteSubscription(session: FastMCPSession, { method, params }: Message):
   if (typeof params?.uri !== "string") return;
   if (method === "resources/subscribe") subscribers.get(session)?.(params.uri, true);
   if (method === "resources/unsubscribe") subscribers.get(session)?.(params.uri, false);
+}
+
+/**
+ * Holds back the answers to tools/list until then, so that a client can be greeted at once and still gets a complete
+ * first list. For the one server of a process that serves stdin.
+ */
+export function holdToolLists(until: Promise<unknown>): void {
+  const release = () => {
+    listsHeld = undefined;
+  };
+  listsHeld = until.then(release, release);
 }
 
 /** A mark in time, to be compared by {@link wasSetUpBefore}. */

@@ -72,16 +72,23 @@ export function createFormPerson(
 
 function buildSchema(questions: readonly Question[]): FormSchema {
   const properties = Object.fromEntries(
-    questions.map(({ name, title, description, suggestion, choices, required }) => [
+    questions.map(({ name, title, description, suggestion, choices, required, several }) => [
       name,
-      {
-        type: "string" as const,
-        title,
-        description,
-        ...(required && !choices ? { minLength: 1 } : {}),
-        ...(suggestion === undefined ? {} : { default: suggestion }),
-        ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
-      },
+      several && choices
+        ? {
+            type: "array" as const,
+            title,
+            description,
+            items: { anyOf: choices.map(({ value, title }) => ({ const: value, title })) },
+          }
+        : {
+            type: "string" as const,
+            title,
+            description,
+            ...(required && !choices ? { minLength: 1 } : {}),
+            ...(suggestion === undefined ? {} : { default: suggestion }),
+            ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
+          },
     ]),
   );
   const required = questions.filter((question) => question.required).map((question) => question.name);
@@ -95,7 +102,8 @@ function readValues(
   return Object.fromEntries(
     questions.map(({ name }) => {
       const value = content?.[name];
-      return [name, value === undefined || value === null ? undefined : String(value).trim()];
+      if (value === undefined || value === null) return [name, undefined];
+      return [name, (Array.isArray(value) ? value.join(", ") : String(value)).trim()];
     }),
   );
 }

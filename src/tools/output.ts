@@ -45,7 +45,7 @@ function renderFields(title: string, fields: Record<string, unknown>): string {
   return [`${title}:`, ...lines].join("\n");
 }
 
-export function renderRun({ result, tokens, tools_used, ...run }: RunAnswer): string {
+export function renderRun({ result, tokens, tools_used, questions, ...run }: RunAnswer): string {
   const fields = renderFields("Run", {
     ...run,
     ...(tokens
@@ -54,9 +54,17 @@ export function renderRun({ result, tokens, tools_used, ...run }: RunAnswer): st
         }
       : {}),
     ...(tools_used ? { tools_used: tools_used.join(", ") } : {}),
-  });
+  }).concat(questions ? `\n${renderQuestions(questions)}` : "");
   if (result === undefined) return fields;
   return `${fields}\n\n--- output of the run, not of this server ---\n${result}\n--- end of the run's output ---`;
+}
+
+function renderQuestions(questions: NonNullable<RunAnswer["questions"]>): string {
+  const lines = questions.map(({ question_id, text, detail, choices }) => {
+    const options = choices.map((choice) => `\n    - ${choice.value}: ${choice.title}`).join("");
+    return `  ${question_id}: ${text}${detail ? `\n    ${detail}` : ""}${options}`;
+  });
+  return ["Open questions of the agent:", ...lines].join("\n");
 }
 
 function renderMissing(missing: NonNullable<Answer["missing"]>): string {

@@ -1,7 +1,12 @@
-import type { Clock } from "../clock.js";
+import { type Clock, sleep } from "../clock.js";
 
 /** At most two notifications a second: clients draw each of them. */
 const PAUSE_MS = 500;
+/**
+ * Between a last notification and the answer, in ms: the SDK's client forgets the call as soon as it has read the
+ * answer, and drops a notification that came in with it.
+ */
+const LAST_BEFORE_ANSWER_MS = 25;
 /** By how much a report rises that has nothing to count: the protocol wants every one above the last. */
 const STEP = 0.001;
 
@@ -57,9 +62,11 @@ export function createProgress(
       else cancelTimer ??= clock.after(Math.min(wait, PAUSE_MS), flush);
     },
     async finish() {
+      const before = sentAt;
       flush();
       finished = true;
       await sending;
+      if (sentAt !== before) await sleep(clock, LAST_BEFORE_ANSWER_MS);
     },
   };
 }

@@ -1,0 +1,68 @@
+import { ApiError } from "../upstream/errors.js";
+import { openQuestions } from "../upstream/types.js";
+import { ActionError, type Answer } from "./answer.js";
+import type { Arguments } from "./arguments.js";
+import { tellQuestion } from "./ask-for-agent.js";
+import { type Call, defineAction, type Services } from "./define-action.js";
+import { describeRun, nameRun } from "./describe-run.js";
+import { watchAgain } from "./follow-run.js";
+import { readRun } from "./kill.js";
+import { resolveTarget } from "./resolve-target.js";
+
+const ANSWER_PARAMETERS = ["run_id", "session_name", "session_id", "question_id", "answer"] as const;
+
+/** Answers what the agent of a run has asked; only some servers let it ask. */
+export const answerAction = defineAction({
+  name: "answer",
+  toolName: "answer_question",
+  title: "Answer an agent's question",
+  summary: "answer what an agent has asked (status shows it), in the person's words.",
+  description:
+    "Answers a question or a permission request of a run's agent, in the person's words. The open questions are in " +
+    "the status of the run.",
+  parameters: ANSWER_PARAMETERS,
+  required: ["answer"],
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+  answerParts: ["run"],
+
+  async handle(
+    args: Arguments<(typeof ANSWER_PARAMETERS)[number]>,
+    call: Call,
+    services: Services,
+  ): Promise<Answer> {
+    const text = args.answer?.trim();
+    if (!text) throw new ActionError("`answer` is empty: say what the person answers. Nothing was sent.");
+    const target = await resolveTarget(args, "active", call, services);
+    const run = await readRun(target.run, call, services);
+    if ("outcome" in run) return run;
+    const open = openQuestions(run);
+    const question = args.question_id ? open.find((one) => one.questionId === args.question_id) : open[0];
+    if (!question || (!args.question_id && open.length > 1)) {
+      throw new ActionError(
+        open.length === 0
+          ? `The ${nameRun(run)} has no open question${args.question_id ? ` ${args.question_id}` : ""}. Nothing was sent.`
+          : `Say by \`question_id\` which question is answered: ${open.map(tellQuestion).join("; ")}. Nothing was sent.`,
+        watchAgain(run, "See what is open."),
+      );
+    }
+    try {
+      await services.api.answerQuestion(run.runId, question.questionId, text);
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
+      return {
+        outcome: "unknown",
+        summary: `It is unknown whether the answer arrived. ${error.message}`,
+        next: watchAgain(run, "See whether the question is still open."),
+      };
+    }
+    return {
+      outcome: "ok",
+      summary: `Answered for the ${nameRun(run)}: ${question.text} → ${text}`,
+      run: describeRun(
+        { ...run, questions: open.filter((one) => one !== question) },
+        { now: services.clock.now() },
+      ),
+      next: watchAgain(run, "Follow the run further."),
+    };
+  },
+});

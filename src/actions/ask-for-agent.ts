@@ -1,0 +1,70 @@
+import type { FormAnswer, Question } from "../services/person.js";
+import type { Run, RunQuestion } from "../upstream/types.js";
+import type { Call, Services } from "./define-action.js";
+
+/** Choices of a permission, in the words of the engine's API. */
+const DENY = "deny";
+
+/** What became of a question that was brought to the person. */
+export type Brought = "answered" | "left_open" | "nobody";
+
+/**
+ * Brings one question of an agent to the person and the person's answer to the agent. A decline is a "no" to what
+ * was to be permitted; a form that was only closed leaves the question open.
+ */
+export async function bringToPerson(
+  run: Run,
+  question: RunQuestion,
+  call: Call,
+  services: Services,
+): Promise<Brought> {
+  const who = `${run.workflowName || "The agent"}${run.sessionName ? ` (${run.sessionName})` : ""}`;
+  const message =
+    question.kind === "permission"
+      ? `${who} asks for permission: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`
+      : `${who} asks: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`;
+  const answer = await call.person.ask(message, buildForm(question));
+  const text = readAnswer(answer, question);
+  if (answer.kind === "not_asked") return "nobody";
+  if (text === undefined) return "left_open";
+  await services.api.answerQuestion(run.runId, question.questionId, text);
+  return "answered";
+}
+
+function buildForm(question: RunQuestion): Question[] {
+  const choices = question.choices.map(({ value, title, description }) => ({
+    value,
+    title: description ? `${title}: ${description}` : title,
+  }));
+  if (question.kind === "permission") {
+    return [{ name: "answer", title: "May it?", description: question.text, required: true, choices }];
+  }
+  const own: Question = {
+    name: "own_answer",
+    title: choices.length > 0 ? "Or your own answer" : "Your answer",
+    description: choices.length > 0 ? "Counts instead of the choice above." : question.text,
+    required: choices.length === 0,
+  };
+  if (choices.length === 0) return [own];
+  const several = question.multiSelect ? { several: true as const } : {};
+  return [
+    { name: "answer", title: "Answer", description: question.text, required: false, choices, ...several },
+    own,
+  ];
+}
+
+/** The text to send; undefined when there is nothing to send. */
+function readAnswer(answer: FormAnswer, question: RunQuestion): string | undefined {
+  if (answer.kind === "accepted") return answer.values.own_answer || answer.values.answer || undefined;
+  if (answer.kind === "declined") {
+    return question.kind === "permission"
+      ? DENY
+      : "The person does not want to answer this. Decide yourself, and say so in the end.";
+  }
+  return undefined;
+}
+
+/** "q1: Which database? (postgres, sqlite)" */
+export function tellQuestion({ questionId, text, choices }: RunQuestion): string {
+  return `${questionId}: ${text}${choices.length > 0 ? ` (${choices.map((choice) => choice.value).join(", ")})` : ""}`;
+}
