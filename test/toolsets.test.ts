@@ -93,6 +93,7 @@ describe("the two toolsets do the same", () => {
       run_workflow: [false, false],
       get_session_status: [true, false],
       send_feedback: [false, false],
+      answer_question: [false, false],
       list_sessions: [true, false],
       list_workflows: [true, false],
       get_message_queue: [true, false],

@@ -10,7 +10,7 @@ import { onTestFinished } from "vitest";
 import { type ClientOptions, createTestClient, type TestClient } from "./harness.js";
 
 /** The bin as it is published; the test command builds it first. */
-export const BIN = process.env.TMPBIN ?? fileURLToPath(new URL("../../dist/src/cli.js", import.meta.url));
+export const BIN = fileURLToPath(new URL("../../dist/src/cli.js", import.meta.url));
 
 export interface Bin extends TestClient {
   child: ChildProcess;

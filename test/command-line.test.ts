@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { readCommandLine, renderHelp } from "../src/command-line.js";
+import { listSettingFlags, SettingsError } from "../src/settings.js";
+
+function refusal(...args: string[]): string {
+  try {
+    readCommandLine(args);
+  } catch (error) {
+    expect(error).toBeInstanceOf(SettingsError);
+    return (error as Error).message;
+  }
+  throw new Error("It was not refused.");
+}
+
+describe("the command line", () => {
+  test("serves stdio when it says nothing", () => {
+    expect(readCommandLine([])).toEqual({ command: "stdio", flags: {} });
+  });
+
+  test.each(["stdio", "demo"] as const)("takes the command %s", (command) => {
+    expect(readCommandLine([command])).toEqual({ command, flags: {} });
+  });
+
+  test.each([
+    ["help", "--help"],
+    ["help", "-h"],
+    ["version", "--version"],
+    ["version", "-v"],
+  ])("asks for %s by %s, whatever else it says", (command, flag) => {
+    expect(readCommandLine([flag])).toEqual({ command, flags: {} });
+    expect(readCommandLine(["demo", "--timeout", "5", flag])).toEqual({ command, flags: {} });
+  });
+
+  test("takes every setting as a flag, with its value behind a space or an equals sign", () => {
+    for (const flag of listSettingFlags()) {
+      expect(readCommandLine([`--${flag}`, "x"]).flags).toEqual({ [flag]: "x" });
+      expect(readCommandLine([`--${flag}=x=y`]).flags).toEqual({ [flag]: "x=y" });
+      expect(readCommandLine([`--${flag}=`]).flags).toEqual({ [flag]: "" });
+    }
+  });
+
+  test("takes flags before and after the command, and the last of several", () => {
+    expect(readCommandLine(["--timeout", "60", "stdio", "--max-turns=5", "--timeout=90"])).toEqual({
+      command: "stdio",
+      flags: { timeout: "90", "max-turns": "5" },
+    });
+  });
+
+  test("takes a value that begins with dashes only behind an equals sign", () => {
+    expect(readCommandLine(["--api-key=--x"]).flags).toEqual({ "api-key": "--x" });
+    expect(refusal("--api-key", "--log-level", "debug")).toBe("--api-key: a value is missing");
+    expect(refusal("--api-key")).toBe("--api-key: a value is missing");
+  });
+
+  test("names the nearest flag or command for an unknown one", () => {
+    expect(refusal("--time-out", "60")).toBe("unknown flag --time-out; --timeout may be meant; see --help");
+    expect(refusal("--base_url=http://x")).toContain("--base-url may be meant");
+    expect(refusal("--no-toolset")).toContain("unknown flag --no-toolset");
+    expect(refusal("-x")).toBe("unknown flag -x; see --help");
+    expect(refusal("stido")).toBe("unknown command; stdio may be meant; see --help");
+    expect(refusal("serve")).toBe("unknown command; see --help");
+  });
+
+  test("takes one command only", () => {
+    expect(refusal("stdio", "demo")).toBe("one command only, not stdio and demo; see --help");
+  });
+
+  test("never repeats what may be a key", () => {
+    for (const args of [
+      ["--api-kee=SECRET"],
+      ["--apikey", "SECRET"],
+      ["-api-key=SECRET"],
+      ["-kSECRET"],
+      ["--api-key", "one", "SECRET"],
+      ["stdio", "SECRET-demo"],
+      ["--api-key", "--SECRET"],
+    ]) {
+      expect(refusal(...args), args.join(" ")).not.toContain("SECRET");
+    }
+  });
+});
+
+test("the help names every flag and both commands, and where the key belongs", () => {
+  const help = renderHelp();
+  for (const flag of listSettingFlags()) expect(help).toContain(`--${flag}`);
+  expect(help).toMatch(/automagik-workflows-mcp {2,}\S/);
+  expect(help).toContain("automagik-workflows-mcp demo");
+  expect(help).toContain("AUTOMAGIK_WORKFLOWS_API_KEY");
+  expect(help.endsWith("\n")).toBe(true);
+});

@@ -1,0 +1,235 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import {
+  listSettingFlags,
+  readSettings,
+  renderSettingsTable,
+  type Settings,
+  SettingsError,
+} from "../src/settings.js";
+import { VERSION } from "../src/version.js";
+import { toVariables } from "./support/bin.js";
+
+interface Case {
+  property: keyof Settings;
+  fallback: unknown;
+  /** What is written and what comes of it. */
+  good: [string, unknown][];
+  bad: string[];
+  /** The name behind the old prefix, where it was another one. */
+  old?: string;
+}
+
+const numbers = (...values: string[]): [string, unknown][] => values.map((text) => [text, Number(text)]);
+const texts = (...values: string[]): [string, unknown][] => values.map((text) => [text, text]);
+const NO_NUMBERS = ["soon", "1e2", "0x10", "-1", "+5", "1,5", "NaN", "Infinity"];
+const USER = "0b5a1c9e-6f1d-4c55-9d1c-2f6f1a1f2a3b";
+
+const CASES: Record<string, Case> = {
+  API_KEY: {
+    property: "apiKey",
+    fallback: undefined,
+    good: [...texts("sk-1", "!~", "a".repeat(500)), [" sk-1\n", "sk-1"]],
+    bad: ["two words", "two\nlines", "two\tparts", "schlüssel", "a\u0000b"],
+  },
+  BASE_URL: {
+    property: "baseUrl",
+    fallback: "http://localhost:28881",
+    old: "API_BASE_URL",
+    good: [
+      ...texts("http://127.0.0.1:28881", "https://api.example.com", "http://[::1]:8080", "https://host/a/b"),
+      ["HTTPS://Host/", "https://host"],
+      ["https://host/prefix///", "https://host/prefix"],
+      ["https://host/api/v1", "https://host"],
+      ["https://host/api/v1/workflows/", "https://host"],
+      ["https://host/prefix/api/v1/workflows/claude-code/", "https://host/prefix"],
+      ["https://host/api/v10", "https://host/api/v10"],
+    ],
+    bad: [
+      "localhost",
+      "localhost:28881",
+      "ftp://host",
+      "//host",
+      "http://",
+      "http://user@host",
+      "http://:pass@host",
+      "http://user:pass@host",
+      "https://host/?key=x",
+      "https://host/#x",
+    ],
+  },
+  USER_ID: {
+    property: "userId",
+    fallback: undefined,
+    good: texts(USER, USER.toUpperCase()),
+    bad: ["1", "felix", USER.slice(1), `{${USER}}`],
+  },
+  INPUT_FORMAT: {
+    property: "inputFormat",
+    fallback: "stream-json",
+    good: texts("stream-json", "text"),
+    bad: ["json", "TEXT"],
+  },
+  TIMEOUT: {
+    property: "timeoutS",
+    fallback: 7200,
+    good: numbers("60", "14400", "0600"),
+    bad: ["59", "14401", "60.5", ...NO_NUMBERS],
+  },
+  MAX_TURNS: {
+    property: "maxTurns",
+    fallback: 50,
+    good: numbers("1", "200"),
+    bad: ["0", "201", "1.5", ...NO_NUMBERS],
+  },
+  POLLING_INTERVAL: {
+    property: "pollingIntervalS",
+    fallback: 8,
+    good: numbers("0.2", "60", "1.5"),
+    bad: ["0.19", "60.1", ".5", "1.", ...NO_NUMBERS],
+  },
+  MAX_RETRIES: {
+    property: "maxRetries",
+    fallback: 3,
+    good: numbers("0", "10"),
+    bad: ["11", "0.5", ...NO_NUMBERS],
+  },
+  REQUEST_TIMEOUT: {
+    property: "requestTimeoutS",
+    fallback: 10,
+    good: numbers("1", "120", "2.5"),
+    bad: ["0", "0.9", "121", ...NO_NUMBERS],
+  },
+  REFRESH_INTERVAL: {
+    property: "refreshIntervalS",
+    fallback: 60,
+    good: numbers("5", "3600"),
+    bad: ["4.9", "3601", ...NO_NUMBERS],
+  },
+  ELICITATION_TIMEOUT: {
+    property: "elicitationTimeoutS",
+    fallback: 600,
+    good: numbers("10", "3600"),
+    bad: ["9", "3601", ...NO_NUMBERS],
+  },
+  TOOLSET: { property: "toolset", fallback: "super", good: texts("super", "named"), bad: ["all", "Super"] },
+  STATE_DIR: { property: "stateDir", fallback: undefined, good: texts("/var/lib/x", "~/x", "x y"), bad: [] },
+  LOG_LEVEL: {
+    property: "logLevel",
+    fallback: "info",
+    good: texts("silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"),
+    bad: ["loud", "INFO", "3"],
+  },
+};
+
+const flagOf = (name: string) => name.toLowerCase().replaceAll("_", "-");
+const read = (name: string, text: string) => readSettings(toVariables({ [name]: text }));
+
+function refusal(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(SettingsError);
+    return (error as Error).message;
+  }
+  throw new Error("It was not refused.");
+}
+
+test("the cases below cover every setting", () => {
+  expect(Object.keys(CASES).map(flagOf)).toEqual(listSettingFlags());
+});
+
+describe.each(Object.entries(CASES))("%s", (name, { property, fallback, good, bad, old }) => {
+  test("has its default when it is not set or empty", () => {
+    expect(readSettings()[property]).toEqual(fallback);
+    expect(read(name, "")[property]).toEqual(fallback);
+    expect(read(name, " \n")[property]).toEqual(fallback);
+    expect(readSettings({}, { [flagOf(name)]: "" })[property]).toEqual(fallback);
+  });
+
+  test.each(good)("takes %j", (text, expected) => {
+    expect(read(name, text)[property]).toEqual(expected);
+    expect(read(`V2_${old ?? name}`, text)[property]).toEqual(expected);
+    expect(readSettings({}, { [flagOf(name)]: text })[property]).toEqual(expected);
+  });
+
+  if (bad.length === 0) return;
+  test("refuses what is out of bounds, in one line that names its source", () => {
+    for (const text of bad) {
+      const message = refusal(() => read(name, text));
+      expect(message, text).toMatch(new RegExp(`^AUTOMAGIK_WORKFLOWS_${name}: the value .*; allowed: `));
+      expect(message).not.toContain("\n");
+      expect(refusal(() => read(`V2_${old ?? name}`, text))).toMatch(/^AUTOMAGIK_WORKFLOWS_V2_/);
+      expect(refusal(() => readSettings({}, { [flagOf(name)]: text }))).toMatch(
+        new RegExp(`^--${flagOf(name)}: `),
+      );
+    }
+  });
+});
+
+describe("settings", () => {
+  test("are taken from the flag before the variable, and from the variable before its old name", () => {
+    const env = toVariables({ V2_MAX_TURNS: "1", MAX_TURNS: "2" });
+    expect(readSettings(env, { "max-turns": "3" }).maxTurns).toBe(3);
+    expect(readSettings(env, { "max-turns": "" }).maxTurns).toBe(2);
+    expect(readSettings({ ...env, AUTOMAGIK_WORKFLOWS_MAX_TURNS: " " }).maxTurns).toBe(1);
+  });
+
+  test("ignore a wrong value that another one overrides", () => {
+    expect(readSettings(toVariables({ TIMEOUT: "soon" }), { timeout: "60" }).timeoutS).toBe(60);
+  });
+
+  test("quote a wrong value, but never a key or an address", () => {
+    expect(refusal(() => read("TIMEOUT", "so\non"))).toBe(
+      'AUTOMAGIK_WORKFLOWS_TIMEOUT: the value "so\\non" is not allowed; allowed: 60–14400 s, whole',
+    );
+    expect(refusal(() => read("API_KEY", "my secret"))).not.toMatch(/my|secret/);
+    for (const address of [
+      "http://anna:secret@host",
+      "ftp://anna:secret@host",
+      "http://anna:secret@host:port",
+    ]) {
+      expect(refusal(() => read("BASE_URL", address))).not.toMatch(/anna|secret|host/);
+    }
+  });
+
+  test("say what is wrong with an address", () => {
+    const why = (address: string) => refusal(() => read("BASE_URL", address));
+    expect(why("localhost")).toContain("is not an address");
+    expect(why("localhost:28881")).toContain("is neither http nor https");
+    expect(why("http://a:b@host")).toContain("carries credentials");
+    expect(why("http://host?x")).toContain("has a query or a fragment");
+  });
+
+  test("name everything that is wrong at once, still on one line", () => {
+    const message = refusal(() =>
+      readSettings(toVariables({ TIMEOUT: "1", TOOLSET: "x" }), { "max-turns": "0" }),
+    );
+    expect(message.split(" | ").map((part) => part.split(":")[0])).toEqual([
+      "AUTOMAGIK_WORKFLOWS_TIMEOUT",
+      "--max-turns",
+      "AUTOMAGIK_WORKFLOWS_TOOLSET",
+    ]);
+    expect(message).not.toContain("\n");
+  });
+});
+
+describe("what is written down twice agrees", () => {
+  const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+
+  test("the README's table with the settings (npm run readme writes it)", () => {
+    const [, table] =
+      /<!-- settings:begin -->\n([\s\S]*?)\n?<!-- settings:end -->/.exec(text("README.md")) ?? [];
+    expect(table).toBe(renderSettingsTable());
+    for (const [name, { fallback }] of Object.entries(CASES)) {
+      const row = table?.split("\n").find((line) => line.startsWith(`| \`AUTOMAGIK_WORKFLOWS_${name}\` |`));
+      expect(row).toContain(
+        `| \`--${flagOf(name)}\` | ${fallback === undefined ? "–" : `\`${fallback}\``} |`,
+      );
+    }
+  });
+
+  test("the version with package.json's", () => {
+    expect(VERSION).toBe(JSON.parse(text("package.json")).version);
+  });
+});
