@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
+import { delimiter } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
+  listEngineVariables,
   listSettingFlags,
   readSettings,
   renderSettingsTable,
@@ -120,6 +122,59 @@ const CASES: Record<string, Case> = {
     good: texts("silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"),
     bad: ["loud", "INFO", "3"],
   },
+  ENGINE: {
+    property: "engine",
+    fallback: "off",
+    good: texts("off", "local"),
+    bad: ["on", "LOCAL", "remote"],
+  },
+  CLAUDE_PATH: { property: "claudePath", fallback: undefined, good: texts("/opt/claude", "claude"), bad: [] },
+  ENGINE_HOST: {
+    property: "engineHost",
+    fallback: "127.0.0.1",
+    good: texts("127.0.0.1", "::1", "0.0.0.0", "localhost", "build-host.example"),
+    bad: ["http://x", "a b", "host/"],
+  },
+  ENGINE_PORT: {
+    property: "enginePort",
+    fallback: undefined,
+    good: numbers("0", "28881", "65535"),
+    bad: ["65536", "1.5", ...NO_NUMBERS],
+  },
+  ENGINE_CONCURRENCY: {
+    property: "engineConcurrency",
+    fallback: undefined,
+    good: numbers("1", "64"),
+    bad: ["0", "65", "1.5", ...NO_NUMBERS],
+  },
+  ENGINE_COST_LIMIT: {
+    property: "engineCostLimitUsd",
+    fallback: undefined,
+    good: numbers("0.01", "2.5", "10000"),
+    bad: ["0", "10001", ...NO_NUMBERS],
+  },
+  ENGINE_QUESTION_TIMEOUT: {
+    property: "engineQuestionTimeoutS",
+    fallback: 1800,
+    good: numbers("10", "86400"),
+    bad: ["9", "86401", ...NO_NUMBERS],
+  },
+  ENGINE_IDLE_TIMEOUT: {
+    property: "engineIdleTimeoutS",
+    fallback: 600,
+    good: numbers("10", "86400"),
+    bad: ["9", "86401", ...NO_NUMBERS],
+  },
+  ENGINE_ALLOWED_FOLDERS: {
+    property: "engineAllowedFolders",
+    fallback: undefined,
+    good: [
+      ["/srv/code", ["/srv/code"]],
+      [`/srv/my code${delimiter} ~/code${delimiter}${delimiter}~`, ["/srv/my code", "~/code", "~"]],
+    ],
+    bad: ["code", `/srv${delimiter}./code`, "~anna/code"],
+  },
+  ENGINE_PUSH: { property: "enginePush", fallback: "off", good: texts("off", "on"), bad: ["yes", "ON"] },
 };
 
 const flagOf = (name: string) => name.toLowerCase().replaceAll("_", "-");
@@ -212,6 +267,19 @@ describe("settings", () => {
     ]);
     expect(message).not.toContain("\n");
   });
+});
+
+test("an engine in the background is handed what concerns it, and never the key of another server", () => {
+  const env = toVariables({
+    API_KEY: "sk-1",
+    V2_LOG_LEVEL: "debug",
+    CLAUDE_PATH: " /opt/claude ",
+    TIMEOUT: "60",
+  });
+  const flags = { "engine-idle-timeout": "30", engine: "local", "engine-host": "0.0.0.0" };
+  expect(listEngineVariables(env, flags)).toEqual(
+    toVariables({ LOG_LEVEL: "debug", CLAUDE_PATH: "/opt/claude", ENGINE_IDLE_TIMEOUT: "30" }),
+  );
 });
 
 describe("what is written down twice agrees", () => {
