@@ -21,11 +21,14 @@ import type { Settings } from "./settings.js";
 import { createMemorySessionStore, type SessionStore } from "./state/session-store.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
 import { createUpstream } from "./upstream/client.js";
+import type { Connection } from "./upstream/http.js";
 import { VERSION } from "./version.js";
 
 export interface ServerOptions {
   settings: Settings;
   log: Log;
+  /** Finds an API whose address is not in the settings: the engine of this machine. */
+  locate?: (() => Promise<Connection>) | undefined;
   /** Where sessions are remembered; in memory when left out. */
   store?: SessionStore;
   clock?: Clock;
@@ -67,6 +70,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     maxRetries: settings.maxRetries,
     clock,
     random: options.random ?? Math.random,
+    locate: options.locate,
   });
   const catalogue = createCatalogue({ api, clock, log, refreshIntervalMs: settings.refreshIntervalS * 1000 });
   const push = createPush({ api, clock, log });

@@ -30,7 +30,7 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
     current_action: run.currentAction,
     started_at: run.startedAt === undefined ? undefined : new Date(run.startedAt).toISOString(),
     duration_s: duration === undefined ? undefined : Math.max(0, Math.round(duration * 10) / 10),
-    cost_usd: run.costUsd,
+    cost_usd: run.costUsd === undefined ? undefined : Math.round(run.costUsd * 1e6) / 1e6,
     tokens: run.tokens,
     tools_used: run.toolsUsed.length > 0 ? run.toolsUsed : undefined,
     result: run.result === undefined ? undefined : cutResult(run.runId, run.result),

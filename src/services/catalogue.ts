@@ -63,10 +63,10 @@ export function createCatalogue(options: {
     for (const listener of [...listeners]) listener(state);
   }
 
-  async function read(): Promise<CatalogueState> {
+  async function read(background: boolean): Promise<CatalogueState> {
     try {
       // No retries inside: the catalogue comes back by itself, and the first attempt must not hold up a start.
-      const workflows = await api.listWorkflows({ retries: 0, signal: closing.signal });
+      const workflows = await api.listWorkflows({ retries: 0, signal: closing.signal, background });
       failures = 0;
       publish({ workflows, available: true, readAt: clock.now() });
     } catch (error) {
@@ -79,8 +79,8 @@ export function createCatalogue(options: {
     return state;
   }
 
-  function refresh(): Promise<CatalogueState> {
-    reading ??= read().finally(() => {
+  function refresh(background = false): Promise<CatalogueState> {
+    reading ??= read(background).finally(() => {
       reading = undefined;
       schedule();
     });
@@ -91,7 +91,7 @@ export function createCatalogue(options: {
     cancelTimer();
     if (closing.signal.aborted || !started) return;
     const retry = Math.min(refreshIntervalMs, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10));
-    cancelTimer = clock.after(failures > 0 ? retry : refreshIntervalMs, () => void refresh());
+    cancelTimer = clock.after(failures > 0 ? retry : refreshIntervalMs, () => void refresh(true));
   }
 
   let started = false;
@@ -99,7 +99,7 @@ export function createCatalogue(options: {
   return {
     state: () => state,
     find: (name) => state.workflows.find((workflow) => workflow.name === name),
-    refresh,
+    refresh: () => refresh(),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

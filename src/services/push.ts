@@ -44,7 +44,7 @@ export function createPush(options: {
   async function keepOpen(): Promise<void> {
     let failures = 0;
     while (!closing.signal.aborted) {
-      const offered = await api.describe({ signal: closing.signal }).then(
+      const offered = await api.describe({ signal: closing.signal, background: true }).then(
         (description) => description.events,
         () => undefined,
       );

@@ -1,8 +1,7 @@
 import { createParser } from "eventsource-parser";
 import type { z } from "zod";
-import type { Clock } from "../clock.js";
 import { ApiError, isPassing } from "./errors.js";
-import { type Answer, type Call, createHttp } from "./http.js";
+import { type Answer, type Call, createHttp, type HttpOptions } from "./http.js";
 import { type ApiDescription, answerWire, descriptionWire, parseNews, toDescription } from "./news.js";
 import type { CleanupReport, KillReport, QueueCounters, Run, StartRequest, Workflow } from "./types.js";
 import {
@@ -28,6 +27,8 @@ const API = "/api/v1/workflows/claude-code";
 
 interface ReadOptions {
   signal?: AbortSignal | undefined;
+  /** Nobody waits for the answer. */
+  background?: boolean;
   /** Overrides how often the read is tried again. */
   retries?: number;
 }
@@ -81,15 +82,9 @@ export interface WorkflowsApi {
   cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
 }
 
-export interface UpstreamOptions {
-  baseUrl: string;
-  apiKey: string | undefined;
-  requestTimeoutMs: number;
+export interface UpstreamOptions extends HttpOptions {
   /** Tries of a read after the first. */
   maxRetries: number;
-  clock: Clock;
-  /** 0…1, for the jitter of the back-off. */
-  random: () => number;
 }
 
 /** The client of the workflows API. Wire fields and addresses go no further than this folder. */
@@ -115,8 +110,10 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
   const runPath = (runId: string) => `${API}/run/${toSegment(runId)}`;
 
   return {
-    address: options.baseUrl,
-    hasKey: Boolean(options.apiKey),
+    get address() {
+      return http.address();
+    },
+    hasKey: Boolean(options.apiKey || options.locate),
     clockOffsetMs: () => offsetMs,
 
     async listWorkflows(read = {}) {
@@ -280,6 +277,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           method: "GET",
           path: `${API}/events`,
           doing: "listen to the API's events",
+          background: true,
           signal,
           ...(lastEventId === undefined ? {} : { headers: { "last-event-id": lastEventId } }),
         },

@@ -25,11 +25,19 @@ export class ApiError extends Error {
   readonly retryAfterMs: number | undefined;
   /** False when the API has certainly not acted; true when it may have (connection lost, time-out, 5xx). */
   readonly mayHaveActed: boolean;
+  /** True when the request certainly never left: nobody listens at the address. */
+  readonly neverSent: boolean;
 
   constructor(
     kind: ApiErrorKind,
     message: string,
-    details: { status?: number; reason?: string; retryAfterMs?: number; mayHaveActed?: boolean } = {},
+    details: {
+      status?: number;
+      reason?: string;
+      retryAfterMs?: number;
+      mayHaveActed?: boolean;
+      neverSent?: boolean;
+    } = {},
   ) {
     super(message);
     this.kind = kind;
@@ -37,6 +45,7 @@ export class ApiError extends Error {
     this.reason = details.reason;
     this.retryAfterMs = details.retryAfterMs;
     this.mayHaveActed = details.mayHaveActed ?? false;
+    this.neverSent = details.neverSent ?? false;
   }
 }
 

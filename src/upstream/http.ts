@@ -16,6 +16,8 @@ export interface Call {
   /** Whether the API does something on this call: then a lost answer leaves its fate unknown. */
   acts?: boolean;
   signal?: AbortSignal | undefined;
+  /** Nobody waits for it: no reason to start an API again that somebody has stopped. */
+  background?: boolean;
   /** Tries after the first; 0 for calls that act and for pollers that come back by themselves. */
   retries?: number;
 }
@@ -26,9 +28,19 @@ export interface Answer {
   clockOffsetMs?: number;
 }
 
-export interface HttpOptions {
+/** Where the API is and the key that it takes. */
+export interface Connection {
   baseUrl: string;
   apiKey: string | undefined;
+}
+
+export interface HttpOptions extends Connection {
+  /**
+   * Finds an API whose address is only known by looking, and starts it where it is not there. Asked before the first
+   * request, and again when nothing listens at the address any more.
+   * @throws an Error worded for a person
+   */
+  locate?: (() => Promise<Connection>) | undefined;
   requestTimeoutMs: number;
   clock: Clock;
   /** 0…1, for jitter. */
@@ -51,6 +63,8 @@ export function backoffMs(attempt: number, random: () => number, capMs = BACKOFF
 
 /** The one way out of the house. Both throw {@link ApiError} and nothing else. */
 export interface Http {
+  /** Where the API is, as far as it is known. */
+  address(): string;
   /** Sends a request and reads its answer as JSON, with a time limit and, for reads, retries. */
   send(call: Call): Promise<Answer>;
   /** Opens a stream of server-sent events and hands out its text as it comes; resolves when the stream ends. */
@@ -63,16 +77,64 @@ const STREAM_SILENCE_MS = 45_000;
 /** Every request, its time limit, its retries and the wording of its failure. */
 export function createHttp(options: HttpOptions): Http {
   const { clock } = options;
+  let connection: Connection = options;
+  let locating: Promise<void> | undefined;
+  let located = options.locate === undefined;
+  let everLocated = false;
+
+  /** Makes sure that there is an address to send to; requests at the same time share one look. */
+  async function connect(call: Call): Promise<void> {
+    if (located || !options.locate) return;
+    if (call.background && everLocated) {
+      throw new ApiError(
+        "unreachable",
+        `Could not ${call.doing}: the API is not there any more. Nothing was done.`,
+      );
+    }
+    locating ??= options
+      .locate()
+      .then((found) => {
+        connection = found;
+        located = true;
+        everLocated = true;
+      })
+      .finally(() => {
+        locating = undefined;
+      });
+    try {
+      await locating;
+    } catch (error) {
+      throw new ApiError("unreachable", `Could not ${call.doing}: ${(error as Error).message}`);
+    }
+  }
+
+  /** Nothing listens at an address that was found by looking: the request never left, so another look is safe. */
+  function hasMoved(error: unknown): boolean {
+    if (!options.locate || !(error instanceof ApiError) || !error.neverSent) return false;
+    located = false;
+    return true;
+  }
 
   async function once(call: Call): Promise<Answer> {
+    await connect(call);
+    try {
+      return await exchange(call);
+    } catch (error) {
+      if (!hasMoved(error)) throw error;
+      await connect(call);
+      return exchange(call);
+    }
+  }
+
+  async function exchange(call: Call): Promise<Answer> {
     const limit = new AbortController();
     const cancel = clock.after(options.requestTimeoutMs, () => limit.abort());
     // Our own signal instead of ofetch's timeout: that one ends with the headers and ignores a caller's signal.
     const signal = call.signal ? AbortSignal.any([call.signal, limit.signal]) : limit.signal;
     try {
-      const response = await ofetch.raw(`${options.baseUrl}${call.path}`, {
+      const response = await ofetch.raw(`${connection.baseUrl}${call.path}`, {
         method: call.method,
-        headers: { accept: "application/json", "x-api-key": options.apiKey ?? "" },
+        headers: { accept: "application/json", "x-api-key": connection.apiKey ?? "" },
         ...(call.query ? { query: call.query } : {}),
         ...(call.body ? { body: call.body } : {}),
         // A redirect would carry the key to another address, or turn a POST into a second one.
@@ -109,7 +171,8 @@ export function createHttp(options: HttpOptions): Http {
   function explainStatus(call: Call, status: number, headers: Headers, body: unknown): ApiError {
     // An API that quotes the key it refuses must not make us show it.
     const words = parseRefusal(body);
-    const reason = options.apiKey ? words?.replaceAll(options.apiKey, "<key>") : words;
+    const { apiKey } = connection;
+    const reason = apiKey ? words?.replaceAll(apiKey, "<key>") : words;
     const said = reason ? `: "${reason}"` : "";
     const details = { status, ...(reason ? { reason } : {}) };
     if (status === 401 || status === 403) {
@@ -163,7 +226,7 @@ export function createHttp(options: HttpOptions): Http {
   function explainFailure(call: Call, error: unknown, timedOut: boolean): ApiError {
     if (call.signal?.aborted && !timedOut) return stopped(call);
     const { code, beforeSending: never } = findCause(error);
-    const where = `the workflows API at ${options.baseUrl}`;
+    const where = `the workflows API at ${connection.baseUrl}`;
     if (timedOut) {
       return new ApiError(
         "unreachable",
@@ -177,12 +240,12 @@ export function createHttp(options: HttpOptions): Http {
       `Could not ${call.doing}: ${where} ${never ? "cannot be reached" : "broke the connection"}` +
         `${code ? ` (${code})` : ""}. ${never ? "Nothing was done." : fate(call)} ` +
         "Check that the API is running and that AUTOMAGIK_WORKFLOWS_BASE_URL is its address.",
-      { mayHaveActed: call.acts === true && !never },
+      { mayHaveActed: call.acts === true && !never, neverSent: never },
     );
   }
 
   function requireKey(call: Call): void {
-    if (options.apiKey) return;
+    if (options.apiKey || options.locate) return;
     throw new ApiError(
       "no_key",
       `Could not ${call.doing}: no API key is set. Nothing was sent. ` +
@@ -195,12 +258,13 @@ export function createHttp(options: HttpOptions): Http {
     onText: (text: string) => void,
   ): Promise<void> {
     requireKey(call);
+    await connect(call);
     const silence = new AbortController();
     let cancel = clock.after(options.requestTimeoutMs, () => silence.abort());
     const signal = call.signal ? AbortSignal.any([call.signal, silence.signal]) : silence.signal;
     try {
-      const response = await ofetch.raw(`${options.baseUrl}${call.path}`, {
-        headers: { ...call.headers, accept: "text/event-stream", "x-api-key": options.apiKey ?? "" },
+      const response = await ofetch.raw(`${connection.baseUrl}${call.path}`, {
+        headers: { ...call.headers, accept: "text/event-stream", "x-api-key": connection.apiKey ?? "" },
         redirect: "manual",
         responseType: "stream",
         ignoreResponseError: true,
@@ -220,7 +284,9 @@ export function createHttp(options: HttpOptions): Http {
       }
     } catch (error) {
       if (error instanceof ApiError) throw error;
-      throw explainFailure(call, error, silence.signal.aborted);
+      const failure = explainFailure(call, error, silence.signal.aborted);
+      hasMoved(failure);
+      throw failure;
     } finally {
       cancel();
     }
@@ -242,7 +308,7 @@ export function createHttp(options: HttpOptions): Http {
     }
   }
 
-  return { send, stream };
+  return { address: () => connection.baseUrl, send, stream };
 }
 
 /** Codes that only a failure before the connection stood can have: the request never left. */
