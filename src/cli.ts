@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { homedir } from "node:os";
-import { readCommandLine, renderHelp } from "./command-line.js";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "./clock.js";
+import { type CommandLine, readCommandLine, renderHelp } from "./command-line.js";
 import { createLog } from "./log.js";
 import { createServer } from "./server.js";
-import { readSettings, type Settings, SettingsError } from "./settings.js";
+import { listEngineVariables, readSettings, type Settings, SettingsError } from "./settings.js";
 import { createFolderSessionStore } from "./state/session-store.js";
 import { resolveStateFolder } from "./state/state-folder.js";
 import { VERSION } from "./version.js";
@@ -16,11 +18,14 @@ const GRACE_ALONE_MS = 400;
 const STOP_LIMIT_MS = 500;
 
 try {
-  const { command, flags } = readCommandLine(process.argv.slice(2));
+  const commandLine = readCommandLine(process.argv.slice(2));
+  const { command, flags } = commandLine;
   if (command === "help") process.stdout.write(renderHelp());
   else if (command === "version") process.stdout.write(`${VERSION}\n`);
   else if (command === "demo") await (await import("./demo/demo.js")).runDemo();
-  else await serveStdio(readSettings(process.env, flags));
+  else if (command === "stdio")
+    await serveStdio(await connectEngine(readSettings(process.env, flags), flags));
+  else await runEngine({ ...commandLine, command });
 } catch (error) {
   process.stderr.write(`automagik-workflows-mcp: ${(error as Error).message}\n`);
   process.exit(error instanceof SettingsError ? 2 : 1);
@@ -28,10 +33,7 @@ try {
 
 async function serveStdio(settings: Settings): Promise<void> {
   const log = createLog({ level: settings.logLevel, secrets: [settings.apiKey], stderr: process.stderr });
-  // Whatever a library prints must neither get between the protocol's lines nor past the log's censorship.
-  for (const name of ["log", "info", "debug", "trace", "warn", "error"] as const) {
-    console[name] = (...args: unknown[]) => log[name]("", ...args);
-  }
+  captureConsole(log);
   // A client that went away may have taken stderr with it, which is no reason to fall over while stopping.
   process.stderr.on("error", () => {});
   process.on("uncaughtException", (error) => {
@@ -41,20 +43,12 @@ async function serveStdio(settings: Settings): Promise<void> {
   if (!settings.apiKey)
     log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
   const store = createFolderSessionStore({
-    folder: resolveStateFolder({
-      ...(settings.stateDir ? { override: settings.stateDir } : {}),
-      env: process.env,
-      platform: process.platform,
-      home: homedir(),
-    }),
-    upstream: settings.baseUrl,
+    folder: findStateFolder(settings),
+    // The engine's port may change; its sessions stay the same.
+    upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,
     onProblem: ({ message }) => log.warn(message),
   });
-  // What git starts in its turn (ssh, credential helpers) has no business with the key.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("AUTOMAGIK_WORKFLOWS_")),
-  );
-  const server = createServer({ settings, log, store, env, sharesMachine: true });
+  const server = createServer({ settings, log, store, env: foreignEnvironment(), sharesMachine: true });
 
   let stopping = false;
   async function stop(graceMs: number, why: string): Promise<void> {
@@ -84,4 +78,116 @@ async function serveStdio(settings: Settings): Promise<void> {
     log.error(`A promise failed unheard: ${(error as Error)?.message}`),
   );
   await server.serveStdio();
+}
+
+function findStateFolder(settings: Settings): string {
+  return resolveStateFolder({
+    ...(settings.stateDir ? { override: settings.stateDir } : {}),
+    env: process.env,
+    platform: process.platform,
+    home: homedir(),
+  });
+}
+
+/** What no shell has seen may still begin with the home folder's short name. */
+function expandHome(path: string): string {
+  return path.replace(/^~(?=$|[\\/])/, () => homedir());
+}
+
+/** For programs that are started: what they start in their turn (ssh, helpers) has no business with the key. */
+function foreignEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("AUTOMAGIK_WORKFLOWS_")),
+  );
+}
+
+/** Whatever a library prints must neither get between the protocol's lines nor past the log's censorship. */
+function captureConsole(log: ReturnType<typeof createLog>): void {
+  for (const name of ["log", "info", "debug", "trace", "warn", "error"] as const) {
+    console[name] = (...args: unknown[]) => log[name]("", ...args);
+  }
+}
+
+/** With `--engine local`, the address and key of this machine's engine take the place of the settings' own. */
+async function connectEngine(settings: Settings, flags: CommandLine["flags"]): Promise<Settings> {
+  if (settings.engine === "off") return settings;
+  const { findOrStartEngine } = await import("./engine/local/find-or-start.js");
+  const { createSpawnEngine, engineEnvironment } = await import("./engine/local/spawn-engine.js");
+  const stateFolder = findStateFolder(settings);
+  const log = createLog({ level: settings.logLevel, secrets: [settings.apiKey], stderr: process.stderr });
+  const { url, apiKey, started } = await findOrStartEngine({
+    stateFolder,
+    version: VERSION,
+    ...(settings.apiKey ? { settingsKey: settings.apiKey } : {}),
+    spawnEngine: createSpawnEngine({
+      program: process.execPath,
+      args: [fileURLToPath(import.meta.url), "engine", "--background"],
+      env: engineEnvironment(process.env, {
+        ...listEngineVariables(process.env, flags),
+        AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder,
+      }),
+      cwd: homedir(),
+      stateFolder,
+    }),
+    clock: systemClock,
+    log,
+  });
+  log.info(
+    `Runs are carried out on this machine, by the engine at ${url}${started ? ", just started" : ""}.`,
+  );
+  return { ...settings, baseUrl: url, apiKey };
+}
+
+async function runEngine(commandLine: CommandLine & { command: `engine${string}` }): Promise<void> {
+  const { command, flags } = commandLine;
+  const settings = readSettings(process.env, flags);
+  const { runEngineCommand } = await import("./engine/local/commands.js");
+  const { engineEnvironment } = await import("./engine/local/spawn-engine.js");
+  // A terminal that is gone is no reason to fall over while runs are ended.
+  process.stderr.on("error", () => {});
+  const stateFolder = findStateFolder(settings);
+  const code = await runEngineCommand({
+    command,
+    background: commandLine.background === true,
+    force: commandLine.force === true,
+    settings,
+    stateFolder,
+    stdout: (text) => process.stdout.write(text),
+    stderr: (text) => process.stderr.write(text),
+    createLog(write, secrets) {
+      const log = createLog({ level: settings.logLevel, secrets, stderr: { write } });
+      captureConsole(log);
+      process.on("uncaughtException", (error) => {
+        log.error(`Something failed unforeseen, so the engine ends: ${error?.message}`);
+        process.exit(1);
+      });
+      process.on("unhandledRejection", (error) =>
+        log.error(`A promise failed unheard: ${(error as Error)?.message}`),
+      );
+      return log;
+    },
+    onSignal(listener) {
+      const hangUp = () => listener("SIGTERM");
+      process.on("SIGTERM", listener).on("SIGINT", listener).on("SIGHUP", hangUp);
+      return () => process.off("SIGTERM", listener).off("SIGINT", listener).off("SIGHUP", hangUp);
+    },
+    async createEngineServer(options) {
+      const { createLocalEngine } = await import("./engine/create-local-engine.js");
+      return createLocalEngine({
+        ...options,
+        settings: {
+          ...settings,
+          claudePath: settings.claudePath && expandHome(settings.claudePath),
+          engineAllowedFolders: settings.engineAllowedFolders?.map(expandHome),
+        },
+        env: engineEnvironment(process.env, {}),
+        home: homedir(),
+        platform: process.platform,
+        clock: systemClock,
+        version: VERSION,
+      });
+    },
+  });
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  process.exit(code);
 }

@@ -50,7 +50,8 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     else if (token.kind === "option") {
       if (token.name === "help" || token.name === "h") return { command: "help", flags: {} };
       if (token.name === "version" || token.name === "v") return { command: "version", flags: {} };
-      if (isSwitch(token.name) && token.value === undefined) {
+      if (isSwitch(token.name)) {
+        if (token.value !== undefined) throw new SettingsError(`${token.rawName}: takes no value`);
         switches[token.name] = true;
         only.set(token.rawName, SWITCHES[token.name]);
         continue;
@@ -80,20 +81,24 @@ function isSwitch(name: string): name is keyof typeof SWITCHES {
 }
 
 function findCommand(words: readonly string[]): (typeof COMMANDS)[number] {
-  const [first, second] = words;
+  const pair = words.slice(0, 2).join(" ");
+  const [first, ...rest] = isCommand(pair) ? [pair, ...words.slice(2)] : words;
   if (first === undefined) return "stdio";
-  const known = COMMANDS.find((one) => one === words.join(" "));
-  if (known) return known;
   // Such a word is not repeated: it may be a key, or the rest of one with a space in it.
-  const isKnown = (word: string) => COMMANDS.some((one) => one === word);
-  const strange = words.find((word) => !isKnown(word));
-  if (strange !== undefined && !(first === "engine" && words.length > 2)) {
-    throw unknown("command", first === "engine" ? `engine ${second}` : strange, COMMANDS);
+  const strange = [first, ...rest].find((word) => !isCommand(word));
+  if (strange !== undefined) {
+    if (first !== "engine") throw unknown("command", strange, COMMANDS);
+    const ofEngine = COMMANDS.filter((one) => one.startsWith("engine "));
+    throw unknown("command", `engine ${strange}`, ofEngine);
   }
-  const others = words.slice(1).filter(isKnown);
-  throw new SettingsError(
-    `one command only${others.length > 0 ? `, not ${[first, others[0]].join(" and ")}` : ""}; see --help`,
-  );
+  if (rest.length > 0) {
+    throw new SettingsError(`one command only, not ${first} and ${rest[0]}; see --help`);
+  }
+  return first as (typeof COMMANDS)[number];
+}
+
+function isCommand(text: string): boolean {
+  return COMMANDS.some((one) => one === text);
 }
 
 function unknown(what: string, value: string, known: readonly string[]): SettingsError {

@@ -1,0 +1,309 @@
+import { randomUUID } from "node:crypto";
+import { type Clock, sleep } from "../../clock.js";
+import { cleanText } from "../../upstream/text.js";
+import type { QueuedMessage } from "../types.js";
+import type { AgentEvent, AgentExit } from "./events.js";
+import { asRecord, asText, type JsonRecord } from "./json.js";
+import { describeFailure, type Launched, type LaunchOptions, launch } from "./launch.js";
+import { createLineReader } from "./lines.js";
+import { readBegan } from "./process-list.js";
+import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "./process-tree.js";
+import { type AgentAnswer, createAgentQuestions } from "./questions.js";
+import { createStreamReader } from "./stream-reader.js";
+
+export type { AgentAnswer, AgentEvent, AgentExit };
+
+export interface AgentOptions extends LaunchOptions {
+  prompt: string;
+  clock: Clock;
+  /** How the agent is called in its requests for leave: "implement wants to run …". Default "The agent". */
+  name?: string;
+}
+
+export interface AgentProcess {
+  /** 0 when the program could not be started; the exit event says why. */
+  pid: number;
+  /** Identifies the process beyond its pid, and what it has started: see `endLeftover`. */
+  processStart: string;
+  /** Writes a message into the running work. False when nobody will read it any more. */
+  send(message: Pick<QueuedMessage, "id" | "type" | "content">): boolean;
+  /** Answers a question; one that is not open any more is passed over. */
+  answer(questionId: string, answer: AgentAnswer): void;
+  /** Stops what the agent does at the moment. False when it did not say that it has. */
+  interrupt(): Promise<boolean>;
+  /**
+   * No further message will come: the process ends when it has worked off what it has. While a question is open the
+   * input stays open too, because the agent takes its end for a refusal.
+   */
+  end(): void;
+  /**
+   * Interrupts (not with `force`), ends the process and everything that it has started, and resolves when nothing is
+   * left. A call with `force` hurries an earlier one.
+   */
+  kill(options: { force: boolean; graceMs: number }): Promise<void>;
+  exited: Promise<AgentExit>;
+}
+
+export type StartAgent = (options: AgentOptions, onEvent: (event: AgentEvent) => void) => AgentProcess;
+
+/** An agent that is alive answers an interrupt within milliseconds; this long, in ms, means that it hangs. */
+const INTERRUPT_TIMEOUT_MS = 5_000;
+/** With `force`, the time in ms to write the conversation down before SIGKILL. */
+const FORCED_GRACE_MS = 1_000;
+/** What a run leaves in the background gets this long, in ms, to end by itself. */
+const LEFTOVER_GRACE_MS = 2_000;
+/** How long output may trail behind the end of the process, in ms; a stranger may hold the pipe open for ever. */
+const TRAILING_MS = 1_000;
+/** A process that even SIGKILL has not ended hangs in the kernel; the run must not hang with it. In ms. */
+const HANGING_MS = 5_000;
+/**
+ * A command in the background keeps the agent alive after its result: it is told when the command ends. A server that
+ * was left running never does, so that many ms after the last sign of life everything is ended.
+ */
+const BACKGROUND_LIMIT_MS = 5 * 60_000;
+const STDERR_CHARS = 2_000;
+
+/** What tells the model that a message does not come from the person. */
+const SYSTEM_MARK = "[System message from the service that runs this workflow, not from the person]";
+
+/**
+ * Starts Claude Code for one run and tells what it does. The prompt goes through its input, never through the
+ * command line. Never throws: a program that cannot be started is an exit with the reason in `stderr`.
+ */
+export const startAgent: StartAgent = (options, onEvent) => {
+  const { clock } = options;
+  const mark = randomUUID().replaceAll("-", "");
+  const responses = new Map<string, (ok: boolean) => void>();
+  const hurry = new AbortController();
+  let inputOpen = true;
+  let busy = true;
+  let ending = false;
+  let killing: Promise<void> | undefined;
+  let stderr = "";
+  let sawResult = () => {};
+  let cancelBackgroundLimit = () => {};
+
+  let launched: Launched;
+  try {
+    launched = launch(options, mark);
+  } catch (error) {
+    return describeFailedStart(options, error as Error, onEvent);
+  }
+  const { child, forgetPrompt } = launched;
+  const identity: AgentIdentity = {
+    pid: child.pid ?? 0,
+    startedAt: formatStartedAt(child.pid === undefined ? "0" : readBegan(child.pid), mark),
+  };
+
+  const reader = createStreamReader({ cwd: options.cwd, emit, onControl: takeControl });
+  const questions = createAgentQuestions({
+    cwd: options.cwd,
+    clock,
+    who: options.name ?? "The agent",
+    emit: onEvent,
+    respond: (requestId, response) =>
+      write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } }),
+  });
+  const lines = createLineReader({
+    onLine: (line) => reader.line(line),
+    onTooLong: () => reader.problem("The agent wrote a line beyond 64 MiB; it was passed over"),
+  });
+  child.stdout?.on("data", (chunk: Buffer) => {
+    lines.push(chunk);
+    limitBackground();
+  });
+  child.stderr?.on("data", (chunk: Buffer) => {
+    // Enough for the end that is shown, whatever of it is cleaned away.
+    stderr = (stderr + chunk.toString("utf8")).slice(-4 * STDERR_CHARS);
+  });
+  // A process that ends closes the pipe in mid-write; that it has ended is told by its exit.
+  child.stdin?.on("error", () => {
+    inputOpen = false;
+  });
+  const exited = watchExit();
+  writeUser(randomUUID(), options.prompt);
+
+  function emit(event: AgentEvent): void {
+    if (event.type === "init") forgetPrompt();
+    if (event.type === "turn") busy = true;
+    if (event.type === "result") {
+      busy = false;
+      sawResult();
+    }
+    onEvent(event);
+  }
+
+  function write(message: JsonRecord): boolean {
+    if (!inputOpen || !child.stdin?.writable) return false;
+    child.stdin.write(`${JSON.stringify(message)}\n`);
+    return true;
+  }
+
+  function writeUser(uuid: string, content: string): boolean {
+    // A slash at the beginning would make it a command to the program itself (/clear …), not words to the model.
+    const text = content.startsWith("/") ? ` ${content}` : content;
+    busy = true;
+    return write({
+      type: "user",
+      uuid,
+      session_id: options.sessionId,
+      parent_tool_use_id: null,
+      message: { role: "user", content: text },
+    });
+  }
+
+  function takeControl(message: JsonRecord): void {
+    const requestId = asText(message.request_id) ?? "";
+    if (message.type === "control_cancel_request") {
+      questions.cancel(requestId);
+      endWhenFree();
+    } else if (message.type === "control_response") {
+      const response = asRecord(message.response);
+      responses.get(asText(response.request_id) ?? "")?.(response.subtype === "success");
+    } else if (!questions.ask(requestId, asRecord(message.request))) {
+      // Without an answer it would wait for ever.
+      const error = "This host cannot do that";
+      write({ type: "control_response", response: { subtype: "error", request_id: requestId, error } });
+    }
+  }
+
+  function endWhenFree(): void {
+    if (!ending || questions.open() > 0 || !inputOpen) return;
+    inputOpen = false;
+    child.stdin?.end();
+    limitBackground();
+  }
+
+  function limitBackground(): void {
+    cancelBackgroundLimit();
+    if (inputOpen || busy || killing) return;
+    cancelBackgroundLimit = clock.after(BACKGROUND_LIMIT_MS, () => {
+      void endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock });
+    });
+  }
+
+  function watchExit(): Promise<AgentExit> {
+    return new Promise((resolve) => {
+      let failure: string | undefined;
+      child.once("error", (error) => {
+        failure = describeFailure(options, error);
+        if (child.pid === undefined) finish(null, null);
+      });
+      child.once("exit", (code, signal) => {
+        const closed = new Promise<void>((done) => child.once("close", () => done()));
+        void Promise.race([closed, sleep(clock, TRAILING_MS)]).then(() => finish(code, signal));
+      });
+      function finish(code: number | null, signal: string | null): void {
+        inputOpen = false;
+        lines.end();
+        cancelBackgroundLimit();
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+        forgetPrompt();
+        for (const settle of responses.values()) settle(false);
+        questions.withdrawAll();
+        void endLeft().then(() => {
+          const said = cleanText(failure ?? stderr).trim();
+          const exit: AgentExit = { type: "exit", code, signal, stderr: said.slice(-STDERR_CHARS) };
+          onEvent(exit);
+          resolve(exit);
+        });
+      }
+      async function endLeft(): Promise<void> {
+        if (child.pid === undefined || process.platform === "win32") return;
+        await endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock, hurry: hurry.signal });
+      }
+    });
+  }
+
+  async function interrupt(timeoutMs = INTERRUPT_TIMEOUT_MS): Promise<boolean> {
+    const requestId = randomUUID();
+    const answered = new Promise<boolean>((resolve) => responses.set(requestId, resolve));
+    const giveUp = new AbortController();
+    const sent = write({
+      type: "control_request",
+      request_id: requestId,
+      request: { subtype: "interrupt" },
+    });
+    const late = sleep(clock, timeoutMs, AbortSignal.any([giveUp.signal, hurry.signal]));
+    const ok = sent && (await Promise.race([answered, late.then(() => false)]));
+    giveUp.abort();
+    responses.delete(requestId);
+    return ok;
+  }
+
+  async function kill(force: boolean, graceMs: number): Promise<void> {
+    if (force) hurry.abort();
+    if (!force) {
+      const stopped = new Promise<void>((resolve) => {
+        sawResult = resolve;
+      });
+      const patience = new AbortController();
+      const late = sleep(clock, graceMs, AbortSignal.any([patience.signal, hurry.signal]));
+      // The result tells that its commands are stopped and the conversation is written down.
+      if ((await interrupt(graceMs)) && busy) await Promise.race([stopped, exited, late]);
+      patience.abort();
+    }
+    ending = true;
+    inputOpen = false;
+    if (identity.pid > 0)
+      await endAgentProcesses(identity, {
+        graceMs: force ? Math.min(graceMs, FORCED_GRACE_MS) : graceMs,
+        clock,
+        ...(force ? {} : { hurry: hurry.signal }),
+      });
+    await Promise.race([exited, sleep(clock, HANGING_MS)]);
+  }
+
+  return {
+    pid: identity.pid,
+    processStart: identity.startedAt,
+    send({ id, type, content }) {
+      if (ending || killing) return false;
+      const uuid = randomUUID();
+      reader.expect(uuid, id);
+      return writeUser(uuid, type === "system" ? `${SYSTEM_MARK}\n\n${content}` : content);
+    },
+    answer(questionId, answer) {
+      questions.answer(questionId, answer);
+      endWhenFree();
+    },
+    interrupt: () => interrupt(),
+    end() {
+      ending = true;
+      endWhenFree();
+    },
+    kill({ force, graceMs }) {
+      if (force) hurry.abort();
+      killing ??= kill(force, graceMs);
+      return killing;
+    },
+    exited,
+  };
+};
+
+/** What cannot be started looks like what has ended at once. */
+function describeFailedStart(
+  options: AgentOptions,
+  error: Error,
+  onEvent: (event: AgentEvent) => void,
+): AgentProcess {
+  const exit: AgentExit = { type: "exit", code: null, signal: null, stderr: describeFailure(options, error) };
+  // Not before the caller has what this gives back.
+  const exited = Promise.resolve().then(() => {
+    onEvent(exit);
+    return exit;
+  });
+  return {
+    pid: 0,
+    processStart: "0",
+    send: () => false,
+    answer() {},
+    interrupt: async () => false,
+    end() {},
+    kill: async () => {
+      await exited;
+    },
+    exited,
+  };
+}

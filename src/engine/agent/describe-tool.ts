@@ -1,0 +1,106 @@
+import { isAbsolute, relative } from "node:path";
+import { cleanLine, cleanText } from "../../upstream/text.js";
+import { asList, asRecord, asText, type JsonRecord } from "./json.js";
+
+/** Where a tool's input says what it is about, the most telling first. */
+const SUBJECTS = [
+  "command",
+  "file_path",
+  "notebook_path",
+  "path",
+  "pattern",
+  "url",
+  "query",
+  "subject",
+  "description",
+  "skill",
+  "prompt",
+];
+const PATHS = new Set(["file_path", "notebook_path", "path"]);
+const SUBJECT_CHARS = 160;
+const DETAIL_CHARS = 4_000;
+
+/**
+ * What a tool call does, on one line: "Bash: npm test", "Edit src/auth.ts", "Read …".
+ * @param cwd paths below it are shown from it
+ */
+export function describeToolUse(name: string, input: unknown, cwd: string): string {
+  const tool = toolTitle(name);
+  const found = findSubject(asRecord(input));
+  if (name === "AskUserQuestion") {
+    const question = asText(asRecord(asList(asRecord(input).questions)[0]).question);
+    return question ? `Asking: ${cleanLine(question, SUBJECT_CHARS)}` : "Asking a question";
+  }
+  if (!found) return tool;
+  if (PATHS.has(found.key)) return `${tool} ${cleanLine(shortPath(found.value, cwd), SUBJECT_CHARS)}`;
+  return `${tool}: ${cleanLine(found.value, SUBJECT_CHARS)}`;
+}
+
+/** What the agent asks leave for, as the rest of a sentence: "wants to run `npm publish`". */
+export function describeWish(name: string, input: unknown, cwd: string): string {
+  const values = asRecord(input);
+  const text = (key: string) => cleanLine(asText(values[key]) ?? "", SUBJECT_CHARS);
+  const path = () =>
+    cleanLine(
+      shortPath(asText(values.file_path) ?? asText(values.notebook_path) ?? asText(values.path) ?? "", cwd),
+    );
+  switch (name) {
+    case "Bash":
+      return `wants to run \`${text("command")}\``;
+    case "Write":
+      return `wants to write the file ${path()}`;
+    case "Edit":
+    case "MultiEdit":
+    case "NotebookEdit":
+      return `wants to change the file ${path()}`;
+    case "Read":
+      return `wants to read ${path()}`;
+    case "WebFetch":
+      return `wants to open ${text("url")}`;
+    case "WebSearch":
+      return `wants to search the web for "${text("query")}"`;
+    case "ExitPlanMode":
+      return "has a plan and wants to begin with it";
+    default: {
+      const subject = findSubject(values);
+      return `wants to use ${toolTitle(name)}${subject ? `: ${cleanLine(subject.value, SUBJECT_CHARS)}` : ""}`;
+    }
+  }
+}
+
+/** Everything a person must see to decide. What had to be cut says so: a command's end may be its worst part. */
+export function describeDetail(name: string, input: unknown): string {
+  const values = asRecord(input);
+  const plan = name === "ExitPlanMode" ? asText(values.plan) : undefined;
+  const text = plan ?? (name === "Bash" ? asText(values.command) : undefined) ?? listValues(values);
+  const whole = cleanText(text);
+  if (whole.length <= DETAIL_CHARS) return whole;
+  return `${whole.slice(0, DETAIL_CHARS)}\n(${whole.length - DETAIL_CHARS} more characters are not shown)`;
+}
+
+/** One line a value; nested ones as JSON. */
+function listValues(values: JsonRecord): string {
+  return Object.entries(values)
+    .map(([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join("\n");
+}
+
+/** Tools of MCP servers are called `mcp__server__tool`. */
+export function toolTitle(name: string): string {
+  const [, server, ...rest] = name.startsWith("mcp__") ? name.split("__") : [];
+  return cleanLine(server && rest.length > 0 ? `${rest.join("__")} of ${server}` : name, SUBJECT_CHARS);
+}
+
+function findSubject(input: JsonRecord): { key: string; value: string } | undefined {
+  for (const key of SUBJECTS) {
+    const value = asText(input[key]);
+    if (value) return { key, value };
+  }
+  return undefined;
+}
+
+function shortPath(path: string, cwd: string): string {
+  if (!isAbsolute(path)) return path;
+  const short = relative(cwd, path);
+  return short === "" || short.startsWith("..") || isAbsolute(short) ? path : short;
+}

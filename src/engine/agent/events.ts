@@ -1,0 +1,49 @@
+import type { RunQuestion } from "../types.js";
+import type { Usage } from "./usage.js";
+
+/** What an agent's process tells while it works. */
+export type AgentEvent =
+  | { type: "init"; sessionId: string; model?: string; tools: string[] }
+  /** The model has begun another answer; counted within this process, sub-agents left out. */
+  | { type: "turn"; turn: number }
+  /** What it does now, on one line: a tool call, or the first line of what it says. */
+  | { type: "action"; text: string; toolName?: string }
+  /** A tool is called, by the agent or by one of its sub-agents. */
+  | { type: "tool"; name: string }
+  /** Running totals of this process. Between results the output is a lower bound: answers are counted when begun. */
+  | ({ type: "tokens" } & Usage)
+  /** All of what the agent says in one go. */
+  | { type: "text"; text: string }
+  /** A message that was sent into the running work is before the model now. */
+  | { type: "consumed"; messageId?: string }
+  /** An entry of the agent's own list of things to do is done. */
+  | { type: "phase"; name: string }
+  | { type: "question"; question: RunQuestion }
+  /** The question needs no answer any more: the agent was interrupted, or has ended. */
+  | { type: "question_withdrawn"; questionId: string }
+  /** A request was worked off. May come more than once: messages and background work open further turns. */
+  | {
+      type: "result";
+      ok: boolean;
+      subtype: string;
+      text?: string;
+      /** Turns of this process so far. */
+      turns?: number;
+      /** What this process has cost so far, in USD, by list prices. */
+      costUsd?: number;
+      /** Exact totals of this process so far. */
+      tokens?: Usage;
+      errors?: string[];
+    }
+  /** Something in the stream could not be understood and was passed over; for the log. */
+  | { type: "problem"; text: string }
+  /** The process has ended and nothing that it started is left. Always the last event. */
+  | AgentExit;
+
+export interface AgentExit {
+  type: "exit";
+  code: number | null;
+  signal: string | null;
+  /** The end of what it wrote to stderr, fit to be shown, at most 2000 characters. */
+  stderr: string;
+}

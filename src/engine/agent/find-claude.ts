@@ -1,0 +1,156 @@
+import { execFile } from "node:child_process";
+import { constants } from "node:fs";
+import { access, readFile, stat } from "node:fs/promises";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { cleanLine } from "../../upstream/text.js";
+import { asRecord } from "./json.js";
+
+export type FoundClaude =
+  | {
+      ok: true;
+      /** Absolute: the program, or a script for this Node. */
+      path: string;
+      version: string;
+      /** "unknown" where it cannot be told before a start. */
+      loggedIn: true | "unknown";
+      /** Options that this version should be started with. */
+      extraArgs: string[];
+    }
+  | {
+      ok: false;
+      reason: "missing" | "broken" | "too_old" | "logged_out";
+      /** For the person: what is wrong and what to do. */
+      problem: string;
+    };
+
+/** A cold start from a slow disk takes seconds; what takes longer hangs. In ms. */
+const PROBE_TIMEOUT_MS = 15_000;
+/** What the engine cannot do without. */
+const NEEDED_OPTIONS = ["--input-format", "--session-id", "--replay-user-messages", "--setting-sources"];
+/** Newer versions keep a conversation's first system prompt, also when another workflow continues it. */
+const SNAPSHOT_OPTION = "--system-prompt-snapshot";
+/** With one of these the agent needs no login of its own. */
+const CREDENTIALS = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
+const PROVIDERS = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
+
+const INSTALL = "Install it (npm install -g @anthropic-ai/claude-code) and run `claude` once to log in";
+
+/**
+ * Looks for Claude Code and finds out whether it can work, without asking a model. Takes about 0.5 s.
+ * @param options.configured path or command name from the settings; default: `claude` on the PATH
+ * @param options.env the environment that the agent will get
+ */
+export async function findClaude(options: {
+  configured?: string;
+  env: NodeJS.ProcessEnv;
+  platform?: NodeJS.Platform;
+}): Promise<FoundClaude> {
+  const { configured, env, platform = process.platform } = options;
+  const path = await findProgram(configured || "claude", env, platform);
+  if (!path) {
+    const where = configured ? `at "${configured}", where the settings say it is` : "on the PATH";
+    return refuse("missing", `Claude Code was not found ${where}. ${INSTALL}, or correct the setting.`);
+  }
+  const [version, help] = await Promise.all([probe(path, ["--version"], env), probe(path, ["--help"], env)]);
+  const number = /\d+\.\d+\.\d+/.exec(version.stdout)?.[0];
+  if (!version.ok || !number) {
+    const said = cleanLine(version.stderr || version.stdout, 200);
+    return refuse(
+      "broken",
+      `${path} does not run as Claude Code${said ? ` (${said})` : ""}. ${INSTALL}, or set the right path.`,
+    );
+  }
+  const missing = NEEDED_OPTIONS.filter((option) => !help.stdout.includes(option));
+  if (help.ok && missing.length > 0)
+    return refuse(
+      "too_old",
+      `Claude Code ${number} at ${path} is too old: it does not know ${missing.join(", ")}. Run \`claude update\`.`,
+    );
+  const loggedIn = await findLogin(path, env);
+  if (loggedIn === false)
+    return refuse(
+      "logged_out",
+      `Claude Code ${number} is installed but not logged in. Run \`claude\` in a terminal and log in, or set ANTHROPIC_API_KEY where the engine is started.`,
+    );
+  const extraArgs = help.stdout.includes(SNAPSHOT_OPTION) ? [`${SNAPSHOT_OPTION}=off`] : [];
+  return { ok: true, path, version: number, loggedIn, extraArgs };
+}
+
+function refuse(reason: Extract<FoundClaude, { ok: false }>["reason"], problem: string): FoundClaude {
+  return { ok: false, reason, problem };
+}
+
+async function findLogin(path: string, env: NodeJS.ProcessEnv): Promise<boolean | "unknown"> {
+  if (
+    CREDENTIALS.some((name) => env[name]) ||
+    PROVIDERS.some((name) => /^(1|true|yes|on)$/i.test(env[name] ?? ""))
+  )
+    return true;
+  // Answers with exit code 1 and the same JSON when nobody is logged in. Older versions do not know it.
+  const { stdout } = await probe(path, ["auth", "status", "--json"], env);
+  try {
+    const { loggedIn } = asRecord(JSON.parse(stdout));
+    return typeof loggedIn === "boolean" ? loggedIn : "unknown";
+  } catch {
+    return "unknown";
+  }
+}
+
+/** The absolute path of a program, looked up as a shell would; undefined when there is none. */
+async function findProgram(
+  command: string,
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform,
+): Promise<string | undefined> {
+  const endings = platform === "win32" ? [".exe", ".cmd", ""] : [""];
+  const isPath = isAbsolute(command) || /[/\\]/.test(command);
+  const folders = (env.PATH ?? env.Path ?? "").split(delimiter).filter(isAbsolute);
+  // A name is not looked for in the working folder, which may be a stranger's repository.
+  const bases = isPath ? [command] : folders.map((folder) => join(folder, command));
+  for (const base of bases.filter(isAbsolute)) {
+    for (const ending of endings) {
+      const path = base + ending;
+      if (!(await isProgram(path, platform))) continue;
+      const target = /\.cmd$/i.test(path) ? await readShim(path) : path;
+      if (target) return target;
+    }
+  }
+  return undefined;
+}
+
+async function isProgram(path: string, platform: NodeJS.Platform): Promise<boolean> {
+  try {
+    if (!(await stat(path)).isFile()) return false;
+    const isScript = /\.[cm]?js$/.test(path);
+    await access(path, platform === "win32" || isScript ? constants.R_OK : constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What npm's `.cmd` file starts: Node starts no batch files without a shell, and a shell would read the arguments. */
+async function readShim(path: string): Promise<string | undefined> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  const target = /"%(?:~dp0|dp0%)\\?([^"%]+\.(?:exe|[cm]?js))"/i.exec(text)?.[1];
+  return target && join(dirname(path), ...target.split("\\").filter(Boolean));
+}
+
+function probe(
+  path: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ ok: boolean; stdout: string; stderr: string }> {
+  const isScript = /\.[cm]?js$/.test(path);
+  const [command, all] = isScript ? [process.execPath, [path, ...args]] : [path, args];
+  return new Promise((resolve) => {
+    execFile(
+      command,
+      all,
+      { env, timeout: PROBE_TIMEOUT_MS, killSignal: "SIGKILL", windowsHide: true },
+      (error, stdout, stderr) => {
+        resolve({ ok: error === null, stdout, stderr: stderr || (error?.message ?? "") });
+      },
+    ).stdin?.end();
+  });
+}

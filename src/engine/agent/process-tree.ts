@@ -1,0 +1,111 @@
+import { execFile } from "node:child_process";
+import { type Clock, sleep } from "../../clock.js";
+import { listProcesses, type ProcessEntry } from "./process-list.js";
+
+/**
+ * The environment variable that marks everything an agent starts. The real agent gives each of its commands a session
+ * of its own, and what a command leaves in the background has no living parent: neither the process group nor the
+ * parents lead to it, but it has inherited the environment.
+ */
+export const MARK_NAME = "WORKFLOW_AGENT_MARK";
+
+/** How an agent's processes are found again, also by another engine after a restart. */
+export interface AgentIdentity {
+  pid: number;
+  /** Opaque: when the process began, and its mark. */
+  startedAt: string;
+}
+
+/** How often is looked whether something is left, in ms; one look takes about 20 ms. */
+const LOOK_MS = 50;
+/** What withstands SIGKILL for this long, in ms, hangs in the kernel; waiting on would hang the run too. */
+const GIVE_UP_MS = 5_000;
+
+/** The identity from its parts. */
+export function formatStartedAt(began: string, mark: string): string {
+  return `${began}.${mark}`;
+}
+
+/** Everything of one agent that is alive: itself, its group, all that descends from them, and what bears its mark. */
+export async function findAgentProcesses(
+  identity: AgentIdentity,
+  platform: NodeJS.Platform = process.platform,
+): Promise<ProcessEntry[]> {
+  const [began = "0", mark = ""] = identity.startedAt.split(".");
+  const all = await listProcesses(`${MARK_NAME}=${mark}`, platform);
+  const root = all.find((entry) => entry.pid === identity.pid);
+  // A pid is used again when its process and its group are gone; the mark and the start tell such a stranger apart.
+  const isOurs = root !== undefined && (root.marked || (root.began === began && began !== "0"));
+  const found = new Set<ProcessEntry>();
+  for (const entry of all) {
+    if (entry.marked || (isOurs && (entry === root || entry.group === identity.pid))) found.add(entry);
+  }
+  for (let grown = true; grown; ) {
+    grown = false;
+    const pids = new Set([...found].map((entry) => entry.pid));
+    for (const entry of all) {
+      if (found.has(entry) || !pids.has(entry.parent)) continue;
+      found.add(entry);
+      grown = true;
+    }
+  }
+  return [...found].filter((entry) => entry.pid !== process.pid);
+}
+
+/**
+ * Ends everything of one agent: SIGTERM, and SIGKILL for what is still there after the grace.
+ * @param options.graceMs how long processes may take to end by themselves; 0 for SIGKILL at once
+ * @param options.hurry ends the grace early
+ * @returns whether anything was there, when nothing is left. Never throws.
+ */
+export async function endAgentProcesses(
+  identity: AgentIdentity,
+  options: { graceMs: number; clock: Clock; hurry?: AbortSignal; platform?: NodeJS.Platform },
+): Promise<boolean> {
+  const { clock, hurry, platform = process.platform } = options;
+  if (platform === "win32") return endTreeOnWindows(identity.pid);
+  const killAt = clock.now() + options.graceMs;
+  const giveUpAt = killAt + GIVE_UP_MS;
+  const told = new Set<string>();
+  let anything = false;
+  for (;;) {
+    const left = await findAgentProcesses(identity, platform);
+    if (left.length === 0) return anything;
+    anything = true;
+    const now = clock.now();
+    if (now >= giveUpAt) return anything;
+    const kill = now >= killAt || hurry?.aborted === true;
+    for (const { pid, began } of left) {
+      const key = `${pid} ${began}`;
+      if (kill) signal(pid, "SIGKILL");
+      else if (!told.has(key)) signal(pid, "SIGTERM");
+      told.add(key);
+    }
+    await sleep(clock, LOOK_MS, kill ? undefined : hurry);
+  }
+}
+
+/**
+ * Ends what an engine that is gone has left of an agent. The agent reads from pipes that went with the engine, so it
+ * cannot be taken over.
+ * @returns whether anything was there
+ */
+export function endLeftover(identity: AgentIdentity, clock: Clock): Promise<boolean> {
+  // Enough for the agent to write its conversation down and end its commands (about 1.5 s was measured).
+  return endAgentProcesses(identity, { graceMs: 3_000, clock });
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended by itself in the meantime.
+  }
+}
+
+/** Windows has no groups; its own tool follows the parents. */
+function endTreeOnWindows(pid: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile("taskkill", ["/pid", String(pid), "/T", "/F"], (error) => resolve(error === null));
+  });
+}

@@ -1,0 +1,210 @@
+import type { Clock } from "../../clock.js";
+import { cleanLine, cleanText } from "../../upstream/text.js";
+import type { RunQuestion } from "../types.js";
+import { describeDetail, describeWish } from "./describe-tool.js";
+import type { AgentEvent } from "./events.js";
+import { asList, asRecord, asText, type JsonRecord } from "./json.js";
+import { permissionKey, type RunPermission, readRunPermission } from "./run-permissions.js";
+
+/** A person's answer to a question of a run. */
+export interface AgentAnswer {
+  /**
+   * For permissions `allow_once`, `allow_run` or `deny`; any other text refuses and tells the agent why. For the
+   * agent's own questions the chosen values, joined by ", ", or an own text.
+   */
+  text: string;
+  /** Nobody has answered: what the agent is told instead. A permission is then refused. */
+  timedOut?: string | undefined;
+}
+
+interface OpenRequest {
+  requestId: string;
+  /** Those that have no answer yet. */
+  questionIds: string[];
+  /** The response, or undefined while further questions of the same request are open. */
+  answer(questionId: string, answer: AgentAnswer): JsonRecord | undefined;
+}
+
+export interface AgentQuestions {
+  /** The agent's `control_request`. True when it was one for us. */
+  ask(requestId: string, request: JsonRecord): boolean;
+  /** The agent's `control_cancel_request`. */
+  cancel(requestId: string): void;
+  answer(questionId: string, answer: AgentAnswer): void;
+  withdrawAll(): void;
+  open(): number;
+}
+
+const REFUSED = "The person refused this. It was not carried out.";
+
+/**
+ * Turns the agent's requests into questions for the person and their answers into responses. Nothing is ever allowed
+ * that was not answered with leave, here or earlier in the same run.
+ * @param options.respond sends the `response` part of a control response
+ * @param options.who how the agent is called in questions
+ */
+export function createAgentQuestions(options: {
+  cwd: string;
+  clock: Clock;
+  who: string;
+  emit: (event: AgentEvent) => void;
+  respond: (requestId: string, response: JsonRecord) => void;
+}): AgentQuestions {
+  const { cwd, clock, who, emit, respond } = options;
+  const requests = new Map<string, OpenRequest>();
+  const allowedForRun = new Set<string>();
+
+  function open(request: OpenRequest, questions: RunQuestion[]): void {
+    requests.set(request.requestId, request);
+    for (const question of questions) emit({ type: "question", question });
+  }
+
+  function askPermission(requestId: string, toolName: string, request: JsonRecord): void {
+    const input = asRecord(request.input);
+    const key = permissionKey(toolName, input);
+    if (allowedForRun.has(key)) {
+      respond(requestId, { behavior: "allow", updatedInput: input });
+      return;
+    }
+    const forRun = readRunPermission(toolName, input, request.permission_suggestions);
+    const question = describePermission(requestId, toolName, input, forRun, request);
+    open(
+      {
+        requestId,
+        questionIds: [requestId],
+        answer(_id, { text, timedOut }) {
+          const choice = timedOut === undefined ? text.trim() : "";
+          if (choice !== "allow_once" && choice !== "allow_run") {
+            const own = choice && choice !== "deny" ? `${REFUSED} They say: ${choice}` : REFUSED;
+            return { behavior: "deny", message: timedOut ?? own };
+          }
+          if (choice === "allow_once") return { behavior: "allow", updatedInput: input };
+          allowedForRun.add(key);
+          const { updatedPermissions } = forRun;
+          return {
+            behavior: "allow",
+            updatedInput: input,
+            ...(updatedPermissions.length > 0 ? { updatedPermissions } : {}),
+          };
+        },
+      },
+      [question],
+    );
+  }
+
+  function describePermission(
+    questionId: string,
+    toolName: string,
+    input: JsonRecord,
+    forRun: RunPermission,
+    request: JsonRecord,
+  ): RunQuestion {
+    const reason = asText(request.decision_reason);
+    const detail = [describeDetail(toolName, input), reason && cleanText(reason, 500)].filter(Boolean);
+    return {
+      questionId,
+      kind: "permission",
+      askedAt: clock.now(),
+      text: `${who} ${describeWish(toolName, input, cwd)}`,
+      toolName,
+      detail: detail.join("\n\n"),
+      choices: [
+        { value: "allow_once", title: "Allow once" },
+        { value: "allow_run", title: `Allow for this run: ${forRun.scope}` },
+        { value: "deny", title: "Deny" },
+      ],
+      multiSelect: false,
+    };
+  }
+
+  /** One request may hold several questions; each is asked by itself, and the agent is told when all have answers. */
+  function askOwn(requestId: string, input: JsonRecord): boolean {
+    const parts = asList(input.questions)
+      .map(asRecord)
+      .filter((part) => asText(part.question));
+    if (parts.length === 0) return false;
+    const ids = parts.map((_, index) => (parts.length === 1 ? requestId : `${requestId}-${index + 1}`));
+    const answers = new Map<string, AgentAnswer>();
+    open(
+      {
+        requestId,
+        questionIds: ids,
+        answer(id, answer) {
+          answers.set(id, answer);
+          this.questionIds = this.questionIds.filter((one) => one !== id);
+          if (this.questionIds.length > 0) return undefined;
+          const given = ids.map((one) => answers.get(one) ?? { text: "" });
+          const silence = given.find((one) => one.timedOut !== undefined)?.timedOut;
+          if (silence !== undefined && given.every((one) => one.timedOut !== undefined))
+            return { behavior: "deny", message: silence };
+          const texts = parts.map((part, index) => [
+            String(part.question),
+            given[index]?.timedOut ?? given[index]?.text ?? "",
+          ]);
+          return {
+            behavior: "allow",
+            updatedInput: { ...input, answers: Object.fromEntries(texts) },
+          };
+        },
+      },
+      parts.map((part, index) => describeOwn(ids[index] ?? requestId, part)),
+    );
+    return true;
+  }
+
+  function describeOwn(questionId: string, part: JsonRecord): RunQuestion {
+    const choices = asList(part.options)
+      .map(asRecord)
+      .flatMap((option) => {
+        const label = asText(option.label);
+        const description = asText(option.description);
+        if (!label) return [];
+        // The value goes back to the agent as it came; only what is shown is cleaned.
+        return [
+          {
+            value: label,
+            title: cleanLine(label, 120),
+            ...(description ? { description: cleanLine(description, 300) } : {}),
+          },
+        ];
+      });
+    return {
+      questionId,
+      kind: "question",
+      askedAt: clock.now(),
+      text: cleanLine(asText(part.question) ?? "", 1_000),
+      choices,
+      multiSelect: part.multiSelect === true,
+    };
+  }
+
+  function withdraw(request: OpenRequest): void {
+    requests.delete(request.requestId);
+    for (const questionId of request.questionIds) emit({ type: "question_withdrawn", questionId });
+  }
+
+  return {
+    ask(requestId, request) {
+      const toolName = asText(request.tool_name);
+      if (request.subtype !== "can_use_tool" || !toolName) return false;
+      if (toolName === "AskUserQuestion" && askOwn(requestId, asRecord(request.input))) return true;
+      askPermission(requestId, toolName, request);
+      return true;
+    },
+    cancel(requestId) {
+      const request = requests.get(requestId);
+      if (request) withdraw(request);
+    },
+    answer(questionId, answer) {
+      const request = [...requests.values()].find((one) => one.questionIds.includes(questionId));
+      const response = request?.answer(questionId, answer);
+      if (!request || !response) return;
+      requests.delete(request.requestId);
+      respond(request.requestId, response);
+    },
+    withdrawAll() {
+      for (const request of [...requests.values()]) withdraw(request);
+    },
+    open: () => requests.size,
+  };
+}

@@ -1,0 +1,159 @@
+import { cleanLine, cleanText } from "../../upstream/text.js";
+import { describeToolUse } from "./describe-tool.js";
+import type { AgentEvent } from "./events.js";
+import { asCount, asList, asRecord, asText, type JsonRecord } from "./json.js";
+import { createPhaseReader } from "./phases.js";
+import { createUsageCounter } from "./usage.js";
+
+/** A stream that is no stream-json at all would fill the log. */
+const PROBLEMS_TOLD = 5;
+
+export interface StreamReader {
+  /** One line of the agent's output. */
+  line(text: string): void;
+  /** The agent's input has got this message; its uuid comes back when it is taken up. */
+  expect(uuid: string, messageId: string): void;
+  problem(text: string): void;
+}
+
+/**
+ * Turns the agent's stream-json into events. What is unknown is passed over: the protocol grows with every version.
+ * @param options.emit gets the events
+ * @param options.onControl gets `control_request`, `control_response` and `control_cancel_request` as they are
+ */
+export function createStreamReader(options: {
+  cwd: string;
+  emit: (event: AgentEvent) => void;
+  onControl: (message: JsonRecord) => void;
+}): StreamReader {
+  const { cwd, emit } = options;
+  const usage = createUsageCounter();
+  const phases = createPhaseReader((name) => emit({ type: "phase", name }));
+  const turnIds = new Set<string>();
+  const waiting = new Map<string, string>();
+  let problems = 0;
+
+  function problem(text: string): void {
+    if (problems++ < PROBLEMS_TOLD) emit({ type: "problem", text });
+  }
+
+  function take(message: JsonRecord): void {
+    const { type } = message;
+    if (type === "system") takeSystem(message);
+    else if (type === "assistant") takeAssistant(message);
+    else if (type === "user") takeUser(message);
+    else if (type === "result") takeResult(message);
+    else if (type === "command_lifecycle" && message.state === "started")
+      consumed(asText(message.command_uuid));
+    else if (typeof type === "string" && type.startsWith("control_")) options.onControl(message);
+  }
+
+  function takeSystem(message: JsonRecord): void {
+    if (message.subtype === "init") {
+      const model = asText(message.model);
+      emit({
+        type: "init",
+        sessionId: asText(message.session_id) ?? "",
+        tools: asList(message.tools).filter((tool) => typeof tool === "string"),
+        ...(model ? { model } : {}),
+      });
+    } else if (message.subtype === "api_retry") {
+      const reason = cleanLine(asText(message.error) ?? `status ${String(message.error_status)}`, 80);
+      emit({
+        type: "action",
+        text: `Waiting for the model's API (${reason}, attempt ${asCount(message.attempt)} of ${asCount(message.max_retries)})`,
+      });
+    }
+  }
+
+  function takeAssistant(line: JsonRecord): void {
+    const message = asRecord(line.message);
+    const id = asText(message.id);
+    const isMain = asText(line.parent_tool_use_id) === undefined;
+    // Notices of the program itself, such as failures of the API, come as answers of this model.
+    const isModel = message.model !== "<synthetic>";
+    if (id && isModel && isMain && !turnIds.has(id)) {
+      turnIds.add(id);
+      emit({ type: "turn", turn: turnIds.size });
+    }
+    if (id && isModel && usage.addMessage(id, message.usage)) emit({ type: "tokens", ...usage.totals() });
+    for (const block of asList(message.content).map(asRecord)) {
+      if (block.type === "text") takeText(asText(block.text), isMain);
+      else if (block.type === "tool_use") takeToolUse(block, isMain, asText(line.task_description));
+    }
+  }
+
+  function takeText(raw: string | undefined, isMain: boolean): void {
+    const text = raw && isMain ? cleanText(raw).trim() : "";
+    if (!text) return;
+    emit({ type: "text", text });
+    emit({ type: "action", text: cleanLine(text.split("\n", 1)[0] ?? text, 200) });
+  }
+
+  function takeToolUse(block: JsonRecord, isMain: boolean, task: string | undefined): void {
+    const name = asText(block.name);
+    if (!name) return;
+    emit({ type: "tool", name });
+    const action = describeToolUse(name, block.input, cwd);
+    const text = isMain ? action : `${cleanLine(task ?? "Sub-agent", 80)}: ${action}`;
+    emit({ type: "action", text, toolName: name });
+    if (isMain) phases.toolUse(asText(block.id) ?? "", name, block.input);
+  }
+
+  function takeUser(line: JsonRecord): void {
+    if (line.isReplay === true) consumed(asText(line.uuid));
+    if (asText(line.parent_tool_use_id) !== undefined) return;
+    for (const block of asList(asRecord(line.message).content).map(asRecord)) {
+      if (block.type !== "tool_result") continue;
+      phases.toolResult(asText(block.tool_use_id) ?? "", block.is_error === true, line.tool_use_result);
+    }
+  }
+
+  /** Which sign comes first depends on where the agent stands; both come when the message is before the model. */
+  function consumed(uuid = ""): void {
+    const messageId = waiting.get(uuid);
+    if (messageId === undefined) return;
+    waiting.delete(uuid);
+    emit({ type: "consumed", messageId });
+  }
+
+  function takeResult(result: JsonRecord): void {
+    usage.addResult(result);
+    const subtype = asText(result.subtype) ?? "unknown";
+    const text = asText(result.result);
+    // Notes of the program to its own makers say nothing to a person.
+    const errors = asList(result.errors)
+      .filter((error): error is string => typeof error === "string" && !error.startsWith("[ede_diagnostic]"))
+      .map((error) => cleanLine(error, 1_000));
+    const costUsd = usage.costUsd();
+    const tokens = usage.totals();
+    emit({ type: "tokens", ...tokens });
+    emit({
+      type: "result",
+      // A failure of the API comes as `success` with `is_error`.
+      ok: subtype === "success" && result.is_error !== true,
+      subtype,
+      turns: turnIds.size,
+      tokens,
+      ...(text ? { text: cleanText(text) } : {}),
+      ...(costUsd === undefined ? {} : { costUsd }),
+      ...(errors.length > 0 ? { errors } : {}),
+    });
+  }
+
+  return {
+    line(text) {
+      let message: unknown;
+      try {
+        message = JSON.parse(text);
+      } catch {
+        return problem(`The agent wrote a line that is no JSON: ${cleanLine(text, 200)}`);
+      }
+      take(asRecord(message));
+    },
+    expect(uuid, messageId) {
+      waiting.set(uuid, messageId);
+    },
+    problem,
+  };
+}

@@ -1,0 +1,179 @@
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../clock.js";
+import type { Log } from "../log.js";
+import type { Settings } from "../settings.js";
+import { ensurePrivateFolder } from "../state/private-files.js";
+import { startAgent } from "./agent/claude-agent.js";
+import { findClaude } from "./agent/find-claude.js";
+import { endLeftover } from "./agent/process-tree.js";
+import { createEngine, type FoundAgent } from "./engine.js";
+import { createEngineApp } from "./http/app.js";
+import { serveEngine } from "./http/serve.js";
+import { createRunStore } from "./store/file-run-store.js";
+import type { RunStore } from "./store/run-store.js";
+import { resolveConfigFolder } from "./workflows/config-folder.js";
+import { resolveShippedFolder } from "./workflows/shipped-folder.js";
+import { createWorkflowLibrary } from "./workflows/workflow-library.js";
+import { createWorkspaces } from "./workspaces/workspaces.js";
+
+export interface LocalEngineOptions {
+  apiKey: string;
+  host: string;
+  /** 0 for any free one. */
+  port: number;
+  /** The engine's own folder, which exists and is private; runs, workspaces and handover notes go below it. */
+  folder: string;
+  /** Called for every request. */
+  touch?: () => void;
+  /** Names under which others may call it, beside loopback's. */
+  allowedHosts?: readonly string[];
+  settings: Pick<
+    Settings,
+    | "claudePath"
+    | "engineConcurrency"
+    | "engineCostLimitUsd"
+    | "engineQuestionTimeoutS"
+    | "engineAllowedFolders"
+    | "enginePush"
+  >;
+  /** What agents and git get, without this product's own variables. */
+  env: NodeJS.ProcessEnv;
+  home: string;
+  platform: NodeJS.Platform;
+  clock: Clock;
+  log: Log;
+  version: string;
+}
+
+/** An engine that listens. */
+export interface LocalEngine {
+  url: string;
+  /** Runs that are waiting or going on. */
+  activeRuns(): number;
+  /** Open streams of events. */
+  clients(): number;
+  /** Ends runs in an orderly way, tells it to those who listen, and stops listening. */
+  close(): Promise<void>;
+}
+
+/** Looking for the agent's program starts it three times and takes half a second. */
+const AGENT_KNOWN_MS = 60_000;
+const PRUNE_EVERY_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Puts the engine together, opens it, and listens.
+ * @throws an Error worded for a person when a folder cannot be used, and the system's when the port cannot be had;
+ * nothing is left open then
+ */
+export async function createLocalEngine(options: LocalEngineOptions): Promise<LocalEngine> {
+  const { folder, settings, env, home, platform, clock, log, version } = options;
+  const store = createRunStore({ folder, clock, onProblem: ({ message }) => log.warn(message) });
+  const library = createWorkflowLibrary({
+    shippedFolder: resolveShippedFolder(),
+    ownFolder: join(resolveConfigFolder({ env, platform, home }), "workflows"),
+    clock,
+    onProblem: ({ name, message }) => log.warn(`Workflow ${name}: ${message}`),
+  });
+  const workspaces = createWorkspaces({
+    folder: join(folder, "workspaces"),
+    allowedFolders: settings.engineAllowedFolders ?? [],
+    pushAllowed: settings.enginePush === "on",
+    sessionInUse: (sessionKey) =>
+      store
+        .all()
+        .some(
+          (run) => run.sessionId === sessionKey && (run.status === "running" || run.status === "pending"),
+        ),
+    env,
+    clock,
+  });
+  const findAgent = rememberAgent(clock, () =>
+    findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
+  );
+  const engine = createEngine({
+    store,
+    workspaces,
+    library,
+    startAgent,
+    findAgent,
+    async prepareHandover(sessionId) {
+      const own = join(folder, "handovers", sessionId);
+      await ensurePrivateFolder(own);
+      return join(own, "handover.md");
+    },
+    limits: {
+      concurrency: settings.engineConcurrency ?? availableParallelism(),
+      questionTimeoutMs: settings.engineQuestionTimeoutS * 1000,
+      ...(settings.engineCostLimitUsd === undefined ? {} : { costLimitUsd: settings.engineCostLimitUsd }),
+    },
+    env,
+    clock,
+    log,
+    endLeftover: (identity) => endLeftover(identity, clock),
+  });
+  await engine.open();
+  try {
+    const stopPruning = await pruneDaily(store, clock, log);
+    const { app, clients } = createEngineApp({
+      engine,
+      store,
+      library,
+      apiKey: options.apiKey,
+      findAgent,
+      ...(options.touch ? { onRequest: options.touch } : {}),
+      ...(options.allowedHosts ? { allowedHosts: options.allowedHosts } : {}),
+      clock,
+      log,
+      version,
+    });
+    const served = await serveEngine({ app, host: options.host, port: options.port });
+    return {
+      url: served.url,
+      activeRuns: () => engine.activeRuns(),
+      clients,
+      async close() {
+        stopPruning();
+        // In this order, so that those who listen hear how their runs have ended.
+        await engine.close();
+        await served.close();
+      },
+    };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+/** What was found stays true for a while; that nothing was found is looked at again every time. */
+function rememberAgent(clock: Clock, find: () => Promise<FoundAgent>): () => Promise<FoundAgent> {
+  let known: { found: Promise<FoundAgent>; at: number } | undefined;
+  return async () => {
+    if (!known || clock.now() - known.at >= AGENT_KNOWN_MS) known = { found: find(), at: clock.now() };
+    const mine = known;
+    const forget = () => {
+      if (known === mine) known = undefined;
+    };
+    try {
+      const found = await mine.found;
+      if (!found.ok) forget();
+      return found;
+    } catch (error) {
+      forget();
+      throw error;
+    }
+  };
+}
+
+async function pruneDaily(store: RunStore, clock: Clock, log: Log): Promise<() => void> {
+  let cancel = () => {};
+  async function prune(): Promise<void> {
+    const removed = await store.prune(clock.now());
+    if (removed.length > 0) log.info(`${removed.length} old runs were removed from the list.`);
+    cancel = clock.after(PRUNE_EVERY_MS, () => {
+      prune().catch((error) => log.warn(`Old runs could not be removed: ${(error as Error).message}`));
+    });
+  }
+  await prune();
+  return () => cancel();
+}

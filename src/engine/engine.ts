@@ -1,0 +1,294 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../clock.js";
+import type { Log } from "../log.js";
+import type { StartAgent } from "./agent/claude-agent.js";
+import { createRunLine } from "./run-line.js";
+import { createRunWork, type RunWork } from "./run-work.js";
+import type { RunStore } from "./store/run-store.js";
+import {
+  type CleanupResult,
+  type Engine,
+  EngineRefusal,
+  type EngineRun,
+  type QueueStats,
+  type RunRequest,
+} from "./types.js";
+import type { WorkflowLibrary } from "./workflows/workflow-library.js";
+import type { Workspaces } from "./workspaces/workspaces.js";
+
+export interface EngineLimits {
+  /** Agents at work at once. */
+  concurrency: number;
+  /** How long the agent waits for a person's answer, in ms. */
+  questionTimeoutMs: number;
+  /** What one run may cost, in USD; undefined for no limit of ours. */
+  costLimitUsd?: number;
+}
+
+/** The agent's program with the options that it should be started with, or what is wrong and what to do. */
+export type FoundAgent = { ok: true; path: string; extraArgs?: string[] } | { ok: false; problem: string };
+
+export interface EngineOptions {
+  store: RunStore;
+  workspaces: Workspaces;
+  library: WorkflowLibrary;
+  startAgent: StartAgent;
+  /** The agent's program, or why it cannot be used and what to do. Asked before every start. */
+  findAgent: () => Promise<FoundAgent>;
+  /** Makes the folder of a session's handover note, outside of its workspace; gives the note's path. */
+  prepareHandover: (sessionId: string) => Promise<string>;
+  limits: EngineLimits;
+  /** The environment that agents get. */
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  log: Log;
+  /** Ends what is left of an agent's process group after a restart. Answers whether anything was there. */
+  endLeftover: (process: NonNullable<EngineRun["agentProcess"]>) => Promise<boolean>;
+}
+
+/** The workflows API's engine: one agent process for each run, at most so many at once, and nothing lost. */
+export function createEngine(options: EngineOptions): Engine {
+  const { store, workspaces, library, clock, log, limits } = options;
+  const working = new Map<string, RunWork>();
+  const line = createRunLine({ concurrency: limits.concurrency, begin });
+  let closing = false;
+
+  function find(runId: string): EngineRun {
+    const run = store.get(runId);
+    if (!run) throw new EngineRefusal(404, `Run ${runId} not found`);
+    return run;
+  }
+
+  async function begin(run: EngineRun): Promise<void> {
+    const work = createRunWork(run, options);
+    working.set(run.runId, work);
+    try {
+      await work.done;
+    } catch (error) {
+      log.error(`Run ${run.runId} could not be carried out: ${(error as Error).message}`);
+    } finally {
+      working.delete(run.runId);
+    }
+  }
+
+  /** The conversation that a request continues: its newest run tells name, repository and branch. */
+  function continued(sessionId: string): EngineRun {
+    const former = store.all().find((run) => run.sessionId === sessionId);
+    if (!former) throw new EngineRefusal(404, `Session ${sessionId} not found`);
+    return former;
+  }
+
+  function statsOf(run: EngineRun): QueueStats {
+    const oldest = run.queue.waiting[0]?.addedAt;
+    return {
+      waiting: run.queue.waiting.length,
+      added: run.queue.added,
+      consumed: run.queue.consumed,
+      ...(oldest === undefined ? {} : { oldestAgeS: (clock.now() - oldest) / 1000 }),
+    };
+  }
+
+  async function recover(run: EngineRun): Promise<void> {
+    if (run.status === "pending") {
+      line.add(run);
+      return;
+    }
+    // Its pipes have gone with the engine that held them, so an agent cannot be taken over, only ended.
+    const alive = run.agentProcess ? await options.endLeftover(run.agentProcess) : false;
+    run.status = "failed";
+    run.endedAt = clock.now();
+    run.error =
+      `The engine stopped while the run was going on${alive ? "; its agent was still there and was ended" : ""}. ` +
+      "The conversation is kept: continue the session to go on.";
+    delete run.currentAction;
+    for (const question of run.questions) {
+      if (question.answeredAt === undefined)
+        Object.assign(question, { answeredAt: clock.now(), answeredBy: "ended" });
+    }
+    await store.save(run, { type: "finished", data: { status: run.status } }, "now");
+  }
+
+  return {
+    async open() {
+      await store.open();
+      for (const run of store.all().reverse()) {
+        if (run.status === "running" || run.status === "pending") await recover(run);
+      }
+    },
+
+    async start(asked: RunRequest) {
+      if (closing) throw new EngineRefusal(503, "The engine is stopping. Nothing was started.");
+      const workflow = await library.get(asked.workflowName);
+      if (!workflow) {
+        const names = (await library.list()).map((one) => one.name);
+        throw new EngineRefusal(
+          404,
+          `Workflow '${asked.workflowName}' not found. Available: [${names.map((name) => `'${name}'`).join(", ")}]`,
+        );
+      }
+      const agent = await options.findAgent();
+      if (!agent.ok) throw new EngineRefusal(503, agent.problem);
+      const former = asked.sessionId === undefined ? undefined : continued(asked.sessionId);
+      const runId = randomUUID();
+      const request: RunRequest = former
+        ? {
+            ...asked,
+            ...pick("sessionName", asked.sessionName ?? former.sessionName),
+            // An empty folder of its own has neither.
+            ...(asked.tempWorkspace
+              ? {}
+              : {
+                  ...pick("repositoryUrl", asked.repositoryUrl ?? former.request.repositoryUrl),
+                  ...pick("gitBranch", asked.gitBranch ?? former.request.gitBranch),
+                }),
+          }
+        : asked;
+      const run: EngineRun = {
+        runId,
+        request,
+        status: "pending",
+        sessionId: asked.sessionId ?? randomUUID(),
+        sessionName: request.sessionName ?? `${asked.workflowName}-${runId.slice(0, 8)}`,
+        createdAt: clock.now(),
+        turn: 0,
+        toolsUsed: [],
+        tokens: { input: 0, output: 0 },
+        costUsd: 0,
+        phasesCompleted: [],
+        workspaceRemoved: false,
+        filesChanged: [],
+        commits: [],
+        queue: { added: 0, consumed: 0, waiting: [] },
+        questions: [],
+      };
+      // Written down before anything happens: a run that was answered for is never forgotten.
+      await store.save(run, { type: "status", data: { status: run.status } }, "now");
+      line.add(run);
+      return run;
+    },
+
+    get: find,
+
+    list({ status, workflowName, userId }) {
+      return store
+        .all()
+        .filter(
+          (run) =>
+            (status === undefined || run.status === status) &&
+            (workflowName === undefined || run.request.workflowName === workflowName) &&
+            (userId === undefined || run.request.userId === userId),
+        );
+    },
+
+    async addMessage(runId, type, content) {
+      const run = find(runId);
+      const work = working.get(runId);
+      if (run.status !== "pending" && run.status !== "running") {
+        throw new EngineRefusal(400, `Cannot add messages to workflow in ${run.status} state`);
+      }
+      const message = { id: randomUUID(), type, content, addedAt: clock.now() };
+      run.queue.added++;
+      run.queue.waiting.push(message);
+      // The process may have ended an instant ago: then nobody will read the message, and it is not kept.
+      if (work && !work.deliver(message)) {
+        run.queue.added--;
+        run.queue.waiting.pop();
+        throw new EngineRefusal(400, "Cannot add messages to workflow in ending state");
+      }
+      await store.save(run, { type: "message", data: { queue: statsOf(run) } }, "now");
+      return statsOf(run);
+    },
+
+    queue: (runId) => statsOf(find(runId)),
+
+    async kill(runId, force) {
+      const run = find(runId);
+      if (run.status !== "pending" && run.status !== "running") {
+        throw new EngineRefusal(409, `Run ${runId} is already ${run.status}`);
+      }
+      const work = working.get(runId);
+      if (work) {
+        await work.kill(force);
+        // It may have come to its own end while it was to be ended.
+        const { status } = find(runId);
+        if (status !== "killed") throw new EngineRefusal(409, `Run ${runId} is already ${status}`);
+      } else {
+        line.remove(runId);
+        run.status = "killed";
+        run.killedAt = clock.now();
+        run.endedAt = clock.now();
+        await store.save(run, { type: "finished", data: { status: "killed" } }, "now");
+      }
+      return find(runId);
+    },
+
+    async cleanup(runId, force): Promise<CleanupResult> {
+      const run = find(runId);
+      const active = run.status === "pending" || run.status === "running";
+      if (active && !force) {
+        throw new EngineRefusal(400, "Workflow is still running. Use force=true to cleanup anyway.");
+      }
+      if (active) {
+        await this.kill(runId, true).catch((error) => {
+          // That it has ended by itself in the meantime will do as well.
+          if (!(error instanceof EngineRefusal)) throw error;
+        });
+      }
+      // Another run of the same session may be at work in the same folder.
+      const neighbour = store
+        .all()
+        .find(
+          (one) =>
+            one.runId !== runId &&
+            one.sessionId === run.sessionId &&
+            (one.status === "running" || one.status === "pending"),
+        );
+      if (neighbour) {
+        throw new EngineRefusal(
+          409,
+          `Session "${run.sessionName}" has another run going on: ${neighbour.runId}`,
+        );
+      }
+      const { removed, kept, errors } = await workspaces.cleanup(
+        { sessionKey: run.sessionId, runId, temporary: run.request.tempWorkspace },
+        { force },
+      );
+      run.workspaceRemoved = removed.workspace || removed.worktree || run.workspaceRemoved;
+      await store.save(run, { type: "cleanup", data: { removed } }, "now");
+      return {
+        workspaceRemoved: removed.workspace,
+        worktreeRemoved: removed.worktree,
+        tempFilesRemoved: removed.tempFiles,
+        processEnded: active,
+        ...(run.workspacePath ? { workspacePath: run.workspacePath } : {}),
+        ...(kept ? { kept } : {}),
+        errors,
+      };
+    },
+
+    async answer(runId, questionId, answer) {
+      const run = find(runId);
+      const question = run.questions.find((one) => one.questionId === questionId);
+      if (!question) throw new EngineRefusal(404, `Run ${runId} has no question ${questionId}`);
+      if (question.answeredAt !== undefined) {
+        throw new EngineRefusal(409, `Question ${questionId} was answered already (${question.answeredBy})`);
+      }
+      const work = working.get(runId);
+      if (!work) throw new EngineRefusal(409, `Run ${runId} is not going on`);
+      return work.answer(question, answer, "person");
+    },
+
+    activeRuns: () => working.size + line.waiting(),
+
+    async close() {
+      closing = true;
+      line.close();
+      await Promise.allSettled([...working.values()].map((work) => work.stop("The engine was stopped")));
+      await store.close();
+    },
+  };
+}
+
+function pick<Key extends string, Value>(key: Key, value: Value | undefined): { [K in Key]?: Value } {
+  return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value };
+}

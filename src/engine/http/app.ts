@@ -1,0 +1,140 @@
+import { OpenAPIHono, z } from "@hono/zod-openapi";
+import type { Clock } from "../../clock.js";
+import type { Log } from "../../log.js";
+import type { FoundAgent } from "../engine.js";
+import { type Engine, EngineRefusal } from "../types.js";
+import type { WorkflowLibrary } from "../workflows/workflow-library.js";
+import { addEndpoint, type EngineApp, type EngineHttpEnv, refuseOtherMethods } from "./endpoint.js";
+import { addEventEndpoints } from "./event-endpoints.js";
+import type { EventSource } from "./event-stream.js";
+import { checkKey, checkSource } from "./guard.js";
+import { addManageEndpoints } from "./manage-endpoints.js";
+import { addQuestionEndpoints } from "./question-endpoints.js";
+import { HttpRefusal } from "./refusal.js";
+import { addRunEndpoints } from "./run-endpoints.js";
+import { toMoment } from "./run-wire.js";
+import { healthSchema, rootHealthSchema } from "./schemas.js";
+
+const API = "/api/v1/workflows/claude-code";
+
+export interface EngineAppOptions {
+  engine: Engine;
+  store: EventSource;
+  library: WorkflowLibrary;
+  /** The one key that is accepted. */
+  apiKey: string;
+  /** The agent's program, or why it cannot be used; for the health check. Without it, it counts as there. */
+  findAgent?: () => Promise<FoundAgent>;
+  /** Called for every request. */
+  onRequest?: () => void;
+  clock: Clock;
+  log: Log;
+  /** Names that the Host header may have beside the loopback's, with or without a port. */
+  allowedHosts?: readonly string[];
+  /** Origins of pages that may call; none by default. */
+  allowedOrigins?: readonly string[];
+  version: string;
+}
+
+/**
+ * The engine as the workflows API: the contract's endpoints, questions, events, and its description. Authentication
+ * comes before routing, routing before the request's own faults, as in the contract.
+ * @returns the app, and how many streams of events are open
+ * @throws TypeError when the key is empty
+ */
+export function createEngineApp(options: EngineAppOptions): { app: EngineApp; clients(): number } {
+  const { engine, library, clock, log, version } = options;
+  if (options.apiKey.trim() === "") throw new TypeError("The engine needs an API key.");
+  const app: EngineApp = new OpenAPIHono<EngineHttpEnv>();
+  app.use((_context, next) => {
+    options.onRequest?.();
+    return next();
+  });
+  app.use(
+    checkSource({
+      allowedHosts: options.allowedHosts ?? [],
+      allowedOrigins: options.allowedOrigins ?? [],
+    }),
+  );
+  app.use(checkKey(options.apiKey));
+  const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
+  addRunEndpoints(api, options);
+  addQuestionEndpoints(api, options);
+  const { clients } = addEventEndpoints(api, options);
+  addManageEndpoints(api, options);
+  addEndpoint(api, {
+    method: "get",
+    path: "/health",
+    summary: "Health of the workflows",
+    answer: healthSchema,
+    async handle() {
+      const agent = await options.findAgent?.();
+      const names = (await library.list()).map((workflow) => workflow.name);
+      return {
+        status: agent?.ok === false ? "warning" : "healthy",
+        timestamp: toMoment(clock.now()),
+        agent_available: agent?.ok !== false,
+        workflows: Object.fromEntries(names.map((name) => [name, true])),
+        container_manager: false,
+        feature_enabled: true,
+        claude_cli_path: agent?.ok ? agent.path : null,
+        ...(agent?.ok === false ? { message: agent.problem } : {}),
+      };
+    },
+  });
+  refuseOtherMethods(api);
+  app.route(API, api);
+
+  addEndpoint(app, {
+    method: "get",
+    path: "/health",
+    summary: "Health of the server",
+    open: true,
+    answer: rootHealthSchema,
+    handle: () => ({
+      status: "healthy",
+      timestamp: toMoment(clock.now()),
+      version,
+      environment: "local",
+      active_runs: engine.activeRuns(),
+      clients: clients(),
+    }),
+  });
+  const registry = app.openAPIRegistry;
+  registry.registerComponent("securitySchemes", "ApiKeyHeader", {
+    type: "apiKey",
+    in: "header",
+    name: "x-api-key",
+  });
+  registry.registerComponent("securitySchemes", "ApiKeyQuery", {
+    type: "apiKey",
+    in: "query",
+    name: "x-api-key",
+  });
+  registry.registerComponent("securitySchemes", "BearerAuth", { type: "http", scheme: "bearer" });
+  let description: object | undefined;
+  addEndpoint(app, {
+    method: "get",
+    path: "/api/v1/openapi.json",
+    summary: "This description",
+    open: true,
+    answer: z.looseObject({ openapi: z.string() }),
+    handle() {
+      description ??= app.getOpenAPI31Document({
+        openapi: "3.1.0",
+        info: { title: "Workflows engine", version },
+      });
+      return description as { openapi: string };
+    },
+  });
+  refuseOtherMethods(app);
+
+  app.notFound((context) => context.json({ detail: "Not Found" }, 404));
+  app.onError((error, context) => {
+    if (error instanceof HttpRefusal) return context.json({ detail: error.detail }, error.status);
+    if (error instanceof EngineRefusal) return context.json({ detail: error.message }, error.status);
+    log.error(`${context.req.method} ${context.req.path} failed: ${error.message}`);
+    return context.json({ detail: "Internal server error" }, 500);
+  });
+  return { app, clients };
+}

@@ -1,0 +1,75 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { Clock } from "../../clock.js";
+import type { Engine } from "../types.js";
+import { describeRefusals, type EngineApp, type EngineHttpEnv, refuseHead, SECURITY } from "./endpoint.js";
+import { createEventStream, type EventSource } from "./event-stream.js";
+import { runEventSchema } from "./schemas.js";
+
+const DESCRIPTION =
+  'Server-sent events. First an event "open" with {"newest_id", "gap"}; a gap means that events after the given id ' +
+  'are gone and the present state has to be read anew. Then an event "run" for everything that happens. ' +
+  "Last-Event-ID resumes where a stream has ended. A reader that is too slow finds the stream ended.";
+
+/**
+ * Adds the streams of events, of all runs and of one.
+ * @returns how many of them are open
+ */
+export function addEventEndpoints(
+  app: EngineApp,
+  { engine, store, clock }: { engine: Engine; store: EventSource; clock: Clock },
+): { clients(): number } {
+  let open = 0;
+
+  function respond(context: Context<EngineHttpEnv>, runId?: string): Response {
+    const asked = context.req.header("last-event-id");
+    const stream = createEventStream({
+      store,
+      clock,
+      closing: context.env?.closing,
+      onEnd: () => {
+        open--;
+      },
+      ...(runId === undefined ? {} : { runId }),
+      // What is no number of ours is answered as one that is too old.
+      ...(asked ? { after: /^\d{1,15}$/.test(asked) ? Number(asked) : Number.MAX_SAFE_INTEGER } : {}),
+    });
+    open++;
+    return new Response(stream, {
+      headers: {
+        "content-type": "text/event-stream",
+        "cache-control": "no-store",
+        // Without it the server waits whether the body is a short one.
+        "transfer-encoding": "chunked",
+        "x-accel-buffering": "no",
+      },
+    });
+  }
+
+  for (const path of ["/events", "/run/{run_id}/events"]) {
+    const ofRun = path !== "/events";
+    const route = createRoute({
+      method: "get",
+      path,
+      summary: ofRun ? "What happens to a run, as it happens" : "What happens to all runs, as it happens",
+      description: DESCRIPTION,
+      security: SECURITY,
+      request: {
+        headers: z.object({ "Last-Event-ID": z.string().optional() }),
+        ...(ofRun ? { params: z.object({ run_id: z.string() }) } : {}),
+      },
+      responses: {
+        200: { description: "Success", content: { "text/event-stream": { schema: runEventSchema } } },
+        ...describeRefusals([401, 403, ...(ofRun ? [404] : [])]),
+      },
+    });
+    app.openAPIRegistry.registerPath(route);
+    app.get(route.getRoutingPath(), (context) => {
+      refuseHead(context);
+      if (!ofRun) return respond(context);
+      return respond(context, engine.get(context.req.param("run_id") ?? "").runId);
+    });
+  }
+
+  return { clients: () => open };
+}

@@ -1,0 +1,175 @@
+import type { z } from "@hono/zod-openapi";
+import type { EngineRun, QueueStats, RunQuestion } from "../types.js";
+import type { questionSchema, rowSchema, statusSchema } from "./schemas.js";
+
+/** A moment as the contract writes it: UTC, marked so. */
+export function toMoment(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function toMomentOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : toMoment(ms);
+}
+
+/** True when the run does no more work. */
+export function hasEnded(run: EngineRun): boolean {
+  return run.status !== "pending" && run.status !== "running";
+}
+
+/** When the run began, or was asked for while it has not; epoch ms. */
+export function startOf(run: EngineRun): number {
+  return run.startedAt ?? run.createdAt;
+}
+
+/** Seconds at work, up to `now` (epoch ms) while it goes on; null before it has begun. */
+export function secondsOf(run: EngineRun, now: number): number | null {
+  if (run.startedAt === undefined) return run.endedAt === undefined ? null : 0;
+  return ((run.endedAt ?? now) - run.startedAt) / 1000;
+}
+
+/** Whoever started the run may have put a password into the address. */
+function withoutPassword(address: string | undefined): string | null {
+  return (
+    address?.replace(/^((?:https?|git):\/\/)[^/?#]*@|^(ssh:\/\/[^/?#:@]*):[^/?#]*(?=@)/i, "$1$2") ?? null
+  );
+}
+
+/** A question with its answer, when it has one. */
+export function toQuestion(question: RunQuestion): z.input<typeof questionSchema> {
+  return {
+    question_id: question.questionId,
+    kind: question.kind,
+    text: question.text,
+    ...(question.toolName === undefined ? {} : { tool_name: question.toolName }),
+    ...(question.detail === undefined ? {} : { detail: question.detail }),
+    choices: question.choices,
+    multi_select: question.multiSelect,
+    asked_at: toMoment(question.askedAt),
+    ...(question.answeredAt === undefined ? {} : { answered_at: toMoment(question.answeredAt) }),
+    ...(question.answer === undefined ? {} : { answer: question.answer }),
+    ...(question.answeredBy === undefined ? {} : { answered_by: question.answeredBy }),
+  };
+}
+
+function openQuestions(run: EngineRun): RunQuestion[] {
+  return hasEnded(run) ? [] : run.questions.filter((question) => question.answeredAt === undefined);
+}
+
+function outcomeOf(run: EngineRun): z.input<typeof statusSchema>["result"] {
+  if (!hasEnded(run)) return null;
+  return {
+    success: run.status === "completed",
+    completion_type: run.status,
+    message: run.result ?? run.error ?? `Workflow ${run.status}`,
+    final_output: run.result ?? null,
+    files_created: [],
+    files_changed: run.filesChanged,
+    git_commits: run.commits,
+  };
+}
+
+/** The contract's status answer: live turns, the current action, a session that can be resumed, open questions. */
+export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<typeof statusSchema> {
+  const ended = hasEnded(run);
+  const maxTurns = run.request.maxTurns ?? null;
+  const questions = openQuestions(run);
+  return {
+    run_id: run.runId,
+    status: run.status,
+    workflow_name: run.request.workflowName,
+    session_id: run.sessionId,
+    session_name: run.sessionName,
+    claude_session_id: run.sessionId,
+    repository_url: withoutPassword(run.request.repositoryUrl),
+    git_branch: run.request.gitBranch ?? null,
+    current_turn: run.turn,
+    max_turns: maxTurns,
+    current_action: ended ? null : (run.currentAction ?? null),
+    phases_completed: run.phasesCompleted,
+    waiting_for: questions.length > 0 ? "question" : null,
+    questions: questions.map(toQuestion),
+    started_at: toMoment(startOf(run)),
+    completed_at: toMomentOrNull(run.endedAt),
+    execution_time_seconds: secondsOf(run, now),
+    progress: {
+      turns: run.turn,
+      max_turns: maxTurns,
+      current_phase: ended ? run.status : "running",
+      phases_completed: run.phasesCompleted,
+      is_running: !ended,
+    },
+    metrics: {
+      cost_usd: run.costUsd,
+      tokens: {
+        total: run.tokens.input + run.tokens.output,
+        input: run.tokens.input,
+        output: run.tokens.output,
+      },
+      tools_used: run.toolsUsed,
+    },
+    result: outcomeOf(run),
+    error_message: run.error ?? null,
+    workspace_path: run.workspacePath ?? null,
+    ...(debug
+      ? {
+          debug: {
+            workflow_run_id: run.runId,
+            metadata: {
+              current_turns: run.turn,
+              max_turns: maxTurns,
+              claude_session_id: run.sessionId,
+              last_activity: toMomentOrNull(run.lastActivityAt),
+            },
+          },
+        }
+      : {}),
+  };
+}
+
+/** One run in the contract's list. */
+export function toRow(run: EngineRun): z.input<typeof rowSchema> {
+  const took = run.endedAt === undefined ? null : secondsOf(run, run.endedAt);
+  const changed = run.filesChanged.length;
+  return {
+    run_id: run.runId,
+    status: run.status,
+    workflow_name: run.request.workflowName,
+    session_id: run.sessionId,
+    session_name: run.sessionName,
+    turns: run.turn,
+    max_turns: run.request.maxTurns ?? null,
+    current_action: hasEnded(run) ? null : (run.currentAction ?? null),
+    waiting_for: openQuestions(run).length > 0 ? "question" : null,
+    started_at: toMoment(startOf(run)),
+    completed_at: toMomentOrNull(run.endedAt),
+    execution_time: took,
+    execution_time_seconds: took,
+    total_cost: run.costUsd,
+    total_tokens: run.tokens.input + run.tokens.output,
+    input_tokens: run.tokens.input,
+    output_tokens: run.tokens.output,
+    tool_calls: run.toolsUsed.length,
+    tools_used: run.toolsUsed,
+    result: run.result ?? `Processing: ${run.request.message.slice(0, 100)}`,
+    ai_model: null,
+    git_repo: withoutPassword(run.request.repositoryUrl),
+    git_branch: run.request.gitBranch ?? null,
+    git_diff_summary: changed === 0 ? "No changes" : `${changed} file${changed === 1 ? "" : "s"} changed`,
+    final_commit_hash: run.commits.at(-1)?.split(" ")[0] ?? null,
+    workspace_path: run.workspacePath ?? null,
+    workspace_persistent: run.request.persistent,
+    workspace_cleaned_up: run.workspaceRemoved,
+    error_message: run.error ?? null,
+  };
+}
+
+/** The counters of a run's queue. */
+export function toQueueStats(runId: string, stats: QueueStats) {
+  return {
+    run_id: runId,
+    current_size: stats.waiting,
+    total_added: stats.added,
+    total_consumed: stats.consumed,
+    oldest_message_age: stats.oldestAgeS ?? null,
+  };
+}

@@ -1,0 +1,272 @@
+import { z } from "@hono/zod-openapi";
+
+/** The answers' shapes in the contract's names, for the description and for the types of what builds them. */
+
+const moment = z.iso.datetime().describe("UTC, marked with Z");
+
+const choiceSchema = z.object({ value: z.string(), title: z.string(), description: z.string().optional() });
+
+export const questionSchema = z
+  .object({
+    question_id: z.string(),
+    kind: z.enum(["permission", "question"]),
+    text: z.string(),
+    tool_name: z.string().optional(),
+    detail: z.string().optional(),
+    choices: z.array(choiceSchema),
+    multi_select: z.boolean(),
+    asked_at: moment,
+    answered_at: moment.optional(),
+    answer: z.string().optional(),
+    answered_by: z.enum(["person", "timeout", "ended"]).optional(),
+  })
+  .openapi("Question");
+
+export const questionsSchema = z
+  .object({ run_id: z.string(), questions: z.array(questionSchema) })
+  .openapi("Questions");
+
+export const statusSchema = z
+  .object({
+    run_id: z.string(),
+    status: z.enum(["pending", "running", "completed", "failed", "killed"]),
+    workflow_name: z.string(),
+    session_id: z.string().describe("Resumable from the first moment"),
+    session_name: z.string(),
+    claude_session_id: z.string(),
+    repository_url: z.string().nullable(),
+    git_branch: z.string().nullable(),
+    current_turn: z.int(),
+    max_turns: z.int().nullable(),
+    current_action: z.string().nullable(),
+    phases_completed: z.array(z.string()),
+    waiting_for: z.literal("question").nullable(),
+    questions: z.array(questionSchema).describe("The open ones"),
+    started_at: moment,
+    completed_at: moment.nullable(),
+    execution_time_seconds: z.number().nullable(),
+    progress: z.object({
+      turns: z.int(),
+      max_turns: z.int().nullable(),
+      current_phase: z.string(),
+      phases_completed: z.array(z.string()),
+      is_running: z.boolean(),
+    }),
+    metrics: z.object({
+      cost_usd: z.number(),
+      tokens: z.object({ total: z.int(), input: z.int(), output: z.int() }),
+      tools_used: z.array(z.string()),
+    }),
+    result: z
+      .object({
+        success: z.boolean(),
+        completion_type: z.string(),
+        message: z.string(),
+        final_output: z.string().nullable(),
+        files_created: z.array(z.string()),
+        files_changed: z.array(z.string()),
+        git_commits: z.array(z.string()),
+      })
+      .nullable()
+      .describe("null until the run has ended"),
+    error_message: z.string().nullable(),
+    workspace_path: z.string().nullable(),
+    debug: z
+      .object({
+        workflow_run_id: z.string(),
+        metadata: z.object({
+          current_turns: z.int(),
+          max_turns: z.int().nullable(),
+          claude_session_id: z.string(),
+          last_activity: moment.nullable(),
+        }),
+      })
+      .optional(),
+  })
+  .openapi("RunStatus");
+
+export const rowSchema = z
+  .object({
+    run_id: z.string(),
+    status: z.string(),
+    workflow_name: z.string(),
+    session_id: z.string(),
+    session_name: z.string(),
+    turns: z.int(),
+    max_turns: z.int().nullable(),
+    current_action: z.string().nullable(),
+    waiting_for: z.literal("question").nullable(),
+    started_at: moment,
+    completed_at: moment.nullable(),
+    execution_time: z.number().nullable(),
+    execution_time_seconds: z.number().nullable(),
+    total_cost: z.number(),
+    total_tokens: z.int(),
+    input_tokens: z.int(),
+    output_tokens: z.int(),
+    tool_calls: z.int(),
+    tools_used: z.array(z.string()),
+    result: z.string(),
+    ai_model: z.string().nullable(),
+    git_repo: z.string().nullable(),
+    git_branch: z.string().nullable(),
+    git_diff_summary: z.string(),
+    final_commit_hash: z.string().nullable(),
+    workspace_path: z.string().nullable(),
+    workspace_persistent: z.boolean(),
+    workspace_cleaned_up: z.boolean(),
+    error_message: z.string().nullable(),
+  })
+  .openapi("Run");
+
+export const pageSchema = z
+  .object({
+    runs: z.array(rowSchema),
+    total_count: z.int(),
+    page: z.int(),
+    page_size: z.int(),
+    has_next: z.boolean(),
+  })
+  .openapi("RunPage");
+
+export const startedSchema = z
+  .object({
+    run_id: z.string(),
+    status: z.string(),
+    message: z.string(),
+    session_id: z.string(),
+    workflow_name: z.string(),
+    started_at: moment,
+    auto_commit_sha: z.null(),
+  })
+  .openapi("StartedRun");
+
+const queueStatsSchema = z.object({
+  run_id: z.string(),
+  current_size: z.int(),
+  total_added: z.int(),
+  total_consumed: z.int().describe("What the agent has taken up"),
+  oldest_message_age: z.number().nullable().describe("Seconds"),
+});
+
+export const queueSchema = z
+  .object({ success: z.literal(true), run_id: z.string(), queue_stats: queueStatsSchema })
+  .openapi("Queue");
+
+export const queuedSchema = z
+  .object({ ...queueSchema.shape, message: z.string(), queue_size: z.int() })
+  .openapi("QueuedMessage");
+
+export const killedSchema = z
+  .object({
+    success: z.boolean(),
+    run_id: z.string(),
+    workflow_name: z.string(),
+    killed_at: moment,
+    kill_method: z.enum(["force", "graceful"]),
+    kill_duration_ms: z.int(),
+    cleanup_status: z.object({
+      session_updated: z.boolean(),
+      audit_logged: z.boolean(),
+      process_terminated: z.boolean(),
+    }),
+    message: z.string(),
+  })
+  .openapi("KilledRun");
+
+export const cleanedUpSchema = z
+  .object({
+    success: z.boolean(),
+    run_id: z.string(),
+    workflow_name: z.string(),
+    cleanup_time: moment,
+    cleanup_duration_ms: z.int(),
+    cleanup_details: z.object({
+      workspace_removed: z.boolean(),
+      temp_files_removed: z.boolean(),
+      git_worktree_removed: z.boolean(),
+      process_cleaned: z.boolean(),
+      workspace_path: z.string().nullable(),
+      errors: z.array(z.string()),
+    }),
+    message: z.string(),
+  })
+  .openapi("CleanedUpRun");
+
+export const healthSchema = z
+  .object({
+    status: z.enum(["healthy", "warning"]),
+    timestamp: moment,
+    agent_available: z.boolean(),
+    workflows: z.record(z.string(), z.boolean()),
+    container_manager: z.literal(false),
+    feature_enabled: z.literal(true),
+    claude_cli_path: z.string().nullable(),
+    message: z.string().optional(),
+  })
+  .openapi("Health");
+
+export const rootHealthSchema = z
+  .object({
+    status: z.literal("healthy"),
+    timestamp: moment,
+    version: z.string(),
+    environment: z.string(),
+    active_runs: z.int().describe("Waiting or going on"),
+    clients: z.int().describe("Open streams of events"),
+  })
+  .openapi("RootHealth");
+
+export const workflowSchema = z
+  .object({
+    name: z.string(),
+    description: z.string(),
+    path: z.string(),
+    valid: z.boolean(),
+    icon: z.string(),
+    mainColour: z.string(),
+    displayName: z.string(),
+    category: z.string(),
+    capabilities: z.array(z.string()),
+    emoji: z.string(),
+    maxTurns: z.int().nullable(),
+    suggestedTurns: z.int(),
+    is_system_workflow: z.boolean(),
+  })
+  .openapi("Workflow");
+
+export const managedSchema = z
+  .object({
+    success: z.literal(true),
+    message: z.string(),
+    workflow: z
+      .object({
+        name: z.string(),
+        display_name: z.string(),
+        description: z.string(),
+        category: z.string(),
+        active: z.literal(true),
+        is_system_workflow: z.boolean(),
+        created_at: moment.optional(),
+        updated_at: moment.optional(),
+        icon: z.string(),
+        mainColour: z.string(),
+        emoji: z.string(),
+        capabilities: z.array(z.string()),
+        maxTurns: z.int().nullable(),
+        suggestedTurns: z.int(),
+      })
+      .nullable(),
+  })
+  .openapi("ManagedWorkflow");
+
+/** What a stream of events consists of, each as the data of a server-sent event. */
+export const runEventSchema = z
+  .object({
+    type: z.string(),
+    at: moment,
+    run_id: z.string(),
+    run: statusSchema.nullable().describe("The run as it stands when the event is sent"),
+    data: z.unknown(),
+  })
+  .openapi("RunEvent");

@@ -1,0 +1,117 @@
+import { hostname, networkInterfaces } from "node:os";
+import { systemClock } from "../../clock.js";
+import type { Log } from "../../log.js";
+import { type Settings, SettingsError } from "../../settings.js";
+import { ensurePrivateFolder } from "../../state/private-files.js";
+import { VERSION } from "../../version.js";
+import { engineFiles } from "./engine-files.js";
+import { resolveEngineKey } from "./engine-key.js";
+import { openEngineLog } from "./engine-log-file.js";
+import {
+  type CreateEngineServer,
+  type EngineProcessOptions,
+  type EngineServer,
+  runEngineProcess,
+} from "./engine-process.js";
+import { readEngineStatus, renderEngineStatus } from "./engine-status.js";
+import { stopEngine } from "./stop-engine.js";
+
+/** Where the command `engine` listens unless told: where the client looks for a workflows API by default. */
+const PORT = 28_881;
+
+export interface EngineCommandOptions {
+  command: "engine" | "engine status" | "engine stop";
+  /** `engine --background` */
+  background: boolean;
+  /** `engine stop --force` */
+  force: boolean;
+  settings: Settings;
+  /** The product's state folder, absolute. */
+  stateFolder: string;
+  /** Makes the log, which keeps the secrets out of the lines it gives to `write`. */
+  createLog: (write: (text: string) => boolean, secrets: readonly (string | undefined)[]) => Log;
+  stdout: (text: string) => void;
+  stderr: (text: string) => boolean;
+  onSignal: EngineProcessOptions["onSignal"];
+  createEngineServer: (options: EngineServerOptions) => Promise<EngineServer>;
+}
+
+/** What an engine is opened with, beside the settings and what `cli.ts` knows. */
+export type EngineServerOptions = Parameters<CreateEngineServer>[0] & {
+  /** Names under which others may call it, beside loopback's. */
+  allowedHosts: readonly string[];
+  log: Log;
+};
+
+/**
+ * Carries out one of the engine's commands.
+ * @returns the exit code: 0 done (`engine status`: it runs), 1 not (nothing runs, or it has a problem),
+ *   3 `engine`: there is one already
+ * @throws SettingsError when it is to listen beyond this machine without a key of the person's
+ */
+export async function runEngineCommand(options: EngineCommandOptions): Promise<number> {
+  const { command, stateFolder, settings, stdout, stderr, force } = options;
+  const clock = systemClock;
+  if (command === "engine status") {
+    const status = await readEngineStatus(stateFolder, { clock });
+    stdout(renderEngineStatus(status));
+    return status.running && status.problem === undefined ? 0 : 1;
+  }
+  if (command === "engine stop") {
+    const log = options.createLog(stderr, [settings.apiKey]);
+    const { stopped, message } = await stopEngine(stateFolder, { force, clock, log });
+    stdout(`${message}\n`);
+    return stopped ? 0 : 1;
+  }
+  return runEngine(options);
+}
+
+async function runEngine(options: EngineCommandOptions): Promise<number> {
+  const { background, settings, stateFolder, stderr, onSignal } = options;
+  const host = background ? "127.0.0.1" : settings.engineHost;
+  if (!isLoopback(host) && !settings.apiKey) {
+    throw new SettingsError(
+      `the engine listens at ${host}, where other machines reach it, only with a key in AUTOMAGIK_WORKFLOWS_API_KEY`,
+    );
+  }
+  await ensurePrivateFolder(engineFiles(stateFolder).folder);
+  const settingsKey = settings.apiKey ? { settingsKey: settings.apiKey } : {};
+  const apiKey = await resolveEngineKey({ stateFolder, ...settingsKey });
+  const write = background ? openEngineLog(stateFolder).write : stderr;
+  const log = options.createLog(write, [apiKey]);
+  if (!background && !settings.apiKey) log.info(`Its key is in ${engineFiles(stateFolder).key}`);
+  const port = settings.enginePort ?? (background ? undefined : PORT);
+  return runEngineProcess({
+    stateFolder,
+    version: VERSION,
+    background,
+    host,
+    ...(port === undefined ? {} : { port }),
+    ...settingsKey,
+    ...(background ? { idleMs: settings.engineIdleTimeoutS * 1000 } : {}),
+    createEngineServer: (given) =>
+      options.createEngineServer({ ...given, log, allowedHosts: namesUnder(host) }),
+    clock: systemClock,
+    log,
+    onSignal,
+  });
+}
+
+/** True for names and addresses that only this machine itself reaches. */
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/**
+ * How others may call a server that listens there: by its own name or address. Those of this machine for a wildcard,
+ * so that a foreign name that somebody has pointed here is still refused.
+ */
+function namesUnder(host: string): string[] {
+  if (isLoopback(host)) return [];
+  const isWildcard = /^[0:.]+$/.test(host);
+  const addresses = Object.values(networkInterfaces()).flatMap(
+    (list) => list?.map((one) => one.address) ?? [],
+  );
+  const names = isWildcard ? [hostname(), `${hostname()}.local`, ...addresses] : [host];
+  return names.map((name) => (name.includes(":") ? `[${name}]` : name));
+}

@@ -1,0 +1,42 @@
+import { ofetch } from "ofetch";
+import { z } from "zod";
+
+/** What an engine answers at `GET /health`, without a key. */
+export interface EngineHealth {
+  version: string;
+  /** Runs that are waiting or going on; undefined when it does not tell. */
+  activeRuns: number | undefined;
+  clients: number | undefined;
+}
+
+/** Asks the engine at this address; undefined when it does not answer as one. Never throws. */
+export type ProbeHealth = (url: string) => Promise<EngineHealth | undefined>;
+
+/** An engine with all cores at work answers within some 100 ms. */
+const TIMEOUT_MS = 3_000;
+
+const healthSchema = z.object({
+  status: z.string(),
+  version: z.string(),
+  active_runs: z.number().optional().catch(undefined),
+  clients: z.number().optional().catch(undefined),
+});
+
+/** @param timeoutMs how long one answer may take */
+export function createHealthProbe(timeoutMs = TIMEOUT_MS): ProbeHealth {
+  return async (url) => {
+    try {
+      // Not followed elsewhere: an engine does not redirect.
+      const answer = await ofetch<unknown>(`${url}/health`, {
+        timeout: timeoutMs,
+        retry: 0,
+        redirect: "error",
+        responseType: "json",
+      });
+      const { version, active_runs, clients } = healthSchema.parse(answer);
+      return { version, activeRuns: active_runs, clients };
+    } catch {
+      return undefined;
+    }
+  };
+}

@@ -1,0 +1,99 @@
+import type { Clock } from "../../clock.js";
+import type { Log } from "../../log.js";
+import type { ProcessIdentity } from "../../state/process-identity.js";
+import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
+import { signalProcess, waitUntilEnded } from "./engine-identity.js";
+import { keepAwake } from "./keep-awake.js";
+import { type EngineSight, lookAtEngine } from "./look-at-engine.js";
+
+export interface StopOptions {
+  /** SIGKILL in place of SIGTERM. */
+  force: boolean;
+  clock: Clock;
+  log: Log;
+  probe?: ProbeHealth;
+  /** After this long, in ms, it is said what is waited for. */
+  patienceMs?: number;
+  /** After this long, in ms, the wait ends. */
+  limitMs?: number;
+}
+
+/** Without runs an engine ends within a second. */
+const PATIENCE_MS = 5_000;
+/** Longer than an engine takes its time to end runs. */
+const LIMIT_MS = 60_000;
+/** What the system needs to clear a killed process away. */
+const KILL_LIMIT_MS = 10_000;
+
+/** What came of stopping; the message is for the person. */
+export interface StopOutcome {
+  /** No engine of this state folder is there any more. */
+  stopped: boolean;
+  message: string;
+}
+
+/**
+ * Ends the engine of the state folder and waits until it is gone. Its runs end as failed and can be continued.
+ * Throws only what the system throws when the signal cannot be sent.
+ */
+export function stopEngine(stateFolder: string, options: StopOptions): Promise<StopOutcome> {
+  return keepAwake(async () => {
+    const probe = options.probe ?? createHealthProbe();
+    const sight = await lookAtEngine(stateFolder, { probe, now: options.clock.now() });
+    if (sight.kind === "none") return { stopped: true, message: "No engine is running." };
+    if (sight.kind === "elsewhere") return { stopped: false, message: ELSEWHERE };
+    const { pid } = sight.holder;
+    if (!isCertain(sight)) {
+      return {
+        stopped: false,
+        message:
+          `Process ${pid} may be the engine, but does not answer as one, and this system does not tell whether it ` +
+          "is another program by now. Nothing was stopped. Have a look at it, and end it yourself if it is the engine.",
+      };
+    }
+    if (options.force) {
+      await signalProcess(sight.holder, "SIGKILL");
+      if (!(await waitUntilEnded(sight.holder, KILL_LIMIT_MS))) {
+        return { stopped: false, message: `The system has not ended process ${pid} yet, although told to.` };
+      }
+      return {
+        stopped: true,
+        message:
+          `The engine (process ${pid}) was ended by force. Agents that it had at work are ended when an engine ` +
+          "starts here again.",
+      };
+    }
+    return endOrderly(sight.holder, options);
+  });
+}
+
+export const ELSEWHERE =
+  "The engine of this state folder runs on another machine or in another container, which share the folder. " +
+  "From here it can neither be used nor stopped. For an engine here, set AUTOMAGIK_WORKFLOWS_STATE_DIR to another folder.";
+
+/** Asks an engine to end and waits for it. */
+export async function endOrderly(
+  holder: ProcessIdentity,
+  options: Pick<StopOptions, "log" | "patienceMs" | "limitMs">,
+): Promise<StopOutcome> {
+  const { pid } = holder;
+  const { patienceMs = PATIENCE_MS, limitMs = LIMIT_MS } = options;
+  await signalProcess(holder, "SIGTERM");
+  if (!(await waitUntilEnded(holder, Math.min(patienceMs, limitMs)))) {
+    options.log.info(`The engine (process ${pid}) is ending its runs. Waiting for it.`);
+    if (!(await waitUntilEnded(holder, Math.max(0, limitMs - patienceMs)))) {
+      return {
+        stopped: false,
+        message:
+          `The engine (process ${pid}) was told to end ${Math.round(limitMs / 1000)} s ago and is still there. ` +
+          "If it does not come to an end, `automagik-workflows-mcp engine stop --force` ends it the hard way.",
+      };
+    }
+  }
+  return { stopped: true, message: `The engine (process ${pid}) has ended.` };
+}
+
+/** A process of which is known that it is the engine: by when it began, or because it answers. */
+function isCertain(sight: Exclude<EngineSight, { kind: "none" | "elsewhere" }>): boolean {
+  return sight.holder.began !== "0" || sight.kind === "answers";
+}

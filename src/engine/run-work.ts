@@ -1,0 +1,335 @@
+import type { AgentEvent, AgentProcess } from "./agent/claude-agent.js";
+import type { EngineOptions } from "./engine.js";
+import type { EngineRun, EngineWorkflow, QueuedMessage, RunQuestion, RunStatus } from "./types.js";
+import { buildSystemPrompt } from "./workflows/system-prompt.js";
+import { buildToolRules } from "./workflows/tool-rules.js";
+import type { Workspace } from "./workspaces/workspaces.js";
+
+/** One run at work. */
+export interface RunWork {
+  /** Resolves when the run has ended and everything about it is written down. */
+  done: Promise<void>;
+  /** Hands a message to the agent, now or when it has started. False when no agent will read it any more. */
+  deliver(message: QueuedMessage): boolean;
+  answer(question: RunQuestion, answer: string, by: "person" | "timeout"): Promise<RunQuestion>;
+  /** Ends the agent; resolves when nothing of it is left and the run is `killed`. */
+  kill(force: boolean): Promise<void>;
+  /** Ends the agent because the engine stops: the run is `failed` with the reason. */
+  stop(reason: string): Promise<void>;
+}
+
+/** After the final result the agent's input stays open this long, in ms: a message then opens another turn. */
+const LINGER_MS = 1_000;
+/** An agent that was interrupted gets this long to end by itself, in ms. */
+const KILL_GRACE_MS = 5_000;
+
+/** Carries one run out: workspace, agent, limits, questions, and the end. */
+export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
+  const { store, workspaces, library, clock, log, limits } = options;
+  const aborting = new AbortController();
+  let agent: AgentProcess | undefined;
+  let workspace: Workspace | undefined;
+  let result: Extract<AgentEvent, { type: "result" }> | undefined;
+  let ending: { status: RunStatus; error?: string } | undefined;
+  let inputClosed = false;
+  let cancelLinger = () => {};
+  let cancelLimit = () => {};
+  const questionTimers = new Map<string, () => void>();
+  const done = work();
+
+  async function work(): Promise<void> {
+    try {
+      run.status = "running";
+      run.startedAt = clock.now();
+      run.currentAction = "Preparing the workspace";
+      await store.save(run, { type: "status", data: { status: run.status } }, "now");
+      cancelLimit = clock.after(run.request.timeoutS * 1000, () => {
+        void stop(`The time limit of ${run.request.timeoutS} s was reached`);
+      });
+      const workflow = await library.get(run.request.workflowName);
+      if (!workflow)
+        throw new Error(`The workflow ${run.request.workflowName} was deleted before the run began`);
+      workspace = await workspaces.prepare(
+        {
+          sessionKey: run.sessionId,
+          runId: run.runId,
+          sessionName: run.sessionName,
+          tempWorkspace: run.request.tempWorkspace,
+          ...(run.request.repositoryUrl ? { repositoryUrl: run.request.repositoryUrl } : {}),
+          ...(run.request.gitBranch ? { gitBranch: run.request.gitBranch } : {}),
+        },
+        aborting.signal,
+      );
+      run.workspacePath = workspace.path;
+      if (workspace.branch) run.request.gitBranch ??= workspace.branch;
+      if (!ending) await runAgent(workflow, workspace);
+    } catch (error) {
+      ending ??= { status: "failed", error: (error as Error).message };
+    }
+    await finish();
+  }
+
+  async function runAgent(workflow: EngineWorkflow, place: Workspace): Promise<void> {
+    const found = await options.findAgent();
+    if (!found.ok) throw new Error(found.problem);
+    const former = store
+      .all()
+      .find((one) => one.sessionId === run.sessionId && one.runId !== run.runId && one.turn > 0);
+    const handoverPath = await options.prepareHandover(run.sessionId);
+    const previousHandover = former && { path: handoverPath, workflowName: former.request.workflowName };
+    const rules = buildToolRules(workflow, { handoverPath, previousHandover });
+    const exited = new Promise<Extract<AgentEvent, { type: "exit" }>>((resolve) => {
+      agent = options.startAgent(
+        {
+          claudePath: found.path,
+          ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
+          name: workflow.name,
+          cwd: place.path,
+          prompt: run.request.message,
+          systemPrompt: buildSystemPrompt(workflow, {
+            sessionName: run.sessionName,
+            workspacePath: place.path,
+            handoverPath,
+            previousHandover,
+            repository: run.request.repositoryUrl,
+            branch: place.branch,
+          }),
+          sessionId: run.sessionId,
+          resume: former !== undefined,
+          ...rules,
+          permissionMode: workflow.permissionMode,
+          env: { ...options.env, ...place.env },
+          clock,
+          ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
+          ...(limits.costLimitUsd === undefined ? {} : { maxBudgetUsd: limits.costLimitUsd }),
+          ...(workflow.model === undefined ? {} : { model: workflow.model }),
+        },
+        (event) => {
+          if (event.type === "exit") resolve(event);
+          else take(event);
+        },
+      );
+    });
+    if (!agent) throw new Error("The agent did not start");
+    run.agentProcess = { pid: agent.pid, startedAt: agent.processStart };
+    delete run.currentAction;
+    await store.save(run, undefined, "now");
+    for (const message of run.queue.waiting) write(message);
+    if (ending) void agent.kill({ force: true, graceMs: KILL_GRACE_MS });
+    const exit = await exited;
+    conclude(exit);
+  }
+
+  function save(type: string, data: unknown, durability: "now" | "soon" = "soon"): void {
+    store.save(run, { type, data }, durability).catch((error) => {
+      log.error(`Run ${run.runId} could not be written down: ${(error as Error).message}`);
+    });
+  }
+
+  function take(event: Exclude<AgentEvent, { type: "exit" }>): void {
+    run.lastActivityAt = clock.now();
+    switch (event.type) {
+      case "init":
+      case "text":
+        break;
+      case "problem":
+        log.warn(`Run ${run.runId}: ${event.text}`);
+        break;
+      case "turn":
+        run.turn = event.turn;
+        // What the turn before was at says nothing of this one.
+        delete run.currentAction;
+        // A turn after a result means that a message has opened another one.
+        cancelLinger();
+        save("turn", { turn: run.turn });
+        break;
+      case "action":
+        run.currentAction = event.text;
+        save("action", { action: event.text, turn: run.turn });
+        break;
+      case "tool":
+        if (!run.toolsUsed.includes(event.name)) run.toolsUsed.push(event.name);
+        break;
+      case "tokens":
+        run.tokens = { input: event.input, output: event.output };
+        break;
+      case "phase":
+        if (!run.phasesCompleted.includes(event.name)) run.phasesCompleted.push(event.name);
+        save("phase", { phase: event.name });
+        break;
+      case "consumed":
+        consume(event.messageId);
+        break;
+      case "question":
+        askPerson(event.question);
+        break;
+      case "question_withdrawn":
+        withdraw(event.questionId);
+        break;
+      case "result":
+        takeResult(event);
+        break;
+    }
+  }
+
+  function consume(messageId: string | undefined): void {
+    const index = messageId === undefined ? 0 : run.queue.waiting.findIndex((one) => one.id === messageId);
+    const [message] = index < 0 ? [] : run.queue.waiting.splice(index, 1);
+    if (!message) return;
+    run.queue.consumed++;
+    save("message", { consumed: run.queue.consumed, waiting: run.queue.waiting.length }, "now");
+  }
+
+  function takeResult(event: Extract<AgentEvent, { type: "result" }>): void {
+    result = event;
+    if (event.costUsd !== undefined) run.costUsd = event.costUsd;
+    if (event.tokens) run.tokens = event.tokens;
+    if (event.text) run.result = event.text;
+    delete run.currentAction;
+    save("result", { ok: event.ok });
+    // What was written and not yet read opens another turn by itself; else the next result ends it.
+    if (run.queue.waiting.some((message) => message.writtenAt !== undefined) && event.ok) return;
+    cancelLinger = clock.after(LINGER_MS, closeInput);
+  }
+
+  function closeInput(): void {
+    cancelLinger();
+    inputClosed = true;
+    agent?.end();
+  }
+
+  function write(message: QueuedMessage): boolean {
+    if (!agent || inputClosed) return false;
+    const written = agent.send(message);
+    if (written) message.writtenAt = clock.now();
+    return written;
+  }
+
+  function askPerson(question: RunQuestion): void {
+    run.questions.push(question);
+    save("question", { question_id: question.questionId, text: question.text }, "now");
+    const cancel = clock.after(limits.questionTimeoutMs, () => {
+      void answer(question, "", "timeout");
+    });
+    questionTimers.set(question.questionId, cancel);
+  }
+
+  function withdraw(questionId: string): void {
+    const question = run.questions.find((one) => one.questionId === questionId);
+    if (!question || question.answeredAt !== undefined) return;
+    close(question, "ended");
+    save("answered", { question_id: questionId, by: "ended" }, "now");
+  }
+
+  function close(question: RunQuestion, by: NonNullable<RunQuestion["answeredBy"]>): void {
+    questionTimers.get(question.questionId)?.();
+    questionTimers.delete(question.questionId);
+    question.answeredAt = clock.now();
+    question.answeredBy = by;
+  }
+
+  async function answer(question: RunQuestion, text: string, by: "person" | "timeout"): Promise<RunQuestion> {
+    if (question.answeredAt !== undefined) return question;
+    close(question, by);
+    if (by === "person") question.answer = text;
+    const minutes = Math.max(1, Math.round(limits.questionTimeoutMs / 60_000));
+    agent?.answer(question.questionId, {
+      text: by === "person" ? text : "",
+      timedOut:
+        by === "timeout"
+          ? `Nobody answered within ${minutes} minute${minutes === 1 ? "" : "s"}. Go on without it, and say in the end what was left open.`
+          : undefined,
+    });
+    await store.save(run, { type: "answered", data: { question_id: question.questionId, by } }, "now");
+    return question;
+  }
+
+  /** How the run ended, from the agent's last result and its exit. */
+  function conclude(exit: Extract<AgentEvent, { type: "exit" }>): void {
+    if (ending) return;
+    if (result?.ok || result?.subtype === "error_max_turns") {
+      const limit = `The turn limit of ${run.request.maxTurns ?? "the agent"} was reached before the agent had finished.`;
+      if (!result.ok) run.result = [run.result, limit].filter(Boolean).join("\n\n");
+      ending = { status: "completed" };
+      return;
+    }
+    const reason = result?.errors?.join("; ") || result?.text || exit.stderr || "";
+    const how =
+      result === undefined
+        ? `The agent ended without a result (${exit.signal ?? `exit code ${exit.code}`})`
+        : `The agent ended with ${result.subtype}`;
+    ending = { status: "failed", error: reason ? `${how}: ${reason}` : how };
+  }
+
+  async function finish(): Promise<void> {
+    cancelLimit();
+    cancelLinger();
+    inputClosed = true;
+    for (const question of run.questions) if (question.answeredAt === undefined) close(question, "ended");
+    if (workspace) await takeStock(workspace).catch((error) => log.warn((error as Error).message));
+    const { status, error } = ending ?? { status: "failed" as const };
+    run.status = status;
+    run.endedAt = clock.now();
+    if (error) run.error = error;
+    if (status === "killed") run.killedAt = clock.now();
+    delete run.currentAction;
+    delete run.agentProcess;
+    await store.save(run, { type: "finished", data: { status } }, "now");
+  }
+
+  /** What the engine has to say of a run stands behind what the agent has said. */
+  function addToResult(text: string): void {
+    run.result = [run.result, text].filter(Boolean).join("\n\n");
+  }
+
+  /** What the run has left behind, and what is to become of it. */
+  async function takeStock(place: Workspace): Promise<void> {
+    for (const notice of place.notices) addToResult(notice);
+    const seen = await workspaces.inspect(place);
+    run.filesChanged = seen.filesChanged;
+    run.commits = seen.commits;
+    if (run.request.autoMerge && ending?.status === "completed") {
+      const merge = await workspaces.merge(place);
+      const said = merge.merged
+        ? `Merged${merge.commit ? ` as ${merge.commit}` : ""}${merge.pushed ? " and pushed" : ""}.`
+        : `Not merged: ${merge.reason ?? "the merge is not clean"}.`;
+      addToResult(said);
+    }
+    if (run.request.persistent && !run.request.tempWorkspace) return;
+    // Only what was meant to be thrown away goes whatever is in it; uncommitted work in a worktree stays.
+    const { removed, kept } = await workspaces.cleanup(
+      { sessionKey: run.sessionId, runId: run.runId, temporary: run.request.tempWorkspace },
+      { force: run.request.tempWorkspace },
+    );
+    if (kept) addToResult(kept);
+    run.workspaceRemoved = removed.workspace || removed.tempFiles || removed.worktree;
+  }
+
+  async function end(next: { status: RunStatus; error?: string }, force: boolean): Promise<void> {
+    ending ??= next;
+    aborting.abort();
+    await agent?.kill({ force, graceMs: KILL_GRACE_MS });
+    await done;
+  }
+
+  function stop(reason: string): Promise<void> {
+    return end(
+      { status: "failed", error: `${reason}; the run was ended. Continue the session to go on.` },
+      false,
+    );
+  }
+
+  return {
+    done,
+    deliver(message) {
+      if (inputClosed || ending) return false;
+      // Before the agent has started the message waits in the queue.
+      if (!agent) return true;
+      cancelLinger();
+      return write(message);
+    },
+    answer,
+    kill: (force) => end({ status: "killed" }, force),
+    stop,
+  };
+}

@@ -1,0 +1,219 @@
+import { randomUUID } from "node:crypto";
+import { readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
+import { devNull } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { checkBranchName } from "../../services/repository-address.js";
+import { createInTurn } from "../../state/in-turn.js";
+import { ensurePrivateFolder } from "../../state/private-files.js";
+import { replaceFile } from "../store/durable-files.js";
+import { FETCH, secureConfig } from "./clone-config.js";
+import { askGit, explain, type GitCall, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
+import type { Repository } from "./repository.js";
+import { WorkspaceError } from "./types.js";
+
+const recordSchema = z.object({
+  version: z.literal(1),
+  address: z.string(),
+  /** The configuration as the clone was made. */
+  config: z.string(),
+  /** Of each branch that a session has made: the branch it was made from. */
+  bases: z.record(z.string(), z.string()),
+});
+export type CloneRecord = z.infer<typeof recordSchema>;
+
+/** A bare clone that is there and whole. */
+export interface Clone {
+  at: GitPlace;
+  record: CloneRecord;
+}
+
+/** The cache of bare clones: one for each repository. Callers take care that one repository has one caller. */
+export interface Clones {
+  /**
+   * The clone, made or fetched anew. When it is there and the remote can't be reached, that is a notice.
+   * @throws WorkspaceError when there is no clone and none could be made; then nothing of it stays
+   */
+  ensure(repository: Repository, signal?: AbortSignal): Promise<Clone & { notices: string[] }>;
+  /** The clone as it is, safe for our git; undefined when there is none. */
+  open(repository: Pick<Repository, "name">): Promise<Clone | undefined>;
+  save(repository: Pick<Repository, "name">, record: CloneRecord): void;
+  /** The branch that new branches are made from; undefined in a repository without commits. */
+  defaultBranch(clone: Clone): Promise<string | undefined>;
+}
+
+type RemoteCall = Pick<GitCall, "protocols" | "signal" | "timeoutMs">;
+
+/** Git holds the locks of refs for milliseconds; what is this old was left by a process that was killed. */
+const STALE_LOCK_MS = 600_000;
+
+/** Creates the cache on its folder. */
+export function createClones(options: {
+  folder: string;
+  git: GitRunner;
+  now: () => number;
+  cloneTimeoutMs: number;
+  fetchTimeoutMs: number;
+}): Clones {
+  const { folder, git } = options;
+  const inTurn = createInTurn();
+  let swept: Promise<void> | undefined;
+  const recordFile = (name: string) => join(folder, name, "repository.json");
+
+  /** Half clones of an engine that was killed. One that its git still writes to goes the next time. */
+  async function sweep(): Promise<void> {
+    const names = await readdir(folder).catch(() => [] as string[]);
+    const half = names.filter((name) => name.includes(".new-"));
+    await Promise.all(
+      half.map((name) => rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined)),
+    );
+  }
+
+  async function read(name: string): Promise<CloneRecord | undefined> {
+    const text = await readFile(recordFile(name), "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (text !== undefined) return recordSchema.parse(JSON.parse(text));
+    const place = join(folder, name);
+    // Without its record it was never finished, unless somebody works in it.
+    if (await stat(join(place, "git", "worktrees")).catch(() => undefined))
+      throw new Error("it has no record");
+    await rm(place, { recursive: true, force: true });
+    return undefined;
+  }
+
+  async function open({ name }: Pick<Repository, "name">): Promise<Clone | undefined> {
+    let record: CloneRecord | undefined;
+    try {
+      record = await read(name);
+    } catch {
+      throw new WorkspaceError(
+        `The clone of the repository in ${join(folder, name)} is damaged. Nothing was changed. Move the folder away to have it cloned anew; work that was not pushed is only in there.`,
+      );
+    }
+    if (!record) return undefined;
+    const { address, config } = record;
+    const clone = join(folder, name, "git");
+    // Two at once would meet at the lock of the file.
+    await inTurn.run(name, () => secureConfig(git, clone, address, config));
+    return { at: { clone }, record };
+  }
+
+  /** What the remote says of HEAD: the default branch, and how long its object ids are. */
+  async function askHead(repository: Repository, call: RemoteCall) {
+    // No repository around: its settings could name a command to connect with.
+    const args = ["ls-remote", "--symref", "--", repository.address, "HEAD"];
+    const told = await git(args, { ...call, env: { GIT_DIR: devNull } });
+    const branch = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(told.text)?.[1];
+    return {
+      told,
+      sha256: /^[0-9a-f]{64}\t/m.test(told.text),
+      branch: branch && checkBranchName(branch).ok ? branch : undefined,
+    };
+  }
+
+  async function fetch(at: GitPlace, call: RemoteCall) {
+    const args = ["fetch", "--quiet", "--prune", "--no-auto-maintenance", "--no-recurse-submodules"];
+    return git([...args, "--no-write-fetch-head", "origin", FETCH], { ...call, at });
+  }
+
+  async function setHead(at: GitPlace, branch: string | undefined): Promise<void> {
+    const ref = `refs/remotes/origin/${branch}`;
+    if (!branch || !(await askGit(git, ["rev-parse", "--verify", "--quiet", ref], { at }))) return;
+    await git(["symbolic-ref", "refs/remotes/origin/HEAD", ref], { at });
+    await git(["symbolic-ref", "HEAD", `refs/heads/${branch}`], { at });
+  }
+
+  async function make(repository: Repository, call: RemoteCall): Promise<void> {
+    const half = join(folder, `${repository.name}.new-${randomUUID()}`);
+    const at = { clone: join(half, "git") };
+    const failed = "The repository could not be cloned. Nothing of it was kept";
+    try {
+      const head = await askHead(repository, call);
+      if (head.told.code !== 0) throw new WorkspaceError(`${failed}: ${explain(head.told)}`);
+      await ensurePrivateFolder(half);
+      const format = head.sha256 ? "sha256" : "sha1";
+      // No template: it could hold hooks.
+      const args = ["init", "--quiet", "--bare", "--template=", `--object-format=${format}`, "--", at.clone];
+      await mustGit(git, failed, args);
+      await secureConfig(git, at.clone, repository.address, "");
+      const fetched = await fetch(at, call);
+      if (fetched.code !== 0) throw new WorkspaceError(`${failed}: ${explain(fetched)}`);
+      await setHead(at, head.branch);
+      const config = await readFile(join(at.clone, "config"), "utf8");
+      const record: CloneRecord = { version: 1, address: repository.address, config, bases: {} };
+      replaceFile(join(half, "repository.json"), JSON.stringify(record));
+      await rename(half, join(folder, repository.name));
+    } catch (error) {
+      await rm(half, { recursive: true, force: true, maxRetries: 5 }).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async function refresh(repository: Repository, at: GitPlace, call: RemoteCall): Promise<string[]> {
+    await removeStaleLocks(at.clone, options.now() - STALE_LOCK_MS);
+    // Both to their end, so that neither still writes when the caller goes on.
+    const [fetched, head] = await Promise.allSettled([fetch(at, call), askHead(repository, call)]);
+    if (call.signal?.aborted && fetched.status === "rejected") throw fetched.reason;
+    if (head.status === "fulfilled") await setHead(at, head.value.branch);
+    let problem: string | undefined;
+    if (fetched.status === "rejected") problem = (fetched.reason as Error).message;
+    else if (fetched.value.code !== 0) problem = explain(fetched.value);
+    return problem === undefined
+      ? []
+      : [`The repository could not be fetched, so the work goes on with what was fetched before: ${problem}`];
+  }
+
+  return {
+    open,
+
+    async ensure(repository, signal) {
+      swept ??= sweep();
+      await swept;
+      await ensurePrivateFolder(folder);
+      const call = { protocols: repository.protocols, ...(signal && { signal }) };
+      const found = await open(repository);
+      if (found)
+        return {
+          ...found,
+          notices: await refresh(repository, found.at, { ...call, timeoutMs: options.fetchTimeoutMs }),
+        };
+      await make(repository, { ...call, timeoutMs: options.cloneTimeoutMs });
+      const made = await open(repository);
+      if (!made) throw new WorkspaceError("The clone of the repository has gone as soon as it was made.");
+      return { ...made, notices: [] };
+    },
+
+    save(repository, record) {
+      replaceFile(recordFile(repository.name), JSON.stringify(record));
+    },
+
+    async defaultBranch({ at }) {
+      const known = [
+        "for-each-ref",
+        "--format=%(refname:lstrip=3)%09%(symref:lstrip=3)",
+        "refs/remotes/origin",
+      ];
+      const refs = (await mustGit(git, "The branches of the repository could not be read", known, { at }))
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => line.split("\t"));
+      const names = refs.filter(([, target]) => !target).map(([branch = ""]) => branch);
+      const head = refs.find(([branch]) => branch === "HEAD")?.[1];
+      const only = names.length === 1 ? names[0] : undefined;
+      return [head, "main", "master", only].find((branch) => branch && names.includes(branch));
+    },
+  };
+}
+
+async function removeStaleLocks(clone: string, before: number): Promise<void> {
+  const inRefs = await readdir(join(clone, "refs"), { recursive: true }).catch(() => [] as string[]);
+  const atTop = await readdir(clone).catch(() => [] as string[]);
+  for (const name of [...inRefs.map((one) => join("refs", one)), ...atTop]) {
+    if (!name.endsWith(".lock")) continue;
+    const path = join(clone, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile() && found.mtimeMs < before) await unlink(path).catch(() => undefined);
+  }
+}

@@ -1,0 +1,135 @@
+import { devNull } from "node:os";
+import { dirname } from "node:path";
+import type { Clock } from "../../clock.js";
+import { type GitOutput, gitEnvironment, runGit, SAFE_ARGUMENTS } from "../../services/git-process.js";
+import { cleanLine } from "../../upstream/text.js";
+import { WorkspaceError } from "./types.js";
+
+/** Where a git command works. Named outright, because an agent can write the `.git` file in its worktree. */
+export interface GitPlace {
+  /** The bare clone. */
+  clone: string;
+  /** The worktree, and its own git folder inside the clone. */
+  worktree?: { path: string; gitDir: string };
+}
+
+export interface GitCall {
+  at?: GitPlace;
+  /** In the notation of GIT_ALLOW_PROTOCOL; none unless told. */
+  protocols?: string;
+  signal?: AbortSignal;
+  timeoutMs?: number;
+  env?: NodeJS.ProcessEnv;
+  separator?: "\0";
+  /** More output than this is cut; a megabyte unless told. */
+  maxBytes?: number;
+}
+
+/**
+ * Runs git to its end, whatever its exit code.
+ * @throws WorkspaceError when git is missing, when the time was over or the call was stopped. Then git has ended.
+ */
+export type GitRunner = (args: string[], call?: GitCall) => Promise<GitOutput>;
+
+/** Local work: far above what a large checkout needs, and still an end to waiting. */
+const LOCAL_TIMEOUT_MS = 300_000;
+/** A host that has not answered by then is down; the transfer itself may take longer. */
+const CONNECT_MS = 30_000;
+/** Enough for git to take away its lock files and half packs. */
+const GRACE_MS = 2_000;
+
+/** On top of what is safe for looking: our git runs no hook, starts nothing in the background, signs nothing. */
+const QUIET_ARGUMENTS = [
+  ...["-c", `core.hooksPath=${devNull}`],
+  ...["-c", "gc.auto=0", "-c", "maintenance.auto=false"],
+  ...["-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false"],
+  ...["-c", "push.gpgSign=false", "-c", "push.recurseSubmodules=no", "-c", "advice.detachedHead=false"],
+];
+
+/** Creates the one way in which workspaces run git. */
+export function createGitRunner(options: {
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  gitPath?: string;
+}): GitRunner {
+  const { clock, gitPath = "git" } = options;
+
+  return async (args, call = {}) => {
+    const { at, signal, timeoutMs = LOCAL_TIMEOUT_MS } = call;
+    const stop = new AbortController();
+    const abort = () => stop.abort();
+    let late = false;
+    const cancel = clock.after(timeoutMs, () => {
+      late = true;
+      abort();
+    });
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) abort();
+    try {
+      const told = await runGit({
+        gitPath,
+        args: [...SAFE_ARGUMENTS, ...QUIET_ARGUMENTS, ...args],
+        env: {
+          ...gitEnvironment(options.env, CONNECT_MS, call.protocols ?? "none"),
+          // A partial clone would fetch what is missing with a program that its own settings name.
+          GIT_NO_LAZY_FETCH: "1",
+          ...(at && placeOf(at)),
+          ...call.env,
+        },
+        stop: stop.signal,
+        graceMs: GRACE_MS,
+        ...(call.maxBytes && { maxBytes: call.maxBytes }),
+        ...(call.separator && { separator: call.separator }),
+      });
+      if (told) return told;
+    } catch (error) {
+      const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+      throw new WorkspaceError(
+        missing
+          ? "The program git was not found. Install git, or put it on the PATH of the engine, and try again."
+          : `The program git could not be started: ${cleanLine((error as Error).message)}`,
+      );
+    } finally {
+      cancel();
+      signal?.removeEventListener("abort", abort);
+    }
+    throw new WorkspaceError(
+      late
+        ? `git ${args[0]} was not done after ${Math.round(timeoutMs / 1000)} s and was stopped.`
+        : "The preparation was stopped before it was done.",
+    );
+  };
+}
+
+/** Runs git where only success will do: the whole text it wrote. @throws WorkspaceError with what git said. */
+export async function mustGit(git: GitRunner, what: string, args: string[], call?: GitCall): Promise<string> {
+  const told = await git(args, call);
+  if (told.code === 0) return told.text;
+  throw new WorkspaceError(`${what}: ${explain(told)}`);
+}
+
+/** One line that git wrote, or undefined when it had none or failed. */
+export async function askGit(git: GitRunner, args: string[], call?: GitCall): Promise<string | undefined> {
+  const told = await git(args, call);
+  return (told.code === 0 && told.text.trim()) || undefined;
+}
+
+/** What went wrong in git's own words, and what usually helps. */
+export function explain(told: GitOutput): string {
+  const lines = told.problem.split(/[\r\n]+/).filter((line) => line.trim() !== "");
+  const telling = lines.filter((line) => /^(?:fatal|error|ssh|remote|.*denied)\b/i.test(line));
+  const words = cleanLine((telling.length > 0 ? telling.slice(-2) : lines.slice(-1)).join(" "));
+  if (/permission denied \(|host key verification failed/i.test(words))
+    return `${words}. The engine uses the keys of your ssh agent and the hosts you know: try "git ls-remote" with this address in a terminal, and add the key with "ssh-add".`;
+  if (/could not read (?:username|password)|authentication failed|terminal prompts disabled/i.test(words))
+    return `${words}. The repository wants a login: sign in with a git credential helper (for GitHub "gh auth setup-git"), or use the ssh address.`;
+  return words || `git ended with code ${told.code}`;
+}
+
+function placeOf(at: GitPlace): NodeJS.ProcessEnv {
+  // Ceiling: a bare clone that has gone must not make git look for another repository further up.
+  const ceiling = { GIT_CEILING_DIRECTORIES: dirname(at.clone) };
+  if (!at.worktree) return { ...ceiling, GIT_DIR: at.clone };
+  const { path, gitDir } = at.worktree;
+  return { ...ceiling, GIT_DIR: gitDir, GIT_COMMON_DIR: at.clone, GIT_WORK_TREE: path };
+}

@@ -1,0 +1,96 @@
+import type { Branches } from "./branches.js";
+import type { Clone } from "./clones.js";
+import { explain, type GitRunner } from "./git-runner.js";
+import { createRefs, identityEnv } from "./refs.js";
+import type { Repository } from "./repository.js";
+import type { Workspaces } from "./types.js";
+import { unsavedWork, type WorktreePlace } from "./worktrees.js";
+
+export type MergeResult = Awaited<ReturnType<Workspaces["merge"]>>;
+
+/**
+ * Brings the commits of a worktree into `baseBranch` of the bare clone. Whoever calls has the repository to itself.
+ * @param work.pushAllowed whether the base branch is then pushed
+ * @throws WorkspaceError when git fails in an unforeseen way
+ */
+export async function mergeWork(
+  tools: { git: GitRunner; branches: Branches; env: NodeJS.ProcessEnv },
+  work: {
+    repository: Repository;
+    clone: Clone;
+    at: WorktreePlace;
+    baseBranch: string;
+    /** The session's record key. */
+    self: string;
+    pushAllowed: boolean;
+  },
+): Promise<MergeResult> {
+  const { git, branches } = tools;
+  const { repository, clone, at, baseBranch } = work;
+  const not = (reason: string): MergeResult => ({ merged: false, reason, pushed: false });
+  const refs = createRefs(git, at);
+
+  const lost = await unsavedWork(git, at);
+  if (lost) return not(`Nothing was merged: ${lost}.`);
+  const head = await refs.commit("HEAD");
+  if (!head) return not("Nothing was merged: there are no commits.");
+  const current = await refs.current();
+
+  let commit = head;
+  if (current !== baseBranch) {
+    try {
+      await branches.free(clone, baseBranch, work.self);
+    } catch (error) {
+      return not(`Nothing was merged, and the work is on ${current ?? head}. ${(error as Error).message}`);
+    }
+    const { commit: base } = await branches.upToDate(clone, baseBranch);
+    const local = await refs.local(baseBranch);
+    if (base && (await refs.contains(base, head)))
+      return not(`Nothing was merged: ${baseBranch} has all of this work already.`);
+    if (base !== undefined && local !== undefined && base !== local)
+      return not(
+        `Nothing was merged: ${baseBranch} here and at the remote have gone two ways. The work is on ${current ?? head}.`,
+      );
+    const message = `Merge ${current ? `branch '${current}'` : head.slice(0, 10)} into ${baseBranch}`;
+    const joined =
+      base === undefined
+        ? { commit: head }
+        : await refs.join(base, head, message, await identityEnv(git, at, tools.env));
+    if ("conflicts" in joined)
+      return not(
+        `Nothing was merged: it conflicts with ${baseBranch} in ${joined.conflicts.slice(0, 5).join(", ")}${joined.conflicts.length > 5 ? ", …" : ""}. The work is on ${current ?? head}.`,
+      );
+    commit = joined.commit;
+    await refs.move(baseBranch, commit, local);
+  }
+  const direct = current === baseBranch ? `The work was done on ${baseBranch} itself.` : undefined;
+  const done = { merged: true, commit, ...(direct && { reason: direct }) };
+  if (!work.pushAllowed) return { ...done, pushed: false };
+
+  const problem = await push(git, repository, clone, baseBranch);
+  if (problem === undefined) return { ...done, pushed: true };
+  return {
+    ...done,
+    reason: `${direct ?? `Merged into ${baseBranch}.`} It was not pushed: ${problem}`,
+    pushed: false,
+  };
+}
+
+/** Pushes one branch, never with force. Answers what went wrong. */
+async function push(
+  git: GitRunner,
+  { address, local, protocols }: Repository,
+  { at }: Clone,
+  branch: string,
+): Promise<string | undefined> {
+  // At a local repository the receiving side runs here too, and its hooks are not ours to run.
+  const quiet = local ? ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"] : [];
+  const ref = `refs/heads/${branch}`;
+  try {
+    const args = ["push", "--quiet", "--no-verify", "--no-follow-tags", ...quiet, "--", address];
+    const told = await git([...args, `${ref}:${ref}`], { at, protocols });
+    return told.code === 0 ? undefined : explain(told);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

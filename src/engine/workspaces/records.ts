@@ -1,0 +1,146 @@
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { checkBranchName } from "../../services/repository-address.js";
+import { ensurePrivateFolder, readPrivateFile } from "../../state/private-files.js";
+import { replaceFile } from "../store/durable-files.js";
+import { digest, folderName } from "./names.js";
+import { WorkspaceError } from "./types.js";
+
+/** Names that were made by `folderName`: nothing read from a file can lead out of our folders. */
+const name = z.string().regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/);
+const branchName = z.string().refine((text) => checkBranchName(text).ok);
+
+/** Path, modification time and size of a file: enough to tell whether a run has touched it. */
+const stamp = z.tuple([z.string(), z.number(), z.number()]);
+export type FileStamp = z.infer<typeof stamp>;
+
+const runSchema = z.object({
+  runId: z.string(),
+  startCommit: z.string().optional(),
+  /** The remote's base branch as the run began: what comes from there is not the run's work. */
+  upstreamCommit: z.string().optional(),
+  /** What was uncommitted as the run began; missing when that was too much to remember. */
+  startedWith: z.array(stamp).optional(),
+});
+export type RunRecord = z.infer<typeof runSchema>;
+
+const sessionSchema = z.object({
+  version: z.literal(1),
+  /** `session <key>`, or `run <id>` for a temporary folder. */
+  recordKey: z.string(),
+  sessionKey: z.string(),
+  kind: z.enum(["repository", "folder", "temporary"]),
+  folder: name,
+  repository: z.object({ name, address: z.string() }).optional(),
+  /** The worktree's folder under `worktrees/` of the bare clone. */
+  admin: name.optional(),
+  branch: branchName.optional(),
+  baseBranch: branchName.optional(),
+  /** Another session has been given the branch: this worktree stands on the commit alone. */
+  handedOver: z.boolean().optional(),
+  /** False while the folder is being made: one that was not finished holds nobody's work. */
+  ready: z.boolean(),
+  removedAt: z.number().optional(),
+  runs: z.array(runSchema),
+});
+export type SessionRecord = z.infer<typeof sessionSchema>;
+
+/** What is known of sessions and their workspaces, one small file each. */
+export interface SessionRecords {
+  read(recordKey: string): Promise<SessionRecord | undefined>;
+  /** By the digest that ends the name of its folder. */
+  readByFolder(folder: string): Promise<SessionRecord | undefined>;
+  /** Replaces the file at once, so that it survives whatever comes next. */
+  write(record: SessionRecord): Promise<void>;
+  remove(record: SessionRecord): Promise<void>;
+  /** The key of the record that holds this run. */
+  keyOfRun(runId: string): Promise<string | undefined>;
+}
+
+/** Runs whose beginning is remembered for each session; older ones are long over. */
+const MAX_RUNS = 50;
+/** Of these also the files that were uncommitted, which can be some hundred kilobytes. */
+const MAX_RUNS_IN_FULL = 4;
+const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+/** A removed workspace's branch is remembered this long, so that the session can be continued on it. */
+const REMEMBER_MS = 180 * 24 * 3600 * 1000;
+
+/** Creates the store on its folder, which is made when the first record is written. */
+export function createSessionRecords(folder: string, now: () => number): SessionRecords {
+  let runs: Promise<Map<string, string>> | undefined;
+  const fileOf = (recordKey: string) => join(folder, `${digest(recordKey)}.json`);
+
+  async function load(path: string): Promise<SessionRecord | undefined> {
+    let text: string | undefined;
+    try {
+      ({ text } = await readPrivateFile(path, MAX_RECORD_BYTES));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw new WorkspaceError(
+        `What is known of a session's workspace can't be read: ${(error as Error).message}`,
+      );
+    }
+    try {
+      return sessionSchema.parse(JSON.parse(text ?? ""));
+    } catch {
+      // To go on without it could put two sessions into one folder, or make work unfindable.
+      throw new WorkspaceError(
+        `What is known of a session's workspace is damaged. Nothing was changed. Look into ${path}, and move it away to begin anew.`,
+      );
+    }
+  }
+
+  async function scan(): Promise<Map<string, string>> {
+    const found = new Map<string, string>();
+    const names = await readdir(folder).catch(() => [] as string[]);
+    for (const file of names.filter((one) => /^[0-9a-f]{32}\.json$/.test(one))) {
+      const record = await load(join(folder, file)).catch(() => undefined);
+      if (record?.removedAt !== undefined && record.removedAt < now() - REMEMBER_MS)
+        await rm(join(folder, file), { force: true });
+      else for (const run of record?.runs ?? []) found.set(run.runId, record?.recordKey ?? "");
+    }
+    return found;
+  }
+
+  const index = () => {
+    runs ??= scan();
+    return runs;
+  };
+
+  return {
+    read: (recordKey) => load(fileOf(recordKey)),
+    readByFolder: (folderOf) => load(join(folder, `${folderOf.slice(-32)}.json`)),
+    async write(record) {
+      const known = await index();
+      record.runs.splice(0, record.runs.length - MAX_RUNS);
+      for (const run of record.runs.slice(0, -MAX_RUNS_IN_FULL)) delete run.startedWith;
+      await ensurePrivateFolder(folder);
+      replaceFile(fileOf(record.recordKey), JSON.stringify(record));
+      for (const run of record.runs) known.set(run.runId, record.recordKey);
+    },
+    async remove(record) {
+      await rm(fileOf(record.recordKey), { force: true });
+      for (const run of record.runs) (await index()).delete(run.runId);
+    },
+    keyOfRun: async (runId) => (await index()).get(runId),
+  };
+}
+
+/** What is written down of a session before anything of it is made. */
+export function newRecord(
+  request: { sessionKey: string },
+  recordKey: string,
+  kind: SessionRecord["kind"],
+  readable = kind as string,
+): SessionRecord {
+  return {
+    version: 1,
+    recordKey,
+    sessionKey: request.sessionKey,
+    kind,
+    folder: folderName(readable, recordKey),
+    ready: kind !== "repository",
+    runs: [],
+  };
+}

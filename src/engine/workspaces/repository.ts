@@ -1,0 +1,150 @@
+import { readFile, realpath, stat } from "node:fs/promises";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checkRepositoryUrl } from "../../services/repository-address.js";
+import { askGit, type GitRunner } from "./git-runner.js";
+import { folderName } from "./names.js";
+import { WorkspaceError } from "./types.js";
+
+/** A repository that sessions may work on. */
+export interface Repository {
+  /** The name of its folder in the cache. */
+  name: string;
+  /** What git is given: a checked address, or the real path of a local repository. */
+  address: string;
+  local: boolean;
+  /** What git may speak with it, in the notation of GIT_ALLOW_PROTOCOL. */
+  protocols: string;
+}
+
+/** As deep as git itself follows borrowed object stores. */
+const MAX_ALTERNATES = 5;
+
+/**
+ * Finds out what a repository address means. Local repositories must lie inside an allowed folder with all that
+ * they consist of: the path, its git folder (which a `.git` file may put elsewhere), its objects and what those
+ * borrow from. Addresses that differ in the case of the host or in closing slashes are the same repository.
+ * @throws WorkspaceError that says what is wrong; it never repeats an address that might hold a password
+ */
+export async function resolveRepository(
+  text: string,
+  options: { allowedFolders: readonly string[]; git: GitRunner; signal?: AbortSignal },
+): Promise<Repository> {
+  const value = text.trim();
+  if (/^(?:file:|[/\\~.]|[a-z]:[\\/])/i.test(value)) return resolveLocal(value, options);
+  const checked = checkRepositoryUrl(value);
+  if (!checked.ok) throw new WorkspaceError(checked.problem);
+  if (checked.kind === "http")
+    throw new WorkspaceError(
+      "The repository address uses http, which anybody on the way can change. Use https.",
+    );
+  const address = checked.value.replace(/\/+$/, "");
+  const identity = address.replace(/^((?:[a-z]+:\/\/)?(?:[^/@]*@)?)([^/:]+)/i, (_, before, host) => {
+    return before + host.toLowerCase();
+  });
+  return {
+    name: folderName(lastPart(address), identity),
+    address,
+    local: false,
+    protocols: checked.kind,
+  };
+}
+
+async function resolveLocal(
+  value: string,
+  options: { allowedFolders: readonly string[]; git: GitRunner; signal?: AbortSignal },
+): Promise<Repository> {
+  const path = localPath(value);
+  if (options.allowedFolders.length === 0)
+    throw new WorkspaceError(
+      "The repository address is a local path, and no folder is allowed for local repositories. Allow the folder in the engine's settings, or use an https or ssh address.",
+    );
+  const allowed = (await Promise.all(options.allowedFolders.map(realOrUndefined))).filter(isText);
+  const isAllowed = (real: string) => allowed.some((folder) => isWithin(folder, real));
+  // The same words for what is outside and what is not there: nobody learns what exists elsewhere.
+  const refuse = () =>
+    new WorkspaceError(
+      "There is no git repository at this local path inside the folders that the engine's settings allow. Links that lead out of them do not count.",
+    );
+
+  const real = await realOrUndefined(path);
+  if (!real || !isAllowed(real)) throw refuse();
+  const git = (...args: string[]) =>
+    askGit(options.git, ["-C", real, "rev-parse", "--path-format=absolute", ...args], {
+      env: { GIT_CEILING_DIRECTORIES: dirname(real) },
+      ...(options.signal && { signal: options.signal }),
+    });
+  const told = await git("--git-dir", "--git-common-dir", "--git-path", "objects");
+  const parts = await Promise.all((told ?? "").split("\n").map(realOrUndefined));
+  const objects = parts[2];
+  if (parts.length !== 3 || !objects || !parts.every((part) => part !== undefined && isAllowed(part)))
+    throw refuse();
+  if (!(await borrowsOnlyFrom(objects, isAllowed, 0))) throw refuse();
+  return { name: folderName(lastPart(real), real), address: real, local: true, protocols: "file" };
+}
+
+function localPath(value: string): string {
+  if (/[\p{Cc}\p{Cs}]/u.test(value))
+    throw new WorkspaceError("The repository path holds an invisible character.");
+  let path = value;
+  if (/^file:/i.test(value)) {
+    try {
+      if (!/^file:\/\//i.test(value)) throw new Error();
+      const url = new URL(value);
+      if (url.search || url.hash || url.username || !["", "localhost"].includes(url.hostname))
+        throw new Error();
+      path = fileURLToPath(new URL(`file://${url.pathname}`));
+    } catch {
+      throw new WorkspaceError(
+        "The repository address is not a complete file address. Write it as file:///folder/name.",
+      );
+    }
+  }
+  if (!isAbsolute(path) || /[\p{Cc}]/u.test(path))
+    throw new WorkspaceError(
+      "The repository path must be absolute: the engine does not know in which folder you are.",
+    );
+  return resolve(path);
+}
+
+/** Whether an object store borrows (objects/info/alternates) only from allowed folders. */
+async function borrowsOnlyFrom(
+  objects: string,
+  isAllowed: (real: string) => boolean,
+  depth: number,
+): Promise<boolean> {
+  const text = await readFile(join(objects, "info", "alternates"), "utf8").catch(() => "");
+  for (const line of text.split("\n").filter((one) => one !== "" && !one.startsWith("#"))) {
+    // A quoted path is C-style; what cannot be read plainly is not allowed.
+    const real = line.startsWith('"') ? undefined : await realOrUndefined(resolve(objects, line));
+    if (!real || !isAllowed(real) || depth >= MAX_ALTERNATES) return false;
+    if (!(await borrowsOnlyFrom(real, isAllowed, depth + 1))) return false;
+  }
+  return true;
+}
+
+async function realOrUndefined(path: string): Promise<string | undefined> {
+  if (path === "") return undefined;
+  const real = await realpath(path).catch(() => undefined);
+  return real && (await stat(real)).isDirectory() ? real : undefined;
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way));
+}
+
+function isText(value: string | undefined): value is string {
+  return value !== undefined;
+}
+
+/** What people call the repository. */
+export function lastPart(address: string): string {
+  return (
+    address
+      .split(/[/\\:]/)
+      .filter(Boolean)
+      .at(-1)
+      ?.replace(/\.git$/, "") ?? ""
+  );
+}

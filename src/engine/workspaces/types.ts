@@ -1,0 +1,79 @@
+/** What a run needs a place for. */
+export interface WorkspaceRequest {
+  /** The session's id: the same session works in the same place. */
+  sessionKey: string;
+  /** For the name of the session's own branch, when it gets one. */
+  sessionName?: string;
+  runId: string;
+  /** https or ssh, or a local path (absolute or `file://`) inside an allowed folder. */
+  repositoryUrl?: string;
+  gitBranch?: string;
+  /** An empty folder of this run alone, removed when the run has ended. */
+  tempWorkspace: boolean;
+}
+
+/** Where a run's agent works. */
+export interface Workspace {
+  path: string;
+  kind: "repository" | "folder" | "temporary";
+  sessionKey: string;
+  runId: string;
+  repositoryUrl?: string;
+  /** The branch that was prepared; the agent may have moved on to another one. */
+  branch?: string;
+  /** Where `merge` brings the work: the branch that the session's branch was made from, or the branch itself. */
+  baseBranch?: string;
+  /** The commit the run began at; missing in a repository without commits. */
+  startCommit?: string;
+  /** What the person should be told: the remote could not be reached, a branch has gone two ways. */
+  notices: string[];
+  /** For the agent's environment: a neutral name for its commits when the user's git has none. */
+  env: Record<string, string>;
+}
+
+/** Names a run's workspace: the workspace, the run's id, or what is known of it. */
+export type WorkspaceReference = string | { runId: string; sessionKey?: string; temporary?: boolean };
+
+export interface Workspaces {
+  /**
+   * The folder for a run. A continued session goes on in its folder as it was left, uncommitted work included.
+   * @param signal ends a clone or fetch that is under way; nothing half-made stays
+   * @throws WorkspaceError worded for a person
+   */
+  prepare(request: WorkspaceRequest, signal?: AbortSignal): Promise<Workspace>;
+  /** The workspace of a run that was prepared before, also by an engine that has ended since. */
+  find(runId: string): Promise<Workspace | undefined>;
+  /**
+   * What has changed since the run began: files (relative, sorted, at most 1000) and commits ("short-sha subject",
+   * oldest first, at most 200). What was uncommitted before and has not been touched is not counted. Empty when the
+   * workspace is gone.
+   * @throws WorkspaceError when git cannot tell
+   */
+  inspect(workspace: Workspace): Promise<{ filesChanged: string[]; commits: string[]; uncommitted: boolean }>;
+  /**
+   * Brings the session's commits into its base branch, in the bare clone, as a fast-forward or a merge commit; on
+   * a conflict nothing is changed. Pushes the base branch only where that was allowed. Never throws.
+   */
+  merge(
+    workspace: Workspace,
+  ): Promise<{ merged: boolean; reason?: string; commit?: string; pushed: boolean }>;
+  /**
+   * Removes the session's folder. Committed work stays in the bare clone, on its branch. What would be lost
+   * (uncommitted changes, commits on no branch, submodules with content, files in a folder without repository) is
+   * only removed with `force`; a temporary folder always goes. Never throws.
+   */
+  cleanup(
+    which: WorkspaceReference,
+    options: { force: boolean },
+  ): Promise<{
+    removed: { workspace: boolean; worktree: boolean; tempFiles: boolean };
+    /** What was kept, and why or where. */
+    kept?: string;
+    errors: string[];
+  }>;
+}
+
+/** Something about a workspace that a person can read and act on; the message is all there is to know. */
+export class WorkspaceError extends Error {
+  override name = "WorkspaceError";
+}

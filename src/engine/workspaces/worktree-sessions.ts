@@ -1,0 +1,148 @@
+import { rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ensurePrivateFolder } from "../../state/private-files.js";
+import type { Branches } from "./branches.js";
+import type { Clone } from "./clones.js";
+import { type Bin, folderExists, isEmptyFolder } from "./disk.js";
+import { type GitRunner, mustGit } from "./git-runner.js";
+import { sessionBranch } from "./names.js";
+import { newRecord, type SessionRecord, type SessionRecords } from "./records.js";
+import { createRefs, identityEnv } from "./refs.js";
+import { lastPart, type Repository } from "./repository.js";
+import { WorkspaceError, type WorkspaceRequest } from "./types.js";
+import {
+  addEmptyWorktree,
+  addWorktree,
+  mend,
+  switchTo,
+  unsavedWork,
+  type WorktreePlace,
+  worktreeExists,
+} from "./worktrees.js";
+
+/** A run's request for a place in a repository whose clone is there; the branch name, if any, is a checked one. */
+export interface WorktreeRequest extends WorkspaceRequest {
+  recordKey: string;
+  repository: Repository;
+  clone: Clone;
+}
+
+export interface WorktreeSessions {
+  /**
+   * The session's worktree, found as it was left or made. Whoever calls has the repository to itself.
+   * @throws WorkspaceError when the session can't have what it asks for; its work is untouched then
+   */
+  settle(
+    request: WorktreeRequest,
+    known: SessionRecord | undefined,
+  ): Promise<{ record: SessionRecord; notices: string[] }>;
+}
+
+/** Creates it on its collaborators. */
+export function createWorktreeSessions(options: {
+  git: GitRunner;
+  branches: Branches;
+  records: SessionRecords;
+  bin: Bin;
+  env: NodeJS.ProcessEnv;
+  pathOf: (record: SessionRecord) => string;
+  placeOf: (clone: Clone, record: SessionRecord) => WorktreePlace | undefined;
+}): WorktreeSessions {
+  const { git, branches, records, bin, pathOf, placeOf } = options;
+
+  /** Goes on in a worktree that is there: as it is, unless another branch is asked for or its own was lent. */
+  async function carryOn(request: WorktreeRequest, record: SessionRecord, asked: string | undefined) {
+    const { repository, clone, recordKey } = request;
+    const at = placeOf(clone, record);
+    if (!at || !(await worktreeExists(at)))
+      throw new WorkspaceError(
+        `The session's worktree ${pathOf(record)} has lost its connection to the repository. Nothing was changed. Move the folder away to have the branch ${record.branch} checked out anew.`,
+      );
+    await mend(at);
+    const target =
+      asked !== undefined && asked !== record.branch ? asked : record.handedOver ? record.branch : undefined;
+    if (target === undefined) return { record, notices: [] };
+    const notices: string[] = [];
+    if ((await createRefs(git, at).current()) !== target) {
+      const unsaved = await unsavedWork(git, at);
+      if (unsaved)
+        throw new WorkspaceError(
+          `The session's worktree can't be put on the branch ${target}: ${unsaved}. Commit or discard that in ${at.worktree.path}, or start a new session for the branch.`,
+        );
+      const got = await branches.obtain(repository, clone, target, recordKey);
+      notices.push(...got.notices);
+      if (got.empty)
+        await mustGit(
+          git,
+          `The branch ${target} could not be made`,
+          ["symbolic-ref", "HEAD", `refs/heads/${target}`],
+          {
+            at,
+          },
+        );
+      else await switchTo(git, at, target);
+      record.baseBranch = got.baseBranch;
+    }
+    record.branch = target;
+    delete record.handedOver;
+    await records.write(record);
+    return { record, notices };
+  }
+
+  /** Makes the worktree; what an attempt that was killed has left is removed first. */
+  async function make(request: WorktreeRequest, known: SessionRecord | undefined, asked: string | undefined) {
+    const { repository, clone, recordKey, sessionKey, sessionName } = request;
+    const notices: string[] = [];
+    if (known) {
+      if (known.ready && known.removedAt === undefined)
+        notices.push("The session's worktree was gone, so it was made anew. What was not committed is lost.");
+      else await bin.take(pathOf(known));
+      // By its own name too: an attempt that was killed has not noted what git calls it.
+      for (const admin of [known.folder, known.admin])
+        if (admin) await rm(join(clone.at.clone, "worktrees", admin), { recursive: true, force: true });
+    }
+    const branch = asked ?? known?.branch ?? sessionBranch(sessionKey, sessionName);
+    const got = await branches.obtain(repository, clone, branch, recordKey);
+    const record: SessionRecord = {
+      ...newRecord(request, recordKey, "repository", lastPart(repository.address)),
+      repository: { name: repository.name, address: repository.address },
+      branch,
+      baseBranch: got.baseBranch,
+      runs: known?.runs ?? [],
+    };
+    await records.write(record);
+    const path = pathOf(record);
+    await ensurePrivateFolder(dirname(path));
+    const identity = await identityEnv(git, clone.at, options.env);
+    record.admin = got.empty
+      ? await addEmptyWorktree(git, clone.at.clone, path, branch, identity)
+      : await addWorktree(git, clone.at.clone, path, branch);
+    record.ready = true;
+    await records.write(record);
+    return { record, notices: [...notices, ...got.notices] };
+  }
+
+  return {
+    async settle(request, known) {
+      const asked = request.gitBranch;
+      let record = known;
+      if (record?.kind === "folder") {
+        if (!(await isEmptyFolder(pathOf(record))))
+          throw new WorkspaceError(
+            `This session has worked without a repository so far, and its files are in ${pathOf(record)}. Continue it without repository_url, or start a new session for the repository.`,
+          );
+        await bin.take(pathOf(record));
+        record = undefined;
+      }
+      if (record?.repository && record.repository.name !== request.repository.name) {
+        if (record.removedAt === undefined)
+          throw new WorkspaceError(
+            `This session works on ${record.repository.address}. Continue it without another repository_url, or start a new session.`,
+          );
+        record = undefined;
+      }
+      const there = record?.ready && record.removedAt === undefined && (await folderExists(pathOf(record)));
+      return record && there ? carryOn(request, record, asked) : make(request, record, asked);
+    },
+  };
+}

@@ -1,0 +1,200 @@
+import { lstat, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { askGit, explain, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
+import { createRefs } from "./refs.js";
+import { WorkspaceError } from "./types.js";
+
+/** A place that has a worktree. */
+export type WorktreePlace = Required<GitPlace>;
+
+/** What git keeps in a worktree's git folder while something that takes several steps is not finished. */
+const UNFINISHED = [
+  ...[
+    "MERGE_HEAD",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "BISECT_LOG",
+    "rebase-merge",
+    "rebase-apply",
+    "sequencer",
+  ],
+];
+
+/** A hundred bytes for each tracked file: half a million of them. */
+const MAX_LISTING_BYTES = 50 * 1024 * 1024;
+
+/** The place of the worktree at `path`, whose git folder in the clone is called `admin`. */
+export function worktreePlace(clone: string, path: string, admin: string): WorktreePlace {
+  return { clone, worktree: { path, gitDir: join(clone, "worktrees", admin) } };
+}
+
+/** Makes a worktree on a branch that exists. Answers the name of its git folder. */
+export async function addWorktree(
+  git: GitRunner,
+  clone: string,
+  path: string,
+  branch: string,
+): Promise<string> {
+  const args = ["worktree", "add", "--quiet", "--", path, branch];
+  await mustGit(git, `The branch ${branch} could not be checked out`, args, { at: { clone } });
+  return adminOf(path);
+}
+
+/** Makes a worktree in a repository without commits: its first commit will make the branch. */
+export async function addEmptyWorktree(
+  git: GitRunner,
+  clone: string,
+  path: string,
+  branch: string,
+  identity: NodeJS.ProcessEnv,
+): Promise<string> {
+  const at = { clone };
+  const what = "A worktree for the empty repository could not be made";
+  // `worktree add --orphan` came only with git 2.42, so it begins on a commit that nothing will refer to.
+  const tree = (await mustGit(git, what, ["mktree"], { at })).trim();
+  const made = ["commit-tree", tree, "-m", "nothing yet"];
+  const commit = (await mustGit(git, what, made, { at, env: identity })).trim();
+  const add = ["worktree", "add", "--quiet", "--detach", "--no-checkout", "--", path, commit];
+  await mustGit(git, what, add, { at });
+  const admin = await adminOf(path);
+  const head = ["symbolic-ref", "HEAD", `refs/heads/${branch}`];
+  await mustGit(git, what, head, { at: worktreePlace(clone, path, admin) });
+  return admin;
+}
+
+/** Git names the folder after the path, with a number where that is taken; right after its making it can be believed. */
+async function adminOf(path: string): Promise<string> {
+  return basename((await readFile(join(path, ".git"), "utf8")).trim());
+}
+
+/** The path of the worktree, if any, that a branch is checked out in, as git knows it. */
+export async function holderOf(git: GitRunner, clone: string, branch: string): Promise<string | undefined> {
+  const at = { clone };
+  const list = ["worktree", "list", "--porcelain", "-z"];
+  const text = await mustGit(git, "The worktrees of the repository could not be listed", list, {
+    at,
+    separator: "\0",
+  });
+  for (const entry of text.split("\0\0")) {
+    const lines = entry.split("\0");
+    if (lines.includes(`branch refs/heads/${branch}`))
+      return lines.find((line) => line.startsWith("worktree "))?.slice("worktree ".length);
+  }
+  return undefined;
+}
+
+/** Leaves the worktree's files as they are and its branch free for another worktree. */
+export async function detach(git: GitRunner, at: WorktreePlace): Promise<void> {
+  const what = "The branch could not be freed";
+  await mustGit(git, what, ["update-ref", "--no-deref", "-m", "automagik", "HEAD", "HEAD"], { at });
+}
+
+/** Puts a worktree without uncommitted changes on a branch that exists and that no other worktree holds. */
+export async function switchTo(git: GitRunner, at: WorktreePlace, branch: string): Promise<void> {
+  const what = `The branch ${branch} could not be checked out`;
+  await mustGit(git, what, ["checkout", "--quiet", "--no-guess", branch, "--"], { at });
+}
+
+/** The paths that differ from the last commit, new files included; `all` is false when there are too many. */
+export async function uncommittedFiles(
+  git: GitRunner,
+  at: WorktreePlace,
+): Promise<{ paths: string[]; untracked: string[]; all: boolean }> {
+  // Submodules are not entered: they have settings of their own, which an agent can write.
+  const args = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"];
+  const told = await git([...args, "--ignore-submodules=dirty"], { at, separator: "\0" });
+  if (told.code !== 0 && !told.cut)
+    throw new WorkspaceError(`The state of the worktree could not be read: ${explain(told)}`);
+  const entries = told.text.split("\0").filter((entry) => entry !== "");
+  return {
+    paths: entries.map((entry) => entry.slice(3)),
+    untracked: entries.filter((entry) => entry.startsWith("??")).map((entry) => entry.slice(3)),
+    all: !told.cut,
+  };
+}
+
+/** What of the worktree is on no branch, in words; undefined when everything is. Submodules are not looked into. */
+export async function unsavedWork(git: GitRunner, at: WorktreePlace): Promise<string | undefined> {
+  const { paths, all } = await uncommittedFiles(git, at);
+  if (paths.length > 0 || !all) {
+    const names = paths.slice(0, 3).join(", ");
+    const more = paths.length > 3 ? ", …" : "";
+    const count = `${all ? "" : "more than "}${paths.length}`;
+    return `there are uncommitted changes in ${count} ${paths.length === 1 ? "file" : "files"} (${names}${more})`;
+  }
+  const entries = await readdir(at.worktree.gitDir);
+  const step = UNFINISHED.find((name) => entries.includes(name));
+  if (step) return `a merge, rebase or the like is not finished (${step})`;
+  const refs = createRefs(git, at);
+  const onBranches = ["--branches", "--remotes", "--tags"];
+  if ((await refs.commit("HEAD")) && (await refs.current()) === undefined) {
+    const count = await refs.count("HEAD", onBranches);
+    if (count > 0) return `there ${count === 1 ? "is 1 commit" : `are ${count} commits`} on no branch`;
+  }
+  return undefined;
+}
+
+/** A submodule that has content, which may be work of its own, in words; undefined for none. */
+export async function filledSubmodule(git: GitRunner, at: WorktreePlace): Promise<string | undefined> {
+  const told = await git(["ls-files", "--stage", "-z"], {
+    at,
+    separator: "\0",
+    maxBytes: MAX_LISTING_BYTES,
+  });
+  if (told.code !== 0) return "the repository is too large to look for submodules";
+  for (const entry of told.text.split("\0")) {
+    const [head = "", path = ""] = entry.split("\t");
+    if (!head.startsWith("160000 ")) continue;
+    if ((await readdir(join(at.worktree.path, path)).catch(() => [])).length > 0)
+      return `the submodule ${path} has content, which was not looked into`;
+  }
+  return undefined;
+}
+
+/**
+ * Makes a worktree usable again after whatever happened in it: takes away the locks of a git that was killed (no run
+ * is at work in it), and puts right how it and the clone refer to each other, which an agent could have led elsewhere
+ * and which a moved state folder breaks.
+ */
+export async function mend(at: WorktreePlace): Promise<void> {
+  const { path, gitDir } = at.worktree;
+  for (const lock of ["index.lock", "HEAD.lock"]) await rm(join(gitDir, lock), { force: true });
+  const link = join(path, ".git");
+  const found = await lstat(link).catch(() => undefined);
+  if (found?.isDirectory())
+    throw new WorkspaceError(
+      `In the session's worktree ${path} somebody has made another repository (a folder ".git"). Nothing was changed. Move that folder away, then continue.`,
+    );
+  await refer(link, `gitdir: ${gitDir}\n`);
+  await refer(join(gitDir, "gitdir"), `${link}\n`);
+  await refer(join(gitDir, "commondir"), "../..\n");
+}
+
+async function refer(file: string, right: string): Promise<void> {
+  const found = await lstat(file).catch(() => undefined);
+  if (found?.isFile() && (await readFile(file, "utf8")) === right) return;
+  await rm(file, { force: true });
+  await writeFile(file, right);
+}
+
+/** Whether the worktree's folder and its git folder are both there. */
+export async function worktreeExists(at: WorktreePlace): Promise<boolean> {
+  const places = [at.worktree.path, join(at.worktree.gitDir, "HEAD")];
+  const found = await Promise.all(places.map((place) => lstat(place).catch(() => undefined)));
+  return found[0]?.isDirectory() === true && found[1] !== undefined;
+}
+
+/** The subject lines of what the run has committed, oldest first. */
+export async function commitsSince(
+  git: GitRunner,
+  at: WorktreePlace,
+  not: string[],
+  limit: number,
+): Promise<string[]> {
+  // First parents only: of a branch that was merged in, the merge is the run's work.
+  const args = ["rev-list", "--first-parent", `--max-count=${limit}`, "--no-commit-header", "--format=%h %s"];
+  const text = await askGit(git, [...args, "HEAD", ...(not.length > 0 ? ["--not", ...not] : []), "--"], {
+    at,
+  });
+  return (text ?? "").split("\n").filter(Boolean).reverse();
+}
