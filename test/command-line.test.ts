@@ -17,7 +17,7 @@ describe("the command line", () => {
     expect(readCommandLine([])).toEqual({ command: "stdio", flags: {} });
   });
 
-  test.each(["stdio", "demo"] as const)("takes the command %s", (command) => {
+  test.each(["stdio", "demo", "engine"] as const)("takes the command %s", (command) => {
     expect(readCommandLine([command])).toEqual({ command, flags: {} });
   });
 
@@ -65,6 +65,31 @@ describe("the command line", () => {
     expect(refusal("stdio", "demo")).toBe("one command only, not stdio and demo; see --help");
   });
 
+  test("takes the engine's commands of two words", () => {
+    expect(readCommandLine(["engine", "status"])).toEqual({ command: "engine status", flags: {} });
+    expect(readCommandLine(["--log-level=debug", "engine", "stop"])).toEqual({
+      command: "engine stop",
+      flags: { "log-level": "debug" },
+    });
+    expect(refusal("engine", "stpo")).toBe("unknown command; engine stop may be meant; see --help");
+    expect(refusal("status")).toMatch(/^unknown command/);
+    expect(refusal("engine", "demo")).toBe("one command only, not engine and demo; see --help");
+    expect(refusal("engine", "stop", "demo")).toBe("one command only, not engine stop and demo; see --help");
+  });
+
+  test("takes the engine's own flags with their command only", () => {
+    expect(readCommandLine(["engine", "--port", "1234", "--host=::1"])).toEqual({
+      command: "engine",
+      flags: { "engine-port": "1234", "engine-host": "::1" },
+    });
+    expect(readCommandLine(["engine", "--background"])).toMatchObject({ background: true });
+    expect(readCommandLine(["engine", "stop", "--force"])).toMatchObject({ force: true });
+    expect(refusal("--port", "1")).toBe("--port belongs to the command engine; see --help");
+    expect(refusal("--background")).toBe("--background belongs to the command engine; see --help");
+    expect(refusal("engine", "--force")).toBe("--force belongs to the command engine stop; see --help");
+    expect(refusal("engine", "stop", "--force=SECRET")).toBe("--force: takes no value");
+  });
+
   test("never repeats what may be a key", () => {
     for (const args of [
       ["--api-kee=SECRET"],
@@ -73,6 +98,8 @@ describe("the command line", () => {
       ["-kSECRET"],
       ["--api-key", "one", "SECRET"],
       ["stdio", "SECRET-demo"],
+      ["engine", "SECRET-stop"],
+      ["engine", "stop", "SECRET-stop"],
       ["--api-key", "--SECRET"],
     ]) {
       expect(refusal(...args), args.join(" ")).not.toContain("SECRET");
@@ -80,11 +107,14 @@ describe("the command line", () => {
   });
 });
 
-test("the help names every flag and both commands, and where the key belongs", () => {
+test("the help names every flag and command, and where the key belongs", () => {
   const help = renderHelp();
   for (const flag of listSettingFlags()) expect(help).toContain(`--${flag}`);
   expect(help).toMatch(/automagik-workflows-mcp {2,}\S/);
-  expect(help).toContain("automagik-workflows-mcp demo");
+  for (const command of ["demo", "engine", "engine status", "engine stop"]) {
+    expect(help).toContain(`automagik-workflows-mcp ${command}`);
+  }
+  for (const flag of ["--port", "--host", "--background", "--force"]) expect(help).toContain(flag);
   expect(help).toContain("AUTOMAGIK_WORKFLOWS_API_KEY");
   expect(help.endsWith("\n")).toBe(true);
 });

@@ -1,0 +1,25 @@
+import { serveSimulatedApi } from "../mocks/serve.js";
+import { describeContract, type RunScript } from "./contract/contract.js";
+
+const MARK = "\n#script ";
+
+describeContract("the simulated API", async () => {
+  const served = await serveSimulatedApi({ profile: "contract", describe: true, apiKey: "contract-key" });
+  served.api.world.script(({ body }) => {
+    const own = body.message.split(MARK)[1];
+    const script: RunScript = own ? JSON.parse(own) : { actions: ["Working"], paceMs: 5 };
+    const { actions, paceMs, result, fail } = script;
+    return {
+      actions,
+      paceMs,
+      ...(result === undefined ? {} : { result }),
+      ...(fail === undefined ? {} : { outcome: "failed", error: fail }),
+    };
+  });
+  return {
+    url: served.url,
+    apiKey: "contract-key",
+    scripted: (message, script) => message + MARK + JSON.stringify(script),
+    close: served.close,
+  };
+});

@@ -1,0 +1,328 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { describeToolUse } from "../src/engine/agent/describe-tool.js";
+import type { AgentEvent } from "../src/engine/agent/events.js";
+import type { JsonRecord } from "../src/engine/agent/json.js";
+import { createLineReader } from "../src/engine/agent/lines.js";
+import { createAgentQuestions } from "../src/engine/agent/questions.js";
+import { permissionKey, readRunPermission } from "../src/engine/agent/run-permissions.js";
+import { createStreamReader } from "../src/engine/agent/stream-reader.js";
+import { createHandClock } from "./support/hand-clock.js";
+
+/** What Claude Code 2.1.332 wrote, recorded against a scripted model. */
+function recorded(name: string): string[] {
+  const text = readFileSync(new URL(`./fixtures/claude/${name}.jsonl`, import.meta.url), "utf8");
+  return text.trim().split("\n");
+}
+
+function read(
+  lines: string[],
+  expected: Record<string, string> = {},
+): { events: AgentEvent[]; control: JsonRecord[] } {
+  const events: AgentEvent[] = [];
+  const control: JsonRecord[] = [];
+  const reader = createStreamReader({
+    cwd: "/workspace",
+    emit: (event) => events.push(event),
+    onControl: (message) => control.push(message),
+  });
+  for (const [uuid, id] of Object.entries(expected)) reader.expect(uuid, id);
+  for (const line of lines) reader.line(line);
+  return { events, control };
+}
+
+const of = <T extends AgentEvent["type"]>(events: AgentEvent[], type: T) =>
+  events.filter((event): event is Extract<AgentEvent, { type: T }> => event.type === type);
+
+describe("recorded streams of the real agent", () => {
+  test("give turns, actions, tools, phases, the message taken up, exact tokens and the cost", () => {
+    const { events } = read(recorded("turns"), { "22222222-2222-4222-8222-222222222222": "m1" });
+    expect(of(events, "init")[0]).toMatchObject({ model: "claude-opus-5-5" });
+    expect(of(events, "init")[0]?.tools).toContain("Bash");
+    expect(of(events, "turn").map(({ turn }) => turn)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(of(events, "action").map(({ text }) => text)).toEqual([
+      "Designing the database schema",
+      "TaskCreate: Analysis",
+      "ToolSearch: select:TaskCreate,TaskUpdate",
+      "TaskCreate: Analysis",
+      "Testing",
+      "Bash: echo one; sleep 0.6",
+      "TaskUpdate",
+      "Bash: echo two",
+      "Finished.",
+    ]);
+    expect(of(events, "text")[0]?.text).toBe("Designing the database schema\nwith two tables");
+    expect(of(events, "phase")).toEqual([{ type: "phase", name: "Analysis" }]);
+    expect(of(events, "consumed")).toEqual([{ type: "consumed", messageId: "m1" }]);
+    const order = events.map((event) => (event.type === "action" ? event.text : event.type));
+    expect(order.indexOf("consumed")).toBeGreaterThan(order.indexOf("TaskUpdate"));
+    expect(order.indexOf("consumed")).toBeLessThan(order.indexOf("Bash: echo two"));
+    expect(of(events, "result")).toEqual([
+      {
+        type: "result",
+        ok: true,
+        subtype: "success",
+        text: "Finished.",
+        turns: 6,
+        costUsd: 0.036,
+        tokens: { input: 6000, output: 600 },
+      },
+    ]);
+    expect(of(events, "problem")).toEqual([]);
+  });
+
+  test("count a message's tokens once, however many blocks it comes in", () => {
+    const { events } = read(recorded("turns"));
+    const inputs = of(events, "tokens").map(({ input }) => input);
+    expect(inputs).toEqual([1000, 2000, 3000, 4000, 5000, 6000, 6000]);
+  });
+
+  test("show what a sub-agent does, without counting its turns, and with what it cost", () => {
+    const { events } = read(recorded("sub-agent"));
+    expect(of(events, "turn")).toHaveLength(2);
+    expect(of(events, "action").map(({ text }) => text)).toEqual([
+      "Agent: Look around",
+      "Look around: Bash: echo sub",
+      "Finished.",
+    ]);
+    expect(of(events, "tool").map(({ name }) => name)).toEqual(["Agent", "Bash"]);
+    expect(of(events, "result")[0]).toMatchObject({ tokens: { input: 4000, output: 400 }, costUsd: 0.024 });
+  });
+
+  test("leave the past of a continued conversation out of the cost", () => {
+    expect(of(read(recorded("continued")).events, "result")[0]).toMatchObject({
+      costUsd: 0.006,
+      tokens: { input: 1000, output: 100 },
+    });
+  });
+
+  test.each([
+    ["interrupted", { ok: false, subtype: "error_during_execution", turns: 1 }],
+    [
+      "max-turns",
+      { ok: false, subtype: "error_max_turns", turns: 2, errors: ["Reached maximum number of turns (2)"] },
+    ],
+    [
+      "unknown-session",
+      {
+        ok: false,
+        turns: 0,
+        errors: ["No conversation found with session ID: 5845befb-2abc-45b7-947a-679ead904181"],
+      },
+    ],
+    [
+      "api-failure",
+      { ok: false, subtype: "success", turns: 0, costUsd: 0, text: "Credit balance is too low" },
+    ],
+  ])("%s ends as what it is", (name, result) => {
+    const { events } = read(recorded(name));
+    expect(of(events, "result")).toMatchObject([result]);
+    expect(JSON.stringify(events)).not.toContain("ede_diagnostic");
+  });
+
+  test("bring the person's questions with everything that is needed to decide", () => {
+    const { control } = read(recorded("questions"));
+    const events: AgentEvent[] = [];
+    const questions = createAgentQuestions({
+      cwd: "/workspace",
+      clock: createHandClock(),
+      who: "implement",
+      emit: (event) => events.push(event),
+      respond() {},
+    });
+    for (const message of control)
+      if (message.type === "control_request")
+        questions.ask(String(message.request_id), message.request as JsonRecord);
+    const asked = of(events, "question").map(({ question }) => question);
+    expect(asked.map(({ kind, text }) => `${kind}: ${text}`)).toEqual([
+      "permission: implement wants to run `npm publish`",
+      "permission: implement wants to run `git push origin main`",
+      "permission: implement wants to write the file /elsewhere/outside.txt",
+      "question: Which database should I use?",
+      "question: Which features?",
+    ]);
+    expect(asked[0]?.choices.map(({ title }) => title)).toEqual([
+      "Allow once",
+      "Allow for this run: `npm publish *`",
+      "Deny",
+    ]);
+    expect(asked[2]?.choices[1]?.title).toBe("Allow for this run: changes to this file");
+    expect(asked[2]?.detail).toContain("content: hi");
+    expect(asked[3]?.choices).toEqual([
+      { value: "Postgres", title: "Postgres", description: "A server" },
+      { value: "SQLite", title: "SQLite", description: "A file" },
+    ]);
+    expect(asked[4]?.multiSelect).toBe(true);
+    expect(new Set(asked.map(({ questionId }) => questionId)).size).toBe(5);
+  });
+});
+
+describe("a stream that is not as expected", () => {
+  test("is passed over where it is unknown, and a line that is no JSON is told", () => {
+    const { events } = read([
+      '{"type":"something_new","x":1}',
+      "[1,2]",
+      "null",
+      '{"type":"assistant"}',
+      '{"type":"assistant","message":{"id":"a","content":[{"type":"hologram"},{"type":"text","text":7}]}}',
+      "Warning: \u001b[31mred\u001b[0m",
+      '{"type":"result"}',
+    ]);
+    expect(events.map(({ type }) => type)).toEqual(["turn", "problem", "tokens", "result"]);
+    expect(of(events, "problem")[0]?.text).toBe("The agent wrote a line that is no JSON: Warning: red");
+  });
+
+  test("waiting for the model's API is an action", () => {
+    const { events } = read([
+      '{"type":"system","subtype":"api_retry","attempt":3,"max_retries":10,"error_status":529,"error":"overloaded"}',
+    ]);
+    expect(of(events, "action")[0]?.text).toBe("Waiting for the model's API (overloaded, attempt 3 of 10)");
+  });
+
+  test("finished to-dos are told once, and only when the call succeeded", () => {
+    const call = (id: string, todos: object[]) =>
+      JSON.stringify({
+        type: "assistant",
+        message: { id, content: [{ type: "tool_use", id, name: "TodoWrite", input: { todos } }] },
+      });
+    const answer = (id: string, is_error: boolean) =>
+      JSON.stringify({
+        type: "user",
+        message: { content: [{ type: "tool_result", tool_use_id: id, is_error }] },
+      });
+    const analysis = { content: "Analysis", status: "completed" };
+    const design = { content: "Design", status: "in_progress" };
+    const { events } = read([
+      call("t1", [analysis]),
+      answer("t1", true),
+      call("t2", [analysis, design]),
+      answer("t2", false),
+      call("t3", [analysis, { ...design, status: "completed" }]),
+      answer("t3", false),
+    ]);
+    expect(of(events, "phase").map(({ name }) => name)).toEqual(["Analysis", "Design"]);
+  });
+
+  test("older versions without usage per result: sub-agents count too, and the cost is the difference", () => {
+    const answer = (id: string, parent: string | null) =>
+      JSON.stringify({
+        type: "assistant",
+        parent_tool_use_id: parent,
+        message: { id, usage: { input_tokens: 100, output_tokens: 10 } },
+      });
+    const result = (cost: number) =>
+      JSON.stringify({
+        type: "result",
+        subtype: "success",
+        total_cost_usd: cost,
+        usage: { input_tokens: 100, output_tokens: 50 },
+      });
+    const { events } = read([
+      answer("a", null),
+      answer("b", "t"),
+      result(0.2),
+      answer("c", null),
+      result(0.5),
+    ]);
+    expect(of(events, "result").map(({ tokens, costUsd }) => ({ tokens, costUsd }))).toEqual([
+      { tokens: { input: 200, output: 50 }, costUsd: 0.2 },
+      { tokens: { input: 300, output: 100 }, costUsd: 0.5 },
+    ]);
+  });
+});
+
+describe("lines", () => {
+  function collect(limitBytes?: number) {
+    const lines: string[] = [];
+    let tooLong = 0;
+    const reader = createLineReader({
+      onLine: (line) => lines.push(line),
+      onTooLong: () => tooLong++,
+      ...(limitBytes ? { limitBytes } : {}),
+    });
+    return { lines, reader, tooLong: () => tooLong };
+  }
+
+  test("are put together from any pieces, also from within a character", () => {
+    const { lines, reader } = collect();
+    for (const byte of Buffer.from("é😀 one\r\n\n{}\nlast")) reader.push(Buffer.from([byte]));
+    reader.end();
+    expect(lines).toEqual(["é😀 one", "{}", "last"]);
+  });
+
+  test("beyond the limit are thrown away, told once, and the next one is whole again", () => {
+    const { lines, reader, tooLong } = collect(10);
+    reader.push(Buffer.from("123456"));
+    reader.push(Buffer.from("789012345678"));
+    reader.push(Buffer.from("x\nnext\n"));
+    expect(lines).toEqual(["next"]);
+    expect(tooLong()).toBe(1);
+  });
+});
+
+describe("leave for the whole run", () => {
+  test("takes only rules for the tool itself from what the agent suggests, and only for this process", () => {
+    const bash = { toolName: "Bash", ruleContent: "npm publish *" };
+    const leave = readRunPermission("Bash", { command: "npm publish" }, [
+      {
+        type: "addRules",
+        behavior: "allow",
+        destination: "localSettings",
+        rules: [bash, { toolName: "Write", ruleContent: "**" }, { toolName: "Bash" }],
+      },
+      { type: "addRules", behavior: "deny", rules: [bash] },
+      { type: "setMode", mode: "bypassPermissions", destination: "session" },
+      { type: "addDirectories", directories: ["/"], destination: "session" },
+    ]);
+    expect(leave).toEqual({
+      scope: "`npm publish *`",
+      updatedPermissions: [{ type: "addRules", rules: [bash], behavior: "allow", destination: "session" }],
+    });
+  });
+
+  test.each([
+    [
+      "the same command described otherwise",
+      "Bash",
+      { command: "a", description: "x" },
+      "Bash",
+      { command: "a" },
+      true,
+    ],
+    ["another command", "Bash", { command: "a" }, "Bash", { command: "a b" }, false],
+    [
+      "the same command outside of the sandbox",
+      "Bash",
+      { command: "a" },
+      "Bash",
+      { command: "a", dangerouslyDisableSandbox: true },
+      false,
+    ],
+    [
+      "another edit of the same file",
+      "Write",
+      { file_path: "/a", content: "1" },
+      "Edit",
+      { file_path: "/a" },
+      true,
+    ],
+    ["another file", "Write", { file_path: "/a" }, "Write", { file_path: "/b" }, false],
+    ["the same input in another order", "mcp__x__y", { a: 1, b: 2 }, "mcp__x__y", { b: 2, a: 1 }, true],
+    ["another input", "mcp__x__y", { a: 1 }, "mcp__x__y", { a: 2 }, false],
+    ["reading a file that may be written", "Write", { file_path: "/a" }, "Read", { file_path: "/a" }, false],
+  ])("%s", (_what, toolA, inputA, toolB, inputB, same) => {
+    expect(permissionKey(toolA, inputA) === permissionKey(toolB, inputB)).toBe(same);
+  });
+});
+
+test.each([
+  ["Bash", { command: "npm test" }, "Bash: npm test"],
+  ["Edit", { file_path: "/workspace/src/auth.ts" }, "Edit src/auth.ts"],
+  ["Read", { file_path: "/etc/hosts" }, "Read /etc/hosts"],
+  ["Grep", { pattern: "TODO\n\u001b[31mx" }, "Grep: TODO x"],
+  ["mcp__github__list_issues", {}, "list_issues of github"],
+  ["AskUserQuestion", { questions: [{ question: "Which?" }] }, "Asking: Which?"],
+  ["Sleep", "odd", "Sleep"],
+])("the action of %s with %j is %j", (name, input, action) => {
+  expect(describeToolUse(name, input, "/workspace")).toBe(action);
+});

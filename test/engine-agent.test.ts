@@ -1,0 +1,531 @@
+import { randomUUID } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { systemClock } from "../src/clock.js";
+import { buildArguments, buildEnvironment } from "../src/engine/agent/arguments.js";
+import {
+  type AgentEvent,
+  type AgentOptions,
+  type AgentProcess,
+  startAgent,
+} from "../src/engine/agent/claude-agent.js";
+import { findClaude } from "../src/engine/agent/find-claude.js";
+import { endLeftover, findAgentProcesses } from "../src/engine/agent/process-tree.js";
+import { createHandClock } from "./support/hand-clock.js";
+
+const SCRIPTED = fileURLToPath(new URL("./support/scripted-agent.mjs", import.meta.url));
+const BASE = {
+  claudePath: SCRIPTED,
+  resume: false,
+  allowedTools: [],
+  disallowedTools: [],
+  permissionMode: "default",
+  clock: systemClock,
+};
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "engine-agent-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+type EventOf<T extends AgentEvent["type"]> = Extract<AgentEvent, { type: T }>;
+
+interface Watched {
+  agent: AgentProcess;
+  events: AgentEvent[];
+  all<T extends AgentEvent["type"]>(type: T): EventOf<T>[];
+  /** Waits for the nth event of this type. */
+  next<T extends AgentEvent["type"]>(type: T, nth?: number): Promise<EventOf<T>>;
+  action(text: string): Promise<void>;
+}
+
+function start(script: unknown, options: Partial<AgentOptions> = {}, message = "Do it"): Watched {
+  const events: AgentEvent[] = [];
+  const agent = startAgent(
+    {
+      ...BASE,
+      cwd: folder,
+      sessionId: randomUUID(),
+      prompt: `${message} #script ${JSON.stringify(script)}`,
+      ...options,
+      env: { PATH: process.env.PATH, HOME: folder, ...options.env },
+    },
+    (event) => events.push(event),
+  );
+  onTestFinished(() => agent.kill({ force: true, graceMs: 0 }));
+  const all = <T extends AgentEvent["type"]>(type: T) =>
+    events.filter((event): event is EventOf<T> => event.type === type);
+  return {
+    agent,
+    events,
+    all,
+    next: (type, nth = 1) =>
+      vi.waitFor(
+        () => {
+          const found = all(type)[nth - 1];
+          if (!found) throw new Error(`no ${type} ${nth} in ${JSON.stringify(events)}`);
+          return found;
+        },
+        { timeout: 15_000, interval: 10 },
+      ),
+    action: (text) =>
+      vi.waitFor(() => expect(all("action").map((event) => event.text)).toContain(text), {
+        timeout: 15_000,
+        interval: 10,
+      }),
+  };
+}
+
+const isAlive = (pid: number) => {
+  try {
+    process.kill(pid, 0);
+    // A process that only waits to be collected is not alive any more.
+    return !readFileSync(`/proc/${pid}/stat`, "latin1").includes(") Z ");
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" && process.platform !== "linux";
+  }
+};
+
+const leftPid = (n: number) => Number(readFileSync(join(folder, `left-${n}.pid`), "utf8"));
+/** What the scripted agent remembers of its conversation. */
+function readSession(): { systemPrompt?: string; lastToolResult?: string } {
+  const [file = ""] = readdirSync(join(folder, ".scripted-agent"));
+  return JSON.parse(readFileSync(join(folder, ".scripted-agent", file), "utf8"));
+}
+
+const bash = (command: string, more: object = {}) => ({
+  tools: [{ name: "Bash", input: { command }, ...more }],
+});
+
+describe("a run", () => {
+  test("tells turns, actions and its result, and ends when its input is closed", async () => {
+    const sessionId = randomUUID();
+    const run = start([bash("echo one"), { text: "All done\nreally" }], { sessionId });
+    const result = await run.next("result");
+    expect(result).toMatchObject({ ok: true, text: "All done\nreally", turns: 2, costUsd: 0.02 });
+    expect(run.all("init")[0]).toMatchObject({ sessionId });
+    run.agent.end();
+    expect(await run.agent.exited).toMatchObject({ code: 0, signal: null });
+    expect(run.events.at(-1)?.type).toBe("exit");
+    expect(run.all("action").map(({ text }) => text)).toEqual(["Bash: echo one", "All done"]);
+    expect(run.agent.send({ id: "x", type: "user", content: "late" })).toBe(false);
+  });
+
+  test("puts a message before the model in mid-run, and tells when", async () => {
+    const run = start([bash("echo one"), { listen: 2 }, { text: "{{messages}}" }]);
+    await run.action("Bash: echo one");
+    expect(run.agent.send({ id: "m1", type: "user", content: "/clear is a word here" })).toBe(true);
+    expect(run.agent.send({ id: "m2", type: "system", content: "Time is short" })).toBe(true);
+    expect(run.all("consumed")).toEqual([]);
+    const { text } = await run.next("result");
+    expect(run.all("consumed").map(({ messageId }) => messageId)).toEqual(["m1", "m2"]);
+    const seen = JSON.parse(text ?? "") as string[];
+    expect(seen.slice(1)).toEqual([
+      " /clear is a word here",
+      "[System message from the service that runs this workflow, not from the person]\n\nTime is short",
+    ]);
+    expect(run.all("result")).toHaveLength(1);
+  });
+
+  test("opens another turn for a message after the result", async () => {
+    const run = start([{ text: "First" }]);
+    await run.next("result");
+    run.agent.send({ id: "m1", type: "user", content: `More #script [{"text":"Second"}]` });
+    expect(await run.next("result", 2)).toMatchObject({ text: "Second", turns: 2, costUsd: 0.02 });
+    expect(run.all("consumed")).toHaveLength(1);
+  });
+
+  test("continues a conversation in a new process with its history, at its own cost", async () => {
+    const sessionId = randomUUID();
+    const first = start([{ text: "ok" }], { sessionId }, "Remember the blue door");
+    await first.next("result");
+    first.agent.end();
+    await first.agent.exited;
+    const second = start([{ text: "{{messages}}" }], { sessionId, resume: true });
+    const result = await second.next("result");
+    expect(result.text).toContain("Remember the blue door");
+    expect(result.costUsd).toBeCloseTo(0.01, 5);
+  });
+
+  test("says why an unknown conversation cannot be continued", async () => {
+    const run = start([], { resume: true });
+    expect(await run.agent.exited).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^No conversation/),
+    });
+    expect(run.all("result")[0]).toMatchObject({ ok: false, errors: [expect.stringMatching(/^No conv/)] });
+  });
+
+  test("ends at the turn limit", async () => {
+    const run = start([bash("echo 1"), bash("echo 2"), bash("echo 3")], { maxTurns: 2 });
+    expect(await run.next("result")).toMatchObject({ ok: false, subtype: "error_max_turns", turns: 2 });
+  });
+
+  test("gets its system prompt in a file that is gone afterwards, however long it is", async () => {
+    vi.stubEnv("TMPDIR", folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const promptFolders = () => readdirSync(folder).filter((name) => name.startsWith("workflow-agent-"));
+    const run = start([{ text: "read" }], { systemPrompt: "x".repeat(200_000) });
+    expect(promptFolders()).toHaveLength(1);
+    await run.next("result");
+    expect(promptFolders()).toEqual([]);
+    run.agent.end();
+    await run.agent.exited;
+    expect(readSession().systemPrompt).toHaveLength(200_000);
+  });
+
+  test("that breaks off tells its exit code and the end of what it said, cleaned", async () => {
+    const run = start([
+      { stderr: `${"a".repeat(5_000)}\u001b[31mOut of memory\u001b[0m` },
+      { wait: 50 },
+      { exit: 3 },
+    ]);
+    const exit = await run.agent.exited;
+    expect(exit.code).toBe(3);
+    expect(exit.stderr).toHaveLength(2_000);
+    expect(exit.stderr.endsWith("aOut of memory")).toBe(true);
+  });
+
+  test.each([
+    ["a program that is not there", { claudePath: "/nowhere/claude" }],
+    ["a folder that is not there", { cwd: "/nowhere" }],
+    ["arguments that no system takes", { model: "a\0b" }],
+  ])("%s is an exit with the reason", async (_what, options) => {
+    const run = start([], options);
+    const exit = await run.agent.exited;
+    expect(exit).toMatchObject({ code: null, signal: null });
+    expect(exit.stderr).toMatch(/^Claude Code could not be started \(/);
+    expect(run.events).toEqual([exit]);
+    await run.agent.kill({ force: false, graceMs: 100 });
+  });
+});
+
+describe("a question", () => {
+  const PUBLISH = bash("npm publish --tag next", { run: true });
+  const written = (command: string) => bash(`touch ${command}`, { run: true });
+
+  test("waits for the person, and only what is allowed is carried out", async () => {
+    const run = start([written("allowed"), written("denied"), written("changed"), { text: "end" }]);
+    const answers = ["allow_once", "deny", "Use mkdir instead"];
+    for (const [index, text] of answers.entries()) {
+      const { question } = await run.next("question", index + 1);
+      expect(question).toMatchObject({ kind: "permission", toolName: "Bash" });
+      run.agent.answer(question.questionId, { text });
+    }
+    await run.next("result");
+    expect(existsSync(join(folder, "allowed"))).toBe(true);
+    expect(existsSync(join(folder, "denied"))).toBe(false);
+    expect(existsSync(join(folder, "changed"))).toBe(false);
+  });
+
+  test("is not asked again once it was allowed for the run, but anything else is", async () => {
+    const run = start([
+      PUBLISH,
+      bash("npm publish --dry-run"),
+      bash("npm view x"),
+      { tools: [{ name: "Write", input: { file_path: "/nowhere/x", content: "1" } }] },
+      { text: "end" },
+    ]);
+    const first = await run.next("question");
+    expect(first.question.choices[1]?.title).toBe("Allow for this run: `npm publish *`");
+    run.agent.answer(first.question.questionId, { text: "allow_run" });
+    const second = await run.next("question", 2);
+    expect(second.question.text).toBe("The agent wants to run `npm view x`");
+    run.agent.answer(second.question.questionId, { text: "deny" });
+    const third = await run.next("question", 3);
+    expect(third.question.text).toBe("The agent wants to write the file /nowhere/x");
+    run.agent.answer(third.question.questionId, { text: "deny" });
+    await run.next("result");
+    expect(run.all("question")).toHaveLength(3);
+  });
+
+  test("for one word that has no rule is remembered as exactly this command", async () => {
+    const run = start([bash("reboot"), bash("reboot"), { text: "end" }]);
+    const { question } = await run.next("question");
+    expect(question.choices[1]?.title).toBe("Allow for this run: this same command");
+    run.agent.answer(question.questionId, { text: "allow_run" });
+    await run.next("result");
+    expect(run.all("question")).toHaveLength(1);
+  });
+
+  test("that nobody answers is a refusal with the reason", async () => {
+    const run = start([written("x"), { text: "end" }]);
+    const { question } = await run.next("question");
+    run.agent.answer(question.questionId, {
+      text: "allow_once",
+      timedOut: "Nobody answered within 1 minute.",
+    });
+    await run.next("result");
+    expect(existsSync(join(folder, "x"))).toBe(false);
+    run.agent.end();
+    await run.agent.exited;
+    expect(readSession().lastToolResult).toBe("Nobody answered within 1 minute.");
+  });
+
+  test("of the agent's own with several parts is answered when all parts are", async () => {
+    const options = [{ label: "Postgres", description: "p" }, { label: "SQLite" }];
+    const run = start([
+      {
+        ask: [
+          { question: "Which database?", options },
+          { question: "Which features?", options, multiSelect: true },
+        ],
+      },
+      { text: "end" },
+    ]);
+    const first = (await run.next("question", 1)).question;
+    const second = (await run.next("question", 2)).question;
+    expect([first.text, second.text]).toEqual(["Which database?", "Which features?"]);
+    run.agent.answer(second.questionId, { text: "Postgres, SQLite" });
+    run.agent.answer(first.questionId, { text: "Neither, use files" });
+    run.agent.answer(first.questionId, { text: "too late" });
+    await run.next("result");
+    run.agent.end();
+    await run.agent.exited;
+    expect(readSession().lastToolResult).toBe(
+      'Your questions have been answered: "Which database?"="Neither, use files", "Which features?"="Postgres, SQLite".',
+    );
+    expect(run.all("question_withdrawn")).toEqual([]);
+  });
+
+  test("keeps the input open, and is withdrawn when the agent is interrupted or ends", async () => {
+    const run = start([written("x"), { text: "end" }]);
+    const { question } = await run.next("question");
+    run.agent.end();
+    expect(await run.agent.interrupt()).toBe(true);
+    expect(run.all("question_withdrawn")).toEqual([
+      { type: "question_withdrawn", questionId: question.questionId },
+    ]);
+    expect(await run.agent.exited).toMatchObject({ code: 1 });
+
+    const other = start([written("x"), { text: "end" }]);
+    const asked = await other.next("question");
+    await other.agent.kill({ force: true, graceMs: 0 });
+    expect(other.events.slice(-2)).toMatchObject([
+      { type: "question_withdrawn", questionId: asked.question.questionId },
+      { type: "exit" },
+    ]);
+    expect(existsSync(join(folder, "x"))).toBe(false);
+  });
+
+  test("of a kind that is not known gets an answer, so that the agent does not hang", async () => {
+    const run = start([
+      { raw: { type: "control_request", request_id: "r", request: { subtype: "hook_callback" } } },
+      { wait: 50 },
+      { text: "end" },
+    ]);
+    await run.next("result");
+    expect(run.all("question")).toEqual([]);
+  });
+});
+
+describe("killing", () => {
+  const BUSY = [bash("echo busy"), { spawn: "group" }, { spawn: "session" }, { text: "left" }];
+
+  test.each([
+    ["in an orderly way", {}, { force: false, graceMs: 10_000 }],
+    ["by force", {}, { force: true, graceMs: 10_000 }],
+    [
+      "an agent that is deaf to interrupts and to SIGTERM",
+      { deaf: true, ignoreSigterm: true },
+      { force: false, graceMs: 300 },
+    ],
+  ])("%s leaves nothing of it, in whatever group", async (_how, character, how) => {
+    const run = start({ steps: [...BUSY, { hang: true }], ...character });
+    await run.action("left");
+    const pids = [run.agent.pid, leftPid(1), leftPid(2)];
+    expect(pids.map(isAlive)).toEqual([true, true, true]);
+    await run.agent.kill(how);
+    expect(pids.map(isAlive)).toEqual([false, false, false]);
+    expect(run.events.at(-1)?.type).toBe("exit");
+    expect(run.all("result")).toHaveLength(how.force || how.graceMs < 1_000 ? 0 : 1);
+  });
+
+  test("an agent that has nothing to do does not wait for a result", async () => {
+    const run = start([{ text: "done" }]);
+    await run.next("result");
+    // Far beyond the test's own limit: waiting for the grace would fail it.
+    await run.agent.kill({ force: false, graceMs: 600_000 });
+    expect(run.all("exit")).toHaveLength(1);
+  });
+
+  test("by force hurries an orderly one that takes its time", async () => {
+    const run = start({ steps: [bash("echo busy"), { hang: true }], deaf: true });
+    await run.action("Bash: echo busy");
+    const orderly = run.agent.kill({ force: false, graceMs: 600_000 });
+    await run.agent.kill({ force: true, graceMs: 100 });
+    await orderly;
+    expect(isAlive(run.agent.pid)).toBe(false);
+  });
+
+  test("is not needed for what a run that ended by itself has left in the background", async () => {
+    const run = start(BUSY);
+    await run.next("result");
+    run.agent.end();
+    await run.agent.exited;
+    expect([leftPid(1), leftPid(2)].map(isAlive)).toEqual([false, false]);
+  });
+
+  test("is done for a run whose background commands keep it alive long after its result", async () => {
+    const clock = createHandClock();
+    const run = start({ steps: [{ text: "done" }], linger: true }, { clock });
+    await run.next("result");
+    run.agent.end();
+    clock.advance(299_000);
+    expect(isAlive(run.agent.pid)).toBe(true);
+    expect(run.all("exit")).toEqual([]);
+    clock.advance(1_000);
+    expect(await run.agent.exited).toMatchObject({ code: 143 });
+  });
+
+  test("after a restart finds what an agent that is gone has left, and nothing else", async () => {
+    const run = start([{ spawn: "session" }, { text: "left" }, { hang: true }]);
+    await run.action("left");
+    const bystander = start([{ text: "here" }, { hang: true }]);
+    await bystander.action("here");
+    const identity = { pid: run.agent.pid, startedAt: run.agent.processStart };
+    // As if the pid had been given to another process in the meantime.
+    const other = { pid: bystander.agent.pid, startedAt: run.agent.processStart };
+    const found = (await findAgentProcesses(other)).map(({ pid }) => pid).sort();
+    expect(found).toEqual([run.agent.pid, leftPid(1)].sort());
+    expect(await endLeftover(identity, systemClock)).toBe(true);
+    expect([run.agent.pid, leftPid(1)].map(isAlive)).toEqual([false, false]);
+    expect(await endLeftover(identity, systemClock)).toBe(false);
+    expect(isAlive(bystander.agent.pid)).toBe(true);
+  });
+});
+
+test("the environment keeps this product's settings and an outer agent's session from the agent", () => {
+  const env = {
+    PATH: "/bin",
+    AUTOMAGIK_WORKFLOWS_API_KEY: "secret",
+    automagik_x: "1",
+    CLAUDECODE: "1",
+    CLAUDE_CODE_SESSION_ID: "outer",
+    CLAUDE_CODE_OAUTH_TOKEN: "token",
+    CLAUDE_CODE_ENABLE_TODO_TOOLS: "0",
+  };
+  expect(buildEnvironment(env, "m", {})).toEqual({
+    PATH: "/bin",
+    CLAUDE_CODE_OAUTH_TOKEN: "token",
+    CLAUDE_CODE_ENABLE_TODO_TOOLS: "0",
+    CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1",
+    DISABLE_AUTOUPDATER: "1",
+    WORKFLOW_AGENT_MARK: "m",
+  });
+});
+
+test("no value on the command line can be taken for an option, and the folder's own settings stay out", () => {
+  const args = buildArguments(
+    {
+      ...BASE,
+      cwd: "/w",
+      sessionId: "-s",
+      allowedTools: ["Bash(a, b:*)", "--x"],
+      disallowedTools: ["-y"],
+      maxTurns: 3,
+      maxBudgetUsd: 1.5,
+      model: "--m",
+      extraArgs: ["--system-prompt-snapshot=off"],
+    },
+    "/tmp/p",
+  );
+  expect(args).toContain("--allowedTools=Bash(a, b:*)");
+  expect(args).toContain("--setting-sources=user");
+  const names = args.map((argument) => argument.split("=", 1)[0]);
+  expect(names.filter((name) => !/^(-p|--[a-z][A-Za-z-]+)$/.test(name ?? ""))).toEqual([]);
+  expect(args).not.toContain("--x");
+});
+
+describe("finding Claude Code", () => {
+  const find = (env: NodeJS.ProcessEnv = {}, configured: string | undefined = SCRIPTED) =>
+    findClaude({ ...(configured ? { configured } : {}), env: { PATH: process.env.PATH, ...env } });
+
+  /** A program that gives this version and knows these options, and nothing about logins. */
+  const pretend = (version: string, options: string) =>
+    program(
+      `#!/bin/sh\ncase $1 in --help) echo "${options}";; --version) echo ${version};; *) exit 1;; esac`,
+    );
+  const NEEDED = "--input-format --session-id --replay-user-messages --setting-sources";
+
+  function program(text: string): string {
+    const path = join(folder, "bin", "claude");
+    mkdirSync(join(folder, "bin"), { recursive: true });
+    writeFileSync(path, text);
+    chmodSync(path, 0o755);
+    return path;
+  }
+
+  test("gives its path, version and what this version should be started with", async () => {
+    expect(await find()).toEqual({
+      ok: true,
+      path: SCRIPTED,
+      version: "2.1.332",
+      loggedIn: true,
+      extraArgs: ["--system-prompt-snapshot=off"],
+    });
+  });
+
+  test("looks on the PATH, but not in relative folders of it", async () => {
+    const path = pretend("9.9.9", NEEDED);
+    expect(await find({ PATH: `${join(folder, "bin")}:/bin` }, "")).toMatchObject({ path, version: "9.9.9" });
+    expect(await find({ PATH: ".:bin:" }, "")).toMatchObject({ ok: false, reason: "missing" });
+  });
+
+  test("says what to do when it is missing, broken, too old or not logged in", async () => {
+    expect(await find({}, "/nowhere/claude")).toMatchObject({
+      reason: "missing",
+      problem: expect.stringContaining('was not found at "/nowhere/claude"'),
+    });
+    expect(await find({}, program("#!/bin/sh\necho oops >&2; exit 1"))).toMatchObject({
+      reason: "broken",
+      problem: expect.stringContaining("oops"),
+    });
+    expect(await find({}, pretend("1.0.3", "--session-id"))).toMatchObject({
+      reason: "too_old",
+      problem: expect.stringContaining("claude update"),
+    });
+    expect(await find({ SCRIPTED_AGENT_LOGGED_OUT: "1" })).toMatchObject({
+      reason: "logged_out",
+      problem: expect.stringContaining("not logged in"),
+    });
+  });
+
+  test("does not ask about a login where a key is given, and does not know where it cannot be asked", async () => {
+    const env = { SCRIPTED_AGENT_LOGGED_OUT: "1", ANTHROPIC_API_KEY: "k" };
+    expect(await find(env)).toMatchObject({ ok: true, loggedIn: true });
+    const silent = pretend("2.0.1", NEEDED);
+    expect(await find({}, silent)).toEqual({
+      ok: true,
+      path: silent,
+      version: "2.0.1",
+      loggedIn: "unknown",
+      extraArgs: [],
+    });
+  });
+
+  test("follows npm's batch file on Windows to the program that it starts", async () => {
+    const bin = join(folder, "bin");
+    mkdirSync(bin);
+    writeFileSync(join(bin, "cli.mjs"), `process.stdout.write("2.1.0 ${NEEDED}")`);
+    writeFileSync(join(bin, "claude.cmd"), `@ECHO off\r\n"%_prog%"  "%dp0%\\cli.mjs" %*\r\n`);
+    const found = await findClaude({
+      env: { PATH: bin, ANTHROPIC_API_KEY: "k" },
+      platform: "win32",
+    });
+    expect(found).toMatchObject({ path: join(bin, "cli.mjs") });
+  });
+});

@@ -1,0 +1,1070 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { systemClock } from "../src/clock.js";
+import {
+  createWorkspaces,
+  WorkspaceError,
+  type Workspaces,
+  type WorkspacesOptions,
+} from "../src/engine/workspaces/workspaces.js";
+import { createHandClock } from "./support/hand-clock.js";
+
+vi.setConfig({ testTimeout: 60_000 });
+
+const root = realpathSync(mkdtempSync(join(tmpdir(), "workspaces-")));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+let counter = 0;
+const fresh = (name: string) => join(root, `${counter++}-${name}`);
+
+function script(body: string): string {
+  const file = fresh("script");
+  writeFileSync(file, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+  return file;
+}
+
+/** What ssh would do on the other machine, done here: the last argument is the command to run. */
+const localSsh = script('for last; do :; done\neval "exec $last"');
+const env = {
+  PATH: process.env.PATH,
+  HOME: root,
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_SSH_COMMAND: localSsh,
+  GIT_SSH_VARIANT: "ssh",
+};
+
+function git(folder: string, ...args: string[]): string {
+  const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
+  const stdio: ["ignore", "pipe", "ignore"] = ["ignore", "pipe", "ignore"];
+  return execFileSync("git", ["-C", folder, ...identity, ...args], { env, encoding: "utf8", stdio }).trim();
+}
+
+function write(folder: string, path: string, text: string): void {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text);
+}
+
+function commit(folder: string, path: string, text: string, message = `Write ${path}`): string {
+  write(folder, path, text);
+  git(folder, "add", "--all");
+  git(folder, "commit", "--quiet", "--message", message);
+  return git(folder, "rev-parse", "HEAD");
+}
+
+/** The folder for local repositories; what lies beside it is out of bounds. */
+const allowed = fresh("allowed");
+mkdirSync(allowed);
+
+function repository(options: { in?: string; empty?: boolean } = {}): string {
+  const folder = join(options.in ?? allowed, `project-${counter++}`);
+  mkdirSync(folder, { recursive: true });
+  git(folder, "init", "--quiet", "--initial-branch", "main");
+  if (!options.empty) commit(folder, "readme.md", "hello\n", "First");
+  return folder;
+}
+
+const ssh = (folder: string) => `ssh://localhost${folder}`;
+
+function engine(options: Partial<WorkspacesOptions> = {}): Workspaces & { folder: string } {
+  const folder = options.folder ?? fresh("state");
+  const made = createWorkspaces({
+    folder,
+    allowedFolders: [allowed],
+    pushAllowed: false,
+    sessionInUse: () => false,
+    env,
+    clock: systemClock,
+    ...options,
+  });
+  return { ...made, folder };
+}
+
+let runs = 0;
+const run = (sessionKey: string, repositoryUrl?: string, gitBranch?: string) => ({
+  sessionKey,
+  runId: `run-${runs++}`,
+  tempWorkspace: false,
+  ...(repositoryUrl && { repositoryUrl }),
+  ...(gitBranch && { gitBranch }),
+});
+
+const branchOf = (folder: string) => git(folder, "symbolic-ref", "--short", "HEAD");
+const clonesOf = (folder: string) => readdirSync(join(folder, "repositories"));
+function cloneOf(folder: string): string {
+  const [name = "", ...more] = clonesOf(folder);
+  expect(more).toEqual([]);
+  return join(folder, "repositories", name, "git");
+}
+const nothing = { workspace: false, worktree: false, tempFiles: false };
+const worktreeGone = { workspace: true, worktree: true, tempFiles: false };
+
+describe("a session with a repository", () => {
+  it.each([
+    ["ssh", ssh],
+    ["a local path", (folder: string) => folder],
+    ["a file address", (folder: string) => pathToFileURL(folder).href],
+  ])("gets a worktree on a branch of its own from the default branch, reached by %s", async (_, address) => {
+    const source = repository();
+    git(source, "branch", "-m", "trunk");
+    const { prepare, folder } = engine();
+    const workspace = await prepare({ ...run("session-1", address(source)), sessionName: "Login & JWT" });
+    expect(workspace).toMatchObject({
+      kind: "repository",
+      sessionKey: "session-1",
+      branch: expect.stringMatching(/^automagik\/login-jwt-[0-9a-f]{10}$/),
+      baseBranch: "trunk",
+      startCommit: git(source, "rev-parse", "HEAD"),
+      notices: [],
+    });
+    expect(branchOf(workspace.path)).toBe(workspace.branch);
+    expect(readFileSync(join(workspace.path, "readme.md"), "utf8")).toBe("hello\n");
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    expect(statSync(dirname(workspace.path)).mode & 0o777).toBe(0o700);
+  });
+
+  it("works on git_branch where the remote has it, and tracks it", async () => {
+    const source = repository();
+    git(source, "checkout", "-q", "-b", "feature/login");
+    const tip = commit(source, "login.ts", "1");
+    git(source, "checkout", "-q", "main");
+    const workspace = await engine().prepare(run("s", source, "feature/login"));
+    expect(workspace).toMatchObject({
+      branch: "feature/login",
+      baseBranch: "feature/login",
+      startCommit: tip,
+    });
+    expect(git(workspace.path, "rev-parse", "--abbrev-ref", "@{upstream}")).toBe("origin/feature/login");
+  });
+
+  it("has git_branch made from the default branch where it is new", async () => {
+    const source = repository();
+    const workspace = await engine().prepare(run("s", source, "feature/new"));
+    expect(workspace).toMatchObject({
+      branch: "feature/new",
+      baseBranch: "main",
+      startCommit: git(source, "rev-parse", "main"),
+    });
+    expect(branchOf(workspace.path)).toBe("feature/new");
+  });
+
+  it("can begin an empty repository, and merge its first commit", async () => {
+    const source = repository({ empty: true });
+    const { prepare, inspect, merge, folder } = engine();
+    const workspace = await prepare(run("s", source));
+    expect(workspace.startCommit).toBeUndefined();
+    const first = commit(workspace.path, "a.txt", "a", "Begin");
+    expect(await inspect(workspace)).toEqual({
+      filesChanged: ["a.txt"],
+      commits: [expect.stringMatching(/^[0-9a-f]+ Begin$/)],
+      uncommitted: false,
+    });
+    expect(await merge(workspace)).toEqual({ merged: true, commit: first, pushed: false });
+    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(first);
+  });
+
+  it("goes on in its worktree as it was left, also after a restart of the engine", async () => {
+    const source = repository();
+    const { prepare, folder } = engine();
+    const first = await prepare(run("s", source));
+    const own = commit(first.path, "done.txt", "done");
+    write(first.path, "readme.md", "half done\n");
+    write(first.path, "new.txt", "new");
+    commit(source, "later.txt", "later");
+
+    const again = engine({ folder });
+    const second = await again.prepare(run("s"));
+    expect(second).toMatchObject({ path: first.path, branch: first.branch, startCommit: own, notices: [] });
+    expect(git(second.path, "status", "--porcelain")).toBe("M readme.md\n?? new.txt");
+    expect(git(second.path, "log", "-1", "--format=%s", "origin/main"), "fetched again").toBe(
+      "Write later.txt",
+    );
+    expect(await again.find(second.runId)).toMatchObject({ path: second.path, startCommit: own });
+    expect(await again.find("never")).toBeUndefined();
+  });
+
+  it("has its locks taken away and its .git file put right when it goes on", async () => {
+    const { prepare, folder } = engine();
+    const workspace = await prepare(run("s", repository()));
+    const [admin = ""] = readdirSync(join(cloneOf(folder), "worktrees"));
+    writeFileSync(join(cloneOf(folder), "worktrees", admin, "index.lock"), "");
+    writeFileSync(join(workspace.path, ".git"), "gitdir: /elsewhere\n");
+    await prepare(run("s"));
+    commit(workspace.path, "a.txt", "a");
+    expect(branchOf(workspace.path)).toBe(workspace.branch);
+  });
+
+  it("survives that the state folder is moved", async () => {
+    const { prepare, folder } = engine();
+    const before = await prepare(run("s", repository()));
+    write(before.path, "new.txt", "new");
+    const moved = fresh("moved");
+    renameSync(folder, moved);
+    const other = engine({ folder: moved });
+    const workspace = await other.prepare(run("s"));
+    expect(workspace.path.startsWith(moved)).toBe(true);
+    expect(git(workspace.path, "status", "--porcelain")).toBe("?? new.txt");
+    expect(git(cloneOf(moved), "worktree", "list")).toContain(workspace.path);
+  });
+
+  it("has a clone with object ids as long as the remote's", async () => {
+    const source = join(allowed, `sha256-${counter++}`);
+    git(root, "init", "-q", "-b", "main", "--object-format=sha256", source);
+    const tip = commit(source, "a.txt", "a");
+    expect(tip).toHaveLength(64);
+    expect((await engine().prepare(run("s", source))).startCommit).toBe(tip);
+  });
+
+  it("can be put on another branch when nothing is uncommitted", async () => {
+    const { prepare } = engine();
+    const source = repository();
+    const workspace = await prepare(run("s", source, "one"));
+    write(workspace.path, "new.txt", "new");
+    await expect(prepare(run("s", source, "two"))).rejects.toThrow(
+      /can't be put on the branch two.*new\.txt/,
+    );
+    expect(branchOf(workspace.path)).toBe("one");
+    rmSync(join(workspace.path, "new.txt"));
+    expect(await prepare(run("s", source, "two"))).toMatchObject({ path: workspace.path, branch: "two" });
+    expect(branchOf(workspace.path)).toBe("two");
+  });
+
+  it("is not put back when its agent has moved on to a branch of its own", async () => {
+    const { prepare } = engine();
+    const source = repository();
+    const workspace = await prepare(run("s", source, "one"));
+    git(workspace.path, "checkout", "-q", "-b", "agents-own");
+    await prepare(run("s", source, "one"));
+    expect(branchOf(workspace.path)).toBe("agents-own");
+  });
+
+  it("is refused another repository, and told which one it works on", async () => {
+    const { prepare } = engine();
+    const source = repository();
+    await prepare(run("s", source));
+    await expect(prepare(run("s", repository()))).rejects.toThrow(`This session works on ${source}`);
+  });
+
+  it("gets names for its commits only where the user's git has none", async () => {
+    const source = repository();
+    const neutral = await engine().prepare(run("s", source));
+    expect(neutral.env).toMatchObject({
+      GIT_AUTHOR_NAME: expect.any(String),
+      GIT_COMMITTER_EMAIL: expect.any(String),
+    });
+    write(neutral.path, "a.txt", "a");
+    execFileSync("git", ["-C", neutral.path, "add", "."], { env });
+    execFileSync("git", ["-C", neutral.path, "commit", "-qm", "as the agent does"], {
+      env: { ...env, ...neutral.env },
+    });
+    const config = fresh("gitconfig");
+    writeFileSync(config, "[user]\n\tname = Me\n\temail = me@example.com\n");
+    const mine = engine({ env: { ...env, GIT_CONFIG_GLOBAL: config } });
+    expect((await mine.prepare(run("s", source))).env).toEqual({});
+  });
+
+  it("goes on with what is here when the remote can't be reached, and says so", async () => {
+    const source = repository();
+    const { prepare } = engine();
+    await prepare(run("s", source, "b"));
+    renameSync(join(source, ".git", "refs"), join(source, ".git", "refs-gone"));
+    const remote = ssh(repository());
+    await prepare(run("t", remote, "b"));
+    rmSync(remote.slice("ssh://localhost".length), { recursive: true });
+    const { notices } = await prepare(run("t"));
+    expect(notices).toEqual([expect.stringMatching(/could not be fetched, so the work goes on.*fatal/)]);
+    expect((await prepare(run("u", remote))).notices, "a new session too").toHaveLength(1);
+  });
+});
+
+describe("several sessions of one repository", () => {
+  it("share one bare clone and have a worktree each, at once", async () => {
+    const source = repository();
+    const { prepare, folder } = engine();
+    const keys = ["a", "b", "c", "d", "e"];
+    const all = await Promise.all(keys.map((key) => prepare(run(key, key < "c" ? source : `${source}/`))));
+    expect(new Set(all.map(({ path }) => path)).size).toBe(5);
+    expect(new Set(all.map(({ branch }) => branch)).size).toBe(5);
+    expect(clonesOf(folder)).toHaveLength(1);
+    expect(git(cloneOf(folder), "rev-parse", "--is-bare-repository")).toBe("true");
+  });
+
+  it("hand a branch on when the other has no run and nothing uncommitted, and get it back", async () => {
+    const source = repository();
+    const { prepare } = engine();
+    const architect = await prepare(run("architect", source, "feature"));
+    commit(architect.path, "plan.md", "plan");
+    const fix = await prepare(run("fix", source, "feature"));
+    expect(readFileSync(join(fix.path, "plan.md"), "utf8")).toBe("plan");
+    const fixed = commit(fix.path, "fixed.md", "fixed");
+    expect(existsSync(join(architect.path, "plan.md")), "its files stay").toBe(true);
+
+    const back = await prepare(run("architect"));
+    expect(branchOf(back.path)).toBe("feature");
+    expect(back).toMatchObject({ path: architect.path, startCommit: fixed, baseBranch: "main" });
+    expect(existsSync(join(back.path, "fixed.md"))).toBe(true);
+    git(back.path, "checkout", "-q", "-b", "agents-own");
+    await prepare(run("architect"));
+    expect(branchOf(back.path), "given back once, not again").toBe("agents-own");
+  });
+
+  it("are refused a branch that another is at work on, with that session's name", async () => {
+    const source = repository();
+    const busy = new Set(["first"]);
+    const { prepare } = engine({ sessionInUse: (key) => busy.has(key) });
+    const first = await prepare(run("first", source, "feature"));
+    const second = prepare(run("second", source, "feature"));
+    await expect(second).rejects.toThrow(/feature is being worked on by another session.*session_id first/);
+    busy.clear();
+    write(first.path, "loose.txt", "x");
+    const third = prepare(run("second", source, "feature"));
+    await expect(third).rejects.toThrow(/uncommitted changes in 1 file \(loose\.txt\).*session_id first/);
+    expect(branchOf(first.path)).toBe("feature");
+    rmSync(join(first.path, "loose.txt"));
+    expect(await prepare(run("second", source, "feature"))).toMatchObject({ branch: "feature" });
+  });
+
+  it("are refused a branch that somebody has checked out elsewhere", async () => {
+    const source = repository();
+    const { prepare, folder } = engine();
+    await prepare(run("first", source, "feature"));
+    git(cloneOf(folder), "worktree", "add", "-q", "-b", "mine", fresh("mine"), "origin/main");
+    await expect(prepare(run("second", source, "mine"))).rejects.toThrow(/not a session's worktree/);
+  });
+});
+
+describe("what a run has changed", () => {
+  it("is its commits and files, with what is uncommitted, and not what was there before", async () => {
+    const source = repository();
+    const { prepare, inspect } = engine();
+    const first = await prepare(run("s", source));
+    commit(first.path, "earlier.txt", "x", "Earlier run");
+    write(first.path, "left.txt", "left over");
+    write(first.path, "grows.txt", "1");
+    const second = await prepare(run("s"));
+    expect(await inspect(second)).toEqual({ filesChanged: [], commits: [], uncommitted: true });
+    git(second.path, "add", "earlier.txt");
+    write(second.path, "src/ünï code.ts", "1");
+    git(second.path, "add", "src");
+    git(second.path, "commit", "-qm", "Add src");
+    git(second.path, "rm", "-q", "readme.md");
+    git(second.path, "commit", "-qm", "Remove readme");
+    write(second.path, "grows.txt", "12");
+    const seen = await inspect(second);
+    expect(seen.filesChanged).toEqual(["grows.txt", "readme.md", "src/ünï code.ts"]);
+    expect(seen.commits).toEqual([
+      expect.stringMatching(/^[0-9a-f]{7,} Add src$/),
+      expect.stringMatching(/^[0-9a-f]{7,} Remove readme$/),
+    ]);
+    expect(seen.uncommitted).toBe(true);
+  });
+
+  it("does not include what came from the default branch", async () => {
+    const source = repository();
+    const { prepare, inspect } = engine();
+    const workspace = await prepare(run("s", source));
+    commit(source, "theirs.txt", "x", "Theirs");
+    const later = await prepare(run("s"));
+    commit(later.path, "ours.txt", "x", "Ours");
+    commit(source, "theirs-too.txt", "x", "Theirs too");
+    git(later.path, "fetch", "-q");
+    git(later.path, "merge", "-q", "--no-edit", "origin/main");
+    expect((await inspect(later)).commits.map((line) => line.replace(/^\S+ /, ""))).toEqual([
+      "Ours",
+      expect.stringContaining("Merge remote-tracking branch"),
+    ]);
+    expect(workspace.path).toBe(later.path);
+  });
+
+  it("is found again after a restart, and is nothing when the workspace has gone", async () => {
+    const { prepare, cleanup, folder } = engine();
+    const workspace = await prepare(run("s", repository()));
+    commit(workspace.path, "a.txt", "a", "Add a");
+    expect((await engine({ folder }).inspect(workspace)).filesChanged).toEqual(["a.txt"]);
+    await cleanup(workspace, { force: true });
+    expect(await engine({ folder }).inspect(workspace)).toEqual({
+      filesChanged: [],
+      commits: [],
+      uncommitted: false,
+    });
+  });
+});
+
+describe("merging back", () => {
+  it("moves the base branch on, without pushing, and the next session begins there", async () => {
+    const source = repository();
+    const { prepare, merge, folder } = engine();
+    const workspace = await prepare(run("s", source));
+    const done = commit(workspace.path, "a.txt", "a");
+    expect(await merge(workspace)).toEqual({ merged: true, commit: done, pushed: false });
+    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(done);
+    expect(git(source, "rev-parse", "main")).not.toBe(done);
+    expect((await prepare(run("t", source))).startCommit).toBe(done);
+    expect(await merge(workspace)).toMatchObject({
+      merged: false,
+      reason: expect.stringContaining("already"),
+    });
+  });
+
+  it("makes a merge commit when the base has moved on, with what the remote has", async () => {
+    const source = repository();
+    const { prepare, merge, folder } = engine();
+    const [one, two] = [await prepare(run("1", source)), await prepare(run("2", source))];
+    commit(one.path, "one.txt", "1");
+    commit(two.path, "two.txt", "2");
+    commit(source, "remote.txt", "3");
+    await merge(one);
+    await prepare(run("3", source, "other"));
+    const merged = await merge(two);
+    expect(merged).toMatchObject({ merged: true, pushed: false });
+    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(merged.commit);
+    const files = git(cloneOf(folder), "ls-tree", "--name-only", "main").split("\n");
+    expect(files).toEqual(["one.txt", "readme.md", "remote.txt", "two.txt"]);
+    expect(existsSync(join(two.path, "one.txt")), "the worktree is untouched").toBe(false);
+  });
+
+  it("changes nothing on a conflict, and names the files", async () => {
+    const source = repository();
+    const { prepare, merge, folder } = engine();
+    const [one, two] = [await prepare(run("1", source)), await prepare(run("2", source))];
+    commit(one.path, "readme.md", "one\n");
+    commit(two.path, "readme.md", "two\n");
+    const { commit: main } = await merge(one);
+    const refused = await merge(two);
+    expect(refused).toEqual({
+      merged: false,
+      pushed: false,
+      reason: expect.stringContaining("in readme.md"),
+    });
+    expect(refused.reason).toContain(two.branch);
+    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(main);
+    expect(git(two.path, "status", "--porcelain")).toBe("");
+  });
+
+  it("that was never pushed and conflicts with the remote's is told to the next session", async () => {
+    const source = repository();
+    const { prepare, merge, folder } = engine();
+    const workspace = await prepare(run("1", source, "feature"));
+    const ours = commit(workspace.path, "readme.md", "ours\n");
+    await merge(workspace);
+    const theirs = commit(source, "readme.md", "theirs\n");
+    const next = await prepare(run("2", source));
+    expect(next.startCommit).toBe(theirs);
+    expect(next.notices).toEqual([expect.stringMatching(/main has gone two ways.*never pushed/)]);
+    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(ours);
+
+    git(source, "checkout", "-q", "-b", "feature");
+    commit(source, "other.txt", "x");
+    const { notices, startCommit } = await prepare(run("3", source, "feature"));
+    expect(notices).toEqual([expect.stringMatching(/feature has gone two ways.*goes on with what is here/)]);
+    expect(startCommit).toBe(ours);
+  });
+
+  it("waits for nobody's uncommitted work, and has nothing to do where nothing was done", async () => {
+    const { prepare, merge } = engine();
+    const workspace = await prepare(run("s", repository()));
+    expect(await merge(workspace)).toMatchObject({
+      merged: false,
+      reason: expect.stringContaining("already"),
+    });
+    commit(workspace.path, "a.txt", "a");
+    write(workspace.path, "b.txt", "b");
+    expect(await merge(workspace)).toMatchObject({ merged: false, reason: expect.stringContaining("b.txt") });
+    const folder = await prepare(run("plain"));
+    expect(await merge(folder)).toMatchObject({
+      merged: false,
+      reason: expect.stringContaining("no repository"),
+    });
+  });
+
+  it("leaves a base branch alone that another session is at work on", async () => {
+    const source = repository();
+    const { prepare, merge } = engine({ sessionInUse: (key) => key === "on-main" });
+    await prepare(run("on-main", source, "main"));
+    const workspace = await prepare(run("s", source));
+    commit(workspace.path, "a.txt", "a");
+    const refused = await merge(workspace);
+    expect(refused).toMatchObject({ merged: false, reason: expect.stringContaining("session_id on-main") });
+  });
+
+  it("of work done on the base branch itself has nothing to do, and pushes where that is allowed", async () => {
+    const source = repository();
+    git(source, "branch", "feature");
+    const { prepare, merge } = engine({ pushAllowed: true });
+    const workspace = await prepare(run("s", ssh(source), "feature"));
+    const done = commit(workspace.path, "a.txt", "a");
+    expect(await merge(workspace)).toEqual({
+      merged: true,
+      commit: done,
+      reason: "The work was done on feature itself.",
+      pushed: true,
+    });
+    expect(git(source, "rev-parse", "feature")).toBe(done);
+  });
+
+  it("pushes the base branch where that is allowed, and says when the remote refuses", async () => {
+    const source = repository();
+    const { prepare, merge } = engine({ pushAllowed: true });
+    const workspace = await prepare(run("s", source));
+    commit(workspace.path, "a.txt", "a");
+    const refused = await merge(workspace);
+    expect(refused).toMatchObject({ merged: true, pushed: false });
+    expect(refused.reason).toMatch(/It was not pushed: .*refus/);
+    git(source, "checkout", "-q", "--detach");
+    const trap = fresh("trap");
+    writeFileSync(join(source, ".git", "hooks", "post-receive"), `#!/bin/sh\ntouch ${trap}\n`, {
+      mode: 0o755,
+    });
+    const done = commit(workspace.path, "b.txt", "b");
+    expect(await merge(workspace)).toEqual({ merged: true, commit: done, pushed: true });
+    expect(git(source, "rev-parse", "main")).toBe(done);
+    expect(existsSync(trap), "the hooks of a local repository do not run").toBe(false);
+  });
+});
+
+describe("cleaning up", () => {
+  it("keeps uncommitted work and says so; force removes it", async () => {
+    const { prepare, cleanup } = engine();
+    const workspace = await prepare(run("s", repository()));
+    write(workspace.path, "new.txt", "x");
+    expect(await cleanup(workspace.runId, { force: false })).toEqual({
+      removed: nothing,
+      kept: `The worktree ${workspace.path} was kept: there are uncommitted changes in 1 file (new.txt). Force removes it.`,
+      errors: [],
+    });
+    expect(existsSync(join(workspace.path, "new.txt"))).toBe(true);
+    expect(await cleanup(workspace.runId, { force: true })).toEqual({ removed: worktreeGone, errors: [] });
+    expect(existsSync(workspace.path)).toBe(false);
+    expect(await cleanup(workspace.runId, { force: true })).toEqual({ removed: nothing, errors: [] });
+  });
+
+  it("keeps commits on their branch in the clone, and the session can be continued there", async () => {
+    const { prepare, cleanup, folder } = engine();
+    const workspace = await prepare(run("s", repository()));
+    const done = commit(workspace.path, "a.txt", "a");
+    const { removed, kept } = await cleanup(workspace, { force: false });
+    expect(removed).toEqual(worktreeGone);
+    expect(kept).toBe(`1 commit was kept on the branch ${workspace.branch} in ${cloneOf(folder)}.`);
+    expect(git(cloneOf(folder), "rev-parse", workspace.branch ?? "")).toBe(done);
+    const again = await engine({ folder }).prepare(run("s"));
+    expect(again).toMatchObject({ branch: workspace.branch, startCommit: done, notices: [] });
+  });
+
+  it("takes a branch of our own away with nothing on it, and leaves others", async () => {
+    const source = repository();
+    const { prepare, cleanup, folder } = engine();
+    for (const workspace of [await prepare(run("s", source)), await prepare(run("t", source, "asked"))])
+      expect(await cleanup(workspace, { force: false })).toEqual({ removed: worktreeGone, errors: [] });
+    expect(git(cloneOf(folder), "for-each-ref", "--format=%(refname:short)", "refs/heads")).toBe("asked");
+    expect(git(cloneOf(folder), "worktree", "list").split("\n")).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      "commits on no branch",
+      (path: string) => {
+        git(path, "checkout", "-q", "--detach");
+        commit(path, "a.txt", "a");
+      },
+      /1 commit on no branch/,
+    ],
+    [
+      "an unfinished rebase",
+      (path: string) => {
+        commit(path, "a.txt", "a");
+        spawnSync(
+          "git",
+          ["-C", path, "-c", "user.name=T", "-c", "user.email=t@t", "rebase", "-q", "-x", "false", "HEAD~1"],
+          {
+            env,
+          },
+        );
+      },
+      /rebase/,
+    ],
+    [
+      "a submodule with content",
+      (path: string) => {
+        const inner = repository({ in: join(path, "nested") });
+        git(path, "add", "nested");
+        git(path, "commit", "-qm", "Add submodule");
+        write(inner, "work.txt", "x");
+      },
+      /submodule nested\/project-\d+ has content/,
+    ],
+    [
+      "a .git file that was led elsewhere",
+      (path: string) => writeFileSync(join(path, ".git"), "gitdir: ./x\n"),
+      undefined,
+    ],
+    ["new files in a folder", (path: string) => write(path, "x/y/z.txt", "z"), /x\/y\/z\.txt/],
+  ])("with %s", async (_, act, reason) => {
+    const { prepare, cleanup } = engine();
+    const workspace = await prepare(run("s", repository()));
+    act(workspace.path);
+    const told = await cleanup(workspace, { force: false });
+    if (reason) expect(told).toEqual({ removed: nothing, kept: expect.stringMatching(reason), errors: [] });
+    else expect(told.removed).toEqual(worktreeGone);
+    expect((await cleanup(workspace, { force: true })).errors).toEqual([]);
+    expect(existsSync(workspace.path)).toBe(false);
+  });
+
+  it("makes a worktree anew, and says so, when its folder was removed by hand", async () => {
+    const { prepare } = engine();
+    const workspace = await prepare(run("s", repository()));
+    rmSync(workspace.path, { recursive: true });
+    const again = await prepare(run("s"));
+    expect(again.notices).toEqual([expect.stringContaining("made anew")]);
+    expect(branchOf(again.path)).toBe(workspace.branch);
+  });
+
+  it("does not follow links out of the worktree", async () => {
+    const { prepare, cleanup } = engine();
+    const workspace = await prepare(run("s", repository()));
+    const outside = fresh("outside");
+    mkdirSync(outside);
+    writeFileSync(join(outside, "precious.txt"), "x");
+    symlinkSync(outside, join(workspace.path, "link"));
+    await cleanup(workspace, { force: true });
+    expect(existsSync(workspace.path)).toBe(false);
+    expect(existsSync(join(outside, "precious.txt"))).toBe(true);
+  });
+
+  it("knows nothing of a run that it never prepared", async () => {
+    const { cleanup } = engine();
+    expect(await cleanup("../../etc", { force: true })).toEqual({ removed: nothing, errors: [] });
+  });
+});
+
+describe("a session without a repository", () => {
+  it("has a folder of its own that stays, and is only removed by force when something is in it", async () => {
+    const { prepare, cleanup, inspect, folder } = engine();
+    const first = await prepare(run("../../escape"));
+    expect(first).toMatchObject({ kind: "folder", env: {}, notices: [] });
+    expect(dirname(first.path)).toBe(join(folder, "folders"));
+    write(first.path, "sub/a.txt", "a");
+    expect(await inspect(first)).toEqual({ filesChanged: ["sub/a.txt"], commits: [], uncommitted: true });
+    const second = await engine({ folder }).prepare(run("../../escape"));
+    expect(second.path).toBe(first.path);
+    expect((await inspect(second)).filesChanged).toEqual([]);
+    expect(await cleanup(second, { force: false })).toMatchObject({
+      removed: nothing,
+      kept: expect.stringContaining("nowhere else"),
+    });
+    expect(await cleanup(second, { force: true })).toMatchObject({
+      removed: { workspace: true, worktree: false },
+    });
+    expect(existsSync(first.path)).toBe(false);
+  });
+
+  it("can take up a repository as long as its folder is empty", async () => {
+    const { prepare } = engine();
+    const source = repository();
+    await prepare(run("early"));
+    expect(await prepare(run("early", source))).toMatchObject({ kind: "repository" });
+    write((await prepare(run("late"))).path, "a.txt", "a");
+    await expect(prepare(run("late", source))).rejects.toThrow(/has worked without a repository/);
+    await expect(prepare(run("none", undefined, "branch"))).rejects.toThrow(/needs a repository_url/);
+  });
+
+  it("has an empty folder for each run when it is temporary, which is removed with all that is in it", async () => {
+    const { prepare, cleanup, folder } = engine();
+    const keeps = await prepare(run("s"));
+    const one = await prepare({ ...run("s"), tempWorkspace: true });
+    const two = await prepare({ ...run("s"), tempWorkspace: true });
+    expect(new Set([keeps.path, one.path, two.path]).size).toBe(3);
+    write(one.path, "a.txt", "a");
+    const known = { sessionKey: "s", runId: one.runId, temporary: true };
+    expect(await engine({ folder }).cleanup(known, { force: false })).toEqual({
+      removed: { workspace: true, worktree: false, tempFiles: true },
+      errors: [],
+    });
+    expect([keeps.path, one.path, two.path].map((path) => existsSync(path))).toEqual([true, false, true]);
+    expect((await cleanup(known, { force: true })).removed, "never the session's own folder").toEqual(
+      nothing,
+    );
+    const both = { ...run("s", repository()), tempWorkspace: true };
+    await expect(prepare(both)).rejects.toThrow(/can't have a repository/);
+  });
+});
+
+describe("an address that is not taken", () => {
+  const outside = fresh("outside");
+  mkdirSync(outside);
+  const secret = repository({ in: outside });
+
+  it.each([
+    ["http://git.local/name", /Use https/],
+    ["https://me:s3cret@github.com/owner/name", /user name or password/],
+    ["git://host/name", /https or ssh/],
+    ["ext::sh -c x", /space|helper/],
+    ["ssh://-oProxyCommand=x/name", /host/],
+    ["--upload-pack=x", /dash/],
+    ["./name", /must be absolute/],
+    ["~/name", /must be absolute/],
+    ["file:name", /complete file address/],
+    ["file://elsewhere/name", /complete file address/],
+    [`file://${allowed}/x%00y`, /complete file address|absolute/],
+    [`${allowed}/a\u0000b`, /invisible/],
+    [secret, /no git repository at this local path/],
+    [`file://${secret}`, /no git repository/],
+    [`${allowed}/../${secret.slice(root.length + 1)}`, /no git repository/],
+    [join(allowed, "missing"), /no git repository/],
+    [allowed, /no git repository/],
+    ["/", /no git repository/],
+  ])("%j", async (address, problem) => {
+    const { prepare, folder } = engine();
+    const asked = prepare(run("s", address));
+    await expect(asked).rejects.toThrow(problem);
+    await expect(asked).rejects.toBeInstanceOf(WorkspaceError);
+    await expect(asked).rejects.not.toThrow(/s3cret/);
+    expect(existsSync(join(folder, "repositories"))).toBe(false);
+  });
+
+  it("is any local one where no folder is allowed", async () => {
+    await expect(engine({ allowedFolders: [] }).prepare(run("s", repository()))).rejects.toThrow(
+      /no folder is allowed/,
+    );
+  });
+
+  it.each([
+    ["the path is a link", (folder: string) => symlinkSync(secret, folder)],
+    [
+      "its git folder is a link",
+      (folder: string) => {
+        mkdirSync(folder);
+        symlinkSync(join(secret, ".git"), join(folder, ".git"));
+      },
+    ],
+    [
+      "its .git file names a folder",
+      (folder: string) => {
+        mkdirSync(folder);
+        writeFileSync(join(folder, ".git"), `gitdir: ${join(secret, ".git")}\n`);
+      },
+    ],
+    [
+      "its objects are a link",
+      (folder: string) => {
+        execFileSync("git", ["init", "-q", folder], { env });
+        rmSync(join(folder, ".git", "objects"), { recursive: true });
+        symlinkSync(join(secret, ".git", "objects"), join(folder, ".git", "objects"));
+      },
+    ],
+    [
+      "its objects are borrowed from there",
+      (folder: string) => {
+        execFileSync("git", ["clone", "-q", "--shared", secret, folder], { env });
+      },
+    ],
+    [
+      "it is inside another one's folder",
+      (folder: string) => mkdirSync(join(folder, "inner"), { recursive: true }),
+    ],
+  ])("is a local one that leads out of the allowed folder: %s", async (_, make) => {
+    const folder = join(allowed, `hostile-${counter++}`);
+    make(folder);
+    await expect(engine().prepare(run("s", folder))).rejects.toThrow(/no git repository/);
+  });
+
+  it("is a local one outside, even when what it consists of is inside", async () => {
+    const worktree = fresh("worktree-outside");
+    git(repository(), "worktree", "add", "-q", worktree);
+    await expect(engine().prepare(run("s", worktree))).rejects.toThrow(/no git repository/);
+  });
+
+  it("may come into the allowed folder by a link, and borrow inside it", async () => {
+    const source = repository();
+    const link = fresh("link");
+    symlinkSync(source, link);
+    expect(await engine().prepare(run("s", link))).toMatchObject({ repositoryUrl: source });
+    const borrowing = join(allowed, `borrowing-${counter++}`);
+    execFileSync("git", ["clone", "-q", "--shared", source, borrowing], { env });
+    expect(await engine().prepare(run("s", borrowing))).toMatchObject({ repositoryUrl: borrowing });
+  });
+
+  it("is not the only thing: nothing is cloned for a branch name that git would not take", async () => {
+    const source = repository();
+    const { prepare, folder } = engine();
+    for (const branch of ["-x", "a..b", "a b", "@{-1}", "HEAD", "refs/../x"])
+      await expect(prepare(run("s", source, branch)), branch).rejects.toThrow(/The branch name/);
+    expect(existsSync(join(folder, "repositories"))).toBe(false);
+  });
+});
+
+describe("what a repository or an agent would have our git run", () => {
+  /** A program that leaves a mark when it runs. */
+  function trap() {
+    const mark = fresh("trap");
+    return { command: script(`touch ${mark}; cat`), mark, sprung: () => existsSync(mark) };
+  }
+
+  it("does not run from the repository that is cloned", async () => {
+    const source = repository();
+    const { command, sprung } = trap();
+    commit(source, ".gitattributes", "* filter=evil merge=evil diff=evil\n");
+    commit(source, ".gitmodules", `[submodule "x"]\n\tpath = x\n\turl = ext::${command}\n`);
+    for (const hook of ["post-checkout", "reference-transaction", "post-upload-pack", "pre-receive"])
+      writeFileSync(join(source, ".git", "hooks", hook), `#!/bin/sh\n${command} </dev/null\n`, {
+        mode: 0o755,
+      });
+    for (const name of [
+      "uploadpack.packObjectsHook",
+      "core.fsmonitor",
+      "core.sshCommand",
+      "filter.evil.smudge",
+    ])
+      git(source, "config", name, command);
+    await engine().prepare(run("s", source));
+    expect(sprung()).toBe(false);
+    git(source, "branch", "control");
+    expect(sprung(), "the trap itself works").toBe(true);
+  });
+
+  it("does not run from the clone's settings or hooks, which an agent can write", async () => {
+    const source = repository();
+    const { command, mark, sprung } = trap();
+    const { prepare, inspect, merge, cleanup, folder } = engine({ pushAllowed: true });
+    const workspace = await prepare(run("s", source));
+    const control = await prepare(run("control", source));
+    const clone = cloneOf(folder);
+    const included = fresh("included");
+    writeFileSync(included, `[filter "more"]\n\tclean = ${command}\n\tsmudge = ${command}\n`);
+    mkdirSync(join(clone, "hooks"), { recursive: true });
+    for (const hook of ["post-checkout", "reference-transaction", "pre-push", "post-index-change"])
+      writeFileSync(join(clone, "hooks", hook), `#!/bin/sh\n${command} </dev/null\n`, { mode: 0o755 });
+    const programs = [
+      ...[
+        "core.fsmonitor",
+        "core.sshCommand",
+        "core.alternateRefsCommand",
+        "credential.helper",
+        "gpg.program",
+      ],
+      ...["filter.evil.clean", "filter.evil.smudge", "merge.evil.driver", "remote.origin.uploadpack"],
+    ];
+    /** Sets everything again, since our git takes it away, and forgets what setting it has sprung. */
+    const poison = () => {
+      for (const name of programs) git(clone, "config", name, command);
+      const others = {
+        "core.hooksPath": join(clone, "hooks"),
+        "include.path": included,
+        "log.showSignature": "true",
+        "remote.origin.url": join(root, "somewhere-else"),
+        "user.name": "Agent",
+      };
+      for (const [name, value] of Object.entries(others)) git(clone, "config", name, value);
+      rmSync(mark, { force: true });
+    };
+    const attributes = "*.txt filter=more merge=evil\n*.md filter=evil merge=evil\n";
+    commit(workspace.path, ".gitattributes", attributes);
+    commit(workspace.path, "readme.md", "ours\nhello\n");
+    commit(source, "readme.md", "hello\ntheirs\n");
+    poison();
+    write(control.path, ".gitattributes", attributes);
+    write(control.path, "readme.md", "control\n");
+    spawnSync("git", ["-C", control.path, "status"], { env });
+    expect(sprung(), "the trap itself works").toBe(true);
+
+    for (const act of [
+      () => inspect(control),
+      () => cleanup(control, { force: false }),
+      () => prepare(run("s")),
+      () => merge(workspace),
+      () => prepare(run("new", source)),
+      () => prepare(run("newer", source, workspace.branch)),
+      () => cleanup(control, { force: true }),
+    ]) {
+      poison();
+      await act();
+      expect(sprung(), String(act)).toBe(false);
+    }
+    expect(git(clone, "config", "--local", "remote.origin.url")).toBe(source);
+    expect(git(clone, "config", "--local", "user.name"), "what is harmless stays").toBe("Agent");
+  });
+
+  it("does not run through a .git that an agent has put in the worktree's place", async () => {
+    const { command, sprung } = trap();
+    const { prepare, inspect, merge, cleanup } = engine();
+    const workspace = await prepare(run("s", repository()));
+    const evil = join(workspace.path, "evil");
+    mkdirSync(evil);
+    git(evil, "init", "-q");
+    git(evil, "config", "core.fsmonitor", command);
+    git(evil, "config", "core.worktree", workspace.path);
+    writeFileSync(join(workspace.path, ".git"), "gitdir: evil/.git\n");
+    write(workspace.path, "a.txt", "a");
+    expect((await inspect(workspace)).filesChanged).toContain("a.txt");
+    await merge(workspace);
+    await cleanup(workspace, { force: false });
+    expect(sprung()).toBe(false);
+    spawnSync("git", ["-C", workspace.path, "status"], { env });
+    expect(sprung(), "the trap itself works").toBe(true);
+  });
+
+  it("has its clone put in order when the settings can't be read any more", async () => {
+    const { prepare, folder } = engine();
+    const source = repository();
+    await prepare(run("s", source));
+    writeFileSync(join(cloneOf(folder), "config"), "[core\nnonsense");
+    expect((await prepare(run("s"))).notices).toEqual([]);
+    expect(git(cloneOf(folder), "config", "remote.origin.url")).toBe(source);
+  });
+});
+
+describe("a preparation that does not come to its end", () => {
+  /** A git that stops for good at a command, after doing what `first` says. */
+  function stuckGit(command: string, first = "") {
+    const mark = fresh("stuck");
+    const path = script(
+      `for word; do if [ "$word" = ${command} ]; then ${first}\ntouch ${mark}; exec sleep 600; fi; done\nexec git "$@"`,
+    );
+    return {
+      path,
+      reached: async () => {
+        await vi.waitFor(() => expect(existsSync(mark)).toBe(true), { timeout: 30_000 });
+        rmSync(mark);
+      },
+    };
+  }
+
+  it("leaves nothing of a clone that was stopped, or took too long", async () => {
+    const source = repository();
+    const clock = createHandClock();
+    const stuck = stuckGit("fetch");
+    const slow = engine({ gitPath: stuck.path, clock, cloneTimeoutMs: 90_000 });
+    const controller = new AbortController();
+    const stopped = slow.prepare(run("s", source), controller.signal);
+    await stuck.reached();
+    expect(clonesOf(slow.folder)).toHaveLength(1);
+    const inLine = slow.prepare(run("t", source), controller.signal);
+    controller.abort();
+    await expect(inLine).rejects.toThrow(/was stopped/);
+    await expect(stopped).rejects.toThrow(/was stopped/);
+    expect(clonesOf(slow.folder)).toEqual([]);
+
+    const late = slow.prepare(run("s", source));
+    const failed = expect(late).rejects.toThrow("git fetch was not done after 90 s and was stopped.");
+    await stuck.reached();
+    clock.advance(90_000);
+    await failed;
+    expect(clonesOf(slow.folder)).toEqual([]);
+    expect((await engine({ folder: slow.folder }).prepare(run("s", source))).branch).toBeDefined();
+  });
+
+  it("is not begun when it was stopped before", async () => {
+    const { prepare, folder } = engine();
+    await expect(prepare(run("s", repository()), AbortSignal.abort())).rejects.toThrow(/was stopped/);
+    expect(existsSync(join(folder, "repositories"))).toBe(false);
+  });
+
+  it("leaves a half clone when the engine is killed, which the next one removes and makes anew", async () => {
+    const source = repository();
+    const stuck = stuckGit("fetch");
+    const killed = engine({ gitPath: stuck.path });
+    const controller = new AbortController();
+    const never = killed.prepare(run("s", source), controller.signal).catch((error: Error) => error);
+    await stuck.reached();
+    const workspace = await engine({ folder: killed.folder }).prepare(run("s", source));
+    expect(branchOf(workspace.path)).toBe(workspace.branch);
+    expect(clonesOf(killed.folder)).toEqual([expect.not.stringContaining(".new-")]);
+    controller.abort();
+    expect(await never).toBeInstanceOf(WorkspaceError);
+  });
+
+  it("leaves a half worktree when the engine is killed, which the next one makes anew", async () => {
+    const source = repository();
+    const stuck = stuckGit(
+      "worktree",
+      `case "$*" in *" add "*) ;; *) exec git "$@" ;; esac
+       git "$@"; for word; do path=$last; last=$word; done; rm "$path/readme.md"`,
+    );
+    const clock = createHandClock();
+    const killed = engine({ gitPath: stuck.path, clock });
+    const never = killed.prepare(run("s", source, "feature")).catch((error: Error) => error);
+    await stuck.reached();
+    const workspace = await engine({ folder: killed.folder }).prepare(run("s", source, "feature"));
+    expect(workspace).toMatchObject({ branch: "feature", baseBranch: "main", notices: [] });
+    expect(git(workspace.path, "status", "--porcelain")).toBe("");
+    clock.advance(3_600_000);
+    expect(await never).toBeInstanceOf(WorkspaceError);
+  });
+
+  it("says what is missing when there is no git, and what git said when it fails", async () => {
+    const none = engine({ gitPath: join(root, "no-git") });
+    await expect(none.prepare(run("s", "ssh://localhost/x/y"))).rejects.toThrow(
+      /git was not found. Install git/,
+    );
+    const denied = script("echo 'me@host: Permission denied (publickey).' >&2; exit 255");
+    const refused = engine({ env: { ...env, GIT_SSH_COMMAND: denied } });
+    await expect(refused.prepare(run("s", "ssh://localhost/x/y"))).rejects.toThrow(
+      /could not be cloned.*Permission denied.*ssh-add/,
+    );
+    expect(clonesOf(refused.folder)).toEqual([]);
+  });
+
+  it("is not held up by a lock that a killed git left long ago", async () => {
+    const source = repository();
+    const { prepare, folder } = engine();
+    await prepare(run("s", source));
+    const lock = join(cloneOf(folder), "refs", "remotes", "origin", "later.lock");
+    writeFileSync(lock, "");
+    git(source, "branch", "later");
+    expect((await prepare(run("s"))).notices, "a young one is respected").toHaveLength(1);
+    utimesSync(lock, new Date(0), new Date(0));
+    expect((await prepare(run("s"))).notices).toEqual([]);
+    expect(git(cloneOf(folder), "rev-parse", "origin/later")).toBe(git(source, "rev-parse", "later"));
+  });
+
+  it("does not touch a session whose record is damaged", async () => {
+    const { prepare, folder } = engine();
+    const workspace = await prepare(run("s", repository()));
+    write(workspace.path, "new.txt", "x");
+    for (const name of readdirSync(join(folder, "sessions")))
+      writeFileSync(join(folder, "sessions", name), "{");
+    const again = engine({ folder });
+    await expect(again.prepare(run("s"))).rejects.toThrow(/damaged. Nothing was changed/);
+    expect(existsSync(join(workspace.path, "new.txt"))).toBe(true);
+  });
+
+  it("says so when there is no room for a workspace", async () => {
+    const folder = fresh("a-file");
+    writeFileSync(folder, "");
+    const asked = engine({ folder }).prepare(run("s"));
+    await expect(asked).rejects.toBeInstanceOf(WorkspaceError);
+    await expect(asked).rejects.toThrow(/The workspace could not be prepared: /);
+  });
+
+  // Nothing is denied to root.
+  it.skipIf(process.getuid?.() === 0)("tells of what could not be deleted", async () => {
+    const { prepare, cleanup, folder } = engine();
+    const workspace = await prepare(run("s"));
+    write(workspace.path, "locked/a.txt", "a");
+    chmodSync(join(workspace.path, "locked"), 0o500);
+    const told = await cleanup(workspace, { force: true });
+    for (const left of readdirSync(join(folder, "removed")))
+      chmodSync(join(folder, "removed", left, "locked"), 0o700);
+    expect(told).toMatchObject({
+      removed: { workspace: true },
+      errors: [expect.stringContaining("could not be deleted")],
+    });
+  });
+});

@@ -1,0 +1,55 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../../src/clock.js";
+import {
+  createLocalEngine,
+  type LocalEngine,
+  type LocalEngineOptions,
+} from "../../src/engine/create-local-engine.js";
+import { createLog } from "../../src/log.js";
+
+export const ENGINE_KEY = "contract-key";
+
+/** Stands in for the agent's program. */
+const SCRIPTED_AGENT = fileURLToPath(new URL("scripted-agent.mjs", import.meta.url));
+
+/** A folder for an engine; whoever makes it removes it. */
+export function engineFolder(): { folder: string; remove(): void } {
+  const folder = mkdtempSync(join(tmpdir(), "automagik-test-"));
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** A whole engine of this process on a free port, whose agents are scripted. Warnings go to stderr. */
+export function startLocalEngine(
+  folder: string,
+  settings: Partial<LocalEngineOptions["settings"]> = {},
+): Promise<LocalEngine> {
+  return createLocalEngine({
+    apiKey: ENGINE_KEY,
+    host: "127.0.0.1",
+    port: 0,
+    folder,
+    settings: {
+      claudePath: SCRIPTED_AGENT,
+      engineConcurrency: 4,
+      engineCostLimitUsd: undefined,
+      engineQuestionTimeoutS: 1800,
+      engineAllowedFolders: undefined,
+      enginePush: "off",
+      ...settings,
+    },
+    env: { PATH: process.env.PATH, HOME: folder, XDG_CONFIG_HOME: join(folder, "config") },
+    home: folder,
+    platform: process.platform,
+    clock: systemClock,
+    log: createLog({ level: "warn", stderr: process.stderr }),
+    version: "1.2.3",
+  });
+}
+
+/** The message with which the scripted agent does this; see scripted-agent.mjs. */
+export function withScript(message: string, script: { pace?: number; steps: object[] }): string {
+  return `${message}\n#script ${JSON.stringify(script)}`;
+}
