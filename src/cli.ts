@@ -3,11 +3,12 @@ import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "./clock.js";
 import { type CommandLine, readCommandLine, renderHelp } from "./command-line.js";
-import { createLog } from "./log.js";
+import { createLog, type Log } from "./log.js";
 import { createServer } from "./server.js";
 import { listEngineVariables, readSettings, type Settings, SettingsError } from "./settings.js";
 import { createFolderSessionStore } from "./state/session-store.js";
 import { resolveStateFolder } from "./state/state-folder.js";
+import type { Connection } from "./upstream/http.js";
 import { VERSION } from "./version.js";
 
 /** Calls in flight get this long to be answered when the server is told to stop, in ms. */
@@ -23,16 +24,16 @@ try {
   if (command === "help") process.stdout.write(renderHelp());
   else if (command === "version") process.stdout.write(`${VERSION}\n`);
   else if (command === "demo") await (await import("./demo/demo.js")).runDemo();
-  else if (command === "stdio")
-    await serveStdio(await connectEngine(readSettings(process.env, flags), flags));
+  else if (command === "stdio") await serveStdio(readSettings(process.env, flags), flags);
   else await runEngine({ ...commandLine, command });
 } catch (error) {
   process.stderr.write(`automagik-workflows-mcp: ${(error as Error).message}\n`);
   process.exit(error instanceof SettingsError ? 2 : 1);
 }
 
-async function serveStdio(settings: Settings): Promise<void> {
-  const log = createLog({ level: settings.logLevel, secrets: [settings.apiKey], stderr: process.stderr });
+async function serveStdio(settings: Settings, flags: CommandLine["flags"]): Promise<void> {
+  const secrets = [settings.apiKey];
+  const log = createLog({ level: settings.logLevel, secrets, stderr: process.stderr });
   captureConsole(log);
   // A client that went away may have taken stderr with it, which is no reason to fall over while stopping.
   process.stderr.on("error", () => {});
@@ -40,7 +41,7 @@ async function serveStdio(settings: Settings): Promise<void> {
     log.error(`Something failed unforeseen, so this server ends: ${error?.message}`);
     process.exit(1);
   });
-  if (!settings.apiKey)
+  if (!settings.apiKey && settings.engine === "off")
     log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
   const store = createFolderSessionStore({
     folder: findStateFolder(settings),
@@ -48,7 +49,14 @@ async function serveStdio(settings: Settings): Promise<void> {
     upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,
     onProblem: ({ message }) => log.warn(message),
   });
-  const server = createServer({ settings, log, store, env: foreignEnvironment(), sharesMachine: true });
+  const server = createServer({
+    settings,
+    log,
+    store,
+    env: foreignEnvironment(),
+    sharesMachine: true,
+    locate: settings.engine === "local" ? createLocate(settings, flags, log, secrets) : undefined,
+  });
 
   let stopping = false;
   async function stop(graceMs: number, why: string): Promise<void> {
@@ -108,34 +116,43 @@ function captureConsole(log: ReturnType<typeof createLog>): void {
   }
 }
 
-/** With `--engine local`, the address and key of this machine's engine take the place of the settings' own. */
-async function connectEngine(settings: Settings, flags: CommandLine["flags"]): Promise<Settings> {
-  if (settings.engine === "off") return settings;
-  const { findOrStartEngine } = await import("./engine/local/find-or-start.js");
-  const { createSpawnEngine, engineEnvironment } = await import("./engine/local/spawn-engine.js");
+/**
+ * With `--engine local`: finds or starts this machine's engine when it is first needed, and again when it has gone.
+ * The keys it finds join the secrets of the log.
+ */
+function createLocate(
+  settings: Settings,
+  flags: CommandLine["flags"],
+  log: Log,
+  secrets: (string | undefined)[],
+): () => Promise<Connection> {
   const stateFolder = findStateFolder(settings);
-  const log = createLog({ level: settings.logLevel, secrets: [settings.apiKey], stderr: process.stderr });
-  const { url, apiKey, started } = await findOrStartEngine({
-    stateFolder,
-    version: VERSION,
-    ...(settings.apiKey ? { settingsKey: settings.apiKey } : {}),
-    spawnEngine: createSpawnEngine({
-      program: process.execPath,
-      args: [fileURLToPath(import.meta.url), "engine", "--background"],
-      env: engineEnvironment(process.env, {
-        ...listEngineVariables(process.env, flags),
-        AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder,
-      }),
-      cwd: homedir(),
+  return async () => {
+    const { findOrStartEngine } = await import("./engine/local/find-or-start.js");
+    const { createSpawnEngine, engineEnvironment } = await import("./engine/local/spawn-engine.js");
+    const { url, apiKey, started } = await findOrStartEngine({
       stateFolder,
-    }),
-    clock: systemClock,
-    log,
-  });
-  log.info(
-    `Runs are carried out on this machine, by the engine at ${url}${started ? ", just started" : ""}.`,
-  );
-  return { ...settings, baseUrl: url, apiKey };
+      version: VERSION,
+      ...(settings.apiKey ? { settingsKey: settings.apiKey } : {}),
+      spawnEngine: createSpawnEngine({
+        program: process.execPath,
+        args: [fileURLToPath(import.meta.url), "engine", "--background"],
+        env: engineEnvironment(process.env, {
+          ...listEngineVariables(process.env, flags),
+          AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder,
+        }),
+        cwd: homedir(),
+        stateFolder,
+      }),
+      clock: systemClock,
+      log,
+    });
+    if (!secrets.includes(apiKey)) secrets.push(apiKey);
+    log.info(
+      `Runs are carried out on this machine, by the engine at ${url}${started ? ", just started" : ""}.`,
+    );
+    return { baseUrl: url, apiKey };
+  };
 }
 
 async function runEngine(commandLine: CommandLine & { command: `engine${string}` }): Promise<void> {

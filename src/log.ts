@@ -8,7 +8,7 @@ export type Log = Pick<ConsolaInstance, "debug" | "info" | "warn" | "error">;
  * A logger that writes to stderr only, because stdout belongs to the protocol. It never shows the given secrets,
  * whoever puts them into a message, and of errors only what they say: a stack tells an outsider where things lie.
  * @param options.level consola's level names
- * @param options.secrets texts that are replaced wherever they turn up
+ * @param options.secrets texts that are replaced wherever they turn up; more may be added to the list later
  * @param options.stderr where lines go
  */
 export function createLog(options: {
@@ -16,9 +16,10 @@ export function createLog(options: {
   secrets?: readonly (string | undefined)[];
   stderr: Pick<NodeJS.WriteStream, "write">;
 }): ConsolaInstance {
-  const hidden = (options.secrets ?? []).flatMap((secret) => (secret ? spellings(secret) : []));
   const redact = (text: string) =>
-    hidden.reduce((cleaned, secret) => cleaned.replaceAll(secret, "[secret]"), text);
+    (options.secrets ?? [])
+      .flatMap((secret) => (secret ? spellings(secret) : []))
+      .reduce((cleaned, secret) => cleaned.replaceAll(secret, "[secret]"), text);
   return createConsola({
     level: LogLevels[options.level],
     reporters: [
