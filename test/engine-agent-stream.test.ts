@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { describeToolUse } from "../src/engine/agent/describe-tool.js";
+import { describeDetail, describeToolUse, describeWish } from "../src/engine/agent/describe-tool.js";
 import type { AgentEvent } from "../src/engine/agent/events.js";
 import type { JsonRecord } from "../src/engine/agent/json.js";
 import { createLineReader } from "../src/engine/agent/lines.js";
@@ -325,4 +325,24 @@ test.each([
   ["Sleep", "odd", "Sleep"],
 ])("the action of %s with %j is %j", (name, input, action) => {
   expect(describeToolUse(name, input, "/workspace")).toBe(action);
+});
+
+test.each([
+  ["Edit", { file_path: "/workspace/a.ts" }, "wants to change the file a.ts"],
+  ["NotebookEdit", { notebook_path: "/x/b.ipynb" }, "wants to change the file /x/b.ipynb"],
+  ["Read", { file_path: "/etc/passwd" }, "wants to read /etc/passwd"],
+  ["WebFetch", { url: "https://example.com" }, "wants to open https://example.com"],
+  ["WebSearch", { query: "hono sse" }, 'wants to search the web for "hono sse"'],
+  ["ExitPlanMode", { plan: "1. Do it" }, "has a plan and wants to begin with it"],
+  ["mcp__github__merge", { query: "x" }, "wants to use merge of github: x"],
+])("leave for %s with %j is asked as %j", (name, input, wish) => {
+  expect(describeWish(name, input, "/workspace")).toBe(wish);
+});
+
+test("a command that is too long to be shown says how much of it is missing", () => {
+  const detail = describeDetail("Bash", { command: `echo ${"a".repeat(5_000)}; rm -rf ~` });
+  expect(detail).toMatch(/\n\(1015 more characters are not shown\)$/);
+  expect(describeDetail("Edit", { file_path: "/a", old_string: "x", replace_all: true })).toBe(
+    "file_path: /a\nold_string: x\nreplace_all: true",
+  );
 });

@@ -35,11 +35,18 @@ const BASE = {
   clock: systemClock,
 };
 let folder: string;
+/** Those of the current test. */
+let agents: AgentProcess[];
 
 beforeEach(() => {
+  agents = [];
   folder = mkdtempSync(join(tmpdir(), "engine-agent-"));
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  // First, because a living agent goes on writing into the folder.
+  await Promise.all(agents.map((agent) => agent.kill({ force: true, graceMs: 0 })));
+  rmSync(folder, { recursive: true, force: true });
+});
 
 type EventOf<T extends AgentEvent["type"]> = Extract<AgentEvent, { type: T }>;
 
@@ -65,7 +72,7 @@ function start(script: unknown, options: Partial<AgentOptions> = {}, message = "
     },
     (event) => events.push(event),
   );
-  onTestFinished(() => agent.kill({ force: true, graceMs: 0 }));
+  agents.push(agent);
   const all = <T extends AgentEvent["type"]>(type: T) =>
     events.filter((event): event is EventOf<T> => event.type === type);
   return {

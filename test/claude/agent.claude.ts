@@ -24,14 +24,21 @@ import { findAgentProcesses } from "../../src/engine/agent/process-tree.js";
 /** The real Claude Code against a scripted model. CLAUDE_CLI names the program. */
 const CLAUDE = process.env.CLAUDE_CLI ?? "claude";
 let folder: string;
+/** Those of the current test. */
+let agents: AgentProcess[];
 let workspace: string;
 
 beforeEach(() => {
+  agents = [];
   folder = mkdtempSync(join(tmpdir(), "claude-agent-"));
   workspace = join(folder, "workspace");
   mkdirSync(workspace);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+afterEach(async () => {
+  // First, because a living agent goes on writing into the folder.
+  await Promise.all(agents.map((agent) => agent.kill({ force: true, graceMs: 0 })));
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+});
 
 type EventOf<T extends AgentEvent["type"]> = Extract<AgentEvent, { type: T }>;
 
@@ -83,7 +90,7 @@ async function start(api: ScriptedAnthropic, options: Partial<AgentOptions> = {}
     },
     (event) => events.push(event),
   );
-  onTestFinished(() => agent.kill({ force: true, graceMs: 0 }));
+  agents.push(agent);
   const all = <T extends AgentEvent["type"]>(type: T) =>
     events.filter((event): event is EventOf<T> => event.type === type);
   const patience = { timeout: 30_000, interval: 20 };

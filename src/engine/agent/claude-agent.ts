@@ -1,50 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { type Clock, sleep } from "../../clock.js";
+import { sleep } from "../../clock.js";
 import { cleanText } from "../../upstream/text.js";
-import type { QueuedMessage } from "../types.js";
+import type { AgentOptions, AgentProcess, StartAgent } from "./agent-process.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 import { asRecord, asText, type JsonRecord } from "./json.js";
-import { describeFailure, type Launched, type LaunchOptions, launch } from "./launch.js";
+import { describeFailure, type Launched, launch } from "./launch.js";
 import { createLineReader } from "./lines.js";
 import { readBegan } from "./process-list.js";
 import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "./process-tree.js";
 import { type AgentAnswer, createAgentQuestions } from "./questions.js";
 import { createStreamReader } from "./stream-reader.js";
 
-export type { AgentAnswer, AgentEvent, AgentExit };
-
-export interface AgentOptions extends LaunchOptions {
-  prompt: string;
-  clock: Clock;
-  /** How the agent is called in its requests for leave: "implement wants to run …". Default "The agent". */
-  name?: string;
-}
-
-export interface AgentProcess {
-  /** 0 when the program could not be started; the exit event says why. */
-  pid: number;
-  /** Identifies the process beyond its pid, and what it has started: see `endLeftover`. */
-  processStart: string;
-  /** Writes a message into the running work. False when nobody will read it any more. */
-  send(message: Pick<QueuedMessage, "id" | "type" | "content">): boolean;
-  /** Answers a question; one that is not open any more is passed over. */
-  answer(questionId: string, answer: AgentAnswer): void;
-  /** Stops what the agent does at the moment. False when it did not say that it has. */
-  interrupt(): Promise<boolean>;
-  /**
-   * No further message will come: the process ends when it has worked off what it has. While a question is open the
-   * input stays open too, because the agent takes its end for a refusal.
-   */
-  end(): void;
-  /**
-   * Interrupts (not with `force`), ends the process and everything that it has started, and resolves when nothing is
-   * left. A call with `force` hurries an earlier one.
-   */
-  kill(options: { force: boolean; graceMs: number }): Promise<void>;
-  exited: Promise<AgentExit>;
-}
-
-export type StartAgent = (options: AgentOptions, onEvent: (event: AgentEvent) => void) => AgentProcess;
+export type { AgentAnswer, AgentEvent, AgentExit, AgentOptions, AgentProcess, StartAgent };
 
 /** An agent that is alive answers an interrupt within milliseconds; this long, in ms, means that it hangs. */
 const INTERRUPT_TIMEOUT_MS = 5_000;

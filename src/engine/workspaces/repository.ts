@@ -1,7 +1,10 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
-import { checkRepositoryUrl } from "../../services/repository-address.js";
+import {
+  checkLocalRepository,
+  checkRepositoryUrl,
+  isLocalRepository,
+} from "../../services/repository-address.js";
 import { askGit, type GitRunner } from "./git-runner.js";
 import { folderName } from "./names.js";
 import { WorkspaceError } from "./types.js";
@@ -31,7 +34,7 @@ export async function resolveRepository(
   options: { allowedFolders: readonly string[]; git: GitRunner; signal?: AbortSignal },
 ): Promise<Repository> {
   const value = text.trim();
-  if (/^(?:file:|[/\\~.]|[a-z]:[\\/])/i.test(value)) return resolveLocal(value, options);
+  if (isLocalRepository(value)) return resolveLocal(value, options);
   const checked = checkRepositoryUrl(value);
   if (!checked.ok) throw new WorkspaceError(checked.problem);
   if (checked.kind === "http")
@@ -54,7 +57,8 @@ async function resolveLocal(
   value: string,
   options: { allowedFolders: readonly string[]; git: GitRunner; signal?: AbortSignal },
 ): Promise<Repository> {
-  const path = localPath(value);
+  const checked = checkLocalRepository(value);
+  if (!checked.ok) throw new WorkspaceError(checked.problem);
   if (options.allowedFolders.length === 0)
     throw new WorkspaceError(
       "The repository address is a local path, and no folder is allowed for local repositories. Allow the folder in the engine's settings, or use an https or ssh address.",
@@ -67,7 +71,7 @@ async function resolveLocal(
       "There is no git repository at this local path inside the folders that the engine's settings allow. Links that lead out of them do not count.",
     );
 
-  const real = await realOrUndefined(path);
+  const real = await realOrUndefined(checked.path);
   if (!real || !isAllowed(real)) throw refuse();
   const git = (...args: string[]) =>
     askGit(options.git, ["-C", real, "rev-parse", "--path-format=absolute", ...args], {
@@ -81,30 +85,6 @@ async function resolveLocal(
     throw refuse();
   if (!(await borrowsOnlyFrom(objects, isAllowed, 0))) throw refuse();
   return { name: folderName(lastPart(real), real), address: real, local: true, protocols: "file" };
-}
-
-function localPath(value: string): string {
-  if (/[\p{Cc}\p{Cs}]/u.test(value))
-    throw new WorkspaceError("The repository path holds an invisible character.");
-  let path = value;
-  if (/^file:/i.test(value)) {
-    try {
-      if (!/^file:\/\//i.test(value)) throw new Error();
-      const url = new URL(value);
-      if (url.search || url.hash || url.username || !["", "localhost"].includes(url.hostname))
-        throw new Error();
-      path = fileURLToPath(new URL(`file://${url.pathname}`));
-    } catch {
-      throw new WorkspaceError(
-        "The repository address is not a complete file address. Write it as file:///folder/name.",
-      );
-    }
-  }
-  if (!isAbsolute(path) || /[\p{Cc}]/u.test(path))
-    throw new WorkspaceError(
-      "The repository path must be absolute: the engine does not know in which folder you are.",
-    );
-  return resolve(path);
 }
 
 /** Whether an object store borrows (objects/info/alternates) only from allowed folders. */

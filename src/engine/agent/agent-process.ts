@@ -1,0 +1,38 @@
+import type { Clock } from "../../clock.js";
+import type { QueuedMessage } from "../types.js";
+import type { AgentEvent, AgentExit } from "./events.js";
+import type { LaunchOptions } from "./launch.js";
+import type { AgentAnswer } from "./questions.js";
+
+export interface AgentOptions extends LaunchOptions {
+  prompt: string;
+  clock: Clock;
+  /** How the agent is called in its requests for leave: "implement wants to run …". Default "The agent". */
+  name?: string;
+}
+
+export interface AgentProcess {
+  /** 0 when the program could not be started; the exit event says why. */
+  pid: number;
+  /** Identifies the process beyond its pid, and what it has started: see `endLeftover`. */
+  processStart: string;
+  /** Writes a message into the running work. False when nobody will read it any more. */
+  send(message: Pick<QueuedMessage, "id" | "type" | "content">): boolean;
+  /** Answers a question; one that is not open any more is passed over. */
+  answer(questionId: string, answer: AgentAnswer): void;
+  /** Stops what the agent does at the moment. False when it did not say that it has. */
+  interrupt(): Promise<boolean>;
+  /**
+   * No further message will come: the process ends when it has worked off what it has. While a question is open the
+   * input stays open too, because the agent takes its end for a refusal.
+   */
+  end(): void;
+  /**
+   * Interrupts (not with `force`), ends the process and everything that it has started, and resolves when nothing is
+   * left. A call with `force` hurries an earlier one.
+   */
+  kill(options: { force: boolean; graceMs: number }): Promise<void>;
+  exited: Promise<AgentExit>;
+}
+
+export type StartAgent = (options: AgentOptions, onEvent: (event: AgentEvent) => void) => AgentProcess;
