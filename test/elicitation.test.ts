@@ -307,6 +307,17 @@ describe("suggestions from the person's own folder", () => {
       ],
     });
     expect(starts()[0]?.body).toMatchObject({ git_branch: "feature/login" });
+    // Left empty, or typed in a client that lets people type: a choice is an offer, not a cage.
+    for (const git_branch of ["", "feature/another"]) {
+      const next = await connectInMemory({
+        onForm: accept({ session_name: `auth-${git_branch}`, git_branch }),
+        env: { PATH: process.env.PATH, GIT_SSH_COMMAND: ssh },
+      });
+      const answer = await next.call({ ...TASK, repository_url: "ssh://git@host.example/team/app.git" });
+      expect(answer.data.outcome).toBe("completed");
+    }
+    expect(starts()[1]?.body).not.toHaveProperty("git_branch");
+    expect(starts()[2]?.body).toMatchObject({ git_branch: "feature/another" });
   });
 
   it("shows a form without suggestions when nothing can be found out", async () => {

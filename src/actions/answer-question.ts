@@ -1,5 +1,5 @@
 import { ApiError } from "../upstream/errors.js";
-import { openQuestions } from "../upstream/types.js";
+import { openQuestions, type RunQuestion } from "../upstream/types.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { tellQuestion } from "./ask-for-agent.js";
@@ -30,8 +30,8 @@ export const answerAction = defineAction({
     call: Call,
     services: Services,
   ): Promise<Answer> {
-    const text = args.answer?.trim();
-    if (!text) throw new ActionError("`answer` is empty: say what the person answers. Nothing was sent.");
+    const given = args.answer?.trim();
+    if (!given) throw new ActionError("`answer` is empty: say what the person answers. Nothing was sent.");
     const target = await resolveTarget(args, "active", call, services);
     const run = await readRun(target.run, call, services);
     if ("outcome" in run) return run;
@@ -45,6 +45,7 @@ export const answerAction = defineAction({
         watchAgain(run, "See what is open."),
       );
     }
+    const { text, understood } = readAnswer(given, question);
     try {
       await services.api.answerQuestion(run.runId, question.questionId, text);
     } catch (error) {
@@ -57,7 +58,7 @@ export const answerAction = defineAction({
     }
     return {
       outcome: "ok",
-      summary: `Answered for the ${nameRun(run)}: ${question.text} → ${text}`,
+      summary: `Answered for the ${nameRun(run)}: ${question.text} → ${understood}`,
       run: describeRun(
         { ...run, questions: open.filter((one) => one !== question) },
         { now: services.clock.now() },
@@ -66,3 +67,16 @@ export const answerAction = defineAction({
     };
   },
 });
+
+/** What is sent for the person's words, and how it is understood: a choice may be named by its value or its title. */
+function readAnswer(given: string, { kind, choices }: RunQuestion): { text: string; understood: string } {
+  const same = (one: string) => one.toLowerCase() === given.toLowerCase();
+  const choice = choices.find(({ value }) => same(value)) ?? choices.find(({ title }) => same(title));
+  if (choice) return { text: choice.value, understood: choice.title };
+  if (kind !== "permission") return { text: given, understood: given };
+  // Leave is only given by one of the choices; other words are a no, and the agent reads them.
+  return {
+    text: given,
+    understood: `not allowed, since that is none of the choices; the agent reads: ${given}`,
+  };
+}

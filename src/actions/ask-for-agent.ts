@@ -1,5 +1,6 @@
 import type { FormAnswer, Question } from "../services/person.js";
-import type { Run, RunQuestion } from "../upstream/types.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
+import type { NextStep } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 
 /** Choices of a permission, in the words of the engine's API. */
@@ -10,7 +11,9 @@ export type Brought = "answered" | "left_open" | "nobody";
 
 /**
  * Brings one question of an agent to the person and the person's answer to the agent. A decline is a "no" to what
- * was to be permitted; a form that was only closed leaves the question open.
+ * was to be permitted; a form that was only closed leaves the question open. The form is taken back when the question
+ * is settled elsewhere.
+ * @throws ApiError when the answer does not arrive
  */
 export async function bringToPerson(
   run: Run,
@@ -23,12 +26,33 @@ export async function bringToPerson(
     question.kind === "permission"
       ? `${who} asks for permission: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`
       : `${who} asks: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`;
-  const answer = await call.person.ask(message, buildForm(question));
+  const answer = await whileOpen(run, question, services.feed, (signal) =>
+    call.person.ask(message, buildForm(question), signal),
+  );
   const text = readAnswer(answer, question);
   if (answer.kind === "not_asked") return "nobody";
   if (text === undefined) return "left_open";
   await services.api.answerQuestion(run.runId, question.questionId, text);
   return "answered";
+}
+
+/** Works with a signal that aborts as soon as the question is answered elsewhere, given up, or the run is over. */
+async function whileOpen<T>(
+  run: Run,
+  { questionId }: RunQuestion,
+  feed: Services["feed"],
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const settled = new AbortController();
+  const watch = feed.watch(run, ({ run: now }) => {
+    const isOpen = openQuestions(now).some((question) => question.questionId === questionId);
+    if (!isOpen || isFinal(now.status)) settled.abort();
+  });
+  try {
+    return await work(settled.signal);
+  } finally {
+    watch.stop();
+  }
 }
 
 function buildForm(question: RunQuestion): Question[] {
@@ -55,13 +79,37 @@ function buildForm(question: RunQuestion): Question[] {
 
 /** The text to send; undefined when there is nothing to send. */
 function readAnswer(answer: FormAnswer, question: RunQuestion): string | undefined {
-  if (answer.kind === "accepted") return answer.values.own_answer || answer.values.answer || undefined;
+  if (answer.kind === "accepted") {
+    const text = answer.values.own_answer || answer.values.answer || undefined;
+    // A permission is what was offered and nothing else.
+    const offered = question.choices.some((choice) => choice.value === text);
+    return question.kind === "permission" && !offered ? undefined : text;
+  }
   if (answer.kind === "declined") {
     return question.kind === "permission"
       ? DENY
       : "The person does not want to answer this. Decide yourself, and say so in the end.";
   }
   return undefined;
+}
+
+/** The step that answers what the agent waits for; nothing when it waits for nothing. */
+export function answerStep(run: Run): { next?: NextStep } {
+  const [question] = isFinal(run.status) ? [] : openQuestions(run);
+  if (!question) return {};
+  return {
+    next: {
+      action: "answer",
+      arguments: { run_id: run.runId, question_id: question.questionId, answer: "…" },
+      reason: "Put the person's answer in; then follow the run again.",
+    },
+  };
+}
+
+/** " It waits for an answer: q1: …" or "" when the agent has asked nothing. */
+export function tellWaiting(run: Run): string {
+  const open = isFinal(run.status) ? [] : openQuestions(run);
+  return open.length === 0 ? "" : ` It waits for an answer: ${open.map(tellQuestion).join("; ")}.`;
 }
 
 /** "q1: Which database? (postgres, sqlite)" */

@@ -1,3 +1,4 @@
+import { sleep } from "../clock.js";
 import type { FormAnswer, Question } from "../services/person.js";
 import { buildQuestions } from "../services/questions.js";
 import { suggestSessionName } from "../services/session-name.js";
@@ -103,27 +104,35 @@ function endWithoutValues(
       };
     }
     case "not_asked":
-      return inputRequired(questions, args, `${answer.why} Nothing was sent.`);
+      return inputRequired(questions, args, {}, `${answer.why} Nothing was sent.`);
     case "accepted": {
       const open = questions.filter((question) => question.required && !answer.values[question.name]?.trim());
       if (open.length === 0) return undefined;
       return inputRequired(
         questions,
         args,
+        answer.values,
         `The form came back without ${open.map((question) => question.name).join(" and ")}, so it counts as not answered. Nothing was sent.`,
       );
     }
   }
 }
 
-/** What is missing, as an answer that a model can act on by asking the person itself. */
-function inputRequired(questions: readonly Question[], args: RunArguments, why: string): Answer {
-  const suggested = Object.fromEntries(
-    questions.map((question) => [
-      question.name,
-      question.suggestion ??
-        (question.required && question.choices ? (question.choices[0]?.value ?? "") : ""),
-    ]),
+/**
+ * What is missing, as an answer that a model can act on by asking the person itself. What the person has filled in
+ * is kept; a choice that nobody has made is left open.
+ */
+function inputRequired(
+  questions: readonly Question[],
+  args: RunArguments,
+  answered: Record<string, string | undefined>,
+  why: string,
+): Answer {
+  const filled = Object.fromEntries(
+    questions.flatMap(({ name, suggestion, required, choices }) => {
+      const value = answered[name] || suggestion || (required && choices ? undefined : "");
+      return value === undefined ? [] : [[name, value]];
+    }),
   );
   return {
     outcome: "input_required",
@@ -137,36 +146,53 @@ function inputRequired(questions: readonly Question[], args: RunArguments, why: 
     })),
     next: {
       action: "run",
-      arguments: { ...args, ...suggested },
+      arguments: { ...args, ...filled, ...shortMessage(args) },
       reason:
         "Ask the person, then call again with their values in place of these suggestions; an empty text means the default.",
     },
   };
 }
 
-/** Checks what the person wrote by the rules for arguments, and keeps it in the next step when it fails. */
+/** A long message is not sent back whole: with it twice, an answer could grow over what clients take. */
+function shortMessage({ message }: RunArguments): RunArguments {
+  return message && message.length > 2_000 ? { message: "(the same message as before, in full)" } : {};
+}
+
+/** Checks what the person wrote by the rules for arguments; the next step keeps all but what did not pass. */
 async function checkAnswers(
   answered: Record<string, string | undefined>,
   args: RunArguments,
   services: Services,
 ): Promise<void> {
-  try {
-    checkPlace(answered.repository_url, answered.git_branch);
-    if (answered.session_name) checkSessionName(answered.session_name);
-    if (answered.workflow_name) await resolveWorkflow(answered.workflow_name, args, services);
-  } catch (error) {
-    if (!(error instanceof ActionError)) throw error;
-    throw new ActionError(error.message, {
-      action: "run",
-      arguments: { ...args, ...answered },
-      reason: "Put the named value right; the other answers are kept here.",
-    });
+  const checks: Record<string, (value: string) => void | Promise<void>> = {
+    repository_url: (value) => checkPlace(value, undefined, services.settings),
+    git_branch: (value) => checkPlace(undefined, value, services.settings),
+    session_name: checkSessionName,
+    workflow_name: (value) => resolveWorkflow(value, args, services),
+  };
+  for (const [name, value] of Object.entries(answered)) {
+    if (!value) continue;
+    try {
+      await checks[name]?.(value);
+    } catch (error) {
+      if (!(error instanceof ActionError)) throw error;
+      const kept = Object.fromEntries(Object.entries(answered).filter(([key, one]) => key !== name && one));
+      throw new ActionError(error.message, {
+        action: "run",
+        arguments: { ...args, ...kept, ...shortMessage(args) },
+        reason: `Ask the person for a ${name} that passes; their other answers are kept here.`,
+      });
+    }
   }
 }
 
+/** Known names are looked for no longer than this, in ms: a name may be taken, a start may not be late. */
+const NAMES_BUDGET_MS = 2_000;
+
 /** An empty name was given on purpose: the suggestion is taken. */
 async function suggestName(args: RunArguments, services: Services): Promise<string> {
-  await services.sessions.all().catch(() => []);
+  const { sessions, clock } = services;
+  await Promise.race([sessions.all().catch(() => []), sleep(clock, NAMES_BUDGET_MS)]);
   const taken = new Set(services.sessions.knownNames());
   return suggestSessionName(args.message ?? "", (name) => taken.has(name));
 }

@@ -1,4 +1,10 @@
-import { checkBranchName, checkRepositoryUrl } from "../services/repository-address.js";
+import {
+  checkBranchName,
+  checkLocalRepository,
+  checkRepositoryUrl,
+  isLocalRepository,
+} from "../services/repository-address.js";
+import type { Settings } from "../settings.js";
 import { ActionError } from "./answer.js";
 import type { RunArguments } from "./run.js";
 
@@ -6,7 +12,7 @@ import type { RunArguments } from "./run.js";
  * Rules between arguments and forms of addresses and branches, checked before anything is asked or sent.
  * @throws ActionError naming the argument, the value and the rule
  */
-export function checkRunArguments(args: RunArguments): void {
+export function checkRunArguments(args: RunArguments, settings: Pick<Settings, "engine">): void {
   if (!args.message?.trim()) {
     throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
   }
@@ -28,14 +34,22 @@ export function checkRunArguments(args: RunArguments): void {
       "`continue_session` and `session_id` both name the conversation to continue: give one of them. Nothing was sent.",
     );
   }
-  checkPlace(args.repository_url, args.git_branch);
+  checkPlace(args.repository_url, args.git_branch, settings);
   if (args.session_name !== undefined) checkSessionName(args.session_name);
 }
 
-/** @throws ActionError when the repository's address or the branch cannot be what it should be; "" is fine */
-export function checkPlace(repositoryUrl: string | undefined, gitBranch: string | undefined): void {
+/**
+ * A local path is an address only where the runs are carried out on this machine.
+ * @throws ActionError when the repository's address or the branch cannot be what it should be; "" is fine
+ */
+export function checkPlace(
+  repositoryUrl: string | undefined,
+  gitBranch: string | undefined,
+  settings: Pick<Settings, "engine">,
+): void {
   if (repositoryUrl) {
-    const checked = checkRepositoryUrl(repositoryUrl);
+    const isLocal = settings.engine === "local" && isLocalRepository(repositoryUrl);
+    const checked = isLocal ? checkLocalRepository(repositoryUrl) : checkRepositoryUrl(repositoryUrl);
     // The value itself is not repeated: it may carry a password.
     if (!checked.ok) throw new ActionError(`\`repository_url\`: ${checked.problem} Nothing was sent.`);
   }

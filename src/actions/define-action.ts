@@ -20,7 +20,7 @@ export interface Services {
   sessions: Sessions;
   git: Git;
   clock: Clock;
-  /** Questions of agents that are before a person right now. */
+  /** Questions of agents that are before a person right now, or were answered here. */
   questionsInHand: Set<string>;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
@@ -64,6 +64,8 @@ export interface Action<Names extends ParameterName = ParameterName> {
   parameters: readonly Names[];
   /** Those of the parameters without which the call is refused. */
   required?: readonly Names[];
+  /** Arguments that make no sense here and tell which action was meant: with one of them nothing is done. */
+  misplaced?: Readonly<Partial<Record<ParameterName, string>>>;
   annotations: Annotations;
   answerParts: readonly AnswerPart[];
   /** @throws ActionError or ApiError, which become tool errors */

@@ -2,9 +2,9 @@ import type { RunEvent } from "../services/run-feed.js";
 import { type FollowEnd, outcomeOf } from "../services/runs.js";
 import { resolveWaitMs } from "../services/wait-budget.js";
 import { ApiError } from "../upstream/errors.js";
-import { isFinal, type Run } from "../upstream/types.js";
+import { isFinal, type Run, type RunQuestion } from "../upstream/types.js";
 import type { Answer, NextStep } from "./answer.js";
-import { bringToPerson, tellQuestion } from "./ask-for-agent.js";
+import { answerStep, type Brought, bringToPerson, tellQuestion, tellWaiting } from "./ask-for-agent.js";
 import type { Call, Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 
@@ -24,10 +24,10 @@ export async function followRun(
   services: Services,
 ): Promise<Answer> {
   const { runs, clock } = services;
-  const end = await followAndAsk(seed, options.waitSeconds, call, services);
+  const { end, notes } = await followAndAsk(seed, options.waitSeconds, call, services);
   // What was just named in the preface is not named again.
   const it = options.preface ? "It" : `The ${nameRun(end.run)}`;
-  const say = (text: string) => (options.preface ? `${options.preface} ${text}` : text);
+  const say = (text: string) => [options.preface, text, ...notes].filter(Boolean).join(" ");
   const describe = (run: Run) =>
     describeRun(run, { now: clock.now(), ...(options.detailed ? { detailed: true } : {}) });
   switch (end.why) {
@@ -38,11 +38,7 @@ export async function followRun(
           `${it} waits for an answer: ${tellQuestion(end.question)}. Nobody could be asked by a form; ask the person.`,
         ),
         run: describe(end.run),
-        next: {
-          action: "answer",
-          arguments: { run_id: end.run.runId, question_id: end.question.questionId, answer: "…" },
-          reason: "Put the person's answer in; then follow the run again.",
-        },
+        ...answerStep(end.run),
       };
     case "finished": {
       const run = await runs.explain(end.run);
@@ -53,43 +49,34 @@ export async function followRun(
         ...nextAfterEnd(run),
       };
     }
-    case "stalled": {
-      const minutes = Math.round(end.quietMs / 6_000) / 10;
-      const seen = tellPosition(end.run);
-      const advice =
-        (end.run.turn ?? 0) === 0 && services.settings.inputFormat === "stream-json"
-          ? " If this is the public Automagik server, it never gets further with stream-json: kill the run and set AUTOMAGIK_WORKFLOWS_INPUT_FORMAT=text."
-          : "";
+    case "stalled":
       return {
         outcome: "stalled",
-        summary: say(
-          `${it} is ${end.run.status}, but nothing has changed for ${minutes} minutes ` +
-            `(last seen: ${seen || "no turn at all"}). It was not stopped.${advice}`,
-        ),
+        summary: say(tellStall(end.run, end.quietMs, services, it)),
         run: describe(end.run),
         next: watchAgain(end.run, "Look again later; kill it when it stays like this."),
       };
-    }
-    case "lost":
+    case "lost": {
+      const never = end.run.status === "unknown";
       return {
         outcome: "unknown",
         summary: say(
-          `The API no longer knows the ${nameRun(end.run)}: ${end.error.message} How it ended is not known.`,
+          never
+            ? `The API does not know the ${nameRun(end.run)}. ${end.error.message}`
+            : `The API no longer knows the ${nameRun(end.run)}: ${end.error.message} How it ended is not known.`,
         ),
         run: describe(end.run),
         next: {
-          action: "list_workflows",
-          arguments: { detailed: true },
-          reason: "Check that the API is the right one.",
+          action: "list_sessions",
+          arguments: { active_only: false },
+          reason: "See which runs the API knows.",
         },
       };
+    }
     case "unreachable":
       return {
-        outcome: "running",
-        summary: say(
-          `${it} was ${end.run.status} when the API last answered; since then: ` +
-            `${end.error.message} The run may go on without us.`,
-        ),
+        outcome: outcomeOf(end.run),
+        summary: say(tellSilence(end.run, end.error, undefined, it)),
         run: describe(end.run),
         next: watchAgain(end.run, "Ask again when the API is back."),
       };
@@ -107,54 +94,97 @@ export async function followRun(
       const position = tellPosition(end.run);
       return {
         outcome: outcomeOf(end.run),
-        summary: say(`${it} is ${end.run.status}${position ? `: ${position}` : ""}.`),
+        summary: say(
+          end.error
+            ? tellSilence(end.run, end.error, end.errorSince, it)
+            : end.run.status === "unknown"
+              ? `The API has not told yet how the ${nameRun(end.run)} stands.`
+              : `${it} is ${end.run.status}${position ? `: ${position}` : ""}.${tellWaiting(end.run)}`,
+        ),
         run: describe(end.run),
         next: watchAgain(end.run, "Follow the run further; it goes on by itself."),
+        ...answerStep(end.run),
       };
     }
   }
 }
 
 /**
+ * That a run stands still, what was last seen of it, and what to try.
+ * @param it what the sentence is about, capitalised
+ */
+export function tellStall(run: Run, quietMs: number, services: Services, it = `The ${nameRun(run)}`): string {
+  const minutes = Math.round(quietMs / 6_000) / 10;
+  const seen = tellPosition(run) || "no turn at all";
+  const alive =
+    run.lastActivityAt === undefined ? "" : `, last active at ${new Date(run.lastActivityAt).toISOString()}`;
+  const advice =
+    (run.turn ?? 0) === 0 && services.settings.inputFormat === "stream-json"
+      ? " If this is the public Automagik server, it never gets further with stream-json: kill the run and set AUTOMAGIK_WORKFLOWS_INPUT_FORMAT=text."
+      : "";
+  return `${it} is ${run.status}, but nothing has changed for ${minutes} minutes (last seen: ${seen}${alive}). It was not stopped.${advice}`;
+}
+
+/** What is known of a run when the API does not answer: how it stood when it last did. */
+function tellSilence(run: Run, error: ApiError, since: number | undefined, it: string): string {
+  const from = since === undefined ? "" : ` since ${new Date(since).toISOString()}`;
+  const stood =
+    run.status === "unknown"
+      ? `Nothing is known of the ${nameRun(run)}`
+      : `${it} was ${run.status} when the API last answered`;
+  return `${stood}; it has not answered${from}: ${error.message} The run may go on without us.`;
+}
+
+/**
  * Follows a run and brings what its agent asks to the person on the way. Ends with `asked` only where the client has
  * no forms.
+ * @returns beside the end, what is to be said of answers that did not count
  */
 async function followAndAsk(
   seed: Run,
   waitSeconds: number | undefined,
   call: Call,
   services: Services,
-): Promise<FollowEnd> {
+): Promise<{ end: FollowEnd; notes: string[] }> {
   const { runs, clock, feed, questionsInHand } = services;
-  const waitMs =
-    waitSeconds === undefined ? resolveWaitMs(call.wantsProgress, call.clientName) : waitSeconds * 1000;
+  const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
   const until = waitMs === undefined ? undefined : clock.now() + waitMs;
   // Where another call watches already, the next event may be long in coming.
   const known = feed.latest(seed.runId);
   if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
-  /** Left open by the person in this call, or answered: not to be brought up again. */
+  const notes: string[] = [];
+  /** Left open by the person in this call, answered, or another call's: not to be brought up here. */
   const settled = new Set<string>();
+  /** Two calls on one run must not ask the person the same thing twice, so the first one takes it. */
+  function takesQuestion({ questionId }: RunQuestion): boolean {
+    const takes = !settled.has(questionId) && !questionsInHand.has(questionId);
+    settled.add(questionId);
+    if (takes) questionsInHand.add(questionId);
+    return takes;
+  }
   for (;;) {
     const end = await runs.follow(seed, {
       waitMs: until === undefined ? undefined : Math.max(0, until - clock.now()),
       signal: call.signal,
       onEvent: (event) => reportEvent(event, call),
-      // Two calls on one run must not ask the person the same thing twice.
-      takesQuestion: ({ questionId }) => !settled.has(questionId) && !questionsInHand.has(questionId),
+      takesQuestion,
     });
-    if (end.why !== "asked") return end;
-    const { questionId } = end.question;
-    settled.add(questionId);
-    if (!call.person.reachable) return end;
-    questionsInHand.add(questionId);
+    if (end.why !== "asked") return { end, notes };
+    const { questionId, text } = end.question;
+    let brought: Brought = "nobody";
     try {
-      if ((await bringToPerson(end.run, end.question, call, services)) === "nobody") return end;
+      if (call.person.reachable) brought = await bringToPerson(end.run, end.question, call, services);
     } catch (error) {
-      // Answered elsewhere, or the run is over: the feed tells what became of it.
+      // Answered elsewhere, or the run is over, or it was lost on the way: the person should not think it counted.
       if (!(error instanceof ApiError)) throw error;
+      brought = "left_open";
+      const fate = error.mayHaveActed ? "may not have arrived" : "did not count";
+      notes.push(`The person's answer to "${text}" ${fate}: ${error.message}`);
     } finally {
-      questionsInHand.delete(questionId);
+      // Another picture of the run may still show it as open, so what was answered stays in hand.
+      if (brought !== "answered") questionsInHand.delete(questionId);
     }
+    if (brought === "nobody") return { end, notes };
   }
 }
 

@@ -51,6 +51,8 @@ export const runAction = defineAction({
     "unknown, look at its status instead. The run goes on when the call ends.",
   parameters: RUN_PARAMETERS,
   required: ["message"],
+  // A forgotten `action` must not become a second paid run.
+  misplaced: { run_id: "feedback", question_id: "answer", answer: "answer", confirm: "kill" },
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["run", "missing"],
 
@@ -61,7 +63,7 @@ export const runAction = defineAction({
         "No API key is set, so nothing was sent and nobody was asked. Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
       );
     }
-    checkRunArguments(args);
+    checkRunArguments(args, settings);
     if (args.workflow_name) await resolveWorkflow(args.workflow_name, args, services);
 
     let continuation: Continuation | undefined;

@@ -4,9 +4,10 @@ import { ApiError } from "../upstream/errors.js";
 import { isFinal } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
+import { answerStep, tellWaiting } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
-import { followRun, nextAfterEnd, watchAgain } from "./follow-run.js";
+import { followRun, nextAfterEnd, tellStall, watchAgain } from "./follow-run.js";
 import { listSessions } from "./list-sessions.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
 import { namesTarget, resolveTarget } from "./resolve-target.js";
@@ -43,15 +44,18 @@ export const statusAction = defineAction({
     const run = mergeRun(seed, await runs.read(seed.runId, call.signal));
     await sessions.seen(run);
     const position = tellPosition(run);
+    const quietMs = isFinal(run.status) ? undefined : services.feed.stalledFor(run.runId);
     const answer: Answer = {
-      outcome: outcomeOf(run),
+      outcome: quietMs === undefined ? outcomeOf(run) : "stalled",
       summary: isFinal(run.status)
         ? tellEnd(run)
-        : `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.`,
+        : quietMs !== undefined
+          ? tellStall(run, quietMs, services)
+          : `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.${tellWaiting(run)}`,
       run: describeRun(run, { now: clock.now(), detailed }),
       ...(isFinal(run.status)
         ? nextAfterEnd(run)
-        : { next: watchAgain(run, "Follow the run with progress.") }),
+        : { next: watchAgain(run, "Follow the run with progress."), ...answerStep(run) }),
     };
     // A failed run is explained best by what has just been told.
     if (detailed && run.status === "failed") delete answer.next;

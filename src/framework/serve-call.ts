@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Progress } from "@modelcontextprotocol/sdk/types.js";
+import { z } from "zod";
 import { whileFollowing } from "../abort.js";
 import type { Call } from "../actions/define-action.js";
 import type { Clock } from "../clock.js";
@@ -12,12 +13,17 @@ import { currentScope } from "./session-hook.js";
 interface FrameworkContext {
   signal: AbortSignal;
   client: { version: { name?: string } | undefined };
-  elicit(
-    params: never,
-    options: object,
-  ): Promise<{ action: string; content?: Record<string, unknown> | undefined }>;
   reportProgress(progress: Progress): Promise<void>;
 }
+
+/** What a client answers to a form; what is in it is looked at field by field. */
+const formAnswer = z.looseObject({
+  action: z.string(),
+  content: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .transform((content) => content ?? undefined),
+});
 
 /** The calls in flight, so that a stopping server can answer them first. */
 export interface CallDesk {
@@ -48,7 +54,18 @@ export function createCallDesk(options: { clock: Clock; elicitationTimeoutMs: nu
     const person = createFormPerson(
       {
         supportsForms: server?.getClientCapabilities()?.elicitation?.form !== undefined,
-        send: (params, request) => context.elicit(params as never, { ...request, ...related }),
+        // Without the SDK's check of the answer, which voids a whole form for one field left empty or typed freely.
+        async send(params, request) {
+          if (!server) throw new Error("There is no client to ask.");
+          return server.request(
+            { method: "elicitation/create", params: { mode: "form", ...params } },
+            formAnswer,
+            {
+              ...request,
+              ...related,
+            },
+          );
+        },
         heartbeat: (message) => report({ message }),
       },
       { timeoutMs: options.elicitationTimeoutMs, signal, clock },

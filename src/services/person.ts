@@ -25,6 +25,9 @@ export type FormAnswer =
 export interface Person {
   /** Whether the client says that it can show forms. */
   readonly reachable: boolean;
-  /** Shows one form and waits for the answer. Never throws. */
-  ask(message: string, questions: readonly Question[]): Promise<FormAnswer>;
+  /**
+   * Shows one form and waits for the answer. Never throws.
+   * @param signal takes the form back; it then counts as cancelled
+   */
+  ask(message: string, questions: readonly Question[], signal?: AbortSignal): Promise<FormAnswer>;
 }

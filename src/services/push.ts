@@ -16,12 +16,12 @@ export interface Push {
   close(): void;
 }
 
-/** Pauses before a broken stream is opened again, in ms: at once first, then slower. */
+/** A stream that breaks sooner than this has not stood, in ms: opened again at once, it would break at once again. */
+const STOOD_MS = 5_000;
+/** Pauses before a stream is opened again that broke or could not be had, in ms: at once first, then slower. */
 const RECONNECT_MS = [0, 250, 1_000, 5_000, 15_000];
 /** An API without a stream is asked again after this long, in ms: it may be another version by then. */
 const ASK_AGAIN_MS = 10 * 60_000;
-/** One that is away is asked again after this long, in ms. */
-const AWAY_MS = 15_000;
 
 export function createPush(options: {
   api: Pick<WorkflowsApi, "describe" | "streamRuns">;
@@ -41,6 +41,33 @@ export function createPush(options: {
     for (const listener of [...stateListeners]) listener({ live, gap });
   }
 
+  /** Listens until the stream ends or breaks. @returns how long it stood, in ms */
+  async function listen(): Promise<number> {
+    const resumed = lastEventId !== undefined;
+    let openedAt: number | undefined;
+    try {
+      await api.streamRuns({
+        signal: closing.signal,
+        ...(lastEventId === undefined ? {} : { lastEventId }),
+        onOpen(gap, id) {
+          openedAt = clock.now();
+          // Where it begins: one that breaks before its first event resumes from there.
+          if (id !== undefined && (gap || !resumed)) lastEventId = id;
+          // Opened for the first time, everything before is unknown; resumed, only what the API says is missing.
+          change(true, gap || !resumed);
+        },
+        onRun(id, run) {
+          lastEventId = id;
+          for (const listener of [...runListeners]) listener(run);
+        },
+      });
+    } catch (error) {
+      log.debug(`The stream of events broke: ${(error as Error).message}`);
+    }
+    change(false, false);
+    return openedAt === undefined ? 0 : clock.now() - openedAt;
+  }
+
   async function keepOpen(): Promise<void> {
     let failures = 0;
     while (!closing.signal.aborted) {
@@ -48,29 +75,11 @@ export function createPush(options: {
         (description) => description.events,
         () => undefined,
       );
-      if (!offered) {
-        await sleep(clock, offered === undefined ? AWAY_MS : ASK_AGAIN_MS, closing.signal);
+      if (offered === false) {
+        await sleep(clock, ASK_AGAIN_MS, closing.signal);
         continue;
       }
-      try {
-        const resumed = lastEventId !== undefined;
-        await api.streamRuns({
-          signal: closing.signal,
-          ...(lastEventId === undefined ? {} : { lastEventId }),
-          onOpen(gap) {
-            failures = 0;
-            // Opened for the first time, everything before is unknown; resumed, only what the API says is missing.
-            change(true, gap || !resumed);
-          },
-          onRun(id, run) {
-            lastEventId = id;
-            for (const listener of [...runListeners]) listener(run);
-          },
-        });
-      } catch (error) {
-        log.debug(`The stream of events broke: ${(error as Error).message}`);
-      }
-      change(false, false);
+      if (offered && (await listen()) >= STOOD_MS) failures = 0;
       const pause = RECONNECT_MS[Math.min(failures++, RECONNECT_MS.length - 1)] ?? 0;
       await sleep(clock, pause, closing.signal);
     }

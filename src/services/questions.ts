@@ -130,7 +130,7 @@ function askRepository(suggestion: string | undefined): Question {
 }
 
 function askBranch(
-  remote: { defaultBranch?: string; branches: string[] } | undefined,
+  remote: { defaultBranch?: string; branches: string[]; truncated: boolean } | undefined,
   current: string | undefined,
 ): Question {
   const question: Question = {
@@ -144,6 +144,9 @@ function askBranch(
   const suggestion = current && remote.branches.includes(current) ? current : remote.defaultBranch;
   return {
     ...question,
+    ...(remote.truncated
+      ? { description: `${question.description} There are more than the ${remote.branches.length} shown.` }
+      : {}),
     ...(suggestion ? { suggestion } : {}),
     choices: remote.branches.map((branch) => ({
       value: branch,

@@ -1,3 +1,6 @@
+import { isAbsolute, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
 /** What was found about an address: the text to use, or what is wrong in words for the person who typed it. */
 export type CheckedRepositoryUrl =
   | { ok: true; value: string; kind: "https" | "http" | "ssh" }
@@ -48,6 +51,41 @@ export function checkRepositoryUrl(text: string): CheckedRepositoryUrl {
     checkPort(port) ??
     checkPath(path);
   return problem ? bad(problem) : { ok: true, value: scheme ? kind + value.slice(kind.length) : value, kind };
+}
+
+/** True for what means a folder of some machine and not a server: a path, or a file address. */
+export function isLocalRepository(text: string): boolean {
+  return /^(?:file:|[/\\~.]|[a-z]:[\\/])/i.test(text.trim());
+}
+
+/**
+ * Reads the folder out of a path or a file address, for where the runs are carried out on this machine. Which folders
+ * may be used is for the engine to say: it knows what lies behind links.
+ */
+export function checkLocalRepository(
+  text: string,
+): { ok: true; path: string } | { ok: false; problem: string } {
+  const value = text.trim();
+  const bad = (problem: string) => ({ ok: false as const, problem });
+  if (/[\p{Cc}\p{Cs}]/u.test(value)) return bad("The repository path holds an invisible character.");
+  const path = /^file:/i.test(value) ? pathOfFileUrl(value) : value;
+  if (path === undefined)
+    return bad("The repository address is not a complete file address. Write it as file:///folder/name.");
+  if (!isAbsolute(path) || /\p{Cc}/u.test(path))
+    return bad("The repository path must be absolute: nobody knows in which folder you are.");
+  return { ok: true, path: resolve(path) };
+}
+
+/** Undefined for one that names another host, or more than a path. */
+function pathOfFileUrl(value: string): string | undefined {
+  if (!/^file:\/\//i.test(value) || !URL.canParse(value)) return undefined;
+  const url = new URL(value);
+  if (url.search || url.hash || url.username || !["", "localhost"].includes(url.hostname)) return undefined;
+  try {
+    return fileURLToPath(new URL(`file://${url.pathname}`));
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import { ApiError } from "../upstream/errors.js";
 import { isFinal, openQuestions, type Run } from "../upstream/types.js";
 import { mergeRun } from "./merge-run.js";
 import type { Push } from "./push.js";
+import { createRunPictures } from "./run-pictures.js";
 
 /** What the feed tells about a run. `run` is the newest picture of it. */
 export type RunEvent =
@@ -34,6 +35,8 @@ export interface RunFeed {
   watch(seed: Run, listener: (event: RunEvent) => void): Watch;
   /** The newest picture of a run that was watched not long ago. */
   latest(runId: string): Run | undefined;
+  /** How long a run that was watched has stood still, in ms, once that is long enough to be called stalled. */
+  stalledFor(runId: string): number | undefined;
   /** Every change of every watched run, for whoever keeps records. The answer takes the listener off. */
   onEvent(listener: (event: RunEvent) => void): () => void;
   close(): void;
@@ -51,8 +54,8 @@ const MAX_IN_FLIGHT = 8;
 const NOT_FOUND_LIMIT = 4;
 /** A killed run is looked at for this much longer, in ms: the public server lets it go on and complete. */
 const KILLED_WATCH_MS = 60_000;
-/** Pictures of runs kept after their last watcher has gone. */
-const KEPT_RUNS = 500;
+/** News of a run that was just started are there within this time, in ms, or it is looked at. */
+const FIRST_NEWS_MS = 1_000;
 
 interface Feed {
   run: Run;
@@ -60,7 +63,11 @@ interface Feed {
   intervalMs: number;
   dueAt: number;
   polling: boolean;
+  /** Pictures that were pushed. */
+  pushed: number;
   changedAt: number;
+  /** The last look failed. */
+  failing: boolean;
   stalled: boolean;
   finished: string | undefined;
   misses: number;
@@ -85,21 +92,34 @@ export function createRunFeed(options: {
   const { api, clock, log, pollingIntervalMs, stallAfterMs, push } = options;
   const fastMs = Math.min(FAST_MS, pollingIntervalMs);
   const feeds = new Map<string, Feed>();
-  const kept = new Map<string, Run>();
+  const pictures = createRunPictures((runId) => feeds.has(runId));
+  /** How often something may have been missed. */
+  let gaps = 0;
   const recorders = new Set<(event: RunEvent) => void>();
   const closing = new AbortController();
   let inFlight = 0;
   const stopPush = push?.onRun((run) => {
+    pictures.markComplete(run.runId);
     const feed = feeds.get(run.runId);
-    if (feed && !feed.over) {
-      take(feed, run);
-      feed.dueAt = nextLook(feed);
-      schedule();
+    if (!feed || feed.over) {
+      // The news of a start may come before its answer, and so before anybody watches.
+      pictures.keep(mergeRun(pictures.get(run.runId) ?? run, run));
+      return;
     }
+    feed.pushed++;
+    take(feed, run);
+    feed.dueAt = nextLook(feed);
+    schedule();
   });
   const stopPushState = push?.onChange(({ live, gap }) => {
     // Whatever was missed is asked for once; a stream that stands without a gap has told everything.
-    for (const feed of feeds.values()) feed.dueAt = live && !gap ? nextLook(feed) : 0;
+    const complete = live && !gap;
+    if (!complete) gaps++;
+    if (gap) pictures.doubtAll();
+    for (const feed of feeds.values()) {
+      feed.intervalMs = fastMs;
+      feed.dueAt = complete ? nextLook(feed) : 0;
+    }
     schedule();
   });
   let cancelTimer: () => void = () => {};
@@ -133,31 +153,41 @@ export function createRunFeed(options: {
   }
 
   function look(feed: Feed): void {
+    const gapsBefore = gaps;
     feed.polling = true;
     inFlight++;
     void poll(feed).finally(() => {
       feed.polling = false;
       inFlight--;
-      feed.dueAt = nextLook(feed);
+      // What was asked before a gap may be older than it.
+      feed.dueAt = gaps === gapsBefore ? nextLook(feed) : 0;
       schedule();
     });
     schedule();
   }
 
   function nextLook(feed: Feed): number {
-    return clock.now() + (push?.live() ? stallAfterMs : feed.intervalMs);
+    const isTold = push?.live() && pictures.isComplete(feed.run.runId);
+    return clock.now() + (isTold ? stallAfterMs : feed.intervalMs);
   }
 
   async function poll(feed: Feed): Promise<void> {
     const { runId } = feed.run;
+    const { pushed } = feed;
+    const gapsBefore = gaps;
     try {
       // A poller is its own retry.
       const seen = await api.getRun(runId, { retries: 0, signal: closing.signal });
       feed.misses = 0;
-      take(feed, seen);
+      if (feed.failing) emit(feed, { type: "activity", run: feed.run });
+      feed.failing = false;
+      // What was pushed meanwhile is newer.
+      if (feed.pushed === pushed) take(feed, seen);
+      if (push?.live() && gaps === gapsBefore) pictures.markComplete(runId);
     } catch (thrown) {
       if (closing.signal.aborted) return;
       const error = thrown instanceof ApiError ? thrown : new ApiError("unexpected", String(thrown));
+      feed.failing = true;
       feed.intervalMs = slower(Math.max(feed.intervalMs, error.retryAfterMs ?? 0));
       if (error.kind === "not_found" && ++feed.misses >= NOT_FOUND_LIMIT) {
         feed.over = true;
@@ -173,7 +203,7 @@ export function createRunFeed(options: {
     const before = feed.run;
     const run = mergeRun(before, seen);
     feed.run = run;
-    kept.set(run.runId, run);
+    pictures.keep(run);
     const types: ("turn" | "action" | "status" | "activity" | "question")[] = [];
     if (run.status !== before.status) types.push("status");
     if (run.turn !== before.turn) types.push("turn");
@@ -183,6 +213,7 @@ export function createRunFeed(options: {
     if (types.length === 0 && signsOfLife(run) !== signsOfLife(before)) types.push("activity");
     if (types.length > 0) {
       feed.changedAt = clock.now();
+      pictures.noteChange(run.runId, feed.changedAt);
       feed.stalled = false;
       feed.intervalMs = fastMs;
     } else {
@@ -210,58 +241,70 @@ export function createRunFeed(options: {
 
   const slower = (ms: number) => Math.min(pollingIntervalMs, ms * SLOWING);
 
-  function drop(feed: Feed): void {
-    feeds.delete(feed.run.runId);
-    for (const runId of kept.keys()) {
-      if (kept.size <= KEPT_RUNS) break;
-      if (!feeds.has(runId)) kept.delete(runId);
-    }
-    schedule();
+  /** When a run that somebody begins to watch is looked at: at once, unless all of it is known or will be told. */
+  function firstLook(feed: Feed, seed: Run): number {
+    if (!push?.live() || isFinal(feed.run.status)) return 0;
+    if (pictures.isComplete(seed.runId)) return nextLook(feed);
+    return seed.status === "pending" ? clock.now() + FIRST_NEWS_MS : 0;
   }
 
   return {
     watch(seed, listener) {
       let feed = feeds.get(seed.runId);
-      let mustLook = false;
       if (!feed || feed.over) {
-        const known = kept.get(seed.runId);
+        const known = pictures.get(seed.runId);
         const run = known ? mergeRun(seed, known) : seed;
-        // Of a run that was just started, or seen before, nothing can be missing while news are pushed.
-        mustLook = !known && seed.status !== "pending";
         feed = {
           run,
           watchers: feed?.watchers ?? new Set(),
           intervalMs: fastMs,
-          dueAt: 0,
+          dueAt: Number.POSITIVE_INFINITY,
           polling: false,
-          changedAt: clock.now(),
+          pushed: 0,
+          // A pause in the watching makes no run livelier.
+          changedAt: pictures.changedAt(seed.runId) ?? clock.now(),
+          failing: false,
           stalled: false,
           finished: undefined,
           misses: 0,
           over: false,
         };
         feeds.set(seed.runId, feed);
-        kept.set(seed.runId, run);
+        pictures.noteChange(seed.runId, feed.changedAt);
+        pictures.keep(run);
       }
       const mine = feed;
       // Each watcher gets its own listener object, so that the same function may watch twice.
       const own = (event: RunEvent) => listener(event);
       mine.watchers.add(own);
+      // That it stands still was told once; whoever comes later is told as well.
+      if (mine.stalled) {
+        queueMicrotask(() => {
+          const quietMs = clock.now() - mine.changedAt;
+          if (mine.stalled && mine.watchers.has(own)) own({ type: "stalled", run: mine.run, quietMs });
+        });
+      }
       // A killed run may be watched on after its end was told; whoever comes later is told as well.
       mine.finished = undefined;
       mine.intervalMs = fastMs;
-      mine.dueAt = push?.live() && !mustLook ? nextLook(mine) : 0;
+      mine.dueAt = Math.min(mine.dueAt, firstLook(mine, seed));
       schedule();
       return {
-        latest: () => kept.get(seed.runId) ?? mine.run,
+        latest: () => pictures.get(seed.runId) ?? mine.run,
         stop() {
           mine.watchers.delete(own);
-          const current = feeds.get(seed.runId);
-          if (current && current.watchers === mine.watchers && mine.watchers.size === 0) drop(current);
+          if (feeds.get(seed.runId)?.watchers !== mine.watchers || mine.watchers.size > 0) return;
+          feeds.delete(seed.runId);
+          schedule();
         },
       };
     },
-    latest: (runId) => kept.get(runId),
+    latest: (runId) => pictures.get(runId),
+    stalledFor(runId) {
+      const since = pictures.changedAt(runId);
+      const quietMs = since === undefined ? 0 : clock.now() - since;
+      return quietMs >= stallAfterMs ? quietMs : undefined;
+    },
     onEvent(listener) {
       recorders.add(listener);
       return () => recorders.delete(listener);
@@ -277,7 +320,9 @@ export function createRunFeed(options: {
   };
 }
 
-/** What may change while turn, action and status stay: any of it shows that the agent is at work. */
+/** What may change while turn, action and status stay: any of it shows that the agent, or its person, is at work. */
 function signsOfLife(run: Run): string {
-  return [run.lastActivityAt, run.tokens?.total, run.costUsd, run.toolsUsed.length, run.sessionId].join("|");
+  const asked = openQuestions(run).map((question) => question.questionId);
+  const { lastActivityAt, tokens, costUsd, toolsUsed, sessionId } = run;
+  return [lastActivityAt, tokens?.total, costUsd, toolsUsed.length, sessionId, ...asked].join("|");
 }

@@ -20,7 +20,9 @@ export type StartResult =
 /** Why following a run ended. */
 export type FollowEnd =
   | { why: "asked"; run: Run; question: RunQuestion }
-  | { why: "finished" | "waited" | "stopped"; run: Run }
+  | { why: "finished" | "stopped"; run: Run }
+  /** The time is up; `error` when the API could not be asked last, since `errorSince` (epoch ms). */
+  | { why: "waited"; run: Run; error?: ApiError; errorSince?: number }
   | { why: "stalled"; run: Run; quietMs: number }
   | { why: "lost"; run: Run; error: ApiError }
   | { why: "unreachable"; run: Run; error: ApiError };
@@ -43,7 +45,7 @@ export interface Runs {
       waitMs: number | undefined;
       signal: AbortSignal;
       onEvent?: (event: RunEvent) => void;
-      /** Ends with `asked` at an open question for which this says true. */
+      /** Ends with `asked` at the first open question for which this says true; it is not asked further then. */
       takesQuestion?: (question: RunQuestion) => boolean;
     },
   ): Promise<FollowEnd>;
@@ -171,10 +173,13 @@ export function createRuns(options: {
     follow(seed, { waitMs, signal, onEvent, takesQuestion }) {
       return new Promise((resolve) => {
         let unreachableSince: number | undefined;
+        let lastError: ApiError | undefined;
+        let ended = false;
         const watch = feed.watch(seed, (event) => {
           onEvent?.(event);
           endAtQuestion(event.run);
-          if (event.type !== "unreachable") unreachableSince = undefined;
+          if (event.type === "unreachable") lastError = event.error;
+          else unreachableSince = lastError = undefined;
           if (event.type === "finished") end({ why: "finished", run: event.run });
           else if (event.type === "stalled") end({ why: "stalled", run: event.run, quietMs: event.quietMs });
           else if (event.type === "lost") end({ why: "lost", run: event.run, error: event.error });
@@ -189,13 +194,23 @@ export function createRuns(options: {
         const cancelTimer =
           waitMs === undefined
             ? () => {}
-            : clock.after(waitMs, () => end({ why: "waited", run: watch.latest() }));
+            : clock.after(waitMs, () =>
+                end({
+                  why: "waited",
+                  run: watch.latest(),
+                  ...(lastError && unreachableSince !== undefined
+                    ? { error: lastError, errorSince: unreachableSince }
+                    : {}),
+                }),
+              );
         const onAbort = () => end({ why: "stopped", run: watch.latest() });
         function endAtQuestion(run: Run): void {
-          const question = takesQuestion && openQuestions(run).find(takesQuestion);
-          if (question && !isFinal(run.status)) end({ why: "asked", run, question });
+          if (!takesQuestion || ended || isFinal(run.status)) return;
+          const question = openQuestions(run).find(takesQuestion);
+          if (question) end({ why: "asked", run, question });
         }
         function end(result: FollowEnd): void {
+          ended = true;
           cancelTimer();
           signal.removeEventListener("abort", onAbort);
           watch.stop();
@@ -251,7 +266,8 @@ export function looksRefused(run: Run): boolean {
   return run.status === "completed" && (run.turn ?? 0) === 0 && !run.costUsd && !run.tokens;
 }
 
-/** How the run ended or goes on, in the words of an answer's `outcome`. */
-export function outcomeOf(run: Run): "running" | "completed" | "failed" | "killed" {
+/** How the run ended or goes on, in the words of an answer's `outcome`; `unknown` when the API has told nothing. */
+export function outcomeOf(run: Run): "running" | "completed" | "failed" | "killed" | "unknown" {
+  if (run.status === "unknown") return "unknown";
   return isFinal(run.status) ? (run.status as "completed" | "failed" | "killed") : "running";
 }

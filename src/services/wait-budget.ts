@@ -15,12 +15,19 @@ const CLIENT_LIMITS: readonly { client: string; seconds: number; source: string 
 const SILENT_SECONDS = 45;
 
 /**
- * How long a call may wait when its caller did not say, in ms; undefined means to the end of the run.
+ * How long a call may wait, in ms; undefined means to the end of the run. What the caller asks for counts, as far as
+ * the client is known to bear it: beyond, the client would throw the answer away.
  * @param wantsProgress the call has a progress token
+ * @param waitSeconds what the caller asks for
  */
-export function resolveWaitMs(wantsProgress: boolean, clientName: string | undefined): number | undefined {
-  if (!wantsProgress) return SILENT_SECONDS * 1000;
+export function resolveWaitMs(
+  wantsProgress: boolean,
+  clientName: string | undefined,
+  waitSeconds?: number,
+): number | undefined {
   const name = clientName?.toLowerCase() ?? "";
   const limit = CLIENT_LIMITS.find(({ client }) => name.startsWith(client));
-  return limit ? limit.seconds * 1000 : undefined;
+  const asked = waitSeconds ?? (wantsProgress ? undefined : SILENT_SECONDS);
+  if (asked === undefined) return limit && limit.seconds * 1000;
+  return Math.min(asked, limit?.seconds ?? asked) * 1000;
 }

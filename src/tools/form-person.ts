@@ -26,10 +26,11 @@ export function createFormPerson(
   channel: FormChannel,
   options: { timeoutMs: number; signal: AbortSignal; clock: Clock },
 ): Person {
-  const { signal, clock, timeoutMs } = options;
+  const { clock, timeoutMs } = options;
   return {
     reachable: channel.supportsForms,
-    async ask(message, questions): Promise<FormAnswer> {
+    async ask(message, questions, takenBack): Promise<FormAnswer> {
+      const signal = takenBack ? AbortSignal.any([options.signal, takenBack]) : options.signal;
       if (!channel.supportsForms) return { kind: "not_asked", why: "The client cannot show forms." };
       if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
       const since = clock.now();

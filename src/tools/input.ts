@@ -78,6 +78,10 @@ export function parseArguments(action: Action, raw: unknown): Record<string, unk
       problems.push(`there is no argument \`${name}\`${nearest ? `; \`${nearest}\` may be meant` : ""}`);
       continue;
     }
+    const meant = action.misplaced?.[name as ParameterName];
+    if (meant && value !== "" && value !== false) {
+      problems.push(`\`${name}\` does not belong to action ${action.name}; action ${meant} may be meant`);
+    }
     if (!action.parameters.includes(name as ParameterName)) continue;
     const schema = parameters[name as ParameterName];
     const result = schema.safeParse(loosen(schema, value));

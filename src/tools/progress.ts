@@ -63,6 +63,8 @@ export function createProgress(
     },
     async finish() {
       const before = sentAt;
+      // The last one keeps its distance too: what came too fast is waited for, not lost.
+      if (held) await sleep(clock, Math.min(PAUSE_MS, Math.max(0, sentAt + PAUSE_MS - clock.now())));
       flush();
       finished = true;
       await sending;

@@ -68,12 +68,12 @@ export interface WorkflowsApi {
   /**
    * `GET /events`: every change of every run as it happens. Resolves when the stream ends.
    * @param options.lastEventId goes on after this event
-   * @param options.onOpen the stream stands; `gap` when events between are gone
+   * @param options.onOpen the stream stands and begins after this event; `gap` when events between are gone
    */
   streamRuns(options: {
     signal: AbortSignal;
     lastEventId?: string;
-    onOpen(gap: boolean): void;
+    onOpen(gap: boolean, id: string | undefined): void;
     onRun(id: string, run: Run): void;
   }): Promise<void>;
   /** `POST /run/{id}/questions/{question_id}/answer`. */
@@ -268,7 +268,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
       const parser = createParser({
         onEvent({ id, event, data }) {
           const news = parseNews(event, data);
-          if (news?.kind === "open") onOpen(news.gap);
+          if (news?.kind === "open") onOpen(news.gap, id);
           else if (news?.kind === "run" && id !== undefined) onRun(id, news.run);
         },
       });

@@ -200,7 +200,8 @@ export function createHttp(options: HttpOptions): Http {
         { ...details, ...(wait === undefined ? {} : { retryAfterMs: wait }) },
       );
     }
-    if (status >= 500) {
+    // A time-out that the server or a proxy reports says as little as a fault about what was done.
+    if (status >= 500 || status === 408 || status === 425 || status === 499) {
       const wait = parseRetryAfter(headers, clock.now());
       return new ApiError(
         "server_fault",

@@ -1,0 +1,157 @@
+import { describe, expect, it } from "vitest";
+import { useSimulatedApi } from "../mocks/vitest.js";
+import { COMPLETE, connectInMemory, until } from "./support/harness.js";
+
+const sim = useSimulatedApi({ paceMs: 20 });
+const starts = () => sim.api().posts("/run/");
+
+describe("a forgotten action starts nothing", () => {
+  it.each([
+    ["run_id", "some-run", "feedback"],
+    ["question_id", "q1", "answer"],
+    ["answer", "postgres", "answer"],
+    ["confirm", true, "kill"],
+  ])("%s on a run is refused, and the action that was meant is named", async (name, value, meant) => {
+    const { call } = await connectInMemory();
+    const answer = await call({ ...COMPLETE, [name]: value });
+    expect(answer.isError).toBe(true);
+    expect(answer.text).toContain(`\`${name}\` does not belong to action run; action ${meant} may be meant`);
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("what a model fills in without meaning anything is let pass", async () => {
+    const { call } = await connectInMemory();
+    const answer = await call({
+      ...COMPLETE,
+      run_id: "",
+      confirm: false,
+      message_type: "user",
+      question_id: null,
+    });
+    expect(answer.data.outcome).toBe("completed");
+  });
+});
+
+describe("what the person has filled in is kept", () => {
+  it("when a required field was left out, and no workflow is chosen for them", async () => {
+    const { call } = await connectInMemory({
+      onForm: () => ({
+        action: "accept",
+        content: {
+          workflow_name: "fix",
+          session_name: " ",
+          repository_url: "https://host.example/a/b",
+          git_branch: "dev",
+        },
+      }),
+    });
+    const answer = await call({ message: "Fix the flaky login test" });
+    expect(answer.data.outcome).toBe("input_required");
+    expect(answer.data.next_step.arguments).toMatchObject({
+      workflow_name: "fix",
+      repository_url: "https://host.example/a/b",
+      git_branch: "dev",
+      session_name: "fix-flaky-login-test",
+    });
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("a choice that nobody has made stays open in the next step", async () => {
+    const { call } = await connectInMemory();
+    const answer = await call({ message: "Fix the flaky login test" });
+    expect(answer.data.next_step.arguments).not.toHaveProperty("workflow_name");
+    expect(answer.data.missing[0]).toMatchObject({ name: "workflow_name", required: true });
+  });
+
+  it("a password in a refused address is not repeated anywhere", async () => {
+    const { call } = await connectInMemory({
+      onForm: () => ({
+        action: "accept",
+        content: { session_name: "auth", repository_url: "https://user:secret-token@host.example/a/b" },
+      }),
+    });
+    const answer = await call({ workflow_name: "architect", message: "Design it" });
+    expect(answer.isError).toBe(true);
+    expect(JSON.stringify(answer)).not.toContain("secret-token");
+    expect(answer.data.next_step.arguments).toMatchObject({ session_name: "auth" });
+  });
+
+  it("a long message is not sent back whole", async () => {
+    const { call } = await connectInMemory();
+    const answer = await call({ workflow_name: "architect", message: "word ".repeat(10_000) });
+    expect(answer.data.outcome).toBe("input_required");
+    expect(answer.text.length).toBeLessThan(5_000);
+  });
+
+  it("an empty text in an optional field means the default and does not void the form", async () => {
+    const { call } = await connectInMemory({
+      onForm: () => ({ action: "accept", content: { session_name: "auth", git_branch: "" } }),
+    });
+    const answer = await call({ workflow_name: "architect", message: "Design it", repository_url: "" });
+    expect(answer.data.outcome).toBe("completed");
+    expect(starts()[0]?.body).not.toHaveProperty("git_branch");
+  });
+});
+
+describe("an API that does not answer is not called running", () => {
+  it("a run that was seen: how it stood when the API last answered, and since when it is silent", async () => {
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const { call } = await connectInMemory();
+    const { run_id } = (await call({ ...COMPLETE, wait_seconds: 0.4 })).data.run;
+    sim.api().fault({ path: "/run/*/status" }, { status: 500 });
+    const answer = await call({ action: "status", run_id, wait_seconds: 1 });
+    expect(answer.text).toMatch(/was running when the API last answered; it has not answered since 2\d{3}-/);
+    expect(answer.text).toContain("HTTP 500");
+  });
+
+  it("a run that was never seen: unknown, and not no longer known", async () => {
+    sim.api().fault({ path: "/run/*/status" }, { status: 500 });
+    const { call } = await connectInMemory();
+    const silent = await call({ action: "status", run_id: "never-seen", wait_seconds: 0.5 });
+    expect(silent.data.outcome).toBe("unknown");
+    expect(silent.text).toContain("Nothing is known of the run never-seen");
+  });
+
+  it("an id that the API does not have: it does not know it", async () => {
+    const { call } = await connectInMemory();
+    const answer = await call({ action: "status", run_id: "never-seen", wait_seconds: 8 });
+    expect(answer.data.outcome).toBe("unknown");
+    expect(answer.text).toContain("does not know the run never-seen");
+    expect(answer.text).not.toContain("no longer");
+  });
+
+  it("and once it answers again without news, the run is running", async () => {
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const { call } = await connectInMemory();
+    const { run_id } = (await call({ ...COMPLETE, wait_seconds: 0.4 })).data.run;
+    const heal = sim.api().fault({ path: "/run/*/status" }, { status: 500 });
+    const seen: string[] = [];
+    const pending = call(
+      { action: "status", run_id, wait_seconds: 3 },
+      {
+        onprogress: ({ message }) => {
+          seen.push(message ?? "");
+          if (message?.includes("does not answer")) heal();
+        },
+      },
+    );
+    const answer = await pending;
+    expect(seen.join()).toContain("does not answer");
+    expect(answer.data.outcome).toBe("running");
+    expect(answer.text).not.toContain("last answered");
+  });
+});
+
+describe("a run that stands still is called stalled", () => {
+  it("to a call that comes later, and to one that only asks", async () => {
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const { call } = await connectInMemory({ stallAfterMs: 600 });
+    const { run_id } = (await call({ ...COMPLETE, wait_seconds: 0.2 })).data.run;
+    await until(() => sim.api().requests.length > 6, "some looks at the run");
+    const later = await call({ action: "status", run_id, wait_seconds: 5 });
+    expect(later.data.outcome).toBe("stalled");
+    const asked = await call({ action: "status", run_id });
+    expect(asked.data.outcome).toBe("stalled");
+    expect(asked.text).toContain("AUTOMAGIK_WORKFLOWS_INPUT_FORMAT=text");
+  });
+});
