@@ -6,7 +6,7 @@ import { type CommandLine, readCommandLine, renderHelp } from "./command-line.js
 import { createLog, type Log } from "./log.js";
 import { createServer } from "./server.js";
 import { listEngineVariables, readSettings, type Settings, SettingsError } from "./settings.js";
-import { createFolderSessionStore } from "./state/session-store.js";
+import { createSessionStore } from "./state/open-session-store.js";
 import { resolveStateFolder } from "./state/state-folder.js";
 import type { Connection } from "./upstream/http.js";
 import { VERSION } from "./version.js";
@@ -32,7 +32,7 @@ try {
 }
 
 async function serveStdio(settings: Settings, flags: CommandLine["flags"]): Promise<void> {
-  const secrets = [settings.apiKey];
+  const secrets = [settings.apiKey, settings.state];
   const log = createLog({ level: settings.logLevel, secrets, stderr: process.stderr });
   captureConsole(log);
   // A client that went away may have taken stderr with it, which is no reason to fall over while stopping.
@@ -43,7 +43,8 @@ async function serveStdio(settings: Settings, flags: CommandLine["flags"]): Prom
   });
   if (!settings.apiKey && settings.engine === "off")
     log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
-  const store = createFolderSessionStore({
+  const store = createSessionStore({
+    state: settings.state,
     folder: findStateFolder(settings),
     // The engine's port may change; its sessions stay the same.
     upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,

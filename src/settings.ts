@@ -1,5 +1,6 @@
 import { delimiter, isAbsolute } from "node:path";
 import { z } from "zod";
+import { findFaultInRedisAddress } from "./state/redis-address.js";
 
 /** Every variable begins with this. */
 const PREFIX = "AUTOMAGIK_WORKFLOWS_";
@@ -53,6 +54,13 @@ const folderList = z.string().transform((text, context) => {
   const folders = text.split(delimiter).flatMap((folder) => folder.trim() || []);
   if (folders.every((folder) => isAbsolute(folder) || /^~($|[\\/])/.test(folder))) return folders;
   context.addIssue({ code: "custom", message: "has a folder that depends on where the program is started" });
+  return z.NEVER;
+});
+
+const redisAddress = z.string().transform((text, context) => {
+  const fault = findFaultInRedisAddress(text);
+  if (!fault) return text;
+  context.addIssue({ code: "custom", message: fault });
   return z.NEVER;
 });
 
@@ -124,6 +132,13 @@ const settingsSchema = z.object({
     variable: "TOOLSET",
     about: "`super`: one tool with actions. `named`: one tool for each action.",
     bounds: "`super` or `named`",
+  }),
+  state: setting(redisAddress.optional(), {
+    variable: "STATE",
+    about:
+      "Redis server on which sessions are remembered, for several servers at once. Without it they are in the folder `STATE_DIR`.",
+    bounds: "`redis://` or `rediss://` with user, password, port and database as needed",
+    secret: true,
   }),
   stateDir: setting(z.string().optional(), {
     variable: "STATE_DIR",

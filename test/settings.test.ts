@@ -115,6 +115,12 @@ const CASES: Record<string, Case> = {
     bad: ["9", "3601", ...NO_NUMBERS],
   },
   TOOLSET: { property: "toolset", fallback: "super", good: texts("super", "named"), bad: ["all", "Super"] },
+  STATE: {
+    property: "state",
+    fallback: undefined,
+    good: texts("redis://127.0.0.1:6379", "rediss://user:pass@host.example/2"),
+    bad: ["host.example:6379", "http://host.example", "redis://host.example/x"],
+  },
   STATE_DIR: { property: "stateDir", fallback: undefined, good: texts("/var/lib/x", "~/x", "x y"), bad: [] },
   LOG_LEVEL: {
     property: "logLevel",

@@ -12,9 +12,14 @@ export function upstreamFolderName(upstream: string): string {
   return `${readable || "upstream"}-${digest(address).slice(0, 12)}`;
 }
 
-/** The file of a session. It comes from a hash of the key, so that no key can name a place outside the folder. */
+/** What a session is stored under: a hash of the key, so that no key can name a place outside the store. */
+export function recordId(key: string): string {
+  return digest(key).slice(0, 32);
+}
+
+/** The file of a session. */
 export function recordFileName(key: string): string {
-  return `${digest(key).slice(0, 32)}.json`;
+  return `${recordId(key)}.json`;
 }
 
 /** True for names that `recordFileName` gives. */

@@ -12,6 +12,8 @@ export interface RunRecord {
   costUsd?: number;
   /** The resumable id that was seen for this run. */
   sessionId?: string;
+  /** The conversation that it was asked to continue, which its agent may have refused. */
+  resumes?: string;
   updatedAt: number;
 }
 
@@ -49,6 +51,7 @@ const runSchema = z.looseObject({
   maxTurns: z.number().optional(),
   costUsd: z.number().optional(),
   sessionId: z.string().optional(),
+  resumes: z.string().optional(),
   updatedAt: z.number(),
 });
 

@@ -1,8 +1,12 @@
-/** Appends `count` runs to one session, each in an update of its own. Started by the tests as a process. */
-import { createFolderSessionStore } from "../../src/state/session-store.js";
+/**
+ * Appends `count` runs to one session, each in an update of its own. `place` is a folder or the address of a Redis
+ * server. Started by the tests as a process.
+ */
+import { createSessionStore } from "../../src/state/open-session-store.js";
 
-const [folder = "", upstream = "", key = "", prefix = "", count = "0"] = process.argv.slice(2);
-const store = createFolderSessionStore({ folder, upstream, runsKept: 5_000 });
+const [place = "", upstream = "", key = "", prefix = "", count = "0"] = process.argv.slice(2);
+const state = place.startsWith("redis:") ? place : undefined;
+const store = createSessionStore({ state, folder: place, upstream, runsKept: 5_000 });
 for (let i = 0; i < Number(count); i += 1) {
   const run = {
     runId: `${prefix}-${i}`,
