@@ -8,10 +8,10 @@ import { describeFailure, type Launched, launch } from "./launch.js";
 import { createLineReader } from "./lines.js";
 import { readBegan } from "./process-list.js";
 import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "./process-tree.js";
-import { type AgentAnswer, createAgentQuestions } from "./questions.js";
+import { createAgentQuestions } from "./questions.js";
 import { createStreamReader } from "./stream-reader.js";
 
-export type { AgentAnswer, AgentEvent, AgentExit, AgentOptions, AgentProcess, StartAgent };
+export type { AgentEvent, AgentOptions, AgentProcess, StartAgent };
 
 /** An agent that is alive answers an interrupt within milliseconds; this long, in ms, means that it hangs. */
 const INTERRUPT_TIMEOUT_MS = 5_000;
