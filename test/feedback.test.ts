@@ -163,6 +163,65 @@ describe("feedback for what is over", () => {
   });
 });
 
+describe("feedback for what is over, in whatever words the API refuses it", () => {
+  const refusal = { status: 409, body: { detail: "The run has already finished" } };
+
+  it("is answered by how the run stands", async () => {
+    const run_id = startElsewhere("auth");
+    world().run(run_id).complete();
+    sim.api().fault({ path: "/run/*/add-message" }, refusal);
+    const { call } = await connectInMemory();
+    const answer = await call({ action: "feedback", run_id, message: MESSAGE });
+    expect(answer.isError).toBe(false);
+    expect(answer.text).toMatch(/Nothing was sent.*is completed/);
+    expect(answer.data.next_step.arguments).toMatchObject({ continue_session: "auth" });
+  });
+
+  it("stays a refusal when the run goes on or cannot be read", async () => {
+    const run_id = startElsewhere("auth");
+    sim.api().fault({ path: "/run/*/add-message" }, refusal);
+    const { call } = await connectInMemory();
+    for (const more of [() => {}, () => sim.api().fault({ path: "/run/*/status" }, { status: 503 })]) {
+      more();
+      const answer = await call({ action: "feedback", run_id, message: MESSAGE });
+      expect(answer).toMatchObject({ isError: true, text: expect.stringContaining("already finished") });
+    }
+  });
+});
+
+describe("a long wait for the proof of delivery", () => {
+  it("asks less and less often", async () => {
+    const run_id = startElsewhere("auth");
+    const clock = createHandClock();
+    const settings = { POLLING_INTERVAL: "8", REQUEST_TIMEOUT: "120" };
+    const { call } = await connectInMemory({ clock, settings });
+    const looks = () => sim.api().requests.filter((one) => one.path.endsWith("/message-queue")).length;
+    const began = clock.now();
+    let isDone = false;
+    const pending = call({ action: "feedback", run_id, message: MESSAGE, wait_seconds: 60 }).finally(() => {
+      isDone = true;
+    });
+    await until(() => {
+      if (!isDone) clock.advance(100);
+      return isDone;
+    }, "the answer");
+    expect((await pending).text).toMatch(/^Accepted, not delivered so far/);
+    expect(clock.now() - began).toBeGreaterThanOrEqual(60_000);
+    // Every 400 ms it would be 150.
+    expect(looks()).toBeLessThan(20);
+    expect(looks()).toBeGreaterThan(5);
+  });
+
+  it("ends with the run, also with one that somebody else has started", async () => {
+    const run_id = startElsewhere("auth");
+    const { call } = await connectInMemory();
+    const pending = call({ action: "feedback", run_id, message: MESSAGE, wait_seconds: 14_400 });
+    await sim.api().waitFor((request) => request.path.endsWith("/message-queue"));
+    world().run(run_id).complete();
+    expect((await pending).text).toContain("has ended meanwhile");
+  });
+});
+
 describe("feedback that goes wrong", () => {
   it("names what is nearest to an unknown session, and sends nothing", async () => {
     startElsewhere("auth-system-project");

@@ -1,4 +1,5 @@
 import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
+import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
@@ -186,6 +187,84 @@ describe("kill", () => {
     const answer = await pending;
     expect(answer.data.outcome).toBe("unknown");
     expect(answer.text).toContain("could not be seen");
+  });
+});
+
+describe("a kill that the API is slow to help with", () => {
+  /** A run whose session's name the status does not tell, as on the public server. */
+  function hideNames(): void {
+    sim.server.use(
+      http.get(`${sim.baseUrl}/api/v1/workflows/claude-code/run/:id/status`, async ({ request }) => {
+        const body = (await (await sim.api().handle(request)).json()) as Record<string, unknown>;
+        return HttpResponse.json({ ...body, session_name: null });
+      }),
+    );
+  }
+
+  it("reaches it soon, though the list that has the session's name does not answer", async () => {
+    const run_id = startElsewhere();
+    hideNames();
+    sim.api().fault({ path: "/runs" }, { hang: true });
+    const clock = createHandClock();
+    const { call, forms } = await connectInMemory({ clock, onForm: say("yes") });
+    const began = clock.now();
+    const pending = call({ action: "kill", run_id });
+    pending.catch(() => {});
+    await until(() => {
+      if (kills().length === 0) clock.advance(20);
+      return kills().length > 0;
+    }, "the kill");
+    expect(clock.now() - began).toBeLessThan(5_000);
+    expect(forms[0]?.message).toContain(run_id);
+    await hasten(clock, pending);
+  });
+
+  it("looks for the name once: what was found before the form is not looked for after it", async () => {
+    const run_id = startElsewhere();
+    hideNames();
+    const lists = () => sim.api().requests.filter((one) => one.path === "/runs").length;
+    let before = 0;
+    const connected = await connectInHaste({
+      onForm: (form) => {
+        expect(form.message).toContain('session "auth"');
+        before = lists();
+        // Whoever asks for the list now reads it anew.
+        connected.clock.advance(10_000);
+        return say("yes")();
+      },
+    });
+    const { call } = connected;
+    const answer = await call({ action: "kill", run_id });
+    expect(answer.text).toContain('session "auth"');
+    expect(lists()).toBe(before);
+  });
+
+  it("is sent after the person's yes, though the run cannot be read any more", async () => {
+    const run_id = startElsewhere();
+    const { call } = await connectInHaste({
+      onForm: () => {
+        sim.api().fault({ path: "/run/*/status" }, { hang: true });
+        return say("yes")();
+      },
+    });
+    await call({ action: "kill", run_id });
+    expect(kills()).toHaveLength(1);
+  });
+});
+
+describe("a client whose forms never appear", () => {
+  it("is told that confirm does not stand for them, and how else the run can be ended", async () => {
+    const run_id = startElsewhere();
+    const { call } = await connectInMemory({
+      onForm: () => {
+        throw new Error("no window to show it in");
+      },
+    });
+    const answer = await call({ action: "kill", run_id, confirm: true });
+    expect(answer.data.outcome).toBe("input_required");
+    expect(answer.text).toContain("confirm: true does not stand for it");
+    expect(answer.text).toMatch(/a client that shows forms or has none, or the workflows API itself/);
+    expect(kills()).toHaveLength(0);
   });
 });
 

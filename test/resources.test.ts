@@ -3,11 +3,15 @@ import {
   ResourceListChangedNotificationSchema,
   ResourceUpdatedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Profile } from "../mocks/types.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { systemClock } from "../src/clock.js";
+import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 
-const sim = useSimulatedApi({ paceMs: 20 });
+let profile: Profile = "contract";
+const sim = useSimulatedApi(() => ({ paceMs: 20, profile }));
 
 /** The contents of a resource by their type. */
 async function read(client: Client, uri: string): Promise<Record<string, string>> {
@@ -17,6 +21,41 @@ async function read(client: Client, uri: string): Promise<Record<string, string>
 
 async function readJson(client: Client, uri: string) {
   return JSON.parse((await read(client, uri))["application/json"] ?? "");
+}
+
+async function listRuns(client: Client): Promise<string[]> {
+  const { resources } = await client.listResources();
+  return resources.map((one) => one.uri).filter((uri) => uri.startsWith("automagik://runs/"));
+}
+
+/** How often the client was told that the list of resources is another. */
+function listChangesOf(client: Client): () => number {
+  let changes = 0;
+  client.setNotificationHandler(ResourceListChangedNotificationSchema, () => {
+    changes++;
+  });
+  return () => changes;
+}
+
+/** A run that somebody else has started. */
+function startElsewhere(name = "somebody else's"): string {
+  return sim.api().world.start(profile === "contract" ? "fix" : "builder", {
+    message: "Fix it",
+    input_format: "stream-json",
+    session_name: name,
+  }).runId;
+}
+
+/** A clock that goes on by itself and can be put forward, past the time for which a reading is good. */
+function createShiftedClock() {
+  let shift = 0;
+  return {
+    ...systemClock,
+    now: () => Date.now() + shift,
+    forward: (ms: number) => {
+      shift += ms;
+    },
+  };
 }
 
 function updatesOf(client: Client): string[] {
@@ -86,21 +125,139 @@ describe("resources", () => {
     await expect(client.readResource({ uri: "automagik://runs/a/b/c" })).rejects.toThrow();
   });
 
-  it("list each run while it goes on, with a notification when it appears and when it ends", async () => {
+  it("say that there is no such resource, and name no other", async () => {
     const { client, call } = await connectInMemory();
-    let changes = 0;
-    client.setNotificationHandler(ResourceListChangedNotificationSchema, () => {
-      changes++;
-    });
-    const listed = async () => (await client.listResources()).resources.map((one) => one.uri);
     sim.api().world.script({ manual: true, actions: ["One"] });
     const { run } = (await call({ ...COMPLETE, wait_seconds: 0 })).data;
-    await until(() => changes > 0, "the run to appear");
-    expect(await listed()).toContain(`automagik://runs/${run.run_id}`);
-    const before = changes;
+    expect(await listRuns(client)).toEqual([`automagik://runs/${run.run_id}`]);
+    for (const uri of ["automagik://nope", "automagik://runs", "file:///etc/hosts"]) {
+      const error = await client.readResource({ uri }).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: -32002, message: expect.stringContaining(`"${uri}"`) });
+      expect(JSON.stringify(error) + String(error)).not.toContain(run.run_id);
+      expect(String(error)).not.toContain("automagik://sessions");
+    }
+  });
+
+  it("of very many sessions hold the active and the newest, and say how many there are", async () => {
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    startElsewhere("the old one that goes on");
+    for (let index = 0; index < 130; index++) {
+      sim
+        .api()
+        .world.run(startElsewhere(`ended-${index}`))
+        .complete();
+    }
+    const { client } = await connectInMemory();
+    const content = await read(client, "automagik://sessions");
+    const { sessions, total, note } = JSON.parse(content["application/json"] ?? "");
+    expect(total).toBe(131);
+    expect(sessions).toHaveLength(100);
+    expect(sessions.map((one: { session_name: string }) => one.session_name)).toContain(
+      "the old one that goes on",
+    );
+    expect(note).toContain("31 more of 131 sessions");
+    expect(content["text/markdown"]).toContain(note);
+    expect(content["text/markdown"]?.match(/^- /gm)).toHaveLength(100);
+  });
+});
+
+describe("the list of resources", () => {
+  it("holds each run while it goes on, with a notification when it appears and when it ends", async () => {
+    const { client, call } = await connectInMemory();
+    const changes = listChangesOf(client);
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const { run } = (await call({ ...COMPLETE, wait_seconds: 0 })).data;
+    await until(() => changes() > 0, "the run to appear");
+    expect(await listRuns(client)).toEqual([`automagik://runs/${run.run_id}`]);
+    const before = changes();
     sim.api().world.run(run.run_id).complete();
-    await until(() => changes > before, "the run to go");
-    expect(await listed()).not.toContain(`automagik://runs/${run.run_id}`);
+    await until(() => changes() > before, "the run to go");
+    expect(await listRuns(client)).toEqual([]);
+  });
+
+  it("drops a run that has ended while nobody watched it", async () => {
+    const clock = createShiftedClock();
+    const { client, call } = await connectInMemory({ clock });
+    const changes = listChangesOf(client);
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const runId = startElsewhere();
+    await call({ action: "status", run_id: runId, wait_seconds: 0.3 });
+    expect(await listRuns(client)).toEqual([`automagik://runs/${runId}`]);
+    const before = changes();
+    sim.api().world.run(runId).complete();
+    clock.forward(10_000);
+    expect(await listRuns(client)).toEqual([]);
+    await until(() => changes() > before, "the notification");
+  });
+
+  it("is given within its time when the API does not answer", async () => {
+    const clock = createShiftedClock();
+    const { client, call } = await connectInMemory({ clock });
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const runId = startElsewhere();
+    await call({ action: "list_sessions" });
+    sim.api().fault({ path: "/runs" }, { hang: true });
+    clock.forward(10_000);
+    expect(await listRuns(client)).toEqual([`automagik://runs/${runId}`]);
+  });
+
+  it("follows the sessions of others whenever they are read, with a notification to everybody", async () => {
+    const clock = createShiftedClock();
+    const { client, call, connect } = await connectInMemory({ clock });
+    const changes = [listChangesOf(client), listChangesOf((await connect()).client)];
+    const told = async (before: number) => {
+      await until(() => changes.every((count) => count() > before), "the notifications");
+    };
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const first = startElsewhere("first");
+    await call({ action: "list_sessions" });
+    await told(0);
+    expect(await listRuns(client)).toEqual([`automagik://runs/${first}`]);
+    clock.forward(10_000);
+    sim.api().world.run(first).complete();
+    const second = startElsewhere("second");
+    const before = Math.max(...changes.map((count) => count()));
+    await call({ action: "status", session_name: "second", wait_seconds: 0 });
+    await told(before);
+    expect(await listRuns(client)).toContain(`automagik://runs/${second}`);
+    await call({ action: "list_sessions" });
+    expect(await listRuns(client)).toEqual([`automagik://runs/${second}`]);
+  });
+
+  it("holds the newest fifty of very many, and a new run still finds its place", async () => {
+    const { client, call } = await connectInMemory({ clock: createShiftedClock() });
+    const changes = listChangesOf(client);
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    for (let index = 0; index < 60; index++) startElsewhere(`session-${index}`);
+    await call({ action: "list_sessions" });
+    await until(() => changes() > 0, "the runs to appear");
+    expect(await listRuns(client)).toHaveLength(50);
+    // One notification for all that is new, however much it is.
+    expect(changes()).toBe(1);
+    const { run } = (await call({ ...COMPLETE, wait_seconds: 0 })).data;
+    await until(() => changes() > 1, "the new run");
+    const runs = await listRuns(client);
+    expect(runs).toHaveLength(50);
+    expect(runs).toContain(`automagik://runs/${run.run_id}`);
+  });
+});
+
+describe("the list of resources, on a server that shows no session id before the first turn", () => {
+  beforeAll(() => {
+    profile = "automagik-0.6";
+  });
+  afterAll(() => {
+    profile = "contract";
+  });
+
+  it("keeps a run that is followed here before the API's list shows it", async () => {
+    const { client, call } = await connectInMemory();
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    await call({ action: "list_sessions" });
+    const runId = startElsewhere();
+    await call({ action: "status", run_id: runId, wait_seconds: 0.3 });
+    expect(await listRuns(client)).toEqual([`automagik://runs/${runId}`]);
+    expect(await listRuns(client)).toEqual([`automagik://runs/${runId}`]);
   });
 });
 
@@ -171,5 +328,34 @@ describe("subscriptions", () => {
     // Three of the slowest intervals at which a watched run would be looked at.
     await new Promise((resolve) => setTimeout(resolve, 700));
     expect(sim.api().requests.length).toBe(before);
+  });
+
+  it("end the watching when the subscriber's connection ends", async () => {
+    const clock = createHandClock();
+    const { connect, client, server } = await connectInMemory({ clock });
+    const { client: leaving } = await connect();
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const runId = startElsewhere();
+    const looks = () => sim.api().requests.filter((one) => one.path.endsWith(`${runId}/status`)).length;
+    const pass = async (seconds: number) => {
+      for (let passed = 0; passed < seconds; passed++) {
+        clock.advance(1_000);
+        // A look takes some turns of the event loop before it is seen to be on its way.
+        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+        await sim.api().settled();
+      }
+    };
+    await leaving.subscribeResource({ uri: `automagik://runs/${runId}` });
+    await until(() => looks() > 0, "the first look");
+    await pass(20);
+    expect(looks()).toBeGreaterThan(3);
+    const gone = new Promise<void>((resolve) => server.onIdle(resolve));
+    await leaving.close();
+    await client.close();
+    await gone;
+    await sim.api().settled();
+    const before = looks();
+    await pass(20);
+    expect(looks()).toBe(before);
   });
 });

@@ -1,10 +1,12 @@
 import type { Progress } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { COMPLETE, connectInMemory } from "./support/harness.js";
+import { COMPLETE, connectInMemory, toolset } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: 60 });
 const starts = () => sim.api().posts("/run/");
+/** For what takes its time and has nothing to do with how tools are cut, or concerns the one tool alone. */
+const itOnce = it.runIf(toolset() === "super");
 
 describe("a run with progress", () => {
   it("tells turn, limit and action, each above the last, and brings back the result", async () => {
@@ -43,7 +45,7 @@ describe("a run with progress", () => {
     expect(seen).toHaveLength(after);
   });
 
-  it("sends at most two notifications a second and never loses the last", async () => {
+  itOnce("sends at most two notifications a second and never loses the last", async () => {
     sim.api().world.script({
       paceMs: 50,
       actions: Array.from({ length: 30 }, (_, index) => `Step ${index + 1}`),
@@ -66,6 +68,22 @@ describe("a run with progress", () => {
     expect(seen.at(-1)?.progress).toBe(30);
     const values = seen.map((one) => one.progress);
     expect(values).toEqual([...new Set(values)].sort((a, b) => a - b));
+  });
+
+  it("says of a run that has used up its turns that the work may be unfinished", async () => {
+    const { call } = await connectInMemory();
+    const told = async (max_turns: number) => {
+      sim.api().world.script({ paceMs: 10, actions: ["One", "Two"] });
+      return (await call({ ...COMPLETE, session_name: `auth-${max_turns}`, max_turns })).data;
+    };
+    expect(await told(2)).toMatchObject({
+      outcome: "completed",
+      summary: expect.stringContaining("That is its turn limit, so the work may be unfinished."),
+    });
+    expect(await told(3)).toMatchObject({
+      outcome: "completed",
+      summary: expect.not.stringContaining("turn limit"),
+    });
   });
 
   it("reports a failure with the API's reason", async () => {
@@ -170,7 +188,7 @@ describe("how long a call waits", () => {
     expect(sim.api().world.runs()[0]?.status).toBe("running");
   });
 
-  it("costs one poll however many watch", async () => {
+  itOnce("costs one poll however many watch", async () => {
     sim.api().world.script({ manual: true, actions: ["One"] });
     const { call, connect } = await connectInMemory();
     const { run_id } = (await call({ ...COMPLETE, wait_seconds: 0 })).data.run;
@@ -195,7 +213,6 @@ describe("arguments", () => {
     ["a timeout out of bounds", { ...COMPLETE, timeout: 5 }, /`timeout` 5: .*60/],
     ["a wrong type", { ...COMPLETE, persistent: "perhaps" }, /`persistent` "perhaps"/],
     ["an unknown argument", { ...COMPLETE, repository: "x" }, /`repository`; `repository_url` may be meant/],
-    ["an unknown action", { action: "runn" }, /`action` "runn".*run may be meant/],
     ["a bad branch", { ...COMPLETE, git_branch: "a b" }, /`git_branch` "a b"/],
     ["a bad address", { ...COMPLETE, repository_url: "ext::sh -c id" }, /`repository_url`/],
     ["an unknown workflow", { ...COMPLETE, workflow_name: "architekt" }, /Nearest: architect/],
@@ -206,6 +223,14 @@ describe("arguments", () => {
     const answer = await call(args);
     expect(answer.isError).toBe(true);
     expect(answer.text).toMatch(expected);
+    expect(starts()).toHaveLength(0);
+  });
+
+  itOnce("an unknown action: a tool error that names it and what may be meant", async () => {
+    const { call } = await connectInMemory();
+    const answer = await call({ action: "runn" });
+    expect(answer.isError).toBe(true);
+    expect(answer.text).toMatch(/`action` "runn".*run may be meant/);
     expect(starts()).toHaveLength(0);
   });
 

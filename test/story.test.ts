@@ -140,7 +140,9 @@ it("on the public server every step of it ends in a true statement", async () =>
   expect(testing.data.outcome).toBe("failed");
   expect(testing.text).toContain("was not continued");
   const list = await third.call({ action: "list_sessions", active_only: false });
-  expect(list.data.sessions).toMatchObject([{ session_name: NAME, session_id, runs: 3 }]);
+  expect(list.data.sessions).toMatchObject([
+    { session_name: NAME, runs: 3, status: "failed", can_continue: false },
+  ]);
   await end(third);
   expect([...api.posts("/run/"), ...renewed.api.posts("/run/")]).toHaveLength(3);
 });

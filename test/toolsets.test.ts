@@ -1,7 +1,11 @@
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { COMPLETE, connectInMemory } from "./support/harness.js";
+import type { Action, Call, Services } from "../src/actions/define-action.js";
+import { actions } from "../src/actions/index.js";
+import { buildTools } from "../src/tools/registry.js";
+import { createHandClock } from "./support/hand-clock.js";
+import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: 20 });
 
@@ -101,4 +105,48 @@ describe("the two toolsets do the same", () => {
       cleanup_run: [false, true],
     });
   });
+});
+
+describe("a change of the workflows", () => {
+  it.each(["super", "named"])(
+    "toolset %s: is one notification, and the order of the tools stays",
+    async (toolset) => {
+      const clock = createHandClock();
+      const { client, listChanges } = await connectInMemory({ clock, settings: { TOOLSET: toolset } });
+      const names = async () => (await client.listTools()).tools.map((tool) => tool.name);
+      const before = await names();
+      sim.api().world.workflows.add({ name: "translate", description: "Translate the texts" });
+      clock.advance(60_000);
+      await until(() => listChanges() > 0, "the notification");
+      expect(await names()).toEqual(before);
+      expect(listChanges()).toBe(1);
+      expect(JSON.stringify((await client.listTools()).tools)).toContain("translate");
+    },
+  );
+});
+
+describe("a fault of our own", () => {
+  it.each(["super", "named"] as const)(
+    "toolset %s: goes to the log, and its text not to the client",
+    async (toolset) => {
+      const fault = new Error("ENOENT: no such file /home/someone/.secret-token");
+      const broken = actions.map(
+        (action): Action => ({
+          ...action,
+          handle: () => Promise.reject(fault),
+        }),
+      );
+      const logged: unknown[] = [];
+      const tools = buildTools(toolset, broken, (error) => logged.push(error));
+      const tool = tools.find((one) => one.name === "list_workflows") ?? tools[0];
+      const answer = await tool?.call({ action: "list_workflows" }, {} as Call, {} as Services);
+      expect(answer?.isError).toBe(true);
+      expect(logged).toEqual([fault]);
+      expect(answer?.structuredContent).toMatchObject({
+        outcome: "failed",
+        summary: expect.stringContaining("a fault of its own"),
+      });
+      expect(JSON.stringify(answer)).not.toMatch(/secret-token|ENOENT|someone/);
+    },
+  );
 });

@@ -6,7 +6,7 @@ import { tellQuestion } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
 import { watchAgain } from "./follow-run.js";
-import { readRun } from "./kill.js";
+import { readRun } from "./read-run.js";
 import { resolveTarget } from "./resolve-target.js";
 
 const ANSWER_PARAMETERS = ["run_id", "session_name", "session_id", "question_id", "answer"] as const;

@@ -5,7 +5,7 @@ import type { Arguments } from "./arguments.js";
 import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
-import { describeForConfirmation, readRun } from "./kill.js";
+import { describeForConfirmation, readRun } from "./read-run.js";
 import { resolveTarget } from "./resolve-target.js";
 
 const CLEANUP_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;

@@ -41,14 +41,18 @@ export async function confirmWithPerson(
   // A client that has forms must bring the word by one: an answer that came back empty or wrong is no yes.
   const { reachable } = call.person;
   if (!reachable && ask.confirm === true) return undefined;
+  const failed =
+    " The form did not come back with a yes or a no, and confirm: true does not stand for it in a client that has " +
+    "forms. If the person never saw the form, let them use a client that shows forms or has none, or the workflows " +
+    "API itself.";
   return {
     outcome: "input_required",
-    summary: `The person has to agree first: ${ask.deed}. ${nothing}${reachable ? " The form did not come back with a yes or a no." : ""}`,
+    summary: `The person has to agree first: ${ask.deed}. ${nothing}${reachable ? failed : ""}`,
     missing: [{ name: "confirm", description: ask.deed, required: true }],
     next: {
       action: ask.action,
       arguments: { ...ask.arguments, ...(reachable ? {} : { confirm: true }) },
-      reason: reachable ? "Asks the person once more." : "Only after the person has said yes.",
+      reason: reachable ? "Asks the person by a form once more." : "Only after the person has said yes.",
     },
   };
 }

@@ -1,8 +1,10 @@
+import { isRefused } from "../services/merge-sessions.js";
 import type { Question } from "../services/person.js";
 import { isOver, newestRun, type Session, type SessionRun } from "../services/sessions.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
+import { askToChoose, toMissing } from "./ask-to-choose.js";
 import { checkSessionName } from "./check-arguments.js";
 import type { Call, Services } from "./define-action.js";
 import type { Continuation, RunArguments } from "./run.js";
@@ -32,7 +34,11 @@ export async function continueSession(
     // The id alone is enough to go on; the list only adds what the session knows.
     const [session] = await sessions.find({ sessionId: wanted }, call.signal).catch(() => []);
     if (!session) return { continuation: { sessionId: wanted } };
-    const isItsOwn = session.sessionId === wanted || session.runs.some((run) => run.sessionId === wanted);
+    const isItsOwn =
+      session.sessionId === wanted ||
+      session.runs.some(
+        (run) => run.sessionId === wanted || (run.resumes === wanted && isOver(run) && !isRefused(run)),
+      );
     return goOn(session, isItsOwn ? wanted : session.sessionId, args, call, services);
   }
   const name = args.continue_session ?? "";
@@ -52,7 +58,8 @@ async function goOn(
   services: Services,
 ): Promise<Settled | Answer> {
   const running = await findRunning(session, call, services);
-  if (running) return offerFeedback(session, running, args);
+  if (running?.problem) return tellUnread(session, running.run, running.problem, services);
+  if (running) return offerFeedback(session, running.run, args);
   if (!sessionId) return askToStartFresh(session, args, call);
   // What a session says is settled, the default workspace and branch included: nothing of it is asked again.
   const repositoryUrl = session.repositoryUrl ?? "";
@@ -68,16 +75,41 @@ async function goOn(
   };
 }
 
-/** The session's last run when it still goes on. It is asked for: the list may be some seconds behind. */
-async function findRunning(session: Session, call: Call, { api }: Services): Promise<SessionRun | undefined> {
+/**
+ * The session's last run when it still goes on, or may do so: then with the reason why it could not be read. It is
+ * asked for, since the list may be some seconds behind.
+ */
+async function findRunning(
+  session: Session,
+  call: Call,
+  { api }: Services,
+): Promise<{ run: SessionRun; problem?: ApiError } | undefined> {
   const last = newestRun(session);
   if (!last || isOver(last)) return undefined;
   try {
     const { status } = await api.getRun(last.runId, { retries: 0, signal: call.signal });
-    return isFinal(status) ? undefined : { ...last, status };
+    return isFinal(status) ? undefined : { run: { ...last, status } };
   } catch (error) {
-    return error instanceof ApiError && error.kind === "not_found" ? undefined : last;
+    if (!(error instanceof ApiError)) throw error;
+    return error.kind === "not_found" ? undefined : { run: last, problem: error };
   }
+}
+
+function tellUnread(session: Session, run: SessionRun, problem: ApiError, { sessions }: Services): Answer {
+  // The list is newer than what was written down.
+  const seen = sessions.problem() ? ` at ${new Date(run.updatedAt).toISOString()}` : " in the API's list";
+  return {
+    outcome: "unknown",
+    summary:
+      `Whether session "${session.name}" still has a run going on could not be found out: ${problem.message} ` +
+      `Its last run (${run.workflowName}, run ${run.runId}) was last seen${seen}, ${run.status} then. ` +
+      "Nothing was sent and no run was started.",
+    next: {
+      action: "status",
+      arguments: { run_id: run.runId },
+      reason: "See how the run stands when the API answers again; continue the session after its end.",
+    },
+  };
 }
 
 function offerFeedback(session: Session, run: SessionRun, args: RunArguments): Answer {
@@ -96,7 +128,7 @@ function offerFeedback(session: Session, run: SessionRun, args: RunArguments): A
 }
 
 /** "architect, completed, 3 runs, last 2026-11-25 12:00" */
-function tellApart(session: Session): string {
+export function tellApart(session: Session): string {
   const run = newestRun(session);
   const when = new Date(session.updatedAt).toISOString().slice(0, 16).replace("T", " ");
   return `${run?.workflowName ?? "no run"}, ${run?.status ?? ""}, ${session.runs.length} run${session.runs.length === 1 ? "" : "s"}, last ${when} UTC`;
@@ -118,7 +150,7 @@ async function chooseSession(
       title: tellApart(session) + (session.sessionId ? "" : ", cannot be continued"),
     })),
   };
-  const reply = await ask(question, call);
+  const reply = await askToChoose(question, call);
   if (reply.kind === "chosen") {
     const chosen = found.find(
       (session) => (session.sessionId ?? newestRun(session)?.runId ?? session.key) === reply.value,
@@ -161,7 +193,7 @@ async function askWhenNotFound(
       { value: FRESH, title: `Start a new session "${name}"` },
     ],
   };
-  const reply = await ask(question, call);
+  const reply = await askToChoose(question, call);
   if (reply.kind === "ended") return reply.answer;
   if (reply.kind === "chosen" && reply.value === FRESH) return { fresh };
   if (reply.kind === "chosen" && nearest.includes(reply.value)) {
@@ -194,7 +226,7 @@ async function askToStartFresh(session: Session, args: RunArguments, call: Call)
     required: true,
     choices: [{ value: FRESH, title: `Start a new conversation named "${session.name}"` }],
   };
-  const reply = await ask(question, call);
+  const reply = await askToChoose(question, call);
   if (reply.kind === "ended") return reply.answer;
   const fresh = {
     ...without(args),
@@ -217,40 +249,6 @@ async function askToStartFresh(session: Session, args: RunArguments, call: Call)
         "Ask the person whether to start a new conversation under the same name; tell the agent what it needs to know.",
     },
   };
-}
-
-type Reply = { kind: "chosen"; value: string } | { kind: "ended"; answer: Answer } | { kind: "nobody" };
-
-async function ask(question: Question, call: Call): Promise<Reply> {
-  const answer = await call.person.ask(question.description, [question]);
-  switch (answer.kind) {
-    case "accepted": {
-      const value = answer.values[question.name];
-      return value ? { kind: "chosen", value } : { kind: "nobody" };
-    }
-    case "declined":
-      return {
-        kind: "ended",
-        answer: {
-          outcome: "declined",
-          summary: `${question.description} The person declined. Nothing was sent.`,
-        },
-      };
-    case "cancelled":
-      return {
-        kind: "ended",
-        answer: {
-          outcome: "cancelled",
-          summary: `${question.description} The question was not answered. Nothing was sent.`,
-        },
-      };
-    case "not_asked":
-      return { kind: "nobody" };
-  }
-}
-
-function toMissing({ name, description, required, choices }: Question) {
-  return { name, description, required, choices: (choices ?? []).map((choice) => ({ ...choice })) };
 }
 
 /** The arguments of the call without those that named the conversation. */

@@ -1,4 +1,5 @@
-import { looksRefused } from "../services/runs.js";
+import type { KnownRun } from "../services/merge-run.js";
+import { looksRefused, refusedResume } from "../services/runs.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
 import type { RunAnswer } from "./answer.js";
 
@@ -14,14 +15,14 @@ export function resultUri(runId: string): string {
 }
 
 /** The run in the published names; what is not known is left out. */
-export function describeRun(run: Run, options: { detailed?: boolean; now: number }): RunAnswer {
+export function describeRun(run: KnownRun, options: { detailed?: boolean; now: number }): RunAnswer {
   const end = run.completedAt ?? (isFinal(run.status) ? undefined : options.now);
   const elapsed = run.startedAt !== undefined && end !== undefined ? (end - run.startedAt) / 1000 : undefined;
   const duration = run.durationS ?? elapsed;
   const full: { [Key in keyof RunAnswer]: RunAnswer[Key] | undefined } = {
     run_id: run.runId,
     // Until the run itself has shown it, it may be one that the public server has made up.
-    session_id: run.sessionClaimed ? undefined : run.sessionId,
+    session_id: run.sessionClaimed || refusedResume(run) ? undefined : run.sessionId,
     session_name: run.sessionName,
     workflow_name: run.workflowName,
     status: run.status,
@@ -34,7 +35,7 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
     tokens: run.tokens,
     tools_used: run.toolsUsed.length > 0 ? run.toolsUsed : undefined,
     result: run.result === undefined ? undefined : cutResult(run.runId, run.result),
-    error: run.error,
+    error: run.error ?? (refusedResume(run) ? tellRefusal(run) : undefined),
     ...(options.detailed
       ? {
           repository_url: run.repositoryUrl,
@@ -83,6 +84,10 @@ export function nameRun(run: Run): string {
   return parts.filter(Boolean).join(", ");
 }
 
+function tellRefusal(run: KnownRun): string {
+  return `the conversation ${run.resumes} was not continued`;
+}
+
 /** "turn 3 of 10, Designing database schema" or "" when nothing of it is known. */
 export function tellPosition(run: Run): string {
   const turn =
@@ -96,9 +101,15 @@ export function tellPosition(run: Run): string {
  * How a run that is over ended, in one or two sentences that claim no more than the API has told.
  * @param subject what the sentence is about, capitalised
  */
-export function tellEnd(run: Run, subject = `The ${nameRun(run)}`): string {
+export function tellEnd(run: KnownRun, subject = `The ${nameRun(run)}`): string {
   const turns = run.turn ? ` after ${run.turn} turn${run.turn === 1 ? "" : "s"}` : "";
   if (run.status === "completed") {
+    if (refusedResume(run)) {
+      return (
+        `${subject} is called completed by the API, but its agent took no turn and cost nothing, which is how a ` +
+        `refused resume looks there: ${tellRefusal(run)}, and no work was done.`
+      );
+    }
     if (looksRefused(run)) {
       return (
         `${subject} is called completed by the API, but it took no turn and cost nothing: ` +

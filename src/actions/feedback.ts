@@ -1,4 +1,5 @@
 import { sleep } from "../clock.js";
+import { mergeRun } from "../services/merge-run.js";
 import { activeRun, isOver, type Session } from "../services/sessions.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal, type QueueCounters, type Run } from "../upstream/types.js";
@@ -20,7 +21,10 @@ const FEEDBACK_PARAMETERS = [
 
 /** How long is looked for proof of delivery when the caller did not say: an agent reads between two turns. */
 const DELIVERY_WAIT_S = 5;
+/** The first pause between two looks at the queue, in ms. */
 const DELIVERY_LOOK_MS = 400;
+/** How much longer each pause gets, up to the slowest polling. */
+const SLOWING = 1.5;
 
 /** Puts a message before the agent of a run that is going on, and tells whether it was taken up. */
 export const feedbackAction = defineAction({
@@ -62,19 +66,27 @@ async function watchDelivery(
   queued: QueueCounters,
   waitSeconds: number,
   call: Call,
-  { api, clock, feed }: Services,
+  { api, clock, feed, settings }: Services,
 ): Promise<Answer> {
   // Messages are taken up in order: when as many are consumed as there were with ours, ours was.
   const wanted = queued.added;
   const until = clock.now() + waitSeconds * 1000;
   let queue = queued;
   const isWatchedToItsEnd = () => isFinal(feed.latest(run.runId)?.status ?? "");
-  while (queue.consumed < wanted && clock.now() < until) {
-    if (!(await sleep(clock, DELIVERY_LOOK_MS, call.signal))) break;
-    const over = isWatchedToItsEnd();
-    queue =
-      (await api.getQueue(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined)) ?? queue;
-    if (over) break;
+  // Who waits long must learn of the run's end, whoever has started it.
+  const watch = waitSeconds > DELIVERY_WAIT_S ? feed.watch(run, () => {}) : undefined;
+  const slowest = Math.max(DELIVERY_LOOK_MS, settings.pollingIntervalS * 1000);
+  try {
+    for (let pause = DELIVERY_LOOK_MS; queue.consumed < wanted && clock.now() < until; ) {
+      if (!(await sleep(clock, Math.min(pause, until - clock.now()), call.signal))) break;
+      const over = isWatchedToItsEnd();
+      queue =
+        (await api.getQueue(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined)) ?? queue;
+      if (over) break;
+      pause = Math.min(pause * SLOWING, slowest);
+    }
+  } finally {
+    watch?.stop();
   }
   if (wanted > 0 && queue.consumed >= wanted) {
     return {
@@ -130,9 +142,9 @@ async function explainRefusal(
 ): Promise<Answer> {
   if (!(error instanceof ApiError)) throw error;
   const { runId } = target.run;
-  const state = /in (\w+) state/.exec(error.reason ?? "")?.[1];
-  if (error.kind === "refused" && state) {
-    const run = { ...(await services.sessions.recall(target.run)), status: state };
+  if (error.kind === "refused") {
+    const run = await readAgain(target.run, services);
+    if (!run || !isFinal(run.status)) throw error;
     const [session] = target.session ? [target.session] : await findSessions(runId, services);
     return tellOver(session ? { run, session } : { run }, message);
   }
@@ -158,6 +170,12 @@ async function explainRefusal(
     };
   }
   throw error;
+}
+
+/** The run as it stands now; undefined when it cannot be read. */
+async function readAgain(seed: Run, { api, sessions }: Services): Promise<Run | undefined> {
+  const seen = await api.getRun(seed.runId, { retries: 0 }).catch(() => undefined);
+  return seen && mergeRun(await sessions.recall(seed), seen);
 }
 
 function findSessions(runId: string, { sessions }: Services): Promise<Session[]> {

@@ -8,10 +8,13 @@ import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { watchAgain } from "./follow-run.js";
+import { answerUnknown, describeForConfirmation, readRun, withinTime } from "./read-run.js";
 import { resolveTarget } from "./resolve-target.js";
 
 const KILL_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
 
+/** How long a kill that was agreed to, and then its answer, waits for one look at the run, in ms. */
+const LOOK_MS = 5_000;
 /** Pauses between the looks after a kill, in ms: a server that does not stop the agent shows it soon. */
 const LOOKS_AFTER_MS = [300, 1_000, 2_000];
 
@@ -48,12 +51,23 @@ export const killAction = defineAction({
     );
     if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
     // A person takes time, and the public server turns even a completed run into a killed one.
-    const now = await readRun(run, call, services);
+    const now = await lookAgain(run, call, services);
     if ("outcome" in now) return now;
     if (isFinal(now.status)) return tellOver(now, services);
     return kill(now, args.force === true, call, services);
   },
 });
+
+/** The run after the person's answer. What was agreed to is not held up by an API that tells nothing more. */
+async function lookAgain(run: Run, call: Call, services: Services): Promise<Run | Answer> {
+  const read = (signal: AbortSignal) => services.runs.read(run.runId, signal);
+  try {
+    return mergeRun(run, await withinTime(LOOK_MS, call, services, read));
+  } catch (error) {
+    if (!(error instanceof ApiError) || call.signal.aborted) throw error;
+    return error.kind === "not_found" ? answerUnknown(run.runId) : run;
+  }
+}
 
 async function kill(run: Run, force: boolean, call: Call, services: Services): Promise<Answer> {
   try {
@@ -84,36 +98,6 @@ function tellOver(run: Run, { clock }: Services): Answer {
   };
 }
 
-/**
- * The run as it stands now, with the name of its session, or the answer that the API does not know it: then there
- * is nothing to act on.
- * @throws ApiError when it cannot be read
- */
-export async function readRun(seed: Run, call: Call, services: Services): Promise<Run | Answer> {
-  const { runs, sessions } = services;
-  try {
-    const known = await sessions.recall(seed);
-    const run = mergeRun(known, await runs.read(seed.runId, call.signal));
-    if (run.sessionName) return run;
-    // The public server tells it in its list only.
-    const [session] = await sessions.find({ runId: run.runId }, call.signal).catch(() => []);
-    return session ? { ...run, sessionName: session.name } : run;
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.kind !== "not_found") throw error;
-    return {
-      outcome: "unknown",
-      summary: `The API knows no run ${seed.runId}, so there is nothing to act on. Nothing was sent.`,
-      next: { action: "list_sessions", arguments: {}, reason: "See what is going on." },
-    };
-  }
-}
-
-/** "workflow architect, session x, run y (turn 3 of 10, 0.12 USD so far)" */
-export function describeForConfirmation(run: Run): string {
-  const spent = run.costUsd === undefined ? "cost so far not known" : `${run.costUsd} USD so far`;
-  return `${nameRun(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;
-}
-
 async function lookAfterwards(
   before: Run,
   report: KillReport,
@@ -127,7 +111,8 @@ async function lookAfterwards(
   let firstTurn: number | undefined;
   for (const pause of LOOKS_AFTER_MS) {
     if (!(await sleep(clock, pause, call.signal))) break;
-    const seen = await api.getRun(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined);
+    const look = (signal: AbortSignal) => api.getRun(run.runId, { retries: 0, signal });
+    const seen = await withinTime(LOOK_MS, call, services, look).catch(() => undefined);
     if (!seen) continue;
     looked = true;
     run = mergeRun(run, seen);

@@ -1,3 +1,4 @@
+import { isRefused } from "../services/merge-sessions.js";
 import { activeRun, isOver, newestRun, type Session } from "../services/sessions.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
@@ -72,7 +73,7 @@ export function describeSession(session: Session, now: number): NonNullable<Answ
     ...(session.sessionId ? { session_id: session.sessionId } : {}),
     can_continue: session.sessionId !== undefined && last !== undefined && isOver(last),
     workflow_name: run?.workflowName ?? "",
-    status: run?.status ?? "unknown",
+    status: run && isRefused(run) ? "failed" : (run?.status ?? "unknown"),
     run_id: run?.runId ?? "",
     runs: session.runs.length,
     ...(turns === undefined ? {} : { turns }),

@@ -1,3 +1,4 @@
+import type { KnownRun } from "../services/merge-run.js";
 import { bareRun } from "../services/runs.js";
 import { activeRun, newestRun, type Session, type SessionRun } from "../services/sessions.js";
 import type { Run } from "../upstream/types.js";
@@ -68,7 +69,7 @@ export function unknownTarget(wanted: string, { sessions }: Services): ActionErr
   );
 }
 
-function toSeed(session: Session, record: SessionRun, latest: Run | undefined): Run {
+function toSeed(session: Session, record: SessionRun, latest: Run | undefined): KnownRun {
   return {
     ...bareRun(record.runId),
     workflowName: record.workflowName,
@@ -77,6 +78,7 @@ function toSeed(session: Session, record: SessionRun, latest: Run | undefined): 
     ...(record.turns === undefined ? {} : { turn: record.turns }),
     ...(record.maxTurns === undefined ? {} : { maxTurns: record.maxTurns }),
     ...(record.sessionId === undefined ? {} : { sessionId: record.sessionId }),
+    ...(record.resumes === undefined ? {} : { resumes: record.resumes }),
     ...(session.repositoryUrl === undefined ? {} : { repositoryUrl: session.repositoryUrl }),
     ...(session.gitBranch === undefined ? {} : { gitBranch: session.gitBranch }),
     ...latest,

@@ -6,6 +6,7 @@ import { ActionError, type Answer, type NextStep } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { askForMissing } from "./ask.js";
 import { checkRunArguments } from "./check-arguments.js";
+import { checkName } from "./check-name.js";
 import { continueSession } from "./continue-session.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
@@ -44,10 +45,11 @@ export const runAction = defineAction({
   toolName: "run_workflow",
   title: "Run a workflow",
   summary:
-    "start a workflow. Every call is a new paid run: never repeat one whose fate is unknown; use status.",
+    "start a workflow; continue_session, not session_name, goes on with a session. Every call is a new paid run: never repeat one whose fate is unknown; use status.",
   description:
     "Starts a remote coding workflow and follows it. The person is asked for a missing session name, repository " +
-    "or branch before anything is sent. Every call is a new paid run: never repeat a call whose fate is " +
+    "or branch before anything is sent. continue_session goes on with a session's conversation; session_name " +
+    "names a new one. Every call is a new paid run: never repeat a call whose fate is " +
     "unknown, look at its status instead. The run goes on when the call ends.",
   parameters: RUN_PARAMETERS,
   required: ["message"],
@@ -66,6 +68,9 @@ export const runAction = defineAction({
     checkRunArguments(args, settings);
     if (args.workflow_name) await resolveWorkflow(args.workflow_name, args, services);
 
+    const named = await checkName(args, call, services);
+    if ("outcome" in named) return named;
+    args = named.args;
     let continuation: Continuation | undefined;
     if (args.continue_session || args.session_id) {
       const found = await continueSession(args, call, services);
@@ -99,7 +104,7 @@ export const runAction = defineAction({
       ...(args.auto_merge === undefined ? {} : { autoMerge: args.auto_merge }),
       ...(args.temp_workspace === undefined ? {} : { tempWorkspace: args.temp_workspace }),
     };
-    return startAndFollow(request, args.wait_seconds, call, services);
+    return startAndFollow(request, { waitSeconds: args.wait_seconds, note: named.note }, call, services);
   },
 });
 
@@ -136,7 +141,7 @@ function lookForRun(request: StartRequest): NextStep {
 
 async function startAndFollow(
   request: StartRequest,
-  waitSeconds: number | undefined,
+  { waitSeconds, note }: { waitSeconds: number | undefined; note: string },
   call: Call,
   services: Services,
 ): Promise<Answer> {
@@ -189,7 +194,9 @@ async function startAndFollow(
   const how = result.adopted
     ? `The API's answer to the start was lost, but its list shows the run, so it was not sent again: ${nameRun(run)}.`
     : `Started ${nameRun(run)}.`;
-  const resumed = request.sessionId ? ` It continues the conversation ${request.sessionId}.` : "";
+  const resumed = request.sessionId
+    ? ` It was asked to continue the conversation ${request.sessionId}.`
+    : note;
   if (waitSeconds === 0) {
     return {
       outcome: "started",
@@ -203,29 +210,20 @@ async function startAndFollow(
     ...(run.maxTurns === undefined ? {} : { total: run.maxTurns }),
   });
   const answer = await followRun(run, { waitSeconds, preface: `${how}${resumed}` }, call, services);
-  return request.sessionId ? checkContinuation(answer, request) : answer;
+  const isRefused = answer.outcome === "failed" && answer.run?.status === "completed";
+  return isRefused ? { ...answer, next: offerFreshStart(request) } : answer;
 }
 
-/** A resume that the agent refused is called "completed" by the public server; it is a failure all the same. */
-function checkContinuation(answer: Answer, request: StartRequest): Answer {
-  const run = answer.run;
-  if (answer.outcome !== "completed" || !run || (run.turn ?? 0) > 0 || run.cost_usd || run.tokens)
-    return answer;
+/** A new conversation in place of one that the agent would not continue. */
+function offerFreshStart(request: StartRequest): NextStep {
   return {
-    ...answer,
-    outcome: "failed",
-    summary:
-      `The conversation ${request.sessionId} was not continued: the API calls run ${run.run_id} completed, but the ` +
-      "agent took no turn and cost nothing, which is how a refused resume looks there. No work was done.",
-    next: {
-      action: "run",
-      arguments: {
-        workflow_name: request.workflowName,
-        message: request.message,
-        ...(request.sessionName ? { session_name: request.sessionName } : {}),
-      },
-      reason: "Ask the person whether to start afresh under the same name, as a new conversation.",
+    action: "run",
+    arguments: {
+      workflow_name: request.workflowName,
+      message: request.message,
+      ...(request.sessionName ? { session_name: request.sessionName } : {}),
     },
+    reason: "Ask the person whether to start afresh under the same name, as a new conversation.",
   };
 }
 

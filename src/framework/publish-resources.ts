@@ -11,19 +11,24 @@ import {
 import type { Complete } from "../services/complete.js";
 import { createPaced } from "../services/paced.js";
 import { bareRun } from "../services/runs.js";
-import { isFinal, type Run } from "../upstream/types.js";
-import { observeSubscriptions } from "./session-hook.js";
+import { isOver, type Session } from "../services/sessions.js";
+import { observeSubscriptions, prepareResourceLists } from "./session-hook.js";
 
 /** At most two updates a second for each resource. */
 const UPDATE_PAUSE_MS = 500;
 /** Nobody looks through more than this, and each change of the list goes to every client. */
 const MAX_LISTED = 50;
+/** A reading of all sessions may be some seconds old, in ms: a run seen since then may be missing from it. */
+const READING_AGE_MS = 10_000;
+/** How long a list of resources may wait for the news of what is on it, in ms. */
+const LIST_BUDGET_MS = 1_000;
 /** The protocol hands out at most this many values. */
 const MAX_VALUES = 100;
 
 /**
  * Publishes the resources, keeps subscribers informed by what the feed sees, and lists each run that is going on
- * while it does. Must be called before the first session.
+ * while it does. Replaces `services.sessions` by one whose readings are seen here. Must be called before the first
+ * session.
  * @returns stops informing
  */
 export function publishResources(server: FastMCP, services: Services, complete: Complete): () => void {
@@ -55,44 +60,62 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     });
   }
 
-  const { feed, sessions, catalogue } = services;
-  const updates = createPaced<string>(services.clock, UPDATE_PAUSE_MS, (uri) => {
+  const { feed, catalogue, clock } = services;
+  const updates = createPaced<string>(clock, UPDATE_PAUSE_MS, (uri) => {
     void server.sendResourceUpdated(uri).catch(() => {});
   });
-  const listed = new Set<string>();
+  const runs = createListedRuns(server, services);
 
-  /** Runs going on are listed one by one, so that a client can offer them; each change notifies the clients. */
-  function list(run: Run): void {
-    const name = `run ${run.runId}`;
-    if (!isFinal(run.status) && !listed.has(run.runId) && listed.size < MAX_LISTED) {
-      listed.add(run.runId);
-      server.addResource({
-        uri: runUri(run.runId),
-        name,
-        description: [run.workflowName, run.sessionName].filter(Boolean).join(", "),
-        mimeType: "application/json",
-        load: () =>
-          templates.find((one) => one.name === "run")?.read(encodeURIComponent(run.runId), services) ??
-          Promise.resolve([]),
-      });
-    } else if (isFinal(run.status) && listed.delete(run.runId)) {
-      server.removeResource(name);
-    }
-  }
-
-  const stopEvents = feed.onEvent((event) => {
-    updates.touch(runUri(event.run.runId));
-    if (event.type === "finished") updates.touch(`${runUri(event.run.runId)}/result`);
-    list(event.type === "lost" ? { ...event.run, status: "failed" } : event.run);
-    if (event.type === "status" || event.type === "finished") updates.touch(SESSIONS_URI);
+  const stopEvents = feed.onEvent(({ type, run }) => {
+    updates.touch(runUri(run.runId));
+    if (type === "finished") updates.touch(`${runUri(run.runId)}/result`);
+    runs.see([{ ...run, over: type === "lost" || isOver(run) }]);
+    if (type === "status" || type === "finished") updates.touch(SESSIONS_URI);
   });
+  const { sessions } = services;
   const stopSessions = sessions.onChange(() => updates.touch(SESSIONS_URI));
   const stopCatalogue = catalogue.onChange(() => updates.touch(WORKFLOWS_URI));
+
+  /** Of a run that nobody watches, and of other people's, only a reading tells that it has begun or ended. */
+  function seeSessions(read: readonly Session[], complete: boolean): void {
+    const seen = read.flatMap(({ name, runs }) =>
+      runs.map((run) => ({ ...run, sessionName: name, over: isOver(run) })),
+    );
+    if (runs.see(seen, complete)) updates.touch(SESSIONS_URI);
+  }
+  // In the way of whoever reads them, so that nothing has to read for the sake of the list by the clock.
+  services.sessions = {
+    ...sessions,
+    async all(...asked) {
+      const read = await sessions.all(...asked);
+      seeSessions(read, sessions.problem() === undefined);
+      return read;
+    },
+    async find(...asked) {
+      const found = await sessions.find(...asked);
+      seeSessions(found, false);
+      return found;
+    },
+  };
+
+  /** What has ended unseen is taken off before the list is given. */
+  function refreshList(): Promise<void> {
+    if (runs.count() === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = clock.after(LIST_BUDGET_MS, resolve);
+      const done = () => {
+        cancel();
+        resolve();
+      };
+      services.sessions.all().then(done, done);
+    });
+  }
 
   const watches = new Map<FastMCPSession, Map<string, () => void>>();
   server.on("connect", ({ session }) => {
     const own = new Map<string, () => void>();
     watches.set(session, own);
+    prepareResourceLists(session, refreshList);
     observeSubscriptions(session, (uri, subscribed) => {
       const runId = runIdOf(uri);
       if (!runId) return;
@@ -118,6 +141,68 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     updates.close();
     for (const own of watches.values()) for (const stop of own.values()) stop();
     watches.clear();
+  };
+}
+
+/** A run as a list of resources tells of it. */
+interface SeenRun {
+  runId: string;
+  workflowName: string;
+  sessionName?: string | undefined;
+  startedAt?: number | undefined;
+  over: boolean;
+}
+
+/**
+ * The runs going on, listed one by one so that a client can offer them; each change notifies the clients. Of very
+ * many the newest are listed, so that a new one always finds its place.
+ */
+function createListedRuns(server: FastMCP, services: Services) {
+  const { clock } = services;
+  const listed = new Map<string, { run: SeenRun; startedAt: number; seenAt: number }>();
+  const nameOf = (runId: string) => `run ${runId}`;
+
+  function toResource({ runId, workflowName, sessionName }: SeenRun) {
+    return {
+      uri: runUri(runId),
+      name: nameOf(runId),
+      description: [workflowName, sessionName].filter(Boolean).join(", "),
+      mimeType: "application/json",
+      load: () =>
+        templates.find((one) => one.name === "run")?.read(encodeURIComponent(runId), services) ??
+        Promise.resolve([]),
+    };
+  }
+
+  return {
+    count: () => listed.size,
+    /**
+     * Takes note of runs and tells whether the list has changed.
+     * @param complete these are all there are, as of some seconds ago
+     */
+    see(seen: readonly SeenRun[], complete = false): boolean {
+      const now = clock.now();
+      const next = new Map(listed);
+      for (const run of seen) {
+        const startedAt = run.startedAt ?? listed.get(run.runId)?.startedAt ?? now;
+        if (run.over) next.delete(run.runId);
+        else next.set(run.runId, { run, startedAt, seenAt: now });
+      }
+      if (complete) {
+        const there = new Set(seen.map((run) => run.runId));
+        for (const [runId, { seenAt }] of next) {
+          if (!there.has(runId) && now - seenAt >= READING_AGE_MS) next.delete(runId);
+        }
+      }
+      const kept = new Map([...next].sort(([, a], [, b]) => b.startedAt - a.startedAt).slice(0, MAX_LISTED));
+      const gone = [...listed.keys()].filter((runId) => !kept.has(runId));
+      const fresh = [...kept.values()].filter(({ run }) => !listed.has(run.runId));
+      listed.clear();
+      for (const [runId, entry] of kept) listed.set(runId, entry);
+      if (gone.length > 0) server.removeResources(gone.map(nameOf));
+      if (fresh.length > 0) server.addResources(fresh.map(({ run }) => toResource(run)));
+      return gone.length + fresh.length > 0;
+    },
   };
 }
 

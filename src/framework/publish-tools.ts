@@ -35,8 +35,8 @@ export function publishTools(
 
   function publish(): void {
     publishedAt = markNow();
-    // Adding a tool of the same name replaces it and notifies every session that is ready.
-    for (const tool of published) server.addTool(tool);
+    // A tool of the same name is replaced. All at once: their order stays, and every session is notified once.
+    server.addTools(published);
   }
 
   const informed = new WeakMap<object, number>();

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
 import { FastMCPSession } from "fastmcp";
 
 /** The session and request that a handler serves; the framework hands out neither. */
@@ -23,6 +24,7 @@ interface Message {
   method?: string;
   params?: { uri?: unknown; _meta?: { progressToken?: string | number }; requestId?: string | number };
   result?: { tools?: { name: string }[] };
+  error?: { code: number; message: string; data?: unknown };
 }
 
 /** Counts what happens in order: sessions being set up and changes of what is published. */
@@ -30,8 +32,12 @@ let sequence = 0;
 const setUpAt = new WeakMap<object, number>();
 const subscribers = new WeakMap<object, (uri: string, subscribed: boolean) => void>();
 const refine = new WeakMap<object, (tool: { name: string }) => object>();
+const prepareList = new WeakMap<object, () => Promise<unknown>>();
 let installed = false;
 let listsHeld: Promise<void> | undefined;
+
+/** What the protocol says of a resource that is not there. */
+const RESOURCE_NOT_FOUND = -32002;
 
 /**
  * Repairs what fastmcp 4.20 gets wrong in a session, by the session's public parts only. Installed once for the
@@ -43,7 +49,8 @@ let listsHeld: Promise<void> | undefined;
  * - the first request id that the server uses is not 0: the SDK's clients never cancel a request of that id, so
  *   the first form would stay open after its time;
  * - it is known when an answer has left: a tool's result travels on for a while after the tool has returned, and
- *   a server that stopped in between would lose it.
+ *   a server that stopped in between would lose it;
+ * - reading a resource that is not there is answered without the addresses of all that are.
  */
 export function installSessionHook(): void {
   if (installed) return;
@@ -62,7 +69,8 @@ export function installSessionHook(): void {
       // While lists are held back, nobody has one that could be out of date.
       if (listsHeld && (message as Message).method === "notifications/tools/list_changed") return;
       try {
-        await send(withRefinedTools(this, message as Message) as typeof message, options);
+        const refined = withRefinedTools(this, message as Message);
+        await send(unanswered.withoutOthers(refined) as typeof message, options);
       } finally {
         if (!("method" in message)) unanswered.settle(message.id);
       }
@@ -74,13 +82,15 @@ export function installSessionHook(): void {
       noteSubscription(this, message);
       if (method === "notifications/cancelled") unanswered.settle(params?.requestId);
       const isRequest = method !== undefined && id !== undefined;
-      const answered = isRequest ? unanswered.add(id) : Promise.resolve();
+      const answered = isRequest ? unanswered.add(id, message) : Promise.resolve();
       const handle = () =>
         scope.run(
           { session: this, requestId: id, progressToken: params?._meta?.progressToken, answered },
           () => (receive as (message: Message, extra: unknown) => void)(message, extra),
         );
+      const prepare = method === "resources/list" ? prepareList.get(this) : undefined;
       if (method === "tools/list" && listsHeld) void listsHeld.then(handle);
+      else if (prepare) void prepare().then(handle, handle);
       else handle();
     }) as NonNullable<Transport["onmessage"]>;
     transport.onclose = () => {
@@ -93,16 +103,27 @@ export function installSessionHook(): void {
 
 /** The requests of one session that are still to be answered. */
 function createUnanswered() {
-  const open = new Map<string | number, () => void>();
+  const open = new Map<string | number, { request: Message; answered: () => void }>();
   function settle(id: string | number | undefined): void {
     if (id === undefined) return;
-    open.get(id)?.();
+    open.get(id)?.answered();
     open.delete(id);
   }
   return {
-    add: (id: string | number) => new Promise<void>((resolve) => open.set(id, resolve)),
+    add: (id: string | number, request: Message) =>
+      new Promise<void>((answered) => open.set(id, { request, answered })),
     settle,
     settleAll: () => [...open.keys()].forEach(settle),
+    /** The answer as it is, unless it says that there is no such resource: the framework lists all there are. */
+    withoutOthers(answer: Message): Message {
+      const request = answer.id === undefined ? undefined : open.get(answer.id)?.request;
+      const notFound =
+        answer.error?.code === ErrorCode.MethodNotFound && request?.method === "resources/read";
+      if (!notFound) return answer;
+      const uri = String(request.params?.uri);
+      const message = `There is no resource ${JSON.stringify(uri)}.`;
+      return { ...answer, error: { code: RESOURCE_NOT_FOUND, message, data: { uri } } };
+    },
   };
 }
 
@@ -112,6 +133,11 @@ export function observeSubscriptions(
   listener: (uri: string, subscribed: boolean) => void,
 ): void {
   subscribers.set(session, listener);
+}
+
+/** Sets what is waited for before a session's resources/list is answered; it must end by itself. */
+export function prepareResourceLists(session: FastMCPSession, prepare: () => Promise<unknown>): void {
+  prepareList.set(session, prepare);
 }
 
 function noteSubscription(session: FastMCPSession, { method, params }: Message): void {

@@ -4,6 +4,7 @@ import { describeSession } from "../actions/list-sessions.js";
 import type { Completable } from "../services/complete.js";
 import { mergeRun } from "../services/merge-run.js";
 import { bareRun } from "../services/runs.js";
+import { activeRun } from "../services/sessions.js";
 import { renderRun, renderSessions, renderWorkflows } from "../tools/output.js";
 import { ApiError } from "../upstream/errors.js";
 import type { Run } from "../upstream/types.js";
@@ -11,6 +12,9 @@ import type { Run } from "../upstream/types.js";
 export const WORKFLOWS_URI = "automagik://workflows";
 export const SESSIONS_URI = "automagik://sessions";
 const RUNS = "automagik://runs/";
+
+/** A client may put the whole of a resource before its model: so many sessions are about 13,000 tokens. */
+const MAX_SESSIONS = 100;
 
 /** One form of a resource's content. */
 export interface Content {
@@ -83,10 +87,19 @@ export const resources: readonly ResourceDefinition[] = [
   {
     uri: SESSIONS_URI,
     name: "sessions",
-    description: "All sessions, newest first, the active and the ended ones.",
+    description: `The sessions, newest first, the active and the ended ones; of more than ${MAX_SESSIONS} the active ones and the newest.`,
     async read({ sessions, clock }) {
-      const list = (await sessions.all()).map((session) => describeSession(session, clock.now()));
-      return both({ sessions: list }, renderSessions(list) || "No sessions.");
+      const all = await sessions.all();
+      const kept = new Set(
+        [...all.filter(activeRun), ...all.filter((session) => !activeRun(session))].slice(0, MAX_SESSIONS),
+      );
+      const list = all.filter((one) => kept.has(one)).map((one) => describeSession(one, clock.now()));
+      const left = all.length - list.length;
+      const note = `${left} more of ${all.length} sessions are not shown here; list_sessions with a part of the name as session_name finds them.`;
+      return both(
+        { sessions: list, total: all.length, ...(left > 0 ? { note } : {}) },
+        list.length === 0 ? "No sessions." : renderSessions(list) + (left > 0 ? `\n\n${note}` : ""),
+      );
     },
   },
 ];

@@ -1,11 +1,18 @@
 import type { Run } from "../upstream/types.js";
 
+/** A run with what is known of it here and not told by the API. */
+export interface KnownRun extends Run {
+  /** The conversation that it was asked to continue. Whether the agent took it up shows in the run only. */
+  resumes?: string;
+}
+
 /**
  * The newer picture of a run over the older one: what the newer tells wins, what it leaves out stays known. That
- * keeps what the public server forgets when a run completes: the turn limit and the session id.
+ * keeps what the public server forgets when a run completes: the turn limit and the session id. An id that only the
+ * start's answer has told counts once the run was read and nothing speaks against it.
  */
-export function mergeRun(older: Run, newer: Run): Run {
-  const merged: Run = { ...older, ...newer };
+export function mergeRun(older: KnownRun, newer: KnownRun): KnownRun {
+  const merged: KnownRun = { ...older, ...newer };
   merged.workflowName = newer.workflowName || older.workflowName;
   for (const list of ["toolsUsed", "phasesCompleted", "filesChanged", "commits"] as const) {
     if (newer[list].length === 0) merged[list] = older[list];
@@ -22,6 +29,9 @@ export function mergeRun(older: Run, newer: Run): Run {
     delete merged.sessionId;
     delete merged.sessionClaimed;
     merged.sessionHidden = true;
+  } else if (newer.sessionId === undefined && newer.status !== "unknown") {
+    // The run has been read, on a server that hides nothing: what its start's answer said is all there is to come.
+    delete merged.sessionClaimed;
   }
   // The public server says 0 turns of a run that failed; what was seen before was more.
   if (

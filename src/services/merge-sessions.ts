@@ -1,12 +1,14 @@
 import type { RunRecord, SessionRecord } from "../state/session-record.js";
 import { isFinal, type Run } from "../upstream/types.js";
+import type { KnownRun } from "./merge-run.js";
+import { refusedResume } from "./runs.js";
 import type { Session, SessionRun } from "./sessions.js";
 
 /** Status of a run that the API has said it does not know (any more). */
 export const LOST = "lost";
 
 /** What of a run is kept with its session, as of `now`. */
-export function toRecord(run: Run, now: number): RunRecord {
+export function toRecord(run: KnownRun, now: number): RunRecord {
   return {
     runId: run.runId,
     workflowName: run.workflowName,
@@ -19,6 +21,7 @@ export function toRecord(run: Run, now: number): RunRecord {
     ...(run.costUsd === undefined ? {} : { costUsd: run.costUsd }),
     // A claimed id is random on the public server: only one that the run itself has shown is written down.
     ...(run.sessionId === undefined || run.sessionClaimed ? {} : { sessionId: run.sessionId }),
+    ...(run.resumes === undefined ? {} : { resumes: run.resumes }),
   };
 }
 
@@ -140,7 +143,26 @@ function settle(
     session.updatedAt = Math.max(session.updatedAt, run.completedAt ?? run.startedAt ?? run.updatedAt);
   }
   session.runs.sort(byStart);
-  // The public server may give every run of a conversation an id of its own: the newest one goes on.
-  const newestId = session.runs.findLast((run) => run.sessionId)?.sessionId;
-  if (newestId) session.sessionId = newestId;
+  const id = resumableId(session);
+  if (id) session.sessionId = id;
+  else delete session.sessionId;
+}
+
+/** The id with which the session goes on, by what became of its runs. */
+function resumableId(session: Session): string | undefined {
+  let id = session.sessionId;
+  for (const run of session.runs) {
+    const { resumes } = run;
+    if (isRefused(run)) id = id === resumes ? undefined : id;
+    // The public server may give every run of a conversation an id of its own: the newest one goes on.
+    else if (run.sessionId) id = run.sessionId;
+    // It took a turn, so the conversation is there, though the run has shown no id.
+    else if (resumes && run.turns) id ??= resumes;
+  }
+  return id;
+}
+
+/** Whether the agent would not continue the conversation that the run was to continue. */
+export function isRefused({ turns, ...run }: RunRecord): boolean {
+  return refusedResume({ ...run, ...(turns === undefined ? {} : { turn: turns }) });
 }

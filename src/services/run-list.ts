@@ -2,6 +2,7 @@ import type { Clock } from "../clock.js";
 import type { WorkflowsApi } from "../upstream/client.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal, type Run } from "../upstream/types.js";
+import { setBounded } from "./bounded-map.js";
 import { mergeRun } from "./merge-run.js";
 
 /** The API's own list of runs, read page by page and kept. Results are left out: they may be long. */
@@ -13,6 +14,8 @@ export interface RunList {
    * @throws ApiError when the list was never read and cannot be read now
    */
   read(signal?: AbortSignal, others?: Promise<readonly Run[]>): Promise<readonly Run[]>;
+  /** The runs as last read, newest first. Never asks the API. */
+  known(): readonly Run[];
   /** Adds a run that is known for another reason, so that it is there before the list shows it. */
   note(run: Run): void;
   /** Why the last reading failed; undefined when it did not. */
@@ -30,6 +33,8 @@ const PARALLEL_PAGES = 8;
 const MAX_PAGES = 500;
 /** Runs that were still going and that the pages read do not show are looked at one by one, so many a reading. */
 const OLD_RUNS_CHECKED = 10;
+/** Forgotten runs are remembered up to this number; one more is only asked for again. */
+const LOST_KEPT = 5_000;
 /** Servers keep runs of which nothing will ever come; each is looked at only this often, in ms. */
 const OLD_RUN_FRESH_MS = 30_000;
 
@@ -42,7 +47,7 @@ export function createRunList(options: {
   const runs = new Map<string, Run>();
   /** Runs that the list has shown. */
   const listed = new Set<string>();
-  const lost = new Set<string>();
+  const lost = new Map<string, true>();
   const lookedAt = new Map<string, number>();
   let sorted: readonly Run[] | undefined;
   let complete = false;
@@ -54,13 +59,15 @@ export function createRunList(options: {
     const { result: _result, ...kept } = run;
     runs.set(run.runId, kept);
     lost.delete(run.runId);
+    if (isFinal(run.status)) lookedAt.delete(run.runId);
     sorted = undefined;
   }
 
   function forget(runId: string): void {
     runs.delete(runId);
     listed.delete(runId);
-    lost.add(runId);
+    lookedAt.delete(runId);
+    setBounded(lost, runId, true, LOST_KEPT);
     sorted = undefined;
   }
 
@@ -138,6 +145,11 @@ export function createRunList(options: {
     return reading;
   }
 
+  function known(): readonly Run[] {
+    sorted ??= [...runs.values()].sort(byStart);
+    return sorted;
+  }
+
   function note(run: Run): void {
     if (runs.has(run.runId) || lost.has(run.runId)) return;
     keep(run);
@@ -155,9 +167,9 @@ export function createRunList(options: {
         }
       }
       for (const run of await others) note(run);
-      sorted ??= [...runs.values()].sort(byStart);
-      return sorted;
+      return known();
     },
+    known,
     note,
     problem: () => problem,
     isLost: (runId) => lost.has(runId),

@@ -4,6 +4,8 @@ import type { WorkflowsApi } from "../upstream/client.js";
 import { ApiError } from "../upstream/errors.js";
 import { cleanLine } from "../upstream/text.js";
 import { isFinal, openQuestions, type Run, type RunQuestion, type StartRequest } from "../upstream/types.js";
+import { setBounded } from "./bounded-map.js";
+import type { KnownRun } from "./merge-run.js";
 import type { RunEvent, RunFeed } from "./run-feed.js";
 
 /** How a start went. Only `started` means that a run is known to exist. */
@@ -61,6 +63,8 @@ const LOOKUP_PAUSES_MS = [0, 1_000, 3_000];
 const CLOCK_TOLERANCE_MS = 2_000;
 /** A start of unknown fate may still be acted on for this long, in ms: a server works off what waits in its queue. */
 const LATE_START_MS = 10 * 60_000;
+/** Known runs are remembered up to this number: only those of the last minutes can be taken for a new start. */
+const RUNS_KNOWN = 2_000;
 /** With no answer to be had for this long, a waiting call says so instead of waiting on. */
 const UNREACHABLE_LIMIT_MS = 60_000;
 
@@ -93,19 +97,19 @@ export function createRuns(options: {
   // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
   const starts = createInTurn();
   feed.onEvent(({ run }) => {
-    if (!known.has(run.runId)) known.set(run.runId, clock.now());
+    if (!known.has(run.runId)) setBounded(known, run.runId, clock.now(), RUNS_KNOWN);
   });
 
   function register(run: Run, request: StartRequest): Run {
-    known.set(run.runId, Number.NEGATIVE_INFINITY);
-    const full: Run = {
+    setBounded(known, run.runId, Number.NEGATIVE_INFINITY, RUNS_KNOWN);
+    const full: KnownRun = {
       ...run,
+      ...(request.sessionId ? { resumes: request.sessionId } : {}),
       ...(request.sessionName ? { sessionName: run.sessionName ?? request.sessionName } : {}),
       ...(request.maxTurns ? { maxTurns: run.maxTurns ?? request.maxTurns } : {}),
       ...(request.repositoryUrl ? { repositoryUrl: run.repositoryUrl ?? request.repositoryUrl } : {}),
       ...(request.gitBranch ? { gitBranch: run.gitBranch ?? request.gitBranch } : {}),
     };
-    if (full.sessionId !== undefined && full.sessionId === request.sessionId) delete full.sessionClaimed;
     options.onStarted?.(full, request);
     return full;
   }
@@ -142,7 +146,7 @@ export function createRuns(options: {
       const run = await api.startRun(request);
       if (run.status !== "failed") return { kind: "started", run: register(run, request), adopted: false };
       // Some of these are in the API's list all the same, where no other start may take them for its own.
-      known.set(run.runId, Number.NEGATIVE_INFINITY);
+      setBounded(known, run.runId, Number.NEGATIVE_INFINITY, RUNS_KNOWN);
       delete run.sessionId;
       delete run.sessionClaimed;
       return { kind: "failed", run };
@@ -152,6 +156,9 @@ export function createRuns(options: {
       const found = await lookUp(request, sentAt, contested);
       if (typeof found !== "string") {
         return { kind: "started", run: register(found, request), adopted: true };
+      }
+      for (const [one, since] of unresolved) {
+        if (clock.now() - since >= LATE_START_MS) unresolved.delete(one);
       }
       unresolved.set(key, clock.now());
       return { kind: "unknown", error, list: found };
@@ -258,16 +265,25 @@ function resembles(run: Run, request: StartRequest): boolean {
   return run.workflowName === request.workflowName && named && sameMessage;
 }
 
+/** How a run stands, as far as it shows whether its agent did anything. */
+type Traces = Pick<Run, "status" | "turn" | "costUsd" | "tokens">;
+
 /**
- * The public server's signature of a conversation that the agent would not resume: the run says `completed`, with
- * no turn and no cost.
+ * The public server's signature of an agent that did not start, or would not resume its conversation: the run says
+ * `completed`, with no turn and no cost.
  */
-export function looksRefused(run: Run): boolean {
-  return run.status === "completed" && (run.turn ?? 0) === 0 && !run.costUsd && !run.tokens;
+export function looksRefused(run: Traces): boolean {
+  return run.status === "completed" && run.turn === 0 && !run.costUsd && !run.tokens;
+}
+
+/** Whether a run was to continue a conversation and its agent would not: a failure, whatever the API calls it. */
+export function refusedResume(run: Traces & Pick<KnownRun, "resumes">): boolean {
+  return run.resumes !== undefined && looksRefused(run);
 }
 
 /** How the run ended or goes on, in the words of an answer's `outcome`; `unknown` when the API has told nothing. */
-export function outcomeOf(run: Run): "running" | "completed" | "failed" | "killed" | "unknown" {
+export function outcomeOf(run: KnownRun): "running" | "completed" | "failed" | "killed" | "unknown" {
   if (run.status === "unknown") return "unknown";
+  if (refusedResume(run)) return "failed";
   return isFinal(run.status) ? (run.status as "completed" | "failed" | "killed") : "running";
 }

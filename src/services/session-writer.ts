@@ -3,6 +3,7 @@ import type { Log } from "../log.js";
 import type { SessionRecord } from "../state/session-record.js";
 import type { SessionStore } from "../state/session-store.js";
 import type { Run, StartRequest } from "../upstream/types.js";
+import { setBounded } from "./bounded-map.js";
 import { byStart, combineRuns, isNameless, toRecord } from "./merge-sessions.js";
 import type { RunFeed } from "./run-feed.js";
 
@@ -29,6 +30,8 @@ interface Owner {
 
 /** A run is looked after in the background for its own time limit and this long, in ms. */
 const BACKGROUND_GRACE_MS = 60_000;
+/** Owners kept at hand; those of other runs are looked up in the index again. */
+const OWNERS_KEPT = 1_000;
 /** The API's own time limit where a start names none, in s. */
 const DEFAULT_TIMEOUT_S = 7200;
 
@@ -51,20 +54,24 @@ export function createSessionWriter(options: {
   function track(work: Promise<unknown>): Promise<void> {
     const done: Promise<void> = work.then(
       () => {},
-      (error: Error) => log.warn(`A session could not be written: ${error.message}`),
+      // The file system's own words name the path, which is the person's own business.
+      (error: NodeJS.ErrnoException) =>
+        log.warn(`A session could not be written: ${error.code ?? error.message}`),
     );
     pending.add(done);
     return done.finally(() => pending.delete(done));
   }
 
+  function own(runId: string, owner: Promise<Owner | undefined>): void {
+    // One failure must not be the answer for good.
+    const settled = owner.catch(() => undefined);
+    setBounded(owners, runId, settled, OWNERS_KEPT);
+  }
+
   function seen(run: Run): Promise<void> {
     if (closed) return Promise.resolve();
     const owner = Promise.resolve(owners.get(run.runId)).then((own) => own ?? adopt(run));
-    // One failure must not be the answer for good.
-    owners.set(
-      run.runId,
-      owner.catch(() => undefined),
-    );
+    own(run.runId, owner);
     return track(owner.then((own) => own && write(own, run)));
   }
 
@@ -124,17 +131,13 @@ export function createSessionWriter(options: {
     started(run, request) {
       const { status, sessionId } = toRecord(run, 0);
       const owner = findKey(run, request).then((key): Owner => ({ key, status, sessionId }));
-      owners.set(
-        run.runId,
-        owner.catch(() => undefined),
-      );
+      own(run.runId, owner);
       const work = owner.then(({ key }) =>
         store.update(key, (current) => {
           const named = { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId };
           const next = withRun(current, key, named, clock.now());
           return {
             ...next,
-            ...(request.sessionId && !next.sessionId ? { sessionId: request.sessionId } : {}),
             // What the person has chosen for this run is what the session goes on with.
             ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
             ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
@@ -159,7 +162,10 @@ export function createSessionWriter(options: {
 }
 
 function holds(record: SessionRecord, sessionId: string): boolean {
-  return record.sessionId === sessionId || record.runs.some((run) => run.sessionId === sessionId);
+  return (
+    record.sessionId === sessionId ||
+    record.runs.some((run) => run.sessionId === sessionId || run.resumes === sessionId)
+  );
 }
 
 function withRun(current: SessionRecord | undefined, key: string, run: Run, now: number): SessionRecord {

@@ -4,6 +4,7 @@ import type { RunRecord, SessionRecord } from "../state/session-record.js";
 import type { SessionStore } from "../state/session-store.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal, type Run, type StartRequest } from "../upstream/types.js";
+import type { KnownRun } from "./merge-run.js";
 import { LOST, mergeSessions } from "./merge-sessions.js";
 import { findNearest } from "./nearest.js";
 import type { RunFeed } from "./run-feed.js";
@@ -50,7 +51,9 @@ export interface Sessions {
   /** Why the API's list could not be read the last time; undefined when it could. */
   problem(): ApiError | undefined;
   /** The run with what the index remembers of it and of its session. Never asks the API, never throws. */
-  recall(run: Run): Promise<Run>;
+  recall(run: Run): Promise<KnownRun>;
+  /** Sessions of exactly this name, newest first, by the index and the list as last read. Never asks the API. */
+  named(name: string): Promise<Session[]>;
   /** Names most like the wanted one. Never asks the API. */
   nearest(name: string): string[];
   /** Names known without asking the API, newest session first. */
@@ -105,8 +108,12 @@ export function createSessions(options: {
     await writer.written();
     const reading = store.list();
     const [records, listed] = await Promise.all([reading, readList(reading, signal)]);
-    known = mergeSessions(records, listed, (runId) => feed.latest(runId), runList.isLost);
+    known = merge(records, listed);
     return known;
+  }
+
+  function merge(records: readonly SessionRecord[], listed: readonly Run[]): Session[] {
+    return mergeSessions(records, listed, (runId) => feed.latest(runId), runList.isLost);
   }
 
   async function readList(
@@ -155,7 +162,7 @@ export function createSessions(options: {
       const record = records.find((one) => one.runs.some((each) => each.runId === run.runId));
       const stored = record?.runs.find((each) => each.runId === run.runId);
       if (!record || !stored) return run;
-      const { startedAt, turns, maxTurns } = stored;
+      const { startedAt, turns, maxTurns, resumes } = stored;
       const { repositoryUrl, gitBranch, name } = record;
       const sessionId = stored.sessionId ?? record.sessionId;
       return {
@@ -163,6 +170,7 @@ export function createSessions(options: {
         ...(repositoryUrl ? { repositoryUrl } : {}),
         ...(gitBranch ? { gitBranch } : {}),
         ...(name === run.runId ? {} : { sessionName: name }),
+        ...(resumes ? { resumes } : {}),
         ...(startedAt === undefined ? {} : { startedAt }),
         ...(turns === undefined ? {} : { turn: turns }),
         ...(maxTurns === undefined ? {} : { maxTurns }),
@@ -171,6 +179,12 @@ export function createSessions(options: {
         // The feed tells of a run by its newest picture; one that is not watched is known by its record.
         status: run.status === "unknown" ? stored.status : run.status,
       };
+    },
+
+    async named(name) {
+      await writer.written();
+      const records = await store.list().catch(() => []);
+      return merge(records, runList.known()).filter((session) => session.name === name);
     },
 
     nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),
@@ -206,7 +220,8 @@ export function createSessions(options: {
 /** Whether a value is the id of the session or of one of its runs. */
 function isIdOf(session: Session, value: string): boolean {
   return (
-    session.sessionId === value || session.runs.some((run) => run.runId === value || run.sessionId === value)
+    session.sessionId === value ||
+    session.runs.some((run) => run.runId === value || run.sessionId === value || run.resumes === value)
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Answer, NextStep, RunAnswer } from "../actions/answer.js";
+import { RESULT_LIMIT } from "../actions/describe-run.js";
 
 /** What a tool gives back to the framework. */
 export interface ToolResult {
@@ -11,7 +12,8 @@ export interface ToolResult {
 export type ProjectStep = (step: NextStep) => { tool: string; arguments: Record<string, unknown> };
 
 /** The answer as text and as structured content; whatever the structure tells, the text tells too. */
-export function renderAnswer(answer: Answer, project: ProjectStep, isError = false): ToolResult {
+export function renderAnswer(whole: Answer, project: ProjectStep, isError = false): ToolResult {
+  const answer = shortenSessions(whole);
   const { next, ...rest } = answer;
   const step = next && { ...project(next), reason: next.reason };
   const structuredContent = { ...rest, ...(step ? { next_step: step } : {}) };
@@ -38,6 +40,22 @@ export function renderAnswer(answer: Answer, project: ProjectStep, isError = fal
   };
 }
 
+/** A list of sessions stands in an answer twice, as a result does, and is cut at the same length. */
+function shortenSessions(answer: Answer): Answer {
+  const { sessions = [] } = answer;
+  let room = RESULT_LIMIT;
+  const shown = sessions.filter((session, index) => {
+    room -= renderSessions([session]).length;
+    return index === 0 || room >= 0;
+  });
+  if (shown.length === sessions.length) return answer;
+  return {
+    ...answer,
+    summary: `${answer.summary} To keep this short only the first ${shown.length} are shown; a part of the name as session_name finds the others.`,
+    sessions: shown,
+  };
+}
+
 function renderFields(title: string, fields: Record<string, unknown>): string {
   const lines = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
@@ -60,9 +78,9 @@ export function renderRun({ result, tokens, tools_used, questions, ...run }: Run
 }
 
 function renderQuestions(questions: NonNullable<RunAnswer["questions"]>): string {
-  const lines = questions.map(({ question_id, text, detail, choices }) => {
+  const lines = questions.map(({ question_id, kind, tool_name, text, detail, choices }) => {
     const options = choices.map((choice) => `\n    - ${choice.value}: ${choice.title}`).join("");
-    return `  ${question_id}: ${text}${detail ? `\n    ${detail}` : ""}${options}`;
+    return `  ${question_id} (${kind}${tool_name ? `, tool ${tool_name}` : ""}): ${text}${detail ? `\n    ${detail}` : ""}${options}`;
   });
   return ["Open questions of the agent:", ...lines].join("\n");
 }

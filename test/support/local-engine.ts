@@ -13,7 +13,7 @@ import { createLog } from "../../src/log.js";
 export const ENGINE_KEY = "contract-key";
 
 /** Stands in for the agent's program. */
-const SCRIPTED_AGENT = fileURLToPath(new URL("scripted-agent.mjs", import.meta.url));
+export const SCRIPTED_AGENT = fileURLToPath(new URL("scripted-agent.mjs", import.meta.url));
 
 /** A folder for an engine; whoever makes it removes it. */
 export function engineFolder(): { folder: string; remove(): void } {

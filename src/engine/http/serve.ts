@@ -16,6 +16,14 @@ const GRACE_MS = 500;
 /** A connection whose answer has ended only then counts as idle, and would be kept for the next request. */
 const SWEEP_MS = 20;
 
+/** For what still comes on a connection that is open when the server stops: there is nothing left to ask. */
+function refuse(): Response {
+  return Response.json(
+    { detail: "The engine is stopping. Nothing was done." },
+    { status: 503, headers: { connection: "close" } },
+  );
+}
+
 /**
  * Serves the app.
  * @param options.port 0 for any free one
@@ -29,7 +37,8 @@ export async function serveEngine(options: {
   const { app, host, port } = options;
   const closing = new AbortController();
   const server = createAdaptorServer({
-    fetch: (request, bindings) => app.fetch(request, { ...bindings, closing: closing.signal }),
+    fetch: (request, bindings) =>
+      closing.signal.aborted ? refuse() : app.fetch(request, { ...bindings, closing: closing.signal }),
     // They are everybody's, not only the server's.
     overrideGlobalObjects: false,
   }) as Server;

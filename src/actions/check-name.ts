@@ -1,0 +1,82 @@
+import type { Question } from "../services/person.js";
+import { activeRun, type Session } from "../services/sessions.js";
+import type { Answer } from "./answer.js";
+import { askToChoose, toMissing } from "./ask-to-choose.js";
+import { tellApart } from "./continue-session.js";
+import type { Call, Services } from "./define-action.js";
+import type { RunArguments } from "./run.js";
+
+/** A new session, with what is to be said of those that have its name already. */
+interface Named {
+  args: RunArguments;
+  note: string;
+}
+
+const CONTINUE = "continue";
+const SECOND = "second";
+
+/**
+ * Makes sure that a new conversation under the name of a session that could go on is what is wanted: who gives the
+ * name of a session mostly means that session. An empty `continue_session` says that none is to be continued. Only
+ * sessions that are known without asking the API count: a start must not wait for its list.
+ */
+export async function checkName(
+  args: RunArguments,
+  call: Call,
+  { sessions }: Services,
+): Promise<Named | Answer> {
+  const name = args.session_name;
+  if (!name || args.continue_session || args.session_id) return { args, note: "" };
+  const taken = await sessions.named(name);
+  const session = taken.find((one) => one.sessionId || activeRun(one));
+  const note =
+    taken.length > 0 ? ` It begins a new conversation: the session of that name is not continued by it.` : "";
+  if (!session || args.continue_session === "") return { args, note };
+  return askWhichOne(session, note, args, call);
+}
+
+async function askWhichOne(
+  session: Session,
+  note: string,
+  args: RunArguments,
+  call: Call,
+): Promise<Named | Answer> {
+  const { session_name: _name, ...rest } = args;
+  const continuing = { ...rest, continue_session: session.name };
+  const question: Question = {
+    name: "continue_session",
+    title: "Session",
+    description:
+      `There is a session "${session.name}" already (${tellApart(session)}). A new run under that name knows nothing ` +
+      "of it unless it continues it.",
+    required: true,
+    choices: [
+      { value: CONTINUE, title: `Continue "${session.name}"` },
+      { value: SECOND, title: "Begin a second conversation of that name" },
+    ],
+  };
+  const reply = await askToChoose(question, call);
+  if (reply.kind === "ended") return reply.answer;
+  if (reply.kind === "chosen" && reply.value === SECOND) return { args, note };
+  if (reply.kind === "chosen" && reply.value === CONTINUE) return { args: continuing, note: "" };
+  return {
+    outcome: "input_required",
+    summary:
+      `${question.description} Nothing was sent. Send continue_session: "${session.name}" to continue it, or the same ` +
+      'call with an empty continue_session ("") to begin a second conversation of that name.',
+    missing: [
+      {
+        ...toMissing(question),
+        choices: [
+          { value: session.name, title: `Continue "${session.name}"` },
+          { value: "", title: "Begin a second conversation of that name" },
+        ],
+      },
+    ],
+    next: {
+      action: "run",
+      arguments: continuing,
+      reason: "Ask the person, if it is not clear; this continues the session.",
+    },
+  };
+}

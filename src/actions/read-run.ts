@@ -1,0 +1,69 @@
+import { mergeRun } from "../services/merge-run.js";
+import { ApiError } from "../upstream/errors.js";
+import type { Run } from "../upstream/types.js";
+import type { Answer } from "./answer.js";
+import type { Call, Services } from "./define-action.js";
+import { nameRun, tellPosition } from "./describe-run.js";
+
+/** A name is good to have, but nothing waits longer for it than this, in ms. */
+const NAME_BUDGET_MS = 2_000;
+
+/**
+ * The run as it stands now, with the name of its session when that can be had soon, or the answer that the API does
+ * not know the run: then there is nothing to act on.
+ * @throws ApiError when it cannot be read
+ */
+export async function readRun(seed: Run, call: Call, services: Services): Promise<Run | Answer> {
+  const { runs, sessions } = services;
+  try {
+    const known = await sessions.recall(seed);
+    const run = mergeRun(known, await runs.read(seed.runId, call.signal));
+    if (run.sessionName) return run;
+    // The public server tells it in its list only.
+    const sessionName = await findName(run.runId, call, services);
+    return sessionName ? { ...run, sessionName } : run;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.kind !== "not_found") throw error;
+    return answerUnknown(seed.runId);
+  }
+}
+
+/** The answer for a run that the API does not know. */
+export function answerUnknown(runId: string): Answer {
+  return {
+    outcome: "unknown",
+    summary: `The API knows no run ${runId}, so there is nothing to act on. Nothing was sent.`,
+    next: { action: "list_sessions", arguments: {}, reason: "See what is going on." },
+  };
+}
+
+function findName(runId: string, call: Call, services: Services): Promise<string | undefined> {
+  return withinTime(NAME_BUDGET_MS, call, services, (signal) =>
+    services.sessions.find({ runId }, signal),
+  ).then(
+    ([session]) => session?.name,
+    () => undefined,
+  );
+}
+
+/** Works with a signal that ends with the call, or when so many milliseconds have passed. */
+export async function withinTime<T>(
+  ms: number,
+  call: Call,
+  { clock }: Services,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController();
+  const cancel = clock.after(ms, () => late.abort());
+  try {
+    return await work(AbortSignal.any([call.signal, late.signal]));
+  } finally {
+    cancel();
+  }
+}
+
+/** "workflow architect, session x, run y (turn 3 of 10, 0.12 USD so far)" */
+export function describeForConfirmation(run: Run): string {
+  const spent = run.costUsd === undefined ? "cost so far not known" : `${run.costUsd} USD so far`;
+  return `${nameRun(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;
+}

@@ -1,0 +1,395 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ElicitResult, ResourceUpdatedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { type ContractClient, createContractClient } from "./contract/upstream.js";
+import {
+  COMPLETE,
+  connectInMemory,
+  type FormAnswerer,
+  type InMemoryOptions,
+  until,
+} from "./support/harness.js";
+import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
+import { serveWatchedProxy } from "./support/watched-proxy.js";
+
+const QUESTION = {
+  question: "Which database should I use?",
+  header: "Database",
+  multiSelect: false,
+  options: [
+    { label: "PostgreSQL", description: "With JSON" },
+    { label: "SQLite", description: "One file" },
+  ],
+};
+const ASKS = {
+  ...COMPLETE,
+  message: withScript("Design it", { steps: [{ ask: [QUESTION] }, { text: "Settled" }] }),
+};
+
+let place: ReturnType<typeof engineFolder>;
+let engine: LocalEngine;
+let direct: ContractClient;
+
+beforeAll(async () => {
+  place = engineFolder();
+  engine = await startLocalEngine(place.folder);
+  direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+});
+afterAll(async () => {
+  await engine.close();
+  place.remove();
+});
+
+/** A chat client of a server that works with the engine. */
+async function connect({
+  url = engine.url,
+  pushes = true,
+  ...options
+}: InMemoryOptions & { url?: string; pushes?: boolean } = {}) {
+  const proxy = await serveWatchedProxy(url);
+  proxy.refuseStreams = !pushes;
+  const mcp = await connectInMemory({ ...options, settings: { API_KEY: ENGINE_KEY, BASE_URL: proxy.url } });
+  await until(() => proxy.streams() === 1 || !pushes, "the stream");
+  return { ...mcp, proxy };
+}
+
+const accept = (content: Record<string, string | string[]>) => (): ElicitResult => ({
+  action: "accept",
+  content,
+});
+const close: FormAnswerer = () => ({ action: "cancel" });
+
+/** A form that stays open until it is taken back; then nobody wants to know the answer any more. */
+function openForm() {
+  let takeBack = () => {};
+  const takenBack = new Promise<void>((resolve) => {
+    takeBack = resolve;
+  });
+  const onForm: FormAnswerer = (_form, signal) =>
+    new Promise(() => {
+      if (signal.aborted) takeBack();
+      signal.addEventListener("abort", takeBack);
+    });
+  return { onForm, takenBack };
+}
+
+/** What the agent has read as its last tool's result. */
+function readByAgent(sessionId: string): string {
+  return JSON.parse(readFileSync(join(place.folder, ".scripted-agent", `${sessionId}.json`), "utf8"))
+    .lastToolResult;
+}
+
+/** A run that asks for leave for each of the commands, and carries out what it may. */
+function asksLeave(...commands: string[]) {
+  const steps = commands.map((command) => ({ tools: [{ name: "Bash", input: { command }, run: true }] }));
+  return { ...COMPLETE, workflow_name: "implement", message: withScript("Publish it", { steps }) };
+}
+
+async function waitsForPerson(runId: string) {
+  const { questions } = await direct.until(runId, (status) => status.waiting_for === "question");
+  return questions;
+}
+
+describe("what the agent wants to know", () => {
+  it.each([
+    ["a choice", { answer: "SQLite" }, "SQLite"],
+    [
+      "an own answer, which counts more",
+      { answer: "SQLite", own_answer: "A graph database" },
+      "A graph database",
+    ],
+  ])("is asked by a form, and the call goes on with %s", async (_what, content, answer) => {
+    const { call, forms } = await connect({ onForm: accept(content) });
+    const { data } = await call(ASKS, { onprogress: () => {} });
+    expect(forms).toHaveLength(1);
+    expect(forms[0]?.message).toBe("architect (auth-system-project) asks: Which database should I use?");
+    const { properties, required } = forms[0]?.schema ?? {};
+    expect(required).toBeUndefined();
+    expect(properties).toMatchObject({
+      answer: {
+        type: "string",
+        description: QUESTION.question,
+        oneOf: [
+          { const: "PostgreSQL", title: "PostgreSQL: With JSON" },
+          { const: "SQLite", title: "SQLite: One file" },
+        ],
+      },
+      own_answer: { type: "string", title: "Or your own answer" },
+    });
+    expect(data).toMatchObject({ outcome: "completed", run: { result: "Settled" } });
+    expect(readByAgent(data.run.session_id)).toContain(`"${QUESTION.question}"="${answer}"`);
+  });
+
+  it("may have several answers, and several questions come one after the other", async () => {
+    const asked = [
+      { ...QUESTION, multiSelect: true },
+      { ...QUESTION, question: "And which cache?", options: [] },
+    ];
+    const { call, forms } = await connect({
+      onForm: ({ schema }) => ({
+        action: "accept",
+        content: schema.properties.answer ? { answer: ["PostgreSQL", "SQLite"] } : { own_answer: "None" },
+      }),
+    });
+    const message = withScript("Design it", { steps: [{ ask: asked }] });
+    const { data } = await call({ ...COMPLETE, message }, { onprogress: () => {} });
+    expect(forms[0]?.schema.properties.answer).toMatchObject({ type: "array" });
+    expect(forms[1]?.schema.required).toEqual(["own_answer"]);
+    expect(data.outcome).toBe("completed");
+    expect(readByAgent(data.run.session_id)).toMatch(/="PostgreSQL, SQLite", "And which cache\?"="None"/);
+  });
+
+  it("is left open when the form is only closed; status shows it and answer answers it", async () => {
+    const { call, forms, client, proxy } = await connect({ onForm: close });
+    const { data, text } = await call({ ...ASKS, wait_seconds: 2 }, { onprogress: () => {} });
+    expect(forms).toHaveLength(1);
+    expect(data).toMatchObject({ outcome: "running", run: { questions: [{ text: QUESTION.question }] } });
+    expect(text).toContain("It waits for an answer: ");
+    const { run_id } = data.run;
+    const updates: string[] = [];
+    client.setNotificationHandler(
+      ResourceUpdatedNotificationSchema,
+      ({ params }) => void updates.push(params.uri),
+    );
+    const uri = `automagik://runs/${run_id}`;
+    await client.subscribeResource({ uri });
+    const status = await call({ action: "status", run_id });
+    expect(status.data).toMatchObject({
+      outcome: "running",
+      run: { questions: [{ kind: "question", choices: [{ value: "PostgreSQL" }, { value: "SQLite" }] }] },
+      next_step: { arguments: { action: "answer", run_id } },
+    });
+    expect(status.text).toContain("Open questions of the agent:");
+    const before = updates.length;
+    const answered = await call({ ...status.data.next_step.arguments, answer: "postgresql" });
+    expect(answered.data).toMatchObject({ outcome: "ok" });
+    expect(answered.data.run.questions).toBeUndefined();
+    await until(() => updates.length > before, "an update of the run");
+    expect(updates).toContain(uri);
+    const end = await call({ action: "status", run_id, wait_seconds: 20 });
+    expect(end.data).toMatchObject({ outcome: "completed", run: { result: "Settled" } });
+    expect(readByAgent(end.data.run.session_id)).toContain('="PostgreSQL"');
+    expect(proxy.count(/questions\/[^/]+\/answer$/)).toBe(1);
+    const again = await call({ ...status.data.next_step.arguments, answer: "SQLite" });
+    expect(again).toMatchObject({
+      isError: true,
+      text: expect.stringMatching(/has no open question.*Nothing was sent/s),
+    });
+  });
+
+  it("comes to subscribers as an update of the run", async () => {
+    const { client } = await connect();
+    const updates: string[] = [];
+    client.setNotificationHandler(
+      ResourceUpdatedNotificationSchema,
+      ({ params }) => void updates.push(params.uri),
+    );
+    const { run_id } = await direct.start({
+      message: withScript("Wait", { steps: [{ wait: 700 }, { ask: [QUESTION] }] }),
+    });
+    const uri = `automagik://runs/${run_id}`;
+    await client.subscribeResource({ uri });
+    await waitsForPerson(run_id);
+    await until(() => updates.includes(uri), "an update");
+    await expect
+      .poll(async () => JSON.stringify((await client.readResource({ uri })).contents))
+      .toContain(QUESTION.question);
+    await direct.post(`/run/${run_id}/kill`, undefined, { force: "true" });
+  });
+
+  it("is asked once, however many calls follow the run", async () => {
+    let answerIt: (result: ElicitResult) => void = () => {};
+    const { call, forms } = await connect({
+      onForm: () =>
+        new Promise((resolve) => {
+          answerIt = resolve;
+        }),
+    });
+    const { run_id } = await direct.start({
+      message: withScript("Wait", { steps: [{ text: "At work" }, { wait: 500 }, { ask: [QUESTION] }] }),
+    });
+    const follow = () => call({ action: "status", run_id, wait_seconds: 20 }, { onprogress: () => {} });
+    const calls = [follow(), follow()];
+    await until(() => forms.length > 0, "the form");
+    calls.push(follow());
+    await direct.until(run_id, (status) => status.current_turn === 2);
+    answerIt({ action: "accept", content: { answer: "SQLite" } });
+    for (const { data } of await Promise.all(calls)) expect(data.outcome).toBe("completed");
+    expect(forms).toHaveLength(1);
+  });
+
+  it("takes its form back when it is answered elsewhere", async () => {
+    const { onForm, takenBack } = openForm();
+    const { call, forms } = await connect({ onForm });
+    const running = call(ASKS, { onprogress: () => {} });
+    await until(() => forms.length > 0, "the form");
+    const [run] = (await direct.get("/runs", { status: "running" })).body.runs;
+    const [question] = await waitsForPerson(run.run_id);
+    await direct.post(`/run/${run.run_id}/questions/${question.question_id}/answer`, { answer: "SQLite" });
+    await takenBack;
+    expect((await running).data).toMatchObject({ outcome: "completed", run: { result: "Settled" } });
+  });
+
+  it("is not claimed to be answered when the answer came too late", async () => {
+    const { call, proxy } = await connect({
+      async onForm() {
+        const [run] = (await direct.get("/runs", { status: "running" })).body.runs;
+        const [question] = await waitsForPerson(run.run_id);
+        proxy.silenceStreams();
+        await direct.post(`/run/${run.run_id}/questions/${question.question_id}/answer`, {
+          answer: "SQLite",
+        });
+        proxy.refuseStreams = true;
+        return { action: "accept", content: { answer: "PostgreSQL" } };
+      },
+    });
+    const running = call({ ...ASKS, wait_seconds: 5 }, { onprogress: () => {} });
+    await until(() => proxy.count(/\/answer$/) === 1, "the late answer");
+    proxy.breakStreams();
+    const { text, data } = await running;
+    expect(data.outcome).toBe("completed");
+    expect(text).toMatch(/answer to "Which database should I use\?" did not count: .*answered already/);
+    expect(readByAgent(data.run.session_id)).toContain('="SQLite"');
+  });
+});
+
+describe("a permission", () => {
+  it("is allowed once or for the run, denied, or denied by a declined form; what is denied is never done", async () => {
+    const { call, forms } = await connect({
+      onForm: ({ message }) => {
+        const [, file = ""] = /`touch (\w+)`/.exec(message) ?? [];
+        if (file === "declined") return { action: "decline" };
+        return { action: "accept", content: { answer: file.startsWith("run") ? "allow_run" : file } };
+      },
+    });
+    const touch = (file: string) => `touch ${file}`;
+    const files = ["allow_once", "run", "run", "deny", "declined"];
+    const { data } = await call(asksLeave(...files.map(touch)), { onprogress: () => {} });
+    expect(forms.map(({ message }) => message.split("\n")[0])).toEqual(
+      ["allow_once", "run", "deny", "declined"].map(
+        (file) =>
+          `implement (auth-system-project) asks for permission: implement wants to run \`touch ${file}\``,
+      ),
+    );
+    expect(forms[0]?.schema).toMatchObject({
+      required: ["answer"],
+      properties: {
+        answer: {
+          oneOf: [
+            { const: "allow_once", title: "Allow once" },
+            { const: "allow_run", title: expect.stringMatching(/^Allow for this run: /) },
+            { const: "deny", title: "Deny" },
+          ],
+        },
+      },
+    });
+    expect(data.outcome).toBe("completed");
+    const status = await call({ action: "status", run_id: data.run.run_id, detailed: true });
+    expect(status.data.run.files_changed).toEqual(["allow_once", "run"]);
+  });
+
+  it("is open after a closed form, and nothing is done until it is given in words", async () => {
+    const { call } = await connect({ onForm: close });
+    const { data } = await call(
+      { ...asksLeave("touch a", "touch b"), wait_seconds: 2 },
+      { onprogress: () => {} },
+    );
+    expect(data.run.questions).toMatchObject([{ kind: "permission", tool_name: "Bash" }]);
+    const { run_id } = data.run;
+    const granted = await call({ action: "answer", run_id, answer: "Allow once" });
+    expect(granted.text).toContain("`touch a` → Allow once");
+    await expect.poll(async () => (await waitsForPerson(run_id))[0].text).toContain("touch b");
+    // Words that are none of the choices are no leave.
+    const refused = await call({ action: "answer", run_id, answer: "yes, go on" });
+    expect(refused.text).toContain("`touch b` → not allowed, since that is none of the choices");
+    const { result } = await direct.ended(run_id);
+    expect(result.files_changed).toEqual(["a"]);
+  });
+});
+
+describe("a client without forms", () => {
+  it("gets the question as an answer, and hands on what the person says", async () => {
+    const { call } = await connect();
+    const asked = await call(ASKS);
+    expect(asked.data).toMatchObject({
+      outcome: "input_required",
+      run: { status: "running", questions: [{ text: QUESTION.question }] },
+      next_step: { tool: "orchestrate_workflow", arguments: { action: "answer" } },
+    });
+    const answered = await call({ ...asked.data.next_step.arguments, answer: "SQLite" });
+    expect(answered.data.next_step.arguments).toMatchObject({ action: "status" });
+    const { data } = await call(answered.data.next_step.arguments);
+    expect(data).toMatchObject({ outcome: "completed", run: { result: "Settled" } });
+    expect(readByAgent(data.run.session_id)).toContain('="SQLite"');
+  });
+
+  it("names the question that it answers when several are open", async () => {
+    const { call } = await connect();
+    const asked = [QUESTION, { ...QUESTION, question: "Which cache?" }];
+    const message = withScript("Design it", { steps: [{ ask: asked }] });
+    const { data } = await call({ ...COMPLETE, message });
+    const { run_id } = data.run;
+    const [first, second] = await direct
+      .until(run_id, (status) => status.questions.length === 2)
+      .then(({ questions }) => questions.map((one: { question_id: string }) => one.question_id));
+    const answer = (args: object) => call({ action: "answer", run_id, answer: "SQLite", ...args });
+    for (const args of [{}, { question_id: "q9" }]) {
+      const refused = await answer(args);
+      expect(refused.isError).toBe(true);
+      expect(refused.text).toMatch(
+        new RegExp(`Say by \`question_id\`.*${first}.*${second}.*Nothing was sent`, "s"),
+      );
+    }
+    expect((await answer({ question_id: second })).isError).toBe(false);
+    const twice = await answer({ question_id: second });
+    expect(twice).toMatchObject({ isError: true, text: expect.stringContaining(first) });
+    expect((await answer({})).isError).toBe(false);
+    await direct.ended(run_id);
+    const late = await answer({ question_id: first });
+    expect(late).toMatchObject({ isError: true, text: expect.stringContaining(`no open question ${first}`) });
+  });
+});
+
+describe("a person who does not answer", () => {
+  it.each([
+    ["pushed", true],
+    ["polled", false],
+  ])(
+    "is waited for, and the run is not called stalled, not even just after the answer (%s)",
+    async (_how, pushes) => {
+      const { call } = await connect({ stallAfterMs: 1_500, onForm: close, pushes });
+      const script = { steps: [{ ask: [QUESTION] }, { wait: 900 }, { text: "Settled" }] };
+      const { data } = await call(
+        { ...COMPLETE, message: withScript("Ask", script), wait_seconds: 3 },
+        { onprogress: () => {} },
+      );
+      expect(data).toMatchObject({ outcome: "running", run: { status: "running" } });
+      const { run_id } = data.run;
+      const following = call({ action: "status", run_id, wait_seconds: 20 }, { onprogress: () => {} });
+      await call({ action: "answer", run_id, answer: "SQLite" });
+      expect((await following).data.outcome).toBe("completed");
+    },
+  );
+
+  it("is not waited for beyond the stated time: the agent is told, and goes on", async () => {
+    const own = engineFolder();
+    const hasty = await startLocalEngine(own.folder, { engineQuestionTimeoutS: 1 });
+    try {
+      const { onForm, takenBack } = openForm();
+      const { call, forms } = await connect({ url: hasty.url, onForm });
+      const { data } = await call(ASKS, { onprogress: () => {} });
+      await takenBack;
+      expect(forms).toHaveLength(1);
+      expect(data).toMatchObject({ outcome: "completed", run: { result: "Settled" } });
+      const file = join(own.folder, ".scripted-agent", `${data.run.session_id}.json`);
+      expect(JSON.parse(readFileSync(file, "utf8")).lastToolResult).toMatch(
+        /^Nobody answered within .*Go on without it/,
+      );
+    } finally {
+      await hasty.close();
+      own.remove();
+    }
+  });
+});

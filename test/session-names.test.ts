@@ -1,0 +1,112 @@
+import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
+import { describe, expect, it } from "vitest";
+import { useSimulatedApi } from "../mocks/vitest.js";
+import { createMemorySessionStore } from "../src/state/session-store.js";
+import { COMPLETE, connectInMemory } from "./support/harness.js";
+
+const sim = useSimulatedApi({ paceMs: "manual" });
+const world = () => sim.api().world;
+const starts = () => sim.api().posts("/run/");
+const SESSION = COMPLETE.session_name;
+const PLACE = { repository_url: "https://host.example/team/app.git", git_branch: "main" };
+const NEXT = { ...COMPLETE, workflow_name: "implement", message: "Build it", wait_seconds: 0 };
+
+/** A session of ours that can be continued. */
+async function leaveSession() {
+  const store = createMemorySessionStore();
+  const { call } = await connectInMemory({ store });
+  const { run_id } = (await call({ ...COMPLETE, ...PLACE, wait_seconds: 0 })).data.run;
+  const { sessionId } = world().run(run_id).complete();
+  await call({ action: "status", run_id, wait_seconds: 5 });
+  return { store, sessionId, run_id };
+}
+
+describe("a start under the name of a session that can be continued", () => {
+  it("is asked about first, and the person's choice is what happens", async () => {
+    const choose = (value: string) => (): ElicitResult => ({
+      action: "accept",
+      content: { continue_session: value },
+    });
+    const { store, sessionId } = await leaveSession();
+    const going = await connectInMemory({ store, onForm: choose("continue") });
+    await going.call({ ...NEXT, repository_url: undefined, git_branch: undefined });
+    expect(going.forms).toHaveLength(1);
+    expect(going.forms[0]?.message).toContain(`There is a session "${SESSION}" already`);
+    expect(starts().at(-1)?.body).toMatchObject({ session_id: sessionId, session_name: SESSION, ...PLACE });
+    world()
+      .run(world().runs().at(-1)?.runId ?? "")
+      .complete();
+    const second = await connectInMemory({ store, onForm: choose("second") });
+    const answer = await second.call(NEXT);
+    expect(answer.text).toContain("It begins a new conversation");
+    expect(starts().at(-1)?.body).not.toHaveProperty("session_id");
+    expect(starts()).toHaveLength(3);
+  });
+
+  it("sends nothing when the person declines, closes the form or leaves it empty", async () => {
+    const { store } = await leaveSession();
+    const replies: [ElicitResult, string][] = [
+      [{ action: "decline" }, "declined"],
+      [{ action: "cancel" }, "cancelled"],
+      [{ action: "accept", content: {} }, "input_required"],
+    ];
+    for (const [reply, outcome] of replies) {
+      const { call } = await connectInMemory({ store, onForm: () => reply });
+      expect((await call(NEXT)).data.outcome).toBe(outcome);
+    }
+    expect(starts()).toHaveLength(1);
+  });
+
+  it("without forms says both ways; the next step continues, an empty continue_session begins anew", async () => {
+    const { store, sessionId } = await leaveSession();
+    const { call } = await connectInMemory({ store });
+    const answer = await call(NEXT);
+    expect(answer.data).toMatchObject({
+      outcome: "input_required",
+      missing: [{ name: "continue_session", choices: [{ value: SESSION }, { value: "" }] }],
+    });
+    expect(answer.data.next_step.arguments).toMatchObject({ continue_session: SESSION });
+    expect(answer.data.next_step.arguments).not.toHaveProperty("session_name");
+    expect(answer.text).toContain("Nothing was sent");
+    expect(starts()).toHaveLength(1);
+    await call(answer.data.next_step.arguments);
+    expect(starts()[1]?.body).toMatchObject({ session_id: sessionId });
+    const anew = await call({ ...NEXT, continue_session: "" });
+    expect(anew.data).toMatchObject({ outcome: "started" });
+    expect(anew.text).toContain("the session of that name is not continued by it");
+    expect(starts()[2]?.body).not.toHaveProperty("session_id");
+  });
+
+  it("costs no request before the start, and asks nothing where the name is new", async () => {
+    const { store } = await leaveSession();
+    const { call, forms } = await connectInMemory({ store, onForm: () => ({ action: "decline" }) });
+    const before = sim.api().requests.length;
+    await call({ ...NEXT, session_name: "another" });
+    expect(sim.api().requests[before]).toMatchObject({ method: "POST", path: "/run/implement" });
+    expect(forms).toHaveLength(0);
+  });
+});
+
+describe("a session whose last run cannot be read", () => {
+  it("is not said to have a run going on, but when that was last seen", async () => {
+    const store = createMemorySessionStore();
+    const first = await connectInMemory({ store });
+    const { run_id } = (await first.call({ ...COMPLETE, wait_seconds: 0 })).data.run;
+    await first.call({ action: "status", run_id });
+    sim.api().fault({ path: /^\/run/ }, { status: 503 });
+    const { call } = await connectInMemory({ store });
+    const answer = await call({ ...NEXT, session_name: undefined, continue_session: SESSION });
+    expect(answer.data).toMatchObject({ outcome: "unknown", next_step: { arguments: { run_id } } });
+    expect(answer.text).toMatch(/could not be found out.*HTTP 503.*last seen at 2\d{3}-.*running then/);
+    expect(answer.text).not.toContain("still has a run going on:");
+    expect(starts()).toHaveLength(1);
+  });
+
+  it("is as the API's list says, where that can be read", async () => {
+    const { runId } = world().start("architect", { message: "Design", session_name: "theirs" });
+    sim.api().fault({ path: "/run/*/status" }, { status: 503 });
+    const { call } = await connectInMemory();
+    const answer = await call({ ...NEXT, session_name: undefined, continue_session: "theirs" });
+    expect(answer.text).toContain(`run ${runId}) was last seen in the API's list, running then`);
+  });
+});
