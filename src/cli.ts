@@ -4,8 +4,14 @@ import { fileURLToPath } from "node:url";
 import { systemClock } from "./clock.js";
 import { type CommandLine, readCommandLine, renderHelp } from "./command-line.js";
 import { createLog, type Log } from "./log.js";
-import { createServer } from "./server.js";
-import { listEngineVariables, readSettings, type Settings, SettingsError } from "./settings.js";
+import { createServer, type ServerOptions } from "./server.js";
+import {
+  listEngineVariables,
+  listGivenVariables,
+  readSettings,
+  type Settings,
+  SettingsError,
+} from "./settings.js";
 import { createSessionStore } from "./state/open-session-store.js";
 import { resolveStateFolder } from "./state/state-folder.js";
 import type { Connection } from "./upstream/http.js";
@@ -17,46 +23,109 @@ const GRACE_MS = 3_000;
 const GRACE_ALONE_MS = 400;
 /** Whatever hangs while stopping, this long after the grace the process is gone, in ms. */
 const STOP_LIMIT_MS = 500;
+/** The same over HTTP, where answers and connections of several clients are waited for. */
+const HTTP_STOP_LIMIT_MS = 1_500;
 
 try {
   const commandLine = readCommandLine(process.argv.slice(2));
   const { command, flags } = commandLine;
   if (command === "help") process.stdout.write(renderHelp());
   else if (command === "version") process.stdout.write(`${VERSION}\n`);
-  else if (command === "demo") await (await import("./demo/demo.js")).runDemo();
+  else if (command === "demo") await showDemo(commandLine);
   else if (command === "stdio") await serveStdio(readSettings(process.env, flags), flags);
+  else if (command === "install") await installClient(commandLine);
+  else if (command === "doctor") await examine(commandLine);
+  else if (command === "serve") await serve(readSettings(process.env, flags), commandLine);
   else await runEngine({ ...commandLine, command });
 } catch (error) {
   process.stderr.write(`automagik-workflows-mcp: ${(error as Error).message}\n`);
   process.exit(error instanceof SettingsError ? 2 : 1);
 }
 
+async function showDemo({ flags, yes }: CommandLine): Promise<void> {
+  const { runDemo } = await import("./demo/demo.js");
+  const serverScript = fileURLToPath(import.meta.url);
+  // Of the person's settings only the agent's program is the demo's business.
+  const { AUTOMAGIK_WORKFLOWS_CLAUDE_PATH } = process.env;
+  const { engine, claudePath } = readSettings({ AUTOMAGIK_WORKFLOWS_CLAUDE_PATH }, flags);
+  const real = { claudePath: claudePath && expandHome(claudePath), env: process.env, yes: yes === true };
+  await runDemo({ serverScript, ...(engine === "local" ? { engine: real } : {}) });
+}
+
+async function installClient(commandLine: CommandLine): Promise<void> {
+  const { client = "", flags, name, yes, print, project } = commandLine;
+  const { runInstall } = await import("./install/install.js");
+  const { createConfigFiles } = await import("./install/config-files.js");
+  const { chooseLaunch } = await import("./install/launch.js");
+  const { findClaudeCli } = await import("./install/claude-cli.js");
+  const { createAsk } = await import("./install/ask.js");
+  const settings = readSettings(process.env, flags);
+  const env = foreignEnvironment();
+  const { platform } = process;
+  const runClaude = client === "claude-code" ? await findClaudeCli({ env, platform }) : undefined;
+  const ask = createAsk(process.stdin, process.stderr);
+  const code = await runInstall({
+    client,
+    yes: yes === true,
+    print: print === true,
+    project: project === true,
+    withKey: commandLine["with-key"] === true,
+    ...(name ? { name } : {}),
+    launch: chooseLaunch({
+      script: fileURLToPath(import.meta.url),
+      node: process.execPath,
+      platform,
+      shared: project === true,
+    }),
+    ...listGivenVariables(process.env, flags),
+    ...(settings.apiKey ? { apiKey: settings.apiKey } : {}),
+    env,
+    home: homedir(),
+    platform,
+    cwd: process.cwd(),
+    files: createConfigFiles(),
+    ...(runClaude ? { runClaude } : {}),
+    ...(ask ? { ask } : {}),
+    now: Date.now,
+    out: (text) => process.stdout.write(text),
+  });
+  await leave(code);
+}
+
+async function examine({ flags, json }: CommandLine): Promise<void> {
+  const { runDoctor } = await import("./doctor/doctor.js");
+  let settings: Settings | SettingsError;
+  try {
+    settings = readSettings(process.env, flags);
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    settings = error;
+  }
+  const code = await runDoctor({
+    settings,
+    env: foreignEnvironment(),
+    home: homedir(),
+    platform: process.platform,
+    nodeVersion: process.versions.node,
+    clock: systemClock,
+    json: json === true,
+    out: (text) => process.stdout.write(text),
+  });
+  await leave(code);
+}
+
+/** Ends the process once what was written has gone out. */
+async function leave(code: number): Promise<never> {
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  process.exit(code);
+}
+
 async function serveStdio(settings: Settings, flags: CommandLine["flags"]): Promise<void> {
   const secrets = [settings.apiKey, settings.state];
-  const log = createLog({ level: settings.logLevel, secrets, stderr: process.stderr });
-  captureConsole(log);
-  // A client that went away may have taken stderr with it, which is no reason to fall over while stopping.
-  process.stderr.on("error", () => {});
-  process.on("uncaughtException", (error) => {
-    log.error(`Something failed unforeseen, so this server ends: ${error?.message}`);
-    process.exit(1);
-  });
-  if (!settings.apiKey && settings.engine === "off")
-    log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
-  const store = createSessionStore({
-    state: settings.state,
-    folder: findStateFolder(settings),
-    // The engine's port may change; its sessions stay the same.
-    upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,
-    onProblem: ({ message }) => log.warn(message),
-  });
+  const log = openLog(settings, secrets);
   const server = createServer({
-    settings,
-    log,
-    store,
-    env: foreignEnvironment(),
+    ...describeServer(settings, flags, log, secrets),
     sharesMachine: true,
-    locate: settings.engine === "local" ? createLocate(settings, flags, log, secrets) : undefined,
   });
 
   let stopping = false;
@@ -83,10 +152,102 @@ async function serveStdio(settings: Settings, flags: CommandLine["flags"]): Prom
   }
   server.onIdle(() => void stop(GRACE_ALONE_MS, "the client has gone"));
   process.stdout.on("error", () => void stop(0, "the client does not read any more"));
+  await server.serveStdio();
+}
+
+/** Serves over HTTP until it is told to stop. */
+async function serve(settings: Settings, { flags, sse }: CommandLine): Promise<void> {
+  const { settleTokens } = await import("./http/serve-settings.js");
+  const tokens = settleTokens(settings);
+  const secrets = [settings.apiKey, settings.state, ...tokens.map(({ token }) => token)];
+  const log = openLog(settings, secrets);
+  const { serveHttp } = await import("./framework/serve-http.js");
+  const common: ServerOptions = {
+    ...describeServer(settings, flags, log, secrets),
+    sharesMachine: false,
+    gitHosts: settings.httpGitHosts ?? [],
+  };
+  const served = await serveHttp({
+    server: createServer(common),
+    createServerForKey(apiKey) {
+      secrets.push(apiKey);
+      const { store: _, ...rest } = common;
+      const own = createServer({ ...rest, settings: { ...settings, apiKey } });
+      return {
+        ...own,
+        async close(graceMs) {
+          await own.close(graceMs);
+          secrets.splice(secrets.lastIndexOf(apiKey), 1);
+        },
+      };
+    },
+    clock: systemClock,
+    log,
+    host: settings.httpHost,
+    port: settings.httpPort,
+    allowedHosts: settings.httpAllowedHosts ?? [],
+    allowedOrigins: settings.httpOrigins ?? [],
+    tokens,
+    takesKeys: settings.callerKeys === "on",
+    sse: sse === true,
+    requestsPerMinute: settings.httpRate,
+    maxSessions: settings.httpMaxSessions,
+    maxCalls: settings.httpMaxCalls,
+    bodyLimitBytes: settings.httpBodyLimitKib * 1024,
+    idleMs: settings.httpIdleTimeoutS * 1000,
+  });
+  let stopping = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (stopping) process.exit(1);
+      stopping = true;
+      log.info(`Stopping: ${signal}`);
+      setTimeout(() => process.exit(0), GRACE_MS + HTTP_STOP_LIMIT_MS);
+      void served.close(GRACE_MS).then(() => process.exit(0));
+    });
+  }
+  // Not by the log, whose level may hide it: the port may be any free one, and somebody has to know it.
+  process.stderr.write(`Serving at ${served.url}/mcp${tokens.length > 0 ? ", with a token" : ""}\n`);
+}
+
+/** The log of a process that serves, which from now on also takes what fails unforeseen and what libraries print. */
+function openLog(settings: Settings, secrets: (string | undefined)[]): ReturnType<typeof createLog> {
+  const log = createLog({ level: settings.logLevel, secrets, stderr: process.stderr });
+  captureConsole(log);
+  // A client that went away may have taken stderr with it, which is no reason to fall over while stopping.
+  process.stderr.on("error", () => {});
+  process.on("uncaughtException", (error) => {
+    log.error(`Something failed unforeseen, so this server ends: ${error?.message}`);
+    process.exit(1);
+  });
   process.on("unhandledRejection", (error) =>
     log.error(`A promise failed unheard: ${(error as Error)?.message}`),
   );
-  await server.serveStdio();
+  if (!settings.apiKey && settings.engine === "off")
+    log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
+  return log;
+}
+
+/** What a server is made of, whichever way it serves. */
+function describeServer(
+  settings: Settings,
+  flags: CommandLine["flags"],
+  log: Log,
+  secrets: (string | undefined)[],
+): ServerOptions {
+  return {
+    settings,
+    log,
+    store: createSessionStore({
+      state: settings.state,
+      folder: findStateFolder(settings),
+      // The engine's port may change; its sessions stay the same.
+      upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,
+      onProblem: ({ message }) => log.warn(message),
+    }),
+    env: foreignEnvironment(),
+    locate: settings.engine === "local" ? createLocate(settings, flags, log, secrets) : undefined,
+  };
 }
 
 function findStateFolder(settings: Settings): string {

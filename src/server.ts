@@ -8,6 +8,7 @@ import { publishResources } from "./framework/publish-resources.js";
 import { publishTools } from "./framework/publish-tools.js";
 import { createCallDesk } from "./framework/serve-call.js";
 import { holdToolLists, installSessionHook } from "./framework/session-hook.js";
+import { limitGit, NO_REDIRECTS } from "./http/limit-git.js";
 import type { Log } from "./log.js";
 import { createCatalogue } from "./services/catalogue.js";
 import { createComplete } from "./services/complete.js";
@@ -38,6 +39,8 @@ export interface ServerOptions {
   env?: Record<string, string | undefined>;
   /** Client and server share a machine (stdio), so the client's folders may be looked at. */
   sharesMachine?: boolean;
+  /** The only hosts whose repositories are looked at for their branches; any when left out. */
+  gitHosts?: readonly string[];
   /** How long serving may wait for the first list of workflows, in ms. */
   discoveryBudgetMs?: number;
   /** After this long without any change a run is reported as stalled, in ms. */
@@ -51,6 +54,10 @@ export interface WorkflowsServer {
   connect(transport: Transport): Promise<void>;
   /** Called when the last session of a stdio server has gone. */
   onIdle(listener: () => void): void;
+  /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
+  checkReadiness(): Promise<string | undefined>;
+  /** Makes every call in flight answer now; resolves when they have, or after `graceMs`. */
+  drain(graceMs: number): Promise<void>;
   /** Answers the calls in flight within `graceMs`, then stops everything. Runs go on. */
   close(graceMs?: number): Promise<void>;
 }
@@ -59,6 +66,8 @@ export interface WorkflowsServer {
 const DISCOVERY_BUDGET_MS = 3_000;
 /** An agent's longest ordinary silence is a command that runs for minutes. */
 const STALL_AFTER_MS = 5 * 60_000;
+/** Readiness is asked every few seconds by whatever balances load; the API need not be each time. */
+const READINESS_TTL_MS = 5_000;
 
 /** Puts the server together. Nothing is sent and nothing is read before it serves. */
 export function createServer(options: ServerOptions): WorkflowsServer {
@@ -90,7 +99,8 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     clock,
     onStarted: (run, request) => void sessions.started(run, request),
   });
-  const git = createGit({ env: options.env ?? {} });
+  const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
+  const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
   const services: Services = {
     settings,
     api,
@@ -137,6 +147,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     return discovery;
   };
   let closing: Promise<void> | undefined;
+  let checkedAt = 0;
 
   return {
     async serveStdio() {
@@ -154,6 +165,18 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         if (server.sessions.length === 0) listener();
       });
     },
+    async checkReadiness() {
+      await discover();
+      const { available, problem } = catalogue.state();
+      // An engine on this machine is started when a run needs it, not for the sake of an answer to this.
+      if (!options.locate && clock.now() - checkedAt >= READINESS_TTL_MS) {
+        checkedAt = clock.now();
+        await catalogue.refresh();
+        return catalogue.state().problem;
+      }
+      return available ? problem : (problem ?? "The list of workflows is not there yet.");
+    },
+    drain: (graceMs) => desk.stop(graceMs),
     close(graceMs = 3_000) {
       closing ??= (async () => {
         await desk.stop(graceMs);

@@ -1,5 +1,6 @@
 import { delimiter, isAbsolute } from "node:path";
 import { z } from "zod";
+import { parseTokens } from "./http/tokens.js";
 import { findFaultInRedisAddress } from "./state/redis-address.js";
 
 /** Every variable begins with this. */
@@ -55,6 +56,27 @@ const folderList = z.string().transform((text, context) => {
   if (folders.every((folder) => isAbsolute(folder) || /^~($|[\\/])/.test(folder))) return folders;
   context.addIssue({ code: "custom", message: "has a folder that depends on where the program is started" });
   return z.NEVER;
+});
+
+/** Parts separated by commas, each of the form. */
+function list(form: RegExp) {
+  return z.string().transform((text, context) => {
+    const parts = text.split(",").flatMap((part) => part.trim() || []);
+    if (parts.length > 0 && parts.every((part) => form.test(part))) return parts;
+    context.addIssue({ code: "custom", message: "has a part that is none" });
+    return z.NEVER;
+  });
+}
+const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+const ORIGIN = /^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+
+const tokens = z.string().transform((text, context) => {
+  try {
+    return parseTokens(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
 });
 
 const redisAddress = z.string().transform((text, context) => {
@@ -154,6 +176,84 @@ const settingsSchema = z.object({
       forEngine: true,
     },
   ),
+  httpHost: setting(
+    z
+      .string()
+      .regex(/^[\w.:-]+$/)
+      .default("127.0.0.1"),
+    {
+      variable: "HTTP_HOST",
+      about: "Where the command `serve` listens (`--host` for short); off loopback only with `TOKENS`.",
+      bounds: "an address or a name of this machine",
+    },
+  ),
+  httpPort: setting(decimal(0, 65_535, true).default(28_882), {
+    variable: "HTTP_PORT",
+    about: "Port of the command `serve` (`--port` for short); 0 is any free one.",
+    bounds: "0–65535, whole",
+  }),
+  httpAllowedHosts: setting(list(HOST).optional(), {
+    variable: "HTTP_ALLOWED_HOSTS",
+    about:
+      "`serve`: names by which it is called, beside loopback and `HTTP_HOST`: that of the proxy in front of it. " +
+      "Requests with another `Host` are refused.",
+    bounds: "host names separated by commas, each with or without a port",
+  }),
+  httpOrigins: setting(list(ORIGIN).optional(), {
+    variable: "HTTP_ORIGINS",
+    about:
+      "`serve`: web pages that may call it, and get CORS headers. By default none: every `Origin` is refused.",
+    bounds: "origins like `https://example.org`, separated by commas",
+  }),
+  tokens: setting(tokens.optional(), {
+    variable: "TOKENS",
+    about:
+      "`serve`: the callers' tokens, sent as `Authorization: Bearer …`. Without any, everybody on this machine is served.",
+    bounds: "`name=token` separated by commas, each token of 16 characters or more",
+    secret: true,
+  }),
+  tokensFile: setting(z.string().optional(), {
+    variable: "TOKENS_FILE",
+    about: "`serve`: file with the callers' tokens, one a line; lines that begin with `#` are remarks.",
+    bounds: "a file; not together with `TOKENS`",
+  }),
+  callerKeys: setting(z.enum(["off", "on"]).default("off"), {
+    variable: "CALLER_KEYS",
+    about:
+      "`serve`: whether a caller may bring its own key of the workflows API, in the header `x-workflows-api-key`. " +
+      "Such a session shares nothing with others.",
+    bounds: "`off` or `on`",
+  }),
+  httpRate: setting(decimal(1, 100_000, true).default(600), {
+    variable: "HTTP_RATE",
+    about: "`serve`: requests that one caller may send.",
+    bounds: "1–100000 a minute, whole",
+  }),
+  httpMaxSessions: setting(decimal(1, 1_000, true).default(16), {
+    variable: "HTTP_MAX_SESSIONS",
+    about: "`serve`: sessions of one caller; a new one takes the place of one that nobody uses.",
+    bounds: "1–1000, whole",
+  }),
+  httpMaxCalls: setting(decimal(1, 1_000, true).default(16), {
+    variable: "HTTP_MAX_CALLS",
+    about: "`serve`: calls of one caller at once.",
+    bounds: "1–1000, whole",
+  }),
+  httpBodyLimitKib: setting(decimal(16, 10_240, true).default(1_024), {
+    variable: "HTTP_BODY_LIMIT",
+    about: "`serve`: size of one request.",
+    bounds: "16–10240 KiB, whole",
+  }),
+  httpIdleTimeoutS: setting(decimal(10, 86_400).default(1_800), {
+    variable: "HTTP_IDLE_TIMEOUT",
+    about: "`serve`: how long a session stays whose client neither listens nor asks.",
+    bounds: "10–86400 s",
+  }),
+  httpGitHosts: setting(list(/^[\w.-]+$/).optional(), {
+    variable: "HTTP_GIT_HOSTS",
+    about: "`serve`: hosts whose repositories are looked at to suggest branches. By default none.",
+    bounds: "host names separated by commas",
+  }),
   engine: setting(z.enum(["off", "local"]).default("off"), {
     variable: "ENGINE",
     about:
@@ -295,6 +395,25 @@ export function listEngineVariables(
   const { raw } = readRaw(env, flags);
   const given = entries().filter((entry) => entry.forEngine && raw[entry.property] !== undefined);
   return Object.fromEntries(given.map((entry) => [PREFIX + entry.variable, raw[entry.property] as string]));
+}
+
+/** The settings that are given, as variables under their whole names; of secrets only the names. */
+export function listGivenVariables(
+  env: Readonly<Record<string, string | undefined>>,
+  flags: Readonly<Record<string, string | undefined>>,
+): { variables: Record<string, string>; omitted: string[] } {
+  const { raw } = readRaw(env, flags);
+  const given = entries().filter((entry) => raw[entry.property] !== undefined);
+  return {
+    variables: Object.fromEntries(
+      given
+        .filter((entry) => !entry.secret)
+        .map((entry) => [PREFIX + entry.variable, raw[entry.property] as string]),
+    ),
+    omitted: given
+      .filter((entry) => entry.secret && entry.property !== "apiKey")
+      .map((entry) => PREFIX + entry.variable),
+  };
 }
 
 /** The texts that are set, by property, and what each was read from. */

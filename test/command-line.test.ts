@@ -17,7 +17,7 @@ describe("the command line", () => {
     expect(readCommandLine([])).toEqual({ command: "stdio", flags: {} });
   });
 
-  test.each(["stdio", "demo", "engine"] as const)("takes the command %s", (command) => {
+  test.each(["stdio", "serve", "demo", "engine"] as const)("takes the command %s", (command) => {
     expect(readCommandLine([command])).toEqual({ command, flags: {} });
   });
 
@@ -39,6 +39,17 @@ describe("the command line", () => {
     }
   });
 
+  test("takes the engine of a demo with and without its name, and agreement beforehand", () => {
+    for (const args of [["--engine"], ["--engine", "local"], ["--engine=local"]])
+      expect(readCommandLine(["demo", ...args])).toEqual({ command: "demo", flags: { engine: "local" } });
+    expect(readCommandLine(["demo", "--engine", "--yes"])).toMatchObject({
+      yes: true,
+      flags: { engine: "local" },
+    });
+    expect(refusal("stdio", "--engine")).toBe("--engine: a value is missing");
+    expect(refusal("--yes")).toBe("--yes belongs to the commands demo and install; see --help");
+  });
+
   test("takes flags before and after the command, and the last of several", () => {
     expect(readCommandLine(["--timeout", "60", "stdio", "--max-turns=5", "--timeout=90"])).toEqual({
       command: "stdio",
@@ -58,7 +69,7 @@ describe("the command line", () => {
     expect(refusal("--no-toolset")).toContain("unknown flag --no-toolset");
     expect(refusal("-x")).toBe("unknown flag -x; see --help");
     expect(refusal("stido")).toBe("unknown command; stdio may be meant; see --help");
-    expect(refusal("serve")).toBe("unknown command; see --help");
+    expect(refusal("sever")).toBe("unknown command; serve may be meant; see --help");
   });
 
   test("takes one command only", () => {
@@ -84,10 +95,35 @@ describe("the command line", () => {
     });
     expect(readCommandLine(["engine", "--background"])).toMatchObject({ background: true });
     expect(readCommandLine(["engine", "stop", "--force"])).toMatchObject({ force: true });
-    expect(refusal("--port", "1")).toBe("--port belongs to the command engine; see --help");
+    expect(refusal("--port", "1")).toBe("--port belongs to the commands engine and serve; see --help");
     expect(refusal("--background")).toBe("--background belongs to the command engine; see --help");
     expect(refusal("engine", "--force")).toBe("--force belongs to the command engine stop; see --help");
     expect(refusal("engine", "stop", "--force=SECRET")).toBe("--force: takes no value");
+  });
+
+  test("takes the flags of serve, which --transport http also asks for", () => {
+    const flags = { "http-port": "1234", "http-host": "::1" };
+    expect(readCommandLine(["serve", "--port", "1234", "--host=::1"])).toEqual({ command: "serve", flags });
+    expect(readCommandLine(["--port", "1234", "--host=::1", "--transport", "http"])).toEqual({
+      command: "serve",
+      flags,
+    });
+    expect(readCommandLine(["--transport", "stdio"])).toEqual({ command: "stdio", flags: {} });
+    expect(readCommandLine(["serve", "--transport=http"])).toEqual({ command: "serve", flags: {} });
+    expect(readCommandLine(["serve", "--sse"])).toMatchObject({ sse: true });
+    expect(refusal("--sse")).toBe("--sse belongs to the command serve; see --help");
+    expect(refusal("--transport", "httpStream")).toBe(
+      "--transport: the value is not allowed; allowed: stdio or http",
+    );
+    expect(refusal("stdio", "--transport=http")).toBe(
+      "--transport http contradicts the command stdio; see --help",
+    );
+    expect(refusal("demo", "--transport=stdio")).toContain("contradicts the command demo");
+  });
+
+  test("knows none of the framework's own flags", () => {
+    for (const flag of ["--endpoint", "--base-path", "--stateless"])
+      expect(refusal("serve", flag, "x")).toContain(`unknown flag ${flag}`);
   });
 
   test("never repeats what may be a key", () => {
@@ -111,10 +147,31 @@ test("the help names every flag and command, and where the key belongs", () => {
   const help = renderHelp();
   for (const flag of listSettingFlags()) expect(help).toContain(`--${flag}`);
   expect(help).toMatch(/automagik-workflows-mcp {2,}\S/);
-  for (const command of ["demo", "engine", "engine status", "engine stop"]) {
+  for (const command of ["serve", "demo", "engine", "engine status", "engine stop"]) {
     expect(help).toContain(`automagik-workflows-mcp ${command}`);
   }
-  for (const flag of ["--port", "--host", "--background", "--force"]) expect(help).toContain(flag);
+  for (const flag of ["--port", "--host", "--background", "--force", "--sse", "--transport"])
+    expect(help).toContain(flag);
   expect(help).toContain("AUTOMAGIK_WORKFLOWS_API_KEY");
   expect(help.endsWith("\n")).toBe(true);
+});
+
+describe("install and doctor", () => {
+  test("install takes the client, and its own switches", () => {
+    expect(readCommandLine(["install", "vscode", "--print", "--project", "--name", "flows"])).toMatchObject({
+      command: "install",
+      client: "vscode",
+      print: true,
+      project: true,
+      name: "flows",
+    });
+    expect(() => readCommandLine(["install"])).toThrow("the client is missing");
+    expect(() => readCommandLine(["install", "vscode", "goose"])).toThrow(SettingsError);
+    expect(() => readCommandLine(["doctor", "--print"])).toThrow("--print belongs to the command install");
+  });
+
+  test("doctor takes --json", () => {
+    expect(readCommandLine(["doctor", "--json"])).toMatchObject({ command: "doctor", json: true });
+    expect(() => readCommandLine(["--json"])).toThrow("--json belongs to the command doctor");
+  });
 });

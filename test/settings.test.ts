@@ -128,6 +128,91 @@ const CASES: Record<string, Case> = {
     good: texts("silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"),
     bad: ["loud", "INFO", "3"],
   },
+  HTTP_HOST: {
+    property: "httpHost",
+    fallback: "127.0.0.1",
+    good: texts("127.0.0.1", "::1", "0.0.0.0", "localhost"),
+    bad: ["http://x", "a b", "host/"],
+  },
+  HTTP_PORT: {
+    property: "httpPort",
+    fallback: 28_882,
+    good: numbers("0", "28882", "65535"),
+    bad: ["65536", "1.5", ...NO_NUMBERS],
+  },
+  HTTP_ALLOWED_HOSTS: {
+    property: "httpAllowedHosts",
+    fallback: undefined,
+    good: [["mcp.example.org, [::1]:80,build:1234,", ["mcp.example.org", "[::1]:80", "build:1234"]]],
+    bad: ["https://x", "a b", "host/", ","],
+  },
+  HTTP_ORIGINS: {
+    property: "httpOrigins",
+    fallback: undefined,
+    good: [["https://example.org,http://localhost:6274", ["https://example.org", "http://localhost:6274"]]],
+    bad: ["*", "example.org", "https://example.org/", "https://example.org/x", "null"],
+  },
+  TOKENS: {
+    property: "tokens",
+    fallback: undefined,
+    good: [
+      ["anna=0123456789abcdef", [{ name: "anna", token: "0123456789abcdef" }]],
+      [
+        "anna=0123456789abcde=, ben.2 = 0123456789abcdeg",
+        [
+          { name: "anna", token: "0123456789abcde=" },
+          { name: "ben.2", token: "0123456789abcdeg" },
+        ],
+      ],
+    ],
+    bad: [
+      "0123456789abcdef",
+      "anna=short",
+      "anna=0123456789 abcdef",
+      "=0123456789abcdef",
+      ",",
+      "anna=0123456789abcdef,anna=0123456789abcdeg",
+      "anna=0123456789abcdef,ben=0123456789abcdef",
+    ],
+  },
+  TOKENS_FILE: { property: "tokensFile", fallback: undefined, good: texts("/run/secrets/tokens"), bad: [] },
+  CALLER_KEYS: { property: "callerKeys", fallback: "off", good: texts("off", "on"), bad: ["yes"] },
+  HTTP_RATE: {
+    property: "httpRate",
+    fallback: 600,
+    good: numbers("1", "100000"),
+    bad: ["0", "100001", "1.5", ...NO_NUMBERS],
+  },
+  HTTP_MAX_SESSIONS: {
+    property: "httpMaxSessions",
+    fallback: 16,
+    good: numbers("1", "1000"),
+    bad: ["0", "1001", "1.5", ...NO_NUMBERS],
+  },
+  HTTP_MAX_CALLS: {
+    property: "httpMaxCalls",
+    fallback: 16,
+    good: numbers("1", "1000"),
+    bad: ["0", "1001", "1.5", ...NO_NUMBERS],
+  },
+  HTTP_BODY_LIMIT: {
+    property: "httpBodyLimitKib",
+    fallback: 1_024,
+    good: numbers("16", "10240"),
+    bad: ["15", "10241", "16.5", ...NO_NUMBERS],
+  },
+  HTTP_IDLE_TIMEOUT: {
+    property: "httpIdleTimeoutS",
+    fallback: 1_800,
+    good: numbers("10", "86400"),
+    bad: ["9", "86401", ...NO_NUMBERS],
+  },
+  HTTP_GIT_HOSTS: {
+    property: "httpGitHosts",
+    fallback: undefined,
+    good: [["github.com, git.example.org", ["github.com", "git.example.org"]]],
+    bad: ["https://github.com", "github.com:22", "*"],
+  },
   ENGINE: {
     property: "engine",
     fallback: "off",
@@ -245,6 +330,7 @@ describe("settings", () => {
       'AUTOMAGIK_WORKFLOWS_TIMEOUT: the value "so\\non" is not allowed; allowed: 60–14400 s, whole',
     );
     expect(refusal(() => read("API_KEY", "my secret"))).not.toMatch(/my|secret/);
+    expect(refusal(() => read("TOKENS", "anna=secret"))).not.toMatch(/secret/);
     for (const address of [
       "http://anna:secret@host",
       "ftp://anna:secret@host",

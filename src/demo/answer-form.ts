@@ -41,15 +41,22 @@ function showField(field: Field, screen: Screen): void {
   for (const [index, { title }] of field.choices.entries()) screen.line(`  ${index + 1}. ${title}`);
 }
 
-/** Takes the form's own suggestions, where nobody sits at a keyboard. */
-export function createAutomaticAnswerer(screen: Screen): Answerer {
+/**
+ * Takes the form's own suggestions, where nobody sits at a keyboard.
+ * @param choose what is taken where a form suggests nothing; by default the first choice of what is required
+ */
+export function createAutomaticAnswerer(
+  screen: Screen,
+  choose: (field: Field) => string | undefined = ({ required, choices }) =>
+    required ? choices[0]?.value : undefined,
+): Answerer {
   return {
     byKeyboard: false,
     async answer(fields) {
       const content: Record<string, string> = {};
       for (const field of fields) {
         showField(field, screen);
-        const value = field.suggestion ?? (field.required ? (field.choices[0]?.value ?? "demo") : undefined);
+        const value = field.suggestion ?? choose(field) ?? (field.required ? "demo" : undefined);
         if (value !== undefined) content[field.name] = value;
         screen.line(value === undefined ? "> (left empty)" : `> ${value}`, "cyan");
       }

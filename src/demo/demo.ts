@@ -1,16 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import { serveSimulatedApi } from "../../mocks/serve.js";
-import { VERSION } from "../version.js";
-import { type Answerer, createAutomaticAnswerer, createKeyboardAnswerer } from "./answer-form.js";
-import { createScreen, type Screen } from "./screen.js";
-import { createScript } from "./script.js";
-import { tellStory } from "./story.js";
+import { createAsk } from "../install/ask.js";
+import { createAutomaticAnswerer, createKeyboardAnswerer } from "./answer-form.js";
+import { createScreen } from "./screen.js";
+import { playSimulated } from "./simulated.js";
+import { chooseUnattended, playWithEngine } from "./with-engine.js";
 
 export interface DemoOptions {
   /** With `output` a terminal too, the form is answered here. Default stdin. */
@@ -21,24 +14,28 @@ export interface DemoOptions {
   errors?: NodeJS.WritableStream;
   /** How long a turn of the simulated run takes, in ms. Default 1000. */
   paceMs?: number;
-  /** The built server's script. Default: the one beside this file. */
-  serverScript?: string;
+  /** The built server's script. */
+  serverScript: string;
+  /** With it the run is a real one, of Claude Code on this machine. */
+  engine?: {
+    claudePath?: string | undefined;
+    env: NodeJS.ProcessEnv;
+    /** The person has agreed beforehand that it costs something. */
+    yes: boolean;
+  };
 }
 
-const API_KEY = "demo-key";
 /** Exit codes of an ended program by convention: 128 and the signal's number. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
-/** A process that was killed is gone well within this; a spawn that failed may never say so. */
-const GONE_LIMIT_MS = 5_000;
 /** What is shown of the server's own log after a failure, in characters. */
 const LOG_LIMIT = 2_000;
 
 /**
- * Shows the main job from end to end: a chat client, the built server as its child, and a simulated API, all on
- * this machine. Leaves nothing behind, however it ends. Never throws: a failure is told in plain words and sets the
- * process's exit code.
+ * Shows the main job from end to end: a chat client, the built server as its child, and a simulated API or a real
+ * agent, all on this machine. Leaves nothing behind, however it ends. Never throws: a failure is told in plain words
+ * and sets the process's exit code, and so does a real agent that is not there or that nobody has agreed to.
  */
-export async function runDemo(options: DemoOptions = {}): Promise<void> {
+export async function runDemo(options: DemoOptions): Promise<void> {
   const { input = process.stdin, output = process.stdout, errors = process.stderr } = options;
   const stopping = new AbortController();
   let exitCode = 0;
@@ -56,16 +53,22 @@ export async function runDemo(options: DemoOptions = {}): Promise<void> {
   const keyboard = Boolean(input.isTTY && output.isTTY);
   const serverLog: string[] = [];
   try {
-    await playOnStage({
+    if (!existsSync(options.serverScript)) throw new Error("The server is not built yet: npm run build");
+    const { engine } = options;
+    const play = {
       screen,
       answerer: keyboard
         ? createKeyboardAnswerer({ input, output, screen, interrupt: () => stop(SIGNALS.SIGINT) })
-        : createAutomaticAnswerer(screen),
-      paceMs: options.paceMs ?? 1000,
-      serverScript: options.serverScript ?? fileURLToPath(new URL("../cli.js", import.meta.url)),
+        : createAutomaticAnswerer(screen, engine && chooseUnattended),
+      serverScript: options.serverScript,
       signal: stopping.signal,
-      onServerLog: (text) => serverLog.push(text),
-    });
+      onServerLog: (text: string) => void serverLog.push(text),
+    };
+    if (engine) {
+      const ask = keyboard ? createAsk(input, output) : undefined;
+      const agree = engine.yes ? async () => true : ask;
+      if (!(await playWithEngine(play, { ...engine, agree }))) exitCode ||= 1;
+    } else await playSimulated(play, options.paceMs ?? 1000);
   } catch (error) {
     screen.endBar();
     if (!stopping.signal.aborted) {
@@ -79,74 +82,4 @@ export async function runDemo(options: DemoOptions = {}): Promise<void> {
     if (exitCode === 0) output.off("error", onOutputError);
     else process.exitCode = exitCode;
   }
-}
-
-/** Sets everything up, has the story told, and takes everything down in the opposite order. */
-async function playOnStage(options: {
-  screen: Screen;
-  answerer: Answerer;
-  paceMs: number;
-  serverScript: string;
-  signal: AbortSignal;
-  onServerLog: (text: string) => void;
-}): Promise<void> {
-  const { screen, signal, serverScript } = options;
-  if (!existsSync(serverScript)) throw new Error("The server is not built yet: npm run build");
-  const takeDown: (() => Promise<unknown>)[] = [];
-  const problems: unknown[] = [];
-  try {
-    const folder = await mkdtemp(join(tmpdir(), "automagik-workflows-demo-"));
-    takeDown.push(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
-    const served = await serveSimulatedApi({ apiKey: API_KEY, script: createScript(options.paceMs) });
-    takeDown.push(() => served.close());
-
-    const transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [serverScript],
-      stderr: "pipe",
-      cwd: folder,
-      // The SDK adds PATH, HOME and the like of the person's environment, and nothing else.
-      env: {
-        AUTOMAGIK_WORKFLOWS_BASE_URL: served.url,
-        AUTOMAGIK_WORKFLOWS_API_KEY: API_KEY,
-        AUTOMAGIK_WORKFLOWS_POLLING_INTERVAL: "0.2",
-        AUTOMAGIK_WORKFLOWS_STATE_DIR: folder,
-      },
-    });
-    transport.stderr?.on("data", (chunk) => options.onServerLog(String(chunk)));
-    const client = new Client(
-      { name: "automagik-workflows-demo", version: VERSION },
-      { capabilities: { elicitation: { form: {} } } },
-    );
-    let setGone = () => {};
-    const gone = new Promise<void>((resolve) => {
-      setGone = resolve;
-      client.onclose = resolve;
-    });
-    let started = false;
-    takeDown.push(async () => {
-      await client.close();
-      if (!started) return;
-      // Closing gives up waiting after a kill; the folder must not go before its writer.
-      const timer = setTimeout(setGone, GONE_LIMIT_MS);
-      await gone;
-      clearTimeout(timer);
-    });
-    async function connect(): Promise<void> {
-      started = true;
-      await client.connect(transport, { signal });
-    }
-
-    screen.line("A chat client, this server and a simulated workflows API, all on this machine.", "dim");
-    await tellStory({ ...options, client, connect });
-    screen.heading("The API was simulated: nothing was sent anywhere and nothing was paid.");
-    screen.line(
-      "With a real API, let your chat client start `automagik-workflows-mcp` with\n" +
-        "AUTOMAGIK_WORKFLOWS_BASE_URL and AUTOMAGIK_WORKFLOWS_API_KEY set; see --help.",
-    );
-  } finally {
-    // One that fails must not keep the others from being done.
-    for (const step of takeDown.reverse()) await step().catch((error) => problems.push(error));
-  }
-  if (problems.length > 0) throw problems[0];
 }

@@ -4,10 +4,21 @@ import type { RunAnswer } from "../actions/answer.js";
 import { SUPER_TOOL } from "../tools/registry.js";
 import { type Answerer, readFields } from "./answer-form.js";
 import type { Screen, Step } from "./screen.js";
-import { FEEDBACK, FEEDBACK_TURN, MAX_TURNS, TASK } from "./script.js";
 
-/** The workflow that the demo runs. */
-const WORKFLOW = "architect";
+/** What happens in a demo. */
+export interface Plot {
+  /** What the person says. */
+  task: string;
+  /** What the chat client makes of it. */
+  request: Record<string, unknown>;
+  /** What the person adds while the agent is at work, and at which turn. */
+  feedback?: { text: string; turn: number };
+  /** Stands behind the run's cost. */
+  costNote?: string;
+}
+
+/** A real agent may think for longer than the minute of silence that the SDK's client bears by itself, in ms. */
+const PATIENCE_MS = 5 * 60_000;
 
 interface Told {
   outcome: string;
@@ -29,8 +40,9 @@ export async function tellStory(options: {
   screen: Screen;
   answerer: Answerer;
   signal: AbortSignal;
+  plot: Plot;
 }): Promise<void> {
-  const { client, connect, screen, answerer, signal } = options;
+  const { client, connect, screen, answerer, signal, plot } = options;
   let formOpen = false;
   let runShown = false;
   let turnShown = 0;
@@ -39,12 +51,14 @@ export async function tellStory(options: {
   client.setRequestHandler(ElicitRequestSchema, async ({ params }, extra) => {
     if (params.mode === "url") return { action: "cancel" };
     screen.endBar();
-    screen.heading("The server asks by a form for what is missing");
+    screen.heading(
+      runShown ? "The agent asks, by a form of the server" : "The server asks by a form for what is missing",
+    );
     screen.line(params.message);
     formOpen = true;
     try {
       const result = await answerer.answer(readFields(params), AbortSignal.any([extra.signal, signal]));
-      sessionName = result.content?.session_name as string | undefined;
+      sessionName = (result.content?.session_name as string | undefined) ?? sessionName;
       if (result.action !== "accept" && !signal.aborted) screen.line(`The person answers: ${result.action}`);
       return result;
     } finally {
@@ -55,6 +69,7 @@ export async function tellStory(options: {
   async function call(args: Record<string, unknown>, onprogress?: (step: Step) => void): Promise<Told> {
     const result = await client.callTool({ name: SUPER_TOOL, arguments: args }, undefined, {
       signal,
+      timeout: PATIENCE_MS,
       resetTimeoutOnProgress: true,
       ...(onprogress ? { onprogress } : {}),
     });
@@ -65,14 +80,13 @@ export async function tellStory(options: {
   await showWorkflows(client, screen, signal);
 
   screen.heading("The person says");
-  screen.line(`"${TASK}"`, "cyan");
-  const request = { workflow_name: WORKFLOW, message: TASK, max_turns: MAX_TURNS };
-  screen.line(`The chat client calls ${SUPER_TOOL} ${JSON.stringify(request)}`, "dim");
+  screen.line(`"${plot.task}"`, "cyan");
+  screen.line(`The chat client calls ${SUPER_TOOL} ${JSON.stringify(plot.request)}`, "dim");
 
   let feedback: Promise<void> | undefined;
-  async function giveFeedback(): Promise<void> {
-    screen.line(`The person says: "${FEEDBACK}"`, "cyan");
-    const { headline } = await call({ action: "feedback", session_name: sessionName, message: FEEDBACK });
+  async function giveFeedback(text: string): Promise<void> {
+    screen.line(`The person says: "${text}"`, "cyan");
+    const { headline } = await call({ action: "feedback", session_name: sessionName, message: text });
     screen.line(`The server answers: ${headline}`, "green");
   }
   const showStep = (step: Step) => {
@@ -82,25 +96,25 @@ export async function tellStory(options: {
     runShown = true;
     screen.bar(step);
     turnShown = Math.floor(step.progress);
-    if (step.progress < FEEDBACK_TURN || feedback) return;
-    feedback = giveFeedback();
+    if (!plot.feedback || step.progress < plot.feedback.turn || feedback) return;
+    feedback = giveFeedback(plot.feedback.text);
     // Awaited below; until then its failure is not unheard.
     feedback.catch(() => {});
   };
 
-  let told = await call(request, showStep);
+  let told = await call(plot.request, showStep);
   // A value that the server will not take is no end: as in a chat, the person is asked again.
   while (told.isError && !told.run && sessionName !== undefined && answerer.byKeyboard) {
     screen.line(told.headline, "yellow");
     sessionName = undefined;
-    told = await call(request, showStep);
+    told = await call(plot.request, showStep);
   }
   await feedback;
   // The SDK's client drops a progress notification that arrives together with the answer.
   const { turn = 0, max_turns: total } = told.run ?? {};
   if (turn > turnShown) screen.bar({ progress: turn, total, message: `Turn ${turn}/${total}` });
   screen.endBar();
-  showEnd(told, screen);
+  showEnd(told, screen, plot.costNote ?? "");
 }
 
 async function showWorkflows(client: Client, screen: Screen, signal: AbortSignal): Promise<void> {
@@ -135,7 +149,7 @@ function readAnswer(result: CallToolResult): Told {
 }
 
 /** @throws Error unless the run completed or the person did not want it */
-function showEnd({ outcome, run, headline }: Told, screen: Screen): void {
+function showEnd({ outcome, run, headline }: Told, screen: Screen, costNote: string): void {
   if (outcome === "declined" || outcome === "cancelled") {
     screen.heading(`Outcome: ${outcome}`);
     screen.line(headline);
@@ -148,7 +162,7 @@ function showEnd({ outcome, run, headline }: Told, screen: Screen): void {
   const facts = [
     run.turn === undefined ? "" : `${run.turn} turns`,
     run.duration_s === undefined ? "" : `${run.duration_s} s`,
-    run.cost_usd === undefined ? "" : `${run.cost_usd} USD (simulated)`,
+    run.cost_usd === undefined ? "" : `${run.cost_usd} USD${costNote}`,
     run.session_name === undefined ? "" : `session ${run.session_name}`,
   ];
   screen.heading(`Outcome: ${outcome}`);

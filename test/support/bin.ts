@@ -10,7 +10,7 @@ import { onTestFinished } from "vitest";
 import { type ClientOptions, createTestClient, type TestClient } from "./harness.js";
 
 /** The bin as it is published; the test command builds it first. */
-export const BIN = fileURLToPath(new URL("../../dist/src/cli.js", import.meta.url));
+export const BIN = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 
 export interface Bin extends TestClient {
   child: ChildProcess;
@@ -82,7 +82,8 @@ export async function runBin(
   return { code: await ended(), stdout: stdout(), stderr: stderr() };
 }
 
-function spawnBin(args: string[], env: Record<string, string>) {
+/** Starts the bin and keeps what it writes; it is killed when the test ends. */
+export function spawnBin(args: string[], env: Record<string, string>) {
   const child = spawn(process.execPath, [BIN, ...args], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ["pipe", "pipe", "pipe"],

@@ -1,0 +1,149 @@
+import type { Clock } from "../clock.js";
+import { createUpstream } from "../upstream/client.js";
+import type { ApiError } from "../upstream/errors.js";
+import { createProbe, type EndpointFinding, type EndpointName } from "../upstream/probe.js";
+import { type Finding, failure, ok, type Result, skipped, warning } from "./finding.js";
+
+const OPTIONAL: Partial<Record<EndpointName, string>> = {
+  description: "not offered; without it the optional parts are taken as not there",
+  events: "not offered; runs are polled instead",
+};
+const LISTS: readonly EndpointName[] = ["manage", "workflows", "health"];
+const ENDPOINTS: readonly EndpointName[] = [...LISTS, "runs", "description", "events"];
+
+const ADDRESS = "AUTOMAGIK_WORKFLOWS_BASE_URL";
+const KEY = "AUTOMAGIK_WORKFLOWS_API_KEY";
+const SET_ADDRESS = `Start the API, or set ${ADDRESS} to its address.`;
+
+/**
+ * Looks at the workflows API: whether it is there, takes the key, and what it offers. Sends nothing but GETs.
+ * @param options.limitMs how long one answer may take
+ * @returns the findings in the order in which they are to be read
+ */
+export async function checkApi(options: {
+  baseUrl: string;
+  apiKey: string | undefined;
+  limitMs: number;
+  clock: Clock;
+}): Promise<Finding[]> {
+  const { baseUrl, apiKey, limitMs, clock } = options;
+  const probe = createProbe({ baseUrl, apiKey, requestTimeoutMs: limitMs, clock });
+  const upstream = createUpstream({
+    baseUrl,
+    apiKey,
+    requestTimeoutMs: limitMs,
+    maxRetries: 0,
+    clock,
+    random: () => 0,
+  });
+  const [reach, catalogue, tried] = await Promise.all([
+    probe.reach(),
+    upstream.listWorkflows().then(countWorkflows, (error: ApiError) => explain(error)),
+    Promise.all(ENDPOINTS.map(async (name) => [name, await probe.endpoint(name)] as const)),
+  ]);
+  const endpoints = new Map(tried);
+  // Other servers may have a description too, and some show it without a key.
+  const telling = tried.filter(([name]) => name !== "description").map(([, finding]) => finding);
+  const isForeign = telling.every((one) => one.kind === "absent" || isUnexpected(one));
+  const address = !reach.ok
+    ? failure(`nothing to be reached at ${baseUrl} (${reach.code})`, SET_ADDRESS)
+    : isForeign
+      ? failure(`what answers at ${baseUrl} is no workflows API (HTTP ${reach.status})`, checkAddress())
+      : ok(`${baseUrl} answers`);
+  const unknown = "not tried: no workflows API was found";
+  const key = address.status === "failure" && apiKey ? skipped(unknown) : judgeKey(apiKey, telling);
+  const blocked =
+    address.status === "failure"
+      ? unknown
+      : key.status === "failure"
+        ? "not tried: no key that works"
+        : undefined;
+  const rest: [string, () => Result][] = [
+    ["catalogue", () => catalogue],
+    ...ENDPOINTS.map((name): [string, () => Result] => [name, () => judgeEndpoint(name, endpoints)]),
+  ];
+  return [
+    { check: "address", ...address },
+    { check: "key", ...key },
+    ...rest.map(([check, judge]) => ({ check, ...(blocked ? skipped(blocked) : judge()) })),
+  ];
+}
+
+function isUnexpected(finding: EndpointFinding): boolean {
+  return finding.kind === "failed" && finding.error.kind === "unexpected";
+}
+
+function countWorkflows(workflows: readonly unknown[]): Result {
+  if (workflows.length > 0) return ok(`${workflows.length} workflow${workflows.length === 1 ? "" : "s"}`);
+  return warning("the API has no workflows", "Create one there: without any, nothing can be run.");
+}
+
+function judgeKey(apiKey: string | undefined, findings: readonly EndpointFinding[]): Result {
+  if (!apiKey) return failure("no key is set", `Set ${KEY}.`);
+  if (/^\$\{.*\}$/.test(apiKey)) {
+    return failure(
+      "the key is the reference to a variable, not its value",
+      `Set ${KEY} where the client is started, which did not find it there.`,
+    );
+  }
+  const refused = findings.find((one) => one.kind === "failed" && one.error.kind === "unauthorised");
+  if (refused?.kind === "failed") return explain(refused.error);
+  if (findings.some(({ kind }) => kind === "answers")) return ok("accepted");
+  return warning("it cannot be told whether it is accepted", "See what keeps the API from answering.");
+}
+
+function judgeEndpoint(name: EndpointName, endpoints: Map<EndpointName, EndpointFinding>): Result {
+  const finding = endpoints.get(name);
+  if (finding?.kind === "answers") return ok("answers");
+  const optional = OPTIONAL[name];
+  const absent = finding?.kind === "absent";
+  if (optional !== undefined) {
+    if (absent) return ok(optional);
+    const { message, todo } = explain(finding?.error);
+    return warning(message, todo ?? "");
+  }
+  if (LISTS.includes(name)) {
+    // One of them is enough, and the server tries them in this order.
+    const other = LISTS.find((one) => endpoints.get(one)?.kind === "answers");
+    if (absent && other) return ok(`not offered, and not needed beside ${other}`);
+    if (absent) return failure("not offered, nor anything else that tells the workflows", checkAddress());
+  }
+  if (absent) {
+    return warning(
+      "not offered",
+      "Sessions of others cannot be listed, and a run that was lost is not found again.",
+    );
+  }
+  return explain(finding?.error);
+}
+
+function checkAddress(): string {
+  return `Check that ${ADDRESS} is the API's own address.`;
+}
+
+/** What a failed call means for the person. */
+function explain(error: ApiError | undefined): Result {
+  const status = error?.status === undefined ? "" : `HTTP ${error.status}`;
+  const said = error?.reason ? `${status ? `${status}: ` : ""}"${error.reason}"` : status;
+  const quoted = said ? ` (${said})` : "";
+  switch (error?.kind) {
+    case "no_key":
+      return failure("no key is set", `Set ${KEY}.`);
+    case "unauthorised":
+      return failure(`the API refuses the key${quoted}`, `Set ${KEY} to a key that this API accepts.`);
+    case "unreachable":
+      return failure(
+        "no answer in time, or a broken connection",
+        "Try again; look whether the API is overloaded.",
+      );
+    case "server_fault":
+      return failure(`the API itself failed${quoted}`, "Look into the API's own log.");
+    case "rate_limited":
+      return warning(`the API asks for fewer requests${quoted}`, "Try again in a while.");
+    case "not_found":
+    case "refused":
+      return failure(`the API refused it${quoted}`, checkAddress());
+    default:
+      return failure(`what answers is no workflows API${quoted}`, checkAddress());
+  }
+}

@@ -1,0 +1,266 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { SSEServerTransport } from "@modelcontextprotocol/sdk/server/sse.js";
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { Clock } from "../clock.js";
+import type { Caller } from "../http/callers.js";
+import { HttpRefusal } from "../http/refusal.js";
+import type { Log } from "../log.js";
+import type { WorkflowsServer } from "../server.js";
+import { createSessionEvents, type SessionEvents } from "./event-store.js";
+
+/** A message as far as it is looked at here. */
+export interface Message {
+  id?: string | number;
+  method?: string;
+  params?: { requestId?: string | number };
+}
+
+/** One MCP session over HTTP. */
+export interface HttpSession {
+  owner: string;
+  /** Serves a request of the session. Resolves when its answer has ended. */
+  serve(request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void>;
+}
+
+export interface HttpSessions {
+  /**
+   * Opens a session; it is to be found once its client has said hello.
+   * @throws HttpRefusal 429 when the caller has as many as it may and all are in use
+   */
+  open(caller: Caller): Promise<HttpSession>;
+  /** Opens one over the protocol's earlier transport, on the response. */
+  openSse(caller: Caller, endpoint: string, response: ServerResponse): Promise<void>;
+  /** The caller's session of that id; never one of somebody else. */
+  find(id: string, caller: Caller, kind: "http" | "sse"): HttpSession | undefined;
+  /** Makes all calls in flight answer now, and waits for that and for what is on its way, within `graceMs`. */
+  drain(graceMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface OpenSession extends HttpSession {
+  number: number;
+  caller: Caller;
+  /** The server of all, or this session's alone when its caller has brought a key. */
+  server: WorkflowsServer;
+  kind: "http" | "sse";
+  id: string | undefined;
+  /** Tool calls that are not answered. */
+  calls: Set<string | number>;
+  /** Responses being written: an open stream, or an answer under way. */
+  responses: Set<ServerResponse>;
+  lastSeen: number;
+  cancelTimer(): void;
+  close(): Promise<void>;
+}
+
+/** After a cut the client comes back after this long, in ms. */
+const RETRY_MS = 1_000;
+/** A resumed stream on which all has been sent is ended after this long, in ms; nothing else would end it. */
+const ANSWERED_STREAM_MS = 1_000;
+/** What is on its way to the clients when all calls are answered has this long to get there, in ms. */
+const FLUSH_MS = 500;
+
+/** All sessions of a server over HTTP. */
+export function createHttpSessions(options: {
+  /** Serves the sessions of all callers without a key of their own. */
+  server: WorkflowsServer;
+  /** Makes a server for one session of a caller with its own key. */
+  createServerForKey(apiKey: string): WorkflowsServer;
+  clock: Clock;
+  log: Log;
+  maxSessions: number;
+  maxCalls: number;
+  idleMs: number;
+}): HttpSessions {
+  const { clock, log } = options;
+  const sessions = new Set<OpenSession>();
+  let opened = 0;
+
+  async function makeRoom(caller: Caller): Promise<void> {
+    const own = [...sessions].filter((one) => one.caller.name === caller.name);
+    if (own.length < options.maxSessions) return;
+    // Clients seldom say that they are done. One that listens or waits is still there.
+    const [oldest] = own
+      .filter((one) => one.responses.size === 0)
+      .sort((one, other) => one.lastSeen - other.lastSeen);
+    if (!oldest) {
+      throw new HttpRefusal(
+        429,
+        `Too many sessions: ${options.maxSessions} are open and in use. Close one and try again.`,
+      );
+    }
+    await oldest.close();
+  }
+
+  /** Registers a session over the transport; what is said on it is looked at for the limits. */
+  function register(caller: Caller, kind: "http" | "sse", transport: Transport): OpenSession {
+    const own = caller.apiKey === undefined ? undefined : options.createServerForKey(caller.apiKey);
+    const number = ++opened;
+    let closed = false;
+    const session: OpenSession = {
+      number,
+      caller,
+      kind,
+      server: own ?? options.server,
+      owner: caller.owner,
+      id: undefined,
+      calls: new Set(),
+      responses: new Set(),
+      lastSeen: clock.now(),
+      cancelTimer: () => {},
+      serve: async () => {},
+      async close() {
+        if (closed) return;
+        closed = true;
+        session.cancelTimer();
+        sessions.delete(session);
+        session.calls.clear();
+        log.info(`Session ${number} of ${caller.name} has ended.`);
+        await transport.close().catch(() => {});
+        await own?.close(0);
+      },
+    };
+    sessions.add(session);
+    const send = transport.send.bind(transport);
+    transport.send = async (message, sendOptions) => {
+      try {
+        await send(message, sendOptions);
+      } finally {
+        if (!("method" in message) && message.id !== undefined) session.calls.delete(message.id);
+      }
+    };
+    return session;
+  }
+
+  async function connect(session: OpenSession, transport: Transport): Promise<void> {
+    await session.server.connect(transport);
+    const { onclose } = transport;
+    transport.onclose = () => {
+      onclose?.();
+      void session.close();
+    };
+  }
+
+  /** Keeps count of the response, and of the time since the client was last heard of. */
+  function note(session: OpenSession, response: ServerResponse): void {
+    session.cancelTimer();
+    session.responses.add(response);
+    response.once("close", () => {
+      session.responses.delete(response);
+      session.lastSeen = clock.now();
+      if (session.responses.size > 0 || !sessions.has(session)) return;
+      session.cancelTimer();
+      session.cancelTimer = clock.after(options.idleMs, () => void session.close());
+    });
+  }
+
+  /** @throws HttpRefusal 429 when the caller has as many calls going on as it may */
+  function countCalls(session: OpenSession, body: unknown, response: ServerResponse): void {
+    const messages = (Array.isArray(body) ? body : [body]) as (Message | null)[];
+    for (const message of messages) {
+      if (message?.method === "notifications/cancelled" && message.params?.requestId !== undefined) {
+        session.calls.delete(message.params.requestId);
+      }
+    }
+    const added = messages.flatMap((message) =>
+      message?.method === "tools/call" && message.id !== undefined ? [message.id] : [],
+    );
+    const open = [...sessions]
+      .filter((one) => one.caller.name === session.caller.name)
+      .reduce((sum, one) => sum + one.calls.size, 0);
+    if (added.length > 0 && open + added.length > options.maxCalls) {
+      throw new HttpRefusal(
+        429,
+        `Too many calls at once: ${options.maxCalls} are allowed. Nothing was done. Try again when one is answered.`,
+      );
+    }
+    for (const id of added) session.calls.add(id);
+    // What was refused as a request is never answered as a call.
+    response.once("finish", () => {
+      if (response.statusCode >= 400) for (const id of added) session.calls.delete(id);
+    });
+  }
+
+  /** The transport ends a resumed stream with the answer that comes on it, but not one that has come before. */
+  function endWhenAnswered(events: SessionEvents, request: IncomingMessage, response: ServerResponse): void {
+    const eventId = request.headers["last-event-id"];
+    if (request.method !== "GET" || typeof eventId !== "string") return;
+    const cancel = clock.after(ANSWERED_STREAM_MS, () => {
+      if (events.isAnswered(eventId)) response.end();
+    });
+    response.once("close", cancel);
+  }
+
+  return {
+    async open(caller) {
+      await makeRoom(caller);
+      const events = createSessionEvents();
+      const http = new StreamableHTTPServerTransport({
+        sessionIdGenerator: randomUUID,
+        eventStore: events,
+        retryInterval: RETRY_MS,
+        onsessioninitialized: (id) => {
+          session.id = id;
+          log.info(`Session ${session.number} of ${caller.name} has begun.`);
+        },
+      });
+      const transport = http as Transport;
+      const session = register(caller, "http", transport);
+      session.serve = async (request, response, body) => {
+        note(session, response);
+        countCalls(session, body, response);
+        endWhenAnswered(events, request, response);
+        await http.handleRequest(request, response, body);
+        // It was no hello after all.
+        if (session.id === undefined) await session.close();
+      };
+      try {
+        await connect(session, transport);
+      } catch (error) {
+        await session.close();
+        throw error;
+      }
+      return session;
+    },
+
+    async openSse(caller, endpoint, response) {
+      await makeRoom(caller);
+      const sse = new SSEServerTransport(endpoint, response);
+      const session = register(caller, "sse", sse);
+      session.id = sse.sessionId;
+      session.serve = async (request, answer, body) => {
+        countCalls(session, body, answer);
+        await sse.handlePostMessage(request, answer, body);
+      };
+      note(session, response);
+      log.info(`Session ${session.number} of ${caller.name} has begun, over SSE.`);
+      await connect(session, sse);
+    },
+
+    find(id, caller, kind) {
+      for (const session of sessions) {
+        if (session.id === id && session.kind === kind && session.owner === caller.owner) return session;
+      }
+      return undefined;
+    },
+
+    async drain(graceMs) {
+      const servers = new Set([options.server, ...[...sessions].map((session) => session.server)]);
+      await Promise.all([...servers].map((server) => server.drain(graceMs)));
+      const answers = [...sessions].flatMap((session) =>
+        // A stream that listens for news never ends by itself.
+        [...session.responses].filter((response) => response.req.method === "POST" && !response.closed),
+      );
+      await Promise.race([
+        Promise.all(answers.map((response) => new Promise((resolve) => response.once("close", resolve)))),
+        new Promise<void>((resolve) => void clock.after(FLUSH_MS, resolve)),
+      ]);
+    },
+
+    async close() {
+      await Promise.allSettled([...sessions].map((session) => session.close()));
+    },
+  };
+}

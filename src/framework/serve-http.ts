@@ -1,0 +1,212 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Clock } from "../clock.js";
+import { readJson } from "../http/body.js";
+import { type CallerRules, createCallerCheck } from "../http/callers.js";
+import { createGuard } from "../http/guard.js";
+import { createRate } from "../http/rate.js";
+import { HttpRefusal, sendRefusal } from "../http/refusal.js";
+import type { Log } from "../log.js";
+import type { WorkflowsServer } from "../server.js";
+import { createHttpSessions, type HttpSession, type Message } from "./http-sessions.js";
+
+export interface HttpServerOptions extends CallerRules {
+  /** Serves every caller without a key of its own. */
+  server: WorkflowsServer;
+  /** Makes a server for one session of a caller that brings its own key; nothing of it is shared. */
+  createServerForKey(apiKey: string): WorkflowsServer;
+  clock: Clock;
+  log: Log;
+  host: string;
+  /** 0 for any free one. */
+  port: number;
+  allowedHosts: readonly string[];
+  allowedOrigins: readonly string[];
+  /** Whether the protocol's earlier transport is there too. */
+  sse: boolean;
+  requestsPerMinute: number;
+  maxSessions: number;
+  maxCalls: number;
+  bodyLimitBytes: number;
+  idleMs: number;
+}
+
+/** The server at its port. */
+export interface HttpServer {
+  /** Its origin, "http://127.0.0.1:28882". */
+  url: string;
+  /** Refuses new calls, answers those in flight within `graceMs`, then ends all. Runs go on. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Connections at once, of all callers together: each waits for a while before it has shown a token. */
+const MAX_CONNECTIONS = 1_000;
+/** A request's headers, and the whole of it, must have come after so long, in ms: slow senders hold connections. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Answers that are still under way when all is closed, in ms. */
+const CLOSE_MS = 300;
+const SWEEP_MS = 20;
+
+/**
+ * Serves MCP's Streamable HTTP at /mcp, and /health and /ready. The SDK's transport carries the framework's sessions,
+ * not the framework's own HTTP server: that one checks no Host, opens /sse, /messages and /ping to everybody, and
+ * reads its port, its host and more from flags and variables of its own.
+ * @throws when the port cannot be had
+ */
+export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
+  const { server, clock, log } = options;
+  const guard = createGuard(options);
+  const checkCaller = createCallerCheck(options);
+  const rate = createRate({ perMinute: options.requestsPerMinute, now: clock.now });
+  const sessions = createHttpSessions(options);
+  let isStopping = false;
+  let requests = 0;
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = request.url ?? "/";
+    const path = url.split("?", 1)[0];
+    const method = request.method ?? "";
+    const problem = guard.check(request.headers);
+    if (problem) throw new HttpRefusal(403, problem);
+    for (const [name, value] of Object.entries(guard.corsHeaders(request.headers))) {
+      response.setHeader(name, value);
+    }
+    const isRead = method === "GET" || method === "HEAD";
+    if (path === "/health" && isRead) return sendJson(response, 200, { status: "ok" });
+    if (path === "/ready" && isRead) return sendReadiness(request, response);
+    const isSse = options.sse && (path === "/sse" || path === "/messages");
+    if (path !== "/mcp" && !isSse) throw new HttpRefusal(404, "Not found");
+    const methods = path === "/mcp" ? ["GET", "POST", "DELETE"] : path === "/sse" ? ["GET"] : ["POST"];
+    // A browser asks before it sends; an origin that may is answered by the headers above.
+    if (method === "OPTIONS" && request.headers.origin !== undefined) {
+      response.writeHead(204).end();
+      return;
+    }
+    if (!methods.includes(method)) {
+      throw new HttpRefusal(405, "Method not allowed", { headers: { allow: methods.join(", ") } });
+    }
+    const caller = checkCaller(request.headers);
+    const body = method === "POST" ? await readJson(request, options.bodyLimitBytes) : undefined;
+    const wait = rate.take(caller.name, Array.isArray(body) ? Math.max(1, body.length) : 1);
+    if (wait !== undefined) {
+      throw refusalFor(body, 429, `Too many requests: try again in ${wait} s`, { "retry-after": `${wait}` });
+    }
+    if (isStopping && method === "POST") {
+      throw refusalFor(body, 503, "The server is stopping. Nothing was done.", { "retry-after": "5" });
+    }
+    if (path === "/sse") return sessions.openSse(caller, "/messages", response);
+    let session: HttpSession | undefined;
+    if (path === "/messages") {
+      const id = new URLSearchParams(url.slice(path.length)).get("sessionId") ?? "";
+      session = sessions.find(id, caller, "sse");
+    } else {
+      const id = request.headers["mcp-session-id"];
+      if (typeof id === "string") session = sessions.find(id, caller, "http");
+      else if (isHello(body)) session = await sessions.open(caller);
+      else throw refusalFor(body, 400, "The header Mcp-Session-Id is missing");
+    }
+    if (!session) throw refusalFor(body, 404, "Session not found", {}, -32_001);
+    try {
+      await session.serve(request, response, body);
+    } catch (error) {
+      if (error instanceof HttpRefusal) error.id = idOf(body);
+      throw error;
+    }
+  }
+
+  async function sendReadiness(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const reason = isStopping ? "The server is stopping." : await server.checkReadiness();
+    if (reason === undefined) return sendJson(response, 200, { ready: true });
+    let isKnown = true;
+    try {
+      checkCaller(request.headers);
+    } catch {
+      isKnown = false;
+    }
+    // The whole reason names addresses, which are nobody's business who has no token.
+    const shown = isKnown || isStopping ? reason : "The workflows API is not available.";
+    return sendJson(response, 503, { ready: false, reason: shown });
+  }
+
+  const http: Server = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      const number = ++requests;
+      const begun = clock.now();
+      response.once("close", () => {
+        const { method, url = "" } = request;
+        const took = clock.now() - begun;
+        log.debug(
+          `Request ${number}: ${method} ${url.split("?", 1)[0]} → ${response.statusCode}, ${took} ms`,
+        );
+      });
+      serve(request, response).catch((error: Error) => {
+        if (error instanceof HttpRefusal) {
+          log.debug(`Request ${number} is refused: ${error.message}`);
+          sendRefusal(response, error);
+        } else {
+          log.error(`Request ${number} failed unforeseen:`, error);
+          sendRefusal(response, new HttpRefusal(500, "Something failed unforeseen"));
+        }
+      });
+    },
+  );
+  http.maxConnections = MAX_CONNECTIONS;
+  await new Promise<void>((resolve, reject) => {
+    http.once("error", reject);
+    http.listen(options.port, options.host, () => {
+      http.off("error", reject);
+      resolve();
+    });
+  });
+  const { port } = http.address() as AddressInfo;
+  let closing: Promise<void> | undefined;
+
+  async function stop(graceMs: number): Promise<void> {
+    isStopping = true;
+    await sessions.drain(graceMs);
+    const ended = new Promise<void>((resolve) => http.close(() => resolve()));
+    await Promise.all([sessions.close(), server.close(0)]);
+    const sweeping = setInterval(() => http.closeIdleConnections(), SWEEP_MS);
+    const cancel = clock.after(CLOSE_MS, () => http.closeAllConnections());
+    await ended;
+    clearInterval(sweeping);
+    cancel();
+  }
+
+  return {
+    url: `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`,
+    close: (graceMs) => {
+      closing ??= stop(graceMs);
+      return closing;
+    },
+  };
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
+  response.end(JSON.stringify(body));
+}
+
+/** The id of a single request, so that its sender can tell which one was refused. */
+function idOf(body: unknown): string | number | null {
+  const { id } = (body ?? {}) as Message;
+  return typeof id === "string" || typeof id === "number" ? id : null;
+}
+
+function refusalFor(
+  body: unknown,
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+  code?: number,
+): HttpRefusal {
+  const refusal = new HttpRefusal(status, message, { headers, ...(code === undefined ? {} : { code }) });
+  return Object.assign(refusal, { id: idOf(body) });
+}
+
+function isHello(body: unknown): boolean {
+  const [first] = (Array.isArray(body) ? body : [body]) as (Message | null | undefined)[];
+  return first?.method === "initialize";
+}

@@ -1,0 +1,34 @@
+import type { ServerResponse } from "node:http";
+
+/** The protocol's code for an error of the server's own; -32001 is what its SDKs say for an unknown session. */
+const SERVER_ERROR = -32_000;
+
+/** A request that is not served. The message is fit to be shown to anybody. */
+export class HttpRefusal extends Error {
+  override name = "HttpRefusal";
+  readonly code: number;
+  readonly headers: Record<string, string>;
+  /** Of the request that is refused, so that its sender can tell which one. */
+  id: string | number | null = null;
+
+  constructor(
+    readonly status: number,
+    message: string,
+    options: { code?: number; headers?: Record<string, string> } = {},
+  ) {
+    super(message);
+    this.code = options.code ?? SERVER_ERROR;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** Answers as the protocol has it: with a JSON-RPC error. */
+export function sendRefusal(response: ServerResponse, refusal: HttpRefusal): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const { status, code, message, headers, id } = refusal;
+  response.writeHead(status, { "content-type": "application/json", ...headers });
+  response.end(JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id }));
+}

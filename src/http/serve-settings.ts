@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { type Settings, SettingsError } from "../settings.js";
+import { isLoopback } from "./guard.js";
+import { parseTokens, type Token } from "./tokens.js";
+
+/**
+ * The tokens that the command `serve` is to ask for, from the variable or the file.
+ * @throws SettingsError when they cannot be read, when others could reach the server without one, and when settings
+ * contradict one another
+ */
+export function settleTokens(settings: Settings): readonly Token[] {
+  const { tokens: given, tokensFile, httpHost } = settings;
+  if (given && tokensFile) {
+    throw new SettingsError(
+      "AUTOMAGIK_WORKFLOWS_TOKENS and AUTOMAGIK_WORKFLOWS_TOKENS_FILE are both set: only one of them can count",
+    );
+  }
+  if (settings.callerKeys === "on" && settings.engine === "local") {
+    throw new SettingsError(
+      "AUTOMAGIK_WORKFLOWS_CALLER_KEYS: callers cannot bring keys of their own to the engine on this machine; leave one of the two off",
+    );
+  }
+  const tokens = given ?? (tokensFile === undefined ? [] : readTokensFile(tokensFile));
+  if (tokens.length === 0 && !isLoopback(httpHost)) {
+    throw new SettingsError(
+      `${httpHost} can be reached from other machines, so tokens are needed: set AUTOMAGIK_WORKFLOWS_TOKENS or AUTOMAGIK_WORKFLOWS_TOKENS_FILE`,
+    );
+  }
+  return tokens;
+}
+
+function readTokensFile(path: string): Token[] {
+  const refuse = (why: string) => new SettingsError(`AUTOMAGIK_WORKFLOWS_TOKENS_FILE: the file ${why}`);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw refuse(`cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  try {
+    return parseTokens(text);
+  } catch (error) {
+    throw refuse((error as Error).message);
+  }
+}

@@ -1,0 +1,57 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+
+/** One caller's token and the name that it goes by in the log. */
+export interface Token {
+  name: string;
+  token: string;
+}
+
+/** Shorter ones can be guessed over a network. */
+const MIN_LENGTH = 16;
+
+/**
+ * Reads tokens written as `name=token`, separated by commas or line breaks; a line that begins with `#` is a remark.
+ * @throws an Error whose words go behind "the value" and never quote it
+ */
+export function parseTokens(text: string): Token[] {
+  const entries = text
+    .split("\n")
+    .filter((line) => !line.trim().startsWith("#"))
+    .flatMap((line) => line.split(","))
+    .flatMap((entry) => entry.trim() || []);
+  const tokens = entries.map((entry) => {
+    const [, name, token] = /^([\w.-]{1,64})\s*=\s*([\x21-\x7e]+)$/.exec(entry) ?? [];
+    if (!name || !token) throw new Error("has an entry that is not name=token");
+    if (token.length < MIN_LENGTH)
+      throw new Error(`has a token of less than ${MIN_LENGTH} characters (of ${name})`);
+    return { name, token };
+  });
+  if (tokens.length === 0) throw new Error("has no token in it");
+  if (new Set(tokens.map(({ name }) => name)).size < tokens.length) throw new Error("has a name twice");
+  if (new Set(tokens.map(({ token }) => token)).size < tokens.length) throw new Error("has a token twice");
+  return tokens;
+}
+
+/**
+ * Tells callers by the token in their Authorization header.
+ * @returns gives the caller's name, or undefined for none or a wrong token. It takes as long for every token: all are
+ * compared, as digests, which are of one length.
+ */
+export function createTokenCheck(
+  tokens: readonly Token[],
+): (authorization: string | undefined) => string | undefined {
+  const known = tokens.map(({ name, token }) => ({ name, digest: digestOf(token) }));
+  return (authorization) => {
+    const given = digestOf(/^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? "");
+    let found: string | undefined;
+    for (const { name, digest } of known) {
+      if (timingSafeEqual(digest, given)) found = name;
+    }
+    return found;
+  };
+}
+
+/** A fingerprint of a secret: comparing it tells nothing of the secret. */
+export function digestOf(secret: string): Buffer {
+  return createHash("sha256").update(secret).digest();
+}

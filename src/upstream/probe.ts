@@ -1,0 +1,109 @@
+import { ofetch } from "ofetch";
+import type { Clock } from "../clock.js";
+import { ApiError } from "./errors.js";
+import { type Call, createHttp } from "./http.js";
+import { cleanLine } from "./text.js";
+
+/** Endpoints that a workflows API may offer, each tried by a GET. */
+const ENDPOINTS = {
+  manage: { path: "/api/v1/workflows/claude-code/manage" },
+  workflows: { path: "/api/v1/workflows/claude-code/workflows" },
+  health: { path: "/api/v1/workflows/claude-code/health" },
+  runs: { path: "/api/v1/workflows/claude-code/runs", query: { page: 1, page_size: 1 } },
+  description: { path: "/api/v1/openapi.json" },
+  events: { path: "/api/v1/workflows/claude-code/events" },
+} as const;
+
+/** The name of an endpoint that can be tried. */
+export type EndpointName = keyof typeof ENDPOINTS;
+
+/** What a try came to: it answers, it is not there, or why nothing can be said for it. */
+export type EndpointFinding =
+  | { kind: "answers" }
+  | { kind: "absent"; status: number }
+  | { kind: "failed"; error: ApiError };
+
+/** Finds out what an address offers. Nothing but GETs is ever sent, each once, and neither method throws. */
+export interface Probe {
+  /** Whether anything answers there, whatever it says; without the key. `code`: the system's word for why not. */
+  reach(): Promise<{ ok: true; status: number } | { ok: false; code: string }>;
+  endpoint(name: EndpointName): Promise<EndpointFinding>;
+}
+
+/** The first characters of a stream of server-sent events (HTML Standard, 9.2.5). */
+const EVENT_STREAM = /^\ufeff?(?:\s*$|:|(?:event|data|id|retry)(?::|\r|\n))/;
+
+export interface ProbeOptions {
+  baseUrl: string;
+  apiKey: string | undefined;
+  /** How long one try may take, in ms. */
+  requestTimeoutMs: number;
+  clock: Clock;
+}
+
+export function createProbe(options: ProbeOptions): Probe {
+  const { baseUrl, clock, requestTimeoutMs } = options;
+  const http = createHttp({ ...options, random: () => 0 });
+
+  /** A stream is there when it begins; what comes then is not waited for. */
+  async function openStream(call: Call): Promise<void> {
+    const seen = new AbortController();
+    let begin: string | undefined;
+    try {
+      await http.stream({ ...call, signal: seen.signal }, (text) => {
+        begin ??= text;
+        seen.abort();
+      });
+    } catch (error) {
+      if (begin === undefined) throw error;
+    }
+    if (!EVENT_STREAM.test(begin ?? "")) {
+      throw new ApiError("unexpected", `Could not ${call.doing}: what came is no stream of events.`);
+    }
+  }
+
+  return {
+    async reach() {
+      const limit = new AbortController();
+      const cancel = clock.after(requestTimeoutMs, () => limit.abort());
+      try {
+        const { status } = await ofetch.raw(`${baseUrl}/health`, {
+          redirect: "manual",
+          responseType: "stream",
+          ignoreResponseError: true,
+          retry: false,
+          signal: limit.signal,
+        });
+        limit.abort();
+        return { ok: true, status };
+      } catch (error) {
+        return { ok: false, code: limit.signal.aborted ? "no answer" : findCode(error) };
+      } finally {
+        cancel();
+      }
+    },
+
+    async endpoint(name) {
+      const call: Call = { method: "GET", ...ENDPOINTS[name], doing: `look at ${name}` };
+      try {
+        await (name === "events" ? openStream(call) : http.send(call));
+        return { kind: "answers" };
+      } catch (error) {
+        const failure = error as ApiError;
+        const { status } = failure;
+        return status === 404 || status === 405
+          ? { kind: "absent", status }
+          : { kind: "failed", error: failure };
+      }
+    },
+  };
+}
+
+/** The system's word, looked for through causes and the parts of an aggregate; else what the last cause says. */
+function findCode(error: unknown, depth = 0): string {
+  if (!(error instanceof Error) || depth > 5) return "unknown error";
+  const { code, cause, errors } = error as Error & { code?: unknown; errors?: unknown };
+  if (Array.isArray(errors) && errors.length > 0) return findCode(errors[0], depth + 1);
+  if (typeof code === "string" && /^[A-Z_0-9]+$/.test(code)) return code;
+  return cause instanceof Error ? findCode(cause, depth + 1) : cleanLine(error.message, 80);
+}

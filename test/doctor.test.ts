@@ -1,0 +1,521 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type RequestListener } from "node:http";
+import { type AddressInfo, createServer as createNetServer } from "node:net";
+import { delimiter, join } from "node:path";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { type ServedApi, type ServeOptions, serveSimulatedApi } from "../mocks/serve.js";
+import { systemClock } from "../src/clock.js";
+import { checkNode } from "../src/doctor/check-programs.js";
+import { type DoctorOptions, runDoctor } from "../src/doctor/doctor.js";
+import type { Finding } from "../src/doctor/finding.js";
+import { engineIdentity } from "../src/engine/local/engine-identity.js";
+import { takeLock } from "../src/engine/local/engine-lock.js";
+import { writeEngineRecord } from "../src/engine/local/engine-record.js";
+import { readSettings, type Settings, SettingsError } from "../src/settings.js";
+import { recordFileName } from "../src/state/file-names.js";
+import { createFolderSessionStore } from "../src/state/session-store.js";
+import { createProbe } from "../src/upstream/probe.js";
+import { temporaryFolder, toVariables } from "./support/bin.js";
+
+/** Named as a whole, so that the PATH of the checks can be one without a Claude Code that this machine may have. */
+const GIT = (process.env.PATH ?? "")
+  .split(delimiter)
+  .map((folder) => join(folder, "git"))
+  .find((path) => existsSync(path));
+
+let home: string;
+let state: string;
+
+beforeEach(() => {
+  home = temporaryFolder();
+  state = join(home, "state");
+});
+
+async function serve(options: ServeOptions = {}): Promise<ServedApi> {
+  const served = await serveSimulatedApi(options);
+  onTestFinished(() => served.close());
+  return served;
+}
+
+/** A server of another kind. */
+async function serveOther(listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function settings(values: Record<string, string>): Settings {
+  return readSettings(toVariables({ API_KEY: "test-key", STATE_DIR: state, ...values }));
+}
+
+interface Diagnosis {
+  code: number;
+  text: string;
+  /** By check. */
+  found: Record<string, Finding>;
+}
+
+async function examine(
+  given: Settings | SettingsError,
+  more: Partial<DoctorOptions> = {},
+): Promise<Diagnosis> {
+  let text = "";
+  const code = await runDoctor({
+    settings: given,
+    env: { PATH: join(home, "no-programs") },
+    gitPath: GIT ?? "git",
+    home,
+    platform: process.platform,
+    nodeVersion: "20.20.2",
+    clock: systemClock,
+    out: (shown) => {
+      text += shown;
+    },
+    json: true,
+    ...more,
+  });
+  const list: Finding[] = more.json === false ? [] : JSON.parse(text);
+  return { code, text, found: Object.fromEntries(list.map((finding) => [finding.check, finding])) };
+}
+
+const statuses = (found: Record<string, Finding>, ...checks: string[]) =>
+  checks.map((check) => found[check]?.status);
+const ENDPOINTS = ["manage", "workflows", "health", "runs", "description", "events"];
+
+describe("with an API that is as it should be", () => {
+  it("finds nothing that fails, and says how much it found", async () => {
+    const { url, api } = await serve({ describe: true });
+    const { code, found } = await examine(settings({ BASE_URL: url }));
+    expect(code).toBe(0);
+    expect(Object.keys(found)).toEqual([
+      "node",
+      "settings",
+      "address",
+      "key",
+      "catalogue",
+      ...ENDPOINTS,
+      "state",
+      "git",
+      "claude",
+      "engine",
+    ]);
+    expect(Object.values(found).filter(({ status }) => status === "failure" || status === "warning")).toEqual(
+      [],
+    );
+    expect(found.address?.message).toBe(`${url} answers`);
+    expect(found.catalogue?.message).toBe(`${api.world.workflows.list().length} workflows`);
+    expect(found.description?.message).toBe("answers");
+    expect(found.git?.message).toMatch(/^\d+\.\d+/);
+  });
+
+  it.each(["contract", "automagik-0.6"] as const)(
+    "sends nothing but GETs and changes nothing (%s)",
+    async (profile) => {
+      const { url, api } = await serve({ profile });
+      const { code } = await examine(settings({ BASE_URL: url }));
+      expect(code).toBe(0);
+      expect(new Set(api.requests.map(({ method }) => method))).toEqual(new Set(["GET"]));
+      expect(api.requests.find(({ path }) => path === "root:/health")?.headers["x-api-key"]).toBeUndefined();
+      expect(readdirSync(home)).toEqual([]);
+    },
+  );
+
+  it.each(["workflows", "health"] as const)(
+    "is content with an API that tells its workflows by %s",
+    async (discovery) => {
+      const { url } = await serve({ discovery });
+      const { code, found } = await examine(settings({ BASE_URL: url }));
+      expect(code).toBe(0);
+      expect(found.manage).toMatchObject({ status: "ok", message: expect.stringContaining("not needed") });
+      expect(found.catalogue?.status).toBe("ok");
+    },
+  );
+
+  it("writes one line for each check, with what to do", async () => {
+    const { url } = await serve();
+    const { text } = await examine(settings({ BASE_URL: url, API_KEY: "another-key" }), { json: false });
+    const lines = text.trimEnd().split("\n");
+    expect(lines).toHaveLength(15);
+    expect(lines).toContain(`ok    address      ${url} answers`);
+    expect(lines.find((line) => line.startsWith("FAIL"))).toMatch(
+      /^FAIL {2}key .* → Set AUTOMAGIK_WORKFLOWS_API_KEY/,
+    );
+  });
+});
+
+describe("with an API that is not", () => {
+  it("says that nothing is to be reached, once", async () => {
+    const { url, close } = await serve();
+    await close();
+    const { code, found } = await examine(settings({ BASE_URL: url }));
+    expect(code).toBe(1);
+    expect(found.address).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("ECONNREFUSED"),
+    });
+    expect(new Set(statuses(found, "key", "catalogue", ...ENDPOINTS))).toEqual(new Set(["skipped"]));
+  });
+
+  it("says that the key is refused, without showing it", async () => {
+    const { url, api } = await serve();
+    api.fault({ path: "/manage" }, { status: 401, body: { detail: "Invalid key: another-key" } });
+    const { code, text, found } = await examine(settings({ BASE_URL: url, API_KEY: "another-key" }));
+    expect(code).toBe(1);
+    expect(found.address?.status).toBe("ok");
+    expect(found.key).toMatchObject({ status: "failure", message: expect.stringContaining("HTTP 401") });
+    expect(text).not.toContain("another-key");
+    expect(new Set(statuses(found, "catalogue", ...ENDPOINTS))).toEqual(new Set(["skipped"]));
+  });
+
+  it("says that there is no key, and still whether the address answers", async () => {
+    const { url, api } = await serve();
+    const { code, found } = await examine(settings({ BASE_URL: url, API_KEY: "" }));
+    expect(code).toBe(1);
+    expect(statuses(found, "address", "key", "manage")).toEqual(["ok", "failure", "skipped"]);
+    expect(api.requests.map(({ path }) => path)).toEqual(["root:/health"]);
+  });
+
+  it("recognises a reference that the client has handed on instead of the key", async () => {
+    const { url } = await serve();
+    const { found } = await examine(settings({ BASE_URL: url, API_KEY: `\${AUTOMAGIK_WORKFLOWS_API_KEY}` }));
+    expect(found.key?.message).toContain("the reference to a variable");
+  });
+
+  it.each<[string, RequestListener]>([
+    [
+      "a web page for everything",
+      (_, response) => response.writeHead(200).end("<!doctype html><title>Log in</title>"),
+    ],
+    ["redirects", (_, response) => response.writeHead(302, { location: "https://login.test/" }).end()],
+    ["nothing that is known", (_, response) => response.writeHead(404).end("{}")],
+    [
+      "a description only",
+      (request, response) =>
+        request.url === "/api/v1/openapi.json"
+          ? response.writeHead(200).end('{"paths":{}}')
+          : response.writeHead(404).end("Not found"),
+    ],
+  ])("says that no workflows API is there: %s", async (_what, listener) => {
+    const { code, found } = await examine(settings({ BASE_URL: await serveOther(listener) }));
+    expect(code).toBe(1);
+    expect(found.address).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("no workflows API"),
+    });
+    expect(found.address?.todo).toContain("AUTOMAGIK_WORKFLOWS_BASE_URL");
+    expect(new Set(statuses(found, "key", "catalogue", ...ENDPOINTS))).toEqual(new Set(["skipped"]));
+  });
+
+  it("names the endpoint that fails, and what the API says", async () => {
+    const { url, api } = await serve();
+    api.fault({ path: "/runs" }, { status: 500, body: { detail: "database is locked" } });
+    const { code, found } = await examine(settings({ BASE_URL: url }));
+    expect(code).toBe(1);
+    expect(found.runs).toMatchObject({
+      status: "failure",
+      message: 'the API itself failed (HTTP 500: "database is locked")',
+    });
+    expect(statuses(found, "key", "catalogue", "manage")).toEqual(["ok", "ok", "ok"]);
+  });
+
+  it("takes an endpoint that is missing for a warning where the rest goes on without", async () => {
+    const { url, api } = await serve();
+    api.fault({ path: "/runs" }, { status: 404, body: { detail: "Not Found" } });
+    const { code, found } = await examine(settings({ BASE_URL: url }));
+    expect(code).toBe(0);
+    expect(found.runs?.status).toBe("warning");
+  });
+
+  it("warns of an API without workflows, and of one that asks for patience", async () => {
+    const { url, api } = await serve({ describe: true });
+    api.fault({ path: "/manage" }, { body: { workflows: [] } });
+    api.fault({ path: "root:/api/v1/openapi.json" }, { status: 429 });
+    const { code, found } = await examine(settings({ BASE_URL: url }));
+    expect(code).toBe(0);
+    expect(statuses(found, "catalogue", "description")).toEqual(["warning", "warning"]);
+  });
+
+  it("does not wait for an API that never answers", async () => {
+    const { url, api } = await serve();
+    api.fault({}, { hang: true });
+    const began = performance.now();
+    const { code, found } = await examine(settings({ BASE_URL: url, REQUEST_TIMEOUT: "1" }));
+    expect(performance.now() - began).toBeLessThan(6_000);
+    expect(code).toBe(1);
+    expect(found.address?.message).toContain("no answer");
+  });
+
+  it("gives the rest when one endpoint never answers", async () => {
+    const { url, api } = await serve();
+    api.fault({ path: "/runs" }, { hang: true });
+    const { found } = await examine(settings({ BASE_URL: url, REQUEST_TIMEOUT: "2" }));
+    expect(statuses(found, "key", "manage", "runs")).toEqual(["ok", "ok", "failure"]);
+  });
+});
+
+describe("the stream of events", () => {
+  async function look(listener: RequestListener, requestTimeoutMs = 5_000) {
+    const baseUrl = await serveOther(listener);
+    return createProbe({ baseUrl, apiKey: "test-key", requestTimeoutMs, clock: systemClock }).endpoint(
+      "events",
+    );
+  }
+
+  it("is there when it begins, and is not listened to any longer", async () => {
+    let closed: () => void = () => {};
+    const gone = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    const finding = await look((_, response) => {
+      response.on("close", closed);
+      response.writeHead(200, { "content-type": "text/event-stream" }).write("event: open\ndata: {}\n\n");
+    });
+    expect(finding).toEqual({ kind: "answers" });
+    await gone;
+  });
+
+  it("is not there when something else comes, or nothing", async () => {
+    expect((await look((_, response) => response.end('{"a":1}'))).kind).toBe("failed");
+    expect((await look((_, response) => response.writeHead(200).flushHeaders(), 300)).kind).toBe("failed");
+    expect(await look((_, response) => response.writeHead(404).end("{}"))).toEqual({
+      kind: "absent",
+      status: 404,
+    });
+  });
+});
+
+describe("settings and programs", () => {
+  it("says what is wrong with the settings, and goes on with what needs none", async () => {
+    const { code, found } = await examine(new SettingsError("--timeout: the value is not allowed"));
+    expect(code).toBe(1);
+    expect(found.settings).toMatchObject({
+      status: "failure",
+      message: "--timeout: the value is not allowed",
+    });
+    expect(found.address?.status).toBe("skipped");
+    expect(statuses(found, "node", "git")).toEqual(["ok", "ok"]);
+  });
+
+  it.each([
+    ["20.19.5", "failure"],
+    ["20.20.0", "ok"],
+    ["21.7.0", "failure"],
+    ["22.11.0", "failure"],
+    ["22.12.0", "ok"],
+    ["23.1.0", "failure"],
+    ["24.0.0", "ok"],
+    ["26.1.0", "ok"],
+  ])("Node %s: %s", (version, status) => {
+    expect(checkNode(version).status).toBe(status);
+  });
+
+  it("warns when git is missing; an engine on this machine cannot do without", async () => {
+    const { url } = await serve();
+    const gitPath = join(home, "no-git");
+    const off = await examine(settings({ BASE_URL: url }), { gitPath });
+    expect([off.code, off.found.git?.status]).toEqual([0, "warning"]);
+    const local = await examine(settings({ ENGINE: "local" }), { gitPath });
+    expect([local.code, local.found.git?.status]).toEqual([1, "failure"]);
+  });
+
+  it("warns of a git that is too old for the engine", async () => {
+    const gitPath = script("old-git", "#!/bin/sh\necho 'git version 2.37.9'\n");
+    const { found } = await examine(settings({ ENGINE: "local" }), { gitPath });
+    expect(found.git).toMatchObject({ status: "warning", message: "2.37.9 is old" });
+  });
+
+  it("looks at Claude Code where the engine of this machine needs it", async () => {
+    const claude = (loggedIn: string) =>
+      script(
+        `claude-${loggedIn}.cjs`,
+        `const [first] = process.argv.slice(2);
+         const options = "--input-format --session-id --replay-user-messages --setting-sources";
+         const answers = { "--version": "2.1.330 (Claude Code)", "--help": options, auth: '{"loggedIn":${loggedIn}}' };
+         console.log(answers[first]);`,
+      );
+    const look = async (path: string) =>
+      (await examine(settings({ ENGINE: "local", CLAUDE_PATH: path }))).found.claude;
+    expect(await look(claude("true"))).toMatchObject({
+      status: "ok",
+      message: "Claude Code 2.1.330 at ~/claude-true.cjs, logged in",
+    });
+    expect(await look(claude("false"))).toMatchObject({
+      status: "failure",
+      todo: expect.stringContaining("log in"),
+    });
+    expect(await look(claude("0"))).toMatchObject({ status: "warning" });
+    expect(await look(join(home, "none"))).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("was not found"),
+      todo: expect.stringContaining("Install it"),
+    });
+  });
+
+  it("does not wait for a program that never answers", async () => {
+    const hangs = script("hangs.cjs", "setTimeout(() => {}, 12_000);");
+    const began = performance.now();
+    const { found } = await examine(settings({ ENGINE: "local", CLAUDE_PATH: hangs }));
+    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(found.claude?.message).toContain("no answer within 5 s");
+  });
+
+  function script(name: string, text: string): string {
+    const path = join(home, name);
+    writeFileSync(path, text);
+    chmodSync(path, 0o755);
+    return path;
+  }
+});
+
+describe("the state folder", () => {
+  async function look(): Promise<Finding | undefined> {
+    const { url } = await serve();
+    return (await examine(settings({ BASE_URL: url }))).found.state;
+  }
+
+  it("counts the sessions and changes nothing, not even what is damaged", async () => {
+    const store = createFolderSessionStore({ folder: state, upstream: "http://a.test" });
+    for (const key of ["a", "b"]) {
+      await store.update(key, () => ({ version: 1, key, name: key, createdAt: 1, updatedAt: 1, runs: [] }));
+    }
+    await store.close();
+    expect(await look()).toEqual({
+      check: "state",
+      status: "ok",
+      message: "~/state can be written; 2 sessions",
+    });
+
+    const [address = ""] = readdirSync(join(state, "sessions"));
+    const folder = join(state, "sessions", address);
+    writeFileSync(join(folder, recordFileName("c")), "{");
+    writeFileSync(join(folder, recordFileName("d")), '{"version":2}');
+    writeFileSync(join(folder, "foreign.txt"), "");
+    writeFileSync(join(folder, "damaged", "old"), "");
+    const files = () => readdirSync(state, { recursive: true }).sort();
+    const before = files();
+    expect(await look()).toMatchObject({
+      status: "warning",
+      message:
+        "~/state: 2 sessions; files with problems: 2 damaged, 1 of a newer release, 1 set aside as damaged earlier",
+    });
+    expect(files()).toEqual(before);
+  });
+
+  it("says when other users can look in, and leaves it so", async () => {
+    mkdirSync(join(state, "sessions"), { recursive: true });
+    chmodSync(join(state, "sessions"), 0o755);
+    expect(await look()).toMatchObject({ status: "warning", todo: "chmod 700 ~/state/sessions" });
+    expect(statSync(join(state, "sessions")).mode & 0o777).toBe(0o755);
+  });
+
+  it("says when it cannot be written", async () => {
+    writeFileSync(state, "in the way");
+    expect(await look()).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("~/state cannot be"),
+    });
+    expect(readFileSync(state, "utf8")).toBe("in the way");
+  });
+});
+
+describe("a Redis server for the sessions", () => {
+  async function listen(answer: string): Promise<number> {
+    const server = createNetServer((socket) => socket.on("data", () => socket.write(answer)));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    return (server.address() as AddressInfo).port;
+  }
+  async function look(port: number): Promise<Diagnosis> {
+    const { url } = await serve();
+    return examine(settings({ BASE_URL: url, STATE: `redis://:pass-4711@127.0.0.1:${port}` }));
+  }
+
+  it("is asked whether it is there, in place of the folder", async () => {
+    const { found } = await look(await listen("+OK\r\n"));
+    expect(found.state).toEqual({ check: "state", status: "ok", message: "the Redis server answers" });
+  });
+
+  it("is a failure when it is not, or does not take the password, which is not shown", async () => {
+    const refusing = await look(await listen("-WRONGPASS no\r\n"));
+    expect(refusing.found.state).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("WRONGPASS"),
+    });
+    const { url, close } = await serve();
+    await close();
+    const absent = await look(Number(new URL(url).port));
+    expect(absent.found.state).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("ECONNREFUSED"),
+    });
+    expect(refusing.text + absent.text).not.toContain("pass-4711");
+  });
+});
+
+describe("the engine of this machine", () => {
+  it("need not run, and is not started", async () => {
+    const { code, found } = await examine(
+      settings({ ENGINE: "local", API_KEY: "", CLAUDE_PATH: process.execPath }),
+    );
+    expect(code).toBe(1);
+    expect(found.engine).toMatchObject({ status: "ok", message: expect.stringContaining("not running") });
+    expect(found.address?.status).toBe("ok");
+    expect(found.key).toBeUndefined();
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  it("is looked at with its own key when it runs", async () => {
+    const { url, api } = await serve({ apiKey: "the-engine-s-own-key" });
+    await pretendEngine(url);
+    const { found, text } = await examine(
+      settings({ ENGINE: "local", API_KEY: "", BASE_URL: "http://elsewhere.test" }),
+    );
+    expect(found.engine).toMatchObject({
+      status: "ok",
+      message: expect.stringContaining(`running, 1.2.3 at ${url}`),
+    });
+    expect(statuses(found, "address", "key", "catalogue", "manage")).toEqual(["ok", "ok", "ok", "ok"]);
+    expect(new Set(api.requests.map(({ method }) => method))).toEqual(new Set(["GET"]));
+    expect(text).not.toContain("the-engine-s-own-key");
+  });
+
+  it("is warned of when it does not answer", async () => {
+    const { url, close } = await serve();
+    await pretendEngine(url);
+    await close();
+    const { code, found } = await examine(settings({ ENGINE: "local", API_KEY: "" }));
+    expect(code).toBe(1);
+    expect(statuses(found, "address", "engine")).toEqual(["failure", "warning"]);
+  });
+
+  /** This process as the engine's, with an API that stands in for it. */
+  async function pretendEngine(url: string): Promise<void> {
+    const folder = join(state, "engine");
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, "key"), "the-engine-s-own-key\n", { mode: 0o600 });
+    const taken = await takeLock(folder, "lock", Date.now());
+    if (!("lock" in taken)) throw new Error("The lock is taken.");
+    onTestFinished(() => taken.lock.release());
+    const background = true;
+    writeEngineRecord(state, {
+      ...(await engineIdentity()),
+      url,
+      version: "1.2.3",
+      startedAt: 0,
+      keyDigest: "",
+      background,
+    });
+  }
+});

@@ -1,0 +1,142 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, it } from "vitest";
+import { temporaryFolder } from "./support/bin.js";
+import { COMPLETE, type ShownForm, until } from "./support/harness.js";
+import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
+import { closeWindow, createMachine, git } from "./support/one-machine.js";
+
+// The product's founding story on one machine: the published bin with `--engine local`, every part of it in a server
+// process of its own, a real git repository, and an agent that is scripted.
+const NAME = "auth-system-project";
+const BRANCH = "feature/login";
+const FEEDBACK = "Make sure to include refresh token rotation";
+const QUESTION = {
+  question: "Which database should I use?",
+  header: "Database",
+  multiSelect: false,
+  options: [
+    { label: "PostgreSQL", description: "With JSON" },
+    { label: "SQLite", description: "One file" },
+  ],
+};
+
+const bash = (command: string) => ({ tools: [{ name: "Bash", input: { command }, run: true }] });
+const write = (file_path: string, content: string) => ({
+  tools: [{ name: "Write", input: { file_path, content } }],
+});
+
+it("an architect asks, takes feedback and is handed on to implement and test, all on this machine", async () => {
+  const { repository, engine, openWindow, processes } = createMachine({ claudePath: SCRIPTED_AGENT });
+  const told: string[] = [];
+  const onprogress = ({ message }: { message?: string | undefined }) => void told.push(message ?? "");
+
+  function answer({ message }: ShownForm) {
+    if (message.startsWith("Start workflow")) {
+      return { session_name: NAME, repository_url: pathToFileURL(repository).href, git_branch: BRANCH };
+    }
+    return { answer: message.includes("asks for permission") ? "allow_once" : "SQLite" };
+  }
+  const architect = await openWindow({ onForm: (form) => ({ action: "accept", content: answer(form) }) });
+  const { tools } = await architect.client.listTools();
+  expect(JSON.stringify(tools[0]?.inputSchema)).toContain("architect");
+  const design = withScript("Design the authentication system", {
+    steps: [
+      { ask: [QUESTION] },
+      { text: "Listening", tools: [{ name: "Bash", input: { command: "ls docs" } }] },
+      { listen: 1 },
+      write("docs/auth.md", "SQLite, with refresh token rotation"),
+      { text: "The design is in docs/auth.md. I have read: {{messages}}" },
+    ],
+  });
+  const designing = architect.call({ workflow_name: "architect", message: design }, { onprogress });
+  await until(() => told.some((message) => message.startsWith("Turn 2/50")), "the second turn");
+  const feedback = await architect.call({ action: "feedback", session_name: NAME, message: FEEDBACK });
+  expect(feedback.text).toMatch(/^Delivered/);
+  const designed = await designing;
+  expect(architect.forms.map(({ message }) => message.split("\n")[0])).toEqual([
+    expect.stringMatching(/^Start workflow architect for: Design the authentication system/),
+    `architect (${NAME}) asks: ${QUESTION.question}`,
+    `architect (${NAME}) asks for permission: architect wants to run \`ls docs\``,
+    `architect (${NAME}) asks for permission: architect wants to write the file docs/auth.md`,
+  ]);
+  expect(told[0]).toBe(`Started architect as ${NAME}`);
+  expect(designed.data).toMatchObject({
+    outcome: "completed",
+    run: { session_name: NAME, turn: 4, result: expect.stringContaining(FEEDBACK) },
+  });
+  const { session_id } = designed.data.run;
+  await closeWindow(architect);
+  // The engine outlives the window that has started it.
+  expect(await engine("status")).toMatchObject({ code: 0 });
+
+  const works = {
+    implement: [
+      write("auth.test.js", 'require("node:test")("logs in", () => {});\n'),
+      bash("git add --all"),
+      bash('git commit --quiet -m "Add the login"'),
+      { text: "Implemented. I have read: {{messages}}" },
+    ],
+    test: [bash("node --test"), { text: "Tested. I have read: {{messages}}" }],
+  };
+  const folders: string[] = [];
+  for (const [workflow_name, steps] of Object.entries(works)) {
+    const bin = await openWindow({ onForm: () => ({ action: "decline" }) });
+    const { data } = await bin.call({
+      workflow_name,
+      message: withScript(`Now ${workflow_name} it`, { steps }),
+      continue_session: NAME,
+    });
+    expect(data).toMatchObject({ outcome: "completed", run: { workflow_name, session_id } });
+    // The conversation goes on: the agent knows all that was said before.
+    expect(data.run.result).toContain("Design the authentication system");
+    const status = await bin.call({ action: "status", run_id: data.run.run_id, detailed: true });
+    folders.push(status.data.run.workspace_path);
+    expect(status.data.run).toMatchObject({ git_branch: BRANCH });
+    if (workflow_name === "implement") {
+      expect(status.data.run.commits).toEqual([expect.stringMatching(/^[0-9a-f]+ Add the login$/)]);
+    } else {
+      const list = await bin.call({ action: "list_sessions", active_only: false });
+      expect(list.data.sessions).toMatchObject([
+        { session_name: NAME, session_id, runs: 3, workflow_name: "test", can_continue: true },
+      ]);
+    }
+    expect(bin.forms).toHaveLength(0);
+    await closeWindow(bin);
+  }
+  const [worktree = "", same] = folders;
+  expect(same).toBe(worktree);
+  expect(readFileSync(join(worktree, "docs", "auth.md"), "utf8")).toContain("rotation");
+  expect(git(worktree, "log", "--format=%s", BRANCH).split("\n")).toEqual(["Add the login", "Begin"]);
+  // Nothing is pushed.
+  expect(git(repository, "branch", "--format=%(refname:short)")).toBe("main");
+
+  expect(processes()).toHaveLength(1);
+  expect(await engine("stop")).toMatchObject({ code: 0 });
+  expect(processes()).toEqual([]);
+}, 40_000);
+
+it("a repository on this machine is taken from the allowed folders and from nowhere else", async () => {
+  const { repository, engine, openWindow } = createMachine({ claudePath: SCRIPTED_AGENT });
+  const elsewhere = temporaryFolder();
+  git(elsewhere, "init", "--quiet");
+  const bin = await openWindow();
+  const run = (repository_url: string, session_name = "refused") =>
+    bin.call({ ...COMPLETE, session_name, repository_url });
+  const relative = await run("./auth");
+  expect(relative).toMatchObject({
+    isError: true,
+    text: expect.stringMatching(/must be absolute.*Nothing was sent/s),
+  });
+  const outside = await run(elsewhere);
+  expect(outside.data).toMatchObject({
+    outcome: "failed",
+    run: { error: expect.stringMatching(/settings allow/) },
+  });
+  expect(outside.data.run.turn ?? 0).toBe(0);
+  const inside = await run(repository, "taken");
+  expect(inside.data).toMatchObject({ outcome: "completed" });
+  await closeWindow(bin);
+  await engine("stop");
+}, 30_000);
