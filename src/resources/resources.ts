@@ -135,11 +135,12 @@ export const templates: readonly TemplateDefinition[] = [
 ];
 
 /** @throws Error that names the wanted run only */
-async function readRun(value: string, { runs, feed }: Services): Promise<Run> {
+async function readRun(value: string, { runs, feed, sessions }: Services): Promise<Run> {
   const runId = runIdOf(RUNS + value);
   if (!runId || value.includes("/")) throw new Error(`There is no such resource: "${value}" is no run id.`);
   try {
-    return mergeRun(feed.latest(runId) ?? bareRun(runId), await runs.read(runId));
+    const known = await sessions.recall(feed.latest(runId) ?? bareRun(runId));
+    return mergeRun(known, await runs.read(runId));
   } catch (error) {
     if (error instanceof ApiError && error.kind === "not_found")
       throw new Error(`The API knows no run "${runId}".`);
