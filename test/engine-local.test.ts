@@ -767,7 +767,7 @@ describe("finding or starting the engine", () => {
     const program = await startProgram();
     placeLock(program.identity, await engineIdentity(), "start-lock");
     process.kill(program.identity.pid, "SIGSTOP");
-    expect((await find({}, { timeoutMs: 2_000 })).started).toBe(true);
+    expect((await find({}, { timeoutMs: 6_000 })).started).toBe(true);
     await program.end();
   });
 

@@ -336,12 +336,12 @@ describe.skipIf(!program)("a Redis server that fails", () => {
   });
 
   it("makes calls fail within the limit, then at once, until it is back; that is told once", async () => {
-    const store = openStore({ limitMs: 500 });
+    const store = openStore({ limitMs: 1_500 });
     await store.update("k", () => session("k"));
     await server.kill();
     const first = await failure(store.get("k"));
     expect(first.message).toBe("The Redis server that keeps the sessions cannot be reached (ECONNREFUSED).");
-    expect(first.tookMs).toBeLessThan(5_000);
+    expect(first.tookMs).toBeLessThan(8_000);
     for (const call of [
       () => store.get("k"),
       () => store.list(),
@@ -350,7 +350,7 @@ describe.skipIf(!program)("a Redis server that fails", () => {
     ]) {
       const { tookMs, message } = await failure(call());
       expect(message).toBe(first.message);
-      expect(tookMs).toBeLessThan(500);
+      expect(tookMs).toBeLessThan(1_000);
     }
     expect(problems.map((problem) => problem.kind)).toEqual(["unwritable"]);
     expect(problems[0]?.message).not.toContain(`${server.port}`);
@@ -387,12 +387,13 @@ describe.skipIf(!program)("a Redis server that fails", () => {
   });
 
   it("is not taken for one because this process was too busy to look", async () => {
-    const store = openStore({ limitMs: 200 });
+    // Short enough to be outlasted below, and long enough for a busy machine.
+    const store = openStore({ limitMs: 1_500 });
     await store.update("k", () => session("k"));
     const reading = store.get("k");
     // The command is written in the first of these.
     for (let i = 0; i < 2; i += 1) await new Promise(setImmediate);
-    const until = performance.now() + 1_000;
+    const until = performance.now() + 2_500;
     while (performance.now() < until);
     expect((await reading)?.key).toBe("k");
     expect(problems).toEqual([]);
