@@ -114,7 +114,14 @@ async function measure(title: string, latencyMs: number, open: (url: string) => 
   });
   let ahead = 0;
   const clock = { ...systemClock, now: () => Date.now() + ahead };
-  const feed = createRunFeed({ api: client, clock, log, pollingIntervalMs: 8_000, stallAfterMs: 300_000 });
+  const feed = createRunFeed({
+    api: client,
+    clock,
+    log,
+    pollingIntervalMs: 8_000,
+    perSecond: 20,
+    stallAfterMs: 300_000,
+  });
   const sessions = createSessions({
     store,
     runList: createRunList({ api: client, clock }),

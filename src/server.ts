@@ -89,6 +89,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     log,
     push,
     pollingIntervalMs: settings.pollingIntervalS * 1000,
+    perSecond: settings.pollingRate,
     stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
   });
   const store = options.store ?? createMemorySessionStore();

@@ -130,6 +130,11 @@ const settingsSchema = z.object({
     about: "The slowest that a watched run is polled.",
     bounds: "0.2–60 s",
   }),
+  pollingRate: setting(decimal(1, 1000, true).default(20), {
+    variable: "POLLING_RATE",
+    about: "What watching runs may take of the API, however many there are.",
+    bounds: "1–1000 requests a second, whole",
+  }),
   maxRetries: setting(decimal(0, 10, true).default(3), {
     variable: "MAX_RETRIES",
     about: "How often a read is tried again. Starting a run is never repeated.",

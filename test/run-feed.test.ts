@@ -17,10 +17,11 @@ function createFeed(answer: (runId: string) => Run) {
     return answer(runId);
   };
   const feed = createRunFeed({
-    api: { getRun },
+    api: { getRun, listRuns: async () => ({ runs: [], last: true }) },
     clock,
     log: silentLog,
     pollingIntervalMs: 8_000,
+    perSecond: 20,
     stallAfterMs: 300_000,
   });
   return { clock, feed, getRun, looks };

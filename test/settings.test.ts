@@ -90,6 +90,12 @@ const CASES: Record<string, Case> = {
     good: numbers("0.2", "60", "1.5"),
     bad: ["0.19", "60.1", ".5", "1.", ...NO_NUMBERS],
   },
+  POLLING_RATE: {
+    property: "pollingRate",
+    fallback: 20,
+    good: numbers("1", "1000"),
+    bad: ["0", "1001", "2.5", ...NO_NUMBERS],
+  },
   MAX_RETRIES: {
     property: "maxRetries",
     fallback: 3,

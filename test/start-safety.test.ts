@@ -71,6 +71,7 @@ function createHouse(baseUrl = sim.baseUrl): House {
     clock,
     log: silentLog,
     pollingIntervalMs: 8_000,
+    perSecond: 20,
     stallAfterMs: 3_600_000,
   });
   const started: Run[] = [];

@@ -4,14 +4,16 @@ import type { WorkflowsApi } from "../upstream/client.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal, openQuestions, type Run } from "../upstream/types.js";
 import { mergeRun } from "./merge-run.js";
+import { createPollQueue, type PollJob } from "./poll-queue.js";
 import type { Push } from "./push.js";
+import { createRequestBudget } from "./request-budget.js";
+import { changesBetween, type RunChange } from "./run-changes.js";
 import { createRunPictures } from "./run-pictures.js";
+import { createRunSweep, type SweptRun } from "./run-sweep.js";
 
 /** What the feed tells about a run. `run` is the newest picture of it. */
 export type RunEvent =
-  | { type: "turn" | "action" | "status" | "activity"; run: Run }
-  /** The agent has asked something that nobody has answered yet. */
-  | { type: "question"; run: Run }
+  | { type: RunChange; run: Run }
   /** The status is final. A killed run may still come back on a server that does not stop what it kills. */
   | { type: "finished"; run: Run }
   /** Nothing has changed for `quietMs`. Said once for each quiet stretch. */
@@ -31,8 +33,9 @@ export interface RunFeed {
   /**
    * Watches a run until stopped: the first look happens at once, and any number of watchers cost one poll.
    * @param seed what is known so far, at least the run's id
+   * @param how.background nobody waits for the run: those that somebody waits for come first
    */
-  watch(seed: Run, listener: (event: RunEvent) => void): Watch;
+  watch(seed: Run, listener: (event: RunEvent) => void, how?: { background?: boolean }): Watch;
   /** The newest picture of a run that was watched not long ago. */
   latest(runId: string): Run | undefined;
   /** How long a run that was watched has stood still, in ms, once that is long enough to be called stalled. */
@@ -44,27 +47,32 @@ export interface RunFeed {
 
 /** The pause after a change, in ms: turns take seconds, and a change is often followed by the next. */
 const FAST_MS = 400;
-/** How much longer each pause gets while nothing happens. */
-const SLOWING = 1.5;
+/** How much longer each pause gets while nothing happens, with somebody waiting and without. */
+const SLOWING = { waitedFor: 1.15, background: 1.5 };
 /** The longest pause while a server that hides session ids has not shown one yet, in ms: it shows it for moments. */
 const SEEKING_MS = 1_000;
-/** Polls in flight at once; more would queue up in the API anyway. */
-const MAX_IN_FLIGHT = 8;
 /** A start may be answered before the run can be read, so one "not found" is not believed. */
 const NOT_FOUND_LIMIT = 4;
 /** A killed run is looked at for this much longer, in ms: the public server lets it go on and complete. */
 const KILLED_WATCH_MS = 60_000;
 /** News of a run that was just started are there within this time, in ms, or it is looked at. */
 const FIRST_NEWS_MS = 1_000;
+/** Why a run is looked at next, and how far ahead of others that puts it, in ms. */
+const HEAD_START_MS = { ended: 600_000, changed: 300_000, begun: 60_000, due: 0 };
+/** How far a run that nobody waits for comes behind those that somebody waits for, in ms. */
+const UNWAITED_MS = 30_000;
 
-interface Feed {
+interface Feed extends PollJob, SweptRun {
   run: Run;
-  watchers: Set<(event: RunEvent) => void>;
+  /** Each listener, and whether somebody waits behind it. */
+  watchers: Map<(event: RunEvent) => void, boolean>;
   intervalMs: number;
-  dueAt: number;
-  polling: boolean;
-  /** Pictures that were pushed. */
-  pushed: number;
+  /** Why it is looked at next. */
+  reason: keyof typeof HEAD_START_MS;
+  /** The list of runs shows its turns as they come. */
+  rowTurns: boolean;
+  /** Pictures that came in another way than by looking. */
+  told: number;
   changedAt: number;
   /** The last look failed. */
   failing: boolean;
@@ -75,21 +83,25 @@ interface Feed {
 }
 
 /**
- * Watches runs: by listening where the API pushes its news, else by polling, as the only poller of the process. A run
- * that is pushed is still looked at once when nothing has come for as long as it takes to call it stalled.
+ * Watches runs: by listening where the API pushes its news, else by polling, as the only poller of the process. Where
+ * several go on, the list of running runs is read instead of each of them, and a run is looked at when the list shows
+ * that it has changed or is no longer there. A run that is pushed is still looked at once when nothing has come for
+ * as long as it takes to call it stalled.
  */
 export function createRunFeed(options: {
-  api: Pick<WorkflowsApi, "getRun">;
+  api: Pick<WorkflowsApi, "getRun" | "listRuns">;
   clock: Clock;
   log: Log;
   /** The slowest pause between two looks at a run, in ms. */
   pollingIntervalMs: number;
+  /** What all of the polling may take, in requests a second. */
+  perSecond: number;
   /** After this long without any change a run is reported as stalled, in ms. */
   stallAfterMs: number;
   /** News that the API sends by itself. */
   push?: Pick<Push, "live" | "onRun" | "onChange">;
 }): RunFeed {
-  const { api, clock, log, pollingIntervalMs, stallAfterMs, push } = options;
+  const { api, clock, log, pollingIntervalMs, perSecond, stallAfterMs, push } = options;
   const fastMs = Math.min(FAST_MS, pollingIntervalMs);
   const feeds = new Map<string, Feed>();
   const pictures = createRunPictures((runId) => feeds.has(runId));
@@ -97,7 +109,35 @@ export function createRunFeed(options: {
   let gaps = 0;
   const recorders = new Set<(event: RunEvent) => void>();
   const closing = new AbortController();
-  let inFlight = 0;
+  const sweep = createRunSweep<Feed>({
+    api,
+    clock,
+    perSecond,
+    signal: closing.signal,
+    runs: () => feeds,
+    onRow: takeRow,
+    onGone: (feed) => lookSoon(feed, "ended"),
+    onFailure(error) {
+      log.debug(`The list of running runs could not be read: ${error.message}`);
+      obey(error);
+      hurry();
+    },
+  });
+  const queue = createPollQueue({
+    clock,
+    budget: createRequestBudget({ clock, perSecond }),
+    *jobs() {
+      yield sweep;
+      for (const feed of feeds.values()) if (!feed.over) yield feed;
+    },
+    onSetBack(byMs) {
+      sweep.dueAt = clock.now();
+      for (const feed of feeds.values()) {
+        feed.dueAt -= byMs;
+        feed.changedAt -= byMs;
+      }
+    },
+  });
   const stopPush = push?.onRun((run) => {
     pictures.markComplete(run.runId);
     const feed = feeds.get(run.runId);
@@ -106,10 +146,11 @@ export function createRunFeed(options: {
       pictures.keep(mergeRun(pictures.get(run.runId) ?? run, run));
       return;
     }
-    feed.pushed++;
+    feed.told++;
     take(feed, run);
-    feed.dueAt = nextLook(feed);
-    schedule();
+    plan(feed);
+    // A look that falls due later than it was need not be told at once.
+    if (!isTold(run.runId)) queue.wake();
   });
   const stopPushState = push?.onChange(({ live, gap }) => {
     // Whatever was missed is asked for once; a stream that stands without a gap has told everything.
@@ -118,14 +159,14 @@ export function createRunFeed(options: {
     if (gap) pictures.doubtAll();
     for (const feed of feeds.values()) {
       feed.intervalMs = fastMs;
-      feed.dueAt = complete ? nextLook(feed) : 0;
+      if (complete) plan(feed);
+      else feed.dueAt = clock.now();
     }
-    schedule();
+    queue.wake();
   });
-  let cancelTimer: () => void = () => {};
 
   function emit(feed: Feed, event: RunEvent): void {
-    for (const listener of [...feed.watchers, ...recorders]) {
+    for (const listener of [...feed.watchers.keys(), ...recorders]) {
       try {
         listener(event);
       } catch (error) {
@@ -134,46 +175,56 @@ export function createRunFeed(options: {
     }
   }
 
-  /** Sets one timer for the run that is due first. */
-  function schedule(): void {
-    cancelTimer();
-    cancelTimer = () => {};
-    if (closing.signal.aborted || inFlight >= MAX_IN_FLIGHT) return;
-    let next: Feed | undefined;
+  /** The API tells every change of the run by itself. */
+  const isTold = (runId: string) => push?.live() === true && pictures.isComplete(runId);
+  const isWaitedFor = (feed: Feed) => {
+    for (const waits of feed.watchers.values()) if (waits) return true;
+    return false;
+  };
+
+  /** Sets when the run is looked at next if nothing comes in between. */
+  function plan(feed: Feed): void {
+    feed.reason = "due";
+    feed.dueAt = clock.now() + pauseOf(feed);
+  }
+
+  function pauseOf(feed: Feed): number {
+    if (isTold(feed.run.runId)) return stallAfterMs;
+    // The list tells when there is something to see; for a run that nobody waits for, its end is all there is.
+    const known = feed.listed && sweep.works() && (feed.rowTurns || !isWaitedFor(feed));
+    return known && !feed.run.sessionHidden ? pollingIntervalMs : feed.intervalMs;
+  }
+
+  function lookSoon(feed: Feed, reason: Feed["reason"]): void {
+    feed.reason = reason;
+    feed.dueAt = Math.min(feed.dueAt, clock.now());
+  }
+
+  /** Too few runs are left for the list, or it cannot be had: each is looked at by itself again. */
+  function hurry(): void {
+    if (sweep.works()) return;
     for (const feed of feeds.values()) {
-      if (!feed.polling && !feed.over && (!next || feed.dueAt < next.dueAt)) next = feed;
+      if (!feed.busy) feed.dueAt = Math.min(feed.dueAt, clock.now() + pauseOf(feed));
     }
-    if (!next) return;
-    const due = next;
-    // A wall clock that was set back must not silence the feed.
-    const longest = Math.max(pollingIntervalMs, stallAfterMs);
-    const pause = Math.min(Math.max(0, due.dueAt - clock.now()), longest);
-    if (pause > 0) cancelTimer = clock.after(pause, () => look(due));
-    else look(due);
   }
 
-  function look(feed: Feed): void {
+  /** An API that asks for fewer requests gets none for as long as it says. */
+  function obey(error: ApiError): void {
+    if (error.kind === "rate_limited") queue.hold(error.retryAfterMs ?? 0);
+  }
+
+  async function look(feed: Feed): Promise<void> {
     const gapsBefore = gaps;
-    feed.polling = true;
-    inFlight++;
-    void poll(feed).finally(() => {
-      feed.polling = false;
-      inFlight--;
-      // What was asked before a gap may be older than it.
-      feed.dueAt = gaps === gapsBefore ? nextLook(feed) : 0;
-      schedule();
-    });
-    schedule();
-  }
-
-  function nextLook(feed: Feed): number {
-    const isTold = push?.live() && pictures.isComplete(feed.run.runId);
-    return clock.now() + (isTold ? stallAfterMs : feed.intervalMs);
+    await poll(feed);
+    plan(feed);
+    // What was asked before a gap may be older than it.
+    if (gaps !== gapsBefore) feed.dueAt = clock.now();
+    if (feed.over) hurry();
   }
 
   async function poll(feed: Feed): Promise<void> {
     const { runId } = feed.run;
-    const { pushed } = feed;
+    const { told } = feed;
     const gapsBefore = gaps;
     try {
       // A poller is its own retry.
@@ -182,13 +233,14 @@ export function createRunFeed(options: {
       if (feed.failing) emit(feed, { type: "activity", run: feed.run });
       feed.failing = false;
       // What was pushed meanwhile is newer.
-      if (feed.pushed === pushed) take(feed, seen);
+      if (feed.told === told) take(feed, seen);
       if (push?.live() && gaps === gapsBefore) pictures.markComplete(runId);
     } catch (thrown) {
       if (closing.signal.aborted) return;
       const error = thrown instanceof ApiError ? thrown : new ApiError("unexpected", String(thrown));
+      obey(error);
       feed.failing = true;
-      feed.intervalMs = slower(Math.max(feed.intervalMs, error.retryAfterMs ?? 0));
+      feed.intervalMs = slower(feed, Math.max(feed.intervalMs, error.retryAfterMs ?? 0));
       if (error.kind === "not_found" && ++feed.misses >= NOT_FOUND_LIMIT) {
         feed.over = true;
         emit(feed, { type: "lost", run: feed.run, error });
@@ -199,25 +251,35 @@ export function createRunFeed(options: {
     checkStall(feed);
   }
 
+  /** What the list says of a run: mostly a reason to look at it, and as much as is known when too many have changed. */
+  function takeRow(feed: Feed, row: Run): void {
+    const { turn = 0 } = feed.run;
+    // A list that lags behind what the run itself has said tells nothing.
+    feed.rowTurns = row.turn !== undefined && row.turn >= turn;
+    if (feed.busy || row.turn === undefined || row.turn <= turn) return;
+    let waiting = 0;
+    for (const one of feeds.values()) if (one.reason === "changed" && !one.busy) waiting++;
+    if (isWaitedFor(feed) && waiting * 4 < perSecond) {
+      lookSoon(feed, "changed");
+      return;
+    }
+    feed.told++;
+    take(feed, row);
+  }
+
   function take(feed: Feed, seen: Run): void {
     const before = feed.run;
     const run = mergeRun(before, seen);
     feed.run = run;
     pictures.keep(run);
-    const types: ("turn" | "action" | "status" | "activity" | "question")[] = [];
-    if (run.status !== before.status) types.push("status");
-    if (run.turn !== before.turn) types.push("turn");
-    if (run.currentAction !== before.currentAction) types.push("action");
-    const asked = openQuestions(before).map((question) => question.questionId);
-    if (openQuestions(run).some((question) => !asked.includes(question.questionId))) types.push("question");
-    if (types.length === 0 && signsOfLife(run) !== signsOfLife(before)) types.push("activity");
+    const types = changesBetween(before, run);
     if (types.length > 0) {
       feed.changedAt = clock.now();
       pictures.noteChange(run.runId, feed.changedAt);
       feed.stalled = false;
       feed.intervalMs = fastMs;
     } else {
-      feed.intervalMs = slower(feed.intervalMs);
+      feed.intervalMs = slower(feed, feed.intervalMs);
     }
     if (run.sessionHidden && !feed.stalled) feed.intervalMs = Math.min(feed.intervalMs, SEEKING_MS);
     for (const type of types) emit(feed, { type, run });
@@ -239,44 +301,60 @@ export function createRunFeed(options: {
     emit(feed, { type: "stalled", run: feed.run, quietMs });
   }
 
-  const slower = (ms: number) => Math.min(pollingIntervalMs, ms * SLOWING);
+  function slower(feed: Feed, ms: number): number {
+    const by = isWaitedFor(feed) && !feed.failing ? SLOWING.waitedFor : SLOWING.background;
+    return Math.min(pollingIntervalMs, ms * by);
+  }
 
   /** When a run that somebody begins to watch is looked at: at once, unless all of it is known or will be told. */
   function firstLook(feed: Feed, seed: Run): number {
-    if (!push?.live() || isFinal(feed.run.status)) return 0;
-    if (pictures.isComplete(seed.runId)) return nextLook(feed);
-    return seed.status === "pending" ? clock.now() + FIRST_NEWS_MS : 0;
+    const now = clock.now();
+    if (!push?.live() || isFinal(feed.run.status)) return now;
+    if (pictures.isComplete(seed.runId)) return now + pauseOf(feed);
+    return seed.status === "pending" ? now + FIRST_NEWS_MS : now;
+  }
+
+  function createFeed(seed: Run, watchers: Feed["watchers"]): Feed {
+    const known = pictures.get(seed.runId);
+    const feed: Feed = {
+      run: known ? mergeRun(seed, known) : seed,
+      watchers,
+      intervalMs: fastMs,
+      dueAt: Number.POSITIVE_INFINITY,
+      get headStartMs() {
+        return HEAD_START_MS[feed.reason] - (isWaitedFor(feed) ? 0 : UNWAITED_MS);
+      },
+      reason: "begun",
+      busy: false,
+      listed: false,
+      rowTurns: false,
+      told: 0,
+      // A pause in the watching makes no run livelier.
+      changedAt: pictures.changedAt(seed.runId) ?? clock.now(),
+      failing: false,
+      stalled: false,
+      finished: undefined,
+      misses: 0,
+      over: false,
+      swept: () => !feed.over && !isFinal(feed.run.status) && !isTold(seed.runId),
+      send: () => look(feed),
+    };
+    return feed;
   }
 
   return {
-    watch(seed, listener) {
+    watch(seed, listener, { background = false } = {}) {
       let feed = feeds.get(seed.runId);
       if (!feed || feed.over) {
-        const known = pictures.get(seed.runId);
-        const run = known ? mergeRun(seed, known) : seed;
-        feed = {
-          run,
-          watchers: feed?.watchers ?? new Set(),
-          intervalMs: fastMs,
-          dueAt: Number.POSITIVE_INFINITY,
-          polling: false,
-          pushed: 0,
-          // A pause in the watching makes no run livelier.
-          changedAt: pictures.changedAt(seed.runId) ?? clock.now(),
-          failing: false,
-          stalled: false,
-          finished: undefined,
-          misses: 0,
-          over: false,
-        };
+        feed = createFeed(seed, feed?.watchers ?? new Map());
         feeds.set(seed.runId, feed);
         pictures.noteChange(seed.runId, feed.changedAt);
-        pictures.keep(run);
+        pictures.keep(feed.run);
       }
       const mine = feed;
       // Each watcher gets its own listener object, so that the same function may watch twice.
       const own = (event: RunEvent) => listener(event);
-      mine.watchers.add(own);
+      mine.watchers.set(own, !background);
       // That it stands still was told once; whoever comes later is told as well.
       if (mine.stalled) {
         queueMicrotask(() => {
@@ -288,14 +366,15 @@ export function createRunFeed(options: {
       mine.finished = undefined;
       mine.intervalMs = fastMs;
       mine.dueAt = Math.min(mine.dueAt, firstLook(mine, seed));
-      schedule();
+      queue.wake();
       return {
         latest: () => pictures.get(seed.runId) ?? mine.run,
         stop() {
           mine.watchers.delete(own);
           if (feeds.get(seed.runId)?.watchers !== mine.watchers || mine.watchers.size > 0) return;
           feeds.delete(seed.runId);
-          schedule();
+          hurry();
+          queue.wake();
         },
       };
     },
@@ -311,18 +390,11 @@ export function createRunFeed(options: {
     },
     close() {
       closing.abort();
-      cancelTimer();
+      queue.close();
       stopPush?.();
       stopPushState?.();
       feeds.clear();
       recorders.clear();
     },
   };
-}
-
-/** What may change while turn, action and status stay: any of it shows that the agent, or its person, is at work. */
-function signsOfLife(run: Run): string {
-  const asked = openQuestions(run).map((question) => question.questionId);
-  const { lastActivityAt, tokens, costUsd, toolsUsed, sessionId } = run;
-  return [lastActivityAt, tokens?.total, costUsd, toolsUsed.length, sessionId, ...asked].join("|");
 }

@@ -5,7 +5,7 @@ import type { SessionStore } from "../state/session-store.js";
 import type { Run, StartRequest } from "../upstream/types.js";
 import { setBounded } from "./bounded-map.js";
 import { byStart, combineRuns, isNameless, toRecord } from "./merge-sessions.js";
-import type { RunFeed } from "./run-feed.js";
+import type { RunEvent, RunFeed } from "./run-feed.js";
 
 /** Writes what is seen of runs into the index while it can be seen. Nothing here throws. */
 export interface SessionWriter {
@@ -110,10 +110,11 @@ export function createSessionWriter(options: {
 
   /** Nobody may be waiting for the run, but its session id shows only while it goes on. */
   function watchInBackground(run: Run, timeoutS: number): void {
-    const watch = feed.watch(run, (event) => {
+    const onEvent = (event: RunEvent) => {
       const over = event.type === "finished" && event.run.status !== "killed";
       if (over || event.type === "lost") stop();
-    });
+    };
+    const watch = feed.watch(run, onEvent, { background: true });
     const cancel = clock.after(timeoutS * 1000 + BACKGROUND_GRACE_MS, () => stop());
     function stop(): void {
       cancel();

@@ -39,6 +39,8 @@ interface ListRunsOptions extends ReadOptions {
   /** 1–100. */
   pageSize?: number;
   workflowName?: string;
+  /** Only runs of this status. */
+  status?: "running";
 }
 
 /** The workflows API, one method for each endpoint in use. Every method throws {@link ApiError} and nothing else. */
@@ -181,12 +183,12 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
       return statusToRun(runId, wire);
     },
 
-    async listRuns({ page = 1, pageSize = 100, workflowName, ...read } = {}) {
+    async listRuns({ page = 1, pageSize = 100, workflowName, status, ...read } = {}) {
       const wire = await request(
         {
           method: "GET",
           path: `${API}/runs`,
-          query: { page, page_size: pageSize, workflow_name: workflowName },
+          query: { page, page_size: pageSize, workflow_name: workflowName, status },
           doing: "list the runs",
           ...read,
         },

@@ -1,0 +1,106 @@
+import type { Clock } from "../clock.js";
+import type { RequestBudget } from "./request-budget.js";
+
+/** Something that asks the API again and again, one request at a time. */
+export interface PollJob {
+  /** When its next request is due, epoch ms; infinite when there is nothing to ask. */
+  dueAt: number;
+  /** How much earlier than another that is due at the same moment it comes, in ms; negative for later. */
+  headStartMs: number;
+  /** Its request is out. */
+  busy: boolean;
+  /** Sends the request and sets `dueAt` anew. Never throws. */
+  send(): Promise<void>;
+}
+
+export interface PollQueue {
+  /** To be called when a job has become due earlier than it was. */
+  wake(): void;
+  /** Nothing is sent for so long, in ms: the API has asked for that. */
+  hold(ms: number): void;
+  close(): void;
+}
+
+/** Requests in flight at once; more would queue up in the API anyway. */
+const MAX_IN_FLIGHT = 8;
+/** An API that asks for more patience than this is asked again all the same, in ms. */
+const LONGEST_HOLD_MS = 60_000;
+/** However far the clock is set back, nothing waits longer than this for its turn, in ms. */
+const LONGEST_PAUSE_MS = 60_000;
+
+/**
+ * The only poller of the process: sends what is due under one budget. What has waited longest comes first, counted
+ * from when it was due and with its head start, so that what is urgent goes ahead and nothing waits for ever.
+ */
+export function createPollQueue(options: {
+  clock: Clock;
+  budget: RequestBudget;
+  jobs: () => Iterable<PollJob>;
+  /** The clock was set back by so much, in ms: what was due at a moment of the old time is due so much earlier. */
+  onSetBack: (byMs: number) => void;
+}): PollQueue {
+  const { clock, budget, jobs, onSetBack } = options;
+  let closed = false;
+  let inFlight = 0;
+  let heldUntil = 0;
+  let lastNow = clock.now();
+  let cancelTimer: () => void = () => {};
+
+  function checkClock(): number {
+    const now = clock.now();
+    if (now < lastNow) {
+      heldUntil = Math.min(heldUntil, now);
+      onSetBack(lastNow - now);
+    }
+    lastNow = now;
+    return now;
+  }
+
+  function pump(): void {
+    cancelTimer();
+    while (!closed && inFlight < MAX_IN_FLIGHT) {
+      const now = checkClock();
+      let first: PollJob | undefined;
+      let earliest = Number.POSITIVE_INFINITY;
+      for (const job of jobs()) {
+        if (job.busy) continue;
+        earliest = Math.min(earliest, job.dueAt);
+        if (job.dueAt <= now && (!first || rank(job) < rank(first))) first = job;
+      }
+      const pause = Math.max(heldUntil - now, first ? budget.waitMs() : earliest - now);
+      if (!first || pause > 0) {
+        if (pause < Number.POSITIVE_INFINITY) {
+          cancelTimer = clock.after(Math.min(pause, LONGEST_PAUSE_MS), pump);
+        }
+        return;
+      }
+      budget.take();
+      void send(first);
+    }
+  }
+
+  async function send(job: PollJob): Promise<void> {
+    job.busy = true;
+    inFlight++;
+    try {
+      await job.send();
+    } finally {
+      job.busy = false;
+      inFlight--;
+      pump();
+    }
+  }
+
+  return {
+    wake: pump,
+    hold(ms) {
+      heldUntil = Math.max(heldUntil, clock.now() + Math.min(ms, LONGEST_HOLD_MS));
+    },
+    close() {
+      closed = true;
+      cancelTimer();
+    },
+  };
+}
+
+const rank = (job: PollJob) => job.dueAt - job.headStartMs;
