@@ -207,7 +207,7 @@ const settingsSchema = z.object({
   httpOrigins: setting(list(ORIGIN).optional(), {
     variable: "HTTP_ORIGINS",
     about:
-      "`serve`: web pages that may call it, and get CORS headers. By default none: every `Origin` is refused.",
+      "`serve`: web pages that may call it, and get CORS headers. By default none but the server's own on loopback, without the headers.",
     bounds: "origins like `https://example.org`, separated by commas",
   }),
   tokens: setting(tokens.optional(), {

@@ -41,6 +41,20 @@ describe("where a request comes from", () => {
     },
   );
 
+  test("the server's own origin is served on loopback only, and with no other port or scheme", async () => {
+    const { url } = await startHttpWithApi({ settings: { HTTP_ALLOWED_HOSTS: "mcp.example.org" } });
+    const status = async (host: string, origin: string) => (await hello(url, { host, origin })).status;
+    for (const host of ["localhost:28882", "127.0.0.1:28882", "[::1]:28882", "localhost"]) {
+      expect(await status(host, `http://${host}`), host).toBe(200);
+      expect(await status(host, `https://${host}`), host).toBe(403);
+    }
+    expect(await status("localhost:28882", "http://localhost:3000")).toBe(403);
+    expect(await status("localhost:28882", "http://localhost")).toBe(403);
+    expect(await status("localhost:28882", "http://127.0.0.1:28882")).toBe(403);
+    expect(await status("mcp.example.org", "http://mcp.example.org")).toBe(403);
+    expect(await status("evil.example:28882", "http://evil.example:28882")).toBe(403);
+  });
+
   test("loopback names are served, and the names that are listed", async () => {
     const { url } = await startHttpWithApi({ settings: { HTTP_ALLOWED_HOSTS: "mcp.example.org" } });
     for (const host of ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:28882", "mcp.example.org:443"]) {

@@ -15,7 +15,8 @@ export interface Guard {
 
 /**
  * Refuses what a page in a browser could send without being asked to: a Host that is none of ours (DNS rebinding, see
- * "Security Warning" of the protocol's Streamable HTTP transport) and an Origin that is not listed.
+ * "Security Warning" of the protocol's Streamable HTTP transport) and an Origin that is neither listed nor the address
+ * itself that is called, on loopback: that one is no other site's, and the conformance suite wants it served.
  * @param options.host what the server listens on; counts as one of its names
  * @param options.allowedHosts names beside loopback, each with or without a port; without one any port will do
  * @param options.allowedOrigins whole origins, "https://example.org"
@@ -35,7 +36,9 @@ export function createGuard(options: {
     check({ host = "", origin }) {
       const name = host.toLowerCase();
       if (!hosts.has(name) && !hosts.has(name.replace(/:\d+$/, ""))) return "Host not allowed";
-      if (origin !== undefined && !isListed(origin)) return "Origin not allowed";
+      const isOwn =
+        origin?.toLowerCase() === `http://${name}` && LOOPBACK.includes(name.replace(/:\d+$/, ""));
+      if (origin !== undefined && !isOwn && !isListed(origin)) return "Origin not allowed";
       return undefined;
     },
     corsHeaders({ origin }) {
