@@ -47,11 +47,17 @@ export function publishTools(
   });
   server.on("connect", ({ session }) => {
     spendFirstRequestId(session);
-    refineTools(session, (tool) => ({
-      ...tool,
-      title: titles.get(tool.name),
-      ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema) } : {}),
-    }));
+    refineTools(session, (tool) => {
+      const title = titles.get(tool.name);
+      if (title === undefined) return tool;
+      return {
+        ...tool,
+        title,
+        // The framework forbids further arguments in the schema, a keyword that Gemini's API refuses.
+        ...("inputSchema" in tool ? { inputSchema: plainSchema(tool.inputSchema, INPUT_DROPPED) } : {}),
+        ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema, DROPPED) } : {}),
+      };
+    });
     // A change made while the session was being set up has passed it by.
     if (wasSetUpBefore(session, publishedAt) && informed.get(session) !== publishedAt) {
       session.toolsListChanged(published);
@@ -59,14 +65,21 @@ export function publishTools(
   });
 }
 
-/** A schema without the keywords that some clients and model providers refuse and nobody needs. */
-function plainSchema(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(plainSchema);
+/** Keywords that some clients and model providers refuse and nobody needs. */
+const DROPPED = ["$schema", "propertyNames"];
+const INPUT_DROPPED = [...DROPPED, "additionalProperties"];
+
+/** A schema without those keywords, in which what may be anything is said as `true`: linters take `{}` for a slip. */
+function plainSchema(schema: unknown, dropped: readonly string[]): unknown {
+  if (Array.isArray(schema)) return schema.map((one) => plainSchema(one, dropped));
   if (typeof schema !== "object" || schema === null) return schema;
   return Object.fromEntries(
     Object.entries(schema)
-      .filter(([key]) => key !== "$schema" && key !== "propertyNames")
-      .map(([key, value]) => [key, plainSchema(value)]),
+      .filter(([key]) => !dropped.includes(key))
+      .map(([key, value]) => {
+        const isAnything = key === "additionalProperties" && JSON.stringify(value) === "{}";
+        return [key, isAnything ? true : plainSchema(value, dropped)];
+      }),
   );
 }
 

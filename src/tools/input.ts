@@ -36,7 +36,6 @@ export function buildInputSchema(
     type: "object",
     properties: { ...action, ...properties },
     ...(required.length > 0 ? { required: [...required] } : {}),
-    additionalProperties: false,
   };
 }
 
