@@ -1,0 +1,67 @@
+import { FastMCP } from "fastmcp";
+import type { Services } from "../../src/actions/define-action.js";
+import { systemClock } from "../../src/clock.js";
+import { completeValues } from "../../src/framework/publish-resources.js";
+import { publishTools } from "../../src/framework/publish-tools.js";
+import { createCallDesk } from "../../src/framework/serve-call.js";
+import { installSessionHook } from "../../src/framework/session-hook.js";
+import type { Log } from "../../src/log.js";
+import type { WorkflowsServer } from "../../src/server.js";
+import type { Catalogue } from "../../src/services/catalogue.js";
+import { createComplete } from "../../src/services/complete.js";
+import type { Sessions } from "../../src/services/sessions.js";
+import { buildTools } from "../../src/tools/registry.js";
+import { fixtureActions } from "./fixture-actions.js";
+import { widenForms } from "./fixture-forms.js";
+import { addPlainFixtures } from "./fixture-plain.js";
+import { fixtureTools } from "./fixture-tools.js";
+
+/** Values that are completed as names of workflows are. */
+const WORDS = ["paris", "park", "party", "berlin"];
+/** No form of the suite stays open for longer, in ms. */
+const FORM_MS = 20_000;
+
+/**
+ * The conformance suite's fixtures, on the parts that the product is made of: sessions and their repairs, publishing,
+ * serving a call, actions, forms, progress, answers, completion. For development only; it knows no API and runs
+ * nothing.
+ * @param log takes what the framework says too
+ */
+export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsServer {
+  installSessionHook();
+  const server = new FastMCP({
+    name: "conformance-fixtures",
+    version: "1.0.0",
+    logger: log,
+    ping: { enabled: false },
+    roots: { enabled: false },
+  });
+  const desk = createCallDesk({ clock: systemClock, elicitationTimeoutMs: FORM_MS });
+  const catalogue = {
+    state: () => ({ available: true, workflows: WORDS.map((name) => ({ name, description: name })) }),
+    onChange: () => () => {},
+  } as unknown as Catalogue;
+  const tools = [
+    ...buildTools("named", fixtureActions, (error) => log.error("A fixture failed:", error)),
+    ...fixtureTools,
+  ];
+  publishTools(server, tools, { catalogue, desk, services: {} as Services });
+  const complete = createComplete({ catalogue, sessions: {} as Sessions });
+  addPlainFixtures(server, (typed) => completeValues(complete, "workflow", typed));
+
+  return {
+    serveStdio: () => Promise.reject(new Error("The fixtures are served over HTTP only.")),
+    async connect(transport) {
+      widenForms(transport);
+      await server.connect(transport);
+    },
+    onIdle: () => {},
+    checkReadiness: async () => undefined,
+    drain: (graceMs) => desk.stop(graceMs),
+    async close(graceMs = 0) {
+      await desk.stop(graceMs);
+      await Promise.allSettled([...server.sessions].map((session) => session.close()));
+      await server.stop();
+    },
+  };
+}
