@@ -61,7 +61,7 @@ export function createRedisConnection(options: {
   limitMs?: number;
 }): RedisConnection {
   const limitMs = options.limitMs ?? LIMIT_MS;
-  let library: typeof import("redis") | undefined;
+  let library: typeof import("./redis-library.js") | undefined;
   let client: Client | undefined;
   let becomingReady: Promise<unknown> | undefined;
   let closed = false;
@@ -81,7 +81,7 @@ export function createRedisConnection(options: {
 
   async function open(): Promise<Client> {
     try {
-      library ??= await import("redis");
+      library ??= await import("./redis-library.js");
       if (!closed && !client?.isOpen) client = connect(library);
     } catch (error) {
       throw unreachable(error);
@@ -90,7 +90,7 @@ export function createRedisConnection(options: {
     return client;
   }
 
-  function connect({ createClient }: typeof import("redis")): Client {
+  function connect({ createClient }: typeof import("./redis-library.js")): Client {
     const created = createClient({
       url: options.url,
       // The protocol that every server speaks; nothing here needs a newer one.
