@@ -1,6 +1,7 @@
 import { delimiter, isAbsolute } from "node:path";
 import { z } from "zod";
 import { parseTokens } from "./http/tokens.js";
+import { isPlaceholder, UNFILLED } from "./placeholder.js";
 import { findFaultInRedisAddress } from "./state/redis-address.js";
 
 /** Every variable begins with this. */
@@ -48,7 +49,10 @@ const baseUrl = z.string().transform((text, context) => {
 });
 
 // A key that is no legal header value would be refused by fetch in an error that quotes it.
-const headerText = z.string().regex(/^[\x21-\x7e]+$/);
+const headerText = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/)
+  .refine((text) => !isPlaceholder(text), UNFILLED);
 
 /** Folders in the way of PATH; `~` stays, because only the one who uses it knows whose it is. */
 const folderList = z.string().transform((text, context) => {

@@ -187,12 +187,6 @@ describe("with an API that is not", () => {
     expect(api.requests.map(({ path }) => path)).toEqual(["root:/health"]);
   });
 
-  it("recognises a reference that the client has handed on instead of the key", async () => {
-    const { url } = await serve();
-    const { found } = await examine(settings({ BASE_URL: url, API_KEY: `\${AUTOMAGIK_WORKFLOWS_API_KEY}` }));
-    expect(found.key?.message).toContain("the reference to a variable");
-  });
-
   it.each<[string, RequestListener]>([
     [
       "a web page for everything",

@@ -346,6 +346,21 @@ describe("settings", () => {
     }
   });
 
+  test.each(["AUTOMAGIK_WORKFLOWS_API_KEY", "env:KEY", "input:workflows-key", "user_config.api_key"])(
+    "refuse the placeholder of %s that a client did not fill in, as a key and as a token",
+    (name) => {
+      const placeholder = `\${${name}}`;
+      expect(refusal(() => read("API_KEY", placeholder))).toMatch(
+        /^AUTOMAGIK_WORKFLOWS_API_KEY: the value holds a placeholder that the client did not fill in; [^|]*$/,
+      );
+      for (const text of [placeholder, `anna=${placeholder}`, `anna=0123456789abcdef,ben=${placeholder}`]) {
+        expect(refusal(() => read("TOKENS", text))).toMatch(
+          /^AUTOMAGIK_WORKFLOWS_TOKENS: the value holds a placeholder that the client did not fill in; [^|]*$/,
+        );
+      }
+    },
+  );
+
   test("say what is wrong with an address", () => {
     const why = (address: string) => refusal(() => read("BASE_URL", address));
     expect(why("localhost")).toContain("is not an address");

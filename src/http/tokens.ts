@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { isPlaceholder, UNFILLED } from "../placeholder.js";
 
 /** One caller's token and the name that it goes by in the log. */
 export interface Token {
@@ -19,6 +20,7 @@ export function parseTokens(text: string): Token[] {
     .filter((line) => !line.trim().startsWith("#"))
     .flatMap((line) => line.split(","))
     .flatMap((entry) => entry.trim() || []);
+  if (entries.some(isPlaceholder)) throw new Error(UNFILLED);
   const tokens = entries.map((entry) => {
     const [, name, token] = /^([\w.-]{1,64})\s*=\s*([\x21-\x7e]+)$/.exec(entry) ?? [];
     if (!name || !token) throw new Error("has an entry that is not name=token");
