@@ -21,9 +21,12 @@ import { takeLock } from "../src/engine/local/engine-lock.js";
 import { writeEngineRecord } from "../src/engine/local/engine-record.js";
 import { readSettings, type Settings, SettingsError } from "../src/settings.js";
 import { recordFileName } from "../src/state/file-names.js";
+import { createRedisConnection } from "../src/state/redis-connection.js";
 import { createFolderSessionStore } from "../src/state/session-store.js";
 import { createProbe } from "../src/upstream/probe.js";
-import { temporaryFolder, toVariables } from "./support/bin.js";
+import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { freePort } from "./support/free-port.js";
+import { findRedisServer, startRedisServer } from "./support/redis-server.js";
 
 /** Named as a whole, so that the PATH of the checks can be one without a Claude Code that this machine may have. */
 const GIT = (process.env.PATH ?? "")
@@ -436,11 +439,6 @@ describe("a Redis server for the sessions", () => {
     return examine(settings({ BASE_URL: url, STATE: `redis://:pass-4711@127.0.0.1:${port}` }));
   }
 
-  it("is asked whether it is there, in place of the folder", async () => {
-    const { found } = await look(await listen("+OK\r\n"));
-    expect(found.state).toEqual({ check: "state", status: "ok", message: "the Redis server answers" });
-  });
-
   it("is a failure when it is not, or does not take the password, which is not shown", async () => {
     const refusing = await look(await listen("-WRONGPASS no\r\n"));
     expect(refusing.found.state).toMatchObject({
@@ -455,6 +453,100 @@ describe("a Redis server for the sessions", () => {
       message: expect.stringContaining("ECONNREFUSED"),
     });
     expect(refusing.text + absent.text).not.toContain("pass-4711");
+  });
+});
+
+it("a Redis server for the sessions is tried by the bundled program too, which loads the library when it is needed", async () => {
+  const { stdout } = await runBin(
+    ["doctor"],
+    toVariables({ STATE: `redis://127.0.0.1:${await freePort()}`, BASE_URL: (await serve()).url }),
+  );
+  expect(stdout).toMatch(/^FAIL {2}state .*\(ECONNREFUSED\) → /m);
+});
+
+const redis = await findRedisServer();
+
+describe.skipIf(!redis)("a real Redis server for the sessions", () => {
+  async function start(...args: string[]) {
+    const server = await startRedisServer(redis as string, args);
+    onTestFinished(() => server.dispose());
+    const { send, close } = createRedisConnection({ url: server.url, onTrouble: () => {} });
+    onTestFinished(close);
+    return { server, send };
+  }
+  async function look(url: string): Promise<Diagnosis> {
+    const api = await serve();
+    return examine(settings({ BASE_URL: api.url, STATE: url }));
+  }
+
+  it("is asked whether it answers and can be written, in place of the folder, and keeps nothing of it", async () => {
+    const { server, send } = await start();
+    const { code, found } = await look(server.url);
+    expect(found.state).toEqual({
+      check: "state",
+      status: "ok",
+      message: "the Redis server answers and can be written",
+    });
+    expect(code).toBe(0);
+    expect(String(await send<Buffer>("INFO", "stats"))).toMatch(/expired_keys:0\r/);
+    expect(String(await send<Buffer>("INFO", "commandstats"))).toMatch(/cmdstat_sadd:calls=1,/);
+    expect(await send("DBSIZE")).toBe(0);
+  });
+
+  it("is a failure when its user may not write, or only other keys", async () => {
+    const { server, send } = await start();
+    const address = server.url.replace("//", "//reader:pass-4711@");
+    for (const rights of ["~* +@read +ping +eval", "~other:* +@all"]) {
+      await send("ACL", "SETUSER", "reader", "reset", "on", ">pass-4711", ...rights.split(" "));
+      const { code, found, text } = await look(address);
+      expect(code, rights).toBe(1);
+      expect(found.state).toMatchObject({
+        status: "failure",
+        message: expect.stringMatching(/refused a command \((NOPERM|ERR)\)$/),
+        todo: expect.stringContaining("~automagik-workflows:* +@all -@dangerous"),
+      });
+      expect(text).not.toContain("pass-4711");
+    }
+    const advised = "~automagik-workflows:* +@all -@dangerous".split(" ");
+    await send("ACL", "SETUSER", "reader", "reset", "on", ">pass-4711", ...advised);
+    expect((await look(address)).found.state?.status).toBe("ok");
+  });
+
+  it("is a failure when it wants a password or is full, each with what to do", async () => {
+    const locked = await start("--requirepass", "pass-4711");
+    expect((await look(locked.server.url)).found.state).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("NOAUTH"),
+      todo: "Correct the user and password in AUTOMAGIK_WORKFLOWS_STATE.",
+    });
+    const full = await start("--maxmemory", "1");
+    expect((await look(full.server.url)).found.state).toMatchObject({
+      status: "failure",
+      message: expect.stringContaining("(OOM)"),
+      todo: "It is full: give it more memory (maxmemory).",
+    });
+  });
+
+  it("is warned of when it would drop sessions to make room", async () => {
+    const { server } = await start("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru");
+    const { code, found } = await look(server.url);
+    expect(code).toBe(0);
+    expect(found.state).toMatchObject({
+      status: "warning",
+      message: expect.stringContaining("allkeys-lru"),
+      todo: "Set its maxmemory-policy to noeviction.",
+    });
+  });
+
+  it("is a failure when it is a replica, which takes no writes", async () => {
+    const primary = await start();
+    const { server } = await start("--replicaof", "127.0.0.1", `${primary.server.port}`);
+    const { code, found } = await look(server.url);
+    expect(code).toBe(1);
+    expect(found.state).toMatchObject({
+      status: "failure",
+      todo: "Name the primary server in AUTOMAGIK_WORKFLOWS_STATE.",
+    });
   });
 });
 

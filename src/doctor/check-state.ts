@@ -1,7 +1,6 @@
 import { access, constants, readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isRecordFileName, recordFileName } from "../state/file-names.js";
-import { createRedisConnection } from "../state/redis-connection.js";
 import { parseRecord } from "../state/session-record.js";
 import { STATE_FOLDER_NAME } from "../state/state-folder.js";
 import { failure, ok, type Result, warning } from "./finding.js";
@@ -58,23 +57,6 @@ export async function checkState(options: {
     `${shown}: ${count}; files with problems: ${problems.join(", ")}`,
     'They are left out. Look into its subfolders "sessions" and "damaged"; what is not needed can be deleted.',
   );
-}
-
-/**
- * Asks the Redis server on which sessions are remembered whether it is there.
- * @param url its address, which is not shown
- * @param limitMs how long it may take
- */
-export async function checkRedis(url: string, limitMs: number): Promise<Result> {
-  const connection = createRedisConnection({ url, limitMs, onTrouble: () => {} });
-  try {
-    await connection.send("PING");
-    return ok("the Redis server answers");
-  } catch (error) {
-    return failure((error as Error).message, "Start it, or correct AUTOMAGIK_WORKFLOWS_STATE.");
-  } finally {
-    connection.close();
-  }
 }
 
 async function findNearestFolder(folder: string): Promise<{ path: string; isFolder: boolean }> {

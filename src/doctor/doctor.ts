@@ -8,7 +8,8 @@ import { resolveStateFolder } from "../state/state-folder.js";
 import { cleanLine } from "../upstream/text.js";
 import { checkApi } from "./check-api.js";
 import { checkClaude, checkGit, checkNode } from "./check-programs.js";
-import { checkRedis, checkState } from "./check-state.js";
+import { checkRedis } from "./check-redis.js";
+import { checkState } from "./check-state.js";
 import { type Finding, failure, ok, type Result, type Status, skipped, warning } from "./finding.js";
 
 export interface DoctorOptions {
@@ -35,7 +36,7 @@ const ANSWER_MS = 4_500;
 
 /**
  * Finds out whether everything is as it should be, and says so, one line each with what to do. It starts no server,
- * no engine and no run, changes nothing, and sends nothing but GETs.
+ * no engine and no run, changes nothing, and sends the API nothing but GETs.
  * @returns the exit code: 0 when nothing fails (warnings do not count), else 1
  */
 export async function runDoctor(options: DoctorOptions): Promise<number> {

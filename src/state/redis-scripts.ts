@@ -46,3 +46,17 @@ if kind == 'string' and redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
 redis.call('RENAME', KEYS[1], KEYS[2])
 redis.call('SREM', KEYS[3], ARGV[1])
 return 1`;
+
+/**
+ * Does to keys of its own what the other scripts do to records, and leaves nothing: it succeeds where they would.
+ * KEYS: three that nobody else has.
+ */
+export const TRY = `
+redis.call('SET', KEYS[1], '1', 'PX', 60000)
+redis.call('GET', KEYS[1])
+redis.call('TYPE', KEYS[1])
+redis.call('RENAME', KEYS[1], KEYS[2])
+redis.call('SADD', KEYS[3], '1')
+redis.call('SREM', KEYS[3], '1')
+redis.call('DEL', KEYS[2])
+return 1`;

@@ -1,73 +1,18 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { promisify } from "node:util";
+import { findProgram } from "./debian-program.js";
+import { freePort } from "./free-port.js";
 
-const run = promisify(execFile);
-
-/** Update and installation together take some 10 s where the network is good. */
-const INSTALL_LIMIT_MS = 120_000;
 const START_LIMIT_MS = 10_000;
 
-/**
- * The path of `redis-server`, installed from the system's packages where that can be done without asking anybody.
- * Undefined where it cannot; the reason is written to stderr, so that a skipped test says why.
- */
-export async function findRedisServer(): Promise<string | undefined> {
-  const found = findOnPath("redis-server");
-  if (found) return found;
-  const obstacle = whyNotInstall() ?? (await install());
-  const installed = findOnPath("redis-server");
-  if (!installed) {
-    process.stderr.write(`Tests on Redis are skipped: there is no redis-server, and ${obstacle}.\n`);
-  }
-  return installed;
-}
-
-function whyNotInstall(): string | undefined {
-  if (process.getuid?.() !== 0) return "only root can install it (apt-get install redis-server)";
-  if (!findOnPath("apt-get")) return "there is no apt-get to install it";
-  // Debian's package starts its server there, on its usual port.
-  if (existsSync("/run/systemd/system")) return "installing it here would start a service";
-  return undefined;
-}
-
-/** What went wrong, in one line. */
-async function install(): Promise<string> {
-  const options = {
-    timeout: INSTALL_LIMIT_MS,
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-  };
-  // Another test may be installing something else.
-  const wait = ["-o", "DPkg::Lock::Timeout=60"];
-  try {
-    // What is known of packages may do where the list cannot be fetched.
-    await run("apt-get", [...wait, "update"], options).catch(() => undefined);
-    await run("apt-get", [...wait, "install", "-y", "--no-install-recommends", "redis-server"], options);
-    return "apt-get has not installed it";
-  } catch (error) {
-    const { stderr, message } = error as Error & { stderr?: string };
-    return `apt-get failed: ${(stderr || message).trim().split("\n").at(-1)}`;
-  }
-}
-
-function findOnPath(program: string): string | undefined {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin"];
-  return folders.map((folder) => join(folder, program)).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+/** The path of `redis-server`, or undefined where there is none and it cannot be installed; see findProgram. */
+export function findRedisServer(): Promise<string | undefined> {
+  return findProgram("redis-server", "redis-server", "Tests on Redis");
 }
 
 export interface RedisServer {
@@ -153,13 +98,4 @@ function answers(port: number): Promise<boolean> {
     socket.on("close", () => done(false));
     socket.on("data", (reply) => done(/^(\+PONG|-NOAUTH)/.test(reply.toString())));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
