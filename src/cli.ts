@@ -190,6 +190,7 @@ async function serve(settings: Settings, { flags, sse }: CommandLine): Promise<v
     tokens,
     takesKeys: settings.callerKeys === "on",
     sse: sse === true,
+    replica: settings.httpReplica,
     requestsPerMinute: settings.httpRate,
     maxSessions: settings.httpMaxSessions,
     maxCalls: settings.httpMaxCalls,

@@ -238,6 +238,18 @@ const settingsSchema = z.object({
     about: "`serve`: requests that one caller may send.",
     bounds: "1–100000 a minute, whole",
   }),
+  httpReplica: setting(
+    z
+      .string()
+      .regex(/^[a-z\d-]{1,32}$/)
+      .optional(),
+    {
+      variable: "HTTP_REPLICA",
+      about:
+        "`serve`: this replica's name among several behind a proxy. Its session ids begin with it and a dot, so that the proxy can tell whose they are.",
+      bounds: "up to 32 of `a`–`z`, `0`–`9` and `-`",
+    },
+  ),
   httpMaxSessions: setting(decimal(1, 1_000, true).default(16), {
     variable: "HTTP_MAX_SESSIONS",
     about: "`serve`: sessions of one caller; a new one takes the place of one that nobody uses.",

@@ -189,6 +189,12 @@ const CASES: Record<string, Case> = {
     good: numbers("1", "100000"),
     bad: ["0", "100001", "1.5", ...NO_NUMBERS],
   },
+  HTTP_REPLICA: {
+    property: "httpReplica",
+    fallback: undefined,
+    good: texts("a", "replica-2", "r".repeat(32)),
+    bad: ["A", "a.b", "a b", "r".repeat(33)],
+  },
   HTTP_MAX_SESSIONS: {
     property: "httpMaxSessions",
     fallback: 16,

@@ -73,8 +73,10 @@ export function createHttpSessions(options: {
   maxSessions: number;
   maxCalls: number;
   idleMs: number;
+  /** Session ids begin with it and a dot: a proxy before several replicas sees nothing else of whose a session is. */
+  replica?: string | undefined;
 }): HttpSessions {
-  const { clock, log } = options;
+  const { clock, log, replica } = options;
   const sessions = new Set<OpenSession>();
   let opened = 0;
 
@@ -198,7 +200,7 @@ export function createHttpSessions(options: {
       await makeRoom(caller);
       const events = createSessionEvents();
       const http = new StreamableHTTPServerTransport({
-        sessionIdGenerator: randomUUID,
+        sessionIdGenerator: () => `${replica === undefined ? "" : `${replica}.`}${randomUUID()}`,
         eventStore: events,
         retryInterval: RETRY_MS,
         onsessioninitialized: (id) => {

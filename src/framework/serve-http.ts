@@ -29,6 +29,8 @@ export interface HttpServerOptions extends CallerRules {
   maxCalls: number;
   bodyLimitBytes: number;
   idleMs: number;
+  /** This replica's name among several, with which its session ids begin. */
+  replica?: string | undefined;
 }
 
 /** The server at its port. */
