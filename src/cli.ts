@@ -152,6 +152,8 @@ async function serveStdio(settings: Settings, flags: CommandLine["flags"]): Prom
   }
   server.onIdle(() => void stop(GRACE_ALONE_MS, "the client has gone"));
   process.stdout.on("error", () => void stop(0, "the client does not read any more"));
+  // A thousand answers may wait for a client that reads slowly; each waits for itself.
+  process.stdout.setMaxListeners(0);
   await server.serveStdio();
 }
 

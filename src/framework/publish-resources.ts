@@ -8,6 +8,7 @@ import {
   templates,
   WORKFLOWS_URI,
 } from "../resources/resources.js";
+import { setBounded } from "../services/bounded-map.js";
 import type { Complete } from "../services/complete.js";
 import { createPaced } from "../services/paced.js";
 import { bareRun } from "../services/runs.js";
@@ -22,6 +23,8 @@ const MAX_LISTED = 50;
 const READING_AGE_MS = 10_000;
 /** How long a list of resources may wait for the news of what is on it, in ms. */
 const LIST_BUDGET_MS = 1_000;
+/** Runs known to be in the list, or too old for it. */
+const SEEN_KEPT = 2_000;
 /** The protocol hands out at most this many values. */
 const MAX_VALUES = 100;
 
@@ -66,10 +69,15 @@ export function publishResources(server: FastMCP, services: Services, complete: 
   });
   const runs = createListedRuns(server, services);
 
+  const seen = new Map<string, true>();
   const stopEvents = feed.onEvent(({ type, run }) => {
     updates.touch(runUri(run.runId));
     if (type === "finished") updates.touch(`${runUri(run.runId)}/result`);
-    runs.see([{ ...run, over: type === "lost" || isOver(run) }]);
+    // Turns go by fast, and change nothing in the list.
+    if (!(type === "turn" || type === "action" || type === "activity") || !seen.has(run.runId)) {
+      runs.see([{ ...run, over: type === "lost" || isOver(run) }]);
+      setBounded(seen, run.runId, true, SEEN_KEPT);
+    }
     if (type === "status" || type === "finished") updates.touch(SESSIONS_URI);
   });
   const { sessions } = services;

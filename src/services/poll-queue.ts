@@ -35,11 +35,12 @@ const LONGEST_PAUSE_MS = 60_000;
 export function createPollQueue(options: {
   clock: Clock;
   budget: RequestBudget;
-  jobs: () => Iterable<PollJob>;
+  /** Hands over every job there is. */
+  eachJob: (visit: (job: PollJob) => void) => void;
   /** The clock was set back by so much, in ms: what was due at a moment of the old time is due so much earlier. */
   onSetBack: (byMs: number) => void;
 }): PollQueue {
-  const { clock, budget, jobs, onSetBack } = options;
+  const { clock, budget, eachJob, onSetBack } = options;
   let closed = false;
   let inFlight = 0;
   let heldUntil = 0;
@@ -60,13 +61,7 @@ export function createPollQueue(options: {
     cancelTimer();
     while (!closed && inFlight < MAX_IN_FLIGHT) {
       const now = checkClock();
-      let first: PollJob | undefined;
-      let earliest = Number.POSITIVE_INFINITY;
-      for (const job of jobs()) {
-        if (job.busy) continue;
-        earliest = Math.min(earliest, job.dueAt);
-        if (job.dueAt <= now && (!first || rank(job) < rank(first))) first = job;
-      }
+      const { first, earliest } = findFirst(now);
       const pause = Math.max(heldUntil - now, first ? budget.waitMs() : earliest - now);
       if (!first || pause > 0) {
         if (pause < Number.POSITIVE_INFINITY) {
@@ -77,6 +72,21 @@ export function createPollQueue(options: {
       budget.take();
       void send(first);
     }
+  }
+
+  /** The job whose turn it is, and when the next one is due. */
+  function findFirst(now: number): { first: PollJob | undefined; earliest: number } {
+    const found: { first: PollJob | undefined; earliest: number } = {
+      first: undefined,
+      earliest: Number.POSITIVE_INFINITY,
+    };
+    eachJob((job) => {
+      if (job.busy) return;
+      const { dueAt } = job;
+      found.earliest = Math.min(found.earliest, dueAt);
+      if (dueAt <= now && (!found.first || rank(job) < rank(found.first))) found.first = job;
+    });
+    return found;
   }
 
   async function send(job: PollJob): Promise<void> {

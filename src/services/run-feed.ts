@@ -62,11 +62,18 @@ const HEAD_START_MS = { ended: 600_000, changed: 300_000, begun: 60_000, due: 0 
 /** How far a run that nobody waits for comes behind those that somebody waits for, in ms. */
 const UNWAITED_MS = 30_000;
 
+interface Watchers {
+  listeners: Set<(event: RunEvent) => void>;
+  /** How many of them have somebody waiting behind them. */
+  waiting: number;
+}
+
 interface Feed extends PollJob, SweptRun {
   run: Run;
-  /** Each listener, and whether somebody waits behind it. */
-  watchers: Map<(event: RunEvent) => void, boolean>;
+  watchers: Watchers;
   intervalMs: number;
+  /** The look that is going on may be older than what speaks for another one. */
+  again: boolean;
   /** Why it is looked at next. */
   reason: keyof typeof HEAD_START_MS;
   /** The list of runs shows its turns as they come. */
@@ -126,9 +133,11 @@ export function createRunFeed(options: {
   const queue = createPollQueue({
     clock,
     budget: createRequestBudget({ clock, perSecond }),
-    *jobs() {
-      yield sweep;
-      for (const feed of feeds.values()) if (!feed.over) yield feed;
+    eachJob(visit) {
+      visit(sweep);
+      feeds.forEach((feed) => {
+        if (!feed.over) visit(feed);
+      });
     },
     onSetBack(byMs) {
       sweep.dueAt = clock.now();
@@ -166,7 +175,7 @@ export function createRunFeed(options: {
   });
 
   function emit(feed: Feed, event: RunEvent): void {
-    for (const listener of [...feed.watchers.keys(), ...recorders]) {
+    for (const listener of [...feed.watchers.listeners, ...recorders]) {
       try {
         listener(event);
       } catch (error) {
@@ -177,10 +186,7 @@ export function createRunFeed(options: {
 
   /** The API tells every change of the run by itself. */
   const isTold = (runId: string) => push?.live() === true && pictures.isComplete(runId);
-  const isWaitedFor = (feed: Feed) => {
-    for (const waits of feed.watchers.values()) if (waits) return true;
-    return false;
-  };
+  const isWaitedFor = (feed: Feed) => feed.watchers.waiting > 0;
 
   /** Sets when the run is looked at next if nothing comes in between. */
   function plan(feed: Feed): void {
@@ -196,6 +202,7 @@ export function createRunFeed(options: {
   }
 
   function lookSoon(feed: Feed, reason: Feed["reason"]): void {
+    feed.again = feed.busy;
     feed.reason = reason;
     feed.dueAt = Math.min(feed.dueAt, clock.now());
   }
@@ -215,7 +222,9 @@ export function createRunFeed(options: {
 
   async function look(feed: Feed): Promise<void> {
     const gapsBefore = gaps;
+    feed.again = false;
     await poll(feed);
+    if (feed.again) return;
     plan(feed);
     // What was asked before a gap may be older than it.
     if (gaps !== gapsBefore) feed.dueAt = clock.now();
@@ -324,6 +333,7 @@ export function createRunFeed(options: {
       get headStartMs() {
         return HEAD_START_MS[feed.reason] - (isWaitedFor(feed) ? 0 : UNWAITED_MS);
       },
+      again: false,
       reason: "begun",
       busy: false,
       listed: false,
@@ -346,7 +356,7 @@ export function createRunFeed(options: {
     watch(seed, listener, { background = false } = {}) {
       let feed = feeds.get(seed.runId);
       if (!feed || feed.over) {
-        feed = createFeed(seed, feed?.watchers ?? new Map());
+        feed = createFeed(seed, feed?.watchers ?? { listeners: new Set(), waiting: 0 });
         feeds.set(seed.runId, feed);
         pictures.noteChange(seed.runId, feed.changedAt);
         pictures.keep(feed.run);
@@ -354,12 +364,14 @@ export function createRunFeed(options: {
       const mine = feed;
       // Each watcher gets its own listener object, so that the same function may watch twice.
       const own = (event: RunEvent) => listener(event);
-      mine.watchers.set(own, !background);
+      const { watchers } = mine;
+      watchers.listeners.add(own);
+      if (!background) watchers.waiting++;
       // That it stands still was told once; whoever comes later is told as well.
       if (mine.stalled) {
         queueMicrotask(() => {
           const quietMs = clock.now() - mine.changedAt;
-          if (mine.stalled && mine.watchers.has(own)) own({ type: "stalled", run: mine.run, quietMs });
+          if (mine.stalled && watchers.listeners.has(own)) own({ type: "stalled", run: mine.run, quietMs });
         });
       }
       // A killed run may be watched on after its end was told; whoever comes later is told as well.
@@ -370,8 +382,9 @@ export function createRunFeed(options: {
       return {
         latest: () => pictures.get(seed.runId) ?? mine.run,
         stop() {
-          mine.watchers.delete(own);
-          if (feeds.get(seed.runId)?.watchers !== mine.watchers || mine.watchers.size > 0) return;
+          if (!watchers.listeners.delete(own)) return;
+          if (!background) watchers.waiting--;
+          if (feeds.get(seed.runId)?.watchers !== watchers || watchers.listeners.size > 0) return;
           feeds.delete(seed.runId);
           hurry();
           queue.wake();

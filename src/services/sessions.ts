@@ -184,7 +184,13 @@ export function createSessions(options: {
     async named(name) {
       await writer.written();
       const records = await store.list().catch(() => []);
-      return merge(records, runList.known()).filter((session) => session.name === name);
+      // Of thousands of sessions only those are put together that can come to bear this name.
+      const named = runList.known().filter((run) => run.sessionName === name);
+      const ids = new Set(named.map((run) => run.runId));
+      const own = records.filter((one) => one.name === name || one.runs.some((run) => ids.has(run.runId)));
+      const ownIds = new Set(own.flatMap((one) => one.runs.map((run) => run.runId)));
+      const listed = runList.known().filter((run) => run.sessionName === name || ownIds.has(run.runId));
+      return merge(own, listed).filter((session) => session.name === name);
     },
 
     nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),

@@ -8,6 +8,7 @@ import { createRecordFiles, type FileContent } from "./record-files.js";
 import { createSessionLocks, type HeldLock } from "./session-lock.js";
 import { byNewest, copyRecord, RUNS_KEPT, type SessionRecord, storedForm } from "./session-record.js";
 import { closedError, type SessionStore, type StoreProblem } from "./session-store.js";
+import { createShared } from "./shared.js";
 import { STATE_FOLDER_NAME } from "./state-folder.js";
 
 type Change = Parameters<SessionStore["update"]>[1];
@@ -112,10 +113,13 @@ export function createFolderSessionStore(options: {
     return content.kind === "record" ? copyRecord(content.record) : undefined;
   }
 
+  /** Reads everything once for all who ask while an earlier reading goes on: that one may be older than what they know. */
+  const readAll = createShared(() => files.readAll());
+
   async function list(): Promise<SessionRecord[]> {
     if (closed) throw closedError();
     await open();
-    const { records, damaged } = await files.readAll();
+    const { records, damaged } = await readAll();
     for (const name of damaged) await setAside(name);
     if (!inMemory) return records.map(copyRecord).sort(byNewest);
     const changed = await memory.list();
