@@ -5,6 +5,7 @@ import { systemClock } from "./clock.js";
 import { type CommandLine, readCommandLine, renderHelp } from "./command-line.js";
 import { createLog, type Log } from "./log.js";
 import { createServer, type ServerOptions } from "./server.js";
+import { createStartLine } from "./services/start-line.js";
 import {
   listEngineVariables,
   listGivenVariables,
@@ -168,6 +169,8 @@ async function serve(settings: Settings, { flags, sse }: CommandLine): Promise<v
     ...describeServer(settings, flags, log, secrets),
     sharesMachine: false,
     gitHosts: settings.httpGitHosts ?? [],
+    // A caller with a key of its own stands in the same line as all others.
+    startLine: createStartLine({ limit: settings.maxConcurrentRuns, clock: systemClock }),
   };
   const served = await serveHttp({
     server: createServer(common),

@@ -13,11 +13,13 @@ import type { Log } from "./log.js";
 import { createCatalogue } from "./services/catalogue.js";
 import { createComplete } from "./services/complete.js";
 import { createGit } from "./services/git.js";
+import { createPlaceKeeper } from "./services/place-keeper.js";
 import { createPush } from "./services/push.js";
 import { createRunFeed } from "./services/run-feed.js";
 import { createRunList } from "./services/run-list.js";
 import { createRuns } from "./services/runs.js";
 import { createSessions } from "./services/sessions.js";
+import { createStartLine, type StartLine } from "./services/start-line.js";
 import type { Settings } from "./settings.js";
 import { createMemorySessionStore, type SessionStore } from "./state/session-store.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
@@ -32,6 +34,8 @@ export interface ServerOptions {
   locate?: (() => Promise<Connection>) | undefined;
   /** Where sessions are remembered; in memory when left out. */
   store?: SessionStore;
+  /** The line of starts, where servers share one; by default one of this server's own. */
+  startLine?: StartLine;
   clock?: Clock;
   /** 0…1, for the jitter of retries. */
   random?: () => number;
@@ -100,6 +104,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     clock,
     onStarted: (run, request) => void sessions.started(run, request),
   });
+  const placeKeeper = createPlaceKeeper({ feed, clock });
   const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
   const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
   const services: Services = {
@@ -108,6 +113,8 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     catalogue,
     feed,
     runs,
+    startLine: options.startLine ?? createStartLine({ limit: settings.maxConcurrentRuns, clock }),
+    placeKeeper,
     sessions,
     git,
     clock,
@@ -183,6 +190,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         await desk.stop(graceMs);
         stopInforming();
         catalogue.close();
+        placeKeeper.close();
         await sessions.close();
         push.close();
         feed.close();

@@ -129,6 +129,13 @@ const settingsSchema = z.object({
     about: "Turns a run may take.",
     bounds: "1–200, whole",
   }),
+  maxConcurrentRuns: setting(decimal(1, 1_000, true).optional(), {
+    variable: "MAX_CONCURRENT_RUNS",
+    about:
+      "Runs of this server that may go on at once; a further one waits in line before anything is sent. By default " +
+      "any number.",
+    bounds: "1–1000, whole",
+  }),
   pollingIntervalS: setting(decimal(0.2, 60).default(8), {
     variable: "POLLING_INTERVAL",
     about: "The slowest that a watched run is polled.",

@@ -84,6 +84,12 @@ const CASES: Record<string, Case> = {
     good: numbers("1", "200"),
     bad: ["0", "201", "1.5", ...NO_NUMBERS],
   },
+  MAX_CONCURRENT_RUNS: {
+    property: "maxConcurrentRuns",
+    fallback: undefined,
+    good: numbers("1", "1000"),
+    bad: ["0", "1001", "2.5", ...NO_NUMBERS],
+  },
   POLLING_INTERVAL: {
     property: "pollingIntervalS",
     fallback: 8,

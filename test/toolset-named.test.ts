@@ -33,3 +33,7 @@ describe(
   "kill-cleanup",
   cases(() => import("./kill-cleanup.test.js")),
 );
+describe(
+  "start-line",
+  cases(() => import("./start-line.test.js")),
+);

@@ -8,7 +8,7 @@ import type { Call, Services } from "./define-action.js";
 import { resolveWorkflow } from "./resolve-workflow.js";
 import type { Continuation, RunArguments } from "./run.js";
 
-/** Everything a run needs, given or asked; an empty text means the default. */
+/** Everything a run needs, given or asked; an empty text means the default, for the name one that is made up. */
 export interface RunValues {
   workflowName: string;
   sessionName: string;
@@ -57,7 +57,6 @@ export async function askForMissing(
     repositoryUrl: args.temp_workspace ? "" : (known.repositoryUrl ?? answered.repository_url ?? ""),
     gitBranch: args.temp_workspace ? "" : (known.gitBranch ?? answered.git_branch ?? ""),
   };
-  if (values.sessionName === "") values.sessionName = await suggestName(args, services);
   await checkAnswers(answered, args, services);
   return { values };
 }
@@ -154,7 +153,7 @@ function inputRequired(
 }
 
 /** A long message is not sent back whole: with it twice, an answer could grow over what clients take. */
-function shortMessage({ message }: RunArguments): RunArguments {
+export function shortMessage({ message }: RunArguments): RunArguments {
   return message && message.length > 2_000 ? { message: "(the same message as before, in full)" } : {};
 }
 
@@ -189,8 +188,8 @@ async function checkAnswers(
 /** Known names are looked for no longer than this, in ms: a name may be taken, a start may not be late. */
 const NAMES_BUDGET_MS = 2_000;
 
-/** An empty name was given on purpose: the suggestion is taken. */
-async function suggestName(args: RunArguments, services: Services): Promise<string> {
+/** An empty name was given on purpose: one is made up that nobody has as far as is known when the run is sent. */
+export async function makeUpName(args: RunArguments, services: Services): Promise<string> {
   const { sessions, clock } = services;
   await Promise.race([sessions.all().catch(() => []), sleep(clock, NAMES_BUDGET_MS)]);
   const taken = new Set(services.sessions.knownNames());

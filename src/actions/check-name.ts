@@ -35,6 +35,32 @@ export async function checkName(
   return askWhichOne(session, note, args, call);
 }
 
+/** Whom a question cannot be put to any more. */
+const NOBODY: Call["person"] = {
+  reachable: false,
+  ask: async () => ({ kind: "not_asked", why: "The person was asked before the wait." }),
+};
+
+/**
+ * The same after a wait: the answer that the call ends with when a session has taken the name meanwhile. Nobody is
+ * asked: the person may have turned to something else long ago.
+ * @param before the sessions of that name when the wait began
+ */
+export async function checkNameAgain(
+  args: RunArguments,
+  before: readonly Session[],
+  call: Call,
+  { sessions }: Services,
+): Promise<Answer | undefined> {
+  const keys = new Set(before.map((session) => session.key));
+  const session = (await sessions.named(args.session_name ?? "")).find(
+    (one) => !keys.has(one.key) && (one.sessionId || activeRun(one)),
+  );
+  if (!session) return undefined;
+  const asked = await askWhichOne(session, "", args, { ...call, person: NOBODY });
+  return "outcome" in asked ? asked : undefined;
+}
+
 async function askWhichOne(
   session: Session,
   note: string,

@@ -76,6 +76,23 @@ async function goOn(
 }
 
 /**
+ * The same after a wait: the answer that the call ends with when another run goes on in the conversation by now.
+ * @throws ApiError when the call is cancelled
+ */
+export async function checkStillFree(
+  { sessionId }: Continuation,
+  args: RunArguments,
+  call: Call,
+  services: Services,
+): Promise<Answer | undefined> {
+  const [session] = await services.sessions.find({ sessionId }, call.signal).catch(() => []);
+  const running = session && (await findRunning(session, call, services));
+  if (!running) return undefined;
+  if (running.problem) return tellUnread(session, running.run, running.problem, services);
+  return offerFeedback(session, running.run, args);
+}
+
+/**
  * The session's last run when it still goes on, or may do so: then with the reason why it could not be read. It is
  * asked for, since the list may be some seconds behind.
  */

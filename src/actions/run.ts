@@ -1,10 +1,11 @@
 import { whileFollowing } from "../abort.js";
 import type { Clock } from "../clock.js";
+import type { Place } from "../services/start-line.js";
 import { ApiError } from "../upstream/errors.js";
 import type { StartRequest } from "../upstream/types.js";
 import { ActionError, type Answer, type NextStep } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { askForMissing } from "./ask.js";
+import { askForMissing, makeUpName } from "./ask.js";
 import { checkRunArguments } from "./check-arguments.js";
 import { checkName } from "./check-name.js";
 import { continueSession } from "./continue-session.js";
@@ -12,6 +13,7 @@ import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
 import { followRun, watchAgain } from "./follow-run.js";
 import { resolveWorkflow } from "./resolve-workflow.js";
+import { waitInLine } from "./wait-in-line.js";
 
 const RUN_PARAMETERS = [
   "workflow_name",
@@ -89,13 +91,18 @@ export const runAction = defineAction({
       };
     }
 
+    const wish = { args, given, continuation, note: named.note };
+    const turn = await waitInLine(wish, call, services);
+    if ("outcome" in turn) return turn;
+
+    const sessionName = given.sessionName || (await makeUpName(args, services));
     const request: StartRequest = {
       workflowName: given.workflowName,
       message: args.message ?? "",
       inputFormat: settings.inputFormat,
       maxTurns: args.max_turns ?? settings.maxTurns,
       timeoutS: args.timeout ?? settings.timeoutS,
-      ...(given.sessionName ? { sessionName: given.sessionName } : {}),
+      ...(sessionName ? { sessionName } : {}),
       ...(continuation ? { sessionId: continuation.sessionId } : {}),
       ...(given.repositoryUrl ? { repositoryUrl: given.repositoryUrl } : {}),
       ...(given.gitBranch ? { gitBranch: given.gitBranch } : {}),
@@ -104,7 +111,7 @@ export const runAction = defineAction({
       ...(args.auto_merge === undefined ? {} : { autoMerge: args.auto_merge }),
       ...(args.temp_workspace === undefined ? {} : { tempWorkspace: args.temp_workspace }),
     };
-    return startAndFollow(request, { waitSeconds: args.wait_seconds, note: named.note }, call, services);
+    return startAndFollow(request, { ...turn, note: named.note }, call, services);
   },
 });
 
@@ -141,16 +148,17 @@ function lookForRun(request: StartRequest): NextStep {
 
 async function startAndFollow(
   request: StartRequest,
-  { waitSeconds, note }: { waitSeconds: number | undefined; note: string },
+  { place, waitSeconds, note }: { place: Place; waitSeconds: number | undefined; note: string },
   call: Call,
   services: Services,
 ): Promise<Answer> {
-  const { runs, catalogue, clock } = services;
+  const { runs, catalogue, clock, placeKeeper, settings } = services;
   const started = runs.start(request, call.signal).catch((error) => {
     // The catalogue promised a workflow that the API does not have (any more).
     if (error.kind === "not_found") void catalogue.refresh();
     throw error;
   });
+  placeKeeper.keep(place, started, request.timeoutS ?? settings.timeoutS);
   let result: Awaited<typeof started> | undefined;
   try {
     result = await whileFollowing(call.signal, (own) => Promise.race([started, outOfTime(own, clock)]));

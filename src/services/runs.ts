@@ -17,7 +17,13 @@ export type StartResult =
    * The answer was lost and the run may or may not exist: the API's list shows nothing new that could be it, or
    * something that may as well be another start's, or cannot be read.
    */
-  | { kind: "unknown"; error: ApiError; list: "empty" | "ambiguous" | "unreachable" };
+  | {
+      kind: "unknown";
+      error: ApiError;
+      list: "empty" | "ambiguous" | "unreachable";
+      /** Looks into the API's list once more for runs that can be this start's. @throws ApiError */
+      candidates(): Promise<Run[]>;
+    };
 
 /** Why following a run ended. */
 export type FollowEnd =
@@ -62,7 +68,7 @@ const LOOKUP_PAUSES_MS = [0, 1_000, 3_000];
 /** How far the API's clock may disagree with ours after its Date header (whole seconds) was taken into account. */
 const CLOCK_TOLERANCE_MS = 2_000;
 /** A start of unknown fate may still be acted on for this long, in ms: a server works off what waits in its queue. */
-const LATE_START_MS = 10 * 60_000;
+export const LATE_START_MS = 10 * 60_000;
 /** Known runs are remembered up to this number: only those of the last minutes can be taken for a new start. */
 const RUNS_KNOWN = 2_000;
 /** With no answer to be had for this long, a waiting call says so instead of waiting on. */
@@ -114,22 +120,27 @@ export function createRuns(options: {
     return full;
   }
 
+  /** The runs in the API's list that a start sent at that time can have made. @throws ApiError */
+  async function findCandidates(request: StartRequest, sentAt: number): Promise<Run[]> {
+    // The looks are the retries: more of them would outlast the patience of clients.
+    const { runs } = await api.listRuns({ workflowName: request.workflowName, retries: 0 });
+    const since = sentAt + api.clockOffsetMs() - CLOCK_TOLERANCE_MS;
+    return runs.filter(
+      (run) =>
+        resembles(run, request) &&
+        run.startedAt !== undefined &&
+        run.startedAt >= since &&
+        (known.get(run.runId) ?? Number.POSITIVE_INFINITY) > sentAt,
+    );
+  }
+
   /** The one run that a lost answer can have been about, or why there is none. */
   async function lookUp(request: StartRequest, sentAt: number, contested: boolean) {
     let list: "empty" | "ambiguous" | "unreachable" = "unreachable";
     for (const pause of LOOKUP_PAUSES_MS) {
       await sleep(clock, pause);
       try {
-        // The looks are the retries: more of them would outlast the patience of clients.
-        const { runs } = await api.listRuns({ workflowName: request.workflowName, retries: 0 });
-        const since = sentAt + api.clockOffsetMs() - CLOCK_TOLERANCE_MS;
-        const candidates = runs.filter(
-          (run) =>
-            resembles(run, request) &&
-            run.startedAt !== undefined &&
-            run.startedAt >= since &&
-            (known.get(run.runId) ?? Number.POSITIVE_INFINITY) > sentAt,
-        );
+        const candidates = await findCandidates(request, sentAt);
         const [found] = candidates;
         if (found && candidates.length === 1 && !contested) return found;
         list = found ? "ambiguous" : "empty";
@@ -161,7 +172,7 @@ export function createRuns(options: {
         if (clock.now() - since >= LATE_START_MS) unresolved.delete(one);
       }
       unresolved.set(key, clock.now());
-      return { kind: "unknown", error, list: found };
+      return { kind: "unknown", error, list: found, candidates: () => findCandidates(request, sentAt) };
     }
   }
 
