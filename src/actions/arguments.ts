@@ -16,7 +16,9 @@ export const parameters = {
   session_name: name("Name of the session; a new one is suggested."),
   session_id: name("Id of a conversation to continue or look at."),
   run_id: name("Id of a run."),
-  continue_session: name("Name of the session whose conversation the new run continues."),
+  continue_session: name(
+    'Name of the session whose conversation the new run continues; "" begins another one under a session_name that is taken.',
+  ),
   repository_url: z
     .string()
     .trim()
