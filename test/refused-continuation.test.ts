@@ -62,6 +62,17 @@ describe("a continuation that the agent refuses", () => {
     expect(fresh.isError).toBe(false);
   });
 
+  it("does not repeat a long message in the offer of a fresh start", async () => {
+    const { call } = await connectInMemory({ settings: text });
+    const message = "Design the login. ".repeat(500);
+    const answer = await call({ ...REFUSED, message, wait_seconds: 5 });
+    expect(answer.data.next_step.arguments).toMatchObject({
+      workflow_name: "builder",
+      message: "(the same message as before, in full)",
+    });
+    expect(answer.text.length).toBeLessThan(3_000);
+  });
+
   it("takes the session's own id away only until a run shows one again", async () => {
     const store = createMemorySessionStore();
     const { call } = await connectInMemory({ store, settings: text });

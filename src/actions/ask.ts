@@ -153,7 +153,7 @@ function inputRequired(
 }
 
 /** A long message is not sent back whole: with it twice, an answer could grow over what clients take. */
-export function shortMessage({ message }: RunArguments): RunArguments {
+export function shortMessage({ message }: Pick<RunArguments, "message">): Pick<RunArguments, "message"> {
   return message && message.length > 2_000 ? { message: "(the same message as before, in full)" } : {};
 }
 

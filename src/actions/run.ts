@@ -5,7 +5,7 @@ import { ApiError } from "../upstream/errors.js";
 import type { StartRequest } from "../upstream/types.js";
 import { ActionError, type Answer, type NextStep } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { askForMissing, makeUpName } from "./ask.js";
+import { askForMissing, makeUpName, shortMessage } from "./ask.js";
 import { checkRunArguments } from "./check-arguments.js";
 import { checkName } from "./check-name.js";
 import { continueSession } from "./continue-session.js";
@@ -229,6 +229,7 @@ function offerFreshStart(request: StartRequest): NextStep {
     arguments: {
       workflow_name: request.workflowName,
       message: request.message,
+      ...shortMessage(request),
       ...(request.sessionName ? { session_name: request.sessionName } : {}),
     },
     reason: "Ask the person whether to start afresh under the same name, as a new conversation.",
