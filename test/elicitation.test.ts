@@ -137,7 +137,32 @@ describe("what the person answers decides whether anything is sent", () => {
       },
     });
     const answer = await call(TASK);
-    expect(answer.data.outcome).toBe("input_required");
+    expect(answer.data).toMatchObject({
+      outcome: "input_required",
+      next_step: { arguments: { action: "run", ...TASK, session_name: "design-jwt-login-app" } },
+    });
+    expect(answer.text).toContain(
+      "answered this one with an error, so the person has most likely not seen it",
+    );
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("a question that the client fails to show is told apart from one that was closed", async () => {
+    const ask = async (onForm: FormAnswerer) => {
+      const { call } = await connectInMemory({ onForm });
+      return call({ ...COMPLETE, session_name: undefined, continue_session: "nowhere" });
+    };
+    const failed = await ask(() => {
+      throw new Error("no window");
+    });
+    expect(failed.data).toMatchObject({
+      outcome: "input_required",
+      next_step: { arguments: { session_name: "nowhere" } },
+    });
+    expect(failed.text).toContain("answered this one with an error");
+    const closed = await ask(() => ({ action: "cancel" }));
+    expect(closed.data.outcome).toBe("cancelled");
+    expect(closed.text).not.toContain("error");
     expect(starts()).toHaveLength(0);
   });
 

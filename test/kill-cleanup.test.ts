@@ -262,6 +262,9 @@ describe("a client whose forms never appear", () => {
     });
     const answer = await call({ action: "kill", run_id, confirm: true });
     expect(answer.data.outcome).toBe("input_required");
+    expect(answer.text).toContain(
+      "answered this one with an error, so the person has most likely not seen it",
+    );
     expect(answer.text).toContain("confirm: true does not stand for it");
     expect(answer.text).toMatch(/a client that shows forms or has none, or the workflows API itself/);
     expect(kills()).toHaveLength(0);

@@ -1,9 +1,25 @@
-import type { Question } from "../services/person.js";
+import type { FormAnswer, Question } from "../services/person.js";
 import type { Answer } from "./answer.js";
 import type { Call } from "./define-action.js";
 
-/** What became of the question: `nobody` when there was nobody to ask, or nothing was chosen. */
-type Reply = { kind: "chosen"; value: string } | { kind: "ended"; answer: Answer } | { kind: "nobody" };
+/**
+ * What became of the question: `nobody` when there was nobody to ask, or nothing was chosen; then with what is to be
+ * said of a client that should have asked.
+ */
+type Reply =
+  | { kind: "chosen"; value: string }
+  | { kind: "ended"; answer: Answer }
+  | { kind: "nobody"; note: string };
+
+/** That the person was not asked, and why, in a sentence. */
+export function tellNotAsked({ why }: Extract<FormAnswer, { kind: "not_asked" }>): string {
+  return {
+    no_forms: "The client cannot show forms.",
+    not_shown:
+      "The client says that it can show forms, but answered this one with an error, so the person has most likely not seen it.",
+    no_answer: "The client says that it can show forms, but what it brought back of this one is no answer.",
+  }[why];
+}
 
 /** Asks the person for one choice; a form that brings none ends the call. */
 export async function askToChoose(question: Question, call: Call): Promise<Reply> {
@@ -11,7 +27,7 @@ export async function askToChoose(question: Question, call: Call): Promise<Reply
   switch (answer.kind) {
     case "accepted": {
       const value = answer.values[question.name];
-      return value ? { kind: "chosen", value } : { kind: "nobody" };
+      return value ? { kind: "chosen", value } : { kind: "nobody", note: "" };
     }
     case "declined":
       return {
@@ -30,8 +46,13 @@ export async function askToChoose(question: Question, call: Call): Promise<Reply
         },
       };
     case "not_asked":
-      return { kind: "nobody" };
+      return { kind: "nobody", note: answer.why === "no_forms" ? "" : ` ${tellNotAsked(answer)}` };
   }
+}
+
+/** What is to be said of a question that the client should have brought to the person; "" when it has none. */
+export function tellNobody(reply: Reply): string {
+  return reply.kind === "nobody" ? reply.note : "";
 }
 
 /** The question as an answer shows it to a client without forms. */

@@ -3,6 +3,7 @@ import type { FormAnswer, Question } from "../services/person.js";
 import { buildQuestions } from "../services/questions.js";
 import { suggestSessionName } from "../services/session-name.js";
 import { ActionError, type Answer } from "./answer.js";
+import { tellNotAsked } from "./ask-to-choose.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
 import type { Call, Services } from "./define-action.js";
 import { resolveWorkflow } from "./resolve-workflow.js";
@@ -103,7 +104,7 @@ function endWithoutValues(
       };
     }
     case "not_asked":
-      return inputRequired(questions, args, {}, `${answer.why} Nothing was sent.`);
+      return inputRequired(questions, args, {}, `${tellNotAsked(answer)} Nothing was sent.`);
     case "accepted": {
       const open = questions.filter((question) => question.required && !answer.values[question.name]?.trim());
       if (open.length === 0) return undefined;

@@ -1,7 +1,7 @@
 import type { Question } from "../services/person.js";
 import { activeRun, type Session } from "../services/sessions.js";
 import type { Answer } from "./answer.js";
-import { askToChoose, toMissing } from "./ask-to-choose.js";
+import { askToChoose, tellNobody, toMissing } from "./ask-to-choose.js";
 import { tellApart } from "./continue-session.js";
 import type { Call, Services } from "./define-action.js";
 import type { RunArguments } from "./run.js";
@@ -38,7 +38,7 @@ export async function checkName(
 /** Whom a question cannot be put to any more. */
 const NOBODY: Call["person"] = {
   reachable: false,
-  ask: async () => ({ kind: "not_asked", why: "The person was asked before the wait." }),
+  ask: async () => ({ kind: "not_asked", why: "no_forms" }),
 };
 
 /**
@@ -88,7 +88,7 @@ async function askWhichOne(
   return {
     outcome: "input_required",
     summary:
-      `${question.description} Nothing was sent. Send continue_session: "${session.name}" to continue it, or the same ` +
+      `${question.description}${tellNobody(reply)} Nothing was sent. Send continue_session: "${session.name}" to continue it, or the same ` +
       'call with an empty continue_session ("") to begin a second conversation of that name.',
     missing: [
       {

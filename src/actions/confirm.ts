@@ -1,5 +1,6 @@
 import type { Question } from "../services/person.js";
 import type { Answer } from "./answer.js";
+import { tellNotAsked } from "./ask-to-choose.js";
 import type { Call } from "./define-action.js";
 
 /**
@@ -41,10 +42,11 @@ export async function confirmWithPerson(
   // A client that has forms must bring the word by one: an answer that came back empty or wrong is no yes.
   const { reachable } = call.person;
   if (!reachable && ask.confirm === true) return undefined;
+  const why =
+    answer.kind === "not_asked" ? tellNotAsked(answer) : "The form did not come back with a yes or a no.";
   const failed =
-    " The form did not come back with a yes or a no, and confirm: true does not stand for it in a client that has " +
-    "forms. If the person never saw the form, let them use a client that shows forms or has none, or the workflows " +
-    "API itself.";
+    ` ${why} confirm: true does not stand for it in a client that has forms. If the person never saw the form, let ` +
+    "them use a client that shows forms or has none, or the workflows API itself.";
   return {
     outcome: "input_required",
     summary: `The person has to agree first: ${ask.deed}. ${nothing}${reachable ? failed : ""}`,

@@ -4,7 +4,7 @@ import { isOver, newestRun, type Session, type SessionRun } from "../services/se
 import { ApiError } from "../upstream/errors.js";
 import { isFinal } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
-import { askToChoose, toMissing } from "./ask-to-choose.js";
+import { askToChoose, tellNobody, toMissing } from "./ask-to-choose.js";
 import { checkSessionName } from "./check-arguments.js";
 import type { Call, Services } from "./define-action.js";
 import type { Continuation, RunArguments } from "./run.js";
@@ -177,7 +177,7 @@ async function chooseSession(
   if (reply.kind === "ended") return reply.answer;
   return {
     outcome: "input_required",
-    summary: `${question.description} Nothing was sent.`,
+    summary: `${question.description}${tellNobody(reply)} Nothing was sent.`,
     missing: [toMissing(question)],
     ...(resumable[0]?.sessionId
       ? {
@@ -219,7 +219,7 @@ async function askWhenNotFound(
   return {
     outcome: "input_required",
     summary:
-      `There is no session "${name}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}. ` +
+      `There is no session "${name}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}.${tellNobody(reply)} ` +
       "Nothing was sent and no new conversation was started.",
     missing: [
       { ...toMissing(question), choices: nearest.map((one) => ({ value: one, title: `Continue "${one}"` })) },
@@ -258,7 +258,7 @@ async function askToStartFresh(session: Session, args: RunArguments, call: Call)
   if (reply.kind === "chosen" && reply.value === FRESH) return { fresh };
   return {
     outcome: "input_required",
-    summary: `${fact} Nothing was sent.`,
+    summary: `${fact}${tellNobody(reply)} Nothing was sent.`,
     next: {
       action: "run",
       arguments: fresh,

@@ -18,8 +18,11 @@ export type FormAnswer =
   | { kind: "declined" }
   /** The form was closed, ran out of time, or the call was cancelled. */
   | { kind: "cancelled"; why: "closed" | "timeout" | "call_cancelled" }
-  /** The client has no forms, or failed to show one: nobody has been asked. */
-  | { kind: "not_asked"; why: string };
+  /**
+   * Nobody's word is there: the client has no forms, answered this one with an error instead of showing it, or
+   * brought back something that is no answer.
+   */
+  | { kind: "not_asked"; why: "no_forms" | "not_shown" | "no_answer" };
 
 /** The person at the other end of the call, asked through the chat client. */
 export interface Person {

@@ -31,7 +31,7 @@ export function createFormPerson(
     reachable: channel.supportsForms,
     async ask(message, questions, takenBack): Promise<FormAnswer> {
       const signal = takenBack ? AbortSignal.any([options.signal, takenBack]) : options.signal;
-      if (!channel.supportsForms) return { kind: "not_asked", why: "The client cannot show forms." };
+      if (!channel.supportsForms) return { kind: "not_asked", why: "no_forms" };
       if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
       const since = clock.now();
       let stopBeat = () => {};
@@ -60,10 +60,7 @@ export function createFormPerson(
           return { kind: "cancelled", why: "timeout" };
         }
         // Declared and yet not to be had: nobody has answered, so nothing may be sent.
-        return {
-          kind: "not_asked",
-          why: "The client says that it can show forms but did not bring back a valid answer.",
-        };
+        return { kind: "not_asked", why: error instanceof McpError ? "not_shown" : "no_answer" };
       } finally {
         stopBeat();
       }
