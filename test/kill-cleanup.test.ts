@@ -3,7 +3,7 @@ import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
-import { connectInMemory, type InMemoryOptions, until } from "./support/harness.js";
+import { COMPLETE, connectInMemory, type InMemoryOptions, until } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });
 const world = () => sim.api().world;
@@ -217,6 +217,41 @@ describe("a kill that the API is slow to help with", () => {
     expect(clock.now() - began).toBeLessThan(5_000);
     expect(forms[0]?.message).toContain(run_id);
     await hasten(clock, pending);
+  });
+
+  it("by name is sent soon and says what it relied on, though the list does not answer", async () => {
+    const clock = createHandClock();
+    const { call, forms } = await connectInMemory({ clock, onForm: say("yes") });
+    const started = await call({ ...COMPLETE, session_name: "auth", wait_seconds: 0 });
+    sim.api().fault({ path: "/runs" }, { hang: true });
+    const began = clock.now();
+    const pending = call({ action: "kill", session_name: "auth" });
+    await until(() => {
+      if (kills().length === 0) clock.advance(20);
+      return kills().length > 0;
+    }, "the kill");
+    expect(clock.now() - began).toBeLessThan(8_000);
+    const answer = await hasten(clock, pending);
+    expect(answer.data).toMatchObject({ outcome: "killed", run: { run_id: started.data.run.run_id } });
+    for (const told of [answer.text, forms[0]?.message]) {
+      expect(told).toContain('did not come in time, so the run of "auth" is the newest one known here');
+    }
+  });
+
+  it("by name says nothing of it when the list answers, and waits for the list when it alone can tell", async () => {
+    const run_id = startElsewhere("theirs");
+    const { call } = await connectInHaste({ onForm: say("yes") });
+    await call({ ...COMPLETE, session_name: "ours", wait_seconds: 0 });
+    const ours = await call({ action: "kill", session_name: "ours" });
+    expect(ours.data.outcome).toBe("killed");
+    expect(ours.text).not.toContain("in time");
+    const other = await connectInHaste({ onForm: say("yes"), settings: { REQUEST_TIMEOUT: "10" } });
+    sim.api().fault({ path: "/runs" }, { hang: true }, 1);
+    const pending = other.call({ action: "kill", session_name: "theirs" });
+    expect(await pending).toMatchObject({ isError: true });
+    const theirs = await other.call({ action: "kill", session_name: "theirs" });
+    expect(theirs.data).toMatchObject({ outcome: "killed", run: { run_id } });
+    expect(kills()).toHaveLength(2);
   });
 
   it("looks for the name once: what was found before the form is not looked for after it", async () => {

@@ -12,6 +12,8 @@ export async function confirmWithPerson(
   ask: {
     action: "kill" | "cleanup";
     deed: string;
+    /** What the person should know besides, in sentences. */
+    remark?: string;
     arguments: Record<string, unknown>;
     confirm: boolean | undefined;
   },
@@ -27,7 +29,7 @@ export async function confirmWithPerson(
       { value: "no", title: "No" },
     ],
   };
-  const answer = await call.person.ask(`${ask.deed}?`, [question]);
+  const answer = await call.person.ask(`${ask.remark ?? ""}${ask.deed}?`, [question]);
   const nothing = "Nothing was sent; the run is as it was.";
   if (answer.kind === "accepted" && answer.values.confirm === "yes") return undefined;
   if (answer.kind === "declined" || (answer.kind === "accepted" && answer.values.confirm === "no")) {

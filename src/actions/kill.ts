@@ -12,9 +12,12 @@ import { answerUnknown, describeForConfirmation, readRun, withinTime } from "./r
 import { resolveTarget } from "./resolve-target.js";
 
 const KILL_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
+type KillArguments = Arguments<(typeof KILL_PARAMETERS)[number]>;
 
 /** How long a kill that was agreed to, and then its answer, waits for one look at the run, in ms. */
 const LOOK_MS = 5_000;
+/** A kill by name waits so long for the API's list, in ms, when the index knows the session as well. */
+const LIST_MS = 2_000;
 /** Pauses between the looks after a kill, in ms: a server that does not stop the agent shows it soon. */
 const LOOKS_AFTER_MS = [300, 1_000, 2_000];
 
@@ -31,32 +34,43 @@ export const killAction = defineAction({
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
   answerParts: ["run", "missing"],
 
-  async handle(
-    args: Arguments<(typeof KILL_PARAMETERS)[number]>,
-    call: Call,
-    services: Services,
-  ): Promise<Answer> {
-    const target = await resolveTarget(args, "active", call, services);
-    const run = await readRun(target.run, call, services);
-    if ("outcome" in run) return run;
-    if (isFinal(run.status)) return tellOver(run, services);
-    const ended = await confirmWithPerson(
-      {
-        action: "kill",
-        deed: `${args.force ? "Kill at once" : "Kill"} ${describeForConfirmation(run)}`,
-        arguments: { run_id: run.runId, ...(args.force ? { force: true } : {}) },
-        confirm: args.confirm,
-      },
-      call,
-    );
-    if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
-    // A person takes time, and the public server turns even a completed run into a killed one.
-    const now = await lookAgain(run, call, services);
-    if ("outcome" in now) return now;
-    if (isFinal(now.status)) return tellOver(now, services);
-    return kill(now, args.force === true, call, services);
+  async handle(args: KillArguments, call: Call, services: Services): Promise<Answer> {
+    const target = await resolveTarget(args, "active", call, services, LIST_MS);
+    const relied = target.isFromIndex
+      ? `The API's list of runs did not come in time, so the run of "${target.session?.name}" is the newest one known here. `
+      : "";
+    const answer = await killAfterConsent(target.run, relied, args, call, services);
+    return { ...answer, summary: `${relied}${answer.summary}` };
   },
 });
+
+async function killAfterConsent(
+  seed: Run,
+  relied: string,
+  args: KillArguments,
+  call: Call,
+  services: Services,
+): Promise<Answer> {
+  const run = await readRun(seed, call, services);
+  if ("outcome" in run) return run;
+  if (isFinal(run.status)) return tellOver(run, services);
+  const ended = await confirmWithPerson(
+    {
+      action: "kill",
+      deed: `${args.force ? "Kill at once" : "Kill"} ${describeForConfirmation(run)}`,
+      remark: relied,
+      arguments: { run_id: run.runId, ...(args.force ? { force: true } : {}) },
+      confirm: args.confirm,
+    },
+    call,
+  );
+  if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
+  // A person takes time, and the public server turns even a completed run into a killed one.
+  const now = await lookAgain(run, call, services);
+  if ("outcome" in now) return now;
+  if (isFinal(now.status)) return tellOver(now, services);
+  return kill(now, args.force === true, call, services);
+}
 
 /** The run after the person's answer. What was agreed to is not held up by an API that tells nothing more. */
 async function lookAgain(run: Run, call: Call, services: Services): Promise<Run | Answer> {

@@ -1,9 +1,10 @@
 import type { KnownRun } from "../services/merge-run.js";
 import { bareRun } from "../services/runs.js";
-import { activeRun, newestRun, type Session, type SessionRun } from "../services/sessions.js";
+import { activeRun, newestRun, type Session, type SessionRun, type Target } from "../services/sessions.js";
 import type { Run } from "../upstream/types.js";
 import { ActionError } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
+import { withinTime } from "./read-run.js";
 
 /** The three arguments that can name a run. */
 export interface TargetArguments {
@@ -17,6 +18,8 @@ export interface ResolvedTarget {
   run: Run;
   /** Absent when the run was named by its id: that needs no look into the sessions. */
   session?: Session;
+  /** The API's list was not waited for: this is what was known here without it. */
+  isFromIndex?: true;
 }
 
 /** True when a call names anything at all. */
@@ -28,6 +31,7 @@ export function namesTarget(args: TargetArguments): boolean {
  * The run that the arguments mean: by run id at once, else that of the session, of several sessions that of the
  * newest one. A run's id is taken as such in the other arguments too.
  * @param prefer `active`: the newest run that still goes on comes first
+ * @param patienceMs when the API's list takes longer, what the index knows of the session has to do, if anything
  * @throws ActionError when nothing is named or nothing is found; it names what is nearest
  */
 export async function resolveTarget(
@@ -35,6 +39,7 @@ export async function resolveTarget(
   prefer: "newest" | "active",
   call: Call,
   services: Services,
+  patienceMs?: number,
 ): Promise<ResolvedTarget> {
   const { sessions, feed } = services;
   if (args.run_id) return { run: feed.latest(args.run_id) ?? bareRun(args.run_id) };
@@ -45,19 +50,38 @@ export async function resolveTarget(
       { action: "list_sessions", arguments: {}, reason: "See which sessions there are." },
     );
   }
-  const found = await sessions.find(
-    {
-      ...(args.session_id ? { sessionId: args.session_id } : {}),
-      ...(args.session_name ? { sessionName: args.session_name } : {}),
-    },
-    call.signal,
-  );
+  const target: Target = {
+    ...(args.session_id ? { sessionId: args.session_id } : {}),
+    ...(args.session_name ? { sessionName: args.session_name } : {}),
+  };
+  const known = patienceMs === undefined ? [] : await findWhenLate(target, patienceMs, call, services);
+  const found = known.length > 0 ? known : await sessions.find(target, call.signal);
   const session = (prefer === "active" ? found.find((one) => activeRun(one)) : undefined) ?? found[0];
   const record =
     session?.runs.find((run) => run.runId === args.session_id || run.runId === args.session_name) ??
     (session && ((prefer === "active" ? activeRun(session) : undefined) ?? newestRun(session)));
   if (!session || !record) throw unknownTarget(wanted, services);
-  return { run: toSeed(session, record, feed.latest(record.runId)), session };
+  return {
+    run: toSeed(session, record, feed.latest(record.runId)),
+    session,
+    ...(known.length > 0 ? { isFromIndex: true } : {}),
+  };
+}
+
+/** What the index knows of the target when the API's list is late; nothing when it comes in time. */
+async function findWhenLate(
+  target: Target,
+  patienceMs: number,
+  call: Call,
+  services: Services,
+): Promise<Session[]> {
+  let isLate = false;
+  await withinTime(patienceMs, call, services, (signal) => services.sessions.find(target, signal)).catch(
+    () => {
+      isLate = true;
+    },
+  );
+  return isLate ? services.sessions.findKnown(target) : [];
 }
 
 /** The error for a name or id that nothing is known by; it names what is nearest. */

@@ -48,6 +48,8 @@ export interface Sessions {
    * while the API's list cannot be read
    */
   find(target: Target, signal?: AbortSignal): Promise<Session[]>;
+  /** The same by our index and the list as last read. Never asks the API. */
+  findKnown(target: Target): Promise<Session[]>;
   /** Why the API's list could not be read the last time; undefined when it could. */
   problem(): ApiError | undefined;
   /** The run with what the index remembers of it and of its session. Never asks the API, never throws. */
@@ -112,6 +114,12 @@ export function createSessions(options: {
     return known;
   }
 
+  /** All sessions, without asking the API. */
+  async function readKnown(): Promise<Session[]> {
+    await writer.written();
+    return merge(await store.list().catch(() => []), runList.known());
+  }
+
   function merge(records: readonly SessionRecord[], listed: readonly Run[]): Session[] {
     return mergeSessions(records, listed, (runId) => feed.latest(runId), runList.isLost);
   }
@@ -138,23 +146,15 @@ export function createSessions(options: {
     problem: () => runList.problem(),
 
     async find(target, signal) {
-      const wanted = [target.runId, target.sessionId, target.sessionName].filter(
-        (value): value is string => value !== undefined && value !== "",
-      );
-      const [first] = wanted;
-      if (first === undefined) return [];
-      const sessions = await all(signal);
-      const byId = sessions.filter((session) => wanted.some((value) => isIdOf(session, value)));
-      if (byId.length > 0) return byId;
-      const name = (target.sessionName ?? first).trim();
-      const exact = sessions.filter((session) => session.name === name);
-      if (exact.length > 0) return exact;
-      const alike = sessions.filter((session) => session.name.toLowerCase() === name.toLowerCase());
+      if (listWanted(target).length === 0) return [];
+      const found = choose(await all(signal), target);
       const problem = runList.problem();
       // Without the list nobody can say that there is no such session.
-      if (alike.length === 0 && problem) throw problem;
-      return alike;
+      if (found.length === 0 && problem) throw problem;
+      return found;
     },
+
+    findKnown: async (target) => choose(await readKnown(), target),
 
     async recall(run) {
       await writer.written();
@@ -221,6 +221,26 @@ export function createSessions(options: {
       listeners.clear();
     },
   };
+}
+
+/** The values that a target gives. */
+function listWanted({ runId, sessionId, sessionName }: Target): string[] {
+  return [runId, sessionId, sessionName].filter(
+    (value): value is string => value !== undefined && value !== "",
+  );
+}
+
+/** Those of the sessions that the target means: by id, else by name, else by name in other letters. */
+function choose(sessions: readonly Session[], target: Target): Session[] {
+  const wanted = listWanted(target);
+  const [first] = wanted;
+  if (first === undefined) return [];
+  const byId = sessions.filter((session) => wanted.some((value) => isIdOf(session, value)));
+  if (byId.length > 0) return byId;
+  const name = (target.sessionName ?? first).trim();
+  const exact = sessions.filter((session) => session.name === name);
+  if (exact.length > 0) return exact;
+  return sessions.filter((session) => session.name.toLowerCase() === name.toLowerCase());
 }
 
 /** Whether a value is the id of the session or of one of its runs. */
