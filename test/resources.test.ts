@@ -224,6 +224,19 @@ describe("the list of resources", () => {
     expect(await listRuns(client)).toEqual([`automagik://runs/${second}`]);
   });
 
+  it("follows what a completion has read as well", async () => {
+    const { client } = await connectInMemory();
+    const changes = listChangesOf(client);
+    sim.api().world.script({ manual: true, actions: ["One"] });
+    const runId = startElsewhere();
+    await client.complete({
+      ref: { type: "ref/prompt", name: "unblock_run" },
+      argument: { name: "run_id", value: "" },
+    });
+    await until(() => changes() > 0, "the notification");
+    expect(await listRuns(client)).toEqual([`automagik://runs/${runId}`]);
+  });
+
   it("holds the newest fifty of very many, and a new run still finds its place", async () => {
     const { client, call } = await connectInMemory({ clock: createShiftedClock() });
     const changes = listChangesOf(client);

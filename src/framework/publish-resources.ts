@@ -30,8 +30,7 @@ const MAX_VALUES = 100;
 
 /**
  * Publishes the resources, keeps subscribers informed by what the feed sees, and lists each run that is going on
- * while it does. Replaces `services.sessions` by one whose readings are seen here. Must be called before the first
- * session.
+ * while it does. Must be called before the first session.
  * @returns stops informing
  */
 export function publishResources(server: FastMCP, services: Services, complete: Complete): () => void {
@@ -91,20 +90,8 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     );
     if (runs.see(seen, complete)) updates.touch(SESSIONS_URI);
   }
-  // In the way of whoever reads them, so that nothing has to read for the sake of the list by the clock.
-  services.sessions = {
-    ...sessions,
-    async all(...asked) {
-      const read = await sessions.all(...asked);
-      seeSessions(read, sessions.problem() === undefined);
-      return read;
-    },
-    async find(...asked) {
-      const found = await sessions.find(...asked);
-      seeSessions(found, false);
-      return found;
-    },
-  };
+  // Whoever reads them, so that nothing has to read for the sake of the list by the clock.
+  const stopReadings = sessions.onRead(seeSessions);
 
   /** What has ended unseen is taken off before the list is given. */
   function refreshList(): Promise<void> {
@@ -115,7 +102,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
         cancel();
         resolve();
       };
-      services.sessions.all().then(done, done);
+      sessions.all().then(done, done);
     });
   }
 
@@ -145,6 +132,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
   return () => {
     stopEvents();
     stopSessions();
+    stopReadings();
     stopCatalogue();
     updates.close();
     for (const own of watches.values()) for (const stop of own.values()) stop();

@@ -70,6 +70,8 @@ export interface Sessions {
   keepWatching(run: Run): void;
   /** Calls back when a session has appeared or one of its runs has started or ended. */
   onChange(listener: () => void): () => void;
+  /** Calls back with every reading of all sessions; `complete` when the API's list could be read. */
+  onRead(listener: (sessions: readonly Session[], complete: boolean) => void): () => void;
   /** Waits until everything told so far is written, then stops. */
   close(): Promise<void>;
 }
@@ -99,6 +101,7 @@ export function createSessions(options: {
 }): Sessions {
   const { store, runList, feed } = options;
   const listeners = new Set<() => void>();
+  const readers = new Set<(sessions: readonly Session[], complete: boolean) => void>();
   let known: Session[] = [];
 
   function changed(): void {
@@ -111,6 +114,7 @@ export function createSessions(options: {
     const reading = store.list();
     const [records, listed] = await Promise.all([reading, readList(reading, signal)]);
     known = merge(records, listed);
+    for (const reader of [...readers]) reader(known, runList.problem() === undefined);
     return known;
   }
 
@@ -216,8 +220,14 @@ export function createSessions(options: {
       return () => listeners.delete(listener);
     },
 
+    onRead(listener) {
+      readers.add(listener);
+      return () => readers.delete(listener);
+    },
+
     async close() {
       await writer.close();
+      readers.clear();
       listeners.clear();
     },
   };
