@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { serveSimulatedApi } from "../mocks/serve.js";
 import { createGuard, isLoopback } from "../src/http/guard.js";
 import { limitGit, NO_REDIRECTS } from "../src/http/limit-git.js";
 import { createRate } from "../src/http/rate.js";
@@ -7,7 +8,15 @@ import { settleTokens } from "../src/http/serve-settings.js";
 import { createTokenCheck } from "../src/http/tokens.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { COMPLETE, silentLog, testSettings, until } from "./support/harness.js";
-import { HELLO, JSON_HEADERS, sendPlain, startHttp, startHttpWithApi } from "./support/http.js";
+import {
+  connectHttp,
+  HELLO,
+  JSON_HEADERS,
+  sendPlain,
+  startHttp,
+  startHttpWithApi,
+  startServeBin,
+} from "./support/http.js";
 
 const ANNA = "anna-0123456789abcdef";
 const BEN = "ben-0123456789abcdef0";
@@ -191,6 +200,21 @@ describe("a caller's own key", () => {
     expect((await ask({})).status).toBe(404);
     expect((await ask({ "x-workflows-api-key": "key-two" })).status).toBe(404);
     expect((await ask({ "x-workflows-api-key": "key-one" })).status).toBe(200);
+  });
+
+  test("is no way past the limit of runs at once", async () => {
+    const api = await serveSimulatedApi({ paceMs: "manual" });
+    onTestFinished(() => api.close());
+    const bin = await startServeBin({
+      settings: { BASE_URL: api.url, CALLER_KEYS: "on", MAX_CONCURRENT_RUNS: "1" },
+    });
+    const plain = await connectHttp(bin.url);
+    const own = await connectHttp(bin.url, key("test-key"));
+    const run = { ...COMPLETE, wait_seconds: 0 };
+    expect((await plain.call({ ...run, session_name: "first" })).data.outcome).toBe("started");
+    const second = await own.call({ ...run, session_name: "second" });
+    expect(second.text).toContain("1 of 1 runs are going on");
+    expect(api.api.posts("/run/")).toHaveLength(1);
   });
 
   test("is refused where it is not expected, rather than ignored", async () => {

@@ -13,7 +13,7 @@ import { createHttpSessions, type HttpSession, type Message } from "./http-sessi
 export interface HttpServerOptions extends CallerRules {
   /** Serves every caller without a key of its own. */
   server: WorkflowsServer;
-  /** Makes a server for one session of a caller that brings its own key; nothing of it is shared. */
+  /** Makes a server for one session of a caller that brings its own key; nothing of it is shared but the line of starts. */
   createServerForKey(apiKey: string): WorkflowsServer;
   clock: Clock;
   log: Log;
