@@ -16,6 +16,8 @@ export interface ApiOptions extends WorldOptions {
   basePath?: string;
   /** Serve `/api/v1/openapi.json`. Default false. */
   describe?: boolean;
+  /** Paths that this server does not have, written as in its description: `/run/{run_id}/kill`. Default none. */
+  without?: readonly string[];
   /** Which route tells the workflows. Default `manage`. */
   discovery?: Discovery;
 }
@@ -69,6 +71,7 @@ export function createSimulatedApi(options: ApiOptions = {}): SimulatedApi {
     basePath,
     describe: options.describe ?? false,
     discovery: options.discovery ?? "manage",
+    without: options.without ?? [],
   });
   const faults = createFaults();
   const requests: RecordedRequest[] = [];

@@ -39,7 +39,7 @@ const OPEN = ["root:/health", "root:/api/v1/openapi.json"];
  */
 export function createRoutes(
   world: World,
-  options: { describe: boolean; discovery: Discovery; basePath: string },
+  options: { describe: boolean; discovery: Discovery; basePath: string; without: readonly string[] },
 ) {
   const { profile, clock, apiKey } = world;
   const wire = createWire(profile);
@@ -115,9 +115,11 @@ export function createRoutes(
     });
   }
   if (options.describe) {
-    const answer = () => describeApi(options.basePath, options.discovery);
+    const answer = () => describeApi(options.basePath, options.discovery, options.without);
     routes.push({ method: "GET", path: /^root:\/api\/v1\/openapi\.json$/, answer });
   }
+
+  const absent = options.without.map((path) => new RegExp(`^${path.replace(/\{[^}]*\}/g, "[^/]+")}$`));
 
   function authenticate(call: Call): void {
     if (OPEN.includes(call.path)) return;
@@ -132,7 +134,9 @@ export function createRoutes(
 
   function dispatch(call: Call): unknown {
     authenticate(call);
-    const known = routes.filter((route) => route.path.test(call.path));
+    const known = absent.some((path) => path.test(call.path))
+      ? []
+      : routes.filter((route) => route.path.test(call.path));
     if (known.length === 0) throw new ApiRefusal(404, "Not Found");
     const route = known.find((candidate) => candidate.method === call.method);
     if (route === undefined) throw new ApiRefusal(405, "Method Not Allowed");
