@@ -13,6 +13,7 @@ import type { Log } from "./log.js";
 import { createCatalogue } from "./services/catalogue.js";
 import { createComplete } from "./services/complete.js";
 import { createGit } from "./services/git.js";
+import { createOffer } from "./services/offer.js";
 import { createPlaceKeeper } from "./services/place-keeper.js";
 import { createPush } from "./services/push.js";
 import { createRunFeed } from "./services/run-feed.js";
@@ -85,8 +86,15 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     random: options.random ?? Math.random,
     locate: options.locate,
   });
-  const catalogue = createCatalogue({ api, clock, log, refreshIntervalMs: settings.refreshIntervalS * 1000 });
-  const push = createPush({ api, clock, log });
+  const offer = createOffer({ api, clock, log });
+  const catalogue = createCatalogue({
+    api,
+    clock,
+    log,
+    refreshIntervalMs: settings.refreshIntervalS * 1000,
+    onReading: () => void offer.refresh(),
+  });
+  const push = createPush({ api, offer, clock, log });
   const feed = createRunFeed({
     api,
     clock,
@@ -111,6 +119,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     settings,
     api,
     catalogue,
+    offer,
     feed,
     runs,
     startLine: options.startLine ?? createStartLine({ limit: settings.maxConcurrentRuns, clock }),
@@ -140,16 +149,17 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     roots: { enabled: false },
   });
   const desk = createCallDesk({ clock, elicitationTimeoutMs: settings.elicitationTimeoutS * 1000 });
-  const tools = buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error));
-  publishTools(server, tools, { catalogue, desk, services });
+  const tools = buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error), offer);
+  publishTools(server, tools, { catalogue, offer, desk, services });
   const complete = createComplete({ catalogue, sessions });
   const stopInforming = publishResources(server, services, complete);
-  publishPrompts(server, projectSteps(settings.toolset, actions), complete);
+  publishPrompts(server, projectSteps(settings.toolset, actions, offer), complete);
 
   let discovery: Promise<void> | undefined;
   const discover = () => {
     if (!discovery) {
-      discovery = catalogue.start(options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS);
+      const budgetMs = options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS;
+      discovery = Promise.all([catalogue.start(budgetMs), offer.start(budgetMs)]).then(() => {});
       if (api.hasKey) push.start();
     }
     return discovery;
@@ -193,6 +203,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         placeKeeper.close();
         await sessions.close();
         push.close();
+        offer.close();
         feed.close();
         await Promise.allSettled([...server.sessions].map((session) => session.close()));
         await server.stop();

@@ -235,6 +235,20 @@ describe("with an API that is not", () => {
     expect(found.runs?.status).toBe("warning");
   });
 
+  it("tells which actions the API's own description leaves out, and takes a broken one for none", async () => {
+    const { url, api } = await serve({ describe: true, without: ["/run/{run_id}/kill"] });
+    const { code, found } = await examine(settings({ BASE_URL: url }));
+    expect(code).toBe(0);
+    expect(found.description).toMatchObject({
+      status: "ok",
+      message: "answers; actions left out, for want of POST /run/{run_id}/kill",
+    });
+    api.fault({ path: "root:/api/v1/openapi.json" }, { status: 200, body: "<!doctype html>" });
+    const broken = await examine(settings({ BASE_URL: url }));
+    expect(broken.code).toBe(0);
+    expect(broken.found.description?.status).toBe("warning");
+  });
+
   it("warns of an API without workflows, and of one that asks for patience", async () => {
     const { url, api } = await serve({ describe: true });
     api.fault({ path: "/manage" }, { body: { workflows: [] } });

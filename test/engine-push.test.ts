@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { systemClock } from "../src/clock.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { createOffer } from "../src/services/offer.js";
 import { createPush } from "../src/services/push.js";
 import { createUpstream } from "../src/upstream/client.js";
 import { readEvents } from "./contract/event-reader.js";
@@ -134,6 +135,19 @@ describe("a run that is pushed", () => {
   });
 });
 
+it("the engine's description tells all that the server makes use of", async () => {
+  const { call } = await connect();
+  const { data } = await call({ action: "list_workflows", detailed: true });
+  expect(data.upstream.description).toMatchObject({
+    read: true,
+    missing: [],
+    pushed_events: true,
+    questions: true,
+    max_turns: "1 to 200",
+  });
+  expect(data.upstream.description).not.toHaveProperty("not_taken");
+});
+
 describe("a stream that breaks", () => {
   it("goes on where it broke, without a gap and without a doublet", async () => {
     const proxy = await serveWatchedProxy(engine.url);
@@ -147,8 +161,8 @@ describe("a stream that breaks", () => {
     });
     const heard: string[] = [];
     const push = createPush({
+      offer: createOffer({ api, clock: systemClock, log: silentLog }),
       api: {
-        describe: api.describe,
         streamRuns: (options) =>
           api.streamRuns({
             ...options,
@@ -213,8 +227,12 @@ describe("a stream that breaks", () => {
     const clock = createHandClock();
     let opened = 0;
     const push = createPush({
+      offer: {
+        refresh: async () => ({ isAway: false }),
+        describes: () => true,
+        onChange: () => () => {},
+      },
       api: {
-        describe: async () => ({ events: true, questions: true }),
         async streamRuns({ onOpen }) {
           opened++;
           onOpen(false, "7");

@@ -22,6 +22,7 @@ export const answerAction = defineAction({
     "the status of the run.",
   parameters: ANSWER_PARAMETERS,
   required: ["answer"],
+  endpoint: "answer",
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["run"],
 

@@ -106,10 +106,27 @@ const cleanupAnswer = z.object({
   errors: z.array(z.string()),
 });
 
+const descriptionAnswer = z.object({
+  read: z.boolean(),
+  read_at: z.string().optional(),
+  problem: z.string().optional(),
+  effect: z.string().optional(),
+  title: z.string().optional(),
+  version: z.string().optional(),
+  endpoints: z.array(z.string()).optional(),
+  missing: z.array(z.string()).optional(),
+  pushed_events: z.boolean().optional(),
+  questions: z.boolean().optional(),
+  max_turns: z.string().optional(),
+  timeout: z.string().optional(),
+  not_taken: z.array(z.string()).optional().describe("Fields of a start"),
+});
+
 const upstreamAnswer = z.object({
   address: z.string(),
   workflows_read_at: z.string().optional(),
   problem: z.string().optional(),
+  description: descriptionAnswer.optional(),
 });
 
 /** Parts that only some actions answer with; an action names those it uses. */

@@ -20,6 +20,7 @@ export const cleanupAction = defineAction({
     "Removes what a run has left on the server (workspace, temporary files), after the person agreed (asked by a " +
     "form, or confirm: true where there are none), and tells what was removed.",
   parameters: CLEANUP_PARAMETERS,
+  endpoint: "cleanup",
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
   answerParts: ["cleanup", "missing"],
 

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.js";
 import type { Catalogue } from "../services/catalogue.js";
 import type { Git } from "../services/git.js";
+import type { Offer } from "../services/offer.js";
 import type { Person } from "../services/person.js";
 import type { PlaceKeeper } from "../services/place-keeper.js";
 import type { RunFeed } from "../services/run-feed.js";
@@ -9,6 +10,7 @@ import type { Sessions } from "../services/sessions.js";
 import type { StartLine } from "../services/start-line.js";
 import type { Settings } from "../settings.js";
 import type { WorkflowsApi } from "../upstream/client.js";
+import type { Endpoint } from "../upstream/endpoints.js";
 import type { Answer, AnswerPart } from "./answer.js";
 import type { Arguments, ParameterName } from "./arguments.js";
 
@@ -17,6 +19,7 @@ export interface Services {
   settings: Settings;
   api: WorkflowsApi;
   catalogue: Catalogue;
+  offer: Offer;
   feed: RunFeed;
   runs: Runs;
   startLine: StartLine;
@@ -70,6 +73,8 @@ export interface Action<Names extends ParameterName = ParameterName> {
   required?: readonly Names[];
   /** Arguments that make no sense here and tell which action was meant: with one of them nothing is done. */
   misplaced?: Readonly<Partial<Record<ParameterName, string>>>;
+  /** The API's endpoint without which it can do nothing: where there is none, it is not published. */
+  endpoint?: Endpoint;
   annotations: Annotations;
   answerParts: readonly AnswerPart[];
   /** @throws ActionError or ApiError, which become tool errors */

@@ -37,6 +37,7 @@ export const feedbackAction = defineAction({
     "within a short wait. For a run that is over nothing is sent.",
   parameters: FEEDBACK_PARAMETERS,
   required: ["message"],
+  endpoint: "add_message",
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["queue"],
 

@@ -146,7 +146,7 @@ async function followAndAsk(
   call: Call,
   services: Services,
 ): Promise<{ end: FollowEnd; notes: string[] }> {
-  const { runs, clock, feed, questionsInHand } = services;
+  const { runs, clock, feed, offer, questionsInHand } = services;
   const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
   const until = waitMs === undefined ? undefined : clock.now() + waitMs;
   // Where another call watches already, the next event may be long in coming.
@@ -157,7 +157,8 @@ async function followAndAsk(
   const settled = new Set<string>();
   /** Two calls on one run must not ask the person the same thing twice, so the first one takes it. */
   function takesQuestion({ questionId }: RunQuestion): boolean {
-    const takes = !settled.has(questionId) && !questionsInHand.has(questionId);
+    // Nor is the person asked for what could not be given to the agent.
+    const takes = !settled.has(questionId) && !questionsInHand.has(questionId) && offer.has("answer");
     settled.add(questionId);
     if (takes) questionsInHand.add(questionId);
     return takes;

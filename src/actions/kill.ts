@@ -31,6 +31,7 @@ export const killAction = defineAction({
     "Ends a run that is going on, after the person agreed (asked by a form, or confirm: true where there are " +
     "none), and tells what was seen afterwards.",
   parameters: KILL_PARAMETERS,
+  endpoint: "kill",
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
   answerParts: ["run", "missing"],
 

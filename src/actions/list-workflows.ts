@@ -1,6 +1,7 @@
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
+import { describeOffer } from "./describe-offer.js";
 
 const PARAMETERS = ["detailed"] as const;
 /** A list younger than this is not read again for one question, in ms. */
@@ -22,10 +23,13 @@ export const listWorkflowsAction = defineAction({
     _call: Call,
     services: Services,
   ): Promise<Answer> {
-    const { catalogue, clock, api } = services;
+    const { catalogue, offer, clock, api } = services;
     const before = catalogue.state();
     const fresh = before.available && !before.problem && clock.now() - (before.readAt ?? 0) < FRESH_MS;
-    const state = fresh ? before : await catalogue.refresh();
+    // The description is read again beside the list.
+    const [state] = fresh
+      ? [before]
+      : await Promise.all([catalogue.refresh(), args.detailed ? offer.refresh() : undefined]);
     const readAt = state.readAt === undefined ? undefined : new Date(state.readAt).toISOString();
     const stale = state.problem ? ` ${state.problem}` : "";
     return {
@@ -48,6 +52,7 @@ export const listWorkflowsAction = defineAction({
               address: api.address,
               ...(readAt ? { workflows_read_at: readAt } : {}),
               ...(state.problem ? { problem: state.problem } : {}),
+              description: describeOffer(offer),
             },
           }
         : {}),

@@ -14,6 +14,7 @@ export const messageQueueAction = defineAction({
   summary: "whether feedback was taken up.",
   description: "Tells how many messages wait for a run and how many its agent has taken up.",
   parameters: QUEUE_PARAMETERS,
+  endpoint: "message_queue",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   answerParts: ["queue"],
 

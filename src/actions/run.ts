@@ -8,6 +8,7 @@ import type { Arguments } from "./arguments.js";
 import { askForMissing, makeUpName, shortMessage } from "./ask.js";
 import { checkRunArguments } from "./check-arguments.js";
 import { checkName } from "./check-name.js";
+import { checkOffer } from "./check-offer.js";
 import { continueSession } from "./continue-session.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
@@ -57,17 +58,25 @@ export const runAction = defineAction({
   required: ["message"],
   // A forgotten `action` must not become a second paid run.
   misplaced: { run_id: "feedback", question_id: "answer", answer: "answer", confirm: "kill" },
+  endpoint: "start",
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["run", "missing"],
 
   async handle(args: RunArguments, call: Call, services: Services): Promise<Answer> {
-    const { settings, api } = services;
+    const { settings, api, offer } = services;
     if (!api.hasKey) {
       throw new ActionError(
         "No API key is set, so nothing was sent and nobody was asked. Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
       );
     }
     checkRunArguments(args, settings);
+    const limits = {
+      maxTurns: args.max_turns ?? settings.maxTurns,
+      timeoutS: args.timeout ?? settings.timeoutS,
+    };
+    const sessionId = args.session_id || args.continue_session;
+    const place = { repositoryUrl: args.repository_url, gitBranch: args.git_branch };
+    await checkOffer({ ...limits, ...place, sessionId }, args, services);
     if (args.workflow_name) await resolveWorkflow(args.workflow_name, args, services);
 
     const named = await checkName(args, call, services);
@@ -81,6 +90,9 @@ export const runAction = defineAction({
       if (found.fresh) args = found.fresh;
     }
 
+    // Nobody is asked for what the API would not take.
+    if (!continuation && !offer.takes("repository_url")) args = { repository_url: "", ...args };
+    if (!continuation && !offer.takes("git_branch")) args = { git_branch: "", ...args };
     const asked = await askForMissing(args, continuation, call, services);
     if ("outcome" in asked) return asked;
     const given = asked.values;
@@ -91,17 +103,21 @@ export const runAction = defineAction({
       };
     }
 
+    // Continued sessions and the person's answers have added to what was checked before.
+    const full = { ...limits, ...given, ...(continuation ? { sessionId: continuation.sessionId } : {}) };
+    await checkOffer(full, args, services);
     const wish = { args, given, continuation, note: named.note };
     const turn = await waitInLine(wish, call, services);
     if ("outcome" in turn) return turn;
 
     const sessionName = given.sessionName || (await makeUpName(args, services));
+    // Some servers want it and do not describe it, so it is left out only where it would be refused.
+    const refusesFormat = offer.state().description?.start.closed && !offer.takes("input_format");
     const request: StartRequest = {
       workflowName: given.workflowName,
       message: args.message ?? "",
-      inputFormat: settings.inputFormat,
-      maxTurns: args.max_turns ?? settings.maxTurns,
-      timeoutS: args.timeout ?? settings.timeoutS,
+      ...(refusesFormat ? {} : { inputFormat: settings.inputFormat }),
+      ...limits,
       ...(sessionName ? { sessionName } : {}),
       ...(continuation ? { sessionId: continuation.sessionId } : {}),
       ...(given.repositoryUrl ? { repositoryUrl: given.repositoryUrl } : {}),

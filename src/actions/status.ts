@@ -24,6 +24,7 @@ export const statusAction = defineAction({
     "Tells how a run stands, by run id, session name or session id, whoever started it. With wait_seconds it " +
     "follows the run with progress. Without any name it lists what is going on.",
   parameters: STATUS_PARAMETERS,
+  endpoint: "status",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   answerParts: ["run", "queue", "sessions"],
 

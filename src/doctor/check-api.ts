@@ -1,15 +1,17 @@
 import type { Clock } from "../clock.js";
-import { createUpstream } from "../upstream/client.js";
+import { createUpstream, type WorkflowsApi } from "../upstream/client.js";
+import { type Endpoint, nameEndpoint } from "../upstream/endpoints.js";
 import type { ApiError } from "../upstream/errors.js";
 import { createProbe, type EndpointFinding, type EndpointName } from "../upstream/probe.js";
 import { type Finding, failure, ok, type Result, skipped, warning } from "./finding.js";
 
 const OPTIONAL: Partial<Record<EndpointName, string>> = {
-  description: "not offered; without it the optional parts are taken as not there",
   events: "not offered; runs are polled instead",
 };
 const LISTS: readonly EndpointName[] = ["manage", "workflows", "health"];
-const ENDPOINTS: readonly EndpointName[] = [...LISTS, "runs", "description", "events"];
+const BASIC: readonly EndpointName[] = [...LISTS, "runs"];
+/** Endpoints of actions that every API has had so far: without one, its action is not published. */
+const OF_ACTIONS: readonly Endpoint[] = ["add_message", "message_queue", "kill", "cleanup"];
 
 const ADDRESS = "AUTOMAGIK_WORKFLOWS_BASE_URL";
 const KEY = "AUTOMAGIK_WORKFLOWS_API_KEY";
@@ -36,14 +38,17 @@ export async function checkApi(options: {
     clock,
     random: () => 0,
   });
-  const [reach, catalogue, tried] = await Promise.all([
+  const [reach, catalogue, description, tried] = await Promise.all([
     probe.reach(),
     upstream.listWorkflows().then(countWorkflows, (error: ApiError) => explain(error)),
-    Promise.all(ENDPOINTS.map(async (name) => [name, await probe.endpoint(name)] as const)),
+    judgeDescription(upstream),
+    Promise.all(
+      [...BASIC, "events" as const].map(async (name) => [name, await probe.endpoint(name)] as const),
+    ),
   ]);
   const endpoints = new Map(tried);
-  // Other servers may have a description too, and some show it without a key.
-  const telling = tried.filter(([name]) => name !== "description").map(([, finding]) => finding);
+  // Not by the description: other servers may have one too, and some show it without a key.
+  const telling = tried.map(([, finding]) => finding);
   const isForeign = telling.every((one) => one.kind === "absent" || isUnexpected(one));
   const address = !reach.ok
     ? failure(`nothing to be reached at ${baseUrl} (${reach.code})`, SET_ADDRESS)
@@ -58,9 +63,12 @@ export async function checkApi(options: {
       : key.status === "failure"
         ? "not tried: no key that works"
         : undefined;
+  const check = (name: EndpointName): [string, () => Result] => [name, () => judgeEndpoint(name, endpoints)];
   const rest: [string, () => Result][] = [
     ["catalogue", () => catalogue],
-    ...ENDPOINTS.map((name): [string, () => Result] => [name, () => judgeEndpoint(name, endpoints)]),
+    ...BASIC.map(check),
+    ["description", () => description],
+    check("events"),
   ];
   return [
     { check: "address", ...address },
@@ -109,6 +117,28 @@ function judgeEndpoint(name: EndpointName, endpoints: Map<EndpointName, Endpoint
     );
   }
   return explain(finding?.error);
+}
+
+/** The API's own description, by which the server leaves out what the API does not have. */
+async function judgeDescription(upstream: Pick<WorkflowsApi, "describe">): Promise<Result> {
+  const found = await upstream.describe().catch((error: ApiError) => ({ error }));
+  if ("error" in found) {
+    const { error } = found;
+    if (error.status === 404 || error.status === 405) {
+      return ok("not offered; without it the optional parts are taken as not there");
+    }
+    if (error.kind === "unexpected") {
+      return warning("what is there cannot be read", "Nothing: the server goes on as if there were none.");
+    }
+    const { message, todo } = explain(error);
+    return warning(message, todo ?? "");
+  }
+  const { endpoints, whole } = found.description;
+  if (!whole) return ok("answers, but names only a part of a workflows API; nothing is left out for it");
+  const missing = OF_ACTIONS.filter((name) => !endpoints.has(name)).map(nameEndpoint);
+  return ok(
+    missing.length === 0 ? "answers" : `answers; actions left out, for want of ${missing.join(", ")}`,
+  );
 }
 
 function checkAddress(): string {

@@ -1,6 +1,7 @@
 import type { FastMCP } from "fastmcp";
 import type { Services } from "../actions/define-action.js";
 import type { Catalogue } from "../services/catalogue.js";
+import type { Offer } from "../services/offer.js";
 import type { ToolDefinition } from "../tools/registry.js";
 import type { CallDesk } from "./serve-call.js";
 import { markNow, refineTools, spendFirstRequestId, wasSetUpBefore } from "./session-hook.js";
@@ -8,19 +9,25 @@ import { markNow, refineTools, spendFirstRequestId, wasSetUpBefore } from "./ses
 type FrameworkTool = Parameters<FastMCP["addTool"]>[0];
 
 /**
- * Publishes the tools and publishes them anew whenever the catalogue changes, so that the enum in their schemas
- * follows it. Must be called before the first session.
+ * Publishes the tools and publishes them anew whenever the catalogue or what the API offers changes, so that their
+ * list and the enums in their schemas follow it. Tools that the API has no endpoint for are not listed, and can be
+ * called all the same: a client that still has them learns why they do nothing. Must be called before the first session.
  */
 export function publishTools(
   server: FastMCP,
   tools: readonly ToolDefinition[],
-  collaborators: { catalogue: Catalogue; desk: CallDesk; services: Services },
+  collaborators: { catalogue: Catalogue; offer: Offer; desk: CallDesk; services: Services },
 ): void {
-  const { catalogue, desk, services } = collaborators;
-  const titles = new Map(tools.map((tool) => [tool.name, tool.title]));
+  const { catalogue, offer, desk, services } = collaborators;
+  const known = new Map(tools.map((tool) => [tool.name, tool]));
   let publishedAt = 0;
+  let published: FrameworkTool[] = [];
+  let shown = "";
+  /** What a client sees of the tools; much of what an API says of itself makes no difference there. */
+  const appearance = () =>
+    JSON.stringify(tools.map((tool) => tool.isOffered() && [tool, tool.inputSchema(catalogue.state())]));
 
-  const published: FrameworkTool[] = tools.map((tool) => ({
+  const build = (tool: ToolDefinition): FrameworkTool => ({
     name: tool.name,
     description: tool.description,
     annotations: { title: tool.title, ...tool.annotations },
@@ -31,28 +38,35 @@ export function publishTools(
     >,
     outputSchema: tool.answerSchema as unknown as NonNullable<FrameworkTool["outputSchema"]>,
     execute: (raw, context) => desk.serve(context, (call) => tool.call(raw, call, services)) as never,
-  }));
+  });
 
   function publish(): void {
     publishedAt = markNow();
+    published = tools.map(build);
+    shown = appearance();
     // A tool of the same name is replaced. All at once: their order stays, and every session is notified once.
     server.addTools(published);
   }
 
   const informed = new WeakMap<object, number>();
   publish();
-  catalogue.onChange(() => {
+  const publishAnew = () => {
     publish();
     for (const session of server.sessions) informed.set(session, publishedAt);
+  };
+  catalogue.onChange(publishAnew);
+  offer.onChange(() => {
+    if (appearance() !== shown) publishAnew();
   });
   server.on("connect", ({ session }) => {
     spendFirstRequestId(session);
     refineTools(session, (tool) => {
-      const title = titles.get(tool.name);
-      if (title === undefined) return tool;
+      const definition = known.get(tool.name);
+      if (!definition) return tool;
+      if (!definition.isOffered()) return undefined;
       return {
         ...tool,
-        title,
+        title: definition.title,
         // The framework forbids further arguments in the schema, a keyword that Gemini's API refuses.
         ...("inputSchema" in tool ? { inputSchema: plainSchema(tool.inputSchema, INPUT_DROPPED) } : {}),
         ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema, DROPPED) } : {}),

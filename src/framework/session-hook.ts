@@ -31,7 +31,7 @@ interface Message {
 let sequence = 0;
 const setUpAt = new WeakMap<object, number>();
 const subscribers = new WeakMap<object, (uri: string, subscribed: boolean) => void>();
-const refine = new WeakMap<object, (tool: { name: string }) => object>();
+const refine = new WeakMap<object, (tool: { name: string }) => object | undefined>();
 const prepareList = new WeakMap<object, () => Promise<unknown>>();
 let installed = false;
 let listsHeld: Promise<void> | undefined;
@@ -172,8 +172,14 @@ export function spendFirstRequestId(session: FastMCPSession): void {
   void session.server.ping().catch(() => {});
 }
 
-/** Sets what is done to each entry of a session's tools/list before it leaves, where the framework drops fields. */
-export function refineTools(session: FastMCPSession, change: (tool: { name: string }) => object): void {
+/**
+ * Sets what is done to each entry of a session's tools/list before it leaves, where the framework drops fields.
+ * An entry for which nothing comes back is left out; the tool can be called all the same.
+ */
+export function refineTools(
+  session: FastMCPSession,
+  change: (tool: { name: string }) => object | undefined,
+): void {
   refine.set(session, change);
 }
 
@@ -182,6 +188,9 @@ function withRefinedTools(session: FastMCPSession, message: Message): Message {
   if (!change || !Array.isArray(message.result?.tools)) return message;
   return {
     ...message,
-    result: { ...message.result, tools: message.result.tools.map(change) as { name: string }[] },
+    result: {
+      ...message.result,
+      tools: message.result.tools.map(change).filter((tool) => tool !== undefined) as { name: string }[],
+    },
   };
 }

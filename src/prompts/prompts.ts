@@ -10,9 +10,10 @@ export interface PromptDefinition {
   write(args: Record<string, string | undefined>, project: ProjectStep): string;
 }
 
-/** "orchestrate_workflow {…}": a call as a model should make it. */
-function call(project: ProjectStep, action: string, args: Record<string, unknown>): string {
+/** "orchestrate_workflow {…}": a call as a model should make it; undefined when the API does not offer it. */
+function call(project: ProjectStep, action: string, args: Record<string, unknown>): string | undefined {
   const step = project({ action, arguments: args, reason: "" });
+  if (!step) return undefined;
   return `\`${step.tool}\` with \`${JSON.stringify(step.arguments)}\``;
 }
 
@@ -87,13 +88,17 @@ export const prompts: readonly PromptDefinition[] = [
     ],
     write({ session_name, run_id }, project) {
       const target = run_id ? { run_id } : session_name ? { session_name } : {};
+      const feedback = call(project, "feedback", { ...target, message: "…" });
+      const queue = call(project, "message_queue", target);
       return [
         `A run does not get on${run_id ? `: ${run_id}` : session_name ? `: session "${session_name}"` : ""}. Find out why.`,
         "",
         `1. Look at it: ${call(project, "status", { ...target, detailed: true })}. Turn, last action, when it last did something, the queue.`,
         `2. Watch it for a while: ${call(project, "status", { ...target, wait_seconds: 45 })}. A long command is no standstill.`,
-        `3. If it goes in circles or lacks something, give it what it lacks: ${call(project, "feedback", { ...target, message: "…" })}. See whether the message was taken up (${call(project, "message_queue", target)}); do not send it twice.`,
-        "4. Only if that does not help, tell me what you saw and propose to kill it. Killing needs my agreement.",
+        feedback
+          ? `3. If it goes in circles or lacks something, give it what it lacks: ${feedback}. See whether the message was taken up${queue ? ` (${queue})` : ""}; do not send it twice.`
+          : "3. This API takes no messages for a run that goes on, so it cannot be given what it lacks.",
+        `4. Only if that does not help, tell me what you saw${project({ action: "kill", arguments: {}, reason: "" }) ? " and propose to kill it. Killing needs my agreement." : "; this API cannot kill it."}`,
       ].join("\n");
     },
   },

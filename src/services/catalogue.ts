@@ -39,8 +39,10 @@ export function createCatalogue(options: {
   clock: Clock;
   refreshIntervalMs: number;
   log: Log;
+  /** Called whenever the list begins to be read, for what is to be read beside it. */
+  onReading?: () => void;
 }): Catalogue {
-  const { api, clock, log, refreshIntervalMs } = options;
+  const { api, clock, log, refreshIntervalMs, onReading } = options;
   const listeners = new Set<(state: CatalogueState) => void>();
   const closing = new AbortController();
   let state: CatalogueState = {
@@ -64,6 +66,7 @@ export function createCatalogue(options: {
   }
 
   async function read(background: boolean): Promise<CatalogueState> {
+    onReading?.();
     try {
       // No retries inside: the catalogue comes back by itself, and the first attempt must not hold up a start.
       const workflows = await api.listWorkflows({ retries: 0, signal: closing.signal, background });

@@ -2,6 +2,7 @@ import { type Clock, sleep } from "../clock.js";
 import type { Log } from "../log.js";
 import type { WorkflowsApi } from "../upstream/client.js";
 import type { Run } from "../upstream/types.js";
+import type { Offer } from "./offer.js";
 
 /** News of runs as the API sends them, where it offers that. */
 export interface Push {
@@ -20,15 +21,16 @@ export interface Push {
 const STOOD_MS = 5_000;
 /** Pauses before a stream is opened again that broke or could not be had, in ms: at once first, then slower. */
 const RECONNECT_MS = [0, 250, 1_000, 5_000, 15_000];
-/** An API without a stream is asked again after this long, in ms: it may be another version by then. */
+/** An API without a stream is asked again after this long, in ms, or when its description has changed. */
 const ASK_AGAIN_MS = 10 * 60_000;
 
 export function createPush(options: {
-  api: Pick<WorkflowsApi, "describe" | "streamRuns">;
+  api: Pick<WorkflowsApi, "streamRuns">;
+  offer: Pick<Offer, "refresh" | "describes" | "onChange">;
   clock: Clock;
   log: Log;
 }): Push {
-  const { api, clock, log } = options;
+  const { api, offer, clock, log } = options;
   const closing = new AbortController();
   const runListeners = new Set<(run: Run) => void>();
   const stateListeners = new Set<(state: { live: boolean; gap: boolean }) => void>();
@@ -68,15 +70,23 @@ export function createPush(options: {
     return openedAt === undefined ? 0 : clock.now() - openedAt;
   }
 
+  async function untilDescribed(): Promise<void> {
+    const described = new AbortController();
+    const stop = offer.onChange(() => {
+      if (offer.describes("events")) described.abort();
+    });
+    await sleep(clock, ASK_AGAIN_MS, AbortSignal.any([closing.signal, described.signal]));
+    stop();
+  }
+
   async function keepOpen(): Promise<void> {
     let failures = 0;
     while (!closing.signal.aborted) {
-      const offered = await api.describe({ signal: closing.signal, background: true }).then(
-        (description) => description.events,
-        () => undefined,
-      );
-      if (offered === false) {
-        await sleep(clock, ASK_AGAIN_MS, closing.signal);
+      const { isAway } = await offer.refresh();
+      if (closing.signal.aborted) return;
+      const offered = !isAway && offer.describes("events");
+      if (!isAway && !offered) {
+        await untilDescribed();
         continue;
       }
       if (offered && (await listen()) >= STOOD_MS) failures = 0;

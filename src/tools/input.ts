@@ -4,6 +4,8 @@ import { type ParameterName, parameters } from "../actions/arguments.js";
 import type { Action } from "../actions/define-action.js";
 import type { CatalogueState } from "../services/catalogue.js";
 import { findNearest } from "../services/nearest.js";
+import { tighten } from "../services/tighten.js";
+import type { Bounds } from "../upstream/description.js";
 
 type JsonSchema = Record<string, unknown>;
 
@@ -12,17 +14,29 @@ const DESCRIPTION_LIMIT = 70;
 /** The enum is part of every model's context: beyond this many names only the names are told. */
 const DESCRIBED_WORKFLOWS = 30;
 
-/** The input schema of a tool that takes these parameters, with the workflows as an enum. */
+/** Bounds that the API sets beside ours, by parameter. */
+export type Limits = Partial<Record<ParameterName, Bounds | undefined>>;
+
+/**
+ * The input schema of a tool that takes these parameters, with the workflows as an enum.
+ * @param options.actions those of the one tool, as an enum
+ */
 export function buildInputSchema(
   names: readonly ParameterName[],
   required: readonly string[],
   catalogue: CatalogueState,
-  actions?: readonly Action[],
+  { actions, limits = {} }: { actions?: readonly Action[]; limits?: Limits } = {},
 ): JsonSchema {
   const shape = Object.fromEntries(names.map((name) => [name, parameters[name].optional()]));
   const { properties } = z.toJSONSchema(z.object(shape), { target: "draft-7", io: "input" }) as {
     properties: Record<string, JsonSchema>;
   };
+  for (const [name, bounds] of Object.entries(limits)) {
+    const property = properties[name];
+    if (!property || !bounds) continue;
+    const { min, max } = tighten({ min: Number(property.minimum), max: Number(property.maximum) }, bounds);
+    Object.assign(property, { minimum: min, maximum: max });
+  }
   if (properties.workflow_name) properties.workflow_name = buildWorkflowSchema(catalogue);
   const action = actions && {
     action: {

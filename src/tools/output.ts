@@ -8,14 +8,17 @@ export interface ToolResult {
   isError?: true;
 }
 
-/** Names the tool that carries an action, with its arguments. */
-export type ProjectStep = (step: NextStep) => { tool: string; arguments: Record<string, unknown> };
+/** Names the tool that carries an action, with its arguments; undefined when there is none. */
+export type ProjectStep = (
+  step: NextStep,
+) => { tool: string; arguments: Record<string, unknown> } | undefined;
 
 /** The answer as text and as structured content; whatever the structure tells, the text tells too. */
 export function renderAnswer(whole: Answer, project: ProjectStep, isError = false): ToolResult {
   const answer = shortenSessions(whole);
   const { next, ...rest } = answer;
-  const step = next && { ...project(next), reason: next.reason };
+  const projected = next && project(next);
+  const step = projected && { ...projected, reason: next.reason };
   const structuredContent = { ...rest, ...(step ? { next_step: step } : {}) };
   const parts = [
     answer.summary,
@@ -29,7 +32,7 @@ export function renderAnswer(whole: Answer, project: ProjectStep, isError = fals
     answer.cleanup &&
       `Cleanup: ${answer.cleanup.success ? "success" : "no success reported"}; removed: ${answer.cleanup.removed.join(", ") || "nothing"}` +
         `${answer.cleanup.errors.length > 0 ? `; errors: ${answer.cleanup.errors.join("; ")}` : ""}`,
-    answer.upstream && renderFields("API", answer.upstream),
+    answer.upstream && renderUpstream(answer.upstream),
     `Outcome: ${answer.outcome}`,
     step && `Next: ${step.tool} ${JSON.stringify(step.arguments)}: ${step.reason}`,
   ];
@@ -61,6 +64,11 @@ function renderFields(title: string, fields: Record<string, unknown>): string {
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `  ${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
   return [`${title}:`, ...lines].join("\n");
+}
+
+function renderUpstream({ description, ...fields }: NonNullable<Answer["upstream"]>): string {
+  const api = renderFields("API", fields);
+  return description ? `${api}\n\n${renderFields("The API's own description", description)}` : api;
 }
 
 export function renderRun({ result, tokens, tools_used, questions, ...run }: RunAnswer): string {

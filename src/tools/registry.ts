@@ -3,8 +3,10 @@ import type { ParameterName } from "../actions/arguments.js";
 import type { Action, Annotations, Call, Services } from "../actions/define-action.js";
 import type { CatalogueState } from "../services/catalogue.js";
 import { findNearest } from "../services/nearest.js";
+import type { Offer } from "../services/offer.js";
+import { nameEndpoint } from "../upstream/endpoints.js";
 import { ApiError } from "../upstream/errors.js";
-import { buildInputSchema, parseArguments } from "./input.js";
+import { buildInputSchema, type Limits, parseArguments } from "./input.js";
 import { type ProjectStep, renderAnswer, type ToolResult } from "./output.js";
 
 /** The one tool of toolset `super`. */
@@ -14,56 +16,104 @@ export const SUPER_TOOL = "orchestrate_workflow";
 export interface ToolDefinition {
   name: string;
   title: string;
-  description: string;
-  annotations: Annotations;
+  /** May change with what the API offers, as the annotations and the schema may. */
+  readonly description: string;
+  readonly annotations: Annotations;
+  /** Whether the API has what it needs; it is not listed otherwise. */
+  isOffered(): boolean;
   inputSchema(catalogue: CatalogueState): Record<string, unknown>;
   answerSchema: ReturnType<typeof buildAnswerSchema>;
   /** Never throws: what goes wrong comes back as a tool error that a model can act on. */
   call(raw: unknown, call: Call, services: Services): Promise<ToolResult>;
 }
 
-/** Projects the actions to the tools of a toolset: one tool with actions, or one tool for each action. */
+/** What an API that says nothing of itself is taken to offer. */
+const EVERYTHING: Pick<Offer, "has" | "state"> = { has: () => true, state: () => ({ isAway: false }) };
+
+/** What the calls of all tools have in common. */
+interface Collaborators {
+  project: ProjectStep;
+  offer: Pick<Offer, "has" | "state">;
+  onDefect: (error: unknown) => void;
+}
+
+/**
+ * Projects the actions to the tools of a toolset: one tool with actions, or one tool for each action.
+ * @param offer what the API offers; an action without its endpoint is left out, and says so when it is called
+ */
 export function buildTools(
   toolset: "super" | "named",
   actions: readonly Action[],
   onDefect: (error: unknown) => void,
+  offer = EVERYTHING,
 ): ToolDefinition[] {
-  return toolset === "super" ? [buildSuperTool(actions, onDefect)] : buildNamedTools(actions, onDefect);
+  const collaborators = { project: projectSteps(toolset, actions, offer), offer, onDefect };
+  return toolset === "super"
+    ? [buildSuperTool(actions, collaborators)]
+    : buildNamedTools(actions, collaborators);
 }
 
-/** How a toolset names the call that carries an action. */
-export function projectSteps(toolset: "super" | "named", actions: readonly Action[]): ProjectStep {
-  if (toolset === "super") {
-    return (step) => ({ tool: SUPER_TOOL, arguments: { action: step.action, ...step.arguments } });
-  }
-  return (step) => ({
-    tool: actions.find((action) => action.name === step.action)?.toolName ?? step.action,
-    arguments: step.arguments,
-  });
+/** How a toolset names the call that carries an action; a step that the API has no endpoint for has none. */
+export function projectSteps(
+  toolset: "super" | "named",
+  actions: readonly Action[],
+  offer: Pick<Offer, "has"> = EVERYTHING,
+): ProjectStep {
+  return (step) => {
+    const action = actions.find((one) => one.name === step.action);
+    if (action && !isOffered(action, offer)) return undefined;
+    return toolset === "super"
+      ? { tool: SUPER_TOOL, arguments: { action: step.action, ...step.arguments } }
+      : { tool: action?.toolName ?? step.action, arguments: step.arguments };
+  };
 }
 
-function buildSuperTool(actions: readonly Action[], onDefect: (error: unknown) => void): ToolDefinition {
-  const project = projectSteps("super", actions);
-  const names = distinct<ParameterName>(actions.flatMap((action) => action.parameters));
+function isOffered({ endpoint }: Action, offer: Pick<Offer, "has">): boolean {
+  return endpoint === undefined || offer.has(endpoint);
+}
+
+/** What the one tool's description says that it can do, by action. */
+const DEEDS: readonly [action: string, deed: string][] = [
+  ["run", "start"],
+  ["status", "watch"],
+  ["feedback", "feedback"],
+  ["list_sessions", "sessions"],
+  ["kill", "kill"],
+];
+
+function buildSuperTool(actions: readonly Action[], collaborators: Collaborators): ToolDefinition {
+  const { project, offer } = collaborators;
+  const offered = () => actions.filter((action) => isOffered(action, offer));
   return {
     name: SUPER_TOOL,
     title: "Orchestrate coding workflows",
-    description:
-      "Runs remote coding workflows (an agent works on a repository) and stays with them: start, watch, feedback, " +
-      "sessions, kill. Missing details are asked of the person by a form, so do not invent them. A run costs money.",
-    annotations: {
-      readOnlyHint: false,
-      destructiveHint: actions.some((action) => action.annotations.destructiveHint),
-      idempotentHint: false,
-      openWorldHint: true,
+    isOffered: () => true,
+    get description() {
+      const names = offered().map((action) => action.name);
+      const deeds = DEEDS.filter(([action]) => names.includes(action)).map(([, deed]) => deed);
+      return (
+        `Runs remote coding workflows (an agent works on a repository) and stays with them: ${deeds.join(", ")}. ` +
+        "Missing details are asked of the person by a form, so do not invent them. A run costs money."
+      );
     },
-    inputSchema: (catalogue) => buildInputSchema(names, [], catalogue, actions),
+    get annotations() {
+      return {
+        readOnlyHint: false,
+        destructiveHint: offered().some((action) => action.annotations.destructiveHint),
+        idempotentHint: false,
+        openWorldHint: true,
+      };
+    },
+    inputSchema(catalogue) {
+      const names = distinct<ParameterName>(offered().flatMap((action) => action.parameters));
+      return buildInputSchema(names, [], catalogue, { actions: offered(), limits: limits(offer) });
+    },
     answerSchema: buildAnswerSchema(distinct<AnswerPart>(actions.flatMap((action) => action.answerParts))),
     call(raw, call, services) {
       const wanted = (raw as { action?: unknown } | undefined)?.action ?? "run";
       const action = actions.find((one) => one.name === wanted);
-      if (action) return callAction(action, raw, call, services, project, onDefect);
-      const known = actions.map((one) => one.name);
+      if (action) return callAction(action, raw, call, services, collaborators);
+      const known = offered().map((one) => one.name);
       const [nearest] = findNearest(String(wanted), known, 1);
       return Promise.resolve(
         renderError(
@@ -76,17 +126,25 @@ function buildSuperTool(actions: readonly Action[], onDefect: (error: unknown) =
   };
 }
 
-function buildNamedTools(actions: readonly Action[], onDefect: (error: unknown) => void): ToolDefinition[] {
-  const project = projectSteps("named", actions);
+function buildNamedTools(actions: readonly Action[], collaborators: Collaborators): ToolDefinition[] {
+  const { offer } = collaborators;
   return actions.map((action) => ({
     name: action.toolName,
     title: action.title,
     description: action.description,
     annotations: action.annotations,
-    inputSchema: (catalogue) => buildInputSchema(action.parameters, action.required ?? [], catalogue),
+    isOffered: () => isOffered(action, offer),
+    inputSchema: (catalogue) =>
+      buildInputSchema(action.parameters, action.required ?? [], catalogue, { limits: limits(offer) }),
     answerSchema: buildAnswerSchema(action.answerParts),
-    call: (raw, call, services) => callAction(action, raw, call, services, project, onDefect),
+    call: (raw, call, services) => callAction(action, raw, call, services, collaborators),
   }));
+}
+
+/** What the API's own description says of numbers that a start takes. */
+function limits(offer: Pick<Offer, "state">): Limits {
+  const start = offer.state().description?.start;
+  return { max_turns: start?.maxTurns, timeout: start?.timeoutS };
 }
 
 async function callAction(
@@ -94,10 +152,23 @@ async function callAction(
   raw: unknown,
   call: Call,
   services: Services,
-  project: ProjectStep,
-  onDefect: (error: unknown) => void,
+  { project, offer, onDefect }: Collaborators,
 ): Promise<ToolResult> {
   try {
+    const { endpoint } = action;
+    // It may have come since: an API that is another version by now is asked before it is said to lack something.
+    if (endpoint && !offer.has(endpoint)) await services.offer.refresh();
+    if (endpoint && !offer.has(endpoint)) {
+      throw new ActionError(
+        `The API at ${services.api.address} offers no endpoint for ${action.name} (${nameEndpoint(endpoint)} is not in ` +
+          "its description), so nothing was sent. Do without it, or ask whoever runs the API.",
+        {
+          action: "list_workflows",
+          arguments: { detailed: true },
+          reason: "See what this API offers.",
+        },
+      );
+    }
     const args = parseArguments(action, raw);
     return renderAnswer(await action.handle(args, call, services), project);
   } catch (error) {

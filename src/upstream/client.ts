@@ -1,8 +1,10 @@
 import { createParser } from "eventsource-parser";
 import type { z } from "zod";
+import { type ApiDescription, descriptionWire, toDescription } from "./description.js";
+import { API } from "./endpoints.js";
 import { ApiError, isPassing } from "./errors.js";
 import { type Answer, type Call, createHttp, type HttpOptions } from "./http.js";
-import { type ApiDescription, answerWire, descriptionWire, parseNews, toDescription } from "./news.js";
+import { answerWire, parseNews } from "./news.js";
 import type { CleanupReport, KillReport, QueueCounters, Run, StartRequest, Workflow } from "./types.js";
 import {
   cleanupWire,
@@ -21,9 +23,6 @@ import {
   toWorkflow,
   workflowListWire,
 } from "./wire.js";
-
-/** The API's own path below the configured address. */
-const API = "/api/v1/workflows/claude-code";
 
 interface ReadOptions {
   signal?: AbortSignal | undefined;
@@ -65,8 +64,11 @@ export interface WorkflowsApi {
   getQueue(runId: string, options?: ReadOptions): Promise<QueueCounters | undefined>;
   /** `POST /run/{id}/kill`. The answer says what the API claims, not what became of the agent. */
   killRun(runId: string, force: boolean): Promise<KillReport>;
-  /** What the API says of itself (`/api/v1/openapi.json`); an API without a description has no optional parts. */
-  describe(options?: ReadOptions): Promise<ApiDescription>;
+  /**
+   * What the API says of itself (`/api/v1/openapi.json`), or why nothing can be made of it. Throws only for what may
+   * be otherwise in a while.
+   */
+  describe(options?: ReadOptions): Promise<{ description: ApiDescription } | { error: ApiError }>;
   /**
    * `GET /events`: every change of every run as it happens. Resolves when the stream ends.
    * @param options.lastEventId goes on after this event
@@ -258,11 +260,12 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           },
           descriptionWire,
         );
-        return toDescription(wire);
+        const { apiKey } = options;
+        const hide = (words: string) => (apiKey ? words.replaceAll(apiKey, "<key>") : words);
+        return { description: toDescription(wire, hide) };
       } catch (error) {
-        // None, or a broken one, changes nothing; an API that is away may have one.
         if (isPassing(error as ApiError) || (error as ApiError).kind === "aborted") throw error;
-        return { events: false, questions: false };
+        return { error: error as ApiError };
       }
     },
 

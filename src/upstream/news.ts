@@ -2,21 +2,6 @@ import { z } from "zod";
 import type { Run } from "./types.js";
 import { statusToRun, statusWire } from "./wire.js";
 
-/** The optional parts of an API that it says it has. */
-export interface ApiDescription {
-  /** It pushes what happens. */
-  events: boolean;
-  /** Its agents can ask, and be answered. */
-  questions: boolean;
-}
-
-export const descriptionWire = z.looseObject({ paths: z.record(z.string(), z.unknown()) });
-
-export function toDescription({ paths }: z.output<typeof descriptionWire>): ApiDescription {
-  const has = (tail: string) => Object.keys(paths).some((path) => path.endsWith(tail));
-  return { events: has("/claude-code/events"), questions: has("/answer") };
-}
-
 /** Whatever a server answers to an answer: that it answered is enough. */
 export const answerWire = z.unknown();
 

@@ -1,17 +1,17 @@
 import { ofetch } from "ofetch";
 import type { Clock } from "../clock.js";
+import { API, ENDPOINTS as OWN } from "./endpoints.js";
 import { ApiError } from "./errors.js";
 import { type Call, createHttp } from "./http.js";
 import { cleanLine } from "./text.js";
 
 /** Endpoints that a workflows API may offer, each tried by a GET. */
 const ENDPOINTS = {
-  manage: { path: "/api/v1/workflows/claude-code/manage" },
-  workflows: { path: "/api/v1/workflows/claude-code/workflows" },
-  health: { path: "/api/v1/workflows/claude-code/health" },
-  runs: { path: "/api/v1/workflows/claude-code/runs", query: { page: 1, page_size: 1 } },
-  description: { path: "/api/v1/openapi.json" },
-  events: { path: "/api/v1/workflows/claude-code/events" },
+  manage: { path: API + OWN.manage.path },
+  workflows: { path: API + OWN.workflows.path },
+  health: { path: API + OWN.health.path },
+  runs: { path: API + OWN.runs.path, query: { page: 1, page_size: 1 } },
+  events: { path: API + OWN.events.path },
 } as const;
 
 /** The name of an endpoint that can be tried. */

@@ -92,7 +92,8 @@ export function openQuestions(run: Run): RunQuestion[] {
 export interface StartRequest {
   workflowName: string;
   message: string;
-  inputFormat: "stream-json" | "text";
+  /** Left out where the API does not know it. */
+  inputFormat?: "stream-json" | "text";
   sessionId?: string;
   sessionName?: string;
   repositoryUrl?: string;

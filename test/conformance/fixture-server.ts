@@ -9,6 +9,7 @@ import type { Log } from "../../src/log.js";
 import type { WorkflowsServer } from "../../src/server.js";
 import type { Catalogue } from "../../src/services/catalogue.js";
 import { createComplete } from "../../src/services/complete.js";
+import type { Offer } from "../../src/services/offer.js";
 import type { Sessions } from "../../src/services/sessions.js";
 import { buildTools } from "../../src/tools/registry.js";
 import { fixtureActions } from "./fixture-actions.js";
@@ -45,7 +46,8 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     ...buildTools("named", fixtureActions, (error) => log.error("A fixture failed:", error)),
     ...fixtureTools,
   ];
-  publishTools(server, tools, { catalogue, desk, services: {} as Services });
+  const offer = { onChange: () => () => {} } as unknown as Offer;
+  publishTools(server, tools, { catalogue, offer, desk, services: {} as Services });
   const complete = createComplete({ catalogue, sessions: {} as Sessions });
   addPlainFixtures(server, (typed) => completeValues(complete, "workflow", typed));
 

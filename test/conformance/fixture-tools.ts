@@ -30,6 +30,7 @@ function rawTool(
     description: `Fixture ${name} of the conformance suite`,
     annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
     inputSchema: () => ({ type: "object", properties }),
+    isOffered: () => true,
     answerSchema: undefined as never,
     async call(raw) {
       const scope = currentScope();

@@ -1,0 +1,46 @@
+import type { Offer } from "../services/offer.js";
+import type { Bounds } from "../upstream/description.js";
+import { ENDPOINT_NAMES, type Endpoint, nameEndpoint } from "../upstream/endpoints.js";
+import type { Answer } from "./answer.js";
+
+type DescriptionAnswer = NonNullable<NonNullable<Answer["upstream"]>["description"]>;
+
+/** They stand in for one another, so that one of them is enough. */
+const LISTS: readonly Endpoint[] = ["manage", "workflows", "health"];
+
+/** What was found in the API's own description, or why nothing was. */
+export function describeOffer(offer: Offer): DescriptionAnswer {
+  const { description, readAt, problem } = offer.state();
+  if (!description) {
+    return {
+      read: false,
+      ...(problem ? { problem } : {}),
+      effect: "None: all actions are offered, and what only some servers have is not used.",
+    };
+  }
+  const { title, version, endpoints, whole, start } = description;
+  const hasList = LISTS.some((name) => endpoints.has(name));
+  const missing = ENDPOINT_NAMES.filter((name) => !endpoints.has(name) && !(hasList && LISTS.includes(name)));
+  const bounds = (name: "max_turns" | "timeout", found: Bounds | undefined) =>
+    found && { [name]: `${found.min ?? "…"} to ${found.max ?? "…"}` };
+  return {
+    read: true,
+    ...(readAt === undefined ? {} : { read_at: new Date(readAt).toISOString() }),
+    ...(problem ? { problem } : {}),
+    ...(title ? { title } : {}),
+    ...(version ? { version } : {}),
+    ...(whole
+      ? {}
+      : {
+          effect:
+            "No action is left out: it does not name both the start and the status of a run, so it is of another API or only a part.",
+        }),
+    endpoints: ENDPOINT_NAMES.filter((name) => endpoints.has(name)).map(nameEndpoint),
+    missing: missing.map(nameEndpoint),
+    pushed_events: endpoints.has("events"),
+    questions: endpoints.has("answer"),
+    ...bounds("max_turns", start.maxTurns),
+    ...bounds("timeout", start.timeoutS),
+    ...(start.unknown.size > 0 ? { not_taken: [...start.unknown] } : {}),
+  };
+}
