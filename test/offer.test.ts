@@ -254,6 +254,28 @@ it("an API that comes to describe a stream is asked for it at the next look", as
   await served.api.waitFor(({ path }) => path === "/events");
 });
 
+it("an agent's question is not put to the person where no answer could be given", async () => {
+  const served = await serve({ paceMs: "manual" });
+  const { call, forms } = await connect(served, { onForm: () => ({ action: "cancel" }) });
+  const { run_id } = (await call({ ...COMPLETE, wait_seconds: 0 })).data.run;
+  const headers = { "x-api-key": "test-key" };
+  const status: Document = await (
+    await fetch(`${served.url}${ROUTER}/run/${run_id}/status?debug=true`, { headers })
+  ).json();
+  const question = {
+    question_id: "q1",
+    kind: "question",
+    text: "Which database?",
+    choices: [],
+    status: "open",
+  };
+  served.api.fault({ path: `/run/${run_id}/status` }, { body: { ...status, questions: [question] } });
+  const { data, text } = await call({ action: "status", run_id, wait_seconds: 1 });
+  expect(text).toContain("Which database?");
+  expect(forms).toEqual([]);
+  expect(data.next_step?.arguments.action).not.toBe("answer");
+});
+
 describe("the start of the server", () => {
   it("waits for the description no longer than for the workflows", async () => {
     const served = await serve({ without: [KILL] });
@@ -354,6 +376,25 @@ describe("fields of a start that the API does not take", () => {
     expect(answer.text).toContain(words);
     expect(actsOn(served)).toEqual([]);
     expect((await call(COMPLETE)).data.outcome).toBe("completed");
+  });
+
+  it("are not sent for a session that goes on either", async () => {
+    const served = await serve();
+    const { call } = await connect(served);
+    await call({ ...COMPLETE, repository_url: "https://host.example/app.git" });
+    await redescribe(served, (document) => void delete startOf(document).properties.repository_url);
+    // A name that is not known has the workflows read again, and the description beside them.
+    await call({ ...COMPLETE, workflow_name: "implment" });
+    const described = async () =>
+      (await call({ action: "list_workflows", detailed: true })).data.upstream.description;
+    while (!(await described()).not_taken) await served.api.settled();
+    const answer = await call({
+      workflow_name: "implement",
+      message: "Build it",
+      continue_session: COMPLETE.session_name,
+    });
+    expect(answer.text).toContain("does not take `repository_url`");
+    expect(actsOn(served)).toHaveLength(1);
   });
 
   it("are not asked of the person", async () => {
