@@ -277,6 +277,14 @@ it("an agent's question is not put to the person where no answer could be given"
 });
 
 describe("the start of the server", () => {
+  it("waits for a description that comes later than the workflows", async () => {
+    const served = await serve({ without: [KILL] });
+    served.api.fault({ path: DESCRIPTION }, { delayMs: 400 });
+    const connected = await connect(served);
+    expect(await offered(connected)).not.toContain("kill");
+    expect(connected.listChanges()).toBe(0);
+  });
+
   it("waits for the description no longer than for the workflows", async () => {
     const served = await serve({ without: [KILL] });
     served.api.fault({ path: DESCRIPTION }, { hang: true });
@@ -331,20 +339,21 @@ describe("bounds of a start that the API describes", () => {
   it.each<[string, (document: Document) => void]>([
     [
       "wider than ours",
-      (document) => Object.assign(startOf(document).properties.timeout, { maximum: 1e9, minimum: 1 }),
+      (document) => void Object.assign(startOf(document).properties.timeout, { maximum: 1e9, minimum: 1 }),
     ],
     [
       "of another unit",
       (document) =>
-        Object.assign(startOf(document).properties.timeout, { minimum: 60_000, maximum: 14_400_000 }),
+        void Object.assign(startOf(document).properties.timeout, { minimum: 60_000, maximum: 14_400_000 }),
     ],
     [
       "that leave nothing",
-      (document) => Object.assign(startOf(document).properties.timeout, { minimum: 600, maximum: 60 }),
+      (document) => void Object.assign(startOf(document).properties.timeout, { minimum: 600, maximum: 60 }),
     ],
     [
       "that are no numbers",
-      (document) => Object.assign(startOf(document).properties.timeout, { minimum: "9000", maximum: null }),
+      (document) =>
+        void Object.assign(startOf(document).properties.timeout, { minimum: "9000", maximum: null }),
     ],
     [
       "behind a reference to itself",
