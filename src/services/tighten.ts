@@ -2,7 +2,7 @@ import type { Bounds } from "../upstream/description.js";
 
 /**
  * Our bounds of a number and the API's together. Theirs are left out of account where nothing would fit both: then
- * they mean something else, another unit for instance.
+ * they are a mistake, or mean something else, another unit for instance.
  */
 export function tighten(ours: Required<Bounds>, theirs: Bounds | undefined): Required<Bounds> {
   const min = Math.max(ours.min, theirs?.min ?? ours.min);

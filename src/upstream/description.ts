@@ -124,8 +124,6 @@ function readBounds(schema: unknown, document: Json, depth = 0): Bounds | undefi
   const min = highest(toNumber(own.minimum), toNumber(own.exclusiveMinimum, Math.floor, 1));
   const max = lowest(toNumber(own.maximum), toNumber(own.exclusiveMaximum, Math.ceil, -1));
   if (min === undefined && max === undefined) return undefined;
-  // Bounds that leave nothing are a mistake of the description and not a rule of the API.
-  if ((max ?? Number.POSITIVE_INFINITY) < Math.max(1, min ?? 1)) return undefined;
   return { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) };
 }
 
