@@ -87,6 +87,53 @@ describe("a start under the name of a session that can be continued", () => {
   });
 });
 
+describe("a name that the person types into the form and that is taken", () => {
+  const MISSING = { ...NEXT, session_name: undefined, repository_url: undefined, git_branch: undefined };
+  const OTHER = "https://host.example/team/other.git";
+
+  /** Fills in the form with the taken name, and chooses in the one after it. */
+  async function fillIn(choice: ElicitResult) {
+    const left = await leaveSession();
+    const typed = { session_name: SESSION, repository_url: OTHER, git_branch: "next" };
+    let shown = 0;
+    const { call, forms } = await connectInMemory({
+      store: left.store,
+      onForm: () => (shown++ === 0 ? { action: "accept", content: typed } : choice),
+    });
+    const answer = await call(MISSING);
+    expect(forms[1]?.message).toContain(`There is a session "${SESSION}" already`);
+    return { ...left, answer, forms };
+  }
+
+  it("is asked about, and the session goes on where it is when that is chosen", async () => {
+    const { sessionId, forms } = await fillIn({
+      action: "accept",
+      content: { continue_session: "continue" },
+    });
+    expect(starts()[1]?.body).toMatchObject({ session_id: sessionId, session_name: SESSION, ...PLACE });
+    expect(starts()).toHaveLength(2);
+    expect(forms).toHaveLength(2);
+  });
+
+  it("begins a second conversation with what was filled in, when that is chosen", async () => {
+    const { forms } = await fillIn({ action: "accept", content: { continue_session: "second" } });
+    expect(starts()[1]?.body).toMatchObject({
+      session_name: SESSION,
+      repository_url: OTHER,
+      git_branch: "next",
+    });
+    expect(starts()[1]?.body).not.toHaveProperty("session_id");
+    expect(starts()).toHaveLength(2);
+    expect(forms).toHaveLength(2);
+  });
+
+  it("starts nothing when the person declines", async () => {
+    const { answer } = await fillIn({ action: "decline" });
+    expect(answer.data.outcome).toBe("declined");
+    expect(starts()).toHaveLength(1);
+  });
+});
+
 describe("a session whose last run cannot be read", () => {
   it("is not said to have a run going on, but when that was last seen", async () => {
     const store = createMemorySessionStore();

@@ -5,7 +5,7 @@ import { ApiError } from "../upstream/errors.js";
 import type { StartRequest } from "../upstream/types.js";
 import { ActionError, type Answer, type NextStep } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { askForMissing, makeUpName, shortMessage } from "./ask.js";
+import { askForMissing, makeUpName, type RunValues, shortMessage } from "./ask.js";
 import { checkRunArguments } from "./check-arguments.js";
 import { checkName } from "./check-name.js";
 import { checkOffer } from "./check-offer.js";
@@ -103,10 +103,22 @@ export const runAction = defineAction({
       };
     }
 
+    let { note } = named;
+    if (args.session_name === undefined && args.continue_session === undefined && !continuation) {
+      // A name that the person has typed may be taken as well as one that came with the call.
+      const typed = await checkName({ ...args, ...toArguments(given, args) }, call, services);
+      if ("outcome" in typed) return typed;
+      const { continue_session } = typed.args;
+      // Its own repository and branch go on, not what was entered for a new session.
+      if (continue_session) {
+        return this.handle({ ...args, workflow_name: given.workflowName, continue_session }, call, services);
+      }
+      note = typed.note;
+    }
     // Continued sessions and the person's answers have added to what was checked before.
     const full = { ...limits, ...given, ...(continuation ? { sessionId: continuation.sessionId } : {}) };
     await checkOffer(full, args, services);
-    const wish = { args, given, continuation, note: named.note };
+    const wish = { args, given, continuation, note };
     const turn = await waitInLine(wish, call, services);
     if ("outcome" in turn) return turn;
 
@@ -127,9 +139,18 @@ export const runAction = defineAction({
       ...(args.auto_merge === undefined ? {} : { autoMerge: args.auto_merge }),
       ...(args.temp_workspace === undefined ? {} : { tempWorkspace: args.temp_workspace }),
     };
-    return startAndFollow(request, { ...turn, note: named.note }, call, services);
+    return startAndFollow(request, { ...turn, note }, call, services);
   },
 });
+
+/** What was settled with the person, as arguments of the call. */
+function toArguments(given: RunValues, { temp_workspace }: RunArguments): Partial<RunArguments> {
+  return {
+    workflow_name: given.workflowName,
+    session_name: given.sessionName,
+    ...(temp_workspace ? {} : { repository_url: given.repositoryUrl, git_branch: given.gitBranch }),
+  };
+}
 
 /** A call that is ended while the start is under way still gives the API this long to answer, in ms. */
 const LAST_PATIENCE_MS = 1_500;
