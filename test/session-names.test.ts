@@ -1,6 +1,9 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { createRedisSessionStore } from "../src/state/redis-session-store.js";
 import { createMemorySessionStore } from "../src/state/session-store.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 
@@ -155,5 +158,25 @@ describe("a session whose last run cannot be read", () => {
     const { call } = await connectInMemory();
     const answer = await call({ ...NEXT, session_name: undefined, continue_session: "theirs" });
     expect(answer.text).toContain(`run ${runId}) was last seen in the API's list, running then`);
+  });
+});
+
+describe("sessions on a Redis server that is away", () => {
+  it("cannot be looked up, which is said in plain words; a run is started all the same", async () => {
+    const probe = createServer().listen(0, "127.0.0.1");
+    await once(probe, "listening");
+    const { port } = probe.address() as AddressInfo;
+    await new Promise((resolve) => probe.close(resolve));
+    const url = `redis://127.0.0.1:${port}`;
+    const store = createRedisSessionStore({ url, upstream: sim.baseUrl, onProblem: () => {} });
+    const { call } = await connectInMemory({ store });
+    const listed = await call({ action: "list_sessions" });
+    expect(listed.isError).toBe(true);
+    expect(listed.text).toMatch(/^The Redis server that keeps the sessions cannot be reached/);
+    expect(listed.text).toContain("nothing was started or changed");
+    expect(listed.text).not.toContain(String(port));
+    const started = await call({ ...COMPLETE, wait_seconds: 0 });
+    expect(started.data.outcome).toBe("started");
+    expect(starts()).toHaveLength(1);
   });
 });

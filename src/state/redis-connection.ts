@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { closedError } from "./session-store.js";
+import { StoreError } from "./store-error.js";
 
 /**
  * One command's time in ms, reconnecting included: longer than a server takes to start again, and short enough that
@@ -238,17 +239,17 @@ function isLasting(code: string | undefined): boolean {
 
 const SERVER = "The Redis server that keeps the sessions";
 
-function unreachable(cause: unknown): Error {
+function unreachable(cause: unknown): StoreError {
   const { code } = (cause ?? {}) as { code?: unknown };
   const known = typeof code === "string" && /^[A-Z][A-Z0-9_]+$/.test(code) ? ` (${code})` : "";
-  return new Error(cause ? `${SERVER} cannot be reached${known}.` : `${SERVER} does not answer.`);
+  return new StoreError(cause ? `${SERVER} cannot be reached${known}.` : `${SERVER} does not answer.`);
 }
 
 /** `sent` is false for a reply to what comes before the first command: the credentials and the database. */
-function refused(code: string, sent: boolean): Error {
+function refused(code: string, sent: boolean): StoreError {
   const what =
     sent && code !== "NOAUTH"
       ? `refused a command (${code}).`
       : `does not accept the user, password or database (${code}). Check AUTOMAGIK_WORKFLOWS_STATE.`;
-  return Object.assign(new Error(`${SERVER} ${what}`), { code });
+  return new StoreError(`${SERVER} ${what}`, code);
 }

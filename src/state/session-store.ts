@@ -7,7 +7,7 @@ export { createMemorySessionStore } from "./memory-session-store.js";
 export interface SessionStore {
   /**
    * All sessions, the last updated first. What cannot be read is left out and told through `onProblem`;
-   * it is never thrown. Every call throws an Error when they are on a server that cannot be reached.
+   * it is never thrown. Every call throws a StoreError when they are on a server that cannot be reached.
    */
   list(): Promise<SessionRecord[]>;
 

@@ -4,6 +4,7 @@ import type { Action, Annotations, Call, Services } from "../actions/define-acti
 import type { CatalogueState } from "../services/catalogue.js";
 import { findNearest } from "../services/nearest.js";
 import type { Offer } from "../services/offer.js";
+import { StoreError } from "../state/store-error.js";
 import { nameEndpoint } from "../upstream/endpoints.js";
 import { ApiError } from "../upstream/errors.js";
 import { buildInputSchema, type Limits, parseArguments } from "./input.js";
@@ -174,6 +175,14 @@ async function callAction(
   } catch (error) {
     if (error instanceof ActionError) return renderError(error.message, error.next, project);
     if (error instanceof ApiError) return renderError(error.message, undefined, project);
+    if (error instanceof StoreError) {
+      return renderError(
+        `${error.message} So sessions cannot be looked up; nothing was started or changed. A run can be reached by its run id; ` +
+          "try again when the server answers.",
+        undefined,
+        project,
+      );
+    }
     // A defect of ours: its text may hold anything, so it goes to the log and not to the client.
     onDefect(error);
     return renderError(
