@@ -147,14 +147,15 @@ describe("the demo at a terminal", () => {
   });
 
   it.each([
-    ["declined", "/decline", "The person declined. Nothing was sent"],
-    ["cancelled", "/cancel", "The person closed the form. Nothing was sent"],
-  ])("starts nothing when the form is %s", async (outcome, typed, told) => {
+    ["declined", "/decline"],
+    ["cancelled", "/cancel"],
+  ])("starts nothing when the form is %s", async (outcome, typed) => {
     const { answer, ended, screen, errors, folder } = startAtTerminal();
     await answer("[design-jwt-login-app] >", typed);
     await ended;
     expect(errors()).toBe("");
-    expect(screen()).toContain(`Outcome: ${outcome}\n  ${told}`);
+    expect(screen()).toContain(`Outcome: ${outcome}\n`);
+    expect(screen()).toMatch(/Nothing was\s+sent/);
     expect(screen()).not.toContain("The run\n");
     expect(readdirSync(folder)).toEqual([]);
   });

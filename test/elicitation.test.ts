@@ -21,7 +21,12 @@ describe("the form before a run", () => {
     const { properties, required } = forms[0]?.schema ?? {};
     expect(Object.keys(properties)).toEqual(["session_name", "repository_url", "git_branch"]);
     expect(required).toEqual(["session_name"]);
-    expect(properties.session_name).toMatchObject({ type: "string", default: "design-jwt-login-app" });
+    expect(properties.session_name).toMatchObject({
+      type: "string",
+      default: "design-jwt-login-app",
+      // For clients that show no default.
+      description: expect.stringContaining("Suggested: design-jwt-login-app"),
+    });
     expect(forms[0]?.message).toContain("Design the JWT login for my app");
   });
 

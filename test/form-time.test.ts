@@ -67,3 +67,27 @@ it("a form answered after more than a minute counts", async () => {
   answerForm();
   expect((await pending).data).toMatchObject({ outcome: "started", run: { session_name: "slow-person" } });
 });
+
+it.each([
+  ["declined", { action: "decline" as const }, "The person declined."],
+  ["cancelled", { action: "cancel" as const }, "The person closed the form."],
+])(
+  "a form that is %s in an instant was seen by nobody, and the answer says so",
+  async (outcome, reply, byPerson) => {
+    const instant = await connectInMemory({ onForm: () => reply });
+    const unseen = await instant.call(TASK);
+    expect(unseen.data.outcome).toBe(outcome);
+    expect(unseen.data.summary).toContain("no person was asked");
+    expect(unseen.data.summary).toContain("call again with session_name, repository_url, git_branch");
+    const slow = await connectInMemory({
+      onForm: async () => {
+        await vi.advanceTimersByTimeAsync(300);
+        return reply;
+      },
+    });
+    const seen = await slow.call(TASK);
+    expect(seen.data).toMatchObject({ outcome, summary: expect.stringContaining(byPerson) });
+    expect(seen.data).not.toHaveProperty("next_step");
+    expect(sim.api().posts("/run/")).toHaveLength(0);
+  },
+);

@@ -88,7 +88,7 @@ function readAnswer(answer: FormAnswer, question: RunQuestion): string | undefin
   if (answer.kind === "declined") {
     return question.kind === "permission"
       ? DENY
-      : "The person does not want to answer this. Decide yourself, and say so in the end.";
+      : `${answer.byClient ? "No person could be asked this." : "The person does not want to answer this."} Decide yourself, and say so in the end.`;
   }
   return undefined;
 }

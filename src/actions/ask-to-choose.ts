@@ -34,7 +34,7 @@ export async function askToChoose(question: Question, call: Call): Promise<Reply
         kind: "ended",
         answer: {
           outcome: "declined",
-          summary: `${question.description} The person declined. Nothing was sent.`,
+          summary: `${question.description} ${answer.byClient ? "The client declined for the person" : "The person declined"}. Nothing was sent.`,
         },
       };
     case "cancelled":

@@ -87,12 +87,14 @@ function endWithoutValues(
 ): Answer | undefined {
   switch (answer.kind) {
     case "declined":
+      if (answer.byClient) return turnedDownByClient("declined", questions);
       return {
         outcome: "declined",
         summary:
           "The person declined. Nothing was sent and no run was started. Do not start it again unless they ask for it.",
       };
     case "cancelled": {
+      if (answer.why === "closed" && answer.byClient) return turnedDownByClient("cancelled", questions);
       const why = {
         closed: "The person closed the form.",
         timeout: "The form was not answered in time.",
@@ -116,6 +118,18 @@ function endWithoutValues(
       );
     }
   }
+}
+
+/** A form that came back before a person can have seen it; where a client does that, the values go into the call. */
+function turnedDownByClient(outcome: "declined" | "cancelled", questions: readonly Question[]): Answer {
+  const names = questions.map((question) => question.name).join(", ");
+  return {
+    outcome,
+    summary:
+      `The form was ${outcome} in an instant, so by the client itself: no person was asked. Nothing was sent and no ` +
+      `run was started. Only if the person wants this run, call again with ${names}: then no form is needed, and an ` +
+      "empty text means the default.",
+  };
 }
 
 /**

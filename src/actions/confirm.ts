@@ -32,6 +32,14 @@ export async function confirmWithPerson(
   const answer = await call.person.ask(`${ask.remark ?? ""}${ask.deed}?`, [question]);
   const nothing = "Nothing was sent; the run is as it was.";
   if (answer.kind === "accepted" && answer.values.confirm === "yes") return undefined;
+  if ((answer.kind === "declined" || answer.kind === "cancelled") && "byClient" in answer) {
+    return {
+      outcome: answer.kind,
+      summary:
+        `The form (${ask.deed}?) was ${answer.kind} in an instant, so by the client itself: no person was asked. ` +
+        `${nothing} It can be agreed to in a client that shows forms or has none.`,
+    };
+  }
   if (answer.kind === "declined" || (answer.kind === "accepted" && answer.values.confirm === "no")) {
     return { outcome: "declined", summary: `The person said no to: ${ask.deed}. ${nothing}` };
   }

@@ -15,9 +15,11 @@ export interface Question {
 /** What became of a form. Only `accepted` allows anything to be sent. */
 export type FormAnswer =
   | { kind: "accepted"; values: Record<string, string | undefined> }
-  | { kind: "declined" }
-  /** The form was closed, ran out of time, or the call was cancelled. */
-  | { kind: "cancelled"; why: "closed" | "timeout" | "call_cancelled" }
+  /** `byClient`: too fast for a person, so nobody was asked. */
+  | { kind: "declined"; byClient?: true }
+  /** The form was closed (as above), ran out of time, or the call was cancelled. */
+  | { kind: "cancelled"; why: "closed"; byClient?: true }
+  | { kind: "cancelled"; why: "timeout" | "call_cancelled" }
   /**
    * Nobody's word is there: the client has no forms, answered this one with an error instead of showing it, or
    * brought back something that is no answer.

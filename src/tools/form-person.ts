@@ -6,6 +6,13 @@ import type { FormAnswer, Person, Question } from "../services/person.js";
 /** While a form is open, this often a sign of life goes out, in ms: it resets the clock of clients that have one. */
 const HEARTBEAT_MS = 10_000;
 
+/**
+ * No person turns a form down faster than this, in ms; clients without a person at hand do it by themselves, and
+ * declare forms all the same. Seen: `codex exec` 0.169 and `copilot -p` 1.0 decline within 5 ms, `claude -p` 2.1
+ * cancels within 20 ms.
+ */
+const FASTEST_PERSON_MS = 250;
+
 type FormSchema = ElicitRequestFormParams["requestedSchema"];
 
 /** What a form needs of the call it belongs to. */
@@ -52,8 +59,9 @@ export function createFormPerson(
         if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
         if (answer.action === "accept")
           return { kind: "accepted", values: readValues(answer.content, questions) };
-        if (answer.action === "decline") return { kind: "declined" };
-        return { kind: "cancelled", why: "closed" };
+        const byClient = clock.now() - since < FASTEST_PERSON_MS ? { byClient: true as const } : {};
+        if (answer.action === "decline") return { kind: "declined", ...byClient };
+        return { kind: "cancelled", why: "closed", ...byClient };
       } catch (error) {
         if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
         if (error instanceof McpError && error.code === ErrorCode.RequestTimeout) {
@@ -82,7 +90,8 @@ function buildSchema(questions: readonly Question[]): FormSchema {
         : {
             type: "string" as const,
             title,
-            description,
+            // Codex and mcpdo show no default, and a required field has to be filled in there.
+            description: required && suggestion ? `${description} Suggested: ${suggestion}` : description,
             ...(required && !choices ? { minLength: 1 } : {}),
             ...(suggestion === undefined ? {} : { default: suggestion }),
             ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
