@@ -121,6 +121,7 @@ describe("what each client is given", () => {
       },
     ]);
     expect(servers.workflows.env.AUTOMAGIK_WORKFLOWS_API_KEY).toBe(`\${input:automagik-workflows-key}`);
+    expect(printed).toContain('"password": true');
   });
 
   it("Goose: the name of the key for its keyring", async () => {

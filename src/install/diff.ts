@@ -74,9 +74,9 @@ function compareMiddle(before: string[], after: string[]): Line[] {
   return [...lines, ...removed.slice(i), ...added.slice(j)];
 }
 
-/** A name that sounds secret, and its value in JSON, TOML, YAML or a flag; references to variables are none. */
+/** A name that sounds secret, and its value in JSON, TOML, YAML or a flag; references to variables are none, nor is yes or no. */
 const NAMED =
-  /(?<![\w.-]|\$\{)([\w.-]*(?:key|token|secret|passw|auth|credential)[\w.-]*["']?\s*[:=]\s*)(?!["']?\$\{)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,{}[\]"']+)/gi;
+  /(?<![\w.-]|\$\{)([\w.-]*(?:key|token|secret|passw|auth|credential)[\w.-]*["']?\s*[:=]\s*)(?!["']?\$\{|(?:true|false|null)\s*(?:[,}]|$))("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,{}[\]"']+)/gi;
 /** Letters and digits without an end. */
 const RANDOM = /(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}/g;
 const CREDENTIALS = /\/\/[^/@\s"']+@/g;
