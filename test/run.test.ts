@@ -208,7 +208,11 @@ describe("how long a call waits", () => {
 describe("arguments", () => {
   const cases: [string, Record<string, unknown>, RegExp][] = [
     ["an empty message", { ...COMPLETE, message: "  " }, /`message`/],
-    ["no message", { ...COMPLETE, message: undefined }, /`message` is missing/],
+    [
+      "no message",
+      { ...COMPLETE, message: undefined },
+      /`message` is missing: run: .*[^.]\. Nothing was sent\./,
+    ],
     ["a turn limit out of bounds", { ...COMPLETE, max_turns: 500 }, /`max_turns` 500: .*200/],
     ["a timeout out of bounds", { ...COMPLETE, timeout: 5 }, /`timeout` 5: .*60/],
     ["a wrong type", { ...COMPLETE, persistent: "perhaps" }, /`persistent` "perhaps"/],

@@ -103,7 +103,7 @@ export function parseArguments(action: Action, raw: unknown): Record<string, unk
   }
   for (const name of action.required ?? []) {
     if (parsed[name] === undefined && !problems.some((problem) => problem.startsWith(`\`${name}\``))) {
-      problems.push(`\`${name}\` is missing: ${parameters[name].description}`);
+      problems.push(`\`${name}\` is missing: ${parameters[name].description?.replace(/\.$/, "")}`);
     }
   }
   if (problems.length > 0) throw new ActionError(`${problems.join("; ")}. Nothing was sent.`);
