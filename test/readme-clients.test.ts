@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { CLIENT_NAMES, type ClientName } from "../src/install/clients.js";
+import { createConfigFiles } from "../src/install/config-files.js";
+import { runInstall } from "../src/install/install.js";
+import { temporaryFolder } from "./support/bin.js";
+
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+/** Each snippet stands under a mark that names the client. */
+const SNIPPETS = [...README.matchAll(/<!-- install ([\w-]+) -->\n```\w+\n([\s\S]*?)```/g)].map(
+  ([, client = "", text = ""]) => ({ client, text }),
+);
+
+/** What `install <client> --print` says is to be written, on a machine where nothing is. */
+async function print(client: string): Promise<string> {
+  const home = temporaryFolder();
+  let printed = "";
+  await runInstall({
+    client,
+    print: true,
+    launch: { command: "node", args: ["/path/to/automagik-workflows-mcp/dist/cli.js"] },
+    variables: {},
+    env: {},
+    home,
+    platform: "linux",
+    cwd: home,
+    files: createConfigFiles(),
+    now: () => 0,
+    out: (text) => {
+      printed += text;
+    },
+  });
+  const added = printed.split("\n").filter((line) => line.startsWith("+"));
+  return added.map((line) => `${line.slice(2)}\n`).join("");
+}
+
+it.each(SNIPPETS)("the README shows for $client what install writes", async ({ client, text }) => {
+  expect(text).toBe(await print(client));
+});
+
+it("the README has snippets, names every client that install knows, and copies no key into a configuration", () => {
+  expect(SNIPPETS.length).toBeGreaterThanOrEqual(3);
+  expect(CLIENT_NAMES.filter((name: ClientName) => !README.includes(`\`${name}\``))).toEqual([]);
+  expect(README).not.toMatch(/AUTOMAGIK_WORKFLOWS_API_KEY=["']?\$/);
+});
