@@ -60,7 +60,7 @@ describe("kill", () => {
       expect(forms[0]?.message).toContain(fact);
     }
     const question = forms[0]?.schema.properties.confirm;
-    expect(question.oneOf.map((one: { const: string }) => one.const)).toEqual(["yes", "no"]);
+    expect(question.oneOf.map((one: { const: string }) => one.const)).toEqual(["no", "yes"]);
     expect(question).not.toHaveProperty("default");
     expect(answer.data).toMatchObject({ outcome: "killed", run: { status: "killed" } });
     expect(answer.text).toContain("no further work was seen");

@@ -24,9 +24,10 @@ export async function confirmWithPerson(
     title: "Are you sure?",
     description: ask.deed,
     required: true,
+    // Codex begins at the first choice, and a stray Enter must not be a yes.
     choices: [
-      { value: "yes", title: "Yes, do it" },
       { value: "no", title: "No" },
+      { value: "yes", title: "Yes, do it" },
     ],
   };
   const answer = await call.person.ask(`${ask.remark ?? ""}${ask.deed}?`, [question]);
