@@ -59,7 +59,12 @@ const accept = (content: Record<string, string | string[]>) => (): ElicitResult 
   action: "accept",
   content,
 });
-const close: FormAnswerer = () => ({ action: "cancel" });
+/** As long as a person needs at least, in ms: what is quicker is taken for the client's own doing. */
+const PERSON_MS = 400;
+const close: FormAnswerer = async () => {
+  await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+  return { action: "cancel" };
+};
 
 /** A form that stays open until it is taken back; then nobody wants to know the answer any more. */
 function openForm() {
@@ -258,9 +263,12 @@ describe("what the agent wants to know", () => {
 describe("a permission", () => {
   it("is allowed once or for the run, denied, or denied by a declined form; what is denied is never done", async () => {
     const { call, forms } = await connect({
-      onForm: ({ message }) => {
+      async onForm({ message }) {
         const [, file = ""] = /`touch (\w+)`/.exec(message) ?? [];
-        if (file === "declined") return { action: "decline" };
+        if (file === "declined") {
+          await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+          return { action: "decline" };
+        }
         return { action: "accept", content: { answer: file.startsWith("run") ? "allow_run" : file } };
       },
     });
@@ -278,9 +286,10 @@ describe("a permission", () => {
       properties: {
         answer: {
           oneOf: [
+            // First, because some clients have the first one chosen beforehand.
+            { const: "deny", title: "Deny" },
             { const: "allow_once", title: "Allow once" },
             { const: "allow_run", title: expect.stringMatching(/^Allow for this run: /) },
-            { const: "deny", title: "Deny" },
           ],
         },
       },
@@ -288,6 +297,18 @@ describe("a permission", () => {
     expect(data.outcome).toBe("completed");
     const status = await call({ action: "status", run_id: data.run.run_id, detailed: true });
     expect(status.data.run.files_changed).toEqual(["allow_once", "run"]);
+  });
+
+  it("is not denied by a client that declines forms by itself: it stays open and can be given in words", async () => {
+    const { call } = await connect({ onForm: () => ({ action: "decline" }) });
+    const { data } = await call({ ...asksLeave("touch a"), wait_seconds: 20 }, { onprogress: () => {} });
+    expect(data.outcome).toBe("input_required");
+    expect(data.run.questions).toMatchObject([{ kind: "permission", tool_name: "Bash" }]);
+    const [question] = data.run.questions;
+    const { run_id } = data.run;
+    await call({ action: "answer", run_id, question_id: question.question_id, answer: "allow_once" });
+    const ended = await call({ action: "status", run_id, wait_seconds: 20 }, { onprogress: () => {} });
+    expect(ended.data.outcome).toBe("completed");
   });
 
   it("is open after a closed form, and nothing is done until it is given in words", async () => {

@@ -30,7 +30,8 @@ export async function bringToPerson(
     call.person.ask(message, buildForm(question), signal),
   );
   const text = readAnswer(answer, question);
-  if (answer.kind === "not_asked") return "nobody";
+  // A client that turns forms down by itself has no person's "no" to hand on.
+  if (answer.kind === "not_asked" || ("byClient" in answer && answer.byClient)) return "nobody";
   if (text === undefined) return "left_open";
   await services.api.answerQuestion(run.runId, question.questionId, text);
   return "answered";
@@ -60,6 +61,8 @@ function buildForm(question: RunQuestion): Question[] {
     value,
     title: description ? `${title}: ${description}` : title,
   }));
+  // Some clients have the first choice chosen beforehand: no stray Enter may permit anything.
+  choices.sort((a, b) => Number(b.value === DENY) - Number(a.value === DENY));
   if (question.kind === "permission") {
     return [{ name: "answer", title: "May it?", description: question.text, required: true, choices }];
   }
@@ -88,7 +91,7 @@ function readAnswer(answer: FormAnswer, question: RunQuestion): string | undefin
   if (answer.kind === "declined") {
     return question.kind === "permission"
       ? DENY
-      : `${answer.byClient ? "No person could be asked this." : "The person does not want to answer this."} Decide yourself, and say so in the end.`;
+      : "The person does not want to answer this. Decide yourself, and say so in the end.";
   }
   return undefined;
 }
