@@ -17,10 +17,12 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 const types = join(dist, "types");
 
+const CLI = "src/cli.ts";
+
 /** Files by their path in `dist`, without its suffix. */
-const ENTRIES = {
-  cli: "src/cli.ts",
-  index: "src/library.ts",
+const ENTRIES = { cli: CLI, index: "src/library.ts" };
+/** For the tests of others, who need not load the server. */
+const MOCK_ENTRIES = {
   "mocks/index": "mocks/index.ts",
   "mocks/msw": "mocks/handlers.ts",
   "mocks/serve-main": "mocks/serve-main.ts",
@@ -53,6 +55,100 @@ const lazyHttp: Plugin = {
   },
 };
 
+/** Beside what is used of it, the HTTP library's entry makes a client on the global fetch, and so loads that. */
+const noGlobalFetch: Plugin = {
+  name: "no-global-fetch",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]ofetch[\\/]dist[\\/]node\.mjs$/ }, ({ path }) => {
+      const [used] = /^import \{[^}]*createFetch[^}]*\} from .*$/m.exec(readFileSync(path, "utf8")) ?? [];
+      if (!used)
+        throw new Error(`${relative(root, path)} has changed: look at what has become of createFetch.`);
+      return { contents: `${used}\nexport { createFetch };\n`, resolveDir: dirname(path) };
+    });
+  },
+};
+
+const VALIDATOR = "@modelcontextprotocol/sdk/validation/ajv";
+
+/** The validator of forms' answers takes a tenth of the start-up time, and nobody needs it before the first form. */
+const lazyValidator: Plugin = {
+  name: "lazy-validator",
+  setup({ onResolve, onLoad }) {
+    // Beside the chunk that asks for it.
+    onResolve({ filter: /^\.\/validator\.cjs$/ }, ({ path }) => ({ path, external: true }));
+    onLoad({ filter: /[\\/]validation[\\/]ajv-provider\.js$/ }, () => ({
+      contents: `export class AjvJsonSchemaValidator {
+        constructor(ajv) { this.ajv = ajv; }
+        getValidator(schema) {
+          this.real ??= new (require("./validator.cjs").AjvJsonSchemaValidator)(this.ajv);
+          return this.real.getValidator(schema);
+        }
+      }`,
+    }));
+  },
+};
+
+/** Libraries of the protocol also take schemas of the schema library's version 3, of which none is here. */
+const noOldSchemas: Plugin = {
+  name: "no-old-schemas",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(zod\/v3|zod-to-json-schema)$/ }, ({ path, importer }) =>
+      /[\\/](@modelcontextprotocol[\\/]sdk|xsschema)[\\/]/.test(importer)
+        ? { path, namespace: "no-old-schemas" }
+        : undefined,
+    );
+    // The framework checks arguments by it where a tool is written in JSON Schema, which none is.
+    onResolve({ filter: /^ajv(-formats)?$/ }, ({ path, importer }) =>
+      /[\\/]fastmcp[\\/]/.test(importer) ? { path, external: true } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "no-old-schemas" }, ({ path }) => ({
+      contents:
+        `const refuse = () => { throw new Error("${path} is not part of this bundle."); };\n` +
+        "export { refuse as object, refuse as zodToJsonSchema };\n",
+    }));
+  },
+};
+
+/**
+ * What a server on stdin loads to begin with lies in one file: each of the two dozen into which the bundler would cut
+ * it, by who else may load which part, costs time. So whatever is loaded later, and whatever can be imported, names
+ * all of it.
+ */
+const oneCore: Plugin = {
+  name: "one-core",
+  setup({ onResolve, onLoad, resolve }) {
+    const source = readFileSync(join(root, CLI), "utf8");
+    const imports = [...source.matchAll(/^import (?!type ).*from "(\.[^"]+)";$/gm)].map(([, path]) => path);
+    const later = new Set([join(root, ENTRIES.index)]);
+    // Of a package without side effects the line at its end would be left out.
+    onResolve({ filter: /^zod\/v4\/core$/ }, ({ kind, path }) =>
+      kind === "dynamic-import" ? { path, namespace: "core-then" } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: "core-then" }, ({ path }) => ({
+      contents: `import "core:";\nexport * from ${JSON.stringify(path)};\n`,
+      resolveDir: root,
+    }));
+    onResolve({ filter: /^core:$/ }, () => ({ path: "core", namespace: "core" }));
+    onLoad({ filter: /.*/, namespace: "core" }, () => ({
+      contents: imports.map((path) => `import ${JSON.stringify(path)};\n`).join(""),
+      resolveDir: join(root, dirname(CLI)),
+    }));
+    onResolve({ filter: /.*/ }, async ({ path, pluginData, ...options }) => {
+      if (options.kind !== "dynamic-import" || pluginData === "seen" || EXTERNAL.includes(path))
+        return undefined;
+      const found = await resolve(path, { ...options, pluginData: "seen" });
+      if (found.namespace === "file" && !found.external) later.add(found.path);
+      return undefined;
+    });
+    onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
+      const contents = later.has(path) ? readFileSync(path, "utf8") : "";
+      if (!/^(import|export) /m.test(contents)) return undefined;
+      const loader = path.endsWith(".ts") ? "ts" : "js";
+      return { contents: `${contents}\nimport "core:";\n`, loader, resolveDir: dirname(path) };
+    });
+  },
+};
+
 /** The schema library exports its messages in fifty languages, which no bundler can leave out by itself. */
 const englishOnly: Plugin = {
   name: "english-only",
@@ -64,11 +160,9 @@ const englishOnly: Plugin = {
   },
 };
 
-const { outputFiles, metafile } = await build({
+const options = {
   absWorkingDir: root,
-  entryPoints: ENTRIES,
   outdir: "dist",
-  chunkNames: "chunks/[name]-[hash]",
   bundle: true,
   splitting: true,
   write: false,
@@ -77,19 +171,51 @@ const { outputFiles, metafile } = await build({
   platform: "node",
   target: "node20",
   external: EXTERNAL,
-  plugins: [lazyHttp, englishOnly],
-  // Every Node that is supported has fetch; the stand-in for older ones is only loaded to be thrown away.
-  alias: { "node-fetch-native": "node-fetch-native/native", "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
-  // Comments and white space cost nothing that can be measured, and a stack of readable code means something.
-  minify: false,
+  alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
+  // Comments cost memory. Names stay: a stack of readable ones means something.
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: "eof",
   // Packages in the older form ask for Node's own modules by require.
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
   },
-});
+} as const;
 
-const isEntry = (path: string) => Object.keys(ENTRIES).some((name) => path === join(dist, `${name}.js`));
+const builds = [
+  // Without splitting and as CommonJS, so that it can be had at once when it is needed.
+  await build({
+    ...options,
+    external: [...EXTERNAL],
+    entryPoints: { "chunks/validator": VALIDATOR },
+    outExtension: { ".js": ".cjs" },
+    format: "cjs",
+    splitting: false,
+    banner: {},
+  }),
+  await build({
+    ...options,
+    external: [...EXTERNAL],
+    entryPoints: ENTRIES,
+    chunkNames: "chunks/[name]-[hash]",
+    plugins: [lazyHttp, lazyValidator, noGlobalFetch, noOldSchemas, oneCore, englishOnly],
+  }),
+  await build({
+    ...options,
+    external: [...EXTERNAL],
+    entryPoints: MOCK_ENTRIES,
+    chunkNames: "mocks/chunks/[name]-[hash]",
+    plugins: [englishOnly],
+  }),
+];
+const outputFiles = builds.flatMap((built) => built.outputFiles);
+for (const { path, text } of outputFiles.filter(({ path }) => isCore(path))) {
+  const [letter] = /[^\0-\xff]/.exec(text) ?? [];
+  if (letter) throw new Error(`${relative(root, path)} has "${letter}": one such letter doubles its memory.`);
+}
+
+const isEntry = (path: string) =>
+  Object.keys({ ...ENTRIES, ...MOCK_ENTRIES }).some((name) => path === join(dist, `${name}.js`));
 const written = new Set<string>();
 for (const { path, contents } of outputFiles.sort(
   (a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)),
@@ -97,9 +223,19 @@ for (const { path, contents } of outputFiles.sort(
   replaceFile(path, contents);
 }
 chmodSync(join(dist, "cli.js"), 0o755);
-replaceFile(join(dist, "THIRD-PARTY-LICENSES.txt"), collectLicenses(root, Object.keys(metafile.inputs)));
+const sources = [...new Set(builds.flatMap(({ metafile }) => Object.keys(metafile.inputs)))].map((path) =>
+  path.replace(/\?.*$/, ""),
+);
+replaceFile(join(dist, "THIRD-PARTY-LICENSES.txt"), collectLicenses(root, sources));
 emitDeclarations();
 for (const path of filesBelow(dist)) if (!written.has(path)) rmSync(path, { force: true });
+
+/** Whether a server on stdin loads this file at its start. */
+function isCore(path: string): boolean {
+  return builds.some(
+    ({ metafile }) => "src/server.ts" in (metafile.outputs[relative(root, path)]?.inputs ?? {}),
+  );
+}
 
 function replaceFile(path: string, contents: string | Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });

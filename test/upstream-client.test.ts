@@ -1,12 +1,14 @@
-import { createServer, type RequestListener } from "node:http";
+import { EventEmitter } from "node:events";
+import nodeHttp, { type ClientRequest, createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { HttpResponse, http } from "msw";
 import { setupServer } from "msw/node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { systemClock } from "../src/clock.js";
+import { backoffMs } from "../src/upstream/backoff.js";
 import { createUpstream, type UpstreamOptions, type WorkflowsApi } from "../src/upstream/client.js";
 import type { ApiError, ApiErrorKind } from "../src/upstream/errors.js";
-import { backoffMs } from "../src/upstream/http.js";
+
 import { isFinal } from "../src/upstream/types.js";
 import { until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
@@ -257,7 +259,7 @@ describe("an answer", () => {
     });
     const error = await failureOf(createClient({ baseUrl: url }).api.listRuns());
     expect(error).toMatchObject({ kind: "unexpected", mayHaveActed: false });
-    expect(error.message).toContain("more than 16777216 bytes");
+    expect(error.message).toContain("larger than 16384 KiB, more than is read of it. Nothing was changed.");
     await until(() => gone, "the end of the connection");
   });
 
@@ -542,8 +544,17 @@ describe("a connection", () => {
       false,
     ],
     ["a failure that nobody has a name for", new Error("?"), true],
-  ])("fails by %s", async (_what, cause, mayHaveActed) => {
-    const spy = vi.spyOn(globalThis, "fetch").mockRejectedValue(new TypeError("fetch failed", { cause }));
+  ])("fails by %s", async (_what, error, mayHaveActed) => {
+    const spy = vi.spyOn(nodeHttp, "request").mockImplementation(() => {
+      const request = Object.assign(new EventEmitter(), {
+        end: () =>
+          queueMicrotask(() => {
+            request.emit("socket", new EventEmitter());
+            request.emit("error", error);
+          }),
+      });
+      return request as unknown as ClientRequest;
+    });
     onTestFinished(() => spy.mockRestore());
     expect(await failureOf(createClient().api.startRun(START))).toMatchObject({
       kind: "unreachable",

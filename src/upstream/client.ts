@@ -1,9 +1,11 @@
 import { createParser } from "eventsource-parser";
 import type { z } from "zod";
+import type { Outage } from "./circuit.js";
 import { type ApiDescription, descriptionWire, toDescription } from "./description.js";
 import { API } from "./endpoints.js";
 import { ApiError, isPassing } from "./errors.js";
 import { type Answer, type Call, createHttp, type HttpOptions } from "./http.js";
+import { BODY_LIMITS } from "./limits.js";
 import { answerWire, parseNews } from "./news.js";
 import type { CleanupReport, KillReport, QueueCounters, Run, StartRequest, Workflow } from "./types.js";
 import {
@@ -28,6 +30,8 @@ interface ReadOptions {
   signal?: AbortSignal | undefined;
   /** Nobody waits for the answer. */
   background?: boolean;
+  /** One look of many: fails at once, unless it is the one that finds out, while the API is known to be down. */
+  poller?: boolean;
   /** Overrides how often the read is tried again. */
   retries?: number;
 }
@@ -50,6 +54,8 @@ export interface WorkflowsApi {
   readonly hasKey: boolean;
   /** How far the API's clock is ahead of ours, in ms, as its last Date header told; 0 until then. */
   clockOffsetMs(): number;
+  /** Since when the API has not answered and when it is tried again, while requests show that it is down. */
+  outage(): Outage | undefined;
   /** `GET /manage`; `/workflows`, then the names of `/health`, on servers without it. */
   listWorkflows(options?: ReadOptions): Promise<Workflow[]>;
   /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated. */
@@ -119,10 +125,17 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
     },
     hasKey: Boolean(options.apiKey || options.locate),
     clockOffsetMs: () => offsetMs,
+    outage: http.outage,
 
     async listWorkflows(read = {}) {
       const doing = "list the workflows";
-      const get = (path: string) => ({ method: "GET" as const, path: `${API}${path}`, doing, ...read });
+      const get = (path: string) => ({
+        method: "GET" as const,
+        path: `${API}${path}`,
+        limitBytes: BODY_LIMITS.workflows,
+        doing,
+        ...read,
+      });
       let entries: unknown[];
       try {
         entries = await request(get("/manage"), workflowListWire).catch((error: ApiError) => {
@@ -163,6 +176,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
             max_turns: start.maxTurns,
             timeout: start.timeoutS,
           }),
+          limitBytes: BODY_LIMITS.act,
           doing: `start workflow ${start.workflowName}`,
           acts: true,
         },
@@ -177,6 +191,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           method: "GET",
           path: `${runPath(runId)}/status`,
           query: { debug: true },
+          limitBytes: BODY_LIMITS.status,
           doing: `read the status of run ${runId}`,
           ...read,
         },
@@ -191,6 +206,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           method: "GET",
           path: `${API}/runs`,
           query: { page, page_size: pageSize, workflow_name: workflowName, status },
+          limitBytes: BODY_LIMITS.list,
           doing: "list the runs",
           ...read,
         },
@@ -208,6 +224,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           method: "POST",
           path: `${runPath(runId)}/add-message`,
           body: { message_type: type, content },
+          limitBytes: BODY_LIMITS.act,
           doing: `queue a message for run ${runId}`,
           acts: true,
         },
@@ -222,6 +239,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           {
             method: "GET",
             path: `${runPath(runId)}/message-queue`,
+            limitBytes: BODY_LIMITS.queue,
             doing: `read the message queue of run ${runId}`,
             ...read,
           },
@@ -240,6 +258,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           method: "POST",
           path: `${runPath(runId)}/kill`,
           query: { force },
+          limitBytes: BODY_LIMITS.act,
           doing: `kill run ${runId}`,
           acts: true,
         },
@@ -254,6 +273,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           {
             method: "GET",
             path: "/api/v1/openapi.json",
+            limitBytes: BODY_LIMITS.description,
             doing: "read the API's description",
             retries: 0,
             ...read,
@@ -296,6 +316,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           method: "POST",
           path: `${runPath(runId)}/questions/${toSegment(questionId)}/answer`,
           body: { answer },
+          limitBytes: BODY_LIMITS.act,
           doing: `answer question ${questionId} of run ${runId}`,
           acts: true,
         },
@@ -309,6 +330,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           method: "POST",
           path: `${runPath(runId)}/cleanup`,
           query: { force },
+          limitBytes: BODY_LIMITS.act,
           doing: `clean up run ${runId}`,
           acts: true,
         },

@@ -1,3 +1,5 @@
+import type { Outage } from "./circuit.js";
+
 /** What went wrong between us and the API. */
 export type ApiErrorKind =
   | "no_key"
@@ -27,6 +29,10 @@ export class ApiError extends Error {
   readonly mayHaveActed: boolean;
   /** True when the request certainly never left: nobody listens at the address. */
   readonly neverSent: boolean;
+  /** The outage that the message tells of. */
+  readonly outage: Outage | undefined;
+  /** The answer was longer than what is read of it. */
+  readonly tooLarge: boolean;
 
   constructor(
     kind: ApiErrorKind,
@@ -37,6 +43,8 @@ export class ApiError extends Error {
       retryAfterMs?: number;
       mayHaveActed?: boolean;
       neverSent?: boolean;
+      outage?: Outage;
+      tooLarge?: boolean;
     } = {},
   ) {
     super(message);
@@ -46,6 +54,8 @@ export class ApiError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.mayHaveActed = details.mayHaveActed ?? false;
     this.neverSent = details.neverSent ?? false;
+    this.outage = details.outage;
+    this.tooLarge = details.tooLarge ?? false;
   }
 }
 

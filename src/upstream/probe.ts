@@ -1,8 +1,10 @@
-import { ofetch } from "ofetch";
 import type { Clock } from "../clock.js";
 import { API, ENDPOINTS as OWN } from "./endpoints.js";
 import { ApiError } from "./errors.js";
-import { type Call, createHttp } from "./http.js";
+import { findCode } from "./explain.js";
+import { createTransport } from "./fetch.js";
+import { createHttp, type StreamCall } from "./http.js";
+import { BODY_LIMITS } from "./limits.js";
 import { cleanLine } from "./text.js";
 
 /** Endpoints that a workflows API may offer, each tried by a GET. */
@@ -46,7 +48,7 @@ export function createProbe(options: ProbeOptions): Probe {
   const http = createHttp({ ...options, random: () => 0 });
 
   /** A stream is there when it begins; what comes then is not waited for. */
-  async function openStream(call: Call): Promise<void> {
+  async function openStream(call: StreamCall): Promise<void> {
     const seen = new AbortController();
     let begin: string | undefined;
     try {
@@ -67,24 +69,28 @@ export function createProbe(options: ProbeOptions): Probe {
       const limit = new AbortController();
       const cancel = clock.after(requestTimeoutMs, () => limit.abort());
       try {
-        const { status } = await ofetch.raw(`${baseUrl}/health`, {
-          redirect: "manual",
-          responseType: "stream",
-          ignoreResponseError: true,
-          retry: false,
+        const { read } = createTransport();
+        const { status } = await read(`${baseUrl}/health`, {
+          method: "GET",
+          headers: {},
           signal: limit.signal,
         });
         limit.abort();
         return { ok: true, status };
       } catch (error) {
-        return { ok: false, code: limit.signal.aborted ? "no answer" : findCode(error) };
+        return { ok: false, code: limit.signal.aborted ? "no answer" : tellCause(error) };
       } finally {
         cancel();
       }
     },
 
     async endpoint(name) {
-      const call: Call = { method: "GET", ...ENDPOINTS[name], doing: `look at ${name}` };
+      const call = {
+        method: "GET" as const,
+        limitBytes: BODY_LIMITS.list,
+        ...ENDPOINTS[name],
+        doing: `look at ${name}`,
+      };
       try {
         await (name === "events" ? openStream(call) : http.send(call));
         return { kind: "answers" };
@@ -99,11 +105,11 @@ export function createProbe(options: ProbeOptions): Probe {
   };
 }
 
-/** The system's word, looked for through causes and the parts of an aggregate; else what the last cause says. */
-function findCode(error: unknown, depth = 0): string {
-  if (!(error instanceof Error) || depth > 5) return "unknown error";
-  const { code, cause, errors } = error as Error & { code?: unknown; errors?: unknown };
-  if (Array.isArray(errors) && errors.length > 0) return findCode(errors[0], depth + 1);
-  if (typeof code === "string" && /^[A-Z_0-9]+$/.test(code)) return code;
-  return cause instanceof Error ? findCode(cause, depth + 1) : cleanLine(error.message, 80);
+/** The system's word for a failure; without one, what its last cause says. */
+function tellCause(error: unknown): string {
+  const code = findCode(error);
+  if (code) return code;
+  let last = error;
+  while (last instanceof Error && last.cause instanceof Error) last = last.cause;
+  return last instanceof Error ? cleanLine(last.message, 80) : "unknown error";
 }

@@ -201,7 +201,7 @@ function tokensOf(total: unknown, input: unknown, output: unknown): TokenCounts 
 /** Texts with which the public server fills a result that is not there. */
 const EMPTY_RESULT = /^Workflow \w+$|^Processing: /;
 /** The second of them says how the run's message begins; the rest is cut off, marked or not. */
-const MESSAGE_START = /^Processing: (.*?)(?:\.{3}|…)?$/s;
+const MESSAGE_START = /^Processing: (.*?)(?:\.{3}|\u2026)?$/s;
 
 /**
  * The run as `GET /run/{id}/status?debug=true` tells it. Turn, limit and session id are looked for where the

@@ -1,5 +1,6 @@
-import { ofetch } from "ofetch";
 import { z } from "zod";
+import { createTransport } from "../../upstream/fetch.js";
+import { readText } from "../../upstream/limits.js";
 
 /** What an engine answers at `GET /health`, without a key. */
 export interface EngineHealth {
@@ -14,6 +15,7 @@ export type ProbeHealth = (url: string) => Promise<EngineHealth | undefined>;
 
 /** An engine with all cores at work answers within some 100 ms. */
 const TIMEOUT_MS = 3_000;
+const LIMIT_BYTES = 64 * 1024;
 
 const healthSchema = z.object({
   status: z.string(),
@@ -24,15 +26,14 @@ const healthSchema = z.object({
 
 /** @param timeoutMs how long one answer may take */
 export function createHealthProbe(timeoutMs = TIMEOUT_MS): ProbeHealth {
+  const { read } = createTransport();
   return async (url) => {
     try {
-      // Not followed elsewhere: an engine does not redirect.
-      const answer = await ofetch<unknown>(`${url}/health`, {
-        timeout: timeoutMs,
-        retry: 0,
-        redirect: "error",
-        responseType: "json",
-      });
+      const signal = AbortSignal.timeout(timeoutMs);
+      const { status, body } = await read(`${url}/health`, { method: "GET", headers: {}, signal });
+      const text = await readText(body, LIMIT_BYTES);
+      if (status !== 200 || text === undefined) return undefined;
+      const answer = JSON.parse(text);
       const { version, active_runs, clients } = healthSchema.parse(answer);
       return { version, activeRuns: active_runs, clients };
     } catch {

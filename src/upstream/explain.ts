@@ -1,0 +1,192 @@
+import type { Outage } from "./circuit.js";
+import { ApiError } from "./errors.js";
+import { wasSent } from "./fetch.js";
+import { cleanLine } from "./text.js";
+import { parseRefusal } from "./wire.js";
+
+/** What the wording of a failure needs to know of a call. */
+export interface Attempt {
+  /** What is tried, as it reads after "could not": "start workflow architect". */
+  doing: string;
+  /** Whether the API does something on this call: then a lost answer leaves its fate unknown. */
+  acts?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * An HTTP error, a redirect or an answer without content, worded for a person.
+ * @param answer.now our clock, epoch ms, for a `Retry-After` that is a date
+ * @param apiKey the key that was sent: an API that quotes it must not make us show it
+ */
+export function explainStatus(
+  call: Attempt,
+  answer: { status: number; headers: ReadonlyMap<string, string>; body: unknown; now: number },
+  apiKey: string | undefined,
+): ApiError {
+  const { status, headers, now } = answer;
+  const words = parseRefusal(answer.body);
+  const reason = apiKey ? words?.replaceAll(apiKey, "<key>") : words;
+  const said = reason ? `: "${reason}"` : "";
+  const details = { status, ...(reason ? { reason } : {}) };
+  if (status === 401 || status === 403) {
+    return new ApiError(
+      "unauthorised",
+      `Could not ${call.doing}: the workflows API refused the key (HTTP ${status}${said}). Nothing was done. ` +
+        "Set AUTOMAGIK_WORKFLOWS_API_KEY to a key that this API accepts and start the server again.",
+      details,
+    );
+  }
+  if (status === 404) {
+    return new ApiError(
+      "not_found",
+      `Could not ${call.doing}: the workflows API does not know it (HTTP 404${said}). Nothing was done. ` +
+        "Check the name or id, and that AUTOMAGIK_WORKFLOWS_BASE_URL is the API's own address.",
+      details,
+    );
+  }
+  if (status === 429) {
+    const wait = parseRetryAfter(headers, now);
+    return new ApiError(
+      "rate_limited",
+      `Could not ${call.doing}: the workflows API asks for fewer requests (HTTP 429${said}). Nothing was done. ` +
+        `Try again ${wait === undefined ? "in a while" : `in ${Math.ceil(wait / 1000)} s`}.`,
+      { ...details, ...(wait === undefined ? {} : { retryAfterMs: wait }) },
+    );
+  }
+  // A time-out that the server or a proxy reports says as little as a fault about what was done.
+  if (status >= 500 || status === 408 || status === 425 || status === 499) {
+    const wait = parseRetryAfter(headers, now);
+    return new ApiError(
+      "server_fault",
+      `Could not ${call.doing}: the workflows API failed (HTTP ${status}${said}). ${fate(call)} ${advice(call)}`,
+      {
+        ...details,
+        mayHaveActed: call.acts === true,
+        ...(wait === undefined ? {} : { retryAfterMs: wait }),
+      },
+    );
+  }
+  if (status >= 400) {
+    return new ApiError(
+      "refused",
+      `Could not ${call.doing}: the workflows API refused it (HTTP ${status}${said}). Nothing was done. ` +
+        "Put right what it names and try again.",
+      details,
+    );
+  }
+  return unexpected(call, status, "a redirect or an answer without content");
+}
+
+/**
+ * A request that got no answer, or not all of it.
+ * @param timeoutMs the time limit, when it was that which ended the request
+ */
+export function explainFailure(
+  call: Attempt,
+  error: unknown,
+  { baseUrl, timeoutMs }: { baseUrl: string; timeoutMs: number | undefined },
+): ApiError {
+  const sent = wasSent(error);
+  if (call.signal?.aborted && timeoutMs === undefined) return stopped(call, sent);
+  const where = `the workflows API at ${baseUrl}`;
+  const outcome = sent ? fate(call) : "Nothing was done.";
+  if (timeoutMs !== undefined) {
+    const what = sent ? "did not answer" : "could not be connected to";
+    return new ApiError(
+      "unreachable",
+      `Could not ${call.doing}: ${where} ${what} within ${timeoutMs / 1000} s. ${outcome} ` +
+        `${sent ? advice(call) : "Try again in a while."} AUTOMAGIK_WORKFLOWS_REQUEST_TIMEOUT allows it more time.`,
+      { mayHaveActed: call.acts === true && sent },
+    );
+  }
+  const code = findCode(error);
+  return new ApiError(
+    "unreachable",
+    `Could not ${call.doing}: ${where} ${sent ? "broke the connection" : "cannot be reached"}` +
+      `${code ? ` (${code})` : ""}. ${outcome} ` +
+      "Check that the API is running and that AUTOMAGIK_WORKFLOWS_BASE_URL is its address.",
+    { mayHaveActed: call.acts === true && sent, neverSent: !sent },
+  );
+}
+
+/** A look that was not taken because the API is known to be down. */
+export function heldBack(call: Attempt, baseUrl: string, outage: Outage, now: number): ApiError {
+  return new ApiError(
+    "unreachable",
+    `Could not ${call.doing}: the workflows API at ${baseUrl} is not there. Nothing was sent. ` +
+      `${tellOutage(outage, now)} ` +
+      "Check that the API is running and that AUTOMAGIK_WORKFLOWS_BASE_URL is its address.",
+    // An attempt of somebody else may be under way, so that it is not tried in no time.
+    { retryAfterMs: Math.max(MIN_PAUSE_MS, outage.nextTryMs - now), outage },
+  );
+}
+
+const MIN_PAUSE_MS = 250;
+
+/** The same failure, which also tells of the outage that it is part of. */
+export function withOutage(error: ApiError, outage: Outage, now: number): ApiError {
+  return Object.assign(error, { message: `${error.message} ${tellOutage(outage, now)}`, outage });
+}
+
+/** "The API has not answered since 2026-11-25T12:00:00.000Z, trying again in 4 s." */
+export function tellOutage({ sinceMs, nextTryMs }: Outage, now: number): string {
+  const seconds = Math.ceil((nextTryMs - now) / 1000);
+  const next = seconds > 0 ? `trying again in ${seconds} s` : "trying again now";
+  return `The API has not answered since ${new Date(sinceMs).toISOString()}, ${next}.`;
+}
+
+/** A call that was called off. @param sent whether its request may have gone out by then */
+export function stopped(call: Attempt, sent = true): ApiError {
+  const outcome = sent ? fate(call) : "Nothing was done.";
+  return new ApiError("aborted", `Stopped while trying to ${call.doing}. ${outcome}`, {
+    mayHaveActed: call.acts === true && sent,
+  });
+}
+
+/** An answer that no workflows API gives. @param what what came instead */
+export function unexpected(call: Attempt, status: number, what: string): ApiError {
+  return new ApiError(
+    "unexpected",
+    `Could not ${call.doing}: the address answered HTTP ${status} with ${cleanLine(what)}, which no workflows API ` +
+      `does. ${fate(call)} Check that AUTOMAGIK_WORKFLOWS_BASE_URL is the API's own address.`,
+    { status, mayHaveActed: call.acts === true },
+  );
+}
+
+/** An answer that is longer than what is read of it. */
+export function tooLarge(call: Attempt, status: number, limitBytes: number): ApiError {
+  return new ApiError(
+    "unexpected",
+    `Could not ${call.doing}: the answer (HTTP ${status}) is larger than ${limitBytes / 1024} KiB, more than is read ` +
+      `of it. ${fate(call)}`,
+    { status, mayHaveActed: call.acts === true, tooLarge: true },
+  );
+}
+
+/** The system's word for a failure, looked for through causes and the parts of an aggregate. */
+export function findCode(error: unknown, depth = 0): string | undefined {
+  if (typeof error !== "object" || error === null || depth > 5) return undefined;
+  const { code, cause, errors } = error as Record<string, unknown>;
+  // Several addresses were tried in vain: each of the parts says what failed, the whole does not.
+  if (Array.isArray(errors) && errors.length > 0) return findCode(errors[0], depth + 1);
+  return typeof code === "string" && /^[A-Z_0-9]+$/.test(code) ? code : findCode(cause, depth + 1);
+}
+
+function fate(call: Attempt): string {
+  return call.acts ? "It is not known whether the API has acted on it." : "Nothing was changed.";
+}
+
+function advice(call: Attempt): string {
+  return call.acts ? "Find out before trying again." : "Try again in a while.";
+}
+
+/** `Retry-After` as seconds or as a date, in ms from now; undefined when it is neither. */
+function parseRetryAfter(headers: ReadonlyMap<string, string>, now: number): number | undefined {
+  const value = headers.get("retry-after")?.trim();
+  if (!value) return undefined;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  // The date is the server's, so its own clock is the one to count by.
+  const since = Date.parse(headers.get("date") ?? "");
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - (Number.isNaN(since) ? now : since));
+}
