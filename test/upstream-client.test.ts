@@ -9,6 +9,7 @@ import { backoffMs } from "../src/upstream/backoff.js";
 import { createUpstream, type UpstreamOptions, type WorkflowsApi } from "../src/upstream/client.js";
 import type { ApiError, ApiErrorKind } from "../src/upstream/errors.js";
 
+import { cleanText } from "../src/upstream/text.js";
 import { isFinal } from "../src/upstream/types.js";
 import { until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
@@ -257,10 +258,42 @@ describe("an answer", () => {
       };
       more();
     });
-    const error = await failureOf(createClient({ baseUrl: url }).api.listRuns());
+    const error = await failureOf(createClient({ baseUrl: url }).api.listWorkflows());
     expect(error).toMatchObject({ kind: "unexpected", mayHaveActed: false });
-    expect(error.message).toContain("larger than 16384 KiB, more than is read of it. Nothing was changed.");
+    expect(error.message).toContain("larger than 4096 KiB, more than is read of it. Nothing was changed.");
     await until(() => gone, "the end of the connection");
+  });
+
+  it.each([
+    ["kill", (api: WorkflowsApi) => api.killRun("r", false), "256 KiB", true],
+    ["queue", (api: WorkflowsApi) => api.getQueue("r"), "64 KiB", false],
+  ])("of %s has its own limit", async (_what, call, limit, mayHaveActed) => {
+    answer(json({ success: true, run_id: "r", note: "x".repeat(300 * 1024) }));
+    const error = await failureOf(call(createClient().api));
+    expect(error).toMatchObject({ kind: "unexpected", mayHaveActed });
+    expect(error.message).toContain(`larger than ${limit}`);
+  });
+
+  it("that refuses in too many words is still a refusal", async () => {
+    answer(json({ detail: "x".repeat(300 * 1024) }, 422));
+    expect(await failureOf(createClient().api.startRun(START))).toMatchObject({
+      kind: "refused",
+      status: 422,
+    });
+  });
+
+  it.each([
+    ["plain letters", "abc ".repeat(4 * 1024 * 1024)],
+    ["letters of several bytes", "\u{1f4be}\u00e9 ".repeat(2 * 1024 * 1024)],
+    ["nothing but escape sequences", '\u0001"\\\n'.repeat(2 * 1024 * 1024)],
+  ])("that is too long for its results, of %s, tells everything else", async (_what, result) => {
+    const body = JSON.stringify({ status: "completed", result: { final_output: result }, current_turn: 7 });
+    expect(Buffer.byteLength(body)).toBeGreaterThan(10 * 1024 * 1024);
+    const url = await serve((_request, response) => response.end(body));
+    const run = await createClient({ baseUrl: url }).api.getRun("r");
+    expect(run).toMatchObject({ status: "completed", turn: 7 });
+    expect(run.result?.endsWith(" [the rest is too long to be read]")).toBe(true);
+    expect(run.result?.slice(0, 8_000)).toBe(cleanText(result.slice(0, 20_000)).slice(0, 8_000));
   });
 
   it.each([

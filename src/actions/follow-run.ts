@@ -2,6 +2,7 @@ import type { RunEvent } from "../services/run-feed.js";
 import { type FollowEnd, outcomeOf } from "../services/runs.js";
 import { resolveWaitMs } from "../services/wait-budget.js";
 import { ApiError } from "../upstream/errors.js";
+import { tellOutage } from "../upstream/explain.js";
 import { isFinal, type Run, type RunQuestion } from "../upstream/types.js";
 import type { Answer, NextStep } from "./answer.js";
 import { answerStep, type Brought, bringToPerson, tellQuestion, tellWaiting } from "./ask-for-agent.js";
@@ -127,11 +128,13 @@ export function tellStall(run: Run, quietMs: number, services: Services, it = `T
 
 /** What is known of a run when the API does not answer: how it stood when it last did. */
 function tellSilence(run: Run, error: ApiError, since: number | undefined, it: string): string {
-  const from = since === undefined ? "" : ` since ${new Date(since).toISOString()}`;
   const stood =
     run.status === "unknown"
       ? `Nothing is known of the ${nameRun(run)}`
       : `${it} was ${run.status} when the API last answered`;
+  // An outage that is known for what it is, is told by the message.
+  if (error.outage) return `${stood}. ${error.message} The run may go on without us.`;
+  const from = since === undefined ? "" : ` since ${new Date(since).toISOString()}`;
   return `${stood}; it has not answered${from}: ${error.message} The run may go on without us.`;
 }
 
@@ -167,7 +170,7 @@ async function followAndAsk(
     const end = await runs.follow(seed, {
       waitMs: until === undefined ? undefined : Math.max(0, until - clock.now()),
       signal: call.signal,
-      onEvent: (event) => reportEvent(event, call),
+      onEvent: (event) => reportEvent(event, call, clock.now()),
       takesQuestion,
     });
     if (end.why !== "asked") return { end, notes };
@@ -223,11 +226,13 @@ function reportTurn(run: Run, call: Call): void {
   call.progress({ progress: run.turn ?? 0, message, ...(total === undefined ? {} : { total }) });
 }
 
-function reportEvent(event: RunEvent, call: Call): void {
+function reportEvent(event: RunEvent, call: Call, now: number): void {
   switch (event.type) {
-    case "unreachable":
-      call.progress({ message: "The API does not answer; trying again" });
+    case "unreachable": {
+      const { outage } = event.error;
+      call.progress({ message: outage ? tellOutage(outage, now) : "The API does not answer; trying again" });
       return;
+    }
     case "stalled":
       call.progress({ message: `Nothing has changed for ${Math.round(event.quietMs / 60_000)} min` });
       return;

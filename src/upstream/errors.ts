@@ -31,8 +31,6 @@ export class ApiError extends Error {
   readonly neverSent: boolean;
   /** The outage that the message tells of. */
   readonly outage: Outage | undefined;
-  /** The answer was longer than what is read of it. */
-  readonly tooLarge: boolean;
 
   constructor(
     kind: ApiErrorKind,
@@ -44,7 +42,6 @@ export class ApiError extends Error {
       mayHaveActed?: boolean;
       neverSent?: boolean;
       outage?: Outage;
-      tooLarge?: boolean;
     } = {},
   ) {
     super(message);
@@ -55,7 +52,6 @@ export class ApiError extends Error {
     this.mayHaveActed = details.mayHaveActed ?? false;
     this.neverSent = details.neverSent ?? false;
     this.outage = details.outage;
-    this.tooLarge = details.tooLarge ?? false;
   }
 }
 

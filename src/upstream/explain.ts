@@ -113,7 +113,7 @@ export function explainFailure(
 export function heldBack(call: Attempt, baseUrl: string, outage: Outage, now: number): ApiError {
   return new ApiError(
     "unreachable",
-    `Could not ${call.doing}: the workflows API at ${baseUrl} is not there. Nothing was sent. ` +
+    `Could not ${call.doing}: the workflows API at ${baseUrl} is not answering. Nothing was sent. ` +
       `${tellOutage(outage, now)} ` +
       "Check that the API is running and that AUTOMAGIK_WORKFLOWS_BASE_URL is its address.",
     // An attempt of somebody else may be under way, so that it is not tried in no time.
@@ -159,7 +159,7 @@ export function tooLarge(call: Attempt, status: number, limitBytes: number): Api
     "unexpected",
     `Could not ${call.doing}: the answer (HTTP ${status}) is larger than ${limitBytes / 1024} KiB, more than is read ` +
       `of it. ${fate(call)}`,
-    { status, mayHaveActed: call.acts === true, tooLarge: true },
+    { status, mayHaveActed: call.acts === true },
   );
 }
 

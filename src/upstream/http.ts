@@ -1,6 +1,6 @@
 import { type Clock, sleep } from "../clock.js";
 import { backoffMs } from "./backoff.js";
-import { createCircuit, type Outage } from "./circuit.js";
+import { createCircuit, isDown, type Outage } from "./circuit.js";
 import { ApiError, isPassing } from "./errors.js";
 import {
   type Attempt,
@@ -24,6 +24,8 @@ export interface Call extends Attempt {
   body?: Record<string, unknown>;
   /** Up to which size the answer is read, in bytes. */
   limitBytes: number;
+  /** Longer answers have their long texts cut instead of being refused. */
+  cutsTexts?: boolean;
   /** Nobody waits for it: no reason to start an API again that somebody has stopped. */
   background?: boolean;
   /** One look of many, which comes back by itself: not taken while the API is known to be down. */
@@ -32,7 +34,7 @@ export interface Call extends Attempt {
   retries?: number;
 }
 
-export interface StreamCall extends Omit<Call, "limitBytes" | "body"> {
+export interface StreamCall extends Omit<Call, "limitBytes" | "cutsTexts" | "body"> {
   headers?: Record<string, string>;
 }
 
@@ -164,7 +166,7 @@ export function createHttp(options: HttpOptions): Http {
   async function readAnswer(call: Call, response: Incoming): Promise<unknown> {
     const { status } = response;
     if (status < 200 || status > 299) throw await refusal(call, response);
-    const text = await readText(response.body, call.limitBytes);
+    const text = await readText(response.body, call.limitBytes, call.cutsTexts);
     if (text === undefined) throw tooLarge(call, status, call.limitBytes);
     const body = parseJson(text);
     if (body === undefined) throw unexpected(call, status, "something that is not JSON");
@@ -232,7 +234,7 @@ export function createHttp(options: HttpOptions): Http {
     } catch (error) {
       const outage = circuit.outage();
       const failure = error as ApiError;
-      throw outage && failure.kind === "unreachable" ? withOutage(failure, outage, clock.now()) : failure;
+      throw outage && isDown(failure) ? withOutage(failure, outage, clock.now()) : failure;
     }
   }
 

@@ -2,15 +2,14 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 /**
- * Up to which size an answer is read, in bytes. A status holds all that an agent has written and may be longer than
- * any limit: such a run is told from the list instead.
+ * Up to which size an answer is taken in, in bytes. A status holds all that an agent has written, and a list the
+ * results of a hundred runs, so there may honestly be more: then their long texts are cut, and the rest is there.
  */
 export const BODY_LIMITS = {
   /** What acts answers with an id or some counters. */
   act: 256 * KIB,
   queue: 64 * KIB,
-  status: 16 * MIB,
-  /** A page of a hundred runs, with their results. */
+  status: 8 * MIB,
   list: 16 * MIB,
   workflows: 4 * MIB,
   description: 4 * MIB,
@@ -18,17 +17,79 @@ export const BODY_LIMITS = {
   refusal: 256 * KIB,
 } as const;
 
-/** The body as text; undefined when it is longer than the limit, and then the rest is not read. */
+/** To this length a text is cut within an answer that is too long, in bytes. */
+const TEXT_BYTES = 64 * KIB;
+/** An answer whose texts are cut is read up to so many times its limit; the time limit of the request holds as well. */
+const READ_FACTOR = 16;
+const CUT = Buffer.from(" [the rest is too long to be read]");
+
+/**
+ * The body as text; undefined when it is longer than the limit, and then the rest is not read.
+ * @param cutsTexts whether the body is JSON whose long texts are cut when it is longer than that
+ */
 export async function readText(
   body: AsyncIterable<Uint8Array>,
   limitBytes: number,
+  cutsTexts = false,
 ): Promise<string | undefined> {
-  const chunks: Uint8Array[] = [];
+  let chunks: Uint8Array[] = [];
+  let cut: ((chunk: Uint8Array) => Uint8Array) | undefined;
+  let read = 0;
   let size = 0;
   for await (const chunk of body) {
-    size += chunk.byteLength;
-    if (size > limitBytes) return undefined;
-    chunks.push(chunk);
+    const kept = cut ? cut(chunk) : chunk;
+    read += chunk.byteLength;
+    size += kept.byteLength;
+    chunks.push(kept);
+    if (size <= limitBytes && read <= limitBytes * READ_FACTOR) continue;
+    if (!cutsTexts || cut) return undefined;
+    cut = createTextCutter();
+    chunks = chunks.map(cut);
+    size = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const LETTER_U = 0x75;
+
+/** Cuts the long texts of a JSON document that comes in chunks; what comes out is JSON as well. */
+function createTextCutter(): (chunk: Uint8Array) => Uint8Array {
+  let inText = false;
+  let length = 0;
+  let cutting = false;
+  /** Just after a backslash, or how many digits of a `\u` are still to come. */
+  let escaping: "begun" | number = 0;
+
+  return (chunk) => {
+    const kept: Uint8Array[] = [];
+    let start = 0;
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at] as number;
+      if (!inText) {
+        inText = byte === QUOTE;
+        length = 0;
+        continue;
+      }
+      length++;
+      if (escaping === "begun") escaping = byte === LETTER_U ? 4 : 0;
+      else if (escaping > 0) escaping--;
+      else if (byte === QUOTE) {
+        inText = false;
+        if (cutting) start = at;
+        cutting = false;
+      } else {
+        // Never within a letter that takes several bytes, nor within an escape sequence.
+        const begins = (byte & 0xc0) !== 0x80;
+        if (!cutting && begins && length > TEXT_BYTES) {
+          kept.push(chunk.subarray(start, at), CUT);
+          cutting = true;
+        }
+        if (byte === BACKSLASH) escaping = "begun";
+      }
+    }
+    if (!cutting) kept.push(chunk.subarray(start));
+    return Buffer.concat(kept);
+  };
 }
