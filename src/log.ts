@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { type ConsolaInstance, createConsola, LogLevels } from "consola";
+import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 
 /** What the house needs of a logger; consola's instances fit. */
 export type Log = Pick<ConsolaInstance, "debug" | "info" | "warn" | "error">;
