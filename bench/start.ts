@@ -144,15 +144,26 @@ export async function benchStart({ rounds = 15, print }: BenchOptions): Promise<
     GOALS.listMs,
   );
   expectAtMost("RSS of the plain server's", of("ours", "rssMb") / of("plain", "rssMb"), GOALS.rssMb);
-  const up = { greetMs: of("ours", "greetMs"), listMs: of("ours", "listMs") };
-  expectAtMost("API down, initialize of that with it up", of("down", "greetMs") / up.greetMs, DOWN_GOAL);
-  expectAtMost("API down, tools/list of that with it up", of("down", "listMs") / up.listMs, DOWN_GOAL);
+  // Against the same rounds: a machine that has other work to do is not as fast in all of them.
+  function upMs(name: keyof typeof cases, what: "greetMs" | "listMs"): number {
+    return median(samples.ours.slice(0, samples[name].length).map((one) => one[what]));
+  }
   expectAtMost(
-    "API hanging, initialize of that with it up",
-    of("hanging", "greetMs") / up.greetMs,
+    "API down, initialize of that with it up",
+    of("down", "greetMs") / upMs("down", "greetMs"),
     DOWN_GOAL,
   );
-  const afterBudget = (of("hanging", "listMs") - DISCOVERY_BUDGET_MS) / up.listMs;
+  expectAtMost(
+    "API down, tools/list of that with it up",
+    of("down", "listMs") / upMs("down", "listMs"),
+    DOWN_GOAL,
+  );
+  expectAtMost(
+    "API hanging, initialize of that with it up",
+    of("hanging", "greetMs") / upMs("hanging", "greetMs"),
+    DOWN_GOAL,
+  );
+  const afterBudget = (of("hanging", "listMs") - DISCOVERY_BUDGET_MS) / upMs("hanging", "listMs");
   expectAtMost("API hanging, tools/list after the budget of that with it up", afterBudget, DOWN_GOAL);
   return missed;
 }
