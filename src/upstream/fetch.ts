@@ -44,7 +44,7 @@ const MAX_IN_FLIGHT = 16;
 const IDLE_MS = 4_000;
 
 /**
- * HTTP by Node's own client below ofetch. The global fetch would load for a third of the start-up time, and repeats
+ * HTTP by Node's own client below ofetch. The global fetch would load for a fifth of the start-up time, and repeats
  * a POST that is answered with 421 by itself. Redirects are never followed.
  */
 export function createTransport(): Transport {
