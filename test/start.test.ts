@@ -15,7 +15,7 @@ async function serve(): Promise<string> {
   return served.url;
 }
 
-test("a server on stdin runs a workflow without loading Node's fetch, TLS, compression or workers", async () => {
+test("a server on stdin runs a workflow without loading Node's fetch, TLS or compression", async () => {
   const bin = await startBin({
     url: await serve(),
     env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(TELL_MODULES)}` },
@@ -26,7 +26,7 @@ test("a server on stdin runs a workflow without loading Node's fetch, TLS, compr
   expect(await bin.ended()).toBe(0);
   const [, loaded = ""] = /LOADED (.*)$/m.exec(bin.stderr()) ?? [];
   expect(loaded).toContain("NativeModule http,");
-  for (const name of ["internal/deps/undici/undici", "https", "tls", "http2", "zlib", "worker_threads"]) {
+  for (const name of ["internal/deps/undici/undici", "https", "tls", "http2", "zlib"]) {
     expect(`${loaded},`).not.toContain(`NativeModule ${name},`);
   }
 });

@@ -1,8 +1,12 @@
-import http from "node:http";
+import type http from "node:http";
 import type https from "node:https";
+import { createRequire } from "node:module";
 import type { Duplex } from "node:stream";
 import { createFetch } from "ofetch";
 import { VERSION } from "../version.js";
+
+/** By require: from version 22 on, an import of Node's client reads all that it exports, and so loads the fetch. */
+const load = createRequire(import.meta.url);
 
 /** One request as it goes out. */
 export interface Outgoing {
@@ -83,20 +87,21 @@ type Send = (url: string, outgoing: Outgoing & { headers: Map<string, string> })
 function createSend(options: http.AgentOptions, again?: Send): Send {
   /** Sockets that have not connected yet. */
   const connecting = new WeakSet<object>();
-  const plain = watchSockets(new http.Agent(options), "connect", connecting);
+  const client: typeof http = load("node:http");
+  const plain = watchSockets(new client.Agent(options), "connect", connecting);
   let secure: https.Agent | undefined;
 
   /** What sends to addresses of a scheme. TLS is only loaded where it is spoken. */
-  async function choose(url: URL): Promise<{ scheme: typeof http | typeof https; agent: http.Agent }> {
-    if (url.protocol !== "https:") return { scheme: http, agent: plain };
-    const { default: scheme } = await import("node:https");
+  function choose(url: URL): { scheme: typeof http | typeof https; agent: http.Agent } {
+    if (url.protocol !== "https:") return { scheme: client, agent: plain };
+    const scheme: typeof https = load("node:https");
     secure ??= watchSockets(new scheme.Agent(options), "secureConnect", connecting);
     return { scheme, agent: secure };
   }
 
   return async (url, outgoing) => {
     const target = new URL(url);
-    const { scheme, agent } = await choose(target);
+    const { scheme, agent } = choose(target);
     return new Promise((resolve, reject) => {
       const { method, headers, body, signal } = outgoing;
       let answered = false;
