@@ -19,5 +19,21 @@ export function createSessionStore(options: {
   const { state, folder, ...rest } = options;
   return state
     ? createRedisSessionStore({ url: state, ...rest })
-    : createFolderSessionStore({ folder, ...rest });
+    : onFirstUse(() => createFolderSessionStore({ folder, ...rest }));
+}
+
+/** A store that is made when it is first used: its folder's name is a hash, and the first one loads OpenSSL. */
+function onFirstUse(make: () => SessionStore): SessionStore {
+  let made: SessionStore | undefined;
+  const store = () => {
+    made ??= make();
+    return made;
+  };
+  return {
+    list: () => store().list(),
+    get: (key) => store().get(key),
+    update: (key, change) => store().update(key, change),
+    remove: (key) => store().remove(key),
+    close: () => store().close(),
+  };
 }
