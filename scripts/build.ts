@@ -88,6 +88,43 @@ const lazyValidator: Plugin = {
   },
 };
 
+/** Loads at once what the first list of tools needs anyway, and which would come in three files one after the other. */
+const schemasAtOnce: Plugin = {
+  name: "schemas-at-once",
+  setup({ onLoad }) {
+    function replaceImport(path: string, from: RegExp, to: string, first: string): string {
+      const source = readFileSync(path, "utf8");
+      if (!from.test(source))
+        throw new Error(`${relative(root, path)} has changed: look at what it imports.`);
+      return `${first}\n${source.replace(from, to)}`;
+    }
+    onLoad({ filter: /[\\/]xsschema[\\/]dist[\\/]index-[^\\/]*\.js$/ }, ({ path }) => {
+      const name = readdirSync(dirname(path)).find((file) => /^zod-.*\.js$/.test(file));
+      return {
+        contents: replaceImport(
+          path,
+          /import\('\.\/zod-[^']*'\)/,
+          "Promise.resolve({ getToJsonSchemaFn: zodSchemas })",
+          `import { getToJsonSchemaFn as zodSchemas } from "./${name}";`,
+        ),
+        resolveDir: dirname(path),
+      };
+    });
+    onLoad({ filter: /[\\/]xsschema[\\/]dist[\\/]zod-[^\\/]*\.js$/ }, ({ path }) => ({
+      contents: replaceImport(
+        path,
+        /await import\('zod\/v4\/core'\)/,
+        "{ toJSONSchema: toSchema }",
+        'import { toJSONSchema as toSchema } from "zod/v4/core";',
+      ).replace(
+        "const { zodToJsonSchema } = await import('zod-to-json-schema')",
+        "const zodToJsonSchema = zodV3ToJSONSchema",
+      ),
+      resolveDir: dirname(path),
+    }));
+  },
+};
+
 /** Libraries of the protocol also take schemas of the schema library's version 3, of which none is here. */
 const noOldSchemas: Plugin = {
   name: "no-old-schemas",
@@ -120,14 +157,6 @@ const oneCore: Plugin = {
     const source = readFileSync(join(root, CLI), "utf8");
     const imports = [...source.matchAll(/^import (?!type ).*from "(\.[^"]+)";$/gm)].map(([, path]) => path);
     const later = new Set([join(root, ENTRIES.index)]);
-    // Of a package without side effects the line at its end would be left out.
-    onResolve({ filter: /^zod\/v4\/core$/ }, ({ kind, path }) =>
-      kind === "dynamic-import" ? { path, namespace: "core-then" } : undefined,
-    );
-    onLoad({ filter: /.*/, namespace: "core-then" }, ({ path }) => ({
-      contents: `import "core:";\nexport * from ${JSON.stringify(path)};\n`,
-      resolveDir: root,
-    }));
     onResolve({ filter: /^core:$/ }, () => ({ path: "core", namespace: "core" }));
     onLoad({ filter: /.*/, namespace: "core" }, () => ({
       contents: imports.map((path) => `import ${JSON.stringify(path)};\n`).join(""),
@@ -198,7 +227,7 @@ const builds = [
     external: [...EXTERNAL],
     entryPoints: ENTRIES,
     chunkNames: "chunks/[name]-[hash]",
-    plugins: [lazyHttp, lazyValidator, noGlobalFetch, noOldSchemas, oneCore, englishOnly],
+    plugins: [lazyHttp, lazyValidator, noGlobalFetch, schemasAtOnce, noOldSchemas, oneCore, englishOnly],
   }),
   await build({
     ...options,
