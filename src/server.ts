@@ -96,8 +96,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   });
   const push = createPush({ api, offer, clock, log });
   const feed = createRunFeed({
-    // Of however many watchers there are, only one asks at a time whether an API that is down is back.
-    api: { getRun: (runId, read) => api.getRun(runId, { ...read, poller: true }) },
+    api,
     clock,
     log,
     push,

@@ -236,8 +236,8 @@ export function createRunFeed(options: {
     const { told } = feed;
     const gapsBefore = gaps;
     try {
-      // A poller is its own retry.
-      const seen = await api.getRun(runId, { retries: 0, signal: closing.signal });
+      // A poller is its own retry. Of however many, only one at a time asks whether an API that is down is back.
+      const seen = await api.getRun(runId, { retries: 0, poller: true, signal: closing.signal });
       feed.misses = 0;
       if (feed.failing) emit(feed, { type: "activity", run: feed.run });
       feed.failing = false;

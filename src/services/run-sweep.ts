@@ -74,7 +74,14 @@ export function createRunSweep<T extends SweptRun>(options: {
       began = clock.now();
       seen = new Set();
     }
-    const answer = await api.listRuns({ page, pageSize: PAGE_SIZE, status: "running", retries: 0, signal });
+    const answer = await api.listRuns({
+      page,
+      pageSize: PAGE_SIZE,
+      status: "running",
+      retries: 0,
+      poller: true,
+      signal,
+    });
     const before = seen.size;
     for (const row of answer.runs) {
       seen.add(row.runId);

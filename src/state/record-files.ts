@@ -1,4 +1,5 @@
-import { lstat, mkdir, readdir, rename } from "node:fs/promises";
+import { lstatSync } from "node:fs";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { isRecordFileName, recordFileName } from "./file-names.js";
 import { type FileStamp, readPrivateFile, sameStamp } from "./private-files.js";
@@ -27,10 +28,11 @@ export interface RecordFiles {
 }
 
 /**
- * Times of files come in ticks of up to 2 s (FAT; 10 ms on usual systems). Two commits within one tick can look
- * alike, so a file is trusted to be unchanged only when it was older than that as it was read.
+ * Times of files come in ticks: two commits within one tick can look alike, so a file is trusted to be unchanged only
+ * when it was older than that as it was read. A time in whole seconds is taken for one of a coarse system's (FAT has
+ * 2 s).
  */
-const TICK_MS = 2_000;
+const tickMs = (mtimeMs: number) => (mtimeMs % 1_000 === 0 ? 2_000 : 50);
 
 /** Enough to keep the four threads that Node has for files busy, without thousands of open files. */
 const AT_ONCE = 16;
@@ -51,17 +53,29 @@ export function createRecordFiles(options: {
     onProblem(problem);
   }
 
+  /**
+   * What was read before and is still there unchanged. The system answers this from memory within microseconds; to
+   * ask it in the background costs ten times that, which counts when every session is looked at.
+   */
+  function lookUp(name: string): FileContent | undefined {
+    const cached = cache.get(name);
+    if (!cached) return undefined;
+    const stamp = lstatSync(join(folder, name), { throwIfNoEntry: false });
+    return stamp && sameStamp(stamp, cached.stamp) ? cached.content : undefined;
+  }
+
   async function load(name: string): Promise<FileContent> {
     const path = join(folder, name);
-    const cached = cache.get(name);
-    if (cached && sameStamp(await lstat(path), cached.stamp)) return cached.content;
+    const known = lookUp(name);
+    if (known) return known;
     const readAt = clock.now();
     const { text, stamp } = await readPrivateFile(path, MAX_RECORD_BYTES);
     let content: FileContent = text === undefined ? { kind: "damaged" } : parseRecord(text);
     // A copied or renamed file would make two sessions of one key.
     if (content.kind === "record" && recordFileName(content.record.key) !== name)
       content = { kind: "damaged" };
-    if (content.kind !== "damaged" && readAt - stamp.mtimeMs > TICK_MS) cache.set(name, { stamp, content });
+    if (content.kind !== "damaged" && readAt - stamp.mtimeMs > tickMs(stamp.mtimeMs))
+      cache.set(name, { stamp, content });
     else cache.delete(name);
     return content;
   }
@@ -102,9 +116,15 @@ export function createRecordFiles(options: {
     const present = new Set(names);
     for (const name of cache.keys()) if (!present.has(name)) cache.delete(name);
 
+    const unread: string[] = [];
+    for (const name of names) {
+      const content = lookUpSafely(name);
+      if (content?.kind === "record") records.push(content.record);
+      else unread.push(name);
+    }
     let next = 0;
     const worker = async () => {
-      for (let name = names[next++]; name !== undefined; name = names[next++]) {
+      for (let name = unread[next++]; name !== undefined; name = unread[next++]) {
         const content = await read(name);
         if (content.kind === "record") records.push(content.record);
         if (content.kind === "damaged") damaged.push(name);
@@ -112,6 +132,15 @@ export function createRecordFiles(options: {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
     return { records, damaged };
+  }
+
+  /** What cannot be looked at is read, which finds out why. */
+  function lookUpSafely(name: string): FileContent | undefined {
+    try {
+      return lookUp(name);
+    } catch {
+      return undefined;
+    }
   }
 
   async function entriesOf(path: string) {
