@@ -73,7 +73,7 @@ export const answerAction = defineAction({
 function readAnswer(given: string, { kind, choices }: RunQuestion): { text: string; understood: string } {
   const same = (one: string) => one.toLowerCase() === given.toLowerCase();
   const choice = choices.find(({ value }) => same(value)) ?? choices.find(({ title }) => same(title));
-  if (choice) return { text: choice.value, understood: choice.title };
+  if (choice) return { text: choice.sent ?? choice.value, understood: choice.title };
   if (kind !== "permission") return { text: given, understood: given };
   // Leave is only given by one of the choices; other words are a no, and the agent reads them.
   return {

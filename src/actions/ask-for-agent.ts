@@ -1,4 +1,5 @@
 import type { FormAnswer, Question } from "../services/person.js";
+import { cleanLine } from "../upstream/text.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
 import type { NextStep } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
@@ -85,8 +86,8 @@ function readAnswer(answer: FormAnswer, question: RunQuestion): string | undefin
   if (answer.kind === "accepted") {
     const text = answer.values.own_answer || answer.values.answer || undefined;
     // A permission is what was offered and nothing else.
-    const offered = question.choices.some((choice) => choice.value === text);
-    return question.kind === "permission" && !offered ? undefined : text;
+    const offered = question.choices.find((choice) => choice.value === text);
+    return question.kind === "permission" && !offered ? undefined : (offered?.sent ?? text);
   }
   if (answer.kind === "declined") {
     return question.kind === "permission"
@@ -112,10 +113,18 @@ export function answerStep(run: Run): { next?: NextStep } {
 /** " It waits for an answer: q1: …" or "" when the agent has asked nothing. */
 export function tellWaiting(run: Run): string {
   const open = isFinal(run.status) ? [] : openQuestions(run);
-  return open.length === 0 ? "" : ` It waits for an answer: ${open.map(tellQuestion).join("; ")}.`;
+  if (open.length === 0) return "";
+  const more = open.length > TOLD ? `; and ${open.length - TOLD} more` : "";
+  return ` It waits for an answer: ${open.slice(0, TOLD).map(tellQuestion).join("; ")}${more}.`;
 }
+
+/** So many questions are told in a sentence; the answer's structure has them all. */
+const TOLD = 3;
+/** Each of them, and its choices, in so many characters. */
+const TOLD_CHARACTERS = 300;
 
 /** "q1: Which database? (postgres, sqlite)" */
 export function tellQuestion({ questionId, text, choices }: RunQuestion): string {
-  return `${questionId}: ${text}${choices.length > 0 ? ` (${choices.map((choice) => choice.value).join(", ")})` : ""}`;
+  const values = cleanLine(choices.map((choice) => choice.value).join(", "), TOLD_CHARACTERS);
+  return `${questionId}: ${cleanLine(text, TOLD_CHARACTERS)}${values ? ` (${values})` : ""}`;
 }

@@ -2,6 +2,7 @@ import { sleep } from "../clock.js";
 import type { FormAnswer, Question } from "../services/person.js";
 import { buildQuestions } from "../services/questions.js";
 import { suggestSessionName } from "../services/session-name.js";
+import { cutText } from "../upstream/text.js";
 import { ActionError, type Answer } from "./answer.js";
 import { tellNotAsked } from "./ask-to-choose.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
@@ -75,7 +76,7 @@ async function listForChoice(workflowName: string | undefined, services: Service
 
 function describeForm(args: RunArguments, known: { workflowName: string | undefined }): string {
   const task = (args.message ?? "").replace(/\s+/g, " ").trim();
-  const short = task.length > 160 ? `${task.slice(0, 160)}…` : task;
+  const short = task.length > 160 ? `${cutText(task, 160)}…` : task;
   return `${known.workflowName ? `Start workflow ${known.workflowName}` : "Start a workflow"} for: ${short}`;
 }
 
@@ -206,7 +207,9 @@ const NAMES_BUDGET_MS = 2_000;
 /** An empty name was given on purpose: one is made up that nobody has as far as is known when the run is sent. */
 export async function makeUpName(args: RunArguments, services: Services): Promise<string> {
   const { sessions, clock } = services;
-  await Promise.race([sessions.all().catch(() => []), sleep(clock, NAMES_BUDGET_MS)]);
+  const enough = new AbortController();
+  await Promise.race([sessions.all().catch(() => []), sleep(clock, NAMES_BUDGET_MS, enough.signal)]);
+  enough.abort();
   const taken = new Set(services.sessions.knownNames());
   return suggestSessionName(args.message ?? "", (name) => taken.has(name));
 }

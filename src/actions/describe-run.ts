@@ -1,5 +1,6 @@
 import type { KnownRun } from "../services/merge-run.js";
 import { looksRefused, refusedResume } from "../services/runs.js";
+import { cutText } from "../upstream/text.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
 import type { RunAnswer } from "./answer.js";
 
@@ -8,6 +9,12 @@ import type { RunAnswer } from "./answer.js";
  * limit of the known clients is about 25,000 tokens for a tool's result.
  */
 export const RESULT_LIMIT = 16_000;
+
+/** Lists in an answer may be so long together, in characters: a list of changed files has room for hundreds. */
+const LISTS_LIMIT = 16_000;
+
+/** What is asked beyond so many characters is told when something before it is answered. */
+const QUESTIONS_LIMIT = 6_000;
 
 /** Where the whole of a result can be read. */
 export function resultUri(runId: string): string {
@@ -19,6 +26,17 @@ export function describeRun(run: KnownRun, options: { detailed?: boolean; now: n
   const end = run.completedAt ?? (isFinal(run.status) ? undefined : options.now);
   const elapsed = run.startedAt !== undefined && end !== undefined ? (end - run.startedAt) / 1000 : undefined;
   const duration = run.durationS ?? elapsed;
+  let room = LISTS_LIMIT;
+  /** As much of a list as there is room for; what is left out is counted. */
+  function shorten(list: readonly string[]): string[] | undefined {
+    if (list.length === 0) return undefined;
+    const shown = list.filter((item) => {
+      room -= item.length + 4;
+      return room >= 0;
+    });
+    const left = list.length - shown.length;
+    return left > 0 ? [...shown, `(${left} more)`] : shown;
+  }
   const full: { [Key in keyof RunAnswer]: RunAnswer[Key] | undefined } = {
     run_id: run.runId,
     // Until the run itself has shown it, it may be one that the public server has made up.
@@ -33,7 +51,7 @@ export function describeRun(run: KnownRun, options: { detailed?: boolean; now: n
     duration_s: duration === undefined ? undefined : Math.max(0, Math.round(duration * 10) / 10),
     cost_usd: run.costUsd === undefined ? undefined : Math.round(run.costUsd * 1e6) / 1e6,
     tokens: run.tokens,
-    tools_used: run.toolsUsed.length > 0 ? run.toolsUsed : undefined,
+    tools_used: shorten(run.toolsUsed),
     result: run.result === undefined ? undefined : cutResult(run.runId, run.result),
     error: run.error ?? (refusedResume(run) ? tellRefusal(run) : undefined),
     ...(options.detailed
@@ -41,9 +59,9 @@ export function describeRun(run: KnownRun, options: { detailed?: boolean; now: n
           repository_url: run.repositoryUrl,
           git_branch: run.gitBranch,
           current_phase: run.currentPhase,
-          phases_completed: orAbsent(run.phasesCompleted),
-          files_changed: orAbsent(run.filesChanged),
-          commits: orAbsent(run.commits),
+          phases_completed: shorten(run.phasesCompleted),
+          files_changed: shorten(run.filesChanged),
+          commits: shorten(run.commits),
           workspace_path: run.workspacePath,
         }
       : {}),
@@ -54,7 +72,12 @@ export function describeRun(run: KnownRun, options: { detailed?: boolean; now: n
 
 function describeQuestions(questions: readonly RunQuestion[]): RunAnswer["questions"] {
   if (questions.length === 0) return undefined;
-  return questions.map(({ questionId, kind, text, toolName, detail, choices }) => ({
+  let room = QUESTIONS_LIMIT;
+  const shown = questions.filter((question, index) => {
+    room -= JSON.stringify(question).length;
+    return index === 0 || room >= 0;
+  });
+  return shown.map(({ questionId, kind, text, toolName, detail, choices }) => ({
     question_id: questionId,
     kind,
     text,
@@ -64,12 +87,10 @@ function describeQuestions(questions: readonly RunQuestion[]): RunAnswer["questi
   }));
 }
 
-const orAbsent = (list: string[]) => (list.length > 0 ? list : undefined);
-
 function cutResult(runId: string, result: string): string {
   if (result.length <= RESULT_LIMIT) return result;
   return (
-    `${result.slice(0, RESULT_LIMIT)}\n[cut here: ${RESULT_LIMIT} of ${result.length} characters; ` +
+    `${cutText(result, RESULT_LIMIT)}\n[cut here: ${RESULT_LIMIT} of ${result.length} characters; ` +
     `the whole is the resource ${resultUri(runId)}]`
   );
 }
@@ -120,5 +141,5 @@ export function tellEnd(run: KnownRun, subject = `The ${nameRun(run)}`): string 
     return `${subject} has completed${turns}.${atLimit ? " That is its turn limit, so the work may be unfinished." : ""}`;
   }
   if (run.status === "killed") return `${subject} was killed${turns}.`;
-  return `${subject} has failed${turns}: ${run.error ?? "the API gives no reason"}.`;
+  return `${subject} has failed${turns}: ${(run.error ?? "the API gives no reason").replace(/[.\s]+$/, "")}.`;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.js";
+import { cutText } from "../upstream/text.js";
 import type { Workflow } from "../upstream/types.js";
 import type { Git } from "./git.js";
 import type { Question } from "./person.js";
@@ -101,10 +102,10 @@ function askWorkflow(workflows: readonly Workflow[]): Question {
     required: true,
     choices: workflows.map((workflow) => ({
       value: workflow.name,
-      title: [workflow.displayName ?? workflow.name, workflow.description]
-        .filter(Boolean)
-        .join(": ")
-        .slice(0, 120),
+      title: cutText(
+        [workflow.displayName ?? workflow.name, workflow.description].filter(Boolean).join(": "),
+        120,
+      ),
     })),
   };
 }

@@ -6,6 +6,7 @@ import type { CatalogueState } from "../services/catalogue.js";
 import { findNearest } from "../services/nearest.js";
 import { tighten } from "../services/tighten.js";
 import type { Bounds } from "../upstream/description.js";
+import { cutText } from "../upstream/text.js";
 
 type JsonSchema = Record<string, unknown>;
 
@@ -63,7 +64,7 @@ function buildWorkflowSchema({ workflows, available, problem }: CatalogueState):
   const told = workflows.slice(0, DESCRIBED_WORKFLOWS).map(({ name, description, suggestedTurns }) => {
     const short =
       description.length > DESCRIPTION_LIMIT
-        ? `${description.slice(0, DESCRIPTION_LIMIT - 1)}…`
+        ? `${cutText(description, DESCRIPTION_LIMIT - 1)}…`
         : description;
     return `${name}: ${short}${suggestedTurns ? ` (${suggestedTurns} turns)` : ""}`;
   });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Answer, NextStep, RunAnswer } from "../actions/answer.js";
 import { RESULT_LIMIT } from "../actions/describe-run.js";
 
@@ -15,7 +16,7 @@ export type ProjectStep = (
 
 /** The answer as text and as structured content; whatever the structure tells, the text tells too. */
 export function renderAnswer(whole: Answer, project: ProjectStep, isError = false): ToolResult {
-  const answer = shortenSessions(whole);
+  const answer = shortenWorkflows(shortenSessions(whole));
   const { next, ...rest } = answer;
   const projected = next && project(next);
   const step = projected && { ...projected, reason: next.reason };
@@ -59,6 +60,22 @@ function shortenSessions(answer: Answer): Answer {
   };
 }
 
+/** The same for a list of workflows. */
+function shortenWorkflows(answer: Answer): Answer {
+  const { workflows = [] } = answer;
+  let room = 2 * RESULT_LIMIT;
+  const shown = workflows.filter((workflow) => {
+    room -= renderWorkflows([workflow]).length;
+    return room >= 0;
+  });
+  if (shown.length === workflows.length) return answer;
+  return {
+    ...answer,
+    summary: `${answer.summary} To keep this short only the first ${shown.length} are shown.`,
+    workflows: shown,
+  };
+}
+
 function renderFields(title: string, fields: Record<string, unknown>): string {
   const lines = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
@@ -82,13 +99,22 @@ export function renderRun({ result, tokens, tools_used, questions, ...run }: Run
     ...(tools_used ? { tools_used: tools_used.join(", ") } : {}),
   }).concat(questions ? `\n${renderQuestions(questions)}` : "");
   if (result === undefined) return fields;
-  return `${fields}\n\n--- output of the run, not of this server ---\n${result}\n--- end of the run's output ---`;
+  const mark = markOf(result);
+  return (
+    `${fields}\n\n--- output of the run, not of this server (${mark}) ---\n${result}\n` +
+    `--- end of the run's output (${mark}) ---`
+  );
+}
+
+/** A run could write the end of its own output, were it not for a mark that its text decides and so cannot hold. */
+function markOf(result: string): string {
+  return createHash("sha256").update(result).digest("hex").slice(0, 16);
 }
 
 function renderQuestions(questions: NonNullable<RunAnswer["questions"]>): string {
   const lines = questions.map(({ question_id, kind, tool_name, text, detail, choices }) => {
     const options = choices.map((choice) => `\n    - ${choice.value}: ${choice.title}`).join("");
-    return `  ${question_id} (${kind}${tool_name ? `, tool ${tool_name}` : ""}): ${text}${detail ? `\n    ${detail}` : ""}${options}`;
+    return `  ${question_id} (${kind}${tool_name ? `, tool ${tool_name}` : ""}): ${text}${detail ? `\n    ${detail.replaceAll("\n", "\n    ")}` : ""}${options}`;
   });
   return ["Open questions of the agent:", ...lines].join("\n");
 }

@@ -4,6 +4,7 @@ import type { Outage } from "./circuit.js";
 import { type ApiDescription, descriptionWire, toDescription } from "./description.js";
 import { API } from "./endpoints.js";
 import { ApiError, isPassing } from "./errors.js";
+import { hideSecret } from "./hide-secret.js";
 import { type Answer, type Call, createHttp, type HttpOptions } from "./http.js";
 import { BODY_LIMITS } from "./limits.js";
 import { answerWire, parseNews } from "./news.js";
@@ -90,6 +91,8 @@ export interface WorkflowsApi {
   answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
   /** `POST /run/{id}/cleanup`. */
   cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
+  /** Gives up whatever is under way, so that nothing of it outlives the server: it then fails with kind `aborted`. */
+  close(): void;
 }
 
 export interface UpstreamOptions extends HttpOptions {
@@ -100,10 +103,26 @@ export interface UpstreamOptions extends HttpOptions {
 /** The client of the workflows API. Wire fields and addresses go no further than this folder. */
 export function createUpstream(options: UpstreamOptions): WorkflowsApi {
   const http = createHttp(options);
+  const inFlight = new Set<AbortController>();
   let offsetMs = 0;
 
+  async function send(call: Call): Promise<Answer> {
+    const own = new AbortController();
+    const follow = () => own.abort();
+    if (call.signal?.aborted) follow();
+    call.signal?.addEventListener("abort", follow, { once: true });
+    inFlight.add(own);
+    try {
+      return await http.send({ retries: options.maxRetries, ...call, signal: own.signal });
+    } finally {
+      inFlight.delete(own);
+      call.signal?.removeEventListener("abort", follow);
+    }
+  }
+
   async function request<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
-    const answer: Answer = await http.send({ retries: options.maxRetries, ...call });
+    const answer = await send(call);
+    answer.body = hideSecret(answer.body, options.apiKey);
     if (answer.clockOffsetMs !== undefined) offsetMs = answer.clockOffsetMs;
     const parsed = schema.safeParse(answer.body);
     if (parsed.success) return parsed.data;
@@ -148,7 +167,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
         entries = Object.keys(health.workflows).filter((name) => health.workflows[name] !== false);
       }
       const workflows = new Map<string, Workflow>();
-      for (const workflow of entries.map(toWorkflow)) {
+      for (const workflow of entries.slice(0, MOST_WORKFLOWS).map(toWorkflow)) {
         if (workflow && !workflows.has(workflow.name)) workflows.set(workflow.name, workflow);
       }
       return [...workflows.values()];
@@ -292,9 +311,10 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
     },
 
     async streamRuns({ signal, lastEventId, onOpen, onRun }) {
+      let unread = 0;
       const parser = createParser({
         onEvent({ id, event, data }) {
-          const news = parseNews(event, data);
+          const news = parseNews(event, hideSecret(data, options.apiKey) as string);
           if (news?.kind === "open") onOpen(news.gap, id);
           else if (news?.kind === "run" && id !== undefined) onRun(id, news.run);
         },
@@ -308,7 +328,13 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           signal,
           ...(lastEventId === undefined ? {} : { headers: { "last-event-id": lastEventId } }),
         },
-        (text) => parser.feed(text),
+        (text) => {
+          // What belongs to no finished event yet is kept until it does.
+          const end = Math.max(text.lastIndexOf("\n\n"), text.lastIndexOf("\n\r\n"));
+          unread = end < 0 ? unread + text.length : text.length - end;
+          if (unread > EVENT_LIMIT) throw tooLongEvent();
+          parser.feed(text);
+        },
       );
     },
 
@@ -340,7 +366,24 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
       );
       return toCleanupReport(runId, wire);
     },
+
+    close() {
+      for (const own of inFlight) own.abort();
+    },
   };
+}
+
+/** The names are part of every model's context; honest servers have some dozens. */
+const MOST_WORKFLOWS = 500;
+/** An event is read up to so many characters; it holds one run with its result. */
+const EVENT_LIMIT = 8 * 1024 * 1024;
+
+function tooLongEvent(): ApiError {
+  return new ApiError(
+    "unexpected",
+    `Could not listen to the API's events: one of them is longer than ${EVENT_LIMIT} characters. ` +
+      "Nothing was changed. Runs are asked for instead.",
+  );
 }
 
 /**

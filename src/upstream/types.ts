@@ -79,7 +79,13 @@ export interface RunQuestion {
   text: string;
   toolName?: string;
   detail?: string;
-  choices: { value: string; title: string; description?: string }[];
+  choices: {
+    value: string;
+    /** What the API wants to hear for it, where that is not fit to be shown. */
+    sent?: string;
+    title: string;
+    description?: string;
+  }[];
   multiSelect: boolean;
 }
 

@@ -135,8 +135,8 @@ function compact<T extends object>(
 }
 
 /** Times without an offset are UTC: that is how the public server writes them. */
-function parseTime(value: string | null | undefined): number | undefined {
-  if (!value) return undefined;
+function parseTime(value: unknown): number | undefined {
+  if (typeof value !== "string" || !value) return undefined;
   const zoned = /(?:z|[+-]\d\d:?\d\d)$/i.test(value) ? value : `${value}Z`;
   const time = Date.parse(zoned.replace(" ", "T"));
   return Number.isNaN(time) ? undefined : time;
@@ -147,13 +147,13 @@ const line = (value: unknown, limit?: number) =>
 /** Whoever started the run may have put a password in; it is shown and written down nowhere. */
 const address = (value: unknown) =>
   line(value, 2048)?.replace(/^((?:https?|git):\/\/)[^/?#]*@|^(ssh:\/\/[^/?#:@]*):[^/?#]*(?=@)/i, "$1$2");
-const lines = (value: readonly unknown[] | null | undefined) =>
-  (value ?? [])
+const lines = (value: unknown) =>
+  (Array.isArray(value) ? value : [])
     .slice(0, 500)
     .map((item) => line(item))
     .filter((item) => item !== undefined);
 const count = (value: unknown) =>
-  typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
+  typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? value : undefined;
 
 /** @returns undefined for an entry that has no name */
 export function toWorkflow(value: unknown): Workflow | undefined {
@@ -169,7 +169,7 @@ export function toWorkflow(value: unknown): Workflow | undefined {
     emoji: line(wire.emoji, 16),
     suggestedTurns: count(wire.suggestedTurns) || undefined,
     maxTurns: count(wire.maxTurns) || undefined,
-    capabilities: lines(wire.capabilities as unknown[] | undefined),
+    capabilities: lines(wire.capabilities),
   });
 }
 
@@ -245,19 +245,22 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     durationS: count(wire.execution_time_seconds),
     costUsd: count(metrics?.cost_usd) || undefined,
     tokens: tokensOf(tokens.total, tokens.input, tokens.output),
-    toolsUsed: lines(metrics?.tools_used as unknown[] | undefined),
+    toolsUsed: lines(metrics?.tools_used),
     result: final && output.trim() ? cleanText(output) : undefined,
     error: line(wire.error_message, 2000),
     repositoryUrl: address(wire.repository_url),
     gitBranch: line(wire.git_branch),
-    lastActivityAt: parseTime(metadata.last_activity as string | undefined),
+    lastActivityAt: parseTime(metadata.last_activity),
     // The public server's phase only repeats whether the run is over.
     workspacePath: line(wire.workspace_path, 500),
-    questions: wire.questions ? wire.questions.map(toQuestion).filter((one) => one !== undefined) : undefined,
+    questions: wire.questions
+      ?.slice(0, MOST_QUESTIONS)
+      .map(toQuestion)
+      .filter((one) => one !== undefined),
     currentPhase: phase === "running" || phase === "completed" ? undefined : phase,
-    phasesCompleted: lines(wire.phases_completed ?? (progress?.phases_completed as unknown[] | undefined)),
-    filesChanged: lines(result.files_changed as unknown[] | undefined),
-    commits: lines(result.git_commits as unknown[] | undefined),
+    phasesCompleted: lines(wire.phases_completed ?? progress?.phases_completed),
+    filesChanged: lines(result.files_changed),
+    commits: lines(result.git_commits),
   });
 }
 
@@ -271,6 +274,9 @@ const questionWire = z.looseObject({
   multi_select: flag,
   answered_at: told(z.unknown()),
 });
+/** An agent waits after each question, so there are few at a time; a person does not read through more choices. */
+const MOST_QUESTIONS = 10;
+const MOST_CHOICES = 20;
 const choiceWire = z.looseObject({ value: z.string(), title: text, description: text });
 
 /** @returns undefined for what is no question or is answered already */
@@ -284,14 +290,16 @@ function toQuestion(value: unknown): RunQuestion | undefined {
     text: cleanLine(wire.text, 1000),
     toolName: line(wire.tool_name),
     detail: wire.detail ? cleanText(wire.detail, 2000) : undefined,
-    choices: (wire.choices ?? []).flatMap((one) => {
+    choices: (wire.choices ?? []).slice(0, MOST_CHOICES).flatMap((one) => {
       const choice = choiceWire.safeParse(one);
       if (!choice.success) return [];
       const { value, title, description } = choice.data;
+      const shown = cleanLine(value, 200);
       return [
         compact<RunQuestion["choices"][number]>({
-          value,
-          title: line(title) ?? value,
+          value: shown,
+          sent: shown === value ? undefined : value,
+          title: line(title, 200) ?? shown,
           description: line(description),
         }),
       ];
@@ -374,7 +382,7 @@ export function toCleanupReport(runId: string, wire: z.output<typeof cleanupWire
     success: wire.success ?? true,
     removed: Object.entries(REMOVABLE).flatMap(([key, name]) => (details[key] === true ? [name] : [])),
     workspacePath: line(details.workspace_path, 500),
-    errors: lines(details.errors as unknown[] | undefined),
+    errors: lines(details.errors),
     message: line(wire.message),
   });
 }
