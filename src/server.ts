@@ -106,10 +106,12 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   });
   const store = options.store ?? createMemorySessionStore();
   const sessions = createSessions({ store, runList: createRunList({ api, clock }), feed, clock, log });
+  const stopped = new AbortController();
   const runs = createRuns({
     api,
     feed,
     clock,
+    stopped: stopped.signal,
     onStarted: (run, request) => void sessions.started(run, request),
   });
   const placeKeeper = createPlaceKeeper({ feed, clock });
@@ -198,6 +200,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     close(graceMs = 3_000) {
       closing ??= (async () => {
         await desk.stop(graceMs);
+        stopped.abort();
         stopInforming();
         catalogue.close();
         placeKeeper.close();
@@ -205,6 +208,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         push.close();
         offer.close();
         feed.close();
+        api.close();
         await Promise.allSettled([...server.sessions].map((session) => session.close()));
         await server.stop();
       })();

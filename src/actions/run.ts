@@ -155,15 +155,27 @@ function toArguments(given: RunValues, { temp_workspace }: RunArguments): Partia
 /** A call that is ended while the start is under way still gives the API this long to answer, in ms. */
 const LAST_PATIENCE_MS = 1_500;
 
-/** Resolves a moment after the signal has aborted. */
-function outOfTime(signal: AbortSignal, clock: Clock): Promise<undefined> {
-  return new Promise((resolve) => {
-    const last = () => {
-      clock.after(LAST_PATIENCE_MS, () => resolve(undefined));
+/** What the work gives, or undefined when the signal has aborted and the last patience is over. */
+async function beforeTimeIsOut<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  clock: Clock,
+): Promise<T | undefined> {
+  let cancel = () => {};
+  let onAbort = () => {};
+  const out = new Promise<undefined>((resolve) => {
+    onAbort = () => {
+      cancel = clock.after(LAST_PATIENCE_MS, () => resolve(undefined));
     };
-    if (signal.aborted) last();
-    else signal.addEventListener("abort", last, { once: true });
   });
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, out]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    cancel();
+  }
 }
 
 /** What the look into the API's list has shown. */
@@ -198,7 +210,7 @@ async function startAndFollow(
   placeKeeper.keep(place, started, request.timeoutS ?? settings.timeoutS);
   let result: Awaited<typeof started> | undefined;
   try {
-    result = await whileFollowing(call.signal, (own) => Promise.race([started, outOfTime(own, clock)]));
+    result = await whileFollowing(call.signal, (own) => beforeTimeIsOut(started, own, clock));
   } catch (error) {
     if (!(error instanceof ApiError) || error.kind !== "aborted") throw error;
     return {

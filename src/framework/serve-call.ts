@@ -102,10 +102,12 @@ export function createCallDesk(options: { clock: Clock; elicitationTimeoutMs: nu
     },
     async stop(graceMs) {
       stopping.abort(new Error("The server is stopping."));
+      let cancel = () => {};
       const grace = new Promise<void>((resolve) => {
-        clock.after(graceMs, resolve);
+        cancel = clock.after(graceMs, resolve);
       });
       await Promise.race([Promise.allSettled(active), grace]);
+      cancel();
     },
   };
 }

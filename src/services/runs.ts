@@ -94,8 +94,10 @@ export function createRuns(options: {
   clock: Clock;
   /** Told of every run that this process has started or adopted, at once. */
   onStarted?: (run: Run, request: StartRequest) => void;
+  /** Aborts when the server stops: then nothing is looked for any more. */
+  stopped?: AbortSignal;
 }): Runs {
-  const { api, feed, clock } = options;
+  const { api, feed, clock, stopped } = options;
   /** Since when each run is known here, by our clock; -Infinity for those whose own start is settled. */
   const known = new Map<string, number>();
   /** When starts were given up as unknown, by their key: a run that turns up later may be theirs. */
@@ -138,7 +140,7 @@ export function createRuns(options: {
   async function lookUp(request: StartRequest, sentAt: number, contested: boolean) {
     let list: "empty" | "ambiguous" | "unreachable" = "unreachable";
     for (const pause of LOOKUP_PAUSES_MS) {
-      await sleep(clock, pause);
+      if (!(await sleep(clock, pause, stopped))) break;
       try {
         const candidates = await findCandidates(request, sentAt);
         const [found] = candidates;

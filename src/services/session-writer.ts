@@ -48,6 +48,7 @@ export function createSessionWriter(options: {
   const owners = new Map<string, Promise<Owner | undefined>>();
   const pending = new Set<Promise<void>>();
   const background = new Set<() => void>();
+  let closing = false;
   let closed = false;
   const stopListening = feed.onEvent(({ run }) => void seen(run));
 
@@ -110,6 +111,7 @@ export function createSessionWriter(options: {
 
   /** Nobody may be waiting for the run, but its session id shows only while it goes on. */
   function watchInBackground(run: Run, timeoutS: number): void {
+    if (closing) return;
     const onEvent = (event: RunEvent) => {
       const over = event.type === "finished" && event.run.status !== "killed";
       if (over || event.type === "lost") stop();
@@ -130,6 +132,7 @@ export function createSessionWriter(options: {
 
   return {
     started(run, request) {
+      if (closed) return Promise.resolve();
       const { status, sessionId } = toRecord(run, 0);
       const owner = findKey(run, request).then((key): Owner => ({ key, status, sessionId }));
       own(run.runId, owner);
@@ -153,6 +156,7 @@ export function createSessionWriter(options: {
     keepWatching: (run) => watchInBackground(run, 0),
     written,
     async close() {
+      closing = true;
       stopListening();
       for (const stop of [...background]) stop();
       await written();
