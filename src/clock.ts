@@ -33,3 +33,12 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<b
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
+
+/**
+ * A time limit that does not move with a wall clock that is set meanwhile.
+ * @returns a signal that aborts after `ms`; `cancel` takes it back
+ */
+export function createDeadline(clock: Clock, ms: number): { signal: AbortSignal; cancel(): void } {
+  const late = new AbortController();
+  return { signal: late.signal, cancel: clock.after(ms, () => late.abort()) };
+}

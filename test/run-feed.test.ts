@@ -59,6 +59,7 @@ describe("a call that follows a run while the API does not answer", () => {
       startRun: unreachable,
       listRuns: unreachable,
       clockOffsetMs: () => 0,
+      apiTime: () => undefined,
     };
     const runs = createRuns({ api, feed, clock });
     let ended = false;

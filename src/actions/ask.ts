@@ -70,7 +70,7 @@ async function listForChoice(workflowName: string | undefined, services: Service
   const state = catalogue.state().available ? catalogue.state() : await catalogue.refresh();
   if (state.workflows.length > 0) return state.workflows;
   throw new ActionError(
-    `\`workflow_name\` is missing, and there is no list to choose from. ${state.problem ?? "The API offers no workflows."} Nothing was sent.`,
+    `\`workflow_name\` is missing, and there is no list to choose from. ${state.problem ?? "The API offers no workflows."} Nothing was sent. Name the workflow, or try again when there is a list.`,
   );
 }
 

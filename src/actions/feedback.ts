@@ -1,4 +1,4 @@
-import { sleep } from "../clock.js";
+import { createDeadline, sleep } from "../clock.js";
 import { mergeRun } from "../services/merge-run.js";
 import { activeRun, isOver, type Session } from "../services/sessions.js";
 import { ApiError } from "../upstream/errors.js";
@@ -71,15 +71,18 @@ async function watchDelivery(
 ): Promise<Answer> {
   // Messages are taken up in order: when as many are consumed as there were with ours, ours was.
   const wanted = queued.added;
-  const until = clock.now() + waitSeconds * 1000;
+  const deadline = createDeadline(clock, waitSeconds * 1000);
+  const enough = AbortSignal.any([call.signal, deadline.signal]);
   let queue = queued;
   const isWatchedToItsEnd = () => isFinal(feed.latest(run.runId)?.status ?? "");
   // Who waits long must learn of the run's end, whoever has started it.
   const watch = waitSeconds > DELIVERY_WAIT_S ? feed.watch(run, () => {}) : undefined;
   const slowest = Math.max(DELIVERY_LOOK_MS, settings.pollingIntervalS * 1000);
   try {
-    for (let pause = DELIVERY_LOOK_MS; queue.consumed < wanted && clock.now() < until; ) {
-      if (!(await sleep(clock, Math.min(pause, until - clock.now()), call.signal))) break;
+    for (let pause = DELIVERY_LOOK_MS; queue.consumed < wanted && !enough.aborted && waitSeconds > 0; ) {
+      await sleep(clock, pause, enough);
+      // When the time is over there is still one look.
+      if (call.signal.aborted) break;
       const over = isWatchedToItsEnd();
       queue =
         (await api.getQueue(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined)) ?? queue;
@@ -87,6 +90,7 @@ async function watchDelivery(
       pause = Math.min(pause * SLOWING, slowest);
     }
   } finally {
+    deadline.cancel();
     watch?.stop();
   }
   if (wanted > 0 && queue.consumed >= wanted) {

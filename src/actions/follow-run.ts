@@ -168,7 +168,11 @@ async function followAndAsk(
   }
   for (;;) {
     const end = await runs.follow(seed, {
-      waitMs: until === undefined ? undefined : Math.max(0, until - clock.now()),
+      // Within the wait in any case, even when the clock was set back.
+      waitMs:
+        until === undefined || waitMs === undefined
+          ? undefined
+          : Math.min(waitMs, Math.max(0, until - clock.now())),
       signal: call.signal,
       onEvent: (event) => reportEvent(event, call, clock.now()),
       takesQuestion,

@@ -87,9 +87,16 @@ export function bareRun(runId: string): Run {
   };
 }
 
+/** A start under way: its number among those of this process, and when it was sent, by our clock and the API's. */
+interface SentStart {
+  number: number;
+  sentAt: number;
+  apiTime: number | undefined;
+}
+
 /** Starting, following and reading runs. */
 export function createRuns(options: {
-  api: Pick<WorkflowsApi, "startRun" | "listRuns" | "getRun" | "clockOffsetMs">;
+  api: Pick<WorkflowsApi, "startRun" | "listRuns" | "getRun" | "clockOffsetMs" | "apiTime">;
   feed: RunFeed;
   clock: Clock;
   /** Told of every run that this process has started or adopted, at once. */
@@ -98,18 +105,19 @@ export function createRuns(options: {
   stopped?: AbortSignal;
 }): Runs {
   const { api, feed, clock, stopped } = options;
-  /** Since when each run is known here, by our clock; -Infinity for those whose own start is settled. */
+  /** How many starts had been sent when each run became known here; -1 for those whose own start is settled. */
   const known = new Map<string, number>();
+  let sent = 0;
   /** When starts were given up as unknown, by their key: a run that turns up later may be theirs. */
   const unresolved = new Map<string, number>();
   // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
   const starts = createInTurn();
   feed.onEvent(({ run }) => {
-    if (!known.has(run.runId)) setBounded(known, run.runId, clock.now(), RUNS_KNOWN);
+    if (!known.has(run.runId)) setBounded(known, run.runId, sent, RUNS_KNOWN);
   });
 
   function register(run: Run, request: StartRequest): Run {
-    setBounded(known, run.runId, Number.NEGATIVE_INFINITY, RUNS_KNOWN);
+    setBounded(known, run.runId, -1, RUNS_KNOWN);
     const full: KnownRun = {
       ...run,
       ...(request.sessionId ? { resumes: request.sessionId } : {}),
@@ -123,26 +131,28 @@ export function createRuns(options: {
   }
 
   /** The runs in the API's list that a start sent at that time can have made. @throws ApiError */
-  async function findCandidates(request: StartRequest, sentAt: number): Promise<Run[]> {
+  async function findCandidates(request: StartRequest, start: SentStart): Promise<Run[]> {
     // The looks are the retries: more of them would outlast the patience of clients.
     const { runs } = await api.listRuns({ workflowName: request.workflowName, retries: 0 });
-    const since = sentAt + api.clockOffsetMs() - CLOCK_TOLERANCE_MS;
+    // By its own clock the API can have started it only after what it had answered before, which holds even when our
+    // clock was set meanwhile.
+    const since = Math.max(start.sentAt + api.clockOffsetMs(), start.apiTime ?? 0) - CLOCK_TOLERANCE_MS;
     return runs.filter(
       (run) =>
         resembles(run, request) &&
         run.startedAt !== undefined &&
         run.startedAt >= since &&
-        (known.get(run.runId) ?? Number.POSITIVE_INFINITY) > sentAt,
+        (known.get(run.runId) ?? Number.POSITIVE_INFINITY) >= start.number,
     );
   }
 
   /** The one run that a lost answer can have been about, or why there is none. */
-  async function lookUp(request: StartRequest, sentAt: number, contested: boolean) {
+  async function lookUp(request: StartRequest, start: SentStart, contested: boolean) {
     let list: "empty" | "ambiguous" | "unreachable" = "unreachable";
     for (const pause of LOOKUP_PAUSES_MS) {
       if (!(await sleep(clock, pause, stopped))) break;
       try {
-        const candidates = await findCandidates(request, sentAt);
+        const candidates = await findCandidates(request, start);
         const [found] = candidates;
         if (found && candidates.length === 1 && !contested) return found;
         list = found ? "ambiguous" : "empty";
@@ -154,19 +164,19 @@ export function createRuns(options: {
   }
 
   async function startOnce(request: StartRequest, key: string): Promise<StartResult> {
-    const sentAt = clock.now();
+    const start = { number: ++sent, sentAt: clock.now(), apiTime: api.apiTime() };
     try {
       const run = await api.startRun(request);
       if (run.status !== "failed") return { kind: "started", run: register(run, request), adopted: false };
       // Some of these are in the API's list all the same, where no other start may take them for its own.
-      setBounded(known, run.runId, Number.NEGATIVE_INFINITY, RUNS_KNOWN);
+      setBounded(known, run.runId, -1, RUNS_KNOWN);
       delete run.sessionId;
       delete run.sessionClaimed;
       return { kind: "failed", run };
     } catch (error) {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
-      const contested = sentAt - (unresolved.get(key) ?? Number.NEGATIVE_INFINITY) < LATE_START_MS;
-      const found = await lookUp(request, sentAt, contested);
+      const contested = start.sentAt - (unresolved.get(key) ?? Number.NEGATIVE_INFINITY) < LATE_START_MS;
+      const found = await lookUp(request, start, contested);
       if (typeof found !== "string") {
         return { kind: "started", run: register(found, request), adopted: true };
       }
@@ -174,7 +184,7 @@ export function createRuns(options: {
         if (clock.now() - since >= LATE_START_MS) unresolved.delete(one);
       }
       unresolved.set(key, clock.now());
-      return { kind: "unknown", error, list: found, candidates: () => findCandidates(request, sentAt) };
+      return { kind: "unknown", error, list: found, candidates: () => findCandidates(request, start) };
     }
   }
 
@@ -204,7 +214,8 @@ export function createRuns(options: {
           else if (event.type === "stalled") end({ why: "stalled", run: event.run, quietMs: event.quietMs });
           else if (event.type === "lost") end({ why: "lost", run: event.run, error: event.error });
           else if (event.type === "unreachable") {
-            unreachableSince ??= clock.now();
+            // A clock that was set back has not made the silence younger than it is seen to be.
+            unreachableSince = Math.min(unreachableSince ?? Number.POSITIVE_INFINITY, clock.now());
             const hopeless = event.error.kind === "unauthorised" || event.error.kind === "no_key";
             if (hopeless || clock.now() - unreachableSince >= UNREACHABLE_LIMIT_MS) {
               end({ why: "unreachable", run: event.run, error: event.error });

@@ -57,6 +57,8 @@ export interface WorkflowsApi {
   clockOffsetMs(): number;
   /** Since when the API has not answered and when it is tried again, while requests show that it is down. */
   outage(): Outage | undefined;
+  /** What the API's clock said at the latest, by a Date header, epoch ms; undefined until then. */
+  apiTime(): number | undefined;
   /** `GET /manage`; `/workflows`, then the names of `/health`, on servers without it. */
   listWorkflows(options?: ReadOptions): Promise<Workflow[]>;
   /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated. */
@@ -105,6 +107,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
   const http = createHttp(options);
   const inFlight = new Set<AbortController>();
   let offsetMs = 0;
+  let apiTime: number | undefined;
 
   async function send(call: Call): Promise<Answer> {
     const own = new AbortController();
@@ -123,7 +126,10 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
   async function request<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
     const answer = await send(call);
     answer.body = hideSecret(answer.body, options.apiKey);
-    if (answer.clockOffsetMs !== undefined) offsetMs = answer.clockOffsetMs;
+    if (answer.clockOffsetMs !== undefined) {
+      offsetMs = answer.clockOffsetMs;
+      apiTime = Math.max(apiTime ?? 0, options.clock.now() + offsetMs);
+    }
     const parsed = schema.safeParse(answer.body);
     if (parsed.success) return parsed.data;
     throw new ApiError(
@@ -145,6 +151,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
     hasKey: Boolean(options.apiKey || options.locate),
     clockOffsetMs: () => offsetMs,
     outage: http.outage,
+    apiTime: () => apiTime,
 
     async listWorkflows(read = {}) {
       const doing = "list the workflows";
