@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { type Clock, systemClock } from "../src/clock.js";
+import { createPaced } from "../src/services/paced.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });
@@ -41,6 +42,15 @@ describe("a server that was closed", () => {
     await call({ ...COMPLETE, wait_seconds: 0 });
     await server.close();
     expect(clock.waiting()).toBe(0);
+  });
+
+  it("tells of no change any more that is only seen now", () => {
+    const clock = createCountingClock();
+    const told: string[] = [];
+    const updates = createPaced<string>(clock, 500, (uri) => told.push(uri));
+    updates.close();
+    updates.touch("automagik://sessions");
+    expect([told.length, clock.waiting()]).toEqual([0, 0]);
   });
 
   it("has no timer and no request left when the API was still to answer a start", async () => {

@@ -9,6 +9,7 @@ export interface Paced<Key> {
 /** Tells of each key at most once in `pauseMs`, and never loses the last time. */
 export function createPaced<Key>(clock: Clock, pauseMs: number, tell: (key: Key) => void): Paced<Key> {
   const waiting = new Map<Key, { again: boolean; cancel: () => void }>();
+  let closed = false;
 
   function open(key: Key): void {
     tell(key);
@@ -22,11 +23,13 @@ export function createPaced<Key>(clock: Clock, pauseMs: number, tell: (key: Key)
 
   return {
     touch(key) {
+      if (closed) return;
       const entry = waiting.get(key);
       if (entry) entry.again = true;
       else open(key);
     },
     close() {
+      closed = true;
       for (const { cancel } of waiting.values()) cancel();
       waiting.clear();
     },
