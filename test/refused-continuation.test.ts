@@ -27,6 +27,7 @@ describe("a continuation that the agent refuses", () => {
     for (const look of [{ run_id }, { run_id, wait_seconds: 5 }, { session_name: REFUSED.session_name }]) {
       const answer = await call({ action: "status", ...look });
       expect(answer.data).toMatchObject({ outcome: "failed", run: { run_id, status: "completed" } });
+      expect(answer.data.next_step.arguments).toEqual(listAll);
       expect(answer.data.run).not.toHaveProperty("session_id");
       expect(answer.text).toContain("the conversation of-no-conversation was not continued");
     }

@@ -1,5 +1,6 @@
+import type { KnownRun } from "../services/merge-run.js";
 import type { RunEvent } from "../services/run-feed.js";
-import { type FollowEnd, outcomeOf } from "../services/runs.js";
+import { type FollowEnd, outcomeOf, refusedResume } from "../services/runs.js";
 import { resolveWaitMs } from "../services/wait-budget.js";
 import { ApiError } from "../upstream/errors.js";
 import { tellOutage } from "../upstream/explain.js";
@@ -202,7 +203,16 @@ export function watchAgain(run: Run, reason: string): NextStep {
 }
 
 /** What to offer when a run is over; nothing for one that went well and needs nothing. */
-export function nextAfterEnd(run: Run): { next?: NextStep } {
+export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
+  if (refusedResume(run)) {
+    return {
+      next: {
+        action: "list_sessions",
+        arguments: { active_only: false },
+        reason: "See which session can be continued. A new conversation is a new paid run: ask first.",
+      },
+    };
+  }
   if (run.status === "failed") {
     return {
       next: {
