@@ -1,0 +1,36 @@
+import { describe, expect, it } from "vitest";
+import { runSequences } from "./faults/run-sequences.js";
+import { SABOTAGES } from "./faults/sabotage.js";
+
+describe("seeded sequences of calls to an API that fails in every way", () => {
+  it("break no rule", { timeout: 120_000 }, async () => {
+    const summary = await runSequences({ seed: 1, sequences: 40 });
+    expect(summary.violations).toEqual([]);
+    expect(summary.sequences).toBe(40);
+    // Or there was nothing to hold against the rules.
+    expect(summary.calls).toBeGreaterThan(150);
+    expect(summary.runs).toBeGreaterThan(30);
+    expect(Object.keys(summary.faults).length).toBeGreaterThan(20);
+  });
+});
+
+describe("the rules are seen to be broken by a product that", () => {
+  it.concurrent.each<[name: string, sequences: number[], complaint: RegExp]>([
+    ["sends every start twice", [2, 3, 6], /has started 2 runs/],
+    ["takes a no for a yes", [12, 42, 44, 57], /was carried out although/],
+    ["forgets what it has started", [3, 5, 8], /is not in the session index/],
+    ["shows the key", [1], /shows the key/],
+    ["leaves a call without an answer", [6, 9, 14], /took \d+ ms, more than/],
+    ["leaves a timer", [2], /a timer is left/],
+    ["lets escape sequences through", [3, 4], /carries the character U\+1b/],
+  ])("%s", { timeout: 120_000 }, async (name, only, complaint) => {
+    const sabotage = SABOTAGES[name];
+    if (!sabotage) throw new Error(`There is no sabotage that ${name}.`);
+    const { violations } = await runSequences({ seed: 1, sequences: 0, only, sabotage, slackMs: 1_000 });
+    expect(violations.map(({ what }) => what).filter((what) => complaint.test(what))).not.toEqual([]);
+  });
+
+  it("is broken in each of the known ways", () => {
+    expect(Object.keys(SABOTAGES)).toHaveLength(7);
+  });
+});

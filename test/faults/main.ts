@@ -1,0 +1,75 @@
+import { parseArgs } from "node:util";
+import { runSequences, type Summary } from "./run-sequences.js";
+
+/** How much the heap may grow between the first tenth of the sequences and the end, in MB. */
+const GROWTH_MB = 25;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    sequences: { type: "string", default: "1000" },
+    only: { type: "string" },
+    "at-once": { type: "string", default: "24" },
+  },
+});
+const seed = Number(values.seed);
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+
+const summary = await runSequences({
+  seed,
+  sequences: Number(values.sequences),
+  atOnce: Number(values["at-once"]),
+  ...(values.only ? { only: [Number(values.only)], trace: say } : {}),
+  onSequence(report, done) {
+    if (report.violations.length > 0) say(`${report.number}: ${report.violations[0]?.slice(0, 300)}`);
+    if (done % 100 === 0) say(`${done} sequences`);
+  },
+});
+const problems = [
+  ...summary.violations.map(({ number, what }) => `${number}: ${what}`),
+  ...growth(summary),
+  ...timers(summary),
+];
+print(summary);
+// Whatever is left open has been told.
+process.exit(problems.length > 0 ? 1 : 0);
+
+function growth({ memory }: Summary): string[] {
+  const [first] = memory;
+  const last = memory.at(-1);
+  if (!globalThis.gc || memory.length < 5 || !first || !last) return [];
+  const grown = last.heapMb - first.heapMb;
+  return grown > GROWTH_MB ? [`0: the heap has grown by ${Math.round(grown)} MB`] : [];
+}
+
+/** Nothing but this program is at work here, so that no timer may be left. */
+function timers({ handles }: Summary): string[] {
+  return handles.includes("Timeout") ? ["0: a timer is left at the end"] : [];
+}
+
+function print(sum: Summary): void {
+  const list = (counts: Record<string, number>) =>
+    Object.entries(counts)
+      .sort(([, a], [, b]) => b - a)
+      .map(([name, count]) => `  ${String(count).padStart(7)}  ${name}`)
+      .join("\n");
+  say("");
+  say(`Faults:\n${list(sum.faults)}`);
+  say(`Outcomes:\n${list(sum.outcomes)}`);
+  say(`Most bytes read of one answer:\n${list(sum.taken)}`);
+  say(`Memory after a collection (${globalThis.gc ? "forced" : "not forced: node --expose-gc"}):`);
+  for (const { after, heapMb, residentMb } of sum.memory) {
+    say(`  after ${String(after).padStart(5)} sequences  heap ${heapMb} MB, resident ${residentMb} MB`);
+  }
+  say(`Open at the end: ${sum.handles.join(", ") || "nothing"}`);
+  say(
+    `${sum.sequences} sequences of seed ${seed}: ${sum.calls} calls, ${sum.posts} POSTs, ${sum.runs} runs, ` +
+      `${Math.round(sum.tookMs / 1000)} s, the slowest ${Math.round(sum.slowest.tookMs)} ms`,
+  );
+  say(`The process stood still for ${Math.round(sum.standstillMs)} ms at most`);
+  say(`${problems.length} violations`);
+  for (const problem of problems.slice(0, 200)) {
+    say(`- ${problem}`);
+    say(`  again: npm run faults -- --seed ${seed} --only ${problem.split(":")[0]}`);
+  }
+}

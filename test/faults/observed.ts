@@ -1,0 +1,51 @@
+import type { SessionRecord } from "../../src/state/session-record.js";
+import type { ArrivedPost, FaultyApi } from "./faulty-api.js";
+import type { FormAnswer, Plan } from "./plan.js";
+
+/** A form that a call has shown, other than one that carries an agent's question. */
+export interface SeenForm {
+  message: string;
+  answer: FormAnswer;
+  /** By the steady time. */
+  shownAt: number;
+}
+
+/** One call of a tool, as the client lived it. Times are by the steady time. */
+export interface SeenCall {
+  /** From 1, in the order of the calls. */
+  number: number;
+  action: string;
+  /** Stands in the message of the call, and so in every POST that it sends. */
+  mark: string;
+  args: Record<string, unknown>;
+  beganAt: number;
+  endedAt?: number;
+  cancelledAt?: number;
+  forms: SeenForm[];
+  /** Within this time it has to end, in real ms. */
+  boundMs: number;
+  answer?: {
+    text: string;
+    // biome-ignore lint/suspicious/noExplicitAny: answers are checked field by field
+    data: any;
+    isError: boolean;
+  };
+  /** What the client threw instead. */
+  error?: string;
+  /** The server was closed before it had ended. */
+  outlived?: true;
+}
+
+/** What is known of a sequence when it is over. */
+export interface Observed {
+  seed: number;
+  plan: Plan;
+  calls: SeenCall[];
+  posts: readonly ArrivedPost[];
+  api: FaultyApi;
+  /** What the session index held when the server closed. */
+  index: readonly SessionRecord[];
+  /** When closing began and how long it took, in real ms; not over when left out. */
+  closedAt: number;
+  closeMs?: number;
+}
