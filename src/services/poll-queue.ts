@@ -27,6 +27,8 @@ const MAX_IN_FLIGHT = 8;
 const LONGEST_HOLD_MS = 60_000;
 /** However far the clock is set back, nothing waits longer than this for its turn, in ms. */
 const LONGEST_PAUSE_MS = 60_000;
+/** No busy machine makes a timer so late, in ms: the clock was set, or the machine has slept. */
+const JUMP_MS = 30_000;
 
 /**
  * The only poller of the process: sends what is due under one budget. What has waited longest comes first, counted
@@ -37,10 +39,10 @@ export function createPollQueue(options: {
   budget: RequestBudget;
   /** Hands over every job there is. */
   eachJob: (visit: (job: PollJob) => void) => void;
-  /** The clock was set back by so much, in ms: what was due at a moment of the old time is due so much earlier. */
-  onSetBack: (byMs: number) => void;
+  /** The clock was set, or the machine has slept: so many ms have not passed here; negative when it was set back. */
+  onJump: (byMs: number) => void;
 }): PollQueue {
-  const { clock, budget, eachJob, onSetBack } = options;
+  const { clock, budget, eachJob, onJump } = options;
   let closed = false;
   let inFlight = 0;
   let heldUntil = 0;
@@ -51,7 +53,7 @@ export function createPollQueue(options: {
     const now = clock.now();
     if (now < lastNow) {
       heldUntil = Math.min(heldUntil, now);
-      onSetBack(lastNow - now);
+      onJump(now - lastNow);
     }
     lastNow = now;
     return now;
@@ -65,13 +67,21 @@ export function createPollQueue(options: {
       const pause = Math.max(heldUntil - now, first ? budget.waitMs() : earliest - now);
       if (!first || pause > 0) {
         if (pause < Number.POSITIVE_INFINITY) {
-          cancelTimer = clock.after(Math.min(pause, LONGEST_PAUSE_MS), pump);
+          sleepFor(now, Math.min(pause, LONGEST_PAUSE_MS));
         }
         return;
       }
       budget.take();
       void send(first);
     }
+  }
+
+  function sleepFor(now: number, ms: number): void {
+    cancelTimer = clock.after(ms, () => {
+      const lateMs = clock.now() - now - ms;
+      if (lateMs >= JUMP_MS) onJump(lateMs);
+      pump();
+    });
   }
 
   /** The job whose turn it is, and when the next one is due. */

@@ -139,11 +139,12 @@ export function createRunFeed(options: {
         if (!feed.over) visit(feed);
       });
     },
-    onSetBack(byMs) {
-      sweep.dueAt = clock.now();
+    onJump(byMs) {
+      if (byMs < 0) sweep.dueAt = clock.now();
       for (const feed of feeds.values()) {
-        feed.dueAt -= byMs;
-        feed.changedAt -= byMs;
+        if (byMs < 0) feed.dueAt += byMs;
+        // Time that has not passed here is no silence of the run.
+        feed.changedAt += byMs;
       }
     },
   });
@@ -246,7 +247,7 @@ export function createRunFeed(options: {
       if (push?.live() && gaps === gapsBefore) pictures.markComplete(runId);
     } catch (thrown) {
       if (closing.signal.aborted) return;
-      const error = thrown instanceof ApiError ? thrown : new ApiError("unexpected", String(thrown));
+      const error = toApiError(thrown);
       obey(error);
       feed.failing = true;
       feed.intervalMs = slower(feed, Math.max(feed.intervalMs, error.retryAfterMs ?? 0));
@@ -258,6 +259,13 @@ export function createRunFeed(options: {
       emit(feed, { type: "unreachable", run: feed.run, error });
     }
     checkStall(feed);
+  }
+
+  /** A defect of ours: its text may hold anything, so it goes to the log. */
+  function toApiError(thrown: unknown): ApiError {
+    if (thrown instanceof ApiError) return thrown;
+    log.error(`A look at a run failed: ${(thrown as Error).message}`);
+    return new ApiError("unexpected", "The run could not be looked at. It goes on, and is looked at again.");
   }
 
   /** What the list says of a run: mostly a reason to look at it, and as much as is known when too many have changed. */

@@ -146,7 +146,7 @@ export function createRunSweep<T extends SweptRun>(options: {
         await readPage();
       } catch (error) {
         if (signal.aborted) return;
-        fail(error instanceof ApiError ? error : new ApiError("unexpected", String(error)));
+        fail(error instanceof ApiError ? error : new ApiError("unexpected", (error as Error).message));
       }
     },
   };
