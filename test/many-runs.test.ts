@@ -254,6 +254,17 @@ describe("many watched runs", () => {
     );
     expect(told.filter((one) => one.type === "finished").map((one) => one.runId)).toEqual([runIds[1]]);
   });
+
+  it("are not called stalled because the machine has slept for an hour", async () => {
+    const { asked, feed, pass } = startFeed();
+    const told = watchAll(feed, startRuns(5));
+    await pass(3_000);
+    setBy = 3_600_000;
+    const before = asked.length;
+    await pass(10_000);
+    expect(asked.length).toBeGreaterThan(before);
+    expect(told.filter((one) => one.type === "stalled")).toEqual([]);
+  });
 });
 
 describe("many runs of the public server, whose list shows no turns", () => {
