@@ -1,4 +1,17 @@
 /**
+ * Aborts the controller when the signal does. Cheaper than `AbortSignal.any`, which counts where it is done for each
+ * request.
+ * @returns ends that
+ */
+export function follow(signal: AbortSignal | undefined, own: AbortController): () => void {
+  if (!signal) return () => {};
+  const abort = () => own.abort(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener("abort", abort, { once: true });
+  return () => signal.removeEventListener("abort", abort);
+}
+
+/**
  * Runs `work` with a signal of its own that follows `signal` only while the work goes on. Whoever leaves listeners
  * on it (the SDK does, and sends a cancellation for what is long done) hears nothing afterwards.
  */
@@ -7,12 +20,10 @@ export async function whileFollowing<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const own = new AbortController();
-  const follow = () => own.abort(signal.reason);
-  if (signal.aborted) follow();
-  signal.addEventListener("abort", follow, { once: true });
+  const stop = follow(signal, own);
   try {
     return await work(own.signal);
   } finally {
-    signal.removeEventListener("abort", follow);
+    stop();
   }
 }

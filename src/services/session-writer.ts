@@ -13,6 +13,8 @@ export interface SessionWriter {
   started(run: Run, request: StartRequest): Promise<void>;
   /** Writes down what was seen of a run: of one in the index, and of any other that shows a session id. */
   seen(run: Run): Promise<void>;
+  /** The key of the session that a run seen here belongs to. */
+  keyOf(runId: string): Promise<string | undefined>;
   /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
   keepWatching(run: Run): void;
   /** Resolves when everything told so far is written, or has failed to be. */
@@ -153,6 +155,7 @@ export function createSessionWriter(options: {
       return done.then(onChange);
     },
     seen,
+    keyOf: async (runId) => (await owners.get(runId))?.key,
     keepWatching: (run) => watchInBackground(run, 0),
     written,
     async close() {

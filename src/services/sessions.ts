@@ -118,6 +118,15 @@ export function createSessions(options: {
     return known;
   }
 
+  /** The record that holds the run. Of a run that was seen here it is known which one, so that only that is read. */
+  async function findRecord(runId: string): Promise<SessionRecord | undefined> {
+    const holdsRun = (record: SessionRecord) => record.runs.some((run) => run.runId === runId);
+    const key = await writer.keyOf(runId);
+    const own = key === undefined ? undefined : await store.get(key).catch(() => undefined);
+    if (own && holdsRun(own)) return own;
+    return (await store.list().catch(() => [])).find(holdsRun);
+  }
+
   /** All sessions, without asking the API. */
   async function readKnown(): Promise<Session[]> {
     await writer.written();
@@ -162,8 +171,7 @@ export function createSessions(options: {
 
     async recall(run) {
       await writer.written();
-      const records = await store.list().catch(() => []);
-      const record = records.find((one) => one.runs.some((each) => each.runId === run.runId));
+      const record = await findRecord(run.runId);
       const stored = record?.runs.find((each) => each.runId === run.runId);
       if (!record || !stored) return run;
       const { startedAt, turns, maxTurns, resumes } = stored;

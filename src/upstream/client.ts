@@ -1,5 +1,6 @@
 import { createParser } from "eventsource-parser";
 import type { z } from "zod";
+import { follow } from "../abort.js";
 import type { Outage } from "./circuit.js";
 import { type ApiDescription, descriptionWire, toDescription } from "./description.js";
 import { API } from "./endpoints.js";
@@ -106,20 +107,22 @@ export interface UpstreamOptions extends HttpOptions {
 export function createUpstream(options: UpstreamOptions): WorkflowsApi {
   const http = createHttp(options);
   const inFlight = new Set<AbortController>();
+  let closed = false;
   let offsetMs = 0;
   let apiTime: number | undefined;
 
   async function send(call: Call): Promise<Answer> {
+    if (closed) {
+      throw new ApiError("aborted", `Could not ${call.doing}: this server is stopping. Nothing was sent.`);
+    }
     const own = new AbortController();
-    const follow = () => own.abort();
-    if (call.signal?.aborted) follow();
-    call.signal?.addEventListener("abort", follow, { once: true });
+    const stopFollowing = follow(call.signal, own);
     inFlight.add(own);
     try {
       return await http.send({ retries: options.maxRetries, ...call, signal: own.signal });
     } finally {
       inFlight.delete(own);
-      call.signal?.removeEventListener("abort", follow);
+      stopFollowing();
     }
   }
 
@@ -375,6 +378,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
     },
 
     close() {
+      closed = true;
       for (const own of inFlight) own.abort();
     },
   };

@@ -158,7 +158,10 @@ export function tooLarge(call: Attempt, status: number, limitBytes: number): Api
   return new ApiError(
     "unexpected",
     `Could not ${call.doing}: the answer (HTTP ${status}) is larger than ${limitBytes / 1024} KiB, more than is read ` +
-      `of it. ${fate(call)}`,
+      `of it. ${fate(call)} ` +
+      (call.acts
+        ? "Find out what has become of it before trying again."
+        : "Ask whoever runs the API why it says so much."),
     { status, mayHaveActed: call.acts === true },
   );
 }

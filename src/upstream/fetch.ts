@@ -17,6 +17,8 @@ export interface Outgoing {
   /** JSON. */
   body?: string;
   signal: AbortSignal;
+  /** Gives the request up if it still waits for its turn then. */
+  turnBy?: AbortSignal | undefined;
 }
 
 /** An answer whose body has not been read yet. Whoever gets one reads it, or leaves the loop over it, or aborts. */
@@ -26,6 +28,9 @@ export interface Incoming {
   headers: ReadonlyMap<string, string>;
   body: AsyncIterable<Uint8Array>;
 }
+
+/** The request still waited for others when it was given up, and has not gone out. */
+export class TurnMissed extends Error {}
 
 /** @throws what went wrong, of which {@link wasSent} can tell */
 export type Fetch = (url: string, outgoing: Outgoing) => Promise<Incoming>;
@@ -103,7 +108,7 @@ function createSend(options: http.AgentOptions, again?: Send): Send {
     const target = new URL(url);
     const { scheme, agent } = choose(target);
     return new Promise((resolve, reject) => {
-      const { method, headers, body, signal } = outgoing;
+      const { method, headers, body, signal, turnBy } = outgoing;
       let answered = false;
       let socket: object | undefined;
       const fail = (error: unknown) => {
@@ -122,8 +127,11 @@ function createSend(options: http.AgentOptions, again?: Send): Send {
           agent,
           signal,
         });
+        const giveUp = () => request.destroy(new TurnMissed("Its turn did not come in time."));
+        turnBy?.addEventListener("abort", giveUp, { once: true });
         request.once("socket", (given) => {
           socket = given;
+          turnBy?.removeEventListener("abort", giveUp);
         });
         request.once("response", (response) => {
           answered = true;

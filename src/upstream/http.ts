@@ -1,3 +1,4 @@
+import { follow } from "../abort.js";
 import { type Clock, sleep } from "../clock.js";
 import { backoffMs } from "./backoff.js";
 import { createCircuit, isDown, type Outage } from "./circuit.js";
@@ -12,8 +13,11 @@ import {
   unexpected,
   withOutage,
 } from "./explain.js";
-import { createTransport, type Incoming } from "./fetch.js";
+import { createTransport, type Incoming, TurnMissed } from "./fetch.js";
 import { BODY_LIMITS, readText } from "./limits.js";
+
+/** The share of its time within which a request that acts must have its turn among others. */
+const TURN_SHARE = 0.5;
 
 /** One call as the client's methods describe it. */
 export interface Call extends Attempt {
@@ -140,8 +144,17 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   async function exchange(call: Call): Promise<Answer> {
-    const limit = new AbortController();
-    const cancel = clock.after(options.requestTimeoutMs, () => limit.abort());
+    const own = new AbortController();
+    const stopFollowing = follow(call.signal, own);
+    const { requestTimeoutMs } = options;
+    let lateAfterMs: number | undefined;
+    const cancel = clock.after(requestTimeoutMs, () => {
+      lateAfterMs = requestTimeoutMs;
+      own.abort();
+    });
+    // What acts is not sent at the last moment, when its answer would come too late and its fate be unknown.
+    const turn = call.acts ? new AbortController() : undefined;
+    const cancelTurn = turn ? clock.after(requestTimeoutMs * TURN_SHARE, () => turn.abort()) : () => {};
     try {
       const { method, path, query, body } = call;
       const response = await transport[call.acts ? "act" : "read"](`${connection.baseUrl}${path}`, {
@@ -149,7 +162,8 @@ export function createHttp(options: HttpOptions): Http {
         headers: { accept: "application/json", "x-api-key": connection.apiKey ?? "" },
         ...(query ? { query } : {}),
         ...(body ? { body: JSON.stringify(body) } : {}),
-        signal: call.signal ? AbortSignal.any([call.signal, limit.signal]) : limit.signal,
+        signal: own.signal,
+        turnBy: turn?.signal,
       });
       // Now and not after the body, which may take long.
       const clockOffsetMs = Date.parse(response.headers.get("date") ?? "") - clock.now();
@@ -157,9 +171,12 @@ export function createHttp(options: HttpOptions): Http {
       return Number.isNaN(clockOffsetMs) ? { body: answer } : { body: answer, clockOffsetMs };
     } catch (error) {
       if (error instanceof ApiError) throw error;
-      throw explain(call, error, limit.signal.aborted ? options.requestTimeoutMs : undefined);
+      if (error instanceof TurnMissed) lateAfterMs = requestTimeoutMs * TURN_SHARE;
+      throw explain(call, error, lateAfterMs);
     } finally {
       cancel();
+      cancelTurn();
+      stopFollowing();
     }
   }
 
