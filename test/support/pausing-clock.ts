@@ -9,7 +9,7 @@ export interface PausingClock extends HandClock {
   runOut<T>(work: Promise<T>): Promise<T>;
 }
 
-/** @param limitMs waits of exactly this length are time limits and are left alone */
+/** @param limitMs waits of exactly this length, or half of it (for a turn among others), are left alone */
 export function createPausingClock(limitMs: number, start?: number): PausingClock {
   const hand = createHandClock(start);
   const pauses: number[] = [];
@@ -17,7 +17,7 @@ export function createPausingClock(limitMs: number, start?: number): PausingCloc
     ...hand,
     pauses,
     after(ms, task) {
-      if (ms !== limitMs) pauses.push(ms);
+      if (ms !== limitMs && ms !== limitMs / 2) pauses.push(ms);
       return hand.after(ms, task);
     },
     async runOut(work) {
