@@ -140,11 +140,13 @@ export function createRunFeed(options: {
       });
     },
     onJump(byMs) {
-      if (byMs < 0) sweep.dueAt = clock.now();
+      const now = clock.now();
+      if (byMs < 0) sweep.dueAt = now;
       for (const feed of feeds.values()) {
         if (byMs < 0) feed.dueAt += byMs;
-        // Time that has not passed here is no silence of the run.
-        feed.changedAt += byMs;
+        // Time that has not passed here is no silence of the run. Set back, rather too late than too early: what lies
+        // in the past may have been seen by the new time already.
+        feed.changedAt = Math.min(feed.changedAt + Math.max(0, byMs), now);
       }
     },
   });
@@ -348,7 +350,7 @@ export function createRunFeed(options: {
       rowTurns: false,
       told: 0,
       // A pause in the watching makes no run livelier.
-      changedAt: pictures.changedAt(seed.runId) ?? clock.now(),
+      changedAt: Math.min(clock.now(), pictures.changedAt(seed.runId) ?? clock.now()),
       failing: false,
       stalled: false,
       finished: undefined,

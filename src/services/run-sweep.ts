@@ -117,7 +117,9 @@ export function createRunSweep<T extends SweptRun>(options: {
     const now = clock.now();
     const fastest = Math.max(FASTEST_MS, (page * 1000) / (perSecond * BUDGET_SHARE));
     const wished = Math.min(SLOWEST_MS, (now - changedAt) * QUIET_SHARE);
-    nextAt = Math.max(now, began + Math.max(fastest, wished));
+    // Negative when the clock was set back meanwhile.
+    const took = Math.max(0, now - began);
+    nextAt = now + Math.max(0, Math.max(fastest, wished) - took);
     page = 1;
     working = true;
   }

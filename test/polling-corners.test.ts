@@ -1,0 +1,114 @@
+import { afterEach, describe, expect, it } from "vitest";
+import type { Clock } from "../src/clock.js";
+import { createRunFeed, type RunEvent, type RunFeed } from "../src/services/run-feed.js";
+import { bareRun } from "../src/services/runs.js";
+import type { Run } from "../src/upstream/types.js";
+import { createHandClock } from "./support/hand-clock.js";
+import { silentLog } from "./support/harness.js";
+
+const running = (runId: string): Run => ({ ...bareRun(runId), status: "running" });
+const names = (count: number) => Array.from({ length: count }, (_, index) => `run-${index}`);
+const HOUR = 3_600_000;
+
+let feed: RunFeed | undefined;
+afterEach(() => feed?.close());
+
+/** A feed over an API made of a map of runs, whose answers can be held back, and a clock that can be set. */
+function startFeed(list: (options: { page?: number }) => Run[] = () => []) {
+  const time = createHandClock();
+  const clock: Clock & { setBy: number } = {
+    setBy: 0,
+    now: () => time.now() + clock.setBy,
+    after: (ms, task) => time.after(ms, task),
+  };
+  const runs = new Map<string, Run>();
+  const asked: { path: string; at: number; answer: () => void }[] = [];
+  /** What is not answered before its time has come. */
+  const held = new Set<string>();
+  function ask<T>(path: string, work: () => T): Promise<T> {
+    return new Promise((resolve) => {
+      // As the run stands when it is asked for, however late the answer comes.
+      const answer = work();
+      asked.push({ path, at: time.now(), answer: () => resolve(answer) });
+      if (!held.has(path)) resolve(answer);
+    });
+  }
+  feed = createRunFeed({
+    api: {
+      getRun: (runId) => ask(runId, () => runs.get(runId) ?? bareRun(runId)),
+      listRuns: (options = {}) =>
+        ask("list", () => {
+          const found = list(options);
+          return { runs: found, last: found.length < 100 };
+        }),
+    },
+    clock,
+    log: silentLog,
+    pollingIntervalMs: 8_000,
+    perSecond: 20,
+    stallAfterMs: 300_000,
+  });
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
+  async function pass(ms: number, stepMs = 50): Promise<void> {
+    await settle();
+    for (let passed = 0; passed < ms; passed += stepMs) {
+      time.advance(stepMs);
+      await settle();
+    }
+  }
+  function watch(runIds: readonly string[]) {
+    const told: { runId: string; type: RunEvent["type"]; run: Run; at: number }[] = [];
+    for (const runId of runIds) {
+      runs.set(runId, runs.get(runId) ?? running(runId));
+      feed?.watch(running(runId), ({ type, run }) => told.push({ runId, type, run, at: time.now() }));
+    }
+    return told;
+  }
+  const end = (runId: string, status = "completed") => runs.set(runId, { ...bareRun(runId), status });
+  return { feed, clock, time, runs, asked, held, pass, settle, watch, end };
+}
+
+describe("a clock that is set back by an hour", () => {
+  it("while the list is being read keeps nobody from reading it again", async () => {
+    const { runs, clock, asked, held, pass, watch } = startFeed(() =>
+      [...runs.values()].filter((run) => run.status === "running"),
+    );
+    watch(names(5));
+    await pass(5_000);
+    held.add("list");
+    await pass(2_000);
+    clock.setBy = -HOUR;
+    // Another look comes back first, and so the change is noticed while the list is still out.
+    await pass(9_000);
+    held.delete("list");
+    asked.findLast(({ path }) => path === "list")?.answer();
+    await pass(1_000);
+    const before = asked.length;
+    await pass(10_000);
+    expect(asked.slice(before).filter(({ path }) => path === "list").length).toBeGreaterThan(3);
+  });
+
+  it("makes no run stalled that somebody begins to watch then", async () => {
+    const { clock, pass, watch } = startFeed();
+    watch(["run-0"]);
+    await pass(1_000);
+    clock.setBy = -HOUR;
+    const told = watch(["run-1"]);
+    await pass(5_000);
+    expect(told.filter(({ type }) => type === "stalled")).toEqual([]);
+  });
+
+  it("makes a run stalled that stands still and is watched anew", async () => {
+    const { feed, clock, runs, pass, watch } = startFeed();
+    runs.set("run-0", running("run-0"));
+    const watched = feed.watch(running("run-0"), () => {});
+    await pass(1_000);
+    watched.stop();
+    clock.setBy = -HOUR;
+    watch(["run-1"]);
+    await pass(1_000);
+    const told = watch(["run-0"]);
+    await pass(310_000, 500);
+    expect(told.map(({ type }) => type)).toEqual(["stalled"]);
+  });
+});
