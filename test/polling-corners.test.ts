@@ -112,3 +112,22 @@ describe("a clock that is set back by an hour", () => {
     expect(told.map(({ type }) => type)).toEqual(["stalled"]);
   });
 });
+
+describe("a look that is answered after its run was watched anew", () => {
+  it("does not bring back an older picture", async () => {
+    const { feed, runs, asked, held, pass, settle, end } = startFeed();
+    runs.set("run-0", running("run-0"));
+    held.add("run-0");
+    const first = feed.watch(running("run-0"), () => {});
+    await settle();
+    first.stop();
+    held.delete("run-0");
+    end("run-0");
+    const second = feed.watch(running("run-0"), () => {});
+    await pass(1_000);
+    expect(second.latest().status).toBe("completed");
+    asked[0]?.answer();
+    await settle();
+    expect(feed.latest("run-0")?.status).toBe("completed");
+  });
+});

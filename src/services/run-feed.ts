@@ -78,8 +78,6 @@ interface Feed extends PollJob, SweptRun {
   reason: keyof typeof HEAD_START_MS;
   /** The list of runs shows its turns as they come. */
   rowTurns: boolean;
-  /** Pictures that came in another way than by looking. */
-  told: number;
   changedAt: number;
   /** The last look failed. */
   failing: boolean;
@@ -158,7 +156,6 @@ export function createRunFeed(options: {
       pictures.keep(mergeRun(pictures.get(run.runId) ?? run, run));
       return;
     }
-    feed.told++;
     take(feed, run);
     plan(feed);
     // A look that falls due later than it was need not be told at once.
@@ -236,7 +233,7 @@ export function createRunFeed(options: {
 
   async function poll(feed: Feed): Promise<void> {
     const { runId } = feed.run;
-    const { told } = feed;
+    const known = pictures.get(runId);
     const gapsBefore = gaps;
     try {
       // A poller is its own retry. Of however many, only one at a time asks whether an API that is down is back.
@@ -244,8 +241,8 @@ export function createRunFeed(options: {
       feed.misses = 0;
       if (feed.failing) emit(feed, { type: "activity", run: feed.run });
       feed.failing = false;
-      // What was pushed meanwhile is newer.
-      if (feed.told === told) take(feed, seen);
+      // What came meanwhile is newer: by push, from the list, or to whoever has begun to watch the run anew.
+      if (pictures.get(runId) === known) take(feed, seen);
       if (push?.live() && gaps === gapsBefore) pictures.markComplete(runId);
     } catch (thrown) {
       if (closing.signal.aborted) return;
@@ -282,7 +279,6 @@ export function createRunFeed(options: {
       lookSoon(feed, "changed");
       return;
     }
-    feed.told++;
     take(feed, row);
   }
 
@@ -348,7 +344,6 @@ export function createRunFeed(options: {
       busy: false,
       listed: false,
       rowTurns: false,
-      told: 0,
       // A pause in the watching makes no run livelier.
       changedAt: Math.min(clock.now(), pictures.changedAt(seed.runId) ?? clock.now()),
       failing: false,
