@@ -131,3 +131,19 @@ describe("a look that is answered after its run was watched anew", () => {
     expect(feed.latest("run-0")?.status).toBe("completed");
   });
 });
+
+describe("a list that shows runs of every status, whatever is asked for", () => {
+  it("tells of an end without being read to its last page", async () => {
+    const others = names(4_000).map((runId) => ({ ...bareRun(`other-${runId}`), status: "completed" }));
+    const { runs, asked, pass, watch, end } = startFeed(({ page = 1 }) =>
+      [...runs.values(), ...others].slice((page - 1) * 100, page * 100),
+    );
+    const told = watch(names(5));
+    await pass(20_000);
+    const before = asked.length;
+    end("run-0");
+    await pass(2_000);
+    expect(told.some(({ type, runId }) => type === "finished" && runId === "run-0")).toBe(true);
+    expect(asked.slice(before).filter(({ path }) => path === "list").length).toBeLessThan(5);
+  });
+});

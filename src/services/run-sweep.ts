@@ -87,12 +87,14 @@ export function createRunSweep<T extends SweptRun>(options: {
       seen.add(row.runId);
       const watched = runs().get(row.runId);
       if (!watched?.swept()) continue;
-      if (row.status !== "running") seen.delete(row.runId);
-      else {
-        watched.listed = true;
-        if (row.turn !== watched.run.turn && row.turn !== undefined) changedAt = clock.now();
-        onRow(watched, row);
+      if (row.status !== "running") {
+        // A server that lists runs of every status says of itself what has ended.
+        drop(watched);
+        continue;
       }
+      watched.listed = true;
+      if (row.turn !== watched.run.turn && row.turn !== undefined) changedAt = clock.now();
+      onRow(watched, row);
     }
     // A server that does not know pages gives the first one again and again.
     const last = answer.last || seen.size === before;
@@ -106,11 +108,17 @@ export function createRunSweep<T extends SweptRun>(options: {
       return;
     }
     for (const one of missing) {
-      one.listed = false;
-      if (last) onGone(one);
+      if (last) drop(one);
+      else one.listed = false;
     }
-    if (last && missing.length > 0) changedAt = clock.now();
     finish();
+  }
+
+  function drop(one: T): void {
+    if (!one.listed) return;
+    one.listed = false;
+    changedAt = clock.now();
+    onGone(one);
   }
 
   function finish(): void {
