@@ -147,3 +147,22 @@ describe("a list that shows runs of every status, whatever is asked for", () => 
     expect(asked.slice(before).filter(({ path }) => path === "list").length).toBeLessThan(5);
   });
 });
+
+describe("runs that are left when one is killed", () => {
+  it("are not left waiting when they are too few for the list", async () => {
+    const { runs, time, pass, watch, end } = startFeed(() =>
+      [...runs.values()].filter((run) => run.status === "running").map((run) => ({ ...run, turn: 0 })),
+    );
+    const told = watch(names(3));
+    await pass(25_000);
+    end("run-0", "killed");
+    await pass(1_700);
+    expect(told.some(({ type }) => type === "finished")).toBe(true);
+    runs.set("run-1", { ...running("run-1"), turn: 1 });
+    const at = time.now();
+    await pass(1_500);
+    expect(told.some(({ type, runId, at: then }) => type === "turn" && runId === "run-1" && then > at)).toBe(
+      true,
+    );
+  });
+});

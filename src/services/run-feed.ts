@@ -224,11 +224,11 @@ export function createRunFeed(options: {
     const gapsBefore = gaps;
     feed.again = false;
     await poll(feed);
+    if (feed.over || isFinal(feed.run.status)) hurry();
     if (feed.again) return;
     plan(feed);
     // What was asked before a gap may be older than it.
     if (gaps !== gapsBefore) feed.dueAt = clock.now();
-    if (feed.over) hurry();
   }
 
   async function poll(feed: Feed): Promise<void> {
