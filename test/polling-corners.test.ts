@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Clock } from "../src/clock.js";
+import { createRequestBudget } from "../src/services/request-budget.js";
 import { createRunFeed, type RunEvent, type RunFeed } from "../src/services/run-feed.js";
 import { bareRun } from "../src/services/runs.js";
 import type { Run } from "../src/upstream/types.js";
@@ -164,5 +165,20 @@ describe("runs that are left when one is killed", () => {
     expect(told.some(({ type, runId, at: then }) => type === "turn" && runId === "run-1" && then > at)).toBe(
       true,
     );
+  });
+});
+
+describe("a budget of requests", () => {
+  it.each([1, 2, 3, 4, 5, 7, 11, 20, 999])("of %s a second is used up and never exceeded", (perSecond) => {
+    const time = createHandClock();
+    const budget = createRequestBudget({ clock: time, perSecond });
+    const sent: number[] = [];
+    for (let ms = 0; ms < 5_000; ms++) {
+      while (budget.take()) sent.push(ms);
+      time.advance(1);
+    }
+    const in1s = sent.map((at) => sent.filter((one) => one >= at && one < at + 1_000).length);
+    expect(Math.max(...in1s)).toBe(perSecond);
+    expect(sent.length).toBeGreaterThanOrEqual(5 * perSecond);
   });
 });

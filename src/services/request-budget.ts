@@ -8,7 +8,7 @@ export interface RequestBudget {
   waitMs(): number;
 }
 
-/** A second is shared out in so many parts, so that requests do not come in bursts with long silences between. */
+/** No more than its share goes out in each such part of a second, so that there are no bursts with long silences. */
 const PARTS = 4;
 
 /**
@@ -19,17 +19,17 @@ export function createRequestBudget(options: {
   perSecond: number;
 }): RequestBudget {
   const { clock, perSecond } = options;
-  const windowMs = perSecond >= PARTS ? 1000 / PARTS : 1000;
-  const size = perSecond >= PARTS ? Math.floor(perSecond / PARTS) : Math.max(1, Math.floor(perSecond));
-  /** When the newest requests went out, oldest first. */
+  const size = Math.max(1, Math.floor(perSecond));
+  const share = Math.ceil(size / PARTS);
+  /** When the requests of the last second went out, oldest first. */
   let sent: number[] = [];
 
   function waitMs(): number {
     const now = clock.now();
     // What lies in the future was sent before the clock was set back.
-    sent = sent.filter((at) => at <= now && now - at < windowMs);
-    const first = sent[sent.length - size];
-    return first === undefined ? 0 : first + windowMs - now;
+    sent = sent.filter((at) => at <= now && now - at < 1000);
+    const until = (count: number, ms: number) => (sent[sent.length - count] ?? now - ms) + ms;
+    return Math.max(0, until(size, 1000) - now, until(share, 1000 / PARTS) - now);
   }
 
   return {
