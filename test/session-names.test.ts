@@ -80,6 +80,24 @@ describe("a start under the name of a session that can be continued", () => {
     expect(starts()[2]?.body).not.toHaveProperty("session_id");
   });
 
+  it("is taken for new where only a run of another session bears the name, since nothing goes on under it", async () => {
+    const message = "Design it";
+    const first = world().start("architect", { message, session_name: "first", input_format: "stream-json" });
+    const { sessionId: session_id } = world().run(first.runId).complete();
+    const second = world().start("architect", {
+      message,
+      session_name: "second",
+      session_id,
+      input_format: "stream-json",
+    });
+    world().run(second.runId).complete();
+    const { call } = await connectInMemory();
+    const { sessions } = (await call({ action: "list_sessions", active_only: false })).data;
+    expect(sessions).toMatchObject([{ session_name: "first" }]);
+    expect((await call({ ...NEXT, session_name: "first" })).data.outcome).toBe("input_required");
+    expect((await call({ ...NEXT, session_name: "second" })).data.outcome).toBe("started");
+  });
+
   it("costs no request before the start, and asks nothing where the name is new", async () => {
     const { store } = await leaveSession();
     const { call, forms } = await connectInMemory({ store, onForm: () => ({ action: "decline" }) });

@@ -114,6 +114,36 @@ export function mergeSessions(
   return [...sessions.values()].sort((a, b) => b.updatedAt - a.updatedAt || (a.key < b.key ? -1 : 1));
 }
 
+/**
+ * What sessions of this name are put together from: whatever bears the name, and, over any number of steps, whatever
+ * shares a run or a conversation with that. Merged alone it gives the same sessions of this name as everything does.
+ */
+export function selectRelated(
+  name: string,
+  records: readonly SessionRecord[],
+  listed: readonly Run[],
+): { records: SessionRecord[]; listed: Run[] } {
+  const ids = new Set<string | undefined>();
+  const taken = { records: new Set<SessionRecord>(), listed: new Set<Run>() };
+  const hasKnown = (own: readonly (string | undefined)[]) => own.some((id) => id && ids.has(id));
+  for (let before = -1; before < ids.size; ) {
+    before = ids.size;
+    for (const record of records) {
+      const own = [record.sessionId, ...record.runs.flatMap((run) => [run.runId, run.sessionId])];
+      if (taken.records.has(record) || !(record.name === name || hasKnown(own))) continue;
+      taken.records.add(record);
+      for (const id of own) ids.add(id);
+    }
+    for (const run of listed) {
+      const own = [run.runId, run.sessionId];
+      if (taken.listed.has(run) || !((run.sessionName ?? run.runId) === name || hasKnown(own))) continue;
+      taken.listed.add(run);
+      for (const id of own) ids.add(id);
+    }
+  }
+  return { records: [...taken.records], listed: listed.filter((run) => taken.listed.has(run)) };
+}
+
 /** Takes over what the session does not know yet. */
 function adopt(
   session: Session,

@@ -5,7 +5,7 @@ import type { SessionStore } from "../state/session-store.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal, type Run, type StartRequest } from "../upstream/types.js";
 import type { KnownRun } from "./merge-run.js";
-import { LOST, mergeSessions } from "./merge-sessions.js";
+import { LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
 import { findNearest } from "./nearest.js";
 import type { RunFeed } from "./run-feed.js";
 import type { RunList } from "./run-list.js";
@@ -197,12 +197,8 @@ export function createSessions(options: {
       await writer.written();
       const records = await store.list().catch(() => []);
       // Of thousands of sessions only those are put together that can come to bear this name.
-      const named = runList.known().filter((run) => run.sessionName === name);
-      const ids = new Set(named.map((run) => run.runId));
-      const own = records.filter((one) => one.name === name || one.runs.some((run) => ids.has(run.runId)));
-      const ownIds = new Set(own.flatMap((one) => one.runs.map((run) => run.runId)));
-      const listed = runList.known().filter((run) => run.sessionName === name || ownIds.has(run.runId));
-      return merge(own, listed).filter((session) => session.name === name);
+      const related = selectRelated(name, records, runList.known());
+      return merge(related.records, related.listed).filter((session) => session.name === name);
     },
 
     nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),
