@@ -74,7 +74,8 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     if (type === "finished") updates.touch(`${runUri(run.runId)}/result`);
     // Turns go by fast, and change nothing in the list.
     if (!(type === "turn" || type === "action" || type === "activity") || !seen.has(run.runId)) {
-      runs.see([{ ...run, over: type === "lost" || isOver(run) }]);
+      // Whatever has gone makes room for those that were too old.
+      if (runs.see([{ ...run, over: type === "lost" || isOver(run) }])) seen.clear();
       setBounded(seen, run.runId, true, SEEN_KEPT);
     }
     if (type === "status" || type === "finished") updates.touch(SESSIONS_URI);
@@ -85,10 +86,12 @@ export function publishResources(server: FastMCP, services: Services, complete: 
 
   /** Of a run that nobody watches, and of other people's, only a reading tells that it has begun or ended. */
   function seeSessions(read: readonly Session[], complete: boolean): void {
-    const seen = read.flatMap(({ name, runs }) =>
+    const all = read.flatMap(({ name, runs }) =>
       runs.map((run) => ({ ...run, sessionName: name, over: isOver(run) })),
     );
-    if (runs.see(seen, complete)) updates.touch(SESSIONS_URI);
+    if (!runs.see(all, complete)) return;
+    seen.clear();
+    updates.touch(SESSIONS_URI);
   }
   // Whoever reads them, so that nothing has to read for the sake of the list by the clock.
   const stopReadings = sessions.onRead(seeSessions);
