@@ -26,8 +26,8 @@ export function createRequestBudget(options: {
 
   function waitMs(): number {
     const now = clock.now();
-    // What lies in the future was sent before the clock was set back.
-    sent = sent.filter((at) => at <= now && now - at < 1000);
+    // What lies in the future was sent before the clock was set back: a moment ago, for all that is known.
+    sent = sent.map((at) => Math.min(at, now)).filter((at) => now - at < 1000);
     const until = (count: number, ms: number) => (sent[sent.length - count] ?? now - ms) + ms;
     return Math.max(0, until(size, 1000) - now, until(share, 1000 / PARTS) - now);
   }
