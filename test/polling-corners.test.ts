@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { Clock } from "../src/clock.js";
+import type { Push } from "../src/services/push.js";
 import { createRequestBudget } from "../src/services/request-budget.js";
 import { createRunFeed, type RunEvent, type RunFeed } from "../src/services/run-feed.js";
 import { bareRun } from "../src/services/runs.js";
@@ -15,7 +16,7 @@ let feed: RunFeed | undefined;
 afterEach(() => feed?.close());
 
 /** A feed over an API made of a map of runs, whose answers can be held back, and a clock that can be set. */
-function startFeed(list: (options: { page?: number }) => Run[] = () => []) {
+function startFeed(list: (options: { page?: number }) => Run[] = () => [], push?: Push) {
   const time = createHandClock();
   const clock: Clock & { setBy: number } = {
     setBy: 0,
@@ -48,6 +49,7 @@ function startFeed(list: (options: { page?: number }) => Run[] = () => []) {
     pollingIntervalMs: 8_000,
     perSecond: 20,
     stallAfterMs: 300_000,
+    ...(push ? { push } : {}),
   });
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   async function pass(ms: number, stepMs = 50): Promise<void> {
@@ -130,6 +132,33 @@ describe("a look that is answered after its run was watched anew", () => {
     asked[0]?.answer();
     await settle();
     expect(feed.latest("run-0")?.status).toBe("completed");
+  });
+});
+
+describe("a killed run whose news are pushed", () => {
+  it("is told of as killed to whoever comes while it is being looked at", async () => {
+    let tell: Parameters<Push["onRun"]>[0] = () => {};
+    const push: Push = {
+      live: () => true,
+      onChange: () => () => {},
+      onRun(listener) {
+        tell = listener;
+        return () => {};
+      },
+      start() {},
+      close() {},
+    };
+    const { asked, held, pass, watch, end } = startFeed(undefined, push);
+    held.add("run-0");
+    watch(["run-0"]);
+    end("run-0", "killed");
+    tell({ ...bareRun("run-0"), status: "killed" });
+    const told = watch(["run-0"]);
+    held.delete("run-0");
+    // What was asked before the news counts for nothing.
+    asked[0]?.answer();
+    await pass(2_000);
+    expect(told.map(({ type }) => type)).toEqual(["finished"]);
   });
 });
 

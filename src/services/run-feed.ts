@@ -195,7 +195,9 @@ export function createRunFeed(options: {
   }
 
   function pauseOf(feed: Feed): number {
-    if (isTold(feed.run.runId)) return stallAfterMs;
+    // Whoever has come since the end was told waits to be told as well.
+    const owesEnd = isFinal(feed.run.status) && feed.finished === undefined;
+    if (isTold(feed.run.runId) && !owesEnd) return stallAfterMs;
     // The list tells when there is something to see; for a run that nobody waits for, its end is all there is.
     const known = feed.listed && sweep.works() && (feed.rowTurns || !isWaitedFor(feed));
     return known && !feed.run.sessionHidden ? pollingIntervalMs : feed.intervalMs;
