@@ -43,6 +43,18 @@ describe("what the feed keeps of runs that nobody watches any more", () => {
     watched.stop();
     feed.close();
   });
+
+  it("has a run that was watched to the last among the newest, however long ago that began", async () => {
+    const { clock, feed } = createFeed(running);
+    const watched = feed.watch(running("long"), () => {});
+    for (let index = 0; index < 700; index++) feed.watch(running(`run-${index}`), () => {}).stop();
+    clock.advance(1_000);
+    await settle();
+    watched.stop();
+    feed.watch(running("another"), () => {});
+    expect(feed.latest("long")).toBeDefined();
+    feed.close();
+  });
 });
 
 describe("a call that follows a run while the API does not answer", () => {

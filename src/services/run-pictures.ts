@@ -25,6 +25,7 @@ export function createRunPictures(isWatched: (runId: string) => boolean): RunPic
   return {
     get: (runId) => kept.get(runId),
     keep(run) {
+      kept.delete(run.runId);
       kept.set(run.runId, run);
       for (const runId of kept.keys()) {
         if (kept.size <= KEPT_RUNS) return;
