@@ -186,6 +186,28 @@ describe("runs above the limit", () => {
   });
 });
 
+describe("a run that nobody follows", () => {
+  it("is looked at no more often because it has a place", async () => {
+    async function countLooks(limit: number): Promise<number> {
+      const client = await connectInMemory({
+        clock,
+        settings: { POLLING_INTERVAL: "8", ...(limit > 0 ? { MAX_CONCURRENT_RUNS: String(limit) } : {}) },
+      });
+      await client.call(start(`with-${limit}`));
+      const runId = runIds().at(-1)!;
+      await pass(60, 100);
+      const looks = sim.api().requests.filter(({ path }) => path === `/run/${runId}/status`);
+      world().run(runId).complete();
+      await pass(10);
+      return looks.length;
+    }
+    const without = await countLooks(0);
+    expect(without).toBeGreaterThan(5);
+    // A moment more or less is the network's.
+    expect(Math.abs((await countLooks(3)) - without)).toBeLessThan(3);
+  });
+});
+
 describe("a call in line that is ended", () => {
   it("leaves the line, and nothing is sent for it; whoever is behind moves up", async () => {
     const client = await connect(1);

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.js";
 import { isFinal, type Run } from "../upstream/types.js";
-import type { RunFeed } from "./run-feed.js";
+import type { RunEvent, RunFeed } from "./run-feed.js";
 import { LATE_START_MS, type StartResult } from "./runs.js";
 import { type Place, UNCOUNTED } from "./start-line.js";
 
@@ -31,9 +31,10 @@ export function createPlaceKeeper(options: { feed: RunFeed; clock: Clock }): Pla
 
   /** Calls `onEnd` when the run has ended; the answer stops the looking. */
   function watch(run: Run, onEnd: () => void): () => void {
-    return feed.watch(run, ({ type }) => {
+    const onEvent = ({ type }: RunEvent) => {
       if (type === "finished" || type === "lost") onEnd();
-    }).stop;
+    };
+    return feed.watch(run, onEvent, { background: true }).stop;
   }
 
   /** The same for a run that may not exist. */
