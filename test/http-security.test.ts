@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { createGuard, isLoopback } from "../src/http/guard.js";
@@ -296,6 +298,38 @@ describe("each caller's share", () => {
       expect(answer.status).toBe(413);
     }
     expect((await hello(url)).status).toBe(200);
+  });
+});
+
+describe("slow senders", () => {
+  test.each([
+    ["says nothing", ""],
+    ["never comes to the end of its headers", "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"],
+    [
+      "never comes to the end of its body",
+      "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{",
+    ],
+  ])("a client that %s is cut off when its time is over", async (_what, text) => {
+    const { url } = await startHttp({ headersTimeoutMs: 200, requestTimeoutMs: 200 });
+    const socket = connect(Number(new URL(url).port), "127.0.0.1");
+    const since = performance.now();
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk;
+    });
+    socket.write(text);
+    await once(socket, "close");
+    expect(answer).toContain("HTTP/1.1 408");
+    // Node by itself would look after 30 s.
+    expect(performance.now() - since).toBeLessThan(10_000);
+  });
+
+  test("a long call is none: it is the request that has to come in time, not its answer", async () => {
+    const http = await startHttpWithApi({ headersTimeoutMs: 100, requestTimeoutMs: 100 });
+    const { call } = await http.connect();
+    const since = performance.now();
+    expect((await call({ ...COMPLETE, wait_seconds: 2 })).data.outcome).toBe("running");
+    expect(performance.now() - since).toBeGreaterThan(1_000);
   });
 });
 

@@ -29,6 +29,9 @@ export interface HttpServerOptions extends CallerRules {
   maxCalls: number;
   bodyLimitBytes: number;
   idleMs: number;
+  /** In which a request's headers, and the whole of it, must have come: slow senders hold connections. In ms. */
+  headersTimeoutMs?: number;
+  requestTimeoutMs?: number;
   /** This replica's name among several, with which its session ids begin. */
   replica?: string | undefined;
 }
@@ -43,9 +46,10 @@ export interface HttpServer {
 
 /** Connections at once, of all callers together: each waits for a while before it has shown a token. */
 const MAX_CONNECTIONS = 1_000;
-/** A request's headers, and the whole of it, must have come after so long, in ms: slow senders hold connections. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Node looks for slow senders this often, in ms; by itself only every 30 s. */
+const SLOW_SENDERS_MS = 500;
 /** Answers that are still under way when all is closed, in ms. */
 const CLOSE_MS = 300;
 const SWEEP_MS = 20;
@@ -132,7 +136,11 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
   }
 
   const http: Server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    {
+      headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: SLOW_SENDERS_MS,
+    },
     (request, response) => {
       const number = ++requests;
       const begun = clock.now();
