@@ -169,6 +169,7 @@ async function serve(settings: Settings, { flags, sse }: CommandLine): Promise<v
   const secrets = [settings.apiKey, settings.state, ...tokens.map(({ token }) => token)];
   const log = openLog(settings, secrets);
   const { serveHttp } = await import("./framework/serve-http.js");
+  const { KEY_HEADER } = await import("./http/callers.js");
   const common: ServerOptions = {
     ...describeServer(settings, flags, log, secrets),
     sharesMachine: false,
@@ -181,7 +182,11 @@ async function serve(settings: Settings, { flags, sse }: CommandLine): Promise<v
     createServerForKey(apiKey) {
       secrets.push(apiKey);
       const { store: _, ...rest } = common;
-      const own = createServer({ ...rest, settings: { ...settings, apiKey } });
+      const own = createServer({
+        ...rest,
+        settings: { ...settings, apiKey },
+        refusedKeyAdvice: `Open a new session with a key in ${KEY_HEADER} that this API accepts.`,
+      });
       return {
         ...own,
         async close(graceMs) {

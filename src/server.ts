@@ -33,6 +33,8 @@ export interface ServerOptions {
   log: Log;
   /** Finds an API whose address is not in the settings: the engine of this machine. */
   locate?: (() => Promise<Connection>) | undefined;
+  /** What to do when the API refuses the key, where it is not the one of the settings. */
+  refusedKeyAdvice?: string;
   /** Where sessions are remembered; in memory when left out. */
   store?: SessionStore;
   /** The line of starts, where servers share one; by default one of this server's own. */
@@ -85,6 +87,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     clock,
     random: options.random ?? Math.random,
     locate: options.locate,
+    refusedKeyAdvice: options.refusedKeyAdvice,
   });
   const offer = createOffer({ api, clock, log });
   const catalogue = createCatalogue({

@@ -178,8 +178,8 @@ describe("a caller's own key", () => {
 
   test("is used for that session's calls alone, and nothing is shared with others", async () => {
     const http = await startHttpWithApi({ settings: { CALLER_KEYS: "on", API_KEY: "server-key" } });
-    const one = await http.connect(key("key-one"));
-    const two = await http.connect(key("key-two"));
+    const one = await http.connect(key("key-of-one"));
+    const two = await http.connect(key("key-of-two"));
     const plain = await http.connect();
     const keysOf = async (work: () => Promise<unknown>) => {
       const before = http.api.requests.length;
@@ -187,21 +187,21 @@ describe("a caller's own key", () => {
       return new Set(http.api.requests.slice(before).map(({ headers }) => headers["x-api-key"]));
     };
     const list = { action: "status", run_id: "r1" };
-    expect(await keysOf(() => one.call(list))).toEqual(new Set(["key-one"]));
-    expect(await keysOf(() => two.call(list))).toEqual(new Set(["key-two"]));
+    expect(await keysOf(() => one.call(list))).toEqual(new Set(["key-of-one"]));
+    expect(await keysOf(() => two.call(list))).toEqual(new Set(["key-of-two"]));
     expect(await keysOf(() => plain.call(list))).toEqual(new Set(["server-key"]));
   });
 
   test("belongs to its session: with another or none the session is not found", async () => {
     const http = await startHttpWithApi({ settings: { CALLER_KEYS: "on" } });
-    const { transport } = await http.connect(key("key-one"));
+    const { transport } = await http.connect(key("key-of-one"));
     const session = { ...JSON_HEADERS, "mcp-session-id": transport.sessionId ?? "" };
     const body = { jsonrpc: "2.0", id: 9, method: "tools/list" };
     const ask = (headers: Record<string, string>) =>
       sendPlain(`${http.url}/mcp`, { method: "POST", headers: { ...session, ...headers }, body });
     expect((await ask({})).status).toBe(404);
-    expect((await ask({ "x-workflows-api-key": "key-two" })).status).toBe(404);
-    expect((await ask({ "x-workflows-api-key": "key-one" })).status).toBe(200);
+    expect((await ask({ "x-workflows-api-key": "key-of-two" })).status).toBe(404);
+    expect((await ask({ "x-workflows-api-key": "key-of-one" })).status).toBe(200);
   });
 
   test("is no way past the limit of runs at once", async () => {
@@ -217,6 +217,25 @@ describe("a caller's own key", () => {
     const second = await own.call({ ...run, session_name: "second" });
     expect(second.text).toContain("1 of 1 runs are going on");
     expect(api.api.posts("/run/")).toHaveLength(1);
+  });
+
+  test("that the API refuses is the caller's to put right, not a setting's", async () => {
+    const api = await serveSimulatedApi({ apiKey: "test-key" });
+    onTestFinished(() => api.close());
+    const bin = await startServeBin({ settings: { BASE_URL: api.url, CALLER_KEYS: "on" } });
+    const own = await connectHttp(bin.url, key("not-the-key"));
+    const { text } = await own.call({ action: "list_workflows" });
+    expect(text).toContain("the workflows API refused the key");
+    expect(text).toContain("Open a new session with a key in x-workflows-api-key that this API accepts.");
+    expect(text).not.toMatch(/AUTOMAGIK_WORKFLOWS_API_KEY|not-the-key/);
+  });
+
+  test("is refused when it is so short that it would take words out of the log", async () => {
+    const http = await startHttpWithApi({ settings: { CALLER_KEYS: "on" } });
+    const { status, text } = await hello(http.url, { "x-workflows-api-key": "run" });
+    expect(status).toBe(400);
+    expect(text).toContain("less than 8 characters");
+    expect(http.api.requests).toEqual([]);
   });
 
   test("is refused where it is not expected, rather than ignored", async () => {

@@ -21,6 +21,8 @@ export interface CallerRules {
 
 /** The header in which a caller's own key comes. */
 export const KEY_HEADER = "x-workflows-api-key";
+/** Keys are taken out of the log wherever they turn up; a short one would take ordinary words out of it. */
+const MIN_KEY_LENGTH = 8;
 const MAX_KEY_LENGTH = 512;
 
 /**
@@ -40,6 +42,9 @@ export function createCallerCheck(rules: CallerRules): (headers: IncomingHttpHea
     if (!rules.takesKeys) throw new HttpRefusal(400, `This server takes no ${KEY_HEADER}`);
     if (typeof apiKey !== "string" || apiKey.length > MAX_KEY_LENGTH || !/^[\x21-\x7e]+$/.test(apiKey)) {
       throw new HttpRefusal(400, `The header ${KEY_HEADER} holds no key`);
+    }
+    if (apiKey.length < MIN_KEY_LENGTH) {
+      throw new HttpRefusal(400, `The header ${KEY_HEADER} holds less than ${MIN_KEY_LENGTH} characters`);
     }
     return { name, owner: `${name} ${digestOf(apiKey).toString("hex")}`, apiKey };
   };

@@ -17,11 +17,13 @@ export interface Attempt {
  * An HTTP error, a redirect or an answer without content, worded for a person.
  * @param answer.now our clock, epoch ms, for a `Retry-After` that is a date
  * @param apiKey the key that was sent: an API that quotes it must not make us show it
+ * @param refusedKeyAdvice what to do when the key is refused, as a sentence
  */
 export function explainStatus(
   call: Attempt,
   answer: { status: number; headers: ReadonlyMap<string, string>; body: unknown; now: number },
   apiKey: string | undefined,
+  refusedKeyAdvice = "Set AUTOMAGIK_WORKFLOWS_API_KEY to a key that this API accepts and start the server again.",
 ): ApiError {
   const { status, headers, now } = answer;
   const words = parseRefusal(answer.body);
@@ -32,7 +34,7 @@ export function explainStatus(
     return new ApiError(
       "unauthorised",
       `Could not ${call.doing}: the workflows API refused the key (HTTP ${status}${said}). Nothing was done. ` +
-        "Set AUTOMAGIK_WORKFLOWS_API_KEY to a key that this API accepts and start the server again.",
+        refusedKeyAdvice,
       details,
     );
   }

@@ -61,6 +61,8 @@ export interface HttpOptions extends Connection {
    * @throws an Error worded for a person
    */
   locate?: (() => Promise<Connection>) | undefined;
+  /** What to do when the API refuses the key, as a sentence; by default to set the variable. */
+  refusedKeyAdvice?: string | undefined;
   requestTimeoutMs: number;
   clock: Clock;
   /** 0…1, for jitter. */
@@ -193,7 +195,7 @@ export function createHttp(options: HttpOptions): Http {
   async function refusal(call: StreamCall, { status, headers, body }: Incoming): Promise<ApiError> {
     const text = await readText(body, BODY_LIMITS.refusal);
     const answer = { status, headers, body: parseJson(text ?? ""), now: clock.now() };
-    return explainStatus(call, answer, connection.apiKey);
+    return explainStatus(call, answer, connection.apiKey, options.refusedKeyAdvice);
   }
 
   function explain(call: StreamCall, error: unknown, timeoutMs: number | undefined): ApiError {
