@@ -7,7 +7,7 @@ import { createGuard, isLoopback } from "../src/http/guard.js";
 import { limitGit, NO_REDIRECTS } from "../src/http/limit-git.js";
 import { createRate } from "../src/http/rate.js";
 import { settleTokens } from "../src/http/serve-settings.js";
-import { createTokenCheck } from "../src/http/tokens.js";
+import { createTokenCheck } from "../src/http/token-check.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { COMPLETE, silentLog, testSettings, until } from "./support/harness.js";
 import {

@@ -201,10 +201,15 @@ describe("the library", () => {
     expect(JSON.parse(stdout)).toEqual([401, 200]);
   });
 
-  it("declares types that stand alone, checked with the libraries' own declarations", async () => {
-    writeFileSync(
-      join(folder, "use.ts"),
-      `import { createServer, readSettings, type Settings, type WorkflowsServer } from "automagik-workflows-mcp";
+  it.each([
+    ["where Node's types are installed", { types: ["node"], lib: ["ES2023"] }],
+    ["where only a browser's are", { types: [], lib: ["ES2023", "DOM"] }],
+  ])(
+    "declares types that stand alone %s, checked with the libraries' own declarations",
+    async (_where, surroundings) => {
+      writeFileSync(
+        join(folder, "use.ts"),
+        `import { createServer, readSettings, type Settings, type WorkflowsServer } from "automagik-workflows-mcp";
        import { createSimulatedApi, serveSimulatedApi, type ServedApi } from "automagik-workflows-mcp/mocks";
        const settings: Settings = readSettings({});
        const timeout: number = settings.timeoutS;
@@ -213,26 +218,26 @@ describe("the library", () => {
        const server: WorkflowsServer = createServer({ settings, onLog: (line: string) => void line });
        const served: Promise<ServedApi> = serveSimulatedApi({ apiKey: "key" });
        export { createSimulatedApi, served, server, text, timeout };`,
-    );
-    const compilerOptions = {
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      skipLibCheck: false,
-      noEmit: true,
-      module: "NodeNext",
-      target: "ES2022",
-      lib: ["ES2023"],
-      types: ["node"],
-      typeRoots: [join(root, "node_modules/@types")],
-    };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
-    const compiler = join(
-      dirname(createRequire(import.meta.url).resolve("typescript/package.json")),
-      "bin/tsc",
-    );
-    const failure = await run(process.execPath, [compiler, "-p", folder]).catch((error) => error.stdout);
-    expect(failure).toMatchObject({ stdout: "" });
-  });
+      );
+      const compilerOptions = {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        skipLibCheck: false,
+        noEmit: true,
+        module: "NodeNext",
+        target: "ES2022",
+        ...surroundings,
+        typeRoots: [join(root, "node_modules/@types")],
+      };
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+      const compiler = join(
+        dirname(createRequire(import.meta.url).resolve("typescript/package.json")),
+        "bin/tsc",
+      );
+      const failure = await run(process.execPath, [compiler, "-p", folder]).catch((error) => error.stdout);
+      expect(failure).toMatchObject({ stdout: "" });
+    },
+  );
 });
 
 describe("what registries are told", () => {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { HttpRefusal } from "./refusal.js";
-import { createTokenCheck, digestOf, type Token } from "./tokens.js";
+import { createTokenCheck, digestOf } from "./token-check.js";
+import type { Token } from "./tokens.js";
 
 /** Who sends a request. */
 export interface Caller {
