@@ -145,7 +145,8 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       "A run goes on when a call ends: follow it with the status action.",
     logger: {
       debug: (...args) => log.debug("", ...args),
-      error: (...args) => log.error("", ...args),
+      // Mostly what a client has got wrong. What fails in here is logged where it fails.
+      error: (...args) => log.warn("", ...args),
       info: (...args) => log.info("", ...args),
       log: (...args) => log.info("", ...args),
       warn: (...args) => log.warn("", ...args),

@@ -456,21 +456,31 @@ describe("errors and the log leak nothing", () => {
 
   test("the log names requests and callers by number and name, and no session, token or content", async () => {
     const lines: string[] = [];
+    const errors: unknown[] = [];
     const note = (...args: unknown[]) => lines.push(args.map(String).join(" "));
     const log = {
       ...silentLog,
       debug: note,
       info: note,
       warn: note,
-      error: note,
+      error: (...args: unknown[]) => {
+        errors.push(args);
+        note(...args);
+      },
     } as unknown as typeof silentLog;
     const http = await startHttpWithApi({ settings: { TOKENS }, log });
     const { call, transport } = await http.connect({ token: ANNA });
     await call({ ...COMPLETE, wait_seconds: 0 });
     await hello(http.url, { authorization: "Bearer wrong-token" });
+    const noHello = { jsonrpc: "2.0", id: 1, method: "initialize" };
+    const headers = { ...JSON_HEADERS, authorization: `Bearer ${ANNA}` };
+    await sendPlain(`${http.url}/mcp`, { method: "POST", headers, body: noHello });
     await http.close();
     const text = lines.join("\n");
     expect(text).toMatch(/Session 1 of anna has begun/);
+    // What a caller sends is neither a fault of the server nor a session that it has had.
+    expect(text).not.toContain("Session 2 of anna");
+    expect(errors).toEqual([]);
     expect(text).toMatch(/Request \d+: POST \/mcp → 200/);
     expect(text).toMatch(/Request \d+: POST \/mcp → 401/);
     for (const secret of [transport.sessionId ?? "?", ANNA, "wrong-token", COMPLETE.message, "mcp-proxy"]) {

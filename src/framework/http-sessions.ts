@@ -119,7 +119,8 @@ export function createHttpSessions(options: {
         session.cancelTimer();
         sessions.delete(session);
         session.calls.clear();
-        log.info(`Session ${number} of ${caller.name} has ended.`);
+        // What was refused as a hello has never begun.
+        if (session.id !== undefined) log.info(`Session ${number} of ${caller.name} has ended.`);
         await transport.close().catch(() => {});
         await own?.close(0);
       },
