@@ -66,6 +66,18 @@ describe("where a request comes from", () => {
     expect(await status("evil.example:28882", "http://evil.example:28882")).toBe(403);
   });
 
+  test("another site's pictures and links, which have no Origin, use up nobody's share", async () => {
+    const { url } = await startHttpWithApi({ settings: { HTTP_RATE: "1" }, sse: true });
+    const load = async (path: string, site: string) =>
+      (await sendPlain(`${url}${path}`, { headers: { "sec-fetch-site": site } })).status;
+    for (const site of ["cross-site", "same-site"]) {
+      for (const path of ["/mcp", "/sse", "/health"]) expect(await load(path, site), path).toBe(403);
+    }
+    expect(await load("/health", "none")).toBe(200);
+    expect((await hello(url)).status).toBe(200);
+    expect((await hello(url)).status).toBe(429);
+  });
+
   test("loopback names are served, and the names that are listed", async () => {
     const { url } = await startHttpWithApi({ settings: { HTTP_ALLOWED_HOSTS: "mcp.example.org" } });
     for (const host of ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:28882", "mcp.example.org:443"]) {

@@ -17,6 +17,8 @@ export interface Guard {
  * Refuses what a page in a browser could send without being asked to: a Host that is none of ours (DNS rebinding, see
  * "Security Warning" of the protocol's Streamable HTTP transport) and an Origin that is neither listed nor the address
  * itself that is called, on loopback: that one is no other site's, and the conformance suite wants it served.
+ * A picture or a link has no Origin; where a browser says that such a request comes from another site, it is refused
+ * too: nothing could be read by it, but the person's share of requests and sessions would be used up.
  * @param options.host what the server listens on; counts as one of its names
  * @param options.allowedHosts names beside loopback, each with or without a port; without one any port will do
  * @param options.allowedOrigins whole origins, "https://example.org"
@@ -33,12 +35,14 @@ export function createGuard(options: {
   const origins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
   const isListed = (origin: string | undefined) => origin !== undefined && origins.has(origin.toLowerCase());
   return {
-    check({ host = "", origin }) {
+    check({ host = "", origin, "sec-fetch-site": site }) {
       const name = host.toLowerCase();
       if (!hosts.has(name) && !hosts.has(name.replace(/:\d+$/, ""))) return "Host not allowed";
       const isOwn =
         origin?.toLowerCase() === `http://${name}` && LOOPBACK.includes(name.replace(/:\d+$/, ""));
       if (origin !== undefined && !isOwn && !isListed(origin)) return "Origin not allowed";
+      if (origin === undefined && (site === "cross-site" || site === "same-site"))
+        return "Origin not allowed";
       return undefined;
     },
     corsHeaders({ origin }) {
