@@ -236,8 +236,8 @@ const settingsSchema = z.object({
   callerKeys: setting(z.enum(["off", "on"]).default("off"), {
     variable: "CALLER_KEYS",
     about:
-      "`serve`: whether a caller may bring its own key of the workflows API, in the header `x-workflows-api-key`. " +
-      "Such a session shares nothing with others but the limit `MAX_CONCURRENT_RUNS`.",
+      "`serve`: whether a caller may bring its own key of the workflows API, in the header `x-workflows-api-key`, " +
+      "of 8 characters or more. Such a session shares nothing with others but the limit `MAX_CONCURRENT_RUNS`.",
     bounds: "`off` or `on`",
   }),
   httpRate: setting(decimal(1, 100_000, true).default(600), {
