@@ -453,7 +453,9 @@ describe("the end of the process", () => {
     const call = bin.call({ ...TASK });
     await until(() => bin.forms.length === 1, "the form");
     bin.child.kill("SIGTERM");
-    expect((await call).data.outcome).toBe("cancelled");
+    const { data, text } = await call;
+    expect(data.outcome).toBe("cancelled");
+    expect(text).toContain("This server is stopping, so the form was closed. Nothing was sent");
     expect(await bin.ended()).toBe(0);
     expect(closed).toBe(true);
     expect(api.posts()).toEqual([]);

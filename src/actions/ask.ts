@@ -49,7 +49,7 @@ export async function askForMissing(
   let answered: Record<string, string | undefined> = {};
   if (questions.length > 0) {
     const answer = await call.person.ask(describeForm(args, known), questions);
-    const ended = endWithoutValues(answer, questions, args);
+    const ended = endWithoutValues(answer, questions, args, call);
     if (ended) return ended;
     if (answer.kind === "accepted") answered = answer.values;
   }
@@ -85,6 +85,7 @@ function endWithoutValues(
   answer: FormAnswer,
   questions: readonly Question[],
   args: RunArguments,
+  call: Call,
 ): Answer | undefined {
   switch (answer.kind) {
     case "declined":
@@ -99,7 +100,9 @@ function endWithoutValues(
       const why = {
         closed: "The person closed the form.",
         timeout: "The form was not answered in time.",
-        call_cancelled: "The call was cancelled while the form was open.",
+        call_cancelled: call.isStopping()
+          ? "This server is stopping, so the form was closed."
+          : "The call was cancelled while the form was open.",
       }[answer.why];
       return {
         outcome: "cancelled",
