@@ -212,7 +212,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         push.close();
         offer.close();
         feed.close();
-        api.close();
+        await api.close();
         await Promise.allSettled([...server.sessions].map((session) => session.close()));
         await server.stop();
       })();

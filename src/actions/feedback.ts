@@ -121,7 +121,9 @@ function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
   const conversation = name ? { continue_session: name } : run.sessionId ? { session_id: run.sessionId } : {};
   return {
     outcome: "failed",
-    summary: `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent is there to read it.`,
+    summary:
+      `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent is there to read it.` +
+      (name || run.sessionId ? "" : " No conversation of it is known to continue: start a new run with it."),
     ...(name || run.sessionId
       ? {
           next: {

@@ -222,19 +222,21 @@ export function createRuns(options: {
             }
           }
         });
-        const cancelTimer =
-          waitMs === undefined
-            ? () => {}
-            : clock.after(waitMs, () =>
-                end({
-                  why: "waited",
-                  run: watch.latest(),
-                  ...(lastError && unreachableSince !== undefined
-                    ? { error: lastError, errorSince: unreachableSince }
-                    : {}),
-                }),
-              );
+        const cancelTimer = waitMs === undefined ? () => {} : clock.after(waitMs, endWaiting);
         const onAbort = () => end({ why: "stopped", run: watch.latest() });
+        function endWaiting(): void {
+          const run = watch.latest();
+          // Its end may have become known in another way, and not be told to this watcher yet.
+          if (isFinal(run.status)) {
+            end({ why: "finished", run });
+            return;
+          }
+          const silence =
+            lastError && unreachableSince !== undefined
+              ? { error: lastError, errorSince: unreachableSince }
+              : {};
+          end({ why: "waited", run, ...silence });
+        }
         function endAtQuestion(run: Run): void {
           if (!takesQuestion || ended || isFinal(run.status)) return;
           const question = openQuestions(run).find(takesQuestion);

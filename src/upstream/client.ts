@@ -1,6 +1,7 @@
 import { createParser } from "eventsource-parser";
 import type { z } from "zod";
 import { follow } from "../abort.js";
+import { sleep } from "../clock.js";
 import type { Outage } from "./circuit.js";
 import { type ApiDescription, descriptionWire, toDescription } from "./description.js";
 import { API } from "./endpoints.js";
@@ -94,8 +95,11 @@ export interface WorkflowsApi {
   answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
   /** `POST /run/{id}/cleanup`. */
   cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
-  /** Gives up whatever is under way, so that nothing of it outlives the server: it then fails with kind `aborted`. */
-  close(): void;
+  /**
+   * Gives up whatever is under way, so that nothing of it outlives the server: it then fails with kind `aborted`.
+   * Resolves when nothing of it is left. Whatever is asked for later is not sent.
+   */
+  close(): Promise<void>;
 }
 
 export interface UpstreamOptions extends HttpOptions {
@@ -106,7 +110,7 @@ export interface UpstreamOptions extends HttpOptions {
 /** The client of the workflows API. Wire fields and addresses go no further than this folder. */
 export function createUpstream(options: UpstreamOptions): WorkflowsApi {
   const http = createHttp(options);
-  const inFlight = new Set<AbortController>();
+  const inFlight = new Map<AbortController, Promise<unknown>>();
   let closed = false;
   let offsetMs = 0;
   let apiTime: number | undefined;
@@ -117,9 +121,10 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
     }
     const own = new AbortController();
     const stopFollowing = follow(call.signal, own);
-    inFlight.add(own);
+    const sent = http.send({ retries: options.maxRetries, ...call, signal: own.signal });
+    inFlight.set(own, sent);
     try {
-      return await http.send({ retries: options.maxRetries, ...call, signal: own.signal });
+      return await sent;
     } finally {
       inFlight.delete(own);
       stopFollowing();
@@ -377,12 +382,20 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
       return toCleanupReport(runId, wire);
     },
 
-    close() {
+    async close() {
       closed = true;
-      for (const own of inFlight) own.abort();
+      const left = [...inFlight.values()];
+      for (const own of inFlight.keys()) own.abort();
+      const over = new AbortController();
+      const all = Promise.allSettled(left).then(() => over.abort());
+      // An engine that is being started does not stop starting for this.
+      await Promise.race([all, sleep(options.clock, CLOSE_MS, over.signal)]);
     },
   };
 }
+
+/** What is given up ends within moments; closing waits no longer for it, in ms. */
+const CLOSE_MS = 500;
 
 /** The names are part of every model's context; honest servers have some dozens. */
 const MOST_WORKFLOWS = 500;
