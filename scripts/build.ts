@@ -10,7 +10,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, wr
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build, type OutputFile, type Plugin } from "esbuild";
 import { collectLicenses } from "./licenses.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -205,6 +205,9 @@ const options = {
   minifyWhitespace: true,
   minifySyntax: true,
   legalComments: "eof",
+  // With `node --enable-source-maps` a stack names the files and lines of the sources.
+  sourcemap: "linked",
+  sourcesContent: false,
   // Packages in the older form ask for Node's own modules by require.
   banner: {
     js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
@@ -237,7 +240,17 @@ const builds = [
     plugins: [englishOnly],
   }),
 ];
-const outputFiles = builds.flatMap((built) => built.outputFiles);
+/** Files whose maps are left out. */
+const unmapped = new Set<string>();
+const outputFiles = builds.flatMap((built) => built.outputFiles).filter(keepMap);
+/** Maps of our own sources are worth their bytes; those of what others have written are not. */
+function keepMap({ path, text }: OutputFile): boolean {
+  if (!path.endsWith(".map")) return true;
+  const { sources } = JSON.parse(text) as { sources: string[] };
+  const isOurs = sources.some((source) => /^(\.\.\/)+src\//.test(source));
+  if (!isOurs) unmapped.add(path.slice(0, -".map".length));
+  return isOurs;
+}
 for (const { path, text } of outputFiles.filter(({ path }) => isCore(path))) {
   const [letter] = /[^\0-\xff]/.exec(text) ?? [];
   if (letter) throw new Error(`${relative(root, path)} has "${letter}": one such letter doubles its memory.`);
@@ -246,10 +259,10 @@ for (const { path, text } of outputFiles.filter(({ path }) => isCore(path))) {
 const isEntry = (path: string) =>
   Object.keys({ ...ENTRIES, ...MOCK_ENTRIES }).some((name) => path === join(dist, `${name}.js`));
 const written = new Set<string>();
-for (const { path, contents } of outputFiles.sort(
+for (const { path, contents, text } of outputFiles.sort(
   (a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)),
 )) {
-  replaceFile(path, contents);
+  replaceFile(path, unmapped.has(path) ? text.replace(/\/\/# sourceMappingURL=.*\n$/, "") : contents);
 }
 chmodSync(join(dist, "cli.js"), 0o755);
 const sources = [...new Set(builds.flatMap(({ metafile }) => Object.keys(metafile.inputs)))].map((path) =>

@@ -47,9 +47,10 @@ function npm(cwd: string, args: string[]) {
 }
 
 /** Runs a module in the folder, with nothing but what is installed there. */
-function runModule(code: string) {
+function runModule(code: string, flags: string[] = []) {
   const env = { PATH: process.env.PATH, HOME: folder };
-  return run(process.execPath, ["--input-type=module", "-e", code], { cwd: folder, env, timeout: 15_000 });
+  const args = [...flags, "--input-type=module", "-e", code];
+  return run(process.execPath, args, { cwd: folder, env, timeout: 15_000 });
 }
 
 describe("the packed package", () => {
@@ -188,6 +189,15 @@ describe("the library", () => {
       expect.stringMatching(/^SettingsError: AUTOMAGIK_WORKFLOWS_TIMEOUT: .*60–14400 s/),
       expect.stringMatching(/^TypeError: .*ENGINE off/),
     ]);
+  });
+
+  it("gives stacks that name the sources, where Node is told to read the maps", async () => {
+    const { stdout } = await runModule(
+      `import { createServer } from "automagik-workflows-mcp";
+       try { createServer(); } catch (error) { process.stdout.write(error.stack); }`,
+      ["--enable-source-maps"],
+    );
+    expect(stdout).toMatch(/src\/library\.ts:\d+:\d+/);
   });
 
   it("has a simulated API without HTTP, too", async () => {
