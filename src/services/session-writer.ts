@@ -17,9 +17,12 @@ export interface SessionWriter {
   keyOf(runId: string): Promise<string | undefined>;
   /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
   keepWatching(run: Run): void;
-  /** Resolves when everything told so far is written, or has failed to be. */
-  written(): Promise<void>;
-  /** The same, and nothing is taken on any more. */
+  /**
+   * Resolves when what was told so far is written, or has failed to be.
+   * @param concerns the runs that matter; all when left out
+   */
+  written(concerns?: (run: Run) => boolean): Promise<void>;
+  /** The same of all, and nothing is taken on any more. */
   close(): Promise<void>;
 }
 
@@ -48,20 +51,21 @@ export function createSessionWriter(options: {
   const { store, feed, clock, log, onChange } = options;
   /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
   const owners = new Map<string, Promise<Owner | undefined>>();
-  const pending = new Set<Promise<void>>();
+  /** What is being written, and of which run. */
+  const pending = new Map<Promise<void>, Run>();
   const background = new Set<() => void>();
   let closing = false;
   let closed = false;
   const stopListening = feed.onEvent(({ run }) => void seen(run));
 
-  function track(work: Promise<unknown>): Promise<void> {
+  function track(work: Promise<unknown>, run: Run): Promise<void> {
     const done: Promise<void> = work.then(
       () => {},
       // The file system's own words name the path, which is the person's own business.
       (error: NodeJS.ErrnoException) =>
         log.warn(`A session could not be written: ${error.code ?? error.message}`),
     );
-    pending.add(done);
+    pending.set(done, run);
     return done.finally(() => pending.delete(done));
   }
 
@@ -75,7 +79,10 @@ export function createSessionWriter(options: {
     if (closed) return Promise.resolve();
     const owner = Promise.resolve(owners.get(run.runId)).then((own) => own ?? adopt(run));
     own(run.runId, owner);
-    return track(owner.then((own) => own && write(own, run)));
+    return track(
+      owner.then((own) => own && write(own, run)),
+      run,
+    );
   }
 
   async function write(own: Owner, run: Run): Promise<void> {
@@ -128,8 +135,8 @@ export function createSessionWriter(options: {
     background.add(stop);
   }
 
-  async function written(): Promise<void> {
-    while (pending.size > 0) await Promise.all(pending);
+  async function written(concerns: (run: Run) => boolean = () => true): Promise<void> {
+    await Promise.all([...pending].filter(([, run]) => concerns(run)).map(([work]) => work));
   }
 
   return {
@@ -150,7 +157,7 @@ export function createSessionWriter(options: {
           };
         }),
       );
-      const done = track(work);
+      const done = track(work, { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId });
       watchInBackground(run, request.timeoutS ?? DEFAULT_TIMEOUT_S);
       return done.then(onChange);
     },
@@ -162,7 +169,7 @@ export function createSessionWriter(options: {
       closing = true;
       stopListening();
       for (const stop of [...background]) stop();
-      await written();
+      while (pending.size > 0) await written();
       closed = true;
       await store.close();
     },

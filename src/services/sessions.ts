@@ -170,7 +170,7 @@ export function createSessions(options: {
     findKnown: async (target) => choose(await readKnown(), target),
 
     async recall(run) {
-      await writer.written();
+      await writer.written((one) => one.runId === run.runId);
       const record = await findRecord(run.runId);
       const stored = record?.runs.find((each) => each.runId === run.runId);
       if (!record || !stored) return run;
@@ -194,7 +194,7 @@ export function createSessions(options: {
     },
 
     async named(name) {
-      await writer.written();
+      await writer.written((run) => run.sessionName === undefined || run.sessionName === name);
       const records = await store.list().catch(() => []);
       // Of thousands of sessions only those are put together that can come to bear this name.
       const related = selectRelated(name, records, runList.known());

@@ -1,5 +1,5 @@
-import { lstatSync } from "node:fs";
-import { mkdir, readdir, rename } from "node:fs/promises";
+import { lstatSync, readdirSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { isRecordFileName, recordFileName } from "./file-names.js";
 import { type FileStamp, readPrivateFile, sameStamp } from "./private-files.js";
@@ -108,7 +108,7 @@ export function createRecordFiles(options: {
     const records: SessionRecord[] = [];
     const damaged: string[] = [];
     const names: string[] = [];
-    for (const entry of await entriesOf(folder)) {
+    for (const entry of entriesOf(folder)) {
       if (isRecordFileName(entry.name)) names.push(entry.name);
       // Hidden files are the system's (.DS_Store); folders are the locks and what was set aside.
       else if (!entry.isDirectory() && !entry.name.startsWith(".")) damaged.push(entry.name);
@@ -143,9 +143,9 @@ export function createRecordFiles(options: {
     }
   }
 
-  async function entriesOf(path: string) {
+  function entriesOf(path: string) {
     try {
-      return await readdir(path, { withFileTypes: true });
+      return readdirSync(path, { withFileTypes: true });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (!isAbsent(code)) {
