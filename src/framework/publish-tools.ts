@@ -22,10 +22,23 @@ export function publishTools(
   const known = new Map(tools.map((tool) => [tool.name, tool]));
   let publishedAt = 0;
   let published: FrameworkTool[] = [];
-  let shown = "";
-  /** What a client sees of the tools; much of what an API says of itself makes no difference there. */
-  const appearance = () =>
-    JSON.stringify(tools.map((tool) => tool.isOffered() && [tool, tool.inputSchema(catalogue.state())]));
+  let offered = new Set<ToolDefinition>();
+  /** What a client was shown of the arguments; they are made when they are first asked for, and once. */
+  const shown = new Map<ToolDefinition, Record<string, unknown>>();
+  function schemaOf(tool: ToolDefinition): Record<string, unknown> {
+    const schema = shown.get(tool) ?? tool.inputSchema(catalogue.state());
+    shown.set(tool, schema);
+    return schema;
+  }
+  /** Much of what an API says of itself makes no difference to what a client sees of the tools. */
+  const looksTheSame = () =>
+    tools.every(
+      (tool) =>
+        tool.isOffered() === offered.has(tool) &&
+        published.some(({ name, description }) => name === tool.name && description === tool.description) &&
+        (!shown.has(tool) ||
+          JSON.stringify(shown.get(tool)) === JSON.stringify(tool.inputSchema(catalogue.state()))),
+    );
 
   const build = (tool: ToolDefinition): FrameworkTool => ({
     name: tool.name,
@@ -33,9 +46,7 @@ export function publishTools(
     annotations: { title: tool.title, ...tool.annotations },
     // Lenient on purpose: with a validating schema the framework answers bad or missing arguments with a protocol
     // error before the tool is asked, and nobody could be asked for what is missing.
-    parameters: lenientSchema(() => tool.inputSchema(catalogue.state())) as NonNullable<
-      FrameworkTool["parameters"]
-    >,
+    parameters: lenientSchema(() => schemaOf(tool)) as NonNullable<FrameworkTool["parameters"]>,
     outputSchema: tool.answerSchema as unknown as NonNullable<FrameworkTool["outputSchema"]>,
     execute: (raw, context) => desk.serve(context, (call) => tool.call(raw, call, services)) as never,
   });
@@ -43,7 +54,8 @@ export function publishTools(
   function publish(): void {
     publishedAt = markNow();
     published = tools.map(build);
-    shown = appearance();
+    shown.clear();
+    offered = new Set(tools.filter((tool) => tool.isOffered()));
     // A tool of the same name is replaced. All at once: their order stays, and every session is notified once.
     server.addTools(published);
   }
@@ -56,7 +68,7 @@ export function publishTools(
   };
   catalogue.onChange(publishAnew);
   offer.onChange(() => {
-    if (appearance() !== shown) publishAnew();
+    if (!looksTheSame()) publishAnew();
   });
   server.on("connect", ({ session }) => {
     spendFirstRequestId(session);
