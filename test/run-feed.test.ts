@@ -55,6 +55,18 @@ describe("what the feed keeps of runs that nobody watches any more", () => {
     expect(feed.latest("long")).toBeDefined();
     feed.close();
   });
+
+  it("is less when their results are long", () => {
+    const { feed } = createFeed(running);
+    const result = "x".repeat(5_000_000);
+    for (let index = 0; index < 6; index++) {
+      feed.watch({ ...running(`long-${index}`), result }, () => {}).stop();
+    }
+    const kept = Array.from({ length: 6 }, (_, index) => feed.latest(`long-${index}`)).filter(Boolean);
+    expect(kept).toHaveLength(3);
+    expect(feed.latest("long-5")).toBeDefined();
+    feed.close();
+  });
 });
 
 describe("a call that follows a run while the API does not answer", () => {

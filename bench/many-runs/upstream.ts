@@ -27,9 +27,9 @@ const tell = (message: FromUpstream) => process.send?.(message);
 const quiet = () => {};
 const log = new Proxy({}, { get: () => quiet }) as unknown as Log;
 
-/** How a run goes: 10 to 20 turns of 5 to 10 s, which is quick for a coding agent. */
+/** How a run goes: 8 to 20 turns of 5 to 10 s, which is quick for a coding agent. */
 function drawCourse(): { turns: number; paceMs: number } {
-  return { turns: 10 + Math.floor(Math.random() * 11), paceMs: 5_000 + Math.random() * 5_000 };
+  return { turns: 8 + Math.floor(Math.random() * 13), paceMs: 5_000 + Math.random() * 5_000 };
 }
 
 let requests = 0;

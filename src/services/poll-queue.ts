@@ -9,6 +9,8 @@ export interface PollJob {
   headStartMs: number;
   /** Its request is out. */
   busy: boolean;
+  /** Its next request will follow this one at once, and should find room. */
+  readonly hasMore?: boolean;
   /** Sends the request and sets `dueAt` anew. Never throws. */
   send(): Promise<void>;
 }
@@ -27,6 +29,9 @@ const MAX_IN_FLIGHT = 8;
 const LONGEST_HOLD_MS = 60_000;
 /** However far the clock is set back, nothing waits longer than this for its turn, in ms. */
 const LONGEST_PAUSE_MS = 60_000;
+/** So many requests are kept for what follows at once, as long as it has not come, and looked at again after, in ms. */
+const KEPT = 2;
+const KEPT_FOR_MS = 25;
 /** No busy machine makes a timer so late, in ms: the clock was set, or the machine has slept. */
 const JUMP_MS = 30_000;
 
@@ -64,7 +69,7 @@ export function createPollQueue(options: {
     while (!closed && inFlight < MAX_IN_FLIGHT) {
       const now = checkClock();
       const { first, earliest } = findFirst(now);
-      const pause = Math.max(heldUntil - now, first ? budget.waitMs() : earliest - now);
+      const pause = Math.max(heldUntil - now, first ? waitMsFor(first) : earliest - now);
       if (!first || pause > 0) {
         if (pause < Number.POSITIVE_INFINITY) {
           sleepFor(now, Math.min(pause, LONGEST_PAUSE_MS));
@@ -74,6 +79,21 @@ export function createPollQueue(options: {
       budget.take();
       void send(first);
     }
+  }
+
+  function waitMsFor(job: PollJob): number {
+    const waitMs = budget.waitMs();
+    if (waitMs > 0 || job.hasMore || !isAwaited() || budget.left() > KEPT) return waitMs;
+    return KEPT_FOR_MS;
+  }
+
+  /** A request is out that will be followed by another one. */
+  function isAwaited(): boolean {
+    let found = false;
+    eachJob((job) => {
+      found ||= job.busy && job.hasMore === true;
+    });
+    return found;
   }
 
   function sleepFor(now: number, ms: number): void {

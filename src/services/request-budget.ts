@@ -4,6 +4,8 @@ import type { Clock } from "../clock.js";
 export interface RequestBudget {
   /** Takes one request out of the budget; false when there is none left right now. */
   take(): boolean;
+  /** How many could be taken right now. */
+  left(): number;
   /** How long until there is one, in ms; 0 when there is one now. */
   waitMs(): number;
 }
@@ -24,16 +26,27 @@ export function createRequestBudget(options: {
   /** When the requests of the last second went out, oldest first. */
   let sent: number[] = [];
 
-  function waitMs(): number {
+  /** Forgets what is older than a second. @returns the time, epoch ms */
+  function tidy(): number {
     const now = clock.now();
     // What lies in the future was sent before the clock was set back: a moment ago, for all that is known.
     sent = sent.map((at) => Math.min(at, now)).filter((at) => now - at < 1000);
+    return now;
+  }
+
+  function waitMs(): number {
+    const now = tidy();
     const until = (count: number, ms: number) => (sent[sent.length - count] ?? now - ms) + ms;
     return Math.max(0, until(size, 1000) - now, until(share, 1000 / PARTS) - now);
   }
 
   return {
     waitMs,
+    left() {
+      const now = tidy();
+      const recent = sent.filter((at) => now - at < 1000 / PARTS).length;
+      return Math.max(0, Math.min(size - sent.length, share - recent));
+    },
     take() {
       if (waitMs() > 0) return false;
       sent.push(clock.now());

@@ -59,6 +59,8 @@ const KILLED_WATCH_MS = 60_000;
 const FIRST_NEWS_MS = 1_000;
 /** Why a run is looked at next, and how far ahead of others that puts it, in ms. */
 const HEAD_START_MS = { ended: 600_000, changed: 300_000, begun: 60_000, due: 0 };
+/** A run that the list leaves out so often in a row is not looked for in it any more. */
+const SLIPS_BELIEVED = 3;
 /** How far a run that nobody waits for comes behind those that somebody waits for, in ms. */
 const UNWAITED_MS = 30_000;
 
@@ -76,6 +78,8 @@ interface Feed extends PollJob, SweptRun {
   again: boolean;
   /** Why it is looked at next. */
   reason: keyof typeof HEAD_START_MS;
+  /** How often in a row the list has not shown it although it goes on. */
+  slips: number;
   /** The list of runs shows its turns as they come. */
   rowTurns: boolean;
   changedAt: number;
@@ -224,9 +228,12 @@ export function createRunFeed(options: {
 
   async function look(feed: Feed): Promise<void> {
     const gapsBefore = gaps;
+    const seemsOver = feed.reason === "ended";
     feed.again = false;
     await poll(feed);
     if (feed.over || isFinal(feed.run.status)) hurry();
+    // It had only slipped from one page to the next while the list was read, so it is still looked for there.
+    else if (seemsOver && !feed.failing && ++feed.slips <= SLIPS_BELIEVED) feed.listed = true;
     if (feed.again) return;
     plan(feed);
     // What was asked before a gap may be older than it.
@@ -274,6 +281,7 @@ export function createRunFeed(options: {
     const { turn = 0 } = feed.run;
     // A list that lags behind what the run itself has said tells nothing.
     feed.rowTurns = row.turn !== undefined && row.turn >= turn;
+    feed.slips = 0;
     if (feed.busy || row.turn === undefined || row.turn <= turn) return;
     let waiting = 0;
     for (const one of feeds.values()) if (one.reason === "changed" && !one.busy) waiting++;
@@ -345,6 +353,7 @@ export function createRunFeed(options: {
       reason: "begun",
       busy: false,
       listed: false,
+      slips: 0,
       rowTurns: false,
       // A pause in the watching makes no run livelier.
       changedAt: Math.min(clock.now(), pictures.changedAt(seed.runId) ?? clock.now()),

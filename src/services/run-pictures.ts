@@ -16,21 +16,31 @@ export interface RunPictures {
 
 /** Pictures kept of runs that nobody watches. */
 const KEPT_RUNS = 500;
+/** And so many characters of their results: one alone may have millions. */
+const KEPT_CHARS = 16_000_000;
 
 /** @param isWatched pictures of such runs are never forgotten */
 export function createRunPictures(isWatched: (runId: string) => boolean): RunPictures {
   const kept = new Map<string, Run>();
   const complete = new Set<string>();
   const changes = new Map<string, number>();
+  let chars = 0;
+
+  function drop(runId: string): void {
+    chars -= kept.get(runId)?.result?.length ?? 0;
+    kept.delete(runId);
+  }
+
   return {
     get: (runId) => kept.get(runId),
     keep(run) {
-      kept.delete(run.runId);
+      drop(run.runId);
       kept.set(run.runId, run);
+      chars += run.result?.length ?? 0;
       for (const runId of kept.keys()) {
-        if (kept.size <= KEPT_RUNS) return;
+        if (kept.size <= KEPT_RUNS && chars <= KEPT_CHARS) return;
         if (isWatched(runId) || runId === run.runId) continue;
-        kept.delete(runId);
+        drop(runId);
         complete.delete(runId);
         changes.delete(runId);
       }

@@ -56,6 +56,8 @@ export function createRunSweep<T extends SweptRun>(options: {
   let changedAt = clock.now();
   /** The reading that goes on: which page comes next, and what the pages before have shown. */
   let page = 1;
+  /** How many pages the last reading had. */
+  let pages = 1;
   let began = 0;
   let seen = new Set<string>();
 
@@ -128,6 +130,7 @@ export function createRunSweep<T extends SweptRun>(options: {
     // Negative when the clock was set back meanwhile.
     const took = Math.max(0, now - began);
     nextAt = now + Math.max(0, Math.max(fastest, wished) - took);
+    pages = page;
     page = 1;
     working = true;
   }
@@ -149,6 +152,9 @@ export function createRunSweep<T extends SweptRun>(options: {
     },
     set dueAt(at) {
       nextAt = at;
+    },
+    get hasMore() {
+      return page < pages;
     },
     works: () => working && isWorthwhile(),
     async send() {
