@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+// First, because each schema looks at it when it is made.
+import "./no-jit.js";
 import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
-import { config } from "zod";
 import { systemClock } from "./clock.js";
 import { type CommandLine, readCommandLine, renderHelp } from "./command-line.js";
 import { createLog, type Log } from "./log.js";
@@ -27,9 +28,6 @@ const GRACE_ALONE_MS = 400;
 const STOP_LIMIT_MS = 500;
 /** The same over HTTP, where answers and connections of several clients are waited for. */
 const HTTP_STOP_LIMIT_MS = 1_500;
-
-// To compile a schema costs more than to walk it a few times, which is all that a start does.
-config({ jitless: true });
 
 try {
   const commandLine = readCommandLine(process.argv.slice(2));

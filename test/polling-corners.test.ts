@@ -178,6 +178,22 @@ describe("a list that shows runs of every status, whatever is asked for", () => 
   });
 });
 
+describe("a list of many pages", () => {
+  it("is read at one go, however many single looks are due", async () => {
+    const { runs, asked, pass, watch } = startFeed(({ page = 1 }) =>
+      [...runs.values()].map((run) => ({ ...run, turn: 0 })).slice((page - 1) * 100, page * 100),
+    );
+    watch(names(800));
+    await pass(60_000, 25);
+    const before = asked.length;
+    await pass(10_000, 25);
+    const lists = asked.slice(before).filter(({ path }) => path === "list").length;
+    // Eight pages about once a second; a page each quarter of a second would be half of that.
+    expect(lists).toBeGreaterThan(64);
+    expect(asked.length - before - lists).toBeGreaterThan(64);
+  });
+});
+
 describe("runs that are left when one is killed", () => {
   it("are not left waiting when they are too few for the list", async () => {
     const { runs, time, pass, watch, end } = startFeed(() =>
