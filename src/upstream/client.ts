@@ -115,21 +115,28 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
   let offsetMs = 0;
   let apiTime: number | undefined;
 
-  async function send(call: Call): Promise<Answer> {
+  /** Does what can be given up by its own signal and by closing. */
+  async function underWay<T>(
+    { doing, signal }: Pick<Call, "doing" | "signal">,
+    begin: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     if (closed) {
-      throw new ApiError("aborted", `Could not ${call.doing}: this server is stopping. Nothing was sent.`);
+      throw new ApiError("aborted", `Could not ${doing}: this server is stopping. Nothing was sent.`);
     }
     const own = new AbortController();
-    const stopFollowing = follow(call.signal, own);
-    const sent = http.send({ retries: options.maxRetries, ...call, signal: own.signal });
-    inFlight.set(own, sent);
+    const stopFollowing = follow(signal, own);
+    const work = begin(own.signal);
+    inFlight.set(own, work);
     try {
-      return await sent;
+      return await work;
     } finally {
       inFlight.delete(own);
       stopFollowing();
     }
   }
+
+  const send = (call: Call): Promise<Answer> =>
+    underWay(call, (signal) => http.send({ retries: options.maxRetries, ...call, signal }));
 
   async function request<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
     const answer = await send(call);
@@ -334,23 +341,22 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           else if (news?.kind === "run" && id !== undefined) onRun(id, news.run);
         },
       });
-      await http.stream(
-        {
-          method: "GET",
-          path: `${API}/events`,
-          doing: "listen to the API's events",
-          background: true,
-          signal,
-          ...(lastEventId === undefined ? {} : { headers: { "last-event-id": lastEventId } }),
-        },
-        (text) => {
-          // What belongs to no finished event yet is kept until it does.
-          const end = Math.max(text.lastIndexOf("\n\n"), text.lastIndexOf("\n\r\n"));
-          unread = end < 0 ? unread + text.length : text.length - end;
-          if (unread > EVENT_LIMIT) throw tooLongEvent();
-          parser.feed(text);
-        },
-      );
+      const call = {
+        method: "GET" as const,
+        path: `${API}/events`,
+        doing: "listen to the API's events",
+        background: true,
+        signal,
+        ...(lastEventId === undefined ? {} : { headers: { "last-event-id": lastEventId } }),
+      };
+      function feed(text: string): void {
+        // What belongs to no finished event yet is kept until it does.
+        const end = Math.max(text.lastIndexOf("\n\n"), text.lastIndexOf("\n\r\n"));
+        unread = end < 0 ? unread + text.length : text.length - end;
+        if (unread > EVENT_LIMIT) throw tooLongEvent();
+        parser.feed(text);
+      }
+      await underWay(call, (own) => http.stream({ ...call, signal: own }, feed));
     },
 
     async answerQuestion(runId, questionId, answer) {
