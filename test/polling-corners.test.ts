@@ -192,6 +192,24 @@ describe("a list of many pages", () => {
     expect(lists).toBeGreaterThan(64);
     expect(asked.length - before - lists).toBeGreaterThan(64);
   });
+
+  it("may leave a run out once, and its end right after is told at once all the same", async () => {
+    let leftOut = "";
+    const { runs, asked, pass, watch, end } = startFeed(() =>
+      [...runs.values()]
+        .filter((run) => run.status === "running" && run.runId !== leftOut)
+        .map((run) => ({ ...run, turn: 0 })),
+    );
+    const told = watch(names(5));
+    await pass(120_000);
+    const before = asked.length;
+    leftOut = "run-0";
+    const looks = () => asked.slice(before).filter(({ path }) => path === "run-0").length;
+    for (let waited = 0; looks() === 0 && waited < 10_000; waited += 50) await pass(50);
+    end("run-0");
+    await pass(2_000);
+    expect(told.some(({ type, runId }) => type === "finished" && runId === "run-0")).toBe(true);
+  });
 });
 
 describe("runs that are left when one is killed", () => {
