@@ -16,7 +16,7 @@ let feed: RunFeed | undefined;
 afterEach(() => feed?.close());
 
 /** A feed over an API made of a map of runs, whose answers can be held back, and a clock that can be set. */
-function startFeed(list: (options: { page?: number }) => Run[] = () => [], push?: Push) {
+function startFeed(list: (options: { page?: number }) => Run[] = () => [], push?: Push, perSecond = 20) {
   const time = createHandClock();
   const clock: Clock & { setBy: number } = {
     setBy: 0,
@@ -47,7 +47,7 @@ function startFeed(list: (options: { page?: number }) => Run[] = () => [], push?
     clock,
     log: silentLog,
     pollingIntervalMs: 8_000,
-    perSecond: 20,
+    perSecond,
     stallAfterMs: 300_000,
     ...(push ? { push } : {}),
   });
@@ -191,6 +191,18 @@ describe("a list of many pages", () => {
     // Eight pages about once a second; a page each quarter of a second would be half of that.
     expect(lists).toBeGreaterThan(64);
     expect(asked.length - before - lists).toBeGreaterThan(64);
+  });
+
+  it("does not keep single looks from going out while it hangs, however low the rate", async () => {
+    const list = ({ page = 1 }) => [...runs.values()].slice((page - 1) * 100, page * 100);
+    const { runs, asked, held, pass, watch } = startFeed(list, undefined, 4);
+    watch(names(250));
+    await pass(30_000);
+    held.add("list");
+    await pass(3_000);
+    const before = asked.length;
+    await pass(10_000);
+    expect(asked.length - before).toBeGreaterThan(20);
   });
 
   it("may leave a run out once, and its end right after is told at once all the same", async () => {

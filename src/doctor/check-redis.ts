@@ -8,7 +8,7 @@ const STATE = "AUTOMAGIK_WORKFLOWS_STATE";
 const PERMISSION = "Let its user use such keys: ACL SETUSER <user> ~automagik-workflows:* +@all -@dangerous.";
 
 /** What to do about an error, by the first word of the server's reply; without a reply it is another matter. */
-const TODO: Record<string, string> = {
+const REMEDIES: Record<string, string> = {
   NOAUTH: `Correct the user and password in ${STATE}.`,
   WRONGPASS: `Correct the user and password in ${STATE}.`,
   NOPERM: PERMISSION,
@@ -48,7 +48,7 @@ export async function checkRedis(url: string, limitMs: number): Promise<Result> 
     );
   } catch (error) {
     const { code = "", message } = error as Error & { code?: string };
-    return failure(message.replace(/\.$/, ""), TODO[code] ?? `Start it, or correct ${STATE}.`);
+    return failure(message.replace(/\.$/, ""), REMEDIES[code] ?? `Start it, or correct ${STATE}.`);
   } finally {
     connection.close();
   }

@@ -33,9 +33,9 @@ export function publishTools(
   /** Much of what an API says of itself makes no difference to what a client sees of the tools. */
   const looksTheSame = () =>
     tools.every(
-      (tool) =>
+      (tool, index) =>
         tool.isOffered() === offered.has(tool) &&
-        published.some(({ name, description }) => name === tool.name && description === tool.description) &&
+        tool.description === published[index]?.description &&
         (!shown.has(tool) ||
           JSON.stringify(shown.get(tool)) === JSON.stringify(tool.inputSchema(catalogue.state()))),
     );

@@ -29,8 +29,7 @@ const MAX_IN_FLIGHT = 8;
 const LONGEST_HOLD_MS = 60_000;
 /** However far the clock is set back, nothing waits longer than this for its turn, in ms. */
 const LONGEST_PAUSE_MS = 60_000;
-/** So many requests are kept for what follows at once, as long as it has not come, and looked at again after, in ms. */
-const KEPT = 2;
+/** What is kept of the budget for a request that follows at once is asked for again after this long, in ms. */
 const KEPT_FOR_MS = 25;
 /** No busy machine makes a timer so late, in ms: the clock was set, or the machine has slept. */
 const JUMP_MS = 30_000;
@@ -68,8 +67,9 @@ export function createPollQueue(options: {
     cancelTimer();
     while (!closed && inFlight < MAX_IN_FLIGHT) {
       const now = checkClock();
-      const { first, earliest } = findFirst(now);
-      const pause = Math.max(heldUntil - now, first ? waitMsFor(first) : earliest - now);
+      const { first, earliest, isAwaited } = findFirst(now);
+      const wait = first ? waitMsFor(first, isAwaited) : earliest - now;
+      const pause = Math.max(heldUntil - now, wait);
       if (!first || pause > 0) {
         if (pause < Number.POSITIVE_INFINITY) {
           sleepFor(now, Math.min(pause, LONGEST_PAUSE_MS));
@@ -81,19 +81,11 @@ export function createPollQueue(options: {
     }
   }
 
-  function waitMsFor(job: PollJob): number {
+  /** @param isAwaited half of the budget is kept for a request that is about to come */
+  function waitMsFor(job: PollJob, isAwaited: boolean): number {
     const waitMs = budget.waitMs();
-    if (waitMs > 0 || job.hasMore || !isAwaited() || budget.left() > KEPT) return waitMs;
+    if (waitMs > 0 || job.hasMore || !isAwaited || budget.isPlenty()) return waitMs;
     return KEPT_FOR_MS;
-  }
-
-  /** A request is out that will be followed by another one. */
-  function isAwaited(): boolean {
-    let found = false;
-    eachJob((job) => {
-      found ||= job.busy && job.hasMore === true;
-    });
-    return found;
   }
 
   function sleepFor(now: number, ms: number): void {
@@ -104,14 +96,18 @@ export function createPollQueue(options: {
     });
   }
 
-  /** The job whose turn it is, and when the next one is due. */
-  function findFirst(now: number): { first: PollJob | undefined; earliest: number } {
-    const found: { first: PollJob | undefined; earliest: number } = {
-      first: undefined,
+  /** The job whose turn it is, when the next one is due, and whether a request is out that will be followed at once. */
+  function findFirst(now: number) {
+    const found = {
+      first: undefined as PollJob | undefined,
       earliest: Number.POSITIVE_INFINITY,
+      isAwaited: false,
     };
     eachJob((job) => {
-      if (job.busy) return;
+      if (job.busy) {
+        found.isAwaited ||= job.hasMore === true;
+        return;
+      }
       const { dueAt } = job;
       found.earliest = Math.min(found.earliest, dueAt);
       if (dueAt <= now && (!found.first || rank(job) < rank(found.first))) found.first = job;

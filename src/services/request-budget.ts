@@ -4,8 +4,8 @@ import type { Clock } from "../clock.js";
 export interface RequestBudget {
   /** Takes one request out of the budget; false when there is none left right now. */
   take(): boolean;
-  /** How many could be taken right now. */
-  left(): number;
+  /** More than half of what may go out in a short time is left. */
+  isPlenty(): boolean;
   /** How long until there is one, in ms; 0 when there is one now. */
   waitMs(): number;
 }
@@ -42,10 +42,10 @@ export function createRequestBudget(options: {
 
   return {
     waitMs,
-    left() {
+    isPlenty() {
       const now = tidy();
       const recent = sent.filter((at) => now - at < 1000 / PARTS).length;
-      return Math.max(0, Math.min(size - sent.length, share - recent));
+      return Math.min(size - sent.length, share - recent) > share / 2;
     },
     take() {
       if (waitMs() > 0) return false;

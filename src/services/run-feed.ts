@@ -59,6 +59,8 @@ const KILLED_WATCH_MS = 60_000;
 const FIRST_NEWS_MS = 1_000;
 /** Why a run is looked at next, and how far ahead of others that puts it, in ms. */
 const HEAD_START_MS = { ended: 600_000, changed: 300_000, begun: 60_000, due: 0 };
+/** Of the runs that have changed, as many wait for a look as can be had in this share of a second. */
+const LOOKED_AT_SHARE = 0.25;
 /** A run that the list leaves out so often in a row is not looked for in it any more. */
 const SLIPS_BELIEVED = 3;
 /** How far a run that nobody waits for comes behind those that somebody waits for, in ms. */
@@ -285,7 +287,7 @@ export function createRunFeed(options: {
     if (feed.busy || row.turn === undefined || row.turn <= turn) return;
     let waiting = 0;
     for (const one of feeds.values()) if (one.reason === "changed" && !one.busy) waiting++;
-    if (isWaitedFor(feed) && waiting * 4 < perSecond) {
+    if (isWaitedFor(feed) && waiting < perSecond * LOOKED_AT_SHARE) {
       lookSoon(feed, "changed");
       return;
     }
