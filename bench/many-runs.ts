@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { FromUpstream } from "./many-runs/messages.js";
-import { type BenchOptions, BIN } from "./part.js";
+import { type BenchOptions, BIN, median } from "./part.js";
 
 type Way = "polled" | "pushed";
 
@@ -44,7 +44,6 @@ const CALL_MS = 3_600_000;
 
 const percentile = (values: number[], share: number) =>
   values[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
-const median = (values: number[]) => percentile(values, 0.5);
 const p95 = (values: number[]) => percentile(values, 0.95);
 
 /** Starts so many runs through a server of its own, lets them go on, and measures for so many seconds. */

@@ -3,7 +3,7 @@
  * counts as an error. Like the conformance suite it is fetched rather than depended on: it is 110 MB and needs
  * Node 22.19, which is fetched too when this Node is older.
  */
-import { spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { binOf, findNode, installScratch } from "./scratch-packages.js";
 import { BIN, prepareProduct } from "./serve-product.js";
 
@@ -14,18 +14,15 @@ async function lint(node: string, script: string, toolset: string): Promise<bool
   try {
     const settings = Object.entries(variables).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
     const asked = ["--method", "tools/list", "--strict"];
-    const child = spawn(node, [script, "--cli", process.execPath, BIN, ...settings, ...asked], { env });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text) => {
-      stderr += text;
-    });
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once("error", reject).once("close", resolve);
-    });
+    const args = [script, "--cli", process.execPath, BIN, ...settings, ...asked];
+    const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>(
+      (resolve, reject) =>
+        execFile(node, args, { env }, (error, stdout, stderr) => {
+          // A word instead of a number: it could not be run at all.
+          if (typeof error?.code === "string") reject(error);
+          else resolve({ code: error ? (error.code ?? 1) : 0, stdout, stderr });
+        }),
+    );
     const tools = code === 0 ? (JSON.parse(stdout) as { tools: unknown[] }).tools.length : 0;
     const isClean = tools > 0 && !/^(?:Warning|Error):/m.test(stderr);
     if (!isClean) process.stdout.write(stderr);

@@ -2,17 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { readEvents } from "./contract/event-reader.js";
 import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
-import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
-
-const QUESTION = {
-  question: "Which database should I use?",
-  header: "Database",
-  multiSelect: false,
-  options: [
-    { label: "PostgreSQL", description: "With JSON" },
-    { label: "SQLite", description: "One file" },
-  ],
-};
+import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 
 let place: ReturnType<typeof engineFolder>;
 let engine: LocalEngine;

@@ -11,18 +11,9 @@ import {
   type InMemoryOptions,
   until,
 } from "./support/harness.js";
-import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
+import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 import { serveWatchedProxy } from "./support/watched-proxy.js";
 
-const QUESTION = {
-  question: "Which database should I use?",
-  header: "Database",
-  multiSelect: false,
-  options: [
-    { label: "PostgreSQL", description: "With JSON" },
-    { label: "SQLite", description: "One file" },
-  ],
-};
 const ASKS = {
   ...COMPLETE,
   message: withScript("Design it", { steps: [{ ask: [QUESTION] }, { text: "Settled" }] }),

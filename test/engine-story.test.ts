@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "./support/bin.js";
 import { COMPLETE, type ShownForm, until } from "./support/harness.js";
-import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
+import { QUESTION, SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
 import { closeWindow, createMachine, git } from "./support/one-machine.js";
 
 // The product's founding story on one machine: the published bin with `--engine local`, every part of it in a server
@@ -12,16 +12,6 @@ import { closeWindow, createMachine, git } from "./support/one-machine.js";
 const NAME = "auth-system-project";
 const BRANCH = "feature/login";
 const FEEDBACK = "Make sure to include refresh token rotation";
-const QUESTION = {
-  question: "Which database should I use?",
-  header: "Database",
-  multiSelect: false,
-  options: [
-    { label: "PostgreSQL", description: "With JSON" },
-    { label: "SQLite", description: "One file" },
-  ],
-};
-
 const bash = (command: string) => ({ tools: [{ name: "Bash", input: { command }, run: true }] });
 const write = (file_path: string, content: string) => ({
   tools: [{ name: "Write", input: { file_path, content } }],

@@ -12,6 +12,17 @@ import { createLog } from "../../src/log.js";
 
 export const ENGINE_KEY = "contract-key";
 
+/** What scripted agents ask. */
+export const QUESTION = {
+  question: "Which database should I use?",
+  header: "Database",
+  multiSelect: false,
+  options: [
+    { label: "PostgreSQL", description: "With JSON" },
+    { label: "SQLite", description: "One file" },
+  ],
+};
+
 /** Stands in for the agent's program. */
 export const SCRIPTED_AGENT = fileURLToPath(new URL("scripted-agent.mjs", import.meta.url));
 
