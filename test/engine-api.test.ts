@@ -152,6 +152,33 @@ describe("the engine that stops", () => {
   });
 });
 
+describe("a start that is refused", () => {
+  const START = { message: "Go", input_format: "stream-json" };
+
+  it("for want of Claude Code says so, states that nothing was started, and leaves no run", async () => {
+    await engine.close();
+    engine = await startLocalEngine(place.folder, { claudePath: "/nowhere/claude" });
+    client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    expect(await client.post("/run/fix", START)).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining("Claude Code was not found"), started: false },
+    });
+    expect((await client.get("/runs")).body.total_count).toBe(0);
+  });
+
+  it("because the engine is stopping states that nothing was started, and leaves no run", async () => {
+    const { run_id } = await client.start({
+      message: withScript("Wait", { steps: [{ text: "Waiting" }, { hang: true }] }),
+    });
+    await client.until(run_id, (status) => status.current_turn === 1);
+    const closed = engine.close();
+    expect(await client.post("/run/fix", START)).toMatchObject({ status: 503, body: { started: false } });
+    await closed;
+    await open();
+    expect((await client.get("/runs")).body.total_count).toBe(1);
+  });
+});
+
 describe("twenty runs at once", () => {
   it("keep apart what belongs to each", async () => {
     const numbers = Array.from({ length: 20 }, (_, index) => index);

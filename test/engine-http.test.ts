@@ -142,11 +142,16 @@ describe("a start over HTTP", () => {
     });
   });
 
-  it("answers what the engine refuses with its status and words", async () => {
+  it("answers what the engine refuses with its status and words, and states that nothing was started", async () => {
     engine.fails(new EngineRefusal(503, "Claude Code is not installed. Nothing was started."));
-    expect(await ask("POST", "/run/fix", { body: START })).toMatchObject({
-      status: 503,
-      body: { detail: "Claude Code is not installed. Nothing was started." },
+    const refused = await ask("POST", "/run/fix", { body: START });
+    expect([refused.status, refused.body]).toEqual([
+      503,
+      { detail: "Claude Code is not installed. Nothing was started.", started: false },
+    ]);
+    engine.fails(new EngineRefusal(404, "Workflow 'fix' not found"));
+    expect((await ask("POST", "/run/fix", { body: START })).body).toEqual({
+      detail: "Workflow 'fix' not found",
     });
   });
 

@@ -12,7 +12,7 @@ import { addManageEndpoints } from "./manage-endpoints.js";
 import { addQuestionEndpoints } from "./question-endpoints.js";
 import { HttpRefusal } from "./refusal.js";
 import { addRunEndpoints } from "./run-endpoints.js";
-import { toMoment } from "./run-wire.js";
+import { toMoment, toRefusalBody } from "./run-wire.js";
 import { healthSchema, rootHealthSchema } from "./schemas.js";
 
 const API = "/api/v1/workflows/claude-code";
@@ -132,7 +132,7 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   app.notFound((context) => context.json({ detail: "Not Found" }, 404));
   app.onError((error, context) => {
     if (error instanceof HttpRefusal) return context.json({ detail: error.detail }, error.status);
-    if (error instanceof EngineRefusal) return context.json({ detail: error.message }, error.status);
+    if (error instanceof EngineRefusal) return context.json(toRefusalBody(error), error.status);
     log.error(`${context.req.method} ${context.req.path} failed: ${error.message}`);
     return context.json({ detail: "Internal server error" }, 500);
   });

@@ -52,6 +52,7 @@ const refusalSchema = z
         z.looseObject({ type: z.string(), loc: z.array(z.union([z.string(), z.number()])), msg: z.string() }),
       ),
     ]),
+    started: z.literal(false).optional().describe("With 503: the engine has started nothing"),
   })
   .openapi("Refusal");
 

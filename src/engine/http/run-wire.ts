@@ -1,5 +1,5 @@
 import type { z } from "@hono/zod-openapi";
-import type { EngineRun, QueueStats, RunQuestion } from "../types.js";
+import type { EngineRefusal, EngineRun, QueueStats, RunQuestion } from "../types.js";
 import type { questionSchema, rowSchema, statusSchema } from "./schemas.js";
 
 /** A moment as the contract writes it: UTC, marked so. */
@@ -172,4 +172,12 @@ export function toQueueStats(runId: string, stats: QueueStats) {
     total_consumed: stats.consumed,
     oldest_message_age: stats.oldestAgeS ?? null,
   };
+}
+
+/**
+ * What the engine's refusal looks like. Whoever gets a 503 cannot tell it from a proxy's, which says nothing of what
+ * became of the request; so the engine states that it has started nothing.
+ */
+export function toRefusalBody({ status, message }: EngineRefusal): { detail: string; started?: false } {
+  return status === 503 ? { detail: message, started: false } : { detail: message };
 }

@@ -19,7 +19,7 @@ const SWEEP_MS = 20;
 /** For what still comes on a connection that is open when the server stops: there is nothing left to ask. */
 function refuse(): Response {
   return Response.json(
-    { detail: "The engine is stopping. Nothing was done." },
+    { detail: "The engine is stopping. Nothing was done.", started: false },
     { status: 503, headers: { connection: "close" } },
   );
 }
