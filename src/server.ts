@@ -16,6 +16,7 @@ import { createGit } from "./services/git.js";
 import { createOffer } from "./services/offer.js";
 import { createPlaceKeeper } from "./services/place-keeper.js";
 import { createPush } from "./services/push.js";
+import { createQuestionsInHand } from "./services/questions-in-hand.js";
 import { createRunFeed } from "./services/run-feed.js";
 import { createRunList } from "./services/run-list.js";
 import { createRuns } from "./services/runs.js";
@@ -132,7 +133,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     sessions,
     git,
     clock,
-    questionsInHand: new Set(),
+    questionsInHand: createQuestionsInHand(feed),
     sharesMachine: options.sharesMachine ?? false,
   };
 

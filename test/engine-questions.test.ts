@@ -50,6 +50,8 @@ const accept = (content: Record<string, string | string[]>) => (): ElicitResult 
   action: "accept",
   content,
 });
+/** The requests that bring an answer to the agent. */
+const ANSWERS = /questions\/[^/]+\/answer$/;
 /** As long as a person needs at least, in ms: what is quicker is taken for the client's own doing. */
 const PERSON_MS = 400;
 const close: FormAnswerer = async () => {
@@ -167,7 +169,7 @@ describe("what the agent wants to know", () => {
     const end = await call({ action: "status", run_id, wait_seconds: 20 });
     expect(end.data).toMatchObject({ outcome: "completed", run: { result: "Settled" } });
     expect(readByAgent(end.data.run.session_id)).toContain('="PostgreSQL"');
-    expect(proxy.count(/questions\/[^/]+\/answer$/)).toBe(1);
+    expect(proxy.count(ANSWERS)).toBe(1);
     const again = await call({ ...status.data.next_step.arguments, answer: "SQLite" });
     expect(again).toMatchObject({
       isError: true,
@@ -290,34 +292,109 @@ describe("a permission", () => {
     expect(status.data.run.files_changed).toEqual(["allow_once", "run"]);
   });
 
-  it("is not denied by a client that declines forms by itself: it stays open and can be given in words", async () => {
-    const { call } = await connect({ onForm: () => ({ action: "decline" }) });
+  it("is neither denied nor given in a client that turns forms down by itself: it stays open", async () => {
+    const { call, proxy } = await connect({ onForm: () => ({ action: "decline" }) });
     const { data } = await call({ ...asksLeave("touch a"), wait_seconds: 20 }, { onprogress: () => {} });
     expect(data.outcome).toBe("input_required");
     expect(data.run.questions).toMatchObject([{ kind: "permission", tool_name: "Bash" }]);
-    const [question] = data.run.questions;
     const { run_id } = data.run;
-    await call({ action: "answer", run_id, question_id: question.question_id, answer: "allow_once" });
-    const ended = await call({ action: "status", run_id, wait_seconds: 20 }, { onprogress: () => {} });
-    expect(ended.data.outcome).toBe("completed");
+    const answered = await call({ action: "answer", run_id, answer: "allow_once", confirm: true });
+    expect(answered.data.outcome).toBe("declined");
+    expect(answered.text).toMatch(/by the client itself: no person was asked. Nothing was sent/);
+    expect(proxy.count(ANSWERS)).toBe(0);
+    await call({ action: "answer", run_id, answer: "deny" });
+    expect((await direct.ended(run_id)).result.files_changed).toEqual([]);
   });
 
-  it("is open after a closed form, and nothing is done until it is given in words", async () => {
-    const { call } = await connect({ onForm: close });
-    const { data } = await call(
-      { ...asksLeave("touch a", "touch b"), wait_seconds: 2 },
-      { onprogress: () => {} },
-    );
-    expect(data.run.questions).toMatchObject([{ kind: "permission", tool_name: "Bash" }]);
+  it("is denied by words that are none of the choices", async () => {
+    const { call } = await connect();
+    const { data } = await call({ ...asksLeave("touch a") });
     const { run_id } = data.run;
-    const granted = await call({ action: "answer", run_id, answer: "Allow once" });
-    expect(granted.text).toContain("`touch a` → Allow once");
-    await expect.poll(async () => (await waitsForPerson(run_id))[0].text).toContain("touch b");
-    // Words that are none of the choices are no leave.
     const refused = await call({ action: "answer", run_id, answer: "yes, go on" });
-    expect(refused.text).toContain("`touch b` → not allowed, since that is none of the choices");
-    const { result } = await direct.ended(run_id);
-    expect(result.files_changed).toEqual(["a"]);
+    expect(refused.text).toContain("`touch a` → not allowed, since that is none of the choices");
+    expect((await direct.ended(run_id)).result.files_changed).toEqual([]);
+  });
+});
+
+describe("an answer that permits something", () => {
+  /** The answer to the form that confirms it, after as long as a person needs. */
+  const word = (answer: ElicitResult): FormAnswerer => {
+    return async () => {
+      await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+      return answer;
+    };
+  };
+
+  it.each([
+    ["allow_once", "Allow once"],
+    ["allow_run", "Allow for this run"],
+  ])("is %s only when the person agrees in a form that shows all of it", async (answer, title) => {
+    const { call, forms, proxy } = await connect({
+      onForm: word({ action: "accept", content: { confirm: "yes" } }),
+    });
+    const { run_id } = await direct.start(asksLeave("touch a && echo and the rest"));
+    const [question] = await waitsForPerson(run_id);
+    const given = await call({ action: "answer", run_id, answer, confirm: true });
+    expect(forms).toHaveLength(1);
+    expect(forms[0]?.message).toContain(title);
+    expect(forms[0]?.message).toContain(question.text);
+    expect(forms[0]?.message).toContain("touch a && echo and the rest");
+    expect(forms[0]?.schema.properties.confirm.oneOf[0]).toEqual({ const: "no", title: "No" });
+    expect(given.data.outcome).toBe("ok");
+    expect(proxy.count(ANSWERS)).toBe(1);
+    expect((await direct.ended(run_id)).result.files_changed).toEqual(["a"]);
+  });
+
+  it.each<[string, ElicitResult, string]>([
+    ["says no", { action: "accept", content: { confirm: "no" } }, "declined"],
+    ["declines the form", { action: "decline" }, "declined"],
+    ["closes the form", { action: "cancel" }, "cancelled"],
+    ["sends it back empty", { action: "accept", content: {} }, "input_required"],
+  ])("sends nothing when the person %s, and the question stays open", async (_what, answer, outcome) => {
+    const { call, forms, proxy } = await connect({ onForm: word(answer) });
+    const { run_id } = await direct.start(asksLeave("touch a"));
+    await waitsForPerson(run_id);
+    for (const text of ["allow_once", "ALLOW_RUN", "Allow once", "allow", "allow_always"]) {
+      const { data } = await call({ action: "answer", run_id, answer: text, confirm: true });
+      expect(data).toMatchObject({ outcome, run: { questions: [{ kind: "permission" }] } });
+    }
+    expect(forms).toHaveLength(5);
+    expect(proxy.count(ANSWERS)).toBe(0);
+    // A denial is given at once.
+    await call({ action: "answer", run_id, answer: "deny" });
+    expect(forms).toHaveLength(5);
+    expect((await direct.ended(run_id)).result.files_changed).toEqual([]);
+  });
+
+  it("needs confirm: true where there are no forms", async () => {
+    const { call, proxy } = await connect();
+    const { data } = await call(asksLeave("touch a"));
+    expect(data.next_step.reason).toContain("confirm: true once they have said that it may");
+    const { run_id } = data.run;
+    const unasked = await call({ action: "answer", run_id, answer: "allow_once" });
+    expect(unasked.data).toMatchObject({
+      outcome: "input_required",
+      missing: [{ name: "confirm" }],
+      next_step: { arguments: { action: "answer", run_id, answer: "allow_once", confirm: true } },
+    });
+    expect(proxy.count(ANSWERS)).toBe(0);
+    const given = await call(unasked.data.next_step.arguments);
+    expect(given.text).toContain("`touch a` → Allow once");
+    expect((await direct.ended(run_id)).result.files_changed).toEqual(["a"]);
+  });
+
+  it("takes its form back when the question is answered elsewhere", async () => {
+    const { onForm, takenBack } = openForm();
+    const { call, forms } = await connect({ onForm });
+    const { run_id } = await direct.start(asksLeave("touch a"));
+    const [question] = await waitsForPerson(run_id);
+    const answering = call({ action: "answer", run_id, answer: "allow_once" });
+    await until(() => forms.length > 0, "the form");
+    await direct.post(`/run/${run_id}/questions/${question.question_id}/answer`, { answer: "deny" });
+    await takenBack;
+    const { data, text } = await answering;
+    expect(data.outcome).toBe("cancelled");
+    expect(text).toMatch(/Meanwhile it was answered elsewhere.*Nothing was sent/);
   });
 });
 

@@ -97,7 +97,7 @@ describe("the two toolsets do the same", () => {
       run_workflow: [false, false],
       get_session_status: [true, false],
       send_feedback: [false, false],
-      answer_question: [false, false],
+      answer_question: [false, true],
       list_sessions: [true, false],
       list_workflows: [true, false],
       get_message_queue: [true, false],

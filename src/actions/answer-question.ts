@@ -1,30 +1,40 @@
 import { ApiError } from "../upstream/errors.js";
-import { openQuestions, type RunQuestion } from "../upstream/types.js";
+import { openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { tellQuestion } from "./ask-for-agent.js";
+import { permits, tellQuestion, whileOpen } from "./ask-for-agent.js";
+import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
 import { watchAgain } from "./follow-run.js";
 import { readRun } from "./read-run.js";
 import { resolveTarget } from "./resolve-target.js";
 
-const ANSWER_PARAMETERS = ["run_id", "session_name", "session_id", "question_id", "answer"] as const;
+const ANSWER_PARAMETERS = [
+  "run_id",
+  "session_name",
+  "session_id",
+  "question_id",
+  "answer",
+  "confirm",
+] as const;
 
-/** Answers what the agent of a run has asked; only some servers let it ask. */
+/** Answers what the agent of a run has asked; only some servers let it ask. The person agrees to what permits. */
 export const answerAction = defineAction({
   name: "answer",
   toolName: "answer_question",
   title: "Answer an agent's question",
   summary: "answer what an agent has asked (status shows it), in the person's words.",
   description:
-    "Answers a question or a permission request of a run's agent, in the person's words. The open questions are in " +
-    "the status of the run.",
+    "Answers a question or a permission request of a run's agent, in the person's words. What permits something is " +
+    "agreed to by the person first (asked by a form, or confirm: true where there are none). The open questions are " +
+    "in the status of the run.",
   parameters: ANSWER_PARAMETERS,
   required: ["answer"],
   endpoint: "answer",
-  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
-  answerParts: ["run"],
+  // What is permitted may be anything.
+  annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
+  answerParts: ["run", "missing"],
 
   async handle(
     args: Arguments<(typeof ANSWER_PARAMETERS)[number]>,
@@ -47,8 +57,13 @@ export const answerAction = defineAction({
       );
     }
     const { text, understood } = readAnswer(given, question);
+    const ended = permits(question, text)
+      ? await confirmPermission({ run, question, text, understood, confirm: args.confirm }, call, services)
+      : undefined;
+    if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
     try {
       await services.api.answerQuestion(run.runId, question.questionId, text);
+      services.questionsInHand.take(run.runId, question);
     } catch (error) {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
       return {
@@ -68,6 +83,51 @@ export const answerAction = defineAction({
     };
   },
 });
+
+/** Gets the person's word for what an answer permits; the answer that the call ends with when it is not there. */
+async function confirmPermission(
+  granted: {
+    run: Run;
+    question: RunQuestion;
+    text: string;
+    understood: string;
+    confirm: boolean | undefined;
+  },
+  call: Call,
+  services: Services,
+): Promise<Answer | undefined> {
+  const { run, question, text, understood, confirm } = granted;
+  const { questionsInHand, feed } = services;
+  const { runId } = run;
+  // While the person looks at it here, no other call on the run brings it up.
+  const isTaken = questionsInHand.take(runId, question);
+  let isSettled = false;
+  try {
+    const ended = await whileOpen(run, question, feed, async (signal) => {
+      const answer = await confirmWithPerson(
+        {
+          action: "answer",
+          deed: `Answer "${understood}" for the ${nameRun(run)}: ${question.text}`,
+          detail: question.detail,
+          arguments: { run_id: runId, question_id: question.questionId, answer: text },
+          confirm,
+        },
+        call,
+        signal,
+      );
+      isSettled = signal.aborted;
+      return answer;
+    });
+    if (!isSettled) return ended;
+    return {
+      outcome: "cancelled",
+      summary: `Meanwhile it was answered elsewhere, or is not asked any more: ${question.text}. Nothing was sent.`,
+      next: watchAgain(run, "Follow the run further."),
+    };
+  } finally {
+    if (isTaken) questionsInHand.release(runId, question);
+  }
+}
 
 /** What is sent for the person's words, and how it is understood: a choice may be named by its value or its title. */
 function readAnswer(given: string, { kind, choices }: RunQuestion): { text: string; understood: string } {

@@ -40,7 +40,9 @@ export const parameters = {
   question_id: name("answer: the question, when several are open."),
   answer: z.string().trim().max(10_000).describe("answer: a choice's value, or the person's own words."),
   force: z.boolean().describe("kill: at once. cleanup: also while running."),
-  confirm: z.boolean().describe("true only after the person agreed to kill or cleanup."),
+  confirm: z
+    .boolean()
+    .describe("true only after the person agreed to kill, cleanup or an answer that allows."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
   limit: z.number().int().min(1).max(200).describe("Most entries to list."),
 };

@@ -39,15 +39,15 @@ export async function bringToPerson(
 }
 
 /** Works with a signal that aborts as soon as the question is answered elsewhere, given up, or the run is over. */
-async function whileOpen<T>(
+export async function whileOpen<T>(
   run: Run,
-  { questionId }: RunQuestion,
+  question: RunQuestion,
   feed: Services["feed"],
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const settled = new AbortController();
   const watch = feed.watch(run, ({ run: now }) => {
-    const isOpen = openQuestions(now).some((question) => question.questionId === questionId);
+    const isOpen = openQuestions(now).some((one) => isSame(one, question));
     if (!isOpen || isFinal(now.status)) settled.abort();
   });
   try {
@@ -55,6 +55,18 @@ async function whileOpen<T>(
   } finally {
     watch.stop();
   }
+}
+
+/** A server may use an id again for another question: what was shown for one is no answer to the other. */
+function isSame(one: RunQuestion, other: RunQuestion): boolean {
+  return one.questionId === other.questionId && one.text === other.text && one.detail === other.detail;
+}
+
+/** Whether an answer may permit something: every choice of a permission but the denial, and whatever says "allow". */
+export function permits({ kind, choices }: RunQuestion, text: string): boolean {
+  const isChoice = choices.some((choice) => (choice.sent ?? choice.value) === text);
+  if (kind === "permission" && isChoice) return text !== DENY;
+  return /^allow(_|\b)/i.test(text.trim());
 }
 
 function buildForm(question: RunQuestion): Question[] {
@@ -105,7 +117,10 @@ export function answerStep(run: Run): { next?: NextStep } {
     next: {
       action: "answer",
       arguments: { run_id: run.runId, question_id: question.questionId, answer: "…" },
-      reason: "Put the person's answer in; then follow the run again.",
+      reason:
+        question.kind === "permission"
+          ? "Put the person's answer in, with confirm: true once they have said that it may; then follow the run again."
+          : "Put the person's answer in; then follow the run again.",
     },
   };
 }

@@ -10,14 +10,18 @@ import type { Call } from "./define-action.js";
  */
 export async function confirmWithPerson(
   ask: {
-    action: "kill" | "cleanup";
+    action: "kill" | "cleanup" | "answer";
     deed: string;
+    /** What the person has to see of it besides, whole. */
+    detail?: string | undefined;
     /** What the person should know besides, in sentences. */
     remark?: string;
     arguments: Record<string, unknown>;
     confirm: boolean | undefined;
   },
   call: Call,
+  /** Takes the form back. */
+  signal?: AbortSignal,
 ): Promise<Answer | undefined> {
   const question: Question = {
     name: "confirm",
@@ -30,7 +34,8 @@ export async function confirmWithPerson(
       { value: "yes", title: "Yes, do it" },
     ],
   };
-  const answer = await call.person.ask(`${ask.remark ?? ""}${ask.deed}?`, [question]);
+  const detail = ask.detail ? `\n\n${ask.detail}` : "";
+  const answer = await call.person.ask(`${ask.remark ?? ""}${ask.deed}?${detail}`, [question], signal);
   const nothing = "Nothing was sent; the run is as it was.";
   if (answer.kind === "accepted" && answer.values.confirm === "yes") return undefined;
   if ((answer.kind === "declined" || answer.kind === "cancelled") && "byClient" in answer) {

@@ -4,6 +4,7 @@ import type { Git } from "../services/git.js";
 import type { Offer } from "../services/offer.js";
 import type { Person } from "../services/person.js";
 import type { PlaceKeeper } from "../services/place-keeper.js";
+import type { QuestionsInHand } from "../services/questions-in-hand.js";
 import type { RunFeed } from "../services/run-feed.js";
 import type { Runs } from "../services/runs.js";
 import type { Sessions } from "../services/sessions.js";
@@ -27,8 +28,7 @@ export interface Services {
   sessions: Sessions;
   git: Git;
   clock: Clock;
-  /** Questions of agents that are before a person right now, or were answered here. */
-  questionsInHand: Set<string>;
+  questionsInHand: QuestionsInHand;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
 }

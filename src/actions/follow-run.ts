@@ -160,12 +160,11 @@ async function followAndAsk(
   /** Left open by the person in this call, answered, or another call's: not to be brought up here. */
   const settled = new Set<string>();
   /** Two calls on one run must not ask the person the same thing twice, so the first one takes it. */
-  function takesQuestion({ questionId }: RunQuestion): boolean {
+  function takesQuestion(question: RunQuestion): boolean {
+    if (settled.has(question.questionId)) return false;
+    settled.add(question.questionId);
     // Nor is the person asked for what could not be given to the agent.
-    const takes = !settled.has(questionId) && !questionsInHand.has(questionId) && offer.has("answer");
-    settled.add(questionId);
-    if (takes) questionsInHand.add(questionId);
-    return takes;
+    return offer.has("answer") && questionsInHand.take(seed.runId, question);
   }
   for (;;) {
     const end = await runs.follow(seed, {
@@ -179,19 +178,19 @@ async function followAndAsk(
       takesQuestion,
     });
     if (end.why !== "asked") return { end, notes };
-    const { questionId, text } = end.question;
+    const { question } = end;
     let brought: Brought = "nobody";
     try {
-      if (call.person.reachable) brought = await bringToPerson(end.run, end.question, call, services);
+      if (call.person.reachable) brought = await bringToPerson(end.run, question, call, services);
     } catch (error) {
       // Answered elsewhere, or the run is over, or it was lost on the way: the person should not think it counted.
       if (!(error instanceof ApiError)) throw error;
       brought = "left_open";
       const fate = error.mayHaveActed ? "may not have arrived" : "did not count";
-      notes.push(`The person's answer to "${text}" ${fate}: ${error.message}`);
+      notes.push(`The person's answer to "${question.text}" ${fate}: ${error.message}`);
     } finally {
       // Another picture of the run may still show it as open, so what was answered stays in hand.
-      if (brought !== "answered") questionsInHand.delete(questionId);
+      if (brought !== "answered") questionsInHand.release(seed.runId, question);
     }
     if (brought === "nobody") return { end, notes };
   }
