@@ -112,7 +112,7 @@ const clonesOf = (folder: string) => readdirSync(join(folder, "repositories"));
 function cloneOf(folder: string): string {
   const [name = "", ...more] = clonesOf(folder);
   expect(more).toEqual([]);
-  return join(folder, "repositories", name, "git");
+  return join(folder, "repositories", name, ".git");
 }
 const nothing = { workspace: false, worktree: false, tempFiles: false };
 const worktreeGone = { workspace: true, worktree: true, tempFiles: false };
@@ -348,6 +348,76 @@ describe("several sessions of one repository", () => {
     await prepare(run("first", source, "feature"));
     git(cloneOf(folder), "worktree", "add", "-q", "-b", "mine", fresh("mine"), "origin/main");
     await expect(prepare(run("second", source, "mine"))).rejects.toThrow(/not a session's worktree/);
+  });
+});
+
+describe("a clone that has its former name, git", () => {
+  /** What an engine of an earlier version has left. */
+  async function former() {
+    const source = repository();
+    const inner = repository();
+    git(source, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", inner, "inner");
+    git(source, "commit", "--quiet", "-m", "Add a submodule");
+    const { prepare, folder } = engine();
+    const lent = await prepare(run("lent", source, "feature"));
+    const plan = commit(lent.path, "plan.md", "plan");
+    const going = await prepare(run("going", source, "feature"));
+    git(going.path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init");
+    write(going.path, "readme.md", "half done\n");
+    write(going.path, "new.txt", "new");
+    const clone = cloneOf(folder);
+    const place = join(dirname(clone), "git");
+    renameSync(clone, place);
+    git(place, "worktree", "repair");
+    for (const { path } of [lent, going])
+      expect(readFileSync(join(path, ".git"), "utf8")).toContain(`gitdir: ${place}/`);
+    // The way from a submodule's folder to its git folder leads through the clone.
+    const link = join(going.path, "inner", ".git");
+    writeFileSync(link, readFileSync(link, "utf8").replace("/.git/worktrees/", "/git/worktrees/"));
+    expect(git(join(going.path, "inner"), "status", "--porcelain")).toBe("");
+    return { folder, clone, place, source, lent, going, plan };
+  }
+
+  async function isWhole({ folder, clone, lent, going, source, plan }: Awaited<ReturnType<typeof former>>) {
+    const { prepare, inspect, cleanup } = engine({ folder });
+    expect((await inspect(going)).filesChanged).toEqual(["new.txt", "readme.md"]);
+    const again = await prepare(run("going"));
+    expect(again).toMatchObject({ path: going.path, branch: "feature", startCommit: plan, notices: [] });
+    expect(cloneOf(folder)).toBe(clone);
+    expect(existsSync(join(clone, "HEAD"))).toBe(true);
+    expect(readFileSync(join(going.path, ".git"), "utf8")).toContain(`gitdir: ${clone}/`);
+    expect(git(going.path, "status", "--porcelain")).toBe("M readme.md\n?? new.txt");
+    expect(git(join(going.path, "inner"), "status", "--porcelain"), "the submodule's too").toBe("");
+    expect(git(lent.path, "rev-parse", "HEAD"), "one that was not called").toBe(plan);
+    await cleanup(again, { force: true });
+    expect(await prepare(run("lent"))).toMatchObject({ path: lent.path, startCommit: plan });
+    expect(branchOf(lent.path)).toBe("feature");
+    expect((await prepare(run("new", source, "other"))).notices).toEqual([]);
+  }
+
+  it("is moved to .git, and its worktrees go on as they were left", async () => {
+    await isWhole(await former());
+  });
+
+  it.each([
+    ["before the move", (home: string) => symlinkSync(".git", join(home, "git.moved"))],
+    [
+      "after the move",
+      (home: string) => {
+        symlinkSync(".git", join(home, "git.moved"));
+        renameSync(join(home, "git"), join(home, ".git"));
+      },
+    ],
+  ])("is moved by the next engine when one was killed %s", async (_, interrupted) => {
+    const state = await former();
+    interrupted(dirname(state.clone));
+    await isWhole(state);
+  });
+
+  it("is opened by an engine of the version before, too, once it has been moved", async () => {
+    const state = await former();
+    await engine({ folder: state.folder }).prepare(run("going"));
+    expect(git(state.place, "rev-parse", "feature")).toBe(state.plan);
   });
 });
 

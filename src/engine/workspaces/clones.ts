@@ -8,6 +8,7 @@ import { createInTurn } from "../../state/in-turn.js";
 import { ensurePrivateFolder } from "../../state/private-files.js";
 import { replaceFile } from "../store/durable-files.js";
 import { FETCH, secureConfig } from "./clone-config.js";
+import { bringToPlace, clonePlace } from "./clone-place.js";
 import { askGit, explain, type GitCall, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
@@ -77,26 +78,32 @@ export function createClones(options: {
     if (text !== undefined) return recordSchema.parse(JSON.parse(text));
     const place = join(folder, name);
     // Without its record it was never finished, unless somebody works in it.
-    if (await stat(join(place, "git", "worktrees")).catch(() => undefined))
+    if (await stat(join(clonePlace(place), "worktrees")).catch(() => undefined))
       throw new Error("it has no record");
     await rm(place, { recursive: true, force: true });
     return undefined;
   }
 
-  async function open({ name }: Pick<Repository, "name">): Promise<Clone | undefined> {
+  // Two at once would meet at the lock of the settings' file.
+  function open({ name }: Pick<Repository, "name">): Promise<Clone | undefined> {
+    return inTurn.run(name, () => openAlone(name));
+  }
+
+  async function openAlone(name: string): Promise<Clone | undefined> {
+    const place = join(folder, name);
+    await bringToPlace(place);
     let record: CloneRecord | undefined;
     try {
       record = await read(name);
     } catch {
       throw new WorkspaceError(
-        `The clone of the repository in ${join(folder, name)} is damaged. Nothing was changed. Move the folder away to have it cloned anew; work that was not pushed is only in there.`,
+        `The clone of the repository in ${place} is damaged. Nothing was changed. Move the folder away to have it cloned anew; work that was not pushed is only in there.`,
       );
     }
     if (!record) return undefined;
     const { address, config } = record;
-    const clone = join(folder, name, "git");
-    // Two at once would meet at the lock of the file.
-    await inTurn.run(name, () => secureConfig(git, clone, address, config));
+    const clone = clonePlace(place);
+    await secureConfig(git, clone, address, config);
     return { at: { clone }, record };
   }
 
@@ -127,7 +134,7 @@ export function createClones(options: {
 
   async function make(repository: Repository, call: RemoteCall): Promise<void> {
     const half = join(folder, `${repository.name}.new-${randomUUID()}`);
-    const at = { clone: join(half, "git") };
+    const at = { clone: clonePlace(half) };
     const failed = "The repository could not be cloned. Nothing of it was kept";
     try {
       const head = await askHead(repository, call);
