@@ -144,7 +144,7 @@ describe("what the agent wants to know", () => {
     const { data, text } = await call({ ...ASKS, wait_seconds: 2 }, { onprogress: () => {} });
     expect(forms).toHaveLength(1);
     expect(data).toMatchObject({ outcome: "running", run: { questions: [{ text: QUESTION.question }] } });
-    expect(text).toContain("It waits for an answer: ");
+    expect(text).toMatch(/It waits for an answer: .*, since 20\d\d-/);
     const { run_id } = data.run;
     const updates: string[] = [];
     client.setNotificationHandler(
@@ -153,7 +153,7 @@ describe("what the agent wants to know", () => {
     );
     const uri = `automagik://runs/${run_id}`;
     await client.subscribeResource({ uri });
-    const status = await call({ action: "status", run_id });
+    const status = await call({ action: "status", run_id, wait_seconds: 0 });
     expect(status.data).toMatchObject({
       outcome: "running",
       run: { questions: [{ kind: "question", choices: [{ value: "PostgreSQL" }, { value: "SQLite" }] }] },
@@ -194,6 +194,76 @@ describe("what the agent wants to know", () => {
     await expect
       .poll(async () => JSON.stringify((await client.readResource({ uri })).contents))
       .toContain(QUESTION.question);
+    await direct.post(`/run/${run_id}/kill`, undefined, { force: "true" });
+  });
+
+  it("shows that the run waits, for what and since when, after its form was closed", async () => {
+    const { call } = await connect({ onForm: close });
+    const shown: string[] = [];
+    const { run_id } = await direct.start(asksLeave("touch a"));
+    const [question] = await waitsForPerson(run_id);
+    await call(
+      { action: "status", run_id, wait_seconds: 2 },
+      { onprogress: ({ message = "" }) => shown.push(message) },
+    );
+    const time = question.asked_at.slice(11, 19);
+    expect(shown.at(-1)).toMatch(
+      new RegExp(`Waiting for permission since ${time} UTC: implement wants to run \`touch a\`$`),
+    );
+    const status = await call({ action: "status", run_id, wait_seconds: 0 });
+    expect(status.text).toContain(question.text);
+    expect(status.data.run.questions).toMatchObject([{ asked_at: question.asked_at }]);
+    // A server that has seen nothing of the run shows it as well.
+    const another = await connect();
+    for (const list of [
+      await call({ action: "list_sessions" }),
+      await another.call({ action: "list_sessions" }),
+    ]) {
+      expect(list.data.summary).toContain("waits for the person's answer");
+      const session = list.data.sessions.find((one: { run_id: string }) => one.run_id === run_id);
+      expect(session).toMatchObject({ waits_for: question.text, waits_since: question.asked_at });
+      expect(list.data.next_step.arguments).toMatchObject({ action: "status" });
+    }
+    await call({ action: "answer", run_id, answer: "deny" });
+    await direct.ended(run_id);
+    const { data: after } = await call({ action: "list_sessions", active_only: false });
+    expect(after.sessions.find((one: { run_id: string }) => one.run_id === run_id)).not.toHaveProperty(
+      "waits_for",
+    );
+  });
+
+  it.each<[string, object]>([
+    ["that looks at it", { action: "status" }],
+    ["that follows it", { action: "status", wait_seconds: 20 }],
+    ["that gives it feedback", { action: "feedback", message: "Be quick", wait_seconds: 1 }],
+  ])("is offered again in the next call on the run %s", async (_what, args) => {
+    let answer: ElicitResult = { action: "cancel" };
+    const { call, forms } = await connect({
+      async onForm() {
+        await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+        return answer;
+      },
+    });
+    const { run_id } = await direct.start(asksLeave("touch a"));
+    await waitsForPerson(run_id);
+    const { data } = await call({ action: "status", run_id, wait_seconds: 2 }, { onprogress: () => {} });
+    expect(data).toMatchObject({ outcome: "running", run: { questions: [{ kind: "permission" }] } });
+    expect(forms).toHaveLength(1);
+    answer = { action: "accept", content: { answer: "allow_once" } };
+    await call({ ...args, run_id });
+    expect(forms).toHaveLength(2);
+    expect(forms[1]).toEqual(forms[0]);
+    expect((await direct.ended(run_id)).result.files_changed).toEqual(["a"]);
+  });
+
+  it("is not offered again by a call that is to be answered at once", async () => {
+    const { call, forms } = await connect({ onForm: close });
+    const { run_id } = await direct.start(ASKS);
+    await waitsForPerson(run_id);
+    await call({ action: "status", run_id, wait_seconds: 2 });
+    await call({ action: "status", run_id, wait_seconds: 0 });
+    await call({ action: "feedback", run_id, message: "Be quick", wait_seconds: 0 });
+    expect(forms).toHaveLength(1);
     await direct.post(`/run/${run_id}/kill`, undefined, { force: "true" });
   });
 

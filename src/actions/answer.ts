@@ -50,6 +50,7 @@ const runAnswer = z.object({
         text: z.string(),
         tool_name: z.string().optional(),
         detail: z.string().optional(),
+        asked_at: z.string().optional(),
         choices: z.array(z.object({ value: z.string(), title: z.string() })),
       }),
     )
@@ -88,6 +89,8 @@ const sessionAnswer = z.object({
   runs: z.number(),
   turns: z.number().optional(),
   cost_usd: z.number().optional(),
+  waits_for: z.string().optional().describe("What its agent has asked the person"),
+  waits_since: z.string().optional(),
   age_s: z.number().describe("Since the last change"),
   repository_url: z.string().optional(),
   git_branch: z.string().optional(),

@@ -1,4 +1,5 @@
 import type { FormAnswer, Question } from "../services/person.js";
+import { ApiError } from "../upstream/errors.js";
 import { cleanLine } from "../upstream/text.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
 import type { NextStep } from "./answer.js";
@@ -8,7 +9,7 @@ import type { Call, Services } from "./define-action.js";
 const DENY = "deny";
 
 /** What became of a question that was brought to the person. */
-export type Brought = "answered" | "left_open" | "nobody";
+type Brought = "answered" | "left_open" | "nobody";
 
 /**
  * Brings one question of an agent to the person and the person's answer to the agent. A decline is a "no" to what
@@ -16,7 +17,7 @@ export type Brought = "answered" | "left_open" | "nobody";
  * is settled elsewhere.
  * @throws ApiError when the answer does not arrive
  */
-export async function bringToPerson(
+async function bringToPerson(
   run: Run,
   question: RunQuestion,
   call: Call,
@@ -36,6 +37,56 @@ export async function bringToPerson(
   if (text === undefined) return "left_open";
   await services.api.answerQuestion(run.runId, question.questionId, text);
   return "answered";
+}
+
+/**
+ * Brings a question that was taken in hand to the person. One that is not answered is free to be brought up again.
+ * @returns what became of it, and what is to be said of an answer that did not count
+ */
+export async function bringTaken(
+  run: Run,
+  question: RunQuestion,
+  call: Call,
+  services: Services,
+): Promise<{ brought: Brought; note?: string }> {
+  let brought: Brought = "nobody";
+  try {
+    if (call.person.reachable) brought = await bringToPerson(run, question, call, services);
+    return { brought };
+  } catch (error) {
+    // Answered elsewhere, or the run is over, or it was lost on the way: the person should not think it counted.
+    if (!(error instanceof ApiError)) throw error;
+    brought = "left_open";
+    const fate = error.mayHaveActed ? "may not have arrived" : "did not count";
+    return { brought, note: `The person's answer to "${question.text}" ${fate}: ${error.message}` };
+  } finally {
+    // Another picture of the run may still show it as open, so what was answered stays in hand.
+    if (brought !== "answered") services.questionsInHand.release(run.runId, question);
+  }
+}
+
+/**
+ * Brings all that the agent waits for to the person, where the client has forms and no other call does so already:
+ * what was closed before is offered again.
+ * @returns whether anything was brought, and what is to be said of answers that did not count
+ */
+export async function bringOpenQuestions(
+  run: Run,
+  call: Call,
+  services: Services,
+): Promise<{ asked: boolean; notes: string[] }> {
+  const { offer, questionsInHand } = services;
+  const notes: string[] = [];
+  let asked = false;
+  if (!call.person.reachable || !offer.has("answer") || isFinal(run.status)) return { asked, notes };
+  for (const question of openQuestions(run)) {
+    if (call.signal.aborted || !questionsInHand.take(run.runId, question)) continue;
+    asked = true;
+    const { brought, note } = await bringTaken(run, question, call, services);
+    if (note) notes.push(note);
+    if (brought === "nobody") break;
+  }
+  return { asked, notes };
 }
 
 /** Works with a signal that aborts as soon as the question is answered elsewhere, given up, or the run is over. */
@@ -138,8 +189,9 @@ const TOLD = 3;
 /** Each of them, and its choices, in so many characters. */
 const TOLD_CHARACTERS = 300;
 
-/** "q1: Which database? (postgres, sqlite)" */
-export function tellQuestion({ questionId, text, choices }: RunQuestion): string {
+/** "q1: Which database? (postgres, sqlite), since 2026-11-25T12:00:00.000Z" */
+export function tellQuestion({ questionId, text, choices, askedAt }: RunQuestion): string {
   const values = cleanLine(choices.map((choice) => choice.value).join(", "), TOLD_CHARACTERS);
-  return `${questionId}: ${cleanLine(text, TOLD_CHARACTERS)}${values ? ` (${values})` : ""}`;
+  const since = askedAt === undefined ? "" : `, since ${new Date(askedAt).toISOString()}`;
+  return `${questionId}: ${cleanLine(text, TOLD_CHARACTERS)}${values ? ` (${values})` : ""}${since}`;
 }

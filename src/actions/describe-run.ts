@@ -77,12 +77,13 @@ function describeQuestions(questions: readonly RunQuestion[]): RunAnswer["questi
     room -= JSON.stringify(question).length;
     return index === 0 || room >= 0;
   });
-  return shown.map(({ questionId, kind, text, toolName, detail, choices }) => ({
+  return shown.map(({ questionId, kind, text, toolName, detail, askedAt, choices }) => ({
     question_id: questionId,
     kind,
     text,
     ...(toolName ? { tool_name: toolName } : {}),
     ...(detail ? { detail } : {}),
+    ...(askedAt === undefined ? {} : { asked_at: new Date(askedAt).toISOString() }),
     choices: choices.map(({ value, title }) => ({ value, title })),
   }));
 }

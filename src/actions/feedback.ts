@@ -2,9 +2,10 @@ import { createDeadline, sleep } from "../clock.js";
 import { mergeRun } from "../services/merge-run.js";
 import { activeRun, isOver, type Session } from "../services/sessions.js";
 import { ApiError } from "../upstream/errors.js";
-import { isFinal, type QueueCounters, type Run } from "../upstream/types.js";
+import { isFinal, openQuestions, type QueueCounters, type Run } from "../upstream/types.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
+import { bringOpenQuestions } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
@@ -58,9 +59,20 @@ export const feedbackAction = defineAction({
     } catch (error) {
       return explainRefusal(error, target, message, services);
     }
-    return watchDelivery(target.run, queued, args.wait_seconds ?? DELIVERY_WAIT_S, call, services);
+    const waitSeconds = args.wait_seconds ?? DELIVERY_WAIT_S;
+    const notes = waitSeconds > 0 ? await offerAgain(target.run.runId, call, services) : [];
+    const answer = await watchDelivery(target.run, queued, waitSeconds, call, services);
+    return { ...answer, summary: [answer.summary, ...notes].join(" ") };
   },
 });
+
+/** An agent that waits for the person reads nothing else, so what it was seen to ask is offered once more. */
+async function offerAgain(runId: string, call: Call, services: Services): Promise<string[]> {
+  const seen = services.feed.latest(runId);
+  if (!seen || openQuestions(seen).length === 0) return [];
+  const run = await readAgain(seen, services);
+  return run ? (await bringOpenQuestions(run, call, services)).notes : [];
+}
 
 async function watchDelivery(
   run: Run,

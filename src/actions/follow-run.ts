@@ -2,11 +2,12 @@ import type { KnownRun } from "../services/merge-run.js";
 import type { RunEvent } from "../services/run-feed.js";
 import { type FollowEnd, outcomeOf, refusedResume } from "../services/runs.js";
 import { resolveWaitMs } from "../services/wait-budget.js";
-import { ApiError } from "../upstream/errors.js";
+import type { ApiError } from "../upstream/errors.js";
 import { tellOutage } from "../upstream/explain.js";
-import { isFinal, type Run, type RunQuestion } from "../upstream/types.js";
+import { cleanLine } from "../upstream/text.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
 import type { Answer, NextStep } from "./answer.js";
-import { answerStep, type Brought, bringToPerson, tellQuestion, tellWaiting } from "./ask-for-agent.js";
+import { answerStep, bringTaken, tellQuestion, tellWaiting } from "./ask-for-agent.js";
 import type { Call, Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 
@@ -178,21 +179,11 @@ async function followAndAsk(
       takesQuestion,
     });
     if (end.why !== "asked") return { end, notes };
-    const { question } = end;
-    let brought: Brought = "nobody";
-    try {
-      if (call.person.reachable) brought = await bringToPerson(end.run, question, call, services);
-    } catch (error) {
-      // Answered elsewhere, or the run is over, or it was lost on the way: the person should not think it counted.
-      if (!(error instanceof ApiError)) throw error;
-      brought = "left_open";
-      const fate = error.mayHaveActed ? "may not have arrived" : "did not count";
-      notes.push(`The person's answer to "${question.text}" ${fate}: ${error.message}`);
-    } finally {
-      // Another picture of the run may still show it as open, so what was answered stays in hand.
-      if (brought !== "answered") questionsInHand.release(seed.runId, question);
-    }
+    const { brought, note } = await bringTaken(end.run, end.question, call, services);
+    if (note) notes.push(note);
     if (brought === "nobody") return { end, notes };
+    // The form's own signs of life are the last that the person has seen of the call.
+    reportTurn(feed.latest(seed.runId) ?? end.run, call);
   }
 }
 
@@ -224,12 +215,30 @@ export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
   return {};
 }
 
-/** "Turn 3/10: Designing database schema", as much of it as is known; undefined when that is nothing. */
-function tellTurn({ turn, maxTurns, currentAction, status }: Run): string | undefined {
+/** So many characters of what is asked stand in a progress message. */
+const ASKED_CHARACTERS = 120;
+
+/**
+ * "Turn 3/10: Designing database schema", as much of it as is known, or what the agent waits for; undefined when that
+ * is nothing.
+ */
+function tellTurn(run: Run): string | undefined {
+  const { turn, maxTurns, status } = run;
+  const waiting = isFinal(status) ? undefined : tellAsked(openQuestions(run));
+  const currentAction = waiting ?? run.currentAction;
   if (turn) {
     return `Turn ${turn}${maxTurns === undefined ? "" : `/${maxTurns}`}${currentAction ? `: ${currentAction}` : ""}`;
   }
   return currentAction ?? (status === "running" || status === "unknown" ? undefined : status);
+}
+
+/** "Waiting for permission since 12:00:05 UTC: implement wants to run `npm test`" */
+function tellAsked([question, ...more]: readonly RunQuestion[]): string | undefined {
+  if (!question) return undefined;
+  const { kind, text, askedAt } = question;
+  const since = askedAt === undefined ? "" : ` since ${new Date(askedAt).toISOString().slice(11, 19)} UTC`;
+  const others = more.length > 0 ? ` (and ${more.length} more)` : "";
+  return `Waiting for ${kind === "permission" ? "permission" : "an answer"}${since}: ${cleanLine(text, ASKED_CHARACTERS)}${others}`;
 }
 
 function reportTurn(run: Run, call: Call): void {
@@ -254,6 +263,9 @@ function reportEvent(event: RunEvent, call: Call, now: number): void {
       return;
     case "action":
     case "status":
+    // What was asked may be answered.
+    case "activity":
+    case "question":
       // The end is told by the answer; of a run that is over only turns that went by unseen are news.
       if (!isFinal(event.run.status)) reportTurn(event.run, call);
   }

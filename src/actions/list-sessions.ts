@@ -1,8 +1,12 @@
 import { isRefused } from "../services/merge-sessions.js";
+import { bareRun } from "../services/runs.js";
 import { activeRun, isOver, newestRun, type Session } from "../services/sessions.js";
+import { cleanLine } from "../upstream/text.js";
+import { isFinal, openQuestions, type RunQuestion } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
+import { withinTime } from "./read-run.js";
 
 const LIST_PARAMETERS = ["active_only", "session_name", "limit"] as const;
 const DEFAULT_LIMIT = 20;
@@ -35,6 +39,8 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
   const problem = services.sessions.problem();
   const shown = matching.slice(0, args.limit ?? DEFAULT_LIMIT);
   const now = services.clock.now();
+  const waiting = await findWaiting(shown, call, services);
+  const [firstWaiting] = waiting.keys();
   const kind = `${activeOnly ? "active " : ""}session${matching.length === 1 ? "" : "s"}`;
   const rest = matching.length - shown.length;
   return {
@@ -42,11 +48,25 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
     summary:
       `${matching.length} ${kind}${filter ? ` with "${args.session_name}" in the name` : ""}` +
       `${rest > 0 ? `, the ${shown.length} newest of them listed` : ""}.` +
+      (waiting.size > 0
+        ? ` ${waiting.size} of them ${waiting.size === 1 ? "waits" : "wait"} for the person's answer.`
+        : "") +
       (ended > 0 ? ` ${ended} more ${ended === 1 ? "has" : "have"} ended.` : "") +
       (problem
         ? ` The API's own list could not be read just now, so this may be incomplete or out of date: ${problem.message}`
         : ""),
-    sessions: shown.map((session) => describeSession(session, now)),
+    sessions: shown.map((session) =>
+      describeSession(session, now, waiting.get(activeRun(session)?.runId ?? "")),
+    ),
+    ...(firstWaiting === undefined
+      ? {}
+      : {
+          next: {
+            action: "status",
+            arguments: { run_id: firstWaiting, wait_seconds: 45 },
+            reason: "See what it asks; where there are forms, the person is asked again.",
+          },
+        }),
     ...(activeOnly && matching.length === 0 && named.length > 0
       ? {
           next: {
@@ -59,7 +79,41 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
   };
 }
 
-export function describeSession(session: Session, now: number): NonNullable<Answer["sessions"]>[number] {
+/** How long the runs that wait for an answer are asked what they wait for, in ms. */
+const WAITING_BUDGET_MS = 2_000;
+
+type Asked = Pick<RunQuestion, "text" | "askedAt">;
+const NOT_TOLD: Asked = { text: "an answer; what is asked could not be read just now" };
+
+/** What the runs that go on wait for, by their ids; of a run that does not tell it in time, that it waits. */
+async function findWaiting(
+  shown: readonly Session[],
+  call: Call,
+  services: Services,
+): Promise<Map<string, Asked>> {
+  const { sessions, feed, api, offer } = services;
+  const active = shown.flatMap((session) => activeRun(session)?.runId ?? []);
+  const isListed = (runId: string) => sessions.listed(runId)?.waitsForAnswer === true;
+  const seen = (runId: string) => openQuestions(feed.latest(runId) ?? bareRun(runId))[0];
+  const candidates = offer.has("answer") ? active.filter((runId) => isListed(runId) || seen(runId)) : [];
+  const found = await Promise.all(
+    candidates.map(async (runId) => {
+      const read = (signal: AbortSignal) => api.getRun(runId, { retries: 0, signal });
+      const run = await withinTime(WAITING_BUDGET_MS, call, services, read).catch(() => undefined);
+      if (!run) return [[runId, seen(runId) ?? NOT_TOLD] as const];
+      const [question] = isFinal(run.status) ? [] : openQuestions(run);
+      return question ? [[runId, question] as const] : [];
+    }),
+  );
+  return new Map(found.flat());
+}
+
+/** @param question what its run that goes on waits for */
+export function describeSession(
+  session: Session,
+  now: number,
+  question?: Asked,
+): NonNullable<Answer["sessions"]>[number] {
   const last = newestRun(session);
   const run = activeRun(session) ?? last;
   const sum = (key: "turns" | "costUsd") => {
@@ -78,6 +132,8 @@ export function describeSession(session: Session, now: number): NonNullable<Answ
     runs: session.runs.length,
     ...(turns === undefined ? {} : { turns }),
     ...(cost === undefined ? {} : { cost_usd: Math.round(cost * 1e6) / 1e6 }),
+    ...(question ? { waits_for: cleanLine(question.text, 300) } : {}),
+    ...(question?.askedAt === undefined ? {} : { waits_since: new Date(question.askedAt).toISOString() }),
     age_s: Math.max(0, Math.round((now - session.updatedAt) / 1000)),
     ...(session.repositoryUrl ? { repository_url: session.repositoryUrl } : {}),
     ...(session.gitBranch ? { git_branch: session.gitBranch } : {}),

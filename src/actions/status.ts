@@ -4,7 +4,7 @@ import { ApiError } from "../upstream/errors.js";
 import { isFinal } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { answerStep, tellWaiting } from "./ask-for-agent.js";
+import { answerStep, bringOpenQuestions, tellWaiting } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { followRun, nextAfterEnd, tellStall, watchAgain } from "./follow-run.js";
@@ -13,6 +13,8 @@ import { tellQueue, toQueueAnswer } from "./message-queue.js";
 import { namesTarget, resolveTarget } from "./resolve-target.js";
 
 const STATUS_PARAMETERS = ["run_id", "session_name", "session_id", "wait_seconds", "detailed"] as const;
+
+const NOT_ASKED = { asked: false, notes: [] };
 
 /** Tells how a run stands and, when asked to wait, follows it with progress, whoever started it. */
 export const statusAction = defineAction({
@@ -42,17 +44,22 @@ export const statusAction = defineAction({
       const answer = await followRun(seed, { waitSeconds: args.wait_seconds, detailed }, call, services);
       return detailed && answer.run ? withQueue(answer, answer.run.run_id, api, call) : answer;
     }
-    const run = mergeRun(seed, await runs.read(seed.runId, call.signal));
+    const read = async () => mergeRun(seed, await runs.read(seed.runId, call.signal));
+    let run = await read();
+    // With 0 the call is to be answered at once; else what the person has closed before is offered again.
+    const { asked, notes } =
+      args.wait_seconds === 0 ? NOT_ASKED : await bringOpenQuestions(run, call, services);
+    if (asked) run = await read();
     await sessions.seen(run);
     const position = tellPosition(run);
     const quietMs = isFinal(run.status) ? undefined : services.feed.stalledFor(run.runId);
+    const goesOn =
+      quietMs === undefined
+        ? `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.${tellWaiting(run)}`
+        : tellStall(run, quietMs, services);
     const answer: Answer = {
       outcome: quietMs === undefined ? outcomeOf(run) : "stalled",
-      summary: isFinal(run.status)
-        ? tellEnd(run)
-        : quietMs !== undefined
-          ? tellStall(run, quietMs, services)
-          : `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.${tellWaiting(run)}`,
+      summary: [isFinal(run.status) ? tellEnd(run) : goesOn, ...notes].join(" "),
       run: describeRun(run, { now: clock.now(), detailed }),
       ...(isFinal(run.status)
         ? nextAfterEnd(run)

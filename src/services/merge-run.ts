@@ -19,6 +19,7 @@ export function mergeRun(older: KnownRun, newer: KnownRun): KnownRun {
   }
   // An action belongs to a moment; when the newest answer names none, there is none.
   if (newer.currentAction === undefined) delete merged.currentAction;
+  if (newer.waitsForAnswer === undefined) delete merged.waitsForAnswer;
   delete merged.sessionHidden;
   // An id shown by the run itself stands; one only claimed by the start's answer falls with a server that hides them.
   if (newer.sessionId !== undefined && !newer.sessionClaimed) delete merged.sessionClaimed;

@@ -16,6 +16,8 @@ export interface RunList {
   read(signal?: AbortSignal, others?: Promise<readonly Run[]>): Promise<readonly Run[]>;
   /** The runs as last read, newest first. Never asks the API. */
   known(): readonly Run[];
+  /** One of them. */
+  get(runId: string): Run | undefined;
   /** Adds a run that is known for another reason, so that it is there before the list shows it. */
   note(run: Run): void;
   /** Why the last reading failed; undefined when it did not. */
@@ -170,6 +172,7 @@ export function createRunList(options: {
       return known();
     },
     known,
+    get: (runId) => runs.get(runId),
     note,
     problem: () => problem,
     isLost: (runId) => lost.has(runId),

@@ -50,6 +50,8 @@ export interface Sessions {
   find(target: Target, signal?: AbortSignal): Promise<Session[]>;
   /** The same by our index and the list as last read. Never asks the API. */
   findKnown(target: Target): Promise<Session[]>;
+  /** The run as the API's list has shown it the last time. Never asks the API. */
+  listed(runId: string): Run | undefined;
   /** Why the API's list could not be read the last time; undefined when it could. */
   problem(): ApiError | undefined;
   /** The run with what the index remembers of it and of its session. Never asks the API, never throws. */
@@ -156,6 +158,7 @@ export function createSessions(options: {
 
   return {
     all,
+    listed: (runId) => runList.get(runId),
     problem: () => runList.problem(),
 
     async find(target, signal) {

@@ -112,9 +112,9 @@ function markOf(result: string): string {
 }
 
 function renderQuestions(questions: NonNullable<RunAnswer["questions"]>): string {
-  const lines = questions.map(({ question_id, kind, tool_name, text, detail, choices }) => {
+  const lines = questions.map(({ question_id, kind, tool_name, text, detail, asked_at, choices }) => {
     const options = choices.map((choice) => `\n    - ${choice.value}: ${choice.title}`).join("");
-    return `  ${question_id} (${kind}${tool_name ? `, tool ${tool_name}` : ""}): ${text}${detail ? `\n    ${detail.replaceAll("\n", "\n    ")}` : ""}${options}`;
+    return `  ${question_id} (${kind}${tool_name ? `, tool ${tool_name}` : ""}${asked_at ? `, since ${asked_at}` : ""}): ${text}${detail ? `\n    ${detail.replaceAll("\n", "\n    ")}` : ""}${options}`;
   });
   return ["Open questions of the agent:", ...lines].join("\n");
 }

@@ -69,6 +69,8 @@ export interface Run {
   workspacePath?: string;
   /** What the agent wants to know before it goes on; only some servers let it ask. */
   questions?: RunQuestion[];
+  /** The API's list says that the run waits for an answer; what is asked, only the run itself tells. */
+  waitsForAnswer?: true;
 }
 
 /** Something that the agent of a run has asked. */
@@ -79,6 +81,8 @@ export interface RunQuestion {
   text: string;
   toolName?: string;
   detail?: string;
+  /** When it was asked, where the API tells it. */
+  askedAt?: number;
   choices: {
     value: string;
     /** What the API wants to hear for it, where that is not fit to be shown. */

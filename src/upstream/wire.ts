@@ -98,6 +98,7 @@ const runItemWire = z.looseObject({
   current_turn: number,
   max_turns: number,
   current_action: text,
+  waiting_for: text,
   tools_used: texts,
   result: text,
   error_message: text,
@@ -272,6 +273,7 @@ const questionWire = z.looseObject({
   detail: text,
   choices: texts,
   multi_select: flag,
+  asked_at: text,
   answered_at: told(z.unknown()),
 });
 /** An agent waits after each question, so there are few at a time; a person does not read through more choices. */
@@ -290,6 +292,7 @@ function toQuestion(value: unknown): RunQuestion | undefined {
     text: cleanLine(wire.text, 1000),
     toolName: line(wire.tool_name),
     detail: wire.detail ? cleanText(wire.detail, 2000) : undefined,
+    askedAt: parseTime(wire.asked_at),
     choices: (wire.choices ?? []).slice(0, MOST_CHOICES).flatMap((one) => {
       const choice = choiceWire.safeParse(one);
       if (!choice.success) return [];
@@ -324,6 +327,7 @@ export function listItemToRun(value: unknown): Run | undefined {
     turn: count(wire.current_turn) ?? count(wire.turns),
     maxTurns: count(wire.max_turns) || undefined,
     currentAction: final ? undefined : line(wire.current_action, 200),
+    waitsForAnswer: !final && wire.waiting_for ? true : undefined,
     startedAt: parseTime(wire.started_at),
     completedAt: parseTime(wire.completed_at),
     durationS: count(wire.execution_time_seconds) ?? count(wire.execution_time),
