@@ -116,7 +116,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     feed,
     clock,
     stopped: stopped.signal,
-    onStarted: (run, request) => void sessions.started(run, request),
+    onStarted: (run, request) => sessions.started(run, request),
   });
   const placeKeeper = createPlaceKeeper({ feed, clock });
   const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });

@@ -75,7 +75,7 @@ function createHouse(baseUrl = sim.baseUrl): House {
     stallAfterMs: 3_600_000,
   });
   const started: Run[] = [];
-  const runs = createRuns({ api, feed, clock, onStarted: (run) => started.push(run) });
+  const runs = createRuns({ api, feed, clock, onStarted: async (run) => started.push(run) > 0 });
   return {
     runs,
     started,

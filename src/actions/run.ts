@@ -251,13 +251,16 @@ async function startAndFollow(
   const how = result.adopted
     ? `The API's answer to the start was lost, but its list shows the run, so it was not sent again: ${nameRun(run)}.`
     : `Started ${nameRun(run)}.`;
+  const unwritten = result.noted
+    ? ""
+    : " It could not be written down where sessions are kept: note its id, for its name may be forgotten when this server ends.";
   const resumed = request.sessionId
     ? ` It was asked to continue the conversation ${request.sessionId}.`
     : note;
   if (waitSeconds === 0) {
     return {
       outcome: "started",
-      summary: `${how}${resumed} It goes on by itself.`,
+      summary: `${how}${resumed}${unwritten} It goes on by itself.`,
       run: describeRun(run, { now: clock.now() }),
       next: watchAgain(run, "Follow the run with progress."),
     };
@@ -266,7 +269,12 @@ async function startAndFollow(
     message: `Started ${request.workflowName}${request.sessionName ? ` as ${request.sessionName}` : ""}`,
     ...(run.maxTurns === undefined ? {} : { total: run.maxTurns }),
   });
-  const answer = await followRun(run, { waitSeconds, preface: `${how}${resumed}` }, call, services);
+  const answer = await followRun(
+    run,
+    { waitSeconds, preface: `${how}${resumed}${unwritten}` },
+    call,
+    services,
+  );
   const isRefused = answer.outcome === "failed" && answer.run?.status === "completed";
   return isRefused ? { ...answer, next: offerFreshStart(request) } : answer;
 }

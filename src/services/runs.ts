@@ -10,7 +10,14 @@ import type { RunEvent, RunFeed } from "./run-feed.js";
 
 /** How a start went. Only `started` means that a run is known to exist. */
 export type StartResult =
-  | { kind: "started"; run: Run /** Found in the API's list after its answer was lost. */; adopted: boolean }
+  | {
+      kind: "started";
+      run: Run;
+      /** Found in the API's list after its answer was lost. */
+      adopted: boolean;
+      /** Whether the run is written down where sessions are kept. */
+      noted: boolean;
+    }
   /** The API took the request and said that the run failed; the id may be unknown to it. */
   | { kind: "failed"; run: Run }
   /**
@@ -38,7 +45,8 @@ export type FollowEnd =
 export interface Runs {
   /**
    * Starts one run with one POST. When its fate is unknown it is looked up in the API's list and adopted when
-   * found; it is never sent again. Starts of the same workflow and session name go one after the other.
+   * found; it is never sent again. Starts of the same workflow and session name go one after the other. A run that was
+   * started is written down before this resolves, so that nothing is forgotten that was told.
    * @param signal keeps a start from being sent; one that has been sent is seen through
    * @throws ApiError when the API has certainly not started it; of kind `aborted` when the signal came first
    */
@@ -71,6 +79,8 @@ const CLOCK_TOLERANCE_MS = 2_000;
 export const LATE_START_MS = 10 * 60_000;
 /** Known runs are remembered up to this number: only those of the last minutes can be taken for a new start. */
 const RUNS_KNOWN = 2_000;
+/** A store that is stuck does not keep the news of a paid run back for longer, in ms. */
+const WRITE_LIMIT_MS = 5_000;
 /** With no answer to be had for this long, a waiting call says so instead of waiting on. */
 const UNREACHABLE_LIMIT_MS = 60_000;
 
@@ -99,8 +109,8 @@ export function createRuns(options: {
   api: Pick<WorkflowsApi, "startRun" | "listRuns" | "getRun" | "clockOffsetMs" | "apiTime">;
   feed: RunFeed;
   clock: Clock;
-  /** Told of every run that this process has started or adopted, at once. */
-  onStarted?: (run: Run, request: StartRequest) => void;
+  /** Writes down every run that this process has started or adopted; whether that has worked. Never rejects. */
+  onStarted?: (run: Run, request: StartRequest) => Promise<boolean>;
   /** Aborts when the server stops: then nothing is looked for any more. */
   stopped?: AbortSignal;
 }): Runs {
@@ -116,7 +126,7 @@ export function createRuns(options: {
     if (!known.has(run.runId)) setBounded(known, run.runId, sent, RUNS_KNOWN);
   });
 
-  function register(run: Run, request: StartRequest): Run {
+  async function register(run: Run, request: StartRequest, adopted: boolean): Promise<StartResult> {
     setBounded(known, run.runId, -1, RUNS_KNOWN);
     const full: KnownRun = {
       ...run,
@@ -126,8 +136,14 @@ export function createRuns(options: {
       ...(request.repositoryUrl ? { repositoryUrl: run.repositoryUrl ?? request.repositoryUrl } : {}),
       ...(request.gitBranch ? { gitBranch: run.gitBranch ?? request.gitBranch } : {}),
     };
-    options.onStarted?.(full, request);
-    return full;
+    const enough = new AbortController();
+    const written = options.onStarted?.(full, request) ?? true;
+    const noted = await Promise.race([
+      written,
+      sleep(clock, WRITE_LIMIT_MS, enough.signal).then(() => false),
+    ]);
+    enough.abort();
+    return { kind: "started", run: full, adopted, noted };
   }
 
   /** The runs in the API's list that a start sent at that time can have made. @throws ApiError */
@@ -167,7 +183,7 @@ export function createRuns(options: {
     const start = { number: ++sent, sentAt: clock.now(), apiTime: api.apiTime() };
     try {
       const run = await api.startRun(request);
-      if (run.status !== "failed") return { kind: "started", run: register(run, request), adopted: false };
+      if (run.status !== "failed") return await register(run, request, false);
       // Some of these are in the API's list all the same, where no other start may take them for its own.
       setBounded(known, run.runId, -1, RUNS_KNOWN);
       delete run.sessionId;
@@ -177,9 +193,7 @@ export function createRuns(options: {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
       const contested = start.sentAt - (unresolved.get(key) ?? Number.NEGATIVE_INFINITY) < LATE_START_MS;
       const found = await lookUp(request, start, contested);
-      if (typeof found !== "string") {
-        return { kind: "started", run: register(found, request), adopted: true };
-      }
+      if (typeof found !== "string") return register(found, request, true);
       for (const [one, since] of unresolved) {
         if (clock.now() - since >= LATE_START_MS) unresolved.delete(one);
       }

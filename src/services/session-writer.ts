@@ -9,8 +9,11 @@ import type { RunEvent, RunFeed } from "./run-feed.js";
 
 /** Writes what is seen of runs into the index while it can be seen. Nothing here throws. */
 export interface SessionWriter {
-  /** Writes down a run that was just started, and keeps watching it so that its session id is not missed. */
-  started(run: Run, request: StartRequest): Promise<void>;
+  /**
+   * Writes down a run that was just started, and keeps watching it so that its session id is not missed. Resolves
+   * when that is done, with whether it is kept where sessions are kept.
+   */
+  started(run: Run, request: StartRequest): Promise<boolean>;
   /** Writes down what was seen of a run: of one in the index, and of any other that shows a session id. */
   seen(run: Run): Promise<void>;
   /** The key of the session that a run seen here belongs to. */
@@ -52,18 +55,21 @@ export function createSessionWriter(options: {
   /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
   const owners = new Map<string, Promise<Owner | undefined>>();
   /** What is being written, and of which run. */
-  const pending = new Map<Promise<void>, Run>();
+  const pending = new Map<Promise<boolean>, Run>();
   const background = new Set<() => void>();
   let closing = false;
   let closed = false;
   const stopListening = feed.onEvent(({ run }) => void seen(run));
 
-  function track(work: Promise<unknown>, run: Run): Promise<void> {
-    const done: Promise<void> = work.then(
-      () => {},
-      // The file system's own words name the path, which is the person's own business.
-      (error: NodeJS.ErrnoException) =>
-        log.warn(`A session could not be written: ${error.code ?? error.message}`),
+  /** Gives whether the work went well. */
+  function track(work: Promise<unknown>, run: Run): Promise<boolean> {
+    const done: Promise<boolean> = work.then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        // The file system's own words name the path, which is the person's own business.
+        log.warn(`A session could not be written: ${error.code ?? error.message}`);
+        return false;
+      },
     );
     pending.set(done, run);
     return done.finally(() => pending.delete(done));
@@ -82,7 +88,7 @@ export function createSessionWriter(options: {
     return track(
       owner.then((own) => own && write(own, run)),
       run,
-    );
+    ).then(() => {});
   }
 
   async function write(own: Owner, run: Run): Promise<void> {
@@ -141,7 +147,7 @@ export function createSessionWriter(options: {
 
   return {
     started(run, request) {
-      if (closed) return Promise.resolve();
+      if (closed) return Promise.resolve(false);
       const { status, sessionId } = toRecord(run, 0);
       const owner = findKey(run, request).then((key): Owner => ({ key, status, sessionId }));
       own(run.runId, owner);
@@ -159,7 +165,10 @@ export function createSessionWriter(options: {
       );
       const done = track(work, { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId });
       watchInBackground(run, request.timeoutS ?? DEFAULT_TIMEOUT_S);
-      return done.then(onChange);
+      return done.then((isWritten) => {
+        onChange();
+        return isWritten && !store.isForgetful();
+      });
     },
     seen,
     keyOf: async (runId) => (await owners.get(runId))?.key,

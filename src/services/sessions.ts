@@ -64,8 +64,11 @@ export interface Sessions {
   knownNames(): string[];
   /** The newest repository that a session was started with, from the index. */
   lastRepository(): Promise<string | undefined>;
-  /** Writes down a run that was just started, and keeps watching it so that its session id is not missed. */
-  started(run: Run, request: StartRequest): Promise<void>;
+  /**
+   * Writes down a run that was just started, and keeps watching it so that its session id is not missed. Resolves
+   * when that is done, with whether it is kept where sessions are kept.
+   */
+  started(run: Run, request: StartRequest): Promise<boolean>;
   /** Writes down what was seen of a run. */
   seen(run: Run): Promise<void>;
   /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */

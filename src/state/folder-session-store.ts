@@ -222,6 +222,7 @@ export function createFolderSessionStore(options: {
         () => removeOnDisk(key),
         () => removeInMemory(key),
       ),
+    isForgetful: () => inMemory,
     close: async () => {
       closed = true;
       await turns.idle();

@@ -30,6 +30,8 @@ export function createMemorySessionStore(options: { runsKept?: number } = {}): S
     remove: async (key) => {
       open().delete(key);
     },
+    // It was chosen to be no more than that.
+    isForgetful: () => false,
     close: async () => {
       closed = true;
     },

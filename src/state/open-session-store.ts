@@ -34,6 +34,7 @@ function onFirstUse(make: () => SessionStore): SessionStore {
     get: (key) => store().get(key),
     update: (key, change) => store().update(key, change),
     remove: (key) => store().remove(key),
+    isForgetful: () => store().isForgetful(),
     close: () => store().close(),
   };
 }

@@ -259,6 +259,7 @@ export function createRedisSessionStore(options: {
     // One change at a time for each session, so that a process is not in its own way.
     update: (key, change) => tracked(() => turns.run(key, () => update(key, change))),
     remove: (key) => tracked(() => turns.run(key, () => remove(key))),
+    isForgetful: () => false,
     close: async () => {
       closed = true;
       await Promise.allSettled(underWay);

@@ -33,6 +33,9 @@ export interface SessionStore {
   /** Forgets the session; no error when there is none. */
   remove(key: string): Promise<void>;
 
+  /** True when what is written is remembered by this process only, because where it should be kept it cannot be. */
+  isForgetful(): boolean;
+
   /** Waits for what is under way; afterwards every other call is refused with an Error. */
   close(): Promise<void>;
 }
