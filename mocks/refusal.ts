@@ -12,6 +12,8 @@ export class ApiRefusal extends Error {
   constructor(
     readonly status: number,
     readonly detail: string | Issue[],
+    /** States that nothing was started, so that a 503 cannot be taken for a proxy's. */
+    readonly started?: false,
   ) {
     super(typeof detail === "string" ? detail : detail.map((issue) => issue.msg).join("; "));
     this.name = "ApiRefusal";

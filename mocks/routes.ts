@@ -147,7 +147,10 @@ export function createRoutes(
     try {
       return { status: 200, body: dispatch(call) };
     } catch (error) {
-      if (error instanceof ApiRefusal) return { status: error.status, body: { detail: error.detail } };
+      if (error instanceof ApiRefusal) {
+        const { status, detail, started } = error;
+        return { status, body: started === false ? { detail, started } : { detail } };
+      }
       throw error;
     }
   };

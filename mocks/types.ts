@@ -210,6 +210,8 @@ export interface World {
   cleanup(runId: string, force?: boolean): RunState;
   /** How coming runs go. */
   script(next: ScriptSource): void;
+  /** Refuses every start for this reason from now on, stating that nothing was started; undefined ends that. */
+  refuseStarts(reason: string | undefined): void;
   run(runId: string): RunHandle;
   /** Every run kept, oldest first. */
   runs(): RunState[];

@@ -33,6 +33,7 @@ export function createWorld(options: WorldOptions = {}): World {
   const sessions = new Map<string, RunState>();
   let seeds = structuredClone(options.workflows ?? defaultWorkflows(profile));
   let source: ScriptSource = options.script ?? {};
+  let unable: string | undefined;
 
   function settled(entry: Entry): Entry {
     agent.settle(entry, clock.now());
@@ -71,6 +72,7 @@ export function createWorld(options: WorldOptions = {}): World {
 
   function start(workflow: string, body: StartBody, query: StartQuery = {}): RunState {
     checkStart(workflow, body, query);
+    if (unable !== undefined) throw new ApiRefusal(503, unable, false);
     settleAll();
     const runId = randomUUID();
     const asked = body.session_id ?? undefined;
@@ -174,6 +176,9 @@ export function createWorld(options: WorldOptions = {}): World {
       ),
     script(next) {
       source = next;
+    },
+    refuseStarts(reason) {
+      unable = reason;
     },
     run: handle,
     runs: () => settleAll().map((entry) => structuredClone(entry.state)),

@@ -17,6 +17,12 @@ describeContract("the engine with the scripted agent", async () => {
       // The scripted agent keeps its pace before a call and after it.
       return withScript(message, { pace: paceMs / 2, steps });
     },
+    async unable() {
+      const place = engineFolder();
+      const other = await startLocalEngine(place.folder, { claudePath: "/nowhere/claude" });
+      const close = () => other.close().then(place.remove);
+      return { url: other.url, apiKey: ENGINE_KEY, close };
+    },
     async close() {
       await engine.close();
       remove();

@@ -20,6 +20,11 @@ describeContract("the simulated API", async () => {
     url: served.url,
     apiKey: "contract-key",
     scripted: (message, script) => message + MARK + JSON.stringify(script),
+    async unable() {
+      const other = await serveSimulatedApi({ profile: "contract", apiKey: "contract-key" });
+      other.api.world.refuseStarts("The agent was not found. Install it.");
+      return { url: other.url, apiKey: "contract-key", close: other.close };
+    },
     close: served.close,
   };
 });

@@ -32,6 +32,31 @@ describe("a forgotten action starts nothing", () => {
   });
 });
 
+describe("a server that says that nothing was started", () => {
+  const NO_AGENT = "Claude Code was not found. Install it, then start again.";
+
+  it("is believed: the answer is its reason, and the next start goes out", async () => {
+    const { call } = await connectInMemory({ settings: { MAX_CONCURRENT_RUNS: "1" } });
+    sim.api().world.refuseStarts(NO_AGENT);
+    for (let tries = 0; tries < 4; tries++) {
+      const answer = await call({ ...COMPLETE });
+      expect(answer.isError).toBe(true);
+      expect(answer.text).toContain(`"${NO_AGENT}"). Not started; nothing was charged.`);
+      expect(answer.text).not.toMatch(/unknown|not known|has not answered/);
+    }
+    expect(sim.api().requests.filter(({ path }) => path === "/runs")).toHaveLength(0);
+    sim.api().world.refuseStarts(undefined);
+    expect((await call({ ...COMPLETE })).data.outcome).toBe("completed");
+  });
+
+  it("is not to be confused with a proxy's 503, after which nothing is known", async () => {
+    const { call } = await connectInMemory();
+    sim.api().fault({ path: "/run/" }, { status: 503, body: { detail: "No backend" } });
+    const answer = await call({ ...COMPLETE });
+    expect(answer.text).toContain("It is unknown whether the run was started.");
+  });
+});
+
 describe("what the person has filled in is kept", () => {
   it("when a required field was left out, and no workflow is chosen for them", async () => {
     const { call } = await connectInMemory({

@@ -492,6 +492,9 @@ describe("a call that acts", () => {
     ["503 with Retry-After", json({ detail: "oh" }, 503, { "retry-after": "1" }), true],
     ["a reset", drop, true],
     ["a redirect", redirect, true],
+    ["503 that states that nothing was started", json({ detail: "oh", started: false }, 503), false],
+    ["500 that states that nothing was started", json({ detail: "oh", started: false }, 500), false],
+    ["503 that states the opposite", json({ detail: "oh", started: true }, 503), true],
     ["429", json({ detail: "oh" }, 429, { "retry-after": "1" }), false],
     ["422", json({ detail: "oh" }, 422), false],
   ];

@@ -80,5 +80,6 @@ export function createCircuit(clock: Clock, random: () => number): Circuit {
 
 /** Whether a failure means that the API, or what stands before it, is not there: not that it refuses or has a fault. */
 export function isDown({ kind, status }: ApiError): boolean {
+  if (kind === "refused") return false;
   return kind === "unreachable" || status === 502 || status === 503 || status === 504;
 }

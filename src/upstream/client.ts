@@ -220,6 +220,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
           limitBytes: BODY_LIMITS.act,
           doing: `start workflow ${start.workflowName}`,
           acts: true,
+          starts: true,
         },
         startWire,
       );

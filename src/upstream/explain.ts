@@ -2,7 +2,7 @@ import type { Outage } from "./circuit.js";
 import { ApiError } from "./errors.js";
 import { wasSent } from "./fetch.js";
 import { cleanLine } from "./text.js";
-import { parseRefusal } from "./wire.js";
+import { parseRefusal, saysNotStarted } from "./wire.js";
 
 /** What the wording of a failure needs to know of a call. */
 export interface Attempt {
@@ -10,6 +10,8 @@ export interface Attempt {
   doing: string;
   /** Whether the API does something on this call: then a lost answer leaves its fate unknown. */
   acts?: boolean;
+  /** Whether it starts something that is paid for. */
+  starts?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -30,6 +32,15 @@ export function explainStatus(
   const reason = apiKey ? words?.replaceAll(apiKey, "<key>") : words;
   const said = reason ? `: "${reason}"` : "";
   const details = { status, ...(reason ? { reason } : {}) };
+  if (call.acts && saysNotStarted(answer.body)) {
+    const outcome = call.starts ? "Not started; nothing was charged." : "Nothing was done.";
+    return new ApiError(
+      "refused",
+      `Could not ${call.doing}: the workflows API cannot do it now (HTTP ${status}${said}). ${outcome} ` +
+        "Put right what it names and try again.",
+      details,
+    );
+  }
   if (status === 401 || status === 403) {
     return new ApiError(
       "unauthorised",

@@ -398,6 +398,14 @@ const refusalWire = z.looseObject({
   ]),
 });
 
+/**
+ * Whether an error answer states that nothing came of the request. Status 503 alone does not: a proxy says it as well,
+ * whatever the server behind it has done.
+ */
+export function saysNotStarted(body: unknown): boolean {
+  return typeof body === "object" && body !== null && "started" in body && body.started === false;
+}
+
 /** The API's own words for an error: `detail` as a text, or pydantic's list as "field: message; …". */
 export function parseRefusal(body: unknown): string | undefined {
   const parsed = refusalWire.safeParse(body);

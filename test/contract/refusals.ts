@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { ContractAccess } from "./contract.js";
-import { type CallOptions, recordedAnswer } from "./upstream.js";
+import { type CallOptions, createContractClient, recordedAnswer } from "./upstream.js";
 
 const NOBODY = "00000000-0000-4000-8000-000000000000";
 const START = { message: "Add rate limiting", input_format: "stream-json" };
@@ -228,8 +228,24 @@ const UNKNOWN: Case[] = [
 ];
 
 /** What is refused, and in which words. */
-export function describeRefusals({ client }: ContractAccess): void {
+export function describeRefusals({ server, client }: ContractAccess): void {
   describe("a refusal", () => {
+    it("of a start that cannot be carried out states that nothing was started, and is believed", async () => {
+      const unable = await server().unable();
+      onTestFinished(() => unable.close());
+      const { post, get, product } = createContractClient(unable);
+      const { status, body } = await post("/run/implement", START);
+      expect({ status, body }).toEqual({
+        status: 503,
+        body: { detail: expect.stringContaining("not found"), started: false },
+      });
+      const failure = await product
+        .startRun({ workflowName: "implement", message: "Go", inputFormat: "stream-json" })
+        .catch((error) => error);
+      expect(failure).toMatchObject({ kind: "refused", mayHaveActed: false, reason: body.detail });
+      expect((await get("/runs")).body.total_count).toBe(0);
+    });
+
     it.each(INVALID)("answers %s", async (_what, request, status, detail) => {
       const { body, ...answer } = await client().call(...request);
       expect({ status: answer.status, body }).toEqual({ status, body: { detail } });

@@ -23,6 +23,8 @@ export interface ContractServer {
    * than its own, however slowly that one begins. Without a script a run is over in a moment.
    */
   scripted(message: string, script: RunScript): string;
+  /** A further server that cannot start anything, for want of the agent's program, say; the case closes it. */
+  unable(): Promise<Pick<ContractServer, "url" | "apiKey" | "close">>;
   close(): Promise<void>;
 }
 
