@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "./clock.js";
 import { type CommandLine, readCommandLine, renderHelp } from "./command-line.js";
+import { refuseInsideAgent } from "./engine/agent/mark.js";
 import { createLog, type Log } from "./log.js";
 import { createServer, type ServerOptions } from "./server.js";
 import { createStartLine } from "./services/start-line.js";
@@ -32,6 +33,8 @@ const HTTP_STOP_LIMIT_MS = 1_500;
 try {
   const commandLine = readCommandLine(process.argv.slice(2));
   const { command, flags } = commandLine;
+  const refusal = command === "help" || command === "version" ? undefined : refuseInsideAgent(process.env);
+  if (refusal) throw new SettingsError(refusal);
   if (command === "help") process.stdout.write(renderHelp());
   else if (command === "version") process.stdout.write(`${VERSION}\n`);
   else if (command === "demo") await showDemo(commandLine);

@@ -352,6 +352,20 @@ const settingsSchema = z.object({
     bounds: "`off` or `on`",
     forEngine: true,
   }),
+  engineHooks: setting(z.enum(["off", "on"]).default("off"), {
+    variable: "ENGINE_HOOKS",
+    about: "Engine: whether the hooks of your own Claude Code settings and plugins run in agents, too.",
+    bounds: "`off` or `on`",
+    forEngine: true,
+  }),
+  engineAgentVariables: setting(list(/^\w+\*?$/).optional(), {
+    variable: "ENGINE_AGENT_VARIABLES",
+    about:
+      "Engine: variables that agents get although their names are those of credentials (`GITHUB_TOKEN`, `SLACK_…`), " +
+      "which they otherwise do not.",
+    bounds: "names separated by commas; a `*` at the end stands for any rest",
+    forEngine: true,
+  }),
 });
 
 /** Settings as the rest of the house sees them. Times in seconds. */

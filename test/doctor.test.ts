@@ -352,7 +352,8 @@ describe("settings and programs", () => {
       script(
         `claude-${loggedIn}.cjs`,
         `const [first] = process.argv.slice(2);
-         const options = "--input-format --session-id --replay-user-messages --setting-sources";
+         const options =
+           "--input-format --session-id --replay-user-messages --setting-sources --settings --strict-mcp-config";
          const answers = { "--version": "2.1.330 (Claude Code)", "--help": options, auth: '{"loggedIn":${loggedIn}}' };
          console.log(answers[first]);`,
       );

@@ -14,13 +14,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "../src/clock.js";
-import { buildArguments, buildEnvironment } from "../src/engine/agent/arguments.js";
+import { buildArguments } from "../src/engine/agent/arguments.js";
 import {
   type AgentEvent,
   type AgentOptions,
   type AgentProcess,
   startAgent,
 } from "../src/engine/agent/claude-agent.js";
+import { buildEnvironment } from "../src/engine/agent/environment.js";
 import { findClaude } from "../src/engine/agent/find-claude.js";
 import { endLeftover, findAgentProcesses } from "../src/engine/agent/process-tree.js";
 import { createHandClock } from "./support/hand-clock.js";
@@ -425,14 +426,56 @@ test("the environment keeps this product's settings and an outer agent's session
     CLAUDE_CODE_OAUTH_TOKEN: "token",
     CLAUDE_CODE_ENABLE_TODO_TOOLS: "0",
   };
-  expect(buildEnvironment(env, "m", {})).toEqual({
+  expect(buildEnvironment(env, "m")).toEqual({
     PATH: "/bin",
     CLAUDE_CODE_OAUTH_TOKEN: "token",
     CLAUDE_CODE_ENABLE_TODO_TOOLS: "0",
     CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1",
+    CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
     DISABLE_AUTOUPDATER: "1",
     WORKFLOW_AGENT_MARK: "m",
   });
+});
+
+test("credentials of other services are kept from the agent, unless a setting names them", () => {
+  const taken = {
+    GH_TOKEN: "1",
+    GITHUB_TOKEN: "1",
+    GH_ENTERPRISE_TOKEN: "1",
+    GITLAB_PAT: "1",
+    LINEAR_API_KEY: "1",
+    LINEAR_TEAM_ID: "1",
+    SLACK_CHANNEL: "1",
+    DISCORD_WEBHOOK_URL: "1",
+    NPM_TOKEN: "1",
+    "npm_config_//registry.example/:_authToken": "1",
+    OPENAI_API_KEY: "1",
+    AWS_SECRET_ACCESS_KEY: "1",
+    AWS_ACCESS_KEY_ID: "1",
+    AWS_SESSION_TOKEN: "1",
+    GOOGLE_APPLICATION_CREDENTIALS: "/key.json",
+    DB_PASSWORD: "1",
+  };
+  const kept = {
+    PATH: "/bin",
+    HTTPS_PROXY: "http://proxy",
+    SSH_AUTH_SOCK: "/s",
+    NODE_EXTRA_CA_CERTS: "/c",
+    TOKENIZERS_PARALLELISM: "1",
+    ANTHROPIC_API_KEY: "k",
+    ANTHROPIC_AUTH_TOKEN: "k",
+    CLAUDE_CODE_OAUTH_TOKEN: "k",
+    CLAUDE_CODE_MAX_OUTPUT_TOKENS: "1000",
+    AWS_REGION: "eu",
+  };
+  const env = { ...taken, ...kept };
+  const names = (result: NodeJS.ProcessEnv) => Object.keys(result).filter((name) => name in env);
+  expect(names(buildEnvironment(env, "m"))).toEqual(Object.keys(kept));
+  const listed = names(buildEnvironment(env, "m", ["GH_TOKEN", "slack_*"]));
+  expect(listed).toEqual(["GH_TOKEN", "SLACK_CHANNEL", ...Object.keys(kept)]);
+  const bedrock = buildEnvironment({ ...env, CLAUDE_CODE_USE_BEDROCK: "1" }, "m");
+  expect(names(bedrock).filter((name) => name.startsWith("AWS_"))).toHaveLength(4);
+  expect(bedrock).not.toHaveProperty("GITHUB_TOKEN");
 });
 
 test("no value on the command line can be taken for an option, and the folder's own settings stay out", () => {
@@ -448,13 +491,27 @@ test("no value on the command line can be taken for an option, and the folder's 
       model: "--m",
       extraArgs: ["--system-prompt-snapshot=off"],
     },
-    "/tmp/p",
+    { systemPrompt: "/tmp/p" },
   );
   expect(args).toContain("--allowedTools=Bash(a, b:*)");
   expect(args).toContain("--setting-sources=user");
   const names = args.map((argument) => argument.split("=", 1)[0]);
   expect(names.filter((name) => !/^(-p|--[a-z][A-Za-z-]+)$/.test(name ?? ""))).toEqual([]);
   expect(args).not.toContain("--x");
+});
+
+test("an agent has no MCP servers and runs no hooks of the person, unless it is told so", () => {
+  const plain = buildArguments({ ...BASE, cwd: "/w", sessionId: "s" }, {});
+  expect(plain).toContain("--strict-mcp-config");
+  expect(plain.filter((argument) => argument.startsWith("--mcp-config"))).toEqual([]);
+  expect(plain).toContain('--settings={"disableAllHooks":true}');
+  const told = buildArguments(
+    { ...BASE, cwd: "/w", sessionId: "s", personHooks: true },
+    { mcpConfig: "/tmp/mcp.json" },
+  );
+  expect(told).toEqual(
+    expect.arrayContaining(["--strict-mcp-config", "--mcp-config=/tmp/mcp.json", "--settings={}"]),
+  );
 });
 
 describe("finding Claude Code", () => {
@@ -466,7 +523,8 @@ describe("finding Claude Code", () => {
     program(
       `#!/bin/sh\ncase $1 in --help) echo "${options}";; --version) echo ${version};; *) exit 1;; esac`,
     );
-  const NEEDED = "--input-format --session-id --replay-user-messages --setting-sources";
+  const NEEDED =
+    "--input-format --session-id --replay-user-messages --setting-sources --settings --strict-mcp-config";
 
   function program(text: string): string {
     const path = join(folder, "bin", "claude");

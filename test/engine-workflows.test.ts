@@ -122,6 +122,38 @@ describe("the library of workflows", () => {
     });
   });
 
+  it("takes MCP servers that are defined in workflow.json", async () => {
+    const mcpServers = {
+      files: { command: "npx", args: ["-y", "files-server"], env: { ROOT: "${HOME}" } },
+      wiki: { type: "http", url: "https://wiki.example/mcp", headers: { authorization: "Bearer x" } },
+    };
+    await put(ownFolder, "served", { settings: { mcpServers } });
+    expect(await open().get("served")).toMatchObject({ mcpServers });
+    expect(await open().get("fix")).not.toHaveProperty("mcpServers");
+  });
+
+  it.each<[string, object]>([
+    ["by its command", { command: "/usr/local/bin/Automagik-Workflows-MCP" }],
+    [
+      "by an argument",
+      { command: "npx", args: ["-y", "automagik-workflows-mcp@latest", "--engine", "local"] },
+    ],
+    ["by its script", { command: "node", args: [join(import.meta.dirname, "..", "src", "cli.ts")] }],
+    ["by its address", { type: "http", url: "https://host.example/automagik-workflows-mcp/mcp" }],
+  ])("never gives an agent this product's own server, %s", async (_how, definition) => {
+    await put(ownFolder, "looping", { settings: { mcpServers: { helper: definition } } });
+    const library = open();
+    expect(await library.get("looping")).toBeUndefined();
+    expect(library.problems()[0]?.message).toContain("which agents never get");
+  });
+
+  it("never gives an agent this product's own server through a link of another name", async () => {
+    const link = join(base, "helper.js");
+    await symlink(join(import.meta.dirname, "..", "src", "cli.ts"), link);
+    await put(ownFolder, "looping", { settings: { mcpServers: { helper: { command: link } } } });
+    expect(await open().get("looping")).toBeUndefined();
+  });
+
   it("gives out copies, so that a caller cannot change what others get", async () => {
     const library = open();
     (await library.get("fix"))?.allowedTools.push("Bash");

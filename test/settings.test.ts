@@ -284,6 +284,16 @@ const CASES: Record<string, Case> = {
     bad: ["code", `/srv${delimiter}./code`, "~anna/code"],
   },
   ENGINE_PUSH: { property: "enginePush", fallback: "off", good: texts("off", "on"), bad: ["yes", "ON"] },
+  ENGINE_HOOKS: { property: "engineHooks", fallback: "off", good: texts("off", "on"), bad: ["yes", "1"] },
+  ENGINE_AGENT_VARIABLES: {
+    property: "engineAgentVariables",
+    fallback: undefined,
+    good: [
+      ["GH_TOKEN", ["GH_TOKEN"]],
+      ["GH_TOKEN, SLACK_*", ["GH_TOKEN", "SLACK_*"]],
+    ],
+    bad: [",", "A*B", "GH TOKEN", "NAME=value"],
+  },
 };
 
 const flagOf = (name: string) => name.toLowerCase().replaceAll("_", "-");

@@ -36,6 +36,8 @@ export interface LocalEngineOptions {
     | "engineQuestionTimeoutS"
     | "engineAllowedFolders"
     | "enginePush"
+    | "engineHooks"
+    | "engineAgentVariables"
   >;
   /** What agents and git get, without this product's own variables. */
   env: NodeJS.ProcessEnv;
@@ -95,7 +97,15 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     store,
     workspaces,
     library,
-    startAgent,
+    startAgent: (agent, onEvent) =>
+      startAgent(
+        {
+          ...agent,
+          personHooks: settings.engineHooks === "on",
+          passedVariables: settings.engineAgentVariables ?? [],
+        },
+        onEvent,
+      ),
     findAgent,
     async prepareHandover(sessionId) {
       const own = join(folder, "handovers", sessionId);

@@ -103,6 +103,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
           ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
           ...(limits.costLimitUsd === undefined ? {} : { maxBudgetUsd: limits.costLimitUsd }),
           ...(workflow.model === undefined ? {} : { model: workflow.model }),
+          ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
         },
         (event) => {
           if (event.type === "exit") resolve(event);

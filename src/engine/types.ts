@@ -89,6 +89,11 @@ export interface EngineRun {
   killedAt?: number;
 }
 
+/** An MCP server that a workflow gives to its agents, in the agent's own notation. */
+export type McpServer =
+  | { command: string; args?: string[] | undefined; env?: Record<string, string> | undefined }
+  | { type: "http" | "sse"; url: string; headers?: Record<string, string> | undefined };
+
 /** A workflow as its folder describes it. */
 export interface EngineWorkflow {
   name: string;
@@ -105,6 +110,8 @@ export interface EngineWorkflow {
   disallowedTools: string[];
   permissionMode: "default" | "acceptEdits" | "plan" | "bypassPermissions";
   model?: string;
+  /** The only MCP servers that its agents get, by name; none when left out. */
+  mcpServers?: Record<string, McpServer>;
   capabilities: string[];
   /** Came with the engine: not to be overwritten or deleted. */
   shipped: boolean;

@@ -49,6 +49,8 @@ export function startLocalEngine(
       engineQuestionTimeoutS: 1800,
       engineAllowedFolders: undefined,
       enginePush: "off",
+      engineHooks: "off",
+      engineAgentVariables: undefined,
       ...settings,
     },
     env: { PATH: process.env.PATH, HOME: folder, XDG_CONFIG_HOME: join(folder, "config") },

@@ -34,7 +34,7 @@ if (argv[0] === "--version") {
 }
 if (argv[0] === "--help") {
   process.stdout.write(
-    "--input-format --session-id --replay-user-messages --setting-sources --system-prompt-snapshot",
+    "--input-format --session-id --replay-user-messages --setting-sources --settings --strict-mcp-config --system-prompt-snapshot",
   );
   process.exit(0);
 }
@@ -47,7 +47,9 @@ if (argv[0] === "auth") {
 const KNOWN = new Set(
   `-p --verbose --input-format --output-format --replay-user-messages --permission-prompt-tool --permission-mode
   --resume --session-id --append-system-prompt-file --max-turns --max-budget-usd --model --setting-sources --add-dir
-  --allowedTools --disallowedTools --system-prompt-snapshot --settings`.split(/\s+/),
+  --allowedTools --disallowedTools --system-prompt-snapshot --settings --strict-mcp-config --mcp-config`.split(
+    /\s+/,
+  ),
 );
 const options = new Map();
 for (const argument of argv) {

@@ -1,21 +1,4 @@
-import { MARK_NAME } from "./process-tree.js";
-
-/** Where the engine itself was started by an agent, these speak of that one. */
-const OUTER_SESSION = new Set([
-  "AI_AGENT",
-  "CLAUDECODE",
-  "CLAUDE_EFFORT",
-  "CLAUDE_PID",
-  "CLAUDE_CODE_CHILD_NOTES_DIR",
-  "CLAUDE_CODE_CHILD_SESSION",
-  "CLAUDE_CODE_ENTRYPOINT",
-  "CLAUDE_CODE_EXECPATH",
-  "CLAUDE_CODE_MESSAGING_SOCKET",
-  "CLAUDE_CODE_MESSAGING_TOKEN",
-  "CLAUDE_CODE_SESSION_ATTENDED",
-  "CLAUDE_CODE_SESSION_ID",
-  "CLAUDE_CODE_SSE_PORT",
-]);
+import { sep } from "node:path";
 
 /** What of an agent's options becomes its command line. */
 export interface ArgumentOptions {
@@ -30,56 +13,66 @@ export interface ArgumentOptions {
   allowedTools: string[];
   disallowedTools: string[];
   permissionMode: string;
-  /**
-   * Takes the settings of the folder itself too (`.claude/settings.json`, its hooks, its MCP servers). Off unless asked
-   * for: hooks are commands that run without anybody being asked, and in a cloned repository they are a stranger's.
-   */
-  folderSettings?: boolean;
+  /** Runs the hooks of the person's own settings and plugins, too. Off unless asked for. */
+  personHooks?: boolean;
+  /** Absolute paths of files of instructions (CLAUDE.md, rules) that the agent must not load. */
+  excludedMemory?: string[];
   extraArgs?: string[];
+}
+
+/** Paths of files that the agent reads when it starts. */
+export interface StartFiles {
+  /**
+   * Goes beside the agent's own instructions; a file, because an argument of a process holds no more than 128 KiB on
+   * Linux.
+   */
+  systemPrompt?: string | undefined;
+  /** The MCP servers; a file, because other users can read command lines, and a server may come with a password. */
+  mcpConfig?: string | undefined;
 }
 
 /**
  * The agent's command line. Values stand behind an equals sign, so that none of them can be taken for an option.
- * @param systemPromptFile goes beside the agent's own instructions; a file, because an argument of a process holds
- * no more than 128 KiB on Linux
+ *
+ * The person's own settings hold for the agent (login, model), those of the folder do not: hooks and MCP servers are
+ * commands that run without anybody being asked, and in a cloned repository they are a stranger's. The person's own
+ * MCP servers stay out as well, this product's among them, since they act with the person's word.
  */
-export function buildArguments(options: ArgumentOptions, systemPromptFile: string | undefined): string[] {
+export function buildArguments(options: ArgumentOptions, files: StartFiles): string[] {
   const args = ["-p", "--verbose", "--input-format=stream-json", "--output-format=stream-json"];
   args.push("--replay-user-messages", "--permission-prompt-tool=stdio");
   args.push(`--permission-mode=${options.permissionMode}`);
   args.push(options.resume ? `--resume=${options.sessionId}` : `--session-id=${options.sessionId}`);
-  if (systemPromptFile) args.push(`--append-system-prompt-file=${systemPromptFile}`);
+  if (files.systemPrompt) args.push(`--append-system-prompt-file=${files.systemPrompt}`);
   if (options.maxTurns !== undefined) args.push(`--max-turns=${options.maxTurns}`);
   if (options.maxBudgetUsd !== undefined) args.push(`--max-budget-usd=${options.maxBudgetUsd}`);
   if (options.model) args.push(`--model=${options.model}`);
   // The folder is named once more so that its CLAUDE.md is read although its settings are not.
-  if (!options.folderSettings) args.push("--setting-sources=user", `--add-dir=${options.cwd}`);
+  args.push("--setting-sources=user", `--add-dir=${options.cwd}`);
+  args.push("--strict-mcp-config");
+  if (files.mcpConfig) args.push(`--mcp-config=${files.mcpConfig}`);
+  args.push(`--settings=${JSON.stringify(buildSettings(options))}`);
   // One option for each rule: a rule may hold commas and blanks.
   for (const rule of options.allowedTools) args.push(`--allowedTools=${rule}`);
   for (const rule of options.disallowedTools) args.push(`--disallowedTools=${rule}`);
   return [...args, ...(options.extraArgs ?? [])];
 }
 
-/**
- * The agent's environment: the given one without this product's own settings, since its key must not reach an agent
- * that reads strangers' text, and with what the engine counts on.
- * @param mark bears witness of everything that the agent starts, see `MARK_NAME`
- */
-export function buildEnvironment(
-  env: NodeJS.ProcessEnv,
-  mark: string,
-  options: Pick<ArgumentOptions, "folderSettings">,
-): NodeJS.ProcessEnv {
-  const own = Object.entries(env).filter(
-    ([name]) => !/^AUTOMAGIK_/i.test(name) && !OUTER_SESSION.has(name.toUpperCase()),
-  );
+/** Settings of the agent's own that go before the person's. */
+function buildSettings(options: ArgumentOptions): Record<string, unknown> {
   return {
-    // Its list of things to do is what the phases of a run are read from; newer models have it off.
-    CLAUDE_CODE_ENABLE_TODO_TOOLS: "1",
-    // An update in mid-run would change the program under the engine.
-    DISABLE_AUTOUPDATER: "1",
-    ...Object.fromEntries(own),
-    ...(options.folderSettings ? {} : { CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1" }),
-    [MARK_NAME]: mark,
+    ...(options.personHooks ? {} : { disableAllHooks: true }),
+    ...(options.excludedMemory?.length ? { claudeMdExcludes: options.excludedMemory.map(toPattern) } : {}),
   };
+}
+
+/**
+ * The agent takes each path for a pattern, and knows no escape in it: what could have a meaning there is replaced by
+ * the sign for any one character.
+ */
+function toPattern(path: string): string {
+  return path
+    .split(sep)
+    .map((part) => part.replace(/[!-,;-@[-^`{-~]/g, "?"))
+    .join("/");
 }

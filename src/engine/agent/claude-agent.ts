@@ -56,7 +56,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   } catch (error) {
     return describeFailedStart(options, error as Error, onEvent);
   }
-  const { child, forgetPrompt } = launched;
+  const { child, forgetFiles } = launched;
   const identity: AgentIdentity = {
     pid: child.pid ?? 0,
     startedAt: formatStartedAt(child.pid === undefined ? "0" : readBegan(child.pid), mark),
@@ -91,7 +91,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   writeUser(randomUUID(), options.prompt);
 
   function emit(event: AgentEvent): void {
-    if (event.type === "init") forgetPrompt();
+    if (event.type === "init") forgetFiles();
     if (event.type === "turn") busy = true;
     if (event.type === "result") {
       busy = false;
@@ -166,7 +166,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
         cancelBackgroundLimit();
         child.stdout?.destroy();
         child.stderr?.destroy();
-        forgetPrompt();
+        forgetFiles();
         for (const settle of responses.values()) settle(false);
         questions.withdrawAll();
         void endLeft().then(() => {

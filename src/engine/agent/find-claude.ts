@@ -26,7 +26,14 @@ export type FoundClaude =
 /** A cold start from a slow disk takes seconds; what takes longer hangs. In ms. */
 const PROBE_TIMEOUT_MS = 15_000;
 /** What the engine cannot do without. */
-const NEEDED_OPTIONS = ["--input-format", "--session-id", "--replay-user-messages", "--setting-sources"];
+const NEEDED_OPTIONS = [
+  "--input-format",
+  "--session-id",
+  "--replay-user-messages",
+  "--setting-sources",
+  "--settings",
+  "--strict-mcp-config",
+];
 /** Newer versions keep a conversation's first system prompt, also when another workflow continues it. */
 const SNAPSHOT_OPTION = "--system-prompt-snapshot";
 /** With one of these the agent needs no login of its own. */

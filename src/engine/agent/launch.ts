@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ArgumentOptions, buildArguments, buildEnvironment } from "./arguments.js";
+import type { McpServer } from "../types.js";
+import { type ArgumentOptions, buildArguments, type StartFiles } from "./arguments.js";
+import { buildEnvironment } from "./environment.js";
 
 /** What it takes to start the agent's process. */
 export interface LaunchOptions extends ArgumentOptions {
@@ -10,13 +12,17 @@ export interface LaunchOptions extends ArgumentOptions {
   claudePath: string;
   /** Goes beside the agent's own instructions. */
   systemPrompt?: string;
+  /** The only MCP servers that the agent gets, by name. */
+  mcpServers?: Record<string, McpServer>;
   env: NodeJS.ProcessEnv;
+  /** Variables that the agent gets although their names are those of credentials: see `buildEnvironment`. */
+  passedVariables?: readonly string[];
 }
 
 export interface Launched {
   child: ChildProcess;
-  /** Removes the file with the system prompt, which the agent reads when it starts. */
-  forgetPrompt(): void;
+  /** Removes the files that the agent has read when it says that it is there. */
+  forgetFiles(): void;
 }
 
 /**
@@ -25,11 +31,11 @@ export interface Launched {
  * @throws when the system refuses the start at once (arguments too long …); other failures come as its `error` event
  */
 export function launch(options: LaunchOptions, mark: string): Launched {
-  const prompt = options.systemPrompt ? createPromptFile(options.systemPrompt) : undefined;
-  const forgetPrompt = () => {
-    if (prompt) rmSync(prompt.folder, { recursive: true, force: true });
+  const { folder, files } = createStartFiles(options);
+  const forgetFiles = () => {
+    if (folder) rmSync(folder, { recursive: true, force: true });
   };
-  const args = buildArguments(options, prompt?.path);
+  const args = buildArguments(options, files);
   const isScript = /\.[cm]?js$/.test(options.claudePath);
   try {
     const child = spawn(
@@ -37,16 +43,16 @@ export function launch(options: LaunchOptions, mark: string): Launched {
       isScript ? [options.claudePath, ...args] : args,
       {
         cwd: options.cwd,
-        env: buildEnvironment(options.env, mark, options),
+        env: buildEnvironment(options.env, mark, options.passedVariables),
         // Its own group, so that a Ctrl+C at the engine's terminal does not reach it and it can be ended as a whole.
         detached: process.platform !== "win32",
         windowsHide: true,
         stdio: ["pipe", "pipe", "pipe"],
       },
     );
-    return { child, forgetPrompt };
+    return { child, forgetFiles };
   } catch (error) {
-    forgetPrompt();
+    forgetFiles();
     throw error;
   }
 }
@@ -56,10 +62,21 @@ export function describeFailure(options: LaunchOptions, error: Error): string {
   return `Claude Code could not be started (${options.claudePath} in ${options.cwd}): ${error.message}`;
 }
 
-/** A file for the owner alone, because other users can read command lines. */
-function createPromptFile(text: string): { folder: string; path: string } {
+/** Files for the owner alone, because other users can read command lines. */
+function createStartFiles(options: LaunchOptions): { folder?: string; files: StartFiles } {
+  const { systemPrompt, mcpServers = {} } = options;
+  const hasServers = Object.keys(mcpServers).length > 0;
+  if (!systemPrompt && !hasServers) return { files: {} };
   const folder = mkdtempSync(join(tmpdir(), "workflow-agent-"));
-  const path = join(folder, "system-prompt.md");
-  writeFileSync(path, text, { mode: 0o600 });
-  return { folder, path };
+  const write = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text, { mode: 0o600 });
+    return join(folder, name);
+  };
+  return {
+    folder,
+    files: {
+      systemPrompt: systemPrompt && write("system-prompt.md", systemPrompt),
+      mcpConfig: hasServers ? write("mcp.json", JSON.stringify({ mcpServers })) : undefined,
+    },
+  };
 }

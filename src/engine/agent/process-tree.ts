@@ -1,13 +1,7 @@
 import { execFile } from "node:child_process";
 import { type Clock, sleep } from "../../clock.js";
+import { MARK_NAME } from "./mark.js";
 import { listProcesses, type ProcessEntry } from "./process-list.js";
-
-/**
- * The environment variable that marks everything an agent starts. The real agent gives each of its commands a session
- * of its own, and what a command leaves in the background has no living parent: neither the process group nor the
- * parents lead to it, but it has inherited the environment.
- */
-export const MARK_NAME = "WORKFLOW_AGENT_MARK";
 
 /** How an agent's processes are found again, also by another engine after a restart. */
 export interface AgentIdentity {

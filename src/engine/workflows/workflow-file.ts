@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { EngineWorkflow } from "../types.js";
+import { mcpServersSchema } from "./mcp-servers.js";
 import { expandToolSets, isToolSet, toolSetNames } from "./tool-rules.js";
 
 /** Far more than a prompt needs; it takes part in every request that the agent makes. */
@@ -43,6 +44,7 @@ const settingsSchema = z.object({
   // An agent may edit inside its own workspace; everything beyond is asked.
   permissionMode: z.enum(["default", "acceptEdits", "plan", "bypassPermissions"]).default("acceptEdits"),
   model: line(100).regex(/^[^-]/, "must be the name of a model").optional(),
+  mcpServers: mcpServersSchema.optional(),
 });
 
 /** True for a name that a workflow, and so its folder, can have. No such name leads out of a folder. */
@@ -86,7 +88,8 @@ export function parseWorkflow(source: {
   const parsed = settingsSchema.safeParse(raw);
   if (!parsed.success) return { message: `workflow.json: ${describeIssues(parsed.error)}` };
 
-  const { displayName, description, maxTurns, model, allowedTools, disallowedTools, ...rest } = parsed.data;
+  const { displayName, description, maxTurns, model, mcpServers, allowedTools, disallowedTools, ...rest } =
+    parsed.data;
   return {
     workflow: {
       name,
@@ -99,6 +102,7 @@ export function parseWorkflow(source: {
       disallowedTools: expandToolSets(disallowedTools),
       ...(maxTurns !== undefined && { maxTurns }),
       ...(model !== undefined && { model }),
+      ...(mcpServers !== undefined && { mcpServers }),
       shipped,
     },
     settings: raw,

@@ -1,0 +1,75 @@
+import { MARK_NAME } from "./mark.js";
+
+/** Where the engine itself was started by an agent, these speak of that one. */
+const OUTER_SESSION = new Set([
+  "AI_AGENT",
+  "CLAUDECODE",
+  "CLAUDE_EFFORT",
+  "CLAUDE_PID",
+  "CLAUDE_CODE_CHILD_NOTES_DIR",
+  "CLAUDE_CODE_CHILD_SESSION",
+  "CLAUDE_CODE_ENTRYPOINT",
+  "CLAUDE_CODE_EXECPATH",
+  "CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS",
+  "CLAUDE_CODE_MESSAGING_SOCKET",
+  "CLAUDE_CODE_MESSAGING_TOKEN",
+  "CLAUDE_CODE_SESSION_ATTENDED",
+  "CLAUDE_CODE_SESSION_ID",
+  "CLAUDE_CODE_SSE_PORT",
+]);
+
+/** Names that say of a value that it opens something. */
+const CREDENTIAL =
+  /(^|_)(token|tokens|secret|secrets|password|passwd|passphrase|pat|apikey|credential|credentials|webhook)(_|$)|_key(_id)?$|authtoken/i;
+/** Services through which an agent could act elsewhere in the person's name; ids and addresses of theirs go too. */
+const SERVICE =
+  /^(linear|slack|discord|telegram|teams|mattermost|jira|atlassian|confluence|notion|asana|trello|pagerduty|twilio|sendgrid|mailgun|stripe|sentry)_/i;
+/** The agent's own access to its model. */
+const MODEL = /^(anthropic|claude)_/i;
+/** The clouds through which it may reach its model, and what tells that it does. */
+const CLOUDS = [
+  { names: /^aws_/i, switches: ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_MANTLE"] },
+  { names: /^(google|gcloud|cloud_ml|vertex)_/i, switches: ["CLAUDE_CODE_USE_VERTEX"] },
+  { names: /^azure_/i, switches: ["CLAUDE_CODE_USE_FOUNDRY"] },
+];
+
+/**
+ * The agent's environment: the given one with what the engine counts on, and without what an agent that reads
+ * strangers' text must not hold: this product's own settings (its key), and credentials of other services.
+ * @param mark bears witness of everything that the agent starts, see `MARK_NAME`
+ * @param passed names of variables that it gets all the same; a star at the end stands for any rest
+ */
+export function buildEnvironment(
+  env: NodeJS.ProcessEnv,
+  mark: string,
+  passed: readonly string[] = [],
+): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => {
+    if (/^AUTOMAGIK_/i.test(name) || OUTER_SESSION.has(name.toUpperCase())) return false;
+    return passed.some((pattern) => isNamed(name, pattern)) || !isCredential(name, env);
+  });
+  return {
+    // Its list of things to do is what the phases of a run are read from; newer models have it off.
+    CLAUDE_CODE_ENABLE_TODO_TOOLS: "1",
+    // An update in mid-run would change the program under the engine.
+    DISABLE_AUTOUPDATER: "1",
+    ...Object.fromEntries(kept),
+    CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1",
+    // "@/path" and "@~/file" in a message would send that file to the model, and nobody is asked.
+    CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
+    [MARK_NAME]: mark,
+  };
+}
+
+function isCredential(name: string, env: NodeJS.ProcessEnv): boolean {
+  if (MODEL.test(name)) return false;
+  const cloud = CLOUDS.find(({ names }) => names.test(name));
+  if (cloud?.switches.some((one) => /^(1|true|yes|on)$/i.test(env[one] ?? ""))) return false;
+  return CREDENTIAL.test(name) || SERVICE.test(name);
+}
+
+function isNamed(name: string, pattern: string): boolean {
+  return pattern.endsWith("*")
+    ? name.toUpperCase().startsWith(pattern.slice(0, -1).toUpperCase())
+    : name.toUpperCase() === pattern.toUpperCase();
+}
