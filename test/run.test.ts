@@ -211,7 +211,7 @@ describe("arguments", () => {
     [
       "no message",
       { ...COMPLETE, message: undefined },
-      /`message` is missing: run: .*[^.]\. Nothing was sent\./,
+      /`message` is missing: The task, .*[^.]\. Nothing was sent\./,
     ],
     ["a turn limit out of bounds", { ...COMPLETE, max_turns: 500 }, /`max_turns` 500: .*200/],
     ["a timeout out of bounds", { ...COMPLETE, timeout: 5 }, /`timeout` 5: .*60/],

@@ -8,7 +8,7 @@ import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
 import { watchAgain } from "./follow-run.js";
 import { readRun } from "./read-run.js";
-import { resolveTarget } from "./resolve-target.js";
+import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
 const ANSWER_PARAMETERS = [
   "run_id",
@@ -31,6 +31,12 @@ export const answerAction = defineAction({
     "in the status of the run.",
   parameters: ANSWER_PARAMETERS,
   required: ["answer"],
+  about: {
+    ...TARGET_ABOUT,
+    question_id: "Which question is answered, when several are open.",
+    answer: "The value of a choice, or the person's own words.",
+    confirm: "true only after the person agreed to an answer that allows.",
+  },
   endpoint: "answer",
   // What is permitted may be anything.
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },

@@ -6,7 +6,7 @@ import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { describeForConfirmation, readRun } from "./read-run.js";
-import { resolveTarget } from "./resolve-target.js";
+import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
 const CLEANUP_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
 
@@ -20,6 +20,11 @@ export const cleanupAction = defineAction({
     "Removes what a run has left on the server (workspace, temporary files), after the person agreed (asked by a " +
     "form, or confirm: true where there are none), and tells what was removed.",
   parameters: CLEANUP_PARAMETERS,
+  about: {
+    ...TARGET_ABOUT,
+    force: "Clean up even while the run goes on.",
+    confirm: "true only after the person agreed to the cleanup.",
+  },
   endpoint: "cleanup",
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
   answerParts: ["cleanup", "missing"],

@@ -71,8 +71,17 @@ export interface Action<Names extends ParameterName = ParameterName> {
   parameters: readonly Names[];
   /** Those of the parameters without which the call is refused. */
   required?: readonly Names[];
+  /** What a parameter is for in this action, where the words for all of them do not fit its own tool. */
+  about?: Readonly<Partial<Record<Names, string>>>;
+  /** Other names under which parameters are taken and not published. */
+  aliases?: Readonly<Record<string, Names>>;
+  /**
+   * Brings what was given in another form that is taken, and not published, into that of the parameters.
+   * @throws ActionError when it cannot be
+   */
+  adapt?(given: Readonly<Record<string, unknown>>): Record<string, unknown>;
   /** Arguments that make no sense here and tell which action was meant: with one of them nothing is done. */
-  misplaced?: Readonly<Partial<Record<ParameterName, string>>>;
+  misplaced?: Readonly<Record<string, string>>;
   /** The API's endpoint without which it can do nothing: where there is none, it is not published. */
   endpoint?: Endpoint;
   annotations: Annotations;

@@ -9,7 +9,7 @@ import { bringOpenQuestions } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
-import { type ResolvedTarget, resolveTarget, unknownTarget } from "./resolve-target.js";
+import { type ResolvedTarget, resolveTarget, TARGET_ABOUT, unknownTarget } from "./resolve-target.js";
 
 const FEEDBACK_PARAMETERS = [
   "message",
@@ -38,6 +38,12 @@ export const feedbackAction = defineAction({
     "within a short wait. For a run that is over nothing is sent.",
   parameters: FEEDBACK_PARAMETERS,
   required: ["message"],
+  about: {
+    message: "What the agent should read.",
+    ...TARGET_ABOUT,
+    wait_seconds: "How long to look whether the agent takes it up (default 5); 0 answers at once.",
+  },
+  aliases: { feedback: "message" },
   endpoint: "add_message",
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["queue"],

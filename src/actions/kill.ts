@@ -9,7 +9,7 @@ import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { watchAgain } from "./follow-run.js";
 import { answerUnknown, describeForConfirmation, readRun, withinTime } from "./read-run.js";
-import { resolveTarget } from "./resolve-target.js";
+import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
 const KILL_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
 type KillArguments = Arguments<(typeof KILL_PARAMETERS)[number]>;
@@ -31,6 +31,11 @@ export const killAction = defineAction({
     "Ends a run that is going on, after the person agreed (asked by a form, or confirm: true where there are " +
     "none), and tells what was seen afterwards.",
   parameters: KILL_PARAMETERS,
+  about: {
+    ...TARGET_ABOUT,
+    force: "Kill at once, without time to come to an end.",
+    confirm: "true only after the person agreed to kill it.",
+  },
   endpoint: "kill",
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
   answerParts: ["run", "missing"],

@@ -23,6 +23,7 @@ export const listSessionsAction = defineAction({
     "Lists sessions with their last workflow, status, turns, cost and age, and whether they can be continued. " +
     "session_name filters by a part of the name.",
   parameters: LIST_PARAMETERS,
+  about: { session_name: "A part of the names to list.", limit: "Most sessions to list." },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   answerParts: ["sessions"],
   handle: (args: ListArguments, call: Call, services: Services) => listSessions(args, call, services),

@@ -2,7 +2,7 @@ import type { QueueCounters } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { resolveTarget } from "./resolve-target.js";
+import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
 const QUEUE_PARAMETERS = ["run_id", "session_name", "session_id"] as const;
 
@@ -14,6 +14,7 @@ export const messageQueueAction = defineAction({
   summary: "whether feedback was taken up.",
   description: "Tells how many messages wait for a run and how many its agent has taken up.",
   parameters: QUEUE_PARAMETERS,
+  about: TARGET_ABOUT,
   endpoint: "message_queue",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   answerParts: ["queue"],

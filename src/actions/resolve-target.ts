@@ -13,6 +13,13 @@ export interface TargetArguments {
   session_name?: string | undefined;
 }
 
+/** What the three are for in a tool that is about one run. */
+export const TARGET_ABOUT = {
+  run_id: "Id of the run.",
+  session_name: "Name of the run's session.",
+  session_id: "Id of the run's session; its name or the run's id does as well.",
+};
+
 /** The run that a call is about, as far as it is known without asking for it alone. */
 export interface ResolvedTarget {
   run: Run;

@@ -56,8 +56,20 @@ export const runAction = defineAction({
     "unknown, look at its status instead. The run goes on when the call ends.",
   parameters: RUN_PARAMETERS,
   required: ["message"],
+  about: {
+    message: "The task, complete and self-contained.",
+    session_name: "Name of the new session; one is suggested to the person.",
+    session_id: "Id of a conversation to continue.",
+  },
+  adapt: adaptContinuation,
   // A forgotten `action` must not become a second paid run.
-  misplaced: { run_id: "feedback", question_id: "answer", answer: "answer", confirm: "kill" },
+  misplaced: {
+    run_id: "feedback",
+    feedback: "feedback",
+    question_id: "answer",
+    answer: "answer",
+    confirm: "kill",
+  },
   endpoint: "start",
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["run", "missing"],
@@ -142,6 +154,26 @@ export const runAction = defineAction({
     return startAndFollow(request, { ...turn, note }, call, services);
   },
 });
+
+/**
+ * `continue_session` as true or false beside a session that is named: true continues that one, false says nothing.
+ * @throws ActionError for true without a session
+ */
+function adaptContinuation(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { continue_session: wanted, ...rest } = given;
+  const { session_name, ...others } = rest;
+  const word = typeof wanted === "string" ? wanted.trim().toLowerCase() : wanted;
+  if (word === false || word === "false") return rest;
+  if (word !== true && word !== "true") return { ...given };
+  if (rest.session_id) return others;
+  if (session_name) return { ...others, continue_session: session_name };
+  // A session may be called so.
+  if (word === "true") return { ...given };
+  throw new ActionError(
+    "`continue_session` true: say which session goes on, by its name in `continue_session`. Nothing was sent.",
+    { action: "list_sessions", arguments: { active_only: false }, reason: "See which sessions there are." },
+  );
+}
 
 /** What was settled with the person, as arguments of the call. */
 function toArguments(given: RunValues, { temp_workspace }: RunArguments): Partial<RunArguments> {

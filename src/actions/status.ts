@@ -10,7 +10,7 @@ import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { followRun, nextAfterEnd, tellStall, watchAgain } from "./follow-run.js";
 import { listSessions } from "./list-sessions.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
-import { namesTarget, resolveTarget } from "./resolve-target.js";
+import { namesTarget, resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
 const STATUS_PARAMETERS = ["run_id", "session_name", "session_id", "wait_seconds", "detailed"] as const;
 
@@ -26,6 +26,11 @@ export const statusAction = defineAction({
     "Tells how a run stands, by run id, session name or session id, whoever started it. With wait_seconds it " +
     "follows the run with progress. Without any name it lists what is going on.",
   parameters: STATUS_PARAMETERS,
+  about: {
+    ...TARGET_ABOUT,
+    wait_seconds: "Follow the run so long, with progress; left out, how it stands is told at once.",
+    detailed: "Tell everything there is, with the queue of messages.",
+  },
   endpoint: "status",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   answerParts: ["run", "queue", "sessions"],

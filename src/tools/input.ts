@@ -18,20 +18,29 @@ const DESCRIBED_WORKFLOWS = 30;
 /** Bounds that the API sets beside ours, by parameter. */
 export type Limits = Partial<Record<ParameterName, Bounds | undefined>>;
 
+interface SchemaOptions {
+  /** Those of the one tool, as an enum. */
+  actions?: readonly Action[];
+  /** What parameters are for in a tool of its own. */
+  about?: Readonly<Partial<Record<ParameterName, string>>>;
+  limits?: Limits;
+}
+
 /**
  * The input schema of a tool that takes these parameters, with the workflows as an enum.
- * @param options.actions those of the one tool, as an enum
  */
 export function buildInputSchema(
   names: readonly ParameterName[],
   required: readonly string[],
   catalogue: CatalogueState,
-  { actions, limits = {} }: { actions?: readonly Action[]; limits?: Limits } = {},
+  { actions, about = {}, limits = {} }: SchemaOptions = {},
 ): JsonSchema {
   const shape = Object.fromEntries(names.map((name) => [name, parameters[name].optional()]));
   const { properties } = z.toJSONSchema(z.object(shape), { target: "draft-7", io: "input" }) as {
     properties: Record<string, JsonSchema>;
   };
+  for (const [name, description] of Object.entries(about))
+    Object.assign(properties[name] ?? {}, { description });
   for (const [name, bounds] of Object.entries(limits)) {
     const property = properties[name];
     if (!property || !bounds) continue;
@@ -84,17 +93,20 @@ export function parseArguments(action: Action, raw: unknown): Record<string, unk
   const given = Object.entries((raw ?? {}) as Record<string, unknown>).filter(
     ([name, value]) => name !== "action" && value !== null && value !== undefined,
   );
+  const named = nameParameters(action, given);
+  const adapted = action.adapt?.(named) ?? named;
   const problems: string[] = [];
   const parsed: Record<string, unknown> = {};
-  for (const [name, value] of given) {
+  for (const [name, value] of Object.entries(adapted)) {
+    const meant = action.misplaced?.[name];
+    if (meant && value !== "" && value !== false) {
+      problems.push(`\`${name}\` does not belong to action ${action.name}; action ${meant} may be meant`);
+      continue;
+    }
     if (!(name in parameters)) {
       const [nearest] = findNearest(name, action.parameters, 1);
       problems.push(`there is no argument \`${name}\`${nearest ? `; \`${nearest}\` may be meant` : ""}`);
       continue;
-    }
-    const meant = action.misplaced?.[name as ParameterName];
-    if (meant && value !== "" && value !== false) {
-      problems.push(`\`${name}\` does not belong to action ${action.name}; action ${meant} may be meant`);
     }
     if (!action.parameters.includes(name as ParameterName)) continue;
     const schema = parameters[name as ParameterName];
@@ -104,11 +116,30 @@ export function parseArguments(action: Action, raw: unknown): Record<string, unk
   }
   for (const name of action.required ?? []) {
     if (parsed[name] === undefined && !problems.some((problem) => problem.startsWith(`\`${name}\``))) {
-      problems.push(`\`${name}\` is missing: ${parameters[name].description?.replace(/\.$/, "")}`);
+      const about = action.about?.[name] ?? parameters[name].description;
+      problems.push(`\`${name}\` is missing: ${about?.replace(/\.$/, "")}`);
     }
   }
   if (problems.length > 0) throw new ActionError(`${problems.join("; ")}. Nothing was sent.`);
   return parsed;
+}
+
+/** What was given, by the names of the parameters. @throws ActionError when two names say different things */
+function nameParameters(action: Action, given: readonly [string, unknown][]): Record<string, unknown> {
+  const named: Record<string, unknown> = {};
+  const names = new Map<string, string>();
+  for (const [name, value] of given) {
+    const parameter = action.aliases?.[name] ?? name;
+    const other = names.get(parameter);
+    names.set(parameter, name);
+    if (other !== undefined && named[parameter] !== value) {
+      throw new ActionError(
+        `\`${other}\` and \`${name}\` are the same argument and say different things: give one of them. Nothing was sent.`,
+      );
+    }
+    named[parameter] = value;
+  }
+  return named;
 }
 
 function loosen(schema: z.ZodType, value: unknown): unknown {

@@ -112,7 +112,8 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
     answerSchema: buildAnswerSchema(distinct<AnswerPart>(actions.flatMap((action) => action.answerParts))),
     call(raw, call, services) {
       const wanted = (raw as { action?: unknown } | undefined)?.action ?? "run";
-      const action = actions.find((one) => one.name === wanted);
+      // The name of its own tool is as clear.
+      const action = actions.find((one) => one.name === wanted || one.toolName === wanted);
       if (action) return callAction(action, raw, call, services, collaborators);
       const known = offered().map((one) => one.name);
       const [nearest] = findNearest(String(wanted), known, 1);
@@ -136,7 +137,10 @@ function buildNamedTools(actions: readonly Action[], collaborators: Collaborator
     annotations: action.annotations,
     isOffered: () => isOffered(action, offer),
     inputSchema: (catalogue) =>
-      buildInputSchema(action.parameters, action.required ?? [], catalogue, { limits: limits(offer) }),
+      buildInputSchema(action.parameters, action.required ?? [], catalogue, {
+        about: action.about ?? {},
+        limits: limits(offer),
+      }),
     answerSchema: buildAnswerSchema(action.answerParts),
     call: (raw, call, services) => callAction(action, raw, call, services, collaborators),
   }));
