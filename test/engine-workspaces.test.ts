@@ -597,7 +597,7 @@ describe("merging back", () => {
     commit(workspace.path, "a.txt", "a");
     const refused = await merge(workspace);
     expect(refused).toMatchObject({ merged: true, pushed: false });
-    expect(refused.reason).toMatch(/It was not pushed: .*refus/);
+    expect(refused.pushProblem).toMatch(/^the push was refused: .*refus.*checked out branch/);
     git(source, "checkout", "-q", "--detach");
     const trap = fresh("trap");
     writeFileSync(join(source, ".git", "hooks", "post-receive"), `#!/bin/sh\ntouch ${trap}\n`, {
@@ -617,11 +617,15 @@ describe("cleaning up", () => {
     write(workspace.path, "new.txt", "x");
     expect(await cleanup(workspace.runId, { force: false })).toEqual({
       removed: nothing,
-      kept: `The worktree ${workspace.path} was kept: there are uncommitted changes in 1 file (new.txt). Force removes it.`,
+      kept: `The worktree ${workspace.path} was kept: it has uncommitted changes in 1 file (new.txt). Force removes it.`,
       errors: [],
     });
     expect(existsSync(join(workspace.path, "new.txt"))).toBe(true);
-    expect(await cleanup(workspace.runId, { force: true })).toEqual({ removed: worktreeGone, errors: [] });
+    expect(await cleanup(workspace.runId, { force: true })).toEqual({
+      removed: worktreeGone,
+      lost: "Removed by force: uncommitted changes in 1 file (new.txt).",
+      errors: [],
+    });
     expect(existsSync(workspace.path)).toBe(false);
     expect(await cleanup(workspace.runId, { force: true })).toEqual({ removed: nothing, errors: [] });
   });
@@ -678,7 +682,7 @@ describe("cleaning up", () => {
         git(path, "commit", "-qm", "Add submodule");
         write(inner, "work.txt", "x");
       },
-      /submodule nested\/project-\d+ has content/,
+      /submodule with content, which was not looked into \(nested\/project-\d+\)/,
     ],
     [
       "a .git file that was led elsewhere",

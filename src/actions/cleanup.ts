@@ -64,6 +64,7 @@ export const cleanupAction = defineAction({
         report.removed.length > 0
           ? `Cleaned up after ${nameRun(run)}. Removed: ${report.removed.join(", ")}.`
           : `Of ${nameRun(run)} nothing was removed${report.errors.length > 0 ? "." : ": there was nothing left to remove."}`,
+        report.note ?? "",
         report.errors.length > 0 ? `Errors: ${report.errors.join("; ")}.` : "",
         !report.success && report.removed.length > 0 ? "The API does not call it a success." : "",
       ];

@@ -249,7 +249,7 @@ export function createEngine(options: EngineOptions): Engine {
           `Session "${run.sessionName}" has another run going on: ${neighbour.runId}`,
         );
       }
-      const { removed, kept, errors } = await workspaces.cleanup(
+      const { removed, kept, lost, errors } = await workspaces.cleanup(
         { sessionKey: run.sessionId, runId, temporary: run.request.tempWorkspace },
         { force },
       );
@@ -262,6 +262,7 @@ export function createEngine(options: EngineOptions): Engine {
         processEnded: active,
         ...(run.workspacePath ? { workspacePath: run.workspacePath } : {}),
         ...(kept ? { kept } : {}),
+        ...(lost ? { lost } : {}),
         errors,
       };
     },

@@ -3,7 +3,7 @@ import type { EngineOptions } from "./engine.js";
 import type { EngineRun, EngineWorkflow, QueuedMessage, RunQuestion, RunStatus } from "./types.js";
 import { buildSystemPrompt } from "./workflows/system-prompt.js";
 import { buildToolRules } from "./workflows/tool-rules.js";
-import type { Workspace } from "./workspaces/workspaces.js";
+import type { Workspace, Workspaces } from "./workspaces/workspaces.js";
 
 /** One run at work. */
 export interface RunWork {
@@ -291,10 +291,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     run.commits = seen.commits;
     if (run.request.autoMerge && ending?.status === "completed") {
       const merge = await workspaces.merge(place);
-      const said = merge.merged
-        ? `Merged${merge.commit ? ` as ${merge.commit}` : ""}${merge.pushed ? " and pushed" : ""}.`
-        : `Not merged: ${merge.reason ?? "the merge is not clean"}.`;
-      addToResult(said);
+      addToResult(describeMerge(merge));
     }
     if (run.request.persistent && !run.request.tempWorkspace) return;
     // Only what was meant to be thrown away goes whatever is in it; uncommitted work in a worktree stays.
@@ -333,4 +330,12 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     kill: (force) => end({ status: "killed" }, force),
     stop,
   };
+}
+
+/** What the person is told of a merge: a refused push is part of it, however well the merge itself went. */
+function describeMerge(merge: Awaited<ReturnType<Workspaces["merge"]>>): string {
+  if (!merge.merged) return merge.reason ?? "Nothing was merged: the merge is not clean.";
+  const merged = `Merged${merge.commit ? ` as ${merge.commit}` : ""}`;
+  if (merge.pushProblem) return `${merged}, but ${merge.pushProblem}`;
+  return `${merged}${merge.pushed ? " and pushed" : ""}.`;
 }

@@ -138,8 +138,10 @@ export interface CleanupResult {
   tempFilesRemoved: boolean;
   processEnded: boolean;
   workspacePath?: string;
-  /** Why something was kept. */
+  /** What was kept, and why or where. */
   kept?: string;
+  /** What force has removed that is nowhere else. */
+  lost?: string;
   errors: string[];
 }
 

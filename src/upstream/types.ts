@@ -143,5 +143,7 @@ export interface CleanupReport {
   removed: string[];
   workspacePath?: string;
   errors: string[];
+  /** What was kept and where, and what is gone for good. The public server says none of it. */
+  note?: string;
   message?: string;
 }

@@ -387,6 +387,7 @@ export function toCleanupReport(runId: string, wire: z.output<typeof cleanupWire
     removed: Object.entries(REMOVABLE).flatMap(([key, name]) => (details[key] === true ? [name] : [])),
     workspacePath: line(details.workspace_path, 500),
     errors: lines(details.errors),
+    note: line(details.note, 2_000),
     message: line(wire.message),
   });
 }

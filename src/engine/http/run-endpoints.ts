@@ -207,6 +207,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
       const began = clock.now();
       const done = await engine.cleanup(id, force);
       const took = clock.now() - began;
+      const note = [done.lost, done.kept].filter(Boolean).join(" ");
       const removed = done.workspaceRemoved || done.worktreeRemoved || done.tempFilesRemoved;
       // A note about what stays is no fault as long as something was removed.
       const errors = [...done.errors, ...(done.kept && !removed ? [done.kept] : [])];
@@ -223,9 +224,10 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
           git_worktree_removed: done.worktreeRemoved,
           process_cleaned: done.processEnded,
           workspace_path: done.workspacePath ?? null,
+          note: (removed && note) || null,
           errors,
         },
-        message: `Workspace cleanup completed ${end}${done.kept ? `. ${done.kept}` : ""}`,
+        message: `Workspace cleanup completed ${end}${note ? `. ${note}` : ""}`,
       };
     },
   });

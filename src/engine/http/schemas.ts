@@ -187,6 +187,7 @@ export const cleanedUpSchema = z
       git_worktree_removed: z.boolean(),
       process_cleaned: z.boolean(),
       workspace_path: z.string().nullable(),
+      note: z.string().nullable().describe("What was kept and where, and what force has removed for good"),
       errors: z.array(z.string()),
     }),
     message: z.string(),

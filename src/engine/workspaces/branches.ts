@@ -70,7 +70,7 @@ export function createBranches(options: BranchesOptions): Branches {
     const lost = (await folderExists(at.worktree.path)) ? await unsavedWork(git, at) : undefined;
     if (lost)
       throw new WorkspaceError(
-        `The branch ${branch} belongs to the worktree of another session (${at.worktree.path}), and ${lost} there. ${instead}`,
+        `The branch ${branch} belongs to the worktree of another session (${at.worktree.path}), which has ${lost}. ${instead}`,
       );
     // Written first: whoever is stopped in between finds a flag too many, never a worktree without its branch.
     await records.write({ ...other, handedOver: true });

@@ -1,8 +1,9 @@
 import { readdir, rm } from "node:fs/promises";
 import type { InTurn } from "../../state/in-turn.js";
 import type { Clone, Clones } from "./clones.js";
-import { type Bin, folderExists } from "./disk.js";
+import { type Bin, filesIn, folderExists } from "./disk.js";
 import type { GitRunner } from "./git-runner.js";
+import { describeFiles, ignoredWork, MAX_FILES } from "./ignored-work.js";
 import { sessionBranchOf } from "./names.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
@@ -21,6 +22,10 @@ export interface CleanupOptions {
   placeOf: (clone: Clone, record: SessionRecord) => WorktreePlace | undefined;
   now: () => number;
 }
+
+/** Behind "it has". */
+const UNCONNECTED = "lost its connection to the repository, so nobody can say what is in it";
+const UNKNOWN = "files that could not be looked at";
 
 /** Creates the removal of workspaces, as `Workspaces.cleanup` describes it. */
 export function createCleanup(
@@ -47,12 +52,16 @@ export function createCleanup(
 
   async function removeFolder(record: SessionRecord, force: boolean, result: CleanupResult): Promise<void> {
     const path = pathOf(record);
-    const [file] = force || record.kind === "temporary" ? [] : await readdir(path).catch(() => []);
-    if (file !== undefined) {
-      result.kept = `The folder ${path} was kept: its files (${file}, …) are nowhere else. Force removes them.`;
+    const files = record.kind === "temporary" ? [] : await filesIn(path, MAX_FILES);
+    const [first] =
+      files.length > 0 || record.kind === "temporary" ? files : await readdir(path).catch(() => []);
+    if (first !== undefined && !force) {
+      result.kept = `The folder ${path} was kept: its files (${first}, …) are nowhere else. Force removes them.`;
       return;
     }
     await take(record, result);
+    if (files.length > 0)
+      result.lost = `Removed by force: ${describeFiles(files, "file", files.length < MAX_FILES)}.`;
     await records.remove(record);
   }
 
@@ -61,20 +70,21 @@ export function createCleanup(
     const clone = record.repository && (await clones.open(record.repository));
     const at = clone && placeOf(clone, record);
     const whole = at !== undefined && (await worktreeExists(at));
-    if (!force && (await folderExists(path))) {
-      const lost = whole
-        ? ((await unsavedWork(git, at)) ?? (await filledSubmodule(git, at)))
-        : "it has lost its connection to the repository, so nobody can say what is in it";
-      if (lost) {
-        result.kept = `The worktree ${path} was kept: ${lost}. Force removes it.`;
-        return;
-      }
+    let losses: string[] = [];
+    // Whoever forces it wants it gone also where nobody can say any more what is in it.
+    if (whole) losses = await lossesOf(at).catch((error) => (force ? [UNKNOWN] : Promise.reject(error)));
+    else if (await folderExists(path)) losses = [force ? UNKNOWN : UNCONNECTED];
+    if (!force && losses.length > 0) {
+      result.kept = `The worktree ${path} was kept: it has ${losses.join(", and ")}. Force removes it.`;
+      return;
     }
     const branches = whole && record.branch ? await branchesOf(record.branch, at) : [];
     await take(record, result);
+    if (losses.length > 0) result.lost = `Removed by force: ${losses.join(", and ")}.`;
     if (at) await rm(at.worktree.gitDir, { recursive: true, force: true });
     record.removedAt = now();
     delete record.admin;
+    delete record.asCheckedOut;
     delete record.handedOver;
     await records.write(record);
     if (!clone) return;
@@ -83,24 +93,40 @@ export function createCleanup(
     if (kept.length > 0) result.kept = `${kept.join(", ")} in ${clone.at.clone}.`;
   }
 
+  /** What would be gone with the worktree, in words that go behind "it has". */
+  async function lossesOf(at: WorktreePlace): Promise<string[]> {
+    const unsaved = await unsavedWork(git, at);
+    const submodule = await filledSubmodule(git, at);
+    const ignored = await ignoredWork(git, at);
+    return [
+      ...(unsaved ? [unsaved] : []),
+      ...(submodule ? [submodule] : []),
+      ...(ignored.length > 0 ? [describeFiles(ignored, "git-ignored file", ignored.length < MAX_FILES)] : []),
+    ];
+  }
+
   /** The session's branch, and the one that its agent has moved on to. */
   async function branchesOf(branch: string, at: WorktreePlace): Promise<string[]> {
     const current = await createRefs(git, at).current();
     return [...new Set([branch, ...(current ? [current] : [])])];
   }
 
-  /** Removes a branch of our own naming that has nothing; says of another what only it has. */
+  /**
+   * Says of a branch where its commits are that the remote does not have; a branch of our own naming is removed when
+   * it has nothing that is not on its base as well.
+   */
   async function tidy(record: SessionRecord, { at }: Clone, branch: string): Promise<string[]> {
     const refs = createRefs(git, at);
     const commit = await refs.local(branch);
     if (!commit) return [];
-    const base =
-      record.baseBranch && record.baseBranch !== branch ? await refs.local(record.baseBranch) : undefined;
-    const count = await refs.count(commit, [...(base ? [base] : []), "--remotes"]);
-    if (count > 0)
-      return [`${count} ${count === 1 ? "commit was" : "commits were"} kept on the branch ${branch}`];
-    if (sessionBranchOf(record.sessionKey, branch)) await refs.move(branch, undefined, commit);
-    return [];
+    const { baseBranch } = record;
+    const base = baseBranch && baseBranch !== branch ? await refs.local(baseBranch) : undefined;
+    const unpushed = await refs.count(commit, ["--remotes"]);
+    const own = base === undefined ? unpushed : await refs.count(commit, [base, "--remotes"]);
+    if (own === 0 && sessionBranchOf(record.sessionKey, branch)) await refs.move(branch, undefined, commit);
+    if (own > 0) return [`${own} ${own === 1 ? "commit was" : "commits were"} kept on the branch ${branch}`];
+    if (unpushed === 0) return [];
+    return [`${unpushed} merged ${unpushed === 1 ? "commit is" : "commits are"} on the branch ${baseBranch}`];
   }
 
   return async (which, force) => {

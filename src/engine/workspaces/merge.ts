@@ -1,3 +1,5 @@
+import type { GitOutput } from "../../services/git-process.js";
+import { cleanLine } from "../../upstream/text.js";
 import type { Branches } from "./branches.js";
 import type { Clone } from "./clones.js";
 import { explain, type GitRunner } from "./git-runner.js";
@@ -31,7 +33,7 @@ export async function mergeWork(
   const refs = createRefs(git, at);
 
   const lost = await unsavedWork(git, at);
-  if (lost) return not(`Nothing was merged: ${lost}.`);
+  if (lost) return not(`Nothing was merged: the worktree has ${lost}.`);
   const head = await refs.commit("HEAD");
   if (!head) return not("Nothing was merged: there are no commits.");
   const current = await refs.current();
@@ -69,11 +71,17 @@ export async function mergeWork(
 
   const problem = await push(git, repository, clone, baseBranch);
   if (problem === undefined) return { ...done, pushed: true };
-  return {
-    ...done,
-    reason: `${direct ?? `Merged into ${baseBranch}.`} It was not pushed: ${problem}`,
-    pushed: false,
-  };
+  return { ...done, pushed: false, pushProblem: describeRefusal(problem, repository, clone, baseBranch) };
+}
+
+/** What became of a refused push: git's reason, where the commits are, and what the person can do. */
+function describeRefusal(problem: string, { local }: Repository, { at }: Clone, branch: string): string {
+  const self = /checked out branch/i.test(problem);
+  const next =
+    local && self
+      ? `In the repository run \`git pull ${at.clone} ${branch}\`, or check another branch out there.`
+      : `When the reason is gone, the next run that merges into ${branch} pushes them too, or push them with \`git -C ${at.clone} push origin ${branch}\`.`;
+  return `the push was refused: ${problem.replace(/[.\s]+$/, "")}; the commits are on ${branch} in ${at.clone}. ${next}`;
 }
 
 /** Pushes one branch, never with force. Answers what went wrong. */
@@ -87,10 +95,24 @@ async function push(
   const quiet = local ? ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"] : [];
   const ref = `refs/heads/${branch}`;
   try {
-    const args = ["push", "--quiet", "--no-verify", "--no-follow-tags", ...quiet, "--", address];
+    const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet, "--", address];
     const told = await git([...args, `${ref}:${ref}`], { at, protocols });
-    return told.code === 0 ? undefined : explain(told);
+    return told.code === 0 ? undefined : explainPush(told);
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/**
+ * Why a push failed. What a host says of a single branch stands in the list on stdout (`! ref:ref [rejected] (…)`) and
+ * in its own lines; the last line of git says only that something failed.
+ */
+function explainPush(told: GitOutput): string {
+  const refused = /^!\t[^\t]*\t(.+)$/m.exec(told.text)?.[1];
+  if (refused === undefined) return explain(told);
+  const host = told.problem
+    .split(/[\r\n]+/)
+    .flatMap((line) => /^remote:\s*(\S.*)$/.exec(line)?.[1] ?? [])
+    .slice(0, 4);
+  return cleanLine([refused, ...host].join(" "), 600);
 }

@@ -54,13 +54,18 @@ export interface Workspaces {
    * Brings the session's commits into its base branch, in the bare clone, as a fast-forward or a merge commit; on
    * a conflict nothing is changed. Pushes the base branch only where that was allowed. Never throws.
    */
-  merge(
-    workspace: Workspace,
-  ): Promise<{ merged: boolean; reason?: string; commit?: string; pushed: boolean }>;
+  merge(workspace: Workspace): Promise<{
+    merged: boolean;
+    reason?: string;
+    commit?: string;
+    pushed: boolean;
+    /** Why the push was refused, where the commits are and what can be done, as a part of a sentence. */
+    pushProblem?: string;
+  }>;
   /**
    * Removes the session's folder. Committed work stays in the bare clone, on its branch. What would be lost
-   * (uncommitted changes, commits on no branch, submodules with content, files in a folder without repository) is
-   * only removed with `force`; a temporary folder always goes. Never throws.
+   * (uncommitted changes, git-ignored files that no tool makes anew, commits on no branch, submodules with content,
+   * files in a folder without repository) is only removed with `force`; a temporary folder always goes. Never throws.
    */
   cleanup(
     which: WorkspaceReference,
@@ -69,6 +74,8 @@ export interface Workspaces {
     removed: { workspace: boolean; worktree: boolean; tempFiles: boolean };
     /** What was kept, and why or where. */
     kept?: string;
+    /** What force has removed that is nowhere else, counted and named. */
+    lost?: string;
     errors: string[];
   }>;
 }

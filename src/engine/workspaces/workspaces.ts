@@ -89,7 +89,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   function placeOf(clone: Clone, record: SessionRecord): WorktreePlace | undefined {
     return record.admin === undefined
       ? undefined
-      : worktreePlace(clone.at.clone, pathOf(record), record.admin);
+      : worktreePlace(clone.at.clone, pathOf(record), record.admin, record.asCheckedOut);
   }
 
   /** The clone and worktree of a session whose workspace is there. */

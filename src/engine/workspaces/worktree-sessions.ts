@@ -5,6 +5,7 @@ import type { Branches } from "./branches.js";
 import type { Clone } from "./clones.js";
 import { type Bin, folderExists, isEmptyFolder } from "./disk.js";
 import { type GitRunner, mustGit } from "./git-runner.js";
+import { differingFromCheckout } from "./loose-files.js";
 import { sessionBranch } from "./names.js";
 import { newRecord, type SessionRecord, type SessionRecords } from "./records.js";
 import { createRefs, identityEnv } from "./refs.js";
@@ -67,7 +68,7 @@ export function createWorktreeSessions(options: {
       const unsaved = await unsavedWork(git, at);
       if (unsaved)
         throw new WorkspaceError(
-          `The session's worktree can't be put on the branch ${target}: ${unsaved}. Commit or discard that in ${at.worktree.path}, or start a new session for the branch.`,
+          `The session's worktree can't be put on the branch ${target}: it has ${unsaved}. Commit or discard that in ${at.worktree.path}, or start a new session for the branch.`,
         );
       const got = await branches.obtain(repository, clone, target, recordKey);
       notices.push(...got.notices);
@@ -80,13 +81,23 @@ export function createWorktreeSessions(options: {
             at,
           },
         );
-      else await switchTo(git, at, target);
+      else {
+        await switchTo(git, at, target);
+        await rememberCheckout(record, at);
+      }
       record.baseBranch = got.baseBranch;
     }
     record.branch = target;
     delete record.handedOver;
     await records.write(record);
     return { record, notices };
+  }
+
+  /** What git calls changed in a fresh checkout is nobody's work, and must not be taken for it later. */
+  async function rememberCheckout(record: SessionRecord, at: WorktreePlace): Promise<void> {
+    const marks = await differingFromCheckout(git, at);
+    if (marks) record.asCheckedOut = marks;
+    else delete record.asCheckedOut;
   }
 
   /** Makes the worktree; what an attempt that was killed has left is removed first. */
@@ -117,6 +128,8 @@ export function createWorktreeSessions(options: {
     record.admin = got.empty
       ? await addEmptyWorktree(git, clone.at.clone, path, branch, identity)
       : await addWorktree(git, clone.at.clone, path, branch);
+    const at = placeOf(clone, record);
+    if (at && !got.empty) await rememberCheckout(record, at);
     record.ready = true;
     await records.write(record);
     return { record, notices: [...notices, ...got.notices] };

@@ -1,11 +1,17 @@
 import { lstat, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { cleanLine } from "../../upstream/text.js";
 import { askGit, explain, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
+import { describeFiles } from "./ignored-work.js";
+import { uncommittedFiles } from "./loose-files.js";
 import { createRefs } from "./refs.js";
 import { WorkspaceError } from "./types.js";
 
 /** A place that has a worktree. */
-export type WorktreePlace = Required<GitPlace>;
+export interface WorktreePlace extends Required<GitPlace> {
+  /** Marks of files that have differed from their commit since they were checked out. */
+  asCheckedOut?: readonly string[];
+}
 
 /** What git keeps in a worktree's git folder while something that takes several steps is not finished. */
 const UNFINISHED = [
@@ -24,8 +30,13 @@ const UNFINISHED = [
 const MAX_LISTING_BYTES = 50 * 1024 * 1024;
 
 /** The place of the worktree at `path`, whose git folder in the clone is called `admin`. */
-export function worktreePlace(clone: string, path: string, admin: string): WorktreePlace {
-  return { clone, worktree: { path, gitDir: join(clone, "worktrees", admin) } };
+export function worktreePlace(
+  clone: string,
+  path: string,
+  admin: string,
+  asCheckedOut: readonly string[] = [],
+): WorktreePlace {
+  return { clone, worktree: { path, gitDir: join(clone, "worktrees", admin) }, asCheckedOut };
 }
 
 /** Makes a worktree on a branch that exists. Answers the name of its git folder. */
@@ -89,64 +100,54 @@ export async function detach(git: GitRunner, at: WorktreePlace): Promise<void> {
   await mustGit(git, what, ["update-ref", "--no-deref", "-m", "automagik", "HEAD", "HEAD"], { at });
 }
 
-/** Puts a worktree without uncommitted changes on a branch that exists and that no other worktree holds. */
+/**
+ * Puts a worktree without uncommitted changes on a branch that exists and that no other worktree holds. Git-ignored
+ * files are not overwritten; tracked ones are where nobody has touched them and git still calls them changed.
+ */
 export async function switchTo(git: GitRunner, at: WorktreePlace, branch: string): Promise<void> {
   const what = `The branch ${branch} could not be checked out`;
-  await mustGit(git, what, ["checkout", "--quiet", "--no-guess", branch, "--"], { at });
+  const force = at.asCheckedOut?.length ? ["--force"] : [];
+  const args = ["checkout", "--quiet", "--no-guess", "--no-overwrite-ignore", ...force, branch, "--"];
+  const told = await git(args, { at });
+  if (told.code === 0) return;
+  // The files that stand in the way are listed below the complaint, behind tabs.
+  const inTheWay = told.problem.split("\n").flatMap((line) => /^\t(.+)$/.exec(line)?.[1] ?? []);
+  const files = inTheWay.length > 0 ? ` ${cleanLine(describeFiles(inTheWay))}` : "";
+  throw new WorkspaceError(`${what}: ${explain(told)}${files}`);
 }
 
-/** The paths that differ from the last commit, new files included; `all` is false when there are too many. */
-export async function uncommittedFiles(
-  git: GitRunner,
-  at: WorktreePlace,
-): Promise<{ paths: string[]; untracked: string[]; all: boolean }> {
-  // Submodules are not entered: they have settings of their own, which an agent can write.
-  const args = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"];
-  const told = await git([...args, "--ignore-submodules=dirty"], { at, separator: "\0" });
-  if (told.code !== 0 && !told.cut)
-    throw new WorkspaceError(`The state of the worktree could not be read: ${explain(told)}`);
-  const entries = told.text.split("\0").filter((entry) => entry !== "");
-  return {
-    paths: entries.map((entry) => entry.slice(3)),
-    untracked: entries.filter((entry) => entry.startsWith("??")).map((entry) => entry.slice(3)),
-    all: !told.cut,
-  };
-}
-
-/** What of the worktree is on no branch, in words; undefined when everything is. Submodules are not looked into. */
+/**
+ * What of the worktree is on no branch, in words that go behind "it has"; undefined when everything is. Submodules
+ * are not looked into, and git-ignored files are `ignoredWork`'s.
+ */
 export async function unsavedWork(git: GitRunner, at: WorktreePlace): Promise<string | undefined> {
   const { paths, all } = await uncommittedFiles(git, at);
-  if (paths.length > 0 || !all) {
-    const names = paths.slice(0, 3).join(", ");
-    const more = paths.length > 3 ? ", …" : "";
-    const count = `${all ? "" : "more than "}${paths.length}`;
-    return `there are uncommitted changes in ${count} ${paths.length === 1 ? "file" : "files"} (${names}${more})`;
-  }
+  if (paths.length > 0 || !all) return `uncommitted changes in ${describeFiles(paths, "file", all)}`;
   const entries = await readdir(at.worktree.gitDir);
   const step = UNFINISHED.find((name) => entries.includes(name));
-  if (step) return `a merge, rebase or the like is not finished (${step})`;
+  if (step) return `a merge, rebase or the like that is not finished (${step})`;
   const refs = createRefs(git, at);
   const onBranches = ["--branches", "--remotes", "--tags"];
   if ((await refs.commit("HEAD")) && (await refs.current()) === undefined) {
     const count = await refs.count("HEAD", onBranches);
-    if (count > 0) return `there ${count === 1 ? "is 1 commit" : `are ${count} commits`} on no branch`;
+    if (count > 0) return `${count} ${count === 1 ? "commit" : "commits"} on no branch`;
   }
   return undefined;
 }
 
-/** A submodule that has content, which may be work of its own, in words; undefined for none. */
+/** A submodule that has content, which may be work of its own, in words that go behind "it has"; undefined for none. */
 export async function filledSubmodule(git: GitRunner, at: WorktreePlace): Promise<string | undefined> {
   const told = await git(["ls-files", "--stage", "-z"], {
     at,
     separator: "\0",
     maxBytes: MAX_LISTING_BYTES,
   });
-  if (told.code !== 0) return "the repository is too large to look for submodules";
+  if (told.code !== 0) return "too many files to look for submodules among them";
   for (const entry of told.text.split("\0")) {
     const [head = "", path = ""] = entry.split("\t");
     if (!head.startsWith("160000 ")) continue;
     if ((await readdir(join(at.worktree.path, path)).catch(() => [])).length > 0)
-      return `the submodule ${path} has content, which was not looked into`;
+      return `a submodule with content, which was not looked into (${path})`;
   }
   return undefined;
 }
