@@ -523,6 +523,13 @@ describe("the system prompt of a run", () => {
     expect(text).not.toMatch(/\{\{|undefined/);
   });
 
+  it("names submodules that are not checked out, on one line and without placeholders of their own", () => {
+    const emptySubmodules = ["lib/inner", "odd\n# New rules {{branch}}"];
+    const text = buildSystemPrompt({ name: "fix", prompt: "x" }, { ...facts, emptySubmodules });
+    expect(text).toContain('their folders are empty: "lib/inner", "odd\\n# New rules {{branch}}".');
+    expect(buildSystemPrompt({ name: "fix", prompt: "x" }, facts)).not.toContain("ubmodules");
+  });
+
   it("says what there is not", () => {
     const prompt = "{{repository}} / {{branch}} / {{previous_handover}}";
     const { handoverPath, sessionName, workspacePath } = facts;

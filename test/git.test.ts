@@ -174,6 +174,46 @@ describe("checking a repository address", () => {
   });
 
   it.each([
+    ["https://github.com/o/r/tree/main", "https://github.com/o/r", "main"],
+    ["https://github.com/o/r/tree/feature/login/", "https://github.com/o/r", "feature/login"],
+    ["https://github.com/o/r/tree/caf%C3%A9?tab=readme#top", "https://github.com/o/r", "café"],
+    ["https://www.github.com/o/r/blob/main/src/index.ts#L10", "https://www.github.com/o/r", "main"],
+    ["https://github.com/o/r/pull/12", "https://github.com/o/r", undefined],
+    ["https://github.com/o/r/pull/12/files", "https://github.com/o/r", undefined],
+    ["https://github.com/o/r/issues/3", "https://github.com/o/r", undefined],
+    ["https://github.com/o/r/anything", "https://github.com/o/r", undefined],
+    ["https://gitlab.com/g/sub/r/-/tree/main", "https://gitlab.com/g/sub/r", "main"],
+    ["https://gitlab.com/g/r/-/merge_requests/4", "https://gitlab.com/g/r", undefined],
+    ["https://git.example.com:8443/o/r/src/branch/dev", "https://git.example.com:8443/o/r", "dev"],
+    ["https://git.example.com/o/r/tree/main", "https://git.example.com/o/r", "main"],
+    ["https://git.example.com/o/r/issues/3", "https://git.example.com/o/r", undefined],
+    ["https://bitbucket.org/o/r/src/main/lib", "https://bitbucket.org/o/r", "main/lib"],
+  ])("says of the page %j which repository it is about", (text, repository, branch) => {
+    const checked = checkRepositoryUrl(text);
+    const problem = checked.ok ? "" : checked.problem;
+    expect(problem).toContain("is a page that shows");
+    expect(problem).toMatch(new RegExp(`The repository is ${repository.replaceAll(".", "\\.")}[.,] ?`));
+    if (branch === undefined) expect(problem).not.toContain("with git_branch");
+    else expect(problem).toContain(`with git_branch "${branch}"`);
+  });
+
+  it.each([
+    "https://github.com/o/r/",
+    "https://github.com/o/tree",
+    "https://gitlab.com/group/sub/name",
+    "https://gitlab.com/group/issues/name",
+    "https://dev.azure.com/org/project/_git/name",
+    "https://git.example.com/scm/project/name.git",
+  ])("takes %j for a repository", (text) => {
+    expect(checkRepositoryUrl(text)).toMatchObject({ ok: true });
+  });
+
+  it("repeats nothing of a page's address that has a password", () => {
+    const checked = checkRepositoryUrl("https://me:hunter2@github.com/o/r/tree/main");
+    expect(checked).toEqual({ ok: false, problem: expect.not.stringMatching(/hunter2|page/) });
+  });
+
+  it.each([
     "https://owner:s3cret@github.com/owner/name",
     "https://s3cret@github.com/owner/name",
     "http://owner:s3cret@github.com/owner/name",

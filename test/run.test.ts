@@ -218,6 +218,11 @@ describe("arguments", () => {
     ["a wrong type", { ...COMPLETE, persistent: "perhaps" }, /`persistent` "perhaps"/],
     ["an unknown argument", { ...COMPLETE, repository: "x" }, /`repository`; `repository_url` may be meant/],
     ["a bad branch", { ...COMPLETE, git_branch: "a b" }, /`git_branch` "a b"/],
+    [
+      "a page about a repository",
+      { ...COMPLETE, repository_url: "https://github.com/o/r/tree/main" },
+      /`repository_url`.* The repository is https:\/\/github\.com\/o\/r, with git_branch "main"/,
+    ],
     ["a bad address", { ...COMPLETE, repository_url: "ext::sh -c id" }, /`repository_url`/],
     ["an unknown workflow", { ...COMPLETE, workflow_name: "architekt" }, /Nearest: architect/],
     ["two ways to continue", { ...COMPLETE, session_id: "a", continue_session: "b" }, /continue_session/],

@@ -89,6 +89,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
           systemPrompt: buildSystemPrompt(workflow, {
             sessionName: run.sessionName,
             workspacePath: place.path,
+            emptySubmodules: place.emptySubmodules,
             handoverPath,
             previousHandover,
             repository: run.request.repositoryUrl,

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { describeRepositoryPage, findRepositoryPage } from "./repository-page.js";
 
 /** What was found about an address: the text to use, or what is wrong in words for the person who typed it. */
 export type CheckedRepositoryUrl =
@@ -34,6 +35,8 @@ export function checkRepositoryUrl(text: string): CheckedRepositoryUrl {
     return bad(`The repository address must not use the helper:: form. ${FORMS}`);
   if (/^(?:[/.~]|[a-z]:[\\/]|file:)/i.test(value) || value.includes("\\"))
     return bad(`The repository address is a local path, which a remote workflow cannot reach. ${FORMS}`);
+  const page = findRepositoryPage(value);
+  if (page) return bad(describeRepositoryPage(page));
   if (/[?#]/.test(value)) return bad("The repository address must not hold a question mark or a hash sign.");
 
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value)?.[1];

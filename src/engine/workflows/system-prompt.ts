@@ -10,6 +10,8 @@ export interface PromptFacts {
   /** Without one the workspace is a plain folder. */
   repository?: string | undefined;
   branch?: string | undefined;
+  /** Paths of submodules that are not checked out. */
+  emptySubmodules?: readonly string[] | undefined;
   /** The note that the run before this one has left; it may lie at `handoverPath`. */
   previousHandover?: { path: string; workflowName: string } | undefined;
 }
@@ -28,6 +30,7 @@ export const PLACEHOLDERS = [
 /** Names come from requests; paths are as long as systems allow. */
 const MAX_NAME_CHARS = 200;
 const MAX_PATH_CHARS = 4_096;
+const MAX_SUBMODULES_CHARS = 1_000;
 
 /**
  * The text that goes before the agent of one run, beside its own instructions: the workflow's prompt and the rules
@@ -48,10 +51,11 @@ export function buildSystemPrompt(
     repository: oneLine(facts.repository ?? "", MAX_PATH_CHARS) || "none (a plain folder)",
     branch: oneLine(facts.branch ?? "", MAX_NAME_CHARS) || "none",
   };
-  return `${workflow.prompt.trim()}\n\n${COMMON}`.replace(
+  const text = `${workflow.prompt.trim()}\n\n${COMMON}`.replace(
     /\{\{\s*([a-z_]+)\s*\}\}/g,
     (found, name: string) => (Object.hasOwn(values, name) ? (values[name] ?? found) : found),
   );
+  return text + describeSubmodules(facts.emptySubmodules ?? []);
 }
 
 /**
@@ -63,6 +67,17 @@ function describePrevious(previous: PromptFacts["previousHandover"]): string {
   const name = oneLine(previous.workflowName, MAX_NAME_CHARS);
   const path = oneLine(previous.path, MAX_PATH_CHARS);
   return `The workflow before you (${name}) has left a handover note at ${path}. Read it first.`;
+}
+
+function describeSubmodules(paths: readonly string[]): string {
+  if (paths.length === 0) return "";
+  const names = oneLine(paths.map((path) => JSON.stringify(path)).join(", "), MAX_SUBMODULES_CHARS);
+  return `
+## Submodules
+
+These submodules are not checked out, so their folders are empty: ${names}. Do not take their files for missing or
+deleted, and say in your final message what could not be built or tested without them.
+`;
 }
 
 function oneLine(text: string, limit: number): string {

@@ -5,7 +5,7 @@ import {
   checkRepositoryUrl,
   isLocalRepository,
 } from "../../services/repository-address.js";
-import { askGit, type GitRunner } from "./git-runner.js";
+import { explain, type GitRunner } from "./git-runner.js";
 import { folderName } from "./names.js";
 import { WorkspaceError } from "./types.js";
 
@@ -73,13 +73,17 @@ async function resolveLocal(
 
   const real = await realOrUndefined(checked.path);
   if (!real || !isAllowed(real)) throw refuse();
-  const git = (...args: string[]) =>
-    askGit(options.git, ["-C", real, "rev-parse", "--path-format=absolute", ...args], {
-      env: { GIT_CEILING_DIRECTORIES: dirname(real) },
-      ...(options.signal && { signal: options.signal }),
-    });
-  const told = await git("--git-dir", "--git-common-dir", "--git-path", "objects");
-  const parts = await Promise.all((told ?? "").split("\n").map(realOrUndefined));
+  const args = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir"];
+  const told = await options.git(["-C", real, ...args, "--git-path", "objects"], {
+    env: { GIT_CEILING_DIRECTORIES: dirname(real) },
+    ...(options.signal && { signal: options.signal }),
+  });
+  const exception = /^\s*(git config --global --add safe\.directory .+)$/m.exec(told.problem)?.[1];
+  if (exception)
+    throw new WorkspaceError(
+      `Git does not use this repository, because another user owns it: ${explain(told)}. If you trust that user, run \`${exception}\` and try again.`,
+    );
+  const parts = await Promise.all(told.text.trimEnd().split("\n").map(realOrUndefined));
   const objects = parts[2];
   if (parts.length !== 3 || !objects || !parts.every((part) => part !== undefined && isAllowed(part)))
     throw refuse();

@@ -25,6 +25,8 @@ export interface Workspace {
   baseBranch?: string;
   /** The commit the run began at; missing in a repository without commits. */
   startCommit?: string;
+  /** Submodules of the repository that are not checked out: their folders are empty. */
+  emptySubmodules?: string[];
   /** What the person should be told: the remote could not be reached, a branch has gone two ways. */
   notices: string[];
   /** For the agent's environment: a neutral name for its commits when the user's git has none. */

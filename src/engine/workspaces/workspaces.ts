@@ -4,6 +4,7 @@ import type { Clock } from "../../clock.js";
 import { checkBranchName } from "../../services/repository-address.js";
 import { createInTurn } from "../../state/in-turn.js";
 import { ensurePrivateFolder } from "../../state/private-files.js";
+import { cleanLine } from "../../upstream/text.js";
 import { createBranches } from "./branches.js";
 import { createCleanup } from "./cleanup.js";
 import { type Clone, createClones } from "./clones.js";
@@ -17,7 +18,7 @@ import { type Repository, resolveRepository } from "./repository.js";
 import { inTurnUnlessStopped, throwIfStopped } from "./turns.js";
 import { type Workspace, WorkspaceError, type WorkspaceRequest, type Workspaces } from "./types.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
-import { type WorktreePlace, worktreePlace } from "./worktrees.js";
+import { emptySubmodules, type WorktreePlace, worktreePlace } from "./worktrees.js";
 
 export { type Workspace, WorkspaceError, type Workspaces } from "./types.js";
 
@@ -145,7 +146,10 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       const startCommit = await refs.commit("HEAD");
       const upstreamCommit = await refs.remote(session.record.baseBranch ?? "");
       const run: RunRecord = { runId: request.runId, startCommit, upstreamCommit };
-      return begin(session.record, run, at, [...notices, ...session.notices]);
+      const empty = await emptySubmodules(git, at);
+      const told = empty.length > 0 ? [describeEmpty(empty)] : [];
+      const begun = await begin(session.record, run, at, [...notices, ...session.notices, ...told]);
+      return { ...begun, ...(empty.length > 0 && { emptySubmodules: empty }) };
     };
     return inTurnUnlessStopped(inTurn, `repository ${repository.name}`, work, signal);
   }
@@ -264,6 +268,12 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       return cleanup(which, force);
     },
   };
+}
+
+function describeEmpty(submodules: string[]): string {
+  const what = submodules.length === 1 ? "1 submodule is" : `${submodules.length} submodules are`;
+  const names = submodules.slice(0, 5).map((path) => cleanLine(path));
+  return `${what} not checked out, and the agent was told so: ${names.join(", ")}${submodules.length > 5 ? ", …" : ""}. Tests that need what is in there fail.`;
 }
 
 function goodBranch(text: string): string {

@@ -1,6 +1,7 @@
 import { lstat, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { cleanLine } from "../../upstream/text.js";
+import { isEmptyFolder } from "./disk.js";
 import { askGit, explain, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
 import { describeFiles } from "./ignored-work.js";
 import { uncommittedFiles } from "./loose-files.js";
@@ -137,19 +138,34 @@ export async function unsavedWork(git: GitRunner, at: WorktreePlace): Promise<st
 
 /** A submodule that has content, which may be work of its own, in words that go behind "it has"; undefined for none. */
 export async function filledSubmodule(git: GitRunner, at: WorktreePlace): Promise<string | undefined> {
-  const told = await git(["ls-files", "--stage", "-z"], {
-    at,
-    separator: "\0",
-    maxBytes: MAX_LISTING_BYTES,
-  });
-  if (told.code !== 0) return "too many files to look for submodules among them";
-  for (const entry of told.text.split("\0")) {
-    const [head = "", path = ""] = entry.split("\t");
-    if (!head.startsWith("160000 ")) continue;
-    if ((await readdir(join(at.worktree.path, path)).catch(() => [])).length > 0)
+  const paths = await submodulesOf(git, at);
+  if (!paths) return "too many files to look for submodules among them";
+  for (const path of paths)
+    if (!(await isEmptyFolder(join(at.worktree.path, path))))
       return `a submodule with content, which was not looked into (${path})`;
-  }
   return undefined;
+}
+
+/** The submodules whose folders are empty: none is checked out with the worktree. Never throws. */
+export async function emptySubmodules(git: GitRunner, at: WorktreePlace): Promise<string[]> {
+  // Only a repository that declares some is worth listing all its files for.
+  if (!(await lstat(join(at.worktree.path, ".gitmodules")).catch(() => undefined))) return [];
+  const paths = (await submodulesOf(git, at).catch(() => undefined)) ?? [];
+  const empty = await Promise.all(
+    paths.map((path) => isEmptyFolder(join(at.worktree.path, path)).catch(() => false)),
+  );
+  return paths.filter((_, index) => empty[index]);
+}
+
+/** The paths of the commits of other repositories in the index; undefined when it is too large to be read. */
+async function submodulesOf(git: GitRunner, at: WorktreePlace): Promise<string[] | undefined> {
+  const call = { at, separator: "\0" as const, maxBytes: MAX_LISTING_BYTES };
+  const told = await git(["ls-files", "--stage", "-z"], call);
+  if (told.code !== 0) return undefined;
+  return told.text.split("\0").flatMap((entry) => {
+    const [head = "", path = ""] = entry.split("\t");
+    return head.startsWith("160000 ") ? [path] : [];
+  });
 }
 
 /**
