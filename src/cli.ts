@@ -86,7 +86,8 @@ async function installClient(commandLine: CommandLine): Promise<void> {
     ...listGivenVariables(process.env, flags),
     ...(settings.apiKey ? { apiKey: settings.apiKey } : {}),
     env,
-    home: homedir(),
+    // Not what the system's list of users says in its place: a service's home is not the person's.
+    home: platform === "win32" ? homedir() : (process.env.HOME ?? ""),
     platform,
     cwd: process.cwd(),
     files: createConfigFiles(),

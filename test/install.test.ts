@@ -509,6 +509,30 @@ describe("what cannot be changed safely is left alone", () => {
   });
   it("a list where an object should be", () => refused("cursor", '{"mcpServers":[]}'));
   it("a JSON file with something else in it", () => refused("cursor", "[]"));
+  it.each([
+    ["null", "null", "null"],
+    ["a list", "[1]", "a list"],
+    ["a text", '"x"', "a string"],
+    ["a number", "7", "a number"],
+  ])("a JSON file that holds %s and no object, with its path", async (_, text, named) => {
+    for (const client of ["claude-code", "claude-desktop", "cursor", "vscode"] as const) {
+      home = temporaryFolder();
+      await refused(client, text);
+      expect(printed).toContain(
+        `${join(home, FILES[client])}: It holds ${named} and no JSON object. Put that right first. Nothing was changed.`,
+      );
+    }
+  });
+  it.each(["null", "~", "# mine\nnull\n", "7", "text", "[a]"])(
+    "a YAML file that holds %j and no mapping",
+    (text) =>
+      refused("goose", text).then(() =>
+        expect(printed).toContain(`${join(home, FILES.goose)}: It holds no YAML mapping.`),
+      ),
+  );
+  it.each(["null", "[]", '"x"', "7"])("a TOML file that holds %j", (text) =>
+    refused("codex", text).then(() => expect(printed).toContain(`${join(home, FILES.codex)}: It`)),
+  );
   it("inputs that are no list", () => refused("vscode", '{"inputs":{}}'));
   it("a part that stands twice, of which the client reads the last", async () => {
     expect(await refused("cursor", '{"mcpServers":{},"mcpServers":{"a":{}}}')).toContain("risk");
@@ -597,6 +621,62 @@ describe("showing, asking and writing", () => {
   it("says which settings it has left out", async () => {
     await install("cursor", { omitted: ["AUTOMAGIK_WORKFLOWS_STATE"] });
     expect(printed).toContain("Not written, because secrets are in it: AUTOMAGIK_WORKFLOWS_STATE.");
+  });
+
+  it.each(CLIENT_NAMES)(
+    "does not put a file in the place of a link whose file is not there: %s",
+    async (client) => {
+      const path = join(home, FILES[client]);
+      mkdirSync(dirname(path), { recursive: true });
+      symlinkSync("/nowhere/dotfiles/file", path);
+      let started = false;
+      const runClaude = async () => {
+        started = true;
+        return true;
+      };
+      expect(await install(client, { runClaude })).toBe(1);
+      expect(printed).toContain(
+        `${path}: It is a link to /nowhere/dotfiles/file, which is not there. Make that file, or remove the link. Nothing was changed.`,
+      );
+      expect(lstatSync(path).isSymbolicLink()).toBe(true);
+      expect(started).toBe(false);
+    },
+  );
+
+  it.each(CLIENT_NAMES)("writes nowhere when the home is not known: %s", async (client) => {
+    for (const [unusable, how] of [
+      ["", "not set"],
+      ["home/me", "no absolute path"],
+    ] as const) {
+      printed = "";
+      expect(await install(client, { home: unusable })).toBe(1);
+      expect(printed).toMatch(new RegExp(`^The environment variable HOME is ${how}, .*Nothing was changed`));
+    }
+    expect(everything()).toEqual({});
+  });
+
+  it.each([
+    ["claude-code", "CLAUDE_CONFIG_DIR"],
+    ["codex", "CODEX_HOME"],
+    ["goose", "GOOSE_PATH_ROOT"],
+  ])(
+    "writes to no relative place that a variable of %s names, and needs no home for an absolute one",
+    async (client, variable) => {
+      expect(await install(client, { home: "", env: { [variable]: "there" } })).toBe(1);
+      expect(printed).toContain("Make the variable that names it an absolute path. Nothing was changed.");
+      expect(await install(client, { home: "", env: { [variable]: join(home, "there") } })).toBe(0);
+      expect(Object.keys(everything())).toHaveLength(1);
+    },
+  );
+
+  it("needs no home for a project's file", async () => {
+    expect(await install("cursor", { home: "", project: true })).toBe(0);
+  });
+
+  it("adds to a YAML file that has only the mark of a document", async () => {
+    put(FILES.goose, "---\n");
+    expect(await install("goose")).toBe(0);
+    expect(parseYaml(get(FILES.goose))).toHaveProperty("extensions.workflows");
   });
 
   it("follows a link to the file's real place", async () => {

@@ -7,7 +7,7 @@ import { ENGINE_VARIABLE, InstallError, KEY_VARIABLE } from "./names.js";
 /** Where on which machine a configuration is looked for. */
 export interface Place {
   platform: NodeJS.Platform;
-  /** The person's home, absolute. */
+  /** The person's home, absolute. Read only where it is needed: it may throw when it is not known. */
   home: string;
   env: Readonly<Record<string, string | undefined>>;
   /** The folder whose project is meant. */
@@ -198,9 +198,9 @@ function join({ platform }: Place, ...parts: string[]): string {
 
 /** Where desktop programs keep their own: Electron's `appData`. */
 function applicationFolder(place: Place): string {
-  const { platform, home, env } = place;
-  if (platform === "darwin") return join(place, home, "Library", "Application Support");
-  if (platform === "win32") return env.APPDATA || join(place, home, "AppData", "Roaming");
+  const { platform, env } = place;
+  if (platform === "darwin") return join(place, place.home, "Library", "Application Support");
+  if (platform === "win32") return env.APPDATA || join(place, place.home, "AppData", "Roaming");
   return xdgConfig(place);
 }
 
@@ -226,9 +226,9 @@ async function findDesktopFile(place: Place): Promise<string> {
 }
 
 function findGooseFile(place: Place): string {
-  const { platform, env, home } = place;
+  const { platform, env } = place;
   if (env.GOOSE_PATH_ROOT) return join(place, env.GOOSE_PATH_ROOT, "config", "config.yaml");
   if (platform !== "win32") return join(place, xdgConfig(place), "goose", "config.yaml");
-  const roaming = env.APPDATA || join(place, home, "AppData", "Roaming");
+  const roaming = env.APPDATA || join(place, place.home, "AppData", "Roaming");
   return join(place, roaming, "Block", "goose", "config", "config.yaml");
 }

@@ -5,16 +5,21 @@ import {
   open,
   readdir,
   readFile,
+  readlink,
   realpath,
   rename,
   stat,
   unlink,
 } from "node:fs/promises";
 import { dirname } from "node:path";
+import { InstallError } from "./names.js";
 
 /** What the installation does with files. Paths are absolute; text is UTF-8. */
 export interface ConfigFiles {
-  /** The whole text, or undefined when there is no such file. Throws what the file system throws otherwise. */
+  /**
+   * The whole text, or undefined when there is no such file. Throws what the file system throws otherwise.
+   * @throws InstallError for a link to a file that is not there
+   */
   read(path: string): Promise<string | undefined>;
   /** Names in a folder; none when it is not there or cannot be looked into. */
   list(folder: string): Promise<string[]>;
@@ -28,6 +33,7 @@ export interface ConfigFiles {
    * @param expected what the file held when the text was made; undefined when it was not there
    * @param mode of a new file
    * @throws ConfigChangedError when the file holds something else by now
+   * @throws InstallError for a link to a file that is not there
    */
   replace(path: string, text: string, options: { expected: string | undefined; mode: number }): Promise<void>;
 }
@@ -43,8 +49,9 @@ export function createConfigFiles(): ConfigFiles {
     try {
       return await readFile(path, "utf8");
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      await refuseDanglingLink(path);
+      return undefined;
     }
   }
 
@@ -58,7 +65,7 @@ export function createConfigFiles(): ConfigFiles {
     async replace(path, text, { expected, mode }) {
       await mkdir(dirname(path), { recursive: true });
       // People keep such files in a repository of their own and link to them.
-      const target = await realpath(path).catch(() => path);
+      const target = await findTarget(path);
       const old = await stat(target).catch(() => undefined);
       const draft = `${target}.${process.pid}.tmp`;
       try {
@@ -73,6 +80,29 @@ export function createConfigFiles(): ConfigFiles {
       }
     },
   };
+}
+
+/** The file itself, behind whatever links lead to it. */
+async function findTarget(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    await refuseDanglingLink(path);
+    return path;
+  }
+}
+
+/**
+ * Where the file of a link is missing, a disk may not be mounted or a repository not be cloned: a file in the link's
+ * place would hide that, and one made behind it could be hidden in turn.
+ */
+async function refuseDanglingLink(path: string): Promise<void> {
+  const target = await readlink(path).catch(() => undefined);
+  if (target !== undefined)
+    throw new InstallError(
+      `It is a link to ${target}, which is not there. Make that file, or remove the link`,
+    );
 }
 
 async function write(

@@ -70,7 +70,9 @@ export function editJson(source: string | undefined, edit: JsonEdit): string {
 
 function readObject(text: string, strict: boolean): Entry {
   const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, LENIENT) ?? {};
+  const parsed: unknown = parse(text, errors, LENIENT);
+  // An empty file, or nothing but comments.
+  const value = parsed === undefined ? {} : parsed;
   const first = errors[0];
   if (first) {
     const line = text.slice(0, first.offset).split("\n").length;
@@ -78,13 +80,19 @@ function readObject(text: string, strict: boolean): Entry {
       `It is no JSON (line ${line}), so the client cannot read it either. Put that right first`,
     );
   }
-  if (!isRecord(value)) throw new InstallError("It holds no JSON object");
+  if (!isRecord(value))
+    throw new InstallError(`It holds ${kindOf(value)} and no JSON object. Put that right first`);
   if (strict && text.trim() !== "" && !isPlain(text)) {
     throw new InstallError(
       "It has comments or trailing commas, with which the client cannot read it. Take them out first",
     );
   }
   return value;
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "a list" : `a ${typeof value}`;
 }
 
 function isPlain(text: string): boolean {

@@ -29,8 +29,10 @@ export function editYaml(source: string | undefined, edit: Edit): string {
     const line = document.errors[0].linePos?.[0].line;
     throw new InstallError(`It is no YAML${line ? ` (line ${line})` : ""}. Put that right first`);
   }
-  const before: unknown = document.toJS() ?? {};
-  if (!isRecord(before)) throw new InstallError("It holds no YAML mapping");
+  // An empty file, nothing but comments, or the mark of a document with nothing behind it.
+  if (isScalar(document.contents) && !document.contents.source) document.contents = null;
+  const before: unknown = document.contents === null ? {} : document.toJS();
+  if (!isRecord(before)) throw new InstallError("It holds no YAML mapping. Put that right first");
   const part = before[edit.part] ?? undefined;
   if (part !== undefined && !isRecord(part)) throw new InstallError(`"${edit.part}" in it is no mapping`);
   const existing = isRecord(part?.[edit.name]) ? (part[edit.name] as Entry) : undefined;

@@ -1,3 +1,4 @@
+import { posix, win32 } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { findNearest } from "../services/nearest.js";
 import { SettingsError } from "../settings.js";
@@ -75,7 +76,7 @@ export async function runInstall(options: InstallOptions): Promise<number> {
   const task = { ...options, name, project };
   let path = "";
   try {
-    path = await findFile(form, options, project);
+    path = await findOwnFile(form, options, project);
     return await installInto(path, form, task);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
@@ -89,6 +90,31 @@ export async function runInstall(options: InstallOptions): Promise<number> {
     else throw error;
     return 1;
   }
+}
+
+/**
+ * The file to be written.
+ * @throws InstallError when it would be anywhere, because the home or a variable that stands for it names no place
+ */
+async function findOwnFile(form: ClientForm, options: InstallOptions, project: boolean): Promise<string> {
+  const { home, platform } = options;
+  const { isAbsolute } = platform === "win32" ? win32 : posix;
+  const place = {
+    ...options,
+    // Looked at only when it is needed: a project's file, and one that a variable names, have nothing to do with it.
+    get home(): string {
+      if (isAbsolute(home)) return home;
+      const variable = platform === "win32" ? "USERPROFILE" : "HOME";
+      throw new InstallError(
+        `The environment variable ${variable} is ${home === "" ? "not set" : "no absolute path"}, so it is not known where ${form.title} has its configuration. Set it to your home folder`,
+      );
+    },
+  };
+  const path = await findFile(form, place, project);
+  if (isAbsolute(path)) return path;
+  throw new InstallError(
+    `The configuration of ${form.title} would be at ${path}, which is a different place in every folder. Make the variable that names it an absolute path`,
+  );
 }
 
 type Task = InstallOptions & { name: string; project: boolean };
