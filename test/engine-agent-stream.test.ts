@@ -157,7 +157,110 @@ describe("recorded streams of the real agent", () => {
   });
 });
 
+describe("requests that are open at once", () => {
+  const rules = [{ toolName: "Bash", ruleContent: "npm view *" }];
+  const view = (command: string, more: JsonRecord = {}): JsonRecord => ({
+    subtype: "can_use_tool",
+    tool_name: "Bash",
+    input: { command },
+    permission_suggestions: [{ type: "addRules", rules, behavior: "allow", destination: "localSettings" }],
+    decision_reason: "This command requires approval",
+    ...more,
+  });
+
+  function ask(requests: Record<string, JsonRecord>) {
+    const events: AgentEvent[] = [];
+    const responses: Record<string, unknown> = {};
+    const questions = createAgentQuestions({
+      cwd: "/workspace",
+      clock: createHandClock(),
+      who: "implement",
+      emit: (event) => events.push(event),
+      respond: (requestId, response) => {
+        responses[requestId] = response.behavior;
+      },
+    });
+    for (const [requestId, request] of Object.entries(requests)) questions.ask(requestId, request);
+    return { events, responses, questions };
+  }
+
+  test("for the same permission are all settled by one leave for the run", () => {
+    const burst = Object.fromEntries(Array.from({ length: 14 }, (_, n) => [`r${n}`, view(`npm view p${n}`)]));
+    const { events, responses, questions } = ask({
+      ...burst,
+      same: view("npm view p3"),
+      other: view("npm publish", { permission_suggestions: [] }),
+      warned: view("npm view p1", { decision_reason: "It holds a substitution" }),
+    });
+    questions.answer("r3", { text: "allow_run" });
+    const settled = of(events, "question_settled");
+    expect(settled.map(({ questionId }) => questionId)).toEqual([
+      ...Object.keys(burst).filter((id) => id !== "r3"),
+      "same",
+    ]);
+    expect(new Set(settled.map(({ answer }) => answer))).toEqual(new Set(["allow_run"]));
+    expect(Object.values(responses)).toEqual(Array.from({ length: 15 }, () => "allow"));
+    expect(questions.open()).toBe(2);
+  });
+
+  test.each(["allow_once", "deny", "Not now"])(
+    "are each asked for themselves when one is answered %s",
+    (text) => {
+      const { events, questions } = ask({ a: view("npm view x"), b: view("npm view x") });
+      questions.answer("a", { text });
+      expect(of(events, "question_settled")).toEqual([]);
+      expect(questions.open()).toBe(1);
+    },
+  );
+});
+
 describe("a stream that is not as expected", () => {
+  const RESULT = { type: "result", subtype: "success", is_error: false, result: 'It says {"a": "}"}' };
+  const TURN = {
+    type: "assistant",
+    message: { id: "m1", model: "m", content: [{ type: "text", text: "Hi" }] },
+  };
+  const result = JSON.stringify(RESULT);
+
+  test.each<[string, string]>([
+    ["a terminal's title", `\u001b]0;claude\u0007${result}`],
+    ["a text", `Update available! ${result}`],
+    ["a text with braces", `Warning {x} {"y": 1} and {"type": "result", ${result}`],
+    ["a text that stands behind it", `${result}\u001b[0m done`],
+  ])("is read where %s is glued to a message", (_what, line) => {
+    const { events } = read([line]);
+    expect(of(events, "result")).toMatchObject([{ ok: true, text: RESULT.result }]);
+    expect(of(events, "problem")).toEqual([]);
+  });
+
+  test("is read where two messages stand in one line", () => {
+    const { events } = read([`${JSON.stringify(TURN)}${result}`]);
+    expect(of(events, "turn")).toHaveLength(1);
+    expect(of(events, "result")).toHaveLength(1);
+  });
+
+  test("has its result told although the line is damaged", () => {
+    const { events } = read([
+      `{"type":"result","subtype":"success","is_error":false,"result":"All \\"done\\"","usage":{"input_tok`,
+    ]);
+    expect(of(events, "result")).toMatchObject([{ ok: true, text: 'All "done"' }]);
+    expect(of(events, "problem")).toHaveLength(1);
+    expect(of(read(['{"type":"result","subtype":"error_du']).events, "result")).toMatchObject([
+      { ok: false },
+    ]);
+  });
+
+  test("is not taken for a message where a message is quoted in another one", () => {
+    const quoted = { type: "user", message: { content: [{ type: "tool_result", content: result }] } };
+    expect(of(read([JSON.stringify(quoted)]).events, "result")).toEqual([]);
+    expect(of(read([JSON.stringify({ note: RESULT })]).events, "result")).toEqual([]);
+  });
+
+  test("of braces without end is given up soon", () => {
+    const { events } = read(["{".repeat(2_000_000)]);
+    expect(of(events, "problem")).toHaveLength(1);
+  });
+
   test("is passed over where it is unknown, and a line that is no JSON is told", () => {
     const { events } = read([
       '{"type":"something_new","x":1}',

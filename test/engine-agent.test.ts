@@ -399,6 +399,29 @@ describe("killing", () => {
     expect(await run.agent.exited).toMatchObject({ code: 143 });
   });
 
+  test.each([
+    ["a command", "local_bash", 300_000],
+    ["a sub-agent", "local_agent", 1_200_000],
+  ])("is done for %s in the background that shows no sign of life any more", async (_what, kind, limitMs) => {
+    const clock = createHandClock();
+    const run = start({ steps: [{ background: [{ hang: true }], kind }, { text: "done" }] }, { clock });
+    await run.next("result");
+    clock.advance(limitMs - 1_000);
+    expect(isAlive(run.agent.pid)).toBe(true);
+    clock.advance(1_000);
+    expect(await run.agent.exited).toMatchObject({ code: 143 });
+  });
+
+  test("is not needed where the line with the result was lost", async () => {
+    const clock = createHandClock();
+    const run = start([{ raw: '{"type":"resu' }, { hang: true }], { clock });
+    await run.next("problem");
+    clock.advance(1_200_000);
+    expect(run.agent.send({ id: "m", type: "user", content: "x" })).toBe(false);
+    process.kill(run.agent.pid, "SIGKILL");
+    await run.agent.exited;
+  });
+
   test("after a restart finds what an agent that is gone has left, and nothing else", async () => {
     const run = start([{ spawn: "session" }, { text: "left" }, { hang: true }]);
     await run.action("left");
@@ -413,6 +436,34 @@ describe("killing", () => {
     expect([run.agent.pid, leftPid(1)].map(isAlive)).toEqual([false, false]);
     expect(await endLeftover(identity, systemClock)).toBe(false);
     expect(isAlive(bystander.agent.pid)).toBe(true);
+  });
+});
+
+describe("work in the background", () => {
+  const publish = { tools: [{ name: "Bash", input: { command: "touch made" }, run: true }] };
+
+  test("can ask and gets messages after the result of the turn that has begun it", async () => {
+    const run = start([{ background: [{ listen: 1 }, publish], name: "Release" }, { text: "Begun" }]);
+    expect(await run.next("result")).toMatchObject({ text: "Begun" });
+    expect(run.all("background")).toEqual([{ type: "background", tasks: ["local_agent"] }]);
+    expect(run.agent.send({ id: "m1", type: "user", content: 'Go #script [{"text":"Heard"}]' })).toBe(true);
+    const { question } = await run.next("question");
+    run.agent.end();
+    run.agent.answer(question.questionId, { text: "allow_once" });
+    expect(await run.agent.exited).toMatchObject({ code: 0 });
+    expect(existsSync(join(folder, "made"))).toBe(true);
+    expect(run.all("result").map(({ text }) => text)).toEqual(["Begun", "Heard", "Release is done"]);
+    expect(run.all("background").at(-1)).toEqual({ type: "background", tasks: [] });
+  });
+
+  test("keeps the input open although no further message will come", async () => {
+    const run = start([{ background: [{ listen: 1 }, publish], name: "Release" }, { text: "Begun" }]);
+    await run.next("result");
+    run.agent.send({ id: "m1", type: "user", content: 'Go #script [{"text":"Heard"}]' });
+    run.agent.end();
+    run.agent.answer((await run.next("question")).question.questionId, { text: "allow_once" });
+    expect(await run.agent.exited).toMatchObject({ code: 0 });
+    expect(existsSync(join(folder, "made"))).toBe(true);
   });
 });
 

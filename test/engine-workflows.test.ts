@@ -124,7 +124,7 @@ describe("the library of workflows", () => {
 
   it("takes MCP servers that are defined in workflow.json", async () => {
     const mcpServers = {
-      files: { command: "npx", args: ["-y", "files-server"], env: { ROOT: "${HOME}" } },
+      files: { command: "npx", args: ["-y", "files-server"], env: { ROOT: "/srv" } },
       wiki: { type: "http", url: "https://wiki.example/mcp", headers: { authorization: "Bearer x" } },
     };
     await put(ownFolder, "served", { settings: { mcpServers } });

@@ -168,6 +168,9 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
       case "question_withdrawn":
         withdraw(event.questionId);
         break;
+      case "question_settled":
+        settle(event.questionId, event.answer);
+        break;
       case "result":
         takeResult(event);
         break;
@@ -221,6 +224,15 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     if (!question || question.answeredAt !== undefined) return;
     close(question, "ended");
     save("answered", { question_id: questionId, by: "ended" }, "now");
+  }
+
+  /** The person's answer to another question has answered this one, too. */
+  function settle(questionId: string, text: string): void {
+    const question = run.questions.find((one) => one.questionId === questionId);
+    if (!question || question.answeredAt !== undefined) return;
+    close(question, "person");
+    question.answer = text;
+    save("answered", { question_id: questionId, by: "person" }, "now");
   }
 
   function close(question: RunQuestion, by: NonNullable<RunQuestion["answeredBy"]>): void {

@@ -11,6 +11,8 @@
 //                                              Write always writes its file
 //   { ask: [{ question, header, multiSelect, options: [{ label, description }] }] }   AskUserQuestion
 //   { subagent: [steps], name }                steps of a sub-agent (text and tools)
+//   { background: [steps], name, kind? }       the same in the background: the turn goes on, and when the sub-agent is
+//                                              done, another turn says so
 //   { listen: n }                              waits until n messages have come since the turn began
 //   { wait: ms }  { hang: true }
 //   { spawn: "group" | "session" }             leaves a process behind; its pid is written to left-<n>.pid in the folder
@@ -85,12 +87,14 @@ let wake = () => {};
 let inputEnded = false;
 let running = false;
 let heard = 0;
+let heardInAll = 0;
 let deaf = false;
 let linger = false;
 let ignoreSigterm = false;
 let resultFailed = false;
 let pace = 5;
 const queue = [];
+let backgroundTasks = [];
 const pendingRequests = new Map();
 const sessionRules = [];
 
@@ -135,8 +139,13 @@ createInterface({ input: process.stdin })
       interrupted = true;
       settle({ behavior: "deny", message: "The user doesn't want to proceed with this tool use." });
     }
-    if (!running && !linger) process.exit(resultFailed ? 1 : 0);
+    leaveWhenDone();
   });
+
+/** The real one lives on while something works in the background, also when nobody can be asked any more. */
+function leaveWhenDone() {
+  if (inputEnded && !running && !linger && backgroundTasks.length === 0) process.exit(resultFailed ? 1 : 0);
+}
 
 function takeUser(message) {
   const { content } = message.message;
@@ -144,6 +153,7 @@ function takeUser(message) {
   const entry = { uuid: message.uuid ?? randomUUID(), text };
   queue.push(entry);
   heard++;
+  heardInAll++;
   write({ type: "command_lifecycle", command_uuid: entry.uuid, state: "queued" });
   if (!running) void work();
 }
@@ -187,7 +197,7 @@ function takeUp(entry, replayFirst) {
     },
   ];
   for (const sign of replayFirst ? signs.reverse() : signs) write(sign);
-  session.messages.push(entry.text);
+  if (!entry.own) session.messages.push(entry.text);
   save();
 }
 
@@ -210,7 +220,7 @@ async function work() {
     write({ type: "command_lifecycle", command_uuid: entry.uuid, state: "completed" });
   }
   running = false;
-  if (inputEnded && !linger) process.exit(resultFailed ? 1 : 0);
+  leaveWhenDone();
 }
 
 function readScript(text) {
@@ -293,6 +303,7 @@ async function carryOut(step, parent) {
   if (step.hang) await pause(2 ** 30);
   if (step.spawn) leaveBehind(step.spawn);
   if (step.subagent) await delegate(step);
+  if (step.background) await delegateInBackground(step);
   const text = step.text?.replaceAll("{{messages}}", JSON.stringify(session.messages));
   const tools = step.ask ? [{ name: "AskUserQuestion", input: { questions: step.ask } }] : (step.tools ?? []);
   if (text === undefined && tools.length === 0) return undefined;
@@ -379,6 +390,7 @@ async function askLeave({ name, input, id }) {
       behavior: "deny",
       message: `Claude requested permissions to use ${name}, but you haven't granted it.`,
     };
+  if (inputEnded) return { behavior: "deny", message: "Tool permission request failed: Stream closed" };
   const requestId = randomUUID();
   const words = name === "Bash" ? input.command.split(" ") : [];
   const rule = words.length > 1 ? `${words.slice(0, 2).join(" ")} *` : undefined;
@@ -424,6 +436,31 @@ async function delegate({ subagent, name = "sub-task" }) {
   const call = { id: `toolu_${randomUUID()}`, name: "Task", input: { description: name, prompt: "…" } };
   await carryOut({ tools: [{ ...call, result: "sub-agent done" }] }, null);
   for (const step of subagent) await carryOut(step, call.id);
+}
+
+async function delegateInBackground({ background, name = "sub-task", kind = "local_agent" }) {
+  const call = { id: `toolu_${randomUUID()}`, name: "Task", input: { description: name, prompt: "…" } };
+  const task = { task_id: randomUUID(), task_type: kind, description: name };
+  const tell = () => write({ type: "system", subtype: "background_tasks_changed", tasks: backgroundTasks });
+  backgroundTasks = [...backgroundTasks, task];
+  tell();
+  await carryOut({ tools: [{ ...call, result: "launched" }] }, null);
+  const before = heardInAll;
+  void (async () => {
+    for (const { listen = 0, ...step } of background) {
+      while (heardInAll - before < listen) await pause(5);
+      await carryOut(step, call.id);
+    }
+    backgroundTasks = backgroundTasks.filter((one) => one !== task);
+    write({ type: "system", subtype: "task_notification", task_id: task.task_id, status: "completed" });
+    tell();
+    queue.push({
+      uuid: randomUUID(),
+      text: `#script ${JSON.stringify([{ text: `${name} is done` }])}`,
+      own: true,
+    });
+    if (!running) void work();
+  })();
 }
 
 let left = 0;

@@ -23,8 +23,8 @@ export interface AgentProcess {
   /** Stops what the agent does at the moment. False when it did not say that it has. */
   interrupt(): Promise<boolean>;
   /**
-   * No further message will come: the process ends when it has worked off what it has. While a question is open the
-   * input stays open too, because the agent takes its end for a refusal.
+   * No further message will come: the process ends when it has worked off what it has. While a question is open, or
+   * something works in the background that may ask one, the input stays open too: the agent takes its end for a refusal.
    */
   end(): void;
   /**

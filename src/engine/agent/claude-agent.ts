@@ -28,6 +28,11 @@ const HANGING_MS = 5_000;
  * was left running never does, so that many ms after the last sign of life everything is ended.
  */
 const BACKGROUND_LIMIT_MS = 5 * 60_000;
+/**
+ * The same for a sub-agent in the background, and for an agent whose last line could not be read, so that it may have
+ * been the result: both may be silent while a command of theirs takes its time, at most 10 min.
+ */
+const SILENT_WORK_LIMIT_MS = 20 * 60_000;
 const STDERR_CHARS = 2_000;
 
 /** What tells the model that a message does not come from the person. */
@@ -44,11 +49,15 @@ export const startAgent: StartAgent = (options, onEvent) => {
   const hurry = new AbortController();
   let inputOpen = true;
   let busy = true;
+  /** Kinds of what works in the background; while there is anything, the input stays open. */
+  let background: string[] = [];
+  /** The last line could not be read. */
+  let unread = false;
   let ending = false;
   let killing: Promise<void> | undefined;
   let stderr = "";
   let sawResult = () => {};
-  let cancelBackgroundLimit = () => {};
+  let cancelSilenceLimit = () => {};
 
   let launched: Launched;
   try {
@@ -72,12 +81,15 @@ export const startAgent: StartAgent = (options, onEvent) => {
       write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } }),
   });
   const lines = createLineReader({
-    onLine: (line) => reader.line(line),
+    onLine(line) {
+      // What has no brace in it is a note of some library and stands for no message.
+      unread = !reader.line(line) && line.includes("{");
+    },
     onTooLong: () => reader.problem("The agent wrote a line beyond 64 MiB; it was passed over"),
   });
   child.stdout?.on("data", (chunk: Buffer) => {
     lines.push(chunk);
-    limitBackground();
+    limitSilence();
   });
   child.stderr?.on("data", (chunk: Buffer) => {
     // Enough for the end that is shown, whatever of it is cleaned away.
@@ -92,12 +104,15 @@ export const startAgent: StartAgent = (options, onEvent) => {
 
   function emit(event: AgentEvent): void {
     if (event.type === "init") forgetFiles();
-    if (event.type === "turn") busy = true;
+    // A turn begins with both; until the model answers there is only the first.
+    if (event.type === "init" || event.type === "turn") busy = true;
     if (event.type === "result") {
       busy = false;
       sawResult();
     }
+    if (event.type === "background") background = event.tasks;
     onEvent(event);
+    if (event.type === "result" || event.type === "background") endWhenFree();
   }
 
   function write(message: JsonRecord): boolean {
@@ -135,18 +150,29 @@ export const startAgent: StartAgent = (options, onEvent) => {
   }
 
   function endWhenFree(): void {
-    if (!ending || questions.open() > 0 || !inputOpen) return;
-    inputOpen = false;
-    child.stdin?.end();
-    limitBackground();
+    if (!ending || questions.open() > 0 || background.length > 0 || !inputOpen) return;
+    closeInput();
   }
 
-  function limitBackground(): void {
-    cancelBackgroundLimit();
-    if (inputOpen || busy || killing) return;
-    cancelBackgroundLimit = clock.after(BACKGROUND_LIMIT_MS, () => {
-      void endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock });
-    });
+  function closeInput(): void {
+    inputOpen = false;
+    child.stdin?.end();
+    limitSilence();
+  }
+
+  /** What is silent for too long when nobody is asked and no turn goes on is ended. */
+  function limitSilence(): void {
+    cancelSilenceLimit();
+    if (killing || questions.open() > 0) return;
+    if (busy && unread && inputOpen) {
+      // It works off what it has, so nothing is lost if the line was another one.
+      cancelSilenceLimit = clock.after(SILENT_WORK_LIMIT_MS, closeInput);
+    } else if (!busy && (!inputOpen || background.length > 0)) {
+      const onlyCommands = background.every((kind) => kind === "local_bash");
+      cancelSilenceLimit = clock.after(onlyCommands ? BACKGROUND_LIMIT_MS : SILENT_WORK_LIMIT_MS, () => {
+        void endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock });
+      });
+    }
   }
 
   function watchExit(): Promise<AgentExit> {
@@ -163,7 +189,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       function finish(code: number | null, signal: string | null): void {
         inputOpen = false;
         lines.end();
-        cancelBackgroundLimit();
+        cancelSilenceLimit();
         child.stdout?.destroy();
         child.stderr?.destroy();
         forgetFiles();
@@ -234,6 +260,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
     answer(questionId, answer) {
       questions.answer(questionId, answer);
       endWhenFree();
+      limitSilence();
     },
     interrupt: () => interrupt(),
     end() {

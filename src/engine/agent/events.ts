@@ -21,6 +21,10 @@ export type AgentEvent =
   | { type: "question"; question: RunQuestion }
   /** The question needs no answer any more: the agent was interrupted, or has ended. */
   | { type: "question_withdrawn"; questionId: string }
+  /** The person's answer to another question answers this one, too. */
+  | { type: "question_settled"; questionId: string; answer: string }
+  /** The kinds of all that works in the background now: commands (`local_bash`), sub-agents and others. */
+  | { type: "background"; tasks: string[] }
   /** A request was worked off. May come more than once: messages and background work open further turns. */
   | {
       type: "result";
@@ -34,6 +38,8 @@ export type AgentEvent =
       /** Exact totals of this process so far. */
       tokens?: Usage;
       errors?: string[];
+      /** Why the model's API did not answer, in the agent's own word for it: `billing_error`, `rate_limit` … */
+      cause?: string;
     }
   /** Something in the stream could not be understood and was passed over; for the log. */
   | { type: "problem"; text: string }

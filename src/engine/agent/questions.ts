@@ -21,6 +21,8 @@ interface OpenRequest {
   requestId: string;
   /** Those that have no answer yet. */
   questionIds: string[];
+  /** For permissions: what the person sees is the same for requests in which these are. */
+  same?: string[];
   /** The response, or undefined while further questions of the same request are open. */
   answer(questionId: string, answer: AgentAnswer): JsonRecord | undefined;
 }
@@ -35,6 +37,7 @@ export interface AgentQuestions {
   open(): number;
 }
 
+const ALLOW_RUN = "allow_run";
 const REFUSED = "The person refused this. It was not carried out.";
 
 /**
@@ -72,9 +75,10 @@ export function createAgentQuestions(options: {
       {
         requestId,
         questionIds: [requestId],
+        same: [key, ...describeRules(toolName, forRun, request)],
         answer(_id, { text, timedOut }) {
           const choice = timedOut === undefined ? text.trim() : "";
-          if (choice !== "allow_once" && choice !== "allow_run") {
+          if (choice !== "allow_once" && choice !== ALLOW_RUN) {
             const own = choice && choice !== "deny" ? `${REFUSED} They say: ${choice}` : REFUSED;
             return { behavior: "deny", message: timedOut ?? own };
           }
@@ -90,6 +94,22 @@ export function createAgentQuestions(options: {
       },
       [question],
     );
+  }
+
+  /**
+   * "Allow for this run" of one of several open requests is the answer to all that are the same: a burst of them is
+   * one decision. "Allow once" and "Deny" are about the one request only.
+   */
+  function settleSame(answered: OpenRequest): void {
+    for (const other of [...requests.values()]) {
+      const [questionId] = other.questionIds;
+      if (!questionId || !other.same?.some((one) => answered.same?.includes(one))) continue;
+      const response = other.answer(questionId, { text: ALLOW_RUN });
+      if (!response) continue;
+      requests.delete(other.requestId);
+      respond(other.requestId, response);
+      emit({ type: "question_settled", questionId, answer: ALLOW_RUN });
+    }
   }
 
   function describePermission(
@@ -110,7 +130,7 @@ export function createAgentQuestions(options: {
       detail: detail.join("\n\n"),
       choices: [
         { value: "allow_once", title: "Allow once" },
-        { value: "allow_run", title: `Allow for this run: ${forRun.scope}` },
+        { value: ALLOW_RUN, title: `Allow for this run: ${forRun.scope}` },
         { value: "deny", title: "Deny" },
       ],
       multiSelect: false,
@@ -201,10 +221,25 @@ export function createAgentQuestions(options: {
       if (!request || !response) return;
       requests.delete(request.requestId);
       respond(request.requestId, response);
+      if (request.same && response.behavior === "allow" && answer.text.trim() === ALLOW_RUN)
+        settleSame(request);
     },
     withdrawAll() {
       for (const request of [...requests.values()]) withdraw(request);
     },
     open: () => requests.size,
   };
+}
+
+/**
+ * What stands for requests that the agent gives the same reason for and that the same rules would cover; empty where
+ * it knows no rules.
+ */
+function describeRules(
+  toolName: string,
+  { updatedPermissions }: RunPermission,
+  request: JsonRecord,
+): string[] {
+  if (updatedPermissions.length === 0) return [];
+  return [JSON.stringify([toolName, updatedPermissions, request.decision_reason ?? null])];
 }

@@ -1,6 +1,7 @@
 import { cleanLine, cleanText } from "../../upstream/text.js";
 import { describeToolUse } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
+import { findMessages, readDamagedResult } from "./find-messages.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "./json.js";
 import { createPhaseReader } from "./phases.js";
 import { createUsageCounter } from "./usage.js";
@@ -9,8 +10,8 @@ import { createUsageCounter } from "./usage.js";
 const PROBLEMS_TOLD = 5;
 
 export interface StreamReader {
-  /** One line of the agent's output. */
-  line(text: string): void;
+  /** One line of the agent's output. False when it could not be read. */
+  line(text: string): boolean;
   /** The agent's input has got this message; its uuid comes back when it is taken up. */
   expect(uuid: string, messageId: string): void;
   problem(text: string): void;
@@ -32,6 +33,8 @@ export function createStreamReader(options: {
   const turnIds = new Set<string>();
   const waiting = new Map<string, string>();
   let problems = 0;
+  /** Why the model's API has not answered, in the agent's word for it; told before the result. */
+  let apiError: string | undefined;
 
   function problem(text: string): void {
     if (problems++ < PROBLEMS_TOLD) emit({ type: "problem", text });
@@ -63,6 +66,12 @@ export function createStreamReader(options: {
         type: "action",
         text: `Waiting for the model's API (${reason}, attempt ${asCount(message.attempt)} of ${asCount(message.max_retries)})`,
       });
+    } else if (message.subtype === "background_tasks_changed") {
+      // Each time the whole list. Watchers are no work, and what goes on elsewhere does not need this process.
+      const tasks = asList(message.tasks)
+        .map(asRecord)
+        .filter((task) => task.ambient !== true && task.off_host !== true);
+      emit({ type: "background", tasks: tasks.map((task) => asText(task.task_type) ?? "") });
     }
   }
 
@@ -72,6 +81,7 @@ export function createStreamReader(options: {
     const isMain = asText(line.parent_tool_use_id) === undefined;
     // Notices of the program itself, such as failures of the API, come as answers of this model.
     const isModel = message.model !== "<synthetic>";
+    if (isMain) apiError = isModel ? undefined : asText(line.error);
     if (id && isModel && isMain && !turnIds.has(id)) {
       turnIds.add(id);
       emit({ type: "turn", turn: turnIds.size });
@@ -127,6 +137,7 @@ export function createStreamReader(options: {
       .map((error) => cleanLine(error, 1_000));
     const costUsd = usage.costUsd();
     const tokens = usage.totals();
+    const cause = result.terminal_reason === "prompt_too_long" ? "prompt_too_long" : apiError;
     emit({ type: "tokens", ...tokens });
     emit({
       type: "result",
@@ -138,18 +149,19 @@ export function createStreamReader(options: {
       ...(text ? { text: cleanText(text) } : {}),
       ...(costUsd === undefined ? {} : { costUsd }),
       ...(errors.length > 0 ? { errors } : {}),
+      ...(cause && result.is_error === true ? { cause } : {}),
     });
   }
 
   return {
     line(text) {
-      let message: unknown;
-      try {
-        message = JSON.parse(text);
-      } catch {
-        return problem(`The agent wrote a line that is no JSON: ${cleanLine(text, 200)}`);
-      }
-      take(asRecord(message));
+      const messages = findMessages(text);
+      for (const message of messages) take(message);
+      if (messages.length > 0) return true;
+      problem(`The agent wrote a line that is no JSON: ${cleanLine(text, 200)}`);
+      const damaged = readDamagedResult(text);
+      if (damaged) take(damaged);
+      return damaged !== undefined;
     },
     expect(uuid, messageId) {
       waiting.set(uuid, messageId);
