@@ -153,15 +153,10 @@ async function serveStdio(settings: Settings, flags: CommandLine["flags"]): Prom
       void stop(GRACE_MS, signal);
     });
   }
-  // The end of stdin is the one sign of a vanished client that every platform gives.
-  for (const event of ["end", "close"] as const) {
-    process.stdin.on(event, () => void stop(GRACE_ALONE_MS, "the client has gone"));
-  }
+  // The end of stdin is the one sign of a vanished client that every platform gives; what it has sent is answered first.
   server.onIdle(() => void stop(GRACE_ALONE_MS, "the client has gone"));
   process.stdout.on("error", () => void stop(0, "the client does not read any more"));
-  // A thousand answers may wait for a client that reads slowly; each waits for itself.
-  process.stdout.setMaxListeners(0);
-  await server.serveStdio();
+  await server.serveStdio({ input: process.stdin, output: process.stdout });
 }
 
 /** Serves over HTTP until it is told to stop. */

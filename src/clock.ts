@@ -42,3 +42,11 @@ export function createDeadline(clock: Clock, ms: number): { signal: AbortSignal;
   const late = new AbortController();
   return { signal: late.signal, cancel: clock.after(ms, () => late.abort()) };
 }
+
+/** Waits for the work, and no longer than `ms`. What fails has ended, too. */
+export async function waitAtMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const late = createDeadline(clock, ms);
+  const out = new Promise<void>((resolve) => late.signal.addEventListener("abort", () => resolve()));
+  await Promise.race([work.catch(() => {}), out]);
+  late.cancel();
+}

@@ -102,7 +102,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     sharesMachine,
   });
   return {
-    serveStdio: () => server.serveStdio(),
+    serveStdio: () => server.serveStdio({ input: process.stdin, output: process.stdout }),
     connect: (transport) => server.connect(transport as unknown as Transport),
     onIdle: (listener) => server.onIdle(listener),
     close: (graceMs) => server.close(graceMs),

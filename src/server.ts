@@ -2,12 +2,14 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { FastMCP } from "fastmcp";
 import type { Services } from "./actions/define-action.js";
 import { actions } from "./actions/index.js";
-import { type Clock, systemClock } from "./clock.js";
+import { type Clock, systemClock, waitAtMost } from "./clock.js";
+import { withoutContents } from "./framework/log-lines.js";
 import { publishPrompts } from "./framework/publish-prompts.js";
 import { publishResources } from "./framework/publish-resources.js";
 import { publishTools } from "./framework/publish-tools.js";
 import { createCallDesk } from "./framework/serve-call.js";
 import { holdToolLists, installSessionHook } from "./framework/session-hook.js";
+import { createStdioTransport, type Streams } from "./framework/stdio-transport.js";
 import { limitGit, NO_REDIRECTS } from "./http/limit-git.js";
 import type { Log } from "./log.js";
 import { createCatalogue } from "./services/catalogue.js";
@@ -56,8 +58,11 @@ export interface ServerOptions {
 }
 
 export interface WorkflowsServer {
-  /** Serves on stdin and stdout; the first list of tools waits for the list of workflows, within its budget. */
-  serveStdio(): Promise<void>;
+  /**
+   * Serves one client over two streams; the first list of tools waits for the list of workflows, within its budget.
+   * When the client sends no more, what it has sent is answered, and the session ends.
+   */
+  serveStdio(streams: Streams): Promise<void>;
   /** The same for one session over any transport of the SDK. */
   connect(transport: Transport): Promise<void>;
   /** Called when the last session of a stdio server has gone. */
@@ -70,6 +75,12 @@ export interface WorkflowsServer {
   close(graceMs?: number): Promise<void>;
 }
 
+/** A client that sends no more is mostly gone: what it has asked is answered within this, in ms, as usual … */
+const END_GRACE_MS = 1_000;
+/** … then calls are told to end, for which a start under way needs most of this … */
+const END_STOP_MS = 1_800;
+/** … and a list of tools may still wait for the workflows. */
+const END_LIST_MS = 1_500;
 /** Discovery may hold back serving for this long: some clients give up on a server after ten seconds. */
 const DISCOVERY_BUDGET_MS = 3_000;
 /** An agent's longest ordinary silence is a command that runs for minutes. */
@@ -145,12 +156,12 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       "Runs remote coding workflows. Ask for a run in plain words; missing details are asked of the person. " +
       "A run goes on when a call ends: follow it with the status action.",
     logger: {
-      debug: (...args) => log.debug("", ...args),
+      debug: (...args) => log.debug(withoutContents(args)),
       // Mostly what a client has got wrong. What fails in here is logged where it fails.
-      error: (...args) => log.warn("", ...args),
-      info: (...args) => log.info("", ...args),
-      log: (...args) => log.info("", ...args),
-      warn: (...args) => log.warn("", ...args),
+      error: (...args) => log.warn(withoutContents(args)),
+      info: (...args) => log.info(withoutContents(args)),
+      log: (...args) => log.info(withoutContents(args)),
+      warn: (...args) => log.warn(withoutContents(args)),
     },
     ping: { enabled: false },
     roots: { enabled: false },
@@ -175,11 +186,26 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   let checkedAt = 0;
 
   return {
-    async serveStdio() {
+    async serveStdio(streams) {
+      const transport = createStdioTransport(streams, (problem) => log.warn(problem));
       // The client is greeted at once; only its first list of tools waits for the workflows.
       const connected = new Promise((resolve) => server.on("connect", resolve));
       holdToolLists(Promise.all([discover(), connected]));
-      await server.start({ transportType: "stdio" });
+      // Whatever comes last is read while the session is being set up, and may be all there is.
+      void transport.ended.then(async () => {
+        // With its input at its end, nothing else may be left that keeps the process.
+        const alive = setInterval(() => {}, END_GRACE_MS);
+        await connected;
+        const waiting = transport.answered();
+        await waitAtMost(clock, END_GRACE_MS, waiting);
+        // Calls that wait for a run are answered now, with the run's id.
+        await waitAtMost(clock, END_STOP_MS, Promise.all([waiting, desk.stop(END_STOP_MS)]));
+        await waitAtMost(clock, END_LIST_MS, waiting);
+        await transport.flushed();
+        await transport.close();
+        clearInterval(alive);
+      });
+      await server.connect(transport);
     },
     async connect(transport) {
       await discover();

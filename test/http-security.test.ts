@@ -267,7 +267,7 @@ describe("each caller's share", () => {
     const refused = await hello(url, anna);
     expect(refused.status).toBe(429);
     expect(Number(refused.headers["retry-after"])).toBeGreaterThan(0);
-    expect(JSON.parse(refused.text)).toMatchObject({ id: 1, error: { message: /Too many requests/ } });
+    expect(JSON.parse(refused.text)).toMatchObject({ error: { message: /Too many requests/ } });
     expect((await hello(url, { authorization: `Bearer ${BEN}` })).status).toBe(200);
   });
 
@@ -311,7 +311,13 @@ describe("each caller's share", () => {
   test("of sessions is bounded: one that nobody uses makes room, one in use does not", async () => {
     const http = await startHttpWithApi({ settings: { HTTP_MAX_SESSIONS: "2" } });
     const listening = await http.connect();
-    await hello(http.url);
+    const { headers } = await hello(http.url);
+    // Without a stream of its own, and nothing under way: nobody can tell whether it is still there.
+    await sendPlain(`${http.url}/mcp`, {
+      method: "POST",
+      headers: { ...JSON_HEADERS, "mcp-session-id": String(headers["mcp-session-id"]) },
+      body: { jsonrpc: "2.0", method: "notifications/initialized" },
+    });
     const third = await http.connect();
     expect((await listening.client.listTools()).tools).toHaveLength(1);
     expect((await third.client.listTools()).tools).toHaveLength(1);
@@ -371,7 +377,7 @@ describe("what is closed", () => {
     "/messages?sessionId=x",
     "/ping",
     "/",
-    "/mcp/",
+    "/mcp/x",
     "/.well-known/oauth-protected-resource",
   ])("%s is not there", async (path) => {
     const { url } = await startHttpWithApi();

@@ -1,21 +1,18 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SSEServerTransport } from "@modelcontextprotocol/sdk/server/sse.js";
-import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { Clock } from "../clock.js";
+import { readAccept } from "../http/accept.js";
 import type { Caller } from "../http/callers.js";
 import { HttpRefusal } from "../http/refusal.js";
+import { createUnreadLimit } from "../http/unread.js";
 import type { Log } from "../log.js";
 import type { WorkflowsServer } from "../server.js";
+import { type Calls, createCalls, type Message } from "./calls.js";
 import { createSessionEvents, type SessionEvents } from "./event-store.js";
-
-/** A message as far as it is looked at here. */
-export interface Message {
-  id?: string | number;
-  method?: string;
-  params?: { requestId?: string | number };
-}
+import { sendAsJson, sendWebResponse, toWebRequest } from "./send-web-response.js";
 
 /** One MCP session over HTTP. */
 export interface HttpSession {
@@ -46,21 +43,28 @@ interface OpenSession extends HttpSession {
   server: WorkflowsServer;
   kind: "http" | "sse";
   id: string | undefined;
-  /** Tool calls that are not answered. */
-  calls: Set<string | number>;
+  calls: Calls;
   /** Responses being written: an open stream, or an answer under way. */
   responses: Set<ServerResponse>;
+  /** Ids of requests whose clients read their answer and nothing else on it. */
+  unstreamed: Set<string | number>;
   lastSeen: number;
+  /** Until when a client that has said hello may take to go on. */
+  openingUntil: number;
   cancelTimer(): void;
   close(): Promise<void>;
 }
 
+/** What a request of these methods sets off goes beyond what is at hand here. */
+const COSTLY = ["tools/call", "resources/list", "resources/read", "prompts/get", "completion/complete"];
 /** After a cut the client comes back after this long, in ms. */
 const RETRY_MS = 1_000;
 /** A resumed stream on which all has been sent is ended after this long, in ms; nothing else would end it. */
 const ANSWERED_STREAM_MS = 1_000;
 /** What is on its way to the clients when all calls are answered has this long to get there, in ms. */
 const FLUSH_MS = 500;
+/** A client that has said hello has this long to go on before its session counts as one that nobody uses, in ms. */
+const OPENING_MS = 10_000;
 
 /** All sessions of a server over HTTP. */
 export function createHttpSessions(options: {
@@ -77,15 +81,18 @@ export function createHttpSessions(options: {
   replica?: string | undefined;
 }): HttpSessions {
   const { clock, log, replica } = options;
+  const unread = createUnreadLimit({ clock });
   const sessions = new Set<OpenSession>();
   let opened = 0;
 
-  async function makeRoom(caller: Caller): Promise<void> {
+  /** Closes the caller's session that nobody has used longest, when it has as many as it may. */
+  function makeRoom(caller: Caller): void {
     const own = [...sessions].filter((one) => one.caller.name === caller.name);
     if (own.length < options.maxSessions) return;
-    // Clients seldom say that they are done. One that listens or waits is still there.
+    const now = clock.now();
+    // Clients seldom say that they are done. One that listens or waits is still there, and so is one that comes in.
     const [oldest] = own
-      .filter((one) => one.responses.size === 0)
+      .filter((one) => one.responses.size === 0 && one.id !== undefined && one.openingUntil <= now)
       .sort((one, other) => one.lastSeen - other.lastSeen);
     if (!oldest) {
       throw new HttpRefusal(
@@ -93,7 +100,7 @@ export function createHttpSessions(options: {
         `Too many sessions: ${options.maxSessions} are open and in use. Close one and try again.`,
       );
     }
-    await oldest.close();
+    void oldest.close().catch(() => {});
   }
 
   /** Registers a session over the transport; what is said on it is looked at for the limits. */
@@ -108,9 +115,11 @@ export function createHttpSessions(options: {
       server: own ?? options.server,
       owner: caller.owner,
       id: undefined,
-      calls: new Set(),
+      calls: createCalls(),
       responses: new Set(),
+      unstreamed: new Set(),
       lastSeen: clock.now(),
+      openingUntil: clock.now() + OPENING_MS,
       cancelTimer: () => {},
       serve: async () => {},
       async close() {
@@ -118,7 +127,6 @@ export function createHttpSessions(options: {
         closed = true;
         session.cancelTimer();
         sessions.delete(session);
-        session.calls.clear();
         // What was refused as a hello has never begun.
         if (session.id !== undefined) log.info(`Session ${number} of ${caller.name} has ended.`);
         await transport.close().catch(() => {});
@@ -129,9 +137,9 @@ export function createHttpSessions(options: {
     const send = transport.send.bind(transport);
     transport.send = async (message, sendOptions) => {
       try {
-        await send(message, sendOptions);
+        await send(message, elsewhere(session, message, sendOptions));
       } finally {
-        if (!("method" in message) && message.id !== undefined) session.calls.delete(message.id);
+        if (!("method" in message) && message.id !== undefined) session.calls.end(message.id);
       }
     };
     return session;
@@ -161,29 +169,65 @@ export function createHttpSessions(options: {
 
   /** @throws HttpRefusal 429 when the caller has as many calls going on as it may */
   function countCalls(session: OpenSession, body: unknown, response: ServerResponse): void {
-    const messages = (Array.isArray(body) ? body : [body]) as (Message | null)[];
-    for (const message of messages) {
-      if (message?.method === "notifications/cancelled" && message.params?.requestId !== undefined) {
-        session.calls.delete(message.params.requestId);
-      }
+    const messages = (body === undefined ? [] : [body].flat()) as Message[];
+    for (const { method, params } of messages) {
+      if (method === "notifications/cancelled") session.calls.cancel(params?.requestId);
     }
-    const added = messages.flatMap((message) =>
-      message?.method === "tools/call" && message.id !== undefined ? [message.id] : [],
+    const added = messages.flatMap(({ method, id }) =>
+      id !== undefined && COSTLY.includes(method ?? "") ? [id] : [],
     );
     const open = [...sessions]
       .filter((one) => one.caller.name === session.caller.name)
-      .reduce((sum, one) => sum + one.calls.size, 0);
+      .reduce((sum, one) => sum + one.calls.count(), 0);
     if (added.length > 0 && open + added.length > options.maxCalls) {
       throw new HttpRefusal(
         429,
         `Too many calls at once: ${options.maxCalls} are allowed. Nothing was done. Try again when one is answered.`,
       );
     }
-    for (const id of added) session.calls.add(id);
+    for (const id of added) session.calls.begin(id);
     // What was refused as a request is never answered as a call.
     response.once("finish", () => {
-      if (response.statusCode >= 400) for (const id of added) session.calls.delete(id);
+      if (response.statusCode >= 400) for (const id of added) session.calls.end(id);
     });
+  }
+
+  /**
+   * Whoever reads no stream with its answer gets what else is to be told of the request on the stream that is open
+   * all the time.
+   * @throws when something is asked and there is no such stream: nobody would ever answer
+   */
+  function elsewhere(session: OpenSession, message: object, sendOptions?: TransportSendOptions) {
+    const related = sendOptions?.relatedRequestId;
+    if (related === undefined || !session.unstreamed.has(related) || !("method" in message)) {
+      return sendOptions;
+    }
+    const listens = [...session.responses].some(({ req }) => req.method === "GET");
+    if ("id" in message && !listens) throw new Error("The client reads nothing but the answer.");
+    const { relatedRequestId: _, ...rest } = sendOptions ?? {};
+    return rest;
+  }
+
+  /** Serves a request by the transport, in the form that its client reads. */
+  async function answerBy(
+    http: WebStandardStreamableHTTPServerTransport,
+    session: OpenSession,
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: unknown,
+  ): Promise<void> {
+    const { stream, json } = readAccept(request.headers.accept);
+    if (!stream && (!json || request.method === "GET")) {
+      throw new HttpRefusal(406, "Not acceptable: the client must accept text/event-stream");
+    }
+    const ids = stream ? [] : ([body].flat() as Message[]).flatMap(({ id }) => id ?? []);
+    for (const id of ids) session.unstreamed.add(id);
+    response.once("close", () => {
+      for (const id of ids) session.unstreamed.delete(id);
+    });
+    const onWritten = unread.watch(response, session.caller.name);
+    const answer = await http.handleRequest(toWebRequest(request), { parsedBody: body });
+    await (stream ? sendWebResponse : sendAsJson)(answer, response, onWritten);
   }
 
   /** The transport ends a resumed stream with the answer that comes on it, but not one that has come before. */
@@ -198,9 +242,9 @@ export function createHttpSessions(options: {
 
   return {
     async open(caller) {
-      await makeRoom(caller);
+      makeRoom(caller);
       const events = createSessionEvents();
-      const http = new StreamableHTTPServerTransport({
+      const http = new WebStandardStreamableHTTPServerTransport({
         sessionIdGenerator: () => `${replica === undefined ? "" : `${replica}.`}${randomUUID()}`,
         eventStore: events,
         retryInterval: RETRY_MS,
@@ -215,9 +259,13 @@ export function createHttpSessions(options: {
         note(session, response);
         countCalls(session, body, response);
         endWhenAnswered(events, request, response);
-        await http.handleRequest(request, response, body);
-        // It was no hello after all.
-        if (session.id === undefined) await session.close();
+        if (session.id !== undefined) session.openingUntil = 0;
+        try {
+          await answerBy(http, session, request, response, body);
+        } finally {
+          // It was no hello after all.
+          if (session.id === undefined) await session.close();
+        }
       };
       try {
         await connect(session, transport);
@@ -229,8 +277,14 @@ export function createHttpSessions(options: {
     },
 
     async openSse(caller, endpoint, response) {
-      await makeRoom(caller);
+      makeRoom(caller);
       const sse = new SSEServerTransport(endpoint, response);
+      const onWritten = unread.watch(response, caller.name);
+      const write = sse.send.bind(sse);
+      sse.send = async (message) => {
+        await write(message);
+        onWritten();
+      };
       const session = register(caller, "sse", sse);
       session.id = sse.sessionId;
       session.serve = async (request, answer, body) => {

@@ -1,14 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "../clock.js";
-import { readJson } from "../http/body.js";
-import { type CallerRules, createCallerCheck } from "../http/callers.js";
+import { createBodies, discardBody } from "../http/body.js";
+import { type Caller, type CallerRules, createCallerCheck } from "../http/callers.js";
+import { boundConnections } from "../http/connections.js";
 import { createGuard } from "../http/guard.js";
+import { limitConnections } from "../http/open-files.js";
 import { createRate } from "../http/rate.js";
-import { HttpRefusal, sendRefusal } from "../http/refusal.js";
+import { HttpRefusal, idOf, sendRefusal } from "../http/refusal.js";
+import { createWrongTokens } from "../http/wrong-tokens.js";
 import type { Log } from "../log.js";
 import type { WorkflowsServer } from "../server.js";
-import { createHttpSessions, type HttpSession, type Message } from "./http-sessions.js";
+import type { Message } from "./calls.js";
+import { readFrames } from "./frames.js";
+import { createHttpSessions, type HttpSession } from "./http-sessions.js";
 
 export interface HttpServerOptions extends CallerRules {
   /** Serves every caller without a key of its own. */
@@ -32,6 +37,8 @@ export interface HttpServerOptions extends CallerRules {
   /** In which a request's headers, and the whole of it, must have come: slow senders hold connections. In ms. */
   headersTimeoutMs?: number;
   requestTimeoutMs?: number;
+  /** Connections at once, of all callers together; a fifth of them are for those who have shown no token. */
+  maxConnections?: number;
   /** This replica's name among several, with which its session ids begin. */
   replica?: string | undefined;
 }
@@ -44,8 +51,11 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>;
 }
 
-/** Connections at once, of all callers together: each waits for a while before it has shown a token. */
 const MAX_CONNECTIONS = 1_000;
+/** Beyond its places the server takes this many connections, to choose which of all is to go. */
+const SPARE_CONNECTIONS = 20;
+/** A proxy that keeps connections for later keeps them for a minute; who closes first must be the proxy. In ms. */
+const KEEP_ALIVE_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Node looks for slow senders this often, in ms; by itself only every 30 s. */
@@ -65,13 +75,15 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
   const guard = createGuard(options);
   const checkCaller = createCallerCheck(options);
   const rate = createRate({ perMinute: options.requestsPerMinute, now: clock.now });
+  const wrongTokens = createWrongTokens({ clock, log });
+  const bodies = createBodies(options.bodyLimitBytes);
   const sessions = createHttpSessions(options);
   let isStopping = false;
   let requests = 0;
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = request.url ?? "/";
-    const path = url.split("?", 1)[0];
+    const path = pathOf(url);
     const method = request.method ?? "";
     const problem = guard.check(request.headers);
     if (problem) throw new HttpRefusal(403, problem);
@@ -92,33 +104,63 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
     if (!methods.includes(method)) {
       throw new HttpRefusal(405, "Method not allowed", { headers: { allow: methods.join(", ") } });
     }
-    const caller = checkCaller(request.headers);
-    const body = method === "POST" ? await readJson(request, options.bodyLimitBytes) : undefined;
-    const wait = rate.take(caller.name, Array.isArray(body) ? Math.max(1, body.length) : 1);
-    if (wait !== undefined) {
-      throw refusalFor(body, 429, `Too many requests: try again in ${wait} s`, { "retry-after": `${wait}` });
-    }
+    const caller = await admit(request);
+    takeShare(caller, 1);
+    const sent = method === "POST" ? await bodies.read(request, caller.name) : undefined;
+    // The request itself has been counted before anything of it was read.
+    if (Array.isArray(sent) && sent.length > 1) takeShare(caller, sent.length - 1);
     if (isStopping && method === "POST") {
-      throw refusalFor(body, 503, "The server is stopping. Nothing was done.", { "retry-after": "5" });
+      throw refusalFor(sent, 503, "The server is stopping. Nothing was done.", { "retry-after": "5" });
     }
     if (path === "/sse") return sessions.openSse(caller, "/messages", response);
     let session: HttpSession | undefined;
+    const readBody = () => (method === "POST" ? readFrames(sent) : undefined);
+    let body: unknown;
     if (path === "/messages") {
-      const id = new URLSearchParams(url.slice(path.length)).get("sessionId") ?? "";
+      const id = new URLSearchParams(url.split("?", 2)[1]).get("sessionId") ?? "";
       session = sessions.find(id, caller, "sse");
     } else {
       const id = request.headers["mcp-session-id"];
       if (typeof id === "string") session = sessions.find(id, caller, "http");
-      else if (isHello(body)) session = await sessions.open(caller);
-      else throw refusalFor(body, 400, "The header Mcp-Session-Id is missing");
+      else {
+        body = readBody();
+        if (!isHello(body)) throw refusalFor(body, 400, "The header Mcp-Session-Id is missing");
+        session = await sessions.open(caller);
+      }
     }
-    if (!session) throw refusalFor(body, 404, "Session not found", {}, -32_001);
+    if (!session) throw refusalFor(sent, 404, "Session not found", {}, -32_001);
+    body ??= readBody();
     try {
       await session.serve(request, response, body);
     } catch (error) {
       if (error instanceof HttpRefusal) error.id = idOf(body);
       throw error;
     }
+  }
+
+  /** Who sends the request. @throws HttpRefusal 401, the later the more often that address had no right token */
+  async function admit(request: IncomingMessage): Promise<Caller> {
+    try {
+      const caller = checkCaller(request.headers);
+      connections.admit(request.socket);
+      return caller;
+    } catch (error) {
+      if (!(error instanceof HttpRefusal) || error.status !== 401) throw error;
+      const wait = await wrongTokens.count(request.socket.remoteAddress);
+      if (wait === undefined) throw error;
+      throw new HttpRefusal(429, "Too many requests without a valid token", {
+        headers: { "retry-after": `${wait}` },
+      });
+    }
+  }
+
+  /** @throws HttpRefusal 429 when the caller has sent more than its share */
+  function takeShare({ name }: Caller, requests: number): void {
+    const wait = rate.take(name, requests);
+    if (wait === undefined) return;
+    throw new HttpRefusal(429, `Too many requests: try again in ${wait} s`, {
+      headers: { "retry-after": `${wait}` },
+    });
   }
 
   async function sendReadiness(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -140,18 +182,21 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
       headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
       requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: SLOW_SENDERS_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
     },
     (request, response) => {
       const number = ++requests;
       const begun = clock.now();
       response.once("close", () => {
         const { method, url = "" } = request;
-        const took = clock.now() - begun;
+        const path = pathOf(url);
+        const shown = PATHS.includes(path) ? path : "another path";
         log.debug(
-          `Request ${number}: ${method} ${url.split("?", 1)[0]} → ${response.statusCode}, ${took} ms`,
+          `Request ${number}: ${method} ${shown} → ${response.statusCode}, ${clock.now() - begun} ms`,
         );
       });
-      serve(request, response).catch((error: Error) => {
+      serve(request, response).catch(async (error: Error) => {
+        await discardBody(request);
         if (error instanceof HttpRefusal) {
           log.debug(`Request ${number} is refused: ${error.message}`);
           sendRefusal(response, error);
@@ -162,7 +207,9 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
       });
     },
   );
-  http.maxConnections = MAX_CONNECTIONS;
+  const places = limitConnections(options.maxConnections ?? MAX_CONNECTIONS);
+  const connections = boundConnections(http, places);
+  http.maxConnections = places + SPARE_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     http.once("error", reject);
     http.listen(options.port, options.host, () => {
@@ -195,14 +242,21 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
+  // Whoever asks for these needs no token, and so holds no place.
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    connection: "close",
+  });
   response.end(JSON.stringify(body));
 }
 
-/** The id of a single request, so that its sender can tell which one was refused. */
-function idOf(body: unknown): string | number | null {
-  const { id } = (body ?? {}) as Message;
-  return typeof id === "string" || typeof id === "number" ? id : null;
+const PATHS = ["/mcp", "/sse", "/messages", "/health", "/ready"];
+
+/** A request's path without its query, and without a slash at its end. */
+function pathOf(url: string): string {
+  const path = url.split("?", 1)[0] ?? "";
+  return path === "/mcp/" ? "/mcp" : path;
 }
 
 function refusalFor(
@@ -212,8 +266,11 @@ function refusalFor(
   headers: Record<string, string> = {},
   code?: number,
 ): HttpRefusal {
-  const refusal = new HttpRefusal(status, message, { headers, ...(code === undefined ? {} : { code }) });
-  return Object.assign(refusal, { id: idOf(body) });
+  return new HttpRefusal(status, message, {
+    headers,
+    id: idOf(body),
+    ...(code === undefined ? {} : { code }),
+  });
 }
 
 function isHello(body: unknown): boolean {

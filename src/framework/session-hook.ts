@@ -31,11 +31,15 @@ interface Message {
 let sequence = 0;
 const setUpAt = new WeakMap<object, number>();
 const subscribers = new WeakMap<object, (uri: string, subscribed: boolean) => void>();
+const subscriptions = new WeakMap<object, Set<string>>();
 const refine = new WeakMap<object, (tool: { name: string }) => object | undefined>();
 const prepareList = new WeakMap<object, () => Promise<unknown>>();
 let installed = false;
 let listsHeld: Promise<void> | undefined;
 
+/** What one session may subscribe to. */
+const MAX_SUBSCRIPTIONS = 100;
+const MAX_URI_LENGTH = 2_000;
 /** What the protocol says of a resource that is not there. */
 const RESOURCE_NOT_FOUND = -32002;
 
@@ -79,7 +83,6 @@ export function installSessionHook(): void {
     const { onmessage: receive, onclose } = transport;
     transport.onmessage = ((message: Message, extra: unknown) => {
       const { id, method, params } = message;
-      noteSubscription(this, message);
       if (method === "notifications/cancelled") unanswered.settle(params?.requestId);
       const isRequest = method !== undefined && id !== undefined;
       const answered = isRequest ? unanswered.add(id, message) : Promise.resolve();
@@ -88,6 +91,17 @@ export function installSessionHook(): void {
           { session: this, requestId: id, progressToken: params?._meta?.progressToken, answered },
           () => (receive as (message: Message, extra: unknown) => void)(message, extra),
         );
+      const refusal = isRequest ? refuseSubscription(this, message) : undefined;
+      if (refusal) {
+        const answer = {
+          jsonrpc: "2.0" as const,
+          id,
+          error: { code: ErrorCode.InvalidParams, message: refusal },
+        };
+        void transport.send(answer).catch(() => {});
+        return;
+      }
+      noteSubscription(this, message);
       const prepare = method === "resources/list" ? prepareList.get(this) : undefined;
       if (method === "tools/list" && listsHeld) void listsHeld.then(handle);
       else if (prepare) void prepare().then(handle, handle);
@@ -140,10 +154,29 @@ export function prepareResourceLists(session: FastMCPSession, prepare: () => Pro
   prepareList.set(session, prepare);
 }
 
+/** Why a subscription is refused, which would be kept, and what it is about be watched, until the session ends. */
+function refuseSubscription(session: FastMCPSession, { method, params }: Message): string | undefined {
+  if (method !== "resources/subscribe" || typeof params?.uri !== "string") return undefined;
+  if (params.uri.length > MAX_URI_LENGTH) {
+    return `A resource's address has at most ${MAX_URI_LENGTH} characters.`;
+  }
+  const own = subscriptions.get(session);
+  if (!own || own.size < MAX_SUBSCRIPTIONS || own.has(params.uri)) return undefined;
+  return `Too many subscriptions: ${MAX_SUBSCRIPTIONS} are allowed. Unsubscribe from one first.`;
+}
+
 function noteSubscription(session: FastMCPSession, { method, params }: Message): void {
   if (typeof params?.uri !== "string") return;
-  if (method === "resources/subscribe") subscribers.get(session)?.(params.uri, true);
-  if (method === "resources/unsubscribe") subscribers.get(session)?.(params.uri, false);
+  const own = subscriptions.get(session) ?? new Set();
+  subscriptions.set(session, own);
+  if (method === "resources/subscribe") {
+    own.add(params.uri);
+    subscribers.get(session)?.(params.uri, true);
+  }
+  if (method === "resources/unsubscribe") {
+    own.delete(params.uri);
+    subscribers.get(session)?.(params.uri, false);
+  }
 }
 
 /**

@@ -9,26 +9,36 @@ export class HttpRefusal extends Error {
   readonly code: number;
   readonly headers: Record<string, string>;
   /** Of the request that is refused, so that its sender can tell which one. */
-  id: string | number | null = null;
+  id: string | number | null;
 
   constructor(
     readonly status: number,
     message: string,
-    options: { code?: number; headers?: Record<string, string> } = {},
+    options: { code?: number; headers?: Record<string, string>; id?: string | number | null } = {},
   ) {
     super(message);
     this.code = options.code ?? SERVER_ERROR;
     this.headers = options.headers ?? {};
+    this.id = options.id ?? null;
   }
 }
 
-/** Answers as the protocol has it: with a JSON-RPC error. */
+/**
+ * Answers as the protocol has it: with a JSON-RPC error. The connection ends with it: whoever is refused holds no
+ * place.
+ */
 export function sendRefusal(response: ServerResponse, refusal: HttpRefusal): void {
   if (response.headersSent) {
     response.destroy();
     return;
   }
   const { status, code, message, headers, id } = refusal;
-  response.writeHead(status, { "content-type": "application/json", ...headers });
+  response.writeHead(status, { "content-type": "application/json", connection: "close", ...headers });
   response.end(JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id }));
+}
+
+/** The id of a single request, so that its sender can tell which one was refused. */
+export function idOf(body: unknown): string | number | null {
+  const { id } = (body ?? {}) as { id?: unknown };
+  return typeof id === "string" || typeof id === "number" ? id : null;
 }

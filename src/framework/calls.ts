@@ -1,0 +1,48 @@
+/** A message as far as its calls are counted. */
+export interface Message {
+  id?: string | number;
+  method?: string;
+  params?: { requestId?: string | number };
+}
+
+/** The calls of one session that are going on. */
+export interface Calls {
+  count(): number;
+  begin(id: string | number): void;
+  /** One of that id is answered, or will never be. */
+  end(id: string | number): void;
+  /** The client does not want the answer of that id any more. */
+  cancel(id: string | number | undefined): void;
+}
+
+/**
+ * Counts calls by their ids, of which a client may use one twice. A cancellation ends the last call of its id, once,
+ * and none whose id the protocol's SDK takes for none.
+ */
+export function createCalls(): Calls {
+  const open = new Map<string | number, { going: number; isCancelled: boolean }>();
+  let count = 0;
+  function end(id: string | number): void {
+    const call = open.get(id);
+    if (!call) return;
+    count--;
+    if (--call.going === 0) open.delete(id);
+  }
+  return {
+    count: () => count,
+    begin(id) {
+      const call = open.get(id) ?? { going: 0, isCancelled: false };
+      call.going++;
+      call.isCancelled = false;
+      open.set(id, call);
+      count++;
+    },
+    end,
+    cancel(id) {
+      const call = id ? open.get(id) : undefined;
+      if (!id || !call || call.isCancelled) return;
+      call.isCancelled = true;
+      end(id);
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+
+/** What of a request's headers is the transport's business. */
+const PASSED_ON = ["content-type", "last-event-id", "mcp-protocol-version", "mcp-session-id"];
+
+/** The request as the transport takes it, without its body, and with what it wants to be told is accepted. */
+export function toWebRequest(request: IncomingMessage): Request {
+  const headers = new Headers({ accept: "application/json, text/event-stream" });
+  for (const name of PASSED_ON) {
+    const value = request.headers[name];
+    if (typeof value === "string") headers.set(name, value);
+  }
+  return new Request("http://localhost/mcp", { method: request.method ?? "GET", headers });
+}
+
+/**
+ * Sends what the transport answers. Its stream is read as fast as it comes, so that all that waits for the client
+ * waits in one place.
+ * @param onWritten called after each piece
+ */
+export async function sendWebResponse(
+  answer: Response,
+  response: ServerResponse,
+  onWritten: () => void,
+): Promise<void> {
+  // How long a connection is kept is this server's to say.
+  answer.headers.delete("connection");
+  response.writeHead(answer.status, Object.fromEntries(answer.headers));
+  response.flushHeaders();
+  for await (const piece of readPieces(answer, response)) {
+    response.write(piece);
+    onWritten();
+  }
+  if (!response.destroyed) response.end();
+}
+
+/** The same for a client that reads no stream: what has been asked is answered in one piece, as JSON. */
+export async function sendAsJson(
+  answer: Response,
+  response: ServerResponse,
+  onWritten: () => void,
+): Promise<void> {
+  if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) {
+    return sendWebResponse(answer, response, onWritten);
+  }
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of readPieces(answer, response)) text += decoder.decode(piece, { stream: true });
+  if (response.destroyed) return;
+  const messages = [...text.matchAll(/^data: (\{.*)$/gm)].map(
+    ([, data = ""]) => JSON.parse(data) as JSONRPCMessage,
+  );
+  const answers = messages.filter((message) => !("method" in message));
+  const sessionId = answer.headers.get("mcp-session-id");
+  response.writeHead(200, {
+    "content-type": "application/json",
+    ...(sessionId === null ? {} : { "mcp-session-id": sessionId }),
+  });
+  response.end(JSON.stringify(answers.length === 1 ? answers[0] : answers));
+  onWritten();
+}
+
+/** The pieces of an answer's body, until it or the client has come to an end. */
+async function* readPieces(answer: Response, response: ServerResponse): AsyncGenerator<Uint8Array> {
+  const reader = answer.body?.getReader();
+  if (!reader) return;
+  const stop = () => void reader.cancel().catch(() => {});
+  response.once("close", stop);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done || response.destroyed || response.writableEnded) break;
+    yield value;
+  }
+  response.off("close", stop);
+  stop();
+}
