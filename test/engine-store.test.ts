@@ -404,8 +404,9 @@ describe("durability", () => {
 
   it("`now` waits for the disk, and saves at once share a sync", async () => {
     const store = await openStore();
-    const held = holdSyncs();
     const run = runNamed("r");
+    await store.save(run);
+    const held = holdSyncs();
     const done: string[] = [];
     const first = store.save(run, turnEvent(0)).then(() => done.push("first"));
     await vi.waitFor(() => expect(held).toHaveLength(1));

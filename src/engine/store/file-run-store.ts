@@ -7,7 +7,14 @@ import { codeOf, type EventNumbers, openEventNumbers } from "./event-numbers.js"
 import { createEventWindow, type EventWindow } from "./event-window.js";
 import { type LoadedRun, loadRuns, newestEvents, runFileName } from "./load-runs.js";
 import { createRunFile } from "./run-file.js";
-import { assertStorable, changeLine, parseRunFile, readLine, snapshotLine } from "./run-lines.js";
+import {
+  assertStorable,
+  CONFIRMED_LINE,
+  changeLine,
+  parseRunFile,
+  readLine,
+  snapshotLine,
+} from "./run-lines.js";
 import type { RunStore, RunStoreProblem, StoredEvent } from "./run-store.js";
 import { createUpkeep, hasEnded, type StoredRun } from "./upkeep.js";
 
@@ -71,7 +78,7 @@ export function createRunStore(options: {
     return opened;
   }
 
-  function hold(run: EngineRun, loaded?: LoadedRun): StoredRun {
+  function hold(run: EngineRun, confirmed: boolean, loaded?: LoadedRun): StoredRun {
     const path = loaded?.path ?? join(folder, runFileName(run.runId));
     const size = loaded?.size ?? 0;
     return {
@@ -82,6 +89,7 @@ export function createRunStore(options: {
       droppedThrough: loaded?.content.droppedThrough ?? 0,
       behind: "no",
       rewrittenSize: loaded?.compact ? size : 0,
+      confirmed,
     };
   }
 
@@ -102,7 +110,7 @@ export function createRunStore(options: {
     );
     for (const each of loaded) {
       const { run, lostInside } = each.content;
-      const held = hold(run, each);
+      const held = hold(run, true, each);
       runs.set(run.runId, held);
       if (!each.compact && (hasEnded(run) || lostInside)) upkeep.rewriteLater(held, 0);
     }
@@ -127,11 +135,15 @@ export function createRunStore(options: {
   }
 
   /** Everything of a save that cannot wait. */
-  function write(run: EngineRun, event: { type: string; data: unknown } | undefined) {
+  function write(
+    run: EngineRun,
+    event: { type: string; data: unknown } | undefined,
+    durability: "now" | "soon",
+  ) {
     const { numbers, window } = parts();
     assertStorable(run);
     const known = runs.get(run.runId);
-    const held = known ?? hold(run);
+    const held = known ?? hold(run, durability === "soon");
     const part = event && { id: numbers.next(), at: clock.now(), type: event.type, data: event.data ?? null };
     const line =
       held.saved && held.behind === "no" ? changeLine(held.saved, run, part) : snapshotLine(run, held, part);
@@ -140,10 +152,9 @@ export function createRunStore(options: {
       try {
         held.file.append(line);
         held.behind = "no";
-        upkeep.syncSoon(held);
+        if (durability === "soon") upkeep.syncSoon(held);
       } catch (error) {
-        const message = `The run could not be written (${codeOf(error)}). It is not kept.`;
-        if (!known) throw new Error(message, { cause: error });
+        if (!known) throw notKept(error);
         failure = upkeep.failed(held, error);
         if (part) held.droppedThrough = part.id;
       }
@@ -164,6 +175,34 @@ export function createRunStore(options: {
     window.add(stored);
     tell(stored, run);
     return { held, failure, stored };
+  }
+
+  /** Makes a new run count, or takes it back: whatever the disk does, it is never both refused and found again. */
+  async function confirm(held: StoredRun): Promise<void> {
+    try {
+      await held.file.sync();
+      held.file.append(CONFIRMED_LINE);
+      held.confirmed = true;
+    } catch (error) {
+      const { runId } = held.live;
+      runs.delete(runId);
+      opened?.window.drop(new Set([runId]));
+      upkeep.forget(held);
+      // Where it cannot be removed, it is not confirmed, and goes when the store is opened again.
+      await held.file.remove().catch(() => undefined);
+      throw notKept(error);
+    }
+  }
+
+  /** Resolves when the run as it was saved would survive a power failure. */
+  async function bringToDisk(held: StoredRun): Promise<void> {
+    if (held.confirmed) return upkeep.sync(held);
+    const isFirst = held.confirming === undefined;
+    held.confirming ??= confirm(held);
+    await held.confirming;
+    const synced = upkeep.sync(held);
+    // It is taken by now, so this failure is told and mended like that of any run, and nobody is refused for it.
+    await (isFirst ? synced.catch(() => undefined) : synced);
   }
 
   /** Events after the number from the run's file, for what has left the memory. Blocks while it is read. */
@@ -204,10 +243,10 @@ export function createRunStore(options: {
     },
 
     async save(run, event, durability = "now") {
-      const { held, failure, stored } = write(run, event);
+      const { held, failure, stored } = write(run, event, durability);
       if (durability === "now") {
         if (failure) throw failure;
-        await upkeep.sync(held);
+        await bringToDisk(held);
       }
       return stored;
     },
@@ -267,6 +306,10 @@ export function createRunStore(options: {
       return closing;
     },
   };
+}
+
+function notKept(error: unknown): Error {
+  return new Error(`The run could not be written (${codeOf(error)}). It is not kept.`, { cause: error });
 }
 
 function endOf(run: EngineRun): number {

@@ -98,6 +98,10 @@ export function loadRuns(options: {
       unlinkSync(path);
     } else if (parsed.kind === "damaged" || runFileName(parsed.content.run.runId) !== name) {
       setAside(name);
+    } else if (!parsed.content.confirmed) {
+      // The process ended, or the disk failed, while the run was taken: nobody was told that it would be carried out.
+      if (parsed.content.lostInside) setAside(name);
+      else unlinkSync(path);
     } else {
       mend(name, parsed.content, read.fileSize);
       runs.push({ path, size: parsed.content.goodBytes, content: parsed.content, compact: read.compact });

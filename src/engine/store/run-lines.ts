@@ -9,10 +9,17 @@ import type { StoredEvent } from "./run-store.js";
  *
  *   {"v":1,"run":{…},"lastEventId":7,"droppedThrough":0,"eventBytes":0,"event":{…}}   the whole run
  *   {"set":[[["turn"],3],[["currentAction"]]],"event":{"id":8,"at":…,"type":"turn","data":{…}}}   what changed
+ *
+ * A new run is first written with "confirmed":false and counts only with the line {"confirmed":true}, which is added
+ * when the first one is safe on the disk. So a run that was refused because of the disk is never found again, not
+ * even where the disk does not let its file be removed.
  */
 
 type EventPart = Omit<StoredEvent, "runId">;
 type Known = { lastEventId: number; droppedThrough: number; eventBytes: number };
+
+/** Makes the new run above it count. */
+export const CONFIRMED_LINE = `${JSON.stringify({ confirmed: true })}\n`;
 
 /** What a run's file holds. */
 export interface RunContent {
@@ -26,6 +33,8 @@ export interface RunContent {
   goodBytes: number;
   /** There are good lines after a bad one: something was lost that had been there. */
   lostInside: boolean;
+  /** False for a new run that nobody was told of: it must not be carried out. */
+  confirmed: boolean;
 }
 
 /** `unfinished`: nothing but the beginning of a first line, left by a process that ended while it wrote. */
@@ -86,11 +95,12 @@ export function assertStorable(run: EngineRun): void {
 /** The line that holds the whole run. `eventBytes`: so many bytes of event lines follow, and then nothing. */
 export function snapshotLine(
   run: EngineRun,
-  known: { lastEventId: number; droppedThrough: number; eventBytes?: number },
+  known: { lastEventId: number; droppedThrough: number; confirmed: boolean; eventBytes?: number },
   event?: EventPart,
 ): string {
   const { lastEventId, droppedThrough, eventBytes = 0 } = known;
-  return `${JSON.stringify({ v: 1, run, lastEventId, droppedThrough, eventBytes, event })}\n`;
+  const confirmed = known.confirmed ? undefined : false;
+  return `${JSON.stringify({ v: 1, confirmed, run, lastEventId, droppedThrough, eventBytes, event })}\n`;
 }
 
 /** The line that turns `before` into `after`; undefined when there is nothing to say. */
@@ -107,8 +117,14 @@ export function changeLine(before: EngineRun, after: EngineRun, event?: EventPar
 export function readLine(
   text: string,
   before: EngineRun | undefined,
-): { run: EngineRun; event?: EventPart; known?: Known } | "newer" | undefined {
-  let line: Partial<Known> & { v?: number; run?: unknown; set?: JsonChange[]; event?: EventPart };
+): { run: EngineRun; event?: EventPart; known?: Known; confirmed?: boolean } | "newer" | undefined {
+  let line: Partial<Known> & {
+    v?: number;
+    run?: unknown;
+    set?: JsonChange[];
+    event?: EventPart;
+    confirmed?: unknown;
+  };
   try {
     line = JSON.parse(text);
     if (typeof line !== "object" || line === null) return undefined;
@@ -122,10 +138,11 @@ export function readLine(
       if (lastEventId === undefined || droppedThrough === undefined || eventBytes === undefined)
         return undefined;
       if (!runSchema.safeParse(line.run).success) return undefined;
-      return { run: line.run as EngineRun, known: { lastEventId, droppedThrough, eventBytes }, ...parts };
+      const known = { lastEventId, droppedThrough, eventBytes };
+      return { run: line.run as EngineRun, known, confirmed: line.confirmed !== false, ...parts };
     }
     if (!before || (line.set && !applyChanges(before, line.set))) return undefined;
-    return { run: before, ...parts };
+    return { run: before, ...(line.confirmed === true ? { confirmed: true } : {}), ...parts };
   } catch {
     return undefined;
   }
@@ -142,7 +159,9 @@ export function parseHead(bytes: Buffer, fileSize: number): RunContent | undefin
   if (fileSize !== end + 1 + line.known.eventBytes) return undefined;
   const lastEventId = line.event?.id ?? line.known.lastEventId;
   const { droppedThrough } = line.known;
-  return { run: line.run, events: [], lastEventId, droppedThrough, goodBytes: fileSize, lostInside: false };
+  const confirmed = line.confirmed === true;
+  const goodBytes = fileSize;
+  return { run: line.run, events: [], lastEventId, droppedThrough, goodBytes, lostInside: false, confirmed };
 }
 
 /** Reads a whole file. Bad lines are left out, and counted as lost when good ones follow. Never throws. */
@@ -153,6 +172,7 @@ export function parseRunFile(bytes: Buffer): ParsedRunFile {
   let droppedThrough = 0;
   let goodBytes = 0;
   let lostInside = false;
+  let confirmed = false;
   let bad = false;
   let eventsLost = false;
   for (let from = 0; from < bytes.length; ) {
@@ -170,6 +190,7 @@ export function parseRunFile(bytes: Buffer): ParsedRunFile {
     if (bad) lostInside = true;
     bad = false;
     run = line.run;
+    confirmed = line.confirmed ?? confirmed;
     goodBytes = from;
     lastEventId = Math.max(lastEventId, line.known?.lastEventId ?? 0);
     droppedThrough = Math.max(droppedThrough, line.known?.droppedThrough ?? 0);
@@ -189,7 +210,8 @@ export function parseRunFile(bytes: Buffer): ParsedRunFile {
   if (lostInside && eventsLost) droppedThrough = Math.max(droppedThrough, lastEventId + 1);
   if (!run) return { kind: isUnfinished(bytes) ? "unfinished" : "damaged" };
   if (!runSchema.safeParse(run).success) return { kind: "damaged" };
-  return { kind: "run", content: { run, events, lastEventId, droppedThrough, goodBytes, lostInside } };
+  const content = { run, events, lastEventId, droppedThrough, goodBytes, lostInside, confirmed };
+  return { kind: "run", content };
 }
 
 function isUnfinished(bytes: Buffer): boolean {
@@ -204,7 +226,7 @@ function isUnfinished(bytes: Buffer): boolean {
 export function compactForm(
   bytes: Buffer,
   run: EngineRun,
-  known: { lastEventId: number; droppedThrough: number },
+  known: { lastEventId: number; droppedThrough: number; confirmed: boolean },
   keep: number,
 ): { text: string; droppedThrough: number } {
   const parsed = parseRunFile(bytes);

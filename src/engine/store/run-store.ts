@@ -40,8 +40,10 @@ export interface RunStore {
    * `soon` at once; those are brought onto the disk together within 200 ms.
    *
    * Rejects with a TypeError when the run could not be read back (nothing has changed then), and with an Error when
-   * the disk fails: a new run is not taken; a known one goes on in memory, its listeners are called, and it is
-   * written again as soon as that works. With `soon` such a failure only goes to `onProblem`.
+   * the disk fails: a new run is not taken, and is not there after a restart either; a known one goes on in memory,
+   * its listeners are called, and it is written again as soon as that works. With `soon` such a failure only goes to
+   * `onProblem`. A new run that is saved with `now` is shown at once, but counts only when the promise resolves: if
+   * the process ends before, it is gone.
    */
   save(
     run: EngineRun,

@@ -17,6 +17,10 @@ export interface StoredRun {
   behind: "no" | "yes" | "mending";
   /** The file's size when it was last rewritten, in bytes. */
   rewrittenSize: number;
+  /** False for a new run until it is safe on the disk: if the engine ended now, it would not be carried out. */
+  confirmed: boolean;
+  /** Under way while it is confirmed. */
+  confirming?: Promise<void>;
 }
 
 /** Brings files onto the disk and into their compact form, without anybody waiting who need not. */
@@ -87,11 +91,12 @@ export function createUpkeep(options: {
   async function rewrite(run: StoredRun): Promise<void> {
     try {
       await run.file.replace(() => {
-        const { lastEventId, droppedThrough } = run;
+        const { lastEventId, droppedThrough, confirmed } = run;
         const state = structuredClone(run.saved ?? run.live);
         if (run.behind === "yes") run.behind = "mending";
         return (content) => {
-          const form = compactForm(content, state, { lastEventId, droppedThrough }, limits.eventsPerRun);
+          const known = { lastEventId, droppedThrough, confirmed };
+          const form = compactForm(content, state, known, limits.eventsPerRun);
           run.droppedThrough = Math.max(run.droppedThrough, form.droppedThrough);
           return form.text;
         };
