@@ -24,7 +24,8 @@ export function resultUri(runId: string): string {
 /** The run in the published names; what is not known is left out. */
 export function describeRun(run: KnownRun, options: { detailed?: boolean; now: number }): RunAnswer {
   const end = run.completedAt ?? (isFinal(run.status) ? undefined : options.now);
-  const elapsed = run.startedAt !== undefined && end !== undefined ? (end - run.startedAt) / 1000 : undefined;
+  const elapsed =
+    run.startedAt !== undefined && end !== undefined ? Math.max(0, end - run.startedAt) / 1000 : undefined;
   const duration = run.durationS ?? elapsed;
   let room = LISTS_LIMIT;
   /** As much of a list as there is room for; what is left out is counted. */

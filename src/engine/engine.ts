@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
 import type { StartAgent } from "./agent/claude-agent.js";
+import { identityOfRun } from "./agent/process-tree.js";
 import { createRunLine } from "./run-line.js";
 import { createRunWork, type RunWork } from "./run-work.js";
 import type { RunStore } from "./store/run-store.js";
@@ -10,6 +11,7 @@ import {
   type Engine,
   EngineRefusal,
   type EngineRun,
+  type QueuedMessage,
   type QueueStats,
   type RunRequest,
 } from "./types.js";
@@ -46,10 +48,14 @@ export interface EngineOptions {
   endLeftover: (process: NonNullable<EngineRun["agentProcess"]>) => Promise<boolean>;
 }
 
+const STOPPING = "The engine is stopping. Nothing was started.";
+
 /** The workflows API's engine: one agent process for each run, at most so many at once, and nothing lost. */
 export function createEngine(options: EngineOptions): Engine {
   const { store, workspaces, library, clock, log, limits } = options;
   const working = new Map<string, RunWork>();
+  /** Starts that are being written down. */
+  const starting = new Set<Promise<unknown>>();
   const line = createRunLine({ concurrency: limits.concurrency, begin });
   let closing = false;
 
@@ -60,6 +66,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   async function begin(run: EngineRun): Promise<void> {
+    if (run.status !== "pending") return;
     const work = createRunWork(run, options);
     working.set(run.runId, work);
     try {
@@ -78,23 +85,53 @@ export function createEngine(options: EngineOptions): Engine {
     return former;
   }
 
+  /** Takes a message out of the queue again. False when the agent has got it. */
+  function takeBack(run: EngineRun, message: QueuedMessage): boolean {
+    const index = run.queue.waiting.indexOf(message);
+    if (index < 0 || message.writtenAt !== undefined) return false;
+    run.queue.waiting.splice(index, 1);
+    run.queue.added--;
+    working.get(run.runId)?.queueChanged();
+    store.save(run, undefined, "soon").catch(() => undefined);
+    return true;
+  }
+
   function statsOf(run: EngineRun): QueueStats {
     const oldest = run.queue.waiting[0]?.addedAt;
     return {
       waiting: run.queue.waiting.length,
       added: run.queue.added,
       consumed: run.queue.consumed,
-      ...(oldest === undefined ? {} : { oldestAgeS: (clock.now() - oldest) / 1000 }),
+      ...(oldest === undefined ? {} : { oldestAgeS: Math.max(0, clock.now() - oldest) / 1000 }),
     };
   }
 
-  async function recover(run: EngineRun): Promise<void> {
-    if (run.status === "pending") {
-      line.add(run);
-      return;
+  /** A new run, or the reason why there is none. */
+  async function take(run: EngineRun): Promise<void> {
+    try {
+      await store.save(run, { type: "status", data: { status: run.status } }, "now");
+    } catch (error) {
+      log.error(`A start was refused: ${(error as Error).message}`);
+      throw new EngineRefusal(503, `${(error as Error).message} Nothing was started.`);
     }
+    // It may have been killed while it was written down.
+    if (run.status === "pending") line.add(run);
+  }
+
+  /** Keeps the engine from closing under what is being written down. */
+  async function whileOpen<T>(step: Promise<T>): Promise<T> {
+    starting.add(step);
+    try {
+      return await step;
+    } finally {
+      starting.delete(step);
+    }
+  }
+
+  /** Ends what an engine that is gone has left of a run that was going on. */
+  async function recover(run: EngineRun): Promise<void> {
     // Its pipes have gone with the engine that held them, so an agent cannot be taken over, only ended.
-    const alive = run.agentProcess ? await options.endLeftover(run.agentProcess) : false;
+    const alive = await options.endLeftover(run.agentProcess ?? identityOfRun(run.runId));
     run.status = "failed";
     run.endedAt = clock.now();
     run.error =
@@ -105,19 +142,23 @@ export function createEngine(options: EngineOptions): Engine {
       if (question.answeredAt === undefined)
         Object.assign(question, { answeredAt: clock.now(), answeredBy: "ended" });
     }
-    await store.save(run, { type: "finished", data: { status: run.status } }, "now");
+    delete run.agentProcess;
+    await store.save(run, { type: "finished", data: { status: run.status } }, "now").catch((error) => {
+      log.error(`Run ${run.runId} could not be written down: ${(error as Error).message}`);
+    });
   }
 
   return {
     async open() {
       await store.open();
-      for (const run of store.all().reverse()) {
-        if (run.status === "running" || run.status === "pending") await recover(run);
-      }
+      const found = store.all().reverse();
+      // Before anything begins: a waiting run may be of the same session, and then in the same folder.
+      for (const run of found) if (run.status === "running") await recover(run);
+      for (const run of found) if (run.status === "pending") line.add(run);
     },
 
     async start(asked: RunRequest) {
-      if (closing) throw new EngineRefusal(503, "The engine is stopping. Nothing was started.");
+      if (closing) throw new EngineRefusal(503, STOPPING);
       const workflow = await library.get(asked.workflowName);
       if (!workflow) {
         const names = (await library.list()).map((one) => one.name);
@@ -161,9 +202,9 @@ export function createEngine(options: EngineOptions): Engine {
         queue: { added: 0, consumed: 0, waiting: [] },
         questions: [],
       };
+      if (closing) throw new EngineRefusal(503, STOPPING);
       // Written down before anything happens: a run that was answered for is never forgotten.
-      await store.save(run, { type: "status", data: { status: run.status } }, "now");
-      line.add(run);
+      await whileOpen(take(run));
       return run;
     },
 
@@ -186,16 +227,22 @@ export function createEngine(options: EngineOptions): Engine {
       if (run.status !== "pending" && run.status !== "running") {
         throw new EngineRefusal(400, `Cannot add messages to workflow in ${run.status} state`);
       }
-      const message = { id: randomUUID(), type, content, addedAt: clock.now() };
+      const message: QueuedMessage = { id: randomUUID(), type, content, addedAt: clock.now() };
       run.queue.added++;
       run.queue.waiting.push(message);
       // The process may have ended an instant ago: then nobody will read the message, and it is not kept.
-      if (work && !work.deliver(message)) {
-        run.queue.added--;
-        run.queue.waiting.pop();
+      if (work && !work.deliver()) {
+        takeBack(run, message);
         throw new EngineRefusal(400, "Cannot add messages to workflow in ending state");
       }
-      await store.save(run, { type: "message", data: { queue: statsOf(run) } }, "now");
+      try {
+        await store.save(run, { type: "message", data: { queue: statsOf(run) } }, "now");
+      } catch (error) {
+        log.error(`A message to run ${runId} could not be written down: ${(error as Error).message}`);
+        // What the agent has got was delivered; what only waits would be lost with the engine.
+        if (takeBack(run, message))
+          throw new EngineRefusal(503, `${(error as Error).message} Nothing was sent.`);
+      }
       return statsOf(run);
     },
 
@@ -254,7 +301,9 @@ export function createEngine(options: EngineOptions): Engine {
         { force },
       );
       run.workspaceRemoved = removed.workspace || removed.worktree || run.workspaceRemoved;
-      await store.save(run, { type: "cleanup", data: { removed } }, "now");
+      await store.save(run, { type: "cleanup", data: { removed } }, "now").catch((error) => {
+        log.error(`Run ${runId} could not be written down: ${(error as Error).message}`);
+      });
       return {
         workspaceRemoved: removed.workspace,
         worktreeRemoved: removed.worktree,
@@ -279,12 +328,15 @@ export function createEngine(options: EngineOptions): Engine {
       return work.answer(question, answer, "person");
     },
 
-    activeRuns: () => working.size + line.waiting(),
+    activeRuns: () => working.size + line.waiting() + starting.size,
 
     async close() {
       closing = true;
       line.close();
-      await Promise.allSettled([...working.values()].map((work) => work.stop("The engine was stopped")));
+      await Promise.allSettled([
+        ...starting,
+        ...[...working.values()].map((work) => work.stop("The engine was stopped")),
+      ]);
       await store.close();
     },
   };

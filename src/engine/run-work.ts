@@ -1,16 +1,22 @@
 import type { AgentEvent, AgentProcess } from "./agent/claude-agent.js";
+import { agentMark } from "./agent/process-tree.js";
 import type { EngineOptions } from "./engine.js";
-import type { EngineRun, EngineWorkflow, QueuedMessage, RunQuestion, RunStatus } from "./types.js";
+import type { EngineRun, EngineWorkflow, RunQuestion, RunStatus } from "./types.js";
 import { buildSystemPrompt } from "./workflows/system-prompt.js";
 import { buildToolRules } from "./workflows/tool-rules.js";
 import type { Workspace, Workspaces } from "./workspaces/workspaces.js";
 
 /** One run at work. */
 export interface RunWork {
-  /** Resolves when the run has ended and everything about it is written down. */
+  /** Resolves when the run has ended, nothing of its agent is left, and everything about it is written down. */
   done: Promise<void>;
-  /** Hands a message to the agent, now or when it has started. False when no agent will read it any more. */
-  deliver(message: QueuedMessage): boolean;
+  /**
+   * Hands what waits in the queue to the agent, each message once and in order, now or when the agent can take it.
+   * False when no agent will read it any more.
+   */
+  deliver(): boolean;
+  /** A message was taken out of the queue again. */
+  queueChanged(): void;
   answer(question: RunQuestion, answer: string, by: "person" | "timeout"): Promise<RunQuestion>;
   /** Ends the agent; resolves when nothing of it is left and the run is `killed`. */
   kill(force: boolean): Promise<void>;
@@ -22,110 +28,159 @@ export interface RunWork {
 const LINGER_MS = 1_000;
 /** An agent that was interrupted gets this long to end by itself, in ms. */
 const KILL_GRACE_MS = 5_000;
+/**
+ * What a run may take beyond its time limit, in s: up to 15 s until nothing of an agent is left, and the rest to look
+ * at what it has done, to merge it and to push it. What takes longer hangs, mostly at a remote.
+ */
+const END_ALLOWANCE_S = 60;
+/** Of a run that was ended from outside, what it has done is looked at this long, in ms: somebody waits for the end. */
+const STOPPED_ALLOWANCE_MS = 10_000;
 
 /** Carries one run out: workspace, agent, limits, questions, and the end. */
 export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   const { store, workspaces, library, clock, log, limits } = options;
+  /** Ends what goes before the agent. */
   const aborting = new AbortController();
+  /** Ends what comes after it: looking at its work, merging, pushing. */
+  const stocktaking = new AbortController();
+  /** The living one; there is none before the start and after the end. */
   let agent: AgentProcess | undefined;
   let workspace: Workspace | undefined;
   let result: Extract<AgentEvent, { type: "result" }> | undefined;
   let ending: { status: RunStatus; error?: string } | undefined;
+  /** Messages are written to the agent; before, they wait in the queue. */
+  let inputOpen = false;
   let inputClosed = false;
+  /** The agent is gone, or there was none: what it has done is looked at. */
+  let isOver = false;
+  /** The agent has given a result and begun no other turn since. */
+  let idle = false;
   let cancelLinger = () => {};
-  let cancelLimit = () => {};
+  const timers: (() => void)[] = [];
   const questionTimers = new Map<string, () => void>();
-  const done = work();
+  // Not at once: whoever is told of the first step must find this run at work already.
+  const done = Promise.resolve().then(work);
 
   async function work(): Promise<void> {
+    const { timeoutS } = run.request;
+    timers.push(
+      clock.after(timeoutS * 1000, () => {
+        // An agent that has ended was in time; the rest has the allowance.
+        if (!ending) void stop(`The time limit of ${timeoutS} s was reached`);
+      }),
+      clock.after((timeoutS + END_ALLOWANCE_S) * 1000, () => {
+        stocktaking.abort(`the run's time limit of ${timeoutS} s was over by ${END_ALLOWANCE_S} s`);
+      }),
+    );
     try {
-      run.status = "running";
-      run.startedAt = clock.now();
-      run.currentAction = "Preparing the workspace";
-      await store.save(run, { type: "status", data: { status: run.status } }, "now");
-      cancelLimit = clock.after(run.request.timeoutS * 1000, () => {
-        void stop(`The time limit of ${run.request.timeoutS} s was reached`);
-      });
-      const workflow = await library.get(run.request.workflowName);
-      if (!workflow)
-        throw new Error(`The workflow ${run.request.workflowName} was deleted before the run began`);
-      workspace = await workspaces.prepare(
-        {
-          sessionKey: run.sessionId,
-          runId: run.runId,
-          sessionName: run.sessionName,
-          tempWorkspace: run.request.tempWorkspace,
-          ...(run.request.repositoryUrl ? { repositoryUrl: run.request.repositoryUrl } : {}),
-          ...(run.request.gitBranch ? { gitBranch: run.request.gitBranch } : {}),
-        },
-        aborting.signal,
-      );
-      run.workspacePath = workspace.path;
-      if (workspace.branch) run.request.gitBranch ??= workspace.branch;
-      if (!ending) await runAgent(workflow, workspace);
+      await carryOut();
     } catch (error) {
       ending ??= { status: "failed", error: (error as Error).message };
     }
+    // Whatever has failed: while its agent is there, the run is not over and its place is not free. One that is being
+    // ended already is not hurried.
+    await agent?.kill({ force: !aborting.signal.aborted, graceMs: KILL_GRACE_MS });
+    agent = undefined;
     await finish();
   }
 
+  async function carryOut(): Promise<void> {
+    if (ending) return;
+    run.status = "running";
+    run.startedAt = clock.now();
+    run.currentAction = "Preparing the workspace";
+    await unlessEnded(store.save(run, { type: "status", data: { status: run.status } }, "now"));
+    const workflow = await unlessEnded(library.get(run.request.workflowName));
+    if (!workflow)
+      throw new Error(`The workflow ${run.request.workflowName} was deleted before the run began`);
+    // Not left alone when the run is ended: it is over when nothing works in the folder any more.
+    workspace = await workspaces.prepare(
+      {
+        sessionKey: run.sessionId,
+        runId: run.runId,
+        sessionName: run.sessionName,
+        tempWorkspace: run.request.tempWorkspace,
+        ...(run.request.repositoryUrl ? { repositoryUrl: run.request.repositoryUrl } : {}),
+        ...(run.request.gitBranch ? { gitBranch: run.request.gitBranch } : {}),
+      },
+      aborting.signal,
+    );
+    run.workspacePath = workspace.path;
+    if (workspace.branch) run.request.gitBranch ??= workspace.branch;
+    await runAgent(workflow, workspace);
+  }
+
   async function runAgent(workflow: EngineWorkflow, place: Workspace): Promise<void> {
-    const found = await options.findAgent();
+    const found = await unlessEnded(options.findAgent());
     if (!found.ok) throw new Error(found.problem);
     const former = store
       .all()
       .find((one) => one.sessionId === run.sessionId && one.runId !== run.runId && one.turn > 0);
-    const handoverPath = await options.prepareHandover(run.sessionId);
+    const handoverPath = await unlessEnded(options.prepareHandover(run.sessionId));
     const previousHandover = former && { path: handoverPath, workflowName: former.request.workflowName };
     const rules = buildToolRules(workflow, { handoverPath, previousHandover });
-    const exited = new Promise<Extract<AgentEvent, { type: "exit" }>>((resolve) => {
-      agent = options.startAgent(
-        {
-          claudePath: found.path,
-          ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
-          name: workflow.name,
-          cwd: place.path,
-          prompt: run.request.message,
-          systemPrompt: buildSystemPrompt(workflow, {
-            sessionName: run.sessionName,
-            workspacePath: place.path,
-            emptySubmodules: place.emptySubmodules,
-            handoverPath,
-            previousHandover,
-            repository: run.request.repositoryUrl,
-            branch: place.branch,
-          }),
-          sessionId: run.sessionId,
-          resume: former !== undefined,
-          ...rules,
-          permissionMode: workflow.permissionMode,
-          env: { ...options.env, ...place.env },
-          clock,
-          ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
-          ...(limits.costLimitUsd === undefined ? {} : { maxBudgetUsd: limits.costLimitUsd }),
-          ...(workflow.model === undefined ? {} : { model: workflow.model }),
-          ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
-        },
-        (event) => {
-          if (event.type === "exit") resolve(event);
-          else take(event);
-        },
-      );
-    });
-    if (!agent) throw new Error("The agent did not start");
-    run.agentProcess = { pid: agent.pid, startedAt: agent.processStart };
+    // Nothing is waited for between this and the start: a run that was ended gets no agent.
+    if (ending) return;
+    const started = options.startAgent(
+      {
+        claudePath: found.path,
+        ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
+        name: workflow.name,
+        mark: agentMark(run.runId),
+        cwd: place.path,
+        prompt: run.request.message,
+        systemPrompt: buildSystemPrompt(workflow, {
+          sessionName: run.sessionName,
+          workspacePath: place.path,
+          emptySubmodules: place.emptySubmodules,
+          handoverPath,
+          previousHandover,
+          repository: run.request.repositoryUrl,
+          branch: place.branch,
+        }),
+        sessionId: run.sessionId,
+        resume: former !== undefined,
+        ...rules,
+        permissionMode: workflow.permissionMode,
+        env: { ...options.env, ...place.env },
+        clock,
+        ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
+        ...(limits.costLimitUsd === undefined ? {} : { maxBudgetUsd: limits.costLimitUsd }),
+        ...(workflow.model === undefined ? {} : { model: workflow.model }),
+        ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
+      },
+      (event) => {
+        if (event.type !== "exit") take(event);
+      },
+    );
+    agent = started;
+    run.agentProcess = { pid: started.pid, startedAt: started.processStart };
     delete run.currentAction;
-    await store.save(run, undefined, "now");
-    for (const message of run.queue.waiting) write(message);
-    if (ending) void agent.kill({ force: true, graceMs: KILL_GRACE_MS });
-    const exit = await exited;
+    await unlessEnded(store.save(run, undefined, "now"));
+    inputOpen = true;
+    writeWaiting();
+    const exit = await started.exited;
+    agent = undefined;
     conclude(exit);
   }
 
-  function save(type: string, data: unknown, durability: "now" | "soon" = "soon"): void {
-    store.save(run, { type, data }, durability).catch((error) => {
-      log.error(`Run ${run.runId} could not be written down: ${(error as Error).message}`);
+  /** Waits, but not beyond the run's end: a disk or a program that hangs must not keep a run that was killed. */
+  function unlessEnded<T>(step: Promise<T>): Promise<T> {
+    const { signal } = aborting;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(new Error("The run was ended"));
+      if (signal.aborted) onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      step.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
     });
+  }
+
+  function save(type: string, data: unknown, durability: "now" | "soon" = "soon"): void {
+    store.save(run, { type, data }, durability).catch(logUnsaved);
+  }
+
+  function logUnsaved(error: Error): void {
+    log.error(`Run ${run.runId} could not be written down: ${error.message}`);
   }
 
   function take(event: Exclude<AgentEvent, { type: "exit" }>): void {
@@ -139,6 +194,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
         break;
       case "turn":
         run.turn = event.turn;
+        idle = false;
         // What the turn before was at says nothing of this one.
         delete run.currentAction;
         // A turn after a result means that a message has opened another one.
@@ -185,6 +241,16 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     save("message", { consumed: run.queue.consumed, waiting: run.queue.waiting.length }, "now");
   }
 
+  /** The only place where messages are written. What comes while the agent is being started waits for it. */
+  function writeWaiting(): void {
+    if (!agent || !inputOpen || inputClosed) return;
+    for (const message of run.queue.waiting) {
+      if (message.writtenAt !== undefined) continue;
+      if (!agent.send(message)) return;
+      message.writtenAt = clock.now();
+    }
+  }
+
   function takeResult(event: Extract<AgentEvent, { type: "result" }>): void {
     result = event;
     if (event.costUsd !== undefined) run.costUsd = event.costUsd;
@@ -192,8 +258,15 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     if (event.text) run.result = event.text;
     delete run.currentAction;
     save("result", { ok: event.ok });
-    // What was written and not yet read opens another turn by itself; else the next result ends it.
-    if (run.queue.waiting.some((message) => message.writtenAt !== undefined) && event.ok) return;
+    idle = true;
+    closeWhenIdle();
+  }
+
+  /** After a result the input is closed in a moment, unless a message is still to be taken up. */
+  function closeWhenIdle(): void {
+    cancelLinger();
+    // What waits opens another turn by itself; else the next result ends it.
+    if (!idle || (result?.ok && run.queue.waiting.length > 0)) return;
     cancelLinger = clock.after(LINGER_MS, closeInput);
   }
 
@@ -201,13 +274,6 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     cancelLinger();
     inputClosed = true;
     agent?.end();
-  }
-
-  function write(message: QueuedMessage): boolean {
-    if (!agent || inputClosed) return false;
-    const written = agent.send(message);
-    if (written) message.writtenAt = clock.now();
-    return written;
   }
 
   function askPerson(question: RunQuestion): void {
@@ -254,7 +320,10 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
           ? `Nobody answered within ${minutes} minute${minutes === 1 ? "" : "s"}. Go on without it, and say in the end what was left open.`
           : undefined,
     });
-    await store.save(run, { type: "answered", data: { question_id: question.questionId, by } }, "now");
+    // The agent has it; a disk that fails does not take it back.
+    await store
+      .save(run, { type: "answered", data: { question_id: question.questionId, by } }, "now")
+      .catch(logUnsaved);
     return question;
   }
 
@@ -276,11 +345,13 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   }
 
   async function finish(): Promise<void> {
-    cancelLimit();
+    isOver = true;
     cancelLinger();
     inputClosed = true;
     for (const question of run.questions) if (question.answeredAt === undefined) close(question, "ended");
+    if (aborting.signal.aborted) limitStocktaking();
     if (workspace) await takeStock(workspace).catch((error) => log.warn((error as Error).message));
+    for (const cancel of timers) cancel();
     const { status, error } = ending ?? { status: "failed" as const };
     run.status = status;
     run.endedAt = clock.now();
@@ -288,7 +359,12 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     if (status === "killed") run.killedAt = clock.now();
     delete run.currentAction;
     delete run.agentProcess;
-    await store.save(run, { type: "finished", data: { status } }, "now");
+    // A disk that fails does not keep the run from having ended; the store writes it as soon as it can.
+    await store.save(run, { type: "finished", data: { status } }, "now").catch(logUnsaved);
+  }
+
+  function limitStocktaking(): void {
+    timers.push(clock.after(STOPPED_ALLOWANCE_MS, () => stocktaking.abort("the run was ended")));
   }
 
   /** What the engine has to say of a run stands behind what the agent has said. */
@@ -298,27 +374,35 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
 
   /** What the run has left behind, and what is to become of it. */
   async function takeStock(place: Workspace): Promise<void> {
+    const { signal } = stocktaking;
     for (const notice of place.notices) addToResult(notice);
-    const seen = await workspaces.inspect(place);
-    run.filesChanged = seen.filesChanged;
-    run.commits = seen.commits;
+    try {
+      const seen = await workspaces.inspect(place, signal);
+      run.filesChanged = seen.filesChanged;
+      run.commits = seen.commits;
+    } catch (error) {
+      log.warn((error as Error).message);
+    }
     if (run.request.autoMerge && ending?.status === "completed") {
-      const merge = await workspaces.merge(place);
-      addToResult(describeMerge(merge));
+      addToResult(describeMerge(await workspaces.merge(place, signal)));
     }
     if (run.request.persistent && !run.request.tempWorkspace) return;
     // Only what was meant to be thrown away goes whatever is in it; uncommitted work in a worktree stays.
     const { removed, kept } = await workspaces.cleanup(
       { sessionKey: run.sessionId, runId: run.runId, temporary: run.request.tempWorkspace },
-      { force: run.request.tempWorkspace },
+      { force: run.request.tempWorkspace, signal },
     );
     if (kept) addToResult(kept);
     run.workspaceRemoved = removed.workspace || removed.tempFiles || removed.worktree;
   }
 
   async function end(next: { status: RunStatus; error?: string }, force: boolean): Promise<void> {
+    // A person's kill counts until the run has ended; a limit or the engine's end does not change how it has gone.
+    if (next.status === "killed") ending = { ...ending, ...next };
     ending ??= next;
     aborting.abort();
+    if (isOver && next.status === "killed") stocktaking.abort("the run was killed");
+    else if (isOver) limitStocktaking();
     await agent?.kill({ force, graceMs: KILL_GRACE_MS });
     await done;
   }
@@ -332,13 +416,15 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
 
   return {
     done,
-    deliver(message) {
+    deliver() {
       if (inputClosed || ending) return false;
-      // Before the agent has started the message waits in the queue.
-      if (!agent) return true;
-      cancelLinger();
-      return write(message);
+      writeWaiting();
+      // Before the agent can take it, the message waits in the queue.
+      const isTaken = !inputOpen || run.queue.waiting.every((message) => message.writtenAt !== undefined);
+      if (isTaken) cancelLinger();
+      return isTaken;
     },
+    queueChanged: closeWhenIdle,
     answer,
     kill: (force) => end({ status: "killed" }, force),
     stop,

@@ -7,6 +7,8 @@ import type { AgentAnswer } from "./questions.js";
 export interface AgentOptions extends LaunchOptions {
   prompt: string;
   clock: Clock;
+  /** Tells all that the agent starts from other processes, see `agentMark`. Default: a random one. */
+  mark?: string;
   /** How the agent is called in its requests for leave: "implement wants to run …". Default "The agent". */
   name?: string;
 }

@@ -44,7 +44,7 @@ const SYSTEM_MARK = "[System message from the service that runs this workflow, n
  */
 export const startAgent: StartAgent = (options, onEvent) => {
   const { clock } = options;
-  const mark = randomUUID().replaceAll("-", "");
+  const mark = options.mark ?? randomUUID().replaceAll("-", "");
   const responses = new Map<string, (ok: boolean) => void>();
   const hurry = new AbortController();
   let inputOpen = true;

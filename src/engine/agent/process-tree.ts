@@ -15,6 +15,19 @@ const LOOK_MS = 50;
 /** What withstands SIGKILL for this long, in ms, hangs in the kernel; waiting on would hang the run too. */
 const GIVE_UP_MS = 5_000;
 
+/**
+ * The mark of a run's agent. It follows from the run, so that an engine that was killed in the moment of the start,
+ * before it could write down the process, does not leave an agent that nobody finds.
+ */
+export function agentMark(runId: string): string {
+  return runId.replaceAll("-", "");
+}
+
+/** The agent of a run as far as it can be known without its process. */
+export function identityOfRun(runId: string): AgentIdentity {
+  return { pid: 0, startedAt: formatStartedAt("0", agentMark(runId)) };
+}
+
 /** The identity from its parts. */
 export function formatStartedAt(began: string, mark: string): string {
   return `${began}.${mark}`;
@@ -84,7 +97,9 @@ export async function endAgentProcesses(
  * cannot be taken over.
  * @returns whether anything was there
  */
-export function endLeftover(identity: AgentIdentity, clock: Clock): Promise<boolean> {
+export async function endLeftover(identity: AgentIdentity, clock: Clock): Promise<boolean> {
+  // Windows cannot look for the mark.
+  if (identity.pid === 0 && process.platform === "win32") return false;
   // Enough for the agent to write its conversation down and end its commands (about 1.5 s was measured).
   return endAgentProcesses(identity, { graceMs: 3_000, clock });
 }

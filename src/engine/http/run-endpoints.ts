@@ -135,7 +135,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     body: messageBody,
     separateFields: true,
     answer: queuedSchema,
-    refusals: [400, 404, 413],
+    refusals: [400, 404, 413, 503],
     async handle({ id, body }) {
       const { message_type: type } = body;
       if (type !== "user" && type !== "system") {
@@ -179,7 +179,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
       find(id);
       const began = clock.now();
       const run = await engine.kill(id, force);
-      const took = clock.now() - began;
+      const took = Math.max(0, clock.now() - began);
       const words = force ? "force killed" : "gracefully terminated";
       return {
         success: true,
@@ -206,7 +206,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
       const run = find(id, `Workflow run not found: ${id}`);
       const began = clock.now();
       const done = await engine.cleanup(id, force);
-      const took = clock.now() - began;
+      const took = Math.max(0, clock.now() - began);
       const note = [done.lost, done.kept].filter(Boolean).join(" ");
       const removed = done.workspaceRemoved || done.worktreeRemoved || done.tempFilesRemoved;
       // A note about what stays is no fault as long as something was removed.

@@ -21,10 +21,13 @@ export function startOf(run: EngineRun): number {
   return run.startedAt ?? run.createdAt;
 }
 
-/** Seconds at work, up to `now` (epoch ms) while it goes on; null before it has begun. */
+/**
+ * Seconds at work, up to `now` (epoch ms) while it goes on; null before it has begun. Never less than none, however
+ * the clock was set meanwhile.
+ */
 export function secondsOf(run: EngineRun, now: number): number | null {
   if (run.startedAt === undefined) return run.endedAt === undefined ? null : 0;
-  return ((run.endedAt ?? now) - run.startedAt) / 1000;
+  return Math.max(0, (run.endedAt ?? now) - run.startedAt) / 1000;
 }
 
 /** Whoever started the run may have put a password into the address. */

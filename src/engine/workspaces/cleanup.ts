@@ -7,6 +7,7 @@ import { describeFiles, ignoredWork, MAX_FILES } from "./ignored-work.js";
 import { sessionBranchOf } from "./names.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
+import { inTurnUnlessStopped } from "./turns.js";
 import { WorkspaceError, type WorkspaceReference, type Workspaces } from "./types.js";
 import { filledSubmodule, unsavedWork, type WorktreePlace, worktreeExists } from "./worktrees.js";
 
@@ -21,6 +22,8 @@ export interface CleanupOptions {
   pathOf: (record: SessionRecord) => string;
   placeOf: (clone: Clone, record: SessionRecord) => WorktreePlace | undefined;
   now: () => number;
+  /** Ends the wait for the repository, and with `git` everything that could hang. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Behind "it has". */
@@ -31,7 +34,7 @@ const UNKNOWN = "files that could not be looked at";
 export function createCleanup(
   options: CleanupOptions,
 ): (which: WorkspaceReference, force: boolean) => Promise<CleanupResult> {
-  const { git, clones, records, bin, inTurn, pathOf, placeOf, now } = options;
+  const { git, clones, records, bin, inTurn, pathOf, placeOf, now, signal } = options;
 
   async function locate(which: WorkspaceReference): Promise<SessionRecord | undefined> {
     const known = typeof which === "string" ? { runId: which } : which;
@@ -67,7 +70,7 @@ export function createCleanup(
 
   async function removeWorktree(record: SessionRecord, force: boolean, result: CleanupResult): Promise<void> {
     const path = pathOf(record);
-    const clone = record.repository && (await clones.open(record.repository));
+    const clone = record.repository && (await clones.open(record.repository, signal));
     const at = clone && placeOf(clone, record);
     const whole = at !== undefined && (await worktreeExists(at));
     let losses: string[] = [];
@@ -138,12 +141,15 @@ export function createCleanup(
       const found = await locate(which);
       if (!found) return result;
       const { repository, recordKey } = found;
-      await inTurn.run(repository ? `repository ${repository.name}` : recordKey, async () => {
+      const remove = async () => {
         const record = await records.read(recordKey);
         if (!record || record.removedAt !== undefined) return;
         if (record.kind === "repository") await removeWorktree(record, force, result);
         else await removeFolder(record, force, result);
-      });
+      };
+      // A folder without repository is nobody else's, and nothing of its removal hangs.
+      if (repository) await inTurnUnlessStopped(inTurn, `repository ${repository.name}`, remove, signal);
+      else await inTurn.run(recordKey, remove);
     } catch (error) {
       result.errors.push(
         error instanceof WorkspaceError

@@ -9,7 +9,15 @@ import { ensurePrivateFolder } from "../../state/private-files.js";
 import { replaceFile } from "../store/durable-files.js";
 import { FETCH, secureConfig } from "./clone-config.js";
 import { bringToPlace, clonePlace } from "./clone-place.js";
-import { askGit, explain, type GitCall, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
+import {
+  askGit,
+  explain,
+  type GitCall,
+  type GitPlace,
+  type GitRunner,
+  mustGit,
+  stoppable,
+} from "./git-runner.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
 
@@ -37,7 +45,7 @@ export interface Clones {
    */
   ensure(repository: Repository, signal?: AbortSignal): Promise<Clone & { notices: string[] }>;
   /** The clone as it is, safe for our git; undefined when there is none. */
-  open(repository: Pick<Repository, "name">): Promise<Clone | undefined>;
+  open(repository: Pick<Repository, "name">, signal?: AbortSignal): Promise<Clone | undefined>;
   save(repository: Pick<Repository, "name">, record: CloneRecord): void;
   /** The branch that new branches are made from; undefined in a repository without commits. */
   defaultBranch(clone: Clone): Promise<string | undefined>;
@@ -85,11 +93,11 @@ export function createClones(options: {
   }
 
   // Two at once would meet at the lock of the settings' file.
-  function open({ name }: Pick<Repository, "name">): Promise<Clone | undefined> {
-    return inTurn.run(name, () => openAlone(name));
+  function open({ name }: Pick<Repository, "name">, signal?: AbortSignal): Promise<Clone | undefined> {
+    return inTurn.run(name, () => openAlone(name, signal));
   }
 
-  async function openAlone(name: string): Promise<Clone | undefined> {
+  async function openAlone(name: string, signal: AbortSignal | undefined): Promise<Clone | undefined> {
     const place = join(folder, name);
     await bringToPlace(place);
     let record: CloneRecord | undefined;
@@ -103,7 +111,7 @@ export function createClones(options: {
     if (!record) return undefined;
     const { address, config } = record;
     const clone = clonePlace(place);
-    await secureConfig(git, clone, address, config);
+    await secureConfig(stoppable(git, signal), clone, address, config);
     return { at: { clone }, record };
   }
 
@@ -125,11 +133,12 @@ export function createClones(options: {
     return git([...args, "--no-write-fetch-head", "origin", FETCH], { ...call, at });
   }
 
-  async function setHead(at: GitPlace, branch: string | undefined): Promise<void> {
+  async function setHead(at: GitPlace, branch: string | undefined, signal?: AbortSignal): Promise<void> {
     const ref = `refs/remotes/origin/${branch}`;
-    if (!branch || !(await askGit(git, ["rev-parse", "--verify", "--quiet", ref], { at }))) return;
-    await git(["symbolic-ref", "refs/remotes/origin/HEAD", ref], { at });
-    await git(["symbolic-ref", "HEAD", `refs/heads/${branch}`], { at });
+    const call = { at, ...(signal && { signal }) };
+    if (!branch || !(await askGit(git, ["rev-parse", "--verify", "--quiet", ref], call))) return;
+    await git(["symbolic-ref", "refs/remotes/origin/HEAD", ref], call);
+    await git(["symbolic-ref", "HEAD", `refs/heads/${branch}`], call);
   }
 
   async function make(repository: Repository, call: RemoteCall): Promise<void> {
@@ -163,7 +172,7 @@ export function createClones(options: {
     // Both to their end, so that neither still writes when the caller goes on.
     const [fetched, head] = await Promise.allSettled([fetch(at, call), askHead(repository, call)]);
     if (call.signal?.aborted && fetched.status === "rejected") throw fetched.reason;
-    if (head.status === "fulfilled") await setHead(at, head.value.branch);
+    if (head.status === "fulfilled") await setHead(at, head.value.branch, call.signal);
     let problem: string | undefined;
     if (fetched.status === "rejected") problem = (fetched.reason as Error).message;
     else if (fetched.value.code !== 0) problem = explain(fetched.value);
@@ -180,14 +189,14 @@ export function createClones(options: {
       await swept;
       await ensurePrivateFolder(folder);
       const call = { protocols: repository.protocols, ...(signal && { signal }) };
-      const found = await open(repository);
+      const found = await open(repository, signal);
       if (found)
         return {
           ...found,
           notices: await refresh(repository, found.at, { ...call, timeoutMs: options.fetchTimeoutMs }),
         };
       await make(repository, { ...call, timeoutMs: options.cloneTimeoutMs });
-      const made = await open(repository);
+      const made = await open(repository, signal);
       if (!made) throw new WorkspaceError("The clone of the repository has gone as soon as it was made.");
       return { ...made, notices: [] };
     },

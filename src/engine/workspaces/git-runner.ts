@@ -93,12 +93,25 @@ export function createGitRunner(options: {
       cancel();
       signal?.removeEventListener("abort", abort);
     }
-    throw new WorkspaceError(
-      late
-        ? `git ${args[0]} was not done after ${Math.round(timeoutMs / 1000)} s and was stopped.`
-        : "The preparation was stopped before it was done.",
-    );
+    throw late
+      ? new WorkspaceError(
+          `git ${args[0]} was not done after ${Math.round(timeoutMs / 1000)} s and was stopped.`,
+        )
+      : stopped(signal);
   };
+}
+
+/** What is thrown when a signal has fired; its reason, when that is a text, says why. */
+export function stopped(signal: AbortSignal | undefined): WorkspaceError {
+  const why: unknown = signal?.reason;
+  return new WorkspaceError(`It was stopped before it was done${typeof why === "string" ? `: ${why}` : ""}.`);
+}
+
+/** The same git, each command of which ends when the signal fires. */
+export function stoppable(git: GitRunner, signal: AbortSignal | undefined): GitRunner {
+  if (!signal) return git;
+  return (args, call = {}) =>
+    git(args, { ...call, signal: call.signal ? AbortSignal.any([call.signal, signal]) : signal });
 }
 
 /** Runs git where only success will do: the whole text it wrote. @throws WorkspaceError with what git said. */

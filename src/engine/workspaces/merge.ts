@@ -69,8 +69,13 @@ export async function mergeWork(
   const done = { merged: true, commit, ...(direct && { reason: direct }) };
   if (!work.pushAllowed) return { ...done, pushed: false };
 
-  const problem = await push(git, repository, clone, baseBranch);
+  const problem = await push(git, repository, clone, baseBranch).catch((error: Error) => error);
   if (problem === undefined) return { ...done, pushed: true };
+  if (problem instanceof Error) {
+    const unknown = "the push did not come to its end, so whether the remote has the commits is not known";
+    const where = `They are on ${baseBranch} in ${clone.at.clone}.`;
+    return { ...done, pushed: false, pushProblem: `${unknown}. ${problem.message} ${where}` };
+  }
   return { ...done, pushed: false, pushProblem: describeRefusal(problem, repository, clone, baseBranch) };
 }
 
@@ -84,7 +89,7 @@ function describeRefusal(problem: string, { local }: Repository, { at }: Clone, 
   return `the push was refused: ${problem.replace(/[.\s]+$/, "")}; the commits are on ${branch} in ${at.clone}. ${next}`;
 }
 
-/** Pushes one branch, never with force. Answers what went wrong. */
+/** Pushes one branch, never with force. Answers why it was refused. @throws WorkspaceError when it was cut short */
 async function push(
   git: GitRunner,
   { address, local, protocols }: Repository,
@@ -94,13 +99,9 @@ async function push(
   // At a local repository the receiving side runs here too, and its hooks are not ours to run.
   const quiet = local ? ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"] : [];
   const ref = `refs/heads/${branch}`;
-  try {
-    const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet, "--", address];
-    const told = await git([...args, `${ref}:${ref}`], { at, protocols });
-    return told.code === 0 ? undefined : explainPush(told);
-  } catch (error) {
-    return (error as Error).message;
-  }
+  const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet, "--", address];
+  const told = await git([...args, `${ref}:${ref}`], { at, protocols });
+  return told.code === 0 ? undefined : explainPush(told);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { InTurn } from "../../state/in-turn.js";
-import { WorkspaceError } from "./types.js";
+import { stopped } from "./git-runner.js";
 
 /**
  * Does the work in its turn. Stopped while it stands in line, it ends at once (whoever is before it may take
@@ -21,7 +21,7 @@ export function inTurnUnlessStopped<T>(
   if (!signal) return turn;
   return new Promise((resolve, reject) => {
     const onAbort = () => {
-      if (waiting) reject(stopped());
+      if (waiting) reject(stopped(signal));
     };
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
@@ -32,9 +32,5 @@ export function inTurnUnlessStopped<T>(
 
 /** @throws WorkspaceError when the signal has fired */
 export function throwIfStopped(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw stopped();
-}
-
-function stopped(): WorkspaceError {
-  return new WorkspaceError("The preparation was stopped before it was done.");
+  if (signal?.aborted) throw stopped(signal);
 }

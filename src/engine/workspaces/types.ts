@@ -49,14 +49,22 @@ export interface Workspaces {
    * What has changed since the run began: files (relative, sorted, at most 1000) and commits ("short-sha subject",
    * oldest first, at most 200). What was uncommitted before and has not been touched is not counted. Empty when the
    * workspace is gone.
-   * @throws WorkspaceError when git cannot tell
+   * @param signal ends git; its reason, a text, is told
+   * @throws WorkspaceError when git cannot tell, or was stopped
    */
-  inspect(workspace: Workspace): Promise<{ filesChanged: string[]; commits: string[]; uncommitted: boolean }>;
+  inspect(
+    workspace: Workspace,
+    signal?: AbortSignal,
+  ): Promise<{ filesChanged: string[]; commits: string[]; uncommitted: boolean }>;
   /**
    * Brings the session's commits into its base branch, in the bare clone, as a fast-forward or a merge commit; on
    * a conflict nothing is changed. Pushes the base branch only where that was allowed. Never throws.
+   * @param signal ends git; its reason, a text, is told
    */
-  merge(workspace: Workspace): Promise<{
+  merge(
+    workspace: Workspace,
+    signal?: AbortSignal,
+  ): Promise<{
     merged: boolean;
     reason?: string;
     commit?: string;
@@ -68,10 +76,11 @@ export interface Workspaces {
    * Removes the session's folder. Committed work stays in the bare clone, on its branch. What would be lost
    * (uncommitted changes, git-ignored files that no tool makes anew, commits on no branch, submodules with content,
    * files in a folder without repository) is only removed with `force`; a temporary folder always goes. Never throws.
+   * When the signal fires, git ends, and what could not be looked at is kept.
    */
   cleanup(
     which: WorkspaceReference,
-    options: { force: boolean },
+    options: { force: boolean; signal?: AbortSignal },
   ): Promise<{
     removed: { workspace: boolean; worktree: boolean; tempFiles: boolean };
     /** What was kept, and why or where. */

@@ -9,7 +9,7 @@ import { createBranches } from "./branches.js";
 import { createCleanup } from "./cleanup.js";
 import { type Clone, createClones } from "./clones.js";
 import { createBin, folderExists } from "./disk.js";
-import { createGitRunner } from "./git-runner.js";
+import { createGitRunner, stoppable } from "./git-runner.js";
 import { inspectFolder, inspectWorktree, looseFiles } from "./inspect.js";
 import { mergeWork } from "./merge.js";
 import { createSessionRecords, newRecord, type RunRecord, type SessionRecord } from "./records.js";
@@ -66,25 +66,15 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   });
   const homes = { repository: "worktrees", folder: "folders", temporary: "temporary" } as const;
   const pathOf = (record: SessionRecord) => join(folder, homes[record.kind], record.folder);
-  const branches = createBranches({
-    git,
+  const branchTools = {
     clones,
     records,
     env,
     sessionInUse: options.sessionInUse ?? (() => true),
     placeOf,
-  });
+  };
+  const branches = createBranches({ ...branchTools, git });
   const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, placeOf });
-  const cleanup = createCleanup({
-    git,
-    clones,
-    records,
-    bin,
-    inTurn,
-    pathOf,
-    placeOf,
-    now: () => clock.now(),
-  });
   let opened: Promise<void> | undefined;
 
   function placeOf(clone: Clone, record: SessionRecord): WorktreePlace | undefined {
@@ -94,8 +84,8 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   }
 
   /** The clone and worktree of a session whose workspace is there. */
-  async function opening(record: SessionRecord) {
-    const clone = record.repository && (await clones.open(record.repository));
+  async function opening(record: SessionRecord, signal?: AbortSignal) {
+    const clone = record.repository && (await clones.open(record.repository, signal));
     const at = clone && placeOf(clone, record);
     return clone && at && { clone, at };
   }
@@ -233,39 +223,45 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       return found && describe(found.record, found.run, (await opening(found.record))?.at);
     },
 
-    async inspect({ runId }) {
+    async inspect({ runId }, signal) {
       const found = await recordOf(runId);
       if (!found) return { filesChanged: [], commits: [], uncommitted: false };
       if (found.record.kind !== "repository") return inspectFolder(pathOf(found.record), found.run);
-      const open = await opening(found.record);
+      const open = await opening(found.record, signal);
       if (!open) throw new WorkspaceError("The clone that the session's worktree belongs to is gone.");
-      return inspectWorktree(git, open.at, found.run);
+      return inspectWorktree(stoppable(git, signal), open.at, found.run);
     },
 
-    async merge({ runId }) {
+    async merge({ runId }, signal) {
       const not = (reason: string) => ({ merged: false, reason, pushed: false });
       try {
         const found = await recordOf(runId);
         if (!found) return not("Nothing was merged: the workspace is not there any more.");
         const { repository: where, baseBranch, recordKey } = found.record;
         if (!where || !baseBranch) return not("Nothing was merged: the session has no repository.");
-        const repository = await repositoryAt(where.address);
-        return await inTurn.run(`repository ${repository.name}`, async () => {
+        const repository = await repositoryAt(where.address, signal);
+        const work = async () => {
           // What is pushed must stand on what the remote has by now.
-          if (pushAllowed) await clones.ensure(repository);
-          const open = await opening(found.record);
+          if (pushAllowed) await clones.ensure(repository, signal);
+          const open = await opening(found.record, signal);
           if (!open) return not("Nothing was merged: the repository's clone is gone.");
-          const work = { ...open, repository, baseBranch, self: recordKey, pushAllowed };
-          return mergeWork({ git, branches, env }, work);
-        });
+          const stopping = stoppable(git, signal);
+          return mergeWork(
+            { git: stopping, branches: createBranches({ ...branchTools, git: stopping }), env },
+            { ...open, repository, baseBranch, self: recordKey, pushAllowed },
+          );
+        };
+        return await inTurnUnlessStopped(inTurn, `repository ${repository.name}`, work, signal);
       } catch (error) {
         return not(`Nothing was merged: ${(error as Error).message}`);
       }
     },
 
-    async cleanup(which, { force }) {
+    async cleanup(which, { force, signal }) {
       await ready();
-      return cleanup(which, force);
+      const now = () => clock.now();
+      const tools = { git: stoppable(git, signal), clones, records, bin, inTurn, pathOf, placeOf };
+      return createCleanup({ ...tools, now, signal })(which, force);
     },
   };
 }

@@ -1,0 +1,241 @@
+import { describe, expect, it } from "vitest";
+import type { EngineRun } from "../src/engine/types.js";
+import { createWorld, REQUEST, type WalkedEngine, type World } from "./support/walked-engine.js";
+
+// At every wait of the engine's path, from the start's first question to the run's last save, something goes wrong.
+// The waits are found by walking: the first one, the second one, until a run comes to its end before the next.
+
+interface Scene {
+  world: World;
+  walked: WalkedEngine;
+  runId: string;
+}
+
+interface Fault {
+  /** `fails`: the call rejects. `dies`: the engine is killed there. `stalls`: it is held up, and `act` is done. */
+  kind: "fails" | "dies" | "stalls";
+  act?: (scene: Scene) => Promise<unknown>;
+  /** `act` ends the engine. */
+  ends?: true;
+  /** Done at the first wait of this name, wherever the fault is. */
+  before?: { wait: string; act: (scene: Scene) => Promise<unknown> };
+}
+
+interface Walk extends Pick<Scene, "world" | "walked"> {
+  /** Undefined when the start was refused, or never answered. */
+  runId: string | undefined;
+  /** How the start was refused. */
+  refusal: unknown;
+  /** What `act` came to, when there was a run to do it to. */
+  acted: unknown;
+  before: unknown;
+  /** Where the fault was. */
+  wait: string;
+}
+
+const never = new Promise<never>(() => {});
+
+/** One run with the fault at its n-th wait; undefined when it has fewer. */
+async function walkTo(n: number, fault: Fault): Promise<Walk | undefined> {
+  const world = createWorld();
+  const { kind, before } = fault;
+  let count = 0;
+  let wait: string | undefined;
+  const acts: { acted?: Promise<unknown> | undefined; before?: Promise<unknown> } = {};
+  let die: (folder: string) => void = () => {};
+  const death = new Promise<string>((resolve) => {
+    die = resolve;
+  });
+
+  function scene(): Scene | undefined {
+    const [run] = walked.engine.list({});
+    return run && { world, walked, runId: run.runId };
+  }
+
+  const walked: WalkedEngine = await world.open({
+    async at(name) {
+      const now = scene();
+      if (name === before?.wait && !acts.before && now) acts.before = before.act(now);
+      if (kind === "dies" && wait !== undefined) return never;
+      // What was written cannot fail to be written any more.
+      if ((kind === "fails" && name.startsWith("saved ")) || ++count !== n) return;
+      wait = name;
+      if (kind === "fails") throw new Error(`${name} failed`);
+      if (kind === "dies") {
+        die(world.copy(walked.folder));
+        return never;
+      }
+      if (now) acts.acted = fault.act?.(now);
+      // As long as everything that does not wait for this one takes.
+      for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setImmediate(resolve));
+    },
+  });
+  let runId: string | undefined;
+  let refusal: unknown;
+  const started = walked.engine.start(REQUEST).then(
+    (run) => {
+      runId = run.runId;
+      // An engine that has ended tells nothing any more.
+      return walked.over(run.runId).catch((error) => {
+        if (!fault.ends) throw error;
+      });
+    },
+    (error) => {
+      refusal = error;
+    },
+  );
+  const killed = await Promise.race([death, started]);
+  if (wait === undefined) return undefined;
+  const [acted, earlier] = kind === "dies" ? [] : await Promise.all([acts.acted, acts.before]);
+  const next = typeof killed === "string" ? await world.open({ folder: killed }) : walked;
+  return { world, walked: next, runId, refusal, acted, before: earlier, wait };
+}
+
+/** Walks the fault through all waits; gives their names. */
+async function walk(fault: Fault, check: (walk: Walk) => Promise<void> | void): Promise<string[]> {
+  const waits: string[] = [];
+  for (let n = 1; ; n++) {
+    const found = await walkTo(n, fault);
+    if (!found) return waits;
+    const { world, wait } = found;
+    waits.push(wait);
+    await check(found);
+    expect(world.violations, wait).toEqual([]);
+    expect(
+      world.agents.filter(({ alive }) => alive),
+      wait,
+    ).toEqual([]);
+  }
+}
+
+/** Another run of the same session comes to its end: its place is free. */
+async function continueSession({ engine, over }: WalkedEngine, { sessionId }: EngineRun): Promise<void> {
+  const next = await engine.start({ ...REQUEST, sessionId });
+  expect((await over(next.runId)).status).toBe("completed");
+}
+
+/** The engine on a copy of the files as they are, as after a kill. */
+function reopen(world: World, { folder }: WalkedEngine): Promise<WalkedEngine> {
+  return world.open({ folder: world.copy(folder) });
+}
+
+const BEFORE_AGENT = [
+  "workflow",
+  "find agent",
+  "save pending",
+  "save running",
+  "workflow",
+  "prepare",
+  "find agent",
+  "handover",
+];
+const WITHOUT_RESULT = [...BEFORE_AGENT, "save process"];
+
+describe("at any wait of a run", () => {
+  it("a failure leaves no agent, and a start that it has refused is never carried out", async () => {
+    const waits = await walk({ kind: "fails" }, async ({ world, walked, runId, refusal, wait }) => {
+      if (runId === undefined) {
+        expect(refusal, wait).toBeInstanceOf(Error);
+        expect(walked.engine.list({}), wait).toEqual([]);
+        const after = await reopen(world, walked);
+        expect(after.engine.list({}), wait).toEqual([]);
+        expect(world.agents, wait).toEqual([]);
+        return;
+      }
+      const run = walked.engine.get(runId);
+      expect(run.status, wait).toBe(WITHOUT_RESULT.includes(wait) ? "failed" : "completed");
+      await continueSession(walked, run);
+    });
+    expect(waits.slice(0, WITHOUT_RESULT.length)).toEqual(WITHOUT_RESULT);
+    expect(waits).toEqual(expect.arrayContaining(["inspect", "merge", "save completed"]));
+  }, 60_000);
+
+  it("a kill means that no agent is started any more, in this engine or the next", async () => {
+    const act = async ({ world, walked, runId }: Scene) => {
+      const agents = world.agents.length;
+      const answer = await walked.engine.kill(runId, false).catch((error: Error) => error);
+      return { agents, answer };
+    };
+    const killedAt: string[] = [];
+    await walk({ kind: "stalls", act }, async ({ world, walked, runId = "", acted, wait }) => {
+      const run = walked.engine.get(runId);
+      if (!acted) return;
+      const { agents, answer } = acted as { agents: number; answer: EngineRun | Error };
+      if (answer instanceof Error) {
+        expect(answer.message, wait).toMatch(/is already completed/);
+        return;
+      }
+      killedAt.push(wait);
+      expect(run.status, wait).toBe("killed");
+      const after = await reopen(world, walked);
+      expect(after.engine.get(runId).status, wait).toBe("killed");
+      expect(after.engine.activeRuns(), wait).toBe(0);
+      expect(world.agents, wait).toHaveLength(agents);
+      await continueSession(walked, run);
+    });
+    expect(killedAt).toEqual(
+      expect.arrayContaining(["saved pending", ...BEFORE_AGENT.slice(3), "save process", "inspect", "merge"]),
+    );
+  }, 60_000);
+
+  it("messages are delivered once and in order, and those that were refused are not", async () => {
+    const act = ({ walked, runId }: Scene) => {
+      const texts = ["one", "two", "three"];
+      return Promise.allSettled(texts.map((text) => walked.engine.addMessage(runId, "user", text)));
+    };
+    function expectDelivered({ world, wait }: Walk, results: unknown): void {
+      const accepted = ["one", "two", "three"].filter(
+        (_, index) => (results as PromiseSettledResult<unknown>[])[index]?.status === "fulfilled",
+      );
+      const sent = world.agents[0]?.sent ?? [];
+      expect(sent, wait).toEqual(accepted.slice(0, sent.length));
+    }
+    const waits = await walk({ kind: "stalls", act }, (found) => {
+      const { walked, world, runId = "", acted, wait } = found;
+      if (!acted) return;
+      expectDelivered(found, acted);
+      // The run had its agent until the end, so nothing that was accepted is left.
+      expect(walked.engine.get(runId), wait).toMatchObject({
+        status: "completed",
+        queue: { waiting: [], consumed: world.agents[0]?.sent.length },
+      });
+    });
+    expect(waits).toEqual(expect.arrayContaining(["saved pending", "save process", "saved process"]));
+    // The same while something else of the run fails, among it the messages' own saves.
+    for (const wait of ["saved pending", "save process", "saved process"]) {
+      const failed = await walk({ kind: "fails", before: { wait, act } }, (found) => {
+        if (found.before) expectDelivered(found, found.before);
+      });
+      expect(failed.filter((name) => name === "save message").length).toBeGreaterThan(2);
+    }
+  }, 120_000);
+
+  it("the death of the engine leaves no agent beside the next one's, and nothing of an answered start is lost", async () => {
+    const waits = await walk({ kind: "dies" }, async ({ walked, runId, wait }) => {
+      const found = walked.engine.list({});
+      if (runId !== undefined) expect(found[0]?.runId, wait).toBe(runId);
+      for (const run of found) {
+        const { status } = await walked.over(run.runId);
+        expect(["completed", "failed"], wait).toContain(status);
+        await continueSession(walked, run);
+      }
+    });
+    expect(waits).toEqual(expect.arrayContaining([...WITHOUT_RESULT, "saved pending", "saved process"]));
+  }, 60_000);
+
+  it("the engine's own end leaves no agent and no run that goes on by itself", async () => {
+    const act = ({ walked }: Scene) => walked.engine.close().then(() => "closed");
+    await walk({ kind: "stalls", act, ends: true }, async ({ world, walked, acted, wait }) => {
+      if (!acted) return;
+      const agents = world.agents.map(({ alive }) => alive);
+      expect(agents, wait).not.toContain(true);
+      const after = await reopen(world, walked);
+      for (const run of after.engine.list({})) {
+        const { status } = await after.over(run.runId);
+        // What begins now was answered for, and had not begun before.
+        if (world.agents.length > agents.length) expect([agents, status], wait).toEqual([[], "completed"]);
+        else expect(["completed", "failed"], wait).toContain(status);
+      }
+    });
+  }, 60_000);
+});

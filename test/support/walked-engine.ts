@@ -1,0 +1,243 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { type Clock, systemClock } from "../../src/clock.js";
+import type { AgentEvent, AgentProcess, StartAgent } from "../../src/engine/agent/claude-agent.js";
+import { createEngine, type EngineOptions } from "../../src/engine/engine.js";
+import { createRunStore } from "../../src/engine/store/run-store.js";
+import type { Engine, EngineRun, EngineWorkflow, RunRequest } from "../../src/engine/types.js";
+import type { Workspace } from "../../src/engine/workspaces/workspaces.js";
+import { createLog } from "../../src/log.js";
+
+/** What happens at one of the engine's waits: before the wait's own work is done. */
+export type AtWait = (name: string) => Promise<void> | void;
+
+export interface SeenAgent {
+  runId: string;
+  cwd: string;
+  /** Order of starts over all agents. */
+  number: number;
+  alive: boolean;
+  sent: string[];
+}
+
+/** Everything that outlives an engine: agents, folders, and what must never happen but did. */
+export interface World {
+  agents: SeenAgent[];
+  violations: string[];
+  /** An engine on the folder; `at` is called at every wait. */
+  open(options?: { folder?: string; at?: AtWait }): Promise<WalkedEngine>;
+  /** A copy of the files as they are now: what an engine that is killed leaves. */
+  copy(folder: string): string;
+}
+
+export interface WalkedEngine {
+  engine: Engine;
+  folder: string;
+  /** Waits until the run is over and gives it. */
+  over(runId: string): Promise<EngineRun>;
+  /** Names of the waits so far. */
+  waits: string[];
+}
+
+export const REQUEST: RunRequest = {
+  workflowName: "fix",
+  message: "Find it",
+  timeoutS: 14_400,
+  persistent: true,
+  autoMerge: true,
+  tempWorkspace: false,
+};
+
+const WORKFLOW: EngineWorkflow = {
+  name: "fix",
+  displayName: "Fix",
+  description: "Finds a fault",
+  category: "code",
+  emoji: "🔧",
+  suggestedTurns: 10,
+  prompt: "Find it.",
+  allowedTools: [],
+  disallowedTools: [],
+  permissionMode: "default",
+  capabilities: [],
+  shipped: true,
+};
+
+/** A hundred times as fast, so that graces and pauses cost milliseconds. */
+const clock: Clock = {
+  now: systemClock.now,
+  after: (ms, task) => systemClock.after(ms / 100, task),
+};
+
+const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A world with agents that live in this process, so that hundreds of runs can be walked through. */
+export function createWorld(): World {
+  const base = mkdtempSync(join(tmpdir(), "automagik-test-"));
+  onTestFinished(() => rmSync(base, { recursive: true, force: true }));
+  const agents: SeenAgent[] = [];
+  const byIdentity = new Map<string, () => Promise<void>>();
+  const violations: string[] = [];
+  let copies = 0;
+
+  const startAgent: StartAgent = (options, onEvent) => {
+    const runId = options.mark ?? "";
+    const agent: SeenAgent = { runId, cwd: options.cwd, number: agents.length, alive: true, sent: [] };
+    if (agents.some((other) => other.alive && other.cwd === agent.cwd))
+      violations.push(`two agents in ${agent.cwd}`);
+    if (agents.some((other) => other.runId === runId)) violations.push(`run ${runId} has got two agents`);
+    agents.push(agent);
+    let [ending, turn, working] = [false, 0, true];
+    const waiting: string[] = [];
+    let tellExit = () => {};
+    const exit: Extract<AgentEvent, { type: "exit" }> = { type: "exit", code: 0, signal: null, stderr: "" };
+    const exited = new Promise<typeof exit>((resolve) => {
+      tellExit = () => {
+        if (!agent.alive) return;
+        agent.alive = false;
+        onEvent(exit);
+        resolve(exit);
+      };
+    });
+    const tell = (event: AgentEvent) => {
+      if (agent.alive) onEvent(event);
+    };
+    async function work(): Promise<void> {
+      await soon();
+      tell({ type: "turn", turn: ++turn });
+      await soon();
+      for (let id = waiting.shift(); id; id = waiting.shift()) {
+        tell({ type: "consumed", messageId: id });
+        await soon();
+        tell({ type: "turn", turn: ++turn });
+      }
+      working = false;
+      tell({ type: "result", ok: true, subtype: "success", text: "Done." });
+      if (ending) tellExit();
+    }
+    void work();
+    async function kill(): Promise<void> {
+      await soon();
+      tellExit();
+      await exited;
+    }
+    byIdentity.set(runId, kill);
+    const process: AgentProcess = {
+      pid: 0,
+      processStart: `0.${runId}`,
+      send({ id, content }) {
+        if (!agent.alive || ending) return false;
+        if (agent.sent.includes(content)) violations.push(`"${content}" was delivered twice`);
+        agent.sent.push(content);
+        waiting.push(id);
+        if (!working) {
+          working = true;
+          void work();
+        }
+        return true;
+      },
+      answer() {},
+      interrupt: async () => true,
+      end() {
+        ending = true;
+        if (!working) void soon().then(tellExit);
+      },
+      kill,
+      exited,
+    };
+    return process;
+  };
+
+  function workspaceOf(request: { sessionKey: string; runId: string }): Workspace {
+    return {
+      path: `/work/${request.sessionKey}`,
+      kind: "repository",
+      sessionKey: request.sessionKey,
+      runId: request.runId,
+      notices: [],
+      env: {},
+    };
+  }
+
+  return {
+    agents,
+    violations,
+    copy(folder) {
+      const to = join(base, `copy-${++copies}`);
+      cpSync(folder, to, { recursive: true });
+      return to;
+    },
+    async open({ folder = join(base, "engine"), at = () => {} } = {}) {
+      const waits: string[] = [];
+      const real = createRunStore({ folder, clock });
+      const wait = async <T>(name: string, work: () => Promise<T> | T): Promise<T> => {
+        waits.push(name);
+        await at(name);
+        return work();
+      };
+      const store: typeof real = {
+        ...real,
+        // A wait before it is written, and one between that and the engine's next line.
+        async save(run, event, durability) {
+          const saving = (event?.data as { status?: string } | undefined)?.status ?? event?.type ?? "process";
+          const saved = await wait(`save ${saving}`, () => real.save(run, event, durability));
+          return wait(`saved ${saving}`, () => saved);
+        },
+      };
+      const options: EngineOptions = {
+        store,
+        library: {
+          get: () => wait("workflow", () => WORKFLOW),
+          list: async () => [WORKFLOW],
+        } as unknown as EngineOptions["library"],
+        workspaces: {
+          prepare: (request) => wait("prepare", () => workspaceOf(request)),
+          find: async () => undefined,
+          inspect: () => wait("inspect", () => ({ filesChanged: [], commits: [], uncommitted: false })),
+          merge: () => wait("merge", () => ({ merged: true, commit: "abc1234", pushed: false })),
+          cleanup: () =>
+            wait("cleanup", () => ({
+              removed: { workspace: false, worktree: false, tempFiles: false },
+              errors: [],
+            })),
+        },
+        startAgent,
+        findAgent: () => wait("find agent", () => ({ ok: true as const, path: "/bin/claude" })),
+        prepareHandover: () => wait("handover", () => "/work/handover.md"),
+        limits: { concurrency: 4, questionTimeoutMs: 60_000 },
+        env: {},
+        clock,
+        log: createLog({ level: "error", stderr: { write: () => true } as unknown as NodeJS.WriteStream }),
+        endLeftover: async ({ startedAt }) => {
+          const mark = startedAt.split(".")[1] ?? "";
+          const living = agents.some((agent) => agent.runId === mark && agent.alive);
+          if (living) await byIdentity.get(mark)?.();
+          return living;
+        },
+      };
+      const engine = createEngine(options);
+      await engine.open();
+      real.subscribe((event, run) => {
+        const mark = run.runId.replaceAll("-", "");
+        const ended = ["completed", "failed", "killed"].includes(run.status);
+        if (event.type === "finished" && ended && agents.some((one) => one.runId === mark && one.alive))
+          violations.push(`run ${run.runId} is ${run.status} and its agent alive`);
+      });
+      return {
+        engine,
+        folder,
+        waits,
+        async over(runId) {
+          for (let tries = 0; tries < 2_000; tries++) {
+            const run = engine.get(runId);
+            if (run.status !== "pending" && run.status !== "running" && engine.activeRuns() === 0) return run;
+            await new Promise((resolve) => setTimeout(resolve, 2));
+          }
+          throw new Error(`Run ${runId} is ${engine.get(runId).status} still`);
+        },
+      };
+    },
+  };
+}
