@@ -143,7 +143,7 @@ describe("recorded streams of the real agent", () => {
     ]);
     expect(asked[0]?.choices.map(({ title }) => title)).toEqual([
       "Allow once",
-      "Allow for this run: `npm publish *`",
+      "Allow for this run: this same command",
       "Deny",
     ]);
     expect(asked[2]?.choices[1]?.title).toBe("Allow for this run: changes to this file");
@@ -158,11 +158,11 @@ describe("recorded streams of the real agent", () => {
 });
 
 describe("requests that are open at once", () => {
-  const rules = [{ toolName: "Bash", ruleContent: "npm view *" }];
-  const view = (command: string, more: JsonRecord = {}): JsonRecord => ({
+  const rules = [{ toolName: "WebFetch", ruleContent: "domain:example.org" }];
+  const view = (page: string, more: JsonRecord = {}): JsonRecord => ({
     subtype: "can_use_tool",
-    tool_name: "Bash",
-    input: { command },
+    tool_name: "WebFetch",
+    input: { url: `https://example.org/${page}` },
     permission_suggestions: [{ type: "addRules", rules, behavior: "allow", destination: "localSettings" }],
     decision_reason: "This command requires approval",
     ...more,
@@ -185,12 +185,12 @@ describe("requests that are open at once", () => {
   }
 
   test("for the same permission are all settled by one leave for the run", () => {
-    const burst = Object.fromEntries(Array.from({ length: 14 }, (_, n) => [`r${n}`, view(`npm view p${n}`)]));
+    const burst = Object.fromEntries(Array.from({ length: 14 }, (_, n) => [`r${n}`, view(`p${n}`)]));
     const { events, responses, questions } = ask({
       ...burst,
-      same: view("npm view p3"),
-      other: view("npm publish", { permission_suggestions: [] }),
-      warned: view("npm view p1", { decision_reason: "It holds a substitution" }),
+      same: view("p3"),
+      other: view("p4/a", { permission_suggestions: [] }),
+      warned: view("p1", { decision_reason: "It holds a substitution" }),
     });
     questions.answer("r3", { text: "allow_run" });
     const settled = of(events, "question_settled");
@@ -206,7 +206,7 @@ describe("requests that are open at once", () => {
   test.each(["allow_once", "deny", "Not now"])(
     "are each asked for themselves when one is answered %s",
     (text) => {
-      const { events, questions } = ask({ a: view("npm view x"), b: view("npm view x") });
+      const { events, questions } = ask({ a: view("x"), b: view("x") });
       questions.answer("a", { text });
       expect(of(events, "question_settled")).toEqual([]);
       expect(questions.open()).toBe(1);
@@ -364,23 +364,31 @@ describe("lines", () => {
 });
 
 describe("leave for the whole run", () => {
-  test("takes only rules for the tool itself from what the agent suggests, and only for this process", () => {
-    const bash = { toolName: "Bash", ruleContent: "npm publish *" };
-    const leave = readRunPermission("Bash", { command: "npm publish" }, [
-      {
-        type: "addRules",
-        behavior: "allow",
-        destination: "localSettings",
-        rules: [bash, { toolName: "Write", ruleContent: "**" }, { toolName: "Bash" }],
-      },
-      { type: "addRules", behavior: "deny", rules: [bash] },
-      { type: "setMode", mode: "bypassPermissions", destination: "session" },
-      { type: "addDirectories", directories: ["/"], destination: "session" },
-    ]);
-    expect(leave).toEqual({
-      scope: "`npm publish *`",
-      updatedPermissions: [{ type: "addRules", rules: [bash], behavior: "allow", destination: "session" }],
+  const suggest = (...rules: object[]) => [
+    { type: "addRules", behavior: "allow", destination: "localSettings", rules },
+    { type: "addRules", behavior: "deny", rules },
+    { type: "setMode", mode: "bypassPermissions", destination: "session" },
+    { type: "addDirectories", directories: ["/"], destination: "session" },
+  ];
+
+  test("takes only the host of a page from what the agent suggests, and only for this process", () => {
+    const host = { toolName: "WebFetch", ruleContent: "domain:example.org" };
+    const others = [{ toolName: "Write", ruleContent: "**" }, { toolName: "WebFetch" }];
+    expect(readRunPermission("WebFetch", { url: "https://example.org/" }, suggest(host, ...others))).toEqual({
+      scope: "`domain:example.org`",
+      updatedPermissions: [{ type: "addRules", rules: [host], behavior: "allow", destination: "session" }],
     });
+  });
+
+  test.each([
+    ["Bash", "git log *", "this same command"],
+    ["Bash", "npm publish *", "this same command"],
+    ["Bash", "find:*", "this same command"],
+    ["Read", "//home/ada/**", "exactly this call"],
+    ["WebFetch", "domain:*", "exactly this call"],
+  ])("offers no pattern: %s(%s)", (toolName, ruleContent, scope) => {
+    const leave = readRunPermission(toolName, { command: "x" }, suggest({ toolName, ruleContent }));
+    expect(leave).toEqual({ scope, updatedPermissions: [] });
   });
 
   test.each([
@@ -442,10 +450,32 @@ test.each([
   expect(describeWish(name, input, "/workspace")).toBe(wish);
 });
 
-test("a command that is too long to be shown says how much of it is missing", () => {
-  const detail = describeDetail("Bash", { command: `echo ${"a".repeat(5_000)}; rm -rf ~` });
-  expect(detail).toMatch(/\n\(1015 more characters are not shown\)$/);
-  expect(describeDetail("Edit", { file_path: "/a", old_string: "x", replace_all: true })).toBe(
-    "file_path: /a\nold_string: x\nreplace_all: true",
-  );
+test("a command that is too long to be shown has its beginning, its end and how much is missing", () => {
+  const { text, cut } = describeDetail("Bash", { command: `echo ${"a".repeat(9_000)}; rm -rf ~` });
+  expect(cut).toBe(true);
+  expect(text).toMatch(/^echo a+\n\(… (\d+) characters are not shown here …\)\na+; rm -rf ~$/);
+  const missing = Number(/… (\d+) characters/.exec(text)?.[1]);
+  expect(text.replace(/\n\(….*…\)\n/, "").length + missing).toBe(9_000 + "echo ; rm -rf ~".length);
+});
+
+test("a call is shown with all its values, also those beside a command", () => {
+  expect(describeDetail("Edit", { file_path: "/a", old_string: "x", replace_all: true })).toEqual({
+    text: "file_path: /a\nold_string: x\nreplace_all: true",
+    cut: false,
+  });
+  const outside = { command: "npm ci", description: "Install", dangerouslyDisableSandbox: true };
+  expect(describeDetail("Bash", outside).text).toBe("npm ci\n\ndangerouslyDisableSandbox: true");
+});
+
+test.each([
+  ["a mark that turns text around", "echo \u202egnp.exe", "echo <U+202E>gnp.exe"],
+  ["characters without width", "npm\u200b te\u2060st", "npm<U+200B> te<U+2060>st"],
+  ["tags and fillers", "a\u{e0041}\u3164\u2800b", "a<U+E0041><U+3164><U+2800>b"],
+  ["other blanks", "rm\u00a0-rf", "rm<U+00A0>-rf"],
+  ["escape sequences", "echo \u001b[8mhidden", "echo <U+001B>[8mhidden"],
+  ["a carriage return", "echo a\rrm b", "echo a<U+000D>rm b"],
+  ["blanks that push the rest out of sight", `echo a;${" ".repeat(5_000)}rm b`, "echo a; <5000 blanks> rm b"],
+  ["empty lines that do", `echo a${"\n".repeat(600)}rm b`, "echo a\n<599 empty lines>\nrm b"],
+])("%s in a command is made visible", (_what, command, shown) => {
+  expect(describeDetail("Bash", { command })).toEqual({ text: shown, cut: false });
 });

@@ -242,13 +242,13 @@ describe("a question", () => {
   test("is not asked again once it was allowed for the run, but anything else is", async () => {
     const run = start([
       PUBLISH,
-      bash("npm publish --dry-run"),
+      PUBLISH,
       bash("npm view x"),
       { tools: [{ name: "Write", input: { file_path: "/nowhere/x", content: "1" } }] },
       { text: "end" },
     ]);
     const first = await run.next("question");
-    expect(first.question.choices[1]?.title).toBe("Allow for this run: `npm publish *`");
+    expect(first.question.choices[1]?.title).toBe("Allow for this run: this same command");
     run.agent.answer(first.question.questionId, { text: "allow_run" });
     const second = await run.next("question", 2);
     expect(second.question.text).toBe("The agent wants to run `npm view x`");

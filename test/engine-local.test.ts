@@ -187,8 +187,8 @@ describe("the engine's key", () => {
     expect(key).toMatch(/^[\w-]{43}$/);
     expect(await resolveEngineKey({ stateFolder: state })).toBe(key);
     expect(modeOf(files.key)).toBe("600");
-    expect(modeOf(files.folder)).toBe("700");
-    expect(readdirSync(files.folder)).toEqual(["key"]);
+    expect(modeOf(files.privateFolder)).toBe("700");
+    expect(readdirSync(files.privateFolder)).toEqual(["key"]);
   });
 
   it("is the same for all who make it at once", async () => {
@@ -200,11 +200,25 @@ describe("the engine's key", () => {
       return text;
     });
     expect(new Set(await Promise.all([...inHere, ...inThere])).size).toBe(1);
-    expect(readdirSync(files.folder)).toEqual(["key"]);
+    expect(readdirSync(files.privateFolder)).toEqual(["key"]);
+  });
+
+  it("does not lie above the folders that agents work in", async () => {
+    await resolveEngineKey({ stateFolder: state });
+    expect(files.key.startsWith(`${files.folder}/`)).toBe(false);
+    expect(existsSync(join(files.folder, "key"))).toBe(false);
+  });
+
+  it("of an earlier version is taken over, and stays for the windows of that version", async () => {
+    mkdirSync(files.folder, { recursive: true });
+    writeFileSync(files.formerKey, "the-key-of-an-earlier-version\n");
+    expect(await resolveEngineKey({ stateFolder: state })).toBe("the-key-of-an-earlier-version");
+    expect(readFileSync(files.key, "utf8").trim()).toBe("the-key-of-an-earlier-version");
+    expect(readFileSync(files.formerKey, "utf8").trim()).toBe("the-key-of-an-earlier-version");
   });
 
   it("is not replaced when its file holds none", async () => {
-    mkdirSync(files.folder, { recursive: true });
+    mkdirSync(files.privateFolder, { recursive: true });
     writeFileSync(files.key, "two words that are no key\n");
     expect(await failure(resolveEngineKey({ stateFolder: state }))).toContain("holds no key");
     expect(readFileSync(files.key, "utf8")).toBe("two words that are no key\n");
@@ -415,7 +429,7 @@ describe("the process of an engine", () => {
     expect(existsSync(files.record)).toBe(false);
     expect(await end).toBe(0);
     expect(closed).toBe(1);
-    expect(readdirSync(files.folder).sort()).toEqual(["key", "port"]);
+    expect(readdirSync(files.folder).sort()).toEqual(["port"]);
   });
 
   it("ends itself after the stated time without runs and clients, and not before", async () => {
@@ -496,14 +510,14 @@ describe("the process of an engine", () => {
     expect(lines.join("\n")).toMatch(
       new RegExp(`port ${port} is in use by another program[\\s\\S]*cannot be had`),
     );
-    expect(readdirSync(files.folder)).toEqual(["key"]);
+    expect(readdirSync(files.folder)).toEqual([]);
   });
 
   it("gives everything back when it cannot be opened", async () => {
     const createEngineServer = () => Promise.reject(new Error("the disk is full"));
     expect(await run({ createEngineServer })).toBe(1);
     expect(lines.join("\n")).toContain("could not be started: the disk is full");
-    expect(readdirSync(files.folder)).toEqual(["key"]);
+    expect(readdirSync(files.folder)).toEqual([]);
   });
 
   it("ends, once it is open, when it was told so before", async () => {
@@ -615,7 +629,7 @@ describe("finding or starting the engine", () => {
       expect(found.filter(({ started }) => started)).toHaveLength(1);
       expect(roll("began")).toHaveLength(1);
       expect(await find()).toEqual({ ...found[0], started: false });
-      expect(readdirSync(files.folder).sort()).toEqual(["engine.json", "engine.log", "key", "lock", "port"]);
+      expect(readdirSync(files.folder).sort()).toEqual(["engine.json", "engine.log", "lock", "port"]);
     },
     60_000,
   );

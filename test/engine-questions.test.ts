@@ -362,6 +362,28 @@ describe("a permission", () => {
     expect(status.data.run.files_changed).toEqual(["allow_once", "run"]);
   });
 
+  it("that is too long to be shown in full shows both ends, and can be allowed by nobody", async () => {
+    const { call, forms } = await connect({ onForm: close });
+    const command = `touch beginning; : ${"x".repeat(9_000)}; touch end`;
+    const { data } = await call({ ...asksLeave(command), wait_seconds: 20 }, { onprogress: () => {} });
+    expect(forms[0]?.message).toMatch(
+      /touch beginning; : x+\n\(… \d+ characters are not shown here …\)\nx+; touch end\n\nIt is too long/,
+    );
+    expect(forms[0]?.schema.properties.answer).toMatchObject({ oneOf: [{ const: "deny", title: "Deny" }] });
+    const { run_id } = data.run;
+    const [question] = await waitsForPerson(run_id);
+    for (const answer of ["allow_once", "allow_run"]) {
+      const path = `/run/${run_id}/questions/${question.question_id}/answer`;
+      expect((await direct.post(path, { answer })).status).toBe(422);
+      const asked = await call({ action: "answer", run_id, answer, confirm: true });
+      expect(asked.text).toContain("too long to be shown in full");
+    }
+    expect(await waitsForPerson(run_id)).toHaveLength(1);
+    await call({ action: "answer", run_id, answer: "deny" });
+    await direct.ended(run_id);
+    expect(readByAgent(data.run.session_id)).toContain("Make it shorter");
+  });
+
   it("is neither denied nor given in a client that turns forms down by itself: it stays open", async () => {
     const { call, proxy } = await connect({ onForm: () => ({ action: "decline" }) });
     const { data } = await call({ ...asksLeave("touch a"), wait_seconds: 20 }, { onprogress: () => {} });

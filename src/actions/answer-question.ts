@@ -63,6 +63,13 @@ export const answerAction = defineAction({
       );
     }
     const { text, understood } = readAnswer(given, question);
+    if (question.cut && permits(question, text)) {
+      throw new ActionError(
+        "This request is too long to be shown in full, so it cannot be allowed from here. Nothing was sent. Deny it, " +
+          "and the agent may ask for something shorter.",
+        watchAgain(run, "See what is open."),
+      );
+    }
     const ended = permits(question, text)
       ? await confirmPermission({ run, question, text, understood, confirm: args.confirm }, call, services)
       : undefined;

@@ -97,7 +97,9 @@ async function examineApi(
     return [
       { check: "address", ...ok("the engine of this machine; a chat window starts it when it is needed") },
     ];
-  const key = apiKey ?? (await readFile(engineFiles(stateFolder).key, "utf8").catch(() => "")).trim();
+  const { key: place, formerKey } = engineFiles(stateFolder);
+  const read = (path: string) => readFile(path, "utf8").catch(() => "");
+  const key = apiKey ?? ((await read(place)) || (await read(formerKey))).trim();
   return checkApi({ baseUrl: url, apiKey: key || undefined, limitMs, clock });
 }
 

@@ -10,6 +10,8 @@ import { endLeftover } from "./agent/process-tree.js";
 import { createEngine, type FoundAgent } from "./engine.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
+import { createRunLeave } from "./permissions/run-leave.js";
+import { createScriptConsents } from "./permissions/script-consents.js";
 import { createRunStore } from "./store/file-run-store.js";
 import type { RunStore } from "./store/run-store.js";
 import { resolveConfigFolder } from "./workflows/config-folder.js";
@@ -24,6 +26,8 @@ export interface LocalEngineOptions {
   port: number;
   /** The engine's own folder, which exists and is private; runs, workspaces and handover notes go below it. */
   folder: string;
+  /** The engine's folder for what no agent may read or write: its key, and what was allowed for good. */
+  privateFolder: string;
   /** Called for every request. */
   touch?: () => void;
   /** Names under which others may call it, beside loopback's. */
@@ -93,6 +97,11 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   const findAgent = rememberAgent(clock, () =>
     findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
   );
+  await ensurePrivateFolder(options.privateFolder);
+  const consents = createScriptConsents({
+    file: join(options.privateFolder, "permissions.json"),
+    now: () => clock.now(),
+  });
   const engine = createEngine({
     store,
     workspaces,
@@ -112,6 +121,18 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       await ensurePrivateFolder(own);
       return join(own, "handover.md");
     },
+    leaveFor: (workflow, workspace) =>
+      createRunLeave({
+        facts: {
+          allowedTools: workflow.allowedTools,
+          workspace: workspace.path,
+          // Earlier versions have their key in the engine's own folder.
+          privateFolders: [options.privateFolder, join(folder, "key")],
+        },
+        consents,
+        repository: workspace.repositoryUrl,
+        sandboxed: false,
+      }),
     limits: {
       concurrency: settings.engineConcurrency ?? availableParallelism(),
       questionTimeoutMs: settings.engineQuestionTimeoutS * 1000,

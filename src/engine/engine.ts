@@ -3,6 +3,7 @@ import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
 import type { StartAgent } from "./agent/claude-agent.js";
 import { identityOfRun } from "./agent/process-tree.js";
+import type { RunLeave } from "./permissions/run-leave.js";
 import { createRunLine } from "./run-line.js";
 import { createRunWork, type RunWork } from "./run-work.js";
 import type { RunStore } from "./store/run-store.js";
@@ -11,12 +12,13 @@ import {
   type Engine,
   EngineRefusal,
   type EngineRun,
+  type EngineWorkflow,
   type QueuedMessage,
   type QueueStats,
   type RunRequest,
 } from "./types.js";
 import type { WorkflowLibrary } from "./workflows/workflow-library.js";
-import type { Workspaces } from "./workspaces/workspaces.js";
+import type { Workspace, Workspaces } from "./workspaces/workspaces.js";
 
 export interface EngineLimits {
   /** Agents at work at once. */
@@ -39,6 +41,8 @@ export interface EngineOptions {
   findAgent: () => Promise<FoundAgent>;
   /** Makes the folder of a session's handover note, outside of its workspace; gives the note's path. */
   prepareHandover: (sessionId: string) => Promise<string>;
+  /** What the agent of a run may do without a question; without it everything is asked. */
+  leaveFor?: (workflow: EngineWorkflow, workspace: Workspace) => RunLeave;
   limits: EngineLimits;
   /** The environment that agents get. */
   env: NodeJS.ProcessEnv;
@@ -322,6 +326,15 @@ export function createEngine(options: EngineOptions): Engine {
       if (!question) throw new EngineRefusal(404, `Run ${runId} has no question ${questionId}`);
       if (question.answeredAt !== undefined) {
         throw new EngineRefusal(409, `Question ${questionId} was answered already (${question.answeredBy})`);
+      }
+      const isOffered = question.choices.some((choice) => choice.value === answer);
+      if (question.kind === "permission" && answer.startsWith("allow") && !isOffered) {
+        throw new EngineRefusal(
+          422,
+          question.cut
+            ? "This request is too long to be shown in full, so it cannot be allowed. Deny it: the agent is then told to make it shorter."
+            : `"${answer}" is none of the choices: ${question.choices.map(({ value }) => value).join(", ")}`,
+        );
       }
       const work = working.get(runId);
       if (!work) throw new EngineRefusal(409, `Run ${runId} is not going on`);

@@ -126,6 +126,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
         claudePath: found.path,
         ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
         name: workflow.name,
+        leave: options.leaveFor?.(workflow, place),
         mark: agentMark(run.runId),
         cwd: place.path,
         prompt: run.request.message,

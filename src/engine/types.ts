@@ -48,7 +48,12 @@ export interface RunQuestion {
   /** For permissions: the tool and what it would do. */
   toolName?: string;
   detail?: string;
-  /** For questions: the choices; an own text is always allowed. For permissions: allow_once, allow_run, deny. */
+  /** The detail is too long to be shown in full: nothing is offered that would allow it. */
+  cut?: true;
+  /**
+   * For questions: the choices; an own text is always allowed. For permissions what may be answered: deny, allow_once,
+   * allow_run, and allow_repository where it can be remembered for the repository.
+   */
   choices: { value: string; title: string; description?: string }[];
   multiSelect: boolean;
   answeredAt?: number;

@@ -81,6 +81,8 @@ export interface RunQuestion {
   text: string;
   toolName?: string;
   detail?: string;
+  /** Not all of it can be shown: it cannot be allowed, only denied. */
+  cut?: true;
   /** When it was asked, where the API tells it. */
   askedAt?: number;
   choices: {

@@ -274,7 +274,7 @@ describe("questions", () => {
       script: [
         [
           bash("npm publish"),
-          bash("npm publish --dry-run"),
+          bash("npm publish"),
           bash("npm view x"),
           outside("1"),
           bash("npm publish && reboot"),
@@ -283,7 +283,7 @@ describe("questions", () => {
     });
     const run = await start(api);
     const first = (await run.next("question")).question;
-    expect(first.choices[1]).toEqual({ value: "allow_run", title: "Allow for this run: `npm publish *`" });
+    expect(first.choices[1]).toEqual({ value: "allow_run", title: "Allow for this run: this same command" });
     run.agent.answer(first.questionId, { text: "allow_run" });
     for (const nth of [2, 3, 4]) {
       const { question } = await run.next("question", nth);

@@ -42,6 +42,7 @@ export function startLocalEngine(
     host: "127.0.0.1",
     port: 0,
     folder,
+    privateFolder: join(folder, "engine-private"),
     settings: {
       claudePath: SCRIPTED_AGENT,
       engineConcurrency: 4,

@@ -1,4 +1,5 @@
 import type { Clock } from "../../clock.js";
+import type { RunLeave } from "../permissions/run-leave.js";
 import type { QueuedMessage } from "../types.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 import type { LaunchOptions } from "./launch.js";
@@ -11,6 +12,8 @@ export interface AgentOptions extends LaunchOptions {
   mark?: string;
   /** How the agent is called in its requests for leave: "implement wants to run …". Default "The agent". */
   name?: string;
+  /** What it may do without a question; without it everything that it asks for is asked. */
+  leave?: RunLeave | undefined;
 }
 
 export interface AgentProcess {

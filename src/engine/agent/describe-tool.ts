@@ -1,5 +1,6 @@
 import { isAbsolute, relative } from "node:path";
-import { cleanLine, cleanText } from "../../upstream/text.js";
+import { cleanLine } from "../../upstream/text.js";
+import { showEnds, showUnseen } from "../../upstream/visible-text.js";
 import { asList, asRecord, asText, type JsonRecord } from "./json.js";
 
 /** Where a tool's input says what it is about, the most telling first. */
@@ -18,7 +19,8 @@ const SUBJECTS = [
 ];
 const PATHS = new Set(["file_path", "notebook_path", "path"]);
 const SUBJECT_CHARS = 160;
-const DETAIL_CHARS = 4_000;
+/** What is longer is not read by a person, and not shown by every client. */
+const DETAIL_CHARS = 8_000;
 
 /**
  * What a tool call does, on one line: "Bash: npm test", "Edit src/auth.ts", "Read …".
@@ -39,14 +41,16 @@ export function describeToolUse(name: string, input: unknown, cwd: string): stri
 /** What the agent asks leave for, as the rest of a sentence: "wants to run `npm publish`". */
 export function describeWish(name: string, input: unknown, cwd: string): string {
   const values = asRecord(input);
-  const text = (key: string) => cleanLine(asText(values[key]) ?? "", SUBJECT_CHARS);
+  const text = (key: string) => cleanLine(showUnseen(asText(values[key]) ?? ""), SUBJECT_CHARS);
   const path = () =>
     cleanLine(
-      shortPath(asText(values.file_path) ?? asText(values.notebook_path) ?? asText(values.path) ?? "", cwd),
+      showUnseen(
+        shortPath(asText(values.file_path) ?? asText(values.notebook_path) ?? asText(values.path) ?? "", cwd),
+      ),
     );
   switch (name) {
     case "Bash":
-      return `wants to run \`${text("command")}\``;
+      return `wants to run \`${text("command")}\`${values.dangerouslyDisableSandbox ? " outside of the sandbox" : ""}`;
     case "Write":
       return `wants to write the file ${path()}`;
     case "Edit":
@@ -59,23 +63,31 @@ export function describeWish(name: string, input: unknown, cwd: string): string 
       return `wants to open ${text("url")}`;
     case "WebSearch":
       return `wants to search the web for "${text("query")}"`;
+    case "SandboxNetworkAccess":
+      return `wants to let a command reach ${text("host")} over the network`;
     case "ExitPlanMode":
       return "has a plan and wants to begin with it";
     default: {
       const subject = findSubject(values);
-      return `wants to use ${toolTitle(name)}${subject ? `: ${cleanLine(subject.value, SUBJECT_CHARS)}` : ""}`;
+      return `wants to use ${toolTitle(name)}${subject ? `: ${cleanLine(showUnseen(subject.value), SUBJECT_CHARS)}` : ""}`;
     }
   }
 }
 
-/** Everything a person must see to decide. What had to be cut says so: a command's end may be its worst part. */
-export function describeDetail(name: string, input: unknown): string {
+/**
+ * Everything a person must see to decide, with what would not be seen made visible.
+ * @returns `cut` when it is too long to be shown in full: then nobody can know what they would allow
+ */
+export function describeDetail(name: string, input: unknown): { text: string; cut: boolean } {
   const values = asRecord(input);
   const plan = name === "ExitPlanMode" ? asText(values.plan) : undefined;
-  const text = plan ?? (name === "Bash" ? asText(values.command) : undefined) ?? listValues(values);
-  const whole = cleanText(text);
-  if (whole.length <= DETAIL_CHARS) return whole;
-  return `${whole.slice(0, DETAIL_CHARS)}\n(${whole.length - DETAIL_CHARS} more characters are not shown)`;
+  const { command, description: _description, ...others } = values;
+  const isCommand = name === "Bash" && asText(command) !== undefined;
+  // A flag beside the command (out of the sandbox, in the background) is a part of what is asked.
+  const text =
+    plan ??
+    (isCommand ? [String(command), listValues(others)].filter(Boolean).join("\n\n") : listValues(values));
+  return showEnds(showUnseen(text), DETAIL_CHARS);
 }
 
 /** One line a value; nested ones as JSON. */

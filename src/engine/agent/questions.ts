@@ -1,5 +1,7 @@
 import type { Clock } from "../../clock.js";
 import { cleanLine, cleanText } from "../../upstream/text.js";
+import type { Decision } from "../permissions/decide.js";
+import type { RunLeave } from "../permissions/run-leave.js";
 import type { RunQuestion } from "../types.js";
 import { describeDetail, describeWish } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
@@ -9,7 +11,7 @@ import { permissionKey, type RunPermission, readRunPermission } from "./run-perm
 /** A person's answer to a question of a run. */
 export interface AgentAnswer {
   /**
-   * For permissions `allow_once`, `allow_run` or `deny`; any other text refuses and tells the agent why. For the
+   * For permissions one of the choices that were offered; any other text refuses and tells the agent why. For the
    * agent's own questions the chosen values, joined by ", ", or an own text.
    */
   text: string;
@@ -37,12 +39,20 @@ export interface AgentQuestions {
   open(): number;
 }
 
+const ALLOW_ONCE = "allow_once";
 const ALLOW_RUN = "allow_run";
+/** Stands for every request that only wants to run the repository's scripts. */
+const SCRIPTS = "scripts";
 const REFUSED = "The person refused this. It was not carried out.";
+/** For the agent, when the person has no other choice. */
+const TOO_LONG =
+  "This is too long to be shown to the person in full, so it could not be allowed. It was not carried out. Make it " +
+  "shorter: several steps, or a file in your folder that a short command uses.";
 
 /**
  * Turns the agent's requests into questions for the person and their answers into responses. Nothing is ever allowed
- * that was not answered with leave, here or earlier in the same run.
+ * but what `leave` decides, or what was answered with leave, here or earlier in the same run.
+ * @param options.leave what needs no question; without it everything is asked
  * @param options.respond sends the `response` part of a control response
  * @param options.who how the agent is called in questions
  */
@@ -50,10 +60,11 @@ export function createAgentQuestions(options: {
   cwd: string;
   clock: Clock;
   who: string;
+  leave?: RunLeave | undefined;
   emit: (event: AgentEvent) => void;
   respond: (requestId: string, response: JsonRecord) => void;
 }): AgentQuestions {
-  const { cwd, clock, who, emit, respond } = options;
+  const { cwd, clock, who, leave, emit, respond } = options;
   const requests = new Map<string, OpenRequest>();
   const allowedForRun = new Set<string>();
 
@@ -62,29 +73,44 @@ export function createAgentQuestions(options: {
     for (const question of questions) emit({ type: "question", question });
   }
 
+  /** What needs no question: the response, or how it is to be asked. */
+  function settle(toolName: string, input: JsonRecord): JsonRecord | Extract<Decision, { decision: "ask" }> {
+    const decided = leave?.decide(toolName, input) ?? { decision: "ask", about: "call" };
+    if (decided.decision === "deny") return { behavior: "deny", message: decided.reason };
+    if (decided.decision === "allow" || allowedForRun.has(permissionKey(toolName, input)))
+      return { behavior: "allow", updatedInput: input };
+    return decided;
+  }
+
   function askPermission(requestId: string, toolName: string, request: JsonRecord): void {
     const input = asRecord(request.input);
-    const key = permissionKey(toolName, input);
-    if (allowedForRun.has(key)) {
-      respond(requestId, { behavior: "allow", updatedInput: input });
+    const settled = settle(toolName, input);
+    if (!("decision" in settled)) {
+      respond(requestId, settled);
       return;
     }
+    const key = permissionKey(toolName, input);
+    const forScripts = settled.about === "scripts";
     const forRun = readRunPermission(toolName, input, request.permission_suggestions);
-    const question = describePermission(requestId, toolName, input, forRun, request);
+    const question = describePermission(requestId, toolName, request, forRun, forScripts);
+    const offered = question.choices.map(({ value }) => value);
     open(
       {
         requestId,
         questionIds: [requestId],
-        same: [key, ...describeRules(toolName, forRun, request)],
+        ...(question.cut
+          ? {}
+          : { same: forScripts ? [SCRIPTS] : [key, ...describeRules(toolName, forRun, request)] }),
         answer(_id, { text, timedOut }) {
           const choice = timedOut === undefined ? text.trim() : "";
-          if (choice !== "allow_once" && choice !== ALLOW_RUN) {
+          if (choice === "deny" || !offered.includes(choice)) {
             const own = choice && choice !== "deny" ? `${REFUSED} They say: ${choice}` : REFUSED;
-            return { behavior: "deny", message: timedOut ?? own };
+            return { behavior: "deny", message: timedOut ?? (question.cut ? TOO_LONG : own) };
           }
-          if (choice === "allow_once") return { behavior: "allow", updatedInput: input };
-          allowedForRun.add(key);
-          const { updatedPermissions } = forRun;
+          if (choice === ALLOW_ONCE) return { behavior: "allow", updatedInput: input };
+          if (forScripts) leave?.allowScripts(choice === "allow_repository" ? "repository" : "run");
+          else allowedForRun.add(key);
+          const { updatedPermissions } = forScripts ? { updatedPermissions: [] } : forRun;
           return {
             behavior: "allow",
             updatedInput: input,
@@ -115,26 +141,46 @@ export function createAgentQuestions(options: {
   function describePermission(
     questionId: string,
     toolName: string,
-    input: JsonRecord,
-    forRun: RunPermission,
     request: JsonRecord,
+    forRun: RunPermission,
+    forScripts: boolean,
   ): RunQuestion {
+    const input = asRecord(request.input);
+    const { text, cut } = describeDetail(toolName, input);
     const reason = asText(request.decision_reason);
-    const detail = [describeDetail(toolName, input), reason && cleanText(reason, 500)].filter(Boolean);
+    const detail = [
+      text,
+      forScripts && explainScripts(leave),
+      cut &&
+        "It is too long to be shown in full, so it cannot be allowed. The agent is told to make it shorter.",
+      reason && cleanText(reason, 500),
+    ];
+    const wish = describeWish(toolName, input, cwd);
     return {
       questionId,
       kind: "permission",
       askedAt: clock.now(),
-      text: `${who} ${describeWish(toolName, input, cwd)}`,
+      text: `${who} ${forScripts ? wish.replace("wants to run", "wants to run this repository's own scripts:") : wish}`,
       toolName,
-      detail: detail.join("\n\n"),
-      choices: [
-        { value: "allow_once", title: "Allow once" },
-        { value: ALLOW_RUN, title: `Allow for this run: ${forRun.scope}` },
-        { value: "deny", title: "Deny" },
-      ],
+      detail: detail.filter(Boolean).join("\n\n"),
+      ...(cut ? { cut: true as const } : {}),
+      choices: [...(cut ? [] : offerLeave(forRun, forScripts)), { value: "deny", title: "Deny" }],
       multiSelect: false,
     };
+  }
+
+  function offerLeave(forRun: RunPermission, forScripts: boolean): RunQuestion["choices"] {
+    const once = { value: ALLOW_ONCE, title: "Allow once" };
+    if (!forScripts) return [once, { value: ALLOW_RUN, title: `Allow for this run: ${forRun.scope}` }];
+    return [
+      once,
+      { value: ALLOW_RUN, title: "Allow for this run: this repository's own scripts" },
+      ...(leave?.repository === undefined
+        ? []
+        : [
+            { value: "allow_repository", title: "Always allow: this repository's own scripts, in every run" },
+          ]),
+    ];
   }
 
   /** One request may hold several questions; each is asked by itself, and the agent is told when all have answers. */
@@ -221,7 +267,7 @@ export function createAgentQuestions(options: {
       if (!request || !response) return;
       requests.delete(request.requestId);
       respond(request.requestId, response);
-      if (request.same && response.behavior === "allow" && answer.text.trim() === ALLOW_RUN)
+      if (request.same && response.behavior === "allow" && answer.text.trim() !== ALLOW_ONCE)
         settleSame(request);
     },
     withdrawAll() {
@@ -242,4 +288,15 @@ function describeRules(
 ): string[] {
   if (updatedPermissions.length === 0) return [];
   return [JSON.stringify([toolName, updatedPermissions, request.decision_reason ?? null])];
+}
+
+/** What the person agrees to, beyond the one command. */
+function explainScripts(leave: RunLeave | undefined): string {
+  const where = leave?.sandboxed
+    ? "They run in a sandbox: they change nothing outside of the workspace, and each host that they want to reach is asked."
+    : "They are not in a sandbox: they can do whatever you can do on this machine.";
+  return (
+    "This repository's own scripts may run: npm test, npm run build, make test, pytest, cargo test and the like. They " +
+    `do whatever the repository's files say, also what the agent has written into them. ${where}`
+  );
 }

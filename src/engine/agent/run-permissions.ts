@@ -6,24 +6,29 @@ const WRITING_TOOLS = new Set(["Write", "Edit", "MultiEdit"]);
 
 /** What "allow for this run" would cover for one request. */
 export interface RunPermission {
-  /** For the person, because it may be more than the one call: "`npm publish *`". */
+  /** For the person, because it may be more than the one call: "`domain:example.org`". */
   scope: string;
   /** Tells the agent itself, where it knows a rule for it. */
   updatedPermissions: JsonRecord[];
 }
 
 /**
- * The agent suggests what a person might allow. Only rules for the tool in question are taken from that, since others
- * open whole folders or let every edit pass, and only for this process: nothing is written to settings files.
+ * What is offered for the rest of a run. The agent suggests rules, and most of them are patterns: `git log *` also
+ * writes files (`--output`), `npm publish *` runs any program (`--script-shell`), a folder of files has keys in it. So
+ * only the same call again is offered, and of the suggestions those that are no pattern: a web page's host. They hold
+ * for this process alone: nothing is written to settings files.
  */
 export function readRunPermission(toolName: string, input: unknown, suggestions: unknown): RunPermission {
   const updates: JsonRecord[] = [];
   const rules: string[] = [];
   for (const suggestion of asList(suggestions).map(asRecord)) {
-    if (suggestion.type !== "addRules" || suggestion.behavior !== "allow") continue;
+    if (toolName !== "WebFetch" || suggestion.type !== "addRules" || suggestion.behavior !== "allow")
+      continue;
     const own = asList(suggestion.rules)
       .map(asRecord)
-      .filter((rule) => rule.toolName === toolName && asText(rule.ruleContent));
+      .filter(
+        (rule) => rule.toolName === toolName && /^domain:[\w.-]+$/.test(asText(rule.ruleContent) ?? ""),
+      );
     if (own.length === 0) continue;
     updates.push({ type: "addRules", rules: own, behavior: "allow", destination: "session" });
     rules.push(...own.map((rule) => cleanLine(String(rule.ruleContent), 120)));
@@ -35,6 +40,7 @@ export function readRunPermission(toolName: string, input: unknown, suggestions:
 
 function describeSame(toolName: string, input: JsonRecord): string {
   if (toolName === "Bash") return "this same command";
+  if (toolName === "SandboxNetworkAccess") return "this host";
   if (WRITING_TOOLS.has(toolName) || toolName === "NotebookEdit") return "changes to this file";
   return Object.keys(input).length > 0 ? "exactly this call" : "this tool";
 }

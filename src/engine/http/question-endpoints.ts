@@ -26,7 +26,7 @@ export function addQuestionEndpoints(app: EngineApp, { engine }: { engine: Engin
     summary: "Answer a question",
     body: answerBody,
     answer: questionSchema,
-    refusals: [400, 404, 409, 413],
+    refusals: [400, 404, 409, 413, 422],
     async handle({ id, body, context }) {
       const answer = body.answer.trim();
       if (answer === "") throw new HttpRefusal(400, "answer cannot be empty");

@@ -45,6 +45,7 @@ export function toQuestion(question: RunQuestion): z.input<typeof questionSchema
     text: question.text,
     ...(question.toolName === undefined ? {} : { tool_name: question.toolName }),
     ...(question.detail === undefined ? {} : { detail: question.detail }),
+    ...(question.cut ? { detail_cut: true } : {}),
     choices: question.choices,
     multi_select: question.multiSelect,
     asked_at: toMoment(question.askedAt),

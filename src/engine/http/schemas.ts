@@ -13,6 +13,10 @@ export const questionSchema = z
     text: z.string(),
     tool_name: z.string().optional(),
     detail: z.string().optional(),
+    detail_cut: z
+      .boolean()
+      .optional()
+      .describe("The detail is too long to be shown in full: it cannot be allowed, only denied"),
     choices: z.array(choiceSchema),
     multi_select: z.boolean(),
     asked_at: moment,

@@ -4,7 +4,11 @@ import { join } from "node:path";
 export interface EngineFiles {
   /** The engine's own folder; everything else is in it. */
   folder: string;
+  /** What no agent may look into. It lies beside the engine's folder, whose workspaces agents work in. */
+  privateFolder: string;
   key: string;
+  /** Where earlier versions have the key. */
+  formerKey: string;
   record: string;
   /** The port that was listened on last, when it was any free one. */
   port: string;
@@ -16,9 +20,12 @@ export interface EngineFiles {
 /** @param stateFolder the product's state folder, absolute */
 export function engineFiles(stateFolder: string): EngineFiles {
   const folder = join(stateFolder, "engine");
+  const privateFolder = join(stateFolder, "engine-private");
   return {
     folder,
-    key: join(folder, "key"),
+    privateFolder,
+    key: join(privateFolder, "key"),
+    formerKey: join(folder, "key"),
     record: join(folder, "engine.json"),
     port: join(folder, "port"),
     log: join(folder, "engine.log"),

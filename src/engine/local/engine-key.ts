@@ -11,7 +11,8 @@ const WRITTEN_WITHIN_MS = 1_000;
 
 /**
  * The engine's key: the one from the settings, else the one in the owner-only file of its state folder, which is
- * made at the first call, also when several processes call at once.
+ * made at the first call, also when several processes call at once. The key of an earlier version is taken over, and
+ * stays where it was: chat windows of that version look for it there.
  * @throws Error when the file cannot be read or written, or holds no key
  */
 export async function resolveEngineKey(options: {
@@ -19,16 +20,16 @@ export async function resolveEngineKey(options: {
   settingsKey?: string;
 }): Promise<string> {
   if (options.settingsKey) return options.settingsKey;
-  const { folder, key: path } = engineFiles(options.stateFolder);
-  await ensurePrivateFolder(folder);
+  const { privateFolder, key: path, formerKey } = engineFiles(options.stateFolder);
+  await ensurePrivateFolder(privateFolder);
   const began = performance.now();
   for (;;) {
     const found = await read(path);
     if (found !== undefined && KEY.test(found)) return found;
-    if (found === undefined) await create(path);
+    if (found === undefined) await create(path, await formerOr(newKey, formerKey));
     else if (performance.now() - began > WRITTEN_WITHIN_MS) {
       throw new Error(
-        'The file "key" in the engine\'s state folder holds no key (16 to 500 printable characters without spaces). ' +
+        'The file "key" in the engine\'s private folder holds no key (16 to 500 printable characters without spaces). ' +
           "Remove it and start again: a new key is then made.",
       );
     } else await delay(20);
@@ -49,9 +50,18 @@ async function read(path: string): Promise<string | undefined> {
   }
 }
 
-/** Puts a new key there unless there is one by then. */
-async function create(path: string): Promise<void> {
-  const key = `${randomBytes(32).toString("base64url")}\n`;
+async function formerOr(otherwise: () => string, formerKey: string): Promise<string> {
+  const former = await read(formerKey).catch(() => undefined);
+  return former !== undefined && KEY.test(former) ? former : otherwise();
+}
+
+function newKey(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+/** Puts the key there unless there is one by then. */
+async function create(path: string, text: string): Promise<void> {
+  const key = `${text}\n`;
   const draft = `${path}.${randomBytes(8).toString("hex")}`;
   await write(draft, key);
   try {

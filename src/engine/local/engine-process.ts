@@ -38,6 +38,8 @@ export type CreateEngineServer = (options: {
   port: number;
   /** The engine's own folder, which exists and is private; its store and workspaces go below it. */
   folder: string;
+  /** The engine's folder for what no agent may look into, which exists and is private. */
+  privateFolder: string;
   /** To be called for every request. */
   touch: () => void;
 }) => Promise<EngineServer>;
@@ -80,8 +82,9 @@ export function runEngineProcess(options: EngineProcessOptions): Promise<number>
 
 async function run(options: EngineProcessOptions): Promise<number> {
   const { stateFolder, clock, log } = options;
-  const { folder } = engineFiles(stateFolder);
+  const { folder, privateFolder } = engineFiles(stateFolder);
   await ensurePrivateFolder(folder);
+  await ensurePrivateFolder(privateFolder);
   const taken = await takeLock(folder, ENGINE_LOCK, clock.now());
   if ("holder" in taken) {
     const url = (await readEngineRecord(stateFolder))?.url;
@@ -99,7 +102,14 @@ async function run(options: EngineProcessOptions): Promise<number> {
     const apiKey = await resolveEngineKey({ stateFolder, ...(settingsKey ? { settingsKey } : {}) });
     const port = await choosePort(options);
     const identity = await engineIdentity();
-    server = await options.createEngineServer({ apiKey, host, port, folder, touch: life.touch });
+    server = await options.createEngineServer({
+      apiKey,
+      host,
+      port,
+      folder,
+      privateFolder,
+      touch: life.touch,
+    });
     if (!life.isOver()) {
       announce(options, server, { ...identity, keyDigest: digestOfKey(apiKey) });
       life.watch(server);

@@ -1,63 +1,16 @@
+import { CHECKS_SET, COMMIT_SET, NEVER_TOOLS } from "../permissions/decide.js";
 import type { EngineWorkflow } from "../types.js";
-
-/**
- * Rules that several workflows share, so that they are judged in one place. A workflow.json names them as "@commit"
- * and "@checks".
- *
- * What is not in here, and why:
- * - Nothing for reading. The agent may read its own folder anyway, and recognises reading commands by itself (ls,
- *   cat, rg, git status, diff, log, show …). A rule would only widen that: "Read" opens the whole disk, and
- *   "Bash(git diff:*)" lets `git diff --output=<any file>` through, which is asked otherwise.
- * - Nothing that installs, publishes, pushes or fetches: npm ci, npx, pip install, git push, curl … are asked.
- *
- * The agent matches each part of a compound command by itself, so `npm test && git push` is still asked.
- */
-const TOOL_SETS: Readonly<Record<string, readonly string[]>> = {
-  // Records work on the session's own branch. Neither reaches another machine.
-  "@commit": ["Bash(git add:*)", "Bash(git commit:*)"],
-  // Runs the project's own tests and checks, with the rights of whoever started the engine: a workflow that may edit
-  // the project and run its tests can run anything there, and some of these fetch what the project depends on. It is
-  // for work on code that the person trusts; a review of somebody else's does without.
-  "@checks": [
-    ...["npm", "pnpm", "yarn"].flatMap((manager) => [
-      `Bash(${manager} test:*)`,
-      // A star and not `:*`, which would not cover test:unit or lint:fix.
-      ...["test", "lint", "typecheck"].map((script) => `Bash(${manager} run ${script}*)`),
-      // Scripts that begin like these may also deploy (build-and-publish), so only these and their arguments.
-      ...["build", "check", "format"].map((script) => `Bash(${manager} run ${script}:*)`),
-    ]),
-    "Bash(node --test:*)",
-    "Bash(pytest:*)",
-    "Bash(python -m pytest:*)",
-    "Bash(python3 -m pytest:*)",
-    "Bash(python -m unittest:*)",
-    "Bash(python3 -m unittest:*)",
-    "Bash(ruff check:*)",
-    "Bash(mypy:*)",
-    ...["test", "build", "check", "clippy", "fmt"].map((command) => `Bash(cargo ${command}:*)`),
-    ...["test", "build", "vet", "fmt"].map((command) => `Bash(go ${command}:*)`),
-    ...["test", "check", "lint", "build"].map((target) => `Bash(make ${target}:*)`),
-    "Bash(mvn test:*)",
-    "Bash(./gradlew test:*)",
-    "Bash(dotnet test:*)",
-    "Bash(dotnet build:*)",
-    "Bash(bundle exec rspec:*)",
-    "Bash(bundle exec rake test:*)",
-    "Bash(mix test:*)",
-    "Bash(swift test:*)",
-  ],
-};
 
 /** Never right inside a run, whatever the workflow says. A deny rule wins over every allow rule. */
 const NEVER: readonly string[] = [
-  // These would take the agent out of the session's folder, or let it work on when the run has ended.
-  "EnterWorktree",
-  "ExitWorktree",
-  "CronCreate",
-  "ScheduleWakeup",
+  ...NEVER_TOOLS,
   "Bash(sudo:*)",
   "Bash(git push --force:*)",
   "Bash(git push -f:*)",
+  // The agent takes these for commands that only read below its folder; they read the file that is named, wherever.
+  "Bash(wc *--files0*)",
+  "Bash(du *--files0*)",
+  "Bash(tree *--fromfile*)",
 ];
 
 /** True for a rule that stands for a set ("@checks"). */
@@ -65,20 +18,16 @@ export function isToolSet(rule: string): boolean {
   return rule.startsWith("@");
 }
 
-/** The names of the sets, for messages. */
+/** The names of the sets, for messages: what they allow is decided by `decide`, with each request. */
 export function toolSetNames(): string[] {
-  return Object.keys(TOOL_SETS);
-}
-
-/** Rules in the agent's own notation: sets are replaced by what they stand for, repeated rules are dropped. */
-export function expandToolSets(rules: readonly string[]): string[] {
-  return [...new Set(rules.flatMap((rule) => (isToolSet(rule) ? (TOOL_SETS[rule] ?? []) : [rule])))];
+  return [COMMIT_SET, CHECKS_SET];
 }
 
 /**
- * What the agent of one run is told to allow and to refuse without asking: the workflow's own rules, the handover
+ * What the agent of one run is told to allow and to refuse without asking us: the workflow's own rules, the handover
  * notes (they lie outside the workspace, so without a rule each of them would be asked), and what is never right.
- * Everything else is asked. Each entry is one argument of `--allowedTools` or `--disallowedTools`; they may hold
+ * Everything else it asks us, and `decide` says what becomes of it. The sets are no rules to the agent: its rules know
+ * only how a command begins, and `npm test` goes on as `npm test --prefix /elsewhere`. Each entry is one argument of `--allowedTools` or `--disallowedTools`; they may hold
  * commas and blanks, so they must not be joined.
  * @param facts absolute paths of the note to write, and of the note to read where there is one
  */
@@ -89,7 +38,14 @@ export function buildToolRules(
   const own = pathPattern(facts.handoverPath);
   const previous = facts.previousHandover ? [`Read(${pathPattern(facts.previousHandover.path)})`] : [];
   return {
-    allowedTools: [...new Set([...workflow.allowedTools, `Read(${own})`, `Edit(${own})`, ...previous])],
+    allowedTools: [
+      ...new Set([
+        ...workflow.allowedTools.filter((rule) => !isToolSet(rule)),
+        `Read(${own})`,
+        `Edit(${own})`,
+        ...previous,
+      ]),
+    ],
     disallowedTools: [...new Set([...workflow.disallowedTools, ...NEVER])],
   };
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { EngineWorkflow } from "../types.js";
 import { mcpServersSchema } from "./mcp-servers.js";
-import { expandToolSets, isToolSet, toolSetNames } from "./tool-rules.js";
+import { isToolSet, toolSetNames } from "./tool-rules.js";
 
 /** Far more than a prompt needs; it takes part in every request that the agent makes. */
 export const MAX_PROMPT_BYTES = 256 * 1024;
@@ -40,7 +40,10 @@ const settingsSchema = z.object({
   maxTurns: turns.optional(),
   capabilities: z.array(line(100)).max(50).default([]),
   allowedTools: z.array(rule).max(200).default([]),
-  disallowedTools: z.array(rule).max(200).default([]),
+  disallowedTools: z
+    .array(rule.refine((text) => !isToolSet(text), { error: "is a set, which can only be allowed" }))
+    .max(200)
+    .default([]),
   // An agent may edit inside its own workspace; everything beyond is asked.
   permissionMode: z.enum(["default", "acceptEdits", "plan", "bypassPermissions"]).default("acceptEdits"),
   model: line(100).regex(/^[^-]/, "must be the name of a model").optional(),
@@ -88,8 +91,7 @@ export function parseWorkflow(source: {
   const parsed = settingsSchema.safeParse(raw);
   if (!parsed.success) return { message: `workflow.json: ${describeIssues(parsed.error)}` };
 
-  const { displayName, description, maxTurns, model, mcpServers, allowedTools, disallowedTools, ...rest } =
-    parsed.data;
+  const { displayName, description, maxTurns, model, mcpServers, ...rest } = parsed.data;
   return {
     workflow: {
       name,
@@ -98,8 +100,6 @@ export function parseWorkflow(source: {
       description: description ?? "No description available",
       ...rest,
       prompt,
-      allowedTools: expandToolSets(allowedTools),
-      disallowedTools: expandToolSets(disallowedTools),
       ...(maxTurns !== undefined && { maxTurns }),
       ...(model !== undefined && { model }),
       ...(mcpServers !== undefined && { mcpServers }),

@@ -1,0 +1,97 @@
+import { asRecord, asText, type JsonRecord } from "../agent/json.js";
+import { type CommandKind, kindOf } from "./known-commands.js";
+import { readPlainCommands } from "./plain-command.js";
+
+/** Sets of a workflow's rules that this file judges, as they are called in a workflow.json. */
+export const COMMIT_SET = "@commit";
+export const CHECKS_SET = "@checks";
+
+/** What of a run a decision depends on. */
+export interface PermissionFacts {
+  /** The workflow's rules. */
+  allowedTools: readonly string[];
+  /** Absolute path of the folder that the agent works in. */
+  workspace: string;
+  /** Folders that no agent may look into, absolute. */
+  privateFolders: readonly string[];
+}
+
+/** What a person has allowed before. */
+export interface Remembered {
+  /** This repository's own scripts may run. */
+  scripts: boolean;
+}
+
+export type Decision =
+  | { decision: "allow" }
+  /** `scripts`: the person is asked for the repository's scripts as a whole. */
+  | { decision: "ask"; about: "call" | "scripts" }
+  | { decision: "deny"; reason: string };
+
+const ALLOW: Decision = { decision: "allow" };
+const ASK: Decision = { decision: "ask", about: "call" };
+
+/** Never right inside a run: they lead out of the session's folder, or work on when the run has ended. */
+export const NEVER_TOOLS = ["EnterWorktree", "ExitWorktree", "CronCreate", "ScheduleWakeup"] as const;
+/** Tools that name a file or a folder. */
+const PATH_KEYS = ["file_path", "notebook_path", "path"];
+/** What leads back to this machine. */
+const THIS_MACHINE =
+  /^(?:localhost|.*\.localhost|127\..*|0(?:\.0){0,3}|::1?|::ffff:(?:127\.|7f).*|0x7f.*|2130706433)\.?$/i;
+
+/**
+ * Decides on a request of an agent for leave: allow it, ask the person, or refuse it. Pure. Only exact forms that are
+ * known to be safe are allowed; whatever is not plainly understood is asked.
+ */
+export function decide(
+  toolName: string,
+  toolInput: unknown,
+  facts: PermissionFacts,
+  remembered: Remembered,
+): Decision {
+  const input = asRecord(toolInput);
+  if (NEVER_TOOLS.some((name) => name === toolName))
+    return { decision: "deny", reason: "This leads out of the session's folder or beyond the run." };
+  if (touchesPrivate(toolName, input, facts))
+    return { decision: "deny", reason: "This is the engine's own folder, which no agent may look into." };
+  if (toolName === "SandboxNetworkAccess") {
+    const host = (asText(input.host) ?? "").replace(/^\[|\]$/g, "");
+    return THIS_MACHINE.test(host)
+      ? { decision: "deny", reason: "Commands do not reach services of this machine." }
+      : ASK;
+  }
+  return toolName === "Bash" ? decideCommand(input, facts, remembered) : ASK;
+}
+
+function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Remembered): Decision {
+  const commands = readPlainCommands((asText(input.command) ?? "").trim());
+  if (!commands) return ASK;
+  const kinds = commands.map((command): CommandKind | undefined =>
+    command.words.length === 2 && command.words[0] === "cd" && command.words[1] === facts.workspace
+      ? "look"
+      : kindOf(command),
+  );
+  if (kinds.includes("never"))
+    return { decision: "deny", reason: "This is never done in a run, whoever allows it." };
+  if (kinds.includes(undefined)) return ASK;
+  // Outside of the sandbox is another matter, whatever the command.
+  if (input.dangerouslyDisableSandbox) return ASK;
+  if (kinds.includes("commit") && !facts.allowedTools.includes(COMMIT_SET)) return ASK;
+  if (!kinds.includes("scripts")) return ALLOW;
+  if (!facts.allowedTools.includes(CHECKS_SET)) return ASK;
+  return remembered.scripts ? ALLOW : { decision: "ask", about: "scripts" };
+}
+
+/** A text that names one of the folders is enough: nothing that an agent has to do does so. */
+function touchesPrivate(toolName: string, input: JsonRecord, { privateFolders }: PermissionFacts): boolean {
+  if (toolName === "Bash") {
+    const command = asText(input.command) ?? "";
+    return privateFolders.some((folder) => command.includes(folder));
+  }
+  return PATH_KEYS.some((key) => {
+    const path = asText(input[key]);
+    return (
+      path !== undefined && privateFolders.some((folder) => path === folder || path.startsWith(`${folder}/`))
+    );
+  });
+}
