@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { systemClock } from "../src/clock.js";
 import { createEngineApp, type EngineAppOptions } from "../src/engine/http/app.js";
 import * as schemas from "../src/engine/http/schemas.js";
 import { serveEngine } from "../src/engine/http/serve.js";
@@ -471,6 +474,69 @@ describe("who may ask", () => {
     expect(() => createApp({ apiKey: " " })).toThrow("needs an API key");
   });
 
+  it("counts as use what has shown the key, and nothing else", async () => {
+    let used = 0;
+    const app = createApp({ onRequest: () => used++ });
+    for (const path of ["/health", "/api/v1/openapi.json", `${API}/runs`, "/nowhere"]) {
+      for (const headers of [{}, { "x-api-key": "wrong" }]) {
+        await app.request(`http://localhost${path}`, { headers });
+      }
+    }
+    expect(used).toBe(0);
+    await app.request(`http://localhost${API}/runs`, { headers: KEY });
+    expect(used).toBe(1);
+  });
+
+  it("answers wrong keys later and later, tells of them in the log, and the right one at once", async () => {
+    const warnings: string[] = [];
+    const log = { debug() {}, info() {}, warn: (line: string) => warnings.push(line), error() {} };
+    const { url } = await serve({
+      clock: systemClock,
+      log: log as unknown as EngineAppOptions["log"],
+    });
+    const ask = (key: string) => fetch(`${url}${API}/runs`, { headers: { "x-api-key": key } });
+    for (let index = 0; index < 11; index++) expect((await ask(`wrong-${index}`)).status).toBe(401);
+    const since = performance.now();
+    const wrong = ask("wrong");
+    expect((await ask("engine-key")).status).toBe(200);
+    expect(await Promise.race([wrong, "not yet"])).toBe("not yet");
+    const answer = await wrong;
+    expect(performance.now() - since).toBeGreaterThan(450);
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get("connection")).toBe("close");
+    expect(warnings).toEqual([expect.stringMatching(/^11 requests from \S*127\.0\.0\.1 had no right token/)]);
+  });
+
+  it("refuses early what is nested too deep", async () => {
+    const body = `{"message":"x","input_format":${"[".repeat(100_000)}${"]".repeat(100_000)}}`;
+    const response = await createApp().request(`http://localhost${API}/run/fix`, {
+      method: "POST",
+      headers: { ...KEY, "content-type": "application/json" },
+      body,
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({ detail: "The JSON is nested more than 100 levels deep" });
+    expect(engine.calls).toEqual([]);
+  });
+
+  it("keeps places for who has the key, however many idle connections there are", async () => {
+    const { url } = await serve();
+    const sockets: Socket[] = [];
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+    });
+    for (let index = 0; index < 450; index++) {
+      const socket = connect(Number(new URL(url).port), "127.0.0.1");
+      socket.on("error", () => {});
+      sockets.push(socket);
+      await once(socket, "connect");
+    }
+    expect((await fetch(`${url}${API}/runs`, { headers: KEY })).status).toBe(200);
+    await expect
+      .poll(() => sockets.filter((one) => !one.destroyed && !one.readableEnded).length)
+      .toBeLessThan(100);
+  });
+
   it("refuses a wrong Host on a real connection too", async () => {
     const { url } = await serve();
     const status = await new Promise((resolve, reject) => {
@@ -586,6 +652,25 @@ describe("events over HTTP", () => {
     expect(head.status).toBe(405);
   });
 
+  it("are so many at most that there is room for everything else", async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on("warning", note);
+    onTestFinished(() => void process.off("warning", note));
+    const server = await serve();
+    const open = () => fetch(`${server.url}${API}/events`, { headers: KEY });
+    const statuses: number[] = [];
+    for (let index = 0; index < 105; index++) statuses.push((await open()).status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(100);
+    const refused = await open();
+    expect(refused.status).toBe(503);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await refused.json()).toEqual({ detail: "Too many streams of events: 100 are open." });
+    expect((await fetch(`${server.url}${API}/runs`, { headers: KEY })).status).toBe(200);
+    // Each listens for the end of the server, and none of them is one too many.
+    expect(warnings).toEqual([]);
+  });
+
   it("are kept alive by a comment every 15 s", async () => {
     const reader = await (await serve()).events();
     await reader.count(1);
@@ -608,7 +693,8 @@ describe("events over HTTP", () => {
     await expect.poll(() => [store.listeners(), clock.pending(), server.clients()]).toEqual([1, 1, 1]);
     readers[1]?.stop();
     await expect.poll(() => [store.listeners(), clock.pending(), server.clients()]).toEqual([0, 0, 0]);
-    expect(requests).toBe(3);
+    // Whoever asks for health without the key is no client.
+    expect(requests).toBe(2);
   });
 
   it("end for a reader that does not read, and it finds the rest when it resumes", async () => {

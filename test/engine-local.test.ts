@@ -965,12 +965,16 @@ describe("the commands", () => {
       await expect(refused).rejects.toThrow(SettingsError);
       expect(await failure(refused)).toMatch(/^[^\n]*AUTOMAGIK_WORKFLOWS_API_KEY$/);
     }
+    const short = run("engine", settings({ "engine-host": "0.0.0.0", "api-key": "sk-person-of-15" }));
+    await expect(short).rejects.toThrow(SettingsError);
+    expect(await failure(short)).toContain("a key of 16 characters or more");
+    expect(await failure(short)).not.toContain("sk-person");
     const end = run(
       "engine",
-      settings({ "engine-host": "0.0.0.0", "engine-port": "0", "api-key": "sk-person" }),
+      settings({ "engine-host": "0.0.0.0", "engine-port": "0", "api-key": "sk-person-0123456789" }),
     );
     await until(() => existsSync(files.record), "the record");
-    expect(given.apiKey).toBe("sk-person");
+    expect(given.apiKey).toBe("sk-person-0123456789");
     expect(given.allowedHosts).toContain("127.0.0.1");
     expect(existsSync(files.key)).toBe(false);
     expect(readFileSync(files.record, "utf8")).not.toContain("sk-person");

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Clock } from "../clock.js";
 import { createBodies, discardBody } from "../http/body.js";
 import { type Caller, type CallerRules, createCallerCheck } from "../http/callers.js";
-import { boundConnections } from "../http/connections.js";
+import { boundConnections, SERVER_OPTIONS, SPARE_CONNECTIONS } from "../http/connections.js";
 import { createGuard } from "../http/guard.js";
 import { limitConnections } from "../http/open-files.js";
 import { createRate } from "../http/rate.js";
@@ -52,14 +52,6 @@ export interface HttpServer {
 }
 
 const MAX_CONNECTIONS = 1_000;
-/** Beyond its places the server takes this many connections, to choose which of all is to go. */
-const SPARE_CONNECTIONS = 20;
-/** A proxy that keeps connections for later keeps them for a minute; who closes first must be the proxy. In ms. */
-const KEEP_ALIVE_MS = 75_000;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
-/** Node looks for slow senders this often, in ms; by itself only every 30 s. */
-const SLOW_SENDERS_MS = 500;
 /** Answers that are still under way when all is closed, in ms. */
 const CLOSE_MS = 300;
 const SWEEP_MS = 20;
@@ -146,6 +138,8 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
       return caller;
     } catch (error) {
       if (!(error instanceof HttpRefusal) || error.status !== 401) throw error;
+      // Nothing is tried out by who shows nothing.
+      if (request.headers.authorization === undefined) throw error;
       const wait = await wrongTokens.count(request.socket.remoteAddress);
       if (wait === undefined) throw error;
       throw new HttpRefusal(429, "Too many requests without a valid token", {
@@ -179,10 +173,9 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
 
   const http: Server = createServer(
     {
-      headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
-      requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: SLOW_SENDERS_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
+      ...SERVER_OPTIONS,
+      ...(options.headersTimeoutMs === undefined ? {} : { headersTimeout: options.headersTimeoutMs }),
+      ...(options.requestTimeoutMs === undefined ? {} : { requestTimeout: options.requestTimeoutMs }),
     },
     (request, response) => {
       const number = ++requests;

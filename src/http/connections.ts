@@ -13,6 +13,17 @@ interface Place {
   busy: number;
 }
 
+/** In ms, how long senders may take and connections are kept. */
+export const SERVER_OPTIONS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  /** Node looks for slow senders this often; by itself only every 30 s. */
+  connectionsCheckingInterval: 500,
+  /** A proxy that keeps connections for later keeps them for a minute; who closes first must be the proxy. */
+  keepAliveTimeout: 75_000,
+};
+/** Beyond its places a server takes this many connections, to choose which of all is to go. */
+export const SPARE_CONNECTIONS = 20;
 /** Of all places, the part for connections that have shown no token. */
 const STRANGERS_PART = 5;
 

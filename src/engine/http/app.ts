@@ -1,5 +1,6 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Clock } from "../../clock.js";
+import { createWrongTokens } from "../../http/wrong-tokens.js";
 import type { Log } from "../../log.js";
 import type { FoundAgent } from "../engine.js";
 import { type Engine, EngineRefusal } from "../types.js";
@@ -25,7 +26,7 @@ export interface EngineAppOptions {
   apiKey: string;
   /** The agent's program, or why it cannot be used; for the health check. Without it, it counts as there. */
   findAgent?: () => Promise<FoundAgent>;
-  /** Called for every request. */
+  /** Called for every request with the key. */
   onRequest?: () => void;
   clock: Clock;
   log: Log;
@@ -46,17 +47,19 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   const { engine, library, clock, log, version } = options;
   if (options.apiKey.trim() === "") throw new TypeError("The engine needs an API key.");
   const app: EngineApp = new OpenAPIHono<EngineHttpEnv>();
-  app.use((_context, next) => {
-    options.onRequest?.();
-    return next();
-  });
   app.use(
     checkSource({
       allowedHosts: options.allowedHosts ?? [],
       allowedOrigins: options.allowedOrigins ?? [],
     }),
   );
-  app.use(checkKey(options.apiKey));
+  app.use(
+    checkKey({
+      apiKey: options.apiKey,
+      wrongKeys: createWrongTokens({ clock, log }),
+      onRight: () => options.onRequest?.(),
+    }),
+  );
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
   addRunEndpoints(api, options);
   addQuestionEndpoints(api, options);
@@ -131,7 +134,12 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
 
   app.notFound((context) => context.json({ detail: "Not Found" }, 404));
   app.onError((error, context) => {
-    if (error instanceof HttpRefusal) return context.json({ detail: error.detail }, error.status);
+    if (error instanceof HttpRefusal) {
+      if (error.retryAfter !== undefined) context.header("retry-after", String(error.retryAfter));
+      // Whoever is refused for the key holds no place.
+      if (error.status === 401 || error.status === 429) context.header("connection", "close");
+      return context.json({ detail: error.detail }, error.status);
+    }
     if (error instanceof EngineRefusal) return context.json(toRefusalBody(error), error.status);
     log.error(`${context.req.method} ${context.req.path} failed: ${error.message}`);
     return context.json({ detail: "Internal server error" }, 500);

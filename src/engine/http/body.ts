@@ -1,3 +1,4 @@
+import { parseBoundedJson, TooDeepError } from "../../bounded-json.js";
 import { HttpRefusal } from "./refusal.js";
 
 /** Far above any request; what is larger is a mistake. */
@@ -15,8 +16,9 @@ export async function readJson(request: Request): Promise<unknown> {
   const type = request.headers.get("content-type") ?? "";
   if (type !== "" && !/^application\/(?:[\w.-]+\+)?json\b/i.test(type)) return text;
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch (error) {
+    if (error instanceof TooDeepError) throw new HttpRefusal(400, error.message);
     const position = /position (\d+)/.exec(String(error))?.[1];
     throw new HttpRefusal(422, [
       {

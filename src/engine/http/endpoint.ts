@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { readJson } from "./body.js";
@@ -8,6 +9,10 @@ import { HttpRefusal, type Issue } from "./refusal.js";
 export interface EngineBindings {
   /** Aborts when the server stops: streams then end. */
   closing?: AbortSignal;
+  /** The request as it came, where there is a server. */
+  incoming?: { socket: Socket };
+  /** Tells the server that a request of the connection has shown the key. */
+  admit?: (socket: Socket) => void;
 }
 export type EngineHttpEnv = { Bindings: EngineBindings };
 export type EngineApp = OpenAPIHono<EngineHttpEnv>;

@@ -1,15 +1,23 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Clock } from "../../clock.js";
+import { limitConnections } from "../../http/open-files.js";
 import type { Engine } from "../types.js";
 import { describeRefusals, type EngineApp, type EngineHttpEnv, refuseHead, SECURITY } from "./endpoint.js";
 import { createEventStream, type EventSource } from "./event-stream.js";
+import { HttpRefusal } from "./refusal.js";
 import { runEventSchema } from "./schemas.js";
+import { MAX_CONNECTIONS } from "./serve.js";
 
 const DESCRIPTION =
   'Server-sent events. First an event "open" with {"newest_id", "gap"}; a gap means that events after the given id ' +
   'are gone and the present state has to be read anew. Then an event "run" for everything that happens. ' +
   "Last-Event-ID resumes where a stream has ended. A reader that is too slow finds the stream ended.";
+
+/** Of all connections, the part that streams of events may take. */
+const STREAMS_PART = 4;
+/** When a stream that was refused may be tried again. */
+const RETRY_AFTER_S = 30;
 
 /**
  * Adds the streams of events, of all runs and of one.
@@ -19,9 +27,14 @@ export function addEventEndpoints(
   app: EngineApp,
   { engine, store, clock }: { engine: Engine; store: EventSource; clock: Clock },
 ): { clients(): number } {
+  // Each keeps a connection for as long as it likes.
+  const maxStreams = Math.max(1, Math.floor(limitConnections(MAX_CONNECTIONS) / STREAMS_PART));
   let open = 0;
 
   function respond(context: Context<EngineHttpEnv>, runId?: string): Response {
+    if (open >= maxStreams) {
+      throw new HttpRefusal(503, `Too many streams of events: ${maxStreams} are open.`, RETRY_AFTER_S);
+    }
     const asked = context.req.header("last-event-id");
     const stream = createEventStream({
       store,
@@ -60,7 +73,7 @@ export function addEventEndpoints(
       },
       responses: {
         200: { description: "Success", content: { "text/event-stream": { schema: runEventSchema } } },
-        ...describeRefusals([401, 403, ...(ofRun ? [404] : [])]),
+        ...describeRefusals([401, 403, ...(ofRun ? [404] : []), 503]),
       },
     });
     app.openAPIRegistry.registerPath(route);

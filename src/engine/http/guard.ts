@@ -1,5 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context, MiddlewareHandler } from "hono";
+import type { WrongTokens } from "../../http/wrong-tokens.js";
+import type { EngineHttpEnv } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
 
 /** The names under which a machine reaches itself; any other name in a Host header may be a rebound one. */
@@ -33,9 +35,17 @@ export function checkSource(options: {
   };
 }
 
-/** Wants the key for every path but the open ones, before anything is said about the path. */
-export function checkKey(apiKey: string): MiddlewareHandler {
-  const right = digest(apiKey);
+/**
+ * Wants the key for every path but the open ones, before anything is said about the path.
+ * @param options.wrongKeys counts the wrong ones, and says when they are to be answered
+ * @param options.onRight called for each request that has shown the right one
+ */
+export function checkKey(options: {
+  apiKey: string;
+  wrongKeys: WrongTokens;
+  onRight: () => void;
+}): MiddlewareHandler<EngineHttpEnv> {
+  const right = digest(options.apiKey);
   return async (context, next) => {
     if (!OPEN_PATHS.includes(context.req.path)) {
       const key = keyOf(context);
@@ -45,7 +55,15 @@ export function checkKey(apiKey: string): MiddlewareHandler {
           "API key is missing. Provide via x-api-key header, query parameter, or Authorization: Bearer header",
         );
       }
-      if (!timingSafeEqual(digest(key), right)) throw new HttpRefusal(401, "Invalid API Key");
+      // Without a server between, as in the tests of the app alone, there are no bindings.
+      const { incoming, admit } = context.env ?? {};
+      if (!timingSafeEqual(digest(key), right)) {
+        const wait = await options.wrongKeys.count(incoming?.socket.remoteAddress);
+        if (wait === undefined) throw new HttpRefusal(401, "Invalid API Key");
+        throw new HttpRefusal(429, "Too many requests with a wrong API key", wait);
+      }
+      if (incoming) admit?.(incoming.socket);
+      options.onRight();
     }
     await next();
   };

@@ -1,6 +1,9 @@
+import { setMaxListeners } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
+import { boundConnections, SERVER_OPTIONS, SPARE_CONNECTIONS } from "../../http/connections.js";
+import { limitConnections } from "../../http/open-files.js";
 import type { EngineApp } from "./endpoint.js";
 
 /** The engine at a port. */
@@ -10,6 +13,9 @@ export interface ServedEngine {
   /** Ends the streams of events, lets answers under way be finished, and within a second ends every connection. */
   close(): Promise<void>;
 }
+
+/** Connections at once: what the engine writes down, logs and starts needs files, too. */
+export const MAX_CONNECTIONS = 400;
 
 /** Time for answers that are under way when the server stops. */
 const GRACE_MS = 500;
@@ -36,12 +42,20 @@ export async function serveEngine(options: {
 }): Promise<ServedEngine> {
   const { app, host, port } = options;
   const closing = new AbortController();
+  // Every open stream listens to it, and stops doing so when it ends.
+  setMaxListeners(0, closing.signal);
   const server = createAdaptorServer({
     fetch: (request, bindings) =>
-      closing.signal.aborted ? refuse() : app.fetch(request, { ...bindings, closing: closing.signal }),
+      closing.signal.aborted
+        ? refuse()
+        : app.fetch(request, { ...bindings, closing: closing.signal, admit: connections.admit }),
+    serverOptions: SERVER_OPTIONS,
     // They are everybody's, not only the server's.
     overrideGlobalObjects: false,
   }) as Server;
+  const places = limitConnections(MAX_CONNECTIONS);
+  const connections = boundConnections(server, places);
+  server.maxConnections = places + SPARE_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {

@@ -1,5 +1,6 @@
 import { hostname, networkInterfaces } from "node:os";
 import { systemClock } from "../../clock.js";
+import { isLoopback } from "../../http/guard.js";
 import type { Log } from "../../log.js";
 import { type Settings, SettingsError } from "../../settings.js";
 import { ensurePrivateFolder } from "../../state/private-files.js";
@@ -18,6 +19,8 @@ import { stopEngine } from "./stop-engine.js";
 
 /** Where the command `engine` listens unless told: where the client looks for a workflows API by default. */
 const PORT = 28_881;
+/** Shorter keys can be guessed over a network. */
+const MIN_KEY_LENGTH = 16;
 
 export interface EngineCommandOptions {
   command: "engine" | "engine status" | "engine stop";
@@ -74,6 +77,11 @@ async function runEngine(options: EngineCommandOptions): Promise<number> {
       `the engine listens at ${host}, where other machines reach it, only with a key in AUTOMAGIK_WORKFLOWS_API_KEY`,
     );
   }
+  if (!isLoopback(host) && (settings.apiKey?.length ?? 0) < MIN_KEY_LENGTH) {
+    throw new SettingsError(
+      `the engine listens at ${host}, where other machines reach it, only with a key of ${MIN_KEY_LENGTH} characters or more in AUTOMAGIK_WORKFLOWS_API_KEY`,
+    );
+  }
   await ensurePrivateFolder(engineFiles(stateFolder).folder);
   const settingsKey = settings.apiKey ? { settingsKey: settings.apiKey } : {};
   const apiKey = await resolveEngineKey({ stateFolder, ...settingsKey });
@@ -95,11 +103,6 @@ async function runEngine(options: EngineCommandOptions): Promise<number> {
     log,
     onSignal,
   });
-}
-
-/** True for names and addresses that only this machine itself reaches. */
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /**
