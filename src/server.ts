@@ -8,7 +8,7 @@ import { publishPrompts } from "./framework/publish-prompts.js";
 import { publishResources } from "./framework/publish-resources.js";
 import { publishTools } from "./framework/publish-tools.js";
 import { createCallDesk } from "./framework/serve-call.js";
-import { holdToolLists, installSessionHook } from "./framework/session-hook.js";
+import { holdToolLists, installSessionHook, prepareGreeting } from "./framework/session-hook.js";
 import { createStdioTransport, type Streams } from "./framework/stdio-transport.js";
 import { limitGit, NO_REDIRECTS } from "./http/limit-git.js";
 import type { Log } from "./log.js";
@@ -26,6 +26,7 @@ import { createSessions } from "./services/sessions.js";
 import { createStartLine, type StartLine } from "./services/start-line.js";
 import type { Settings } from "./settings.js";
 import { createMemorySessionStore, type SessionStore } from "./state/session-store.js";
+import { writeInstructions } from "./tools/instructions.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
 import { createUpstream } from "./upstream/client.js";
 import type { Connection } from "./upstream/http.js";
@@ -83,6 +84,8 @@ const END_STOP_MS = 1_800;
 const END_LIST_MS = 1_500;
 /** Discovery may hold back serving for this long: some clients give up on a server after ten seconds. */
 const DISCOVERY_BUDGET_MS = 3_000;
+/** The greeting waits so long for the names of the workflows, in ms: clients show a server as starting meanwhile. */
+const GREETING_BUDGET_MS = 1_500;
 /** An agent's longest ordinary silence is a command that runs for minutes. */
 const STALL_AFTER_MS = 5 * 60_000;
 /** Readiness is asked every few seconds by whatever balances load; the API need not be each time. */
@@ -148,13 +151,16 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     sharesMachine: options.sharesMachine ?? false,
   };
 
+  const project = projectSteps(settings.toolset, actions, offer);
+  const instructions = () => writeInstructions(catalogue.state(), project);
   installSessionHook();
   const server = new FastMCP({
     name: "automagik-workflows-mcp",
     version: VERSION as `${number}.${number}.${number}`,
-    instructions:
-      "Runs remote coding workflows. Ask for a run in plain words; missing details are asked of the person. " +
-      "A run goes on when a call ends: follow it with the status action.",
+    // Read for each session when it is made.
+    get instructions() {
+      return instructions();
+    },
     logger: {
       debug: (...args) => log.debug(withoutContents(args)),
       // Mostly what a client has got wrong. What fails in here is logged where it fails.
@@ -171,13 +177,15 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   publishTools(server, tools, { catalogue, offer, desk, services });
   const complete = createComplete({ catalogue, sessions });
   const stopInforming = publishResources(server, services, complete);
-  publishPrompts(server, projectSteps(settings.toolset, actions, offer), complete);
+  publishPrompts(server, project, complete);
 
   let discovery: Promise<void> | undefined;
+  let listed: Promise<void> | undefined;
   const discover = () => {
     if (!discovery) {
       const budgetMs = options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS;
-      discovery = Promise.all([catalogue.start(budgetMs), offer.start(budgetMs)]).then(() => {});
+      listed = catalogue.start(budgetMs);
+      discovery = Promise.all([listed, offer.start(budgetMs)]).then(() => {});
       if (api.hasKey) push.start();
     }
     return discovery;
@@ -188,9 +196,10 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   return {
     async serveStdio(streams) {
       const transport = createStdioTransport(streams, (problem) => log.warn(problem));
-      // The client is greeted at once; only its first list of tools waits for the workflows.
+      // The client is greeted soon; only its first list of tools waits longer for the workflows.
       const connected = new Promise((resolve) => server.on("connect", resolve));
       holdToolLists(Promise.all([discover(), connected]));
+      prepareGreeting(waitAtMost(clock, GREETING_BUDGET_MS, Promise.resolve(listed)), instructions);
       // Whatever comes last is read while the session is being set up, and may be all there is.
       void transport.ended.then(async () => {
         // With its input at its end, nothing else may be left that keeps the process.

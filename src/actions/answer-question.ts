@@ -29,6 +29,7 @@ export const answerAction = defineAction({
     "Answers a question or a permission request of a run's agent, in the person's words. What permits something is " +
     "agreed to by the person first (asked by a form, or confirm: true where there are none). The open questions are " +
     "in the status of the run.",
+  searchHint: "answer question permission approve deny allow workflow agent automagik",
   parameters: ANSWER_PARAMETERS,
   required: ["answer"],
   about: {

@@ -19,6 +19,7 @@ export const cleanupAction = defineAction({
   description:
     "Removes what a run has left on the server (workspace, temporary files), after the person agreed (asked by a " +
     "form, or confirm: true where there are none), and tells what was removed.",
+  searchHint: "remove delete workspace worktree of a workflow run automagik",
   parameters: CLEANUP_PARAMETERS,
   about: {
     ...TARGET_ABOUT,

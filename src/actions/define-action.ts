@@ -68,6 +68,8 @@ export interface Action<Names extends ParameterName = ParameterName> {
   summary: string;
   /** The description as a tool of its own. */
   description: string;
+  /** Words by which a client may search for it as a tool of its own, beside those of its name. */
+  searchHint: string;
   parameters: readonly Names[];
   /** Those of the parameters without which the call is refused. */
   required?: readonly Names[];

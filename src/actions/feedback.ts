@@ -36,6 +36,7 @@ export const feedbackAction = defineAction({
   description:
     "Queues a message for the agent of a run that is going on, and tells whether the agent has taken it up " +
     "within a short wait. For a run that is over nothing is sent.",
+  searchHint: "tell message correct steer running workflow agent automagik",
   parameters: FEEDBACK_PARAMETERS,
   required: ["message"],
   about: {

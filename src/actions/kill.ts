@@ -30,6 +30,7 @@ export const killAction = defineAction({
   description:
     "Ends a run that is going on, after the person agreed (asked by a form, or confirm: true where there are " +
     "none), and tells what was seen afterwards.",
+  searchHint: "stop abort cancel end workflow run automagik",
   parameters: KILL_PARAMETERS,
   about: {
     ...TARGET_ABOUT,

@@ -22,6 +22,7 @@ export const listSessionsAction = defineAction({
   description:
     "Lists sessions with their last workflow, status, turns, cost and age, and whether they can be continued. " +
     "session_name filters by a part of the name.",
+  searchHint: "list workflow sessions runs going on history automagik",
   parameters: LIST_PARAMETERS,
   about: { session_name: "A part of the names to list.", limit: "Most sessions to list." },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },

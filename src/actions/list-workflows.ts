@@ -14,6 +14,7 @@ export const listWorkflowsAction = defineAction({
   title: "List workflows",
   summary: "the workflows there are now.",
   description: "Lists the workflows that the API offers now, with what they are for.",
+  searchHint: "which workflows are there available automagik",
   parameters: PARAMETERS,
   about: { detailed: "Tell what each is able to, and what the API says of itself." },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },

@@ -13,6 +13,7 @@ export const messageQueueAction = defineAction({
   title: "Look at a run's message queue",
   summary: "whether feedback was taken up.",
   description: "Tells how many messages wait for a run and how many its agent has taken up.",
+  searchHint: "was feedback delivered taken up workflow message queue automagik",
   parameters: QUEUE_PARAMETERS,
   about: TARGET_ABOUT,
   endpoint: "message_queue",

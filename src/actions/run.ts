@@ -54,6 +54,8 @@ export const runAction = defineAction({
     "or branch before anything is sent. continue_session goes on with a session's conversation; session_name " +
     "names a new one. Every call is a new paid run: never repeat a call whose fate is " +
     "unknown, look at its status instead. The run goes on when the call ends.",
+  searchHint:
+    "start a coding workflow agent automagik: architect design implement fix bug refactor review test document code, continue session",
   parameters: RUN_PARAMETERS,
   required: ["message"],
   about: {

@@ -25,6 +25,7 @@ export const statusAction = defineAction({
   description:
     "Tells how a run stands, by run id, session name or session id, whoever started it. With wait_seconds it " +
     "follows the run with progress. Without any name it lists what is going on.",
+  searchHint: "workflow run progress status follow watch wait result cost automagik",
   parameters: STATUS_PARAMETERS,
   about: {
     ...TARGET_ABOUT,

@@ -79,6 +79,7 @@ export function publishTools(
       return {
         ...tool,
         title: definition.title,
+        _meta: definition.meta,
         // The framework forbids further arguments in the schema, a keyword that Gemini's API refuses.
         ...("inputSchema" in tool ? { inputSchema: plainSchema(tool.inputSchema, INPUT_DROPPED) } : {}),
         ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema, DROPPED) } : {}),

@@ -23,7 +23,7 @@ interface Message {
   id?: string | number;
   method?: string;
   params?: { uri?: unknown; _meta?: { progressToken?: string | number }; requestId?: string | number };
-  result?: { tools?: { name: string }[] };
+  result?: { tools?: { name: string }[]; serverInfo?: unknown; instructions?: string };
   error?: { code: number; message: string; data?: unknown };
 }
 
@@ -36,6 +36,7 @@ const refine = new WeakMap<object, (tool: { name: string }) => object | undefine
 const prepareList = new WeakMap<object, () => Promise<unknown>>();
 let installed = false;
 let listsHeld: Promise<void> | undefined;
+let greeting: { until: Promise<unknown>; instructions: () => string } | undefined;
 
 /** What one session may subscribe to. */
 const MAX_SUBSCRIPTIONS = 100;
@@ -73,7 +74,7 @@ export function installSessionHook(): void {
       // While lists are held back, nobody has one that could be out of date.
       if (listsHeld && (message as Message).method === "notifications/tools/list_changed") return;
       try {
-        const refined = withRefinedTools(this, message as Message);
+        const refined = withInstructions(withRefinedTools(this, message as Message));
         await send(unanswered.withoutOthers(refined) as typeof message, options);
       } finally {
         if (!("method" in message)) unanswered.settle(message.id);
@@ -104,6 +105,7 @@ export function installSessionHook(): void {
       noteSubscription(this, message);
       const prepare = method === "resources/list" ? prepareList.get(this) : undefined;
       if (method === "tools/list" && listsHeld) void listsHeld.then(handle);
+      else if (method === "initialize" && greeting) void greeting.until.then(handle, handle);
       else if (prepare) void prepare().then(handle, handle);
       else handle();
     }) as NonNullable<Transport["onmessage"]>;
@@ -188,6 +190,19 @@ export function holdToolLists(until: Promise<unknown>): void {
     listsHeld = undefined;
   };
   listsHeld = until.then(release, release);
+}
+
+/**
+ * Holds back the answer to initialize until then and writes its instructions only then: the framework takes them when
+ * the session is made. For the one server of a process that serves stdin.
+ */
+export function prepareGreeting(until: Promise<unknown>, instructions: () => string): void {
+  greeting = { until, instructions };
+}
+
+function withInstructions(message: Message): Message {
+  if (!greeting || message.result?.serverInfo === undefined) return message;
+  return { ...message, result: { ...message.result, instructions: greeting.instructions() } };
 }
 
 /** A mark in time, to be compared by {@link wasSetUpBefore}. */

@@ -20,6 +20,8 @@ export interface ToolDefinition {
   /** May change with what the API offers, as the annotations and the schema may. */
   readonly description: string;
   readonly annotations: Annotations;
+  /** What clients that find tools by searching want to know of it. */
+  meta: Readonly<Record<string, unknown>>;
   /** Whether the API has what it needs; it is not listed otherwise. */
   isOffered(): boolean;
   inputSchema(catalogue: CatalogueState): Record<string, unknown>;
@@ -88,6 +90,8 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
   return {
     name: SUPER_TOOL,
     title: "Orchestrate coding workflows",
+    // Of one tool nothing is gained by having it searched for first.
+    meta: { "anthropic/alwaysLoad": true },
     isOffered: () => true,
     get description() {
       const names = offered().map((action) => action.name);
@@ -135,6 +139,7 @@ function buildNamedTools(actions: readonly Action[], collaborators: Collaborator
     title: action.title,
     description: action.description,
     annotations: action.annotations,
+    meta: { "anthropic/searchHint": action.searchHint },
     isOffered: () => isOffered(action, offer),
     inputSchema: (catalogue) =>
       buildInputSchema(action.parameters, action.required ?? [], catalogue, {

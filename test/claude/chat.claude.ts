@@ -91,6 +91,39 @@ test("Claude Code finds the server that was installed for it", async () => {
   expect(await list.ended).toMatch(/^workflows: .*cli\.js - .*Connected$/m);
 });
 
+/** Claude Code finds tools by searching, and asks the model only when its servers are there. */
+const SEARCHES = { ENABLE_TOOL_SEARCH: "true", MCP_CONNECTION_NONBLOCKING: "false" };
+
+test("where tools are searched for, the one tool is there without that, and the instructions name the workflows", async () => {
+  Object.assign(env, SEARCHES);
+  const child = claude("-p", "--allowedTools", TOOL, "--", "Which workflows are there?");
+  child.stdin?.end();
+  await child.ended;
+  const [first] = model.requests;
+  expect(first?.tools).toEqual(expect.arrayContaining(["ToolSearch", TOOL]));
+  const told = JSON.stringify(first?.body);
+  expect(told).toContain("not your own workflow, task or sub-agent feature");
+  expect(told).toMatch(/the workflows [\w, -]*architect/);
+});
+
+test("where tools are searched for, a tool of its own is found by words that its name does not have", async () => {
+  await model.close();
+  model = await serveScriptedAnthropic({
+    script: [[{ tools: [{ name: "ToolSearch", input: { query: "refactor bug", max_results: 3 } }] }]],
+  });
+  Object.assign(env, {
+    ANTHROPIC_BASE_URL: model.url,
+    ...SEARCHES,
+    ...toVariables({ TOOLSET: "named" }),
+  });
+  const child = claude("-p", "--", "Hand the refactoring over");
+  child.stdin?.end();
+  await child.ended;
+  const [before, after] = model.requests;
+  expect(before?.tools.filter((name) => name.startsWith("mcp__"))).toEqual([]);
+  expect(after && JSON.stringify(after.body.messages)).toContain("run_workflow");
+});
+
 test("a form that the person fills in starts one run, and the model reads its result", async () => {
   const [form, ...more] = await converse({
     action: "accept",

@@ -24,6 +24,7 @@ const choice = (name: string, prefix: string, titles: readonly string[]) => ({
 const common = {
   title: "Fixture",
   summary: "A fixture of the conformance suite.",
+  searchHint: "fixture",
   parameters: [],
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   answerParts: [],

@@ -29,6 +29,7 @@ function rawTool(
     title: "Fixture",
     description: `Fixture ${name} of the conformance suite`,
     annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+    meta: {},
     inputSchema: () => ({ type: "object", properties }),
     isOffered: () => true,
     answerSchema: undefined as never,
