@@ -351,6 +351,96 @@ describe("several sessions of one repository", () => {
   });
 });
 
+describe("a repository whose history is cut off", () => {
+  const long = () => {
+    const source = repository();
+    for (const name of ["two", "three"]) commit(source, `${name}.txt`, name);
+    return source;
+  };
+  /** A copy in the allowed folder that is made with these options of `git clone`. */
+  function copyOf(source: string, ...options: string[]): string {
+    const folder = join(allowed, `copy-${counter++}`);
+    git(source, "config", "uploadpack.allowFilter", "true");
+    git(root, "clone", "--quiet", "--no-checkout", ...options, pathToFileURL(source).href, folder);
+    return folder;
+  }
+  const historyOf = (folder: string, what = "HEAD") => git(folder, "log", "--format=%s", what).split("\n");
+  const WHOLE = ["Write three.txt", "Write two.txt", "First"];
+
+  it.each([
+    ["ssh", ssh],
+    ["a local path", (folder: string) => folder],
+    ["a file address", (folder: string) => pathToFileURL(folder).href],
+  ])("is worked on as it is, and further when it has been made whole, reached by %s", async (_, address) => {
+    const shallow = copyOf(long(), "--depth=1");
+    const { prepare, merge, folder } = engine();
+    const workspace = await prepare(run("s", address(shallow)));
+    expect(workspace).toMatchObject({ baseBranch: "main", notices: [] });
+    expect(historyOf(workspace.path)).toEqual(["Write three.txt"]);
+    expect(existsSync(join(workspace.path, "three.txt"))).toBe(true);
+    const done = commit(workspace.path, "a.txt", "a");
+    expect(await merge(workspace)).toEqual({ merged: true, commit: done, pushed: false });
+    expect((await prepare(run("t", address(shallow)))).notices, "fetched again").toEqual([]);
+    git(shallow, "fetch", "--quiet", "--unshallow");
+    await prepare(run("s"));
+    expect(historyOf(cloneOf(folder), "origin/main")).toEqual(WHOLE);
+  });
+
+  it("is refused with the reason where files of it are only elsewhere", async () => {
+    const origin = long();
+    const source = copyOf(origin, "--filter=blob:none");
+    git(source, "config", "remote.origin.url", "https://host.example/x");
+    const { prepare, folder } = engine();
+    await expect(prepare(run("s", source))).rejects.toThrow(/could not be cloned.*is a partial clone/);
+    expect(clonesOf(folder)).toEqual([]);
+    git(source, "config", "remote.origin.url", pathToFileURL(origin).href);
+    git(source, "fetch", "--quiet", "--refetch", "--no-filter");
+    expect(historyOf((await prepare(run("s", source))).path), "made whole as the reason says").toEqual(WHOLE);
+  });
+
+  it("is not taken for an empty one when its branches do not come over", async () => {
+    const source = repository();
+    // As a git that leaves out what it does not like and ends well.
+    const deaf = script('for word; do [ "$word" = fetch ] && exit 0; done\nexec git "$@"');
+    const refused = engine({ gitPath: deaf });
+    await expect(refused.prepare(run("s", source))).rejects.toThrow(/has commits, but no branch/);
+    expect(clonesOf(refused.folder)).toEqual([]);
+    const empty = repository({ empty: true });
+    const { prepare, folder } = engine();
+    await prepare(run("before", empty));
+    commit(empty, "a.txt", "a");
+    await expect(engine({ folder, gitPath: deaf }).prepare(run("s", empty))).rejects.toThrow(
+      /has commits, but no branch/,
+    );
+  });
+
+  it("by an agent's fetch is made whole again before the next run and before a merge", async () => {
+    const source = long();
+    git(source, "branch", "side", "HEAD~1");
+    const { prepare, merge, folder } = engine();
+    const first = await prepare(run("first", source));
+    const other = await prepare(run("other", source, "side"));
+    commit(other.path, "side.txt", "side");
+    const cut = () => {
+      git(first.path, "fetch", "--quiet", "--depth=1", pathToFileURL(source).href, "main", "side");
+      expect(git(first.path, "rev-parse", "--is-shallow-repository")).toBe("true");
+      expect(historyOf(cloneOf(folder), "origin/main"), "for all").toHaveLength(1);
+    };
+    cut();
+    expect((await prepare(run("other"))).notices).toEqual([]);
+    expect(historyOf(cloneOf(folder), "origin/main")).toEqual(WHOLE);
+    expect(git(first.path, "rev-parse", "--is-shallow-repository")).toBe("false");
+
+    const main = await prepare(run("work", source, "work"));
+    commit(main.path, "work.txt", "work");
+    commit(source, "four.txt", "four");
+    await prepare(run("fetches", source));
+    cut();
+    expect(await merge(main)).toMatchObject({ merged: true });
+    expect(git(cloneOf(folder), "log", "--format=%s", "main")).toContain("First");
+  });
+});
+
 describe("a clone that has its former name, git", () => {
   /** What an engine of an earlier version has left. */
   async function former() {

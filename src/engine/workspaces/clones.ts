@@ -47,6 +47,10 @@ export interface Clones {
   /** The clone as it is, safe for our git; undefined when there is none. */
   open(repository: Pick<Repository, "name">, signal?: AbortSignal): Promise<Clone | undefined>;
   save(repository: Pick<Repository, "name">, record: CloneRecord): void;
+  /** Whether history is cut off here: because it is at the remote, or because an agent has fetched so. */
+  isShallow(repository: Pick<Repository, "name">): Promise<boolean>;
+  /** Whether the remote has that tag, as far as it answers. A clone has only the tags on its branches' history. */
+  hasTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean>;
   /** The branch that new branches are made from; undefined in a repository without commits. */
   defaultBranch(clone: Clone): Promise<string | undefined>;
 }
@@ -123,14 +127,28 @@ export function createClones(options: {
     const branch = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(told.text)?.[1];
     return {
       told,
+      hasCommit: /^[0-9a-f]{40,64}\tHEAD$/m.test(told.text),
       sha256: /^[0-9a-f]{64}\t/m.test(told.text),
       branch: branch && checkBranchName(branch).ok ? branch : undefined,
     };
   }
 
+  async function isCutOff(clone: string): Promise<boolean> {
+    return ((await stat(join(clone, "shallow")).catch(() => undefined))?.size ?? 0) > 0;
+  }
+
   async function fetch(at: GitPlace, call: RemoteCall) {
     const args = ["fetch", "--quiet", "--prune", "--no-auto-maintenance", "--no-recurse-submodules"];
-    return git([...args, "--no-write-fetch-head", "origin", FETCH], { ...call, at });
+    // Without the first, branches of a shallow remote are left out without an error. The second brings the history
+    // that an agent's `fetch --depth` has cut off here, for all sessions; as much of it as the remote has.
+    const history = ["--update-shallow", ...((await isCutOff(at.clone)) ? ["--unshallow"] : [])];
+    return git([...args, ...history, "--no-write-fetch-head", "origin", FETCH], { ...call, at });
+  }
+
+  /** Nobody is to begin in an empty folder because what is there did not come over. */
+  async function throwIfNothingCame(at: GitPlace, hasCommit: boolean, failed: string): Promise<void> {
+    if (hasCommit && !(await askGit(git, ["for-each-ref", "--count=1"], { at })))
+      throw new WorkspaceError(`${failed}: it has commits, but no branch of it came over.`);
   }
 
   async function setHead(at: GitPlace, branch: string | undefined, signal?: AbortSignal): Promise<void> {
@@ -156,6 +174,7 @@ export function createClones(options: {
       await secureConfig(git, at.clone, repository.address, "");
       const fetched = await fetch(at, call);
       if (fetched.code !== 0) throw new WorkspaceError(`${failed}: ${explain(fetched)}`);
+      await throwIfNothingCame(at, head.hasCommit, failed);
       await setHead(at, head.branch);
       const config = await readFile(join(at.clone, "config"), "utf8");
       const record: CloneRecord = { version: 1, address: repository.address, config, bases: {} };
@@ -172,10 +191,14 @@ export function createClones(options: {
     // Both to their end, so that neither still writes when the caller goes on.
     const [fetched, head] = await Promise.allSettled([fetch(at, call), askHead(repository, call)]);
     if (call.signal?.aborted && fetched.status === "rejected") throw fetched.reason;
-    if (head.status === "fulfilled") await setHead(at, head.value.branch, call.signal);
     let problem: string | undefined;
     if (fetched.status === "rejected") problem = (fetched.reason as Error).message;
     else if (fetched.value.code !== 0) problem = explain(fetched.value);
+    if (head.status === "fulfilled") {
+      const failed = `The repository could not be fetched${problem ? ` (${problem})` : ""}`;
+      await throwIfNothingCame(at, head.value.hasCommit, failed);
+      await setHead(at, head.value.branch, call.signal);
+    }
     return problem === undefined
       ? []
       : [`The repository could not be fetched, so the work goes on with what was fetched before: ${problem}`];
@@ -203,6 +226,15 @@ export function createClones(options: {
 
     save(repository, record) {
       replaceFile(recordFile(repository.name), JSON.stringify(record));
+    },
+
+    isShallow: ({ name }) => isCutOff(clonePlace(join(folder, name))),
+
+    async hasTag(repository, tag, signal) {
+      const call = { protocols: repository.protocols, timeoutMs: options.fetchTimeoutMs };
+      const args = ["ls-remote", "--", repository.address, `refs/tags/${tag}`];
+      const told = await git(args, { ...call, ...(signal && { signal }), env: { GIT_DIR: devNull } });
+      return told.text.split("\n").some((line) => line.endsWith(`\trefs/tags/${tag}`));
     },
 
     async defaultBranch({ at }) {

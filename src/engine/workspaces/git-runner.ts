@@ -136,6 +136,8 @@ export function explain(told: GitOutput): string {
     return `${words}. The engine uses the keys of your ssh agent and the hosts you know: try "git ls-remote" with this address in a terminal, and add the key with "ssh-add".`;
   if (/could not read (?:username|password)|authentication failed|terminal prompts disabled/i.test(words))
     return `${words}. The repository wants a login: sign in with a git credential helper (for GitHub "gh auth setup-git"), or use the ssh address.`;
+  if (/promisor remote|lazy fetching disabled/i.test(told.problem))
+    return 'the repository is a partial clone: some of its files are only at the place it was cloned from. Give that place\'s address instead, or make it whole with "git fetch --refetch --no-filter" in it.';
   return words || `git ended with code ${told.code}`;
 }
 

@@ -242,7 +242,8 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
         const repository = await repositoryAt(where.address, signal);
         const work = async () => {
           // What is pushed must stand on what the remote has by now.
-          if (pushAllowed) await clones.ensure(repository, signal);
+          // Nor can histories be joined where an agent has cut them off.
+          if (pushAllowed || (await clones.isShallow(repository))) await clones.ensure(repository, signal);
           const open = await opening(found.record, signal);
           if (!open) return not("Nothing was merged: the repository's clone is gone.");
           const stopping = stoppable(git, signal);
