@@ -253,41 +253,71 @@ describe("a client without forms", () => {
 });
 
 describe("suggestions from the person's own folder", () => {
-  function makeRepository(): string {
+  const URL_OF_HOST = "ssh://git@host.example/team/app.git";
+  const git = (folder: string, ...args: string[]) =>
+    execFileSync("git", ["-C", folder, "-c", "user.name=t", "-c", "user.email=t@example.com", ...args], {
+      stdio: "pipe",
+    });
+
+  /** A repository on a host that is reached by ssh, and the environment in which it is. */
+  function hosted(): { bare: string; env: NodeJS.ProcessEnv } {
     const folder = temporaryFolder();
-    const git = (...args: string[]) => execFileSync("git", ["-C", folder, ...args], { stdio: "pipe" });
-    execFileSync("git", ["init", "-q", "-b", "feature/login", folder]);
-    git("remote", "add", "origin", "https://someone:secret-token@host.example/team/app.git");
-    git(
-      "-c",
-      "user.name=t",
-      "-c",
-      "user.email=t@example.com",
-      "commit",
-      "-q",
-      "--allow-empty",
-      "-m",
-      "first",
-    );
+    const bare = join(folder, "app.git");
+    execFileSync("git", ["init", "-q", "-b", "trunk", folder]);
+    git(folder, "commit", "-q", "--allow-empty", "-m", "first");
+    git(folder, "branch", "feature/login");
+    git(folder, "tag", "v1");
+    execFileSync("git", ["clone", "-q", "--bare", folder, bare]);
+    // What ssh would run on the other side is run here.
+    const ssh = join(folder, "ssh.sh");
+    writeFileSync(ssh, `#!/bin/sh\nexec git upload-pack ${bare}\n`, { mode: 0o755 });
+    return { bare, env: { PATH: process.env.PATH, GIT_SSH_COMMAND: ssh } };
+  }
+
+  /** The person's own copy, on this branch. */
+  function copyOf(bare: string, branch: string): string {
+    const folder = temporaryFolder();
+    execFileSync("git", ["clone", "-q", bare, folder], { stdio: "pipe" });
+    git(folder, "checkout", "-q", "-B", branch);
+    git(folder, "remote", "set-url", "origin", URL_OF_HOST.replace("git@", "git:secret-token@"));
     return folder;
   }
 
   it("offers the folder's remote and branch, without credentials", async () => {
+    const { bare, env } = hosted();
     const { call, forms } = await connectInMemory({
       onForm: accept({ session_name: "auth" }),
-      roots: [pathToFileURL(makeRepository()).href],
+      roots: [pathToFileURL(copyOf(bare, "feature/login")).href],
+      env,
     });
     await call(TASK);
     const { properties } = forms[0]?.schema ?? {};
-    expect(properties.repository_url.default).toBe("https://host.example/team/app.git");
+    expect(properties.repository_url.default).toBe(URL_OF_HOST);
     expect(properties.git_branch.default).toBe("feature/login");
     expect(JSON.stringify(forms)).not.toContain("secret-token");
+  });
+
+  it("does not offer a branch that only the folder has, nor one of a remote that can't be asked", async () => {
+    const { bare, env } = hosted();
+    for (const [branch, from] of [
+      ["never-pushed", env],
+      ["feature/login", { ...env, GIT_SSH_COMMAND: "false" }],
+    ] as const) {
+      const { call, forms } = await connectInMemory({
+        onForm: accept({ session_name: `on-${branch.replace("/", "-")}` }),
+        roots: [pathToFileURL(copyOf(bare, branch)).href],
+        env: from,
+      });
+      await call(TASK);
+      expect(forms[0]?.schema.properties.repository_url.default).toBe(URL_OF_HOST);
+      expect(forms[0]?.schema.properties.git_branch, branch).not.toHaveProperty("default");
+    }
   });
 
   it("does not look into folders when client and server are on different machines", async () => {
     const { call, forms } = await connectInMemory({
       onForm: accept({ session_name: "auth" }),
-      roots: [pathToFileURL(makeRepository()).href],
+      roots: [pathToFileURL(copyOf(hosted().bare, "feature/login")).href],
       sharesMachine: false,
     });
     await call(TASK);
@@ -302,31 +332,12 @@ describe("suggestions from the person's own folder", () => {
   });
 
   it("offers the branches of a repository that was named, the default one first", async () => {
-    const folder = temporaryFolder();
-    const bare = join(folder, "app.git");
-    const git = (...args: string[]) => execFileSync("git", ["-C", folder, ...args], { stdio: "pipe" });
-    execFileSync("git", ["init", "-q", "-b", "trunk", folder]);
-    git(
-      "-c",
-      "user.name=t",
-      "-c",
-      "user.email=t@example.com",
-      "commit",
-      "-q",
-      "--allow-empty",
-      "-m",
-      "first",
-    );
-    git("branch", "feature/login");
-    execFileSync("git", ["clone", "-q", "--bare", folder, bare]);
-    // What ssh would run on the other side is run here.
-    const ssh = join(folder, "ssh.sh");
-    writeFileSync(ssh, `#!/bin/sh\nexec git upload-pack ${bare}\n`, { mode: 0o755 });
+    const { env } = hosted();
     const { call, forms } = await connectInMemory({
       onForm: accept({ session_name: "auth", git_branch: "feature/login" }),
-      env: { PATH: process.env.PATH, GIT_SSH_COMMAND: ssh },
+      env,
     });
-    await call({ ...TASK, repository_url: "ssh://git@host.example/team/app.git" });
+    await call({ ...TASK, repository_url: URL_OF_HOST });
     const { properties } = forms[0]?.schema ?? {};
     expect(Object.keys(properties)).toEqual(["session_name", "git_branch"]);
     expect(properties.git_branch).toMatchObject({
@@ -341,13 +352,29 @@ describe("suggestions from the person's own folder", () => {
     for (const git_branch of ["", "feature/another"]) {
       const next = await connectInMemory({
         onForm: accept({ session_name: `auth-${git_branch}`, git_branch }),
-        env: { PATH: process.env.PATH, GIT_SSH_COMMAND: ssh },
+        env,
       });
-      const answer = await next.call({ ...TASK, repository_url: "ssh://git@host.example/team/app.git" });
+      const answer = await next.call({ ...TASK, repository_url: URL_OF_HOST });
       expect(answer.data.outcome).toBe("completed");
     }
     expect(starts()[1]?.body).not.toHaveProperty("git_branch");
     expect(starts()[2]?.body).toMatchObject({ git_branch: "feature/another" });
+  });
+
+  it("says in the form and in the answer from what a new branch is made, where our engine makes it", async () => {
+    const { env } = hosted();
+    const { call, forms } = await connectInMemory({
+      onForm: accept({ session_name: "auth", git_branch: "feature/another" }),
+      env,
+      settings: { ENGINE: "local" },
+    });
+    const { text } = await call({ ...TASK, repository_url: URL_OF_HOST });
+    expect(forms[0]?.schema.properties.git_branch.description).toContain(
+      "A name that the repository does not have is made from trunk.",
+    );
+    expect(text).toContain(
+      "The repository has no branch feature/another: unless an earlier session has made it, it is made from the default branch, trunk.",
+    );
   });
 
   it("shows a form without suggestions when nothing can be found out", async () => {
@@ -358,5 +385,49 @@ describe("suggestions from the person's own folder", () => {
     const answer = await call(TASK);
     expect(forms[0]?.schema.properties.repository_url).not.toHaveProperty("default");
     expect(answer.data.outcome).toBe("completed");
+  });
+
+  const NAMED = { ...TASK, session_name: "auth", repository_url: URL_OF_HOST };
+
+  it.each(["origin/feature/login", "refs/heads/feature/login"])(
+    "a branch that is named as %s is sent as the repository spells it, and that is said",
+    async (git_branch) => {
+      const { call } = await connectInMemory({ env: hosted().env });
+      const { text } = await call({ ...NAMED, git_branch });
+      expect(starts()[0]?.body).toMatchObject({ git_branch: "feature/login" });
+      expect(text).toContain(`${git_branch} was taken to mean the branch feature/login.`);
+    },
+  );
+
+  it.each([
+    ["v1", "v1 is a tag"],
+    ["0123456789012345678901234567890123456789", "is the id of a commit"],
+    ["Feature/Login", "it has feature/login, which differs in case only"],
+    ["feature", "there is a branch feature/login"],
+  ])("%s is no branch to work on, so nothing is sent", async (git_branch, reason) => {
+    const { call } = await connectInMemory({
+      env: hosted().env,
+      onForm: accept({ session_name: "auth", git_branch }),
+    });
+    for (const given of [
+      { ...NAMED, git_branch },
+      { ...TASK, repository_url: URL_OF_HOST },
+    ]) {
+      const { data, text, isError } = await call(given);
+      expect(isError).toBe(true);
+      expect(text).toContain(reason);
+      expect(data.next_step.arguments).toMatchObject(NAMED);
+      expect(data.next_step.arguments).not.toHaveProperty("git_branch");
+    }
+    expect(starts()).toEqual([]);
+  });
+
+  it("a branch that the session has already is not looked for again", async () => {
+    const { env } = hosted();
+    const { call } = await connectInMemory({ env });
+    await call({ ...NAMED, git_branch: "feature/unpushed" });
+    const { text } = await call({ workflow_name: "fix", message: "Go on", continue_session: "auth" });
+    expect(starts()[1]?.body).toMatchObject({ git_branch: "feature/unpushed" });
+    expect(text).not.toContain("has no branch");
   });
 });

@@ -17,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { systemClock } from "../src/clock.js";
 import {
   createWorkspaces,
@@ -27,7 +27,7 @@ import {
 } from "../src/engine/workspaces/workspaces.js";
 import { createHandClock } from "./support/hand-clock.js";
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), "workspaces-")));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -351,6 +351,98 @@ describe("several sessions of one repository", () => {
   });
 });
 
+describe("the branch that a run names", () => {
+  let folder: string;
+  let tip: string;
+  let base: string;
+  /** Branches, a tag on one of them and one on none. */
+  beforeAll(() => {
+    folder = repository();
+    git(folder, "checkout", "-q", "-b", "feature/login");
+    tip = commit(folder, "login.ts", "1");
+    git(folder, "tag", "v1");
+    git(folder, "checkout", "-q", "--detach");
+    commit(folder, "released.ts", "1");
+    git(folder, "tag", "-a", "-m", "2", "v2");
+    git(folder, "checkout", "-q", "main");
+    for (const name of ["caf\u00e9", "origin/odd", "deadbeef"]) git(folder, "branch", name);
+    base = git(folder, "rev-parse", "main");
+  });
+
+  it.each([
+    ...["origin/feature/login", "refs/heads/feature/login", "refs/remotes/origin/feature/login"].map(
+      (asked) => [asked, "feature/login"],
+    ),
+    ["heads/feature/login", "feature/login"],
+    [" remotes/origin/feature/login ", "feature/login"],
+    ["cafe\u0301", "caf\u00e9"],
+    ["origin/odd", "origin/odd"],
+    ["deadbeef", "deadbeef"],
+  ])("is, for %j, the repository's %j", async (asked, branch) => {
+    const { prepare } = engine();
+    const workspace = await prepare(run("s", folder, asked));
+    expect(workspace).toMatchObject({
+      branch,
+      baseBranch: branch,
+      startCommit: git(folder, "rev-parse", branch),
+    });
+    const told =
+      asked.trim().normalize() === branch ? [] : [`${asked.trim()} was taken to mean the branch ${branch}.`];
+    expect(workspace.notices).toEqual(told);
+    expect(await prepare(run("s", undefined, asked)), "and so when it goes on").toMatchObject({ branch });
+  });
+
+  const refusing = engine();
+  it.each([
+    ["v1", /v1 is a tag, and work is done on a branch/],
+    ["v2", /v2 is a tag/],
+    ["refs/tags/v1", /v1 is a tag/],
+    ["tip", /is the id of a commit/],
+    ["short", /is the id of a commit/],
+    ["0123456789012345678901234567890123456789", /is the id of a commit/],
+    ["Feature/Login", /no branch Feature\/Login, but it has feature\/login, which differs in case only/],
+    ["origin/FEATURE/login", /it has feature\/login/],
+    ["origin/other", /no branch other, which origin\/other means.*name just other/],
+    ["refs/pull/1/head", /is no branch/],
+    ["feature", /feature can't be made, because there is a branch feature\/login/],
+    ["main/next", /main\/next can't be made, because there is a branch main/],
+  ])("is refused as %j, and nothing is made", async (name, reason) => {
+    const asked = name === "tip" ? tip : name === "short" ? tip.slice(0, 9) : name;
+    const { prepare, folder: state } = refusing;
+    await expect(prepare(run("s", folder, asked))).rejects.toThrow(reason);
+    expect(git(cloneOf(state), "for-each-ref", "refs/heads")).toBe("");
+    expect(git(cloneOf(state), "worktree", "list").split("\n")).toHaveLength(1);
+  });
+
+  it.each(["null", "None", "undefined", "default"])("is none for the word %j", async (word) => {
+    const workspace = await engine().prepare(run("s", folder, word));
+    expect(workspace).toMatchObject({
+      branch: expect.stringMatching(/^automagik\//),
+      startCommit: base,
+      notices: [`The repository has no branch "${word}", so it was taken as if none had been named.`],
+    });
+  });
+
+  it("is announced with its base when it is made", async () => {
+    const { prepare } = engine();
+    expect(await prepare(run("s", folder, "feature/new"))).toMatchObject({
+      baseBranch: "main",
+      notices: [`The branch feature/new was not there: it was made from main at ${base.slice(0, 10)}.`],
+    });
+    expect((await prepare(run("t", folder, "feature/new"))).notices, "once").toEqual([]);
+  });
+
+  it("is refused in plain words beside one that an earlier session has made", async () => {
+    const { prepare } = engine();
+    const source = repository();
+    await prepare(run("s", source, "topic"));
+    git(source, "branch", "topic/part");
+    await expect(prepare(run("t", source, "topic/part"))).rejects.toThrow(
+      /topic\/part can't be made, because there is a branch topic:/,
+    );
+  });
+});
+
 describe("a repository whose history is cut off", () => {
   const long = () => {
     const source = repository();
@@ -468,7 +560,7 @@ describe("a clone that has its former name, git", () => {
     return { folder, clone, place, source, lent, going, plan };
   }
 
-  async function isWhole({ folder, clone, lent, going, source, plan }: Awaited<ReturnType<typeof former>>) {
+  async function isWhole({ folder, clone, lent, going, plan }: Awaited<ReturnType<typeof former>>) {
     const { prepare, inspect, cleanup } = engine({ folder });
     expect((await inspect(going)).filesChanged).toEqual(["new.txt", "readme.md"]);
     const again = await prepare(run("going"));
@@ -482,7 +574,6 @@ describe("a clone that has its former name, git", () => {
     await cleanup(again, { force: true });
     expect(await prepare(run("lent"))).toMatchObject({ path: lent.path, startCommit: plan });
     expect(branchOf(lent.path)).toBe("feature");
-    expect((await prepare(run("new", source, "other"))).notices).toEqual([]);
   }
 
   it("is moved to .git, and its worktrees go on as they were left", async () => {

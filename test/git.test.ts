@@ -456,6 +456,46 @@ describe("listing branches", () => {
   });
 });
 
+describe("finding a branch", () => {
+  const { findBranch } = createGit(patient);
+  let url: string;
+  let tip: string;
+  beforeAll(() => {
+    const folder = repository(["feature/login", "caf\u00e9", "null-object"], "trunk");
+    git(folder, "tag", "v1");
+    git(folder, "tag", "-a", "-m", "2", "v2");
+    tip = git(folder, "rev-parse", "HEAD");
+    url = `ssh://localhost${folder}`;
+  });
+
+  it.each([
+    ["trunk", "trunk"],
+    ["origin/feature/login", "feature/login"],
+    ["refs/heads/feature/login", "feature/login"],
+    ["cafe\u0301", "caf\u00e9"],
+  ])("takes %j for %j", async (asked, name) => {
+    expect(await findBranch(url, asked)).toEqual({ found: { kind: "there", name }, defaultBranch: "trunk" });
+  });
+
+  it("tells a new one, a word for nothing and what is no branch apart", async () => {
+    const told = async (name: string) => (await findBranch(url, name))?.found;
+    expect(await told("feature/ne\u0301w")).toEqual({ kind: "new", name: "feature/n\u00e9w" });
+    expect(await told("null")).toEqual({ kind: "none" });
+    for (const name of ["v1", "v2", "refs/tags/v2", tip, tip.slice(0, 8), "Trunk", "feature", "origin/x"])
+      expect(await told(name), name).toMatchObject({ kind: "refused" });
+  });
+
+  it("does not know what can't be found out", async () => {
+    for (const address of [`${url}-missing`, "/srv/name", "ext::sh -c x"])
+      expect(await findBranch(address, "trunk")).toBeUndefined();
+    expect(await findBranch(url, "a b")).toBeUndefined();
+    const many = notedGit(`while :; do printf '${"0".repeat(40)}\\trefs/heads/same\\n'; done`);
+    const { findBranch: findAmongMany } = createGit({ ...patient, gitPath: many.path });
+    expect(await findAmongMany(url, "other"), "what is cut off could be it").toBeUndefined();
+    expect(await findAmongMany(url, "same")).toEqual({ found: { kind: "there", name: "same" } });
+  });
+});
+
 describe.skipIf(process.platform !== "linux")("a remote that does not answer", () => {
   const silent = createServer((socket) => socket.on("error", () => {}));
   let url: string;

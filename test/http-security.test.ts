@@ -414,6 +414,10 @@ describe("what is closed", () => {
           asked.push(address);
           return { branches: ["main"], truncated: false };
         },
+        async findBranch(address, name) {
+          asked.push(address);
+          return { found: { kind: "there", name } };
+        },
       },
       ["git.example.org"],
     );
@@ -433,6 +437,8 @@ describe("what is closed", () => {
       "/etc",
     ];
     for (const address of [...good, ...bad]) await git.listBranches(address);
+    expect(asked.splice(0)).toEqual(good);
+    for (const address of [...good, ...bad]) await git.findBranch(address, "main");
     expect(asked).toEqual(good);
     const env = { PATH: process.env.PATH, HOME: "/nowhere", ...NO_REDIRECTS };
     expect(execFileSync("git", ["config", "--get", "http.followRedirects"], { env, encoding: "utf8" })).toBe(

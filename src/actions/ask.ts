@@ -43,6 +43,7 @@ export async function askForMissing(
       git: services.git,
       clock: services.clock,
       localFolders: services.sharesMachine ? call.localFolders : async () => [],
+      makesBranches: services.settings.engine === "local",
       signal: call.signal,
     },
   );

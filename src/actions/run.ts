@@ -7,6 +7,7 @@ import { ActionError, type Answer, type NextStep } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { askForMissing, makeUpName, type RunValues, shortMessage } from "./ask.js";
 import { checkRunArguments } from "./check-arguments.js";
+import { checkBranch } from "./check-branch.js";
 import { checkName } from "./check-name.js";
 import { checkOffer } from "./check-offer.js";
 import { continueSession } from "./continue-session.js";
@@ -109,7 +110,8 @@ export const runAction = defineAction({
     if (!continuation && !offer.takes("git_branch")) args = { git_branch: "", ...args };
     const asked = await askForMissing(args, continuation, call, services);
     if ("outcome" in asked) return asked;
-    const given = asked.values;
+    const { branchNote, gitBranch } = await checkBranch(asked.values, { args, continuation }, call, services);
+    const given = { ...asked.values, gitBranch };
     if (call.signal.aborted) {
       return {
         outcome: "cancelled",
@@ -153,7 +155,7 @@ export const runAction = defineAction({
       ...(args.auto_merge === undefined ? {} : { autoMerge: args.auto_merge }),
       ...(args.temp_workspace === undefined ? {} : { tempWorkspace: args.temp_workspace }),
     };
-    return startAndFollow(request, { ...turn, note }, call, services);
+    return startAndFollow(request, { ...turn, note, branchNote }, call, services);
   },
 });
 
@@ -231,7 +233,12 @@ function lookForRun(request: StartRequest): NextStep {
 
 async function startAndFollow(
   request: StartRequest,
-  { place, waitSeconds, note }: { place: Place; waitSeconds: number | undefined; note: string },
+  {
+    place,
+    waitSeconds,
+    note,
+    branchNote,
+  }: { place: Place; waitSeconds: number | undefined; note: string; branchNote: string },
   call: Call,
   services: Services,
 ): Promise<Answer> {
@@ -288,9 +295,9 @@ async function startAndFollow(
   const unwritten = result.noted
     ? ""
     : " It could not be written down where sessions are kept: note its id, for its name may be forgotten when this server ends.";
-  const resumed = request.sessionId
-    ? ` It was asked to continue the conversation ${request.sessionId}.`
-    : note;
+  const resumed =
+    (request.sessionId ? ` It was asked to continue the conversation ${request.sessionId}.` : note) +
+    branchNote;
   if (waitSeconds === 0) {
     return {
       outcome: "started",

@@ -106,7 +106,12 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
       aborting.signal,
     );
     run.workspacePath = workspace.path;
-    if (workspace.branch) run.request.gitBranch ??= workspace.branch;
+    // The branch as the repository spells it.
+    if (workspace.branch) run.request.gitBranch = workspace.branch;
+    for (const notice of workspace.notices) {
+      run.currentAction = notice;
+      save("action", { action: notice, turn: run.turn });
+    }
     await runAgent(workflow, workspace);
   }
 

@@ -8,13 +8,13 @@ import { checkRepositoryUrl } from "../services/repository-address.js";
  */
 export function limitGit(git: Git, hosts: readonly string[]): Git {
   const allowed = new Set(hosts.map((host) => host.toLowerCase()));
+  const isAllowed = (repositoryUrl: string) => allowed.has(hostOf(repositoryUrl) ?? "");
   return {
     describeFolder: async () => undefined,
-    async listBranches(repositoryUrl, signal) {
-      const host = hostOf(repositoryUrl);
-      if (host === undefined || !allowed.has(host)) return undefined;
-      return git.listBranches(repositoryUrl, signal);
-    },
+    listBranches: async (repositoryUrl, signal) =>
+      isAllowed(repositoryUrl) ? git.listBranches(repositoryUrl, signal) : undefined,
+    findBranch: async (repositoryUrl, name, signal) =>
+      isAllowed(repositoryUrl) ? git.findBranch(repositoryUrl, name, signal) : undefined,
   };
 }
 

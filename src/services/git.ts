@@ -1,5 +1,6 @@
 import { devNull } from "node:os";
 import { resolve } from "node:path";
+import { type FoundBranch, findBranch } from "./branch-name.js";
 import { gitEnvironment, runGit, SAFE_ARGUMENTS } from "./git-process.js";
 import { checkBranchName, checkRepositoryUrl, publicRepositoryUrl } from "./repository-address.js";
 
@@ -10,7 +11,7 @@ export interface RemoteBranches {
   truncated: boolean;
 }
 
-/** Looks things up with the git program in order to suggest them. Neither method ever throws. */
+/** Looks things up with the git program in order to suggest and to check them. No method ever throws. */
 export interface Git {
   /**
    * The remote (origin, else the first one) and the current branch of the repository that holds the folder.
@@ -22,6 +23,12 @@ export interface Git {
   ): Promise<{ repositoryUrl?: string; branch?: string } | undefined>;
   /** Branches of a remote repository, default first, at most 50. Undefined when they can't be had. */
   listBranches(repositoryUrl: string, signal?: AbortSignal): Promise<RemoteBranches | undefined>;
+  /** What a branch name means in a remote repository. Undefined when that can't be found out. */
+  findBranch(
+    repositoryUrl: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<{ found: FoundBranch; defaultBranch?: string } | undefined>;
 }
 
 export interface GitOptions {
@@ -36,6 +43,7 @@ export interface GitOptions {
 /** More than this nobody reads in a form. */
 const MAX_BRANCHES = 50;
 const HEADS = "refs/heads/";
+const TAGS = "refs/tags/";
 
 /**
  * Creates the look-up. Git runs without a shell, without a terminal, never asks for a password, and is killed
@@ -68,16 +76,43 @@ export function createGit(options: GitOptions = {}): Git {
 
     listBranches(repositoryUrl, signal) {
       return withinTime(timeoutMs, signal, async (stop) => {
-        const checked = checkRepositoryUrl(repositoryUrl);
-        if (!checked.ok || checked.kind === "http") return undefined;
-        // No repository: the server often stands in one, whose config could name a command to connect with.
-        const nowhere = { GIT_DIR: devNull };
-        const args = ["ls-remote", "--symref", "--", checked.value, "HEAD", `${HEADS}*`];
-        const told = await run(args, stop, nowhere);
-        return told && (told.code === 0 || told.cut) ? readBranches(told.text, told.cut) : undefined;
+        const told = await ask(repositoryUrl, [], stop);
+        if (!told) return undefined;
+        const { defaultBranch, branches } = readRefs(told.text);
+        return {
+          ...(defaultBranch !== undefined && { defaultBranch }),
+          branches: branches.slice(0, MAX_BRANCHES),
+          truncated: told.cut || branches.length > MAX_BRANCHES,
+        };
+      });
+    },
+
+    findBranch(repositoryUrl, name, signal) {
+      return withinTime(timeoutMs, signal, async (stop) => {
+        const checked = checkBranchName(name);
+        if (!checked.ok) return undefined;
+        const tag = TAGS + checked.value.replace(/^(?:refs\/)?tags\//, "");
+        const told = await ask(repositoryUrl, [tag], stop);
+        if (!told) return undefined;
+        const { defaultBranch, branches, tags, ids } = readRefs(told.text);
+        const isCommit = (id: string) => ids.some((one) => one.startsWith(id));
+        const found = findBranch(checked.value, { branches, tags, isCommit });
+        // What was cut off could hold the name itself.
+        if (told.cut && found.kind !== "there") return undefined;
+        return { found, ...(defaultBranch !== undefined && { defaultBranch }) };
       });
     },
   };
+
+  async function ask(repositoryUrl: string, more: string[], stop: AbortSignal) {
+    const checked = checkRepositoryUrl(repositoryUrl);
+    if (!checked.ok || checked.kind === "http") return undefined;
+    // No repository: the server often stands in one, whose config could name a command to connect with.
+    const nowhere = { GIT_DIR: devNull };
+    const args = ["ls-remote", "--symref", "--", checked.value, "HEAD", `${HEADS}*`, ...more];
+    const told = await run(args, stop, nowhere);
+    return told && (told.code === 0 || told.cut) ? told : undefined;
+  }
 }
 
 function lines(text: string): string[] {
@@ -90,22 +125,22 @@ function branchOfRef(ref: string): string | undefined {
   return checkBranchName(name).ok ? name : undefined;
 }
 
-/** Reads `git ls-remote --symref`: `ref: <ref>\tHEAD` and `<object id>\t<ref>` lines. */
-function readBranches(text: string, cut: boolean): RemoteBranches {
+/** Reads `git ls-remote --symref`: `ref: <ref>\tHEAD` and `<object id>\t<ref>` lines. The default branch is first. */
+function readRefs(text: string) {
   let defaultBranch: string | undefined;
   const names = new Set<string>();
+  const tags: string[] = [];
+  const ids: string[] = [];
   for (const line of lines(text)) {
     const [left = "", ref = ""] = line.split("\t");
     if (ref === "HEAD" && left.startsWith("ref: ")) defaultBranch = branchOfRef(left.slice(5));
+    else ids.push(left);
     const name = branchOfRef(ref);
     if (name !== undefined) names.add(name);
+    else if (ref.startsWith(TAGS)) tags.push(ref.slice(TAGS.length));
   }
-  const all = [...new Set([...(defaultBranch === undefined ? [] : [defaultBranch]), ...names])];
-  return {
-    ...(defaultBranch !== undefined && { defaultBranch }),
-    branches: all.slice(0, MAX_BRANCHES),
-    truncated: cut || all.length > MAX_BRANCHES,
-  };
+  const branches = [...new Set([...(defaultBranch === undefined ? [] : [defaultBranch]), ...names])];
+  return { defaultBranch, branches, tags, ids };
 }
 
 /** Runs the work with a signal that fires on abort or after `ms`; any failure is undefined. */

@@ -33,6 +33,8 @@ export async function buildQuestions(
     clock: Clock;
     /** The client's folders on this machine. */
     localFolders: (signal: AbortSignal) => Promise<string[]>;
+    /** Whether it is known that a branch that is not there is made: by our own engine. */
+    makesBranches: boolean;
     signal: AbortSignal;
   },
 ): Promise<Question[]> {
@@ -66,7 +68,7 @@ export async function buildQuestions(
     if (asksBranch) {
       const repository = known.repositoryUrl ?? folder?.repositoryUrl;
       const current = folder?.repositoryUrl === repository ? folder?.branch : undefined;
-      questions.push(askBranch(branches, current));
+      questions.push(askBranch(branches, current, collaborators.makesBranches));
     }
     return questions;
   } finally {
@@ -82,7 +84,11 @@ async function describeFolders(
   for (const folder of (await localFolders(signal)).slice(0, 3)) {
     const found = await git.describeFolder(folder, signal);
     const repositoryUrl = found?.repositoryUrl && publicRepositoryUrl(found.repositoryUrl);
-    if (repositoryUrl) return { repositoryUrl, ...(found.branch ? { branch: found.branch } : {}) };
+    if (!repositoryUrl) continue;
+    // One that was never pushed is no place for others to begin at.
+    const there = found.branch && (await git.findBranch(repositoryUrl, found.branch, signal));
+    const isThere = there && there.found.kind === "there" && there.found.name === found.branch;
+    return { repositoryUrl, ...(isThere && found.branch ? { branch: found.branch } : {}) };
   }
   return undefined;
 }
@@ -133,11 +139,14 @@ function askRepository(suggestion: string | undefined): Question {
 function askBranch(
   remote: { defaultBranch?: string; branches: string[]; truncated: boolean } | undefined,
   current: string | undefined,
+  makesBranches: boolean,
 ): Question {
+  const base = remote?.defaultBranch ?? "the default branch";
+  const made = makesBranches ? ` A name that the repository does not have is made from ${base}.` : "";
   const question: Question = {
     name: "git_branch",
     title: "Branch",
-    description: "Branch to work on. Leave empty for the default branch.",
+    description: `Branch to work on. Leave empty for the default branch.${made}`,
     required: false,
   };
   if (!remote || remote.branches.length === 0)

@@ -1,7 +1,8 @@
 import { basename } from "node:path";
+import { besideWhich, cannotStandBeside, findBranch } from "../../services/branch-name.js";
 import type { Clone, Clones } from "./clones.js";
 import { folderExists } from "./disk.js";
-import type { GitRunner } from "./git-runner.js";
+import { type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs, identityEnv } from "./refs.js";
 import type { Repository } from "./repository.js";
@@ -18,11 +19,25 @@ export interface BranchesOptions {
   env: NodeJS.ProcessEnv;
 }
 
+/** Some hundred thousand branches. */
+const MAX_LISTING_BYTES = 16 * 1024 * 1024;
+
 /** Branches of a bare clone as sessions need them. Whoever calls has the repository to itself. */
 export interface Branches {
   /**
+   * What a name that a run came with means in this repository: one of its branches, or a new one.
+   * @returns undefined for a word that names nothing, and what the person should be told
+   * @throws WorkspaceError when it is a tag, a commit, or too much like another branch
+   */
+  find(
+    repository: Repository,
+    clone: Clone,
+    asked: string,
+    signal?: AbortSignal,
+  ): Promise<{ branch: string | undefined; notices: string[] }>;
+  /**
    * Sees to it that the branch exists and that no other session has it checked out. One that exists here or at the
-   * remote is taken as it is; another is made from the default branch.
+   * remote is taken as it is; another is made from the default branch, which is said of one that was asked for.
    * @returns its base, whether it has commits yet, and what the person should be told
    * @throws WorkspaceError when another session works on it
    */
@@ -102,18 +117,60 @@ export function createBranches(options: BranchesOptions): Branches {
     };
   }
 
+  /** Names of branches and tags, below one of the places that git keeps them in. */
+  async function namesIn(at: GitPlace, place: string): Promise<string[]> {
+    const what = "The branches of the repository could not be read";
+    const list = ["for-each-ref", "--format=%(refname)", place];
+    const text = await mustGit(git, what, list, { at, maxBytes: MAX_LISTING_BYTES });
+    const names = text.split("\n").map((line) => line.slice(place.length));
+    return names.filter((name) => name !== "" && name !== "HEAD");
+  }
+
+  /** Makes the branch here, at a commit that is here. */
+  async function begin(at: GitPlace, branch: string, commit: string): Promise<void> {
+    const other = besideWhich(branch, await namesIn(at, "refs/heads/"));
+    if (other !== undefined) throw new WorkspaceError(cannotStandBeside(branch, other));
+    await createRefs(git, at).move(branch, commit, undefined);
+  }
+
   return {
     free,
     upToDate,
+
+    async find(repository, { at }, asked, signal) {
+      const [heads, remote, tags] = await Promise.all([
+        namesIn(at, "refs/heads/"),
+        namesIn(at, "refs/remotes/origin/"),
+        namesIn(at, "refs/tags/"),
+      ]);
+      const id = /[0-9a-f]{7,64}$/i.exec(asked)?.[0];
+      const isCommit = id !== undefined && (await createRefs(git, at).commit(id)) !== undefined;
+      const branches = [...heads, ...remote];
+      const look = (more: string[]) =>
+        findBranch(asked, { branches, tags: [...tags, ...more], isCommit: () => isCommit });
+      let found = look([]);
+      // The remote has tags that no branch leads to.
+      if (found.kind === "new" && (await clones.hasTag(repository, found.name, signal)))
+        found = look([found.name]);
+      if (found.kind === "refused") throw new WorkspaceError(found.problem);
+      if (found.kind === "none")
+        return {
+          branch: undefined,
+          notices: [`The repository has no branch "${asked}", so it was taken as if none had been named.`],
+        };
+      const meant = found.name === asked ? [] : [`${asked} was taken to mean the branch ${found.name}.`];
+      return { branch: found.name, notices: found.name.normalize() === asked.normalize() ? [] : meant };
+    },
 
     async obtain(repository, clone, branch, self) {
       const { record, at } = clone;
       await free(clone, branch, self);
       const refs = createRefs(git, at);
       const [local, remote] = await Promise.all([refs.local(branch), refs.remote(branch)]);
-      if (local ?? remote) {
+      const there = local ?? remote;
+      if (there) {
         const notices: string[] = [];
-        if (!local) await refs.move(branch, remote, undefined);
+        if (!local) await begin(at, branch, there);
         else if (remote && (await refs.contains(remote, local))) await refs.move(branch, remote, local);
         else if (remote && !(await refs.contains(local, remote)))
           notices.push(
@@ -125,10 +182,11 @@ export function createBranches(options: BranchesOptions): Branches {
         }
         return { baseBranch: record.bases[branch] ?? branch, empty: false, notices };
       }
+      const isOurs = branch.startsWith("automagik/");
       const base = await clones.defaultBranch(clone);
       const anything = await git(["for-each-ref", "--count=1"], { at });
       if (!base && anything.text.trim() === "")
-        return { baseBranch: branch.startsWith("automagik/") ? "main" : branch, empty: true, notices: [] };
+        return { baseBranch: isOurs ? "main" : branch, empty: true, notices: [] };
       const start = base === undefined ? undefined : await upToDate(clone, base);
       if (base === undefined || !start?.commit)
         throw new WorkspaceError(
@@ -137,8 +195,11 @@ export function createBranches(options: BranchesOptions): Branches {
       // Written first: a base without its branch does no harm, a branch without its base is never merged.
       record.bases[branch] = base;
       clones.save(repository, record);
-      await refs.move(branch, start.commit, undefined);
-      return { baseBranch: base, empty: false, notices: start.notices };
+      await begin(at, branch, start.commit);
+      const made = isOurs
+        ? []
+        : [`The branch ${branch} was not there: it was made from ${base} at ${start.commit.slice(0, 10)}.`];
+      return { baseBranch: base, empty: false, notices: [...start.notices, ...made] };
     },
   };
 }

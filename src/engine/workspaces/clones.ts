@@ -60,6 +60,9 @@ type RemoteCall = Pick<GitCall, "protocols" | "signal" | "timeoutMs">;
 /** Git holds the locks of refs for milliseconds; what is this old was left by a process that was killed. */
 const STALE_LOCK_MS = 600_000;
 
+/** For a look that the work can do without. */
+const LOOK_MS = 20_000;
+
 /** Creates the cache on its folder. */
 export function createClones(options: {
   folder: string;
@@ -231,9 +234,9 @@ export function createClones(options: {
     isShallow: ({ name }) => isCutOff(clonePlace(join(folder, name))),
 
     async hasTag(repository, tag, signal) {
-      const call = { protocols: repository.protocols, timeoutMs: options.fetchTimeoutMs };
+      const call = { protocols: repository.protocols, timeoutMs: LOOK_MS, env: { GIT_DIR: devNull } };
       const args = ["ls-remote", "--", repository.address, `refs/tags/${tag}`];
-      const told = await git(args, { ...call, ...(signal && { signal }), env: { GIT_DIR: devNull } });
+      const told = await git(args, { ...call, ...(signal && { signal }) }).catch(() => ({ text: "" }));
       return told.text.split("\n").some((line) => line.endsWith(`\trefs/tags/${tag}`));
     },
 

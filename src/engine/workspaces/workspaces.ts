@@ -124,10 +124,13 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     const repository = await repositoryAt(address, signal);
     const work = async () => {
       const { notices, ...clone } = await clones.ensure(repository, signal);
+      const asked = request.gitBranch;
+      const found = asked === undefined ? undefined : await branches.find(repository, clone, asked, signal);
       throwIfStopped(signal);
+      const { gitBranch: _asked, ...unnamed } = request;
       // Read again: a session before in this turn may have been given this one's branch.
       const session = await worktreeSessions.settle(
-        { ...request, recordKey, repository, clone },
+        { ...unnamed, ...(found?.branch && { gitBranch: found.branch }), recordKey, repository, clone },
         await records.read(recordKey),
       );
       const at = placeOf(clone, session.record);
@@ -137,8 +140,11 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       const upstreamCommit = await refs.remote(session.record.baseBranch ?? "");
       const run: RunRecord = { runId: request.runId, startCommit, upstreamCommit };
       const empty = await emptySubmodules(git, at);
-      const told = empty.length > 0 ? [describeEmpty(empty)] : [];
-      const begun = await begin(session.record, run, at, [...notices, ...session.notices, ...told]);
+      const told = [
+        ...[...notices, ...(found?.notices ?? []), ...session.notices],
+        ...(empty.length > 0 ? [describeEmpty(empty)] : []),
+      ];
+      const begun = await begin(session.record, run, at, told);
       return { ...begun, ...(empty.length > 0 && { emptySubmodules: empty }) };
     };
     return inTurnUnlessStopped(inTurn, `repository ${repository.name}`, work, signal);
