@@ -174,9 +174,12 @@ async function serve(settings: Settings, { flags, sse }: CommandLine): Promise<v
     // A caller with a key of its own stands in the same line as all others.
     startLine: createStartLine({ limit: settings.maxConcurrentRuns, clock: systemClock }),
   };
+  const server = createServer(common);
   const served = await serveHttp({
-    server: createServer(common),
+    server,
     createServerForKey(apiKey) {
+      // Whoever brings the key that this server has is served with it anyway, at one rate.
+      if (apiKey === settings.apiKey) return { ...server, close: async () => {} };
       secrets.push(apiKey);
       const { store: _, ...rest } = common;
       const own = createServer({

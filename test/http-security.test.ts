@@ -204,6 +204,43 @@ describe("a caller's own key", () => {
     expect(await keysOf(() => plain.call(list))).toEqual(new Set(["server-key"]));
   });
 
+  test("is asked for its workflows, and its runs are watched, once however many sessions it has", async () => {
+    const http = await startHttpWithApi({
+      settings: { TOKENS, CALLER_KEYS: "on", API_KEY: "server-key", POLLING_INTERVAL: "0.2" },
+    });
+    const { runId } = http.api.world.start("fix", { message: "Fix it", input_format: "stream-json" });
+    const asked = (path: RegExp) =>
+      http.api.requests.filter(
+        ({ headers, ...request }) => headers["x-api-key"] === "key-of-one" && path.test(request.path),
+      ).length;
+    const clients = [];
+    for (let index = 0; index < 8; index++) {
+      const token = index % 2 === 0 ? ANNA : BEN;
+      clients.push(await http.connect({ token, ...key("key-of-one") }));
+    }
+    // It may have been refreshed meanwhile.
+    const lists = () => asked(/\/manage$/);
+    expect(lists()).toBeLessThan(4);
+    for (const { client } of clients) {
+      await client.subscribeResource({ uri: `automagik://runs/${runId}` });
+    }
+    const looks = () => asked(/\/status$/);
+    await until(() => looks() > 0, "the first look");
+    const before = looks();
+    const since = performance.now();
+    await until(() => looks() >= before + 5, "five more looks");
+    // At one rate for the key, not at eight: five looks take five intervals.
+    expect(performance.now() - since).toBeGreaterThan(600);
+    // The server of a key ends with its last session, and is made anew for the next.
+    for (const { transport, client } of clients) {
+      await transport.terminateSession();
+      await client.close();
+    }
+    const read = lists();
+    await http.connect({ token: ANNA, ...key("key-of-one") });
+    expect(lists()).toBeGreaterThan(read);
+  });
+
   test("belongs to its session: with another or none the session is not found", async () => {
     const http = await startHttpWithApi({ settings: { CALLER_KEYS: "on" } });
     const { transport } = await http.connect(key("key-of-one"));

@@ -328,6 +328,23 @@ describe("subscriptions", () => {
     await until(() => uris.length > before, "the session to end");
   });
 
+  it("have a limit, in number and in length, and may be given up for others", async () => {
+    const { client } = await connectInMemory();
+    const uri = (index: number) => `automagik://runs/r${index}`;
+    for (let index = 0; index < 100; index++) await client.subscribeResource({ uri: uri(index) });
+    await expect(client.subscribeResource({ uri: uri(100) })).rejects.toThrow(
+      "Too many subscriptions: 100 are allowed.",
+    );
+    // One that is there already is none more.
+    await client.subscribeResource({ uri: uri(7) });
+    await client.unsubscribeResource({ uri: uri(7) });
+    await client.subscribeResource({ uri: uri(100) });
+    await client.unsubscribeResource({ uri: uri(100) });
+    await expect(client.subscribeResource({ uri: `automagik://runs/${"r".repeat(2_000)}` })).rejects.toThrow(
+      "at most 2000 characters",
+    );
+  });
+
   it("end the watching when the subscriber leaves", async () => {
     const { client } = await connectInMemory();
     sim.api().world.script({ manual: true, actions: ["One"] });

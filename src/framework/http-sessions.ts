@@ -12,6 +12,7 @@ import type { Log } from "../log.js";
 import type { WorkflowsServer } from "../server.js";
 import { type Calls, createCalls, type Message } from "./calls.js";
 import { createSessionEvents, type SessionEvents } from "./event-store.js";
+import { createKeyServers } from "./key-servers.js";
 import { sendAsJson, sendWebResponse, toWebRequest } from "./send-web-response.js";
 
 /** One MCP session over HTTP. */
@@ -39,7 +40,7 @@ export interface HttpSessions {
 interface OpenSession extends HttpSession {
   number: number;
   caller: Caller;
-  /** The server of all, or this session's alone when its caller has brought a key. */
+  /** The server of all, or its key's when the caller has brought one. */
   server: WorkflowsServer;
   kind: "http" | "sse";
   id: string | undefined;
@@ -70,7 +71,7 @@ const OPENING_MS = 10_000;
 export function createHttpSessions(options: {
   /** Serves the sessions of all callers without a key of their own. */
   server: WorkflowsServer;
-  /** Makes a server for one session of a caller with its own key. */
+  /** Makes a server for the sessions of callers with that key of their own. */
   createServerForKey(apiKey: string): WorkflowsServer;
   clock: Clock;
   log: Log;
@@ -81,6 +82,7 @@ export function createHttpSessions(options: {
   replica?: string | undefined;
 }): HttpSessions {
   const { clock, log, replica } = options;
+  const keyServers = createKeyServers(options.createServerForKey);
   const unread = createUnreadLimit({ clock });
   const sessions = new Set<OpenSession>();
   let opened = 0;
@@ -105,14 +107,14 @@ export function createHttpSessions(options: {
 
   /** Registers a session over the transport; what is said on it is looked at for the limits. */
   function register(caller: Caller, kind: "http" | "sse", transport: Transport): OpenSession {
-    const own = caller.apiKey === undefined ? undefined : options.createServerForKey(caller.apiKey);
+    const lent = caller.apiKey === undefined ? undefined : keyServers.borrow(caller.apiKey);
     const number = ++opened;
     let closed = false;
     const session: OpenSession = {
       number,
       caller,
       kind,
-      server: own ?? options.server,
+      server: lent?.server ?? options.server,
       owner: caller.owner,
       id: undefined,
       calls: createCalls(),
@@ -130,7 +132,7 @@ export function createHttpSessions(options: {
         // What was refused as a hello has never begun.
         if (session.id !== undefined) log.info(`Session ${number} of ${caller.name} has ended.`);
         await transport.close().catch(() => {});
-        await own?.close(0);
+        await lent?.giveBack();
       },
     };
     sessions.add(session);

@@ -18,7 +18,7 @@ import { createHttpSessions, type HttpSession } from "./http-sessions.js";
 export interface HttpServerOptions extends CallerRules {
   /** Serves every caller without a key of its own. */
   server: WorkflowsServer;
-  /** Makes a server for one session of a caller that brings its own key; nothing of it is shared but the line of starts. */
+  /** Makes a server for the sessions of callers that bring that key; of others', it shares the line of starts alone. */
   createServerForKey(apiKey: string): WorkflowsServer;
   clock: Clock;
   log: Log;
