@@ -169,6 +169,17 @@ describe("a start over HTTP", () => {
 });
 
 describe("a run over HTTP", () => {
+  it("never took less than no time, however the clock was set meanwhile", async () => {
+    const run = engine.add({ startedAt: clock.now() + 3_600_000 });
+    expect((await ask("GET", `/run/${run.runId}/status`)).body.execution_time_seconds).toBe(0);
+    Object.assign(run, { status: "completed", endedAt: clock.now() });
+    expect((await ask("GET", `/run/${run.runId}/status`)).body.execution_time_seconds).toBe(0);
+    expect((await ask("GET", "/runs")).body.runs[0]).toMatchObject({
+      execution_time: 0,
+      execution_time_seconds: 0,
+    });
+  });
+
   it("shows everything that the engine knows of it, as described", async () => {
     const run = engine.add({
       turn: 3,

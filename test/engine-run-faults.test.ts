@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { EngineRun } from "../src/engine/types.js";
-import { createWorld, REQUEST, type WalkedEngine, type World } from "./support/walked-engine.js";
+import { createWorld, REQUEST, SPEED, type WalkedEngine, type World } from "./support/walked-engine.js";
 
 // At every wait of the engine's path, from the start's first question to the run's last save, something goes wrong.
-// The waits are found by walking: the first one, the second one, until a run comes to its end before the next.
+// The waits are found by walking: each run meets the fault at the first wait where none had it before, until one comes
+// to its end without.
 
 interface Scene {
   world: World;
@@ -35,11 +36,11 @@ interface Walk extends Pick<Scene, "world" | "walked"> {
 
 const never = new Promise<never>(() => {});
 
-/** One run with the fault at its n-th wait; undefined when it has fewer. */
-async function walkTo(n: number, fault: Fault): Promise<Walk | undefined> {
+/** One run with the fault at the first wait that is not among the former; undefined when there is none. */
+async function walkOn(former: Set<string>, fault: Fault): Promise<Walk | undefined> {
   const world = createWorld();
   const { kind, before } = fault;
-  let count = 0;
+  const counts = new Map<string, number>();
   let wait: string | undefined;
   const acts: { acted?: Promise<unknown> | undefined; before?: Promise<unknown> } = {};
   let die: (folder: string) => void = () => {};
@@ -57,8 +58,11 @@ async function walkTo(n: number, fault: Fault): Promise<Walk | undefined> {
       const now = scene();
       if (name === before?.wait && !acts.before && now) acts.before = before.act(now);
       if (kind === "dies" && wait !== undefined) return never;
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+      const place = `${name} ${counts.get(name)}`;
       // What was written cannot fail to be written any more.
-      if ((kind === "fails" && name.startsWith("saved ")) || ++count !== n) return;
+      if (wait !== undefined || former.has(place) || (kind === "fails" && name.startsWith("saved "))) return;
+      former.add(place);
       wait = name;
       if (kind === "fails") throw new Error(`${name} failed`);
       if (kind === "dies") {
@@ -94,8 +98,9 @@ async function walkTo(n: number, fault: Fault): Promise<Walk | undefined> {
 /** Walks the fault through all waits; gives their names. */
 async function walk(fault: Fault, check: (walk: Walk) => Promise<void> | void): Promise<string[]> {
   const waits: string[] = [];
-  for (let n = 1; ; n++) {
-    const found = await walkTo(n, fault);
+  const former = new Set<string>();
+  for (;;) {
+    const found = await walkOn(former, fault);
     if (!found) return waits;
     const { world, wait } = found;
     waits.push(wait);
@@ -146,8 +151,7 @@ describe("at any wait of a run", () => {
       expect(run.status, wait).toBe(WITHOUT_RESULT.includes(wait) ? "failed" : "completed");
       await continueSession(walked, run);
     });
-    expect(waits.slice(0, WITHOUT_RESULT.length)).toEqual(WITHOUT_RESULT);
-    expect(waits).toEqual(expect.arrayContaining(["inspect", "merge", "save completed"]));
+    expect(waits).toEqual(expect.arrayContaining([...WITHOUT_RESULT, "inspect", "merge", "save completed"]));
   }, 60_000);
 
   it("a kill means that no agent is started any more, in this engine or the next", async () => {
@@ -238,4 +242,46 @@ describe("at any wait of a run", () => {
       }
     });
   }, 60_000);
+});
+
+describe.each(["inspect", "merge", "cleanup"])("%s that hangs after the agent's end", (hangs) => {
+  const request = { ...REQUEST, persistent: false };
+
+  async function startHanging(timeoutS: number): Promise<WalkedEngine & { runId: string }> {
+    let reach = () => {};
+    const reached = new Promise<void>((resolve) => {
+      reach = resolve;
+    });
+    const walked = await createWorld().open({ hangs, at: (name) => (name === hangs ? reach() : undefined) });
+    const { runId } = await walked.engine.start({ ...request, timeoutS });
+    await reached;
+    return { ...walked, runId };
+  }
+
+  it("ends with a kill, at once", async () => {
+    const { engine, runId } = await startHanging(14_400);
+    expect(engine.get(runId).status).toBe("running");
+    expect((await engine.kill(runId, false)).status).toBe("killed");
+    expect(engine.get(runId).result).toContain("Done.");
+    if (hangs === "merge") expect(engine.get(runId).result).toContain("the run was killed");
+    await engine.close();
+  });
+
+  it("ends with the engine, within seconds, and the run keeps how it has gone", async () => {
+    const { engine, runId } = await startHanging(14_400);
+    const run = engine.get(runId);
+    await engine.close();
+    expect(run.status).toBe("completed");
+  });
+
+  it("ends a minute after the run's time limit", async () => {
+    const began = performance.now();
+    const { engine, runId, over } = await startHanging(200);
+    const run = await over(runId);
+    expect(run.status).toBe("completed");
+    if (hangs === "merge") expect(run.result).toContain("the run's time limit of 200 s was over by 60 s");
+    const tookS = ((performance.now() - began) * SPEED) / 1000;
+    expect(tookS).toBeGreaterThan(259);
+    await engine.close();
+  });
 });

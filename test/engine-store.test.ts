@@ -743,6 +743,27 @@ describe("rewriting", () => {
 describe("pruning", () => {
   const day = 24 * 60 * 60 * 1000;
 
+  /** Prunes once a day, the last one included. Gives what was removed. */
+  async function pruneDaily(store: RunStore, from: number, through: number): Promise<string[]> {
+    const removed: string[] = [];
+    for (let number = from; number <= through; number += 1)
+      removed.push(...(await store.prune(number * day)));
+    return removed;
+  }
+
+  it("removes nothing that ended today when the clock is set ahead, and what is old when it is right again", async () => {
+    let store = await openStore();
+    await store.save(runNamed("today", { status: "completed", endedAt: 100 * day }), turnEvent(0));
+    await store.prune(100 * day);
+    for (const ahead of [31, 400, 10_000]) {
+      expect(await store.prune((100 + ahead) * day)).toEqual([]);
+      await store.close();
+      store = await openStore();
+    }
+    expect(await pruneDaily(store, 100, 126)).toEqual([]);
+    expect(await pruneDaily(store, 127, 127)).toEqual(["today"]);
+  });
+
   it("removes ended runs of more than 30 days, and those beyond the newest 1,000, never running ones", async () => {
     const store = await openStore({ endedRuns: 3 });
     const now = 100 * day;
@@ -754,7 +775,8 @@ describe("pruning", () => {
       runNamed("day 99", { createdAt: 0, status: "completed", endedAt: 99 * day }),
     ];
     for (const run of runs) await store.save(run, turnEvent(0));
-    expect(await store.prune(now)).toEqual(["day 69"]);
+    expect(await pruneDaily(store, 69, 98)).toEqual([]);
+    expect(await pruneDaily(store, 99, 100)).toEqual(["day 69"]);
     expect(await store.prune(now)).toEqual([]);
     for (const name of ["x", "y"]) {
       await store.save(runNamed(name, { status: "completed", endedAt: 98 * day }), turnEvent(0));
@@ -775,14 +797,14 @@ describe("pruning", () => {
         .map((run) => run.runId)
         .sort(),
     ).toEqual(left);
-    expect((await readdir(runsFolder)).length).toBe(left.length + 1);
+    expect((await readdir(runsFolder)).length).toBe(left.length + 2);
   });
 
   it("is told as a gap, and frees no number", async () => {
     let store = await openStore();
     await saveTurns(store, runNamed("a"), 2);
     await saveTurns(store, runNamed("b", { status: "completed", endedAt: 0 }), 3);
-    await store.prune(clock.now());
+    await pruneDaily(store, 1, 30);
     for (let restarts = 0; restarts < 2; restarts += 1) {
       expect(store.newestEventId()).toBe(5);
       expect(store.eventsAfter(4)).toEqual({ events: [], gap: true });
@@ -798,10 +820,11 @@ describe("pruning", () => {
   it("in the middle of a rewriting leaves nothing", async () => {
     const store = await openStore();
     await store.save(runNamed("r", { status: "completed", endedAt: 0 }), turnEvent(0));
+    await pruneDaily(store, 1, 29);
     clock.advance(1_000);
-    expect(await store.prune(clock.now())).toEqual(["r"]);
+    expect(await store.prune(30 * day)).toEqual(["r"]);
     await store.close();
-    expect(await readdir(runsFolder)).toEqual(["numbers.json"]);
+    expect((await readdir(runsFolder)).sort()).toEqual(["days.json", "numbers.json"]);
     expect(problems).toEqual([]);
   });
 });

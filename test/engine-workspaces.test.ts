@@ -70,6 +70,21 @@ function commit(folder: string, path: string, text: string, message = `Write ${p
   return git(folder, "rev-parse", "HEAD");
 }
 
+/** A git that stops for good at a command, after doing what `first` says. */
+function stuckGit(command: string, first = "") {
+  const mark = fresh("stuck");
+  const path = script(
+    `for word; do if [ "$word" = ${command} ]; then ${first}\ntouch ${mark}; exec sleep 600; fi; done\nexec git "$@"`,
+  );
+  return {
+    path,
+    reached: async () => {
+      await vi.waitFor(() => expect(existsSync(mark)).toBe(true), { timeout: 30_000 });
+      rmSync(mark);
+    },
+  };
+}
+
 /** The folder for local repositories; what lies beside it is out of bounds. */
 const allowed = fresh("allowed");
 mkdirSync(allowed);
@@ -1185,22 +1200,70 @@ describe("what a repository or an agent would have our git run", () => {
   });
 });
 
-describe("a preparation that does not come to its end", () => {
-  /** A git that stops for good at a command, after doing what `first` says. */
-  function stuckGit(command: string, first = "") {
-    const mark = fresh("stuck");
-    const path = script(
-      `for word; do if [ "$word" = ${command} ]; then ${first}\ntouch ${mark}; exec sleep 600; fi; done\nexec git "$@"`,
-    );
-    return {
-      path,
-      reached: async () => {
-        await vi.waitFor(() => expect(existsSync(mark)).toBe(true), { timeout: 30_000 });
-        rmSync(mark);
-      },
-    };
-  }
+describe("what comes after a run", () => {
+  it.each([
+    { step: "inspect", command: "status" },
+    { step: "inspect", command: "rev-list" },
+    { step: "merge", command: "fetch" },
+    { step: "merge", command: "config" },
+    { step: "merge", command: "merge-base" },
+    { step: "merge", command: "push" },
+    { step: "cleanup", command: "status" },
+    { step: "cleanup", command: "config" },
+  ] as const)(
+    "$step ends when it is told so while git $command hangs",
+    async ({ step, command }) => {
+      const first = engine({ pushAllowed: true });
+      const workspace = await first.prepare(run("s", repository()));
+      const done = commit(workspace.path, "a.txt", "a");
+      const stuck = stuckGit(command);
+      const { folder } = first;
+      const hanging = engine({ folder, pushAllowed: true, gitPath: stuck.path });
+      const controller = new AbortController();
+      const { signal } = controller;
+      const ended =
+        step === "cleanup"
+          ? hanging.cleanup(workspace.runId, { force: false, signal })
+          : hanging[step](workspace, signal).catch((error: Error) => ({ reason: error.message }));
+      await stuck.reached();
+      controller.abort("the run was killed");
+      // What was done before it is told as done.
+      expect(JSON.stringify(await ended)).toContain("It was stopped before it was done: the run was killed.");
+      expect(existsSync(join(workspace.path, "a.txt"))).toBe(true);
+      const again = await engine({ folder }).merge(workspace);
+      expect(again.merged || again.reason).toEqual(
+        command === "push" ? expect.stringMatching(/has all/) : true,
+      );
+      expect(git(cloneOf(folder), "rev-parse", "main")).toBe(done);
+    },
+    60_000,
+  );
 
+  it("does not wait for its turn any more when it is told to end", async () => {
+    const source = repository();
+    const { folder, prepare } = engine();
+    const workspace = await prepare(run("s", source));
+    commit(workspace.path, "a.txt", "a");
+    const stuck = stuckGit("fetch");
+    const busy = engine({ folder, gitPath: stuck.path });
+    const other = new AbortController();
+    const preparing = busy.prepare(run("t", source), other.signal).catch(() => "stopped");
+    await stuck.reached();
+    const controller = new AbortController();
+    const merging = busy.merge(workspace, controller.signal);
+    const removing = busy.cleanup(workspace.runId, { force: true, signal: controller.signal });
+    controller.abort("the run was killed");
+    expect(await merging).toMatchObject({
+      merged: false,
+      reason: expect.stringMatching(/the run was killed/),
+    });
+    expect(await removing).toMatchObject({ removed: { worktree: false }, errors: [expect.any(String)] });
+    other.abort();
+    expect(await preparing).toBe("stopped");
+  });
+});
+
+describe("a preparation that does not come to its end", () => {
   it("leaves nothing of a clone that was stopped, or took too long", async () => {
     const source = repository();
     const clock = createHandClock();

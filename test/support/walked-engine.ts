@@ -14,10 +14,10 @@ import { createLog } from "../../src/log.js";
 export type AtWait = (name: string) => Promise<void> | void;
 
 export interface SeenAgent {
+  /** As the agent's mark has it. */
   runId: string;
+  sessionId: string;
   cwd: string;
-  /** Order of starts over all agents. */
-  number: number;
   alive: boolean;
   sent: string[];
 }
@@ -26,8 +26,8 @@ export interface SeenAgent {
 export interface World {
   agents: SeenAgent[];
   violations: string[];
-  /** An engine on the folder; `at` is called at every wait. */
-  open(options?: { folder?: string; at?: AtWait }): Promise<WalkedEngine>;
+  /** An engine on the folder; `at` is called at every wait. `hangs`: a step after the run, until it is stopped. */
+  open(options?: { folder?: string; at?: AtWait; hangs?: string }): Promise<WalkedEngine>;
   /** A copy of the files as they are now: what an engine that is killed leaves. */
   copy(folder: string): string;
 }
@@ -65,10 +65,12 @@ const WORKFLOW: EngineWorkflow = {
   shipped: true,
 };
 
-/** A hundred times as fast, so that graces and pauses cost milliseconds. */
+/** How many times as fast timers are, so that graces and pauses cost milliseconds. */
+export const SPEED = 100;
+
 const clock: Clock = {
   now: systemClock.now,
-  after: (ms, task) => systemClock.after(ms / 100, task),
+  after: (ms, task) => systemClock.after(ms / SPEED, task),
 };
 
 const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -83,8 +85,8 @@ export function createWorld(): World {
   let copies = 0;
 
   const startAgent: StartAgent = (options, onEvent) => {
-    const runId = options.mark ?? "";
-    const agent: SeenAgent = { runId, cwd: options.cwd, number: agents.length, alive: true, sent: [] };
+    const { mark: runId = "", sessionId, cwd } = options;
+    const agent: SeenAgent = { runId, sessionId, cwd, alive: true, sent: [] };
     if (agents.some((other) => other.alive && other.cwd === agent.cwd))
       violations.push(`two agents in ${agent.cwd}`);
     if (agents.some((other) => other.runId === runId)) violations.push(`run ${runId} has got two agents`);
@@ -169,9 +171,15 @@ export function createWorld(): World {
       cpSync(folder, to, { recursive: true });
       return to;
     },
-    async open({ folder = join(base, "engine"), at = () => {} } = {}) {
+    async open({ folder = join(base, "engine"), at = () => {}, hangs } = {}) {
       const waits: string[] = [];
       const real = createRunStore({ folder, clock });
+      // Why it was stopped; undefined where it does not hang.
+      async function isStopped(name: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+        if (name !== hangs) return undefined;
+        if (!signal?.aborted) await new Promise((resolve) => signal?.addEventListener("abort", resolve));
+        return String(signal?.reason);
+      }
       const wait = async <T>(name: string, work: () => Promise<T> | T): Promise<T> => {
         waits.push(name);
         await at(name);
@@ -195,13 +203,24 @@ export function createWorld(): World {
         workspaces: {
           prepare: (request) => wait("prepare", () => workspaceOf(request)),
           find: async () => undefined,
-          inspect: () => wait("inspect", () => ({ filesChanged: [], commits: [], uncommitted: false })),
-          merge: () => wait("merge", () => ({ merged: true, commit: "abc1234", pushed: false })),
-          cleanup: () =>
-            wait("cleanup", () => ({
-              removed: { workspace: false, worktree: false, tempFiles: false },
-              errors: [],
-            })),
+          inspect: (_, signal) =>
+            wait("inspect", async () => {
+              if (await isStopped("inspect", signal)) throw new Error("It was stopped");
+              return { filesChanged: [], commits: [], uncommitted: false };
+            }),
+          merge: (_, signal) =>
+            wait("merge", async () => {
+              const reason = await isStopped("merge", signal);
+              return reason
+                ? { merged: false, pushed: false, reason: `Nothing was merged: ${reason}.` }
+                : { merged: true, commit: "abc1234", pushed: false };
+            }),
+          cleanup: (_, { signal }) =>
+            wait("cleanup", async () => {
+              const reason = await isStopped("cleanup", signal);
+              const removed = { workspace: !reason, worktree: !reason, tempFiles: false };
+              return { removed, errors: reason ? [reason] : [] };
+            }),
         },
         startAgent,
         findAgent: () => wait("find agent", () => ({ ok: true as const, path: "/bin/claude" })),
@@ -220,9 +239,11 @@ export function createWorld(): World {
       const engine = createEngine(options);
       await engine.open();
       real.subscribe((event, run) => {
-        const mark = run.runId.replaceAll("-", "");
-        const ended = ["completed", "failed", "killed"].includes(run.status);
-        if (event.type === "finished" && ended && agents.some((one) => one.runId === mark && one.alive))
+        // Runs of one session go one after another, so this can only be its own.
+        if (
+          event.type === "finished" &&
+          agents.some(({ sessionId, alive }) => alive && sessionId === run.sessionId)
+        )
           violations.push(`run ${run.runId} is ${run.status} and its agent alive`);
       });
       return {

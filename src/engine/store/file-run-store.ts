@@ -17,6 +17,7 @@ import {
 } from "./run-lines.js";
 import type { RunStore, RunStoreProblem, StoredEvent } from "./run-store.js";
 import { createUpkeep, hasEnded, type StoredRun } from "./upkeep.js";
+import { openUsedDays, type UsedDays } from "./used-days.js";
 
 /*
  * Why plain files and no database: the engine is the only process that writes here, it holds all runs in memory
@@ -25,6 +26,7 @@ import { createUpkeep, hasEnded, type StoredRun } from "./upkeep.js";
  *
  *     <folder>/runs/<run id>.jsonl   one file per run, 0600; see run-lines.ts
  *                   numbers.json     which event numbers are in use; see event-numbers.ts
+ *                   days.json        on which days the engine was in use; see used-days.ts
  *                   damaged/         what was found and is not a run
  *
  * A save appends one line with what has changed. Some time after its end a run's file is rewritten compactly, the
@@ -40,7 +42,8 @@ const LIMITS = {
   /** Kept of one run when its file is rewritten: a run of 200 turns has about a thousand. */
   eventsPerRun: 2_000,
   endedRuns: 1_000,
-  endedRunAgeMs: 30 * 24 * 60 * 60 * 1000,
+  /** Days on which the engine was in use since the run's end. */
+  endedRunDays: 30,
   /** What a power failure may take of turns and actions. */
   syncWithinMs: 200,
   /** After its end a run is often saved once or twice more. */
@@ -70,7 +73,7 @@ export function createRunStore(options: {
   const listeners = new Set<{ call: (event: StoredEvent, run: EngineRun) => void }>();
   const toTell: { event: StoredEvent; run: EngineRun }[] = [];
   let telling = false;
-  let opened: { numbers: EventNumbers; window: EventWindow } | undefined;
+  let opened: { numbers: EventNumbers; window: EventWindow; days: UsedDays } | undefined;
   let closing: Promise<void> | undefined;
 
   function parts() {
@@ -114,7 +117,7 @@ export function createRunStore(options: {
       runs.set(run.runId, held);
       if (!each.compact && (hasEnded(run) || lostInside)) upkeep.rewriteLater(held, 0);
     }
-    opened = { numbers, window };
+    opened = { numbers, window, days: openUsedDays(join(folder, "days.json"), report) };
   }
 
   function tell(event: StoredEvent, run: EngineRun): void {
@@ -275,12 +278,14 @@ export function createRunStore(options: {
     newestEventId: () => parts().numbers.newest(),
 
     async prune(now) {
-      const { numbers, window } = parts();
+      const { numbers, window, days } = parts();
+      days.note(now);
       const ended = [...runs.values()]
         .filter((held) => hasEnded(held.live))
-        .sort((a, b) => endOf(b.live) - endOf(a.live));
+        // By their last events: a clock that was set does not change the order of those.
+        .sort((a, b) => b.lastEventId - a.lastEventId);
       const old = ended.filter(
-        (held, index) => index >= limits.endedRuns || now - endOf(held.live) > limits.endedRunAgeMs,
+        (held, index) => index >= limits.endedRuns || days.since(endOf(held.live)) >= limits.endedRunDays,
       );
       if (old.length === 0) return [];
       numbers.prune(Math.max(...old.map((held) => held.lastEventId)));

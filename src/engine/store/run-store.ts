@@ -60,8 +60,9 @@ export interface RunStore {
   /** 0 before the first event. */
   newestEventId(): number;
   /**
-   * Removes ended runs that ended more than 30 days before `now` (epoch ms), or that are not among the newest 1,000
-   * ended ones. Runs that have not ended are never removed. Gives the ids of the removed ones.
+   * Removes ended runs since whose end there were 30 days with a call of this method, the day of `now` (epoch ms)
+   * among them, or that are not among the newest 1,000 ended ones. So a clock that is set ahead removes nothing. Runs
+   * that have not ended are never removed. Gives the ids of the removed ones.
    */
   prune(now: number): Promise<string[]>;
   /** Brings everything onto the disk; afterwards every call but this one is refused. */
