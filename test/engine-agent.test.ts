@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import {
   chmodSync,
@@ -7,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,6 +26,7 @@ import {
 import { buildEnvironment } from "../src/engine/agent/environment.js";
 import { findClaude } from "../src/engine/agent/find-claude.js";
 import { endLeftover, findAgentProcesses } from "../src/engine/agent/process-tree.js";
+import { sweepStartFiles } from "../src/engine/agent/start-files.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 const SCRIPTED = fileURLToPath(new URL("./support/scripted-agent.mjs", import.meta.url));
@@ -437,6 +440,28 @@ describe("killing", () => {
     expect(await endLeftover(identity, systemClock)).toBe(false);
     expect(isAlive(bystander.agent.pid)).toBe(true);
   });
+});
+
+test("files of agents whose engine is gone are removed, and no others", async () => {
+  const temporary = join(folder, "temporary");
+  const gone = spawnSync(process.execPath, ["-e", ""]).pid;
+  const began = readFileSync("/proc/self/stat", "latin1").split(") ")[1]?.split(" ")[19];
+  const put = (name: string) => {
+    mkdirSync(join(temporary, name), { recursive: true });
+    writeFileSync(join(temporary, name, "system-prompt.md"), "secret");
+  };
+  const kept = [`workflow-agent-${process.pid}.${began}-abc`, "workflow-agent-notes.d", "other"];
+  const swept = [
+    `workflow-agent-${gone}.5-abc`,
+    `workflow-agent-${process.pid}.1-abc`,
+    "workflow-agent-Xy12ab",
+  ];
+  for (const name of [...kept, ...swept]) put(name);
+  symlinkSync(join(temporary, "other"), join(temporary, "workflow-agent-link"));
+  sweepStartFiles(temporary);
+  expect(readdirSync(temporary).sort()).toEqual([...kept, "workflow-agent-link"].sort());
+  expect(existsSync(join(temporary, "other", "system-prompt.md"))).toBe(true);
+  sweepStartFiles(join(folder, "none"));
 });
 
 describe("work in the background", () => {

@@ -203,6 +203,7 @@ export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
       },
     };
   }
+  if (run.status === "failed" && run.errorCode) return { next: afterKnownFailure(run, run.errorCode) };
   if (run.status === "failed") {
     return {
       next: {
@@ -213,6 +214,36 @@ export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
     };
   }
   return {};
+}
+
+/** A conversation that is full or gone is not continued by anything; everything else goes on once it is put right. */
+function afterKnownFailure(run: KnownRun, code: string): NextStep {
+  const { workflowName, sessionName, sessionId, repositoryUrl, gitBranch } = run;
+  const workflow = workflowName ? { workflow_name: workflowName } : {};
+  if (code === "context_full" || code === "transcript_gone" || !(sessionName || sessionId)) {
+    return {
+      action: "run",
+      arguments: {
+        ...workflow,
+        continue_session: "",
+        ...(repositoryUrl ? { repository_url: repositoryUrl } : {}),
+        ...(gitBranch ? { git_branch: gitBranch } : {}),
+      },
+      reason:
+        "Begins a new conversation with a message that says what is left to do; this one cannot be continued. " +
+        "It is a new paid run: ask first.",
+    };
+  }
+  return {
+    action: "run",
+    arguments: {
+      ...workflow,
+      ...(sessionName ? { continue_session: sessionName } : { session_id: sessionId }),
+      message: "Go on where you stopped.",
+    },
+    reason:
+      "Goes on with the conversation when what the error names is put right. It is a new paid run: ask first.",
+  };
 }
 
 /** So many characters of what is asked stand in a progress message. */

@@ -72,7 +72,7 @@ export const statusAction = defineAction({
         : { next: watchAgain(run, "Follow the run with progress."), ...answerStep(run) }),
     };
     // A failed run is explained best by what has just been told.
-    if (detailed && run.status === "failed") delete answer.next;
+    if (detailed && run.status === "failed" && !run.errorCode) delete answer.next;
     return detailed ? withQueue(answer, run.runId, api, call) : answer;
   },
 });

@@ -7,6 +7,7 @@ import { ensurePrivateFolder } from "../state/private-files.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
+import { sweepStartFiles } from "./agent/start-files.js";
 import { createEngine, type FoundAgent } from "./engine.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
@@ -144,6 +145,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     endLeftover: (identity) => endLeftover(identity, clock),
   });
   await engine.open();
+  sweepStartFiles();
   try {
     const stopPruning = await pruneDaily(store, clock, log);
     const { app, clients } = createEngineApp({

@@ -1,4 +1,8 @@
-import type { AgentEvent, AgentProcess } from "./agent/claude-agent.js";
+import { join } from "node:path";
+import type { AgentEvent, AgentOptions, AgentProcess } from "./agent/claude-agent.js";
+import { describeFailedEnd } from "./agent/end-reasons.js";
+import type { AgentExit } from "./agent/events.js";
+import { describeLeavingMemory, findLeavingMemory } from "./agent/leaving-memory.js";
 import { agentMark } from "./agent/process-tree.js";
 import type { EngineOptions } from "./engine.js";
 import type { EngineRun, EngineWorkflow, RunQuestion, RunStatus } from "./types.js";
@@ -55,6 +59,8 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   let isOver = false;
   /** The agent has given a result and begun no other turn since. */
   let idle = false;
+  /** So much works in the background of the agent, and may still ask or be heard of. */
+  let background = 0;
   let cancelLinger = () => {};
   const timers: (() => void)[] = [];
   const questionTimers = new Map<string, () => void>();
@@ -118,47 +124,67 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   async function runAgent(workflow: EngineWorkflow, place: Workspace): Promise<void> {
     const found = await unlessEnded(options.findAgent());
     if (!found.ok) throw new Error(found.problem);
-    const former = store
-      .all()
-      .find((one) => one.sessionId === run.sessionId && one.runId !== run.runId && one.turn > 0);
+    const others = store.all().filter((one) => one.sessionId === run.sessionId && one.runId !== run.runId);
+    const former = others.find((one) => one.turn > 0);
     const handoverPath = await unlessEnded(options.prepareHandover(run.sessionId));
     const previousHandover = former && { path: handoverPath, workflowName: former.request.workflowName };
     const rules = buildToolRules(workflow, { handoverPath, previousHandover });
+    const leaving = await unlessEnded(findLeavingMemory(place.path));
+    if (leaving.length > 0) place.notices.push(describeLeavingMemory(leaving));
     // Nothing is waited for between this and the start: a run that was ended gets no agent.
     if (ending) return;
-    const started = options.startAgent(
-      {
-        claudePath: found.path,
-        ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
-        name: workflow.name,
-        leave: options.leaveFor?.(workflow, place),
-        mark: agentMark(run.runId),
-        cwd: place.path,
-        prompt: run.request.message,
-        systemPrompt: buildSystemPrompt(workflow, {
-          sessionName: run.sessionName,
-          workspacePath: place.path,
-          emptySubmodules: place.emptySubmodules,
-          handoverPath,
-          previousHandover,
-          repository: run.request.repositoryUrl,
-          branch: place.branch,
-        }),
-        sessionId: run.sessionId,
-        resume: former !== undefined,
-        ...rules,
-        permissionMode: workflow.permissionMode,
-        env: { ...options.env, ...place.env },
-        clock,
-        ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
-        ...(limits.costLimitUsd === undefined ? {} : { maxBudgetUsd: limits.costLimitUsd }),
-        ...(workflow.model === undefined ? {} : { model: workflow.model }),
-        ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
-      },
-      (event) => {
-        if (event.type !== "exit") take(event);
-      },
-    );
+    const resume = others.some((one) => one.turn > 0 || one.conversationBegun);
+    const agentOptions = {
+      claudePath: found.path,
+      ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
+      name: workflow.name,
+      leave: options.leaveFor?.(workflow, place),
+      mark: agentMark(run.runId),
+      cwd: place.path,
+      prompt: run.request.message,
+      systemPrompt: buildSystemPrompt(workflow, {
+        sessionName: run.sessionName,
+        workspacePath: place.path,
+        emptySubmodules: place.emptySubmodules,
+        handoverPath,
+        previousHandover,
+        repository: run.request.repositoryUrl,
+        branch: place.branch,
+      }),
+      sessionId: run.sessionId,
+      excludedMemory: leaving.map((name) => join(place.path, name)),
+      ...rules,
+      permissionMode: workflow.permissionMode,
+      env: { ...options.env, ...place.env },
+      clock,
+      ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
+      ...(limits.costLimitUsd === undefined ? {} : { maxBudgetUsd: limits.costLimitUsd }),
+      ...(workflow.model === undefined ? {} : { model: workflow.model }),
+      ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
+    };
+    const exit = await converse({ ...agentOptions, resume });
+    // A conversation that was lost is not begun anew in silence.
+    const mayRetry = !ending && !(resume && former);
+    if (!mayRetry || !isOtherwise(exit, resume)) return conclude(exit);
+    result = undefined;
+    idle = false;
+    inputClosed = false;
+    for (const message of run.queue.waiting) delete message.writtenAt;
+    conclude(await converse({ ...agentOptions, resume: !resume }));
+  }
+
+  /** The agent knows better whether there is a conversation: it did nothing, and says that it is the other way. */
+  function isOtherwise(exit: AgentExit, resumed: boolean): boolean {
+    if (run.conversationBegun) return false;
+    const said = [exit.stderr, ...(result?.errors ?? [])].join("\n");
+    return resumed ? /No conversation found/i.test(said) : /Session ID \S+ is already in use/i.test(said);
+  }
+
+  /** One process of the agent, from its start to its end. */
+  async function converse(agentOptions: AgentOptions): Promise<AgentExit> {
+    const started = options.startAgent(agentOptions, (event) => {
+      if (event.type !== "exit") take(event);
+    });
     agent = started;
     run.agentProcess = { pid: started.pid, startedAt: started.processStart };
     delete run.currentAction;
@@ -167,7 +193,9 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     writeWaiting();
     const exit = await started.exited;
     agent = undefined;
-    conclude(exit);
+    inputOpen = false;
+    cancelLinger();
+    return exit;
   }
 
   /** Waits, but not beyond the run's end: a disk or a program that hangs must not keep a run that was killed. */
@@ -193,7 +221,13 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     run.lastActivityAt = clock.now();
     switch (event.type) {
       case "init":
+        begin();
+        break;
       case "text":
+        break;
+      case "background":
+        background = event.tasks.length;
+        closeWhenIdle();
         break;
       case "problem":
         log.warn(`Run ${run.runId}: ${event.text}`);
@@ -239,6 +273,15 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     }
   }
 
+  /** A turn begins; until the model answers, nothing else tells of it. */
+  function begin(): void {
+    idle = false;
+    cancelLinger();
+    if (run.conversationBegun) return;
+    run.conversationBegun = true;
+    store.save(run, undefined, "soon").catch(logUnsaved);
+  }
+
   function consume(messageId: string | undefined): void {
     const index = messageId === undefined ? 0 : run.queue.waiting.findIndex((one) => one.id === messageId);
     const [message] = index < 0 ? [] : run.queue.waiting.splice(index, 1);
@@ -263,6 +306,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     if (event.tokens) run.tokens = event.tokens;
     if (event.text) run.result = event.text;
     delete run.currentAction;
+    if (background > 0) run.currentAction = "Waiting for what works in the background";
     save("result", { ok: event.ok });
     idle = true;
     closeWhenIdle();
@@ -272,7 +316,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   function closeWhenIdle(): void {
     cancelLinger();
     // What waits opens another turn by itself; else the next result ends it.
-    if (!idle || (result?.ok && run.queue.waiting.length > 0)) return;
+    if (!idle || background > 0 || (result?.ok && run.queue.waiting.length > 0)) return;
     cancelLinger = clock.after(LINGER_MS, closeInput);
   }
 
@@ -334,7 +378,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   }
 
   /** How the run ended, from the agent's last result and its exit. */
-  function conclude(exit: Extract<AgentEvent, { type: "exit" }>): void {
+  function conclude(exit: AgentExit): void {
     if (ending) return;
     if (result?.ok || result?.subtype === "error_max_turns") {
       const limit = `The turn limit of ${run.request.maxTurns ?? "the agent"} was reached before the agent had finished.`;
@@ -342,12 +386,9 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
       ending = { status: "completed" };
       return;
     }
-    const reason = result?.errors?.join("; ") || result?.text || exit.stderr || "";
-    const how =
-      result === undefined
-        ? `The agent ended without a result (${exit.signal ?? `exit code ${exit.code}`})`
-        : `The agent ended with ${result.subtype}`;
-    ending = { status: "failed", error: reason ? `${how}: ${reason}` : how };
+    const { error, code } = describeFailedEnd(result, exit);
+    if (code) run.errorCode = code;
+    ending = { status: "failed", error };
   }
 
   async function finish(): Promise<void> {

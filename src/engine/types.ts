@@ -3,6 +3,17 @@
  * names appear only in `src/engine/http/`.
  */
 
+/** Reasons of failed runs about which a person can do something. */
+export type FailureCode =
+  | "context_full"
+  | "transcript_gone"
+  | "no_credit"
+  | "not_logged_in"
+  | "usage_limit"
+  | "overloaded"
+  | "model_missing"
+  | "cost_limit";
+
 export type RunStatus = "pending" | "running" | "completed" | "failed" | "killed";
 
 /** What a run was asked for. */
@@ -75,6 +86,8 @@ export interface EngineRun {
   endedAt?: number;
   turn: number;
   currentAction?: string;
+  /** An agent has reported that it is there, so the conversation may exist although no turn was taken. */
+  conversationBegun?: boolean;
   /** When the agent was last heard of. */
   lastActivityAt?: number;
   toolsUsed: string[];
@@ -83,6 +96,8 @@ export interface EngineRun {
   phasesCompleted: string[];
   result?: string;
   error?: string;
+  /** Why it has failed, where something can be done about it. */
+  errorCode?: FailureCode;
   workspacePath?: string;
   workspaceRemoved: boolean;
   filesChanged: string[];

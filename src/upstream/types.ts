@@ -58,6 +58,8 @@ export interface Run {
   /** The run's own text. It comes from elsewhere: control characters are removed at the door. */
   result?: string;
   error?: string;
+  /** Why it has failed, in one word, where the API knows one: `context_full`, `no_credit` … */
+  errorCode?: string;
   repositoryUrl?: string;
   gitBranch?: string;
   /** When the agent was last seen doing something. */

@@ -1,8 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import {
   FINISHED,
@@ -19,6 +28,7 @@ import {
   startAgent,
 } from "../../src/engine/agent/claude-agent.js";
 import { findClaude } from "../../src/engine/agent/find-claude.js";
+import { findLeavingMemory } from "../../src/engine/agent/leaving-memory.js";
 import { findAgentProcesses } from "../../src/engine/agent/process-tree.js";
 
 /** The real Claude Code against a scripted model. CLAUDE_CLI names the program. */
@@ -109,6 +119,14 @@ async function start(api: ScriptedAnthropic, options: Partial<AgentOptions> = {}
   };
 }
 
+/** Writes a file below the test's folder, which is the agent's home. @returns its path */
+function put(name: string, content: string | object): string {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
 async function finish(run: Watched) {
   run.agent.end();
   return run.agent.exited;
@@ -122,6 +140,7 @@ const identityOf = ({ agent }: Watched) => ({ pid: agent.pid, startedAt: agent.p
 
 /** Every request of the conversation as text; what the model has seen. */
 const seen = (api: ScriptedAnthropic, index = -1) => JSON.stringify(api.requests.at(index)?.body);
+const seenAtAll = (api: ScriptedAnthropic) => JSON.stringify(api.requests.map(({ body }) => body));
 
 describe("finding", () => {
   test("tells the version and who is logged in", async () => {
@@ -243,6 +262,213 @@ describe("a run", () => {
     expect(seen(api)).toContain("Rule-of-the-folder");
     expect(api.requests.at(-1)?.toolResults[0]?.text).toMatch(/^0\ncounted/);
   });
+});
+
+describe("what an agent gets of the person's", () => {
+  /** An MCP server that writes its environment into a file and has one tool. */
+  function mcpServer(name: string) {
+    const script = put(
+      "mcp-server.mjs",
+      `import { writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+writeFileSync(process.argv[2], JSON.stringify(process.env));
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const { id, method, params } = JSON.parse(line);
+  if (id === undefined) return;
+  const result = {
+    initialize: () => ({ protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "s", version: "1" } }),
+    "tools/list": () => ({ tools: [{ name: "ping", description: "p", inputSchema: { type: "object" } }] }),
+    "tools/call": () => ({ content: [{ type: "text", text: "PONG" }] }),
+  }[method]?.() ?? {};
+  process.stdout.write(JSON.stringify({ jsonrpc: "2.0", id, result }) + "\\n");
+});`,
+    );
+    return { command: process.execPath, args: [script, join(folder, `mcp-${name}.json`)] };
+  }
+  const hook = (name: string) => [
+    { hooks: [{ type: "command", command: `touch ${join(folder, `hook-${name}`)}` }] },
+  ];
+  const HOOKS = ["SessionStart", "UserPromptSubmit", "PreToolUse", "Stop"];
+  const traces = () =>
+    ["mcp-user", "mcp-folder", "mcp-plugin"]
+      .map((name) => `${name}.json`)
+      .concat(["hook-plugin", ...HOOKS.map((name) => `hook-${name}`)])
+      .filter((name) => existsSync(join(folder, name)));
+
+  /** A home with an MCP server, hooks, and a plugin that brings both; and a folder with an MCP server. */
+  function fillHome(): void {
+    put(".claude.json", { mcpServers: { user: mcpServer("user") } });
+    put("workspace/.mcp.json", { mcpServers: { folder: mcpServer("folder") } });
+    put("market/.claude-plugin/marketplace.json", {
+      name: "market",
+      owner: { name: "o" },
+      plugins: [{ name: "plug", source: "./plug", description: "d", version: "1.0.0" }],
+    });
+    put("market/plug/.claude-plugin/plugin.json", { name: "plug", version: "1.0.0", description: "d" });
+    put("market/plug/hooks/hooks.json", { hooks: { SessionStart: hook("plugin") } });
+    put("market/plug/.mcp.json", { mcpServers: { plugin: mcpServer("plugin") } });
+    const options = { env: agentEnv(), stdio: "ignore" } as const;
+    execFileSync(CLAUDE, ["plugin", "marketplace", "add", join(folder, "market")], options);
+    execFileSync(CLAUDE, ["plugin", "install", "plug@market"], options);
+    const settings = JSON.parse(readFileSync(join(folder, ".claude", "settings.json"), "utf8"));
+    put(".claude/settings.json", {
+      ...settings,
+      hooks: Object.fromEntries(HOOKS.map((name) => [name, hook(name)])),
+    });
+  }
+
+  test("are no MCP servers and no hooks, neither of the settings nor of plugins", async () => {
+    fillHome();
+    const api = await serve({ script: [[bash("echo one")]] });
+    const run = await start(api);
+    await run.next("result");
+    await finish(run);
+    expect(traces()).toEqual([]);
+    expect(run.all("init")[0]?.tools.filter((tool) => tool.startsWith("mcp__"))).toEqual([]);
+  });
+
+  test("are the hooks where a setting says so", async () => {
+    fillHome();
+    const run = await start(await serve({ script: [[bash("echo one")]] }), { personHooks: true });
+    await run.next("result");
+    await finish(run);
+    expect(traces()).toEqual(["hook-plugin", ...HOOKS.map((name) => `hook-${name}`)]);
+  });
+
+  test("are the login and the model", async () => {
+    put(".claude/settings.json", { apiKeyHelper: "echo sk-ant-helper", model: "claude-sonnet-4-5" });
+    const api = await serve({});
+    const env: NodeJS.ProcessEnv = { ...agentEnv(api), ANTHROPIC_API_KEY: undefined };
+    const run = await start(api, { env });
+    expect(await run.next("result")).toMatchObject({ ok: true });
+    expect(run.all("init")[0]?.model).toBe("claude-sonnet-4-5");
+  });
+
+  test("are the MCP servers that the workflow names, which bear the agent's mark and are asked for", async () => {
+    fillHome();
+    const api = await serve({ script: [[{ tools: [{ name: "mcp__named__ping", input: {} }] }]] });
+    const run = await start(api, { mcpServers: { named: mcpServer("named") } });
+    const { question } = await run.next("question");
+    expect(question.toolName).toBe("mcp__named__ping");
+    run.agent.answer(question.questionId, { text: "allow_once" });
+    await run.next("result");
+    expect(api.requests.at(-1)?.toolResults[0]?.text).toBe("PONG");
+    expect(traces()).toEqual([]);
+    const environment = JSON.parse(readFileSync(join(folder, "mcp-named.json"), "utf8"));
+    expect(environment.WORKFLOW_AGENT_MARK).toMatch(/^\w+/);
+    expect(environment).not.toHaveProperty("AUTOMAGIK_WORKFLOWS_API_KEY");
+  });
+
+  test("is never this product's server, however the agent comes to it", async () => {
+    const bin = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+    const own = { command: process.execPath, args: [bin] };
+    const api = await serve({ script: [[bash(`${process.execPath} ${bin} --engine local </dev/null`)]] });
+    const run = await start(api, { permissionMode: "bypassPermissions", mcpServers: { helper: own } });
+    await run.next("result");
+    expect(run.all("init")[0]?.tools.filter((tool) => tool.startsWith("mcp__"))).toEqual([]);
+    expect(api.requests.at(-1)?.toolResults[0]?.text).toContain("Refused: this was started by an agent");
+  });
+});
+
+describe("files that nobody has asked for", () => {
+  test("do not reach the model by an @ in the task or in a message", async () => {
+    const key = put("key.txt", "SECRET-OUTSIDE");
+    put("home.txt", "SECRET-HOME");
+    put("workspace/inside.txt", "SECRET-INSIDE");
+    const api = await serve({ script: [[bash("sleep 1; echo slept"), bash("echo after")]] });
+    const run = await start(api, { prompt: `Look at @${key}, @~/home.txt and @inside.txt` });
+    await run.action("Bash: sleep 1; echo slept");
+    run.agent.send({ id: "m1", type: "user", content: `And at @${key} and @~/home.txt, please` });
+    await run.next("result");
+    expect(seenAtAll(api)).not.toContain("SECRET");
+    expect(seen(api)).toContain("And at @");
+  });
+
+  test("do not reach it by links in place of CLAUDE.md and rules, by a linked .claude, nor by imports", async () => {
+    const secret = put("outside/secret.md", "SECRET-LINKED");
+    put("outside/.claude/CLAUDE.md", "SECRET-FOLDER");
+    put("workspace/AGENTS.md", "Rule-of-the-folder");
+    const link = (target: string, name: string) => {
+      mkdirSync(dirname(join(workspace, name)), { recursive: true });
+      symlinkSync(target, join(workspace, name));
+    };
+    link(secret, ".claude/CLAUDE.md");
+    link(secret, ".claude/rules/linked.md");
+    link(join(folder, "outside"), ".claude/rules/deep");
+    link(secret, "linked.md");
+    put("workspace/.claude/rules/own.md", "Rule-in-a-file\n@../../linked.md\n@../../../outside/secret.md");
+    // A link that stays inside is fine, and common.
+    link("AGENTS.md", "CLAUDE.md");
+    const api = await serve({});
+    const leaving = await findLeavingMemory(workspace);
+    const excludedMemory = leaving.map((name) => join(workspace, name));
+    const run = await start(api, { excludedMemory });
+    await run.next("result");
+    expect(seen(api)).toContain("Rule-of-the-folder");
+    expect(seen(api)).toContain("Rule-in-a-file");
+    expect(seen(api)).not.toContain("SECRET");
+
+    const second = join(folder, "second [1] (x)");
+    mkdirSync(second);
+    symlinkSync(join(folder, "outside", ".claude"), join(second, ".claude"));
+    symlinkSync(secret, join(second, "CLAUDE.md"));
+    const found = await findLeavingMemory(second);
+    expect(found.sort()).toEqual([join(".claude", "CLAUDE.md"), "CLAUDE.md"]);
+    const other = await start(api, { cwd: second, excludedMemory: found.map((name) => join(second, name)) });
+    await other.next("result");
+    expect(seen(api)).not.toContain("SECRET");
+  });
+});
+
+describe("work in the background", () => {
+  test("can ask after the main agent's result", async () => {
+    const input = {
+      description: "Look",
+      prompt: "SUB-JOB",
+      subagent_type: "general-purpose",
+      run_in_background: true,
+    };
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const api = await serve({
+      async handler({ userTexts, userTurn, step }) {
+        if (userTexts[0]?.includes("SUB-JOB")) {
+          if (step > 0) return { text: "Sub-agent done" };
+          await held;
+          return bash(`node -e "require('fs').writeFileSync('made','')"`);
+        }
+        return userTurn === 0 && step === 0 ? { tools: [{ name: "Agent", input }] } : undefined;
+      },
+    });
+    const run = await start(api);
+    await run.next("result");
+    run.agent.end();
+    release();
+    const { question } = await run.next("question");
+    expect(question.text).toContain("node -e");
+    run.agent.answer(question.questionId, { text: "allow_once" });
+    expect(await run.agent.exited).toMatchObject({ code: 0 });
+    expect(existsSync(join(workspace, "made"))).toBe(true);
+    expect(run.all("background").at(-1)).toEqual({ type: "background", tasks: [] });
+    expect(run.all("result").length).toBeGreaterThan(1);
+  });
+});
+
+test("messages are found behind titles and notes that something writes into the agent's output", async () => {
+  const wrapper = put(
+    "wrapper.mjs",
+    `import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+const child = spawn(${JSON.stringify(CLAUDE)}, process.argv.slice(2), { stdio: ["inherit", "pipe", "inherit"] });
+createInterface({ input: child.stdout }).on("line", (line) => console.log("\\u001b]0;claude\\u0007Note {x}: " + line));
+child.on("close", (code) => process.exit(code ?? 1));`,
+  );
+  const run = await start(await serve({ script: [[bash("echo one")]] }), { claudePath: wrapper });
+  expect(await run.next("result")).toMatchObject({ ok: true, text: FINISHED });
+  expect(run.all("problem")).toEqual([]);
+  expect(await finish(run)).toMatchObject({ code: 0 });
 });
 
 describe("questions", () => {

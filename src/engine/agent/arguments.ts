@@ -15,7 +15,7 @@ export interface ArgumentOptions {
   permissionMode: string;
   /** Runs the hooks of the person's own settings and plugins, too. Off unless asked for. */
   personHooks?: boolean;
-  /** Absolute paths of files of instructions (CLAUDE.md, rules) that the agent must not load. */
+  /** Absolute paths of files or folders of instructions (CLAUDE.md, rules) that the agent must not load. */
   excludedMemory?: string[];
   extraArgs?: string[];
 }
@@ -60,9 +60,10 @@ export function buildArguments(options: ArgumentOptions, files: StartFiles): str
 
 /** Settings of the agent's own that go before the person's. */
 function buildSettings(options: ArgumentOptions): Record<string, unknown> {
+  const excluded = (options.excludedMemory ?? []).map(toPattern);
   return {
     ...(options.personHooks ? {} : { disableAllHooks: true }),
-    ...(options.excludedMemory?.length ? { claudeMdExcludes: options.excludedMemory.map(toPattern) } : {}),
+    ...(excluded.length > 0 ? { claudeMdExcludes: excluded.flatMap((path) => [path, `${path}/**`]) } : {}),
   };
 }
 

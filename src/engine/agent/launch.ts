@@ -1,10 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { McpServer } from "../types.js";
-import { type ArgumentOptions, buildArguments, type StartFiles } from "./arguments.js";
+import { type ArgumentOptions, buildArguments } from "./arguments.js";
 import { buildEnvironment } from "./environment.js";
+import { createStartFiles } from "./start-files.js";
 
 /** What it takes to start the agent's process. */
 export interface LaunchOptions extends ArgumentOptions {
@@ -31,10 +29,7 @@ export interface Launched {
  * @throws when the system refuses the start at once (arguments too long …); other failures come as its `error` event
  */
 export function launch(options: LaunchOptions, mark: string): Launched {
-  const { folder, files } = createStartFiles(options);
-  const forgetFiles = () => {
-    if (folder) rmSync(folder, { recursive: true, force: true });
-  };
+  const { files, forget: forgetFiles } = createStartFiles(options);
   const args = buildArguments(options, files);
   const isScript = /\.[cm]?js$/.test(options.claudePath);
   try {
@@ -60,23 +55,4 @@ export function launch(options: LaunchOptions, mark: string): Launched {
 /** For the person: why there is no agent. */
 export function describeFailure(options: LaunchOptions, error: Error): string {
   return `Claude Code could not be started (${options.claudePath} in ${options.cwd}): ${error.message}`;
-}
-
-/** Files for the owner alone, because other users can read command lines. */
-function createStartFiles(options: LaunchOptions): { folder?: string; files: StartFiles } {
-  const { systemPrompt, mcpServers = {} } = options;
-  const hasServers = Object.keys(mcpServers).length > 0;
-  if (!systemPrompt && !hasServers) return { files: {} };
-  const folder = mkdtempSync(join(tmpdir(), "workflow-agent-"));
-  const write = (name: string, text: string) => {
-    writeFileSync(join(folder, name), text, { mode: 0o600 });
-    return join(folder, name);
-  };
-  return {
-    folder,
-    files: {
-      systemPrompt: systemPrompt && write("system-prompt.md", systemPrompt),
-      mcpConfig: hasServers ? write("mcp.json", JSON.stringify({ mcpServers })) : undefined,
-    },
-  };
 }

@@ -113,6 +113,7 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
     },
     result: outcomeOf(run),
     error_message: run.error ?? null,
+    ...(run.errorCode === undefined ? {} : { error_code: run.errorCode }),
     workspace_path: run.workspacePath ?? null,
     ...(debug
       ? {

@@ -74,6 +74,10 @@ export const statusSchema = z
       .nullable()
       .describe("null until the run has ended"),
     error_message: z.string().nullable(),
+    error_code: z
+      .string()
+      .optional()
+      .describe("why the run has failed, where something can be done about it: context_full, no_credit …"),
     workspace_path: z.string().nullable(),
     debug: z
       .object({
