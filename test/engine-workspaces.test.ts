@@ -366,6 +366,51 @@ describe("several sessions of one repository", () => {
   });
 });
 
+describe("the person's own way to connect", () => {
+  /** An engine whose person has these settings of git, and what their ssh was called with. */
+  function connecting(more = "") {
+    const folder = fresh("own");
+    mkdirSync(folder);
+    const note = join(folder, "note");
+    const path = join(folder, "ssh");
+    const body = `printf '%s\\n' "$*" >> ${note}\nfor last; do :; done\neval "exec $last"`;
+    writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+    const config = join(folder, "gitconfig");
+    writeFileSync(config, `[core]\n\tsshCommand = ${path} -i mykey\n${more}`);
+    const { GIT_SSH_COMMAND: _none, GIT_SSH_VARIANT: _neither, ...plain } = env;
+    const made = engine({ env: { ...plain, GIT_CONFIG_GLOBAL: config }, pushAllowed: true });
+    return { ...made, asked: () => readFileSync(note, "utf8").trim().split("\n") };
+  }
+
+  it("is taken from core.sshCommand to clone, to fetch and to push, and an agent's is not", async () => {
+    const source = repository();
+    git(source, "checkout", "-q", "--detach");
+    const { prepare, merge, folder, asked } = connecting();
+    const workspace = await prepare(run("s", ssh(source)));
+    const trap = fresh("trap");
+    git(cloneOf(folder), "config", "core.sshCommand", script(`touch ${trap}; exit 1`));
+    commit(workspace.path, "a.txt", "a");
+    expect(await merge(workspace)).toMatchObject({ merged: true, pushed: true });
+    expect(asked().join("\n")).toMatch(/git-receive-pack/);
+    for (const line of asked()) expect(line).toMatch(/^-i mykey -o BatchMode=yes .* localhost git-/);
+    expect(existsSync(trap)).toBe(false);
+  });
+
+  it("may be ssh for an https address, by url.insteadOf, but no program", async () => {
+    const source = repository();
+    const instead = (base: string) => `[url "${base}"]\n\tinsteadOf = https://code.example/\n`;
+    const { prepare, asked } = connecting(instead("ssh://localhost/"));
+    expect(await prepare(run("s", `https://code.example${source}`))).toMatchObject({ baseBranch: "main" });
+    expect(asked()[0]).toContain("-i mykey");
+    const trap = fresh("trap");
+    const hostile = connecting(instead(`ext::${script(`touch ${trap}`)} `));
+    await expect(hostile.prepare(run("s", `https://code.example${source}`))).rejects.toThrow(
+      /could not be cloned/,
+    );
+    expect(existsSync(trap)).toBe(false);
+  });
+});
+
 describe("the branch that a run names", () => {
   let folder: string;
   let tip: string;

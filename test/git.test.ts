@@ -450,9 +450,71 @@ describe("listing branches", () => {
       ]),
     );
     expect(first.indexOf("arg git@localhost:name")).toBe(first.indexOf("arg --") + 1);
-    expect(await told({ GIT_SSH_COMMAND: "ssh -i key" })).toContain("GIT_SSH_COMMAND=ssh -i key");
-    const older = await told({ GIT_SSH: "plink" });
-    expect(older.some((line) => line.startsWith("GIT_SSH_COMMAND="))).toBe(false);
+    const never = "-o BatchMode=yes -o ControlMaster=no -o ConnectTimeout=60";
+    for (const [own, command] of [
+      [{ GIT_SSH_COMMAND: "ssh -i key" }, `ssh -i key ${never}`],
+      [{ GIT_SSH_COMMAND: "'/a b/ssh' -o BatchMode=no" }, `'/a b/ssh' -o BatchMode=no ${never}`],
+      [{ GIT_SSH: "/opt/ssh" }, `'/opt/ssh' ${never}`],
+      [{ GIT_SSH: "plink" }, "'plink'"],
+      [{ GIT_SSH_COMMAND: "own-ssh -x" }, "own-ssh -x"],
+      [{ GIT_SSH_COMMAND: "ssh -i key # as at work" }, "ssh -i key # as at work"],
+      [{ GIT_SSH_COMMAND: "ssh", GIT_SSH_VARIANT: "plink" }, "ssh"],
+    ] as const)
+      expect(await told(own)).toContain(`GIT_SSH_COMMAND=${command}`);
+  });
+});
+
+describe("the person's own way to connect", () => {
+  /** A stand-in for ssh, by its name, that notes its arguments and does here what it would do there. */
+  function ownSsh() {
+    const folder = fresh("own");
+    mkdirSync(folder);
+    const note = join(folder, "note");
+    const path = join(folder, "ssh");
+    const body = `printf '%s\\n' "$*" >> ${note}\nfor last; do :; done\neval "exec $last"`;
+    writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
+    return { path, asked: () => (existsSync(note) ? readFileSync(note, "utf8") : "") };
+  }
+  function withConfig(text: string) {
+    const config = fresh("gitconfig");
+    writeFileSync(config, text);
+    const { GIT_SSH_COMMAND: _none, GIT_SSH_VARIANT: _neither, ...plain } = env;
+    return createGit({ ...patient, env: { ...plain, GIT_CONFIG_GLOBAL: config } });
+  }
+
+  it("is taken from core.sshCommand, also of a file that is included for this host, and never asks", async () => {
+    const url = `ssh://localhost${repository(["feature"])}`;
+    const ssh = ownSsh();
+    const settings = `[core]\n\tsshCommand = ${ssh.path} -i mykey -o ConnectTimeout=7\n`;
+    const included = fresh("included");
+    writeFileSync(included, settings);
+    for (const text of [
+      settings,
+      `[includeIf "hasconfig:remote.*.url:ssh://localhost/**"]\n\tpath = ${included}\n`,
+    ]) {
+      const before = ssh.asked();
+      const service = withConfig(text);
+      expect((await service.listBranches(url))?.branches).toEqual(["main", "feature"]);
+      expect(await service.findBranch(url, "feature")).toMatchObject({ found: { kind: "there" } });
+      const asked = ssh.asked().slice(before.length).trim().split("\n");
+      expect(asked).toHaveLength(2);
+      for (const line of asked)
+        expect(line).toMatch(/^-i mykey -o ConnectTimeout=7 -o BatchMode=yes .* localhost git-upload-pack/);
+    }
+  });
+
+  it("may be ssh for an https address, by url.insteadOf, but never a program or a folder", async () => {
+    const folder = repository();
+    const ssh = ownSsh();
+    const instead = (base: string) =>
+      withConfig(
+        `[core]\n\tsshCommand = ${ssh.path}\n[url "${base}"]\n\tinsteadOf = https://code.example/\n`,
+      ).listBranches(`https://code.example${folder}`);
+    expect(await instead("ssh://localhost/")).toMatchObject({ branches: ["main"] });
+    const trap = fresh("trap");
+    for (const base of [`ext::${script(`touch ${trap}`)} `, "file:///", "/"])
+      expect(await instead(base), base).toBeUndefined();
+    expect(existsSync(trap)).toBe(false);
   });
 });
 

@@ -14,6 +14,13 @@ const KILLED_MS = 2000;
 const PLACE_VARIABLE =
   /^GIT_(?:DIR|WORK_TREE|COMMON_DIR|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|NAMESPACE|PREFIX)$/i;
 
+/** Both, whatever the address: with `url.<base>.insteadOf` people have one taken for the other. */
+export const REMOTE_PROTOCOLS = "https:ssh";
+/** A plain command that starts OpenSSH by its name, without anything that a shell would read. */
+const OPEN_SSH =
+  /^(?:"(?:[^"]*[\\/])?ssh(?:\.exe)?"|'(?:[^']*[\\/])?ssh(?:\.exe)?'|(?:[^\s'"]*[\\/])?ssh(?:\.exe)?)(?:\s[^;&|#<>()]*)?$/i;
+const PERSONAL_SCOPES = new Set(["system", "global", "command"]);
+
 /** Settings that win over any configuration file: nothing of a repository's choosing runs, nobody is asked. */
 export const SAFE_ARGUMENTS: readonly string[] = [
   "--no-pager",
@@ -24,22 +31,13 @@ export const SAFE_ARGUMENTS: readonly string[] = [
 ];
 
 /**
- * What git(1) and ssh(1) need to be told so that neither ever waits for a person.
- * @param connectMs how long ssh may take to connect, unless the user has chosen an ssh command of their own
+ * What git(1) and ssh(1) need to be told so that neither ever waits for a person. Whoever speaks with a remote adds
+ * `sshEnvironment`.
  * @param protocols what git may speak, in the notation of GIT_ALLOW_PROTOCOL
  */
-export function gitEnvironment(
-  base: NodeJS.ProcessEnv,
-  connectMs: number,
-  protocols = "https:ssh",
-): NodeJS.ProcessEnv {
+export function gitEnvironment(base: NodeJS.ProcessEnv, protocols = REMOTE_PROTOCOLS): NodeJS.ProcessEnv {
   const env = Object.fromEntries(Object.entries(base).filter(([name]) => !PLACE_VARIABLE.test(name)));
-  const seconds = Math.max(1, Math.ceil(connectMs / 1000));
-  // ControlMaster=no: a shared connection would outlive the call.
-  const ssh = `ssh -o BatchMode=yes -o ControlMaster=no -o ConnectTimeout=${seconds}`;
   return {
-    // GIT_SSH is the older way to choose the program; a user who set either has a reason.
-    ...(env.GIT_SSH ? {} : { GIT_SSH_COMMAND: ssh }),
     ...env,
     GIT_ALLOW_PROTOCOL: protocols,
     GIT_TERMINAL_PROMPT: "0",
@@ -50,6 +48,42 @@ export function gitEnvironment(
     GIT_OPTIONAL_LOCKS: "0",
     LC_ALL: "C",
   };
+}
+
+/**
+ * How ssh is started: as the person has chosen it, in the environment or in their own git settings, so that their key
+ * is found. A repository's settings don't count: an agent can write them.
+ * @param ask.address of the remote, since settings can be for some remotes only
+ * @param ask.connectMs how long ssh may take to connect, unless the person has said so
+ */
+export async function sshEnvironment(
+  ask: Pick<GitRun, "gitPath" | "env" | "stop"> & { address: string; connectMs: number },
+): Promise<NodeJS.ProcessEnv> {
+  const { env, address, connectMs } = ask;
+  const own =
+    env.GIT_SSH_COMMAND || (await configuredSsh(ask, address)) || quotedProgram(env.GIT_SSH) || "ssh";
+  const isOpenSsh = !env.GIT_SSH_VARIANT || env.GIT_SSH_VARIANT === "ssh";
+  if (!isOpenSsh || !OPEN_SSH.test(own)) return { GIT_SSH_COMMAND: own };
+  // Behind the person's own options: ssh takes the first of each. ControlMaster=no: a shared connection would outlive
+  // the call.
+  const seconds = Math.max(1, Math.ceil(connectMs / 1000));
+  const never = `-o BatchMode=yes -o ControlMaster=no -o ConnectTimeout=${seconds}`;
+  return { GIT_SSH_COMMAND: `${own} ${never}` };
+}
+
+/** What the person's git settings, also those that they include, say of the program to connect with. */
+async function configuredSsh(
+  { gitPath, env, stop }: Pick<GitRun, "gitPath" | "env" | "stop">,
+  address: string,
+): Promise<string | undefined> {
+  const args = ["-c", `remote.origin.url=${address}`, "config", "--show-scope", "-z", "--get-all"];
+  const told = await runGit({ gitPath, args: [...args, "core.sshCommand"], env, stop, separator: "\0" });
+  const parts = told?.code === 0 ? told.text.split("\0") : [];
+  return parts.filter((_, index) => PERSONAL_SCOPES.has(parts[index - 1] ?? "") && index % 2 === 1).at(-1);
+}
+
+function quotedProgram(path: string | undefined): string | undefined {
+  return path && `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** What git wrote (whole entries only, where it was cut at the limit) and its exit code, null when it was killed. */

@@ -1,7 +1,7 @@
 import { devNull } from "node:os";
 import { resolve } from "node:path";
 import { type FoundBranch, findBranch } from "./branch-name.js";
-import { gitEnvironment, runGit, SAFE_ARGUMENTS } from "./git-process.js";
+import { gitEnvironment, runGit, SAFE_ARGUMENTS, sshEnvironment } from "./git-process.js";
 import { checkBranchName, checkRepositoryUrl, publicRepositoryUrl } from "./repository-address.js";
 
 /** Branches of a remote repository; `truncated` when it has more than were brought back. */
@@ -51,7 +51,7 @@ const TAGS = "refs/tags/";
  */
 export function createGit(options: GitOptions = {}): Git {
   const { timeoutMs = 3000, gitPath = "git" } = options;
-  const env = gitEnvironment(options.env ?? {}, timeoutMs);
+  const env = gitEnvironment(options.env ?? {});
   const run = (args: string[], signal: AbortSignal, extra: NodeJS.ProcessEnv = {}) =>
     runGit({ gitPath, args: [...SAFE_ARGUMENTS, ...args], env: { ...env, ...extra }, stop: signal });
 
@@ -110,7 +110,15 @@ export function createGit(options: GitOptions = {}): Git {
     // No repository: the server often stands in one, whose config could name a command to connect with.
     const nowhere = { GIT_DIR: devNull };
     const args = ["ls-remote", "--symref", "--", checked.value, "HEAD", `${HEADS}*`, ...more];
-    const told = await run(args, stop, nowhere);
+    const { value: address } = checked;
+    const ssh = await sshEnvironment({
+      gitPath,
+      env: { ...env, ...nowhere },
+      stop,
+      address,
+      connectMs: timeoutMs,
+    });
+    const told = await run(args, stop, { ...nowhere, ...ssh });
     return told && (told.code === 0 || told.cut) ? told : undefined;
   }
 }

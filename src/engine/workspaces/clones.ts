@@ -55,7 +55,7 @@ export interface Clones {
   defaultBranch(clone: Clone): Promise<string | undefined>;
 }
 
-type RemoteCall = Pick<GitCall, "protocols" | "signal" | "timeoutMs">;
+type RemoteCall = Pick<GitCall, "remote" | "signal" | "timeoutMs">;
 
 /** Git holds the locks of refs for milliseconds; what is this old was left by a process that was killed. */
 const STALE_LOCK_MS = 600_000;
@@ -214,7 +214,7 @@ export function createClones(options: {
       swept ??= sweep();
       await swept;
       await ensurePrivateFolder(folder);
-      const call = { protocols: repository.protocols, ...(signal && { signal }) };
+      const call = { remote: repository, ...(signal && { signal }) };
       const found = await open(repository, signal);
       if (found)
         return {
@@ -234,7 +234,7 @@ export function createClones(options: {
     isShallow: ({ name }) => isCutOff(clonePlace(join(folder, name))),
 
     async hasTag(repository, tag, signal) {
-      const call = { protocols: repository.protocols, timeoutMs: LOOK_MS, env: { GIT_DIR: devNull } };
+      const call = { remote: repository, timeoutMs: LOOK_MS, env: { GIT_DIR: devNull } };
       const args = ["ls-remote", "--", repository.address, `refs/tags/${tag}`];
       const told = await git(args, { ...call, ...(signal && { signal }) }).catch(() => ({ text: "" }));
       return told.text.split("\n").some((line) => line.endsWith(`\trefs/tags/${tag}`));

@@ -1,7 +1,14 @@
 import { devNull } from "node:os";
 import { dirname } from "node:path";
 import type { Clock } from "../../clock.js";
-import { type GitOutput, gitEnvironment, runGit, SAFE_ARGUMENTS } from "../../services/git-process.js";
+import {
+  type GitOutput,
+  gitEnvironment,
+  REMOTE_PROTOCOLS,
+  runGit,
+  SAFE_ARGUMENTS,
+  sshEnvironment,
+} from "../../services/git-process.js";
 import { cleanLine } from "../../upstream/text.js";
 import { WorkspaceError } from "./types.js";
 
@@ -15,8 +22,8 @@ export interface GitPlace {
 
 export interface GitCall {
   at?: GitPlace;
-  /** In the notation of GIT_ALLOW_PROTOCOL; none unless told. */
-  protocols?: string;
+  /** The only remote that is spoken with, and how, in the notation of GIT_ALLOW_PROTOCOL; none unless told. */
+  remote?: { address: string; protocols: string };
   signal?: AbortSignal;
   timeoutMs?: number;
   env?: NodeJS.ProcessEnv;
@@ -66,15 +73,21 @@ export function createGitRunner(options: {
     signal?.addEventListener("abort", abort, { once: true });
     if (signal?.aborted) abort();
     try {
+      const env = {
+        ...gitEnvironment(options.env, call.remote?.protocols ?? "none"),
+        // A partial clone would fetch what is missing with a program that its own settings name.
+        GIT_NO_LAZY_FETCH: "1",
+        ...(at && placeOf(at)),
+        ...call.env,
+      };
+      const ask = { gitPath, env, stop: stop.signal, connectMs: CONNECT_MS };
+      const isFar = call.remote?.protocols === REMOTE_PROTOCOLS;
       const told = await runGit({
         gitPath,
         args: [...SAFE_ARGUMENTS, ...QUIET_ARGUMENTS, ...args],
         env: {
-          ...gitEnvironment(options.env, CONNECT_MS, call.protocols ?? "none"),
-          // A partial clone would fetch what is missing with a program that its own settings name.
-          GIT_NO_LAZY_FETCH: "1",
-          ...(at && placeOf(at)),
-          ...call.env,
+          ...env,
+          ...(isFar && (await sshEnvironment({ ...ask, address: call.remote?.address ?? "" }))),
         },
         stop: stop.signal,
         graceMs: GRACE_MS,

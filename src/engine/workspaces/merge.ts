@@ -92,15 +92,15 @@ function describeRefusal(problem: string, { local }: Repository, { at }: Clone, 
 /** Pushes one branch, never with force. Answers why it was refused. @throws WorkspaceError when it was cut short */
 async function push(
   git: GitRunner,
-  { address, local, protocols }: Repository,
+  remote: Repository,
   { at }: Clone,
   branch: string,
 ): Promise<string | undefined> {
   // At a local repository the receiving side runs here too, and its hooks are not ours to run.
-  const quiet = local ? ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"] : [];
+  const quiet = remote.local ? ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"] : [];
   const ref = `refs/heads/${branch}`;
-  const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet, "--", address];
-  const told = await git([...args, `${ref}:${ref}`], { at, protocols });
+  const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet, "--", remote.address];
+  const told = await git([...args, `${ref}:${ref}`], { at, remote });
   return told.code === 0 ? undefined : explainPush(told);
 }
 

@@ -1,5 +1,6 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { REMOTE_PROTOCOLS } from "../../services/git-process.js";
 import {
   checkLocalRepository,
   checkRepositoryUrl,
@@ -49,7 +50,7 @@ export async function resolveRepository(
     name: folderName(lastPart(address), identity),
     address,
     local: false,
-    protocols: checked.kind,
+    protocols: REMOTE_PROTOCOLS,
   };
 }
 
