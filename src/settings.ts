@@ -352,6 +352,14 @@ const settingsSchema = z.object({
     bounds: "`off` or `on`",
     forEngine: true,
   }),
+  engineSandbox: setting(z.enum(["auto", "on", "off"]).default("auto"), {
+    variable: "ENGINE_SANDBOX",
+    about:
+      "Engine: whether commands of agents run in Claude Code's sandbox: `auto` where the machine has what it needs " +
+      "(bubblewrap and socat on Linux), `on` to have no engine without it.",
+    bounds: "`auto`, `on` or `off`",
+    forEngine: true,
+  }),
   engineHooks: setting(z.enum(["off", "on"]).default("off"), {
     variable: "ENGINE_HOOKS",
     about: "Engine: whether the hooks of your own Claude Code settings and plugins run in agents, too.",

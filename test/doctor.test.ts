@@ -112,6 +112,7 @@ describe("with an API that is as it should be", () => {
       "state",
       "git",
       "claude",
+      "sandbox",
       "engine",
     ]);
     expect(Object.values(found).filter(({ status }) => status === "failure" || status === "warning")).toEqual(

@@ -363,7 +363,7 @@ describe("a permission", () => {
   });
 
   it("that is too long to be shown in full shows both ends, and can be allowed by nobody", async () => {
-    const { call, forms } = await connect({ onForm: close });
+    const { call, forms } = await connect({ onForm: () => ({ action: "decline" }) });
     const command = `touch beginning; : ${"x".repeat(9_000)}; touch end`;
     const { data } = await call({ ...asksLeave(command), wait_seconds: 20 }, { onprogress: () => {} });
     expect(forms[0]?.message).toMatch(

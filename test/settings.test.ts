@@ -284,6 +284,12 @@ const CASES: Record<string, Case> = {
     bad: ["code", `/srv${delimiter}./code`, "~anna/code"],
   },
   ENGINE_PUSH: { property: "enginePush", fallback: "off", good: texts("off", "on"), bad: ["yes", "ON"] },
+  ENGINE_SANDBOX: {
+    property: "engineSandbox",
+    fallback: "auto",
+    good: texts("auto", "on", "off"),
+    bad: ["yes", "1"],
+  },
   ENGINE_HOOKS: { property: "engineHooks", fallback: "off", good: texts("off", "on"), bad: ["yes", "1"] },
   ENGINE_AGENT_VARIABLES: {
     property: "engineAgentVariables",

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { type FoundClaude, findClaude } from "../engine/agent/find-claude.js";
+import { findSandbox } from "../engine/agent/sandbox.js";
 import { failure, ok, type Result, skipped, warning } from "./finding.js";
 
 /** What the package is made for: `engines` of package.json. */
@@ -75,6 +76,29 @@ export async function checkClaude(options: {
   const { claudePath, env, platform, needed, shorten } = options;
   const found = await findClaude({ ...(claudePath ? { configured: claudePath } : {}), env, platform });
   return judgeClaude(found, needed, shorten);
+}
+
+/**
+ * Says whether commands of agents are confined.
+ * @param options.mode the setting
+ * @param options.needed by an engine on this machine
+ */
+export async function checkSandbox(options: {
+  mode: "auto" | "on" | "off";
+  env: NodeJS.ProcessEnv;
+  platform: NodeJS.Platform;
+  needed: boolean;
+}): Promise<Result> {
+  const { mode, env, platform, needed } = options;
+  if (!needed) return skipped("only needed with AUTOMAGIK_WORKFLOWS_ENGINE=local");
+  if (mode === "off") return ok("off: commands of agents can do whatever you can do on this machine");
+  const found = await findSandbox({ env, platform });
+  if (found.usable) return ok("commands of agents are confined to their workspace");
+  const advice =
+    platform === "linux" ? "Install bubblewrap and socat, and let them make containers." : "See SECURITY.md.";
+  return mode === "on"
+    ? failure(`${found.why}, so the engine does not start`, advice)
+    : warning(`${found.why}: commands of agents can do whatever you can do on this machine`, advice);
 }
 
 function judgeClaude(found: FoundClaude, needed: boolean, shorten: (text: string) => string): Result {

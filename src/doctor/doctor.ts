@@ -7,7 +7,7 @@ import { type Settings, SettingsError } from "../settings.js";
 import { resolveStateFolder } from "../state/state-folder.js";
 import { cleanLine } from "../upstream/text.js";
 import { checkApi } from "./check-api.js";
-import { checkClaude, checkGit, checkNode } from "./check-programs.js";
+import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
 import { checkRedis } from "./check-redis.js";
 import { checkState } from "./check-state.js";
 import { type Finding, failure, ok, type Result, type Status, skipped, warning } from "./finding.js";
@@ -59,7 +59,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
   const within = (work: Promise<Result>) => limit(work, clock);
 
   const engine = readEngineStatus(folder, { clock });
-  const [api, state, git, claude, status] = await Promise.all([
+  const [api, state, git, claude, sandbox, status] = await Promise.all([
     examineApi(settings, folder, engine, clock),
     within(
       settings?.state
@@ -68,6 +68,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     ),
     within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
     within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
+    within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
     within(engine.then((found) => judgeEngine(found, local))),
   ]);
   return [
@@ -77,6 +78,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     { check: "state", ...state },
     { check: "git", ...git },
     { check: "claude", ...claude },
+    { check: "sandbox", ...sandbox },
     { check: "engine", ...status },
   ];
 }

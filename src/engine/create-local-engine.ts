@@ -7,6 +7,7 @@ import { ensurePrivateFolder } from "../state/private-files.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
+import { findSandbox, hideSandboxFiles, type Sandbox, sandboxSettings } from "./agent/sandbox.js";
 import { sweepStartFiles } from "./agent/start-files.js";
 import { createEngine, type FoundAgent } from "./engine.js";
 import { createEngineApp } from "./http/app.js";
@@ -42,6 +43,7 @@ export interface LocalEngineOptions {
     | "engineAllowedFolders"
     | "enginePush"
     | "engineHooks"
+    | "engineSandbox"
     | "engineAgentVariables"
   >;
   /** What agents and git get, without this product's own variables. */
@@ -99,6 +101,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
   );
   await ensurePrivateFolder(options.privateFolder);
+  // Earlier versions have their key in the engine's own folder.
+  const privatePaths = [options.privateFolder, join(folder, "key")];
+  const sandbox = await chooseSandbox(options);
   const consents = createScriptConsents({
     file: join(options.privateFolder, "permissions.json"),
     now: () => clock.now(),
@@ -107,15 +112,21 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     store,
     workspaces,
     library,
-    startAgent: (agent, onEvent) =>
-      startAgent(
+    startAgent(agent, onEvent) {
+      if (sandbox.usable) hideSandboxFiles(agent.cwd);
+      return startAgent(
         {
           ...agent,
+          privatePaths,
+          ...(sandbox.usable ? { sandbox: sandboxSettings(sandbox, privatePaths) } : {}),
+          // In the sandbox the person would be asked for the host that npm looks for its own updates at.
+          env: { ...(sandbox.usable ? { npm_config_update_notifier: "false" } : {}), ...agent.env },
           personHooks: settings.engineHooks === "on",
           passedVariables: settings.engineAgentVariables ?? [],
         },
         onEvent,
-      ),
+      );
+    },
     findAgent,
     async prepareHandover(sessionId) {
       const own = join(folder, "handovers", sessionId);
@@ -127,12 +138,11 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         facts: {
           allowedTools: workflow.allowedTools,
           workspace: workspace.path,
-          // Earlier versions have their key in the engine's own folder.
-          privateFolders: [options.privateFolder, join(folder, "key")],
+          privateFolders: privatePaths,
         },
         consents,
         repository: workspace.repositoryUrl,
-        sandboxed: false,
+        sandboxed: sandbox.usable,
       }),
     limits: {
       concurrency: settings.engineConcurrency ?? availableParallelism(),
@@ -176,6 +186,23 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     await engine.close();
     throw error;
   }
+}
+
+/** @throws when there has to be one and there is none */
+async function chooseSandbox({ settings, env, platform, log }: LocalEngineOptions): Promise<Sandbox> {
+  if (settings.engineSandbox === "off") return { usable: false, why: "it is switched off" };
+  const found = await findSandbox({ env, platform });
+  if (found.usable) return found;
+  if (settings.engineSandbox === "on") {
+    throw new Error(
+      `Agents are to run in a sandbox, and there is none: ${found.why}. Install what is missing, or set ` +
+        "AUTOMAGIK_WORKFLOWS_ENGINE_SANDBOX to auto or off.",
+    );
+  }
+  log.warn(
+    `Commands of agents run without a sandbox: ${found.why}. What they do is only asked, not confined.`,
+  );
+  return found;
 }
 
 /** What was found stays true for a while; that nothing was found is looked at again every time. */

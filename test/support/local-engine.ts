@@ -51,6 +51,7 @@ export function startLocalEngine(
       engineAllowedFolders: undefined,
       enginePush: "off",
       engineHooks: "off",
+      engineSandbox: "off",
       engineAgentVariables: undefined,
       ...settings,
     },

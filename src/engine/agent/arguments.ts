@@ -1,4 +1,5 @@
 import { sep } from "node:path";
+import type { JsonRecord } from "./json.js";
 
 /** What of an agent's options becomes its command line. */
 export interface ArgumentOptions {
@@ -17,6 +18,10 @@ export interface ArgumentOptions {
   personHooks?: boolean;
   /** Absolute paths of files or folders of instructions (CLAUDE.md, rules) that the agent must not load. */
   excludedMemory?: string[];
+  /** The agent's settings for its sandbox; without them commands run as the engine does. */
+  sandbox?: JsonRecord | undefined;
+  /** Absolute paths that the agent's own tools neither read nor write, whatever a workflow allows. */
+  privatePaths?: readonly string[];
   extraArgs?: string[];
 }
 
@@ -62,6 +67,10 @@ export function buildArguments(options: ArgumentOptions, files: StartFiles): str
 function buildSettings(options: ArgumentOptions): Record<string, unknown> {
   const excluded = (options.excludedMemory ?? []).map(toPattern);
   return {
+    ...(options.sandbox ? { sandbox: options.sandbox } : {}),
+    ...(options.privatePaths?.length
+      ? { permissions: { deny: options.privatePaths.flatMap(denyPath) } }
+      : {}),
     ...(options.personHooks ? {} : { disableAllHooks: true }),
     ...(excluded.length > 0 ? { claudeMdExcludes: excluded.flatMap((path) => [path, `${path}/**`]) } : {}),
   };
@@ -76,4 +85,14 @@ function toPattern(path: string): string {
     .split(sep)
     .map((part) => part.replace(/[!-,;-@[-^`{-~]/g, "?"))
     .join("/");
+}
+
+/** A path, and what is below it, in the notation of the agent's rules: those for reading hold for searching, too. */
+function denyPath(path: string): string[] {
+  const pattern = `//${path
+    .split(sep)
+    .join("/")
+    .replace(/^\/+/, "")
+    .replace(/[[\]*?]/g, "\\$&")}`;
+  return ["Read", "Edit"].flatMap((tool) => [`${tool}(${pattern})`, `${tool}(${pattern}/**)`]);
 }

@@ -8,6 +8,7 @@ import type { WorkflowLibrary } from "../workflows/workflow-library.js";
 import { addEndpoint, type EngineApp, type EngineHttpEnv, refuseOtherMethods } from "./endpoint.js";
 import { addEventEndpoints } from "./event-endpoints.js";
 import type { EventSource } from "./event-stream.js";
+import { refuseAgents } from "./from-agent.js";
 import { checkKey, checkSource } from "./guard.js";
 import { addManageEndpoints } from "./manage-endpoints.js";
 import { addQuestionEndpoints } from "./question-endpoints.js";
@@ -32,6 +33,8 @@ export interface EngineAppOptions {
   log: Log;
   /** Names that the Host header may have beside the loopback's, with or without a port. */
   allowedHosts?: readonly string[];
+  /** Says whether it can be told who calls; default this machine's. */
+  platform?: NodeJS.Platform;
   /** Origins of pages that may call; none by default. */
   allowedOrigins?: readonly string[];
   version: string;
@@ -60,6 +63,7 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
       onRight: () => options.onRequest?.(),
     }),
   );
+  app.use(refuseAgents(options.platform ?? process.platform));
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
   addRunEndpoints(api, options);
   addQuestionEndpoints(api, options);

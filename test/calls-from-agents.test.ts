@@ -1,0 +1,85 @@
+import { execFile } from "node:child_process";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MARK_NAME } from "../src/engine/agent/mark.js";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { isFromAgent } from "../src/engine/http/from-agent.js";
+import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
+import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
+
+let place: ReturnType<typeof engineFolder>;
+let engine: LocalEngine;
+let direct: ContractClient;
+
+beforeAll(async () => {
+  place = engineFolder();
+  engine = await startLocalEngine(place.folder);
+  direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+});
+afterAll(async () => {
+  await engine.close();
+  place.remove();
+});
+
+/** A script for Node that sends the request with the right key and tells the status. */
+function sending(method: string, path: string, body?: object): string {
+  const options = {
+    method,
+    headers: { "x-api-key": ENGINE_KEY, "content-type": "application/json" },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  };
+  return `fetch(${JSON.stringify(engine.url + path)}, ${JSON.stringify(options)}).then((r) => console.log(r.status))`;
+}
+
+async function run(env: NodeJS.ProcessEnv, program: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(program, args, { env: { PATH: process.env.PATH, ...env } });
+  return stdout.trim();
+}
+
+describe.skipIf(process.platform !== "linux")(
+  "what comes from a process of an agent",
+  { timeout: 120_000 },
+  () => {
+    const MARKED = { [MARK_NAME]: "anything" };
+
+    it("neither answers a question nor starts or ends a run, though it has the key; others do", async () => {
+      const message = withScript("Design it", { steps: [{ ask: [QUESTION] }] });
+      const { run_id } = await direct.start({ message }, "implement");
+      const { questions } = await direct.until(run_id, (status) => status.waiting_for === "question");
+      const answer = `${API}/run/${run_id}/questions/${questions[0].question_id}/answer`;
+      for (const [method, path, body] of [
+        ["POST", answer, { answer: "SQLite" }],
+        ["POST", `${API}/run/implement`, { message: "Another" }],
+        ["POST", `${API}/run/${run_id}/kill`, undefined],
+      ] as const)
+        expect(await run(MARKED, process.execPath, "-e", sending(method, path, body))).toBe("403");
+      const status = await direct.get(`/run/${run_id}/status`);
+      expect(status.body).toMatchObject({ status: "running", waiting_for: "question" });
+      expect(await run({}, process.execPath, "-e", sending("POST", answer, { answer: "SQLite" }))).toBe(
+        "200",
+      );
+      await direct.ended(run_id);
+    });
+
+    it("is recognised when it has cleared its environment, as long as an agent's process is above it", async () => {
+      const script = sending("POST", `${API}/run/implement`, { message: "Another" });
+      const child = `require("child_process").execFileSync(process.execPath, ["-e", ${JSON.stringify(script)}], { env: {}, stdio: "inherit" })`;
+      expect(await run(MARKED, process.execPath, "-e", child)).toBe("403");
+    });
+
+    it("may look: reading costs and changes nothing", async () => {
+      expect(await run(MARKED, process.execPath, "-e", sending("GET", "/health"))).toBe("200");
+    });
+
+    it("that has gone before the answer is refused; another machine has no process here", async () => {
+      const server: Server = createServer((_request, response) => response.end());
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as AddressInfo;
+      expect(await isFromAgent({ address: "127.0.0.1", port: 1 }, port)).toBe(true);
+      expect(await isFromAgent({ address: "192.0.2.1", port: 1 }, port)).toBe(false);
+      server.close();
+    });
+  },
+);
