@@ -337,6 +337,7 @@ async function runEngine(commandLine: CommandLine & { command: `engine${string}`
   const settings = readSettings(process.env, flags);
   const { runEngineCommand } = await import("./engine/local/commands.js");
   const { engineEnvironment } = await import("./engine/local/spawn-engine.js");
+  const { createAsk } = await import("./install/ask.js");
   // A terminal that is gone is no reason to fall over while runs are ended.
   process.stderr.on("error", () => {});
   const stateFolder = findStateFolder(settings);
@@ -344,6 +345,7 @@ async function runEngine(commandLine: CommandLine & { command: `engine${string}`
     command,
     background: commandLine.background === true,
     force: commandLine.force === true,
+    ask: createAsk(process.stdin, process.stderr),
     settings,
     stateFolder,
     stdout: (text) => process.stdout.write(text),

@@ -19,6 +19,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
 import { systemClock } from "../src/clock.js";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { type EngineCommandOptions, runEngineCommand } from "../src/engine/local/commands.js";
 import { engineFiles } from "../src/engine/local/engine-files.js";
 import { createHealthProbe } from "../src/engine/local/engine-health.js";
@@ -47,9 +48,11 @@ import { isOlder } from "../src/engine/local/versions.js";
 import { createLog } from "../src/log.js";
 import { readSettings, SettingsError } from "../src/settings.js";
 import type { ProcessIdentity } from "../src/state/process-identity.js";
+import { createContractClient } from "./contract/upstream.js";
 import { compileWorker } from "./engine-workers/compile.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
 import { until } from "./support/harness.js";
+import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 import { createStandInServer, ROLL, type StandIn, spawnStandIn } from "./support/stand-in-engine.js";
 
 let worker: ReturnType<typeof compileWorker>;
@@ -846,6 +849,40 @@ describe("an engine in the background", () => {
     expect((await find()).started).toBe(true);
   });
 
+  it("is stopped while runs are going on only when the person says so, or by force", async () => {
+    await startStandIn({ runs: 2 });
+    const questions: string[] = [];
+    const asking = (answer: boolean) => async (question: string) => {
+      questions.push(question);
+      return answer;
+    };
+    const refused = await stop();
+    expect(refused.stopped).toBe(false);
+    expect(refused.message).toMatch(/^2 runs are going on at the engine/);
+    expect(refused.message).toContain("Nobody can be asked here, so nothing was stopped. --force");
+    const nameRuns = async () => ["implement, session login"];
+    const declined = await stop({ ask: asking(false), nameRuns });
+    expect(declined).toEqual({ stopped: false, message: "Nothing was stopped." });
+    expect(questions[0]).toMatch(
+      /^2 runs are going on at the engine \(process \d+\):\n {2}implement, session login\n/,
+    );
+    expect((await readStatus()).running).toBe(true);
+    expect((await stop({ ask: asking(true) })).stopped).toBe(true);
+    await startStandIn({ runs: 2 });
+    expect((await stop({ force: true, ask: asking(false) })).stopped).toBe(true);
+    expect(questions).toHaveLength(2);
+  });
+
+  it("is not stopped unasked when it hangs, since it may have runs", async () => {
+    const engine = await startStandIn();
+    process.kill(engine.pid, "SIGSTOP");
+    const refused = await stop({ probe: createHealthProbe(100) });
+    expect(refused.stopped).toBe(false);
+    expect(refused.message).toContain("not known whether runs are going on");
+    process.kill(engine.pid, "SIGCONT");
+    expect((await stop()).stopped).toBe(true);
+  });
+
   it("is stopped by force when it hangs", async () => {
     const engine = await startStandIn();
     process.kill(engine.pid, "SIGSTOP");
@@ -980,6 +1017,32 @@ describe("the commands", () => {
     expect(readFileSync(files.record, "utf8")).not.toContain("sk-person");
     signal();
     await end;
+  });
+
+  test("engine stop names the runs that are going on, and stops nothing where nobody can be asked", async () => {
+    const place = engineFolder();
+    let engine: LocalEngine | undefined;
+    const keyed = {
+      settings: readSettings({ AUTOMAGIK_WORKFLOWS_API_KEY: ENGINE_KEY }, { "engine-port": "0" }),
+    };
+    const createEngineServer = async () => {
+      engine = await startLocalEngine(place.folder);
+      return engine;
+    };
+    const end = run("engine", { ...keyed, createEngineServer });
+    await until(() => existsSync(files.record), "the record");
+    const client = createContractClient({ url: engine?.url ?? "", apiKey: ENGINE_KEY });
+    const message = withScript("Wait", { steps: [{ ask: [QUESTION] }] });
+    const { run_id } = await client.start({ message, session_name: "login" });
+    expect(await run("engine stop", keyed)).toBe(1);
+    expect(out).toContain(`implement, session "login", run ${run_id}`);
+    expect(out).toContain("Nobody can be asked here, so nothing was stopped");
+    expect(await run("engine stop", { ...keyed, ask: async () => false })).toBe(1);
+    expect(out).toBe("Nothing was stopped.\n");
+    expect(await run("engine status")).toBe(0);
+    signal();
+    await end;
+    place.remove();
   });
 
   test("engine stop says what it did", async () => {

@@ -4,6 +4,8 @@ import { isLoopback } from "../../http/guard.js";
 import type { Log } from "../../log.js";
 import { type Settings, SettingsError } from "../../settings.js";
 import { ensurePrivateFolder } from "../../state/private-files.js";
+import { createUpstream } from "../../upstream/client.js";
+import { isFinal } from "../../upstream/types.js";
 import { VERSION } from "../../version.js";
 import { engineFiles } from "./engine-files.js";
 import { resolveEngineKey } from "./engine-key.js";
@@ -14,9 +16,12 @@ import {
   type EngineServer,
   runEngineProcess,
 } from "./engine-process.js";
+import type { EngineRecord } from "./engine-record.js";
 import { readEngineStatus, renderEngineStatus } from "./engine-status.js";
 import { stopEngine } from "./stop-engine.js";
 
+/** How long an engine may take to name its runs, in ms: without their names the person is asked all the same. */
+const RUNS_TIMEOUT_MS = 5_000;
 /** Where the command `engine` listens unless told: where the client looks for a workflows API by default. */
 const PORT = 28_881;
 /** Shorter keys can be guessed over a network. */
@@ -33,6 +38,8 @@ export interface EngineCommandOptions {
   stateFolder: string;
   /** Makes the log, which keeps the secrets out of the lines it gives to `write`. */
   createLog: (write: (text: string) => boolean, secrets: readonly (string | undefined)[]) => Log;
+  /** Asks the person; left out when nobody is there to answer. */
+  ask?: ((question: string) => Promise<boolean>) | undefined;
   stdout: (text: string) => void;
   stderr: (text: string) => boolean;
   onSignal: EngineProcessOptions["onSignal"];
@@ -62,11 +69,42 @@ export async function runEngineCommand(options: EngineCommandOptions): Promise<n
   }
   if (command === "engine stop") {
     const log = options.createLog(stderr, [settings.apiKey]);
-    const { stopped, message } = await stopEngine(stateFolder, { force, clock, log });
+    const nameRuns = ({ url }: EngineRecord) => nameRunsOf(url, options);
+    const { stopped, message } = await stopEngine(stateFolder, {
+      force,
+      clock,
+      log,
+      ask: options.ask,
+      nameRuns,
+    });
     stdout(`${message}\n`);
     return stopped ? 0 : 1;
   }
   return runEngine(options);
+}
+
+/** The runs that go on at the engine of that address, named for the person. @throws ApiError */
+async function nameRunsOf(url: string, { stateFolder, settings }: EngineCommandOptions): Promise<string[]> {
+  const settingsKey = settings.apiKey ? { settingsKey: settings.apiKey } : {};
+  const api = createUpstream({
+    baseUrl: url,
+    apiKey: await resolveEngineKey({ stateFolder, ...settingsKey }),
+    requestTimeoutMs: RUNS_TIMEOUT_MS,
+    maxRetries: 0,
+    clock: systemClock,
+    random: Math.random,
+  });
+  try {
+    const { runs } = await api.listRuns({});
+    return runs
+      .filter((run) => !isFinal(run.status))
+      .map(
+        ({ workflowName, sessionName, runId, status }) =>
+          `${workflowName}, session "${sessionName ?? ""}", run ${runId}, ${status}`,
+      );
+  } finally {
+    await api.close();
+  }
 }
 
 async function runEngine(options: EngineCommandOptions): Promise<number> {

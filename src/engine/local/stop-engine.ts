@@ -3,12 +3,17 @@ import type { Log } from "../../log.js";
 import type { ProcessIdentity } from "../../state/process-identity.js";
 import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
 import { signalProcess, waitUntilEnded } from "./engine-identity.js";
+import type { EngineRecord } from "./engine-record.js";
 import { keepAwake } from "./keep-awake.js";
 import { type EngineSight, lookAtEngine } from "./look-at-engine.js";
 
 export interface StopOptions {
-  /** SIGKILL in place of SIGTERM. */
+  /** SIGKILL in place of SIGTERM, without asking. */
   force: boolean;
+  /** Asks the person; left out when nobody is there to answer. */
+  ask?: ((question: string) => Promise<boolean>) | undefined;
+  /** Names the runs that go on at an engine that answers. */
+  nameRuns?: (engine: EngineRecord) => Promise<string[]>;
   clock: Clock;
   log: Log;
   probe?: ProbeHealth;
@@ -25,6 +30,8 @@ const LIMIT_MS = 60_000;
 /** What the system needs to clear a killed process away. */
 const KILL_LIMIT_MS = 10_000;
 
+type LivingEngine = Exclude<EngineSight, { kind: "none" | "elsewhere" }>;
+
 /** What came of stopping; the message is for the person. */
 export interface StopOutcome {
   /** No engine of this state folder is there any more. */
@@ -33,7 +40,8 @@ export interface StopOutcome {
 }
 
 /**
- * Ends the engine of the state folder and waits until it is gone. Its runs end as failed and can be continued.
+ * Ends the engine of the state folder and waits until it is gone. Its runs end as failed and can be continued, so the
+ * person is asked first when there are any; where nobody can be asked, nothing is stopped then.
  * Throws only what the system throws when the signal cannot be sent.
  */
 export function stopEngine(stateFolder: string, options: StopOptions): Promise<StopOutcome> {
@@ -63,8 +71,41 @@ export function stopEngine(stateFolder: string, options: StopOptions): Promise<S
           "starts here again.",
       };
     }
+    const runs = await describeRuns(sight, options);
+    if (runs !== undefined) {
+      const cost = `${runs}\nThey end as failed; what they have cost is paid, and their sessions can be continued.`;
+      if (!options.ask) {
+        return {
+          stopped: false,
+          message: `${cost}\nNobody can be asked here, so nothing was stopped. --force stops the engine all the same.`,
+        };
+      }
+      if (!(await options.ask(`${cost}\nStop the engine?`))) {
+        return { stopped: false, message: "Nothing was stopped." };
+      }
+    }
     return endOrderly(sight.holder, options);
   });
+}
+
+/** The runs that would be ended, by name; undefined when there are none. */
+async function describeRuns(sight: LivingEngine, options: StopOptions): Promise<string | undefined> {
+  // One that is only starting or ending has none, or is ending them.
+  if (sight.kind === "unready") return undefined;
+  const { pid } = sight.holder;
+  if (sight.kind === "silent") {
+    return `The engine (process ${pid}) does not answer, so it is not known whether runs are going on.`;
+  }
+  const { activeRuns } = sight.health;
+  if (activeRuns === 0) return undefined;
+  const named = (await options.nameRuns?.(sight.record).catch(() => [])) ?? [];
+  const count = activeRuns ?? named.length;
+  const head =
+    count === 1 ? "1 run is going on" : count > 0 ? `${count} runs are going on` : "Runs may be going on";
+  return [
+    `${head} at the engine (process ${pid})${named.length > 0 ? ":" : "."}`,
+    ...named.map((name) => `  ${name}`),
+  ].join("\n");
 }
 
 export const ELSEWHERE =
@@ -94,6 +135,6 @@ export async function endOrderly(
 }
 
 /** A process of which is known that it is the engine: by when it began, or because it answers. */
-function isCertain(sight: Exclude<EngineSight, { kind: "none" | "elsewhere" }>): boolean {
+function isCertain(sight: LivingEngine): boolean {
   return sight.holder.began !== "0" || sight.kind === "answers";
 }
