@@ -77,7 +77,7 @@ async function askWhichOne(
       "of it unless it continues it.",
     required: true,
     choices: [
-      { value: CONTINUE, title: `Continue "${session.name}"` },
+      { value: CONTINUE, title: `Continue ${session.name}` },
       { value: SECOND, title: "Begin a second conversation of that name" },
     ],
   };
@@ -94,7 +94,7 @@ async function askWhichOne(
       {
         ...toMissing(question),
         choices: [
-          { value: session.name, title: `Continue "${session.name}"` },
+          { value: session.name, title: `Continue ${session.name}` },
           { value: "", title: "Begin a second conversation of that name" },
         ],
       },

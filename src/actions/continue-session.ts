@@ -206,8 +206,8 @@ async function askWhenNotFound(
     description: `There is no session "${name}".`,
     required: true,
     choices: [
-      ...nearest.map((one) => ({ value: one, title: `Continue "${one}"` })),
-      { value: FRESH, title: `Start a new session "${name}"` },
+      ...nearest.map((one) => ({ value: one, title: `Continue ${one}` })),
+      { value: FRESH, title: `Start a new session ${name}` },
     ],
   };
   const reply = await askToChoose(question, call);
@@ -222,7 +222,7 @@ async function askWhenNotFound(
       `There is no session "${name}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}.${tellNobody(reply)} ` +
       "Nothing was sent and no new conversation was started.",
     missing: [
-      { ...toMissing(question), choices: nearest.map((one) => ({ value: one, title: `Continue "${one}"` })) },
+      { ...toMissing(question), choices: nearest.map((one) => ({ value: one, title: `Continue ${one}` })) },
     ],
     next: {
       action: "run",
@@ -241,7 +241,7 @@ async function askToStartFresh(session: Session, args: RunArguments, call: Call)
     title: "Start afresh?",
     description: `${fact} Start a new conversation under the same name?`,
     required: true,
-    choices: [{ value: FRESH, title: `Start a new conversation named "${session.name}"` }],
+    choices: [{ value: FRESH, title: `Start a new conversation named ${session.name}` }],
   };
   const reply = await askToChoose(question, call);
   if (reply.kind === "ended") return reply.answer;

@@ -6,6 +6,8 @@ import { describeOffer } from "./describe-offer.js";
 const PARAMETERS = ["detailed"] as const;
 /** A list younger than this is not read again for one question, in ms. */
 const FRESH_MS = 5_000;
+/** Of workflows that cannot be used, as many are told. */
+const MOST_PROBLEMS = 10;
 
 /** Lists the workflows that the API offers now. */
 export const listWorkflowsAction = defineAction({
@@ -34,10 +36,12 @@ export const listWorkflowsAction = defineAction({
       : await Promise.all([catalogue.refresh(), args.detailed ? offer.refresh() : undefined]);
     const readAt = state.readAt === undefined ? undefined : new Date(state.readAt).toISOString();
     const stale = state.problem ? ` ${state.problem}` : "";
+    const problems = api.workflowProblems().slice(0, MOST_PROBLEMS);
+    const broken = problems.length > 0 ? ` ${problems.join(" ")}` : "";
     return {
       outcome: state.available ? "ok" : "unknown",
       summary: state.available
-        ? `${state.workflows.length} workflows${stale ? `, as read at ${readAt}.${stale}` : "."}`
+        ? `${state.workflows.length} workflows${stale ? `, as read at ${readAt}.${stale}` : "."}${broken}`
         : `The list of workflows is not available.${stale}`,
       workflows: state.workflows.map((workflow) => ({
         name: workflow.name,

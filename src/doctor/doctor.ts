@@ -10,6 +10,7 @@ import { checkApi } from "./check-api.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
 import { checkRedis } from "./check-redis.js";
 import { checkState } from "./check-state.js";
+import { checkWorkflows } from "./check-workflows.js";
 import { type Finding, failure, ok, type Result, type Status, skipped, warning } from "./finding.js";
 
 export interface DoctorOptions {
@@ -59,7 +60,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
   const within = (work: Promise<Result>) => limit(work, clock);
 
   const engine = readEngineStatus(folder, { clock });
-  const [api, state, git, claude, sandbox, status] = await Promise.all([
+  const [api, state, git, claude, sandbox, status, workflows] = await Promise.all([
     examineApi(settings, folder, engine, clock),
     within(
       settings?.state
@@ -70,6 +71,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
     within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
     within(engine.then((found) => judgeEngine(found, local))),
+    checkWorkflows({ env, platform, home, clock, needed: local }, within),
   ]);
   return [
     { check: "node", ...checkNode(options.nodeVersion) },
@@ -80,6 +82,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     { check: "claude", ...claude },
     { check: "sandbox", ...sandbox },
     { check: "engine", ...status },
+    ...workflows,
   ];
 }
 

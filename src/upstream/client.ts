@@ -17,6 +17,7 @@ import {
   killWire,
   listItemToRun,
   queueWire,
+  readProblem,
   runListWire,
   startToRun,
   startWire,
@@ -63,6 +64,8 @@ export interface WorkflowsApi {
   apiTime(): number | undefined;
   /** `GET /manage`; `/workflows`, then the names of `/health`, on servers without it. */
   listWorkflows(options?: ReadOptions): Promise<Workflow[]>;
+  /** Why workflows that are there cannot be used, as the last list of them said. */
+  workflowProblems(): readonly string[];
   /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated. */
   startRun(request: StartRequest): Promise<Run>;
   /** `GET /run/{id}/status?debug=true`: live turns and session ids are only in there on the public server. */
@@ -157,6 +160,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
     );
   }
 
+  let problems: readonly string[] = [];
   const runPath = (runId: string) => `${API}/run/${toSegment(runId)}`;
 
   return {
@@ -167,6 +171,7 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
     clockOffsetMs: () => offsetMs,
     outage: http.outage,
     apiTime: () => apiTime,
+    workflowProblems: () => problems,
 
     async listWorkflows(read = {}) {
       const doing = "list the workflows";
@@ -189,7 +194,9 @@ export function createUpstream(options: UpstreamOptions): WorkflowsApi {
         entries = Object.keys(health.workflows).filter((name) => health.workflows[name] !== false);
       }
       const workflows = new Map<string, Workflow>();
-      for (const workflow of entries.slice(0, MOST_WORKFLOWS).map(toWorkflow)) {
+      const listed = entries.slice(0, MOST_WORKFLOWS);
+      problems = listed.flatMap((entry) => readProblem(entry) ?? []);
+      for (const workflow of listed.filter((entry) => readProblem(entry) === undefined).map(toWorkflow)) {
         if (workflow && !workflows.has(workflow.name)) workflows.set(workflow.name, workflow);
       }
       return [...workflows.values()];

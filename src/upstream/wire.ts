@@ -37,6 +37,15 @@ const workflowWire = z.union([
     suggestedTurns: number,
   }),
 ]);
+/** An entry of `GET /manage` that only says why there is no such workflow to be used. */
+const brokenWire = z.looseObject({ valid: z.literal(false), description: z.string().min(1) });
+
+/** Why the entry's workflow cannot be used; undefined when it can. */
+export function readProblem(entry: unknown): string | undefined {
+  const parsed = brokenWire.safeParse(entry);
+  return parsed.success ? cleanLine(parsed.data.description, 300) : undefined;
+}
+
 /** `GET /manage`, and `GET /workflows` of older servers, bare or wrapped. */
 export const workflowListWire = z.union([
   z.array(z.unknown()),

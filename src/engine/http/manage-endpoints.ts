@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { Clock } from "../../clock.js";
 import type { EngineWorkflow } from "../types.js";
+import type { WorkflowProblem } from "../workflows/workflow-folder.js";
 import { WorkflowError, type WorkflowInput, type WorkflowLibrary } from "../workflows/workflow-library.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { flag, integer } from "./pydantic.js";
@@ -33,6 +34,25 @@ const updateBody = z
   .object({ name: z.string(), prompt_template: z.string().optional(), ...fields })
   .openapi("UpdateWorkflow");
 
+/** A folder that cannot be used, or not wholly, as an entry that is not valid. */
+function toBroken({ name, message }: WorkflowProblem): z.input<typeof workflowSchema> {
+  return {
+    name: name || "workflows",
+    description: message,
+    path: name,
+    valid: false,
+    icon: "",
+    mainColour: "",
+    displayName: name,
+    category: "",
+    capabilities: [],
+    emoji: "",
+    maxTurns: null,
+    suggestedTurns: 0,
+    is_system_workflow: false,
+  };
+}
+
 /** Adds the endpoints of the workflow library. Workflows that came with the engine stay as they are: 400. */
 export function addManageEndpoints(
   app: EngineApp,
@@ -43,7 +63,8 @@ export function addManageEndpoints(
     path: "/manage",
     summary: "List workflows",
     answer: z.array(workflowSchema),
-    handle: async () => (await library.list()).map(toWorkflow),
+    // What cannot be used is listed too, with the reason: its author looks for it here.
+    handle: async () => [...(await library.list()).map(toWorkflow), ...library.problems().map(toBroken)],
   });
 
   addEndpoint(app, {
