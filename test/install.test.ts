@@ -93,7 +93,7 @@ describe("what each client is given", () => {
     expect(printed).toContain(`"AUTOMAGIK_WORKFLOWS_API_KEY": "\${AUTOMAGIK_WORKFLOWS_API_KEY:-}"`);
     expect(getJson(".claude.json")).toEqual({
       mcpServers: {
-        workflows: {
+        automagik: {
           type: "stdio",
           ...LAUNCH,
           env: { AUTOMAGIK_WORKFLOWS_API_KEY: `\${AUTOMAGIK_WORKFLOWS_API_KEY:-}`, ...ADDRESS },
@@ -104,7 +104,7 @@ describe("what each client is given", () => {
 
   it("Cursor: a reference in its own notation", async () => {
     await install("cursor");
-    expect(getJson(".cursor/mcp.json").mcpServers.workflows.env.AUTOMAGIK_WORKFLOWS_API_KEY).toBe(
+    expect(getJson(".cursor/mcp.json").mcpServers.automagik.env.AUTOMAGIK_WORKFLOWS_API_KEY).toBe(
       `\${env:AUTOMAGIK_WORKFLOWS_API_KEY}`,
     );
   });
@@ -120,7 +120,7 @@ describe("what each client is given", () => {
         password: true,
       },
     ]);
-    expect(servers.workflows.env.AUTOMAGIK_WORKFLOWS_API_KEY).toBe(`\${input:automagik-workflows-key}`);
+    expect(servers.automagik.env.AUTOMAGIK_WORKFLOWS_API_KEY).toBe(`\${input:automagik-workflows-key}`);
     expect(printed).toContain('"password": true');
   });
 
@@ -128,9 +128,9 @@ describe("what each client is given", () => {
     await install("goose");
     expect(parseYaml(get(".config/goose/config.yaml"))).toEqual({
       extensions: {
-        workflows: {
+        automagik: {
           type: "stdio",
-          name: "workflows",
+          name: "automagik",
           cmd: LAUNCH.command,
           args: LAUNCH.args,
           description: "Runs remote coding workflows",
@@ -147,13 +147,13 @@ describe("what each client is given", () => {
     await install("codex");
     expect(get(".codex/config.toml")).toBe(
       [
-        "[mcp_servers.workflows]",
+        "[mcp_servers.automagik]",
         'command = "/opt/node/bin/node"',
         'args = ["/opt/aw/dist/src/cli.js"]',
         "startup_timeout_sec = 30",
         'env_vars = ["AUTOMAGIK_WORKFLOWS_API_KEY"]',
         "",
-        "[mcp_servers.workflows.env]",
+        "[mcp_servers.automagik.env]",
         'AUTOMAGIK_WORKFLOWS_BASE_URL = "http://api.test:28881"',
         "",
       ].join("\n"),
@@ -214,7 +214,7 @@ describe("what each client is given", () => {
 
 describe("Claude Desktop, which can take the key from its file only", () => {
   const FILE = FILES["claude-desktop"];
-  const env = () => getJson(FILE).mcpServers.workflows.env;
+  const env = () => getJson(FILE).mcpServers.automagik.env;
 
   it("asks whether to write the key, apart from the question whether to write", async () => {
     const asked: string[] = [];
@@ -297,7 +297,7 @@ describe("what is there stays", () => {
     expect(await install("vscode")).toBe(0);
     const after = get(FILES.vscode);
     for (const comment of ["// mine", "// of the company", "// last"]) expect(after).toContain(comment);
-    expect(after).toContain('\t\t"workflows": {\n\t\t\t"type": "stdio"');
+    expect(after).toContain('\t\t"automagik": {\n\t\t\t"type": "stdio"');
     expect(getJson(FILES.vscode).inputs.map(({ id }: { id: string }) => id)).toEqual([
       "other",
       "automagik-workflows-key",
@@ -309,19 +309,19 @@ describe("what is there stays", () => {
     const head = [
       'model = "o3" # mine',
       "[mcp_servers.docs]",
-      'args = [ "a", # [mcp_servers.workflows]',
+      'args = [ "a", # [mcp_servers.automagik]',
       "]",
       'text = """',
-      "[mcp_servers.workflows]",
+      "[mcp_servers.automagik]",
       '"""',
       "",
     ].join("\r\n");
     const own = [
-      "[mcp_servers.workflows]",
+      "[mcp_servers.automagik]",
       'command = "npx" # how',
       'args = ["-y", "automagik-workflows-mcp@0.1.0", "--toolset", "named"]',
       "tool_timeout_sec = 99 # mine",
-      "[mcp_servers.workflows.env]",
+      "[mcp_servers.automagik.env]",
       'AUTOMAGIK_WORKFLOWS_BASE_URL = "http://old"',
       'MINE = "1"',
       "",
@@ -334,13 +334,13 @@ describe("what is there stays", () => {
     expect(after.trimEnd().endsWith(tail)).toBe(true);
     expect(after.slice(head.length, -tail.length - 2)).toBe(
       [
-        "[mcp_servers.workflows]",
+        "[mcp_servers.automagik]",
         'command = "/opt/node/bin/node" # how',
         'args = ["/opt/aw/dist/src/cli.js", "--toolset", "named"]',
         "tool_timeout_sec = 99 # mine",
         "startup_timeout_sec = 30",
         'env_vars = ["AUTOMAGIK_WORKFLOWS_API_KEY"]',
-        "[mcp_servers.workflows.env]",
+        "[mcp_servers.automagik.env]",
         'AUTOMAGIK_WORKFLOWS_BASE_URL = "http://api.test:28881"',
         'MINE = "1"',
         "",
@@ -351,11 +351,11 @@ describe("what is there stays", () => {
   it("in Codex's file: the table behind the server's own, which gets one for its variables", async () => {
     put(
       FILES.codex,
-      '[mcp_servers."workflows"]\ncommand = "automagik-workflows-mcp"\n[mcp_servers.z]\na = 1\n',
+      '[mcp_servers."automagik"]\ncommand = "automagik-workflows-mcp"\n[mcp_servers.z]\na = 1\n',
     );
     expect(await install("codex")).toBe(0);
     expect(get(FILES.codex)).toMatch(
-      /\n\[mcp_servers\.workflows\.env\]\nAUTOMAGIK_WORKFLOWS_BASE_URL = "[^"]+"\n\[mcp_servers\.z\]\na = 1\n$/,
+      /\n\[mcp_servers\.automagik\.env\]\nAUTOMAGIK_WORKFLOWS_BASE_URL = "[^"]+"\n\[mcp_servers\.z\]\na = 1\n$/,
     );
   });
 
@@ -363,7 +363,7 @@ describe("what is there stays", () => {
     put(
       FILES.codex,
       [
-        "[mcp_servers.workflows]",
+        "[mcp_servers.automagik]",
         'command = "npx"',
         'args = ["automagik-workflows-mcp"]',
         'env = { "MINE" = "1" }',
@@ -398,7 +398,7 @@ describe("what is there stays", () => {
     put(FILES.goose, before);
     expect(await install("goose")).toBe(0);
     const lines = get(FILES.goose).split("\n");
-    const first = lines.indexOf("  workflows:");
+    const first = lines.indexOf("  automagik:");
     const last = lines.findIndex((line, index) => index > first && line === "");
     expect([...lines.slice(0, first), ...lines.slice(last)].join("\n")).toBe(before);
   });
@@ -409,7 +409,7 @@ describe("what is there stays", () => {
       [
         "extensions:",
         "  # about it",
-        "  workflows:",
+        "  automagik:",
         "    cmd: npx # how",
         "    args: [-y, automagik-workflows-mcp]",
         "    timeout: 99 # short",
@@ -421,7 +421,7 @@ describe("what is there stays", () => {
     );
     await install("goose");
     const text = get(FILES.goose);
-    expect(parseYaml(text).extensions.workflows).toMatchObject({
+    expect(parseYaml(text).extensions.automagik).toMatchObject({
       cmd: LAUNCH.command,
       timeout: 99,
       enabled: false,
@@ -443,7 +443,7 @@ describe("what is there stays", () => {
     expect(await install("goose")).toBe(0);
     expect(parseYaml(get(FILES.goose))).toEqual({
       ...parseYaml(before),
-      extensions: { ...parseYaml(before)?.extensions, workflows: expect.objectContaining({ type: "stdio" }) },
+      extensions: { ...parseYaml(before)?.extensions, automagik: expect.objectContaining({ type: "stdio" }) },
     });
     expect(get(FILES.goose).includes("# mine")).toBe(before.includes("# mine"));
   });
@@ -453,7 +453,7 @@ describe("what is there stays", () => {
       FILES.cursor,
       JSON.stringify({
         mcpServers: {
-          workflows: {
+          automagik: {
             command: "node",
             args: ["/old/dist/src/cli.js", "--log-level", "debug"],
             env: { AUTOMAGIK_WORKFLOWS_API_KEY: "put-there-by-hand", MINE: "1" },
@@ -463,7 +463,7 @@ describe("what is there stays", () => {
       }),
     );
     await install("cursor");
-    expect(getJson(FILES.cursor).mcpServers.workflows).toEqual({
+    expect(getJson(FILES.cursor).mcpServers.automagik).toEqual({
       command: LAUNCH.command,
       args: [...LAUNCH.args, "--log-level", "debug"],
       env: { AUTOMAGIK_WORKFLOWS_API_KEY: "put-there-by-hand", MINE: "1", ...ADDRESS },
@@ -479,7 +479,7 @@ describe("what is there stays", () => {
     await install("cursor");
     await install("claude-code");
     expect(get(FILES.cursor).startsWith("\ufeff{")).toBe(true);
-    expect(getJson(FILES["claude-code"]).mcpServers.workflows).toBeDefined();
+    expect(getJson(FILES["claude-code"]).mcpServers.automagik).toBeDefined();
   });
 });
 
@@ -493,14 +493,14 @@ describe("what cannot be changed safely is left alone", () => {
   }
 
   it("another server of the same name, beside which ours finds room under another", async () => {
-    const text = '{"mcpServers":{"workflows":{"command":"others"}}}';
+    const text = '{"mcpServers":{"automagik":{"command":"others"}}}';
     expect(await refused("claude-code", text)).toContain("--name");
     expect(await install("claude-code", { name: "aw" })).toBe(0);
-    expect(Object.keys(getJson(FILES["claude-code"]).mcpServers)).toEqual(["workflows", "aw"]);
+    expect(Object.keys(getJson(FILES["claude-code"]).mcpServers)).toEqual(["automagik", "aw"]);
   });
 
   it("a remote server of that name", () =>
-    refused("cursor", '{"mcpServers":{"workflows":{"url":"http://automagik-workflows"}}}'));
+    refused("cursor", '{"mcpServers":{"automagik":{"url":"http://automagik-workflows"}}}'));
   it("text that is no JSON", async () => {
     expect(await refused("cursor", '{\n"a": 1\n"b": 2}')).toContain("line 3");
   });
@@ -536,7 +536,7 @@ describe("what cannot be changed safely is left alone", () => {
   it("inputs that are no list", () => refused("vscode", '{"inputs":{}}'));
   it("a part that stands twice, of which the client reads the last", async () => {
     expect(await refused("cursor", '{"mcpServers":{},"mcpServers":{"a":{}}}')).toContain("risk");
-    expect(printed).toContain('"workflows": {');
+    expect(printed).toContain('"automagik": {');
   });
   it("text that is no YAML", () => refused("goose", "a: [1\nb: 2\n"));
   it("a YAML list", () => refused("goose", "- a\n"));
@@ -547,12 +547,12 @@ describe("what cannot be changed safely is left alone", () => {
   it.each([
     ['mcp_servers = { docs = { command = "x" } }\n'],
     ['[mcp_servers]\nworkflows = { command = "automagik-workflows-mcp" }\n'],
-    ['mcp_servers.workflows.command = "automagik-workflows-mcp"\n'],
-    ['[[mcp_servers.workflows]]\ncommand = "automagik-workflows-mcp"\n'],
-    ['[mcp_servers.workflows.env]\nA = "automagik-workflows"\n'],
-    ['[mcp_servers.workflows]\ncommand = "automagik-workflows-mcp"\nenv.A = "1"\n'],
+    ['mcp_servers.automagik.command = "automagik-workflows-mcp"\n'],
+    ['[[mcp_servers.automagik]]\ncommand = "automagik-workflows-mcp"\n'],
+    ['[mcp_servers.automagik.env]\nA = "automagik-workflows"\n'],
+    ['[mcp_servers.automagik]\ncommand = "automagik-workflows-mcp"\nenv.A = "1"\n'],
   ])("TOML in another form, with the lines to be written by hand: %j", async (text) => {
-    expect(await refused("codex", text)).toContain("[mcp_servers.workflows]\ncommand = ");
+    expect(await refused("codex", text)).toContain("[mcp_servers.automagik]\ncommand = ");
   });
 
   it("a file that cannot be read", async () => {
@@ -676,7 +676,7 @@ describe("showing, asking and writing", () => {
   it("adds to a YAML file that has only the mark of a document", async () => {
     put(FILES.goose, "---\n");
     expect(await install("goose")).toBe(0);
-    expect(parseYaml(get(FILES.goose))).toHaveProperty("extensions.workflows");
+    expect(parseYaml(get(FILES.goose))).toHaveProperty("extensions.automagik");
   });
 
   it("follows a link to the file's real place", async () => {
@@ -685,7 +685,7 @@ describe("showing, asking and writing", () => {
     symlinkSync(real, join(home, FILES.cursor));
     await install("cursor");
     expect(lstatSync(join(home, FILES.cursor)).isSymbolicLink()).toBe(true);
-    expect(getJson("dotfiles/cursor.json").mcpServers.workflows).toBeDefined();
+    expect(getJson("dotfiles/cursor.json").mcpServers.automagik).toBeDefined();
   });
 
   it.each([
@@ -743,12 +743,12 @@ describe("Claude Code's own program", () => {
       calls.push(args);
       put(
         FILES["claude-code"],
-        JSON.stringify({ starts: 1, mcpServers: { workflows: JSON.parse(args.at(-1) ?? "") } }),
+        JSON.stringify({ starts: 1, mcpServers: { automagik: JSON.parse(args.at(-1) ?? "") } }),
       );
       return true;
     };
     expect(await install("claude-code", { runClaude })).toBe(0);
-    expect(calls).toEqual([["mcp", "add-json", "--scope", "user", "workflows", JSON.stringify(entry())]]);
+    expect(calls).toEqual([["mcp", "add-json", "--scope", "user", "automagik", JSON.stringify(entry())]]);
     expect(getJson(FILES["claude-code"]).starts).toBe(1);
   });
 
@@ -759,14 +759,14 @@ describe("Claude Code's own program", () => {
       return false;
     };
     expect(await install("claude-code", { runClaude })).toBe(0);
-    expect(getJson(FILES["claude-code"])).toEqual({ starts: 2, mcpServers: { workflows: entry() } });
+    expect(getJson(FILES["claude-code"])).toEqual({ starts: 2, mcpServers: { automagik: entry() } });
   });
 
   it("is not given an entry that may hold secrets, nor one of a project", async () => {
     const runClaude = async () => {
       throw new Error("called");
     };
-    put(FILES["claude-code"], '{"mcpServers":{"workflows":{"command":"automagik-workflows-mcp"}}}');
+    put(FILES["claude-code"], '{"mcpServers":{"automagik":{"command":"automagik-workflows-mcp"}}}');
     expect(await install("claude-code", { runClaude })).toBe(0);
     expect(await install("claude-code", { runClaude, project: true })).toBe(0);
   });
@@ -880,5 +880,61 @@ describe("how the server is started", () => {
       command: "cmd",
       args: ["/c", "npx", "-y", "automagik-workflows-mcp"],
     });
+  });
+});
+
+describe("an entry under the name that the server had before", () => {
+  const FORMER = { name: "workflows" };
+
+  it.each(CLIENT_NAMES)(
+    "%s: is renamed, with everything that is in it, after the person said so",
+    async (client) => {
+      await install(client, FORMER);
+      const before = get(FILES[client]);
+      expect(before).toContain("workflows");
+      const questions: string[] = [];
+      const ask = (answer: boolean) => async (question: string) => {
+        questions.push(question);
+        return answer;
+      };
+      expect(await install(client, { yes: false, ask: ask(false) })).toBe(1);
+      expect(get(FILES[client])).toBe(before);
+      expect(await install(client, { print: true })).toBe(0);
+      expect(get(FILES[client])).toBe(before);
+      expect(await install(client, { yes: false, ask: ask(true) })).toBe(0);
+      expect(printed).toContain('is renamed to "automagik"');
+      expect(printed).toContain("/mcp__automagik__…");
+      const renamed = get(FILES[client]);
+      const after = everything();
+      for (const file of Object.keys(after)) if (file !== FILES[client]) expect(file).toContain(".backup-");
+      // As if it had been written under the new name at once.
+      expect(await install(client)).toBe(0);
+      expect(get(FILES[client])).toBe(renamed);
+      expect(renamed.replaceAll("automagik-workflows", "")).not.toMatch(/(?<![-_\w])"?workflows"?(?=[\]:.])/);
+      expect(questions.filter((question) => question.startsWith("Write this for"))).toHaveLength(2);
+    },
+  );
+
+  it.each(CLIENT_NAMES)("%s: stays when the person names it so", async (client) => {
+    await install(client, FORMER);
+    const before = get(FILES[client]);
+    expect(await install(client, FORMER)).toBe(0);
+    expect(get(FILES[client])).toBe(before);
+  });
+
+  it("is left alone when it is somebody else's, and this server comes beside it", async () => {
+    put(FILES.cursor, '{"mcpServers":{"workflows":{"command":"others"}}}');
+    expect(await install("cursor")).toBe(0);
+    expect(Object.keys(getJson(FILES.cursor).mcpServers)).toEqual(["workflows", "automagik"]);
+  });
+
+  it("keeps comments and what the person has added", async () => {
+    put(
+      FILES.cursor,
+      '{"mcpServers":{\n  // mine\n  "workflows":{"command":"automagik-workflows-mcp","env":{"MINE":"1"}}}}',
+    );
+    await install("cursor");
+    expect(get(FILES.cursor)).toContain("// mine");
+    expect(parseJsonc(get(FILES.cursor)).mcpServers.automagik.env.MINE).toBe("1");
   });
 });

@@ -9,7 +9,7 @@ const sim = useSimulatedApi({ paceMs: 20 });
 type Schema = Record<string, unknown>;
 
 /** The names under which clients may know the server: that of `install`, and that of the package. */
-const SERVER_NAMES = ["workflows", "automagik-workflows-mcp"];
+const SERVER_NAMES = ["automagik", "automagik-workflows-mcp"];
 /** What the type Schema of Gemini's API has; any other keyword fails the whole request. */
 const GEMINI_KEYWORDS = new Set(
   (

@@ -25,6 +25,11 @@ export interface EntryPlan {
 /** What every entry of ours has somewhere: in its command, its arguments or the names of its variables. */
 const OURS = /automagik[-_]workflows/i;
 
+/** Whether an entry starts this server. */
+export function isOurs(entry: unknown): boolean {
+  return isRecord(entry) && ("command" in entry || "cmd" in entry) && OURS.test(JSON.stringify(entry));
+}
+
 /**
  * The entry as it should be: what is planned, with everything that the person has added kept. A key that is there
  * already, literally or by reference, stays as it is unless it is to be replaced.
@@ -32,7 +37,7 @@ const OURS = /automagik[-_]workflows/i;
  */
 export function mergeEntry(existing: Entry | undefined, plan: EntryPlan, name: string): Entry {
   const { fixed, defaults, variablesField, namesField } = plan;
-  if (existing && !(("command" in existing || "cmd" in existing) && OURS.test(JSON.stringify(existing)))) {
+  if (existing && !isOurs(existing)) {
     throw new InstallError(
       `There is another server called "${name}" already, which this command leaves alone. ` +
         "Give this one another name with --name",

@@ -18,7 +18,8 @@ import { editToml } from "./edit-toml.js";
 import { editYaml } from "./edit-yaml.js";
 import { asRecord, type Entry, mergeEntry } from "./entry.js";
 import type { Launch } from "./launch.js";
-import { ENGINE_VARIABLE, InstallError, KEY_VARIABLE } from "./names.js";
+import { ENGINE_VARIABLE, InstallError, KEY_VARIABLE, SERVER_NAME } from "./names.js";
+import { FORMER_NAME, renameEntry } from "./rename-entry.js";
 
 export interface InstallOptions {
   /** One of {@link CLIENT_NAMES}. */
@@ -31,7 +32,7 @@ export interface InstallOptions {
   project?: boolean;
   /** Writes the key itself, for a client that cannot get it from elsewhere. */
   withKey?: boolean;
-  /** What the server is called in the client; `workflows` unless told. */
+  /** What the server is called in the client; {@link SERVER_NAME} unless told. */
   name?: string;
   launch: Launch;
   /** The settings to be written, by their variables' whole names. Never a secret. */
@@ -64,7 +65,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
  * @throws SettingsError for an unknown client, or options that do not go together
  */
 export async function runInstall(options: InstallOptions): Promise<number> {
-  const { out, name = "workflows", project = false } = options;
+  const { out, name = SERVER_NAME, project = false } = options;
   const form = findForm(options.client);
   if (!NAME.test(name)) throw new SettingsError("--name: letters, digits, - and _ only, at most 32");
   if (options.withKey && canRefer(form)) {
@@ -121,17 +122,26 @@ type Task = InstallOptions & { name: string; project: boolean };
 
 async function installInto(path: string, form: ClientForm, task: Task): Promise<number> {
   const { out, ask, files } = task;
-  const source = await files.read(path);
+  const original = await files.read(path);
+  const source = withNewName(original, form, task);
+  const isRenamed = source !== original;
   const first = change(form, source, task, task.withKey ? task.apiKey : undefined);
   const key = first.lacksKey && !task.withKey && !task.print ? await askForKey(form, task) : undefined;
   const { text, entry, lacksKey } = key === undefined ? first : change(form, source, task, key);
 
-  if (text === source) {
+  if (text === original) {
     out(`${form.title} has this server already, in ${path}. Nothing to change.\n`);
     if (lacksKey) out(`${keyIsMissing(form, task)}\n`);
     return 0;
   }
-  out(`${path}${source === undefined ? " (a new file)" : ""}\n\n${renderDiff(source ?? "", text)}\n`);
+  out(`${path}${original === undefined ? " (a new file)" : ""}\n\n${renderDiff(original ?? "", text)}\n`);
+  if (isRenamed) {
+    out(
+      `The server was called "${FORMER_NAME}" there, like a feature that some clients have themselves, and is renamed to ` +
+        `"${task.name}". Rules of yours that name its tools (mcp__${FORMER_NAME}__…) need the new name, and its prompts ` +
+        `are /mcp__${task.name}__… then; --name ${FORMER_NAME} keeps the old one.\n`,
+    );
+  }
   if (task.print) return 0;
   if (!task.yes) {
     if (!ask) {
@@ -143,15 +153,15 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
       return 1;
     }
   }
-  if (source !== undefined) {
+  if (original !== undefined) {
     const backup = `${path}.backup-${new Date(task.now()).toISOString().replace(/[-:]|\.\d+/g, "")}`;
     await files.copy(path, backup);
     out(`A copy of the file as it was: ${backup}\n`);
   }
-  if (!(await addByClaude(path, form, source, entry, task))) {
+  if (isRenamed || !(await addByClaude(path, form, source, entry, task))) {
     // Starting that program may have changed the file, though nothing of what matters here.
-    const now = form === CLIENT_FORMS["claude-code"] ? await files.read(path) : source;
-    const next = now === source ? text : change(form, now, task, key).text;
+    const now = form === CLIENT_FORMS["claude-code"] ? await files.read(path) : original;
+    const next = now === original ? text : change(form, withNewName(now, form, task), task, key).text;
     await files.replace(path, next, { expected: now, mode: task.project ? 0o644 : 0o600 });
   }
   out(`Written. ${form.afterwards}\n`);
@@ -166,6 +176,12 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
     out("The file names folders of this machine: others who use the project have to change them.\n");
   }
   return 0;
+}
+
+/** The file with an entry of this server under the new name, where it has the former one and nobody has said which. */
+function withNewName(source: string | undefined, form: ClientForm, { name }: Task): string | undefined {
+  if (source === undefined || name !== SERVER_NAME) return source;
+  return renameEntry(source, form, FORMER_NAME, name) ?? source;
 }
 
 /** The file with the server in it, the server's entry, and whether the server will have no key. */

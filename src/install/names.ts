@@ -1,6 +1,9 @@
 /** The package as npm knows it. */
 export const PACKAGE_NAME = "automagik-workflows-mcp";
 
+/** What the server is called in a client unless told otherwise. */
+export const SERVER_NAME = "automagik";
+
 /** The variable that carries the API's key. */
 export const KEY_VARIABLE = "AUTOMAGIK_WORKFLOWS_API_KEY";
 

@@ -9,7 +9,7 @@ import { runBin, temporaryFolder, toVariables } from "../support/bin.js";
 // The real Claude Code as the chat client of our server, which `install claude-code` has set up: a scripted model
 // calls the tool, and the API is simulated. CLAUDE_CLI names the program.
 const CLAUDE = process.env.CLAUDE_CLI ?? "claude";
-const TOOL = "mcp__workflows__orchestrate_workflow";
+const TOOL = "mcp__automagik__orchestrate_workflow";
 const TASK = { workflow_name: "architect", message: "Design the login", max_turns: 2 };
 
 let served: ServedApi;
@@ -88,7 +88,7 @@ const runs = () => served.api.world.runs();
 test("Claude Code finds the server that was installed for it", async () => {
   const list = claude("mcp", "list");
   list.stdin?.end();
-  expect(await list.ended).toMatch(/^workflows: .*cli\.js - .*Connected$/m);
+  expect(await list.ended).toMatch(/^automagik: .*cli\.js - .*Connected$/m);
 });
 
 /** Claude Code finds tools by searching, and asks the model only when its servers are there. */
