@@ -25,7 +25,12 @@ import {
 } from "../src/engine/agent/claude-agent.js";
 import { buildEnvironment } from "../src/engine/agent/environment.js";
 import { findClaude } from "../src/engine/agent/find-claude.js";
-import { endLeftover, findAgentProcesses } from "../src/engine/agent/process-tree.js";
+import {
+  agentMark,
+  endLeftover,
+  findAgentProcesses,
+  identityOfRun,
+} from "../src/engine/agent/process-tree.js";
 import { sweepStartFiles } from "../src/engine/agent/start-files.js";
 import { createHandClock } from "./support/hand-clock.js";
 
@@ -439,6 +444,16 @@ describe("killing", () => {
     expect([run.agent.pid, leftPid(1)].map(isAlive)).toEqual([false, false]);
     expect(await endLeftover(identity, systemClock)).toBe(false);
     expect(isAlive(bystander.agent.pid)).toBe(true);
+  });
+
+  test("after a restart finds the agent of a run whose process was not written down any more", async () => {
+    const runId = randomUUID();
+    const run = start([{ text: "here" }, { hang: true }], { mark: agentMark(runId) });
+    await run.action("here");
+    expect(await endLeftover(identityOfRun(randomUUID()), systemClock)).toBe(false);
+    expect(isAlive(run.agent.pid)).toBe(true);
+    expect(await endLeftover(identityOfRun(runId), systemClock)).toBe(true);
+    expect(isAlive(run.agent.pid)).toBe(false);
   });
 });
 

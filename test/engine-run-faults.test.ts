@@ -244,6 +244,37 @@ describe("at any wait of a run", () => {
   }, 60_000);
 });
 
+it("a run that is started during a cleanup of its session begins when that is done", async () => {
+  const world = createWorld();
+  let reach = () => {};
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { engine, over, waits } = await world.open({
+    at(name) {
+      if (name !== "cleanup") return;
+      reach();
+      return released;
+    },
+  });
+  const first = await engine.start(REQUEST);
+  await over(first.runId);
+  const cleaning = engine.cleanup(first.runId, true);
+  await reached;
+  const next = await engine.start({ ...REQUEST, sessionId: first.sessionId });
+  const other = await engine.start(REQUEST);
+  await expect.poll(() => engine.get(other.runId).status).toBe("completed");
+  expect(engine.get(next.runId).status).toBe("pending");
+  expect(waits.filter((name) => name === "prepare")).toHaveLength(2);
+  release();
+  await cleaning;
+  expect((await over(next.runId)).status).toBe("completed");
+});
+
 describe.each(["inspect", "merge", "cleanup"])("%s that hangs after the agent's end", (hangs) => {
   const request = { ...REQUEST, persistent: false };
 

@@ -82,16 +82,19 @@ it.each([
         expect(after.engine.list({})).toEqual([]);
         expect(after.engine.activeRuns()).toBe(0);
         await engine.close();
-        expect((await world.open({ folder })).engine.list({})).toEqual([]);
+        const same = await world.open({ folder });
+        expect(same.engine.list({})).toEqual([]);
+        await same.engine.close();
         expect(world.agents).toEqual([]);
         // The disk works again, and so does the next start.
         const again = await after.engine.start(REQUEST);
         expect((await after.over(again.runId)).status).toBe("completed");
+        await after.engine.close();
       } else {
         const after = await world.open({ folder: left });
         expect(after.engine.list({})).toMatchObject([{ runId: answer.runId }]);
         await after.over(answer.runId);
-        await engine.close();
+        await Promise.all([engine.close(), after.engine.close()]);
       }
       if (!wasMet) break;
     }

@@ -300,10 +300,11 @@ export function createEngine(options: EngineOptions): Engine {
           `Session "${run.sessionName}" has another run going on: ${neighbour.runId}`,
         );
       }
-      const { removed, kept, lost, errors } = await workspaces.cleanup(
-        { sessionKey: run.sessionId, runId, temporary: run.request.tempWorkspace },
-        { force },
-      );
+      // A run that is started meanwhile waits, so that its folder is not removed under its agent.
+      const release = line.hold(run.sessionId);
+      const { removed, kept, lost, errors } = await workspaces
+        .cleanup({ sessionKey: run.sessionId, runId, temporary: run.request.tempWorkspace }, { force })
+        .finally(release);
       run.workspaceRemoved = removed.workspace || removed.worktree || run.workspaceRemoved;
       await store.save(run, { type: "cleanup", data: { removed } }, "now").catch((error) => {
         log.error(`Run ${runId} could not be written down: ${(error as Error).message}`);

@@ -3,6 +3,8 @@ import type { EngineRun } from "./types.js";
 export interface RunLine {
   add(run: EngineRun): void;
   remove(runId: string): void;
+  /** Begins no run of the session until the answer is called: something is done to its folder. */
+  hold(sessionId: string): () => void;
   /** Runs that have not begun. */
   waiting(): number;
   /** Begins nothing any more. */
@@ -21,6 +23,8 @@ export function createRunLine(options: {
 }): RunLine {
   const line: EngineRun[] = [];
   const busySessions = new Set<string>();
+  /** One entry for each holder. */
+  const held: string[] = [];
   /** When a session last began a run, counted in starts. */
   const lastBegun = new Map<string, number>();
   let starts = 0;
@@ -30,7 +34,7 @@ export function createRunLine(options: {
     while (!closed && busySessions.size < options.concurrency) {
       let chosen: EngineRun | undefined;
       for (const run of line) {
-        if (busySessions.has(run.sessionId)) continue;
+        if (busySessions.has(run.sessionId) || held.includes(run.sessionId)) continue;
         const turn = lastBegun.get(run.sessionId) ?? 0;
         if (!chosen || turn < (lastBegun.get(chosen.sessionId) ?? 0)) chosen = run;
       }
@@ -58,6 +62,13 @@ export function createRunLine(options: {
     remove(runId) {
       const index = line.findIndex((run) => run.runId === runId);
       if (index >= 0) line.splice(index, 1);
+    },
+    hold(sessionId) {
+      held.push(sessionId);
+      return () => {
+        held.splice(held.indexOf(sessionId), 1);
+        next();
+      };
     },
     waiting: () => line.length,
     close() {
