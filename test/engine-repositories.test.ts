@@ -48,6 +48,37 @@ it("submodules that are not checked out are told to the agent and to the person"
   }
 });
 
+it("a run shows its branch as the repository spells it, and from what a new one was made", async () => {
+  place.git(place.source, "branch", "feature/login");
+  const engine = await startLocalEngine(join(place.folder, "engine"), {
+    engineAllowedFolders: [place.folder],
+  });
+  try {
+    const client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const message = withScript("Go", { steps: [{ text: "Done." }] });
+    const branchOf = async (git_branch: string) => {
+      const { run_id } = await client.start({ message, repository_url: place.source, git_branch }, "fix");
+      const { result } = await client.ended(run_id);
+      const listed = (await client.get("/runs")).body.runs.find(
+        (run: { run_id: string }) => run.run_id === run_id,
+      );
+      return [listed.git_branch, result.final_output];
+    };
+    expect(await branchOf("origin/feature/login")).toEqual([
+      "feature/login",
+      "Done.\n\norigin/feature/login was taken to mean the branch feature/login.",
+    ]);
+    expect(await branchOf("feature/new")).toEqual([
+      "feature/new",
+      expect.stringMatching(
+        /^Done\.\n\nThe branch feature\/new was not there: it was made from main at [0-9a-f]{10}\.$/,
+      ),
+    ]);
+  } finally {
+    await engine.close();
+  }
+});
+
 it("a worktree whose submodules are empty is removed, as nothing is in them", async () => {
   addSubmodule();
   const { prepare, cleanup } = place.workspaces();
