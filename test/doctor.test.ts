@@ -151,7 +151,7 @@ describe("with an API that is as it should be", () => {
     const { url } = await serve();
     const { text } = await examine(settings({ BASE_URL: url, API_KEY: "another-key" }), { json: false });
     const lines = text.trimEnd().split("\n");
-    expect(lines).toHaveLength(15);
+    expect(lines).toHaveLength(16);
     expect(lines).toContain(`ok    address      ${url} answers`);
     expect(lines.find((line) => line.startsWith("FAIL"))).toMatch(
       /^FAIL {2}key .* → Set AUTOMAGIK_WORKFLOWS_API_KEY/,

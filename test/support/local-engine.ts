@@ -36,6 +36,7 @@ export function engineFolder(): { folder: string; remove(): void } {
 export function startLocalEngine(
   folder: string,
   settings: Partial<LocalEngineOptions["settings"]> = {},
+  env: NodeJS.ProcessEnv = {},
 ): Promise<LocalEngine> {
   return createLocalEngine({
     apiKey: ENGINE_KEY,
@@ -55,7 +56,7 @@ export function startLocalEngine(
       engineAgentVariables: undefined,
       ...settings,
     },
-    env: { PATH: process.env.PATH, HOME: folder, XDG_CONFIG_HOME: join(folder, "config") },
+    env: { PATH: process.env.PATH, HOME: folder, XDG_CONFIG_HOME: join(folder, "config"), ...env },
     home: folder,
     platform: process.platform,
     clock: systemClock,
