@@ -179,6 +179,23 @@ describe("a start that is refused", () => {
   });
 });
 
+describe("a run that fails before there is an agent", () => {
+  it("says that nothing was started and charged, in its status and in the list", async () => {
+    const { run_id } = await client.start({ message: "Go", repository_url: "/nowhere/project" });
+    const status = await client.ended(run_id);
+    expect(status).toMatchObject({
+      status: "failed",
+      started: false,
+      error_message: expect.stringMatching(/^Not started; nothing was charged\. The repository address/),
+    });
+    expect((await client.get("/runs")).body.runs).toMatchObject([{ run_id, started: false, total_cost: 0 }]);
+    const ran = await client.start({ message: withScript("Go", { steps: [{ exit: 3 }] }) });
+    const other = await client.ended(ran.run_id);
+    expect(other.status).toBe("failed");
+    expect(other).not.toHaveProperty("started");
+  });
+});
+
 describe("twenty runs at once", () => {
   it("keep apart what belongs to each", async () => {
     const numbers = Array.from({ length: 20 }, (_, index) => index);

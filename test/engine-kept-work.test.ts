@@ -5,8 +5,9 @@ import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { type ContractClient, createContractClient } from "./contract/upstream.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
+import { statusThat } from "./support/patient.js";
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 let place: GitPlace;
 beforeEach(() => {
@@ -155,7 +156,8 @@ describe("a run of the engine", () => {
     const fields = { message, repository_url: place.source };
     const { run_id } = await client.start(fields, "implement", query);
     for (;;) {
-      const status = await client.until(
+      const status = await statusThat(
+        client,
         run_id,
         (found) => found.waiting_for === "question" || found.completed_at !== null,
       );

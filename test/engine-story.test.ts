@@ -122,11 +122,18 @@ it("a repository on this machine is taken from the allowed folders and from nowh
   const outside = await run(elsewhere);
   expect(outside.data).toMatchObject({
     outcome: "failed",
+    summary: expect.stringMatching(
+      /^Not started; nothing was charged\. There is no git repository .*settings allow.*the session's name is free\.$/,
+    ),
     run: { error: expect.stringMatching(/settings allow/) },
   });
   expect(outside.data.run.turn ?? 0).toBe(0);
-  const inside = await run(repository, "taken");
+  // Nothing has run, so nobody is asked whether to continue it, and only the second is there afterwards.
+  const inside = await run(repository);
   expect(inside.data).toMatchObject({ outcome: "completed" });
+  expect(bin.forms).toEqual([]);
+  const { sessions } = (await bin.call({ action: "list_sessions", active_only: false })).data;
+  expect(sessions).toMatchObject([{ session_name: "refused", status: "completed" }]);
   await closeWindow(bin);
   await engine("stop");
 }, 30_000);

@@ -436,7 +436,7 @@ describe("a start that the API has certainly not made", () => {
       .start()
       .catch((thrown) => thrown);
     expect(error).toMatchObject({ kind: "unreachable", mayHaveActed: false });
-    expect(error.message).toContain("(ECONNREFUSED). Nothing was done.");
+    expect(error.message).toContain("(ECONNREFUSED). Not started; nothing was charged.");
     expect(clock.pauses).toEqual([]);
   });
 
@@ -497,7 +497,7 @@ describe("a run of the whole server", () => {
     const client = await connectInMemory({ settings: { BASE_URL: await closedAddress() } });
     const answer = await client.call(call);
     expect(answer.isError).toBe(true);
-    expect(answer.text).toContain("Nothing was done.");
+    expect(answer.text).toContain("Not started; nothing was charged.");
     expect(answer.text).not.toContain("test-key");
   });
 

@@ -551,7 +551,7 @@ describe("a connection", () => {
     await new Promise((resolve) => closed.close(resolve));
     const error = await failureOf(createClient({ baseUrl: `http://127.0.0.1:${port}` }).api.startRun(START));
     expect(error).toMatchObject({ kind: "unreachable", mayHaveActed: false });
-    expect(error.message).toContain("cannot be reached (ECONNREFUSED). Nothing was done.");
+    expect(error.message).toContain("cannot be reached (ECONNREFUSED). Not started; nothing was charged.");
   });
 
   it("that is reset under way leaves open what was done", async () => {
@@ -651,17 +651,33 @@ describe("the message of an error", () => {
     [
       "unauthorised",
       refuse(401),
-      /refused the key \(HTTP 401: "the API's words"\)\. Nothing was done\. Set AUTOMAGIK_WORKFLOWS_API_KEY/,
+      /refused the key \(HTTP 401: "the API's words"\)\. Not started; nothing was charged\. Set AUTOMAGIK_WORKFLOWS_API_KEY/,
     ],
     [
       "unauthorised",
       refuse(403),
-      /HTTP 403: "the API's words"\)\. Nothing was done\. Set AUTOMAGIK_WORKFLOWS_API_KEY/,
+      /HTTP 403: "the API's words"\)\. Not started; nothing was charged\. Set AUTOMAGIK_WORKFLOWS_API_KEY/,
     ],
-    ["not_found", refuse(404), /HTTP 404: "the API's words"\)\. Nothing was done\. Check the name or id/],
-    ["refused", refuse(422), /HTTP 422: "the API's words"\)\. Nothing was done\. Put right what it names/],
-    ["rate_limited", refuse(429), /HTTP 429: "the API's words"\)\. Nothing was done\. Try again in a while/],
-    ["rate_limited", refuse(429, "x", { "retry-after": "90" }), /Nothing was done\. Try again in 90 s\./],
+    [
+      "not_found",
+      refuse(404),
+      /HTTP 404: "the API's words"\)\. Not started; nothing was charged\. Check the name or id/,
+    ],
+    [
+      "refused",
+      refuse(422),
+      /HTTP 422: "the API's words"\)\. Not started; nothing was charged\. Put right what it names/,
+    ],
+    [
+      "rate_limited",
+      refuse(429),
+      /HTTP 429: "the API's words"\)\. Not started; nothing was charged\. Try again in a while/,
+    ],
+    [
+      "rate_limited",
+      refuse(429, "x", { "retry-after": "90" }),
+      /Not started; nothing was charged\. Try again in 90 s\./,
+    ],
     [
       "server_fault",
       refuse(500),

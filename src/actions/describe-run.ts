@@ -142,6 +142,10 @@ export function tellEnd(run: KnownRun, subject = `The ${nameRun(run)}`): string 
     const atLimit = run.maxTurns !== undefined && run.turn !== undefined && run.turn >= run.maxTurns;
     return `${subject} has completed${turns}.${atLimit ? " That is its turn limit, so the work may be unfinished." : ""}`;
   }
+  if (run.neverStarted) {
+    const reason = (run.error ?? "").replace(/^Not started; nothing was charged\.?\s*/, "");
+    return `Not started; nothing was charged. ${reason || "The API gives no reason."}`;
+  }
   if (run.status === "killed") return `${subject} was killed${turns}.`;
   return `${subject} has failed${turns}: ${(run.error ?? "the API gives no reason").replace(/[.\s]+$/, "")}.`;
 }

@@ -47,7 +47,10 @@ export async function followRun(
       const run = await runs.explain(end.run);
       return {
         outcome: outcomeOf(run),
-        summary: say(tellEnd(run, it)),
+        // That it was started, which comes before other news, is not so.
+        summary: run.neverStarted
+          ? [tellEnd(run), ...notes, AFTER_NO_START].join(" ")
+          : say(tellEnd(run, it)),
         run: describe(run),
         ...nextAfterEnd(run),
       };
@@ -192,6 +195,8 @@ export function watchAgain(run: Run, reason: string): NextStep {
   return { action: "status", arguments: { run_id: run.runId, wait_seconds: 45 }, reason };
 }
 
+const AFTER_NO_START = "Put right what it names and start again; the session's name is free.";
+
 /** What to offer when a run is over; nothing for one that went well and needs nothing. */
 export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
   if (refusedResume(run)) {
@@ -204,7 +209,7 @@ export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
     };
   }
   if (run.status === "failed" && run.errorCode) return { next: afterKnownFailure(run, run.errorCode) };
-  if (run.status === "failed") {
+  if (run.status === "failed" && !run.neverStarted) {
     return {
       next: {
         action: "status",

@@ -1,6 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
+import {
+  checkLocalRepository,
+  checkRepositoryUrl,
+  isLocalRepository,
+} from "../services/repository-address.js";
 import type { StartAgent } from "./agent/claude-agent.js";
 import { identityOfRun } from "./agent/process-tree.js";
 import type { RunLeave } from "./permissions/run-leave.js";
@@ -163,6 +168,7 @@ export function createEngine(options: EngineOptions): Engine {
 
     async start(asked: RunRequest) {
       if (closing) throw new EngineRefusal(503, STOPPING);
+      refuseAddress(asked.repositoryUrl);
       const workflow = await library.get(asked.workflowName);
       if (!workflow) {
         const names = (await library.list()).map((one) => one.name);
@@ -358,4 +364,14 @@ export function createEngine(options: EngineOptions): Engine {
 
 function pick<Key extends string, Value>(key: Key, value: Value | undefined): { [K in Key]?: Value } {
   return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value };
+}
+
+/**
+ * An address that no run can use is refused before anything is written: it may hold a password, which is to stay
+ * nowhere.
+ */
+function refuseAddress(address: string | undefined): void {
+  if (!address?.trim()) return;
+  const checked = isLocalRepository(address) ? checkLocalRepository(address) : checkRepositoryUrl(address);
+  if (!checked.ok) throw new EngineRefusal(400, `${checked.problem} Nothing was started.`);
 }

@@ -402,7 +402,8 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     const { status, error } = ending ?? { status: "failed" as const };
     run.status = status;
     run.endedAt = clock.now();
-    if (error) run.error = error;
+    if (status === "failed" && !agent) run.neverStarted = true;
+    if (error) run.error = run.neverStarted ? `Not started; nothing was charged. ${error}` : error;
     if (status === "killed") run.killedAt = clock.now();
     delete run.currentAction;
     delete run.agentProcess;
@@ -455,10 +456,8 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   }
 
   function stop(reason: string): Promise<void> {
-    return end(
-      { status: "failed", error: `${reason}; the run was ended. Continue the session to go on.` },
-      false,
-    );
+    const what = agent ? "the run was ended. Continue the session to go on." : "there was no agent yet.";
+    return end({ status: "failed", error: `${reason}; ${what}` }, false);
   }
 
   return {

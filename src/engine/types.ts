@@ -107,6 +107,8 @@ export interface EngineRun {
   /** The agent's process, to find it again after a restart: pid, and the start time that tells it from a later one. */
   agentProcess?: { pid: number; startedAt: string };
   killedAt?: number;
+  /** It has failed before there was an agent: nothing has run, and nothing has cost anything. */
+  neverStarted?: true;
 }
 
 /** An MCP server that a workflow gives to its agents, in the agent's own notation. */

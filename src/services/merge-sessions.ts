@@ -20,8 +20,11 @@ export function toRecord(run: KnownRun, now: number): RunRecord {
     ...(run.maxTurns === undefined ? {} : { maxTurns: run.maxTurns }),
     ...(run.costUsd === undefined ? {} : { costUsd: run.costUsd }),
     // A claimed id is random on the public server: only one that the run itself has shown is written down.
-    ...(run.sessionId === undefined || run.sessionClaimed ? {} : { sessionId: run.sessionId }),
+    ...(run.sessionId === undefined || run.sessionClaimed || run.neverStarted
+      ? {}
+      : { sessionId: run.sessionId }),
     ...(run.resumes === undefined ? {} : { resumes: run.resumes }),
+    ...(run.neverStarted ? { neverStarted: true } : {}),
   };
 }
 
@@ -56,6 +59,11 @@ export function byStart(a: RunRecord, b: RunRecord): number {
 /** True when a session has no name of its own yet, only the id of one of its runs. */
 export function isNameless(session: { name: string; runs: readonly RunRecord[] }): boolean {
   return session.runs.some((run) => run.runId === session.name);
+}
+
+/** True when all that there is of a session are starts that have come to nothing: it has no conversation. */
+export function hasNeverRun(session: { runs: readonly RunRecord[] }): boolean {
+  return session.runs.length > 0 && session.runs.every((run) => run.neverStarted);
 }
 
 /**
@@ -111,7 +119,11 @@ export function mergeSessions(
     adopt(session, run);
   }
   for (const session of sessions.values()) settle(session, latest, isLost);
-  return [...sessions.values()].sort((a, b) => b.updatedAt - a.updatedAt || (a.key < b.key ? -1 : 1));
+  const all = [...sessions.values()];
+  const names = new Set(all.filter((session) => !hasNeverRun(session)).map((session) => session.name));
+  // A start that came to nothing is found by its name until somebody else has that.
+  const shown = all.filter((session) => !hasNeverRun(session) || !names.has(session.name));
+  return shown.sort((a, b) => b.updatedAt - a.updatedAt || (a.key < b.key ? -1 : 1));
 }
 
 /**
@@ -180,6 +192,7 @@ function settle(
 
 /** The id with which the session goes on, by what became of its runs. */
 function resumableId(session: Session): string | undefined {
+  if (hasNeverRun(session)) return undefined;
   let id = session.sessionId;
   for (const run of session.runs) {
     const { resumes } = run;

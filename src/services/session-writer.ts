@@ -98,12 +98,21 @@ export function createSessionWriter(options: {
     if (before.status === status && before.sessionId === sessionId) return;
     Object.assign(own, { status, sessionId });
     try {
-      await store.update(own.key, (current) => withRun(current, own.key, run, clock.now()));
+      const forgotten = run.neverStarted && (await forget(own.key, run.runId));
+      if (!forgotten) await store.update(own.key, (current) => withRun(current, own.key, run, clock.now()));
     } catch (error) {
       Object.assign(own, before);
       throw error;
     }
     if (before.status !== status) onChange();
+  }
+
+  /** Removes a session that has nothing but this start, which has come to nothing. False when there is more. */
+  async function forget(key: string, runId: string): Promise<boolean> {
+    const record = await store.get(key);
+    if (record?.runs.some((run) => run.runId !== runId)) return false;
+    await store.remove(key);
+    return true;
   }
 
   /** The record of a run that another process or somebody else has started; none before it shows a session id. */

@@ -5,7 +5,7 @@ import type { SessionStore } from "../state/session-store.js";
 import { ApiError } from "../upstream/errors.js";
 import { isFinal, type Run, type StartRequest } from "../upstream/types.js";
 import type { KnownRun } from "./merge-run.js";
-import { LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
+import { hasNeverRun, LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
 import { findNearest } from "./nearest.js";
 import type { RunFeed } from "./run-feed.js";
 import type { RunList } from "./run-list.js";
@@ -204,7 +204,9 @@ export function createSessions(options: {
       const records = await store.list().catch(() => []);
       // Of thousands of sessions only those are put together that can come to bear this name.
       const related = selectRelated(name, records, runList.known());
-      return merge(related.records, related.listed).filter((session) => session.name === name);
+      return merge(related.records, related.listed).filter(
+        (session) => session.name === name && !hasNeverRun(session),
+      );
     },
 
     nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),

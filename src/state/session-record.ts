@@ -14,6 +14,8 @@ export interface RunRecord {
   sessionId?: string;
   /** The conversation that it was asked to continue, which its agent may have refused. */
   resumes?: string;
+  /** It has failed before anything ran: it takes no session's name. */
+  neverStarted?: true;
   updatedAt: number;
 }
 
@@ -52,6 +54,7 @@ const runSchema = z.looseObject({
   costUsd: z.number().optional(),
   sessionId: z.string().optional(),
   resumes: z.string().optional(),
+  neverStarted: z.literal(true).optional(),
   updatedAt: z.number(),
 });
 

@@ -33,10 +33,9 @@ export function explainStatus(
   const said = reason ? `: "${reason}"` : "";
   const details = { status, ...(reason ? { reason } : {}) };
   if (call.acts && saysNotStarted(answer.body)) {
-    const outcome = call.starts ? "Not started; nothing was charged." : "Nothing was done.";
     return new ApiError(
       "refused",
-      `Could not ${call.doing}: the workflows API cannot do it now (HTTP ${status}${said}). ${outcome} ` +
+      `Could not ${call.doing}: the workflows API cannot do it now (HTTP ${status}${said}). ${noDeed(call)} ` +
         "Put right what it names and try again.",
       details,
     );
@@ -44,7 +43,7 @@ export function explainStatus(
   if (status === 401 || status === 403) {
     return new ApiError(
       "unauthorised",
-      `Could not ${call.doing}: the workflows API refused the key (HTTP ${status}${said}). Nothing was done. ` +
+      `Could not ${call.doing}: the workflows API refused the key (HTTP ${status}${said}). ${noDeed(call)} ` +
         refusedKeyAdvice,
       details,
     );
@@ -52,7 +51,7 @@ export function explainStatus(
   if (status === 404) {
     return new ApiError(
       "not_found",
-      `Could not ${call.doing}: the workflows API does not know it (HTTP 404${said}). Nothing was done. ` +
+      `Could not ${call.doing}: the workflows API does not know it (HTTP 404${said}). ${noDeed(call)} ` +
         "Check the name or id, and that AUTOMAGIK_WORKFLOWS_BASE_URL is the API's own address.",
       details,
     );
@@ -61,7 +60,7 @@ export function explainStatus(
     const wait = parseRetryAfter(headers, now);
     return new ApiError(
       "rate_limited",
-      `Could not ${call.doing}: the workflows API asks for fewer requests (HTTP 429${said}). Nothing was done. ` +
+      `Could not ${call.doing}: the workflows API asks for fewer requests (HTTP 429${said}). ${noDeed(call)} ` +
         `Try again ${wait === undefined ? "in a while" : `in ${Math.ceil(wait / 1000)} s`}.`,
       { ...details, ...(wait === undefined ? {} : { retryAfterMs: wait }) },
     );
@@ -82,7 +81,7 @@ export function explainStatus(
   if (status >= 400) {
     return new ApiError(
       "refused",
-      `Could not ${call.doing}: the workflows API refused it (HTTP ${status}${said}). Nothing was done. ` +
+      `Could not ${call.doing}: the workflows API refused it (HTTP ${status}${said}). ${noDeed(call)} ` +
         "Put right what it names and try again.",
       details,
     );
@@ -102,7 +101,7 @@ export function explainFailure(
   const sent = wasSent(error);
   if (call.signal?.aborted && timeoutMs === undefined) return stopped(call, sent);
   const where = `the workflows API at ${baseUrl}`;
-  const outcome = sent ? fate(call) : "Nothing was done.";
+  const outcome = sent ? fate(call) : noDeed(call);
   if (timeoutMs !== undefined) {
     const what = sent ? "did not answer" : "could not be connected to";
     return new ApiError(
@@ -150,7 +149,7 @@ export function tellOutage({ sinceMs, nextTryMs }: Outage, now: number): string 
 
 /** A call that was called off. @param sent whether its request may have gone out by then */
 export function stopped(call: Attempt, sent = true): ApiError {
-  const outcome = sent ? fate(call) : "Nothing was done.";
+  const outcome = sent ? fate(call) : noDeed(call);
   return new ApiError("aborted", `Stopped while trying to ${call.doing}. ${outcome}`, {
     mayHaveActed: call.acts === true && sent,
   });
@@ -186,6 +185,11 @@ export function findCode(error: unknown, depth = 0): string | undefined {
   // Several addresses were tried in vain: each of the parts says what failed, the whole does not.
   if (Array.isArray(errors) && errors.length > 0) return findCode(errors[0], depth + 1);
   return typeof code === "string" && /^[A-Z_0-9]+$/.test(code) ? code : findCode(cause, depth + 1);
+}
+
+/** For what certainly came to nothing. */
+function noDeed(call: Attempt): string {
+  return call.starts ? "Not started; nothing was charged." : "Nothing was done.";
 }
 
 function fate(call: Attempt): string {

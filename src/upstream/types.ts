@@ -73,6 +73,8 @@ export interface Run {
   questions?: RunQuestion[];
   /** The API's list says that the run waits for an answer; what is asked, only the run itself tells. */
   waitsForAnswer?: true;
+  /** The API states that it has failed before anything ran or cost anything. */
+  neverStarted?: true;
 }
 
 /** Something that the agent of a run has asked. */

@@ -114,6 +114,7 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
     result: outcomeOf(run),
     error_message: run.error ?? null,
     ...(run.errorCode === undefined ? {} : { error_code: run.errorCode }),
+    ...(run.neverStarted ? { started: false } : {}),
     workspace_path: run.workspacePath ?? null,
     ...(debug
       ? {
@@ -165,6 +166,7 @@ export function toRow(run: EngineRun): z.input<typeof rowSchema> {
     workspace_persistent: run.request.persistent,
     workspace_cleaned_up: run.workspaceRemoved,
     error_message: run.error ?? null,
+    ...(run.neverStarted ? { started: false } : {}),
   };
 }
 

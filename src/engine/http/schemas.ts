@@ -78,6 +78,10 @@ export const statusSchema = z
       .string()
       .optional()
       .describe("why the run has failed, where something can be done about it: context_full, no_credit …"),
+    started: z
+      .literal(false)
+      .optional()
+      .describe("It has failed before there was an agent; nothing was charged"),
     workspace_path: z.string().nullable(),
     debug: z
       .object({
@@ -124,6 +128,10 @@ export const rowSchema = z
     workspace_persistent: z.boolean(),
     workspace_cleaned_up: z.boolean(),
     error_message: z.string().nullable(),
+    started: z
+      .literal(false)
+      .optional()
+      .describe("It has failed before there was an agent; nothing was charged"),
   })
   .openapi("Run");
 

@@ -83,6 +83,7 @@ const runSchema = z.looseObject({
   questions: z.array(z.looseObject({ questionId: z.string(), text: z.string() })),
   agentProcess: z.looseObject({ pid: z.number(), startedAt: z.string() }).optional(),
   killedAt: z.number().optional(),
+  neverStarted: z.literal(true).optional(),
 });
 
 /** Throws a TypeError when the run could not be read back. */

@@ -55,7 +55,7 @@ export interface Clones {
   defaultBranch(clone: Clone): Promise<string | undefined>;
 }
 
-type RemoteCall = Pick<GitCall, "remote" | "signal" | "timeoutMs">;
+type RemoteCall = Pick<GitCall, "remote" | "opened" | "signal" | "timeoutMs">;
 
 /** Git holds the locks of refs for milliseconds; what is this old was left by a process that was killed. */
 const STALE_LOCK_MS = 600_000;
@@ -214,17 +214,22 @@ export function createClones(options: {
       swept ??= sweep();
       await swept;
       await ensurePrivateFolder(folder);
-      const call = { remote: repository, ...(signal && { signal }) };
-      const found = await open(repository, signal);
-      if (found)
-        return {
-          ...found,
-          notices: await refresh(repository, found.at, { ...call, timeoutMs: options.fetchTimeoutMs }),
-        };
-      await make(repository, { ...call, timeoutMs: options.cloneTimeoutMs });
-      const made = await open(repository, signal);
-      if (!made) throw new WorkspaceError("The clone of the repository has gone as soon as it was made.");
-      return { ...made, notices: [] };
+      const opened = await repository.open?.();
+      try {
+        const call = { remote: repository, opened, ...(signal && { signal }) };
+        const found = await open(repository, signal);
+        if (found)
+          return {
+            ...found,
+            notices: await refresh(repository, found.at, { ...call, timeoutMs: options.fetchTimeoutMs }),
+          };
+        await make(repository, { ...call, timeoutMs: options.cloneTimeoutMs });
+        const made = await open(repository, signal);
+        if (!made) throw new WorkspaceError("The clone of the repository has gone as soon as it was made.");
+        return { ...made, notices: [] };
+      } finally {
+        await opened?.release();
+      }
     },
 
     save(repository, record) {

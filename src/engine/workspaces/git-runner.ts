@@ -20,10 +20,19 @@ export interface GitPlace {
   worktree?: { path: string; gitDir: string };
 }
 
+/** A local repository that is held open, with a way to it whatever has come into its place meanwhile. */
+export interface OpenedRepository {
+  address: string;
+  /** Missing where the system has none. */
+  way?: string;
+}
+
 export interface GitCall {
   at?: GitPlace;
   /** The only remote that is spoken with, and how, in the notation of GIT_ALLOW_PROTOCOL; none unless told. */
   remote?: { address: string; protocols: string };
+  /** What git opens in an address's place, on the way through the clone's settings as well. */
+  opened?: OpenedRepository | undefined;
   signal?: AbortSignal;
   timeoutMs?: number;
   env?: NodeJS.ProcessEnv;
@@ -77,6 +86,8 @@ export function createGitRunner(options: {
         ...gitEnvironment(options.env, call.remote?.protocols ?? "none"),
         // A partial clone would fetch what is missing with a program that its own settings name.
         GIT_NO_LAZY_FETCH: "1",
+        // Git LFS would ask its own server, with the person's login and without a limit. Pointers are checked out.
+        GIT_LFS_SKIP_SMUDGE: "1",
         ...(at && placeOf(at)),
         ...call.env,
       };
@@ -84,7 +95,7 @@ export function createGitRunner(options: {
       const isFar = call.remote?.protocols === REMOTE_PROTOCOLS;
       const told = await runGit({
         gitPath,
-        args: [...SAFE_ARGUMENTS, ...QUIET_ARGUMENTS, ...args],
+        args: [...SAFE_ARGUMENTS, ...QUIET_ARGUMENTS, ...inPlaceOf(call.opened), ...args],
         env: {
           ...env,
           ...(isFar && (await sshEnvironment({ ...ask, address: call.remote?.address ?? "" }))),
@@ -152,6 +163,10 @@ export function explain(told: GitOutput): string {
   if (/promisor remote|lazy fetching disabled/i.test(told.problem))
     return 'the repository is a partial clone: some of its files are only at the place it was cloned from. Give that place\'s address instead, or make it whole with "git fetch --refetch --no-filter" in it.';
   return words || `git ended with code ${told.code}`;
+}
+
+function inPlaceOf(opened: OpenedRepository | undefined): string[] {
+  return opened?.way ? ["-c", `url.${opened.way}.insteadOf=${opened.address}`] : [];
 }
 
 function placeOf(at: GitPlace): NodeJS.ProcessEnv {

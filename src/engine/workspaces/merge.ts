@@ -99,9 +99,14 @@ async function push(
   // At a local repository the receiving side runs here too, and its hooks are not ours to run.
   const quiet = remote.local ? ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"] : [];
   const ref = `refs/heads/${branch}`;
-  const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet, "--", remote.address];
-  const told = await git([...args, `${ref}:${ref}`], { at, remote });
-  return told.code === 0 ? undefined : explainPush(told);
+  const opened = await remote.open?.();
+  try {
+    const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet, "--", remote.address];
+    const told = await git([...args, `${ref}:${ref}`], { at, remote, opened });
+    return told.code === 0 ? undefined : explainPush(told);
+  } finally {
+    await opened?.release();
+  }
 }
 
 /**

@@ -6,7 +6,8 @@ import {
   checkRepositoryUrl,
   isLocalRepository,
 } from "../../services/repository-address.js";
-import { explain, type GitRunner } from "./git-runner.js";
+import { explain, type GitRunner, type OpenedRepository } from "./git-runner.js";
+import { holdFolder } from "./held-folder.js";
 import { folderName } from "./names.js";
 import { WorkspaceError } from "./types.js";
 
@@ -19,6 +20,12 @@ export interface Repository {
   local: boolean;
   /** What git may speak with it, in the notation of GIT_ALLOW_PROTOCOL. */
   protocols: string;
+  /**
+   * Opens a local repository for one use: what is open is looked at once more, and git gets that and not the path,
+   * in the place of which something else could be put in between.
+   * @throws WorkspaceError when what is there by now lies outside of the allowed folders
+   */
+  open?(): Promise<OpenedRepository & { release(): Promise<void> }>;
 }
 
 /** As deep as git itself follows borrowed object stores. */
@@ -89,7 +96,26 @@ async function resolveLocal(
   if (parts.length !== 3 || !objects || !parts.every((part) => part !== undefined && isAllowed(part)))
     throw refuse();
   if (!(await borrowsOnlyFrom(objects, isAllowed, 0))) throw refuse();
-  return { name: folderName(lastPart(real), real), address: real, local: true, protocols: "file" };
+  return {
+    name: folderName(lastPart(real), real),
+    address: real,
+    local: true,
+    protocols: "file",
+    async open() {
+      const held = await holdFolder(parts[0] ?? "").catch(() => {
+        throw refuse();
+      });
+      const at = held.way ?? held.lies;
+      // A worktree's git folder names the one that it shares; all others are their own.
+      const common = await readFile(join(at, "commondir"), "utf8").catch(() => ".");
+      const store = await realOrUndefined(resolve(held.lies, common.trim(), "objects"));
+      const isInside = isAllowed(held.lies) && store !== undefined && isAllowed(store);
+      if (isInside && (await borrowsOnlyFrom(store, isAllowed, 0)))
+        return { address: real, ...(held.way && { way: held.way }), release: held.release };
+      await held.release();
+      throw refuse();
+    },
+  };
 }
 
 /** Whether an object store borrows (objects/info/alternates) only from allowed folders. */
