@@ -214,7 +214,7 @@ describe("the engine's key", () => {
 
   it("of an earlier version is taken over, and stays for the windows of that version", async () => {
     mkdirSync(files.folder, { recursive: true });
-    writeFileSync(files.formerKey, "the-key-of-an-earlier-version\n");
+    writeFileSync(files.formerKey, "the-key-of-an-earlier-version\n", { mode: 0o600 });
     expect(await resolveEngineKey({ stateFolder: state })).toBe("the-key-of-an-earlier-version");
     expect(readFileSync(files.key, "utf8").trim()).toBe("the-key-of-an-earlier-version");
     expect(readFileSync(files.formerKey, "utf8").trim()).toBe("the-key-of-an-earlier-version");
@@ -222,7 +222,7 @@ describe("the engine's key", () => {
 
   it("is not replaced when its file holds none", async () => {
     mkdirSync(files.privateFolder, { recursive: true });
-    writeFileSync(files.key, "two words that are no key\n");
+    writeFileSync(files.key, "two words that are no key\n", { mode: 0o600 });
     expect(await failure(resolveEngineKey({ stateFolder: state }))).toContain("holds no key");
     expect(readFileSync(files.key, "utf8")).toBe("two words that are no key\n");
   });

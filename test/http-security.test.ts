@@ -167,7 +167,7 @@ describe("tokens", () => {
   test("may come from a file", async () => {
     const { writeFileSync } = await import("node:fs");
     const file = `${temporaryFolder()}/tokens`;
-    writeFileSync(file, `# the team\nanna=${ANNA}\n\nben=${BEN}\n`);
+    writeFileSync(file, `# the team\nanna=${ANNA}\n\nben=${BEN}\n`, { mode: 0o600 });
     const settle = (settings: Record<string, string>) => settleTokens(testSettings(settings));
     expect(settle({ TOKENS_FILE: file, HTTP_HOST: "0.0.0.0" })).toEqual([
       { name: "anna", token: ANNA },

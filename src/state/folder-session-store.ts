@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { isRecordFileName, recordFileName, upstreamFolderName } from "./file-names.js";
 import { createInTurn } from "./in-turn.js";
 import { createMemorySessionStore } from "./memory-session-store.js";
-import { ensurePrivateFolder } from "./private-files.js";
+import { ensurePrivateFolder, NotPrivateError } from "./private-files.js";
 import { createRecordFiles, type FileContent } from "./record-files.js";
 import { createSessionLocks, type HeldLock } from "./session-lock.js";
 import { byNewest, copyRecord, RUNS_KEPT, type SessionRecord, storedForm } from "./session-record.js";
@@ -81,7 +81,9 @@ export function createFolderSessionStore(options: {
     if (!isSystemError(error)) throw error;
     if (inMemory) return;
     inMemory = true;
-    const message = `The state folder cannot be written (${error.code}). Sessions are remembered only until this server ends.`;
+    const what =
+      error instanceof NotPrivateError ? error.message : `The state folder cannot be written (${error.code})`;
+    const message = `${what}. Sessions are remembered only until this server ends.`;
     report({ kind: "unwritable", message });
   }
 

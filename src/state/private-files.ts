@@ -1,4 +1,6 @@
-import { chmod, constants, mkdir, open, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { chmod, constants, lstat, mkdir, open, stat } from "node:fs/promises";
+import { basename } from "node:path";
 
 /** Group and others may do something: more than state about a person's work should allow. */
 const LOOSE = 0o077;
@@ -16,14 +18,41 @@ export function sameStamp(a: FileStamp, b: FileStamp): boolean {
 }
 
 /**
+ * Something that another user of this machine has put in a place of ours, or could have changed there. The message
+ * names it without its path. It passes for a system's error, so that whoever can do without the file does.
+ */
+export class NotPrivateError extends Error {
+  override name = "NotPrivateError";
+  readonly code = "EPERM";
+  readonly syscall = "open";
+}
+
+/**
+ * @throws NotPrivateError for what belongs to neither this user nor, with `rootToo`, to root, who can do anything
+ * anyway. Windows has no such owners.
+ */
+export function assertOwn(found: Pick<Stats, "uid">, what: string, rootToo = false): void {
+  const own = process.geteuid?.();
+  if (own === undefined || found.uid === own || (rootToo && found.uid === 0)) return;
+  throw new NotPrivateError(
+    `${what} belongs to another user of this machine (uid ${found.uid}), who could have put there what they like. It was not used. Remove it, or make it yours with chown, and start again`,
+  );
+}
+
+/**
  * Makes sure that the folder exists and only its owner can enter it (0700), also when it was there before.
  * Throws what the file system throws; false when it exists but its mode could not be tightened.
+ * @throws NotPrivateError when the folder, or a link in its place, belongs to another user
  */
 export async function ensurePrivateFolder(folder: string): Promise<boolean> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   // Windows has access lists in place of modes; a folder in the user's profile is private there.
   if (process.platform === "win32") return true;
-  if (((await stat(folder)).mode & LOOSE) === 0) return true;
+  const what = `The folder "${basename(folder)}" in the state folder`;
+  assertOwn(await lstat(folder), what);
+  const found = await stat(folder);
+  assertOwn(found, what);
+  if ((found.mode & LOOSE) === 0) return true;
   return chmod(folder, 0o700).then(
     () => true,
     () => false,
@@ -33,10 +62,13 @@ export async function ensurePrivateFolder(folder: string): Promise<boolean> {
 /**
  * Reads a whole small file and tightens its mode to 0600. The text is undefined when it is not a plain file or
  * larger than `maxBytes`. Throws what the file system throws (ELOOP for a symbolic link).
+ * @param options.secret refuses a file that was open to others: they may know what is in it
+ * @throws NotPrivateError when the file belongs to another user
  */
 export async function readPrivateFile(
   path: string,
   maxBytes: number,
+  options: { secret?: boolean } = {},
 ): Promise<{ text: string | undefined; stamp: FileStamp }> {
   // Not through a link, and without hanging on a pipe that somebody put there.
   const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -44,6 +76,8 @@ export async function readPrivateFile(
   try {
     const stamp = await handle.stat();
     if (!stamp.isFile() || stamp.size > maxBytes) return { text: undefined, stamp };
+    assertOwn(stamp, `The file "${basename(path)}" in the state folder`);
+    if (options.secret) assertClosed(stamp, `The file "${basename(path)}" in the state folder`);
     if (process.platform !== "win32" && (stamp.mode & LOOSE) !== 0) {
       await handle.chmod(0o600).catch(() => undefined);
     }
@@ -51,4 +85,16 @@ export async function readPrivateFile(
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * @param mask the permissions that it must not have; all of others unless told
+ * @throws NotPrivateError for a secret that other users can read or write
+ */
+export function assertClosed(found: Pick<Stats, "mode">, what: string, mask = LOOSE): void {
+  if (process.platform === "win32" || (found.mode & mask) === 0) return;
+  const mode = (found.mode & 0o777).toString(8);
+  throw new NotPrivateError(
+    `${what} is open to other users of this machine (mode ${mode}), who may know or have changed what is in it. It was not used. Remove it, or put a new secret there with mode 600, and start again`,
+  );
 }

@@ -43,7 +43,7 @@ export function digestOfKey(key: string): string {
 
 async function read(path: string): Promise<string | undefined> {
   try {
-    return (await readPrivateFile(path, 4096)).text?.trim() ?? "";
+    return (await readPrivateFile(path, 4096, { secret: true })).text?.trim() ?? "";
   } catch (error) {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;

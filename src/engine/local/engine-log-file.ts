@@ -9,6 +9,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { assertOwn } from "../../state/private-files.js";
 import { engineFiles } from "./engine-files.js";
 
 /** Days of an engine at work; with the older half it is twice this at most. */
@@ -35,8 +36,14 @@ export function openEngineLog(stateFolder: string, maxBytes = MAX_BYTES): Engine
   const { log, oldLog } = engineFiles(stateFolder);
   const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
   const fd = openSync(log, flags, 0o600);
-  // A file that was there before keeps its mode.
-  if (process.platform !== "win32") fchmodSync(fd, 0o600);
+  try {
+    assertOwn(fstatSync(fd), "The engine's log");
+    // A file that was there before keeps its mode.
+    if (process.platform !== "win32") fchmodSync(fd, 0o600);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   const size = () => fstatSync(fd).size;
 
   function read(from: number, to: number): Buffer {

@@ -1,5 +1,4 @@
 import { unlinkSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { readPrivateFile } from "../../state/private-files.js";
 import { replaceFile } from "../store/durable-files.js";
@@ -51,8 +50,8 @@ export function removeEngineRecord(stateFolder: string): void {
 
 /** The free port that was listened on last, or undefined. */
 export async function readLastPort(stateFolder: string): Promise<number | undefined> {
-  const text = await readFile(engineFiles(stateFolder).port, "utf8").catch(() => "");
-  const port = /^\d{1,5}\n$/.test(text) ? Number(text) : 0;
+  const found = await readPrivateFile(engineFiles(stateFolder).port, MAX_BYTES).catch(() => undefined);
+  const port = /^\d{1,5}\n$/.test(found?.text ?? "") ? Number(found?.text) : 0;
   return port > 0 && port < 65_536 ? port : undefined;
 }
 
