@@ -49,6 +49,8 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   const stocktaking = new AbortController();
   /** The living one; there is none before the start and after the end. */
   let agent: AgentProcess | undefined;
+  /** Whether there has ever been one. */
+  let hadAgent = false;
   let workspace: Workspace | undefined;
   let result: Extract<AgentEvent, { type: "result" }> | undefined;
   let ending: { status: RunStatus; error?: string } | undefined;
@@ -186,6 +188,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
       if (event.type !== "exit") take(event);
     });
     agent = started;
+    hadAgent = true;
     run.agentProcess = { pid: started.pid, startedAt: started.processStart };
     delete run.currentAction;
     await unlessEnded(store.save(run, undefined, "now"));
@@ -402,7 +405,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     const { status, error } = ending ?? { status: "failed" as const };
     run.status = status;
     run.endedAt = clock.now();
-    if (status === "failed" && !agent) run.neverStarted = true;
+    if (status === "failed" && !hadAgent) run.neverStarted = true;
     if (error) run.error = run.neverStarted ? `Not started; nothing was charged. ${error}` : error;
     if (status === "killed") run.killedAt = clock.now();
     delete run.currentAction;
@@ -456,7 +459,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
   }
 
   function stop(reason: string): Promise<void> {
-    const what = agent ? "the run was ended. Continue the session to go on." : "there was no agent yet.";
+    const what = hadAgent ? "the run was ended. Continue the session to go on." : "there was no agent yet.";
     return end({ status: "failed", error: `${reason}; ${what}` }, false);
   }
 
