@@ -168,7 +168,9 @@ describe("a request that acts", () => {
     const address = await listen(createTcpServer(() => {}));
     const error = await failureOf(createClient(`https://${address}`, 200).startRun(START));
     expect(error).toMatchObject({ kind: "unreachable", mayHaveActed: false });
-    expect(error.message).toContain("could not be connected to within 0.2 s. Not started; nothing was charged.");
+    expect(error.message).toContain(
+      "could not be connected to within 0.2 s. Not started; nothing was charged.",
+    );
   });
 
   it("has a known fate when its turn did not come in time", async () => {
