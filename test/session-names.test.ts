@@ -155,6 +155,94 @@ describe("a name that the person types into the form and that is taken", () => {
   });
 });
 
+describe("starts under one new name at the same time", () => {
+  const fill = (): ElicitResult => ({
+    action: "accept",
+    content: { session_name: "new-work", repository_url: "", git_branch: "" },
+  });
+  const MISSING = { ...NEXT, session_name: undefined, repository_url: undefined, git_branch: undefined };
+
+  it("by two forms: the second is told that the name is taken by then, and has to choose", async () => {
+    const store = createMemorySessionStore();
+    const both: (() => void)[] = [];
+    const choices: string[] = [];
+    const { call } = await connectInMemory({
+      store,
+      onForm: async ({ schema }) => {
+        if (schema.properties.continue_session) {
+          choices.push(schema.properties.continue_session.description);
+          return { action: "decline" };
+        }
+        await new Promise<void>((resolve) => {
+          both.push(resolve);
+          if (both.length === 2) for (const go of both) go();
+        });
+        return fill();
+      },
+    });
+    const answers = await Promise.all([call(MISSING), call({ ...MISSING, workflow_name: "fix" })]);
+    expect(answers.map(({ data }) => data.outcome).sort()).toEqual(["declined", "started"]);
+    expect(choices).toEqual([expect.stringContaining('There is a session "new-work" already')]);
+    expect(starts()).toHaveLength(1);
+  });
+
+  it("by two calls without forms, and by one whose name only looks the same: one start, one question", async () => {
+    const { call } = await connectInMemory();
+    const names = ["new-work", "new\u00adwork", "new-\u200bwork"];
+    const answers = await Promise.all(names.map((session_name) => call({ ...NEXT, session_name })));
+    expect(answers.map(({ data }) => data.outcome).sort()).toEqual(["input_required", "started", "started"]);
+    expect(starts().map(({ body }) => (body as { session_name: string }).session_name)).toEqual([
+      expect.stringMatching(/^new-work$/),
+      "newwork",
+    ]);
+  });
+
+  it("that are to begin a second conversation are sent, both", async () => {
+    const { call } = await connectInMemory();
+    const second = { ...NEXT, session_name: "same", continue_session: "" };
+    const answers = await Promise.all([call(second), call(second)]);
+    expect(answers.map(({ data }) => data.outcome)).toEqual(["started", "started"]);
+  });
+
+  it("whose names are made up get one each", async () => {
+    const { call } = await connectInMemory();
+    const unnamed = { ...NEXT, session_name: "" };
+    await Promise.all([call(unnamed), call(unnamed), call(unnamed)]);
+    const given = starts().map(({ body }) => (body as { session_name: string }).session_name);
+    expect(new Set(given).size).toBe(3);
+  });
+});
+
+describe("session names that look the same", () => {
+  const COMPOSED = "caf\u00e9 plan";
+  const DECOMPOSED = "cafe\u0301\u200b  plan";
+
+  it("are one name where a session is looked for, near names are told, and a taken name is asked about", async () => {
+    const { call } = await connectInMemory();
+    const { run_id } = (await call({ ...COMPLETE, session_name: COMPOSED, wait_seconds: 0 })).data.run;
+    expect((await call({ action: "status", session_name: DECOMPOSED })).data.run.run_id).toBe(run_id);
+    const near = await call({ action: "status", session_name: `${DECOMPOSED}s` });
+    expect(near.text).toContain(`nearest: ${COMPOSED}`);
+    const listed = await call({ action: "list_sessions", session_name: "CAFE\u0301" });
+    expect(listed.data.sessions).toMatchObject([{ session_name: COMPOSED }]);
+    expect((await call({ ...NEXT, session_name: DECOMPOSED })).data.outcome).toBe("input_required");
+    expect(starts()).toHaveLength(1);
+  });
+
+  it("also where the other one is only in the API's list, however it is written there", async () => {
+    const { runId } = world().start("architect", { message: "Plan", session_name: DECOMPOSED });
+    const { call } = await connectInMemory();
+    const found = await call({ action: "status", session_name: COMPOSED });
+    expect(found.data.run.run_id).toBe(runId);
+  });
+
+  it("are told apart by what can be seen", async () => {
+    const { call } = await connectInMemory();
+    await call({ ...NEXT, session_name: "plan-a" });
+    expect((await call({ ...NEXT, session_name: "plan-\u00e1" })).data.outcome).toBe("started");
+  });
+});
+
 describe("a session whose last run cannot be read", () => {
   it("is not said to have a run going on, but when that was last seen", async () => {
     const store = createMemorySessionStore();

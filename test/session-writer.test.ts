@@ -64,10 +64,57 @@ describe("what is kept at hand of runs", () => {
     await writer.seen({ ...bareRun("run-999"), workflowName: "architect", status: "completed" });
     expect(lists).toBe(0);
     await writer.seen({ ...bareRun("first"), workflowName: "architect", status: "completed" });
-    expect(lists).toBe(1);
+    expect(lists).toBe(0);
     const records = await inner.list();
     expect(records).toHaveLength(1_001);
     expect(records.find((record) => record.name === "first")?.runs).toMatchObject([{ status: "completed" }]);
+    await writer.close();
+  });
+
+  it("of a run that is not ours and shows no session is one record, at every event", async () => {
+    const inner = createMemorySessionStore();
+    const reads = { list: 0, get: 0 };
+    const store: SessionStore = {
+      ...inner,
+      list: () => {
+        reads.list++;
+        return inner.list();
+      },
+      get: (key) => {
+        reads.get++;
+        return inner.get(key);
+      },
+    };
+    const feed = {
+      watch: (run: Run) => ({ latest: () => run, stop: () => {} }),
+      latest: () => undefined,
+      stalledFor: () => undefined,
+      onEvent: () => () => {},
+      close() {},
+    };
+    const clock = createHandClock();
+    const writer = createSessionWriter({ store, feed, clock, log: silentLog, onChange: () => {} });
+    const theirs = { ...bareRun("theirs"), workflowName: "architect", status: "running" };
+    for (let turn = 1; turn <= 50; turn++) await writer.seen({ ...theirs, turn });
+    expect(reads.list).toBe(1);
+    expect(reads.get).toBeLessThanOrEqual(50);
+    expect(await inner.list()).toEqual([]);
+    // Once it shows its session, or another process has written it down, it is kept.
+    await writer.seen({ ...theirs, sessionId: "s-1" });
+    expect(await inner.list()).toMatchObject([{ key: "theirs", sessionId: "s-1" }]);
+    const other = { ...bareRun("other"), workflowName: "fix", status: "running" };
+    await writer.seen(other);
+    const at = clock.now();
+    await inner.update("other", () => ({
+      version: 1,
+      key: "other",
+      name: "theirs-too",
+      createdAt: at,
+      updatedAt: at,
+      runs: [{ runId: "other", workflowName: "fix", status: "running", updatedAt: at }],
+    }));
+    await writer.seen({ ...other, status: "completed" });
+    expect((await inner.get("other"))?.runs).toMatchObject([{ status: "completed" }]);
     await writer.close();
   });
 

@@ -511,6 +511,27 @@ describe("a run of the whole server", () => {
   });
 });
 
+describe("a start that waits behind another of its name", () => {
+  it("and is cancelled says at once that nothing was sent, and is not sent later", async () => {
+    const house = createHouse();
+    spoilStart({ delayMs: 300 });
+    const first = house.runs.start(REQUEST);
+    await sim.api().waitFor(({ method }) => method === "POST");
+    const stop = new AbortController();
+    const second = house.runs.start(REQUEST, stop.signal);
+    let isFirstOver = false;
+    void first.then(() => {
+      isFirstOver = true;
+    });
+    stop.abort();
+    await expect(second).rejects.toMatchObject({ kind: "aborted", mayHaveActed: false });
+    expect(isFirstOver).toBe(false);
+    await first;
+    await sim.api().settled();
+    expect(posts()).toHaveLength(1);
+  });
+});
+
 /** An address of this machine at which nobody listens; MSW lets its requests through. */
 async function closedAddress(): Promise<string> {
   const closed = createServer();

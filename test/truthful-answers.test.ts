@@ -32,6 +32,99 @@ describe("a forgotten action starts nothing", () => {
   });
 });
 
+describe("words for nothing", () => {
+  const WORDS = [
+    "null",
+    "NULL",
+    "None",
+    "none",
+    "undefined",
+    "nil",
+    "N/A",
+    "n/a",
+    "NaN",
+    "-",
+    " null ",
+    "'null'",
+    '"none"',
+    "<none>",
+    "(n/a)",
+    "Not specified",
+    "none.",
+  ];
+
+  it.each([...WORDS, null])("count as left out for an optional argument: %j", async (word) => {
+    const { call, forms } = await connectInMemory({ onForm: () => ({ action: "cancel" }) });
+    const answer = await call({
+      workflow_name: "architect",
+      message: "Design it",
+      session_name: word,
+      session_id: word,
+      continue_session: word,
+      repository_url: word,
+      git_branch: word,
+      max_turns: word,
+      timeout: word,
+      persistent: word,
+      auto_merge: word,
+      temp_workspace: word,
+      wait_seconds: word,
+      run_id: word,
+    });
+    expect(answer.data.outcome).toBe("cancelled");
+    expect(Object.keys(forms[0]?.schema.properties)).toEqual([
+      "session_name",
+      "repository_url",
+      "git_branch",
+    ]);
+    expect(starts()).toHaveLength(0);
+  });
+
+  it("start no paid run as its task, but may be a person's answer", async () => {
+    const { call } = await connectInMemory();
+    for (const message of ["null", "None", "undefined"]) {
+      expect((await call({ ...COMPLETE, message })).text).toContain("`message` is empty");
+    }
+    expect(starts()).toHaveLength(0);
+    const { data } = await call({ ...COMPLETE, wait_seconds: 0 });
+    sim.api().fault(
+      { method: "GET", path: /\/status$/ },
+      {
+        body: {
+          run_id: data.run.run_id,
+          status: "running",
+          questions: [{ question_id: "q1", text: "Which database?", choices: [] }],
+        },
+      },
+    );
+    sim.api().fault({ path: /\/answer$/ }, { body: {} });
+    await call({ action: "answer", run_id: data.run.run_id, answer: "none" });
+    expect(sim.api().posts(/\/answer$/)[0]?.body).toEqual({ answer: "none" });
+  });
+
+  it("leave an empty text and words that mean something as they are", async () => {
+    const { call } = await connectInMemory();
+    await call({ ...COMPLETE, git_branch: "default", session_name: "nonesuch", wait_seconds: 0 });
+    expect(starts()[0]?.body).toMatchObject({ git_branch: "default", session_name: "nonesuch" });
+    expect(starts()[0]?.body).not.toHaveProperty("repository_url");
+  });
+
+  it("reach a branch of that name by its full name, also from a next step", async () => {
+    sim.api().world.script({ manual: true });
+    const { call } = await connectInMemory({ settings: { MAX_CONCURRENT_RUNS: "1" } });
+    await call({ ...COMPLETE, session_name: "one", git_branch: "refs/heads/none", wait_seconds: 0 });
+    expect(starts()[0]?.body).toMatchObject({ git_branch: "none" });
+    const full = await call({
+      ...COMPLETE,
+      session_name: "two",
+      git_branch: "refs/heads/none",
+      wait_seconds: 0,
+    });
+    expect(full.isError).toBe(true);
+    expect(full.data.next_step.arguments.git_branch).toBe("refs/heads/none");
+  });
+});
+
 describe("a server that says that nothing was started", () => {
   const NO_AGENT = "Claude Code was not found. Install it, then start again.";
 

@@ -643,6 +643,87 @@ describe("the list of workflows", () => {
   });
 });
 
+describe("a status in other words", () => {
+  it.each([
+    [
+      "completed",
+      ["completed", "COMPLETED", "Complete", "succeeded", "Success", "SUCCESSFUL", "done", "Finished"],
+    ],
+    [
+      "failed",
+      [
+        "failed",
+        "Failure",
+        "error",
+        "ERRORED",
+        "crashed",
+        "timed_out",
+        "Timed Out",
+        "timed-out",
+        "TIMEOUT",
+        "expired",
+      ],
+    ],
+    ["killed", ["killed", "cancelled", "Canceled", "ABORTED", "stopped", "terminated", "interrupted"]],
+  ])("is read as %s, in the run's status and in the list", async (status, words) => {
+    for (const word of words) {
+      answer(json({ run_id: "run-1", status: word }), json({ runs: [{ run_id: "run-1", status: word }] }));
+      const { api } = createClient();
+      expect(await api.getRun("run-1")).toMatchObject({ status });
+      expect((await api.listRuns()).runs).toMatchObject([{ status }]);
+      sent = [];
+    }
+    expect(isFinal(status)).toBe(true);
+  });
+
+  it.each(["paused", "waiting for input", "Queued", "succeeding", "not done", "rolled_back"])(
+    "that nobody knows ends no run and is shown as it is: %s",
+    async (word) => {
+      answer(json({ run_id: "run-1", status: word }));
+      const { status } = await createClient().api.getRun("run-1");
+      expect(status).toBe(word);
+      expect(isFinal(status)).toBe(false);
+    },
+  );
+
+  it("says why a run has failed, where nothing else does", async () => {
+    answer(json({ run_id: "run-1", status: "TIMED_OUT" }));
+    expect((await createClient().api.getRun("run-1")).error).toBe('its status is "TIMED_OUT"');
+  });
+
+  it("of a start speaks of the start: no run is over before it was looked at", async () => {
+    answer(json({ run_id: "run-1", status: "success" }));
+    expect((await createClient().api.startRun(START)).status).toBe("pending");
+    sent = [];
+    answer(json({ run_id: "run-1", status: "Error", message: "no credit" }));
+    expect(await createClient().api.startRun(START)).toMatchObject({ status: "failed", error: "no credit" });
+  });
+});
+
+describe("ids that are numbers", () => {
+  it("are read as they are written", async () => {
+    const run = { run_id: 4711, status: "running", session_id: 12, claude_session_id: null };
+    answer(
+      json({ run_id: 4711, status: "pending" }),
+      json({ ...run, questions: [{ question_id: 3, text: "Which?" }] }),
+      json({ runs: [run] }),
+    );
+    const { api } = createClient();
+    expect((await api.startRun(START)).runId).toBe("4711");
+    const seen = await api.getRun("4711");
+    expect(seen).toMatchObject({ runId: "4711", sessionId: "12", questions: [{ questionId: "3" }] });
+    expect((await api.listRuns()).runs).toMatchObject([{ runId: "4711", sessionId: "12" }]);
+  });
+
+  it("count as not told where they are too large to be exact", async () => {
+    answer(text('{"run_id":"run-1","status":"running","session_id":90071992547409931}'));
+    expect(await createClient().api.getRun("run-1")).not.toHaveProperty("sessionId");
+    sent = [];
+    answer(text('{"run_id":90071992547409931,"status":"pending"}'));
+    expect(await failureOf(createClient().api.startRun(START))).toMatchObject({ kind: "unexpected" });
+  });
+});
+
 describe("the message of an error", () => {
   const SECRET = { "x-internal": "header-secret", "set-cookie": "session=cookie-secret" };
   const refuse = (status: number, detail = "the API's words", headers = {}) =>

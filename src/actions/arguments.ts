@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { withoutInvisible } from "../upstream/text.js";
 
-const name = (about: string) => z.string().trim().max(200).describe(about);
+const name = (about: string) => z.string().overwrite(withoutInvisible).trim().max(200).describe(about);
 
 /**
  * Every argument that any action takes, once: flat, optional, and of plain types, because clients and models

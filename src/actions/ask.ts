@@ -2,7 +2,7 @@ import { sleep } from "../clock.js";
 import type { FormAnswer, Question } from "../services/person.js";
 import { buildQuestions } from "../services/questions.js";
 import { suggestSessionName } from "../services/session-name.js";
-import { cutText } from "../upstream/text.js";
+import { cutText, visibleName, withoutInvisible } from "../upstream/text.js";
 import { ActionError, type Answer } from "./answer.js";
 import { tellNotAsked } from "./ask-to-choose.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
@@ -56,7 +56,7 @@ export async function askForMissing(
   }
   const values: RunValues = {
     workflowName: known.workflowName ?? answered.workflow_name ?? "",
-    sessionName: known.sessionName ?? answered.session_name ?? "",
+    sessionName: known.sessionName ?? withoutInvisible(answered.session_name ?? ""),
     repositoryUrl: args.temp_workspace ? "" : (known.repositoryUrl ?? answered.repository_url ?? ""),
     gitBranch: args.temp_workspace ? "" : (known.gitBranch ?? answered.git_branch ?? ""),
   };
@@ -214,6 +214,6 @@ export async function makeUpName(args: RunArguments, services: Services): Promis
   const enough = new AbortController();
   await Promise.race([sessions.all().catch(() => []), sleep(clock, NAMES_BUDGET_MS, enough.signal)]);
   enough.abort();
-  const taken = new Set(services.sessions.knownNames());
+  const taken = new Set(services.sessions.knownNames().map(visibleName));
   return suggestSessionName(args.message ?? "", (name) => taken.has(name));
 }

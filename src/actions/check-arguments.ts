@@ -6,6 +6,7 @@ import {
 } from "../services/repository-address.js";
 import type { Settings } from "../settings.js";
 import { ActionError } from "./answer.js";
+import { isNothing } from "./nothing.js";
 import type { RunArguments } from "./run.js";
 
 /**
@@ -13,7 +14,7 @@ import type { RunArguments } from "./run.js";
  * @throws ActionError naming the argument, the value and the rule
  */
 export function checkRunArguments(args: RunArguments, settings: Pick<Settings, "engine">): void {
-  if (!args.message?.trim()) {
+  if (!args.message?.trim() || isNothing(args.message)) {
     throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
   }
   if (args.temp_workspace) {

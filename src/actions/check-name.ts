@@ -10,6 +10,8 @@ import type { RunArguments } from "./run.js";
 interface Named {
   args: RunArguments;
   note: string;
+  /** The sessions of that name that there were. */
+  taken: readonly Session[];
 }
 
 const CONTINUE = "continue";
@@ -26,13 +28,13 @@ export async function checkName(
   { sessions }: Services,
 ): Promise<Named | Answer> {
   const name = args.session_name;
-  if (!name || args.continue_session || args.session_id) return { args, note: "" };
+  if (!name || args.continue_session || args.session_id) return { args, note: "", taken: [] };
   const taken = await sessions.named(name);
   const session = taken.find((one) => one.sessionId || activeRun(one));
   const note =
     taken.length > 0 ? ` It begins a new conversation: the session of that name is not continued by it.` : "";
-  if (!session || args.continue_session === "") return { args, note };
-  return askWhichOne(session, note, args, call);
+  if (!session || args.continue_session === "") return { args, note, taken };
+  return askWhichOne(session, { args, note, taken }, call);
 }
 
 /** Whom a question cannot be put to any more. */
@@ -42,31 +44,39 @@ const NOBODY: Call["person"] = {
 };
 
 /**
+ * Whether a session that could go on has taken the name since: of two starts that were prepared at the same time under
+ * one new name, the second has to see the first.
+ * @param before the sessions of that name that there were
+ */
+export async function isTakenSince(
+  name: string,
+  before: readonly Session[],
+  { sessions }: Pick<Services, "sessions">,
+): Promise<Session | undefined> {
+  const keys = new Set(before.map((session) => session.key));
+  const now = await sessions.named(name);
+  return now.find((one) => !keys.has(one.key) && (one.sessionId || activeRun(one)));
+}
+
+/**
  * The same after a wait: the answer that the call ends with when a session has taken the name meanwhile. Nobody is
  * asked: the person may have turned to something else long ago.
- * @param before the sessions of that name when the wait began
  */
 export async function checkNameAgain(
   args: RunArguments,
   before: readonly Session[],
   call: Call,
-  { sessions }: Services,
+  services: Services,
 ): Promise<Answer | undefined> {
-  const keys = new Set(before.map((session) => session.key));
-  const session = (await sessions.named(args.session_name ?? "")).find(
-    (one) => !keys.has(one.key) && (one.sessionId || activeRun(one)),
-  );
+  const session = await isTakenSince(args.session_name ?? "", before, services);
   if (!session) return undefined;
-  const asked = await askWhichOne(session, "", args, { ...call, person: NOBODY });
+  const named = { args, note: "", taken: [] };
+  const asked = await askWhichOne(session, named, { ...call, person: NOBODY });
   return "outcome" in asked ? asked : undefined;
 }
 
-async function askWhichOne(
-  session: Session,
-  note: string,
-  args: RunArguments,
-  call: Call,
-): Promise<Named | Answer> {
+async function askWhichOne(session: Session, named: Named, call: Call): Promise<Named | Answer> {
+  const { args } = named;
   const { session_name: _name, ...rest } = args;
   const continuing = { ...rest, continue_session: session.name };
   const question: Question = {
@@ -83,8 +93,8 @@ async function askWhichOne(
   };
   const reply = await askToChoose(question, call);
   if (reply.kind === "ended") return reply.answer;
-  if (reply.kind === "chosen" && reply.value === SECOND) return { args, note };
-  if (reply.kind === "chosen" && reply.value === CONTINUE) return { args: continuing, note: "" };
+  if (reply.kind === "chosen" && reply.value === SECOND) return named;
+  if (reply.kind === "chosen" && reply.value === CONTINUE) return { args: continuing, note: "", taken: [] };
   return {
     outcome: "input_required",
     summary:

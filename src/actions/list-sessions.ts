@@ -1,7 +1,7 @@
 import { isRefused } from "../services/merge-sessions.js";
 import { bareRun } from "../services/runs.js";
 import { activeRun, isOver, newestRun, type Session } from "../services/sessions.js";
-import { cleanLine } from "../upstream/text.js";
+import { cleanLine, visibleName } from "../upstream/text.js";
 import { isFinal, openQuestions, type RunQuestion } from "../upstream/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
@@ -33,9 +33,9 @@ export const listSessionsAction = defineAction({
 /** The answer that lists sessions, newest first. */
 export async function listSessions(args: ListArguments, call: Call, services: Services): Promise<Answer> {
   const activeOnly = args.active_only ?? true;
-  const filter = args.session_name?.toLowerCase() ?? "";
+  const filter = visibleName(args.session_name ?? "").toLowerCase();
   const all = await services.sessions.all(call.signal);
-  const named = all.filter((session) => session.name.toLowerCase().includes(filter));
+  const named = all.filter((session) => visibleName(session.name).toLowerCase().includes(filter));
   const matching = activeOnly ? named.filter((session) => activeRun(session)) : named;
   const ended = named.length - matching.length;
   const problem = services.sessions.problem();

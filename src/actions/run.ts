@@ -8,7 +8,7 @@ import type { Arguments } from "./arguments.js";
 import { askForMissing, makeUpName, type RunValues, shortMessage } from "./ask.js";
 import { checkRunArguments } from "./check-arguments.js";
 import { checkBranch } from "./check-branch.js";
-import { checkName } from "./check-name.js";
+import { checkName, isTakenSince } from "./check-name.js";
 import { checkOffer } from "./check-offer.js";
 import { continueSession } from "./continue-session.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
@@ -119,7 +119,7 @@ export const runAction = defineAction({
       };
     }
 
-    let { note } = named;
+    let { note, taken } = named;
     if (args.session_name === undefined && args.continue_session === undefined && !continuation) {
       // A name that the person has typed may be taken as well as one that came with the call.
       const typed = await checkName({ ...args, ...toArguments(given, args) }, call, services);
@@ -129,7 +129,7 @@ export const runAction = defineAction({
       if (continue_session) {
         return this.handle({ ...args, workflow_name: given.workflowName, continue_session }, call, services);
       }
-      note = typed.note;
+      ({ note, taken } = typed);
     }
     // Continued sessions and the person's answers have added to what was checked before.
     const full = { ...limits, ...given, ...(continuation ? { sessionId: continuation.sessionId } : {}) };
@@ -155,7 +155,18 @@ export const runAction = defineAction({
       ...(args.auto_merge === undefined ? {} : { autoMerge: args.auto_merge }),
       ...(args.temp_workspace === undefined ? {} : { tempWorkspace: args.temp_workspace }),
     };
-    return startAndFollow(request, { ...turn, note, branchNote }, call, services);
+    const before = given.sessionName ? taken : await services.sessions.named(sessionName);
+    const mayBeSecond = continuation !== undefined || args.continue_session === "";
+    const isFree = async () => !(await isTakenSince(sessionName, before, services));
+    const free = mayBeSecond ? {} : { isFree };
+    const answer = await startAndFollow(request, { ...turn, ...free, note, branchNote }, call, services);
+    if (answer !== "name taken") return answer;
+    // With the person's other values, so that only the name is a question now.
+    return this.handle(
+      { ...args, ...toArguments(given, args), wait_seconds: turn.waitSeconds },
+      call,
+      services,
+    );
   },
 });
 
@@ -231,19 +242,26 @@ function lookForRun(request: StartRequest): NextStep {
   };
 }
 
+/** What a start has when it may go out. */
+interface Turn {
+  place: Place;
+  waitSeconds: number | undefined;
+  /** What is said of sessions that had the name before. */
+  note: string;
+  /** What is said of its branch. */
+  branchNote: string;
+  /** Whether nobody has taken its name meanwhile, where that matters. */
+  isFree?: () => Promise<boolean>;
+}
+
 async function startAndFollow(
   request: StartRequest,
-  {
-    place,
-    waitSeconds,
-    note,
-    branchNote,
-  }: { place: Place; waitSeconds: number | undefined; note: string; branchNote: string },
+  { place, waitSeconds, note, branchNote, isFree }: Turn,
   call: Call,
   services: Services,
-): Promise<Answer> {
+): Promise<Answer | "name taken"> {
   const { runs, catalogue, clock, placeKeeper, settings } = services;
-  const started = runs.start(request, call.signal).catch((error) => {
+  const started = runs.start(request, call.signal, isFree).catch((error) => {
     // The catalogue promised a workflow that the API does not have (any more).
     if (error.kind === "not_found") void catalogue.refresh();
     throw error;
@@ -270,6 +288,7 @@ async function startAndFollow(
       next: lookForRun(request),
     };
   }
+  if (result.kind === "withdrawn") return "name taken";
   if (result.kind === "unknown") {
     return {
       outcome: "unknown",

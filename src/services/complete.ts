@@ -1,3 +1,4 @@
+import { visibleName } from "../upstream/text.js";
 import type { Catalogue } from "./catalogue.js";
 import type { Sessions } from "./sessions.js";
 
@@ -19,10 +20,11 @@ export function createComplete(collaborators: { catalogue: Catalogue; sessions: 
   }
 
   return async (kind, typed) => {
-    const wanted = typed.trim().toLowerCase();
+    const wanted = visibleName(typed).toLowerCase();
+    const small = (value: string) => visibleName(value).toLowerCase();
     const values = await list(kind);
-    const begins = values.filter((value) => value.toLowerCase().startsWith(wanted));
-    const contains = values.filter((value) => value.toLowerCase().includes(wanted));
+    const begins = values.filter((value) => small(value).startsWith(wanted));
+    const contains = values.filter((value) => small(value).includes(wanted));
     return [...new Set([...begins, ...contains])];
   };
 }

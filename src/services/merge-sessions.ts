@@ -1,4 +1,5 @@
 import type { RunRecord, SessionRecord } from "../state/session-record.js";
+import { visibleName } from "../upstream/text.js";
 import { isFinal, type Run } from "../upstream/types.js";
 import type { KnownRun } from "./merge-run.js";
 import { refusedResume } from "./runs.js";
@@ -113,7 +114,7 @@ export function mergeSessions(
       places.get(run.runId)?.session ??
       (run.sessionId ? byId.get(run.sessionId) : undefined) ??
       // Without an id to go by, runs that others started under one name are taken as one session.
-      open(run.sessionId ? `id:${run.sessionId}` : `name:${name}`, name);
+      open(run.sessionId ? `id:${run.sessionId}` : `name:${visibleName(name)}`, name);
     place(session, toRecord(run, run.completedAt ?? run.startedAt ?? 0));
     if (isNameless(session)) session.name = name;
     adopt(session, run);
@@ -127,7 +128,7 @@ export function mergeSessions(
 }
 
 /**
- * What sessions of this name are put together from: whatever bears the name, and, over any number of steps, whatever
+ * What sessions of this name are put together from: whatever bears it to the eye, and, over any number of steps, whatever
  * shares a run or a conversation with that. Merged alone it gives the same sessions of this name as everything does.
  */
 export function selectRelated(
@@ -135,6 +136,7 @@ export function selectRelated(
   records: readonly SessionRecord[],
   listed: readonly Run[],
 ): { records: SessionRecord[]; listed: Run[] } {
+  const wanted = visibleName(name);
   const ids = new Set<string | undefined>();
   const taken = { records: new Set<SessionRecord>(), listed: new Set<Run>() };
   const hasKnown = (own: readonly (string | undefined)[]) => own.some((id) => id && ids.has(id));
@@ -142,13 +144,14 @@ export function selectRelated(
     before = ids.size;
     for (const record of records) {
       const own = [record.sessionId, ...record.runs.flatMap((run) => [run.runId, run.sessionId])];
-      if (taken.records.has(record) || !(record.name === name || hasKnown(own))) continue;
+      if (taken.records.has(record) || !(visibleName(record.name) === wanted || hasKnown(own))) continue;
       taken.records.add(record);
       for (const id of own) ids.add(id);
     }
     for (const run of listed) {
       const own = [run.runId, run.sessionId];
-      if (taken.listed.has(run) || !((run.sessionName ?? run.runId) === name || hasKnown(own))) continue;
+      const isNamed = visibleName(run.sessionName ?? run.runId) === wanted;
+      if (taken.listed.has(run) || !(isNamed || hasKnown(own))) continue;
       taken.listed.add(run);
       for (const id of own) ids.add(id);
     }

@@ -1,12 +1,14 @@
+import { visibleName } from "../upstream/text.js";
+
 /**
  * The names most like `wanted`, best first: those that contain it or are contained in it, then those within a
  * few edits. At most `limit`; none when nothing is near.
  */
 export function findNearest(wanted: string, names: readonly string[], limit = 3): string[] {
-  const target = wanted.trim().toLowerCase();
+  const target = visibleName(wanted).toLowerCase();
   if (!target) return [];
   return names
-    .map((name) => ({ name, distance: distanceBetween(target, name.toLowerCase()) }))
+    .map((name) => ({ name, distance: distanceBetween(target, visibleName(name).toLowerCase()) }))
     .filter(
       ({ name, distance }) => distance <= Math.max(2, Math.floor(Math.max(target.length, name.length) / 3)),
     )

@@ -61,7 +61,9 @@ export function createPlaceKeeper(options: { feed: RunFeed; clock: Clock }): Pla
       start.then(
         (result) => {
           const isOver =
-            result.kind === "failed" || (result.kind === "started" && isFinal(result.run.status));
+            result.kind === "failed" ||
+            result.kind === "withdrawn" ||
+            (result.kind === "started" && isFinal(result.run.status));
           if (isOver) return own.free();
           let stop = () => {};
           const cancelLimit = clock.after(timeoutS * 1000 + MARGIN_MS, end);

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.js";
-import { cutText } from "../upstream/text.js";
+import { cutText, visibleName } from "../upstream/text.js";
 import type { Workflow } from "../upstream/types.js";
 import type { Git } from "./git.js";
 import type { Question } from "./person.js";
@@ -61,7 +61,7 @@ export async function buildQuestions(
       asksName ? intime(sessions.all(signal), []) : undefined,
     ]);
     if (asksName) {
-      const taken = new Set(sessions.knownNames());
+      const taken = new Set(sessions.knownNames().map(visibleName));
       questions.push(askSessionName(suggestSessionName(known.message, (name) => taken.has(name))));
     }
     if (asksRepository) questions.push(askRepository(folder?.repositoryUrl ?? lastRepository));

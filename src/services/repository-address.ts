@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isShownWhole } from "../upstream/text.js";
 import { describeRepositoryPage, findRepositoryPage } from "./repository-page.js";
 
 /** What was found about an address: the text to use, or what is wrong in words for the person who typed it. */
@@ -25,7 +26,7 @@ export function checkRepositoryUrl(text: string): CheckedRepositoryUrl {
   if (value === "") return bad("The repository address is empty.");
   if (value.length > MAX_URL_LENGTH)
     return bad(`The repository address is longer than ${MAX_URL_LENGTH} characters.`);
-  if (/[\s\p{C}]/u.test(value) || /%(?:[01][0-9a-f]|7f)/i.test(value))
+  if (/[\s\p{C}]/u.test(value) || !isShownWhole(value) || /%(?:[01][0-9a-f]|7f)/i.test(value))
     return bad(
       "The repository address holds a space or an invisible character; it must be one unbroken word.",
     );
@@ -100,7 +101,7 @@ export function checkBranchName(text: string): CheckedBranchName {
   const parts = value.split("/");
   const rules: [broken: boolean, problem: string][] = [
     [value === "", "is empty"],
-    [/[\s\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]/u.test(value), "holds a space or an invisible character"],
+    [/\s/.test(value) || !isShownWhole(value), "holds a space or an invisible character"],
     [/[~^:?*[\\]/.test(value), "holds one of the characters ~ ^ : ? * [ \\, which git does not allow"],
     [value.includes(".."), 'holds ".."'],
     [value.includes("@{"), 'holds "@{"'],

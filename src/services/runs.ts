@@ -2,7 +2,7 @@ import { type Clock, sleep } from "../clock.js";
 import { createInTurn } from "../state/in-turn.js";
 import type { WorkflowsApi } from "../upstream/client.js";
 import { ApiError } from "../upstream/errors.js";
-import { cleanLine } from "../upstream/text.js";
+import { cleanLine, visibleName } from "../upstream/text.js";
 import { isFinal, openQuestions, type Run, type RunQuestion, type StartRequest } from "../upstream/types.js";
 import { setBounded } from "./bounded-map.js";
 import type { KnownRun } from "./merge-run.js";
@@ -20,6 +20,8 @@ export type StartResult =
     }
   /** The API took the request and said that the run failed; the id may be unknown to it. */
   | { kind: "failed"; run: Run }
+  /** Its turn came and it was not to be sent any more. */
+  | { kind: "withdrawn" }
   /**
    * The answer was lost and the run may or may not exist: the API's list shows nothing new that could be it, or
    * something that may as well be another start's, or cannot be read.
@@ -48,9 +50,10 @@ export interface Runs {
    * found; it is never sent again. Starts of the same workflow and session name go one after the other. A run that was
    * started is written down before this resolves, so that nothing is forgotten that was told.
    * @param signal keeps a start from being sent; one that has been sent is seen through
+   * @param mayStart asked when its turn has come: what was true before the wait for it may not be so any more
    * @throws ApiError when the API has certainly not started it; of kind `aborted` when the signal came first
    */
-  start(request: StartRequest, signal?: AbortSignal): Promise<StartResult>;
+  start(request: StartRequest, signal?: AbortSignal, mayStart?: () => Promise<boolean>): Promise<StartResult>;
   /**
    * Follows a run until it ends, stalls or is lost, until `waitMs` have passed (undefined: no limit), or until
    * the signal aborts. The run itself goes on in any case.
@@ -122,6 +125,7 @@ export function createRuns(options: {
   const unresolved = new Map<string, number>();
   // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
   const starts = createInTurn();
+  const names = createInTurn();
   feed.onEvent(({ run }) => {
     if (!known.has(run.runId)) setBounded(known, run.runId, sent, RUNS_KNOWN);
   });
@@ -203,14 +207,29 @@ export function createRuns(options: {
   }
 
   return {
-    start(request, signal) {
-      const key = JSON.stringify([request.workflowName, cleanLine(request.sessionName ?? "")]);
-      return starts.run(key, () => {
-        if (!signal?.aborted) return startOnce(request, key);
-        throw new ApiError(
-          "aborted",
-          `Workflow ${request.workflowName} was not started: the call was cancelled.`,
-        );
+    start(request, signal, mayStart) {
+      const key = JSON.stringify([request.workflowName, visibleName(request.sessionName ?? "")]);
+      // Whose name has to be free waits for all of that name, whatever their workflow: it has to see the one before it.
+      const inTurn = (work: () => Promise<StartResult>) =>
+        mayStart
+          ? names.run(visibleName(request.sessionName ?? ""), () => starts.run(key, work))
+          : starts.run(key, work);
+      return new Promise((resolve, reject) => {
+        let isSent = false;
+        const giveUp = () => {
+          const why = `Workflow ${request.workflowName} was not started: the call was cancelled.`;
+          if (!isSent) reject(new ApiError("aborted", why));
+        };
+        const turn = inTurn(async () => {
+          const isFree = !signal?.aborted && (!mayStart || (await mayStart()));
+          if (!isFree || signal?.aborted) return { kind: "withdrawn" };
+          isSent = true;
+          return startOnce(request, key);
+        });
+        // Who is called off while others are before it has not been sent, and need not wait for them.
+        signal?.addEventListener("abort", giveUp, { once: true });
+        if (signal?.aborted) giveUp();
+        turn.then(resolve, reject).finally(() => signal?.removeEventListener("abort", giveUp));
       });
     },
 
@@ -300,7 +319,7 @@ function resembles(run: Run, request: StartRequest): boolean {
         run.sessionName === undefined ||
         run.sessionName.endsWith(run.runId) ||
         (sessionId !== undefined && run.sessionId === sessionId)
-      : run.sessionName === cleanLine(sessionName);
+      : visibleName(run.sessionName ?? "") === visibleName(sessionName);
   const sameMessage = cleanLine(message, Number.POSITIVE_INFINITY).startsWith(run.messageStart ?? "");
   return run.workflowName === request.workflowName && named && sameMessage;
 }

@@ -15,6 +15,7 @@ export function suggestSessionName(message: string, isTaken: (name: string) => b
   const words = message
     .normalize("NFKD")
     .replace(/\p{M}/gu, "")
+    .normalize("NFC")
     .toLowerCase()
     .match(/[\p{L}\p{N}]+/gu);
   const telling = (words ?? []).filter((word) => !FILLERS.has(word));

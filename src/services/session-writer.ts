@@ -16,8 +16,12 @@ export interface SessionWriter {
   started(run: Run, request: StartRequest): Promise<boolean>;
   /** Writes down what was seen of a run: of one in the index, and of any other that shows a session id. */
   seen(run: Run): Promise<void>;
-  /** The key of the session that a run seen here belongs to. */
-  keyOf(runId: string): Promise<string | undefined>;
+  /**
+   * The record that holds a run. Where it is cannot be known of a run that was not started here: then all are read,
+   * but not again within a minute.
+   * @throws as the store does
+   */
+  find(runId: string): Promise<SessionRecord | undefined>;
   /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
   keepWatching(run: Run): void;
   /**
@@ -40,6 +44,8 @@ interface Owner {
 const BACKGROUND_GRACE_MS = 60_000;
 /** Owners kept at hand; those of other runs are looked up in the index again. */
 const OWNERS_KEPT = 1_000;
+/** For so long a run that no record holds is looked for under its own id only, in ms. */
+const STRANGER_MS = 60_000;
 /** The API's own time limit where a start names none, in s. */
 const DEFAULT_TIMEOUT_S = 7200;
 
@@ -54,6 +60,8 @@ export function createSessionWriter(options: {
   const { store, feed, clock, log, onChange } = options;
   /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
   const owners = new Map<string, Promise<Owner | undefined>>();
+  /** Runs that no record held when all were read, by when that was, by our clock. */
+  const strangers = new Map<string, number>();
   /** What is being written, and of which run. */
   const pending = new Map<Promise<boolean>, Run>();
   const background = new Set<() => void>();
@@ -115,14 +123,32 @@ export function createSessionWriter(options: {
     return true;
   }
 
+  /** A session is kept under the id of its first run, where no other key is known. */
+  async function lookUp(runId: string, key = runId): Promise<SessionRecord | undefined> {
+    const own = await store.get(key);
+    if (own && holdsRun(own, runId)) return own;
+    const since = strangers.get(runId);
+    if (since !== undefined && Math.abs(clock.now() - since) < STRANGER_MS) return undefined;
+    return pick(await store.list(), runId);
+  }
+
+  /** The one of all records that holds the run. */
+  function pick(records: readonly SessionRecord[], runId: string): SessionRecord | undefined {
+    const holder = records.find((record) => holdsRun(record, runId));
+    if (holder) strangers.delete(runId);
+    else setBounded(strangers, runId, clock.now(), OWNERS_KEPT);
+    return holder;
+  }
+
   /** The record of a run that another process or somebody else has started; none before it shows a session id. */
   async function adopt(run: Run): Promise<Owner | undefined> {
     const { sessionId } = toRecord(run, 0);
-    const records = await store.list();
-    const holder =
-      records.find((record) => record.runs.some((one) => one.runId === run.runId)) ??
-      (sessionId ? records.find((record) => holds(record, sessionId)) : undefined);
+    let holder = await lookUp(run.runId);
     if (!holder && !sessionId) return undefined;
+    if (!holder && sessionId) {
+      const records = await store.list();
+      holder = pick(records, run.runId) ?? records.find((record) => holds(record, sessionId));
+    }
     const stored = holder?.runs.find((one) => one.runId === run.runId);
     return { key: holder?.key ?? run.runId, status: stored?.status, sessionId: stored?.sessionId };
   }
@@ -180,7 +206,7 @@ export function createSessionWriter(options: {
       });
     },
     seen,
-    keyOf: async (runId) => (await owners.get(runId))?.key,
+    find: async (runId) => lookUp(runId, (await owners.get(runId))?.key),
     keepWatching: (run) => watchInBackground(run, 0),
     written,
     async close() {
@@ -192,6 +218,10 @@ export function createSessionWriter(options: {
       await store.close();
     },
   };
+}
+
+function holdsRun(record: SessionRecord, runId: string): boolean {
+  return record.runs.some((run) => run.runId === runId);
 }
 
 function holds(record: SessionRecord, sessionId: string): boolean {

@@ -3,6 +3,7 @@ import type { Log } from "../log.js";
 import type { RunRecord, SessionRecord } from "../state/session-record.js";
 import type { SessionStore } from "../state/session-store.js";
 import { ApiError } from "../upstream/errors.js";
+import { visibleName } from "../upstream/text.js";
 import { isFinal, type Run, type StartRequest } from "../upstream/types.js";
 import type { KnownRun } from "./merge-run.js";
 import { hasNeverRun, LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
@@ -56,7 +57,7 @@ export interface Sessions {
   problem(): ApiError | undefined;
   /** The run with what the index remembers of it and of its session. Never asks the API, never throws. */
   recall(run: Run): Promise<KnownRun>;
-  /** Sessions of exactly this name, newest first, by the index and the list as last read. Never asks the API. */
+  /** Sessions whose name looks exactly like this one, newest first, by the index and the list as last read. Never asks the API. */
   named(name: string): Promise<Session[]>;
   /** Names most like the wanted one. Never asks the API. */
   nearest(name: string): string[];
@@ -123,15 +124,6 @@ export function createSessions(options: {
     return known;
   }
 
-  /** The record that holds the run. Of a run that was seen here it is known which one, so that only that is read. */
-  async function findRecord(runId: string): Promise<SessionRecord | undefined> {
-    const holdsRun = (record: SessionRecord) => record.runs.some((run) => run.runId === runId);
-    const key = await writer.keyOf(runId);
-    const own = key === undefined ? undefined : await store.get(key).catch(() => undefined);
-    if (own && holdsRun(own)) return own;
-    return (await store.list().catch(() => [])).find(holdsRun);
-  }
-
   /** All sessions, without asking the API. */
   async function readKnown(): Promise<Session[]> {
     await writer.written();
@@ -177,7 +169,7 @@ export function createSessions(options: {
 
     async recall(run) {
       await writer.written((one) => one.runId === run.runId);
-      const record = await findRecord(run.runId);
+      const record = await writer.find(run.runId).catch(() => undefined);
       const stored = record?.runs.find((each) => each.runId === run.runId);
       if (!record || !stored) return run;
       const { startedAt, turns, maxTurns, resumes } = stored;
@@ -200,12 +192,13 @@ export function createSessions(options: {
     },
 
     async named(name) {
-      await writer.written((run) => run.sessionName === undefined || run.sessionName === name);
+      const wanted = visibleName(name);
+      await writer.written((run) => run.sessionName === undefined || visibleName(run.sessionName) === wanted);
       const records = await store.list().catch(() => []);
       // Of thousands of sessions only those are put together that can come to bear this name.
       const related = selectRelated(name, records, runList.known());
       return merge(related.records, related.listed).filter(
-        (session) => session.name === name && !hasNeverRun(session),
+        (session) => visibleName(session.name) === wanted && !hasNeverRun(session),
       );
     },
 
@@ -259,10 +252,11 @@ function choose(sessions: readonly Session[], target: Target): Session[] {
   if (first === undefined) return [];
   const byId = sessions.filter((session) => wanted.some((value) => isIdOf(session, value)));
   if (byId.length > 0) return byId;
-  const name = (target.sessionName ?? first).trim();
-  const exact = sessions.filter((session) => session.name === name);
+  const name = visibleName(target.sessionName ?? first);
+  const exact = sessions.filter((session) => visibleName(session.name) === name);
   if (exact.length > 0) return exact;
-  return sessions.filter((session) => session.name.toLowerCase() === name.toLowerCase());
+  const small = name.toLowerCase();
+  return sessions.filter((session) => visibleName(session.name).toLowerCase() === small);
 }
 
 /** Whether a value is the id of the session or of one of its runs. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { cleanLine } from "../upstream/text.js";
 
 /** One run of a session, as last seen. Times are epoch ms, money US dollars; what was not seen is absent. */
 export interface RunRecord {
@@ -42,18 +43,21 @@ export const RUNS_KEPT = 200;
 /** A larger file is not ours: 200 runs need about 80 KB. Reading one must not fill the memory. */
 export const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 
+/** The place where sessions are kept may be shared: what others have written there is no more to be trusted than an API. */
+const shown = (limit?: number) => z.string().transform((text) => cleanLine(text, limit));
+
 // Loose on purpose: a field that a later release adds within version 1 survives being rewritten by this one.
 const runSchema = z.looseObject({
-  runId: z.string().min(1),
-  workflowName: z.string(),
-  status: z.string(),
+  runId: shown(200).pipe(z.string().min(1)),
+  workflowName: shown(),
+  status: shown(60),
   startedAt: z.number().optional(),
   completedAt: z.number().optional(),
   turns: z.number().optional(),
   maxTurns: z.number().optional(),
   costUsd: z.number().optional(),
-  sessionId: z.string().optional(),
-  resumes: z.string().optional(),
+  sessionId: shown().optional(),
+  resumes: shown().optional(),
   neverStarted: z.literal(true).optional(),
   updatedAt: z.number(),
 });
@@ -61,11 +65,11 @@ const runSchema = z.looseObject({
 const sessionSchema = z.looseObject({
   version: z.literal(1),
   key: z.string().min(1),
-  name: z.string(),
-  sessionId: z.string().optional(),
+  name: shown(),
+  sessionId: shown().optional(),
   sessionIdSeenAt: z.number().optional(),
-  repositoryUrl: z.string().optional(),
-  gitBranch: z.string().optional(),
+  repositoryUrl: shown(2048).optional(),
+  gitBranch: shown().optional(),
   createdAt: z.number(),
   updatedAt: z.number(),
   runs: z.array(runSchema),

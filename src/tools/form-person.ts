@@ -2,6 +2,7 @@ import { type ElicitRequestFormParams, ErrorCode, McpError } from "@modelcontext
 import { whileFollowing } from "../abort.js";
 import type { Clock } from "../clock.js";
 import type { FormAnswer, Person, Question } from "../services/person.js";
+import { cleanLine, cleanText } from "../upstream/text.js";
 
 /** While a form is open, this often a sign of life goes out, in ms: it resets the clock of clients that have one. */
 const HEARTBEAT_MS = 10_000;
@@ -51,7 +52,7 @@ export function createFormPerson(
       try {
         const answer = await whileFollowing(signal, (own) =>
           channel.send(
-            { message, requestedSchema: buildSchema(questions) },
+            { message: cleanText(message), requestedSchema: buildSchema(questions) },
             { timeout: timeoutMs, signal: own },
           ),
         );
@@ -76,9 +77,23 @@ export function createFormPerson(
   };
 }
 
+/** Whatever a form is made of may come from elsewhere; the values to choose from go back as they are. */
+function toShown(question: Question): Question {
+  const { title, description, suggestion, choices } = question;
+  return {
+    ...question,
+    title: cleanLine(title),
+    description: cleanText(description),
+    ...(suggestion === undefined ? {} : { suggestion: cleanLine(suggestion, Number.POSITIVE_INFINITY) }),
+    ...(choices
+      ? { choices: choices.map(({ value, title }) => ({ value, title: cleanLine(title, 600) })) }
+      : {}),
+  };
+}
+
 function buildSchema(questions: readonly Question[]): FormSchema {
   const properties = Object.fromEntries(
-    questions.map(({ name, title, description, suggestion, choices, required, several }) => [
+    questions.map(toShown).map(({ name, title, description, suggestion, choices, required, several }) => [
       name,
       several && choices
         ? {

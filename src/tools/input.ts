@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ActionError } from "../actions/answer.js";
 import { type ParameterName, parameters } from "../actions/arguments.js";
 import type { Action } from "../actions/define-action.js";
+import { isNothing, readBranch } from "../actions/nothing.js";
 import type { CatalogueState } from "../services/catalogue.js";
 import { findNearest } from "../services/nearest.js";
 import { tighten } from "../services/tighten.js";
@@ -85,13 +86,13 @@ function buildWorkflowSchema({ workflows, available, problem }: CatalogueState):
 }
 
 /**
- * Reads what a model has sent for an action. Null counts as left out, and numbers and booleans written as text are
- * taken for what they say; what belongs to another action is ignored.
+ * Reads what a model has sent for an action. Null and other words for nothing count as left out, and numbers and
+ * booleans written as text are taken for what they say; what belongs to another action is ignored.
  * @throws ActionError naming each argument at fault, its value and the rule
  */
 export function parseArguments(action: Action, raw: unknown): Record<string, unknown> {
   const given = Object.entries((raw ?? {}) as Record<string, unknown>).filter(
-    ([name, value]) => name !== "action" && value !== null && value !== undefined,
+    ([name, value]) => name !== "action" && !isLeftOut(name, value),
   );
   const named = nameParameters(action, given);
   const adapted = action.adapt?.(named) ?? named;
@@ -110,7 +111,7 @@ export function parseArguments(action: Action, raw: unknown): Record<string, unk
     }
     if (!action.parameters.includes(name as ParameterName)) continue;
     const schema = parameters[name as ParameterName];
-    const result = schema.safeParse(loosen(schema, value));
+    const result = schema.safeParse(loosen(schema, name === "git_branch" ? readBranch(value) : value));
     if (result.success) parsed[name] = result.data;
     else problems.push(`\`${name}\` ${show(value)}: ${result.error.issues.map(tellIssue).join(", ")}`);
   }
@@ -140,6 +141,13 @@ function nameParameters(action: Action, given: readonly [string, unknown][]): Re
     named[parameter] = value;
   }
   return named;
+}
+
+/** These are texts of their own: a person's answer may well be "none". */
+const FREE_TEXTS: readonly string[] = ["message", "feedback", "answer"];
+
+function isLeftOut(name: string, value: unknown): boolean {
+  return FREE_TEXTS.includes(name) ? value === null || value === undefined : isNothing(value);
 }
 
 function loosen(schema: z.ZodType, value: unknown): unknown {

@@ -1,6 +1,7 @@
 import { ActionError, type Answer, type AnswerPart, buildAnswerSchema } from "../actions/answer.js";
 import type { ParameterName } from "../actions/arguments.js";
 import type { Action, Annotations, Call, Services } from "../actions/define-action.js";
+import { protectBranch } from "../actions/nothing.js";
 import type { CatalogueState } from "../services/catalogue.js";
 import { findNearest } from "../services/nearest.js";
 import type { Offer } from "../services/offer.js";
@@ -65,9 +66,10 @@ export function projectSteps(
   return (step) => {
     const action = actions.find((one) => one.name === step.action);
     if (action && !isOffered(action, offer)) return undefined;
+    const args = protectBranch(step.arguments);
     return toolset === "super"
-      ? { tool: SUPER_TOOL, arguments: { action: step.action, ...step.arguments } }
-      : { tool: action?.toolName ?? step.action, arguments: step.arguments };
+      ? { tool: SUPER_TOOL, arguments: { action: step.action, ...args } }
+      : { tool: action?.toolName ?? step.action, arguments: args };
   };
 }
 

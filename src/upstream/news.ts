@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { Run } from "./types.js";
-import { statusToRun, statusWire } from "./wire.js";
+import { anyId, statusToRun, statusWire } from "./wire.js";
 
 /** Whatever a server answers to an answer: that it answered is enough. */
 export const answerWire = z.unknown();
 
 const openWire = z.looseObject({ gap: z.boolean().nullish().catch(undefined) });
-const runWire = z.looseObject({ run_id: z.string().min(1), run: statusWire });
+const runWire = z.looseObject({ run_id: anyId, run: statusWire });
 
 /** What one event of the stream tells; undefined for what is not understood. */
 export type News = { kind: "open"; gap: boolean } | { kind: "run"; run: Run };

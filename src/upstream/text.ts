@@ -1,21 +1,32 @@
-// Escape sequences first, so that their visible remainder goes too; then control characters but tab and line feed;
-// then the marks that turn text around on a screen, or hide other text in it (tags); then halves of characters, which
-// no encoding takes.
+// Escape sequences first, so that their visible remainder goes too; then control characters but tab and line feed,
+// halves of characters, which no encoding takes, and the blank that is no space; then whatever shows nothing: marks
+// that turn text around or hide other text in it, fillers, joiners, variants.
 const ESCAPE_SEQUENCES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[ -/]*[0-~])/g;
-const UNFIT =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u{e0000}-\u{e007f}\p{Cs}]/gu;
+const UNFIT = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufff9-\ufffb\u2800\p{Cs}]/gu;
+const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu;
+/** Scripts whose words are spelled with joiners. */
+const JOINED =
+  "[\\p{Script=Arabic}\\p{Script=Bengali}\\p{Script=Devanagari}\\p{Script=Gujarati}\\p{Script=Gurmukhi}\\p{Script=Kannada}" +
+  "\\p{Script=Malayalam}\\p{Script=Oriya}\\p{Script=Sinhala}\\p{Script=Syriac}\\p{Script=Tamil}\\p{Script=Telugu}]";
+/** The same, less what makes one emoji of several, and words of those scripts. */
+const INVISIBLE_IN_TEXT = new RegExp(
+  `(?!(?<=\\p{Extended_Pictographic})\\ufe0f|(?<=[\\p{Extended_Pictographic}\\ufe0f\\p{Emoji_Modifier}])\\u200d(?=\\p{Extended_Pictographic})|` +
+    `(?<=${JOINED})[\\u200c\\u200d](?=${JOINED}))\\p{Default_Ignorable_Code_Point}`,
+  "gu",
+);
 /** Half of a character at the end. */
 const HALF = /[\ud800-\udbff]$/;
 
 /**
- * Makes text from elsewhere fit to be shown: no escape sequences, no control characters, no marks that turn it around
- * or hide something in it, `\r\n` as `\n`, and no more than `limit` characters.
+ * Makes text from elsewhere fit to be shown: no escape sequences, no control characters, nothing that is invisible,
+ * turns it around or hides something in it, every line break as `\n`, and no more than `limit` characters.
  */
 export function cleanText(text: string, limit = Number.POSITIVE_INFINITY): string {
   const clean = beginningOf(text, limit)
-    .replaceAll("\r\n", "\n")
+    .replace(/\r\n|[\u2028\u2029]/g, "\n")
     .replace(ESCAPE_SEQUENCES, "")
-    .replace(UNFIT, "");
+    .replace(UNFIT, "")
+    .replace(INVISIBLE_IN_TEXT, "");
   return clean.length > limit ? `${cutText(clean, limit - 1)}…` : clean;
 }
 
@@ -27,6 +38,23 @@ export function cutText(text: string, length: number): string {
 /** The same on one line, for names, actions and reasons. */
 export function cleanLine(text: string, limit = 300): string {
   return cleanText(beginningOf(text, limit).replace(/\s+/g, " ").trim(), limit);
+}
+
+/** A name without what nobody can see; everything else stays, to be refused where it is not allowed. */
+export function withoutInvisible(name: string): string {
+  return name.normalize("NFC").replace(INVISIBLE_IN_TEXT, "");
+}
+
+/** True when nothing of a text has to be taken out before it can be shown on one line. */
+export function isShownWhole(text: string): boolean {
+  return cleanLine(text, Number.POSITIVE_INFINITY) === text;
+}
+
+/** What a name says to the eye: names for which this is equal look the same. */
+export function visibleName(name: string): string {
+  // Most names are of such letters, and thousands are compared.
+  if (/^[!-~]*$/.test(name)) return name;
+  return cleanLine(name.normalize("NFC").replace(INVISIBLE, ""), Number.POSITIVE_INFINITY);
 }
 
 /** As much of a text as can matter: of megabytes, the rest need not be looked at. */

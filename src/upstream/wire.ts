@@ -18,6 +18,9 @@ import { showEnds, showUnseen } from "./visible-text.js";
  */
 const told = <T extends z.ZodType>(schema: T) => schema.nullish().catch(undefined);
 const text = told(z.string());
+/** Some servers number things. A number that is no longer exact would name something else. */
+export const anyId = z.union([z.string().min(1), z.int().transform(String)]);
+const id = told(anyId);
 const number = told(z.number());
 const flag = told(z.boolean());
 const texts = told(z.array(z.unknown()));
@@ -55,20 +58,20 @@ export const workflowListWire = z.union([
 export const healthWire = z.looseObject({ workflows: z.record(z.string(), z.unknown()) });
 
 export const startWire = z.looseObject({
-  run_id: z.string().min(1),
+  run_id: anyId,
   status: z.string().min(1),
   message: text,
-  session_id: text,
+  session_id: id,
   workflow_name: text,
   started_at: text,
 });
 
 export const statusWire = z.looseObject({
-  run_id: text,
+  run_id: id,
   status: z.string().min(1),
   workflow_name: text,
-  session_id: text,
-  claude_session_id: text,
+  session_id: id,
+  claude_session_id: id,
   session_name: text,
   repository_url: text,
   git_branch: text,
@@ -92,11 +95,11 @@ export const statusWire = z.looseObject({
 
 export const runListWire = z.looseObject({ runs: z.array(z.unknown()) });
 const runItemWire = z.looseObject({
-  run_id: z.string().min(1),
+  run_id: anyId,
   status: z.string().min(1),
   workflow_name: text,
-  session_id: text,
-  claude_session_id: text,
+  session_id: id,
+  claude_session_id: id,
   session_name: text,
   started_at: text,
   completed_at: text,
@@ -158,6 +161,7 @@ function parseTime(value: unknown): number | undefined {
 
 const line = (value: unknown, limit?: number) =>
   typeof value === "string" && value.trim() ? cleanLine(value, limit) : undefined;
+const idOf = (value: unknown) => line(Number.isSafeInteger(value) ? String(value) : value);
 /** Whoever started the run may have put a password in; it is shown and written down nowhere. */
 const address = (value: unknown) =>
   line(value, 2048)?.replace(/^((?:https?|git):\/\/)[^/?#]*@|^(ssh:\/\/[^/?#:@]*):[^/?#]*(?=@)/i, "$1$2");
@@ -187,17 +191,48 @@ export function toWorkflow(value: unknown): Workflow | undefined {
   });
 }
 
+/** Other words of servers for the statuses that matter, in small letters with underscores. */
+const STATUS_WORDS: Record<string, readonly string[]> = {
+  running: ["in_progress"],
+  completed: ["complete", "succeeded", "success", "successful", "done", "finished"],
+  failed: ["failure", "error", "errored", "crashed", "timed_out", "timedout", "timeout", "expired"],
+  killed: ["cancelled", "canceled", "aborted", "stopped", "terminated", "interrupted"],
+};
+const STATUSES = new Map(
+  Object.entries({ pending: [], ...STATUS_WORDS }).flatMap(([status, words]) =>
+    [status, ...words].map((word) => [word, status] as const),
+  ),
+);
+
+/** A run's status in our words; one that is not known stays as it is, and no run ends by it. */
+function toStatus(told: string): string {
+  const word = cleanLine(told, 60);
+  return STATUSES.get(word.toLowerCase().replace(/[\s-]+/g, "_")) ?? word;
+}
+
+/** How a run has failed, where only its status says it. */
+function reasonIn(told: string): string | undefined {
+  const word = cleanLine(told, 60);
+  return toStatus(told) === "failed" && !/^(?:fail|error)/i.test(word)
+    ? `its status is "${word}"`
+    : undefined;
+}
+
 /** The run as the answer to its start tells it. Its session id is only claimed: see {@link Run.sessionClaimed}. */
 export function startToRun(wire: z.output<typeof startWire>, workflowName: string): Run {
-  const failed = wire.status === "failed";
+  const told = toStatus(wire.status);
+  const failed = told === "failed";
   return compact<Run>({
     runId: cleanLine(wire.run_id, 200),
     workflowName: line(wire.workflow_name) ?? workflowName,
-    status: cleanLine(wire.status, 60),
+    // "success" and the like speak of the start: no run is over before it is looked at.
+    status: told === "completed" ? "pending" : told,
     sessionId: line(wire.session_id, 200),
     sessionClaimed: wire.session_id ? true : undefined,
     startedAt: parseTime(wire.started_at),
-    error: failed ? (line(wire.message, 2000) ?? "the API gave no reason") : undefined,
+    error: failed
+      ? (line(wire.message, 2000) ?? reasonIn(wire.status) ?? "the API gave no reason")
+      : undefined,
     toolsUsed: [],
     phasesCompleted: [],
     filesChanged: [],
@@ -228,16 +263,17 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
   const info = (debug.session_info ?? {}) as Record<string, unknown>;
   const tokens = (metrics?.tokens ?? {}) as Record<string, unknown>;
   const result = typeof wire.result === "string" ? { final_output: wire.result } : (wire.result ?? {});
-  const final = isFinal(wire.status);
+  const status = toStatus(wire.status);
+  const final = isFinal(status);
   const maxTurns =
     count(wire.max_turns) || count(progress?.max_turns) || count(metadata.max_turns) || undefined;
   const turn = count(wire.current_turn) ?? count(metadata.current_turns) ?? count(progress?.turns);
   const sessionId =
     line(wire.claude_session_id) ??
     line(wire.session_id) ??
-    line(info.claude_session_id) ??
-    line(info.session_id) ??
-    line(metadata.claude_session_id);
+    idOf(info.claude_session_id) ??
+    idOf(info.session_id) ??
+    idOf(metadata.claude_session_id);
   const message =
     typeof result.message === "string" && !EMPTY_RESULT.test(result.message) ? result.message : "";
   const output = typeof result.final_output === "string" ? result.final_output : message;
@@ -245,7 +281,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
   return compact<Run>({
     runId: line(wire.run_id, 200) ?? runId,
     workflowName: line(wire.workflow_name) ?? "",
-    status: cleanLine(wire.status, 60),
+    status,
     sessionId,
     // A server that answers in this form shows a session only here: what its start answer said is worth nothing.
     sessionHidden: sessionId === undefined && "workflow_run_id" in debug ? true : undefined,
@@ -261,9 +297,9 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     tokens: tokensOf(tokens.total, tokens.input, tokens.output),
     toolsUsed: lines(metrics?.tools_used),
     result: final && output.trim() ? cleanText(output) : undefined,
-    error: line(wire.error_message, 2000),
+    error: line(wire.error_message, 2000) ?? reasonIn(wire.status),
     errorCode: line(wire.error_code, 60),
-    neverStarted: wire.status === "failed" && wire.started === false ? true : undefined,
+    neverStarted: status === "failed" && wire.started === false ? true : undefined,
     repositoryUrl: address(wire.repository_url),
     gitBranch: line(wire.git_branch),
     lastActivityAt: parseTime(metadata.last_activity),
@@ -281,7 +317,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
 }
 
 const questionWire = z.looseObject({
-  question_id: z.string().min(1),
+  question_id: anyId,
   kind: text,
   text: z.string(),
   tool_name: text,
@@ -357,11 +393,12 @@ export function listItemToRun(value: unknown): Run | undefined {
   const parsed = runItemWire.safeParse(value);
   if (!parsed.success) return undefined;
   const wire = parsed.data;
-  const final = isFinal(wire.status);
+  const status = toStatus(wire.status);
+  const final = isFinal(status);
   return compact<Run>({
     runId: cleanLine(wire.run_id, 200),
     workflowName: line(wire.workflow_name) ?? "",
-    status: cleanLine(wire.status, 60),
+    status,
     sessionId: line(wire.claude_session_id) ?? line(wire.session_id),
     sessionName: line(wire.session_name),
     messageStart: line(MESSAGE_START.exec(wire.result ?? "")?.[1]?.slice(0, 200)),
@@ -376,8 +413,8 @@ export function listItemToRun(value: unknown): Run | undefined {
     tokens: tokensOf(wire.total_tokens, wire.input_tokens, wire.output_tokens),
     toolsUsed: lines(wire.tools_used),
     result: final && wire.result && !EMPTY_RESULT.test(wire.result) ? cleanText(wire.result) : undefined,
-    error: line(wire.error_message, 2000),
-    neverStarted: wire.status === "failed" && wire.started === false ? true : undefined,
+    error: line(wire.error_message, 2000) ?? reasonIn(wire.status),
+    neverStarted: status === "failed" && wire.started === false ? true : undefined,
     repositoryUrl: address(wire.repository_url) ?? address(wire.git_repo),
     gitBranch: line(wire.git_branch),
     workspacePath: line(wire.workspace_path, 500),
