@@ -103,6 +103,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     random: options.random ?? Math.random,
     locate: options.locate,
     refusedKeyAdvice: options.refusedKeyAdvice,
+    env: options.env,
   });
   const offer = createOffer({ api, clock, log });
   const catalogue = createCatalogue({

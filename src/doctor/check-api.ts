@@ -2,7 +2,9 @@ import type { Clock } from "../clock.js";
 import { createUpstream, type WorkflowsApi } from "../upstream/client.js";
 import { type Endpoint, nameEndpoint } from "../upstream/endpoints.js";
 import type { ApiError } from "../upstream/errors.js";
+import { throughProxy } from "../upstream/explain.js";
 import { createProbe, type EndpointFinding, type EndpointName } from "../upstream/probe.js";
+import type { ProxyEnvironment } from "../upstream/proxy.js";
 import { type Finding, failure, ok, type Result, skipped, warning } from "./finding.js";
 
 const OPTIONAL: Partial<Record<EndpointName, string>> = {
@@ -15,6 +17,7 @@ const OF_ACTIONS: readonly Endpoint[] = ["add_message", "message_queue", "kill",
 
 const ADDRESS = "AUTOMAGIK_WORKFLOWS_BASE_URL";
 const KEY = "AUTOMAGIK_WORKFLOWS_API_KEY";
+const SET_PROXY = "Put them into its address in HTTP_PROXY or HTTPS_PROXY, http://user:password@host:port.";
 const SET_ADDRESS = `Start the API, or set ${ADDRESS} to its address.`;
 
 /**
@@ -25,14 +28,17 @@ const SET_ADDRESS = `Start the API, or set ${ADDRESS} to its address.`;
 export async function checkApi(options: {
   baseUrl: string;
   apiKey: string | undefined;
+  /** Where proxies are named. */
+  env: ProxyEnvironment;
   limitMs: number;
   clock: Clock;
 }): Promise<Finding[]> {
-  const { baseUrl, apiKey, limitMs, clock } = options;
-  const probe = createProbe({ baseUrl, apiKey, requestTimeoutMs: limitMs, clock });
+  const { baseUrl, apiKey, env, limitMs, clock } = options;
+  const probe = createProbe({ baseUrl, apiKey, env, requestTimeoutMs: limitMs, clock });
   const upstream = createUpstream({
     baseUrl,
     apiKey,
+    env,
     requestTimeoutMs: limitMs,
     maxRetries: 0,
     clock,
@@ -50,11 +56,14 @@ export async function checkApi(options: {
   // Not by the description: other servers may have one too, and some show it without a key.
   const telling = tried.map(([, finding]) => finding);
   const isForeign = telling.every((one) => one.kind === "absent" || isUnexpected(one));
+  const where = `${baseUrl}${throughProxy(reach.proxy)}`;
   const address = !reach.ok
-    ? failure(`nothing to be reached at ${baseUrl} (${reach.code})`, SET_ADDRESS)
-    : isForeign
-      ? failure(`what answers at ${baseUrl} is no workflows API (HTTP ${reach.status})`, checkAddress())
-      : ok(`${baseUrl} answers`);
+    ? failure(`nothing to be reached at ${where} (${reach.code})`, reach.todo ?? SET_ADDRESS)
+    : reach.status === 407
+      ? failure(`the proxy ${reach.proxy ?? "on the way"} wants a user and password`, SET_PROXY)
+      : isForeign
+        ? failure(`what answers at ${where} is no workflows API (HTTP ${reach.status})`, checkAddress())
+        : ok(`${where} answers`);
   const unknown = "not tried: no workflows API was found";
   const key = address.status === "failure" && apiKey ? skipped(unknown) : judgeKey(apiKey, telling);
   const blocked =

@@ -61,7 +61,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
 
   const engine = readEngineStatus(folder, { clock });
   const [api, state, git, claude, sandbox, status, workflows] = await Promise.all([
-    examineApi(settings, folder, engine, clock),
+    examineApi(settings, folder, engine, options),
     within(
       settings?.state
         ? checkRedis(settings.state, ANSWER_MS)
@@ -91,12 +91,12 @@ async function examineApi(
   settings: Settings | undefined,
   stateFolder: string,
   engine: Promise<EngineStatus>,
-  clock: Clock,
+  { env, clock }: Pick<DoctorOptions, "env" | "clock">,
 ): Promise<Finding[]> {
   if (!settings) return [{ check: "address", ...skipped("not tried: the settings cannot be used") }];
   const { baseUrl, apiKey, engine: kind, requestTimeoutS } = settings;
   const limitMs = Math.min(ANSWER_MS, requestTimeoutS * 1000);
-  if (kind === "off") return checkApi({ baseUrl, apiKey, limitMs, clock });
+  if (kind === "off") return checkApi({ baseUrl, apiKey, env, limitMs, clock });
   const { url } = await engine;
   if (!url)
     return [
@@ -105,7 +105,8 @@ async function examineApi(
   const { key: place, formerKey } = engineFiles(stateFolder);
   const read = (path: string) => readFile(path, "utf8").catch(() => "");
   const key = apiKey ?? ((await read(place)) || (await read(formerKey))).trim();
-  return checkApi({ baseUrl: url, apiKey: key || undefined, limitMs, clock });
+  // It is on this machine, and is reached without a proxy.
+  return checkApi({ baseUrl: url, apiKey: key || undefined, env: {}, limitMs, clock });
 }
 
 function judgeSettings(settings: Settings | SettingsError): Result {

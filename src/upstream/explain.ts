@@ -1,6 +1,7 @@
 import type { Outage } from "./circuit.js";
 import { ApiError } from "./errors.js";
 import { wasSent } from "./fetch.js";
+import { UNUSABLE_PROXY } from "./proxy.js";
 import { cleanLine } from "./text.js";
 import { parseRefusal, saysNotStarted } from "./wire.js";
 
@@ -18,20 +19,35 @@ export interface Attempt {
 /**
  * An HTTP error, a redirect or an answer without content, worded for a person.
  * @param answer.now our clock, epoch ms, for a `Retry-After` that is a date
+ * @param answer.proxy the name of the proxy that it came through
  * @param apiKey the key that was sent: an API that quotes it must not make us show it
  * @param refusedKeyAdvice what to do when the key is refused, as a sentence
  */
 export function explainStatus(
   call: Attempt,
-  answer: { status: number; headers: ReadonlyMap<string, string>; body: unknown; now: number },
+  answer: {
+    status: number;
+    headers: ReadonlyMap<string, string>;
+    body: unknown;
+    now: number;
+    proxy?: string | undefined;
+  },
   apiKey: string | undefined,
   refusedKeyAdvice = "Set AUTOMAGIK_WORKFLOWS_API_KEY to a key that this API accepts and start the server again.",
 ): ApiError {
-  const { status, headers, now } = answer;
+  const { status, headers, now, proxy } = answer;
   const words = parseRefusal(answer.body);
   const reason = apiKey ? words?.replaceAll(apiKey, "<key>") : words;
   const said = reason ? `: "${reason}"` : "";
   const details = { status, ...(reason ? { reason } : {}) };
+  if (status === 407) {
+    return new ApiError(
+      "refused",
+      `Could not ${call.doing}: the proxy ${proxy ?? "before the workflows API"} ${WANTS_USER} (HTTP 407). ` +
+        `${noDeed(call)} To give them, ${HOW_TO_AUTHORIZE}`,
+      details,
+    );
+  }
   if (call.acts && saysNotStarted(answer.body)) {
     return new ApiError(
       "refused",
@@ -70,7 +86,8 @@ export function explainStatus(
     const wait = parseRetryAfter(headers, now);
     return new ApiError(
       "server_fault",
-      `Could not ${call.doing}: the workflows API failed (HTTP ${status}${said}). ${fate(call)} ${advice(call)}`,
+      `Could not ${call.doing}: the workflows API failed (HTTP ${status}${said}). ${fate(call)} ${advice(call)}` +
+        (proxy ? ` It may be the proxy ${proxy} that says so.` : ""),
       {
         ...details,
         mayHaveActed: call.acts === true,
@@ -86,21 +103,31 @@ export function explainStatus(
       details,
     );
   }
-  return unexpected(call, status, "a redirect or an answer without content");
+  const target = headers.get("location") ?? "";
+  const toTls = /^https:\/\//i.test(target) ? ", to an address with https:// as it seems" : "";
+  return unexpected(call, status, `a redirect or an answer without content${toTls}`);
 }
 
-/**
- * A request that got no answer, or not all of it.
- * @param timeoutMs the time limit, when it was that which ended the request
- */
+/** Where a request has failed, and how. */
+export interface FailedAt {
+  baseUrl: string;
+  /** The time limit, when it was that which ended the request. */
+  timeoutMs: number | undefined;
+  /** The name of the proxy that it went through. */
+  proxy?: string | undefined;
+  /** TLS is spoken at the address, which was asked without. */
+  speaksTls?: boolean | undefined;
+}
+
+/** A request that got no answer, or not all of it. */
 export function explainFailure(
   call: Attempt,
   error: unknown,
-  { baseUrl, timeoutMs }: { baseUrl: string; timeoutMs: number | undefined },
+  { baseUrl, timeoutMs, proxy, speaksTls }: FailedAt,
 ): ApiError {
   const sent = wasSent(error);
   if (call.signal?.aborted && timeoutMs === undefined) return stopped(call, sent);
-  const where = `the workflows API at ${baseUrl}`;
+  const where = `the workflows API at ${baseUrl}${throughProxy(proxy)}`;
   const outcome = sent ? fate(call) : noDeed(call);
   if (timeoutMs !== undefined) {
     const what = sent ? "did not answer" : "could not be connected to";
@@ -115,10 +142,66 @@ export function explainFailure(
   return new ApiError(
     "unreachable",
     `Could not ${call.doing}: ${where} ${sent ? "broke the connection" : "cannot be reached"}` +
-      `${code ? ` (${code})` : ""}. ${outcome} ` +
-      "Check that the API is running and that AUTOMAGIK_WORKFLOWS_BASE_URL is its address.",
+      `${code ? ` (${code})` : ""}. ${outcome} ${findRemedy(error, { proxy, speaksTls }) ?? CHECK_ADDRESS}`,
     { mayHaveActed: call.acts === true && sent, neverSent: !sent },
   );
+}
+
+/** " through the proxy http://proxy.example:3128" */
+export function throughProxy(proxy: string | undefined): string {
+  return proxy ? ` through the proxy ${proxy}` : "";
+}
+
+/** Nobody whom this machine trusts has signed the certificate. */
+const UNTRUSTED = [
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+];
+/** What came was no TLS: most likely HTTP without it. */
+const NO_TLS = ["ERR_SSL_WRONG_VERSION_NUMBER", "ERR_SSL_PACKET_LENGTH_TOO_LONG", "EPROTO"];
+
+/** What to do about a request that got no answer, where how it failed says more than that nobody answers. */
+export function findRemedy(error: unknown, { proxy, speaksTls }: Partial<FailedAt>): string | undefined {
+  const code = findCode(error) ?? "";
+  const refusal = tunnelStatus(error);
+  if (refusal !== undefined) {
+    const how = refusal === 407 ? `${WANTS_USER}: ${HOW_TO_AUTHORIZE}` : "does not let it through.";
+    return `The proxy answered HTTP ${refusal}: it ${how}`;
+  }
+  if (UNTRUSTED.includes(code)) {
+    return (
+      "Its certificate is signed by nobody whom this machine trusts. If it is your own, set NODE_EXTRA_CA_CERTS to a " +
+      "file with the certificate that signed it, and start the server again."
+    );
+  }
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
+    return "Its certificate is not valid at this time: have it renewed, or set the clock right.";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return "Its certificate is for another host: set AUTOMAGIK_WORKFLOWS_BASE_URL to the name that it is for.";
+  if (NO_TLS.includes(code)) {
+    return "What is there speaks plain HTTP: let AUTOMAGIK_WORKFLOWS_BASE_URL begin with http:// instead of https://.";
+  }
+  if (speaksTls)
+    return "What is there speaks HTTPS: let AUTOMAGIK_WORKFLOWS_BASE_URL begin with https:// instead of http://.";
+  if (code === UNUSABLE_PROXY) return (error as Error).message;
+  return proxy
+    ? "Check the address and the proxy, which HTTP_PROXY or HTTPS_PROXY names; hosts in NO_PROXY are reached without it."
+    : undefined;
+}
+
+const WANTS_USER = "wants a user and password";
+const HOW_TO_AUTHORIZE =
+  "put them into its address in HTTP_PROXY or HTTPS_PROXY, http://user:password@host:port.";
+const CHECK_ADDRESS = "Check that the API is running and that AUTOMAGIK_WORKFLOWS_BASE_URL is its address.";
+
+/** The status with which a proxy has refused a tunnel, as the library that asks for it words it. */
+function tunnelStatus(error: unknown, depth = 0): number | undefined {
+  if (!(error instanceof Error) || depth > 5) return undefined;
+  const [, status] = /^Bad response: (\d{3})$/.exec(error.message) ?? [];
+  return status ? Number(status) : tunnelStatus(error.cause, depth + 1);
 }
 
 /** A look that was not taken because the API is known to be down. */

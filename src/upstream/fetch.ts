@@ -4,6 +4,8 @@ import { createRequire } from "node:module";
 import type { Duplex } from "node:stream";
 import { createFetch } from "ofetch";
 import { VERSION } from "../version.js";
+import { decodeBody } from "./decode.js";
+import { authorizeAtProxy, type FindProxy, nameProxy } from "./proxy.js";
 
 /** By require: from version 22 on, an import of Node's client reads all that it exports, and so loads the fetch. */
 const load = createRequire(import.meta.url);
@@ -55,11 +57,12 @@ const IDLE_MS = 4_000;
 /**
  * HTTP by Node's own client below ofetch. The global fetch would load for a fifth of the start-up time, and repeats
  * a POST that is answered with 421 by itself. Redirects are never followed.
+ * @param findProxy the proxy for an address; none when left out
  */
-export function createTransport(): Transport {
-  const fresh = createSend({ keepAlive: false, maxSockets: MAX_IN_FLIGHT });
-  const kept = createSend({ keepAlive: true, maxSockets: MAX_IN_FLIGHT, timeout: IDLE_MS }, fresh);
-  return { read: wrap(kept), act: wrap(fresh), listen: wrap(createSend({ keepAlive: false })) };
+export function createTransport(findProxy: FindProxy = () => undefined): Transport {
+  const fresh = createSend({ keepAlive: false, maxSockets: MAX_IN_FLIGHT }, findProxy);
+  const kept = createSend({ keepAlive: true, maxSockets: MAX_IN_FLIGHT, timeout: IDLE_MS }, findProxy, fresh);
+  return { read: wrap(kept), act: wrap(fresh), listen: wrap(createSend({ keepAlive: false }, findProxy)) };
 }
 
 /** Codes of failures that come before a connection stands, beside those of system calls that say so themselves. */
@@ -88,25 +91,64 @@ export function wasSent(error: unknown, depth = 0): boolean {
 
 type Send = (url: string, outgoing: Outgoing & { headers: Map<string, string> }) => Promise<Incoming>;
 
+/** How a request goes out: by which module and agent, to where if not to its own address, and what is added to it. */
+interface Route {
+  scheme: typeof http | typeof https;
+  agent: http.Agent;
+  via?: URL;
+  options?: { path: string };
+  headers?: Record<string, string>;
+}
+
+/** A proxy that is asked for a tunnel and says nothing is given up after this time, in ms. */
+const TUNNEL_MS = 30_000;
+
 /** @param again what sends a request once more that was put on a kept connection which was gone */
-function createSend(options: http.AgentOptions, again?: Send): Send {
+function createSend(options: http.AgentOptions, findProxy: FindProxy, again?: Send): Send {
   /** Sockets that have not connected yet. */
   const connecting = new WeakSet<object>();
   const client: typeof http = load("node:http");
   const plain = watchSockets(new client.Agent(options), "connect", connecting);
   let secure: https.Agent | undefined;
 
+  const tunnels = new Map<string, http.Agent>();
+
   /** What sends to addresses of a scheme. TLS is only loaded where it is spoken. */
-  function choose(url: URL): { scheme: typeof http | typeof https; agent: http.Agent } {
-    if (url.protocol !== "https:") return { scheme: client, agent: plain };
+  function choose(protocol: string): Route {
+    if (protocol !== "https:") return { scheme: client, agent: plain };
     const scheme: typeof https = load("node:https");
     secure ??= watchSockets(new scheme.Agent(options), "secureConnect", connecting);
     return { scheme, agent: secure };
   }
 
+  /** Plain requests are handed to the proxy whole, as all of them take it; others go through a tunnel. */
+  async function chooseProxied(target: URL, proxy: URL): Promise<Route> {
+    if (target.protocol !== "https:") {
+      return {
+        ...choose(proxy.protocol),
+        via: new URL(nameProxy(proxy)),
+        options: { path: target.href },
+        headers: { host: target.host, ...authorizeAtProxy(proxy) },
+      };
+    }
+    const { HttpsProxyAgent } = await import("./proxy-agent.js");
+    const tunnel = tunnels.get(proxy.href) ?? new HttpsProxyAgent({ ...options, proxy, timeout: TUNNEL_MS });
+    tunnels.set(proxy.href, tunnel);
+    return { scheme: load("node:https"), agent: tunnel };
+  }
+
+  /** A tunnel is there before anything of the request has gone through it. */
+  function watchTunnel(socket: Duplex & { secureConnecting?: boolean }): void {
+    if (!socket.secureConnecting) return;
+    connecting.add(socket);
+    socket.once("secureConnect", () => connecting.delete(socket));
+  }
+
   return async (url, outgoing) => {
     const target = new URL(url);
-    const { scheme, agent } = choose(target);
+    const proxy = findProxy(target);
+    const route = proxy ? await chooseProxied(target, proxy) : choose(target.protocol);
+    const { scheme, agent } = route;
     return new Promise((resolve, reject) => {
       const { method, headers, body, signal, turnBy } = outgoing;
       let answered = false;
@@ -118,10 +160,12 @@ function createSend(options: http.AgentOptions, again?: Send): Send {
       try {
         signal.throwIfAborted();
         // By the module's object at this moment: that is where tests intercept.
-        const request = scheme.request(target, {
+        const request = scheme.request(route.via ?? target, {
+          ...route.options,
           method,
           headers: {
             ...Object.fromEntries(headers),
+            ...route.headers,
             ...(body === undefined ? {} : { "content-length": Buffer.byteLength(body) }),
           },
           agent,
@@ -131,6 +175,7 @@ function createSend(options: http.AgentOptions, again?: Send): Send {
         turnBy?.addEventListener("abort", giveUp, { once: true });
         request.once("socket", (given) => {
           socket = given;
+          watchTunnel(given);
           turnBy?.removeEventListener("abort", giveUp);
         });
         request.once("response", (response) => {
@@ -138,7 +183,7 @@ function createSend(options: http.AgentOptions, again?: Send): Send {
           resolve({
             status: response.statusCode ?? 0,
             headers: new PlainHeaders(response.headers),
-            body: response,
+            body: decodeBody(response),
           });
         });
         // After an answer nobody listens to this any more, and its body fails instead.

@@ -1,4 +1,5 @@
 import { follow } from "../abort.js";
+import { parseBoundedJson } from "../bounded-json.js";
 import { type Clock, sleep } from "../clock.js";
 import { backoffMs } from "./backoff.js";
 import { createCircuit, isDown, type Outage } from "./circuit.js";
@@ -7,6 +8,7 @@ import {
   type Attempt,
   explainFailure,
   explainStatus,
+  type FailedAt,
   heldBack,
   stopped,
   tooLarge,
@@ -15,6 +17,8 @@ import {
 } from "./explain.js";
 import { createTransport, type Incoming, TurnMissed } from "./fetch.js";
 import { BODY_LIMITS, readText } from "./limits.js";
+import { createFindProxy, nameProxy, type ProxyEnvironment } from "./proxy.js";
+import { isMixedUp, speaksTls } from "./scheme.js";
 
 /** The share of its time within which a request that acts must have its turn among others. */
 const TURN_SHARE = 0.5;
@@ -63,6 +67,8 @@ export interface HttpOptions extends Connection {
   locate?: (() => Promise<Connection>) | undefined;
   /** What to do when the API refuses the key, as a sentence; by default to set the variable. */
   refusedKeyAdvice?: string | undefined;
+  /** Where proxies are named. An API that is found by looking is on this machine, and is reached without. */
+  env?: ProxyEnvironment | undefined;
   requestTimeoutMs: number;
   clock: Clock;
   /** 0…1, for jitter. */
@@ -90,7 +96,8 @@ const STREAM_SILENCE_MS = 45_000;
 /** Every request, its time limit, its retries and the wording of its failure. */
 export function createHttp(options: HttpOptions): Http {
   const { clock } = options;
-  const transport = createTransport();
+  const findProxy = createFindProxy(options.locate ? {} : (options.env ?? {}));
+  const transport = createTransport(findProxy);
   const circuit = createCircuit(clock, options.random);
   let connection: Connection = options;
   let locating: Promise<void> | undefined;
@@ -174,7 +181,7 @@ export function createHttp(options: HttpOptions): Http {
     } catch (error) {
       if (error instanceof ApiError) throw error;
       if (error instanceof TurnMissed) lateAfterMs = requestTimeoutMs * TURN_SHARE;
-      throw explain(call, error, lateAfterMs);
+      throw await explain(call, error, lateAfterMs);
     } finally {
       cancel();
       cancelTurn();
@@ -193,13 +200,32 @@ export function createHttp(options: HttpOptions): Http {
   }
 
   async function refusal(call: StreamCall, { status, headers, body }: Incoming): Promise<ApiError> {
-    const text = await readText(body, BODY_LIMITS.refusal);
-    const answer = { status, headers, body: parseJson(text ?? ""), now: clock.now() };
+    // What announces itself as too long is not waited for; leaving the loop ends the answer.
+    const isLong = Number(headers.get("content-length") ?? 0) > BODY_LIMITS.refusal;
+    const text = (await readText(body, isLong ? 0 : BODY_LIMITS.refusal)) ?? "";
+    // Some servers say so themselves, in no words of the API.
+    if (isMixedUp(text)) return explainFailure(call, { sent: false }, { ...failedAt(), speaksTls: true });
+    const answer = { status, headers, body: parseJson(text), now: clock.now(), proxy: failedAt().proxy };
     return explainStatus(call, answer, connection.apiKey, options.refusedKeyAdvice);
   }
 
-  function explain(call: StreamCall, error: unknown, timeoutMs: number | undefined): ApiError {
-    return explainFailure(call, error, { baseUrl: connection.baseUrl, timeoutMs });
+  /** Where requests go now, for the wording of their failures. */
+  function failedAt(timeoutMs?: number): FailedAt {
+    const { baseUrl } = connection;
+    let proxy: URL | undefined;
+    try {
+      proxy = findProxy(new URL(baseUrl));
+    } catch {
+      // That it cannot be used is what the request has failed by.
+    }
+    return { baseUrl, timeoutMs, proxy: proxy && nameProxy(proxy) };
+  }
+
+  async function explain(call: StreamCall, error: unknown, timeoutMs: number | undefined): Promise<ApiError> {
+    const at = failedAt(timeoutMs);
+    const isStopped = call.signal?.aborted || timeoutMs !== undefined;
+    const isTls = !isStopped && !at.proxy && (await speaksTls(at.baseUrl, error, clock));
+    return explainFailure(call, error, { ...at, speaksTls: isTls });
   }
 
   function requireKey(call: StreamCall): void {
@@ -233,7 +259,11 @@ export function createHttp(options: HttpOptions): Http {
       }
     } catch (error) {
       if (error instanceof ApiError) throw error;
-      const failure = explain(call, error, silence.signal.aborted ? options.requestTimeoutMs : undefined);
+      const failure = await explain(
+        call,
+        error,
+        silence.signal.aborted ? options.requestTimeoutMs : undefined,
+      );
       hasMoved(failure);
       throw failure;
     } finally {
@@ -280,7 +310,7 @@ export function createHttp(options: HttpOptions): Http {
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseBoundedJson(text);
   } catch {
     return undefined;
   }

@@ -47,7 +47,10 @@ export async function readText(
     chunks = chunks.map(cut);
     size = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  // Some servers begin with a byte order mark, which is no part of the text.
+  return Buffer.concat(chunks)
+    .toString("utf8")
+    .replace(/^\ufeff/, "");
 }
 
 const QUOTE = 0x22;

@@ -1,10 +1,12 @@
 import type { Clock } from "../clock.js";
 import { API, ENDPOINTS as OWN } from "./endpoints.js";
 import { ApiError } from "./errors.js";
-import { findCode } from "./explain.js";
+import { findCode, findRemedy } from "./explain.js";
 import { createTransport } from "./fetch.js";
 import { createHttp, type StreamCall } from "./http.js";
 import { BODY_LIMITS } from "./limits.js";
+import { createFindProxy, nameProxy, type ProxyEnvironment } from "./proxy.js";
+import { speaksTls } from "./scheme.js";
 import { cleanLine } from "./text.js";
 
 /** Endpoints that a workflows API may offer, each tried by a GET. */
@@ -25,10 +27,16 @@ export type EndpointFinding =
   | { kind: "absent"; status: number }
   | { kind: "failed"; error: ApiError };
 
+/** `proxy`: the name of that which the request went through. `todo`: what to do about the failure. */
+export type Reach = { proxy: string | undefined } & (
+  | { ok: true; status: number }
+  | { ok: false; code: string; todo: string | undefined }
+);
+
 /** Finds out what an address offers. Nothing but GETs is ever sent, each once, and neither method throws. */
 export interface Probe {
   /** Whether anything answers there, whatever it says; without the key. `code`: the system's word for why not. */
-  reach(): Promise<{ ok: true; status: number } | { ok: false; code: string }>;
+  reach(): Promise<Reach>;
   endpoint(name: EndpointName): Promise<EndpointFinding>;
 }
 
@@ -38,6 +46,8 @@ const EVENT_STREAM = /^\ufeff?(?:\s*$|:|(?:event|data|id|retry)(?::|\r|\n))/;
 export interface ProbeOptions {
   baseUrl: string;
   apiKey: string | undefined;
+  /** Where proxies are named. */
+  env?: ProxyEnvironment | undefined;
   /** How long one try may take, in ms. */
   requestTimeoutMs: number;
   clock: Clock;
@@ -68,17 +78,24 @@ export function createProbe(options: ProbeOptions): Probe {
     async reach() {
       const limit = new AbortController();
       const cancel = clock.after(requestTimeoutMs, () => limit.abort());
+      let proxy: string | undefined;
       try {
-        const { read } = createTransport();
+        const findProxy = createFindProxy(options.env ?? {});
+        const found = findProxy(new URL(baseUrl));
+        proxy = found && nameProxy(found);
+        const { read } = createTransport(findProxy);
         const { status } = await read(`${baseUrl}/health`, {
           method: "GET",
           headers: {},
           signal: limit.signal,
         });
         limit.abort();
-        return { ok: true, status };
+        return { ok: true, status, proxy };
       } catch (error) {
-        return { ok: false, code: limit.signal.aborted ? "no answer" : tellCause(error) };
+        if (limit.signal.aborted) return { ok: false, code: "no answer", todo: undefined, proxy };
+        const isTls = !proxy && (await speaksTls(baseUrl, error, clock));
+        const todo = findRemedy(error, { proxy, speaksTls: isTls });
+        return { ok: false, code: tellCause(error), todo, proxy };
       } finally {
         cancel();
       }
