@@ -103,6 +103,10 @@ export function createHttp(options: HttpOptions): Http {
   let locating: Promise<void> | undefined;
   let located = options.locate === undefined;
   let everLocated = false;
+  /** HTTP has been spoken with it, so that a broken connection is no sign of anything else. */
+  let hasAnswered = false;
+  /** Whether it speaks TLS though it was asked without, once that was looked into. */
+  let isTls: boolean | undefined;
 
   /** An API of this machine that somebody has stopped is not started for the sake of the background. */
   function letRest(call: StreamCall): void {
@@ -174,6 +178,7 @@ export function createHttp(options: HttpOptions): Http {
         signal: own.signal,
         turnBy: turn?.signal,
       });
+      hasAnswered = true;
       // Now and not after the body, which may take long.
       const clockOffsetMs = Date.parse(response.headers.get("date") ?? "") - clock.now();
       const answer = await readAnswer(call, response);
@@ -224,8 +229,9 @@ export function createHttp(options: HttpOptions): Http {
   async function explain(call: StreamCall, error: unknown, timeoutMs: number | undefined): Promise<ApiError> {
     const at = failedAt(timeoutMs);
     const isStopped = call.signal?.aborted || timeoutMs !== undefined;
-    const isTls = !isStopped && !at.proxy && (await speaksTls(at.baseUrl, error, clock));
-    return explainFailure(call, error, { ...at, speaksTls: isTls });
+    const isDoubtful = !isStopped && !at.proxy && !hasAnswered;
+    if (isDoubtful) isTls ??= await speaksTls(at.baseUrl, error);
+    return explainFailure(call, error, { ...at, speaksTls: isDoubtful && isTls });
   }
 
   function requireKey(call: StreamCall): void {

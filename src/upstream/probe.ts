@@ -93,7 +93,7 @@ export function createProbe(options: ProbeOptions): Probe {
         return { ok: true, status, proxy };
       } catch (error) {
         if (limit.signal.aborted) return { ok: false, code: "no answer", todo: undefined, proxy };
-        const isTls = !proxy && (await speaksTls(baseUrl, error, clock));
+        const isTls = !proxy && (await speaksTls(baseUrl, error));
         const todo = findRemedy(error, { proxy, speaksTls: isTls });
         return { ok: false, code: tellCause(error), todo, proxy };
       } finally {

@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
 import type tls from "node:tls";
-import type { Clock } from "../clock.js";
 import { findCode } from "./explain.js";
 
 /** TLS is only loaded where there is a doubt. */
@@ -14,7 +13,7 @@ const HANDSHAKE_MS = 1_500;
  * HTTP, which says nothing by itself. Never rejects.
  * @param error how the request has failed; another failure than these is not looked into
  */
-export async function speaksTls(baseUrl: string, error: unknown, clock: Clock): Promise<boolean> {
+export async function speaksTls(baseUrl: string, error: unknown): Promise<boolean> {
   const { protocol, hostname, port } = new URL(baseUrl);
   const code = findCode(error) ?? "";
   if (protocol !== "http:" || !/^(?:ECONNRESET|EPIPE|HPE_.*)$/.test(code)) return false;
@@ -25,16 +24,16 @@ export async function speaksTls(baseUrl: string, error: unknown, clock: Clock): 
       host: hostname.replace(/^\[|\]$/g, ""),
       port: Number(port || 80),
       rejectUnauthorized: false,
+      timeout: HANDSHAKE_MS,
     });
-    const cancel = clock.after(HANDSHAKE_MS, () => end(false));
     function end(speaks: boolean): void {
-      cancel();
       socket.destroy();
       resolve(speaks);
     }
     socket.once("secureConnect", () => end(true));
     socket.once("error", () => end(false));
     socket.once("close", () => end(false));
+    socket.once("timeout", () => end(false));
   });
 }
 
