@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
@@ -69,7 +70,7 @@ async function serveApi(): Promise<string> {
 
 let certificate: { folder: string; key: Buffer; cert: Buffer };
 beforeAll(() => {
-  const folder = execFileSync("mktemp", ["-d"]).toString().trim();
+  const folder = mkdtempSync(join(tmpdir(), "automagik-test-"));
   const file = (name: string) => join(folder, name);
   execFileSync(
     "openssl",
@@ -81,7 +82,7 @@ beforeAll(() => {
     { stdio: "ignore" },
   );
   certificate = { folder, key: readFileSync(file("key.pem")), cert: readFileSync(file("cert.pem")) };
-  return () => execFileSync("rm", ["-r", folder]);
+  return () => rmSync(folder, { recursive: true });
 });
 
 /** TLS before a server; with `listener` it answers by itself. */
