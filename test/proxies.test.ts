@@ -290,7 +290,9 @@ describe("TLS", () => {
   it("with a certificate that nobody trusts: the error and doctor name NODE_EXTRA_CA_CERTS", async () => {
     const url = await serveTls(await serveApi());
     const error = await failureOf(clientOf(url).startRun(START));
-    expect(error.message).toMatch(/DEPTH_ZERO_SELF_SIGNED_CERT\)\. Not started; nothing was charged\. .*NODE_EXTRA_CA_CERTS/);
+    expect(error.message).toMatch(
+      /DEPTH_ZERO_SELF_SIGNED_CERT\)\. Not started; nothing was charged\. .*NODE_EXTRA_CA_CERTS/,
+    );
     const { stdout } = await runBin(["doctor"], { AUTOMAGIK_WORKFLOWS_BASE_URL: url });
     expect(stdout).toMatch(/^FAIL +address .*NODE_EXTRA_CA_CERTS/m);
   });
