@@ -16,7 +16,7 @@ import { type BenchOptions, BIN, median } from "./part.js";
 const GOALS = { listMs: 0.4, rssMb: 0.65 };
 /** So much longer than with the API up may the answers take when it is not; what is below is noise. */
 const DOWN_GOAL = 1.15;
-/** With an API that hangs, the first list of tools waits so long for the workflows, as the README says, in ms. */
+/** With an API that hangs, the first list of tools waits so long for the workflows, as docs/performance.md says, in ms. */
 const DISCOVERY_BUDGET_MS = 3_000;
 const API_LATENCY_MS = 5;
 /** Longer than serving ever waits for the list of workflows. */

@@ -1,7 +1,7 @@
-// Writes the settings table into the README, between its two marks.
+// Writes the settings table into docs/settings.md, between its two marks.
 import { readFileSync, writeFileSync } from "node:fs";
 import { renderSettingsTable } from "../src/settings.js";
 
-const file = new URL("../README.md", import.meta.url);
+const file = new URL("../docs/settings.md", import.meta.url);
 const marked = /(<!-- settings:begin -->\n)[\s\S]*?(<!-- settings:end -->)/;
 writeFileSync(file, readFileSync(file, "utf8").replace(marked, `$1${renderSettingsTable()}\n$2`));

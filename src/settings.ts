@@ -94,7 +94,7 @@ function setting<T extends z.ZodType>(schema: T, meta: SettingMeta): T {
   return schema.meta({ ...meta }) as T;
 }
 
-/** The one schema of all settings: bounds, defaults, and the words of the README's table. */
+/** The one schema of all settings: bounds, defaults, and the words of the table in docs/settings.md. */
 const settingsSchema = z.object({
   apiKey: setting(headerText.optional(), {
     variable: "API_KEY",
@@ -237,7 +237,7 @@ const settingsSchema = z.object({
     variable: "CALLER_KEYS",
     about:
       "`serve`: whether a caller may bring its own key of the workflows API, in the header `x-workflows-api-key`, " +
-      "of 8 characters or more. Such a session shares nothing with others but the limit `MAX_CONCURRENT_RUNS`.",
+      "of 8 characters or more. Sessions with different keys share nothing but the limit `MAX_CONCURRENT_RUNS`.",
     bounds: "`off` or `on`",
   }),
   httpRate: setting(decimal(1, 100_000, true).default(600), {
@@ -303,7 +303,7 @@ const settingsSchema = z.object({
     {
       variable: "ENGINE_HOST",
       about:
-        "Where the command `engine` listens (`--host` for short); off loopback only when `API_KEY` is set. " +
+        "Where the command `engine` listens (`--host` for short); off loopback only with an `API_KEY` of 16 characters or more. " +
         "An engine in the background is never off loopback.",
       bounds: "an address or a name of this machine",
     },
@@ -490,7 +490,7 @@ function readRaw(
   return { raw, sources };
 }
 
-/** The settings table of the README, in Markdown, one row a setting, without a trailing newline. */
+/** The settings table of docs/settings.md, in Markdown, one row a setting, without a trailing newline. */
 export function renderSettingsTable(): string {
   const rows = entries().map((entry) => {
     const shown = entry.defaultValue === undefined ? "–" : `\`${entry.defaultValue}\``;

@@ -271,7 +271,7 @@ describe("what registries are told", () => {
       told.packages[0].environmentVariables;
     expect(variables.find(({ isSecret }) => isSecret)?.name).toBe("AUTOMAGIK_WORKFLOWS_API_KEY");
     const unset = readSettings({});
-    const table = readFileSync(join(root, "README.md"), "utf8");
+    const table = readFileSync(join(root, "docs/settings.md"), "utf8");
     for (const { name, default: value, choices = [] } of variables) {
       expect(table).toContain(`| \`${name}\` |`);
       if (value !== undefined) expect(readSettings({ [name]: value })).toEqual(unset);

@@ -5,9 +5,11 @@ import { createConfigFiles } from "../src/install/config-files.js";
 import { runInstall } from "../src/install/install.js";
 import { temporaryFolder } from "./support/bin.js";
 
-const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+const README = text("README.md");
+const CLIENTS = text("docs/clients.md");
 /** Each snippet stands under a mark that names the client. */
-const SNIPPETS = [...README.matchAll(/<!-- install ([\w-]+) -->\n```\w+\n([\s\S]*?)```/g)].map(
+const SNIPPETS = [...CLIENTS.matchAll(/<!-- install ([\w-]+) -->\n```\w+\n([\s\S]*?)```/g)].map(
   ([, client = "", text = ""]) => ({ client, text }),
 );
 
@@ -34,12 +36,12 @@ async function print(client: string): Promise<string> {
   return added.map((line) => `${line.slice(2)}\n`).join("");
 }
 
-it.each(SNIPPETS)("the README shows for $client what install writes", async ({ client, text }) => {
+it.each(SNIPPETS)("docs/clients.md shows for $client what install writes", async ({ client, text }) => {
   expect(text).toBe(await print(client));
 });
 
-it("the README has snippets, names every client that install knows, and copies no key into a configuration", () => {
+it("the documents have snippets, name every client that install knows, and copy no key into a configuration", () => {
   expect(SNIPPETS.length).toBeGreaterThanOrEqual(3);
   expect(CLIENT_NAMES.filter((name: ClientName) => !README.includes(`\`${name}\``))).toEqual([]);
-  expect(README).not.toMatch(/AUTOMAGIK_WORKFLOWS_API_KEY=["']?\$/);
+  expect(README + CLIENTS).not.toMatch(/AUTOMAGIK_WORKFLOWS_API_KEY=["']?\$/);
 });

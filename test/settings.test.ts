@@ -426,9 +426,9 @@ test("an engine in the background is handed what concerns it, and never the key 
 describe("what is written down twice agrees", () => {
   const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 
-  test("the README's table with the settings (npm run readme writes it)", () => {
+  test("docs/settings.md's table with the settings (npm run readme writes it)", () => {
     const [, table] =
-      /<!-- settings:begin -->\n([\s\S]*?)\n?<!-- settings:end -->/.exec(text("README.md")) ?? [];
+      /<!-- settings:begin -->\n([\s\S]*?)\n?<!-- settings:end -->/.exec(text("docs/settings.md")) ?? [];
     expect(table).toBe(renderSettingsTable());
     for (const [name, { fallback }] of Object.entries(CASES)) {
       const row = table?.split("\n").find((line) => line.startsWith(`| \`AUTOMAGIK_WORKFLOWS_${name}\` |`));

@@ -111,7 +111,7 @@ function judgeClaude(found: FoundClaude, needed: boolean, shorten: (text: string
   }
   if (!needed) return skipped(`only needed with AUTOMAGIK_WORKFLOWS_ENGINE=local; ${words(found.reason)}`);
   const [message = "", ...rest] = shorten(found.problem).split(/(?<=\.) (?=[A-Z])/);
-  return failure(message, rest.join(" ") || "See the engine's settings in the README.");
+  return failure(message, rest.join(" ") || "See CLAUDE_PATH in docs/settings.md.");
 }
 
 function words(reason: Extract<FoundClaude, { ok: false }>["reason"]): string {
