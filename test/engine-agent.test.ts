@@ -524,8 +524,29 @@ test("the environment keeps this product's settings and an outer agent's session
     CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1",
     CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
     DISABLE_AUTOUPDATER: "1",
+    GIT_CONFIG_COUNT: "1",
+    GIT_CONFIG_KEY_0: "safe.bareRepository",
+    GIT_CONFIG_VALUE_0: "explicit",
     WORKFLOW_AGENT_MARK: "m",
   });
+});
+
+test("a folder that only looks like a repository is none to the agent's git, beside settings of the person's own", () => {
+  const folder = mkdtempSync(join(tmpdir(), "looks-like-git-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const planted = join(folder, "planted");
+  for (const name of ["objects", "refs"]) mkdirSync(join(folder, name));
+  writeFileSync(join(folder, "HEAD"), "ref: refs/heads/main\n");
+  writeFileSync(
+    join(folder, "config"),
+    `[core]\nrepositoryformatversion = 0\nbare = false\nworktree = .\nfsmonitor = "touch ${planted}; false"\n`,
+  );
+  const own = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "user.name", GIT_CONFIG_VALUE_0: "Ada" };
+  const env = buildEnvironment({ PATH: process.env.PATH, HOME: folder, ...own }, "m");
+  const git = (...args: string[]) => spawnSync("git", args, { cwd: folder, env, encoding: "utf8" });
+  for (const command of ["status", "log"]) expect(git(command).stderr).toMatch(/bareRepository/);
+  expect(existsSync(planted)).toBe(false);
+  expect(git("config", "--get", "user.name").stdout.trim()).toBe("Ada");
 });
 
 test("credentials of other services are kept from the agent, unless a setting names them", () => {

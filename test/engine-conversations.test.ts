@@ -199,7 +199,7 @@ describe("a repository's instructions", () => {
     );
     const { result } = await direct.ended(run_id);
     expect(result.final_output).toContain(
-      "CLAUDE.md, .claude/rules/more.md are links to a place outside the repository",
+      ".claude/rules/more.md, CLAUDE.md are links to a place outside the repository",
     );
     expect(result.final_output).not.toContain(".claude/CLAUDE.md");
   });

@@ -216,6 +216,23 @@ const COMMITS = [
   `git add -A && ${message("feat: x\n\nCo-Authored-By: A <a@example.org>")}`,
 ];
 
+/** They rename files; a `.git` among them would make a repository of its own, whose settings run programs. */
+const MOVES = ["git mv a.ts b.ts", "git mv -k src/a.ts 'src/a name.ts'", "git mv .github/a .gitignore docs"];
+const MOVES_ASKED = [
+  "git mv nested/dotgit nested/.git",
+  "git mv nested/dotgit nested/.GIT",
+  "git mv nested/dotgit nested/.git/",
+  "git mv nested/dotgit 'nested/.git '",
+  "git mv nested/dotgit 'nested/.g\u200cit'",
+  "git mv nested/dotgit nested/git~1",
+  "git mv config .git",
+  "git mv .git/config a",
+  "git mv a ../b",
+  "git mv a /elsewhere",
+  "git mv -f a b",
+  "git mv --force a b",
+];
+
 const COMMITS_ASKED = [
   "git commit",
   "git commit -a",
@@ -318,6 +335,17 @@ describe("what an agent may do without a question", () => {
   it.each(COMMITS)("implement: `%s`", async (command) => {
     expect(await decideFor("implement", command, false)).toBe("allowed");
     expect(await decideFor("review", command, true)).toBe("asked");
+  });
+
+  it.each(MOVES)("implement: `%s`", async (command) => {
+    for (const workflow of ["implement", "refactor"])
+      expect(await decideFor(workflow, command, false)).toBe("allowed");
+    for (const workflow of ["architect", "document", "review"])
+      expect(await decideFor(workflow, command, true)).toBe("asked");
+  });
+
+  it.each(MOVES_ASKED)("implement: `%s` is asked each time", async (command) => {
+    expect(await decideFor("implement", command, true)).toBe("asked");
   });
 
   it.each(COMMITS_ASKED)("implement: `%s` is asked each time", async (command) => {

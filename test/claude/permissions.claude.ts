@@ -1,5 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -38,7 +46,11 @@ const post = (path, body) => fetch(url + path, { method: "POST", headers: { "x-a
 })();
 `;
 
-async function stage(engineSandbox: "on" | "off", script: ModelStep[]) {
+async function stage(
+  engineSandbox: "on" | "off",
+  script: ModelStep[],
+  write: (repository: string, folder: string) => void = () => {},
+) {
   const folder = mkdtempSync(join(tmpdir(), "claude-permissions-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const api = await serveScriptedAnthropic({ script: [script] });
@@ -95,6 +107,7 @@ async function stage(engineSandbox: "on" | "off", script: ModelStep[]) {
   writeFileSync(join(repository, "target.json"), JSON.stringify({ url: engine.url, places }));
   writeFileSync(join(repository, "attack.js"), ATTACK);
   writeFileSync(join(repository, "package.json"), JSON.stringify({ scripts: { test: "node attack.js" } }));
+  write(repository, folder);
   const git = (...args: string[]) =>
     execFileSync("git", args, { cwd: repository, env: { ...process.env, ...identity } });
   git("init", "--quiet");
@@ -125,7 +138,7 @@ async function stage(engineSandbox: "on" | "off", script: ModelStep[]) {
   }
   const attack = (status: { workspace_path?: string }) =>
     JSON.parse(readFileSync(join(String(status.workspace_path), "attack.json"), "utf8"));
-  return { run, attack, places };
+  return { run, attack, places, folder };
 }
 
 describe("a repository whose tests attack the engine", () => {
@@ -195,4 +208,53 @@ test("what reads or writes any file under the name of a commit or a look is aske
   expect(asked.at(-1)?.choices).toEqual([{ value: "deny", title: "Deny" }]);
   expect(asked.at(-1)?.detail).toMatch(/characters are not shown here …\)\nx+ > \/tmp\/planted-by-an-agent/);
   expect(results().join("\n")).not.toContain("root:x:0:0");
+});
+
+test("a folder of the repository that looks like a git repository runs nothing, and cannot be made one unasked", async () => {
+  const commands = [
+    "cd evil",
+    "git status",
+    "git add -A",
+    "git log --oneline",
+    "cd ../nested",
+    "git mv dotgit .git",
+    "git status",
+  ];
+  const { run, folder } = await stage(
+    "off",
+    commands.map((command) => bash(command)),
+    (repository, outside) => {
+      for (const at of [join(repository, "evil"), join(repository, "nested", "dotgit")]) {
+        for (const name of ["objects", "refs"]) {
+          mkdirSync(join(at, name), { recursive: true });
+          writeFileSync(join(at, name, "keep"), "");
+        }
+        writeFileSync(join(at, "HEAD"), "ref: refs/heads/main\n");
+        writeFileSync(
+          join(at, "config"),
+          `[core]\nbare = false\nworktree = ..\nfsmonitor = "touch ${join(outside, "planted")}; false"\n`,
+        );
+      }
+    },
+  );
+  const { asked } = await run(() => "deny");
+  expect(asked.map(({ text }) => text)).toEqual(["implement wants to run `git mv dotgit .git`"]);
+  expect(existsSync(join(folder, "planted"))).toBe(false);
+});
+
+test("what a repository's links lead to outside of it is not read by commands that follow them", async () => {
+  const commands = ["cat *", "grep -R SECRET .", "rg -L SECRET", "head */*"];
+  const { run } = await stage(
+    "off",
+    commands.map((command) => bash(command)),
+    (repository, outside) => {
+      writeFileSync(join(outside, "private.txt"), "SECRET");
+      symlinkSync(join(outside, "private.txt"), join(repository, "link"));
+      symlinkSync(outside, join(repository, "all"));
+    },
+  );
+  const { asked, status, results } = await run(() => "deny");
+  expect(asked).toEqual([]);
+  expect(results().join("\n")).not.toContain("SECRET");
+  expect(status.result.final_output).toContain("all, link are links to a place outside the repository");
 });

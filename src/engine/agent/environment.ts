@@ -57,7 +57,22 @@ export function buildEnvironment(
     CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1",
     // "@/path" and "@~/file" in a message would send that file to the model, and nobody is asked.
     CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
+    ...onlyMarkedRepositories(env),
     [MARK_NAME]: mark,
+  };
+}
+
+/**
+ * Git takes any folder with HEAD, objects and refs in it for a repository of its own, and runs the programs that its
+ * `config` names. A cloned repository can hold such a folder among its files, and an agent can write one: in it a mere
+ * `git status` would run whatever it says. Only a `.git` makes one for agents, which nobody writes unasked.
+ */
+function onlyMarkedRepositories(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const count = /^\d{1,4}$/.test(env.GIT_CONFIG_COUNT ?? "") ? Number(env.GIT_CONFIG_COUNT) : 0;
+  return {
+    GIT_CONFIG_COUNT: String(count + 1),
+    [`GIT_CONFIG_KEY_${count}`]: "safe.bareRepository",
+    [`GIT_CONFIG_VALUE_${count}`]: "explicit",
   };
 }
 

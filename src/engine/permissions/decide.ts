@@ -77,6 +77,8 @@ function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Re
   // Outside of the sandbox is another matter, whatever the command.
   if (input.dangerouslyDisableSandbox) return ASK;
   if (kinds.includes("commit") && !facts.allowedTools.includes(COMMIT_SET)) return ASK;
+  // Who checks the code may also change it.
+  if (kinds.includes("move") && !facts.allowedTools.includes(CHECKS_SET)) return ASK;
   if (!kinds.includes("scripts")) return ALLOW;
   if (!facts.allowedTools.includes(CHECKS_SET)) return ASK;
   return remembered.scripts ? ALLOW : { decision: "ask", about: "scripts" };

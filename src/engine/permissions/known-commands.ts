@@ -4,10 +4,11 @@ import type { PlainCommand } from "./plain-command.js";
  * What a command does as far as leave is concerned:
  * - `look`: shows something of the workspace, or of the output before it;
  * - `commit`: records work on the session's own branch;
+ * - `move`: renames files of the workspace;
  * - `scripts`: runs what the repository's files say, with the rights of the agent;
  * - `never`: is refused whatever anybody says.
  */
-export type CommandKind = "look" | "commit" | "scripts" | "never";
+export type CommandKind = "look" | "commit" | "move" | "scripts" | "never";
 
 /** One exact way to call a program. What does not fit is not known. */
 interface Shape {
@@ -41,6 +42,12 @@ const WORD = /^\w[\w-]*$/;
  */
 function inside(word: string): boolean {
   return !/^[-/~@]|\\|^[A-Za-z]:|:\/|[=:,]\.\.?\/|[=:,]~|(^|\/)\.\.(\/|$)/.test(word) && word !== "";
+}
+
+/** True for a path inside that has no `.git` in it, in any spelling: with one a folder becomes a repository. */
+function insideFiles(word: string): boolean {
+  const plain = word.replace(/\p{C}/gu, "");
+  return inside(word) && !/(?:^|\/)(?:\.git[. ]*|git~\d+)(?:\/|$)/i.test(plain);
 }
 
 /** What test programs in general take, behind a package manager. */
@@ -174,6 +181,7 @@ const SHAPES: readonly Shape[] = [
     },
     operands: inside,
   },
+  { begin: "git mv", kind: "move", flags: /^(?:-[nkv]|--dry-run|--verbose)$/, operands: insideFiles },
   ...PACKAGE_SCRIPTS,
   scripts("node --test", {
     flags:

@@ -11,6 +11,7 @@ import { type Clone, createClones } from "./clones.js";
 import { createBin, folderExists } from "./disk.js";
 import { createGitRunner, stoppable } from "./git-runner.js";
 import { inspectFolder, inspectWorktree, looseFiles } from "./inspect.js";
+import { describeLeavingLinks, takeOutLeavingLinks } from "./leaving-links.js";
 import { mergeWork } from "./merge.js";
 import { createSessionRecords, newRecord, type RunRecord, type SessionRecord } from "./records.js";
 import { createRefs, identityEnv } from "./refs.js";
@@ -140,9 +141,11 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       const upstreamCommit = await refs.remote(session.record.baseBranch ?? "");
       const run: RunRecord = { runId: request.runId, startCommit, upstreamCommit };
       const empty = await emptySubmodules(git, at);
+      const leaving = await takeOutLeavingLinks(git, at);
       const told = [
         ...[...notices, ...(found?.notices ?? []), ...session.notices],
         ...(empty.length > 0 ? [describeEmpty(empty)] : []),
+        ...(leaving.length > 0 ? [describeLeavingLinks(leaving)] : []),
       ];
       const begun = await begin(session.record, run, at, told);
       return { ...begun, ...(empty.length > 0 && { emptySubmodules: empty }) };

@@ -1,0 +1,57 @@
+import { lstat, readlink, realpath, rm } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
+import { cleanLine } from "../../upstream/text.js";
+import { type GitRunner, mustGit } from "./git-runner.js";
+import type { WorktreePlace } from "./worktrees.js";
+
+/** A hundred bytes for each tracked file: half a million of them. */
+const MAX_LISTING_BYTES = 50 * 1024 * 1024;
+/** What git calls a link in its index. */
+const LINK_MODE = "120000 ";
+/** That many are named; of more the number is told. */
+const NAMED = 5;
+
+/**
+ * Takes the repository's links that lead out of the worktree away from its files, and tells git that they are left out,
+ * so that they stay in every commit. The agent lists what a command names, but `cat *`, `grep -R` and `rg -L` follow a
+ * link that nobody has named: with one a repository could have any file of this machine put before the model, and
+ * nobody would be asked.
+ * @returns their paths in the worktree
+ * @throws WorkspaceError when git can't tell
+ */
+export async function takeOutLeavingLinks(git: GitRunner, at: WorktreePlace): Promise<string[]> {
+  const what = "The links of the worktree could not be looked at";
+  const call = { at, separator: "\0" as const, maxBytes: MAX_LISTING_BYTES };
+  const listing = await mustGit(git, what, ["ls-files", "--stage", "-z"], call);
+  const links = listing.split("\0").flatMap((entry) => {
+    if (!entry.startsWith(LINK_MODE)) return [];
+    return [entry.slice(entry.indexOf("\t") + 1)];
+  });
+  const root = await realpath(at.worktree.path);
+  const leaving: string[] = [];
+  for (const path of new Set(links)) if (await leadsOut(join(root, path), root)) leaving.push(path);
+  for (const path of leaving) {
+    await mustGit(git, what, ["update-index", "--skip-worktree", "--", path], { at });
+    await rm(join(root, path), { force: true });
+  }
+  return leaving;
+}
+
+/** One that leads nowhere is judged by what it says: there may be a file tomorrow. */
+async function leadsOut(link: string, root: string): Promise<boolean> {
+  const found = await lstat(link).catch(() => undefined);
+  if (!found?.isSymbolicLink()) return false;
+  const target = await realpath(link).catch(async () => {
+    const folder = await realpath(dirname(link));
+    return resolve(folder, await readlink(link));
+  });
+  return target !== root && !target.startsWith(root + sep);
+}
+
+/** For the person. @param paths what `takeOutLeavingLinks` has taken out */
+export function describeLeavingLinks(paths: readonly string[]): string {
+  const names = paths.slice(0, NAMED).map((path) => cleanLine(path, 200));
+  const more = paths.length > NAMED ? ` and ${paths.length - NAMED} more` : "";
+  const [is, it] = paths.length === 1 ? ["is a link", "it"] : ["are links", "them"];
+  return `${names.join(", ")}${more} ${is} to a place outside the repository, so the agent was not given ${it}.`;
+}
