@@ -92,7 +92,7 @@ describe("a run that has failed", () => {
     const status = await direct.ended(run_id);
     const { call } = await connectInMemory({ settings: { API_KEY: ENGINE_KEY, BASE_URL: engine.url } });
     const { data } = await call({ action: "status", run_id, detailed: true });
-    return { run_id, session_id, status, data };
+    return { run_id, session_id, status, data, call };
   }
 
   it.each([
@@ -113,6 +113,33 @@ describe("a run that has failed", () => {
     const { arguments: step } = data.next_step;
     expect(step).toMatchObject({ action: "run", workflow_name: "implement" });
     expect(step.continue_session).toBe(code === "context_full" ? "" : "the-work");
+  });
+
+  it("is the end of a session whose conversation is full: nothing continues it, and nothing offers to", async () => {
+    const { run_id, session_id, call } = await fail({ is_error: true, result: "Prompt is too long" });
+    const { sessions } = (await call({ action: "list_sessions", active_only: false })).data;
+    const listed = sessions.filter((one: Body) => one.run_id === run_id);
+    expect(listed).toMatchObject([{ session_name: "the-work", status: "failed", can_continue: false }]);
+    for (const target of [{ run_id }, { session_id }]) {
+      const { data } = await call({ action: "feedback", message: "Go on", ...target });
+      expect(data.summary).toMatch(
+        /^Nothing was sent: .* cannot be continued either: its conversation is full/,
+      );
+      expect(data.next_step.arguments).toMatchObject({ action: "run", continue_session: "" });
+    }
+    const count = async () => (await direct.get("/runs?page_size=1")).body.total;
+    const before = await count();
+    const wanted = { workflow_name: "implement", message: "Go on", session_id, wait_seconds: 0 };
+    const refused = await call({ action: "run", ...wanted });
+    expect(refused.data.summary).toMatch(/cannot be continued: its conversation is full.*Nothing was sent/);
+    const body = { message: "Go on", input_format: "stream-json", session_id };
+    expect(await direct.post("/run/implement", body)).toMatchObject({
+      status: 409,
+      body: {
+        detail: expect.stringMatching(/cannot be continued: its conversation is full.*Nothing was started/),
+      },
+    });
+    expect(await count()).toBe(before);
   });
 
   it("says that a conversation is gone, and does not begin another one in silence", async () => {

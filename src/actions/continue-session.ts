@@ -1,3 +1,4 @@
+import { tellConversationEnd } from "../services/conversation-end.js";
 import { isRefused } from "../services/merge-sessions.js";
 import type { Question } from "../services/person.js";
 import { isOver, newestRun, type Session, type SessionRun } from "../services/sessions.js";
@@ -39,7 +40,10 @@ export async function continueSession(
       session.runs.some(
         (run) => run.sessionId === wanted || (run.resumes === wanted && isOver(run) && !isRefused(run)),
       );
-    return goOn(session, isItsOwn ? wanted : session.sessionId, args, call, services);
+    const hasEnded =
+      session.sessionId !== wanted &&
+      session.runs.some((run) => run.sessionId === wanted && tellConversationEnd(run));
+    return goOn(session, isItsOwn && !hasEnded ? wanted : session.sessionId, args, call, services);
   }
   const name = args.continue_session ?? "";
   const found = await sessions.find({ sessionName: name }, call.signal);
@@ -233,9 +237,10 @@ async function askWhenNotFound(
 }
 
 async function askToStartFresh(session: Session, args: RunArguments, call: Call): Promise<Settled | Answer> {
+  const end = tellConversationEnd(newestRun(session) ?? {});
   const fact =
-    `Session "${session.name}" (${tellApart(session)}) cannot be continued: the API shows no session id for it, ` +
-    "so the agent would not remember anything.";
+    `Session "${session.name}" (${tellApart(session)}) cannot be continued: ` +
+    `${end ?? "the API shows no session id for it, so the agent would not remember anything"}.`;
   const question: Question = {
     name: "continue_session",
     title: "Start afresh?",

@@ -1,4 +1,5 @@
 import { createDeadline, sleep } from "../clock.js";
+import { tellConversationEnd } from "../services/conversation-end.js";
 import { mergeRun } from "../services/merge-run.js";
 import { activeRun, isOver, type Session } from "../services/sessions.js";
 import { ApiError } from "../upstream/errors.js";
@@ -8,6 +9,7 @@ import type { Arguments } from "./arguments.js";
 import { bringOpenQuestions } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
+import { beginAnew } from "./follow-run.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
 import { type ResolvedTarget, resolveTarget, TARGET_ABOUT, unknownTarget } from "./resolve-target.js";
 
@@ -136,12 +138,21 @@ async function watchDelivery(
 }
 
 function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
+  const over = `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent is there to read it.`;
+  const end = tellConversationEnd(run);
+  if (end) {
+    return {
+      outcome: "failed",
+      summary: `${over} The session cannot be continued either: ${end}.`,
+      next: beginAnew(run),
+    };
+  }
   const name = session?.name ?? run.sessionName;
   const conversation = name ? { continue_session: name } : run.sessionId ? { session_id: run.sessionId } : {};
   return {
     outcome: "failed",
     summary:
-      `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent is there to read it.` +
+      over +
       (name || run.sessionId ? "" : " No conversation of it is known to continue: start a new run with it."),
     ...(name || run.sessionId
       ? {

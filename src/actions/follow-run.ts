@@ -1,3 +1,4 @@
+import { tellConversationEnd } from "../services/conversation-end.js";
 import type { KnownRun } from "../services/merge-run.js";
 import type { RunEvent } from "../services/run-feed.js";
 import { type FollowEnd, outcomeOf, refusedResume } from "../services/runs.js";
@@ -208,7 +209,7 @@ export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
       },
     };
   }
-  if (run.status === "failed" && run.errorCode) return { next: afterKnownFailure(run, run.errorCode) };
+  if (run.status === "failed" && run.errorCode) return { next: afterKnownFailure(run) };
   if (run.status === "failed" && !run.neverStarted) {
     return {
       next: {
@@ -222,23 +223,10 @@ export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
 }
 
 /** A conversation that is full or gone is not continued by anything; everything else goes on once it is put right. */
-function afterKnownFailure(run: KnownRun, code: string): NextStep {
-  const { workflowName, sessionName, sessionId, repositoryUrl, gitBranch } = run;
+function afterKnownFailure(run: KnownRun): NextStep {
+  const { workflowName, sessionName, sessionId } = run;
   const workflow = workflowName ? { workflow_name: workflowName } : {};
-  if (code === "context_full" || code === "transcript_gone" || !(sessionName || sessionId)) {
-    return {
-      action: "run",
-      arguments: {
-        ...workflow,
-        continue_session: "",
-        ...(repositoryUrl ? { repository_url: repositoryUrl } : {}),
-        ...(gitBranch ? { git_branch: gitBranch } : {}),
-      },
-      reason:
-        "Begins a new conversation with a message that says what is left to do; this one cannot be continued. " +
-        "It is a new paid run: ask first.",
-    };
-  }
+  if (tellConversationEnd(run) || !(sessionName || sessionId)) return beginAnew(run);
   return {
     action: "run",
     arguments: {
@@ -248,6 +236,22 @@ function afterKnownFailure(run: KnownRun, code: string): NextStep {
     },
     reason:
       "Goes on with the conversation when what the error names is put right. It is a new paid run: ask first.",
+  };
+}
+
+/** In place of a conversation that nothing can continue: another one, in the same place. */
+export function beginAnew({ workflowName, repositoryUrl, gitBranch }: Run): NextStep {
+  return {
+    action: "run",
+    arguments: {
+      ...(workflowName ? { workflow_name: workflowName } : {}),
+      continue_session: "",
+      ...(repositoryUrl ? { repository_url: repositoryUrl } : {}),
+      ...(gitBranch ? { git_branch: gitBranch } : {}),
+    },
+    reason:
+      "Begins a new conversation with a message that says what is left to do; this one cannot be continued. " +
+      "It is a new paid run: ask first.",
   };
 }
 

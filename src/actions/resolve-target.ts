@@ -110,6 +110,7 @@ function toSeed(session: Session, record: SessionRun, latest: Run | undefined): 
     ...(record.maxTurns === undefined ? {} : { maxTurns: record.maxTurns }),
     ...(record.sessionId === undefined ? {} : { sessionId: record.sessionId }),
     ...(record.resumes === undefined ? {} : { resumes: record.resumes }),
+    ...(record.errorCode === undefined ? {} : { errorCode: record.errorCode }),
     ...(session.repositoryUrl === undefined ? {} : { repositoryUrl: session.repositoryUrl }),
     ...(session.gitBranch === undefined ? {} : { gitBranch: session.gitBranch }),
     ...latest,

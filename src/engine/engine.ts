@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
+import { tellConversationEnd } from "../services/conversation-end.js";
 import {
   checkLocalRepository,
   checkRepositoryUrl,
@@ -91,6 +92,18 @@ export function createEngine(options: EngineOptions): Engine {
   function continued(sessionId: string): EngineRun {
     const former = store.all().find((run) => run.sessionId === sessionId);
     if (!former) throw new EngineRefusal(404, `Session ${sessionId} not found`);
+    // One that never came to its agent tells nothing of the conversation.
+    const last = store
+      .all()
+      .find((run) => run.sessionId === sessionId && (run.turn > 0 || run.errorCode !== undefined));
+    const end = tellConversationEnd(last ?? {});
+    if (end) {
+      throw new EngineRefusal(
+        409,
+        `Session "${former.sessionName}" cannot be continued: ${end}. Nothing was started. Start a new session on ` +
+          "the same branch and say what is left to do.",
+      );
+    }
     return former;
   }
 

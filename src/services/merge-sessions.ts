@@ -1,6 +1,7 @@
 import type { RunRecord, SessionRecord } from "../state/session-record.js";
 import { visibleName } from "../upstream/text.js";
 import { isFinal, type Run } from "../upstream/types.js";
+import { tellConversationEnd } from "./conversation-end.js";
 import type { KnownRun } from "./merge-run.js";
 import { refusedResume } from "./runs.js";
 import type { Session, SessionRun } from "./sessions.js";
@@ -26,6 +27,7 @@ export function toRecord(run: KnownRun, now: number): RunRecord {
       : { sessionId: run.sessionId }),
     ...(run.resumes === undefined ? {} : { resumes: run.resumes }),
     ...(run.neverStarted ? { neverStarted: true } : {}),
+    ...(run.errorCode === undefined ? {} : { errorCode: run.errorCode }),
   };
 }
 
@@ -200,6 +202,7 @@ function resumableId(session: Session): string | undefined {
   for (const run of session.runs) {
     const { resumes } = run;
     if (isRefused(run)) id = id === resumes ? undefined : id;
+    else if (tellConversationEnd(run)) id = undefined;
     // The public server may give every run of a conversation an id of its own: the newest one goes on.
     else if (run.sessionId) id = run.sessionId;
     // It took a turn, so the conversation is there, though the run has shown no id.

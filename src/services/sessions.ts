@@ -172,7 +172,7 @@ export function createSessions(options: {
       const record = await writer.find(run.runId).catch(() => undefined);
       const stored = record?.runs.find((each) => each.runId === run.runId);
       if (!record || !stored) return run;
-      const { startedAt, turns, maxTurns, resumes } = stored;
+      const { startedAt, turns, maxTurns, resumes, errorCode } = stored;
       const { repositoryUrl, gitBranch, name } = record;
       const sessionId = stored.sessionId ?? record.sessionId;
       return {
@@ -181,6 +181,7 @@ export function createSessions(options: {
         ...(gitBranch ? { gitBranch } : {}),
         ...(name === run.runId ? {} : { sessionName: name }),
         ...(resumes ? { resumes } : {}),
+        ...(errorCode === undefined ? {} : { errorCode }),
         ...(startedAt === undefined ? {} : { startedAt }),
         ...(turns === undefined ? {} : { turn: turns }),
         ...(maxTurns === undefined ? {} : { maxTurns }),

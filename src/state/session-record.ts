@@ -17,6 +17,8 @@ export interface RunRecord {
   resumes?: string;
   /** It has failed before anything ran: it takes no session's name. */
   neverStarted?: true;
+  /** Why it has failed, in the API's one word for it. */
+  errorCode?: string;
   updatedAt: number;
 }
 
@@ -59,6 +61,7 @@ const runSchema = z.looseObject({
   sessionId: shown().optional(),
   resumes: shown().optional(),
   neverStarted: z.literal(true).optional(),
+  errorCode: z.string().optional(),
   updatedAt: z.number(),
 });
 

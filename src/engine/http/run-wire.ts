@@ -166,6 +166,7 @@ export function toRow(run: EngineRun): z.input<typeof rowSchema> {
     workspace_persistent: run.request.persistent,
     workspace_cleaned_up: run.workspaceRemoved,
     error_message: run.error ?? null,
+    ...(run.errorCode === undefined ? {} : { error_code: run.errorCode }),
     ...(run.neverStarted ? { started: false } : {}),
   };
 }

@@ -30,6 +30,11 @@ export const questionsSchema = z
   .object({ run_id: z.string(), questions: z.array(questionSchema) })
   .openapi("Questions");
 
+const errorCode = z
+  .string()
+  .optional()
+  .describe("why the run has failed, where something can be done about it: context_full, no_credit …");
+
 export const statusSchema = z
   .object({
     run_id: z.string(),
@@ -74,10 +79,7 @@ export const statusSchema = z
       .nullable()
       .describe("null until the run has ended"),
     error_message: z.string().nullable(),
-    error_code: z
-      .string()
-      .optional()
-      .describe("why the run has failed, where something can be done about it: context_full, no_credit …"),
+    error_code: errorCode,
     started: z
       .literal(false)
       .optional()
@@ -128,6 +130,7 @@ export const rowSchema = z
     workspace_persistent: z.boolean(),
     workspace_cleaned_up: z.boolean(),
     error_message: z.string().nullable(),
+    error_code: errorCode,
     started: z
       .literal(false)
       .optional()
