@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createSocketServer, type Socket } from "node:net";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { MARK_NAME } from "../src/engine/agent/mark.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { isFromAgent } from "../src/engine/http/from-agent.js";
@@ -79,6 +79,26 @@ describe.skipIf(process.platform !== "linux")(
       const { port } = server.address() as AddressInfo;
       expect(await isFromAgent({ address: "127.0.0.1", port: 1 }, port)).toBe(true);
       expect(await isFromAgent({ address: "192.0.2.1", port: 1 }, port)).toBe(false);
+      expect(await isFromAgent({ address: "", port: 0 }, port)).toBe(true);
+      server.close();
+    });
+
+    it("that has sent its request and gone is refused, though its connection is root's by then", async () => {
+      const server = createSocketServer({ allowHalfOpen: true });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as AddressInfo;
+      const served = new Promise<Socket>((resolve) => server.once("connection", resolve));
+      const send = `require("net").connect(${port}, "127.0.0.1", function () { this.write("x", () => process.exit()) })`;
+      await run(MARKED, process.execPath, "-e", send);
+      const socket = await served;
+      const peer = { address: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+      // The engine of a person who is not root, as tests may be.
+      const user = vi.spyOn(process, "getuid").mockReturnValue(12_345);
+      onTestFinished(() => user.mockRestore());
+      expect(await isFromAgent(peer, port)).toBe(true);
+      // The same ports from another address are another connection.
+      expect(await isFromAgent({ address: "192.0.2.1", port: peer.port }, port)).toBe(false);
+      socket.destroy();
       server.close();
     });
   },

@@ -35,11 +35,15 @@ export function refuseAgents(platform: NodeJS.Platform): MiddlewareHandler<Engin
  * of this machine. A process of this user that has gone before its answer, or lets nobody look at it, counts as one.
  */
 export async function isFromAgent(peer: Peer, localPort: number): Promise<boolean> {
-  const entry = await findSocket(peer, localPort);
+  // A connection that is closed already tells no address.
+  if (!peer.address) return true;
+  const socket = await findSocket(peer, localPort);
   // From another machine, which has no sockets here.
-  if (!entry) return isLoopback(peer.address);
-  if (entry.uid !== process.getuid?.()) return false;
-  const owners = entry.inode === "0" ? [] : await ownersOf(entry.inode);
+  if (!socket) return isLoopback(peer.address);
+  // Nobody has it open any more, and then the table gives it to root.
+  if (socket.inode === "0") return true;
+  if (socket.uid !== process.getuid?.()) return false;
+  const owners = await ownersOf(socket.inode);
   if (owners.length === 0) return true;
   const marked = await Promise.all(owners.map(descendsFromAgent));
   return marked.includes(true);
@@ -58,10 +62,13 @@ async function findSocket(
     ["tcp", "tcp6"].map((name) => readFile(`/proc/net/${name}`, "latin1").catch(() => "")),
   );
   const hex = (port: number) => port.toString(16).toUpperCase().padStart(4, "0");
+  const [, version4] = /^(?:::ffff:)?([\d.]+)$/i.exec(peer.address) ?? [];
+  // Written backwards; behind zeros where a program speaks version 4 through a socket for both.
+  const host = version4 ? Buffer.from(version4.split(".").reverse().map(Number)).toString("hex") : "";
+  const end = `${host.toUpperCase()}:${hex(peer.port)}`;
   for (const line of tables.flatMap((table) => table.split("\n"))) {
     const [, local = "", remote = "", , , , , uid = "", , inode = ""] = line.trim().split(/\s+/);
-    if (local.endsWith(`:${hex(peer.port)}`) && remote.endsWith(`:${hex(localPort)}`))
-      return { uid: Number(uid), inode };
+    if (local.endsWith(end) && remote.endsWith(`:${hex(localPort)}`)) return { uid: Number(uid), inode };
   }
   return undefined;
 }
