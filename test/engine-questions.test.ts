@@ -224,6 +224,11 @@ describe("what the agent wants to know", () => {
       expect(session).toMatchObject({ waits_for: question.text, waits_since: question.asked_at });
       expect(list.data.next_step.arguments).toMatchObject({ action: "status" });
     }
+    const { contents } = await another.client.readResource({ uri: "automagik://sessions" });
+    const [json] = contents.map((one) => ("text" in one ? one.text : ""));
+    expect(JSON.parse(json ?? "").sessions).toContainEqual(
+      expect.objectContaining({ run_id, waits_for: question.text, waits_since: question.asked_at }),
+    );
     await call({ action: "answer", run_id, answer: "deny" });
     await direct.ended(run_id);
     const { data: after } = await call({ action: "list_sessions", active_only: false });

@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createFolderSessionStore } from "../src/state/folder-session-store.js";
-import type { SessionRecord } from "../src/state/session-record.js";
+import { parseRecord, type SessionRecord } from "../src/state/session-record.js";
 import { createMemorySessionStore, type SessionStore } from "../src/state/session-store.js";
 import { cleanLine, cleanText } from "../src/upstream/text.js";
 import { temporaryFolder } from "./support/bin.js";
-import { COMPLETE, connectInMemory } from "./support/harness.js";
+import { COMPLETE, connectInMemory, type InMemoryOptions } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });
 
 /** Starts a run, after which its status is what the API tells here. */
-async function withStatus(told: Record<string, unknown>) {
-  const client = await connectInMemory({ settings: { TOOLSET: "super" } });
+async function withStatus(told: Record<string, unknown>, options: InMemoryOptions = {}) {
+  const client = await connectInMemory({ settings: { TOOLSET: "super" }, ...options });
   const { data } = await client.call({ ...COMPLETE, wait_seconds: 0 });
   const runId = data.run.run_id as string;
   sim
@@ -179,6 +179,12 @@ describe("a record of the index that others have written", () => {
     await expectHarmless(store);
   });
 
+  it("of 100,000 levels is none, and the session can be written anew", async () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    const text = `${JSON.stringify(record).slice(0, -1)},"added":${deep}}`;
+    expect(parseRecord(text)).toEqual({ kind: "damaged" });
+  });
+
   it("as a file does neither", async () => {
     const folder = temporaryFolder();
     const upstream = sim.baseUrl;
@@ -187,6 +193,30 @@ describe("a record of the index that others have written", () => {
     await writer.close();
     await expectHarmless(createFolderSessionStore({ folder, upstream }));
   });
+});
+
+describe("a permission on a server whose choices are its own", () => {
+  it.each(["yes", "Go on then", "approve"])(
+    "is not given by the word %s without the person",
+    async (answer) => {
+      const { client, runId } = await withStatus(
+        {
+          questions: [
+            {
+              question_id: "q1",
+              kind: "permission",
+              text: "May it push?",
+              choices: [{ value: "approve", title: "Approve" }],
+            },
+          ],
+        },
+        { onForm: () => ({ action: "accept", content: { confirm: "no" } }) },
+      );
+      const { data } = await client.call({ action: "answer", run_id: runId, answer, confirm: true });
+      expect(data.outcome).toBe("declined");
+      expect(sim.api().posts(/\/answer$/)).toHaveLength(0);
+    },
+  );
 });
 
 describe("a form", () => {

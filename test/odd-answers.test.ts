@@ -116,6 +116,27 @@ describe("an answer", () => {
     },
   );
 
+  it("as an event of 100,000 levels is left out, and the stream is heard further", async () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    const event = (id: number, more: string) =>
+      `id: ${id}\nevent: run\ndata: {"run_id":"run-${id}","run":{"run_id":"run-${id}","status":"running"${more}}}\n\n`;
+    const api = await answering(event(1, `,"debug":${deep}`) + event(2, ""), {
+      "content-type": "text/event-stream",
+    });
+    const heard: string[] = [];
+    const { signal } = new AbortController();
+    await api.streamRuns({ signal, onOpen: () => {}, onRun: (_id, run) => void heard.push(run.runId) });
+    expect(heard).toEqual(["run-2"]);
+  });
+
+  it("of a server that quotes a mix-up of http and https leaves the fate of a start open", async () => {
+    const detail = "fetching failed: Client sent an HTTP request to an HTTPS server.";
+    const api = await answering(JSON.stringify({ detail }), {}, 502);
+    const error = await failureOf(api.startRun({ workflowName: "fix", message: "Fix it" }));
+    expect(error).toMatchObject({ kind: "server_fault", status: 502, mayHaveActed: true });
+    expect(error.message).toContain(detail);
+  });
+
   it("whose brackets only stand in texts is not deep", async () => {
     const text = `${'\\"[{'.repeat(1_000)}\\\\`;
     const api = await answering(`{"run_id":"run-1","status":"running","debug":{"a":"${text}"}}`);

@@ -53,6 +53,17 @@ describe("words for nothing", () => {
     "none.",
   ];
 
+  it("count as left out in a form's repository and branch as well", async () => {
+    const typed = { session_name: "design", repository_url: "none", git_branch: "N/A" };
+    const { call } = await connectInMemory({ onForm: () => ({ action: "accept", content: typed }) });
+    const { data } = await call({ workflow_name: "architect", message: "Design it", wait_seconds: 0 });
+    expect(data.outcome).toBe("started");
+    const [start] = starts();
+    expect(start?.body).toMatchObject({ session_name: "design" });
+    expect(start?.body).not.toHaveProperty("repository_url");
+    expect(start?.body).not.toHaveProperty("git_branch");
+  });
+
   it.each([...WORDS, null])("count as left out for an optional argument: %j", async (word) => {
     const { call, forms } = await connectInMemory({ onForm: () => ({ action: "cancel" }) });
     const answer = await call({

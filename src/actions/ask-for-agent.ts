@@ -113,11 +113,14 @@ function isSame(one: RunQuestion, other: RunQuestion): boolean {
   return one.questionId === other.questionId && one.text === other.text && one.detail === other.detail;
 }
 
-/** Whether an answer may permit something: every choice of a permission but the denial, and whatever says "allow". */
+/**
+ * Whether an answer may permit something: every choice of a permission but the denial, and whatever says "allow". Other
+ * words are a denial only to a server whose permissions can be denied as agreed; any other may take "yes" for a yes.
+ */
 export function permits({ kind, choices }: RunQuestion, text: string): boolean {
-  const isChoice = choices.some((choice) => (choice.sent ?? choice.value) === text);
-  if (kind === "permission" && isChoice) return text !== DENY;
-  return /^allow(_|\b)/i.test(text.trim());
+  const isAmong = (wanted: string) => choices.some((choice) => (choice.sent ?? choice.value) === wanted);
+  if (kind === "permission" && (isAmong(text) || !isAmong(DENY))) return text !== DENY;
+  return /^allow(_|\b)/i.test(cleanLine(text));
 }
 
 function buildForm(question: RunQuestion): Question[] {

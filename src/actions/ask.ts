@@ -1,4 +1,5 @@
 import { sleep } from "../clock.js";
+import { isNothing, readBranch } from "../services/nothing.js";
 import type { FormAnswer, Question } from "../services/person.js";
 import { buildQuestions } from "../services/questions.js";
 import { suggestSessionName } from "../services/session-name.js";
@@ -52,7 +53,7 @@ export async function askForMissing(
     const answer = await call.person.ask(describeForm(args, known), questions);
     const ended = endWithoutValues(answer, questions, args, call);
     if (ended) return ended;
-    if (answer.kind === "accepted") answered = answer.values;
+    if (answer.kind === "accepted") answered = readPlace(answer.values);
   }
   const values: RunValues = {
     workflowName: known.workflowName ?? answered.workflow_name ?? "",
@@ -73,6 +74,16 @@ async function listForChoice(workflowName: string | undefined, services: Service
   throw new ActionError(
     `\`workflow_name\` is missing, and there is no list to choose from. ${state.problem ?? "The API offers no workflows."} Nothing was sent. Name the workflow, or try again when there is a list.`,
   );
+}
+
+/** People write "none" into a field that may stay empty, as models do. */
+function readPlace(values: Record<string, string | undefined>): Record<string, string | undefined> {
+  const { repository_url, git_branch } = values;
+  return {
+    ...values,
+    ...(isNothing(repository_url) ? { repository_url: "" } : {}),
+    git_branch: isNothing(git_branch) ? "" : readBranch(git_branch),
+  };
 }
 
 function describeForm(args: RunArguments, known: { workflowName: string | undefined }): string {

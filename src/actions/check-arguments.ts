@@ -1,3 +1,4 @@
+import { isNothing } from "../services/nothing.js";
 import {
   checkBranchName,
   checkLocalRepository,
@@ -6,7 +7,6 @@ import {
 } from "../services/repository-address.js";
 import type { Settings } from "../settings.js";
 import { ActionError } from "./answer.js";
-import { isNothing } from "./nothing.js";
 import type { RunArguments } from "./run.js";
 
 /**

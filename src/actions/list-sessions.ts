@@ -40,9 +40,9 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
   const ended = named.length - matching.length;
   const problem = services.sessions.problem();
   const shown = matching.slice(0, args.limit ?? DEFAULT_LIMIT);
-  const now = services.clock.now();
-  const waiting = await findWaiting(shown, call, services);
-  const [firstWaiting] = waiting.keys();
+  const told = await describeSessions(shown, services, call);
+  const waiting = told.filter((session) => session.waits_for !== undefined);
+  const [firstWaiting] = waiting;
   const kind = `${activeOnly ? "active " : ""}session${matching.length === 1 ? "" : "s"}`;
   const rest = matching.length - shown.length;
   return {
@@ -50,22 +50,20 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
     summary:
       `${matching.length} ${kind}${filter ? ` with "${args.session_name}" in the name` : ""}` +
       `${rest > 0 ? `, the ${shown.length} newest of them listed` : ""}.` +
-      (waiting.size > 0
-        ? ` ${waiting.size} of them ${waiting.size === 1 ? "waits" : "wait"} for the person's answer.`
+      (waiting.length > 0
+        ? ` ${waiting.length} of them ${waiting.length === 1 ? "waits" : "wait"} for the person's answer.`
         : "") +
       (ended > 0 ? ` ${ended} more ${ended === 1 ? "has" : "have"} ended.` : "") +
       (problem
         ? ` The API's own list could not be read just now, so this may be incomplete or out of date: ${problem.message}`
         : ""),
-    sessions: shown.map((session) =>
-      describeSession(session, now, waiting.get(activeRun(session)?.runId ?? "")),
-    ),
+    sessions: told,
     ...(firstWaiting === undefined
       ? {}
       : {
           next: {
             action: "status",
-            arguments: { run_id: firstWaiting, wait_seconds: 45 },
+            arguments: { run_id: firstWaiting.run_id, wait_seconds: 45 },
             reason: "See what it asks; where there are forms, the person is asked again.",
           },
         }),
@@ -90,7 +88,7 @@ const NOT_TOLD: Asked = { text: "an answer; what is asked could not be read just
 /** What the runs that go on wait for, by their ids; of a run that does not tell it in time, that it waits. */
 async function findWaiting(
   shown: readonly Session[],
-  call: Call,
+  call: Partial<Pick<Call, "signal">>,
   services: Services,
 ): Promise<Map<string, Asked>> {
   const { sessions, feed, api, offer } = services;
@@ -110,8 +108,19 @@ async function findWaiting(
   return new Map(found.flat());
 }
 
+/** The sessions as they are told, those whose agent waits for the person with what it waits for. */
+export async function describeSessions(
+  shown: readonly Session[],
+  services: Services,
+  call: Partial<Pick<Call, "signal">> = {},
+): Promise<NonNullable<Answer["sessions"]>> {
+  const waiting = await findWaiting(shown, call, services);
+  const now = services.clock.now();
+  return shown.map((one) => describeSession(one, now, waiting.get(activeRun(one)?.runId ?? "")));
+}
+
 /** @param question what its run that goes on waits for */
-export function describeSession(
+function describeSession(
   session: Session,
   now: number,
   question?: Asked,

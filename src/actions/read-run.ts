@@ -49,14 +49,14 @@ function findName(runId: string, call: Call, services: Services): Promise<string
 /** Works with a signal that ends with the call, or when so many milliseconds have passed. */
 export async function withinTime<T>(
   ms: number,
-  call: Call,
+  { signal }: Partial<Pick<Call, "signal">>,
   { clock }: Services,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const late = new AbortController();
   const cancel = clock.after(ms, () => late.abort());
   try {
-    return await work(AbortSignal.any([call.signal, late.signal]));
+    return await work(signal ? AbortSignal.any([signal, late.signal]) : late.signal);
   } finally {
     cancel();
   }

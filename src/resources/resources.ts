@@ -1,6 +1,6 @@
 import type { Services } from "../actions/define-action.js";
 import { describeRun } from "../actions/describe-run.js";
-import { describeSession } from "../actions/list-sessions.js";
+import { describeSessions } from "../actions/list-sessions.js";
 import type { Completable } from "../services/complete.js";
 import { mergeRun } from "../services/merge-run.js";
 import { bareRun } from "../services/runs.js";
@@ -88,12 +88,15 @@ export const resources: readonly ResourceDefinition[] = [
     uri: SESSIONS_URI,
     name: "sessions",
     description: `The sessions, newest first, the active and the ended ones; of more than ${MAX_SESSIONS} the active ones and the newest.`,
-    async read({ sessions, clock }) {
-      const all = await sessions.all();
+    async read(services) {
+      const all = await services.sessions.all();
       const kept = new Set(
         [...all.filter(activeRun), ...all.filter((session) => !activeRun(session))].slice(0, MAX_SESSIONS),
       );
-      const list = all.filter((one) => kept.has(one)).map((one) => describeSession(one, clock.now()));
+      const list = await describeSessions(
+        all.filter((one) => kept.has(one)),
+        services,
+      );
       const left = all.length - list.length;
       const note = `${left} more of ${all.length} sessions are not shown here; list_sessions with a part of the name as session_name finds them.`;
       return both(

@@ -1,3 +1,5 @@
+import { isNothing } from "./nothing.js";
+
 /** What a repository has that a name could mean. */
 export interface KnownRefs {
   branches: readonly string[];
@@ -17,8 +19,8 @@ export type FoundBranch =
 
 /** As git, hosts and people write a branch when they name where it is. */
 const PREFIXES = ["refs/heads/", "refs/remotes/origin/", "remotes/origin/", "origin/", "heads/"];
-/** What models write for an argument that they mean to leave out. */
-const WORD_FOR_NOTHING = /^(?:null|nil|none|undefined|default|n\/a|empty|unset)$/i;
+/** What models write besides for a branch that they mean to leave out. */
+const NONE_NAMED = /^(?:default|empty|unset)$/i;
 
 /**
  * Finds what is meant by a branch name, so that nobody begins on the wrong commit: a branch as the repository spells
@@ -35,7 +37,7 @@ export function findBranch(asked: string, { branches, tags, isCommit }: KnownRef
       branches.find((one) => one === name) ?? branches.find((one) => composed(one) === composed(name));
     if (found !== undefined) return { kind: "there", name: found };
   }
-  if (WORD_FOR_NOTHING.test(asked)) return { kind: "none" };
+  if (isNothing(asked) || NONE_NAMED.test(asked)) return { kind: "none" };
   const tag = tags.find((one) =>
     [...names, asked.replace(/^(?:refs\/)?tags\//, "")].some((name) => composed(one) === composed(name)),
   );

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseBoundedJson } from "../bounded-json.js";
 import { cleanLine } from "../upstream/text.js";
 
 /** One run of a session, as last seen. Times are epoch ms, money US dollars; what was not seen is absent. */
@@ -88,7 +89,7 @@ export type ParsedRecord =
 export function parseRecord(text: string): ParsedRecord {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseBoundedJson(text);
   } catch {
     return { kind: "damaged" };
   }

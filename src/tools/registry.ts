@@ -1,9 +1,9 @@
 import { ActionError, type Answer, type AnswerPart, buildAnswerSchema } from "../actions/answer.js";
 import type { ParameterName } from "../actions/arguments.js";
 import type { Action, Annotations, Call, Services } from "../actions/define-action.js";
-import { protectBranch } from "../actions/nothing.js";
 import type { CatalogueState } from "../services/catalogue.js";
 import { findNearest } from "../services/nearest.js";
+import { protectBranch } from "../services/nothing.js";
 import type { Offer } from "../services/offer.js";
 import { StoreError } from "../state/store-error.js";
 import { nameEndpoint } from "../upstream/endpoints.js";

@@ -208,8 +208,9 @@ export function createHttp(options: HttpOptions): Http {
     // What announces itself as too long is not waited for; leaving the loop ends the answer.
     const isLong = Number(headers.get("content-length") ?? 0) > BODY_LIMITS.refusal;
     const text = (await readText(body, isLong ? 0 : BODY_LIMITS.refusal)) ?? "";
-    // Some servers say so themselves, in no words of the API.
-    if (isMixedUp(text)) return explainFailure(call, { sent: false }, { ...failedAt(), speaksTls: true });
+    // Some servers say so themselves, in no words of the API. An API that quotes them has another status.
+    if (status === 400 && isMixedUp(text))
+      return explainFailure(call, { sent: false }, { ...failedAt(), speaksTls: true });
     const answer = { status, headers, body: parseJson(text), now: clock.now(), proxy: failedAt().proxy };
     return explainStatus(call, answer, connection.apiKey, options.refusedKeyAdvice);
   }

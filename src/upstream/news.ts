@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseBoundedJson } from "../bounded-json.js";
 import type { Run } from "./types.js";
 import { anyId, statusToRun, statusWire } from "./wire.js";
 
@@ -15,7 +16,7 @@ export type News = { kind: "open"; gap: boolean } | { kind: "run"; run: Run };
 export function parseNews(event: string | undefined, data: string): News | undefined {
   let body: unknown;
   try {
-    body = JSON.parse(data);
+    body = parseBoundedJson(data);
   } catch {
     return undefined;
   }

@@ -34,7 +34,7 @@ export function isNothing(value: unknown): boolean {
  * A branch that really bears such a name is named in full: `refs/heads/none`.
  * @returns the branch's name where that is done, else the value as it is
  */
-export function readBranch(value: unknown): unknown {
+export function readBranch<T>(value: T): T | string {
   if (typeof value !== "string" || !value.trim().startsWith(HEADS)) return value;
   const name = value.trim().slice(HEADS.length);
   return isNothing(name) ? name : value;
@@ -43,7 +43,7 @@ export function readBranch(value: unknown): unknown {
 /** The arguments of a next step, so that they mean the same when they come back. */
 export function protectBranch(args: Record<string, unknown>): Record<string, unknown> {
   const { git_branch } = args;
-  return git_branch !== null && typeof git_branch === "string" && isNothing(git_branch)
+  return typeof git_branch === "string" && isNothing(git_branch)
     ? { ...args, git_branch: HEADS + git_branch }
     : args;
 }
