@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildArguments } from "../src/engine/agent/arguments.js";
+import { readPersonRules } from "../src/engine/agent/person-rules.js";
 import { findSandbox, hideSandboxFiles, sandboxSettings } from "../src/engine/agent/sandbox.js";
 import { engineFolder, startLocalEngine } from "./support/local-engine.js";
 
@@ -73,6 +74,44 @@ describe("the sandbox of an agent's commands", () => {
       "Edit(//s/engine-private)",
       "Edit(//s/engine-private/**)",
     ]);
+  });
+
+  it("and what a person's own settings allow is asked, and their further folders are closed", () => {
+    const home = makeFolder();
+    mkdirSync(join(home, ".claude"));
+    const settings = {
+      permissions: {
+        allow: ["Bash(git push:*)", "Bash(git mv:*)", "Read", "mcp__wiki__write"],
+        additionalDirectories: ["~/notes", "/w", "/", "/w/below", "relative"],
+      },
+    };
+    writeFileSync(join(home, ".claude", "settings.json"), JSON.stringify(settings));
+    const options = {
+      sessionId: "s",
+      resume: false,
+      cwd: "/w",
+      disallowedTools: [],
+      permissionMode: "default",
+    };
+    const args = buildArguments(
+      {
+        ...options,
+        allowedTools: ["Bash(git mv:*)"],
+        privatePaths: ["/s/engine-private"],
+        personRules: readPersonRules({ HOME: home }),
+      },
+      {},
+    );
+    const text = args.find((arg) => arg.startsWith("--settings="))?.slice("--settings=".length);
+    const { ask, deny } = JSON.parse(text ?? "{}").permissions;
+    expect(ask).toEqual(["Bash(git push:*)", "mcp__wiki__write"]);
+    expect(deny.filter((rule: string) => !rule.includes("engine-private"))).toEqual([
+      `Read(/${home}/notes)`,
+      `Read(/${home}/notes/**)`,
+      `Edit(/${home}/notes)`,
+      `Edit(/${home}/notes/**)`,
+    ]);
+    expect(readPersonRules({ HOME: join(home, "none") })).toEqual({ commands: [], folders: [] });
   });
 
   it("leaves no trace in git's view of a worktree, once", () => {

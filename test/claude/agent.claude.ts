@@ -335,6 +335,35 @@ createInterface({ input: process.stdin }).on("line", (line) => {
     expect(traces()).toEqual(["hook-plugin", ...HOOKS.map((name) => `hook-${name}`)]);
   });
 
+  test("are not the commands that they have allowed for themselves, nor their further folders", async () => {
+    put("further/secret.txt", "hush");
+    const further = join(folder, "further");
+    put(".claude/settings.json", {
+      permissions: { allow: ["Bash(node:*)"], additionalDirectories: [further, folder] },
+    });
+    const run = await start(
+      await serve({
+        script: [
+          [
+            bash("node -e 1"),
+            bash(`touch ${join(further, "planted")}`),
+            bash(`cat ${join(further, "secret.txt")}`),
+            bash("touch here"),
+          ],
+        ],
+      }),
+    );
+    const { question } = await run.next("question");
+    expect(question.text).toContain("node -e 1");
+    run.agent.answer(question.questionId, { text: "deny" });
+    await run.next("result");
+    await finish(run);
+    expect(run.all("question")).toHaveLength(1);
+    expect(existsSync(join(further, "planted"))).toBe(false);
+    // A folder that holds the workspace stays as it is.
+    expect(existsSync(join(workspace, "here"))).toBe(true);
+  });
+
   test("are the login and the model", async () => {
     put(".claude/settings.json", { apiKeyHelper: "echo sk-ant-helper", model: "claude-sonnet-4-5" });
     const api = await serve({});

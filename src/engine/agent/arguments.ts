@@ -1,5 +1,6 @@
 import { sep } from "node:path";
 import type { JsonRecord } from "./json.js";
+import { liesIn, type PersonRules } from "./person-rules.js";
 
 /** What of an agent's options becomes its command line. */
 export interface ArgumentOptions {
@@ -22,6 +23,8 @@ export interface ArgumentOptions {
   sandbox?: JsonRecord | undefined;
   /** Absolute paths that the agent's own tools neither read nor write, whatever a workflow allows. */
   privatePaths?: readonly string[];
+  /** What the person's own settings allow, which is no leave for the agent. */
+  personRules?: PersonRules;
   extraArgs?: string[];
 }
 
@@ -66,10 +69,23 @@ export function buildArguments(options: ArgumentOptions, files: StartFiles): str
 /** Settings of the agent's own that go before the person's. */
 function buildSettings(options: ArgumentOptions): Record<string, unknown> {
   const excluded = (options.excludedMemory ?? []).map(toPattern);
+  const {
+    cwd,
+    allowedTools,
+    privatePaths = [],
+    personRules: person = { commands: [], folders: [] },
+  } = options;
+  // What a person lets Claude Code do while they look on is not leave for an agent: it asks us, and we decide.
+  const ask = person.commands.filter((rule) => !allowedTools.includes(rule));
+  // A folder that holds the workspace cannot be closed without it.
+  const closed = person.folders.filter(
+    (folder) => ![cwd, ...privatePaths].some((path) => liesIn(path, folder)) && !liesIn(folder, cwd),
+  );
+  const deny = [...privatePaths, ...closed].flatMap(denyPath);
   return {
     ...(options.sandbox ? { sandbox: options.sandbox } : {}),
-    ...(options.privatePaths?.length
-      ? { permissions: { deny: options.privatePaths.flatMap(denyPath) } }
+    ...(ask.length + deny.length > 0
+      ? { permissions: { ...(ask.length > 0 ? { ask } : {}), ...(deny.length > 0 ? { deny } : {}) } }
       : {}),
     ...(options.personHooks ? {} : { disableAllHooks: true }),
     ...(excluded.length > 0 ? { claudeMdExcludes: excluded.flatMap((path) => [path, `${path}/**`]) } : {}),
