@@ -214,11 +214,13 @@ test("an engine killed in mid-run is started again, says how the run ended, and 
   const window = await openWindow({
     onForm: () => ({ action: "accept", content: { answer: "allow_once" } }),
   });
+  const { shown, onprogress } = transcript();
   const running = window.call(
     { ...COMPLETE, workflow_name: "implement", message: "The door is blue" },
-    { timeoutMs: PATIENCE_MS },
+    { onprogress, timeoutMs: PATIENCE_MS },
   );
-  await until(() => processes().length >= 6, "the agent's commands", PATIENCE_MS);
+  const isBusy = () => shown.some(tellsCommand("setInterval")) && processes().length >= 6;
+  await until(isBusy, "the agent's commands", PATIENCE_MS);
   const before = enginePid();
   process.kill(before, "SIGKILL");
   const { data, text } = await running;
