@@ -7,7 +7,7 @@ export interface CommandLine {
   command: (typeof COMMANDS)[number] | "help" | "version";
   /** Settings given as flags, by their name without dashes. */
   flags: Record<string, string | undefined>;
-  /** `engine stop --force`: without waiting for runs to end. */
+  /** `engine stop --force`: without asking, and whatever the engine does. */
   force?: true;
   /** `engine --background`: any free port, only on loopback, and an end when it is idle. */
   background?: true;
@@ -208,7 +208,7 @@ export function renderHelp(): string {
     "  automagik-workflows-mcp engine status",
     "                                    show whether an engine runs, and where",
     "  automagik-workflows-mcp engine stop",
-    "                                    end it and its runs; with --force without waiting",
+    "                                    end it and its runs; with --force without asking",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

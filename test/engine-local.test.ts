@@ -85,7 +85,7 @@ beforeEach(() => {
   lines = [];
 });
 afterEach(async () => {
-  for (const standIn of roll("began")) {
+  for (const standIn of [...roll("began"), ...roll("agent")]) {
     await signalProcess(standIn, "SIGKILL");
     await waitUntilEnded(standIn, 10_000);
   }
@@ -93,7 +93,7 @@ afterEach(async () => {
 });
 
 /** The stand-ins that have done so, in order. */
-function roll(what: "began" | "listens"): ProcessIdentity[] {
+function roll(what: "began" | "listens" | "agent"): ProcessIdentity[] {
   const path = join(state, ROLL);
   const text = existsSync(path) ? readFileSync(path, "utf8") : "";
   const entries = text.split("\n").filter(Boolean);
@@ -844,9 +844,27 @@ describe("an engine in the background", () => {
     expect(patient.stopped).toBe(false);
     expect(patient.message).toContain("engine stop --force");
     expect(lines.join("\n")).toContain("is ending its runs");
-    expect(await stop({ force: true })).toMatchObject({ stopped: true });
+    expect(await stop({ force: true, limitMs: 200 })).toMatchObject({ stopped: true });
     expect(await hasEnded(engine, await engineIdentity())).toBe(true);
     expect((await find()).started).toBe(true);
+  });
+
+  it("is told to end before it is ended by force, so that it can end its agents", async () => {
+    await startStandIn({ runs: 1 });
+    const { stopped, message } = await stop({ force: true });
+    expect(stopped).toBe(true);
+    expect(message).toMatch(/^The engine \(process \d+\) has ended\.$/);
+  });
+
+  it("leaves no agent at work when it has to be ended by force", async () => {
+    await startStandIn({ deaf: true, agent: true, runs: 1 });
+    const [agent] = roll("agent");
+    const own = await engineIdentity();
+    expect(await hasEnded(agent as ProcessIdentity, own)).toBe(false);
+    const { stopped, message } = await stop({ force: true, limitMs: 200 });
+    expect(stopped).toBe(true);
+    expect(message).toContain("was ended by force, with what it had at work");
+    expect(await hasEnded(agent as ProcessIdentity, own)).toBe(true);
   });
 
   it("is stopped while runs are going on only when the person says so, or by force", async () => {
@@ -886,7 +904,8 @@ describe("an engine in the background", () => {
   it("is stopped by force when it hangs", async () => {
     const engine = await startStandIn();
     process.kill(engine.pid, "SIGSTOP");
-    expect(await stop({ force: true, probe: createHealthProbe(100) })).toMatchObject({ stopped: true });
+    const forced = await stop({ force: true, limitMs: 200, probe: createHealthProbe(100) });
+    expect(forced).toMatchObject({ stopped: true });
   });
 
   it("is not stopped where it may as well be another program", async () => {

@@ -1,9 +1,11 @@
+import { spawn } from "node:child_process";
 import { appendFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/clock.js";
+import { readBegan } from "../../src/engine/agent/process-list.js";
 import { engineIdentity } from "../../src/engine/local/engine-identity.js";
 import { resolveEngineKey } from "../../src/engine/local/engine-key.js";
 import {
@@ -26,6 +28,8 @@ export interface StandIn {
   fails?: string;
   /** Does not hear SIGTERM. */
   deaf?: boolean;
+  /** Has a process at work, in a group of its own as agents are; it is in the roll. */
+  agent?: boolean;
 }
 
 /** Where each stand-in writes down its process, and that it listens. */
@@ -73,8 +77,8 @@ export function spawnStandIn(script: string, stateFolder: string, standIn: Stand
 async function runStandIn(stateFolder: string, standIn: StandIn): Promise<number> {
   const version = standIn.version ?? "1.0.0";
   const identity = await engineIdentity();
-  const enrol = (what: string) =>
-    appendFileSync(join(stateFolder, ROLL), `${JSON.stringify({ what, ...identity })}\n`);
+  const enrol = (what: string, who = identity) =>
+    appendFileSync(join(stateFolder, ROLL), `${JSON.stringify({ what, ...who })}\n`);
   enrol("began");
   const { settingsKey, idleMs, background = true } = standIn;
   return runEngineProcess({
@@ -87,6 +91,10 @@ async function runStandIn(stateFolder: string, standIn: StandIn): Promise<number
     async createEngineServer(options) {
       if (standIn.fails) throw new Error(standIn.fails);
       const server = await createStandInServer({ ...standIn, version })(options);
+      if (standIn.agent) {
+        const { pid = 0 } = spawn("sleep", ["600"], { detached: true, stdio: "ignore" });
+        enrol("agent", { ...identity, pid, began: readBegan(pid) });
+      }
       enrol("listens");
       return server;
     },

@@ -1,6 +1,8 @@
 import type { Clock } from "../../clock.js";
 import type { Log } from "../../log.js";
 import type { ProcessIdentity } from "../../state/process-identity.js";
+import { listProcesses } from "../agent/process-list.js";
+import { endAgentProcesses, formatStartedAt } from "../agent/process-tree.js";
 import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
 import { signalProcess, waitUntilEnded } from "./engine-identity.js";
 import type { EngineRecord } from "./engine-record.js";
@@ -8,7 +10,7 @@ import { keepAwake } from "./keep-awake.js";
 import { type EngineSight, lookAtEngine } from "./look-at-engine.js";
 
 export interface StopOptions {
-  /** SIGKILL in place of SIGTERM, without asking. */
+  /** Without asking, and with SIGKILL for what does not end within `FORCED_LIMIT_MS`. */
   force: boolean;
   /** Asks the person; left out when nobody is there to answer. */
   ask?: ((question: string) => Promise<boolean>) | undefined;
@@ -19,7 +21,7 @@ export interface StopOptions {
   probe?: ProbeHealth;
   /** After this long, in ms, it is said what is waited for. */
   patienceMs?: number;
-  /** After this long, in ms, the wait ends. */
+  /** After this long, in ms, the wait for an orderly end is over. */
   limitMs?: number;
 }
 
@@ -27,6 +29,10 @@ export interface StopOptions {
 const PATIENCE_MS = 5_000;
 /** Longer than an engine takes its time to end runs. */
 const LIMIT_MS = 60_000;
+/** The same with `force`: an engine that is well ends its agents and writes their runs down in less, in ms. */
+const FORCED_LIMIT_MS = 20_000;
+/** What an agent gets to write its conversation down when its engine had to be killed, in ms. */
+const AGENT_GRACE_MS = 3_000;
 /** What the system needs to clear a killed process away. */
 const KILL_LIMIT_MS = 10_000;
 
@@ -59,18 +65,7 @@ export function stopEngine(stateFolder: string, options: StopOptions): Promise<S
           "is another program by now. Nothing was stopped. Have a look at it, and end it yourself if it is the engine.",
       };
     }
-    if (options.force) {
-      await signalProcess(sight.holder, "SIGKILL");
-      if (!(await waitUntilEnded(sight.holder, KILL_LIMIT_MS))) {
-        return { stopped: false, message: `The system has not ended process ${pid} yet, although told to.` };
-      }
-      return {
-        stopped: true,
-        message:
-          `The engine (process ${pid}) was ended by force. Agents that it had at work are ended when an engine ` +
-          "starts here again.",
-      };
-    }
+    if (options.force) return endByForce(sight.holder, options);
     const runs = await describeRuns(sight, options);
     if (runs !== undefined) {
       const cost = `${runs}\nThey end as failed; what they have cost is paid, and their sessions can be continued.`;
@@ -132,6 +127,34 @@ export async function endOrderly(
     }
   }
   return { stopped: true, message: `The engine (process ${pid}) has ended.` };
+}
+
+/**
+ * Ends an engine whatever it does. It is told to end first: killed at once, it would leave its agents at work, and
+ * paid, with nobody to see them.
+ */
+async function endByForce(holder: ProcessIdentity, options: StopOptions): Promise<StopOutcome> {
+  const { pid } = holder;
+  const { clock, log, limitMs = FORCED_LIMIT_MS } = options;
+  const orderly = await endOrderly(holder, { log, limitMs });
+  if (orderly.stopped) return orderly;
+  const children = (await listProcesses("", process.platform)).filter(({ parent }) => parent === pid);
+  await signalProcess(holder, "SIGKILL");
+  if (!(await waitUntilEnded(holder, KILL_LIMIT_MS))) {
+    return { stopped: false, message: `The system has not ended process ${pid} yet, although told to.` };
+  }
+  await Promise.all(
+    children.map((child) => {
+      const identity = { pid: child.pid, startedAt: formatStartedAt(child.began, "") };
+      return endAgentProcesses(identity, { graceMs: AGENT_GRACE_MS, clock });
+    }),
+  );
+  return {
+    stopped: true,
+    message:
+      `The engine (process ${pid}) did not end by itself and was ended by force, with what it had at work. ` +
+      "Its runs are told as failed when an engine starts here again.",
+  };
 }
 
 /** A process of which is known that it is the engine: by when it began, or because it answers. */
