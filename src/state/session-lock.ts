@@ -137,6 +137,7 @@ async function take(claim: string, lock: string, owner: string): Promise<boolean
 
 function held(lock: string, owner: string): HeldLock {
   const file = join(lock, owner);
+  let isGivenBack = false;
   return {
     commit: async (target, text) => {
       try {
@@ -152,10 +153,13 @@ function held(lock: string, owner: string): HeldLock {
         if (codeOf(error) === "ENOENT") return false;
         throw error;
       }
+      isGivenBack = true;
       await attempt(rmdir(lock));
       return true;
     },
     release: async () => {
+      // Committing has released it already, and every step waits for a thread among other syncs.
+      if (isGivenBack) return;
       await attempt(unlink(file));
       // Refused by the system, as it should be, when the next owner is in there already.
       await attempt(rmdir(lock));
