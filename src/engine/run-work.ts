@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { AgentEvent, AgentOptions, AgentProcess } from "./agent/claude-agent.js";
 import { describeFailedEnd } from "./agent/end-reasons.js";
+import { withoutHooks } from "./agent/environment.js";
 import type { AgentExit } from "./agent/events.js";
 import { describeLeavingMemory, findLeavingMemory } from "./agent/leaving-memory.js";
 import { agentMark } from "./agent/process-tree.js";
@@ -136,11 +137,13 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
     // Nothing is waited for between this and the start: a run that was ended gets no agent.
     if (ending) return;
     const resume = others.some((one) => one.turn > 0 || one.conversationBegun);
+    const leave = options.leaveFor?.(workflow, place);
+    const env = { ...options.env, ...place.env };
     const agentOptions = {
       claudePath: found.path,
       ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
       name: workflow.name,
-      leave: options.leaveFor?.(workflow, place),
+      leave,
       mark: agentMark(run.runId),
       cwd: place.path,
       prompt: run.request.message,
@@ -157,7 +160,7 @@ export function createRunWork(run: EngineRun, options: EngineOptions): RunWork {
       excludedMemory: leaving.map((name) => join(place.path, name)),
       ...rules,
       permissionMode: workflow.permissionMode,
-      env: { ...options.env, ...place.env },
+      env: place.ownHooks && !leave?.scriptsAllowed() ? withoutHooks(env) : env,
       clock,
       ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
       ...(limits.costLimitUsd === undefined ? {} : { maxBudgetUsd: limits.costLimitUsd }),

@@ -1,3 +1,4 @@
+import { devNull } from "node:os";
 import { MARK_NAME } from "./mark.js";
 
 /** Where the engine itself was started by an agent, these speak of that one. */
@@ -68,11 +69,24 @@ export function buildEnvironment(
  * `git status` would run whatever it says. Only a `.git` makes one for agents, which nobody writes unasked.
  */
 function onlyMarkedRepositories(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return gitSetting(env, "safe.bareRepository", "explicit");
+}
+
+/**
+ * Without the hooks that are files of the repository: git runs some of them (`post-index-change`) for a mere
+ * `git status`, and nobody is asked.
+ */
+export function withoutHooks(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...env, ...gitSetting(env, "core.hooksPath", devNull) };
+}
+
+/** What adds a setting for git to an environment, behind those that it has. */
+function gitSetting(env: NodeJS.ProcessEnv, key: string, value: string): NodeJS.ProcessEnv {
   const count = /^\d{1,4}$/.test(env.GIT_CONFIG_COUNT ?? "") ? Number(env.GIT_CONFIG_COUNT) : 0;
   return {
     GIT_CONFIG_COUNT: String(count + 1),
-    [`GIT_CONFIG_KEY_${count}`]: "safe.bareRepository",
-    [`GIT_CONFIG_VALUE_${count}`]: "explicit",
+    [`GIT_CONFIG_KEY_${count}`]: key,
+    [`GIT_CONFIG_VALUE_${count}`]: value,
   };
 }
 

@@ -1,3 +1,4 @@
+import { resolve, sep } from "node:path";
 import { askGit, explain, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
 import { WorkspaceError } from "./types.js";
 
@@ -102,4 +103,23 @@ export async function identityEnv(
       if (!own[`GIT_${role}_${part}`]) env[`GIT_${role}_${part}`] = neutral;
   }
   return env;
+}
+
+/**
+ * Whether git's hooks in a worktree are files of the repository: `core.hooksPath` leads into it, by the person's own
+ * settings or because a script has put it into the clone's (as husky does).
+ */
+export async function hasOwnHooks(git: GitRunner, at: Required<GitPlace>): Promise<boolean> {
+  const asked = ["config", "--show-scope", "--type=path", "-z", "--get-all", "core.hooksPath"];
+  const told = await git(asked, { at, separator: "\0" });
+  const fields = told.text.split("\0").slice(0, -1);
+  // Pairs of where it stands and what it says; the last one counts. Our own git has it off by its command line.
+  const paths = fields.flatMap((path, index) =>
+    index % 2 === 1 && fields[index - 1] !== "command" ? [path] : [],
+  );
+  const last = paths.at(-1);
+  if (last === undefined) return false;
+  const { path } = at.worktree;
+  const hooks = resolve(path, last);
+  return hooks === path || hooks.startsWith(path + sep);
 }

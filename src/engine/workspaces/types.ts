@@ -27,6 +27,8 @@ export interface Workspace {
   startCommit?: string;
   /** Submodules of the repository that are not checked out: their folders are empty. */
   emptySubmodules?: string[];
+  /** Git runs hooks in it that are files of the repository. */
+  ownHooks?: boolean;
   /** What the person should be told: the remote could not be reached, a branch has gone two ways. */
   notices: string[];
   /** For the agent's environment: a neutral name for its commits when the user's git has none. */

@@ -14,7 +14,7 @@ import { inspectFolder, inspectWorktree, looseFiles } from "./inspect.js";
 import { describeLeavingLinks, takeOutLeavingLinks } from "./leaving-links.js";
 import { mergeWork } from "./merge.js";
 import { createSessionRecords, newRecord, type RunRecord, type SessionRecord } from "./records.js";
-import { createRefs, identityEnv } from "./refs.js";
+import { createRefs, hasOwnHooks, identityEnv } from "./refs.js";
 import { type Repository, resolveRepository } from "./repository.js";
 import { inTurnUnlessStopped, throwIfStopped } from "./turns.js";
 import { type Workspace, WorkspaceError, type WorkspaceRequest, type Workspaces } from "./types.js";
@@ -148,7 +148,8 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
         ...(leaving.length > 0 ? [describeLeavingLinks(leaving)] : []),
       ];
       const begun = await begin(session.record, run, at, told);
-      return { ...begun, ...(empty.length > 0 && { emptySubmodules: empty }) };
+      const ownHooks = await hasOwnHooks(git, at);
+      return { ...begun, ownHooks, ...(empty.length > 0 && { emptySubmodules: empty }) };
     };
     return inTurnUnlessStopped(inTurn, `repository ${repository.name}`, work, signal);
   }
