@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, it, vi } from "vitest";
@@ -154,3 +154,28 @@ it("a repository on this machine is taken from the allowed folders and from nowh
   await closeWindow(bin);
   await engine("stop");
 }, 60_000);
+
+it("a branch that was refused leaves the session on the branch that it had", async () => {
+  const { repository, engine, openWindow } = createMachine({ claudePath: SCRIPTED_AGENT });
+  const bin = await openWindow();
+  const first = await bin.call({ ...COMPLETE, session_name: "kept", repository_url: repository });
+  expect(first.data).toMatchObject({ outcome: "completed" });
+  const read = async (run_id: string) =>
+    (await bin.call({ action: "status", run_id, detailed: true })).data.run;
+  const { workspace_path, git_branch } = await read(first.data.run.run_id);
+  writeFileSync(join(workspace_path, "unfinished.txt"), "not committed\n");
+
+  const goOn = { action: "run", workflow_name: "fix", message: "Go on", continue_session: "kept" };
+  const refused = await bin.call({ ...goOn, git_branch: "typo" });
+  expect(refused.data.outcome).toBe("failed");
+  expect(refused.data.summary).toMatch(
+    /^Not started; nothing was charged\. .*unfinished\.txt.*the session is as it was\.$/,
+  );
+  const { sessions } = (await bin.call({ action: "list_sessions", active_only: false })).data;
+  expect(sessions).toMatchObject([{ session_name: "kept", git_branch, can_continue: true }]);
+  const again = await bin.call(goOn);
+  expect(again.data).toMatchObject({ outcome: "completed" });
+  expect(await read(again.data.run.run_id)).toMatchObject({ workspace_path, git_branch });
+  await closeWindow(bin);
+  await engine("stop");
+}, 120_000);

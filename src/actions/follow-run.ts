@@ -50,7 +50,7 @@ export async function followRun(
         outcome: outcomeOf(run),
         // That it was started, which comes before other news, is not so.
         summary: run.neverStarted
-          ? [tellEnd(run), ...notes, AFTER_NO_START].join(" ")
+          ? [tellEnd(run), ...notes, afterNoStart(run)].join(" ")
           : say(tellEnd(run, it)),
         run: describe(run),
         ...nextAfterEnd(run),
@@ -196,7 +196,10 @@ export function watchAgain(run: Run, reason: string): NextStep {
   return { action: "status", arguments: { run_id: run.runId, wait_seconds: 45 }, reason };
 }
 
-const AFTER_NO_START = "Put right what it names and start again; the session's name is free.";
+function afterNoStart({ resumes }: KnownRun): string {
+  const state = resumes ? "the session is as it was" : "the session's name is free";
+  return `Put right what it names and start again; ${state}.`;
+}
 
 /** What to offer when a run is over; nothing for one that went well and needs nothing. */
 export function nextAfterEnd(run: KnownRun): { next?: NextStep } {

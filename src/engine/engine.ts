@@ -88,14 +88,14 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  /** The conversation that a request continues: its newest run tells name, repository and branch. */
+  /** The conversation that a request continues: its newest run that came to its agent tells name, repository and branch. */
   function continued(sessionId: string): EngineRun {
-    const former = store.all().find((run) => run.sessionId === sessionId);
+    const ofSession = store.all().filter((run) => run.sessionId === sessionId);
+    // What was refused, a branch that could not be had for instance, is not what the session stands on.
+    const former = ofSession.find((run) => !run.neverStarted) ?? ofSession[0];
     if (!former) throw new EngineRefusal(404, `Session ${sessionId} not found`);
     // One that never came to its agent tells nothing of the conversation.
-    const last = store
-      .all()
-      .find((run) => run.sessionId === sessionId && (run.turn > 0 || run.errorCode !== undefined));
+    const last = ofSession.find((run) => run.turn > 0 || run.errorCode !== undefined);
     const end = tellConversationEnd(last ?? {});
     if (end) {
       throw new EngineRefusal(

@@ -38,7 +38,11 @@ interface Owner {
   key: string;
   status: string | undefined;
   sessionId: string | undefined;
+  /** What the session stood on before a start of ours: it does so again when that comes to nothing. */
+  before?: Place;
 }
+
+type Place = Pick<SessionRecord, "repositoryUrl" | "gitBranch">;
 
 /** A run is looked after in the background for its own time limit and this long, in ms. */
 const BACKGROUND_GRACE_MS = 60_000;
@@ -107,7 +111,12 @@ export function createSessionWriter(options: {
     Object.assign(own, { status, sessionId });
     try {
       const forgotten = run.neverStarted && (await forget(own.key, run.runId));
-      if (!forgotten) await store.update(own.key, (current) => withRun(current, own.key, run, clock.now()));
+      if (!forgotten) {
+        await store.update(own.key, (current) => {
+          const next = withRun(current, own.key, run, clock.now());
+          return run.neverStarted && own.before ? withPlace(next, own.before) : next;
+        });
+      }
     } catch (error) {
       Object.assign(own, before);
       throw error;
@@ -186,13 +195,14 @@ export function createSessionWriter(options: {
       const { status, sessionId } = toRecord(run, 0);
       const owner = findKey(run, request).then((key): Owner => ({ key, status, sessionId }));
       own(run.runId, owner);
-      const work = owner.then(({ key }) =>
-        store.update(key, (current) => {
+      const work = owner.then((own) =>
+        store.update(own.key, (current) => {
           const named = { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId };
-          const next = withRun(current, key, named, clock.now());
+          const next = withRun(current, own.key, named, clock.now());
+          own.before = placeOf(current ?? {});
+          // What the person has chosen for this run is what the session goes on with.
           return {
             ...next,
-            // What the person has chosen for this run is what the session goes on with.
             ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
             ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
           };
@@ -218,6 +228,15 @@ export function createSessionWriter(options: {
       await store.close();
     },
   };
+}
+
+function placeOf({ repositoryUrl, gitBranch }: Place): Place {
+  return { ...(repositoryUrl ? { repositoryUrl } : {}), ...(gitBranch ? { gitBranch } : {}) };
+}
+
+function withPlace(record: SessionRecord, place: Place): SessionRecord {
+  const { repositoryUrl: _repository, gitBranch: _branch, ...rest } = record;
+  return { ...rest, ...place };
 }
 
 function holdsRun(record: SessionRecord, runId: string): boolean {
