@@ -18,8 +18,10 @@ export class TooDeepError extends Error {
  * @throws TooDeepError, or a SyntaxError, whose message quotes the text
  */
 export function parseBoundedJson(text: string): unknown {
-  const cut = cutDeepLevels(text);
-  if (cut === undefined) return JSON.parse(text);
+  // Some shells put a byte order mark before what they send.
+  const plain = text.replace(/^\ufeff/, "");
+  const cut = cutDeepLevels(plain);
+  if (cut === undefined) return JSON.parse(plain);
   throw new TooDeepError(JSON.parse(cut));
 }
 

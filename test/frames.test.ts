@@ -111,6 +111,7 @@ const NULL_PLACES: [string, string][] = [
     }),
   ],
   ["a result and an error beside a method", frame({ method: "ping", result: null, error: null })],
+  ["a byte order mark before it", `\ufeff${frame({ method: "ping" })}`],
   ["a member that the protocol does not know", frame({ method: "ping", extra: null, more: 1 })],
 ];
 

@@ -1,5 +1,5 @@
 import { tellConversationEnd } from "../services/conversation-end.js";
-import { isRefused } from "../services/merge-sessions.js";
+import { hasNeverRun, isRefused } from "../services/merge-sessions.js";
 import type { Question } from "../services/person.js";
 import { isOver, newestRun, type Session, type SessionRun } from "../services/sessions.js";
 import { ApiError } from "../upstream/errors.js";
@@ -238,9 +238,10 @@ async function askWhenNotFound(
 
 async function askToStartFresh(session: Session, args: RunArguments, call: Call): Promise<Settled | Answer> {
   const end = tellConversationEnd(newestRun(session) ?? {});
-  const fact =
-    `Session "${session.name}" (${tellApart(session)}) cannot be continued: ` +
-    `${end ?? "the API shows no session id for it, so the agent would not remember anything"}.`;
+  const why = hasNeverRun(session)
+    ? "nothing of it ever ran"
+    : (end ?? "the API shows no session id for it, so the agent would not remember anything");
+  const fact = `Session "${session.name}" (${tellApart(session)}) cannot be continued: ${why}.`;
   const question: Question = {
     name: "continue_session",
     title: "Start afresh?",

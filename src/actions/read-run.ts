@@ -62,8 +62,13 @@ export async function withinTime<T>(
   }
 }
 
+/** Sums of floating-point numbers have more digits than anybody wants to read. */
+function formatUsd(usd: number): string {
+  return `${usd >= 1 ? usd.toFixed(2) : Number(usd.toPrecision(3))} USD`;
+}
+
 /** "workflow architect, session x, run y (turn 3 of 10, 0.12 USD so far)" */
 export function describeForConfirmation(run: Run): string {
-  const spent = run.costUsd === undefined ? "cost so far not known" : `${run.costUsd} USD so far`;
+  const spent = run.costUsd === undefined ? "cost so far not known" : `${formatUsd(run.costUsd)} so far`;
   return `${nameRun(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;
 }
