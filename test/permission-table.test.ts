@@ -212,6 +212,8 @@ const COMMITS = [
   "git commit -q -m a -m b",
   "git add -A && git commit -m 'fix: a' && git status --short",
   "git add -A && git commit -qm x; git log --oneline -3",
+  "git add a && git commit --quiet --message b && git log --format=%s",
+  "git commit -qm x && git log -1 --pretty='%h %an: %s'",
   message("fix: a (b)\n\nIt's done."),
   `git add -A && ${message("feat: x\n\nCo-Authored-By: A <a@example.org>")}`,
 ];
@@ -276,6 +278,7 @@ const COMMITS_ASKED = [
   "git reset --hard HEAD~1",
   "git log --output=/elsewhere",
   "git log --oneline --output=/elsewhere",
+  "git commit -qm x && git log --format=%G?",
   "git log -1 -p --ext-diff",
   "git diff --output=/elsewhere",
   "git diff --no-index /etc/passwd x",

@@ -131,7 +131,8 @@ const SHAPES: readonly Shape[] = [
   {
     begin: "git log",
     kind: "look",
-    flags: /^(?:--(?:oneline|stat|graph|decorate)|-\d{1,4})$/,
+    // No %G…: that starts the program which checks signatures.
+    flags: /^(?:--(?:oneline|stat|graph|decorate)|--(?:format|pretty)=[A-FH-Za-z\d%:,. -]{1,80}|-\d{1,4})$/,
     values: { "-n": NUMBER },
   },
   { begin: "git rev-parse", kind: "look", flags: /^--short$/, operands: /^HEAD$/ },
