@@ -45,9 +45,10 @@ it("hooks of the repository run in an agent's git only where they were let, not 
   commit(source, { "hooks/post-index-change": `#!/bin/sh\ntouch ${planted}\n` });
   chmodSync(join(source, "hooks", "post-index-change"), 0o755);
   place.git(source, "config", "core.hooksPath", "hooks");
+  let looks = 0;
   const look = (environment: NodeJS.ProcessEnv) => {
     // The index is written anew, which a look does as soon as a file's time has changed.
-    utimesSync(join(source, "readme.md"), new Date(), new Date(0));
+    utimesSync(join(source, "readme.md"), new Date(), new Date(++looks * 1_000_000));
     execFileSync("git", ["status"], { cwd: source, env: environment, stdio: "ignore" });
     return existsSync(planted);
   };
