@@ -225,18 +225,18 @@ async function serve(settings: Settings, { flags, sse }: CommandLine): Promise<v
   process.stderr.write(`Serving at ${served.url}/mcp${tokens.length > 0 ? ", with a token" : ""}\n`);
 }
 
-/** The log of a process that serves, which from now on also takes what fails unforeseen and what libraries print. */
+/** The log of a process that serves, which from now on also takes unexpected errors and what libraries print. */
 function openLog(settings: Settings, secrets: (string | undefined)[]): ReturnType<typeof createLog> {
   const log = createLog({ level: settings.logLevel, secrets, stderr: process.stderr });
   captureConsole(log);
   // A client that went away may have taken stderr with it, which is no reason to fall over while stopping.
   process.stderr.on("error", () => {});
   process.on("uncaughtException", (error) => {
-    log.error(`Something failed unforeseen, so this server ends: ${error?.message}`);
+    log.error(`Unexpected error; this server shuts down: ${error?.message}`);
     process.exit(1);
   });
   process.on("unhandledRejection", (error) =>
-    log.error(`A promise failed unheard: ${(error as Error)?.message}`),
+    log.error(`Unhandled promise rejection: ${(error as Error)?.message}`),
   );
   if (!settings.apiKey && settings.engine === "off")
     log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
@@ -354,11 +354,11 @@ async function runEngine(commandLine: CommandLine & { command: `engine${string}`
       const log = createLog({ level: settings.logLevel, secrets, stderr: { write } });
       captureConsole(log);
       process.on("uncaughtException", (error) => {
-        log.error(`Something failed unforeseen, so the engine ends: ${error?.message}`);
+        log.error(`Unexpected error; the engine shuts down: ${error?.message}`);
         process.exit(1);
       });
       process.on("unhandledRejection", (error) =>
-        log.error(`A promise failed unheard: ${(error as Error)?.message}`),
+        log.error(`Unhandled promise rejection: ${(error as Error)?.message}`),
       );
       return log;
     },

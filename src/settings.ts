@@ -324,7 +324,7 @@ const settingsSchema = z.object({
   }),
   engineCostLimitUsd: setting(decimal(0.01, 10_000).optional(), {
     variable: "ENGINE_COST_LIMIT",
-    about: "Engine: what one run may cost. By default as much as it does.",
+    about: "Engine: what one run may cost. Default: no limit.",
     bounds: "0.01–10000 USD",
     forEngine: true,
   }),
