@@ -9,17 +9,17 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "../src/clock.js";
-import type { Log } from "../src/log.js";
-import { createRunFeed } from "../src/services/run-feed.js";
-import { createRunList } from "../src/services/run-list.js";
-import { createSessions } from "../src/services/sessions.js";
+import { createUpstream } from "../src/api/client.js";
+import { createRunFeed } from "../src/runs/run-feed.js";
+import { createRunList } from "../src/runs/run-list.js";
+import { createSessions } from "../src/sessions/sessions.js";
 import {
   createFolderSessionStore,
   createMemorySessionStore,
   type SessionStore,
-} from "../src/state/session-store.js";
-import { createUpstream } from "../src/upstream/client.js";
+} from "../src/sessions/store/session-store.js";
+import { systemClock } from "../src/shared/clock.js";
+import type { Log } from "../src/shared/log.js";
 
 const RUNS = 10_000;
 const SESSIONS = 3_000;

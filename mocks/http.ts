@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { createFaults, type Fault, type FaultMatch, matchesPath, type PathMatch } from "./faults.js";
-import { type Call, createRoutes, type Discovery, type Reply } from "./routes.js";
+import type { Discovery } from "./openapi.js";
+import { type Call, createRoutes, type Reply } from "./routes.js";
 import { createWorld, type World, type WorldOptions } from "./world.js";
 
 export type { Fault, FaultMatch, PathMatch } from "./faults.js";
-export type { Discovery } from "./routes.js";
+export type { Discovery } from "./openapi.js";
 
 const ROUTER = "/api/v1/workflows/claude-code";
 

@@ -1,4 +1,5 @@
-import type { Discovery } from "./routes.js";
+/** Which route tells the workflows: today's, that of older servers, or none but the health check. */
+export type Discovery = "manage" | "workflows" | "health";
 
 /** Every path of the API below its base, with how it is called. */
 const PATHS: Record<string, [method: string, summary: string]> = {

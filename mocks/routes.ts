@@ -1,11 +1,8 @@
-import { describeApi } from "./openapi.js";
+import { type Discovery, describeApi } from "./openapi.js";
 import { ApiRefusal } from "./refusal.js";
 import type { World } from "./types.js";
 import { parseFlag, parseList, parseMessage, parseStart } from "./validate.js";
 import { createWire } from "./wire.js";
-
-/** Which route tells the workflows: today's, that of older servers, or none but the health check. */
-export type Discovery = "manage" | "workflows" | "health";
 
 /** A request as the routes see it. */
 export interface Call {

@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 const types = join(dist, "types");
 
-const CLI = "src/cli.ts";
+const CLI = "src/cli/main.ts";
 
 /** Files by their path in `dist`, without its suffix. */
 const ENTRIES = { cli: CLI, index: "src/library.ts" };
@@ -275,7 +275,7 @@ for (const path of filesBelow(dist)) if (!written.has(path)) rmSync(path, { forc
 /** Whether a server on stdin loads this file at its start. */
 function isCore(path: string): boolean {
   return builds.some(
-    ({ metafile }) => "src/server.ts" in (metafile.outputs[relative(root, path)]?.inputs ?? {}),
+    ({ metafile }) => "src/server/server.ts" in (metafile.outputs[relative(root, path)]?.inputs ?? {}),
   );
 }
 

@@ -2,4 +2,4 @@
 import { existsSync } from "node:fs";
 
 if (existsSync(".env")) process.loadEnvFile(".env");
-await import("./cli.js");
+await import("./cli/main.js");

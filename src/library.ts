@@ -4,12 +4,12 @@
  */
 import { homedir } from "node:os";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { createLog } from "./log.js";
-import { createServer as composeServer } from "./server.js";
-import { readSettings as readAllSettings } from "./settings.js";
-import { createSessionStore } from "./state/open-session-store.js";
-import { createMemorySessionStore } from "./state/session-store.js";
-import { resolveStateFolder } from "./state/state-folder.js";
+import { createServer as composeServer } from "./server/server.js";
+import { createSessionStore } from "./sessions/store/open-session-store.js";
+import { createMemorySessionStore } from "./sessions/store/session-store.js";
+import { readSettings as readAllSettings } from "./settings/settings.js";
+import { createLog } from "./shared/log.js";
+import { resolveStateFolder } from "./shared/state-folder.js";
 
 /**
  * Reads settings as the command does: variables `AUTOMAGIK_WORKFLOWS_…` and flags, of which a flag wins.

@@ -1,8 +1,8 @@
 import { afterAll, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { createFolderSessionStore } from "../src/state/folder-session-store.js";
-import { createRedisSessionStore } from "../src/state/redis-session-store.js";
-import { createMemorySessionStore, type SessionStore } from "../src/state/session-store.js";
+import { createFolderSessionStore } from "../src/sessions/store/folder-session-store.js";
+import { createRedisSessionStore } from "../src/sessions/store/redis-session-store.js";
+import { createMemorySessionStore, type SessionStore } from "../src/sessions/store/session-store.js";
 import { startBin, temporaryFolder } from "./support/bin.js";
 import { COMPLETE, connectInMemory, type TestClient } from "./support/harness.js";
 import { connectHttp, startServeBin } from "./support/http.js";

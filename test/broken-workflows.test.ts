@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { systemClock } from "../src/clock.js";
-import { runDoctor } from "../src/doctor/doctor.js";
-import type { Finding } from "../src/doctor/finding.js";
+import { runDoctor } from "../src/cli/doctor/doctor.js";
+import type { Finding } from "../src/cli/doctor/finding.js";
 import { resolveConfigFolder } from "../src/engine/workflows/config-folder.js";
-import { readSettings } from "../src/settings.js";
+import { readSettings } from "../src/settings/settings.js";
+import { systemClock } from "../src/shared/clock.js";
 import { toVariables } from "./support/bin.js";
 import { connectInMemory } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, startLocalEngine } from "./support/local-engine.js";

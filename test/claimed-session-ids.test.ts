@@ -1,9 +1,9 @@
 import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { mergeRun } from "../src/services/merge-run.js";
-import { bareRun } from "../src/services/runs.js";
-import { createMemorySessionStore } from "../src/state/session-store.js";
+import { mergeRun } from "../src/runs/merge-run.js";
+import { bareRun } from "../src/runs/runs.js";
+import { createMemorySessionStore } from "../src/sessions/store/session-store.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });

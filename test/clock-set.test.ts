@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type ServedApi, serveSimulatedApi } from "../mocks/serve.js";
-import { type Clock, systemClock } from "../src/clock.js";
+import { type Clock, systemClock } from "../src/shared/clock.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 
 const HOUR_MS = 3_600_000;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { readCommandLine, renderHelp } from "../src/command-line.js";
-import { listSettingFlags, SettingsError } from "../src/settings.js";
+import { readCommandLine, renderHelp } from "../src/cli/command-line.js";
+import { listSettingFlags, SettingsError } from "../src/settings/settings.js";
 
 function refusal(...args: string[]): string {
   try {

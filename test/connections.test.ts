@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { systemClock } from "../src/clock.js";
-import { createUpstream, type WorkflowsApi } from "../src/upstream/client.js";
-import type { ApiError } from "../src/upstream/errors.js";
+import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import type { ApiError } from "../src/api/errors.js";
+import { systemClock } from "../src/shared/clock.js";
 import { until } from "./support/harness.js";
 
 const START = { workflowName: "architect", message: "Design it", inputFormat: "text" } as const;

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createAutomaticAnswerer, createKeyboardAnswerer, type Field } from "../src/demo/answer-form.js";
-import { createScreen } from "../src/demo/screen.js";
+import { createAutomaticAnswerer, createKeyboardAnswerer, type Field } from "../src/cli/demo/answer-form.js";
+import { createScreen } from "../src/cli/demo/screen.js";
 import { temporaryFolder } from "./support/bin.js";
 import { startAtTerminal, startDemo, waitForText } from "./support/demo.js";
 

@@ -15,7 +15,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { systemClock } from "../src/clock.js";
 import { buildArguments } from "../src/engine/agent/arguments.js";
 import {
   type AgentEvent,
@@ -32,6 +31,7 @@ import {
   identityOfRun,
 } from "../src/engine/agent/process-tree.js";
 import { sweepStartFiles } from "../src/engine/agent/start-files.js";
+import { systemClock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 const SCRIPTED = fileURLToPath(new URL("./support/scripted-agent.mjs", import.meta.url));

@@ -6,12 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { systemClock } from "../src/clock.js";
 import { createEngineApp, type EngineAppOptions } from "../src/engine/http/app.js";
 import * as schemas from "../src/engine/http/schemas.js";
 import { serveEngine } from "../src/engine/http/serve.js";
 import { EngineRefusal, type RunQuestion } from "../src/engine/types.js";
 import { createWorkflowLibrary } from "../src/engine/workflows/workflow-library.js";
+import { systemClock } from "../src/shared/clock.js";
 import { readEvents } from "./contract/event-reader.js";
 import {
   createFakeEngine,

@@ -18,36 +18,40 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
-import { systemClock } from "../src/clock.js";
-import type { LocalEngine } from "../src/engine/create-local-engine.js";
-import { type EngineCommandOptions, runEngineCommand } from "../src/engine/local/commands.js";
-import { engineFiles } from "../src/engine/local/engine-files.js";
-import { createHealthProbe } from "../src/engine/local/engine-health.js";
+import { type EngineCommandOptions, runEngineCommand } from "../src/cli/engine.js";
+import { engineFiles } from "../src/engine/background/engine-files.js";
+import { createHealthProbe } from "../src/engine/background/engine-health.js";
 import {
   engineIdentity,
   hasEnded,
   signalProcess,
   startToldByPs,
   waitUntilEnded,
-} from "../src/engine/local/engine-identity.js";
-import { digestOfKey, resolveEngineKey } from "../src/engine/local/engine-key.js";
-import { readLockHolder, takeLock } from "../src/engine/local/engine-lock.js";
-import { openEngineLog } from "../src/engine/local/engine-log-file.js";
-import { type EngineProcessOptions, runEngineProcess } from "../src/engine/local/engine-process.js";
+} from "../src/engine/background/engine-identity.js";
+import { digestOfKey, resolveEngineKey } from "../src/engine/background/engine-key.js";
+import { readLockHolder, takeLock } from "../src/engine/background/engine-lock.js";
+import { openEngineLog } from "../src/engine/background/engine-log-file.js";
+import { type EngineProcessOptions, runEngineProcess } from "../src/engine/background/engine-process.js";
 import {
   readEngineRecord,
   removeEngineRecord,
   writeEngineRecord,
-} from "../src/engine/local/engine-record.js";
-import { readEngineStatus } from "../src/engine/local/engine-status.js";
-import { type FindOptions, type FoundEngine, findOrStartEngine } from "../src/engine/local/find-or-start.js";
-import { lookAtEngine } from "../src/engine/local/look-at-engine.js";
-import { createSpawnEngine, engineEnvironment } from "../src/engine/local/spawn-engine.js";
-import { type StopOptions, stopEngine } from "../src/engine/local/stop-engine.js";
-import { isOlder } from "../src/engine/local/versions.js";
-import { createLog } from "../src/log.js";
-import { readSettings, SettingsError } from "../src/settings.js";
-import type { ProcessIdentity } from "../src/state/process-identity.js";
+} from "../src/engine/background/engine-record.js";
+import { readEngineStatus } from "../src/engine/background/engine-status.js";
+import {
+  type FindOptions,
+  type FoundEngine,
+  findOrStartEngine,
+} from "../src/engine/background/find-or-start.js";
+import { lookAtEngine } from "../src/engine/background/look-at-engine.js";
+import { createSpawnEngine, engineEnvironment } from "../src/engine/background/spawn-engine.js";
+import { type StopOptions, stopEngine } from "../src/engine/background/stop-engine.js";
+import { isOlder } from "../src/engine/background/versions.js";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { readSettings, SettingsError } from "../src/settings/settings.js";
+import { systemClock } from "../src/shared/clock.js";
+import { createLog } from "../src/shared/log.js";
+import type { ProcessIdentity } from "../src/shared/process-identity.js";
 import { createContractClient } from "./contract/upstream.js";
 import { compileWorker } from "./engine-workers/compile.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";

@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { systemClock } from "../src/clock.js";
 import { createWorkspaces } from "../src/engine/workspaces/workspaces.js";
+import { systemClock } from "../src/shared/clock.js";
 import { createContractClient } from "./contract/upstream.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";

@@ -3,7 +3,6 @@ import { appendFile, copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Clock, systemClock } from "../src/clock.js";
 import { applyChanges, changesBetween } from "../src/engine/store/json-changes.js";
 import { runFileName } from "../src/engine/store/load-runs.js";
 import {
@@ -13,6 +12,7 @@ import {
   type StoredEvent,
 } from "../src/engine/store/run-store.js";
 import type { EngineRun } from "../src/engine/types.js";
+import { type Clock, systemClock } from "../src/shared/clock.js";
 import { compileWorker } from "./engine-workers/compile.js";
 import { runNamed } from "./engine-workers/stored-runs.js";
 import { ended, linesOf } from "./state-workers/worker-processes.js";

@@ -18,13 +18,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { systemClock } from "../src/clock.js";
 import {
   createWorkspaces,
   WorkspaceError,
   type Workspaces,
   type WorkspacesOptions,
 } from "../src/engine/workspaces/workspaces.js";
+import { systemClock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 vi.setConfig({ testTimeout: 120_000 });

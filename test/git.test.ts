@@ -13,12 +13,12 @@ import { type AddressInfo, createServer } from "node:net";
 import { devNull, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { createGit } from "../src/services/git.js";
+import { createGit } from "../src/shared/git/git.js";
 import {
   checkBranchName,
   checkRepositoryUrl,
   publicRepositoryUrl,
-} from "../src/services/repository-address.js";
+} from "../src/shared/git/repository-address.js";
 
 // The time limit under test is 3 s, and a busy machine starts programs slowly.
 vi.setConfig({ testTimeout: 30_000 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createFolderSessionStore } from "../src/state/folder-session-store.js";
-import { parseRecord, type SessionRecord } from "../src/state/session-record.js";
-import { createMemorySessionStore, type SessionStore } from "../src/state/session-store.js";
-import { cleanLine, cleanText } from "../src/upstream/text.js";
+import { createFolderSessionStore } from "../src/sessions/store/folder-session-store.js";
+import { parseRecord, type SessionRecord } from "../src/sessions/store/session-record.js";
+import { createMemorySessionStore, type SessionStore } from "../src/sessions/store/session-store.js";
+import { cleanLine, cleanText } from "../src/shared/text.js";
 import { temporaryFolder } from "./support/bin.js";
 import { COMPLETE, connectInMemory, type InMemoryOptions } from "./support/harness.js";
 

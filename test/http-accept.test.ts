@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readAccept } from "../src/http/accept.js";
+import { readAccept } from "../src/server/http/accept.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { HELLO, JSON_HEADERS, sendPlain, startHttpWithApi } from "./support/http.js";
 

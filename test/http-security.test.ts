@@ -3,11 +3,12 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { createGuard, isLoopback } from "../src/http/guard.js";
-import { limitGit, NO_REDIRECTS } from "../src/http/limit-git.js";
-import { createRate } from "../src/http/rate.js";
-import { settleTokens } from "../src/http/serve-settings.js";
-import { createTokenCheck } from "../src/http/token-check.js";
+import { createGuard } from "../src/server/http/guard.js";
+import { limitGit, NO_REDIRECTS } from "../src/server/http/limit-git.js";
+import { createRate } from "../src/server/http/rate.js";
+import { settleTokens } from "../src/server/http/serve-settings.js";
+import { createTokenCheck } from "../src/server/http/token-check.js";
+import { isLoopback } from "../src/shared/http/loopback.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { COMPLETE, silentLog, testSettings, until } from "./support/harness.js";
 import {

@@ -1,7 +1,7 @@
 import type { JSONRPCMessage, Progress } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { createSessionEvents } from "../src/framework/event-store.js";
+import { createSessionEvents } from "../src/server/fastmcp/event-store.js";
 import { COMPLETE, silentLog, until } from "./support/harness.js";
 import {
   connectHttp,

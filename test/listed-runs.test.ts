@@ -1,9 +1,9 @@
 import type { FastMCP } from "fastmcp";
 import { expect, it } from "vitest";
 import type { Services } from "../src/actions/define-action.js";
-import { publishResources } from "../src/framework/publish-resources.js";
-import type { RunEvent } from "../src/services/run-feed.js";
-import { bareRun } from "../src/services/runs.js";
+import type { RunEvent } from "../src/runs/run-feed.js";
+import { bareRun } from "../src/runs/runs.js";
+import { publishResources } from "../src/server/fastmcp/publish-resources.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 /** The list of resources as a client would be given it, and what the feed and a reading of all sessions tell. */

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Profile } from "../mocks/types.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import type { Clock } from "../src/clock.js";
-import { createRunFeed, type RunEvent, type RunFeed } from "../src/services/run-feed.js";
-import { bareRun } from "../src/services/runs.js";
-import { createUpstream } from "../src/upstream/client.js";
-import type { Run } from "../src/upstream/types.js";
+import { createUpstream } from "../src/api/client.js";
+import type { Run } from "../src/api/types.js";
+import { createRunFeed, type RunEvent, type RunFeed } from "../src/runs/run-feed.js";
+import { bareRun } from "../src/runs/runs.js";
+import type { Clock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { silentLog } from "./support/harness.js";
 

@@ -1,9 +1,9 @@
 import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createQuestionsInHand } from "../src/services/questions-in-hand.js";
-import type { RunEvent } from "../src/services/run-feed.js";
-import { bareRun } from "../src/services/runs.js";
+import { createQuestionsInHand } from "../src/runs/questions-in-hand.js";
+import type { RunEvent } from "../src/runs/run-feed.js";
+import { bareRun } from "../src/runs/runs.js";
 import { connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi();

@@ -2,9 +2,9 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { systemClock } from "../src/clock.js";
-import { createUpstream, type WorkflowsApi } from "../src/upstream/client.js";
-import type { ApiError } from "../src/upstream/errors.js";
+import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import type { ApiError } from "../src/api/errors.js";
+import { systemClock } from "../src/shared/clock.js";
 
 const MIB = 1024 * 1024;
 

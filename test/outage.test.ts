@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import type { Progress } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createUpstream, type WorkflowsApi } from "../src/upstream/client.js";
-import type { ApiError } from "../src/upstream/errors.js";
+import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import type { ApiError } from "../src/api/errors.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
 

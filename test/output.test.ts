@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Answer } from "../src/actions/answer.js";
-import { renderAnswer } from "../src/tools/output.js";
+import { renderAnswer } from "../src/server/tools/output.js";
 
 const render = (answer: Answer) =>
   renderAnswer(answer, ({ action, arguments: args }) => ({ tool: action, arguments: args }));

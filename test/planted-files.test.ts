@@ -10,14 +10,14 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { engineFiles } from "../src/engine/local/engine-files.js";
-import { resolveEngineKey } from "../src/engine/local/engine-key.js";
-import { openEngineLog } from "../src/engine/local/engine-log-file.js";
-import { readEngineRecord, readLastPort } from "../src/engine/local/engine-record.js";
-import { settleTokens } from "../src/http/serve-settings.js";
-import { recordFileName } from "../src/state/file-names.js";
-import { createFolderSessionStore } from "../src/state/folder-session-store.js";
-import type { StoreProblem } from "../src/state/session-store.js";
+import { engineFiles } from "../src/engine/background/engine-files.js";
+import { resolveEngineKey } from "../src/engine/background/engine-key.js";
+import { openEngineLog } from "../src/engine/background/engine-log-file.js";
+import { readEngineRecord, readLastPort } from "../src/engine/background/engine-record.js";
+import { settleTokens } from "../src/server/http/serve-settings.js";
+import { recordFileName } from "../src/sessions/store/file-names.js";
+import { createFolderSessionStore } from "../src/sessions/store/folder-session-store.js";
+import type { StoreProblem } from "../src/sessions/store/session-store.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { testSettings } from "./support/harness.js";
 

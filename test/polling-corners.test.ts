@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { Clock } from "../src/clock.js";
-import type { Push } from "../src/services/push.js";
-import { createRequestBudget } from "../src/services/request-budget.js";
-import { createRunFeed, type RunEvent, type RunFeed } from "../src/services/run-feed.js";
-import { bareRun } from "../src/services/runs.js";
-import type { Run } from "../src/upstream/types.js";
+import type { Run } from "../src/api/types.js";
+import type { Push } from "../src/runs/push.js";
+import { createRequestBudget } from "../src/runs/request-budget.js";
+import { createRunFeed, type RunEvent, type RunFeed } from "../src/runs/run-feed.js";
+import { bareRun } from "../src/runs/runs.js";
+import type { Clock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { silentLog } from "./support/harness.js";
 

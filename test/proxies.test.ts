@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { systemClock } from "../src/clock.js";
-import { createUpstream } from "../src/upstream/client.js";
-import type { ApiError } from "../src/upstream/errors.js";
-import { createFindProxy } from "../src/upstream/proxy.js";
+import { createUpstream } from "../src/api/client.js";
+import type { ApiError } from "../src/api/errors.js";
+import { systemClock } from "../src/shared/clock.js";
+import { createFindProxy } from "../src/shared/http/proxy.js";
 import { runBin, startBin } from "./support/bin.js";
 import { COMPLETE } from "./support/harness.js";
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { CLIENT_NAMES, type ClientName } from "../src/install/clients.js";
-import { createConfigFiles } from "../src/install/config-files.js";
-import { runInstall } from "../src/install/install.js";
+import { CLIENT_NAMES, type ClientName } from "../src/cli/install/clients.js";
+import { createConfigFiles } from "../src/cli/install/config-files.js";
+import { runInstall } from "../src/cli/install/install.js";
 import { temporaryFolder } from "./support/bin.js";
 
 const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");

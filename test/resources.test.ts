@@ -6,7 +6,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Profile } from "../mocks/types.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { systemClock } from "../src/clock.js";
+import { systemClock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 

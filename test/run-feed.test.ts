@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { createRunFeed } from "../src/services/run-feed.js";
-import { bareRun, createRuns } from "../src/services/runs.js";
-import { ApiError } from "../src/upstream/errors.js";
-import type { Run } from "../src/upstream/types.js";
+import { ApiError } from "../src/api/errors.js";
+import type { Run } from "../src/api/types.js";
+import { createRunFeed } from "../src/runs/run-feed.js";
+import { bareRun, createRuns } from "../src/runs/runs.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { silentLog } from "./support/harness.js";
 

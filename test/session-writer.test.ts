@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import type { Log } from "../src/log.js";
-import { setBounded } from "../src/services/bounded-map.js";
-import { createRunList } from "../src/services/run-list.js";
-import { bareRun } from "../src/services/runs.js";
-import { createSessionWriter } from "../src/services/session-writer.js";
-import { createMemorySessionStore, type SessionStore } from "../src/state/session-store.js";
-import type { Run } from "../src/upstream/types.js";
+import type { Run } from "../src/api/types.js";
+import { createRunList } from "../src/runs/run-list.js";
+import { bareRun } from "../src/runs/runs.js";
+import { createSessionWriter } from "../src/sessions/session-writer.js";
+import { createMemorySessionStore, type SessionStore } from "../src/sessions/store/session-store.js";
+import { setBounded } from "../src/shared/bounded-map.js";
+import type { Log } from "../src/shared/log.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory, silentLog, until } from "./support/harness.js";
 

@@ -2,15 +2,15 @@ import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { createSimulatedApi } from "../mocks/http.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import type { ServerOptions } from "../src/server.js";
-import { mergeSessions } from "../src/services/merge-sessions.js";
-import { bareRun } from "../src/services/runs.js";
-import type { RunRecord, SessionRecord } from "../src/state/session-record.js";
+import { bareRun } from "../src/runs/runs.js";
+import type { ServerOptions } from "../src/server/server.js";
+import { mergeSessions } from "../src/sessions/merge-sessions.js";
+import type { RunRecord, SessionRecord } from "../src/sessions/store/session-record.js";
 import {
   createFolderSessionStore,
   createMemorySessionStore,
   type SessionStore,
-} from "../src/state/session-store.js";
+} from "../src/sessions/store/session-store.js";
 import { temporaryFolder } from "./support/bin.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";

@@ -8,8 +8,8 @@ import {
   renderSettingsTable,
   type Settings,
   SettingsError,
-} from "../src/settings.js";
-import { VERSION } from "../src/version.js";
+} from "../src/settings/settings.js";
+import { VERSION } from "../src/shared/version.js";
 import { toVariables } from "./support/bin.js";
 
 interface Case {

@@ -1,8 +1,8 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Fault } from "../mocks/http.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { systemClock } from "../src/clock.js";
-import { createStartLine } from "../src/services/start-line.js";
+import { createStartLine } from "../src/runs/start-limiter.js";
+import { systemClock } from "../src/shared/clock.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
 import {
   COMPLETE,

@@ -6,11 +6,11 @@ import type { Fault } from "../mocks/http.js";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import type { Profile, StartBody } from "../mocks/world.js";
-import { createRunFeed } from "../src/services/run-feed.js";
-import { createRuns, type Runs, type StartResult } from "../src/services/runs.js";
-import { createUpstream } from "../src/upstream/client.js";
-import type { ApiError } from "../src/upstream/errors.js";
-import type { Run, StartRequest } from "../src/upstream/types.js";
+import { createUpstream } from "../src/api/client.js";
+import type { ApiError } from "../src/api/errors.js";
+import type { Run, StartRequest } from "../src/api/types.js";
+import { createRunFeed } from "../src/runs/run-feed.js";
+import { createRuns, type Runs, type StartResult } from "../src/runs/runs.js";
 import { COMPLETE, connectInMemory, silentLog, until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
 

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { recordId, upstreamFolderName } from "../src/state/file-names.js";
-import { createSessionStore } from "../src/state/open-session-store.js";
-import { findFaultInRedisAddress } from "../src/state/redis-address.js";
-import { createRedisConnection } from "../src/state/redis-connection.js";
-import { createRedisSessionStore } from "../src/state/redis-session-store.js";
-import type { SessionRecord } from "../src/state/session-record.js";
-import type { SessionStore, StoreProblem } from "../src/state/session-store.js";
+import { recordId, upstreamFolderName } from "../src/sessions/store/file-names.js";
+import { createSessionStore } from "../src/sessions/store/open-session-store.js";
+import { createRedisConnection } from "../src/sessions/store/redis-connection.js";
+import { createRedisSessionStore } from "../src/sessions/store/redis-session-store.js";
+import type { SessionRecord } from "../src/sessions/store/session-record.js";
+import type { SessionStore, StoreProblem } from "../src/sessions/store/session-store.js";
+import { findFaultInRedisAddress } from "../src/settings/redis-address.js";
 import { describeSessionStore, run, session } from "./state-workers/session-store-contract.js";
 import { compileWorkers, ended } from "./state-workers/worker-processes.js";
 import { findRedisServer, type RedisServer, startRedisServer } from "./support/redis-server.js";
@@ -450,7 +450,7 @@ describe("the place of the sessions", () => {
     const folder = await mkdtemp(join(tmpdir(), "state-"));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     // A process of its own, since this one has loaded it for other tests.
-    const source = fileURLToPath(new URL("../src/state/open-session-store.ts", import.meta.url));
+    const source = fileURLToPath(new URL("../src/sessions/store/open-session-store.ts", import.meta.url));
     const script = `
       import { createRequire } from "node:module";
       const { createSessionStore } = await import(${JSON.stringify(source)});

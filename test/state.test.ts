@@ -14,15 +14,15 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { isRecordFileName, recordFileName, upstreamFolderName } from "../src/state/file-names.js";
-import { createSessionLocks } from "../src/state/session-lock.js";
-import { parseRecord } from "../src/state/session-record.js";
+import { isRecordFileName, recordFileName, upstreamFolderName } from "../src/sessions/store/file-names.js";
+import { createSessionLocks } from "../src/sessions/store/session-lock.js";
+import { parseRecord } from "../src/sessions/store/session-record.js";
 import {
   createFolderSessionStore,
   createMemorySessionStore,
   type StoreProblem,
-} from "../src/state/session-store.js";
-import { resolveStateFolder } from "../src/state/state-folder.js";
+} from "../src/sessions/store/session-store.js";
+import { resolveStateFolder } from "../src/shared/state-folder.js";
 import { describeSessionStore, run, session } from "./state-workers/session-store-contract.js";
 import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
 

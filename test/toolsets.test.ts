@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import type { Action, Call, Services } from "../src/actions/define-action.js";
 import { actions } from "../src/actions/index.js";
-import { buildTools } from "../src/tools/registry.js";
+import { buildTools } from "../src/server/tools/registry.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 

@@ -4,13 +4,12 @@ import type { AddressInfo } from "node:net";
 import { HttpResponse, http } from "msw";
 import { setupServer } from "msw/node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { systemClock } from "../src/clock.js";
-import { backoffMs } from "../src/upstream/backoff.js";
-import { createUpstream, type UpstreamOptions, type WorkflowsApi } from "../src/upstream/client.js";
-import type { ApiError, ApiErrorKind } from "../src/upstream/errors.js";
-
-import { cleanText } from "../src/upstream/text.js";
-import { isFinal } from "../src/upstream/types.js";
+import { backoffMs } from "../src/api/backoff.js";
+import { createUpstream, type UpstreamOptions, type WorkflowsApi } from "../src/api/client.js";
+import type { ApiError, ApiErrorKind } from "../src/api/errors.js";
+import { isFinal } from "../src/api/types.js";
+import { systemClock } from "../src/shared/clock.js";
+import { cleanText } from "../src/shared/text.js";
 import { until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
 

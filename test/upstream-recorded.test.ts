@@ -5,11 +5,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createHandlers } from "../mocks/handlers.js";
 import { createSimulatedApi } from "../mocks/http.js";
 import { createHandClock } from "../mocks/world.js";
-import { mergeRun } from "../src/services/merge-run.js";
-import { looksRefused } from "../src/services/runs.js";
-import { createUpstream, type WorkflowsApi } from "../src/upstream/client.js";
-import type { ApiError, ApiErrorKind } from "../src/upstream/errors.js";
-import type { Run } from "../src/upstream/types.js";
+import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import type { ApiError, ApiErrorKind } from "../src/api/errors.js";
+import type { Run } from "../src/api/types.js";
+import { mergeRun } from "../src/runs/merge-run.js";
+import { looksRefused } from "../src/runs/runs.js";
 import { createHandClock as createTimerClock } from "./support/hand-clock.js";
 
 interface Recording {

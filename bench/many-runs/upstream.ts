@@ -10,7 +10,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serveSimulatedApi } from "../../mocks/serve.js";
-import { type Clock, systemClock } from "../../src/clock.js";
 import type { StartAgent } from "../../src/engine/agent/agent-process.js";
 import type { AgentExit } from "../../src/engine/agent/events.js";
 import { createEngine } from "../../src/engine/engine.js";
@@ -19,7 +18,8 @@ import { serveEngine } from "../../src/engine/http/serve.js";
 import { createRunStore } from "../../src/engine/store/file-run-store.js";
 import { createWorkflowLibrary } from "../../src/engine/workflows/workflow-library.js";
 import { createWorkspaces } from "../../src/engine/workspaces/workspaces.js";
-import type { Log } from "../../src/log.js";
+import { type Clock, systemClock } from "../../src/shared/clock.js";
+import type { Log } from "../../src/shared/log.js";
 import type { FromUpstream } from "./messages.js";
 
 const API_KEY = "key";

@@ -1,5 +1,5 @@
-import { ApiError } from "../upstream/errors.js";
-import { openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import { openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { permits, tellQuestion, whileOpen } from "./ask-for-agent.js";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { withoutInvisible } from "../upstream/text.js";
+import { withoutInvisible } from "../shared/text.js";
 
 const name = (about: string) => z.string().overwrite(withoutInvisible).trim().max(200).describe(about);
 

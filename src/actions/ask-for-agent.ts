@@ -1,9 +1,9 @@
-import type { FormAnswer, Question } from "../services/person.js";
-import { ApiError } from "../upstream/errors.js";
-import { cleanLine } from "../upstream/text.js";
-import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
+import { cleanLine } from "../shared/text.js";
 import type { NextStep } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
+import type { FormAnswer, Question } from "./form-client.js";
 
 /** Choices of a permission, in the words of the engine's API. */
 const DENY = "deny";

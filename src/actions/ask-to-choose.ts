@@ -1,6 +1,6 @@
-import type { FormAnswer, Question } from "../services/person.js";
 import type { Answer } from "./answer.js";
 import type { Call } from "./define-action.js";
+import type { FormAnswer, Question } from "./form-client.js";
 
 /**
  * What became of the question: `nobody` when there was nobody to ask, or nothing was chosen; then with what is to be

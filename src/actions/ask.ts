@@ -1,15 +1,15 @@
-import { sleep } from "../clock.js";
-import { isNothing, readBranch } from "../services/nothing.js";
-import type { FormAnswer, Question } from "../services/person.js";
-import { buildQuestions } from "../services/questions.js";
-import { suggestSessionName } from "../services/session-name.js";
-import { cutText, visibleName, withoutInvisible } from "../upstream/text.js";
+import { suggestSessionName } from "../sessions/session-name.js";
+import { sleep } from "../shared/clock.js";
+import { isNothing, readBranch } from "../shared/no-value.js";
+import { cutText, visibleName, withoutInvisible } from "../shared/text.js";
 import { ActionError, type Answer } from "./answer.js";
 import { tellNotAsked } from "./ask-to-choose.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
 import type { Call, Services } from "./define-action.js";
+import type { FormAnswer, Question } from "./form-client.js";
 import { resolveWorkflow } from "./resolve-workflow.js";
 import type { Continuation, RunArguments } from "./run.js";
+import { buildQuestions } from "./start-form.js";
 
 /** Everything a run needs, given or asked; an empty text means the default, for the name one that is made up. */
 export interface RunValues {

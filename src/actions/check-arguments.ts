@@ -1,11 +1,11 @@
-import { isNothing } from "../services/nothing.js";
+import type { Settings } from "../settings/settings.js";
 import {
   checkBranchName,
   checkLocalRepository,
   checkRepositoryUrl,
   isLocalRepository,
-} from "../services/repository-address.js";
-import type { Settings } from "../settings.js";
+} from "../shared/git/repository-address.js";
+import { isNothing } from "../shared/no-value.js";
 import { ActionError } from "./answer.js";
 import type { RunArguments } from "./run.js";
 

@@ -1,9 +1,10 @@
-import type { Question } from "../services/person.js";
-import { activeRun, type Session } from "../services/sessions.js";
+import { activeRun } from "../sessions/sessions.js";
+import type { Session } from "../sessions/types.js";
 import type { Answer } from "./answer.js";
 import { askToChoose, tellNobody, toMissing } from "./ask-to-choose.js";
 import { tellApart } from "./continue-session.js";
 import type { Call, Services } from "./define-action.js";
+import type { Question } from "./form-client.js";
 import type { RunArguments } from "./run.js";
 
 /** A new session, with what is to be said of those that have its name already. */

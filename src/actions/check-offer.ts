@@ -1,8 +1,8 @@
-import { tighten } from "../services/tighten.js";
-import type { StartField } from "../upstream/description.js";
+import type { StartField } from "../api/description.js";
 import { ActionError, type NextStep } from "./answer.js";
 import { parameters } from "./arguments.js";
 import type { Services } from "./define-action.js";
+import { tighten } from "./intersect-bounds.js";
 import type { RunArguments } from "./run.js";
 
 /** What a start would say to the API, as far as its description may rule it out. */

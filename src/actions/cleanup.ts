@@ -1,5 +1,5 @@
-import { ApiError } from "../upstream/errors.js";
-import { isFinal } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import { isFinal } from "../api/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { confirmWithPerson } from "./confirm.js";

@@ -1,7 +1,7 @@
-import type { Question } from "../services/person.js";
 import type { Answer } from "./answer.js";
 import { tellNotAsked } from "./ask-to-choose.js";
 import type { Call } from "./define-action.js";
+import type { Question } from "./form-client.js";
 
 /**
  * Gets the person's word before something that cannot be taken back. In a client without forms `confirm: true`

@@ -1,13 +1,14 @@
-import { tellConversationEnd } from "../services/conversation-end.js";
-import { hasNeverRun, isRefused } from "../services/merge-sessions.js";
-import type { Question } from "../services/person.js";
-import { isOver, newestRun, type Session, type SessionRun } from "../services/sessions.js";
-import { ApiError } from "../upstream/errors.js";
-import { isFinal } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import { isFinal } from "../api/types.js";
+import { hasNeverRun, isRefused } from "../sessions/merge-sessions.js";
+import { isOver, newestRun } from "../sessions/sessions.js";
+import type { Session, SessionRun } from "../sessions/types.js";
+import { tellConversationEnd } from "../shared/conversation-end.js";
 import type { Answer } from "./answer.js";
 import { askToChoose, tellNobody, toMissing } from "./ask-to-choose.js";
 import { checkSessionName } from "./check-arguments.js";
 import type { Call, Services } from "./define-action.js";
+import type { Question } from "./form-client.js";
 import type { Continuation, RunArguments } from "./run.js";
 
 /** How a wish to continue was settled: what to continue, or the new start that the person agreed to instead. */

@@ -1,19 +1,19 @@
-import type { Clock } from "../clock.js";
-import type { Catalogue } from "../services/catalogue.js";
-import type { Git } from "../services/git.js";
-import type { Offer } from "../services/offer.js";
-import type { Person } from "../services/person.js";
-import type { PlaceKeeper } from "../services/place-keeper.js";
-import type { QuestionsInHand } from "../services/questions-in-hand.js";
-import type { RunFeed } from "../services/run-feed.js";
-import type { Runs } from "../services/runs.js";
-import type { Sessions } from "../services/sessions.js";
-import type { StartLine } from "../services/start-line.js";
-import type { Settings } from "../settings.js";
-import type { WorkflowsApi } from "../upstream/client.js";
-import type { Endpoint } from "../upstream/endpoints.js";
+import type { Offer } from "../api/capabilities.js";
+import type { WorkflowsApi } from "../api/client.js";
+import type { Endpoint } from "../api/endpoints.js";
+import type { QuestionsInHand } from "../runs/questions-in-hand.js";
+import type { RunFeed } from "../runs/run-feed.js";
+import type { Runs } from "../runs/runs.js";
+import type { PlaceKeeper } from "../runs/slot-tracker.js";
+import type { StartLine } from "../runs/start-limiter.js";
+import type { Sessions } from "../sessions/sessions.js";
+import type { Settings } from "../settings/settings.js";
+import type { Clock } from "../shared/clock.js";
+import type { Git } from "../shared/git/git.js";
+import type { Catalogue } from "../workflows/catalogue.js";
 import type { Answer, AnswerPart } from "./answer.js";
 import type { Arguments, ParameterName } from "./arguments.js";
+import type { Person } from "./form-client.js";
 
 /** Everything an action may use; the composition root puts it together. */
 export interface Services {

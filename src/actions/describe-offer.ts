@@ -1,6 +1,6 @@
-import type { Offer } from "../services/offer.js";
-import type { Bounds } from "../upstream/description.js";
-import { ENDPOINT_NAMES, type Endpoint, nameEndpoint } from "../upstream/endpoints.js";
+import type { Offer } from "../api/capabilities.js";
+import type { Bounds } from "../api/description.js";
+import { ENDPOINT_NAMES, type Endpoint, nameEndpoint } from "../api/endpoints.js";
 import type { Answer } from "./answer.js";
 
 type DescriptionAnswer = NonNullable<NonNullable<Answer["upstream"]>["description"]>;

@@ -1,7 +1,7 @@
-import type { KnownRun } from "../services/merge-run.js";
-import { looksRefused, refusedResume } from "../services/runs.js";
-import { cutText } from "../upstream/text.js";
-import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
+import type { KnownRun } from "../runs/merge-run.js";
+import { looksRefused, refusedResume } from "../runs/runs.js";
+import { cutText } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
 
 /**

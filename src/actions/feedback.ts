@@ -1,9 +1,10 @@
-import { createDeadline, sleep } from "../clock.js";
-import { tellConversationEnd } from "../services/conversation-end.js";
-import { mergeRun } from "../services/merge-run.js";
-import { activeRun, isOver, type Session } from "../services/sessions.js";
-import { ApiError } from "../upstream/errors.js";
-import { isFinal, openQuestions, type QueueCounters, type Run } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import { isFinal, openQuestions, type QueueCounters, type Run } from "../api/types.js";
+import { mergeRun } from "../runs/merge-run.js";
+import { activeRun, isOver } from "../sessions/sessions.js";
+import type { Session } from "../sessions/types.js";
+import { createDeadline, sleep } from "../shared/clock.js";
+import { tellConversationEnd } from "../shared/conversation-end.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { bringOpenQuestions } from "./ask-for-agent.js";

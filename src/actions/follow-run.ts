@@ -1,16 +1,16 @@
-import { tellConversationEnd } from "../services/conversation-end.js";
-import type { KnownRun } from "../services/merge-run.js";
-import type { RunEvent } from "../services/run-feed.js";
-import { type FollowEnd, outcomeOf, refusedResume } from "../services/runs.js";
-import { resolveWaitMs } from "../services/wait-budget.js";
-import type { ApiError } from "../upstream/errors.js";
-import { tellOutage } from "../upstream/explain.js";
-import { cleanLine } from "../upstream/text.js";
-import { isFinal, openQuestions, type Run, type RunQuestion } from "../upstream/types.js";
+import type { ApiError } from "../api/errors.js";
+import { tellOutage } from "../api/explain.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
+import type { KnownRun } from "../runs/merge-run.js";
+import type { RunEvent } from "../runs/run-feed.js";
+import { type FollowEnd, outcomeOf, refusedResume } from "../runs/runs.js";
+import { tellConversationEnd } from "../shared/conversation-end.js";
+import { cleanLine } from "../shared/text.js";
 import type { Answer, NextStep } from "./answer.js";
 import { answerStep, bringTaken, tellQuestion, tellWaiting } from "./ask-for-agent.js";
 import type { Call, Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
+import { resolveWaitMs } from "./wait-budget.js";
 
 interface FollowOptions {
   /** Seconds to wait; undefined leaves it to what the client can bear. */

@@ -1,7 +1,7 @@
-import { sleep } from "../clock.js";
-import { mergeRun } from "../services/merge-run.js";
-import { ApiError } from "../upstream/errors.js";
-import { isFinal, type KillReport, type Run } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import { isFinal, type KillReport, type Run } from "../api/types.js";
+import { mergeRun } from "../runs/merge-run.js";
+import { sleep } from "../shared/clock.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { confirmWithPerson } from "./confirm.js";

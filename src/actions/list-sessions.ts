@@ -1,8 +1,9 @@
-import { isRefused } from "../services/merge-sessions.js";
-import { bareRun } from "../services/runs.js";
-import { activeRun, isOver, newestRun, type Session } from "../services/sessions.js";
-import { cleanLine, visibleName } from "../upstream/text.js";
-import { isFinal, openQuestions, type RunQuestion } from "../upstream/types.js";
+import { isFinal, openQuestions, type RunQuestion } from "../api/types.js";
+import { bareRun } from "../runs/runs.js";
+import { isRefused } from "../sessions/merge-sessions.js";
+import { activeRun, isOver, newestRun } from "../sessions/sessions.js";
+import type { Session } from "../sessions/types.js";
+import { cleanLine, visibleName } from "../shared/text.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";

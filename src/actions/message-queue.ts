@@ -1,4 +1,4 @@
-import type { QueueCounters } from "../upstream/types.js";
+import type { QueueCounters } from "../api/types.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";

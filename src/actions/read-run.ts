@@ -1,6 +1,6 @@
-import { mergeRun } from "../services/merge-run.js";
-import { ApiError } from "../upstream/errors.js";
-import type { Run } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import type { Run } from "../api/types.js";
+import { mergeRun } from "../runs/merge-run.js";
 import type { Answer } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 import { nameRun, tellPosition } from "./describe-run.js";

@@ -1,7 +1,8 @@
-import type { KnownRun } from "../services/merge-run.js";
-import { bareRun } from "../services/runs.js";
-import { activeRun, newestRun, type Session, type SessionRun, type Target } from "../services/sessions.js";
-import type { Run } from "../upstream/types.js";
+import type { Run } from "../api/types.js";
+import type { KnownRun } from "../runs/merge-run.js";
+import { bareRun } from "../runs/runs.js";
+import { activeRun, newestRun } from "../sessions/sessions.js";
+import type { Session, SessionRun, Target } from "../sessions/types.js";
 import { ActionError } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 import { withinTime } from "./read-run.js";

@@ -1,4 +1,4 @@
-import { findNearest } from "../services/nearest.js";
+import { findNearest } from "../shared/nearest.js";
 import { ActionError } from "./answer.js";
 import type { Services } from "./define-action.js";
 import type { RunArguments } from "./run.js";

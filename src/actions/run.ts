@@ -1,8 +1,8 @@
-import { whileFollowing } from "../abort.js";
-import type { Clock } from "../clock.js";
-import type { Place } from "../services/start-line.js";
-import { ApiError } from "../upstream/errors.js";
-import type { StartRequest } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import type { StartRequest } from "../api/types.js";
+import type { Place } from "../runs/start-limiter.js";
+import { whileFollowing } from "../shared/abort.js";
+import type { Clock } from "../shared/clock.js";
 import { ActionError, type Answer, type NextStep } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { askForMissing, makeUpName, type RunValues, shortMessage } from "./ask.js";

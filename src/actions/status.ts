@@ -1,7 +1,7 @@
-import { mergeRun } from "../services/merge-run.js";
-import { outcomeOf } from "../services/runs.js";
-import { ApiError } from "../upstream/errors.js";
-import { isFinal } from "../upstream/types.js";
+import { ApiError } from "../api/errors.js";
+import { isFinal } from "../api/types.js";
+import { mergeRun } from "../runs/merge-run.js";
+import { outcomeOf } from "../runs/runs.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { answerStep, bringOpenQuestions, tellWaiting } from "./ask-for-agent.js";

@@ -1,12 +1,12 @@
-import type { Place, Waiting } from "../services/start-line.js";
-import { resolveWaitMs } from "../services/wait-budget.js";
-import { ApiError } from "../upstream/errors.js";
+import { ApiError } from "../api/errors.js";
+import type { Place, Waiting } from "../runs/start-limiter.js";
 import { ActionError, type Answer, type NextStep } from "./answer.js";
 import { type RunValues, shortMessage } from "./ask.js";
 import { checkNameAgain } from "./check-name.js";
 import { checkStillFree } from "./continue-session.js";
 import type { Call, Services } from "./define-action.js";
 import type { Continuation, RunArguments } from "./run.js";
+import { resolveWaitMs } from "./wait-budget.js";
 
 /** A run that is settled with the person and not sent. */
 interface Wish {

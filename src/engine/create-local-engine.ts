@@ -1,9 +1,9 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import type { Clock } from "../clock.js";
-import type { Log } from "../log.js";
-import type { Settings } from "../settings.js";
-import { ensurePrivateFolder } from "../state/private-files.js";
+import type { Settings } from "../settings/settings.js";
+import type { Clock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import { ensurePrivateFolder } from "../shared/private-files.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";

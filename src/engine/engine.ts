@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../clock.js";
-import type { Log } from "../log.js";
-import { tellConversationEnd } from "../services/conversation-end.js";
+import type { Clock } from "../shared/clock.js";
+import { tellConversationEnd } from "../shared/conversation-end.js";
 import {
   checkLocalRepository,
   checkRepositoryUrl,
   isLocalRepository,
-} from "../services/repository-address.js";
+} from "../shared/git/repository-address.js";
+import type { Log } from "../shared/log.js";
 import type { StartAgent } from "./agent/claude-agent.js";
 import { identityOfRun } from "./agent/process-tree.js";
 import type { RunLeave } from "./permissions/run-leave.js";
-import { createRunLine } from "./run-line.js";
+import { createRunLine } from "./run-queue.js";
 import { createRunWork, type RunWork } from "./run-work.js";
 import type { RunStore } from "./store/run-store.js";
 import {

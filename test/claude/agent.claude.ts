@@ -20,7 +20,6 @@ import {
   type ScriptedAnthropicOptions,
   serveScriptedAnthropic,
 } from "../../mocks/scripted-anthropic.js";
-import { systemClock } from "../../src/clock.js";
 import {
   type AgentEvent,
   type AgentOptions,
@@ -30,6 +29,7 @@ import {
 import { findClaude } from "../../src/engine/agent/find-claude.js";
 import { findLeavingMemory } from "../../src/engine/agent/leaving-memory.js";
 import { findAgentProcesses } from "../../src/engine/agent/process-tree.js";
+import { systemClock } from "../../src/shared/clock.js";
 
 /** The real Claude Code against a scripted model. CLAUDE_CLI names the program. */
 const CLAUDE = process.env.CLAUDE_CLI ?? "claude";

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type ModelStep, serveScriptedAnthropic } from "../../mocks/scripted-anthropic.js";
-import { systemClock } from "../../src/clock.js";
 import { createLocalEngine } from "../../src/engine/create-local-engine.js";
-import { createLog } from "../../src/log.js";
-import { readSettings } from "../../src/settings.js";
+import { readSettings } from "../../src/settings/settings.js";
+import { systemClock } from "../../src/shared/clock.js";
+import { createLog } from "../../src/shared/log.js";
 import { createContractClient } from "../contract/upstream.js";
 
 /** An engine whose agents are the real Claude Code; CLAUDE_CLI names the program. */

@@ -12,10 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type ModelStep, serveScriptedAnthropic } from "../../mocks/scripted-anthropic.js";
-import { systemClock } from "../../src/clock.js";
 import { findSandbox } from "../../src/engine/agent/sandbox.js";
 import { createLocalEngine } from "../../src/engine/create-local-engine.js";
-import { createLog } from "../../src/log.js";
+import { systemClock } from "../../src/shared/clock.js";
+import { createLog } from "../../src/shared/log.js";
 import { API, createContractClient } from "../contract/upstream.js";
 
 /** The real Claude Code on a scripted model, in an engine. CLAUDE_CLI names the program. */

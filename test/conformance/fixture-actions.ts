@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { ActionError } from "../../src/actions/answer.js";
 import { type Action, defineAction } from "../../src/actions/define-action.js";
-import type { Question } from "../../src/services/person.js";
+import type { Question } from "../../src/actions/form-client.js";
 
 /** Longer than progress holds back what comes too fast, in ms: the suite counts three reports. */
 const STEP_MS = 550;

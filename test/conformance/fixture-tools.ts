@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import { type CallScope, currentScope } from "../../src/framework/session-hook.js";
-import type { ToolDefinition } from "../../src/tools/registry.js";
+import { type CallScope, currentScope } from "../../src/server/fastmcp/session-hook.js";
+import type { ToolDefinition } from "../../src/server/tools/registry.js";
 
 /** A red picture of one pixel, and a sound of no length. */
 export const PNG =

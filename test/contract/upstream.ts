@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, vi } from "vitest";
-import { systemClock } from "../../src/clock.js";
-import { createUpstream, type WorkflowsApi } from "../../src/upstream/client.js";
+import { createUpstream, type WorkflowsApi } from "../../src/api/client.js";
+import { systemClock } from "../../src/shared/clock.js";
 
 /** How a run of a test goes: one action for each turn. */
 export interface RunScript {

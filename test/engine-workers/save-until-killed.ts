@@ -3,9 +3,9 @@
  * what it found, then each save that was acknowledged. Started by the tests as a process.
  */
 import { writeSync } from "node:fs";
-import { systemClock } from "../../src/clock.js";
 import { createRunStore } from "../../src/engine/store/run-store.js";
 import type { EngineRun } from "../../src/engine/types.js";
+import { systemClock } from "../../src/shared/clock.js";
 import { runNamed } from "./stored-runs.js";
 
 const [folder = "", round = ""] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-import type { Settings } from "../../src/settings.js";
+import type { Settings } from "../../src/settings/settings.js";
 
 /** A server that asks for more patience than this is not waited for, in ms; the longest back-off is shorter. */
 const RETRY_PAUSE_MS = 30_000;

@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { actions } from "../../src/actions/index.js";
-import { createServer, type ServerOptions } from "../../src/server.js";
-import type { SessionRecord } from "../../src/state/session-record.js";
+import { createServer, type ServerOptions } from "../../src/server/server.js";
+import { SUPER_TOOL } from "../../src/server/tools/registry.js";
+import type { SessionRecord } from "../../src/sessions/store/session-record.js";
 import {
   createFolderSessionStore,
   createMemorySessionStore,
   type SessionStore,
-} from "../../src/state/session-store.js";
-import { SUPER_TOOL } from "../../src/tools/registry.js";
+} from "../../src/sessions/store/session-store.js";
 import { createTestClient, testSettings } from "../support/harness.js";
 import { answerForm, isAgentsForm } from "./answer-forms.js";
 import { boundOfCall } from "./bounds.js";

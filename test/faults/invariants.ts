@@ -1,4 +1,4 @@
-import { BODY_LIMITS } from "../../src/upstream/limits.js";
+import { BODY_LIMITS } from "../../src/shared/http/body-limits.js";
 import type { Endpoint } from "./fault-kinds.js";
 import type { Observed, SeenCall } from "./observed.js";
 import { FAKE_LINE, FAKE_STEP } from "./spoil.js";

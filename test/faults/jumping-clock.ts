@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/clock.js";
+import type { Clock } from "../../src/shared/clock.js";
 
 /** Wall time that may jump, and timers that do not notice: as on a machine whose clock is set. Everything runs faster. */
 export interface JumpingClock extends Clock {

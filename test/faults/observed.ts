@@ -1,4 +1,4 @@
-import type { SessionRecord } from "../../src/state/session-record.js";
+import type { SessionRecord } from "../../src/sessions/store/session-record.js";
 import type { ArrivedPost, FaultyApi } from "./faulty-api.js";
 import type { FormAnswer, Plan } from "./plan.js";
 

@@ -1,5 +1,5 @@
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
-import type { ServerOptions } from "../../src/server.js";
+import type { ServerOptions } from "../../src/server/server.js";
 import type { Wiretap } from "./watch-transport.js";
 
 /** A way to break the product, so that it can be seen that the harness notices. */

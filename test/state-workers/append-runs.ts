@@ -2,7 +2,7 @@
  * Appends `count` runs to one session, each in an update of its own. `place` is a folder or the address of a Redis
  * server. Started by the tests as a process.
  */
-import { createSessionStore } from "../../src/state/open-session-store.js";
+import { createSessionStore } from "../../src/sessions/store/open-session-store.js";
 
 const [place = "", upstream = "", key = "", prefix = "", count = "0"] = process.argv.slice(2);
 const state = place.startsWith("redis:") ? place : undefined;

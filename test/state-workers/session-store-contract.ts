@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RunRecord, SessionRecord } from "../../src/state/session-record.js";
-import type { SessionStore } from "../../src/state/session-store.js";
+import type { RunRecord, SessionRecord } from "../../src/sessions/store/session-record.js";
+import type { SessionStore } from "../../src/sessions/store/session-store.js";
 
 /** A small valid record. */
 export function session(key: string, more: Partial<SessionRecord> = {}): SessionRecord {

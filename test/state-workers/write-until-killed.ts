@@ -1,6 +1,6 @@
 /** Counts up in one session as fast as it can and tells each committed number, until it is killed. */
 import { writeSync } from "node:fs";
-import { createFolderSessionStore } from "../../src/state/session-store.js";
+import { createFolderSessionStore } from "../../src/sessions/store/session-store.js";
 
 const [folder = "", upstream = "", key = ""] = process.argv.slice(2);
 const store = createFolderSessionStore({ folder, upstream });

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { expect, onTestFinished, vi } from "vitest";
-import { type DemoOptions, runDemo } from "../../src/demo/demo.js";
+import { type DemoOptions, runDemo } from "../../src/cli/demo/demo.js";
 import { BIN, temporaryFolder } from "./bin.js";
 
 const PATIENCE = { timeout: 20_000, interval: 20 };

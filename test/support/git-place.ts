@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { systemClock } from "../../src/clock.js";
 import type { Workspaces } from "../../src/engine/workspaces/workspaces.js";
 import { createWorkspaces } from "../../src/engine/workspaces/workspaces.js";
+import { systemClock } from "../../src/shared/clock.js";
 import { engineFolder } from "./local-engine.js";
 
 /** A folder with one local repository `source` on `main` and a place for workspaces beside it. */

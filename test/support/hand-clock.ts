@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/clock.js";
+import type { Clock } from "../../src/shared/clock.js";
 
 /** A clock that stands still until it is moved; what is due by then runs in order. */
 export interface HandClock extends Clock {

@@ -10,10 +10,10 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { onTestFinished } from "vitest";
 import { actions } from "../../src/actions/index.js";
-import type { Log } from "../../src/log.js";
-import { createServer, type ServerOptions, type WorkflowsServer } from "../../src/server.js";
-import { readSettings } from "../../src/settings.js";
-import { SUPER_TOOL } from "../../src/tools/registry.js";
+import { createServer, type ServerOptions, type WorkflowsServer } from "../../src/server/server.js";
+import { SUPER_TOOL } from "../../src/server/tools/registry.js";
+import { readSettings } from "../../src/settings/settings.js";
+import type { Log } from "../../src/shared/log.js";
 
 export type Toolset = "super" | "named";
 

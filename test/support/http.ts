@@ -5,9 +5,9 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { onTestFinished } from "vitest";
 import { type ServedApi, serveSimulatedApi } from "../../mocks/serve.js";
-import { systemClock } from "../../src/clock.js";
-import { type HttpServerOptions, serveHttp } from "../../src/framework/serve-http.js";
-import { createServer as createWorkflowsServer } from "../../src/server.js";
+import { type HttpServerOptions, serveHttp } from "../../src/server/fastmcp/serve-http.js";
+import { createServer as createWorkflowsServer } from "../../src/server/server.js";
+import { systemClock } from "../../src/shared/clock.js";
 import { spawnBin, temporaryFolder, toVariables } from "./bin.js";
 import { type ClientOptions, createTestClient, silentLog, type TestClient, testSettings } from "./harness.js";
 

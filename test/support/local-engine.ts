@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { systemClock } from "../../src/clock.js";
 import {
   createLocalEngine,
   type LocalEngine,
   type LocalEngineOptions,
 } from "../../src/engine/create-local-engine.js";
-import { createLog } from "../../src/log.js";
+import { systemClock } from "../../src/shared/clock.js";
+import { createLog } from "../../src/shared/log.js";
 
 export const ENGINE_KEY = "contract-key";
 

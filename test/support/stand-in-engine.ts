@@ -4,18 +4,18 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { systemClock } from "../../src/clock.js";
 import { readBegan } from "../../src/engine/agent/process-list.js";
-import { engineIdentity } from "../../src/engine/local/engine-identity.js";
-import { resolveEngineKey } from "../../src/engine/local/engine-key.js";
+import { engineIdentity } from "../../src/engine/background/engine-identity.js";
+import { resolveEngineKey } from "../../src/engine/background/engine-key.js";
 import {
   type CreateEngineServer,
   type EngineServer,
   runEngineProcess,
-} from "../../src/engine/local/engine-process.js";
-import { findOrStartEngine } from "../../src/engine/local/find-or-start.js";
-import { createSpawnEngine, type SpawnEngine } from "../../src/engine/local/spawn-engine.js";
-import { createLog } from "../../src/log.js";
+} from "../../src/engine/background/engine-process.js";
+import { findOrStartEngine } from "../../src/engine/background/find-or-start.js";
+import { createSpawnEngine, type SpawnEngine } from "../../src/engine/background/spawn-engine.js";
+import { systemClock } from "../../src/shared/clock.js";
+import { createLog } from "../../src/shared/log.js";
 
 /** How a stand-in behaves; it is a whole engine but for the runs. */
 export interface StandIn {

@@ -2,13 +2,13 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { type Clock, systemClock } from "../../src/clock.js";
 import type { AgentEvent, AgentProcess, StartAgent } from "../../src/engine/agent/claude-agent.js";
 import { createEngine, type EngineOptions } from "../../src/engine/engine.js";
 import { createRunStore } from "../../src/engine/store/run-store.js";
 import type { Engine, EngineRun, EngineWorkflow, RunRequest } from "../../src/engine/types.js";
 import type { Workspace } from "../../src/engine/workspaces/workspaces.js";
-import { createLog } from "../../src/log.js";
+import { type Clock, systemClock } from "../../src/shared/clock.js";
+import { createLog } from "../../src/shared/log.js";
 
 /** What happens at one of the engine's waits: before the wait's own work is done. */
 export type AtWait = (name: string) => Promise<void> | void;

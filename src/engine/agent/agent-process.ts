@@ -1,4 +1,4 @@
-import type { Clock } from "../../clock.js";
+import type { Clock } from "../../shared/clock.js";
 import type { RunLeave } from "../permissions/run-leave.js";
 import type { QueuedMessage } from "../types.js";
 import type { AgentEvent, AgentExit } from "./events.js";

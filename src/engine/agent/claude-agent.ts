@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { sleep } from "../../clock.js";
-import { cleanText } from "../../upstream/text.js";
+import { sleep } from "../../shared/clock.js";
+import { cleanText } from "../../shared/text.js";
 import type { AgentOptions, AgentProcess, StartAgent } from "./agent-process.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 import { asRecord, asText, type JsonRecord } from "./json.js";
 import { describeFailure, type Launched, launch } from "./launch.js";
-import { createLineReader } from "./lines.js";
 import { readBegan } from "./process-list.js";
 import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "./process-tree.js";
 import { createAgentQuestions } from "./questions.js";
+import { createLineReader } from "./split-lines.js";
 import { createStreamReader } from "./stream-reader.js";
 
 export type { AgentEvent, AgentOptions, AgentProcess, StartAgent };

@@ -1,6 +1,6 @@
 import { isAbsolute, relative } from "node:path";
-import { cleanLine } from "../../upstream/text.js";
-import { showEnds, showUnseen } from "../../upstream/visible-text.js";
+import { cleanLine } from "../../shared/text.js";
+import { showEnds, showUnseen } from "../../shared/visible-text.js";
 import { asList, asRecord, asText, type JsonRecord } from "./json.js";
 
 /** Where a tool's input says what it is about, the most telling first. */

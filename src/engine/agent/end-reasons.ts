@@ -1,4 +1,4 @@
-import { cleanLine } from "../../upstream/text.js";
+import { cleanLine } from "../../shared/text.js";
 import type { FailureCode } from "../types.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access, readFile, stat } from "node:fs/promises";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
-import { cleanLine } from "../../upstream/text.js";
+import { cleanLine } from "../../shared/text.js";
 import { asRecord } from "./json.js";
 
 export type FoundClaude =

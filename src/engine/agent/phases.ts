@@ -1,4 +1,4 @@
-import { cleanLine } from "../../upstream/text.js";
+import { cleanLine } from "../../shared/text.js";
 import { asList, asRecord, asText, type JsonRecord } from "./json.js";
 
 /** Tools with which the agent keeps its list of things to do; which of them there are depends on its version. */

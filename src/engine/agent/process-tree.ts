@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { type Clock, sleep } from "../../clock.js";
+import { type Clock, sleep } from "../../shared/clock.js";
 import { MARK_NAME } from "./mark.js";
 import { listProcesses, type ProcessEntry } from "./process-list.js";
 

@@ -1,5 +1,5 @@
-import type { Clock } from "../../clock.js";
-import { cleanLine, cleanText } from "../../upstream/text.js";
+import type { Clock } from "../../shared/clock.js";
+import { cleanLine, cleanText } from "../../shared/text.js";
 import type { Decision } from "../permissions/decide.js";
 import type { RunLeave } from "../permissions/run-leave.js";
 import type { RunQuestion } from "../types.js";

@@ -1,4 +1,4 @@
-import { cleanLine } from "../../upstream/text.js";
+import { cleanLine } from "../../shared/text.js";
 import { asList, asRecord, asText, type JsonRecord } from "./json.js";
 
 /** Tools that change the same file in other ways: who may write it may also edit it. */

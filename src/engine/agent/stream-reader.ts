@@ -1,4 +1,4 @@
-import { cleanLine, cleanText } from "../../upstream/text.js";
+import { cleanLine, cleanText } from "../../shared/text.js";
 import { describeToolUse } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
 import { findMessages, readDamagedResult } from "./find-messages.js";

@@ -1,7 +1,7 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Clock } from "../../clock.js";
-import { createWrongTokens } from "../../http/wrong-tokens.js";
-import type { Log } from "../../log.js";
+import type { Clock } from "../../shared/clock.js";
+import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
+import type { Log } from "../../shared/log.js";
 import type { FoundAgent } from "../engine.js";
 import { type Engine, EngineRefusal } from "../types.js";
 import type { WorkflowLibrary } from "../workflows/workflow-library.js";

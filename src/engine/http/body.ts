@@ -1,4 +1,4 @@
-import { parseBoundedJson, TooDeepError } from "../../bounded-json.js";
+import { parseBoundedJson, TooDeepError } from "../../shared/bounded-json.js";
 import { HttpRefusal } from "./refusal.js";
 
 /** Far above any request; what is larger is a mistake. */

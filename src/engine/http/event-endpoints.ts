@@ -1,7 +1,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { Clock } from "../../clock.js";
-import { limitConnections } from "../../http/open-files.js";
+import type { Clock } from "../../shared/clock.js";
+import { limitConnections } from "../../shared/http/open-files.js";
 import type { Engine } from "../types.js";
 import { describeRefusals, type EngineApp, type EngineHttpEnv, refuseHead, SECURITY } from "./endpoint.js";
 import { createEventStream, type EventSource } from "./event-stream.js";

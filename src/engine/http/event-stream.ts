@@ -1,4 +1,4 @@
-import type { Clock } from "../../clock.js";
+import type { Clock } from "../../shared/clock.js";
 import type { RunStore, StoredEvent } from "../store/run-store.js";
 import type { EngineRun } from "../types.js";
 import { toMoment, toStatus } from "./run-wire.js";

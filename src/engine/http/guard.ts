@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context, MiddlewareHandler } from "hono";
-import type { WrongTokens } from "../../http/wrong-tokens.js";
+import type { WrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { EngineHttpEnv } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
 

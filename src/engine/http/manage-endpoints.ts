@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { Clock } from "../../clock.js";
+import type { Clock } from "../../shared/clock.js";
 import type { EngineWorkflow } from "../types.js";
 import type { WorkflowProblem } from "../workflows/workflow-folder.js";
 import { WorkflowError, type WorkflowInput, type WorkflowLibrary } from "../workflows/workflow-library.js";

@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import type { Clock } from "../../clock.js";
+import type { Clock } from "../../shared/clock.js";
 import { type Engine, EngineRefusal, type EngineRun, type RunRequest } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { checkOrder, pageOf } from "./listing.js";

@@ -2,8 +2,8 @@ import { setMaxListeners } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import { boundConnections, SERVER_OPTIONS, SPARE_CONNECTIONS } from "../../http/connections.js";
-import { limitConnections } from "../../http/open-files.js";
+import { boundConnections, SERVER_OPTIONS, SPARE_CONNECTIONS } from "../../shared/http/connections.js";
+import { limitConnections } from "../../shared/http/open-files.js";
 import type { EngineApp } from "./endpoint.js";
 
 /** The engine at a port. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Clock } from "../../clock.js";
-import { ensurePrivateFolder } from "../../state/private-files.js";
+import type { Clock } from "../../shared/clock.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
 import type { EngineRun } from "../types.js";
 import { syncFolder } from "./durable-files.js";
 import { codeOf, type EventNumbers, openEventNumbers } from "./event-numbers.js";

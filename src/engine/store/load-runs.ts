@@ -14,7 +14,7 @@ import {
   unlinkSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { StoreProblem } from "../../state/session-store.js";
+import type { StoreProblem } from "../../sessions/store/session-store.js";
 import { PLAIN_FILE } from "./durable-files.js";
 import { codeOf } from "./event-numbers.js";
 import { type ParsedRunFile, parseHead, parseRunFile, type RunContent } from "./run-lines.js";

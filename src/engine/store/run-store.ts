@@ -1,4 +1,4 @@
-import type { StoreProblem } from "../../state/session-store.js";
+import type { StoreProblem } from "../../sessions/store/session-store.js";
 import type { EngineRun } from "../types.js";
 
 export { createRunStore } from "./file-run-store.js";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../clock.js";
+import type { Clock } from "../../shared/clock.js";
 import type { EngineRun } from "../types.js";
 import { codeOf } from "./event-numbers.js";
 import type { RunFile } from "./run-file.js";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { StoreProblem } from "../../state/session-store.js";
+import type { StoreProblem } from "../../sessions/store/session-store.js";
 import { replaceFile } from "./durable-files.js";
 import { codeOf } from "./event-numbers.js";
 

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { type FileStamp, sameStamp } from "../../state/private-files.js";
+import { type FileStamp, sameStamp } from "../../shared/private-files.js";
 import type { EngineWorkflow } from "../types.js";
 import { isWorkflowName, MAX_PROMPT_BYTES, MAX_SETTINGS_BYTES, parseWorkflow } from "./workflow-file.js";
 

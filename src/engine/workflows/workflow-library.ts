@@ -1,4 +1,4 @@
-import { createInTurn } from "../../state/in-turn.js";
+import { createInTurn } from "../../shared/keyed-mutex.js";
 import type { EngineWorkflow } from "../types.js";
 import { isWorkflowName, parseWorkflow } from "./workflow-file.js";
 import { createWorkflowFolder, type FolderContent, type WorkflowProblem } from "./workflow-folder.js";

@@ -1,13 +1,13 @@
 import { basename } from "node:path";
-import { besideWhich, cannotStandBeside, findBranch } from "../../services/branch-name.js";
+import { besideWhich, cannotStandBeside, findBranch } from "../../shared/git/branch-name.js";
 import type { Clone, Clones } from "./clones.js";
 import { folderExists } from "./disk.js";
-import { type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
+import { type GitPlace, type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs, identityEnv } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
-import { detach, holderOf, unsavedWork, type WorktreePlace } from "./worktrees.js";
+import { detach, holderOf, unsavedWork } from "./worktrees.js";
 
 export interface BranchesOptions {
   git: GitRunner;

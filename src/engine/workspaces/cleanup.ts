@@ -1,15 +1,15 @@
 import { readdir, rm } from "node:fs/promises";
-import type { InTurn } from "../../state/in-turn.js";
+import type { InTurn } from "../../shared/keyed-mutex.js";
 import type { Clone, Clones } from "./clones.js";
 import { type Bin, filesIn, folderExists } from "./disk.js";
-import type { GitRunner } from "./git-runner.js";
+import type { GitRunner, WorktreePlace } from "./git-runner.js";
 import { describeFiles, ignoredWork, MAX_FILES } from "./ignored-work.js";
 import { sessionBranchOf } from "./names.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import { inTurnUnlessStopped } from "./turns.js";
 import { WorkspaceError, type WorkspaceReference, type Workspaces } from "./types.js";
-import { filledSubmodule, unsavedWork, type WorktreePlace, worktreeExists } from "./worktrees.js";
+import { filledSubmodule, unsavedWork, worktreeExists } from "./worktrees.js";
 
 export type CleanupResult = Awaited<ReturnType<Workspaces["cleanup"]>>;
 

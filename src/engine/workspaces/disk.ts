@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { lstat, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { ensurePrivateFolder } from "../../state/private-files.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
 import type { FileStamp } from "./records.js";
 
 /** Folders whose content nobody wants listed. */

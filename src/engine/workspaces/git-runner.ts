@@ -1,6 +1,6 @@
 import { devNull } from "node:os";
 import { dirname } from "node:path";
-import type { Clock } from "../../clock.js";
+import type { Clock } from "../../shared/clock.js";
 import {
   type GitOutput,
   gitEnvironment,
@@ -8,8 +8,8 @@ import {
   runGit,
   SAFE_ARGUMENTS,
   sshEnvironment,
-} from "../../services/git-process.js";
-import { cleanLine } from "../../upstream/text.js";
+} from "../../shared/git/git-process.js";
+import { cleanLine } from "../../shared/text.js";
 import { WorkspaceError } from "./types.js";
 
 /** Where a git command works. Named outright, because an agent can write the `.git` file in its worktree. */
@@ -18,6 +18,12 @@ export interface GitPlace {
   clone: string;
   /** The worktree, and its own git folder inside the clone. */
   worktree?: { path: string; gitDir: string };
+}
+
+/** A place that has a worktree. */
+export interface WorktreePlace extends Required<GitPlace> {
+  /** Marks of files that have differed from their commit since they were checked out. */
+  asCheckedOut?: readonly string[];
 }
 
 /** A local repository that is held open, with a way to it whatever has come into its place meanwhile. */

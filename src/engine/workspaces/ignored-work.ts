@@ -1,8 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { explain, type GitRunner } from "./git-runner.js";
+import { explain, type GitRunner, type WorktreePlace } from "./git-runner.js";
 import { WorkspaceError } from "./types.js";
-import type { WorktreePlace } from "./worktrees.js";
 
 /** Folders that tools fill and fill again: nobody's work is lost with them. Compared in lower case. */
 const REBUILDABLE_FOLDERS = new Set([

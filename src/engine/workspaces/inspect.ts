@@ -1,9 +1,9 @@
-import { cleanLine } from "../../upstream/text.js";
+import { cleanLine } from "../../shared/text.js";
 import { filesIn, stampsOf } from "./disk.js";
-import { askGit, type GitRunner } from "./git-runner.js";
+import { askGit, type GitRunner, type WorktreePlace } from "./git-runner.js";
 import { uncommittedFiles } from "./loose-files.js";
 import type { FileStamp, RunRecord } from "./records.js";
-import { commitsSince, type WorktreePlace } from "./worktrees.js";
+import { commitsSince } from "./worktrees.js";
 
 /** More names than this nobody reads. */
 const MAX_FILES = 1000;

@@ -1,8 +1,7 @@
 import { lstat, readlink, realpath, rm } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
-import { cleanLine } from "../../upstream/text.js";
-import { type GitRunner, mustGit } from "./git-runner.js";
-import type { WorktreePlace } from "./worktrees.js";
+import { cleanLine } from "../../shared/text.js";
+import { type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
 
 /** A hundred bytes for each tracked file: half a million of them. */
 const MAX_LISTING_BYTES = 50 * 1024 * 1024;

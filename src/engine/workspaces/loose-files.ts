@@ -3,9 +3,8 @@ import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { stampsOf } from "./disk.js";
-import { explain, type GitRunner } from "./git-runner.js";
+import { explain, type GitRunner, type WorktreePlace } from "./git-runner.js";
 import { WorkspaceError } from "./types.js";
-import type { WorktreePlace } from "./worktrees.js";
 
 /** A hundred thousand paths; of more nobody has to know which. */
 const MAX_STATUS_BYTES = 16 * 1024 * 1024;

@@ -1,12 +1,12 @@
-import type { GitOutput } from "../../services/git-process.js";
-import { cleanLine } from "../../upstream/text.js";
+import type { GitOutput } from "../../shared/git/git-process.js";
+import { cleanLine } from "../../shared/text.js";
 import type { Branches } from "./branches.js";
 import type { Clone } from "./clones.js";
-import { explain, type GitRunner } from "./git-runner.js";
+import { explain, type GitRunner, type WorktreePlace } from "./git-runner.js";
 import { createRefs, identityEnv } from "./refs.js";
 import type { Repository } from "./repository.js";
 import type { Workspaces } from "./types.js";
-import { unsavedWork, type WorktreePlace } from "./worktrees.js";
+import { unsavedWork } from "./worktrees.js";
 
 export type MergeResult = Awaited<ReturnType<Workspaces["merge"]>>;
 

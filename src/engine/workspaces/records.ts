@@ -1,8 +1,8 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { checkBranchName } from "../../services/repository-address.js";
-import { ensurePrivateFolder, readPrivateFile } from "../../state/private-files.js";
+import { checkBranchName } from "../../shared/git/repository-address.js";
+import { ensurePrivateFolder, readPrivateFile } from "../../shared/private-files.js";
 import { replaceFile } from "../store/durable-files.js";
 import { digest, folderName } from "./names.js";
 import { WorkspaceError } from "./types.js";

@@ -1,11 +1,11 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { REMOTE_PROTOCOLS } from "../../services/git-process.js";
+import { REMOTE_PROTOCOLS } from "../../shared/git/git-process.js";
 import {
   checkLocalRepository,
   checkRepositoryUrl,
   isLocalRepository,
-} from "../../services/repository-address.js";
+} from "../../shared/git/repository-address.js";
 import { explain, type GitRunner, type OpenedRepository } from "./git-runner.js";
 import { holdFolder } from "./held-folder.js";
 import { folderName } from "./names.js";

@@ -1,4 +1,4 @@
-import type { InTurn } from "../../state/in-turn.js";
+import type { InTurn } from "../../shared/keyed-mutex.js";
 import { stopped } from "./git-runner.js";
 
 /**

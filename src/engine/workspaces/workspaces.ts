@@ -1,15 +1,15 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve as resolvePath } from "node:path";
-import type { Clock } from "../../clock.js";
-import { checkBranchName } from "../../services/repository-address.js";
-import { createInTurn } from "../../state/in-turn.js";
-import { ensurePrivateFolder } from "../../state/private-files.js";
-import { cleanLine } from "../../upstream/text.js";
+import type { Clock } from "../../shared/clock.js";
+import { checkBranchName } from "../../shared/git/repository-address.js";
+import { createInTurn } from "../../shared/keyed-mutex.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
+import { cleanLine } from "../../shared/text.js";
 import { createBranches } from "./branches.js";
 import { createCleanup } from "./cleanup.js";
 import { type Clone, createClones } from "./clones.js";
 import { createBin, folderExists } from "./disk.js";
-import { createGitRunner, stoppable } from "./git-runner.js";
+import { createGitRunner, stoppable, type WorktreePlace } from "./git-runner.js";
 import { inspectFolder, inspectWorktree, looseFiles } from "./inspect.js";
 import { describeLeavingLinks, takeOutLeavingLinks } from "./leaving-links.js";
 import { mergeWork } from "./merge.js";
@@ -19,7 +19,7 @@ import { type Repository, resolveRepository } from "./repository.js";
 import { inTurnUnlessStopped, throwIfStopped } from "./turns.js";
 import { type Workspace, WorkspaceError, type WorkspaceRequest, type Workspaces } from "./types.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
-import { emptySubmodules, type WorktreePlace, worktreePlace } from "./worktrees.js";
+import { emptySubmodules, worktreePlace } from "./worktrees.js";
 
 export { type Workspace, WorkspaceError, type Workspaces } from "./types.js";
 

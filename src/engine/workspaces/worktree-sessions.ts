@@ -1,25 +1,17 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ensurePrivateFolder } from "../../state/private-files.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
 import type { Branches } from "./branches.js";
 import type { Clone } from "./clones.js";
 import { type Bin, folderExists, isEmptyFolder } from "./disk.js";
-import { type GitRunner, mustGit } from "./git-runner.js";
+import { type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
 import { differingFromCheckout } from "./loose-files.js";
 import { sessionBranch } from "./names.js";
 import { newRecord, type SessionRecord, type SessionRecords } from "./records.js";
 import { createRefs, identityEnv } from "./refs.js";
 import { lastPart, type Repository } from "./repository.js";
 import { WorkspaceError, type WorkspaceRequest } from "./types.js";
-import {
-  addEmptyWorktree,
-  addWorktree,
-  mend,
-  switchTo,
-  unsavedWork,
-  type WorktreePlace,
-  worktreeExists,
-} from "./worktrees.js";
+import { addEmptyWorktree, addWorktree, mend, switchTo, unsavedWork, worktreeExists } from "./worktrees.js";
 
 /** A run's request for a place in a repository whose clone is there; the branch name, if any, is a checked one. */
 export interface WorktreeRequest extends WorkspaceRequest {

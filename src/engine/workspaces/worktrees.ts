@@ -1,18 +1,12 @@
 import { lstat, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { cleanLine } from "../../upstream/text.js";
+import { cleanLine } from "../../shared/text.js";
 import { isEmptyFolder } from "./disk.js";
-import { askGit, explain, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
+import { askGit, explain, type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
 import { describeFiles } from "./ignored-work.js";
 import { uncommittedFiles } from "./loose-files.js";
 import { createRefs } from "./refs.js";
 import { WorkspaceError } from "./types.js";
-
-/** A place that has a worktree. */
-export interface WorktreePlace extends Required<GitPlace> {
-  /** Marks of files that have differed from their commit since they were checked out. */
-  asCheckedOut?: readonly string[];
-}
 
 /** What git keeps in a worktree's git folder while something that takes several steps is not finished. */
 const UNFINISHED = [

@@ -1,0 +1,112 @@
+import { type Clock, sleep } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import type { WorkflowsApi } from "./client.js";
+import type { ApiDescription, StartField } from "./description.js";
+import type { Endpoint } from "./endpoints.js";
+import type { ApiError } from "./errors.js";
+
+/** What is known of what the API offers. */
+export interface OfferState {
+  /** What the API says of itself; it stays when a later reading fails for a while. */
+  description?: ApiDescription;
+  /** When that was read, epoch ms. */
+  readAt?: number;
+  /** Why the last reading brought nothing, worded for a person; absent when it did. */
+  problem?: string;
+  /** True when that may be otherwise in a while: the API did not answer, or failed. */
+  isAway: boolean;
+}
+
+/** What the API offers, by its own description. Without one, or with a doubtful one, it is taken to offer all. */
+export interface Offer {
+  state(): OfferState;
+  /** False only when a whole description names no such endpoint. */
+  has(endpoint: Endpoint): boolean;
+  /** True only when a description names it: for what no API has unless it says so. */
+  describes(endpoint: Endpoint): boolean;
+  /** False only when a whole description spells out the start and leaves the field out. */
+  takes(field: StartField): boolean;
+  /** Reads the description now; callers at the same time share one request. Never throws: the state says how it went. */
+  refresh(): Promise<OfferState>;
+  /** Calls back when anything of the description has changed. The answer takes it off. */
+  onChange(listener: () => void): () => void;
+  /** Reads the description; resolves when it has been read, or after `budgetMs`. */
+  start(budgetMs: number): Promise<void>;
+  close(): void;
+}
+
+/** A description is a file that lies ready or is made in a moment; calls that wait for it wait no longer, in ms. */
+const READ_LIMIT_MS = 5_000;
+
+/** What the API says of itself, read on demand and kept: one reading for all who want to know. */
+export function createOffer(options: { api: Pick<WorkflowsApi, "describe">; clock: Clock; log: Log }): Offer {
+  const { api, clock, log } = options;
+  const listeners = new Set<() => void>();
+  const closing = new AbortController();
+  let state: OfferState = { problem: "It has not been read yet.", isAway: true };
+  let reading: Promise<OfferState> | undefined;
+
+  function keep(next: OfferState): void {
+    const changed = fingerprint(next) !== fingerprint(state);
+    if (next.problem && next.problem !== state.problem) log.debug(`No description: ${next.problem}`);
+    state = next;
+    if (changed) for (const listener of [...listeners]) listener();
+  }
+
+  async function read(): Promise<OfferState> {
+    const limit = new AbortController();
+    const cancel = clock.after(READ_LIMIT_MS, () => limit.abort());
+    try {
+      const signal = AbortSignal.any([closing.signal, limit.signal]);
+      // In the background: whoever has stopped an API need not see it start again for this.
+      const found = await api.describe({ signal, background: true });
+      if ("description" in found) {
+        keep({ description: found.description, readAt: clock.now(), isAway: false });
+      } else {
+        keep({ problem: found.error.message, isAway: false });
+      }
+    } catch (error) {
+      if (closing.signal.aborted) return state;
+      const problem = limit.signal.aborted
+        ? `The API did not give its description within ${READ_LIMIT_MS / 1000} s.`
+        : (error as ApiError).message;
+      keep({ ...state, problem, isAway: true });
+    } finally {
+      cancel();
+    }
+    return state;
+  }
+
+  function refresh(): Promise<OfferState> {
+    if (closing.signal.aborted) return Promise.resolve(state);
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  }
+
+  return {
+    state: () => state,
+    has: (endpoint) => !state.description?.whole || state.description.endpoints.has(endpoint),
+    describes: (endpoint) => state.description?.endpoints.has(endpoint) === true,
+    takes: (field) => !state.description?.whole || !state.description.start.unknown.has(field),
+    refresh,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async start(budgetMs) {
+      const done = new AbortController();
+      await Promise.race([refresh().finally(() => done.abort()), sleep(clock, budgetMs, done.signal)]);
+    },
+    close() {
+      closing.abort();
+      listeners.clear();
+    },
+  };
+}
+
+/** Equal for descriptions that say the same. */
+function fingerprint({ description }: OfferState): string {
+  return JSON.stringify(description, (_key, value) => (value instanceof Set ? [...value] : value)) ?? "";
+}

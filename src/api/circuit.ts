@@ -1,0 +1,77 @@
+import type { Clock } from "../shared/clock.js";
+import { backoffMs } from "./backoff.js";
+import type { ApiError, Outage } from "./errors.js";
+
+/** Counts failures to reach the API, and keeps those that only look from asking it again and again. */
+export interface Circuit {
+  /** The outage, while the circuit is open. */
+  outage(): Outage | undefined;
+  /** Whether a poller may ask now: always when closed, one at a time when open and the pause is over. */
+  admits(): boolean;
+  /** Carries out a request and takes note of how it went; throws what it throws. */
+  observe<T>(request: () => Promise<T>): Promise<T>;
+}
+
+/** So many failures in a row open the circuit. */
+const OPEN_AFTER = 3;
+/** The first pause of an open circuit, in ms; each failure after a pause doubles it, up to the cap. */
+const PAUSE_MS = 1_000;
+const PAUSE_CAP_MS = 15_000;
+
+/** @param random 0…1, for jitter */
+export function createCircuit(clock: Clock, random: () => number): Circuit {
+  /** Failures in a row, and when the first of them was. */
+  let failures = 0;
+  let sinceMs = 0;
+  /** Pauses so far. */
+  let pauses = 0;
+  let nextTryMs = 0;
+  /** Requests under way that were let out while it was open. */
+  let probes = 0;
+
+  const isOpen = () => failures >= OPEN_AFTER;
+
+  function noteFailure({ retryAfterMs }: ApiError): void {
+    if (failures++ === 0) sinceMs = clock.now();
+    // Those that were under way together tell of one outage, not of several: only the first of them lengthens it.
+    if (!isOpen() || (pauses > 0 && clock.now() < nextTryMs)) return;
+    const pause = backoffMs(++pauses, random, { firstMs: PAUSE_MS, capMs: PAUSE_CAP_MS });
+    nextTryMs = clock.now() + Math.max(pause, Math.min(retryAfterMs ?? 0, PAUSE_CAP_MS));
+  }
+
+  function noteAnswer(): void {
+    failures = pauses = 0;
+  }
+
+  return {
+    outage: () => (isOpen() ? { sinceMs, nextTryMs } : undefined),
+    admits() {
+      if (!isOpen()) return true;
+      // A wall clock that was set back must not keep it closed for long.
+      const pause = nextTryMs - clock.now();
+      return probes === 0 && (pause <= 0 || pause > PAUSE_CAP_MS);
+    },
+    async observe(request) {
+      const counted = isOpen() ? 1 : 0;
+      probes += counted;
+      try {
+        const answer = await request();
+        noteAnswer();
+        return answer;
+      } catch (error) {
+        const failure = error as ApiError;
+        if (isDown(failure)) noteFailure(failure);
+        else if (failure.status !== undefined) noteAnswer();
+        throw error;
+      } finally {
+        probes -= counted;
+      }
+    },
+  };
+}
+
+/** Whether a failure means that the API, or what stands before it, is not there: not that it refuses or has a fault. */
+export function isDown({ kind, status }: ApiError): boolean {
+  if (kind === "refused") return false;
+  return kind === "unreachable" || status === 502 || status === 503 || status === 504;
+}

@@ -1,0 +1,41 @@
+import { serveSimulatedApi } from "../../../mocks/serve.js";
+import { createScript, FEEDBACK, FEEDBACK_TURN, MAX_TURNS, TASK } from "./script.js";
+import { onStage, type Play } from "./stage.js";
+import { tellStory } from "./story.js";
+
+const API_KEY = "demo-key";
+
+/**
+ * Shows the main job from end to end: a chat client, the built server as its child, and a simulated API.
+ * @param paceMs how long a turn takes, in ms
+ * @throws Error when a part of it does not do what it should, or when the play is ended
+ */
+export function playSimulated(play: Play, paceMs: number): Promise<void> {
+  const { screen } = play;
+  return onStage(play, async ({ folder, onTakeDown, createClient }) => {
+    const served = await serveSimulatedApi({ apiKey: API_KEY, script: createScript(paceMs) });
+    onTakeDown(() => served.close());
+    const client = createClient({
+      AUTOMAGIK_WORKFLOWS_BASE_URL: served.url,
+      AUTOMAGIK_WORKFLOWS_API_KEY: API_KEY,
+      AUTOMAGIK_WORKFLOWS_POLLING_INTERVAL: "0.2",
+      AUTOMAGIK_WORKFLOWS_STATE_DIR: folder,
+    });
+    screen.line("A chat client, this server and a simulated workflows API, all on this machine.", "dim");
+    await tellStory({
+      ...play,
+      ...client,
+      plot: {
+        task: TASK,
+        request: { workflow_name: "architect", message: TASK, max_turns: MAX_TURNS },
+        feedback: { text: FEEDBACK, turn: FEEDBACK_TURN },
+        costNote: " (simulated)",
+      },
+    });
+    screen.heading("The API was simulated: nothing was sent anywhere and nothing was paid.");
+    screen.line(
+      "With a real API, let your chat client start `automagik-workflows-mcp` with\n" +
+        "AUTOMAGIK_WORKFLOWS_BASE_URL and AUTOMAGIK_WORKFLOWS_API_KEY set; see --help.",
+    );
+  });
+}

@@ -1,0 +1,167 @@
+import { readFile } from "node:fs/promises";
+import { engineFiles } from "../../engine/background/engine-files.js";
+import { type EngineStatus, readEngineStatus } from "../../engine/background/engine-status.js";
+import { keepAwake } from "../../engine/background/keep-awake.js";
+import { type Settings, SettingsError } from "../../settings/settings.js";
+import type { Clock } from "../../shared/clock.js";
+import { resolveStateFolder } from "../../shared/state-folder.js";
+import { cleanLine } from "../../shared/text.js";
+import { checkApi } from "./check-api.js";
+import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
+import { checkRedis } from "./check-redis.js";
+import { checkState } from "./check-state.js";
+import { checkWorkflows } from "./check-workflows.js";
+import { type Finding, failure, ok, type Result, type Status, skipped, warning } from "./finding.js";
+
+export interface DoctorOptions {
+  /** The settings, or why they cannot be used. */
+  settings: Settings | SettingsError;
+  /** For git and Claude Code: without our own variables. */
+  env: NodeJS.ProcessEnv;
+  home: string;
+  platform: NodeJS.Platform;
+  /** As in `process.versions.node`. */
+  nodeVersion: string;
+  clock: Clock;
+  /** Writes to the person: lines of text, or one JSON array. */
+  out(text: string): void;
+  json?: boolean;
+  /** `git` unless told. */
+  gitPath?: string;
+}
+
+/** No check takes longer, and they go on side by side. In ms. */
+const LIMIT_MS = 5_000;
+/** One answer of the API: less, so that a check made of two still says which one was missing. */
+const ANSWER_MS = 4_500;
+
+/**
+ * Finds out whether everything is as it should be, and says so, one line each with what to do. It starts no server,
+ * no engine and no run, changes nothing, and sends the API nothing but GETs.
+ * @returns the exit code: 0 when nothing fails (warnings do not count), else 1
+ */
+export async function runDoctor(options: DoctorOptions): Promise<number> {
+  const findings = (await keepAwake(() => examine(options))).map((finding) => conceal(finding, options));
+  options.out(options.json ? `${JSON.stringify(findings, null, 2)}\n` : findings.map(renderFinding).join(""));
+  return findings.some(({ status }) => status === "failure") ? 1 : 0;
+}
+
+async function examine(options: DoctorOptions): Promise<Finding[]> {
+  const { settings: given, env, home, platform, clock } = options;
+  const settings = given instanceof SettingsError ? undefined : given;
+  const local = settings?.engine === "local";
+  const folder = resolveStateFolder({
+    ...(settings?.stateDir ? { override: settings.stateDir } : {}),
+    env,
+    platform,
+    home,
+  });
+  const shorten = (text: string) => shortenHome(text, home);
+  const within = (work: Promise<Result>) => limit(work, clock);
+
+  const engine = readEngineStatus(folder, { clock });
+  const [api, state, git, claude, sandbox, status, workflows] = await Promise.all([
+    examineApi(settings, folder, engine, options),
+    within(
+      settings?.state
+        ? checkRedis(settings.state, ANSWER_MS)
+        : checkState({ folder, shown: shorten(folder), platform }),
+    ),
+    within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
+    within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
+    within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
+    within(engine.then((found) => judgeEngine(found, local))),
+    checkWorkflows({ env, platform, home, clock, needed: local }, within),
+  ]);
+  return [
+    { check: "node", ...checkNode(options.nodeVersion) },
+    { check: "settings", ...judgeSettings(given) },
+    ...api,
+    { check: "state", ...state },
+    { check: "git", ...git },
+    { check: "claude", ...claude },
+    { check: "sandbox", ...sandbox },
+    { check: "engine", ...status },
+    ...workflows,
+  ];
+}
+
+/** The API of the settings, or the engine of this machine where it stands for it. */
+async function examineApi(
+  settings: Settings | undefined,
+  stateFolder: string,
+  engine: Promise<EngineStatus>,
+  { env, clock }: Pick<DoctorOptions, "env" | "clock">,
+): Promise<Finding[]> {
+  if (!settings) return [{ check: "address", ...skipped("not tried: the settings cannot be used") }];
+  const { baseUrl, apiKey, engine: kind, requestTimeoutS } = settings;
+  const limitMs = Math.min(ANSWER_MS, requestTimeoutS * 1000);
+  if (kind === "off") return checkApi({ baseUrl, apiKey, env, limitMs, clock });
+  const { url } = await engine;
+  if (!url)
+    return [
+      { check: "address", ...ok("the engine of this machine; a chat window starts it when it is needed") },
+    ];
+  const { key: place, formerKey } = engineFiles(stateFolder);
+  const read = (path: string) => readFile(path, "utf8").catch(() => "");
+  const key = apiKey ?? ((await read(place)) || (await read(formerKey))).trim();
+  // It is on this machine, and is reached without a proxy.
+  return checkApi({ baseUrl: url, apiKey: key || undefined, env: {}, limitMs, clock });
+}
+
+function judgeSettings(settings: Settings | SettingsError): Result {
+  if (!(settings instanceof SettingsError)) return ok("can be used");
+  return failure(settings.message, "Correct it where the client sets it; --help lists every setting.");
+}
+
+function judgeEngine(status: EngineStatus, needed: boolean): Result {
+  const { running, problem, version, pid, url, activeRuns } = status;
+  if (!running) {
+    return needed
+      ? ok("not running; a chat window starts it when it is needed")
+      : skipped("only needed with AUTOMAGIK_WORKFLOWS_ENGINE=local; not running");
+  }
+  const what = `running${version ? `, ${version}` : ""}${url ? ` at ${url}` : ""}${pid ? ` (process ${pid})` : ""}`;
+  if (problem !== undefined) {
+    return warning(`${what}: ${problem}`, "Look again in a minute; `engine stop` ends one that hangs.");
+  }
+  return ok(`${what}${activeRuns === undefined ? "" : `, runs going on: ${activeRuns}`}`);
+}
+
+/** The result, or that it has not come in time; whatever fails unforeseen is a result too. */
+async function limit(work: Promise<Result>, clock: Clock): Promise<Result> {
+  let cancel = () => {};
+  const late = new Promise<Result>((resolve) => {
+    cancel = clock.after(LIMIT_MS, () =>
+      resolve(warning(`no answer within ${LIMIT_MS / 1000} s`, "Try again when the machine is less busy.")),
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } catch (error) {
+    return warning(`could not be looked at (${(error as Error).message})`, "Try again.");
+  } finally {
+    cancel();
+  }
+}
+
+function shortenHome(text: string, home: string): string {
+  return home.length > 1 ? text.replaceAll(home, "~") : text;
+}
+
+/** No key, no control characters, and the home by its short name, whatever a check has quoted. */
+function conceal(finding: Finding, { settings, home }: DoctorOptions): Finding {
+  const key = settings instanceof SettingsError ? undefined : settings.apiKey;
+  const clean = (text: string) => {
+    const line = cleanLine(shortenHome(text, home), 500);
+    return key ? line.replaceAll(key, "<key>") : line;
+  };
+  const { todo, message, ...rest } = finding;
+  return { ...rest, message: clean(message), ...(todo ? { todo: clean(todo) } : {}) };
+}
+
+const MARKS: Record<Status, string> = { ok: "ok", warning: "warn", failure: "FAIL", skipped: "-" };
+
+function renderFinding({ check, status, message, todo }: Finding): string {
+  return `${MARKS[status].padEnd(5)} ${check.padEnd(12)} ${message}${todo ? ` → ${todo}` : ""}\n`;
+}

@@ -1,0 +1,249 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { type Clock, sleep } from "../../shared/clock.js";
+import type { Log } from "../../shared/log.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
+import { engineFiles } from "./engine-files.js";
+import { engineIdentity } from "./engine-identity.js";
+import { digestOfKey, resolveEngineKey } from "./engine-key.js";
+import { type EngineLock, REFRESH_MS, takeLock } from "./engine-lock.js";
+import {
+  type EngineRecord,
+  readEngineRecord,
+  readLastPort,
+  removeEngineRecord,
+  writeEngineRecord,
+  writeLastPort,
+} from "./engine-record.js";
+import { keepAwake } from "./keep-awake.js";
+import { ENGINE_LOCK } from "./look-at-engine.js";
+
+/** An engine that listens. */
+export interface EngineServer {
+  /** Its origin; a wildcard address is allowed. */
+  url: string;
+  /** Runs that are waiting or going on. */
+  activeRuns(): number;
+  /** Open streams of events. */
+  clients(): number;
+  /** Ends runs in an orderly way and stops listening. */
+  close(): Promise<void>;
+}
+
+/** Opens the engine and listens. Rejects, with everything given back, when that cannot be done. */
+export type CreateEngineServer = (options: {
+  apiKey: string;
+  host: string;
+  /** 0 for any free one. */
+  port: number;
+  /** The engine's own folder, which exists and is private; its store and workspaces go below it. */
+  folder: string;
+  /** The engine's folder for what no agent may look into, which exists and is private. */
+  privateFolder: string;
+  /** To be called for every request. */
+  touch: () => void;
+}) => Promise<EngineServer>;
+
+export interface EngineProcessOptions {
+  /** The product's state folder, absolute. */
+  stateFolder: string;
+  version: string;
+  /** Started by a chat window, which a newer one may replace. */
+  background: boolean;
+  host: string;
+  /** Left out: the free port of last time when it is still free, else any. */
+  port?: number;
+  settingsKey?: string;
+  /** How long, in ms, the engine stays without runs and clients; left out, until it is stopped. */
+  idleMs?: number;
+  createEngineServer: CreateEngineServer;
+  clock: Clock;
+  log: Log;
+  /** Registers for the system's wish that the process ends; gives back what ends that. */
+  onSignal: (listener: (signal: "SIGTERM" | "SIGINT") => void) => () => void;
+  /** How long, in ms, ending runs may take. */
+  closeLimitMs?: number;
+}
+
+/** Another process is the engine of this state folder. 0 is an orderly end, 1 any failure, 2 wrong settings. */
+export const ALREADY_RUNNING = 3;
+
+/** Agents get some seconds each to end, all at once; then the process ends all the same. */
+const CLOSE_LIMIT_MS = 45_000;
+
+/**
+ * The life of an engine: takes the state folder's lock, opens the engine, writes its record, and ends in an orderly
+ * way on a signal, when it is idle for too long, or when its folder is taken away.
+ * @returns the exit code; the process should end now, whatever is still open
+ */
+export function runEngineProcess(options: EngineProcessOptions): Promise<number> {
+  return keepAwake(() => run(options));
+}
+
+async function run(options: EngineProcessOptions): Promise<number> {
+  const { stateFolder, clock, log } = options;
+  const { folder, privateFolder } = engineFiles(stateFolder);
+  await ensurePrivateFolder(folder);
+  await ensurePrivateFolder(privateFolder);
+  const taken = await takeLock(folder, ENGINE_LOCK, clock.now());
+  if ("holder" in taken) {
+    const url = (await readEngineRecord(stateFolder))?.url;
+    log.error(
+      `An engine is already running for this state folder: process ${taken.holder.pid}${url ? ` at ${url}` : ""}. ` +
+        "No second one was started. `automagik-workflows-mcp engine stop` ends it.",
+    );
+    return ALREADY_RUNNING;
+  }
+  const life = createLife(options, taken.lock);
+  const offSignal = options.onSignal((signal) => life.told(signal));
+  let server: EngineServer | undefined;
+  try {
+    const { settingsKey, host } = options;
+    const apiKey = await resolveEngineKey({ stateFolder, ...(settingsKey ? { settingsKey } : {}) });
+    const port = await choosePort(options);
+    const identity = await engineIdentity();
+    server = await options.createEngineServer({
+      apiKey,
+      host,
+      port,
+      folder,
+      privateFolder,
+      touch: life.touch,
+    });
+    if (!life.isOver()) {
+      announce(options, server, { ...identity, keyDigest: digestOfKey(apiKey) });
+      life.watch(server);
+    }
+  } catch (error) {
+    life.end({ why: (error as Error).message, code: 1, failed: true });
+  }
+  const { why, code, failed } = await life.over;
+  if (failed) log.error(`The engine could not be started: ${why}`);
+  else log.info(`The engine ends: ${why}.`);
+  const isClosed = await Promise.race([close(server, log), life.hurried, inTime(options)]);
+  if (!isClosed)
+    log.error("Not everything was ended in an orderly way; the rest is seen to at the next start.");
+  offSignal();
+  await taken.lock.release();
+  return isClosed ? code : 1;
+}
+
+/** Before the engine is opened: a taken port should not cost the time, and the traces, of opening. */
+async function choosePort({ stateFolder, host, port }: EngineProcessOptions): Promise<number> {
+  if (port === undefined) {
+    const last = await readLastPort(stateFolder);
+    return last !== undefined && (await portProblem(host, last)) === undefined ? last : 0;
+  }
+  const problem = port === 0 ? undefined : await portProblem(host, port);
+  if (problem === "EADDRINUSE") {
+    throw new Error(`port ${port} is in use by another program. Choose another one with --port.`);
+  }
+  if (problem !== undefined) throw new Error(`port ${port} of ${host} cannot be had (${problem}).`);
+  return port;
+}
+
+/** The system's word for why one cannot listen there, or undefined. */
+async function portProblem(host: string, port: number): Promise<string | undefined> {
+  const trial = createServer();
+  try {
+    trial.listen({ host, port, exclusive: true });
+    await once(trial, "listening");
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? "unknown";
+  }
+  trial.close();
+  await once(trial, "close");
+  return undefined;
+}
+
+/** In one go, so that an end cannot come in between and leave a record behind. */
+function announce(
+  { stateFolder, version, background, port, clock, log }: EngineProcessOptions,
+  server: EngineServer,
+  known: Pick<EngineRecord, "pid" | "began" | "place" | "keyDigest">,
+): void {
+  const url = server.url.replace(/\/\/(0\.0\.0\.0|\[::\])/, "//127.0.0.1");
+  writeEngineRecord(stateFolder, { ...known, url, version, background, startedAt: clock.now() });
+  if (port === undefined) writeLastPort(stateFolder, Number(new URL(url).port));
+  log.info(`The engine (version ${version}) listens on ${server.url}.`);
+}
+
+interface End {
+  why: string;
+  code: number;
+  /** The record may be another engine's by now. */
+  ousted?: true;
+  /** It never came to work. */
+  failed?: true;
+}
+
+/** Decides when the engine ends. */
+function createLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, lock: EngineLock) {
+  let ended: End | undefined;
+  let tellOver: (end: End) => void = () => {};
+  let hurry: (isClosed: false) => void = () => {};
+  let stopWatching = () => {};
+  let lastUse = clock.now();
+  const over = new Promise<End>((resolve) => {
+    tellOver = resolve;
+  });
+  const hurried = new Promise<false>((resolve) => {
+    hurry = resolve;
+  });
+
+  function end(how: End): void {
+    if (ended) return;
+    ended = how;
+    stopWatching();
+    if (!how.ousted) removeEngineRecord(stateFolder);
+    tellOver(how);
+  }
+
+  return {
+    over,
+    /** The person has asked a second time. */
+    hurried,
+    isOver: () => ended !== undefined,
+    end,
+    touch: () => {
+      lastUse = clock.now();
+    },
+    told(signal: "SIGTERM" | "SIGINT") {
+      // Two windows may both ask for an end; only a person at the keyboard is in a hurry.
+      if (ended && signal === "SIGINT") hurry(false);
+      else end({ why: signal, code: 0 });
+    },
+    watch(server: EngineServer) {
+      const everyMs = Math.min(REFRESH_MS, (idleMs ?? REFRESH_MS) / 4);
+      const look = async () => {
+        if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.now();
+        if (idleMs !== undefined && clock.now() - lastUse >= idleMs) {
+          return end({ why: `no runs and no clients for ${Math.round(idleMs / 1000)} s`, code: 0 });
+        }
+        const isOurs = await lock.refresh();
+        if (ended) return;
+        if (!isOurs) {
+          log.error("The engine's lock is gone: its folder was removed, or another engine took it over.");
+          return end({ why: "it has lost its state folder", code: 1, ousted: true });
+        }
+        stopWatching = clock.after(everyMs, () => void look());
+      };
+      stopWatching = clock.after(everyMs, () => void look());
+    },
+  };
+}
+
+async function close(server: EngineServer | undefined, log: Log): Promise<boolean> {
+  try {
+    await server?.close();
+    return true;
+  } catch (error) {
+    log.error(`The engine could not be closed: ${(error as Error).message}`);
+    return false;
+  }
+}
+
+async function inTime({ clock, closeLimitMs = CLOSE_LIMIT_MS }: EngineProcessOptions): Promise<false> {
+  await sleep(clock, closeLimitMs);
+  return false;
+}

@@ -1,0 +1,61 @@
+import { unlinkSync } from "node:fs";
+import { z } from "zod";
+import { readPrivateFile } from "../../shared/private-files.js";
+import { replaceFile } from "../store/durable-files.js";
+import { engineFiles } from "./engine-files.js";
+
+const recordSchema = z.object({
+  pid: z.number().int().positive(),
+  began: z.string(),
+  place: z.string(),
+  url: z.url({ protocol: /^http$/ }),
+  version: z.string(),
+  /** Epoch ms. */
+  startedAt: z.number(),
+  /** SHA-256 of the key, so that a window finds out which of its keys is the right one. */
+  keyDigest: z.string(),
+  /** Started by a chat window, not by a person at a terminal. */
+  background: z.boolean(),
+});
+
+/** What a running engine says of itself: its process, its address, its version. */
+export type EngineRecord = z.output<typeof recordSchema>;
+
+/** Far more than a record has. */
+const MAX_BYTES = 16_384;
+
+/** The record, or undefined when there is none that can be understood. Never throws. */
+export async function readEngineRecord(stateFolder: string): Promise<EngineRecord | undefined> {
+  try {
+    const { text } = await readPrivateFile(engineFiles(stateFolder).record, MAX_BYTES);
+    return recordSchema.parse(JSON.parse(text ?? ""));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes the record (0600), all of it or nothing. Only for the owner of the engine's lock. */
+export function writeEngineRecord(stateFolder: string, record: EngineRecord): void {
+  replaceFile(engineFiles(stateFolder).record, `${JSON.stringify(record)}\n`);
+}
+
+/** Removes the record, at once: who has asked the engine just before sees by this that it is ending. */
+export function removeEngineRecord(stateFolder: string): void {
+  try {
+    unlinkSync(engineFiles(stateFolder).record);
+  } catch {
+    // Without its process it says nothing anyway.
+  }
+}
+
+/** The free port that was listened on last, or undefined. */
+export async function readLastPort(stateFolder: string): Promise<number | undefined> {
+  const found = await readPrivateFile(engineFiles(stateFolder).port, MAX_BYTES).catch(() => undefined);
+  const port = /^\d{1,5}\n$/.test(found?.text ?? "") ? Number(found?.text) : 0;
+  return port > 0 && port < 65_536 ? port : undefined;
+}
+
+/** Remembers the port, so that windows that know the address of an engine find the next one there too. */
+export function writeLastPort(stateFolder: string, port: number): void {
+  replaceFile(engineFiles(stateFolder).port, `${port}\n`);
+}

@@ -1,0 +1,62 @@
+import type { Clock } from "../../shared/clock.js";
+import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
+import { keepAwake } from "./keep-awake.js";
+import { lookAtEngine } from "./look-at-engine.js";
+import { ELSEWHERE } from "./stop-engine.js";
+
+/** What is known of the engine of a state folder. */
+export interface EngineStatus {
+  /** Its process lives. */
+  running: boolean;
+  pid?: number;
+  url?: string;
+  version?: string;
+  /** Epoch ms. */
+  startedAt?: number;
+  activeRuns?: number;
+  clients?: number;
+  /** Why it is not as it should be, in one sentence for the person. */
+  problem?: string;
+}
+
+/** Looks at the engine of the state folder and asks it. Changes nothing and never throws. */
+export function readEngineStatus(
+  stateFolder: string,
+  options: { clock: Clock; probe?: ProbeHealth },
+): Promise<EngineStatus> {
+  return keepAwake(async () => {
+    const probe = options.probe ?? createHealthProbe();
+    const sight = await lookAtEngine(stateFolder, { probe, now: options.clock.now() });
+    if (sight.kind === "none") return { running: false };
+    if (sight.kind === "elsewhere") return { running: true, problem: ELSEWHERE };
+    const { pid } = sight.holder;
+    if (sight.kind === "unready")
+      return { running: true, pid, problem: "It is starting or ending just now." };
+    const { url, version, startedAt } = sight.record;
+    const known = { running: true, pid, url, version, startedAt };
+    if (sight.kind === "silent") return { ...known, problem: "It does not answer." };
+    const { activeRuns, clients } = sight.health;
+    return {
+      ...known,
+      ...(activeRuns === undefined ? {} : { activeRuns }),
+      ...(clients === undefined ? {} : { clients }),
+    };
+  });
+}
+
+/** The status as text for a terminal, with a trailing newline. */
+export function renderEngineStatus(status: EngineStatus): string {
+  if (!status.running) return "No engine is running.\n";
+  const { pid, url, version, startedAt, activeRuns, clients, problem } = status;
+  const rows: [string, string | number | undefined][] = [
+    ["address", url],
+    ["process", pid],
+    ["version", version],
+    ["since", startedAt === undefined ? undefined : new Date(startedAt).toISOString()],
+    ["runs going on", activeRuns],
+    ["clients", clients],
+    ["problem", problem],
+  ];
+  const shown = rows.filter(([, value]) => value !== undefined);
+  return `${["An engine is running.", ...shown.map(([name, value]) => `  ${name.padEnd(14)} ${value}`)].join("\n")}\n`;
+}

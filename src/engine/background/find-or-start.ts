@@ -1,0 +1,179 @@
+import { type Clock, sleep } from "../../shared/clock.js";
+import type { Log } from "../../shared/log.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
+import { engineFiles } from "./engine-files.js";
+import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
+import { digestOfKey, resolveEngineKey } from "./engine-key.js";
+import { type EngineLock, takeLock } from "./engine-lock.js";
+import { ALREADY_RUNNING } from "./engine-process.js";
+import { keepAwake } from "./keep-awake.js";
+import { type EngineSight, lookAtEngine } from "./look-at-engine.js";
+import type { SpawnEngine, StartedProcess } from "./spawn-engine.js";
+import { ELSEWHERE, endOrderly } from "./stop-engine.js";
+import { isOlder } from "./versions.js";
+
+export interface FindOptions {
+  /** The product's state folder, absolute. */
+  stateFolder: string;
+  /** Ours, to tell an older engine. */
+  version: string;
+  spawnEngine: SpawnEngine;
+  /** The key from the settings: an engine that a person has started may have it. */
+  settingsKey?: string;
+  clock: Clock;
+  log: Log;
+  probe?: ProbeHealth;
+  /** How long to wait for an answer, in ms; an older engine that is replaced gets as long again. */
+  timeoutMs?: number;
+}
+
+export interface FoundEngine {
+  url: string;
+  apiKey: string;
+  /** It was started by this call. */
+  started: boolean;
+}
+
+/** No engine can be had. The message says what was found, what was (not) done, and what to do. */
+export class EngineUnavailable extends Error {
+  override name = "EngineUnavailable";
+}
+
+const TIMEOUT_MS = 15_000;
+/** An engine is there about 500 ms after its start. */
+const LOOK_EVERY_MS = 50;
+
+/**
+ * Finds the one engine of this user and state folder, or starts it in the background, and waits until it answers.
+ * Several processes may do so at once: one of them starts it, and all get the same. An older engine in the
+ * background without runs is replaced; any other is used as it is.
+ * @throws EngineUnavailable
+ */
+export function findOrStartEngine(options: FindOptions): Promise<FoundEngine> {
+  return keepAwake(() => find(options));
+}
+
+async function find(options: FindOptions): Promise<FoundEngine> {
+  const { stateFolder, clock, log, timeoutMs = TIMEOUT_MS } = options;
+  const probe = options.probe ?? createHealthProbe();
+  const starter = createStarter(options);
+  let deadline = clock.now() + timeoutMs;
+  try {
+    for (;;) {
+      const sight = await lookAtEngine(stateFolder, { probe, now: clock.now() });
+      if (sight.kind === "elsewhere") throw new EngineUnavailable(ELSEWHERE);
+      if (sight.kind === "answers") {
+        const { record, health } = sight;
+        const isOld = isOlder(health.version, options.version);
+        if (!isOld || health.activeRuns !== 0 || !record.background) {
+          if (isOld) log.warn(describeOld(sight, options.version));
+          return {
+            url: record.url,
+            apiKey: await keyOf(sight, options),
+            started: starter.pid() === record.pid,
+          };
+        }
+        log.info(
+          `The engine of version ${health.version} has no runs and is replaced by ${options.version}.`,
+        );
+        const { stopped, message } = await endOrderly(sight.holder, { log, limitMs: timeoutMs });
+        if (!stopped) throw new EngineUnavailable(message);
+        deadline = clock.now() + timeoutMs;
+        continue;
+      }
+      if (sight.kind === "none") await starter.start();
+      if (clock.now() >= deadline) throw new EngineUnavailable(describeSilence(sight, timeoutMs));
+      await sleep(clock, LOOK_EVERY_MS);
+    }
+  } finally {
+    await starter.close();
+  }
+}
+
+/** Starts an engine once, and only when nobody else is doing so. */
+function createStarter({ stateFolder, spawnEngine, clock, timeoutMs = TIMEOUT_MS }: FindOptions) {
+  const { folder } = engineFiles(stateFolder);
+  const since = clock.now();
+  // Whoever starts at the same time would lose against the engine's own lock, but ten windows are ten processes.
+  let turn: EngineLock | undefined;
+  let child: StartedProcess | undefined;
+  let exit: number | string | undefined;
+
+  async function takeTurn(): Promise<void> {
+    await ensurePrivateFolder(folder);
+    const taken = await takeLock(folder, "start-lock", clock.now());
+    if ("lock" in taken) turn = taken.lock;
+  }
+
+  return {
+    pid: () => child?.pid,
+    /** To be called whenever no engine is seen; does nothing while one is on its way. */
+    async start(): Promise<void> {
+      if (child && exit === undefined) return;
+      if (exit !== undefined && exit !== ALREADY_RUNNING) {
+        const words = child?.lastWords();
+        throw new EngineUnavailable(
+          `The engine could not be started (${typeof exit === "number" ? `exit code ${exit}` : exit}).` +
+            `${words ? ` Its last words: ${words}` : ""} More is in engine.log in the engine's state folder.`,
+        );
+      }
+      // A window that hangs while it has its turn must not keep the others from an engine.
+      if (!turn && clock.now() - since < timeoutMs / 2) {
+        // To be looked again with the turn in hand: the engine may have been started since the last look.
+        return takeTurn();
+      }
+      exit = undefined;
+      child = await spawnEngine().catch((error: Error) => {
+        throw new EngineUnavailable(`The engine could not be started: ${error.message}`);
+      });
+      void child.ended.then((code) => {
+        exit = code;
+      });
+    },
+    async close(): Promise<void> {
+      await turn?.release();
+    },
+  };
+}
+
+/** The key that the engine has, out of those that we know. */
+async function keyOf(
+  { record }: Extract<EngineSight, { kind: "answers" }>,
+  { stateFolder, settingsKey }: FindOptions,
+): Promise<string> {
+  if (settingsKey && digestOfKey(settingsKey) === record.keyDigest) return settingsKey;
+  const key = await resolveEngineKey({ stateFolder });
+  if (digestOfKey(key) === record.keyDigest) return key;
+  throw new EngineUnavailable(
+    `The engine at ${record.url} (process ${record.pid}) was started with another key. Give the same ` +
+      "AUTOMAGIK_WORKFLOWS_API_KEY here, or end it with `automagik-workflows-mcp engine stop`.",
+  );
+}
+
+function describeOld({ record, health }: Extract<EngineSight, { kind: "answers" }>, ours: string): string {
+  const { version, activeRuns } = health;
+  const runs =
+    activeRuns === undefined ? "may have runs" : `has ${activeRuns} run${activeRuns === 1 ? "" : "s"}`;
+  return (
+    `The engine that is running is of version ${version}, this is ${ours}. ` +
+    (record.background
+      ? `It ${runs} going on, so it is used as it is, and replaced at the first start without runs.`
+      : "A person has started it, so it is used as it is: end it and start it again to have the newer one.")
+  );
+}
+
+function describeSilence(sight: EngineSight, timeoutMs: number): string {
+  const seconds = Math.round(timeoutMs / 1000);
+  if (sight.kind === "silent" || sight.kind === "unready") {
+    const { pid } = sight.holder;
+    const state = sight.kind === "silent" ? "does not answer" : "is starting or ending, and has not got done";
+    return (
+      `The engine (process ${pid}) ${state}, for ${seconds} s now. No second one was started. ` +
+      "`automagik-workflows-mcp engine stop` ends it, with --force if need be."
+    );
+  }
+  return (
+    `The engine has not begun to work within ${seconds} s. What it says is in engine.log in the engine's state ` +
+    "folder. Try again: it may have come up since."
+  );
+}

@@ -1,0 +1,90 @@
+import { isFinal, type Run } from "../api/types.js";
+import type { Clock } from "../shared/clock.js";
+import type { RunEvent, RunFeed } from "./run-feed.js";
+import { LATE_START_MS, type StartResult } from "./runs.js";
+import { type Place, UNCOUNTED } from "./start-limiter.js";
+
+/** Keeps the places of runs that were started until the runs have ended, as far as this process can know. */
+export interface PlaceKeeper {
+  /**
+   * Takes the place over and frees it when the start has certainly made no run, or its run has completed, failed,
+   * been killed, or is known to the API no more; a run that stands still keeps it. A start of unknown fate keeps it
+   * while the API's list shows a run that can be it, and in any case until a late start is out of the question.
+   * Whatever was not seen: at the run's own time limit and a margin the place is free.
+   * @param timeoutS the run's own time limit
+   */
+  keep(place: Place, start: Promise<StartResult>, timeoutS: number): void;
+  /** Asks nothing any more. Places that are still taken stay so until their time limits: others may share the line. */
+  close(): void;
+}
+
+/** A run may take a little longer than its time limit to be ended by the API, in ms. */
+const MARGIN_MS = 60_000;
+/** The pause between two looks for the run of a start of unknown fate, in ms. Each is one page of the list. */
+const LOOK_AGAIN_MS = 60_000;
+
+export function createPlaceKeeper(options: { feed: RunFeed; clock: Clock }): PlaceKeeper {
+  const { feed, clock } = options;
+  /** What stops the looking. */
+  const looking = new Set<() => void>();
+  let isClosed = false;
+
+  /** Calls `onEnd` when the run has ended; the answer stops the looking. */
+  function watch(run: Run, onEnd: () => void): () => void {
+    const onEvent = ({ type }: RunEvent) => {
+      if (type === "finished" || type === "lost") onEnd();
+    };
+    return feed.watch(run, onEvent, { background: true }).stop;
+  }
+
+  /** The same for a run that may not exist. */
+  function search(candidates: () => Promise<Run[]>, onEnd: () => void): () => void {
+    let isStopped = false;
+    let cancel = clock.after(LATE_START_MS, () => void look());
+    async function look(): Promise<void> {
+      // A list that cannot be read proves nothing.
+      const runs = await candidates().catch(() => undefined);
+      if (isStopped) return;
+      if (runs?.every((run) => isFinal(run.status))) onEnd();
+      else cancel = clock.after(LOOK_AGAIN_MS, () => void look());
+    }
+    return () => {
+      isStopped = true;
+      cancel();
+    };
+  }
+
+  return {
+    keep(place, start, timeoutS) {
+      const own = place.handOver();
+      if (own === UNCOUNTED) return;
+      start.then(
+        (result) => {
+          const isOver =
+            result.kind === "failed" ||
+            result.kind === "withdrawn" ||
+            (result.kind === "started" && isFinal(result.run.status));
+          if (isOver) return own.free();
+          let stop = () => {};
+          const cancelLimit = clock.after(timeoutS * 1000 + MARGIN_MS, end);
+          function end(): void {
+            cancelLimit();
+            stop();
+            looking.delete(stop);
+            own.free();
+          }
+          if (isClosed) return;
+          stop = result.kind === "started" ? watch(result.run, end) : search(result.candidates, end);
+          looking.add(stop);
+        },
+        // Rejected is what has certainly not been started.
+        () => own.free(),
+      );
+    },
+    close() {
+      isClosed = true;
+      for (const stop of looking) stop();
+      looking.clear();
+    },
+  };
+}

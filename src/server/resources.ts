@@ -1,0 +1,152 @@
+import type { Services } from "../actions/define-action.js";
+import { describeRun } from "../actions/describe-run.js";
+import { describeSessions } from "../actions/list-sessions.js";
+import { ApiError } from "../api/errors.js";
+import type { Run } from "../api/types.js";
+import { mergeRun } from "../runs/merge-run.js";
+import { bareRun } from "../runs/runs.js";
+import { activeRun } from "../sessions/sessions.js";
+import type { Completable } from "./completions.js";
+import { renderRun, renderSessions, renderWorkflows } from "./tools/output.js";
+
+export const WORKFLOWS_URI = "automagik://workflows";
+export const SESSIONS_URI = "automagik://sessions";
+const RUNS = "automagik://runs/";
+
+/** A client may put the whole of a resource before its model: so many sessions are about 13,000 tokens. */
+const MAX_SESSIONS = 100;
+
+/** One form of a resource's content. */
+export interface Content {
+  mimeType: string;
+  text: string;
+}
+
+/** A resource as it is published, free of any framework. */
+export interface ResourceDefinition {
+  uri: string;
+  name: string;
+  description: string;
+  read(services: Services): Promise<Content[]>;
+}
+
+/** A family of resources, one for each value of its argument. */
+export interface TemplateDefinition {
+  uriTemplate: string;
+  name: string;
+  description: string;
+  argument: { name: string; description: string; completes: Completable };
+  read(value: string, services: Services): Promise<Content[]>;
+}
+
+export function runUri(runId: string): string {
+  return RUNS + encodeURIComponent(runId);
+}
+
+/** The run that a resource's address is about, its result's address included; undefined for any other. */
+export function runIdOf(uri: string): string | undefined {
+  if (!uri.startsWith(RUNS)) return undefined;
+  const [encoded, tail, ...more] = uri.slice(RUNS.length).split("/");
+  if (!encoded || more.length > 0 || (tail !== undefined && tail !== "result")) return undefined;
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
+}
+
+/** JSON for machines, and the same in words for people. */
+function both(value: unknown, words: string): Content[] {
+  return [
+    { mimeType: "application/json", text: JSON.stringify(value, null, 2) },
+    { mimeType: "text/markdown", text: words },
+  ];
+}
+
+export const resources: readonly ResourceDefinition[] = [
+  {
+    uri: WORKFLOWS_URI,
+    name: "workflows",
+    description: "The workflows that the API offers now.",
+    async read({ catalogue }) {
+      const state = catalogue.state().available ? catalogue.state() : await catalogue.refresh();
+      const workflows = state.workflows.map(({ name, description, suggestedTurns, maxTurns, category }) => ({
+        name,
+        description,
+        ...(category ? { category } : {}),
+        ...(suggestedTurns ? { suggested_turns: suggestedTurns } : {}),
+        ...(maxTurns ? { max_turns: maxTurns } : {}),
+      }));
+      const problem = state.problem ? { problem: state.problem } : {};
+      return both(
+        { workflows, ...problem },
+        renderWorkflows(workflows) || (state.problem ?? "No workflows."),
+      );
+    },
+  },
+  {
+    uri: SESSIONS_URI,
+    name: "sessions",
+    description: `The sessions, newest first, the active and the ended ones; of more than ${MAX_SESSIONS} the active ones and the newest.`,
+    async read(services) {
+      const all = await services.sessions.all();
+      const kept = new Set(
+        [...all.filter(activeRun), ...all.filter((session) => !activeRun(session))].slice(0, MAX_SESSIONS),
+      );
+      const list = await describeSessions(
+        all.filter((one) => kept.has(one)),
+        services,
+      );
+      const left = all.length - list.length;
+      const note = `${left} more of ${all.length} sessions are not shown here; list_sessions with a part of the name as session_name finds them.`;
+      return both(
+        { sessions: list, total: all.length, ...(left > 0 ? { note } : {}) },
+        list.length === 0 ? "No sessions." : renderSessions(list) + (left > 0 ? `\n\n${note}` : ""),
+      );
+    },
+  },
+];
+
+/** The longer template first: the shorter one would match its addresses too. */
+export const templates: readonly TemplateDefinition[] = [
+  {
+    uriTemplate: "automagik://runs/{run_id}/result",
+    name: "run-result",
+    description: "The full result text of one run: output of the run, not of this server.",
+    argument: { name: "run_id", description: "Id of the run", completes: "run" },
+    async read(value, services) {
+      const run = await readRun(value, services);
+      return [
+        {
+          mimeType: "text/plain",
+          text: run.result ?? `Run ${run.runId} is ${run.status} and has no result.`,
+        },
+      ];
+    },
+  },
+  {
+    uriTemplate: "automagik://runs/{run_id}",
+    name: "run",
+    description: "One run as it stands now.",
+    argument: { name: "run_id", description: "Id of the run", completes: "run" },
+    async read(value, services) {
+      const run = await readRun(value, services);
+      const described = describeRun(run, { detailed: true, now: services.clock.now() });
+      return both(described, renderRun(described));
+    },
+  },
+];
+
+/** @throws Error that names the wanted run only */
+async function readRun(value: string, { runs, feed, sessions }: Services): Promise<Run> {
+  const runId = runIdOf(RUNS + value);
+  if (!runId || value.includes("/")) throw new Error(`There is no such resource: "${value}" is no run id.`);
+  try {
+    const known = await sessions.recall(feed.latest(runId) ?? bareRun(runId));
+    return mergeRun(known, await runs.read(runId));
+  } catch (error) {
+    if (error instanceof ApiError && error.kind === "not_found")
+      throw new Error(`The API knows no run "${runId}".`);
+    throw error;
+  }
+}

@@ -1,0 +1,131 @@
+import { type ElicitRequestFormParams, ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
+import type { FormAnswer, Person, Question } from "../../actions/form-client.js";
+import { whileFollowing } from "../../shared/abort.js";
+import type { Clock } from "../../shared/clock.js";
+import { cleanLine, cleanText } from "../../shared/text.js";
+
+/** While a form is open, this often a sign of life goes out, in ms: it resets the clock of clients that have one. */
+const HEARTBEAT_MS = 10_000;
+
+/**
+ * No person turns a form down faster than this, in ms; clients without a person at hand do it by themselves, and
+ * declare forms all the same. Seen: `codex exec` 0.169 and `copilot -p` 1.0 decline within 5 ms, `claude -p` 2.1
+ * cancels within 20 ms.
+ */
+const FASTEST_PERSON_MS = 250;
+
+type FormSchema = ElicitRequestFormParams["requestedSchema"];
+
+/** What a form needs of the call it belongs to. */
+export interface FormChannel {
+  /** Whether the client declares forms. */
+  supportsForms: boolean;
+  /** Sends the elicitation and waits for its answer. */
+  send(
+    params: { message: string; requestedSchema: FormSchema },
+    options: { timeout: number; signal: AbortSignal },
+  ): Promise<{ action: string; content?: Record<string, unknown> | undefined }>;
+  /** A sign of life on the call. */
+  heartbeat(message: string): void;
+}
+
+/** The person asked by elicitation: one flat form, open as long as the setting allows. */
+export function createFormPerson(
+  channel: FormChannel,
+  options: { timeoutMs: number; signal: AbortSignal; clock: Clock },
+): Person {
+  const { clock, timeoutMs } = options;
+  return {
+    reachable: channel.supportsForms,
+    async ask(message, questions, takenBack): Promise<FormAnswer> {
+      const signal = takenBack ? AbortSignal.any([options.signal, takenBack]) : options.signal;
+      if (!channel.supportsForms) return { kind: "not_asked", why: "no_forms" };
+      if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
+      const since = clock.now();
+      let stopBeat = () => {};
+      const beat = () => {
+        const seconds = Math.round((clock.now() - since) / 1000);
+        channel.heartbeat(`Waiting for the person's answer to the form (${seconds} s)`);
+        stopBeat = clock.after(HEARTBEAT_MS, beat);
+      };
+      stopBeat = clock.after(HEARTBEAT_MS, beat);
+      try {
+        const answer = await whileFollowing(signal, (own) =>
+          channel.send(
+            { message: cleanText(message), requestedSchema: buildSchema(questions) },
+            { timeout: timeoutMs, signal: own },
+          ),
+        );
+        // The call may have been cancelled while the answer was on its way: then it counts no more.
+        if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
+        if (answer.action === "accept")
+          return { kind: "accepted", values: readValues(answer.content, questions) };
+        const byClient = clock.now() - since < FASTEST_PERSON_MS ? { byClient: true as const } : {};
+        if (answer.action === "decline") return { kind: "declined", ...byClient };
+        return { kind: "cancelled", why: "closed", ...byClient };
+      } catch (error) {
+        if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
+        if (error instanceof McpError && error.code === ErrorCode.RequestTimeout) {
+          return { kind: "cancelled", why: "timeout" };
+        }
+        // Declared and yet not to be had: nobody has answered, so nothing may be sent.
+        return { kind: "not_asked", why: error instanceof McpError ? "not_shown" : "no_answer" };
+      } finally {
+        stopBeat();
+      }
+    },
+  };
+}
+
+/** Whatever a form is made of may come from elsewhere; the values to choose from go back as they are. */
+function toShown(question: Question): Question {
+  const { title, description, suggestion, choices } = question;
+  return {
+    ...question,
+    title: cleanLine(title),
+    description: cleanText(description),
+    ...(suggestion === undefined ? {} : { suggestion: cleanLine(suggestion, Number.POSITIVE_INFINITY) }),
+    ...(choices
+      ? { choices: choices.map(({ value, title }) => ({ value, title: cleanLine(title, 600) })) }
+      : {}),
+  };
+}
+
+function buildSchema(questions: readonly Question[]): FormSchema {
+  const properties = Object.fromEntries(
+    questions.map(toShown).map(({ name, title, description, suggestion, choices, required, several }) => [
+      name,
+      several && choices
+        ? {
+            type: "array" as const,
+            title,
+            description,
+            items: { anyOf: choices.map(({ value, title }) => ({ const: value, title })) },
+          }
+        : {
+            type: "string" as const,
+            title,
+            // Codex and mcpdo show no default, and a required field has to be filled in there.
+            description: required && suggestion ? `${description} Suggested: ${suggestion}` : description,
+            ...(required && !choices ? { minLength: 1 } : {}),
+            ...(suggestion === undefined ? {} : { default: suggestion }),
+            ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
+          },
+    ]),
+  );
+  const required = questions.filter((question) => question.required).map((question) => question.name);
+  return { type: "object", properties, ...(required.length > 0 ? { required } : {}) } as FormSchema;
+}
+
+function readValues(
+  content: Record<string, unknown> | undefined,
+  questions: readonly Question[],
+): Record<string, string | undefined> {
+  return Object.fromEntries(
+    questions.map(({ name }) => {
+      const value = content?.[name];
+      if (value === undefined || value === null) return [name, undefined];
+      return [name, (Array.isArray(value) ? value.join(", ") : String(value)).trim()];
+    }),
+  );
+}

@@ -1,0 +1,213 @@
+import { ActionError, type Answer, type AnswerPart, buildAnswerSchema } from "../../actions/answer.js";
+import type { ParameterName } from "../../actions/arguments.js";
+import type { Action, Annotations, Call, Services } from "../../actions/define-action.js";
+import type { Offer } from "../../api/capabilities.js";
+import { nameEndpoint } from "../../api/endpoints.js";
+import { ApiError } from "../../api/errors.js";
+import { StoreError } from "../../sessions/store/store-error.js";
+import { findNearest } from "../../shared/nearest.js";
+import { protectBranch } from "../../shared/no-value.js";
+import type { CatalogueState } from "../../workflows/catalogue.js";
+import { buildInputSchema, type Limits, parseArguments } from "./input.js";
+import { type ProjectStep, renderAnswer, type ToolResult } from "./output.js";
+
+/** The one tool of toolset `super`. */
+export const SUPER_TOOL = "orchestrate_workflow";
+
+/** A tool as it is published, free of any framework. */
+export interface ToolDefinition {
+  name: string;
+  title: string;
+  /** May change with what the API offers, as the annotations and the schema may. */
+  readonly description: string;
+  readonly annotations: Annotations;
+  /** What clients that find tools by searching want to know of it. */
+  meta: Readonly<Record<string, unknown>>;
+  /** Whether the API has what it needs; it is not listed otherwise. */
+  isOffered(): boolean;
+  inputSchema(catalogue: CatalogueState): Record<string, unknown>;
+  answerSchema: ReturnType<typeof buildAnswerSchema>;
+  /** Never throws: what goes wrong comes back as a tool error that a model can act on. */
+  call(raw: unknown, call: Call, services: Services): Promise<ToolResult>;
+}
+
+/** What an API that says nothing of itself is taken to offer. */
+const EVERYTHING: Pick<Offer, "has" | "state"> = { has: () => true, state: () => ({ isAway: false }) };
+
+/** What the calls of all tools have in common. */
+interface Collaborators {
+  project: ProjectStep;
+  offer: Pick<Offer, "has" | "state">;
+  onDefect: (error: unknown) => void;
+}
+
+/**
+ * Projects the actions to the tools of a toolset: one tool with actions, or one tool for each action.
+ * @param offer what the API offers; an action without its endpoint is left out, and says so when it is called
+ */
+export function buildTools(
+  toolset: "super" | "named",
+  actions: readonly Action[],
+  onDefect: (error: unknown) => void,
+  offer = EVERYTHING,
+): ToolDefinition[] {
+  const collaborators = { project: projectSteps(toolset, actions, offer), offer, onDefect };
+  return toolset === "super"
+    ? [buildSuperTool(actions, collaborators)]
+    : buildNamedTools(actions, collaborators);
+}
+
+/** How a toolset names the call that carries an action; a step that the API has no endpoint for has none. */
+export function projectSteps(
+  toolset: "super" | "named",
+  actions: readonly Action[],
+  offer: Pick<Offer, "has"> = EVERYTHING,
+): ProjectStep {
+  return (step) => {
+    const action = actions.find((one) => one.name === step.action);
+    if (action && !isOffered(action, offer)) return undefined;
+    const args = protectBranch(step.arguments);
+    return toolset === "super"
+      ? { tool: SUPER_TOOL, arguments: { action: step.action, ...args } }
+      : { tool: action?.toolName ?? step.action, arguments: args };
+  };
+}
+
+function isOffered({ endpoint }: Action, offer: Pick<Offer, "has">): boolean {
+  return endpoint === undefined || offer.has(endpoint);
+}
+
+/** What the one tool's description says that it can do, by action. */
+const DEEDS: readonly [action: string, deed: string][] = [
+  ["run", "start"],
+  ["status", "watch"],
+  ["feedback", "feedback"],
+  ["list_sessions", "sessions"],
+  ["kill", "kill"],
+];
+
+function buildSuperTool(actions: readonly Action[], collaborators: Collaborators): ToolDefinition {
+  const { project, offer } = collaborators;
+  const offered = () => actions.filter((action) => isOffered(action, offer));
+  return {
+    name: SUPER_TOOL,
+    title: "Orchestrate coding workflows",
+    // Of one tool nothing is gained by having it searched for first.
+    meta: { "anthropic/alwaysLoad": true },
+    isOffered: () => true,
+    get description() {
+      const names = offered().map((action) => action.name);
+      const deeds = DEEDS.filter(([action]) => names.includes(action)).map(([, deed]) => deed);
+      return (
+        `Runs remote coding workflows (an agent works on a repository) and stays with them: ${deeds.join(", ")}. ` +
+        "Missing details are asked of the person by a form, so do not invent them. A run costs money."
+      );
+    },
+    get annotations() {
+      return {
+        readOnlyHint: false,
+        destructiveHint: offered().some((action) => action.annotations.destructiveHint),
+        idempotentHint: false,
+        openWorldHint: true,
+      };
+    },
+    inputSchema(catalogue) {
+      const names = distinct<ParameterName>(offered().flatMap((action) => action.parameters));
+      return buildInputSchema(names, [], catalogue, { actions: offered(), limits: limits(offer) });
+    },
+    answerSchema: buildAnswerSchema(distinct<AnswerPart>(actions.flatMap((action) => action.answerParts))),
+    call(raw, call, services) {
+      const wanted = (raw as { action?: unknown } | undefined)?.action ?? "run";
+      // The name of its own tool is as clear.
+      const action = actions.find((one) => one.name === wanted || one.toolName === wanted);
+      if (action) return callAction(action, raw, call, services, collaborators);
+      const known = offered().map((one) => one.name);
+      const [nearest] = findNearest(String(wanted), known, 1);
+      return Promise.resolve(
+        renderError(
+          `\`action\` ${JSON.stringify(wanted)}: it must be one of ${known.join(", ")}${nearest ? `; ${nearest} may be meant` : ""}. Nothing was sent.`,
+          undefined,
+          project,
+        ),
+      );
+    },
+  };
+}
+
+function buildNamedTools(actions: readonly Action[], collaborators: Collaborators): ToolDefinition[] {
+  const { offer } = collaborators;
+  return actions.map((action) => ({
+    name: action.toolName,
+    title: action.title,
+    description: action.description,
+    annotations: action.annotations,
+    meta: { "anthropic/searchHint": action.searchHint },
+    isOffered: () => isOffered(action, offer),
+    inputSchema: (catalogue) =>
+      buildInputSchema(action.parameters, action.required ?? [], catalogue, {
+        about: action.about ?? {},
+        limits: limits(offer),
+      }),
+    answerSchema: buildAnswerSchema(action.answerParts),
+    call: (raw, call, services) => callAction(action, raw, call, services, collaborators),
+  }));
+}
+
+/** What the API's own description says of numbers that a start takes. */
+function limits(offer: Pick<Offer, "state">): Limits {
+  const start = offer.state().description?.start;
+  return { max_turns: start?.maxTurns, timeout: start?.timeoutS };
+}
+
+async function callAction(
+  action: Action,
+  raw: unknown,
+  call: Call,
+  services: Services,
+  { project, offer, onDefect }: Collaborators,
+): Promise<ToolResult> {
+  try {
+    const { endpoint } = action;
+    // It may have come since: an API that is another version by now is asked before it is said to lack something.
+    if (endpoint && !offer.has(endpoint)) await services.offer.refresh();
+    if (endpoint && !offer.has(endpoint)) {
+      throw new ActionError(
+        `The API at ${services.api.address} offers no endpoint for ${action.name} (${nameEndpoint(endpoint)} is not in ` +
+          "its description), so nothing was sent. Do without it, or ask whoever runs the API.",
+        {
+          action: "list_workflows",
+          arguments: { detailed: true },
+          reason: "See what this API offers.",
+        },
+      );
+    }
+    const args = parseArguments(action, raw);
+    return renderAnswer(await action.handle(args, call, services), project);
+  } catch (error) {
+    if (error instanceof ActionError) return renderError(error.message, error.next, project);
+    if (error instanceof ApiError) return renderError(error.message, undefined, project);
+    if (error instanceof StoreError) {
+      return renderError(
+        `${error.message} So sessions cannot be looked up; nothing was started or changed. A run can be reached by its run id; ` +
+          "try again when the server answers.",
+        undefined,
+        project,
+      );
+    }
+    // A defect of ours: its text may hold anything, so it goes to the log and not to the client.
+    onDefect(error);
+    return renderError(
+      "This server failed on the call by a fault of its own. If a run was to be started, look at its status before trying again.",
+      { action: "list_sessions", arguments: {}, reason: "See what is going on." },
+      project,
+    );
+  }
+}
+
+function renderError(message: string, next: Answer["next"], project: ProjectStep): ToolResult {
+  return renderAnswer({ outcome: "failed", summary: message, ...(next ? { next } : {}) }, project, true);
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}

@@ -1,0 +1,217 @@
+import { isFinal, type Run } from "../api/types.js";
+import type { KnownRun } from "../runs/merge-run.js";
+import { refusedResume } from "../runs/runs.js";
+import { tellConversationEnd } from "../shared/conversation-end.js";
+import { visibleName } from "../shared/text.js";
+import type { RunRecord, SessionRecord } from "./store/session-record.js";
+import type { Session, SessionRun } from "./types.js";
+
+/** Status of a run that the API has said it does not know (any more). */
+export const LOST = "lost";
+
+/** What of a run is kept with its session, as of `now`. */
+export function toRecord(run: KnownRun, now: number): RunRecord {
+  return {
+    runId: run.runId,
+    workflowName: run.workflowName,
+    status: run.status,
+    updatedAt: now,
+    ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
+    ...(run.completedAt === undefined ? {} : { completedAt: run.completedAt }),
+    ...(run.turn === undefined ? {} : { turns: run.turn }),
+    ...(run.maxTurns === undefined ? {} : { maxTurns: run.maxTurns }),
+    ...(run.costUsd === undefined ? {} : { costUsd: run.costUsd }),
+    // A claimed id is random on the public server: only one that the run itself has shown is written down.
+    ...(run.sessionId === undefined || run.sessionClaimed || run.neverStarted
+      ? {}
+      : { sessionId: run.sessionId }),
+    ...(run.resumes === undefined ? {} : { resumes: run.resumes }),
+    ...(run.neverStarted ? { neverStarted: true } : {}),
+    ...(run.errorCode === undefined ? {} : { errorCode: run.errorCode }),
+  };
+}
+
+/**
+ * Two pictures of one run as one. The newer wins, except that an end stands: a picture from before it may arrive
+ * after it. `killed` is less of an end than the others, since the public server lets a killed run complete.
+ */
+export function combineRuns(older: RunRecord, newer: RunRecord): RunRecord {
+  const stands = weigh(newer.status) < weigh(older.status);
+  const combined = stands ? { ...newer, ...older } : { ...older, ...newer };
+  combined.workflowName = newer.workflowName || older.workflowName;
+  combined.updatedAt = Math.max(older.updatedAt, newer.updatedAt);
+  // Both only grow; the public server says 0 turns of a run that failed.
+  for (const key of ["turns", "costUsd"] as const) {
+    const values = [older[key], newer[key]].filter((value) => value !== undefined);
+    if (values.length > 0) combined[key] = Math.max(...values);
+  }
+  return combined;
+}
+
+function weigh(status: string): number {
+  if (status === "unknown") return 0;
+  if (!isFinal(status)) return 1;
+  return status === "killed" ? 2 : 3;
+}
+
+/** For sorting runs by their start, oldest first. */
+export function byStart(a: RunRecord, b: RunRecord): number {
+  return (a.startedAt ?? a.updatedAt) - (b.startedAt ?? b.updatedAt);
+}
+
+/** True when a session has no name of its own yet, only the id of one of its runs. */
+export function isNameless(session: { name: string; runs: readonly RunRecord[] }): boolean {
+  return session.runs.some((run) => run.runId === session.name);
+}
+
+/** True when all that there is of a session are starts that have come to nothing: it has no conversation. */
+export function hasNeverRun(session: { runs: readonly RunRecord[] }): boolean {
+  return session.runs.length > 0 && session.runs.every((run) => run.neverStarted);
+}
+
+/**
+ * The sessions of the index and those of the API's list as one list, newest first.
+ * @param latest the feed's picture of a run
+ * @param isLost whether the API has said that it does not know the run
+ */
+export function mergeSessions(
+  records: readonly SessionRecord[],
+  listed: readonly Run[],
+  latest: (runId: string) => Run | undefined = () => undefined,
+  isLost: (runId: string) => boolean = () => false,
+): Session[] {
+  const sessions = new Map<string, Session>();
+  const places = new Map<string, { session: Session; run: SessionRun }>();
+  const byId = new Map<string, Session>();
+
+  function place(session: Session, run: SessionRun): void {
+    const known = places.get(run.runId);
+    if (known) Object.assign(known.run, combineRuns(known.run, run));
+    else {
+      places.set(run.runId, { session, run });
+      session.runs.push(run);
+    }
+    if (run.sessionId && !byId.has(run.sessionId)) byId.set(run.sessionId, session);
+  }
+
+  function open(key: string, name: string): Session {
+    const session = sessions.get(key) ?? { key, name, runs: [], updatedAt: 0 };
+    sessions.set(key, session);
+    return session;
+  }
+
+  for (const record of [...records].sort((a, b) => a.createdAt - b.createdAt || (a.key < b.key ? -1 : 1))) {
+    // Two processes may have begun a record each for one conversation.
+    const ids = [record.sessionId, ...record.runs.map((run) => run.sessionId)];
+    const twin = ids.map((id) => id && byId.get(id)).find((session) => session);
+    const session = twin || open(record.key, record.name);
+    for (const run of record.runs) place(session, { ...run });
+    adopt(session, record);
+    if (record.sessionId && !byId.has(record.sessionId)) byId.set(record.sessionId, session);
+  }
+  // Oldest first, so that runs of one moment keep their order.
+  for (const run of listed.toReversed()) {
+    const name = run.sessionName ?? run.runId;
+    const session =
+      places.get(run.runId)?.session ??
+      (run.sessionId ? byId.get(run.sessionId) : undefined) ??
+      // Without an id to go by, runs that others started under one name are taken as one session.
+      open(run.sessionId ? `id:${run.sessionId}` : `name:${visibleName(name)}`, name);
+    place(session, toRecord(run, run.completedAt ?? run.startedAt ?? 0));
+    if (isNameless(session)) session.name = name;
+    adopt(session, run);
+  }
+  for (const session of sessions.values()) settle(session, latest, isLost);
+  const all = [...sessions.values()];
+  const names = new Set(all.filter((session) => !hasNeverRun(session)).map((session) => session.name));
+  // A start that came to nothing is found by its name until somebody else has that.
+  const shown = all.filter((session) => !hasNeverRun(session) || !names.has(session.name));
+  return shown.sort((a, b) => b.updatedAt - a.updatedAt || (a.key < b.key ? -1 : 1));
+}
+
+/**
+ * What sessions of this name are put together from: whatever bears it to the eye, and, over any number of steps, whatever
+ * shares a run or a conversation with that. Merged alone it gives the same sessions of this name as everything does.
+ */
+export function selectRelated(
+  name: string,
+  records: readonly SessionRecord[],
+  listed: readonly Run[],
+): { records: SessionRecord[]; listed: Run[] } {
+  const wanted = visibleName(name);
+  const ids = new Set<string | undefined>();
+  const taken = { records: new Set<SessionRecord>(), listed: new Set<Run>() };
+  const hasKnown = (own: readonly (string | undefined)[]) => own.some((id) => id && ids.has(id));
+  for (let before = -1; before < ids.size; ) {
+    before = ids.size;
+    for (const record of records) {
+      const own = [record.sessionId, ...record.runs.flatMap((run) => [run.runId, run.sessionId])];
+      if (taken.records.has(record) || !(visibleName(record.name) === wanted || hasKnown(own))) continue;
+      taken.records.add(record);
+      for (const id of own) ids.add(id);
+    }
+    for (const run of listed) {
+      const own = [run.runId, run.sessionId];
+      const isNamed = visibleName(run.sessionName ?? run.runId) === wanted;
+      if (taken.listed.has(run) || !(isNamed || hasKnown(own))) continue;
+      taken.listed.add(run);
+      for (const id of own) ids.add(id);
+    }
+  }
+  return { records: [...taken.records], listed: listed.filter((run) => taken.listed.has(run)) };
+}
+
+/** Takes over what the session does not know yet. */
+function adopt(
+  session: Session,
+  from: {
+    sessionId?: string | undefined;
+    sessionClaimed?: true;
+    repositoryUrl?: string | undefined;
+    gitBranch?: string | undefined;
+  },
+): void {
+  const { sessionId, repositoryUrl, gitBranch } = from;
+  if (sessionId && !from.sessionClaimed && !session.sessionId) session.sessionId = sessionId;
+  if (repositoryUrl && !session.repositoryUrl) session.repositoryUrl = repositoryUrl;
+  if (gitBranch && !session.gitBranch) session.gitBranch = gitBranch;
+}
+
+function settle(
+  session: Session,
+  latest: (runId: string) => Run | undefined,
+  isLost: (runId: string) => boolean,
+): void {
+  for (const run of session.runs) {
+    const live = latest(run.runId);
+    if (live) Object.assign(run, combineRuns(run, toRecord(live, run.updatedAt)));
+    if (!isFinal(run.status) && isLost(run.runId)) run.status = LOST;
+    // Not when it was last written or looked at: an old session that is looked at stays an old one.
+    session.updatedAt = Math.max(session.updatedAt, run.completedAt ?? run.startedAt ?? run.updatedAt);
+  }
+  session.runs.sort(byStart);
+  const id = resumableId(session);
+  if (id) session.sessionId = id;
+  else delete session.sessionId;
+}
+
+/** The id with which the session goes on, by what became of its runs. */
+function resumableId(session: Session): string | undefined {
+  if (hasNeverRun(session)) return undefined;
+  let id = session.sessionId;
+  for (const run of session.runs) {
+    const { resumes } = run;
+    if (isRefused(run)) id = id === resumes ? undefined : id;
+    else if (tellConversationEnd(run)) id = undefined;
+    // The public server may give every run of a conversation an id of its own: the newest one goes on.
+    else if (run.sessionId) id = run.sessionId;
+    // It took a turn, so the conversation is there, though the run has shown no id.
+    else if (resumes && run.turns) id ??= resumes;
+  }
+  return id;
+}
+
+/** Whether the agent would not continue the conversation that the run was to continue. */
+export function isRefused({ turns, ...run }: RunRecord): boolean {
+  return refusedResume({ ...run, ...(turns === undefined ? {} : { turn: turns }) });
+}

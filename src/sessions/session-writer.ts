@@ -1,0 +1,274 @@
+import type { Run, StartRequest } from "../api/types.js";
+import type { RunEvent, RunFeed } from "../runs/run-feed.js";
+import { setBounded } from "../shared/bounded-map.js";
+import type { Clock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import { byStart, combineRuns, isNameless, toRecord } from "./merge-sessions.js";
+import type { SessionRecord } from "./store/session-record.js";
+import type { SessionStore } from "./store/session-store.js";
+
+/** Writes what is seen of runs into the index while it can be seen. Nothing here throws. */
+export interface SessionWriter {
+  /**
+   * Writes down a run that was just started, and keeps watching it so that its session id is not missed. Resolves
+   * when that is done, with whether it is kept where sessions are kept.
+   */
+  started(run: Run, request: StartRequest): Promise<boolean>;
+  /** Writes down what was seen of a run: of one in the index, and of any other that shows a session id. */
+  seen(run: Run): Promise<void>;
+  /**
+   * The record that holds a run. Where it is cannot be known of a run that was not started here: then all are read,
+   * but not again within a minute.
+   * @throws as the store does
+   */
+  find(runId: string): Promise<SessionRecord | undefined>;
+  /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
+  keepWatching(run: Run): void;
+  /**
+   * Resolves when what was told so far is written, or has failed to be.
+   * @param concerns the runs that matter; all when left out
+   */
+  written(concerns?: (run: Run) => boolean): Promise<void>;
+  /** The same of all, and nothing is taken on any more. */
+  close(): Promise<void>;
+}
+
+/** The record that a run belongs to, and what was last written of the run there. */
+interface Owner {
+  key: string;
+  status: string | undefined;
+  sessionId: string | undefined;
+  /** What the session stood on before a start of ours: it does so again when that comes to nothing. */
+  before?: Place;
+}
+
+type Place = Pick<SessionRecord, "repositoryUrl" | "gitBranch">;
+
+/** A run is looked after in the background for its own time limit and this long, in ms. */
+const BACKGROUND_GRACE_MS = 60_000;
+/** Owners kept at hand; those of other runs are looked up in the index again. */
+const OWNERS_KEPT = 1_000;
+/** For so long a run that no record holds is looked for under its own id only, in ms. */
+const STRANGER_MS = 60_000;
+/** The API's own time limit where a start names none, in s. */
+const DEFAULT_TIMEOUT_S = 7200;
+
+/** Listens to the feed and writes. `onChange` is told when a run of the index has started, ended or else changed. */
+export function createSessionWriter(options: {
+  store: SessionStore;
+  feed: RunFeed;
+  clock: Clock;
+  log: Log;
+  onChange: () => void;
+}): SessionWriter {
+  const { store, feed, clock, log, onChange } = options;
+  /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
+  const owners = new Map<string, Promise<Owner | undefined>>();
+  /** Runs that no record held when all were read, by when that was, by our clock. */
+  const strangers = new Map<string, number>();
+  /** What is being written, and of which run. */
+  const pending = new Map<Promise<boolean>, Run>();
+  const background = new Set<() => void>();
+  let closing = false;
+  let closed = false;
+  const stopListening = feed.onEvent(({ run }) => void seen(run));
+
+  /** Gives whether the work went well. */
+  function track(work: Promise<unknown>, run: Run): Promise<boolean> {
+    const done: Promise<boolean> = work.then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        // The file system's own words name the path, which is the person's own business.
+        log.warn(`A session could not be written: ${error.code ?? error.message}`);
+        return false;
+      },
+    );
+    pending.set(done, run);
+    return done.finally(() => pending.delete(done));
+  }
+
+  function own(runId: string, owner: Promise<Owner | undefined>): void {
+    // One failure must not be the answer for good.
+    const settled = owner.catch(() => undefined);
+    setBounded(owners, runId, settled, OWNERS_KEPT);
+  }
+
+  function seen(run: Run): Promise<void> {
+    if (closed) return Promise.resolve();
+    const owner = Promise.resolve(owners.get(run.runId)).then((own) => own ?? adopt(run));
+    own(run.runId, owner);
+    return track(
+      owner.then((own) => own && write(own, run)),
+      run,
+    ).then(() => {});
+  }
+
+  async function write(own: Owner, run: Run): Promise<void> {
+    const { status, sessionId } = toRecord(run, clock.now());
+    const before = { status: own.status, sessionId: own.sessionId };
+    // Turns go by fast and are told by the API anyway; what must not be lost is the id and how the run ended.
+    if (before.status === status && before.sessionId === sessionId) return;
+    Object.assign(own, { status, sessionId });
+    try {
+      const forgotten = run.neverStarted && (await forget(own.key, run.runId));
+      if (!forgotten) {
+        await store.update(own.key, (current) => {
+          const next = withRun(current, own.key, run, clock.now());
+          return run.neverStarted && own.before ? withPlace(next, own.before) : next;
+        });
+      }
+    } catch (error) {
+      Object.assign(own, before);
+      throw error;
+    }
+    if (before.status !== status) onChange();
+  }
+
+  /** Removes a session that has nothing but this start, which has come to nothing. False when there is more. */
+  async function forget(key: string, runId: string): Promise<boolean> {
+    const record = await store.get(key);
+    if (record?.runs.some((run) => run.runId !== runId)) return false;
+    await store.remove(key);
+    return true;
+  }
+
+  /** A session is kept under the id of its first run, where no other key is known. */
+  async function lookUp(runId: string, key = runId): Promise<SessionRecord | undefined> {
+    const own = await store.get(key);
+    if (own && holdsRun(own, runId)) return own;
+    const since = strangers.get(runId);
+    if (since !== undefined && Math.abs(clock.now() - since) < STRANGER_MS) return undefined;
+    return pick(await store.list(), runId);
+  }
+
+  /** The one of all records that holds the run. */
+  function pick(records: readonly SessionRecord[], runId: string): SessionRecord | undefined {
+    const holder = records.find((record) => holdsRun(record, runId));
+    if (holder) strangers.delete(runId);
+    else setBounded(strangers, runId, clock.now(), OWNERS_KEPT);
+    return holder;
+  }
+
+  /** The record of a run that another process or somebody else has started; none before it shows a session id. */
+  async function adopt(run: Run): Promise<Owner | undefined> {
+    const { sessionId } = toRecord(run, 0);
+    let holder = await lookUp(run.runId);
+    if (!holder && !sessionId) return undefined;
+    if (!holder && sessionId) {
+      const records = await store.list();
+      holder = pick(records, run.runId) ?? records.find((record) => holds(record, sessionId));
+    }
+    const stored = holder?.runs.find((one) => one.runId === run.runId);
+    return { key: holder?.key ?? run.runId, status: stored?.status, sessionId: stored?.sessionId };
+  }
+
+  /** Continued by its id, a session keeps its record; anything else begins a session of its own. */
+  async function findKey(run: Run, { sessionId }: StartRequest): Promise<string> {
+    const records = sessionId ? await store.list() : [];
+    return records.find((record) => sessionId && holds(record, sessionId))?.key ?? run.runId;
+  }
+
+  /** Nobody may be waiting for the run, but its session id shows only while it goes on. */
+  function watchInBackground(run: Run, timeoutS: number): void {
+    if (closing) return;
+    const onEvent = (event: RunEvent) => {
+      const over = event.type === "finished" && event.run.status !== "killed";
+      if (over || event.type === "lost") stop();
+    };
+    const watch = feed.watch(run, onEvent, { background: true });
+    const cancel = clock.after(timeoutS * 1000 + BACKGROUND_GRACE_MS, () => stop());
+    function stop(): void {
+      cancel();
+      watch.stop();
+      background.delete(stop);
+    }
+    background.add(stop);
+  }
+
+  async function written(concerns: (run: Run) => boolean = () => true): Promise<void> {
+    await Promise.all([...pending].filter(([, run]) => concerns(run)).map(([work]) => work));
+  }
+
+  return {
+    started(run, request) {
+      if (closed) return Promise.resolve(false);
+      const { status, sessionId } = toRecord(run, 0);
+      const owner = findKey(run, request).then((key): Owner => ({ key, status, sessionId }));
+      own(run.runId, owner);
+      const work = owner.then((own) =>
+        store.update(own.key, (current) => {
+          const named = { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId };
+          const next = withRun(current, own.key, named, clock.now());
+          own.before = placeOf(current ?? {});
+          // What the person has chosen for this run is what the session goes on with.
+          return {
+            ...next,
+            ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
+            ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
+          };
+        }),
+      );
+      const done = track(work, { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId });
+      watchInBackground(run, request.timeoutS ?? DEFAULT_TIMEOUT_S);
+      return done.then((isWritten) => {
+        onChange();
+        return isWritten && !store.isForgetful();
+      });
+    },
+    seen,
+    find: async (runId) => lookUp(runId, (await owners.get(runId))?.key),
+    keepWatching: (run) => watchInBackground(run, 0),
+    written,
+    async close() {
+      closing = true;
+      stopListening();
+      for (const stop of [...background]) stop();
+      while (pending.size > 0) await written();
+      closed = true;
+      await store.close();
+    },
+  };
+}
+
+function placeOf({ repositoryUrl, gitBranch }: Place): Place {
+  return { ...(repositoryUrl ? { repositoryUrl } : {}), ...(gitBranch ? { gitBranch } : {}) };
+}
+
+function withPlace(record: SessionRecord, place: Place): SessionRecord {
+  const { repositoryUrl: _repository, gitBranch: _branch, ...rest } = record;
+  return { ...rest, ...place };
+}
+
+function holdsRun(record: SessionRecord, runId: string): boolean {
+  return record.runs.some((run) => run.runId === runId);
+}
+
+function holds(record: SessionRecord, sessionId: string): boolean {
+  return (
+    record.sessionId === sessionId ||
+    record.runs.some((run) => run.sessionId === sessionId || run.resumes === sessionId)
+  );
+}
+
+function withRun(current: SessionRecord | undefined, key: string, run: Run, now: number): SessionRecord {
+  const name = run.sessionName ?? run.runId;
+  const session = current ?? { version: 1, key, name, createdAt: now, updatedAt: now, runs: [] };
+  const record = toRecord(run, now);
+  const before = session.runs.find((one) => one.runId === run.runId);
+  const runs = session.runs.filter((one) => one.runId !== run.runId);
+  runs.push(before ? combineRuns(before, record) : record);
+  runs.sort(byStart);
+  const sessionId = runs.findLast((one) => one.sessionId)?.sessionId ?? session.sessionId;
+  const repositoryUrl = session.repositoryUrl ?? run.repositoryUrl;
+  const gitBranch = session.gitBranch ?? run.gitBranch;
+  return {
+    ...session,
+    name: isNameless({ name: session.name, runs }) ? name : session.name,
+    runs,
+    updatedAt: now,
+    ...(sessionId ? { sessionId } : {}),
+    ...(record.sessionId ? { sessionIdSeenAt: now } : {}),
+    ...(repositoryUrl ? { repositoryUrl } : {}),
+    ...(gitBranch ? { gitBranch } : {}),
+  };
+}

@@ -1,0 +1,260 @@
+import { ApiError } from "../api/errors.js";
+import { isFinal, type Run, type StartRequest } from "../api/types.js";
+import type { KnownRun } from "../runs/merge-run.js";
+import type { RunFeed } from "../runs/run-feed.js";
+import type { RunList } from "../runs/run-list.js";
+import { bareRun } from "../runs/runs.js";
+import type { Clock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import { findNearest } from "../shared/nearest.js";
+import { visibleName } from "../shared/text.js";
+import { hasNeverRun, LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
+import { createSessionWriter } from "./session-writer.js";
+import type { SessionRecord } from "./store/session-record.js";
+import type { SessionStore } from "./store/session-store.js";
+import type { Session, SessionRun, Target } from "./types.js";
+
+export interface Sessions {
+  /**
+   * All sessions, newest first: our index and the API's list together, the index alone while the list cannot be
+   * read. @throws ApiError when neither is there, or the key is missing or refused
+   */
+  all(signal?: AbortSignal): Promise<Session[]>;
+  /**
+   * The sessions that a target means, newest first. @throws ApiError as `all` does, and when nothing is found
+   * while the API's list cannot be read
+   */
+  find(target: Target, signal?: AbortSignal): Promise<Session[]>;
+  /** The same by our index and the list as last read. Never asks the API. */
+  findKnown(target: Target): Promise<Session[]>;
+  /** The run as the API's list has shown it the last time. Never asks the API. */
+  listed(runId: string): Run | undefined;
+  /** Why the API's list could not be read the last time; undefined when it could. */
+  problem(): ApiError | undefined;
+  /** The run with what the index remembers of it and of its session. Never asks the API, never throws. */
+  recall(run: Run): Promise<KnownRun>;
+  /** Sessions whose name looks exactly like this one, newest first, by the index and the list as last read. Never asks the API. */
+  named(name: string): Promise<Session[]>;
+  /** Names most like the wanted one. Never asks the API. */
+  nearest(name: string): string[];
+  /** Names known without asking the API, newest session first. */
+  knownNames(): string[];
+  /** The newest repository that a session was started with, from the index. */
+  lastRepository(): Promise<string | undefined>;
+  /**
+   * Writes down a run that was just started, and keeps watching it so that its session id is not missed. Resolves
+   * when that is done, with whether it is kept where sessions are kept.
+   */
+  started(run: Run, request: StartRequest): Promise<boolean>;
+  /** Writes down what was seen of a run. */
+  seen(run: Run): Promise<void>;
+  /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
+  keepWatching(run: Run): void;
+  /** Calls back when a session has appeared or one of its runs has started or ended. */
+  onChange(listener: () => void): () => void;
+  /** Calls back with every reading of all sessions; `complete` when the API's list could be read. */
+  onRead(listener: (sessions: readonly Session[], complete: boolean) => void): () => void;
+  /** Waits until everything told so far is written, then stops. */
+  close(): Promise<void>;
+}
+
+/** The newest run of a session. */
+export function newestRun(session: Session): SessionRun | undefined {
+  return session.runs.at(-1);
+}
+
+/** The newest run that still goes on. */
+export function activeRun(session: Session): SessionRun | undefined {
+  return session.runs.findLast((run) => !isOver(run));
+}
+
+/** True when nothing more is to come of the run. */
+export function isOver(run: { status: string }): boolean {
+  return isFinal(run.status) || run.status === LOST;
+}
+
+/** Sessions by name: our own durable index merged with what the API lists. */
+export function createSessions(options: {
+  store: SessionStore;
+  runList: RunList;
+  feed: RunFeed;
+  clock: Clock;
+  log: Log;
+}): Sessions {
+  const { store, runList, feed } = options;
+  const listeners = new Set<() => void>();
+  const readers = new Set<(sessions: readonly Session[], complete: boolean) => void>();
+  let known: Session[] = [];
+
+  function changed(): void {
+    for (const listener of [...listeners]) listener();
+  }
+  const writer = createSessionWriter({ ...options, onChange: changed });
+
+  async function all(signal?: AbortSignal): Promise<Session[]> {
+    await writer.written();
+    const reading = store.list();
+    const [records, listed] = await Promise.all([reading, readList(reading, signal)]);
+    known = merge(records, listed);
+    for (const reader of [...readers]) reader(known, runList.problem() === undefined);
+    return known;
+  }
+
+  /** All sessions, without asking the API. */
+  async function readKnown(): Promise<Session[]> {
+    await writer.written();
+    return merge(await store.list().catch(() => []), runList.known());
+  }
+
+  function merge(records: readonly SessionRecord[], listed: readonly Run[]): Session[] {
+    return mergeSessions(records, listed, (runId) => feed.latest(runId), runList.isLost);
+  }
+
+  async function readList(
+    records: Promise<readonly SessionRecord[]>,
+    signal?: AbortSignal,
+  ): Promise<readonly Run[]> {
+    try {
+      return await runList.read(
+        signal,
+        records.then(openRuns, () => []),
+      );
+    } catch (error) {
+      const hopeless =
+        error instanceof ApiError && ["no_key", "unauthorised", "aborted"].includes(error.kind);
+      if (hopeless || (await records).length === 0) throw error;
+      return [];
+    }
+  }
+
+  return {
+    all,
+    listed: (runId) => runList.get(runId),
+    problem: () => runList.problem(),
+
+    async find(target, signal) {
+      if (listWanted(target).length === 0) return [];
+      const found = choose(await all(signal), target);
+      const problem = runList.problem();
+      // Without the list nobody can say that there is no such session.
+      if (found.length === 0 && problem) throw problem;
+      return found;
+    },
+
+    findKnown: async (target) => choose(await readKnown(), target),
+
+    async recall(run) {
+      await writer.written((one) => one.runId === run.runId);
+      const record = await writer.find(run.runId).catch(() => undefined);
+      const stored = record?.runs.find((each) => each.runId === run.runId);
+      if (!record || !stored) return run;
+      const { startedAt, turns, maxTurns, resumes, errorCode } = stored;
+      const { repositoryUrl, gitBranch, name } = record;
+      const sessionId = stored.sessionId ?? record.sessionId;
+      return {
+        ...(sessionId ? { sessionId } : {}),
+        ...(repositoryUrl ? { repositoryUrl } : {}),
+        ...(gitBranch ? { gitBranch } : {}),
+        ...(name === run.runId ? {} : { sessionName: name }),
+        ...(resumes ? { resumes } : {}),
+        ...(errorCode === undefined ? {} : { errorCode }),
+        ...(startedAt === undefined ? {} : { startedAt }),
+        ...(turns === undefined ? {} : { turn: turns }),
+        ...(maxTurns === undefined ? {} : { maxTurns }),
+        ...run,
+        workflowName: run.workflowName || stored.workflowName,
+        // The feed tells of a run by its newest picture; one that is not watched is known by its record.
+        status: run.status === "unknown" ? stored.status : run.status,
+      };
+    },
+
+    async named(name) {
+      const wanted = visibleName(name);
+      await writer.written((run) => run.sessionName === undefined || visibleName(run.sessionName) === wanted);
+      const records = await store.list().catch(() => []);
+      // Of thousands of sessions only those are put together that can come to bear this name.
+      const related = selectRelated(name, records, runList.known());
+      return merge(related.records, related.listed).filter(
+        (session) => visibleName(session.name) === wanted && !hasNeverRun(session),
+      );
+    },
+
+    nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),
+    knownNames: () => [...new Set(known.map((session) => session.name))],
+
+    async lastRepository() {
+      const records = await store.list();
+      const begun = (record: SessionRecord) => record.runs.at(-1)?.startedAt ?? record.updatedAt;
+      return records.filter((record) => record.repositoryUrl).sort((a, b) => begun(b) - begun(a))[0]
+        ?.repositoryUrl;
+    },
+
+    started(run, request) {
+      runList.note(run);
+      return writer.started(run, request);
+    },
+
+    seen: writer.seen,
+    keepWatching: writer.keepWatching,
+
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
+    onRead(listener) {
+      readers.add(listener);
+      return () => readers.delete(listener);
+    },
+
+    async close() {
+      await writer.close();
+      readers.clear();
+      listeners.clear();
+    },
+  };
+}
+
+/** The values that a target gives. */
+function listWanted({ runId, sessionId, sessionName }: Target): string[] {
+  return [runId, sessionId, sessionName].filter(
+    (value): value is string => value !== undefined && value !== "",
+  );
+}
+
+/** Those of the sessions that the target means: by id, else by name, else by name in other letters. */
+function choose(sessions: readonly Session[], target: Target): Session[] {
+  const wanted = listWanted(target);
+  const [first] = wanted;
+  if (first === undefined) return [];
+  const byId = sessions.filter((session) => wanted.some((value) => isIdOf(session, value)));
+  if (byId.length > 0) return byId;
+  const name = visibleName(target.sessionName ?? first);
+  const exact = sessions.filter((session) => visibleName(session.name) === name);
+  if (exact.length > 0) return exact;
+  const small = name.toLowerCase();
+  return sessions.filter((session) => visibleName(session.name).toLowerCase() === small);
+}
+
+/** Whether a value is the id of the session or of one of its runs. */
+function isIdOf(session: Session, value: string): boolean {
+  return (
+    session.sessionId === value ||
+    session.runs.some((run) => run.runId === value || run.sessionId === value || run.resumes === value)
+  );
+}
+
+/** Runs of the index whose end was not seen: the API is asked for those that its list does not show. */
+function openRuns(records: readonly SessionRecord[]): Run[] {
+  return records.flatMap((record) =>
+    record.runs
+      .filter((run) => !isFinal(run.status))
+      .map(({ runId, workflowName, status, startedAt }) => ({
+        ...bareRun(runId),
+        workflowName,
+        status,
+        sessionName: record.name,
+        ...(startedAt === undefined ? {} : { startedAt }),
+      })),
+  );
+}

@@ -1,0 +1,133 @@
+import { z } from "zod";
+import { parseBoundedJson } from "../../shared/bounded-json.js";
+import { cleanLine } from "../../shared/text.js";
+
+/** One run of a session, as last seen. Times are epoch ms, money US dollars; what was not seen is absent. */
+export interface RunRecord {
+  runId: string;
+  workflowName: string;
+  status: string;
+  startedAt?: number;
+  completedAt?: number;
+  turns?: number;
+  maxTurns?: number;
+  costUsd?: number;
+  /** The resumable id that was seen for this run. */
+  sessionId?: string;
+  /** The conversation that it was asked to continue, which its agent may have refused. */
+  resumes?: string;
+  /** It has failed before anything ran: it takes no session's name. */
+  neverStarted?: true;
+  /** Why it has failed, in the API's one word for it. */
+  errorCode?: string;
+  updatedAt: number;
+}
+
+/** What is known of one session: people think in its name, the API in run ids. */
+export interface SessionRecord {
+  version: 1;
+  /** The local key; the store's only handle on the record. */
+  key: string;
+  name: string;
+  /** The resumable id, if one has been seen: it shows only while a run is going. */
+  sessionId?: string;
+  sessionIdSeenAt?: number;
+  repositoryUrl?: string;
+  gitBranch?: string;
+  createdAt: number;
+  updatedAt: number;
+  /** Oldest start first; the store keeps the newest 200. */
+  runs: RunRecord[];
+}
+
+/** Runs kept for a session: far more than a person scrolls through, and a record stays below 100 KB. */
+export const RUNS_KEPT = 200;
+
+/** A larger file is not ours: 200 runs need about 80 KB. Reading one must not fill the memory. */
+export const MAX_RECORD_BYTES = 4 * 1024 * 1024;
+
+/** The place where sessions are kept may be shared: what others have written there is no more to be trusted than an API. */
+const shown = (limit?: number) => z.string().transform((text) => cleanLine(text, limit));
+
+// Loose on purpose: a field that a later release adds within version 1 survives being rewritten by this one.
+const runSchema = z.looseObject({
+  runId: shown(200).pipe(z.string().min(1)),
+  workflowName: shown(),
+  status: shown(60),
+  startedAt: z.number().optional(),
+  completedAt: z.number().optional(),
+  turns: z.number().optional(),
+  maxTurns: z.number().optional(),
+  costUsd: z.number().optional(),
+  sessionId: shown().optional(),
+  resumes: shown().optional(),
+  neverStarted: z.literal(true).optional(),
+  errorCode: z.string().optional(),
+  updatedAt: z.number(),
+});
+
+const sessionSchema = z.looseObject({
+  version: z.literal(1),
+  key: z.string().min(1),
+  name: shown(),
+  sessionId: shown().optional(),
+  sessionIdSeenAt: z.number().optional(),
+  repositoryUrl: shown(2048).optional(),
+  gitBranch: shown().optional(),
+  createdAt: z.number(),
+  updatedAt: z.number(),
+  runs: z.array(runSchema),
+});
+
+/** What a stored text turned out to be. `newer` was written by a later release and is not ours to touch. */
+export type ParsedRecord =
+  | { kind: "record"; record: SessionRecord }
+  | { kind: "newer" }
+  | { kind: "damaged" };
+
+/** Reads a stored text. Never throws: anything that is not a record of version 1 or later is `damaged`. */
+export function parseRecord(text: string): ParsedRecord {
+  let value: unknown;
+  try {
+    value = parseBoundedJson(text);
+  } catch {
+    return { kind: "damaged" };
+  }
+  const version = (value as { version?: unknown } | null)?.version;
+  if (Number.isInteger(version) && (version as number) > 1) return { kind: "newer" };
+  const parsed = sessionSchema.safeParse(value);
+  // JSON knows no `undefined`, so an optional field is either absent or of its type: the interface holds.
+  return parsed.success ? { kind: "record", record: parsed.data as SessionRecord } : { kind: "damaged" };
+}
+
+/**
+ * The form in which a record is kept: runs in order of their start (of their last update where no start is
+ * known), only the newest `runsKept`, and detached from the caller's objects.
+ *
+ * Throws a TypeError when the record could not be read back: another key, a field of a wrong type, too large.
+ */
+export function storedForm(
+  next: SessionRecord,
+  key: string,
+  runsKept: number,
+): { record: SessionRecord; text: string } {
+  const began = (run: RunRecord) => run.startedAt ?? run.updatedAt;
+  const runs = [...next.runs].sort((a, b) => began(a) - began(b)).slice(-runsKept);
+  const text = JSON.stringify({ ...next, runs });
+  const parsed = parseRecord(text);
+  if (parsed.kind !== "record") throw new TypeError("The session record has a field of a wrong type.");
+  if (parsed.record.key !== key)
+    throw new TypeError("A session record must keep the key it is stored under.");
+  if (Buffer.byteLength(text) > MAX_RECORD_BYTES) throw new TypeError("The session record is too large.");
+  return { record: parsed.record, text };
+}
+
+/** A copy that a caller may change without changing what the store holds. */
+export function copyRecord(record: SessionRecord): SessionRecord {
+  return { ...record, runs: record.runs.map((run) => ({ ...run })) };
+}
+
+/** Newest first, as people look for a session; the key decides between equals so that the order is stable. */
+export function byNewest(a: SessionRecord, b: SessionRecord): number {
+  return b.updatedAt - a.updatedAt || (a.key < b.key ? -1 : 1);
+}

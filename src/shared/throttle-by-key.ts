@@ -1,0 +1,37 @@
+import type { Clock } from "./clock.js";
+
+export interface Paced<Key> {
+  /** Something has happened to the key: it is told at once, or when its pause is over. */
+  touch(key: Key): void;
+  close(): void;
+}
+
+/** Tells of each key at most once in `pauseMs`, and never loses the last time. */
+export function createPaced<Key>(clock: Clock, pauseMs: number, tell: (key: Key) => void): Paced<Key> {
+  const waiting = new Map<Key, { again: boolean; cancel: () => void }>();
+  let closed = false;
+
+  function open(key: Key): void {
+    tell(key);
+    const entry = { again: false, cancel: () => {} };
+    waiting.set(key, entry);
+    entry.cancel = clock.after(pauseMs, () => {
+      waiting.delete(key);
+      if (entry.again) open(key);
+    });
+  }
+
+  return {
+    touch(key) {
+      if (closed) return;
+      const entry = waiting.get(key);
+      if (entry) entry.again = true;
+      else open(key);
+    },
+    close() {
+      closed = true;
+      for (const { cancel } of waiting.values()) cancel();
+      waiting.clear();
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import type { WorkflowsApi } from "../api/client.js";
+import type { ApiError } from "../api/errors.js";
+import type { Workflow } from "../api/types.js";
+import type { Clock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+
+/** What is known of the API's workflows. */
+export interface CatalogueState {
+  workflows: readonly Workflow[];
+  /** True once the API has given its list; the list stays when a later refresh fails. */
+  available: boolean;
+  /** Why the last attempt failed, worded for a person; absent when it did not. */
+  problem?: string;
+  /** When the list was last read, epoch ms. */
+  readAt?: number;
+}
+
+export interface Catalogue {
+  state(): CatalogueState;
+  find(name: string): Workflow | undefined;
+  /**
+   * Reads the list now; callers at the same time share one request. Never throws: the state says how it went.
+   * @param signal ends the caller's wait, not the read
+   */
+  refresh(): Promise<CatalogueState>;
+  /** Calls back when the names, their texts, or the availability have changed. The answer takes it off. */
+  onChange(listener: (state: CatalogueState) => void): () => void;
+  /** Reads the list and keeps it fresh until closed. Resolves after the first attempt or after `budgetMs`. */
+  start(budgetMs: number): Promise<void>;
+  close(): void;
+}
+
+/** Pauses between attempts while the list could not be read yet, in ms; afterwards the refresh interval rules. */
+const FIRST_RETRY_MS = 1_000;
+
+/** The list of workflows, read from the API at start-up and again at every interval. */
+export function createCatalogue(options: {
+  api: Pick<WorkflowsApi, "listWorkflows">;
+  clock: Clock;
+  refreshIntervalMs: number;
+  log: Log;
+  /** Called whenever the list begins to be read, for what is to be read beside it. */
+  onReading?: () => void;
+}): Catalogue {
+  const { api, clock, log, refreshIntervalMs, onReading } = options;
+  const listeners = new Set<(state: CatalogueState) => void>();
+  const closing = new AbortController();
+  let state: CatalogueState = {
+    workflows: [],
+    available: false,
+    problem: "The list of workflows is being read.",
+  };
+  let reading: Promise<CatalogueState> | undefined;
+  let failures = 0;
+  let cancelTimer: () => void = () => {};
+
+  function publish(next: CatalogueState): void {
+    const changed =
+      next.available !== state.available ||
+      // Availability apart, a failed refresh changes nothing that a reader of the schema should see.
+      (!next.available && next.problem !== state.problem) ||
+      JSON.stringify(next.workflows) !== JSON.stringify(state.workflows);
+    state = next;
+    if (!changed) return;
+    for (const listener of [...listeners]) listener(state);
+  }
+
+  async function read(background: boolean): Promise<CatalogueState> {
+    onReading?.();
+    try {
+      // No retries inside: the catalogue comes back by itself, and the first attempt must not hold up a start.
+      const workflows = await api.listWorkflows({ retries: 0, signal: closing.signal, background });
+      failures = 0;
+      publish({ workflows, available: true, readAt: clock.now() });
+    } catch (error) {
+      if (closing.signal.aborted) return state;
+      failures++;
+      const problem = (error as ApiError).message;
+      if (failures === 1) log.warn(`The list of workflows is not available: ${problem}`);
+      publish({ ...state, problem });
+    }
+    return state;
+  }
+
+  function refresh(background = false): Promise<CatalogueState> {
+    reading ??= read(background).finally(() => {
+      reading = undefined;
+      schedule();
+    });
+    return reading;
+  }
+
+  function schedule(): void {
+    cancelTimer();
+    if (closing.signal.aborted || !started) return;
+    const retry = Math.min(refreshIntervalMs, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10));
+    cancelTimer = clock.after(failures > 0 ? retry : refreshIntervalMs, () => void refresh(true));
+  }
+
+  let started = false;
+
+  return {
+    state: () => state,
+    find: (name) => state.workflows.find((workflow) => workflow.name === name),
+    refresh: () => refresh(),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async start(budgetMs) {
+      started = true;
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(budgetMs, resolve);
+        void refresh().then(() => {
+          cancel();
+          resolve();
+        });
+      });
+    },
+    close() {
+      closing.abort();
+      cancelTimer();
+      listeners.clear();
+    },
+  };
+}
