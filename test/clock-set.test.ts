@@ -10,6 +10,7 @@ function createSettableClock(): Clock & { set(byMs: number): void } {
   let shift = 0;
   return {
     now: () => systemClock.now() + shift,
+    elapsed: systemClock.elapsed,
     after: systemClock.after,
     set: (byMs) => {
       shift += byMs;

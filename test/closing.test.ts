@@ -12,6 +12,7 @@ function createCountingClock(): Clock & { waiting(): number } {
   const waiting = new Set<object>();
   return {
     now: systemClock.now,
+    elapsed: systemClock.elapsed,
     after(ms, task) {
       const timer = {};
       waiting.add(timer);

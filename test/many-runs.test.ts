@@ -13,7 +13,11 @@ let time = createHandClock();
 /** What the wall clock shows beside what has passed: it can be set back. */
 let setBy = 0;
 let profile: Profile = "contract";
-const clock: Clock = { now: () => time.now() + setBy, after: (ms, task) => time.after(ms, task) };
+const clock: Clock = {
+  now: () => time.now() + setBy,
+  elapsed: () => time.elapsed(),
+  after: (ms, task) => time.after(ms, task),
+};
 
 const sim = useSimulatedApi(() => {
   time = createHandClock();

@@ -21,6 +21,7 @@ function startFeed(list: (options: { page?: number }) => Run[] = () => [], push?
   const clock: Clock & { setBy: number } = {
     setBy: 0,
     now: () => time.now() + clock.setBy,
+    elapsed: time.elapsed,
     after: (ms, task) => time.after(ms, task),
   };
   const runs = new Map<string, Run>();

@@ -1,7 +1,9 @@
 /** The one clock of the house. Everything that waits or looks at the time takes it as an argument. */
 export interface Clock {
-  /** Wall clock, epoch milliseconds. */
+  /** Wall clock, epoch milliseconds. It can be set at any time, so it is only for times that are shown or stored. */
   now(): number;
+  /** Milliseconds since some moment. Never jumps and never goes back: durations are the difference of two of these. */
+  elapsed(): number;
   /** Calls `task` after `ms`; the answer cancels it. The timer never keeps the process alive. */
   after(ms: number, task: () => void): () => void;
 }
@@ -9,6 +11,7 @@ export interface Clock {
 /** The real clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(ms, task) {
     const timer = setTimeout(task, ms);
     timer.unref?.();

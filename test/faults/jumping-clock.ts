@@ -4,8 +4,6 @@ import type { Clock } from "../../src/shared/clock.js";
 export interface JumpingClock extends Clock {
   /** Sets the wall clock forward, or back with a negative number, in ms. */
   jump(ms: number): void;
-  /** What has really passed on this clock since it was made, in ms, without the jumps. */
-  elapsed(): number;
   /** Where each timer that has not gone off was set. */
   pending(): string[];
 }

@@ -12,6 +12,7 @@ export function createHandClock(start = Date.parse("2026-11-25T12:00:00Z")): Han
   const timers = new Set<{ at: number; task: () => void }>();
   return {
     now: () => now,
+    elapsed: () => now - start,
     after(ms, task) {
       const timer = { at: now + ms, task };
       timers.add(timer);

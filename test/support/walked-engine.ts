@@ -70,6 +70,7 @@ export const SPEED = 100;
 
 const clock: Clock = {
   now: systemClock.now,
+  elapsed: () => systemClock.elapsed() * SPEED,
   after: (ms, task) => systemClock.after(ms / SPEED, task),
 };
 
