@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { readCommandLine, renderHelp } from "../src/cli/command-line.js";
+import { readCommandLine } from "../src/cli/command-line.js";
+import { renderHelp } from "../src/cli/help.js";
 import { listSettingFlags, SettingsError } from "../src/settings/settings.js";
 
 function refusal(...args: string[]): string {

@@ -18,7 +18,9 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from "vitest";
-import { type EngineCommandOptions, runEngineCommand } from "../src/cli/engine.js";
+import { type AskToStopOptions, askToStopEngine } from "../src/cli/engine/ask-to-stop.js";
+import { type ServeEngineOptions, serveEngine } from "../src/cli/engine/serve-engine.js";
+import { showEngineStatus } from "../src/cli/engine/show-status.js";
 import { engineFiles } from "../src/engine/background/engine-files.js";
 import { createHealthProbe } from "../src/engine/background/engine-health.js";
 import {
@@ -957,20 +959,19 @@ describe("an engine in the background", () => {
 describe("the commands", () => {
   let out: string;
   let signal: () => void;
-  let given: Parameters<EngineCommandOptions["createEngineServer"]>[0];
+  let given: Parameters<ServeEngineOptions["createEngineServer"]>[0];
 
-  function run(command: EngineCommandOptions["command"], more: Partial<EngineCommandOptions> = {}) {
-    out = "";
-    return runEngineCommand({
-      command,
+  /** What a command prints goes to `out`. */
+  function print(text: string): void {
+    out += text;
+  }
+
+  function engine(more: Partial<ServeEngineOptions> = {}) {
+    return serveEngine({
       background: false,
-      force: false,
       settings: readSettings(),
       stateFolder: state,
       createLog: (target, secrets) => createLog({ level: "info", secrets, stderr: { write: target } }),
-      stdout(text) {
-        out += text;
-      },
       stderr: write,
       onSignal(listener) {
         signal = () => listener("SIGTERM");
@@ -983,10 +984,30 @@ describe("the commands", () => {
       ...more,
     });
   }
+
+  function status() {
+    out = "";
+    return showEngineStatus(state, print);
+  }
+
+  function stop(more: Partial<AskToStopOptions> = {}) {
+    out = "";
+    const settings = readSettings();
+    return askToStopEngine({
+      settings,
+      stateFolder: state,
+      force: false,
+      ask: undefined,
+      log,
+      out: print,
+      ...more,
+    });
+  }
+
   const settings = (flags: Record<string, string>) => ({ settings: readSettings({}, flags) });
 
   test("engine serves until it is told to stop, and status tells of it", async () => {
-    const end = run("engine", settings({ "engine-port": "0" }));
+    const end = engine(settings({ "engine-port": "0" }));
     await until(() => existsSync(files.record), "the record");
     const key = await resolveEngineKey({ stateFolder: state });
     expect(given).toMatchObject({
@@ -998,19 +1019,19 @@ describe("the commands", () => {
     });
     expect(lines.join("\n")).toContain(`Its key is in ${files.key}`);
     expect(lines.join("\n")).not.toContain(key);
-    expect(await run("engine status")).toBe(0);
+    expect(await status()).toBe(0);
     expect(out).toMatch(
       /address +http:[\s\S]*process +\d[\s\S]*version[\s\S]*since +2[\s\S]*runs going on +0/,
     );
-    expect(await run("engine", settings({ "engine-port": "0" }))).toBe(3);
+    expect(await engine(settings({ "engine-port": "0" }))).toBe(3);
     signal();
     expect(await end).toBe(0);
-    expect(await run("engine status")).toBe(1);
+    expect(await status()).toBe(1);
     expect(out).toBe("No engine is running.\n");
   });
 
   test("engine --background stays on loopback, and writes to its log", async () => {
-    const end = run("engine", { background: true, ...settings({ "engine-host": "0.0.0.0" }) });
+    const end = engine({ background: true, ...settings({ "engine-host": "0.0.0.0" }) });
     await until(() => existsSync(files.record), "the record");
     expect(given).toMatchObject({ host: "127.0.0.1", port: 0 });
     expect(lines).toEqual([]);
@@ -1021,16 +1042,15 @@ describe("the commands", () => {
 
   test("engine listens beyond this machine only with the person's own key", async () => {
     for (const host of ["0.0.0.0", "::", "192.0.2.1", "build.example", "127.0.0.1.example"]) {
-      const refused = run("engine", settings({ "engine-host": host }));
+      const refused = engine(settings({ "engine-host": host }));
       await expect(refused).rejects.toThrow(SettingsError);
       expect(await failure(refused)).toMatch(/^[^\n]*AUTOMAGIK_WORKFLOWS_API_KEY$/);
     }
-    const short = run("engine", settings({ "engine-host": "0.0.0.0", "api-key": "sk-person-of-15" }));
+    const short = engine(settings({ "engine-host": "0.0.0.0", "api-key": "sk-person-of-15" }));
     await expect(short).rejects.toThrow(SettingsError);
     expect(await failure(short)).toContain("a key of 16 characters or more");
     expect(await failure(short)).not.toContain("sk-person");
-    const end = run(
-      "engine",
+    const end = engine(
       settings({ "engine-host": "0.0.0.0", "engine-port": "0", "api-key": "sk-person-0123456789" }),
     );
     await until(() => existsSync(files.record), "the record");
@@ -1044,25 +1064,25 @@ describe("the commands", () => {
 
   test("engine stop names the runs that are going on, and stops nothing where nobody can be asked", async () => {
     const place = engineFolder();
-    let engine: LocalEngine | undefined;
+    let served: LocalEngine | undefined;
     const keyed = {
       settings: readSettings({ AUTOMAGIK_WORKFLOWS_API_KEY: ENGINE_KEY }, { "engine-port": "0" }),
     };
     const createEngineServer = async () => {
-      engine = await startLocalEngine(place.folder);
-      return engine;
+      served = await startLocalEngine(place.folder);
+      return served;
     };
-    const end = run("engine", { ...keyed, createEngineServer });
+    const end = engine({ ...keyed, createEngineServer });
     await until(() => existsSync(files.record), "the record");
-    const client = createContractClient({ url: engine?.url ?? "", apiKey: ENGINE_KEY });
+    const client = createContractClient({ url: served?.url ?? "", apiKey: ENGINE_KEY });
     const message = withScript("Wait", { steps: [{ ask: [QUESTION] }] });
     const { run_id } = await client.start({ message, session_name: "login" });
-    expect(await run("engine stop", keyed)).toBe(1);
+    expect(await stop(keyed)).toBe(1);
     expect(out).toContain(`implement, session "login", run ${run_id}`);
     expect(out).toContain("Nobody can be asked here, so nothing was stopped");
-    expect(await run("engine stop", { ...keyed, ask: async () => false })).toBe(1);
+    expect(await stop({ ...keyed, ask: async () => false })).toBe(1);
     expect(out).toBe("Nothing was stopped.\n");
-    expect(await run("engine status")).toBe(0);
+    expect(await status()).toBe(0);
     signal();
     await end;
     place.remove();
@@ -1070,7 +1090,7 @@ describe("the commands", () => {
 
   test("engine stop says what it did", async () => {
     await startStandIn();
-    expect(await run("engine stop")).toBe(0);
+    expect(await stop()).toBe(0);
     expect(out).toMatch(/^The engine \(process \d+\) has ended\.\n$/);
   });
 });

@@ -2,9 +2,23 @@ import { parseArgs } from "node:util";
 import { listSettingFlags, SettingsError } from "../settings/settings.js";
 import { findNearest } from "../shared/nearest.js";
 
+const COMMANDS = [
+  "stdio",
+  "serve",
+  "demo",
+  "doctor",
+  "install",
+  "engine",
+  "engine status",
+  "engine stop",
+] as const;
+
+/** A command that does something, by its words. */
+export type Command = (typeof COMMANDS)[number];
+
 /** What the command line asks for. */
 export interface CommandLine {
-  command: (typeof COMMANDS)[number] | "help" | "version";
+  command: Command | "help" | "version";
   /** Settings given as flags, by their name without dashes. */
   flags: Record<string, string | undefined>;
   /** `engine stop --force`: without asking, and whatever the engine does. */
@@ -29,113 +43,110 @@ export interface CommandLine {
   sse?: true;
 }
 
-const COMMANDS = [
-  "stdio",
-  "serve",
-  "demo",
-  "doctor",
-  "install",
-  "engine",
-  "engine status",
-  "engine stop",
-] as const;
+/** A command line and the absolute path of the script that runs, by which it can be started again. */
+export type Invocation = CommandLine & { script: string };
 
-/** Short for settings' flags, by the command that they belong to. */
-const SHORT: Record<string, Partial<Record<string, string>>> = {
-  host: { engine: "engine-host", serve: "http-host" },
-  port: { engine: "engine-port", serve: "http-port" },
-};
+/** Flags that are no settings, and the commands that each belongs to. A `boolean` one takes no value. */
+const OWN_FLAGS = {
+  host: { type: "string", commands: ["engine", "serve"] },
+  port: { type: "string", commands: ["engine", "serve"] },
+  name: { type: "string", commands: ["install"] },
+  transport: { type: "string", commands: COMMANDS },
+  force: { type: "boolean", commands: ["engine stop"] },
+  background: { type: "boolean", commands: ["engine"] },
+  sse: { type: "boolean", commands: ["serve"] },
+  yes: { type: "boolean", commands: ["demo", "install"] },
+  print: { type: "boolean", commands: ["install"] },
+  project: { type: "boolean", commands: ["install"] },
+  "with-key": { type: "boolean", commands: ["install"] },
+  json: { type: "boolean", commands: ["doctor"] },
+} as const satisfies Record<string, { type: "string" | "boolean"; commands: readonly Command[] }>;
+
+type OwnFlag = keyof typeof OWN_FLAGS;
+type Switch = { [F in OwnFlag]: (typeof OWN_FLAGS)[F]["type"] extends "boolean" ? F : never }[OwnFlag];
 
 /** What `--transport` takes, and the command that it stands for. */
-const TRANSPORTS: Record<string, (typeof COMMANDS)[number]> = { stdio: "stdio", http: "serve" };
+const TRANSPORTS: Record<string, Command> = { stdio: "stdio", http: "serve" };
 
-/** Flags without a value, and the commands that each belongs to. */
-const SWITCHES = {
-  force: ["engine stop"],
-  background: ["engine"],
-  sse: ["serve"],
-  yes: ["demo", "install"],
-  print: ["install"],
-  project: ["install"],
-  "with-key": ["install"],
-  json: ["doctor"],
-} as const;
+/** What was found on the command line, before it is known which command it is for. */
+interface Words {
+  /** What is no flag: the command, and the client of `install`. */
+  words: string[];
+  settings: Record<string, string>;
+  own: Partial<Record<OwnFlag, string>>;
+}
 
 /**
  * Reads the command line.
  * @param args without the program and the script
- * @throws SettingsError for an unknown flag or command, naming the nearest
+ * @throws SettingsError for an unknown flag or command, naming the nearest. Values are never repeated: each may be a
+ *   key, or the rest of one with a space in it
  */
 export function readCommandLine(args: readonly string[]): CommandLine {
-  const names = [...listSettingFlags(), ...Object.keys(SHORT), "transport", "name"];
-  const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
+  const found = readWords(args);
+  if (typeof found === "string") return { command: found, flags: {} };
+  const { words, settings, own } = found;
+  const client = words[0] === "install" ? takeClient(words) : {};
+  const command = chooseCommand(words, own.transport);
+  const flags: CommandLine["flags"] = { ...settings };
+  const switches: CommandLine = { command, flags, ...client };
+  for (const [name, value] of Object.entries(own) as [OwnFlag, string][]) {
+    requireOwner(name, command);
+    if (name === "name") switches.name = value;
+    // Short for the command's own setting.
+    else if (name === "host" || name === "port")
+      flags[`${command === "serve" ? "http" : "engine"}-${name}`] = value;
+    else if (isSwitch(name)) switches[name] = true;
+  }
+  return switches;
+}
+
+/** Sorts what is on the command line; `help` or `version` when it asks for that. @throws SettingsError */
+function readWords(args: readonly string[]): Words | "help" | "version" {
+  const settingFlags = listSettingFlags();
+  const known = [...settingFlags, ...Object.keys(OWN_FLAGS)];
   const { tokens } = parseArgs({
-    args: fillInEngine(args),
+    args: nameEngineOfDemo(args),
     options: {
-      ...options,
-      ...Object.fromEntries(Object.keys(SWITCHES).map((name) => [name, { type: "boolean" as const }])),
+      ...Object.fromEntries(settingFlags.map((name) => [name, { type: "string" as const }])),
+      ...OWN_FLAGS,
       help: { type: "boolean", short: "h" },
       version: { type: "boolean", short: "v" },
     },
+    // Its own complaints would repeat values.
     strict: false,
     allowPositionals: true,
     tokens: true,
   });
-  const words: string[] = [];
-  const flags: CommandLine["flags"] = {};
-  const short = new Map<string, string>();
-  let transport: string | undefined;
-  const only = new Map<string, readonly string[]>();
-  const switches: CommandLine = { command: "stdio", flags };
+  const found: Words = { words: [], settings: {}, own: {} };
   for (const token of tokens) {
-    if (token.kind === "positional") words.push(token.value);
-    else if (token.kind === "option") {
-      if (token.name === "help" || token.name === "h") return { command: "help", flags: {} };
-      if (token.name === "version" || token.name === "v") return { command: "version", flags: {} };
-      if (isSwitch(token.name)) {
-        if (token.value !== undefined) throw new SettingsError(`${token.rawName}: takes no value`);
-        switches[token.name] = true;
-        only.set(token.rawName, SWITCHES[token.name]);
-        continue;
-      }
-      if (!names.includes(token.name))
-        throw unknown(
-          `flag ${token.rawName}`,
-          token.rawName,
-          [...names, ...Object.keys(SWITCHES)].map((name) => `--${name}`),
-        );
+    if (token.kind === "positional") found.words.push(token.value);
+    if (token.kind !== "option") continue;
+    const { name, rawName, value } = token;
+    if (name === "help" || name === "h") return "help";
+    if (name === "version" || name === "v") return "version";
+    if (!known.includes(name))
+      throw unknown(
+        `flag ${rawName}`,
+        rawName,
+        known.map((one) => `--${one}`),
+      );
+    if (isSwitch(name)) {
+      if (value !== undefined) throw new SettingsError(`${rawName}: takes no value`);
+      found.own[name] = "";
+    } else {
       // A flag where a value should be is a value left out; one that really begins so is given after "=".
-      if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--")))
-        throw new SettingsError(`${token.rawName}: a value is missing`);
-      const commands = SHORT[token.name];
-      if (commands) {
-        only.set(token.rawName, Object.keys(commands));
-        short.set(token.name, token.value);
-      } else if (token.name === "name") {
-        only.set(token.rawName, ["install"]);
-        switches.name = token.value;
-      } else if (token.name === "transport") transport = token.value;
-      else flags[token.name] = token.value;
+      if (value === undefined || (!token.inlineValue && value.startsWith("--")))
+        throw new SettingsError(`${rawName}: a value is missing`);
+      if (isOwn(name)) found.own[name] = value;
+      else found.settings[name] = value;
     }
   }
-  if (words[0] === "install") {
-    const [client] = words.splice(1, 1);
-    if (client === undefined) throw new SettingsError("install: the client is missing; see --help");
-    switches.client = client;
-  }
-  const command = chooseCommand(words, transport);
-  for (const [flag, owners] of only) {
-    if (!owners.includes(command)) {
-      const which = owners.length > 1 ? `commands ${owners.join(" and ")}` : `command ${owners[0]}`;
-      throw new SettingsError(`${flag} belongs to the ${which}; see --help`);
-    }
-  }
-  for (const [name, value] of short) flags[SHORT[name]?.[command] ?? name] = value;
-  return { ...switches, command };
+  return found;
 }
 
 /** With the command `demo` there is only one engine to mean, so its name may be left out. */
-function fillInEngine(args: readonly string[]): string[] {
+function nameEngineOfDemo(args: readonly string[]): string[] {
   if (args[0] !== "demo") return [...args];
   return args.map((arg, index) => {
     const isBare = arg === "--engine" && (args[index + 1] ?? "--").startsWith("-");
@@ -143,12 +154,30 @@ function fillInEngine(args: readonly string[]): string[] {
   });
 }
 
-function isSwitch(name: string): name is keyof typeof SWITCHES {
-  return Object.hasOwn(SWITCHES, name);
+function isOwn(name: string): name is OwnFlag {
+  return Object.hasOwn(OWN_FLAGS, name);
+}
+
+function isSwitch(name: string): name is Switch {
+  return isOwn(name) && OWN_FLAGS[name].type === "boolean";
+}
+
+/** Takes the client's name, which follows `install`, out of the words. */
+function takeClient(words: string[]): { client: string } {
+  const [client] = words.splice(1, 1);
+  if (client === undefined) throw new SettingsError("install: the client is missing; see --help");
+  return { client };
+}
+
+function requireOwner(flag: OwnFlag, command: Command): void {
+  const owners: readonly Command[] = OWN_FLAGS[flag].commands;
+  if (owners.includes(command)) return;
+  const which = owners.length > 1 ? `commands ${owners.join(" and ")}` : `command ${owners[0]}`;
+  throw new SettingsError(`--${flag} belongs to the ${which}; see --help`);
 }
 
 /** `--transport` is another way to say which kind of server is wanted; it must not contradict the command. */
-function chooseCommand(words: readonly string[], transport: string | undefined): (typeof COMMANDS)[number] {
+function chooseCommand(words: readonly string[], transport: string | undefined): Command {
   const command = findCommand(words);
   if (transport === undefined) return command;
   const meant = Object.hasOwn(TRANSPORTS, transport) ? TRANSPORTS[transport] : undefined;
@@ -158,11 +187,10 @@ function chooseCommand(words: readonly string[], transport: string | undefined):
   return meant;
 }
 
-function findCommand(words: readonly string[]): (typeof COMMANDS)[number] {
+function findCommand(words: readonly string[]): Command {
   const pair = words.slice(0, 2).join(" ");
   const [first, ...rest] = isCommand(pair) ? [pair, ...words.slice(2)] : words;
   if (first === undefined) return "stdio";
-  // Such a word is not repeated: it may be a key, or the rest of one with a space in it.
   const strange = [first, ...rest].find((word) => !isCommand(word));
   if (strange !== undefined) {
     if (first !== "engine") throw unknown("command", strange, COMMANDS);
@@ -172,7 +200,7 @@ function findCommand(words: readonly string[]): (typeof COMMANDS)[number] {
   if (rest.length > 0) {
     throw new SettingsError(`one command only, not ${first} and ${rest[0]}; see --help`);
   }
-  return first as (typeof COMMANDS)[number];
+  return first as Command;
 }
 
 function isCommand(text: string): boolean {
@@ -182,40 +210,4 @@ function isCommand(text: string): boolean {
 function unknown(what: string, value: string, known: readonly string[]): SettingsError {
   const [nearest] = findNearest(value, known, 1);
   return new SettingsError(`unknown ${what}${nearest ? `; ${nearest} may be meant` : ""}; see --help`);
-}
-
-/** The text of `--help`. */
-export function renderHelp(): string {
-  return [
-    "automagik-workflows-mcp: run remote coding workflows from a chat client",
-    "",
-    "  automagik-workflows-mcp           serve a chat client on stdin and stdout",
-    "  automagik-workflows-mcp serve     serve chat clients over HTTP, on --port and --host, at /mcp;",
-    "                                    with --sse also by the earlier transport, at /sse; the same",
-    "                                    as --transport http",
-    "  automagik-workflows-mcp demo      show the main job against a simulated API; with --engine by a real",
-    "                                    run of Claude Code, which costs something and is asked for first,",
-    "                                    with --yes not even that",
-    "  automagik-workflows-mcp install <client>",
-    "                                    set up claude-code, claude-desktop, cursor, vscode, goose or codex,",
-    "                                    after showing the change and asking; --yes does not ask, --print only",
-    "                                    shows, --project is for this folder only; --name, --with-key",
-    "  automagik-workflows-mcp doctor    check everything that is needed, and say what to do; --json",
-    "  automagik-workflows-mcp engine    carry out runs on this machine, on --port and --host,",
-    "                                    until it is stopped; with --background as --engine local",
-    "                                    starts it: any free port, and an end when it is idle; windows",
-    "                                    share it with the settings of the first that started it",
-    "  automagik-workflows-mcp engine status",
-    "                                    show whether an engine runs, and where",
-    "  automagik-workflows-mcp engine stop",
-    "                                    end it and its runs; with --force without asking",
-    "",
-    "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
-    `  ${listSettingFlags()
-      .map((flag) => `--${flag}`)
-      .join(" ")}`,
-    "",
-    "The key belongs in AUTOMAGIK_WORKFLOWS_API_KEY: other users of a machine can read flags.",
-    "",
-  ].join("\n");
 }

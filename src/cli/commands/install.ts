@@ -1,0 +1,41 @@
+import { homedir } from "node:os";
+import { listGivenVariables, readSettings } from "../../settings/settings.js";
+import { systemClock } from "../../shared/clock.js";
+import type { Invocation } from "../command-line.js";
+import { createAsk } from "../install/ask.js";
+import { findClaudeCli } from "../install/claude-cli.js";
+import { createConfigFiles } from "../install/config-files.js";
+import { runInstall } from "../install/install.js";
+import { chooseLaunch } from "../install/launch.js";
+import { foreignEnvironment } from "../process.js";
+
+/** `install <client>`: writes this server into a chat client's configuration. */
+export async function install(asked: Invocation): Promise<number> {
+  const { client = "", flags, name, yes, print, project, script } = asked;
+  const settings = readSettings(process.env, flags);
+  const env = foreignEnvironment();
+  const { platform } = process;
+  const runClaude = client === "claude-code" ? await findClaudeCli({ env, platform }) : undefined;
+  const ask = createAsk(process.stdin, process.stderr);
+  return runInstall({
+    client,
+    yes: yes === true,
+    print: print === true,
+    project: project === true,
+    withKey: asked["with-key"] === true,
+    ...(name ? { name } : {}),
+    launch: chooseLaunch({ script, node: process.execPath, platform, shared: project === true }),
+    ...listGivenVariables(process.env, flags),
+    ...(settings.apiKey ? { apiKey: settings.apiKey } : {}),
+    env,
+    // Not the home that the system's list of users names: for a service that is not the person's.
+    home: platform === "win32" ? homedir() : (process.env.HOME ?? ""),
+    platform,
+    cwd: process.cwd(),
+    files: createConfigFiles(),
+    ...(runClaude ? { runClaude } : {}),
+    ...(ask ? { ask } : {}),
+    now: systemClock.now,
+    out: (text) => process.stdout.write(text),
+  });
+}

@@ -1,0 +1,83 @@
+import { createStartLine } from "../../runs/start-limiter.js";
+import { serveHttp } from "../../server/fastmcp/serve-http.js";
+import { KEY_HEADER } from "../../server/http/callers.js";
+import { settleTokens } from "../../server/http/serve-settings.js";
+import { createServer, type ServerOptions } from "../../server/server.js";
+import { readSettings } from "../../settings/settings.js";
+import { systemClock } from "../../shared/clock.js";
+import type { Invocation } from "../command-line.js";
+import { describeServer, openServerLog } from "../describe-server.js";
+
+/** When told to stop, the server answers calls in flight for so long, in ms. */
+const GRACE_MS = 3_000;
+/** Answers and connections of several clients are waited for; this long after the grace the process is gone, in ms. */
+const STOP_LIMIT_MS = 1_500;
+
+/** `serve`: serves chat clients over HTTP until a signal comes. */
+export async function serve({ flags, sse, script }: Invocation): Promise<undefined> {
+  const settings = readSettings(process.env, flags);
+  const tokens = settleTokens(settings);
+  const secrets = [settings.apiKey, settings.state, ...tokens.map(({ token }) => token)];
+  const log = openServerLog(settings, secrets);
+  const common: ServerOptions = {
+    ...describeServer({ settings, flags, script, log, secrets }),
+    sharesMachine: false,
+    gitHosts: settings.httpGitHosts ?? [],
+    // One limit for all callers, those with a key of their own included.
+    startLine: createStartLine({ limit: settings.maxConcurrentRuns, clock: systemClock }),
+  };
+  const server = createServer(common);
+
+  /** A server for callers that bring their own key, which stays secret for as long as it serves. */
+  function createServerForKey(apiKey: string) {
+    // Whoever brings the key that this server has is served by it, at one rate with all others.
+    if (apiKey === settings.apiKey) return { ...server, close: async () => {} };
+    secrets.push(apiKey);
+    const { store: _, ...rest } = common;
+    const own = createServer({
+      ...rest,
+      settings: { ...settings, apiKey },
+      refusedKeyAdvice: `Open a new session with a key in ${KEY_HEADER} that this API accepts.`,
+    });
+    return {
+      ...own,
+      async close(graceMs?: number) {
+        await own.close(graceMs);
+        secrets.splice(secrets.lastIndexOf(apiKey), 1);
+      },
+    };
+  }
+
+  const served = await serveHttp({
+    server,
+    createServerForKey,
+    clock: systemClock,
+    log,
+    host: settings.httpHost,
+    port: settings.httpPort,
+    allowedHosts: settings.httpAllowedHosts ?? [],
+    allowedOrigins: settings.httpOrigins ?? [],
+    tokens,
+    takesKeys: settings.callerKeys === "on",
+    sse: sse === true,
+    replica: settings.httpReplica,
+    requestsPerMinute: settings.httpRate,
+    maxSessions: settings.httpMaxSessions,
+    maxCalls: settings.httpMaxCalls,
+    bodyLimitBytes: settings.httpBodyLimitKib * 1024,
+    idleMs: settings.httpIdleTimeoutS * 1000,
+  });
+  let stopping = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      // A second signal ends it at once.
+      if (stopping) process.exit(1);
+      stopping = true;
+      log.info(`Stopping: ${signal}`);
+      setTimeout(() => process.exit(0), GRACE_MS + STOP_LIMIT_MS);
+      void served.close(GRACE_MS).then(() => process.exit(0));
+    });
+  }
+  // Not by the log, whose level may hide it: the port may be any free one, and somebody has to know it.
+  process.stderr.write(`Serving at ${served.url}/mcp${tokens.length > 0 ? ", with a token" : ""}\n`);
+}

@@ -1,0 +1,77 @@
+import { homedir } from "node:os";
+import type { Connection } from "../api/http.js";
+import type { ServerOptions } from "../server/server.js";
+import { createSessionStore } from "../sessions/store/open-session-store.js";
+import { listEngineVariables, type Settings } from "../settings/settings.js";
+import { systemClock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import { VERSION } from "../shared/version.js";
+import type { Invocation } from "./command-line.js";
+import { findStateFolder, foreignEnvironment, openLog } from "./process.js";
+
+/** The log of an MCP server, on stderr. Warns when no run can be started, for want of a key. */
+export function openServerLog(settings: Settings, secrets: readonly (string | undefined)[]): Log {
+  const log = openLog({ level: settings.logLevel, secrets, what: "this server" });
+  if (!settings.apiKey && settings.engine === "off")
+    log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
+  return log;
+}
+
+/** What a server is described by, whichever way it serves. */
+interface ServerParts extends Pick<Invocation, "flags" | "script"> {
+  settings: Settings;
+  log: Log;
+  /** Texts that the log never shows; keys that are found later are added. */
+  secrets: (string | undefined)[];
+}
+
+/** What an MCP server is made of, whichever way it serves. */
+export function describeServer(parts: ServerParts): ServerOptions {
+  const { settings, log } = parts;
+  return {
+    settings,
+    log,
+    store: createSessionStore({
+      state: settings.state,
+      folder: findStateFolder(settings),
+      // The engine's port may change; its sessions stay the same.
+      upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,
+      onProblem: ({ message }) => log.warn(message),
+    }),
+    env: foreignEnvironment(),
+    locate: settings.engine === "local" ? createLocate(parts) : undefined,
+  };
+}
+
+/**
+ * With `--engine local`: finds or starts this machine's engine when it is first needed, and again when it has gone.
+ */
+function createLocate({ settings, flags, script, log, secrets }: ServerParts): () => Promise<Connection> {
+  const stateFolder = findStateFolder(settings);
+  return async () => {
+    const { findOrStartEngine } = await import("../engine/background/find-or-start.js");
+    const { createSpawnEngine, engineEnvironment } = await import("../engine/background/spawn-engine.js");
+    const { url, apiKey, started } = await findOrStartEngine({
+      stateFolder,
+      version: VERSION,
+      ...(settings.apiKey ? { settingsKey: settings.apiKey } : {}),
+      spawnEngine: createSpawnEngine({
+        program: process.execPath,
+        args: [script, "engine", "--background"],
+        env: engineEnvironment(process.env, {
+          ...listEngineVariables(process.env, flags),
+          AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder,
+        }),
+        cwd: homedir(),
+        stateFolder,
+      }),
+      clock: systemClock,
+      log,
+    });
+    if (!secrets.includes(apiKey)) secrets.push(apiKey);
+    log.info(
+      `Runs are carried out on this machine, by the engine at ${url}${started ? ", just started" : ""}.`,
+    );
+    return { baseUrl: url, apiKey };
+  };
+}

@@ -1,0 +1,96 @@
+import { hostname, networkInterfaces } from "node:os";
+import { engineFiles } from "../../engine/background/engine-files.js";
+import { resolveEngineKey } from "../../engine/background/engine-key.js";
+import { openEngineLog } from "../../engine/background/engine-log-file.js";
+import {
+  type CreateEngineServer,
+  type EngineProcessOptions,
+  type EngineServer,
+  runEngineProcess,
+} from "../../engine/background/engine-process.js";
+import { type Settings, SettingsError } from "../../settings/settings.js";
+import { systemClock } from "../../shared/clock.js";
+import { isLoopback } from "../../shared/http/loopback.js";
+import type { Log } from "../../shared/log.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
+import { VERSION } from "../../shared/version.js";
+
+/** Where the command `engine` listens unless told: where the client looks for a workflows API by default. */
+const PORT = 28_881;
+/** Shorter keys can be guessed over a network. */
+const MIN_KEY_LENGTH = 16;
+
+export interface ServeEngineOptions {
+  /** `engine --background` */
+  background: boolean;
+  settings: Settings;
+  /** The product's state folder, absolute. */
+  stateFolder: string;
+  /** Makes the log, which keeps the secrets out of the lines it gives to `write`. */
+  createLog: (write: (text: string) => boolean, secrets: readonly (string | undefined)[]) => Log;
+  stderr: (text: string) => boolean;
+  onSignal: EngineProcessOptions["onSignal"];
+  createEngineServer: (options: EngineServerOptions) => Promise<EngineServer>;
+}
+
+/** What an engine is opened with, beside the settings and what `cli.ts` knows. */
+export type EngineServerOptions = Parameters<CreateEngineServer>[0] & {
+  /** Names under which others may call it, beside loopback's. */
+  allowedHosts: readonly string[];
+  log: Log;
+};
+
+/**
+ * Carries out runs on this machine until it is told to end.
+ * @returns the exit code: 0 it has ended, 1 it could not serve, 3 there is an engine already
+ * @throws SettingsError when it is to listen beyond this machine without a key of the person's
+ */
+export async function serveEngine(options: ServeEngineOptions): Promise<number> {
+  const { background, settings, stateFolder, stderr, onSignal } = options;
+  const host = background ? "127.0.0.1" : settings.engineHost;
+  requireKeyOffLoopback(host, settings.apiKey);
+  await ensurePrivateFolder(engineFiles(stateFolder).folder);
+  const settingsKey = settings.apiKey ? { settingsKey: settings.apiKey } : {};
+  const apiKey = await resolveEngineKey({ stateFolder, ...settingsKey });
+  const write = background ? openEngineLog(stateFolder).write : stderr;
+  const log = options.createLog(write, [apiKey]);
+  if (!background && !settings.apiKey) log.info(`Its key is in ${engineFiles(stateFolder).key}`);
+  const port = settings.enginePort ?? (background ? undefined : PORT);
+  return runEngineProcess({
+    stateFolder,
+    version: VERSION,
+    background,
+    host,
+    ...(port === undefined ? {} : { port }),
+    ...settingsKey,
+    ...(background ? { idleMs: settings.engineIdleTimeoutS * 1000 } : {}),
+    createEngineServer: (given) =>
+      options.createEngineServer({ ...given, log, allowedHosts: namesUnder(host) }),
+    clock: systemClock,
+    log,
+    onSignal,
+  });
+}
+
+/** @throws SettingsError when other machines could reach the engine without a key that is hard to guess */
+function requireKeyOffLoopback(host: string, apiKey = ""): void {
+  if (isLoopback(host) || apiKey.length >= MIN_KEY_LENGTH) return;
+  const key = apiKey ? `a key of ${MIN_KEY_LENGTH} characters or more` : "a key";
+  throw new SettingsError(
+    `the engine listens at ${host}, where other machines reach it, only with ${key} in AUTOMAGIK_WORKFLOWS_API_KEY`,
+  );
+}
+
+/**
+ * How others may call a server that listens there: by its own name or address. Those of this machine for a wildcard,
+ * so that a foreign name that somebody has pointed here is still refused.
+ */
+function namesUnder(host: string): string[] {
+  if (isLoopback(host)) return [];
+  const isWildcard = /^[0:.]+$/.test(host);
+  const addresses = Object.values(networkInterfaces()).flatMap(
+    (list) => list?.map((one) => one.address) ?? [],
+  );
+  const names = isWildcard ? [hostname(), `${hostname()}.local`, ...addresses] : [host];
+  return names.map((name) => (name.includes(":") ? `[${name}]` : name));
+}

@@ -1,0 +1,62 @@
+/** What commands take from the process that they run in. */
+import { homedir } from "node:os";
+import type { Settings } from "../settings/settings.js";
+import { createLog } from "../shared/log.js";
+import { resolveStateFolder } from "../shared/state-folder.js";
+
+/** Ends the process once what was written to stdout has gone out: `process.exit()` alone waits for nothing. */
+export async function endProcess(exitCode: number): Promise<never> {
+  await new Promise((resolve) => process.stdout.write("", resolve));
+  process.exit(exitCode);
+}
+
+/** The product's state folder, absolute: that of the settings, or the user's own. */
+export function findStateFolder(settings: Settings): string {
+  return resolveStateFolder({
+    ...(settings.stateDir ? { override: settings.stateDir } : {}),
+    env: process.env,
+    platform: process.platform,
+    home: homedir(),
+  });
+}
+
+/** A path that no shell has seen may still begin with the home folder's short name. */
+export function expandHome(path: string): string {
+  return path.replace(/^~(?=$|[\\/])/, () => homedir());
+}
+
+/** The environment for other programs: what they start themselves (ssh, helpers) has no business with the key. */
+export function foreignEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("AUTOMAGIK_WORKFLOWS_")),
+  );
+}
+
+/**
+ * The log of a process that serves. From now on it also takes unexpected errors, which end the process, and what
+ * libraries print to the console, which must get neither into the protocol nor past the log's censorship.
+ * @param options.what names the process in the message of an unexpected error: "this server"
+ * @param options.write takes the lines; stderr unless given
+ */
+export function openLog(options: {
+  level: Settings["logLevel"];
+  secrets: readonly (string | undefined)[];
+  what: string;
+  write?: (text: string) => boolean;
+}): ReturnType<typeof createLog> {
+  const { level, secrets, what, write } = options;
+  // A client or terminal that went away may have taken stderr with it, which is no reason to fail while stopping.
+  process.stderr.on("error", () => {});
+  const log = createLog({ level, secrets, stderr: write ? { write } : process.stderr });
+  for (const name of ["log", "info", "debug", "trace", "warn", "error"] as const) {
+    console[name] = (...args: unknown[]) => log[name]("", ...args);
+  }
+  process.on("uncaughtException", (error) => {
+    log.error(`Unexpected error; ${what} shuts down: ${error?.message}`);
+    process.exit(1);
+  });
+  process.on("unhandledRejection", (error) =>
+    log.error(`Unhandled promise rejection: ${(error as Error)?.message}`),
+  );
+  return log;
+}
