@@ -118,6 +118,9 @@ it("an architect asks, takes feedback and is handed on to implement and test, al
   expect(git(worktree, "log", "--format=%s", BRANCH).split("\n")).toEqual(["Add the login", "Begin"]);
   // Nothing is pushed.
   expect(git(repository, "branch", "--format=%(refname:short)")).toBe("main");
+  // The person takes the work into the own repository, as the README says.
+  git(repository, "fetch", "--quiet", worktree, BRANCH);
+  expect(git(repository, "log", "--format=%s", "FETCH_HEAD").split("\n")).toEqual(["Add the login", "Begin"]);
 
   expect(processes()).toHaveLength(1);
   expect(await engine("stop")).toMatchObject({ code: 0 });

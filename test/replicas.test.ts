@@ -32,8 +32,8 @@ const RUN = { ...COMPLETE, workflow_name: "builder" };
 /** The name in the example, which nobody resolves here: it is only said in the header. */
 const HEADERS = { host: "workflows.example.com", authorization: `Bearer ${TOKEN}` };
 
-test("docs/several-servers.md shows the example as it is", () => {
-  const [, shown] = /```nginx\n([\s\S]*?)```/.exec(text("docs/several-servers.md")) ?? [];
+test("docs/serving.md shows the example as it is", () => {
+  const [, shown] = /```nginx\n([\s\S]*?)```/.exec(text("docs/serving.md")) ?? [];
   expect(shown).toBe(CONFIG);
 });
 
