@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ActionError } from "../../actions/answer.js";
 import { type ParameterName, parameters } from "../../actions/arguments.js";
 import type { Action } from "../../actions/define-action.js";
-import { tighten } from "../../actions/intersect-bounds.js";
+import { intersectBounds } from "../../actions/intersect-bounds.js";
 import type { Bounds } from "../../api/description.js";
 import { findNearest } from "../../shared/nearest.js";
 import { isNothing, readBranch } from "../../shared/no-value.js";
@@ -45,7 +45,10 @@ export function buildInputSchema(
   for (const [name, bounds] of Object.entries(limits)) {
     const property = properties[name];
     if (!property || !bounds) continue;
-    const { min, max } = tighten({ min: Number(property.minimum), max: Number(property.maximum) }, bounds);
+    const { min, max } = intersectBounds(
+      { min: Number(property.minimum), max: Number(property.maximum) },
+      bounds,
+    );
     Object.assign(property, { minimum: min, maximum: max });
   }
   if (properties.workflow_name) properties.workflow_name = buildWorkflowSchema(catalogue);

@@ -1,22 +1,19 @@
-import type { Settings } from "../settings/settings.js";
+import type { Settings } from "../../settings/settings.js";
 import {
   checkBranchName,
   checkLocalRepository,
   checkRepositoryUrl,
   isLocalRepository,
-} from "../shared/git/repository-address.js";
-import { isNothing } from "../shared/no-value.js";
-import { ActionError } from "./answer.js";
-import type { RunArguments } from "./run.js";
+} from "../../shared/git/repository-address.js";
+import { ActionError } from "../answer.js";
+import type { Step } from "./draft.js";
 
 /**
  * Rules between arguments and forms of addresses and branches, checked before anything is asked or sent.
  * @throws ActionError naming the argument, the value and the rule
  */
-export function checkRunArguments(args: RunArguments, settings: Pick<Settings, "engine">): void {
-  if (!args.message?.trim() || isNothing(args.message)) {
-    throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
-  }
+export const checkArguments: Step = async (draft, { services }) => {
+  const { args } = draft;
   if (args.temp_workspace) {
     const clashing = [
       args.repository_url ? "repository_url" : "",
@@ -35,9 +32,10 @@ export function checkRunArguments(args: RunArguments, settings: Pick<Settings, "
       "`continue_session` and `session_id` both name the conversation to continue: give one of them. Nothing was sent.",
     );
   }
-  checkPlace(args.repository_url, args.git_branch, settings);
+  checkPlace(args.repository_url, args.git_branch, services.settings);
   if (args.session_name !== undefined) checkSessionName(args.session_name);
-}
+  return draft;
+};
 
 /**
  * A local path is an address only where the runs are carried out on this machine.

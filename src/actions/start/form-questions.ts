@@ -1,11 +1,10 @@
-import type { Workflow } from "../api/types.js";
-import { suggestSessionName } from "../sessions/session-name.js";
-import type { Sessions } from "../sessions/sessions.js";
-import type { Clock } from "../shared/clock.js";
-import type { Git } from "../shared/git/git.js";
-import { publicRepositoryUrl } from "../shared/git/repository-address.js";
-import { cutText, visibleName } from "../shared/text.js";
-import type { Question } from "./form-client.js";
+import type { Workflow } from "../../api/types.js";
+import type { Sessions } from "../../sessions/sessions.js";
+import type { Clock } from "../../shared/clock.js";
+import type { Git } from "../../shared/git/git.js";
+import { publicRepositoryUrl } from "../../shared/git/repository-address.js";
+import { cutText, visibleName } from "../../shared/text.js";
+import type { Question } from "../form-client.js";
 
 /** What is known before the person is asked; undefined means missing, an empty text means "the default". */
 export interface Known {
@@ -13,7 +12,6 @@ export interface Known {
   sessionName?: string | undefined;
   repositoryUrl?: string | undefined;
   gitBranch?: string | undefined;
-  message: string;
   tempWorkspace: boolean;
 }
 
@@ -28,6 +26,7 @@ export async function buildQuestions(
   known: Known,
   collaborators: {
     workflows: readonly Workflow[];
+    suggestName: (isTaken: (name: string) => boolean) => string;
     sessions: Sessions;
     git: Git;
     clock: Clock;
@@ -62,7 +61,7 @@ export async function buildQuestions(
     ]);
     if (asksName) {
       const taken = new Set(sessions.knownNames().map(visibleName));
-      questions.push(askSessionName(suggestSessionName(known.message, (name) => taken.has(name))));
+      questions.push(askSessionName(collaborators.suggestName((name) => taken.has(name))));
     }
     if (asksRepository) questions.push(askRepository(folder?.repositoryUrl ?? lastRepository));
     if (asksBranch) {

@@ -1,12 +1,11 @@
-import type { StartField } from "../api/description.js";
-import { ActionError, type NextStep } from "./answer.js";
-import { parameters } from "./arguments.js";
-import type { Services } from "./define-action.js";
-import { tighten } from "./intersect-bounds.js";
-import type { RunArguments } from "./run.js";
+import type { StartField } from "../../api/description.js";
+import { ActionError } from "../answer.js";
+import { parameters } from "../arguments.js";
+import { intersectBounds } from "../intersect-bounds.js";
+import { limitsOf, type StartDraft, type Step, type StepContext } from "./draft.js";
 
 /** What a start would say to the API, as far as its description may rule it out. */
-export interface Wish {
+interface Stated {
   maxTurns: number;
   timeoutS: number;
   sessionId?: string | undefined;
@@ -15,7 +14,7 @@ export interface Wish {
 }
 
 /** Fields that an API which does not know them would drop without a word, and what the run would do then. */
-const NEEDED: readonly [wish: keyof Wish, field: StartField, otherwise: string][] = [
+const NEEDED: readonly [stated: keyof Stated, field: StartField, otherwise: string][] = [
   ["sessionId", "session_id", "the run would know nothing of the conversation that it is to continue"],
   ["repositoryUrl", "repository_url", "the run would work somewhere else"],
   ["gitBranch", "git_branch", "the run would work on another branch"],
@@ -26,46 +25,53 @@ const NEEDED: readonly [wish: keyof Wish, field: StartField, otherwise: string][
  * take. Before that is said, the description is read again.
  * @throws ActionError naming the argument, its value and the rule; nothing has been sent
  */
-export async function checkOffer(wish: Wish, args: RunArguments, services: Services): Promise<void> {
-  if (!findProblem(wish, args, services)) return;
-  await services.offer.refresh();
-  const problem = findProblem(wish, args, services);
+export const checkCapabilities: Step = async (draft, context) => {
+  if (!findProblem(draft, context)) return draft;
+  await context.services.offer.refresh();
+  const problem = findProblem(draft, context);
   if (problem) throw problem;
+  return draft;
+};
+
+function stateOf({ args, continuation, values }: StartDraft, { services }: StepContext): Stated {
+  return {
+    ...limitsOf(args, services.settings),
+    sessionId: continuation?.sessionId ?? (args.session_id || args.continue_session),
+    repositoryUrl: values?.repositoryUrl ?? args.repository_url,
+    gitBranch: values?.gitBranch ?? args.git_branch,
+  };
 }
 
-function findProblem(wish: Wish, args: RunArguments, services: Services): ActionError | undefined {
-  const { offer, api } = services;
+function findProblem(draft: StartDraft, context: StepContext): ActionError | undefined {
+  const { args } = draft;
+  const { offer, api } = context.services;
+  const stated = stateOf(draft, context);
   const start = offer.state().description?.start;
-  const turns = { given: args.max_turns, used: wish.maxTurns, theirs: start?.maxTurns };
-  const time = { given: args.timeout, used: wish.timeoutS, theirs: start?.timeoutS };
+  const turns = { given: args.max_turns, used: stated.maxTurns, theirs: start?.maxTurns };
+  const time = { given: args.timeout, used: stated.timeoutS, theirs: start?.timeoutS };
   for (const [name, variable, { given, used, theirs }] of [
     ["max_turns", "MAX_TURNS", turns],
     ["timeout", "TIMEOUT", time],
   ] as const) {
     const ours = { min: parameters[name].minValue ?? used, max: parameters[name].maxValue ?? used };
-    const { min, max } = tighten(ours, theirs);
+    const { min, max } = intersectBounds(ours, theirs);
     // Out of our own bounds it would not have come so far.
     if (used >= min && used <= max) continue;
     const source = given === undefined ? ` (the setting AUTOMAGIK_WORKFLOWS_${variable})` : "";
     const fitting = Math.min(max, Math.max(min, used));
     return new ActionError(
       `\`${name}\` ${used}${source}: by its own description the API at ${api.address} takes ${min} to ${max}. Nothing was sent.`,
-      retryWith(args, { [name]: fitting }),
+      context.next.startAgain(
+        { ...args, [name]: fitting },
+        "The nearest that the API takes; ask the person if it matters. This starts a paid run.",
+      ),
     );
   }
-  const missing = NEEDED.find(([key, field]) => wish[key] && !offer.takes(field));
+  const missing = NEEDED.find(([key, field]) => stated[key] && !offer.takes(field));
   if (!missing) return undefined;
   const [, field, otherwise] = missing;
   return new ActionError(
     `By its own description the API at ${api.address} does not take \`${field}\`, so ${otherwise}. Nothing was sent. ` +
       "Ask the person whether to do without it.",
   );
-}
-
-function retryWith(args: RunArguments, changed: Partial<RunArguments>): NextStep {
-  return {
-    action: "run",
-    arguments: { ...args, ...changed },
-    reason: "The nearest that the API takes; ask the person if it matters. This starts a paid run.",
-  };
 }

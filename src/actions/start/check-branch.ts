@@ -1,0 +1,53 @@
+import { ActionError } from "../answer.js";
+import type { StartDraft, Step } from "./draft.js";
+
+/**
+ * Looks whether the repository has the branch that was named, before a run on the wrong commit is paid for. What can't
+ * be found out in time passes; so does the branch that the session has already. The branch is then named as the
+ * repository spells it.
+ * @throws ActionError when the name is a tag, a commit, or too much like another branch
+ */
+export const checkBranch: Step = async (draft, { call, services, next }) => {
+  const { args, values, continuation } = draft;
+  if (!values || draft.branchNote !== undefined) return draft;
+  const { repositoryUrl, gitBranch } = values;
+  const settle = (branch: string, branchNote: string): StartDraft => ({
+    ...draft,
+    values: { ...values, gitBranch: branch },
+    branchNote,
+  });
+  if (!repositoryUrl || !gitBranch || gitBranch === continuation?.gitBranch) return settle(gitBranch, "");
+  const looked = await services.git.findBranch(repositoryUrl, gitBranch, call.signal);
+  if (!looked) return settle(gitBranch, "");
+  const { found, defaultBranch } = looked;
+  switch (found.kind) {
+    case "there": {
+      const isSame = found.name.normalize() === gitBranch.normalize();
+      return settle(found.name, isSame ? "" : ` ${gitBranch} was taken to mean the branch ${found.name}.`);
+    }
+    case "none":
+      return settle("", ` There is no branch "${gitBranch}", so none counts as named.`);
+    case "new": {
+      const base = defaultBranch ? `the default branch, ${defaultBranch}` : "the default branch";
+      const made =
+        services.settings.engine === "local"
+          ? `unless an earlier session has made it, it is made from ${base}`
+          : "what the run begins with is for the server to say";
+      return settle(found.name, ` The repository has no branch ${found.name}: ${made}.`);
+    }
+    case "refused": {
+      const { git_branch: _refused, ...others } = args;
+      throw new ActionError(
+        `\`git_branch\` ${JSON.stringify(gitBranch)}: ${found.problem} Nothing was sent.`,
+        next.startAgain(
+          {
+            ...others,
+            workflow_name: values.workflowName,
+            ...(continuation ? {} : { session_name: values.sessionName, repository_url: repositoryUrl }),
+          },
+          "Ask the person for a git_branch that passes; their other answers are kept here.",
+        ),
+      );
+    }
+  }
+};

@@ -1,0 +1,87 @@
+import type { Session } from "../../sessions/types.js";
+import type { Settings } from "../../settings/settings.js";
+import type { Answer, NextStep } from "../answer.js";
+import type { Arguments } from "../arguments.js";
+import type { Call, Services } from "../define-action.js";
+
+/** What a start can be told. */
+export const RUN_PARAMETERS = [
+  "workflow_name",
+  "message",
+  "session_name",
+  "session_id",
+  "continue_session",
+  "repository_url",
+  "git_branch",
+  "max_turns",
+  "timeout",
+  "persistent",
+  "auto_merge",
+  "temp_workspace",
+  "wait_seconds",
+] as const;
+
+export type RunArguments = Arguments<(typeof RUN_PARAMETERS)[number]>;
+
+/** The arguments of a start without the message, which only the form and the request need. */
+export type StartArguments = Omit<RunArguments, "message">;
+
+/** The conversation that a run continues, with what its session knows. */
+export interface Continuation {
+  sessionId: string;
+  sessionName?: string;
+  repositoryUrl?: string;
+  gitBranch?: string;
+}
+
+/** What a run needs, given or asked for. An empty text means the default; an empty name, that one is made up. */
+export interface StartValues {
+  workflowName: string;
+  sessionName: string;
+  repositoryUrl: string;
+  gitBranch: string;
+}
+
+/**
+ * A start that is being prepared. A step returns a new draft with what it has settled; a field that is missing is
+ * not settled yet.
+ */
+export interface StartDraft {
+  /** The arguments of the call, as changed by what the person has decided. */
+  readonly args: StartArguments;
+  readonly continuation?: Continuation;
+  /** The sessions that had the name when it was checked. */
+  readonly namesakes?: readonly Session[];
+  /** A sentence for the answer about sessions of the same name. */
+  readonly nameNote?: string;
+  readonly values?: StartValues;
+  /** A sentence for the answer about the branch, or "". */
+  readonly branchNote?: string;
+}
+
+/** What a step may use besides the draft. */
+export interface StepContext {
+  call: Call;
+  services: Services;
+  next: NextSteps;
+}
+
+/** Advice that repeats the caller's message, for answers of steps that do not have it. */
+export interface NextSteps {
+  /** Calls `run` again with these arguments. */
+  startAgain(args: StartArguments, reason: string): NextStep;
+  /** Sends the message to a run that is still going on. */
+  giveFeedback(runId: string, reason: string): NextStep;
+}
+
+/**
+ * One step of the preparation.
+ * @returns the draft for the next step, or the answer with which the call ends
+ * @throws ActionError or ApiError, with which the call ends as a tool error
+ */
+export type Step = (draft: StartDraft, context: StepContext) => Promise<StartDraft | Answer>;
+
+/** The run's own limits: those of the call, else those of the settings. */
+export function limitsOf(args: StartArguments, settings: Settings): { maxTurns: number; timeoutS: number } {
+  return { maxTurns: args.max_turns ?? settings.maxTurns, timeoutS: args.timeout ?? settings.timeoutS };
+}

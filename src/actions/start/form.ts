@@ -1,0 +1,127 @@
+import { suggestSessionName } from "../../sessions/session-name.js";
+import { isNothing, readBranch } from "../../shared/no-value.js";
+import { cutText, withoutInvisible } from "../../shared/text.js";
+import { ActionError, type Answer } from "../answer.js";
+import type { Services } from "../define-action.js";
+import { checkPlace, checkSessionName } from "./check-arguments.js";
+import { requireWorkflow } from "./check-workflow.js";
+import type { StartArguments, StartDraft, StartValues, StepContext } from "./draft.js";
+import { buildQuestions, type Known } from "./form-questions.js";
+import { answerUnfinishedForm } from "./unfinished-form.js";
+
+/** What the person has entered, by the names of the questions. */
+type Entered = Record<string, string | undefined>;
+
+/**
+ * Completes what a run needs, asking the person in one form for what is missing.
+ * @returns the draft with all values, or the answer that the call ends with
+ * @throws ActionError when a value does not pass
+ */
+export async function askForMissing(
+  draft: StartDraft,
+  message: string,
+  context: StepContext,
+): Promise<StartDraft | Answer> {
+  if (draft.values) return draft;
+  const { call, services } = context;
+  const { args } = draft;
+  const known = findKnown(draft, services);
+  const questions = await buildQuestions(known, {
+    workflows: await listForChoice(known.workflowName, services),
+    suggestName: (isTaken) => suggestSessionName(message, isTaken),
+    sessions: services.sessions,
+    git: services.git,
+    clock: services.clock,
+    localFolders: services.sharesMachine ? call.localFolders : async () => [],
+    makesBranches: services.settings.engine === "local",
+    signal: call.signal,
+  });
+  if (questions.length === 0) return { ...draft, values: toValues(known, {}) };
+  const answer = await call.person.ask(writeTitle(message, known.workflowName), questions);
+  const ended = answerUnfinishedForm(answer, questions, args, context);
+  if (ended) return ended;
+  const entered = answer.kind === "accepted" ? readEntered(answer.values) : {};
+  await checkEntered(entered, args, context);
+  return { ...draft, values: toValues(known, entered) };
+}
+
+/** What is known before anybody is asked. */
+function findKnown({ args, continuation }: StartDraft, { offer }: Services): Known {
+  // Nobody is asked for what the API would not take.
+  const unasked = (field: "repository_url" | "git_branch") =>
+    continuation || offer.takes(field) ? undefined : "";
+  return {
+    workflowName: args.workflow_name || undefined,
+    sessionName: args.session_name ?? continuation?.sessionName,
+    repositoryUrl: args.repository_url ?? continuation?.repositoryUrl ?? unasked("repository_url"),
+    gitBranch: args.git_branch ?? continuation?.gitBranch ?? unasked("git_branch"),
+    tempWorkspace: args.temp_workspace === true,
+  };
+}
+
+function toValues(known: Known, entered: Entered): StartValues {
+  const { tempWorkspace } = known;
+  return {
+    workflowName: known.workflowName ?? entered.workflow_name ?? "",
+    sessionName: known.sessionName ?? withoutInvisible(entered.session_name ?? ""),
+    repositoryUrl: tempWorkspace ? "" : (known.repositoryUrl ?? entered.repository_url ?? ""),
+    gitBranch: tempWorkspace ? "" : (known.gitBranch ?? entered.git_branch ?? ""),
+  };
+}
+
+/** The list from which the person chooses, when the workflow is missing at all. */
+async function listForChoice(workflowName: string | undefined, services: Services) {
+  const { catalogue } = services;
+  if (workflowName !== undefined) return [];
+  const state = catalogue.state().available ? catalogue.state() : await catalogue.refresh();
+  if (state.workflows.length > 0) return state.workflows;
+  throw new ActionError(
+    `\`workflow_name\` is missing, and there is no list to choose from. ${state.problem ?? "The API offers no workflows."} Nothing was sent. Name the workflow, or try again when there is a list.`,
+  );
+}
+
+/** People write "none" into a field that may stay empty, as models do. */
+function readEntered(values: Entered): Entered {
+  const { repository_url, git_branch } = values;
+  return {
+    ...values,
+    ...(isNothing(repository_url) ? { repository_url: "" } : {}),
+    git_branch: isNothing(git_branch) ? "" : readBranch(git_branch),
+  };
+}
+
+/** The most of a task that a form shows, in characters. */
+const SHOWN_TASK = 160;
+
+function writeTitle(message: string, workflowName: string | undefined): string {
+  const task = message.replace(/\s+/g, " ").trim();
+  const short = task.length > SHOWN_TASK ? `${cutText(task, SHOWN_TASK)}…` : task;
+  return `${workflowName ? `Start workflow ${workflowName}` : "Start a workflow"} for: ${short}`;
+}
+
+/** Checks what the person wrote by the rules for arguments; the next step keeps all but what did not pass. */
+async function checkEntered(entered: Entered, args: StartArguments, context: StepContext): Promise<void> {
+  const { settings } = context.services;
+  const checks: Record<string, (value: string) => void | Promise<void>> = {
+    repository_url: (value) => checkPlace(value, undefined, settings),
+    git_branch: (value) => checkPlace(undefined, value, settings),
+    session_name: checkSessionName,
+    workflow_name: (value) => requireWorkflow(value, args, context),
+  };
+  for (const [name, value] of Object.entries(entered)) {
+    if (!value) continue;
+    try {
+      await checks[name]?.(value);
+    } catch (error) {
+      if (!(error instanceof ActionError)) throw error;
+      const kept = Object.fromEntries(Object.entries(entered).filter(([key, one]) => key !== name && one));
+      throw new ActionError(
+        error.message,
+        context.next.startAgain(
+          { ...args, ...kept },
+          `Ask the person for a ${name} that passes; their other answers are kept here.`,
+        ),
+      );
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import type { Answer } from "../answer.js";
+import { tellNotAsked } from "../ask-to-choose.js";
+import type { FormAnswer, Question } from "../form-client.js";
+import type { NextSteps, StartArguments, StepContext } from "./draft.js";
+
+/** The answer with which a call ends when the person has not filled in the form; undefined when they have. */
+export function answerUnfinishedForm(
+  answer: FormAnswer,
+  questions: readonly Question[],
+  args: StartArguments,
+  { call, next }: StepContext,
+): Answer | undefined {
+  const inputRequired = (why: string, entered: Record<string, string | undefined> = {}) =>
+    askInAnswer({ why, questions, entered, args }, next);
+  switch (answer.kind) {
+    case "declined":
+      if (answer.byClient) return turnedDownByClient("declined", questions);
+      return {
+        outcome: "declined",
+        summary:
+          "The person declined. Nothing was sent and no run was started. Do not start it again unless they ask for it.",
+      };
+    case "cancelled": {
+      if (answer.why === "closed" && answer.byClient) return turnedDownByClient("cancelled", questions);
+      const why = {
+        closed: "The person closed the form.",
+        timeout: "The form was not answered in time.",
+        call_cancelled: call.isStopping()
+          ? "This server is stopping, so the form was closed."
+          : "The call was cancelled while the form was open.",
+      }[answer.why];
+      return {
+        outcome: "cancelled",
+        summary: `${why} Nothing was sent and no run was started. Ask the person before trying again.`,
+      };
+    }
+    case "not_asked":
+      return inputRequired(`${tellNotAsked(answer)} Nothing was sent.`);
+    case "accepted": {
+      const open = questions.filter((question) => question.required && !answer.values[question.name]?.trim());
+      if (open.length === 0) return undefined;
+      const names = open.map((question) => question.name).join(" and ");
+      return inputRequired(
+        `The form came back without ${names}, so it counts as not answered. Nothing was sent.`,
+        answer.values,
+      );
+    }
+  }
+}
+
+/** A form that came back before a person can have seen it; where a client does that, the values go into the call. */
+function turnedDownByClient(outcome: "declined" | "cancelled", questions: readonly Question[]): Answer {
+  const names = questions.map((question) => question.name).join(", ");
+  return {
+    outcome,
+    summary:
+      `The form was ${outcome} in an instant, so by the client itself: no person was asked. Nothing was sent and no ` +
+      `run was started. Only if the person wants this run, call again with ${names}: then no form is needed, and an ` +
+      "empty text means the default.",
+  };
+}
+
+/**
+ * What is missing, as an answer that a model can act on by asking the person itself. What the person has filled in
+ * is kept; a choice that nobody has made is left open.
+ */
+function askInAnswer(
+  {
+    why,
+    questions,
+    entered,
+    args,
+  }: {
+    why: string;
+    questions: readonly Question[];
+    entered: Record<string, string | undefined>;
+    args: StartArguments;
+  },
+  next: NextSteps,
+): Answer {
+  const filled = Object.fromEntries(
+    questions.flatMap(({ name, suggestion, required, choices }) => {
+      const value = entered[name] || suggestion || (required && choices ? undefined : "");
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+  return {
+    outcome: "input_required",
+    summary: `${why} Ask the person for: ${questions.map((question) => question.name).join(", ")}.`,
+    missing: questions.map(({ name, description, required, suggestion, choices }) => ({
+      name,
+      description,
+      required,
+      ...(suggestion === undefined ? {} : { suggestion }),
+      ...(choices === undefined ? {} : { choices: choices.map((choice) => ({ ...choice })) }),
+    })),
+    next: next.startAgain(
+      { ...args, ...filled },
+      "Ask the person, then call again with their values in place of these suggestions; an empty text means the default.",
+    ),
+  };
+}
