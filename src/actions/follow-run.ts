@@ -1,5 +1,5 @@
 import type { ApiError } from "../api/errors.js";
-import { tellOutage } from "../api/explain.js";
+import { tellOutage } from "../api/explain/outage.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import type { KnownRun } from "../runs/merge-run.js";
 import type { RunEvent } from "../runs/run-feed.js";

@@ -1,3 +1,5 @@
+import { ApiError } from "./errors.js";
+
 /** The API's own path below the configured address. */
 export const API = "/api/v1/workflows/claude-code";
 
@@ -27,4 +29,17 @@ export const ENDPOINT_NAMES = Object.keys(ENDPOINTS) as Endpoint[];
 export function nameEndpoint(endpoint: Endpoint): string {
   const { method, path } = ENDPOINTS[endpoint];
   return `${method.toUpperCase()} ${path}`;
+}
+
+/**
+ * A name or id as one part of a path. Addresses take `.` and `..` for steps, encoded or not: `/run/./kill` would be
+ * the start of a workflow named kill.
+ * @throws ApiError for a name that can be none
+ */
+export function toSegment(name: string): string {
+  if (!/^\.{0,2}$/.test(name)) return encodeURIComponent(name);
+  throw new ApiError(
+    "not_found",
+    `"${name}" can be no name or id at the workflows API. Nothing was sent. Check it.`,
+  );
 }

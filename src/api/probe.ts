@@ -3,10 +3,11 @@ import { BODY_LIMITS } from "../shared/http/body-limits.js";
 import { createTransport } from "../shared/http/fetch.js";
 import { createFindProxy, nameProxy, type ProxyEnvironment } from "../shared/http/proxy.js";
 import { cleanLine } from "../shared/text.js";
+import type { StreamCall } from "./call.js";
 import { API, ENDPOINTS as OWN } from "./endpoints.js";
 import { ApiError } from "./errors.js";
-import { findCode, findRemedy } from "./explain.js";
-import { createHttp, type StreamCall } from "./http.js";
+import { findCode, findRemedy } from "./explain/remedy.js";
+import { createHttp } from "./http.js";
 import { speaksTls } from "./scheme.js";
 
 /** Endpoints that a workflows API may offer, each tried by a GET. */

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import type tls from "node:tls";
-import { findCode } from "./explain.js";
+import { findCode } from "./explain/remedy.js";
 
 /** TLS is only loaded where there is a doubt. */
 const load = createRequire(import.meta.url);

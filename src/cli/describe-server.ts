@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import type { Connection } from "../api/http.js";
+import type { Connection } from "../api/call.js";
 import type { ServerOptions } from "../server/server.js";
 import { createSessionStore } from "../sessions/store/open-session-store.js";
 import { listEngineVariables, type Settings } from "../settings/settings.js";

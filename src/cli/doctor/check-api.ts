@@ -1,7 +1,7 @@
 import { createUpstream, type WorkflowsApi } from "../../api/client.js";
 import { type Endpoint, nameEndpoint } from "../../api/endpoints.js";
 import type { ApiError } from "../../api/errors.js";
-import { throughProxy } from "../../api/explain.js";
+import { throughProxy } from "../../api/explain/failure.js";
 import { createProbe, type EndpointFinding, type EndpointName } from "../../api/probe.js";
 import type { Clock } from "../../shared/clock.js";
 import type { ProxyEnvironment } from "../../shared/http/proxy.js";

@@ -19,8 +19,8 @@ export interface Outgoing {
   /** JSON. */
   body?: string;
   signal: AbortSignal;
-  /** Gives the request up if it still waits for its turn then. */
-  turnBy?: AbortSignal | undefined;
+  /** Gives the request up if it still waits for a connection then. */
+  connectBy?: AbortSignal | undefined;
 }
 
 /** An answer whose body has not been read yet. Whoever gets one reads it, or leaves the loop over it, or aborts. */
@@ -31,8 +31,8 @@ export interface Incoming {
   body: AsyncIterable<Uint8Array>;
 }
 
-/** The request still waited for others when it was given up, and has not gone out. */
-export class TurnMissed extends Error {}
+/** The request was given up while it still waited for a connection, so it has not gone out. */
+export class PoolTimeout extends Error {}
 
 /** @throws what went wrong, of which {@link wasSent} can tell */
 export type Fetch = (url: string, outgoing: Outgoing) => Promise<Incoming>;
@@ -45,11 +45,11 @@ export interface Transport {
    * request that crosses with that has an unknown fate.
    */
   act: Fetch;
-  /** For a stream that stays open for hours: it takes no place from the others. */
+  /** For a stream that stays open for hours: it takes no connection from the others. */
   listen: Fetch;
 }
 
-/** Reads in flight at once, and calls that act likewise; more wait for their turn within their time limit. */
+/** Reads in flight at once, and calls that act likewise; more wait for a connection within their time limit. */
 const MAX_IN_FLIGHT = 16;
 /** A kept connection is closed after this idle time, in ms: the servers in question close theirs after 5 s. */
 const IDLE_MS = 4_000;
@@ -150,7 +150,7 @@ function createSend(options: http.AgentOptions, findProxy: FindProxy, again?: Se
     const route = proxy ? await chooseProxied(target, proxy) : choose(target.protocol);
     const { scheme, agent } = route;
     return new Promise((resolve, reject) => {
-      const { method, headers, body, signal, turnBy } = outgoing;
+      const { method, headers, body, signal, connectBy } = outgoing;
       let answered = false;
       let socket: object | undefined;
       const fail = (error: unknown) => {
@@ -171,12 +171,12 @@ function createSend(options: http.AgentOptions, findProxy: FindProxy, again?: Se
           agent,
           signal,
         });
-        const giveUp = () => request.destroy(new TurnMissed("Its turn did not come in time."));
-        turnBy?.addEventListener("abort", giveUp, { once: true });
+        const giveUp = () => request.destroy(new PoolTimeout("No connection was free in time."));
+        connectBy?.addEventListener("abort", giveUp, { once: true });
         request.once("socket", (given) => {
           socket = given;
           watchTunnel(given);
-          turnBy?.removeEventListener("abort", giveUp);
+          connectBy?.removeEventListener("abort", giveUp);
         });
         request.once("response", (response) => {
           answered = true;

@@ -1,19 +1,17 @@
 import { z } from "zod";
-import { parseBoundedJson } from "../shared/bounded-json.js";
-import type { Run } from "./types.js";
-import { anyId, statusToRun, statusWire } from "./wire.js";
-
-/** Whatever a server answers to an answer: that it answered is enough. */
-export const answerWire = z.unknown();
+import { parseBoundedJson } from "../../shared/bounded-json.js";
+import type { Run } from "../types.js";
+import { anyId } from "./fields.js";
+import { statusToRun, statusWire } from "./run.js";
 
 const openWire = z.looseObject({ gap: z.boolean().nullish().catch(undefined) });
 const runWire = z.looseObject({ run_id: anyId, run: statusWire });
 
 /** What one event of the stream tells; undefined for what is not understood. */
-export type News = { kind: "open"; gap: boolean } | { kind: "run"; run: Run };
+export type RunEvent = { kind: "open"; gap: boolean } | { kind: "run"; run: Run };
 
 /** Reads one server-sent event: `open` when the stream stands, `run` with the run's status as it is now. */
-export function parseNews(event: string | undefined, data: string): News | undefined {
+export function parseRunEvent(event: string | undefined, data: string): RunEvent | undefined {
   let body: unknown;
   try {
     body = parseBoundedJson(data);

@@ -1,0 +1,80 @@
+import type { ApiDescription } from "./description.js";
+import type { ApiError, Outage } from "./errors.js";
+import type { CleanupReport, KillReport, QueueCounters, Run, StartRequest, Workflow } from "./types.js";
+
+/** How a read is done. */
+export interface ReadOptions {
+  signal?: AbortSignal | undefined;
+  /** Nobody waits for the answer. */
+  background?: boolean;
+  /** One look of many: fails at once, unless it is the one that finds out, while the API is known to be down. */
+  poller?: boolean;
+  /** Overrides how often the read is tried again. */
+  retries?: number;
+}
+
+/** Which runs are listed. */
+export interface ListRunsOptions extends ReadOptions {
+  /** From 1. */
+  page?: number;
+  /** 1–100. */
+  pageSize?: number;
+  workflowName?: string;
+  /** Only runs of this status. */
+  status?: "running";
+}
+
+/** The workflows API, one method for each endpoint in use. Every method throws {@link ApiError} and nothing else. */
+export interface WorkflowsApi {
+  /** Where the API is, for messages. */
+  readonly address: string;
+  /** False when no key is set: then every call fails with kind `no_key` before anything is sent. */
+  readonly hasKey: boolean;
+  /** How far the API's clock is ahead of ours, in ms, as its last Date header told; 0 until then. */
+  clockOffsetMs(): number;
+  /** Since when the API has not answered and when it is tried again, while requests show that it is down. */
+  outage(): Outage | undefined;
+  /** What the API's clock said at the latest, by a Date header, epoch ms; undefined until then. */
+  apiTime(): number | undefined;
+  /** `GET /manage`; `/workflows`, then the names of `/health`, on servers without it. */
+  listWorkflows(options?: ReadOptions): Promise<Workflow[]>;
+  /** Why workflows that are there cannot be used, as the last list of them said. */
+  workflowProblems(): readonly string[];
+  /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated. */
+  startRun(request: StartRequest): Promise<Run>;
+  /** `GET /run/{id}/status?debug=true`: live turns and session ids are only in there on the public server. */
+  getRun(runId: string, options?: ReadOptions): Promise<Run>;
+  /** One page of `GET /runs`, newest first. `last` when the page is short: has_next is wrong on some servers. */
+  listRuns(options?: ListRunsOptions): Promise<{ runs: Run[]; last: boolean }>;
+  /** `POST /run/{id}/add-message`: the answer means queued, not delivered. */
+  addMessage(runId: string, type: "user" | "system", content: string): Promise<QueueCounters>;
+  /** `GET /run/{id}/message-queue`; undefined when nothing was ever queued for the run. */
+  getQueue(runId: string, options?: ReadOptions): Promise<QueueCounters | undefined>;
+  /** `POST /run/{id}/kill`. The answer says what the API claims, not what became of the agent. */
+  killRun(runId: string, force: boolean): Promise<KillReport>;
+  /**
+   * What the API says of itself (`/api/v1/openapi.json`), or why nothing can be made of it. Throws only for what may
+   * be otherwise in a while.
+   */
+  describe(options?: ReadOptions): Promise<{ description: ApiDescription } | { error: ApiError }>;
+  /**
+   * `GET /events`: every change of every run as it happens. Resolves when the stream ends.
+   * @param options.lastEventId goes on after this event
+   * @param options.onOpen the stream stands and begins after this event; `gap` when events between are gone
+   */
+  streamRuns(options: {
+    signal: AbortSignal;
+    lastEventId?: string;
+    onOpen(gap: boolean, id: string | undefined): void;
+    onRun(id: string, run: Run): void;
+  }): Promise<void>;
+  /** `POST /run/{id}/questions/{question_id}/answer`. */
+  answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
+  /** `POST /run/{id}/cleanup`. */
+  cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
+  /**
+   * Gives up whatever is under way, so that nothing of it outlives the server: it then fails with kind `aborted`.
+   * Resolves when nothing of it is left. Whatever is asked for later is not sent.
+   */
+  close(): Promise<void>;
+}
