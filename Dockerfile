@@ -16,7 +16,13 @@ COPY src src
 COPY mocks mocks
 RUN npm run build && rm -rf dist/types dist/mocks dist/index.js
 
-# Nothing is installed: the build needs no other package. Git is left out, as serve looks at no repository unless told.
+# The build needs no other package but the database library, with its program for this platform.
+FROM node:22-alpine AS packages
+WORKDIR /packages
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+
+# Git is left out, as serve looks at no repository unless told.
 FROM node:22-alpine
 ENV NODE_ENV=production \
     AUTOMAGIK_WORKFLOWS_HTTP_HOST=0.0.0.0 \
@@ -24,6 +30,7 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY package.json LICENSE CHANGELOG.md ./
 COPY workflows workflows
+COPY --from=packages /packages/node_modules node_modules
 COPY --from=build /build/dist dist
 RUN mkdir /state && chown node:node /state
 USER node

@@ -1,5 +1,5 @@
 /**
- * Makes `dist` from the sources: the bin and the library as bundles that need no other package, their declarations,
+ * Makes `dist` from the sources: the bin and the library as bundles that need no other package but SQLite, their declarations,
  * and the licences of everything that is bundled.
  *
  * A file is replaced whole, entries after the chunks that they load, and what is out of date goes last: a process
@@ -29,10 +29,11 @@ const MOCK_ENTRIES = {
 };
 
 /**
- * Optional: `msw` is there for who imports `mocks/msw`; the others are schema libraries that fastmcp can work with
- * and asks for only when a tool is written with them, which none is.
+ * `libsql` is a program for each platform, which no bundle can hold: it is installed beside the package. `msw` is
+ * there for who imports `mocks/msw`; the others are schema libraries that fastmcp can work with and asks for only
+ * when a tool is written with them, which none is.
  */
-const EXTERNAL = ["msw", "effect", "sury", "@valibot/to-json-schema"];
+const EXTERNAL = ["libsql", "msw", "effect", "sury", "@valibot/to-json-schema"];
 /** What declarations may name; anything else would be missing where the package is installed. */
 const TYPES_EXTERNAL = ["msw"];
 

@@ -24,7 +24,7 @@ export function compileWorkers(): { start(worker: string, args: string[]): Worke
     extends: join(project, "tsconfig.json"),
     compilerOptions: { noEmit: false, noCheck: true, outDir: folder, rootDir: project },
     include: [],
-    files: ["append-runs", "write-until-killed", "hold-lock"].map((name) =>
+    files: ["append-runs", "write-until-killed", "hold-lock", "count-in-database"].map((name) =>
       join(project, "test/state-workers", `${name}.ts`),
     ),
   };

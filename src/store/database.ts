@@ -1,0 +1,86 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Kysely, type Transaction as KyselyTransaction } from "kysely";
+import { isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
+import { migrate } from "./migrate.js";
+import { MIGRATIONS } from "./migrations/index.js";
+import { createSqliteDialect, openSqlite } from "./sqlite.js";
+import { StoreError, type StoreProblem } from "./store-error.js";
+import type { Tables } from "./tables.js";
+
+/** The open database. `destroy()` closes it. */
+export type Database = Kysely<Tables>;
+export type Transaction = KyselyTransaction<Tables>;
+
+/** Another process that moves a damaged file is waited for so long before the next look, in ms. */
+const MOVING_MS = 20;
+
+/**
+ * Opens the database of the state folder, which all server processes and the engine share, and brings it up to date.
+ * Without a folder it is one in memory, which ends with it. A damaged file is moved aside and reported. When somebody
+ * removes the file later, every query fails with a StoreError (`removed`): open it again then.
+ *
+ * @param options.folder the state folder, absolute; it is made when it is not there
+ * @param options.onProblem must not throw
+ * @param options.giveUpAfterMs how long a change waits for other processes that write; half a minute unless told
+ * @throws StoreError when it cannot be used: no program for this platform, no locks, not writable, a newer version
+ */
+export async function openDatabase(options: {
+  folder?: string;
+  clock?: { now(): number };
+  onProblem?: (problem: StoreProblem) => void;
+  giveUpAfterMs?: number;
+}): Promise<Database> {
+  const { folder, clock = Date, onProblem = () => {}, giveUpAfterMs } = options;
+  const openAt = async (path: string, assertCurrent: () => void) => {
+    const dialect = createSqliteDialect(await openSqlite(path), assertCurrent, giveUpAfterMs);
+    const db = new Kysely<Tables>({ dialect });
+    try {
+      await migrate(db, MIGRATIONS, clock.now(), folder === undefined ? undefined : { folder, onProblem });
+      return db;
+    } catch (error) {
+      await db.destroy();
+      throw error;
+    }
+  };
+  if (folder === undefined) return openAt(":memory:", () => {});
+  const { path, inode, isPrivate } = await prepareDatabaseFile(folder);
+  if (!isPrivate) {
+    const message =
+      "The state folder is open to other users of this machine and its mode could not be changed.";
+    onProblem({ kind: "permissions", message });
+  }
+  const assertCurrent = () => {
+    if (isSameFile(path, inode)) return;
+    throw new StoreError("The database was removed from the state folder.", undefined, "removed");
+  };
+  try {
+    return await openAt(path, assertCurrent);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    if (error.kind === "damaged") {
+      const name = tryTo(() => setAside(path, inode, clock.now()), error);
+      const message = `${error.message} It was moved to ${name} in the state folder, and a new one begun.`;
+      if (name) onProblem({ kind: "damaged", message });
+      else await delay(MOVING_MS);
+    } else if (error.kind !== "removed") throw error;
+    return openDatabase(options);
+  }
+}
+
+/** @throws `otherwise` when the step fails */
+function tryTo<T>(step: () => T, otherwise: Error): T {
+  try {
+    return step();
+  } catch {
+    throw otherwise;
+  }
+}
+
+/**
+ * One change of state: all of it is stored, or nothing. It waits for other processes that write.
+ * Use only the given transaction inside, and wait for nothing else: everybody waits for it.
+ * @throws what `work` throws, and StoreError; nothing is changed then
+ */
+export function transaction<T>(db: Database, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  return db.transaction().execute(work);
+}

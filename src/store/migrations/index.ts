@@ -1,0 +1,5 @@
+import type { Migration } from "../migrate.js";
+import { sessionsMigration } from "./001-sessions.js";
+
+/** All steps, in their order. */
+export const MIGRATIONS: readonly Migration[] = [sessionsMigration];

@@ -1,0 +1,13 @@
+import type { SessionTables } from "./migrations/001-sessions.js";
+
+/** Which migrations have been applied, and by which version of this product. */
+interface MigrationTable {
+  name: string;
+  release: string;
+  applied_at: number;
+}
+
+/** All tables of the database. Each subject describes its own beside the migration that makes them. */
+export interface Tables extends SessionTables {
+  schema_migrations: MigrationTable;
+}

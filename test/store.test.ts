@@ -1,0 +1,276 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CompiledQuery, sql } from "kysely";
+import Libsql from "libsql";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { type Database, openDatabase, transaction } from "../src/store/database.js";
+import { MIGRATIONS } from "../src/store/migrations/index.js";
+import type { StoreProblem } from "../src/store/store-error.js";
+import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
+
+let folder: string;
+let file: string;
+let problems: StoreProblem[];
+
+beforeEach(async () => {
+  // Below the given one, so that the folder itself is made.
+  folder = join(await mkdtemp(join(tmpdir(), "store-")), "automagik-workflows-mcp");
+  file = join(folder, "automagik.db");
+  problems = [];
+});
+afterEach(() => rm(join(folder, ".."), { recursive: true, force: true }));
+
+async function open(giveUpAfterMs?: number): Promise<Database> {
+  const db = await openDatabase({
+    folder,
+    onProblem: (problem) => problems.push(problem),
+    ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+  });
+  onTestFinished(() => db.destroy());
+  return db;
+}
+
+function insert(db: Database, key: string) {
+  const row = { upstream: "test", key, name: key, visible_name: key, created_at: 1, updated_at: 1 };
+  return transaction(db, async (trx) => void (await trx.insertInto("sessions").values(row).execute()));
+}
+
+async function keysIn(db: Database): Promise<string[]> {
+  const rows = await db.selectFrom("sessions").select("key").orderBy("key").execute();
+  return rows.map(({ key }) => key);
+}
+
+/** Another program that holds the write lock. */
+function lockFromOutside(): { release(): void } {
+  const other = new Libsql(file);
+  other.exec("begin immediate");
+  return {
+    release() {
+      other.exec("rollback");
+      other.close();
+    },
+  };
+}
+
+describe("the database", () => {
+  it("keeps what a transaction has stored, for others and for later", async () => {
+    const [one, two] = [await open(), await open()];
+    await insert(one, "a");
+    expect(await keysIn(two)).toEqual(["a"]);
+    await one.destroy();
+    await two.destroy();
+    expect(await keysIn(await open())).toEqual(["a"]);
+  });
+
+  it("keeps nothing of a transaction that fails", async () => {
+    const db = await open();
+    const failing = transaction(db, async (trx) => {
+      const row = { upstream: "u", key: "a", name: "a", visible_name: "a", created_at: 1, updated_at: 1 };
+      await trx.insertInto("sessions").values(row).execute();
+      throw new RangeError("no");
+    });
+    await expect(failing).rejects.toThrow(RangeError);
+    expect(await keysIn(db)).toEqual([]);
+    await insert(db, "b");
+    expect(await keysIn(db)).toEqual(["b"]);
+  });
+
+  it("refuses a value that its library would end the process for", async () => {
+    const db = await open();
+    for (const value of [true, undefined, {}, () => {}]) {
+      await expect(db.executeQuery(CompiledQuery.raw("select ?", [value]))).rejects.toThrow(TypeError);
+    }
+  });
+
+  it("is private to its owner, also where its files were not", async () => {
+    const before = await open();
+    await insert(before, "a");
+    await chmod(file, 0o666);
+    await chmod(folder, 0o777);
+    await insert(await open(), "b");
+    const modes = await Promise.all(
+      [folder, ...(await readdir(folder)).map((name) => join(folder, name))].map(async (path) =>
+        ((await stat(path)).mode & 0o777).toString(8),
+      ),
+    );
+    expect(modes).toEqual(["700", "600", "600", "600"]);
+  });
+
+  it.skipIf(process.platform === "win32")("follows no link in its place", async () => {
+    await mkdir(folder);
+    await symlink("/dev/null", file);
+    await expect(open()).rejects.toMatchObject({ name: "StoreError", kind: "unwritable" });
+  });
+
+  it("is in memory without a folder", async () => {
+    const db = await openDatabase({});
+    await insert(db, "a");
+    expect(await keysIn(db)).toEqual(["a"]);
+    await db.destroy();
+  });
+
+  it("fails when its file was removed, and can be opened anew", async () => {
+    const db = await open();
+    await rm(folder, { recursive: true });
+    await expect(insert(db, "lost")).rejects.toMatchObject({ name: "StoreError", kind: "removed" });
+    await expect(keysIn(db)).rejects.toMatchObject({ kind: "removed" });
+    const again = await open();
+    await insert(again, "kept");
+    expect(await keysIn(again)).toEqual(["kept"]);
+  });
+});
+
+describe("a database that cannot be used", () => {
+  it.each([
+    ["text", Buffer.from("not a database, only a long text\n".repeat(500))],
+    ["zeros after a good beginning", undefined],
+  ])("is moved aside and reported when it is %s", async (_kind, content) => {
+    if (content) {
+      await mkdir(folder, { mode: 0o700 });
+      await writeFile(file, content);
+    } else {
+      const good = await open();
+      await insert(good, "a");
+      await good.destroy();
+      const bytes = await readFile(file);
+      await writeFile(file, bytes.fill(0, 100));
+    }
+    const db = await open();
+    await insert(db, "new");
+    expect(await keysIn(db)).toEqual(["new"]);
+    expect(problems.map(({ kind }) => kind)).toEqual(["damaged"]);
+    expect(problems[0]?.message).toMatch(/moved to automagik\.db\.damaged-\d+/);
+    expect(problems[0]?.message).not.toContain(folder);
+    expect((await readdir(folder)).filter((name) => /\.db\.damaged-/.test(name))).toHaveLength(1);
+  });
+
+  it("is refused by its version, and untouched, when a newer release has changed it", async () => {
+    const db = await open();
+    const row = { name: "900-later", release: "9.1.0", applied_at: 1 };
+    await db.insertInto("schema_migrations").values(row).execute();
+    await db.destroy();
+    const digest = async () =>
+      createHash("sha256")
+        .update(await readFile(file))
+        .digest("hex");
+    const before = await digest();
+    const opening = open();
+    await expect(opening).rejects.toMatchObject({ name: "StoreError", kind: "newer-version" });
+    await expect(opening).rejects.toThrow(/version 9\.1\.0 .*AUTOMAGIK_WORKFLOWS_STATE_DIR/);
+    expect(await digest()).toBe(before);
+  });
+
+  it("is told without its path when something is in the folder's place", async () => {
+    await writeFile(folder, "a file");
+    const opening = open();
+    await expect(opening).rejects.toMatchObject({ name: "StoreError", kind: "unwritable" });
+    await expect(opening).rejects.not.toThrow(folder);
+  });
+});
+
+describe("a change while somebody else writes", () => {
+  it("waits without holding up the process, and is made afterwards", async () => {
+    const db = await open();
+    const lock = lockFromOutside();
+    const order: string[] = [];
+    const change = insert(db, "a").then(() => order.push("changed"));
+    for (let turns = 0; turns < 50; turns += 1) await new Promise((resolve) => setTimeout(resolve, 1));
+    order.push("released");
+    lock.release();
+    await change;
+    expect(order).toEqual(["released", "changed"]);
+    expect(await keysIn(db)).toEqual(["a"]);
+  });
+
+  it("fails clearly when that takes too long, and can be made later", async () => {
+    const db = await open(50);
+    const lock = lockFromOutside();
+    await expect(insert(db, "a")).rejects.toMatchObject({ name: "StoreError", kind: "busy" });
+    lock.release();
+    await insert(db, "a");
+    expect(await keysIn(db)).toEqual(["a"]);
+  });
+
+  it("does not keep others from reading", async () => {
+    const db = await open();
+    await insert(db, "a");
+    const lock = lockFromOutside();
+    expect(await keysIn(db)).toEqual(["a"]);
+    lock.release();
+  });
+});
+
+describe("several processes on one database", () => {
+  let workers: ReturnType<typeof compileWorkers>;
+  beforeAll(() => {
+    workers = compileWorkers();
+  }, 60_000);
+  afterAll(() => workers.dispose());
+
+  async function told(worker: ReturnType<typeof workers.start>): Promise<string[]> {
+    const lines: string[] = [];
+    for await (const line of { [Symbol.asyncIterator]: () => linesOf(worker) }) lines.push(line);
+    return lines;
+  }
+
+  it("make it once when ten open it at the same time, and lose no change", async () => {
+    const all = Array.from({ length: 10 }, () => workers.start("count-in-database", [folder, "n", "20"]));
+    const lines = await Promise.all(all.map(told));
+    expect(
+      lines
+        .flat()
+        .map(Number)
+        .sort((a, b) => a - b),
+    ).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+    const db = await open();
+    const applied = await db.selectFrom("schema_migrations").select("name").execute();
+    expect(applied.map(({ name }) => name)).toEqual(MIGRATIONS.map(({ name }) => name));
+  }, 60_000);
+
+  it("begin one new database when all find a damaged one", async () => {
+    await mkdir(folder, { mode: 0o700 });
+    await writeFile(file, "not a database, only a long text\n".repeat(500));
+    const all = Array.from({ length: 5 }, () => workers.start("count-in-database", [folder, "n", "5"]));
+    const lines = (await Promise.all(all.map(told))).flat();
+    expect(lines.filter((line) => line.startsWith("problem: "))).toHaveLength(1);
+    const numbers = lines.filter((line) => !line.startsWith("problem: ")).map(Number);
+    expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 25 }, (_, i) => i + 1));
+  }, 60_000);
+
+  it("keep every acknowledged change when they are killed while they write", async () => {
+    for (let round = 0; round < 8; round += 1) {
+      const pair = ["a", "b"].map((key) => ({
+        key,
+        worker: workers.start("count-in-database", [folder, key]),
+      }));
+      const acknowledged = await Promise.all(
+        pair.map(async ({ key, worker }) => {
+          const lines = linesOf(worker);
+          let last = 0;
+          for (let seen = 0; seen < 1 + (round % 7); seen += 1) last = Number((await lines.next()).value);
+          worker.kill("SIGKILL");
+          for (let rest = await lines.next(); !rest.done; rest = await lines.next())
+            last = Number(rest.value);
+          await ended(worker);
+          return { key, last };
+        }),
+      );
+      const db = await open();
+      const check = await sql<{ integrity_check: string }>`pragma integrity_check`.execute(db);
+      expect(check.rows).toEqual([{ integrity_check: "ok" }]);
+      for (const { key, last } of acknowledged) {
+        const row = await db
+          .selectFrom("sessions")
+          .select("updated_at")
+          .where("key", "=", key)
+          .executeTakeFirstOrThrow();
+        expect(row.updated_at - last).toBeGreaterThanOrEqual(0);
+        expect(row.updated_at - last).toBeLessThanOrEqual(1);
+      }
+      await db.destroy();
+    }
+    expect(problems).toEqual([]);
+  }, 120_000);
+});
