@@ -1,6 +1,6 @@
 // Writes the settings table into docs/settings.md, between its two marks.
 import { readFileSync, writeFileSync } from "node:fs";
-import { renderSettingsTable } from "../src/settings/settings.js";
+import { renderSettingsTable } from "../src/settings/render-table.js";
 
 const file = new URL("../docs/settings.md", import.meta.url);
 const marked = /(<!-- settings:begin -->\n)[\s\S]*?(<!-- settings:end -->)/;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { readCommandLine } from "../src/cli/command-line.js";
 import { renderHelp } from "../src/cli/help.js";
-import { listSettingFlags, SettingsError } from "../src/settings/settings.js";
+import { listSettingFlags } from "../src/settings/entries.js";
+import { SettingsError } from "../src/settings/settings.js";
 
 function refusal(...args: string[]): string {
   try {

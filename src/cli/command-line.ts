@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { listSettingFlags, SettingsError } from "../settings/settings.js";
+import { listSettingFlags } from "../settings/entries.js";
+import { SettingsError } from "../settings/settings.js";
 import { findNearest } from "../shared/nearest.js";
 
 const COMMANDS = [

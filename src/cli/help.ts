@@ -1,4 +1,4 @@
-import { listSettingFlags } from "../settings/settings.js";
+import { listSettingFlags } from "../settings/entries.js";
 
 /** The text of `--help`. */
 export function renderHelp(): string {

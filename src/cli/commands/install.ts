@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
-import { listGivenVariables, readSettings } from "../../settings/settings.js";
+import { listGivenVariables } from "../../settings/list-variables.js";
+import { readSettings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { createAsk } from "../install/ask.js";

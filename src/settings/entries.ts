@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { clientSettings } from "./client-settings.js";
+import { engineSettings } from "./engine-settings.js";
+import { httpSettings } from "./http-settings.js";
+import type { SettingMeta } from "./setting.js";
+
+/** Every variable begins with this. */
+export const PREFIX = "AUTOMAGIK_WORKFLOWS_";
+/** The names of the product's earlier generation, still accepted. */
+const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
+
+/** The one schema of all settings: bounds, defaults, and the words of the table in docs/settings.md. */
+export const settingsSchema = z.object({ ...clientSettings, ...httpSettings, ...engineSettings });
+
+/** Settings as the rest of the house sees them. Times in seconds. */
+export type Settings = z.output<typeof settingsSchema>;
+
+/** Texts by the name of a variable, or of a flag without its dashes. */
+export type Texts = Readonly<Record<string, string | undefined>>;
+
+/** A setting with the names by which it can be given. */
+export interface Entry extends SettingMeta {
+  property: keyof Settings;
+  flag: string;
+  defaultValue: unknown;
+}
+
+/** All settings, in the order in which they are told. */
+export function listEntries(): Entry[] {
+  return Object.entries(settingsSchema.shape).map(([property, schema]) => {
+    const meta = schema.meta() as unknown as SettingMeta;
+    return {
+      ...meta,
+      property: property as keyof Settings,
+      flag: meta.variable.toLowerCase().replaceAll("_", "-"),
+      defaultValue: schema.safeParse(undefined).data,
+    };
+  });
+}
+
+/** The flags that override variables, by their name without dashes: for a command line parser. */
+export function listSettingFlags(): string[] {
+  return listEntries().map((entry) => entry.flag);
+}
+
+/** The texts that are set, by property, and what each was read from. See {@link readSettings} for what wins. */
+export function readRaw(
+  env: Texts,
+  flags: Texts,
+): { raw: Record<string, string>; sources: Record<string, string> } {
+  const raw: Record<string, string> = {};
+  const sources: Record<string, string> = {};
+  for (const entry of listEntries()) {
+    const candidates: [string, string | undefined][] = [
+      [`--${entry.flag}`, flags[entry.flag]],
+      [PREFIX + entry.variable, env[PREFIX + entry.variable]],
+      [
+        OLD_PREFIX + (entry.oldVariable ?? entry.variable),
+        env[OLD_PREFIX + (entry.oldVariable ?? entry.variable)],
+      ],
+    ];
+    const found = candidates.find(([, value]) => value !== undefined && value.trim() !== "");
+    if (!found?.[1]) continue;
+    raw[entry.property] = found[1].trim();
+    sources[entry.property] = found[0];
+  }
+  return { raw, sources };
+}

@@ -1,0 +1,20 @@
+import type { z } from "zod";
+
+/** What is said of a setting beside its form. */
+export interface SettingMeta {
+  /** The variable's name behind the prefix; the flag is the same in kebab case. */
+  variable: string;
+  /** The name behind the old prefix, where it was another one. */
+  oldVariable?: string;
+  about: string;
+  bounds: string;
+  /** The value is never shown, in any message. */
+  secret?: true;
+  /** It also concerns an engine that is started in the background, which gets it handed on. */
+  forEngine?: true;
+}
+
+/** A setting: the form of its value, and what is said of it. */
+export function setting<T extends z.ZodType>(schema: T, meta: SettingMeta): T {
+  return schema.meta({ ...meta }) as T;
+}

@@ -1,0 +1,79 @@
+/** The forms that settings' values take. Each complaint goes behind "the value" and never quotes it. */
+import { delimiter, isAbsolute } from "node:path";
+import { z } from "zod";
+import { isPlaceholder, UNFILLED } from "./placeholder.js";
+import { findFaultInRedisAddress } from "./redis-address.js";
+import { parseTokens } from "./tokens.js";
+
+/** A number written in decimal notation: `Number()` would also take "", "0x10" and "1e3". */
+export function decimal(min: number, max: number, whole = false) {
+  const number = z.number().min(min).max(max);
+  return z.preprocess(
+    (value) => (typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value),
+    whole ? number.int() : number,
+  );
+}
+
+/**
+ * An address without a trailing slash. A path prefix may stay; the API's own path is taken off when somebody
+ * pasted the whole of it.
+ */
+export const baseUrl = z.string().transform((text, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  };
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url) return refuse("is not an address");
+  if (url.protocol !== "http:" && url.protocol !== "https:") return refuse("is neither http nor https");
+  if (url.username || url.password) return refuse("carries credentials");
+  if (url.search || url.hash) return refuse("has a query or a fragment");
+  return `${url.origin}${url.pathname}`.replace(/(\/api\/v1(\/workflows(\/claude-code)?)?)?\/*$/, "");
+});
+
+/** A key. One that is no legal header value would be refused by the HTTP client in an error that quotes it. */
+export const headerText = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/)
+  .refine((text) => !isPlaceholder(text), UNFILLED);
+
+/** Folders in the way of PATH; `~` stays, because only the one who uses it knows whose it is. */
+export const folderList = z.string().transform((text, context) => {
+  const folders = text.split(delimiter).flatMap((folder) => folder.trim() || []);
+  if (folders.every((folder) => isAbsolute(folder) || /^~($|[\\/])/.test(folder))) return folders;
+  context.addIssue({ code: "custom", message: "has a folder that depends on where the program is started" });
+  return z.NEVER;
+});
+
+/** Parts separated by commas, each of the form. */
+export function list(form: RegExp) {
+  return z.string().transform((text, context) => {
+    const parts = text.split(",").flatMap((part) => part.trim() || []);
+    if (parts.length > 0 && parts.every((part) => form.test(part))) return parts;
+    context.addIssue({ code: "custom", message: "has a part that is none" });
+    return z.NEVER;
+  });
+}
+
+/** A host with or without a port. */
+export const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+/** Where a web page comes from. */
+export const ORIGIN = /^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+
+/** Callers' tokens. */
+export const tokens = z.string().transform((text, context) => {
+  try {
+    return parseTokens(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+/** The address of a Redis server. */
+export const redisAddress = z.string().transform((text, context) => {
+  const fault = findFaultInRedisAddress(text);
+  if (!fault) return text;
+  context.addIssue({ code: "custom", message: fault });
+  return z.NEVER;
+});
