@@ -1,13 +1,13 @@
-import { ApiError } from "../api/errors.js";
 import type { StartRequest } from "../api/types.js";
-import type { StartResult } from "../runs/runs.js";
-import { whileFollowing } from "../shared/abort.js";
-import type { Clock } from "../shared/clock.js";
+import { suggestSessionName } from "../sessions/session-name.js";
+import { isNothing } from "../shared/no-value.js";
+import { cutText } from "../shared/text.js";
 import { ActionError, type Answer } from "./answer.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { followRun } from "./follow-run.js";
+import { awaitStart } from "./start/await-start.js";
 import { isTakenSince } from "./start/check-name.js";
-import { RUN_PARAMETERS, type RunArguments } from "./start/draft.js";
+import { RUN_PARAMETERS, type RunArguments, type Task } from "./start/draft.js";
 import {
   buildRequest,
   cancelledBeforeStart,
@@ -59,15 +59,17 @@ export const runAction = defineAction({
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["run", "missing"],
 
-  async handle(args: RunArguments, call: Call, services: Services): Promise<Answer> {
+  async handle({ message = "", ...args }: RunArguments, call: Call, services: Services): Promise<Answer> {
+    checkSendable(message, services);
+    const task = createTask(message);
     for (let wanted = args; ; ) {
-      const prepared = await prepareStart(wanted, call, services);
+      const prepared = await prepareStart(wanted, { call, services, task });
       if (prepared.kind === "answer") return prepared.answer;
       const { start } = prepared;
       const reserved = await reserveSlot(start, call, services);
       if ("outcome" in reserved) return reserved;
       try {
-        const request = await buildRequest(start, args.message ?? "", services);
+        const request = { ...(await buildRequest(start, services)), message };
         const answer = await startAndFollow(request, start, reserved, call, services);
         if (answer !== "name taken") return answer;
       } finally {
@@ -75,10 +77,41 @@ export const runAction = defineAction({
         reserved.slot.free();
       }
       // The person is asked about the name alone, since all else is settled.
-      wanted = { ...start.settled, message: args.message, wait_seconds: reserved.waitSeconds };
+      wanted = { ...start.settled, wait_seconds: reserved.waitSeconds };
     }
   },
 });
+
+/** @throws ActionError when nothing could be started, whatever the other arguments are */
+function checkSendable(message: string, { api }: Services): void {
+  if (!api.hasKey) {
+    throw new ActionError(
+      "No API key is set, so nothing was sent and nobody was asked. Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
+    );
+  }
+  if (!message.trim() || isNothing(message)) {
+    throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
+  }
+}
+
+/** Above this length, in characters, a message is not repeated: it would stand twice in an answer of limited size. */
+const REPEATED_MESSAGE_LIMIT = 2_000;
+/** A form shows so much of the message, in characters. */
+const SHOWN_MESSAGE_LIMIT = 160;
+
+function createTask(message: string): Task {
+  const line = message.replace(/\s+/g, " ").trim();
+  const shown = line.length > SHOWN_MESSAGE_LIMIT ? `${cutText(line, SHOWN_MESSAGE_LIMIT)}…` : line;
+  const repeated =
+    message.length > REPEATED_MESSAGE_LIMIT ? "(the same message as before, in full)" : message;
+  return {
+    title: (workflowName) =>
+      `${workflowName ? `Start workflow ${workflowName}` : "Start a workflow"} for: ${shown}`,
+    suggestName: (isTaken) => suggestSessionName(message, isTaken),
+    startAgain: (args, reason) => ({ action: "run", arguments: { message: repeated, ...args }, reason }),
+    giveFeedback: (runId, reason) => ({ action: "feedback", arguments: { run_id: runId, message }, reason }),
+  };
+}
 
 /** @returns the answer, or that nothing was sent since another start has taken the name */
 async function startAndFollow(
@@ -132,50 +165,6 @@ async function nameGuard(
   if (!namesakes) return undefined;
   const before = chosen ? namesakes : await services.sessions.named(sessionName);
   return async () => !(await isTakenSince(sessionName, before, services));
-}
-
-/** The start's result as far as the call waits for it; the start itself is seen through in any case. */
-async function awaitStart(
-  starting: Promise<StartResult>,
-  call: Call,
-  clock: Clock,
-): Promise<StartResult | { kind: "aborted" } | { kind: "unawaited" }> {
-  try {
-    const result = await whileFollowing(call.signal, (own) => beforeTimeIsOut(starting, own, clock));
-    if (result) return result;
-    // Whoever the answer no longer reaches, the run is written down when the API's answer comes.
-    starting.catch(() => {});
-    return { kind: "unawaited" };
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.kind !== "aborted") throw error;
-    return { kind: "aborted" };
-  }
-}
-
-/** A call that is ended while the start is under way still gives the API this long to answer, in ms. */
-const LAST_PATIENCE_MS = 1_500;
-
-/** What the work gives, or undefined when the signal has aborted and the last patience is over. */
-async function beforeTimeIsOut<T>(
-  work: Promise<T>,
-  signal: AbortSignal,
-  clock: Clock,
-): Promise<T | undefined> {
-  let cancel = () => {};
-  let onAbort = () => {};
-  const out = new Promise<undefined>((resolve) => {
-    onAbort = () => {
-      cancel = clock.after(LAST_PATIENCE_MS, () => resolve(undefined));
-    };
-  });
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, out]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    cancel();
-  }
 }
 
 /**

@@ -7,7 +7,7 @@ import type { StartDraft, Step } from "./draft.js";
  * repository spells it.
  * @throws ActionError when the name is a tag, a commit, or too much like another branch
  */
-export const checkBranch: Step = async (draft, { call, services, next }) => {
+export const checkBranch: Step = async (draft, { call, services, task }) => {
   const { args, values, continuation } = draft;
   if (!values || draft.branchNote !== undefined) return draft;
   const { repositoryUrl, gitBranch } = values;
@@ -39,7 +39,7 @@ export const checkBranch: Step = async (draft, { call, services, next }) => {
       const { git_branch: _refused, ...others } = args;
       throw new ActionError(
         `\`git_branch\` ${JSON.stringify(gitBranch)}: ${found.problem} Nothing was sent.`,
-        next.startAgain(
+        task.startAgain(
           {
             ...others,
             workflow_name: values.workflowName,

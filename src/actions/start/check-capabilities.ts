@@ -61,7 +61,7 @@ function findProblem(draft: StartDraft, context: StepContext): ActionError | und
     const fitting = Math.min(max, Math.max(min, used));
     return new ActionError(
       `\`${name}\` ${used}${source}: by its own description the API at ${api.address} takes ${min} to ${max}. Nothing was sent.`,
-      context.next.startAgain(
+      context.task.startAgain(
         { ...args, [name]: fitting },
         "The nearest that the API takes; ask the person if it matters. This starts a paid run.",
       ),

@@ -74,7 +74,7 @@ export async function checkNameAgain(
 async function askWhichOne(
   session: Session,
   { args, values }: StartDraft,
-  { call, next }: StepContext,
+  { call, task }: StepContext,
 ): Promise<typeof SECOND | StartDraft | Answer> {
   const { session_name: _name, ...rest } = args;
   // What the person has entered for a new session but the workflow is dropped: the session has a place of its own.
@@ -113,6 +113,6 @@ async function askWhichOne(
         ],
       },
     ],
-    next: next.startAgain(continuing, "Ask the person, if it is not clear; this continues the session."),
+    next: task.startAgain(continuing, "Ask the person, if it is not clear; this continues the session."),
   };
 }

@@ -17,7 +17,7 @@ export const checkWorkflow: Step = async (draft, context) => {
 export async function requireWorkflow(
   name: string,
   args: StartArguments,
-  { services, next }: StepContext,
+  { services, task }: StepContext,
 ): Promise<void> {
   const { catalogue } = services;
   if (catalogue.find(name)) return;
@@ -29,7 +29,7 @@ export async function requireWorkflow(
     `There is no workflow "${name}". ${nearest.length > 0 ? `Nearest: ${nearest.join(", ")}. ` : ""}` +
       `There are: ${names.join(", ") || "none"}. Nothing was sent.`,
     nearest[0]
-      ? next.startAgain(
+      ? task.startAgain(
           { ...args, workflow_name: nearest[0] },
           "Only if this is the workflow that was meant.",
         )

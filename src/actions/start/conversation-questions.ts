@@ -20,7 +20,7 @@ function startFresh(args: StartArguments): StartDraft {
 export async function askWhichSession(
   found: readonly Session[],
   args: StartArguments,
-  { call, next }: StepContext,
+  { call, task }: StepContext,
 ): Promise<Session | Answer> {
   const resumable = found.filter((session) => session.sessionId);
   const question: Question = {
@@ -47,7 +47,7 @@ export async function askWhichSession(
     missing: [toMissing(question)],
     ...(resumable[0]?.sessionId
       ? {
-          next: next.startAgain(
+          next: task.startAgain(
             { ...withoutConversation(args), session_id: resumable[0].sessionId },
             "Ask the person which session is meant; this one is the newest that can be continued.",
           ),
@@ -63,7 +63,7 @@ export async function askWhichSession(
 export async function askWhenNotFound(
   name: string,
   args: StartArguments,
-  { call, services, next }: StepContext,
+  { call, services, task }: StepContext,
 ): Promise<string | StartDraft | Answer> {
   checkSessionName(name);
   const nearest = services.sessions.nearest(name).filter((one) => one !== FRESH);
@@ -90,7 +90,7 @@ export async function askWhenNotFound(
     missing: [
       { ...toMissing(question), choices: nearest.map((one) => ({ value: one, title: `Continue ${one}` })) },
     ],
-    next: next.startAgain(fresh, "Ask the person; this starts a new session of that name."),
+    next: task.startAgain(fresh, "Ask the person; this starts a new session of that name."),
   };
 }
 
@@ -98,7 +98,7 @@ export async function askWhenNotFound(
 export async function offerFreshStart(
   session: Session,
   args: StartArguments,
-  { call, next }: StepContext,
+  { call, task }: StepContext,
 ): Promise<StartDraft | Answer> {
   const end = tellConversationEnd(newestRun(session) ?? {});
   const why = hasNeverRun(session)
@@ -128,7 +128,7 @@ export async function offerFreshStart(
   return {
     outcome: "input_required",
     summary: `${fact}${tellNobody(reply)} Nothing was sent.`,
-    next: next.startAgain(
+    next: task.startAgain(
       fresh,
       "Ask the person whether to start a new conversation under the same name; tell the agent what it needs to know.",
     ),

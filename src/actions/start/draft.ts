@@ -23,7 +23,7 @@ export const RUN_PARAMETERS = [
 
 export type RunArguments = Arguments<(typeof RUN_PARAMETERS)[number]>;
 
-/** The arguments of a start without the message, which only the form and the request need. */
+/** The arguments of a start without the message: for the steps, a {@link Task} speaks for it. */
 export type StartArguments = Omit<RunArguments, "message">;
 
 /** The conversation that a run continues, with what its session knows. */
@@ -63,14 +63,18 @@ export interface StartDraft {
 export interface StepContext {
   call: Call;
   services: Services;
-  next: NextSteps;
+  task: Task;
 }
 
-/** Advice that repeats the caller's message, for answers of steps that do not have it. */
-export interface NextSteps {
-  /** Calls `run` again with these arguments. */
+/** What the steps need of the message, so that it need not be handed through them. */
+export interface Task {
+  /** What a form that asks for missing values is about, with the beginning of the message. */
+  title(workflowName: string | undefined): string;
+  /** A name for a new session, made of the message. */
+  suggestName(isTaken: (name: string) => boolean): string;
+  /** Advice to call `run` again with these arguments and the message. */
   startAgain(args: StartArguments, reason: string): NextStep;
-  /** Sends the message to a run that is still going on. */
+  /** Advice to send the message to a run that is still going on. */
   giveFeedback(runId: string, reason: string): NextStep;
 }
 

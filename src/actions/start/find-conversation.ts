@@ -141,14 +141,14 @@ function tellUnread(session: Session, run: SessionRun, problem: ApiError, { sess
   };
 }
 
-function offerFeedback(session: Session, run: SessionRun, { next }: StepContext): Answer {
+function offerFeedback(session: Session, run: SessionRun, { task }: StepContext): Answer {
   return {
     outcome: "input_required",
     summary:
       `Session "${session.name}" still has a run going on: ${run.workflowName} (run ${run.runId}, ${run.status}). ` +
       "Nothing was sent and no run was started. Send the message to that run as feedback, or continue the session " +
       "after its end; a run that will never end can be killed.",
-    next: next.giveFeedback(
+    next: task.giveFeedback(
       run.runId,
       "Gives the message to the run that is going on; ask the person if that is what they want.",
     ),

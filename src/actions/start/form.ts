@@ -1,11 +1,10 @@
-import { suggestSessionName } from "../../sessions/session-name.js";
 import { isNothing, readBranch } from "../../shared/no-value.js";
-import { cutText, withoutInvisible } from "../../shared/text.js";
-import { ActionError, type Answer } from "../answer.js";
+import { withoutInvisible } from "../../shared/text.js";
+import { ActionError } from "../answer.js";
 import type { Services } from "../define-action.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
 import { requireWorkflow } from "./check-workflow.js";
-import type { StartArguments, StartDraft, StartValues, StepContext } from "./draft.js";
+import type { StartArguments, StartDraft, StartValues, Step, StepContext } from "./draft.js";
 import { buildQuestions, type Known } from "./form-questions.js";
 import { answerUnfinishedForm } from "./unfinished-form.js";
 
@@ -17,18 +16,14 @@ type Entered = Record<string, string | undefined>;
  * @returns the draft with all values, or the answer that the call ends with
  * @throws ActionError when a value does not pass
  */
-export async function askForMissing(
-  draft: StartDraft,
-  message: string,
-  context: StepContext,
-): Promise<StartDraft | Answer> {
+export const askForMissing: Step = async (draft, context) => {
   if (draft.values) return draft;
-  const { call, services } = context;
+  const { call, services, task } = context;
   const { args } = draft;
   const known = findKnown(draft, services);
   const questions = await buildQuestions(known, {
     workflows: await listForChoice(known.workflowName, services),
-    suggestName: (isTaken) => suggestSessionName(message, isTaken),
+    suggestName: task.suggestName,
     sessions: services.sessions,
     git: services.git,
     clock: services.clock,
@@ -37,13 +32,13 @@ export async function askForMissing(
     signal: call.signal,
   });
   if (questions.length === 0) return { ...draft, values: toValues(known, {}) };
-  const answer = await call.person.ask(writeTitle(message, known.workflowName), questions);
+  const answer = await call.person.ask(task.title(known.workflowName), questions);
   const ended = answerUnfinishedForm(answer, questions, args, context);
   if (ended) return ended;
   const entered = answer.kind === "accepted" ? readEntered(answer.values) : {};
   await checkEntered(entered, args, context);
   return { ...draft, values: toValues(known, entered) };
-}
+};
 
 /** What is known before anybody is asked. */
 function findKnown({ args, continuation }: StartDraft, { offer }: Services): Known {
@@ -90,15 +85,6 @@ function readEntered(values: Entered): Entered {
   };
 }
 
-/** The most of a task that a form shows, in characters. */
-const SHOWN_TASK = 160;
-
-function writeTitle(message: string, workflowName: string | undefined): string {
-  const task = message.replace(/\s+/g, " ").trim();
-  const short = task.length > SHOWN_TASK ? `${cutText(task, SHOWN_TASK)}…` : task;
-  return `${workflowName ? `Start workflow ${workflowName}` : "Start a workflow"} for: ${short}`;
-}
-
 /** Checks what the person wrote by the rules for arguments; the next step keeps all but what did not pass. */
 async function checkEntered(entered: Entered, args: StartArguments, context: StepContext): Promise<void> {
   const { settings } = context.services;
@@ -117,7 +103,7 @@ async function checkEntered(entered: Entered, args: StartArguments, context: Ste
       const kept = Object.fromEntries(Object.entries(entered).filter(([key, one]) => key !== name && one));
       throw new ActionError(
         error.message,
-        context.next.startAgain(
+        context.task.startAgain(
           { ...args, ...kept },
           `Ask the person for a ${name} that passes; their other answers are kept here.`,
         ),

@@ -1,10 +1,8 @@
 import type { StartRequest } from "../../api/types.js";
-import { suggestSessionName } from "../../sessions/session-name.js";
 import { sleep } from "../../shared/clock.js";
-import { isNothing } from "../../shared/no-value.js";
 import { visibleName } from "../../shared/text.js";
-import { ActionError, type Answer } from "../answer.js";
-import type { Call, Services } from "../define-action.js";
+import type { Answer } from "../answer.js";
+import type { Services } from "../define-action.js";
 import { checkArguments } from "./check-arguments.js";
 import { checkBranch } from "./check-branch.js";
 import { checkCapabilities } from "./check-capabilities.js";
@@ -13,12 +11,12 @@ import { checkWorkflow } from "./check-workflow.js";
 import {
   type Continuation,
   limitsOf,
-  type NextSteps,
-  type RunArguments,
   type StartArguments,
   type StartDraft,
   type StartValues,
   type Step,
+  type StepContext,
+  type Task,
 } from "./draft.js";
 import { findConversation } from "./find-conversation.js";
 import { askForMissing } from "./form.js";
@@ -34,10 +32,22 @@ export interface PreparedStart extends StartValues {
   nameNote: string;
   /** A sentence for the answer about the branch, or "". */
   branchNote: string;
-  next: NextSteps;
+  task: Task;
 }
 
 export type Prepared = { kind: "prepared"; start: PreparedStart } | { kind: "answer"; answer: Answer };
+
+// Each of these does nothing to what is settled already.
+const SETTLE: readonly Step[] = [checkName, findConversation, askForMissing, checkBranch, stopIfCancelled];
+// Twice: the name that the person enters may be that of a session, and they may want to continue it.
+const STEPS: readonly Step[] = [
+  checkArguments,
+  checkCapabilities,
+  checkWorkflow,
+  ...SETTLE,
+  ...SETTLE,
+  checkCapabilities,
+];
 
 /**
  * Checks a start and completes it, asking the person for what is missing. Nothing is sent to the API that starts
@@ -46,57 +56,19 @@ export type Prepared = { kind: "prepared"; start: PreparedStart } | { kind: "ans
  * @throws ActionError when an argument or an answer of the person does not pass
  * @throws ApiError when what has to be known cannot be read
  */
-export async function prepareStart(
-  { message = "", ...args }: RunArguments,
-  call: Call,
-  services: Services,
-): Promise<Prepared> {
-  checkSendable(message, services);
-  const next = nextSteps(message);
-  const askPerson: Step = (draft, context) => askForMissing(draft, message, context);
-  // Each of these does nothing to what is settled already.
-  const settle = [checkName, findConversation, askPerson, checkBranch, stopIfCancelled];
-  // Twice: the name that the person enters may be that of a session, and they may want to continue it.
-  const steps = [checkArguments, checkCapabilities, checkWorkflow, ...settle, ...settle, checkCapabilities];
+export async function prepareStart(args: StartArguments, context: StepContext): Promise<Prepared> {
   let draft: StartDraft = { args };
-  for (const step of steps) {
-    const result = await step(draft, { call, services, next });
+  for (const step of STEPS) {
+    const result = await step(draft, context);
     if ("outcome" in result) return { kind: "answer", answer: result };
     draft = result;
   }
-  return { kind: "prepared", start: finish(draft, next) };
+  return { kind: "prepared", start: finish(draft, context.task) };
 }
 
-/** @throws ActionError when nothing could be started, whatever the other arguments are */
-function checkSendable(message: string, { api }: Services): void {
-  if (!api.hasKey) {
-    throw new ActionError(
-      "No API key is set, so nothing was sent and nobody was asked. Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
-    );
-  }
-  if (!message.trim() || isNothing(message)) {
-    throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
-  }
+async function stopIfCancelled(draft: StartDraft, { call }: StepContext): Promise<StartDraft | Answer> {
+  return call.signal.aborted ? cancelledBeforeStart() : draft;
 }
-
-/** Above this length, in characters, a message is not repeated: it would stand twice in an answer of limited size. */
-const REPEATED_MESSAGE_LIMIT = 2_000;
-
-function nextSteps(message: string): NextSteps {
-  const repeated =
-    message.length > REPEATED_MESSAGE_LIMIT ? "(the same message as before, in full)" : message;
-  return {
-    startAgain: (args, reason) => ({ action: "run", arguments: { message: repeated, ...args }, reason }),
-    giveFeedback: (runId, reason) => ({
-      action: "feedback",
-      arguments: { run_id: runId, message },
-      reason,
-    }),
-  };
-}
-
-const stopIfCancelled: Step = async (draft, { call }) =>
-  call.signal.aborted ? cancelledBeforeStart() : draft;
 
 /** The answer to a call that was cancelled in time. */
 export function cancelledBeforeStart(): Answer {
@@ -106,7 +78,7 @@ export function cancelledBeforeStart(): Answer {
   };
 }
 
-function finish(draft: StartDraft, next: NextSteps): PreparedStart {
+function finish(draft: StartDraft, task: Task): PreparedStart {
   const { args, continuation, values, namesakes = [], nameNote = "", branchNote = "" } = draft;
   if (!values) throw new Error("The form step has to settle all values.");
   const { session_id: _id, continue_session, ...rest } = args;
@@ -124,25 +96,23 @@ function finish(draft: StartDraft, next: NextSteps): PreparedStart {
     namesakes: mayShareName ? undefined : namesakes,
     nameNote,
     branchNote,
-    next,
+    task,
   };
 }
 
-/** What is sent to the API; a name is made up where the start has none. */
+/** What is sent to the API beside the message; a name is made up where the start has none. */
 export async function buildRequest(
   start: PreparedStart,
-  message: string,
   services: Services,
-): Promise<StartRequest> {
+): Promise<Omit<StartRequest, "message">> {
   const { settings, offer } = services;
   const { settled, continuation, workflowName, repositoryUrl, gitBranch } = start;
   const { persistent, auto_merge, temp_workspace } = settled;
-  const sessionName = start.sessionName || (await makeUpName(message, services));
+  const sessionName = start.sessionName || (await makeUpName(start.task, services));
   // Some servers want it and do not describe it, so it is left out only where it would be refused.
   const refusesFormat = offer.state().description?.start.closed && !offer.takes("input_format");
   return {
     workflowName,
-    message,
     ...(refusesFormat ? {} : { inputFormat: settings.inputFormat }),
     ...limitsOf(settled, settings),
     ...(sessionName ? { sessionName } : {}),
@@ -160,10 +130,10 @@ export async function buildRequest(
 const NAMES_BUDGET_MS = 2_000;
 
 /** A name that no known session has. */
-async function makeUpName(message: string, { sessions, clock }: Services): Promise<string> {
+async function makeUpName({ suggestName }: Task, { sessions, clock }: Services): Promise<string> {
   const enough = new AbortController();
   await Promise.race([sessions.all().catch(() => []), sleep(clock, NAMES_BUDGET_MS, enough.signal)]);
   enough.abort();
   const taken = new Set(sessions.knownNames().map(visibleName));
-  return suggestSessionName(message, (name) => taken.has(name));
+  return suggestName((name) => taken.has(name));
 }

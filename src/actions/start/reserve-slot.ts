@@ -42,7 +42,7 @@ export async function reserveSlot(
   if (turn.kind === "cancelled") return cancelled(start, call);
   const { place, waitedMs } = turn;
   if (waitedMs === undefined) return { slot: place, waitSeconds: settled.wait_seconds };
-  const context = { call, services, next: start.next };
+  const context = { call, services, task: start.task };
   let ended: Answer | undefined;
   try {
     if (continuation) ended = await checkStillFree(continuation, context);
@@ -94,9 +94,9 @@ function cancelled(start: PreparedStart, call: Call): Answer {
 }
 
 /** The same call with all that the person has settled already, so that they are not asked again. */
-function tryAgain({ settled, nameNote, next }: PreparedStart, reason: string): NextStep {
+function tryAgain({ settled, nameNote, task }: PreparedStart, reason: string): NextStep {
   const { wait_seconds, ...args } = settled;
-  return next.startAgain(
+  return task.startAgain(
     {
       ...args,
       // A further conversation of its name is agreed to.

@@ -95,8 +95,8 @@ function lookForRun({ sentName }: SentStart): NextStep {
 }
 
 /** A new conversation in place of one that the agent would not continue. */
-export function offerNewConversation({ workflowName, sentName, next }: SentStart): NextStep {
-  return next.startAgain(
+export function offerNewConversation({ workflowName, sentName, task }: SentStart): NextStep {
+  return task.startAgain(
     { workflow_name: workflowName, ...(sentName ? { session_name: sentName } : {}) },
     "Ask the person whether to start afresh under the same name, as a new conversation.",
   );

@@ -1,17 +1,17 @@
 import type { Answer } from "../answer.js";
 import { tellNotAsked } from "../ask-to-choose.js";
 import type { FormAnswer, Question } from "../form-client.js";
-import type { NextSteps, StartArguments, StepContext } from "./draft.js";
+import type { StartArguments, StepContext, Task } from "./draft.js";
 
 /** The answer with which a call ends when the person has not filled in the form; undefined when they have. */
 export function answerUnfinishedForm(
   answer: FormAnswer,
   questions: readonly Question[],
   args: StartArguments,
-  { call, next }: StepContext,
+  { call, task }: StepContext,
 ): Answer | undefined {
   const inputRequired = (why: string, entered: Record<string, string | undefined> = {}) =>
-    askInAnswer({ why, questions, entered, args }, next);
+    askInAnswer({ why, questions, entered, args }, task);
   switch (answer.kind) {
     case "declined":
       if (answer.byClient) return turnedDownByClient("declined", questions);
@@ -76,7 +76,7 @@ function askInAnswer(
     entered: Record<string, string | undefined>;
     args: StartArguments;
   },
-  next: NextSteps,
+  task: Task,
 ): Answer {
   const filled = Object.fromEntries(
     questions.flatMap(({ name, suggestion, required, choices }) => {
@@ -94,7 +94,7 @@ function askInAnswer(
       ...(suggestion === undefined ? {} : { suggestion }),
       ...(choices === undefined ? {} : { choices: choices.map((choice) => ({ ...choice })) }),
     })),
-    next: next.startAgain(
+    next: task.startAgain(
       { ...args, ...filled },
       "Ask the person, then call again with their values in place of these suggestions; an empty text means the default.",
     ),
