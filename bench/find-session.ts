@@ -10,8 +10,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createUpstream } from "../src/api/client.js";
-import { createRunFeed } from "../src/runs/run-feed.js";
 import { createRunList } from "../src/runs/run-list.js";
+import { createRunWatcher } from "../src/runs/run-watcher.js";
 import { createSessions } from "../src/sessions/sessions.js";
 import {
   createFolderSessionStore,
@@ -114,7 +114,7 @@ async function measure(title: string, latencyMs: number, open: (url: string) => 
   });
   let ahead = 0;
   const clock = { ...systemClock, now: () => Date.now() + ahead };
-  const feed = createRunFeed({
+  const feed = createRunWatcher({
     api: client,
     clock,
     log,

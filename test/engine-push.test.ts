@@ -6,7 +6,7 @@ import { serveSimulatedApi } from "../mocks/serve.js";
 import { createOffer } from "../src/api/capabilities.js";
 import { createUpstream } from "../src/api/client.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
-import { createPush } from "../src/runs/push.js";
+import { keepStreamOpen } from "../src/runs/run-stream.js";
 import { systemClock } from "../src/shared/clock.js";
 import { readEvents } from "./contract/event-reader.js";
 import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
@@ -160,38 +160,51 @@ describe("a stream that breaks", () => {
       random: Math.random,
     });
     const heard: string[] = [];
-    const push = createPush({
-      offer: createOffer({ api, clock: systemClock, log: silentLog }),
-      api: {
-        streamRuns: (options) =>
-          api.streamRuns({
-            ...options,
-            onRun(id, run) {
-              heard.push(id);
-              options.onRun(id, run);
-            },
-          }),
-      },
-      clock: systemClock,
-      log: silentLog,
-    });
     const gaps: boolean[] = [];
-    push.onChange(({ live, gap }) => void (live && gaps.push(gap)));
-    push.start();
-    await until(() => push.live(), "the stream");
+    let isOpen = false;
+    const closing = new AbortController();
+    void keepStreamOpen(
+      {
+        offer: createOffer({ api, clock: systemClock, log: silentLog }),
+        api: {
+          streamRuns: (options) =>
+            api.streamRuns({
+              ...options,
+              onRun(id, run) {
+                heard.push(id);
+                options.onRun(id, run);
+              },
+            }),
+        },
+        clock: systemClock,
+        log: silentLog,
+      },
+      closing.signal,
+      {
+        onOpen(gap) {
+          isOpen = true;
+          gaps.push(gap);
+        },
+        onRun() {},
+        onBreak() {
+          isOpen = false;
+        },
+      },
+    );
+    await until(() => isOpen, "the stream");
     const reader = await readEvents(`${engine.url}${API}/events`, { "x-api-key": ENGINE_KEY });
     // Before the first event, and in mid-run.
     proxy.breakStreams();
     const { run_id } = await direct.start({ message: turns(8, 60) });
     for (const turn of [2, 5]) {
       await direct.until(run_id, (status) => status.current_turn >= turn);
-      await until(() => push.live(), "the stream");
+      await until(() => isOpen, "the stream");
       proxy.breakStreams();
     }
     await direct.ended(run_id);
     const all = () => reader.events.slice(1).map(({ id }) => String(id));
     await until(() => heard.at(-1) === all().at(-1), "the last event");
-    push.close();
+    closing.abort();
     expect(heard).toEqual(all());
     expect(gaps.slice(0, 4)).toEqual([true, false, false, false]);
     expect(proxy.resumed.slice(0, 1)).toEqual([undefined]);
@@ -226,29 +239,33 @@ describe("a stream that breaks", () => {
   it("at once each time is opened again more and more slowly", async () => {
     const clock = createHandClock();
     let opened = 0;
-    const push = createPush({
-      offer: {
-        refresh: async () => ({ isAway: false }),
-        describes: () => true,
-        onChange: () => () => {},
-      },
-      api: {
-        async streamRuns({ onOpen }) {
-          opened++;
-          onOpen(false, "7");
+    const closing = new AbortController();
+    void keepStreamOpen(
+      {
+        offer: {
+          refresh: async () => ({ isAway: false }),
+          describes: () => true,
+          onChange: () => () => {},
         },
+        api: {
+          async streamRuns({ onOpen }) {
+            opened++;
+            onOpen(false, "7");
+          },
+        },
+        clock,
+        log: silentLog,
       },
-      clock,
-      log: silentLog,
-    });
-    push.start();
+      closing.signal,
+      { onOpen() {}, onRun() {}, onBreak() {} },
+    );
     for (let second = 0; second < 60; second++) {
       for (let step = 0; step < 10; step++) {
         await new Promise((resolve) => setImmediate(resolve));
         clock.advance(100);
       }
     }
-    push.close();
+    closing.abort();
     expect(opened).toBeGreaterThan(4);
     expect(opened).toBeLessThan(12);
   });

@@ -1,7 +1,7 @@
 import type { FastMCP } from "fastmcp";
 import { expect, it } from "vitest";
 import type { Services } from "../src/actions/define-action.js";
-import type { RunEvent } from "../src/runs/run-feed.js";
+import type { RunEvent } from "../src/runs/run-events.js";
 import { bareRun } from "../src/runs/runs.js";
 import { publishResources } from "../src/server/fastmcp/publish-resources.js";
 import { createHandClock } from "./support/hand-clock.js";

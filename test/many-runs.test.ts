@@ -3,7 +3,8 @@ import type { Profile } from "../mocks/types.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createUpstream } from "../src/api/client.js";
 import type { Run } from "../src/api/types.js";
-import { createRunFeed, type RunEvent, type RunFeed } from "../src/runs/run-feed.js";
+import type { RunEvent } from "../src/runs/run-events.js";
+import { createRunWatcher, type RunWatcher } from "../src/runs/run-watcher.js";
 import { bareRun } from "../src/runs/runs.js";
 import type { Clock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
@@ -12,20 +13,22 @@ import { silentLog } from "./support/harness.js";
 let time = createHandClock();
 /** What the wall clock shows beside what has passed: it can be set back. */
 let setBy = 0;
+/** What the monotonic clock shows beside what timers have noticed: where it counts the time that a machine has slept. */
+let sleptMs = 0;
 let profile: Profile = "contract";
 const clock: Clock = {
   now: () => time.now() + setBy,
-  elapsed: () => time.elapsed(),
+  elapsed: () => time.elapsed() + sleptMs,
   after: (ms, task) => time.after(ms, task),
 };
 
 const sim = useSimulatedApi(() => {
   time = createHandClock();
-  setBy = 0;
+  setBy = sleptMs = 0;
   return { profile, clock: { now: () => time.now() }, paceMs: "manual" };
 });
 
-let feed: RunFeed | undefined;
+let feed: RunWatcher | undefined;
 afterEach(() => feed?.close());
 
 /** A feed over the real client, a count of what it asks for, and time that stands still while it asks. */
@@ -49,7 +52,7 @@ function startFeed(perSecond = 20) {
       open--;
     }
   }
-  feed = createRunFeed({
+  feed = createRunWatcher({
     api: {
       getRun: (runId, read) => count(runId, client.getRun(runId, read)),
       listRuns: (read) => count("list", client.listRuns(read)),
@@ -87,7 +90,7 @@ const startRuns = (count: number): string[] =>
 const running = (runId: string): Run => ({ ...bareRun(runId), status: "running" });
 
 /** Watches runs and remembers when something of each was told. */
-function watchAll(of: RunFeed, runIds: string[], how?: { background: boolean }) {
+function watchAll(of: RunWatcher, runIds: string[], how?: { background: boolean }) {
   const told: { runId: string; type: RunEvent["type"]; at: number; run: Run }[] = [];
   for (const runId of runIds) {
     of.watch(
@@ -263,7 +266,7 @@ describe("many watched runs", () => {
     const { asked, feed, pass } = startFeed();
     const told = watchAll(feed, startRuns(5));
     await pass(3_000);
-    setBy = 3_600_000;
+    setBy = sleptMs = 3_600_000;
     const before = asked.length;
     await pass(10_000);
     expect(asked.length).toBeGreaterThan(before);

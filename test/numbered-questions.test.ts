@@ -2,7 +2,7 @@ import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createQuestionsInHand } from "../src/runs/questions-in-hand.js";
-import type { RunEvent } from "../src/runs/run-feed.js";
+import type { RunEvent } from "../src/runs/run-events.js";
 import { bareRun } from "../src/runs/runs.js";
 import { connectInMemory } from "./support/harness.js";
 

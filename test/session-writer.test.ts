@@ -49,6 +49,7 @@ describe("what is kept at hand of runs", () => {
       latest: () => undefined,
       stalledFor: () => undefined,
       onEvent: () => () => {},
+      start() {},
       close() {},
     };
     const clock = createHandClock();
@@ -90,6 +91,7 @@ describe("what is kept at hand of runs", () => {
       latest: () => undefined,
       stalledFor: () => undefined,
       onEvent: () => () => {},
+      start() {},
       close() {},
     };
     const clock = createHandClock();

@@ -9,7 +9,7 @@ import type { Profile, StartBody } from "../mocks/world.js";
 import { createUpstream } from "../src/api/client.js";
 import type { ApiError } from "../src/api/errors.js";
 import type { Run, StartRequest } from "../src/api/types.js";
-import { createRunFeed } from "../src/runs/run-feed.js";
+import { createRunWatcher } from "../src/runs/run-watcher.js";
 import { createRuns, type Runs, type StartResult } from "../src/runs/runs.js";
 import { COMPLETE, connectInMemory, silentLog, until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
@@ -66,7 +66,7 @@ function createHouse(baseUrl = sim.baseUrl): House {
     clock,
     random: () => 0,
   });
-  const feed = createRunFeed({
+  const feed = createRunWatcher({
     api,
     clock,
     log: silentLog,

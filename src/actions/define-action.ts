@@ -2,7 +2,7 @@ import type { Offer } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
 import type { QuestionsInHand } from "../runs/questions-in-hand.js";
-import type { RunFeed } from "../runs/run-feed.js";
+import type { RunWatcher } from "../runs/run-watcher.js";
 import type { Runs } from "../runs/runs.js";
 import type { PlaceKeeper } from "../runs/slot-tracker.js";
 import type { StartLine } from "../runs/start-limiter.js";
@@ -21,7 +21,7 @@ export interface Services {
   api: WorkflowsApi;
   catalogue: Catalogue;
   offer: Offer;
-  feed: RunFeed;
+  feed: RunWatcher;
   runs: Runs;
   startLine: StartLine;
   placeKeeper: PlaceKeeper;

@@ -2,7 +2,7 @@ import type { ApiError } from "../api/errors.js";
 import { tellOutage } from "../api/explain/outage.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import type { KnownRun } from "../runs/merge-run.js";
-import type { RunEvent } from "../runs/run-feed.js";
+import type { RunEvent } from "../runs/run-events.js";
 import { type FollowEnd, outcomeOf, refusedResume } from "../runs/runs.js";
 import { tellConversationEnd } from "../shared/conversation-end.js";
 import { cleanLine } from "../shared/text.js";

@@ -1,6 +1,6 @@
 import type { RunQuestion } from "../api/types.js";
 import { setBounded } from "../shared/bounded-map.js";
-import type { RunFeed } from "./run-feed.js";
+import type { RunWatcher } from "./run-watcher.js";
 
 /** Questions of agents that are before a person right now, or were answered here: they are not brought up again. */
 export interface QuestionsInHand {
@@ -14,7 +14,7 @@ export interface QuestionsInHand {
 const RUNS_KEPT = 1_000;
 
 /** Keeps the questions of each run by themselves, since servers may number them anew for every run. */
-export function createQuestionsInHand(feed: Pick<RunFeed, "onEvent">): QuestionsInHand {
+export function createQuestionsInHand(feed: Pick<RunWatcher, "onEvent">): QuestionsInHand {
   const taken = new Map<string, Set<string>>();
   feed.onEvent(({ type, run }) => {
     if (type === "finished" || type === "lost") taken.delete(run.runId);

@@ -6,7 +6,8 @@ import { type Clock, sleep } from "../shared/clock.js";
 import { createInTurn } from "../shared/keyed-mutex.js";
 import { cleanLine, visibleName } from "../shared/text.js";
 import type { KnownRun } from "./merge-run.js";
-import type { RunEvent, RunFeed } from "./run-feed.js";
+import type { RunEvent } from "./run-events.js";
+import type { RunWatcher } from "./run-watcher.js";
 
 /** How a start went. Only `started` means that a run is known to exist. */
 export type StartResult =
@@ -110,7 +111,7 @@ interface SentStart {
 /** Starting, following and reading runs. */
 export function createRuns(options: {
   api: Pick<WorkflowsApi, "startRun" | "listRuns" | "getRun" | "clockOffsetMs" | "apiTime">;
-  feed: RunFeed;
+  feed: RunWatcher;
   clock: Clock;
   /** Writes down every run that this process has started or adopted; whether that has worked. Never rejects. */
   onStarted?: (run: Run, request: StartRequest) => Promise<boolean>;

@@ -1,6 +1,7 @@
 import { isFinal, type Run } from "../api/types.js";
 import type { Clock } from "../shared/clock.js";
-import type { RunEvent, RunFeed } from "./run-feed.js";
+import type { RunEvent } from "./run-events.js";
+import type { RunWatcher } from "./run-watcher.js";
 import { LATE_START_MS, type StartResult } from "./runs.js";
 import { type Place, UNCOUNTED } from "./start-limiter.js";
 
@@ -23,7 +24,7 @@ const MARGIN_MS = 60_000;
 /** The pause between two looks for the run of a start of unknown fate, in ms. Each is one page of the list. */
 const LOOK_AGAIN_MS = 60_000;
 
-export function createPlaceKeeper(options: { feed: RunFeed; clock: Clock }): PlaceKeeper {
+export function createPlaceKeeper(options: { feed: RunWatcher; clock: Clock }): PlaceKeeper {
   const { feed, clock } = options;
   /** What stops the looking. */
   const looking = new Set<() => void>();

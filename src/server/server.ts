@@ -5,10 +5,10 @@ import { actions } from "../actions/index.js";
 import type { Connection } from "../api/call.js";
 import { createOffer } from "../api/capabilities.js";
 import { createUpstream } from "../api/client.js";
-import { createPush } from "../runs/push.js";
 import { createQuestionsInHand } from "../runs/questions-in-hand.js";
-import { createRunFeed } from "../runs/run-feed.js";
 import { createRunList } from "../runs/run-list.js";
+import { keepStreamOpen } from "../runs/run-stream.js";
+import { createRunWatcher } from "../runs/run-watcher.js";
 import { createRuns } from "../runs/runs.js";
 import { createPlaceKeeper } from "../runs/slot-tracker.js";
 import { createStartLine, type StartLine } from "../runs/start-limiter.js";
@@ -113,12 +113,11 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     refreshIntervalMs: settings.refreshIntervalS * 1000,
     onReading: () => void offer.refresh(),
   });
-  const push = createPush({ api, offer, clock, log });
-  const feed = createRunFeed({
+  const feed = createRunWatcher({
     api,
     clock,
     log,
-    push,
+    listen: (signal, listener) => keepStreamOpen({ api, offer, clock, log }, signal, listener),
     pollingIntervalMs: settings.pollingIntervalS * 1000,
     perSecond: settings.pollingRate,
     stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
@@ -187,7 +186,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       const budgetMs = options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS;
       listed = catalogue.start(budgetMs);
       discovery = Promise.all([listed, offer.start(budgetMs)]).then(() => {});
-      if (api.hasKey) push.start();
+      if (api.hasKey) feed.start();
     }
     return discovery;
   };
@@ -246,7 +245,6 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         catalogue.close();
         placeKeeper.close();
         await sessions.close();
-        push.close();
         offer.close();
         feed.close();
         await api.close();

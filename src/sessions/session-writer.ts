@@ -1,5 +1,6 @@
 import type { Run, StartRequest } from "../api/types.js";
-import type { RunEvent, RunFeed } from "../runs/run-feed.js";
+import type { RunEvent } from "../runs/run-events.js";
+import type { RunWatcher } from "../runs/run-watcher.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
@@ -56,7 +57,7 @@ const DEFAULT_TIMEOUT_S = 7200;
 /** Listens to the feed and writes. `onChange` is told when a run of the index has started, ended or else changed. */
 export function createSessionWriter(options: {
   store: SessionStore;
-  feed: RunFeed;
+  feed: RunWatcher;
   clock: Clock;
   log: Log;
   onChange: () => void;

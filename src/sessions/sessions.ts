@@ -1,8 +1,8 @@
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run, type StartRequest } from "../api/types.js";
 import type { KnownRun } from "../runs/merge-run.js";
-import type { RunFeed } from "../runs/run-feed.js";
 import type { RunList } from "../runs/run-list.js";
+import type { RunWatcher } from "../runs/run-watcher.js";
 import { bareRun } from "../runs/runs.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
@@ -77,7 +77,7 @@ export function isOver(run: { status: string }): boolean {
 export function createSessions(options: {
   store: SessionStore;
   runList: RunList;
-  feed: RunFeed;
+  feed: RunWatcher;
   clock: Clock;
   log: Log;
 }): Sessions {
