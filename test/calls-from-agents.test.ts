@@ -3,9 +3,9 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, createServer as createSocketServer, type Socket } from "node:net";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { MARK_NAME } from "../src/engine/agent/mark.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { isFromAgent } from "../src/engine/http/from-agent.js";
+import { MARK_NAME } from "../src/shared/agent-mark.js";
 import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 

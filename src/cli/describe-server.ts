@@ -50,8 +50,9 @@ export function describeServer(parts: ServerParts): ServerOptions {
 function createLocate({ settings, flags, script, log, secrets }: ServerParts): () => Promise<Connection> {
   const stateFolder = findStateFolder(settings);
   return async () => {
-    const { findOrStartEngine } = await import("../engine/background/find-or-start.js");
-    const { createSpawnEngine, engineEnvironment } = await import("../engine/background/spawn-engine.js");
+    const { createSpawnEngine, engineEnvironment, findOrStartEngine } = await import(
+      "../engine/background/index.js"
+    );
     const { url, apiKey, started } = await findOrStartEngine({
       stateFolder,
       version: VERSION,

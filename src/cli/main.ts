@@ -2,8 +2,8 @@
 // First, because each schema looks at it when it is made.
 import "./no-jit.js";
 import { fileURLToPath } from "node:url";
-import { refuseInsideAgent } from "../engine/agent/mark.js";
 import { SettingsError } from "../settings/settings.js";
+import { refuseInsideAgent } from "../shared/agent-mark.js";
 import { VERSION } from "../shared/version.js";
 import { type Command, type Invocation, readCommandLine } from "./command-line.js";
 // Not on demand: what a chat client starts is ready soonest in one file.

@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
-import { engineEnvironment } from "../../engine/background/spawn-engine.js";
-import { createLocalEngine } from "../../engine/create-local-engine.js";
+import { engineEnvironment } from "../../engine/background/index.js";
+import { createLocalEngine } from "../../engine/index.js";
 import { readSettings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import { VERSION } from "../../shared/version.js";

@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { type FoundClaude, findClaude } from "../../engine/agent/find-claude.js";
-import { findSandbox } from "../../engine/agent/sandbox.js";
+import { type FoundClaude, findClaude, findSandbox } from "../../engine/requirements.js";
 import { failure, ok, type Result, skipped, warning } from "./finding.js";
 
 /** What the package is made for: `engines` of package.json. */

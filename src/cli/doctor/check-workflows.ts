@@ -1,7 +1,9 @@
 import { join } from "node:path";
-import { resolveConfigFolder } from "../../engine/workflows/config-folder.js";
-import { resolveShippedFolder } from "../../engine/workflows/shipped-folder.js";
-import { createWorkflowLibrary } from "../../engine/workflows/workflow-library.js";
+import {
+  createWorkflowLibrary,
+  resolveConfigFolder,
+  resolveShippedFolder,
+} from "../../engine/requirements.js";
 import type { Clock } from "../../shared/clock.js";
 import { type Finding, ok, type Result, warning } from "./finding.js";
 

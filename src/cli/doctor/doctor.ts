@@ -1,7 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { engineFiles } from "../../engine/background/engine-files.js";
-import { type EngineStatus, readEngineStatus } from "../../engine/background/engine-status.js";
-import { keepAwake } from "../../engine/background/keep-awake.js";
+import {
+  type EngineStatus,
+  engineFiles,
+  keepAwake,
+  readEngineStatus,
+} from "../../engine/background/index.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";

@@ -1,7 +1,6 @@
 import { createUpstream } from "../../api/client.js";
 import { isFinal } from "../../api/types.js";
-import { resolveEngineKey } from "../../engine/background/engine-key.js";
-import { stopEngine } from "../../engine/background/stop-engine.js";
+import { resolveEngineKey, stopEngine } from "../../engine/background/index.js";
 import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";

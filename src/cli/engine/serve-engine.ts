@@ -1,13 +1,13 @@
 import { hostname, networkInterfaces } from "node:os";
-import { engineFiles } from "../../engine/background/engine-files.js";
-import { resolveEngineKey } from "../../engine/background/engine-key.js";
-import { openEngineLog } from "../../engine/background/engine-log-file.js";
 import {
   type CreateEngineServer,
   type EngineProcessOptions,
   type EngineServer,
+  engineFiles,
+  openEngineLog,
+  resolveEngineKey,
   runEngineProcess,
-} from "../../engine/background/engine-process.js";
+} from "../../engine/background/index.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import { isLoopback } from "../../shared/http/loopback.js";

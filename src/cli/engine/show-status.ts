@@ -1,4 +1,4 @@
-import { readEngineStatus, renderEngineStatus } from "../../engine/background/engine-status.js";
+import { readEngineStatus, renderEngineStatus } from "../../engine/background/index.js";
 import { systemClock } from "../../shared/clock.js";
 
 /**

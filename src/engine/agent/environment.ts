@@ -1,5 +1,5 @@
 import { devNull } from "node:os";
-import { MARK_NAME } from "./mark.js";
+import { MARK_NAME } from "../../shared/agent-mark.js";
 
 /** Where the engine itself was started by an agent, these speak of that one. */
 const OUTER_SESSION = new Set([

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
+import { MARK_NAME } from "../../shared/agent-mark.js";
 import { type Clock, sleep } from "../../shared/clock.js";
-import { MARK_NAME } from "./mark.js";
 import { listProcesses, type ProcessEntry } from "./process-list.js";
 
 /** How an agent's processes are found again, also by another engine after a restart. */

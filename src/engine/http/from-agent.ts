@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type { MiddlewareHandler } from "hono";
-import { MARK_NAME } from "../agent/mark.js";
+import { MARK_NAME } from "../../shared/agent-mark.js";
 import type { EngineHttpEnv } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
 

@@ -1,0 +1,15 @@
+/** The engine as a process: finding, starting, watching and stopping it. Loads nothing of the engine itself. */
+export { engineFiles } from "./engine-files.js";
+export { resolveEngineKey } from "./engine-key.js";
+export { openEngineLog } from "./engine-log-file.js";
+export {
+  type CreateEngineServer,
+  type EngineProcessOptions,
+  type EngineServer,
+  runEngineProcess,
+} from "./engine-process.js";
+export { type EngineStatus, readEngineStatus, renderEngineStatus } from "./engine-status.js";
+export { findOrStartEngine } from "./find-or-start.js";
+export { keepAwake } from "./keep-awake.js";
+export { createSpawnEngine, engineEnvironment } from "./spawn-engine.js";
+export { stopEngine } from "./stop-engine.js";
