@@ -1,3 +1,5 @@
+import type { Log } from "../shared/log.js";
+
 /** How long the API has not answered, as far as requests have shown. Times are epoch ms by our clock. */
 export interface Outage {
   /** When the first request in a row failed. */
@@ -59,6 +61,16 @@ export class ApiError extends Error {
     this.neverSent = details.neverSent ?? false;
     this.outage = details.outage;
   }
+}
+
+/**
+ * What was thrown on the way to the API, as an ApiError. Anything else is a defect of ours: its text may hold
+ * anything, so it goes to the log only.
+ */
+export function toApiError(thrown: unknown, log: Log): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  log.error(`A request failed: ${(thrown as Error).message}`);
+  return new ApiError("unexpected", "Internal error in this server. The request is sent again.");
 }
 
 /** True when trying the same read again later may help. */

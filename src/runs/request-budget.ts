@@ -1,3 +1,4 @@
+import type { ApiError } from "../api/errors.js";
 import type { Clock } from "../shared/clock.js";
 
 /** No more than its share goes out in each such part of a second, so that bursts leave no long silences. */
@@ -32,9 +33,10 @@ export function createRequestBudget(options: { clock: Pick<Clock, "elapsed">; pe
       inFlight++;
       await work().finally(() => inFlight--);
     },
-    /** Keeps all requests back for so long, in ms, because the API has asked for that. */
-    pause(ms: number): void {
-      pausedUntil = Math.max(pausedUntil, clock.elapsed() + Math.min(ms, LONGEST_PAUSE_MS));
+    /** An API that asks for fewer requests gets none for as long as it says. */
+    pauseIfAsked({ kind, retryAfterMs = 0 }: ApiError): void {
+      if (kind !== "rate_limited") return;
+      pausedUntil = Math.max(pausedUntil, clock.elapsed() + Math.min(retryAfterMs, LONGEST_PAUSE_MS));
     },
   };
 }

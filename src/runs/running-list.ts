@@ -1,14 +1,8 @@
 import type { WorkflowsApi } from "../api/client.js";
-import { ApiError, isPassing } from "../api/errors.js";
+import { type ApiError, isPassing, toApiError } from "../api/errors.js";
 import type { Run } from "../api/types.js";
 import type { Clock } from "../shared/clock.js";
-
-/** What of a watched run concerns the list. */
-export interface ListedRun {
-  run: Run;
-  /** How many readings in a row have left it out; `Infinity` when it is not looked for in the list. */
-  missed: number;
-}
+import type { Log } from "../shared/log.js";
 
 const PAGE_SIZE = 100;
 /** 5,000 running runs; any others are asked for one by one. */
@@ -32,9 +26,10 @@ const FAILED_PAUSE_MS = { passing: 5_000, refused: 10 * 60_000 };
  * @param options.onRow what it tells of one of them
  * @param options.onMissing it has shown this one before and now leaves it out
  */
-export function createRunningList<Watched extends ListedRun>(options: {
+export function createRunningList<Watched extends { run: Run; missed: number }>(options: {
   api: Pick<WorkflowsApi, "listRuns">;
   clock: Pick<Clock, "elapsed">;
+  log: Log;
   perSecond: number;
   signal: AbortSignal;
   watched: ReadonlyMap<string, Watched>;
@@ -43,7 +38,7 @@ export function createRunningList<Watched extends ListedRun>(options: {
   onMissing: (one: Watched) => void;
   onFailure: (error: ApiError) => void;
 }) {
-  const { api, clock, perSecond, signal, watched, isWanted, onRow, onMissing, onFailure } = options;
+  const { api, clock, log, perSecond, signal, watched, isWanted, onRow, onMissing, onFailure } = options;
   let hasWorked = false;
   let nextAt = 0;
   let changedAt = clock.elapsed();
@@ -149,8 +144,7 @@ export function createRunningList<Watched extends ListedRun>(options: {
         }
         if (own.answered === own.asked && own.asked >= pages) conclude(own);
       } catch (error) {
-        if (signal.aborted || own !== reading) return;
-        fail(error instanceof ApiError ? error : new ApiError("unexpected", (error as Error).message));
+        if (!signal.aborted && own === reading) fail(toApiError(error, log));
       }
     },
   };
