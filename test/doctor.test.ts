@@ -210,7 +210,7 @@ describe("with an API that is not", () => {
     expect(code).toBe(1);
     expect(found.address).toMatchObject({
       status: "failure",
-      message: expect.stringContaining("no workflows API"),
+      message: expect.stringContaining("is not a workflows API"),
     });
     expect(found.address?.todo).toContain("AUTOMAGIK_WORKFLOWS_BASE_URL");
     expect(new Set(statuses(found, "key", "catalogue", ...ENDPOINTS))).toEqual(new Set(["skipped"]));
@@ -242,7 +242,7 @@ describe("with an API that is not", () => {
     expect(code).toBe(0);
     expect(found.description).toMatchObject({
       status: "ok",
-      message: "answers; actions left out, for want of POST /run/{run_id}/kill",
+      message: "answers; actions that need these are left out: POST /run/{run_id}/kill",
     });
     api.fault({ path: "root:/api/v1/openapi.json" }, { status: 200, body: "<!doctype html>" });
     const broken = await examine(settings({ BASE_URL: url }));

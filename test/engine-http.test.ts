@@ -515,7 +515,7 @@ describe("who may ask", () => {
     expect(performance.now() - since).toBeGreaterThan(450);
     expect(answer.status).toBe(401);
     expect(answer.headers.get("connection")).toBe("close");
-    expect(warnings).toEqual([expect.stringMatching(/^11 requests from \S*127\.0\.0\.1 had no right token/)]);
+    expect(warnings).toEqual([expect.stringMatching(/^11 requests from \S*127\.0\.0\.1 had no valid token/)]);
   });
 
   it("refuses early what is nested too deep", async () => {

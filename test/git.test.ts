@@ -268,7 +268,7 @@ describe("checking a branch name", () => {
 
   it.each([
     ["", "empty"],
-    ["@", "keeps for itself"],
+    ["@", "reserved by git"],
     ["x".repeat(245), "longer than 244 bytes"],
     ["é".repeat(123), "longer than 244 bytes"],
     ["a\u0085b", "invisible"],

@@ -57,7 +57,7 @@ describe("an answer that was compressed unasked", () => {
     const before = process.memoryUsage().rss;
     const error = await failureOf(api.startRun({ workflowName: "fix", message: "Go" }));
     expect(error).toMatchObject({ kind: "unexpected", mayHaveActed: true });
-    expect(error.message).toContain("larger than 256 KiB");
+    expect(error.message).toContain("exceeds the size limit of 256 KiB");
     expect(process.memoryUsage().rss - before).toBeLessThan(100 * MIB);
   });
 

@@ -389,7 +389,7 @@ describe("settings", () => {
     const why = (address: string) => refusal(() => read("BASE_URL", address));
     expect(why("localhost")).toContain("is not an address");
     expect(why("localhost:28881")).toContain("is neither http nor https");
-    expect(why("http://a:b@host")).toContain("carries credentials");
+    expect(why("http://a:b@host")).toContain("contains credentials");
     expect(why("http://host?x")).toContain("has a query or a fragment");
   });
 

@@ -481,7 +481,7 @@ describe("the command line", () => {
       "an address with credentials",
       [],
       { BASE_URL: "http://two:words@host" },
-      [/_BASE_URL/, /carries credentials/],
+      [/_BASE_URL/, /contains credentials/],
     ],
     ["an unknown flag", ["--api-ky=words"], {}, [/unknown flag --api-ky; --api-key may be meant/]],
     ["an unknown command", ["dmeo"], {}, [/unknown command; demo may be meant/]],

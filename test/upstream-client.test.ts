@@ -259,7 +259,7 @@ describe("an answer", () => {
     });
     const error = await failureOf(createClient({ baseUrl: url }).api.listWorkflows());
     expect(error).toMatchObject({ kind: "unexpected", mayHaveActed: false });
-    expect(error.message).toContain("larger than 4096 KiB, more than is read of it. Nothing was changed.");
+    expect(error.message).toContain("exceeds the size limit of 4096 KiB. Nothing was changed.");
     await until(() => gone, "the end of the connection");
   });
 
@@ -270,7 +270,7 @@ describe("an answer", () => {
     answer(json({ success: true, run_id: "r", note: "x".repeat(300 * 1024) }));
     const error = await failureOf(call(createClient().api));
     expect(error).toMatchObject({ kind: "unexpected", mayHaveActed });
-    expect(error.message).toContain(`larger than ${limit}`);
+    expect(error.message).toContain(`size limit of ${limit}`);
   });
 
   it("that refuses in too many words is still a refusal", async () => {

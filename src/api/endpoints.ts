@@ -38,8 +38,5 @@ export function nameEndpoint(endpoint: Endpoint): string {
  */
 export function toSegment(name: string): string {
   if (!/^\.{0,2}$/.test(name)) return encodeURIComponent(name);
-  throw new ApiError(
-    "not_found",
-    `"${name}" can be no name or id at the workflows API. Nothing was sent. Check it.`,
-  );
+  throw new ApiError("not_found", `"${name}" is not a valid name or id. Nothing was sent. Correct it.`);
 }

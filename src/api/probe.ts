@@ -71,7 +71,7 @@ export function createProbe(options: ProbeOptions): Probe {
       if (begin === undefined) throw error;
     }
     if (!EVENT_STREAM.test(begin ?? "")) {
-      throw new ApiError("unexpected", `Could not ${call.doing}: what came is no stream of events.`);
+      throw new ApiError("unexpected", `Could not ${call.doing}: the response is not a stream of events.`);
     }
   }
 

@@ -24,54 +24,54 @@ export const clientSettings = {
   }),
   inputFormat: setting(z.enum(["stream-json", "text"]).default("stream-json"), {
     variable: "INPUT_FORMAT",
-    about: "How the API talks to the agent. The public Automagik server completes runs only with `text`.",
+    about:
+      "Format in which the API passes messages to the agent. The public Automagik server completes runs only with `text`.",
     bounds: "`stream-json` or `text`",
   }),
   timeoutS: setting(decimal(60, 14_400, true).default(7200), {
     variable: "TIMEOUT",
-    about: "A run's own time limit.",
+    about: "Time limit of a run, unless the call sets another.",
     bounds: "60–14400 s, whole",
   }),
   maxTurns: setting(decimal(1, 200, true).default(50), {
     variable: "MAX_TURNS",
-    about: "Turns a run may take.",
+    about: "Turn limit of a run, unless the call sets another.",
     bounds: "1–200, whole",
   }),
   maxConcurrentRuns: setting(decimal(1, 1_000, true).optional(), {
     variable: "MAX_CONCURRENT_RUNS",
     about:
-      "Runs of this server that may go on at once; a further one waits in line before anything is sent. By default " +
-      "any number.",
+      "Maximum runs of this server at once. Further starts are queued, and nothing is sent for them yet. Default: no limit.",
     bounds: "1–1000, whole",
   }),
   pollingIntervalS: setting(decimal(0.2, 60).default(8), {
     variable: "POLLING_INTERVAL",
-    about: "The slowest that a watched run is polled.",
+    about: "Maximum time between two polls of a watched run.",
     bounds: "0.2–60 s",
   }),
   pollingRate: setting(decimal(1, 1000, true).default(20), {
     variable: "POLLING_RATE",
-    about: "What watching runs may take of the API, however many there are.",
+    about: "Maximum polling requests per second, for all runs together.",
     bounds: "1–1000 requests a second, whole",
   }),
   maxRetries: setting(decimal(0, 10, true).default(3), {
     variable: "MAX_RETRIES",
-    about: "How often a read is tried again. Starting a run is never repeated.",
+    about: "Maximum retries of a read that failed. A start is never retried.",
     bounds: "0–10, whole",
   }),
   requestTimeoutS: setting(decimal(1, 120).default(10), {
     variable: "REQUEST_TIMEOUT",
-    about: "How long one request to the API may take.",
+    about: "Time limit of one request to the API.",
     bounds: "1–120 s",
   }),
   refreshIntervalS: setting(decimal(5, 3600).default(60), {
     variable: "REFRESH_INTERVAL",
-    about: "How often the list of workflows is read again.",
+    about: "Time between two reads of the list of workflows.",
     bounds: "5–3600 s",
   }),
   elicitationTimeoutS: setting(decimal(10, 3600).default(600), {
     variable: "ELICITATION_TIMEOUT",
-    about: "How long a form stays open for the person.",
+    about: "Time that a form stays open for the person's answer.",
     bounds: "10–3600 s",
   }),
   toolset: setting(z.enum(["super", "named"]).default("super"), {
@@ -82,20 +82,20 @@ export const clientSettings = {
   state: setting(redisAddress.optional(), {
     variable: "STATE",
     about:
-      "Redis server on which sessions are remembered, for several servers at once. Without it they are in the folder `STATE_DIR`.",
+      "Redis server that stores the sessions, for several servers at once. Default: none; sessions are stored in the folder `STATE_DIR`.",
     bounds: "`redis://` or `rediss://` with user, password, port and database as needed",
     secret: true,
   }),
   stateDir: setting(z.string().optional(), {
     variable: "STATE_DIR",
-    about: "Folder in which sessions are remembered. By default the user's own state folder.",
+    about: "Folder in which sessions are stored. Default: the user's own state folder.",
     bounds: "a folder",
   }),
   logLevel: setting(
     z.enum(["silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"]).default("info"),
     {
       variable: "LOG_LEVEL",
-      about: "What is written to stderr.",
+      about: "Level of the log, which is written to stderr.",
       bounds: "`silent`, `fatal`, `error`, `warn`, `log`, `info`, `debug`, `trace` or `verbose`",
       forEngine: true,
     },

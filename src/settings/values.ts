@@ -26,7 +26,7 @@ export const baseUrl = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url) return refuse("is not an address");
   if (url.protocol !== "http:" && url.protocol !== "https:") return refuse("is neither http nor https");
-  if (url.username || url.password) return refuse("carries credentials");
+  if (url.username || url.password) return refuse("contains credentials");
   if (url.search || url.hash) return refuse("has a query or a fragment");
   return `${url.origin}${url.pathname}`.replace(/(\/api\/v1(\/workflows(\/claude-code)?)?)?\/*$/, "");
 });
@@ -50,7 +50,7 @@ export function list(form: RegExp) {
   return z.string().transform((text, context) => {
     const parts = text.split(",").flatMap((part) => part.trim() || []);
     if (parts.length > 0 && parts.every((part) => form.test(part))) return parts;
-    context.addIssue({ code: "custom", message: "has a part that is none" });
+    context.addIssue({ code: "custom", message: "has an invalid part" });
     return z.NEVER;
   });
 }

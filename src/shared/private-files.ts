@@ -35,7 +35,7 @@ export function assertOwn(found: Pick<Stats, "uid">, what: string, rootToo = fal
   const own = process.geteuid?.();
   if (own === undefined || found.uid === own || (rootToo && found.uid === 0)) return;
   throw new NotPrivateError(
-    `${what} belongs to another user of this machine (uid ${found.uid}), who could have put there what they like. It was not used. Remove it, or make it yours with chown, and start again`,
+    `${what} belongs to another user of this machine (uid ${found.uid}), who may have put anything there. It was not used. Remove it, or make it yours with chown, and start again`,
   );
 }
 

@@ -24,8 +24,8 @@ export function stopped(call: Attempt, sent = true): ApiError {
 export function unexpected(call: Attempt, status: number, what: string): ApiError {
   return new ApiError(
     "unexpected",
-    `Could not ${call.doing}: the address answered HTTP ${status} with ${cleanLine(what)}, which no workflows API ` +
-      `does. ${outcomeOf(call)} Check that AUTOMAGIK_WORKFLOWS_BASE_URL is the API's own address.`,
+    `Could not ${call.doing}: the address answered HTTP ${status} with ${cleanLine(what)}, so it is not ` +
+      `a workflows API. ${outcomeOf(call)} Check that AUTOMAGIK_WORKFLOWS_BASE_URL is the API's own address.`,
     { status, mayHaveActed: call.acts === true },
   );
 }
@@ -34,11 +34,11 @@ export function unexpected(call: Attempt, status: number, what: string): ApiErro
 export function tooLarge(call: Attempt, status: number, limitBytes: number): ApiError {
   return new ApiError(
     "unexpected",
-    `Could not ${call.doing}: the answer (HTTP ${status}) is larger than ${limitBytes / 1024} KiB, more than is read ` +
-      `of it. ${outcomeOf(call)} ` +
+    `Could not ${call.doing}: the response (HTTP ${status}) exceeds the size limit of ${limitBytes / 1024} KiB. ` +
+      `${outcomeOf(call)} ` +
       (call.acts
         ? "Find out what has become of it before trying again."
-        : "Ask whoever runs the API why it says so much."),
+        : "Report it to the API's operator."),
     { status, mayHaveActed: call.acts === true },
   );
 }

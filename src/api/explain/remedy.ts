@@ -29,19 +29,19 @@ export function findRemedy(
   }
   if (UNTRUSTED.includes(code)) {
     return (
-      "Its certificate is signed by nobody whom this machine trusts. If it is your own, set NODE_EXTRA_CA_CERTS to a " +
+      "Its certificate is not signed by an authority that this machine trusts. If it is your own, set NODE_EXTRA_CA_CERTS to a " +
       "file with the certificate that signed it, and start the server again."
     );
   }
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
-    return "Its certificate is not valid at this time: have it renewed, or set the clock right.";
+    return "Its certificate has expired or is not valid yet: renew it, or correct the clock.";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
-    return "Its certificate is for another host: set AUTOMAGIK_WORKFLOWS_BASE_URL to the name that it is for.";
+    return "Its certificate is for another host name: set AUTOMAGIK_WORKFLOWS_BASE_URL to that name.";
   if (NO_TLS.includes(code)) {
-    return "What is there speaks plain HTTP: let AUTOMAGIK_WORKFLOWS_BASE_URL begin with http:// instead of https://.";
+    return "The server there speaks plain HTTP: let AUTOMAGIK_WORKFLOWS_BASE_URL begin with http:// instead of https://.";
   }
   if (speaksTls)
-    return "What is there speaks HTTPS: let AUTOMAGIK_WORKFLOWS_BASE_URL begin with https:// instead of http://.";
+    return "The server there speaks HTTPS: let AUTOMAGIK_WORKFLOWS_BASE_URL begin with https:// instead of http://.";
   if (code === UNUSABLE_PROXY) return (error as Error).message;
   return proxy
     ? "Check the address and the proxy, which HTTP_PROXY or HTTPS_PROXY names; hosts in NO_PROXY are reached without it."

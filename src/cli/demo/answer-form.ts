@@ -86,7 +86,7 @@ export function createKeyboardAnswerer(options: {
       readline.on("close", () => closed.abort());
       const ended = AbortSignal.any([closed.signal, signal]);
       try {
-        screen.line("Enter takes what stands in [brackets]; /decline or /cancel ends the form.", "dim");
+        screen.line("Enter takes the value in [brackets]; /decline or /cancel ends the form.", "dim");
         const content: Record<string, string> = {};
         for (const field of fields) {
           showField(field, screen);
@@ -118,7 +118,7 @@ function readTyped(typed: string, field: Field, screen: Screen): string | undefi
   const value = typed || (field.suggestion ?? "");
   if (value === "") {
     if (!field.required) return "";
-    screen.line("This one is needed.", "yellow");
+    screen.line("A value is required.", "yellow");
     return undefined;
   }
   if (field.choices.length === 0) return value;

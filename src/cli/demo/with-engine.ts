@@ -47,8 +47,8 @@ export async function playWithEngine(play: Play, options: EnginePlay): Promise<b
   const { path, version, loggedIn } = found;
   screen.line(`Found Claude Code ${version} at ${path}${loggedIn === true ? ", logged in" : ""}.`);
   screen.line(
-    "This demo is a real run: a small task in a throw-away repository. It goes by your login and costs you money\n" +
-      `or quota: some cents, at most ${COST_LIMIT_USD.toFixed(2)} USD, where it is ended.`,
+    "This demo is a real run: a small task in a throw-away repository. It uses your login and costs money or\n" +
+      `quota: a few cents, at most ${COST_LIMIT_USD.toFixed(2)} USD; then it is ended.`,
     "yellow",
   );
   if (!options.agree) {

@@ -58,11 +58,11 @@ export async function checkApi(options: {
   const isForeign = telling.every((one) => one.kind === "absent" || isUnexpected(one));
   const where = `${baseUrl}${throughProxy(reach.proxy)}`;
   const address = !reach.ok
-    ? failure(`nothing to be reached at ${where} (${reach.code})`, reach.todo ?? SET_ADDRESS)
+    ? failure(`nothing can be reached at ${where} (${reach.code})`, reach.todo ?? SET_ADDRESS)
     : reach.status === 407
       ? failure(`the proxy ${reach.proxy ?? "on the way"} wants a user and password`, SET_PROXY)
       : isForeign
-        ? failure(`what answers at ${where} is no workflows API (HTTP ${reach.status})`, checkAddress())
+        ? failure(`${where} answers, but is not a workflows API (HTTP ${reach.status})`, checkAddress())
         : ok(`${where} answers`);
   const unknown = "not tried: no workflows API was found";
   const key = address.status === "failure" && apiKey ? skipped(unknown) : judgeKey(apiKey, telling);
@@ -92,7 +92,7 @@ function isUnexpected(finding: EndpointFinding): boolean {
 
 function countWorkflows(workflows: readonly unknown[]): Result {
   if (workflows.length > 0) return ok(`${workflows.length} workflow${workflows.length === 1 ? "" : "s"}`);
-  return warning("the API has no workflows", "Create one there: without any, nothing can be run.");
+  return warning("the API has no workflows", "Create one there; nothing can be run without a workflow.");
 }
 
 function judgeKey(apiKey: string | undefined, findings: readonly EndpointFinding[]): Result {
@@ -100,7 +100,7 @@ function judgeKey(apiKey: string | undefined, findings: readonly EndpointFinding
   const refused = findings.find((one) => one.kind === "failed" && one.error.kind === "unauthorised");
   if (refused?.kind === "failed") return explain(refused.error);
   if (findings.some(({ kind }) => kind === "answers")) return ok("accepted");
-  return warning("it cannot be told whether it is accepted", "See what keeps the API from answering.");
+  return warning("unknown whether it is accepted", "See what keeps the API from answering.");
 }
 
 function judgeEndpoint(name: EndpointName, endpoints: Map<EndpointName, EndpointFinding>): Result {
@@ -117,7 +117,7 @@ function judgeEndpoint(name: EndpointName, endpoints: Map<EndpointName, Endpoint
     // One of them is enough, and the server tries them in this order.
     const other = LISTS.find((one) => endpoints.get(one)?.kind === "answers");
     if (absent && other) return ok(`not offered, and not needed beside ${other}`);
-    if (absent) return failure("not offered, nor anything else that tells the workflows", checkAddress());
+    if (absent) return failure("not offered, and no other endpoint lists the workflows", checkAddress());
   }
   if (absent) {
     return warning(
@@ -137,7 +137,7 @@ async function judgeDescription(upstream: Pick<WorkflowsApi, "describe">): Promi
       return ok("not offered; without it the optional parts are taken as not there");
     }
     if (error.kind === "unexpected") {
-      return warning("what is there cannot be read", "Nothing: the server goes on as if there were none.");
+      return warning("the description cannot be read", "Nothing to do: the server works without it.");
     }
     const { message, todo } = explain(error);
     return warning(message, todo ?? "");
@@ -146,7 +146,7 @@ async function judgeDescription(upstream: Pick<WorkflowsApi, "describe">): Promi
   if (!whole) return ok("answers, but names only a part of a workflows API; nothing is left out for it");
   const missing = OF_ACTIONS.filter((name) => !endpoints.has(name)).map(nameEndpoint);
   return ok(
-    missing.length === 0 ? "answers" : `answers; actions left out, for want of ${missing.join(", ")}`,
+    missing.length === 0 ? "answers" : `answers; actions that need these are left out: ${missing.join(", ")}`,
   );
 }
 
@@ -177,6 +177,6 @@ function explain(error: ApiError | undefined): Result {
     case "refused":
       return failure(`the API refused it${quoted}`, checkAddress());
     default:
-      return failure(`what answers is no workflows API${quoted}`, checkAddress());
+      return failure(`the response is not that of a workflows API${quoted}`, checkAddress());
   }
 }

@@ -105,7 +105,7 @@ function judgeClaude(found: FoundClaude, needed: boolean, shorten: (text: string
     const { version, path, loggedIn } = found;
     const what = `Claude Code ${version} at ${shorten(path)}`;
     if (loggedIn === true) return ok(`${what}, logged in`);
-    const told = `${what}; it cannot be told whether it is logged in`;
+    const told = `${what}; unknown whether it is logged in`;
     return needed ? warning(told, "Run `claude` once, and log in if it asks.") : ok(told);
   }
   if (!needed) return skipped(`only needed with AUTOMAGIK_WORKFLOWS_ENGINE=local; ${words(found.reason)}`);

@@ -64,7 +64,7 @@ export const CLIENT_FORMS = {
     keyReference: `\${${KEY_VARIABLE}:-}`,
     fixed: stdio,
     keyAdvice: `The key is taken from ${KEY_VARIABLE} in the environment in which Claude Code is started.`,
-    afterwards: "It is there from the next start of Claude Code; /mcp shows it.",
+    afterwards: "It is available from the next start of Claude Code; /mcp shows it.",
   },
   // modelcontextprotocol.io/quickstart/user: the file on macOS and Windows. Since 2026-02 the Windows app is an MSIX
   // package, which reads another folder: anthropics/claude-code#26073, #25579. Variables are handed on as they stand,
@@ -78,8 +78,8 @@ export const CLIENT_FORMS = {
     variablesField: "env",
     fixed: ({ command, args }) => ({ command, args }),
     keyAdvice:
-      "Claude Desktop cannot take the key from anywhere else: it has to stand in this file, where whoever reads " +
-      "the file reads it. The MCPB bundle keeps it in the system's safe instead.",
+      "Claude Desktop takes the key from this file only, so whoever can read the file can read the key. The MCPB " +
+      "bundle keeps it in the system's keychain instead.",
     afterwards: "Quit Claude Desktop and start it again.",
   },
   // cursor.com/docs/mcp: ~/.cursor/mcp.json and .cursor/mcp.json, type "stdio", ${env:NAME} in env.
@@ -127,7 +127,7 @@ export const CLIENT_FORMS = {
       timeout: 300,
     },
     keyAdvice: `The key is taken from ${KEY_VARIABLE} in the environment of Goose, else from its keyring, which \`goose configure\` fills. Without one Goose does not start the server.`,
-    afterwards: "It is there in the next session.",
+    afterwards: "It is available in the next session.",
   },
   // openai/codex docs/config.md ($CODEX_HOME/config.toml), codex-rs/rmcp-client/src/utils.rs (a server gets a short
   // list of variables and those named in env_vars). Seen with 0.169.0: `codex mcp list` reads what is written here.
@@ -144,7 +144,7 @@ export const CLIENT_FORMS = {
     fixed: ({ command, args }) => ({ command, args }),
     defaults: { startup_timeout_sec: 30 },
     keyAdvice: `The key is taken from ${KEY_VARIABLE} in the environment in which Codex is started.`,
-    afterwards: "It is there from the next start of Codex; /mcp shows it.",
+    afterwards: "It is available from the next start of Codex; /mcp shows it.",
   },
 } as const satisfies Record<string, ClientForm>;
 

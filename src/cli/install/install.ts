@@ -84,7 +84,7 @@ export async function runInstall(options: InstallOptions): Promise<number> {
     const where = path ? `${path}: ` : "";
     if (error instanceof InstallError) {
       out(`${where}${message}. Nothing was changed.\n`);
-      if (error.byHand) out(`By hand it would be:\n\n${change(form, undefined, task, undefined).text}`);
+      if (error.byHand) out(`To write it by hand:\n\n${change(form, undefined, task, undefined).text}`);
     } else if (error instanceof ConfigChangedError)
       out(`${where}${message}. Nothing was changed; try again.\n`);
     else if (code) out(`${where}it cannot be read or written (${code}). Nothing was changed.\n`);
@@ -114,7 +114,7 @@ async function findOwnFile(form: ClientForm, options: InstallOptions, project: b
   const path = await findFile(form, place, project);
   if (isAbsolute(path)) return path;
   throw new InstallError(
-    `The configuration of ${form.title} would be at ${path}, which is a different place in every folder. Make the variable that names it an absolute path`,
+    `The configuration of ${form.title} would be at ${path}, which is a relative path. Make the variable that names it an absolute path`,
   );
 }
 
@@ -137,7 +137,7 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
   out(`${path}${original === undefined ? " (a new file)" : ""}\n\n${renderDiff(original ?? "", text)}\n`);
   if (isRenamed) {
     out(
-      `The server was called "${FORMER_NAME}" there, like a feature that some clients have themselves, and is renamed to ` +
+      `The server was called "${FORMER_NAME}" there, which is also the name of a feature of some clients, and is renamed to ` +
         `"${task.name}". Rules of yours that name its tools (mcp__${FORMER_NAME}__…) need the new name, and its prompts ` +
         `are /mcp__${task.name}__… then; --name ${FORMER_NAME} keeps the old one.\n`,
     );

@@ -76,7 +76,7 @@ export function checkLocalRepository(
   if (path === undefined)
     return bad("The repository address is not a complete file address. Write it as file:///folder/name.");
   if (!isAbsolute(path) || /\p{Cc}/u.test(path))
-    return bad("The repository path must be absolute: nobody knows in which folder you are.");
+    return bad("The repository path must be absolute: your current folder is not known here.");
   return { ok: true, path: resolve(path) };
 }
 
@@ -105,7 +105,7 @@ export function checkBranchName(text: string): CheckedBranchName {
     [/[~^:?*[\\]/.test(value), "holds one of the characters ~ ^ : ? * [ \\, which git does not allow"],
     [value.includes(".."), 'holds ".."'],
     [value.includes("@{"), 'holds "@{"'],
-    [value === "@" || value === "HEAD", "is a word that git keeps for itself"],
+    [value === "@" || value === "HEAD", "is reserved by git"],
     [value.startsWith("-"), "begins with a dash"],
     [parts.includes(""), "begins or ends with a slash, or holds two in a row"],
     [parts.some((part) => part.startsWith(".")), "has a part that begins with a dot"],

@@ -78,7 +78,7 @@ export function describeRepositoryPage({ repository, shows, branch }: Repository
       ? ""
       : `, with git_branch "${branch}"${branch.includes("/") ? " (or only the beginning of that, where a folder follows the branch)" : ""}`;
   const about = /request|issue|discussion/.test(shows)
-    ? " What the page is about belongs into the message, and the branch into git_branch."
+    ? " Put what the page is about into the message, and the branch into git_branch."
     : "";
   return `The repository address is a page that shows ${shows}, which git cannot clone. The repository is ${repository}${where}.${about}`;
 }

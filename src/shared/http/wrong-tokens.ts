@@ -45,7 +45,7 @@ export function createWrongTokens({ clock, log }: { clock: Clock; log: Log }): W
       if (now - seen.toldAt >= FORGOTTEN_MS) {
         seen.toldAt = now;
         log.warn(
-          `${seen.wrong} requests from ${address} had no right token; the next ones are answered slowly.`,
+          `${seen.wrong} requests from ${address} had no valid token; the next ones are answered slowly.`,
         );
       }
       const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(seen.wrong - FREE - 1, 20), LONGEST_PAUSE_MS);
