@@ -13,11 +13,9 @@ import { createUpstream } from "../src/api/client.js";
 import { createRunList } from "../src/runs/run-list.js";
 import { createRunWatcher } from "../src/runs/run-watcher.js";
 import { createSessions } from "../src/sessions/sessions.js";
-import {
-  createFolderSessionStore,
-  createMemorySessionStore,
-  type SessionStore,
-} from "../src/sessions/store/session-store.js";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
+import type { SessionStore } from "../src/sessions/store/session-store.js";
 import { systemClock } from "../src/shared/clock.js";
 import type { Log } from "../src/shared/log.js";
 
@@ -74,7 +72,7 @@ async function serve(latencyMs: number) {
 }
 
 async function fill(folder: string, upstream: string): Promise<void> {
-  const store = createFolderSessionStore({ folder, upstream });
+  const store = createDatabaseSessionStore({ folder, upstream });
   for (let session = 0; session < SESSIONS; session++) {
     const key = `key-${session}`;
     const [run] = runs.slice(session);
@@ -157,7 +155,7 @@ try {
     await measure("empty index", latencyMs, async () => createMemorySessionStore());
     await measure("full index ", latencyMs, async (upstream) => {
       await fill(folder, upstream);
-      return createFolderSessionStore({ folder, upstream });
+      return createDatabaseSessionStore({ folder, upstream });
     });
   }
 } finally {

@@ -5,8 +5,8 @@
 import { homedir } from "node:os";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { createServer as composeServer } from "./server/server.js";
+import { createMemorySessionStore } from "./sessions/store/memory-session-store.js";
 import { createSessionStore } from "./sessions/store/open-session-store.js";
-import { createMemorySessionStore } from "./sessions/store/session-store.js";
 import { readSettings as readAllSettings } from "./settings/settings.js";
 import { createLog } from "./shared/log.js";
 import { resolveStateFolder } from "./shared/state-folder.js";

@@ -1,8 +1,9 @@
 import { afterAll, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { createFolderSessionStore } from "../src/sessions/store/folder-session-store.js";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { createRedisSessionStore } from "../src/sessions/store/redis-session-store.js";
-import { createMemorySessionStore, type SessionStore } from "../src/sessions/store/session-store.js";
+import type { SessionStore } from "../src/sessions/store/session-store.js";
 import { startBin, temporaryFolder } from "./support/bin.js";
 import { COMPLETE, connectInMemory, type TestClient } from "./support/harness.js";
 import { connectHttp, startServeBin } from "./support/http.js";
@@ -61,7 +62,7 @@ it("a start that was told is in the index, whenever the serving process is kille
     expect(await bin.ended()).toBe("SIGKILL");
   }
   expect(told.length).toBeGreaterThan(100);
-  const kept = await runsOf(createFolderSessionStore({ folder, upstream: url }));
+  const kept = await runsOf(createDatabaseSessionStore({ folder, upstream: url }));
   expect(told.filter((runId) => !kept.includes(runId))).toEqual([]);
 }, 60_000);
 
@@ -75,7 +76,7 @@ it("so it is for a server on stdin that is killed after each of its answers", as
     await bin.ended();
   }
   expect(told).toHaveLength(5);
-  const kept = await runsOf(createFolderSessionStore({ folder, upstream: url }));
+  const kept = await runsOf(createDatabaseSessionStore({ folder, upstream: url }));
   expect(told.filter((runId) => !kept.includes(runId))).toEqual([]);
 });
 

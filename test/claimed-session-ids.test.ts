@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { mergeRun } from "../src/runs/merge-run.js";
 import { bareRun } from "../src/runs/runs.js";
-import { createMemorySessionStore } from "../src/sessions/store/session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });

@@ -1,7 +1,7 @@
 import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createMemorySessionStore } from "../src/sessions/store/session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { COMPLETE, connectInMemory, type FormAnswerer } from "./support/harness.js";
 
 /** The API's clock, an hour behind; it goes on by a second with every run that somebody else starts. */

@@ -10,6 +10,7 @@ import {
 import { createServer, type RequestListener } from "node:http";
 import { type AddressInfo, createServer as createNetServer } from "node:net";
 import { delimiter, join } from "node:path";
+import Libsql from "libsql";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type ServedApi, type ServeOptions, serveSimulatedApi } from "../mocks/serve.js";
 import { createProbe } from "../src/api/probe.js";
@@ -19,9 +20,8 @@ import type { Finding } from "../src/cli/doctor/finding.js";
 import { engineIdentity } from "../src/engine/background/engine-identity.js";
 import { takeLock } from "../src/engine/background/engine-lock.js";
 import { writeEngineRecord } from "../src/engine/background/engine-record.js";
-import { recordFileName } from "../src/sessions/store/file-names.js";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
 import { createRedisConnection } from "../src/sessions/store/redis-connection.js";
-import { createFolderSessionStore } from "../src/sessions/store/session-store.js";
 import { readSettings, type Settings, SettingsError } from "../src/settings/settings.js";
 import { systemClock } from "../src/shared/clock.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
@@ -398,39 +398,74 @@ describe("the state folder", () => {
     return (await examine(settings({ BASE_URL: url }))).found.state;
   }
 
-  it("counts the sessions and changes nothing, not even what is damaged", async () => {
-    const store = createFolderSessionStore({ folder: state, upstream: "http://a.test" });
+  it("counts the sessions and tells the database, and changes nothing", async () => {
+    const store = createDatabaseSessionStore({ folder: state, upstream: "http://a.test" });
     for (const key of ["a", "b"]) {
       await store.update(key, () => ({ version: 1, key, name: key, createdAt: 1, updatedAt: 1, runs: [] }));
     }
     await store.close();
+    const files = () =>
+      readdirSync(state)
+        .sort()
+        .map((name) => [name, readFileSync(join(state, name), "base64")]);
+    const before = files();
     expect(await look()).toEqual({
       check: "state",
       status: "ok",
-      message: "~/state can be written; 2 sessions",
+      message: expect.stringMatching(
+        /^~\/state can be written; 2 sessions; database \d{3}-[\w-]+ by \d+\.\d+\.\d+, \d+ KiB, can be locked$/,
+      ),
     });
+    expect(files().filter(([name]) => name === "automagik.db")).toEqual(
+      before.filter(([name]) => name === "automagik.db"),
+    );
 
-    const [address = ""] = readdirSync(join(state, "sessions"));
-    const folder = join(state, "sessions", address);
-    writeFileSync(join(folder, recordFileName("c")), "{");
-    writeFileSync(join(folder, recordFileName("d")), '{"version":2}');
-    writeFileSync(join(folder, "foreign.txt"), "");
-    writeFileSync(join(folder, "damaged", "old"), "");
-    const files = () => readdirSync(state, { recursive: true }).sort();
-    const before = files();
+    writeFileSync(join(state, "automagik.db.damaged-1"), "");
     expect(await look()).toMatchObject({
       status: "warning",
-      message:
-        "~/state: 2 sessions; files with problems: 2 damaged, 1 of a newer release, 1 set aside as damaged earlier",
+      message: expect.stringContaining("set aside as damaged earlier: automagik.db.damaged-1"),
     });
-    expect(files()).toEqual(before);
+  });
+
+  it("leaves a damaged database to the next server", async () => {
+    mkdirSync(state);
+    const text = "not a database, only a long text\n".repeat(500);
+    writeFileSync(join(state, "automagik.db"), text, { mode: 0o600 });
+    expect(await look()).toMatchObject({
+      status: "warning",
+      message: expect.stringMatching(/^~\/state: The database is damaged\./),
+    });
+    expect(readFileSync(join(state, "automagik.db"), "utf8")).toBe(text);
+  });
+
+  it("says what to do about a database of a newer release", async () => {
+    const store = createDatabaseSessionStore({ folder: state, upstream: "http://a.test" });
+    await store.list();
+    await store.close();
+    const db = new Libsql(join(state, "automagik.db"));
+    db.exec("insert into schema_migrations values ('900-later', '9.1.0', 1)");
+    db.close();
+    expect(await look()).toMatchObject({
+      status: "failure",
+      message: expect.stringMatching(/changed by version 9\.1\.0 .*Update this one/),
+    });
+  });
+
+  it("makes nothing where there is no database yet", async () => {
+    mkdirSync(state);
+    expect(await look()).toMatchObject({
+      status: "ok",
+      message: expect.stringContaining("is made when the first session is remembered"),
+    });
+    expect(readdirSync(state)).toEqual([]);
   });
 
   it("says when other users can look in, and leaves it so", async () => {
-    mkdirSync(join(state, "sessions"), { recursive: true });
-    chmodSync(join(state, "sessions"), 0o755);
-    expect(await look()).toMatchObject({ status: "warning", todo: "chmod 700 ~/state/sessions" });
-    expect(statSync(join(state, "sessions")).mode & 0o777).toBe(0o755);
+    mkdirSync(state);
+    writeFileSync(join(state, "automagik.db"), "");
+    chmodSync(join(state, "automagik.db"), 0o644);
+    expect(await look()).toMatchObject({ status: "warning", todo: "chmod 600 ~/state/automagik.db" });
+    expect(statSync(join(state, "automagik.db")).mode & 0o777).toBe(0o644);
   });
 
   it("says when it cannot be written", async () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createFolderSessionStore } from "../src/sessions/store/folder-session-store.js";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { parseRecord, type SessionRecord } from "../src/sessions/store/session-record.js";
-import { createMemorySessionStore, type SessionStore } from "../src/sessions/store/session-store.js";
+import type { SessionStore } from "../src/sessions/store/session-store.js";
 import { cleanLine, cleanText } from "../src/shared/text.js";
 import { temporaryFolder } from "./support/bin.js";
 import { COMPLETE, connectInMemory, type InMemoryOptions } from "./support/harness.js";
@@ -188,10 +189,10 @@ describe("a record of the index that others have written", () => {
   it("as a file does neither", async () => {
     const folder = temporaryFolder();
     const upstream = sim.baseUrl;
-    const writer = createFolderSessionStore({ folder, upstream });
+    const writer = createDatabaseSessionStore({ folder, upstream });
     await writer.update("r-1", () => record);
     await writer.close();
-    await expectHarmless(createFolderSessionStore({ folder, upstream }));
+    await expectHarmless(createDatabaseSessionStore({ folder, upstream }));
   });
 });
 

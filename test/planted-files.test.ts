@@ -3,7 +3,6 @@ import {
   chownSync,
   lchownSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   symlinkSync,
   writeFileSync,
@@ -15,9 +14,9 @@ import { resolveEngineKey } from "../src/engine/background/engine-key.js";
 import { openEngineLog } from "../src/engine/background/engine-log-file.js";
 import { readEngineRecord, readLastPort } from "../src/engine/background/engine-record.js";
 import { settleTokens } from "../src/server/http/serve-settings.js";
-import { recordFileName } from "../src/sessions/store/file-names.js";
-import { createFolderSessionStore } from "../src/sessions/store/folder-session-store.js";
-import type { StoreProblem } from "../src/sessions/store/session-store.js";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
+import { recordFileName, upstreamFolderName } from "../src/sessions/store/file-names.js";
+import type { StoreProblem } from "../src/store/store-error.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { testSettings } from "./support/harness.js";
 
@@ -91,42 +90,41 @@ describe("what another user has put into a shared state folder is not used", () 
     );
   });
 
-  asRoot("records of sessions, of which the rest is read", async () => {
+  asRoot("session files of an earlier release, of which the rest is taken over", async () => {
     const upstream = "http://api.test";
-    const open = (problems: StoreProblem[] = []) =>
-      createFolderSessionStore({ folder: state, upstream, onProblem: (one) => problems.push(one) });
-    const session = (key: string) => ({
-      version: 1 as const,
-      key,
-      name: key,
-      createdAt: 1,
-      updatedAt: 1,
-      runs: [],
-    });
-    for (const key of ["mine", "forged"]) await open().update(key, () => session(key));
-    const [path = ""] = readdirSync(state, { recursive: true, encoding: "utf8" }).filter((one) =>
-      one.endsWith(recordFileName("forged")),
-    );
-    chownSync(join(state, path), OTHER, OTHER);
+    const home = join(state, "sessions", upstreamFolderName(upstream));
+    for (const key of ["mine", "forged"]) {
+      const record = { version: 1, key, name: key, createdAt: 1, updatedAt: 1, runs: [] };
+      plant(join(home, recordFileName(key)), JSON.stringify(record));
+    }
+    chownSync(join(home, recordFileName("forged")), OTHER, OTHER);
     const problems: StoreProblem[] = [];
-    expect((await open(problems).list()).map(({ key }) => key)).toEqual(["mine"]);
-    expect(problems).toMatchObject([{ kind: "unreadable" }]);
+    const store = createDatabaseSessionStore({
+      folder: state,
+      upstream,
+      onProblem: (one) => problems.push(one),
+    });
+    expect((await store.list()).map(({ key }) => key)).toEqual(["mine"]);
+    expect(problems[0]?.message).toContain("1 could not be read");
   });
 
-  asRoot(
-    "a folder of sessions, without which they are remembered for as long as the server runs",
-    async () => {
-      const sessions = join(state, "sessions");
-      mkdirSync(sessions);
-      chownSync(sessions, OTHER, OTHER);
+  asRoot.each(["automagik.db", "automagik.db-wal"])(
+    "a database (%s), without which sessions are remembered for as long as the server runs",
+    async (name) => {
+      plant(join(state, name), PLANTED, 0o666);
+      chownSync(join(state, name), OTHER, OTHER);
       const problems: StoreProblem[] = [];
-      const store = createFolderSessionStore({
+      const store = createDatabaseSessionStore({
         folder: state,
         upstream: "http://api.test",
         onProblem: (one) => problems.push(one),
       });
       expect(await store.list()).toEqual([]);
-      expect(problems[0]?.message).toMatch(/"sessions".* belongs to another user.*until this server ends\.$/);
+      expect(store.isForgetful()).toBe(true);
+      expect(problems[0]?.message).toMatch(
+        new RegExp(`"${name}".* belongs to another user.*until this server ends\\.$`),
+      );
+      expect(readFileSync(join(state, name), "utf8")).toBe(PLANTED);
     },
   );
 });

@@ -1,8 +1,9 @@
 import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import type { SessionRecord } from "../src/sessions/store/session-record.js";
-import { createMemorySessionStore, type SessionStore } from "../src/sessions/store/session-store.js";
+import type { SessionStore } from "../src/sessions/store/session-store.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
 import { connectInMemory, type InMemoryOptions, until } from "./support/harness.js";
 

@@ -1,7 +1,7 @@
 import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createMemorySessionStore } from "../src/sessions/store/session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 
 // The public server, whose agent refuses a conversation that it does not have.

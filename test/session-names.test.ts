@@ -3,8 +3,8 @@ import { type AddressInfo, createServer } from "node:net";
 import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { createRedisSessionStore } from "../src/sessions/store/redis-session-store.js";
-import { createMemorySessionStore } from "../src/sessions/store/session-store.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });

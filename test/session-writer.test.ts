@@ -4,7 +4,8 @@ import type { Run } from "../src/api/types.js";
 import { createRunList } from "../src/runs/run-list.js";
 import { bareRun } from "../src/runs/runs.js";
 import { createSessionWriter } from "../src/sessions/session-writer.js";
-import { createMemorySessionStore, type SessionStore } from "../src/sessions/store/session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
+import type { SessionStore } from "../src/sessions/store/session-store.js";
 import { setBounded } from "../src/shared/bounded-map.js";
 import type { Log } from "../src/shared/log.js";
 import { createHandClock } from "./support/hand-clock.js";
@@ -42,6 +43,10 @@ describe("what is kept at hand of runs", () => {
         lists++;
         return inner.list();
       },
+      find: (query) => {
+        lists++;
+        return inner.find(query);
+      },
     };
     const watch = (run: Run) => ({ latest: () => run, stop: () => {} });
     const feed = {
@@ -74,12 +79,12 @@ describe("what is kept at hand of runs", () => {
 
   it("of a run that is not ours and shows no session is one record, at every event", async () => {
     const inner = createMemorySessionStore();
-    const reads = { list: 0, get: 0 };
+    const reads = { find: 0, get: 0 };
     const store: SessionStore = {
       ...inner,
-      list: () => {
-        reads.list++;
-        return inner.list();
+      find: (query) => {
+        reads.find++;
+        return inner.find(query);
       },
       get: (key) => {
         reads.get++;
@@ -98,7 +103,7 @@ describe("what is kept at hand of runs", () => {
     const writer = createSessionWriter({ store, feed, clock, log: silentLog, onChange: () => {} });
     const theirs = { ...bareRun("theirs"), workflowName: "architect", status: "running" };
     for (let turn = 1; turn <= 50; turn++) await writer.seen({ ...theirs, turn });
-    expect(reads.list).toBe(1);
+    expect(reads.find).toBe(1);
     expect(reads.get).toBeLessThanOrEqual(50);
     expect(await inner.list()).toEqual([]);
     // Once it shows its session, or another process has written it down, it is kept.

@@ -5,12 +5,10 @@ import { useSimulatedApi } from "../mocks/vitest.js";
 import { bareRun } from "../src/runs/runs.js";
 import type { ServerOptions } from "../src/server/server.js";
 import { mergeSessions } from "../src/sessions/merge-sessions.js";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import type { RunRecord, SessionRecord } from "../src/sessions/store/session-record.js";
-import {
-  createFolderSessionStore,
-  createMemorySessionStore,
-  type SessionStore,
-} from "../src/sessions/store/session-store.js";
+import type { SessionStore } from "../src/sessions/store/session-store.js";
 import { temporaryFolder } from "./support/bin.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
@@ -206,7 +204,7 @@ describe("the index of our own", () => {
     const open = (upstream: string) =>
       connectInMemory({
         settings: { BASE_URL: upstream },
-        store: createFolderSessionStore({ folder, upstream }),
+        store: createDatabaseSessionStore({ folder, upstream }),
       });
     const here = await open(sim.baseUrl);
     const { run_id } = (await here.call({ ...COMPLETE, wait_seconds: 0 })).data.run;

@@ -11,8 +11,9 @@ import { createSessionStore } from "../src/sessions/store/open-session-store.js"
 import { createRedisConnection } from "../src/sessions/store/redis-connection.js";
 import { createRedisSessionStore } from "../src/sessions/store/redis-session-store.js";
 import type { SessionRecord } from "../src/sessions/store/session-record.js";
-import type { SessionStore, StoreProblem } from "../src/sessions/store/session-store.js";
+import type { SessionStore } from "../src/sessions/store/session-store.js";
 import { findFaultInRedisAddress } from "../src/settings/redis-address.js";
+import type { StoreProblem } from "../src/store/store-error.js";
 import { describeSessionStore, run, session } from "./state-workers/session-store-contract.js";
 import { compileWorkers, ended } from "./state-workers/worker-processes.js";
 import { findRedisServer, type RedisServer, startRedisServer } from "./support/redis-server.js";
@@ -446,7 +447,7 @@ describe.skipIf(!program)("a Redis server that fails", () => {
 });
 
 describe("the place of the sessions", () => {
-  it("is the folder without an address, and the library for Redis is not even loaded", async () => {
+  it("is the database in the folder without an address, and the library for Redis is not even loaded", async () => {
     const folder = await mkdtemp(join(tmpdir(), "state-"));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     // A process of its own, since this one has loaded it for other tests.
@@ -470,7 +471,7 @@ describe("the place of the sessions", () => {
       { timeout: 20_000, cwd: fileURLToPath(new URL("..", import.meta.url)) },
     );
     expect(JSON.parse(stdout)).toEqual([false, false, true]);
-    expect(await readdir(folder)).toEqual(["sessions"]);
+    expect((await readdir(folder)).filter((name) => !name.startsWith("automagik.db"))).toEqual([]);
   });
 
   it.each([

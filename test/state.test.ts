@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import {
   chmod,
   mkdir,
@@ -8,71 +9,68 @@ import {
   rm,
   stat,
   symlink,
-  utimes,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { isRecordFileName, recordFileName, upstreamFolderName } from "../src/sessions/store/file-names.js";
-import { createSessionLocks } from "../src/sessions/store/session-lock.js";
-import { parseRecord } from "../src/sessions/store/session-record.js";
-import {
-  createFolderSessionStore,
-  createMemorySessionStore,
-  type StoreProblem,
-} from "../src/sessions/store/session-store.js";
+import Libsql from "libsql";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
+import { recordFileName, upstreamFolderName } from "../src/sessions/store/file-names.js";
+import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { resolveStateFolder } from "../src/shared/state-folder.js";
+import type { StoreProblem } from "../src/store/store-error.js";
 import { describeSessionStore, run, session } from "./state-workers/session-store-contract.js";
 import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
 
 const UPSTREAM = "https://workflows.example.com:8881/api";
-const NOW = 1_750_000_000_000;
 
 let folder: string;
+let file: string;
+/** Where releases before the database kept a file for each session. */
 let home: string;
 let problems: StoreProblem[];
+const mounted: string[] = [];
 
 beforeEach(async () => {
   // Below the given one, so that the store itself creates everything.
   folder = join(await mkdtemp(join(tmpdir(), "state-")), "automagik-workflows-mcp");
+  file = join(folder, "automagik.db");
   home = join(folder, "sessions", upstreamFolderName(UPSTREAM));
   problems = [];
 });
-afterEach(() => rm(join(folder, ".."), { recursive: true, force: true }));
+afterEach(async () => {
+  for (const path of mounted.splice(0).reverse()) execFileSync("umount", ["--lazy", path]);
+  await rm(join(folder, ".."), { recursive: true, force: true });
+});
 
-function openStore(more: { upstream?: string; clock?: { now(): number }; runsKept?: number } = {}) {
+function openStore(more: { folder?: string; upstream?: string; runsKept?: number } = {}) {
   const onProblem = (problem: StoreProblem) => problems.push(problem);
-  return createFolderSessionStore({ folder, upstream: UPSTREAM, onProblem, ...more });
+  return createDatabaseSessionStore({ folder, upstream: UPSTREAM, onProblem, ...more });
 }
-const recordPath = (key: string) => join(home, recordFileName(key));
+async function keysOf(store: ReturnType<typeof openStore>): Promise<string[]> {
+  return (await store.list()).map(({ key }) => key).sort();
+}
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
-/** Everything below the state folder, without directories. */
-async function filesBelow(path: string): Promise<string[]> {
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
-}
 
 describeSessionStore("memory", async () => createMemorySessionStore());
-describeSessionStore("a folder", async () => openStore());
+describeSessionStore("a database", async () => openStore());
 describeSessionStore("a folder that cannot be written", async () => {
   await writeFile(folder, "a file where the folder should be");
   return openStore();
 });
 
-describe("the folder of sessions", () => {
+describe("the database of sessions", () => {
   it("outlives the store that wrote it", async () => {
     await openStore().update("k", () => session("k", { name: "kept" }));
     expect((await openStore().get("k"))?.name).toBe("kept");
   });
 
-  it("creates nothing before it is used, and leaves one file per session when it has been", async () => {
+  it("creates nothing before it is used", async () => {
     const store = openStore();
     await expect(stat(folder)).rejects.toThrow("ENOENT");
     await store.update("k", () => session("k"));
-    await store.update("../up", () => session("../up"));
-    expect((await filesBelow(folder)).sort()).toEqual([recordFileName("k"), recordFileName("../up")].sort());
-    expect(await readdir(join(home, "locks"))).toEqual([]);
+    expect((await readdir(folder)).filter((name) => !name.startsWith("automagik.db"))).toEqual([]);
   });
 
   it("sees at once what another store has written", async () => {
@@ -84,29 +82,16 @@ describe("the folder of sessions", () => {
     }
   });
 
-  it("does not read files again that have not changed", async () => {
+  it("keeps the order of runs that began at the same time", async () => {
     const store = openStore();
-    await store.update("k", () => session("k", { name: "aaaa" }));
-    const old = new Date(Date.now() - 60_000);
-    await utimes(recordPath("k"), old, old);
-    await store.list();
-    // Same file, size and time: only a store that reads again could see the difference.
-    await writeFile(recordPath("k"), (await readFile(recordPath("k"), "utf8")).replace("aaaa", "bbbb"));
-    await utimes(recordPath("k"), old, old);
-    expect((await store.list())[0]?.name).toBe("aaaa");
-    await utimes(recordPath("k"), new Date(), new Date());
-    expect((await store.list())[0]?.name).toBe("bbbb");
-  });
-
-  it("reads a young file again although it looks the same, since two commits can share one tick", async () => {
-    const store = openStore();
-    await store.update("k", () => session("k", { name: "aaaa" }));
-    const now = new Date();
-    await utimes(recordPath("k"), now, now);
-    expect((await store.list())[0]?.name).toBe("aaaa");
-    await writeFile(recordPath("k"), (await readFile(recordPath("k"), "utf8")).replace("aaaa", "bbbb"));
-    await utimes(recordPath("k"), now, now);
-    expect((await store.list())[0]?.name).toBe("bbbb");
+    const ids = ["z", "a", "m", "b"];
+    for (const runId of ids) {
+      await store.update("k", (current) => ({
+        ...(current ?? session("k")),
+        runs: [...(current?.runs ?? []), run(runId, { startedAt: 5 })],
+      }));
+    }
+    expect((await openStore().get("k"))?.runs.map(({ runId }) => runId)).toEqual(ids);
   });
 
   it("never mixes the sessions of two addresses", async () => {
@@ -121,14 +106,17 @@ describe("the folder of sessions", () => {
       await openStore({ upstream }).update("k", () => session("k", { name: `of ${i}` }));
     }
     for (const [i, upstream] of addresses.entries()) {
-      expect((await openStore({ upstream }).list()).map((record) => record.name)).toEqual([`of ${i}`]);
+      const store = openStore({ upstream });
+      expect((await store.list()).map((record) => record.name)).toEqual([`of ${i}`]);
+      expect(await store.find({ names: ["of 0", "of 1", "of 2", "of 3", "of 4"] })).toHaveLength(1);
     }
-    expect(upstreamFolderName(UPSTREAM)).toMatch(/^workflows\.example\.com_8881-[0-9a-f]{12}$/);
   });
 
-  it("takes spellings of one address for the same, and writes no credentials down", () => {
+  it("takes spellings of one address for the same, and writes no credentials down", async () => {
+    await openStore().update("k", () => session("k"));
     const spelling = "https://user:secret@WORKFLOWS.example.com:8881/api/?key=secret#x";
-    expect(upstreamFolderName(spelling)).toBe(upstreamFolderName(UPSTREAM));
+    expect(await keysOf(openStore({ upstream: spelling }))).toEqual(["k"]);
+    expect(upstreamFolderName(spelling)).toMatch(/^workflows\.example\.com_8881-[0-9a-f]{12}$/);
   });
 
   it("is made again when somebody removes it while the server runs", async () => {
@@ -136,240 +124,184 @@ describe("the folder of sessions", () => {
     await store.update("a", () => session("a"));
     await rm(folder, { recursive: true });
     await store.update("b", () => session("b"));
-    expect((await openStore().list()).map((record) => record.key)).toEqual(["b"]);
+    expect(await keysOf(openStore())).toEqual(["b"]);
     expect(problems).toEqual([]);
   });
 
   it.skipIf(process.platform === "win32")("lets nobody else in, also where it did before", async () => {
-    await mkdir(join(home, "locks"), { recursive: true });
-    await writeFile(recordPath("old"), JSON.stringify(session("old")));
-    for (const path of [folder, join(folder, "sessions"), home, join(home, "locks")])
-      await chmod(path, 0o777);
-    await chmod(recordPath("old"), 0o666);
-    const store = openStore();
-    await store.list();
-    await store.update("new", () => session("new"));
-    for (const path of [folder, join(folder, "sessions"), home, join(home, "locks"), join(home, "damaged")]) {
-      expect(await modeOf(path), path).toBe("700");
-    }
-    expect(await modeOf(recordPath("old"))).toBe("600");
-    expect(await modeOf(recordPath("new"))).toBe("600");
+    await openStore().update("old", () => session("old"));
+    await chmod(folder, 0o777);
+    await chmod(file, 0o666);
+    await openStore().update("new", () => session("new"));
+    expect(await modeOf(folder)).toBe("700");
+    for (const name of await readdir(folder)) expect(await modeOf(join(folder, name)), name).toBe("600");
   });
 
   it.skipIf(process.platform === "win32")("leaves the mode of a folder that the user has named", async () => {
     const shared = join(folder, "..", "shared");
     await mkdir(shared);
     await chmod(shared, 0o755);
-    await createFolderSessionStore({ folder: shared, upstream: UPSTREAM }).update("k", () => session("k"));
+    await openStore({ folder: shared }).update("k", () => session("k"));
     expect(await modeOf(shared)).toBe("755");
-    expect(await modeOf(join(shared, "sessions"))).toBe("700");
+    for (const name of await readdir(shared)) expect(await modeOf(join(shared, name)), name).toBe("600");
   });
 });
 
-describe("files that are not records", () => {
-  const good = JSON.stringify(session("k"));
-  const damaged: Record<string, string | Buffer> = {
-    "half-written": good.slice(0, 40),
-    empty: "",
-    binary: Buffer.from([0, 255, 254, 1, 128, 0]),
-    "another program's": '{"name":"left-pad","version":"1.3.0"}',
-    "of another session": JSON.stringify(session("other")),
-    "of no session": "null",
-    "without runs": JSON.stringify({ ...session("k"), runs: undefined }),
-    "full of zeros": Buffer.alloc(5 << 20),
-  };
+describe("session files of an earlier release", () => {
+  const path = (key: string) => join(home, recordFileName(key));
+  async function writeSession(key: string, text = JSON.stringify(session(key, { runs: [run(`${key}-1`)] }))) {
+    await mkdir(home, { recursive: true });
+    await writeFile(path(key), text);
+  }
 
-  it.each(Object.keys(damaged))("sets aside and reports one that is %s", async (kind) => {
-    await openStore().update("fine", () => session("fine"));
-    await writeFile(recordPath("k"), damaged[kind] ?? "");
-    const store = openStore({ clock: { now: () => NOW } });
-    expect((await store.list()).map((record) => record.key)).toEqual(["fine"]);
-    const aside = join(home, "damaged", `${recordFileName("k")}.damaged-${NOW}`);
-    expect((await readFile(aside)).equals(Buffer.from(damaged[kind] ?? ""))).toBe(true);
-    expect(problems.map((problem) => problem.kind)).toEqual(["damaged"]);
-    expect(problems[0]?.message).not.toContain(folder);
-    await store.list();
-    expect(problems).toHaveLength(1);
-    expect((await store.update("k", (current) => current ?? session("k")))?.key).toBe("k");
-  });
-
-  it("sets them aside on a look-up and on a change as well", async () => {
-    await openStore().list();
-    for (const key of ["a", "b"]) await writeFile(recordPath(key), "{");
+  it("are taken over once and stay as they are", async () => {
+    for (const key of ["a", "../b"]) await writeSession(key);
+    const before = await readFile(path("a"), "utf8");
     const store = openStore();
-    expect(await store.get("a")).toBeUndefined();
-    expect(await store.update("b", (current) => current ?? session("b"))).toMatchObject({ key: "b" });
-    expect(await readdir(join(home, "damaged"))).toHaveLength(2);
-    expect(problems).toHaveLength(2);
+    expect(await keysOf(store)).toEqual(["../b", "a"]);
+    expect(await store.get("a")).toEqual(session("a", { runs: [run("a-1")] }));
+    await store.update("a", (current) => current && { ...current, name: "changed" });
+    await store.remove("../b");
+    await store.close();
+    // What a server of that release still writes is not seen.
+    await writeSession("later");
+    const again = openStore();
+    expect(await keysOf(again)).toEqual(["a"]);
+    expect((await again.get("a"))?.name).toBe("changed");
+    expect(await readFile(path("a"), "utf8")).toBe(before);
+    expect((await readdir(home)).length).toBe(3);
+    expect(problems).toEqual([]);
   });
 
-  it.skipIf(process.platform === "win32")("does not follow a link or stumble over a folder", async () => {
-    await openStore().list();
+  it("of all addresses are taken over", async () => {
+    await writeSession("k");
+    await openStore({ upstream: "http://another.test" }).list();
+    expect(await keysOf(openStore())).toEqual(["k"]);
+  });
+
+  it("that are none, or of a newer release, or not ours, are left and counted", async () => {
+    const good = JSON.stringify(session("k"));
+    await writeSession("fine");
+    await writeSession("half", good.slice(0, 40));
+    await writeSession("of another", JSON.stringify(session("other")));
+    await writeSession("newer", '{"version":2}');
+    await writeSession("huge", " ".repeat(5 << 20));
     const outside = join(folder, "..", "outside.json");
-    await writeFile(outside, JSON.stringify(session("k", { name: "planted" })));
-    await symlink(outside, recordPath("k"));
-    await mkdir(recordPath("d"));
+    await writeFile(outside, JSON.stringify(session("link", { name: "planted" })));
+    await symlink(outside, path("link"));
+    await writeFile(join(home, "notes.txt"), "not ours");
     const store = openStore();
-    expect(await store.get("k")).toBeUndefined();
-    expect(await store.get("d")).toBeUndefined();
-    expect(await readFile(outside, "utf8")).toContain("planted");
-    expect(problems.map((problem) => problem.kind)).toEqual(["damaged", "damaged"]);
-  });
-
-  it("moves files with foreign names away, but not hidden ones, and does not repeat odd names", async () => {
-    await openStore().list();
-    for (const name of ["notes.txt", "a\u001bb", "package.json", ".DS_Store"]) {
-      await writeFile(join(home, name), '{"version":2}');
-    }
-    expect(await openStore().list()).toEqual([]);
-    expect((await readdir(home)).sort()).toEqual([".DS_Store", "damaged", "locks"]);
-    expect(problems).toHaveLength(3);
-    expect(problems.map((problem) => problem.message).join()).not.toContain("\u001b");
-  });
-
-  it("does not touch a record of a newer release, and says so once", async () => {
-    await openStore().update("mine", () => session("mine"));
-    const text = JSON.stringify({ version: 2, key: "k", shape: ["unknown"] });
-    await writeFile(recordPath("k"), text);
-    const store = openStore();
-    const change = vi.fn(() => session("k"));
-    for (let i = 0; i < 3; i += 1) {
-      expect((await store.list()).map((record) => record.key)).toEqual(["mine"]);
-      expect(await store.get("k")).toBeUndefined();
-      expect(await store.update("k", change)).toBeUndefined();
-      await store.remove("k");
-    }
-    expect(change).not.toHaveBeenCalled();
-    expect(await readFile(recordPath("k"), "utf8")).toBe(text);
-    expect(problems.map((problem) => problem.kind)).toEqual(["newer-version"]);
+    expect(await keysOf(store)).toEqual(["fine"]);
+    await store.list();
+    expect(problems.map(({ kind }) => kind)).toEqual(["damaged"]);
+    expect(problems[0]?.message).toMatch(/ 5 could not be read and were not taken over/);
+    expect(problems[0]?.message).not.toContain(folder);
+    expect(await readdir(home)).toHaveLength(7);
   });
 });
 
-describe("a state folder that cannot be written", () => {
+describe("a database that cannot be used", () => {
   it("makes the store go on in memory, and is reported once", async () => {
     await writeFile(folder, "a file where the folder should be");
     const store = openStore();
-    await store.update("a", () => session("a"));
-    await store.update("b", () => session("b"));
+    await Promise.all([store.update("a", () => session("a")), store.update("b", () => session("b"))]);
     expect(await store.list()).toHaveLength(2);
+    expect(store.isForgetful()).toBe(true);
     expect(problems.map((problem) => problem.kind)).toEqual(["unwritable"]);
+    expect(problems[0]?.message).toMatch(/remembered only until this server ends\.$/);
     expect(problems[0]?.message).not.toContain(folder);
   });
 
-  it("still shows what was written before, with the changes on top", async () => {
+  it("because a newer release has changed it is left as it is, and what to do is said once", async () => {
     const before = openStore();
-    for (const key of ["kept", "changed", "removed"]) await before.update(key, () => session(key));
-    await rm(join(home, "locks"), { recursive: true });
-    await writeFile(join(home, "locks"), "in the way");
-    await writeFile(recordPath("torn"), "{");
+    await before.update("k", () => session("k"));
+    await before.close();
+    const db = new Libsql(file);
+    db.exec(
+      "insert into schema_migrations values ('900-later', '9.1.0', 1); pragma wal_checkpoint(truncate)",
+    );
+    db.close();
+    const bytes = await readFile(file);
     const store = openStore();
-    await store.update("changed", (current) => ({ ...(current ?? session("changed")), name: "new name" }));
-    await store.remove("removed");
-    const names = (await store.list()).map((record) => record.name).sort();
-    expect(names.filter((name) => name !== "torn")).toEqual(["kept", "new name"]);
-    expect(await store.get("removed")).toBeUndefined();
-    expect((await store.get("changed"))?.name).toBe("new name");
-    await store.list();
-    // The torn record and the file in the way.
-    expect(problems.map((problem) => problem.kind).sort()).toEqual(["damaged", "damaged", "unwritable"]);
+    await store.update("new", () => session("new"));
+    expect(await keysOf(store)).toEqual(["new"]);
+    expect(problems.map(({ kind }) => kind)).toEqual(["newer-version"]);
+    expect(problems[0]?.message).toContain("version 9.1.0");
+    expect((await readFile(file)).equals(bytes)).toBe(true);
   });
 
-  it("is noticed when it happens later on", async () => {
+  it("any more, because another thing is in its place, is noticed", async () => {
     const store = openStore();
-    await store.update("k", () => session("k", { name: "on disk" }));
-    await rename(join(home, "locks"), join(home, "..", "gone"));
-    await writeFile(join(home, "locks"), "in the way");
-    const after = await store.update("k", (current) => ({ ...(current ?? session("k")), gitBranch: "main" }));
-    expect(after).toMatchObject({ name: "on disk", gitBranch: "main" });
-    expect((await store.get("k"))?.gitBranch).toBe("main");
-    expect(problems.map((problem) => problem.kind)).toEqual(["unwritable"]);
-  });
-});
-
-describe("the lock of a session", () => {
-  let locks: string;
-  let target: string;
-  beforeEach(async () => {
-    locks = join(folder, "locks");
-    target = join(folder, "target");
-    await mkdir(locks, { recursive: true });
+    await store.update("a", () => session("a"));
+    await rename(file, join(folder, "moved.db"));
+    await mkdir(file);
+    await store.update("b", () => session("b"));
+    expect(await store.get("b")).toBeDefined();
+    expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
   });
 
-  it("has one owner at a time", async () => {
-    let inside = 0;
-    let most = 0;
-    const work = async () => {
-      const lock = await createSessionLocks({ folder: locks }).acquire("one");
-      most = Math.max(most, ++inside);
-      await readdir(locks);
-      inside -= 1;
-      await lock.release();
-    };
-    await Promise.all(Array.from({ length: 20 }, work));
-    expect(most).toBe(1);
-    expect(await readdir(locks)).toEqual([]);
+  it("because it is damaged is set aside for a new one", async () => {
+    await mkdir(folder, { mode: 0o700 });
+    await writeFile(file, "not a database, only a long text\n".repeat(500));
+    const store = openStore();
+    await store.update("k", () => session("k"));
+    expect(await keysOf(openStore())).toEqual(["k"]);
+    expect(store.isForgetful()).toBe(false);
+    expect(problems.map(({ kind }) => kind)).toEqual(["damaged"]);
   });
 
-  it("does not make other sessions wait", async () => {
-    const manager = createSessionLocks({ folder: locks });
-    const first = await manager.acquire("one");
-    const second = await manager.acquire("two");
-    expect(await second.commit(target, "two")).toBe(true);
-    expect(await first.commit(target, "one")).toBe(true);
-  });
+  it.runIf(canMount())(
+    "because it is read-only still shows what was written before, with the changes on top",
+    async () => {
+      const before = openStore();
+      for (const key of ["kept", "changed", "removed"]) await before.update(key, () => session(key));
+      await before.close();
+      mount("--bind", folder, folder);
+      mount("-o", "remount,ro,bind", folder);
+      const store = openStore();
+      expect(await keysOf(store)).toEqual(["changed", "kept", "removed"]);
+      await store.update("changed", (current) => ({ ...(current ?? session("changed")), name: "new name" }));
+      await store.remove("removed");
+      expect((await store.list()).map(({ name }) => name).sort()).toEqual(["kept", "new name"]);
+      expect(await store.get("removed")).toBeUndefined();
+      expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
+    },
+  );
 
-  it("is taken from an owner that hangs, whose late commit then changes nothing", async () => {
-    const asleep = await createSessionLocks({ folder: locks }).acquire("one");
-    const awake = await createSessionLocks({ folder: locks, staleAfterMs: 30 }).acquire("one");
-    expect(await asleep.commit(target, "late")).toBe(false);
-    expect(await awake.commit(target, "in time")).toBe(true);
-    expect(await asleep.commit(target, "later still")).toBe(false);
-    await asleep.release();
-    expect(await readFile(target, "utf8")).toBe("in time");
-  });
-
-  it("goes to exactly one of many who take it over at once", async () => {
-    for (let round = 0; round < 10; round += 1) {
-      await createSessionLocks({ folder: locks }).acquire("one");
-      await writeFile(target, "0");
-      const work = async () => {
-        const lock = await createSessionLocks({ folder: locks }).acquire("one");
-        const count = Number(await readFile(target, "utf8"));
-        expect(await lock.commit(target, `${count + 1}`)).toBe(true);
-      };
-      // An owner whose process is gone: the pid is beyond what a system gives out.
-      const [name = ""] = await readdir(join(locks, "one"));
-      const dead = name.replace(/^\d+-\d+/, "2147483646-1");
-      await rename(join(locks, "one", name), join(locks, "one", dead));
-      await Promise.all(Array.from({ length: 8 }, work));
-      expect(await readFile(target, "utf8")).toBe("8");
+  it.runIf(canMount())("because the disk is full goes on in memory with all that was stored", async () => {
+    await mkdir(folder);
+    mount("-t", "tmpfs", "-o", "size=512k", "tmpfs", folder);
+    const store = openStore();
+    const filling = (key: string) =>
+      session(key, { runs: Array.from({ length: 100 }, (_, i) => run(`${key}-${i}`)) });
+    let stored = 0;
+    while (!store.isForgetful() && stored < 100) {
+      const key = `k${stored}`;
+      expect((await store.update(key, () => filling(key)))?.runs).toHaveLength(100);
+      stored += 1;
     }
-  });
-
-  it("of a reused process id is not taken for a living owner's", async () => {
-    await createSessionLocks({ folder: locks }).acquire("one");
-    const [name = ""] = await readdir(join(locks, "one"));
-    if (name.split("-")[1] === "0") return; // no way to know on this system: it is waited for instead
-    await rename(join(locks, "one", name), join(locks, "one", name.replace(/^(\d+)-\d+/, "$1-1")));
-    const lock = await createSessionLocks({ folder: locks, staleAfterMs: 600_000 }).acquire("one");
-    expect(await lock.commit(target, "x")).toBe(true);
-  });
-
-  it("leaves nothing lying about for long", async () => {
-    const manager = createSessionLocks({ folder: locks });
-    await manager.acquire("living");
-    await manager.acquire("dead");
-    const [name = ""] = await readdir(join(locks, "dead"));
-    await rename(join(locks, "dead", name), join(locks, "dead", name.replace(/^\d+-\d+/, "2147483646-1")));
-    await mkdir(join(locks, `claimed.2147483646-1-${name.split("-")[2]}`));
-    await mkdir(join(locks, "released"));
-    await manager.sweep(Date.now());
-    expect(await readdir(locks)).toEqual(["living"]);
-    // Whoever it is on another machine, after an hour it is not working on a small file any more.
-    await manager.sweep(Date.now() + 2 * 3_600_000);
-    expect(await readdir(locks)).toEqual([]);
+    expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
+    expect(problems[0]?.message).toContain("The disk is full");
+    expect(await store.list()).toHaveLength(stored);
+    expect((await openStore().list()).length).toBe(stored - 1);
   });
 });
+
+/** Whether this process may mount, as root may outside of most containers. */
+function canMount(): boolean {
+  try {
+    execFileSync("unshare", ["--mount", "true"], { stdio: "ignore" });
+    return process.getuid?.() === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Mounts until the test is over; its last argument is where. */
+function mount(...args: string[]): void {
+  execFileSync("mount", args);
+  if (!args.includes("remount,ro,bind")) mounted.push(args.at(-1) as string);
+}
 
 describe("several processes", () => {
   let workers: ReturnType<typeof compileWorkers>;
@@ -378,11 +310,11 @@ describe("several processes", () => {
   }, 60_000);
   afterAll(() => workers.dispose());
 
-  it("append to one session 500 times each and lose nothing, while a reader sees no torn file", async () => {
+  it("append to one session 200 times each and lose nothing, while a reader sees every state whole", async () => {
     const store = openStore({ runsKept: 5_000 });
     await store.list();
     const both = ["a", "b"].map((prefix) =>
-      ended(workers.start("append-runs", [folder, UPSTREAM, "shared", prefix, "500"])),
+      ended(workers.start("append-runs", [folder, UPSTREAM, "shared", prefix, "200"])),
     );
     let running = true;
     const finished = Promise.all(both).finally(() => {
@@ -390,36 +322,32 @@ describe("several processes", () => {
     });
     let [reads, longest] = [0, 0];
     while (running) {
-      const text = await readFile(recordPath("shared"), "utf8").catch(() => undefined);
-      if (text !== undefined) {
-        const parsed = parseRecord(text);
-        if (parsed.kind !== "record") throw new Error(`torn after ${reads} reads: ${text.slice(0, 80)}`);
-        expect(parsed.record.runs.length).toBeGreaterThanOrEqual(longest);
-        longest = parsed.record.runs.length;
+      const record = await store.get("shared");
+      if (record) {
+        // Each update has set the session's time with its run.
+        expect(record.runs.map(({ updatedAt }) => updatedAt)).toContain(record.updatedAt);
+        expect(record.runs.length).toBeGreaterThanOrEqual(longest);
+        longest = record.runs.length;
         reads += 1;
       }
-      await store.list();
+      await new Promise((resolve) => setImmediate(resolve));
     }
     expect(await finished).toEqual([0, 0]);
     const runs = (await store.get("shared"))?.runs.map((each) => each.runId);
-    const expected = ["a", "b"].flatMap((prefix) => Array.from({ length: 500 }, (_, i) => `${prefix}-${i}`));
-    expect(runs).toHaveLength(1_000);
+    const expected = ["a", "b"].flatMap((prefix) => Array.from({ length: 200 }, (_, i) => `${prefix}-${i}`));
+    expect(runs).toHaveLength(400);
     expect(new Set(runs)).toEqual(new Set(expected));
     expect(reads).toBeGreaterThan(50);
     expect(problems).toEqual([]);
-    expect(await readdir(join(home, "locks"))).toEqual([]);
   }, 120_000);
 
-  it("killed in the middle of writing 200 times leave every committed write and an index that works", async () => {
+  it("killed in the middle of writing 40 times leave every committed write and an index that works", async () => {
     const LANES = 4;
     const store = openStore();
     await store.list();
-    let interrupted = 0;
-    let slowest = 0;
-
     const lane = async (number: number) => {
       const key = `lane ${number}`;
-      for (let round = 0; round < 200 / LANES; round += 1) {
+      for (let round = 0; round < 40 / LANES; round += 1) {
         const worker = workers.start("write-until-killed", [folder, UPSTREAM, key]);
         const lines = linesOf(worker);
         let acknowledged = 0;
@@ -431,75 +359,35 @@ describe("several processes", () => {
         for (let rest = await lines.next(); !rest.done; rest = await lines.next())
           acknowledged = Number(rest.value);
 
-        const left = (await readdir(join(home, "locks"))).filter((name) => isLockOf(name, key));
-        if (left.length > 0) interrupted += 1;
         // A new store, as after a restart: it opens, and has what was committed.
         const reopened = openStore();
         const counted = (await reopened.list()).find((record) => record.key === key)?.runs.at(-1)?.turns ?? 0;
         expect(counted - acknowledged, key).toBeGreaterThanOrEqual(0);
         expect(counted - acknowledged, key).toBeLessThanOrEqual(1);
-        const began = performance.now();
         const after = await reopened.update(
           key,
           (current) => current && { ...current, gitBranch: `r${round}` },
         );
-        slowest = Math.max(slowest, performance.now() - began);
         expect(after).toMatchObject({ gitBranch: `r${round}` });
+        await reopened.close();
       }
     };
     await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)));
-
     expect(problems).toEqual([]);
-    // The test is worth something only if the kills hit writes.
-    expect(interrupted).toBeGreaterThan(50);
-    // Waiting for staleness by age would take 5 s.
-    expect(slowest).toBeLessThan(3_000);
-    await openStore().list();
-    expect(await readdir(join(home, "locks"))).toEqual([]);
-    expect((await filesBelow(home)).every(isRecordFileName)).toBe(true);
   }, 120_000);
 
-  it("wait for a living owner and no longer", async () => {
-    const locks = join(home, "locks");
-    await openStore().list();
-    const worker = workers.start("hold-lock", [locks, lockNameOf("k")]);
-    const lines = linesOf(worker);
-    expect((await lines.next()).value).toBe("held");
-    const order: string[] = [];
-    const update = openStore()
-      .update("k", () => session("k", { runs: [run("r1")] }))
-      .then(() => order.push("updated"));
-    // The waiter's claim shows that it has come as far as the lock.
-    await vi.waitUntil(async () => (await readdir(locks)).length === 2);
-    const second = openStore();
-    await second.update("another", () => session("another"));
-    worker.stdin.write("release\n");
-    order.push(String((await lines.next()).value));
-    await update;
-    expect(order).toEqual(["releasing", "updated"]);
-    expect(await ended(worker)).toBe(0);
-  });
-
-  it("get on at once when an owner is killed, before they came or while they wait", async () => {
-    const locks = join(home, "locks");
-    await openStore().list();
-    for (const waitFirst of [false, true]) {
-      const worker = workers.start("hold-lock", [locks, lockNameOf("k")]);
-      expect((await linesOf(worker).next()).value).toBe("held");
-      let update: Promise<unknown> | undefined;
-      if (waitFirst) {
-        update = openStore().update("k", () => session("k"));
-        await vi.waitUntil(async () => (await readdir(locks)).length === 2);
-      }
-      worker.kill("SIGKILL");
-      await ended(worker);
-      const began = performance.now();
-      // The store that opens now may also have swept the lock away; both are fine.
-      update ??= openStore().update("k", () => session("k"));
-      await update;
-      expect(performance.now() - began).toBeLessThan(2_000);
-    }
-  });
+  it("take session files over once when several open at the same time", async () => {
+    await mkdir(home, { recursive: true });
+    const old = session("shared", { runs: [run("old", { startedAt: -1 })] });
+    await writeFile(join(home, recordFileName("shared")), JSON.stringify(old));
+    const all = ["a", "b", "c", "d", "e"].map((prefix) =>
+      ended(workers.start("append-runs", [folder, UPSTREAM, "shared", prefix, "5"])),
+    );
+    expect(await Promise.all(all)).toEqual([0, 0, 0, 0, 0]);
+    const runs = (await openStore().get("shared"))?.runs.map((each) => each.runId) ?? [];
+    expect(runs).toHaveLength(26);
+    expect(runs[0]).toBe("old");
+  }, 60_000);
 });
 
 describe("the place of the state folder", () => {
@@ -528,11 +416,3 @@ describe("the place of the state folder", () => {
     expect(resolveStateFolder({ override, env: {}, platform: "linux", home: "/home/u" })).toBe(expected);
   });
 });
-
-/** The lock of a key, as the folder store names it. */
-function lockNameOf(key: string): string {
-  return recordFileName(recordFileName(key)).replace(".json", "");
-}
-function isLockOf(name: string, key: string): boolean {
-  return name.split(".")[0] === lockNameOf(key);
-}

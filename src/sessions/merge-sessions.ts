@@ -131,13 +131,14 @@ export function mergeSessions(
 
 /**
  * What sessions of this name are put together from: whatever bears it to the eye, and, over any number of steps, whatever
- * shares a run or a conversation with that. Merged alone it gives the same sessions of this name as everything does.
+ * shares a run or a conversation with that, with the ids of those. Merged alone it gives the same sessions of this
+ * name as everything does.
  */
 export function selectRelated(
   name: string,
   records: readonly SessionRecord[],
   listed: readonly Run[],
-): { records: SessionRecord[]; listed: Run[] } {
+): { records: SessionRecord[]; listed: Run[]; ids: string[] } {
   const wanted = visibleName(name);
   const ids = new Set<string | undefined>();
   const taken = { records: new Set<SessionRecord>(), listed: new Set<Run>() };
@@ -158,7 +159,11 @@ export function selectRelated(
       for (const id of own) ids.add(id);
     }
   }
-  return { records: [...taken.records], listed: listed.filter((run) => taken.listed.has(run)) };
+  return {
+    records: [...taken.records],
+    listed: listed.filter((run) => taken.listed.has(run)),
+    ids: [...ids].filter((id) => id !== undefined),
+  };
 }
 
 /** Takes over what the session does not know yet. */

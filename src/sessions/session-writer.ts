@@ -18,8 +18,8 @@ export interface SessionWriter {
   /** Writes down what was seen of a run: of one in the index, and of any other that shows a session id. */
   seen(run: Run): Promise<void>;
   /**
-   * The record that holds a run. Where it is cannot be known of a run that was not started here: then all are read,
-   * but not again within a minute.
+   * The record that holds a run. Where it is cannot be known of a run that was not started here: then it is looked
+   * for, but not again within a minute.
    * @throws as the store does
    */
   find(runId: string): Promise<SessionRecord | undefined>;
@@ -139,10 +139,10 @@ export function createSessionWriter(options: {
     if (own && holdsRun(own, runId)) return own;
     const since = strangers.get(runId);
     if (since !== undefined && Math.abs(clock.now() - since) < STRANGER_MS) return undefined;
-    return pick(await store.list(), runId);
+    return pick(await store.find({ ids: [runId] }), runId);
   }
 
-  /** The one of all records that holds the run. */
+  /** The one of the records that holds the run. */
   function pick(records: readonly SessionRecord[], runId: string): SessionRecord | undefined {
     const holder = records.find((record) => holdsRun(record, runId));
     if (holder) strangers.delete(runId);
@@ -156,7 +156,7 @@ export function createSessionWriter(options: {
     let holder = await lookUp(run.runId);
     if (!holder && !sessionId) return undefined;
     if (!holder && sessionId) {
-      const records = await store.list();
+      const records = await store.find({ ids: [run.runId, sessionId] });
       holder = pick(records, run.runId) ?? records.find((record) => holds(record, sessionId));
     }
     const stored = holder?.runs.find((one) => one.runId === run.runId);
@@ -165,7 +165,7 @@ export function createSessionWriter(options: {
 
   /** Continued by its id, a session keeps its record; anything else begins a session of its own. */
   async function findKey(run: Run, { sessionId }: StartRequest): Promise<string> {
-    const records = sessionId ? await store.list() : [];
+    const records = sessionId ? await store.find({ ids: [sessionId] }) : [];
     return records.find((record) => sessionId && holds(record, sessionId))?.key ?? run.runId;
   }
 

@@ -10,7 +10,7 @@ import { findNearest } from "../shared/nearest.js";
 import { visibleName } from "../shared/text.js";
 import { hasNeverRun, LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
 import { createSessionWriter } from "./session-writer.js";
-import type { SessionRecord } from "./store/session-record.js";
+import type { SessionQuery, SessionRecord } from "./store/session-record.js";
 import type { SessionStore } from "./store/session-store.js";
 import type { Session, SessionRun, Target } from "./types.js";
 
@@ -100,10 +100,21 @@ export function createSessions(options: {
     return known;
   }
 
-  /** All sessions, without asking the API. */
-  async function readKnown(): Promise<Session[]> {
-    await writer.written();
-    return merge(await store.list().catch(() => []), runList.known());
+  /**
+   * What sessions of a name are put together from, without asking the API. Of thousands of sessions only those are
+   * read that can come to bear it: each step may find ids by which others belong to them.
+   */
+  async function readRelated(name: string): Promise<ReturnType<typeof selectRelated>> {
+    const records = new Map<string, SessionRecord>();
+    const asked = new Set<string>();
+    for (let query: SessionQuery = { names: [name] }; ; ) {
+      for (const record of await store.find(query).catch(() => [])) records.set(record.key, record);
+      const related = selectRelated(name, [...records.values()], runList.known());
+      const ids = [...related.ids].filter((id) => !asked.has(id));
+      if (ids.length === 0) return related;
+      for (const id of ids) asked.add(id);
+      query = { ids };
+    }
   }
 
   function merge(records: readonly SessionRecord[], listed: readonly Run[]): Session[] {
@@ -141,7 +152,10 @@ export function createSessions(options: {
       return found;
     },
 
-    findKnown: async (target) => choose(await readKnown(), target),
+    async findKnown(target) {
+      await writer.written();
+      return choose(merge(await store.list().catch(() => []), runList.known()), target);
+    },
 
     async recall(run) {
       await writer.written((one) => one.runId === run.runId);
@@ -171,9 +185,7 @@ export function createSessions(options: {
     async named(name) {
       const wanted = visibleName(name);
       await writer.written((run) => run.sessionName === undefined || visibleName(run.sessionName) === wanted);
-      const records = await store.list().catch(() => []);
-      // Of thousands of sessions only those are put together that can come to bear this name.
-      const related = selectRelated(name, records, runList.known());
+      const related = await readRelated(name);
       return merge(related.records, related.listed).filter(
         (session) => visibleName(session.name) === wanted && !hasNeverRun(session),
       );

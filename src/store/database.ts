@@ -1,7 +1,8 @@
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, type Transaction as KyselyTransaction } from "kysely";
-import { isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
-import { migrate } from "./migrate.js";
+import { DATABASE_FILE, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
+import { listMissing, migrate, readApplied } from "./migrate.js";
 import { MIGRATIONS } from "./migrations/index.js";
 import { createSqliteDialect, openSqlite } from "./sqlite.js";
 import { StoreError, type StoreProblem } from "./store-error.js";
@@ -35,7 +36,7 @@ export async function openDatabase(options: {
     const dialect = createSqliteDialect(await openSqlite(path), assertCurrent, giveUpAfterMs);
     const db = new Kysely<Tables>({ dialect });
     try {
-      await migrate(db, MIGRATIONS, clock.now(), folder === undefined ? undefined : { folder, onProblem });
+      await migrate(db, MIGRATIONS, clock.now());
       return db;
     } catch (error) {
       await db.destroy();
@@ -83,4 +84,24 @@ function tryTo<T>(step: () => T, otherwise: Error): T {
  */
 export function transaction<T>(db: Database, work: (transaction: Transaction) => Promise<T>): Promise<T> {
   return db.transaction().execute(work);
+}
+
+/**
+ * Looks at the database of a state folder, which must be there, without changing what is in it.
+ * @returns its last step, and how many sessions of all APIs it has
+ * @throws StoreError when it cannot be used, as `openDatabase` does
+ */
+export async function inspectDatabase(folder: string): Promise<{ step: string; sessions: number }> {
+  const path = join(folder, DATABASE_FILE);
+  const db = new Kysely<Tables>({ dialect: createSqliteDialect(await openSqlite(path), () => {}) });
+  try {
+    const applied = await readApplied(db);
+    listMissing(applied, MIGRATIONS);
+    const last = applied.at(-1);
+    if (!last) return { step: "none", sessions: 0 };
+    const count = db.selectFrom("sessions").select(({ fn }) => fn.countAll<number>().as("sessions"));
+    return { step: `${last.name} by ${last.release}`, ...(await count.executeTakeFirstOrThrow()) };
+  } finally {
+    await db.destroy();
+  }
 }

@@ -1,6 +1,6 @@
-import type { Kysely, RawBuilder, Transaction } from "kysely";
+import type { Kysely, RawBuilder } from "kysely";
 import { VERSION } from "../shared/version.js";
-import { StoreError, type StoreProblem } from "./store-error.js";
+import { StoreError } from "./store-error.js";
 import type { Tables } from "./tables.js";
 
 /** A step from one form of the database to the next. What was released never changes; a change is a new step. */
@@ -9,39 +9,20 @@ export interface Migration {
   name: string;
   /** Carried out in one transaction. What SQLite and PostgreSQL both understand. */
   statements: readonly RawBuilder<unknown>[];
-  /**
-   * Takes over what earlier releases kept in files of the state folder, afterwards in the same transaction. The files
-   * stay. What cannot be read is left out and reported: nothing may keep the database from being opened.
-   */
-  takeOver?(db: Transaction<Tables>, from: StateFolder): Promise<void>;
-}
-
-/** Where files of earlier releases are, and who is told of what is wrong with them. */
-export interface StateFolder {
-  folder: string;
-  onProblem(problem: StoreProblem): void;
 }
 
 /**
  * Brings the database to the form that this release needs. Of many processes that come at once one makes the steps
  * while the others wait; where nothing is to be done it is one query.
  * @param now epoch ms
- * @param from the state folder; none for a database in memory
  * @throws StoreError (`newer-version`) when a later release has changed it; nothing is changed then
  */
 export async function migrate(
   db: Kysely<Tables>,
   migrations: readonly Migration[],
   now: number,
-  from?: StateFolder,
 ): Promise<void> {
-  const isApplied =
-    (applied: Applied) =>
-    ({ name }: Migration) =>
-      applied.some((one) => one.name === name);
-  const before = await readApplied(db).catch(expectNewDatabase);
-  refuseNewer(before, migrations);
-  if (migrations.every(isApplied(before))) return;
+  if (listMissing(await readApplied(db), migrations).length === 0) return;
   await db.transaction().execute(async (transaction) => {
     await transaction.schema
       .createTable("schema_migrations")
@@ -50,13 +31,9 @@ export async function migrate(
       .addColumn("release", "text", (column) => column.notNull())
       .addColumn("applied_at", "double precision", (column) => column.notNull())
       .execute();
-    const applied = await readApplied(transaction);
-    refuseNewer(applied, migrations);
-    for (const migration of migrations) {
-      if (isApplied(applied)(migration)) continue;
-      for (const statement of migration.statements) await statement.execute(transaction);
-      if (from) await migration.takeOver?.(transaction, from);
-      const row = { name: migration.name, release: VERSION, applied_at: now };
+    for (const { name, statements } of listMissing(await readApplied(transaction), migrations)) {
+      for (const statement of statements) await statement.execute(transaction);
+      const row = { name, release: VERSION, applied_at: now };
       await transaction.insertInto("schema_migrations").values(row).execute();
     }
   });
@@ -64,20 +41,24 @@ export async function migrate(
 
 type Applied = { name: string; release: string }[];
 
-/** The steps that were made, in their order. */
-export function readApplied(db: Kysely<Tables>): Promise<Applied> {
-  return db.selectFrom("schema_migrations").select(["name", "release"]).orderBy("name").execute();
+/** The steps that were made, in their order; none in a new database. */
+export async function readApplied(db: Kysely<Tables>): Promise<Applied> {
+  try {
+    return await db.selectFrom("schema_migrations").select(["name", "release"]).orderBy("name").execute();
+  } catch (error) {
+    // The table is missing, which is the query's own mistake; a StoreError is none.
+    if (error instanceof StoreError) throw error;
+    return [];
+  }
 }
 
-/** The table is missing in a new database, which is the query's own mistake; a StoreError is none. */
-function expectNewDatabase(error: unknown): Applied {
-  if (error instanceof StoreError) throw error;
-  return [];
-}
-
-function refuseNewer(applied: Applied, migrations: readonly Migration[]): void {
+/**
+ * The steps that are still to be made.
+ * @throws StoreError (`newer-version`) when there are others than these
+ */
+export function listMissing(applied: Applied, migrations: readonly Migration[]): Migration[] {
   const newer = applied.findLast((one) => migrations.every(({ name }) => name !== one.name));
-  if (!newer) return;
+  if (!newer) return migrations.filter(({ name }) => applied.every((one) => one.name !== name));
   throw new StoreError(
     `The database in the state folder was changed by version ${newer.release} of this product, and this is version ` +
       `${VERSION}, which cannot use it. Update this one, or name another folder in AUTOMAGIK_WORKFLOWS_STATE_DIR. ` +

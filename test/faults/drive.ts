@@ -5,12 +5,10 @@ import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { actions } from "../../src/actions/index.js";
 import { createServer, type ServerOptions } from "../../src/server/server.js";
 import { SUPER_TOOL } from "../../src/server/tools/registry.js";
+import { createDatabaseSessionStore } from "../../src/sessions/store/database-session-store.js";
+import { createMemorySessionStore } from "../../src/sessions/store/memory-session-store.js";
 import type { SessionRecord } from "../../src/sessions/store/session-record.js";
-import {
-  createFolderSessionStore,
-  createMemorySessionStore,
-  type SessionStore,
-} from "../../src/sessions/store/session-store.js";
+import type { SessionStore } from "../../src/sessions/store/session-store.js";
 import { createTestClient, testSettings } from "../support/harness.js";
 import { answerForm, isAgentsForm } from "./answer-forms.js";
 import { boundOfCall } from "./bounds.js";
@@ -436,7 +434,7 @@ function hostOf(number: number): string {
 async function openStore(plan: Plan, upstream: string, clock: { now(): number }) {
   const folder = plan.folderStore ? await mkdtemp(join(tmpdir(), "faults-")) : undefined;
   const inner: SessionStore = folder
-    ? createFolderSessionStore({ folder, upstream, clock })
+    ? createDatabaseSessionStore({ folder, upstream, clock })
     : createMemorySessionStore();
   let atEnd: SessionRecord[] = [];
   const store: SessionStore = {

@@ -105,6 +105,27 @@ export function describeSessionStore(name: string, makeStore: () => Promise<Sess
       expect(await store.get("k")).toMatchObject({ name: "renamed", colour: "green" });
     });
 
+    it("finds sessions by any of their names and ids", async () => {
+      const records = [
+        session("a", { name: "Login", sessionId: "conversation-a", updatedAt: 1 }),
+        session("b", { name: "other", updatedAt: 3, runs: [run("b1", { sessionId: "conversation-b" })] }),
+        session("c", {
+          name: "log\u200bin",
+          updatedAt: 2,
+          runs: [run("c1"), run("c2", { resumes: "lost" })],
+        }),
+      ];
+      for (const record of records) await store.update(record.key, () => record);
+      const find = async (query: Parameters<SessionStore["find"]>[0]) =>
+        (await store.find(query)).map(({ key }) => key);
+      expect(await find({ names: ["login"] })).toEqual(["c", "a"]);
+      expect(await find({ ids: ["c1"] })).toEqual(["c"]);
+      expect(await find({ ids: ["conversation-a", "conversation-b"] })).toEqual(["b", "a"]);
+      expect(await find({ names: ["OTHER"], ids: ["lost", "c1", "nothing"] })).toEqual(["b", "c"]);
+      expect(await find({ names: ["nothing"], ids: ["nothing"] })).toEqual([]);
+      expect(await find({})).toEqual([]);
+    });
+
     it("gives out copies", async () => {
       const mine = session("k", { runs: [run("r1")] });
       const returned = await store.update("k", () => mine);

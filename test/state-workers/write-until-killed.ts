@@ -1,9 +1,9 @@
 /** Counts up in one session as fast as it can and tells each committed number, until it is killed. */
 import { writeSync } from "node:fs";
-import { createFolderSessionStore } from "../../src/sessions/store/session-store.js";
+import { createDatabaseSessionStore } from "../../src/sessions/store/database-session-store.js";
 
 const [folder = "", upstream = "", key = ""] = process.argv.slice(2);
-const store = createFolderSessionStore({ folder, upstream });
+const store = createDatabaseSessionStore({ folder, upstream });
 // Some hundred bytes would be written in an instant; this is as long as a record gets.
 const filling = Array.from({ length: 150 }, (_, i) => ({
   runId: `run-${i}`,

@@ -1,17 +1,18 @@
-import { access, constants, readdir, readFile, stat } from "node:fs/promises";
+import { access, constants, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isRecordFileName, recordFileName } from "../../sessions/store/file-names.js";
-import { parseRecord } from "../../sessions/store/session-record.js";
 import { STATE_FOLDER_NAME } from "../../shared/state-folder.js";
+import { DATABASE_FILE } from "../../store/database-file.js";
+import { StoreError } from "../../store/store-error.js";
 import { failure, ok, type Result, warning } from "./finding.js";
 
-/** More files than this are not looked into: enough to see whether something is wrong. */
-const MAX_FILES = 2_000;
 /** Group and others may do something. */
 const LOOSE = 0o077;
+const ELSEWHERE = "Make it writable, or name another folder in AUTOMAGIK_WORKFLOWS_STATE_DIR.";
+const FORGETS = "sessions would be forgotten when the server ends";
 
 /**
- * Looks at the folder in which sessions are remembered, without changing or making anything.
+ * Looks at the folder and the database in which sessions are remembered, without making anything or changing what is
+ * in them.
  * @param options.folder absolute
  * @param options.shown how it is called in messages
  */
@@ -21,42 +22,45 @@ export async function checkState(options: {
   platform: NodeJS.Platform;
 }): Promise<Result> {
   const { folder, shown, platform } = options;
-  const elsewhere = "Make it writable, or name another folder in AUTOMAGIK_WORKFLOWS_STATE_DIR.";
-  const forgets = "sessions would be forgotten when the server ends";
   const nearest = await findNearestFolder(folder);
   if (!nearest.isFolder)
-    return failure(`${shown} cannot be a folder: a file is in its way; ${forgets}`, elsewhere);
-  if (!(await isWritable(nearest.path))) return failure(`${shown} cannot be written; ${forgets}`, elsewhere);
+    return failure(`${shown} cannot be a folder: a file is in its way; ${FORGETS}`, ELSEWHERE);
+  if (!(await isWritable(nearest.path))) return failure(`${shown} cannot be written; ${FORGETS}`, ELSEWHERE);
   if (nearest.path !== folder) return ok(`${shown} is made when the first session is remembered`);
 
-  const sessions = join(folder, "sessions");
-  const seen = await countFiles(sessions);
-  if (seen.unwritable) return failure(`a folder in ${shown} cannot be written; ${forgets}`, elsewhere);
-  const own = basename(folder) === STATE_FOLDER_NAME ? [folder] : [];
-  for (const one of [...own, sessions]) {
-    const mode = await stat(one).then(
-      (found) => found.mode,
-      () => 0,
-    );
-    if (platform !== "win32" && (mode & LOOSE) !== 0) {
-      return warning(
-        `${shown} is open to other users of this machine`,
-        `chmod 700 ${one === folder ? shown : join(shown, "sessions")}`,
-      );
-    }
+  const file = join(folder, DATABASE_FILE);
+  const own: [path: string, shown: string, mode: number][] = [[file, join(shown, DATABASE_FILE), 600]];
+  if (basename(folder) === STATE_FOLDER_NAME) own.unshift([folder, shown, 700]);
+  for (const [path, name, mode] of own) {
+    const found = await stat(path).catch(() => undefined);
+    if (platform === "win32" || !found || (found.mode & LOOSE) === 0) continue;
+    return warning(`${name} is open to other users of this machine`, `chmod ${mode} ${name}`);
   }
-  const problems = [
-    seen.damaged > 0 ? `${seen.damaged} damaged` : "",
-    seen.unreadable > 0 ? `${seen.unreadable} unreadable` : "",
-    seen.newer > 0 ? `${seen.newer} of a newer release` : "",
-    seen.setAside > 0 ? `${seen.setAside} set aside as damaged earlier` : "",
-  ].filter(Boolean);
-  const count = `${seen.records} session${seen.records === 1 ? "" : "s"}`;
-  if (problems.length === 0) return ok(`${shown} can be written; ${count}`);
+  const found = await stat(file).catch(() => undefined);
+  if (!found) return ok(`${shown} can be written; its database is made when the first session is remembered`);
+  const result = await checkDatabase(folder, shown, found.size);
+  const aside = (await readdir(folder)).filter((name) => /^automagik\.db\.damaged-\d+$/.test(name));
+  if (result.status !== "ok" || aside.length === 0) return result;
   return warning(
-    `${shown}: ${count}; files with problems: ${problems.join(", ")}`,
-    'They are left out. Look into its subfolders "sessions" and "damaged"; what is not needed can be deleted.',
+    `${result.message}; set aside as damaged earlier: ${aside.join(", ")}`,
+    "What is not needed of them can be deleted.",
   );
+}
+
+async function checkDatabase(folder: string, shown: string, bytes: number): Promise<Result> {
+  const { inspectDatabase } = await import("../../store/database.js");
+  try {
+    const { step, sessions } = await inspectDatabase(folder);
+    const count = `${sessions} session${sessions === 1 ? "" : "s"}`;
+    const size = `${Math.ceil(bytes / 1024)} KiB`;
+    return ok(`${shown} can be written; ${count}; database ${step}, ${size}, can be locked`);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    if (error.kind === "damaged") {
+      return warning(`${shown}: ${error.message}`, "The next server moves it aside and begins a new one.");
+    }
+    return failure(`${shown}: ${error.message.replace(/\.$/, "")}; ${FORGETS}`, ELSEWHERE);
+  }
 }
 
 async function findNearestFolder(folder: string): Promise<{ path: string; isFolder: boolean }> {
@@ -76,40 +80,4 @@ async function isWritable(folder: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** What lies in the folders of all addresses. */
-async function countFiles(sessions: string) {
-  const seen = { records: 0, damaged: 0, unreadable: 0, newer: 0, setAside: 0, unwritable: false };
-  let left = MAX_FILES;
-  for (const address of await list(sessions)) {
-    if (!address.isDirectory()) continue;
-    const home = join(sessions, address.name);
-    if (!(await isWritable(home))) seen.unwritable = true;
-    seen.setAside += (await list(join(home, "damaged"))).length;
-    for (const entry of await list(home)) {
-      if (entry.isDirectory() || entry.name.startsWith(".") || left-- <= 0) continue;
-      if (!isRecordFileName(entry.name)) {
-        seen.damaged++;
-        continue;
-      }
-      const text = entry.isFile()
-        ? await readFile(join(home, entry.name), "utf8").catch(() => undefined)
-        : "";
-      if (text === undefined) {
-        seen.unreadable++;
-        continue;
-      }
-      const content = parseRecord(text);
-      const fits = content.kind === "record" && recordFileName(content.record.key) === entry.name;
-      if (content.kind === "newer") seen.newer++;
-      else if (fits) seen.records++;
-      else seen.damaged++;
-    }
-  }
-  return seen;
-}
-
-function list(folder: string) {
-  return readdir(folder, { withFileTypes: true }).catch(() => []);
 }

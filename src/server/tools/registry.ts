@@ -4,9 +4,9 @@ import type { Action, Annotations, Call, Services } from "../../actions/define-a
 import type { Offer } from "../../api/capabilities.js";
 import { nameEndpoint } from "../../api/endpoints.js";
 import { ApiError } from "../../api/errors.js";
-import { StoreError } from "../../sessions/store/store-error.js";
 import { findNearest } from "../../shared/nearest.js";
 import { protectBranch } from "../../shared/no-value.js";
+import { StoreError } from "../../store/store-error.js";
 import type { CatalogueState } from "../../workflows/catalogue.js";
 import { buildInputSchema, type Limits, parseArguments } from "./input.js";
 import { type ProjectStep, renderAnswer, type ToolResult } from "./output.js";

@@ -1,4 +1,11 @@
-import { byNewest, copyRecord, RUNS_KEPT, type SessionRecord, storedForm } from "./session-record.js";
+import {
+  byNewest,
+  copyRecord,
+  RUNS_KEPT,
+  type SessionRecord,
+  selectSessions,
+  storedForm,
+} from "./session-record.js";
 import { closedError, type SessionStore } from "./session-store.js";
 
 /**
@@ -21,6 +28,10 @@ export function createMemorySessionStore(options: { runsKept?: number } = {}): S
 
   return {
     list: async () => [...open().values()].map(copyRecord).sort(byNewest),
+    find: async (query) =>
+      selectSessions([...open().values()], query)
+        .map(copyRecord)
+        .sort(byNewest),
     get: async (key) => read(key),
     update: async (key, change) => {
       const next = change(read(key));

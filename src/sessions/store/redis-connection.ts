@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
+import { StoreError } from "../../store/store-error.js";
 import { closedError } from "./session-store.js";
-import { StoreError } from "./store-error.js";
 
 /**
  * One command's time in ms, reconnecting included: longer than a server takes to start again, and short enough that

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { findFaultInRedisAddress } from "../../settings/redis-address.js";
 import { createInTurn } from "../../shared/keyed-mutex.js";
+import type { StoreProblem } from "../../store/store-error.js";
 import { recordId, upstreamFolderName } from "./file-names.js";
 import { createRedisConnection } from "./redis-connection.js";
 import { FORGET, SET_ASIDE, SWAP } from "./redis-scripts.js";
@@ -13,9 +14,10 @@ import {
   parseRecord,
   RUNS_KEPT,
   type SessionRecord,
+  selectSessions,
   storedForm,
 } from "./session-record.js";
-import { closedError, type SessionStore, type StoreProblem } from "./session-store.js";
+import { closedError, type SessionStore } from "./session-store.js";
 
 type Change = Parameters<SessionStore["update"]>[1];
 
@@ -255,6 +257,8 @@ export function createRedisSessionStore(options: {
 
   return {
     list: () => tracked(list),
+    // A server of texts has no other way.
+    find: (query) => tracked(async () => selectSessions(await list(), query)),
     get: (key) => tracked(() => get(key)),
     // One change at a time for each session, so that a process is not in its own way.
     update: (key, change) => tracked(() => turns.run(key, () => update(key, change))),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parseBoundedJson } from "../../shared/bounded-json.js";
-import { cleanLine } from "../../shared/text.js";
+import { cleanLine, visibleName } from "../../shared/text.js";
 
 /** One run of a session, as last seen. Times are epoch ms, money US dollars; what was not seen is absent. */
 export interface RunRecord {
@@ -62,7 +62,7 @@ const runSchema = z.looseObject({
   sessionId: shown().optional(),
   resumes: shown().optional(),
   neverStarted: z.literal(true).optional(),
-  errorCode: z.string().optional(),
+  errorCode: shown(60).optional(),
   updatedAt: z.number(),
 });
 
@@ -130,4 +130,30 @@ export function copyRecord(record: SessionRecord): SessionRecord {
 /** Newest first, as people look for a session; the key decides between equals so that the order is stable. */
 export function byNewest(a: SessionRecord, b: SessionRecord): number {
   return b.updatedAt - a.updatedAt || (a.key < b.key ? -1 : 1);
+}
+
+/** How a name is looked for: what the eye sees of it, in small letters. */
+export function foldName(name: string): string {
+  return visibleName(name).toLowerCase();
+}
+
+/** What sessions are looked for by: those that have any of it. */
+export interface SessionQuery {
+  /** Names; those that look the same, but for the case of letters, are found as well. */
+  names?: readonly string[];
+  /** Ids of runs and of conversations, also of those that a run was to continue. */
+  ids?: readonly string[];
+}
+
+/** Those of the records that a query means. */
+export function selectSessions(records: readonly SessionRecord[], query: SessionQuery): SessionRecord[] {
+  const names = new Set(query.names?.map(foldName));
+  const ids = new Set<string | undefined>(query.ids);
+  return records.filter(
+    ({ name, sessionId, runs }) =>
+      (names.size > 0 && names.has(foldName(name))) ||
+      (ids.size > 0 &&
+        (ids.has(sessionId) ||
+          runs.some((run) => ids.has(run.runId) || ids.has(run.sessionId) || ids.has(run.resumes)))),
+  );
 }

@@ -1,7 +1,7 @@
-import type { SessionRecord } from "./session-record.js";
+import type { SessionQuery, SessionRecord } from "./session-record.js";
 
-export { createFolderSessionStore } from "./folder-session-store.js";
-export { createMemorySessionStore } from "./memory-session-store.js";
+// The engine's run files tell theirs in the same form.
+export type { StoreProblem } from "../../store/store-error.js";
 
 /** The sessions that this product remembers. Records given out are copies: changing one changes nothing. */
 export interface SessionStore {
@@ -10,6 +10,9 @@ export interface SessionStore {
    * it is never thrown. Every call throws a StoreError when they are on a server that cannot be reached.
    */
   list(): Promise<SessionRecord[]>;
+
+  /** The sessions that have any of the names or ids, the last updated first, without reading the others. */
+  find(query: SessionQuery): Promise<SessionRecord[]>;
 
   /** The session under this key, or undefined. */
   get(key: string): Promise<SessionRecord | undefined>;
@@ -38,12 +41,6 @@ export interface SessionStore {
 
   /** Waits for what is under way; afterwards every other call is refused with an Error. */
   close(): Promise<void>;
-}
-
-/** Something about the stored state that a person should know. The message carries no absolute path. */
-export interface StoreProblem {
-  kind: "damaged" | "newer-version" | "unreadable" | "unwritable" | "permissions";
-  message: string;
 }
 
 /** What a call gets after `close()`. */

@@ -2,8 +2,8 @@ import { sql } from "kysely";
 import type { Migration } from "../migrate.js";
 
 /**
- * The sessions of each API (`upstream`), found by its key, which is escaped as within JSON, by the name as it looks,
- * or by an id. Times are epoch ms, money is US dollars. `more` has what this release does not know, as JSON.
+ * The sessions of each API (`upstream`), found by its key, which is escaped as within JSON, by what the eye
+ * sees of its name, in small letters, or by an id. Times are epoch ms, money is US dollars. `more` has what this release does not know, as JSON.
  */
 export interface SessionTables {
   sessions: {
@@ -32,11 +32,14 @@ export interface SessionTables {
     cost_usd: number | null;
     session_id: string | null;
     resumes: string | null;
-    never_started: number | null;
     error_code: string | null;
     updated_at: number;
+    /** Tells runs that began at the same time apart. */
+    position: number;
     more: string | null;
   };
+  /** What has been taken over from the files of earlier releases. */
+  taken_over: { name: string; taken_at: number };
 }
 
 export const sessionsMigration: Migration = {
@@ -71,9 +74,9 @@ export const sessionsMigration: Migration = {
       cost_usd double precision,
       session_id text,
       resumes text,
-      never_started integer,
       error_code text,
       updated_at double precision not null,
+      position integer not null,
       more text,
       primary key (upstream, session_key, run_id),
       foreign key (upstream, session_key) references sessions (upstream, key) on delete cascade
@@ -81,5 +84,6 @@ export const sessionsMigration: Migration = {
     sql`create index session_runs_by_run on session_runs (upstream, run_id)`,
     sql`create index session_runs_by_id on session_runs (upstream, session_id)`,
     sql`create index session_runs_by_resumed on session_runs (upstream, resumes)`,
+    sql`create table taken_over (name text primary key, taken_at double precision not null)`,
   ],
 };
