@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildArguments } from "../src/engine/agent/arguments.js";
-import { readPersonRules } from "../src/engine/agent/person-rules.js";
 import { findSandbox, hideSandboxFiles, sandboxSettings } from "../src/engine/agent/sandbox.js";
+import { readUserRules } from "../src/engine/agent/user-rules.js";
 import { engineFolder, startLocalEngine } from "./support/local-engine.js";
 
 function makeFolder(): string {
@@ -98,7 +98,7 @@ describe("the sandbox of an agent's commands", () => {
         ...options,
         allowedTools: ["Bash(git mv:*)"],
         privatePaths: ["/s/engine-private"],
-        personRules: readPersonRules({ HOME: home }),
+        userRules: readUserRules({ HOME: home }),
       },
       {},
     );
@@ -111,7 +111,7 @@ describe("the sandbox of an agent's commands", () => {
       `Edit(/${home}/notes)`,
       `Edit(/${home}/notes/**)`,
     ]);
-    expect(readPersonRules({ HOME: join(home, "none") })).toEqual({ commands: [], folders: [] });
+    expect(readUserRules({ HOME: join(home, "none") })).toEqual({ commands: [], folders: [] });
   });
 
   it("leaves no trace in git's view of a worktree, once", () => {

@@ -3,7 +3,7 @@ import { ApiError } from "../api/errors.js";
 import { isFinal, openQuestions, type Run, type RunQuestion, type StartRequest } from "../api/types.js";
 import { setBounded } from "../shared/bounded-map.js";
 import { type Clock, sleep } from "../shared/clock.js";
-import { createInTurn } from "../shared/keyed-mutex.js";
+import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { cleanLine, visibleName } from "../shared/text.js";
 import type { KnownRun } from "./merge-run.js";
 import type { RunEvent } from "./run-events.js";
@@ -125,8 +125,8 @@ export function createRuns(options: {
   /** When starts were given up as unknown, by their key: a run that turns up later may be theirs. */
   const unresolved = new Map<string, number>();
   // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
-  const starts = createInTurn();
-  const names = createInTurn();
+  const starts = createKeyedMutex();
+  const names = createKeyedMutex();
   feed.onEvent(({ run }) => {
     if (!known.has(run.runId)) setBounded(known, run.runId, sent, RUNS_KNOWN);
   });

@@ -1,12 +1,12 @@
-/** Runs work one after the other for each key, in the order in which it was given; other keys do not wait. */
-export interface InTurn {
+/** Runs one piece of work at a time for each key, in the order in which it was given. Other keys do not wait. */
+export interface KeyedMutex {
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** Resolves when all work given so far has ended, well or badly. */
   idle(): Promise<void>;
 }
 
-/** Creates an empty set of queues; a queue exists only while it has work. */
-export function createInTurn(): InTurn {
+/** A mutex without any work; it remembers a key only while there is work for it. */
+export function createKeyedMutex(): KeyedMutex {
   const tails = new Map<string, Promise<void>>();
   return {
     run: (key, work) => {

@@ -1,6 +1,6 @@
 import { sep } from "node:path";
 import type { JsonRecord } from "./json.js";
-import { liesIn, type PersonRules } from "./person-rules.js";
+import { liesIn, type UserRules } from "./user-rules.js";
 
 /** What of an agent's options becomes its command line. */
 export interface ArgumentOptions {
@@ -24,7 +24,7 @@ export interface ArgumentOptions {
   /** Absolute paths that the agent's own tools neither read nor write, whatever a workflow allows. */
   privatePaths?: readonly string[];
   /** What the person's own settings allow, which is no leave for the agent. */
-  personRules?: PersonRules;
+  userRules?: UserRules;
   extraArgs?: string[];
 }
 
@@ -69,12 +69,7 @@ export function buildArguments(options: ArgumentOptions, files: StartFiles): str
 /** Settings of the agent's own that go before the person's. */
 function buildSettings(options: ArgumentOptions): Record<string, unknown> {
   const excluded = (options.excludedMemory ?? []).map(toPattern);
-  const {
-    cwd,
-    allowedTools,
-    privatePaths = [],
-    personRules: person = { commands: [], folders: [] },
-  } = options;
+  const { cwd, allowedTools, privatePaths = [], userRules: person = { commands: [], folders: [] } } = options;
   // What a person lets Claude Code do while they look on is not leave for an agent: it asks us, and we decide.
   const ask = person.commands.filter((rule) => !allowedTools.includes(rule));
   // A folder that holds the workspace cannot be closed without it.

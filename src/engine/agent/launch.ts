@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { McpServer } from "../types.js";
 import { type ArgumentOptions, buildArguments } from "./arguments.js";
 import { buildEnvironment } from "./environment.js";
-import { readPersonRules } from "./person-rules.js";
 import { createStartFiles } from "./start-files.js";
+import { readUserRules } from "./user-rules.js";
 
 /** What it takes to start the agent's process. */
 export interface LaunchOptions extends ArgumentOptions {
@@ -31,7 +31,7 @@ export interface Launched {
  */
 export function launch(options: LaunchOptions, mark: string): Launched {
   const { files, forget: forgetFiles } = createStartFiles(options);
-  const args = buildArguments({ ...options, personRules: readPersonRules(options.env) }, files);
+  const args = buildArguments({ ...options, userRules: readUserRules(options.env) }, files);
   const isScript = /\.[cm]?js$/.test(options.claudePath);
   try {
     const child = spawn(

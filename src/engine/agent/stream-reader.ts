@@ -1,8 +1,8 @@
 import { cleanLine, cleanText } from "../../shared/text.js";
 import { describeToolUse } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
-import { findMessages, readDamagedResult } from "./find-messages.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "./json.js";
+import { parseOutputLine, readDamagedResult } from "./parse-output-line.js";
 import { createPhaseReader } from "./phases.js";
 import { createUsageCounter } from "./usage.js";
 
@@ -155,7 +155,7 @@ export function createStreamReader(options: {
 
   return {
     line(text) {
-      const messages = findMessages(text);
+      const messages = parseOutputLine(text);
       for (const message of messages) take(message);
       if (messages.length > 0) return true;
       problem(`The agent wrote a line that is no JSON: ${cleanLine(text, 200)}`);

@@ -1,4 +1,4 @@
-import { createInTurn } from "../../shared/keyed-mutex.js";
+import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import type { EngineWorkflow } from "../types.js";
 import { isWorkflowName, parseWorkflow } from "./workflow-file.js";
 import { createWorkflowFolder, type FolderContent, type WorkflowProblem } from "./workflow-folder.js";
@@ -76,7 +76,7 @@ export function createWorkflowLibrary(options: {
   });
   const readOwn = createWorkflowFolder({ folder: options.ownFolder, shipped: false, optional: true, clock });
   const writer = createWorkflowWriter(options.ownFolder);
-  const turns = createInTurn();
+  const mutex = createKeyedMutex();
   let found: WorkflowProblem[] = [];
 
   async function scan(): Promise<EngineWorkflow[]> {
@@ -89,11 +89,11 @@ export function createWorkflowLibrary(options: {
   }
 
   // One at a time, so that what is reported as new is new.
-  const list = () => turns.run("scan", scan);
+  const list = () => mutex.run("scan", scan);
 
   /** Does a change with the names that are taken by shipped ones, one change at a time. */
   function change<T>(name: string, work: () => Promise<T>): Promise<T> {
-    return turns.run("change", async () => {
+    return mutex.run("change", async () => {
       if ((await readShipped()).names.includes(name)) {
         throw new WorkflowError(
           "shipped",

@@ -1,5 +1,5 @@
 import { readdir, rm } from "node:fs/promises";
-import type { InTurn } from "../../shared/keyed-mutex.js";
+import type { KeyedMutex } from "../../shared/keyed-mutex.js";
 import type { Clone, Clones } from "./clones.js";
 import { type Bin, filesIn, folderExists } from "./disk.js";
 import type { GitRunner, WorktreePlace } from "./git-runner.js";
@@ -7,7 +7,7 @@ import { describeFiles, ignoredWork, MAX_FILES } from "./ignored-work.js";
 import { sessionBranchOf } from "./names.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
-import { inTurnUnlessStopped } from "./turns.js";
+import { runUnlessStopped } from "./run-unless-stopped.js";
 import { WorkspaceError, type WorkspaceReference, type Workspaces } from "./types.js";
 import { filledSubmodule, unsavedWork, worktreeExists } from "./worktrees.js";
 
@@ -18,7 +18,7 @@ export interface CleanupOptions {
   clones: Clones;
   records: SessionRecords;
   bin: Bin;
-  inTurn: InTurn;
+  mutex: KeyedMutex;
   pathOf: (record: SessionRecord) => string;
   placeOf: (clone: Clone, record: SessionRecord) => WorktreePlace | undefined;
   now: () => number;
@@ -34,7 +34,7 @@ const UNKNOWN = "files that could not be looked at";
 export function createCleanup(
   options: CleanupOptions,
 ): (which: WorkspaceReference, force: boolean) => Promise<CleanupResult> {
-  const { git, clones, records, bin, inTurn, pathOf, placeOf, now, signal } = options;
+  const { git, clones, records, bin, mutex, pathOf, placeOf, now, signal } = options;
 
   async function locate(which: WorkspaceReference): Promise<SessionRecord | undefined> {
     const known = typeof which === "string" ? { runId: which } : which;
@@ -148,8 +148,8 @@ export function createCleanup(
         else await removeFolder(record, force, result);
       };
       // A folder without repository is nobody else's, and nothing of its removal hangs.
-      if (repository) await inTurnUnlessStopped(inTurn, `repository ${repository.name}`, remove, signal);
-      else await inTurn.run(recordKey, remove);
+      if (repository) await runUnlessStopped(mutex, `repository ${repository.name}`, remove, signal);
+      else await mutex.run(recordKey, remove);
     } catch (error) {
       result.errors.push(
         error instanceof WorkspaceError

@@ -4,11 +4,11 @@ import { devNull } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { checkBranchName } from "../../shared/git/repository-address.js";
-import { createInTurn } from "../../shared/keyed-mutex.js";
+import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { replaceFile } from "../store/durable-files.js";
 import { FETCH, secureConfig } from "./clone-config.js";
-import { bringToPlace, clonePlace } from "./clone-place.js";
+import { cloneFolder, moveFormerClone } from "./clone-folder.js";
 import {
   askGit,
   explain,
@@ -72,7 +72,7 @@ export function createClones(options: {
   fetchTimeoutMs: number;
 }): Clones {
   const { folder, git } = options;
-  const inTurn = createInTurn();
+  const mutex = createKeyedMutex();
   let swept: Promise<void> | undefined;
   const recordFile = (name: string) => join(folder, name, "repository.json");
 
@@ -93,7 +93,7 @@ export function createClones(options: {
     if (text !== undefined) return recordSchema.parse(JSON.parse(text));
     const place = join(folder, name);
     // Without its record it was never finished, unless somebody works in it.
-    if (await stat(join(clonePlace(place), "worktrees")).catch(() => undefined))
+    if (await stat(join(cloneFolder(place), "worktrees")).catch(() => undefined))
       throw new Error("it has no record");
     await rm(place, { recursive: true, force: true });
     return undefined;
@@ -101,12 +101,12 @@ export function createClones(options: {
 
   // Two at once would meet at the lock of the settings' file.
   function open({ name }: Pick<Repository, "name">, signal?: AbortSignal): Promise<Clone | undefined> {
-    return inTurn.run(name, () => openAlone(name, signal));
+    return mutex.run(name, () => openAlone(name, signal));
   }
 
   async function openAlone(name: string, signal: AbortSignal | undefined): Promise<Clone | undefined> {
     const place = join(folder, name);
-    await bringToPlace(place);
+    await moveFormerClone(place);
     let record: CloneRecord | undefined;
     try {
       record = await read(name);
@@ -117,7 +117,7 @@ export function createClones(options: {
     }
     if (!record) return undefined;
     const { address, config } = record;
-    const clone = clonePlace(place);
+    const clone = cloneFolder(place);
     await secureConfig(stoppable(git, signal), clone, address, config);
     return { at: { clone }, record };
   }
@@ -164,7 +164,7 @@ export function createClones(options: {
 
   async function make(repository: Repository, call: RemoteCall): Promise<void> {
     const half = join(folder, `${repository.name}.new-${randomUUID()}`);
-    const at = { clone: clonePlace(half) };
+    const at = { clone: cloneFolder(half) };
     const failed = "The repository could not be cloned. Nothing of it was kept";
     try {
       const head = await askHead(repository, call);
@@ -228,7 +228,7 @@ export function createClones(options: {
         if (!made) throw new WorkspaceError("The clone of the repository has gone as soon as it was made.");
         return { ...made, notices: [] };
       } finally {
-        await opened?.release();
+        await opened?.close();
       }
     },
 
@@ -236,7 +236,7 @@ export function createClones(options: {
       replaceFile(recordFile(repository.name), JSON.stringify(record));
     },
 
-    isShallow: ({ name }) => isCutOff(clonePlace(join(folder, name))),
+    isShallow: ({ name }) => isCutOff(cloneFolder(join(folder, name))),
 
     async hasTag(repository, tag, signal) {
       const call = { remote: repository, timeoutMs: LOOK_MS, env: { GIT_DIR: devNull } };

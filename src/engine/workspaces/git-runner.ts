@@ -26,11 +26,11 @@ export interface WorktreePlace extends Required<GitPlace> {
   asCheckedOut?: readonly string[];
 }
 
-/** A local repository that is held open, with a way to it whatever has come into its place meanwhile. */
+/** A local repository that is kept open, so that git opens this one whatever its path leads to meanwhile. */
 export interface OpenedRepository {
   address: string;
   /** Missing where the system has none. */
-  way?: string;
+  pinned?: string;
 }
 
 export interface GitCall {
@@ -57,7 +57,7 @@ export type GitRunner = (args: string[], call?: GitCall) => Promise<GitOutput>;
 const LOCAL_TIMEOUT_MS = 300_000;
 /** A host that has not answered by then is down; the transfer itself may take longer. */
 const CONNECT_MS = 30_000;
-/** Enough for git to take away its lock files and half packs. */
+/** Time for git to remove its lock files and unfinished packs. */
 const GRACE_MS = 2_000;
 
 /** On top of what is safe for looking: our git runs no hook, starts nothing in the background, signs nothing. */
@@ -68,7 +68,7 @@ const QUIET_ARGUMENTS = [
   ...["-c", "push.gpgSign=false", "-c", "push.recurseSubmodules=no", "-c", "advice.detachedHead=false"],
 ];
 
-/** Creates the one way in which workspaces run git. */
+/** Creates what runs git for workspaces; nothing else does. */
 export function createGitRunner(options: {
   env: NodeJS.ProcessEnv;
   clock: Clock;
@@ -172,7 +172,7 @@ export function explain(told: GitOutput): string {
 }
 
 function inPlaceOf(opened: OpenedRepository | undefined): string[] {
-  return opened?.way ? ["-c", `url.${opened.way}.insteadOf=${opened.address}`] : [];
+  return opened?.pinned ? ["-c", `url.${opened.pinned}.insteadOf=${opened.address}`] : [];
 }
 
 function placeOf(at: GitPlace): NodeJS.ProcessEnv {

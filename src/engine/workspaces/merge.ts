@@ -105,7 +105,7 @@ async function push(
     const told = await git([...args, `${ref}:${ref}`], { at, remote, opened });
     return told.code === 0 ? undefined : explainPush(told);
   } finally {
-    await opened?.release();
+    await opened?.close();
   }
 }
 

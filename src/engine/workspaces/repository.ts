@@ -7,8 +7,8 @@ import {
   isLocalRepository,
 } from "../../shared/git/repository-address.js";
 import { explain, type GitRunner, type OpenedRepository } from "./git-runner.js";
-import { holdFolder } from "./held-folder.js";
 import { folderName } from "./names.js";
+import { openFolder } from "./open-folder.js";
 import { WorkspaceError } from "./types.js";
 
 /** A repository that sessions may work on. */
@@ -25,7 +25,7 @@ export interface Repository {
    * in the place of which something else could be put in between.
    * @throws WorkspaceError when what is there by now lies outside of the allowed folders
    */
-  open?(): Promise<OpenedRepository & { release(): Promise<void> }>;
+  open?(): Promise<OpenedRepository & { close(): Promise<void> }>;
 }
 
 /** As deep as git itself follows borrowed object stores. */
@@ -102,17 +102,17 @@ async function resolveLocal(
     local: true,
     protocols: "file",
     async open() {
-      const held = await holdFolder(parts[0] ?? "").catch(() => {
+      const folder = await openFolder(parts[0] ?? "").catch(() => {
         throw refuse();
       });
-      const at = held.way ?? held.lies;
+      const at = folder.pinned ?? folder.path;
       // A worktree's git folder names the one that it shares; all others are their own.
       const common = await readFile(join(at, "commondir"), "utf8").catch(() => ".");
-      const store = await realOrUndefined(resolve(held.lies, common.trim(), "objects"));
-      const isInside = isAllowed(held.lies) && store !== undefined && isAllowed(store);
+      const store = await realOrUndefined(resolve(folder.path, common.trim(), "objects"));
+      const isInside = isAllowed(folder.path) && store !== undefined && isAllowed(store);
       if (isInside && (await borrowsOnlyFrom(store, isAllowed, 0)))
-        return { address: real, ...(held.way && { way: held.way }), release: held.release };
-      await held.release();
+        return { address: real, ...(folder.pinned && { pinned: folder.pinned }), close: folder.close };
+      await folder.close();
       throw refuse();
     },
   };

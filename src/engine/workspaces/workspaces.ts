@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve as resolvePath } from "node:path";
 import type { Clock } from "../../shared/clock.js";
 import { checkBranchName } from "../../shared/git/repository-address.js";
-import { createInTurn } from "../../shared/keyed-mutex.js";
+import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { cleanLine } from "../../shared/text.js";
 import { createBranches } from "./branches.js";
@@ -16,7 +16,7 @@ import { mergeWork } from "./merge.js";
 import { createSessionRecords, newRecord, type RunRecord, type SessionRecord } from "./records.js";
 import { createRefs, hasOwnHooks, identityEnv } from "./refs.js";
 import { type Repository, resolveRepository } from "./repository.js";
-import { inTurnUnlessStopped, throwIfStopped } from "./turns.js";
+import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
 import { type Workspace, WorkspaceError, type WorkspaceRequest, type Workspaces } from "./types.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
 import { emptySubmodules, worktreePlace } from "./worktrees.js";
@@ -55,7 +55,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   const { clock, env, pushAllowed } = options;
   const folder = resolvePath(options.folder);
   const git = createGitRunner({ env, clock, ...(options.gitPath && { gitPath: options.gitPath }) });
-  const inTurn = createInTurn();
+  const mutex = createKeyedMutex();
   const bin = createBin(join(folder, "removed"));
   const records = createSessionRecords(join(folder, "sessions"), () => clock.now());
   const clones = createClones({
@@ -151,11 +151,11 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       const ownHooks = await hasOwnHooks(git, at);
       return { ...begun, ownHooks, ...(empty.length > 0 && { emptySubmodules: empty }) };
     };
-    return inTurnUnlessStopped(inTurn, `repository ${repository.name}`, work, signal);
+    return runUnlessStopped(mutex, `repository ${repository.name}`, work, signal);
   }
 
   async function prepareFolder(request: WorkspaceRequest, recordKey: string): Promise<Workspace> {
-    return inTurn.run(recordKey, async () => {
+    return mutex.run(recordKey, async () => {
       const record = (await records.read(recordKey)) ?? newRecord(request, recordKey, "folder");
       await ensurePrivateFolder(pathOf(record));
       return begin(record, { runId: request.runId }, undefined, []);
@@ -262,7 +262,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
             { ...open, repository, baseBranch, self: recordKey, pushAllowed },
           );
         };
-        return await inTurnUnlessStopped(inTurn, `repository ${repository.name}`, work, signal);
+        return await runUnlessStopped(mutex, `repository ${repository.name}`, work, signal);
       } catch (error) {
         return not(`Nothing was merged: ${(error as Error).message}`);
       }
@@ -271,7 +271,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     async cleanup(which, { force, signal }) {
       await ready();
       const now = () => clock.now();
-      const tools = { git: stoppable(git, signal), clones, records, bin, inTurn, pathOf, placeOf };
+      const tools = { git: stoppable(git, signal), clones, records, bin, mutex, pathOf, placeOf };
       return createCleanup({ ...tools, now, signal })(which, force);
     },
   };

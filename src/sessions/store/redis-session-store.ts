@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { findFaultInRedisAddress } from "../../settings/redis-address.js";
-import { createInTurn } from "../../shared/keyed-mutex.js";
+import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import type { StoreProblem } from "../../store/store-error.js";
 import { recordId, upstreamFolderName } from "./file-names.js";
 import { createRedisConnection } from "./redis-connection.js";
@@ -82,7 +82,7 @@ export function createRedisSessionStore(options: {
       report({ kind: "unwritable", message: `${message} Sessions are not remembered until that is over.` });
     },
   });
-  const turns = createInTurn();
+  const mutex = createKeyedMutex();
   const cache = new Map<string, Content>();
   const reported = new Set<string>();
   const underWay = new Set<Promise<unknown>>();
@@ -261,8 +261,8 @@ export function createRedisSessionStore(options: {
     find: (query) => tracked(async () => selectSessions(await list(), query)),
     get: (key) => tracked(() => get(key)),
     // One change at a time for each session, so that a process is not in its own way.
-    update: (key, change) => tracked(() => turns.run(key, () => update(key, change))),
-    remove: (key) => tracked(() => turns.run(key, () => remove(key))),
+    update: (key, change) => tracked(() => mutex.run(key, () => update(key, change))),
+    remove: (key) => tracked(() => mutex.run(key, () => remove(key))),
     isForgetful: () => false,
     close: async () => {
       closed = true;

@@ -12,7 +12,7 @@ const MESSAGE_TYPE = /^(system|assistant|user|result|command_lifecycle|control_[
  * The messages in one line of the agent's output. Mostly the line is one; a terminal's title, a note of some library,
  * or another message may be glued to it. Empty when there is none.
  */
-export function findMessages(line: string): JsonRecord[] {
+export function parseOutputLine(line: string): JsonRecord[] {
   const whole = parse(line);
   if (whole) return [whole];
   const found: JsonRecord[] = [];

@@ -3,16 +3,16 @@ import { homedir } from "node:os";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { asList, asRecord, asText } from "./json.js";
 
-/** What a person has let Claude Code do in their own work: the agent would take it for leave, too. */
-export interface PersonRules {
+/** What users allow Claude Code in their own settings. An agent must not inherit it. */
+export interface UserRules {
   /** Rules for commands, the web and MCP tools. Those for files are left as they are. */
   commands: string[];
   /** Further folders to work in, absolute. */
   folders: string[];
 }
 
-/** Reads them from the person's settings, as far as those can be read. */
-export function readPersonRules(env: NodeJS.ProcessEnv): PersonRules {
+/** Reads the rules from the user's Claude Code settings; none when those cannot be read. */
+export function readUserRules(env: NodeJS.ProcessEnv): UserRules {
   const home = env.HOME || homedir();
   let permissions: Record<string, unknown> = {};
   try {

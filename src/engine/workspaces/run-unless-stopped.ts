@@ -1,24 +1,24 @@
-import type { InTurn } from "../../shared/keyed-mutex.js";
+import type { KeyedMutex } from "../../shared/keyed-mutex.js";
 import { stopped } from "./git-runner.js";
 
 /**
- * Does the work in its turn. Stopped while it stands in line, it ends at once (whoever is before it may take
- * minutes); stopped while it works, it ends when the work has cleared up.
+ * Runs the work when the mutex admits it. Stopped while it waits, it ends at once (the work before it may take
+ * minutes); stopped while it works, it ends when the work has cleaned up.
  * @throws WorkspaceError when stopped, and what the work throws
  */
-export function inTurnUnlessStopped<T>(
-  inTurn: InTurn,
+export function runUnlessStopped<T>(
+  mutex: KeyedMutex,
   key: string,
   work: () => Promise<T>,
   signal: AbortSignal | undefined,
 ): Promise<T> {
   let waiting = true;
-  const turn = inTurn.run(key, () => {
+  const running = mutex.run(key, () => {
     waiting = false;
     throwIfStopped(signal);
     return work();
   });
-  if (!signal) return turn;
+  if (!signal) return running;
   return new Promise((resolve, reject) => {
     const onAbort = () => {
       if (waiting) reject(stopped(signal));
@@ -26,7 +26,7 @@ export function inTurnUnlessStopped<T>(
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
     const forget = () => signal.removeEventListener("abort", onAbort);
-    turn.then(resolve, reject).then(forget, forget);
+    running.then(resolve, reject).then(forget, forget);
   });
 }
 
