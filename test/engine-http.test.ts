@@ -9,7 +9,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createEngineApp, type EngineAppOptions } from "../src/engine/http/app.js";
 import * as schemas from "../src/engine/http/schemas.js";
 import { serveEngine } from "../src/engine/http/serve.js";
-import { EngineRefusal, type RunQuestion } from "../src/engine/types.js";
+import { EngineRefusal } from "../src/engine/types.js";
 import { createWorkflowLibrary } from "../src/engine/workflows/workflow-library.js";
 import { systemClock } from "../src/shared/clock.js";
 import { readEvents } from "./contract/event-reader.js";
@@ -17,6 +17,7 @@ import {
   createFakeEngine,
   createFakeStore,
   type FakeEngine,
+  type FakeRun,
   type FakeStore,
 } from "./contract/fake-engine.js";
 import { API, type Body } from "./contract/upstream.js";
@@ -24,7 +25,7 @@ import { createHandClock, type HandClock } from "./support/hand-clock.js";
 
 const KEY = { "x-api-key": "engine-key" };
 const START = { message: "Add rate limiting", input_format: "stream-json" };
-const QUESTION: RunQuestion = {
+const QUESTION: FakeRun["questions"][number] = {
   questionId: "q1",
   kind: "question",
   askedAt: Date.parse("2026-11-25T12:00:01Z"),
@@ -52,7 +53,7 @@ function createParts(options: Partial<EngineAppOptions> = {}) {
   const log = { debug() {}, info() {}, warn() {}, error: (message: string) => errors.push(message) };
   return createEngineApp({
     engine,
-    store,
+    runs: store,
     library: createWorkflowLibrary({
       shippedFolder: fileURLToPath(new URL("../workflows", import.meta.url)),
       ownFolder,
@@ -239,7 +240,7 @@ describe("a run over HTTP", () => {
       final_commit_hash: "abc1234",
     });
     expect(engine.calls).toEqual([
-      `list ${JSON.stringify({ status: "failed", workflowName: "fix", userId: "u1" })}`,
+      `list ${JSON.stringify({ statuses: ["failed", "interrupted"], workflowName: "fix", userId: "u1" })}`,
     ]);
   });
 
@@ -564,7 +565,7 @@ describe("who may ask", () => {
 describe("events over HTTP", () => {
   it("stand at once and say where they begin", async () => {
     const run = engine.add();
-    store.emit(run, "status");
+    store.emit(run, "started");
     const reader = await (await serve()).events();
     expect(reader.response.headers.get("content-type")).toBe("text/event-stream");
     expect(await reader.count(1)).toMatchObject([
@@ -582,7 +583,7 @@ describe("events over HTTP", () => {
       store.emit(run, "turn", { turn });
     }
     Object.assign(run, { status: "completed", endedAt: clock.now(), result: "Done." });
-    store.emit(run, "finished", { status: "completed" });
+    store.emit(run, "ended");
     const [, ...events] = await reader.count(7);
     expect(events.map(({ id, event, data }) => [id, event, data.type, data.run.current_turn])).toEqual([
       [1, "run", "turn", 1],
@@ -606,16 +607,16 @@ describe("events over HTTP", () => {
 
   it("resume after the last one that was seen", async () => {
     const run = engine.add();
-    for (let n = 0; n < 4; n++) store.emit(run, "turn", n);
+    for (let n = 0; n < 4; n++) store.emit(run, "turn", { turn: n });
     const server = await serve();
     const reader = await server.events("/events", { "last-event-id": "2" });
     await reader.count(3);
-    store.emit(run, "turn", 4);
+    store.emit(run, "turn", { turn: 4 });
     expect((await reader.count(4)).map(({ id, data }) => [id, data.data ?? data])).toEqual([
       [2, { newest_id: 4, gap: false }],
-      [3, 2],
-      [4, 3],
-      [5, 4],
+      [3, { turn: 2 }],
+      [4, { turn: 3 }],
+      [5, { turn: 4 }],
     ]);
   });
 

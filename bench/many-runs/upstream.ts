@@ -15,11 +15,12 @@ import type { AgentExit } from "../../src/engine/agent/events.js";
 import { createEngine } from "../../src/engine/engine.js";
 import { createEngineApp } from "../../src/engine/http/app.js";
 import { serveEngine } from "../../src/engine/http/serve.js";
-import { createRunStore } from "../../src/engine/store/file-run-store.js";
+import { createRunStore } from "../../src/engine/runs/create-run-store.js";
 import { createWorkflowLibrary } from "../../src/engine/workflows/workflow-library.js";
 import { createWorkspaces } from "../../src/engine/workspaces/workspaces.js";
 import { type Clock, systemClock } from "../../src/shared/clock.js";
 import type { Log } from "../../src/shared/log.js";
+import { openDatabase } from "../../src/store/database.js";
 import type { FromUpstream } from "./messages.js";
 
 const API_KEY = "key";
@@ -111,10 +112,10 @@ function createTimedAgent(clock: Clock): StartAgent {
 async function servePushed(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "automagik-bench-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  for (const name of ["runs", "workspaces", "workflows"]) mkdirSync(join(folder, name));
+  for (const name of ["workspaces", "workflows"]) mkdirSync(join(folder, name));
   const clock = systemClock;
   const env = { PATH: process.env.PATH, HOME: folder };
-  const store = createRunStore({ folder: join(folder, "runs"), clock, onProblem: () => {} });
+  const runs = await createRunStore({ database: await openDatabase({ folder }), clock });
   const library = createWorkflowLibrary({
     shippedFolder: fileURLToPath(new URL("../../workflows", import.meta.url)),
     ownFolder: join(folder, "workflows"),
@@ -123,7 +124,7 @@ async function servePushed(): Promise<string> {
   });
   const findAgent = async () => ({ ok: true as const, path: "timed" });
   const engine = createEngine({
-    store,
+    runs,
     library,
     workspaces: createWorkspaces({
       folder: join(folder, "workspaces"),
@@ -144,7 +145,7 @@ async function servePushed(): Promise<string> {
   });
   await engine.open();
   const onRequest = () => void requests++;
-  const options = { engine, store, library, apiKey: API_KEY, findAgent, onRequest, clock, log };
+  const options = { engine, runs, library, apiKey: API_KEY, findAgent, onRequest, clock, log };
   const { app } = createEngineApp({ ...options, version: "0.0.0" });
   return (await serveEngine({ app, host: "127.0.0.1", port: 0 })).url;
 }

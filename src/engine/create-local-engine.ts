@@ -4,18 +4,21 @@ import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
+import { DATABASE_FILE } from "../store/database-file.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
 import { findSandbox, hideSandboxFiles, type Sandbox, sandboxSettings } from "./agent/sandbox.js";
 import { sweepStartFiles } from "./agent/start-files.js";
-import { createEngine, type FoundAgent } from "./engine.js";
+import { createEngine } from "./engine.js";
+import type { FoundAgent } from "./engine-options.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
 import { createRunLeave } from "./permissions/run-leave.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
-import { createRunStore } from "./store/file-run-store.js";
-import type { RunStore } from "./store/run-store.js";
+import { openRunStore } from "./runs/open-run-store.js";
+import { hasEnded } from "./runs/run.js";
+import type { RunStore } from "./runs/run-store.js";
 import { resolveConfigFolder } from "./workflows/config-folder.js";
 import { resolveShippedFolder } from "./workflows/shipped-folder.js";
 import { createWorkflowLibrary } from "./workflows/workflow-library.js";
@@ -26,7 +29,9 @@ export interface LocalEngineOptions {
   host: string;
   /** 0 for any free one. */
   port: number;
-  /** The engine's own folder, which exists and is private; runs, workspaces and handover notes go below it. */
+  /** The product's state folder, where the database is. */
+  stateFolder: string;
+  /** The engine's own folder, which exists and is private; workspaces and handover notes go below it. */
   folder: string;
   /** The engine's folder for what no agent may read or write: its key, and what was allowed for good. */
   privateFolder: string;
@@ -77,7 +82,9 @@ const PRUNE_EVERY_MS = 24 * 60 * 60 * 1000;
  */
 export async function createLocalEngine(options: LocalEngineOptions): Promise<LocalEngine> {
   const { folder, settings, env, home, platform, clock, log, version } = options;
-  const store = createRunStore({ folder, clock, onProblem: ({ message }) => log.warn(message) });
+  const sandbox = await chooseSandbox(options);
+  await ensurePrivateFolder(options.privateFolder);
+  const runs = await openRunStore(options);
   const library = createWorkflowLibrary({
     shippedFolder: resolveShippedFolder(),
     ownFolder: join(resolveConfigFolder({ env, platform, home }), "workflows"),
@@ -88,28 +95,28 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     folder: join(folder, "workspaces"),
     allowedFolders: settings.engineAllowedFolders ?? [],
     pushAllowed: settings.enginePush === "on",
-    sessionInUse: (sessionKey) =>
-      store
-        .all()
-        .some(
-          (run) => run.sessionId === sessionKey && (run.status === "running" || run.status === "pending"),
-        ),
+    sessionInUse: (sessionKey) => runs.all().some((run) => run.sessionId === sessionKey && !hasEnded(run)),
     env,
     clock,
   });
   const findAgent = rememberAgent(clock, () =>
     findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
   );
-  await ensurePrivateFolder(options.privateFolder);
+  const database = join(options.stateFolder, DATABASE_FILE);
   // Earlier versions have their key in the engine's own folder.
-  const privatePaths = [options.privateFolder, join(folder, "key")];
-  const sandbox = await chooseSandbox(options);
+  const privatePaths = [
+    options.privateFolder,
+    join(folder, "key"),
+    database,
+    `${database}-wal`,
+    `${database}-shm`,
+  ];
   const consents = createScriptConsents({
     file: join(options.privateFolder, "permissions.json"),
     now: () => clock.now(),
   });
   const engine = createEngine({
-    store,
+    runs,
     workspaces,
     library,
     startAgent(agent, onEvent) {
@@ -154,13 +161,13 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     log,
     endLeftover: (identity) => endLeftover(identity, clock),
   });
-  await engine.open();
-  sweepStartFiles();
   try {
-    const stopPruning = await pruneDaily(store, clock, log);
+    await engine.open();
+    sweepStartFiles();
+    const stopPruning = await pruneDaily(runs, clock, log);
     const { app, clients } = createEngineApp({
       engine,
-      store,
+      runs,
       library,
       apiKey: options.apiKey,
       findAgent,
@@ -225,14 +232,16 @@ function rememberAgent(clock: Clock, find: () => Promise<FoundAgent>): () => Pro
   };
 }
 
-async function pruneDaily(store: RunStore, clock: Clock, log: Log): Promise<() => void> {
+async function pruneDaily(runs: RunStore, clock: Clock, log: Log): Promise<() => void> {
   let cancel = () => {};
   async function prune(): Promise<void> {
-    const removed = await store.prune(clock.now());
-    if (removed.length > 0) log.info(`${removed.length} old runs were removed from the list.`);
-    cancel = clock.after(PRUNE_EVERY_MS, () => {
-      prune().catch((error) => log.warn(`Old runs could not be removed: ${(error as Error).message}`));
-    });
+    try {
+      const removed = await runs.prune(clock.now());
+      if (removed.length > 0) log.info(`${removed.length} old runs were removed from the list.`);
+    } catch (error) {
+      log.warn(`Old runs could not be removed: ${(error as Error).message}`);
+    }
+    cancel = clock.after(PRUNE_EVERY_MS, () => void prune());
   }
   await prune();
   return () => cancel();

@@ -1,4 +1,5 @@
 import type { SessionTables } from "./migrations/001-sessions.js";
+import type { EngineTables } from "./migrations/002-engine-runs.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -8,6 +9,6 @@ interface MigrationTable {
 }
 
 /** All tables of the database. Each subject describes its own beside the migration that makes them. */
-export interface Tables extends SessionTables {
+export interface Tables extends SessionTables, EngineTables {
   schema_migrations: MigrationTable;
 }

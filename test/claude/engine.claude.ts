@@ -18,6 +18,7 @@ async function openEngine(handler: () => ModelStep | undefined) {
     apiKey: "claude-engine-key",
     host: "127.0.0.1",
     port: 0,
+    stateFolder: folder,
     folder: join(folder, "engine"),
     privateFolder: join(folder, "private"),
     settings: { ...readSettings(), claudePath: process.env.CLAUDE_CLI ?? "claude", engineConcurrency: 1 },

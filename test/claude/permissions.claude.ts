@@ -72,6 +72,7 @@ async function stage(
     apiKey: KEY,
     host: "127.0.0.1",
     port: 0,
+    stateFolder: state,
     folder: join(state, "engine"),
     privateFolder,
     settings: {
@@ -103,7 +104,8 @@ async function stage(
   onTestFinished(() => engine.close());
   const repository = join(folder, "repository");
   mkdirSync(repository);
-  const places = [join(privateFolder, "key"), join(state, "engine", "key")];
+  const database = join(state, "automagik.db");
+  const places = [join(privateFolder, "key"), join(state, "engine", "key"), database, `${database}-wal`];
   writeFileSync(join(repository, "target.json"), JSON.stringify({ url: engine.url, places }));
   writeFileSync(join(repository, "attack.js"), ATTACK);
   writeFileSync(join(repository, "package.json"), JSON.stringify({ scripts: { test: "node attack.js" } }));
@@ -158,9 +160,10 @@ describe("a repository whose tests attack the engine", () => {
       expect(asked[0]?.detail).toContain("They run in a sandbox");
       const { found, started, outside } = attack(status);
       expect(found.join()).not.toContain(KEY);
+      expect(found.join()).not.toContain("SQLite format");
       expect(started).toBe("ECONNREFUSED");
       expect(outside).not.toBe("written");
-      expect(places.map((path) => existsSync(`${path}.planted`))).toEqual([false, false]);
+      expect(places.map((path) => existsSync(`${path}.planted`))).not.toContain(true);
       const said = results();
       expect(said.join("\n")).toContain("attacked");
       expect(said).toContain("?? attack.json");

@@ -1,19 +1,25 @@
 import { randomUUID } from "node:crypto";
 import type { EventSource } from "../../src/engine/http/event-stream.js";
-import type { StoredEvent } from "../../src/engine/store/run-store.js";
-import { type Engine, EngineRefusal, type EngineRun, type RunQuestion } from "../../src/engine/types.js";
+import type { EngineRun, RunQuestion } from "../../src/engine/runs/run.js";
+import type { StoredEvent } from "../../src/engine/runs/run-store.js";
+import { type Engine, EngineRefusal } from "../../src/engine/types.js";
+
+type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
+
+/** A run that tests change as they like. */
+export type FakeRun = Writable<EngineRun>;
 
 /** Events and runs in memory, as far as the streams need them. */
 export interface FakeStore extends EventSource {
-  runs: Map<string, EngineRun>;
-  emit(run: EngineRun, type: string, data?: unknown): StoredEvent;
+  runs: Map<string, FakeRun>;
+  emit(run: EngineRun, type: StoredEvent["type"], data?: Record<string, unknown>): StoredEvent;
   /** Forgets the events up to this one. */
   forget(id: number): void;
   listeners(): number;
 }
 
 export function createFakeStore(now: () => number): FakeStore {
-  const runs = new Map<string, EngineRun>();
+  const runs = new Map<string, FakeRun>();
   const events: StoredEvent[] = [];
   const listeners = new Set<(event: StoredEvent, run: EngineRun) => void>();
   let low = 0;
@@ -21,9 +27,9 @@ export function createFakeStore(now: () => number): FakeStore {
   return {
     runs,
     get: (runId) => runs.get(runId),
-    emit(run, type, data = null) {
+    emit(run, type, data = {}) {
       newest++;
-      const event = { id: newest, runId: run.runId, at: now(), type, data };
+      const event = { id: newest, runId: run.runId, at: now(), type, status: run.status, data };
       events.push(event);
       for (const listener of [...listeners]) listener(event, run);
       return event;
@@ -32,7 +38,7 @@ export function createFakeStore(now: () => number): FakeStore {
       low = id;
       events.splice(0, events.length, ...events.filter((event) => event.id > id));
     },
-    eventsAfter: (id, runId) => ({
+    eventsAfter: async (id, runId) => ({
       events: events.filter((event) => event.id > id && (runId === undefined || event.runId === runId)),
       gap: id < low || id > newest,
     }),
@@ -51,7 +57,7 @@ export interface FakeEngine extends Engine {
   /** What was asked of it: "kill <run> true". */
   calls: string[];
   /** A run as a test wants it. */
-  add(run?: Partial<EngineRun>): EngineRun;
+  add(run?: Partial<FakeRun>): FakeRun;
   /** Makes the next call of a method fail. */
   fails(error: Error): void;
 }
@@ -67,9 +73,9 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
     if (error) throw error;
   }
 
-  function add(run: Partial<EngineRun> = {}): EngineRun {
+  function add(run: Partial<FakeRun> = {}): FakeRun {
     const runId = randomUUID();
-    const added: EngineRun = {
+    const added: FakeRun = {
       runId,
       request: {
         workflowName: "fix",
@@ -100,7 +106,7 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
     return added;
   }
 
-  function get(runId: string): EngineRun {
+  function get(runId: string): FakeRun {
     const run = store.runs.get(runId);
     if (!run) throw new EngineRefusal(404, `Run ${runId} not found`);
     return run;
@@ -113,8 +119,8 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
       failure = error;
     },
     open: async () => {},
-    async start(request) {
-      told(`start ${JSON.stringify(request)}`);
+    async start(request, key) {
+      told(`start ${JSON.stringify(request)}${key === undefined ? "" : ` as ${key}`}`);
       return add({
         request,
         status: "pending",
@@ -123,8 +129,8 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
       });
     },
     get,
-    list({ status, workflowName, userId }) {
-      told(`list ${JSON.stringify({ status, workflowName, userId })}`);
+    list({ statuses, workflowName, userId }) {
+      told(`list ${JSON.stringify({ statuses, workflowName, userId })}`);
       return [...store.runs.values()].reverse();
     },
     async addMessage(runId, type, content) {

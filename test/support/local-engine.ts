@@ -42,6 +42,7 @@ export function startLocalEngine(
     apiKey: ENGINE_KEY,
     host: "127.0.0.1",
     port: 0,
+    stateFolder: folder,
     folder,
     privateFolder: join(folder, "engine-private"),
     settings: {

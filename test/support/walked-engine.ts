@@ -3,12 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { AgentEvent, AgentProcess, StartAgent } from "../../src/engine/agent/claude-agent.js";
-import { createEngine, type EngineOptions } from "../../src/engine/engine.js";
-import { createRunStore } from "../../src/engine/store/run-store.js";
-import type { Engine, EngineRun, EngineWorkflow, RunRequest } from "../../src/engine/types.js";
+import { createEngine } from "../../src/engine/engine.js";
+import type { EngineOptions } from "../../src/engine/engine-options.js";
+import { createRunStore } from "../../src/engine/runs/create-run-store.js";
+import { type EngineRun, hasEnded, type RunRequest } from "../../src/engine/runs/run.js";
+import type { RunStore } from "../../src/engine/runs/run-store.js";
+import type { Engine, EngineWorkflow } from "../../src/engine/types.js";
 import type { Workspace } from "../../src/engine/workspaces/workspaces.js";
 import { type Clock, systemClock } from "../../src/shared/clock.js";
 import { createLog } from "../../src/shared/log.js";
+import { openDatabase, transaction } from "../../src/store/database.js";
+import { StoreError } from "../../src/store/store-error.js";
 
 /** What happens at one of the engine's waits: before the wait's own work is done. */
 export type AtWait = (name: string) => Promise<void> | void;
@@ -174,7 +179,18 @@ export function createWorld(): World {
     },
     async open({ folder = join(base, "engine"), at = () => {}, hangs } = {}) {
       const waits: string[] = [];
-      const real = createRunStore({ folder, clock });
+      /** The next transaction fails, as on a full disk. */
+      let isDiskFull = false;
+      const real = await createRunStore({
+        database: await openDatabase({ folder }),
+        clock,
+        transact: (database, work) => {
+          const fails = isDiskFull;
+          isDiskFull = false;
+          if (fails) return Promise.reject(new StoreError("The disk is full.", "SQLITE_FULL", "full"));
+          return transaction(database, work);
+        },
+      });
       // Why it was stopped; undefined where it does not hang.
       async function isStopped(name: string, signal: AbortSignal | undefined): Promise<string | undefined> {
         if (name !== hangs) return undefined;
@@ -186,17 +202,23 @@ export function createWorld(): World {
         await at(name);
         return work();
       };
-      const store: typeof real = {
+      // A wait before something is written, and one between that and the engine's next line. A failure of the first
+      // is the disk's: the store sees it.
+      const written = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+        await wait(`write ${name}`, () => {}).catch(() => {
+          isDiskFull = true;
+        });
+        const done = await work();
+        return wait(`written ${name}`, () => done);
+      };
+      const runs: RunStore = {
         ...real,
-        // A wait before it is written, and one between that and the engine's next line.
-        async save(run, event, durability) {
-          const saving = (event?.data as { status?: string } | undefined)?.status ?? event?.type ?? "process";
-          const saved = await wait(`save ${saving}`, () => real.save(run, event, durability));
-          return wait(`saved ${saving}`, () => saved);
-        },
+        accept: (run, key) => written("accepted", () => real.accept(run, key)),
+        record: (runId, change, durability) =>
+          written(change.type, () => real.record(runId, change, durability)),
       };
       const options: EngineOptions = {
-        store,
+        runs,
         library: {
           get: () => wait("workflow", () => WORKFLOW),
           list: async () => [WORKFLOW],
@@ -242,7 +264,8 @@ export function createWorld(): World {
       real.subscribe((event, run) => {
         // Runs of one session go one after another, so this can only be its own.
         if (
-          event.type === "finished" &&
+          hasEnded(run) &&
+          event.type !== "cleaned-up" &&
           agents.some(({ sessionId, alive }) => alive && sessionId === run.sessionId)
         )
           violations.push(`run ${run.runId} is ${run.status} and its agent alive`);
@@ -254,7 +277,7 @@ export function createWorld(): World {
         async over(runId) {
           for (let tries = 0; tries < 2_000; tries++) {
             const run = engine.get(runId);
-            if (run.status !== "pending" && run.status !== "running" && engine.activeRuns() === 0) return run;
+            if (hasEnded(run) && engine.activeRuns() === 0) return run;
             await new Promise((resolve) => setTimeout(resolve, 2));
           }
           throw new Error(`Run ${runId} is ${engine.get(runId).status} still`);

@@ -1,6 +1,6 @@
 import type { Clock } from "../../shared/clock.js";
 import type { RunLeave } from "../permissions/run-leave.js";
-import type { QueuedMessage } from "../types.js";
+import type { QueuedMessage } from "../runs/run.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 import type { LaunchOptions } from "./launch.js";
 import type { AgentAnswer } from "./questions.js";

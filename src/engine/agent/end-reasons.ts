@@ -1,5 +1,5 @@
 import { cleanLine } from "../../shared/text.js";
-import type { FailureCode } from "../types.js";
+import type { FailureCode } from "../runs/run.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 
 type Result = Extract<AgentEvent, { type: "result" }>;

@@ -1,4 +1,4 @@
-import type { RunQuestion } from "../types.js";
+import type { RunQuestion } from "../runs/run.js";
 import type { Usage } from "./usage.js";
 
 /** What an agent's process tells while it works. */

@@ -2,7 +2,7 @@ import type { Clock } from "../../shared/clock.js";
 import { cleanLine, cleanText } from "../../shared/text.js";
 import type { Decision } from "../permissions/decide.js";
 import type { RunLeave } from "../permissions/run-leave.js";
-import type { RunQuestion } from "../types.js";
+import type { RunQuestion } from "../runs/run.js";
 import { describeDetail, describeWish } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
 import { asList, asRecord, asText, type JsonRecord } from "./json.js";

@@ -36,7 +36,9 @@ export type CreateEngineServer = (options: {
   host: string;
   /** 0 for any free one. */
   port: number;
-  /** The engine's own folder, which exists and is private; its store and workspaces go below it. */
+  /** The product's state folder, where the database is. */
+  stateFolder: string;
+  /** The engine's own folder, which exists and is private; its workspaces go below it. */
   folder: string;
   /** The engine's folder for what no agent may look into, which exists and is private. */
   privateFolder: string;
@@ -106,6 +108,7 @@ async function run(options: EngineProcessOptions): Promise<number> {
       apiKey,
       host,
       port,
+      stateFolder,
       folder,
       privateFolder,
       touch: life.touch,

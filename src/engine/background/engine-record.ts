@@ -1,7 +1,7 @@
 import { unlinkSync } from "node:fs";
 import { z } from "zod";
 import { readPrivateFile } from "../../shared/private-files.js";
-import { replaceFile } from "../store/durable-files.js";
+import { replaceFile } from "../../shared/replace-file.js";
 import { engineFiles } from "./engine-files.js";
 
 const recordSchema = z.object({

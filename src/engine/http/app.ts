@@ -2,7 +2,7 @@ import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
 import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
-import type { FoundAgent } from "../engine.js";
+import type { FoundAgent } from "../engine-options.js";
 import { type Engine, EngineRefusal } from "../types.js";
 import type { WorkflowLibrary } from "../workflows/workflow-library.js";
 import { addEndpoint, type EngineApp, type EngineHttpEnv, refuseOtherMethods } from "./endpoint.js";
@@ -21,7 +21,7 @@ const API = "/api/v1/workflows/claude-code";
 
 export interface EngineAppOptions {
   engine: Engine;
-  store: EventSource;
+  runs: EventSource;
   library: WorkflowLibrary;
   /** The one key that is accepted. */
   apiKey: string;

@@ -25,7 +25,7 @@ const RETRY_AFTER_S = 30;
  */
 export function addEventEndpoints(
   app: EngineApp,
-  { engine, store, clock }: { engine: Engine; store: EventSource; clock: Clock },
+  { engine, runs, clock }: { engine: Engine; runs: EventSource; clock: Clock },
 ): { clients(): number } {
   // Each keeps a connection for as long as it likes.
   const maxStreams = Math.max(1, Math.floor(limitConnections(MAX_CONNECTIONS) / STREAMS_PART));
@@ -37,7 +37,7 @@ export function addEventEndpoints(
     }
     const asked = context.req.header("last-event-id");
     const stream = createEventStream({
-      store,
+      runs,
       clock,
       closing: context.env?.closing,
       onEnd: () => {

@@ -1,13 +1,14 @@
 import type { Clock } from "../../shared/clock.js";
-import type { RunStore, StoredEvent } from "../store/run-store.js";
-import type { EngineRun } from "../types.js";
+import type { EngineRun } from "../runs/run.js";
+import type { RunStore, StoredEvent } from "../runs/run-store.js";
+import { toEventWire } from "./event-wire.js";
 import { toMoment, toStatus } from "./run-wire.js";
 
-/** What the streams need of the store. */
+/** What the streams need of the runs. */
 export type EventSource = Pick<RunStore, "eventsAfter" | "subscribe" | "newestEventId" | "get">;
 
 export interface EventStreamOptions {
-  store: EventSource;
+  runs: EventSource;
   clock: Clock;
   /** Only this run's events. */
   runId?: string;
@@ -33,33 +34,34 @@ const MAX_WAITING = 1_000;
  * The `id` of `open` is where the stream begins, so that a client that breaks off before the first event resumes there.
  */
 export function createEventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
-  const { store, clock, runId, after, closing } = options;
+  const { runs, clock, runId, after, closing } = options;
   const encoder = new TextEncoder();
   let release: (() => void)[] = [];
   let missed: readonly StoredEvent[] = [];
   let missedSent = 0;
-  let waiting: StoredEvent[] = [];
-  let lastId = 0;
+  let waiting: { event: StoredEvent; run: EngineRun }[] = [];
+  /** The event "open" has been sent. */
+  let isOpen = false;
   let end = () => {};
 
   function encode(event: StoredEvent, run: EngineRun | undefined): Uint8Array {
     const data = JSON.stringify({
-      type: event.type,
+      ...toEventWire(event),
       at: toMoment(event.at),
       run_id: event.runId,
       run: run ? toStatus(run, clock.now(), true) : null,
-      data: event.data,
     });
     return encoder.encode(`id: ${event.id}\nevent: run\ndata: ${data}\n\n`);
   }
 
   function flush(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    while ((controller.desiredSize ?? 0) > 0) {
-      const event = missed[missedSent] ?? waiting.shift();
-      if (!event) return;
-      if (missedSent < missed.length) missedSent++;
+    while (isOpen && (controller.desiredSize ?? 0) > 0) {
+      const past = missed[missedSent];
+      const next = past ? { event: past, run: runs.get(past.runId) } : waiting.shift();
+      if (!next) return;
+      if (past) missedSent++;
       else if (missed.length > 0) missed = [];
-      controller.enqueue(encode(event, store.get(event.runId)));
+      controller.enqueue(encode(next.event, next.run));
     }
   }
 
@@ -73,29 +75,34 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
 
   return new ReadableStream<Uint8Array>(
     {
-      start(controller) {
+      async start(controller) {
         end = () => {
           if (release.length === 0) return;
           stop();
           controller.close();
         };
-        // Both at once, so that nothing can come in between; what is being told at this moment is in both.
-        const newest = store.newestEventId();
-        const past = after === undefined ? { events: [], gap: false } : store.eventsAfter(after, runId);
-        missed = past.events;
-        lastId = missed.at(-1)?.id ?? 0;
+        // Listens before it looks back, so that nothing is lost in between.
+        const newest = runs.newestEventId();
         release.push(
-          store.subscribe((event) => {
-            if (event.id <= lastId || (runId !== undefined && event.runId !== runId)) return;
-            lastId = event.id;
-            waiting.push(event);
+          runs.subscribe((event, run) => {
+            if ((runId !== undefined && event.runId !== runId) || !toEventWire(event)) return;
+            waiting.push({ event, run });
             flush(controller);
             if (waiting.length > MAX_WAITING) end();
           }),
         );
+        closing?.addEventListener("abort", end, { once: true });
+        release.push(() => closing?.removeEventListener("abort", end));
+        const past = after === undefined ? { events: [], gap: false } : await runs.eventsAfter(after, runId);
+        if (release.length === 0) return;
+        missed = past.events.filter((event) => toEventWire(event));
+        // What was told meanwhile may be in both.
+        const seen = past.events.at(-1)?.id ?? 0;
+        waiting = waiting.filter(({ event }) => event.id > seen);
         const begin = after === undefined || past.gap ? newest : after;
         const open = JSON.stringify({ newest_id: newest, gap: past.gap });
         controller.enqueue(encoder.encode(`id: ${begin}\nevent: open\ndata: ${open}\n\n`));
+        isOpen = true;
         let cancelKeepAlive = () => {};
         const keepAlive = () => {
           cancelKeepAlive = clock.after(KEEP_ALIVE_MS, () => {
@@ -105,8 +112,7 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
         };
         keepAlive();
         release.push(() => cancelKeepAlive());
-        closing?.addEventListener("abort", end, { once: true });
-        release.push(() => closing?.removeEventListener("abort", end));
+        flush(controller);
         if (closing?.aborted) end();
       },
       pull: flush,

@@ -1,4 +1,4 @@
-import type { EngineRun, RunStatus } from "../types.js";
+import type { EngineRun, RunStatus } from "../runs/run.js";
 import { HttpRefusal } from "./refusal.js";
 import { secondsOf, startOf } from "./run-wire.js";
 
@@ -11,7 +11,16 @@ export interface ListOrder {
   sort_order: string;
 }
 
-const STATUSES: readonly string[] = ["pending", "running", "completed", "failed", "killed"];
+/** The contract's words, and what we have under them. */
+const STATUSES: Record<string, readonly RunStatus[]> = {
+  pending: ["pending"],
+  running: ["running", "waiting"],
+  completed: ["completed"],
+  failed: ["failed", "interrupted"],
+  // The contract has this word besides, and reads it so.
+  timeout: ["failed", "interrupted"],
+  killed: ["killed"],
+};
 
 const SORTS: Record<string, (run: EngineRun) => number | null> = {
   started_at: startOf,
@@ -22,21 +31,22 @@ const SORTS: Record<string, (run: EngineRun) => number | null> = {
 
 /**
  * Checks the list's parameters in the contract's order.
- * @returns the status to look for; the contract reads "timeout" as "failed"
+ * @returns the statuses to look for
  * @throws HttpRefusal 400
  */
-export function checkOrder(order: ListOrder): RunStatus | undefined {
+export function checkOrder(order: ListOrder): readonly RunStatus[] | undefined {
   if (order.page < 1) throw new HttpRefusal(400, "Page must be >= 1");
   if (order.page_size < 1 || order.page_size > 100) {
     throw new HttpRefusal(400, "Page size must be between 1 and 100");
   }
-  const status = order.status === "timeout" ? "failed" : order.status;
-  if (status !== undefined && !STATUSES.includes(status)) throw new HttpRefusal(400, "Invalid status filter");
+  const { status } = order;
+  if (status !== undefined && !Object.hasOwn(STATUSES, status))
+    throw new HttpRefusal(400, "Invalid status filter");
   if (!Object.hasOwn(SORTS, order.sort_by)) throw new HttpRefusal(400, "Invalid sort_by field");
   if (order.sort_order !== "asc" && order.sort_order !== "desc") {
     throw new HttpRefusal(400, "Sort order must be 'asc' or 'desc'");
   }
-  return status as RunStatus | undefined;
+  return status === undefined ? undefined : STATUSES[status];
 }
 
 /**

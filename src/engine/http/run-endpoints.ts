@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
-import { type Engine, EngineRefusal, type EngineRun, type RunRequest } from "../types.js";
+import type { EngineRun, RunRequest } from "../runs/run.js";
+import { type Engine, EngineRefusal } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { checkOrder, pageOf } from "./listing.js";
 import { flag, integer } from "./pydantic.js";
@@ -101,9 +102,9 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     handle({ query }) {
       // An empty filter is no filter.
       const { status, workflow_name: workflowName, user_id: userId } = query;
-      const wanted = checkOrder({ ...query, status: status || undefined });
+      const statuses = checkOrder({ ...query, status: status || undefined });
       const found = engine.list({
-        ...(wanted ? { status: wanted } : {}),
+        ...(statuses ? { statuses } : {}),
         ...(workflowName ? { workflowName } : {}),
         ...(userId ? { userId } : {}),
       });

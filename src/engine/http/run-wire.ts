@@ -1,5 +1,6 @@
 import type { z } from "@hono/zod-openapi";
-import type { EngineRefusal, EngineRun, QueueStats, RunQuestion } from "../types.js";
+import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
+import type { EngineRefusal, QueueStats } from "../types.js";
 import type { questionSchema, rowSchema, statusSchema } from "./schemas.js";
 
 /** A moment as the contract writes it: UTC, marked so. */
@@ -11,9 +12,18 @@ function toMomentOrNull(ms: number | undefined): string | null {
   return ms === undefined ? null : toMoment(ms);
 }
 
-/** True when the run does no more work. */
-export function hasEnded(run: EngineRun): boolean {
-  return run.status !== "pending" && run.status !== "running";
+type ContractStatus = z.input<typeof statusSchema>["status"];
+
+/** The contract's word: it has none of its own for a run that waits for a person, nor for one that was interrupted. */
+export function toContractStatus(status: RunStatus): ContractStatus {
+  if (status === "waiting") return "running";
+  return status === "interrupted" ? "failed" : status;
+}
+
+/** Why a run has failed, in one word; `interrupted`: the engine went away, and the session can be continued. */
+function errorCodeOf(run: EngineRun): { error_code?: string } {
+  if (run.status === "interrupted") return { error_code: "interrupted" };
+  return run.errorCode === undefined ? {} : { error_code: run.errorCode };
 }
 
 /** When the run began, or was asked for while it has not; epoch ms. */
@@ -46,7 +56,7 @@ export function toQuestion(question: RunQuestion): z.input<typeof questionSchema
     ...(question.toolName === undefined ? {} : { tool_name: question.toolName }),
     ...(question.detail === undefined ? {} : { detail: question.detail }),
     ...(question.cut ? { detail_cut: true } : {}),
-    choices: question.choices,
+    choices: [...question.choices],
     multi_select: question.multiSelect,
     asked_at: toMoment(question.askedAt),
     ...(question.answeredAt === undefined ? {} : { answered_at: toMoment(question.answeredAt) }),
@@ -55,20 +65,16 @@ export function toQuestion(question: RunQuestion): z.input<typeof questionSchema
   };
 }
 
-function openQuestions(run: EngineRun): RunQuestion[] {
-  return hasEnded(run) ? [] : run.questions.filter((question) => question.answeredAt === undefined);
-}
-
 function outcomeOf(run: EngineRun): z.input<typeof statusSchema>["result"] {
   if (!hasEnded(run)) return null;
   return {
     success: run.status === "completed",
-    completion_type: run.status,
-    message: run.result ?? run.error ?? `Workflow ${run.status}`,
+    completion_type: toContractStatus(run.status),
+    message: run.result ?? run.error ?? `Workflow ${toContractStatus(run.status)}`,
     final_output: run.result ?? null,
     files_created: [],
-    files_changed: run.filesChanged,
-    git_commits: run.commits,
+    files_changed: [...run.filesChanged],
+    git_commits: [...run.commits],
   };
 }
 
@@ -77,9 +83,11 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
   const ended = hasEnded(run);
   const maxTurns = run.request.maxTurns ?? null;
   const questions = openQuestions(run);
+  const phases = [...run.phasesCompleted];
+  const status = toContractStatus(run.status);
   return {
     run_id: run.runId,
-    status: run.status,
+    status,
     workflow_name: run.request.workflowName,
     session_id: run.sessionId,
     session_name: run.sessionName,
@@ -89,7 +97,7 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
     current_turn: run.turn,
     max_turns: maxTurns,
     current_action: ended ? null : (run.currentAction ?? null),
-    phases_completed: run.phasesCompleted,
+    phases_completed: phases,
     waiting_for: questions.length > 0 ? "question" : null,
     questions: questions.map(toQuestion),
     started_at: toMoment(startOf(run)),
@@ -98,8 +106,8 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
     progress: {
       turns: run.turn,
       max_turns: maxTurns,
-      current_phase: ended ? run.status : "running",
-      phases_completed: run.phasesCompleted,
+      current_phase: ended ? status : "running",
+      phases_completed: phases,
       is_running: !ended,
     },
     metrics: {
@@ -109,11 +117,11 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
         input: run.tokens.input,
         output: run.tokens.output,
       },
-      tools_used: run.toolsUsed,
+      tools_used: [...run.toolsUsed],
     },
     result: outcomeOf(run),
     error_message: run.error ?? null,
-    ...(run.errorCode === undefined ? {} : { error_code: run.errorCode }),
+    ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
     workspace_path: run.workspacePath ?? null,
     ...(debug
@@ -138,7 +146,7 @@ export function toRow(run: EngineRun): z.input<typeof rowSchema> {
   const changed = run.filesChanged.length;
   return {
     run_id: run.runId,
-    status: run.status,
+    status: toContractStatus(run.status),
     workflow_name: run.request.workflowName,
     session_id: run.sessionId,
     session_name: run.sessionName,
@@ -155,7 +163,7 @@ export function toRow(run: EngineRun): z.input<typeof rowSchema> {
     input_tokens: run.tokens.input,
     output_tokens: run.tokens.output,
     tool_calls: run.toolsUsed.length,
-    tools_used: run.toolsUsed,
+    tools_used: [...run.toolsUsed],
     result: run.result ?? `Processing: ${run.request.message.slice(0, 100)}`,
     ai_model: null,
     git_repo: withoutPassword(run.request.repositoryUrl),
@@ -166,7 +174,7 @@ export function toRow(run: EngineRun): z.input<typeof rowSchema> {
     workspace_persistent: run.request.persistent,
     workspace_cleaned_up: run.workspaceRemoved,
     error_message: run.error ?? null,
-    ...(run.errorCode === undefined ? {} : { error_code: run.errorCode }),
+    ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
   };
 }

@@ -286,7 +286,7 @@ export const runEventSchema = z
     type: z.string(),
     at: moment,
     run_id: z.string(),
-    run: statusSchema.nullable().describe("The run as it stands when the event is sent"),
+    run: statusSchema.nullable().describe("The run after the event; as it is now for events of the past"),
     data: z.unknown(),
   })
   .openapi("RunEvent");

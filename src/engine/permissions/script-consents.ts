@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { replaceFile } from "../store/durable-files.js";
+import { replaceFile } from "../../shared/replace-file.js";
 
 const consentsSchema = z.object({
   version: z.literal(1),

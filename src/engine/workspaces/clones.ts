@@ -6,7 +6,7 @@ import { z } from "zod";
 import { checkBranchName } from "../../shared/git/repository-address.js";
 import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
-import { replaceFile } from "../store/durable-files.js";
+import { replaceFile } from "../../shared/replace-file.js";
 import { FETCH, secureConfig } from "./clone-config.js";
 import { cloneFolder, moveFormerClone } from "./clone-folder.js";
 import {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { checkBranchName } from "../../shared/git/repository-address.js";
 import { ensurePrivateFolder, readPrivateFile } from "../../shared/private-files.js";
-import { replaceFile } from "../store/durable-files.js";
+import { replaceFile } from "../../shared/replace-file.js";
 import { digest, folderName } from "./names.js";
 import { WorkspaceError } from "./types.js";
 

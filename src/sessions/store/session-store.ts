@@ -1,8 +1,5 @@
 import type { SessionQuery, SessionRecord } from "./session-record.js";
 
-// The engine's run files tell theirs in the same form.
-export type { StoreProblem } from "../../store/store-error.js";
-
 /** The sessions that this product remembers. Records given out are copies: changing one changes nothing. */
 export interface SessionStore {
   /**

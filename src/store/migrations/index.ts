@@ -1,5 +1,6 @@
 import type { Migration } from "../migrate.js";
 import { sessionsMigration } from "./001-sessions.js";
+import { engineRunsMigration } from "./002-engine-runs.js";
 
 /** All steps, in their order. */
-export const MIGRATIONS: readonly Migration[] = [sessionsMigration];
+export const MIGRATIONS: readonly Migration[] = [sessionsMigration, engineRunsMigration];

@@ -1,0 +1,109 @@
+import { createHash, randomUUID } from "node:crypto";
+import { tellConversationEnd } from "../shared/conversation-end.js";
+import {
+  checkLocalRepository,
+  checkRepositoryUrl,
+  isLocalRepository,
+} from "../shared/git/repository-address.js";
+import type { EngineOptions } from "./engine-options.js";
+import type { EngineRun, RunRequest } from "./runs/run.js";
+import { KeyReused, NotWritten, type Recorded } from "./runs/run-store.js";
+import { EngineRefusal } from "./types.js";
+
+/**
+ * Checks a request and takes the run on. It is written down before anything else happens, so that a run that was
+ * answered for is never forgotten.
+ * @param key the client's own name for the start; with one that is known, the former run is the answer
+ * @param options.refuse throws where nothing new may be started
+ * @returns `happened` false for a run that was taken on before
+ * @throws EngineRefusal when there is no run
+ */
+export async function acceptRequest(
+  asked: RunRequest,
+  key: string | undefined,
+  options: Pick<EngineOptions, "runs" | "library" | "findAgent" | "log"> & { refuse: () => void },
+): Promise<Recorded> {
+  const { runs, library, log, refuse } = options;
+  const requestKey = key === undefined ? undefined : { key, digest: digestOf(asked) };
+  if (requestKey) {
+    const known = await runs.findByKey(requestKey.key);
+    if (known && known.digest === requestKey.digest) return { run: known.run, happened: false };
+  }
+  refuse();
+  refuseAddress(asked.repositoryUrl);
+  const workflow = await library.get(asked.workflowName);
+  if (!workflow) {
+    const names = (await library.list()).map((one) => `'${one.name}'`);
+    throw new EngineRefusal(
+      404,
+      `Workflow '${asked.workflowName}' not found. Available: [${names.join(", ")}]`,
+    );
+  }
+  const agent = await options.findAgent();
+  if (!agent.ok) throw new EngineRefusal(503, agent.problem);
+  const former = asked.sessionId === undefined ? undefined : continued(runs.all(), asked.sessionId);
+  const request = former ? withFormer(asked, former) : asked;
+  const runId = randomUUID();
+  const sessionId = asked.sessionId ?? randomUUID();
+  const sessionName = request.sessionName ?? `${asked.workflowName}-${runId.slice(0, 8)}`;
+  refuse();
+  try {
+    return await runs.accept({ runId, sessionId, sessionName, request }, requestKey);
+  } catch (error) {
+    if (error instanceof KeyReused) {
+      const message =
+        "This Idempotency-Key came with another request before. Nothing was started. Use a new key.";
+      throw new EngineRefusal(422, message);
+    }
+    if (!(error instanceof NotWritten)) throw error;
+    log.error(`A start was refused: ${error.message}`);
+    throw new EngineRefusal(503, `${error.message} Nothing was started.`);
+  }
+}
+
+/** The conversation that a request continues: its newest run that came to its agent tells name, repository and branch. */
+function continued(newestFirst: readonly EngineRun[], sessionId: string): EngineRun {
+  const ofSession = newestFirst.filter((run) => run.sessionId === sessionId);
+  // What was refused, a branch that could not be had for instance, is not what the session stands on.
+  const former = ofSession.find((run) => !run.neverStarted) ?? ofSession[0];
+  if (!former) throw new EngineRefusal(404, `Session ${sessionId} not found`);
+  // One that never came to its agent tells nothing of the conversation.
+  const last = ofSession.find((run) => run.turn > 0 || run.errorCode !== undefined);
+  const end = tellConversationEnd(last ?? {});
+  if (!end) return former;
+  throw new EngineRefusal(
+    409,
+    `Session "${former.sessionName}" cannot be continued: ${end}. Nothing was started. Start a new session on ` +
+      "the same branch and say what is left to do.",
+  );
+}
+
+function withFormer(asked: RunRequest, former: EngineRun): RunRequest {
+  const sessionName = asked.sessionName ?? former.sessionName;
+  // An empty folder of its own has neither repository nor branch.
+  if (asked.tempWorkspace) return { ...asked, sessionName };
+  const repositoryUrl = asked.repositoryUrl ?? former.request.repositoryUrl;
+  const gitBranch = asked.gitBranch ?? former.request.gitBranch;
+  return {
+    ...asked,
+    sessionName,
+    ...(repositoryUrl === undefined ? {} : { repositoryUrl }),
+    ...(gitBranch === undefined ? {} : { gitBranch }),
+  };
+}
+
+/** Equal for equal requests. */
+function digestOf(request: RunRequest): string {
+  const fields = Object.entries(request).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(fields)).digest("hex");
+}
+
+/**
+ * An address that no run can use is refused before anything is written: it may hold a password, which is to stay
+ * nowhere.
+ */
+function refuseAddress(address: string | undefined): void {
+  if (!address?.trim()) return;
+  const checked = isLocalRepository(address) ? checkLocalRepository(address) : checkRepositoryUrl(address);
+  if (!checked.ok) throw new EngineRefusal(400, `${checked.problem} Nothing was started.`);
+}

@@ -1,0 +1,42 @@
+import type { Clock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import type { StartAgent } from "./agent/claude-agent.js";
+import type { RunLeave } from "./permissions/run-leave.js";
+import type { AgentProcessId } from "./runs/run.js";
+import type { RunStore } from "./runs/run-store.js";
+import type { EngineWorkflow } from "./types.js";
+import type { WorkflowLibrary } from "./workflows/workflow-library.js";
+import type { Workspace, Workspaces } from "./workspaces/workspaces.js";
+
+export interface EngineLimits {
+  /** Agents at work at once. */
+  concurrency: number;
+  /** How long the agent waits for a person's answer, in ms. */
+  questionTimeoutMs: number;
+  /** What one run may cost, in USD; undefined for no limit of ours. */
+  costLimitUsd?: number;
+}
+
+/** The agent's program with the options that it should be started with, or what is wrong and what to do. */
+export type FoundAgent = { ok: true; path: string; extraArgs?: string[] } | { ok: false; problem: string };
+
+/** What the engine and each run's work are given. */
+export interface EngineOptions {
+  runs: RunStore;
+  workspaces: Workspaces;
+  library: WorkflowLibrary;
+  startAgent: StartAgent;
+  /** The agent's program, or why it cannot be used and what to do. Asked before every start. */
+  findAgent: () => Promise<FoundAgent>;
+  /** Makes the folder of a session's handover note, outside of its workspace; gives the note's path. */
+  prepareHandover: (sessionId: string) => Promise<string>;
+  /** What the agent of a run may do without a question; without it everything is asked. */
+  leaveFor?: (workflow: EngineWorkflow, workspace: Workspace) => RunLeave;
+  limits: EngineLimits;
+  /** The environment that agents get. */
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  log: Log;
+  /** Ends what is left of an agent's process group after a restart. Answers whether anything was there. */
+  endLeftover: (process: AgentProcessId) => Promise<boolean>;
+}

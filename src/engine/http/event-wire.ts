@@ -1,0 +1,37 @@
+import type { StoredEvent } from "../runs/run-store.js";
+import { toContractStatus } from "./run-wire.js";
+
+/** An event as streams tell it. */
+interface EventWire {
+  type: string;
+  data: unknown;
+}
+
+const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire } = {
+  accepted: ({ status }) => ({ type: "status", data: { status: toContractStatus(status) } }),
+  started: ({ status }) => ({ type: "status", data: { status: toContractStatus(status) } }),
+  turn: ({ data }) => ({ type: "turn", data: { turn: data.turn } }),
+  action: ({ data }) => ({ type: "action", data: { action: data.text, turn: data.turn } }),
+  phase: ({ data }) => ({ type: "phase", data: { phase: data.name } }),
+  "message-added": ({ data }) => ({ type: "message", data: { added: (data.message as { id: string }).id } }),
+  "message-taken": ({ data }) => ({ type: "message", data: { taken: data.messageId ?? null } }),
+  "question-asked": ({ data }) => {
+    const { questionId, text } = data.question as { questionId: string; text: string };
+    return { type: "question", data: { question_id: questionId, text } };
+  },
+  "question-closed": ({ data }) => ({
+    type: "answered",
+    data: { question_id: data.questionId, by: data.by },
+  }),
+  result: ({ data }) => ({ type: "result", data: { ok: data.ok } }),
+  ended: ({ status }) => ({ type: "finished", data: { status: toContractStatus(status) } }),
+  "cleaned-up": ({ data }) => ({ type: "cleanup", data: { removed: data.removed } }),
+};
+
+/** The event in the words of the API; undefined for what only matters inside. */
+export function toEventWire(event: StoredEvent): EventWire | undefined {
+  // A kill that was asked for before the run had begun is its end.
+  if (event.type === "kill-asked" && event.status === "killed")
+    return { type: "finished", data: { status: "killed" } };
+  return TOLD[event.type]?.(event);
+}

@@ -1,0 +1,176 @@
+import type { RunAccepted, RunEvent } from "./events.js";
+import { type EngineRun, hasEnded, openQuestions, type RunQuestion } from "./run.js";
+
+type Ended = Extract<RunEvent, { type: "ended" }>;
+
+/** The run that an accepted request makes. */
+export function acceptRun({ runId, sessionId, sessionName, request, at }: RunAccepted): EngineRun {
+  return deepFreeze({
+    runId,
+    request: { ...request },
+    status: "pending",
+    sessionId,
+    sessionName,
+    createdAt: at,
+    turn: 0,
+    toolsUsed: [],
+    tokens: { input: 0, output: 0 },
+    costUsd: 0,
+    phasesCompleted: [],
+    workspaceRemoved: false,
+    filesChanged: [],
+    commits: [],
+    queue: { added: 0, consumed: 0, waiting: [] },
+    questions: [],
+  });
+}
+
+/**
+ * The run after the event: the only place where a run changes. The same object when the event cannot happen in the
+ * run's state; so "start if still pending", "kill if not ended" and "message if not ended" are decided here.
+ */
+export function apply(run: EngineRun, event: RunEvent): EngineRun {
+  const next = changed(run, event);
+  return next === undefined ? run : deepFreeze(withStatus(next));
+}
+
+/** Undefined when the event cannot happen. */
+function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
+  if (event.type === "cleaned-up") {
+    const { workspace, worktree } = event.removed;
+    return hasEnded(run)
+      ? { ...run, workspaceRemoved: workspace || worktree || run.workspaceRemoved }
+      : undefined;
+  }
+  if (hasEnded(run)) return undefined;
+  switch (event.type) {
+    case "started":
+      if (run.status !== "pending") return undefined;
+      return { ...run, status: "running", startedAt: event.at, currentAction: "Preparing the workspace" };
+    case "kill-asked":
+      if (run.killAskedAt !== undefined) return undefined;
+      if (run.status === "pending") return end(run, { type: "ended", status: "killed", at: event.at });
+      return { ...run, killAskedAt: event.at, inputClosed: true };
+    case "message-added": {
+      if (run.inputClosed) return undefined;
+      const { queue } = run;
+      return {
+        ...run,
+        queue: { ...queue, added: queue.added + 1, waiting: [...queue.waiting, event.message] },
+      };
+    }
+    case "input-closed":
+      if (run.inputClosed || (run.queue.waiting.length > 0 && !event.anyway)) return undefined;
+      return { ...run, inputClosed: true };
+    case "ended":
+      return end(run, event);
+    default:
+      return run.status === "pending" ? undefined : atWork(run, event);
+  }
+}
+
+/** What only happens to a run that was started and has not ended. */
+function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
+  switch (event.type) {
+    case "workspace-ready": {
+      const request = event.branch ? { ...run.request, gitBranch: event.branch } : run.request;
+      return { ...run, request, workspacePath: event.path };
+    }
+    case "agent-started":
+      return { ...without(run, "currentAction"), agentProcess: event.process };
+    case "action":
+      return { ...run, currentAction: event.text, lastActivityAt: event.at };
+    case "conversation-begun":
+      if (run.conversationBegun) return undefined;
+      return { ...run, conversationBegun: true, lastActivityAt: event.at };
+    case "turn":
+      // What the turn before was at says nothing of this one.
+      return { ...without(run, "currentAction"), turn: event.turn, lastActivityAt: event.at };
+    case "tool":
+      if (run.toolsUsed.includes(event.name)) return undefined;
+      return { ...run, toolsUsed: [...run.toolsUsed, event.name], lastActivityAt: event.at };
+    case "phase":
+      if (run.phasesCompleted.includes(event.name)) return undefined;
+      return { ...run, phasesCompleted: [...run.phasesCompleted, event.name], lastActivityAt: event.at };
+    case "usage":
+      return { ...run, tokens: { input: event.input, output: event.output }, lastActivityAt: event.at };
+    case "result":
+      return {
+        ...without(run, "currentAction"),
+        lastActivityAt: event.at,
+        costUsd: event.costUsd ?? run.costUsd,
+        tokens: event.tokens ?? run.tokens,
+        ...(event.text ? { result: event.text } : {}),
+        ...(event.action ? { currentAction: event.action } : {}),
+      };
+    case "message-taken": {
+      const { queue } = run;
+      const taken = queue.waiting.find(({ id }) => event.messageId === undefined || id === event.messageId);
+      if (!taken) return undefined;
+      const waiting = queue.waiting.filter((message) => message !== taken);
+      return { ...run, queue: { ...queue, consumed: queue.consumed + 1, waiting }, lastActivityAt: event.at };
+    }
+    case "question-asked":
+      if (run.questions.some(({ questionId }) => questionId === event.question.questionId)) return undefined;
+      return { ...run, questions: [...run.questions, event.question], lastActivityAt: event.at };
+    case "question-closed": {
+      const open = openQuestions(run).find(({ questionId }) => questionId === event.questionId);
+      if (!open) return undefined;
+      return { ...run, questions: run.questions.map((each) => (each === open ? close(each, event) : each)) };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function end(run: EngineRun, event: Ended): EngineRun {
+  const status = run.killAskedAt === undefined ? event.status : "killed";
+  const { neverStarted, errorCode, filesChanged, commits, workspaceRemoved } = event;
+  const result = [run.result, ...(event.notes ?? [])].filter(Boolean).join("\n\n");
+  const isUnstarted = neverStarted === true && status === "failed";
+  return {
+    ...without(run, "currentAction", "agentProcess"),
+    status,
+    endedAt: event.at,
+    inputClosed: true,
+    questions: run.questions.map((question) =>
+      question.answeredAt === undefined ? close(question, { at: event.at, by: "ended" }) : question,
+    ),
+    workspaceRemoved: workspaceRemoved ?? run.workspaceRemoved,
+    filesChanged: filesChanged ?? run.filesChanged,
+    commits: commits ?? run.commits,
+    ...(result ? { result } : {}),
+    ...(event.error
+      ? { error: `${isUnstarted ? "Not started; nothing was charged. " : ""}${event.error}` }
+      : {}),
+    ...(errorCode ? { errorCode } : {}),
+    ...(status === "killed" ? { killedAt: event.at } : {}),
+    ...(isUnstarted ? { neverStarted } : {}),
+  };
+}
+
+function close(
+  question: RunQuestion,
+  { at, by, answer }: { at: number; by: NonNullable<RunQuestion["answeredBy"]>; answer?: string },
+): RunQuestion {
+  return { ...question, answeredAt: at, answeredBy: by, ...(answer === undefined ? {} : { answer }) };
+}
+
+/** A run that goes on waits for a person as long as a question is open. */
+function withStatus(run: EngineRun): EngineRun {
+  if (run.status !== "running" && run.status !== "waiting") return run;
+  return { ...run, status: openQuestions(run).length > 0 ? "waiting" : "running" };
+}
+
+function without<Key extends keyof EngineRun>(run: EngineRun, ...keys: Key[]): Omit<EngineRun, Key> {
+  const rest = { ...run };
+  for (const key of keys) delete rest[key];
+  return rest;
+}
+
+/** Freezes a value and all in it; what is frozen already is not gone through again. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) deepFreeze(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,76 @@
+import type {
+  AgentProcessId,
+  FailureCode,
+  FinalStatus,
+  QueuedMessage,
+  RunQuestion,
+  RunRequest,
+} from "./run.js";
+
+/**
+ * Everything that can happen to a run. `apply` says what each does to it, and in which state it can happen at all.
+ * Names of events and of their fields are stored: change none without a migration.
+ */
+export type RunChange =
+  /** Its place is free: the workspace is prepared. Only a pending run can be started, and only once. */
+  | { type: "started" }
+  /** The workspace is there; the branch as the repository spells it. */
+  | { type: "workspace-ready"; path: string; branch?: string }
+  /** An agent's process has begun. A second one follows where the first found no conversation, or found one. */
+  | { type: "agent-started"; process: AgentProcessId }
+  /** The agent has reported that it is there. */
+  | { type: "conversation-begun" }
+  | { type: "turn"; turn: number }
+  /** What the run does now, on one line. */
+  | { type: "action"; text: string; turn: number }
+  | { type: "tool"; name: string }
+  | { type: "phase"; name: string }
+  /** Totals so far. */
+  | { type: "usage"; input: number; output: number }
+  /** The agent has worked off what it was asked. More may follow: messages and background work open further turns. */
+  | {
+      type: "result";
+      ok: boolean;
+      text?: string;
+      costUsd?: number;
+      tokens?: { input: number; output: number };
+      /** What it still waits for. */
+      action?: string;
+    }
+  | { type: "message-added"; message: QueuedMessage }
+  /** The agent has taken a message up: the one named, or else the oldest. */
+  | { type: "message-taken"; messageId?: string }
+  /** No message is taken any more. Unless `anyway`, it can only happen while none waits. */
+  | { type: "input-closed"; anyway?: true }
+  | { type: "question-asked"; question: RunQuestion }
+  | { type: "question-closed"; questionId: string; by: "person" | "timeout" | "ended"; answer?: string }
+  /** A person wants the run ended. A pending one has ended with that. */
+  | { type: "kill-asked"; force: boolean }
+  | {
+      type: "ended";
+      /** Where a kill was asked for, the run is `killed` all the same. */
+      status: FinalStatus;
+      error?: string;
+      errorCode?: FailureCode;
+      neverStarted?: true;
+      /** What the engine says behind the agent's result. */
+      notes?: readonly string[];
+      filesChanged?: readonly string[];
+      commits?: readonly string[];
+      workspaceRemoved?: boolean;
+    }
+  /** What the run has left behind was removed. */
+  | { type: "cleaned-up"; removed: { workspace: boolean; worktree: boolean; tempFiles: boolean } };
+
+/** A change with its time, epoch ms. */
+export type RunEvent = RunChange & { at: number };
+
+/** The first event of a run: it was taken on. */
+export interface RunAccepted {
+  type: "accepted";
+  at: number;
+  runId: string;
+  sessionId: string;
+  sessionName: string;
+  request: RunRequest;
+}

@@ -1,0 +1,143 @@
+/**
+ * A run as the engine sees it. Times are epoch milliseconds, durations seconds, money US dollars. Wire names appear
+ * only in `src/engine/http/`. A run is never changed: `apply` (apply.ts) makes the next one from an event.
+ */
+
+/** Reasons of failed runs about which a person can do something. */
+export type FailureCode =
+  | "context_full"
+  | "transcript_gone"
+  | "no_credit"
+  | "not_logged_in"
+  | "usage_limit"
+  | "overloaded"
+  | "model_missing"
+  | "cost_limit";
+
+/**
+ * `waiting`: the agent waits for a person's answer. `interrupted`: the engine or the machine went away while the run
+ * was going on; its session can be continued.
+ */
+export type RunStatus = "pending" | "running" | "waiting" | "completed" | "failed" | "killed" | "interrupted";
+
+/** How a run can end. */
+export type FinalStatus = Exclude<RunStatus, "pending" | "running" | "waiting">;
+
+/** What a run was asked for. */
+export interface RunRequest {
+  readonly workflowName: string;
+  readonly message: string;
+  /** The conversation to continue. */
+  readonly sessionId?: string;
+  readonly sessionName?: string;
+  readonly repositoryUrl?: string;
+  readonly gitBranch?: string;
+  readonly userId?: string;
+  readonly maxTurns?: number;
+  readonly timeoutS: number;
+  /** Keep the workspace when the run has ended. */
+  readonly persistent: boolean;
+  /** Merge the work back into the branch it came from when the run succeeded and the merge is clean. */
+  readonly autoMerge: boolean;
+  /** An empty folder that is removed when the run has ended. */
+  readonly tempWorkspace: boolean;
+}
+
+/** A message for the agent of a run that is going on. */
+export interface QueuedMessage {
+  readonly id: string;
+  readonly type: "user" | "system";
+  readonly content: string;
+  readonly addedAt: number;
+}
+
+/** Something that the agent wants to know before it goes on. */
+export interface RunQuestion {
+  readonly questionId: string;
+  /** `permission`: may it use a tool in this way? `question`: the agent's own question to the person. */
+  readonly kind: "permission" | "question";
+  readonly askedAt: number;
+  /** One line for the person: "implement wants to run `npm publish`", "Which database should I use?". */
+  readonly text: string;
+  /** For permissions: the tool and what it would do. */
+  readonly toolName?: string;
+  readonly detail?: string;
+  /** The detail is too long to be shown in full: nothing is offered that would allow it. */
+  readonly cut?: true;
+  /**
+   * For questions: the choices; an own text is always allowed. For permissions what may be answered: deny, allow_once,
+   * allow_run, and allow_repository where it can be remembered for the repository.
+   */
+  readonly choices: readonly {
+    readonly value: string;
+    readonly title: string;
+    readonly description?: string;
+  }[];
+  readonly multiSelect: boolean;
+  readonly answeredAt?: number;
+  readonly answer?: string;
+  /** `person`, or `timeout` when nobody answered in time, or `ended` when the run ended before. */
+  readonly answeredBy?: "person" | "timeout" | "ended";
+}
+
+/** The agent's process, to find it again after a restart: pid, and the start time that tells it from a later one. */
+export interface AgentProcessId {
+  readonly pid: number;
+  readonly startedAt: string;
+}
+
+/** One run as it stands: a frozen snapshot, so a reader that keeps it sees what it read. */
+export interface EngineRun {
+  readonly runId: string;
+  readonly request: RunRequest;
+  readonly status: RunStatus;
+  /** Chosen before the agent starts, so it is real and resumable from the first moment. */
+  readonly sessionId: string;
+  readonly sessionName: string;
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly turn: number;
+  readonly currentAction?: string;
+  /** An agent has reported that it is there, so the conversation may exist although no turn was taken. */
+  readonly conversationBegun?: true;
+  /** When the agent was last heard of. */
+  readonly lastActivityAt?: number;
+  readonly toolsUsed: readonly string[];
+  readonly tokens: { readonly input: number; readonly output: number };
+  readonly costUsd: number;
+  readonly phasesCompleted: readonly string[];
+  readonly result?: string;
+  readonly error?: string;
+  /** Why it has failed, where something can be done about it. */
+  readonly errorCode?: FailureCode;
+  readonly workspacePath?: string;
+  readonly workspaceRemoved: boolean;
+  readonly filesChanged: readonly string[];
+  readonly commits: readonly string[];
+  readonly queue: {
+    readonly added: number;
+    readonly consumed: number;
+    /** Oldest first. */
+    readonly waiting: readonly QueuedMessage[];
+  };
+  /** Messages are refused: the agent reads no more, or the run is being ended. */
+  readonly inputClosed?: true;
+  readonly questions: readonly RunQuestion[];
+  readonly agentProcess?: AgentProcessId;
+  /** A person wants it ended; it ends as `killed`, however it comes to its end. */
+  readonly killAskedAt?: number;
+  readonly killedAt?: number;
+  /** It has failed before there was an agent: nothing has run, and nothing has cost anything. */
+  readonly neverStarted?: true;
+}
+
+/** True when the run does no more work. */
+export function hasEnded({ status }: Pick<EngineRun, "status">): boolean {
+  return status !== "pending" && status !== "running" && status !== "waiting";
+}
+
+/** Questions that nobody has answered yet: what a `waiting` run waits for. One that has ended waits for nothing. */
+export function openQuestions(run: Pick<EngineRun, "status" | "questions">): RunQuestion[] {
+  return hasEnded(run) ? [] : run.questions.filter((question) => question.answeredAt === undefined);
+}

@@ -1,0 +1,238 @@
+import type { Clock } from "../../shared/clock.js";
+import type { Log } from "../../shared/log.js";
+import type { AgentEvent, AgentOptions, AgentProcess, StartAgent } from "../agent/claude-agent.js";
+import type { AgentExit } from "../agent/events.js";
+import type { RunChange } from "../runs/events.js";
+import type { Durability, Recorded, RunStore } from "../runs/run-store.js";
+
+type AgentResult = Extract<AgentEvent, { type: "result" }>;
+
+/** What came of one process of the agent. */
+export interface Talk {
+  exit: AgentExit;
+  /** Its last result. */
+  result: AgentResult | undefined;
+  /** It has reported that it is there, so there is a conversation. */
+  begun: boolean;
+}
+
+/** The talk between a run and its agent: what the agent tells becomes events, and messages and answers go to it. */
+export interface Conversation {
+  /**
+   * Starts an agent, and waits until it has ended.
+   * @throws NotWritten when the start cannot be recorded: then the agent is there, and has to be ended with `kill`
+   */
+  talk(options: AgentOptions): Promise<Talk>;
+  /** Whether there has ever been an agent. */
+  hadAgent(): boolean;
+  /** Writes what waits to the agent, each message once and in order; one that comes too early waits for it. */
+  deliver(): void;
+  /** Records a person's answer, and hands it to the agent. */
+  answer(questionId: string, answer: string): Promise<Recorded>;
+  /** Resolves when nothing of an agent is left. */
+  kill(options: { force: boolean }): Promise<void>;
+  /** Nothing is waited for any more. */
+  close(): void;
+}
+
+/** After the final result the agent's input stays open this long, in ms: a message then opens another turn. */
+const LINGER_MS = 1_000;
+/** An agent that was interrupted gets this long to end by itself, in ms. */
+const KILL_GRACE_MS = 5_000;
+
+export function createConversation(options: {
+  runId: string;
+  runs: Pick<RunStore, "get" | "record">;
+  startAgent: StartAgent;
+  questionTimeoutMs: number;
+  clock: Clock;
+  log: Log;
+}): Conversation {
+  const { runId, runs, clock, log, questionTimeoutMs } = options;
+  let agent: AgentProcess | undefined;
+  let hadAgent = false;
+  let result: AgentResult | undefined;
+  let begun = false;
+  /** The agent can be written to. */
+  let inputOpen = false;
+  /** Messages that this agent has got. */
+  const sent = new Set<string>();
+  /** It has given a result and begun no other turn since. */
+  let idle = false;
+  /** So much works in its background, and may still ask or be heard of. */
+  let background = 0;
+  let turn = 0;
+  let cancelLinger = () => {};
+  const questionTimers = new Map<string, () => void>();
+
+  function record(change: RunChange, durability: Durability = "soon"): Promise<Recorded | undefined> {
+    return runs.record(runId, change, durability).catch((error: Error) => {
+      log.error(`Run ${runId}: "${change.type}" could not be recorded: ${error.message}`);
+      return undefined;
+    });
+  }
+
+  function hear(event: Exclude<AgentEvent, { type: "exit" }>): void {
+    switch (event.type) {
+      case "text":
+        break;
+      case "problem":
+        log.warn(`Run ${runId}: ${event.text}`);
+        break;
+      case "init":
+        // A turn begins; until the model answers, nothing else tells of it.
+        begun = true;
+        idle = false;
+        cancelLinger();
+        void record({ type: "conversation-begun" });
+        break;
+      case "turn":
+        turn = event.turn;
+        idle = false;
+        // A turn after a result means that a message has opened another one.
+        cancelLinger();
+        void record({ type: "turn", turn });
+        break;
+      case "action":
+        void record({ type: "action", text: event.text, turn });
+        break;
+      case "tool":
+      case "phase":
+        void record({ type: event.type, name: event.name });
+        break;
+      case "tokens":
+        void record({ type: "usage", input: event.input, output: event.output });
+        break;
+      case "background":
+        background = event.tasks.length;
+        closeInputWhenIdle();
+        break;
+      case "consumed":
+        void record(
+          { type: "message-taken", ...(event.messageId === undefined ? {} : { messageId: event.messageId }) },
+          "now",
+        );
+        break;
+      case "question": {
+        const { question } = event;
+        void record({ type: "question-asked", question }, "now");
+        const cancel = clock.after(questionTimeoutMs, () => void giveUp(question.questionId));
+        questionTimers.set(question.questionId, cancel);
+        break;
+      }
+      case "question_withdrawn":
+        void closeQuestion(event.questionId, "ended");
+        break;
+      case "question_settled":
+        // The person's answer to another question has answered this one, too.
+        void closeQuestion(event.questionId, "person", event.answer);
+        break;
+      case "result":
+        hearResult(event);
+        break;
+    }
+  }
+
+  function hearResult(event: AgentResult): void {
+    result = event;
+    void record({
+      type: "result",
+      ok: event.ok,
+      ...(event.text ? { text: event.text } : {}),
+      ...(event.costUsd === undefined ? {} : { costUsd: event.costUsd }),
+      ...(event.tokens ? { tokens: event.tokens } : {}),
+      ...(background > 0 ? { action: "Waiting for what works in the background" } : {}),
+    });
+    idle = true;
+    closeInputWhenIdle();
+  }
+
+  /** After a result the input is closed in a moment, unless something may still open another turn. */
+  function closeInputWhenIdle(): void {
+    cancelLinger();
+    if (idle && background === 0) cancelLinger = clock.after(LINGER_MS, () => void closeInput());
+  }
+
+  /** The run takes no message any more, and then the agent is told so. One that waits keeps the input open. */
+  async function closeInput(): Promise<void> {
+    const closing = agent;
+    // A message opens another turn only after a good result.
+    const recorded = await record({ type: "input-closed", ...(result?.ok ? {} : { anyway: true }) }, "now");
+    if (recorded === undefined || recorded.run.inputClosed) closing?.end();
+  }
+
+  function deliver(): void {
+    if (!agent || !inputOpen) return;
+    for (const message of runs.get(runId)?.queue.waiting ?? []) {
+      if (sent.has(message.id)) continue;
+      if (!agent.send(message)) return;
+      sent.add(message.id);
+      cancelLinger();
+    }
+  }
+
+  function closeQuestion(
+    questionId: string,
+    by: "person" | "timeout" | "ended",
+    answer?: string,
+  ): Promise<Recorded | undefined> {
+    questionTimers.get(questionId)?.();
+    questionTimers.delete(questionId);
+    return record(
+      { type: "question-closed", questionId, by, ...(answer === undefined ? {} : { answer }) },
+      "now",
+    );
+  }
+
+  /** Nobody has answered in time. */
+  async function giveUp(questionId: string): Promise<void> {
+    const closed = await closeQuestion(questionId, "timeout");
+    const minutes = Math.max(1, Math.round(questionTimeoutMs / 60_000));
+    const timedOut = `Nobody answered within ${minutes} minute${minutes === 1 ? "" : "s"}. Go on without it, and say in the end what was left open.`;
+    if (closed?.happened) agent?.answer(questionId, { text: "", timedOut });
+  }
+
+  return {
+    async talk(agentOptions) {
+      [result, begun, idle, background] = [undefined, false, false, 0];
+      sent.clear();
+      const started = options.startAgent(agentOptions, (event) => {
+        if (event.type !== "exit") hear(event);
+      });
+      agent = started;
+      hadAgent = true;
+      const process = { pid: started.pid, startedAt: started.processStart };
+      await runs.record(runId, { type: "agent-started", process }, "written");
+      inputOpen = true;
+      deliver();
+      const exit = await started.exited;
+      agent = undefined;
+      inputOpen = false;
+      cancelLinger();
+      return { exit, result, begun };
+    },
+    hadAgent: () => hadAgent,
+    deliver,
+    async answer(questionId, answer) {
+      const recorded = await runs.record(
+        runId,
+        { type: "question-closed", questionId, by: "person", answer },
+        "now",
+      );
+      if (recorded.happened) {
+        questionTimers.get(questionId)?.();
+        questionTimers.delete(questionId);
+        agent?.answer(questionId, { text: answer });
+      }
+      return recorded;
+    },
+    async kill({ force }) {
+      await agent?.kill({ force, graceMs: KILL_GRACE_MS });
+    },
+    close() {
+      cancelLinger();
+      for (const cancel of questionTimers.values()) cancel();
+      questionTimers.clear();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import type { AgentOptions } from "../agent/claude-agent.js";
+import { withoutHooks } from "../agent/environment.js";
+import { describeLeavingMemory, findLeavingMemory } from "../agent/leaving-memory.js";
+import { agentMark } from "../agent/process-tree.js";
+import type { EngineOptions } from "../engine-options.js";
+import type { EngineRun } from "../runs/run.js";
+import type { EngineWorkflow } from "../types.js";
+import { buildSystemPrompt } from "../workflows/system-prompt.js";
+import { buildToolRules } from "../workflows/tool-rules.js";
+import type { Workspace } from "../workspaces/workspaces.js";
+
+/** How a run's agent is to be started. */
+export interface PreparedAgent {
+  options: AgentOptions;
+  /** The conversation has an answer of an agent: one that is lost must not be begun anew in silence. */
+  hasHistory: boolean;
+}
+
+/**
+ * Puts together what the agent of a run gets.
+ * @param unlessEnded waits for a step, and rejects when the run was ended meanwhile
+ * @throws an Error worded for a person when there is no agent to start
+ */
+export async function prepareAgent(
+  run: EngineRun,
+  { workflow, workspace }: { workflow: EngineWorkflow; workspace: Workspace },
+  engine: EngineOptions,
+  unlessEnded: <T>(step: Promise<T>) => Promise<T>,
+): Promise<PreparedAgent> {
+  const found = await unlessEnded(engine.findAgent());
+  if (!found.ok) throw new Error(found.problem);
+  const others = engine.runs
+    .all()
+    .filter((one) => one.sessionId === run.sessionId && one.runId !== run.runId);
+  const former = others.find((one) => one.turn > 0);
+  const handoverPath = await unlessEnded(engine.prepareHandover(run.sessionId));
+  const previousHandover = former && { path: handoverPath, workflowName: former.request.workflowName };
+  const leaving = await unlessEnded(findLeavingMemory(workspace.path));
+  if (leaving.length > 0) workspace.notices.push(describeLeavingMemory(leaving));
+  const leave = engine.leaveFor?.(workflow, workspace);
+  const env = { ...engine.env, ...workspace.env };
+  const { costLimitUsd } = engine.limits;
+  return {
+    hasHistory: former !== undefined,
+    options: {
+      claudePath: found.path,
+      ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
+      name: workflow.name,
+      leave,
+      mark: agentMark(run.runId),
+      cwd: workspace.path,
+      prompt: run.request.message,
+      systemPrompt: buildSystemPrompt(workflow, {
+        sessionName: run.sessionName,
+        workspacePath: workspace.path,
+        emptySubmodules: workspace.emptySubmodules,
+        handoverPath,
+        previousHandover,
+        repository: run.request.repositoryUrl,
+        branch: workspace.branch,
+      }),
+      sessionId: run.sessionId,
+      resume: others.some((one) => one.turn > 0 || one.conversationBegun),
+      excludedMemory: leaving.map((name) => join(workspace.path, name)),
+      ...buildToolRules(workflow, { handoverPath, previousHandover }),
+      permissionMode: workflow.permissionMode,
+      env: workspace.ownHooks && !leave?.scriptsAllowed() ? withoutHooks(env) : env,
+      clock: engine.clock,
+      ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
+      ...(costLimitUsd === undefined ? {} : { maxBudgetUsd: costLimitUsd }),
+      ...(workflow.model === undefined ? {} : { model: workflow.model }),
+      ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
+    },
+  };
+}

@@ -1,0 +1,171 @@
+import { describeFailedEnd } from "../agent/end-reasons.js";
+import type { EngineOptions } from "../engine-options.js";
+import type { RunChange } from "../runs/events.js";
+import type { EngineRun, RunRequest } from "../runs/run.js";
+import type { Durability, Recorded } from "../runs/run-store.js";
+import type { Workspace } from "../workspaces/workspaces.js";
+import { createConversation, type Talk } from "./conversation.js";
+import { type PreparedAgent, prepareAgent } from "./prepare-agent.js";
+import { createRunEnding, type Ending } from "./run-ending.js";
+import { takeStock } from "./take-stock.js";
+
+/** One run at work. */
+export interface RunWork {
+  /** Resolves when the run has ended, nothing of its agent is left, and everything about it is recorded. */
+  done: Promise<void>;
+  /** Hands what waits in the queue to the agent, now or when the agent can take it. */
+  deliver(): void;
+  /** Records a person's answer to a question, and hands it to the agent. */
+  answer(questionId: string, answer: string): Promise<Recorded>;
+  /** Ends the agent; resolves when nothing of it is left and the run has ended. */
+  kill(force: boolean): Promise<void>;
+  /** Ends the agent because the engine stops. A run that has not begun stays as it is. */
+  stop(): Promise<void>;
+}
+
+/** Carries one run out: workspace, agent, limits, and the end. What happens becomes events of the run. */
+export function createRunWork(runId: string, engine: EngineOptions): RunWork {
+  const { runs, workspaces, library, clock, log } = engine;
+  const { request, sessionId, sessionName } = current();
+  const ending = createRunEnding({ timeoutS: request.timeoutS, clock, onTimeLimit });
+  const conversation = createConversation({
+    runId,
+    runs,
+    startAgent: engine.startAgent,
+    questionTimeoutMs: engine.limits.questionTimeoutMs,
+    clock,
+    log,
+  });
+  let workspace: Workspace | undefined;
+  let isStarted = false;
+  // Not at once: whoever is told of the first step must find this run at work already.
+  const done = Promise.resolve().then(work);
+
+  function current(): EngineRun {
+    const run = runs.get(runId);
+    if (!run) throw new Error(`Run ${runId} is not there`);
+    return run;
+  }
+
+  async function work(): Promise<void> {
+    try {
+      await carryOut();
+    } catch (error) {
+      ending.conclude({ status: "failed", error: (error as Error).message });
+    }
+    // Whatever has failed: while its agent is there, the run is not over and its slot is not free. One that is being
+    // ended already is not hurried.
+    await conversation.kill({ force: !ending.signal.aborted });
+    await finish();
+  }
+
+  async function carryOut(): Promise<void> {
+    if (ending.how()) return;
+    const started = await runs.record(runId, { type: "started" }, "written");
+    // It was killed before it began.
+    if (!started.happened) return;
+    isStarted = true;
+    const workflow = await ending.unlessEnded(library.get(request.workflowName));
+    if (!workflow) throw new Error(`The workflow ${request.workflowName} was deleted before the run began`);
+    // Not left alone when the run is ended: it is over when nothing works in the folder any more.
+    workspace = await workspaces.prepare(
+      {
+        sessionKey: sessionId,
+        runId,
+        sessionName,
+        tempWorkspace: request.tempWorkspace,
+        ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
+        ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
+      },
+      ending.signal,
+    );
+    const { path, branch, notices } = workspace;
+    void record({ type: "workspace-ready", path, ...(branch ? { branch } : {}) }, "soon");
+    for (const text of notices) void record({ type: "action", text, turn: 0 }, "soon");
+    const agent = await prepareAgent(current(), { workflow, workspace }, engine, ending.unlessEnded);
+    // Nothing is waited for between this and the start: a run that was ended gets no agent.
+    if (!ending.how()) ending.conclude(await converse(agent));
+  }
+
+  /** Talks with the agent, and gives how that has ended. */
+  async function converse({ options, hasHistory }: PreparedAgent): Promise<Ending> {
+    const talk = await conversation.talk(options);
+    // A conversation that was lost is not begun anew in silence.
+    const mayRetry = !ending.how() && !(options.resume && hasHistory) && !current().conversationBegun;
+    if (!mayRetry || !isOtherwise(talk, options)) return toEnding(talk, request);
+    return toEnding(await conversation.talk({ ...options, resume: !options.resume }), request);
+  }
+
+  async function finish(): Promise<void> {
+    ending.agentGone();
+    conversation.close();
+    const how = ending.how();
+    const isOver = !isStarted && (how === undefined || how.status === "interrupted");
+    // It was killed before it began, or begins with the next engine.
+    if (isOver) return ending.close();
+    await record({ type: "input-closed", anyway: true }, "now");
+    const isCompleted = ending.how()?.status === "completed";
+    const signal = ending.stockSignal;
+    const stock =
+      workspace && (await takeStock({ run: current(), workspace, workspaces, isCompleted, signal, log }));
+    ending.close();
+    const { notes = [], ...end } = ending.how() ?? { status: "failed" as const };
+    const ended = { ...end, ...stock, notes: [...notes, ...(stock?.notes ?? [])] };
+    // Without an agent there is nothing to be continued.
+    if (!conversation.hadAgent() && ended.status === "interrupted") ended.status = "failed";
+    if (!conversation.hadAgent()) ended.neverStarted = true;
+    await record({ type: "ended", ...ended }, "now");
+  }
+
+  async function record(change: RunChange, durability: Durability): Promise<void> {
+    await runs.record(runId, change, durability).catch((error: Error) => {
+      log.error(`Run ${runId}: "${change.type}" could not be recorded: ${error.message}`);
+    });
+  }
+
+  /** Ends the run from outside, and waits until it has ended. */
+  async function end(how: Ending, force = false): Promise<void> {
+    ending.end(how);
+    // What comes from now on would reach nobody.
+    if (isStarted) void record({ type: "input-closed", anyway: true }, "now");
+    await conversation.kill({ force });
+    await done;
+  }
+
+  function describeStop(reason: string): string {
+    return conversation.hadAgent()
+      ? `${reason}; the run was ended. Continue the session to go on.`
+      : `${reason}; there was no agent yet.`;
+  }
+
+  function onTimeLimit(): void {
+    const reason = `The time limit of ${request.timeoutS} s was reached`;
+    void end({ status: "failed", error: describeStop(reason) });
+  }
+
+  return {
+    done,
+    deliver: conversation.deliver,
+    answer: conversation.answer,
+    kill: (force) => end({ status: "killed" }, force),
+    stop: () => end({ status: "interrupted", error: describeStop("The engine was stopped") }),
+  };
+}
+
+/** The agent knows better whether there is a conversation: it did nothing, and says that it is the other way. */
+function isOtherwise({ exit, result, begun }: Talk, { resume }: { resume?: boolean }): boolean {
+  const said = [exit.stderr, ...(result?.errors ?? [])].join("\n");
+  if (begun) return false;
+  return resume ? /No conversation found/i.test(said) : /Session ID \S+ is already in use/i.test(said);
+}
+
+/** How a run ended, from the agent's last result and its exit. */
+function toEnding({ exit, result }: Talk, { maxTurns }: RunRequest): Ending {
+  if (result?.ok) return { status: "completed" };
+  if (result?.subtype === "error_max_turns") {
+    const limit = `The turn limit of ${maxTurns ?? "the agent"} was reached before the agent had finished.`;
+    return { status: "completed", notes: [limit] };
+  }
+  const { error, code } = describeFailedEnd(result, exit);
+  return { status: "failed", error, ...(code ? { errorCode: code } : {}) };
+}
