@@ -3,7 +3,7 @@ import { isFinal, openQuestions, type QueueCounters, type Run } from "../api/typ
 import { mergeRun } from "../runs/merge-run.js";
 import { activeRun, isOver } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
-import { createDeadline, sleep } from "../shared/clock.js";
+import { sleep } from "../shared/clock.js";
 import { tellConversationEnd } from "../shared/conversation-end.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
@@ -93,18 +93,16 @@ async function watchDelivery(
 ): Promise<Answer> {
   // Messages are taken up in order: when as many are consumed as there were with ours, ours was.
   const wanted = queued.added;
-  const deadline = createDeadline(clock, waitSeconds * 1000);
-  const enough = AbortSignal.any([call.signal, deadline.signal]);
+  const until = clock.elapsed() + waitSeconds * 1000;
   let queue = queued;
   const isWatchedToItsEnd = () => isFinal(feed.latest(run.runId)?.status ?? "");
   // Who waits long must learn of the run's end, whoever has started it.
   const watch = waitSeconds > DELIVERY_WAIT_S ? feed.watch(run, () => {}) : undefined;
   const slowest = Math.max(DELIVERY_LOOK_MS, settings.pollingIntervalS * 1000);
   try {
-    for (let pause = DELIVERY_LOOK_MS; queue.consumed < wanted && !enough.aborted && waitSeconds > 0; ) {
-      await sleep(clock, pause, enough);
+    for (let pause = DELIVERY_LOOK_MS; queue.consumed < wanted && clock.elapsed() < until; ) {
       // When the time is over there is still one look.
-      if (call.signal.aborted) break;
+      if (!(await sleep(clock, Math.min(pause, until - clock.elapsed()), call.signal))) break;
       const over = isWatchedToItsEnd();
       queue =
         (await api.getQueue(run.runId, { retries: 0, signal: call.signal }).catch(() => undefined)) ?? queue;
@@ -112,7 +110,6 @@ async function watchDelivery(
       pause = Math.min(pause * SLOWING, slowest);
     }
   } finally {
-    deadline.cancel();
     watch?.stop();
   }
   if (wanted > 0 && queue.consumed >= wanted) {

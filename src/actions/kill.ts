@@ -2,13 +2,14 @@ import { ApiError } from "../api/errors.js";
 import { isFinal, type KillReport, type Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { sleep } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { watchAgain } from "./follow-run.js";
-import { answerUnknown, describeForConfirmation, readRun, withinTime } from "./read-run.js";
+import { answerUnknown, describeForConfirmation, readRun } from "./read-run.js";
 import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
 const KILL_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
@@ -83,7 +84,8 @@ async function killAfterConsent(
 async function lookAgain(run: Run, call: Call, services: Services): Promise<Run | Answer> {
   const read = (signal: AbortSignal) => services.runs.read(run.runId, signal);
   try {
-    return mergeRun(run, await withinTime(LOOK_MS, call, services, read));
+    const seen = await withDeadline(services.clock, LOOK_MS, read, call.signal);
+    return seen ? mergeRun(run, seen) : run;
   } catch (error) {
     if (!(error instanceof ApiError) || call.signal.aborted) throw error;
     return error.kind === "not_found" ? answerUnknown(run.runId) : run;
@@ -133,7 +135,7 @@ async function lookAfterwards(
   for (const pause of LOOKS_AFTER_MS) {
     if (!(await sleep(clock, pause, call.signal))) break;
     const look = (signal: AbortSignal) => api.getRun(run.runId, { retries: 0, signal });
-    const seen = await withinTime(LOOK_MS, call, services, look).catch(() => undefined);
+    const seen = await withDeadline(clock, LOOK_MS, look, call.signal).catch(() => undefined);
     if (!seen) continue;
     looked = true;
     run = mergeRun(run, seen);

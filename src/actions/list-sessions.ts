@@ -3,11 +3,11 @@ import { bareRun } from "../runs/runs.js";
 import { isRefused } from "../sessions/merge-sessions.js";
 import { activeRun, isOver, newestRun } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
+import { withDeadline } from "../shared/deadline.js";
 import { cleanLine, visibleName } from "../shared/text.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { withinTime } from "./read-run.js";
 
 const LIST_PARAMETERS = ["active_only", "session_name", "limit"] as const;
 const DEFAULT_LIMIT = 20;
@@ -92,7 +92,7 @@ async function findWaiting(
   call: Partial<Pick<Call, "signal">>,
   services: Services,
 ): Promise<Map<string, Asked>> {
-  const { sessions, feed, api, offer } = services;
+  const { sessions, feed, api, offer, clock } = services;
   const active = shown.flatMap((session) => activeRun(session)?.runId ?? []);
   const isListed = (runId: string) => sessions.listed(runId)?.waitsForAnswer === true;
   const seen = (runId: string) => openQuestions(feed.latest(runId) ?? bareRun(runId))[0];
@@ -100,7 +100,7 @@ async function findWaiting(
   const found = await Promise.all(
     candidates.map(async (runId) => {
       const read = (signal: AbortSignal) => api.getRun(runId, { retries: 0, signal });
-      const run = await withinTime(WAITING_BUDGET_MS, call, services, read).catch(() => undefined);
+      const run = await withDeadline(clock, WAITING_BUDGET_MS, read, call.signal).catch(() => undefined);
       if (!run) return [[runId, seen(runId) ?? NOT_TOLD] as const];
       const [question] = isFinal(run.status) ? [] : openQuestions(run);
       return question ? [[runId, question] as const] : [];

@@ -1,6 +1,7 @@
 import { ApiError } from "../api/errors.js";
 import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
+import { withDeadline } from "../shared/deadline.js";
 import type { Answer } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 import { nameRun, tellPosition } from "./describe-run.js";
@@ -37,29 +38,14 @@ export function answerUnknown(runId: string): Answer {
   };
 }
 
-function findName(runId: string, call: Call, services: Services): Promise<string | undefined> {
-  return withinTime(NAME_BUDGET_MS, call, services, (signal) =>
-    services.sessions.find({ runId }, signal),
-  ).then(
-    ([session]) => session?.name,
-    () => undefined,
-  );
-}
-
-/** Works with a signal that ends with the call, or when so many milliseconds have passed. */
-export async function withinTime<T>(
-  ms: number,
-  { signal }: Partial<Pick<Call, "signal">>,
-  { clock }: Services,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const late = new AbortController();
-  const cancel = clock.after(ms, () => late.abort());
-  try {
-    return await work(signal ? AbortSignal.any([signal, late.signal]) : late.signal);
-  } finally {
-    cancel();
-  }
+async function findName(
+  runId: string,
+  call: Call,
+  { clock, sessions }: Services,
+): Promise<string | undefined> {
+  const find = (signal: AbortSignal) => sessions.find({ runId }, signal);
+  const found = await withDeadline(clock, NAME_BUDGET_MS, find, call.signal).catch(() => undefined);
+  return found?.[0]?.name;
 }
 
 /** Sums of floating-point numbers have more digits than anybody wants to read. */

@@ -3,9 +3,9 @@ import type { KnownRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/runs.js";
 import { activeRun, newestRun } from "../sessions/sessions.js";
 import type { Session, SessionRun, Target } from "../sessions/types.js";
+import { withDeadline } from "../shared/deadline.js";
 import { ActionError } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
-import { withinTime } from "./read-run.js";
 
 /** The three arguments that can name a run. */
 export interface TargetArguments {
@@ -83,13 +83,10 @@ async function findWhenLate(
   call: Call,
   services: Services,
 ): Promise<Session[]> {
-  let isLate = false;
-  await withinTime(patienceMs, call, services, (signal) => services.sessions.find(target, signal)).catch(
-    () => {
-      isLate = true;
-    },
-  );
-  return isLate ? services.sessions.findKnown(target) : [];
+  const { sessions, clock } = services;
+  const find = (signal: AbortSignal) => sessions.find(target, signal);
+  const found = await withDeadline(clock, patienceMs, find, call.signal).catch(() => undefined);
+  return found ? [] : sessions.findKnown(target);
 }
 
 /** The error for a name or id that nothing is known by; it names what is nearest. */

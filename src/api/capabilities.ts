@@ -1,4 +1,5 @@
-import { type Clock, sleep } from "../shared/clock.js";
+import type { Clock } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import type { Log } from "../shared/log.js";
 import type { WorkflowsApi } from "./client.js";
 import type { ApiDescription, StartField } from "./description.js";
@@ -54,25 +55,20 @@ export function createOffer(options: { api: Pick<WorkflowsApi, "describe">; cloc
   }
 
   async function read(): Promise<OfferState> {
-    const limit = new AbortController();
-    const cancel = clock.after(READ_LIMIT_MS, () => limit.abort());
     try {
-      const signal = AbortSignal.any([closing.signal, limit.signal]);
       // In the background: whoever has stopped an API need not see it start again for this.
-      const found = await api.describe({ signal, background: true });
-      if ("description" in found) {
+      const describe = (signal: AbortSignal) => api.describe({ signal, background: true });
+      const found = await withDeadline(clock, READ_LIMIT_MS, describe, closing.signal);
+      if (!found) {
+        const problem = `The API did not give its description within ${READ_LIMIT_MS / 1000} s.`;
+        keep({ ...state, problem, isAway: true });
+      } else if ("description" in found) {
         keep({ description: found.description, readAt: clock.now(), isAway: false });
       } else {
         keep({ problem: found.error.message, isAway: false });
       }
     } catch (error) {
-      if (closing.signal.aborted) return state;
-      const problem = limit.signal.aborted
-        ? `The API did not give its description within ${READ_LIMIT_MS / 1000} s.`
-        : (error as ApiError).message;
-      keep({ ...state, problem, isAway: true });
-    } finally {
-      cancel();
+      if (!closing.signal.aborted) keep({ ...state, problem: (error as ApiError).message, isAway: true });
     }
     return state;
   }
@@ -96,8 +92,7 @@ export function createOffer(options: { api: Pick<WorkflowsApi, "describe">; cloc
       return () => listeners.delete(listener);
     },
     async start(budgetMs) {
-      const done = new AbortController();
-      await Promise.race([refresh().finally(() => done.abort()), sleep(clock, budgetMs, done.signal)]);
+      await withDeadline(clock, budgetMs, refresh);
     },
     close() {
       closing.abort();

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { follow } from "../shared/abort.js";
-import { sleep } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import type { Answer, Call, HttpOptions, StreamCall } from "./call.js";
 import { ApiError } from "./errors.js";
 import { hideSecret } from "./hide-secret.js";
@@ -94,10 +94,8 @@ export function createRequests(options: UpstreamOptions): Requests {
       closed = true;
       const left = [...inFlight.values()];
       for (const own of inFlight.keys()) own.abort();
-      const over = new AbortController();
-      const all = Promise.allSettled(left).then(() => over.abort());
       // An engine that is being started does not stop starting for this.
-      await Promise.race([all, sleep(options.clock, CLOSE_MS, over.signal)]);
+      await withDeadline(options.clock, CLOSE_MS, () => Promise.allSettled(left));
     },
   };
 }

@@ -3,6 +3,7 @@ import { ApiError } from "../api/errors.js";
 import { isFinal, openQuestions, type Run, type RunQuestion, type StartRequest } from "../api/types.js";
 import { setBounded } from "../shared/bounded-map.js";
 import { type Clock, sleep } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { cleanLine, visibleName } from "../shared/text.js";
 import type { KnownRun } from "./merge-run.js";
@@ -141,13 +142,8 @@ export function createRuns(options: {
       ...(request.repositoryUrl ? { repositoryUrl: run.repositoryUrl ?? request.repositoryUrl } : {}),
       ...(request.gitBranch ? { gitBranch: run.gitBranch ?? request.gitBranch } : {}),
     };
-    const enough = new AbortController();
-    const written = options.onStarted?.(full, request) ?? true;
-    const noted = await Promise.race([
-      written,
-      sleep(clock, WRITE_LIMIT_MS, enough.signal).then(() => false),
-    ]);
-    enough.abort();
+    const written = options.onStarted?.(full, request) ?? Promise.resolve(true);
+    const noted = (await withDeadline(clock, WRITE_LIMIT_MS, () => written)) ?? false;
     return { kind: "started", run: full, adopted, noted };
   }
 

@@ -16,7 +16,8 @@ import { createSessions } from "../sessions/sessions.js";
 import { createMemorySessionStore } from "../sessions/store/memory-session-store.js";
 import type { SessionStore } from "../sessions/store/session-store.js";
 import type { Settings } from "../settings/settings.js";
-import { type Clock, systemClock, waitAtMost } from "../shared/clock.js";
+import { type Clock, systemClock } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import { createGit } from "../shared/git/git.js";
 import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
@@ -200,17 +201,20 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       // The client is greeted soon; only its first list of tools waits longer for the workflows.
       const connected = new Promise((resolve) => server.on("connect", resolve));
       holdToolLists(Promise.all([discover(), connected]));
-      prepareGreeting(waitAtMost(clock, GREETING_BUDGET_MS, Promise.resolve(listed)), instructions);
+      prepareGreeting(
+        withDeadline(clock, GREETING_BUDGET_MS, async () => listed),
+        instructions,
+      );
       // Whatever comes last is read while the session is being set up, and may be all there is.
       void transport.ended.then(async () => {
         // With its input at its end, nothing else may be left that keeps the process.
         const alive = setInterval(() => {}, END_GRACE_MS);
         await connected;
         const waiting = transport.answered();
-        await waitAtMost(clock, END_GRACE_MS, waiting);
+        await withDeadline(clock, END_GRACE_MS, () => waiting);
         // Calls that wait for a run are answered now, with the run's id.
-        await waitAtMost(clock, END_STOP_MS, Promise.all([waiting, desk.stop(END_STOP_MS)]));
-        await waitAtMost(clock, END_LIST_MS, waiting);
+        await withDeadline(clock, END_STOP_MS, () => Promise.all([waiting, desk.stop(END_STOP_MS)]));
+        await withDeadline(clock, END_LIST_MS, () => waiting);
         await transport.flushed();
         await transport.close();
         clearInterval(alive);

@@ -27,3 +27,11 @@ export async function whileFollowing<T>(
     stop();
   }
 }
+
+/** Resolves when the signal aborts, or has. The listener stays: for a signal that is gone soon. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -36,20 +36,3 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<b
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
-
-/**
- * A time limit that does not move with a wall clock that is set meanwhile.
- * @returns a signal that aborts after `ms`; `cancel` takes it back
- */
-export function createDeadline(clock: Clock, ms: number): { signal: AbortSignal; cancel(): void } {
-  const late = new AbortController();
-  return { signal: late.signal, cancel: clock.after(ms, () => late.abort()) };
-}
-
-/** Waits for the work, and no longer than `ms`. What fails has ended, too. */
-export async function waitAtMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
-  const late = createDeadline(clock, ms);
-  const out = new Promise<void>((resolve) => late.signal.addEventListener("abort", () => resolve()));
-  await Promise.race([work.catch(() => {}), out]);
-  late.cancel();
-}

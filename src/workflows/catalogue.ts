@@ -2,6 +2,7 @@ import type { WorkflowsApi } from "../api/client.js";
 import type { ApiError } from "../api/errors.js";
 import type { Workflow } from "../api/types.js";
 import type { Clock } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import type { Log } from "../shared/log.js";
 
 /** What is known of the API's workflows. */
@@ -109,13 +110,7 @@ export function createCatalogue(options: {
     },
     async start(budgetMs) {
       started = true;
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(budgetMs, resolve);
-        void refresh().then(() => {
-          cancel();
-          resolve();
-        });
-      });
+      await withDeadline(clock, budgetMs, () => refresh());
     },
     close() {
       closing.abort();

@@ -1,6 +1,7 @@
 import type { Workflow } from "../../api/types.js";
 import type { Sessions } from "../../sessions/sessions.js";
 import type { Clock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import type { Git } from "../../shared/git/git.js";
 import { publicRepositoryUrl } from "../../shared/git/repository-address.js";
 import { cutText, visibleName } from "../../shared/text.js";
@@ -45,35 +46,26 @@ export async function buildQuestions(
   if (known.workflowName === undefined) questions.push(askWorkflow(collaborators.workflows));
   if (!asksName && !asksRepository && !asksBranch) return questions;
 
-  const deadline = new AbortController();
-  const cancel = clock.after(SUGGESTION_BUDGET_MS, () => deadline.abort());
-  const signal = AbortSignal.any([deadline.signal, collaborators.signal]);
-  const intime = <T>(work: Promise<T>, otherwise: T): Promise<T> =>
-    Promise.race([work.catch(() => otherwise), whenAborted(signal).then(() => otherwise)]);
-  try {
-    const [folder, lastRepository, branches] = await Promise.all([
-      asksRepository || asksBranch ? intime(describeFolders(collaborators, signal), undefined) : undefined,
-      asksRepository ? intime(sessions.lastRepository(), undefined) : undefined,
-      asksBranch && known.repositoryUrl
-        ? intime(git.listBranches(known.repositoryUrl, signal), undefined)
-        : undefined,
-      asksName ? intime(sessions.all(signal), []) : undefined,
-    ]);
-    if (asksName) {
-      const taken = new Set(sessions.knownNames().map(visibleName));
-      questions.push(askSessionName(collaborators.suggestName((name) => taken.has(name))));
-    }
-    if (asksRepository) questions.push(askRepository(folder?.repositoryUrl ?? lastRepository));
-    if (asksBranch) {
-      const repository = known.repositoryUrl ?? folder?.repositoryUrl;
-      const current = folder?.repositoryUrl === repository ? folder?.branch : undefined;
-      questions.push(askBranch(branches, current, collaborators.makesBranches));
-    }
-    return questions;
-  } finally {
-    cancel();
-    deadline.abort();
+  const inTime = <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> =>
+    withDeadline(clock, SUGGESTION_BUDGET_MS, work, collaborators.signal).catch(() => undefined);
+  const { repositoryUrl } = known;
+  const [folder, lastRepository, branches] = await Promise.all([
+    asksRepository || asksBranch ? inTime((signal) => describeFolders(collaborators, signal)) : undefined,
+    asksRepository ? inTime(() => sessions.lastRepository()) : undefined,
+    asksBranch && repositoryUrl ? inTime((signal) => git.listBranches(repositoryUrl, signal)) : undefined,
+    asksName ? inTime((signal) => sessions.all(signal)) : undefined,
+  ]);
+  if (asksName) {
+    const taken = new Set(sessions.knownNames().map(visibleName));
+    questions.push(askSessionName(collaborators.suggestName((name) => taken.has(name))));
   }
+  if (asksRepository) questions.push(askRepository(folder?.repositoryUrl ?? lastRepository));
+  if (asksBranch) {
+    const repository = known.repositoryUrl ?? folder?.repositoryUrl;
+    const current = folder?.repositoryUrl === repository ? folder?.branch : undefined;
+    questions.push(askBranch(branches, current, collaborators.makesBranches));
+  }
+  return questions;
 }
 
 async function describeFolders(
@@ -90,13 +82,6 @@ async function describeFolders(
     return { repositoryUrl, ...(isThere && found.branch ? { branch: found.branch } : {}) };
   }
   return undefined;
-}
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 function askWorkflow(workflows: readonly Workflow[]): Question {

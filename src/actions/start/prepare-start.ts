@@ -1,5 +1,5 @@
 import type { StartRequest } from "../../api/types.js";
-import { sleep } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { visibleName } from "../../shared/text.js";
 import type { Answer } from "../answer.js";
 import type { Services } from "../define-action.js";
@@ -131,9 +131,7 @@ const NAMES_BUDGET_MS = 2_000;
 
 /** A name that no known session has. */
 async function makeUpName({ suggestName }: Task, { sessions, clock }: Services): Promise<string> {
-  const enough = new AbortController();
-  await Promise.race([sessions.all().catch(() => []), sleep(clock, NAMES_BUDGET_MS, enough.signal)]);
-  enough.abort();
+  await withDeadline(clock, NAMES_BUDGET_MS, () => sessions.all()).catch(() => {});
   const taken = new Set(sessions.knownNames().map(visibleName));
   return suggestName((name) => taken.has(name));
 }

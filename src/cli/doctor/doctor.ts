@@ -7,6 +7,7 @@ import {
 } from "../../engine/background/index.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";
 import { cleanLine } from "../../shared/text.js";
 import { checkApi } from "./check-api.js";
@@ -133,18 +134,13 @@ function judgeEngine(status: EngineStatus, needed: boolean): Result {
 
 /** The result, or that it has not come in time; whatever fails unforeseen is a result too. */
 async function limit(work: Promise<Result>, clock: Clock): Promise<Result> {
-  let cancel = () => {};
-  const late = new Promise<Result>((resolve) => {
-    cancel = clock.after(LIMIT_MS, () =>
-      resolve(warning(`no answer within ${LIMIT_MS / 1000} s`, "Try again when the machine is less busy.")),
-    );
-  });
   try {
-    return await Promise.race([work, late]);
+    const result = await withDeadline(clock, LIMIT_MS, () => work);
+    return (
+      result ?? warning(`no answer within ${LIMIT_MS / 1000} s`, "Try again when the machine is less busy.")
+    );
   } catch (error) {
     return warning(`could not be looked at (${(error as Error).message})`, "Try again.");
-  } finally {
-    cancel();
   }
 }
 

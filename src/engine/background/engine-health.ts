@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { systemClock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { readText } from "../../shared/http/body-limits.js";
 import { createTransport } from "../../shared/http/fetch.js";
 
@@ -28,16 +30,13 @@ const healthSchema = z.object({
 export function createHealthProbe(timeoutMs = TIMEOUT_MS): ProbeHealth {
   const { read } = createTransport();
   return async (url) => {
-    try {
-      const signal = AbortSignal.timeout(timeoutMs);
+    const ask = async (signal: AbortSignal) => {
       const { status, body } = await read(`${url}/health`, { method: "GET", headers: {}, signal });
       const text = await readText(body, LIMIT_BYTES);
       if (status !== 200 || text === undefined) return undefined;
-      const answer = JSON.parse(text);
-      const { version, active_runs, clients } = healthSchema.parse(answer);
+      const { version, active_runs, clients } = healthSchema.parse(JSON.parse(text));
       return { version, activeRuns: active_runs, clients };
-    } catch {
-      return undefined;
-    }
+    };
+    return withDeadline(systemClock, timeoutMs, ask).catch(() => undefined);
   };
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { type Clock, sleep } from "../../shared/clock.js";
+import type { Clock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import type { Log } from "../../shared/log.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { engineFiles } from "./engine-files.js";
@@ -123,7 +124,9 @@ async function run(options: EngineProcessOptions): Promise<number> {
   const { why, code, failed } = await life.over;
   if (failed) log.error(`The engine could not be started: ${why}`);
   else log.info(`The engine ends: ${why}.`);
-  const isClosed = await Promise.race([close(server, log), life.hurried, inTime(options)]);
+  const isClosed = await withDeadline(clock, options.closeLimitMs ?? CLOSE_LIMIT_MS, () =>
+    Promise.race([close(server, log), life.hurried]),
+  );
   if (!isClosed)
     log.error("Not everything was ended in an orderly way; the rest is seen to at the next start.");
   offSignal();
@@ -244,9 +247,4 @@ async function close(server: EngineServer | undefined, log: Log): Promise<boolea
     log.error(`The engine could not be closed: ${(error as Error).message}`);
     return false;
   }
-}
-
-async function inTime({ clock, closeLimitMs = CLOSE_LIMIT_MS }: EngineProcessOptions): Promise<false> {
-  await sleep(clock, closeLimitMs);
-  return false;
 }

@@ -4,6 +4,7 @@ import { SSEServerTransport } from "@modelcontextprotocol/sdk/server/sse.js";
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
 import type { Transport, TransportSendOptions } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { Clock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import type { Log } from "../../shared/log.js";
 import { readAccept } from "../http/accept.js";
 import type { Caller } from "../http/callers.js";
@@ -312,10 +313,9 @@ export function createHttpSessions(options: {
         // A stream that listens for news never ends by itself.
         [...session.responses].filter((response) => response.req.method === "POST" && !response.closed),
       );
-      await Promise.race([
+      await withDeadline(clock, FLUSH_MS, () =>
         Promise.all(answers.map((response) => new Promise((resolve) => response.once("close", resolve)))),
-        new Promise<void>((resolve) => void clock.after(FLUSH_MS, resolve)),
-      ]);
+      );
     },
 
     async close() {

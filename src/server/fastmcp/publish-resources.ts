@@ -4,6 +4,7 @@ import { bareRun } from "../../runs/runs.js";
 import { isOver } from "../../sessions/sessions.js";
 import type { Session } from "../../sessions/types.js";
 import { setBounded } from "../../shared/bounded-map.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { createPaced } from "../../shared/throttle-by-key.js";
 import type { Complete } from "../completions.js";
 import { resources, runIdOf, runUri, SESSIONS_URI, templates, WORKFLOWS_URI } from "../resources.js";
@@ -91,16 +92,9 @@ export function publishResources(server: FastMCP, services: Services, complete: 
   const stopReadings = sessions.onRead(seeSessions);
 
   /** What has ended unseen is taken off before the list is given. */
-  function refreshList(): Promise<void> {
-    if (runs.count() === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const cancel = clock.after(LIST_BUDGET_MS, resolve);
-      const done = () => {
-        cancel();
-        resolve();
-      };
-      sessions.all().then(done, done);
-    });
+  async function refreshList(): Promise<void> {
+    if (runs.count() === 0) return;
+    await withDeadline(clock, LIST_BUDGET_MS, () => sessions.all()).catch(() => {});
   }
 
   const watches = new Map<FastMCPSession, Map<string, () => void>>();

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Call } from "../../actions/define-action.js";
 import { whileFollowing } from "../../shared/abort.js";
 import type { Clock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { createFormPerson } from "../tools/form-person.js";
 import type { ToolResult } from "../tools/output.js";
 import { createProgress } from "../tools/progress.js";
@@ -102,12 +103,7 @@ export function createCallDesk(options: { clock: Clock; elicitationTimeoutMs: nu
     },
     async stop(graceMs) {
       stopping.abort(new Error("The server is stopping."));
-      let cancel = () => {};
-      const grace = new Promise<void>((resolve) => {
-        cancel = clock.after(graceMs, resolve);
-      });
-      await Promise.race([Promise.allSettled(active), grace]);
-      cancel();
+      await withDeadline(clock, graceMs, () => Promise.allSettled(active));
     },
   };
 }

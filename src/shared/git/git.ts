@@ -1,5 +1,7 @@
 import { devNull } from "node:os";
 import { resolve } from "node:path";
+import { systemClock } from "../clock.js";
+import { withDeadline } from "../deadline.js";
 import { type FoundBranch, findBranch } from "./branch-name.js";
 import { gitEnvironment, runGit, SAFE_ARGUMENTS, sshEnvironment } from "./git-process.js";
 import { checkBranchName, checkRepositoryUrl, publicRepositoryUrl } from "./repository-address.js";
@@ -54,10 +56,13 @@ export function createGit(options: GitOptions = {}): Git {
   const env = gitEnvironment(options.env ?? {});
   const run = (args: string[], signal: AbortSignal, extra: NodeJS.ProcessEnv = {}) =>
     runGit({ gitPath, args: [...SAFE_ARGUMENTS, ...args], env: { ...env, ...extra }, stop: signal });
+  /** Any failure is undefined. A failure of one of two commands leaves the other not running. */
+  const inTime = <T>(signal: AbortSignal | undefined, work: (stop: AbortSignal) => Promise<T>) =>
+    withDeadline(systemClock, timeoutMs, work, signal).catch(() => undefined);
 
   return {
     describeFolder(folder, signal) {
-      return withinTime(timeoutMs, signal, async (stop) => {
+      return inTime(signal, async (stop) => {
         const at = ["-C", resolve(folder)];
         const [head, remotes] = await Promise.all([
           run([...at, "symbolic-ref", "--quiet", "HEAD"], stop),
@@ -75,7 +80,7 @@ export function createGit(options: GitOptions = {}): Git {
     },
 
     listBranches(repositoryUrl, signal) {
-      return withinTime(timeoutMs, signal, async (stop) => {
+      return inTime(signal, async (stop) => {
         const told = await ask(repositoryUrl, [], stop);
         if (!told) return undefined;
         const { defaultBranch, branches } = readRefs(told.text);
@@ -88,7 +93,7 @@ export function createGit(options: GitOptions = {}): Git {
     },
 
     findBranch(repositoryUrl, name, signal) {
-      return withinTime(timeoutMs, signal, async (stop) => {
+      return inTime(signal, async (stop) => {
         const checked = checkBranchName(name);
         if (!checked.ok) return undefined;
         const tag = TAGS + checked.value.replace(/^(?:refs\/)?tags\//, "");
@@ -149,26 +154,4 @@ function readRefs(text: string) {
   }
   const branches = [...new Set([...(defaultBranch === undefined ? [] : [defaultBranch]), ...names])];
   return { defaultBranch, branches, tags, ids };
-}
-
-/** Runs the work with a signal that fires on abort or after `ms`; any failure is undefined. */
-async function withinTime<T>(
-  ms: number,
-  signal: AbortSignal | undefined,
-  work: (stop: AbortSignal) => Promise<T>,
-): Promise<T | undefined> {
-  const controller = new AbortController();
-  const stop = () => controller.abort();
-  const timer = setTimeout(stop, ms);
-  signal?.addEventListener("abort", stop, { once: true });
-  if (signal?.aborted) stop();
-  try {
-    return await work(controller.signal);
-  } catch {
-    return undefined;
-  } finally {
-    stop(); // A failure of one of two commands must not leave the other running.
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
-  }
 }
