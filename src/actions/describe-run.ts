@@ -1,5 +1,4 @@
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
-import type { KnownRun } from "../runs/merge-run.js";
 import { looksRefused, refusedResume } from "../runs/runs.js";
 import { cutText } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
@@ -22,7 +21,7 @@ export function resultUri(runId: string): string {
 }
 
 /** The run in the published names; what is not known is left out. */
-export function describeRun(run: KnownRun, options: { detailed?: boolean; now: number }): RunAnswer {
+export function describeRun(run: Run, options: { detailed?: boolean; now: number }): RunAnswer {
   const end = run.completedAt ?? (isFinal(run.status) ? undefined : options.now);
   const elapsed =
     run.startedAt !== undefined && end !== undefined ? Math.max(0, end - run.startedAt) / 1000 : undefined;
@@ -107,7 +106,7 @@ export function nameRun(run: Run): string {
   return parts.filter(Boolean).join(", ");
 }
 
-function tellRefusal(run: KnownRun): string {
+function tellRefusal(run: Run): string {
   return `the conversation ${run.resumes} was not continued`;
 }
 
@@ -124,7 +123,7 @@ export function tellPosition(run: Run): string {
  * How a run that is over ended, in one or two sentences that claim no more than the API has told.
  * @param subject what the sentence is about, capitalised
  */
-export function tellEnd(run: KnownRun, subject = `The ${nameRun(run)}`): string {
+export function tellEnd(run: Run, subject = `The ${nameRun(run)}`): string {
   const turns = run.turn ? ` after ${run.turn} turn${run.turn === 1 ? "" : "s"}` : "";
   if (run.status === "completed") {
     if (refusedResume(run)) {

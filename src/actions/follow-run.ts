@@ -1,7 +1,6 @@
 import type { ApiError } from "../api/errors.js";
 import { tellOutage } from "../api/explain/outage.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
-import type { KnownRun } from "../runs/merge-run.js";
 import type { RunEvent } from "../runs/run-events.js";
 import { type FollowEnd, outcomeOf, refusedResume } from "../runs/runs.js";
 import { tellConversationEnd } from "../shared/conversation-end.js";
@@ -196,13 +195,13 @@ export function watchAgain(run: Run, reason: string): NextStep {
   return { action: "status", arguments: { run_id: run.runId, wait_seconds: 45 }, reason };
 }
 
-function afterNoStart({ resumes }: KnownRun): string {
+function afterNoStart({ resumes }: Run): string {
   const state = resumes ? "the session is as it was" : "the session's name is free";
   return `Put right what it names and start again; ${state}.`;
 }
 
 /** What to offer when a run is over; nothing for one that went well and needs nothing. */
-export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
+export function nextAfterEnd(run: Run): { next?: NextStep } {
   if (refusedResume(run)) {
     return {
       next: {
@@ -226,7 +225,7 @@ export function nextAfterEnd(run: KnownRun): { next?: NextStep } {
 }
 
 /** A conversation that is full or gone is not continued by anything; everything else goes on once it is put right. */
-function afterKnownFailure(run: KnownRun): NextStep {
+function afterKnownFailure(run: Run): NextStep {
   const { workflowName, sessionName, sessionId } = run;
   const workflow = workflowName ? { workflow_name: workflowName } : {};
   if (tellConversationEnd(run) || !(sessionName || sessionId)) return beginAnew(run);

@@ -1,6 +1,6 @@
 import { isFinal, openQuestions, type RunQuestion } from "../api/types.js";
 import { bareRun } from "../runs/runs.js";
-import { isRefused } from "../sessions/merge-sessions.js";
+import { isRefused } from "../sessions/run-record.js";
 import { activeRun, isOver, newestRun } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";

@@ -1,8 +1,10 @@
 import type { Run } from "../api/types.js";
-import type { KnownRun } from "../runs/merge-run.js";
+import { mergeRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/runs.js";
+import { toRun } from "../sessions/run-record.js";
 import { activeRun, newestRun } from "../sessions/sessions.js";
-import type { Session, SessionRun, Target } from "../sessions/types.js";
+import type { RunRecord } from "../sessions/store/session-record.js";
+import type { Session, Target } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";
 import { ActionError } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
@@ -98,21 +100,8 @@ export function unknownTarget(wanted: string, { sessions }: Services): ActionErr
   );
 }
 
-function toSeed(session: Session, record: SessionRun, latest: Run | undefined): KnownRun {
-  return {
-    ...bareRun(record.runId),
-    workflowName: record.workflowName,
-    sessionName: session.name,
-    ...(record.startedAt === undefined ? {} : { startedAt: record.startedAt }),
-    ...(record.turns === undefined ? {} : { turn: record.turns }),
-    ...(record.maxTurns === undefined ? {} : { maxTurns: record.maxTurns }),
-    ...(record.sessionId === undefined ? {} : { sessionId: record.sessionId }),
-    ...(record.resumes === undefined ? {} : { resumes: record.resumes }),
-    ...(record.errorCode === undefined ? {} : { errorCode: record.errorCode }),
-    ...(session.repositoryUrl === undefined ? {} : { repositoryUrl: session.repositoryUrl }),
-    ...(session.gitBranch === undefined ? {} : { gitBranch: session.gitBranch }),
-    ...latest,
-    // What the feed has kept of a run that nobody watches any more may be old; the record's status is the newest.
-    status: record.status,
-  };
+function toSeed(session: Session, record: RunRecord, latest: Run | undefined): Run {
+  const stored = toRun(record, session);
+  // What is kept of a run that nobody watches any more may be old; the record's status is the newest.
+  return { ...(latest ? mergeRun(stored, latest) : stored), status: record.status };
 }

@@ -31,7 +31,7 @@ export interface TokenCounts {
   output?: number;
 }
 
-/** One run as far as the API has told; what it has not told is absent, never invented. */
+/** One run as far as it is known; what nobody has told is absent, never invented. */
 export interface Run {
   runId: string;
   workflowName: string;
@@ -75,6 +75,8 @@ export interface Run {
   waitsForAnswer?: true;
   /** The API states that it has failed before anything ran or cost anything. */
   neverStarted?: true;
+  /** The conversation that it was asked to continue, as remembered here: whether its agent took it up, only the run shows. */
+  resumes?: string;
 }
 
 /** Something that the agent of a run has asked. */

@@ -62,18 +62,24 @@ export async function keepStreamOpen(
   while (!signal.aborted) {
     const { isAway } = await offer.refresh();
     if (signal.aborted) return;
-    if (!isAway && offer.describes("events")) await listen();
-    else if (!isAway) {
-      // The description is read again with each list of workflows.
-      await new Promise<void>((resolve) => {
-        const stop = offer.onChange(() => {
-          stop();
-          resolve();
-        });
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
-      failures = 0;
+    if (!isAway && !offer.describes("events")) {
+      await untilDescribedAnew(offer, signal);
+      continue;
     }
+    if (!isAway) await listen();
     await sleep(clock, RECONNECT_MS[Math.min(failures++, RECONNECT_MS.length - 1)] ?? 0, signal);
   }
+}
+
+/** The description is read again with each list of workflows. */
+function untilDescribedAnew({ onChange }: Pick<Offer, "onChange">, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = onChange(done);
+    signal.addEventListener("abort", done, { once: true });
+    function done(): void {
+      stop();
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+  });
 }

@@ -6,7 +6,7 @@ import { type Clock, sleep } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { cleanLine, visibleName } from "../shared/text.js";
-import type { KnownRun } from "./merge-run.js";
+import { mergeRun } from "./merge-run.js";
 import type { RunEvent } from "./run-events.js";
 import type { RunWatcher } from "./run-watcher.js";
 
@@ -102,6 +102,19 @@ export function bareRun(runId: string): Run {
   };
 }
 
+/** What the request tells of its run. */
+function asRequested(runId: string, request: StartRequest): Run {
+  const { sessionId, sessionName, maxTurns, repositoryUrl, gitBranch } = request;
+  return {
+    ...bareRun(runId),
+    ...(sessionId ? { resumes: sessionId } : {}),
+    ...(sessionName ? { sessionName } : {}),
+    ...(maxTurns ? { maxTurns } : {}),
+    ...(repositoryUrl ? { repositoryUrl } : {}),
+    ...(gitBranch ? { gitBranch } : {}),
+  };
+}
+
 /** A start under way: its number among those of this process, and when it was sent, by our clock and the API's. */
 interface SentStart {
   number: number;
@@ -134,14 +147,7 @@ export function createRuns(options: {
 
   async function register(run: Run, request: StartRequest, adopted: boolean): Promise<StartResult> {
     setBounded(known, run.runId, -1, RUNS_KNOWN);
-    const full: KnownRun = {
-      ...run,
-      ...(request.sessionId ? { resumes: request.sessionId } : {}),
-      ...(request.sessionName ? { sessionName: run.sessionName ?? request.sessionName } : {}),
-      ...(request.maxTurns ? { maxTurns: run.maxTurns ?? request.maxTurns } : {}),
-      ...(request.repositoryUrl ? { repositoryUrl: run.repositoryUrl ?? request.repositoryUrl } : {}),
-      ...(request.gitBranch ? { gitBranch: run.gitBranch ?? request.gitBranch } : {}),
-    };
+    const full = mergeRun(asRequested(run.runId, request), run);
     const written = options.onStarted?.(full, request) ?? Promise.resolve(true);
     const noted = (await withDeadline(clock, WRITE_LIMIT_MS, () => written)) ?? false;
     return { kind: "started", run: full, adopted, noted };
@@ -333,12 +339,12 @@ export function looksRefused(run: Traces): boolean {
 }
 
 /** Whether a run was to continue a conversation and its agent would not: a failure, whatever the API calls it. */
-export function refusedResume(run: Traces & Pick<KnownRun, "resumes">): boolean {
+export function refusedResume(run: Traces & Pick<Run, "resumes">): boolean {
   return run.resumes !== undefined && looksRefused(run);
 }
 
 /** How the run ended or goes on, in the words of an answer's `outcome`; `unknown` when the API has told nothing. */
-export function outcomeOf(run: KnownRun): "running" | "completed" | "failed" | "killed" | "unknown" {
+export function outcomeOf(run: Run): "running" | "completed" | "failed" | "killed" | "unknown" {
   if (run.status === "unknown") return "unknown";
   if (refusedResume(run)) return "failed";
   return isFinal(run.status) ? (run.status as "completed" | "failed" | "killed") : "running";

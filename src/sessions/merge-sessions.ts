@@ -1,58 +1,12 @@
 import { isFinal, type Run } from "../api/types.js";
-import type { KnownRun } from "../runs/merge-run.js";
-import { refusedResume } from "../runs/runs.js";
 import { tellConversationEnd } from "../shared/conversation-end.js";
 import { visibleName } from "../shared/text.js";
+import { isRefused, mergeRecords, toRecord } from "./run-record.js";
 import type { RunRecord, SessionRecord } from "./store/session-record.js";
-import type { Session, SessionRun } from "./types.js";
+import type { Session } from "./types.js";
 
 /** Status of a run that the API has said it does not know (any more). */
 export const LOST = "lost";
-
-/** What of a run is kept with its session, as of `now`. */
-export function toRecord(run: KnownRun, now: number): RunRecord {
-  return {
-    runId: run.runId,
-    workflowName: run.workflowName,
-    status: run.status,
-    updatedAt: now,
-    ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
-    ...(run.completedAt === undefined ? {} : { completedAt: run.completedAt }),
-    ...(run.turn === undefined ? {} : { turns: run.turn }),
-    ...(run.maxTurns === undefined ? {} : { maxTurns: run.maxTurns }),
-    ...(run.costUsd === undefined ? {} : { costUsd: run.costUsd }),
-    // A claimed id is random on the public server: only one that the run itself has shown is written down.
-    ...(run.sessionId === undefined || run.sessionClaimed || run.neverStarted
-      ? {}
-      : { sessionId: run.sessionId }),
-    ...(run.resumes === undefined ? {} : { resumes: run.resumes }),
-    ...(run.neverStarted ? { neverStarted: true } : {}),
-    ...(run.errorCode === undefined ? {} : { errorCode: run.errorCode }),
-  };
-}
-
-/**
- * Two pictures of one run as one. The newer wins, except that an end stands: a picture from before it may arrive
- * after it. `killed` is less of an end than the others, since the public server lets a killed run complete.
- */
-export function combineRuns(older: RunRecord, newer: RunRecord): RunRecord {
-  const stands = weigh(newer.status) < weigh(older.status);
-  const combined = stands ? { ...newer, ...older } : { ...older, ...newer };
-  combined.workflowName = newer.workflowName || older.workflowName;
-  combined.updatedAt = Math.max(older.updatedAt, newer.updatedAt);
-  // Both only grow; the public server says 0 turns of a run that failed.
-  for (const key of ["turns", "costUsd"] as const) {
-    const values = [older[key], newer[key]].filter((value) => value !== undefined);
-    if (values.length > 0) combined[key] = Math.max(...values);
-  }
-  return combined;
-}
-
-function weigh(status: string): number {
-  if (status === "unknown") return 0;
-  if (!isFinal(status)) return 1;
-  return status === "killed" ? 2 : 3;
-}
 
 /** For sorting runs by their start, oldest first. */
 export function byStart(a: RunRecord, b: RunRecord): number {
@@ -71,7 +25,7 @@ export function hasNeverRun(session: { runs: readonly RunRecord[] }): boolean {
 
 /**
  * The sessions of the index and those of the API's list as one list, newest first.
- * @param latest the feed's picture of a run
+ * @param latest the newest snapshot of a watched run
  * @param isLost whether the API has said that it does not know the run
  */
 export function mergeSessions(
@@ -81,12 +35,12 @@ export function mergeSessions(
   isLost: (runId: string) => boolean = () => false,
 ): Session[] {
   const sessions = new Map<string, Session>();
-  const places = new Map<string, { session: Session; run: SessionRun }>();
+  const places = new Map<string, { session: Session; run: RunRecord }>();
   const byId = new Map<string, Session>();
 
-  function place(session: Session, run: SessionRun): void {
+  function place(session: Session, run: RunRecord): void {
     const known = places.get(run.runId);
-    if (known) Object.assign(known.run, combineRuns(known.run, run));
+    if (known) Object.assign(known.run, mergeRecords(known.run, run));
     else {
       places.set(run.runId, { session, run });
       session.runs.push(run);
@@ -189,7 +143,7 @@ function settle(
 ): void {
   for (const run of session.runs) {
     const live = latest(run.runId);
-    if (live) Object.assign(run, combineRuns(run, toRecord(live, run.updatedAt)));
+    if (live) Object.assign(run, mergeRecords(run, toRecord(live, run.updatedAt)));
     if (!isFinal(run.status) && isLost(run.runId)) run.status = LOST;
     // Not when it was last written or looked at: an old session that is looked at stays an old one.
     session.updatedAt = Math.max(session.updatedAt, run.completedAt ?? run.startedAt ?? run.updatedAt);
@@ -214,9 +168,4 @@ function resumableId(session: Session): string | undefined {
     else if (resumes && run.turns) id ??= resumes;
   }
   return id;
-}
-
-/** Whether the agent would not continue the conversation that the run was to continue. */
-export function isRefused({ turns, ...run }: RunRecord): boolean {
-  return refusedResume({ ...run, ...(turns === undefined ? {} : { turn: turns }) });
 }

@@ -4,7 +4,8 @@ import type { RunWatcher } from "../runs/run-watcher.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
-import { byStart, combineRuns, isNameless, toRecord } from "./merge-sessions.js";
+import { byStart, isNameless } from "./merge-sessions.js";
+import { mergeRecords, toRecord } from "./run-record.js";
 import type { SessionRecord } from "./store/session-record.js";
 import type { SessionStore } from "./store/session-store.js";
 
@@ -257,7 +258,7 @@ function withRun(current: SessionRecord | undefined, key: string, run: Run, now:
   const record = toRecord(run, now);
   const before = session.runs.find((one) => one.runId === run.runId);
   const runs = session.runs.filter((one) => one.runId !== run.runId);
-  runs.push(before ? combineRuns(before, record) : record);
+  runs.push(before ? mergeRecords(before, record) : record);
   runs.sort(byStart);
   const sessionId = runs.findLast((one) => one.sessionId)?.sessionId ?? session.sessionId;
   const repositoryUrl = session.repositoryUrl ?? run.repositoryUrl;

@@ -1,18 +1,18 @@
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run, type StartRequest } from "../api/types.js";
-import type { KnownRun } from "../runs/merge-run.js";
+import { mergeRun } from "../runs/merge-run.js";
 import type { RunList } from "../runs/run-list.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
-import { bareRun } from "../runs/runs.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { findNearest } from "../shared/nearest.js";
 import { visibleName } from "../shared/text.js";
 import { hasNeverRun, LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
+import { toRun } from "./run-record.js";
 import { createSessionWriter } from "./session-writer.js";
-import type { SessionQuery, SessionRecord } from "./store/session-record.js";
+import type { RunRecord, SessionQuery, SessionRecord } from "./store/session-record.js";
 import type { SessionStore } from "./store/session-store.js";
-import type { Session, SessionRun, Target } from "./types.js";
+import type { Session, Target } from "./types.js";
 
 export interface Sessions {
   /**
@@ -32,7 +32,7 @@ export interface Sessions {
   /** Why the API's list could not be read the last time; undefined when it could. */
   problem(): ApiError | undefined;
   /** The run with what the index remembers of it and of its session. Never asks the API, never throws. */
-  recall(run: Run): Promise<KnownRun>;
+  recall(run: Run): Promise<Run>;
   /** Sessions whose name looks exactly like this one, newest first, by the index and the list as last read. Never asks the API. */
   named(name: string): Promise<Session[]>;
   /** Names most like the wanted one. Never asks the API. */
@@ -59,12 +59,12 @@ export interface Sessions {
 }
 
 /** The newest run of a session. */
-export function newestRun(session: Session): SessionRun | undefined {
+export function newestRun(session: Session): RunRecord | undefined {
   return session.runs.at(-1);
 }
 
 /** The newest run that still goes on. */
-export function activeRun(session: Session): SessionRun | undefined {
+export function activeRun(session: Session): RunRecord | undefined {
   return session.runs.findLast((run) => !isOver(run));
 }
 
@@ -162,24 +162,8 @@ export function createSessions(options: {
       const record = await writer.find(run.runId).catch(() => undefined);
       const stored = record?.runs.find((each) => each.runId === run.runId);
       if (!record || !stored) return run;
-      const { startedAt, turns, maxTurns, resumes, errorCode } = stored;
-      const { repositoryUrl, gitBranch, name } = record;
-      const sessionId = stored.sessionId ?? record.sessionId;
-      return {
-        ...(sessionId ? { sessionId } : {}),
-        ...(repositoryUrl ? { repositoryUrl } : {}),
-        ...(gitBranch ? { gitBranch } : {}),
-        ...(name === run.runId ? {} : { sessionName: name }),
-        ...(resumes ? { resumes } : {}),
-        ...(errorCode === undefined ? {} : { errorCode }),
-        ...(startedAt === undefined ? {} : { startedAt }),
-        ...(turns === undefined ? {} : { turn: turns }),
-        ...(maxTurns === undefined ? {} : { maxTurns }),
-        ...run,
-        workflowName: run.workflowName || stored.workflowName,
-        // The feed tells of a run by its newest picture; one that is not watched is known by its record.
-        status: run.status === "unknown" ? stored.status : run.status,
-      };
+      const { sessionId } = record;
+      return mergeRun({ ...(sessionId ? { sessionId } : {}), ...toRun(stored, record) }, run);
     },
 
     async named(name) {
@@ -259,14 +243,6 @@ function isIdOf(session: Session, value: string): boolean {
 /** Runs of the index whose end was not seen: the API is asked for those that its list does not show. */
 function openRuns(records: readonly SessionRecord[]): Run[] {
   return records.flatMap((record) =>
-    record.runs
-      .filter((run) => !isFinal(run.status))
-      .map(({ runId, workflowName, status, startedAt }) => ({
-        ...bareRun(runId),
-        workflowName,
-        status,
-        sessionName: record.name,
-        ...(startedAt === undefined ? {} : { startedAt }),
-      })),
+    record.runs.filter((run) => !isFinal(run.status)).map((run) => toRun(run, record)),
   );
 }

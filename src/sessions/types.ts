@@ -1,8 +1,5 @@
 import type { RunRecord } from "./store/session-record.js";
 
-/** One run of a session, newest picture known without asking for it alone. */
-export type SessionRun = RunRecord;
-
 /** A conversation with the agent: a name, the id with which it can be resumed if there is one, and its runs. */
 export interface Session {
   /** Tells sessions of the same name apart. */
@@ -12,8 +9,8 @@ export interface Session {
   sessionId?: string;
   repositoryUrl?: string;
   gitBranch?: string;
-  /** Oldest first. */
-  runs: SessionRun[];
+  /** Oldest first, each as known without asking for it alone. */
+  runs: RunRecord[];
   /** When one of its runs last began or ended, epoch ms. */
   updatedAt: number;
 }

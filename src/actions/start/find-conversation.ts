@@ -1,8 +1,9 @@
 import { ApiError } from "../../api/errors.js";
 import { isFinal } from "../../api/types.js";
-import { isRefused } from "../../sessions/merge-sessions.js";
+import { isRefused } from "../../sessions/run-record.js";
 import { isOver, newestRun } from "../../sessions/sessions.js";
-import type { Session, SessionRun } from "../../sessions/types.js";
+import type { RunRecord } from "../../sessions/store/session-record.js";
+import type { Session } from "../../sessions/types.js";
 import { tellConversationEnd } from "../../shared/conversation-end.js";
 import type { Answer } from "../answer.js";
 import type { Services } from "../define-action.js";
@@ -112,7 +113,7 @@ async function findBlockingRun(session: Session, context: StepContext): Promise<
 async function findRunning(
   session: Session,
   { call, services }: StepContext,
-): Promise<{ run: SessionRun; problem?: ApiError } | undefined> {
+): Promise<{ run: RunRecord; problem?: ApiError } | undefined> {
   const last = newestRun(session);
   if (!last || isOver(last)) return undefined;
   try {
@@ -124,7 +125,7 @@ async function findRunning(
   }
 }
 
-function tellUnread(session: Session, run: SessionRun, problem: ApiError, { sessions }: Services): Answer {
+function tellUnread(session: Session, run: RunRecord, problem: ApiError, { sessions }: Services): Answer {
   // The list is newer than what was written down.
   const seen = sessions.problem() ? ` at ${new Date(run.updatedAt).toISOString()}` : " in the API's list";
   return {
@@ -141,7 +142,7 @@ function tellUnread(session: Session, run: SessionRun, problem: ApiError, { sess
   };
 }
 
-function offerFeedback(session: Session, run: SessionRun, { task }: StepContext): Answer {
+function offerFeedback(session: Session, run: RunRecord, { task }: StepContext): Answer {
   return {
     outcome: "input_required",
     summary:

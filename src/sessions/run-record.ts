@@ -1,0 +1,74 @@
+import type { Run } from "../api/types.js";
+import { mergeUnordered } from "../runs/merge-run.js";
+import { bareRun, refusedResume } from "../runs/runs.js";
+import type { RunRecord, SessionRecord } from "./store/session-record.js";
+
+/**
+ * What of a run is kept with its session, as of `now` (epoch ms): what the API does not tell for ever, and what the
+ * history needs.
+ */
+export function toRecord(run: Run, now: number): RunRecord {
+  const { runId, workflowName, status, startedAt, completedAt, turn, maxTurns, costUsd, resumes, errorCode } =
+    run;
+  const { neverStarted } = run;
+  // A claimed id is random on the public server: only one that the run itself has shown is written down.
+  const sessionId = run.sessionClaimed || neverStarted ? undefined : run.sessionId;
+  return {
+    runId,
+    workflowName,
+    status,
+    updatedAt: now,
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(completedAt === undefined ? {} : { completedAt }),
+    ...(turn === undefined ? {} : { turns: turn }),
+    ...(maxTurns === undefined ? {} : { maxTurns }),
+    ...(costUsd === undefined ? {} : { costUsd }),
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(resumes === undefined ? {} : { resumes }),
+    ...(neverStarted ? { neverStarted } : {}),
+    ...(errorCode === undefined ? {} : { errorCode }),
+  };
+}
+
+/** The run as its record remembers it, with what its session tells of it. */
+export function toRun(
+  record: RunRecord,
+  {
+    name,
+    repositoryUrl,
+    gitBranch,
+  }: Partial<Pick<SessionRecord, "name" | "repositoryUrl" | "gitBranch">> = {},
+): Run {
+  // Field by field: what somebody else has written into a record beside these was never looked at.
+  const { runId, workflowName, status, startedAt, completedAt, turns, maxTurns, costUsd } = record;
+  const { sessionId, resumes, neverStarted, errorCode } = record;
+  return {
+    ...bareRun(runId),
+    workflowName,
+    status,
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(completedAt === undefined ? {} : { completedAt }),
+    ...(turns === undefined ? {} : { turn: turns }),
+    ...(maxTurns === undefined ? {} : { maxTurns }),
+    ...(costUsd === undefined ? {} : { costUsd }),
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(resumes === undefined ? {} : { resumes }),
+    ...(neverStarted ? { neverStarted } : {}),
+    ...(errorCode === undefined ? {} : { errorCode }),
+    ...(name === undefined || name === runId ? {} : { sessionName: name }),
+    ...(repositoryUrl ? { repositoryUrl } : {}),
+    ...(gitBranch ? { gitBranch } : {}),
+  };
+}
+
+/** Two records of one run as one, the newer last. */
+export function mergeRecords(older: RunRecord, newer: RunRecord): RunRecord {
+  const run = mergeUnordered(toRun(older), toRun(newer));
+  // What a later release has written into a record stays in it.
+  return { ...older, ...newer, ...toRecord(run, Math.max(older.updatedAt, newer.updatedAt)) };
+}
+
+/** Whether the agent would not continue the conversation that the run was to continue. */
+export function isRefused(record: RunRecord): boolean {
+  return refusedResume(toRun(record));
+}
