@@ -9,22 +9,48 @@ const POSIX_ONLY = [
   "{engine-*,demo-engine,http-server,install,leaving-links,planted-files,replicas,repository-*,state*,stdio}",
 ];
 
+/**
+ * Test files that get a process of their own: those that put other modules in place of Node's, measure the process, or
+ * start so many programs (git) that a small process pays: the cost of a start grows with the memory of who starts.
+ */
+const OWN_PROCESS = [
+  "test/{calls-from-agents,engine-start-disk,engine-store,odd-answers}.test.ts",
+  "test/{engine-kept-work,engine-push,engine-repositories,engine-workspaces,git,leaving-links,repository-*}.test.ts",
+];
+const LEFT_OUT = [
+  ...configDefaults.exclude,
+  ...(process.platform === "win32" ? POSIX_ONLY.map((names) => `test/${names}.test.ts`) : []),
+];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
-    exclude: [
-      ...configDefaults.exclude,
-      ...(process.platform === "win32" ? POSIX_ONLY.map((names) => `test/${names}.test.ts`) : []),
-    ],
     // Two cores: the processes that some tests start need one of them.
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Only what hangs takes so long: on a busy machine everything takes ten times as long as on a quiet one.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],
       reporter: ["text-summary", "text"],
       thresholds: { lines: 90 },
     },
+    projects: [
+      {
+        extends: true,
+        test: { name: "own process", include: OWN_PROCESS, exclude: LEFT_OUT },
+      },
+      {
+        // The others share a process a worker: what they import (the SDK, fastmcp, the sources) is loaded once, not
+        // once a file, which took two seconds of processor time each.
+        extends: true,
+        test: {
+          name: "shared process",
+          isolate: false,
+          include: ["test/**/*.test.ts"],
+          exclude: [...OWN_PROCESS, ...LEFT_OUT],
+        },
+      },
+    ],
   },
 });

@@ -1,12 +1,10 @@
 import type { Progress } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { COMPLETE, connectInMemory, toolset } from "./support/harness.js";
+import { COMPLETE, connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: 60 });
 const starts = () => sim.api().posts("/run/");
-/** For what takes its time and has nothing to do with how tools are cut, or concerns the one tool alone. */
-const itOnce = it.runIf(toolset() === "super");
 
 describe("a run with progress", () => {
   it("tells turn, limit and action, each above the last, and brings back the result", async () => {
@@ -45,7 +43,7 @@ describe("a run with progress", () => {
     expect(seen).toHaveLength(after);
   });
 
-  itOnce("sends at most two notifications a second and never loses the last", async () => {
+  it("sends at most two notifications a second and never loses the last", async () => {
     sim.api().world.script({
       paceMs: 50,
       actions: Array.from({ length: 30 }, (_, index) => `Step ${index + 1}`),
@@ -188,7 +186,7 @@ describe("how long a call waits", () => {
     expect(sim.api().world.runs()[0]?.status).toBe("running");
   });
 
-  itOnce("costs one poll however many watch", async () => {
+  it("costs one poll however many watch", async () => {
     sim.api().world.script({ manual: true, actions: ["One"] });
     const { call, connect } = await connectInMemory();
     const { run_id } = (await call({ ...COMPLETE, wait_seconds: 0 })).data.run;
@@ -235,7 +233,7 @@ describe("arguments", () => {
     expect(starts()).toHaveLength(0);
   });
 
-  itOnce("an unknown action: a tool error that names it and what may be meant", async () => {
+  it("an unknown action: a tool error that names it and what may be meant", async () => {
     const { call } = await connectInMemory();
     const answer = await call({ action: "runn" });
     expect(answer.isError).toBe(true);

@@ -70,21 +70,63 @@ describe("what is published", () => {
 });
 
 describe("the two toolsets do the same", () => {
-  it.each([
-    ["super", "orchestrate_workflow"],
-    ["named", "run_workflow"],
-  ])("%s: a run, its status, and the way on", async (toolset, runTool) => {
-    const { call, client } = await connectInMemory({ settings: { TOOLSET: toolset } });
-    const names = (await client.listTools()).tools.map((tool) => tool.name);
-    const started = await call({ ...COMPLETE, wait_seconds: 0 }, { tool: runTool });
-    expect(started.data.outcome).toBe("started");
-    const { tool, arguments: args } = started.data.next_step;
-    expect(names).toContain(tool);
-    const status = await call(args, { tool });
-    expect(status.data).toMatchObject({
-      outcome: "completed",
-      run: { run_id: started.data.run.run_id, session_name: "auth-system-project" },
+  /** What each action is called where it is a tool of its own. */
+  const TOOLS = Object.fromEntries(actions.map(({ name, toolName }) => [name, toolName]));
+
+  it.each(["super", "named"])("%s: each action of a session's life, and the way on", async (toolset) => {
+    sim.api().world.script({ manual: true, actions: ["Reading the code"] });
+    const world = sim.api().world;
+    const forms: string[] = [];
+    const { call, client } = await connectInMemory({
+      settings: { TOOLSET: toolset },
+      onForm: ({ message, schema }) => {
+        forms.push(message);
+        const { session_name } = COMPLETE;
+        return {
+          action: "accept",
+          content: schema.properties.confirm ? { confirm: "yes" } : { session_name },
+        };
+      },
     });
+    const names = (await client.listTools()).tools.map(({ name }) => name);
+    /** Carries the action out by the tool that has it; the next step has to name a tool that there is. */
+    async function act(action: string, args: Record<string, unknown>) {
+      const answer =
+        toolset === "named"
+          ? await call(args, { tool: TOOLS[action] ?? "" })
+          : await call({ action, ...args }, { tool: "orchestrate_workflow" });
+      const step = answer.data.next_step;
+      if (step) expect(names).toContain(step.tool);
+      expect(step?.arguments.action).toBe(toolset === "named" ? undefined : step?.arguments.action);
+      expect(answer.isError, answer.text).toBe(false);
+      return answer;
+    }
+    const { workflows } = (await act("list_workflows", {})).data;
+    expect(workflows).toEqual(expect.arrayContaining([expect.objectContaining({ name: "architect" })]));
+    const task = { workflow_name: "architect", message: "Design the login", wait_seconds: 0 };
+    const started = await act("run", task);
+    const { run_id, session_name } = started.data.run;
+    expect(started.data).toMatchObject({ outcome: "started", run: { session_name: COMPLETE.session_name } });
+    const { tool, arguments: way } = started.data.next_step;
+    const onward = await call({ ...way, wait_seconds: 0 }, { tool });
+    expect(onward.data).toMatchObject({ outcome: "running", run: { run_id } });
+    world.run(run_id).turn("Reading the code");
+    const fed = await act("feedback", { session_name, message: "Use Redis", wait_seconds: 0 });
+    expect(fed.data).toMatchObject({ outcome: "ok", queue: { waiting: 1 } });
+    expect((await act("message_queue", { run_id })).data.queue).toMatchObject({ added: 1 });
+    expect((await act("status", { session_name })).data.run).toMatchObject({ run_id, turn: 1 });
+    const { sessions } = (await act("list_sessions", {})).data;
+    expect(sessions).toMatchObject([{ session_name, run_id }]);
+    world.run(run_id).complete({ result: "Designed" });
+    expect((await act("cleanup", { run_id })).data.outcome).toBe("ok");
+    const again = await act("run", { ...task, workflow_name: "implement", continue_session: session_name });
+    const next = again.data.run.run_id;
+    expect((await act("kill", { run_id: next })).data).toMatchObject({
+      outcome: "killed",
+      run: { run_id: next },
+    });
+    // One form for what was missing of the first run, one each before something is removed or ended.
+    expect(forms.map((message) => message.split(" ")[0])).toEqual(["Start", "Remove", "Kill"]);
   });
 
   it("named: what reads says so, what destroys says so", async () => {

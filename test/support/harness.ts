@@ -9,23 +9,10 @@ import {
   ToolListChangedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { onTestFinished } from "vitest";
-import { actions } from "../../src/actions/index.js";
 import { createServer, type ServerOptions, type WorkflowsServer } from "../../src/server/server.js";
 import { SUPER_TOOL } from "../../src/server/tools/registry.js";
 import { readSettings } from "../../src/settings/settings.js";
 import type { Log } from "../../src/shared/log.js";
-
-export type Toolset = "super" | "named";
-
-let current: Toolset = "super";
-
-/** The toolset that servers of the test file publish when a test does not say. */
-export const toolset = (): Toolset => current;
-
-/** For a test file that runs the cases of others with another toolset; to be called before those are imported. */
-export function useToolset(next: Toolset): void {
-  current = next;
-}
 
 /** What a tool gave back, as the tests look at it. */
 export interface ToolAnswer {
@@ -61,7 +48,7 @@ export interface TestClient {
 }
 
 export interface CallOptions {
-  /** The tool to call; when left out, the one that carries the action in the file's toolset. */
+  /** The tool to call; when left out, the one for all actions. */
   tool?: string;
   onprogress?: (progress: Progress) => void;
   signal?: AbortSignal;
@@ -101,38 +88,15 @@ export function createTestClient(options: ClientOptions = {}): TestClient {
     forms,
     listChanges: () => changes,
     async call(args, call = {}) {
-      const asked = call.tool ? { name: call.tool, arguments: args } : toCall(args);
+      const asked = { name: call.tool ?? SUPER_TOOL, arguments: args };
       const result = await client.callTool(asked, undefined, {
-        timeout: call.timeoutMs ?? 15_000,
+        timeout: call.timeoutMs ?? 60_000,
         ...(call.onprogress ? { onprogress: call.onprogress, resetTimeoutOnProgress: true } : {}),
         ...(call.signal ? { signal: call.signal } : {}),
       });
       const [block] = result.content as { type: string; text: string }[];
-      const data = call.tool ? result.structuredContent : fromAnswer(result.structuredContent);
-      return { text: block?.text ?? "", isError: result.isError === true, data };
+      return { text: block?.text ?? "", isError: result.isError === true, data: result.structuredContent };
     },
-  };
-}
-
-/** The call that carries an action in the file's toolset: the tests speak of actions, whichever it is. */
-function toCall(args: Record<string, unknown>): { name: string; arguments: Record<string, unknown> } {
-  if (current === "super") return { name: SUPER_TOOL, arguments: args };
-  const { action = "run", ...rest } = args;
-  const named = actions.find((one) => one.name === action);
-  if (!named) throw new Error(`No tool carries the action ${JSON.stringify(action)}.`);
-  return { name: named.toolName, arguments: rest };
-}
-
-/** The answer with its next step as an action again. @throws when the step names no tool of the toolset */
-// biome-ignore lint/suspicious/noExplicitAny: answers are checked field by field
-function fromAnswer(data: any): any {
-  const step = data?.next_step;
-  if (current === "super" || !step) return data;
-  const named = actions.find((one) => one.toolName === step.tool);
-  if (!named) throw new Error(`The next step names ${step.tool}, which is no tool here.`);
-  return {
-    ...data,
-    next_step: { ...step, tool: SUPER_TOOL, arguments: { action: named.name, ...step.arguments } },
   };
 }
 
@@ -160,7 +124,6 @@ export function testSettings(overrides: Record<string, string> = {}) {
     API_KEY: "test-key",
     POLLING_INTERVAL: "0.2",
     MAX_RETRIES: "0",
-    TOOLSET: current,
     ...overrides,
   };
   return readSettings(
@@ -207,7 +170,7 @@ export const COMPLETE = {
 export async function until(
   condition: () => boolean,
   what = "the condition",
-  timeoutMs = 10_000,
+  timeoutMs = 60_000,
 ): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!condition()) {
