@@ -56,7 +56,7 @@ export interface SimulatedApi {
   /** Makes requests go wrong, all or so many; gives what ends it. The latest fault that fits is the one. */
   fault(match: FaultMatch, fault: Fault, times?: number): () => void;
   /**
-   * Resolves with the first request, past or coming, that fits. Rejects after `timeoutMs`, default 5000.
+   * Resolves with the first request, past or coming, that fits. Rejects after `timeoutMs`, default 60000.
    */
   waitFor(predicate: (request: RecordedRequest) => boolean, timeoutMs?: number): Promise<RecordedRequest>;
   /** Resolves when no request is being answered; hanging ones do not count. */
@@ -146,7 +146,7 @@ export function createSimulatedApi(options: ApiOptions = {}): SimulatedApi {
     },
     posts: (path) => requests.filter((item) => item.method === "POST" && matchesPath(item.path, path)),
     fault: (match, fault, times) => faults.add(match, fault, times),
-    waitFor(predicate, timeoutMs = 5000) {
+    waitFor(predicate, timeoutMs = 60_000) {
       const past = requests.find(predicate);
       if (past !== undefined) return Promise.resolve(past);
       return new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@ import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createHandClock, type HandClock } from "./support/hand-clock.js";
+import { createHandClock, hasten } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory, type InMemoryOptions, until } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });
@@ -29,19 +29,6 @@ async function connectInHaste(options: InMemoryOptions = {}) {
   const connected = await connectInMemory({ ...options, clock, settings });
   const call: typeof connected.call = (...args) => hasten(clock, connected.call(...args));
   return { ...connected, clock, call };
-}
-
-async function hasten<T>(clock: HandClock, work: Promise<T>): Promise<T> {
-  let isDone = false;
-  const settle = () => {
-    isDone = true;
-  };
-  work.then(settle, settle);
-  await until(() => {
-    if (!isDone) clock.advance(50);
-    return isDone;
-  }, "the answer");
-  return work;
 }
 
 describe("kill", () => {

@@ -84,7 +84,7 @@ describe("what was read before the end of stdin", () => {
 
   test("is answered with the run's id also when its start is still under way then", async () => {
     const { url, api } = await serveApi();
-    api.fault({ method: "POST" }, { delayMs: 1_500 });
+    api.fault({ method: "POST" }, { delayMs: 300 });
     const bin = startPiped(url);
     bin.child.stdin?.end(toLines([HELLO, call(2, { ...COMPLETE, wait_seconds: 600 })]));
     expect(await bin.ended()).toBe(0);

@@ -32,3 +32,17 @@ export function createHandClock(start = Date.parse("2026-11-25T12:00:00Z")): Han
     },
   };
 }
+
+/** Moves the clock on for as long as the work takes. */
+export async function hasten<T>(clock: HandClock, work: Promise<T>): Promise<T> {
+  let isDone = false;
+  const settle = () => {
+    isDone = true;
+  };
+  work.then(settle, settle);
+  while (!isDone) {
+    clock.advance(50);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return work;
+}

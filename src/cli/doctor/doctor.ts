@@ -27,6 +27,8 @@ export interface DoctorOptions {
   /** As in `process.versions.node`. */
   nodeVersion: string;
   clock: Clock;
+  /** How long the API or Redis may take for one answer, in ms; default 4.5 s. */
+  answerMs?: number;
   /** Writes to the person: lines of text, or one JSON array. */
   out(text: string): void;
   json?: boolean;
@@ -68,7 +70,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     examineApi(settings, folder, engine, options),
     within(
       settings?.state
-        ? checkRedis(settings.state, ANSWER_MS)
+        ? checkRedis(settings.state, options.answerMs ?? ANSWER_MS)
         : checkState({ folder, shown: shorten(folder), platform }),
     ),
     within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
@@ -95,11 +97,11 @@ async function examineApi(
   settings: Settings | undefined,
   stateFolder: string,
   engine: Promise<EngineStatus>,
-  { env, clock }: Pick<DoctorOptions, "env" | "clock">,
+  { env, clock, answerMs = ANSWER_MS }: Pick<DoctorOptions, "env" | "clock" | "answerMs">,
 ): Promise<Finding[]> {
   if (!settings) return [{ check: "address", ...skipped("not tried: the settings cannot be used") }];
   const { baseUrl, apiKey, engine: kind, requestTimeoutS } = settings;
-  const limitMs = Math.min(ANSWER_MS, requestTimeoutS * 1000);
+  const limitMs = Math.min(answerMs, requestTimeoutS * 1000);
   if (kind === "off") return checkApi({ baseUrl, apiKey, env, limitMs, clock });
   const { url } = await engine;
   if (!url)
