@@ -14,7 +14,7 @@ const POSIX_ONLY = [
  * start so many programs (git) that a small process pays: the cost of a start grows with the memory of who starts.
  */
 const OWN_PROCESS = [
-  "test/{calls-from-agents,engine-start-disk,engine-store,odd-answers}.test.ts",
+  "test/{calls-from-agents,odd-answers}.test.ts",
   "test/{engine-kept-work,engine-push,engine-repositories,engine-workspaces,git,leaving-links,repository-*}.test.ts",
 ];
 const LEFT_OUT = [
