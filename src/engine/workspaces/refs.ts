@@ -93,11 +93,19 @@ export async function identityEnv(
   own: NodeJS.ProcessEnv,
 ): Promise<Record<string, string>> {
   const env: Record<string, string> = {};
+  const told = await git(["config", "--get-regexp", "-z", "^user\\.(name|email)$"], { at, separator: "\0" });
+  // Each entry is a name, a line end and the value. The last of a name counts, as for git.
+  const values = new Map(
+    told.text.split("\0").map((entry) => {
+      const [name = "", ...lines] = entry.split("\n");
+      return [name, lines.join("\n").trim()] as const;
+    }),
+  );
   for (const [setting, part, neutral] of [
     ["user.name", "NAME", "Automagik Workflows"],
     ["user.email", "EMAIL", "automagik@localhost.invalid"],
   ] as const) {
-    if (await askGit(git, ["config", "--get", setting], { at })) continue;
+    if (values.get(setting)) continue;
     if (part === "EMAIL" && own.EMAIL) continue;
     for (const role of ["AUTHOR", "COMMITTER"])
       if (!own[`GIT_${role}_${part}`]) env[`GIT_${role}_${part}`] = neutral;
