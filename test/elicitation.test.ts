@@ -395,7 +395,7 @@ describe("suggestions from the person's own folder", () => {
       const { call } = await connectInMemory({ env: hosted().env });
       const { text } = await call({ ...NAMED, git_branch });
       expect(starts()[0]?.body).toMatchObject({ git_branch: "feature/login" });
-      expect(text).toContain(`${git_branch} was taken to mean the branch feature/login.`);
+      expect(text).toContain(`${git_branch} was read as the branch feature/login.`);
     },
   );
 

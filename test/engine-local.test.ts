@@ -517,7 +517,7 @@ describe("the process of an engine", () => {
     other.close();
     expect(closed).toBe(0);
     expect(lines.join("\n")).toMatch(
-      new RegExp(`port ${port} is in use by another program[\\s\\S]*cannot be had`),
+      new RegExp(`port ${port} is in use by another program[\\s\\S]*cannot be used`),
     );
     expect(readdirSync(files.folder)).toEqual([]);
   });
@@ -764,7 +764,7 @@ describe("finding or starting the engine", () => {
   it("says why one could not be started, in its own last words, and starts none again", async () => {
     const message = await failure(find({ fails: "the disk is full" }));
     expect(message).toContain("exit code 1");
-    expect(message).toContain("Its last words: The engine could not be started: the disk is full");
+    expect(message).toContain("Its last output: The engine could not be started: the disk is full");
     expect(roll("began")).toHaveLength(1);
   });
 
@@ -781,9 +781,7 @@ describe("finding or starting the engine", () => {
 
   it("says when one that was started does not begin to work", async () => {
     const spawnEngine = async () => ({ pid: 1, ended: new Promise<never>(() => {}), lastWords: () => "" });
-    expect(await failure(find({}, { spawnEngine, timeoutMs: 200 }))).toContain(
-      "not begun to work within 0 s",
-    );
+    expect(await failure(find({}, { spawnEngine, timeoutMs: 200 }))).toContain("did not start within 0 s");
   });
 
   it("does not wait for ever for a window that hangs while it starts one", async () => {
@@ -869,7 +867,7 @@ describe("an engine in the background", () => {
     expect(await hasEnded(agent as ProcessIdentity, own)).toBe(false);
     const { stopped, message } = await stop({ force: true, limitMs: 200 });
     expect(stopped).toBe(true);
-    expect(message).toContain("was ended by force, with what it had at work");
+    expect(message).toContain("was ended by force, with its agents");
     expect(await hasEnded(agent as ProcessIdentity, own)).toBe(true);
   });
 

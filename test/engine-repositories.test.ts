@@ -69,7 +69,7 @@ it("a run shows its branch as the repository spells it, and from what a new one 
     };
     expect(await branchOf("origin/feature/login")).toEqual([
       "feature/login",
-      "Done.\n\norigin/feature/login was taken to mean the branch feature/login.",
+      "Done.\n\norigin/feature/login was read as the branch feature/login.",
     ]);
     expect(await branchOf("feature/new")).toEqual([
       "feature/new",

@@ -447,7 +447,7 @@ describe("the branch that a run names", () => {
       startCommit: git(folder, "rev-parse", branch),
     });
     const told =
-      asked.trim().normalize() === branch ? [] : [`${asked.trim()} was taken to mean the branch ${branch}.`];
+      asked.trim().normalize() === branch ? [] : [`${asked.trim()} was read as the branch ${branch}.`];
     expect(workspace.notices).toEqual(told);
     expect(await prepare(run("s", undefined, asked)), "and so when it goes on").toMatchObject({ branch });
   });
@@ -479,7 +479,7 @@ describe("the branch that a run names", () => {
     expect(workspace).toMatchObject({
       branch: expect.stringMatching(/^automagik\//),
       startCommit: base,
-      notices: [`The repository has no branch "${word}", so it was taken as if none had been named.`],
+      notices: [`The repository has no branch "${word}", so git_branch was ignored.`],
     });
   });
 
@@ -779,13 +779,13 @@ describe("merging back", () => {
     const theirs = commit(source, "readme.md", "theirs\n");
     const next = await prepare(run("2", source));
     expect(next.startCommit).toBe(theirs);
-    expect(next.notices).toEqual([expect.stringMatching(/main has gone two ways.*never pushed/)]);
+    expect(next.notices).toEqual([expect.stringMatching(/main has diverged.*never pushed/)]);
     expect(git(cloneOf(folder), "rev-parse", "main")).toBe(ours);
 
     git(source, "checkout", "-q", "-b", "feature");
     commit(source, "other.txt", "x");
     const { notices, startCommit } = await prepare(run("3", source, "feature"));
-    expect(notices).toEqual([expect.stringMatching(/feature has gone two ways.*goes on with what is here/)]);
+    expect(notices).toEqual([expect.stringMatching(/feature has diverged.*uses the branch as it is here/)]);
     expect(startCommit).toBe(ours);
   });
 
@@ -1273,7 +1273,7 @@ describe("what comes after a run", () => {
       await stuck.reached();
       controller.abort("the run was killed");
       // What was done before it is told as done.
-      expect(JSON.stringify(await ended)).toContain("It was stopped before it was done: the run was killed.");
+      expect(JSON.stringify(await ended)).toContain("It was stopped before it finished: the run was killed.");
       expect(existsSync(join(workspace.path, "a.txt"))).toBe(true);
       const again = await engine({ folder }).merge(workspace);
       expect(again.merged || again.reason).toEqual(
@@ -1325,7 +1325,7 @@ describe("a preparation that does not come to its end", () => {
     expect(clonesOf(slow.folder)).toEqual([]);
 
     const late = slow.prepare(run("s", source));
-    const failed = expect(late).rejects.toThrow("git fetch was not done after 90 s and was stopped.");
+    const failed = expect(late).rejects.toThrow("git fetch did not finish within 90 s and was stopped.");
     await stuck.reached();
     clock.advance(90_000);
     await failed;

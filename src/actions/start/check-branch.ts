@@ -23,7 +23,7 @@ export const checkBranch: Step = async (draft, { call, services, task }) => {
   switch (found.kind) {
     case "there": {
       const isSame = found.name.normalize() === gitBranch.normalize();
-      return settle(found.name, isSame ? "" : ` ${gitBranch} was taken to mean the branch ${found.name}.`);
+      return settle(found.name, isSame ? "" : ` ${gitBranch} was read as the branch ${found.name}.`);
     }
     case "none":
       return settle("", ` There is no branch "${gitBranch}", so none counts as named.`);

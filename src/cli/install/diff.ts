@@ -1,7 +1,9 @@
+import { diffArrays } from "diff";
+
 /** Lines around a change that are shown with it. */
 const CONTEXT = 2;
-/** Beyond so many comparisons the changed middle is shown whole. */
-const MAX_CELLS = 4_000_000;
+/** With more changed lines than these, one file is shown as removed and the other as added. */
+const MAX_CHANGES = 2_000;
 
 interface Line {
   sign: " " | "-" | "+";
@@ -35,43 +37,13 @@ function split(text: string): string[] {
 }
 
 function compare(before: string[], after: string[]): Line[] {
-  let start = 0;
-  while (start < before.length && start < after.length && before[start] === after[start]) start++;
-  let tail = 0;
-  const most = Math.min(before.length, after.length) - start;
-  while (tail < most && before.at(-1 - tail) === after.at(-1 - tail)) tail++;
-  const same = (text: string): Line => ({ sign: " ", text });
-  return [
-    ...before.slice(0, start).map(same),
-    ...compareMiddle(before.slice(start, before.length - tail), after.slice(start, after.length - tail)),
-    ...before.slice(before.length - tail).map(same),
+  const parts = diffArrays(before, after, { maxEditLength: MAX_CHANGES }) ?? [
+    { value: before, removed: true, added: false },
+    { value: after, removed: false, added: true },
   ];
-}
-
-/** By the longest common subsequence. */
-function compareMiddle(before: string[], after: string[]): Line[] {
-  const removed = before.map((text): Line => ({ sign: "-", text }));
-  const added = after.map((text): Line => ({ sign: "+", text }));
-  if (before.length * after.length > MAX_CELLS) return [...removed, ...added];
-  const width = after.length + 1;
-  const lengths = new Uint32Array((before.length + 1) * width);
-  const cell = (i: number, j: number) => lengths[i * width + j] ?? 0;
-  for (let i = before.length - 1; i >= 0; i--) {
-    for (let j = after.length - 1; j >= 0; j--) {
-      lengths[i * width + j] =
-        before[i] === after[j] ? cell(i + 1, j + 1) + 1 : Math.max(cell(i + 1, j), cell(i, j + 1));
-    }
-  }
-  const lines: Line[] = [];
-  let [i, j] = [0, 0];
-  while (i < before.length && j < after.length) {
-    if (before[i] === after[j]) {
-      lines.push({ sign: " ", text: before[i] as string });
-      i++;
-      j++;
-    } else lines.push(cell(i + 1, j) >= cell(i, j + 1) ? (removed[i++] as Line) : (added[j++] as Line));
-  }
-  return [...lines, ...removed.slice(i), ...added.slice(j)];
+  return parts.flatMap(({ value, removed, added }) =>
+    value.map((text): Line => ({ sign: removed ? "-" : added ? "+" : " ", text })),
+  );
 }
 
 /** A name that sounds secret, and its value in JSON, TOML, YAML or a flag; references to variables are none, nor is yes or no. */

@@ -86,7 +86,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       // What has no brace in it is a note of some library and stands for no message.
       unread = !reader.line(line) && line.includes("{");
     },
-    onTooLong: () => reader.problem("The agent wrote a line beyond 64 MiB; it was passed over"),
+    onTooLong: () => reader.problem("The agent wrote a line beyond 64 MiB; it was ignored"),
   });
   child.stdout?.on("data", (chunk: Buffer) => {
     lines.push(chunk);

@@ -293,7 +293,7 @@ function describeRules(
 /** What the person agrees to, beyond the one command. */
 function explainScripts(leave: RunLeave | undefined): string {
   const where = leave?.sandboxed
-    ? "They run in a sandbox: they change nothing outside of the workspace, and each host that they want to reach is asked."
+    ? "They run in a sandbox: they change nothing outside of the workspace, and you are asked about each host that they want to reach."
     : "They are not in a sandbox: they can do whatever you can do on this machine.";
   return (
     "This repository's own scripts may run: npm test, npm run build, make test, pytest, cargo test and the like. They " +

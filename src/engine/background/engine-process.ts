@@ -127,8 +127,7 @@ async function run(options: EngineProcessOptions): Promise<number> {
   const isClosed = await withDeadline(clock, options.closeLimitMs ?? CLOSE_LIMIT_MS, () =>
     Promise.race([close(server, log), life.hurried]),
   );
-  if (!isClosed)
-    log.error("Not everything was ended in an orderly way; the rest is seen to at the next start.");
+  if (!isClosed) log.error("Not everything ended cleanly; the next start handles the rest.");
   offSignal();
   await taken.lock.release();
   return isClosed ? code : 1;
@@ -144,7 +143,7 @@ async function choosePort({ stateFolder, host, port }: EngineProcessOptions): Pr
   if (problem === "EADDRINUSE") {
     throw new Error(`port ${port} is in use by another program. Choose another one with --port.`);
   }
-  if (problem !== undefined) throw new Error(`port ${port} of ${host} cannot be had (${problem}).`);
+  if (problem !== undefined) throw new Error(`port ${port} of ${host} cannot be used (${problem}).`);
   return port;
 }
 

@@ -114,7 +114,7 @@ function createStarter({ stateFolder, spawnEngine, clock, timeoutMs = TIMEOUT_MS
         const words = child?.lastWords();
         throw new EngineUnavailable(
           `The engine could not be started (${typeof exit === "number" ? `exit code ${exit}` : exit}).` +
-            `${words ? ` Its last words: ${words}` : ""} More is in engine.log in the engine's state folder.`,
+            `${words ? ` Its last output: ${words}` : ""} More is in engine.log in the engine's state folder.`,
         );
       }
       // A window that hangs while it has its turn must not keep the others from an engine.
@@ -166,14 +166,14 @@ function describeSilence(sight: EngineSight, timeoutMs: number): string {
   const seconds = Math.round(timeoutMs / 1000);
   if (sight.kind === "silent" || sight.kind === "unready") {
     const { pid } = sight.holder;
-    const state = sight.kind === "silent" ? "does not answer" : "is starting or ending, and has not got done";
+    const state = sight.kind === "silent" ? "does not answer" : "is starting or ending, and has not finished";
     return (
       `The engine (process ${pid}) ${state}, for ${seconds} s now. No second one was started. ` +
       "`automagik-workflows-mcp engine stop` ends it, with --force if need be."
     );
   }
   return (
-    `The engine has not begun to work within ${seconds} s. What it says is in engine.log in the engine's state ` +
-    "folder. Try again: it may have come up since."
+    `The engine did not start within ${seconds} s. See engine.log in the engine's state folder. ` +
+    "Try again: it may be running by now."
   );
 }

@@ -62,7 +62,7 @@ export function stopEngine(stateFolder: string, options: StopOptions): Promise<S
         stopped: false,
         message:
           `Process ${pid} may be the engine, but does not answer as one, and this system does not tell whether it ` +
-          "is another program by now. Nothing was stopped. Have a look at it, and end it yourself if it is the engine.",
+          "is another program by now. Nothing was stopped. Check it, and end it yourself if it is the engine.",
       };
     }
     if (options.force) return endByForce(sight.holder, options);
@@ -122,7 +122,7 @@ export async function endOrderly(
         stopped: false,
         message:
           `The engine (process ${pid}) was told to end ${Math.round(limitMs / 1000)} s ago and is still there. ` +
-          "If it does not come to an end, `automagik-workflows-mcp engine stop --force` ends it the hard way.",
+          "If it does not come to an end, `automagik-workflows-mcp engine stop --force` ends it by force.",
       };
     }
   }
@@ -141,7 +141,7 @@ async function endByForce(holder: ProcessIdentity, options: StopOptions): Promis
   const children = (await listProcesses("", process.platform)).filter(({ parent }) => parent === pid);
   await signalProcess(holder, "SIGKILL");
   if (!(await waitUntilEnded(holder, KILL_LIMIT_MS))) {
-    return { stopped: false, message: `The system has not ended process ${pid} yet, although told to.` };
+    return { stopped: false, message: `Process ${pid} was killed, but has not ended yet.` };
   }
   await Promise.all(
     children.map((child) => {
@@ -152,8 +152,8 @@ async function endByForce(holder: ProcessIdentity, options: StopOptions): Promis
   return {
     stopped: true,
     message:
-      `The engine (process ${pid}) did not end by itself and was ended by force, with what it had at work. ` +
-      "Its runs are told as failed when an engine starts here again.",
+      `The engine (process ${pid}) did not end by itself and was ended by force, with its agents. ` +
+      "Its runs are marked as failed when an engine starts here again.",
   };
 }
 

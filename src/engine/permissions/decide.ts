@@ -51,13 +51,13 @@ export function decide(
 ): Decision {
   const input = asRecord(toolInput);
   if (NEVER_TOOLS.some((name) => name === toolName))
-    return { decision: "deny", reason: "This leads out of the session's folder or beyond the run." };
+    return { decision: "deny", reason: "This leaves the session's folder or affects more than this run." };
   if (touchesPrivate(toolName, input, facts))
     return { decision: "deny", reason: "This is the engine's own folder, which no agent may look into." };
   if (toolName === "SandboxNetworkAccess") {
     const host = (asText(input.host) ?? "").replace(/^\[|\]$/g, "");
     return THIS_MACHINE.test(host)
-      ? { decision: "deny", reason: "Commands do not reach services of this machine." }
+      ? { decision: "deny", reason: "Commands may not reach services of this machine." }
       : ASK;
   }
   return toolName === "Bash" ? decideCommand(input, facts, remembered) : ASK;
@@ -71,8 +71,7 @@ function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Re
       ? "look"
       : kindOf(command),
   );
-  if (kinds.includes("never"))
-    return { decision: "deny", reason: "This is never done in a run, whoever allows it." };
+  if (kinds.includes("never")) return { decision: "deny", reason: "This is never allowed in a run." };
   if (kinds.includes(undefined)) return ASK;
   // Outside of the sandbox is another matter, whatever the command.
   if (input.dangerouslyDisableSandbox) return ASK;

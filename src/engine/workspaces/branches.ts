@@ -112,7 +112,7 @@ export function createBranches(options: BranchesOptions): Branches {
     return {
       commit: remote,
       notices: [
-        `The branch ${branch} has gone two ways: what was merged here and never pushed is not in the remote's. The remote's was taken; the other is still on ${branch} in ${clone.at.clone}.`,
+        `The branch ${branch} has diverged: what was merged here and never pushed is not in the remote branch. The remote branch was used; the local commits are still on ${branch} in ${clone.at.clone}.`,
       ],
     };
   }
@@ -156,9 +156,9 @@ export function createBranches(options: BranchesOptions): Branches {
       if (found.kind === "none")
         return {
           branch: undefined,
-          notices: [`The repository has no branch "${asked}", so it was taken as if none had been named.`],
+          notices: [`The repository has no branch "${asked}", so git_branch was ignored.`],
         };
-      const meant = found.name === asked ? [] : [`${asked} was taken to mean the branch ${found.name}.`];
+      const meant = found.name === asked ? [] : [`${asked} was read as the branch ${found.name}.`];
       return { branch: found.name, notices: found.name.normalize() === asked.normalize() ? [] : meant };
     },
 
@@ -174,7 +174,7 @@ export function createBranches(options: BranchesOptions): Branches {
         else if (remote && (await refs.contains(remote, local))) await refs.move(branch, remote, local);
         else if (remote && !(await refs.contains(local, remote)))
           notices.push(
-            `The branch ${branch} has gone two ways: the remote's has commits that this one lacks. The work goes on with what is here.`,
+            `The branch ${branch} has diverged: the remote has commits that are missing here. The run uses the branch as it is here.`,
           );
         if (!local) {
           await git(["config", `branch.${branch}.remote`, "origin"], { at });

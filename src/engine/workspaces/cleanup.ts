@@ -27,8 +27,8 @@ export interface CleanupOptions {
 }
 
 /** Behind "it has". */
-const UNCONNECTED = "lost its connection to the repository, so nobody can say what is in it";
-const UNKNOWN = "files that could not be looked at";
+const UNCONNECTED = "lost its connection to the repository, so its content is unknown";
+const UNKNOWN = "files that could not be read";
 
 /** Creates the removal of workspaces, as `Workspaces.cleanup` describes it. */
 export function createCleanup(
@@ -59,7 +59,7 @@ export function createCleanup(
     const [first] =
       files.length > 0 || record.kind === "temporary" ? files : await readdir(path).catch(() => []);
     if (first !== undefined && !force) {
-      result.kept = `The folder ${path} was kept: its files (${first}, …) are nowhere else. Force removes them.`;
+      result.kept = `The folder ${path} was kept: its files (${first}, …) exist nowhere else. Force removes them.`;
       return;
     }
     await take(record, result);

@@ -17,7 +17,7 @@ export const FETCH = "+refs/heads/*:refs/remotes/origin/*";
  * Makes a clone's configuration safe for our git: settings that are not known to be inert (filters, merge drivers,
  * ssh commands, includes, …) are taken out of the file, and where it fetches from is set right.
  * @param pristine the text as the clone was made, for a file that git can't read any more
- * @throws WorkspaceError when the file can't be brought in order
+ * @throws WorkspaceError when the file cannot be corrected
  */
 export async function secureConfig(
   git: GitRunner,
@@ -44,10 +44,7 @@ export async function secureConfig(
     ["remote.origin.fetch", FETCH],
   ]);
   const change = (...args: string[]) =>
-    mustGit(git, "The settings of the repository's clone could not be brought in order", [
-      ...config,
-      ...args,
-    ]);
+    mustGit(git, "The settings of the repository's clone could not be corrected", [...config, ...args]);
   for (const key of values.keys()) if (!fixed.has(key) && !INERT.test(key)) await change("--unset-all", key);
   for (const [key, value] of fixed) {
     const found = values.get(key);

@@ -225,7 +225,8 @@ export function createClones(options: {
           };
         await make(repository, { ...call, timeoutMs: options.cloneTimeoutMs });
         const made = await open(repository, signal);
-        if (!made) throw new WorkspaceError("The clone of the repository has gone as soon as it was made.");
+        if (!made)
+          throw new WorkspaceError("The clone of the repository disappeared right after it was made.");
         return { ...made, notices: [] };
       } finally {
         await opened?.close();

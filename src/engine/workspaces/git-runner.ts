@@ -125,7 +125,7 @@ export function createGitRunner(options: {
     }
     throw late
       ? new WorkspaceError(
-          `git ${args[0]} was not done after ${Math.round(timeoutMs / 1000)} s and was stopped.`,
+          `git ${args[0]} did not finish within ${Math.round(timeoutMs / 1000)} s and was stopped.`,
         )
       : stopped(signal);
   };
@@ -134,7 +134,7 @@ export function createGitRunner(options: {
 /** What is thrown when a signal has fired; its reason, when that is a text, says why. */
 export function stopped(signal: AbortSignal | undefined): WorkspaceError {
   const why: unknown = signal?.reason;
-  return new WorkspaceError(`It was stopped before it was done${typeof why === "string" ? `: ${why}` : ""}.`);
+  return new WorkspaceError(`It was stopped before it finished${typeof why === "string" ? `: ${why}` : ""}.`);
 }
 
 /** The same git, each command of which ends when the signal fires. */

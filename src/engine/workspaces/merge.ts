@@ -51,7 +51,7 @@ export async function mergeWork(
       return not(`Nothing was merged: ${baseBranch} has all of this work already.`);
     if (base !== undefined && local !== undefined && base !== local)
       return not(
-        `Nothing was merged: ${baseBranch} here and at the remote have gone two ways. The work is on ${current ?? head}.`,
+        `Nothing was merged: the local and the remote ${baseBranch} have diverged. The work is on ${current ?? head}.`,
       );
     const message = `Merge ${current ? `branch '${current}'` : head.slice(0, 10)} into ${baseBranch}`;
     const joined =
@@ -72,7 +72,7 @@ export async function mergeWork(
   const problem = await push(git, repository, clone, baseBranch).catch((error: Error) => error);
   if (problem === undefined) return { ...done, pushed: true };
   if (problem instanceof Error) {
-    const unknown = "the push did not come to its end, so whether the remote has the commits is not known";
+    const unknown = "the push was interrupted, so it is unknown whether the remote has the commits";
     const where = `They are on ${baseBranch} in ${clone.at.clone}.`;
     return { ...done, pushed: false, pushProblem: `${unknown}. ${problem.message} ${where}` };
   }

@@ -80,7 +80,7 @@ export function createSessionRecords(folder: string, now: () => number): Session
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw new WorkspaceError(
-        `What is known of a session's workspace can't be read: ${(error as Error).message}`,
+        `The record of a session's workspace cannot be read: ${(error as Error).message}`,
       );
     }
     try {
@@ -88,7 +88,7 @@ export function createSessionRecords(folder: string, now: () => number): Session
     } catch {
       // To go on without it could put two sessions into one folder, or make work unfindable.
       throw new WorkspaceError(
-        `What is known of a session's workspace is damaged. Nothing was changed. Look into ${path}, and move it away to begin anew.`,
+        `The record of a session's workspace is damaged. Nothing was changed. Check ${path}, and move it away to start over.`,
       );
     }
   }

@@ -29,7 +29,7 @@ export interface Workspace {
   emptySubmodules?: string[];
   /** Git runs hooks in it that are files of the repository. */
   ownHooks?: boolean;
-  /** What the person should be told: the remote could not be reached, a branch has gone two ways. */
+  /** What the person should be told: the remote could not be reached, a branch has diverged. */
   notices: string[];
   /** For the agent's environment: a neutral name for its commits when the user's git has none. */
   env: Record<string, string>;

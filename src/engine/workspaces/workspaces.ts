@@ -135,7 +135,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
         await records.read(recordKey),
       );
       const at = placeOf(clone, session.record);
-      if (!at) throw new WorkspaceError("The session's worktree has gone as soon as it was made.");
+      if (!at) throw new WorkspaceError("The session's worktree disappeared right after it was made.");
       const refs = createRefs(git, at);
       const startCommit = await refs.commit("HEAD");
       const upstreamCommit = await refs.remote(session.record.baseBranch ?? "");
