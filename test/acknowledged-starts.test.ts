@@ -105,8 +105,8 @@ it("a start that cannot be written down is told with that", async () => {
     const { call } = await connectInMemory({ store, settings: { BASE_URL: api } });
     const answer = await call({ ...COMPLETE, wait_seconds: 0 });
     expect(answer.data.outcome).toBe("started");
-    expect(answer.text).toContain("It could not be written down where sessions are kept");
+    expect(answer.text).toContain("It could not be saved where sessions are kept");
   }
   const { call } = await connectInMemory({ settings: { BASE_URL: api } });
-  expect((await call({ ...COMPLETE, wait_seconds: 0 })).text).not.toContain("could not be written down");
+  expect((await call({ ...COMPLETE, wait_seconds: 0 })).text).not.toContain("could not be saved");
 });

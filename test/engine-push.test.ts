@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Progress } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { createOffer } from "../src/api/capabilities.js";
+import { createCapabilities } from "../src/api/capabilities.js";
 import { createUpstream } from "../src/api/client.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { keepStreamOpen } from "../src/runs/run-stream.js";
@@ -165,7 +165,7 @@ describe("a stream that breaks", () => {
     const closing = new AbortController();
     void keepStreamOpen(
       {
-        offer: createOffer({ api, clock: systemClock, log: silentLog }),
+        capabilities: createCapabilities({ api, clock: systemClock, log: silentLog }),
         api: {
           streamRuns: (options) =>
             api.streamRuns({
@@ -242,9 +242,9 @@ describe("a stream that breaks", () => {
     const closing = new AbortController();
     void keepStreamOpen(
       {
-        offer: {
+        capabilities: {
           refresh: async () => ({ isAway: false }),
-          describes: () => true,
+          describesEndpoint: () => true,
           onChange: () => () => {},
         },
         api: {

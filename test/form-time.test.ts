@@ -72,12 +72,12 @@ it.each([
   ["declined", { action: "decline" as const }, "The person declined."],
   ["cancelled", { action: "cancel" as const }, "The person closed the form."],
 ])(
-  "a form that is %s in an instant was seen by nobody, and the answer says so",
+  "a form that is %s faster than a person can was seen by nobody, and the answer says so",
   async (outcome, reply, byPerson) => {
     const instant = await connectInMemory({ onForm: () => reply });
     const unseen = await instant.call(TASK);
     expect(unseen.data.outcome).toBe(outcome);
-    expect(unseen.data.summary).toContain("no person was asked");
+    expect(unseen.data.summary).toContain("the form automatically; nobody saw it");
     expect(unseen.data.summary).toContain("call again with session_name, repository_url, git_branch");
     const slow = await connectInMemory({
       onForm: async () => {

@@ -109,7 +109,7 @@ describe("kill", () => {
     for (const target of [{ run_id: done }, { session_name: "done" }]) {
       const over = await call({ action: "kill", ...target, confirm: true });
       expect(over).toMatchObject({ isError: false, data: { outcome: "ok", run: { status: "completed" } } });
-      expect(over.text).toContain("over already");
+      expect(over.text).toContain("already over");
     }
     const unknown = await call({ action: "kill", run_id: "no-such-run", confirm: true });
     expect(unknown).toMatchObject({ isError: false, data: { outcome: "unknown" } });
@@ -173,7 +173,7 @@ describe("kill", () => {
     sim.api().fault({ path: "/run/*/status" }, { status: 503 });
     const answer = await pending;
     expect(answer.data.outcome).toBe("unknown");
-    expect(answer.text).toContain("could not be seen");
+    expect(answer.text).toContain("could not be read since then");
   });
 });
 
@@ -275,7 +275,7 @@ describe("a kill that the API is slow to help with", () => {
 });
 
 describe("a client whose forms never appear", () => {
-  it("is told that confirm does not stand for them, and how else the run can be ended", async () => {
+  it("is told that confirm is ignored, and how else the run can be ended", async () => {
     const run_id = startElsewhere();
     const { call } = await connectInMemory({
       onForm: () => {
@@ -287,8 +287,8 @@ describe("a client whose forms never appear", () => {
     expect(answer.text).toContain(
       "answered this one with an error, so the person has most likely not seen it",
     );
-    expect(answer.text).toContain("confirm: true does not stand for it");
-    expect(answer.text).toMatch(/a client that shows forms or has none, or the workflows API itself/);
+    expect(answer.text).toContain("This client can show forms, so `confirm: true` is ignored.");
+    expect(answer.text).toMatch(/a client that shows forms, one without forms, or the workflows API itself/);
     expect(kills()).toHaveLength(0);
   });
 });

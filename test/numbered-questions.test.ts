@@ -1,7 +1,7 @@
 import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createQuestionsInHand } from "../src/runs/questions-in-hand.js";
+import { createClaimedQuestions } from "../src/runs/claimed-questions.js";
 import type { RunEvent } from "../src/runs/run-events.js";
 import { bareRun } from "../src/runs/runs.js";
 import { connectInMemory } from "./support/harness.js";
@@ -64,17 +64,17 @@ describe("the questions that are in hand", () => {
 
   it("are forgotten with their run", () => {
     let tell: (event: RunEvent) => void = () => {};
-    const inHand = createQuestionsInHand({
+    const inHand = createClaimedQuestions({
       onEvent(listener) {
         tell = listener;
         return () => {};
       },
     });
-    expect(inHand.take("a", { ...question, choices: [] })).toBe(true);
-    expect(inHand.take("a", { ...question, choices: [] })).toBe(false);
-    expect(inHand.take("b", { ...question, choices: [] })).toBe(true);
+    expect(inHand.claim("a", { ...question, choices: [] })).toBe(true);
+    expect(inHand.claim("a", { ...question, choices: [] })).toBe(false);
+    expect(inHand.claim("b", { ...question, choices: [] })).toBe(true);
     tell({ type: "finished", run: { ...bareRun("a"), status: "completed" } });
-    expect(inHand.take("a", { ...question, choices: [] })).toBe(true);
-    expect(inHand.take("b", { ...question, choices: [] })).toBe(false);
+    expect(inHand.claim("a", { ...question, choices: [] })).toBe(true);
+    expect(inHand.claim("b", { ...question, choices: [] })).toBe(false);
   });
 });

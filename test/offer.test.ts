@@ -320,7 +320,7 @@ describe("bounds of a start that the API describes", () => {
     const given = await call({ message: "Design it", max_turns: 31, timeout: 900 });
     expect(given.isError).toBe(true);
     expect(given.text).toContain(
-      `\`max_turns\` 31: by its own description the API at ${served.url} takes 1 to 30.`,
+      `\`max_turns\` 31: the API at ${served.url} accepts 1 to 30, by its own description.`,
     );
     expect(given.data.next_step.arguments).toMatchObject({
       message: "Design it",
@@ -381,7 +381,7 @@ describe("fields of a start that the API does not take", () => {
     const { call } = await connect(served);
     const answer = await call({ ...COMPLETE, ...args });
     expect(answer.isError).toBe(true);
-    expect(answer.text).toContain(`does not take \`${field}\``);
+    expect(answer.text).toContain(`does not accept \`${field}\``);
     expect(answer.text).toContain(words);
     expect(actsOn(served)).toEqual([]);
     expect((await call(COMPLETE)).data.outcome).toBe("completed");
@@ -402,7 +402,7 @@ describe("fields of a start that the API does not take", () => {
       message: "Build it",
       continue_session: COMPLETE.session_name,
     });
-    expect(answer.text).toContain("does not take `repository_url`");
+    expect(answer.text).toContain("does not accept `repository_url`");
     expect(actsOn(served)).toHaveLength(1);
   });
 

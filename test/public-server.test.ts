@@ -291,7 +291,7 @@ describe("kill", () => {
     world().run(run_id).complete();
     const answer = await pending;
     expect(answer.data).toMatchObject({ outcome: "completed", run: { status: "completed" } });
-    expect(answer.text).toContain("was not stopped by it");
+    expect(answer.text).toContain("did not stop the run");
   });
 
   it.each(["ours", "somebody else's"])(

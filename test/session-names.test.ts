@@ -253,8 +253,8 @@ describe("a session whose last run cannot be read", () => {
     const { call } = await connectInMemory({ store });
     const answer = await call({ ...NEXT, session_name: undefined, continue_session: SESSION });
     expect(answer.data).toMatchObject({ outcome: "unknown", next_step: { arguments: { run_id } } });
-    expect(answer.text).toMatch(/could not be found out.*HTTP 503.*last seen at 2\d{3}-.*running then/);
-    expect(answer.text).not.toContain("still has a run going on:");
+    expect(answer.text).toMatch(/Could not read whether.*HTTP 503.*was running when last seen at 2\d{3}-/);
+    expect(answer.text).not.toContain("still has a run going on");
     expect(starts()).toHaveLength(1);
   });
 
@@ -263,7 +263,7 @@ describe("a session whose last run cannot be read", () => {
     sim.api().fault({ path: "/run/*/status" }, { status: 503 });
     const { call } = await connectInMemory();
     const answer = await call({ ...NEXT, session_name: undefined, continue_session: "theirs" });
-    expect(answer.text).toContain(`run ${runId}) was last seen in the API's list, running then`);
+    expect(answer.text).toContain(`run ${runId}) was running when last seen in the API's list`);
   });
 });
 

@@ -16,14 +16,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runs: ["shared", "settings", "store", "api"],
   sessions: ["shared", "settings", "store", "api", "runs"],
   actions: ["shared", "settings", "api", "runs", "sessions", "workflows"],
-  server: ["shared", "settings", "api", "runs", "sessions", "workflows", "actions"],
+  server: ["shared", "settings", "store", "api", "runs", "sessions", "workflows", "actions"],
 };
 
 /** The modules of the engine that others may import. */
 const DOORS = ["engine/index.ts", "engine/background/index.ts", "engine/requirements.ts"];
 
-/** Where the MCP framework may be named: its folder, and the root that puts the server together. */
-const FRAMEWORK_USERS = /^server\/(?:fastmcp\/|server\.ts$)/;
+/** Where the MCP framework may be named. */
+const FRAMEWORK_USERS = /^server\/fastmcp\//;
 
 interface Import {
   /** Paths below `src`, with forward slashes. */

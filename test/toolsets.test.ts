@@ -186,7 +186,7 @@ describe("a fault of our own", () => {
       expect(logged).toEqual([fault]);
       expect(answer?.structuredContent).toMatchObject({
         outcome: "failed",
-        summary: expect.stringContaining("a fault of its own"),
+        summary: expect.stringContaining("Internal error in this server"),
       });
       expect(JSON.stringify(answer)).not.toMatch(/secret-token|ENOENT|someone/);
     },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { resolveWaitMs } from "../src/actions/wait-budget.js";
+import { resolveWaitMs } from "../src/actions/follow/wait-budget.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 

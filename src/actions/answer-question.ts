@@ -1,12 +1,13 @@
 import { ApiError } from "../api/errors.js";
 import { openQuestions, type Run, type RunQuestion } from "../api/types.js";
+import { asSentence } from "../shared/text.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { permits, tellQuestion, whileOpen } from "./ask-for-agent.js";
-import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
-import { watchAgain } from "./follow-run.js";
+import { permits, tellQuestion, whileOpen } from "./forms/agent-questions.js";
+import { confirmWithPerson } from "./forms/confirm.js";
+import { watchAgain } from "./next-steps.js";
 import { readRun } from "./read-run.js";
 import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
@@ -19,16 +20,16 @@ const ANSWER_PARAMETERS = [
   "confirm",
 ] as const;
 
-/** Answers what the agent of a run has asked; only some servers let it ask. The person agrees to what permits. */
+/** Answers what the agent of a run has asked; only some servers let it ask. The person agrees to what gives permission. */
 export const answerAction = defineAction({
   name: "answer",
   toolName: "answer_question",
   title: "Answer an agent's question",
   summary: "answer what an agent has asked (status shows it), in the person's words.",
   description:
-    "Answers a question or a permission request of a run's agent, in the person's words. What permits something is " +
-    "agreed to by the person first (asked by a form, or confirm: true where there are none). The open questions are " +
-    "in the status of the run.",
+    "Answers a question or a permission request of a run's agent, in the person's words. An answer that permits " +
+    "something needs the person's agreement first (by a form, or by confirm: true where there are no forms). The open " +
+    "questions are in the status of the run.",
   searchHint: "answer question permission approve deny allow workflow agent automagik",
   parameters: ANSWER_PARAMETERS,
   required: ["answer"],
@@ -39,7 +40,7 @@ export const answerAction = defineAction({
     confirm: "true only after the person agreed to an answer that allows.",
   },
   endpoint: "answer",
-  // What is permitted may be anything.
+  // An answer may permit anything.
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
   answerParts: ["run", "missing"],
 
@@ -77,7 +78,7 @@ export const answerAction = defineAction({
     if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
     try {
       await services.api.answerQuestion(run.runId, question.questionId, text);
-      services.questionsInHand.take(run.runId, question);
+      services.claimedQuestions.claim(run.runId, question);
     } catch (error) {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
       return {
@@ -98,7 +99,7 @@ export const answerAction = defineAction({
   },
 });
 
-/** Gets the person's word for what an answer permits; the answer that the call ends with when it is not there. */
+/** Asks the person to agree to what an answer permits. @returns the answer that the call ends with when they do not */
 async function confirmPermission(
   granted: {
     run: Run;
@@ -111,10 +112,10 @@ async function confirmPermission(
   services: Services,
 ): Promise<Answer | undefined> {
   const { run, question, text, understood, confirm } = granted;
-  const { questionsInHand, feed } = services;
+  const { claimedQuestions, feed } = services;
   const { runId } = run;
   // While the person looks at it here, no other call on the run brings it up.
-  const isTaken = questionsInHand.take(runId, question);
+  const isTaken = claimedQuestions.claim(runId, question);
   let isSettled = false;
   try {
     const ended = await whileOpen(run, question, feed, async (signal) => {
@@ -135,11 +136,11 @@ async function confirmPermission(
     if (!isSettled) return ended;
     return {
       outcome: "cancelled",
-      summary: `Meanwhile it was answered elsewhere, or is not asked any more: ${question.text}. Nothing was sent.`,
+      summary: `The question was answered elsewhere meanwhile, or is no longer open: ${asSentence(question.text)} Nothing was sent.`,
       next: watchAgain(run, "Follow the run further."),
     };
   } finally {
-    if (isTaken) questionsInHand.release(runId, question);
+    if (isTaken) claimedQuestions.release(runId, question);
   }
 }
 
@@ -149,9 +150,9 @@ function readAnswer(given: string, { kind, choices }: RunQuestion): { text: stri
   const choice = choices.find(({ value }) => same(value)) ?? choices.find(({ title }) => same(title));
   if (choice) return { text: choice.sent ?? choice.value, understood: choice.title };
   if (kind !== "permission") return { text: given, understood: given };
-  // Leave is only given by one of the choices; other words are a no, and the agent reads them.
+  // Only one of the choices gives permission; other words are a no, and the agent reads them.
   return {
     text: given,
-    understood: `not allowed, since that is none of the choices; the agent reads: ${given}`,
+    understood: `not allowed, because it is none of the choices; the agent reads: ${given}`,
   };
 }

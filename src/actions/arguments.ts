@@ -36,7 +36,7 @@ export const parameters = {
     .min(0)
     .max(14_400)
     .describe("How long to wait for the run; 0 answers at once. The run goes on either way."),
-  detailed: z.boolean().describe("Tell everything there is."),
+  detailed: z.boolean().describe("Tell everything known."),
   message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
   question_id: name("answer: the question, when several are open."),
   answer: z.string().trim().max(10_000).describe("answer: a choice's value, or the person's own words."),

@@ -1,10 +1,11 @@
 import { ApiError } from "../api/errors.js";
 import { isFinal } from "../api/types.js";
+import { asSentence } from "../shared/text.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
+import { confirmWithPerson } from "./forms/confirm.js";
 import { describeForConfirmation, readRun } from "./read-run.js";
 import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
@@ -17,8 +18,8 @@ export const cleanupAction = defineAction({
   title: "Clean up after a run",
   summary: "remove a run's workspace, after the person agreed.",
   description:
-    "Removes what a run has left on the server (workspace, temporary files), after the person agreed (asked by a " +
-    "form, or confirm: true where there are none), and tells what was removed.",
+    "Removes what a run has left on the server (workspace, temporary files), after the person agreed (by a form, or " +
+    "by confirm: true where there are no forms), and tells what was removed.",
   searchHint: "remove delete workspace worktree of a workflow run automagik",
   parameters: CLEANUP_PARAMETERS,
   about: {
@@ -64,10 +65,10 @@ export const cleanupAction = defineAction({
       const said = [
         report.removed.length > 0
           ? `Cleaned up after ${nameRun(run)}. Removed: ${report.removed.join(", ")}.`
-          : `Of ${nameRun(run)} nothing was removed${report.errors.length > 0 ? "." : ": there was nothing left to remove."}`,
+          : `Nothing of ${nameRun(run)} was removed${report.errors.length > 0 ? "." : ": there was nothing left to remove."}`,
         report.note ?? "",
-        report.errors.length > 0 ? `Errors: ${report.errors.join("; ")}.` : "",
-        !report.success && report.removed.length > 0 ? "The API does not call it a success." : "",
+        report.errors.length > 0 ? `Errors: ${asSentence(report.errors.join("; "))}` : "",
+        !report.success && report.removed.length > 0 ? "The API did not report success." : "",
       ];
       return {
         outcome: report.errors.length > 0 ? "failed" : "ok",

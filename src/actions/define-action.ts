@@ -1,11 +1,11 @@
-import type { Offer } from "../api/capabilities.js";
+import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
-import type { QuestionsInHand } from "../runs/questions-in-hand.js";
+import type { ClaimedQuestions } from "../runs/claimed-questions.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
 import type { Runs } from "../runs/runs.js";
-import type { PlaceKeeper } from "../runs/slot-tracker.js";
-import type { StartLine } from "../runs/start-limiter.js";
+import type { SlotTracker } from "../runs/slot-tracker.js";
+import type { StartLimiter } from "../runs/start-limiter.js";
 import type { Sessions } from "../sessions/sessions.js";
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
@@ -13,29 +13,29 @@ import type { Git } from "../shared/git/git.js";
 import type { Catalogue } from "../workflows/catalogue.js";
 import type { Answer, AnswerPart } from "./answer.js";
 import type { Arguments, ParameterName } from "./arguments.js";
-import type { Person } from "./form-client.js";
+import type { FormClient } from "./forms/form-client.js";
 
 /** Everything an action may use; the composition root puts it together. */
 export interface Services {
   settings: Settings;
   api: WorkflowsApi;
   catalogue: Catalogue;
-  offer: Offer;
+  capabilities: ApiCapabilities;
   feed: RunWatcher;
   runs: Runs;
-  startLine: StartLine;
-  placeKeeper: PlaceKeeper;
+  startLimiter: StartLimiter;
+  slotTracker: SlotTracker;
   sessions: Sessions;
   git: Git;
   clock: Clock;
-  questionsInHand: QuestionsInHand;
+  claimedQuestions: ClaimedQuestions;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
 }
 
 /** What an action knows of the call it serves. */
 export interface Call {
-  person: Person;
+  forms: FormClient;
   /** Ends when the client cancels, goes away, or the server stops. The run is not affected. */
   signal: AbortSignal;
   /** True when the server is stopping: then calls answer at once. */

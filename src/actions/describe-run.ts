@@ -1,6 +1,6 @@
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import { looksRefused, refusedResume } from "../runs/runs.js";
-import { cutText } from "../shared/text.js";
+import { asSentence, cutText } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
 
 /**
@@ -128,13 +128,13 @@ export function tellEnd(run: Run, subject = `The ${nameRun(run)}`): string {
   if (run.status === "completed") {
     if (refusedResume(run)) {
       return (
-        `${subject} is called completed by the API, but its agent took no turn and cost nothing, which is how a ` +
+        `${subject} is completed according to the API, but its agent took no turn and cost nothing, which is how a ` +
         `refused resume looks there: ${tellRefusal(run)}, and no work was done.`
       );
     }
     if (looksRefused(run)) {
       return (
-        `${subject} is called completed by the API, but it took no turn and cost nothing: ` +
+        `${subject} is completed according to the API, but it took no turn and cost nothing: ` +
         "most likely the agent did not start."
       );
     }
@@ -146,5 +146,5 @@ export function tellEnd(run: Run, subject = `The ${nameRun(run)}`): string {
     return `Not started; nothing was charged. ${reason || "The API gives no reason."}`;
   }
   if (run.status === "killed") return `${subject} was killed${turns}.`;
-  return `${subject} has failed${turns}: ${(run.error ?? "the API gives no reason").replace(/[.\s]+$/, "")}.`;
+  return `${subject} has failed${turns}: ${asSentence(run.error ?? "the API gives no reason")}`;
 }

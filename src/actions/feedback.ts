@@ -7,11 +7,11 @@ import { sleep } from "../shared/clock.js";
 import { tellConversationEnd } from "../shared/conversation-end.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { bringOpenQuestions } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
-import { beginAnew } from "./follow-run.js";
+import { askOpenQuestions } from "./forms/agent-questions.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
+import { beginAnew } from "./next-steps.js";
 import { type ResolvedTarget, resolveTarget, TARGET_ABOUT, unknownTarget } from "./resolve-target.js";
 
 const FEEDBACK_PARAMETERS = [
@@ -81,7 +81,7 @@ async function offerAgain(runId: string, call: Call, services: Services): Promis
   const seen = services.feed.latest(runId);
   if (!seen || openQuestions(seen).length === 0) return [];
   const run = await readAgain(seen, services);
-  return run ? (await bringOpenQuestions(run, call, services)).notes : [];
+  return run ? (await askOpenQuestions(run, call, services)).notes : [];
 }
 
 async function watchDelivery(
@@ -136,7 +136,7 @@ async function watchDelivery(
 }
 
 function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
-  const over = `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent is there to read it.`;
+  const over = `Nothing was sent: the ${nameRun(run)} is ${run.status}, so no agent can read it.`;
   const end = tellConversationEnd(run);
   if (end) {
     return {
@@ -151,7 +151,9 @@ function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
     outcome: "failed",
     summary:
       over +
-      (name || run.sessionId ? "" : " No conversation of it is known to continue: start a new run with it."),
+      (name || run.sessionId
+        ? ""
+        : " No conversation of it is known that could be continued: send the message with a new run."),
     ...(name || run.sessionId
       ? {
           next: {

@@ -5,10 +5,10 @@ import { sleep } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { confirmWithPerson } from "./confirm.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
-import { watchAgain } from "./follow-run.js";
+import { confirmWithPerson } from "./forms/confirm.js";
+import { watchAgain } from "./next-steps.js";
 import { answerUnknown, describeForConfirmation, readRun } from "./read-run.js";
 import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
@@ -29,13 +29,13 @@ export const killAction = defineAction({
   title: "Kill a run",
   summary: "end a run for good, after the person agreed.",
   description:
-    "Ends a run that is going on, after the person agreed (asked by a form, or confirm: true where there are " +
-    "none), and tells what was seen afterwards.",
+    "Ends a run that is going on, after the person agreed (by a form, or by confirm: true where there are no " +
+    "forms), and tells its status afterwards.",
   searchHint: "stop abort cancel end workflow run automagik",
   parameters: KILL_PARAMETERS,
   about: {
     ...TARGET_ABOUT,
-    force: "Kill at once, without time to come to an end.",
+    force: "Kill at once, without a graceful stop.",
     confirm: "true only after the person agreed to kill it.",
   },
   endpoint: "kill",
@@ -103,7 +103,7 @@ async function kill(run: Run, force: boolean, call: Call, services: Services): P
         outcome: "unknown",
         summary: `It is unknown whether the kill arrived. ${error.message}`,
         run: describeRun(run, { now: services.clock.now() }),
-        next: watchAgain(run, "See how the run stands."),
+        next: watchAgain(run, "See the run's status."),
       };
     }
     // It may have ended in the very moment before.
@@ -116,7 +116,7 @@ async function kill(run: Run, force: boolean, call: Call, services: Services): P
 function tellOver(run: Run, { clock }: Services): Answer {
   return {
     outcome: "ok",
-    summary: `Nothing was killed: it is over already. ${tellEnd(run)}`,
+    summary: `Nothing was killed: the run is already over. ${tellEnd(run)}`,
     run: describeRun(run, { now: clock.now() }),
   };
 }
@@ -151,7 +151,7 @@ async function lookAfterwards(
     return {
       ...answer,
       outcome: "unknown",
-      summary: `${accepted}, but how the ${nameRun(run)} stands since then could not be seen.`,
+      summary: `${accepted}, but the status of the ${nameRun(run)} could not be read since then.`,
       next: watchAgain(run, "See whether it ends."),
     };
   }
@@ -160,7 +160,7 @@ async function lookAfterwards(
       ...answer,
       outcome: "killed",
       summary: worked
-        ? `The API calls the ${nameRun(run)} killed, but its agent was still seen working afterwards (${tellPosition(run)}). It may yet turn to completed.`
+        ? `The ${nameRun(run)} is killed according to the API, but its agent was still seen working afterwards (${tellPosition(run)}). It may still end as completed.`
         : `The ${nameRun(run)} is killed, as the API says; no further work was seen in the moments after.`,
       ...(worked ? { next: watchAgain(run, "See whether it really ends.") } : {}),
     };
@@ -169,7 +169,7 @@ async function lookAfterwards(
     return {
       ...answer,
       outcome: run.status as "completed" | "failed",
-      summary: `${accepted}, but the run was not stopped by it: ${tellEnd(run)}`,
+      summary: `${accepted}, but it did not stop the run: ${tellEnd(run)}`,
     };
   }
   return {

@@ -92,11 +92,13 @@ async function findWaiting(
   call: Partial<Pick<Call, "signal">>,
   services: Services,
 ): Promise<Map<string, Asked>> {
-  const { sessions, feed, api, offer, clock } = services;
+  const { sessions, feed, api, capabilities, clock } = services;
   const active = shown.flatMap((session) => activeRun(session)?.runId ?? []);
   const isListed = (runId: string) => sessions.listed(runId)?.waitsForAnswer === true;
   const seen = (runId: string) => openQuestions(feed.latest(runId) ?? bareRun(runId))[0];
-  const candidates = offer.has("answer") ? active.filter((runId) => isListed(runId) || seen(runId)) : [];
+  const candidates = capabilities.hasEndpoint("answer")
+    ? active.filter((runId) => isListed(runId) || seen(runId))
+    : [];
   const found = await Promise.all(
     candidates.map(async (runId) => {
       const read = (signal: AbortSignal) => api.getRun(runId, { retries: 0, signal });

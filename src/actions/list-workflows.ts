@@ -1,7 +1,7 @@
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { describeOffer } from "./describe-offer.js";
+import { describeCapabilities } from "./describe-capabilities.js";
 
 const PARAMETERS = ["detailed"] as const;
 /** A list younger than this is not read again for one question, in ms. */
@@ -18,7 +18,7 @@ export const listWorkflowsAction = defineAction({
   description: "Lists the workflows that the API offers now, with what they are for.",
   searchHint: "which workflows are there available automagik",
   parameters: PARAMETERS,
-  about: { detailed: "Tell what each is able to, and what the API says of itself." },
+  about: { detailed: "Tell the capabilities of each, and the API's own description." },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   answerParts: ["workflows", "upstream"],
 
@@ -27,13 +27,13 @@ export const listWorkflowsAction = defineAction({
     _call: Call,
     services: Services,
   ): Promise<Answer> {
-    const { catalogue, offer, clock, api } = services;
+    const { catalogue, capabilities, clock, api } = services;
     const before = catalogue.state();
     const fresh = before.available && !before.problem && clock.now() - (before.readAt ?? 0) < FRESH_MS;
     // The description is read again beside the list.
     const [state] = fresh
       ? [before]
-      : await Promise.all([catalogue.refresh(), args.detailed ? offer.refresh() : undefined]);
+      : await Promise.all([catalogue.refresh(), args.detailed ? capabilities.refresh() : undefined]);
     const readAt = state.readAt === undefined ? undefined : new Date(state.readAt).toISOString();
     const stale = state.problem ? ` ${state.problem}` : "";
     const problems = api.workflowProblems().slice(0, MOST_PROBLEMS);
@@ -58,7 +58,7 @@ export const listWorkflowsAction = defineAction({
               address: api.address,
               ...(readAt ? { workflows_read_at: readAt } : {}),
               ...(state.problem ? { problem: state.problem } : {}),
-              description: describeOffer(offer),
+              description: describeCapabilities(capabilities),
             },
           }
         : {}),

@@ -4,7 +4,7 @@ import { isNothing } from "../shared/no-value.js";
 import { cutText } from "../shared/text.js";
 import { ActionError, type Answer } from "./answer.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { followRun } from "./follow-run.js";
+import { followRun } from "./follow/follow-run.js";
 import { awaitStart } from "./start/await-start.js";
 import { isTakenSince } from "./start/check-name.js";
 import { RUN_PARAMETERS, type RunArguments, type Task } from "./start/draft.js";
@@ -31,12 +31,12 @@ export const runAction = defineAction({
   toolName: "run_workflow",
   title: "Run a workflow",
   summary:
-    "start a workflow; continue_session, not session_name, goes on with a session. Every call is a new paid run: never repeat one whose fate is unknown; use status.",
+    "start a workflow; continue_session, not session_name, continues a session. Every call is a new paid run: never repeat one whose outcome is unknown; use status.",
   description:
     "Starts a remote coding workflow and follows it. The person is asked for a missing session name, repository " +
-    "or branch before anything is sent. continue_session goes on with a session's conversation; session_name " +
-    "names a new one. Every call is a new paid run: never repeat a call whose fate is " +
-    "unknown, look at its status instead. The run goes on when the call ends.",
+    "or branch before anything is sent. continue_session continues a session's conversation; session_name " +
+    "names a new one. Every call is a new paid run: never repeat a call whose outcome is " +
+    "unknown, read its status instead. The run goes on when the call ends.",
   searchHint:
     "start a coding workflow agent automagik: architect design implement fix bug refactor review test document code, continue session",
   parameters: RUN_PARAMETERS,
@@ -121,14 +121,14 @@ async function startAndFollow(
   call: Call,
   services: Services,
 ): Promise<Answer | "name taken"> {
-  const { clock, runs, catalogue, placeKeeper } = services;
+  const { clock, runs, catalogue, slotTracker } = services;
   const mayStart = await nameGuard(request, start, services);
   const starting = runs.start(request, call.signal, mayStart).catch((error) => {
     // The catalogue promised a workflow that the API does not have (any more).
     if (error.kind === "not_found") void catalogue.refresh();
     throw error;
   });
-  placeKeeper.keep(slot, starting, request.timeoutS ?? services.settings.timeoutS);
+  slotTracker.keep(slot, starting, request.timeoutS ?? services.settings.timeoutS);
   const result = await awaitStart(starting, call, clock);
   const sent: SentStart = { ...start, sentName: request.sessionName };
   switch (result.kind) {

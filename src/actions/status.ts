@@ -4,33 +4,36 @@ import { mergeRun } from "../runs/merge-run.js";
 import { outcomeOf } from "../runs/runs.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
-import { answerStep, bringOpenQuestions, tellWaiting } from "./ask-for-agent.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
-import { followRun, nextAfterEnd, tellStall, watchAgain } from "./follow-run.js";
+import { tellStall } from "./follow/answer-follow-end.js";
+import { followRun } from "./follow/follow-run.js";
+import { answerStep, askOpenQuestions, tellWaiting } from "./forms/agent-questions.js";
 import { listSessions } from "./list-sessions.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
+import { nextAfterEnd, watchAgain } from "./next-steps.js";
 import { namesTarget, resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
 const STATUS_PARAMETERS = ["run_id", "session_name", "session_id", "wait_seconds", "detailed"] as const;
 
 const NOT_ASKED = { asked: false, notes: [] };
 
-/** Tells how a run stands and, when asked to wait, follows it with progress, whoever started it. */
+/** Tells the status of a run and, when asked to wait, follows it with progress, whoever started it. */
 export const statusAction = defineAction({
   name: "status",
   toolName: "get_session_status",
   title: "Look at a run",
-  summary: "how a run stands, by run_id, session_name or session_id; wait_seconds follows it with progress.",
+  summary:
+    "the status of a run, by run_id, session_name or session_id; wait_seconds follows it with progress.",
   description:
-    "Tells how a run stands, by run id, session name or session id, whoever started it. With wait_seconds it " +
+    "Tells the status of a run, by run id, session name or session id, whoever started it. With wait_seconds it " +
     "follows the run with progress. Without any name it lists what is going on.",
   searchHint: "workflow run progress status follow watch wait result cost automagik",
   parameters: STATUS_PARAMETERS,
   about: {
     ...TARGET_ABOUT,
-    wait_seconds: "Follow the run so long, with progress; left out, how it stands is told at once.",
-    detailed: "Tell everything there is, with the queue of messages.",
+    wait_seconds: "Follow the run this long, with progress; left out, its status is told at once.",
+    detailed: "Tell everything known, with the queue of messages.",
   },
   endpoint: "status",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
@@ -54,7 +57,7 @@ export const statusAction = defineAction({
     let run = await read();
     // With 0 the call is to be answered at once; else what the person has closed before is offered again.
     const { asked, notes } =
-      args.wait_seconds === 0 ? NOT_ASKED : await bringOpenQuestions(run, call, services);
+      args.wait_seconds === 0 ? NOT_ASKED : await askOpenQuestions(run, call, services);
     if (asked) run = await read();
     await sessions.seen(run);
     const position = tellPosition(run);
@@ -77,7 +80,7 @@ export const statusAction = defineAction({
   },
 });
 
-/** Adds the counters of the queue; without them the answer stands as it is. */
+/** Adds the counters of the queue; without them the answer stays as it is. */
 async function withQueue(answer: Answer, runId: string, api: Services["api"], call: Call): Promise<Answer> {
   try {
     const queue = await api.getQueue(runId, { signal: call.signal });

@@ -6,8 +6,8 @@ import type { ApiDescription, StartField } from "./description.js";
 import type { Endpoint } from "./endpoints.js";
 import type { ApiError } from "./errors.js";
 
-/** What is known of what the API offers. */
-export interface OfferState {
+/** What is known of what the API can do. */
+export interface CapabilitiesState {
   /** What the API says of itself; it stays when a later reading fails for a while. */
   description?: ApiDescription;
   /** When that was read, epoch ms. */
@@ -18,17 +18,17 @@ export interface OfferState {
   isAway: boolean;
 }
 
-/** What the API offers, by its own description. Without one, or with a doubtful one, it is taken to offer all. */
-export interface Offer {
-  state(): OfferState;
+/** What the API can do, by its own description. Without one, or with a partial one, it is assumed to do everything. */
+export interface ApiCapabilities {
+  state(): CapabilitiesState;
   /** False only when a whole description names no such endpoint. */
-  has(endpoint: Endpoint): boolean;
+  hasEndpoint(endpoint: Endpoint): boolean;
   /** True only when a description names it: for what no API has unless it says so. */
-  describes(endpoint: Endpoint): boolean;
+  describesEndpoint(endpoint: Endpoint): boolean;
   /** False only when a whole description spells out the start and leaves the field out. */
-  takes(field: StartField): boolean;
+  acceptsField(field: StartField): boolean;
   /** Reads the description now; callers at the same time share one request. Never throws: the state says how it went. */
-  refresh(): Promise<OfferState>;
+  refresh(): Promise<CapabilitiesState>;
   /** Calls back when anything of the description has changed. The answer takes it off. */
   onChange(listener: () => void): () => void;
   /** Reads the description; resolves when it has been read, or after `budgetMs`. */
@@ -40,21 +40,25 @@ export interface Offer {
 const READ_LIMIT_MS = 5_000;
 
 /** What the API says of itself, read on demand and kept: one reading for all who want to know. */
-export function createOffer(options: { api: Pick<WorkflowsApi, "describe">; clock: Clock; log: Log }): Offer {
+export function createCapabilities(options: {
+  api: Pick<WorkflowsApi, "describe">;
+  clock: Clock;
+  log: Log;
+}): ApiCapabilities {
   const { api, clock, log } = options;
   const listeners = new Set<() => void>();
   const closing = new AbortController();
-  let state: OfferState = { problem: "It has not been read yet.", isAway: true };
-  let reading: Promise<OfferState> | undefined;
+  let state: CapabilitiesState = { problem: "It has not been read yet.", isAway: true };
+  let reading: Promise<CapabilitiesState> | undefined;
 
-  function keep(next: OfferState): void {
+  function keep(next: CapabilitiesState): void {
     const changed = fingerprint(next) !== fingerprint(state);
     if (next.problem && next.problem !== state.problem) log.debug(`No description: ${next.problem}`);
     state = next;
     if (changed) for (const listener of [...listeners]) listener();
   }
 
-  async function read(): Promise<OfferState> {
+  async function read(): Promise<CapabilitiesState> {
     try {
       // In the background: whoever has stopped an API need not see it start again for this.
       const describe = (signal: AbortSignal) => api.describe({ signal, background: true });
@@ -73,7 +77,7 @@ export function createOffer(options: { api: Pick<WorkflowsApi, "describe">; cloc
     return state;
   }
 
-  function refresh(): Promise<OfferState> {
+  function refresh(): Promise<CapabilitiesState> {
     if (closing.signal.aborted) return Promise.resolve(state);
     reading ??= read().finally(() => {
       reading = undefined;
@@ -83,9 +87,9 @@ export function createOffer(options: { api: Pick<WorkflowsApi, "describe">; cloc
 
   return {
     state: () => state,
-    has: (endpoint) => !state.description?.whole || state.description.endpoints.has(endpoint),
-    describes: (endpoint) => state.description?.endpoints.has(endpoint) === true,
-    takes: (field) => !state.description?.whole || !state.description.start.unknown.has(field),
+    hasEndpoint: (endpoint) => !state.description?.whole || state.description.endpoints.has(endpoint),
+    describesEndpoint: (endpoint) => state.description?.endpoints.has(endpoint) === true,
+    acceptsField: (field) => !state.description?.whole || !state.description.start.unknown.has(field),
     refresh,
     onChange(listener) {
       listeners.add(listener);
@@ -102,6 +106,6 @@ export function createOffer(options: { api: Pick<WorkflowsApi, "describe">; cloc
 }
 
 /** Equal for descriptions that say the same. */
-function fingerprint({ description }: OfferState): string {
+function fingerprint({ description }: CapabilitiesState): string {
   return JSON.stringify(description, (_key, value) => (value instanceof Set ? [...value] : value)) ?? "";
 }

@@ -1,4 +1,4 @@
-import type { Offer } from "../api/capabilities.js";
+import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Run } from "../api/types.js";
 import { type Clock, sleep } from "../shared/clock.js";
@@ -22,14 +22,14 @@ const RECONNECT_MS = [0, 250, 1_000, 5_000, 15_000];
 export async function keepStreamOpen(
   options: {
     api: Pick<WorkflowsApi, "streamRuns">;
-    offer: Pick<Offer, "refresh" | "describes" | "onChange">;
+    capabilities: Pick<ApiCapabilities, "refresh" | "describesEndpoint" | "onChange">;
     clock: Clock;
     log: Log;
   },
   signal: AbortSignal,
   listener: StreamListener,
 ): Promise<void> {
-  const { api, offer, clock, log } = options;
+  const { api, capabilities, clock, log } = options;
   let lastEventId: string | undefined;
   let failures = 0;
 
@@ -60,10 +60,10 @@ export async function keepStreamOpen(
   }
 
   while (!signal.aborted) {
-    const { isAway } = await offer.refresh();
+    const { isAway } = await capabilities.refresh();
     if (signal.aborted) return;
-    if (!isAway && !offer.describes("events")) {
-      await untilDescribedAnew(offer, signal);
+    if (!isAway && !capabilities.describesEndpoint("events")) {
+      await untilDescribedAnew(capabilities, signal);
       continue;
     }
     if (!isAway) await listen();
@@ -72,7 +72,10 @@ export async function keepStreamOpen(
 }
 
 /** The description is read again with each list of workflows. */
-function untilDescribedAnew({ onChange }: Pick<Offer, "onChange">, signal: AbortSignal): Promise<void> {
+function untilDescribedAnew(
+  { onChange }: Pick<ApiCapabilities, "onChange">,
+  signal: AbortSignal,
+): Promise<void> {
   return new Promise((resolve) => {
     const stop = onChange(done);
     signal.addEventListener("abort", done, { once: true });

@@ -3,28 +3,28 @@ import type { Clock } from "../shared/clock.js";
 import type { RunEvent } from "./run-events.js";
 import type { RunWatcher } from "./run-watcher.js";
 import { LATE_START_MS, type StartResult } from "./runs.js";
-import { type Place, UNCOUNTED } from "./start-limiter.js";
+import { type Slot, UNCOUNTED } from "./start-limiter.js";
 
-/** Keeps the places of runs that were started until the runs have ended, as far as this process can know. */
-export interface PlaceKeeper {
+/** Keeps the slots of runs that were started until the runs have ended, as far as this process can know. */
+export interface SlotTracker {
   /**
-   * Takes the place over and frees it when the start has certainly made no run, or its run has completed, failed,
-   * been killed, or is known to the API no more; a run that stands still keeps it. A start of unknown fate keeps it
+   * Takes the slot over and frees it when the start has certainly made no run, or its run has completed, failed,
+   * been killed, or is known to the API no more; a run that stands still keeps it. A start of unknown outcome keeps it
    * while the API's list shows a run that can be it, and in any case until a late start is out of the question.
-   * Whatever was not seen: at the run's own time limit and a margin the place is free.
+   * Whatever was not seen: at the run's own time limit and a margin the slot is free.
    * @param timeoutS the run's own time limit
    */
-  keep(place: Place, start: Promise<StartResult>, timeoutS: number): void;
-  /** Asks nothing any more. Places that are still taken stay so until their time limits: others may share the line. */
+  keep(slot: Slot, start: Promise<StartResult>, timeoutS: number): void;
+  /** Asks nothing any more. Slots that are in use stay so until their time limits: other servers may share the queue. */
   close(): void;
 }
 
 /** A run may take a little longer than its time limit to be ended by the API, in ms. */
 const MARGIN_MS = 60_000;
-/** The pause between two looks for the run of a start of unknown fate, in ms. Each is one page of the list. */
+/** The pause between two looks for the run of a start of unknown outcome, in ms. Each is one page of the list. */
 const LOOK_AGAIN_MS = 60_000;
 
-export function createPlaceKeeper(options: { feed: RunWatcher; clock: Clock }): PlaceKeeper {
+export function createSlotTracker(options: { feed: RunWatcher; clock: Clock }): SlotTracker {
   const { feed, clock } = options;
   /** What stops the looking. */
   const looking = new Set<() => void>();
@@ -56,8 +56,8 @@ export function createPlaceKeeper(options: { feed: RunWatcher; clock: Clock }): 
   }
 
   return {
-    keep(place, start, timeoutS) {
-      const own = place.handOver();
+    keep(slot, start, timeoutS) {
+      const own = slot.handOver();
       if (own === UNCOUNTED) return;
       start.then(
         (result) => {

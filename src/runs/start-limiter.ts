@@ -1,66 +1,64 @@
 import type { Clock } from "../shared/clock.js";
 
-/** Where a start stands that waits for its turn. */
+/** Where a start stands in the queue. */
 export interface Waiting {
   /** From 1. */
   position: number;
-  /** Places taken: runs going on, being started, or of unknown fate. */
+  /** Slots in use: runs going on, being started, or of unknown outcome. */
   running: number;
   limit: number;
   waitedMs: number;
 }
 
 /** The right to have one run going on. */
-export interface Place {
-  /** Gives the place to the first in the line. Does nothing the second time, or when it was handed over. */
+export interface Slot {
+  /** Gives the slot to the first in the queue. Does nothing the second time, or when it was handed over. */
   free(): void;
-  /** The same place for a new holder; the old one can free it no more. */
-  handOver(): Place;
+  /** The same slot for a new holder; the old one can no longer free it. */
+  handOver(): Slot;
 }
 
-/** How a wait has ended. Without a place nothing may be sent. */
-export type Turn =
+/** The result of a wait. Without a slot nothing may be sent. */
+export type QueueResult =
   /** `waitedMs` is missing where there was nothing to wait for. */
-  | { kind: "place"; place: Place; waitedMs?: number }
-  | { kind: "late"; where: Waiting }
-  | { kind: "cancelled" };
+  { kind: "slot"; slot: Slot; waitedMs?: number } | { kind: "late"; where: Waiting } | { kind: "cancelled" };
 
-/** The line of starts, first come first served. What is in it has not been sent to the API. */
-export interface StartLine {
+/** Limits the runs that go on at once. Further starts wait in a queue, and have not been sent to the API. */
+export interface StartLimiter {
   /** Runs at once; undefined for as many as are asked for. */
   readonly limit: number | undefined;
   /**
-   * Takes a place, or waits for one. Never throws.
+   * Takes a slot, or waits for one. Never throws.
    * @param options.waitMs how long at most, in ms: 0 not at all, undefined without end
-   * @param options.signal leaves the line
-   * @param options.onWait told of the wait at its beginning, at each change of the place, and every ten seconds
+   * @param options.signal leaves the queue
+   * @param options.onWait told of the wait at its beginning, at each change of the position, and every ten seconds
    */
   enter(options: {
     waitMs: number | undefined;
     signal: AbortSignal;
     onWait(where: Waiting): void;
-  }): Promise<Turn>;
+  }): Promise<QueueResult>;
 }
 
 /** While a call waits, this often a sign of life goes out, in ms, as with forms: it resets the clock of clients. */
 const HEARTBEAT_MS = 10_000;
 
 interface Waiter {
-  grant(place: Place): void;
-  /** The line has moved. */
+  grant(slot: Slot): void;
+  /** The queue has moved. */
   moved(): void;
 }
 
 /** Without a limit there is nothing to give back. */
-export const UNCOUNTED: Place = { free() {}, handOver: () => UNCOUNTED };
+export const UNCOUNTED: Slot = { free() {}, handOver: () => UNCOUNTED };
 
 /** @param options.limit runs that may go on at once; undefined for any number */
-export function createStartLine(options: { limit: number | undefined; clock: Clock }): StartLine {
+export function createStartLimiter(options: { limit: number | undefined; clock: Clock }): StartLimiter {
   const { limit, clock } = options;
-  const line: Waiter[] = [];
+  const queue: Waiter[] = [];
   let taken = 0;
 
-  function hold(): Place {
+  function hold(): Slot {
     let isMine = true;
     return {
       free() {
@@ -78,38 +76,38 @@ export function createStartLine(options: { limit: number | undefined; clock: Clo
   }
 
   function serveNext(): void {
-    const first = line.shift();
+    const first = queue.shift();
     if (!first) return;
-    // Taken in the same breath, so that nobody who comes meanwhile is served before the line.
+    // Taken in the same breath, so that nobody who comes meanwhile is served before the queue.
     taken++;
     first.grant(hold());
-    for (const waiter of [...line]) waiter.moved();
+    for (const waiter of [...queue]) waiter.moved();
   }
 
   return {
     limit,
     async enter({ waitMs, signal, onWait }) {
-      if (limit === undefined) return { kind: "place", place: UNCOUNTED };
+      if (limit === undefined) return { kind: "slot", slot: UNCOUNTED };
       if (signal.aborted) return { kind: "cancelled" };
       if (taken < limit) {
         taken++;
-        return { kind: "place", place: hold() };
+        return { kind: "slot", slot: hold() };
       }
       if (waitMs === 0) {
-        return { kind: "late", where: { position: line.length + 1, running: taken, limit, waitedMs: 0 } };
+        return { kind: "late", where: { position: queue.length + 1, running: taken, limit, waitedMs: 0 } };
       }
       const since = clock.now();
       return new Promise((resolve) => {
         let told = 0;
         let stopBeat = () => {};
         const waiter: Waiter = {
-          grant: (place) => end({ kind: "place", place, waitedMs: clock.now() - since }),
+          grant: (slot) => end({ kind: "slot", slot, waitedMs: clock.now() - since }),
           moved() {
             if (look().position !== told) tell();
           },
         };
         const look = (): Waiting => ({
-          position: line.indexOf(waiter) + 1,
+          position: queue.indexOf(waiter) + 1,
           running: taken,
           limit,
           waitedMs: clock.now() - since,
@@ -121,21 +119,21 @@ export function createStartLine(options: { limit: number | undefined; clock: Clo
           stopBeat = clock.after(HEARTBEAT_MS, tell);
           onWait(where);
         }
-        function leave(turn: Turn): void {
-          line.splice(line.indexOf(waiter), 1);
-          end(turn);
-          for (const other of [...line]) other.moved();
+        function leave(result: QueueResult): void {
+          queue.splice(queue.indexOf(waiter), 1);
+          end(result);
+          for (const other of [...queue]) other.moved();
         }
-        function end(turn: Turn): void {
+        function end(result: QueueResult): void {
           stopBeat();
           stopWait();
           signal.removeEventListener("abort", onAbort);
-          resolve(turn);
+          resolve(result);
         }
         const onAbort = () => leave({ kind: "cancelled" });
         const stopWait =
           waitMs === undefined ? () => {} : clock.after(waitMs, () => leave({ kind: "late", where: look() }));
-        line.push(waiter);
+        queue.push(waiter);
         signal.addEventListener("abort", onAbort, { once: true });
         tell();
       });

@@ -20,7 +20,7 @@ function call(project: ProjectStep, action: string, args: Record<string, unknown
 export const prompts: readonly PromptDefinition[] = [
   {
     name: "start_workflow",
-    description: "Start a workflow well: the right one, with a task that stands by itself.",
+    description: "Start a workflow well: the right one, with a self-contained task.",
     arguments: [
       { name: "task", description: "What should be done", required: true },
       {
@@ -37,7 +37,7 @@ export const prompts: readonly PromptDefinition[] = [
         workflow_name
           ? `Use the workflow ${workflow_name}.`
           : `Look at the workflows there are (${call(project, "list_workflows", {})}) and choose the one that fits; when two fit, ask me.`,
-        "Write the message for the agent so that it stands by itself: the goal, what is given, what must not change, and how we can tell that it is done. The agent sees nothing of this conversation.",
+        "Write a self-contained message for the agent: the goal, what is given, what must not change, and how we can tell that it is done. The agent sees nothing of this conversation.",
         `Then call ${call(project, "run", { workflow_name: workflow_name ?? "…", message: "…" })}. Leave out session name, repository and branch unless I have named them: I am asked for them by a form.`,
         "A run costs money: start it once. If it is unknown whether it started, look at its status instead of starting again. When it ends, tell me the outcome, the cost, and what I should look at.",
       ].join("\n");
@@ -76,7 +76,7 @@ export const prompts: readonly PromptDefinition[] = [
   },
   {
     name: "unblock_run",
-    description: "Find out why a run does not get on, and get it moving.",
+    description: "Find out why a run makes no progress, and get it moving.",
     arguments: [
       { name: "session_name", description: "The session", required: false, completes: "session" },
       {
@@ -91,10 +91,10 @@ export const prompts: readonly PromptDefinition[] = [
       const feedback = call(project, "feedback", { ...target, message: "…" });
       const queue = call(project, "message_queue", target);
       return [
-        `A run does not get on${run_id ? `: ${run_id}` : session_name ? `: session "${session_name}"` : ""}. Find out why.`,
+        `A run makes no progress${run_id ? `: ${run_id}` : session_name ? `: session "${session_name}"` : ""}. Find out why.`,
         "",
         `1. Look at it: ${call(project, "status", { ...target, detailed: true })}. Turn, last action, when it last did something, the queue.`,
-        `2. Watch it for a while: ${call(project, "status", { ...target, wait_seconds: 45 })}. A long command is no standstill.`,
+        `2. Watch it for a while: ${call(project, "status", { ...target, wait_seconds: 45 })}. A long command is not a stall.`,
         feedback
           ? `3. If it goes in circles or lacks something, give it what it lacks: ${feedback}. See whether the message was taken up${queue ? ` (${queue})` : ""}; do not send it twice.`
           : "3. This API takes no messages for a run that goes on, so it cannot be given what it lacks.",

@@ -127,7 +127,7 @@ export const templates: readonly TemplateDefinition[] = [
   {
     uriTemplate: "automagik://runs/{run_id}",
     name: "run",
-    description: "One run as it stands now.",
+    description: "One run with its current status.",
     argument: { name: "run_id", description: "Id of the run", completes: "run" },
     async read(value, services) {
       const run = await readRun(value, services);

@@ -40,6 +40,12 @@ export function cleanLine(text: string, limit = 300): string {
   return cleanText(beginningOf(text, limit).replace(/\s+/g, " ").trim(), limit);
 }
 
+/** The text with a full stop, where it has no end of a sentence yet. */
+export function asSentence(text: string): string {
+  const end = text.trimEnd();
+  return /[.!?…]$/.test(end) ? end : `${end}.`;
+}
+
 /** A name without what nobody can see; everything else stays, to be refused where it is not allowed. */
 export function withoutInvisible(name: string): string {
   return name.normalize("NFC").replace(INVISIBLE_IN_TEXT, "");

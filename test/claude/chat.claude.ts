@@ -152,9 +152,7 @@ test("in print mode, where Claude Code closes forms by itself, nothing starts, a
   expect(await child.ended).toContain("Finished.");
   expect(read()).toMatchObject({
     outcome: "cancelled",
-    summary: expect.stringMatching(
-      /no person was asked.*call again with session_name, repository_url, git_branch/,
-    ),
+    summary: expect.stringMatching(/nobody saw it.*call again with session_name, repository_url, git_branch/),
   });
   expect(runs()).toEqual([]);
 });

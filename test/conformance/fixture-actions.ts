@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { ActionError } from "../../src/actions/answer.js";
 import { type Action, defineAction } from "../../src/actions/define-action.js";
-import type { Question } from "../../src/actions/form-client.js";
+import type { Question } from "../../src/actions/forms/form-client.js";
 
 /** Longer than progress holds back what comes too fast, in ms: the suite counts three reports. */
 const STEP_MS = 550;
@@ -44,7 +44,7 @@ function fixture(toolName: string, handle: Action["handle"], parameters: Action[
 /** Asks the person, and tells what came of it in the suite's words. */
 function asking(message: string | undefined, questions: readonly Question[]): Action["handle"] {
   return async (args, call) => {
-    const answer = await call.person.ask(message ?? args.message ?? "", questions);
+    const answer = await call.forms.ask(message ?? args.message ?? "", questions);
     if (answer.kind === "not_asked") throw new ActionError(answer.why);
     const content = answer.kind === "accepted" ? answer.values : {};
     return {

@@ -1,10 +1,10 @@
 import { FastMCP } from "fastmcp";
 import type { Services } from "../../src/actions/define-action.js";
-import type { Offer } from "../../src/api/capabilities.js";
+import type { ApiCapabilities } from "../../src/api/capabilities.js";
 import { createComplete } from "../../src/server/completions.js";
+import { createInFlightCalls } from "../../src/server/fastmcp/in-flight-calls.js";
 import { completeValues } from "../../src/server/fastmcp/publish-resources.js";
 import { publishTools } from "../../src/server/fastmcp/publish-tools.js";
-import { createCallDesk } from "../../src/server/fastmcp/serve-call.js";
 import { installSessionHook } from "../../src/server/fastmcp/session-hook.js";
 import type { WorkflowsServer } from "../../src/server/server.js";
 import { buildTools } from "../../src/server/tools/registry.js";
@@ -37,7 +37,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     ping: { enabled: false },
     roots: { enabled: false },
   });
-  const desk = createCallDesk({ clock: systemClock, elicitationTimeoutMs: FORM_MS });
+  const inFlight = createInFlightCalls({ clock: systemClock, elicitationTimeoutMs: FORM_MS });
   const catalogue = {
     state: () => ({ available: true, workflows: WORDS.map((name) => ({ name, description: name })) }),
     onChange: () => () => {},
@@ -46,8 +46,8 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     ...buildTools("named", fixtureActions, (error) => log.error("A fixture failed:", error)),
     ...fixtureTools,
   ];
-  const offer = { onChange: () => () => {} } as unknown as Offer;
-  publishTools(server, tools, { catalogue, offer, desk, services: {} as Services });
+  const capabilities = { onChange: () => () => {} } as unknown as ApiCapabilities;
+  publishTools(server, tools, { catalogue, capabilities, inFlight, services: {} as Services });
   const complete = createComplete({ catalogue, sessions: {} as Sessions });
   addPlainFixtures(server, (typed) => completeValues(complete, "workflow", typed));
 
@@ -59,9 +59,9 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     },
     onIdle: () => {},
     checkReadiness: async () => undefined,
-    drain: (graceMs) => desk.stop(graceMs),
+    drain: (graceMs) => inFlight.stop(graceMs),
     async close(graceMs = 0) {
-      await desk.stop(graceMs);
+      await inFlight.stop(graceMs);
       await Promise.allSettled([...server.sessions].map((session) => session.close()));
       await server.stop();
     },

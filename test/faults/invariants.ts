@@ -97,7 +97,7 @@ function saysWhatIsUp(call: SeenCall, { closedAt }: Observed): string[] {
   const violations: string[] = [];
   const complain = (what: string) => violations.push(`${tell(call)} ${what}: ${answer.text.slice(0, 600)}`);
   const words = String(answer.data?.summary ?? "");
-  if (/by a fault of its own/.test(words)) complain("met a defect");
+  if (/Internal error in this server/.test(words)) complain("met a defect");
   if (answer.isError || answer.data?.outcome === "failed" || answer.data?.outcome === "unknown") {
     if (words.length < 20) complain("says too little");
     if (!DONE_OR_NOT.test(words)) complain("does not say what was done");

@@ -17,7 +17,7 @@ export async function awaitStart(
       return withDeadline(clock, LAST_PATIENCE_MS, () => starting);
     });
     if (result) return result;
-    // Whoever the answer no longer reaches, the run is written down when the API's answer comes.
+    // Nobody gets the answer any more, but the run is saved when it comes.
     starting.catch(() => {});
     return { kind: "unawaited" };
   } catch (error) {

@@ -26,13 +26,13 @@ export const checkBranch: Step = async (draft, { call, services, task }) => {
       return settle(found.name, isSame ? "" : ` ${gitBranch} was read as the branch ${found.name}.`);
     }
     case "none":
-      return settle("", ` There is no branch "${gitBranch}", so none counts as named.`);
+      return settle("", ` There is no branch "${gitBranch}", so the default branch is used.`);
     case "new": {
       const base = defaultBranch ? `the default branch, ${defaultBranch}` : "the default branch";
       const made =
         services.settings.engine === "local"
           ? `unless an earlier session has made it, it is made from ${base}`
-          : "what the run begins with is for the server to say";
+          : "which commit the run starts from is up to the server";
       return settle(found.name, ` The repository has no branch ${found.name}: ${made}.`);
     }
     case "refused": {

@@ -27,7 +27,7 @@ const NEEDED: readonly [stated: keyof Stated, field: StartField, otherwise: stri
  */
 export const checkCapabilities: Step = async (draft, context) => {
   if (!findProblem(draft, context)) return draft;
-  await context.services.offer.refresh();
+  await context.services.capabilities.refresh();
   const problem = findProblem(draft, context);
   if (problem) throw problem;
   return draft;
@@ -44,9 +44,9 @@ function stateOf({ args, continuation, values }: StartDraft, { services }: StepC
 
 function findProblem(draft: StartDraft, context: StepContext): ActionError | undefined {
   const { args } = draft;
-  const { offer, api } = context.services;
+  const { capabilities, api } = context.services;
   const stated = stateOf(draft, context);
-  const start = offer.state().description?.start;
+  const start = capabilities.state().description?.start;
   const turns = { given: args.max_turns, used: stated.maxTurns, theirs: start?.maxTurns };
   const time = { given: args.timeout, used: stated.timeoutS, theirs: start?.timeoutS };
   for (const [name, variable, { given, used, theirs }] of [
@@ -60,18 +60,18 @@ function findProblem(draft: StartDraft, context: StepContext): ActionError | und
     const source = given === undefined ? ` (the setting AUTOMAGIK_WORKFLOWS_${variable})` : "";
     const fitting = Math.min(max, Math.max(min, used));
     return new ActionError(
-      `\`${name}\` ${used}${source}: by its own description the API at ${api.address} takes ${min} to ${max}. Nothing was sent.`,
+      `\`${name}\` ${used}${source}: the API at ${api.address} accepts ${min} to ${max}, by its own description. Nothing was sent.`,
       context.task.startAgain(
         { ...args, [name]: fitting },
-        "The nearest that the API takes; ask the person if it matters. This starts a paid run.",
+        "The nearest value that the API accepts; ask the person if it matters. This starts a paid run.",
       ),
     );
   }
-  const missing = NEEDED.find(([key, field]) => stated[key] && !offer.takes(field));
+  const missing = NEEDED.find(([key, field]) => stated[key] && !capabilities.acceptsField(field));
   if (!missing) return undefined;
   const [, field, otherwise] = missing;
   return new ActionError(
-    `By its own description the API at ${api.address} does not take \`${field}\`, so ${otherwise}. Nothing was sent. ` +
+    `The API at ${api.address} does not accept \`${field}\`, by its own description, so ${otherwise}. Nothing was sent. ` +
       "Ask the person whether to do without it.",
   );
 }

@@ -1,9 +1,9 @@
 import { activeRun } from "../../sessions/sessions.js";
 import type { Session } from "../../sessions/types.js";
 import type { Answer } from "../answer.js";
-import { askToChoose, tellNobody, toMissing } from "../ask-to-choose.js";
 import type { Call, Services } from "../define-action.js";
-import type { Question } from "../form-client.js";
+import { askToChoose, tellNobody, toMissing } from "../forms/ask-to-choose.js";
+import type { Question } from "../forms/form-client.js";
 import type { StartArguments, StartDraft, Step, StepContext } from "./draft.js";
 import { tellSession } from "./tell-session.js";
 
@@ -49,8 +49,8 @@ export async function isTakenSince(
 }
 
 /** For a question that is only told in the answer: the person may have turned to something else long ago. */
-const NOBODY: Call["person"] = {
-  reachable: false,
+const NOBODY: Call["forms"] = {
+  supported: false,
   ask: async () => ({ kind: "not_asked", why: "no_forms" }),
 };
 
@@ -65,7 +65,7 @@ export async function checkNameAgain(
 ): Promise<Answer | undefined> {
   const session = await isTakenSince(args.session_name ?? "", before, context.services);
   if (!session) return undefined;
-  const call = { ...context.call, person: NOBODY };
+  const call = { ...context.call, forms: NOBODY };
   const reply = await askWhichOne(session, { args }, { ...context, call });
   return typeof reply === "object" && "outcome" in reply ? reply : undefined;
 }

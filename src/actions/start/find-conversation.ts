@@ -131,13 +131,13 @@ function tellUnread(session: Session, run: RunRecord, problem: ApiError, { sessi
   return {
     outcome: "unknown",
     summary:
-      `Whether session "${session.name}" still has a run going on could not be found out: ${problem.message} ` +
-      `Its last run (${run.workflowName}, run ${run.runId}) was last seen${seen}, ${run.status} then. ` +
+      `Could not read whether a run of session "${session.name}" is still going on: ${problem.message} ` +
+      `Its last run (${run.workflowName}, run ${run.runId}) was ${run.status} when last seen${seen}. ` +
       "Nothing was sent and no run was started.",
     next: {
       action: "status",
       arguments: { run_id: run.runId },
-      reason: "See how the run stands when the API answers again; continue the session after its end.",
+      reason: "Read the run's status when the API answers again; continue the session after its end.",
     },
   };
 }

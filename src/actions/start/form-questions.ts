@@ -5,7 +5,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import type { Git } from "../../shared/git/git.js";
 import { publicRepositoryUrl } from "../../shared/git/repository-address.js";
 import { cutText, visibleName } from "../../shared/text.js";
-import type { Question } from "../form-client.js";
+import type { Question } from "../forms/form-client.js";
 
 /** What is known before the person is asked; undefined means missing, an empty text means "the default". */
 export interface Known {

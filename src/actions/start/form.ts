@@ -32,7 +32,7 @@ export const askForMissing: Step = async (draft, context) => {
     signal: call.signal,
   });
   if (questions.length === 0) return { ...draft, values: toValues(known, {}) };
-  const answer = await call.person.ask(task.title(known.workflowName), questions);
+  const answer = await call.forms.ask(task.title(known.workflowName), questions);
   const ended = answerUnfinishedForm(answer, questions, args, context);
   if (ended) return ended;
   const entered = answer.kind === "accepted" ? readEntered(answer.values) : {};
@@ -41,10 +41,10 @@ export const askForMissing: Step = async (draft, context) => {
 };
 
 /** What is known before anybody is asked. */
-function findKnown({ args, continuation }: StartDraft, { offer }: Services): Known {
+function findKnown({ args, continuation }: StartDraft, { capabilities }: Services): Known {
   // Nobody is asked for what the API would not take.
   const unasked = (field: "repository_url" | "git_branch") =>
-    continuation || offer.takes(field) ? undefined : "";
+    continuation || capabilities.acceptsField(field) ? undefined : "";
   return {
     workflowName: args.workflow_name || undefined,
     sessionName: args.session_name ?? continuation?.sessionName,

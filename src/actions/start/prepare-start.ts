@@ -105,12 +105,13 @@ export async function buildRequest(
   start: PreparedStart,
   services: Services,
 ): Promise<Omit<StartRequest, "message">> {
-  const { settings, offer } = services;
+  const { settings, capabilities } = services;
   const { settled, continuation, workflowName, repositoryUrl, gitBranch } = start;
   const { persistent, auto_merge, temp_workspace } = settled;
   const sessionName = start.sessionName || (await makeUpName(start.task, services));
   // Some servers want it and do not describe it, so it is left out only where it would be refused.
-  const refusesFormat = offer.state().description?.start.closed && !offer.takes("input_format");
+  const refusesFormat =
+    capabilities.state().description?.start.closed && !capabilities.acceptsField("input_format");
   return {
     workflowName,
     ...(refusesFormat ? {} : { inputFormat: settings.inputFormat }),

@@ -1,8 +1,9 @@
 import type { StartResult } from "../../runs/runs.js";
 import type { Clock } from "../../shared/clock.js";
+import { asSentence } from "../../shared/text.js";
 import type { Answer, NextStep } from "../answer.js";
 import { describeRun, nameRun } from "../describe-run.js";
-import { watchAgain } from "../follow-run.js";
+import { watchAgain } from "../next-steps.js";
 import type { PreparedStart } from "./prepare-start.js";
 
 type Started = Extract<StartResult, { kind: "started" }>;
@@ -25,7 +26,7 @@ export function tellStarted({ run, adopted, noted }: Started, start: SentStart):
     : nameNote;
   const unwritten = noted
     ? ""
-    : " It could not be written down where sessions are kept: note its id, for its name may be forgotten when this server ends.";
+    : " It could not be saved where sessions are kept: note its id, since its name may be lost when this server stops.";
   return `${how}${conversation}${branchNote}${unwritten}`;
 }
 
@@ -44,12 +45,12 @@ export function answerStarted(started: Started, start: SentStart, clock: Clock):
 export function answerFailed({ run }: Failed, start: SentStart, clock: Clock): Answer {
   return {
     outcome: "failed",
-    summary: `The API took the request but says that the ${nameRun(run)} failed: ${run.error}.`,
+    summary: `The API accepted the request but reports that the ${nameRun(run)} failed: ${asSentence(run.error ?? "no reason is given")}`,
     run: describeRun(run, { now: clock.now() }),
     next: {
       action: "status",
       arguments: { session_name: start.sentName ?? start.workflowName },
-      reason: "See whether the API keeps the failed run; correct what it names before starting again.",
+      reason: "See whether the API kept the failed run; correct what it names before starting again.",
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Answer } from "../answer.js";
-import { tellNotAsked } from "../ask-to-choose.js";
-import type { FormAnswer, Question } from "../form-client.js";
+import { tellAutomatic, tellNotAsked } from "../forms/ask-to-choose.js";
+import type { FormAnswer, Question } from "../forms/form-client.js";
 import type { StartArguments, StepContext, Task } from "./draft.js";
 
 /** The answer with which a call ends when the person has not filled in the form; undefined when they have. */
@@ -48,15 +48,14 @@ export function answerUnfinishedForm(
   }
 }
 
-/** A form that came back before a person can have seen it; where a client does that, the values go into the call. */
+/** A form that came back before a person can have seen it. Where a client does that, the values go into the call. */
 function turnedDownByClient(outcome: "declined" | "cancelled", questions: readonly Question[]): Answer {
   const names = questions.map((question) => question.name).join(", ");
   return {
     outcome,
     summary:
-      `The form was ${outcome} in an instant, so by the client itself: no person was asked. Nothing was sent and no ` +
-      `run was started. Only if the person wants this run, call again with ${names}: then no form is needed, and an ` +
-      "empty text means the default.",
+      `${tellAutomatic(outcome)} Nothing was sent and no run was started. If the person wants this run, call again ` +
+      `with ${names}: then no form is needed. An empty text means the default.`,
   };
 }
 

@@ -1,4 +1,4 @@
-import { createStartLine } from "../../runs/start-limiter.js";
+import { createStartLimiter } from "../../runs/start-limiter.js";
 import { serveHttp } from "../../server/fastmcp/serve-http.js";
 import { KEY_HEADER } from "../../server/http/callers.js";
 import { settleTokens } from "../../server/http/serve-settings.js";
@@ -24,7 +24,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     sharesMachine: false,
     gitHosts: settings.httpGitHosts ?? [],
     // One limit for all callers, those with a key of their own included.
-    startLine: createStartLine({ limit: settings.maxConcurrentRuns, clock: systemClock }),
+    startLimiter: createStartLimiter({ limit: settings.maxConcurrentRuns, clock: systemClock }),
   };
   const server = createServer(common);
 

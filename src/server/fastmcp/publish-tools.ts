@@ -1,9 +1,9 @@
 import type { FastMCP } from "fastmcp";
 import type { Services } from "../../actions/define-action.js";
-import type { Offer } from "../../api/capabilities.js";
+import type { ApiCapabilities } from "../../api/capabilities.js";
 import type { Catalogue } from "../../workflows/catalogue.js";
 import type { ToolDefinition } from "../tools/registry.js";
-import type { CallDesk } from "./serve-call.js";
+import type { InFlightCalls } from "./in-flight-calls.js";
 import { markNow, refineTools, spendFirstRequestId, wasSetUpBefore } from "./session-hook.js";
 
 type FrameworkTool = Parameters<FastMCP["addTool"]>[0];
@@ -16,9 +16,14 @@ type FrameworkTool = Parameters<FastMCP["addTool"]>[0];
 export function publishTools(
   server: FastMCP,
   tools: readonly ToolDefinition[],
-  collaborators: { catalogue: Catalogue; offer: Offer; desk: CallDesk; services: Services },
+  collaborators: {
+    catalogue: Catalogue;
+    capabilities: ApiCapabilities;
+    inFlight: InFlightCalls;
+    services: Services;
+  },
 ): void {
-  const { catalogue, offer, desk, services } = collaborators;
+  const { catalogue, capabilities, inFlight, services } = collaborators;
   const known = new Map(tools.map((tool) => [tool.name, tool]));
   let publishedAt = 0;
   let published: FrameworkTool[] = [];
@@ -48,7 +53,7 @@ export function publishTools(
     // error before the tool is asked, and nobody could be asked for what is missing.
     parameters: lenientSchema(() => schemaOf(tool)) as NonNullable<FrameworkTool["parameters"]>,
     outputSchema: tool.answerSchema as unknown as NonNullable<FrameworkTool["outputSchema"]>,
-    execute: (raw, context) => desk.serve(context, (call) => tool.call(raw, call, services)) as never,
+    execute: (raw, context) => inFlight.serve(context, (call) => tool.call(raw, call, services)) as never,
   });
 
   function publish(): void {
@@ -67,7 +72,7 @@ export function publishTools(
     for (const session of server.sessions) informed.set(session, publishedAt);
   };
   catalogue.onChange(publishAnew);
-  offer.onChange(() => {
+  capabilities.onChange(() => {
     if (!looksTheSame()) publishAnew();
   });
   server.on("connect", ({ session }) => {

@@ -194,8 +194,8 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
           log.debug(`Request ${number} is refused: ${error.message}`);
           sendRefusal(response, error);
         } else {
-          log.error(`Request ${number} failed unforeseen:`, error);
-          sendRefusal(response, new HttpRefusal(500, "Something failed unforeseen"));
+          log.error(`Request ${number} failed unexpectedly:`, error);
+          sendRefusal(response, new HttpRefusal(500, "Internal error in this server"));
         }
       });
     },

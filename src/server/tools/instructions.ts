@@ -22,11 +22,11 @@ export function writeInstructions(catalogue: CatalogueState, project: ProjectSte
       `over: ${tellWorkflows(catalogue)}. Also to look at, continue, correct, answer, kill or clean up such a run or ` +
       "session, or to list them.",
     `Start with ${call("run", { workflow_name: "…", message: "…" })}; leave out session name, repository and branch ` +
-      "unless the person has named them: a form asks for them. Each start is paid for: never repeat one whose fate is " +
+      "unless the person has named them: a form asks for them. Each start is paid for: never repeat one whose outcome is " +
       `unknown, look with ${call("list_sessions")}.`,
     `A run goes on when a call ends; follow it with ${call("status", { session_name: "…", wait_seconds: 45 })}. Several ` +
       "runs at once: start each with wait_seconds: 0, since clients make the calls of one message one after another.",
-    "What an agent asks leave for is the person's to decide, not yours.",
+    "When an agent asks for permission, the person decides, not you.",
   ].join("\n");
 }
 

@@ -1,7 +1,7 @@
 import { ActionError, type Answer, type AnswerPart, buildAnswerSchema } from "../../actions/answer.js";
 import type { ParameterName } from "../../actions/arguments.js";
 import type { Action, Annotations, Call, Services } from "../../actions/define-action.js";
-import type { Offer } from "../../api/capabilities.js";
+import type { ApiCapabilities } from "../../api/capabilities.js";
 import { nameEndpoint } from "../../api/endpoints.js";
 import { ApiError } from "../../api/errors.js";
 import { findNearest } from "../../shared/nearest.js";
@@ -32,26 +32,29 @@ export interface ToolDefinition {
 }
 
 /** What an API that says nothing of itself is taken to offer. */
-const EVERYTHING: Pick<Offer, "has" | "state"> = { has: () => true, state: () => ({ isAway: false }) };
+const EVERYTHING: Pick<ApiCapabilities, "hasEndpoint" | "state"> = {
+  hasEndpoint: () => true,
+  state: () => ({ isAway: false }),
+};
 
 /** What the calls of all tools have in common. */
 interface Collaborators {
   project: ProjectStep;
-  offer: Pick<Offer, "has" | "state">;
+  capabilities: Pick<ApiCapabilities, "hasEndpoint" | "state">;
   onDefect: (error: unknown) => void;
 }
 
 /**
  * Projects the actions to the tools of a toolset: one tool with actions, or one tool for each action.
- * @param offer what the API offers; an action without its endpoint is left out, and says so when it is called
+ * @param capabilities what the API can do; an action without its endpoint is left out, and says so when it is called
  */
 export function buildTools(
   toolset: "super" | "named",
   actions: readonly Action[],
   onDefect: (error: unknown) => void,
-  offer = EVERYTHING,
+  capabilities = EVERYTHING,
 ): ToolDefinition[] {
-  const collaborators = { project: projectSteps(toolset, actions, offer), offer, onDefect };
+  const collaborators = { project: projectSteps(toolset, actions, capabilities), capabilities, onDefect };
   return toolset === "super"
     ? [buildSuperTool(actions, collaborators)]
     : buildNamedTools(actions, collaborators);
@@ -61,11 +64,11 @@ export function buildTools(
 export function projectSteps(
   toolset: "super" | "named",
   actions: readonly Action[],
-  offer: Pick<Offer, "has"> = EVERYTHING,
+  capabilities: Pick<ApiCapabilities, "hasEndpoint"> = EVERYTHING,
 ): ProjectStep {
   return (step) => {
     const action = actions.find((one) => one.name === step.action);
-    if (action && !isOffered(action, offer)) return undefined;
+    if (action && !isOffered(action, capabilities)) return undefined;
     const args = protectBranch(step.arguments);
     return toolset === "super"
       ? { tool: SUPER_TOOL, arguments: { action: step.action, ...args } }
@@ -73,8 +76,8 @@ export function projectSteps(
   };
 }
 
-function isOffered({ endpoint }: Action, offer: Pick<Offer, "has">): boolean {
-  return endpoint === undefined || offer.has(endpoint);
+function isOffered({ endpoint }: Action, capabilities: Pick<ApiCapabilities, "hasEndpoint">): boolean {
+  return endpoint === undefined || capabilities.hasEndpoint(endpoint);
 }
 
 /** What the one tool's description says that it can do, by action. */
@@ -87,8 +90,8 @@ const DEEDS: readonly [action: string, deed: string][] = [
 ];
 
 function buildSuperTool(actions: readonly Action[], collaborators: Collaborators): ToolDefinition {
-  const { project, offer } = collaborators;
-  const offered = () => actions.filter((action) => isOffered(action, offer));
+  const { project, capabilities } = collaborators;
+  const offered = () => actions.filter((action) => isOffered(action, capabilities));
   return {
     name: SUPER_TOOL,
     title: "Orchestrate coding workflows",
@@ -113,7 +116,7 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
     },
     inputSchema(catalogue) {
       const names = distinct<ParameterName>(offered().flatMap((action) => action.parameters));
-      return buildInputSchema(names, [], catalogue, { actions: offered(), limits: limits(offer) });
+      return buildInputSchema(names, [], catalogue, { actions: offered(), limits: limits(capabilities) });
     },
     answerSchema: buildAnswerSchema(distinct<AnswerPart>(actions.flatMap((action) => action.answerParts))),
     call(raw, call, services) {
@@ -135,18 +138,18 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
 }
 
 function buildNamedTools(actions: readonly Action[], collaborators: Collaborators): ToolDefinition[] {
-  const { offer } = collaborators;
+  const { capabilities } = collaborators;
   return actions.map((action) => ({
     name: action.toolName,
     title: action.title,
     description: action.description,
     annotations: action.annotations,
     meta: { "anthropic/searchHint": action.searchHint },
-    isOffered: () => isOffered(action, offer),
+    isOffered: () => isOffered(action, capabilities),
     inputSchema: (catalogue) =>
       buildInputSchema(action.parameters, action.required ?? [], catalogue, {
         about: action.about ?? {},
-        limits: limits(offer),
+        limits: limits(capabilities),
       }),
     answerSchema: buildAnswerSchema(action.answerParts),
     call: (raw, call, services) => callAction(action, raw, call, services, collaborators),
@@ -154,8 +157,8 @@ function buildNamedTools(actions: readonly Action[], collaborators: Collaborator
 }
 
 /** What the API's own description says of numbers that a start takes. */
-function limits(offer: Pick<Offer, "state">): Limits {
-  const start = offer.state().description?.start;
+function limits(capabilities: Pick<ApiCapabilities, "state">): Limits {
+  const start = capabilities.state().description?.start;
   return { max_turns: start?.maxTurns, timeout: start?.timeoutS };
 }
 
@@ -164,16 +167,16 @@ async function callAction(
   raw: unknown,
   call: Call,
   services: Services,
-  { project, offer, onDefect }: Collaborators,
+  { project, capabilities, onDefect }: Collaborators,
 ): Promise<ToolResult> {
   try {
     const { endpoint } = action;
     // It may have come since: an API that is another version by now is asked before it is said to lack something.
-    if (endpoint && !offer.has(endpoint)) await services.offer.refresh();
-    if (endpoint && !offer.has(endpoint)) {
+    if (endpoint && !capabilities.hasEndpoint(endpoint)) await services.capabilities.refresh();
+    if (endpoint && !capabilities.hasEndpoint(endpoint)) {
       throw new ActionError(
         `The API at ${services.api.address} offers no endpoint for ${action.name} (${nameEndpoint(endpoint)} is not in ` +
-          "its description), so nothing was sent. Do without it, or ask whoever runs the API.",
+          "its description), so nothing was sent. Do without it, or ask the API's operator.",
         {
           action: "list_workflows",
           arguments: { detailed: true },
@@ -197,8 +200,8 @@ async function callAction(
     // A defect of ours: its text may hold anything, so it goes to the log and not to the client.
     onDefect(error);
     return renderError(
-      "This server failed on the call by a fault of its own. If a run was to be started, look at its status before trying again.",
-      { action: "list_sessions", arguments: {}, reason: "See what is going on." },
+      "Internal error in this server. Nothing is known of the run; look with list_sessions before starting again.",
+      { action: "list_sessions", arguments: {}, reason: "See which runs are going on." },
       project,
     );
   }

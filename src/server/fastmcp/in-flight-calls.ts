@@ -1,11 +1,11 @@
 import { fileURLToPath } from "node:url";
-import type { Progress } from "@modelcontextprotocol/sdk/types.js";
+import { ErrorCode, McpError, type Progress } from "@modelcontextprotocol/sdk/types.js";
 import { z } from "zod";
 import type { Call } from "../../actions/define-action.js";
 import { whileFollowing } from "../../shared/abort.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
-import { createFormPerson } from "../tools/form-person.js";
+import { createFormClient } from "../tools/form-client.js";
 import type { ToolResult } from "../tools/output.js";
 import { createProgress } from "../tools/progress.js";
 import { currentScope } from "./session-hook.js";
@@ -27,7 +27,7 @@ const formAnswer = z.looseObject({
 });
 
 /** The calls in flight, so that a stopping server can answer them first. */
-export interface CallDesk {
+export interface InFlightCalls {
   /** Serves one call: gives the handler what it may know, and sees to progress until the answer. */
   serve(context: unknown, handle: (call: Call) => Promise<ToolResult>): Promise<ToolResult>;
   /** Makes every call in flight answer now. Resolves when they have, or after `graceMs`. */
@@ -37,7 +37,7 @@ export interface CallDesk {
 /** How long the client may take to tell its folders, in ms. */
 const ROOTS_TIMEOUT_MS = 2_000;
 
-export function createCallDesk(options: { clock: Clock; elicitationTimeoutMs: number }): CallDesk {
+export function createInFlightCalls(options: { clock: Clock; elicitationTimeoutMs: number }): InFlightCalls {
   const { clock } = options;
   const stopping = new AbortController();
   const active = new Set<Promise<unknown>>();
@@ -52,7 +52,7 @@ export function createCallDesk(options: { clock: Clock; elicitationTimeoutMs: nu
     const report: Call["progress"] = (update) => {
       if (wantsProgress) progress.report(update);
     };
-    const person = createFormPerson(
+    const forms = createFormClient(
       {
         supportsForms: server?.getClientCapabilities()?.elicitation?.form !== undefined,
         // Without the SDK's check of the answer, which voids a whole form for one field left empty or typed freely.
@@ -67,6 +67,10 @@ export function createCallDesk(options: { clock: Clock; elicitationTimeoutMs: nu
             },
           );
         },
+        explain(error) {
+          if (!(error instanceof McpError)) return "no_answer";
+          return error.code === ErrorCode.RequestTimeout ? "timeout" : "not_shown";
+        },
         heartbeat: (message) => report({ message }),
       },
       { timeoutMs: options.elicitationTimeoutMs, signal, clock },
@@ -74,7 +78,7 @@ export function createCallDesk(options: { clock: Clock; elicitationTimeoutMs: nu
     return {
       finish: () => progress.finish(),
       call: {
-        person,
+        forms,
         signal,
         isStopping: () => stopping.signal.aborted,
         wantsProgress,

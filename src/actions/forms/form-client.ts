@@ -12,7 +12,7 @@ export interface Question {
   choices?: readonly { value: string; title: string }[];
 }
 
-/** What became of a form. Only `accepted` allows anything to be sent. */
+/** The result of a form. Only `accepted` allows anything to be sent. */
 export type FormAnswer =
   | { kind: "accepted"; values: Record<string, string | undefined> }
   /** `byClient`: too fast for a person, so nobody was asked. */
@@ -21,18 +21,18 @@ export type FormAnswer =
   | { kind: "cancelled"; why: "closed"; byClient?: true }
   | { kind: "cancelled"; why: "timeout" | "call_cancelled" }
   /**
-   * Nobody's word is there: the client has no forms, answered this one with an error instead of showing it, or
-   * brought back something that is no answer.
+   * Nobody has answered: the client has no forms, answered this one with an error instead of showing it, or with
+   * something that cannot be read.
    */
   | { kind: "not_asked"; why: "no_forms" | "not_shown" | "no_answer" };
 
 /** The person at the other end of the call, asked through the chat client. */
-export interface Person {
+export interface FormClient {
   /** Whether the client says that it can show forms. */
-  readonly reachable: boolean;
+  readonly supported: boolean;
   /**
    * Shows one form and waits for the answer. Never throws.
-   * @param signal takes the form back; it then counts as cancelled
+   * @param signal closes the form; it then counts as cancelled
    */
   ask(message: string, questions: readonly Question[], signal?: AbortSignal): Promise<FormAnswer>;
 }

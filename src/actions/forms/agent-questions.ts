@@ -1,38 +1,37 @@
-import { ApiError } from "../api/errors.js";
-import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
-import { cleanLine } from "../shared/text.js";
-import type { NextStep } from "./answer.js";
-import type { Call, Services } from "./define-action.js";
+import { ApiError } from "../../api/errors.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../../api/types.js";
+import { cleanLine } from "../../shared/text.js";
+import type { NextStep } from "../answer.js";
+import type { Call, Services } from "../define-action.js";
 import type { FormAnswer, Question } from "./form-client.js";
 
 /** Choices of a permission, in the words of the engine's API. */
 const DENY = "deny";
 
-/** What became of a question that was brought to the person. */
-type Brought = "answered" | "left_open" | "nobody";
+/** The result of asking the person a question of an agent. */
+type AskResult = "answered" | "left_open" | "nobody";
 
 /**
- * Brings one question of an agent to the person and the person's answer to the agent. A decline is a "no" to what
- * was to be permitted; a form that was only closed leaves the question open. The form is taken back when the question
- * is settled elsewhere.
+ * Puts one question of an agent to the person and gives the answer to the agent. A decline denies a permission; a form
+ * that was only closed leaves the question open. The form is closed when the question is settled elsewhere.
  * @throws ApiError when the answer does not arrive
  */
-async function bringToPerson(
+async function askPerson(
   run: Run,
   question: RunQuestion,
   call: Call,
   services: Services,
-): Promise<Brought> {
+): Promise<AskResult> {
   const who = `${run.workflowName || "The agent"}${run.sessionName ? ` (${run.sessionName})` : ""}`;
   const message =
     question.kind === "permission"
       ? `${who} asks for permission: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`
       : `${who} asks: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`;
   const answer = await whileOpen(run, question, services.feed, (signal) =>
-    call.person.ask(message, buildForm(question), signal),
+    call.forms.ask(message, buildForm(question), signal),
   );
   const text = readAnswer(answer, question);
-  // A client that turns forms down by itself has no person's "no" to hand on.
+  // A client that declines forms automatically does not speak for the person.
   if (answer.kind === "not_asked" || ("byClient" in answer && answer.byClient)) return "nobody";
   if (text === undefined) return "left_open";
   await services.api.answerQuestion(run.runId, question.questionId, text);
@@ -40,51 +39,52 @@ async function bringToPerson(
 }
 
 /**
- * Brings a question that was taken in hand to the person. One that is not answered is free to be brought up again.
- * @returns what became of it, and what is to be said of an answer that did not count
+ * Puts a question that this call has claimed to the person. One that is not answered may be asked again.
+ * @returns the result, and a sentence about an answer that did not count
  */
-export async function bringTaken(
+export async function askClaimedQuestion(
   run: Run,
   question: RunQuestion,
   call: Call,
   services: Services,
-): Promise<{ brought: Brought; note?: string }> {
-  let brought: Brought = "nobody";
+): Promise<{ result: AskResult; note?: string }> {
+  let result: AskResult = "nobody";
   try {
-    if (call.person.reachable) brought = await bringToPerson(run, question, call, services);
-    return { brought };
+    if (call.forms.supported) result = await askPerson(run, question, call, services);
+    return { result };
   } catch (error) {
-    // Answered elsewhere, or the run is over, or it was lost on the way: the person should not think it counted.
+    // It was answered elsewhere, the run is over, or the request was lost: the person should know.
     if (!(error instanceof ApiError)) throw error;
-    brought = "left_open";
-    const fate = error.mayHaveActed ? "may not have arrived" : "did not count";
-    return { brought, note: `The person's answer to "${question.text}" ${fate}: ${error.message}` };
+    result = "left_open";
+    const problem = error.mayHaveActed ? "may not have arrived" : "did not count";
+    return { result, note: `The person's answer to "${question.text}" ${problem}: ${error.message}` };
   } finally {
-    // Another picture of the run may still show it as open, so what was answered stays in hand.
-    if (brought !== "answered") services.questionsInHand.release(run.runId, question);
+    // An older reading of the run may still show it as open, so what was answered stays claimed.
+    if (result !== "answered") services.claimedQuestions.release(run.runId, question);
   }
 }
 
 /**
- * Brings all that the agent waits for to the person, where the client has forms and no other call does so already:
- * what was closed before is offered again.
- * @returns whether anything was brought, and what is to be said of answers that did not count
+ * Puts all open questions of the agent to the person, where the client has forms and no other call asks them already:
+ * those that were closed before are asked again.
+ * @returns whether anything was asked, and sentences about answers that did not count
  */
-export async function bringOpenQuestions(
+export async function askOpenQuestions(
   run: Run,
   call: Call,
   services: Services,
 ): Promise<{ asked: boolean; notes: string[] }> {
-  const { offer, questionsInHand } = services;
+  const { capabilities, claimedQuestions } = services;
   const notes: string[] = [];
   let asked = false;
-  if (!call.person.reachable || !offer.has("answer") || isFinal(run.status)) return { asked, notes };
+  if (!call.forms.supported || !capabilities.hasEndpoint("answer") || isFinal(run.status))
+    return { asked, notes };
   for (const question of openQuestions(run)) {
-    if (call.signal.aborted || !questionsInHand.take(run.runId, question)) continue;
+    if (call.signal.aborted || !claimedQuestions.claim(run.runId, question)) continue;
     asked = true;
-    const { brought, note } = await bringTaken(run, question, call, services);
+    const { result, note } = await askClaimedQuestion(run, question, call, services);
     if (note) notes.push(note);
-    if (brought === "nobody") break;
+    if (result === "nobody") break;
   }
   return { asked, notes };
 }

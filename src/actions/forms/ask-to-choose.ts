@@ -1,15 +1,20 @@
-import type { Answer } from "./answer.js";
-import type { Call } from "./define-action.js";
+import type { Answer } from "../answer.js";
+import type { Call } from "../define-action.js";
 import type { FormAnswer, Question } from "./form-client.js";
 
 /**
- * What became of the question: `nobody` when there was nobody to ask, or nothing was chosen; then with what is to be
- * said of a client that should have asked.
+ * The result of the question: `nobody` when there was nobody to ask, or nothing was chosen. `note` then says what went
+ * wrong in a client that should have asked, or is "".
  */
 type Reply =
   | { kind: "chosen"; value: string }
   | { kind: "ended"; answer: Answer }
   | { kind: "nobody"; note: string };
+
+/** That nobody can have seen a form, since the answer came too fast for a person. */
+export function tellAutomatic(outcome: "declined" | "cancelled"): string {
+  return `The client ${outcome === "declined" ? "declined" : "closed"} the form automatically; nobody saw it.`;
+}
 
 /** That the person was not asked, and why, in a sentence. */
 export function tellNotAsked({ why }: Extract<FormAnswer, { kind: "not_asked" }>): string {
@@ -17,13 +22,13 @@ export function tellNotAsked({ why }: Extract<FormAnswer, { kind: "not_asked" }>
     no_forms: "The client cannot show forms.",
     not_shown:
       "The client says that it can show forms, but answered this one with an error, so the person has most likely not seen it.",
-    no_answer: "The client says that it can show forms, but what it brought back of this one is no answer.",
+    no_answer: "The client says that it can show forms, but its answer to this one cannot be read.",
   }[why];
 }
 
 /** Asks the person for one choice; a form that brings none ends the call. */
 export async function askToChoose(question: Question, call: Call): Promise<Reply> {
-  const answer = await call.person.ask(question.description, [question]);
+  const answer = await call.forms.ask(question.description, [question]);
   switch (answer.kind) {
     case "accepted": {
       const value = answer.values[question.name];
@@ -34,7 +39,7 @@ export async function askToChoose(question: Question, call: Call): Promise<Reply
         kind: "ended",
         answer: {
           outcome: "declined",
-          summary: `${question.description} ${answer.byClient ? "The client declined for the person" : "The person declined"}. Nothing was sent.`,
+          summary: `${question.description} ${answer.byClient ? tellAutomatic("declined") : "The person declined."} Nothing was sent.`,
         },
       };
     case "cancelled":
@@ -50,7 +55,7 @@ export async function askToChoose(question: Question, call: Call): Promise<Reply
   }
 }
 
-/** What is to be said of a question that the client should have brought to the person; "" when it has none. */
+/** What went wrong in a client that should have shown the question; "" when nothing did. */
 export function tellNobody(reply: Reply): string {
   return reply.kind === "nobody" ? reply.note : "";
 }

@@ -1,5 +1,4 @@
-import { type ElicitRequestFormParams, ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
-import type { FormAnswer, Person, Question } from "../../actions/form-client.js";
+import type { FormAnswer, FormClient, Question } from "../../actions/forms/form-client.js";
 import { whileFollowing } from "../../shared/abort.js";
 import type { Clock } from "../../shared/clock.js";
 import { cleanLine, cleanText } from "../../shared/text.js";
@@ -14,7 +13,12 @@ const HEARTBEAT_MS = 10_000;
  */
 const FASTEST_PERSON_MS = 250;
 
-type FormSchema = ElicitRequestFormParams["requestedSchema"];
+/** A flat JSON schema, as the protocol has it for forms. */
+export interface FormSchema {
+  type: "object";
+  properties: Record<string, unknown>;
+  required?: string[];
+}
 
 /** What a form needs of the call it belongs to. */
 export interface FormChannel {
@@ -25,20 +29,22 @@ export interface FormChannel {
     params: { message: string; requestedSchema: FormSchema },
     options: { timeout: number; signal: AbortSignal },
   ): Promise<{ action: string; content?: Record<string, unknown> | undefined }>;
+  /** Why `send` has failed: out of time, refused by the client, or with an answer that cannot be read. */
+  explain(error: unknown): "timeout" | "not_shown" | "no_answer";
   /** A sign of life on the call. */
   heartbeat(message: string): void;
 }
 
 /** The person asked by elicitation: one flat form, open as long as the setting allows. */
-export function createFormPerson(
+export function createFormClient(
   channel: FormChannel,
   options: { timeoutMs: number; signal: AbortSignal; clock: Clock },
-): Person {
+): FormClient {
   const { clock, timeoutMs } = options;
   return {
-    reachable: channel.supportsForms,
-    async ask(message, questions, takenBack): Promise<FormAnswer> {
-      const signal = takenBack ? AbortSignal.any([options.signal, takenBack]) : options.signal;
+    supported: channel.supportsForms,
+    async ask(message, questions, closing): Promise<FormAnswer> {
+      const signal = closing ? AbortSignal.any([options.signal, closing]) : options.signal;
       if (!channel.supportsForms) return { kind: "not_asked", why: "no_forms" };
       if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
       const since = clock.now();
@@ -65,11 +71,9 @@ export function createFormPerson(
         return { kind: "cancelled", why: "closed", ...byClient };
       } catch (error) {
         if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
-        if (error instanceof McpError && error.code === ErrorCode.RequestTimeout) {
-          return { kind: "cancelled", why: "timeout" };
-        }
-        // Declared and yet not to be had: nobody has answered, so nothing may be sent.
-        return { kind: "not_asked", why: error instanceof McpError ? "not_shown" : "no_answer" };
+        const why = channel.explain(error);
+        // The client declares forms and has not shown this one: nobody has answered, so nothing may be sent.
+        return why === "timeout" ? { kind: "cancelled", why } : { kind: "not_asked", why };
       } finally {
         stopBeat();
       }
@@ -114,7 +118,7 @@ function buildSchema(questions: readonly Question[]): FormSchema {
     ]),
   );
   const required = questions.filter((question) => question.required).map((question) => question.name);
-  return { type: "object", properties, ...(required.length > 0 ? { required } : {}) } as FormSchema;
+  return { type: "object", properties, ...(required.length > 0 ? { required } : {}) };
 }
 
 function readValues(

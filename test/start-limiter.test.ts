@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Fault } from "../mocks/http.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createStartLine } from "../src/runs/start-limiter.js";
+import { createStartLimiter } from "../src/runs/start-limiter.js";
 import { systemClock } from "../src/shared/clock.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
 import {
@@ -74,10 +74,13 @@ function wait(client: TestClient, args: Record<string, unknown>) {
   return { answer, settled, told, cancel: () => stop.abort() };
 }
 
-/** A call that is in line at that place, as it was told. */
-async function waitAt(place: number, client: TestClient, args: Record<string, unknown>) {
+/** A call that is in the queue at that position, as it was told. */
+async function waitAt(position: number, client: TestClient, args: Record<string, unknown>) {
   const one = wait(client, args);
-  await passUntil(() => one.told.some((text) => text.startsWith(`Place ${place} in`)), `place ${place}`);
+  await passUntil(
+    () => one.told.some((text) => text.startsWith(`Queued, position ${position} `)),
+    `position ${position}`,
+  );
   return one;
 }
 
@@ -98,22 +101,22 @@ describe("runs above the limit", () => {
     expect(posts()).toHaveLength(4);
   });
 
-  it("wait in line, are told their places, and are sent one by one in the order in which they came", async () => {
+  it("wait in the queue, are told their positions, and are sent one by one in the order in which they came", async () => {
     const client = await connect(2);
     const other = await client.connect();
     await client.call(start("a"));
     await client.call(start("b"));
     const first = await waitAt(1, client, follow("c"));
-    // The line is one for all sessions of the server.
+    // There is one queue for all sessions of the server.
     const second = await waitAt(2, other, follow("d"));
-    expect(first.told[0]).toBe("Place 1 in the line: 2 of 2 runs are going on");
+    expect(first.told[0]).toBe("Queued, position 1 (2 of 2 running)");
     expect(posts()).toHaveLength(2);
     world().run(runIds()[1]!).complete();
     await passUntil(() => posts().length === 3, "the third start");
     expect(posts()[2]).toMatchObject({ body: { session_name: "c" } });
-    await passUntil(() => second.told.length > 1, "the news of the place");
-    expect(second.told[0]).toBe("Place 2 in the line: 2 of 2 runs are going on");
-    expect(second.told[1]).toMatch(/^Place 1 in the line: 2 of 2 runs are going on/);
+    await passUntil(() => second.told.length > 1, "the news of the position");
+    expect(second.told[0]).toBe("Queued, position 2 (2 of 2 running)");
+    expect(second.told[1]).toMatch(/^Queued, position 1 \(2 of 2 running\)/);
     world().run(runIds()[0]!).fail("the disk is full");
     await passUntil(() => posts().length === 4, "the fourth start");
     for (const id of runIds().slice(2)) world().run(id).complete({ result: "done" });
@@ -128,7 +131,9 @@ describe("runs above the limit", () => {
     await call(start("a"));
     const refused = await call({ ...start("b"), max_turns: 7 });
     expect(refused.isError).toBe(true);
-    expect(refused.text).toContain("1 of 1 runs are going on (AUTOMAGIK_WORKFLOWS_MAX_CONCURRENT_RUNS)");
+    expect(refused.text).toContain(
+      "Run limit reached (1 of 1, set by AUTOMAGIK_WORKFLOWS_MAX_CONCURRENT_RUNS)",
+    );
     expect(refused.text).toContain("Nothing was sent and no run was started.");
     const { arguments: again } = refused.data.next_step;
     expect(again).toMatchObject({ ...COMPLETE, session_name: "b", max_turns: 7 });
@@ -136,14 +141,14 @@ describe("runs above the limit", () => {
     expect(posts()).toHaveLength(1);
   });
 
-  it("show signs of life in line every ten seconds", async () => {
+  it("show signs of life in the queue every ten seconds", async () => {
     const client = await connect(1);
     await client.call(start("a"));
     const { told } = await waitAt(1, client, follow("b"));
     await passUntil(() => told.length > 3, "three signs of life", 500);
     expect(told.slice(0, 4)).toEqual([
-      "Place 1 in the line: 1 of 1 runs are going on",
-      ...[10, 20, 30].map((seconds) => `Place 1 in the line: 1 of 1 runs are going on (${seconds} s)`),
+      "Queued, position 1 (1 of 1 running)",
+      ...[10, 20, 30].map((seconds) => `Queued, position 1 (1 of 1 running), for ${seconds} s`),
     ]);
   });
 
@@ -155,17 +160,17 @@ describe("runs above the limit", () => {
     await client.call(start("a"));
     const pending = client.call(follow("b", more));
     const isOver = endOf({ settled: pending });
-    // Only a call that is in line has a limit of its time to wait for.
+    // Only a call that is in the queue has a limit of its time to wait for.
     await pass(seconds - 1);
     expect(isOver()).toBe(false);
     await passUntil(isOver, "the answer");
     const answer = await pending;
     expect(answer).toMatchObject({
       isError: true,
-      text: expect.stringContaining(`The wait of ${seconds} s is over`),
+      text: expect.stringContaining(`Still queued after ${seconds} s, at position 1`),
       data: { next_step: { arguments: { action: "run", session_name: "b", ...more } } },
     });
-    expect(answer.text).toContain("Nothing was sent and no run was started, and none will be by itself.");
+    expect(answer.text).toContain("nothing was sent and no run was started, and none will start later.");
     world().run(runIds()[0]!).complete();
     await pass(5);
     expect(posts()).toHaveLength(1);
@@ -187,7 +192,7 @@ describe("runs above the limit", () => {
 });
 
 describe("a run that nobody follows", () => {
-  it("is looked at no more often because it has a place", async () => {
+  it("is looked at no more often because it has a slot", async () => {
     async function countLooks(limit: number): Promise<number> {
       const client = await connectInMemory({
         clock,
@@ -208,21 +213,24 @@ describe("a run that nobody follows", () => {
   });
 });
 
-describe("a call in line that is ended", () => {
-  it("leaves the line, and nothing is sent for it; whoever is behind moves up", async () => {
+describe("a call in the queue that is ended", () => {
+  it("leaves the queue, and nothing is sent for it; whoever is behind moves up", async () => {
     const client = await connect(1);
     await client.call(start("a"));
     const first = await waitAt(1, client, follow("b"));
     const second = await waitAt(2, client, follow("c"));
     first.cancel();
-    await passUntil(() => second.told.some((text) => text.startsWith("Place 1 in")), "the new place");
+    await passUntil(
+      () => second.told.some((text) => text.startsWith("Queued, position 1 ")),
+      "the new position",
+    );
     world().run(runIds()[0]!).complete();
     await passUntil(() => posts().length === 2, "the next start");
     await pass(5);
     expect(posts().map(({ body }) => (body as { session_name: string }).session_name)).toEqual(["a", "c"]);
   });
 
-  it("by its client's going away leaves the line as well", async () => {
+  it("by its client's going away leaves the queue as well", async () => {
     const client = await connect(1);
     const other = await client.connect();
     await client.call(start("a"));
@@ -245,9 +253,7 @@ describe("a call in line that is ended", () => {
       outcome: "cancelled",
       next_step: { arguments: { session_name: "b" } },
     });
-    expect(answer.text).toContain(
-      "This server is stopping before the run's turn in the line came. Nothing was sent",
-    );
+    expect(answer.text).toContain("This server is stopping while the run was queued. Nothing was sent");
     expect(posts()).toHaveLength(1);
   });
 
@@ -267,101 +273,101 @@ describe("a call in line that is ended", () => {
   });
 });
 
-describe("the line itself", () => {
+describe("the queue itself", () => {
   const told = () => {};
-  const enter = (line: ReturnType<typeof createStartLine>, signal = new AbortController().signal) =>
-    line.enter({ waitMs: undefined, signal, onWait: told });
+  const enter = (queue: ReturnType<typeof createStartLimiter>, signal = new AbortController().signal) =>
+    queue.enter({ waitMs: undefined, signal, onWait: told });
 
-  it("gives one place to one of two who wait", async () => {
-    const line = createStartLine({ limit: 1, clock: createHandClock() });
-    const held = await enter(line);
+  it("gives one slot to one of two who wait", async () => {
+    const queue = createStartLimiter({ limit: 1, clock: createHandClock() });
+    const held = await enter(queue);
     const turns: string[] = [];
-    const first = enter(line).then((turn) => {
+    const first = enter(queue).then((turn) => {
       turns.push("first");
       return turn;
     });
-    void enter(line).then(() => turns.push("second"));
-    if (held.kind !== "place") return expect.fail("there was a place");
-    held.place.free();
-    held.place.free();
+    void enter(queue).then(() => turns.push("second"));
+    if (held.kind !== "slot") return expect.fail("there was a slot");
+    held.slot.free();
+    held.slot.free();
     const turn = await first;
     await new Promise((resolve) => setImmediate(resolve));
     expect(turns).toEqual(["first"]);
-    if (turn.kind === "place") turn.place.free();
+    if (turn.kind === "slot") turn.slot.free();
     await until(() => turns.length === 2, "the second turn");
   });
 
-  it("gives the place to the next when the first is cancelled in the moment in which it is freed", async () => {
+  it("gives the slot to the next when the first is cancelled in the moment in which it is freed", async () => {
     for (const cancelsFirst of [true, false]) {
-      const line = createStartLine({ limit: 1, clock: createHandClock() });
-      const held = await enter(line);
+      const queue = createStartLimiter({ limit: 1, clock: createHandClock() });
+      const held = await enter(queue);
       const stop = new AbortController();
-      const first = enter(line, stop.signal);
-      const second = enter(line);
-      if (held.kind !== "place") return expect.fail("there was a place");
+      const first = enter(queue, stop.signal);
+      const second = enter(queue);
+      if (held.kind !== "slot") return expect.fail("there was a slot");
       if (cancelsFirst) stop.abort();
-      held.place.free();
+      held.slot.free();
       if (!cancelsFirst) stop.abort();
       const turn = await first;
-      expect(turn.kind).toBe(cancelsFirst ? "cancelled" : "place");
+      expect(turn.kind).toBe(cancelsFirst ? "cancelled" : "slot");
       // Whoever got it and may not use it any more gives it back.
-      if (turn.kind === "place") turn.place.free();
-      expect((await second).kind).toBe("place");
+      if (turn.kind === "slot") turn.slot.free();
+      expect((await second).kind).toBe("slot");
     }
   });
 
   it("tells whoever moves up at once", async () => {
-    const line = createStartLine({ limit: 1, clock: createHandClock() });
-    const held = await enter(line);
+    const queue = createStartLimiter({ limit: 1, clock: createHandClock() });
+    const held = await enter(queue);
     const stop = new AbortController();
-    const places: number[] = [];
-    void enter(line);
-    void enter(line, stop.signal);
-    void line.enter({
+    const positions: number[] = [];
+    void enter(queue);
+    void enter(queue, stop.signal);
+    void queue.enter({
       waitMs: undefined,
       signal: new AbortController().signal,
-      onWait: ({ position }) => places.push(position),
+      onWait: ({ position }) => positions.push(position),
     });
-    if (held.kind === "place") held.place.free();
+    if (held.kind === "slot") held.slot.free();
     stop.abort();
-    expect(places).toEqual([3, 2, 1]);
+    expect(positions).toEqual([3, 2, 1]);
   });
 
-  it("lets nobody past it who comes when a place is freed", async () => {
-    const line = createStartLine({ limit: 1, clock: createHandClock() });
-    const held = await enter(line);
-    const first = enter(line);
-    if (held.kind !== "place") return expect.fail("there was a place");
-    held.place.free();
-    expect(await line.enter({ waitMs: 0, signal: new AbortController().signal, onWait: told })).toMatchObject(
-      {
-        kind: "late",
-        where: { position: 1, running: 1 },
-      },
-    );
-    expect((await first).kind).toBe("place");
+  it("lets nobody past it who comes when a slot is freed", async () => {
+    const queue = createStartLimiter({ limit: 1, clock: createHandClock() });
+    const held = await enter(queue);
+    const first = enter(queue);
+    if (held.kind !== "slot") return expect.fail("there was a slot");
+    held.slot.free();
+    expect(
+      await queue.enter({ waitMs: 0, signal: new AbortController().signal, onWait: told }),
+    ).toMatchObject({
+      kind: "late",
+      where: { position: 1, running: 1 },
+    });
+    expect((await first).kind).toBe("slot");
   });
 
-  it("keeps a place that was handed over when the former holder frees it", async () => {
-    const line = createStartLine({ limit: 1, clock: createHandClock() });
-    const held = await enter(line);
-    if (held.kind !== "place") return expect.fail("there was a place");
-    const kept = held.place.handOver();
-    held.place.free();
-    const next = enter(line);
+  it("keeps a slot that was handed over when the former holder frees it", async () => {
+    const queue = createStartLimiter({ limit: 1, clock: createHandClock() });
+    const held = await enter(queue);
+    if (held.kind !== "slot") return expect.fail("there was a slot");
+    const kept = held.slot.handOver();
+    held.slot.free();
+    const next = enter(queue);
     const isOver = endOf({ settled: next });
     await new Promise((resolve) => setImmediate(resolve));
     expect(isOver()).toBe(false);
     kept.free();
-    expect((await next).kind).toBe("place");
+    expect((await next).kind).toBe("slot");
   });
 
   it("can be one of several servers", async () => {
-    const startLine = createStartLine({ limit: 1, clock: systemClock });
-    const one = await connect(1, { startLine });
-    const other = await connect(1, { startLine });
+    const startLimiter = createStartLimiter({ limit: 1, clock: systemClock });
+    const one = await connect(1, { startLimiter });
+    const other = await connect(1, { startLimiter });
     await one.call(start("a"));
-    expect((await other.call(start("b"))).text).toContain("1 of 1 runs are going on");
+    expect((await other.call(start("b"))).text).toContain("Run limit reached (1 of 1");
     // What a server that has ended can see no more still counts.
     await one.server.close(0);
     expect((await other.call(start("b"))).isError).toBe(true);
@@ -369,8 +375,8 @@ describe("the line itself", () => {
   });
 });
 
-describe("a place is free again", () => {
-  /** A run that is in line behind the one that is going on. */
+describe("a slot is free again", () => {
+  /** A run that is in the queue behind the one that is going on. */
   const queue = (client: TestClient) => waitAt(1, client, follow("next"));
   const nextIsSent = () => passUntil(() => posts().length === 2, "the next start", 1_000);
 
@@ -476,7 +482,7 @@ describe("a place is free again", () => {
   });
 });
 
-describe("what may have changed while a run was in line", () => {
+describe("what may have changed while a run was in the queue", () => {
   it("is the name of its session: it does not become a second conversation unasked", async () => {
     const client = await connect(1, { onForm: () => ({ action: "decline" }) });
     await client.call(start("a"));

@@ -1,4 +1,4 @@
-import type { Offer } from "../api/capabilities.js";
+import type { ApiCapabilities } from "../api/capabilities.js";
 import type { Bounds } from "../api/description.js";
 import { ENDPOINT_NAMES, type Endpoint, nameEndpoint } from "../api/endpoints.js";
 import type { Answer } from "./answer.js";
@@ -9,8 +9,8 @@ type DescriptionAnswer = NonNullable<NonNullable<Answer["upstream"]>["descriptio
 const LISTS: readonly Endpoint[] = ["manage", "workflows", "health"];
 
 /** What was found in the API's own description, or why nothing was. */
-export function describeOffer(offer: Offer): DescriptionAnswer {
-  const { description, readAt, problem } = offer.state();
+export function describeCapabilities(capabilities: ApiCapabilities): DescriptionAnswer {
+  const { description, readAt, problem } = capabilities.state();
   if (!description) {
     return {
       read: false,

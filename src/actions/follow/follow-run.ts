@@ -1,0 +1,74 @@
+import { isFinal, type Run, type RunQuestion } from "../../api/types.js";
+import type { FollowEnd } from "../../runs/runs.js";
+import type { Answer } from "../answer.js";
+import type { Call, Services } from "../define-action.js";
+import { askClaimedQuestion } from "../forms/agent-questions.js";
+import { answerFollowEnd } from "./answer-follow-end.js";
+import { reportEvent, reportTurn } from "./report-progress.js";
+import { resolveWaitMs } from "./wait-budget.js";
+
+interface FollowOptions {
+  /** Seconds to wait; undefined leaves it to what the client can bear. */
+  waitSeconds: number | undefined;
+  detailed?: boolean;
+  /** What is said before the rest: how the run was started, for instance. */
+  preface?: string;
+}
+
+/** Follows a run with progress as long as the call may, and answers with its status then. */
+export async function followRun(
+  seed: Run,
+  options: FollowOptions,
+  call: Call,
+  services: Services,
+): Promise<Answer> {
+  const { end, notes } = await followAndAsk(seed, options.waitSeconds, call, services);
+  return answerFollowEnd(end, { ...options, notes }, call, services);
+}
+
+/**
+ * Follows a run and puts the questions of its agent to the person. Ends with `asked` only where the client has no
+ * forms.
+ * @returns beside the end, sentences about answers of the person that did not count
+ */
+async function followAndAsk(
+  seed: Run,
+  waitSeconds: number | undefined,
+  call: Call,
+  services: Services,
+): Promise<{ end: FollowEnd; notes: string[] }> {
+  const { runs, clock, feed, capabilities, claimedQuestions } = services;
+  const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
+  const until = waitMs === undefined ? undefined : clock.now() + waitMs;
+  // Where another call watches already, the next event may be long in coming.
+  const known = feed.latest(seed.runId);
+  if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
+  const notes: string[] = [];
+  /** Questions that this call asks no more: the person has answered or closed them, or another call asks them. */
+  const settled = new Set<string>();
+  /** Two calls on one run must not ask the person the same thing twice, so the first one claims it. */
+  function takesQuestion(question: RunQuestion): boolean {
+    if (settled.has(question.questionId)) return false;
+    settled.add(question.questionId);
+    // An answer that could not be given to the agent is not asked for.
+    return capabilities.hasEndpoint("answer") && claimedQuestions.claim(seed.runId, question);
+  }
+  for (;;) {
+    const end = await runs.follow(seed, {
+      // Within the wait in any case, even when the clock was set back.
+      waitMs:
+        until === undefined || waitMs === undefined
+          ? undefined
+          : Math.min(waitMs, Math.max(0, until - clock.now())),
+      signal: call.signal,
+      onEvent: (event) => reportEvent(event, call, clock.now()),
+      takesQuestion,
+    });
+    if (end.why !== "asked") return { end, notes };
+    const { result, note } = await askClaimedQuestion(end.run, end.question, call, services);
+    if (note) notes.push(note);
+    if (result === "nobody") return { end, notes };
+    // The last that the person has seen of the call is that a form is open.
+    reportTurn(feed.latest(seed.runId) ?? end.run, call);
+  }
+}

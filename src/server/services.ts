@@ -1,0 +1,167 @@
+import type { Services } from "../actions/define-action.js";
+import type { Connection } from "../api/call.js";
+import { createCapabilities } from "../api/capabilities.js";
+import { createUpstream } from "../api/client.js";
+import { createClaimedQuestions } from "../runs/claimed-questions.js";
+import { createRunList } from "../runs/run-list.js";
+import { keepStreamOpen } from "../runs/run-stream.js";
+import { createRunWatcher } from "../runs/run-watcher.js";
+import { createRuns } from "../runs/runs.js";
+import { createSlotTracker } from "../runs/slot-tracker.js";
+import { createStartLimiter, type StartLimiter } from "../runs/start-limiter.js";
+import { createSessions } from "../sessions/sessions.js";
+import { createMemorySessionStore } from "../sessions/store/memory-session-store.js";
+import type { SessionStore } from "../sessions/store/session-store.js";
+import type { Settings } from "../settings/settings.js";
+import { type Clock, systemClock } from "../shared/clock.js";
+import { createGit } from "../shared/git/git.js";
+import type { Log } from "../shared/log.js";
+import { createCatalogue } from "../workflows/catalogue.js";
+import { limitGit, NO_REDIRECTS } from "./http/limit-git.js";
+
+/** What the services are made of. */
+export interface ServiceOptions {
+  settings: Settings;
+  log: Log;
+  /** Finds an API whose address is not in the settings: the engine of this machine. */
+  locate?: (() => Promise<Connection>) | undefined;
+  /** What to do when the API refuses the key, where it is not the one of the settings. */
+  refusedKeyAdvice?: string;
+  /** Where sessions are remembered; in memory when left out. */
+  store?: SessionStore;
+  /** The queue of starts, where servers share one; by default one of this server's own. */
+  startLimiter?: StartLimiter;
+  clock?: Clock;
+  /** 0…1, for the jitter of retries. */
+  random?: () => number;
+  /** The environment that git gets. */
+  env?: Record<string, string | undefined>;
+  /** Client and server share a machine (stdio), so the client's folders may be looked at. */
+  sharesMachine?: boolean;
+  /** The only hosts whose repositories are looked at for their branches; any when left out. */
+  gitHosts?: readonly string[];
+  /** How long serving may wait for the first list of workflows, in ms. */
+  discoveryBudgetMs?: number;
+  /** After this long without any change a run is reported as stalled, in ms. */
+  stallAfterMs?: number;
+}
+
+/** The services of one server, from the first look at the API to the last. */
+export interface ServiceHost {
+  services: Services;
+  /** Reads the list of workflows and what the API says of itself, once; resolves when that is done, within a budget. */
+  discover(): Promise<void>;
+  /** The same for the list of workflows alone. */
+  listWorkflows(): Promise<void>;
+  /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
+  checkReadiness(): Promise<string | undefined>;
+  /** Stops everything. Runs go on. */
+  close(): Promise<void>;
+}
+
+/** Discovery may hold back serving for this long: some clients give up on a server after ten seconds. */
+const DISCOVERY_BUDGET_MS = 3_000;
+/** An agent's longest ordinary silence is a command that runs for minutes. */
+const STALL_AFTER_MS = 5 * 60_000;
+/** Readiness is asked every few seconds by whatever balances load; the API need not be each time. */
+const READINESS_TTL_MS = 5_000;
+
+/** Puts the services together. Nothing is sent and nothing is read before they are asked to. */
+export function createServices(options: ServiceOptions): ServiceHost {
+  const { settings, log, clock = systemClock } = options;
+  const api = createUpstream({
+    baseUrl: settings.baseUrl,
+    apiKey: settings.apiKey,
+    requestTimeoutMs: settings.requestTimeoutS * 1000,
+    maxRetries: settings.maxRetries,
+    clock,
+    random: options.random ?? Math.random,
+    locate: options.locate,
+    refusedKeyAdvice: options.refusedKeyAdvice,
+    env: options.env,
+  });
+  const capabilities = createCapabilities({ api, clock, log });
+  const catalogue = createCatalogue({
+    api,
+    clock,
+    log,
+    refreshIntervalMs: settings.refreshIntervalS * 1000,
+    onReading: () => void capabilities.refresh(),
+  });
+  const feed = createRunWatcher({
+    api,
+    clock,
+    log,
+    listen: (signal, listener) => keepStreamOpen({ api, capabilities, clock, log }, signal, listener),
+    pollingIntervalMs: settings.pollingIntervalS * 1000,
+    perSecond: settings.pollingRate,
+    stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
+  });
+  const store = options.store ?? createMemorySessionStore();
+  const sessions = createSessions({ store, runList: createRunList({ api, clock }), feed, clock, log });
+  const stopped = new AbortController();
+  const runs = createRuns({
+    api,
+    feed,
+    clock,
+    stopped: stopped.signal,
+    onStarted: (run, request) => sessions.started(run, request),
+  });
+  const slotTracker = createSlotTracker({ feed, clock });
+  const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
+  const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
+  const services: Services = {
+    settings,
+    api,
+    catalogue,
+    capabilities,
+    feed,
+    runs,
+    startLimiter: options.startLimiter ?? createStartLimiter({ limit: settings.maxConcurrentRuns, clock }),
+    slotTracker,
+    sessions,
+    git,
+    clock,
+    claimedQuestions: createClaimedQuestions(feed),
+    sharesMachine: options.sharesMachine ?? false,
+  };
+
+  let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;
+  let checkedAt = 0;
+
+  function discoverOnce(): { listed: Promise<void>; all: Promise<void> } {
+    if (!discovery) {
+      const budgetMs = options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS;
+      const listed = catalogue.start(budgetMs);
+      discovery = { listed, all: Promise.all([listed, capabilities.start(budgetMs)]).then(() => {}) };
+      if (api.hasKey) feed.start();
+    }
+    return discovery;
+  }
+
+  return {
+    services,
+    discover: () => discoverOnce().all,
+    listWorkflows: () => discoverOnce().listed,
+    async checkReadiness() {
+      await discoverOnce().all;
+      const { available, problem } = catalogue.state();
+      // An engine on this machine is started when a run needs it, not for the sake of an answer to this.
+      if (!options.locate && clock.now() - checkedAt >= READINESS_TTL_MS) {
+        checkedAt = clock.now();
+        await catalogue.refresh();
+        return catalogue.state().problem;
+      }
+      return available ? problem : (problem ?? "The list of workflows is not there yet.");
+    },
+    async close() {
+      stopped.abort();
+      catalogue.close();
+      slotTracker.close();
+      await sessions.close();
+      capabilities.close();
+      feed.close();
+      await api.close();
+    },
+  };
+}
