@@ -150,7 +150,7 @@ describe("a run of the engine", () => {
   const writing = (path: string) => ({
     tools: [{ name: "Write", input: { file_path: path, content: "x" } }],
   });
-  /** The agent's own commit, with leave where it is asked. */
+  /** The agent's own commit, with permission where it is asked. */
   const run = async (steps: object[], query: Record<string, string>) => {
     const message = withScript("Go", { steps });
     const fields = { message, repository_url: place.source };

@@ -79,7 +79,7 @@ function readByAgent(sessionId: string): string {
     .lastToolResult;
 }
 
-/** A run that asks for leave for each of the commands, and carries out what it may. */
+/** A run that asks permission for each of the commands, and carries out what it may. */
 function asksLeave(...commands: string[]) {
   const steps = commands.map((command) => ({ tools: [{ name: "Bash", input: { command }, run: true }] }));
   return { ...COMPLETE, workflow_name: "implement", message: withScript("Publish it", { steps }) };

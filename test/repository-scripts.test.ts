@@ -32,7 +32,7 @@ afterAll(async () => {
   place.remove();
 });
 
-/** A run that asks for leave for each of the commands. */
+/** A run that asks permission for each of the commands. */
 async function start(workflow: string, repository: string | undefined, ...commands: string[]) {
   const steps = commands.map((command) => ({ tools: [{ name: "Bash", input: { command } }] }));
   const fields = {

@@ -14,7 +14,7 @@ import { createEngine } from "./engine.js";
 import type { FoundAgent } from "./engine-options.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
-import { createRunLeave } from "./permissions/run-leave.js";
+import { createRunPolicy } from "./permissions/run-policy.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
 import { openRunStore } from "./runs/open-run-store.js";
 import { hasEnded } from "./runs/run.js";
@@ -140,8 +140,8 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       await ensurePrivateFolder(own);
       return join(own, "handover.md");
     },
-    leaveFor: (workflow, workspace) =>
-      createRunLeave({
+    policyFor: (workflow, workspace) =>
+      createRunPolicy({
         facts: {
           allowedTools: workflow.allowedTools,
           workspace: workspace.path,

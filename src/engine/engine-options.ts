@@ -1,7 +1,7 @@
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import type { StartAgent } from "./agent/claude-agent.js";
-import type { RunLeave } from "./permissions/run-leave.js";
+import type { RunPolicy } from "./permissions/run-policy.js";
 import type { AgentProcessId } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
 import type { EngineWorkflow } from "./types.js";
@@ -31,7 +31,7 @@ export interface EngineOptions {
   /** Makes the folder of a session's handover note, outside of its workspace; gives the note's path. */
   prepareHandover: (sessionId: string) => Promise<string>;
   /** What the agent of a run may do without a question; without it everything is asked. */
-  leaveFor?: (workflow: EngineWorkflow, workspace: Workspace) => RunLeave;
+  policyFor?: (workflow: EngineWorkflow, workspace: Workspace) => RunPolicy;
   limits: EngineLimits;
   /** The environment that agents get. */
   env: NodeJS.ProcessEnv;

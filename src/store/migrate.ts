@@ -1,15 +1,8 @@
-import type { Kysely, RawBuilder } from "kysely";
+import type { Kysely } from "kysely";
 import { VERSION } from "../shared/version.js";
+import type { Migration } from "./migration.js";
 import { StoreError } from "./store-error.js";
 import type { Tables } from "./tables.js";
-
-/** A step from one form of the database to the next. What was released never changes; a change is a new step. */
-export interface Migration {
-  /** As its file is called. */
-  name: string;
-  /** Carried out in one transaction. What SQLite and PostgreSQL both understand. */
-  statements: readonly RawBuilder<unknown>[];
-}
 
 /**
  * Brings the database to the form that this release needs. Of many processes that come at once one makes the steps

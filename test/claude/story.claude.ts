@@ -41,7 +41,7 @@ async function settle(options: ScriptedAnthropicOptions) {
   return { ...createMachine({ claudePath: CLAUDE, env }), model };
 }
 
-/** Finds what tells that a command is at work, and not only waits for leave. */
+/** Finds what tells that a command is at work, and not only waits for permission. */
 const tellsCommand = (text: string) => (line: string) =>
   line.includes(text) && !line.includes("Waiting for permission");
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../../shared/clock.js";
-import type { RunLeave } from "../permissions/run-leave.js";
+import type { RunPolicy } from "../permissions/run-policy.js";
 import type { QueuedMessage } from "../runs/run.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 import type { LaunchOptions } from "./launch.js";
@@ -10,10 +10,10 @@ export interface AgentOptions extends LaunchOptions {
   clock: Clock;
   /** Tells all that the agent starts from other processes, see `agentMark`. Default: a random one. */
   mark?: string;
-  /** How the agent is called in its requests for leave: "implement wants to run …". Default "The agent". */
+  /** How the agent is called in its requests for permission: "implement wants to run …". Default "The agent". */
   name?: string;
   /** What it may do without a question; without it everything that it asks for is asked. */
-  leave?: RunLeave | undefined;
+  policy?: RunPolicy | undefined;
 }
 
 export interface AgentProcess {

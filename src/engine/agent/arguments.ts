@@ -23,7 +23,7 @@ export interface ArgumentOptions {
   sandbox?: JsonRecord | undefined;
   /** Absolute paths that the agent's own tools neither read nor write, whatever a workflow allows. */
   privatePaths?: readonly string[];
-  /** What the person's own settings allow, which is no leave for the agent. */
+  /** What the person's own settings allow, which does not apply to the agent. */
   userRules?: UserRules;
   extraArgs?: string[];
 }
@@ -70,7 +70,7 @@ export function buildArguments(options: ArgumentOptions, files: StartFiles): str
 function buildSettings(options: ArgumentOptions): Record<string, unknown> {
   const excluded = (options.excludedMemory ?? []).map(toPattern);
   const { cwd, allowedTools, privatePaths = [], userRules: person = { commands: [], folders: [] } } = options;
-  // What a person lets Claude Code do while they look on is not leave for an agent: it asks us, and we decide.
+  // What a person lets Claude Code do while they look on does not apply to an agent: it asks us, and we decide.
   const ask = person.commands.filter((rule) => !allowedTools.includes(rule));
   // A folder that holds the workspace cannot be closed without it.
   const closed = person.folders.filter(

@@ -76,7 +76,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
     cwd: options.cwd,
     clock,
     who: options.name ?? "The agent",
-    leave: options.leave,
+    policy: options.policy,
     emit: onEvent,
     respond: (requestId, response) =>
       write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } }),

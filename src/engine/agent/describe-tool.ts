@@ -38,7 +38,7 @@ export function describeToolUse(name: string, input: unknown, cwd: string): stri
   return `${tool}: ${cleanLine(found.value, SUBJECT_CHARS)}`;
 }
 
-/** What the agent asks leave for, as the rest of a sentence: "wants to run `npm publish`". */
+/** What the agent asks permission for, as the rest of a sentence: "wants to run `npm publish`". */
 export function describeWish(name: string, input: unknown, cwd: string): string {
   const values = asRecord(input);
   const text = (key: string) => cleanLine(showUnseen(asText(values[key]) ?? ""), SUBJECT_CHARS);

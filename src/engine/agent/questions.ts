@@ -1,7 +1,7 @@
 import type { Clock } from "../../shared/clock.js";
 import { cleanLine, cleanText } from "../../shared/text.js";
 import type { Decision } from "../permissions/decide.js";
-import type { RunLeave } from "../permissions/run-leave.js";
+import type { RunPolicy } from "../permissions/run-policy.js";
 import type { RunQuestion } from "../runs/run.js";
 import { describeDetail, describeWish } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
@@ -51,8 +51,8 @@ const TOO_LONG =
 
 /**
  * Turns the agent's requests into questions for the person and their answers into responses. Nothing is ever allowed
- * but what `leave` decides, or what was answered with leave, here or earlier in the same run.
- * @param options.leave what needs no question; without it everything is asked
+ * but what `policy` allows, or what the person allowed, here or earlier in the same run.
+ * @param options.policy what needs no question; without it everything is asked
  * @param options.respond sends the `response` part of a control response
  * @param options.who how the agent is called in questions
  */
@@ -60,11 +60,11 @@ export function createAgentQuestions(options: {
   cwd: string;
   clock: Clock;
   who: string;
-  leave?: RunLeave | undefined;
+  policy?: RunPolicy | undefined;
   emit: (event: AgentEvent) => void;
   respond: (requestId: string, response: JsonRecord) => void;
 }): AgentQuestions {
-  const { cwd, clock, who, leave, emit, respond } = options;
+  const { cwd, clock, who, policy, emit, respond } = options;
   const requests = new Map<string, OpenRequest>();
   const allowedForRun = new Set<string>();
 
@@ -75,7 +75,7 @@ export function createAgentQuestions(options: {
 
   /** What needs no question: the response, or how it is to be asked. */
   function settle(toolName: string, input: JsonRecord): JsonRecord | Extract<Decision, { decision: "ask" }> {
-    const decided = leave?.decide(toolName, input) ?? { decision: "ask", about: "call" };
+    const decided = policy?.decide(toolName, input) ?? { decision: "ask", about: "call" };
     if (decided.decision === "deny") return { behavior: "deny", message: decided.reason };
     if (decided.decision === "allow" || allowedForRun.has(permissionKey(toolName, input)))
       return { behavior: "allow", updatedInput: input };
@@ -108,7 +108,7 @@ export function createAgentQuestions(options: {
             return { behavior: "deny", message: timedOut ?? (question.cut ? TOO_LONG : own) };
           }
           if (choice === ALLOW_ONCE) return { behavior: "allow", updatedInput: input };
-          if (forScripts) leave?.allowScripts(choice === "allow_repository" ? "repository" : "run");
+          if (forScripts) policy?.allowScripts(choice === "allow_repository" ? "repository" : "run");
           else allowedForRun.add(key);
           const { updatedPermissions } = forScripts ? { updatedPermissions: [] } : forRun;
           return {
@@ -150,7 +150,7 @@ export function createAgentQuestions(options: {
     const reason = asText(request.decision_reason);
     const detail = [
       text,
-      forScripts && explainScripts(leave),
+      forScripts && explainScripts(policy),
       cut &&
         "It is too long to be shown in full, so it cannot be allowed. The agent is told to make it shorter.",
       reason && cleanText(reason, 500),
@@ -175,7 +175,7 @@ export function createAgentQuestions(options: {
     return [
       once,
       { value: ALLOW_RUN, title: "Allow for this run: this repository's own scripts" },
-      ...(leave?.repository === undefined
+      ...(policy?.repository === undefined
         ? []
         : [
             { value: "allow_repository", title: "Always allow: this repository's own scripts, in every run" },
@@ -291,8 +291,8 @@ function describeRules(
 }
 
 /** What the person agrees to, beyond the one command. */
-function explainScripts(leave: RunLeave | undefined): string {
-  const where = leave?.sandboxed
+function explainScripts(policy: RunPolicy | undefined): string {
+  const where = policy?.sandboxed
     ? "They run in a sandbox: they change nothing outside of the workspace, and you are asked about each host that they want to reach."
     : "They are not in a sandbox: they can do whatever you can do on this machine.";
   return (

@@ -40,7 +40,7 @@ const THIS_MACHINE =
   /^(?:localhost|.*\.localhost|127\..*|0(?:\.0){0,3}|::1?|::ffff:(?:127\.|7f).*|0x7f.*|2130706433)\.?$/i;
 
 /**
- * Decides on a request of an agent for leave: allow it, ask the person, or refuse it. Pure. Only exact forms that are
+ * Decides on a request of an agent for permission: allow it, ask the person, or refuse it. Pure. Only exact forms that are
  * known to be safe are allowed; whatever is not plainly understood is asked.
  */
 export function decide(

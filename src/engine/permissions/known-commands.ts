@@ -1,7 +1,7 @@
 import type { PlainCommand } from "./plain-command.js";
 
 /**
- * What a command does as far as leave is concerned:
+ * What a command does as far as permission is concerned:
  * - `look`: shows something of the workspace, or of the output before it;
  * - `commit`: records work on the session's own branch;
  * - `move`: renames files of the workspace;

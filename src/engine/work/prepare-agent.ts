@@ -38,7 +38,7 @@ export async function prepareAgent(
   const previousHandover = former && { path: handoverPath, workflowName: former.request.workflowName };
   const leaving = await unlessEnded(findLeavingMemory(workspace.path));
   if (leaving.length > 0) workspace.notices.push(describeLeavingMemory(leaving));
-  const leave = engine.leaveFor?.(workflow, workspace);
+  const policy = engine.policyFor?.(workflow, workspace);
   const env = { ...engine.env, ...workspace.env };
   const { costLimitUsd } = engine.limits;
   return {
@@ -47,7 +47,7 @@ export async function prepareAgent(
       claudePath: found.path,
       ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
       name: workflow.name,
-      leave,
+      policy,
       mark: agentMark(run.runId),
       cwd: workspace.path,
       prompt: run.request.message,
@@ -65,7 +65,7 @@ export async function prepareAgent(
       excludedMemory: leaving.map((name) => join(workspace.path, name)),
       ...buildToolRules(workflow, { handoverPath, previousHandover }),
       permissionMode: workflow.permissionMode,
-      env: workspace.ownHooks && !leave?.scriptsAllowed() ? withoutHooks(env) : env,
+      env: workspace.ownHooks && !policy?.scriptsAllowed() ? withoutHooks(env) : env,
       clock: engine.clock,
       ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
       ...(costLimitUsd === undefined ? {} : { maxBudgetUsd: costLimitUsd }),

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Migration } from "../migrate.js";
+import type { Migration } from "../migration.js";
 
 /**
  * The sessions of each API (`upstream`), found by its key, which is escaped as within JSON, by what the eye

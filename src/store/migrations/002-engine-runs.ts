@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Migration } from "../migrate.js";
+import type { Migration } from "../migration.js";
 
 /** The engine's runs and what happened to them. Times are epoch ms, money is US dollars. */
 export interface EngineTables {

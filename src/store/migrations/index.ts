@@ -1,4 +1,4 @@
-import type { Migration } from "../migrate.js";
+import type { Migration } from "../migration.js";
 import { sessionsMigration } from "./001-sessions.js";
 import { engineRunsMigration } from "./002-engine-runs.js";
 

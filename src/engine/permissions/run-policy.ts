@@ -2,7 +2,7 @@ import { CHECKS_SET, type Decision, decide, type PermissionFacts } from "./decid
 import type { ScriptConsents } from "./script-consents.js";
 
 /** What one run's agent may do without a question, and what the person adds to it. */
-export interface RunLeave {
+export interface RunPolicy {
   decide(toolName: string, input: unknown): Decision;
   /** The repository's own scripts may run from now on: in this run, or in every run on this repository. */
   allowScripts(how: "run" | "repository"): void;
@@ -15,12 +15,12 @@ export interface RunLeave {
 }
 
 /** Joins the workflow's rules with what was remembered. */
-export function createRunLeave(options: {
+export function createRunPolicy(options: {
   facts: PermissionFacts;
   consents: ScriptConsents;
   repository?: string | undefined;
   sandboxed: boolean;
-}): RunLeave {
+}): RunPolicy {
   const { facts, consents, repository, sandboxed } = options;
   let scriptsInThisRun = false;
   const mayRun = () => scriptsInThisRun || (repository !== undefined && consents.has(repository));
