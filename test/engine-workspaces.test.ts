@@ -25,6 +25,7 @@ import {
   type WorkspacesOptions,
 } from "../src/engine/workspaces/workspaces.js";
 import { systemClock } from "../src/shared/clock.js";
+import { commitAll, copyRepository, runGit } from "./support/git-place.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -52,11 +53,7 @@ const env = {
   GIT_SSH_VARIANT: "ssh",
 };
 
-function git(folder: string, ...args: string[]): string {
-  const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
-  const stdio: ["ignore", "pipe", "ignore"] = ["ignore", "pipe", "ignore"];
-  return execFileSync("git", ["-C", folder, ...identity, ...args], { env, encoding: "utf8", stdio }).trim();
-}
+const git = (folder: string, ...args: string[]) => runGit(env, folder, ...args);
 
 function write(folder: string, path: string, text: string): void {
   mkdirSync(dirname(join(folder, path)), { recursive: true });
@@ -65,9 +62,7 @@ function write(folder: string, path: string, text: string): void {
 
 function commit(folder: string, path: string, text: string, message = `Write ${path}`): string {
   write(folder, path, text);
-  git(folder, "add", "--all");
-  git(folder, "commit", "--quiet", "--message", message);
-  return git(folder, "rev-parse", "HEAD");
+  return commitAll(env, folder, message);
 }
 
 /** A git that stops for good at a command, after doing what `first` says. */
@@ -91,9 +86,11 @@ mkdirSync(allowed);
 
 function repository(options: { in?: string; empty?: boolean } = {}): string {
   const folder = join(options.in ?? allowed, `project-${counter++}`);
-  mkdirSync(folder, { recursive: true });
-  git(folder, "init", "--quiet", "--initial-branch", "main");
-  if (!options.empty) commit(folder, "readme.md", "hello\n", "First");
+  if (!options.empty) copyRepository(folder);
+  else {
+    mkdirSync(folder, { recursive: true });
+    git(folder, "init", "--quiet", "--initial-branch", "main");
+  }
   return folder;
 }
 
@@ -517,7 +514,7 @@ describe("a repository whose history is cut off", () => {
     return folder;
   }
   const historyOf = (folder: string, what = "HEAD") => git(folder, "log", "--format=%s", what).split("\n");
-  const WHOLE = ["Write three.txt", "Write two.txt", "First"];
+  const WHOLE = ["Write three.txt", "Write two.txt", "Write readme.md"];
 
   it.each([
     ["ssh", ssh],
@@ -589,7 +586,7 @@ describe("a repository whose history is cut off", () => {
     await prepare(run("fetches", source));
     cut();
     expect(await merge(main)).toMatchObject({ merged: true });
-    expect(git(cloneOf(folder), "log", "--format=%s", "main")).toContain("First");
+    expect(git(cloneOf(folder), "log", "--format=%s", "main")).toContain("Write readme.md");
   });
 });
 

@@ -1,10 +1,51 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Workspaces } from "../../src/engine/workspaces/workspaces.js";
 import { createWorkspaces } from "../../src/engine/workspaces/workspaces.js";
 import { systemClock } from "../../src/shared/clock.js";
 import { engineFolder } from "./local-engine.js";
+
+/** What keeps the person's own git settings out, and git from starting anything in the background. */
+const PLAIN = [
+  ...["-c", "user.name=Test", "-c", "user.email=test@example.com"],
+  ...["-c", "gc.auto=0", "-c", "maintenance.auto=false"],
+];
+
+/** Runs git as a person would, and gives what it wrote. @throws when it fails */
+export function runGit(env: NodeJS.ProcessEnv, at: string, ...args: string[]): string {
+  const stdio: ["ignore", "pipe", "ignore"] = ["ignore", "pipe", "ignore"];
+  return execFileSync("git", ["-C", at, ...PLAIN, ...args], { env, encoding: "utf8", stdio }).trim();
+}
+
+/**
+ * Commits all there is, in one start of a shell: each start from here costs more than git itself takes.
+ * @returns the commit
+ */
+export function commitAll(env: NodeJS.ProcessEnv, at: string, message: string): string {
+  const steps =
+    'message=$1; shift; git "$@" add --all && git "$@" commit -q -m "$message" && git rev-parse HEAD';
+  const stdio: ["ignore", "pipe", "ignore"] = ["ignore", "pipe", "ignore"];
+  const options = { cwd: at, env, encoding: "utf8", stdio } as const;
+  return execFileSync("/bin/sh", ["-c", steps, "sh", message, ...PLAIN], options).trim();
+}
+
+let template: string | undefined;
+
+/** Puts a repository with one commit, of `readme.md` on `main`, into a folder that is not there yet. */
+export function copyRepository(folder: string): void {
+  if (template === undefined) {
+    const made = mkdtempSync(join(tmpdir(), "automagik-template-"));
+    process.once("exit", () => rmSync(made, { recursive: true, force: true }));
+    const env = { PATH: process.env.PATH, GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" };
+    runGit(env, made, "init", "--quiet", "--initial-branch", "main");
+    writeFileSync(join(made, "readme.md"), "hello\n");
+    commitAll(env, made, "Write readme.md");
+    template = made;
+  }
+  cpSync(template, folder, { recursive: true });
+}
 
 /** A folder with one local repository `source` on `main` and a place for workspaces beside it. */
 export interface GitPlace {
@@ -35,25 +76,17 @@ export function makeGitPlace(): GitPlace {
   };
   let runs = 0;
 
-  function git(at: string, ...args: string[]): string {
-    const identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
-    const stdio: ["ignore", "pipe", "ignore"] = ["ignore", "pipe", "ignore"];
-    return execFileSync("git", ["-C", at, ...identity, ...args], { env, encoding: "utf8", stdio }).trim();
-  }
+  const git = (at: string, ...args: string[]) => runGit(env, at, ...args);
   function write(at: string, path: string, text: string): void {
     mkdirSync(dirname(join(at, path)), { recursive: true });
     writeFileSync(join(at, path), text);
   }
   function commit(at: string, files: Record<string, string>): string {
     for (const [path, text] of Object.entries(files)) write(at, path, text);
-    git(at, "add", "--all");
-    git(at, "commit", "--quiet", "--message", `Write ${Object.keys(files).join(" and ")}`);
-    return git(at, "rev-parse", "HEAD");
+    return commitAll(env, at, `Write ${Object.keys(files).join(" and ")}`);
   }
 
-  mkdirSync(source);
-  git(source, "init", "--quiet", "--initial-branch", "main");
-  commit(source, { "readme.md": "hello\n" });
+  copyRepository(source);
   return {
     folder,
     source,
