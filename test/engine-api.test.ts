@@ -144,6 +144,7 @@ describe("the engine that stops", () => {
     await open();
     expect((await client.get(`/run/${run_id}/status`)).body).toMatchObject({
       status: "failed",
+      error_code: "interrupted",
       error_message: expect.stringContaining("The engine was stopped"),
     });
     const next = await client.start({ session_id }, "fix");
@@ -176,6 +177,49 @@ describe("a start that is refused", () => {
     await closed;
     await open();
     expect((await client.get("/runs")).body.total_count).toBe(1);
+  });
+});
+
+describe("a start with a key of its own", () => {
+  const START = { message: "Go", input_format: "stream-json" };
+  const start = (key: string, body: object = START) =>
+    client.call("POST", "/run/fix", {
+      headers: { "x-api-key": ENGINE_KEY, "idempotency-key": key },
+      body,
+    });
+
+  it("is one run, however often it is asked for, also at once and after a restart", async () => {
+    const [first, second] = await Promise.all([start("k1"), start("k1")]);
+    expect(first.status).toBe(200);
+    expect(second).toMatchObject({ status: 200, body: first.body });
+    await client.ended(first.body.run_id);
+    expect((await start("k1")).body).toEqual(first.body);
+    await engine.close();
+    await open();
+    expect((await start("k1")).body).toEqual(first.body);
+    expect((await client.get("/runs")).body.total_count).toBe(1);
+    const other = await start("k2");
+    expect(other.body.run_id).not.toBe(first.body.run_id);
+  });
+
+  it("is refused when the key came with another request, or is none, and nothing is started", async () => {
+    await start("k1");
+    expect(await start("k1", { ...START, message: "Something else" })).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringMatching(/came with another request before\. Nothing was started/) },
+    });
+    for (const key of ["two words", "x".repeat(201)]) {
+      expect(await start(key)).toMatchObject({
+        status: 422,
+        body: { detail: [{ type: "value_error", loc: ["header", "idempotency-key"] }] },
+      });
+    }
+    expect((await client.get("/runs")).body.total_count).toBe(1);
+    const { body } = await client.call("GET", "root:/api/v1/openapi.json");
+    const { parameters } = body.paths["/api/v1/workflows/claude-code/run/{workflow_name}"].post;
+    expect(parameters).toContainEqual(
+      expect.objectContaining({ in: "header", name: "idempotency-key", required: false }),
+    );
   });
 });
 

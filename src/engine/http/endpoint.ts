@@ -18,13 +18,15 @@ export type EngineHttpEnv = { Bindings: EngineBindings };
 export type EngineApp = OpenAPIHono<EngineHttpEnv>;
 
 /** One endpoint as data: what it takes and gives, for the checks and for the description alike. */
-interface Endpoint<Query, Body, Answer> {
+interface Endpoint<Query, Body, Answer, Headers> {
   method: "get" | "post" | "put" | "delete";
   /** With names in braces, as the description writes it. */
   path: string;
   summary: string;
   description?: string;
   query?: z.ZodType<Query>;
+  /** Named in lower case. */
+  headers?: z.ZodType<Headers>;
   body?: z.ZodType<Body>;
   /** The body's fields are parameters of their own, each complained of by itself. */
   separateFields?: boolean;
@@ -37,6 +39,7 @@ interface Endpoint<Query, Body, Answer> {
     /** The path's first parameter, "" when it has none. */
     id: string;
     query: Query;
+    headers: Headers;
     body: Body;
     context: Context<EngineHttpEnv>;
   }): NoInfer<Answer> | Promise<NoInfer<Answer>>;
@@ -65,11 +68,11 @@ const refusalSchema = z
  * Puts an endpoint into the app and into its description. Faults of query and body are refused together with 422,
  * the query's first; a method that a path does not have is for {@link refuseOtherMethods}.
  */
-export function addEndpoint<Query = undefined, Body = undefined, Answer = unknown>(
+export function addEndpoint<Query = undefined, Body = undefined, Answer = unknown, Headers = undefined>(
   app: EngineApp,
-  endpoint: Endpoint<Query, Body, Answer>,
+  endpoint: Endpoint<Query, Body, Answer, Headers>,
 ): void {
-  const { method, path, query, body } = endpoint;
+  const { method, path, query, headers, body } = endpoint;
   const parameter = /\{(\w+)\}/g;
   const names = [...path.matchAll(parameter)].map((match) => match[1] ?? "");
   const route = createRoute({
@@ -83,6 +86,7 @@ export function addEndpoint<Query = undefined, Body = undefined, Answer = unknow
         ? { params: z.object(Object.fromEntries(names.map((n) => [n, z.string()]))) }
         : {}),
       ...(query ? { query: query as unknown as z.ZodObject } : {}),
+      ...(headers ? { headers: headers as unknown as z.ZodObject } : {}),
       ...(body ? { body: { required: true, content: { "application/json": { schema: body } } } } : {}),
     },
     responses: {
@@ -98,7 +102,11 @@ export function addEndpoint<Query = undefined, Body = undefined, Answer = unknow
     if (raw === null) raw = undefined;
     if (endpoint.separateFields && (typeof raw !== "object" || Array.isArray(raw))) raw = {};
     const issues: Issue[] = [];
-    const read = <T>(schema: z.ZodType<T> | undefined, where: "query" | "body" | "fields", from: unknown) => {
+    const read = <T>(
+      schema: z.ZodType<T> | undefined,
+      where: Parameters<typeof toIssues>[2],
+      from: unknown,
+    ) => {
       const parsed = schema?.safeParse(from);
       if (parsed?.error) issues.push(...toIssues(parsed.error, from, where));
       // What was not asked for is undefined, and so its type; what is wrong is refused below.
@@ -108,6 +116,7 @@ export function addEndpoint<Query = undefined, Body = undefined, Answer = unknow
     const request = {
       id: context.req.param(names[0] ?? "") ?? "",
       query: read(query, "query", params),
+      headers: read(headers, "header", context.req.header()),
       body: read(body, endpoint.separateFields ? "fields" : "body", raw),
       context,
     };

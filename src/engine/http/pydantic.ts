@@ -30,12 +30,16 @@ export function flag() {
 }
 
 /**
- * What a schema finds wrong with a query or a body, one complaint for each field.
+ * What a schema finds wrong with a query, headers or a body, one complaint for each field.
  * @param raw what was checked
  * @param where a complaint about a missing field of a `body` shows the object that lacks it; of `fields` of their own
  * in a body, and of a query, it does not
  */
-export function toIssues(error: z.ZodError, raw: unknown, where: "query" | "body" | "fields"): Issue[] {
+export function toIssues(
+  error: z.ZodError,
+  raw: unknown,
+  where: "query" | "header" | "body" | "fields",
+): Issue[] {
   const issues = new Map<string, Issue>();
   // A number beyond what is exact is complained of by its bounds, where it has any.
   const inexact = (issue: z.core.$ZodIssue) =>
@@ -47,7 +51,7 @@ export function toIssues(error: z.ZodError, raw: unknown, where: "query" | "body
     const key = JSON.stringify(path);
     if (issues.has(key)) continue;
     const input = valueAt(raw, path);
-    const loc = [where === "query" ? "query" : "body", ...path];
+    const loc = [where === "fields" ? "body" : where, ...path];
     if (input === undefined) {
       const parent = where === "body" && path.length > 0 ? valueAt(raw, path.slice(0, -1)) : null;
       issues.set(key, { type: "missing", loc, msg: "Field required", input: parent });

@@ -39,6 +39,18 @@ const startBody = z
   })
   .openapi("StartRun");
 
+/** What a client may call a start; visible characters, so that no proxy changes it. */
+const startHeaders = z.object({
+  "idempotency-key": z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, "1 to 200 visible characters are allowed")
+    .optional()
+    .describe(
+      "The client's own name for this start, 1 to 200 visible ASCII characters. The same key again, with the same " +
+        "request, is answered with the run of the first one, also after a restart; with another request it is refused.",
+    ),
+});
+
 const listQuery = z.object({
   page: integer().default(1),
   page_size: integer().default(20).describe("1 to 100"),
@@ -74,15 +86,17 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     path: "/run/{workflow_name}",
     summary: "Start a run",
     query: startQuery,
+    headers: startHeaders,
     body: startBody,
     answer: startedSchema,
-    refusals: [400, 404, 413, 503],
-    async handle({ id, query, body }) {
+    refusals: [400, 404, 409, 413, 503],
+    async handle({ id, query, headers, body }) {
       refuseClash(query, body);
-      const run = await engine.start(toRequest(id, query, body));
+      const run = await engine.start(toRequest(id, query, body), headers["idempotency-key"]);
       return {
         run_id: run.runId,
-        status: run.status,
+        // Also when the start is asked for again later: the answer is the first one's.
+        status: "pending",
         message: `Started ${id} workflow. Use the status endpoint to track progress.`,
         session_id: run.sessionId,
         workflow_name: run.request.workflowName,
