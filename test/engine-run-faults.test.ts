@@ -320,7 +320,7 @@ describe.each(["inspect", "merge", "cleanup"])("%s that hangs after the agent's 
     const { engine, runId, over } = await startHanging(200);
     const run = await over(runId);
     expect(run.status).toBe("completed");
-    if (hangs === "merge") expect(run.result).toContain("the run's time limit of 200 s was over by 60 s");
+    if (hangs === "merge") expect(run.result).toContain("the run's time limit of 200 s was exceeded by 60 s");
     const tookS = ((performance.now() - began) * SPEED) / 1000;
     expect(tookS).toBeGreaterThan(259);
     await engine.close();

@@ -9,7 +9,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { findLeavingMemory } from "../src/engine/agent/leaving-memory.js";
+import { findOutsideMemory } from "../src/engine/agent/outside-memory.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -94,5 +94,5 @@ it("instructions that have become links out of the folder since are found as wel
   mkdirSync(join(folder, ".claude", "rules"), { recursive: true });
   for (const name of ["CLAUDE.md", join(".claude", "rules", "more.md")])
     symlinkSync(join(place.folder, "secret.txt"), join(folder, name));
-  expect(await findLeavingMemory(folder)).toEqual(["CLAUDE.md", join(".claude", "rules", "more.md")]);
+  expect(await findOutsideMemory(folder)).toEqual(["CLAUDE.md", join(".claude", "rules", "more.md")]);
 });

@@ -207,7 +207,7 @@ async function chooseSandbox({ settings, env, platform, log }: LocalEngineOption
     );
   }
   log.warn(
-    `Commands of agents run without a sandbox: ${found.why}. What they do is only asked, not confined.`,
+    `Commands of agents run without a sandbox: ${found.why}. You are asked about them, but they are not confined.`,
   );
   return found;
 }

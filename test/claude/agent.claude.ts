@@ -27,7 +27,7 @@ import {
   startAgent,
 } from "../../src/engine/agent/claude-agent.js";
 import { findClaude } from "../../src/engine/agent/find-claude.js";
-import { findLeavingMemory } from "../../src/engine/agent/leaving-memory.js";
+import { findOutsideMemory } from "../../src/engine/agent/outside-memory.js";
 import { findAgentProcesses } from "../../src/engine/agent/process-tree.js";
 import { systemClock } from "../../src/shared/clock.js";
 
@@ -429,7 +429,7 @@ describe("files that nobody has asked for", () => {
     // A link that stays inside is fine, and common.
     link("AGENTS.md", "CLAUDE.md");
     const api = await serve({});
-    const leaving = await findLeavingMemory(workspace);
+    const leaving = await findOutsideMemory(workspace);
     const excludedMemory = leaving.map((name) => join(workspace, name));
     const run = await start(api, { excludedMemory });
     await run.next("result");
@@ -441,7 +441,7 @@ describe("files that nobody has asked for", () => {
     mkdirSync(second);
     symlinkSync(join(folder, "outside", ".claude"), join(second, ".claude"));
     symlinkSync(secret, join(second, "CLAUDE.md"));
-    const found = await findLeavingMemory(second);
+    const found = await findOutsideMemory(second);
     expect(found.sort()).toEqual([join(".claude", "CLAUDE.md"), "CLAUDE.md"]);
     const other = await start(api, { cwd: second, excludedMemory: found.map((name) => join(second, name)) });
     await other.next("result");

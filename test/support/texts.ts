@@ -14,7 +14,7 @@ interface Node {
 /** Files whose texts are code of another language. */
 const NO_PROSE = /redis-scripts\.ts$|\/migrations\//;
 /** Texts that are, in other files. */
-const SQL = /^(?:pragma|begin immediate|create (?:table|index))\b/;
+const SQL = /^(?:(?:pragma|begin immediate|create (?:table|index))\b|\w+ as \w+$)/;
 
 /** Whatever is read by a person or a model has words with a space between them. */
 const SENTENCE = /\p{L}[\p{L}\d.,:;"'`)…}]*\s+[("'`{…]*\p{L}/u;

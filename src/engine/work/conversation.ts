@@ -141,7 +141,7 @@ export function createConversation(options: {
       ...(event.text ? { text: event.text } : {}),
       ...(event.costUsd === undefined ? {} : { costUsd: event.costUsd }),
       ...(event.tokens ? { tokens: event.tokens } : {}),
-      ...(background > 0 ? { action: "Waiting for what works in the background" } : {}),
+      ...(background > 0 ? { action: "Waiting for background work" } : {}),
     });
     idle = true;
     closeInputWhenIdle();

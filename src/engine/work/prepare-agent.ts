@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { AgentOptions } from "../agent/claude-agent.js";
 import { withoutHooks } from "../agent/environment.js";
-import { describeLeavingMemory, findLeavingMemory } from "../agent/leaving-memory.js";
+import { describeOutsideMemory, findOutsideMemory } from "../agent/outside-memory.js";
 import { agentMark } from "../agent/process-tree.js";
 import type { EngineOptions } from "../engine-options.js";
 import type { EngineRun } from "../runs/run.js";
@@ -36,8 +36,8 @@ export async function prepareAgent(
   const former = others.find((one) => one.turn > 0);
   const handoverPath = await unlessEnded(engine.prepareHandover(run.sessionId));
   const previousHandover = former && { path: handoverPath, workflowName: former.request.workflowName };
-  const leaving = await unlessEnded(findLeavingMemory(workspace.path));
-  if (leaving.length > 0) workspace.notices.push(describeLeavingMemory(leaving));
+  const outside = await unlessEnded(findOutsideMemory(workspace.path));
+  if (outside.length > 0) workspace.notices.push(describeOutsideMemory(outside));
   const policy = engine.policyFor?.(workflow, workspace);
   const env = { ...engine.env, ...workspace.env };
   const { costLimitUsd } = engine.limits;
@@ -62,7 +62,7 @@ export async function prepareAgent(
       }),
       sessionId: run.sessionId,
       resume: others.some((one) => one.turn > 0 || one.conversationBegun),
-      excludedMemory: leaving.map((name) => join(workspace.path, name)),
+      excludedMemory: outside.map((name) => join(workspace.path, name)),
       ...buildToolRules(workflow, { handoverPath, previousHandover }),
       permissionMode: workflow.permissionMode,
       env: workspace.ownHooks && !policy?.scriptsAllowed() ? withoutHooks(env) : env,

@@ -55,7 +55,7 @@ export function createRunEnding(options: {
       if (!ending) options.onTimeLimit();
     }),
     clock.after((timeoutS + END_ALLOWANCE_S) * 1000, () =>
-      stock.abort(`the run's time limit of ${timeoutS} s was over by ${END_ALLOWANCE_S} s`),
+      stock.abort(`the run's time limit of ${timeoutS} s was exceeded by ${END_ALLOWANCE_S} s`),
     ),
   ];
 

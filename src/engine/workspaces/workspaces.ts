@@ -11,8 +11,8 @@ import { type Clone, createClones } from "./clones.js";
 import { createBin, folderExists } from "./disk.js";
 import { createGitRunner, stoppable, type WorktreePlace } from "./git-runner.js";
 import { inspectFolder, inspectWorktree, looseFiles } from "./inspect.js";
-import { describeLeavingLinks, takeOutLeavingLinks } from "./leaving-links.js";
 import { mergeWork } from "./merge.js";
+import { describeOutsideLinks, removeOutsideLinks } from "./outside-links.js";
 import { createSessionRecords, newRecord, type RunRecord, type SessionRecord } from "./records.js";
 import { createRefs, hasOwnHooks, identityEnv } from "./refs.js";
 import { type Repository, resolveRepository } from "./repository.js";
@@ -141,11 +141,11 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       const upstreamCommit = await refs.remote(session.record.baseBranch ?? "");
       const run: RunRecord = { runId: request.runId, startCommit, upstreamCommit };
       const empty = await emptySubmodules(git, at);
-      const leaving = await takeOutLeavingLinks(git, at);
+      const outside = await removeOutsideLinks(git, at);
       const told = [
         ...[...notices, ...(found?.notices ?? []), ...session.notices],
         ...(empty.length > 0 ? [describeEmpty(empty)] : []),
-        ...(leaving.length > 0 ? [describeLeavingLinks(leaving)] : []),
+        ...(outside.length > 0 ? [describeOutsideLinks(outside)] : []),
       ];
       const begun = await begin(session.record, run, at, told);
       const ownHooks = await hasOwnHooks(git, at);

@@ -18,7 +18,7 @@ const NAMED = 5;
  * @returns their paths in the worktree
  * @throws WorkspaceError when git can't tell
  */
-export async function takeOutLeavingLinks(git: GitRunner, at: WorktreePlace): Promise<string[]> {
+export async function removeOutsideLinks(git: GitRunner, at: WorktreePlace): Promise<string[]> {
   const what = "The links of the worktree could not be looked at";
   const call = { at, separator: "\0" as const, maxBytes: MAX_LISTING_BYTES };
   const listing = await mustGit(git, what, ["ls-files", "--stage", "-z"], call);
@@ -47,8 +47,8 @@ async function leadsOut(link: string, root: string): Promise<boolean> {
   return target !== root && !target.startsWith(root + sep);
 }
 
-/** For the person. @param paths what `takeOutLeavingLinks` has taken out */
-export function describeLeavingLinks(paths: readonly string[]): string {
+/** For the person. @param paths what `removeOutsideLinks` has taken out */
+export function describeOutsideLinks(paths: readonly string[]): string {
   const names = paths.slice(0, NAMED).map((path) => cleanLine(path, 200));
   const more = paths.length > NAMED ? ` and ${paths.length - NAMED} more` : "";
   const [is, it] = paths.length === 1 ? ["is a link", "it"] : ["are links", "them"];

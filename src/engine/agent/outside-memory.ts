@@ -12,7 +12,7 @@ const LEAVING_RULES = 20;
  * put before the model by a `CLAUDE.md` that is a link to it. A link that stays in the folder is fine.
  * @returns paths below the folder, as they are called there
  */
-export async function findLeavingMemory(folder: string): Promise<string[]> {
+export async function findOutsideMemory(folder: string): Promise<string[]> {
   const root = await realpath(folder).catch(() => undefined);
   // The agent cannot be started there either, and says so better.
   if (root === undefined) return [];
@@ -38,8 +38,8 @@ async function listRules(folder: string): Promise<string[]> {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 
-/** For the person. @param names what `findLeavingMemory` has found */
-export function describeLeavingMemory(names: readonly string[]): string {
+/** For the person. @param names what `findOutsideMemory` has found */
+export function describeOutsideMemory(names: readonly string[]): string {
   const [is, it] = names.length === 1 ? ["is a link", "it"] : ["are links", "them"];
   return `${names.join(", ")} ${is} to a place outside the repository, so the agent was not given ${it}.`;
 }
