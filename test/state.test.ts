@@ -44,7 +44,7 @@ afterEach(async () => {
   await rm(join(folder, ".."), { recursive: true, force: true });
 });
 
-function openStore(more: { folder?: string; upstream?: string; runsKept?: number } = {}) {
+function openStore(more: Partial<Parameters<typeof createDatabaseSessionStore>[0]> = {}) {
   const onProblem = (problem: StoreProblem) => problems.push(problem);
   return createDatabaseSessionStore({ folder, upstream: UPSTREAM, onProblem, ...more });
 }
@@ -201,6 +201,29 @@ describe("session files of an earlier release", () => {
 });
 
 describe("a database that cannot be used", () => {
+  it("for a while, because another process holds it when it is opened, is used afterwards", async () => {
+    await mkdir(folder, { mode: 0o700 });
+    const other = new Libsql(file);
+    other.exec("pragma journal_mode = wal; begin immediate");
+    const store = openStore({ giveUpAfterMs: 20 });
+    await expect(store.update("a", () => session("a"))).rejects.toMatchObject({ kind: "busy" });
+    other.exec("rollback");
+    other.close();
+    await store.update("a", () => session("a"));
+    expect(await keysOf(openStore())).toEqual(["a"]);
+  });
+
+  it("any more, because it was removed, is made anew once for all calls that come then", async () => {
+    const store = openStore();
+    await store.update("before", () => session("before"));
+    for (const name of await readdir(folder)) await rm(join(folder, name));
+    const keys = Array.from({ length: 20 }, (_, i) => `k${String(i).padStart(2, "0")}`);
+    await Promise.all(keys.map((key) => store.update(key, () => session(key))));
+    expect(await keysOf(store)).toEqual(keys);
+    expect(await keysOf(openStore())).toEqual(keys);
+    expect(store.isForgetful()).toBe(false);
+  });
+
   it("makes the store go on in memory, and is reported once", async () => {
     await writeFile(folder, "a file where the folder should be");
     const store = openStore();
@@ -253,9 +276,11 @@ describe("a database that cannot be used", () => {
   it.runIf(canMount())(
     "because it is read-only still shows what was written before, with the changes on top",
     async () => {
-      const before = openStore();
-      for (const key of ["kept", "changed", "removed"]) await before.update(key, () => session(key));
-      await before.close();
+      // By another process: this one would keep files open that let it read on.
+      const workers = compileWorkers();
+      for (const key of ["kept", "changed", "removed"])
+        await ended(workers.start("append-runs", [folder, UPSTREAM, key, "run", "1"]));
+      workers.dispose();
       mount("--bind", folder, folder);
       mount("-o", "remount,ro,bind", folder);
       const store = openStore();

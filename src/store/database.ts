@@ -4,7 +4,7 @@ import { Kysely, type Transaction as KyselyTransaction } from "kysely";
 import { DATABASE_FILE, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
 import { MIGRATIONS } from "./migrations/index.js";
-import { createSqliteDialect, openSqlite } from "./sqlite.js";
+import { createSqliteDialect, openSqlite, openUnchanging } from "./sqlite.js";
 import { StoreError, type StoreProblem } from "./store-error.js";
 import type { Tables } from "./tables.js";
 
@@ -84,6 +84,22 @@ function tryTo<T>(step: () => T, otherwise: Error): T {
  */
 export function transaction<T>(db: Database, work: (transaction: Transaction) => Promise<T>): Promise<T> {
   return db.transaction().execute(work);
+}
+
+/**
+ * Reads the database of a state folder in which nothing can be written, and which therefore stays as it is.
+ * @throws StoreError when it is not there or another release's, and what `read` throws
+ */
+export async function readDatabase<T>(folder: string, read: (db: Database) => Promise<T>): Promise<T> {
+  const db = new Kysely<Tables>({
+    dialect: createSqliteDialect(await openUnchanging(join(folder, DATABASE_FILE)), () => {}),
+  });
+  try {
+    listMissing(await readApplied(db), MIGRATIONS);
+    return await read(db);
+  } finally {
+    await db.destroy();
+  }
 }
 
 /**

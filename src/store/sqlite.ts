@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import {
   type DatabaseConnection,
   type Dialect,
@@ -59,6 +60,20 @@ export async function openSqlite(path: string): Promise<Connection> {
     return opened;
   } catch (error) {
     connection?.close();
+    throw explainSqliteError(error);
+  }
+}
+
+/**
+ * Opens a database that nobody can change: SQLite needs neither locks nor files beside it then.
+ * @param path absolute
+ * @throws StoreError when it cannot be read
+ */
+export async function openUnchanging(path: string): Promise<Connection> {
+  const Database = await loadSqlite();
+  try {
+    return new Database(`${pathToFileURL(path)}?mode=ro&immutable=1`);
+  } catch (error) {
     throw explainSqliteError(error);
   }
 }

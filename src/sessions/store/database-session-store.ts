@@ -2,7 +2,7 @@ import type { Database } from "../../store/database.js";
 import { StoreError, type StoreProblem } from "../../store/store-error.js";
 import { upstreamFolderName } from "./file-names.js";
 import { createMemorySessionStore } from "./memory-session-store.js";
-import { RUNS_KEPT } from "./session-record.js";
+import { RUNS_KEPT, type SessionRecord } from "./session-record.js";
 import { closedError, type SessionStore } from "./session-store.js";
 import type { SessionQueries } from "./sql-sessions.js";
 
@@ -17,7 +17,8 @@ const TRIES = 3;
  * reports that once.
  *
  * `upstream` is the API's base URL: sessions of two addresses never meet. At most `runsKept` runs of a session are
- * kept (default 200). `onProblem` must not throw.
+ * kept (default 200). `onProblem` must not throw. A change waits `giveUpAfterMs` for other processes that write (default
+ * half a minute).
  */
 export function createDatabaseSessionStore(options: {
   folder: string;
@@ -25,6 +26,7 @@ export function createDatabaseSessionStore(options: {
   clock?: { now(): number };
   onProblem?: (problem: StoreProblem) => void;
   runsKept?: number;
+  giveUpAfterMs?: number;
 }): SessionStore {
   const { folder, upstream, clock = Date, onProblem = () => {}, runsKept = RUNS_KEPT } = options;
   const memory = createMemorySessionStore({ runsKept });
@@ -34,20 +36,38 @@ export function createDatabaseSessionStore(options: {
   let inMemory: Promise<void> | undefined;
   let closed = false;
 
+  /** Opens it once for all calls, and again when that has failed. */
+  function openOnce(): Promise<SessionQueries> {
+    opening ??= open().catch((error) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  }
+
   async function open(): Promise<SessionQueries> {
     const { openDatabase } = await import("../../store/database.js");
     const { createSqlSessions } = await import("./sql-sessions.js");
     const { takeOverSessionFiles } = await import("./session-files.js");
     await db?.destroy();
-    db = await openDatabase({ folder, clock, onProblem });
+    db = await openDatabase({ ...options, clock, onProblem });
     await takeOverSessionFiles(db, { folder, now: clock.now(), onProblem });
     return createSqlSessions(db, upstreamFolderName(upstream), runsKept);
+  }
+
+  /** What can be read where nothing can be written, such as in a read-only folder. */
+  async function readUnchanged(): Promise<SessionRecord[]> {
+    const { readDatabase } = await import("../../store/database.js");
+    const { createSqlSessions } = await import("./sql-sessions.js");
+    return readDatabase(folder, (found) =>
+      createSqlSessions(found, upstreamFolderName(upstream), runsKept).list(),
+    );
   }
 
   /** From now on everything is in memory, beginning with what can still be read. */
   function goOnInMemory({ kind, message }: StoreError, queries?: SessionQueries): Promise<void> {
     inMemory ??= (async () => {
-      const records = (await queries?.list().catch(() => [])) ?? [];
+      const records = await (queries?.list() ?? readUnchanged()).catch(() => []);
       for (const record of records) await memory.update(record.key, () => record);
       onProblem({
         kind: kind === "newer-version" ? kind : "unwritable",
@@ -60,14 +80,15 @@ export function createDatabaseSessionStore(options: {
   async function carryOut<T>(work: (queries: SessionQueries) => Promise<T>): Promise<T> {
     for (let tries = 1; !inMemory; tries += 1) {
       let queries: SessionQueries | undefined;
+      const current = openOnce();
       try {
-        opening ??= open();
-        queries = await opening;
+        queries = await current;
         return await work(queries);
       } catch (error) {
         if (!(error instanceof StoreError) || error.kind === "busy") throw error;
-        if (error.kind === "removed" && tries < TRIES) opening = undefined;
-        else await goOnInMemory(error, queries);
+        if (error.kind !== "removed" || tries === TRIES) await goOnInMemory(error, queries);
+        // Unless another call has opened the new one already.
+        else if (opening === current) opening = undefined;
       }
     }
     await inMemory;
