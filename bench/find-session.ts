@@ -111,7 +111,7 @@ async function measure(title: string, latencyMs: number, open: (url: string) => 
     random: Math.random,
   });
   let ahead = 0;
-  const clock = { ...systemClock, now: () => Date.now() + ahead };
+  const clock = { ...systemClock, elapsed: () => systemClock.elapsed() + ahead };
   const feed = createRunWatcher({
     api: client,
     clock,

@@ -52,6 +52,7 @@ function createShiftedClock() {
   return {
     ...systemClock,
     now: () => Date.now() + shift,
+    elapsed: () => systemClock.elapsed() + shift,
     forward: (ms: number) => {
       shift += ms;
     },

@@ -1,6 +1,7 @@
 import type { WorkflowsApi } from "../api/client.js";
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run } from "../api/types.js";
+import { untilAborted } from "../shared/abort.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import { mergeRun } from "./merge-run.js";
@@ -50,9 +51,10 @@ export function createRunList(options: {
   /** Runs that the list has shown. */
   const listed = new Set<string>();
   const lost = new Map<string, true>();
-  const lookedAt = new Map<string, number>();
+  const askedAt = new Map<string, number>();
   let sorted: readonly Run[] | undefined;
   let complete = false;
+  /** As all times here, of the monotonic clock. */
   let readAt = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
   let problem: ApiError | undefined;
@@ -61,14 +63,14 @@ export function createRunList(options: {
     const { result: _result, ...kept } = run;
     runs.set(run.runId, kept);
     lost.delete(run.runId);
-    if (isFinal(run.status)) lookedAt.delete(run.runId);
+    if (isFinal(run.status)) askedAt.delete(run.runId);
     sorted = undefined;
   }
 
   function forget(runId: string): void {
     runs.delete(runId);
     listed.delete(runId);
-    lookedAt.delete(runId);
+    askedAt.delete(runId);
     setBounded(lost, runId, true, LOST_KEPT);
     sorted = undefined;
   }
@@ -110,15 +112,15 @@ export function createRunList(options: {
   }
 
   async function checkUnseen(seen: ReadonlySet<string>): Promise<void> {
-    const now = clock.now();
-    const last = (run: Run) => lookedAt.get(run.runId) ?? Number.NEGATIVE_INFINITY;
+    const now = clock.elapsed();
+    const last = (run: Run) => askedAt.get(run.runId) ?? Number.NEGATIVE_INFINITY;
     const due = [...runs.values()]
       .filter((run) => !seen.has(run.runId) && !isFinal(run.status) && now - last(run) >= OLD_RUN_FRESH_MS)
       .sort((a, b) => last(a) - last(b) || byStart(a, b))
       .slice(0, OLD_RUNS_CHECKED);
     await Promise.all(
       due.map(async (run) => {
-        lookedAt.set(run.runId, now);
+        askedAt.set(run.runId, now);
         try {
           keep(mergeRun(run, await api.getRun(run.runId, { retries: 0 })));
         } catch (error) {
@@ -133,7 +135,7 @@ export function createRunList(options: {
     reading ??= readPages(others)
       .then(
         () => {
-          readAt = clock.now();
+          readAt = clock.elapsed();
           problem = undefined;
         },
         (error: ApiError) => {
@@ -156,14 +158,14 @@ export function createRunList(options: {
     if (runs.has(run.runId) || lost.has(run.runId)) return;
     keep(run);
     // A start may be answered before the run can be read.
-    if (clock.now() - (run.startedAt ?? 0) < OLD_RUN_FRESH_MS) lookedAt.set(run.runId, clock.now());
+    if (clock.now() - (run.startedAt ?? 0) < OLD_RUN_FRESH_MS) askedAt.set(run.runId, clock.elapsed());
   }
 
   return {
     async read(signal, others = Promise.resolve([])) {
-      if (clock.now() - readAt >= FRESH_MS || clock.now() < readAt) {
+      if (clock.elapsed() - readAt >= FRESH_MS) {
         try {
-          await unlessAborted(refresh(others), signal);
+          await Promise.race([refresh(others), ...(signal ? [failWhenAborted(signal)] : [])]);
         } catch (error) {
           if (!complete) throw error;
         }
@@ -181,17 +183,7 @@ export function createRunList(options: {
 
 const byStart = (a: Run, b: Run) => (b.startedAt ?? 0) - (a.startedAt ?? 0);
 
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new ApiError("aborted", "Stopped while reading the list of runs."));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+async function failWhenAborted(signal: AbortSignal): Promise<never> {
+  await untilAborted(signal);
+  throw new ApiError("aborted", "Stopped while reading the list of runs.");
 }

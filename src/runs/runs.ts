@@ -136,7 +136,7 @@ export function createRuns(options: {
   /** How many starts had been sent when each run became known here; -1 for those whose own start is settled. */
   const known = new Map<string, number>();
   let sent = 0;
-  /** When starts were given up as unknown, by their key: a run that turns up later may be theirs. */
+  /** When starts were given up as unknown (monotonic clock), by their key: a run that turns up later may be theirs. */
   const unresolved = new Map<string, number>();
   // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
   const starts = createKeyedMutex();
@@ -188,6 +188,7 @@ export function createRuns(options: {
 
   async function startOnce(request: StartRequest, key: string): Promise<StartResult> {
     const start = { number: ++sent, sentAt: clock.now(), apiTime: api.apiTime() };
+    const began = clock.elapsed();
     try {
       const run = await api.startRun(request);
       if (run.status !== "failed") return await register(run, request, false);
@@ -198,13 +199,13 @@ export function createRuns(options: {
       return { kind: "failed", run };
     } catch (error) {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
-      const contested = start.sentAt - (unresolved.get(key) ?? Number.NEGATIVE_INFINITY) < LATE_START_MS;
+      const contested = began - (unresolved.get(key) ?? Number.NEGATIVE_INFINITY) < LATE_START_MS;
       const found = await lookUp(request, start, contested);
       if (typeof found !== "string") return register(found, request, true);
       for (const [one, since] of unresolved) {
-        if (clock.now() - since >= LATE_START_MS) unresolved.delete(one);
+        if (clock.elapsed() - since >= LATE_START_MS) unresolved.delete(one);
       }
-      unresolved.set(key, clock.now());
+      unresolved.set(key, clock.elapsed());
       return { kind: "unknown", error, list: found, candidates: () => findCandidates(request, start) };
     }
   }
@@ -238,22 +239,19 @@ export function createRuns(options: {
 
     follow(seed, { waitMs, signal, onEvent, takesQuestion }) {
       return new Promise((resolve) => {
-        let unreachableSince: number | undefined;
-        let lastError: ApiError | undefined;
+        let silence: { error: ApiError; errorSince: number; began: number } | undefined;
         let ended = false;
         const watch = feed.watch(seed, (event) => {
           onEvent?.(event);
           endAtQuestion(event.run);
-          if (event.type === "unreachable") lastError = event.error;
-          else unreachableSince = lastError = undefined;
+          if (event.type !== "unreachable") silence = undefined;
           if (event.type === "finished") end({ why: "finished", run: event.run });
           else if (event.type === "stalled") end({ why: "stalled", run: event.run, quietMs: event.quietMs });
           else if (event.type === "lost") end({ why: "lost", run: event.run, error: event.error });
           else if (event.type === "unreachable") {
-            // A clock that was set back has not made the silence younger than it is seen to be.
-            unreachableSince = Math.min(unreachableSince ?? Number.POSITIVE_INFINITY, clock.now());
+            silence = { errorSince: clock.now(), began: clock.elapsed(), ...silence, error: event.error };
             const hopeless = event.error.kind === "unauthorised" || event.error.kind === "no_key";
-            if (hopeless || clock.now() - unreachableSince >= UNREACHABLE_LIMIT_MS) {
+            if (hopeless || clock.elapsed() - silence.began >= UNREACHABLE_LIMIT_MS) {
               end({ why: "unreachable", run: event.run, error: event.error });
             }
           }
@@ -267,11 +265,8 @@ export function createRuns(options: {
             end({ why: "finished", run });
             return;
           }
-          const silence =
-            lastError && unreachableSince !== undefined
-              ? { error: lastError, errorSince: unreachableSince }
-              : {};
-          end({ why: "waited", run, ...silence });
+          const { error, errorSince } = silence ?? {};
+          end({ why: "waited", run, ...(error && errorSince ? { error, errorSince } : {}) });
         }
         function endAtQuestion(run: Run): void {
           if (!takesQuestion || ended || isFinal(run.status)) return;

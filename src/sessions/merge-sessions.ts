@@ -35,14 +35,14 @@ export function mergeSessions(
   isLost: (runId: string) => boolean = () => false,
 ): Session[] {
   const sessions = new Map<string, Session>();
-  const places = new Map<string, { session: Session; run: RunRecord }>();
+  const holders = new Map<string, { session: Session; run: RunRecord }>();
   const byId = new Map<string, Session>();
 
-  function place(session: Session, run: RunRecord): void {
-    const known = places.get(run.runId);
+  function addRun(session: Session, run: RunRecord): void {
+    const known = holders.get(run.runId);
     if (known) Object.assign(known.run, mergeRecords(known.run, run));
     else {
-      places.set(run.runId, { session, run });
+      holders.set(run.runId, { session, run });
       session.runs.push(run);
     }
     if (run.sessionId && !byId.has(run.sessionId)) byId.set(run.sessionId, session);
@@ -59,7 +59,7 @@ export function mergeSessions(
     const ids = [record.sessionId, ...record.runs.map((run) => run.sessionId)];
     const twin = ids.map((id) => id && byId.get(id)).find((session) => session);
     const session = twin || open(record.key, record.name);
-    for (const run of record.runs) place(session, { ...run });
+    for (const run of record.runs) addRun(session, { ...run });
     adopt(session, record);
     if (record.sessionId && !byId.has(record.sessionId)) byId.set(record.sessionId, session);
   }
@@ -67,11 +67,11 @@ export function mergeSessions(
   for (const run of listed.toReversed()) {
     const name = run.sessionName ?? run.runId;
     const session =
-      places.get(run.runId)?.session ??
+      holders.get(run.runId)?.session ??
       (run.sessionId ? byId.get(run.sessionId) : undefined) ??
       // Without an id to go by, runs that others started under one name are taken as one session.
       open(run.sessionId ? `id:${run.sessionId}` : `name:${visibleName(name)}`, name);
-    place(session, toRecord(run, run.completedAt ?? run.startedAt ?? 0));
+    addRun(session, toRecord(run, run.completedAt ?? run.startedAt ?? 0));
     if (isNameless(session)) session.name = name;
     adopt(session, run);
   }

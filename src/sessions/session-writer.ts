@@ -41,10 +41,10 @@ interface Owner {
   status: string | undefined;
   sessionId: string | undefined;
   /** What the session stood on before a start of ours: it does so again when that comes to nothing. */
-  before?: Place;
+  before?: Repository;
 }
 
-type Place = Pick<SessionRecord, "repositoryUrl" | "gitBranch">;
+type Repository = Pick<SessionRecord, "repositoryUrl" | "gitBranch">;
 
 /** A run is looked after in the background for its own time limit and this long, in ms. */
 const BACKGROUND_GRACE_MS = 60_000;
@@ -66,7 +66,7 @@ export function createSessionWriter(options: {
   const { store, feed, clock, log, onChange } = options;
   /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
   const owners = new Map<string, Promise<Owner | undefined>>();
-  /** Runs that no record held when all were read, by when that was, by our clock. */
+  /** Runs that no record held when all were read, by when that was (monotonic clock, ms). */
   const strangers = new Map<string, number>();
   /** What is being written, and of which run. */
   const pending = new Map<Promise<boolean>, Run>();
@@ -116,7 +116,7 @@ export function createSessionWriter(options: {
       if (!forgotten) {
         await store.update(own.key, (current) => {
           const next = withRun(current, own.key, run, clock.now());
-          return run.neverStarted && own.before ? withPlace(next, own.before) : next;
+          return run.neverStarted && own.before ? withRepository(next, own.before) : next;
         });
       }
     } catch (error) {
@@ -139,7 +139,7 @@ export function createSessionWriter(options: {
     const own = await store.get(key);
     if (own && holdsRun(own, runId)) return own;
     const since = strangers.get(runId);
-    if (since !== undefined && Math.abs(clock.now() - since) < STRANGER_MS) return undefined;
+    if (since !== undefined && clock.elapsed() - since < STRANGER_MS) return undefined;
     return pick(await store.find({ ids: [runId] }), runId);
   }
 
@@ -147,7 +147,7 @@ export function createSessionWriter(options: {
   function pick(records: readonly SessionRecord[], runId: string): SessionRecord | undefined {
     const holder = records.find((record) => holdsRun(record, runId));
     if (holder) strangers.delete(runId);
-    else setBounded(strangers, runId, clock.now(), OWNERS_KEPT);
+    else setBounded(strangers, runId, clock.elapsed(), OWNERS_KEPT);
     return holder;
   }
 
@@ -201,7 +201,7 @@ export function createSessionWriter(options: {
         store.update(own.key, (current) => {
           const named = { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId };
           const next = withRun(current, own.key, named, clock.now());
-          own.before = placeOf(current ?? {});
+          own.before = repositoryOf(current ?? {});
           // What the person has chosen for this run is what the session goes on with.
           return {
             ...next,
@@ -232,13 +232,13 @@ export function createSessionWriter(options: {
   };
 }
 
-function placeOf({ repositoryUrl, gitBranch }: Place): Place {
+function repositoryOf({ repositoryUrl, gitBranch }: Repository): Repository {
   return { ...(repositoryUrl ? { repositoryUrl } : {}), ...(gitBranch ? { gitBranch } : {}) };
 }
 
-function withPlace(record: SessionRecord, place: Place): SessionRecord {
+function withRepository(record: SessionRecord, before: Repository): SessionRecord {
   const { repositoryUrl: _repository, gitBranch: _branch, ...rest } = record;
-  return { ...rest, ...place };
+  return { ...rest, ...before };
 }
 
 function holdsRun(record: SessionRecord, runId: string): boolean {
