@@ -43,7 +43,7 @@ export function cleanLine(text: string, limit = 300): string {
 /** The text with a full stop, where it has no end of a sentence yet. */
 export function asSentence(text: string): string {
   const end = text.trimEnd();
-  return /[.!?…]$/.test(end) ? end : `${end}.`;
+  return /[.!?\u2026]$/.test(end) ? end : `${end}.`;
 }
 
 /** A name without what nobody can see; everything else stays, to be refused where it is not allowed. */
