@@ -282,6 +282,16 @@ it("an API without events is polled as before, and never asked for a stream", as
   expect(proxy.count(/events/)).toBe(0);
 });
 
+it("a start whose answer is lost is asked for again under its key, and is one run", async () => {
+  const { call, proxy } = await connect();
+  const before = (await direct.get("/runs")).body.total_count;
+  proxy.lose = /^POST/;
+  const { data } = await call({ ...COMPLETE, session_name: "lost answer", message: turns(1, 1) });
+  expect(data).toMatchObject({ outcome: "completed", run: { result: "Step 1" } });
+  expect(proxy.count(/^POST \/run\/architect/)).toBe(2);
+  expect((await direct.get("/runs")).body.total_count).toBe(before + 1);
+});
+
 it("a call learns how its run ended when the engine is killed in mid-run", async () => {
   const stateFolder = temporaryFolder();
   const settings = { ENGINE: "local", API_KEY: "", CLAUDE_PATH: SCRIPTED_AGENT, ENGINE_IDLE_TIMEOUT: "10" };

@@ -19,11 +19,12 @@ export function createRunCalls({ request }: Requests): RunCalls {
   const runPath = (runId: string) => `${API}/run/${toSegment(runId)}`;
 
   return {
-    async startRun(start) {
+    async startRun(start, key) {
       const wire = await request(
         {
           method: "POST",
           path: `${API}/run/${toSegment(start.workflowName)}`,
+          ...(key === undefined ? {} : { headers: { "idempotency-key": key } }),
           // Query parameters on purpose: in the body the API ignores them without a word.
           query: {
             persistent: start.persistent,

@@ -13,6 +13,7 @@ export interface Call extends Attempt {
   limitBytes: number;
   /** Longer answers have their long texts cut instead of being refused. */
   cutsTexts?: boolean;
+  headers?: Record<string, string>;
   /** Nobody waits for it: no reason to start an API again that somebody has stopped. */
   background?: boolean;
   /** One look of many, which comes back by itself: not taken while the API is known to be down. */
@@ -22,9 +23,7 @@ export interface Call extends Attempt {
 }
 
 /** A call whose answer is a stream of events. */
-export interface StreamCall extends Omit<Call, "limitBytes" | "cutsTexts" | "body"> {
-  headers?: Record<string, string>;
-}
+export type StreamCall = Omit<Call, "limitBytes" | "cutsTexts" | "body">;
 
 /** An answer, read as JSON. */
 export interface Answer {

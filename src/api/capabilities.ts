@@ -27,6 +27,8 @@ export interface ApiCapabilities {
   describesEndpoint(endpoint: Endpoint): boolean;
   /** False only when a whole description spells out the start and leaves the field out. */
   acceptsField(field: StartField): boolean;
+  /** True only when a description says that two starts with the same `Idempotency-Key` are one run. */
+  acceptsKey(): boolean;
   /** Reads the description now; callers at the same time share one request. Never throws: the state says how it went. */
   refresh(): Promise<CapabilitiesState>;
   /** Calls back when anything of the description has changed. The answer takes it off. */
@@ -90,6 +92,7 @@ export function createCapabilities(options: {
     hasEndpoint: (endpoint) => !state.description?.whole || state.description.endpoints.has(endpoint),
     describesEndpoint: (endpoint) => state.description?.endpoints.has(endpoint) === true,
     acceptsField: (field) => !state.description?.whole || !state.description.start.unknown.has(field),
+    acceptsKey: () => state.description?.start.hasKey === true,
     refresh,
     onChange(listener) {
       listeners.add(listener);

@@ -31,6 +31,8 @@ export interface ApiDescription {
     unknown: ReadonlySet<StartField>;
     /** It refuses a start with fields that it does not name, instead of passing over them. */
     closed: boolean;
+    /** Two starts with the same `Idempotency-Key` (a header) are one run. */
+    hasKey: boolean;
   };
 }
 
@@ -94,6 +96,16 @@ function hasMethod(item: unknown, method: string): boolean {
   return !isRecord(item) || "$ref" in item || Object.hasOwn(item, method);
 }
 
+/** Whether an operation, or its path, names the header `Idempotency-Key`. */
+function namesKey(item: Json, document: Json): boolean {
+  const named = [item.parameters, toRecord(item.post).parameters].flatMap((all) =>
+    Array.isArray(all) ? all : [],
+  );
+  return named
+    .map((one) => toRecord(resolve(one, document)))
+    .some(({ in: place, name }) => place === "header" && String(name).toLowerCase() === "idempotency-key");
+}
+
 function readStart(item: Json, document: Json): ApiDescription["start"] {
   const content = toRecord(toRecord(resolve(toRecord(item.post).requestBody, document)).content);
   const body = toRecord(resolve(toRecord(content["application/json"]).schema, document));
@@ -110,6 +122,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     ...(timeoutS ? { timeoutS } : {}),
     unknown: new Set(tells ? START_FIELDS.filter((field) => !(field in properties)) : []),
     closed: tells && closed,
+    hasKey: namesKey(item, document),
   };
 }
 

@@ -91,7 +91,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
         const { baseUrl, apiKey } = connection();
         const response = await transport[call.acts ? "act" : "read"](`${baseUrl}${path}`, {
           method,
-          headers: { accept: "application/json", "x-api-key": apiKey ?? "" },
+          headers: { ...call.headers, accept: "application/json", "x-api-key": apiKey ?? "" },
           ...(query ? { query } : {}),
           ...(body ? { body: JSON.stringify(body) } : {}),
           signal: own.signal,

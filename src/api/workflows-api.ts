@@ -40,8 +40,8 @@ export interface WorkflowsApi {
   listWorkflows(options?: ReadOptions): Promise<Workflow[]>;
   /** Why workflows that are there cannot be used, as the last list of them said. */
   workflowProblems(): readonly string[];
-  /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated. */
-  startRun(request: StartRequest): Promise<Run>;
+  /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated here; `key` is its `Idempotency-Key`. */
+  startRun(request: StartRequest, key?: string): Promise<Run>;
   /** `GET /run/{id}/status?debug=true`: live turns and session ids are only in there on the public server. */
   getRun(runId: string, options?: ReadOptions): Promise<Run>;
   /** One page of `GET /runs`, newest first. `last` when the page is short: has_next is wrong on some servers. */

@@ -131,8 +131,10 @@ export function createRuns(options: {
   onStarted?: (run: Run, request: StartRequest) => Promise<boolean>;
   /** Aborts when the server stops: then nothing is looked for any more. */
   stopped?: AbortSignal;
+  /** A key for a start, where two starts with the same key are one run. */
+  newKey?: () => string | undefined;
 }): Runs {
-  const { api, feed, clock, stopped } = options;
+  const { api, feed, clock, stopped, newKey = () => undefined } = options;
   /** How many starts had been sent when each run became known here; -1 for those whose own start is settled. */
   const known = new Map<string, number>();
   let sent = 0;
@@ -186,11 +188,26 @@ export function createRuns(options: {
     return list;
   }
 
+  /** Sends a start; one whose answer was lost is sent again only under its key, which makes both one run. */
+  async function send(request: StartRequest): Promise<Run> {
+    const key = newKey();
+    try {
+      return await api.startRun(request, key);
+    } catch (error) {
+      const isLost = error instanceof ApiError && error.mayHaveActed;
+      if (!isLost || key === undefined || stopped?.aborted) throw error;
+      // What this answers says nothing of the first, unless it is the run.
+      return api.startRun(request, key).catch(() => {
+        throw error;
+      });
+    }
+  }
+
   async function startOnce(request: StartRequest, key: string): Promise<StartResult> {
     const start = { number: ++sent, sentAt: clock.now(), apiTime: api.apiTime() };
     const began = clock.elapsed();
     try {
-      const run = await api.startRun(request);
+      const run = await send(request);
       if (run.status !== "failed") return await register(run, request, false);
       // Some of these are in the API's list all the same, where no other start may take them for its own.
       setBounded(known, run.runId, -1, RUNS_KNOWN);

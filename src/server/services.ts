@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Services } from "../actions/define-action.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
@@ -105,6 +106,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     feed,
     clock,
     stopped: stopped.signal,
+    newKey: () => (capabilities.acceptsKey() ? randomUUID() : undefined),
     onStarted: (run, request) => sessions.started(run, request),
   });
   const slotTracker = createSlotTracker({ feed, clock });

@@ -20,7 +20,8 @@ export function bundleWorker(name: string, folder: string): StartWorker {
     platform: "node",
     format: "esm",
     target: "node20",
-    packages: "external",
+    // The hundreds of files of the query builder would be read anew by each process.
+    external: ["libsql"],
   });
   return (...args) => spawn(process.execPath, [outfile, ...args], { stdio: ["pipe", "pipe", "inherit"] });
 }

@@ -19,6 +19,8 @@ export interface WatchedProxy {
   silenceStreams(): void;
   /** From now on no stream is let through. */
   refuseStreams: boolean;
+  /** The next answer to such a request is lost. */
+  lose: RegExp | undefined;
   /** The answers to such requests are held back until then. */
   hold: { pattern: RegExp; until: Promise<unknown> } | undefined;
 }
@@ -50,7 +52,11 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
     });
     onward.on("error", () => response.destroy());
     onward.on("response", (answer) => {
-      const { hold } = proxy;
+      const { hold, lose } = proxy;
+      if (lose?.test(line)) {
+        proxy.lose = undefined;
+        return void response.destroy();
+      }
       const held = hold?.pattern.test(line) ? hold.until : Promise.resolve();
       void held.then(() => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -68,6 +74,7 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
     requests: [],
     resumed: [],
     refuseStreams: false,
+    lose: undefined,
     hold: undefined,
     count: (pattern) => proxy.requests.filter((line) => pattern.test(line)).length,
     streams: () => open.size,

@@ -17,8 +17,8 @@ import { type Change, type Outcome, toStored, type WrittenChanges, writeChanges 
 
 const LIMITS = {
   /** After a commit, what can wait does so for as many times its duration, and at most so long, in ms. */
-  restFactor: 4,
-  longestRestMs: 50,
+  restFactor: 2,
+  longestRestMs: 25,
   /** Until a disk that failed is tried again, in ms. */
   retryAfterMs: 2_000,
   /** Events that a client that resumes gets at most; more are a gap. */
