@@ -1,19 +1,30 @@
 /**
  * Writes the bundle that chat clients for people install with a click (MCPB): the built package as a zip archive with
- * a manifest, whose form asks for the settings that a person has to know of.
+ * a manifest, whose form asks for the settings that a person has to know of. The database library lies in it with its
+ * programs for the systems that such clients run on, which npm fetches; elsewhere sessions are kept in memory.
  *
  *     npm run mcpb [path of the bundle]
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Zippable, zipSync } from "fflate";
+import { installScratch } from "./scratch-packages.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const about = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 /** What a chat client never asks for: the library, its declarations, the simulated API as a library. */
 const LEFT_OUT = /^dist\/(types|mocks|index\.js)/;
+/** Where clients with a window run; each program has some 9 MB, a third of that when packed. */
+const PLATFORMS = [
+  { os: "darwin", cpu: "arm64" },
+  { os: "darwin", cpu: "x64" },
+  { os: "win32", cpu: "x64" },
+  { os: "linux", cpu: "x64" },
+];
+/** For systems without the usual C library, which have no windows, and what only npm reads. */
+const UNNEEDED = /^(@libsql\/linux-\w+-musl|\.)/;
 /** The same sources make the same bundle; zip archives know no time before this. */
 const MTIME = new Date(1980, 0, 1);
 
@@ -91,6 +102,12 @@ const contents: Zippable = { "manifest.json": text(JSON.stringify(manifest, null
 for (const path of ["package.json", "LICENSE", "CHANGELOG.md", ...filesIn("dist"), ...filesIn("workflows")]) {
   if (!LEFT_OUT.test(path)) contents[path] = readFileSync(join(root, path));
 }
+for (const platform of PLATFORMS) {
+  const modules = dirname(installScratch("libsql", about.optionalDependencies.libsql, platform));
+  for (const path of filesBelow(modules)) {
+    if (!UNNEEDED.test(path)) contents[`node_modules/${path}`] = readFileSync(join(modules, path));
+  }
+}
 const target = process.argv[2] ?? join(root, `${about.name}-${about.version}.mcpb`);
 writeFileSync(target, zipSync(contents, { level: 9, mtime: MTIME }));
 process.stdout.write(`${target}\n`);
@@ -100,8 +117,12 @@ function text(content: string): Uint8Array {
 }
 
 function filesIn(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+  return filesBelow(join(root, folder)).map((path) => `${folder}/${path}`);
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
     .sort();
 }

@@ -7,11 +7,19 @@ const cache = fileURLToPath(new URL("../node_modules/.cache/scratch", import.met
 
 /**
  * Installs one version of a package where nothing else sees it, without running any script; once is enough.
- * @returns the package's folder
+ * @param platform another one than this, as Node names its system and processor
+ * @returns the package's folder; what it needs lies beside it
  * @throws when npm cannot get it
  */
-export function installScratch(name: string, version: string): string {
-  const home = join(cache, `${name.replace(/[^\w.-]/g, "_")}-${version}`);
+export function installScratch(
+  name: string,
+  version: string,
+  platform?: { os: string; cpu: string },
+): string {
+  const place = [name.replace(/[^\w.-]/g, "_"), version, platform?.os, platform?.cpu]
+    .filter(Boolean)
+    .join("-");
+  const home = join(cache, place);
   const folder = join(home, "node_modules", name);
   if (existsSync(join(home, "whole"))) return folder;
   process.stdout.write(`Installing ${name}@${version} …\n`);
@@ -19,6 +27,7 @@ export function installScratch(name: string, version: string): string {
   const isWindows = process.platform === "win32";
   // A package that says it needs a newer Node is run by one; a mark tells a whole installation from a broken-off one.
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--engine-strict=false"];
+  if (platform) flags.push(`--os=${platform.os}`, `--cpu=${platform.cpu}`);
   execFileSync(isWindows ? "npm.cmd" : "npm", ["install", "--prefix", home, ...flags, `${name}@${version}`], {
     cwd: home,
     stdio: "inherit",

@@ -1,5 +1,13 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -147,6 +155,48 @@ describe("the packed package", () => {
       arguments: { action: "list_workflows" },
     });
     expect(JSON.stringify(answer)).toContain("architect");
+  });
+
+  it.each([true, false])("starts a run, with the database library: %s", async (hasLibrary) => {
+    const [library, elsewhere] = [join(folder, "node_modules/libsql"), join(folder, "libsql-moved")];
+    if (!hasLibrary) {
+      renameSync(library, elsewhere);
+      onTestFinished(() => renameSync(elsewhere, library));
+    }
+    const state = mkdtempSync(join(folder, "state-"));
+    const api = await serveSimulatedApi({ apiKey: "key-of-test" });
+    onTestFinished(() => api.close());
+    const transport = new StdioClientTransport({
+      command: bin,
+      cwd: folder,
+      stderr: "pipe",
+      env: {
+        PATH: process.env.PATH ?? "",
+        HOME: folder,
+        AUTOMAGIK_WORKFLOWS_BASE_URL: api.url,
+        AUTOMAGIK_WORKFLOWS_API_KEY: "key-of-test",
+        AUTOMAGIK_WORKFLOWS_STATE_DIR: state,
+      },
+    });
+    let told = "";
+    transport.stderr?.on("data", (chunk) => {
+      told += chunk;
+    });
+    const client = new Client({ name: "test", version: "0.0.0" });
+    onTestFinished(() => client.close());
+    await client.connect(transport);
+    const call = (args: Record<string, unknown>) =>
+      client.callTool({ name: "orchestrate_workflow", arguments: args });
+    const choices = { session_name: "here", repository_url: "", git_branch: "", wait_seconds: 0 };
+    const started = await call({ action: "run", workflow_name: "architect", message: "Plan it", ...choices });
+    expect(JSON.stringify(started)).toContain('"outcome":"started"');
+    expect(JSON.stringify(await call({ action: "list_sessions" }))).toContain("here");
+    expect(readdirSync(state).includes("automagik.db")).toBe(hasLibrary);
+    if (hasLibrary) expect(told).not.toContain("[warn]");
+    else {
+      expect(told).toMatch(/database library.*libsql.*Sessions are remembered only until this server ends\./);
+      expect(JSON.stringify(started)).toContain("could not be written down");
+    }
   });
 
   it("answers --version and --help, and refuses what it does not know with exit code 2", async () => {

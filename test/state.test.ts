@@ -366,13 +366,13 @@ describe("several processes", () => {
     expect(problems).toEqual([]);
   }, 120_000);
 
-  it("killed in the middle of writing 40 times leave every committed write and an index that works", async () => {
+  it("killed in the middle of writing 24 times leave every committed write and an index that works", async () => {
     const LANES = 4;
     const store = openStore();
     await store.list();
     const lane = async (number: number) => {
       const key = `lane ${number}`;
-      for (let round = 0; round < 40 / LANES; round += 1) {
+      for (let round = 0; round < 24 / LANES; round += 1) {
         const worker = workers.start("write-until-killed", [folder, UPSTREAM, key]);
         const lines = linesOf(worker);
         let acknowledged = 0;

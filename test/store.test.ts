@@ -33,7 +33,15 @@ async function open(giveUpAfterMs?: number): Promise<Database> {
 }
 
 function insert(db: Database, key: string) {
-  const row = { upstream: "test", key, name: key, visible_name: key, created_at: 1, updated_at: 1 };
+  const row = {
+    upstream: "test",
+    key,
+    name: key,
+    visible_name: key,
+    changed: 1,
+    created_at: 1,
+    updated_at: 1,
+  };
   return transaction(db, async (trx) => void (await trx.insertInto("sessions").values(row).execute()));
 }
 
@@ -67,7 +75,15 @@ describe("the database", () => {
   it("keeps nothing of a transaction that fails", async () => {
     const db = await open();
     const failing = transaction(db, async (trx) => {
-      const row = { upstream: "u", key: "a", name: "a", visible_name: "a", created_at: 1, updated_at: 1 };
+      const row = {
+        upstream: "u",
+        key: "a",
+        name: "a",
+        visible_name: "a",
+        changed: 1,
+        created_at: 1,
+        updated_at: 1,
+      };
       await trx.insertInto("sessions").values(row).execute();
       throw new RangeError("no");
     });

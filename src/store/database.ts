@@ -4,7 +4,7 @@ import { Kysely, type Transaction as KyselyTransaction } from "kysely";
 import { DATABASE_FILE, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
 import { MIGRATIONS } from "./migrations/index.js";
-import { createSqliteDialect, openSqlite, openUnchanging } from "./sqlite.js";
+import { createSqliteDialect, loadSqlite, openSqlite, openUnchanging } from "./sqlite.js";
 import { StoreError, type StoreProblem } from "./store-error.js";
 import type { Tables } from "./tables.js";
 
@@ -44,6 +44,8 @@ export async function openDatabase(options: {
     }
   };
   if (folder === undefined) return openAt(":memory:", () => {});
+  // Before anything is made: without it the folder stays as it is.
+  await loadSqlite();
   const { path, inode, isPrivate } = await prepareDatabaseFile(folder);
   if (!isPrivate) {
     const message =
@@ -100,6 +102,14 @@ export async function readDatabase<T>(folder: string, read: (db: Database) => Pr
   } finally {
     await db.destroy();
   }
+}
+
+/**
+ * Several queries that see one state. It takes no lock.
+ * @throws what `work` throws, and StoreError
+ */
+export function readTransaction<T>(db: Database, work: (reading: Transaction) => Promise<T>): Promise<T> {
+  return db.transaction().setAccessMode("read only").setIsolationLevel("repeatable read").execute(work);
 }
 
 /**

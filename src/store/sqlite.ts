@@ -25,7 +25,7 @@ const STATEMENTS_KEPT = 200;
  * SQLite itself, loaded at the first call: it takes 30 ms and 6 MB.
  * @throws StoreError where the package or its binary is not installed
  */
-async function loadSqlite(): Promise<typeof Libsql> {
+export async function loadSqlite(): Promise<typeof Libsql> {
   try {
     return (await import("libsql")).default;
   } catch (error) {
@@ -102,8 +102,8 @@ async function whenFree<T>(step: () => T, giveUpAfterMs = GIVE_UP_AFTER_MS): Pro
 }
 
 /**
- * What the query builder needs to know of SQLite. Every transaction takes the write lock when it begins: one that
- * takes it later fails when another process has written since its first read.
+ * What the query builder needs to know of SQLite. A transaction that may write takes the lock when it begins: one
+ * that takes it later fails when another process has written since its first read.
  * @param assertCurrent throws when the file is not the one that was opened
  * @param giveUpAfterMs how long to wait for other processes
  */
@@ -158,9 +158,10 @@ export function createSqliteDialect(
       init: async () => {},
       acquireConnection: async () => single,
       releaseConnection: async () => {},
-      beginTransaction: async () => {
+      beginTransaction: async (_connection, { accessMode }) => {
         assertCurrent();
-        await whenFree(() => connection.exec("begin immediate"), giveUpAfterMs);
+        const begin = accessMode === "read only" ? "begin" : "begin immediate";
+        await whenFree(() => connection.exec(begin), giveUpAfterMs);
       },
       commitTransaction: async () => void (await whenFree(() => connection.exec("commit"), giveUpAfterMs)),
       rollbackTransaction: async () => {

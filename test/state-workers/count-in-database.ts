@@ -16,7 +16,15 @@ for (let i = 0; i < Number(count); i += 1) {
       .where("key", "=", key)
       .executeTakeFirst();
     const next = (row?.updated_at ?? 0) + 1;
-    const values = { upstream: "test", key, name: key, visible_name: key, created_at: 0, updated_at: next };
+    const values = {
+      upstream: "test",
+      key,
+      name: key,
+      visible_name: key,
+      changed: 1,
+      created_at: 0,
+      updated_at: next,
+    };
     if (row) await trx.updateTable("sessions").set({ updated_at: next }).where("key", "=", key).execute();
     else await trx.insertInto("sessions").values(values).execute();
     return next;

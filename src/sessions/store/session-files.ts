@@ -5,7 +5,7 @@ import { type Database, transaction } from "../../store/database.js";
 import type { StoreProblem } from "../../store/store-error.js";
 import { isRecordFileName, recordFileName } from "./file-names.js";
 import { MAX_RECORD_BYTES, parseRecord, type SessionRecord } from "./session-record.js";
-import { write } from "./sql-sessions.js";
+import { insertSessions } from "./sql-sessions.js";
 
 const NAME = "session files";
 
@@ -26,7 +26,7 @@ export async function takeOverSessionFiles(
     // Another process may have come first.
     if (await isDone(trx)) return false;
     await trx.insertInto("taken_over").values({ name: NAME, taken_at: options.now }).execute();
-    for (const { upstream, record } of records) await write(trx, upstream, record);
+    for (const [upstream, own] of records) await insertSessions(trx, upstream, own);
     return true;
   });
   if (!isOurs || unread === 0) return;
@@ -37,9 +37,10 @@ export async function takeOverSessionFiles(
 }
 
 async function readSessionFiles(folder: string) {
-  const records: { upstream: string; record: SessionRecord }[] = [];
+  const records = new Map<string, SessionRecord[]>();
   let unread = 0;
   for (const upstream of await readdir(folder).catch(() => [])) {
+    const own: SessionRecord[] = [];
     for (const name of await readdir(join(folder, upstream)).catch(() => [])) {
       if (!isRecordFileName(name)) continue;
       const text = await readPrivateFile(join(folder, upstream, name), MAX_RECORD_BYTES).then(
@@ -48,10 +49,10 @@ async function readSessionFiles(folder: string) {
       );
       const content = parseRecord(text ?? "");
       // A copied or renamed file would make two sessions of one key.
-      if (content.kind === "record" && recordFileName(content.record.key) === name)
-        records.push({ upstream, record: content.record });
+      if (content.kind === "record" && recordFileName(content.record.key) === name) own.push(content.record);
       else unread += 1;
     }
+    if (own.length > 0) records.set(upstream, own);
   }
   return { records, unread };
 }

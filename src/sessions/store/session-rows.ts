@@ -31,7 +31,10 @@ const RUN_COLUMNS: Values = {
 
 /** Columns of a session but those by which it is found. */
 export function toSessionColumns({ version: _, key: __, runs: ___, ...fields }: SessionRecord) {
-  return toColumns(fields, SESSION_COLUMNS) as Omit<Tables["sessions"], "upstream" | "key" | "visible_name">;
+  return toColumns(fields, SESSION_COLUMNS) as Omit<
+    Tables["sessions"],
+    "upstream" | "key" | "visible_name" | "changed"
+  >;
 }
 
 /** Columns of a run but those that say where it belongs. */

@@ -17,8 +17,11 @@ export interface SessionTables {
     git_branch: string | null;
     created_at: number;
     updated_at: number;
+    /** How many changes of its API's sessions there were with its last one. */
+    changed: number;
     more: string | null;
   };
+  session_changes: { upstream: string; changes: number };
   session_runs: {
     upstream: string;
     session_key: string;
@@ -56,9 +59,12 @@ export const sessionsMigration: Migration = {
       git_branch text,
       created_at double precision not null,
       updated_at double precision not null,
+      changed bigint not null,
       more text,
       primary key (upstream, key)
     )`,
+    sql`create table session_changes (upstream text primary key, changes bigint not null)`,
+    sql`create index sessions_by_change on sessions (upstream, changed)`,
     sql`create index sessions_by_name on sessions (upstream, visible_name)`,
     sql`create index sessions_by_id on sessions (upstream, session_id)`,
     sql`create table session_runs (
@@ -81,9 +87,10 @@ export const sessionsMigration: Migration = {
       primary key (upstream, session_key, run_id),
       foreign key (upstream, session_key) references sessions (upstream, key) on delete cascade
     )`,
-    sql`create index session_runs_by_run on session_runs (upstream, run_id)`,
-    sql`create index session_runs_by_id on session_runs (upstream, session_id)`,
-    sql`create index session_runs_by_resumed on session_runs (upstream, resumes)`,
+    // With what is asked for in them: the primary key would else be looked through for it.
+    sql`create index session_runs_by_run on session_runs (upstream, run_id, session_key)`,
+    sql`create index session_runs_by_id on session_runs (upstream, session_id, session_key)`,
+    sql`create index session_runs_by_resumed on session_runs (upstream, resumes, session_key)`,
     sql`create table taken_over (name text primary key, taken_at double precision not null)`,
   ],
 };
