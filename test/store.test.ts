@@ -178,6 +178,17 @@ describe("a database that cannot be used", () => {
     expect(await digest()).toBe(before);
   });
 
+  it("is told as one that cannot be locked when its lock is never given", async () => {
+    const db = await open();
+    await db.destroy();
+    const other = new Libsql(file);
+    onTestFinished(() => void other.close());
+    other.exec("pragma locking_mode = exclusive; begin exclusive");
+    const opening = open(100);
+    await expect(opening).rejects.toMatchObject({ name: "StoreError", kind: "unavailable" });
+    await expect(opening).rejects.toThrow(/cannot be locked .*AUTOMAGIK_WORKFLOWS_STATE_DIR/);
+  });
+
   it("is told without its path when something is in the folder's place", async () => {
     await writeFile(folder, "a file");
     const opening = open();

@@ -12,6 +12,8 @@ import type { Tables } from "./tables.js";
 export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
 
+/** To look at the database takes an instant, else it cannot be locked. */
+const INSPECT_MS = 3_000;
 /** Another process that moves a damaged file is waited for so long before the next look, in ms. */
 const MOVING_MS = 20;
 
@@ -33,7 +35,7 @@ export async function openDatabase(options: {
 }): Promise<Database> {
   const { folder, clock = Date, onProblem = () => {}, giveUpAfterMs } = options;
   const openAt = async (path: string, assertCurrent: () => void) => {
-    const dialect = createSqliteDialect(await openSqlite(path), assertCurrent, giveUpAfterMs);
+    const dialect = createSqliteDialect(await openSqlite(path, giveUpAfterMs), assertCurrent, giveUpAfterMs);
     const db = new Kysely<Tables>({ dialect });
     try {
       await migrate(db, MIGRATIONS, clock.now());
@@ -119,7 +121,9 @@ export function readTransaction<T>(db: Database, work: (reading: Transaction) =>
  */
 export async function inspectDatabase(folder: string): Promise<{ step: string; sessions: number }> {
   const path = join(folder, DATABASE_FILE);
-  const db = new Kysely<Tables>({ dialect: createSqliteDialect(await openSqlite(path), () => {}) });
+  const db = new Kysely<Tables>({
+    dialect: createSqliteDialect(await openSqlite(path, INSPECT_MS), () => {}),
+  });
   try {
     const applied = await readApplied(db);
     listMissing(applied, MIGRATIONS);

@@ -16,6 +16,8 @@ type Connection = Libsql.Database;
 
 /** So long everything waits for the processes that write before it. */
 const GIVE_UP_AFTER_MS = 30_000;
+/** To open the database a lock is needed for an instant: who does not get it in this time is not given any. */
+const OPEN_MS = 10_000;
 /** The longest pause between two tries, in ms; the pauses begin at 1 ms and double. */
 const LONGEST_PAUSE_MS = 25;
 /** Statements kept prepared: more than the product has; lists of values of every length come on top. */
@@ -41,26 +43,28 @@ export async function loadSqlite(): Promise<typeof Libsql> {
  * Opens a database with a write-ahead log and full synchronisation: what is committed survives a power cut.
  *
  * @param path absolute, or ":memory:"
+ * @param giveUpAfterMs after so long without a lock files are taken for such as cannot be locked
  * @throws StoreError when that cannot be done there
  */
-export async function openSqlite(path: string): Promise<Connection> {
+export async function openSqlite(path: string, giveUpAfterMs = OPEN_MS): Promise<Connection> {
   const Database = await loadSqlite();
   let connection: Connection | undefined;
   try {
     // Never waits by itself: that would hold up everything else in this process.
     connection = new Database(path);
     const opened = connection;
-    const [mode] = await whenFree(() => opened.prepare("pragma journal_mode = wal").all());
+    const [mode] = await whenFree(() => opened.prepare("pragma journal_mode = wal").all(), giveUpAfterMs);
     const isShared = path !== ":memory:";
     if (isShared && (mode as { journal_mode?: string }).journal_mode !== "wal") {
-      throw Object.assign(new Error("no shared memory"), { code: "SQLITE_IOERR_SHMOPEN" });
+      throw noLocks();
     }
     opened.exec("pragma synchronous = full; pragma foreign_keys = on");
     if (isShared) tryLock(opened);
     return opened;
   } catch (error) {
     connection?.close();
-    throw explainSqliteError(error);
+    const isHeld = error instanceof StoreError && error.kind === "busy";
+    throw explainSqliteError(isHeld ? noLocks() : error);
   }
 }
 
@@ -76,6 +80,11 @@ export async function openUnchanging(path: string): Promise<Connection> {
   } catch (error) {
     throw explainSqliteError(error);
   }
+}
+
+/** A file system without locks looks to SQLite like one whose locks are held for ever. */
+function noLocks(): Error {
+  return Object.assign(new Error("No locks"), { code: "SQLITE_IOERR_LOCK" });
 }
 
 /** Takes the write lock and gives it back. That another process has it shows as well that locks work. */
