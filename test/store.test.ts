@@ -179,11 +179,10 @@ describe("a database that cannot be used", () => {
   });
 
   it("is told as one that cannot be locked when its lock is never given", async () => {
-    const db = await open();
-    await db.destroy();
+    await mkdir(folder, { mode: 0o700 });
     const other = new Libsql(file);
     onTestFinished(() => void other.close());
-    other.exec("pragma locking_mode = exclusive; begin exclusive");
+    other.exec("create table t (a); begin exclusive");
     const opening = open(100);
     await expect(opening).rejects.toMatchObject({ name: "StoreError", kind: "unavailable" });
     await expect(opening).rejects.toThrow(/cannot be locked .*AUTOMAGIK_WORKFLOWS_STATE_DIR/);
