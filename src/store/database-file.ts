@@ -27,7 +27,10 @@ export async function prepareDatabaseFile(
     // Only where there is none: to open and close a file that SQLite has open in this process gives up its locks.
     await writeFile(path, "", { flag: "wx", mode: 0o600 }).catch(passWhen("EEXIST"));
     for (const suffix of ["", ...BESIDE]) await assertPrivate(`${path}${suffix}`);
-    return { path, inode: lstatSync(path).ino, isPrivate };
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    // A damaged one has just been moved aside.
+    if (!found) return prepareDatabaseFile(folder);
+    return { path, inode: found.ino, isPrivate };
   } catch (error) {
     if (error instanceof StoreError) throw error;
     const { code } = error as NodeJS.ErrnoException;
