@@ -40,6 +40,8 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
   let missed: readonly StoredEvent[] = [];
   let missedSent = 0;
   let waiting: { event: StoredEvent; run: EngineRun }[] = [];
+  /** The newest event of those that were missed. */
+  let lastSeen = 0;
   /** The event "open" has been sent. */
   let isOpen = false;
   let end = () => {};
@@ -65,6 +67,12 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
     }
   }
 
+  /** What the client has missed; undefined when it cannot be read. */
+  async function lookBack(): Promise<{ events: readonly StoredEvent[]; gap: boolean } | undefined> {
+    if (after === undefined) return { events: [], gap: false };
+    return runs.eventsAfter(after, runId).catch(() => undefined);
+  }
+
   function stop(): void {
     if (release.length > 0) options.onEnd?.();
     for (const free of release) free();
@@ -85,7 +93,8 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
         const newest = runs.newestEventId();
         release.push(
           runs.subscribe((event, run) => {
-            if ((runId !== undefined && event.runId !== runId) || !toEventWire(event)) return;
+            if (event.id <= lastSeen || (runId !== undefined && event.runId !== runId)) return;
+            if (!toEventWire(event)) return;
             waiting.push({ event, run });
             flush(controller);
             if (waiting.length > MAX_WAITING) end();
@@ -93,12 +102,14 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
         );
         closing?.addEventListener("abort", end, { once: true });
         release.push(() => closing?.removeEventListener("abort", end));
-        const past = after === undefined ? { events: [], gap: false } : await runs.eventsAfter(after, runId);
-        if (release.length === 0) return;
+        const past = await lookBack();
+        // The client comes back, and finds it then.
+        if (!past) end();
+        if (!past || release.length === 0) return;
         missed = past.events.filter((event) => toEventWire(event));
-        // What was told meanwhile may be in both.
-        const seen = past.events.at(-1)?.id ?? 0;
-        waiting = waiting.filter(({ event }) => event.id > seen);
+        // What was told meanwhile, or is told in a moment, may be in both.
+        lastSeen = past.events.at(-1)?.id ?? 0;
+        waiting = waiting.filter(({ event }) => event.id > lastSeen);
         const begin = after === undefined || past.gap ? newest : after;
         const open = JSON.stringify({ newest_id: newest, gap: past.gap });
         controller.enqueue(encoder.encode(`id: ${begin}\nevent: open\ndata: ${open}\n\n`));

@@ -10,20 +10,24 @@ type Change = [path: (string | number)[], value?: unknown];
  * changed. The files are left as they are. What cannot be read is left out.
  * @param folder the folder `runs` in the engine's folder
  * @returns oldest first
+ * @throws an Error worded for a person when the folder cannot be read
  */
 export async function readRunLogs(
   folder: string,
   onUnreadable: (name: string) => void,
 ): Promise<EngineRun[]> {
-  const names = await readdir(folder).catch(() => []);
-  const runs: EngineRun[] = [];
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw new Error(`The runs of an earlier version cannot be read (${error.code}). Nothing was started.`);
+  });
+  const runs = new Map<string, EngineRun>();
   for (const name of names.filter((one) => one.endsWith(".jsonl"))) {
     const text = await readFile(join(folder, name), "utf8").catch(() => "");
     const run = readLog(text);
-    if (run) runs.push(run);
-    else if (run === undefined) onUnreadable(name);
+    if (run && !runs.has(run.runId)) runs.set(run.runId, run);
+    else if (run !== null) onUnreadable(name);
   }
-  return runs.sort((a, b) => a.createdAt - b.createdAt);
+  return [...runs.values()].sort((a, b) => a.createdAt - b.createdAt);
 }
 
 /** Null for a run that was never confirmed: nobody was told that it would be carried out. */
@@ -40,7 +44,13 @@ function readLog(text: string): EngineRun | null | undefined {
     if (run && Array.isArray(entry.set)) for (const change of entry.set as Change[]) set(run, change);
   }
   if (!run || typeof run.runId !== "string" || !Array.isArray(run.questions)) return undefined;
-  return isConfirmed ? toRun(run as unknown as EngineRun) : null;
+  if (!isConfirmed) return null;
+  try {
+    return toRun(run as unknown as EngineRun);
+  } catch {
+    // Parts of it are missing.
+    return undefined;
+  }
 }
 
 function parse(line: string): Record<string, unknown> {
