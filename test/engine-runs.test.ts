@@ -397,6 +397,7 @@ describe("a disk that fails", () => {
     expect(store.get("r")?.status).toBe("completed");
     const told = await store.eventsAfter(heard[0] ?? 0);
     expect([idsOf(told.events), told.gap]).toEqual([heard.slice(1), false]);
+    expect(told.events.map(({ status }) => status)).toEqual(["running", "completed"]);
     expect(problems).toEqual([
       {
         kind: "unwritable",
@@ -412,6 +413,20 @@ describe("a disk that fails", () => {
     const after = await openAfterKill();
     expect(after.get("r")).toEqual(store.get("r"));
     expect(idsOf((await after.eventsAfter(0)).events).slice(-3)).toEqual(heard);
+  });
+
+  it("is tried every 2 s and for what has to be written, not for everything that happens", async () => {
+    const full = disk();
+    const store = await open({ transact: full.transact });
+    await run(store, "r", { type: "started" });
+    full.fails = true;
+    await store.record("r", turn(1), "now");
+    const tried = full.transactions;
+    for (let number = 2; number < 50; number++) await store.record("r", turn(number), "now");
+    expect([store.get("r")?.turn, full.transactions]).toEqual([49, tried]);
+    full.fails = false;
+    expect((await accept(store, "s")).happened).toBe(true);
+    expect((await openAfterKill()).get("r")).toEqual(store.get("r"));
   });
 
   it("that is really full takes nothing, and takes it when there is room", async () => {

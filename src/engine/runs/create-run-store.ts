@@ -69,13 +69,15 @@ export async function createRunStore(options: {
   const listeners = new Set<(event: StoredEvent, run: EngineRun) => void>();
   let newestFirst: readonly EngineRun[] | undefined;
   let waiting: Waiting[] = [];
-  /** Events that count although they could not be written yet. */
-  let unwritten: Extract<Change, { kind: "record" }>[] = [];
+  /** What counts although it could not be written yet. */
+  let unwritten: { change: Extract<Change, { kind: "record" }>; event: StoredEvent }[] = [];
   let writing = false;
   let written: Promise<void> = Promise.resolve();
   /** Right after a commit, what can wait does. */
   let resting = false;
-  let failing = false;
+  /** Why the last try to write has failed; undefined while the disk works. */
+  let failure: Error | undefined;
+  let tryAgainAt = 0;
   let closed = false;
   let cancelTimers = () => {};
 
@@ -124,7 +126,13 @@ export async function createRunStore(options: {
     do {
       const batch = waiting;
       waiting = [];
-      const changes = [...unwritten, ...batch.map(({ change }) => change)];
+      // All that is unwritten is written anew each time, so a disk that fails is not tried for every change.
+      const waits = !closed && clock.elapsed() < tryAgainAt;
+      if (failure && waits && batch.every(({ durability }) => durability !== "written")) {
+        countInMemory(batch, failure);
+        continue;
+      }
+      const changes = [...unwritten, ...batch].map(({ change }) => change);
       try {
         succeeded(batch, await transact(database, (trx) => writeChanges(trx, changes, runs, lastId)));
       } catch (error) {
@@ -145,7 +153,11 @@ export async function createRunStore(options: {
       resting = false;
       if (waiting.length > 0) void write();
     });
-    const cancelRetry = failing ? clock.after(limits.retryAfterMs, () => void write()) : () => {};
+    const tryAgain = () => {
+      tryAgainAt = 0;
+      void write();
+    };
+    const cancelRetry = failure ? clock.after(limits.retryAfterMs, tryAgain) : () => {};
     cancelTimers = () => {
       cancelRest();
       cancelRetry();
@@ -154,18 +166,23 @@ export async function createRunStore(options: {
 
   function succeeded(batch: readonly Waiting[], written: WrittenChanges): void {
     const outcomes = written.outcomes.slice(unwritten.length);
-    failing = false;
+    failure = undefined;
     unwritten = [];
     lastId = written.lastId;
     for (const stored of written.runs.values()) hold(stored);
     tell(batch, outcomes);
   }
 
-  /** Nothing of the batch is in the database. What may count all the same does so in memory. */
   function failed(batch: readonly Waiting[], error: Error): void {
     const message = `The runs cannot be written: ${error.message} They go on, but would be lost if the engine ended now.`;
-    if (!failing) onProblem({ kind: "unwritable", message });
-    failing = true;
+    if (!failure) onProblem({ kind: "unwritable", message });
+    failure = error;
+    tryAgainAt = clock.elapsed() + limits.retryAfterMs;
+    countInMemory(batch, error);
+  }
+
+  /** Nothing of the batch is in the database. What may count all the same does so in memory. */
+  function countInMemory(batch: readonly Waiting[], error: Error): void {
     const outcomes = batch.map(({ change, durability }): Outcome => {
       const held = change.kind === "record" ? runs.get(change.runId) : undefined;
       if (change.kind === "accept" || durability === "written" || !held)
@@ -173,7 +190,7 @@ export async function createRunStore(options: {
       const run = apply(held.newest, change.event);
       if (run === held.newest) return { run, event: undefined };
       const event = toStored(++lastId, run, change.event);
-      unwritten.push({ ...change, id: event.id });
+      unwritten.push({ change: { ...change, id: event.id }, event });
       hold(held, run);
       return { run, event };
     });
@@ -234,10 +251,7 @@ export async function createRunStore(options: {
       const pruned = Number((await readFact(database, "events_pruned_through")) ?? 0);
       const stored = await readEvents(database, { after: id, runId, limit: limit + 1 });
       const ofRun = (event: StoredEvent) => runId === undefined || event.runId === runId;
-      const later = unwritten.flatMap((change) => {
-        const held = runs.get(change.runId);
-        return held ? [toStored(change.id ?? 0, held.newest, change.event)] : [];
-      });
+      const later = unwritten.map(({ event }) => event);
       const goneThrough = Math.max(trimmed, runId !== undefined && runs.has(runId) ? 0 : pruned);
       const isUnknown = id > lastId || (id > newestStored && id < firstId);
       return {
