@@ -118,22 +118,25 @@ export function createEngine(options: EngineOptions): Engine {
           log.error(`A message to run ${runId} was refused: ${error.message}`);
           throw new EngineRefusal(503, `${error.message} Nothing was sent.`);
         });
-      if (!happened) {
-        const state = hasEnded(run) ? run.status : "ending";
-        throw new EngineRefusal(400, `Cannot add messages to workflow in ${state} state`);
-      }
-      working.get(runId)?.deliver();
-      return statsOf(run);
+      if (happened && working.get(runId)?.deliver(message.id) !== false) return statsOf(run);
+      // The agent has ended, and what it has left behind is being ended.
+      if (happened) await runs.record(runId, { type: "message-withdrawn", messageId: message.id }, "now");
+      const state = hasEnded(run) ? run.status : "ending";
+      throw new EngineRefusal(400, `Cannot add messages to workflow in ${state} state`);
     },
 
     queue: (runId) => statsOf(find(runId)),
 
     async kill(runId, force) {
       find(runId);
-      const { run, happened } = await runs.record(runId, { type: "kill-asked", force }, "now");
+      // Both at once: a database that another process keeps locked does not keep an agent alive. What is recorded of
+      // its end comes after the kill.
+      const [{ run, happened }] = await Promise.all([
+        runs.record(runId, { type: "kill-asked", force }, "now"),
+        working.get(runId)?.kill(force),
+      ]);
       if (hasEnded(run) && !happened) throw new EngineRefusal(409, `Run ${runId} is already ${run.status}`);
       queue.remove(runId);
-      await working.get(runId)?.kill(force);
       return find(runId);
     },
 

@@ -15,6 +15,7 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
   phase: ({ data }) => ({ type: "phase", data: { phase: data.name } }),
   "message-added": ({ data }) => ({ type: "message", data: { added: (data.message as { id: string }).id } }),
   "message-taken": ({ data }) => ({ type: "message", data: { taken: data.messageId ?? null } }),
+  "message-withdrawn": ({ data }) => ({ type: "message", data: { withdrawn: data.messageId } }),
   "question-asked": ({ data }) => {
     const { questionId, text } = data.question as { questionId: string; text: string };
     return { type: "question", data: { question_id: questionId, text } };

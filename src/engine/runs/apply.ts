@@ -110,6 +110,12 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       const waiting = queue.waiting.filter((message) => message !== taken);
       return { ...run, queue: { ...queue, consumed: queue.consumed + 1, waiting }, lastActivityAt: event.at };
     }
+    case "message-withdrawn": {
+      const { queue } = run;
+      const waiting = queue.waiting.filter(({ id }) => id !== event.messageId);
+      if (waiting.length === queue.waiting.length) return undefined;
+      return { ...run, queue: { ...queue, added: queue.added - 1, waiting } };
+    }
     case "question-asked":
       if (run.questions.some(({ questionId }) => questionId === event.question.questionId)) return undefined;
       return { ...run, questions: [...run.questions, event.question], lastActivityAt: event.at };

@@ -40,6 +40,8 @@ export type RunChange =
   | { type: "message-added"; message: QueuedMessage }
   /** The agent has taken a message up: the one named, or else the oldest. */
   | { type: "message-taken"; messageId?: string }
+  /** The agent has ended before it could get the message, and whoever wrote it is told so. */
+  | { type: "message-withdrawn"; messageId: string }
   /** No message is taken any more. Unless `anyway`, it can only happen while none waits. */
   | { type: "input-closed"; anyway?: true }
   | { type: "question-asked"; question: RunQuestion }

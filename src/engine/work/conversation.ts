@@ -25,8 +25,12 @@ export interface Conversation {
   talk(options: AgentOptions): Promise<Talk>;
   /** Whether there has ever been an agent. */
   hadAgent(): boolean;
-  /** Writes what waits to the agent, each message once and in order; one that comes too early waits for it. */
-  deliver(): void;
+  /**
+   * Writes what waits to the agent, each message once and in order; one that comes too early waits for it.
+   * @param messageId the newest of them
+   * @returns false when the agent cannot be written to any more: this message will not be delivered
+   */
+  deliver(messageId: string): boolean;
   /** Records a person's answer, and hands it to the agent. */
   answer(questionId: string, answer: string): Promise<Recorded>;
   /** Resolves when nothing of an agent is left. */
@@ -57,6 +61,8 @@ export function createConversation(options: {
   let inputOpen = false;
   /** Messages that this agent has got. */
   const sent = new Set<string>();
+  /** Messages that came when the agent could not be written to any more. */
+  const refused = new Set<string>();
   /** It has given a result and begun no other turn since. */
   let idle = false;
   /** So much works in its background, and may still ask or be heard of. */
@@ -161,10 +167,10 @@ export function createConversation(options: {
     if (recorded === undefined || recorded.run.inputClosed) closing?.end();
   }
 
-  function deliver(): void {
+  function sendWaiting(): void {
     if (!agent || !inputOpen) return;
     for (const message of runs.get(runId)?.queue.waiting ?? []) {
-      if (sent.has(message.id)) continue;
+      if (sent.has(message.id) || refused.has(message.id)) continue;
       if (!agent.send(message)) return;
       sent.add(message.id);
       cancelLinger();
@@ -204,7 +210,7 @@ export function createConversation(options: {
       const process = { pid: started.pid, startedAt: started.processStart };
       await runs.record(runId, { type: "agent-started", process }, "written");
       inputOpen = true;
-      deliver();
+      sendWaiting();
       const exit = await started.exited;
       agent = undefined;
       inputOpen = false;
@@ -212,7 +218,12 @@ export function createConversation(options: {
       return { exit, result, begun };
     },
     hadAgent: () => hadAgent,
-    deliver,
+    deliver(messageId) {
+      sendWaiting();
+      const isDelivered = !agent || !inputOpen || sent.has(messageId);
+      if (!isDelivered) refused.add(messageId);
+      return isDelivered;
+    },
     async answer(questionId, answer) {
       const recorded = await runs.record(
         runId,

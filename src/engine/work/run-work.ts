@@ -13,8 +13,8 @@ import { takeStock } from "./take-stock.js";
 export interface RunWork {
   /** Resolves when the run has ended, nothing of its agent is left, and everything about it is recorded. */
   done: Promise<void>;
-  /** Hands what waits in the queue to the agent, now or when the agent can take it. */
-  deliver(): void;
+  /** Hands what waits in the queue to the agent, now or when it can take it. False when it will not get this message. */
+  deliver(messageId: string): boolean;
   /** Records a person's answer to a question, and hands it to the agent. */
   answer(questionId: string, answer: string): Promise<Recorded>;
   /** Ends the agent; resolves when nothing of it is left and the run has ended. */

@@ -25,7 +25,7 @@ export interface EngineTables {
   };
   /** Numbers increase and have holes; `status` is the run's after the event, `data` JSON. */
   engine_events: { id: number; run_id: string; at: number; type: string; status: string; data: string };
-  /** `position` counts the messages of a run, `message` is JSON; `taken_at`: the agent has taken it up. */
+  /** `position` counts the messages of a run, `message` is JSON; `taken_at`: it waits no longer. */
   engine_messages: {
     run_id: string;
     message_id: string;
