@@ -31,7 +31,8 @@ export async function readRuns(trx: Transaction, runId?: string): Promise<Stored
   return (await runs.execute()).map((row) => {
     const state = JSON.parse(row.state) as EngineRun;
     const queue = { ...state.queue, waiting: waiting.get(row.run_id) ?? [] };
-    const run = deepFreeze({ ...state, queue, questions: asked.get(row.run_id) ?? [] });
+    const request = JSON.parse(row.request);
+    const run = deepFreeze({ ...state, request, queue, questions: asked.get(row.run_id) ?? [] });
     return { run, version: row.version, firstEvent: row.first_event, lastEvent: row.last_event };
   });
 }
@@ -67,6 +68,7 @@ export async function insertRun(trx: Transaction, stored: StoredRun, key?: Reque
       session_id: run.sessionId,
       workflow_name: run.request.workflowName,
       created_at: run.createdAt,
+      request: JSON.stringify(run.request),
       request_key: key?.key ?? null,
       request_digest: key?.digest ?? null,
       first_event: stored.firstEvent,
@@ -80,9 +82,15 @@ export async function insertRun(trx: Transaction, stored: StoredRun, key?: Reque
  * @returns false when the run has changed since it was read, or is gone: then nothing was written
  */
 export async function updateRun(trx: Transaction, before: StoredRun, after: StoredRun): Promise<boolean> {
+  const { request } = after.run;
   const { numUpdatedRows } = await trx
     .updateTable("engine_runs")
-    .set({ ...columnsOf(after), version: before.version + 1 })
+    .set({
+      ...columnsOf(after),
+      version: before.version + 1,
+      // It may be a megabyte, and hardly ever changes.
+      ...(request === before.run.request ? {} : { request: JSON.stringify(request) }),
+    })
     .where("run_id", "=", before.run.runId)
     .where("version", "=", before.version)
     .executeTakeFirst();
@@ -93,7 +101,7 @@ export async function updateRun(trx: Transaction, before: StoredRun, after: Stor
 
 /** The columns that change. */
 function columnsOf({ run, lastEvent }: StoredRun) {
-  const state = { ...run, queue: { ...run.queue, waiting: [] }, questions: [] };
+  const state = { ...run, request: undefined, queue: { ...run.queue, waiting: [] }, questions: [] };
   return {
     status: run.status,
     started_at: run.startedAt ?? null,

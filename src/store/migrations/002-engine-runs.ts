@@ -20,7 +20,9 @@ export interface EngineTables {
     request_digest: string | null;
     first_event: number;
     last_event: number;
-    /** The whole run as JSON, without messages and questions. */
+    /** What it was asked for, as JSON. */
+    request: string;
+    /** The rest of the run as JSON, without messages and questions. */
     state: string;
   };
   /** Numbers increase and have holes; `status` is the run's after the event, `data` JSON. */
@@ -66,6 +68,7 @@ export const engineRunsMigration: Migration = {
       request_digest text,
       first_event bigint not null,
       last_event bigint not null,
+      request text not null,
       state text not null
     )`,
     sql`create table engine_events (
