@@ -173,6 +173,21 @@ describe("session files of an earlier release", () => {
     expect(problems).toEqual([]);
   });
 
+  it("are taken over whole by several at once", async () => {
+    const keys = Array.from({ length: 450 }, (_, i) => `k${String(i).padStart(3, "0")}`);
+    for (const key of keys) await writeSession(key);
+    const all = await Promise.all([openStore(), openStore(), openStore()].map(keysOf));
+    for (const one of all) expect(one).toEqual(keys);
+    expect(problems).toEqual([]);
+  });
+
+  it("with one run twice are taken over with its last state", async () => {
+    const runs = [run("r"), { ...run("r"), status: "completed" }];
+    await writeSession("k", JSON.stringify(session("k", { runs })));
+    const store = openStore();
+    expect((await store.get("k"))?.runs.map(({ status }) => status)).toEqual(["completed"]);
+  });
+
   it("of all addresses are taken over", async () => {
     await writeSession("k");
     await openStore({ upstream: "http://another.test" }).list();

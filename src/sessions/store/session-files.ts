@@ -39,9 +39,14 @@ export async function takeOverSessionFiles(
 async function readSessionFiles(folder: string) {
   const records = new Map<string, SessionRecord[]>();
   let unread = 0;
-  for (const upstream of await readdir(folder).catch(() => [])) {
+  const namesIn = (path: string) =>
+    readdir(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT" && error.code !== "ENOTDIR") unread += 1;
+      return [];
+    });
+  for (const upstream of await namesIn(folder)) {
     const own: SessionRecord[] = [];
-    for (const name of await readdir(join(folder, upstream)).catch(() => [])) {
+    for (const name of await namesIn(join(folder, upstream))) {
       if (!isRecordFileName(name)) continue;
       const text = await readPrivateFile(join(folder, upstream, name), MAX_RECORD_BYTES).then(
         (file) => file.text,
@@ -49,10 +54,16 @@ async function readSessionFiles(folder: string) {
       );
       const content = parseRecord(text ?? "");
       // A copied or renamed file would make two sessions of one key.
-      if (content.kind === "record" && recordFileName(content.record.key) === name) own.push(content.record);
+      if (content.kind === "record" && recordFileName(content.record.key) === name)
+        own.push(withRunsOnce(content.record));
       else unread += 1;
     }
     if (own.length > 0) records.set(upstream, own);
   }
   return { records, unread };
+}
+
+/** A file may have been edited by hand: the last of several runs of one id counts. */
+function withRunsOnce(record: SessionRecord): SessionRecord {
+  return { ...record, runs: [...new Map(record.runs.map((run) => [run.runId, run])).values()] };
 }
