@@ -123,6 +123,39 @@ describe("a clock that is set back by an hour", () => {
   });
 });
 
+describe("a run that changes while nobody watches it", () => {
+  it("over the stream, is not stalled for whoever comes then", async () => {
+    let listener: StreamListener | undefined;
+    const { feed, runs, pass, watch } = startFeed(undefined, (given) => {
+      listener = given;
+    });
+    listener?.onOpen(true);
+    await pass(500);
+    for (let turn = 1; turn <= 20; turn++) {
+      runs.set("run-0", { ...running("run-0"), turn });
+      listener?.onRun({ ...running("run-0"), turn });
+      await pass(30_000, 10_000);
+    }
+    expect(feed.stalledFor({ ...running("run-0"), turn: 20 })).toBeUndefined();
+    const told = watch(["run-0"]);
+    await pass(5_000);
+    expect(told.filter(({ type }) => type === "stalled")).toEqual([]);
+    await pass(300_000, 1_000);
+    expect(told.filter(({ type }) => type === "stalled")).toHaveLength(1);
+  });
+
+  it("is not stalled for whoever has read it anew", async () => {
+    const { feed, runs, pass } = startFeed();
+    runs.set("run-0", running("run-0"));
+    const watched = feed.watch(running("run-0"), () => {});
+    await pass(1_000);
+    watched.stop();
+    await pass(400_000, 10_000);
+    expect(feed.stalledFor(running("run-0"))).toBeGreaterThan(300_000);
+    expect(feed.stalledFor({ ...running("run-0"), turn: 7 })).toBeUndefined();
+  });
+});
+
 describe("a look that is answered after its run was watched anew", () => {
   it("does not bring back an older picture", async () => {
     const { feed, runs, asked, held, pass, settle, end } = startFeed();

@@ -61,7 +61,7 @@ export const statusAction = defineAction({
     if (asked) run = await read();
     await sessions.seen(run);
     const position = tellPosition(run);
-    const quietMs = isFinal(run.status) ? undefined : services.feed.stalledFor(run.runId);
+    const quietMs = isFinal(run.status) ? undefined : services.feed.stalledFor(run);
     const goesOn =
       quietMs === undefined
         ? `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.${tellWaiting(run)}`

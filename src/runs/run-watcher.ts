@@ -31,8 +31,11 @@ export interface RunWatcher {
   watch(seed: Run, listener: Listener, how?: { background?: boolean }): { latest(): Run; stop(): void };
   /** The newest snapshot of a run that was watched not long ago. */
   latest(runId: string): Run | undefined;
-  /** For how long nothing has changed of a run that was watched, in ms, once that counts as stalled. */
-  stalledFor(runId: string): number | undefined;
+  /**
+   * For how long nothing has changed of a run that was watched, in ms, once that counts as stalled.
+   * @param run as it is now: it may have changed since anybody has watched it
+   */
+  stalledFor(run: Run): number | undefined;
   /** Every event of every watched run, for whoever keeps records. The answer takes the listener off. */
   onEvent(listener: Listener): () => void;
   /** Opens the API's stream of events, where there is one, and keeps it open. */
@@ -178,10 +181,10 @@ export function createRunWatcher(
     const before = one.run;
     const run = mergeRun(before, seen);
     one.run = run;
-    if (!watched.has(run.runId)) keepRecent(one);
-    if (!watched.has(run.runId) || one.isDone) return;
     const changes = changesBetween(before, run);
     if (changes.length > 0) Object.assign(one, { changedAt: clock.elapsed(), toldStall: false });
+    if (!watched.has(run.runId)) keepRecent(one);
+    if (!watched.has(run.runId) || one.isDone) return;
     for (const type of changes) tell(one, { type, run });
     if (!isFinal(run.status)) return;
     one.isDone = run.status !== "killed" || quietMs(one) >= KILLED_WATCH_MS;
@@ -251,9 +254,10 @@ export function createRunWatcher(
       };
     },
     latest: (runId) => find(runId)?.run,
-    stalledFor(runId) {
-      const one = find(runId);
-      return one && quietMs(one) >= stallAfterMs ? quietMs(one) : undefined;
+    stalledFor(run) {
+      const one = find(run.runId);
+      if (!one || quietMs(one) < stallAfterMs) return undefined;
+      return changesBetween(one.run, mergeRun(one.run, run)).length > 0 ? undefined : quietMs(one);
     },
     onEvent(listener) {
       recorders.add(listener);
