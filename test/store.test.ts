@@ -219,6 +219,57 @@ describe("a change while somebody else writes", () => {
     expect(await keysIn(db)).toEqual(["a"]);
   });
 
+  it("fails after no longer a time when others are before it, and keeps nobody from reading", async () => {
+    const db = await open(1_000);
+    await insert(db, "a");
+    const lock = lockFromOutside();
+    const began = performance.now();
+    const inserted = ["b", "c", "d", "e", "f"].map((key) => insert(db, key));
+    const settled = Promise.allSettled(inserted);
+    const read = await Promise.race([keysIn(db), settled]);
+    expect(read).toEqual(["a"]);
+    for (const result of await settled) expect(result).toMatchObject({ reason: { kind: "busy" } });
+    // One after the other would take five seconds.
+    expect(performance.now() - began).toBeLessThan(4_000);
+    lock.release();
+    await insert(db, "b");
+    expect(await keysIn(db)).toEqual(["a", "b"]);
+  });
+
+  it("is made after those that were asked for before it, and not seen by halves", async () => {
+    const db = await open();
+    const order: string[] = [];
+    const first = transaction(db, async (trx) => {
+      const row = {
+        upstream: "test",
+        name: "k",
+        visible_name: "k",
+        created_at: 1,
+        updated_at: 1,
+        changed: 1,
+      };
+      for (const key of ["a", "b", "c"]) {
+        await trx
+          .insertInto("sessions")
+          .values({ ...row, key })
+          .execute();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      order.push("first");
+    });
+    const removed = db
+      .deleteFrom("sessions")
+      .where("key", "=", "a")
+      .execute()
+      .then(() => order.push("removed"));
+    const last = insert(db, "d").then(() => order.push("last"));
+    await new Promise((resolve) => setTimeout(resolve, 6));
+    expect((await keysIn(db)).length).toBeGreaterThanOrEqual(2);
+    await Promise.all([first, removed, last]);
+    expect(order).toEqual(["first", "removed", "last"]);
+    expect(await keysIn(db)).toEqual(["b", "c", "d"]);
+  });
+
   it("does not keep others from reading", async () => {
     const db = await open();
     await insert(db, "a");

@@ -7,6 +7,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  type TransactionSettings,
 } from "kysely";
 import type Libsql from "libsql";
 import { explainSqliteError, isBusy } from "./sqlite-error.js";
@@ -53,7 +54,7 @@ export async function openSqlite(path: string, giveUpAfterMs = OPEN_MS): Promise
     // Never waits by itself: that would hold up everything else in this process.
     connection = new Database(path);
     const opened = connection;
-    const [mode] = await whenFree(() => opened.prepare("pragma journal_mode = wal").all(), giveUpAfterMs);
+    const [mode] = await whenFree(() => opened.prepare("pragma journal_mode = wal").all(), { giveUpAfterMs });
     const isShared = path !== ":memory:";
     if (isShared && (mode as { journal_mode?: string }).journal_mode !== "wal") {
       throw noLocks();
@@ -96,31 +97,71 @@ function tryLock(connection: Connection): void {
   }
 }
 
-/** Does the step, again and again while another process holds a lock that it needs. */
-async function whenFree<T>(step: () => T, giveUpAfterMs = GIVE_UP_AFTER_MS): Promise<T> {
-  const began = performance.now();
+/**
+ * Does the step, again and again while another process holds a lock that it needs.
+ * @param options.since when it was asked for, by `performance.now()`
+ * @param options.before what it waits for each time, if anything
+ */
+async function whenFree<T>(
+  step: () => T,
+  {
+    since = performance.now(),
+    giveUpAfterMs = GIVE_UP_AFTER_MS,
+    before = () => undefined as Promise<void> | undefined,
+  } = {},
+): Promise<T> {
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    for (let other = before(); other; other = before()) await other;
     try {
       return step();
     } catch (error) {
-      if (!isBusy(error) || performance.now() - began > giveUpAfterMs) throw explainSqliteError(error);
+      if (!isBusy(error) || performance.now() - since > giveUpAfterMs) throw explainSqliteError(error);
     }
     // Random, so that two busy processes do not march in step.
     await delay(Math.random() * pauseMs);
   }
 }
 
+/** The query builder's own queue would keep whoever reads behind whoever waits for another process to write. */
+class OneConnectionAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true;
+  }
+}
+
+/** Changes one after the other, in the order in which they were asked for. */
+function createQueue(): { enter(): Promise<() => void> } {
+  let last = Promise.resolve();
+  return {
+    /** @returns what lets the next one in */
+    async enter() {
+      const before = last;
+      let leave = () => {};
+      last = new Promise((resolve) => {
+        leave = resolve;
+      });
+      await before;
+      return leave;
+    },
+  };
+}
+
 /**
  * What the query builder needs to know of SQLite. A transaction that may write takes the lock when it begins: one
- * that takes it later fails when another process has written since its first read.
+ * that takes it later fails when another process has written since its first read. All share one connection: changes
+ * are made one after the other, and reading waits for one that is being made, but for none that waits for other
+ * processes.
  * @param assertCurrent throws when the file is not the one that was opened
- * @param giveUpAfterMs how long to wait for other processes
+ * @param giveUpAfterMs how long a change waits, for those before it and for other processes
  */
 export function createSqliteDialect(
   connection: Connection,
   assertCurrent: () => void,
-  giveUpAfterMs?: number,
+  giveUpAfterMs = GIVE_UP_AFTER_MS,
 ): Dialect {
+  const changes = createQueue();
+  /** The transaction that is being carried out. */
+  let current: { owner: DatabaseConnection; over: Promise<void>; end: () => void } | undefined;
   const statements = new Map<string, { statement: Libsql.Statement; isReader: boolean }>();
 
   function prepare(sql: string) {
@@ -140,42 +181,91 @@ export function createSqliteDialect(
     return { rows: [], numAffectedRows: BigInt(statement.run(parameters).changes) };
   }
 
-  const single: DatabaseConnection = {
-    // Within a transaction the lock is held already.
-    executeQuery: async ({ sql, parameters }) => {
-      const step = () => execute<never>(sql, parameters);
-      if (!connection.inTransaction) {
-        assertCurrent();
-        return whenFree(step, giveUpAfterMs);
-      }
-      try {
-        return step();
-      } catch (error) {
-        throw explainSqliteError(error);
-      }
-    },
-    streamQuery: () => {
-      throw new Error("Read in pages: a stream would keep everybody else waiting.");
-    },
-  };
+  /** Waits for a transaction that is being carried out, and for other processes no longer than the limit. */
+  async function whenAlone<R>(step: () => R, since?: number): Promise<R> {
+    assertCurrent();
+    return whenFree(step, {
+      ...(since === undefined ? {} : { since }),
+      giveUpAfterMs,
+      before: () => current?.over,
+    });
+  }
+
+  /** The same for what may write, after all that came before it. @returns beside its result what lets the next one in */
+  async function inOrder<R>(step: () => R): Promise<[result: R, leave: () => void]> {
+    const since = performance.now();
+    const leave = await changes.enter();
+    try {
+      return [await whenAlone(step, since), leave];
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  async function begin(owner: DatabaseConnection, { accessMode }: TransactionSettings): Promise<void> {
+    const start = (sql: string) => () => {
+      connection.exec(sql);
+      let end = () => {};
+      const over = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      current = { owner, over, end };
+    };
+    if (accessMode === "read only") return whenAlone(start("begin"));
+    const [, leave] = await inOrder(start("begin immediate"));
+    void current?.over.then(leave);
+  }
+
+  function end(): void {
+    const ended = current;
+    current = undefined;
+    ended?.end();
+  }
+
+  function createConnection(): DatabaseConnection {
+    const own: DatabaseConnection = {
+      executeQuery: async ({ sql, parameters, query }) => {
+        const step = () => execute<never>(sql, parameters);
+        if (current?.owner !== own) {
+          if (query.kind === "SelectQueryNode") return whenAlone(step);
+          const [result, leave] = await inOrder(step);
+          leave();
+          return result;
+        }
+        try {
+          return step();
+        } catch (error) {
+          throw explainSqliteError(error);
+        }
+      },
+      streamQuery: () => {
+        throw new Error("Read in pages: a stream would keep everybody else waiting.");
+      },
+    };
+    return own;
+  }
 
   return {
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new OneConnectionAdapter(),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createDriver: () => ({
       init: async () => {},
-      acquireConnection: async () => single,
+      acquireConnection: async () => createConnection(),
       releaseConnection: async () => {},
-      beginTransaction: async (_connection, { accessMode }) => {
-        assertCurrent();
-        const begin = accessMode === "read only" ? "begin" : "begin immediate";
-        await whenFree(() => connection.exec(begin), giveUpAfterMs);
+      beginTransaction: begin,
+      commitTransaction: async () => {
+        await whenFree(() => connection.exec("commit"), { giveUpAfterMs });
+        end();
       },
-      commitTransaction: async () => void (await whenFree(() => connection.exec("commit"), giveUpAfterMs)),
       rollbackTransaction: async () => {
-        // After some errors, such as a full disk, SQLite has done so itself.
-        if (connection.inTransaction) connection.exec("rollback");
+        try {
+          // After some errors, such as a full disk, SQLite has done so itself.
+          if (connection.inTransaction) connection.exec("rollback");
+        } finally {
+          end();
+        }
       },
       destroy: async () => {
         // The library lets go of the files only when its statements are collected: leave nothing to be done by then.

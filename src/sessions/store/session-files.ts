@@ -54,16 +54,10 @@ async function readSessionFiles(folder: string) {
       );
       const content = parseRecord(text ?? "");
       // A copied or renamed file would make two sessions of one key.
-      if (content.kind === "record" && recordFileName(content.record.key) === name)
-        own.push(withRunsOnce(content.record));
+      if (content.kind === "record" && recordFileName(content.record.key) === name) own.push(content.record);
       else unread += 1;
     }
     if (own.length > 0) records.set(upstream, own);
   }
   return { records, unread };
-}
-
-/** A file may have been edited by hand: the last of several runs of one id counts. */
-function withRunsOnce(record: SessionRecord): SessionRecord {
-  return { ...record, runs: [...new Map(record.runs.map((run) => [run.runId, run])).values()] };
 }
