@@ -278,6 +278,16 @@ describe("a database that cannot be used", () => {
     expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
   });
 
+  it("because somebody else has put a link in its place is not read either", async () => {
+    const theirs = openStore();
+    await theirs.update("planted", () => session("planted"));
+    await theirs.close();
+    await rename(file, join(folder, "theirs.db"));
+    await symlink(join(folder, "theirs.db"), file);
+    expect(await keysOf(openStore())).toEqual([]);
+    expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
+  });
+
   it("because it is damaged is set aside for a new one", async () => {
     await mkdir(folder, { mode: 0o700 });
     await writeFile(file, "not a database, only a long text\n".repeat(500));

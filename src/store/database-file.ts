@@ -62,7 +62,14 @@ function refuseNetwork(folder: string): void {
   );
 }
 
-/** SQLite would take in what somebody else has put beside the database. */
+/**
+ * SQLite would take in what somebody else has put in the place of the database, or beside it.
+ * @throws NotPrivateError, and what the file system throws for a file that is open to others and cannot be closed
+ */
+export async function assertPrivateDatabase(path: string): Promise<void> {
+  for (const suffix of ["", ...BESIDE]) await assertPrivate(`${path}${suffix}`);
+}
+
 async function assertPrivate(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (!found) return;

@@ -1,7 +1,13 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, type Transaction as KyselyTransaction } from "kysely";
-import { DATABASE_FILE, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
+import {
+  assertPrivateDatabase,
+  DATABASE_FILE,
+  isSameFile,
+  prepareDatabaseFile,
+  setAside,
+} from "./database-file.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
 import { MIGRATIONS } from "./migrations/index.js";
 import { createSqliteDialect, loadSqlite, openSqlite, openUnchanging } from "./sqlite.js";
@@ -92,12 +98,13 @@ export function transaction<T>(db: Database, work: (transaction: Transaction) =>
 
 /**
  * Reads the database of a state folder in which nothing can be written, and which therefore stays as it is.
- * @throws StoreError when it is not there or another release's, and what `read` throws
+ * @throws StoreError when it is not there or another release's, NotPrivateError when it may be somebody else's, and what
+ * `read` throws
  */
 export async function readDatabase<T>(folder: string, read: (db: Database) => Promise<T>): Promise<T> {
-  const db = new Kysely<Tables>({
-    dialect: createSqliteDialect(await openUnchanging(join(folder, DATABASE_FILE)), () => {}),
-  });
+  const path = join(folder, DATABASE_FILE);
+  await assertPrivateDatabase(path);
+  const db = new Kysely<Tables>({ dialect: createSqliteDialect(await openUnchanging(path), () => {}) });
   try {
     listMissing(await readApplied(db), MIGRATIONS);
     return await read(db);
