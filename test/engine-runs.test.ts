@@ -172,6 +172,13 @@ describe("a run", () => {
     expect(happened(KILL, STARTED).status).toBe("killed");
   });
 
+  it("takes no answer any more when it is to be ended", () => {
+    const late: RunChange = { type: "question-closed", questionId: "q", by: "person", answer: "pg" };
+    const asked = happened(STARTED, ASKED, KILL);
+    expect(apply(asked, { ...late, at: 9 })).toBe(asked);
+    expect(happened(STARTED, ASKED, KILL, late, DONE).questions[0]).toMatchObject({ answeredBy: "ended" });
+  });
+
   it("takes no message when its input is closed, which one that waits prevents", () => {
     const added: RunChange = { type: "message-added", message: message("m") };
     const closed: RunChange = { type: "input-closed" };

@@ -121,7 +121,8 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       return { ...run, questions: [...run.questions, event.question], lastActivityAt: event.at };
     case "question-closed": {
       const open = openQuestions(run).find(({ questionId }) => questionId === event.questionId);
-      if (!open) return undefined;
+      // An answer after the kill would reach nobody.
+      if (!open || (event.by === "person" && run.killAskedAt !== undefined)) return undefined;
       return { ...run, questions: run.questions.map((each) => (each === open ? close(each, event) : each)) };
     }
     default:

@@ -47,7 +47,11 @@ export async function openRunStore(options: {
   try {
     const store = await createRunStore({ database, clock, onProblem, takeOver });
     if (isTakenOver)
-      await writeFile(mark, "", { mode: 0o600 }).catch((error) => log.warn(`${TAKEN_OVER}: ${error.code}`));
+      await writeFile(mark, "", { mode: 0o600 }).catch((error) =>
+        log.warn(
+          `It could not be noted that the runs of an earlier version were taken over (${error.code}).`,
+        ),
+      );
     return store;
   } catch (error) {
     await database.destroy();
