@@ -138,7 +138,7 @@ describe("the library of workflows", () => {
       "by an argument",
       { command: "npx", args: ["-y", "automagik-workflows-mcp@latest", "--engine", "local"] },
     ],
-    ["by its script", { command: "node", args: [join(import.meta.dirname, "..", "src", "cli.ts")] }],
+    ["by its script", { command: "node", args: [join(import.meta.dirname, "..", "src", "cli", "main.ts")] }],
     ["by its address", { type: "http", url: "https://host.example/automagik-workflows-mcp/mcp" }],
   ])("never gives an agent this product's own server, %s", async (_how, definition) => {
     await put(ownFolder, "looping", { settings: { mcpServers: { helper: definition } } });
@@ -149,7 +149,7 @@ describe("the library of workflows", () => {
 
   it("never gives an agent this product's own server through a link of another name", async () => {
     const link = join(base, "helper.js");
-    await symlink(join(import.meta.dirname, "..", "src", "cli.ts"), link);
+    await symlink(join(import.meta.dirname, "..", "src", "cli", "main.ts"), link);
     await put(ownFolder, "looping", { settings: { mcpServers: { helper: { command: link } } } });
     expect(await open().get("looping")).toBeUndefined();
   });

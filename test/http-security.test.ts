@@ -271,7 +271,7 @@ describe("a caller's own key", () => {
     const run = { ...COMPLETE, wait_seconds: 0 };
     expect((await plain.call({ ...run, session_name: "first" })).data.outcome).toBe("started");
     const second = await own.call({ ...run, session_name: "second" });
-    expect(second.text).toContain("1 of 1 runs are going on");
+    expect(second.text).toContain("Run limit reached (1 of 1");
     expect(api.api.posts("/run/")).toHaveLength(1);
   });
 

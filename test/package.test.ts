@@ -195,7 +195,7 @@ describe("the packed package", () => {
     if (hasLibrary) expect(told).not.toContain("[warn]");
     else {
       expect(told).toMatch(/database library.*libsql.*Sessions are remembered only until this server ends\./);
-      expect(JSON.stringify(started)).toContain("could not be written down");
+      expect(JSON.stringify(started)).toContain("could not be saved where sessions are kept");
     }
   });
 
