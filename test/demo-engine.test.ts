@@ -37,7 +37,7 @@ describe("the demo with a real agent", () => {
     expect(read.stderr).toBe("");
     const parts = [
       "Found Claude Code 2.1.332",
-      "costs you money",
+      "costs money",
       "at most 0.50 USD",
       "The server asks by a form for what is missing",
       "The agent asks, by a form of the server",
