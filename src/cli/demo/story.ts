@@ -98,7 +98,7 @@ export async function tellStory(options: {
     turnShown = Math.floor(step.progress);
     if (!plot.feedback || step.progress < plot.feedback.turn || feedback) return;
     feedback = giveFeedback(plot.feedback.text);
-    // Awaited below; until then its failure is not unheard.
+    // It is awaited below; this keeps an earlier failure from being reported as an unhandled rejection.
     feedback.catch(() => {});
   };
 

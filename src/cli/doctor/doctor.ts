@@ -134,7 +134,7 @@ function judgeEngine(status: EngineStatus, needed: boolean): Result {
   return ok(`${what}${activeRuns === undefined ? "" : `, runs going on: ${activeRuns}`}`);
 }
 
-/** The result, or that it has not come in time; whatever fails unforeseen is a result too. */
+/** The result, or that it has not come in time. An unexpected error becomes a warning, too. */
 async function limit(work: Promise<Result>, clock: Clock): Promise<Result> {
   try {
     const result = await withDeadline(clock, LIMIT_MS, () => work);

@@ -13,7 +13,7 @@ export type MergeResult = Awaited<ReturnType<Workspaces["merge"]>>;
 /**
  * Brings the commits of a worktree into `baseBranch` of the bare clone. Whoever calls has the repository to itself.
  * @param work.pushAllowed whether the base branch is then pushed
- * @throws WorkspaceError when git fails in an unforeseen way
+ * @throws WorkspaceError when git fails unexpectedly
  */
 export async function mergeWork(
   tools: { git: GitRunner; branches: Branches; env: NodeJS.ProcessEnv },
