@@ -401,6 +401,15 @@ describe("health and description", () => {
     });
   });
 
+  it("promises to keep the key of a start only where runs outlive the engine", async () => {
+    const describe = async (inMemory: boolean) =>
+      JSON.stringify(
+        (await ask("GET", "/api/v1/openapi.json", { headers: {}, app: createApp({ inMemory }) })).body,
+      );
+    expect(await describe(false)).toContain("idempotency-key");
+    expect(await describe(true)).not.toContain("idempotency-key");
+  });
+
   it("describes every path that there is, with what it takes and gives", async () => {
     const { body } = await ask("GET", "/api/v1/openapi.json", { headers: {} });
     expect(body.info.version).toBe("1.2.3");

@@ -50,6 +50,8 @@ const startHeaders = z.object({
         "request, is answered with the run of the first one, also after a restart; with another request it is refused.",
     ),
 });
+/** The same without the key: it is neither described nor read. */
+const noHeaders = z.object({}) as unknown as typeof startHeaders;
 
 const listQuery = z.object({
   page: integer().default(1),
@@ -71,7 +73,10 @@ const messageBody = z
 const forceQuery = z.object({ force: flag().default(false) });
 
 /** Adds the endpoints that start, list, show, steer and end runs. */
-export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Engine; clock: Clock }): void {
+export function addRunEndpoints(
+  app: EngineApp,
+  { engine, clock, inMemory = false }: { engine: Engine; clock: Clock; inMemory?: boolean },
+): void {
   /** The contract words the same refusal differently from endpoint to endpoint. */
   function find(runId: string, refusal = `Run ${runId} not found`): EngineRun {
     try {
@@ -86,7 +91,8 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     path: "/run/{workflow_name}",
     summary: "Start a run",
     query: startQuery,
-    headers: startHeaders,
+    // A client that reads of the key repeats a lost start, which is one run only as long as the key is remembered.
+    headers: inMemory ? noHeaders : startHeaders,
     body: startBody,
     answer: startedSchema,
     refusals: [400, 404, 409, 413, 503],

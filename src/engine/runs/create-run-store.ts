@@ -57,6 +57,8 @@ interface Held extends StoredRun {
  */
 export async function createRunStore(options: {
   database: Database;
+  /** The database ends with the engine; default false. */
+  inMemory?: boolean;
   clock: Clock;
   takeOver?: () => Promise<EngineRun[]>;
   onProblem?: (problem: RunStoreProblem) => void;
@@ -221,6 +223,8 @@ export async function createRunStore(options: {
   }
 
   return {
+    inMemory: options.inMemory ?? false,
+
     all() {
       // Of runs of the same millisecond the one that came last is the newest.
       newestFirst ??= [...runs.values()]

@@ -31,9 +31,11 @@ export async function openRunStore(options: {
 }): Promise<RunStore> {
   const { stateFolder, folder, clock, log } = options;
   const onProblem = ({ message }: { message: string }) => log.warn(message);
-  const database = await openDatabase({ folder: stateFolder, clock, onProblem }).catch((error) =>
-    inMemory(error, log),
-  );
+  let inMemory = false;
+  const database = await openDatabase({ folder: stateFolder, clock, onProblem }).catch((error) => {
+    inMemory = true;
+    return openInMemory(error, log);
+  });
   const mark = join(folder, TAKEN_OVER);
   const wasTakenOver = existsSync(mark);
   let isTakenOver = false;
@@ -45,7 +47,7 @@ export async function openRunStore(options: {
     return wasTakenOver ? runs.map((run) => endPending(run, clock.now())) : runs;
   }
   try {
-    const store = await createRunStore({ database, clock, onProblem, takeOver });
+    const store = await createRunStore({ database, inMemory, clock, onProblem, takeOver });
     if (isTakenOver)
       await writeFile(mark, "", { mode: 0o600 }).catch((error) =>
         log.warn(
@@ -66,7 +68,7 @@ function endPending(run: EngineRun, at: number): EngineRun {
   return apply(run, { type: "ended", status: "interrupted", error, at });
 }
 
-function inMemory(error: unknown, log: Log): Promise<Database> {
+function openInMemory(error: unknown, log: Log): Promise<Database> {
   if (!(error instanceof StoreError) || error.kind !== "unavailable") throw error;
   log.warn(`${error.message} The engine keeps its runs in memory: they are gone when it ends.`);
   return openDatabase({});

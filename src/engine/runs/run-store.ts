@@ -59,6 +59,8 @@ export class NotWritten extends Error {
  * the listeners have been called; changes count in the order of the calls.
  */
 export interface RunStore {
+  /** Everything is gone when the engine ends. */
+  readonly inMemory: boolean;
   /** Newest snapshots, newest run first. */
   all(): readonly EngineRun[];
   get(runId: string): EngineRun | undefined;
