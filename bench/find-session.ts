@@ -112,7 +112,7 @@ async function measure(title: string, latencyMs: number, open: (url: string) => 
   });
   let ahead = 0;
   const clock = { ...systemClock, elapsed: () => systemClock.elapsed() + ahead };
-  const feed = createRunWatcher({
+  const watcher = createRunWatcher({
     api: client,
     clock,
     log,
@@ -123,7 +123,7 @@ async function measure(title: string, latencyMs: number, open: (url: string) => 
   const sessions = createSessions({
     store,
     runList: createRunList({ api: client, clock }),
-    feed,
+    watcher,
     clock,
     log,
   });
@@ -145,7 +145,7 @@ async function measure(title: string, latencyMs: number, open: (url: string) => 
     await time("stale");
   }
   await sessions.close();
-  feed.close();
+  watcher.close();
   api.close();
 }
 

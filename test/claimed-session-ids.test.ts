@@ -2,7 +2,7 @@ import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { mergeRun } from "../src/runs/merge-run.js";
-import { bareRun } from "../src/runs/runs.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 

@@ -2,11 +2,11 @@ import type { FastMCP } from "fastmcp";
 import { expect, it } from "vitest";
 import type { Services } from "../src/actions/define-action.js";
 import type { RunEvent } from "../src/runs/run-events.js";
-import { bareRun } from "../src/runs/runs.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import { publishResources } from "../src/server/fastmcp/publish-resources.js";
 import { createHandClock } from "./support/hand-clock.js";
 
-/** The list of resources as a client would be given it, and what the feed and a reading of all sessions tell. */
+/** The list of resources as a client would be given it, and what the watcher and a reading of all sessions tell. */
 function publish() {
   const listed = new Set<string>();
   let tell = (_event: RunEvent) => {};
@@ -24,7 +24,7 @@ function publish() {
     clock,
     catalogue: { onChange: nothing },
     sessions: { onChange: nothing, onRead: nothing },
-    feed: {
+    watcher: {
       onEvent(listener: typeof tell) {
         tell = listener;
         return () => {};

@@ -4,8 +4,8 @@ import { useSimulatedApi } from "../mocks/vitest.js";
 import { createUpstream } from "../src/api/client.js";
 import type { Run } from "../src/api/types.js";
 import type { RunEvent } from "../src/runs/run-events.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import { createRunWatcher, type RunWatcher } from "../src/runs/run-watcher.js";
-import { bareRun } from "../src/runs/runs.js";
 import type { Clock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { silentLog } from "./support/harness.js";
@@ -28,11 +28,11 @@ const sim = useSimulatedApi(() => {
   return { profile, clock: { now: () => time.now() }, paceMs: "manual" };
 });
 
-let feed: RunWatcher | undefined;
-afterEach(() => feed?.close());
+let watcher: RunWatcher | undefined;
+afterEach(() => watcher?.close());
 
-/** A feed over the real client, a count of what it asks for, and time that stands still while it asks. */
-function startFeed(perSecond = 20) {
+/** A watcher over the real client, a count of what it asks for, and time that stands still while it asks. */
+function startWatcher(perSecond = 20) {
   const asked: { at: number; path: string }[] = [];
   let open = 0;
   const client = createUpstream({
@@ -52,7 +52,7 @@ function startFeed(perSecond = 20) {
       open--;
     }
   }
-  feed = createRunWatcher({
+  watcher = createRunWatcher({
     api: {
       getRun: (runId, read) => count(runId, client.getRun(runId, read)),
       listRuns: (read) => count("list", client.listRuns(read)),
@@ -74,7 +74,7 @@ function startFeed(perSecond = 20) {
       await settle();
     }
   }
-  return { asked, feed, pass, settle };
+  return { asked, watcher, pass, settle };
 }
 
 const startRuns = (count: number): string[] =>
@@ -111,18 +111,18 @@ function busiestSecond(asked: { at: number }[]): number {
 
 describe("many watched runs", () => {
   it("cost no more than the budget in any second, and all of it is used before any of them waits for long", async () => {
-    const { asked, feed, pass } = startFeed(8);
+    const { asked, watcher, pass } = startWatcher(8);
     const runIds = startRuns(60);
-    watchAll(feed, runIds);
+    watchAll(watcher, runIds);
     await pass(12_000);
     expect(busiestSecond(asked)).toBe(8);
     expect(new Set(asked.map((one) => one.path)).size).toBe(61);
   });
 
   it("are told of their turns within a second, by a look at those that have changed and at no others", async () => {
-    const { asked, feed, pass } = startFeed();
+    const { asked, watcher, pass } = startWatcher();
     const runIds = startRuns(50);
-    const told = watchAll(feed, runIds);
+    const told = watchAll(watcher, runIds);
     await pass(6_000);
     const settled = asked.length;
     const changed = runIds.filter((_, index) => index % 10 === 0);
@@ -141,9 +141,9 @@ describe("many watched runs", () => {
   });
 
   it("have their ends noticed through the list, without asking each", async () => {
-    const { asked, feed, pass } = startFeed();
+    const { asked, watcher, pass } = startWatcher();
     const runIds = startRuns(250);
-    const told = watchAll(feed, runIds, { background: true });
+    const told = watchAll(watcher, runIds, { background: true });
     await pass(20_000);
     const settled = asked.length;
     const ending = runIds.filter((_, index) => index % 25 === 3);
@@ -159,9 +159,9 @@ describe("many watched runs", () => {
   });
 
   it("are told of by the list alone when more have changed than can be looked at", async () => {
-    const { feed, pass } = startFeed(4);
+    const { watcher, pass } = startWatcher(4);
     const runIds = startRuns(80);
-    const told = watchAll(feed, runIds);
+    const told = watchAll(watcher, runIds);
     await pass(40_000, 100);
     const at = time.now();
     for (const runId of runIds) sim.api().world.run(runId).turn();
@@ -171,11 +171,11 @@ describe("many watched runs", () => {
   });
 
   it("come before those that nobody waits for", async () => {
-    const { asked, feed, pass } = startFeed(4);
+    const { asked, watcher, pass } = startWatcher(4);
     const nobodys = startRuns(40);
     const waitedFor = startRuns(4);
-    watchAll(feed, nobodys, { background: true });
-    watchAll(feed, waitedFor);
+    watchAll(watcher, nobodys, { background: true });
+    watchAll(watcher, waitedFor);
     await pass(3_000);
     const firstOf = (runId: string) => asked.findIndex((one) => one.path === runId);
     const order = waitedFor.map(firstOf);
@@ -187,9 +187,9 @@ describe("many watched runs", () => {
 
   it("are looked at one by one where the list refuses", async () => {
     sim.api().fault({ path: "/runs" }, { status: 405, body: { detail: "Method Not Allowed" } });
-    const { asked, feed, pass } = startFeed();
+    const { asked, watcher, pass } = startWatcher();
     const runIds = startRuns(5);
-    const told = watchAll(feed, runIds);
+    const told = watchAll(watcher, runIds);
     await pass(2_000);
     sim
       .api()
@@ -201,9 +201,9 @@ describe("many watched runs", () => {
   });
 
   it("are not left waiting when only two of them are left for the list", async () => {
-    const { asked, feed, pass } = startFeed();
+    const { asked, watcher, pass } = startWatcher();
     const runIds = startRuns(3);
-    const told = watchAll(feed, runIds);
+    const told = watchAll(watcher, runIds);
     await pass(10_000);
     sim
       .api()
@@ -223,9 +223,9 @@ describe("many watched runs", () => {
   });
 
   it("get no request at all while the API has asked for a pause", async () => {
-    const { asked, feed, pass } = startFeed();
+    const { asked, watcher, pass } = startWatcher();
     const runIds = startRuns(10);
-    watchAll(feed, runIds);
+    watchAll(watcher, runIds);
     await pass(3_000);
     sim.api().fault({}, { status: 429, headers: { "retry-after": "5" } }, 1);
     const before = asked.length;
@@ -240,9 +240,9 @@ describe("many watched runs", () => {
   });
 
   it("go on being watched when the clock is set back by an hour", async () => {
-    const { feed, pass } = startFeed();
+    const { watcher, pass } = startWatcher();
     const runIds = startRuns(5);
-    const told = watchAll(feed, runIds);
+    const told = watchAll(watcher, runIds);
     await pass(3_000);
     setBy = -3_600_000;
     await pass(61_000, 500);
@@ -263,8 +263,8 @@ describe("many watched runs", () => {
   });
 
   it("are not called stalled because the machine has slept for an hour", async () => {
-    const { asked, feed, pass } = startFeed();
-    const told = watchAll(feed, startRuns(5));
+    const { asked, watcher, pass } = startWatcher();
+    const told = watchAll(watcher, startRuns(5));
     await pass(3_000);
     setBy = sleptMs = 3_600_000;
     const before = asked.length;
@@ -283,9 +283,9 @@ describe("many runs of the public server, whose list shows no turns", () => {
   });
 
   it("have their turns told by looking at each, and their ends by the list", async () => {
-    const { asked, feed, pass } = startFeed();
+    const { asked, watcher, pass } = startWatcher();
     const runIds = startRuns(40);
-    const told = watchAll(feed, runIds);
+    const told = watchAll(watcher, runIds);
     await pass(4_000);
     for (const runId of runIds) sim.api().world.run(runId).turn();
     await pass(6_000);

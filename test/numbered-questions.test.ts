@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createClaimedQuestions } from "../src/runs/claimed-questions.js";
 import type { RunEvent } from "../src/runs/run-events.js";
-import { bareRun } from "../src/runs/runs.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import { connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi();

@@ -2,9 +2,9 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Run } from "../src/api/types.js";
 import { createRequestBudget } from "../src/runs/request-budget.js";
 import type { RunEvent } from "../src/runs/run-events.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import type { StreamListener } from "../src/runs/run-stream.js";
 import { createRunWatcher, type RunWatcher } from "../src/runs/run-watcher.js";
-import { bareRun } from "../src/runs/runs.js";
 import type { Clock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { silentLog } from "./support/harness.js";
@@ -13,11 +13,11 @@ const running = (runId: string): Run => ({ ...bareRun(runId), status: "running" 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `run-${index}`);
 const HOUR = 3_600_000;
 
-let feed: RunWatcher | undefined;
-afterEach(() => feed?.close());
+let watcher: RunWatcher | undefined;
+afterEach(() => watcher?.close());
 
-/** A feed over an API made of a map of runs, whose answers can be held back, and a clock that can be set. */
-function startFeed(
+/** A watcher over an API made of a map of runs, whose answers can be held back, and a clock that can be set. */
+function startWatcher(
   list: (options: { page?: number }) => Run[] = () => [],
   listen?: (listener: StreamListener) => void,
   perSecond = 20,
@@ -41,7 +41,7 @@ function startFeed(
       if (!held.has(path)) resolve(answer);
     });
   }
-  feed = createRunWatcher({
+  watcher = createRunWatcher({
     api: {
       getRun: (runId) => ask(runId, () => runs.get(runId) ?? bareRun(runId)),
       listRuns: (options = {}) =>
@@ -57,7 +57,7 @@ function startFeed(
     stallAfterMs: 300_000,
     ...(listen ? { listen: async (_signal, listener) => listen(listener) } : {}),
   });
-  feed.start();
+  watcher.start();
   const settle = () => new Promise((resolve) => setImmediate(resolve));
   async function pass(ms: number, stepMs = 50): Promise<void> {
     await settle();
@@ -70,17 +70,17 @@ function startFeed(
     const told: { runId: string; type: RunEvent["type"]; run: Run; at: number }[] = [];
     for (const runId of runIds) {
       runs.set(runId, runs.get(runId) ?? running(runId));
-      feed?.watch(running(runId), ({ type, run }) => told.push({ runId, type, run, at: time.now() }));
+      watcher?.watch(running(runId), ({ type, run }) => told.push({ runId, type, run, at: time.now() }));
     }
     return told;
   }
   const end = (runId: string, status = "completed") => runs.set(runId, { ...bareRun(runId), status });
-  return { feed, clock, time, runs, asked, held, pass, settle, watch, end };
+  return { watcher, clock, time, runs, asked, held, pass, settle, watch, end };
 }
 
 describe("a clock that is set back by an hour", () => {
   it("while the list is being read keeps nobody from reading it again", async () => {
-    const { runs, clock, asked, held, pass, watch } = startFeed(() =>
+    const { runs, clock, asked, held, pass, watch } = startWatcher(() =>
       [...runs.values()].filter((run) => run.status === "running"),
     );
     watch(names(5));
@@ -99,7 +99,7 @@ describe("a clock that is set back by an hour", () => {
   });
 
   it("makes no run stalled that somebody begins to watch then", async () => {
-    const { clock, pass, watch } = startFeed();
+    const { clock, pass, watch } = startWatcher();
     watch(["run-0"]);
     await pass(1_000);
     clock.setBy = -HOUR;
@@ -109,9 +109,9 @@ describe("a clock that is set back by an hour", () => {
   });
 
   it("makes a run stalled that stands still and is watched anew", async () => {
-    const { feed, clock, runs, pass, watch } = startFeed();
+    const { watcher, clock, runs, pass, watch } = startWatcher();
     runs.set("run-0", running("run-0"));
-    const watched = feed.watch(running("run-0"), () => {});
+    const watched = watcher.watch(running("run-0"), () => {});
     await pass(1_000);
     watched.stop();
     clock.setBy = -HOUR;
@@ -126,7 +126,7 @@ describe("a clock that is set back by an hour", () => {
 describe("a run that changes while nobody watches it", () => {
   it("over the stream, is not stalled for whoever comes then", async () => {
     let listener: StreamListener | undefined;
-    const { feed, runs, pass, watch } = startFeed(undefined, (given) => {
+    const { watcher, runs, pass, watch } = startWatcher(undefined, (given) => {
       listener = given;
     });
     listener?.onOpen(true);
@@ -136,7 +136,7 @@ describe("a run that changes while nobody watches it", () => {
       listener?.onRun({ ...running("run-0"), turn });
       await pass(30_000, 10_000);
     }
-    expect(feed.stalledFor({ ...running("run-0"), turn: 20 })).toBeUndefined();
+    expect(watcher.stalledFor({ ...running("run-0"), turn: 20 })).toBeUndefined();
     const told = watch(["run-0"]);
     await pass(5_000);
     expect(told.filter(({ type }) => type === "stalled")).toEqual([]);
@@ -145,40 +145,40 @@ describe("a run that changes while nobody watches it", () => {
   });
 
   it("is not stalled for whoever has read it anew", async () => {
-    const { feed, runs, pass } = startFeed();
+    const { watcher, runs, pass } = startWatcher();
     runs.set("run-0", running("run-0"));
-    const watched = feed.watch(running("run-0"), () => {});
+    const watched = watcher.watch(running("run-0"), () => {});
     await pass(1_000);
     watched.stop();
     await pass(400_000, 10_000);
-    expect(feed.stalledFor(running("run-0"))).toBeGreaterThan(300_000);
-    expect(feed.stalledFor({ ...running("run-0"), turn: 7 })).toBeUndefined();
+    expect(watcher.stalledFor(running("run-0"))).toBeGreaterThan(300_000);
+    expect(watcher.stalledFor({ ...running("run-0"), turn: 7 })).toBeUndefined();
   });
 });
 
 describe("a look that is answered after its run was watched anew", () => {
   it("does not bring back an older picture", async () => {
-    const { feed, runs, asked, held, pass, settle, end } = startFeed();
+    const { watcher, runs, asked, held, pass, settle, end } = startWatcher();
     runs.set("run-0", running("run-0"));
     held.add("run-0");
-    const first = feed.watch(running("run-0"), () => {});
+    const first = watcher.watch(running("run-0"), () => {});
     await settle();
     first.stop();
     held.delete("run-0");
     end("run-0");
-    const second = feed.watch(running("run-0"), () => {});
+    const second = watcher.watch(running("run-0"), () => {});
     await pass(1_000);
     expect(second.latest().status).toBe("completed");
     asked[0]?.answer();
     await settle();
-    expect(feed.latest("run-0")?.status).toBe("completed");
+    expect(watcher.latest("run-0")?.status).toBe("completed");
   });
 });
 
 describe("a killed run whose news are pushed", () => {
   it("is told of as killed to whoever comes while it is being looked at", async () => {
     let tell = (_run: Run) => {};
-    const { asked, held, pass, watch, end } = startFeed(undefined, ({ onOpen, onRun }) => {
+    const { asked, held, pass, watch, end } = startWatcher(undefined, ({ onOpen, onRun }) => {
       onOpen(true);
       tell = onRun;
     });
@@ -198,7 +198,7 @@ describe("a killed run whose news are pushed", () => {
 describe("a list that shows runs of every status, whatever is asked for", () => {
   it("tells of an end without being read to its last page", async () => {
     const others = names(4_000).map((runId) => ({ ...bareRun(`other-${runId}`), status: "completed" }));
-    const { runs, asked, pass, watch, end } = startFeed(({ page = 1 }) =>
+    const { runs, asked, pass, watch, end } = startWatcher(({ page = 1 }) =>
       [...runs.values(), ...others].slice((page - 1) * 100, page * 100),
     );
     const told = watch(names(5));
@@ -213,7 +213,7 @@ describe("a list that shows runs of every status, whatever is asked for", () => 
 
 describe("a list of many pages", () => {
   it("is read at one go, however many single looks are due", async () => {
-    const { runs, asked, pass, watch } = startFeed(({ page = 1 }) =>
+    const { runs, asked, pass, watch } = startWatcher(({ page = 1 }) =>
       [...runs.values()].map((run) => ({ ...run, turn: 0 })).slice((page - 1) * 100, page * 100),
     );
     watch(names(800));
@@ -228,7 +228,7 @@ describe("a list of many pages", () => {
 
   it("does not keep single looks from going out while it hangs, however low the rate", async () => {
     const list = ({ page = 1 }) => [...runs.values()].slice((page - 1) * 100, page * 100);
-    const { runs, asked, held, pass, watch } = startFeed(list, undefined, 4);
+    const { runs, asked, held, pass, watch } = startWatcher(list, undefined, 4);
     watch(names(250));
     await pass(30_000);
     held.add("list");
@@ -240,7 +240,7 @@ describe("a list of many pages", () => {
 
   it("may leave a run out once, and its end right after is told at once all the same", async () => {
     let leftOut = "";
-    const { runs, asked, pass, watch, end } = startFeed(() =>
+    const { runs, asked, pass, watch, end } = startWatcher(() =>
       [...runs.values()]
         .filter((run) => run.status === "running" && run.runId !== leftOut)
         .map((run) => ({ ...run, turn: 0 })),
@@ -259,7 +259,7 @@ describe("a list of many pages", () => {
 
 describe("runs that are left when one is killed", () => {
   it("are not left waiting when they are too few for the list", async () => {
-    const { runs, time, pass, watch, end } = startFeed(() =>
+    const { runs, time, pass, watch, end } = startWatcher(() =>
       [...runs.values()].filter((run) => run.status === "running").map((run) => ({ ...run, turn: 0 })),
     );
     const told = watch(names(3));

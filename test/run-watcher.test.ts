@@ -1,22 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { ApiError } from "../src/api/errors.js";
 import type { Run } from "../src/api/types.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import { createRunWatcher } from "../src/runs/run-watcher.js";
-import { bareRun, createRuns } from "../src/runs/runs.js";
+import { createRuns } from "../src/runs/runs.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { silentLog } from "./support/harness.js";
 
 const running = (runId: string): Run => ({ ...bareRun(runId), status: "running" });
 
-/** A feed on a clock held by hand, over an API that answers each look as told. */
-function createFeed(answer: (runId: string) => Run) {
+/** A watcher on a clock held by hand, over an API that answers each look as told. */
+function createWatcher(answer: (runId: string) => Run) {
   const clock = createHandClock();
   const looks: string[] = [];
   const getRun = async (runId: string) => {
     looks.push(runId);
     return answer(runId);
   };
-  const feed = createRunWatcher({
+  const watcher = createRunWatcher({
     api: { getRun, listRuns: async () => ({ runs: [], last: true }) },
     clock,
     log: silentLog,
@@ -24,46 +25,46 @@ function createFeed(answer: (runId: string) => Run) {
     perSecond: 20,
     stallAfterMs: 300_000,
   });
-  return { clock, feed, getRun, looks };
+  return { clock, watcher, getRun, looks };
 }
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-describe("what the feed keeps of runs that nobody watches any more", () => {
+describe("what the watcher keeps of runs that nobody watches any more", () => {
   it("is the newest five hundred, and all that are still watched", () => {
-    const { feed } = createFeed(running);
-    const watched = feed.watch(running("watched"), () => {});
-    for (let index = 0; index < 700; index++) feed.watch(running(`run-${index}`), () => {}).stop();
-    const kept = Array.from({ length: 700 }, (_, index) => feed.latest(`run-${index}`)).filter(Boolean);
+    const { watcher } = createWatcher(running);
+    const watched = watcher.watch(running("watched"), () => {});
+    for (let index = 0; index < 700; index++) watcher.watch(running(`run-${index}`), () => {}).stop();
+    const kept = Array.from({ length: 700 }, (_, index) => watcher.latest(`run-${index}`)).filter(Boolean);
     expect(kept.length).toBeGreaterThan(450);
     expect(kept.length).toBeLessThanOrEqual(500);
-    expect(feed.latest("run-699")).toBeDefined();
-    expect(feed.latest("run-0")).toBeUndefined();
-    expect(feed.latest("watched")).toBeDefined();
+    expect(watcher.latest("run-699")).toBeDefined();
+    expect(watcher.latest("run-0")).toBeUndefined();
+    expect(watcher.latest("watched")).toBeDefined();
     watched.stop();
-    feed.close();
+    watcher.close();
   });
 
   it("has a run that was watched to the last among the newest, however long ago that began", async () => {
-    const { clock, feed } = createFeed(running);
-    const watched = feed.watch(running("long"), () => {});
-    for (let index = 0; index < 700; index++) feed.watch(running(`run-${index}`), () => {}).stop();
+    const { clock, watcher } = createWatcher(running);
+    const watched = watcher.watch(running("long"), () => {});
+    for (let index = 0; index < 700; index++) watcher.watch(running(`run-${index}`), () => {}).stop();
     clock.advance(1_000);
     await settle();
     watched.stop();
-    feed.watch(running("another"), () => {});
-    expect(feed.latest("long")).toBeDefined();
-    feed.close();
+    watcher.watch(running("another"), () => {});
+    expect(watcher.latest("long")).toBeDefined();
+    watcher.close();
   });
 
   it("has none of their results, of which one alone may have millions of characters", () => {
-    const { feed } = createFeed(running);
-    const watch = feed.watch({ ...running("long"), result: "x".repeat(5_000_000) }, () => {});
-    expect(feed.latest("long")?.result).toHaveLength(5_000_000);
+    const { watcher } = createWatcher(running);
+    const watch = watcher.watch({ ...running("long"), result: "x".repeat(5_000_000) }, () => {});
+    expect(watcher.latest("long")?.result).toHaveLength(5_000_000);
     watch.stop();
-    expect(feed.latest("long")).toMatchObject({ runId: "long", status: "running" });
-    expect(feed.latest("long")).not.toHaveProperty("result");
-    feed.close();
+    expect(watcher.latest("long")).toMatchObject({ runId: "long", status: "running" });
+    expect(watcher.latest("long")).not.toHaveProperty("result");
+    watcher.close();
   });
 });
 
@@ -74,8 +75,8 @@ describe("a call that follows a run while the API does not answer", () => {
 
   async function follow(answer: (runId: string, elapsedMs: number) => Run) {
     const began = createHandClock().now();
-    const made = createFeed((runId) => answer(runId, made.clock.now() - began));
-    const { clock, feed, getRun } = made;
+    const made = createWatcher((runId) => answer(runId, made.clock.now() - began));
+    const { clock, watcher, getRun } = made;
     const api = {
       getRun,
       startRun: unreachable,
@@ -83,7 +84,7 @@ describe("a call that follows a run while the API does not answer", () => {
       clockOffsetMs: () => 0,
       apiTime: () => undefined,
     };
-    const runs = createRuns({ api, feed, clock });
+    const runs = createRuns({ api, watcher, clock });
     let ended = false;
     const following = runs
       .follow(running("run-1"), { waitMs: 200_000, signal: new AbortController().signal })
@@ -95,7 +96,7 @@ describe("a call that follows a run while the API does not answer", () => {
       clock.advance(1_000);
       await settle();
     }
-    feed.close();
+    watcher.close();
     return { end: await following, seconds: (clock.now() - began) / 1000 };
   }
 

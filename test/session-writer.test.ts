@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import type { Run } from "../src/api/types.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import { createRunList } from "../src/runs/run-list.js";
-import { bareRun } from "../src/runs/runs.js";
 import { createSessionWriter } from "../src/sessions/session-writer.js";
 import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import type { SessionStore } from "../src/sessions/store/session-store.js";
@@ -49,7 +49,7 @@ describe("what is kept at hand of runs", () => {
       },
     };
     const watch = (run: Run) => ({ latest: () => run, stop: () => {} });
-    const feed = {
+    const watcher = {
       watch,
       latest: () => undefined,
       stalledFor: () => undefined,
@@ -58,7 +58,7 @@ describe("what is kept at hand of runs", () => {
       close() {},
     };
     const clock = createHandClock();
-    const writer = createSessionWriter({ store, feed, clock, log: silentLog, onChange: () => {} });
+    const writer = createSessionWriter({ store, watcher, clock, log: silentLog, onChange: () => {} });
     const start = (runId: string) =>
       writer.started(
         { ...bareRun(runId), workflowName: "architect", status: "running", startedAt: clock.now() },
@@ -91,7 +91,7 @@ describe("what is kept at hand of runs", () => {
         return inner.get(key);
       },
     };
-    const feed = {
+    const watcher = {
       watch: (run: Run) => ({ latest: () => run, stop: () => {} }),
       latest: () => undefined,
       stalledFor: () => undefined,
@@ -100,7 +100,7 @@ describe("what is kept at hand of runs", () => {
       close() {},
     };
     const clock = createHandClock();
-    const writer = createSessionWriter({ store, feed, clock, log: silentLog, onChange: () => {} });
+    const writer = createSessionWriter({ store, watcher, clock, log: silentLog, onChange: () => {} });
     const theirs = { ...bareRun("theirs"), workflowName: "architect", status: "running" };
     for (let turn = 1; turn <= 50; turn++) await writer.seen({ ...theirs, turn });
     expect(reads.find).toBe(1);

@@ -2,7 +2,7 @@ import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { createSimulatedApi } from "../mocks/http.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { bareRun } from "../src/runs/runs.js";
+import { bareRun } from "../src/runs/run-facts.js";
 import type { ServerOptions } from "../src/server/server.js";
 import { mergeSessions } from "../src/sessions/merge-sessions.js";
 import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
@@ -494,7 +494,7 @@ function record(
   };
 }
 
-describe("what index, list and feed say together", () => {
+describe("what index, list and watcher say together", () => {
   const listed = (status: string, more = {}) => [
     { ...bareRun("run-1"), workflowName: "architect", status, startedAt: NOW - 60_000, ...more },
   ];
@@ -513,7 +513,7 @@ describe("what index, list and feed say together", () => {
     ["running", "completed", undefined, "completed"],
     // Another process has seen the end after our list was read.
     ["completed", "running", undefined, "completed"],
-    // The feed has kept a picture from before it stopped watching.
+    // The watcher has kept a picture from before it stopped watching.
     [undefined, "completed", "running", "completed"],
     ["running", "running", "failed", "failed"],
     // The public server lets a killed run complete.
@@ -521,7 +521,7 @@ describe("what index, list and feed say together", () => {
     [undefined, "running", "killed", "killed"],
     [undefined, "running", "unknown", "running"],
     [undefined, "queued", undefined, "queued"],
-  ])("index %s, list %s, feed %s: %s", (stored, list, live, expected) => {
+  ])("index %s, list %s, watcher %s: %s", (stored, list, live, expected) => {
     expect(statusOf(stored, list, live)).toBe(expected);
   });
 

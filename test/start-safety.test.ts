@@ -9,8 +9,9 @@ import type { Profile, StartBody } from "../mocks/world.js";
 import { createUpstream } from "../src/api/client.js";
 import type { ApiError } from "../src/api/errors.js";
 import type { Run, StartRequest } from "../src/api/types.js";
+import type { StartResult } from "../src/runs/run-starter.js";
 import { createRunWatcher } from "../src/runs/run-watcher.js";
-import { createRuns, type Runs, type StartResult } from "../src/runs/runs.js";
+import { createRuns, type Runs } from "../src/runs/runs.js";
 import { COMPLETE, connectInMemory, silentLog, until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
 
@@ -66,7 +67,7 @@ function createHouse(baseUrl = sim.baseUrl): House {
     clock,
     random: () => 0,
   });
-  const feed = createRunWatcher({
+  const watcher = createRunWatcher({
     api,
     clock,
     log: silentLog,
@@ -75,7 +76,7 @@ function createHouse(baseUrl = sim.baseUrl): House {
     stallAfterMs: 3_600_000,
   });
   const started: Run[] = [];
-  const runs = createRuns({ api, feed, clock, onStarted: async (run) => started.push(run) > 0 });
+  const runs = createRuns({ api, watcher, clock, onStarted: async (run) => started.push(run) > 0 });
   return {
     runs,
     started,
@@ -83,7 +84,7 @@ function createHouse(baseUrl = sim.baseUrl): House {
     watch: (runId) =>
       new Promise((resolve) => {
         const seed = { runId, workflowName: "", status: "unknown", toolsUsed: [] as string[] };
-        const watch = feed.watch({ ...seed, phasesCompleted: [], filesChanged: [], commits: [] }, () => {
+        const watch = watcher.watch({ ...seed, phasesCompleted: [], filesChanged: [], commits: [] }, () => {
           // The picture is complete with the first answer; the rest of the watch is of no interest.
           queueMicrotask(() => watch.stop());
           resolve();

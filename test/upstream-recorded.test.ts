@@ -9,7 +9,7 @@ import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
 import type { ApiError, ApiErrorKind } from "../src/api/errors.js";
 import type { Run } from "../src/api/types.js";
 import { mergeRun } from "../src/runs/merge-run.js";
-import { looksRefused } from "../src/runs/runs.js";
+import { looksRefused } from "../src/runs/run-facts.js";
 import { createHandClock as createTimerClock } from "./support/hand-clock.js";
 
 interface Recording {

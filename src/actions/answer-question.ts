@@ -112,13 +112,13 @@ async function confirmPermission(
   services: Services,
 ): Promise<Answer | undefined> {
   const { run, question, text, understood, confirm } = granted;
-  const { claimedQuestions, feed } = services;
+  const { claimedQuestions, watcher } = services;
   const { runId } = run;
   // While the person looks at it here, no other call on the run brings it up.
   const isTaken = claimedQuestions.claim(runId, question);
   let isSettled = false;
   try {
-    const ended = await whileOpen(run, question, feed, async (signal) => {
+    const ended = await whileOpen(run, question, watcher, async (signal) => {
       const answer = await confirmWithPerson(
         {
           action: "answer",

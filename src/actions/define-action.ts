@@ -21,7 +21,7 @@ export interface Services {
   api: WorkflowsApi;
   catalogue: Catalogue;
   capabilities: ApiCapabilities;
-  feed: RunWatcher;
+  watcher: RunWatcher;
   runs: Runs;
   startLimiter: StartLimiter;
   slotTracker: SlotTracker;

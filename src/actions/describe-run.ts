@@ -1,5 +1,5 @@
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
-import { looksRefused, refusedResume } from "../runs/runs.js";
+import { looksRefused, refusedResume } from "../runs/run-facts.js";
 import { asSentence, cutText } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
 

@@ -78,7 +78,7 @@ export const feedbackAction = defineAction({
 
 /** An agent that waits for the person reads nothing else, so what it was seen to ask is offered once more. */
 async function offerAgain(runId: string, call: Call, services: Services): Promise<string[]> {
-  const seen = services.feed.latest(runId);
+  const seen = services.watcher.latest(runId);
   if (!seen || openQuestions(seen).length === 0) return [];
   const run = await readAgain(seen, services);
   return run ? (await askOpenQuestions(run, call, services)).notes : [];
@@ -89,15 +89,15 @@ async function watchDelivery(
   queued: QueueCounters,
   waitSeconds: number,
   call: Call,
-  { api, clock, feed, settings }: Services,
+  { api, clock, watcher, settings }: Services,
 ): Promise<Answer> {
   // Messages are taken up in order: when as many are consumed as there were with ours, ours was.
   const wanted = queued.added;
   const until = clock.elapsed() + waitSeconds * 1000;
   let queue = queued;
-  const isWatchedToItsEnd = () => isFinal(feed.latest(run.runId)?.status ?? "");
+  const isWatchedToItsEnd = () => isFinal(watcher.latest(run.runId)?.status ?? "");
   // Who waits long must learn of the run's end, whoever has started it.
-  const watch = waitSeconds > DELIVERY_WAIT_S ? feed.watch(run, () => {}) : undefined;
+  const watch = waitSeconds > DELIVERY_WAIT_S ? watcher.watch(run, () => {}) : undefined;
   const slowest = Math.max(DELIVERY_LOOK_MS, settings.pollingIntervalS * 1000);
   try {
     for (let pause = DELIVERY_LOOK_MS; queue.consumed < wanted && clock.elapsed() < until; ) {

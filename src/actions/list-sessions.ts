@@ -1,5 +1,5 @@
 import { isFinal, openQuestions, type RunQuestion } from "../api/types.js";
-import { bareRun } from "../runs/runs.js";
+import { bareRun } from "../runs/run-facts.js";
 import { isRefused } from "../sessions/run-record.js";
 import { activeRun, isOver, newestRun } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
@@ -92,10 +92,10 @@ async function findWaiting(
   call: Partial<Pick<Call, "signal">>,
   services: Services,
 ): Promise<Map<string, Asked>> {
-  const { sessions, feed, api, capabilities, clock } = services;
+  const { sessions, watcher, api, capabilities, clock } = services;
   const active = shown.flatMap((session) => activeRun(session)?.runId ?? []);
   const isListed = (runId: string) => sessions.listed(runId)?.waitsForAnswer === true;
-  const seen = (runId: string) => openQuestions(feed.latest(runId) ?? bareRun(runId))[0];
+  const seen = (runId: string) => openQuestions(watcher.latest(runId) ?? bareRun(runId))[0];
   const candidates = capabilities.hasEndpoint("answer")
     ? active.filter((runId) => isListed(runId) || seen(runId))
     : [];

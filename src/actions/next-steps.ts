@@ -1,5 +1,5 @@
 import type { Run } from "../api/types.js";
-import { refusedResume } from "../runs/runs.js";
+import { refusedResume } from "../runs/run-facts.js";
 import { tellConversationEnd } from "../shared/conversation-end.js";
 import type { NextStep } from "./answer.js";
 

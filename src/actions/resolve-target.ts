@@ -1,6 +1,6 @@
 import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
-import { bareRun } from "../runs/runs.js";
+import { bareRun } from "../runs/run-facts.js";
 import { toRun } from "../sessions/run-record.js";
 import { activeRun, newestRun } from "../sessions/sessions.js";
 import type { RunRecord } from "../sessions/store/session-record.js";
@@ -51,8 +51,8 @@ export async function resolveTarget(
   services: Services,
   patienceMs?: number,
 ): Promise<ResolvedTarget> {
-  const { sessions, feed } = services;
-  if (args.run_id) return { run: feed.latest(args.run_id) ?? bareRun(args.run_id) };
+  const { sessions, watcher } = services;
+  if (args.run_id) return { run: watcher.latest(args.run_id) ?? bareRun(args.run_id) };
   const wanted = args.session_id || args.session_name;
   if (!wanted) {
     throw new ActionError(
@@ -72,7 +72,7 @@ export async function resolveTarget(
     (session && ((prefer === "active" ? activeRun(session) : undefined) ?? newestRun(session)));
   if (!session || !record) throw unknownTarget(wanted, services);
   return {
-    run: toSeed(session, record, feed.latest(record.runId)),
+    run: toSeed(session, record, watcher.latest(record.runId)),
     session,
     ...(known.length > 0 ? { isFromIndex: true } : {}),
   };

@@ -1,7 +1,7 @@
 import { ApiError } from "../api/errors.js";
 import { isFinal } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
-import { outcomeOf } from "../runs/runs.js";
+import { outcomeOf } from "../runs/run-facts.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
@@ -61,7 +61,7 @@ export const statusAction = defineAction({
     if (asked) run = await read();
     await sessions.seen(run);
     const position = tellPosition(run);
-    const quietMs = isFinal(run.status) ? undefined : services.feed.stalledFor(run);
+    const quietMs = isFinal(run.status) ? undefined : services.watcher.stalledFor(run);
     const goesOn =
       quietMs === undefined
         ? `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.${tellWaiting(run)}`

@@ -14,9 +14,9 @@ export interface ClaimedQuestions {
 const RUNS_KEPT = 1_000;
 
 /** Keeps the questions of each run by themselves, since servers may number them anew for every run. */
-export function createClaimedQuestions(feed: Pick<RunWatcher, "onEvent">): ClaimedQuestions {
+export function createClaimedQuestions(watcher: Pick<RunWatcher, "onEvent">): ClaimedQuestions {
   const claimed = new Map<string, Set<string>>();
-  feed.onEvent(({ type, run }) => {
+  watcher.onEvent(({ type, run }) => {
     if (type === "finished" || type === "lost") claimed.delete(run.runId);
   });
   return {

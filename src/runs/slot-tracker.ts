@@ -1,8 +1,8 @@
 import { isFinal, type Run } from "../api/types.js";
 import type { Clock } from "../shared/clock.js";
 import type { RunEvent } from "./run-events.js";
+import { LATE_START_MS, type StartResult } from "./run-starter.js";
 import type { RunWatcher } from "./run-watcher.js";
-import { LATE_START_MS, type StartResult } from "./runs.js";
 import { type Slot, UNCOUNTED } from "./start-limiter.js";
 
 /** Keeps the slots of runs that were started until the runs have ended, as far as this process can know. */
@@ -24,8 +24,8 @@ const MARGIN_MS = 60_000;
 /** The pause between two looks for the run of a start of unknown outcome, in ms. Each is one page of the list. */
 const LOOK_AGAIN_MS = 60_000;
 
-export function createSlotTracker(options: { feed: RunWatcher; clock: Clock }): SlotTracker {
-  const { feed, clock } = options;
+export function createSlotTracker(options: { watcher: RunWatcher; clock: Clock }): SlotTracker {
+  const { watcher, clock } = options;
   /** What stops the looking. */
   const looking = new Set<() => void>();
   let isClosed = false;
@@ -35,7 +35,7 @@ export function createSlotTracker(options: { feed: RunWatcher; clock: Clock }): 
     const onEvent = ({ type }: RunEvent) => {
       if (type === "finished" || type === "lost") onEnd();
     };
-    return feed.watch(run, onEvent, { background: true }).stop;
+    return watcher.watch(run, onEvent, { background: true }).stop;
   }
 
   /** The same for a run that may not exist. */

@@ -4,7 +4,7 @@ import { describeSessions } from "../actions/list-sessions.js";
 import { ApiError } from "../api/errors.js";
 import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
-import { bareRun } from "../runs/runs.js";
+import { bareRun } from "../runs/run-facts.js";
 import { activeRun } from "../sessions/sessions.js";
 import type { Completable } from "./completions.js";
 import { renderRun, renderSessions, renderWorkflows } from "./tools/output.js";
@@ -138,11 +138,11 @@ export const templates: readonly TemplateDefinition[] = [
 ];
 
 /** @throws Error that names the wanted run only */
-async function readRun(value: string, { runs, feed, sessions }: Services): Promise<Run> {
+async function readRun(value: string, { runs, watcher, sessions }: Services): Promise<Run> {
   const runId = runIdOf(RUNS + value);
   if (!runId || value.includes("/")) throw new Error(`There is no such resource: "${value}" is no run id.`);
   try {
-    const known = await sessions.recall(feed.latest(runId) ?? bareRun(runId));
+    const known = await sessions.recall(watcher.latest(runId) ?? bareRun(runId));
     return mergeRun(known, await runs.read(runId));
   } catch (error) {
     if (error instanceof ApiError && error.kind === "not_found")

@@ -89,7 +89,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     refreshIntervalMs: settings.refreshIntervalS * 1000,
     onReading: () => void capabilities.refresh(),
   });
-  const feed = createRunWatcher({
+  const watcher = createRunWatcher({
     api,
     clock,
     log,
@@ -99,17 +99,17 @@ export function createServices(options: ServiceOptions): ServiceHost {
     stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
   });
   const store = options.store ?? createMemorySessionStore();
-  const sessions = createSessions({ store, runList: createRunList({ api, clock }), feed, clock, log });
+  const sessions = createSessions({ store, runList: createRunList({ api, clock }), watcher, clock, log });
   const stopped = new AbortController();
   const runs = createRuns({
     api,
-    feed,
+    watcher,
     clock,
     stopped: stopped.signal,
     newKey: () => (capabilities.acceptsKey() ? randomUUID() : undefined),
     onStarted: (run, request) => sessions.started(run, request),
   });
-  const slotTracker = createSlotTracker({ feed, clock });
+  const slotTracker = createSlotTracker({ watcher, clock });
   const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
   const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
   const services: Services = {
@@ -117,14 +117,14 @@ export function createServices(options: ServiceOptions): ServiceHost {
     api,
     catalogue,
     capabilities,
-    feed,
+    watcher,
     runs,
     startLimiter: options.startLimiter ?? createStartLimiter({ limit: settings.maxConcurrentRuns, clock }),
     slotTracker,
     sessions,
     git,
     clock,
-    claimedQuestions: createClaimedQuestions(feed),
+    claimedQuestions: createClaimedQuestions(watcher),
     sharesMachine: options.sharesMachine ?? false,
   };
 
@@ -136,7 +136,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       const budgetMs = options.discoveryBudgetMs ?? DISCOVERY_BUDGET_MS;
       const listed = catalogue.start(budgetMs);
       discovery = { listed, all: Promise.all([listed, capabilities.start(budgetMs)]).then(() => {}) };
-      if (api.hasKey) feed.start();
+      if (api.hasKey) watcher.start();
     }
     return discovery;
   }
@@ -162,7 +162,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       slotTracker.close();
       await sessions.close();
       capabilities.close();
-      feed.close();
+      watcher.close();
       await api.close();
     },
   };

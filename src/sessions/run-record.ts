@@ -1,6 +1,6 @@
 import type { Run } from "../api/types.js";
 import { mergeUnordered } from "../runs/merge-run.js";
-import { bareRun, refusedResume } from "../runs/runs.js";
+import { bareRun, refusedResume } from "../runs/run-facts.js";
 import type { RunRecord, SessionRecord } from "./store/session-record.js";
 
 /**

@@ -55,15 +55,15 @@ const STRANGER_MS = 60_000;
 /** The API's own time limit where a start names none, in s. */
 const DEFAULT_TIMEOUT_S = 7200;
 
-/** Listens to the feed and writes. `onChange` is told when a run of the index has started, ended or else changed. */
+/** Listens to the watcher and writes. `onChange` is told when a run of the index has started, ended or else changed. */
 export function createSessionWriter(options: {
   store: SessionStore;
-  feed: RunWatcher;
+  watcher: RunWatcher;
   clock: Clock;
   log: Log;
   onChange: () => void;
 }): SessionWriter {
-  const { store, feed, clock, log, onChange } = options;
+  const { store, watcher, clock, log, onChange } = options;
   /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
   const owners = new Map<string, Promise<Owner | undefined>>();
   /** Runs that no record held when all were read, by when that was (monotonic clock, ms). */
@@ -73,7 +73,7 @@ export function createSessionWriter(options: {
   const background = new Set<() => void>();
   let closing = false;
   let closed = false;
-  const stopListening = feed.onEvent(({ run }) => void seen(run));
+  const stopListening = watcher.onEvent(({ run }) => void seen(run));
 
   /** Gives whether the work went well. */
   function track(work: Promise<unknown>, run: Run): Promise<boolean> {
@@ -177,7 +177,7 @@ export function createSessionWriter(options: {
       const over = event.type === "finished" && event.run.status !== "killed";
       if (over || event.type === "lost") stop();
     };
-    const watch = feed.watch(run, onEvent, { background: true });
+    const watch = watcher.watch(run, onEvent, { background: true });
     const cancel = clock.after(timeoutS * 1000 + BACKGROUND_GRACE_MS, () => stop());
     function stop(): void {
       cancel();

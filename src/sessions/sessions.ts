@@ -77,11 +77,11 @@ export function isOver(run: { status: string }): boolean {
 export function createSessions(options: {
   store: SessionStore;
   runList: RunList;
-  feed: RunWatcher;
+  watcher: RunWatcher;
   clock: Clock;
   log: Log;
 }): Sessions {
-  const { store, runList, feed } = options;
+  const { store, runList, watcher } = options;
   const listeners = new Set<() => void>();
   const readers = new Set<(sessions: readonly Session[], complete: boolean) => void>();
   let known: Session[] = [];
@@ -118,7 +118,7 @@ export function createSessions(options: {
   }
 
   function merge(records: readonly SessionRecord[], listed: readonly Run[]): Session[] {
-    return mergeSessions(records, listed, (runId) => feed.latest(runId), runList.isLost);
+    return mergeSessions(records, listed, (runId) => watcher.latest(runId), runList.isLost);
   }
 
   async function readList(

@@ -1,6 +1,7 @@
 import type { ApiError } from "../../api/errors.js";
 import type { Run } from "../../api/types.js";
-import { type FollowEnd, outcomeOf } from "../../runs/runs.js";
+import { outcomeOf } from "../../runs/run-facts.js";
+import type { FollowEnd } from "../../runs/run-follower.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "../describe-run.js";

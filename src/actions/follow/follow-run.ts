@@ -1,5 +1,5 @@
 import { isFinal, type Run, type RunQuestion } from "../../api/types.js";
-import type { FollowEnd } from "../../runs/runs.js";
+import type { FollowEnd } from "../../runs/run-follower.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { askClaimedQuestion } from "../forms/agent-questions.js";
@@ -37,11 +37,11 @@ async function followAndAsk(
   call: Call,
   services: Services,
 ): Promise<{ end: FollowEnd; notes: string[] }> {
-  const { runs, clock, feed, capabilities, claimedQuestions } = services;
+  const { runs, clock, watcher, capabilities, claimedQuestions } = services;
   const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
   const until = waitMs === undefined ? undefined : clock.now() + waitMs;
   // Where another call watches already, the next event may be long in coming.
-  const known = feed.latest(seed.runId);
+  const known = watcher.latest(seed.runId);
   if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
   const notes: string[] = [];
   /** Questions that this call asks no more: the person has answered or closed them, or another call asks them. */
@@ -69,6 +69,6 @@ async function followAndAsk(
     if (note) notes.push(note);
     if (result === "nobody") return { end, notes };
     // The last that the person has seen of the call is that a form is open.
-    reportTurn(feed.latest(seed.runId) ?? end.run, call);
+    reportTurn(watcher.latest(seed.runId) ?? end.run, call);
   }
 }

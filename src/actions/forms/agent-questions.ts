@@ -27,7 +27,7 @@ async function askPerson(
     question.kind === "permission"
       ? `${who} asks for permission: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`
       : `${who} asks: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`;
-  const answer = await whileOpen(run, question, services.feed, (signal) =>
+  const answer = await whileOpen(run, question, services.watcher, (signal) =>
     call.forms.ask(message, buildForm(question), signal),
   );
   const text = readAnswer(answer, question);
@@ -93,11 +93,11 @@ export async function askOpenQuestions(
 export async function whileOpen<T>(
   run: Run,
   question: RunQuestion,
-  feed: Services["feed"],
+  watcher: Services["watcher"],
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const settled = new AbortController();
-  const watch = feed.watch(run, ({ run: now }) => {
+  const watch = watcher.watch(run, ({ run: now }) => {
     const isOpen = openQuestions(now).some((one) => isSame(one, question));
     if (!isOpen || isFinal(now.status)) settled.abort();
   });

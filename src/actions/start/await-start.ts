@@ -1,5 +1,5 @@
 import { ApiError } from "../../api/errors.js";
-import type { StartResult } from "../../runs/runs.js";
+import type { StartResult } from "../../runs/run-starter.js";
 import { untilAborted, whileFollowing } from "../../shared/abort.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";

@@ -1,4 +1,4 @@
-import type { StartResult } from "../../runs/runs.js";
+import type { StartResult } from "../../runs/run-starter.js";
 import type { Clock } from "../../shared/clock.js";
 import { asSentence } from "../../shared/text.js";
 import type { Answer, NextStep } from "../answer.js";

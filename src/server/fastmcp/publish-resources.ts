@@ -1,6 +1,6 @@
 import type { FastMCP, FastMCPSession } from "fastmcp";
 import type { Services } from "../../actions/define-action.js";
-import { bareRun } from "../../runs/runs.js";
+import { bareRun } from "../../runs/run-facts.js";
 import { isOver } from "../../sessions/sessions.js";
 import type { Session } from "../../sessions/types.js";
 import { setBounded } from "../../shared/bounded-map.js";
@@ -24,7 +24,7 @@ const SEEN_KEPT = 2_000;
 const MAX_VALUES = 100;
 
 /**
- * Publishes the resources, keeps subscribers informed by what the feed sees, and lists each run that is going on
+ * Publishes the resources, keeps subscribers informed by what the watcher sees, and lists each run that is going on
  * while it does. Must be called before the first session.
  * @returns stops informing
  */
@@ -57,14 +57,14 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     });
   }
 
-  const { feed, catalogue, clock } = services;
+  const { watcher, catalogue, clock } = services;
   const updates = createPaced<string>(clock, UPDATE_PAUSE_MS, (uri) => {
     void server.sendResourceUpdated(uri).catch(() => {});
   });
   const runs = createListedRuns(server, services);
 
   const seen = new Map<string, true>();
-  const stopEvents = feed.onEvent(({ type, run }) => {
+  const stopEvents = watcher.onEvent(({ type, run }) => {
     updates.touch(runUri(run.runId));
     if (type === "finished") updates.touch(`${runUri(run.runId)}/result`);
     // Turns go by fast, and change nothing in the list.
@@ -107,7 +107,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
       if (!runId) return;
       // A run that nobody waits for is watched for the sake of its subscriber.
       if (subscribed && !own.has(uri)) {
-        const watch = feed.watch(feed.latest(runId) ?? bareRun(runId), () => {});
+        const watch = watcher.watch(watcher.latest(runId) ?? bareRun(runId), () => {});
         own.set(uri, () => watch.stop());
       } else if (!subscribed) {
         own.get(uri)?.();
