@@ -441,7 +441,8 @@ describe("a disk that fails", () => {
     const store = await createRunStore({ database, clock });
     stores.push(store);
     const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(database);
-    const allow = (pages: number) => sql.raw(`pragma max_page_count = ${pages}`).execute(database);
+    const allow = (pages: number) =>
+      transaction(database, (trx) => sql.raw(`pragma max_page_count = ${pages}`).execute(trx));
     await allow(rows[0]?.page_count ?? 0);
     const request = { ...REQUEST, message: "x".repeat(500_000) };
     const start = () => store.accept({ runId: "r", sessionId: "s", sessionName: "n", request });

@@ -32,17 +32,12 @@ async function open(giveUpAfterMs?: number): Promise<Database> {
   return db;
 }
 
+function rowOf(key: string) {
+  return { upstream: "test", key, name: key, visible_name: key, changed: 1, created_at: 1, updated_at: 1 };
+}
+
 function insert(db: Database, key: string) {
-  const row = {
-    upstream: "test",
-    key,
-    name: key,
-    visible_name: key,
-    changed: 1,
-    created_at: 1,
-    updated_at: 1,
-  };
-  return transaction(db, async (trx) => void (await trx.insertInto("sessions").values(row).execute()));
+  return transaction(db, async (trx) => void (await trx.insertInto("sessions").values(rowOf(key)).execute()));
 }
 
 async function keysIn(db: Database): Promise<string[]> {
@@ -75,16 +70,7 @@ describe("the database", () => {
   it("keeps nothing of a transaction that fails", async () => {
     const db = await open();
     const failing = transaction(db, async (trx) => {
-      const row = {
-        upstream: "u",
-        key: "a",
-        name: "a",
-        visible_name: "a",
-        changed: 1,
-        created_at: 1,
-        updated_at: 1,
-      };
-      await trx.insertInto("sessions").values(row).execute();
+      await trx.insertInto("sessions").values(rowOf("a")).execute();
       throw new RangeError("no");
     });
     await expect(failing).rejects.toThrow(RangeError);
@@ -165,7 +151,10 @@ describe("a database that cannot be used", () => {
   it("is refused by its version, and untouched, when a newer release has changed it", async () => {
     const db = await open();
     const row = { name: "900-later", release: "9.1.0", applied_at: 1 };
-    await db.insertInto("schema_migrations").values(row).execute();
+    await transaction(
+      db,
+      async (trx) => void (await trx.insertInto("schema_migrations").values(row).execute()),
+    );
     await db.destroy();
     const digest = async () =>
       createHash("sha256")
@@ -240,34 +229,35 @@ describe("a change while somebody else writes", () => {
     const db = await open();
     const order: string[] = [];
     const first = transaction(db, async (trx) => {
-      const row = {
-        upstream: "test",
-        name: "k",
-        visible_name: "k",
-        created_at: 1,
-        updated_at: 1,
-        changed: 1,
-      };
-      for (const key of ["a", "b", "c"]) {
-        await trx
-          .insertInto("sessions")
-          .values({ ...row, key })
-          .execute();
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
+      for (const key of ["a", "b"]) await trx.insertInto("sessions").values(rowOf(key)).execute();
+      expect(await keysIn(db)).toEqual([]);
+      await trx.insertInto("sessions").values(rowOf("c")).execute();
       order.push("first");
     });
-    const removed = db
-      .deleteFrom("sessions")
-      .where("key", "=", "a")
-      .execute()
-      .then(() => order.push("removed"));
+    const removing = transaction(db, (trx) => trx.deleteFrom("sessions").where("key", "=", "a").execute());
+    const removed = removing.then(() => order.push("removed"));
     const last = insert(db, "d").then(() => order.push("last"));
-    await new Promise((resolve) => setTimeout(resolve, 6));
-    expect((await keysIn(db)).length).toBeGreaterThanOrEqual(2);
     await Promise.all([first, removed, last]);
     expect(order).toEqual(["first", "removed", "last"]);
     expect(await keysIn(db)).toEqual(["b", "c", "d"]);
+  });
+
+  it("is not seen by halves in memory either", async () => {
+    const db = await openDatabase({});
+    onTestFinished(() => db.destroy());
+    let reading: Promise<string[]> | undefined;
+    await transaction(db, async (trx) => {
+      await trx.insertInto("sessions").values(rowOf("a")).execute();
+      reading = keysIn(db);
+      await trx.insertInto("sessions").values(rowOf("b")).execute();
+    });
+    expect(await reading).toEqual(["a", "b"]);
+  });
+
+  it("is made in a transaction only", async () => {
+    const db = await open();
+    await expect(db.insertInto("sessions").values(rowOf("a")).execute()).rejects.toThrow("read-only");
+    expect(await keysIn(db)).toEqual([]);
   });
 
   it("does not keep others from reading", async () => {

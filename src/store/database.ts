@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, type Transaction as KyselyTransaction } from "kysely";
+import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import {
   assertPrivateDatabase,
   DATABASE_FILE,
@@ -10,18 +11,47 @@ import {
 } from "./database-file.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
 import { MIGRATIONS } from "./migrations/index.js";
-import { createSqliteDialect, loadSqlite, openSqlite, openUnchanging } from "./sqlite.js";
+import { loadSqlite, MEMORY, openReader, openUnchanging, openWriter, whenFree } from "./sqlite.js";
+import { SqliteConnection } from "./sqlite-connection.js";
 import { StoreError, type StoreProblem } from "./store-error.js";
 import type { Tables } from "./tables.js";
 
-/** The open database. `destroy()` closes it. */
-export type Database = Kysely<Tables>;
 export type Transaction = KyselyTransaction<Tables>;
 
+/** So long a change waits for the processes that write before it. */
+const GIVE_UP_AFTER_MS = 30_000;
 /** To look at the database takes an instant, else it cannot be locked. */
 const INSPECT_MS = 3_000;
 /** Another process that moves a damaged file is waited for so long before the next look, in ms. */
 const MOVING_MS = 20;
+
+/**
+ * The open database. What is asked of it itself can only read; whatever changes something is a `transaction`. Readers
+ * have a connection of their own, so that none waits for a change, which may wait for another process. In memory there
+ * is one connection.
+ */
+export class Database extends Kysely<Tables> {
+  readonly writer: Kysely<Tables>;
+  /** Changes one after the other, in the order in which they were asked for. */
+  readonly changes = createKeyedMutex();
+  readonly giveUpAfterMs: number;
+  readonly #connections: readonly SqliteConnection[];
+
+  /** @param connections the one that writes, and the one that reads where that is another one */
+  constructor(connections: readonly SqliteConnection[], giveUpAfterMs = GIVE_UP_AFTER_MS) {
+    const [writer, reader] = connections.map((connection) => ({ dialect: connection.dialect() }));
+    if (!writer) throw new TypeError("A database needs a connection.");
+    super(reader ?? writer);
+    this.writer = reader ? new Kysely<Tables>(writer) : this;
+    this.#connections = connections;
+    this.giveUpAfterMs = giveUpAfterMs;
+  }
+
+  /** Closes it. */
+  override async destroy(): Promise<void> {
+    for (const connection of this.#connections) connection.close();
+  }
+}
 
 /**
  * Opens the database of the state folder, which all server processes and the engine share, and brings it up to date.
@@ -39,21 +69,10 @@ export async function openDatabase(options: {
   onProblem?: (problem: StoreProblem) => void;
   giveUpAfterMs?: number;
 }): Promise<Database> {
-  const { folder, clock = Date, onProblem = () => {}, giveUpAfterMs } = options;
-  const openAt = async (path: string, assertCurrent: () => void) => {
-    const dialect = createSqliteDialect(await openSqlite(path, giveUpAfterMs), assertCurrent, giveUpAfterMs);
-    const db = new Kysely<Tables>({ dialect });
-    try {
-      await migrate(db, MIGRATIONS, clock.now());
-      return db;
-    } catch (error) {
-      await db.destroy();
-      throw error;
-    }
-  };
-  if (folder === undefined) return openAt(":memory:", () => {});
+  const { folder, clock = Date, onProblem = () => {} } = options;
   // Before anything is made: without it the folder stays as it is.
   await loadSqlite();
+  if (folder === undefined) return openAt(MEMORY, () => {}, options);
   const { path, inode, isPrivate } = await prepareDatabaseFile(folder);
   if (!isPrivate) {
     const message =
@@ -65,7 +84,7 @@ export async function openDatabase(options: {
     throw new StoreError("The database was removed from the state folder.", undefined, "removed");
   };
   try {
-    return await openAt(path, assertCurrent);
+    return await openAt(path, assertCurrent, options);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (error.kind === "damaged") {
@@ -75,6 +94,24 @@ export async function openDatabase(options: {
       else await delay(MOVING_MS);
     } else if (error.kind !== "removed") throw error;
     return openDatabase(options);
+  }
+}
+
+async function openAt(
+  path: string,
+  assertCurrent: () => void,
+  { clock = Date, giveUpAfterMs }: { clock?: { now(): number }; giveUpAfterMs?: number },
+): Promise<Database> {
+  const connections = [new SqliteConnection(await openWriter(path, giveUpAfterMs), assertCurrent)];
+  try {
+    if (path !== MEMORY) connections.push(new SqliteConnection(await openReader(path), assertCurrent));
+    const db = new Database(connections, giveUpAfterMs);
+    const giveUpAt = performance.now() + db.giveUpAfterMs;
+    await whenFree(() => migrate(db.writer, MIGRATIONS, clock.now()), giveUpAt);
+    return db;
+  } catch (error) {
+    for (const connection of connections) connection.close();
+    throw error;
   }
 }
 
@@ -90,27 +127,12 @@ function tryTo<T>(step: () => T, otherwise: Error): T {
 /**
  * One change of state: all of it is stored, or nothing. It waits for other processes that write.
  * Use only the given transaction inside, and wait for nothing else: everybody waits for it.
+ * @param work must be free of other effects: it may be called again
  * @throws what `work` throws, and StoreError; nothing is changed then
  */
 export function transaction<T>(db: Database, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-  return db.transaction().execute(work);
-}
-
-/**
- * Reads the database of a state folder in which nothing can be written, and which therefore stays as it is.
- * @throws StoreError when it is not there or another release's, NotPrivateError when it may be somebody else's, and what
- * `read` throws
- */
-export async function readDatabase<T>(folder: string, read: (db: Database) => Promise<T>): Promise<T> {
-  const path = join(folder, DATABASE_FILE);
-  await assertPrivateDatabase(path);
-  const db = new Kysely<Tables>({ dialect: createSqliteDialect(await openUnchanging(path), () => {}) });
-  try {
-    listMissing(await readApplied(db), MIGRATIONS);
-    return await read(db);
-  } finally {
-    await db.destroy();
-  }
+  const giveUpAt = performance.now() + db.giveUpAfterMs;
+  return db.changes.run("all", () => whenFree(() => db.writer.transaction().execute(work), giveUpAt));
 }
 
 /**
@@ -122,22 +144,39 @@ export function readTransaction<T>(db: Database, work: (reading: Transaction) =>
 }
 
 /**
+ * Reads the database of a state folder in which nothing can be written, and which therefore stays as it is.
+ * @throws StoreError when it is not there or another release's, NotPrivateError when it may be somebody else's, and what
+ * `read` throws
+ */
+export async function readDatabase<T>(folder: string, read: (db: Database) => Promise<T>): Promise<T> {
+  const path = join(folder, DATABASE_FILE);
+  await assertPrivateDatabase(path);
+  return lookAt(await openUnchanging(path), read);
+}
+
+/**
  * Looks at the database of a state folder, which must be there, without changing what is in it.
  * @returns its last step, and how many sessions of all APIs it has
  * @throws StoreError when it cannot be used, as `openDatabase` does
  */
 export async function inspectDatabase(folder: string): Promise<{ step: string; sessions: number }> {
-  const path = join(folder, DATABASE_FILE);
-  const db = new Kysely<Tables>({
-    dialect: createSqliteDialect(await openSqlite(path, INSPECT_MS), () => {}),
-  });
-  try {
-    const applied = await readApplied(db);
-    listMissing(applied, MIGRATIONS);
-    const last = applied.at(-1);
+  return lookAt(await openWriter(join(folder, DATABASE_FILE), INSPECT_MS), async (db, last) => {
     if (!last) return { step: "none", sessions: 0 };
     const count = db.selectFrom("sessions").select(({ fn }) => fn.countAll<number>().as("sessions"));
     return { step: `${last.name} by ${last.release}`, ...(await count.executeTakeFirstOrThrow()) };
+  });
+}
+
+/** @param look gets the last step that was made, too, of those that this release knows */
+async function lookAt<T>(
+  library: Awaited<ReturnType<typeof openWriter>>,
+  look: (db: Database, last?: { name: string; release: string }) => Promise<T>,
+): Promise<T> {
+  const db = new Database([new SqliteConnection(library)]);
+  try {
+    const applied = await readApplied(db);
+    listMissing(applied, MIGRATIONS);
+    return await look(db, applied.at(-1));
   } finally {
     await db.destroy();
   }

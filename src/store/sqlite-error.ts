@@ -31,25 +31,26 @@ const BY_NUMBER: Record<string, string> = {
   26: "SQLITE_NOTADB",
 };
 
-/** SQLite's word for what went wrong; undefined for an error of something else. */
-function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
+/** SQLite's word for what went wrong; empty for an error of something else. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
   const { code } = error as { code?: unknown };
   if (typeof code === "string" && code.startsWith("SQLITE_")) return code;
   const [, number] = UNOPENED.exec(error.message) ?? [];
-  return number === undefined ? undefined : (BY_NUMBER[number] ?? "SQLITE_CANTOPEN");
+  return number === undefined ? "" : (BY_NUMBER[number] ?? "SQLITE_CANTOPEN");
 }
 
-/** True when another process holds the lock that is needed: the same can be tried again. */
-export function isBusy(error: unknown): boolean {
-  return /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error) ?? "");
+/** What SQLite's word for an error means to a person; undefined where it is a mistake in a query. */
+export function explainCode(code: string): StoreError | undefined {
+  const [, kind, message] = MEANINGS.find(([pattern]) => pattern.test(code)) ?? [];
+  return message ? new StoreError(`${message} (${code})`, code, kind) : undefined;
 }
 
-/** An error of SQLite as a person should read it; a mistake in a query, and every other error, as it is. */
-export function explainSqliteError(error: unknown): unknown {
-  const code = codeOf(error) ?? "";
-  const meaning = MEANINGS.find(([pattern]) => pattern.test(code));
-  if (!meaning) return error;
-  const [, kind, message] = meaning;
-  return new StoreError(`${message} (${code})`, code, kind);
+/** @throws errors of SQLite as a person should read them; a mistake in a query, and every other error, as it is */
+export function explained<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    throw explainCode(codeOf(error)) ?? error;
+  }
 }
