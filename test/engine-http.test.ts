@@ -402,12 +402,13 @@ describe("health and description", () => {
   });
 
   it("promises to keep the key of a start only where runs outlive the engine", async () => {
-    const describe = async (inMemory: boolean) =>
-      JSON.stringify(
-        (await ask("GET", "/api/v1/openapi.json", { headers: {}, app: createApp({ inMemory }) })).body,
-      );
-    expect(await describe(false)).toContain("idempotency-key");
-    expect(await describe(true)).not.toContain("idempotency-key");
+    const describe = async (keyPrefix?: string) =>
+      (await ask("GET", "/api/v1/openapi.json", { headers: {}, app: createApp({ keyPrefix }) })).body;
+    const { parameters } = (await describe("db-1.")).paths[`${API}/run/{workflow_name}`].post;
+    expect(parameters).toContainEqual(
+      expect.objectContaining({ in: "header", name: "idempotency-key", "x-key-prefix": "db-1." }),
+    );
+    expect(JSON.stringify(await describe())).not.toContain("idempotency-key");
   });
 
   it("describes every path that there is, with what it takes and gives", async () => {

@@ -1,16 +1,25 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { serveSimulatedApi } from "../mocks/serve.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
-import { ENGINE_KEY, engineFolder, startLocalEngine } from "./support/local-engine.js";
+import { COMPLETE, connectInMemory, until } from "./support/harness.js";
+import {
+  ENGINE_KEY,
+  engineFolder,
+  SCRIPTED_AGENT,
+  startLocalEngine,
+  withScript,
+} from "./support/local-engine.js";
+import { serveWatchedProxy } from "./support/watched-proxy.js";
 
 let place: ReturnType<typeof engineFolder>;
 let engine: LocalEngine;
 let client: ContractClient;
 
 async function open(): Promise<void> {
-  engine = await startLocalEngine(place.folder);
+  engine = await startLocalEngine(place.folder, { claudePath: join(place.folder, "agent.mjs") });
   client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
 }
 
@@ -19,8 +28,21 @@ function removeDatabase(): void {
     rmSync(join(place.folder, `automagik.db${suffix}`), { force: true });
 }
 
+/** How many agents have been started so far, by all engines. */
+function agents(): number {
+  const file = join(place.folder, "agents");
+  return existsSync(file) ? readFileSync(file, "utf8").length : 0;
+}
+
 beforeEach(() => {
   place = engineFolder();
+  const counted = [
+    "#!/usr/bin/env node",
+    'import { appendFileSync } from "node:fs";',
+    `if (process.argv.includes("-p")) appendFileSync(${JSON.stringify(join(place.folder, "agents"))}, "|");`,
+    `await import(${JSON.stringify(SCRIPTED_AGENT)});`,
+  ];
+  writeFileSync(join(place.folder, "agent.mjs"), counted.join("\n"), { mode: 0o755 });
 });
 afterEach(async () => {
   await engine.close();
@@ -93,5 +115,108 @@ describe("an engine whose database was removed", () => {
       await answer.text();
     }
     await expect.poll(() => engine.clients()).toBe(0);
+  });
+});
+
+describe("a start whose database was lost after it", () => {
+  const START = { message: "Go", input_format: "stream-json" };
+  const start = (key: string) =>
+    client.call("POST", "/run/fix", {
+      headers: { "x-api-key": ENGINE_KEY, "idempotency-key": key },
+      body: START,
+    });
+
+  async function readPrefix(): Promise<string> {
+    const { body } = await client.get("root:/api/v1/openapi.json");
+    const { parameters } = body.paths[`${API}/run/{workflow_name}`].post;
+    return parameters.find(({ name }: { name: string }) => name === "idempotency-key")["x-key-prefix"];
+  }
+
+  async function openWithoutDatabase(): Promise<void> {
+    await engine.close();
+    removeDatabase();
+    await open();
+  }
+
+  it("is refused under the same key, and nothing is started", async () => {
+    await open();
+    const prefix = await readPrefix();
+    const first = await start(`${prefix}one`);
+    await client.ended(first.body.run_id);
+    await engine.close();
+    await open();
+    expect(await readPrefix()).toBe(prefix);
+    expect((await start(`${prefix}one`)).body).toEqual(first.body);
+
+    await openWithoutDatabase();
+    expect(await readPrefix()).not.toBe(prefix);
+    expect(await start(`${prefix}one`)).toMatchObject({
+      status: 409,
+      body: {
+        error_code: "key_of_another_database",
+        started: false,
+        detail: expect.stringMatching(/Nothing was started/),
+      },
+    });
+    expect((await client.get("/runs")).body.total_count).toBe(0);
+    expect(agents()).toBe(1);
+    for (const key of [`${await readPrefix()}one`, "a-key-of-another-client"]) {
+      const { status, body } = await start(key);
+      expect(status).toBe(200);
+      await client.ended(body.run_id);
+    }
+    expect(agents()).toBe(3);
+  });
+
+  /** A server that reaches the engine through a proxy, and has read its description. */
+  async function connect() {
+    await open();
+    const proxy = await serveWatchedProxy(engine.url);
+    const mcp = await connectInMemory({ settings: { API_KEY: ENGINE_KEY, BASE_URL: proxy.url } });
+    await expect.poll(() => proxy.count(/openapi/)).toBe(1);
+    await expect.poll(() => proxy.streams()).toBe(1);
+    return { call: mcp.call, proxy };
+  }
+
+  it("is not sent again when its answer was lost as well, but looked for and left open", async () => {
+    const { call, proxy } = await connect();
+    proxy.lose = /^POST/;
+    proxy.beforeLoss = async () => {
+      await expect.poll(agents).toBe(1);
+      await openWithoutDatabase();
+      proxy.target = engine.url;
+    };
+    const message = withScript("Go", { steps: [{ hang: true }] });
+    const { data } = await call({ ...COMPLETE, message, wait_seconds: 0 });
+    expect(data.outcome).toBe("unknown");
+    expect(proxy.count(/^POST/)).toBe(1);
+    expect(agents()).toBe(1);
+  }, 20_000);
+
+  it("is not sent to another kind of server that has taken the engine's place", async () => {
+    const other = await serveSimulatedApi({ apiKey: ENGINE_KEY });
+    onTestFinished(() => other.close());
+    const { call, proxy } = await connect();
+    proxy.lose = /^POST/;
+    proxy.beforeLoss = async () => {
+      proxy.target = other.url;
+    };
+    const { data } = await call({ ...COMPLETE, wait_seconds: 0 });
+    expect(data.outcome).toBe("unknown");
+    expect(proxy.count(/^POST/)).toBe(1);
+  }, 20_000);
+
+  it("keeps nobody from starting a run who has read the former database's prefix", async () => {
+    const { call, proxy } = await connect();
+    // The stream breaks with the engine, and the description is read again with the next one.
+    const sent = until(() => proxy.count(/^POST/) > 0, "the start");
+    proxy.hold = { pattern: /openapi/, until: sent };
+    await openWithoutDatabase();
+    proxy.target = engine.url;
+    const { data } = await call({ ...COMPLETE, session_name: "afterwards" });
+    expect(data.outcome).toBe("completed");
+    expect(proxy.count(/^POST/)).toBe(2);
+    expect((await client.get("/runs")).body.total_count).toBe(1);
+    expect(agents()).toBe(1);
   });
 });

@@ -27,8 +27,13 @@ export interface ApiCapabilities {
   describesEndpoint(endpoint: Endpoint): boolean;
   /** False only when a whole description spells out the start and leaves the field out. */
   acceptsField(field: StartField): boolean;
-  /** True only when a description says that two starts with the same `Idempotency-Key` are one run. */
-  acceptsKey(): boolean;
+  /** What the `Idempotency-Key` of a start begins with; undefined unless a description says that the API keeps keys. */
+  keyPrefix(): string | undefined;
+  /**
+   * The same by a description that is read now: another API may have taken the place of the one that was there. Also
+   * undefined when it cannot be read. Never rejects.
+   */
+  readKeyPrefix(): Promise<string | undefined>;
   /** Reads the description now; callers at the same time share one request. Never throws: the state says how it went. */
   refresh(): Promise<CapabilitiesState>;
   /** Calls back when anything of the description has changed. The answer takes it off. */
@@ -60,10 +65,9 @@ export function createCapabilities(options: {
     if (changed) for (const listener of [...listeners]) listener();
   }
 
-  async function read(): Promise<CapabilitiesState> {
+  async function read(background: boolean): Promise<CapabilitiesState> {
     try {
-      // In the background: whoever has stopped an API need not see it start again for this.
-      const describe = (signal: AbortSignal) => api.describe({ signal, background: true });
+      const describe = (signal: AbortSignal) => api.describe({ signal, background });
       const found = await withDeadline(clock, READ_LIMIT_MS, describe, closing.signal);
       if (!found) {
         const problem = `The API did not give its description within ${READ_LIMIT_MS / 1000} s.`;
@@ -81,7 +85,8 @@ export function createCapabilities(options: {
 
   function refresh(): Promise<CapabilitiesState> {
     if (closing.signal.aborted) return Promise.resolve(state);
-    reading ??= read().finally(() => {
+    // In the background: whoever has stopped an API need not see it start again for this.
+    reading ??= read(true).finally(() => {
       reading = undefined;
     });
     return reading;
@@ -92,7 +97,12 @@ export function createCapabilities(options: {
     hasEndpoint: (endpoint) => !state.description?.whole || state.description.endpoints.has(endpoint),
     describesEndpoint: (endpoint) => state.description?.endpoints.has(endpoint) === true,
     acceptsField: (field) => !state.description?.whole || !state.description.start.unknown.has(field),
-    acceptsKey: () => state.description?.start.hasKey === true,
+    keyPrefix: () => state.description?.start.keyPrefix,
+    async readKeyPrefix() {
+      // Not shared with a reading that has begun before.
+      const { description, problem } = await read(false);
+      return problem === undefined ? description?.start.keyPrefix : undefined;
+    },
     refresh,
     onChange(listener) {
       listeners.add(listener);

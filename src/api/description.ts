@@ -31,8 +31,11 @@ export interface ApiDescription {
     unknown: ReadonlySet<StartField>;
     /** It refuses a start with fields that it does not name, instead of passing over them. */
     closed: boolean;
-    /** Two starts with the same `Idempotency-Key` (a header) are one run. */
-    hasKey: boolean;
+    /**
+     * Two starts with the same `Idempotency-Key` (a header) are one run, and keys have to begin with this; "" where any
+     * will do. Undefined where it promises nothing of the kind.
+     */
+    keyPrefix: string | undefined;
   };
 }
 
@@ -96,14 +99,20 @@ function hasMethod(item: unknown, method: string): boolean {
   return !isRecord(item) || "$ref" in item || Object.hasOwn(item, method);
 }
 
-/** Whether an operation, or its path, names the header `Idempotency-Key`. */
-function namesKey(item: Json, document: Json): boolean {
+/** What fits into a header beside a key of our own. */
+const KEY_PREFIX = /^[\x21-\x7e]{0,100}$/;
+
+/** Where an operation, or its path, names the header `Idempotency-Key`: what keys begin with. */
+function readKeyPrefix(item: Json, document: Json): string | undefined {
   const named = [item.parameters, toRecord(item.post).parameters].flatMap((all) =>
     Array.isArray(all) ? all : [],
   );
-  return named
+  const header = named
     .map((one) => toRecord(resolve(one, document)))
-    .some(({ in: place, name }) => place === "header" && String(name).toLowerCase() === "idempotency-key");
+    .find(({ in: place, name }) => place === "header" && String(name).toLowerCase() === "idempotency-key");
+  if (!header) return undefined;
+  const prefix = String(header["x-key-prefix"] ?? "");
+  return KEY_PREFIX.test(prefix) ? prefix : undefined;
 }
 
 function readStart(item: Json, document: Json): ApiDescription["start"] {
@@ -122,7 +131,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     ...(timeoutS ? { timeoutS } : {}),
     unknown: new Set(tells ? START_FIELDS.filter((field) => !(field in properties)) : []),
     closed: tells && closed,
-    hasKey: namesKey(item, document),
+    keyPrefix: readKeyPrefix(item, document),
   };
 }
 

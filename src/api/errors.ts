@@ -37,6 +37,8 @@ export class ApiError extends Error {
   readonly mayHaveActed: boolean;
   /** True when the request certainly never left: nobody listens at the address. */
   readonly neverSent: boolean;
+  /** True when a start was refused because keys begin with something else now. */
+  readonly staleKey: boolean;
   /** The outage that the message tells of. */
   readonly outage: Outage | undefined;
 
@@ -49,6 +51,7 @@ export class ApiError extends Error {
       retryAfterMs?: number;
       mayHaveActed?: boolean;
       neverSent?: boolean;
+      staleKey?: boolean;
       outage?: Outage;
     } = {},
   ) {
@@ -59,6 +62,7 @@ export class ApiError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.mayHaveActed = details.mayHaveActed ?? false;
     this.neverSent = details.neverSent ?? false;
+    this.staleKey = details.staleKey ?? false;
     this.outage = details.outage;
   }
 }

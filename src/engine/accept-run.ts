@@ -6,6 +6,7 @@ import {
   isLocalRepository,
 } from "../shared/git/repository-address.js";
 import type { EngineOptions } from "./engine-options.js";
+import { isPrefixed } from "./runs/key-prefix.js";
 import type { EngineRun, RunRequest } from "./runs/run.js";
 import { KeyReused, NotWritten, type Recorded } from "./runs/run-store.js";
 import { EngineRefusal } from "./types.js";
@@ -24,7 +25,10 @@ export async function acceptRequest(
   options: Pick<EngineOptions, "runs" | "library" | "findAgent" | "log"> & { refuse: () => void },
 ): Promise<Recorded> {
   const { runs, library, log, refuse } = options;
-  const requestKey = key === undefined ? undefined : { key, digest: digestOf(asked) };
+  refuseOtherDatabase(key, runs.keyPrefix);
+  // Without a prefix the keys end with the engine.
+  const requestKey =
+    key === undefined || runs.keyPrefix === undefined ? undefined : { key, digest: digestOf(asked) };
   if (requestKey) {
     const known = await runs.findByKey(requestKey.key);
     if (known && known.digest === requestKey.digest) return { run: known.run, happened: false };
@@ -59,6 +63,18 @@ export async function acceptRequest(
     log.error(`A start was refused: ${error.message}`);
     throw new EngineRefusal(503, `${error.message} Nothing was started.`);
   }
+}
+
+/**
+ * A key that was made for a database that is not there any more: that one may know a run with it.
+ * @param prefix what keys of the present database begin with
+ */
+function refuseOtherDatabase(key: string | undefined, prefix: string | undefined): void {
+  if (key === undefined || !isPrefixed(key) || (prefix !== undefined && key.startsWith(prefix))) return;
+  const message =
+    "This Idempotency-Key was made for another database than the engine has now. Nothing was started. If it is of an " +
+    "earlier try, look for its run in the list. For a new start make a key with the x-key-prefix of the engine's description.";
+  throw new EngineRefusal(409, message, "key_of_another_database");
 }
 
 /** The conversation that a request continues: its newest run that came to its agent tells name, repository and branch. */

@@ -168,7 +168,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     const { app, clients } = createEngineApp({
       engine,
       runs,
-      inMemory: runs.inMemory,
+      keyPrefix: runs.keyPrefix,
       library,
       apiKey: options.apiKey,
       findAgent,

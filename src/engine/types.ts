@@ -61,10 +61,13 @@ export class EngineRefusal extends Error {
   override name = "EngineRefusal";
   /** The HTTP status that fits it. */
   readonly status: 400 | 404 | 409 | 422 | 503;
+  /** For programs, where they can do something about it. */
+  readonly errorCode: "key_of_another_database" | undefined;
 
-  constructor(status: EngineRefusal["status"], message: string) {
+  constructor(status: EngineRefusal["status"], message: string, errorCode?: EngineRefusal["errorCode"]) {
     super(message);
     this.status = status;
+    this.errorCode = errorCode;
   }
 }
 
@@ -75,7 +78,8 @@ export interface Engine {
   /**
    * Takes a run on, which begins when its place is free. Two requests with the same `key` (Idempotency-Key) are one:
    * the second is answered with the first one's run, also when both come at once or the engine was started anew
-   * between them. The same key with another request is refused (422).
+   * between them. The same key with another request is refused (422), and so is one that was made for another database
+   * (409): that one may know a run with it.
    */
   start(request: RunRequest, key?: string): Promise<EngineRun>;
   /** The newest snapshot of the run. */

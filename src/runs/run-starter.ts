@@ -9,6 +9,7 @@ import { createLostStarts } from "./lost-starts.js";
 import { mergeRun } from "./merge-run.js";
 import { bareRun } from "./run-facts.js";
 import type { RunWatcher } from "./run-watcher.js";
+import { createSendStart, type StartKeys } from "./send-start.js";
 
 /** How a start went. Only `started` means that a run is known to exist. */
 export type StartResult =
@@ -40,8 +41,9 @@ export type StartResult =
 export interface RunStarter {
   /**
    * Starts one run with one POST. When its fate is unknown it is looked up in the API's list and adopted when
-   * found; it is never sent again. Starts of the same workflow and session name go one after the other. A run that was
-   * started is written down before this resolves, so that nothing is forgotten that was told.
+   * found; it is sent again only where that cannot be a second run (send-start.ts). Starts of the same workflow and
+   * session name go one after the other. A run that was started is written down before this resolves, so that nothing is
+   * forgotten that was told.
    * @param signal keeps a start from being sent; one that has been sent is seen through
    * @param mayStart asked when its turn has come: what was true before the wait for it may not be so any more
    * @throws ApiError when the API has certainly not started it; of kind `aborted` when the signal came first
@@ -76,13 +78,14 @@ export interface StartOptions {
   onStarted?: (run: Run, request: StartRequest) => Promise<boolean>;
   /** Aborts when the server stops: then nothing is looked for any more. */
   stopped?: AbortSignal;
-  /** A key for a start, where two starts with the same key are one run. */
-  newKey?: () => string | undefined;
+  /** Where left out, starts have no keys. */
+  keys?: StartKeys;
 }
 
 /** Starts runs, each with one POST. */
 export function createRunStarter(options: StartOptions): RunStarter {
-  const { api, watcher, clock, stopped, newKey = () => undefined } = options;
+  const { api, watcher, clock, stopped } = options;
+  const send = createSendStart(options);
   const lostStarts = createLostStarts({ api, watcher, clock, stopped });
   /** When starts were given up as unknown (monotonic clock), by their key: a run that turns up later may be theirs. */
   const unresolved = new Map<string, number>();
@@ -96,21 +99,6 @@ export function createRunStarter(options: StartOptions): RunStarter {
     const written = options.onStarted?.(full, request) ?? Promise.resolve(true);
     const noted = (await withDeadline(clock, WRITE_LIMIT_MS, () => written)) ?? false;
     return { kind: "started", run: full, adopted, noted };
-  }
-
-  /** Sends a start; one whose answer was lost is sent again only under its key, which makes both one run. */
-  async function send(request: StartRequest): Promise<Run> {
-    const key = newKey();
-    try {
-      return await api.startRun(request, key);
-    } catch (error) {
-      const isLost = error instanceof ApiError && error.mayHaveActed;
-      if (!isLost || key === undefined || stopped?.aborted) throw error;
-      // What this answers says nothing of the first, unless it is the run.
-      return api.startRun(request, key).catch(() => {
-        throw error;
-      });
-    }
   }
 
   async function startOnce(request: StartRequest, key: string): Promise<StartResult> {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Services } from "../actions/define-action.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
@@ -106,7 +105,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     watcher,
     clock,
     stopped: stopped.signal,
-    newKey: () => (capabilities.acceptsKey() ? randomUUID() : undefined),
+    keys: capabilities,
     onStarted: (run, request) => sessions.started(run, request),
   });
   const slotTracker = createSlotTracker({ watcher, clock });

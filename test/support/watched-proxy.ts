@@ -5,6 +5,8 @@ import { onTestFinished } from "vitest";
 /** Stands between the product and an API: counts what passes, and breaks it when told to. */
 export interface WatchedProxy {
   url: string;
+  /** Where it passes everything on to. */
+  target: string;
   /** What has come in: "GET /run/1/status", without the API's base path. */
   requests: string[];
   /** Those of them that match. */
@@ -21,6 +23,8 @@ export interface WatchedProxy {
   refuseStreams: boolean;
   /** The next answer to such a request is lost. */
   lose: RegExp | undefined;
+  /** Done before that answer is lost, once. */
+  beforeLoss: (() => Promise<void>) | undefined;
   /** The answers to such requests are held back until then. */
   hold: { pattern: RegExp; until: Promise<unknown> } | undefined;
 }
@@ -31,7 +35,7 @@ const API = "/api/v1/workflows/claude-code";
 export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
   const open = new Map<ServerResponse, IncomingMessage | undefined>();
   const server = createServer((incoming, response) => {
-    const path = new URL(incoming.url ?? "/", target).pathname;
+    const path = new URL(incoming.url ?? "/", proxy.target).pathname;
     const line = `${incoming.method} ${path.startsWith(API) ? path.slice(API.length) : path}`;
     proxy.requests.push(line);
     const isStream = line === "GET /events";
@@ -45,7 +49,7 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
 
   function pass(incoming: IncomingMessage, response: ServerResponse, line: string): void {
     const { host: _host, ...headers } = incoming.headers;
-    const onward = request(new URL(incoming.url ?? "/", target), { method: incoming.method, headers });
+    const onward = request(new URL(incoming.url ?? "/", proxy.target), { method: incoming.method, headers });
     response.on("close", () => {
       open.delete(response);
       onward.destroy();
@@ -55,7 +59,8 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
       const { hold, lose } = proxy;
       if (lose?.test(line)) {
         proxy.lose = undefined;
-        return void response.destroy();
+        void Promise.resolve(proxy.beforeLoss?.()).finally(() => response.destroy());
+        return;
       }
       const held = hold?.pattern.test(line) ? hold.until : Promise.resolve();
       void held.then(() => {
@@ -71,10 +76,12 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
 
   const proxy: WatchedProxy = {
     url: "",
+    target,
     requests: [],
     resumed: [],
     refuseStreams: false,
     lose: undefined,
+    beforeLoss: undefined,
     hold: undefined,
     count: (pattern) => proxy.requests.filter((line) => pattern.test(line)).length,
     streams: () => open.size,

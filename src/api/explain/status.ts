@@ -1,5 +1,5 @@
 import { ApiError } from "../errors.js";
-import { parseRefusal, saysNotStarted } from "../wire/refusal.js";
+import { parseRefusal, saysNotStarted, saysStaleKey } from "../wire/refusal.js";
 import { type Attempt, advice, nothingDone, outcomeOf, unexpected } from "./attempt.js";
 import { HOW_TO_AUTHORIZE, WANTS_USER } from "./proxy.js";
 
@@ -40,7 +40,7 @@ export function explainStatus(
       "refused",
       `Could not ${call.doing}: the workflows API cannot do it now (HTTP ${status}${said}). ${nothingDone(call)} ` +
         "Put right what it names and try again.",
-      details,
+      { ...details, staleKey: saysStaleKey(answer.body) },
     );
   }
   if (status === 401 || status === 403) {

@@ -16,6 +16,11 @@ export function saysNotStarted(body: unknown): boolean {
   return typeof body === "object" && body !== null && "started" in body && body.started === false;
 }
 
+/** Whether a start was refused because its `Idempotency-Key` was made for another database than the API has now. */
+export function saysStaleKey(body: unknown): boolean {
+  return saysNotStarted(body) && (body as { error_code?: unknown }).error_code === "key_of_another_database";
+}
+
 /** The API's own words for an error: `detail` as a text, or pydantic's list as "field: message; …". */
 export function parseRefusal(body: unknown): string | undefined {
   const parsed = refusalWire.safeParse(body);

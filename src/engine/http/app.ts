@@ -38,8 +38,8 @@ export interface EngineAppOptions {
   /** Origins of pages that may call; none by default. */
   allowedOrigins?: readonly string[];
   version: string;
-  /** The runs are in memory only: what is promised beyond the engine's end (`Idempotency-Key`) is not offered. */
-  inMemory?: boolean;
+  /** What keys of starts (`Idempotency-Key`) begin with; without it they are not offered. */
+  keyPrefix?: string | undefined;
 }
 
 /**

@@ -60,7 +60,13 @@ const refusalSchema = z
         z.looseObject({ type: z.string(), loc: z.array(z.union([z.string(), z.number()])), msg: z.string() }),
       ),
     ]),
-    started: z.literal(false).optional().describe("With 503: the engine has started nothing"),
+    started: z.literal(false).optional().describe("The engine has started nothing; always with 503"),
+    error_code: z
+      .string()
+      .optional()
+      .describe(
+        "key_of_another_database: use a new Idempotency-Key, with the x-key-prefix that is described now",
+      ),
   })
   .openapi("Refusal");
 

@@ -40,18 +40,23 @@ const startBody = z
   .openapi("StartRun");
 
 /** What a client may call a start; visible characters, so that no proxy changes it. */
-const startHeaders = z.object({
-  "idempotency-key": z
-    .string()
-    .regex(/^[\x21-\x7e]{1,200}$/, "1 to 200 visible characters are allowed")
-    .optional()
-    .describe(
-      "The client's own name for this start, 1 to 200 visible ASCII characters. The same key again, with the same " +
-        "request, is answered with the run of the first one, also after a restart; with another request it is refused.",
-    ),
-});
-/** The same without the key: it is neither described nor read. */
-const noHeaders = z.object({}) as unknown as typeof startHeaders;
+function startHeaders(keyPrefix: string) {
+  return z.object({
+    "idempotency-key": z
+      .string()
+      .regex(/^[\x21-\x7e]{1,200}$/, "1 to 200 visible characters are allowed")
+      .optional()
+      .openapi({ param: { "x-key-prefix": keyPrefix } })
+      .describe(
+        "The client's own name for this start, 1 to 200 visible ASCII characters. The same key again, with the same " +
+          "request, is answered with the run of the first one, also after a restart; with another request it is refused. " +
+          "Begin it with x-key-prefix, which names the engine's database: should that be lost, and the keys with it, " +
+          "such a key is refused instead of starting a second run.",
+      ),
+  });
+}
+/** Where no keys are kept they are not described either, and only looked at for those of a database that is lost. */
+const noHeaders = z.looseObject({}) as unknown as ReturnType<typeof startHeaders>;
 
 const listQuery = z.object({
   page: integer().default(1),
@@ -75,7 +80,7 @@ const forceQuery = z.object({ force: flag().default(false) });
 /** Adds the endpoints that start, list, show, steer and end runs. */
 export function addRunEndpoints(
   app: EngineApp,
-  { engine, clock, inMemory = false }: { engine: Engine; clock: Clock; inMemory?: boolean },
+  { engine, clock, keyPrefix }: { engine: Engine; clock: Clock; keyPrefix?: string | undefined },
 ): void {
   /** The contract words the same refusal differently from endpoint to endpoint. */
   function find(runId: string, refusal = `Run ${runId} not found`): EngineRun {
@@ -92,7 +97,7 @@ export function addRunEndpoints(
     summary: "Start a run",
     query: startQuery,
     // A client that reads of the key repeats a lost start, which is one run only as long as the key is remembered.
-    headers: inMemory ? noHeaders : startHeaders,
+    headers: keyPrefix === undefined ? noHeaders : startHeaders(keyPrefix),
     body: startBody,
     answer: startedSchema,
     refusals: [400, 404, 409, 413, 503],

@@ -194,6 +194,7 @@ export function toQueueStats(runId: string, stats: QueueStats) {
  * What the engine's refusal looks like. Whoever gets a 503 cannot tell it from a proxy's, which says nothing of what
  * became of the request; so the engine states that it has started nothing.
  */
-export function toRefusalBody({ status, message }: EngineRefusal): { detail: string; started?: false } {
+export function toRefusalBody({ status, message, errorCode }: EngineRefusal) {
+  if (errorCode) return { detail: message, started: false, error_code: errorCode };
   return status === 503 ? { detail: message, started: false } : { detail: message };
 }

@@ -2,6 +2,7 @@ import type { Clock } from "../../shared/clock.js";
 import { type Database, transaction } from "../../store/database.js";
 import { apply } from "./apply.js";
 import { readFact, writeFact } from "./facts.js";
+import { newKeyPrefix } from "./key-prefix.js";
 import { pruneRuns } from "./prune-runs.js";
 import { type EngineRun, hasEnded } from "./run.js";
 import { findKey, insertRun, newestEventOf, readEvents, readRuns, type StoredRun } from "./run-rows.js";
@@ -85,7 +86,10 @@ export async function createRunStore(options: {
 
   const isTakenOver = (await readFact(database, "run_logs_taken_over")) !== undefined;
   const former = isTakenOver ? [] : ((await options.takeOver?.()) ?? []);
+  let keyPrefix = "";
   const newestStored = await transact(database, async (trx) => {
+    keyPrefix = (await readFact(trx, "key_prefix")) ?? newKeyPrefix();
+    await writeFact(trx, "key_prefix", keyPrefix);
     for (const [index, run] of former.entries())
       await insertRun(trx, { run, version: 1, firstEvent: index, lastEvent: index });
     if (!isTakenOver) await writeFact(trx, "run_logs_taken_over", String(clock.now()));
@@ -223,7 +227,7 @@ export async function createRunStore(options: {
   }
 
   return {
-    inMemory: options.inMemory ?? false,
+    keyPrefix: options.inMemory ? undefined : keyPrefix,
 
     all() {
       // Of runs of the same millisecond the one that came last is the newest.

@@ -59,8 +59,11 @@ export class NotWritten extends Error {
  * the listeners have been called; changes count in the order of the calls.
  */
 export interface RunStore {
-  /** Everything is gone when the engine ends. */
-  readonly inMemory: boolean;
+  /**
+   * What keys of starts begin with: it names the database, so that one whose database is lost is known as that. Undefined
+   * where everything is gone when the engine ends.
+   */
+  readonly keyPrefix: string | undefined;
   /** Newest snapshots, newest run first. */
   all(): readonly EngineRun[];
   get(runId: string): EngineRun | undefined;

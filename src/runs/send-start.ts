@@ -1,0 +1,57 @@
+import { randomUUID } from "node:crypto";
+import type { WorkflowsApi } from "../api/client.js";
+import { ApiError } from "../api/errors.js";
+import type { Run, StartRequest } from "../api/types.js";
+
+/** How the API takes keys (`Idempotency-Key`), under which two starts are one run. */
+export interface StartKeys {
+  /** What a key begins with, as far as is known; undefined where the API keeps none. */
+  keyPrefix(): string | undefined;
+  /** The same as the API says now; also undefined when it does not answer. Never rejects. */
+  readKeyPrefix(): Promise<string | undefined>;
+}
+
+/**
+ * Makes what sends a start: one POST, and a second one only where that cannot be a second run.
+ *
+ * - The answer was lost, and the API says now what it said before of its keys: the same again, under the same key. The
+ *   prefix is that of the API's database: after a loss of the database, or with another server at the address, it is
+ *   another one or none, and nothing is sent again.
+ * - The start was refused because the API has another database than when its description was read: nothing was started,
+ *   so it is sent once more, with a new key.
+ *
+ * @param options.stopped aborts when the server stops: then nothing is sent again
+ * @returns throws ApiError, of the first request where the second has brought nothing
+ */
+export function createSendStart(options: {
+  api: Pick<WorkflowsApi, "startRun">;
+  keys?: StartKeys;
+  stopped?: AbortSignal;
+}): (request: StartRequest) => Promise<Run> {
+  const { api, keys, stopped } = options;
+
+  async function sendWithPrefix(request: StartRequest, prefix: string | undefined): Promise<Run> {
+    const key = prefix === undefined ? undefined : `${prefix}${randomUUID()}`;
+    try {
+      return await api.startRun(request, key);
+    } catch (error) {
+      const isLost = error instanceof ApiError && error.mayHaveActed;
+      if (!isLost || key === undefined || stopped?.aborted) throw error;
+      const isSameApi = (await keys?.readKeyPrefix()) === prefix;
+      if (!isSameApi || stopped?.aborted) throw error;
+      // What this answers says nothing of the first, unless it is the run.
+      return api.startRun(request, key).catch(() => {
+        throw error;
+      });
+    }
+  }
+
+  return async (request) => {
+    try {
+      return await sendWithPrefix(request, keys?.keyPrefix());
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.staleKey || stopped?.aborted) throw error;
+      return sendWithPrefix(request, await keys?.readKeyPrefix());
+    }
+  };
+}
