@@ -13,7 +13,8 @@ import { HttpRefusal, idOf, sendRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import type { Message } from "./calls.js";
 import { readFrames } from "./frames.js";
-import { createHttpSessions, type HttpSession } from "./http-sessions.js";
+import { createHttpSessions } from "./http-sessions.js";
+import type { HttpSession } from "./open-sessions.js";
 
 export interface HttpServerOptions extends CallerRules {
   /** Serves every caller without a key of its own. */
