@@ -3,18 +3,19 @@ import { sleep } from "../../shared/clock.js";
 import { cleanText } from "../../shared/text.js";
 import type { AgentOptions, AgentProcess, StartAgent } from "./agent-process.js";
 import type { AgentEvent, AgentExit } from "./events.js";
+import { failedStart } from "./failed-start.js";
+import { createInterrupts } from "./interrupts.js";
 import { asRecord, asText, type JsonRecord } from "./json.js";
 import { describeFailure, type Launched, launch } from "./launch.js";
 import { readBegan } from "./process-list.js";
 import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "./process-tree.js";
 import { createAgentQuestions } from "./questions.js";
+import { findSilenceLimit } from "./silence-limit.js";
 import { createLineReader } from "./split-lines.js";
 import { createStreamReader } from "./stream-reader.js";
 
 export type { AgentEvent, AgentOptions, AgentProcess, StartAgent };
 
-/** An agent that is alive answers an interrupt within milliseconds; this long, in ms, means that it hangs. */
-const INTERRUPT_TIMEOUT_MS = 5_000;
 /** With `force`, the time in ms to write the conversation down before SIGKILL. */
 const FORCED_GRACE_MS = 1_000;
 /** What a run leaves in the background gets this long, in ms, to end by itself. */
@@ -23,16 +24,6 @@ const LEFTOVER_GRACE_MS = 2_000;
 const TRAILING_MS = 1_000;
 /** A process that even SIGKILL has not ended hangs in the kernel; the run must not hang with it. In ms. */
 const HANGING_MS = 5_000;
-/**
- * A command in the background keeps the agent alive after its result: it is told when the command ends. A server that
- * was left running never does, so that many ms after the last sign of life everything is ended.
- */
-const BACKGROUND_LIMIT_MS = 5 * 60_000;
-/**
- * The same for a sub-agent in the background, and for an agent whose last line could not be read, so that it may have
- * been the result: both may be silent while a command of theirs takes its time, at most 10 min.
- */
-const SILENT_WORK_LIMIT_MS = 20 * 60_000;
 const STDERR_CHARS = 2_000;
 
 /** What tells the model that a message does not come from the person. */
@@ -45,7 +36,6 @@ const SYSTEM_MARK = "[System message from the service that runs this workflow, n
 export const startAgent: StartAgent = (options, onEvent) => {
   const { clock } = options;
   const mark = options.mark ?? randomUUID().replaceAll("-", "");
-  const responses = new Map<string, (ok: boolean) => void>();
   const hurry = new AbortController();
   let inputOpen = true;
   let busy = true;
@@ -63,7 +53,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   try {
     launched = launch(options, mark);
   } catch (error) {
-    return describeFailedStart(options, error as Error, onEvent);
+    return failedStart(options, error as Error, onEvent);
   }
   const { child, forgetFiles } = launched;
   const identity: AgentIdentity = {
@@ -81,6 +71,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
     respond: (requestId, response) =>
       write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } }),
   });
+  const interrupts = createInterrupts({ clock, write, hurry: hurry.signal });
   const lines = createLineReader({
     onLine(line) {
       // What has no brace in it is a note of some library and stands for no message.
@@ -141,8 +132,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       questions.cancel(requestId);
       endWhenFree();
     } else if (message.type === "control_response") {
-      const response = asRecord(message.response);
-      responses.get(asText(response.request_id) ?? "")?.(response.subtype === "success");
+      interrupts.answered(message);
     } else if (!questions.ask(requestId, asRecord(message.request))) {
       // Without an answer it would wait for ever.
       const error = "This host cannot do that";
@@ -161,19 +151,16 @@ export const startAgent: StartAgent = (options, onEvent) => {
     limitSilence();
   }
 
-  /** What is silent for too long when nobody is asked and no turn goes on is ended. */
+  /** Begins the wait anew: an agent that is silent for too long while nobody is asked is ended. */
   function limitSilence(): void {
     cancelSilenceLimit();
     if (killing || questions.open() > 0) return;
-    if (busy && unread && inputOpen) {
-      // It works off what it has, so nothing is lost if the line was another one.
-      cancelSilenceLimit = clock.after(SILENT_WORK_LIMIT_MS, closeInput);
-    } else if (!busy && (!inputOpen || background.length > 0)) {
-      const onlyCommands = background.every((kind) => kind === "local_bash");
-      cancelSilenceLimit = clock.after(onlyCommands ? BACKGROUND_LIMIT_MS : SILENT_WORK_LIMIT_MS, () => {
-        void endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock });
-      });
-    }
+    const limit = findSilenceLimit({ busy, unread, inputOpen, background });
+    if (!limit) return;
+    cancelSilenceLimit = clock.after(limit.ms, () => {
+      if (limit.action === "close_input") closeInput();
+      else void endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock });
+    });
   }
 
   function watchExit(): Promise<AgentExit> {
@@ -194,7 +181,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
         child.stdout?.destroy();
         child.stderr?.destroy();
         forgetFiles();
-        for (const settle of responses.values()) settle(false);
+        interrupts.close();
         questions.withdrawAll();
         void endLeft().then(() => {
           const said = cleanText(failure ?? stderr).trim();
@@ -210,22 +197,6 @@ export const startAgent: StartAgent = (options, onEvent) => {
     });
   }
 
-  async function interrupt(timeoutMs = INTERRUPT_TIMEOUT_MS): Promise<boolean> {
-    const requestId = randomUUID();
-    const answered = new Promise<boolean>((resolve) => responses.set(requestId, resolve));
-    const giveUp = new AbortController();
-    const sent = write({
-      type: "control_request",
-      request_id: requestId,
-      request: { subtype: "interrupt" },
-    });
-    const late = sleep(clock, timeoutMs, AbortSignal.any([giveUp.signal, hurry.signal]));
-    const ok = sent && (await Promise.race([answered, late.then(() => false)]));
-    giveUp.abort();
-    responses.delete(requestId);
-    return ok;
-  }
-
   async function kill(force: boolean, graceMs: number): Promise<void> {
     if (force) hurry.abort();
     if (!force) {
@@ -235,7 +206,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       const patience = new AbortController();
       const late = sleep(clock, graceMs, AbortSignal.any([patience.signal, hurry.signal]));
       // The result tells that its commands are stopped and the conversation is written down.
-      if ((await interrupt(graceMs)) && busy) await Promise.race([stopped, exited, late]);
+      if ((await interrupts.send(graceMs)) && busy) await Promise.race([stopped, exited, late]);
       patience.abort();
     }
     ending = true;
@@ -263,7 +234,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       endWhenFree();
       limitSilence();
     },
-    interrupt: () => interrupt(),
+    interrupt: () => interrupts.send(),
     end() {
       ending = true;
       endWhenFree();
@@ -276,29 +247,3 @@ export const startAgent: StartAgent = (options, onEvent) => {
     exited,
   };
 };
-
-/** What cannot be started looks like what has ended at once. */
-function describeFailedStart(
-  options: AgentOptions,
-  error: Error,
-  onEvent: (event: AgentEvent) => void,
-): AgentProcess {
-  const exit: AgentExit = { type: "exit", code: null, signal: null, stderr: describeFailure(options, error) };
-  // Not before the caller has what this gives back.
-  const exited = Promise.resolve().then(() => {
-    onEvent(exit);
-    return exit;
-  });
-  return {
-    pid: 0,
-    processStart: "0",
-    send: () => false,
-    answer() {},
-    interrupt: async () => false,
-    end() {},
-    kill: async () => {
-      await exited;
-    },
-    exited,
-  };
-}

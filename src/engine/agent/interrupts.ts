@@ -1,0 +1,54 @@
+import { randomUUID } from "node:crypto";
+import { type Clock, sleep } from "../../shared/clock.js";
+import { asRecord, asText, type JsonRecord } from "./json.js";
+
+/** The requests with which the engine interrupts an agent, and the agent's answers to them. */
+export interface Interrupts {
+  /** Stops what the agent does at the moment. False when it has not confirmed that within `timeoutMs`. */
+  send(timeoutMs?: number): Promise<boolean>;
+  /** Takes the agent's `control_response`. */
+  answered(message: JsonRecord): void;
+  /** The agent has ended: nothing is confirmed any more. */
+  close(): void;
+}
+
+/** An agent that works properly answers an interrupt within milliseconds; after this long, in ms, it counts as hanging. */
+const TIMEOUT_MS = 5_000;
+
+/**
+ * @param options.write writes a message to the agent; false when it cannot be written to any more
+ * @param options.hurry ends the wait for an answer
+ */
+export function createInterrupts(options: {
+  clock: Clock;
+  write(message: JsonRecord): boolean;
+  hurry: AbortSignal;
+}): Interrupts {
+  const { clock, write, hurry } = options;
+  const waiting = new Map<string, (ok: boolean) => void>();
+
+  return {
+    async send(timeoutMs = TIMEOUT_MS) {
+      const requestId = randomUUID();
+      const answered = new Promise<boolean>((resolve) => waiting.set(requestId, resolve));
+      const giveUp = new AbortController();
+      const sent = write({
+        type: "control_request",
+        request_id: requestId,
+        request: { subtype: "interrupt" },
+      });
+      const late = sleep(clock, timeoutMs, AbortSignal.any([giveUp.signal, hurry]));
+      const ok = sent && (await Promise.race([answered, late.then(() => false)]));
+      giveUp.abort();
+      waiting.delete(requestId);
+      return ok;
+    },
+    answered(message) {
+      const response = asRecord(message.response);
+      waiting.get(asText(response.request_id) ?? "")?.(response.subtype === "success");
+    },
+    close() {
+      for (const settle of waiting.values()) settle(false);
+    },
+  };
+}
