@@ -3,7 +3,7 @@ import type { RunPolicy } from "../permissions/run-policy.js";
 import type { QueuedMessage } from "../runs/run.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 import type { LaunchOptions } from "./launch.js";
-import type { AgentAnswer } from "./questions.js";
+import type { AgentAnswer } from "./open-request.js";
 
 export interface AgentOptions extends LaunchOptions {
   prompt: string;
