@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createEngineApp, type EngineAppOptions } from "../src/engine/http/app.js";
-import * as schemas from "../src/engine/http/schemas.js";
+import { healthSchema, rootHealthSchema } from "../src/engine/http/health-schemas.js";
+import * as schemas from "../src/engine/http/run-schemas.js";
 import { serveEngine } from "../src/engine/http/serve.js";
+import { managedSchema } from "../src/engine/http/workflow-schemas.js";
 import { EngineRefusal } from "../src/engine/types.js";
 import { createWorkflowLibrary } from "../src/engine/workflows/workflow-library.js";
 import { systemClock } from "../src/shared/clock.js";
@@ -328,7 +330,7 @@ describe("the workflow library over HTTP", () => {
   it("creates, changes and removes a person's own", async () => {
     const created = await ask("POST", "/manage", { body: OWN });
     expect(created.status).toBe(200);
-    expect(schemas.managedSchema.strict().parse(created.body)).toMatchObject({
+    expect(managedSchema.strict().parse(created.body)).toMatchObject({
       message: "Workflow 'docs-writer' created successfully",
       workflow: {
         name: "docs-writer",
@@ -393,7 +395,7 @@ describe("health and description", () => {
     const app = createApp({
       findAgent: async () => ({ ok: false, problem: "Claude Code is not logged in." }),
     });
-    expect(schemas.healthSchema.strict().parse((await ask("GET", "/health", { app })).body)).toMatchObject({
+    expect(healthSchema.strict().parse((await ask("GET", "/health", { app })).body)).toMatchObject({
       status: "warning",
       agent_available: false,
       claude_cli_path: null,
@@ -712,7 +714,7 @@ describe("events over HTTP", () => {
     for (const reader of readers) await reader.count(1);
     expect([store.listeners(), clock.pending(), server.clients()]).toEqual([2, 2, 2]);
     const health = await (await fetch(`${server.url}/health`)).json();
-    expect(schemas.rootHealthSchema.strict().parse(health)).toMatchObject({ active_runs: 0, clients: 2 });
+    expect(rootHealthSchema.strict().parse(health)).toMatchObject({ active_runs: 0, clients: 2 });
     readers[0]?.stop();
     await expect.poll(() => [store.listeners(), clock.pending(), server.clients()]).toEqual([1, 1, 1]);
     readers[1]?.stop();

@@ -10,12 +10,12 @@ import { addEventEndpoints } from "./event-endpoints.js";
 import type { EventSource } from "./event-stream.js";
 import { refuseAgents } from "./from-agent.js";
 import { checkKey, checkSource } from "./guard.js";
+import { healthSchema, rootHealthSchema } from "./health-schemas.js";
 import { addManageEndpoints } from "./manage-endpoints.js";
 import { addQuestionEndpoints } from "./question-endpoints.js";
 import { HttpRefusal } from "./refusal.js";
 import { addRunEndpoints } from "./run-endpoints.js";
 import { toMoment, toRefusalBody } from "./run-wire.js";
-import { healthSchema, rootHealthSchema } from "./schemas.js";
 
 const API = "/api/v1/workflows/claude-code";
 

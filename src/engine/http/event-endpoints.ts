@@ -6,7 +6,7 @@ import type { Engine } from "../types.js";
 import { describeRefusals, type EngineApp, type EngineHttpEnv, refuseHead, SECURITY } from "./endpoint.js";
 import { createEventStream, type EventSource } from "./event-stream.js";
 import { HttpRefusal } from "./refusal.js";
-import { runEventSchema } from "./schemas.js";
+import { runEventSchema } from "./run-schemas.js";
 import { MAX_CONNECTIONS } from "./serve.js";
 
 const DESCRIPTION =

@@ -7,7 +7,7 @@ import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { flag, integer } from "./pydantic.js";
 import { HttpRefusal } from "./refusal.js";
 import { toMoment } from "./run-wire.js";
-import { managedSchema, workflowSchema } from "./schemas.js";
+import { managedSchema, workflowSchema } from "./workflow-schemas.js";
 
 /** The contract's defaults; the engine's workflows have neither. */
 const LOOK = { icon: "Bot", mainColour: "#3B82F6" };

@@ -2,8 +2,8 @@ import { z } from "@hono/zod-openapi";
 import type { Engine } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
+import { questionSchema, questionsSchema } from "./run-schemas.js";
 import { toQuestion } from "./run-wire.js";
-import { questionSchema, questionsSchema } from "./schemas.js";
 
 const answerBody = z
   .object({ answer: z.string().describe("A choice's value, or an own text where a question allows it") })

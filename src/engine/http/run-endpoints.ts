@@ -6,7 +6,6 @@ import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { checkOrder, pageOf } from "./listing.js";
 import { flag, integer } from "./pydantic.js";
 import { HttpRefusal } from "./refusal.js";
-import { toMoment, toQueueStats, toRow, toStatus } from "./run-wire.js";
 import {
   cleanedUpSchema,
   killedSchema,
@@ -15,7 +14,8 @@ import {
   queueSchema,
   startedSchema,
   statusSchema,
-} from "./schemas.js";
+} from "./run-schemas.js";
+import { toMoment, toQueueStats, toRow, toStatus } from "./run-wire.js";
 
 const startQuery = z.object({
   persistent: flag().default(true).describe("Keep the workspace when the run has ended"),

@@ -1,7 +1,7 @@
 import type { z } from "@hono/zod-openapi";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
 import type { EngineRefusal, QueueStats } from "../types.js";
-import type { questionSchema, rowSchema, statusSchema } from "./schemas.js";
+import type { questionSchema, rowSchema, statusSchema } from "./run-schemas.js";
 
 /** A moment as the contract writes it: UTC, marked so. */
 export function toMoment(ms: number): string {

@@ -1,8 +1,7 @@
 import { z } from "@hono/zod-openapi";
+import { moment } from "./moment-schema.js";
 
-/** The answers' shapes in the contract's names, for the description and for the types of what builds them. */
-
-const moment = z.iso.datetime().describe("UTC, marked with Z");
+/** What the endpoints of runs answer, in the contract's names: for the description, and for the types of what builds it. */
 
 const choiceSchema = z.object({ value: z.string(), title: z.string(), description: z.string().optional() });
 
@@ -212,73 +211,6 @@ export const cleanedUpSchema = z
     message: z.string(),
   })
   .openapi("CleanedUpRun");
-
-export const healthSchema = z
-  .object({
-    status: z.enum(["healthy", "warning"]),
-    timestamp: moment,
-    agent_available: z.boolean(),
-    workflows: z.record(z.string(), z.boolean()),
-    container_manager: z.literal(false),
-    feature_enabled: z.literal(true),
-    claude_cli_path: z.string().nullable(),
-    message: z.string().optional(),
-  })
-  .openapi("Health");
-
-export const rootHealthSchema = z
-  .object({
-    status: z.literal("healthy"),
-    timestamp: moment,
-    version: z.string(),
-    environment: z.string(),
-    active_runs: z.int().describe("Waiting or going on"),
-    clients: z.int().describe("Open streams of events"),
-  })
-  .openapi("RootHealth");
-
-export const workflowSchema = z
-  .object({
-    name: z.string(),
-    description: z.string(),
-    path: z.string(),
-    valid: z.boolean(),
-    icon: z.string(),
-    mainColour: z.string(),
-    displayName: z.string(),
-    category: z.string(),
-    capabilities: z.array(z.string()),
-    emoji: z.string(),
-    maxTurns: z.int().nullable(),
-    suggestedTurns: z.int(),
-    is_system_workflow: z.boolean(),
-  })
-  .openapi("Workflow");
-
-export const managedSchema = z
-  .object({
-    success: z.literal(true),
-    message: z.string(),
-    workflow: z
-      .object({
-        name: z.string(),
-        display_name: z.string(),
-        description: z.string(),
-        category: z.string(),
-        active: z.literal(true),
-        is_system_workflow: z.boolean(),
-        created_at: moment.optional(),
-        updated_at: moment.optional(),
-        icon: z.string(),
-        mainColour: z.string(),
-        emoji: z.string(),
-        capabilities: z.array(z.string()),
-        maxTurns: z.int().nullable(),
-        suggestedTurns: z.int(),
-      })
-      .nullable(),
-  })
-  .openapi("ManagedWorkflow");
 
 /** What a stream of events consists of, each as the data of a server-sent event. */
 export const runEventSchema = z
