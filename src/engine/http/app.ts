@@ -16,6 +16,7 @@ import { addQuestionEndpoints } from "./question-endpoints.js";
 import { HttpRefusal } from "./refusal.js";
 import { addRunEndpoints } from "./run-endpoints.js";
 import { toMoment, toRefusalBody } from "./run-wire.js";
+import { addStartEndpoint } from "./start-endpoint.js";
 
 const API = "/api/v1/workflows/claude-code";
 
@@ -67,6 +68,7 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   );
   app.use(refuseAgents(options.platform ?? process.platform));
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
+  addStartEndpoint(api, options);
   addRunEndpoints(api, options);
   addQuestionEndpoints(api, options);
   const { clients } = addEventEndpoints(api, options);

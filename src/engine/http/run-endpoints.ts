@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
-import type { EngineRun, RunRequest } from "../runs/run.js";
+import type { EngineRun } from "../runs/run.js";
 import { type Engine, EngineRefusal } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { checkOrder, pageOf } from "./listing.js";
@@ -12,51 +12,9 @@ import {
   pageSchema,
   queuedSchema,
   queueSchema,
-  startedSchema,
   statusSchema,
 } from "./run-schemas.js";
 import { toMoment, toQueueStats, toRow, toStatus } from "./run-wire.js";
-
-const startQuery = z.object({
-  persistent: flag().default(true).describe("Keep the workspace when the run has ended"),
-  auto_merge: flag()
-    .default(false)
-    .describe("Merge the work back when the run succeeded and the merge is clean"),
-  temp_workspace: flag().default(false).describe("Work in an empty folder that is removed afterwards"),
-});
-
-const startBody = z
-  .object({
-    message: z.string().refine((text) => text.trim() !== "", "Message cannot be empty"),
-    max_turns: integer({ ge: 1, le: 200 }).nullish(),
-    session_id: z.string().nullish().describe("The conversation to continue"),
-    session_name: z.string().nullish(),
-    user_id: z.string().nullish(),
-    git_branch: z.string().nullish(),
-    repository_url: z.string().nullish(),
-    timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
-    input_format: z.literal("stream-json"),
-  })
-  .openapi("StartRun");
-
-/** What a client may call a start; visible characters, so that no proxy changes it. */
-function startHeaders(keyPrefix: string) {
-  return z.object({
-    "idempotency-key": z
-      .string()
-      .regex(/^[\x21-\x7e]{1,200}$/, "1 to 200 visible characters are allowed")
-      .optional()
-      .openapi({ param: { "x-key-prefix": keyPrefix } })
-      .describe(
-        "The client's own name for this start, 1 to 200 visible ASCII characters. The same key again, with the same " +
-          "request, is answered with the run of the first one, also after a restart; with another request it is refused. " +
-          "Begin it with x-key-prefix, which names the engine's database: should that be lost, and the keys with it, " +
-          "such a key is refused instead of starting a second run.",
-      ),
-  });
-}
-/** Where no keys are kept they are not described either, and only looked at for those of a database that is lost. */
-const noHeaders = z.looseObject({}) as unknown as ReturnType<typeof startHeaders>;
 
 const listQuery = z.object({
   page: integer().default(1),
@@ -77,11 +35,8 @@ const messageBody = z
 
 const forceQuery = z.object({ force: flag().default(false) });
 
-/** Adds the endpoints that start, list, show, steer and end runs. */
-export function addRunEndpoints(
-  app: EngineApp,
-  { engine, clock, keyPrefix }: { engine: Engine; clock: Clock; keyPrefix?: string | undefined },
-): void {
+/** Adds the endpoints that list, show, steer and end runs. */
+export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Engine; clock: Clock }): void {
   /** The contract words the same refusal differently from endpoint to endpoint. */
   function find(runId: string, refusal = `Run ${runId} not found`): EngineRun {
     try {
@@ -90,32 +45,6 @@ export function addRunEndpoints(
       throw error instanceof EngineRefusal && error.status === 404 ? new HttpRefusal(404, refusal) : error;
     }
   }
-
-  addEndpoint(app, {
-    method: "post",
-    path: "/run/{workflow_name}",
-    summary: "Start a run",
-    query: startQuery,
-    // A client that reads of the key repeats a lost start, which is one run only as long as the key is remembered.
-    headers: keyPrefix === undefined ? noHeaders : startHeaders(keyPrefix),
-    body: startBody,
-    answer: startedSchema,
-    refusals: [400, 404, 409, 413, 503],
-    async handle({ id, query, headers, body }) {
-      refuseClash(query, body);
-      const run = await engine.start(toRequest(id, query, body), headers["idempotency-key"]);
-      return {
-        run_id: run.runId,
-        // Also when the start is asked for again later: the answer is the first one's.
-        status: "pending",
-        message: `Started ${id} workflow. Use the status endpoint to track progress.`,
-        session_id: run.sessionId,
-        workflow_name: run.request.workflowName,
-        started_at: toMoment(run.createdAt),
-        auto_commit_sha: null,
-      };
-    },
-  });
 
   addEndpoint(app, {
     method: "get",
@@ -257,40 +186,4 @@ export function addRunEndpoints(
       };
     },
   });
-}
-
-function refuseClash(query: z.output<typeof startQuery>, body: z.output<typeof startBody>): void {
-  if (!query.temp_workspace) return;
-  const clash = [
-    body.repository_url && "repository_url",
-    body.git_branch && "git_branch",
-    query.auto_merge && "auto_merge",
-  ].filter(Boolean);
-  if (clash.length === 0) return;
-  throw new HttpRefusal(
-    400,
-    `temp_workspace cannot be used with: ${clash.join(", ")}. Temporary workspaces are isolated environments without git integration.`,
-  );
-}
-
-function toRequest(
-  workflowName: string,
-  query: z.output<typeof startQuery>,
-  body: z.output<typeof startBody>,
-): RunRequest {
-  return {
-    workflowName,
-    message: body.message,
-    // An empty id is one that no session has, an empty name or address is none.
-    ...(body.session_id == null ? {} : { sessionId: body.session_id }),
-    ...(body.session_name ? { sessionName: body.session_name } : {}),
-    ...(body.repository_url ? { repositoryUrl: body.repository_url } : {}),
-    ...(body.git_branch ? { gitBranch: body.git_branch } : {}),
-    ...(body.user_id ? { userId: body.user_id } : {}),
-    ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
-    timeoutS: body.timeout,
-    persistent: query.persistent,
-    autoMerge: query.auto_merge,
-    tempWorkspace: query.temp_workspace,
-  };
 }

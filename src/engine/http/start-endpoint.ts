@@ -1,0 +1,120 @@
+import { z } from "@hono/zod-openapi";
+import type { RunRequest } from "../runs/run.js";
+import type { Engine } from "../types.js";
+import { addEndpoint, type EngineApp } from "./endpoint.js";
+import { flag, integer } from "./pydantic.js";
+import { HttpRefusal } from "./refusal.js";
+import { startedSchema } from "./run-schemas.js";
+import { toMoment } from "./run-wire.js";
+
+const startQuery = z.object({
+  persistent: flag().default(true).describe("Keep the workspace when the run has ended"),
+  auto_merge: flag()
+    .default(false)
+    .describe("Merge the work back when the run succeeded and the merge is clean"),
+  temp_workspace: flag().default(false).describe("Work in an empty folder that is removed afterwards"),
+});
+
+const startBody = z
+  .object({
+    message: z.string().refine((text) => text.trim() !== "", "Message cannot be empty"),
+    max_turns: integer({ ge: 1, le: 200 }).nullish(),
+    session_id: z.string().nullish().describe("The conversation to continue"),
+    session_name: z.string().nullish(),
+    user_id: z.string().nullish(),
+    git_branch: z.string().nullish(),
+    repository_url: z.string().nullish(),
+    timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
+    input_format: z.literal("stream-json"),
+  })
+  .openapi("StartRun");
+
+/** What a client may call a start; visible characters, so that no proxy changes it. */
+function startHeaders(keyPrefix: string) {
+  return z.object({
+    "idempotency-key": z
+      .string()
+      .regex(/^[\x21-\x7e]{1,200}$/, "1 to 200 visible characters are allowed")
+      .optional()
+      .openapi({ param: { "x-key-prefix": keyPrefix } })
+      .describe(
+        "The client's own name for this start, 1 to 200 visible ASCII characters. The same key again, with the same " +
+          "request, is answered with the run of the first one, also after a restart; with another request it is refused. " +
+          "Begin it with x-key-prefix, which names the engine's database: should that be lost, and the keys with it, " +
+          "such a key is refused instead of starting a second run.",
+      ),
+  });
+}
+/** Where no keys are kept they are not described either, and only looked at for those of a database that is lost. */
+const noHeaders = z.looseObject({}) as unknown as ReturnType<typeof startHeaders>;
+
+/**
+ * Adds the endpoint that starts a run.
+ * @param options.keyPrefix what an `Idempotency-Key` should begin with; undefined where no keys are kept
+ */
+export function addStartEndpoint(
+  app: EngineApp,
+  { engine, keyPrefix }: { engine: Engine; keyPrefix?: string | undefined },
+): void {
+  addEndpoint(app, {
+    method: "post",
+    path: "/run/{workflow_name}",
+    summary: "Start a run",
+    query: startQuery,
+    // A client that finds the key in the description repeats a lost start; that is safe only if the key is kept.
+    headers: keyPrefix === undefined ? noHeaders : startHeaders(keyPrefix),
+    body: startBody,
+    answer: startedSchema,
+    refusals: [400, 404, 409, 413, 503],
+    async handle({ id, query, headers, body }) {
+      refuseClash(query, body);
+      const run = await engine.start(toRequest(id, query, body), headers["idempotency-key"]);
+      return {
+        run_id: run.runId,
+        // Also when the start is asked for again later: the answer is the first one's.
+        status: "pending",
+        message: `Started ${id} workflow. Use the status endpoint to track progress.`,
+        session_id: run.sessionId,
+        workflow_name: run.request.workflowName,
+        started_at: toMoment(run.createdAt),
+        auto_commit_sha: null,
+      };
+    },
+  });
+}
+
+function refuseClash(query: z.output<typeof startQuery>, body: z.output<typeof startBody>): void {
+  if (!query.temp_workspace) return;
+  const clash = [
+    body.repository_url && "repository_url",
+    body.git_branch && "git_branch",
+    query.auto_merge && "auto_merge",
+  ].filter(Boolean);
+  if (clash.length === 0) return;
+  throw new HttpRefusal(
+    400,
+    `temp_workspace cannot be used with: ${clash.join(", ")}. Temporary workspaces are isolated environments without git integration.`,
+  );
+}
+
+function toRequest(
+  workflowName: string,
+  query: z.output<typeof startQuery>,
+  body: z.output<typeof startBody>,
+): RunRequest {
+  return {
+    workflowName,
+    message: body.message,
+    // An empty id is one that no session has, an empty name or address is none.
+    ...(body.session_id == null ? {} : { sessionId: body.session_id }),
+    ...(body.session_name ? { sessionName: body.session_name } : {}),
+    ...(body.repository_url ? { repositoryUrl: body.repository_url } : {}),
+    ...(body.git_branch ? { gitBranch: body.git_branch } : {}),
+    ...(body.user_id ? { userId: body.user_id } : {}),
+    ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
+    timeoutS: body.timeout,
+    persistent: query.persistent,
+    autoMerge: query.auto_merge,
+    tempWorkspace: query.temp_workspace,
+  };
+}
