@@ -1,5 +1,6 @@
 import { asRecord, asText, type JsonRecord } from "../agent/json.js";
-import { type CommandKind, kindOf } from "./known-commands.js";
+import type { CommandKind } from "./command-form.js";
+import { kindOf } from "./known-commands.js";
 import { readPlainCommands } from "./plain-command.js";
 
 /** Sets of a workflow's rules that this file judges, as they are called in a workflow.json. */

@@ -1,34 +1,5 @@
+import { type CommandForm, type CommandKind, fits } from "./command-form.js";
 import type { PlainCommand } from "./plain-command.js";
-
-/**
- * What a command does as far as permission is concerned:
- * - `look`: shows something of the workspace, or of the output before it;
- * - `commit`: records work on the session's own branch;
- * - `move`: renames files of the workspace;
- * - `scripts`: runs what the repository's files say, with the rights of the agent;
- * - `never`: is refused whatever anybody says.
- */
-export type CommandKind = "look" | "commit" | "move" | "scripts" | "never";
-
-/** One exact way to call a program. What does not fit is not known. */
-interface Shape {
-  /** The words that it begins with. */
-  begin: string;
-  kind: CommandKind;
-  /** Words that may follow, each by itself. */
-  flags?: RegExp;
-  /** Options with a value, as the next word or behind "=". */
-  values?: Record<string, RegExp>;
-  /** Other words. Left out: none. */
-  operands?: RegExp | ((word: string) => boolean);
-  /** How many of them, at most and at least. */
-  most?: number;
-  least?: number;
-  /** What may stand behind "--"; left out: operands. */
-  rest?: Pick<Shape, "flags" | "values" | "operands">;
-  /** Only behind a pipe, where it has nothing else to read. */
-  piped?: true;
-}
 
 const NUMBER = /^\d{1,6}$/;
 /** A name or an expression; nothing that could be a path or an option. */
@@ -51,29 +22,27 @@ function insideFiles(word: string): boolean {
 }
 
 /** What test programs in general take, behind a package manager. */
-const TEST_ARGUMENTS: Shape["rest"] = {
+const TEST_ARGUMENTS: CommandForm["rest"] = {
   flags:
     /^--(run|silent|verbose|coverage|no-coverage|bail|ci|runInBand|passWithNoTests|watch=false|watchAll=false)$/,
   values: { "-t": NAME, "--testNamePattern": NAME, "--grep": NAME, "--reporter": /^[a-z]+$/ },
   operands: inside,
 };
 
-const scripts = (begin: string, rest: Omit<Shape, "begin" | "kind"> = {}): Shape => ({
+const scripts = (begin: string, rest: Omit<CommandForm, "begin" | "kind"> = {}): CommandForm => ({
   begin,
   kind: "scripts",
   ...rest,
 });
 
-const PACKAGE_SCRIPTS: Shape[] = ["npm", "pnpm", "yarn"].flatMap((manager) => [
+const PACKAGE_SCRIPTS: CommandForm[] = ["npm", "pnpm", "yarn"].flatMap((manager) => [
   scripts(`${manager} test`, { ...TEST_ARGUMENTS, rest: TEST_ARGUMENTS }),
   // Scripts that begin like the others may also deploy (build-and-publish), so those only as they are.
   ...["run", "run -s", "run --silent"].map((run) =>
     scripts(`${manager} ${run} *`, { ...TEST_ARGUMENTS, rest: TEST_ARGUMENTS }),
   ),
 ]);
-const SCRIPT_NAMES = /^(?:(?:test|lint|typecheck)(?:[:.-][\w:.-]+)?|build|check|format)$/;
-
-const PYTEST: Omit<Shape, "begin" | "kind"> = {
+const PYTEST: Omit<CommandForm, "begin" | "kind"> = {
   flags:
     /^(?:-[qvxsl]+|--(?:lf|ff|nf|sw|last-failed|failed-first|exitfirst|quiet|verbose|collect-only|no-header|no-summary)|-r[A-Za-z]+)$/,
   values: {
@@ -86,9 +55,9 @@ const PYTEST: Omit<Shape, "begin" | "kind"> = {
   },
   operands: inside,
 };
-const UNITTEST: Omit<Shape, "begin" | "kind"> = { flags: /^-[vqfb]+$/, operands: /^[A-Za-z_][\w.]*$/ };
+const UNITTEST: Omit<CommandForm, "begin" | "kind"> = { flags: /^-[vqfb]+$/, operands: /^[A-Za-z_][\w.]*$/ };
 
-const CARGO: Omit<Shape, "begin" | "kind"> = {
+const CARGO: Omit<CommandForm, "begin" | "kind"> = {
   flags:
     /^(?:-q|-v+|-r|--(?:all|workspace|all-targets|all-features|no-default-features|release|quiet|verbose|lib|bins|tests|examples|benches|doc|no-run|no-fail-fast|locked|offline|frozen|check))$/,
   values: {
@@ -106,7 +75,7 @@ const CARGO: Omit<Shape, "begin" | "kind"> = {
   },
 };
 
-const GO: Omit<Shape, "begin" | "kind"> = {
+const GO: Omit<CommandForm, "begin" | "kind"> = {
   flags: /^-(?:v|race|short|cover|failfast|benchmem|json|count=\d+|timeout=\d+[smh]|p=\d+)$/,
   values: {
     "-run": NAME,
@@ -118,13 +87,13 @@ const GO: Omit<Shape, "begin" | "kind"> = {
   operands: (word) => /^\.(?:\/|$)/.test(word) && inside(word),
 };
 
-const DOTNET: Omit<Shape, "begin" | "kind"> = {
+const DOTNET: Omit<CommandForm, "begin" | "kind"> = {
   flags: /^--(?:no-restore|no-build|nologo)$/,
   values: { "-c": /^(?:Debug|Release)$/, "--filter": NAME, "-v": /^[a-z]+$/, "--verbosity": /^[a-z]+$/ },
   operands: inside,
 };
 
-const SHAPES: readonly Shape[] = [
+const FORMS: readonly CommandForm[] = [
   { begin: "sudo", kind: "never", flags: /^/, operands: /^/ },
   { begin: "git status", kind: "look", flags: /^(?:-s|-b|-sb|--short|--branch|--porcelain)$/ },
   { begin: "git diff", kind: "look", flags: /^--(?:stat|cached|staged|name-only|name-status|check)$/ },
@@ -141,7 +110,7 @@ const SHAPES: readonly Shape[] = [
   { begin: "pwd", kind: "look" },
   { begin: "true", kind: "look" },
   ...["head", "tail"].map(
-    (begin): Shape => ({
+    (begin): CommandForm => ({
       begin,
       kind: "look",
       piped: true,
@@ -170,6 +139,7 @@ const SHAPES: readonly Shape[] = [
     kind: "commit",
     flags: /^(?:-[aqsv]+|--all|--quiet|--signoff|--allow-empty)$/,
     // Without a message an editor would be opened.
+    needs: /^(?:-\w*m|--message(?:=.*)?)$/s,
     values: {
       "-m": ANY,
       "-am": ANY,
@@ -225,10 +195,10 @@ const SHAPES: readonly Shape[] = [
   scripts("swift test", { flags: /^--parallel$/, values: { "--filter": NAME } }),
 ];
 
-/** What a command does; undefined for one that is not known exactly so. */
+/** What a command does; undefined for one that has none of the known forms. */
 export function kindOf(command: PlainCommand): CommandKind | undefined {
   if (isForcedPush(command.words)) return "never";
-  return SHAPES.find((shape) => fits(shape, command))?.kind;
+  return FORMS.find((form) => fits(form, command))?.kind;
 }
 
 /** A forced push takes other people's commits away. */
@@ -238,40 +208,4 @@ function isForcedPush([program, command, ...rest]: string[]): boolean {
     command === "push" &&
     rest.some((word) => /^(?:-\w*f\w*|--force.*|--mirror|\+.*)$/.test(word))
   );
-}
-
-function fits(shape: Shape, { words, piped }: PlainCommand): boolean {
-  if (shape.piped && !piped) return false;
-  const begin = shape.begin.split(" ");
-  if (
-    !begin.every((part, index) =>
-      part === "*" ? SCRIPT_NAMES.test(words[index] ?? "") : part === words[index],
-    )
-  )
-    return false;
-  let { flags, values, operands } = shape;
-  let count = 0;
-  const allows = (word: string) =>
-    typeof operands === "function" ? operands(word) : (operands?.test(word) ?? false);
-  let isBehindDashes = false;
-  for (let at = begin.length; at < words.length; at++) {
-    const word = words[at] ?? "";
-    if (word === "--" && !isBehindDashes) {
-      isBehindDashes = true;
-      ({ flags, values, operands } = shape.rest ?? { flags: undefined, values: undefined, operands });
-      continue;
-    }
-    if (flags?.test(word)) continue;
-    const [, name = word, own] = /^(-[^=]*)=(.*)$/s.exec(word) ?? [];
-    const pattern = values && Object.hasOwn(values, name) ? values[name] : undefined;
-    if (pattern) {
-      if (!pattern.test(own ?? words[++at] ?? "")) return false;
-    } else {
-      if (word.startsWith("-") || !allows(word)) return false;
-      count++;
-    }
-  }
-  if (shape.begin === "git commit" && !words.some((word) => /^(?:-\w*m|--message(?:=.*)?)$/s.test(word)))
-    return false;
-  return count <= (shape.most ?? Number.POSITIVE_INFINITY) && count >= (shape.least ?? 0);
 }
