@@ -17,8 +17,9 @@ import { createAsk } from "../src/cli/install/ask.js";
 import { findClaudeCli } from "../src/cli/install/claude-cli.js";
 import { CLIENT_NAMES, type ClientName } from "../src/cli/install/clients.js";
 import { type ConfigFiles, createConfigFiles } from "../src/cli/install/config-files.js";
-import { type InstallOptions, runInstall } from "../src/cli/install/install.js";
+import { runInstall } from "../src/cli/install/install.js";
 import { chooseLaunch } from "../src/cli/install/launch.js";
+import type { InstallOptions } from "../src/cli/install/task.js";
 import { SettingsError } from "../src/settings/settings.js";
 import { temporaryFolder } from "./support/bin.js";
 

@@ -1,59 +1,14 @@
 import { posix, win32 } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { SettingsError } from "../../settings/settings.js";
 import { findNearest } from "../../shared/nearest.js";
-import type { RunClaude } from "./claude-cli.js";
-import {
-  CLIENT_FORMS,
-  CLIENT_NAMES,
-  type ClientForm,
-  type ClientName,
-  findFile,
-  planEntry,
-} from "./clients.js";
-import { ConfigChangedError, type ConfigFiles } from "./config-files.js";
+import { addByClaude } from "./add-by-claude.js";
+import { CLIENT_FORMS, CLIENT_NAMES, type ClientForm, type ClientName, findFile } from "./clients.js";
+import { ConfigChangedError } from "./config-files.js";
 import { renderDiff } from "./diff.js";
-import { editJson } from "./edit-json.js";
-import { editToml } from "./edit-toml.js";
-import { editYaml } from "./edit-yaml.js";
-import { asRecord, type Entry, mergeEntry } from "./entry.js";
-import type { Launch } from "./launch.js";
 import { ENGINE_VARIABLE, InstallError, KEY_VARIABLE, SERVER_NAME } from "./names.js";
-import { FORMER_NAME, renameEntry } from "./rename-entry.js";
-
-export interface InstallOptions {
-  /** One of {@link CLIENT_NAMES}. */
-  client: string;
-  /** Does not ask. */
-  yes?: boolean;
-  /** Only shows what would be changed. */
-  print?: boolean;
-  /** The project in `cwd` instead of all of the person's. */
-  project?: boolean;
-  /** Writes the key itself, for a client that cannot get it from elsewhere. */
-  withKey?: boolean;
-  /** What the server is called in the client; {@link SERVER_NAME} unless told. */
-  name?: string;
-  launch: Launch;
-  /** The settings to be written, by their variables' whole names. Never a secret. */
-  variables: Readonly<Record<string, string>>;
-  /** Variables that are set too but not written, because they may hold secrets; the key's own is not among them. */
-  omitted?: readonly string[];
-  /** The key, if one is set. It is written only as `withKey` says, and never shown. */
-  apiKey?: string;
-  env: Readonly<Record<string, string | undefined>>;
-  home: string;
-  platform: NodeJS.Platform;
-  cwd: string;
-  files: ConfigFiles;
-  /** The `claude` program, where there is one. */
-  runClaude?: RunClaude;
-  /** Epoch ms, for the name of the backup. */
-  now(): number;
-  out(text: string): void;
-  /** Asks the person; left out when nobody is there to answer. */
-  ask?(question: string): Promise<boolean>;
-}
+import { canRefer, planChange, withNewName } from "./plan-change.js";
+import { FORMER_NAME } from "./rename-entry.js";
+import type { InstallOptions, Task } from "./task.js";
 
 /** Names that every client takes, also in front of a tool's name. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
@@ -84,7 +39,7 @@ export async function runInstall(options: InstallOptions): Promise<number> {
     const where = path ? `${path}: ` : "";
     if (error instanceof InstallError) {
       out(`${where}${message}. Nothing was changed.\n`);
-      if (error.byHand) out(`To write it by hand:\n\n${change(form, undefined, task, undefined).text}`);
+      if (error.byHand) out(`To write it by hand:\n\n${planChange(form, undefined, task, undefined).text}`);
     } else if (error instanceof ConfigChangedError)
       out(`${where}${message}. Nothing was changed; try again.\n`);
     else if (code) out(`${where}it cannot be read or written (${code}). Nothing was changed.\n`);
@@ -118,16 +73,14 @@ async function findOwnFile(form: ClientForm, options: InstallOptions, project: b
   );
 }
 
-type Task = InstallOptions & { name: string; project: boolean };
-
 async function installInto(path: string, form: ClientForm, task: Task): Promise<number> {
   const { out, ask, files } = task;
   const original = await files.read(path);
   const source = withNewName(original, form, task);
   const isRenamed = source !== original;
-  const first = change(form, source, task, task.withKey ? task.apiKey : undefined);
+  const first = planChange(form, source, task, task.withKey ? task.apiKey : undefined);
   const key = first.lacksKey && !task.withKey && !task.print ? await askForKey(form, task) : undefined;
-  const { text, entry, lacksKey } = key === undefined ? first : change(form, source, task, key);
+  const { text, entry, lacksKey } = key === undefined ? first : planChange(form, source, task, key);
 
   if (text === original) {
     out(`${form.title} has this server already, in ${path}. Nothing to change.\n`);
@@ -161,7 +114,7 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
   if (isRenamed || !(await addByClaude(path, form, source, entry, task))) {
     // Starting that program may have changed the file, though nothing of what matters here.
     const now = form === CLIENT_FORMS["claude-code"] ? await files.read(path) : original;
-    const next = now === original ? text : change(form, withNewName(now, form, task), task, key).text;
+    const next = now === original ? text : planChange(form, withNewName(now, form, task), task, key).text;
     await files.replace(path, next, { expected: now, mode: task.project ? 0o644 : 0o600 });
   }
   out(`Written. ${form.afterwards}\n`);
@@ -178,41 +131,6 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
   return 0;
 }
 
-/** The file with an entry of this server under the new name, where it has the former one and nobody has said which. */
-function withNewName(source: string | undefined, form: ClientForm, { name }: Task): string | undefined {
-  if (source === undefined || name !== SERVER_NAME) return source;
-  return renameEntry(source, form, FORMER_NAME, name) ?? source;
-}
-
-/** The file with the server in it, the server's entry, and whether the server will have no key. */
-function change(form: ClientForm, source: string | undefined, task: Task, key: string | undefined) {
-  const plan = planEntry(form, { ...task, key });
-  let entry: Entry = {};
-  const edit = {
-    part: form.part,
-    name: task.name,
-    merge(existing: Entry | undefined) {
-      entry = mergeEntry(existing, plan, task.name);
-      return entry;
-    },
-  };
-  const text =
-    form.format === "toml"
-      ? editToml(source, edit)
-      : form.format === "yaml"
-        ? editYaml(source, edit)
-        : editJson(source, {
-            ...edit,
-            strict: form.strict === true,
-            ...(form.input ? { input: form.input } : {}),
-          });
-  const lacksKey =
-    !canRefer(form) &&
-    task.variables[ENGINE_VARIABLE] !== "local" &&
-    !(KEY_VARIABLE in asRecord(entry[form.variablesField]));
-  return { text, entry, lacksKey };
-}
-
 /** The key, if there is one and the person wants it in the file. */
 async function askForKey(form: ClientForm, { apiKey, yes, ask, out }: Task): Promise<string | undefined> {
   // Who said yes to everything beforehand has not said yes to this.
@@ -226,30 +144,6 @@ function keyIsMissing(form: ClientForm, task: Task): string {
     ? "--with-key writes it."
     : `Set ${KEY_VARIABLE} and use --with-key, or write it there by hand.`;
   return `The server has no key yet. ${form.keyAdvice} ${how}`;
-}
-
-/**
- * Lets Claude Code add a server to its own file, which it writes itself while it runs. An entry that is there already
- * is not changed in this way: it may hold secrets, and other users of a machine can read arguments.
- * @returns false when it is not concerned, not there, or has not written what it should
- */
-async function addByClaude(
-  path: string,
-  form: ClientForm,
-  source: string | undefined,
-  entry: Entry,
-  task: Task,
-): Promise<boolean> {
-  const { runClaude, files, name, project } = task;
-  if (form !== CLIENT_FORMS["claude-code"] || project || !runClaude) return false;
-  const read = (text: string | undefined) => asRecord(asRecord(JSON.parse(text || "{}"))[form.part])[name];
-  if (read(source) !== undefined) return false;
-  if (!(await runClaude(["mcp", "add-json", "--scope", "user", name, JSON.stringify(entry)]))) return false;
-  return isDeepStrictEqual(read(await files.read(path)), entry);
-}
-
-function canRefer(form: ClientForm): boolean {
-  return form.keyReference !== undefined || form.namesField !== undefined;
 }
 
 function findForm(client: string): ClientForm {
