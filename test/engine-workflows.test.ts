@@ -633,9 +633,6 @@ describe("where things are", () => {
       { env: {}, platform: "win32", home: "C:\\Users\\x" },
       "C:\\Users\\x\\AppData\\Roaming\\automagik-workflows-mcp",
     ],
-    ["an override", { override: "~/w", env: {}, platform: "linux", home: "/home/x" }, "/home/x/w"],
-    ["an override that is home", { override: " ~ ", env: {}, platform: "linux", home: "/home/x" }, "/home/x"],
-    ["a relative override", { override: "w", env: {}, platform: "linux", home: "/home/x" }, "/home/x/w"],
   ])("a person's own things are found on %s", (_case, options, folder) => {
     expect(resolveConfigFolder(options)).toBe(folder);
   });

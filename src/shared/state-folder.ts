@@ -1,14 +1,14 @@
 import { posix, win32 } from "node:path";
 
-/** The name of the folder that is this product's own under the system's place for state. */
+/** The name of this product's own folder below the system's folders for state and configuration. */
 export const STATE_FOLDER_NAME = "automagik-workflows-mcp";
 
 /**
  * Where durable state lives. Pure: it looks at nothing but its arguments and creates nothing.
  *
- * - An `override` is taken as it is; `~` means `home`, and a relative one counts from `home`, because the
+ * - An `override` is the folder itself; `~` means `home`, and a relative one counts from `home`, because the
  *   folder in which a chat client starts a server is not predictable.
- * - Else Linux and other Unix: `$XDG_STATE_HOME` or `~/.local/state` (XDG Base Directory Specification, which
+ * - Otherwise Linux and other Unix: `$XDG_STATE_HOME` or `~/.local/state` (XDG Base Directory Specification, which
  *   also says that a relative value is to be ignored); macOS: `~/Library/Application Support`;
  *   Windows: `%LOCALAPPDATA%` or `AppData\Local`; each with the product's own folder below it.
  */

@@ -5,25 +5,20 @@ import { STATE_FOLDER_NAME } from "../../shared/state-folder.js";
  * Where a person keeps what they have written for this product; their workflows are in its subfolder `workflows`.
  * Pure: it looks at nothing but its arguments and creates nothing.
  *
- * - An `override` is taken as it is; `~` means `home`, and a relative one counts from `home`, because the folder in
- *   which a chat client starts a server is not predictable.
- * - Else Linux and other Unix: `$XDG_CONFIG_HOME` or `~/.config` (XDG Base Directory Specification, which also says
- *   that a relative value is to be ignored); macOS: `~/Library/Application Support`, which state shares there;
- *   Windows: `%APPDATA%` or `AppData\Roaming`; each with the product's own folder below it.
+ * - Linux and other Unix: `$XDG_CONFIG_HOME` or `~/.config` (XDG Base Directory Specification, which also says that a
+ *   relative value is to be ignored).
+ * - macOS: `~/Library/Application Support`, where the state folder is too.
+ * - Windows: `%APPDATA%` or `AppData\Roaming`.
+ *
+ * Each with the product's own folder below it.
  */
 export function resolveConfigFolder(options: {
-  override?: string;
   env: Record<string, string | undefined>;
   platform: NodeJS.Platform;
   home: string;
 }): string {
   const { env, platform, home } = options;
   const path = platform === "win32" ? win32 : posix;
-  const override = options.override?.trim();
-  if (override) {
-    if (override === "~") return path.normalize(home);
-    return path.resolve(home, /^~[\\/]/.test(override) ? override.slice(2) : override);
-  }
   if (platform === "darwin") return path.join(home, "Library", "Application Support", STATE_FOLDER_NAME);
   const given = platform === "win32" ? env.APPDATA : env.XDG_CONFIG_HOME;
   if (given && path.isAbsolute(given)) return path.join(given, STATE_FOLDER_NAME);
