@@ -45,9 +45,7 @@ describe.each(["super", "named"])("toolset %s", (toolset) => {
 
   it("feedback and message that differ are refused, the same twice is taken", async () => {
     const differing = await call("send_feedback", { session_id: SESSION, feedback: "A", message: "B" });
-    expect(differing.text).toContain(
-      "`feedback` and `message` are the same argument and say different things",
-    );
+    expect(differing.text).toContain("`feedback` and `message` are the same argument with different values");
     expect(sim.api().posts(/add-message$/)).toHaveLength(0);
     const same = await call("send_feedback", {
       session_id: SESSION,
@@ -113,7 +111,7 @@ describe.each(["super", "named"])("toolset %s", (toolset) => {
     it("starts nothing with true and no session", async () => {
       const { text, isError } = await call("run_workflow", { ...again, continue_session: true });
       expect(isError).toBe(true);
-      expect(text).toContain("say which session goes on");
+      expect(text).toContain("has to be the name of the session to continue");
       expect(starts()).toHaveLength(1);
     });
   });

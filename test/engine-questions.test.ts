@@ -410,7 +410,7 @@ describe("a permission", () => {
     const { data } = await call({ ...asksLeave("touch a") });
     const { run_id } = data.run;
     const refused = await call({ action: "answer", run_id, answer: "yes, go on" });
-    expect(refused.text).toContain("`touch a` → not allowed, because it is none of the choices");
+    expect(refused.text).toContain("`touch a` → not allowed, because it is not one of the choices");
     expect((await direct.ended(run_id)).result.files_changed).toEqual([]);
   });
 });
@@ -468,7 +468,7 @@ describe("an answer that permits something", () => {
   it("needs confirm: true where there are no forms", async () => {
     const { call, proxy } = await connect();
     const { data } = await call(asksLeave("touch a"));
-    expect(data.next_step.reason).toContain("confirm: true once they have said that it may");
+    expect(data.next_step.reason).toContain("confirm: true once they have agreed");
     const { run_id } = data.run;
     const unasked = await call({ action: "answer", run_id, answer: "allow_once" });
     expect(unasked.data).toMatchObject({
@@ -527,7 +527,10 @@ describe("a client without forms", () => {
       const refused = await answer(args);
       expect(refused.isError).toBe(true);
       expect(refused.text).toMatch(
-        new RegExp(`Say by \`question_id\`.*${first}.*${second}.*Nothing was sent`, "s"),
+        new RegExp(
+          `Say which open question this answers, with \`question_id\`.*${first}.*${second}.*Nothing was sent`,
+          "s",
+        ),
       );
     }
     expect((await answer({ question_id: second })).isError).toBe(false);

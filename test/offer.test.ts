@@ -320,7 +320,7 @@ describe("bounds of a start that the API describes", () => {
     const given = await call({ message: "Design it", max_turns: 31, timeout: 900 });
     expect(given.isError).toBe(true);
     expect(given.text).toContain(
-      `\`max_turns\` 31: the API at ${served.url} accepts 1 to 30, by its own description.`,
+      `\`max_turns\` 31: the API at ${served.url} accepts 1 to 30, according to its description.`,
     );
     expect(given.data.next_step.arguments).toMatchObject({
       message: "Design it",

@@ -60,7 +60,7 @@ export const answerAction = defineAction({
       throw new ActionError(
         open.length === 0
           ? `The ${nameRun(run)} has no open question${args.question_id ? ` ${args.question_id}` : ""}. Nothing was sent.`
-          : `Say by \`question_id\` which question is answered: ${open.map(tellQuestion).join("; ")}. Nothing was sent.`,
+          : `Say which open question this answers, with \`question_id\`: ${open.map(tellQuestion).join("; ")}. Nothing was sent.`,
         watchAgain(run, "See what is open."),
       );
     }
@@ -153,6 +153,6 @@ function readAnswer(given: string, { kind, choices }: RunQuestion): { text: stri
   // Only one of the choices gives permission; other words are a no, and the agent reads them.
   return {
     text: given,
-    understood: `not allowed, because it is none of the choices; the agent reads: ${given}`,
+    understood: `not allowed, because it is not one of the choices; the agent is told: ${given}`,
   };
 }

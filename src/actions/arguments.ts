@@ -30,13 +30,13 @@ export const parameters = {
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),
   persistent: z.boolean().describe("Keep the workspace after the run."),
   auto_merge: z.boolean().describe("Merge the work when the run succeeds."),
-  temp_workspace: z.boolean().describe("Throw-away workspace; no repository or branch."),
+  temp_workspace: z.boolean().describe("Temporary workspace; no repository or branch."),
   wait_seconds: z
     .number()
     .min(0)
     .max(14_400)
     .describe("How long to wait for the run; 0 answers at once. The run goes on either way."),
-  detailed: z.boolean().describe("Tell everything known."),
+  detailed: z.boolean().describe("Give all details."),
   message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
   question_id: name("answer: the question, when several are open."),
   answer: z.string().trim().max(10_000).describe("answer: a choice's value, or the person's own words."),
@@ -45,7 +45,7 @@ export const parameters = {
     .boolean()
     .describe("true only after the person agreed to kill, cleanup or an answer that allows."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
-  limit: z.number().int().min(1).max(200).describe("Most entries to list."),
+  limit: z.number().int().min(1).max(200).describe("Maximum entries to list."),
 };
 
 export type ParameterName = keyof typeof parameters;

@@ -15,7 +15,7 @@ export function describeCapabilities(capabilities: ApiCapabilities): Description
     return {
       read: false,
       ...(problem ? { problem } : {}),
-      effect: "None: all actions are offered, and what only some servers have is not used.",
+      effect: "None: all actions are offered, but features that only some servers have are not used.",
     };
   }
   const { title, version, endpoints, whole, start } = description;
@@ -33,7 +33,7 @@ export function describeCapabilities(capabilities: ApiCapabilities): Description
       ? {}
       : {
           effect:
-            "No action is left out: it does not name both the start and the status of a run, so it is of another API or only a part.",
+            "No action is left out, because the description lacks the start or the status of a run: it is partial or of another API.",
         }),
     endpoints: ENDPOINT_NAMES.filter((name) => endpoints.has(name)).map(nameEndpoint),
     missing: missing.map(nameEndpoint),

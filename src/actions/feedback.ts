@@ -38,7 +38,7 @@ export const feedbackAction = defineAction({
   summary: "give a message to a run that is going on.",
   description:
     "Queues a message for the agent of a run that is going on, and tells whether the agent has taken it up " +
-    "within a short wait. For a run that is over nothing is sent.",
+    "within a short wait. Nothing is sent to a run that has ended.",
   searchHint: "tell message correct steer running workflow agent automagik",
   parameters: FEEDBACK_PARAMETERS,
   required: ["message"],
@@ -153,7 +153,7 @@ function tellOver({ run, session }: ResolvedTarget, message: string): Answer {
       over +
       (name || run.sessionId
         ? ""
-        : " No conversation of it is known that could be continued: send the message with a new run."),
+        : " It has no known conversation to continue: start a new run with the message."),
     ...(name || run.sessionId
       ? {
           next: {
@@ -189,11 +189,14 @@ async function explainRefusal(
     const [session] = await findSessions(runId, services);
     const running = session && activeRun(session);
     if (!running || running.runId === runId) throw unknownTarget(runId, services);
-    throw new ActionError(`There is no run "${runId}", but a session of that name. Nothing was sent.`, {
-      action: "feedback",
-      arguments: { run_id: running.runId, message },
-      reason: "The session's run that is going on.",
-    });
+    throw new ActionError(
+      `There is no run "${runId}", but there is a session of that name. Nothing was sent.`,
+      {
+        action: "feedback",
+        arguments: { run_id: running.runId, message },
+        reason: "The session's run that is going on.",
+      },
+    );
   }
   if (error.mayHaveActed) {
     return {

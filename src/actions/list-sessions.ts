@@ -25,7 +25,7 @@ export const listSessionsAction = defineAction({
     "session_name filters by a part of the name.",
   searchHint: "list workflow sessions runs going on history automagik",
   parameters: LIST_PARAMETERS,
-  about: { session_name: "A part of the names to list.", limit: "Most sessions to list." },
+  about: { session_name: "A part of the names to list.", limit: "Maximum sessions to list." },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
   answerParts: ["sessions"],
   handle: (args: ListArguments, call: Call, services: Services) => listSessions(args, call, services),

@@ -14,7 +14,7 @@ export const listWorkflowsAction = defineAction({
   name: "list_workflows",
   toolName: "list_workflows",
   title: "List workflows",
-  summary: "the workflows there are now.",
+  summary: "list the available workflows.",
   description: "Lists the workflows that the API offers now, with what they are for.",
   searchHint: "which workflows are there available automagik",
   parameters: PARAMETERS,

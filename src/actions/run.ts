@@ -182,7 +182,7 @@ function adaptContinuation(given: Readonly<Record<string, unknown>>): Record<str
   // A session may be called so.
   if (word === "true") return { ...given };
   throw new ActionError(
-    "`continue_session` true: say which session goes on, by its name in `continue_session`. Nothing was sent.",
+    "`continue_session` is true, but it has to be the name of the session to continue. Nothing was sent.",
     { action: "list_sessions", arguments: { active_only: false }, reason: "See which sessions there are." },
   );
 }

@@ -18,7 +18,10 @@ export interface CapabilitiesState {
   isAway: boolean;
 }
 
-/** What the API can do, by its own description. Without one, or with a partial one, it is assumed to do everything. */
+/**
+ * What the API can do, according to its description. Without one, or with a partial one, it is assumed to do
+ * everything.
+ */
 export interface ApiCapabilities {
   state(): CapabilitiesState;
   /** False only when a whole description names no such endpoint. */

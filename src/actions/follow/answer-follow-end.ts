@@ -55,7 +55,7 @@ export async function answerFollowEnd(
         outcome: "stalled",
         summary: say(tellStall(end.run, end.quietMs, services, it)),
         run: describe(end.run),
-        next: watchAgain(end.run, "Look again later; kill it when it stays like this."),
+        next: watchAgain(end.run, "Look again later; kill it if it stays like this."),
       };
     case "lost": {
       const never = end.run.status === "unknown";
@@ -99,7 +99,7 @@ export async function answerFollowEnd(
           end.error
             ? tellSilence(end.run, end.error, end.errorSince, it)
             : end.run.status === "unknown"
-              ? `The API has not told the status of the ${nameRun(end.run)} yet.`
+              ? `The API has not given the status of the ${nameRun(end.run)} yet.`
               : `${it} is ${end.run.status}${position ? `: ${position}` : ""}.${tellWaiting(end.run)}`,
         ),
         run: describe(end.run),

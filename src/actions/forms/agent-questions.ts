@@ -131,7 +131,7 @@ function buildForm(question: RunQuestion): Question[] {
   // Some clients have the first choice chosen beforehand: no stray Enter may permit anything.
   choices.sort((a, b) => Number(b.value === DENY) - Number(a.value === DENY));
   if (question.kind === "permission") {
-    return [{ name: "answer", title: "May it?", description: question.text, required: true, choices }];
+    return [{ name: "answer", title: "Allow it?", description: question.text, required: true, choices }];
   }
   const own: Question = {
     name: "own_answer",
@@ -158,7 +158,7 @@ function readAnswer(answer: FormAnswer, question: RunQuestion): string | undefin
   if (answer.kind === "declined") {
     return question.kind === "permission"
       ? DENY
-      : "The person does not want to answer this. Decide yourself, and say so in the end.";
+      : "The person does not want to answer this. Decide yourself, and say so at the end.";
   }
   return undefined;
 }
@@ -173,8 +173,8 @@ export function answerStep(run: Run): { next?: NextStep } {
       arguments: { run_id: run.runId, question_id: question.questionId, answer: "…" },
       reason:
         question.kind === "permission"
-          ? "Put the person's answer in, with confirm: true once they have said that it may; then follow the run again."
-          : "Put the person's answer in; then follow the run again.",
+          ? "Fill in the person's answer, with confirm: true once they have agreed; then follow the run again."
+          : "Fill in the person's answer; then follow the run again.",
     },
   };
 }

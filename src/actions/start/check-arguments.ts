@@ -22,7 +22,7 @@ export const checkArguments: Step = async (draft, { services }) => {
     ].filter(Boolean);
     if (clashing.length > 0) {
       throw new ActionError(
-        `\`temp_workspace\` is a throw-away folder and cannot be used with ${clashing.map((name) => `\`${name}\``).join(" and ")}. ` +
+        `\`temp_workspace\` is a temporary folder and cannot be used with ${clashing.map((name) => `\`${name}\``).join(" and ")}. ` +
           "Leave one or the other out. Nothing was sent.",
       );
     }

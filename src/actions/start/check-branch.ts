@@ -45,7 +45,7 @@ export const checkBranch: Step = async (draft, { call, services, task }) => {
             workflow_name: values.workflowName,
             ...(continuation ? {} : { session_name: values.sessionName, repository_url: repositoryUrl }),
           },
-          "Ask the person for a git_branch that passes; their other answers are kept here.",
+          "Ask the person for another git_branch; their other answers are kept here.",
         ),
       );
     }

@@ -60,7 +60,7 @@ function findProblem(draft: StartDraft, context: StepContext): ActionError | und
     const source = given === undefined ? ` (the setting AUTOMAGIK_WORKFLOWS_${variable})` : "";
     const fitting = Math.min(max, Math.max(min, used));
     return new ActionError(
-      `\`${name}\` ${used}${source}: the API at ${api.address} accepts ${min} to ${max}, by its own description. Nothing was sent.`,
+      `\`${name}\` ${used}${source}: the API at ${api.address} accepts ${min} to ${max}, according to its description. Nothing was sent.`,
       context.task.startAgain(
         { ...args, [name]: fitting },
         "The nearest value that the API accepts; ask the person if it matters. This starts a paid run.",
@@ -71,7 +71,7 @@ function findProblem(draft: StartDraft, context: StepContext): ActionError | und
   if (!missing) return undefined;
   const [, field, otherwise] = missing;
   return new ActionError(
-    `The API at ${api.address} does not accept \`${field}\`, by its own description, so ${otherwise}. Nothing was sent. ` +
+    `The API at ${api.address} does not accept \`${field}\`, according to its description, so ${otherwise}. Nothing was sent. ` +
       "Ask the person whether to do without it.",
   );
 }

@@ -105,7 +105,7 @@ async function checkEntered(entered: Entered, args: StartArguments, context: Ste
         error.message,
         context.task.startAgain(
           { ...args, ...kept },
-          `Ask the person for a ${name} that passes; their other answers are kept here.`,
+          `Ask the person for another ${name}; their other answers are kept here.`,
         ),
       );
     }

@@ -138,7 +138,7 @@ function nameParameters(action: Action, given: readonly [string, unknown][]): Re
     names.set(parameter, name);
     if (other !== undefined && named[parameter] !== value) {
       throw new ActionError(
-        `\`${other}\` and \`${name}\` are the same argument and say different things: give one of them. Nothing was sent.`,
+        `\`${other}\` and \`${name}\` are the same argument with different values: give only one of them. Nothing was sent.`,
       );
     }
     named[parameter] = value;
