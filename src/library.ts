@@ -69,7 +69,7 @@ export interface WorkflowsServer {
 export function createServer(options: ServerOptions): WorkflowsServer {
   const { settings, onLog = () => {}, env = {}, sharesMachine = false } = options;
   if (settings.engine !== "off") {
-    throw new TypeError("The engine of this machine belongs to the command: leave the setting ENGINE off.");
+    throw new TypeError("Only the command can use the engine on this machine: leave the setting ENGINE off.");
   }
   const log = createLog({
     level: settings.logLevel,

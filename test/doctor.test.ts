@@ -466,7 +466,7 @@ describe("the state folder", () => {
     mkdirSync(state);
     expect(await look()).toMatchObject({
       status: "ok",
-      message: expect.stringContaining("is made when the first session is remembered"),
+      message: expect.stringContaining("is created with the first session"),
     });
     expect(readdirSync(state)).toEqual([]);
   });

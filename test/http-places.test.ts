@@ -258,7 +258,7 @@ describe("what one caller may have going on", () => {
       sockets.push(socket);
     }
     await until(() => refused.includes("HTTP/1.1 429"), "a refusal");
-    expect(refused).toContain("Too many bodies are on their way");
+    expect(refused).toContain("Too many request bodies are being received");
     for (const socket of sockets) socket.destroy();
     let status = 0;
     const end = Date.now() + 10_000;

@@ -520,7 +520,7 @@ describe("what cannot be changed safely is left alone", () => {
       home = temporaryFolder();
       await refused(client, text);
       expect(printed).toContain(
-        `${join(home, FILES[client])}: It holds ${named} and no JSON object. Put that right first. Nothing was changed.`,
+        `${join(home, FILES[client])}: It holds ${named}, not a JSON object. Fix that first. Nothing was changed.`,
       );
     }
   });
@@ -528,7 +528,7 @@ describe("what cannot be changed safely is left alone", () => {
     "a YAML file that holds %j and no mapping",
     (text) =>
       refused("goose", text).then(() =>
-        expect(printed).toContain(`${join(home, FILES.goose)}: It holds no YAML mapping.`),
+        expect(printed).toContain(`${join(home, FILES.goose)}: It does not hold a YAML mapping.`),
       ),
   );
   it.each(["null", "[]", '"x"', "7"])("a TOML file that holds %j", (text) =>
@@ -647,7 +647,7 @@ describe("showing, asking and writing", () => {
   it.each(CLIENT_NAMES)("writes nowhere when the home is not known: %s", async (client) => {
     for (const [unusable, how] of [
       ["", "not set"],
-      ["home/me", "no absolute path"],
+      ["home/me", "not an absolute path"],
     ] as const) {
       printed = "";
       expect(await install(client, { home: unusable })).toBe(1);

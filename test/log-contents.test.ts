@@ -101,7 +101,7 @@ describe("the log at its most talkative holds nothing of what a client has sent"
     child.stdin?.write(`${frame({ id: "last", method: "ping" })}\n`);
     await until(() => stdout().includes('"id":"last"'), "the last answer", 30_000);
     await until(() => stdout().includes('"id":20'), "the calls' answers", 30_000);
-    expect(stderr()).toContain("A message of the client cannot be read: it is too long.");
+    expect(stderr()).toContain("A message from the client cannot be read: it is too long.");
     expect(stderr()).toContain("Received a response for an unknown message ID");
     child.stdin?.end();
     // Calls may still be looking for what they will not find.

@@ -44,6 +44,6 @@ function tooLongEvent(): ApiError {
   return new ApiError(
     "unexpected",
     `Could not listen to the API's events: one of them is longer than ${EVENT_LIMIT} characters. ` +
-      "Nothing was changed. Runs are asked for instead.",
+      "Nothing was changed. Runs are polled instead.",
   );
 }

@@ -49,7 +49,7 @@ export function createLocator(options: Pick<HttpOptions, "baseUrl" | "apiKey" | 
       if (located || !call.background || !everLocated) return;
       throw new ApiError(
         "unreachable",
-        `Could not ${call.doing}: the API is not there any more. Nothing was done.`,
+        `Could not ${call.doing}: the API is no longer running. Nothing was done.`,
       );
     },
 

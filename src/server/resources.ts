@@ -140,7 +140,8 @@ export const templates: readonly TemplateDefinition[] = [
 /** @throws Error that names the wanted run only */
 async function readRun(value: string, { runs, watcher, sessions }: Services): Promise<Run> {
   const runId = runIdOf(RUNS + value);
-  if (!runId || value.includes("/")) throw new Error(`There is no such resource: "${value}" is no run id.`);
+  if (!runId || value.includes("/"))
+    throw new Error(`There is no such resource: "${value}" is not a run id.`);
   try {
     const known = await sessions.recall(watcher.latest(runId) ?? bareRun(runId));
     return mergeRun(known, await runs.read(runId));

@@ -153,7 +153,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
         await catalogue.refresh();
         return catalogue.state().problem;
       }
-      return available ? problem : (problem ?? "The list of workflows is not there yet.");
+      return available ? problem : (problem ?? "The list of workflows has not been read yet.");
     },
     async close() {
       stopped.abort();

@@ -41,7 +41,7 @@ export const headerText = z
 export const folderList = z.string().transform((text, context) => {
   const folders = text.split(delimiter).flatMap((folder) => folder.trim() || []);
   if (folders.every((folder) => isAbsolute(folder) || /^~($|[\\/])/.test(folder))) return folders;
-  context.addIssue({ code: "custom", message: "has a folder that depends on where the program is started" });
+  context.addIssue({ code: "custom", message: "has a folder that is not absolute" });
   return z.NEVER;
 });
 

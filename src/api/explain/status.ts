@@ -91,7 +91,7 @@ export function explainStatus(
     );
   }
   const target = headers.get("location") ?? "";
-  const toTls = /^https:\/\//i.test(target) ? ", to an address with https:// as it seems" : "";
+  const toTls = /^https:\/\//i.test(target) ? ", apparently to an https:// address" : "";
   return unexpected(call, status, `a redirect or an answer without content${toTls}`);
 }
 

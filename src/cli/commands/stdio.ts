@@ -38,7 +38,7 @@ export async function serveStdio({ flags, script }: Invocation): Promise<undefin
     });
   }
   // The end of stdin is the one sign of a vanished client that every platform gives; what it has sent is answered first.
-  server.onIdle(() => void stop(GRACE_ALONE_MS, "the client has gone"));
-  process.stdout.on("error", () => void stop(0, "the client does not read any more"));
+  server.onIdle(() => void stop(GRACE_ALONE_MS, "the client has disconnected"));
+  process.stdout.on("error", () => void stop(0, "the client no longer reads"));
   await server.serveStdio({ input: process.stdin, output: process.stdout });
 }

@@ -143,7 +143,8 @@ async function judgeDescription(upstream: Pick<WorkflowsApi, "describe">): Promi
     return warning(message, todo ?? "");
   }
   const { endpoints, whole } = found.description;
-  if (!whole) return ok("answers, but names only a part of a workflows API; nothing is left out for it");
+  if (!whole)
+    return ok("answers, but describes only part of a workflows API; no action is left out because of it");
   const missing = OF_ACTIONS.filter((name) => !endpoints.has(name)).map(nameEndpoint);
   return ok(
     missing.length === 0 ? "answers" : `answers; actions that need these are left out: ${missing.join(", ")}`,

@@ -5,7 +5,8 @@ import { failure, ok, type Result, warning } from "./finding.js";
 
 const STATE = "AUTOMAGIK_WORKFLOWS_STATE";
 
-const PERMISSION = "Let its user use such keys: ACL SETUSER <user> ~automagik-workflows:* +@all -@dangerous.";
+const PERMISSION =
+  "Give its user access to these keys: ACL SETUSER <user> ~automagik-workflows:* +@all -@dangerous.";
 
 /** What to do about an error, by the first word of the server's reply; without a reply it is another matter. */
 const REMEDIES: Record<string, string> = {

@@ -26,7 +26,7 @@ export async function checkState(options: {
   if (!nearest.isFolder)
     return failure(`${shown} cannot be a folder: a file is in its way; ${FORGETS}`, ELSEWHERE);
   if (!(await isWritable(nearest.path))) return failure(`${shown} cannot be written; ${FORGETS}`, ELSEWHERE);
-  if (nearest.path !== folder) return ok(`${shown} is made when the first session is remembered`);
+  if (nearest.path !== folder) return ok(`${shown} is created with the first session`);
 
   const file = join(folder, DATABASE_FILE);
   const own: [path: string, shown: string, mode: number][] = [[file, join(shown, DATABASE_FILE), 600]];
@@ -37,13 +37,13 @@ export async function checkState(options: {
     return warning(`${name} is open to other users of this machine`, `chmod ${mode} ${name}`);
   }
   const found = await stat(file).catch(() => undefined);
-  if (!found) return ok(`${shown} can be written; its database is made when the first session is remembered`);
+  if (!found) return ok(`${shown} can be written; its database is created with the first session`);
   const result = await checkDatabase(folder, shown, found.size);
   const aside = (await readdir(folder)).filter((name) => /^automagik\.db\.damaged-\d+$/.test(name));
   if (result.status !== "ok" || aside.length === 0) return result;
   return warning(
     `${result.message}; set aside as damaged earlier: ${aside.join(", ")}`,
-    "What is not needed of them can be deleted.",
+    "Delete those that are not needed.",
   );
 }
 

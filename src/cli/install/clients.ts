@@ -161,7 +161,7 @@ export const CLIENT_NAMES = Object.keys(CLIENT_FORMS) as ClientName[];
 export async function findFile(form: ClientForm, place: Place, project: boolean): Promise<string> {
   if (!project) return form.userFile(place);
   if (form.projectFile) return form.projectFile(place);
-  throw new InstallError(`${form.title} has no configuration of a single project. Leave --project out`);
+  throw new InstallError(`${form.title} cannot be configured for a single project. Leave --project out`);
 }
 
 /**

@@ -31,7 +31,7 @@ export function editJson(source: string | undefined, edit: JsonEdit): string {
   const text = source?.slice(bom.length) ?? "";
   const before = readObject(text, edit.strict);
   const part = before[edit.part];
-  if (part !== undefined && !isRecord(part)) throw new InstallError(`"${edit.part}" in it is no object`);
+  if (part !== undefined && !isRecord(part)) throw new InstallError(`"${edit.part}" in it is not an object`);
   const existing = part?.[edit.name];
   const entry = edit.merge(existing === undefined ? undefined : asRecord(existing));
   const eol = text.includes("\r\n") ? "\r\n" : "\n";
@@ -54,7 +54,7 @@ export function editJson(source: string | undefined, edit: JsonEdit): string {
   const expected = { ...before, [edit.part]: { ...part, [edit.name]: entry } } as Entry;
   if (edit.input && JSON.stringify(entry).includes(`\${input:${edit.input.id}}`)) {
     const inputs = before.inputs ?? [];
-    if (!Array.isArray(inputs)) throw new InstallError('"inputs" in it is no list');
+    if (!Array.isArray(inputs)) throw new InstallError('"inputs" in it is not a list');
     if (!inputs.some((one) => asRecord(one).id === edit.input?.id)) {
       if (before.inputs === undefined) set(["inputs"], [edit.input]);
       else set(["inputs", inputs.length], edit.input, true);
@@ -77,14 +77,14 @@ function readObject(text: string, strict: boolean): Entry {
   if (first) {
     const line = text.slice(0, first.offset).split("\n").length;
     throw new InstallError(
-      `It is no JSON (line ${line}), so the client cannot read it either. Put that right first`,
+      `It is not valid JSON (line ${line}), so the client cannot read it either. Fix that first`,
     );
   }
   if (!isRecord(value))
-    throw new InstallError(`It holds ${kindOf(value)} and no JSON object. Put that right first`);
+    throw new InstallError(`It holds ${kindOf(value)}, not a JSON object. Fix that first`);
   if (strict && text.trim() !== "" && !isPlain(text)) {
     throw new InstallError(
-      "It has comments or trailing commas, with which the client cannot read it. Take them out first",
+      "It has comments or trailing commas, with which the client cannot read it. Remove them first",
     );
   }
   return value;

@@ -97,7 +97,7 @@ function read(text: string): TomlTable[] {
     return scanToml(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    throw new InstallError(`It is no TOML (${error.message}). Put that right first`);
+    throw new InstallError(`It is not valid TOML (${error.message}). Fix that first`);
   }
 }
 

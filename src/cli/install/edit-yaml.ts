@@ -27,14 +27,14 @@ export function editYaml(source: string | undefined, edit: Edit): string {
   const document = parseDocument(text);
   if (document.errors[0]) {
     const line = document.errors[0].linePos?.[0].line;
-    throw new InstallError(`It is no YAML${line ? ` (line ${line})` : ""}. Put that right first`);
+    throw new InstallError(`It is not valid YAML${line ? ` (line ${line})` : ""}. Fix that first`);
   }
   // An empty file, nothing but comments, or the mark of a document with nothing behind it.
   if (isScalar(document.contents) && !document.contents.source) document.contents = null;
   const before: unknown = document.contents === null ? {} : document.toJS();
-  if (!isRecord(before)) throw new InstallError("It holds no YAML mapping. Put that right first");
+  if (!isRecord(before)) throw new InstallError("It does not hold a YAML mapping. Fix that first");
   const part = before[edit.part] ?? undefined;
-  if (part !== undefined && !isRecord(part)) throw new InstallError(`"${edit.part}" in it is no mapping`);
+  if (part !== undefined && !isRecord(part)) throw new InstallError(`"${edit.part}" in it is not a mapping`);
   const existing = isRecord(part?.[edit.name]) ? (part[edit.name] as Entry) : undefined;
   const entry = edit.merge(existing);
   if (existing && changedFields(existing, entry).length === 0) return text;

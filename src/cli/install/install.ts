@@ -62,7 +62,7 @@ async function findOwnFile(form: ClientForm, options: InstallOptions, project: b
       if (isAbsolute(home)) return home;
       const variable = platform === "win32" ? "USERPROFILE" : "HOME";
       throw new InstallError(
-        `The environment variable ${variable} is ${home === "" ? "not set" : "no absolute path"}, so it is not known where ${form.title} has its configuration. Set it to your home folder`,
+        `The environment variable ${variable} is ${home === "" ? "not set" : "not an absolute path"}, so it is not known where ${form.title} has its configuration. Set it to your home folder`,
       );
     },
   };
@@ -92,7 +92,7 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
     out(
       `The server was called "${FORMER_NAME}" there, which is also the name of a feature of some clients, and is renamed to ` +
         `"${task.name}". Rules of yours that name its tools (mcp__${FORMER_NAME}__…) need the new name, and its prompts ` +
-        `are /mcp__${task.name}__… then; --name ${FORMER_NAME} keeps the old one.\n`,
+        `are /mcp__${task.name}__… now; --name ${FORMER_NAME} keeps the old one.\n`,
     );
   }
   if (task.print) return 0;

@@ -15,7 +15,7 @@ type Json = Record<string, unknown>;
  * know are dropped.
  */
 export function readFrame(value: unknown): Frame {
-  if (!isObject(value)) return { fault: "a message is an object", id: undefined };
+  if (!isObject(value)) return { fault: "a message must be an object", id: undefined };
   const { id, method, params, result, error } = value;
   if (method === undefined || method === null) {
     if (result !== undefined || error !== undefined) return readAnswer(value);
@@ -24,9 +24,9 @@ export function readFrame(value: unknown): Frame {
   const isNotification = id === undefined || (id === null && String(method).startsWith("notifications/"));
   const fault = (what: string): Frame => ({ fault: what, id: isNotification ? undefined : idOf(value) });
   if (value.jsonrpc !== "2.0") return fault('jsonrpc is not "2.0"');
-  if (typeof method !== "string") return fault("method is not a text");
+  if (typeof method !== "string") return fault("method is not a string");
   if (!isNotification && typeof id !== "string" && !Number.isSafeInteger(id)) {
-    return fault("id is neither a text nor a whole number");
+    return fault("id is neither a string nor an integer");
   }
   if (params !== undefined && params !== null && !isObject(params)) return fault("params is not an object");
   const message = {
@@ -35,7 +35,7 @@ export function readFrame(value: unknown): Frame {
     method,
     ...(params ? { params: withoutNulls(params, method === "tools/call" ? "arguments" : undefined) } : {}),
   };
-  return isMessage(message) ? { message } : fault("params._meta is not what the protocol has there");
+  return isMessage(message) ? { message } : fault("params._meta does not have the protocol's form");
 }
 
 /** An answer to what the server has asked. One that cannot be read still ends the waiting for it. */
@@ -49,8 +49,11 @@ function readAnswer({ jsonrpc, id, result, error }: Json): Frame {
       : { error: withoutNulls(error) }),
   };
   if (isMessage(answer)) return { message: answer };
-  if (!isKnown) return { fault: "an answer has no id", id: undefined };
-  const unreadable = { code: ErrorCode.InvalidRequest, message: "The answer is not what the protocol has." };
+  if (!isKnown) return { fault: "a response has no id", id: undefined };
+  const unreadable = {
+    code: ErrorCode.InvalidRequest,
+    message: "The response does not have the protocol's form.",
+  };
   return { message: { jsonrpc: "2.0", id, error: unreadable } };
 }
 

@@ -54,7 +54,7 @@ export function createStdioTransport(
       value = parseBoundedJson(line);
     } catch (error) {
       if (error instanceof TooDeepError) refuse("it is nested too deep", idOfRest(error.rest));
-      else onProblem("A line of the client was no JSON.");
+      else onProblem("A line from the client was not valid JSON.");
       return;
     }
     // The protocol has no batches any more; earlier clients may send them, and read any answer by its id.
@@ -78,7 +78,7 @@ export function createStdioTransport(
   }
 
   function refuse(fault: string, id: string | number | null | undefined): void {
-    onProblem(`A message of the client cannot be read: ${fault}.`);
+    onProblem(`A message from the client cannot be read: ${fault}.`);
     if (id === undefined) return;
     void write({
       jsonrpc: "2.0",

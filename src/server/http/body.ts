@@ -44,9 +44,13 @@ export function createBodies(limit: number): Bodies {
           if (size <= limit) chunks.push(chunk);
           else chunks = [];
           if (count(size <= limit ? chunk.byteLength : -counted) > limit * BODIES_AT_ONCE) {
-            throw new HttpRefusal(429, "Too many bodies are on their way. Nothing was done.", {
-              headers: { "retry-after": "5" },
-            });
+            throw new HttpRefusal(
+              429,
+              "Too many request bodies are being received. Nothing was done. Try again in a moment.",
+              {
+                headers: { "retry-after": "5" },
+              },
+            );
           }
           if (size > limit * DRAINED_LIMITS) break;
         }

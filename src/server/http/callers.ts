@@ -40,7 +40,7 @@ export function createCallerCheck(rules: CallerRules): (headers: IncomingHttpHea
     }
     const apiKey = headers[KEY_HEADER];
     if (apiKey === undefined) return { name, owner: name };
-    if (!rules.takesKeys) throw new HttpRefusal(400, `This server takes no ${KEY_HEADER}`);
+    if (!rules.takesKeys) throw new HttpRefusal(400, `This server does not accept ${KEY_HEADER}`);
     if (typeof apiKey !== "string" || apiKey.length > MAX_KEY_LENGTH || !/^[\x21-\x7e]+$/.test(apiKey)) {
       throw new HttpRefusal(400, `The header ${KEY_HEADER} holds no key`);
     }
