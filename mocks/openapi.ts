@@ -9,7 +9,7 @@ const PATHS: Record<string, [method: string, summary: string]> = {
   "/run/{run_id}/add-message": ["post", "Queue a message for a run"],
   "/run/{run_id}/message-queue": ["get", "Counters of a run's message queue"],
   "/run/{run_id}/kill": ["post", "Stop a run"],
-  "/run/{run_id}/cleanup": ["post", "Remove what a run has left behind"],
+  "/run/{run_id}/cleanup": ["post", "Remove a run's workspace and temporary files"],
   "/health": ["get", "Health of the workflows"],
 };
 

@@ -272,7 +272,7 @@ describe("a stream that is not as expected", () => {
       '{"type":"result"}',
     ]);
     expect(events.map(({ type }) => type)).toEqual(["turn", "problem", "tokens", "result"]);
-    expect(of(events, "problem")[0]?.text).toBe("The agent wrote a line that is no JSON: Warning: red");
+    expect(of(events, "problem")[0]?.text).toBe("The agent wrote a line that is not JSON: Warning: red");
   });
 
   test("waiting for the model's API is an action", () => {

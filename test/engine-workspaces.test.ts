@@ -460,7 +460,7 @@ describe("the branch that a run names", () => {
     ["Feature/Login", /no branch Feature\/Login, but it has feature\/login, which differs in case only/],
     ["origin/FEATURE/login", /it has feature\/login/],
     ["origin/other", /no branch other, which origin\/other means.*name just other/],
-    ["refs/pull/1/head", /is no branch/],
+    ["refs/pull/1/head", /is not a branch/],
     ["feature", /feature can't be made, because there is a branch feature\/login/],
     ["main/next", /main\/next can't be made, because there is a branch main/],
   ])("is refused as %j, and nothing is made", async (name, reason) => {

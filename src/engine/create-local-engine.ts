@@ -203,7 +203,7 @@ async function chooseSandbox({ settings, env, platform, log }: LocalEngineOption
   if (found.usable) return found;
   if (settings.engineSandbox === "on") {
     throw new Error(
-      `Agents are to run in a sandbox, and there is none: ${found.why}. Install what is missing, or set ` +
+      `The settings require a sandbox for agents, but there is none: ${found.why}. Install what is missing, or set ` +
         "AUTOMAGIK_WORKFLOWS_ENGINE_SANDBOX to auto or off.",
     );
   }

@@ -192,7 +192,7 @@ export function createEngine(options: EngineOptions): Engine {
       const recorded = question.answeredAt === undefined ? await work?.answer(questionId, answer) : undefined;
       const now = find(runId).questions.find((one) => one.questionId === questionId) ?? question;
       if (recorded?.happened) return now;
-      if (now.answeredAt === undefined) throw new EngineRefusal(409, `Run ${runId} is not going on`);
+      if (now.answeredAt === undefined) throw new EngineRefusal(409, `Run ${runId} is not running`);
       throw new EngineRefusal(409, `Question ${questionId} was answered already (${now.answeredBy})`);
     },
 

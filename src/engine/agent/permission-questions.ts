@@ -155,6 +155,6 @@ function explainScripts(policy: RunPolicy | undefined): string {
     : "They are not in a sandbox: they can do whatever you can do on this machine.";
   return (
     "This repository's own scripts may run: npm test, npm run build, make test, pytest, cargo test and the like. They " +
-    `do whatever the repository's files say, also what the agent has written into them. ${where}`
+    `do whatever the repository's files say, including what the agent has written into them. ${where}`
   );
 }

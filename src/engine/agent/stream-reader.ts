@@ -158,7 +158,7 @@ export function createStreamReader(options: {
       const messages = parseOutputLine(text);
       for (const message of messages) take(message);
       if (messages.length > 0) return true;
-      problem(`The agent wrote a line that is no JSON: ${cleanLine(text, 200)}`);
+      problem(`The agent wrote a line that is not JSON: ${cleanLine(text, 200)}`);
       const damaged = readDamagedResult(text);
       if (damaged) take(damaged);
       return damaged !== undefined;

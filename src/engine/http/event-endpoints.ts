@@ -11,8 +11,8 @@ import { MAX_CONNECTIONS } from "./serve.js";
 
 const DESCRIPTION =
   'Server-sent events. First an event "open" with {"newest_id", "gap"}; a gap means that events after the given id ' +
-  'are gone and the present state has to be read anew. Then an event "run" for everything that happens. ' +
-  "Last-Event-ID resumes where a stream has ended. A reader that is too slow finds the stream ended.";
+  'are lost and the current state has to be read again. Then an event "run" for everything that happens. ' +
+  "Last-Event-ID resumes where a stream has ended. A stream is ended when its reader is too slow.";
 
 /** Of all connections, the part that streams of events may take. */
 const STREAMS_PART = 4;

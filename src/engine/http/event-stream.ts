@@ -29,7 +29,7 @@ const MAX_WAITING = 1_000;
 
 /**
  * A stream of server-sent events: `open` at once, what the client has missed, then every event at the moment it is
- * stored. Nothing is left out, doubled or held back. A reader that is too slow finds the stream ended.
+ * stored. Nothing is left out, doubled or held back. A stream is ended when its reader is too slow.
  *
  * The `id` of `open` is where the stream begins, so that a client that breaks off before the first event resumes there.
  */

@@ -86,7 +86,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
   addEndpoint(app, {
     method: "post",
     path: "/run/{run_id}/add-message",
-    summary: "Write a message into a run",
+    summary: "Send a message to a run",
     body: messageBody,
     separateFields: true,
     answer: queuedSchema,
@@ -126,7 +126,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     method: "post",
     path: "/run/{run_id}/kill",
     summary: "End a run",
-    description: "Answers when nothing of its agent is left.",
+    description: "Answers when the agent and all its processes have ended.",
     query: forceQuery,
     answer: killedSchema,
     refusals: [404, 409],
@@ -152,7 +152,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
   addEndpoint(app, {
     method: "post",
     path: "/run/{run_id}/cleanup",
-    summary: "Remove what a run has left behind",
+    summary: "Remove a run's workspace and temporary files",
     description: "Uncommitted work is only removed with force.",
     query: forceQuery,
     answer: cleanedUpSchema,

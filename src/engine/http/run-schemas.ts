@@ -82,7 +82,7 @@ export const statusSchema = z
     started: z
       .literal(false)
       .optional()
-      .describe("It has failed before there was an agent; nothing was charged"),
+      .describe("The run failed before its agent started; nothing was charged"),
     workspace_path: z.string().nullable(),
     debug: z
       .object({
@@ -133,7 +133,7 @@ export const rowSchema = z
     started: z
       .literal(false)
       .optional()
-      .describe("It has failed before there was an agent; nothing was charged"),
+      .describe("The run failed before its agent started; nothing was charged"),
   })
   .openapi("Run");
 

@@ -194,7 +194,7 @@ export function createConversation(options: {
   async function giveUp(questionId: string): Promise<void> {
     const closed = await closeQuestion(questionId, "timeout");
     const minutes = Math.max(1, Math.round(questionTimeoutMs / 60_000));
-    const timedOut = `Nobody answered within ${minutes} minute${minutes === 1 ? "" : "s"}. Go on without it, and say in the end what was left open.`;
+    const timedOut = `Nobody answered within ${minutes} minute${minutes === 1 ? "" : "s"}. Go on without it, and say at the end what was left open.`;
     if (closed?.happened) agent?.answer(questionId, { text: "", timedOut });
   }
 

@@ -62,7 +62,7 @@ export function findBranch(asked: string, { branches, tags, isCommit }: KnownRef
       `The repository has no branch ${bare}, which ${asked} means. To have it made from the default branch, name just ${bare}.`,
     );
   if (asked.startsWith("refs/"))
-    return refuse(`${asked} is no branch. Name one of the repository's branches, without refs/.`);
+    return refuse(`${asked} is not a branch. Name one of the repository's branches, without refs/.`);
   const other = besideWhich(asked, branches);
   if (other !== undefined) return refuse(cannotStandBeside(asked, other));
   return { kind: "new", name: composed(asked) };
