@@ -293,6 +293,22 @@ describe("a session with a repository", () => {
     expect((await mine.prepare(run("s", source))).env).toEqual({});
   });
 
+  it("costs few starts of git, most of all when it goes on", async () => {
+    const note = fresh("note");
+    const counting = script(`echo "$$" >> ${note}; exec git "$@"`);
+    const { prepare } = engine({ gitPath: counting });
+    const source = repository();
+    const startsOf = async (work: Promise<unknown>) => {
+      await work;
+      const started = readFileSync(note, "utf8").trim().split("\n").length;
+      rmSync(note);
+      return started;
+    };
+    expect(await startsOf(prepare(run("first", source)))).toBeLessThanOrEqual(13);
+    expect(await startsOf(prepare(run("second", source)))).toBeLessThanOrEqual(12);
+    expect(await startsOf(prepare(run("first")))).toBeLessThanOrEqual(9);
+  });
+
   it("goes on with what is here when the remote can't be reached, and says so", async () => {
     const source = repository();
     const { prepare } = engine();

@@ -1,10 +1,12 @@
 import { basename } from "node:path";
 import { besideWhich, cannotStandBeside, findBranch } from "../../shared/git/branch-name.js";
-import type { Clone, Clones } from "./clones.js";
+import type { Clone, Clones, FetchedClone } from "./clones.js";
 import { folderExists } from "./disk.js";
-import { type GitPlace, type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
+import type { GitRunner, WorktreeLocation } from "./git-runner.js";
+import { identityEnv } from "./git-settings.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
-import { createRefs, identityEnv } from "./refs.js";
+import { defaultBranch, isEmpty, type RefList, readRefs } from "./ref-list.js";
+import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
 import { detach, holderOf, unsavedWork } from "./worktrees.js";
@@ -15,12 +17,9 @@ export interface BranchesOptions {
   records: SessionRecords;
   /** Whether a run of that session is going on or waiting. */
   sessionInUse: (sessionKey: string) => boolean;
-  placeOf: (clone: Clone, record: SessionRecord) => WorktreePlace | undefined;
+  worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   env: NodeJS.ProcessEnv;
 }
-
-/** Some hundred thousand branches. */
-const MAX_LISTING_BYTES = 16 * 1024 * 1024;
 
 /** Branches of a bare clone as sessions need them. Whoever calls has the repository to itself. */
 export interface Branches {
@@ -31,19 +30,20 @@ export interface Branches {
    */
   find(
     repository: Repository,
-    clone: Clone,
+    clone: FetchedClone,
     asked: string,
     signal?: AbortSignal,
   ): Promise<{ branch: string | undefined; notices: string[] }>;
   /**
    * Sees to it that the branch exists and that no other session has it checked out. One that exists here or at the
    * remote is taken as it is; another is made from the default branch, which is said of one that was asked for.
+   * @param clone as it has just been fetched
    * @returns its base, whether it has commits yet, and what the person should be told
    * @throws WorkspaceError when another session works on it
    */
   obtain(
     repository: Repository,
-    clone: Clone,
+    clone: FetchedClone,
     branch: string,
     self: string,
   ): Promise<{ baseBranch: string; empty: boolean; notices: string[] }>;
@@ -71,7 +71,7 @@ export function createBranches(options: BranchesOptions): Branches {
     if (path === undefined) return;
     const other = await records.readByFolder(basename(path)).catch(() => undefined);
     if (other?.recordKey === self) return;
-    const at = other && options.placeOf(clone, other);
+    const at = other && options.worktreeOf(clone, other);
     if (!other || !at)
       throw new WorkspaceError(
         `The branch ${branch} is checked out in ${path}, which is not a session's worktree. Choose another branch, or check another one out there.`,
@@ -92,9 +92,10 @@ export function createBranches(options: BranchesOptions): Branches {
     await detach(git, at);
   }
 
-  async function upToDate(clone: Clone, branch: string) {
+  async function upToDate(clone: Clone, branch: string, known?: RefList) {
     const refs = createRefs(git, clone.at);
-    const [local, remote] = await Promise.all([refs.local(branch), refs.remote(branch)]);
+    const list = known ?? (await readRefs(git, clone.at));
+    const [local, remote] = [list.local.get(branch), list.remote.get(branch)];
     if (!local || !remote || local === remote) return { commit: local ?? remote, notices: [] };
     if (await refs.contains(local, remote)) return { commit: local, notices: [] };
     const held = (await holderOf(git, clone.at.clone, branch)) !== undefined;
@@ -117,37 +118,22 @@ export function createBranches(options: BranchesOptions): Branches {
     };
   }
 
-  /** Names of branches and tags, below one of the places that git keeps them in. */
-  async function namesIn(at: GitPlace, place: string): Promise<string[]> {
-    const what = "The branches of the repository could not be read";
-    const list = ["for-each-ref", "--format=%(refname)", place];
-    const text = await mustGit(git, what, list, { at, maxBytes: MAX_LISTING_BYTES });
-    const names = text.split("\n").map((line) => line.slice(place.length));
-    return names.filter((name) => name !== "" && name !== "HEAD");
-  }
-
-  /** Makes the branch here, at a commit that is here. */
-  async function begin(at: GitPlace, branch: string, commit: string): Promise<void> {
-    const other = besideWhich(branch, await namesIn(at, "refs/heads/"));
+  /** @throws WorkspaceError when a branch that is there stands in the way of this name */
+  function throwIfBeside(branch: string, { local }: RefList): void {
+    const other = besideWhich(branch, [...local.keys()]);
     if (other !== undefined) throw new WorkspaceError(cannotStandBeside(branch, other));
-    await createRefs(git, at).move(branch, commit, undefined);
   }
 
   return {
     free,
     upToDate,
 
-    async find(repository, { at }, asked, signal) {
-      const [heads, remote, tags] = await Promise.all([
-        namesIn(at, "refs/heads/"),
-        namesIn(at, "refs/remotes/origin/"),
-        namesIn(at, "refs/tags/"),
-      ]);
+    async find(repository, { at, refs }, asked, signal) {
       const id = /[0-9a-f]{7,64}$/i.exec(asked)?.[0];
       const isCommit = id !== undefined && (await createRefs(git, at).commit(id)) !== undefined;
-      const branches = [...heads, ...remote];
+      const branches = [...refs.local.keys(), ...refs.remote.keys()];
       const look = (more: string[]) =>
-        findBranch(asked, { branches, tags: [...tags, ...more], isCommit: () => isCommit });
+        findBranch(asked, { branches, tags: [...refs.tags, ...more], isCommit: () => isCommit });
       let found = look([]);
       // The remote has tags that no branch leads to.
       if (found.kind === "new" && (await clones.hasTag(repository, found.name, signal)))
@@ -163,39 +149,46 @@ export function createBranches(options: BranchesOptions): Branches {
     },
 
     async obtain(repository, clone, branch, self) {
-      const { record, at } = clone;
+      const { record, at, refs: known } = clone;
       await free(clone, branch, self);
       const refs = createRefs(git, at);
-      const [local, remote] = await Promise.all([refs.local(branch), refs.remote(branch)]);
-      const there = local ?? remote;
-      if (there) {
+      const [local, remote] = [known.local.get(branch), known.remote.get(branch)];
+      if (local ?? remote) {
         const notices: string[] = [];
-        if (!local) await begin(at, branch, there);
-        else if (remote && (await refs.contains(remote, local))) await refs.move(branch, remote, local);
-        else if (remote && !(await refs.contains(local, remote)))
-          notices.push(
-            `The branch ${branch} has diverged: the remote has commits that are missing here. The run uses the branch as it is here.`,
-          );
         if (!local) {
-          await git(["config", `branch.${branch}.remote`, "origin"], { at });
-          await git(["config", `branch.${branch}.merge`, `refs/heads/${branch}`], { at });
+          throwIfBeside(branch, known);
+          await refs.move(branch, remote, undefined);
+          const tracking = [
+            "branch",
+            "--quiet",
+            `--set-upstream-to=refs/remotes/origin/${branch}`,
+            "--",
+            branch,
+          ];
+          await git(["-c", "branch.autoSetupRebase=never", ...tracking], { at });
+        } else if (remote && remote !== local) {
+          if (await refs.contains(remote, local)) await refs.move(branch, remote, local);
+          else if (!(await refs.contains(local, remote)))
+            notices.push(
+              `The branch ${branch} has diverged: the remote has commits that are missing here. The run uses the branch as it is here.`,
+            );
         }
         return { baseBranch: record.bases[branch] ?? branch, empty: false, notices };
       }
       const isOurs = branch.startsWith("automagik/");
-      const base = await clones.defaultBranch(clone);
-      const anything = await git(["for-each-ref", "--count=1"], { at });
-      if (!base && anything.text.trim() === "")
+      const base = defaultBranch(known);
+      if (base === undefined && isEmpty(known))
         return { baseBranch: isOurs ? "main" : branch, empty: true, notices: [] };
-      const start = base === undefined ? undefined : await upToDate(clone, base);
+      const start = base === undefined ? undefined : await upToDate(clone, base, known);
       if (base === undefined || !start?.commit)
         throw new WorkspaceError(
           `The repository has no default branch to make ${branch} from. Name one of its branches in git_branch.`,
         );
+      throwIfBeside(branch, known);
       // Written first: a base without its branch does no harm, a branch without its base is never merged.
       record.bases[branch] = base;
       clones.save(repository, record);
-      await begin(at, branch, start.commit);
+      await refs.move(branch, start.commit, undefined);
       const made = isOurs
         ? []
         : [`The branch ${branch} was not there: it was made from ${base} at ${start.commit.slice(0, 10)}.`];

@@ -2,7 +2,7 @@ import { readdir, rm } from "node:fs/promises";
 import type { KeyedMutex } from "../../shared/keyed-mutex.js";
 import type { Clone, Clones } from "./clones.js";
 import { type Bin, filesIn, folderExists } from "./disk.js";
-import type { GitRunner, WorktreePlace } from "./git-runner.js";
+import type { GitRunner, WorktreeLocation } from "./git-runner.js";
 import { describeFiles, ignoredWork, MAX_FILES } from "./ignored-work.js";
 import { sessionBranchOf } from "./names.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
@@ -20,7 +20,7 @@ export interface CleanupOptions {
   bin: Bin;
   mutex: KeyedMutex;
   pathOf: (record: SessionRecord) => string;
-  placeOf: (clone: Clone, record: SessionRecord) => WorktreePlace | undefined;
+  worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   now: () => number;
   /** Ends the wait for the repository, and with `git` everything that could hang. */
   signal?: AbortSignal | undefined;
@@ -34,7 +34,7 @@ const UNKNOWN = "files that could not be read";
 export function createCleanup(
   options: CleanupOptions,
 ): (which: WorkspaceReference, force: boolean) => Promise<CleanupResult> {
-  const { git, clones, records, bin, mutex, pathOf, placeOf, now, signal } = options;
+  const { git, clones, records, bin, mutex, pathOf, worktreeOf, now, signal } = options;
 
   async function locate(which: WorkspaceReference): Promise<SessionRecord | undefined> {
     const known = typeof which === "string" ? { runId: which } : which;
@@ -71,7 +71,7 @@ export function createCleanup(
   async function removeWorktree(record: SessionRecord, force: boolean, result: CleanupResult): Promise<void> {
     const path = pathOf(record);
     const clone = record.repository && (await clones.open(record.repository, signal));
-    const at = clone && placeOf(clone, record);
+    const at = clone && worktreeOf(clone, record);
     const whole = at !== undefined && (await worktreeExists(at));
     let losses: string[] = [];
     // Whoever forces it wants it gone also where nobody can say any more what is in it.
@@ -97,7 +97,7 @@ export function createCleanup(
   }
 
   /** What would be gone with the worktree, in words that go behind "it has". */
-  async function lossesOf(at: WorktreePlace): Promise<string[]> {
+  async function lossesOf(at: WorktreeLocation): Promise<string[]> {
     const unsaved = await unsavedWork(git, at);
     const submodule = await filledSubmodule(git, at);
     const ignored = await ignoredWork(git, at);
@@ -109,7 +109,7 @@ export function createCleanup(
   }
 
   /** The session's branch, and the one that its agent has moved on to. */
-  async function branchesOf(branch: string, at: WorktreePlace): Promise<string[]> {
+  async function branchesOf(branch: string, at: WorktreeLocation): Promise<string[]> {
     const current = await createRefs(git, at).current();
     return [...new Set([branch, ...(current ? [current] : [])])];
   }

@@ -9,15 +9,8 @@ import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { replaceFile } from "../../shared/replace-file.js";
 import { FETCH, secureConfig } from "./clone-config.js";
 import { cloneFolder, moveFormerClone } from "./clone-folder.js";
-import {
-  askGit,
-  explain,
-  type GitCall,
-  type GitPlace,
-  type GitRunner,
-  mustGit,
-  stoppable,
-} from "./git-runner.js";
+import { explain, type GitCall, type GitLocation, type GitRunner, mustGit, stoppable } from "./git-runner.js";
+import { isEmpty, type RefList, readRefs } from "./ref-list.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
 
@@ -33,8 +26,13 @@ export type CloneRecord = z.infer<typeof recordSchema>;
 
 /** A bare clone that is there and whole. */
 export interface Clone {
-  at: GitPlace;
+  at: GitLocation;
   record: CloneRecord;
+}
+
+/** A clone that has just been made or fetched, and what it has since then. */
+export interface FetchedClone extends Clone {
+  refs: RefList;
 }
 
 /** The cache of bare clones: one for each repository. Callers take care that one repository has one caller. */
@@ -43,7 +41,7 @@ export interface Clones {
    * The clone, made or fetched anew. When it is there and the remote can't be reached, that is a notice.
    * @throws WorkspaceError when there is no clone and none could be made; then nothing of it stays
    */
-  ensure(repository: Repository, signal?: AbortSignal): Promise<Clone & { notices: string[] }>;
+  ensure(repository: Repository, signal?: AbortSignal): Promise<FetchedClone & { notices: string[] }>;
   /** The clone as it is, safe for our git; undefined when there is none. */
   open(repository: Pick<Repository, "name">, signal?: AbortSignal): Promise<Clone | undefined>;
   save(repository: Pick<Repository, "name">, record: CloneRecord): void;
@@ -51,8 +49,6 @@ export interface Clones {
   isShallow(repository: Pick<Repository, "name">): Promise<boolean>;
   /** Whether the remote has that tag, as far as it answers. A clone has only the tags on its branches' history. */
   hasTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean>;
-  /** The branch that new branches are made from; undefined in a repository without commits. */
-  defaultBranch(clone: Clone): Promise<string | undefined>;
 }
 
 type RemoteCall = Pick<GitCall, "remote" | "opened" | "signal" | "timeoutMs">;
@@ -91,11 +87,11 @@ export function createClones(options: {
       throw error;
     });
     if (text !== undefined) return recordSchema.parse(JSON.parse(text));
-    const place = join(folder, name);
+    const home = join(folder, name);
     // Without its record it was never finished, unless somebody works in it.
-    if (await stat(join(cloneFolder(place), "worktrees")).catch(() => undefined))
+    if (await stat(join(cloneFolder(home), "worktrees")).catch(() => undefined))
       throw new Error("it has no record");
-    await rm(place, { recursive: true, force: true });
+    await rm(home, { recursive: true, force: true });
     return undefined;
   }
 
@@ -105,19 +101,19 @@ export function createClones(options: {
   }
 
   async function openAlone(name: string, signal: AbortSignal | undefined): Promise<Clone | undefined> {
-    const place = join(folder, name);
-    await moveFormerClone(place);
+    const home = join(folder, name);
+    await moveFormerClone(home);
     let record: CloneRecord | undefined;
     try {
       record = await read(name);
     } catch {
       throw new WorkspaceError(
-        `The clone of the repository in ${place} is damaged. Nothing was changed. Move the folder away to have it cloned anew; work that was not pushed is only in there.`,
+        `The clone of the repository in ${home} is damaged. Nothing was changed. Move the folder away to have it cloned anew; work that was not pushed is only in there.`,
       );
     }
     if (!record) return undefined;
     const { address, config } = record;
-    const clone = cloneFolder(place);
+    const clone = cloneFolder(home);
     await secureConfig(stoppable(git, signal), clone, address, config);
     return { at: { clone }, record };
   }
@@ -140,7 +136,7 @@ export function createClones(options: {
     return ((await stat(join(clone, "shallow")).catch(() => undefined))?.size ?? 0) > 0;
   }
 
-  async function fetch(at: GitPlace, call: RemoteCall) {
+  async function fetch(at: GitLocation, call: RemoteCall) {
     const args = ["fetch", "--quiet", "--prune", "--no-auto-maintenance", "--no-recurse-submodules"];
     // Without the first, branches of a shallow remote are left out without an error. The second brings the history
     // that an agent's `fetch --depth` has cut off here, for all sessions; as much of it as the remote has.
@@ -148,21 +144,31 @@ export function createClones(options: {
     return git([...args, ...history, "--no-write-fetch-head", "origin", FETCH], { ...call, at });
   }
 
-  /** Nobody is to begin in an empty folder because what is there did not come over. */
-  async function throwIfNothingCame(at: GitPlace, hasCommit: boolean, failed: string): Promise<void> {
-    if (hasCommit && !(await askGit(git, ["for-each-ref", "--count=1"], { at })))
+  /**
+   * What the clone has by now, with the remote's default branch noted. Nobody is to begin in an empty folder because
+   * what is there did not come over.
+   * @param options `isNew`: the clone was made with that branch as its own HEAD
+   * @throws WorkspaceError when the remote has commits and no branch of it is here
+   */
+  async function readFetched(
+    at: GitLocation,
+    remote: { hasCommit?: boolean; branch?: string | undefined },
+    options: { failed: string; isNew?: boolean; signal: AbortSignal | undefined },
+  ): Promise<RefList> {
+    const { failed, isNew = false, signal } = options;
+    const refs = await readRefs(git, at, signal);
+    if (remote.hasCommit && isEmpty(refs))
       throw new WorkspaceError(`${failed}: it has commits, but no branch of it came over.`);
-  }
-
-  async function setHead(at: GitPlace, branch: string | undefined, signal?: AbortSignal): Promise<void> {
-    const ref = `refs/remotes/origin/${branch}`;
+    const { branch } = remote;
+    if (branch === undefined || branch === refs.remoteHead || !refs.remote.has(branch)) return refs;
     const call = { at, ...(signal && { signal }) };
-    if (!branch || !(await askGit(git, ["rev-parse", "--verify", "--quiet", ref], call))) return;
-    await git(["symbolic-ref", "refs/remotes/origin/HEAD", ref], call);
-    await git(["symbolic-ref", "HEAD", `refs/heads/${branch}`], call);
+    // The clone's own first: where the remote's is right, both are.
+    if (!isNew) await git(["symbolic-ref", "HEAD", `refs/heads/${branch}`], call);
+    await git(["symbolic-ref", "refs/remotes/origin/HEAD", `refs/remotes/origin/${branch}`], call);
+    return { ...refs, remoteHead: branch };
   }
 
-  async function make(repository: Repository, call: RemoteCall): Promise<void> {
+  async function make(repository: Repository, call: RemoteCall): Promise<FetchedClone> {
     const half = join(folder, `${repository.name}.new-${randomUUID()}`);
     const at = { clone: cloneFolder(half) };
     const failed = "The repository could not be cloned. Nothing of it was kept";
@@ -172,24 +178,30 @@ export function createClones(options: {
       await ensurePrivateFolder(half);
       const format = head.sha256 ? "sha256" : "sha1";
       // No template: it could hold hooks.
-      const args = ["init", "--quiet", "--bare", "--template=", `--object-format=${format}`, "--", at.clone];
-      await mustGit(git, failed, args);
-      await secureConfig(git, at.clone, repository.address, "");
+      const args = ["init", "--quiet", "--bare", "--template=", `--object-format=${format}`];
+      const first = head.branch ? [`--initial-branch=${head.branch}`] : [];
+      await mustGit(git, failed, [...args, ...first, "--", at.clone]);
+      await mustGit(git, failed, ["remote", "add", "--", "origin", repository.address], { at });
       const fetched = await fetch(at, call);
       if (fetched.code !== 0) throw new WorkspaceError(`${failed}: ${explain(fetched)}`);
-      await throwIfNothingCame(at, head.hasCommit, failed);
-      await setHead(at, head.branch);
+      const refs = await readFetched(at, head, { failed, isNew: true, signal: call.signal });
       const config = await readFile(join(at.clone, "config"), "utf8");
       const record: CloneRecord = { version: 1, address: repository.address, config, bases: {} };
       replaceFile(join(half, "repository.json"), JSON.stringify(record));
       await rename(half, join(folder, repository.name));
+      // Nobody else has known of it, so its settings are as git has written them.
+      return { at: { clone: cloneFolder(join(folder, repository.name)) }, record, refs };
     } catch (error) {
       await rm(half, { recursive: true, force: true, maxRetries: 5 }).catch(() => undefined);
       throw error;
     }
   }
 
-  async function refresh(repository: Repository, at: GitPlace, call: RemoteCall): Promise<string[]> {
+  async function refresh(
+    repository: Repository,
+    at: GitLocation,
+    call: RemoteCall,
+  ): Promise<{ refs: RefList; notices: string[] }> {
     await removeStaleLocks(at.clone, options.now() - STALE_LOCK_MS);
     // Both to their end, so that neither still writes when the caller goes on.
     const [fetched, head] = await Promise.allSettled([fetch(at, call), askHead(repository, call)]);
@@ -197,14 +209,18 @@ export function createClones(options: {
     let problem: string | undefined;
     if (fetched.status === "rejected") problem = (fetched.reason as Error).message;
     else if (fetched.value.code !== 0) problem = explain(fetched.value);
-    if (head.status === "fulfilled") {
-      const failed = `The repository could not be fetched${problem ? ` (${problem})` : ""}`;
-      await throwIfNothingCame(at, head.value.hasCommit, failed);
-      await setHead(at, head.value.branch, call.signal);
-    }
-    return problem === undefined
-      ? []
-      : [`The repository could not be fetched, so the work goes on with what was fetched before: ${problem}`];
+    const failed = `The repository could not be fetched${problem ? ` (${problem})` : ""}`;
+    const remote = head.status === "fulfilled" ? head.value : {};
+    const refs = await readFetched(at, remote, { failed, signal: call.signal });
+    return {
+      refs,
+      notices:
+        problem === undefined
+          ? []
+          : [
+              `The repository could not be fetched, so the work goes on with what was fetched before: ${problem}`,
+            ],
+    };
   }
 
   return {
@@ -221,12 +237,9 @@ export function createClones(options: {
         if (found)
           return {
             ...found,
-            notices: await refresh(repository, found.at, { ...call, timeoutMs: options.fetchTimeoutMs }),
+            ...(await refresh(repository, found.at, { ...call, timeoutMs: options.fetchTimeoutMs })),
           };
-        await make(repository, { ...call, timeoutMs: options.cloneTimeoutMs });
-        const made = await open(repository, signal);
-        if (!made)
-          throw new WorkspaceError("The clone of the repository disappeared right after it was made.");
+        const made = await make(repository, { ...call, timeoutMs: options.cloneTimeoutMs });
         return { ...made, notices: [] };
       } finally {
         await opened?.close();
@@ -244,22 +257,6 @@ export function createClones(options: {
       const args = ["ls-remote", "--", repository.address, `refs/tags/${tag}`];
       const told = await git(args, { ...call, ...(signal && { signal }) }).catch(() => ({ text: "" }));
       return told.text.split("\n").some((line) => line.endsWith(`\trefs/tags/${tag}`));
-    },
-
-    async defaultBranch({ at }) {
-      const known = [
-        "for-each-ref",
-        "--format=%(refname:lstrip=3)%09%(symref:lstrip=3)",
-        "refs/remotes/origin",
-      ];
-      const refs = (await mustGit(git, "The branches of the repository could not be read", known, { at }))
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => line.split("\t"));
-      const names = refs.filter(([, target]) => !target).map(([branch = ""]) => branch);
-      const head = refs.find(([branch]) => branch === "HEAD")?.[1];
-      const only = names.length === 1 ? names[0] : undefined;
-      return [head, "main", "master", only].find((branch) => branch && names.includes(branch));
     },
   };
 }

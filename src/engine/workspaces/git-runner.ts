@@ -13,15 +13,15 @@ import { cleanLine } from "../../shared/text.js";
 import { WorkspaceError } from "./types.js";
 
 /** Where a git command works. Named outright, because an agent can write the `.git` file in its worktree. */
-export interface GitPlace {
+export interface GitLocation {
   /** The bare clone. */
   clone: string;
   /** The worktree, and its own git folder inside the clone. */
   worktree?: { path: string; gitDir: string };
 }
 
-/** A place that has a worktree. */
-export interface WorktreePlace extends Required<GitPlace> {
+/** Where a git command in a worktree works. */
+export interface WorktreeLocation extends Required<GitLocation> {
   /** Marks of files that have differed from their commit since they were checked out. */
   asCheckedOut?: readonly string[];
 }
@@ -34,7 +34,7 @@ export interface OpenedRepository {
 }
 
 export interface GitCall {
-  at?: GitPlace;
+  at?: GitLocation;
   /** The only remote that is spoken with, and how, in the notation of GIT_ALLOW_PROTOCOL; none unless told. */
   remote?: { address: string; protocols: string };
   /** What git opens in an address's place, on the way through the clone's settings as well. */
@@ -75,6 +75,20 @@ export function createGitRunner(options: {
   gitPath?: string;
 }): GitRunner {
   const { clock, gitPath = "git" } = options;
+  const sshByRemote = new WeakMap<object, Promise<NodeJS.ProcessEnv>>();
+
+  /** Asked once for each use of a remote: a person's settings are the same for the fetch and the look at its HEAD. */
+  async function sshFor(
+    remote: { address: string },
+    ask: Omit<Parameters<typeof sshEnvironment>[0], "address">,
+  ): Promise<NodeJS.ProcessEnv> {
+    const asked = sshByRemote.get(remote) ?? sshEnvironment({ ...ask, address: remote.address });
+    sshByRemote.set(remote, asked);
+    const found = await asked;
+    // One that was stopped has learned nothing.
+    if (ask.stop.aborted) sshByRemote.delete(remote);
+    return found;
+  }
 
   return async (args, call = {}) => {
     const { at, signal, timeoutMs = LOCAL_TIMEOUT_MS } = call;
@@ -94,17 +108,17 @@ export function createGitRunner(options: {
         GIT_NO_LAZY_FETCH: "1",
         // Git LFS would ask its own server, with the person's login and without a limit. Pointers are checked out.
         GIT_LFS_SKIP_SMUDGE: "1",
-        ...(at && placeOf(at)),
+        ...(at && locationVariables(at)),
         ...call.env,
       };
       const ask = { gitPath, env, stop: stop.signal, connectMs: CONNECT_MS };
-      const isFar = call.remote?.protocols === REMOTE_PROTOCOLS;
+      const far = call.remote?.protocols === REMOTE_PROTOCOLS ? call.remote : undefined;
       const told = await runGit({
         gitPath,
         args: [...SAFE_ARGUMENTS, ...QUIET_ARGUMENTS, ...inPlaceOf(call.opened), ...args],
         env: {
           ...env,
-          ...(isFar && (await sshEnvironment({ ...ask, address: call.remote?.address ?? "" }))),
+          ...(far && (await sshFor(far, ask))),
         },
         stop: stop.signal,
         graceMs: GRACE_MS,
@@ -175,7 +189,7 @@ function inPlaceOf(opened: OpenedRepository | undefined): string[] {
   return opened?.pinned ? ["-c", `url.${opened.pinned}.insteadOf=${opened.address}`] : [];
 }
 
-function placeOf(at: GitPlace): NodeJS.ProcessEnv {
+function locationVariables(at: GitLocation): NodeJS.ProcessEnv {
   // Ceiling: a bare clone that has gone must not make git look for another repository further up.
   const ceiling = { GIT_CEILING_DIRECTORIES: dirname(at.clone) };
   if (!at.worktree) return { ...ceiling, GIT_DIR: at.clone };

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { explain, type GitRunner, type WorktreePlace } from "./git-runner.js";
+import { explain, type GitRunner, type WorktreeLocation } from "./git-runner.js";
 import { WorkspaceError } from "./types.js";
 
 /** Folders that tools fill and fill again: nobody's work is lost with them. Compared in lower case. */
@@ -32,7 +32,7 @@ export const MAX_FILES = 1_000;
  * without being listed, and those that can be rebuilt are not entered, however many files they have.
  * @throws WorkspaceError when git can't tell
  */
-export async function ignoredWork(git: GitRunner, at: WorktreePlace): Promise<string[]> {
+export async function ignoredWork(git: GitRunner, at: WorktreeLocation): Promise<string[]> {
   const args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
   const told = await git(args, { at, separator: "\0" });
   if (told.code !== 0 && !told.cut)

@@ -1,6 +1,6 @@
 import { cleanLine } from "../../shared/text.js";
 import { filesIn, stampsOf } from "./disk.js";
-import { askGit, type GitRunner, type WorktreePlace } from "./git-runner.js";
+import { askGit, type GitRunner, type WorktreeLocation } from "./git-runner.js";
 import { uncommittedFiles } from "./loose-files.js";
 import type { FileStamp, RunRecord } from "./records.js";
 import { commitsSince } from "./worktrees.js";
@@ -18,13 +18,13 @@ export interface Seen {
 }
 
 /** How a run's loose files look as it begins; undefined when there are too many to remember. */
-export async function looseFiles(
-  path: string,
-  git: GitRunner,
-  at: WorktreePlace | undefined,
-): Promise<FileStamp[] | undefined> {
-  const paths = at ? (await uncommittedFiles(git, at)).paths : await filesIn(path, MAX_STAMPS + 1);
-  return paths.length > MAX_STAMPS ? undefined : stampsOf(path, paths);
+export async function stampLoose(path: string, loose: string[]): Promise<FileStamp[] | undefined> {
+  return loose.length > MAX_STAMPS ? undefined : stampsOf(path, loose);
+}
+
+/** The loose files of a folder without repository, as far as `stampLoose` remembers them. */
+export function looseInFolder(path: string): Promise<string[]> {
+  return filesIn(path, MAX_STAMPS + 1);
 }
 
 /** What a run has changed in a folder without repository. */
@@ -38,7 +38,7 @@ export async function inspectFolder(path: string, run: RunRecord): Promise<Seen>
 }
 
 /** What a run has changed in its worktree. @throws WorkspaceError when git can't tell. */
-export async function inspectWorktree(git: GitRunner, at: WorktreePlace, run: RunRecord): Promise<Seen> {
+export async function inspectWorktree(git: GitRunner, at: WorktreeLocation, run: RunRecord): Promise<Seen> {
   const loose = await uncommittedFiles(git, at);
   const { startCommit, upstreamCommit } = run;
   const not = [startCommit, upstreamCommit].filter((commit) => commit !== undefined);
@@ -58,7 +58,7 @@ export async function inspectWorktree(git: GitRunner, at: WorktreePlace, run: Ru
 
 async function committedFiles(
   git: GitRunner,
-  at: WorktreePlace,
+  at: WorktreeLocation,
   start: string | undefined,
 ): Promise<string[]> {
   const args = ["--name-only", "-z", "-r", "--no-renames", "--no-commit-id"];

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { stampsOf } from "./disk.js";
-import { explain, type GitRunner, type WorktreePlace } from "./git-runner.js";
+import { explain, type GitRunner, type WorktreeLocation } from "./git-runner.js";
 import { WorkspaceError } from "./types.js";
 
 /** A hundred thousand paths; of more nobody has to know which. */
@@ -31,7 +31,7 @@ interface Entry {
  */
 export async function uncommittedFiles(
   git: GitRunner,
-  at: WorktreePlace,
+  at: WorktreeLocation,
 ): Promise<{ paths: string[]; all: boolean }> {
   const { entries, all } = await readStatus(git, at);
   const asCheckedOut = new Set(at.asCheckedOut);
@@ -48,19 +48,23 @@ export async function uncommittedFiles(
 }
 
 /**
- * Marks of the files that differ from their commit although they have just been checked out, to be remembered with
- * the worktree; undefined when there are none.
+ * Looks at a worktree that has just been checked out.
+ * @returns `marks`: of the files that differ from their commit although nobody has touched them, to be remembered with
+ * the worktree; undefined when there are none, or too many. `loose`: what `uncommittedFiles` finds with these marks.
+ * @throws WorkspaceError when git can't tell
  */
-export async function differingFromCheckout(
+export async function lookAtCheckout(
   git: GitRunner,
-  at: WorktreePlace,
-): Promise<string[] | undefined> {
+  at: WorktreeLocation,
+): Promise<{ marks: string[] | undefined; loose: string[] }> {
   const { entries } = await readStatus(git, at);
   const tracked = entries.filter(({ untracked }) => !untracked);
-  return tracked.length === 0 || tracked.length > MAX_REMEMBERED ? undefined : marksOf(at, tracked);
+  if (tracked.length > MAX_REMEMBERED) return { marks: undefined, loose: entries.map(({ path }) => path) };
+  const loose = entries.filter(({ untracked }) => untracked).map(({ path }) => path);
+  return { marks: tracked.length === 0 ? undefined : await marksOf(at, tracked), loose };
 }
 
-async function readStatus(git: GitRunner, at: WorktreePlace): Promise<{ entries: Entry[]; all: boolean }> {
+async function readStatus(git: GitRunner, at: WorktreeLocation): Promise<{ entries: Entry[]; all: boolean }> {
   // Submodules are not entered: they have settings of their own, which an agent can write.
   const args = ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"];
   const call = { at, separator: "\0" as const, maxBytes: MAX_STATUS_BYTES };
@@ -82,7 +86,7 @@ function parseEntry(line: string): Entry {
 }
 
 /** A short text for each file that changes with its path, its time and its size. */
-async function marksOf(at: WorktreePlace, entries: readonly Entry[]): Promise<string[]> {
+async function marksOf(at: WorktreeLocation, entries: readonly Entry[]): Promise<string[]> {
   const stamps = await stampsOf(
     at.worktree.path,
     entries.map(({ path }) => path),

@@ -2,8 +2,9 @@ import type { GitOutput } from "../../shared/git/git-process.js";
 import { cleanLine } from "../../shared/text.js";
 import type { Branches } from "./branches.js";
 import type { Clone } from "./clones.js";
-import { explain, type GitRunner, type WorktreePlace } from "./git-runner.js";
-import { createRefs, identityEnv } from "./refs.js";
+import { explain, type GitRunner, type WorktreeLocation } from "./git-runner.js";
+import { identityEnv } from "./git-settings.js";
+import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import type { Workspaces } from "./types.js";
 import { unsavedWork } from "./worktrees.js";
@@ -20,7 +21,7 @@ export async function mergeWork(
   work: {
     repository: Repository;
     clone: Clone;
-    at: WorktreePlace;
+    at: WorktreeLocation;
     baseBranch: string;
     /** The session's record key. */
     self: string;

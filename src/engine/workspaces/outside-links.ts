@@ -1,12 +1,10 @@
 import { lstat, readlink, realpath, rm } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { cleanLine } from "../../shared/text.js";
-import { type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
+import { type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 
-/** A hundred bytes for each tracked file: half a million of them. */
-const MAX_LISTING_BYTES = 50 * 1024 * 1024;
-/** What git calls a link in its index. */
-const LINK_MODE = "120000 ";
+/** Paths in one command: far below what systems take as arguments (a path has up to 4,096 bytes). */
+const AT_ONCE = 16;
 /** That many are named; of more the number is told. */
 const NAMED = 5;
 
@@ -15,23 +13,23 @@ const NAMED = 5;
  * so that they stay in every commit. The agent lists what a command names, but `cat *`, `grep -R` and `rg -L` follow a
  * link that nobody has named: with one a repository could have any file of this machine put before the model, and
  * nobody would be asked.
+ * @param links all that are tracked
  * @returns their paths in the worktree
  * @throws WorkspaceError when git can't tell
  */
-export async function removeOutsideLinks(git: GitRunner, at: WorktreePlace): Promise<string[]> {
+export async function removeOutsideLinks(
+  git: GitRunner,
+  at: WorktreeLocation,
+  links: readonly string[],
+): Promise<string[]> {
   const what = "The links of the worktree could not be looked at";
-  const call = { at, separator: "\0" as const, maxBytes: MAX_LISTING_BYTES };
-  const listing = await mustGit(git, what, ["ls-files", "--stage", "-z"], call);
-  const links = listing.split("\0").flatMap((entry) => {
-    if (!entry.startsWith(LINK_MODE)) return [];
-    return [entry.slice(entry.indexOf("\t") + 1)];
-  });
   const root = await realpath(at.worktree.path);
   const leaving: string[] = [];
-  for (const path of new Set(links)) if (await leadsOut(join(root, path), root)) leaving.push(path);
-  for (const path of leaving) {
-    await mustGit(git, what, ["update-index", "--skip-worktree", "--", path], { at });
-    await rm(join(root, path), { force: true });
+  for (const path of links) if (await leadsOut(join(root, path), root)) leaving.push(path);
+  for (let done = 0; done < leaving.length; done += AT_ONCE) {
+    const paths = leaving.slice(done, done + AT_ONCE);
+    await mustGit(git, what, ["update-index", "--skip-worktree", "--", ...paths], { at });
+    for (const path of paths) await rm(join(root, path), { force: true });
   }
   return leaving;
 }

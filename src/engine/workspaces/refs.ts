@@ -1,17 +1,16 @@
-import { resolve, sep } from "node:path";
-import { askGit, explain, type GitPlace, type GitRunner, mustGit } from "./git-runner.js";
+import { askGit, explain, type GitLocation, type GitRunner, mustGit } from "./git-runner.js";
 import { WorkspaceError } from "./types.js";
 
 const HEADS = "refs/heads/";
 
 /** Reading and moving branches of one bare clone. Branch names have been checked before they get here. */
 export interface Refs {
-  /** The commit that a ref (or HEAD of the place) stands on. */
+  /** The commit that a ref (or HEAD of that location) stands on. */
   commit(ref: string): Promise<string | undefined>;
   local(branch: string): Promise<string | undefined>;
   /** As it was when last fetched. */
   remote(branch: string): Promise<string | undefined>;
-  /** The branch that HEAD of the place is on, with or without commits. */
+  /** The branch that HEAD of the location is on, with or without commits. */
   current(): Promise<string | undefined>;
   contains(commit: string, ancestor: string): Promise<boolean>;
   /** Moves, makes or (with `to` undefined) deletes a local branch, only from where it was expected to be. */
@@ -30,8 +29,8 @@ export interface Refs {
   ): Promise<{ commit: string } | { conflicts: string[] }>;
 }
 
-/** Creates the view on one place. */
-export function createRefs(git: GitRunner, at: GitPlace): Refs {
+/** Creates the view from one location. */
+export function createRefs(git: GitRunner, at: GitLocation): Refs {
   const commit = (ref: string) =>
     askGit(git, ["rev-parse", "--verify", "--quiet", `${ref}^{commit}`], { at });
   const contains = async (one: string, ancestor: string) =>
@@ -81,53 +80,4 @@ export function createRefs(git: GitRunner, at: GitPlace): Refs {
       return { commit: (await mustGit(git, "The merge could not be committed", made, { at, env })).trim() };
     },
   };
-}
-
-/**
- * What a person's git lacks of a name for commits, as environment: an agent's commits must not fail for want of
- * one. Empty when git has both.
- */
-export async function identityEnv(
-  git: GitRunner,
-  at: GitPlace,
-  own: NodeJS.ProcessEnv,
-): Promise<Record<string, string>> {
-  const env: Record<string, string> = {};
-  const told = await git(["config", "--get-regexp", "-z", "^user\\.(name|email)$"], { at, separator: "\0" });
-  // Each entry is a name, a line end and the value. The last of a name counts, as for git.
-  const values = new Map(
-    told.text.split("\0").map((entry) => {
-      const [name = "", ...lines] = entry.split("\n");
-      return [name, lines.join("\n").trim()] as const;
-    }),
-  );
-  for (const [setting, part, neutral] of [
-    ["user.name", "NAME", "Automagik Workflows"],
-    ["user.email", "EMAIL", "automagik@localhost.invalid"],
-  ] as const) {
-    if (values.get(setting)) continue;
-    if (part === "EMAIL" && own.EMAIL) continue;
-    for (const role of ["AUTHOR", "COMMITTER"])
-      if (!own[`GIT_${role}_${part}`]) env[`GIT_${role}_${part}`] = neutral;
-  }
-  return env;
-}
-
-/**
- * Whether git's hooks in a worktree are files of the repository: `core.hooksPath` leads into it, by the person's own
- * settings or because a script has put it into the clone's (as husky does).
- */
-export async function hasOwnHooks(git: GitRunner, at: Required<GitPlace>): Promise<boolean> {
-  const asked = ["config", "--show-scope", "--type=path", "-z", "--get-all", "core.hooksPath"];
-  const told = await git(asked, { at, separator: "\0" });
-  const fields = told.text.split("\0").slice(0, -1);
-  // Pairs of where it stands and what it says; the last one counts. Our own git has it off by its command line.
-  const paths = fields.flatMap((path, index) =>
-    index % 2 === 1 && fields[index - 1] !== "command" ? [path] : [],
-  );
-  const last = paths.at(-1);
-  if (last === undefined) return false;
-  const { path } = at.worktree;
-  const hooks = resolve(path, last);
-  return hooks === path || hooks.startsWith(path + sep);
 }

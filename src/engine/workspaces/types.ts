@@ -1,6 +1,6 @@
-/** What a run needs a place for. */
+/** What a run asks for. */
 export interface WorkspaceRequest {
-  /** The session's id: the same session works in the same place. */
+  /** The session's id: the same session works in the same folder. */
   sessionKey: string;
   /** For the name of the session's own branch, when it gets one. */
   sessionName?: string;

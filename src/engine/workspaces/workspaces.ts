@@ -1,25 +1,22 @@
-import { mkdir } from "node:fs/promises";
 import { join, resolve as resolvePath } from "node:path";
 import type { Clock } from "../../shared/clock.js";
-import { checkBranchName } from "../../shared/git/repository-address.js";
 import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
-import { cleanLine } from "../../shared/text.js";
 import { createBranches } from "./branches.js";
 import { createCleanup } from "./cleanup.js";
 import { type Clone, createClones } from "./clones.js";
 import { createBin, folderExists } from "./disk.js";
-import { createGitRunner, stoppable, type WorktreePlace } from "./git-runner.js";
-import { inspectFolder, inspectWorktree, looseFiles } from "./inspect.js";
+import { createGitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
+import { identityEnv } from "./git-settings.js";
+import { inspectFolder, inspectWorktree } from "./inspect.js";
 import { mergeWork } from "./merge.js";
-import { describeOutsideLinks, removeOutsideLinks } from "./outside-links.js";
-import { createSessionRecords, newRecord, type RunRecord, type SessionRecord } from "./records.js";
-import { createRefs, hasOwnHooks, identityEnv } from "./refs.js";
+import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
+import { createSessionRecords, type RunRecord, type SessionRecord } from "./records.js";
 import { type Repository, resolveRepository } from "./repository.js";
-import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
-import { type Workspace, WorkspaceError, type WorkspaceRequest, type Workspaces } from "./types.js";
+import { runUnlessStopped } from "./run-unless-stopped.js";
+import { WorkspaceError, type Workspaces } from "./types.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
-import { emptySubmodules, worktreePlace } from "./worktrees.js";
+import { worktreeLocation } from "./worktrees.js";
 
 export { type Workspace, WorkspaceError, type Workspaces } from "./types.js";
 
@@ -72,22 +69,24 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     records,
     env,
     sessionInUse: options.sessionInUse ?? (() => true),
-    placeOf,
+    worktreeOf,
   };
   const branches = createBranches({ ...branchTools, git });
-  const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, placeOf });
+  const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, worktreeOf });
+  const common = { git, clones, records, bin, mutex, env, pathOf, worktreeOf };
+  const prepare = createPreparation({ ...common, branches, worktreeSessions, repositoryAt });
   let opened: Promise<void> | undefined;
 
-  function placeOf(clone: Clone, record: SessionRecord): WorktreePlace | undefined {
+  function worktreeOf(clone: Clone, record: SessionRecord): WorktreeLocation | undefined {
     return record.admin === undefined
       ? undefined
-      : worktreePlace(clone.at.clone, pathOf(record), record.admin, record.asCheckedOut);
+      : worktreeLocation(clone.at.clone, pathOf(record), record.admin, record.asCheckedOut);
   }
 
   /** The clone and worktree of a session whose workspace is there. */
   async function opening(record: SessionRecord, signal?: AbortSignal) {
     const clone = record.repository && (await clones.open(record.repository, signal));
-    const at = clone && placeOf(clone, record);
+    const at = clone && worktreeOf(clone, record);
     return clone && at && { clone, at };
   }
 
@@ -107,107 +106,6 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     });
   }
 
-  async function prepare(asked: WorkspaceRequest, signal?: AbortSignal): Promise<Workspace> {
-    const { gitBranch, ...rest } = asked;
-    const request: WorkspaceRequest = gitBranch?.trim()
-      ? { ...rest, gitBranch: goodBranch(gitBranch) }
-      : rest;
-    await ready();
-    if (request.tempWorkspace) return prepareTemporary(request);
-    const recordKey = `session ${request.sessionKey}`;
-    const known = await records.read(recordKey);
-    const address = request.repositoryUrl?.trim() || known?.repository?.address;
-    if (!address) {
-      if (request.gitBranch)
-        throw new WorkspaceError("A git_branch needs a repository_url: there is nothing to make it in.");
-      return prepareFolder(request, recordKey);
-    }
-    const repository = await repositoryAt(address, signal);
-    const work = async () => {
-      const { notices, ...clone } = await clones.ensure(repository, signal);
-      const asked = request.gitBranch;
-      const found = asked === undefined ? undefined : await branches.find(repository, clone, asked, signal);
-      throwIfStopped(signal);
-      const { gitBranch: _asked, ...unnamed } = request;
-      // Read again: a session before in this turn may have been given this one's branch.
-      const session = await worktreeSessions.settle(
-        { ...unnamed, ...(found?.branch && { gitBranch: found.branch }), recordKey, repository, clone },
-        await records.read(recordKey),
-      );
-      const at = placeOf(clone, session.record);
-      if (!at) throw new WorkspaceError("The session's worktree disappeared right after it was made.");
-      const refs = createRefs(git, at);
-      const startCommit = await refs.commit("HEAD");
-      const upstreamCommit = await refs.remote(session.record.baseBranch ?? "");
-      const run: RunRecord = { runId: request.runId, startCommit, upstreamCommit };
-      const empty = await emptySubmodules(git, at);
-      const outside = await removeOutsideLinks(git, at);
-      const told = [
-        ...[...notices, ...(found?.notices ?? []), ...session.notices],
-        ...(empty.length > 0 ? [describeEmpty(empty)] : []),
-        ...(outside.length > 0 ? [describeOutsideLinks(outside)] : []),
-      ];
-      const begun = await begin(session.record, run, at, told);
-      const ownHooks = await hasOwnHooks(git, at);
-      return { ...begun, ownHooks, ...(empty.length > 0 && { emptySubmodules: empty }) };
-    };
-    return runUnlessStopped(mutex, `repository ${repository.name}`, work, signal);
-  }
-
-  async function prepareFolder(request: WorkspaceRequest, recordKey: string): Promise<Workspace> {
-    return mutex.run(recordKey, async () => {
-      const record = (await records.read(recordKey)) ?? newRecord(request, recordKey, "folder");
-      await ensurePrivateFolder(pathOf(record));
-      return begin(record, { runId: request.runId }, undefined, []);
-    });
-  }
-
-  async function prepareTemporary(request: WorkspaceRequest): Promise<Workspace> {
-    if (request.repositoryUrl || request.gitBranch)
-      throw new WorkspaceError(
-        "A temporary workspace is an empty folder: it can't have a repository or a branch.",
-      );
-    const record = newRecord(request, `run ${request.runId}`, "temporary");
-    await records.write(record);
-    await ensurePrivateFolder(join(folder, homes.temporary));
-    await bin.take(pathOf(record));
-    await mkdir(pathOf(record), { mode: 0o700 });
-    return begin(record, { runId: request.runId }, undefined, []);
-  }
-
-  /** Notes what the run begins with. */
-  async function begin(
-    record: SessionRecord,
-    run: RunRecord,
-    at: WorktreePlace | undefined,
-    notices: string[],
-  ): Promise<Workspace> {
-    const startedWith = await looseFiles(pathOf(record), git, at);
-    record.runs = record.runs.filter((one) => one.runId !== run.runId);
-    record.runs.push({ ...run, ...(startedWith && { startedWith }) });
-    await records.write(record);
-    return { ...(await describe(record, run, at)), notices };
-  }
-
-  async function describe(
-    record: SessionRecord,
-    run: RunRecord,
-    at: WorktreePlace | undefined,
-  ): Promise<Workspace> {
-    return {
-      path: pathOf(record),
-      kind: record.kind,
-      sessionKey: record.sessionKey,
-      runId: run.runId,
-      ...(record.repository && { repositoryUrl: record.repository.address }),
-      ...(record.branch && { branch: record.branch }),
-      ...(record.baseBranch && { baseBranch: record.baseBranch }),
-      ...(run.startCommit && { startCommit: run.startCommit }),
-      notices: [],
-      env: at ? await identityEnv(git, at, env) : {},
-    };
-  }
-
   /** The record of a run whose workspace is there. */
   async function recordOf(runId: string): Promise<{ record: SessionRecord; run: RunRecord } | undefined> {
     await ready();
@@ -221,6 +119,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   return {
     async prepare(request, signal) {
       try {
+        await ready();
         return await prepare(request, signal);
       } catch (error) {
         if (error instanceof WorkspaceError) throw error;
@@ -230,7 +129,9 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
 
     async find(runId) {
       const found = await recordOf(runId);
-      return found && describe(found.record, found.run, (await opening(found.record))?.at);
+      if (!found) return undefined;
+      const at = (await opening(found.record))?.at;
+      return describeWorkspace(found, pathOf(found.record), at ? await identityEnv(git, at, env) : {});
     },
 
     async inspect({ runId }, signal) {
@@ -270,21 +171,8 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
 
     async cleanup(which, { force, signal }) {
       await ready();
-      const now = () => clock.now();
-      const tools = { git: stoppable(git, signal), clones, records, bin, mutex, pathOf, placeOf };
-      return createCleanup({ ...tools, now, signal })(which, force);
+      const tools = { ...common, git: stoppable(git, signal), now: () => clock.now(), signal };
+      return createCleanup(tools)(which, force);
     },
   };
-}
-
-function describeEmpty(submodules: string[]): string {
-  const what = submodules.length === 1 ? "1 submodule is" : `${submodules.length} submodules are`;
-  const names = submodules.slice(0, 5).map((path) => cleanLine(path));
-  return `${what} not checked out, and the agent was told so: ${names.join(", ")}${submodules.length > 5 ? ", …" : ""}. Tests that need what is in there fail.`;
-}
-
-function goodBranch(text: string): string {
-  const checked = checkBranchName(text);
-  if (checked.ok) return checked.value;
-  throw new WorkspaceError(checked.problem);
 }

@@ -2,13 +2,14 @@ import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import type { Branches } from "./branches.js";
-import type { Clone } from "./clones.js";
+import type { Clone, FetchedClone } from "./clones.js";
 import { type Bin, folderExists, isEmptyFolder } from "./disk.js";
-import { type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
-import { differingFromCheckout } from "./loose-files.js";
+import { type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
+import { identityEnv } from "./git-settings.js";
+import { lookAtCheckout } from "./loose-files.js";
 import { sessionBranch } from "./names.js";
 import { newRecord, type SessionRecord, type SessionRecords } from "./records.js";
-import { createRefs, identityEnv } from "./refs.js";
+import { createRefs } from "./refs.js";
 import { lastPart, type Repository } from "./repository.js";
 import { WorkspaceError, type WorkspaceRequest } from "./types.js";
 import { addEmptyWorktree, addWorktree, mend, switchTo, unsavedWork, worktreeExists } from "./worktrees.js";
@@ -17,7 +18,14 @@ import { addEmptyWorktree, addWorktree, mend, switchTo, unsavedWork, worktreeExi
 export interface WorktreeRequest extends WorkspaceRequest {
   recordKey: string;
   repository: Repository;
-  clone: Clone;
+  clone: FetchedClone;
+}
+
+export interface SettledSession {
+  record: SessionRecord;
+  notices: string[];
+  /** Paths that are in no commit, of files that have just been checked out. */
+  loose?: string[];
 }
 
 export interface WorktreeSessions {
@@ -25,10 +33,7 @@ export interface WorktreeSessions {
    * The session's worktree, found as it was left or made. Whoever calls has the repository to itself.
    * @throws WorkspaceError when the session can't have what it asks for; its work is untouched then
    */
-  settle(
-    request: WorktreeRequest,
-    known: SessionRecord | undefined,
-  ): Promise<{ record: SessionRecord; notices: string[] }>;
+  settle(request: WorktreeRequest, known: SessionRecord | undefined): Promise<SettledSession>;
 }
 
 /** Creates it on its collaborators. */
@@ -39,14 +44,18 @@ export function createWorktreeSessions(options: {
   bin: Bin;
   env: NodeJS.ProcessEnv;
   pathOf: (record: SessionRecord) => string;
-  placeOf: (clone: Clone, record: SessionRecord) => WorktreePlace | undefined;
+  worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
 }): WorktreeSessions {
-  const { git, branches, records, bin, pathOf, placeOf } = options;
+  const { git, branches, records, bin, pathOf, worktreeOf } = options;
 
   /** Goes on in a worktree that is there: as it is, unless another branch is asked for or its own was lent. */
-  async function carryOn(request: WorktreeRequest, record: SessionRecord, asked: string | undefined) {
+  async function carryOn(
+    request: WorktreeRequest,
+    record: SessionRecord,
+    asked: string | undefined,
+  ): Promise<SettledSession> {
     const { repository, clone, recordKey } = request;
-    const at = placeOf(clone, record);
+    const at = worktreeOf(clone, record);
     if (!at || !(await worktreeExists(at)))
       throw new WorkspaceError(
         `The session's worktree ${pathOf(record)} has lost its connection to the repository. Nothing was changed. Move the folder away to have the branch ${record.branch} checked out anew.`,
@@ -56,6 +65,7 @@ export function createWorktreeSessions(options: {
       asked !== undefined && asked !== record.branch ? asked : record.handedOver ? record.branch : undefined;
     if (target === undefined) return { record, notices: [] };
     const notices: string[] = [];
+    let loose: string[] | undefined;
     if ((await createRefs(git, at).current()) !== target) {
       const unsaved = await unsavedWork(git, at);
       if (unsaved)
@@ -75,25 +85,33 @@ export function createWorktreeSessions(options: {
         );
       else {
         await switchTo(git, at, target);
-        await rememberCheckout(record, at);
+        loose = await rememberCheckout(record, at);
       }
       record.baseBranch = got.baseBranch;
     }
     record.branch = target;
     delete record.handedOver;
     await records.write(record);
-    return { record, notices };
+    return { record, notices, ...(loose && { loose }) };
   }
 
-  /** What git calls changed in a fresh checkout is nobody's work, and must not be taken for it later. */
-  async function rememberCheckout(record: SessionRecord, at: WorktreePlace): Promise<void> {
-    const marks = await differingFromCheckout(git, at);
+  /**
+   * What git calls changed in a fresh checkout is nobody's work, and must not be taken for it later.
+   * @returns the paths that are loose besides
+   */
+  async function rememberCheckout(record: SessionRecord, at: WorktreeLocation): Promise<string[]> {
+    const { marks, loose } = await lookAtCheckout(git, at);
     if (marks) record.asCheckedOut = marks;
     else delete record.asCheckedOut;
+    return loose;
   }
 
   /** Makes the worktree; what an attempt that was killed has left is removed first. */
-  async function make(request: WorktreeRequest, known: SessionRecord | undefined, asked: string | undefined) {
+  async function make(
+    request: WorktreeRequest,
+    known: SessionRecord | undefined,
+    asked: string | undefined,
+  ): Promise<SettledSession> {
     const { repository, clone, recordKey, sessionKey, sessionName } = request;
     const notices: string[] = [];
     if (known) {
@@ -116,15 +134,20 @@ export function createWorktreeSessions(options: {
     await records.write(record);
     const path = pathOf(record);
     await ensurePrivateFolder(dirname(path));
-    const identity = await identityEnv(git, clone.at, options.env);
     record.admin = got.empty
-      ? await addEmptyWorktree(git, clone.at.clone, path, branch, identity)
+      ? await addEmptyWorktree(
+          git,
+          clone.at.clone,
+          path,
+          branch,
+          await identityEnv(git, clone.at, options.env),
+        )
       : await addWorktree(git, clone.at.clone, path, branch);
-    const at = placeOf(clone, record);
-    if (at && !got.empty) await rememberCheckout(record, at);
+    const at = worktreeOf(clone, record);
+    const loose = at && !got.empty ? await rememberCheckout(record, at) : undefined;
     record.ready = true;
     await records.write(record);
-    return { record, notices: [...notices, ...got.notices] };
+    return { record, notices: [...notices, ...got.notices], ...(loose && { loose }) };
   }
 
   return {

@@ -2,10 +2,11 @@ import { lstat, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { cleanLine } from "../../shared/text.js";
 import { isEmptyFolder } from "./disk.js";
-import { askGit, explain, type GitRunner, mustGit, type WorktreePlace } from "./git-runner.js";
+import { askGit, explain, type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import { describeFiles } from "./ignored-work.js";
 import { uncommittedFiles } from "./loose-files.js";
 import { createRefs } from "./refs.js";
+import { readSpecialEntries } from "./special-entries.js";
 import { WorkspaceError } from "./types.js";
 
 /** What git keeps in a worktree's git folder while something that takes several steps is not finished. */
@@ -21,16 +22,13 @@ const UNFINISHED = [
   ],
 ];
 
-/** A hundred bytes for each tracked file: half a million of them. */
-const MAX_LISTING_BYTES = 50 * 1024 * 1024;
-
-/** The place of the worktree at `path`, whose git folder in the clone is called `admin`. */
-export function worktreePlace(
+/** The location of the worktree at `path`, whose git folder in the clone is called `admin`. */
+export function worktreeLocation(
   clone: string,
   path: string,
   admin: string,
   asCheckedOut: readonly string[] = [],
-): WorktreePlace {
+): WorktreeLocation {
   return { clone, worktree: { path, gitDir: join(clone, "worktrees", admin) }, asCheckedOut };
 }
 
@@ -64,7 +62,7 @@ export async function addEmptyWorktree(
   await mustGit(git, what, add, { at });
   const admin = await adminOf(path);
   const head = ["symbolic-ref", "HEAD", `refs/heads/${branch}`];
-  await mustGit(git, what, head, { at: worktreePlace(clone, path, admin) });
+  await mustGit(git, what, head, { at: worktreeLocation(clone, path, admin) });
   return admin;
 }
 
@@ -76,6 +74,9 @@ async function adminOf(path: string): Promise<string> {
 /** The path of the worktree, if any, that a branch is checked out in, as git knows it. */
 export async function holderOf(git: GitRunner, clone: string, branch: string): Promise<string | undefined> {
   const at = { clone };
+  // Where git keeps its worktrees; without one there is nobody to ask about.
+  const some = await readdir(join(clone, "worktrees")).catch((error: NodeJS.ErrnoException) => error);
+  if (some instanceof Error && some.code === "ENOENT") return undefined;
   const list = ["worktree", "list", "--porcelain", "-z"];
   const text = await mustGit(git, "The worktrees of the repository could not be listed", list, {
     at,
@@ -90,7 +91,7 @@ export async function holderOf(git: GitRunner, clone: string, branch: string): P
 }
 
 /** Leaves the worktree's files as they are and its branch free for another worktree. */
-export async function detach(git: GitRunner, at: WorktreePlace): Promise<void> {
+export async function detach(git: GitRunner, at: WorktreeLocation): Promise<void> {
   const what = "The branch could not be freed";
   await mustGit(git, what, ["update-ref", "--no-deref", "-m", "automagik", "HEAD", "HEAD"], { at });
 }
@@ -99,7 +100,7 @@ export async function detach(git: GitRunner, at: WorktreePlace): Promise<void> {
  * Puts a worktree without uncommitted changes on a branch that exists and that no other worktree holds. Git-ignored
  * files are not overwritten; tracked ones are where nobody has touched them and git still calls them changed.
  */
-export async function switchTo(git: GitRunner, at: WorktreePlace, branch: string): Promise<void> {
+export async function switchTo(git: GitRunner, at: WorktreeLocation, branch: string): Promise<void> {
   const what = `The branch ${branch} could not be checked out`;
   const force = at.asCheckedOut?.length ? ["--force"] : [];
   const args = ["checkout", "--quiet", "--no-guess", "--no-overwrite-ignore", ...force, branch, "--"];
@@ -115,7 +116,7 @@ export async function switchTo(git: GitRunner, at: WorktreePlace, branch: string
  * What of the worktree is on no branch, in words that go behind "it has"; undefined when everything is. Submodules
  * are not looked into, and git-ignored files are `ignoredWork`'s.
  */
-export async function unsavedWork(git: GitRunner, at: WorktreePlace): Promise<string | undefined> {
+export async function unsavedWork(git: GitRunner, at: WorktreeLocation): Promise<string | undefined> {
   const { paths, all } = await uncommittedFiles(git, at);
   if (paths.length > 0 || !all) return `uncommitted changes in ${describeFiles(paths, "file", all)}`;
   const entries = await readdir(at.worktree.gitDir);
@@ -131,35 +132,26 @@ export async function unsavedWork(git: GitRunner, at: WorktreePlace): Promise<st
 }
 
 /** A submodule that has content, which may be work of its own, in words that go behind "it has"; undefined for none. */
-export async function filledSubmodule(git: GitRunner, at: WorktreePlace): Promise<string | undefined> {
-  const paths = await submodulesOf(git, at);
-  if (!paths) return "too many files to look for submodules among them";
-  for (const path of paths)
+export async function filledSubmodule(git: GitRunner, at: WorktreeLocation): Promise<string | undefined> {
+  const special = await readSpecialEntries(git, at);
+  if ("problem" in special) return "too many files to look for submodules among them";
+  for (const path of special.submodules)
     if (!(await isEmptyFolder(join(at.worktree.path, path))))
       return `a submodule with content, which was not looked into (${path})`;
   return undefined;
 }
 
-/** The submodules whose folders are empty: none is checked out with the worktree. Never throws. */
-export async function emptySubmodules(git: GitRunner, at: WorktreePlace): Promise<string[]> {
-  // Only a repository that declares some is worth listing all its files for.
+/** Those of a worktree's submodules whose folders are empty: none is checked out with it. Never throws. */
+export async function emptySubmodules(
+  at: WorktreeLocation,
+  submodules: readonly string[],
+): Promise<string[]> {
+  // Only where the repository declares some: the commit alone is of no use to anybody.
   if (!(await lstat(join(at.worktree.path, ".gitmodules")).catch(() => undefined))) return [];
-  const paths = (await submodulesOf(git, at).catch(() => undefined)) ?? [];
   const empty = await Promise.all(
-    paths.map((path) => isEmptyFolder(join(at.worktree.path, path)).catch(() => false)),
+    submodules.map((path) => isEmptyFolder(join(at.worktree.path, path)).catch(() => false)),
   );
-  return paths.filter((_, index) => empty[index]);
-}
-
-/** The paths of the commits of other repositories in the index; undefined when it is too large to be read. */
-async function submodulesOf(git: GitRunner, at: WorktreePlace): Promise<string[] | undefined> {
-  const call = { at, separator: "\0" as const, maxBytes: MAX_LISTING_BYTES };
-  const told = await git(["ls-files", "--stage", "-z"], call);
-  if (told.code !== 0) return undefined;
-  return told.text.split("\0").flatMap((entry) => {
-    const [head = "", path = ""] = entry.split("\t");
-    return head.startsWith("160000 ") ? [path] : [];
-  });
+  return submodules.filter((_, index) => empty[index]);
 }
 
 /**
@@ -167,7 +159,7 @@ async function submodulesOf(git: GitRunner, at: WorktreePlace): Promise<string[]
  * is at work in it), and puts right how it and the clone refer to each other, which an agent could have led elsewhere
  * and which a moved state folder breaks.
  */
-export async function mend(at: WorktreePlace): Promise<void> {
+export async function mend(at: WorktreeLocation): Promise<void> {
   const { path, gitDir } = at.worktree;
   for (const lock of ["index.lock", "HEAD.lock"]) await rm(join(gitDir, lock), { force: true });
   const link = join(path, ".git");
@@ -189,16 +181,16 @@ async function refer(file: string, right: string): Promise<void> {
 }
 
 /** Whether the worktree's folder and its git folder are both there. */
-export async function worktreeExists(at: WorktreePlace): Promise<boolean> {
-  const places = [at.worktree.path, join(at.worktree.gitDir, "HEAD")];
-  const found = await Promise.all(places.map((place) => lstat(place).catch(() => undefined)));
+export async function worktreeExists(at: WorktreeLocation): Promise<boolean> {
+  const parts = [at.worktree.path, join(at.worktree.gitDir, "HEAD")];
+  const found = await Promise.all(parts.map((part) => lstat(part).catch(() => undefined)));
   return found[0]?.isDirectory() === true && found[1] !== undefined;
 }
 
 /** The subject lines of what the run has committed, oldest first. */
 export async function commitsSince(
   git: GitRunner,
-  at: WorktreePlace,
+  at: WorktreeLocation,
   not: string[],
   limit: number,
 ): Promise<string[]> {

@@ -1,0 +1,174 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { checkBranchName } from "../../shared/git/repository-address.js";
+import type { KeyedMutex } from "../../shared/keyed-mutex.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
+import { cleanLine } from "../../shared/text.js";
+import type { Branches } from "./branches.js";
+import type { Clone, Clones } from "./clones.js";
+import type { Bin } from "./disk.js";
+import type { GitRunner, WorktreeLocation } from "./git-runner.js";
+import { readAgentSettings } from "./git-settings.js";
+import { looseInFolder, stampLoose } from "./inspect.js";
+import { uncommittedFiles } from "./loose-files.js";
+import { describeOutsideLinks, removeOutsideLinks } from "./outside-links.js";
+import { newRecord, type RunRecord, type SessionRecord, type SessionRecords } from "./records.js";
+import { createRefs } from "./refs.js";
+import type { Repository } from "./repository.js";
+import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
+import { readSpecialEntries } from "./special-entries.js";
+import { type Workspace, WorkspaceError, type WorkspaceRequest } from "./types.js";
+import type { WorktreeSessions } from "./worktree-sessions.js";
+import { emptySubmodules } from "./worktrees.js";
+
+export interface PreparationOptions {
+  git: GitRunner;
+  clones: Clones;
+  branches: Branches;
+  worktreeSessions: WorktreeSessions;
+  records: SessionRecords;
+  bin: Bin;
+  mutex: KeyedMutex;
+  env: NodeJS.ProcessEnv;
+  pathOf: (record: SessionRecord) => string;
+  worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
+  /** @throws WorkspaceError for an address that is not taken */
+  repositoryAt: (address: string, signal?: AbortSignal) => Promise<Repository>;
+}
+
+/** Creates the preparation of workspaces, as `Workspaces.prepare` describes it; what the file system throws passes. */
+export function createPreparation(
+  options: PreparationOptions,
+): (request: WorkspaceRequest, signal?: AbortSignal) => Promise<Workspace> {
+  const { git, clones, branches, worktreeSessions, records, bin, mutex, pathOf, worktreeOf } = options;
+
+  /** In a repository whose turn it is. */
+  async function prepareWorktree(
+    request: WorkspaceRequest,
+    { recordKey, repository }: { recordKey: string; repository: Repository },
+    signal: AbortSignal | undefined,
+  ): Promise<Workspace> {
+    const { notices, ...clone } = await clones.ensure(repository, signal);
+    const { gitBranch: asked, ...unnamed } = request;
+    const found = asked === undefined ? undefined : await branches.find(repository, clone, asked, signal);
+    throwIfStopped(signal);
+    // Read again: a session before in this turn may have been given this one's branch.
+    const { record, ...session } = await worktreeSessions.settle(
+      { ...unnamed, ...(found?.branch && { gitBranch: found.branch }), recordKey, repository, clone },
+      await records.read(recordKey),
+    );
+    const at = worktreeOf(clone, record);
+    if (!at) throw new WorkspaceError("The session's worktree disappeared right after it was made.");
+    const startCommit = await createRefs(git, at).commit("HEAD");
+    const upstreamCommit = clone.refs.remote.get(record.baseBranch ?? "");
+    const special = await readSpecialEntries(git, at);
+    if ("problem" in special)
+      throw new WorkspaceError(`The links of the worktree could not be looked at: ${special.problem}`);
+    const empty = await emptySubmodules(at, special.submodules);
+    const outside = await removeOutsideLinks(git, at, special.links);
+    const known = outside.length === 0 ? session.loose : undefined;
+    const run: RunRecord = { runId: request.runId, startCommit, upstreamCommit };
+    await begin(record, run, known ?? (await uncommittedFiles(git, at)).paths);
+    const { env, ownHooks } = await readAgentSettings(git, at, options.env);
+    return {
+      ...describeWorkspace({ record, run }, pathOf(record), env),
+      notices: [
+        ...[...notices, ...(found?.notices ?? []), ...session.notices],
+        ...(empty.length > 0 ? [describeEmpty(empty)] : []),
+        ...(outside.length > 0 ? [describeOutsideLinks(outside)] : []),
+      ],
+      ownHooks,
+      ...(empty.length > 0 && { emptySubmodules: empty }),
+    };
+  }
+
+  async function prepareFolder(request: WorkspaceRequest, recordKey: string): Promise<Workspace> {
+    return mutex.run(recordKey, async () => {
+      const record = (await records.read(recordKey)) ?? newRecord(request, recordKey, "folder");
+      await ensurePrivateFolder(pathOf(record));
+      return beginInFolder(record, request);
+    });
+  }
+
+  async function prepareTemporary(request: WorkspaceRequest): Promise<Workspace> {
+    if (request.repositoryUrl || request.gitBranch)
+      throw new WorkspaceError(
+        "A temporary workspace is an empty folder: it can't have a repository or a branch.",
+      );
+    const record = newRecord(request, `run ${request.runId}`, "temporary");
+    const path = pathOf(record);
+    await records.write(record);
+    await ensurePrivateFolder(dirname(path));
+    await bin.take(path);
+    await mkdir(path, { mode: 0o700 });
+    return beginInFolder(record, request);
+  }
+
+  async function beginInFolder(record: SessionRecord, { runId }: WorkspaceRequest): Promise<Workspace> {
+    const path = pathOf(record);
+    await begin(record, { runId }, await looseInFolder(path));
+    return describeWorkspace({ record, run: { runId } }, path, {});
+  }
+
+  /** Notes what the run begins with. */
+  async function begin(record: SessionRecord, run: RunRecord, loose: string[]): Promise<void> {
+    const startedWith = await stampLoose(pathOf(record), loose);
+    record.runs = record.runs.filter((one) => one.runId !== run.runId);
+    record.runs.push({ ...run, ...(startedWith && { startedWith }) });
+    await records.write(record);
+  }
+
+  return async ({ gitBranch, ...rest }, signal) => {
+    const request: WorkspaceRequest = gitBranch?.trim()
+      ? { ...rest, gitBranch: goodBranch(gitBranch) }
+      : rest;
+    if (request.tempWorkspace) return prepareTemporary(request);
+    const recordKey = `session ${request.sessionKey}`;
+    const known = await records.read(recordKey);
+    const address = request.repositoryUrl?.trim() || known?.repository?.address;
+    if (!address) {
+      if (request.gitBranch)
+        throw new WorkspaceError("A git_branch needs a repository_url: there is nothing to make it in.");
+      return prepareFolder(request, recordKey);
+    }
+    const repository = await options.repositoryAt(address, signal);
+    const work = () => prepareWorktree(request, { recordKey, repository }, signal);
+    return runUnlessStopped(mutex, `repository ${repository.name}`, work, signal);
+  };
+}
+
+/**
+ * What is told of a prepared workspace, without notices.
+ * @param path its folder
+ * @param env as of `readAgentSettings`
+ */
+export function describeWorkspace(
+  { record, run }: { record: SessionRecord; run: RunRecord },
+  path: string,
+  env: Record<string, string>,
+): Workspace {
+  return {
+    path,
+    kind: record.kind,
+    sessionKey: record.sessionKey,
+    runId: run.runId,
+    ...(record.repository && { repositoryUrl: record.repository.address }),
+    ...(record.branch && { branch: record.branch }),
+    ...(record.baseBranch && { baseBranch: record.baseBranch }),
+    ...(run.startCommit && { startCommit: run.startCommit }),
+    notices: [],
+    env,
+  };
+}
+
+function describeEmpty(submodules: string[]): string {
+  const what = submodules.length === 1 ? "1 submodule is" : `${submodules.length} submodules are`;
+  const names = submodules.slice(0, 5).map((path) => cleanLine(path));
+  return `${what} not checked out, and the agent was told so: ${names.join(", ")}${submodules.length > 5 ? ", …" : ""}. Tests that need what is in there fail.`;
+}
+
+function goodBranch(text: string): string {
+  const checked = checkBranchName(text);
+  if (checked.ok) return checked.value;
+  throw new WorkspaceError(checked.problem);
+}
