@@ -173,6 +173,22 @@ describe("session files of an earlier release", () => {
     expect(problems).toEqual([]);
   });
 
+  it("are taken over to the end after a process that was killed, and replace nothing", async () => {
+    for (const key of ["changed", "removed"]) await writeSession(key);
+    const store = openStore();
+    await store.update("changed", (current) => current && { ...current, name: "new name" });
+    await store.remove("removed");
+    await store.close();
+    const db = new Libsql(file);
+    db.exec("delete from taken_over; pragma wal_checkpoint(truncate)");
+    db.close();
+    await writeSession("not there yet");
+    const again = openStore();
+    expect((await again.list()).map(({ name }) => name).sort()).toEqual(["new name", "not there yet"]);
+    expect(await again.find({ ids: ["removed-1"] })).toEqual([]);
+    expect(await again.find({ ids: ["not there yet-1"] })).toHaveLength(1);
+  });
+
   it("are taken over whole by several at once", async () => {
     const keys = Array.from({ length: 450 }, (_, i) => `k${String(i).padStart(3, "0")}`);
     for (const key of keys) await writeSession(key);

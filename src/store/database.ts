@@ -136,14 +136,6 @@ export function transaction<T>(db: Database, work: (transaction: Transaction) =>
 }
 
 /**
- * Several queries that see one state. It takes no lock.
- * @throws what `work` throws, and StoreError
- */
-export function readTransaction<T>(db: Database, work: (reading: Transaction) => Promise<T>): Promise<T> {
-  return db.transaction().setAccessMode("read only").setIsolationLevel("repeatable read").execute(work);
-}
-
-/**
  * Reads the database of a state folder in which nothing can be written, and which therefore stays as it is.
  * @throws StoreError when it is not there or another release's, NotPrivateError when it may be somebody else's, and what
  * `read` throws
@@ -162,7 +154,7 @@ export async function readDatabase<T>(folder: string, read: (db: Database) => Pr
 export async function inspectDatabase(folder: string): Promise<{ step: string; sessions: number }> {
   return lookAt(await openWriter(join(folder, DATABASE_FILE), INSPECT_MS), async (db, last) => {
     if (!last) return { step: "none", sessions: 0 };
-    const count = db.selectFrom("sessions").select(({ fn }) => fn.countAll<number>().as("sessions"));
+    const count = db.selectFrom("sessions").select(({ fn }) => fn.count<number>("record").as("sessions"));
     return { step: `${last.name} by ${last.release}`, ...(await count.executeTakeFirstOrThrow()) };
   });
 }

@@ -8,7 +8,6 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
   type SqliteStatement,
-  type TransactionSettings,
 } from "kysely";
 import type Libsql from "libsql";
 import { setBounded } from "../shared/bounded-map.js";
@@ -71,9 +70,8 @@ class Driver extends SqliteDriver {
   }
 
   /** A transaction that takes the lock later fails when another process has written since its first read. */
-  override async beginTransaction(connection: DatabaseConnection, settings?: TransactionSettings) {
-    const begin = settings?.accessMode === "read only" ? "begin" : "begin immediate";
-    await connection.executeQuery(CompiledQuery.raw(begin));
+  override async beginTransaction(connection: DatabaseConnection) {
+    await connection.executeQuery(CompiledQuery.raw("begin immediate"));
   }
 
   override async rollbackTransaction() {

@@ -44,7 +44,7 @@ export async function openWriter(path: string, giveUpAfterMs = OPEN_MS): Promise
   try {
     const [mode] = await whenFree(useLog, giveUpAt);
     if (path !== MEMORY && (mode as { journal_mode?: string }).journal_mode !== "wal") throw noLocks();
-    explained(() => library.exec("pragma synchronous = full; pragma foreign_keys = on"));
+    explained(() => library.exec("pragma synchronous = full"));
     tryLock(library);
     return library;
   } catch (error) {

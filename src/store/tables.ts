@@ -1,4 +1,4 @@
-import type { SessionTables } from "./migrations/001-sessions.js";
+import type { SessionTables } from "./migrations/001-session-records.js";
 import type { EngineTables } from "./migrations/002-engine-runs.js";
 
 /** Which migrations have been applied, and by which version of this product. */

@@ -11,21 +11,13 @@ for (let i = 0; i < Number(count); i += 1) {
   const stored = await transaction(db, async (trx) => {
     const row = await trx
       .selectFrom("sessions")
-      .select("updated_at")
+      .select("record")
       .where("upstream", "=", "test")
       .where("key", "=", key)
       .executeTakeFirst();
-    const next = (row?.updated_at ?? 0) + 1;
-    const values = {
-      upstream: "test",
-      key,
-      name: key,
-      visible_name: key,
-      changed: 1,
-      created_at: 0,
-      updated_at: next,
-    };
-    if (row) await trx.updateTable("sessions").set({ updated_at: next }).where("key", "=", key).execute();
+    const next = Number(row?.record ?? 0) + 1;
+    const values = { upstream: "test", key, changed: key.charCodeAt(0), record: String(next) };
+    if (row) await trx.updateTable("sessions").set(values).where("key", "=", key).execute();
     else await trx.insertInto("sessions").values(values).execute();
     return next;
   });

@@ -124,6 +124,15 @@ export function describeSessionStore(name: string, makeStore: () => Promise<Sess
       expect(await find({ names: ["OTHER"], ids: ["lost", "c1", "nothing"] })).toEqual(["b", "c"]);
       expect(await find({ names: ["nothing"], ids: ["nothing"] })).toEqual([]);
       expect(await find({})).toEqual([]);
+      expect(await find({ names: ["c1"] })).toEqual([]);
+      expect(await find({ ids: ["login"] })).toEqual([]);
+      await store.update("b", () => session("b", { name: "renamed", runs: [run("b2")] }));
+      await store.remove("a");
+      expect(
+        await find({ names: ["other", "login"], ids: ["b1", "conversation-a", "conversation-b"] }),
+      ).toEqual(["c"]);
+      expect(await find({ names: ["renamed"] })).toEqual(["b"]);
+      expect(await find({ ids: ["b2"] })).toEqual(["b"]);
     });
 
     it("gives out copies", async () => {

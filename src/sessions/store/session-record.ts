@@ -101,8 +101,7 @@ export function parseRecord(text: string): ParsedRecord {
 }
 
 /**
- * The form in which a record is kept: runs in order of their start (of their last update where no start is
- * known), only the newest `runsKept`, and detached from the caller's objects.
+ * The form in which a record is kept: runs as `keepRuns` gives them, and detached from the caller's objects.
  *
  * Throws a TypeError when the record could not be read back: another key, a field of a wrong type, too large.
  */
@@ -111,15 +110,20 @@ export function storedForm(
   key: string,
   runsKept: number,
 ): { record: SessionRecord; text: string } {
-  const began = (run: RunRecord) => run.startedAt ?? run.updatedAt;
-  const runs = [...next.runs].sort((a, b) => began(a) - began(b)).slice(-runsKept);
-  const text = JSON.stringify({ ...next, runs });
+  const text = JSON.stringify({ ...next, runs: keepRuns(next.runs, runsKept) });
   const parsed = parseRecord(text);
   if (parsed.kind !== "record") throw new TypeError("The session record has a field of a wrong type.");
   if (parsed.record.key !== key)
     throw new TypeError("A session record must keep the key it is stored under.");
   if (Buffer.byteLength(text) > MAX_RECORD_BYTES) throw new TypeError("The session record is too large.");
   return { record: parsed.record, text };
+}
+
+/** The newest runs, each once, in the order of their start, or of their last update where no start is known. */
+export function keepRuns(runs: readonly RunRecord[], runsKept: number): RunRecord[] {
+  const began = (run: RunRecord) => run.startedAt ?? run.updatedAt;
+  const last = new Map(runs.map((run) => [run.runId, run]));
+  return [...last.values()].sort((a, b) => began(a) - began(b)).slice(-runsKept);
 }
 
 /** A copy that a caller may change without changing what the store holds. */
@@ -143,6 +147,12 @@ export interface SessionQuery {
   names?: readonly string[];
   /** Ids of runs and of conversations, also of those that a run was to continue. */
   ids?: readonly string[];
+}
+
+/** What a session is found by: its name as `foldName` gives it, and ids. A term may come twice. */
+export function listTerms({ name, sessionId, runs }: SessionRecord): string[] {
+  const ids = [sessionId, ...runs.flatMap((run) => [run.runId, run.sessionId, run.resumes])];
+  return [foldName(name), ...ids.filter((id) => id !== undefined)];
 }
 
 /** Those of the records that a query means. */

@@ -1,15 +1,22 @@
-import { isDeepStrictEqual } from "node:util";
-import { type Database, readTransaction, type Transaction, transaction } from "../../store/database.js";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type Database, type Transaction, transaction } from "../../store/database.js";
 import type { Tables } from "../../store/tables.js";
-import { byNewest, copyRecord, foldName, type SessionRecord, storedForm } from "./session-record.js";
-import { toKeyColumn, toRecord, toRunColumns, toSessionColumns } from "./session-rows.js";
+import { recordId } from "./file-names.js";
+import {
+  byNewest,
+  copyRecord,
+  foldName,
+  listTerms,
+  type SessionRecord,
+  selectSessions,
+  storedForm,
+} from "./session-record.js";
 import type { SessionStore } from "./session-store.js";
 
-type SessionRow = Tables["sessions"];
-type RunRow = Tables["session_runs"];
+type TermRow = Tables["session_terms"];
 
-/** Values in one statement: fewer than any database takes. */
-const AT_ONCE = 500;
+/** Rows in one statement: any database takes so many, and they do not hold up the rest of this process. */
+const AT_ONCE = 200;
 
 /** The part of a session store that is about sessions. */
 export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "update" | "remove">;
@@ -20,167 +27,155 @@ export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "updat
  */
 export function createSqlSessions(db: Database, upstream: string, runsKept: number): SessionQueries {
   /** All sessions as they were after so many changes: a list reads only what has changed since. */
-  let known = { changes: 0, records: new Map<string, SessionRecord>() };
+  const known = { changes: 0, records: new Map<string, SessionRecord>() };
 
-  const sessionsOf = (from: Transaction) => from.selectFrom("sessions").where("upstream", "=", upstream);
-  const runsOf = (from: Transaction) => from.selectFrom("session_runs").where("upstream", "=", upstream);
-
-  /** Records of rows, each with its runs, oldest first. */
-  async function withRuns(trx: Transaction, rows: readonly SessionRow[]) {
-    const query = runsOf(trx).selectAll();
-    const keys = rows.map(({ key }) => key);
-    // Of so many, all are wanted.
-    const runs = await (keys.length > AT_ONCE ? query : query.where("session_key", "in", keys)).execute();
-    const began = ({ started_at, updated_at }: RunRow) => started_at ?? updated_at;
-    runs.sort((a, b) => began(a) - began(b) || a.position - b.position);
-    const own = new Map<string, RunRow[]>(keys.map((key) => [key, []]));
-    for (const run of runs) own.get(run.session_key)?.push(run);
-    return rows.map((row) => {
-      const runRows = own.get(row.key) ?? [];
-      return { record: toRecord(row, runRows), runRows };
-    });
-  }
-
-  async function readOne(trx: Transaction, key: string) {
-    const rows = await sessionsOf(trx).selectAll().where("key", "=", toKeyColumn(key)).execute();
-    return rows.length === 0 ? undefined : (await withRuns(trx, rows))[0];
-  }
-
-  /** The keys of the sessions that have a value in a column, or a run that has. */
-  async function findKeys(trx: Transaction, names: readonly string[], ids: readonly string[]) {
-    const queries = [
-      // Each by an index of its own: asked for by "or", they would all be looked through.
-      sessionsOf(trx).select("key").where("visible_name", "in", names),
-      sessionsOf(trx).select("key").where("session_id", "in", ids),
-      ...(["run_id", "session_id", "resumes"] as const).map((column) =>
-        runsOf(trx).select("session_key as key").where(column, "in", ids),
-      ),
-    ];
-    const used = queries.slice(names.length > 0 ? 0 : 1, ids.length > 0 ? queries.length : 1);
-    const [first, ...others] = used;
-    if (!first) return [];
-    const rows = await others.reduce((all, one) => all.union(one), first).execute();
-    return rows.map(({ key }) => key);
-  }
-
-  async function readChanged(trx: Transaction, changes: number, since = known): Promise<typeof known> {
-    const rows = await sessionsOf(trx).selectAll().where("changed", ">", since.changes).execute();
-    const records = new Map(since.records);
-    for (const { record } of rows.length === 0 ? [] : await withRuns(trx, rows))
-      records.set(record.key, record);
-    const count = sessionsOf(trx).select(({ fn }) => fn.countAll<number>().as("sessions"));
-    const { sessions } = await count.executeTakeFirstOrThrow();
-    // Some have been removed.
-    if (sessions !== records.size) return readChanged(trx, changes, { changes: 0, records: new Map() });
-    return { changes, records };
+  async function readChanged(): Promise<void> {
+    for (let isMore = true; isMore; ) {
+      const later = sessionsOf(db, upstream).selectAll().where("changed", ">", known.changes);
+      const rows = await later.orderBy("changed").limit(AT_ONCE).execute();
+      for (const { key, changed, record } of rows) {
+        // Another call may have come first.
+        if (changed <= known.changes) continue;
+        known.changes = changed;
+        const session = toSession(record);
+        if (session) known.records.set(key, session);
+        else known.records.delete(key);
+      }
+      isMore = rows.length === AT_ONCE;
+      if (isMore) await nextTurn();
+    }
   }
 
   return {
-    list: () =>
-      readTransaction(db, async (trx) => {
-        const counted = trx.selectFrom("session_changes").select("changes").where("upstream", "=", upstream);
-        const { changes } = (await counted.executeTakeFirst()) ?? { changes: 0 };
-        if (changes !== known.changes) known = await readChanged(trx, changes);
-        return [...known.records.values()].map(copyRecord).sort(byNewest);
-      }),
+    async list() {
+      await readChanged();
+      return [...known.records.values()].map(copyRecord).sort(byNewest);
+    },
 
-    find: ({ names = [], ids = [] }) =>
-      readTransaction(db, async (trx) => {
-        const keys = new Set<string>();
-        for (const batch of batches(names.map(foldName)))
-          for (const key of await findKeys(trx, batch, [])) keys.add(key);
-        for (const batch of batches(ids)) for (const key of await findKeys(trx, [], batch)) keys.add(key);
-        const found: SessionRecord[] = [];
-        for (const batch of batches([...keys])) {
-          const rows = await sessionsOf(trx).selectAll().where("key", "in", batch).execute();
-          found.push(...(await withRuns(trx, rows)).map(({ record }) => record));
+    async find({ names = [], ids = [] }) {
+      const found = new Map<string, SessionRecord>();
+      for (const terms of batches([...names.map(foldName), ...ids])) {
+        const holders = db.selectFrom("session_terms").where("upstream", "=", upstream);
+        const keys = holders.where("term", "in", terms).select("session_key");
+        const rows = await sessionsOf(db, upstream).selectAll().where("key", "in", keys).execute();
+        for (const { key, record } of rows) {
+          const session = toSession(record);
+          if (session) found.set(key, session);
         }
-        return found.sort(byNewest);
-      }),
+      }
+      // One session's name may be an id of another.
+      return selectSessions([...found.values()], { names, ids }).sort(byNewest);
+    },
 
-    get: (key) => readTransaction(db, async (trx) => (await readOne(trx, key))?.record),
+    get: (key) => readSession(db, upstream, key),
 
     update: (key, change) =>
       transaction(db, async (trx) => {
-        const current = await readOne(trx, key);
-        const next = change(current && copyRecord(current.record));
-        if (!next) return current?.record;
+        const current = await readSession(trx, upstream, key);
+        const next = change(current && copyRecord(current));
+        if (!next) return current;
         const { record } = storedForm(next, key, runsKept);
-        await write(trx, upstream, record, current?.runRows ?? []);
+        await replaceSession(trx, upstream, { key, before: current, after: record });
         return record;
       }),
 
     remove: (key) =>
       transaction(db, async (trx) => {
-        await countChange(trx, upstream);
-        const own = trx.deleteFrom("sessions").where("upstream", "=", upstream);
-        await own.where("key", "=", toKeyColumn(key)).execute();
+        const before = await readSession(trx, upstream, key);
+        if (before) await replaceSession(trx, upstream, { key, before, after: undefined });
       }),
   };
 }
 
 /**
- * Puts a record in the place of the one that was read.
- * @param before the rows of its runs as they are stored
+ * Stores those of the records whose sessions the API has never had.
+ * @param records no more than fit into a statement, each of another key
  */
-async function write(trx: Transaction, upstream: string, record: SessionRecord, before: readonly RunRow[]) {
-  const stored = new Map(before.map((row) => [row.run_id, row]));
-  const { session, runs } = toRows(upstream, record, await countChange(trx, upstream), stored);
+export async function addSessions(
+  trx: Transaction,
+  upstream: string,
+  records: readonly SessionRecord[],
+): Promise<void> {
+  const keys = records.map(({ key }) => recordId(key));
+  const rows = await sessionsOf(trx, upstream).select("key").where("key", "in", keys).execute();
+  const known = new Set(rows.map(({ key }) => key));
+  const added = records.filter(({ key }) => !known.has(recordId(key)));
+  if (added.length === 0) return;
+  const next = await readNextChange(trx, upstream);
   await trx
     .insertInto("sessions")
-    .values(session)
-    .onConflict((conflict) => conflict.columns(["upstream", "key"]).doUpdateSet(session))
+    .values(added.map((record, index) => toRow(upstream, record.key, next + index, record)))
     .execute();
-  const changed = runs.filter((run) => !isDeepStrictEqual(stored.get(run.run_id), run));
-  const unchanged = new Set(runs.filter((run) => !changed.includes(run)).map(({ run_id }) => run_id));
-  const outdated = [...stored.keys()].filter((runId) => !unchanged.has(runId));
-  for (const batch of batches(outdated)) {
-    const own = trx.deleteFrom("session_runs").where("upstream", "=", upstream);
-    await own.where("session_key", "=", session.key).where("run_id", "in", batch).execute();
-  }
-  for (const batch of batches(changed)) await trx.insertInto("session_runs").values(batch).execute();
+  const terms = added.flatMap((record) => toTermRows(upstream, record));
+  await addTerms(trx, terms);
 }
 
-/** Stores sessions of an API that has none yet. */
-export async function insertSessions(trx: Transaction, upstream: string, records: readonly SessionRecord[]) {
-  const changed = await countChange(trx, upstream);
-  const rows = records.map((record) => toRows(upstream, record, changed));
-  for (const batch of batches(rows.map(({ session }) => session)))
-    await trx.insertInto("sessions").values(batch).execute();
-  for (const batch of batches(rows.flatMap(({ runs }) => runs)))
-    await trx.insertInto("session_runs").values(batch).execute();
-}
-
-/** @param stored its runs that are stored, which keep their position */
-function toRows(
+/** Puts a record, or none, in the place of the one that was read. */
+async function replaceSession(
+  trx: Transaction,
   upstream: string,
-  record: SessionRecord,
-  changed: number,
-  stored = new Map<string, RunRow>(),
-) {
-  const key = toKeyColumn(record.key);
-  let last = Math.max(0, ...[...stored.values()].map(({ position }) => position));
-  const runs = new Map(record.runs.map((run) => [run.runId, run]));
-  return {
-    session: { upstream, key, visible_name: foldName(record.name), changed, ...toSessionColumns(record) },
-    runs: [...runs.values()].map((run) => {
-      const position = stored.get(run.runId)?.position ?? ++last;
-      return { upstream, session_key: key, position, ...toRunColumns(run) };
-    }),
-  };
+  change: { key: string; before: SessionRecord | undefined; after: SessionRecord | undefined },
+): Promise<void> {
+  const { key, before, after } = change;
+  const row = toRow(upstream, key, await readNextChange(trx, upstream), after);
+  await trx
+    .insertInto("sessions")
+    .values(row)
+    .onConflict((conflict) => conflict.columns(["upstream", "key"]).doUpdateSet(row))
+    .execute();
+  const [former, present] = [toTermRows(upstream, before), toTermRows(upstream, after)];
+  for (const rows of batches(withoutTerms(former, present))) {
+    const gone = rows.map(({ term }) => term);
+    const own = trx.deleteFrom("session_terms").where("upstream", "=", upstream);
+    await own.where("session_key", "=", row.key).where("term", "in", gone).execute();
+  }
+  await addTerms(trx, withoutTerms(present, former));
 }
 
-/** @returns how many changes of the API's sessions there are with this one */
-async function countChange(trx: Transaction, upstream: string): Promise<number> {
-  const { changes } = await trx
-    .insertInto("session_changes")
-    .values({ upstream, changes: 1 })
-    .onConflict((conflict) =>
-      conflict.column("upstream").doUpdateSet((row) => ({ changes: row("session_changes.changes", "+", 1) })),
-    )
-    .returning("changes")
-    .executeTakeFirstOrThrow();
-  return changes;
+async function addTerms(trx: Transaction, rows: readonly TermRow[]): Promise<void> {
+  for (const some of batches(rows)) {
+    const adding = trx.insertInto("session_terms").values(some);
+    // Those of a row that could not be read any more are still there.
+    await adding.onConflict((conflict) => conflict.doNothing()).execute();
+  }
+}
+
+function sessionsOf(from: Database | Transaction, upstream: string) {
+  return from.selectFrom("sessions").where("upstream", "=", upstream);
+}
+
+async function readSession(from: Database | Transaction, upstream: string, key: string) {
+  const own = sessionsOf(from, upstream).select("record").where("key", "=", recordId(key));
+  return toSession((await own.executeTakeFirst())?.record);
+}
+
+async function readNextChange(trx: Transaction, upstream: string): Promise<number> {
+  const newest = sessionsOf(trx, upstream).select("changed").orderBy("changed", "desc").limit(1);
+  return ((await newest.executeTakeFirst())?.changed ?? 0) + 1;
+}
+
+function toRow(upstream: string, key: string, changed: number, record: SessionRecord | undefined) {
+  return { upstream, key: recordId(key), changed, record: record ? JSON.stringify(record) : null };
+}
+
+function toTermRows(upstream: string, record: SessionRecord | undefined): TermRow[] {
+  if (!record) return [];
+  const session_key = recordId(record.key);
+  return [...new Set(listTerms(record))].map((term) => ({ upstream, term, session_key }));
+}
+
+function withoutTerms(rows: readonly TermRow[], others: readonly TermRow[]): TermRow[] {
+  const terms = new Set(others.map(({ term }) => term));
+  return rows.filter(({ term }) => !terms.has(term));
+}
+
+/** What is stored was checked before. A row that somebody has damaged is left out. */
+function toSession(text: string | null | undefined): SessionRecord | undefined {
+  try {
+    return text ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function batches<T>(values: readonly T[]): T[][] {

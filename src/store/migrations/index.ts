@@ -1,5 +1,5 @@
 import type { Migration } from "../migration.js";
-import { sessionsMigration } from "./001-sessions.js";
+import { sessionsMigration } from "./001-session-records.js";
 import { engineRunsMigration } from "./002-engine-runs.js";
 
 /** All steps, in their order. */
