@@ -1,22 +1,28 @@
 import type { WorkflowsApi } from "../api/client.js";
-import { type ApiError, toApiError } from "../api/errors.js";
-import { isFinal, openQuestions, type Run } from "../api/types.js";
+import { toApiError } from "../api/errors.js";
+import { isFinal, type Run } from "../api/types.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { mergeRun } from "./merge-run.js";
+import { findNextRun } from "./next-request.js";
 import { createRequestBudget } from "./request-budget.js";
 import { changesBetween, type RunEvent } from "./run-events.js";
 import type { StreamListener } from "./run-stream.js";
 import { createRunningList } from "./running-list.js";
 import {
+  beginAgain,
   createWatchedRun,
-  dueAt,
+  findStall,
   isPushed,
   isWaitedFor,
-  rankOf,
-  type Sources,
+  leaveList,
+  noteRow,
+  takeIn,
+  takeInFailure,
   type WatchedRun,
+  type Ways,
+  welcome,
 } from "./watched-run.js";
 
 type Listener = (event: RunEvent) => void;
@@ -43,10 +49,6 @@ export interface RunWatcher {
   close(): void;
 }
 
-/** A start may be answered before the run can be read, so one "not found" is not believed. */
-const NOT_FOUND_LIMIT = 4;
-/** A killed run is watched for this much longer, in ms: the public server lets it go on and complete. */
-const KILLED_WATCH_MS = 60_000;
 /** Of the runs that the list shows to have changed, as many are asked for as the budget allows in this part of a second. */
 const URGENT_SHARE = 0.25;
 /** Runs kept that nobody watches any more. */
@@ -69,25 +71,33 @@ export function createRunWatcher(
     log: Log;
     perSecond: number;
     listen?: (signal: AbortSignal, listener: StreamListener) => Promise<void>;
-  } & Pick<Sources, "pollingIntervalMs" | "stallAfterMs">,
+  } & Pick<Ways, "pollingIntervalMs" | "stallAfterMs">,
 ): RunWatcher {
-  const { api, clock, log, perSecond, stallAfterMs } = options;
+  const { api, clock, log, perSecond, pollingIntervalMs, stallAfterMs } = options;
   const watched = new Map<string, WatchedRun>();
   /** Runs that nobody watches any more, without their results. */
   const recent = new Map<string, WatchedRun>();
   const recorders = new Set<Listener>();
   const closing = new AbortController();
   const { signal } = closing;
+  const ways: Ways = {
+    isStreaming: false,
+    gaplessSince: Number.POSITIVE_INFINITY,
+    isListRead: false,
+    pollingIntervalMs,
+    stallAfterMs,
+  };
   let cancelTimer = () => {};
   const budget = createRequestBudget({ clock, perSecond });
-  const list = createRunningList<WatchedRun>({
-    ...{ api, clock, log, perSecond, signal, watched },
-    isWanted: (one) => !one.isDone && !isFinal(one.run.status) && !isPushed(one, sources),
-    onRow: applyRow,
-    onMissing: askSoon,
+  const list = createRunningList({
+    ...{ api, clock, log, perSecond, signal },
+    wanted: () =>
+      [...watched.values()].filter((one) => !one.isDone && !isFinal(one.run.status) && !isPushed(one, ways)),
+    onRow: readRow,
+    onGone: (one) => leaveList(one, clock.elapsed()),
+    onDue: sendDue,
     onFailure: budget.pauseIfAsked,
   });
-  const sources: Sources = { ...options, isStreaming: false, gaps: 0, listWorks: list.works };
 
   const find = (runId: string) => watched.get(runId) ?? recent.get(runId);
   const quietMs = (one: WatchedRun) => clock.elapsed() - one.changedAt;
@@ -115,140 +125,91 @@ export function createRunWatcher(
     sendDue();
   }
 
-  /** The list when it is due, since it tells which runs to ask for; else the run whose turn it is. */
+  /** The list when it is due, since it tells which runs to ask for; else a run. */
   function findNext(now: number): { due: number; ask: () => Promise<void> } {
-    let next = { due: list.dueAt(), ask: list.ask };
-    let first = next.due <= now ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-    for (const one of watched.values()) {
-      const due = dueAt(one, sources);
-      const rank = due <= now ? rankOf(one, due) : Number.POSITIVE_INFINITY;
-      if (rank > first || (rank === first && due >= next.due)) continue;
-      next = { due, ask: () => ask(one) };
-      first = rank;
-    }
-    return next;
+    const listDue = list.dueAt();
+    ways.isListRead = list.works();
+    const run = listDue <= now ? undefined : findNextRun(watched.values(), ways, now);
+    if (!run || listDue < run.due) return { due: listDue, ask: list.ask };
+    return { due: run.due, ask: () => ask(run.one) };
   }
 
   async function ask(one: WatchedRun): Promise<void> {
     const { run } = one;
-    const { gaps } = sources;
+    const askedAt = clock.elapsed();
     one.isAsking = true;
-    one.urgentSince = undefined;
+    one.urgency = undefined;
     try {
       // The schedule is the retry. Of however many, only one at a time asks whether an API that is down is back.
       const answer = await api.getRun(run.runId, { retries: 0, poller: true, signal });
-      if (one.failingSince !== undefined) tell(one, { type: "activity", run: one.run });
-      one.failingSince = undefined;
-      one.notFound = 0;
-      if (sources.isStreaming && sources.gaps === gaps) one.pushedSince = gaps;
       // Whatever else has come meanwhile, from the stream or the list, is newer.
-      const current = find(run.runId);
-      if (current?.run === run) applySnapshot(current, answer);
+      if (one.run === run) {
+        one.knownAt = askedAt;
+        one.urgency = undefined;
+        keep(one, answer);
+      }
     } catch (error) {
-      if (!signal.aborted) applyFailure(one, toApiError(error, log));
+      if (signal.aborted) return;
+      const failure = toApiError(error, log);
+      budget.pauseIfAsked(failure);
+      tell(one, takeInFailure(one, failure, clock.elapsed()));
     }
     one.isAsking = false;
     one.askedAt = clock.elapsed();
-    tellStall(one);
-  }
-
-  function applyFailure(one: WatchedRun, error: ApiError): void {
-    budget.pauseIfAsked(error);
-    one.failingSince ??= clock.elapsed();
-    one.isDone = error.kind === "not_found" && ++one.notFound >= NOT_FOUND_LIMIT;
-    tell(one, { type: one.isDone ? "lost" : "unreachable", run: one.run, error });
-  }
-
-  function askSoon(one: WatchedRun): void {
-    one.urgentSince ??= clock.elapsed();
+    tell(one, findStall(one, ways, clock.elapsed()));
   }
 
   /** What the list tells of a run: mostly a reason to ask for it, and all there is when too many have changed. */
-  function applyRow(one: WatchedRun, row: Run): void {
-    const { turn = 0 } = one.run;
-    // A list that lags behind what the run itself has told tells nothing.
-    one.hasRowTurns = row.turn !== undefined && row.turn >= turn;
-    // It had only slipped from one page to the next.
-    if (row.turn === undefined || row.turn <= turn) one.urgentSince = undefined;
-    if (one.isAsking || row.turn === undefined || row.turn <= turn) return;
-    const urgent = [...watched.values()].filter(({ urgentSince }) => urgentSince !== undefined).length;
-    if (isWaitedFor(one) && urgent < perSecond * URGENT_SHARE) askSoon(one);
-    else applySnapshot(one, row);
+  function readRow(one: WatchedRun, row: Run): void {
+    if (!noteRow(one, row) || one.isAsking) return;
+    const urgent = [...watched.values()].filter(({ urgency }) => urgency && urgency.why !== "new");
+    if (!isWaitedFor(one) || urgent.length >= perSecond * URGENT_SHARE) keep(one, row);
+    else one.urgency ??= { why: "changed", since: clock.elapsed() };
   }
 
-  /** The one place where a run changes, whichever way its snapshot has come. */
-  function applySnapshot(one: WatchedRun, seen: Run): void {
-    const before = one.run;
-    const run = mergeRun(before, seen);
-    one.run = run;
-    const changes = changesBetween(before, run);
-    if (changes.length > 0) Object.assign(one, { changedAt: clock.elapsed(), toldStall: false });
-    if (!watched.has(run.runId)) keepRecent(one);
-    if (!watched.has(run.runId) || one.isDone) return;
-    for (const type of changes) tell(one, { type, run });
-    if (!isFinal(run.status)) return;
-    one.isDone = run.status !== "killed" || quietMs(one) >= KILLED_WATCH_MS;
-    if (one.toldEnd === run.status) return;
-    one.toldEnd = run.status;
-    tell(one, { type: "finished", run });
+  /** Keeps what was seen of a run, and tells it to those who watch it. */
+  function keep(one: WatchedRun, seen: Run): void {
+    const events = takeIn(one, seen, clock.elapsed());
+    if (watched.has(seen.runId)) tell(one, events);
+    else keepRecent(one);
   }
 
-  function tellStall(one: WatchedRun): void {
-    // A run that waits for a person's answer stands still for a reason.
-    const isWaiting = openQuestions(one.run).length > 0;
-    if (one.isDone || one.toldStall || isWaiting || quietMs(one) < stallAfterMs) return;
-    one.toldStall = true;
-    tell(one, { type: "stalled", run: one.run, quietMs: quietMs(one) });
-  }
-
-  function tell({ run, watchers }: WatchedRun, event: RunEvent): void {
-    for (const listener of [...[...watchers].map((watcher) => watcher.listener), ...recorders]) {
-      try {
-        listener(event);
-      } catch (error) {
-        log.error(`A listener of run ${run.runId} failed: ${(error as Error).message}`);
+  function tell({ run, listeners }: WatchedRun, events: RunEvent[]): void {
+    for (const event of events) {
+      for (const listener of [...[...listeners].map((own) => own.tell), ...recorders]) {
+        try {
+          listener(event);
+        } catch (error) {
+          log.error(`A listener of run ${run.runId} failed: ${(error as Error).message}`);
+        }
       }
     }
   }
 
   function keepRecent(one: WatchedRun): void {
     const { result: _result, ...run } = one.run;
-    setBounded(recent, run.runId, { ...one, run }, RECENT_KEPT);
+    one.run = run;
+    setBounded(recent, run.runId, one, RECENT_KEPT);
   }
 
   return {
     watch(seed, listener, { background = false } = {}) {
       const { runId } = seed;
-      const known = find(runId);
-      let one = watched.get(runId);
-      if (!one || one.isDone) {
-        one = createWatchedRun(known ? mergeRun(seed, known.run) : seed, clock.elapsed());
-        if (known) {
-          const { watchers, changedAt, pushedSince } = known;
-          // A pause in the watching makes no run livelier.
-          Object.assign(one, { watchers, changedAt, pushedSince });
-        }
-        watched.set(runId, one);
-        recent.delete(runId);
-      }
-      const { watchers } = one;
-      const own = { listener, background };
-      watchers.add(own);
-      // Whoever comes later is told as well that it stands still or has ended.
-      Object.assign(one, {
-        watchedAt: clock.elapsed(),
-        askedAt: undefined,
-        toldStall: false,
-        toldEnd: undefined,
-      });
+      const now = clock.elapsed();
+      const one = find(runId) ?? createWatchedRun(seed, now);
+      if (!watched.has(runId) || one.isDone) beginAgain(one, seed, now);
+      recent.delete(runId);
+      watched.set(runId, one);
+      const own = { tell: listener, background };
+      one.listeners.add(own);
+      welcome(one, ways, now);
       sendDue();
       return {
-        latest: () => find(runId)?.run ?? seed,
+        latest: () => one.run,
         stop() {
-          const last = watched.get(runId);
-          if (!watchers.delete(own) || watchers.size > 0 || last?.watchers !== watchers) return;
+          if (!one.listeners.delete(own) || one.listeners.size > 0) return;
           watched.delete(runId);
-          keepRecent(last);
+          keepRecent(one);
           sendDue();
         },
       };
@@ -266,17 +227,19 @@ export function createRunWatcher(
     start() {
       void options.listen?.(signal, {
         onOpen(gap) {
-          sources.isStreaming = true;
-          if (gap) sources.gaps++;
+          ways.isStreaming = true;
+          if (gap) ways.gaplessSince = clock.elapsed();
           sendDue();
         },
         onRun(seen) {
-          const one = find(seen.runId) ?? createWatchedRun(seen, clock.elapsed());
-          one.pushedSince = sources.gaps;
-          applySnapshot(one, seen);
+          const now = clock.elapsed();
+          const one = find(seen.runId) ?? createWatchedRun(seen, now);
+          one.knownAt = now;
+          one.urgency = undefined;
+          keep(one, seen);
         },
         onBreak() {
-          sources.isStreaming = false;
+          ways.isStreaming = false;
           sendDue();
         },
       });

@@ -3,6 +3,7 @@ import { type ApiError, isPassing, toApiError } from "../api/errors.js";
 import type { Run } from "../api/types.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
+import type { WatchedRun } from "./watched-run.js";
 
 const PAGE_SIZE = 100;
 /** 5,000 running runs; any others are asked for one by one. */
@@ -11,104 +12,119 @@ const MAX_PAGES = 50;
 const PARALLEL_PAGES = 4;
 /** Fewer runs than this are asked for one by one, which tells more. */
 const WORTHWHILE_FROM = 3;
-/** The shortest and the longest time between two readings, in ms, and its share of the time without any change. */
+/** The shortest and the longest time between two readings, in ms, and its share of the time without any news. */
 const EVERY_MS = { shortest: 500, longest: 1_500, quietShare: 0.05 };
 /** The list takes at most this share of the budget: what it shows has to be asked for as well. */
 const BUDGET_SHARE = 0.5;
-/** A run that is left out so often in a row although it goes on is not looked for in the list any more. */
-const MISSES_BELIEVED = 3;
 /** A list that has failed is read again after this long, one that the API refuses much later, in ms. */
 const FAILED_PAUSE_MS = { passing: 5_000, refused: 10 * 60_000 };
 
 /**
  * Reads the list of running runs again and again: one request tells of a hundred runs.
- * @param options.isWanted whether the list can tell something of a watched run
+ * @param options.wanted the watched runs that it can tell something of
  * @param options.onRow what it tells of one of them
- * @param options.onMissing it has shown this one before and now leaves it out
+ * @param options.onDue something is to be asked for again
+ * @param options.onGone it has shown this one before, and now leaves it out or shows that it has ended
  */
-export function createRunningList<Watched extends { run: Run; missed: number }>(options: {
+export function createRunningList(options: {
   api: Pick<WorkflowsApi, "listRuns">;
   clock: Pick<Clock, "elapsed">;
   log: Log;
   perSecond: number;
   signal: AbortSignal;
-  watched: ReadonlyMap<string, Watched>;
-  isWanted: (one: Watched) => boolean;
-  onRow: (one: Watched, row: Run) => void;
-  onMissing: (one: Watched) => void;
+  wanted: () => readonly WatchedRun[];
+  onDue: () => void;
+  onRow: (one: WatchedRun, row: Run) => void;
+  onGone: (one: WatchedRun) => void;
   onFailure: (error: ApiError) => void;
 }) {
-  const { api, clock, log, perSecond, signal, watched, isWanted, onRow, onMissing, onFailure } = options;
+  const { api, clock, log, perSecond, signal, wanted, onDue, onRow, onGone, onFailure } = options;
+  /** Pages of the reading under way, each to be asked for as soon as the budget has room for it. */
+  const waiting: (() => Promise<void>)[] = [];
+  let isReading = false;
   let hasWorked = false;
   let nextAt = 0;
-  let changedAt = clock.elapsed();
-  /** How many pages this reading, or the next one, asks for. */
-  let pages = 1;
-  let reading: ReturnType<typeof begin> | undefined;
+  let newsAt = clock.elapsed();
+  /** How many pages a reading takes as far as is known. */
+  let expected = 1;
 
-  /** A reading. Its pages may be answered in any order; `needed` is the last one that has shown a watched run. */
-  const begin = () => ({
-    began: clock.elapsed(),
-    asked: 0,
-    answered: 0,
-    needed: 1,
-    isWhole: false,
-    seen: new Set<string>(),
-  });
+  const isWorthwhile = () => wanted().length >= WORTHWHILE_FROM;
 
-  function isWorthwhile(): boolean {
-    let count = 0;
-    for (const one of watched.values()) if (isWanted(one) && ++count >= WORTHWHILE_FROM) return true;
-    return false;
+  function getPage(page: number): Promise<{ runs: Run[]; last: boolean }> {
+    const what = { page, pageSize: PAGE_SIZE, status: "running", retries: 0, poller: true, signal } as const;
+    return new Promise((resolve, reject) => {
+      waiting.push(() => api.listRuns(what).then(resolve, reject));
+    });
   }
 
-  function readRow(one: Watched, row: Run): void {
-    if (row.status !== "running") {
-      // A server that lists runs of every status says of itself what has ended.
-      miss(one);
-      return;
+  /** Reads pages until all runs have been seen that the list has shown before. */
+  async function readPages(): Promise<void> {
+    const began = clock.elapsed();
+    const seen = new Set<string>();
+    const unseen = () => wanted().filter((one) => one.listed !== "no" && !seen.has(one.run.runId));
+    /** The last page that has shown a run that is wanted. */
+    let needed = 1;
+    let isWhole = false;
+    for (let page = 1; !isWhole && page <= MAX_PAGES; ) {
+      // Runs that the list has never shown may be in none: they are not looked for everywhere.
+      const isEnough = (page - 1) * PAGE_SIZE >= wanted().length && unseen().length === 0;
+      if (page > expected && isEnough) break;
+      const count = Math.min(Math.max(1, expected - page + 1), PARALLEL_PAGES);
+      const asked = Array.from({ length: count }, (_, index) => getPage(page + index));
+      // The first page is asked for by whoever has begun the reading.
+      if (page > 1) onDue();
+      const answers = await Promise.all(asked);
+      for (const { runs, last } of answers) {
+        const fresh = new Map(runs.filter(({ runId }) => !seen.has(runId)).map((row) => [row.runId, row]));
+        // A server that does not know pages gives the first one again and again.
+        isWhole ||= last || fresh.size === 0;
+        for (const runId of fresh.keys()) seen.add(runId);
+        for (const one of wanted()) {
+          const row = fresh.get(one.run.runId);
+          if (!row) continue;
+          needed = page;
+          readRow(one, row);
+        }
+        page++;
+      }
     }
-    one.missed = 0;
-    if (row.turn !== undefined && row.turn !== one.run.turn) changedAt = clock.elapsed();
-    onRow(one, row);
-  }
-
-  function miss(one: Watched): void {
-    if (++one.missed <= MISSES_BELIEVED) {
-      changedAt = clock.elapsed();
-      onMissing(one);
-    } else one.missed = Number.POSITIVE_INFINITY;
-  }
-
-  function conclude({ began, asked, needed, isWhole, seen }: ReturnType<typeof begin>): void {
-    const wanted = [...watched.values()].filter(isWanted);
-    const unseen = wanted.filter((one) => !seen.has(one.run.runId));
-    const missing = unseen.filter((one) => one.missed < Number.POSITIVE_INFINITY);
-    // Runs that it has not shown yet may be in no list at all: they are not looked for everywhere.
-    const goOn =
-      missing.length > 0 ? asked < MAX_PAGES : unseen.length > 0 && asked * PAGE_SIZE < wanted.length;
-    if (goOn && !isWhole) {
-      pages = asked + 1;
-      return;
-    }
-    for (const one of missing) {
-      if (isWhole) miss(one);
-      else one.missed = Number.POSITIVE_INFINITY;
-    }
+    for (const one of unseen()) leave(one);
     const affordable = (needed * 1000) / (perSecond * BUDGET_SHARE);
-    const wished = Math.min(EVERY_MS.longest, (clock.elapsed() - changedAt) * EVERY_MS.quietShare);
+    const wished = Math.min(EVERY_MS.longest, (clock.elapsed() - newsAt) * EVERY_MS.quietShare);
     nextAt = began + Math.max(EVERY_MS.shortest, affordable, wished);
-    pages = needed;
-    reading = undefined;
+    expected = needed;
     hasWorked = true;
   }
 
-  function fail(error: ApiError): void {
-    const pause = Math.max(FAILED_PAUSE_MS.passing, error.retryAfterMs ?? 0);
-    nextAt = clock.elapsed() + (isPassing(error) ? pause : FAILED_PAUSE_MS.refused);
-    reading = undefined;
-    hasWorked = false;
-    onFailure(error);
+  function readRow(one: WatchedRun, row: Run): void {
+    if (row.status === "running") {
+      if (row.turn !== undefined && row.turn !== one.run.turn) newsAt = clock.elapsed();
+      onRow(one, row);
+    }
+    // A server that lists runs of every status says of itself what has ended.
+    else if (one.listed !== "no") leave(one);
+  }
+
+  function leave(one: WatchedRun): void {
+    newsAt = clock.elapsed();
+    onGone(one);
+  }
+
+  async function read(): Promise<void> {
+    isReading = true;
+    try {
+      await readPages();
+    } catch (error) {
+      if (signal.aborted) return;
+      const failure = toApiError(error, log);
+      const pause = Math.max(FAILED_PAUSE_MS.passing, failure.retryAfterMs ?? 0);
+      nextAt = clock.elapsed() + (isPassing(failure) ? pause : FAILED_PAUSE_MS.refused);
+      waiting.length = 0;
+      hasWorked = false;
+      onFailure(failure);
+    }
+    isReading = false;
+    onDue();
   }
 
   return {
@@ -116,36 +132,13 @@ export function createRunningList<Watched extends { run: Run; missed: number }>(
     works: () => hasWorked && isWorthwhile(),
     /** When its next page is asked for, on the monotonic clock; infinite when there is nothing to ask. */
     dueAt(): number {
-      if (!isWorthwhile()) return Number.POSITIVE_INFINITY;
-      if (!reading) return nextAt;
-      const { asked, answered } = reading;
-      return asked < pages && asked - answered < PARALLEL_PAGES ? nextAt : Number.POSITIVE_INFINITY;
+      const hasPage = waiting.length > 0 || !isReading;
+      return hasPage && isWorthwhile() ? nextAt : Number.POSITIVE_INFINITY;
     },
     /** Asks for the next page. Never throws. */
     async ask(): Promise<void> {
-      reading ??= begin();
-      const own = reading;
-      const page = ++own.asked;
-      try {
-        const what = { page, pageSize: PAGE_SIZE, status: "running" } as const;
-        const { runs, last } = await api.listRuns({ ...what, retries: 0, poller: true, signal });
-        // Another page of the same reading has failed.
-        if (own !== reading) return;
-        own.answered++;
-        const fresh = runs.filter(({ runId }) => !own.seen.has(runId));
-        // A server that does not know pages gives the first one again and again.
-        if (last || fresh.length === 0) own.isWhole = true;
-        for (const row of fresh) {
-          own.seen.add(row.runId);
-          const one = watched.get(row.runId);
-          if (!one || !isWanted(one)) continue;
-          own.needed = Math.max(own.needed, page);
-          readRow(one, row);
-        }
-        if (own.answered === own.asked && own.asked >= pages) conclude(own);
-      } catch (error) {
-        if (!signal.aborted && own === reading) fail(toApiError(error, log));
-      }
+      if (!isReading) void read();
+      await waiting.shift()?.();
     },
   };
 }

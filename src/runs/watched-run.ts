@@ -1,102 +1,142 @@
-import { isFinal, type Run } from "../api/types.js";
-import type { RunEvent } from "./run-events.js";
+import type { ApiError } from "../api/errors.js";
+import { isFinal, openQuestions, type Run } from "../api/types.js";
+import { mergeRun } from "./merge-run.js";
+import { changesBetween, type RunEvent } from "./run-events.js";
 
-/** All that is known here of a run. Times are those of the monotonic clock. */
-export type WatchedRun = ReturnType<typeof createWatchedRun>;
-
-export function createWatchedRun(run: Run, now: number) {
-  return {
-    /** The newest snapshot. */
-    run,
-    changedAt: now,
-    watchers: new Set<{ listener: (event: RunEvent) => void; background: boolean }>(),
-    watchedAt: now,
-    /** When it was last asked for; undefined when that was before the newest watcher came. */
-    askedAt: undefined as number | undefined,
-    isAsking: false,
-    /** Since when the list shows that there is something to ask for. */
-    urgentSince: undefined as number | undefined,
-    /** How many readings of the list in a row have left it out; infinite when it is not looked for there. */
-    missed: Number.POSITIVE_INFINITY,
-    /** The list shows its turns as they come. */
-    hasRowTurns: false,
-    /** The stream has told of it, and of every change since: the number of gaps by then. */
-    pushedSince: undefined as number | undefined,
-    failingSince: undefined as number | undefined,
-    notFound: 0,
-    toldStall: false,
-    /** The final status that all watchers know. */
-    toldEnd: undefined as string | undefined,
-    /** Nothing more is asked for. */
-    isDone: false,
-  };
-}
-
-/** By which ways changes come at the moment, and the limits of asking, in ms. */
-export interface Sources {
+/** The ways by which changes come at the moment, and the limits of asking, in ms. */
+export interface Ways {
   isStreaming: boolean;
-  /** How often something may have been missed of the stream. */
-  gaps: number;
-  listWorks(): boolean;
+  /** From when on nothing of the stream was missed. */
+  gaplessSince: number;
+  /** The list is read, and tells of the end of each run that it has shown. */
+  isListRead: boolean;
   /** The longest pause between two requests for a run. */
   pollingIntervalMs: number;
   /** After so long without a change a run counts as stalled. */
   stallAfterMs: number;
 }
 
-/** The pause after a change, in ms: turns take seconds, and a change is often followed by the next. */
-const FAST_MS = 400;
-/** The pause grows by this share of the time without a change, with somebody waiting and without. */
-const QUIET_SHARE = { waitedFor: 0.15, background: 0.5 };
-/** The longest pause while a server that shows session ids only now and then has not shown one yet, in ms. */
-const SESSION_ID_PAUSE_MS = 1_000;
 /** The first event of a run that was just started comes within this time, in ms, or the run is asked for. */
 const FIRST_EVENT_MS = 1_000;
-/** How far a run is asked for ahead of others that are due, in ms: by why, and later where nobody waits for it. */
-const HEAD_START_MS = { missing: 600_000, changed: 300_000, new: 60_000, none: 0, background: -30_000 };
+/** A start may be answered before the run can be read, so one "not found" is not believed. */
+const NOT_FOUND_LIMIT = 4;
+/** A killed run is watched for this much longer, in ms: the public server lets it go on and complete. */
+const KILLED_WATCH_MS = 60_000;
 
-export function isWaitedFor({ watchers }: WatchedRun): boolean {
-  for (const { background } of watchers) if (!background) return true;
-  return false;
+/** All that is known here of one run. */
+export type WatchedRun = ReturnType<typeof createWatchedRun>;
+
+/** @param now as all times here, in ms of the monotonic clock */
+export function createWatchedRun(run: Run, now: number) {
+  return {
+    /** The newest snapshot. */
+    run,
+    listeners: new Set<{ tell: (event: RunEvent) => void; background: boolean }>(),
+    /** When the snapshot has last changed: for so long the run has stood still. */
+    changedAt: now,
+    /** The newest moment of which all is known: that of an event of the stream, or when it was asked for. */
+    knownAt: Number.NEGATIVE_INFINITY,
+    /** What the list of running runs tells of it: nothing, that it goes on, or its turns as they come. */
+    listed: "no" as "no" | "running" | "turns",
+    isAsking: false,
+    /** When it was last asked for. */
+    askedAt: now,
+    /** From when on the pauses between two requests grow. */
+    eagerSince: now,
+    /** Why it is asked for before its pause is over: somebody new watches it, or what the list has shown. */
+    urgency: undefined as { why: "new" | "changed" | "missing"; since: number } | undefined,
+    isFailing: false,
+    /** How often the API has said that it does not know the run, since it last knew it. */
+    notFound: 0,
+    toldStall: false,
+    /** The final status that all listeners know. */
+    toldEnd: undefined as string | undefined,
+    /** Nothing more is asked for or told. */
+    isDone: false,
+  };
+}
+
+/** The run is watched again after nobody has, or after all was told: a pause in the watching makes it no livelier. */
+export function beginAgain(one: WatchedRun, seed: Run, now: number): void {
+  const { run, listeners, changedAt, knownAt } = one;
+  Object.assign(one, createWatchedRun(mergeRun(seed, run), now), { listeners, changedAt, knownAt });
+}
+
+/** Somebody new listens, who is told as well that the run stands still or has ended. */
+export function welcome(one: WatchedRun, ways: Ways, now: number): void {
+  Object.assign(one, { eagerSince: now, toldStall: false, toldEnd: undefined });
+  if (isPushed(one, ways) && !isFinal(one.run.status)) return;
+  const isJustStarted = ways.isStreaming && one.run.status === "pending";
+  one.urgency = { why: "new", since: now + (isJustStarted ? FIRST_EVENT_MS : 0) };
 }
 
 /** Whether every change of the run comes over the stream. */
-export const isPushed = (one: WatchedRun, by: Sources) => by.isStreaming && one.pushedSince === by.gaps;
-
-/** When a run is asked for next; infinite when it is not. Nothing else decides that. */
-export function dueAt(one: WatchedRun, by: Sources): number {
-  if (one.isAsking || one.isDone) return Number.POSITIVE_INFINITY;
-  if (one.urgentSince !== undefined) return one.urgentSince;
-  const owesEnd = isFinal(one.run.status) && one.toldEnd === undefined;
-  if (isPushed(one, by) && !owesEnd) return Math.max(one.changedAt, one.askedAt ?? 0) + by.stallAfterMs;
-  if (one.askedAt !== undefined) return one.askedAt + pauseAfter(one, one.askedAt, by);
-  return one.watchedAt + (by.isStreaming && one.run.status === "pending" ? FIRST_EVENT_MS : 0);
+export function isPushed(one: WatchedRun, { isStreaming, gaplessSince }: Ways): boolean {
+  return isStreaming && one.knownAt >= gaplessSince;
 }
 
-function pauseAfter(one: WatchedRun, askedAt: number, by: Sources): number {
-  const { sessionHidden } = one.run;
-  // The list tells when there is something to see; of a run that nobody waits for, only the end matters.
-  const isListed = one.missed < Number.POSITIVE_INFINITY && (one.hasRowTurns || !isWaitedFor(one));
-  if (isListed && !sessionHidden && by.listWorks()) return by.pollingIntervalMs;
-  const isPatient = one.failingSince !== undefined || !isWaitedFor(one);
-  const quietMs = askedAt - (one.failingSince ?? Math.max(one.changedAt, one.watchedAt));
-  const pause = FAST_MS + quietMs * QUIET_SHARE[isPatient ? "background" : "waitedFor"];
-  return Math.min(
-    pause,
-    by.pollingIntervalMs,
-    sessionHidden && !one.toldStall ? SESSION_ID_PAUSE_MS : Number.POSITIVE_INFINITY,
-  );
+/** Whether somebody waits for the run: it comes before those that are only kept an eye on. */
+export function isWaitedFor({ listeners }: WatchedRun): boolean {
+  for (const { background } of listeners) if (!background) return true;
+  return false;
 }
 
-/** In which order runs that are due are asked for: the smallest first, so that none waits for ever. */
-export function rankOf(one: WatchedRun, due: number): number {
-  const isUrgent = one.urgentSince !== undefined;
-  const why = isUrgent
-    ? one.missed > 0
-      ? "missing"
-      : "changed"
-    : one.askedAt === undefined
-      ? "new"
-      : "none";
-  return due - HEAD_START_MS[why] - (isWaitedFor(one) ? 0 : HEAD_START_MS.background);
+/**
+ * Takes in what was seen of a run, whichever way it has come: the one place where a run changes.
+ * @returns what is to be told of it
+ */
+export function takeIn(one: WatchedRun, seen: Run, now: number): RunEvent[] {
+  const before = one.run;
+  const run = mergeRun(before, seen);
+  one.run = run;
+  const changes = changesBetween(before, run);
+  if (changes.length > 0) Object.assign(one, { changedAt: now, eagerSince: now, toldStall: false });
+  // Who was told that it cannot be asked learns that it can again.
+  else if (one.isFailing) changes.push("activity");
+  Object.assign(one, { isFailing: false, notFound: 0 });
+  if (one.isDone) return [];
+  const events: RunEvent[] = changes.map((type) => ({ type, run }));
+  if (!isFinal(run.status)) return events;
+  one.isDone = run.status !== "killed" || now - one.changedAt >= KILLED_WATCH_MS;
+  if (one.toldEnd === run.status) return events;
+  one.toldEnd = run.status;
+  return [...events, { type: "finished", run }];
+}
+
+/**
+ * Takes note of a row of the list of running runs.
+ * @returns whether it shows a turn that is not known yet
+ */
+export function noteRow(one: WatchedRun, row: Run): boolean {
+  const known = one.run.turn ?? 0;
+  const shown = row.turn ?? -1;
+  // A list that lags behind what the run itself has told tells nothing.
+  one.listed = shown >= known ? "turns" : "running";
+  // It had only slipped from one page to the next, or its news have come in another way.
+  if (shown <= known && one.urgency?.why !== "new") one.urgency = undefined;
+  return shown > known;
+}
+
+/** The list shows it no more: it has ended, or has to be looked after by itself from now on. */
+export function leaveList(one: WatchedRun, now: number): void {
+  Object.assign(one, { listed: "no", eagerSince: now, urgency: { why: "missing", since: now } });
+}
+
+/** Takes in that the API could not be asked, or does not know the run. */
+export function takeInFailure(one: WatchedRun, error: ApiError, now: number): RunEvent[] {
+  if (one.isDone) return [];
+  if (!one.isFailing) one.eagerSince = now;
+  one.isFailing = true;
+  one.isDone = error.kind === "not_found" && ++one.notFound >= NOT_FOUND_LIMIT;
+  return [{ type: one.isDone ? "lost" : "unreachable", run: one.run, error }];
+}
+
+/** That the run stands still, when it does and nobody was told. */
+export function findStall(one: WatchedRun, { stallAfterMs }: Ways, now: number): RunEvent[] {
+  const quietMs = now - one.changedAt;
+  // A run that waits for a person's answer stands still for a reason.
+  const isWaiting = openQuestions(one.run).length > 0;
+  if (one.isDone || one.toldStall || isWaiting || quietMs < stallAfterMs) return [];
+  one.toldStall = true;
+  return [{ type: "stalled", run: one.run, quietMs }];
 }
