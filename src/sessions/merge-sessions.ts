@@ -94,29 +94,35 @@ export function selectRelated(
   listed: readonly Run[],
 ): { records: SessionRecord[]; listed: Run[]; ids: string[] } {
   const wanted = visibleName(name);
-  const ids = new Set<string | undefined>();
-  const taken = { records: new Set<SessionRecord>(), listed: new Set<Run>() };
-  const hasKnown = (own: readonly (string | undefined)[]) => own.some((id) => id && ids.has(id));
-  for (let before = -1; before < ids.size; ) {
-    before = ids.size;
-    for (const record of records) {
-      const own = [record.sessionId, ...record.runs.flatMap((run) => [run.runId, run.sessionId])];
-      if (taken.records.has(record) || !(visibleName(record.name) === wanted || hasKnown(own))) continue;
-      taken.records.add(record);
-      for (const id of own) ids.add(id);
+  const part = (of: SessionRecord | Run, ownName: string, ids: (string | undefined)[]) => ({
+    of,
+    isNamed: visibleName(ownName) === wanted,
+    ids: ids.flatMap((id) => id || []),
+  });
+  let rest = [
+    ...records.map((record) =>
+      part(record, record.name, [
+        record.sessionId,
+        ...record.runs.flatMap((run) => [run.runId, run.sessionId]),
+      ]),
+    ),
+    ...listed.map((run) => part(run, run.sessionName ?? run.runId, [run.runId, run.sessionId])),
+  ];
+  const related = new Set<SessionRecord | Run>();
+  const ids = new Set<string>();
+  // Each round takes what shares an id with what was taken before it.
+  for (let found = rest.filter(({ isNamed }) => isNamed); found.length > 0; ) {
+    for (const one of found) {
+      related.add(one.of);
+      for (const id of one.ids) ids.add(id);
     }
-    for (const run of listed) {
-      const own = [run.runId, run.sessionId];
-      const isNamed = visibleName(run.sessionName ?? run.runId) === wanted;
-      if (taken.listed.has(run) || !(isNamed || hasKnown(own))) continue;
-      taken.listed.add(run);
-      for (const id of own) ids.add(id);
-    }
+    rest = rest.filter(({ of }) => !related.has(of));
+    found = rest.filter((one) => one.ids.some((id) => ids.has(id)));
   }
   return {
-    records: [...taken.records],
-    listed: listed.filter((run) => taken.listed.has(run)),
-    ids: [...ids].filter((id) => id !== undefined),
+    records: records.filter((record) => related.has(record)),
+    listed: listed.filter((run) => related.has(run)),
+    ids: [...ids],
   };
 }
 

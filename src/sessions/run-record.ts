@@ -3,58 +3,52 @@ import { mergeUnordered } from "../runs/merge-run.js";
 import { bareRun, refusedResume } from "../runs/run-facts.js";
 import type { RunRecord, SessionRecord } from "./store/session-record.js";
 
+/** What a run and its record have under the same name, where it is known. */
+const COMMON = [
+  "startedAt",
+  "completedAt",
+  "maxTurns",
+  "costUsd",
+  "resumes",
+  "neverStarted",
+  "errorCode",
+] as const;
+type Common = Pick<RunRecord, (typeof COMMON)[number]>;
+
+function commonOf(from: Common): Common {
+  return Object.fromEntries(COMMON.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]])));
+}
+
 /**
  * What of a run is kept with its session, as of `now` (epoch ms): what the API does not tell for ever, and what the
  * history needs.
  */
 export function toRecord(run: Run, now: number): RunRecord {
-  const { runId, workflowName, status, startedAt, completedAt, turn, maxTurns, costUsd, resumes, errorCode } =
-    run;
-  const { neverStarted } = run;
+  const { runId, workflowName, status, turn } = run;
   // A claimed id is random on the public server: only one that the run itself has shown is written down.
-  const sessionId = run.sessionClaimed || neverStarted ? undefined : run.sessionId;
+  const sessionId = run.sessionClaimed || run.neverStarted ? undefined : run.sessionId;
   return {
-    runId,
-    workflowName,
-    status,
-    updatedAt: now,
-    ...(startedAt === undefined ? {} : { startedAt }),
-    ...(completedAt === undefined ? {} : { completedAt }),
+    ...{ runId, workflowName, status, updatedAt: now },
+    ...commonOf(run),
     ...(turn === undefined ? {} : { turns: turn }),
-    ...(maxTurns === undefined ? {} : { maxTurns }),
-    ...(costUsd === undefined ? {} : { costUsd }),
     ...(sessionId === undefined ? {} : { sessionId }),
-    ...(resumes === undefined ? {} : { resumes }),
-    ...(neverStarted ? { neverStarted } : {}),
-    ...(errorCode === undefined ? {} : { errorCode }),
   };
 }
 
 /** The run as its record remembers it, with what its session tells of it. */
 export function toRun(
   record: RunRecord,
-  {
-    name,
-    repositoryUrl,
-    gitBranch,
-  }: Partial<Pick<SessionRecord, "name" | "repositoryUrl" | "gitBranch">> = {},
+  session: Partial<Pick<SessionRecord, "name" | "repositoryUrl" | "gitBranch">> = {},
 ): Run {
   // Field by field: what somebody else has written into a record beside these was never looked at.
-  const { runId, workflowName, status, startedAt, completedAt, turns, maxTurns, costUsd } = record;
-  const { sessionId, resumes, neverStarted, errorCode } = record;
+  const { runId, workflowName, status, turns, sessionId } = record;
+  const { name, repositoryUrl, gitBranch } = session;
   return {
     ...bareRun(runId),
-    workflowName,
-    status,
-    ...(startedAt === undefined ? {} : { startedAt }),
-    ...(completedAt === undefined ? {} : { completedAt }),
+    ...{ workflowName, status },
+    ...commonOf(record),
     ...(turns === undefined ? {} : { turn: turns }),
-    ...(maxTurns === undefined ? {} : { maxTurns }),
-    ...(costUsd === undefined ? {} : { costUsd }),
     ...(sessionId === undefined ? {} : { sessionId }),
-    ...(resumes === undefined ? {} : { resumes }),
-    ...(neverStarted ? { neverStarted } : {}),
-    ...(errorCode === undefined ? {} : { errorCode }),
     ...(name === undefined || name === runId ? {} : { sessionName: name }),
     ...(repositoryUrl ? { repositoryUrl } : {}),
     ...(gitBranch ? { gitBranch } : {}),

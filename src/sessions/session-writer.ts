@@ -50,8 +50,8 @@ type Repository = Pick<SessionRecord, "repositoryUrl" | "gitBranch">;
 const BACKGROUND_GRACE_MS = 60_000;
 /** Owners kept at hand; those of other runs are looked up in the index again. */
 const OWNERS_KEPT = 1_000;
-/** For so long a run that no record holds is looked for under its own id only, in ms. */
-const STRANGER_MS = 60_000;
+/** A run that no record holds is looked for in the whole index again after this long, in ms. */
+const LOOK_AGAIN_MS = 60_000;
 /** The API's own time limit where a start names none, in s. */
 const DEFAULT_TIMEOUT_S = 7200;
 
@@ -66,8 +66,8 @@ export function createSessionWriter(options: {
   const { store, watcher, clock, log, onChange } = options;
   /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
   const owners = new Map<string, Promise<Owner | undefined>>();
-  /** Runs that no record held when all were read, by when that was (monotonic clock, ms). */
-  const strangers = new Map<string, number>();
+  /** When no record held a run in the whole index (monotonic clock, ms), by the run's id. */
+  const notFoundAt = new Map<string, number>();
   /** What is being written, and of which run. */
   const pending = new Map<Promise<boolean>, Run>();
   const background = new Set<() => void>();
@@ -134,34 +134,37 @@ export function createSessionWriter(options: {
     return true;
   }
 
-  /** A session is kept under the id of its first run, where no other key is known. */
-  async function lookUp(runId: string, key = runId): Promise<SessionRecord | undefined> {
+  /**
+   * The record that holds the run. A session is kept under the id of its first run, where no other key is known; the
+   * whole index is searched only when it is not there, and not again and again for a run that is nowhere.
+   */
+  async function findHolder(runId: string, key = runId): Promise<SessionRecord | undefined> {
     const own = await store.get(key);
     if (own && holdsRun(own, runId)) return own;
-    const since = strangers.get(runId);
-    if (since !== undefined && clock.elapsed() - since < STRANGER_MS) return undefined;
-    return pick(await store.find({ ids: [runId] }), runId);
-  }
-
-  /** The one of the records that holds the run. */
-  function pick(records: readonly SessionRecord[], runId: string): SessionRecord | undefined {
+    const missedAt = notFoundAt.get(runId);
+    if (missedAt !== undefined && clock.elapsed() - missedAt < LOOK_AGAIN_MS) return undefined;
+    const records = await store.find({ ids: [runId] });
     const holder = records.find((record) => holdsRun(record, runId));
-    if (holder) strangers.delete(runId);
-    else setBounded(strangers, runId, clock.elapsed(), OWNERS_KEPT);
+    if (!holder) setBounded(notFoundAt, runId, clock.elapsed(), OWNERS_KEPT);
     return holder;
   }
 
   /** The record of a run that another process or somebody else has started; none before it shows a session id. */
   async function adopt(run: Run): Promise<Owner | undefined> {
+    const { runId } = run;
     const { sessionId } = toRecord(run, 0);
-    let holder = await lookUp(run.runId);
-    if (!holder && !sessionId) return undefined;
-    if (!holder && sessionId) {
-      const records = await store.find({ ids: [run.runId, sessionId] });
-      holder = pick(records, run.runId) ?? records.find((record) => holds(record, sessionId));
+    let holder = await findHolder(runId);
+    if (!holder) {
+      if (!sessionId) return undefined;
+      const records = await store.find({ ids: [runId, sessionId] });
+      holder =
+        records.find((record) => holdsRun(record, runId)) ??
+        records.find((record) => holds(record, sessionId));
     }
-    const stored = holder?.runs.find((one) => one.runId === run.runId);
-    return { key: holder?.key ?? run.runId, status: stored?.status, sessionId: stored?.sessionId };
+    // From now on a record holds it.
+    notFoundAt.delete(runId);
+    const stored = holder?.runs.find((one) => one.runId === runId);
+    return { key: holder?.key ?? runId, status: stored?.status, sessionId: stored?.sessionId };
   }
 
   /** Continued by its id, a session keeps its record; anything else begins a session of its own. */
@@ -218,7 +221,7 @@ export function createSessionWriter(options: {
       });
     },
     seen,
-    find: async (runId) => lookUp(runId, (await owners.get(runId))?.key),
+    find: async (runId) => findHolder(runId, (await owners.get(runId))?.key),
     keepWatching: (run) => watchInBackground(run, 0),
     written,
     async close() {
