@@ -34,6 +34,11 @@ const errorCode = z
   .optional()
   .describe("why the run has failed, where something can be done about it: context_full, no_credit …");
 
+const neverStarted = z
+  .literal(false)
+  .optional()
+  .describe("The run failed before its agent started; nothing was charged");
+
 export const statusSchema = z
   .object({
     run_id: z.string(),
@@ -79,10 +84,7 @@ export const statusSchema = z
       .describe("null until the run has ended"),
     error_message: z.string().nullable(),
     error_code: errorCode,
-    started: z
-      .literal(false)
-      .optional()
-      .describe("The run failed before its agent started; nothing was charged"),
+    started: neverStarted,
     workspace_path: z.string().nullable(),
     debug: z
       .object({
@@ -130,10 +132,7 @@ export const rowSchema = z
     workspace_cleaned_up: z.boolean(),
     error_message: z.string().nullable(),
     error_code: errorCode,
-    started: z
-      .literal(false)
-      .optional()
-      .describe("The run failed before its agent started; nothing was charged"),
+    started: neverStarted,
   })
   .openapi("Run");
 

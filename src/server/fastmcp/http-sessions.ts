@@ -1,14 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { SSEServerTransport } from "@modelcontextprotocol/sdk/server/sse.js";
-import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
-import type { Log } from "../../shared/log.js";
 import type { Caller } from "../http/callers.js";
 import { createUnreadLimit } from "../http/unread.js";
-import type { WorkflowsServer } from "../server.js";
 import { createHttpTransport } from "./http-transport.js";
-import { createOpenSessions, type HttpSession, type OpenSession, type SessionKind } from "./open-sessions.js";
+import {
+  createOpenSessions,
+  type HttpSession,
+  type OpenSession,
+  type OpenSessionsOptions,
+  type SessionKind,
+} from "./open-sessions.js";
 
 /** Opens, finds and ends the sessions of a server. */
 export interface HttpSessions {
@@ -30,19 +33,12 @@ export interface HttpSessions {
 const FLUSH_MS = 500;
 
 /** All sessions of a server over HTTP. */
-export function createHttpSessions(options: {
-  /** Serves the sessions of all callers without a key of their own. */
-  server: WorkflowsServer;
-  /** Makes a server for the sessions of callers with that key of their own. */
-  createServerForKey(apiKey: string): WorkflowsServer;
-  clock: Clock;
-  log: Log;
-  maxSessions: number;
-  maxCalls: number;
-  idleMs: number;
-  /** Session ids begin with it and a dot: by that alone a proxy before several replicas knows whose a session is. */
-  replica?: string | undefined;
-}): HttpSessions {
+export function createHttpSessions(
+  options: OpenSessionsOptions & {
+    /** Session ids begin with it and a dot: by that alone a proxy before several replicas knows whose a session is. */
+    replica?: string | undefined;
+  },
+): HttpSessions {
   const { clock, log, replica } = options;
   const unread = createUnreadLimit({ clock });
   const sessions = createOpenSessions(options);

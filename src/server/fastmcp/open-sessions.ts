@@ -62,13 +62,8 @@ export interface OpenSessions {
   all(): readonly OpenSession[];
 }
 
-/** Requests of these methods make the server send requests of its own, so they are limited. */
-const COSTLY = ["tools/call", "resources/list", "resources/read", "prompts/get", "completion/complete"];
-/** A new session counts as in use for this long, in ms, until its client sends its next request. */
-const OPENING_MS = 10_000;
-
-/** See {@link OpenSessions}. */
-export function createOpenSessions(options: {
+/** What sessions are made of, and their limits. */
+export interface OpenSessionsOptions {
   /** Serves the sessions of all callers without a key of their own. */
   server: WorkflowsServer;
   /** Makes a server for the sessions of callers with that key of their own. */
@@ -78,7 +73,15 @@ export function createOpenSessions(options: {
   maxSessions: number;
   maxCalls: number;
   idleMs: number;
-}): OpenSessions {
+}
+
+/** Requests of these methods make the server send requests of its own, so they are limited. */
+const COSTLY = ["tools/call", "resources/list", "resources/read", "prompts/get", "completion/complete"];
+/** A new session counts as in use for this long, in ms, until its client sends its next request. */
+const OPENING_MS = 10_000;
+
+/** See {@link OpenSessions}. */
+export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
   const { clock, log } = options;
   const keyServers = createKeyServers(options.createServerForKey);
   const sessions = new Set<OpenSession>();
