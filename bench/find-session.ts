@@ -9,7 +9,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createUpstream } from "../src/api/client.js";
+import { createApiClient } from "../src/api/client.js";
 import { createRunList } from "../src/runs/run-list.js";
 import { createRunWatcher } from "../src/runs/run-watcher.js";
 import { createSessions } from "../src/sessions/sessions.js";
@@ -102,7 +102,7 @@ async function fill(folder: string, upstream: string): Promise<void> {
 async function measure(title: string, latencyMs: number, open: (url: string) => Promise<SessionStore>) {
   const api = await serve(latencyMs);
   const store = await open(api.url);
-  const client = createUpstream({
+  const client = createApiClient({
     baseUrl: api.url,
     apiKey: "key",
     requestTimeoutMs: 10_000,

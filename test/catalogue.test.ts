@@ -119,7 +119,7 @@ describe("list_workflows", () => {
     const answer = await call({ action: "list_workflows", detailed: true });
     expect(answer.data.outcome).toBe("ok");
     expect(answer.data.workflows.map((one: { name: string }) => one.name)).toContain("architect");
-    expect(answer.data.upstream.address).toBe("http://localhost:28881");
+    expect(answer.data.api.address).toBe("http://localhost:28881");
     expect(answer.text).toContain("architect");
   });
 

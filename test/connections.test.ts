@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import { createApiClient, type WorkflowsApi } from "../src/api/client.js";
 import type { ApiError } from "../src/api/errors.js";
 import { systemClock } from "../src/shared/clock.js";
 import { until } from "./support/harness.js";
@@ -49,7 +49,7 @@ async function serve(listener: RequestListener): Promise<Served> {
 }
 
 function createClient(baseUrl: string, requestTimeoutMs = 10_000): WorkflowsApi {
-  return createUpstream({
+  return createApiClient({
     baseUrl,
     apiKey: "test-key",
     requestTimeoutMs,

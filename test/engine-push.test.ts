@@ -4,7 +4,7 @@ import type { Progress } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { createCapabilities } from "../src/api/capabilities.js";
-import { createUpstream } from "../src/api/client.js";
+import { createApiClient } from "../src/api/client.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { keepStreamOpen } from "../src/runs/run-stream.js";
 import { systemClock } from "../src/shared/clock.js";
@@ -138,20 +138,20 @@ describe("a run that is pushed", () => {
 it("the engine's description tells all that the server makes use of", async () => {
   const { call } = await connect();
   const { data } = await call({ action: "list_workflows", detailed: true });
-  expect(data.upstream.description).toMatchObject({
+  expect(data.api.description).toMatchObject({
     read: true,
     missing: [],
     pushed_events: true,
     questions: true,
     max_turns: "1 to 200",
   });
-  expect(data.upstream.description).not.toHaveProperty("not_taken");
+  expect(data.api.description).not.toHaveProperty("not_taken");
 });
 
 describe("a stream that breaks", () => {
   it("goes on where it broke, without a gap and without a doublet", async () => {
     const proxy = await serveWatchedProxy(engine.url);
-    const api = createUpstream({
+    const api = createApiClient({
       baseUrl: proxy.url,
       apiKey: ENGINE_KEY,
       requestTimeoutMs: 10_000,

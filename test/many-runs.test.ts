@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Profile } from "../mocks/types.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createUpstream } from "../src/api/client.js";
+import { createApiClient } from "../src/api/client.js";
 import type { Run } from "../src/api/types.js";
 import type { RunEvent } from "../src/runs/run-events.js";
 import { bareRun } from "../src/runs/run-facts.js";
@@ -35,7 +35,7 @@ afterEach(() => watcher?.close());
 function startWatcher(perSecond = 20) {
   const asked: { at: number; path: string }[] = [];
   let open = 0;
-  const client = createUpstream({
+  const client = createApiClient({
     baseUrl: sim.baseUrl,
     apiKey: "test-key",
     requestTimeoutMs: 10_000,

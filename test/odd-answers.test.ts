@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import { createApiClient, type WorkflowsApi } from "../src/api/client.js";
 import type { ApiError } from "../src/api/errors.js";
 import { systemClock } from "../src/shared/clock.js";
 
@@ -15,7 +15,7 @@ async function clientOf(listener: RequestListener): Promise<WorkflowsApi> {
     server.closeAllConnections();
     server.close();
   });
-  return createUpstream({
+  return createApiClient({
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     apiKey: "test-key",
     requestTimeoutMs: 10_000,

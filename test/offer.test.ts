@@ -214,8 +214,8 @@ describe("a description that says nothing for certain changes nothing", () => {
     const connected = await connect(served);
     expect(await offered(connected)).toHaveLength(ALL);
     const { data, text } = await connected.call({ action: "list_workflows", detailed: true });
-    expect(data).toMatchObject({ outcome: "ok", upstream: { description: { read: false } } });
-    expect(data.upstream.description.problem).toContain("Could not read the API's description");
+    expect(data).toMatchObject({ outcome: "ok", api: { description: { read: false } } });
+    expect(data.api.description.problem).toContain("Could not read the API's description");
     expect(text + JSON.stringify(data)).not.toContain("test-key");
   });
 
@@ -395,7 +395,7 @@ describe("fields of a start that the API does not take", () => {
     // A name that is not known has the workflows read again, and the description beside them.
     await call({ ...COMPLETE, workflow_name: "implment" });
     const described = async () =>
-      (await call({ action: "list_workflows", detailed: true })).data.upstream.description;
+      (await call({ action: "list_workflows", detailed: true })).data.api.description;
     while (!(await described()).not_taken) await served.api.settled();
     const answer = await call({
       workflow_name: "implement",
@@ -466,7 +466,7 @@ describe("list_workflows with details", () => {
     const served = await serve({ without: [KILL] });
     const { call } = await connect(served);
     const { data, text } = await call({ action: "list_workflows", detailed: true });
-    expect(data.upstream.description).toMatchObject({
+    expect(data.api.description).toMatchObject({
       read: true,
       title: "Simulated workflows API",
       version: "1.0.0",
@@ -484,7 +484,7 @@ describe("list_workflows with details", () => {
     expect(text).toContain("title: Simulated workflows API");
     expect(text).toContain("POST /run/{run_id}/kill");
     expect(text).toContain("pushed_events: false");
-    expect((await call({ action: "list_workflows" })).data).not.toHaveProperty("upstream");
+    expect((await call({ action: "list_workflows" })).data).not.toHaveProperty("api");
   });
 
   it("shows an API's own words cleaned, cut, and without the key", async () => {
@@ -494,9 +494,9 @@ describe("list_workflows with details", () => {
     });
     const { call } = await connect(served);
     const { data, text } = await call({ action: "list_workflows", detailed: true });
-    expect(data.upstream.description.title).toMatch(/^API of <key> x+…$/);
-    expect(data.upstream.description.title.length).toBe(80);
-    expect(data.upstream.description).not.toHaveProperty("version");
+    expect(data.api.description.title).toMatch(/^API of <key> x+…$/);
+    expect(data.api.description.title.length).toBe(80);
+    expect(data.api.description).not.toHaveProperty("version");
     expect(text).not.toContain("test-key");
   });
 });
@@ -517,7 +517,7 @@ describe("the public server's own description", () => {
       "cleanup",
     ]);
     const { data } = await connected.call({ action: "list_workflows", detailed: true });
-    expect(data.upstream.description).toMatchObject({
+    expect(data.api.description).toMatchObject({
       read: true,
       title: "Automagik API",
       version: "0.6.19",
@@ -525,7 +525,7 @@ describe("the public server's own description", () => {
       max_turns: "1 to 200",
       timeout: "60 to 14400",
     });
-    expect(data.upstream.description).not.toHaveProperty("not_taken");
+    expect(data.api.description).not.toHaveProperty("not_taken");
     const answer = await connected.call({
       ...COMPLETE,
       workflow_name: "builder",

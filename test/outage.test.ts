@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { Progress } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import { createApiClient, type WorkflowsApi } from "../src/api/client.js";
 import type { ApiError } from "../src/api/errors.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 import { createPausingClock, type PausingClock } from "./support/pausing-clock.js";
@@ -41,7 +41,7 @@ async function serve(mode: Served["mode"], maxRetries = 0): Promise<Served> {
     server.closeAllConnections();
   });
   const clock = createPausingClock(TIMEOUT_MS, NOON);
-  const api = createUpstream({
+  const api = createApiClient({
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     apiKey: "test-key",
     requestTimeoutMs: TIMEOUT_MS,

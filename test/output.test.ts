@@ -68,7 +68,7 @@ describe("the text of an answer", () => {
       ],
       queue: { waiting: 41, added: 43, consumed: 2, oldest_age_s: 77 },
       cleanup: { success: false, removed: ["the worktree"], errors: ["a file was in use"] },
-      upstream: { address: "http://host.example:28881", problem: "It was slow." },
+      api: { address: "http://host.example:28881", problem: "It was slow." },
       next: { action: "answer", arguments: { answer: "…" }, reason: "Ask the person." },
     };
     const text = textOf(answer);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { createUpstream } from "../src/api/client.js";
+import { createApiClient } from "../src/api/client.js";
 import type { ApiError } from "../src/api/errors.js";
 import { systemClock } from "../src/shared/clock.js";
 import { createFindProxy } from "../src/shared/http/proxy.js";
@@ -104,7 +104,7 @@ async function serveTls(target: string): Promise<string> {
 }
 
 const clientOf = (baseUrl: string, env: Record<string, string> = {}) =>
-  createUpstream({
+  createApiClient({
     baseUrl,
     apiKey: KEY,
     env,
@@ -158,7 +158,7 @@ describe("a proxy that the environment names", () => {
     const { seen, port } = await startProxy();
     const proxy = `http://127.0.0.1:${port}`;
     await clientOf(url, { http_proxy: proxy, NO_PROXY: "other.example, 127.0.0.1" }).listWorkflows();
-    const local = createUpstream({
+    const local = createApiClient({
       baseUrl: "http://127.0.0.1:1",
       apiKey: undefined,
       env: { http_proxy: proxy },

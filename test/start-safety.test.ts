@@ -6,7 +6,7 @@ import type { Fault } from "../mocks/http.js";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import type { Profile, StartBody } from "../mocks/world.js";
-import { createUpstream } from "../src/api/client.js";
+import { createApiClient } from "../src/api/client.js";
 import type { ApiError } from "../src/api/errors.js";
 import type { Run, StartRequest } from "../src/api/types.js";
 import type { StartResult } from "../src/runs/run-starter.js";
@@ -59,7 +59,7 @@ interface House {
 }
 
 function createHouse(baseUrl = sim.baseUrl): House {
-  const api = createUpstream({
+  const api = createApiClient({
     baseUrl,
     apiKey: "test-key",
     requestTimeoutMs: TIMEOUT_MS,

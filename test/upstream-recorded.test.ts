@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createHandlers } from "../mocks/handlers.js";
 import { createSimulatedApi } from "../mocks/http.js";
 import { createHandClock } from "../mocks/world.js";
-import { createUpstream, type WorkflowsApi } from "../src/api/client.js";
+import { createApiClient, type WorkflowsApi } from "../src/api/client.js";
 import type { ApiError, ApiErrorKind } from "../src/api/errors.js";
 import type { Run } from "../src/api/types.js";
 import { mergeRun } from "../src/runs/merge-run.js";
@@ -285,7 +285,7 @@ beforeAll(() => server.listen({ onUnhandledRequest: "error" }));
 afterAll(() => server.close());
 beforeEach(() => {
   server.resetHandlers();
-  api = createUpstream({
+  api = createApiClient({
     baseUrl: BASE_URL,
     apiKey: KEY,
     requestTimeoutMs: 5_000,

@@ -125,7 +125,7 @@ const descriptionAnswer = z.object({
   not_taken: z.array(z.string()).optional().describe("Fields of a start"),
 });
 
-const upstreamAnswer = z.object({
+const apiAnswer = z.object({
   address: z.string(),
   workflows_read_at: z.string().optional(),
   problem: z.string().optional(),
@@ -140,7 +140,7 @@ export const answerParts = {
   sessions: z.array(sessionAnswer),
   queue: queueAnswer,
   cleanup: cleanupAnswer,
-  upstream: upstreamAnswer,
+  api: apiAnswer,
 };
 
 export type AnswerPart = keyof typeof answerParts;
@@ -164,7 +164,7 @@ export interface Answer {
   sessions?: z.output<typeof sessionAnswer>[];
   queue?: z.output<typeof queueAnswer>;
   cleanup?: z.output<typeof cleanupAnswer>;
-  upstream?: z.output<typeof upstreamAnswer>;
+  api?: z.output<typeof apiAnswer>;
 }
 
 /** A call that could not be carried out: bad arguments, or an API that would not. Becomes a tool error. */

@@ -3,7 +3,7 @@ import type { Bounds } from "../api/description.js";
 import { ENDPOINT_NAMES, type Endpoint, nameEndpoint } from "../api/endpoints.js";
 import type { Answer } from "./answer.js";
 
-type DescriptionAnswer = NonNullable<NonNullable<Answer["upstream"]>["description"]>;
+type DescriptionAnswer = NonNullable<NonNullable<Answer["api"]>["description"]>;
 
 /** They stand in for one another, so that one of them is enough. */
 const LISTS: readonly Endpoint[] = ["manage", "workflows", "health"];

@@ -20,7 +20,7 @@ export const listWorkflowsAction = defineAction({
   parameters: PARAMETERS,
   about: { detailed: "Tell the capabilities of each, and the API's own description." },
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
-  answerParts: ["workflows", "upstream"],
+  answerParts: ["workflows", "api"],
 
   async handle(
     args: Arguments<(typeof PARAMETERS)[number]>,
@@ -54,7 +54,7 @@ export const listWorkflowsAction = defineAction({
       })),
       ...(args.detailed
         ? {
-            upstream: {
+            api: {
               address: api.address,
               ...(readAt ? { workflows_read_at: readAt } : {}),
               ...(state.problem ? { problem: state.problem } : {}),

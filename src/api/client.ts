@@ -2,14 +2,14 @@ import { createDescriptionCall } from "./call-description.js";
 import { createEventCalls } from "./call-events.js";
 import { createRunCalls } from "./call-runs.js";
 import { createWorkflowCalls } from "./call-workflows.js";
-import { createRequests, type UpstreamOptions } from "./requests.js";
+import { type ApiClientOptions, createRequests } from "./requests.js";
 import type { WorkflowsApi } from "./workflows-api.js";
 
-export type { UpstreamOptions } from "./requests.js";
+export type { ApiClientOptions } from "./requests.js";
 export type { WorkflowsApi } from "./workflows-api.js";
 
 /** The client of the workflows API. Wire fields and addresses go no further than this folder. */
-export function createUpstream(options: UpstreamOptions): WorkflowsApi {
+export function createApiClient(options: ApiClientOptions): WorkflowsApi {
   const requests = createRequests(options);
   const { hasKey, outage, clockOffsetMs, apiTime, close } = requests;
   return {

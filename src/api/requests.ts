@@ -22,13 +22,13 @@ export interface Requests
 }
 
 /** Where the API is, how it is asked, and how often. */
-export interface UpstreamOptions extends HttpOptions {
+export interface ApiClientOptions extends HttpOptions {
   /** Tries of a read after the first. */
   maxRetries: number;
 }
 
 /** See {@link Requests}. */
-export function createRequests(options: UpstreamOptions): Requests {
+export function createRequests(options: ApiClientOptions): Requests {
   const http = createHttp(options);
   const inFlight = new Map<AbortController, Promise<unknown>>();
   let closed = false;

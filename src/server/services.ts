@@ -1,7 +1,7 @@
 import type { Services } from "../actions/define-action.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
-import { createUpstream } from "../api/client.js";
+import { createApiClient } from "../api/client.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
 import { createRunList } from "../runs/run-list.js";
 import { keepStreamOpen } from "../runs/run-stream.js";
@@ -69,7 +69,7 @@ const READINESS_TTL_MS = 5_000;
 /** Puts the services together. Nothing is sent and nothing is read before they are asked to. */
 export function createServices(options: ServiceOptions): ServiceHost {
   const { settings, log, clock = systemClock } = options;
-  const api = createUpstream({
+  const api = createApiClient({
     baseUrl: settings.baseUrl,
     apiKey: settings.apiKey,
     requestTimeoutMs: settings.requestTimeoutS * 1000,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, vi } from "vitest";
-import { createUpstream, type WorkflowsApi } from "../../src/api/client.js";
+import { createApiClient, type WorkflowsApi } from "../../src/api/client.js";
 import { systemClock } from "../../src/shared/clock.js";
 
 /** How a run of a test goes: one action for each turn. */
@@ -115,7 +115,7 @@ export function createContractClient(
     },
     until,
     ended: (runId) => until(runId, ({ status }) => ["completed", "failed", "killed"].includes(status)),
-    product: createUpstream({
+    product: createApiClient({
       baseUrl: url,
       apiKey,
       requestTimeoutMs: 15_000,

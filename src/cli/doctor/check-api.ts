@@ -1,4 +1,4 @@
-import { createUpstream, type WorkflowsApi } from "../../api/client.js";
+import { createApiClient, type WorkflowsApi } from "../../api/client.js";
 import { type Endpoint, nameEndpoint } from "../../api/endpoints.js";
 import type { ApiError } from "../../api/errors.js";
 import { throughProxy } from "../../api/explain/failure.js";
@@ -35,7 +35,7 @@ export async function checkApi(options: {
 }): Promise<Finding[]> {
   const { baseUrl, apiKey, env, limitMs, clock } = options;
   const probe = createProbe({ baseUrl, apiKey, env, requestTimeoutMs: limitMs, clock });
-  const upstream = createUpstream({
+  const api = createApiClient({
     baseUrl,
     apiKey,
     env,
@@ -46,8 +46,8 @@ export async function checkApi(options: {
   });
   const [reach, catalogue, description, tried] = await Promise.all([
     probe.reach(),
-    upstream.listWorkflows().then(countWorkflows, (error: ApiError) => explain(error)),
-    judgeDescription(upstream),
+    api.listWorkflows().then(countWorkflows, (error: ApiError) => explain(error)),
+    judgeDescription(api),
     Promise.all(
       [...BASIC, "events" as const].map(async (name) => [name, await probe.endpoint(name)] as const),
     ),
@@ -129,8 +129,8 @@ function judgeEndpoint(name: EndpointName, endpoints: Map<EndpointName, Endpoint
 }
 
 /** The API's own description, by which the server leaves out what the API does not have. */
-async function judgeDescription(upstream: Pick<WorkflowsApi, "describe">): Promise<Result> {
-  const found = await upstream.describe().catch((error: ApiError) => ({ error }));
+async function judgeDescription(api: Pick<WorkflowsApi, "describe">): Promise<Result> {
+  const found = await api.describe().catch((error: ApiError) => ({ error }));
   if ("error" in found) {
     const { error } = found;
     if (error.status === 404 || error.status === 405) {

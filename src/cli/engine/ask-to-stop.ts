@@ -1,4 +1,4 @@
-import { createUpstream } from "../../api/client.js";
+import { createApiClient } from "../../api/client.js";
 import { isFinal } from "../../api/types.js";
 import { resolveEngineKey, stopEngine } from "../../engine/background/index.js";
 import type { Settings } from "../../settings/settings.js";
@@ -40,7 +40,7 @@ export async function askToStopEngine(options: AskToStopOptions): Promise<number
 /** The runs that are going on at the engine of that address, named for the person. @throws ApiError */
 async function nameRunsOf(url: string, { stateFolder, settings }: AskToStopOptions): Promise<string[]> {
   const settingsKey = settings.apiKey ? { settingsKey: settings.apiKey } : {};
-  const api = createUpstream({
+  const api = createApiClient({
     baseUrl: url,
     apiKey: await resolveEngineKey({ stateFolder, ...settingsKey }),
     requestTimeoutMs: RUNS_TIMEOUT_MS,

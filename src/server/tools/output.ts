@@ -33,7 +33,7 @@ export function renderAnswer(whole: Answer, project: ProjectStep, isError = fals
     answer.cleanup &&
       `Cleanup: ${answer.cleanup.success ? "success" : "no success reported"}; removed: ${answer.cleanup.removed.join(", ") || "nothing"}` +
         `${answer.cleanup.errors.length > 0 ? `; errors: ${answer.cleanup.errors.join("; ")}` : ""}`,
-    answer.upstream && renderUpstream(answer.upstream),
+    answer.api && renderApi(answer.api),
     `Outcome: ${answer.outcome}`,
     step && `Next: ${step.tool} ${JSON.stringify(step.arguments)}: ${step.reason}`,
   ];
@@ -83,7 +83,7 @@ function renderFields(title: string, fields: Record<string, unknown>): string {
   return [`${title}:`, ...lines].join("\n");
 }
 
-function renderUpstream({ description, ...fields }: NonNullable<Answer["upstream"]>): string {
+function renderApi({ description, ...fields }: NonNullable<Answer["api"]>): string {
   const api = renderFields("API", fields);
   return description ? `${api}\n\n${renderFields("The API's own description", description)}` : api;
 }

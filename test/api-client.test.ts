@@ -5,7 +5,7 @@ import { HttpResponse, http } from "msw";
 import { setupServer } from "msw/node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { backoffMs } from "../src/api/backoff.js";
-import { createUpstream, type UpstreamOptions, type WorkflowsApi } from "../src/api/client.js";
+import { type ApiClientOptions, createApiClient, type WorkflowsApi } from "../src/api/client.js";
 import type { ApiError, ApiErrorKind } from "../src/api/errors.js";
 import { isFinal } from "../src/api/types.js";
 import { systemClock } from "../src/shared/clock.js";
@@ -83,9 +83,9 @@ interface Client {
   clock: PausingClock;
 }
 
-function createClient(options: Partial<UpstreamOptions> = {}): Client {
+function createClient(options: Partial<ApiClientOptions> = {}): Client {
   const clock = createPausingClock(TIMEOUT_MS, NOON);
-  const api = createUpstream({
+  const api = createApiClient({
     baseUrl: BASE_URL,
     apiKey: KEY,
     requestTimeoutMs: TIMEOUT_MS,
