@@ -351,6 +351,43 @@ describe("a database that cannot be used", () => {
     expect(await store.list()).toHaveLength(stored);
     expect((await openStore().list()).length).toBe(stored - 1);
   });
+
+  it("for a while, because its folder cannot be made, is used afterwards, with what was changed meanwhile", async () => {
+    await writeFile(folder, "a file where the folder should be");
+    const store = openStore({ retryAfterMs: 0 });
+    await store.update("kept", () => session("kept"));
+    await store.update("removed", () => session("removed"));
+    expect(store.isForgetful()).toBe(true);
+    await rm(folder);
+    await openStore().update("of another", () => session("of another"));
+    await store.remove("removed");
+    await store.update("kept", (current) => current && { ...current, name: "new name" });
+    await expect.poll(async () => (await store.list()) && store.isForgetful()).toBe(false);
+    expect(await keysOf(store)).toEqual(["kept", "of another"]);
+    const another = openStore();
+    expect((await another.get("kept"))?.name).toBe("new name");
+    expect(await another.get("removed")).toBeUndefined();
+    await store.update("later", () => session("later"));
+    expect(await another.get("later")).toBeDefined();
+    expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
+  });
+
+  it.runIf(canMount())("because the disk is full is used again when there is room", async () => {
+    await mkdir(folder);
+    mount("-t", "tmpfs", "-o", "size=512k", "tmpfs", folder);
+    const store = openStore({ retryAfterMs: 0 });
+    const runs = Array.from({ length: 100 }, (_, i) => run(`run-${i}`));
+    let stored = 0;
+    for (; !store.isForgetful() && stored < 100; stored += 1) {
+      const key = `k${stored}`;
+      await store.update(key, () => session(key, { runs }));
+    }
+    execFileSync("mount", ["-o", "remount,size=4m", folder]);
+    await expect.poll(async () => (await store.list()) && store.isForgetful()).toBe(false);
+    expect(await store.list()).toHaveLength(stored);
+    expect(await openStore().list()).toHaveLength(stored);
+    expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
+  });
 });
 
 /** Whether this process may mount, as root may outside of most containers. */

@@ -8,17 +8,35 @@ import type { SessionQueries } from "./sql-sessions.js";
 
 /** How often a call begins anew when the database's file was removed under it. */
 const TRIES = 3;
+/** So long sessions stay in memory before the database is tried again, in ms. */
+const RETRY_AFTER_MS = 30_000;
+/** Changes in memory that are made in the database as well when it works again: the last of them. */
+const MISSED_KEPT = 10_000;
+
+type Work<T = unknown> = (queries: SessionQueries) => Promise<T>;
+
+/** While the database cannot be used. */
+interface Outage {
+  memory: SessionStore;
+  /** Resolves when what can still be read is in memory. */
+  ready: Promise<void>;
+  /** The changes that the database does not have, in their order. */
+  missed: Work[];
+  /** By `performance.now()`. */
+  retryAt: number;
+}
 
 /**
  * A store in the database of the state folder, for any number of processes at once. It is opened by the first call,
  * which also takes over the session files of earlier releases; the files stay.
  *
  * Where the database cannot be used, the store goes on in memory for this process, with what can still be read, and
- * reports that once.
+ * reports that once. Calls that come later try the database again, now and then: when it works, what was changed in
+ * memory is changed there as well, and the store is as before.
  *
  * `upstream` is the API's base URL: sessions of two addresses never meet. At most `runsKept` runs of a session are
- * kept (default 200). `onProblem` must not throw. A change waits `giveUpAfterMs` for other processes that write (default
- * half a minute).
+ * kept (default 200). `onProblem` must not throw. A change waits `giveUpAfterMs` for other processes that write, and
+ * `retryAfterMs` pass before the database is tried again (default half a minute each).
  */
 export function createDatabaseSessionStore(options: {
   folder: string;
@@ -27,14 +45,20 @@ export function createDatabaseSessionStore(options: {
   onProblem?: (problem: StoreProblem) => void;
   runsKept?: number;
   giveUpAfterMs?: number;
+  retryAfterMs?: number;
 }): SessionStore {
-  const { folder, upstream, clock = Date, onProblem = () => {}, runsKept = RUNS_KEPT } = options;
-  const memory = createMemorySessionStore({ runsKept });
+  const { folder, upstream, clock = Date, runsKept = RUNS_KEPT, retryAfterMs = RETRY_AFTER_MS } = options;
+  const told = new Set<string>();
   const underWay = new Set<Promise<unknown>>();
   let db: Database | undefined;
   let opening: Promise<SessionQueries> | undefined;
-  let inMemory: Promise<void> | undefined;
+  let outage: Outage | undefined;
   let closed = false;
+
+  function onProblem(problem: StoreProblem): void {
+    if (!told.has(problem.message)) options.onProblem?.(problem);
+    told.add(problem.message);
+  }
 
   /** Opens it once for all calls, and again when that has failed. */
   function openOnce(): Promise<SessionQueries> {
@@ -64,21 +88,48 @@ export function createDatabaseSessionStore(options: {
     );
   }
 
-  /** From now on everything is in memory, beginning with what can still be read. */
-  function goOnInMemory({ kind, message }: StoreError, queries?: SessionQueries): Promise<void> {
-    inMemory ??= (async () => {
+  function goOnInMemory({ kind, message }: StoreError, queries?: SessionQueries): void {
+    if (outage) return;
+    const memory = createMemorySessionStore({ runsKept });
+    async function fill(): Promise<void> {
       const records = await (queries?.list() ?? readUnchanged()).catch(() => []);
       for (const record of records) await memory.update(record.key, () => record);
       onProblem({
         kind: kind === "newer-version" ? kind : "unwritable",
         message: `${message} Sessions are remembered only until this server ends.`,
       });
-    })();
-    return inMemory;
+    }
+    outage = { memory, ready: fill(), missed: [], retryAt: performance.now() + retryAfterMs };
   }
 
-  async function carryOut<T>(work: (queries: SessionQueries) => Promise<T>): Promise<T> {
-    for (let tries = 1; !inMemory; tries += 1) {
+  /** Makes the changes of the outage in the database, and ends it when there are none left. */
+  async function tryAgain(present: Outage): Promise<void> {
+    present.retryAt = Number.POSITIVE_INFINITY;
+    try {
+      const queries = await openOnce();
+      for (let [work] = present.missed; work; [work] = present.missed) {
+        // What else goes wrong with it has gone wrong in memory, too, and was told.
+        await work(queries).catch(throwStoreError);
+        present.missed.shift();
+      }
+      outage = undefined;
+    } catch {
+      opening = undefined;
+      present.retryAt = performance.now() + retryAfterMs;
+    }
+  }
+
+  async function carryOut<T>(work: Work<T>, isChange: boolean): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      const present = outage;
+      if (present) {
+        await present.ready;
+        if (outage !== present) continue;
+        if (performance.now() >= present.retryAt) void track(tryAgain(present));
+        if (isChange) present.missed.push(work);
+        if (present.missed.length > MISSED_KEPT) present.missed.shift();
+        return work(present.memory);
+      }
       let queries: SessionQueries | undefined;
       const current = openOnce();
       try {
@@ -86,33 +137,38 @@ export function createDatabaseSessionStore(options: {
         return await work(queries);
       } catch (error) {
         if (!(error instanceof StoreError) || error.kind === "busy") throw error;
-        if (error.kind !== "removed" || tries === TRIES) await goOnInMemory(error, queries);
         // Unless another call has opened the new one already.
-        else if (opening === current) opening = undefined;
+        if (error.kind === "removed" && opening === current) opening = undefined;
+        if (error.kind !== "removed" || tries === TRIES) goOnInMemory(error, queries);
       }
     }
-    await inMemory;
-    return work(memory);
   }
 
-  async function call<T>(work: (queries: SessionQueries) => Promise<T>): Promise<T> {
+  function track<T>(work: Promise<T>): Promise<T> {
+    underWay.add(work);
+    return work.finally(() => underWay.delete(work));
+  }
+
+  async function call<T>(work: Work<T>, isChange = false): Promise<T> {
     if (closed) throw closedError();
-    const result = carryOut(work);
-    underWay.add(result);
-    return result.finally(() => underWay.delete(result));
+    return track(carryOut(work, isChange));
   }
 
   return {
     list: () => call((queries) => queries.list()),
     find: (query) => call((queries) => queries.find(query)),
     get: (key) => call((queries) => queries.get(key)),
-    update: (key, change) => call((queries) => queries.update(key, change)),
-    remove: (key) => call((queries) => queries.remove(key)),
-    isForgetful: () => inMemory !== undefined,
+    update: (key, change) => call((queries) => queries.update(key, change), true),
+    remove: (key) => call((queries) => queries.remove(key), true),
+    isForgetful: () => outage !== undefined,
     async close() {
       closed = true;
       await Promise.allSettled(underWay);
       await db?.destroy();
     },
   };
+}
+
+function throwStoreError(error: unknown): void {
+  if (error instanceof StoreError) throw error;
 }

@@ -17,7 +17,8 @@ export interface SessionStore {
   /**
    * Changes one session while nobody else, in this process or another, can change it. `change` gets the newest
    * record (undefined when there is none) and gives the next one, or undefined to leave it as it is. It must be
-   * quick, synchronous and free of effects: it is called again when another process came in between.
+   * quick, synchronous and free of effects: it is called again when another process came in between, and much later
+   * when sessions could not be written where they are kept and then can.
    *
    * Gives the record as it is afterwards. A record written by a newer release is left alone: `change` is not
    * called and the answer is undefined.
