@@ -167,7 +167,7 @@ export interface Answer {
   api?: z.output<typeof apiAnswer>;
 }
 
-/** A call that could not be carried out: bad arguments, or an API that would not. Becomes a tool error. */
+/** A call that failed because of its arguments, or because the API refused it. Becomes a tool error. */
 export class ActionError extends Error {
   override name = "ActionError";
   readonly next: NextStep | undefined;

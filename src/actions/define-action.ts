@@ -73,16 +73,16 @@ export interface Action<Names extends ParameterName = ParameterName> {
   parameters: readonly Names[];
   /** Those of the parameters without which the call is refused. */
   required?: readonly Names[];
-  /** What a parameter is for in this action, where the words for all of them do not fit its own tool. */
+  /** Descriptions of parameters in the action's own tool, where the shared description does not fit. */
   about?: Readonly<Partial<Record<Names, string>>>;
   /** Other names under which parameters are taken and not published. */
   aliases?: Readonly<Record<string, Names>>;
   /**
-   * Brings what was given in another form that is taken, and not published, into that of the parameters.
-   * @throws ActionError when it cannot be
+   * Converts arguments in a form that is accepted but not published into the parameters.
+   * @throws ActionError when that is not possible
    */
   adapt?(given: Readonly<Record<string, unknown>>): Record<string, unknown>;
-  /** Arguments that make no sense here and tell which action was meant: with one of them nothing is done. */
+  /** Arguments that belong to another action, with its name: a call with one of them is refused. */
   misplaced?: Readonly<Record<string, string>>;
   /** The API's endpoint without which it can do nothing: where there is none, it is not published. */
   endpoint?: Endpoint;

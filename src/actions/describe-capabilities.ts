@@ -5,7 +5,7 @@ import type { Answer } from "./answer.js";
 
 type DescriptionAnswer = NonNullable<NonNullable<Answer["api"]>["description"]>;
 
-/** They stand in for one another, so that one of them is enough. */
+/** Each of them lists the workflows, so one is enough. */
 const LISTS: readonly Endpoint[] = ["manage", "workflows", "health"];
 
 /** What was found in the API's own description, or why nothing was. */

@@ -9,10 +9,10 @@ import type { RunAnswer } from "./answer.js";
  */
 export const RESULT_LIMIT = 16_000;
 
-/** Lists in an answer may be so long together, in characters: a list of changed files has room for hundreds. */
+/** The limit of all lists in an answer together, in characters: there is room for hundreds of changed files. */
 const LISTS_LIMIT = 16_000;
 
-/** What is asked beyond so many characters is told when something before it is answered. */
+/** The limit of all questions in an answer, in characters; later ones are told when earlier ones are answered. */
 const QUESTIONS_LIMIT = 6_000;
 
 /** Where the whole of a result can be read. */

@@ -23,7 +23,7 @@ const FEEDBACK_PARAMETERS = [
   "wait_seconds",
 ] as const;
 
-/** How long is looked for proof of delivery when the caller did not say: an agent reads between two turns. */
+/** The default time to look for proof of delivery, in s: an agent reads messages between two turns. */
 const DELIVERY_WAIT_S = 5;
 /** The first pause between two looks at the queue, in ms. */
 const DELIVERY_LOOK_MS = 400;
@@ -76,7 +76,7 @@ export const feedbackAction = defineAction({
   },
 });
 
-/** An agent that waits for the person reads nothing else, so what it was seen to ask is offered once more. */
+/** An agent that waits for an answer reads no messages, so its open questions are put to the person again. */
 async function offerAgain(runId: string, call: Call, services: Services): Promise<string[]> {
   const seen = services.watcher.latest(runId);
   if (!seen || openQuestions(seen).length === 0) return [];
@@ -91,12 +91,12 @@ async function watchDelivery(
   call: Call,
   { api, clock, watcher, settings }: Services,
 ): Promise<Answer> {
-  // Messages are taken up in order: when as many are consumed as there were with ours, ours was.
+  // Messages are taken up in order: ours was when as many are consumed as had been added with it.
   const wanted = queued.added;
   const until = clock.elapsed() + waitSeconds * 1000;
   let queue = queued;
   const isWatchedToItsEnd = () => isFinal(watcher.latest(run.runId)?.status ?? "");
-  // Who waits long must learn of the run's end, whoever has started it.
+  // A long wait must also notice the end of a run that somebody else has started.
   const watch = waitSeconds > DELIVERY_WAIT_S ? watcher.watch(run, () => {}) : undefined;
   const slowest = Math.max(DELIVERY_LOOK_MS, settings.pollingIntervalS * 1000);
   try {

@@ -1,7 +1,7 @@
 import type { Bounds } from "../api/description.js";
 
 /**
- * Our bounds of a number and the API's together. Theirs are left out of account where nothing would fit both: then
+ * Our bounds of a number and the API's together. Theirs are ignored where nothing would fit both: then
  * they are a mistake, or mean something else, another unit for instance.
  */
 export function intersectBounds(ours: Required<Bounds>, theirs: Bounds | undefined): Required<Bounds> {

@@ -80,7 +80,7 @@ async function killAfterConsent(
   return kill(now, args.force === true, call, services);
 }
 
-/** The run after the person's answer. What was agreed to is not held up by an API that tells nothing more. */
+/** The run after the person's answer. An API that does not answer this read does not keep the run from being killed. */
 async function lookAgain(run: Run, call: Call, services: Services): Promise<Run | Answer> {
   const read = (signal: AbortSignal) => services.runs.read(run.runId, signal);
   try {

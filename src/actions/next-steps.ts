@@ -32,7 +32,7 @@ export function nextAfterEnd(run: Run): { next?: NextStep } {
   return {};
 }
 
-/** A conversation that is full or gone is not continued by anything; everything else goes on once it is put right. */
+/** A full or lost conversation cannot be continued; after any other failure it can, once the cause is corrected. */
 function afterKnownFailure(run: Run): NextStep {
   const { workflowName, sessionName, sessionId } = run;
   const workflow = workflowName ? { workflow_name: workflowName } : {};
@@ -49,7 +49,7 @@ function afterKnownFailure(run: Run): NextStep {
   };
 }
 
-/** In place of a conversation that nothing can continue: another one, in the same place. */
+/** A new conversation on the same repository and branch, for one that cannot be continued. */
 export function beginAnew({ workflowName, repositoryUrl, gitBranch }: Run): NextStep {
   return {
     action: "run",

@@ -146,7 +146,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
           doing: `answer question ${questionId} of run ${runId}`,
           acts: true,
         },
-        // Whatever a server answers to an answer: that it answered is enough.
+        // What the server replies does not matter: a success status is enough.
         z.unknown(),
       );
     },

@@ -14,9 +14,9 @@ export interface Call extends Attempt {
   /** Longer answers have their long texts cut instead of being refused. */
   cutsTexts?: boolean;
   headers?: Record<string, string>;
-  /** Nobody waits for it: no reason to start an API again that somebody has stopped. */
+  /** Nobody waits for it, so it does not restart an API that somebody has stopped. */
   background?: boolean;
-  /** One look of many, which comes back by itself: not taken while the API is known to be down. */
+  /** A poll, which is repeated anyway: not sent while the API is known to be down. */
   poller?: boolean;
   /** Tries after the first; 0 for calls that act and for pollers that come back by themselves. */
   retries?: number;

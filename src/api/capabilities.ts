@@ -39,7 +39,7 @@ export interface ApiCapabilities {
   readKeyPrefix(): Promise<string | undefined>;
   /** Reads the description now; callers at the same time share one request. Never throws: the state says how it went. */
   refresh(): Promise<CapabilitiesState>;
-  /** Calls back when anything of the description has changed. The answer takes it off. */
+  /** Calls back when anything of the description has changed. The returned function removes it. */
   onChange(listener: () => void): () => void;
   /** Reads the description; resolves when it has been read, or after `budgetMs`. */
   start(budgetMs: number): Promise<void>;

@@ -2,7 +2,7 @@ import type { Clock } from "../shared/clock.js";
 import { backoffMs } from "./backoff.js";
 import type { ApiError, Outage } from "./errors.js";
 
-/** Counts failures to reach the API, and keeps those that only look from asking it again and again. */
+/** Counts failures to reach the API, and keeps pollers from asking it again and again. */
 export interface Circuit {
   /** The outage, while the circuit is open. */
   outage(): Outage | undefined;
@@ -26,7 +26,7 @@ export function createCircuit(clock: Clock, random: () => number): Circuit {
   /** Pauses so far. */
   let pauses = 0;
   let nextTryMs = 0;
-  /** Requests under way that were let out while it was open. */
+  /** Requests in progress that were let through while it was open. */
   let probes = 0;
 
   const isOpen = () => failures >= OPEN_AFTER;

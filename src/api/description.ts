@@ -75,7 +75,7 @@ export function toDescription(
     ...(title ? { title } : {}),
     ...(version ? { version } : {}),
     endpoints,
-    // Nobody offers runs that cannot be looked at: one without the other is a part, or the work of another hand.
+    // Every workflows API has both: a description with only one of them is partial, or of another API.
     whole: endpoints.has("start") && endpoints.has("status"),
     start: readStart(toRecord(find("start")), document),
   };

@@ -4,7 +4,7 @@ import type { Log } from "../shared/log.js";
 export interface Outage {
   /** When the first request in a row failed. */
   sinceMs: number;
-  /** When those that only look are let through again. */
+  /** When pollers are let through again. */
   nextTryMs: number;
 }
 

@@ -44,7 +44,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
   }
 
   async function refusal(call: StreamCall, { status, headers, body }: Incoming): Promise<ApiError> {
-    // What announces itself as too long is not waited for; leaving the loop ends the answer.
+    // A body that is too long by its own header is not read; leaving the loop ends the answer.
     const isLong = Number(headers.get("content-length") ?? 0) > BODY_LIMITS.refusal;
     const text = (await readText(body, isLong ? 0 : BODY_LIMITS.refusal)) ?? "";
     // Some servers say so themselves, in no words of the API. An API that quotes them has another status.
@@ -61,7 +61,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
     try {
       proxy = findProxy(new URL(baseUrl));
     } catch {
-      // That it cannot be used is what the request has failed by.
+      // The proxy cannot be used: the request has failed with that error already.
     }
     return { baseUrl, timeoutMs, proxy: proxy && nameProxy(proxy) };
   }

@@ -7,7 +7,7 @@ export interface ReadOptions {
   signal?: AbortSignal | undefined;
   /** Nobody waits for the answer. */
   background?: boolean;
-  /** One look of many: fails at once, unless it is the one that finds out, while the API is known to be down. */
+  /** A poll: while the API is known to be down it fails at once, unless it is the one that tries the API again. */
   poller?: boolean;
   /** Overrides how often the read is tried again. */
   retries?: number;

@@ -20,12 +20,12 @@ export function findStateFolder(settings: Settings): string {
   });
 }
 
-/** A path that no shell has seen may still begin with the home folder's short name. */
+/** A path that did not go through a shell may still begin with `~`. */
 export function expandHome(path: string): string {
   return path.replace(/^~(?=$|[\\/])/, () => homedir());
 }
 
-/** The environment for other programs: what they start themselves (ssh, helpers) has no business with the key. */
+/** The environment for other programs, without our variables: nothing that they start may see the key. */
 export function foreignEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith("AUTOMAGIK_WORKFLOWS_")),
@@ -45,7 +45,7 @@ export function openLog(options: {
   write?: (text: string) => boolean;
 }): ReturnType<typeof createLog> {
   const { level, secrets, what, write } = options;
-  // A client or terminal that went away may have taken stderr with it, which is no reason to fail while stopping.
+  // A client or terminal that went away may have closed stderr, which must not make the process fail while it stops.
   process.stderr.on("error", () => {});
   const log = createLog({ level, secrets, stderr: write ? { write } : process.stderr });
   for (const name of ["log", "info", "debug", "trace", "warn", "error"] as const) {

@@ -1,7 +1,7 @@
 /**
  * Aborts the controller when the signal does. Cheaper than `AbortSignal.any`, which counts where it is done for each
  * request.
- * @returns ends that
+ * @returns stops following
  */
 export function follow(signal: AbortSignal | undefined, own: AbortController): () => void {
   if (!signal) return () => {};
@@ -12,8 +12,8 @@ export function follow(signal: AbortSignal | undefined, own: AbortController): (
 }
 
 /**
- * Runs `work` with a signal of its own that follows `signal` only while the work goes on. Whoever leaves listeners
- * on it (the SDK does, and sends a cancellation for what is long done) hears nothing afterwards.
+ * Runs `work` with a signal of its own that follows `signal` only while the work goes on. Listeners left on it
+ * (the SDK leaves some, which would cancel requests that are long done) hear nothing afterwards.
  */
 export async function whileFollowing<T>(
   signal: AbortSignal,

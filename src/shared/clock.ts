@@ -4,7 +4,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds since some moment. Never jumps and never goes back: durations are the difference of two of these. */
   elapsed(): number;
-  /** Calls `task` after `ms`; the answer cancels it. The timer never keeps the process alive. */
+  /** Calls `task` after `ms`; the returned function cancels it. The timer never keeps the process alive. */
   after(ms: number, task: () => void): () => void;
 }
 

@@ -18,8 +18,8 @@ export function sameStamp(a: FileStamp, b: FileStamp): boolean {
 }
 
 /**
- * Something that another user of this machine has put in a place of ours, or could have changed there. The message
- * names it without its path. It passes for a system's error, so that whoever can do without the file does.
+ * A file or folder that another user of this machine has put there or could have changed. The message names it
+ * without its path. It has a system error's code, so that callers that can do without the file do so.
  */
 export class NotPrivateError extends Error {
   override name = "NotPrivateError";

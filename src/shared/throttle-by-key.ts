@@ -1,12 +1,12 @@
 import type { Clock } from "./clock.js";
 
 export interface Paced<Key> {
-  /** Something has happened to the key: it is told at once, or when its pause is over. */
+  /** Reports the key, at once or when its pause is over. */
   touch(key: Key): void;
   close(): void;
 }
 
-/** Tells of each key at most once in `pauseMs`, and never loses the last time. */
+/** Reports each key at most once in `pauseMs`, and never loses the last change. */
 export function createPaced<Key>(clock: Clock, pauseMs: number, tell: (key: Key) => void): Paced<Key> {
   const waiting = new Map<Key, { again: boolean; cancel: () => void }>();
   let closed = false;

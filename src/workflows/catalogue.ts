@@ -24,7 +24,7 @@ export interface Catalogue {
    * @param signal ends the caller's wait, not the read
    */
   refresh(): Promise<CatalogueState>;
-  /** Calls back when the names, their texts, or the availability have changed. The answer takes it off. */
+  /** Calls back when the names, their texts, or the availability have changed. The returned function removes it. */
   onChange(listener: (state: CatalogueState) => void): () => void;
   /** Reads the list and keeps it fresh until closed. Resolves after the first attempt or after `budgetMs`. */
   start(budgetMs: number): Promise<void>;

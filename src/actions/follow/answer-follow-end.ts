@@ -16,7 +16,7 @@ interface Told {
   notes: readonly string[];
 }
 
-/** The answer of a call that has followed a run, by why it follows it no more. */
+/** The answer of a call that has followed a run, depending on why it stopped following. */
 export async function answerFollowEnd(
   end: FollowEnd,
   { preface, notes, detailed = false }: Told,
@@ -42,7 +42,7 @@ export async function answerFollowEnd(
       const run = await runs.explain(end.run);
       return {
         outcome: outcomeOf(run),
-        // That it was started, which comes before other news, is not so.
+        // The preface says that it was started, which is not true of this run.
         summary: run.neverStarted
           ? [tellEnd(run), ...notes, afterNoStart(run)].join(" ")
           : say(tellEnd(run, it)),
@@ -132,7 +132,7 @@ function tellSilence(run: Run, error: ApiError, since: number | undefined, it: s
     run.status === "unknown"
       ? `Nothing is known of the ${nameRun(run)}`
       : `${it} was ${run.status} when the API last answered`;
-  // An outage that is known for what it is, is told by the message.
+  // The message of an outage already says since when the API has not answered.
   if (error.outage) return `${stood}. ${error.message} The run may still be going on.`;
   const from = since === undefined ? "" : ` since ${new Date(since).toISOString()}`;
   return `${stood}; it has not answered${from}: ${error.message} The run may still be going on.`;

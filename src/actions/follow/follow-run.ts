@@ -40,7 +40,7 @@ async function followAndAsk(
   const { runs, clock, watcher, capabilities, claimedQuestions } = services;
   const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
   const until = waitMs === undefined ? undefined : clock.now() + waitMs;
-  // Where another call watches already, the next event may be long in coming.
+  // If another call watches the run already, the next event may be long in coming: begin with what is known.
   const known = watcher.latest(seed.runId);
   if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
   const notes: string[] = [];
@@ -50,12 +50,12 @@ async function followAndAsk(
   function takesQuestion(question: RunQuestion): boolean {
     if (settled.has(question.questionId)) return false;
     settled.add(question.questionId);
-    // An answer that could not be given to the agent is not asked for.
+    // Without this endpoint the person's answer could not be given to the agent.
     return capabilities.hasEndpoint("answer") && claimedQuestions.claim(seed.runId, question);
   }
   for (;;) {
     const end = await runs.follow(seed, {
-      // Within the wait in any case, even when the clock was set back.
+      // Never longer than the whole wait, even if the clock was set back.
       waitMs:
         until === undefined || waitMs === undefined
           ? undefined
@@ -68,7 +68,7 @@ async function followAndAsk(
     const { result, note } = await askClaimedQuestion(end.run, end.question, call, services);
     if (note) notes.push(note);
     if (result === "nobody") return { end, notes };
-    // The last that the person has seen of the call is that a form is open.
+    // The last progress that the person has seen says that a form is open.
     reportTurn(watcher.latest(seed.runId) ?? end.run, call);
   }
 }

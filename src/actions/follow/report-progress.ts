@@ -54,10 +54,10 @@ export function reportEvent(event: RunEvent, call: Call, now: number): void {
       return;
     case "action":
     case "status":
-    // What was asked may be answered.
+    // A question may have been answered.
     case "activity":
     case "question":
-      // The end is told by the answer; of a run that is over only turns that went by unseen are news.
+      // The answer tells the end, so there is no progress for a run that is over, except turns that were missed.
       if (!isFinal(event.run.status)) reportTurn(event.run, call);
   }
 }

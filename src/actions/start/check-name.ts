@@ -48,7 +48,7 @@ export async function isTakenSince(
   return now.find((one) => !keys.has(one.key) && canGoOn(one));
 }
 
-/** For a question that is only told in the answer: the person may have turned to something else long ago. */
+/** Shows no form, so that the question goes into the answer: after a wait the person may be gone. */
 const NOBODY: Call["forms"] = {
   supported: false,
   ask: async () => ({ kind: "not_asked", why: "no_forms" }),
@@ -77,7 +77,7 @@ async function askWhichOne(
   { call, task }: StepContext,
 ): Promise<typeof SECOND | StartDraft | Answer> {
   const { session_name: _name, ...rest } = args;
-  // What the person has entered for a new session but the workflow is dropped: the session has a place of its own.
+  // Of what the person has entered only the workflow is kept: the session has its own repository and branch.
   const continuing = {
     ...rest,
     ...(values ? { workflow_name: values.workflowName } : {}),

@@ -1,14 +1,14 @@
 import { ApiError, type Outage } from "../errors.js";
 import type { Attempt } from "./attempt.js";
 
-/** A look that was not taken because the API is known to be down. */
+/** A poll that was not sent because the API is known to be down. */
 export function heldBack(call: Attempt, baseUrl: string, outage: Outage, now: number): ApiError {
   return new ApiError(
     "unreachable",
     `Could not ${call.doing}: the workflows API at ${baseUrl} is not answering. Nothing was sent. ` +
       `${tellOutage(outage, now)} ` +
       "Check that the API is running and that AUTOMAGIK_WORKFLOWS_BASE_URL is its address.",
-    // An attempt of somebody else may be under way, so that it is not tried in no time.
+    // Another call may be trying already, so never at once.
     { retryAfterMs: Math.max(MIN_PAUSE_MS, outage.nextTryMs - now), outage },
   );
 }

@@ -11,7 +11,7 @@ import { expandHome, findStateFolder, openLog } from "../process.js";
 /** `engine`: carries out runs on this machine until a signal comes, or with `--background` until it is idle. */
 export async function engine({ flags, background }: Invocation): Promise<number> {
   const settings = readSettings(process.env, flags);
-  // A terminal that is gone is no reason to fail while runs are ended.
+  // A closed terminal must not make the process fail while it ends runs.
   process.stderr.on("error", () => {});
 
   function createEngineServer(options: EngineServerOptions) {

@@ -10,7 +10,7 @@ import { describeServer, openServerLog } from "../describe-server.js";
 
 /** When told to stop, the server answers calls in flight for so long, in ms. */
 const GRACE_MS = 3_000;
-/** Answers and connections of several clients are waited for; this long after the grace the process is gone, in ms. */
+/** The process ends this long after the grace at the latest, in ms; until then it waits for answers and connections. */
 const STOP_LIMIT_MS = 1_500;
 
 /** `serve`: serves chat clients over HTTP until a signal comes. */
@@ -78,6 +78,6 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
       void served.close(GRACE_MS).then(() => process.exit(0));
     });
   }
-  // Not by the log, whose level may hide it: the port may be any free one, and somebody has to know it.
+  // Not by the log, whose level may hide it: with port 0 this line is the only place that names the port.
   process.stderr.write(`Serving at ${served.url}/mcp${tokens.length > 0 ? ", with a token" : ""}\n`);
 }

@@ -8,7 +8,7 @@ import { endProcess } from "../process.js";
 const GRACE_MS = 3_000;
 /** With nobody left to answer, only what is being written is waited for. */
 const GRACE_ALONE_MS = 400;
-/** Whatever hangs while stopping, this long after the grace the process is gone, in ms. */
+/** The process ends this long after the grace at the latest, in ms, whatever hangs. */
 const STOP_LIMIT_MS = 500;
 
 /** `stdio`, the default: serves one chat client on stdin and stdout, until it goes away or a signal comes. */

@@ -32,7 +32,7 @@ export interface ClientForm {
   variablesField: string;
   /** What refers to the key as a variable's value, and is filled in by the client. */
   keyReference?: string;
-  /** The field with names of variables that the client takes from its environment or a safe. */
+  /** The field with names of variables that the client takes from its environment or a keychain. */
   namesField?: string;
   fixed(launch: Launch, name: string): Record<string, unknown>;
   defaults?: Record<string, unknown>;

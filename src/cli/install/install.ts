@@ -133,7 +133,7 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
 
 /** The key, if there is one and the person wants it in the file. */
 async function askForKey(form: ClientForm, { apiKey, yes, ask, out }: Task): Promise<string | undefined> {
-  // Who said yes to everything beforehand has not said yes to this.
+  // `--yes` does not include writing the key.
   if (!apiKey || yes || !ask) return undefined;
   out(`${form.keyAdvice}\n`);
   return (await ask(`Write the key from ${KEY_VARIABLE} into the file?`)) ? apiKey : undefined;

@@ -20,7 +20,7 @@ export type { AgentEvent, AgentOptions, AgentProcess, StartAgent };
 const FORCED_GRACE_MS = 1_000;
 /** What a run leaves in the background gets this long, in ms, to end by itself. */
 const LEFTOVER_GRACE_MS = 2_000;
-/** How long output may trail behind the end of the process, in ms; a stranger may hold the pipe open for ever. */
+/** How long output may still come after the end of the process, in ms; another process may hold the pipe open. */
 const TRAILING_MS = 1_000;
 /** A process that even SIGKILL has not ended hangs in the kernel; the run must not hang with it. In ms. */
 const HANGING_MS = 5_000;
@@ -74,7 +74,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   const interrupts = createInterrupts({ clock, write, hurry: hurry.signal });
   const lines = createLineReader({
     onLine(line) {
-      // What has no brace in it is a note of some library and stands for no message.
+      // A line without a brace is a note of some library, not a message.
       unread = !reader.line(line) && line.includes("{");
     },
     onTooLong: () => reader.problem("The agent wrote a line beyond 64 MiB; it was ignored"),
@@ -84,10 +84,10 @@ export const startAgent: StartAgent = (options, onEvent) => {
     limitSilence();
   });
   child.stderr?.on("data", (chunk: Buffer) => {
-    // Enough for the end that is shown, whatever of it is cleaned away.
+    // More than is shown, because cleaning takes some of it away.
     stderr = (stderr + chunk.toString("utf8")).slice(-4 * STDERR_CHARS);
   });
-  // A process that ends closes the pipe in mid-write; that it has ended is told by its exit.
+  // A process that ends may close the pipe in mid-write; its exit says the rest.
   child.stdin?.on("error", () => {
     inputOpen = false;
   });
@@ -96,7 +96,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
 
   function emit(event: AgentEvent): void {
     if (event.type === "init") forgetFiles();
-    // A turn begins with both; until the model answers there is only the first.
+    // Each of them means that a turn is in progress; the second comes only when the model answers.
     if (event.type === "init" || event.type === "turn") busy = true;
     if (event.type === "result") {
       busy = false;
@@ -205,7 +205,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       });
       const patience = new AbortController();
       const late = sleep(clock, graceMs, AbortSignal.any([patience.signal, hurry.signal]));
-      // The result tells that its commands are stopped and the conversation is written down.
+      // With its result the agent has stopped its commands and saved the conversation.
       if ((await interrupts.send(graceMs)) && busy) await Promise.race([stopped, exited, late]);
       patience.abort();
     }

@@ -19,7 +19,7 @@ const SUBJECTS = [
 ];
 const PATHS = new Set(["file_path", "notebook_path", "path"]);
 const SUBJECT_CHARS = 160;
-/** What is longer is not read by a person, and not shown by every client. */
+/** Longer text is not read by a person, and not shown by every client. */
 const DETAIL_CHARS = 8_000;
 
 /**

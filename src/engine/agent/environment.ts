@@ -1,7 +1,7 @@
 import { devNull } from "node:os";
 import { MARK_NAME } from "../../shared/agent-mark.js";
 
-/** Where the engine itself was started by an agent, these speak of that one. */
+/** If the engine itself was started by an agent, these variables are about that agent. */
 const OUTER_SESSION = new Set([
   "AI_AGENT",
   "CLAUDECODE",
@@ -19,7 +19,7 @@ const OUTER_SESSION = new Set([
   "CLAUDE_CODE_SSE_PORT",
 ]);
 
-/** Names that say of a value that it opens something. */
+/** Names of variables that hold credentials. */
 const CREDENTIAL =
   /(^|_)(token|tokens|secret|secrets|password|passwd|passphrase|pat|apikey|credential|credentials|webhook)(_|$)|_key(_id)?$|authtoken/i;
 /** Services through which an agent could act elsewhere in the person's name; ids and addresses of theirs go too. */
@@ -37,7 +37,7 @@ const CLOUDS = [
 /**
  * The agent's environment: the given one with what the engine counts on, and without what an agent that reads
  * strangers' text must not hold: this product's own settings (its key), and credentials of other services.
- * @param mark bears witness of everything that the agent starts, see `MARK_NAME`
+ * @param mark identifies everything that the agent starts, see `MARK_NAME`
  * @param passed names of variables that it gets all the same; a star at the end stands for any rest
  */
 export function buildEnvironment(
@@ -52,7 +52,7 @@ export function buildEnvironment(
   return {
     // Its list of things to do is what the phases of a run are read from; newer models have it off.
     CLAUDE_CODE_ENABLE_TODO_TOOLS: "1",
-    // An update in mid-run would change the program under the engine.
+    // An update during a run would replace the program while it is in use.
     DISABLE_AUTOUPDATER: "1",
     ...Object.fromEntries(kept),
     CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1",

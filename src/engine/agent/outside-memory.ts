@@ -14,7 +14,7 @@ const LEAVING_RULES = 20;
  */
 export async function findOutsideMemory(folder: string): Promise<string[]> {
   const root = await realpath(folder).catch(() => undefined);
-  // The agent cannot be started there either, and says so better.
+  // The agent cannot be started there either, and its error is clearer.
   if (root === undefined) return [];
   const keep = async (names: string[]) => {
     const leaves = await Promise.all(names.map((name) => leadsOut(join(folder, name), root)));
@@ -25,7 +25,7 @@ export async function findOutsideMemory(folder: string): Promise<string[]> {
 }
 
 async function leadsOut(path: string, root: string): Promise<boolean> {
-  // One that leads nowhere is loaded by nobody.
+  // A link that leads nowhere is not loaded.
   const target = await realpath(path).catch(() => undefined);
   return target !== undefined && !target.startsWith(root + sep);
 }

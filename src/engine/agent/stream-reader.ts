@@ -6,7 +6,7 @@ import { parseOutputLine, readDamagedResult } from "./parse-output-line.js";
 import { createPhaseReader } from "./phases.js";
 import { createUsageCounter } from "./usage.js";
 
-/** A stream that is no stream-json at all would fill the log. */
+/** Output that is not stream-json at all would fill the log. */
 const PROBLEMS_TOLD = 5;
 
 export interface StreamReader {
@@ -131,7 +131,7 @@ export function createStreamReader(options: {
     usage.addResult(result);
     const subtype = asText(result.subtype) ?? "unknown";
     const text = asText(result.result);
-    // Notes of the program to its own makers say nothing to a person.
+    // The program's debugging notes mean nothing to a person.
     const errors = asList(result.errors)
       .filter((error): error is string => typeof error === "string" && !error.startsWith("[ede_diagnostic]"))
       .map((error) => cleanLine(error, 1_000));

@@ -19,7 +19,7 @@ export function readUserRules(env: NodeJS.ProcessEnv): UserRules {
     const text = readFileSync(join(env.CLAUDE_CONFIG_DIR || join(home, ".claude"), "settings.json"), "utf8");
     permissions = asRecord(asRecord(JSON.parse(text)).permissions);
   } catch {
-    // Then the agent reads none either.
+    // Then the agent cannot read them either.
   }
   const texts = (value: unknown) => asList(value).flatMap((one) => asText(one) ?? []);
   return {

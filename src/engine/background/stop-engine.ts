@@ -27,7 +27,7 @@ export interface StopOptions {
 
 /** Without runs an engine ends within a second. */
 const PATIENCE_MS = 5_000;
-/** Longer than an engine takes its time to end runs. */
+/** Longer than an engine takes to end its runs. */
 const LIMIT_MS = 60_000;
 /** The same with `force`: an engine that is well ends its agents and writes their runs down in less, in ms. */
 const FORCED_LIMIT_MS = 20_000;

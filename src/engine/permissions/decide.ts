@@ -77,7 +77,7 @@ function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Re
   // Outside of the sandbox is another matter, whatever the command.
   if (input.dangerouslyDisableSandbox) return ASK;
   if (kinds.includes("commit") && !facts.allowedTools.includes(COMMIT_SET)) return ASK;
-  // Who checks the code may also change it.
+  // Only a workflow that may run checks may move files without a question.
   if (kinds.includes("move") && !facts.allowedTools.includes(CHECKS_SET)) return ASK;
   if (!kinds.includes("scripts")) return ALLOW;
   if (!facts.allowedTools.includes(CHECKS_SET)) return ASK;

@@ -35,7 +35,7 @@ export interface Conversation {
   answer(questionId: string, answer: string): Promise<Recorded>;
   /** Resolves when nothing of an agent is left. */
   kill(options: { force: boolean }): Promise<void>;
-  /** Nothing is waited for any more. */
+  /** Cancels all timers. */
   close(): void;
 }
 
@@ -65,7 +65,7 @@ export function createConversation(options: {
   const refused = new Set<string>();
   /** It has given a result and begun no other turn since. */
   let idle = false;
-  /** So much works in its background, and may still ask or be heard of. */
+  /** How many tasks work in its background, and may still ask something or report. */
   let background = 0;
   let turn = 0;
   let cancelLinger = () => {};

@@ -126,7 +126,7 @@ export function createRunWork(runId: string, engine: EngineOptions): RunWork {
   /** Ends the run from outside, and waits until it has ended. */
   async function end(how: Ending, force = false): Promise<void> {
     ending.end(how);
-    // What comes from now on would reach nobody.
+    // A message that comes from now on would reach nobody.
     if (isStarted) void record({ type: "input-closed", anyway: true }, "now");
     await conversation.kill({ force });
     await done;

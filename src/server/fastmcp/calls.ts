@@ -9,15 +9,15 @@ export interface Message {
 export interface Calls {
   count(): number;
   begin(id: string | number): void;
-  /** One of that id is answered, or will never be. */
+  /** The call of that id was answered, or never will be. */
   end(id: string | number): void;
   /** The client does not want the answer of that id any more. */
   cancel(id: string | number | undefined): void;
 }
 
 /**
- * Counts calls by their ids, of which a client may use one twice. A cancellation ends the last call of its id, once,
- * and none whose id the protocol's SDK takes for none.
+ * Counts calls by their ids; a client may use an id twice. A cancellation ends the last call of its id, and only once;
+ * ids that the protocol's SDK does not accept end nothing.
  */
 export function createCalls(): Calls {
   const open = new Map<string | number, { going: number; isCancelled: boolean }>();

@@ -69,7 +69,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     if (type === "finished") updates.touch(`${runUri(run.runId)}/result`);
     // Turns go by fast, and change nothing in the list.
     if (!(type === "turn" || type === "action" || type === "activity") || !seen.has(run.runId)) {
-      // Whatever has gone makes room for those that were too old.
+      // A run that has ended makes room for one that was too old for the list before.
       if (runs.see([{ ...run, over: type === "lost" || isOver(run) }])) seen.clear();
       setBounded(seen, run.runId, true, SEEN_KEPT);
     }

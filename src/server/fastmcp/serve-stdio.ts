@@ -43,7 +43,7 @@ export async function serveStdio(
   );
 
   async function endSession(): Promise<void> {
-    // With its input at its end, nothing else may be left that keeps the process.
+    // After the end of its input there may be nothing else that keeps the process alive.
     const alive = setInterval(() => {}, END_GRACE_MS);
     // The last message is read while the session is being set up, and may be the only one.
     await connected;

@@ -57,7 +57,7 @@ export function createStdioTransport(
       else onProblem("A line from the client was not valid JSON.");
       return;
     }
-    // The protocol has no batches any more; earlier clients may send them, and read any answer by its id.
+    // The protocol no longer has batches; earlier clients may send them, and match answers by their ids.
     for (const one of Array.isArray(value) ? value : [value]) onFrame(one);
   }
 
@@ -70,7 +70,7 @@ export function createStdioTransport(
     const { message } = frame;
     if ("method" in message) {
       if ("id" in message) open.set(message.id, (open.get(message.id) ?? 0) + 1);
-      // Nobody answers what is not wanted any more.
+      // A cancelled request gets no answer.
       const cancelled = message.method === "notifications/cancelled" && message.params?.requestId;
       if (typeof cancelled === "string" || typeof cancelled === "number") settle(cancelled);
     }

@@ -2,9 +2,9 @@ import type { IncomingMessage } from "node:http";
 import { parseBoundedJson, TooDeepError } from "../../shared/bounded-json.js";
 import { HttpRefusal, idOf } from "./refusal.js";
 
-/** What is read and thrown away of a body that is too large, in limits. */
+/** How much of a body that is too large is read and thrown away, as a multiple of the limit. */
 const DRAINED_LIMITS = 8;
-/** What may be in memory of one caller's bodies that are still coming in, in limits. */
+/** How much of one caller's incomplete bodies may be in memory, as a multiple of the limit. */
 const BODIES_AT_ONCE = 16;
 /** What is read and thrown away of a body that nobody wants, in bytes and ms. */
 const DISCARDED_BYTES = 1024 * 1024;
@@ -37,7 +37,7 @@ export function createBodies(limit: number): Bodies {
         return total;
       };
       try {
-        // By default the connection would end with the loop, and with it the way for the answer.
+        // By default leaving the loop closes the connection, so that no answer could be sent.
         const pieces = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
         for await (const chunk of pieces) {
           size += chunk.byteLength;

@@ -24,8 +24,7 @@ export class HttpRefusal extends Error {
 }
 
 /**
- * Answers as the protocol has it: with a JSON-RPC error. The connection ends with it: whoever is refused holds no
- * place.
+ * Answers with a JSON-RPC error, as the protocol wants it, and closes the connection: it may be needed for others.
  */
 export function sendRefusal(response: ServerResponse, refusal: HttpRefusal): void {
   if (response.headersSent) {

@@ -50,7 +50,7 @@ export function createUnreadLimit(options: {
         own.delete(response);
         if (own.size === 0) callers.delete(caller);
       });
-      /** Everything written counts once it is taken, so that a client that reads slowly is let be. */
+      /** Bytes that the client has taken: a slow reader makes progress and is left alone. */
       const takenOf = () => (response.socket?.bytesWritten ?? 0) - response.writableLength;
       function watchOver(): void {
         const taken = takenOf();

@@ -159,7 +159,7 @@ function createSend(options: http.AgentOptions, findProxy: FindProxy, again?: Se
       };
       try {
         signal.throwIfAborted();
-        // By the module's object at this moment: that is where tests intercept.
+        // Looked up at each request, because tests replace it.
         const request = scheme.request(route.via ?? target, {
           ...route.options,
           method,
