@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// First, because each schema looks at it when it is made.
+// First, because each schema reads the setting when it is made.
 import "./no-jit.js";
 import { fileURLToPath } from "node:url";
 import { SettingsError } from "../settings/settings.js";
