@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { readEvents } from "./contract/event-reader.js";
 import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 import {
@@ -48,6 +49,18 @@ afterEach(async () => {
   await engine.close();
   place.remove();
 });
+
+const start = (key: string) =>
+  client.call("POST", "/run/fix", {
+    headers: { "x-api-key": ENGINE_KEY, "idempotency-key": key },
+    body: { message: "Go", input_format: "stream-json" },
+  });
+
+async function readPrefix(): Promise<string> {
+  const { body } = await client.get("root:/api/v1/openapi.json");
+  const { parameters } = body.paths[`${API}/run/{workflow_name}`].post;
+  return parameters.find(({ name }: { name: string }) => name === "idempotency-key")["x-key-prefix"];
+}
 
 const FORMER = {
   request: {
@@ -105,10 +118,55 @@ describe("the runs of an earlier version", () => {
   });
 });
 
-describe("an engine whose database was removed", () => {
+describe("an engine whose database is removed while it runs", () => {
+  it("goes on with a new one, which gets the runs and their keys, and tells of a gap in the events", async () => {
+    await open();
+    const prefix = await readPrefix();
+    const done = await start(`${prefix}one`);
+    await client.ended(done.body.run_id);
+    const message = withScript("Wait", { steps: [{ text: "Waiting" }, { hang: true }] });
+    const { run_id } = await client.start({ message });
+    await client.until(run_id, ({ current_turn }) => current_turn === 1);
+    const { body: known } = await client.get("/runs");
+    removeDatabase();
+
+    const next = await start(`${prefix}two`);
+    expect(next.status).toBe(200);
+    await client.ended(next.body.run_id);
+    const headers = { "x-api-key": ENGINE_KEY, "last-event-id": "1" };
+    const events = await readEvents(`${engine.url}${API}/events`, headers);
+    expect((await events.count(1))[0]).toMatchObject({ event: "open", data: { gap: true } });
+    await client.post(`/run/${run_id}/kill`);
+    await engine.close();
+
+    await open();
+    expect(await readPrefix()).toBe(prefix);
+    const { body: kept } = await client.get("/runs");
+    expect(kept.total_count).toBe(known.total_count + 1);
+    expect(await client.ended(run_id)).toMatchObject({ status: "killed", current_turn: 1 });
+    expect((await start(`${prefix}one`)).body).toEqual(done.body);
+    expect((await start(`${prefix}two`)).body).toEqual(next.body);
+    expect(agents()).toBe(3);
+  });
+
+  it("starts nothing where somebody else's database was put in its place, and says what to do", async () => {
+    await open();
+    const other = engineFolder();
+    onTestFinished(other.remove);
+    await (await startLocalEngine(other.folder)).close();
+    removeDatabase();
+    copyFileSync(join(other.folder, "automagik.db"), join(place.folder, "automagik.db"));
+    expect(await start("key")).toMatchObject({
+      status: 503,
+      body: { started: false, detail: expect.stringMatching(/Another database.*Start the engine again/) },
+    });
+    expect(agents()).toBe(0);
+  });
+
   it("keeps no place for a stream of events that it could not begin", async () => {
     await open();
     removeDatabase();
+    mkdirSync(join(place.folder, "automagik.db"));
     for (let time = 0; time < 3; time++) {
       const headers = { "x-api-key": ENGINE_KEY, "last-event-id": "1" };
       const answer = await fetch(`${engine.url}${API}/events`, { headers });
@@ -119,19 +177,6 @@ describe("an engine whose database was removed", () => {
 });
 
 describe("a start whose database was lost after it", () => {
-  const START = { message: "Go", input_format: "stream-json" };
-  const start = (key: string) =>
-    client.call("POST", "/run/fix", {
-      headers: { "x-api-key": ENGINE_KEY, "idempotency-key": key },
-      body: START,
-    });
-
-  async function readPrefix(): Promise<string> {
-    const { body } = await client.get("root:/api/v1/openapi.json");
-    const { parameters } = body.paths[`${API}/run/{workflow_name}`].post;
-    return parameters.find(({ name }: { name: string }) => name === "idempotency-key")["x-key-prefix"];
-  }
-
   async function openWithoutDatabase(): Promise<void> {
     await engine.close();
     removeDatabase();

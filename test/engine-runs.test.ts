@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { acceptRun, apply } from "../src/engine/runs/apply.js";
 import { createRunStore } from "../src/engine/runs/create-run-store.js";
 import type { RunChange } from "../src/engine/runs/events.js";
@@ -436,6 +436,26 @@ describe("a disk that fails", () => {
     expect((await openAfterKill()).get("r")).toEqual(store.get("r"));
   });
 
+  it("keeps so many events in memory, tells of those it let go as a gap, and loses nothing of the run", async () => {
+    const full = disk();
+    const store = await open({ transact: full.transact, limits: { eventsAtOnce: 3 } });
+    await run(store, "r", { type: "started" });
+    const before = store.newestEventId();
+    full.fails = true;
+    for (let number = 1; number <= 5; number++) await store.record("r", turn(number), "now");
+    await store.record("r", { type: "ended", status: "completed" }, "now");
+    const last = store.newestEventId();
+    for (const restart of [false, true]) {
+      full.fails = false;
+      if (restart) await store.close();
+      const of = restart ? await open({ limits: { eventsAtOnce: 3 } }) : store;
+      expect(of.get("r")).toMatchObject({ status: "completed", turn: 5 });
+      expect((await of.eventsAfter(before)).gap).toBe(true);
+      const { events, gap } = await of.eventsAfter(last - 3);
+      expect([events.map(({ type }) => type), gap]).toEqual([["turn", "turn", "ended"], false]);
+    }
+  });
+
   it("that is really full takes nothing, and takes it when there is room", async () => {
     const database = await openDatabase({ folder });
     const store = await createRunStore({ database, clock });
@@ -461,6 +481,32 @@ describe("a disk that fails", () => {
     full.fails = false;
     await store.close();
     expect((await open()).get("r")?.status).toBe("killed");
+  });
+});
+
+describe("a database that is removed", () => {
+  it("is made anew from what is known, also when somebody has only looked for events", async () => {
+    const database = await openDatabase({ folder });
+    const store = await createRunStore({ database, clock, reopen: () => openDatabase({ folder }) });
+    stores.push(store);
+    const key = { key: "k", digest: "d" };
+    await accept(store, "r", key);
+    for (const change of [{ type: "started" }, turn(1), { type: "message-added", message: message("m") }])
+      await store.record("r", change as RunChange, "now");
+    await run(store, "done", { type: "ended", status: "completed" });
+    for (const suffix of ["", "-wal", "-shm"]) await rm(join(folder, `automagik.db${suffix}`));
+
+    await expect(store.eventsAfter(1)).rejects.toThrow("removed");
+    await vi.waitFor(async () => expect(await store.eventsAfter(1)).toEqual({ events: [], gap: true }));
+    const next = await openAfterKill();
+    expect(next.all()).toEqual(store.all());
+    expect([next.keyPrefix, next.findByKey("k")?.digest]).toEqual([store.keyPrefix, "d"]);
+    await store.record("r", turn(2), "now");
+    expect((await openAfterKill()).get("r")).toMatchObject({ turn: 2, queue: { waiting: [message("m")] } });
+    expect(await store.eventsAfter(store.newestEventId() - 1)).toMatchObject({
+      events: [{ type: "turn" }],
+      gap: false,
+    });
   });
 });
 
@@ -495,9 +541,13 @@ describe("two processes on one database", () => {
   it("take one run on for one key, and refuse the key with another request", async () => {
     const [one, other] = [await open(), await open()];
     const key = { key: "k", digest: "d" };
-    const both = await Promise.all([accept(one, "a", key), accept(other, "b", key)]);
-    expect(new Set(both.map(({ run: { runId } }) => runId)).size).toBe(1);
-    expect(both.filter(({ happened }) => happened)).toHaveLength(1);
+    const all = await Promise.all([
+      accept(one, "a", key),
+      accept(one, "also a", key),
+      accept(other, "b", key),
+    ]);
+    expect(new Set(all.map(({ run: { runId } }) => runId)).size).toBe(1);
+    expect(all.filter(({ happened }) => happened)).toHaveLength(1);
     await expect(accept(one, "c", { key: "k", digest: "other" })).rejects.toThrow(KeyReused);
     expect((await openAfterKill()).all()).toHaveLength(1);
     expect(await (await openAfterKill()).findByKey("k")).toMatchObject({ digest: "d" });
@@ -548,7 +598,7 @@ describe("pruning", () => {
     expect(names(store)).toEqual(left);
     expect(names(await openAfterKill())).toEqual(left);
     const database = await openDatabase({ folder });
-    for (const table of ["engine_events", "engine_messages", "engine_questions"] as const) {
+    for (const table of ["engine_events", "engine_parts", "engine_runs"] as const) {
       const rows = await database.selectFrom(table).select("run_id").where("run_id", "=", "a").execute();
       expect(rows, table).toEqual([]);
     }

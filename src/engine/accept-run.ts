@@ -30,7 +30,7 @@ export async function acceptRequest(
   const requestKey =
     key === undefined || runs.keyPrefix === undefined ? undefined : { key, digest: digestOf(asked) };
   if (requestKey) {
-    const known = await runs.findByKey(requestKey.key);
+    const known = runs.findByKey(requestKey.key);
     if (known && known.digest === requestKey.digest) return { run: known.run, happened: false };
   }
   refuse();

@@ -1,5 +1,5 @@
 import type { SessionTables } from "./migrations/001-session-records.js";
-import type { EngineTables } from "./migrations/002-engine-runs.js";
+import type { EngineTables } from "./migrations/002-engine.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {

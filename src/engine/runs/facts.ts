@@ -1,13 +1,18 @@
 import type { Database, Transaction } from "../../store/database.js";
 
-/** Single values that the engine keeps; numbers are written in decimal. */
-type FactName = "key_prefix" | "run_logs_taken_over" | "events_pruned_through" | "events_trimmed_through";
+/**
+ * Single values that the engine keeps: the prefix of keys, when files of an earlier version were taken over (epoch ms),
+ * up to which number events may be gone, and the days of use (counted from 1970, as JSON, in the order in which they came).
+ */
+export type FactName = "key_prefix" | "run_logs_taken_over" | "events_gone_through" | "days_of_use";
 
+/** Undefined while it was not written. */
 export async function readFact(db: Database | Transaction, name: FactName): Promise<string | undefined> {
   const row = await db.selectFrom("engine_facts").select("value").where("name", "=", name).executeTakeFirst();
   return row?.value;
 }
 
+/** Writes a value in place of a former one. */
 export async function writeFact(trx: Transaction, name: FactName, value: string): Promise<void> {
   await trx
     .insertInto("engine_facts")

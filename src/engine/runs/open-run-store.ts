@@ -32,7 +32,8 @@ export async function openRunStore(options: {
   const { stateFolder, folder, clock, log } = options;
   const onProblem = ({ message }: { message: string }) => log.warn(message);
   let inMemory = false;
-  const database = await openDatabase({ folder: stateFolder, clock, onProblem }).catch((error) => {
+  const open = () => openDatabase({ folder: stateFolder, clock, onProblem });
+  const database = await open().catch((error) => {
     inMemory = true;
     return openInMemory(error, log);
   });
@@ -47,7 +48,7 @@ export async function openRunStore(options: {
     return wasTakenOver ? runs.map((run) => endPending(run, clock.now())) : runs;
   }
   try {
-    const store = await createRunStore({ database, inMemory, clock, onProblem, takeOver });
+    const store = await createRunStore({ database, inMemory, reopen: open, clock, onProblem, takeOver });
     if (isTakenOver)
       await writeFile(mark, "", { mode: 0o600 }).catch((error) =>
         log.warn(

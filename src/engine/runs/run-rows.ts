@@ -6,34 +6,66 @@ import type { RequestKey, StoredEvent } from "./run-store.js";
 /** A run as the database has it. */
 export interface StoredRun {
   run: EngineRun;
+  key?: RequestKey | undefined;
   /** Counts its changes. */
   version: number;
   firstEvent: number;
   lastEvent: number;
 }
 
+/** A run in memory. */
+export interface HeldRun extends StoredRun {
+  /** As it stands: ahead of `run`, which is as in the database, while that cannot be written. */
+  newest: EngineRun;
+}
+
+type PartKind = "request" | "message" | "question";
+
+/** What is written by itself: it may be large, and hardly ever changes. */
+interface Part {
+  kind: PartKind;
+  id: string;
+  value: object;
+}
+
+function partsOf({ request, queue, questions }: EngineRun): Part[] {
+  return [
+    { kind: "request", id: "", value: request },
+    ...queue.waiting.map((message): Part => ({ kind: "message", id: message.id, value: message })),
+    ...questions.map((question): Part => ({ kind: "question", id: question.questionId, value: question })),
+  ];
+}
+
+const nameOf = (runId: string, { kind, id }: Pick<Part, "kind" | "id">) => JSON.stringify([runId, kind, id]);
+
 /** Reads one run, or all; oldest first. */
 export async function readRuns(trx: Transaction, runId?: string): Promise<StoredRun[]> {
   let runs = trx.selectFrom("engine_runs").selectAll().orderBy("created_at").orderBy("first_event");
-  let messages = trx.selectFrom("engine_messages").selectAll().where("taken_at", "is", null);
-  let questions = trx.selectFrom("engine_questions").selectAll();
+  let parts = trx.selectFrom("engine_parts").selectAll();
   if (runId !== undefined) {
     runs = runs.where("run_id", "=", runId);
-    messages = messages.where("run_id", "=", runId);
-    questions = questions.where("run_id", "=", runId);
+    parts = parts.where("run_id", "=", runId);
   }
-  const waiting = new Map<string, EngineRun["queue"]["waiting"][number][]>();
-  for (const row of await messages.orderBy("position").execute())
-    waiting.set(row.run_id, [...(waiting.get(row.run_id) ?? []), JSON.parse(row.message)]);
-  const asked = new Map<string, EngineRun["questions"][number][]>();
-  for (const row of await questions.orderBy("position").execute())
-    asked.set(row.run_id, [...(asked.get(row.run_id) ?? []), JSON.parse(row.question)]);
+  const values = new Map<string, string>();
+  for (const part of await parts.execute()) values.set(nameOf(part.run_id, part), part.data);
   return (await runs.execute()).map((row) => {
-    const state = JSON.parse(row.state) as EngineRun;
-    const queue = { ...state.queue, waiting: waiting.get(row.run_id) ?? [] };
-    const request = JSON.parse(row.request);
-    const run = deepFreeze({ ...state, request, queue, questions: asked.get(row.run_id) ?? [] });
-    return { run, version: row.version, firstEvent: row.first_event, lastEvent: row.last_event };
+    const part = (kind: PartKind, id: string) =>
+      JSON.parse(values.get(nameOf(row.run_id, { kind, id })) ?? "null");
+    const { queue, questions, ...state } = JSON.parse(row.state);
+    const run: EngineRun = {
+      ...state,
+      request: part("request", ""),
+      queue: { ...queue, waiting: queue.waiting.map((id: string) => part("message", id)) },
+      questions: questions.map((id: string) => part("question", id)),
+    };
+    const { request_key: key, request_digest: digest } = row;
+    return {
+      run: deepFreeze(run),
+      ...(key === null ? {} : { key: { key, digest: digest ?? "" } }),
+      version: row.version,
+      firstEvent: row.first_event,
+      lastEvent: row.last_event,
+    };
   });
 }
 
@@ -43,22 +75,15 @@ export async function readVersion(trx: Transaction, runId: string): Promise<numb
   return (await query.executeTakeFirst())?.version;
 }
 
-/** The run that was accepted with the key. */
-export async function findKey(
-  db: Database | Transaction,
-  key: string,
-): Promise<{ runId: string; digest: string } | undefined> {
-  const row = await db
-    .selectFrom("engine_runs")
-    .select(["run_id as runId", "request_digest as digest"])
-    .where("request_key", "=", key)
-    .executeTakeFirst();
-  return row && { runId: row.runId, digest: row.digest ?? "" };
+/** The id of the run that was accepted with the key. */
+export async function findRunByKey(trx: Transaction, key: string): Promise<string | undefined> {
+  const query = trx.selectFrom("engine_runs").select("run_id").where("request_key", "=", key);
+  return (await query.executeTakeFirst())?.run_id;
 }
 
 /** Writes a new run. */
-export async function insertRun(trx: Transaction, stored: StoredRun, key?: RequestKey): Promise<void> {
-  const { run, version } = stored;
+export async function insertRun(trx: Transaction, stored: StoredRun): Promise<void> {
+  const { run, key, version, firstEvent } = stored;
   await trx
     .insertInto("engine_runs")
     .values({
@@ -68,13 +93,12 @@ export async function insertRun(trx: Transaction, stored: StoredRun, key?: Reque
       session_id: run.sessionId,
       workflow_name: run.request.workflowName,
       created_at: run.createdAt,
-      request: JSON.stringify(run.request),
       request_key: key?.key ?? null,
       request_digest: key?.digest ?? null,
-      first_event: stored.firstEvent,
+      first_event: firstEvent,
     })
     .execute();
-  await writeParts(trx, { queue: { added: 0, consumed: 0, waiting: [] }, questions: [] }, run);
+  await writeParts(trx, run.runId, [], partsOf(run));
 }
 
 /**
@@ -82,26 +106,23 @@ export async function insertRun(trx: Transaction, stored: StoredRun, key?: Reque
  * @returns false when the run has changed since it was read, or is gone: then nothing was written
  */
 export async function updateRun(trx: Transaction, before: StoredRun, after: StoredRun): Promise<boolean> {
-  const { request } = after.run;
+  const { runId } = before.run;
   const { numUpdatedRows } = await trx
     .updateTable("engine_runs")
-    .set({
-      ...columnsOf(after),
-      version: before.version + 1,
-      // It may be a megabyte, and hardly ever changes.
-      ...(request === before.run.request ? {} : { request: JSON.stringify(request) }),
-    })
-    .where("run_id", "=", before.run.runId)
+    .set({ ...columnsOf(after), version: after.version })
+    .where("run_id", "=", runId)
     .where("version", "=", before.version)
     .executeTakeFirst();
   if (numUpdatedRows !== 1n) return false;
-  await writeParts(trx, before.run, after.run);
+  await writeParts(trx, runId, partsOf(before.run), partsOf(after.run));
   return true;
 }
 
 /** The columns that change. */
 function columnsOf({ run, lastEvent }: StoredRun) {
-  const state = { ...run, request: undefined, queue: { ...run.queue, waiting: [] }, questions: [] };
+  const { request: _inParts, queue, questions, ...state } = run;
+  const waiting = queue.waiting.map(({ id }) => id);
+  const asked = questions.map(({ questionId }) => questionId);
   return {
     status: run.status,
     started_at: run.startedAt ?? null,
@@ -109,41 +130,40 @@ function columnsOf({ run, lastEvent }: StoredRun) {
     turns: run.turn,
     cost_usd: run.costUsd,
     last_event: lastEvent,
-    state: JSON.stringify(state),
+    state: JSON.stringify({ ...state, queue: { ...queue, waiting }, questions: asked }),
   };
 }
 
-/** Messages and questions that differ. An event leaves those that it does not change as the same objects. */
+/** Writes the parts that differ, and removes those that are gone. An event leaves what it does not change as it is. */
 async function writeParts(
   trx: Transaction,
-  before: Pick<EngineRun, "queue" | "questions">,
-  after: EngineRun,
+  runId: string,
+  before: readonly Part[],
+  after: readonly Part[],
 ): Promise<void> {
-  const { runId, queue } = after;
-  const ids = queue.waiting.map(({ id }) => id);
-  for (const { id } of before.queue.waiting.filter((message) => !ids.includes(message.id))) {
-    const taken = trx.updateTable("engine_messages").set({ taken_at: after.lastActivityAt ?? null });
-    await taken.where("run_id", "=", runId).where("message_id", "=", id).execute();
-  }
-  const known = before.queue.waiting.map(({ id }) => id);
-  for (const [index, message] of queue.waiting.entries()) {
-    if (known.includes(message.id)) continue;
-    const position = queue.added - (queue.waiting.length - 1 - index);
-    const row = { run_id: runId, message_id: message.id, position, message: JSON.stringify(message) };
+  const written = new Set(before.map(({ value }) => value));
+  for (const { kind, id, value } of after) {
+    if (written.has(value)) continue;
+    const data = JSON.stringify(value);
     await trx
-      .insertInto("engine_messages")
-      .values({ ...row, taken_at: null })
+      .insertInto("engine_parts")
+      .values({ run_id: runId, kind, id, data })
+      .onConflict((conflict) => conflict.columns(["run_id", "kind", "id"]).doUpdateSet({ data }))
       .execute();
   }
-  for (const [position, question] of after.questions.entries()) {
-    if (before.questions[position] === question) continue;
-    const changed = { answered_at: question.answeredAt ?? null, question: JSON.stringify(question) };
-    const row = { run_id: runId, question_id: question.questionId, position, asked_at: question.askedAt };
-    await trx
-      .insertInto("engine_questions")
-      .values({ ...row, ...changed })
-      .onConflict((conflict) => conflict.columns(["run_id", "question_id"]).doUpdateSet(changed))
-      .execute();
+  const left = new Set(after.map((part) => nameOf(runId, part)));
+  for (const part of before) {
+    if (left.has(nameOf(runId, part))) continue;
+    const gone = trx.deleteFrom("engine_parts").where("run_id", "=", runId).where("kind", "=", part.kind);
+    await gone.where("id", "=", part.id).execute();
+  }
+}
+
+/** Removes runs with all that belongs to them. */
+export async function deleteRuns(trx: Transaction, runIds: readonly string[]): Promise<void> {
+  for (const runId of runIds) {
+    for (const table of ["engine_parts", "engine_events", "engine_runs"] as const)
+      await trx.deleteFrom(table).where("run_id", "=", runId).execute();
   }
 }
 
@@ -161,6 +181,14 @@ export async function insertEvent(trx: Transaction, event: StoredEvent): Promise
     .values({ id, run_id: runId, at, type, status, data: JSON.stringify(data) })
     .onConflict((conflict) => conflict.column("id").doNothing())
     .execute();
+}
+
+/** Removes all events but the newest; gives the number of the last that was removed, 0 where there was none. */
+export async function trimEvents(trx: Transaction, kept: number): Promise<number> {
+  const newestFirst = trx.selectFrom("engine_events").select("id").orderBy("id", "desc");
+  const last = (await newestFirst.offset(kept).limit(1).executeTakeFirst())?.id ?? 0;
+  if (last > 0) await trx.deleteFrom("engine_events").where("id", "<=", last).execute();
+  return last;
 }
 
 /** The newest `limit` events after the number, of one run or of all, oldest first. */

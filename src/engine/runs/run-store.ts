@@ -68,7 +68,7 @@ export interface RunStore {
   all(): readonly EngineRun[];
   get(runId: string): EngineRun | undefined;
   /** The run that was accepted with the key. */
-  findByKey(key: string): Promise<{ run: EngineRun; digest: string } | undefined>;
+  findByKey(key: string): { run: EngineRun; digest: string } | undefined;
   /**
    * Takes a new run on. With a key that is known already nothing happens, and its run is given.
    * @throws NotWritten when it cannot be written: then there is no run
