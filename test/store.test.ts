@@ -6,6 +6,7 @@ import { CompiledQuery, sql } from "kysely";
 import Libsql from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type Database, openDatabase, transaction } from "../src/store/database.js";
+import { listDatabaseFiles } from "../src/store/database-file.js";
 import { MIGRATIONS } from "../src/store/migrations/index.js";
 import type { StoreProblem } from "../src/store/store-error.js";
 import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
@@ -145,7 +146,12 @@ describe("a database that cannot be used", () => {
     expect(problems.map(({ kind }) => kind)).toEqual(["damaged"]);
     expect(problems[0]?.message).toMatch(/moved to automagik\.db\.damaged-\d+/);
     expect(problems[0]?.message).not.toContain(folder);
-    expect((await readdir(folder)).filter((name) => /\.db\.damaged-/.test(name))).toHaveLength(1);
+    const aside = (await readdir(folder)).filter((name) => /\.db\.damaged-/.test(name));
+    expect(aside).toHaveLength(1);
+    // No agent may read it.
+    expect(listDatabaseFiles(folder)).toEqual(
+      expect.arrayContaining([file, ...aside.map((name) => join(folder, name))]),
+    );
   });
 
   it("is refused by its version, and untouched, when a newer release has changed it", async () => {

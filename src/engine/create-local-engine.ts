@@ -4,7 +4,7 @@ import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
-import { DATABASE_FILE } from "../store/database-file.js";
+import { listDatabaseFiles } from "../store/database-file.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
@@ -102,14 +102,11 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   const findAgent = rememberAgent(clock, () =>
     findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
   );
-  const database = join(options.stateFolder, DATABASE_FILE);
-  // Earlier versions have their key in the engine's own folder.
-  const privatePaths = [
+  // Earlier versions have their key in the engine's own folder. A database may be set aside while the engine runs.
+  const listPrivatePaths = () => [
     options.privateFolder,
     join(folder, "key"),
-    database,
-    `${database}-wal`,
-    `${database}-shm`,
+    ...listDatabaseFiles(options.stateFolder),
   ];
   const consents = createScriptConsents({
     file: join(options.privateFolder, "permissions.json"),
@@ -120,6 +117,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     workspaces,
     library,
     startAgent(agent, onEvent) {
+      const privatePaths = listPrivatePaths();
       if (sandbox.usable) hideSandboxFiles(agent.cwd);
       return startAgent(
         {
@@ -145,7 +143,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         facts: {
           allowedTools: workflow.allowedTools,
           workspace: workspace.path,
-          privateFolders: privatePaths,
+          privateFolders: listPrivatePaths(),
         },
         consents,
         repository: workspace.repositoryUrl,

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, renameSync, rmdirSync, statfsSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, statfsSync } from "node:fs";
 import { chmod, lstat, mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { assertOwn, ensurePrivateFolder, NotPrivateError } from "../shared/private-files.js";
@@ -9,6 +9,8 @@ import { StoreError } from "./store-error.js";
 export const DATABASE_FILE = "automagik.db";
 /** What SQLite keeps beside it. */
 const BESIDE = ["-wal", "-shm", "-journal"];
+/** What is set aside has this and the time, in epoch ms, behind its name. */
+const DAMAGED = ".damaged-";
 /** Linux's numbers for NFS, SMB (two) and CIFS: two machines would each have a memory of their own for one log. */
 const NETWORK = [0x6969, 0x517b, 0xfe534d42, 0xff534d42];
 
@@ -80,6 +82,15 @@ async function assertPrivate(path: string): Promise<void> {
     await chmod(path, 0o600).catch(passWhen("ENOENT"));
 }
 
+/** The paths of what a folder's database is in, as long as it is open, and of those that were set aside. */
+export function listDatabaseFiles(folder: string): string[] {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const aside = names.filter((name) => name.startsWith(DATABASE_FILE) && name.includes(DAMAGED));
+  return [DATABASE_FILE, `${DATABASE_FILE}-wal`, `${DATABASE_FILE}-shm`, ...aside].map((name) =>
+    join(folder, name),
+  );
+}
+
 /** True while the file at the path is the one that was opened. */
 export function isSameFile(path: string, inode: number): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.ino === inode;
@@ -105,7 +116,7 @@ export function setAside(path: string, inode: number, now: number): string | und
   }
   try {
     if (!isSameFile(path, inode)) return undefined;
-    const suffix = `.damaged-${now}`;
+    const suffix = `${DAMAGED}${now}`;
     for (const one of [...BESIDE.map((name) => `${path}${name}`), path]) {
       if (lstatSync(one, { throwIfNoEntry: false })) renameSync(one, `${one}${suffix}`);
     }
