@@ -17,7 +17,7 @@ type KillArguments = Arguments<(typeof KILL_PARAMETERS)[number]>;
 
 /** How long a kill that was agreed to, and then its answer, waits for one look at the run, in ms. */
 const LOOK_MS = 5_000;
-/** A kill by name waits so long for the API's list, in ms, when the index knows the session as well. */
+/** How long a kill by name waits for the API's list, in ms, when the index knows the session as well. */
 const LIST_MS = 2_000;
 /** Pauses between the looks after a kill, in ms: a server that does not stop the agent shows it soon. */
 const LOOKS_AFTER_MS = [300, 1_000, 2_000];
@@ -143,7 +143,7 @@ async function lookAfterwards(
     if (run.turn !== firstTurn) worked = true;
     if (isFinal(run.status) && run.status !== "killed") break;
   }
-  // It goes on being looked at: the status of a killed run may still change on a server that does not stop it.
+  // It is still watched: the status of a killed run may change on a server that does not stop it.
   sessions.keepWatching(run);
   const accepted = report.success ? "The kill was accepted" : "The API says that the kill did not succeed";
   const answer = { run: describeRun(run, { now: clock.now() }) };

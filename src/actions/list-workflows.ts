@@ -6,7 +6,7 @@ import { describeCapabilities } from "./describe-capabilities.js";
 const PARAMETERS = ["detailed"] as const;
 /** A list younger than this is not read again for one question, in ms. */
 const FRESH_MS = 5_000;
-/** Of workflows that cannot be used, as many are told. */
+/** How many of the workflows that cannot be used are named. */
 const MOST_PROBLEMS = 10;
 
 /** Lists the workflows that the API offers now. */

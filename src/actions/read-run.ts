@@ -6,7 +6,7 @@ import type { Answer } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 import { nameRun, tellPosition } from "./describe-run.js";
 
-/** A name is good to have, but nothing waits longer for it than this, in ms. */
+/** How long a call waits for the session's name, which it can do without, in ms. */
 const NAME_BUDGET_MS = 2_000;
 
 /**

@@ -47,7 +47,7 @@ export const runAction = defineAction({
     session_id: "Id of a conversation to continue.",
   },
   adapt: adaptContinuation,
-  // A forgotten `action` must not become a second paid run.
+  // With a forgotten `action` these must not start a second paid run.
   misplaced: {
     run_id: "feedback",
     feedback: "feedback",
@@ -73,7 +73,7 @@ export const runAction = defineAction({
         const answer = await startAndFollow(request, start, reserved, call, services);
         if (answer !== "name taken") return answer;
       } finally {
-        // Does nothing once the slot is the run's.
+        // Has no effect once the run has taken the slot over.
         reserved.slot.free();
       }
       // The person is asked about the name alone, since all else is settled.

@@ -5,7 +5,7 @@ import type { Requests } from "./requests.js";
 import { parseRunEvent } from "./wire/run-event.js";
 import type { WorkflowsApi } from "./workflows-api.js";
 
-/** An event is read up to so many characters; it holds one run with its result. */
+/** The longest event that is read, in characters; it holds one run with its result. */
 const EVENT_LIMIT = 8 * 1024 * 1024;
 
 /** The call that listens to changes of runs. */
@@ -29,7 +29,7 @@ export function createEventCalls({ stream, hide }: Requests): Pick<WorkflowsApi,
         ...(lastEventId === undefined ? {} : { headers: { "last-event-id": lastEventId } }),
       };
       function feed(text: string): void {
-        // What belongs to no finished event yet is kept until it does.
+        // The rest belongs to an event that is not complete yet.
         const end = Math.max(text.lastIndexOf("\n\n"), text.lastIndexOf("\n\r\n"));
         unread = end < 0 ? unread + text.length : text.length - end;
         if (unread > EVENT_LIMIT) throw tooLongEvent();

@@ -9,7 +9,7 @@ export interface Call extends Attempt {
   path: string;
   query?: Record<string, string | number | boolean | undefined>;
   body?: Record<string, unknown>;
-  /** Up to which size the answer is read, in bytes. */
+  /** The size up to which the answer is read, in bytes. */
   limitBytes: number;
   /** Longer answers have their long texts cut instead of being refused. */
   cutsTexts?: boolean;

@@ -12,7 +12,7 @@ export interface Circuit {
   observe<T>(request: () => Promise<T>): Promise<T>;
 }
 
-/** So many failures in a row open the circuit. */
+/** How many failures in a row open the circuit. */
 const OPEN_AFTER = 3;
 /** The first pause of an open circuit, in ms; each failure after a pause doubles it, up to the cap. */
 const PAUSE_MS = 1_000;
@@ -33,7 +33,7 @@ export function createCircuit(clock: Clock, random: () => number): Circuit {
 
   function noteFailure({ retryAfterMs }: ApiError): void {
     if (failures++ === 0) sinceMs = clock.now();
-    // Those that were under way together tell of one outage, not of several: only the first of them lengthens it.
+    // Requests that fail together are one outage: only the first of them lengthens the pause.
     if (!isOpen() || (pauses > 0 && clock.now() < nextTryMs)) return;
     const pause = backoffMs(++pauses, random, { firstMs: PAUSE_MS, capMs: PAUSE_CAP_MS });
     nextTryMs = clock.now() + Math.max(pause, Math.min(retryAfterMs ?? 0, PAUSE_CAP_MS));

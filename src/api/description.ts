@@ -41,7 +41,7 @@ export interface ApiDescription {
 
 type Json = Record<string, unknown>;
 
-/** More paths than any honest API has: what tells so many is not looked through. */
+/** More paths than any honest API has: a longer description is not looked through. */
 const PATHS_LIMIT = 5_000;
 
 // Looked at and not copied: a description may be large, and next to nothing of it is of use.
@@ -49,9 +49,9 @@ export const descriptionWire = z.custom<Json & { paths: Json }>(
   (value) => isRecord(value) && isRecord(value.paths) && Object.keys(value.paths).length <= PATHS_LIMIT,
 );
 
-/** Longer titles and versions say nothing more. */
+/** Titles and versions are cut to this length. */
 const NAME_LIMIT = 80;
-/** References and alternatives are followed so deep; a description that refers to itself must end somewhere. */
+/** How deep references and alternatives are followed, since a description may refer to itself. */
 const DEPTH_LIMIT = 5;
 
 /**

@@ -1,4 +1,4 @@
-/** A shorter one could stand in an honest text by accident. */
+/** A shorter secret could be part of an ordinary text. */
 const SHORTEST = 6;
 const SHOWN = "<key>";
 

@@ -8,7 +8,7 @@ import { stopped } from "./explain/attempt.js";
 import { heldBack, withOutage } from "./explain/outage.js";
 import { createLocator } from "./locator.js";
 
-/** A server that asks for more patience than this is reported instead of waited for. */
+/** A server that asks for a longer wait than this is reported, not waited for. */
 const RETRY_AFTER_CAP_MS = 30_000;
 
 /** All requests to the API. Both methods throw {@link ApiError} and nothing else. */

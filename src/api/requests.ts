@@ -7,7 +7,7 @@ import { hideSecret } from "./hide-secret.js";
 import { createHttp } from "./http.js";
 import type { WorkflowsApi } from "./workflows-api.js";
 
-/** What is given up ends within moments; closing waits no longer for it, in ms. */
+/** How long closing waits for requests that were given up, in ms: they end within moments. */
 const CLOSE_MS = 500;
 
 /** How the client's methods reach the API: requests whose answers are checked, until it is closed. */

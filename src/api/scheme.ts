@@ -19,7 +19,7 @@ export async function speaksTls(baseUrl: string, error: unknown): Promise<boolea
   if (protocol !== "http:" || !/^(?:ECONNRESET|EPIPE|HPE_.*)$/.test(code)) return false;
   const { connect }: typeof tls = load("node:tls");
   return new Promise((resolve) => {
-    // What is asked is whether it speaks at all: nothing is sent, so nobody need be trusted.
+    // Only whether it speaks TLS matters: nothing is sent, so its certificate need not be trusted.
     const socket = connect({
       host: hostname.replace(/^\[|\]$/g, ""),
       port: Number(port || 80),

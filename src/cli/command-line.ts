@@ -114,7 +114,7 @@ function readWords(args: readonly string[]): Words | "help" | "version" {
       help: { type: "boolean", short: "h" },
       version: { type: "boolean", short: "v" },
     },
-    // Its own complaints would repeat values.
+    // Node's own errors would repeat values.
     strict: false,
     allowPositionals: true,
     tokens: true,

@@ -4,7 +4,7 @@ import type { RunEvent } from "../../runs/run-events.js";
 import { cleanLine } from "../../shared/text.js";
 import type { Call } from "../define-action.js";
 
-/** So many characters of what is asked stand in a progress message. */
+/** How many characters of a question a progress message shows. */
 const ASKED_CHARACTERS = 120;
 
 /**

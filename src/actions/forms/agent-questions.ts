@@ -31,7 +31,7 @@ async function askPerson(
     call.forms.ask(message, buildForm(question), signal),
   );
   const text = readAnswer(answer, question);
-  // A client that declines forms automatically does not speak for the person.
+  // A client that declines forms automatically does not do so in the person's name.
   if (answer.kind === "not_asked" || ("byClient" in answer && answer.byClient)) return "nobody";
   if (text === undefined) return "left_open";
   await services.api.answerQuestion(run.runId, question.questionId, text);
@@ -108,7 +108,7 @@ export async function whileOpen<T>(
   }
 }
 
-/** A server may use an id again for another question: what was shown for one is no answer to the other. */
+/** Whether it is the same question: a server may use an id again for another one. */
 function isSame(one: RunQuestion, other: RunQuestion): boolean {
   return one.questionId === other.questionId && one.text === other.text && one.detail === other.detail;
 }
@@ -128,7 +128,7 @@ function buildForm(question: RunQuestion): Question[] {
     value,
     title: description ? `${title}: ${description}` : title,
   }));
-  // Some clients have the first choice chosen beforehand: no stray Enter may permit anything.
+  // Some clients preselect the first choice, and a stray Enter must not permit anything.
   choices.sort((a, b) => Number(b.value === DENY) - Number(a.value === DENY));
   if (question.kind === "permission") {
     return [{ name: "answer", title: "Allow it?", description: question.text, required: true, choices }];
@@ -187,9 +187,9 @@ export function tellWaiting(run: Run): string {
   return ` It waits for an answer: ${open.slice(0, TOLD).map(tellQuestion).join("; ")}${more}.`;
 }
 
-/** So many questions are told in a sentence; the answer's structure has them all. */
+/** How many questions a sentence names; the answer's structure has all of them. */
 const TOLD = 3;
-/** Each of them, and its choices, in so many characters. */
+/** How many characters a sentence has for each of them, and for its choices. */
 const TOLD_CHARACTERS = 300;
 
 /** "q1: Which database? (postgres, sqlite), since 2026-11-25T12:00:00.000Z" */

@@ -11,12 +11,12 @@ type Reply =
   | { kind: "ended"; answer: Answer }
   | { kind: "nobody"; note: string };
 
-/** That nobody can have seen a form, since the answer came too fast for a person. */
+/** A sentence that says that nobody has seen the form, because the answer came too fast for a person. */
 export function tellAutomatic(outcome: "declined" | "cancelled"): string {
   return `The client ${outcome === "declined" ? "declined" : "closed"} the form automatically; nobody saw it.`;
 }
 
-/** That the person was not asked, and why, in a sentence. */
+/** A sentence that says why the person was not asked. */
 export function tellNotAsked({ why }: Extract<FormAnswer, { kind: "not_asked" }>): string {
   return {
     no_forms: "The client cannot show forms.",

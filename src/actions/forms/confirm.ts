@@ -55,7 +55,7 @@ export async function confirmWithPerson(
       summary: `The person was asked and did not answer: ${ask.deed}? ${nothing}`,
     };
   }
-  // In a client that shows forms only a form can agree: one that came back empty or wrong is no yes.
+  // In a client that shows forms only a form can agree, and one that came back empty or wrong does not.
   const { supported } = call.forms;
   if (!supported && ask.confirm === true) return undefined;
   const why =

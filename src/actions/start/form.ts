@@ -42,7 +42,7 @@ export const askForMissing: Step = async (draft, context) => {
 
 /** What is known before anybody is asked. */
 function findKnown({ args, continuation }: StartDraft, { capabilities }: Services): Known {
-  // Nobody is asked for what the API would not take.
+  // The person is not asked for what the API would not accept.
   const unasked = (field: "repository_url" | "git_branch") =>
     continuation || capabilities.acceptsField(field) ? undefined : "";
   return {
@@ -75,7 +75,7 @@ async function listForChoice(workflowName: string | undefined, services: Service
   );
 }
 
-/** People write "none" into a field that may stay empty, as models do. */
+/** Reads "none" and the like as empty: people write it into optional fields, as models do. */
 function readEntered(values: Entered): Entered {
   const { repository_url, git_branch } = values;
   return {

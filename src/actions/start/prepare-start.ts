@@ -37,7 +37,7 @@ export interface PreparedStart extends StartValues {
 
 export type Prepared = { kind: "prepared"; start: PreparedStart } | { kind: "answer"; answer: Answer };
 
-// Each of these does nothing to what is settled already.
+// Each of these leaves alone what is settled already.
 const SETTLE: readonly Step[] = [checkName, findConversation, askForMissing, checkBranch, stopIfCancelled];
 // Twice: the name that the person enters may be that of a session, and they may want to continue it.
 const STEPS: readonly Step[] = [
@@ -109,7 +109,7 @@ export async function buildRequest(
   const { settled, continuation, workflowName, repositoryUrl, gitBranch } = start;
   const { persistent, auto_merge, temp_workspace } = settled;
   const sessionName = start.sessionName || (await makeUpName(start.task, services));
-  // Some servers want it and do not describe it, so it is left out only where it would be refused.
+  // Some servers need it without describing it, so it is left out only where it would be refused.
   const refusesFormat =
     capabilities.state().description?.start.closed && !capabilities.acceptsField("input_format");
   return {
@@ -127,7 +127,7 @@ export async function buildRequest(
   };
 }
 
-/** The names of sessions are waited for no longer than this, in ms: a start must not be late for a name's sake. */
+/** How long a start waits for the names of sessions, in ms: a suggested name is not worth more. */
 const NAMES_BUDGET_MS = 2_000;
 
 /** A name that no known session has. */

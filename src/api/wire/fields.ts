@@ -15,7 +15,7 @@ export const flag = told(z.boolean());
 export const texts = told(z.array(z.unknown()));
 export const record = told(z.record(z.string(), z.unknown()));
 
-/** Drops what is undefined or null, so that "not told" is one thing only. */
+/** Drops what is undefined or null, so that a missing value has one form only. */
 export function compact<T extends object>(
   object: {
     [K in keyof T]: T[K] | null | undefined;

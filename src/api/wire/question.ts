@@ -46,7 +46,7 @@ export function toQuestion(value: unknown): RunQuestion | undefined {
   const wire = parsed.data;
   const kind = wire.kind === "permission" ? "permission" : "question";
   const told = readDetail(wire);
-  // What nobody can see the whole of, nobody can allow.
+  // A request that cannot be shown in full must not be allowed.
   const cut = kind === "permission" && told.cut;
   return compact<RunQuestion>({
     questionId: cleanLine(wire.question_id, 200),

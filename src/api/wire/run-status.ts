@@ -1,6 +1,6 @@
 import { cleanLine } from "../../shared/text.js";
 
-/** Other words of servers for the statuses that matter, in small letters with underscores. */
+/** Other words that servers use for the statuses that matter, in lower case with underscores. */
 const STATUS_WORDS: Record<string, readonly string[]> = {
   running: ["in_progress"],
   completed: ["complete", "succeeded", "success", "successful", "done", "finished"],

@@ -45,7 +45,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   };
   const handlers = Object.entries(SIGNALS).map(([signal, code]) => [signal, () => stop(code)] as const);
   for (const [signal, handler] of handlers) process.on(signal, handler);
-  // The reader has gone, as with `| head`: there is nobody to show anything to.
+  // The reader has closed the pipe, as `| head` does: there is nobody to show anything to.
   const onOutputError = () => stop(1);
   output.on("error", onOutputError);
 

@@ -28,7 +28,7 @@ export interface Stage {
   createClient(env: Record<string, string>): { client: Client; connect: () => Promise<void> };
 }
 
-/** A process that was killed is gone well within this; a spawn that failed may never say so. */
+/** A killed process is gone well within this time, in ms; a spawn that failed may never report its end. */
 const GONE_LIMIT_MS = 5_000;
 
 /** Sets the stage, has the play played, and takes everything down in the opposite order. */
@@ -44,7 +44,7 @@ export async function onStage(play: Play, perform: (stage: Stage) => Promise<voi
       createClient: (env) => createClient(play, folder, env, takeDown),
     });
   } finally {
-    // One that fails must not keep the others from being done.
+    // A step that fails must not keep the others from being done.
     for (const step of takeDown.reverse()) await step().catch((error) => problems.push(error));
   }
   if (problems.length > 0) throw problems[0];

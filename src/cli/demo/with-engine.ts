@@ -66,7 +66,7 @@ export async function playWithEngine(play: Play, options: EnginePlay): Promise<b
       promisify(execFile)(process.execPath, [serverScript, "engine", "stop", "--force"], {
         env: { ...env, ...state },
       }).catch(() => {
-        // It was not there (any more), which is what was wanted.
+        // It was not there any more, which is as good.
       }),
     );
     const client = createClient({

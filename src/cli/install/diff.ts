@@ -1,6 +1,6 @@
 import { diffArrays } from "diff";
 
-/** Lines around a change that are shown with it. */
+/** How many lines around a change are shown. */
 const CONTEXT = 2;
 /** With more changed lines than these, one file is shown as removed and the other as added. */
 const MAX_CHANGES = 2_000;
@@ -53,7 +53,7 @@ const NAMED =
 const RANDOM = /(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{20,}/g;
 const CREDENTIALS = /\/\/[^/@\s"']+@/g;
 
-/** What was only laid out anew is not new. */
+/** A line without its layout: one that was only formatted anew has not changed. */
 function squeeze(text: string): string {
   return text.replace(/\s+|,\s*$/g, "");
 }

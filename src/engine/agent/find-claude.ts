@@ -23,9 +23,9 @@ export type FoundClaude =
       problem: string;
     };
 
-/** A cold start from a slow disk takes seconds; what takes longer hangs. In ms. */
+/** A cold start from a slow disk takes seconds; a longer one counts as hanging. In ms. */
 const PROBE_TIMEOUT_MS = 15_000;
-/** What the engine cannot do without. */
+/** Options that the engine needs. */
 const NEEDED_OPTIONS = [
   "--input-format",
   "--session-id",
@@ -112,7 +112,7 @@ async function findProgram(
   const endings = platform === "win32" ? [".exe", ".cmd", ""] : [""];
   const isPath = isAbsolute(command) || /[/\\]/.test(command);
   const folders = (env.PATH ?? env.Path ?? "").split(delimiter).filter(isAbsolute);
-  // A name is not looked for in the working folder, which may be a stranger's repository.
+  // A program name is not looked up in the working folder, which may be a stranger's repository.
   const bases = isPath ? [command] : folders.map((folder) => join(folder, command));
   for (const base of bases.filter(isAbsolute)) {
     for (const ending of endings) {

@@ -1,11 +1,11 @@
 import { asRecord, asText, type JsonRecord } from "./json.js";
 
-/** So many places are tried for the beginning of a message in a line that is no JSON as a whole. */
+/** How many positions are tried as the beginning of a message in a line that is not JSON as a whole. */
 const ATTEMPTS = 50;
-/** Each brace that is never closed costs a look through the rest of the line, which may be 64 MiB long. */
+/** How many unclosed braces are tried: each one costs a scan of the rest of the line, which may be 64 MiB long. */
 const UNCLOSED_LIMIT = 3;
 
-/** What stands glued to something else is taken for a message only when it says so in one of these ways. */
+/** The types of messages; an object among other text counts as a message only with one of them. */
 const MESSAGE_TYPE = /^(system|assistant|user|result|command_lifecycle|control_[a-z_]+)$/;
 
 /**

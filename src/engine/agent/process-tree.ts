@@ -10,9 +10,9 @@ export interface AgentIdentity {
   startedAt: string;
 }
 
-/** How often is looked whether something is left, in ms; one look takes about 20 ms. */
+/** The pause between two looks for processes that are left, in ms; one look takes about 20 ms. */
 const LOOK_MS = 50;
-/** What withstands SIGKILL for this long, in ms, hangs in the kernel; waiting on would hang the run too. */
+/** A process that is still there this long after SIGKILL, in ms, hangs in the kernel; the run must not wait for it. */
 const GIVE_UP_MS = 5_000;
 
 /**
@@ -41,7 +41,7 @@ export async function findAgentProcesses(
   const [began = "0", mark = ""] = identity.startedAt.split(".");
   const all = await listProcesses(`${MARK_NAME}=${mark}`, platform);
   const root = all.find((entry) => entry.pid === identity.pid);
-  // A pid is used again when its process and its group are gone; the mark and the start tell such a stranger apart.
+  // The system gives a pid to another process later; the mark and the start time tell it apart.
   const isOurs = root !== undefined && (root.marked || (root.began === began && began !== "0"));
   const found = new Set<ProcessEntry>();
   for (const entry of all) {
@@ -108,7 +108,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {
-    // It has ended by itself in the meantime.
+    // It has ended by itself meanwhile.
   }
 }
 

@@ -93,7 +93,7 @@ function held(path: string, owner: string): EngineLock {
       const now = new Date();
       return utimes(file, now, now).then(
         () => true,
-        // A disk that fails for a moment is no reason to end.
+        // A disk that fails for a moment must not end the engine.
         (error) => !["ENOENT", "ENOTDIR"].includes(codeOf(error)),
       );
     },

@@ -70,7 +70,7 @@ export function openEngineLog(stateFolder: string, maxBytes = MAX_BYTES): Engine
         makeRoom(bytes.length);
         writeSync(fd, bytes);
       } catch {
-        // A full disk must not end an engine that is at work.
+        // A full disk must not end a working engine.
       }
       return true;
     },

@@ -214,7 +214,7 @@ function createLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, l
       lastUse = clock.now();
     },
     told(signal: "SIGTERM" | "SIGINT") {
-      // Two windows may both ask for an end; only a person at the keyboard is in a hurry.
+      // Two chat windows may both ask for an end; only Ctrl+C at the terminal means that it should hurry.
       if (ended && signal === "SIGINT") hurry(false);
       else end({ why: signal, code: 0 });
     },

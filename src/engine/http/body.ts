@@ -1,7 +1,7 @@
 import { parseBoundedJson, TooDeepError } from "../../shared/bounded-json.js";
 import { HttpRefusal } from "./refusal.js";
 
-/** Far above any request; what is larger is a mistake. */
+/** Far above any real request; a larger body is a mistake. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
 /** What is read and thrown away of a body that is too large, before the connection is given up. */
 const DRAIN_LIMIT_BYTES = 16 * 1024 * 1024;

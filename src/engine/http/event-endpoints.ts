@@ -44,7 +44,7 @@ export function addEventEndpoints(
         open--;
       },
       ...(runId === undefined ? {} : { runId }),
-      // What is no number of ours is answered as one that is too old.
+      // An id that is not a number of ours is treated as one that is too old.
       ...(asked ? { after: /^\d{1,15}$/.test(asked) ? Number(asked) : Number.MAX_SAFE_INTEGER } : {}),
     });
     open++;

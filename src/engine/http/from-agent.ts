@@ -40,7 +40,7 @@ export async function isFromAgent(peer: Peer, localPort: number): Promise<boolea
   const socket = await findSocket(peer, localPort);
   // From another machine, which has no sockets here.
   if (!socket) return isLoopback(peer.address);
-  // Nobody has it open any more, and then the table gives it to root.
+  // No process has it open any more; the table then names root as its owner.
   if (socket.inode === "0") return true;
   if (socket.uid !== process.getuid?.()) return false;
   const owners = await ownersOf(socket.inode);

@@ -32,7 +32,7 @@ export type Decision =
 const ALLOW: Decision = { decision: "allow" };
 const ASK: Decision = { decision: "ask", about: "call" };
 
-/** Never right inside a run: they lead out of the session's folder, or work on when the run has ended. */
+/** Never allowed in a run: they lead out of the session's folder, or go on when the run has ended. */
 export const NEVER_TOOLS = ["EnterWorktree", "ExitWorktree", "CronCreate", "ScheduleWakeup"] as const;
 /** Tools that name a file or a folder. */
 const PATH_KEYS = ["file_path", "notebook_path", "path"];
@@ -84,7 +84,7 @@ function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Re
   return remembered.scripts ? ALLOW : { decision: "ask", about: "scripts" };
 }
 
-/** A text that names one of the folders is enough: nothing that an agent has to do does so. */
+/** Whether the input names one of the folders in any way: no task of an agent needs that. */
 function touchesPrivate(toolName: string, input: JsonRecord, { privateFolders }: PermissionFacts): boolean {
   if (toolName === "Bash") {
     const command = asText(input.command) ?? "";
