@@ -108,20 +108,23 @@ describe("a checkout that git calls changed from its first moment", () => {
     ["with the bytes that are committed, however often it is checked out", "*.txt text\n", CRLF, true],
     ["with other bytes than are committed", "*.txt text eol=crlf\n", { "a.txt": "one\r\ntwo\n" }, false],
   ])("%s holds up neither merge nor cleanup, and is not told as changed", async (_, rule, files, again) => {
-    const { workspace, merge, inspect, cleanup } = await prepared(rule, files);
+    const { workspace, settle, inspect, cleanup } = await prepared(rule, files);
     if (again) {
       touch(workspace.path, "a.txt");
       expect(place.git(workspace.path, "status", "--porcelain")).toContain("M a.txt");
     }
     expect(await inspect(workspace)).toMatchObject({ filesChanged: ["new.md"], uncommitted: false });
-    expect(await merge(workspace)).toMatchObject({ merged: true });
+    place.git(place.source, "checkout", "--quiet", "--detach");
+    expect((await settle(workspace, { merge: true })).work).toMatchObject({ mergedInto: "main" });
     expect((await cleanup(workspace, { force: false })).removed.worktree).toBe(true);
   });
 
   it("counts where somebody has changed a file", async () => {
-    const { workspace, merge, cleanup } = await prepared("*.txt text\n", CRLF);
+    const { workspace, settle, cleanup } = await prepared("*.txt text\n", CRLF);
     place.write(workspace.path, "a.txt", "one\r\nchanged\r\n");
-    expect((await merge(workspace)).reason).toContain("uncommitted changes in 1 file (a.txt)");
+    expect((await settle(workspace, { merge: true })).note).toContain(
+      "uncommitted changes in 1 file (a.txt)",
+    );
     expect((await cleanup(workspace, { force: false })).kept).toContain("1 file (a.txt)");
   });
 
@@ -181,12 +184,17 @@ describe("a run of the engine", () => {
     });
   });
 
-  it("whose merge went well and whose push was refused says why, where the commits are and what to do", async () => {
+  it("that was to be merged into a branch that the person has checked out says so, and how it is taken", async () => {
     const command = "git add . && git -c user.name=A -c user.email=a@b commit -qm Work";
     const bash = { tools: [{ name: "Bash", input: { command }, run: true }] };
+    const before = place.git(place.source, "rev-parse", "main");
     const status = await run([writing("new.md"), bash, { text: "Done." }], { auto_merge: "true" });
-    expect(status.result.final_output).toMatch(
-      /Merged as [0-9a-f]{40}, but the push was refused: .*refusing to update checked out branch.*; the commits are on main in \S+\. In the repository run `git pull \S+ main`/s,
+    expect(status.result.final_output).toContain(
+      `Nothing was merged: main is checked out in ${place.source}.`,
     );
+    expect(status.work).toMatchObject({ delivered_to: "repository", where: place.source, merged_into: null });
+    expect(place.git(place.source, "rev-parse", "main")).toBe(before);
+    place.git(place.source, "merge", "--quiet", status.work.branch);
+    expect(place.git(place.source, "log", "-1", "--format=%s", "main")).toBe("Work");
   });
 });

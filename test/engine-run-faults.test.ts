@@ -154,7 +154,7 @@ describe("at any wait of a run", () => {
       expect(run.status, wait).toBe(hasNoResult ? "failed" : "completed");
       await continueSession(walked, run);
     });
-    expect(waits).toEqual(expect.arrayContaining([...BEFORE_AGENT, "inspect", "merge", "write ended"]));
+    expect(waits).toEqual(expect.arrayContaining([...BEFORE_AGENT, "inspect", "settle", "write ended"]));
     expect(["write workspace-ready", "write agent-started"].some((wait) => waits.includes(wait))).toBe(true);
   }, 60_000);
 
@@ -187,7 +187,7 @@ describe("at any wait of a run", () => {
         ...BEFORE_AGENT.slice(3),
         "write agent-started",
         "inspect",
-        "merge",
+        "settle",
       ]),
     );
   }, 60_000);
@@ -289,7 +289,7 @@ it("a run that is started during a cleanup of its session begins when that is do
   expect((await over(next.runId)).status).toBe("completed");
 });
 
-describe.each(["inspect", "merge", "cleanup"])("%s that hangs after the agent's end", (hangs) => {
+describe.each(["inspect", "settle", "cleanup"])("%s that hangs after the agent's end", (hangs) => {
   const request = { ...REQUEST, persistent: false };
 
   async function startHanging(timeoutS: number): Promise<WalkedEngine & { runId: string }> {
@@ -308,7 +308,7 @@ describe.each(["inspect", "merge", "cleanup"])("%s that hangs after the agent's 
     expect(engine.get(runId).status).toBe("running");
     expect((await engine.kill(runId, false)).status).toBe("killed");
     expect(engine.get(runId).result).toContain("Done.");
-    if (hangs === "merge") expect(engine.get(runId).result).toContain("the run was killed");
+    if (hangs === "settle") expect(engine.get(runId).result).toContain("the run was killed");
     await engine.close();
   });
 
@@ -323,7 +323,8 @@ describe.each(["inspect", "merge", "cleanup"])("%s that hangs after the agent's 
     const { engine, runId, over } = await startHanging(200);
     const run = await over(runId);
     expect(run.status).toBe("completed");
-    if (hangs === "merge") expect(run.result).toContain("the run's time limit of 200 s was exceeded by 60 s");
+    if (hangs === "settle")
+      expect(run.result).toContain("the run's time limit of 200 s was exceeded by 60 s");
     const tookS = ((performance.now() - began) * SPEED) / 1000;
     expect(tookS).toBeGreaterThan(259);
     await engine.close();

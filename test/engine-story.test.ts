@@ -78,6 +78,8 @@ it("an architect asks, takes feedback and is handed on to implement and test, al
     fix: [bash("node --test"), { text: "Fixed. I have read: {{messages}}" }],
   };
   const folders: string[] = [];
+  // biome-ignore lint/suspicious/noExplicitAny: the answer's own shape.
+  let work: any;
   for (const [workflow_name, steps] of Object.entries(works)) {
     const bin = await openWindow({
       onForm: () => ({ action: "accept", content: { answer: "allow_repository" } }),
@@ -94,6 +96,7 @@ it("an architect asks, takes feedback and is handed on to implement and test, al
     folders.push(status.data.run.workspace_path);
     expect(status.data.run).toMatchObject({ git_branch: BRANCH });
     if (workflow_name === "implement") {
+      ({ work } = data.run);
       expect(status.data.run.commits).toEqual([expect.stringMatching(/^[0-9a-f]+ Add the login$/)]);
     }
     if (workflow_name === "test") {
@@ -116,11 +119,11 @@ it("an architect asks, takes feedback and is handed on to implement and test, al
   expect(same).toEqual([worktree, worktree]);
   expect(readFileSync(join(worktree, "docs", "auth.md"), "utf8")).toContain("rotation");
   expect(git(worktree, "log", "--format=%s", BRANCH).split("\n")).toEqual(["Add the login", "Begin"]);
-  // Nothing is pushed.
-  expect(git(repository, "branch", "--format=%(refname:short)")).toBe("main");
-  // The person takes the work into the own repository, as the README says.
-  git(repository, "fetch", "--quiet", worktree, BRANCH);
-  expect(git(repository, "log", "--format=%s", "FETCH_HEAD").split("\n")).toEqual(["Add the login", "Begin"]);
+  // The work is in the person's own repository, and taken as the answer says.
+  expect(git(repository, "branch", "--format=%(refname:short)")).toBe(`${BRANCH}\nmain`);
+  expect(work).toMatchObject({ branch: BRANCH, where: repository, take: `git merge ${BRANCH}` });
+  git(repository, ...work.take.split(" ").slice(1));
+  expect(git(repository, "log", "--format=%s", "main").split("\n")).toEqual(["Add the login", "Begin"]);
 
   expect(processes()).toHaveLength(1);
   expect(await engine("stop")).toMatchObject({ code: 0 });

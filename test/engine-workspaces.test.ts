@@ -20,8 +20,8 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import {
   createWorkspaces,
+  type Workspace,
   WorkspaceError,
-  type Workspaces,
   type WorkspacesOptions,
 } from "../src/engine/workspaces/workspaces.js";
 import { systemClock } from "../src/shared/clock.js";
@@ -96,7 +96,8 @@ function repository(options: { in?: string; empty?: boolean } = {}): string {
 
 const ssh = (folder: string) => `ssh://localhost${folder}`;
 
-function engine(options: Partial<WorkspacesOptions> = {}): Workspaces & { folder: string } {
+/** Workspaces, and the end of a run that is to be merged. */
+function engine(options: Partial<WorkspacesOptions> = {}) {
   const folder = options.folder ?? fresh("state");
   const made = createWorkspaces({
     folder,
@@ -107,7 +108,15 @@ function engine(options: Partial<WorkspacesOptions> = {}): Workspaces & { folder
     clock: systemClock,
     ...options,
   });
-  return { ...made, folder };
+  const merge = (workspace: Workspace, signal?: AbortSignal) =>
+    made.settle(workspace, { merge: true, ...(signal && { signal }) });
+  return { ...made, merge, folder };
+}
+
+/** A repository whose branches are free: none is checked out. */
+function free(source: string): string {
+  git(source, "checkout", "-q", "--detach");
+  return source;
 }
 
 let runs = 0;
@@ -142,7 +151,7 @@ describe("a session with a repository", () => {
     expect(workspace).toMatchObject({
       kind: "repository",
       sessionKey: "session-1",
-      branch: expect.stringMatching(/^automagik\/login-jwt-[0-9a-f]{10}$/),
+      branch: "automagik/login-jwt",
       baseBranch: "trunk",
       startCommit: git(source, "rev-parse", "HEAD"),
       notices: [],
@@ -178,9 +187,9 @@ describe("a session with a repository", () => {
     expect(branchOf(workspace.path)).toBe("feature/new");
   });
 
-  it("can begin an empty repository, and merge its first commit", async () => {
+  it("can begin an empty repository, whose first commit comes on the session's branch", async () => {
     const source = repository({ empty: true });
-    const { prepare, inspect, merge, folder } = engine();
+    const { prepare, inspect, merge } = engine();
     const workspace = await prepare(run("s", source));
     expect(workspace.startCommit).toBeUndefined();
     const first = commit(workspace.path, "a.txt", "a", "Begin");
@@ -189,8 +198,12 @@ describe("a session with a repository", () => {
       commits: [expect.stringMatching(/^[0-9a-f]+ Begin$/)],
       uncommitted: false,
     });
-    expect(await merge(workspace)).toEqual({ merged: true, commit: first, pushed: false });
-    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(first);
+    const { work } = await merge(workspace);
+    expect(work).toMatchObject({ branch: "automagik/session", deliveredTo: "repository", commitCount: 1 });
+    expect(work?.problem).toMatch(/main is checked out in .*`git merge automagik\/session` there takes it/);
+    expect(git(source, "rev-parse", "automagik/session")).toBe(first);
+    git(source, "merge", "--quiet", "automagik/session");
+    expect(git(source, "rev-parse", "main")).toBe(first);
   });
 
   it("goes on in its worktree as it was left, also after a restart of the engine", async () => {
@@ -403,7 +416,7 @@ describe("the person's own way to connect", () => {
     const trap = fresh("trap");
     git(cloneOf(folder), "config", "core.sshCommand", script(`touch ${trap}; exit 1`));
     commit(workspace.path, "a.txt", "a");
-    expect(await merge(workspace)).toMatchObject({ merged: true, pushed: true });
+    expect((await merge(workspace)).work).toMatchObject({ mergedInto: "main", deliveredTo: "remote" });
     expect(asked().join("\n")).toMatch(/git-receive-pack/);
     for (const line of asked()) expect(line).toMatch(/^-i mykey -o BatchMode=yes .* localhost git-/);
     expect(existsSync(trap)).toBe(false);
@@ -544,7 +557,10 @@ describe("a repository whose history is cut off", () => {
     expect(historyOf(workspace.path)).toEqual(["Write three.txt"]);
     expect(existsSync(join(workspace.path, "three.txt"))).toBe(true);
     const done = commit(workspace.path, "a.txt", "a");
-    expect(await merge(workspace)).toEqual({ merged: true, commit: done, pushed: false });
+    const { work } = await merge(workspace);
+    const isLocal = address(shallow) !== ssh(shallow);
+    expect(work).toMatchObject({ deliveredTo: isLocal ? "repository" : "engine", commitCount: 1 });
+    if (isLocal) expect(git(shallow, "rev-parse", "automagik/session")).toBe(done);
     expect((await prepare(run("t", address(shallow)))).notices, "fetched again").toEqual([]);
     git(shallow, "fetch", "--quiet", "--unshallow");
     await prepare(run("s"));
@@ -599,10 +615,13 @@ describe("a repository whose history is cut off", () => {
     const main = await prepare(run("work", source, "work"));
     commit(main.path, "work.txt", "work");
     commit(source, "four.txt", "four");
+    free(source);
     await prepare(run("fetches", source));
     cut();
-    expect(await merge(main)).toMatchObject({ merged: true });
-    expect(git(cloneOf(folder), "log", "--format=%s", "main")).toContain("Write readme.md");
+    expect((await merge(main)).work).toMatchObject({ mergedInto: "main" });
+    expect(historyOf(source, "main")).toEqual(
+      expect.arrayContaining(["Write work.txt", "Write four.txt", "Write readme.md"]),
+    );
   });
 });
 
@@ -733,68 +752,81 @@ describe("what a run has changed", () => {
 });
 
 describe("merging back", () => {
-  it("moves the base branch on, without pushing, and the next session begins there", async () => {
-    const source = repository();
+  it("moves the person's own base branch on, and the next session begins there", async () => {
+    const source = free(repository());
     const { prepare, merge, folder } = engine();
     const workspace = await prepare(run("s", source));
     const done = commit(workspace.path, "a.txt", "a");
-    expect(await merge(workspace)).toEqual({ merged: true, commit: done, pushed: false });
-    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(done);
-    expect(git(source, "rev-parse", "main")).not.toBe(done);
-    expect((await prepare(run("t", source))).startCommit).toBe(done);
-    expect(await merge(workspace)).toMatchObject({
-      merged: false,
-      reason: expect.stringContaining("already"),
+    const { work, note } = await merge(workspace);
+    expect(note).toBe(`Merged into main as ${done.slice(0, 10)}.`);
+    expect(work).toMatchObject({
+      ...{ branch: "main", mergedInto: "main", deliveredTo: "repository", where: source },
+      ...{ commitCount: 1, files: 1, insertions: 1, deletions: 0, headCommit: done },
     });
+    expect(work?.problem).toBeUndefined();
+    expect(git(source, "rev-parse", "main")).toBe(done);
+    expect(git(source, "branch", "--list", "automagik/*"), "main tells it all").toBe("");
+    expect((await prepare(run("t", source))).startCommit).toBe(done);
+    expect(await merge(workspace)).toEqual({
+      note: "Nothing was merged: main has all of this work already.",
+    });
+    expect(git(cloneOf(folder), "branch", "--list", "main"), "no main of the engine's own").toBe("");
   });
 
-  it("makes a merge commit when the base has moved on, with what the remote has", async () => {
-    const source = repository();
-    const { prepare, merge, folder } = engine();
+  it("makes a merge commit when the base has moved on", async () => {
+    const source = free(repository());
+    const { prepare, merge } = engine();
     const [one, two] = [await prepare(run("1", source)), await prepare(run("2", source))];
     commit(one.path, "one.txt", "1");
     commit(two.path, "two.txt", "2");
+    git(source, "checkout", "-q", "main");
     commit(source, "remote.txt", "3");
+    free(source);
     await merge(one);
-    await prepare(run("3", source, "other"));
-    const merged = await merge(two);
-    expect(merged).toMatchObject({ merged: true, pushed: false });
-    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(merged.commit);
-    const files = git(cloneOf(folder), "ls-tree", "--name-only", "main").split("\n");
+    expect((await merge(two)).work).toMatchObject({ mergedInto: "main" });
+    const files = git(source, "ls-tree", "--name-only", "main").split("\n");
     expect(files).toEqual(["one.txt", "readme.md", "remote.txt", "two.txt"]);
+    expect(git(source, "log", "-1", "--format=%P", "main").split(" ")).toHaveLength(2);
     expect(existsSync(join(two.path, "one.txt")), "the worktree is untouched").toBe(false);
   });
 
-  it("changes nothing on a conflict, and names the files", async () => {
-    const source = repository();
-    const { prepare, merge, folder } = engine();
+  it("changes no branch on a conflict, names the files, and delivers the session's branch", async () => {
+    const source = free(repository());
+    const { prepare, merge } = engine();
     const [one, two] = [await prepare(run("1", source)), await prepare(run("2", source))];
     commit(one.path, "readme.md", "one\n");
-    commit(two.path, "readme.md", "two\n");
-    const { commit: main } = await merge(one);
-    const refused = await merge(two);
-    expect(refused).toEqual({
-      merged: false,
-      pushed: false,
-      reason: expect.stringContaining("in readme.md"),
-    });
-    expect(refused.reason).toContain(two.branch);
-    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(main);
+    const ours = commit(two.path, "readme.md", "two\n");
+    await merge(one);
+    const main = git(source, "rev-parse", "main");
+    const { work, note } = await merge(two);
+    expect(note).toBe(
+      `Nothing was merged: it conflicts with main in readme.md. The work is on ${work?.branch}.`,
+    );
+    expect(work).toMatchObject({ problem: note, branch: two.branch, deliveredTo: "repository" });
+    expect(git(source, "rev-parse", "main")).toBe(main);
+    expect(git(source, "rev-parse", work?.branch ?? "")).toBe(ours);
     expect(git(two.path, "status", "--porcelain")).toBe("");
   });
 
-  it("that was never pushed and conflicts with the remote's is told to the next session", async () => {
+  it("that an earlier version has kept in its clone is told to the next session, which begins without it", async () => {
     const source = repository();
-    const { prepare, merge, folder } = engine();
+    const { prepare, folder } = engine();
+    const workspace = await prepare(run("1", source));
+    const hidden = commit(workspace.path, "a.txt", "a");
+    git(cloneOf(folder), "update-ref", "refs/heads/main", hidden);
+    const next = await prepare(run("2", source));
+    expect(next.startCommit).toBe(git(source, "rev-parse", "main"));
+    expect(next.notices).toEqual([
+      expect.stringMatching(/^1 commit on main in the engine's clone.*`git fetch \S+ main`/),
+    ]);
+    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(hidden);
+  });
+
+  it("says so when a branch that was named has gone two ways", async () => {
+    const source = repository();
+    const { prepare } = engine();
     const workspace = await prepare(run("1", source, "feature"));
     const ours = commit(workspace.path, "readme.md", "ours\n");
-    await merge(workspace);
-    const theirs = commit(source, "readme.md", "theirs\n");
-    const next = await prepare(run("2", source));
-    expect(next.startCommit).toBe(theirs);
-    expect(next.notices).toEqual([expect.stringMatching(/main has diverged.*never pushed/)]);
-    expect(git(cloneOf(folder), "rev-parse", "main")).toBe(ours);
-
     git(source, "checkout", "-q", "-b", "feature");
     commit(source, "other.txt", "x");
     const { notices, startCommit } = await prepare(run("3", source, "feature"));
@@ -803,64 +835,60 @@ describe("merging back", () => {
   });
 
   it("waits for nobody's uncommitted work, and has nothing to do where nothing was done", async () => {
+    const source = free(repository());
     const { prepare, merge } = engine();
-    const workspace = await prepare(run("s", repository()));
-    expect(await merge(workspace)).toMatchObject({
-      merged: false,
-      reason: expect.stringContaining("already"),
-    });
+    const workspace = await prepare(run("s", source));
+    expect(await merge(workspace)).toEqual({ note: expect.stringContaining("already") });
     commit(workspace.path, "a.txt", "a");
     write(workspace.path, "b.txt", "b");
-    expect(await merge(workspace)).toMatchObject({ merged: false, reason: expect.stringContaining("b.txt") });
+    const { work, note } = await merge(workspace);
+    expect(note).toContain("b.txt");
+    expect(work).toMatchObject({ uncommitted: true, branch: "automagik/session" });
     const folder = await prepare(run("plain"));
-    expect(await merge(folder)).toMatchObject({
-      merged: false,
-      reason: expect.stringContaining("no repository"),
-    });
+    expect(await merge(folder)).toEqual({ note: expect.stringContaining("no repository") });
   });
 
-  it("leaves a base branch alone that another session is at work on", async () => {
-    const source = repository();
+  it("is not held up by a session that is at work on the base branch", async () => {
+    const source = free(repository());
     const { prepare, merge } = engine({ sessionInUse: (key) => key === "on-main" });
-    await prepare(run("on-main", source, "main"));
+    const main = await prepare(run("on-main", source, "main"));
     const workspace = await prepare(run("s", source));
-    commit(workspace.path, "a.txt", "a");
-    const refused = await merge(workspace);
-    expect(refused).toMatchObject({ merged: false, reason: expect.stringContaining("session_id on-main") });
+    const theirs = commit(workspace.path, "a.txt", "a");
+    expect((await merge(workspace)).work).toMatchObject({ mergedInto: "main" });
+    expect(git(main.path, "rev-parse", "HEAD"), "its own is as it was").not.toBe(theirs);
   });
 
-  it("of work done on the base branch itself has nothing to do, and pushes where that is allowed", async () => {
+  it("of work done on the base branch itself is its delivery", async () => {
     const source = repository();
     git(source, "branch", "feature");
     const { prepare, merge } = engine({ pushAllowed: true });
     const workspace = await prepare(run("s", ssh(source), "feature"));
     const done = commit(workspace.path, "a.txt", "a");
-    expect(await merge(workspace)).toEqual({
-      merged: true,
-      commit: done,
-      reason: "The work was done on feature itself.",
-      pushed: true,
-    });
+    expect((await merge(workspace)).work).toMatchObject({ mergedInto: "feature", deliveredTo: "remote" });
     expect(git(source, "rev-parse", "feature")).toBe(done);
   });
 
-  it("pushes the base branch where that is allowed, and says when the remote refuses", async () => {
+  it("is a push at a remote, which has to be allowed and may be refused", async () => {
     const source = repository();
-    const { prepare, merge } = engine({ pushAllowed: true });
-    const workspace = await prepare(run("s", source));
+    const first = engine();
+    const workspace = await first.prepare(run("s", ssh(source)));
     commit(workspace.path, "a.txt", "a");
-    const refused = await merge(workspace);
-    expect(refused).toMatchObject({ merged: true, pushed: false });
-    expect(refused.pushProblem).toMatch(/^the push was refused: .*refus.*checked out branch/);
-    git(source, "checkout", "-q", "--detach");
-    const trap = fresh("trap");
-    writeFileSync(join(source, ".git", "hooks", "post-receive"), `#!/bin/sh\ntouch ${trap}\n`, {
-      mode: 0o755,
-    });
+    const { work } = await first.merge(workspace);
+    expect(work).toMatchObject({ deliveredTo: "engine", branch: "automagik/session" });
+    expect(work?.problem).toMatch(
+      /^Nothing was merged: .*ENGINE_PUSH.*Nothing was pushed, because ENGINE_PUSH is off\./,
+    );
+    const pushing = engine({ folder: first.folder, pushAllowed: true });
+    const refused = await pushing.merge(workspace);
+    expect(refused.note).toMatch(/^Nothing was merged: the push was refused: .*checked out branch/);
+    expect(refused.work).toMatchObject({ deliveredTo: "remote", branch: "automagik/session" });
+    free(source);
     const done = commit(workspace.path, "b.txt", "b");
-    expect(await merge(workspace)).toEqual({ merged: true, commit: done, pushed: true });
+    expect((await pushing.merge(workspace)).work).toMatchObject({
+      mergedInto: "main",
+      deliveredTo: "remote",
+    });
     expect(git(source, "rev-parse", "main")).toBe(done);
-    expect(existsSync(trap), "the hooks of a local repository do not run").toBe(false);
   });
 });
 
@@ -1271,12 +1299,13 @@ describe("what comes after a run", () => {
   ] as const)(
     "$step ends when it is told so while git $command hangs",
     async ({ step, command }) => {
-      const first = engine({ pushAllowed: true });
-      const workspace = await first.prepare(run("s", repository()));
+      const first = engine();
+      const source = free(repository());
+      const workspace = await first.prepare(run("s", source));
       const done = commit(workspace.path, "a.txt", "a");
       const stuck = stuckGit(command);
       const { folder } = first;
-      const hanging = engine({ folder, pushAllowed: true, gitPath: stuck.path });
+      const hanging = engine({ folder, gitPath: stuck.path });
       const controller = new AbortController();
       const { signal } = controller;
       const ended =
@@ -1288,11 +1317,8 @@ describe("what comes after a run", () => {
       // What was done before it is told as done.
       expect(JSON.stringify(await ended)).toContain("It was stopped before it finished: the run was killed.");
       expect(existsSync(join(workspace.path, "a.txt"))).toBe(true);
-      const again = await engine({ folder }).merge(workspace);
-      expect(again.merged || again.reason).toEqual(
-        command === "push" ? expect.stringMatching(/has all/) : true,
-      );
-      expect(git(cloneOf(folder), "rev-parse", "main")).toBe(done);
+      expect((await engine({ folder }).merge(workspace)).work).toMatchObject({ mergedInto: "main" });
+      expect(git(source, "rev-parse", "main")).toBe(done);
     },
     60_000,
   );
@@ -1311,10 +1337,7 @@ describe("what comes after a run", () => {
     const merging = busy.merge(workspace, controller.signal);
     const removing = busy.cleanup(workspace.runId, { force: true, signal: controller.signal });
     controller.abort("the run was killed");
-    expect(await merging).toMatchObject({
-      merged: false,
-      reason: expect.stringMatching(/the run was killed/),
-    });
+    expect(await merging).toEqual({ note: expect.stringMatching(/the run was killed/) });
     expect(await removing).toMatchObject({ removed: { worktree: false }, errors: [expect.any(String)] });
     other.abort();
     expect(await preparing).toBe("stopped");

@@ -17,6 +17,25 @@ export const OUTCOMES = [
 
 export type Outcome = (typeof OUTCOMES)[number];
 
+const workAnswer = z.object({
+  branch: z.string(),
+  base_branch: z.string().optional(),
+  commits: z.array(z.string()).describe("Newest first"),
+  commit_count: z.number(),
+  files: z.number().optional(),
+  insertions: z.number().optional(),
+  deletions: z.number().optional(),
+  delivered_to: z.string().describe("repository, remote or engine"),
+  where: z.string().optional(),
+  merged_into: z.string().optional(),
+  problem: z.string().optional(),
+  uncommitted: z.boolean().optional(),
+  look: z.string().optional(),
+  take: z.string().optional(),
+  discard: z.string().optional(),
+  resume: z.string().optional(),
+});
+
 const runAnswer = z.object({
   run_id: z.string(),
   session_id: z.string().optional().describe("Resumes the conversation"),
@@ -42,6 +61,7 @@ const runAnswer = z.object({
   files_changed: z.array(z.string()).optional(),
   commits: z.array(z.string()).optional(),
   workspace_path: z.string().optional(),
+  work: workAnswer.optional().describe("What the session's branch has beyond its base"),
   questions: z
     .array(
       z.object({

@@ -2,6 +2,7 @@ import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types
 import { looksRefused, refusedResume } from "../runs/run-facts.js";
 import { asSentence, cutText } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
+import { describeWork } from "./describe-work.js";
 
 /**
  * A result in an answer is cut here: with text and structured content it stands there twice, and the smallest
@@ -65,6 +66,7 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
           workspace_path: run.workspacePath,
         }
       : {}),
+    work: describeWork(run),
     questions: describeQuestions(openQuestions(run)),
   };
   return Object.fromEntries(Object.entries(full).filter(([, value]) => value !== undefined)) as RunAnswer;

@@ -6,6 +6,7 @@ import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
+import { tellWork } from "./describe-work.js";
 import { tellStall } from "./follow/answer-follow-end.js";
 import { followRun } from "./follow/follow-run.js";
 import { answerStep, askOpenQuestions, tellWaiting } from "./forms/agent-questions.js";
@@ -68,7 +69,9 @@ export const statusAction = defineAction({
         : tellStall(run, quietMs, services);
     const answer: Answer = {
       outcome: quietMs === undefined ? outcomeOf(run) : "stalled",
-      summary: [isFinal(run.status) ? tellEnd(run) : goesOn, ...notes].join(" "),
+      summary: [isFinal(run.status) ? tellEnd(run) : goesOn, tellWork(run), ...notes]
+        .filter(Boolean)
+        .join(" "),
       run: describeRun(run, { now: clock.now(), detailed }),
       ...(isFinal(run.status)
         ? nextAfterEnd(run)

@@ -31,6 +31,33 @@ export interface TokenCounts {
   output?: number;
 }
 
+/** What a session's branch has beyond its base, and where a person finds it; only some servers tell it. */
+export interface Work {
+  branch: string;
+  baseBranch?: string;
+  /** Where the two parted. */
+  baseCommit?: string;
+  headCommit?: string;
+  /** Newest first; the first ones of them. */
+  commits: { id: string; title: string }[];
+  commitCount: number;
+  files?: number;
+  insertions?: number;
+  deletions?: number;
+  /** `repository`: the person's own on the server's machine; `engine`: nowhere but on the server itself. */
+  deliveredTo: "repository" | "remote" | "engine";
+  /** The folder or address of that. */
+  where?: string;
+  /** The branch that it was merged into. */
+  mergedInto?: string;
+  /** Why it is not where it was meant to be, and what helps. */
+  problem?: string;
+  /** There are changes in the worktree that are in no commit. */
+  uncommitted?: true;
+  /** The session's folder on the server, while it is there. */
+  worktree?: string;
+}
+
 /** One run as far as it is known; what nobody has told is absent, never invented. */
 export interface Run {
   runId: string;
@@ -69,6 +96,7 @@ export interface Run {
   filesChanged: string[];
   commits: string[];
   workspacePath?: string;
+  work?: Work;
   /** What the agent wants to know before it goes on; only some servers let it ask. */
   questions?: RunQuestion[];
   /** The API's list says that the run waits for an answer; what is asked, only the run itself tells. */

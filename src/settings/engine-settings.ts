@@ -67,7 +67,8 @@ export const engineSettings = {
   }),
   enginePush: setting(z.enum(["off", "on"]).default("off"), {
     variable: "ENGINE_PUSH",
-    about: "Engine: whether work that is merged at the end of a run is also pushed.",
+    about:
+      "Engine: whether branches of sessions, and what is merged, are pushed to https and ssh repositories.",
     bounds: "`off` or `on`",
     forEngine: true,
   }),

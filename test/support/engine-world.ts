@@ -271,12 +271,10 @@ export function createEngineWorld({
               if (await isStopped("inspect", signal)) throw new Error("It was stopped");
               return { filesChanged: [], commits: [], uncommitted: false };
             }),
-          merge: (_, signal) =>
-            wait("merge", async () => {
-              const reason = await isStopped("merge", signal);
-              return reason
-                ? { merged: false, pushed: false, reason: `Nothing was merged: ${reason}.` }
-                : { merged: true, commit: "abc1234", pushed: false };
+          settle: (_, { signal }) =>
+            wait("settle", async () => {
+              const reason = await isStopped("settle", signal);
+              return { note: reason ? `Nothing was merged: ${reason}.` : "Merged into main as abc1234." };
             }),
           cleanup: (_, { signal }) =>
             wait("cleanup", async () => {

@@ -5,6 +5,7 @@ import type { FollowEnd } from "../../runs/run-follower.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "../describe-run.js";
+import { tellWork } from "../describe-work.js";
 import { answerStep, tellQuestion, tellWaiting } from "../forms/agent-questions.js";
 import { nextAfterEnd, watchAgain } from "../next-steps.js";
 
@@ -45,7 +46,7 @@ export async function answerFollowEnd(
         // The preface says that it was started, which is not true of this run.
         summary: run.neverStarted
           ? [tellEnd(run), ...notes, afterNoStart(run)].join(" ")
-          : say(tellEnd(run, it)),
+          : say([tellEnd(run, it), tellWork(run)].filter(Boolean).join(" ")),
         run: describe(run),
         ...nextAfterEnd(run),
       };

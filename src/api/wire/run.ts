@@ -20,6 +20,7 @@ import {
 } from "./fields.js";
 import { MOST_QUESTIONS, toQuestion } from "./question.js";
 import { reasonIn, toStatus } from "./run-status.js";
+import { toWork } from "./work.js";
 
 export const startWire = z.looseObject({
   run_id: anyId,
@@ -50,6 +51,7 @@ export const statusWire = z.looseObject({
   error_code: text,
   started: flag,
   workspace_path: text,
+  work: record,
   questions: texts,
   progress: record,
   metrics: record,
@@ -143,6 +145,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     lastActivityAt: parseTime(metadata.last_activity),
     // The public server's phase only repeats whether the run is over.
     workspacePath: line(wire.workspace_path, 500),
+    work: toWork(wire.work),
     questions: wire.questions
       ?.slice(0, MOST_QUESTIONS)
       .map(toQuestion)

@@ -39,6 +39,31 @@ const neverStarted = z
   .optional()
   .describe("The run failed before its agent started; nothing was charged");
 
+export const workSchema = z
+  .object({
+    branch: z.string().describe("As it is called where the commits are"),
+    base_branch: z.string().nullable(),
+    base_commit: z.string().nullable().describe("Where the two parted"),
+    head_commit: z.string().nullable(),
+    commits: z.array(z.object({ id: z.string(), title: z.string() })).describe("Newest first, at most 50"),
+    commit_count: z.int(),
+    files: z.int(),
+    insertions: z.int(),
+    deletions: z.int(),
+    delivered_to: z
+      .enum(["repository", "remote", "engine"])
+      .describe("repository: the person's own on this machine; engine: the engine's clone alone"),
+    where: z.string().describe("Its folder or address"),
+    merged_into: z.string().nullable(),
+    problem: z
+      .string()
+      .nullable()
+      .describe("Why it is not where it was meant to be, and the command that helps"),
+    uncommitted: z.boolean().describe("The worktree has changes that are in no commit"),
+    worktree: z.string().nullable().describe("The session's folder, while it is there"),
+  })
+  .openapi("Work");
+
 export const statusSchema = z
   .object({
     run_id: z.string(),
@@ -86,6 +111,9 @@ export const statusSchema = z
     error_code: errorCode,
     started: neverStarted,
     workspace_path: z.string().nullable(),
+    work: workSchema
+      .nullable()
+      .describe("What the session's branch has beyond its base; null when that is nothing, or not known yet"),
     debug: z
       .object({
         workflow_run_id: z.string(),

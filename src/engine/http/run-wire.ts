@@ -1,7 +1,7 @@
 import type { z } from "@hono/zod-openapi";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
 import type { EngineRefusal, QueueStats } from "../types.js";
-import type { questionSchema, rowSchema, statusSchema } from "./run-schemas.js";
+import type { questionSchema, rowSchema, statusSchema, workSchema } from "./run-schemas.js";
 
 /** A moment as the contract writes it: UTC, marked so. */
 export function toMoment(ms: number): string {
@@ -78,6 +78,29 @@ function outcomeOf(run: EngineRun): z.input<typeof statusSchema>["result"] {
   };
 }
 
+/** What a session's branch has beyond its base; null when that is nothing, or not known. */
+export function toWork(run: EngineRun): z.input<typeof workSchema> | null {
+  const { work } = run;
+  if (!work) return null;
+  return {
+    branch: work.branch,
+    base_branch: work.baseBranch ?? null,
+    base_commit: work.baseCommit ?? null,
+    head_commit: work.headCommit ?? null,
+    commits: work.commits.map(({ id, title }) => ({ id, title })),
+    commit_count: work.commitCount,
+    files: work.files,
+    insertions: work.insertions,
+    deletions: work.deletions,
+    delivered_to: work.deliveredTo,
+    where: work.where,
+    merged_into: work.mergedInto ?? null,
+    problem: work.problem ?? null,
+    uncommitted: work.uncommitted === true,
+    worktree: run.workspaceRemoved ? null : (run.workspacePath ?? null),
+  };
+}
+
 /** The contract's status answer: live turns, the current action, a session that can be resumed, open questions. */
 export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<typeof statusSchema> {
   const ended = hasEnded(run);
@@ -124,6 +147,7 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
     ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
     workspace_path: run.workspacePath ?? null,
+    work: toWork(run),
     ...(debug
       ? {
           debug: {

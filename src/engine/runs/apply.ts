@@ -132,7 +132,7 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
 
 function end(run: EngineRun, event: Ended): EngineRun {
   const status = run.killAskedAt === undefined ? event.status : "killed";
-  const { neverStarted, errorCode, filesChanged, commits, workspaceRemoved } = event;
+  const { neverStarted, errorCode, filesChanged, commits, work, workspaceRemoved } = event;
   const result = [run.result, ...(event.notes ?? [])].filter(Boolean).join("\n\n");
   const isUnstarted = neverStarted === true && status === "failed";
   return {
@@ -146,6 +146,7 @@ function end(run: EngineRun, event: Ended): EngineRun {
     workspaceRemoved: workspaceRemoved ?? run.workspaceRemoved,
     filesChanged: filesChanged ?? run.filesChanged,
     commits: commits ?? run.commits,
+    ...(work ? { work } : {}),
     ...(result ? { result } : {}),
     ...(event.error
       ? { error: `${isUnstarted ? "Not started; nothing was charged. " : ""}${event.error}` }

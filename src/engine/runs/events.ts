@@ -1,3 +1,4 @@
+import type { Work } from "../workspaces/types.js";
 import type {
   AgentProcessId,
   FailureCode,
@@ -59,6 +60,7 @@ export type RunChange =
       notes?: readonly string[];
       filesChanged?: readonly string[];
       commits?: readonly string[];
+      work?: Work;
       workspaceRemoved?: boolean;
     }
   /** What the run has left behind was removed. */

@@ -3,6 +3,8 @@
  * only in `src/engine/http/`. A run is never changed: `apply` (apply.ts) makes the next one from an event.
  */
 
+import type { Work } from "../workspaces/types.js";
+
 /** Reasons of failed runs about which a person can do something. */
 export type FailureCode =
   | "context_full"
@@ -115,6 +117,8 @@ export interface EngineRun {
   readonly workspaceRemoved: boolean;
   readonly filesChanged: readonly string[];
   readonly commits: readonly string[];
+  /** What the session's branch has beyond its base, and where it is; from the run's end on. */
+  readonly work?: Work;
   readonly queue: {
     readonly added: number;
     readonly consumed: number;

@@ -1,5 +1,6 @@
 import type { Log } from "../../shared/log.js";
 import type { EngineRun } from "../runs/run.js";
+import type { Work } from "../workspaces/types.js";
 import type { Workspace, Workspaces } from "../workspaces/workspaces.js";
 
 /** What a run has left behind, and what has become of it. */
@@ -8,12 +9,13 @@ export interface Stock {
   notes: string[];
   filesChanged?: string[];
   commits?: string[];
+  work?: Work;
   workspaceRemoved?: boolean;
 }
 
 /**
- * Looks at the work that a run has left in its workspace, merges it where that was asked for, and removes the
- * workspace unless it is to be kept. Never throws: what fails is logged.
+ * Looks at the work that a run has left in its workspace, brings it to the person, merged where that was asked for, and
+ * removes the workspace unless it is to be kept. Never throws: what fails is logged.
  * @param options.isCompleted the run has done what it was asked for
  * @param options.signal ends what takes too long
  */
@@ -35,8 +37,10 @@ export async function takeStock(options: {
     log.warn((error as Error).message);
   }
   try {
-    if (autoMerge && options.isCompleted)
-      stock.notes.push(describeMerge(await workspaces.merge(workspace, signal)));
+    const merge = autoMerge && options.isCompleted;
+    const { work, note } = await workspaces.settle(workspace, { merge, signal });
+    if (work) stock.work = work;
+    if (note) stock.notes.push(note);
     if (persistent && !tempWorkspace) return stock;
     // Only what was meant to be thrown away goes whatever is in it; uncommitted work in a worktree stays.
     const { removed, kept } = await workspaces.cleanup(
@@ -49,12 +53,4 @@ export async function takeStock(options: {
     log.warn((error as Error).message);
   }
   return stock;
-}
-
-/** What the person is told of a merge: a refused push is part of it, however well the merge itself went. */
-function describeMerge(merge: Awaited<ReturnType<Workspaces["merge"]>>): string {
-  if (!merge.merged) return merge.reason ?? "Nothing was merged: the merge is not clean.";
-  const merged = `Merged${merge.commit ? ` as ${merge.commit}` : ""}`;
-  if (merge.pushProblem) return `${merged}, but ${merge.pushProblem}`;
-  return `${merged}${merge.pushed ? " and pushed" : ""}.`;
 }

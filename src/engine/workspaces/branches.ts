@@ -1,11 +1,12 @@
 import { basename } from "node:path";
 import { besideWhich, cannotStandBeside, findBranch } from "../../shared/git/branch-name.js";
+import { shellWord } from "../../shared/shell-word.js";
 import type { Clone, Clones, FetchedClone } from "./clones.js";
 import { folderExists } from "./disk.js";
 import type { GitRunner, WorktreeLocation } from "./git-runner.js";
-import { identityEnv } from "./git-settings.js";
+import { certainBranch, OWN_BRANCHES, readableBranch } from "./names.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
-import { defaultBranch, isEmpty, type RefList, readRefs } from "./ref-list.js";
+import { defaultBranch, isEmpty, type RefList } from "./ref-list.js";
 import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
@@ -18,7 +19,6 @@ export interface BranchesOptions {
   /** Whether a run of that session is going on or waiting. */
   sessionInUse: (sessionKey: string) => boolean;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
-  env: NodeJS.ProcessEnv;
 }
 
 /** Branches of a bare clone as sessions need them. Whoever calls has the repository to itself. */
@@ -55,11 +55,8 @@ export interface Branches {
    * @throws WorkspaceError when it can't be freed
    */
   free(clone: Clone, branch: string, self: string): Promise<void>;
-  /**
-   * The commit that has both what was merged into the branch here and what the remote has of it; the local branch
-   * is moved there when nobody has it checked out. Undefined when there is no such branch.
-   */
-  upToDate(clone: Clone, branch: string): Promise<{ commit: string | undefined; notices: string[] }>;
+  /** A name for the branch of a session that asked for none: a readable one, and where that is taken a certain one. */
+  freeName(clone: FetchedClone, sessionKey: string, sessionName: string | undefined): string;
 }
 
 /** Creates it on its collaborators. */
@@ -92,28 +89,18 @@ export function createBranches(options: BranchesOptions): Branches {
     await detach(git, at);
   }
 
-  async function upToDate(clone: Clone, branch: string, known?: RefList) {
+  async function startOf(clone: FetchedClone, branch: string) {
     const refs = createRefs(git, clone.at);
-    const list = known ?? (await readRefs(git, clone.at));
-    const [local, remote] = [list.local.get(branch), list.remote.get(branch)];
-    if (!local || !remote || local === remote) return { commit: local ?? remote, notices: [] };
-    if (await refs.contains(local, remote)) return { commit: local, notices: [] };
-    const held = (await holderOf(git, clone.at.clone, branch)) !== undefined;
-    const joined = await refs.join(
-      local,
-      remote,
-      `Merge the remote's ${branch}`,
-      await identityEnv(git, clone.at, options.env),
-    );
-    if ("commit" in joined && !held) {
-      await refs.move(branch, joined.commit, local);
-      return { commit: joined.commit, notices: [] };
-    }
-    if ("commit" in joined && joined.commit === remote) return { commit: remote, notices: [] };
+    const [local, remote] = [clone.refs.local.get(branch), clone.refs.remote.get(branch)];
+    if (!local || !remote || local === remote || (await refs.contains(remote, local)))
+      return { commit: remote ?? local, notices: [] };
+    const hidden = await refs.count(local, ["--remotes"]);
+    if (hidden === 0) return { commit: remote, notices: [] };
+    const commits = hidden === 1 ? "1 commit" : `${hidden} commits`;
     return {
       commit: remote,
       notices: [
-        `The branch ${branch} has diverged: what was merged here and never pushed is not in the remote branch. The remote branch was used; the local commits are still on ${branch} in ${clone.at.clone}.`,
+        `${commits} on ${branch} in the engine's clone, merged there and never pushed, are not in the repository, so this run begins without them. \`git fetch ${shellWord(clone.at.clone)} ${shellWord(branch)}\` in your repository brings them there.`,
       ],
     };
   }
@@ -126,7 +113,13 @@ export function createBranches(options: BranchesOptions): Branches {
 
   return {
     free,
-    upToDate,
+
+    freeName({ refs }, sessionKey, sessionName) {
+      const readable = readableBranch(sessionName);
+      const taken = [...refs.local.keys(), ...refs.remote.keys()];
+      const isFree = !taken.includes(readable) && besideWhich(readable, taken) === undefined;
+      return isFree ? readable : certainBranch(sessionKey, sessionName);
+    },
 
     async find(repository, { at, refs }, asked, signal) {
       const id = /[0-9a-f]{7,64}$/i.exec(asked)?.[0];
@@ -175,11 +168,11 @@ export function createBranches(options: BranchesOptions): Branches {
         }
         return { baseBranch: record.bases[branch] ?? branch, empty: false, notices };
       }
-      const isOurs = branch.startsWith("automagik/");
+      const isOurs = branch.startsWith(`${OWN_BRANCHES}/`);
       const base = defaultBranch(known);
       if (base === undefined && isEmpty(known))
         return { baseBranch: isOurs ? "main" : branch, empty: true, notices: [] };
-      const start = base === undefined ? undefined : await upToDate(clone, base, known);
+      const start = base === undefined ? undefined : await startOf(clone, base);
       if (base === undefined || !start?.commit)
         throw new WorkspaceError(
           `The repository has no default branch to make ${branch} from. Name one of its branches in git_branch.`,

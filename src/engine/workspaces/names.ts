@@ -20,12 +20,20 @@ export function folderName(readable: string, identity: string): string {
   return [slug(readable), digest(identity)].filter(Boolean).join("-");
 }
 
-/** The branch of a session that asked for none. */
-export function sessionBranch(sessionKey: string, sessionName?: string): string {
-  return `automagik/${slug(sessionName ?? "") || "session"}-${digest(sessionKey).slice(0, 10)}`;
+/** Where the branches are that sessions are given. */
+export const OWN_BRANCHES = "automagik";
+
+/** The branch of a session that asked for none, as people read it; another session may have it already. */
+export function readableBranch(sessionName?: string): string {
+  return `${OWN_BRANCHES}/${slug(sessionName ?? "") || "session"}`;
 }
 
-/** True for the branch that this session was given, whatever the session was called. */
-export function sessionBranchOf(sessionKey: string, branch: string): boolean {
-  return /^automagik\/[a-z0-9-]+$/.test(branch) && branch.endsWith(sessionBranch(sessionKey).slice(-11));
+/** The same with what makes it this session's alone. */
+export function certainBranch(sessionKey: string, sessionName?: string): string {
+  return `${readableBranch(sessionName)}-${digest(sessionKey).slice(0, 10)}`;
+}
+
+/** True for the certain branch of this session, whatever the session was called: earlier versions gave no other. */
+export function isCertainBranch(sessionKey: string, branch: string): boolean {
+  return /^automagik\/[a-z0-9-]+$/.test(branch) && branch.endsWith(certainBranch(sessionKey).slice(-11));
 }

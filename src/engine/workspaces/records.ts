@@ -4,7 +4,7 @@ import { z } from "zod";
 import { checkBranchName } from "../../shared/git/repository-address.js";
 import { ensurePrivateFolder, readPrivateFile } from "../../shared/private-files.js";
 import { replaceFile } from "../../shared/replace-file.js";
-import { digest, folderName } from "./names.js";
+import { digest, folderName, isCertainBranch } from "./names.js";
 import { WorkspaceError } from "./types.js";
 
 /** Names that were made by `folderName`: nothing read from a file can lead out of our folders. */
@@ -37,6 +37,12 @@ const sessionSchema = z.object({
   admin: name.optional(),
   branch: branchName.optional(),
   baseBranch: branchName.optional(),
+  /** What people call the session: for the name of a branch, where its own cannot be had. */
+  sessionName: z.string().optional(),
+  /** The branch that the session was given because it asked for none; earlier versions did not note it. */
+  ownBranch: branchName.optional(),
+  /** The branch on which its commits were last delivered, where that has another name. */
+  deliveredAs: branchName.optional(),
   /** Marks of files that differ from their commit since they were checked out: nobody's work. */
   asCheckedOut: z.array(z.string()).optional(),
   /** Another session has been given the branch: this worktree stands on the commit alone. */
@@ -129,9 +135,14 @@ export function createSessionRecords(folder: string, now: () => number): Session
   };
 }
 
+/** True for a branch that the session was given, and not asked for. */
+export function isOwnBranch({ ownBranch, sessionKey }: SessionRecord, branch: string): boolean {
+  return branch === ownBranch || isCertainBranch(sessionKey, branch);
+}
+
 /** What is written down of a session before anything of it is made. */
 export function newRecord(
-  request: { sessionKey: string },
+  request: { sessionKey: string; sessionName?: string },
   recordKey: string,
   kind: SessionRecord["kind"],
   readable = kind as string,
@@ -140,6 +151,7 @@ export function newRecord(
     version: 1,
     recordKey,
     sessionKey: request.sessionKey,
+    ...(request.sessionName && { sessionName: request.sessionName }),
     kind,
     folder: folderName(readable, recordKey),
     ready: kind !== "repository",

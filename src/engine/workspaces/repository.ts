@@ -25,7 +25,16 @@ export interface Repository {
    * in the place of which something else could be put in between.
    * @throws WorkspaceError when what is there by now lies outside of the allowed folders
    */
-  open?(): Promise<OpenedRepository & { close(): Promise<void> }>;
+  open?(): Promise<OpenedLocal>;
+  /** Whether a folder on this machine, as it really is, lies inside the allowed ones. */
+  allows?(folder: string): Promise<boolean>;
+}
+
+/** A local repository that is open. */
+export interface OpenedLocal extends OpenedRepository {
+  /** The git folder that all its worktrees share; its real path. */
+  commonDir: string;
+  close(): Promise<void>;
 }
 
 /** As deep as git itself follows borrowed object stores. */
@@ -101,6 +110,10 @@ async function resolveLocal(
     address: real,
     local: true,
     protocols: "file",
+    async allows(folder) {
+      const found = await realOrUndefined(folder);
+      return found !== undefined && isAllowed(found);
+    },
     async open() {
       const folder = await openFolder(parts[0] ?? "").catch(() => {
         throw refuse();
@@ -108,10 +121,16 @@ async function resolveLocal(
       const at = folder.pinned ?? folder.path;
       // A worktree's git folder names the one that it shares; all others are their own.
       const common = await readFile(join(at, "commondir"), "utf8").catch(() => ".");
-      const store = await realOrUndefined(resolve(folder.path, common.trim(), "objects"));
+      const commonDir = resolve(folder.path, common.trim());
+      const store = await realOrUndefined(join(commonDir, "objects"));
       const isInside = isAllowed(folder.path) && store !== undefined && isAllowed(store);
       if (isInside && (await borrowsOnlyFrom(store, isAllowed, 0)))
-        return { address: real, ...(folder.pinned && { pinned: folder.pinned }), close: folder.close };
+        return {
+          address: real,
+          ...(folder.pinned && { pinned: folder.pinned }),
+          commonDir,
+          close: folder.close,
+        };
       await folder.close();
       throw refuse();
     },

@@ -35,6 +35,41 @@ export interface Workspace {
   env: Record<string, string>;
 }
 
+/** What a session's branch has beyond its base, and where a person finds it. */
+export interface Work {
+  /** The branch that has the commits, as it is called where they are. */
+  readonly branch: string;
+  readonly baseBranch?: string;
+  /** Where the two parted; missing when the base has no commits. */
+  readonly baseCommit?: string;
+  /** Missing when there are no commits. */
+  readonly headCommit?: string;
+  /** Newest first, at most 50. */
+  readonly commits: readonly { readonly id: string; readonly title: string }[];
+  readonly commitCount: number;
+  readonly files: number;
+  readonly insertions: number;
+  readonly deletions: number;
+  /** `repository`: the person's own on this machine; `engine`: nowhere but in the engine's clone. */
+  readonly deliveredTo: "repository" | "remote" | "engine";
+  /** The folder or address of that. */
+  readonly where: string;
+  /** The branch of the same place that has all of it, where it was merged. */
+  readonly mergedInto?: string;
+  /** Why it is not where it was meant to be, and the one command that helps; sentences. */
+  readonly problem?: string;
+  /** The worktree has changes that are in no commit. */
+  readonly uncommitted?: boolean;
+}
+
+/** What a run's end has brought to the person. */
+export interface Settled {
+  /** Missing when the session has nothing that its base has not. */
+  work?: Work;
+  /** What has come of a merge, where one was asked for; a sentence or two. */
+  note?: string;
+}
+
 /** Names a run's workspace: the workspace, the run's id, or what is known of it. */
 export type WorkspaceReference = string | { runId: string; sessionKey?: string; temporary?: boolean };
 
@@ -59,21 +94,11 @@ export interface Workspaces {
     signal?: AbortSignal,
   ): Promise<{ filesChanged: string[]; commits: string[]; uncommitted: boolean }>;
   /**
-   * Brings the session's commits into its base branch, in the bare clone, as a fast-forward or a merge commit; on
-   * a conflict nothing is changed. Pushes the base branch only where that was allowed. Never throws.
-   * @param signal ends git; its reason, a text, is told
+   * Brings the session's commits to where the person looks, on its branch, and with `merge` into its base branch.
+   * Only forward; what is not brought there is told with the reason. Never throws.
+   * @param options.signal ends git; its reason, a text, is told
    */
-  merge(
-    workspace: Workspace,
-    signal?: AbortSignal,
-  ): Promise<{
-    merged: boolean;
-    reason?: string;
-    commit?: string;
-    pushed: boolean;
-    /** Why the push was refused, where the commits are and what can be done, as a part of a sentence. */
-    pushProblem?: string;
-  }>;
+  settle(workspace: Workspace, options: { merge: boolean; signal?: AbortSignal }): Promise<Settled>;
   /**
    * Removes the session's folder. Committed work stays in the bare clone, on its branch. What would be lost
    * (uncommitted changes, git-ignored files that no tool makes anew, commits on no branch, submodules with content,

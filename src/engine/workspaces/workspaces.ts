@@ -9,11 +9,11 @@ import { createBin, folderExists } from "./disk.js";
 import { createGitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
 import { inspectFolder, inspectWorktree } from "./inspect.js";
-import { mergeWork } from "./merge.js";
 import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
 import { createSessionRecords, type RunRecord, type SessionRecord } from "./records.js";
 import { type Repository, resolveRepository } from "./repository.js";
-import { runUnlessStopped } from "./run-unless-stopped.js";
+import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
+import { settleWork } from "./settle.js";
 import { WorkspaceError, type Workspaces } from "./types.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
 import { worktreeLocation } from "./worktrees.js";
@@ -25,7 +25,7 @@ export interface WorkspacesOptions {
   folder: string;
   /** Local repositories are only taken from inside these. */
   allowedFolders: readonly string[];
-  /** Whether `merge` pushes the base branch. */
+  /** Whether branches are pushed to remotes. */
   pushAllowed: boolean;
   /**
    * Whether a run of the session is going on or waiting: its branch is then not given to another session. Without
@@ -64,14 +64,13 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   });
   const homes = { repository: "worktrees", folder: "folders", temporary: "temporary" } as const;
   const pathOf = (record: SessionRecord) => join(folder, homes[record.kind], record.folder);
-  const branchTools = {
+  const branches = createBranches({
+    git,
     clones,
     records,
-    env,
     sessionInUse: options.sessionInUse ?? (() => true),
     worktreeOf,
-  };
-  const branches = createBranches({ ...branchTools, git });
+  });
   const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, worktreeOf });
   const common = { git, clones, records, bin, mutex, env, pathOf, worktreeOf };
   const prepare = createPreparation({ ...common, branches, worktreeSessions, repositoryAt });
@@ -143,29 +142,33 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       return inspectWorktree(stoppable(git, signal), open.at, found.run);
     },
 
-    async merge({ runId }, signal) {
-      const not = (reason: string) => ({ merged: false, reason, pushed: false });
+    async settle({ runId }, { merge, signal }) {
+      const nothing = (why: string) => (merge ? { note: `Nothing was merged: ${why}` } : {});
       try {
         const found = await recordOf(runId);
-        if (!found) return not("Nothing was merged: the workspace is not there any more.");
-        const { repository: where, baseBranch, recordKey } = found.record;
-        if (!where || !baseBranch) return not("Nothing was merged: the session has no repository.");
-        const repository = await repositoryAt(where.address, signal);
+        if (!found) return nothing("the workspace is not there any more.");
+        const { record } = found;
+        const { repository: where } = record;
+        if (!where) return nothing("the session has no repository.");
+        const repository = await repositoryAt(where.address, signal).catch((error: Error) => {
+          throwIfStopped(signal);
+          return { gone: error.message };
+        });
         const work = async () => {
-          // What is pushed must stand on what the remote has by now.
-          // Nor can histories be joined where an agent has cut them off.
-          if (pushAllowed || (await clones.isShallow(repository))) await clones.ensure(repository, signal);
-          const open = await opening(found.record, signal);
-          if (!open) return not("Nothing was merged: the repository's clone is gone.");
-          const stopping = stoppable(git, signal);
-          return mergeWork(
-            { git: stopping, branches: createBranches({ ...branchTools, git: stopping }), env },
-            { ...open, repository, baseBranch, self: recordKey, pushAllowed },
-          );
+          // A merge begins at what the repository has by now, and no history goes out that an agent has cut off here.
+          if (!("gone" in repository) && (merge || (await clones.isShallow(where))))
+            await clones.ensure(repository, signal);
+          const open = await opening(record, signal);
+          if (!open) return nothing("the repository's clone is gone.");
+          const tools = { git: stoppable(git, signal), records, env };
+          return settleWork(tools, { ...open, repository, record, merge, pushAllowed });
         };
-        return await runUnlessStopped(mutex, `repository ${repository.name}`, work, signal);
+        return await runUnlessStopped(mutex, `repository ${where.name}`, work, signal);
       } catch (error) {
-        return not(`Nothing was merged: ${(error as Error).message}`);
+        const { message } = error as Error;
+        return merge
+          ? nothing(message)
+          : { note: `The session's branch may not have been delivered: ${message}` };
       }
     },
 

@@ -7,8 +7,7 @@ import { type Bin, folderExists, isEmptyFolder } from "./disk.js";
 import { type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
 import { lookAtCheckout } from "./loose-files.js";
-import { sessionBranch } from "./names.js";
-import { newRecord, type SessionRecord, type SessionRecords } from "./records.js";
+import { isOwnBranch, newRecord, type SessionRecord, type SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import { lastPart, type Repository } from "./repository.js";
 import { WorkspaceError, type WorkspaceRequest } from "./types.js";
@@ -122,13 +121,18 @@ export function createWorktreeSessions(options: {
       for (const admin of [known.folder, known.admin])
         if (admin) await rm(join(clone.at.clone, "worktrees", admin), { recursive: true, force: true });
     }
-    const branch = asked ?? known?.branch ?? sessionBranch(sessionKey, sessionName);
+    const own = known?.branch && isOwnBranch(known, known.branch) ? known.branch : undefined;
+    const isNamed = (asked ?? known?.branch) !== undefined;
+    const given = isNamed ? own : branches.freeName(clone, sessionKey, sessionName);
+    const branch = asked ?? known?.branch ?? given ?? "";
     const got = await branches.obtain(repository, clone, branch, recordKey);
     const record: SessionRecord = {
       ...newRecord(request, recordKey, "repository", lastPart(repository.address)),
       repository: { name: repository.name, address: repository.address },
       branch,
       baseBranch: got.baseBranch,
+      ...(given && { ownBranch: given }),
+      ...(known?.deliveredAs && { deliveredAs: known.deliveredAs }),
       runs: known?.runs ?? [],
     };
     await records.write(record);

@@ -71,23 +71,28 @@ async function adminOf(path: string): Promise<string> {
   return basename((await readFile(join(path, ".git"), "utf8")).trim());
 }
 
-/** The path of the worktree, if any, that a branch is checked out in, as git knows it. */
+/** Where branches are checked out, as git knows it: the path of the worktree by branch. */
+export async function checkedOut(git: GitRunner, clone: string): Promise<Map<string, string>> {
+  const list = ["worktree", "list", "--porcelain", "-z"];
+  const call = { at: { clone }, separator: "\0" as const };
+  const text = await mustGit(git, "The worktrees of the repository could not be listed", list, call);
+  const found = new Map<string, string>();
+  for (const entry of text.split("\0\0")) {
+    const lines = entry.split("\0");
+    const read = (field: string) =>
+      lines.find((line) => line.startsWith(`${field} `))?.slice(field.length + 1);
+    const branch = read("branch")?.replace(/^refs\/heads\//, "");
+    if (branch !== undefined) found.set(branch, read("worktree") ?? "");
+  }
+  return found;
+}
+
+/** The path of the worktree of a bare clone, if any, that a branch is checked out in, as git knows it. */
 export async function holderOf(git: GitRunner, clone: string, branch: string): Promise<string | undefined> {
-  const at = { clone };
   // Where git keeps its worktrees; without one there is nobody to ask about.
   const some = await readdir(join(clone, "worktrees")).catch((error: NodeJS.ErrnoException) => error);
   if (some instanceof Error && some.code === "ENOENT") return undefined;
-  const list = ["worktree", "list", "--porcelain", "-z"];
-  const text = await mustGit(git, "The worktrees of the repository could not be listed", list, {
-    at,
-    separator: "\0",
-  });
-  for (const entry of text.split("\0\0")) {
-    const lines = entry.split("\0");
-    if (lines.includes(`branch refs/heads/${branch}`))
-      return lines.find((line) => line.startsWith("worktree "))?.slice("worktree ".length);
-  }
-  return undefined;
+  return (await checkedOut(git, clone)).get(branch);
 }
 
 /** Leaves the worktree's files as they are and its branch free for another worktree. */

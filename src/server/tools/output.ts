@@ -88,7 +88,7 @@ function renderApi({ description, ...fields }: NonNullable<Answer["api"]>): stri
   return description ? `${api}\n\n${renderFields("The API's own description", description)}` : api;
 }
 
-export function renderRun({ result, tokens, tools_used, questions, ...run }: RunAnswer): string {
+export function renderRun({ result, tokens, tools_used, questions, work, ...run }: RunAnswer): string {
   const fields = renderFields("Run", {
     ...run,
     ...(tokens
@@ -97,7 +97,9 @@ export function renderRun({ result, tokens, tools_used, questions, ...run }: Run
         }
       : {}),
     ...(tools_used ? { tools_used: tools_used.join(", ") } : {}),
-  }).concat(questions ? `\n${renderQuestions(questions)}` : "");
+  })
+    .concat(work ? `\n${renderWork(work)}` : "")
+    .concat(questions ? `\n${renderQuestions(questions)}` : "");
   if (result === undefined) return fields;
   const mark = markOf(result);
   return (
@@ -109,6 +111,13 @@ export function renderRun({ result, tokens, tools_used, questions, ...run }: Run
 /** A run could write the end of its own output, were it not for a mark that its text decides and so cannot hold. */
 function markOf(result: string): string {
   return createHash("sha256").update(result).digest("hex").slice(0, 16);
+}
+
+function renderWork({ commits, ...work }: NonNullable<RunAnswer["work"]>): string {
+  const left = work.commit_count - commits.length;
+  const list = commits.map((commit) => `\n    ${commit}`).join("");
+  const more = left > 0 ? `\n    (${left} more)` : "";
+  return `${renderFields("Work", work)}${commits.length > 0 ? `\n  commits:${list}${more}` : ""}`;
 }
 
 function renderQuestions(questions: NonNullable<RunAnswer["questions"]>): string {

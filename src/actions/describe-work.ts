@@ -1,0 +1,92 @@
+import { isFinal, type Run, type Work } from "../api/types.js";
+import { shellWord } from "../shared/shell-word.js";
+import { asSentence } from "../shared/text.js";
+import type { RunAnswer } from "./answer.js";
+
+type WorkAnswer = NonNullable<RunAnswer["work"]>;
+
+/** Commits that stand in an answer; of more the number is told. */
+const SHOWN_COMMITS = 10;
+
+/** The work of a run that is over, with the commands by which a person looks at it, takes it and throws it away. */
+export function describeWork(run: Run): WorkAnswer | undefined {
+  const { work } = run;
+  if (!work || !isFinal(run.status)) return undefined;
+  const full: { [Key in keyof WorkAnswer]: WorkAnswer[Key] | undefined } = {
+    branch: work.branch,
+    base_branch: work.baseBranch,
+    commits: work.commits.slice(0, SHOWN_COMMITS).map(({ id, title }) => `${id} ${title}`.trim()),
+    commit_count: work.commitCount,
+    files: work.files,
+    insertions: work.insertions,
+    deletions: work.deletions,
+    delivered_to: work.deliveredTo,
+    where: work.where,
+    merged_into: work.mergedInto,
+    problem: work.problem,
+    uncommitted: work.uncommitted,
+    ...commandsFor(work),
+    resume: resumeCommand(run),
+  };
+  return Object.fromEntries(Object.entries(full).filter(([, value]) => value !== undefined)) as WorkAnswer;
+}
+
+/** The commands, for a shell in the person's own repository. */
+function commandsFor(work: Work): Pick<WorkAnswer, "look" | "take" | "discard"> {
+  const { branch, baseBranch, baseCommit, deliveredTo, where, mergedInto } = work;
+  if (work.commitCount === 0) return {};
+  const remote = (name: string) => shellWord(deliveredTo === "remote" ? `origin/${name}` : name);
+  const has = deliveredTo === "engine" ? "FETCH_HEAD" : remote(branch);
+  const fetch =
+    deliveredTo === "remote"
+      ? "git fetch origin && "
+      : deliveredTo === "engine"
+        ? `git fetch ${shellWord(where ?? "")} ${shellWord(branch)} && `
+        : "";
+  // Where it has become the base, or was done on it, only the commits tell what is new.
+  const isBase = mergedInto !== undefined || baseBranch === undefined || baseBranch === branch;
+  const from = isBase ? baseCommit && shellWord(baseCommit.slice(0, 10)) : remote(baseBranch);
+  return {
+    look: `${fetch}${from === undefined ? `git show --stat ${has}` : `git diff ${from}...${has}`}`,
+    ...(mergedInto === undefined && branch !== baseBranch ? { take: `${fetch}git merge ${has}` } : {}),
+    ...(mergedInto === undefined && branch !== baseBranch ? throwAway(work) : {}),
+  };
+}
+
+function throwAway({ branch, deliveredTo }: Work): Pick<WorkAnswer, "discard"> {
+  if (deliveredTo === "engine") return {};
+  const name = shellWord(branch);
+  return {
+    discard: deliveredTo === "remote" ? `git push origin --delete ${name}` : `git branch -D ${name}`,
+  };
+}
+
+/** How a person goes on with the agent's conversation in a terminal. */
+function resumeCommand({ work, sessionId }: Run): string | undefined {
+  if (!work?.worktree || !sessionId) return undefined;
+  return `cd ${shellWord(work.worktree)} && claude --resume ${shellWord(sessionId)}`;
+}
+
+/** One sentence on where the work of a run that is over is, and what was not done; "" when nothing is known. */
+export function tellWork(run: Run): string {
+  const { work } = run;
+  if (!work || !isFinal(run.status)) return "";
+  const { commitCount, branch, where, mergedInto } = work;
+  const problem = work.problem ? asSentence(work.problem) : "";
+  if (commitCount === 0) return problem;
+  const commits = commitCount === 1 ? "1 commit is" : `${commitCount} commits are`;
+  const place = {
+    repository: "your repository",
+    remote: "the remote repository",
+    engine: "the engine's clone",
+  };
+  const there = `${place[work.deliveredTo]}${where ? ` ${where}` : ""}`;
+  const told = `${commits} ${mergedInto ? `merged into ${mergedInto}` : `on ${branch}`} in ${there} (${tellSize(work)}).`;
+  const loose = work.uncommitted ? "The worktree has changes besides that are in no commit." : "";
+  return [told, problem, loose].filter(Boolean).join(" ");
+}
+
+/** "4 files, +120 -8" */
+export function tellSize({ files = 0, insertions = 0, deletions = 0 }: Partial<Work>): string {
+  return `${files} file${files === 1 ? "" : "s"}, +${insertions} -${deletions}`;
+}

@@ -1,0 +1,74 @@
+import type { Clone } from "./clones.js";
+import type { GitRunner } from "./git-runner.js";
+import { identityEnv } from "./git-settings.js";
+import { createPersonRepository } from "./person-repository.js";
+import { isDiverged, pushCommit } from "./push.js";
+import { createRefs } from "./refs.js";
+import type { Repository } from "./repository.js";
+
+/** What is to be merged, and into what. */
+export interface TakeRequest {
+  repository: Repository;
+  /** Just fetched: it knows what the repository has by now. */
+  clone: Clone;
+  commit: string;
+  /** What the commits are called in the merge's message and in what is told. */
+  from: string;
+  /** A branch of the repository. */
+  into: string;
+  pushAllowed: boolean;
+}
+
+/** What came of it. */
+export type Taken =
+  | { taken: true; commit: string }
+  /** A clause behind "Nothing was merged:". */
+  | { taken: false; reason: string; conflicts?: string[] }
+  /** The branch is checked out in that folder. */
+  | { taken: false; holder: string };
+
+/**
+ * Merges commits into a branch of the repository: prepared in the clone, and then the branch is moved forward in one
+ * step, or not at all. A branch that is checked out is left alone.
+ * @throws WorkspaceError when git was stopped or fails unexpectedly
+ */
+export async function takeWork(
+  tools: { git: GitRunner; env: NodeJS.ProcessEnv },
+  request: TakeRequest,
+): Promise<Taken> {
+  const { git } = tools;
+  const { repository, clone, commit, from, into } = request;
+  const refs = createRefs(git, clone.at);
+  const not = (reason: string): Taken => ({ taken: false, reason });
+  if (!repository.local && !request.pushAllowed)
+    return not(`${into} is at the remote, and pushing is not allowed (ENGINE_PUSH)`);
+
+  const base = await refs.remote(into);
+  if (base && (await refs.contains(base, commit))) return not(`${into} has all of this work already`);
+  const message = `Merge ${from === commit ? commit.slice(0, 10) : `branch '${from}'`} into ${into}`;
+  const env = await identityEnv(git, clone.at, tools.env);
+  const joined = base === undefined ? { commit } : await refs.join(base, commit, message, env);
+  if ("conflicts" in joined) {
+    const { conflicts } = joined;
+    const files = `${conflicts.slice(0, 5).join(", ")}${conflicts.length > 5 ? ", …" : ""}`;
+    return { taken: false, reason: `it conflicts with ${into} in ${files}`, conflicts };
+  }
+  const opened = await repository.open?.();
+  try {
+    const person = opened && createPersonRepository(git, opened);
+    const holder = (await person?.checkedOut())?.get(into);
+    if (holder !== undefined) return { taken: false, holder };
+    const link = await person?.linkInTheWay(into);
+    if (link !== undefined)
+      return not(`${link} in its git folder is a link, and nothing is written through links`);
+    const pushed = { repository, opened, branch: into, commit: joined.commit };
+    const refusal = await pushCommit(git, clone, pushed).catch((error: Error) => {
+      return `the push was interrupted, so it is unknown whether ${into} has the commits. ${error.message}`;
+    });
+    if (refusal === undefined) return { taken: true, commit: joined.commit };
+    if (isDiverged(refusal)) return not(`${into} has moved on meanwhile`);
+    return not(repository.local ? refusal : `the push was refused: ${refusal}`);
+  } finally {
+    await opened?.close();
+  }
+}
