@@ -2,10 +2,14 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
+import { acceptRequest } from "../src/engine/accept-run.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { createRunStore } from "../src/engine/runs/create-run-store.js";
+import { systemClock } from "../src/shared/clock.js";
+import { openDatabase } from "../src/store/database.js";
 import { readEvents } from "./contract/event-reader.js";
 import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
-import { COMPLETE, connectInMemory, until } from "./support/harness.js";
+import { COMPLETE, connectInMemory, silentLog, until } from "./support/harness.js";
 import {
   ENGINE_KEY,
   engineFolder,
@@ -211,6 +215,25 @@ describe("a start whose database was lost after it", () => {
       await client.ended(body.run_id);
     }
     expect(agents()).toBe(3);
+  });
+
+  it("is refused under the same key also by an engine that keeps its runs in memory", async () => {
+    await open();
+    const key = `${await readPrefix()}one`;
+    const runs = await createRunStore({
+      database: await openDatabase({}),
+      inMemory: true,
+      clock: systemClock,
+    });
+    onTestFinished(() => runs.close());
+    const options = { runs, log: silentLog, refuse: () => {} } as unknown as Parameters<
+      typeof acceptRequest
+    >[2];
+    await expect(acceptRequest(FORMER.request, key, options)).rejects.toMatchObject({
+      status: 409,
+      errorCode: "key_of_another_database",
+    });
+    expect(runs.all()).toEqual([]);
   });
 
   /** A server that reaches the engine through a proxy, and has read its description. */

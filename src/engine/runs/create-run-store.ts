@@ -4,21 +4,9 @@ import { loadRuns } from "./load-runs.js";
 import type { EngineRun } from "./run.js";
 import type { HeldRun } from "./run-rows.js";
 import type { Durability, Recorded, RunStore, RunStoreProblem, StoredEvent } from "./run-store.js";
-import { type Asked, createRunWriter } from "./run-writer.js";
+import { type Asked, createRunWriter, LIMITS } from "./run-writer.js";
 import type { Change, Outcome } from "./write-changes.js";
 import { createWriteQueue } from "./write-queue.js";
-
-const LIMITS = {
-  /** Until a disk that failed is tried again, in ms. */
-  retryAfterMs: 2_000,
-  /** Events that a client that resumes gets at most, and that are kept while the disk fails; more are a gap. */
-  eventsAtOnce: 10_000,
-  endedRuns: 1_000,
-  /** Days on which the engine was in use since the run's end. */
-  endedRunDays: 30,
-  /** The newest events that are kept, of all runs. */
-  eventsKept: 100_000,
-};
 
 /**
  * Opens the runs in a database. The way of a change: `ask` puts it into the queue (write-queue.ts), `carryOut` has all

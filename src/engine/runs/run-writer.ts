@@ -16,6 +16,19 @@ import {
 } from "./run-store.js";
 import { type Change, type Outcome, toStored, writeChanges } from "./write-changes.js";
 
+/** How much is kept, and for how long. */
+export const LIMITS = {
+  /** Until a disk that failed is tried again, in ms. */
+  retryAfterMs: 2_000,
+  /** Events that a client that resumes gets at most, and that are kept while the disk fails; more are a gap. */
+  eventsAtOnce: 10_000,
+  endedRuns: 1_000,
+  /** Days on which the engine was in use since the run's end. */
+  endedRunDays: 30,
+  /** The newest events that are kept, of all runs. */
+  eventsKept: 100_000,
+};
+
 /** A change as it was asked for. */
 export interface Asked {
   change: Change;
@@ -47,13 +60,7 @@ export function createRunWriter(options: {
   askAgain: () => void;
   clock: Clock;
   onProblem: (problem: RunStoreProblem) => void;
-  limits: {
-    retryAfterMs: number;
-    eventsAtOnce: number;
-    endedRuns: number;
-    endedRunDays: number;
-    eventsKept: number;
-  };
+  limits: typeof LIMITS;
   transact: typeof transaction;
 }): RunWriter {
   const { runs, reopen, askAgain, clock, limits, transact } = options;
