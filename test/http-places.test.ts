@@ -109,7 +109,13 @@ describe("places for connections", () => {
     expect(first.status).toBe(200);
     const [, seconds = ""] = /timeout=(\d+)/.exec(String(first.headers["keep-alive"])) ?? [];
     expect(Number(seconds)).toBeGreaterThan(60);
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    // As long as it takes to cut off who does not come to the end of a head, or of a body.
+    const slow = [
+      await openSocket(url, "POST /mcp HTTP/1.1\r\n"),
+      await openSocket(url, "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"),
+    ];
+    for (const socket of slow) socket.resume();
+    await until(() => slow.every((socket) => socket.isGone()), "the end of those that are slow");
     expect(await sendBy(agent, url, {})).toMatchObject({ status: 200, reused: true });
   });
 });

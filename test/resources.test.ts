@@ -346,19 +346,33 @@ describe("subscriptions", () => {
     );
   });
 
+  /** Puts the clock forward, second by second, so that what is due by then is asked for. */
+  async function pass(clock: ReturnType<typeof createHandClock>, seconds: number): Promise<void> {
+    for (let passed = 0; passed < seconds; passed++) {
+      clock.advance(1_000);
+      // A look takes some turns of the event loop before it is seen to be on its way.
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await sim.api().settled();
+    }
+  }
+  const looksAt = (runId: string) =>
+    sim.api().requests.filter((one) => one.path.endsWith(`${runId}/status`)).length;
+
   it("end the watching when the subscriber leaves", async () => {
-    const { client } = await connectInMemory();
+    const clock = createHandClock();
+    const { client } = await connectInMemory({ clock });
     sim.api().world.script({ manual: true, actions: ["One"] });
-    const { runId } = sim.api().world.start("fix", { message: "Fix it", input_format: "stream-json" });
+    const runId = startElsewhere();
     const uri = `automagik://runs/${runId}`;
     await client.subscribeResource({ uri });
-    await sim.api().waitFor((request) => request.path.endsWith("/status"));
+    await until(() => looksAt(runId) > 0, "the first look");
+    await pass(clock, 20);
+    expect(looksAt(runId)).toBeGreaterThan(3);
     await client.unsubscribeResource({ uri });
     await sim.api().settled();
-    const before = sim.api().requests.length;
-    // Three of the slowest intervals at which a watched run would be looked at.
-    await new Promise((resolve) => setTimeout(resolve, 700));
-    expect(sim.api().requests.length).toBe(before);
+    const before = looksAt(runId);
+    await pass(clock, 20);
+    expect(looksAt(runId)).toBe(before);
   });
 
   it("end the watching when the subscriber's connection ends", async () => {
@@ -367,18 +381,10 @@ describe("subscriptions", () => {
     const { client: leaving } = await connect();
     sim.api().world.script({ manual: true, actions: ["One"] });
     const runId = startElsewhere();
-    const looks = () => sim.api().requests.filter((one) => one.path.endsWith(`${runId}/status`)).length;
-    const pass = async (seconds: number) => {
-      for (let passed = 0; passed < seconds; passed++) {
-        clock.advance(1_000);
-        // A look takes some turns of the event loop before it is seen to be on its way.
-        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-        await sim.api().settled();
-      }
-    };
+    const looks = () => looksAt(runId);
     await leaving.subscribeResource({ uri: `automagik://runs/${runId}` });
     await until(() => looks() > 0, "the first look");
-    await pass(20);
+    await pass(clock, 20);
     expect(looks()).toBeGreaterThan(3);
     const gone = new Promise<void>((resolve) => server.onIdle(resolve));
     await leaving.close();
@@ -386,7 +392,7 @@ describe("subscriptions", () => {
     await gone;
     await sim.api().settled();
     const before = looks();
-    await pass(20);
+    await pass(clock, 20);
     expect(looks()).toBe(before);
   });
 });

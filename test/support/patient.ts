@@ -1,5 +1,20 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { vi } from "vitest";
 import type { Body, ContractClient } from "../contract/upstream.js";
+
+/** What a start of Node takes at most on a quiet machine, in ms. */
+const QUIET_START_MS = 100;
+
+/**
+ * So many ms on a quiet machine, and on a busy one as many times longer as Node takes longer to start there now: a bound
+ * for what is to be quick, to be asked for right after it.
+ */
+export async function asLongAs(ms: number): Promise<number> {
+  const since = performance.now();
+  await once(spawn(process.execPath, ["-e", "0"], { stdio: "ignore" }), "exit");
+  return ms * Math.max(1, (performance.now() - since) / QUIET_START_MS);
+}
 
 /** Waits until a status of the run fits, also where git has a busy machine to share; gives it. */
 export function statusThat(
