@@ -20,12 +20,13 @@ const PAUSE_CAP_MS = 15_000;
 
 /** @param random 0…1, for jitter */
 export function createCircuit(clock: Clock, random: () => number): Circuit {
-  /** Failures in a row, and when the first of them was. */
   let failures = 0;
+  /** When the first of them was, epoch ms. */
   let sinceMs = 0;
   /** Pauses so far. */
   let pauses = 0;
-  let nextTryMs = 0;
+  /** When a poller may ask again, on the monotonic clock. */
+  let nextTryAt = 0;
   /** Requests in progress that were let through while it was open. */
   let probes = 0;
 
@@ -34,9 +35,9 @@ export function createCircuit(clock: Clock, random: () => number): Circuit {
   function noteFailure({ retryAfterMs }: ApiError): void {
     if (failures++ === 0) sinceMs = clock.now();
     // Requests that fail together are one outage: only the first of them lengthens the pause.
-    if (!isOpen() || (pauses > 0 && clock.now() < nextTryMs)) return;
+    if (!isOpen() || (pauses > 0 && clock.elapsed() < nextTryAt)) return;
     const pause = backoffMs(++pauses, random, { firstMs: PAUSE_MS, capMs: PAUSE_CAP_MS });
-    nextTryMs = clock.now() + Math.max(pause, Math.min(retryAfterMs ?? 0, PAUSE_CAP_MS));
+    nextTryAt = clock.elapsed() + Math.max(pause, Math.min(retryAfterMs ?? 0, PAUSE_CAP_MS));
   }
 
   function noteAnswer(): void {
@@ -44,12 +45,12 @@ export function createCircuit(clock: Clock, random: () => number): Circuit {
   }
 
   return {
-    outage: () => (isOpen() ? { sinceMs, nextTryMs } : undefined),
+    outage() {
+      if (!isOpen()) return undefined;
+      return { sinceMs, nextTryMs: Math.round(clock.now() + nextTryAt - clock.elapsed()) };
+    },
     admits() {
-      if (!isOpen()) return true;
-      // A wall clock that was set back must not keep it closed for long.
-      const pause = nextTryMs - clock.now();
-      return probes === 0 && (pause <= 0 || pause > PAUSE_CAP_MS);
+      return !isOpen() || (probes === 0 && clock.elapsed() >= nextTryAt);
     },
     async observe(request) {
       const counted = isOpen() ? 1 : 0;

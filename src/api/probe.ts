@@ -1,4 +1,5 @@
 import type { Clock } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import { BODY_LIMITS } from "../shared/http/body-limits.js";
 import { createTransport } from "../shared/http/fetch.js";
 import { createFindProxy, nameProxy, type ProxyEnvironment } from "../shared/http/proxy.js";
@@ -77,28 +78,21 @@ export function createProbe(options: ProbeOptions): Probe {
 
   return {
     async reach() {
-      const limit = new AbortController();
-      const cancel = clock.after(requestTimeoutMs, () => limit.abort());
       let proxy: string | undefined;
       try {
         const findProxy = createFindProxy(options.env ?? {});
         const found = findProxy(new URL(baseUrl));
         proxy = found && nameProxy(found);
         const { read } = createTransport(findProxy);
-        const { status } = await read(`${baseUrl}/health`, {
-          method: "GET",
-          headers: {},
-          signal: limit.signal,
-        });
-        limit.abort();
-        return { ok: true, status, proxy };
+        const answer = await withDeadline(clock, requestTimeoutMs, (signal) =>
+          read(`${baseUrl}/health`, { method: "GET", headers: {}, signal }),
+        );
+        if (!answer) return { ok: false, code: "no answer", todo: undefined, proxy };
+        return { ok: true, status: answer.status, proxy };
       } catch (error) {
-        if (limit.signal.aborted) return { ok: false, code: "no answer", todo: undefined, proxy };
         const isTls = !proxy && (await speaksTls(baseUrl, error));
         const todo = findRemedy(error, { proxy, speaksTls: isTls });
         return { ok: false, code: tellCause(error), todo, proxy };
-      } finally {
-        cancel();
       }
     },
 

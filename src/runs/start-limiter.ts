@@ -96,12 +96,12 @@ export function createStartLimiter(options: { limit: number | undefined; clock: 
       if (waitMs === 0) {
         return { kind: "late", where: { position: queue.length + 1, running: taken, limit, waitedMs: 0 } };
       }
-      const since = clock.now();
+      const since = clock.elapsed();
       return new Promise((resolve) => {
         let told = 0;
         let stopBeat = () => {};
         const waiter: Waiter = {
-          grant: (slot) => end({ kind: "slot", slot, waitedMs: clock.now() - since }),
+          grant: (slot) => end({ kind: "slot", slot, waitedMs: clock.elapsed() - since }),
           moved() {
             if (look().position !== told) tell();
           },
@@ -110,7 +110,7 @@ export function createStartLimiter(options: { limit: number | undefined; clock: 
           position: queue.indexOf(waiter) + 1,
           running: taken,
           limit,
-          waitedMs: clock.now() - since,
+          waitedMs: clock.elapsed() - since,
         });
         function tell(): void {
           stopBeat();

@@ -128,7 +128,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
   };
 
   let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;
-  let checkedAt = 0;
+  let checkedAt = Number.NEGATIVE_INFINITY;
 
   function discoverOnce(): { listed: Promise<void>; all: Promise<void> } {
     if (!discovery) {
@@ -148,8 +148,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
       await discoverOnce().all;
       const { available, problem } = catalogue.state();
       // An engine on this machine is started when a run needs it, not for the sake of an answer to this.
-      if (!options.locate && clock.now() - checkedAt >= READINESS_TTL_MS) {
-        checkedAt = clock.now();
+      if (!options.locate && clock.elapsed() - checkedAt >= READINESS_TTL_MS) {
+        checkedAt = clock.elapsed();
         await catalogue.refresh();
         return catalogue.state().problem;
       }

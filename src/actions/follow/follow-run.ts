@@ -39,7 +39,7 @@ async function followAndAsk(
 ): Promise<{ end: FollowEnd; notes: string[] }> {
   const { runs, clock, watcher, capabilities, claimedQuestions } = services;
   const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
-  const until = waitMs === undefined ? undefined : clock.now() + waitMs;
+  const until = waitMs === undefined ? undefined : clock.elapsed() + waitMs;
   // If another call watches the run already, the next event may be long in coming: begin with what is known.
   const known = watcher.latest(seed.runId);
   if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
@@ -55,11 +55,7 @@ async function followAndAsk(
   }
   for (;;) {
     const end = await runs.follow(seed, {
-      // Never longer than the whole wait, even if the clock was set back.
-      waitMs:
-        until === undefined || waitMs === undefined
-          ? undefined
-          : Math.min(waitMs, Math.max(0, until - clock.now())),
+      waitMs: until === undefined ? undefined : Math.max(0, until - clock.elapsed()),
       signal: call.signal,
       onEvent: (event) => reportEvent(event, call, clock.now()),
       takesQuestion,

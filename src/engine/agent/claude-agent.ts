@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { sleep } from "../../shared/clock.js";
+import { untilAborted } from "../../shared/abort.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { cleanText } from "../../shared/text.js";
 import type { AgentOptions, AgentProcess, StartAgent } from "./agent-process.js";
 import type { AgentEvent, AgentExit } from "./events.js";
@@ -172,7 +173,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       });
       child.once("exit", (code, signal) => {
         const closed = new Promise<void>((done) => child.once("close", () => done()));
-        void Promise.race([closed, sleep(clock, TRAILING_MS)]).then(() => finish(code, signal));
+        void withDeadline(clock, TRAILING_MS, () => closed).then(() => finish(code, signal));
       });
       function finish(code: number | null, signal: string | null): void {
         inputOpen = false;
@@ -203,11 +204,12 @@ export const startAgent: StartAgent = (options, onEvent) => {
       const stopped = new Promise<void>((resolve) => {
         sawResult = resolve;
       });
-      const patience = new AbortController();
-      const late = sleep(clock, graceMs, AbortSignal.any([patience.signal, hurry.signal]));
       // With its result the agent has stopped its commands and saved the conversation.
-      if ((await interrupts.send(graceMs)) && busy) await Promise.race([stopped, exited, late]);
-      patience.abort();
+      const untilStopped = async (signal: AbortSignal) => {
+        if ((await interrupts.send(graceMs)) && busy)
+          await Promise.race([stopped, exited, untilAborted(signal)]);
+      };
+      await withDeadline(clock, graceMs, untilStopped, hurry.signal);
     }
     ending = true;
     inputOpen = false;
@@ -217,7 +219,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
         clock,
         ...(force ? {} : { hurry: hurry.signal }),
       });
-    await Promise.race([exited, sleep(clock, HANGING_MS)]);
+    await withDeadline(clock, HANGING_MS, () => exited);
   }
 
   return {

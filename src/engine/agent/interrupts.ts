@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { type Clock, sleep } from "../../shared/clock.js";
+import { untilAborted } from "../../shared/abort.js";
+import type { Clock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { asRecord, asText, type JsonRecord } from "./json.js";
 
 /** The requests with which the engine interrupts an agent, and the agent's answers to them. */
@@ -31,17 +33,16 @@ export function createInterrupts(options: {
     async send(timeoutMs = TIMEOUT_MS) {
       const requestId = randomUUID();
       const answered = new Promise<boolean>((resolve) => waiting.set(requestId, resolve));
-      const giveUp = new AbortController();
-      const sent = write({
+      const isSent = write({
         type: "control_request",
         request_id: requestId,
         request: { subtype: "interrupt" },
       });
-      const late = sleep(clock, timeoutMs, AbortSignal.any([giveUp.signal, hurry]));
-      const ok = sent && (await Promise.race([answered, late.then(() => false)]));
-      giveUp.abort();
+      const inTime = (signal: AbortSignal) =>
+        Promise.race([answered, untilAborted(signal).then(() => false)]);
+      const isDone = isSent && (await withDeadline(clock, timeoutMs, inTime, hurry));
       waiting.delete(requestId);
-      return ok;
+      return isDone ?? false;
     },
     answered(message) {
       const response = asRecord(message.response);

@@ -71,7 +71,7 @@ export async function endAgentProcesses(
 ): Promise<boolean> {
   const { clock, hurry, platform = process.platform } = options;
   if (platform === "win32") return endTreeOnWindows(identity.pid);
-  const killAt = clock.now() + options.graceMs;
+  const killAt = clock.elapsed() + options.graceMs;
   const giveUpAt = killAt + GIVE_UP_MS;
   const told = new Set<string>();
   let anything = false;
@@ -79,7 +79,7 @@ export async function endAgentProcesses(
     const left = await findAgentProcesses(identity, platform);
     if (left.length === 0) return anything;
     anything = true;
-    const now = clock.now();
+    const now = clock.elapsed();
     if (now >= giveUpAt) return anything;
     const kill = now >= killAt || hurry?.aborted === true;
     for (const { pid, began } of left) {

@@ -1,5 +1,6 @@
 import { devNull } from "node:os";
 import { dirname } from "node:path";
+import { follow } from "../../shared/abort.js";
 import type { Clock } from "../../shared/clock.js";
 import {
   type GitOutput,
@@ -93,14 +94,12 @@ export function createGitRunner(options: {
   return async (args, call = {}) => {
     const { at, signal, timeoutMs = LOCAL_TIMEOUT_MS } = call;
     const stop = new AbortController();
-    const abort = () => stop.abort();
+    const stopFollowing = follow(signal, stop);
     let late = false;
     const cancel = clock.after(timeoutMs, () => {
       late = true;
-      abort();
+      stop.abort();
     });
-    signal?.addEventListener("abort", abort, { once: true });
-    if (signal?.aborted) abort();
     try {
       const env = {
         ...gitEnvironment(options.env, call.remote?.protocols ?? "none"),
@@ -135,7 +134,7 @@ export function createGitRunner(options: {
       );
     } finally {
       cancel();
-      signal?.removeEventListener("abort", abort);
+      stopFollowing();
     }
     throw late
       ? new WorkspaceError(

@@ -168,17 +168,17 @@ function createListedRuns(server: FastMCP, services: Services) {
      * @param complete these are all there are, as of some seconds ago
      */
     see(seen: readonly SeenRun[], complete = false): boolean {
-      const now = clock.now();
+      const seenAt = clock.elapsed();
       const next = new Map(listed);
       for (const run of seen) {
-        const startedAt = run.startedAt ?? listed.get(run.runId)?.startedAt ?? now;
+        const startedAt = run.startedAt ?? listed.get(run.runId)?.startedAt ?? clock.now();
         if (run.over) next.delete(run.runId);
-        else next.set(run.runId, { run, startedAt, seenAt: now });
+        else next.set(run.runId, { run, startedAt, seenAt });
       }
       if (complete) {
         const there = new Set(seen.map((run) => run.runId));
-        for (const [runId, { seenAt }] of next) {
-          if (!there.has(runId) && now - seenAt >= READING_AGE_MS) next.delete(runId);
+        for (const [runId, known] of next) {
+          if (!there.has(runId) && seenAt - known.seenAt >= READING_AGE_MS) next.delete(runId);
         }
       }
       const kept = new Map([...next].sort(([, a], [, b]) => b.startedAt - a.startedAt).slice(0, MAX_LISTED));

@@ -39,6 +39,9 @@ export function createProgress(
   let finished = false;
   let sending: Promise<void> = Promise.resolve();
 
+  /** How long the next one has to keep its distance, in ms. */
+  const pause = () => Math.max(0, sentAt + PAUSE_MS - clock.elapsed());
+
   function flush(): void {
     cancelTimer?.();
     cancelTimer = undefined;
@@ -48,7 +51,7 @@ export function createProgress(
     if (message === lastMessage && (progress ?? 0) <= last) return;
     last = progress !== undefined && progress > last ? progress : Math.round((last + STEP) * 1000) / 1000;
     lastMessage = message;
-    sentAt = clock.now();
+    sentAt = clock.elapsed();
     const update = { progress: last, message, ...(total === undefined ? {} : { total }) };
     sending = sending.then(() => send(update)).catch(() => {});
   }
@@ -57,14 +60,13 @@ export function createProgress(
     report(update) {
       if (finished) return;
       held = update;
-      const wait = sentAt + PAUSE_MS - clock.now();
-      if (wait <= 0) flush();
-      else cancelTimer ??= clock.after(Math.min(wait, PAUSE_MS), flush);
+      if (pause() === 0) flush();
+      else cancelTimer ??= clock.after(pause(), flush);
     },
     async finish() {
       const before = sentAt;
       // The last one keeps its distance too: what came too fast is waited for, not lost.
-      if (held) await sleep(clock, Math.min(PAUSE_MS, Math.max(0, sentAt + PAUSE_MS - clock.now())));
+      if (held) await sleep(clock, pause());
       flush();
       finished = true;
       await sending;
