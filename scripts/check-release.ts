@@ -10,6 +10,7 @@ const [tag = "", repository = ""] = process.argv.slice(2);
 const read = (path: string) => JSON.parse(readFileSync(new URL(`../${path}`, import.meta.url), "utf8"));
 const about = read("package.json");
 const server = read("server.json");
+const plugin = read("plugin/.claude-plugin/plugin.json");
 
 const failures: string[] = [];
 function expectEqual(what: string, found: unknown, wanted: string): void {
@@ -18,6 +19,7 @@ function expectEqual(what: string, found: unknown, wanted: string): void {
 expectEqual("The tag", tag, `v${about.version}`);
 expectEqual("server.json's version", server.version, about.version);
 expectEqual("The version of server.json's package", server.packages[0]?.version, about.version);
+expectEqual("The version of the Claude Code plugin", plugin.version, about.version);
 expectEqual(
   "package.json's repository.url",
   about.repository?.url,
