@@ -7,8 +7,8 @@ import Libsql from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type Database, openDatabase, transaction } from "../src/store/database.js";
 import { listDatabaseFiles } from "../src/store/database-file.js";
-import { MIGRATIONS } from "../src/store/migrations/index.js";
 import type { StoreProblem } from "../src/store/store-error.js";
+import { MIGRATIONS } from "../src/store/tables.js";
 import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
 
 let folder: string;

@@ -28,7 +28,7 @@ export async function prepareDatabaseFile(
     refuseNetwork(folder);
     // Only where there is none: to open and close a file that SQLite has open in this process gives up its locks.
     await writeFile(path, "", { flag: "wx", mode: 0o600 }).catch(passWhen("EEXIST"));
-    for (const suffix of ["", ...BESIDE]) await assertPrivate(`${path}${suffix}`);
+    await assertPrivateDatabase(path);
     const found = lstatSync(path, { throwIfNoEntry: false });
     // A damaged one has just been moved aside.
     if (!found) return prepareDatabaseFile(folder);

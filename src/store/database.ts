@@ -10,7 +10,6 @@ import {
   setAside,
 } from "./database-file.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
-import { MIGRATIONS } from "./migrations/index.js";
 import { loadSqlite, MEMORY, openReader, openUnchanging, openWriter, whenFree } from "./sqlite.js";
 import { SqliteConnection } from "./sqlite-connection.js";
 import { StoreError, type StoreProblem } from "./store-error.js";
@@ -107,7 +106,7 @@ async function openAt(
     if (path !== MEMORY) connections.push(new SqliteConnection(await openReader(path), assertCurrent));
     const db = new Database(connections, giveUpAfterMs);
     const giveUpAt = performance.now() + db.giveUpAfterMs;
-    await whenFree(() => migrate(db.writer, MIGRATIONS, clock.now()), giveUpAt);
+    await whenFree(() => migrate(db.writer, clock.now()), giveUpAt);
     return db;
   } catch (error) {
     for (const connection of connections) connection.close();
@@ -167,7 +166,7 @@ async function lookAt<T>(
   const db = new Database([new SqliteConnection(library)]);
   try {
     const applied = await readApplied(db);
-    listMissing(applied, MIGRATIONS);
+    listMissing(applied);
     return await look(db, applied.at(-1));
   } finally {
     await db.destroy();

@@ -1,8 +1,7 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { VERSION } from "../shared/version.js";
-import type { Migration } from "./migration.js";
 import { StoreError } from "./store-error.js";
-import type { Tables } from "./tables.js";
+import { MIGRATIONS, type Tables } from "./tables.js";
 
 /**
  * Brings the database to the form that this release needs. Of many processes that come at once one makes the steps
@@ -10,12 +9,8 @@ import type { Tables } from "./tables.js";
  * @param now epoch ms
  * @throws StoreError (`newer-version`) when a later release has changed it; nothing is changed then
  */
-export async function migrate(
-  db: Kysely<Tables>,
-  migrations: readonly Migration[],
-  now: number,
-): Promise<void> {
-  if (listMissing(await readApplied(db), migrations).length === 0) return;
+export async function migrate(db: Kysely<Tables>, now: number): Promise<void> {
+  if (listMissing(await readApplied(db)).length === 0) return;
   await db.transaction().execute(async (transaction) => {
     await transaction.schema
       .createTable("schema_migrations")
@@ -24,8 +19,8 @@ export async function migrate(
       .addColumn("release", "text", (column) => column.notNull())
       .addColumn("applied_at", "double precision", (column) => column.notNull())
       .execute();
-    for (const { name, statements } of listMissing(await readApplied(transaction), migrations)) {
-      for (const statement of statements) await statement.execute(transaction);
+    for (const { name, statements } of listMissing(await readApplied(transaction))) {
+      for (const statement of statements) await sql.raw(statement).execute(transaction);
       const row = { name, release: VERSION, applied_at: now };
       await transaction.insertInto("schema_migrations").values(row).execute();
     }
@@ -49,9 +44,9 @@ export async function readApplied(db: Kysely<Tables>): Promise<Applied> {
  * The steps that are still to be made.
  * @throws StoreError (`newer-version`) when there are others than these
  */
-export function listMissing(applied: Applied, migrations: readonly Migration[]): Migration[] {
-  const newer = applied.findLast((one) => migrations.every(({ name }) => name !== one.name));
-  if (!newer) return migrations.filter(({ name }) => applied.every((one) => one.name !== name));
+export function listMissing(applied: Applied): typeof MIGRATIONS {
+  const newer = applied.findLast((one) => MIGRATIONS.every(({ name }) => name !== one.name));
+  if (!newer) return MIGRATIONS.filter(({ name }) => applied.every((one) => one.name !== name));
   throw new StoreError(
     `The database in the state folder was changed by version ${newer.release} of this product, and this is version ` +
       `${VERSION}, which cannot use it. Update this one, or name another folder in AUTOMAGIK_WORKFLOWS_STATE_DIR. ` +

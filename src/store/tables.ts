@@ -1,5 +1,5 @@
-import type { SessionTables } from "./migrations/001-session-records.js";
-import type { EngineTables } from "./migrations/002-engine.js";
+import { type SessionTables, sessionsMigration } from "./migrations/001-session-records.js";
+import { type EngineTables, engineMigration } from "./migrations/002-engine.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -12,3 +12,10 @@ interface MigrationTable {
 export interface Tables extends SessionTables, EngineTables {
   schema_migrations: MigrationTable;
 }
+
+/**
+ * The steps to this form of the database, in their order. `name` is as the step's file is called; its statements are
+ * such as SQLite and PostgreSQL both understand, and carried out in one transaction. What was released never changes: a
+ * change is a new step.
+ */
+export const MIGRATIONS = [sessionsMigration, engineMigration];

@@ -1,6 +1,3 @@
-import { sql } from "kysely";
-import type { Migration } from "../migration.js";
-
 /** The sessions of each API (`upstream`). */
 export interface SessionTables {
   sessions: {
@@ -18,23 +15,23 @@ export interface SessionTables {
   taken_over: { name: string; taken_at: number };
 }
 
-export const sessionsMigration: Migration = {
+export const sessionsMigration = {
   name: "001-session-records",
   statements: [
-    sql`create table sessions (
+    `create table sessions (
       upstream text not null,
       key text not null,
       changed bigint not null,
       record text,
       primary key (upstream, key)
     )`,
-    sql`create unique index sessions_by_change on sessions (upstream, changed)`,
-    sql`create table session_terms (
+    `create unique index sessions_by_change on sessions (upstream, changed)`,
+    `create table session_terms (
       upstream text not null,
       term text not null,
       session_key text not null,
       primary key (upstream, term, session_key)
     )`,
-    sql`create table taken_over (name text primary key, taken_at double precision not null)`,
+    `create table taken_over (name text primary key, taken_at double precision not null)`,
   ],
 };

@@ -1,6 +1,3 @@
-import { sql } from "kysely";
-import type { Migration } from "../migration.js";
-
 /** The engine's runs and what happened to them. Times are epoch ms, money is US dollars. */
 export interface EngineTables {
   engine_runs: {
@@ -31,10 +28,10 @@ export interface EngineTables {
   engine_facts: { name: string; value: string };
 }
 
-export const engineMigration: Migration = {
+export const engineMigration = {
   name: "002-engine",
   statements: [
-    sql`create table engine_runs (
+    `create table engine_runs (
       run_id text not null primary key,
       version bigint not null,
       status text not null,
@@ -51,14 +48,14 @@ export const engineMigration: Migration = {
       last_event bigint not null,
       state text not null
     )`,
-    sql`create table engine_parts (
+    `create table engine_parts (
       run_id text not null,
       kind text not null,
       id text not null,
       data text not null,
       primary key (run_id, kind, id)
     )`,
-    sql`create table engine_events (
+    `create table engine_events (
       id bigint not null primary key,
       run_id text not null,
       at double precision not null,
@@ -66,7 +63,7 @@ export const engineMigration: Migration = {
       status text not null,
       data text not null
     )`,
-    sql`create index engine_events_by_run on engine_events (run_id, id)`,
-    sql`create table engine_facts (name text not null primary key, value text not null)`,
+    `create index engine_events_by_run on engine_events (run_id, id)`,
+    `create table engine_facts (name text not null primary key, value text not null)`,
   ],
 };
