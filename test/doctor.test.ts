@@ -122,6 +122,7 @@ describe("with an API that is as it should be", () => {
       "claude",
       "sandbox",
       "engine",
+      "notifications",
     ]);
     expect(Object.values(found).filter(({ status }) => status === "failure" || status === "warning")).toEqual(
       [],
@@ -159,8 +160,8 @@ describe("with an API that is as it should be", () => {
     const { url } = await serve();
     const { text } = await examine(settings({ BASE_URL: url, API_KEY: "another-key" }), { json: false });
     const lines = text.trimEnd().split("\n");
-    expect(lines).toHaveLength(16);
-    expect(lines).toContain(`ok    address      ${url} answers`);
+    expect(lines).toHaveLength(17);
+    expect(lines).toContain(`ok    address       ${url} answers`);
     expect(lines.find((line) => line.startsWith("FAIL"))).toMatch(
       /^FAIL {2}key .* → Set AUTOMAGIK_WORKFLOWS_API_KEY/,
     );
@@ -609,6 +610,37 @@ describe.skipIf(!redis)("a real Redis server for the sessions", () => {
       status: "failure",
       todo: "Name the primary server in AUTOMAGIK_WORKFLOWS_STATE.",
     });
+  });
+});
+
+describe("notifications", () => {
+  const examineOn = (values: Record<string, string>, env: NodeJS.ProcessEnv = {}) =>
+    examine(settings({ BASE_URL: "http://127.0.0.1:1", ...values }), { env, platform: "linux" });
+
+  it("says by which way a person is told, and shows no command", async () => {
+    const { found, text } = await examineOn({ NOTIFY_COMMAND: "curl https://ntfy.example/secret-topic" });
+    expect(found.notifications).toEqual({ check: "notifications", status: "ok", message: "by your command" });
+    expect(text).not.toContain("secret-topic");
+    expect((await examineOn({ NOTIFY: "off" })).found.notifications).toMatchObject({
+      status: "ok",
+      message: "off",
+    });
+  });
+
+  it("says why there is none, and what is missing of a desktop that was asked for", async () => {
+    expect((await examineOn({})).found.notifications).toEqual({
+      check: "notifications",
+      status: "skipped",
+      message: "none: there is no desktop session (neither DISPLAY nor WAYLAND_DISPLAY is set)",
+    });
+    const { found } = await examineOn({ NOTIFY: "desktop", NOTIFY_COMMAND: "cat" });
+    expect(found.notifications).toMatchObject({
+      status: "warning",
+      message: expect.stringMatching(/^by your command, but not on the desktop: notify-send was not found/),
+      todo: expect.stringContaining("AUTOMAGIK_WORKFLOWS_NOTIFY"),
+    });
+    const broken = await examine(new SettingsError("broken"));
+    expect(broken.found.notifications?.status).toBe("skipped");
   });
 });
 

@@ -136,6 +136,13 @@ const CASES: Record<string, Case> = {
     good: texts("silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"),
     bad: ["loud", "INFO", "3"],
   },
+  NOTIFY: { property: "notify", fallback: "auto", good: texts("auto", "desktop", "off"), bad: ["on", "Off"] },
+  NOTIFY_COMMAND: {
+    property: "notifyCommand",
+    fallback: undefined,
+    good: texts("cat", "curl -sd @- https://ntfy.example/topic | head"),
+    bad: [],
+  },
   HTTP_HOST: {
     property: "httpHost",
     fallback: "127.0.0.1",

@@ -10,13 +10,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   settings: ["shared"],
   store: ["shared", "settings"],
-  engine: ["shared", "settings", "store"],
+  notices: ["shared", "store"],
+  engine: ["shared", "settings", "store", "notices"],
   api: ["shared"],
   workflows: ["shared", "api"],
-  runs: ["shared", "settings", "store", "api"],
+  runs: ["shared", "settings", "store", "api", "notices"],
   sessions: ["shared", "settings", "store", "api", "runs"],
   actions: ["shared", "settings", "api", "runs", "sessions", "workflows"],
-  server: ["shared", "settings", "store", "api", "runs", "sessions", "workflows", "actions"],
+  server: ["shared", "settings", "store", "notices", "api", "runs", "sessions", "workflows", "actions"],
 };
 
 /** The modules of the engine that others may import. */

@@ -2,6 +2,7 @@ import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
 import type { ClaimedQuestions } from "../runs/claimed-questions.js";
+import type { RunNotices } from "../runs/run-notices.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
 import type { Runs } from "../runs/runs.js";
 import type { SlotTracker } from "../runs/slot-tracker.js";
@@ -29,6 +30,7 @@ export interface Services {
   git: Git;
   clock: Clock;
   claimedQuestions: ClaimedQuestions;
+  notices: RunNotices;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
 }

@@ -61,6 +61,7 @@ export const statusAction = defineAction({
       args.wait_seconds === 0 ? NOT_ASKED : await askOpenQuestions(run, call, services);
     if (asked) run = await read();
     await sessions.seen(run);
+    services.notices.saw(run);
     const position = tellPosition(run);
     const quietMs = isFinal(run.status) ? undefined : services.watcher.stalledFor(run);
     const goesOn =

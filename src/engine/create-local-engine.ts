@@ -16,6 +16,7 @@ import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
 import { createRunPolicy } from "./permissions/run-policy.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
+import { createRunNotices } from "./run-notices.js";
 import { openRunStore } from "./runs/open-run-store.js";
 import { hasEnded } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
@@ -50,7 +51,8 @@ export interface LocalEngineOptions {
     | "engineHooks"
     | "engineSandbox"
     | "engineAgentVariables"
-  >;
+  > &
+    Partial<Pick<Settings, "notify" | "notifyCommand">>;
   /** What agents and git get, without this product's own variables. */
   env: NodeJS.ProcessEnv;
   home: string;
@@ -84,7 +86,8 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   const { folder, settings, env, home, platform, clock, log, version } = options;
   const sandbox = await chooseSandbox(options);
   await ensurePrivateFolder(options.privateFolder);
-  const runs = await openRunStore(options);
+  const notices = createRunNotices(options);
+  const runs = await openRunStore({ ...options, alongside: notices.write });
   const library = createWorkflowLibrary({
     shippedFolder: resolveShippedFolder(),
     ownFolder: join(resolveConfigFolder({ env, platform, home }), "workflows"),
@@ -163,6 +166,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     await engine.open();
     sweepStartFiles();
     const stopPruning = await pruneDaily(runs, clock, log);
+    notices.tell(runs);
     const { app, clients } = createEngineApp({
       engine,
       runs,
@@ -186,10 +190,12 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         // In this order, so that those who listen hear how their runs have ended.
         await engine.close();
         await served.close();
+        await notices.close();
       },
     };
   } catch (error) {
     await engine.close();
+    await notices.close();
     throw error;
   }
 }

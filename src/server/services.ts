@@ -2,8 +2,10 @@ import type { Services } from "../actions/define-action.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient } from "../api/client.js";
+import type { Notifier } from "../notices/notifier.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
 import { createRunList } from "../runs/run-list.js";
+import { createRunNotices } from "../runs/run-notices.js";
 import { keepStreamOpen } from "../runs/run-stream.js";
 import { createRunWatcher } from "../runs/run-watcher.js";
 import { createRuns } from "../runs/runs.js";
@@ -42,6 +44,8 @@ export interface ServiceOptions {
   gitHosts?: readonly string[];
   /** How long serving may wait for the first list of workflows, in ms. */
   discoveryBudgetMs?: number;
+  /** Tells the person of runs that no call follows; nobody when left out. It is closed together with the services. */
+  notifier?: Notifier | undefined;
   /** After this long without any change a run is reported as stalled, in ms. */
   stallAfterMs?: number;
 }
@@ -99,6 +103,12 @@ export function createServices(options: ServiceOptions): ServiceHost {
   });
   const store = options.store ?? createMemorySessionStore();
   const sessions = createSessions({ store, runList: createRunList({ api, clock }), watcher, clock, log });
+  const notices = createRunNotices({
+    watcher,
+    notifier: options.notifier,
+    isNotedElsewhere: settings.engine === "local",
+    clock,
+  });
   const stopped = new AbortController();
   const runs = createRuns({
     api,
@@ -106,7 +116,10 @@ export function createServices(options: ServiceOptions): ServiceHost {
     clock,
     stopped: stopped.signal,
     keys: capabilities,
-    onStarted: (run, request) => sessions.started(run, request),
+    onStarted(run, request) {
+      notices.began(run);
+      return sessions.started(run, request);
+    },
   });
   const slotTracker = createSlotTracker({ watcher, clock });
   const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
@@ -124,6 +137,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     git,
     clock,
     claimedQuestions: createClaimedQuestions(watcher),
+    notices,
     sharesMachine: options.sharesMachine ?? false,
   };
 
@@ -162,6 +176,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       await sessions.close();
       capabilities.close();
       watcher.close();
+      await options.notifier?.close();
       await api.close();
     },
   };

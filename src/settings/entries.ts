@@ -2,6 +2,7 @@ import { z } from "zod";
 import { clientSettings } from "./client-settings.js";
 import { engineSettings } from "./engine-settings.js";
 import { httpSettings } from "./http-settings.js";
+import { noticeSettings } from "./notice-settings.js";
 import type { SettingMeta } from "./setting.js";
 
 /** Every variable begins with this. */
@@ -10,7 +11,12 @@ export const PREFIX = "AUTOMAGIK_WORKFLOWS_";
 const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
 
 /** The one schema of all settings: bounds, defaults, and the words of the table in docs/settings.md. */
-export const settingsSchema = z.object({ ...clientSettings, ...httpSettings, ...engineSettings });
+export const settingsSchema = z.object({
+  ...clientSettings,
+  ...noticeSettings,
+  ...httpSettings,
+  ...engineSettings,
+});
 
 /** Settings as the rest of the house sees them. Times in seconds. */
 export type Settings = z.output<typeof settingsSchema>;

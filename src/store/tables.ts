@@ -1,5 +1,6 @@
 import { type SessionTables, sessionsMigration } from "./migrations/001-session-records.js";
 import { type EngineTables, engineMigration } from "./migrations/002-engine.js";
+import { type NoticeTables, noticesMigration } from "./migrations/003-notices.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -9,7 +10,7 @@ interface MigrationTable {
 }
 
 /** All tables of the database. Each subject describes its own beside the migration that makes them. */
-export interface Tables extends SessionTables, EngineTables {
+export interface Tables extends SessionTables, EngineTables, NoticeTables {
   schema_migrations: MigrationTable;
 }
 
@@ -18,4 +19,4 @@ export interface Tables extends SessionTables, EngineTables {
  * such as SQLite and PostgreSQL both understand, and carried out in one transaction. What was released never changes: a
  * change is a new step.
  */
-export const MIGRATIONS = [sessionsMigration, engineMigration];
+export const MIGRATIONS = [sessionsMigration, engineMigration, noticesMigration];

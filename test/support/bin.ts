@@ -85,7 +85,8 @@ export async function runBin(
 /** Starts the bin and keeps what it writes; it is killed when the test ends. */
 export function spawnBin(args: string[], env: Record<string, string>) {
   const child = spawn(process.execPath, [BIN, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    // Nobody who runs the tests is told on their desktop.
+    env: { PATH: process.env.PATH, AUTOMAGIK_WORKFLOWS_NOTIFY: "off", ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   let stdout = "";

@@ -37,7 +37,7 @@ async function followAndAsk(
   call: Call,
   services: Services,
 ): Promise<{ end: FollowEnd; notes: string[] }> {
-  const { runs, clock, watcher, capabilities, claimedQuestions } = services;
+  const { runs, clock, watcher, capabilities, claimedQuestions, notices } = services;
   const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
   const until = waitMs === undefined ? undefined : clock.elapsed() + waitMs;
   // If another call watches the run already, the next event may be long in coming: begin with what is known.
@@ -60,6 +60,8 @@ async function followAndAsk(
       onEvent: (event) => reportEvent(event, call, clock.now()),
       takesQuestion,
     });
+    // Whose call is over without a word of the run has not been told.
+    if (end.why !== "stopped") notices.saw(end.run);
     if (end.why !== "asked") return { end, notes };
     const { result, note } = await askClaimedQuestion(end.run, end.question, call, services);
     if (note) notes.push(note);

@@ -3,6 +3,7 @@ import { readSettings } from "../../settings/settings.js";
 import type { Invocation } from "../command-line.js";
 import { describeServer, openServerLog } from "../describe-server.js";
 import { endProcess } from "../process.js";
+import { createWindowNotifier } from "../window-notifier.js";
 
 /** When told to stop, the server answers calls in flight for so long, in ms. */
 const GRACE_MS = 3_000;
@@ -19,6 +20,7 @@ export async function serveStdio({ flags, script }: Invocation): Promise<undefin
   const server = createServer({
     ...describeServer({ settings, flags, script, log, secrets }),
     sharesMachine: true,
+    notifier: createWindowNotifier(settings, log),
   });
 
   let stopping = false;

@@ -20,6 +20,7 @@ export function playSimulated(play: Play, paceMs: number): Promise<void> {
       AUTOMAGIK_WORKFLOWS_API_KEY: API_KEY,
       AUTOMAGIK_WORKFLOWS_POLLING_INTERVAL: "0.2",
       AUTOMAGIK_WORKFLOWS_STATE_DIR: folder,
+      AUTOMAGIK_WORKFLOWS_NOTIFY: "off",
     });
     screen.line("A chat client, this server and a simulated workflows API, all on this machine.", "dim");
     await tellStory({

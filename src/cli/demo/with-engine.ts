@@ -74,6 +74,7 @@ export async function playWithEngine(play: Play, options: EnginePlay): Promise<b
       ...state,
       ...AUTHOR,
       AUTOMAGIK_WORKFLOWS_ENGINE: "local",
+      AUTOMAGIK_WORKFLOWS_NOTIFY: "off",
       AUTOMAGIK_WORKFLOWS_CLAUDE_PATH: path,
       AUTOMAGIK_WORKFLOWS_ENGINE_ALLOWED_FOLDERS: repository,
       AUTOMAGIK_WORKFLOWS_ENGINE_COST_LIMIT: String(COST_LIMIT_USD),

@@ -11,6 +11,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";
 import { cleanLine } from "../../shared/text.js";
 import { checkApi } from "./check-api.js";
+import { checkNotifications } from "./check-notifications.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
 import { checkRedis } from "./check-redis.js";
 import { checkState } from "./check-state.js";
@@ -89,6 +90,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     { check: "sandbox", ...sandbox },
     { check: "engine", ...status },
     ...workflows,
+    { check: "notifications", ...checkNotifications(settings, { env, platform, home }) },
   ];
 }
 
@@ -164,5 +166,5 @@ function conceal(finding: Finding, { settings, home }: DoctorOptions): Finding {
 const MARKS: Record<Status, string> = { ok: "ok", warning: "warn", failure: "FAIL", skipped: "-" };
 
 function renderFinding({ check, status, message, todo }: Finding): string {
-  return `${MARKS[status].padEnd(5)} ${check.padEnd(12)} ${message}${todo ? ` → ${todo}` : ""}\n`;
+  return `${MARKS[status].padEnd(5)} ${check.padEnd(13)} ${message}${todo ? ` → ${todo}` : ""}\n`;
 }

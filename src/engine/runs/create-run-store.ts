@@ -5,7 +5,7 @@ import type { EngineRun } from "./run.js";
 import type { HeldRun } from "./run-rows.js";
 import type { Durability, Recorded, RunStore, RunStoreProblem, StoredEvent } from "./run-store.js";
 import { type Asked, createRunWriter, LIMITS } from "./run-writer.js";
-import type { Change, Outcome } from "./write-changes.js";
+import type { Change, Outcome, WriteAlongside } from "./write-changes.js";
 import { createWriteQueue } from "./write-queue.js";
 
 /**
@@ -16,6 +16,7 @@ import { createWriteQueue } from "./write-queue.js";
  * @param options.database is closed together with the store
  * @param options.reopen opens what is in the place of a database that was removed; a new one gets all runs in memory
  * @param options.takeOver reads the runs that an earlier version has left in files; asked once in a database's life
+ * @param options.alongside writes what belongs to an event, in its transaction
  * @param options.onProblem must not throw
  * @param options.transact stands in for `transaction`, for tests
  * @throws StoreError when the runs cannot be read
@@ -27,6 +28,7 @@ export async function createRunStore(options: {
   reopen?: () => Promise<Database>;
   clock: Clock;
   takeOver?: () => Promise<EngineRun[]>;
+  alongside?: WriteAlongside | undefined;
   onProblem?: (problem: RunStoreProblem) => void;
   limits?: Partial<typeof LIMITS>;
   transact?: typeof transaction;
@@ -44,6 +46,7 @@ export async function createRunStore(options: {
     runs,
     reopen,
     askAgain,
+    alongside: options.alongside,
     clock,
     onProblem,
     limits,

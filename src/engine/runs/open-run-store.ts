@@ -10,6 +10,7 @@ import { createRunStore } from "./create-run-store.js";
 import { readRunLogs } from "./read-run-logs.js";
 import type { EngineRun } from "./run.js";
 import type { RunStore } from "./run-store.js";
+import type { WriteAlongside } from "./write-changes.js";
 
 /**
  * An empty file in the engine's folder: the files of earlier versions were taken over. A database that is lost, or one
@@ -21,6 +22,7 @@ const TAKEN_OVER = "runs-taken-over";
  * The runs in the database of the state folder, open. Where SQLite cannot be used there, they are kept in memory, and
  * that is said.
  * @param options.folder the engine's folder, where earlier versions have kept runs in files
+ * @param options.alongside writes what belongs to an event, in its transaction
  * @throws an Error worded for a person when the database cannot be used
  */
 export async function openRunStore(options: {
@@ -28,8 +30,9 @@ export async function openRunStore(options: {
   folder: string;
   clock: Clock;
   log: Log;
+  alongside?: WriteAlongside | undefined;
 }): Promise<RunStore> {
-  const { stateFolder, folder, clock, log } = options;
+  const { stateFolder, folder, clock, log, alongside } = options;
   const onProblem = ({ message }: { message: string }) => log.warn(message);
   let inMemory = false;
   const open = () => openDatabase({ folder: stateFolder, clock, onProblem });
@@ -48,7 +51,10 @@ export async function openRunStore(options: {
     return wasTakenOver ? runs.map((run) => endPending(run, clock.now())) : runs;
   }
   try {
-    const store = await createRunStore({ database, inMemory, reopen: open, clock, onProblem, takeOver });
+    const store = await createRunStore({
+      ...{ database, inMemory, reopen: open, clock },
+      ...{ onProblem, takeOver, alongside },
+    });
     if (isTakenOver)
       await writeFile(mark, "", { mode: 0o600 }).catch((error) =>
         log.warn(

@@ -14,7 +14,7 @@ import {
   type RunStoreProblem,
   type StoredEvent,
 } from "./run-store.js";
-import { type Change, type Outcome, toStored, writeChanges } from "./write-changes.js";
+import { type Change, type Outcome, toStored, type WriteAlongside, writeChanges } from "./write-changes.js";
 
 /** How much is kept, and for how long. */
 export const LIMITS = {
@@ -51,6 +51,7 @@ export interface RunWriter extends Pick<RunStore, "eventsAfter" | "newestEventId
  * @param options.runs the runs in memory
  * @param options.reopen opens what is in the place of a database that was removed
  * @param options.askAgain has `carryOut` called soon
+ * @param options.alongside writes what belongs to an event, in its transaction
  */
 export function createRunWriter(options: {
   database: Database;
@@ -58,12 +59,13 @@ export function createRunWriter(options: {
   runs: Map<string, HeldRun>;
   reopen: (() => Promise<Database>) | undefined;
   askAgain: () => void;
+  alongside: WriteAlongside | undefined;
   clock: Clock;
   onProblem: (problem: RunStoreProblem) => void;
   limits: typeof LIMITS;
   transact: typeof transaction;
 }): RunWriter {
-  const { runs, reopen, askAgain, clock, limits, transact } = options;
+  const { runs, reopen, askAgain, alongside, clock, limits, transact } = options;
   const { facts, newestStored } = options.loaded;
   let { database } = options;
   // Above every number that was ever given, also by a disk that failed or a database that is gone: there are fewer
@@ -99,7 +101,7 @@ export function createRunWriter(options: {
     const tryOnce = () => {
       const ahead = [...unwritten.runs].flatMap((runId) => runs.get(runId) ?? []);
       return transact(database, (trx) =>
-        writeChanges(trx, changes, { ...unwritten, runs: ahead }, runs, newestId),
+        writeChanges(trx, changes, { ...unwritten, runs: ahead }, runs, newestId, alongside),
       );
     };
     const written = await tryOnce().catch(async (error) => {

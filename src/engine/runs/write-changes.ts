@@ -21,6 +21,9 @@ export type Change =
   | { kind: "accept"; accepted: RunAccepted; key: RequestKey | undefined }
   | { kind: "record"; runId: string; event: RunEvent };
 
+/** Writes what belongs to an event, in the same transaction. */
+export type WriteAlongside = (trx: Transaction, event: StoredEvent, run: EngineRun) => Promise<void>;
+
 /** What has come of a change: the run after it, and the event if it could happen. */
 export type Outcome = { run: EngineRun; event: StoredEvent | undefined } | { refused: Error };
 
@@ -45,6 +48,7 @@ export interface WrittenChanges {
  * applied, and the run written on condition that nobody has changed it since.
  * @param held the runs in memory: what is still the same in the database is not read again
  * @param newestId no event with this number or a lower one is written anew
+ * @param alongside called for each event of a run that there was before, with the run after it
  * @throws when a run was changed meanwhile, and what the database throws; nothing is written then
  */
 export async function writeChanges(
@@ -53,6 +57,7 @@ export async function writeChanges(
   unwritten: Unwritten,
   held: ReadonlyMap<string, StoredRun>,
   newestId: number,
+  alongside?: WriteAlongside,
 ): Promise<WrittenChanges> {
   /** Runs as the database has them, and as they are after the changes so far. */
   const before = new Map<string, StoredRun>();
@@ -94,12 +99,17 @@ export async function writeChanges(
     if (run === stored.run) return { run, event: undefined };
     const written = toStored(++lastId, run, event);
     await insertEvent(trx, written);
+    await alongside?.(trx, written, run);
     after.set(runId, { ...stored, run, lastEvent: written.id });
     return { run, event: written };
   }
 
   for (const [name, value] of unwritten.facts) await writeFact(trx, name, value);
-  for (const event of unwritten.events) await insertEvent(trx, event);
+  for (const event of unwritten.events) {
+    await insertEvent(trx, event);
+    const run = unwritten.runs.find(({ newest }) => newest.runId === event.runId)?.newest;
+    if (run) await alongside?.(trx, event, run);
+  }
   for (const { newest, ...stored } of unwritten.runs) {
     const { runId } = newest;
     const version = await readVersion(trx, runId);

@@ -1,0 +1,206 @@
+import type { Clock } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
+import type { Log } from "../shared/log.js";
+import type { Database, Transaction } from "../store/database.js";
+import { StoreError } from "../store/store-error.js";
+import type { Channel } from "./channel.js";
+import type { Notice } from "./notice.js";
+import {
+  addNotice,
+  type Claimed,
+  claimDelivery,
+  findUnsettled,
+  finishDelivery,
+  nextDueAt,
+  releaseDue,
+  settleNotices,
+} from "./outbox.js";
+
+/** Tells what is written down, and writes down. Nothing of it throws or is waited for: a run goes on whatever fails. */
+export interface Notifier {
+  /**
+   * Writes a notice down, to be told unless a window settles it in time.
+   * @param at when it happened, epoch ms
+   */
+  add(runId: string, notice: Notice, at: number): void;
+  /** The person knows of these events: they are told no more. */
+  settle(keys: readonly string[]): void;
+  /** Looks what is to be told: something was written down by others, or may have been left by a former process. */
+  look(): void;
+  /** Ends what is being told, and closes. */
+  close(): Promise<void>;
+}
+
+/** Pauses after a failed try, in ms; after the last one it is given up. A service that restarts is back by then. */
+const PAUSES_MS = [5_000, 30_000, 120_000];
+/** After the database could not be used, in ms. */
+const REST_MS = 30_000;
+/** The clock may be set meanwhile. In ms. */
+const LONGEST_WAIT_MS = 60_000;
+/** What is being told when this process ends gets so long, in ms. */
+const CLOSE_MS = 2_000;
+
+/** The module is loaded only when it is needed. */
+interface Opened {
+  db: Database;
+  transaction: typeof import("../store/database.js").transaction;
+}
+
+/**
+ * Tells notices by the channels. Several processes may do so on one database: each delivery is taken on by one of them.
+ * The database is opened when it is first needed.
+ * @param options.channels none: this process tells nothing and only settles
+ * @param options.folder the state folder, absolute
+ */
+export function createNotifier(options: {
+  folder: string;
+  channels: readonly Channel[];
+  clock: Clock;
+  log: Log;
+}): Notifier {
+  const { folder, channels, clock, log } = options;
+  const names = channels.map(({ name }) => name);
+  const closing = new AbortController();
+  let opened: Promise<Opened> | undefined;
+  /** What is written goes one after the other, so that what is noted and then settled keeps its order. */
+  let last: Promise<unknown> = Promise.resolve();
+  let isFailing = false;
+  let looking: Promise<void> | undefined;
+  let isLookWanted = false;
+  let cancelTimer = () => {};
+
+  function open(): Promise<Opened> {
+    opened ??= (async () => {
+      const { openDatabase, transaction } = await import("../store/database.js");
+      return { db: await openDatabase({ folder, clock }), transaction };
+    })();
+    return opened;
+  }
+
+  /** Uses the database; when its file was removed, or it could not be opened, the next one opens it anew. */
+  async function use<T>(work: (store: Opened) => Promise<T>): Promise<T> {
+    const opening = open();
+    try {
+      const result = await work(await opening);
+      isFailing = false;
+      return result;
+    } catch (error) {
+      const store = await opening.catch(() => undefined);
+      const isGone = !store || (error instanceof StoreError && error.kind === "removed");
+      if (isGone && opened === opening) {
+        opened = undefined;
+        await store?.db.destroy();
+      }
+      throw error;
+    }
+  }
+
+  function change<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
+    return use(({ db, transaction }) => transaction(db, work));
+  }
+
+  function queue<T>(step: () => Promise<T>): Promise<T> {
+    const result = last.then(step);
+    last = result.catch(() => {});
+    return result;
+  }
+
+  function recover(error: Error): void {
+    if (closing.signal.aborted || channels.length === 0) return;
+    if (!isFailing) log.warn(`Notifications cannot be noted: ${error.message} Runs are not affected.`);
+    isFailing = true;
+    lookAfter(REST_MS);
+  }
+
+  function lookAfter(ms: number): void {
+    cancelTimer();
+    if (!closing.signal.aborted) cancelTimer = clock.after(Math.min(ms, LONGEST_WAIT_MS), look);
+  }
+
+  function look(): void {
+    if (channels.length === 0 || closing.signal.aborted) return;
+    isLookWanted = true;
+    looking ??= tellDue()
+      .catch(recover)
+      .finally(() => {
+        looking = undefined;
+        if (isLookWanted) look();
+      });
+  }
+
+  async function tellDue(): Promise<void> {
+    while (isLookWanted && !closing.signal.aborted) {
+      isLookWanted = false;
+      // What has been noted before.
+      await last;
+      const dueAt = await use(({ db }) => nextDueAt(db, names));
+      if (dueAt === undefined) continue;
+      const waitMs = dueAt - clock.now();
+      if (waitMs > 0) {
+        lookAfter(waitMs);
+        continue;
+      }
+      const unknown = await queue(() => change((trx) => releaseDue(trx, names, clock.now())));
+      for (const title of unknown)
+        log.warn(`Whether "${title}" was told is not known: its process has ended.`);
+      await Promise.all(channels.map(deliver));
+      isLookWanted = true;
+    }
+  }
+
+  /** Tells what is due by one channel, one after the other. */
+  async function deliver(channel: Channel): Promise<void> {
+    while (!closing.signal.aborted) {
+      const claimed = await change((trx) => claimDelivery(trx, channel.name, clock.now()));
+      if (!claimed) return;
+      const problem = await send(channel, claimed);
+      // Cut off in the middle: nobody knows, and the next process says so.
+      if (problem !== undefined && closing.signal.aborted) return;
+      await change((trx) => finishDelivery(trx, claimed, judge(claimed, problem)));
+    }
+  }
+
+  async function send(channel: Channel, { notice }: Claimed): Promise<string | undefined> {
+    try {
+      await channel.send(notice, closing.signal);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  function judge({ notice, channel, tries }: Claimed, problem: string | undefined) {
+    if (problem === undefined) return { state: "sent" as const };
+    const pauseMs = PAUSES_MS[tries - 1];
+    const what = `The notification "${notice.title}" could not be given (${channel}: ${problem})`;
+    if (pauseMs === undefined) {
+      log.warn(`${what}, ${tries} times. It is given up.`);
+      return { state: "failed" as const };
+    }
+    log.debug(`${what}. It is tried again.`);
+    return { tryAgainAt: clock.now() + pauseMs };
+  }
+
+  return {
+    add(runId, notice, at) {
+      void queue(() => change((trx) => addNotice(trx, runId, notice, at))).catch(recover);
+      look();
+    },
+    settle(keys) {
+      const settleNow = async () => {
+        const unsettled = await use(({ db }) => findUnsettled(db, keys));
+        if (unsettled.length > 0) await change((trx) => settleNotices(trx, unsettled));
+      };
+      void queue(settleNow).catch(recover);
+    },
+    look,
+    async close() {
+      cancelTimer();
+      isLookWanted = false;
+      await withDeadline(clock, CLOSE_MS, () => Promise.all([last, looking]));
+      closing.abort();
+      cancelTimer();
+      await opened?.then(({ db }) => db.destroy()).catch(() => {});
+    },
+  };
+}
