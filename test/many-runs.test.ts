@@ -170,6 +170,19 @@ describe("many watched runs", () => {
     expect(turns.size).toBe(80);
   });
 
+  it("are told of by the list alone also before each of them could be looked at for the first time", async () => {
+    const { asked, watcher, pass } = startWatcher(4);
+    const runIds = startRuns(80);
+    const told = watchAll(watcher, runIds);
+    await pass(6_000, 100);
+    expect(runIds.filter((runId) => !asked.some(({ path }) => path === runId)).length).toBeGreaterThan(40);
+    const at = time.now();
+    for (const runId of runIds) sim.api().world.run(runId).turn();
+    await pass(3_000);
+    const turns = new Set(told.filter((one) => one.type === "turn" && one.at > at).map((one) => one.runId));
+    expect(turns.size).toBe(80);
+  });
+
   it("come before those that nobody waits for", async () => {
     const { asked, watcher, pass } = startWatcher(4);
     const nobodys = startRuns(40);

@@ -164,7 +164,8 @@ export function createRunWatcher(
     if (!noteRow(one, row) || one.isAsking) return;
     const urgent = [...watched.values()].filter(({ urgency }) => urgency && urgency.why !== "new");
     if (!isWaitedFor(one) || urgent.length >= perSecond * URGENT_SHARE) keep(one, row);
-    else one.urgency ??= { why: "changed", since: clock.elapsed() };
+    // Also a run that is still to be asked for the first time: else all such would count for nothing and wait for it.
+    else if (one.urgency?.why !== "changed") one.urgency = { why: "changed", since: clock.elapsed() };
   }
 
   /** Keeps what was seen of a run, and tells it to those who watch it. */
