@@ -18,6 +18,14 @@ type TermRow = Tables["session_terms"];
 /** Rows in one statement: any database takes so many, and they do not hold up the rest of this process. */
 const AT_ONCE = 200;
 
+/** A change of a session that waits to be made. */
+interface Update {
+  key: string;
+  change: Parameters<SessionStore["update"]>[1];
+  resolve(record: SessionRecord | undefined): void;
+  reject(error: unknown): void;
+}
+
 /** The part of a session store that is about sessions. */
 export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "update" | "remove">;
 
@@ -28,6 +36,8 @@ export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "updat
 export function createSqlSessions(db: Database, upstream: string, runsKept: number): SessionQueries {
   /** All sessions as they were after so many changes: a list reads only what has changed since. */
   const known = { changes: 0, records: new Map<string, SessionRecord>() };
+  const waiting: Update[] = [];
+  let isWriting = false;
 
   async function readChanged(): Promise<void> {
     for (let isMore = true; isMore; ) {
@@ -44,6 +54,40 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
       isMore = rows.length === AT_ONCE;
       if (isMore) await nextTurn();
     }
+  }
+
+  /** Those that come while a commit is being made share the next one: each waits for the disk. */
+  async function writeWaiting(): Promise<void> {
+    isWriting = true;
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, AT_ONCE);
+      try {
+        const told = await transaction(db, async (trx) => {
+          const answers: (() => void)[] = [];
+          for (const one of batch) answers.push(await carryOut(trx, one));
+          return answers;
+        });
+        for (const answer of told) answer();
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    isWriting = false;
+  }
+
+  /** @returns what tells the caller, once it is committed; a change that throws or gives no valid record changes nothing */
+  async function carryOut(trx: Transaction, { key, change, resolve, reject }: Update): Promise<() => void> {
+    const before = await readSession(trx, upstream, key);
+    let after: SessionRecord;
+    try {
+      const next = change(before && copyRecord(before));
+      if (!next) return () => resolve(before);
+      after = storedForm(next, key, runsKept).record;
+    } catch (error) {
+      return () => reject(error);
+    }
+    await replaceSession(trx, upstream, { key, before, after });
+    return () => resolve(after);
   }
 
   return {
@@ -70,13 +114,9 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
     get: (key) => readSession(db, upstream, key),
 
     update: (key, change) =>
-      transaction(db, async (trx) => {
-        const current = await readSession(trx, upstream, key);
-        const next = change(current && copyRecord(current));
-        if (!next) return current;
-        const { record } = storedForm(next, key, runsKept);
-        await replaceSession(trx, upstream, { key, before: current, after: record });
-        return record;
+      new Promise((resolve, reject) => {
+        waiting.push({ key, change, resolve, reject });
+        if (!isWriting) void writeWaiting();
       }),
 
     remove: (key) =>
