@@ -298,7 +298,11 @@ describe("describing a folder", () => {
     git(folder, "remote", "add", "origin", "https://owner:tok@github.com/owner/name.git");
     git(folder, "tag", "feature/login");
     mkdirSync(join(folder, "src"));
-    const expected = { repositoryUrl: "https://github.com/owner/name.git", branch: "feature/login" };
+    const expected = {
+      top: folder,
+      repositoryUrl: "https://github.com/owner/name.git",
+      branch: "feature/login",
+    };
     expect(await describeFolder(join(folder, "src"))).toEqual(expected);
     expect(await describeFolder(relative(process.cwd(), folder))).toEqual(expected);
   });
@@ -307,6 +311,7 @@ describe("describing a folder", () => {
     const folder = emptyRepository();
     git(folder, "config", "remote.--all.url", "git@github.com:owner/name");
     expect(await describeFolder(folder)).toEqual({
+      top: folder,
       repositoryUrl: "git@github.com:owner/name",
       branch: "main",
     });
@@ -317,22 +322,37 @@ describe("describing a folder", () => {
     async (address) => {
       const folder = repository();
       git(folder, "config", "remote.origin.url", address);
-      expect(await describeFolder(folder)).toEqual({ branch: "main" });
+      expect(await describeFolder(folder)).toEqual({ top: folder, branch: "main" });
     },
   );
 
   it("gives no branch for a detached head or a name that git would not take", async () => {
     const folder = repository();
     git(folder, "checkout", "-q", "--detach");
-    expect(await describeFolder(folder)).toEqual({});
+    expect(await describeFolder(folder)).toEqual({ top: folder });
     writeFileSync(join(folder, ".git", "HEAD"), "ref: refs/heads/a\u202eb\n");
-    expect(await describeFolder(folder)).toEqual({});
+    expect(await describeFolder(folder)).toEqual({ top: folder });
   });
 
   it("is undefined for a folder that is no repository, does not exist or can't be one", async () => {
     for (const folder of [root, join(root, "missing"), "nul\0byte"]) {
       expect(await describeFolder(folder)).toBeUndefined();
     }
+  });
+
+  it("finds the repository around a folder, a bare one too, and tells none from what git does not use", async () => {
+    const { findRepository } = createGit(patient);
+    const folder = repository();
+    mkdirSync(join(folder, "src"));
+    expect(await findRepository(join(folder, "src"))).toMatchObject({ kind: "found", top: folder });
+    const bare = fresh("bare");
+    git(root, "clone", "-q", "--bare", folder, bare);
+    expect(await findRepository(bare)).toMatchObject({ kind: "found", top: bare });
+    expect(await describeFolder(bare)).toMatchObject({ top: bare });
+    expect(await describeFolder(bare)).not.toHaveProperty("branch");
+    expect(await findRepository(root)).toEqual({ kind: "none" });
+    const missing = createGit({ ...patient, gitPath: join(root, "no-git") });
+    expect(await missing.findRepository(folder)).toEqual({ kind: "unknown" });
   });
 
   it("is undefined when git is missing, and when it takes too long", async () => {
@@ -360,7 +380,8 @@ describe("describing a folder", () => {
   it("looks at the folder that was asked about, whatever GIT_DIR the server was started with", async () => {
     const elsewhere = repository([], "elsewhere");
     const service = createGit({ ...patient, env: { ...env, GIT_DIR: join(elsewhere, ".git") } });
-    expect(await service.describeFolder(repository())).toEqual({ branch: "main" });
+    const folder = repository();
+    expect(await service.describeFolder(folder)).toEqual({ top: folder, branch: "main" });
   });
 });
 

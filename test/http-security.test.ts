@@ -455,7 +455,8 @@ describe("what is closed", () => {
     const asked: string[] = [];
     const git = limitGit(
       {
-        describeFolder: async () => ({ branch: "main" }),
+        describeFolder: async () => ({ top: "/", branch: "main" }),
+        findRepository: async () => ({ kind: "found", top: "/" }),
         async listBranches(address) {
           asked.push(address);
           return { branches: ["main"], truncated: false };
@@ -468,6 +469,7 @@ describe("what is closed", () => {
       ["git.example.org"],
     );
     expect(await git.describeFolder("/")).toBeUndefined();
+    expect(await git.findRepository("/")).toEqual({ kind: "unknown" });
     const good = [
       "https://git.example.org/a/b",
       "git@GIT.example.org:a/b",

@@ -24,7 +24,9 @@ export const parameters = {
     .string()
     .trim()
     .max(2000)
-    .describe('Git repository (https or ssh); "" for the server\'s own workspace.'),
+    .describe(
+      'Git repository (https, ssh; local path for a local engine); "" for the server\'s own workspace.',
+    ),
   git_branch: z.string().trim().max(250).describe('Branch; "" for the default one.'),
   max_turns: z.number().int().min(1).max(200).describe("Turn limit of the run."),
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),

@@ -33,6 +33,10 @@ export interface Services {
   notices: RunNotices;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
+  /** Where the server itself stands for the client, first the likelier one: for clients that name no folders. */
+  ownFolders: readonly string[];
+  /** The person's home folder, where it is known: for `~`. */
+  home?: string | undefined;
 }
 
 /** What an action knows of the call it serves. */

@@ -40,6 +40,10 @@ export interface ServiceOptions {
   env?: Record<string, string | undefined>;
   /** Client and server share a machine (stdio), so the client's folders may be looked at. */
   sharesMachine?: boolean;
+  /** Folders in which the server stands for a client that names none; looked at where they share a machine. */
+  ownFolders?: readonly string[];
+  /** The person's home folder, for `~`. */
+  home?: string;
   /** The only hosts whose repositories are looked at for their branches; any when left out. */
   gitHosts?: readonly string[];
   /** How long serving may wait for the first list of workflows, in ms. */
@@ -139,6 +143,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
     claimedQuestions: createClaimedQuestions(watcher),
     notices,
     sharesMachine: options.sharesMachine ?? false,
+    ownFolders: options.ownFolders ?? [],
+    home: options.home,
   };
 
   let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;

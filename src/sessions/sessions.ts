@@ -181,8 +181,9 @@ export function createSessions(options: {
     async lastRepository() {
       const records = await store.list();
       const begun = (record: SessionRecord) => record.runs.at(-1)?.startedAt ?? record.updatedAt;
-      return records.filter((record) => record.repositoryUrl).sort((a, b) => begun(b) - begun(a))[0]
-        ?.repositoryUrl;
+      // One with which nothing could be started is not offered again.
+      const usable = records.filter((record) => record.repositoryUrl && !hasNeverRun(record));
+      return usable.sort((a, b) => begun(b) - begun(a))[0]?.repositoryUrl;
     },
 
     started(run, request) {

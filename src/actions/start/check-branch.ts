@@ -1,3 +1,4 @@
+import { isLocalRepository } from "../../shared/git/repository-address.js";
 import { ActionError } from "../answer.js";
 import type { StartDraft, Step } from "./draft.js";
 
@@ -17,6 +18,11 @@ export const checkBranch: Step = async (draft, { call, services, task }) => {
     branchNote,
   });
   if (!repositoryUrl || !gitBranch || gitBranch === continuation?.gitBranch) return settle(gitBranch, "");
+  if (isLocalRepository(repositoryUrl)) {
+    const here = await services.git.describeFolder(repositoryUrl, call.signal);
+    // What is checked out is not moved, so the work gets a branch of its own, which begins there.
+    return settle(!continuation && here?.branch === gitBranch ? "" : gitBranch, "");
+  }
   const looked = await services.git.findBranch(repositoryUrl, gitBranch, call.signal);
   if (!looked) return settle(gitBranch, "");
   const { found, defaultBranch } = looked;

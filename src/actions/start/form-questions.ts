@@ -1,11 +1,13 @@
+import { isAbsolute } from "node:path";
 import type { Workflow } from "../../api/types.js";
 import type { Sessions } from "../../sessions/sessions.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
-import type { Git } from "../../shared/git/git.js";
-import { publicRepositoryUrl } from "../../shared/git/repository-address.js";
+import type { Git, LocalRepository } from "../../shared/git/git.js";
+import { isLocalRepository, publicRepositoryUrl } from "../../shared/git/repository-address.js";
 import { cutText, visibleName } from "../../shared/text.js";
 import type { Question } from "../forms/form-client.js";
+import { showPath } from "./client-folders.js";
 
 /** What is known before the person is asked; undefined means missing, an empty text means "the default". */
 export interface Known {
@@ -31,14 +33,19 @@ export async function buildQuestions(
     sessions: Sessions;
     git: Git;
     clock: Clock;
-    /** The client's folders on this machine. */
-    localFolders: (signal: AbortSignal) => Promise<string[]>;
-    /** Whether it is known that a branch that is not there is made: by our own engine. */
-    makesBranches: boolean;
+    /** The repository that the client stands in. */
+    findHere: (signal: AbortSignal) => Promise<LocalRepository | undefined>;
+    /** The person's home folder, where it is known. */
+    home: string | undefined;
+    /**
+     * Runs are carried out by our own engine, on this machine: it works on local repositories, and makes a branch that
+     * is not there.
+     */
+    hasLocalEngine: boolean;
     signal: AbortSignal;
   },
 ): Promise<Question[]> {
-  const { sessions, git, clock } = collaborators;
+  const { sessions, git, clock, home, hasLocalEngine } = collaborators;
   const asksRepository = !known.tempWorkspace && known.repositoryUrl === undefined;
   const asksBranch = !known.tempWorkspace && known.gitBranch === undefined;
   const asksName = known.sessionName === undefined;
@@ -49,8 +56,8 @@ export async function buildQuestions(
   const inTime = <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> =>
     withDeadline(clock, SUGGESTION_BUDGET_MS, work, collaborators.signal).catch(() => undefined);
   const { repositoryUrl } = known;
-  const [folder, lastRepository, branches] = await Promise.all([
-    asksRepository || asksBranch ? inTime((signal) => describeFolders(collaborators, signal)) : undefined,
+  const [here, lastRepository, branches] = await Promise.all([
+    asksRepository || asksBranch ? inTime((signal) => findStart(known, collaborators, signal)) : undefined,
     asksRepository ? inTime(() => sessions.lastRepository()) : undefined,
     asksBranch && repositoryUrl ? inTime((signal) => git.listBranches(repositoryUrl, signal)) : undefined,
     asksName ? inTime((signal) => sessions.all(signal)) : undefined,
@@ -59,29 +66,52 @@ export async function buildQuestions(
     const taken = new Set(sessions.knownNames().map(visibleName));
     questions.push(askSessionName(collaborators.suggestName((name) => taken.has(name))));
   }
-  if (asksRepository) questions.push(askRepository(folder?.repositoryUrl ?? lastRepository));
+  if (asksRepository) {
+    const suggestion = here?.repositoryUrl ?? lastRepository;
+    questions.push(askRepository(suggestion && showRepository(suggestion, home), hasLocalEngine));
+  }
   if (asksBranch) {
-    const repository = known.repositoryUrl ?? folder?.repositoryUrl;
-    const current = folder?.repositoryUrl === repository ? folder?.branch : undefined;
-    questions.push(askBranch(branches, current, collaborators.makesBranches));
+    const current = here?.repositoryUrl === (repositoryUrl ?? here?.repositoryUrl) ? here : undefined;
+    questions.push(
+      current && isLocalRepository(current.repositoryUrl)
+        ? askLocalBranch(current.branch)
+        : askBranch(branches, current?.branch, hasLocalEngine),
+    );
   }
   return questions;
 }
 
-async function describeFolders(
-  { git, localFolders }: { git: Git; localFolders: (signal: AbortSignal) => Promise<string[]> },
+/** Where a run would begin: an address, and the branch that is there. */
+interface StartingPoint {
+  repositoryUrl: string;
+  branch?: string;
+}
+
+/**
+ * The repository that is named, where it is a folder of this machine, else the one that the client stands in. With an
+ * engine on this machine that is the folder itself, not its remote: who stands in it means what is there, also what was
+ * never pushed, and gets the work back there.
+ */
+async function findStart(
+  { repositoryUrl: named }: Known,
+  { git, findHere, hasLocalEngine }: Parameters<typeof buildQuestions>[1],
   signal: AbortSignal,
-): Promise<{ repositoryUrl?: string; branch?: string } | undefined> {
-  for (const folder of (await localFolders(signal)).slice(0, 3)) {
-    const found = await git.describeFolder(folder, signal);
-    const repositoryUrl = found?.repositoryUrl && publicRepositoryUrl(found.repositoryUrl);
-    if (!repositoryUrl) continue;
-    // One that was never pushed is no place for others to begin at.
-    const there = found.branch && (await git.findBranch(repositoryUrl, found.branch, signal));
-    const isThere = there && there.found.kind === "there" && there.found.name === found.branch;
-    return { repositoryUrl, ...(isThere && found.branch ? { branch: found.branch } : {}) };
-  }
-  return undefined;
+): Promise<StartingPoint | undefined> {
+  const isNamed = named !== undefined && isLocalRepository(named);
+  const here = isNamed ? await git.describeFolder(named, signal) : await findHere(signal);
+  if (!here) return undefined;
+  const { top, branch } = here;
+  if (hasLocalEngine) return { repositoryUrl: isNamed ? named : top, ...(branch ? { branch } : {}) };
+  const repositoryUrl = here.repositoryUrl && publicRepositoryUrl(here.repositoryUrl);
+  if (!repositoryUrl) return undefined;
+  // A branch that was never pushed is no place for others to begin at.
+  const there = branch && (await git.findBranch(repositoryUrl, branch, signal));
+  const isThere = there && there.found.kind === "there" && there.found.name === branch;
+  return { repositoryUrl, ...(isThere && branch ? { branch } : {}) };
+}
+
+function showRepository(repositoryUrl: string, home: string | undefined): string {
+  return isAbsolute(repositoryUrl) ? showPath(repositoryUrl, home) : repositoryUrl;
 }
 
 function askWorkflow(workflows: readonly Workflow[]): Question {
@@ -110,13 +140,26 @@ function askSessionName(suggestion: string): Question {
   };
 }
 
-function askRepository(suggestion: string | undefined): Question {
+function askRepository(suggestion: string | undefined, hasLocalEngine: boolean): Question {
+  const forms = hasLocalEngine ? "a folder of this machine, https or ssh" : "https or ssh";
   return {
     name: "repository_url",
     title: "Repository",
-    description: "Git repository, https or ssh. Leave empty for the server's own workspace.",
+    description: `Git repository, ${forms}. Leave empty for the server's own workspace.`,
     required: false,
     ...(suggestion ? { suggestion } : {}),
+  };
+}
+
+/** @param current the branch that is checked out there */
+function askLocalBranch(current: string | undefined): Question {
+  const where = current ?? "what is checked out there";
+  return {
+    name: "git_branch",
+    title: "Branch",
+    description: `Branch to begin at. Left empty, and for one that does not exist yet, it is ${where}. What is checked out stays as it is: the work comes back on a branch of its own.`,
+    required: false,
+    ...(current ? { suggestion: current } : {}),
   };
 }
 

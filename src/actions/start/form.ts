@@ -4,8 +4,10 @@ import { ActionError } from "../answer.js";
 import type { Services } from "../define-action.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
 import { requireWorkflow } from "./check-workflow.js";
+import { findClientRepository } from "./client-folders.js";
 import type { StartArguments, StartDraft, StartValues, Step, StepContext } from "./draft.js";
 import { buildQuestions, type Known } from "./form-questions.js";
+import { readRepository } from "./local-repository.js";
 import { answerUnfinishedForm } from "./unfinished-form.js";
 
 /** What the person has entered, by the names of the questions. */
@@ -27,8 +29,9 @@ export const askForMissing: Step = async (draft, context) => {
     sessions: services.sessions,
     git: services.git,
     clock: services.clock,
-    localFolders: services.sharesMachine ? call.localFolders : async () => [],
-    makesBranches: services.settings.engine === "local",
+    findHere: (signal) => findClientRepository(call, services, signal),
+    home: services.home,
+    hasLocalEngine: services.settings.engine === "local",
     signal: call.signal,
   });
   if (questions.length === 0) return { ...draft, values: toValues(known, {}) };
@@ -36,8 +39,8 @@ export const askForMissing: Step = async (draft, context) => {
   const ended = answerUnfinishedForm(answer, questions, args, context);
   if (ended) return ended;
   const entered = answer.kind === "accepted" ? readEntered(answer.values) : {};
-  await checkEntered(entered, args, context);
-  return { ...draft, values: toValues(known, entered) };
+  const checked = await checkEntered(entered, args, context);
+  return { ...draft, values: toValues(known, checked) };
 };
 
 /** What is known before anybody is asked. */
@@ -85,19 +88,28 @@ function readEntered(values: Entered): Entered {
   };
 }
 
-/** Checks what the person wrote by the rules for arguments; the next step keeps all but what did not pass. */
-async function checkEntered(entered: Entered, args: StartArguments, context: StepContext): Promise<void> {
+/**
+ * Checks what the person wrote by the rules for arguments; the next step keeps all but what did not pass.
+ * @returns the values, with a repository on this machine as its folder
+ */
+async function checkEntered(entered: Entered, args: StartArguments, context: StepContext): Promise<Entered> {
   const { settings } = context.services;
-  const checks: Record<string, (value: string) => void | Promise<void>> = {
-    repository_url: (value) => checkPlace(value, undefined, settings),
+  const checks: Record<string, (value: string) => unknown> = {
+    async repository_url(value) {
+      const repository = await readRepository(value, context);
+      checkPlace(repository, undefined, settings);
+      return repository;
+    },
     git_branch: (value) => checkPlace(undefined, value, settings),
     session_name: checkSessionName,
     workflow_name: (value) => requireWorkflow(value, args, context),
   };
+  const checked = { ...entered };
   for (const [name, value] of Object.entries(entered)) {
     if (!value) continue;
     try {
-      await checks[name]?.(value);
+      const read = await checks[name]?.(value);
+      if (typeof read === "string") checked[name] = read;
     } catch (error) {
       if (!(error instanceof ActionError)) throw error;
       const kept = Object.fromEntries(Object.entries(entered).filter(([key, one]) => key !== name && one));
@@ -110,4 +122,5 @@ async function checkEntered(entered: Entered, args: StartArguments, context: Ste
       );
     }
   }
+  return checked;
 }

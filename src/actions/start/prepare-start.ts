@@ -20,6 +20,7 @@ import {
 } from "./draft.js";
 import { findConversation } from "./find-conversation.js";
 import { askForMissing } from "./form.js";
+import { resolveRepository } from "./local-repository.js";
 
 /** A start that may be sent as soon as it has a slot. Nothing of it has been sent. */
 export interface PreparedStart extends StartValues {
@@ -41,6 +42,7 @@ export type Prepared = { kind: "prepared"; start: PreparedStart } | { kind: "ans
 const SETTLE: readonly Step[] = [checkName, findConversation, askForMissing, checkBranch, stopIfCancelled];
 // Twice: the name that the person enters may be that of a session, and they may want to continue it.
 const STEPS: readonly Step[] = [
+  resolveRepository,
   checkArguments,
   checkCapabilities,
   checkWorkflow,

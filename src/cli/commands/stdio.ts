@@ -1,3 +1,4 @@
+import { homedir } from "node:os";
 import { createServer } from "../../server/server.js";
 import { readSettings } from "../../settings/settings.js";
 import type { Invocation } from "../command-line.js";
@@ -21,6 +22,9 @@ export async function serveStdio({ flags, script }: Invocation): Promise<undefin
     ...describeServer({ settings, flags, script, log, secrets }),
     sharesMachine: true,
     notifier: createWindowNotifier(settings, log),
+    // Claude Code names the project's folder so; most clients start a server in it.
+    ownFolders: [process.env.CLAUDE_PROJECT_DIR, process.cwd()].filter((folder) => folder !== undefined),
+    home: homedir(),
   });
 
   let stopping = false;

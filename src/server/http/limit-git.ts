@@ -11,6 +11,7 @@ export function limitGit(git: Git, hosts: readonly string[]): Git {
   const isAllowed = (repositoryUrl: string) => allowed.has(hostOf(repositoryUrl) ?? "");
   return {
     describeFolder: async () => undefined,
+    findRepository: async () => ({ kind: "unknown" }),
     listBranches: async (repositoryUrl, signal) =>
       isAllowed(repositoryUrl) ? git.listBranches(repositoryUrl, signal) : undefined,
     findBranch: async (repositoryUrl, name, signal) =>

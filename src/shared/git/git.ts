@@ -13,16 +13,31 @@ export interface RemoteBranches {
   truncated: boolean;
 }
 
+/** A repository on this machine. */
+export interface LocalRepository {
+  /** The folder that its files are in, or its git folder where it has none (bare); absolute. */
+  top: string;
+  /** Of its remote: origin, else the first one. */
+  repositoryUrl?: string;
+  /** What is checked out; missing where that is no branch. */
+  branch?: string;
+}
+
 /** Looks things up with the git program in order to suggest and to check them. No method ever throws. */
 export interface Git {
   /**
-   * The remote (origin, else the first one) and the current branch of the repository that holds the folder.
-   * Undefined when it is no repository of this user, or git is missing, too slow or aborted.
+   * The repository that holds the folder. Undefined when it is no repository of this user, or git is missing, too slow
+   * or aborted.
    */
-  describeFolder(
+  describeFolder(folder: string, signal?: AbortSignal): Promise<LocalRepository | undefined>;
+  /**
+   * Whether the folder is in a repository that can be used: `unknown` when git is missing, too slow, aborted, or does
+   * not use it (one of another user).
+   */
+  findRepository(
     folder: string,
     signal?: AbortSignal,
-  ): Promise<{ repositoryUrl?: string; branch?: string } | undefined>;
+  ): Promise<{ kind: "found"; top: string } | { kind: "none" | "unknown" }>;
   /** Branches of a remote repository, default first, at most 50. Undefined when they can't be had. */
   listBranches(repositoryUrl: string, signal?: AbortSignal): Promise<RemoteBranches | undefined>;
   /** What a branch name means in a remote repository. Undefined when that can't be found out. */
@@ -44,6 +59,8 @@ export interface GitOptions {
 
 /** More than this nobody reads in a form. */
 const MAX_BRANCHES = 50;
+/** Reading leaves nothing behind, so git need not be waited for. */
+const GRACE_MS = 200;
 const HEADS = "refs/heads/";
 const TAGS = "refs/tags/";
 
@@ -64,19 +81,24 @@ export function createGit(options: GitOptions = {}): Git {
     describeFolder(folder, signal) {
       return inTime(signal, async (stop) => {
         const at = ["-C", resolve(folder)];
-        const [head, remotes] = await Promise.all([
+        const [place, head, remotes] = await Promise.all([
+          findTop(folder, stop),
           run([...at, "symbolic-ref", "--quiet", "HEAD"], stop),
           run([...at, "remote"], stop),
         ]);
-        if (remotes?.code !== 0) return undefined;
+        if (place.kind !== "found" || remotes?.code !== 0) return undefined;
         const names = lines(remotes.text);
         const remote = names.includes("origin") ? "origin" : names[0];
         const url =
           remote === undefined ? undefined : await run([...at, "remote", "get-url", "--", remote], stop);
         const repositoryUrl = url?.code === 0 ? publicRepositoryUrl(url.text) : undefined;
-        const branch = head?.code === 0 ? branchOfRef(lines(head.text)[0] ?? "") : undefined;
-        return { ...(repositoryUrl && { repositoryUrl }), ...(branch && { branch }) };
+        const branch = head?.code === 0 && !place.isBare ? branchOfRef(lines(head.text)[0] ?? "") : undefined;
+        return { top: place.top, ...(repositoryUrl && { repositoryUrl }), ...(branch && { branch }) };
       });
+    },
+
+    async findRepository(folder, signal) {
+      return (await inTime(signal, (stop) => findTop(folder, stop))) ?? { kind: "unknown" };
     },
 
     listBranches(repositoryUrl, signal) {
@@ -108,6 +130,26 @@ export function createGit(options: GitOptions = {}): Git {
       });
     },
   };
+
+  async function findTop(folder: string, stop: AbortSignal) {
+    // In a bare repository git fails at the last, after the first.
+    const args = ["-C", resolve(folder), "rev-parse", "--absolute-git-dir", "--show-toplevel"];
+    const told = await runGit({
+      gitPath,
+      args: [...SAFE_ARGUMENTS, ...args],
+      env,
+      stop,
+      // Only so is it told what git complains of.
+      graceMs: GRACE_MS,
+    });
+    const [gitDir, top] = lines(told?.text ?? "");
+    if (told?.code === 0 && top !== undefined)
+      return { kind: "found" as const, top: resolve(top), isBare: false };
+    const isBare = gitDir !== undefined && /must be run in a work tree/.test(told?.problem ?? "");
+    if (isBare) return { kind: "found" as const, top: resolve(gitDir), isBare };
+    const isNone = /not a git repository|cannot change to/.test(told?.problem ?? "");
+    return { kind: isNone ? ("none" as const) : ("unknown" as const) };
+  }
 
   async function ask(repositoryUrl: string, more: string[], stop: AbortSignal) {
     const checked = checkRepositoryUrl(repositoryUrl);
