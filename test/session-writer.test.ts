@@ -33,53 +33,6 @@ describe("a session that cannot be written", () => {
   });
 });
 
-describe("a start that has come to nothing", () => {
-  it("leaves the other runs of its session, also those that cannot be read just then", async () => {
-    const kept = createMemorySessionStore();
-    // While the database cannot be used nothing is known, and what is changed is changed there later.
-    const meanwhile = createMemorySessionStore();
-    const missed: ((store: SessionStore) => Promise<unknown>)[] = [];
-    let isAway = false;
-    const later = <T>(work: (store: SessionStore) => Promise<T>) => {
-      if (isAway) missed.push(work);
-      return work(isAway ? meanwhile : kept);
-    };
-    const store: SessionStore = {
-      ...kept,
-      get: (key) => (isAway ? meanwhile : kept).get(key),
-      update: (key, change) => later((place) => place.update(key, change)),
-      remove: (key) => later((place) => place.remove(key)),
-    };
-    const watcher = {
-      watch: (run: Run) => ({ latest: () => run, stop: () => {} }),
-      latest: () => undefined,
-      stalledFor: () => undefined,
-      onEvent: () => () => {},
-      start() {},
-      close() {},
-    };
-    const clock = createHandClock();
-    const writer = createSessionWriter({ store, watcher, clock, log: silentLog, onChange: () => {} });
-    const run = (runId: string, status: string): Run => ({ ...bareRun(runId), workflowName: "fix", status });
-    const request = { workflowName: "fix", message: "Mend it", inputFormat: "stream-json" as const };
-    await writer.started(run("first", "running"), { ...request, sessionName: "login" });
-    await writer.seen({ ...run("first", "completed"), sessionId: "s-1" });
-    await writer.started(run("second", "pending"), { ...request, sessionId: "s-1" });
-    expect((await kept.list()).map(({ runs }) => runs.map(({ runId }) => runId))).toEqual([
-      ["first", "second"],
-    ]);
-    isAway = true;
-    await writer.seen({ ...run("second", "failed"), neverStarted: true });
-    isAway = false;
-    for (const work of missed) await work(kept);
-    expect((await kept.list())[0]?.runs).toMatchObject([
-      { runId: "first", status: "completed", sessionId: "s-1" },
-      { runId: "second", neverStarted: true },
-    ]);
-    await writer.close();
-  });
-});
-
 describe("what is kept at hand of runs", () => {
   it("is bounded, and what was dropped is found again in the index", async () => {
     const inner = createMemorySessionStore();

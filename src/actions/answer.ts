@@ -20,12 +20,12 @@ export type Outcome = (typeof OUTCOMES)[number];
 const workAnswer = z.object({
   branch: z.string(),
   base_branch: z.string().optional(),
-  commits: z.array(z.string()).describe("Newest first"),
+  commits: z.array(z.string()),
   commit_count: z.number(),
   files: z.number().optional(),
   insertions: z.number().optional(),
   deletions: z.number().optional(),
-  delivered_to: z.string().describe("repository, remote or engine"),
+  delivered_to: z.string(),
   where: z.string().optional(),
   merged_into: z.string().optional(),
   problem: z.string().optional(),
@@ -61,7 +61,7 @@ const runAnswer = z.object({
   files_changed: z.array(z.string()).optional(),
   commits: z.array(z.string()).optional(),
   workspace_path: z.string().optional(),
-  work: workAnswer.optional().describe("What the session's branch has beyond its base"),
+  work: workAnswer.optional(),
   questions: z
     .array(
       z.object({
@@ -123,6 +123,8 @@ const queueAnswer = z.object({
   oldest_age_s: z.number().optional(),
 });
 
+const diffAnswer = z.object({ text: z.string(), cut: z.boolean() });
+
 const cleanupAnswer = z.object({
   success: z.boolean(),
   removed: z.array(z.string()),
@@ -159,6 +161,7 @@ export const answerParts = {
   workflows: z.array(workflowAnswer),
   sessions: z.array(sessionAnswer),
   queue: queueAnswer,
+  diff: diffAnswer,
   cleanup: cleanupAnswer,
   api: apiAnswer,
 };
@@ -183,6 +186,7 @@ export interface Answer {
   workflows?: z.output<typeof workflowAnswer>[];
   sessions?: z.output<typeof sessionAnswer>[];
   queue?: z.output<typeof queueAnswer>;
+  diff?: z.output<typeof diffAnswer>;
   cleanup?: z.output<typeof cleanupAnswer>;
   api?: z.output<typeof apiAnswer>;
 }

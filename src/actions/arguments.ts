@@ -42,10 +42,12 @@ export const parameters = {
   message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
   question_id: name("answer: the question, when several are open."),
   answer: z.string().trim().max(10_000).describe("answer: a choice's value, or the person's own words."),
+  into: z.string().trim().max(250).describe("take: branch to merge into (default: the base branch)."),
+  squash: z.boolean().describe("take: as one commit."),
   force: z.boolean().describe("kill: at once. cleanup: also while running."),
   confirm: z
     .boolean()
-    .describe("true only after the person agreed to kill, cleanup or an answer that allows."),
+    .describe("true only after the person agreed to kill, cleanup, discard or an answer that allows."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
   limit: z.number().int().min(1).max(200).describe("Maximum entries to list."),
 };

@@ -92,6 +92,8 @@ export interface Action<Names extends ParameterName = ParameterName> {
   misplaced?: Readonly<Record<string, string>>;
   /** The API's endpoint without which it can do nothing: where there is none, it is not published. */
   endpoint?: Endpoint;
+  /** What to do where the API has no such endpoint, as a sentence. */
+  instead?: string;
   annotations: Annotations;
   answerParts: readonly AnswerPart[];
   /** @throws ActionError or ApiError, which become tool errors */

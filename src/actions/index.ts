@@ -1,6 +1,8 @@
 import { answerAction } from "./answer-question.js";
 import { cleanupAction } from "./cleanup.js";
 import type { Action } from "./define-action.js";
+import { diffAction } from "./diff.js";
+import { discardAction } from "./discard.js";
 import { feedbackAction } from "./feedback.js";
 import { killAction } from "./kill.js";
 import { listSessionsAction } from "./list-sessions.js";
@@ -8,6 +10,7 @@ import { listWorkflowsAction } from "./list-workflows.js";
 import { messageQueueAction } from "./message-queue.js";
 import { runAction } from "./run.js";
 import { statusAction } from "./status.js";
+import { takeAction } from "./take.js";
 
 /** All actions, in the order in which they are published. */
 export const actions: readonly Action[] = [
@@ -15,6 +18,9 @@ export const actions: readonly Action[] = [
   statusAction,
   feedbackAction,
   answerAction,
+  diffAction,
+  takeAction,
+  discardAction,
   listSessionsAction,
   listWorkflowsAction,
   messageQueueAction,

@@ -23,6 +23,13 @@ export const TARGET_ABOUT = {
   session_id: "Id of the run's session; its name or the run's id does as well.",
 };
 
+/** The same in fewer words: every tool is part of a model's context. */
+export const SHORT_TARGET_ABOUT = {
+  run_id: "Id of the run.",
+  session_name: "Name of its session.",
+  session_id: "Id of its session.",
+};
+
 /** The run that a call is about, as far as it is known without asking for it alone. */
 export interface ResolvedTarget {
   run: Run;

@@ -7,6 +7,7 @@ import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { tellWork } from "./describe-work.js";
+import { withDiff } from "./diff.js";
 import { tellStall } from "./follow/answer-follow-end.js";
 import { followRun } from "./follow/follow-run.js";
 import { answerStep, askOpenQuestions, tellWaiting } from "./forms/agent-questions.js";
@@ -38,7 +39,7 @@ export const statusAction = defineAction({
   },
   endpoint: "status",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
-  answerParts: ["run", "queue", "sessions"],
+  answerParts: ["run", "diff", "queue", "sessions"],
 
   async handle(
     args: Arguments<(typeof STATUS_PARAMETERS)[number]>,
@@ -80,7 +81,7 @@ export const statusAction = defineAction({
     };
     // A failed run is explained best by what has just been told.
     if (detailed && run.status === "failed" && !run.errorCode) delete answer.next;
-    return detailed ? withQueue(answer, run.runId, api, call) : answer;
+    return detailed ? withDiff(await withQueue(answer, run.runId, api, call), run, call, services) : answer;
   },
 });
 

@@ -1,6 +1,7 @@
 import { createDescriptionCall } from "./call-description.js";
 import { createEventCalls } from "./call-events.js";
 import { createRunCalls } from "./call-runs.js";
+import { createWorkCalls } from "./call-work.js";
 import { createWorkflowCalls } from "./call-workflows.js";
 import { type ApiClientOptions, createRequests } from "./requests.js";
 import type { WorkflowsApi } from "./workflows-api.js";
@@ -23,6 +24,7 @@ export function createApiClient(options: ApiClientOptions): WorkflowsApi {
     close,
     ...createWorkflowCalls(requests),
     ...createRunCalls(requests),
+    ...createWorkCalls(requests),
     ...createEventCalls(requests),
     ...createDescriptionCall(requests),
   };

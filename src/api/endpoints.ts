@@ -16,6 +16,9 @@ export const ENDPOINTS = {
   workflows: { method: "get", path: "/workflows" },
   health: { method: "get", path: "/health" },
   events: { method: "get", path: "/events" },
+  diff: { method: "get", path: "/run/{run_id}/diff" },
+  take: { method: "post", path: "/run/{run_id}/take" },
+  discard: { method: "post", path: "/run/{run_id}/discard" },
   answer: { method: "post", path: "/run/{run_id}/questions/{question_id}/answer" },
 } as const;
 

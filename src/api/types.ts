@@ -97,6 +97,8 @@ export interface Run {
   commits: string[];
   workspacePath?: string;
   work?: Work;
+  /** The API states that there is none, or none any more. */
+  hasNoWork?: true;
   /** What the agent wants to know before it goes on; only some servers let it ask. */
   questions?: RunQuestion[];
   /** The API's list says that the run waits for an answer; what is asked, only the run itself tells. */
@@ -171,6 +173,33 @@ export interface KillReport {
   /** What the API claims; the public server says true whatever happened. */
   processTerminated?: boolean;
   message?: string;
+}
+
+/** What a session's commits change. */
+export interface WorkDiff {
+  text: string;
+  /** There is more than was asked for. */
+  cut: boolean;
+  branch?: string;
+  baseBranch?: string;
+}
+
+export interface TakeReport {
+  taken: boolean;
+  into?: string;
+  commit?: string;
+  message?: string;
+  /** Files that both have changed. */
+  conflicts: string[];
+}
+
+export interface DiscardReport {
+  removed: string[];
+  /** Commits that were on no other branch. */
+  lost: string[];
+  /** What was kept, and why. */
+  kept: string[];
+  errors: string[];
 }
 
 export interface CleanupReport {

@@ -1,6 +1,16 @@
 import type { ApiDescription } from "./description.js";
 import type { ApiError, Outage } from "./errors.js";
-import type { CleanupReport, KillReport, QueueCounters, Run, StartRequest, Workflow } from "./types.js";
+import type {
+  CleanupReport,
+  DiscardReport,
+  KillReport,
+  QueueCounters,
+  Run,
+  StartRequest,
+  TakeReport,
+  WorkDiff,
+  Workflow,
+} from "./types.js";
 
 /** How a read is done. */
 export interface ReadOptions {
@@ -70,6 +80,12 @@ export interface WorkflowsApi {
   }): Promise<void>;
   /** `POST /run/{id}/questions/{question_id}/answer`. */
   answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
+  /** `GET /run/{id}/diff`: what the session's commits change, at most so many bytes. */
+  readDiff(runId: string, maxBytes: number, options?: ReadOptions): Promise<WorkDiff>;
+  /** `POST /run/{id}/take`: merges them into a branch of the repository, the base branch unless told. */
+  takeWork(runId: string, how: { into?: string; squash?: boolean }): Promise<TakeReport>;
+  /** `POST /run/{id}/discard`: worktree and branches of the session go. */
+  discardWork(runId: string): Promise<DiscardReport>;
   /** `POST /run/{id}/cleanup`. */
   cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
   /**

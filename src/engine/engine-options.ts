@@ -6,7 +6,7 @@ import type { AgentProcessId } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
 import type { EngineWorkflow } from "./types.js";
 import type { WorkflowLibrary } from "./workflows/workflow-library.js";
-import type { Workspace, Workspaces } from "./workspaces/workspaces.js";
+import type { ReviewableWorkspaces, Workspace } from "./workspaces/workspaces.js";
 
 export interface EngineLimits {
   /** Agents at work at once. */
@@ -23,7 +23,7 @@ export type FoundAgent = { ok: true; path: string; extraArgs?: string[] } | { ok
 /** What the engine and each run's work are given. */
 export interface EngineOptions {
   runs: RunStore;
-  workspaces: Workspaces;
+  workspaces: ReviewableWorkspaces;
   library: WorkflowLibrary;
   startAgent: StartAgent;
   /** The agent's program, or why it cannot be used and what to do. Asked before every start. */

@@ -5,6 +5,7 @@ import type { EngineOptions } from "./engine-options.js";
 import { type EngineRun, hasEnded, type QueuedMessage } from "./runs/run.js";
 import { NotWritten } from "./runs/run-store.js";
 import { type Engine, EngineRefusal, type QueueStats } from "./types.js";
+import { createRunReview } from "./work/review-run.js";
 import { createRunQueue } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
 
@@ -78,7 +79,18 @@ export function createEngine(options: EngineOptions): Engine {
     throw new EngineRefusal(409, `Session "${sessionName}" has another run going on: ${neighbour.runId}`);
   }
 
+  /** The run, with its session to itself, as long as none of its runs goes on. */
+  function hold(runId: string): { run: EngineRun; release: () => void } {
+    const run = find(runId);
+    if (!hasEnded(run)) throw new EngineRefusal(409, `Run ${runId} is still going on. Nothing was done.`);
+    refuseNeighbour(run);
+    // A run that is started meanwhile waits.
+    return { run, release: queue.hold(run.sessionId) };
+  }
+
   return {
+    ...createRunReview({ runs, workspaces, find, hold }),
+
     async open() {
       const oldestFirst = [...runs.all()].reverse();
       // Before anything begins: a waiting run may be of the same session, and then in the same folder.

@@ -56,6 +56,37 @@ export interface CleanupResult {
   errors: string[];
 }
 
+/** What a session's commits change. */
+export interface RunDiff {
+  text: string;
+  /** There is more. */
+  cut: boolean;
+  branch: string;
+  baseBranch: string;
+}
+
+/** What came of taking a session's commits. */
+export interface TakeResult {
+  taken: boolean;
+  into: string;
+  commit?: string;
+  /** What happened, or why nothing was done; a sentence or two. */
+  message: string;
+  /** Files that both have changed. */
+  conflicts: string[];
+}
+
+/** What is gone with a session's work. */
+export interface DiscardResult {
+  /** Worktree and branches, in words. */
+  removed: string[];
+  /** Commits that were on no other branch. */
+  lost: string[];
+  /** What was kept, and why; sentences. */
+  kept: string[];
+  errors: string[];
+}
+
 /** A request that the engine will not carry out; nothing was done. The text is fit to be shown. */
 export class EngineRefusal extends Error {
   override name = "EngineRefusal";
@@ -89,6 +120,12 @@ export interface Engine {
   queue(runId: string): QueueStats;
   kill(runId: string, force: boolean): Promise<EngineRun>;
   cleanup(runId: string, force: boolean): Promise<CleanupResult>;
+  /** What the session's commits change, at most so many bytes of it. */
+  diff(runId: string, maxBytes: number): Promise<RunDiff>;
+  /** Merges the session's commits into a branch of the repository. Not while a run of the session goes on. */
+  take(runId: string, asked: { into?: string; squash?: boolean }): Promise<TakeResult>;
+  /** Removes the session's worktree and the branches that it was given. Not while a run of the session goes on. */
+  discard(runId: string): Promise<DiscardResult>;
   /** Answers an open question: a decision for permissions, a choice or an own text for questions. */
   answer(runId: string, questionId: string, answer: string): Promise<RunQuestion>;
   /** Runs that are waiting or going on. */

@@ -20,6 +20,8 @@ export function mergeRun(older: Run, newer: Run): Run {
   // An action belongs to a moment; when the newest answer names none, there is none.
   if (newer.currentAction === undefined) delete merged.currentAction;
   if (newer.waitsForAnswer === undefined) delete merged.waitsForAnswer;
+  if (newer.hasNoWork) delete merged.work;
+  if (newer.work) delete merged.hasNoWork;
   return mergeSessionId(older, newer, merged);
 }
 

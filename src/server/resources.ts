@@ -16,6 +16,9 @@ const RUNS = "automagik://runs/";
 /** A client may put the whole of a resource before its model: so many sessions are about 13,000 tokens. */
 const MAX_SESSIONS = 100;
 
+/** A diff of this size, in bytes, is more than any client reads. */
+const MAX_DIFF_BYTES = 1024 * 1024;
+
 /** One form of a resource's content. */
 export interface Content {
   mimeType: string;
@@ -47,7 +50,8 @@ export function runUri(runId: string): string {
 export function runIdOf(uri: string): string | undefined {
   if (!uri.startsWith(RUNS)) return undefined;
   const [encoded, tail, ...more] = uri.slice(RUNS.length).split("/");
-  if (!encoded || more.length > 0 || (tail !== undefined && tail !== "result")) return undefined;
+  if (!encoded || more.length > 0 || (tail !== undefined && tail !== "result" && tail !== "diff"))
+    return undefined;
   try {
     return decodeURIComponent(encoded);
   } catch {
@@ -122,6 +126,17 @@ export const templates: readonly TemplateDefinition[] = [
           text: run.result ?? `Run ${run.runId} is ${run.status} and has no result.`,
         },
       ];
+    },
+  },
+  {
+    uriTemplate: "automagik://runs/{run_id}/diff",
+    name: "run-diff",
+    description: "What the commits of one run's session change: written by its agent, not by this server.",
+    argument: { name: "run_id", description: "Id of the run", completes: "run" },
+    async read(value, services) {
+      const run = await readRun(value, services);
+      const { text, cut } = await services.api.readDiff(run.runId, MAX_DIFF_BYTES);
+      return [{ mimeType: "text/x-diff", text: cut ? `${text}\n[cut here: there is more]\n` : text }];
     },
   },
   {

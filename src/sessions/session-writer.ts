@@ -112,17 +112,26 @@ export function createSessionWriter(options: {
     if (before.status === status && before.sessionId === sessionId) return;
     Object.assign(own, { status, sessionId });
     try {
-      await store.update(own.key, (current) => {
-        // A session that has nothing but a start that has come to nothing.
-        if (run.neverStarted && !current?.runs.some(({ runId }) => runId !== run.runId)) return null;
-        const next = withRun(current, own.key, run, clock.now());
-        return run.neverStarted && own.before ? withRepository(next, own.before) : next;
-      });
+      const forgotten = run.neverStarted && (await forget(own.key, run.runId));
+      if (!forgotten) {
+        await store.update(own.key, (current) => {
+          const next = withRun(current, own.key, run, clock.now());
+          return run.neverStarted && own.before ? withRepository(next, own.before) : next;
+        });
+      }
     } catch (error) {
       Object.assign(own, before);
       throw error;
     }
     if (before.status !== status) onChange();
+  }
+
+  /** Removes a session that has nothing but this start, which has come to nothing. False when there is more. */
+  async function forget(key: string, runId: string): Promise<boolean> {
+    const record = await store.get(key);
+    if (record?.runs.some((run) => run.runId !== runId)) return false;
+    await store.remove(key);
+    return true;
   }
 
   /**

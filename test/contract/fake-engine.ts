@@ -129,6 +129,9 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
       });
     },
     get,
+    diff: async () => ({ text: "diff\n", cut: false, branch: "b", baseBranch: "main" }),
+    take: async () => ({ taken: true, into: "main", commit: "abc", message: "Merged.", conflicts: [] }),
+    discard: async () => ({ removed: [], lost: [], kept: [], errors: [] }),
     list({ statuses, workflowName, userId }) {
       told(`list ${JSON.stringify({ statuses, workflowName, userId })}`);
       return [...store.runs.values()].reverse();

@@ -70,30 +70,6 @@ export function describeSessionStore(name: string, makeStore: () => Promise<Sess
       expect(await store.list()).toHaveLength(1);
     });
 
-    it("forgets a session when a change says so, in the order of the changes", async () => {
-      await store.update("k", () => session("k", { runs: [run("r1")] }));
-      const seen: unknown[] = [];
-      const forgetUnless = (runId: string) =>
-        store.update("k", (current) => {
-          seen.push(current?.runs.map((one) => one.runId));
-          return current?.runs.some((one) => one.runId === runId) ? undefined : null;
-        });
-      expect((await forgetUnless("r1"))?.key).toBe("k");
-      const changes = [
-        store.update("other", () => session("other")),
-        store.update("k", () => session("k", { runs: [run("r2")] })),
-        forgetUnless("r1"),
-        store.update("k", (current) => session("k", { name: current ? "left" : "anew" })),
-        store.remove("k"),
-      ];
-      expect((await Promise.all(changes))[2]).toBeUndefined();
-      expect(seen).toEqual([["r1"], ["r2"]]);
-      expect(await store.get("k")).toBeUndefined();
-      expect(await store.find({ ids: ["r1", "r2"] })).toEqual([]);
-      expect((await store.list()).map(({ key }) => key)).toEqual(["other"]);
-      expect(await forgetUnless("r1")).toBeUndefined();
-    });
-
     it("loses none of many changes asked for at once", async () => {
       const changes = Array.from({ length: 50 }, (_, i) =>
         store.update("k", (current) => ({

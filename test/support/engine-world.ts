@@ -276,6 +276,9 @@ export function createEngineWorld({
               const reason = await isStopped("settle", signal);
               return { note: reason ? `Nothing was merged: ${reason}.` : "Merged into main as abc1234." };
             }),
+          diff: async () => ({ text: "", cut: false, branch: "", baseBranch: "" }),
+          take: async () => ({ taken: true, commit: "", into: "main", from: "", where: "" }),
+          discardBranches: async () => ({ removed: [], lost: [], kept: [] }),
           cleanup: (_, { signal }) =>
             wait("cleanup", async () => {
               const reason = await isStopped("cleanup", signal);

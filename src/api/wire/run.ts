@@ -146,6 +146,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     // The public server's phase only repeats whether the run is over.
     workspacePath: line(wire.workspace_path, 500),
     work: toWork(wire.work),
+    hasNoWork: wire.work === null ? true : undefined,
     questions: wire.questions
       ?.slice(0, MOST_QUESTIONS)
       .map(toQuestion)

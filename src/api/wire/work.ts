@@ -1,5 +1,41 @@
-import type { Work } from "../types.js";
-import { address, compact, count, line } from "./fields.js";
+import { z } from "zod";
+import { cleanText } from "../../shared/text.js";
+import type { DiscardReport, TakeReport, Work, WorkDiff } from "../types.js";
+import { address, compact, count, flag, line, lines, text, texts } from "./fields.js";
+
+export const diffWire = z.looseObject({ diff: z.string(), cut: flag, branch: text, base_branch: text });
+export const takenWire = z.looseObject({
+  taken: z.boolean(),
+  into: text,
+  commit: text,
+  message: text,
+  conflicts: texts,
+});
+export const discardedWire = z.looseObject({ removed: texts, lost: texts, kept: texts, errors: texts });
+
+export function toWorkDiff(wire: z.output<typeof diffWire>): WorkDiff {
+  return compact<WorkDiff>({
+    text: cleanText(wire.diff),
+    cut: wire.cut === true,
+    branch: line(wire.branch, 250),
+    baseBranch: line(wire.base_branch, 250),
+  });
+}
+
+export function toTakeReport(wire: z.output<typeof takenWire>): TakeReport {
+  return compact<TakeReport>({
+    taken: wire.taken,
+    into: line(wire.into, 250),
+    commit: line(wire.commit, 64),
+    message: line(wire.message, 2_000),
+    conflicts: lines(wire.conflicts),
+  });
+}
+
+export function toDiscardReport(wire: z.output<typeof discardedWire>): DiscardReport {
+  const { removed, lost, kept, errors } = wire;
+  return { removed: lines(removed), lost: lines(lost), kept: lines(kept), errors: lines(errors) };
+}
 
 /** Commits that are kept; of more the number is told. */
 const MAX_COMMITS = 50;

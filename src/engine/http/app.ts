@@ -14,6 +14,7 @@ import { healthSchema, rootHealthSchema } from "./health-schemas.js";
 import { addManageEndpoints } from "./manage-endpoints.js";
 import { addQuestionEndpoints } from "./question-endpoints.js";
 import { HttpRefusal } from "./refusal.js";
+import { addReviewEndpoints } from "./review-endpoints.js";
 import { addRunEndpoints } from "./run-endpoints.js";
 import { toMoment, toRefusalBody } from "./run-wire.js";
 import { addStartEndpoint } from "./start-endpoint.js";
@@ -71,6 +72,7 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   addStartEndpoint(api, options);
   addRunEndpoints(api, options);
   addQuestionEndpoints(api, options);
+  addReviewEndpoints(api, options);
   const { clients } = addEventEndpoints(api, options);
   addManageEndpoints(api, options);
   addEndpoint(api, {

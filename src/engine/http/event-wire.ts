@@ -26,6 +26,7 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
   }),
   result: ({ data }) => ({ type: "result", data: { ok: data.ok } }),
   ended: ({ status }) => ({ type: "finished", data: { status: toContractStatus(status) } }),
+  "work-changed": () => ({ type: "work", data: {} }),
   "cleaned-up": ({ data }) => ({ type: "cleanup", data: { removed: data.removed } }),
 };
 

@@ -64,6 +64,37 @@ export const workSchema = z
   })
   .openapi("Work");
 
+export const diffSchema = z
+  .object({
+    run_id: z.string(),
+    branch: z.string(),
+    base_branch: z.string(),
+    diff: z.string(),
+    cut: z.boolean().describe("There is more than was asked for"),
+  })
+  .openapi("Diff");
+
+export const takenSchema = z
+  .object({
+    run_id: z.string(),
+    taken: z.boolean(),
+    into: z.string(),
+    commit: z.string().nullable(),
+    message: z.string(),
+    conflicts: z.array(z.string()).describe("Files that both have changed"),
+  })
+  .openapi("TakenWork");
+
+export const discardedSchema = z
+  .object({
+    run_id: z.string(),
+    removed: z.array(z.string()),
+    lost: z.array(z.string()).describe("Commits that were on no other branch"),
+    kept: z.array(z.string()),
+    errors: z.array(z.string()),
+  })
+  .openapi("DiscardedWork");
+
 export const statusSchema = z
   .object({
     run_id: z.string(),

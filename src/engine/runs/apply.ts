@@ -42,6 +42,10 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
       ? { ...run, workspaceRemoved: workspace || worktree || run.workspaceRemoved }
       : undefined;
   }
+  if (event.type === "work-changed")
+    return hasEnded(run)
+      ? { ...without(run, "work"), ...(event.work ? { work: event.work } : {}) }
+      : undefined;
   if (hasEnded(run)) return undefined;
   switch (event.type) {
     case "started":

@@ -63,6 +63,8 @@ export type RunChange =
       work?: Work;
       workspaceRemoved?: boolean;
     }
+  /** A person has taken the session's commits, or thrown them away: then there is no work any more. */
+  | { type: "work-changed"; work?: Work }
   /** What the run has left behind was removed. */
   | { type: "cleaned-up"; removed: { workspace: boolean; worktree: boolean; tempFiles: boolean } };
 

@@ -11,10 +11,10 @@ export interface PersonRepository {
   /** The folders of worktrees, the main one included, by the branch that is checked out there. */
   checkedOut(): Promise<Map<string, string>>;
   /**
-   * A link in the way of what git writes for the branch: it could lead out of the repository. Its path within the git
-   * folder; undefined for none.
+   * A link in the way of what git writes for the branch, and for another ref: it could lead out of the repository. Its
+   * path within the git folder; undefined for none.
    */
-  linkInTheWay(branch: string): Promise<string | undefined>;
+  linkInTheWay(branch: string, ref?: string): Promise<string | undefined>;
 }
 
 /** What git writes to beside objects and the branch's own files. */
@@ -39,8 +39,9 @@ export function createPersonRepository(git: GitRunner, { commonDir }: OpenedLoca
 
     checkedOut: () => checkedOut(git, commonDir),
 
-    async linkInTheWay(branch) {
-      const ways = ["refs/heads", "logs/refs/heads"].flatMap((place) => waysTo(`${place}/${branch}`));
+    async linkInTheWay(branch, ref) {
+      const refs = [`refs/heads/${branch}`, ...(ref ? [ref] : [])];
+      const ways = refs.flatMap((each) => [...waysTo(each), ...waysTo(`logs/${each}`)]);
       for (const path of new Set([...WRITTEN, ...ways])) if (await isLink(join(commonDir, path))) return path;
       if (await isLink(join(commonDir, "objects"))) return "objects";
       const stores = await readdir(join(commonDir, "objects"), { withFileTypes: true }).catch(() => []);

@@ -25,26 +25,56 @@ const RECEIVE = [
  */
 export async function pushCommit(
   git: GitRunner,
-  { at }: Clone,
+  clone: Clone,
   target: { repository: Repository; opened?: OpenedRepository | undefined; branch: string; commit: string },
 ): Promise<string | undefined> {
-  const { repository, branch, commit } = target;
+  const { branch, commit } = target;
+  const refusal = await pushTo(git, clone, { ...target, ref: `refs/heads/${branch}` });
+  if (refusal !== undefined) return refusal;
+  // What the next fetch would bring: cleaning up asks it where commits are.
+  const known = ["update-ref", "-m", "automagik", `refs/remotes/origin/${branch}`, commit];
+  await mustGit(git, "The pushed branch could not be noted", known, { at: clone.at });
+  return undefined;
+}
+
+/** The same to any ref, which is not noted. */
+export async function pushTo(
+  git: GitRunner,
+  { at }: Clone,
+  target: { repository: Repository; opened?: OpenedRepository | undefined; ref: string; commit: string },
+): Promise<string | undefined> {
+  const { repository, ref, commit } = target;
   const quiet = repository.local ? [`--receive-pack=${RECEIVE}`] : [];
   const mine = target.opened ? undefined : await repository.open?.();
   try {
     const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet];
-    const told = await git([...args, "--", repository.address, `${commit}:refs/heads/${branch}`], {
+    const told = await git([...args, "--", repository.address, `${commit}:${ref}`], {
       at,
       remote: repository,
       opened: target.opened ?? mine,
     });
-    if (told.code !== 0) return explainPush(told);
+    return told.code === 0 ? undefined : explainPush(told);
   } finally {
     await mine?.close();
   }
-  // What the next fetch would bring: cleaning up asks it where commits are.
-  const known = ["update-ref", "-m", "automagik", `refs/remotes/origin/${branch}`, commit];
-  await mustGit(git, "The pushed branch could not be noted", known, { at });
+}
+
+/**
+ * Takes a branch of the repository away, only from where it is expected to be.
+ * @returns why it was refused; undefined when it was not
+ */
+export async function deleteBranch(
+  git: GitRunner,
+  { at }: Clone,
+  target: { repository: Repository; opened?: OpenedRepository | undefined; branch: string; expected: string },
+): Promise<string | undefined> {
+  const { repository, opened, branch, expected } = target;
+  const ref = `refs/heads/${branch}`;
+  const quiet = repository.local ? [`--receive-pack=${RECEIVE}`] : [];
+  const args = ["push", "--porcelain", "--no-verify", `--force-with-lease=${ref}:${expected}`, ...quiet];
+  const told = await git([...args, "--", repository.address, `:${ref}`], { at, remote: repository, opened });
+  if (told.code !== 0) return explainPush(told);
+  await git(["update-ref", "-d", `refs/remotes/origin/${branch}`], { at });
   return undefined;
 }
 

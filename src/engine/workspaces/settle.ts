@@ -1,11 +1,11 @@
 import { shellWord } from "../../shared/shell-word.js";
 import type { Clone } from "./clones.js";
 import { type Delivery, deliverNowhere, deliverWork } from "./deliver.js";
+import { findWork } from "./find-work.js";
 import type { GitRunner, WorktreeLocation } from "./git-runner.js";
 import { uncommittedFiles } from "./loose-files.js";
 import { isOwnBranch, type SessionRecord, type SessionRecords } from "./records.js";
 import { defaultBranch, readRefs } from "./ref-list.js";
-import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { type Taken, takeWork } from "./take.js";
 import type { Settled, Work } from "./types.js";
@@ -38,26 +38,23 @@ export interface SettleRequest {
 export async function settleWork(tools: Tools, request: SettleRequest): Promise<Settled> {
   const { git, records } = tools;
   const { clone, at, record } = request;
-  const refs = createRefs(git, at);
-  const commit = await refs.commit("HEAD");
-  const from = (await refs.current()) ?? commit ?? record.branch ?? "HEAD";
-  const { baseBranch = from } = record;
+  const present = await findWork(git, request);
+  const { from = record.branch ?? "HEAD", baseBranch = from } = { ...record, ...present };
   const { paths, all } = await uncommittedFiles(git, at);
   const uncommitted = paths.length > 0 || !all;
   const nothing = (why: string): Settled => ({
     ...(uncommitted && { work: onlyUncommitted(at, from, baseBranch) }),
     ...(request.merge && { note: `Nothing was merged: ${why}.` }),
   });
-  if (!commit) return nothing("there are no commits");
-  const base =
-    (await refs.remote(baseBranch)) ?? (from === baseBranch ? undefined : await refs.local(baseBranch));
+  if (!present) return nothing("there are no commits");
+  const { commit, base } = present;
   const content = await describeWork(git, clone.at, commit, base);
   if (!content) return nothing(`${baseBranch} has all of this work already`);
 
   const found = { ...content, commit, from, baseBranch };
   const taken = request.merge ? await merge(tools, request, found) : undefined;
   const delivery = await deliver(tools, request, { ...found, isMerged: taken?.taken === true });
-  if (delivery.deliveredTo !== "engine" && delivery.branch !== record.deliveredAs) {
+  if (!taken?.taken && delivery.deliveredTo !== "engine" && delivery.branch !== record.deliveredAs) {
     record.deliveredAs = delivery.branch;
     await records.write(record);
   }

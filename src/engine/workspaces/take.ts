@@ -1,6 +1,8 @@
+import { cleanLine } from "../../shared/text.js";
 import type { Clone } from "./clones.js";
-import type { GitRunner } from "./git-runner.js";
+import { type GitRunner, mustGit } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
+import { moveCheckout } from "./move-checkout.js";
 import { createPersonRepository } from "./person-repository.js";
 import { isDiverged, pushCommit } from "./push.js";
 import { createRefs } from "./refs.js";
@@ -17,6 +19,10 @@ export interface TakeRequest {
   /** A branch of the repository. */
   into: string;
   pushAllowed: boolean;
+  /** One commit with this message in place of the session's own ones. */
+  squash?: string | undefined;
+  /** A branch that the person has checked out is moved as well, with its files. */
+  movesCheckout?: boolean;
 }
 
 /** What came of it. */
@@ -29,7 +35,7 @@ export type Taken =
 
 /**
  * Merges commits into a branch of the repository: prepared in the clone, and then the branch is moved forward in one
- * step, or not at all. A branch that is checked out is left alone.
+ * step, or not at all. A branch that is checked out is left alone unless it is to be moved as well.
  * @throws WorkspaceError when git was stopped or fails unexpectedly
  */
 export async function takeWork(
@@ -49,26 +55,45 @@ export async function takeWork(
   const env = await identityEnv(git, clone.at, tools.env);
   const joined = base === undefined ? { commit } : await refs.join(base, commit, message, env);
   if ("conflicts" in joined) {
-    const { conflicts } = joined;
+    const conflicts = joined.conflicts.map((path) => cleanLine(path, 500));
     const files = `${conflicts.slice(0, 5).join(", ")}${conflicts.length > 5 ? ", …" : ""}`;
     return { taken: false, reason: `it conflicts with ${into} in ${files}`, conflicts };
   }
+  const made = request.squash
+    ? await squashOnto(git, clone, { base, tree: joined.commit, message: request.squash, env })
+    : joined.commit;
   const opened = await repository.open?.();
   try {
     const person = opened && createPersonRepository(git, opened);
     const holder = (await person?.checkedOut())?.get(into);
+    if (holder !== undefined && opened && request.movesCheckout) {
+      const move = { repository, opened, holder, branch: into, commit: made };
+      const problem = await moveCheckout(git, clone, move);
+      return problem === undefined ? { taken: true, commit: made } : not(problem);
+    }
     if (holder !== undefined) return { taken: false, holder };
     const link = await person?.linkInTheWay(into);
     if (link !== undefined)
       return not(`${link} in its git folder is a link, and nothing is written through links`);
-    const pushed = { repository, opened, branch: into, commit: joined.commit };
+    const pushed = { repository, opened, branch: into, commit: made };
     const refusal = await pushCommit(git, clone, pushed).catch((error: Error) => {
       return `the push was interrupted, so it is unknown whether ${into} has the commits. ${error.message}`;
     });
-    if (refusal === undefined) return { taken: true, commit: joined.commit };
+    if (refusal === undefined) return { taken: true, commit: made };
     if (isDiverged(refusal)) return not(`${into} has moved on meanwhile`);
     return not(repository.local ? refusal : `the push was refused: ${refusal}`);
   } finally {
     await opened?.close();
   }
+}
+
+/** One commit on the base with the content of another. */
+async function squashOnto(
+  git: GitRunner,
+  { at }: Clone,
+  of: { base: string | undefined; tree: string; message: string; env: NodeJS.ProcessEnv },
+): Promise<string> {
+  const parent = of.base ? ["-p", of.base] : [];
+  const args = ["commit-tree", `${of.tree}^{tree}`, ...parent, "-m", of.message];
+  return (await mustGit(git, "The squashed commit could not be made", args, { at, env: of.env })).trim();
 }

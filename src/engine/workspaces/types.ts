@@ -70,6 +70,12 @@ export interface Settled {
   note?: string;
 }
 
+/** Names a run and its session. */
+export interface SessionReference {
+  runId: string;
+  sessionKey: string;
+}
+
 /** Names a run's workspace: the workspace, the run's id, or what is known of it. */
 export type WorkspaceReference = string | { runId: string; sessionKey?: string; temporary?: boolean };
 

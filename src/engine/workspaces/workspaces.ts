@@ -12,6 +12,7 @@ import { inspectFolder, inspectWorktree } from "./inspect.js";
 import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
 import { createSessionRecords, type RunRecord, type SessionRecord } from "./records.js";
 import { type Repository, resolveRepository } from "./repository.js";
+import { createReview, type Review } from "./review.js";
 import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
 import { settleWork } from "./settle.js";
 import { WorkspaceError, type Workspaces } from "./types.js";
@@ -19,6 +20,9 @@ import { createWorktreeSessions } from "./worktree-sessions.js";
 import { worktreeLocation } from "./worktrees.js";
 
 export { type Workspace, WorkspaceError, type Workspaces } from "./types.js";
+
+/** Workspaces, and what a person does with what is in them. */
+export type ReviewableWorkspaces = Workspaces & Review;
 
 export interface WorkspacesOptions {
   /** All that is made is made in here; 0700. */
@@ -48,7 +52,7 @@ export interface WorkspacesOptions {
  * `repositories/<name>-<digest>/` a bare clone and its record, `worktrees/`, `folders/` and `temporary/` what agents
  * work in, `sessions/` what is known of them, `removed/` what is being deleted.
  */
-export function createWorkspaces(options: WorkspacesOptions): Workspaces {
+export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspaces {
   const { clock, env, pushAllowed } = options;
   const folder = resolvePath(options.folder);
   const git = createGitRunner({ env, clock, ...(options.gitPath && { gitPath: options.gitPath }) });
@@ -73,6 +77,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   });
   const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, worktreeOf });
   const common = { git, clones, records, bin, mutex, env, pathOf, worktreeOf };
+  const review = createReview({ ...common, pushAllowed, repositoryAt });
   const prepare = createPreparation({ ...common, branches, worktreeSessions, repositoryAt });
   let opened: Promise<void> | undefined;
 
@@ -116,6 +121,10 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   }
 
   return {
+    diff: (which, asked) => ready().then(() => review.diff(which, asked)),
+    take: (which, asked) => ready().then(() => review.take(which, asked)),
+    discardBranches: (which) => ready().then(() => review.discardBranches(which)),
+
     async prepare(request, signal) {
       try {
         await ready();

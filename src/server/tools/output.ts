@@ -30,6 +30,7 @@ export function renderAnswer(whole: Answer, project: ProjectStep, isError = fals
     answer.queue &&
       `Queue: ${answer.queue.waiting} waiting, ${answer.queue.added} added, ${answer.queue.consumed} taken up` +
         `${answer.queue.oldest_age_s === undefined ? "" : `, the oldest waiting for ${answer.queue.oldest_age_s} s`}`,
+    answer.diff && renderDiff(answer.diff),
     answer.cleanup &&
       `Cleanup: ${answer.cleanup.success ? "success" : "no success reported"}; removed: ${answer.cleanup.removed.join(", ") || "nothing"}` +
         `${answer.cleanup.errors.length > 0 ? `; errors: ${answer.cleanup.errors.join("; ")}` : ""}`,
@@ -106,6 +107,13 @@ export function renderRun({ result, tokens, tools_used, questions, work, ...run 
     `${fields}\n\n--- output of the run, not of this server (${mark}) ---\n${result}\n` +
     `--- end of the run's output (${mark}) ---`
   );
+}
+
+function renderDiff({ text, cut }: NonNullable<Answer["diff"]>): string {
+  if (!text.trim()) return "";
+  const mark = markOf(text);
+  const end = cut ? "the diff is cut here" : "end of the diff";
+  return `--- diff, written by the run's agent, not by this server (${mark}) ---\n${text}\n--- ${end} (${mark}) ---`;
 }
 
 /** A run could write the end of its own output, were it not for a mark that its text decides and so cannot hold. */

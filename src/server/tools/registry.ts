@@ -176,7 +176,7 @@ async function callAction(
     if (endpoint && !capabilities.hasEndpoint(endpoint)) {
       throw new ActionError(
         `The API at ${services.api.address} offers no endpoint for ${action.name} (${nameEndpoint(endpoint)} is not in ` +
-          "its description), so nothing was sent. Do without it, or ask the API's operator.",
+          `its description), so nothing was sent. ${action.instead ?? "Do without it, or ask the API's operator."}`,
         {
           action: "list_workflows",
           arguments: { detailed: true },

@@ -110,8 +110,7 @@ export function createDatabaseSessionStore(options: {
       for (let [work] = present.missed; work; [work] = present.missed) {
         // What else goes wrong with it has gone wrong in memory, too, and was told.
         await work(queries).catch(throwStoreError);
-        // Unless so many came meanwhile that it was dropped.
-        if (present.missed[0] === work) present.missed.shift();
+        present.missed.shift();
       }
       outage = undefined;
     } catch {
@@ -160,9 +159,7 @@ export function createDatabaseSessionStore(options: {
     find: (query) => call((queries) => queries.find(query)),
     get: (key) => call((queries) => queries.get(key)),
     update: (key, change) => call((queries) => queries.update(key, change), true),
-    remove: async (key) => {
-      await call((queries) => queries.update(key, () => null), true);
-    },
+    remove: (key) => call((queries) => queries.remove(key), true),
     isForgetful: () => outage !== undefined,
     async close() {
       closed = true;

@@ -35,8 +35,7 @@ export function createMemorySessionStore(options: { runsKept?: number } = {}): S
     get: async (key) => read(key),
     update: async (key, change) => {
       const next = change(read(key));
-      if (next === null) open().delete(key);
-      else if (next) open().set(key, storedForm(next, key, runsKept).record);
+      if (next) open().set(key, storedForm(next, key, runsKept).record);
       return read(key);
     },
     remove: async (key) => {

@@ -17,7 +17,9 @@ import {
   selectSessions,
   storedForm,
 } from "./session-record.js";
-import { closedError, type SessionChange, type SessionStore } from "./session-store.js";
+import { closedError, type SessionStore } from "./session-store.js";
+
+type Change = Parameters<SessionStore["update"]>[1];
 
 /** What a key holds. Without `bytes` it is not a text at all. */
 type Content = (ParsedRecord | { kind: "absent" }) & { bytes?: Buffer };
@@ -207,7 +209,7 @@ export function createRedisSessionStore(options: {
     }
   }
 
-  function update(key: string, change: SessionChange): Promise<SessionRecord | undefined> {
+  function update(key: string, change: Change): Promise<SessionRecord | undefined> {
     const id = recordId(key);
     const mark = `${base}:written:${id}:${self}`;
     const write = randomUUID();
@@ -215,8 +217,6 @@ export function createRedisSessionStore(options: {
       if (content.kind === "newer") return { done: undefined };
       const current = content.kind === "record" ? content.record : undefined;
       const next = change(current && copyRecord(current));
-      if (next === null && content.bytes)
-        return (await forget(id, content.bytes)) ? { done: undefined } : "again";
       if (!next) return { done: current && copyRecord(current) };
       const { record, text } = storedForm(next, key, runsKept);
       const [keys, seen] = [[place(id), index, mark], content.bytes ?? ""];
@@ -232,6 +232,14 @@ export function createRedisSessionStore(options: {
         `${expireMs}`,
       );
       return reply === 1 ? { done: record } : contentOf(id, reply);
+    });
+  }
+
+  function remove(key: string): Promise<void> {
+    const id = recordId(key);
+    return untilDone<void>(id, async (content) => {
+      if (content.kind !== "record" || !content.bytes) return { done: undefined };
+      return (await forget(id, content.bytes)) ? { done: undefined } : "again";
     });
   }
 
@@ -254,9 +262,7 @@ export function createRedisSessionStore(options: {
     get: (key) => tracked(() => get(key)),
     // One change at a time for each session, so that a process is not in its own way.
     update: (key, change) => tracked(() => mutex.run(key, () => update(key, change))),
-    remove: async (key) => {
-      await tracked(() => mutex.run(key, () => update(key, () => null)));
-    },
+    remove: (key) => tracked(() => mutex.run(key, () => remove(key))),
     isForgetful: () => false,
     close: async () => {
       closed = true;

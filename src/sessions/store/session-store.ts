@@ -1,8 +1,5 @@
 import type { SessionQuery, SessionRecord } from "./session-record.js";
 
-/** What `SessionStore.update` does to a session. */
-export type SessionChange = (current: SessionRecord | undefined) => SessionRecord | null | undefined;
-
 /** The sessions that this product remembers. Records given out are copies: changing one changes nothing. */
 export interface SessionStore {
   /**
@@ -19,19 +16,22 @@ export interface SessionStore {
 
   /**
    * Changes one session while nobody else, in this process or another, can change it. `change` gets the newest
-   * record (undefined when there is none) and gives the next one, undefined to leave it as it is, or null to forget
-   * the session. It must be quick, synchronous and free of effects: it is called again when another process came in between, and much later
+   * record (undefined when there is none) and gives the next one, or undefined to leave it as it is. It must be
+   * quick, synchronous and free of effects: it is called again when another process came in between, and much later
    * when sessions could not be written where they are kept and then can.
    *
-   * Changes of a session are made in the order of the calls. Gives the record as it is afterwards. A record written by a newer release is left alone: `change` is not
+   * Gives the record as it is afterwards. A record written by a newer release is left alone: `change` is not
    * called and the answer is undefined.
    *
    * Throws what `change` throws, a TypeError when the next record is not valid, and an Error when the session
    * stays busy for half a minute.
    */
-  update(key: string, change: SessionChange): Promise<SessionRecord | undefined>;
+  update(
+    key: string,
+    change: (current: SessionRecord | undefined) => SessionRecord | undefined,
+  ): Promise<SessionRecord | undefined>;
 
-  /** Forgets the session, whatever it is by then; no error when there is none. */
+  /** Forgets the session; no error when there is none. */
   remove(key: string): Promise<void>;
 
   /** True when what is written is remembered by this process only, because where it should be kept it cannot be. */

@@ -11,7 +11,7 @@ import {
   selectSessions,
   storedForm,
 } from "./session-record.js";
-import type { SessionChange, SessionStore } from "./session-store.js";
+import type { SessionStore } from "./session-store.js";
 
 type TermRow = Tables["session_terms"];
 
@@ -21,13 +21,13 @@ const AT_ONCE = 200;
 /** A change of a session that waits to be made. */
 interface Update {
   key: string;
-  change: SessionChange;
+  change: Parameters<SessionStore["update"]>[1];
   resolve(record: SessionRecord | undefined): void;
   reject(error: unknown): void;
 }
 
 /** The part of a session store that is about sessions. */
-export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "update">;
+export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "update" | "remove">;
 
 /**
  * The sessions of one API in the database.
@@ -78,11 +78,11 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
   /** @returns what tells the caller, once it is committed; a change that throws or gives no valid record changes nothing */
   async function carryOut(trx: Transaction, { key, change, resolve, reject }: Update): Promise<() => void> {
     const before = await readSession(trx, upstream, key);
-    let after: SessionRecord | undefined;
+    let after: SessionRecord;
     try {
       const next = change(before && copyRecord(before));
-      if (next === undefined || (next === null && !before)) return () => resolve(before);
-      after = next === null ? undefined : storedForm(next, key, runsKept).record;
+      if (!next) return () => resolve(before);
+      after = storedForm(next, key, runsKept).record;
     } catch (error) {
       return () => reject(error);
     }
@@ -117,6 +117,12 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
       new Promise((resolve, reject) => {
         waiting.push({ key, change, resolve, reject });
         if (!isWriting) void writeWaiting();
+      }),
+
+    remove: (key) =>
+      transaction(db, async (trx) => {
+        const before = await readSession(trx, upstream, key);
+        if (before) await replaceSession(trx, upstream, { key, before, after: undefined });
       }),
   };
 }

@@ -1,0 +1,67 @@
+import { ApiError } from "../api/errors.js";
+import { isFinal } from "../api/types.js";
+import type { Answer } from "./answer.js";
+import type { Arguments } from "./arguments.js";
+import { type Call, defineAction, type Services } from "./define-action.js";
+import { nameRun } from "./describe-run.js";
+import { watchAgain } from "./next-steps.js";
+import { readRun } from "./read-run.js";
+import { resolveTarget, SHORT_TARGET_ABOUT } from "./resolve-target.js";
+
+const TAKE_PARAMETERS = ["run_id", "session_name", "session_id", "into", "squash"] as const;
+
+/** Merges a session's commits into a branch of the person's repository. */
+export const takeAction = defineAction({
+  name: "take",
+  toolName: "take_work",
+  title: "Take a session's work",
+  summary: "merge them into a branch, when the person wants it.",
+  description:
+    "Merges the commits of a run's session into a branch of the person's repository, also one that is checked out. On a " +
+    "conflict nothing is changed.",
+  searchHint: "merge take accept apply work commits branch of a workflow run automagik",
+  parameters: TAKE_PARAMETERS,
+  about: {
+    ...SHORT_TARGET_ABOUT,
+    into: "Branch to merge into (default: the base branch).",
+    squash: "As one commit.",
+  },
+  endpoint: "take",
+  instead: "Where the run's status names its branch, merge that with git in the repository.",
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
+  answerParts: [],
+
+  async handle(
+    args: Arguments<(typeof TAKE_PARAMETERS)[number]>,
+    call: Call,
+    services: Services,
+  ): Promise<Answer> {
+    const target = await resolveTarget(args, "newest", call, services);
+    const run = await readRun(target.run, call, services);
+    if ("outcome" in run) return run;
+    if (!isFinal(run.status)) {
+      return {
+        outcome: "running",
+        summary: `Nothing was merged: the ${nameRun(run)} is still ${run.status}.`,
+        next: watchAgain(run, "Wait for its end."),
+      };
+    }
+    try {
+      const { message, ...report } = await services.api.takeWork(run.runId, {
+        ...(args.into ? { into: args.into } : {}),
+        ...(args.squash ? { squash: true } : {}),
+      });
+      const files = report.conflicts.length > 0 ? ` In conflict: ${report.conflicts.join(", ")}.` : "";
+      return {
+        outcome: report.taken ? "ok" : "failed",
+        summary: `${message ?? (report.taken ? "Merged." : "Nothing was merged.")}${files}`,
+      };
+    } catch (error) {
+      if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
+      return {
+        outcome: "unknown",
+        summary: `It is unknown whether the work was merged. ${error.message} \`git log\` in the repository tells.`,
+      };
+    }
+  },
+});

@@ -1,0 +1,65 @@
+import { BODY_LIMITS } from "../shared/http/body-limits.js";
+import { API, toSegment } from "./endpoints.js";
+import type { Requests } from "./requests.js";
+import {
+  diffWire,
+  discardedWire,
+  takenWire,
+  toDiscardReport,
+  toTakeReport,
+  toWorkDiff,
+} from "./wire/work.js";
+import type { WorkflowsApi } from "./workflows-api.js";
+
+/** The calls about a session's commits: look, take, throw away. */
+export function createWorkCalls({
+  request,
+}: Requests): Pick<WorkflowsApi, "readDiff" | "takeWork" | "discardWork"> {
+  const runPath = (runId: string) => `${API}/run/${toSegment(runId)}`;
+
+  return {
+    async readDiff(runId, maxBytes, read = {}) {
+      const wire = await request(
+        {
+          method: "GET",
+          path: `${runPath(runId)}/diff`,
+          query: { max_bytes: maxBytes },
+          limitBytes: BODY_LIMITS.status,
+          doing: `read the diff of run ${runId}`,
+          ...read,
+        },
+        diffWire,
+      );
+      return toWorkDiff(wire);
+    },
+
+    async takeWork(runId, { into, squash }) {
+      const wire = await request(
+        {
+          method: "POST",
+          path: `${runPath(runId)}/take`,
+          body: { ...(into ? { into } : {}), squash: squash === true },
+          limitBytes: BODY_LIMITS.act,
+          doing: `take the work of run ${runId}`,
+          acts: true,
+        },
+        takenWire,
+      );
+      return toTakeReport(wire);
+    },
+
+    async discardWork(runId) {
+      const wire = await request(
+        {
+          method: "POST",
+          path: `${runPath(runId)}/discard`,
+          limitBytes: BODY_LIMITS.act,
+          doing: `throw away the work of run ${runId}`,
+          acts: true,
+        },
+        discardedWire,
+      );
+      return toDiscardReport(wire);
+    },
+  };
+}

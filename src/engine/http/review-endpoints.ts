@@ -1,0 +1,67 @@
+import { z } from "@hono/zod-openapi";
+import { cleanLine } from "../../shared/text.js";
+import type { Engine } from "../types.js";
+import { addEndpoint, type EngineApp } from "./endpoint.js";
+import { flag, integer } from "./pydantic.js";
+import { diffSchema, discardedSchema, takenSchema } from "./run-schemas.js";
+
+/** A whole diff of this size, in bytes, is more than any client reads. */
+const MAX_DIFF_BYTES = 1024 * 1024;
+
+const takeBody = z
+  .object({
+    into: z.string().max(250).nullish().describe("A branch of the repository; the base branch when left out"),
+    squash: flag().default(false).describe("One commit in place of the session's own ones"),
+  })
+  .openapi("Take");
+
+/** Adds the endpoints by which a person looks at a session's commits, takes them and throws them away. */
+export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine }): void {
+  addEndpoint(app, {
+    method: "get",
+    path: "/run/{run_id}/diff",
+    summary: "What the session's commits change",
+    query: z.object({
+      max_bytes: integer({ ge: 1, le: MAX_DIFF_BYTES }).default(MAX_DIFF_BYTES),
+    }),
+    answer: diffSchema,
+    refusals: [404, 409],
+    async handle({ id, query }) {
+      const { text, cut, branch, baseBranch } = await engine.diff(id, query.max_bytes);
+      return { run_id: id, branch, base_branch: baseBranch, diff: text, cut };
+    },
+  });
+
+  addEndpoint(app, {
+    method: "post",
+    path: "/run/{run_id}/take",
+    summary: "Merge the session's commits into a branch of the repository",
+    description:
+      "A branch that is checked out in a local repository is moved with its files, where nothing that is not committed " +
+      "is in the way. On a conflict nothing is changed.",
+    body: takeBody,
+    answer: takenSchema,
+    refusals: [404, 409],
+    async handle({ id, body: { into, squash } }) {
+      const { taken, commit, message, conflicts, ...rest } = await engine.take(id, {
+        ...(into?.trim() ? { into: into.trim() } : {}),
+        squash,
+      });
+      return { run_id: id, taken, into: rest.into, commit: commit ?? null, message, conflicts };
+    },
+  });
+
+  addEndpoint(app, {
+    method: "post",
+    path: "/run/{run_id}/discard",
+    summary: "Throw the session's worktree and branches away",
+    description:
+      "Uncommitted changes go too. Branches that somebody named, checked out or put commits on stay.",
+    answer: discardedSchema,
+    refusals: [404, 409],
+    async handle({ id }) {
+      const { removed, lost, kept, errors } = await engine.discard(id);
+      return { run_id: id, removed, lost: lost.map((line) => cleanLine(line, 300)), kept, errors };
+    },
+  });
+}
