@@ -508,6 +508,23 @@ describe("a database that is removed", () => {
       gap: false,
     });
   });
+
+  it("knows the keys of its runs from the first start on that comes to the new one", async () => {
+    const database = await openDatabase({ folder });
+    const store = await createRunStore({ database, clock, reopen: () => openDatabase({ folder }) });
+    stores.push(store);
+    await accept(store, "r", { key: "k", digest: "d" });
+    for (const suffix of ["", "-wal", "-shm"]) await rm(join(folder, `automagik.db${suffix}`));
+    const [again, other, fresh] = await Promise.allSettled([
+      accept(store, "again", { key: "k", digest: "d" }),
+      accept(store, "other", { key: "k", digest: "another" }),
+      accept(store, "new", { key: "new", digest: "d" }),
+    ]);
+    expect(again).toMatchObject({ value: { run: { runId: "r" }, happened: false } });
+    expect(other).toMatchObject({ reason: { name: "KeyReused" } });
+    expect(fresh).toMatchObject({ value: { happened: true } });
+    expect((await openAfterKill()).all().map(({ runId }) => runId)).toEqual(["new", "r"]);
+  });
 });
 
 describe("two processes on one database", () => {

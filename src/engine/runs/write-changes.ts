@@ -115,6 +115,7 @@ export async function writeChanges(
     const version = await readVersion(trx, runId);
     if (version !== undefined) before.set(runId, { ...stored, version });
     after.set(runId, { ...stored, run: newest });
+    if (version === undefined && stored.key) acceptedNow.set(stored.key.key, runId);
   }
   const outcomes: Outcome[] = [];
   for (const change of changes)
