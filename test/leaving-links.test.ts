@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -73,6 +74,22 @@ describe("links of a repository", () => {
     expect(existsSync(join(path, "first")) || existsSync(join(path, "second"))).toBe(false);
     expect(git(path, "status", "--porcelain")).toBe("");
     expect((await prepare(request("s"))).notices, "nothing new").toEqual([]);
+  });
+
+  it("are not looked for behind a folder that an agent has put a link in the place of", async () => {
+    const { commit, source, folder, workspaces, request } = place;
+    mkdirSync(join(source, "docs"));
+    link("../readme.md", "docs/up");
+    commit(source, {});
+    const { prepare } = workspaces();
+    const { path } = await prepare(request("s"));
+    const theirs = join(folder, "theirs");
+    mkdirSync(theirs);
+    symlinkSync("/etc", join(theirs, "up"));
+    rmSync(join(path, "docs"), { recursive: true });
+    symlinkSync(theirs, join(path, "docs"));
+    expect((await prepare(request("s"))).notices).toEqual([]);
+    expect(readlinkSync(join(theirs, "up"))).toBe("/etc");
   });
 
   it("stay as they are in the repository that they come from, also when the work is merged", async () => {

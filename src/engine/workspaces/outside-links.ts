@@ -38,11 +38,17 @@ export async function removeOutsideLinks(
 async function leadsOut(link: string, root: string): Promise<boolean> {
   const found = await lstat(link).catch(() => undefined);
   if (!found?.isSymbolicLink()) return false;
+  // Where an agent has put a link in a folder's place this is another one, and not ours to remove.
+  if (!isWithin(root, await realpath(dirname(link)))) return false;
   const target = await realpath(link).catch(async () => {
     const folder = await realpath(dirname(link));
     return resolve(folder, await readlink(link));
   });
-  return target !== root && !target.startsWith(root + sep);
+  return !isWithin(root, target);
+}
+
+function isWithin(root: string, path: string): boolean {
+  return path === root || path.startsWith(root + sep);
 }
 
 /** For the person. @param paths what `removeOutsideLinks` has taken out */
