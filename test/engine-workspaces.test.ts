@@ -403,6 +403,7 @@ describe("the person's own way to connect", () => {
     writeFileSync(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
     const config = join(folder, "gitconfig");
     writeFileSync(config, `[core]\n\tsshCommand = ${path} -i mykey\n${more}`);
+    writeFileSync(join(folder, "for-clones"), `[core]\n\tsshCommand = ${path} -i clonekey\n`);
     const { GIT_SSH_COMMAND: _none, GIT_SSH_VARIANT: _neither, ...plain } = env;
     const made = engine({ env: { ...plain, GIT_CONFIG_GLOBAL: config }, pushAllowed: true });
     return { ...made, asked: () => readFileSync(note, "utf8").trim().split("\n") };
@@ -420,6 +421,16 @@ describe("the person's own way to connect", () => {
     expect(asked().join("\n")).toMatch(/git-receive-pack/);
     for (const line of asked()) expect(line).toMatch(/^-i mykey -o BatchMode=yes .* localhost git-/);
     expect(existsSync(trap)).toBe(false);
+  });
+
+  it("may be for the engine's clones only, by includeIf, which every call of git looks at", async () => {
+    const source = repository();
+    const { prepare, asked } = connecting('[includeIf "gitdir:**/repositories/**"]\n\tpath = for-clones\n');
+    const keys = () => asked().map((line) => /-i (\w+)/.exec(line)?.[1]);
+    await prepare(run("one", ssh(source)));
+    expect(keys()).toEqual(["mykey", "clonekey"]);
+    await prepare(run("two", ssh(source)));
+    expect(keys().slice(2).sort()).toEqual(["clonekey", "mykey"]);
   });
 
   it("may be ssh for an https address, by url.insteadOf, but no program", async () => {
@@ -1163,6 +1174,43 @@ describe("an address that is not taken", () => {
     for (const branch of ["-x", "a..b", "a b", "@{-1}", "HEAD", "refs/../x"])
       await expect(prepare(run("s", source, branch)), branch).rejects.toThrow(/The branch name/);
     expect(existsSync(join(folder, "repositories"))).toBe(false);
+  });
+});
+
+describe("references of the clone that an agent has changed", () => {
+  it("are put right where the remote says what they are", async () => {
+    const source = repository();
+    git(source, "branch", "feature");
+    const { prepare, folder } = engine();
+    const { path, startCommit } = await prepare(run("first", source));
+    const clone = cloneOf(folder);
+    const theirs = commit(path, "theirs.txt", "1");
+    for (const [session, ...change] of [
+      ["second", "symbolic-ref", "HEAD", "refs/remotes/origin/feature"],
+      ["third", "update-ref", "--no-deref", "HEAD", theirs],
+    ] as const) {
+      git(clone, ...change);
+      git(clone, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/feature");
+      expect(await prepare(run(session, source))).toMatchObject({ baseBranch: "main", startCommit });
+      expect(git(clone, "symbolic-ref", "HEAD")).toBe("refs/heads/main");
+      expect(git(clone, "symbolic-ref", "refs/remotes/origin/HEAD")).toBe("refs/remotes/origin/main");
+    }
+    git(clone, "symbolic-ref", "HEAD", "refs/remotes/origin/feature");
+    const onFeature = await prepare(run("fourth", source, "feature"));
+    expect(git(onFeature.path, "rev-parse", "--abbrev-ref", "@{upstream}")).toBe("origin/feature");
+  });
+
+  it("and lead to nothing now keep no session from a branch that is whole, and stay as they are", async () => {
+    const source = repository();
+    const { prepare, folder } = engine();
+    const { startCommit } = await prepare(run("first", source));
+    const broken = join(cloneOf(folder), "refs", "heads", "broken");
+    const nothing = `${"1".repeat(40)}\n`;
+    writeFileSync(broken, nothing);
+    expect(await prepare(run("second", source))).toMatchObject({ baseBranch: "main", startCommit });
+    await expect(prepare(run("third", source, "broken"))).rejects.toThrow(/broken could not be checked out/);
+    expect(readFileSync(broken, "utf8")).toBe(nothing);
+    expect(await prepare(run("third", source, "anew"))).toMatchObject({ branch: "anew", startCommit });
   });
 });
 

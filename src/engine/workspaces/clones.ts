@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
+import { lstat, readdir, readFile, rename, rm, stat, unlink } from "node:fs/promises";
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -147,23 +147,22 @@ export function createClones(options: {
   /**
    * What the clone has by now, with the remote's default branch noted. Nobody is to begin in an empty folder because
    * what is there did not come over.
-   * @param options `isNew`: the clone was made with that branch as its own HEAD
    * @throws WorkspaceError when the remote has commits and no branch of it is here
    */
   async function readFetched(
     at: GitLocation,
     remote: { hasCommit?: boolean; branch?: string | undefined },
-    options: { failed: string; isNew?: boolean; signal: AbortSignal | undefined },
+    { failed, signal }: { failed: string; signal: AbortSignal | undefined },
   ): Promise<RefList> {
-    const { failed, isNew = false, signal } = options;
     const refs = await readRefs(git, at, signal);
     if (remote.hasCommit && isEmpty(refs))
       throw new WorkspaceError(`${failed}: it has commits, but no branch of it came over.`);
     const { branch } = remote;
-    if (branch === undefined || branch === refs.remoteHead || !refs.remote.has(branch)) return refs;
+    if (branch === undefined || !refs.remote.has(branch)) return refs;
     const call = { at, ...(signal && { signal }) };
-    // The clone's own first: where the remote's is right, both are.
-    if (!isNew) await git(["symbolic-ref", "HEAD", `refs/heads/${branch}`], call);
+    const own = `refs/heads/${branch}`;
+    if (!(await isHead(at.clone, own))) await git(["symbolic-ref", "HEAD", own], call);
+    if (branch === refs.remoteHead) return refs;
     await git(["symbolic-ref", "refs/remotes/origin/HEAD", `refs/remotes/origin/${branch}`], call);
     return { ...refs, remoteHead: branch };
   }
@@ -184,7 +183,7 @@ export function createClones(options: {
       await mustGit(git, failed, ["remote", "add", "--", "origin", repository.address], { at });
       const fetched = await fetch(at, call);
       if (fetched.code !== 0) throw new WorkspaceError(`${failed}: ${explain(fetched)}`);
-      const refs = await readFetched(at, head, { failed, isNew: true, signal: call.signal });
+      const refs = await readFetched(at, head, { failed, signal: call.signal });
       const config = await readFile(join(at.clone, "config"), "utf8");
       const record: CloneRecord = { version: 1, address: repository.address, config, bases: {} };
       replaceFile(join(half, "repository.json"), JSON.stringify(record));
@@ -259,6 +258,15 @@ export function createClones(options: {
       return told.text.split("\n").some((line) => line.endsWith(`\trefs/tags/${tag}`));
     },
   };
+}
+
+/** Whether the clone's own HEAD, which agents can write, is that branch. Read as a file, it costs no start of git. */
+async function isHead(clone: string, ref: string): Promise<boolean> {
+  const text = `ref: ${ref}\n`;
+  const path = join(clone, "HEAD");
+  const found = await lstat(path).catch(() => undefined);
+  if (!found?.isFile() || found.size !== Buffer.byteLength(text)) return false;
+  return (await readFile(path, "utf8").catch(() => "")) === text;
 }
 
 async function removeStaleLocks(clone: string, before: number): Promise<void> {

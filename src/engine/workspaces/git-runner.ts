@@ -76,18 +76,24 @@ export function createGitRunner(options: {
   gitPath?: string;
 }): GitRunner {
   const { clock, gitPath = "git" } = options;
-  const sshByRemote = new WeakMap<object, Promise<NodeJS.ProcessEnv>>();
+  const sshByRemote = new WeakMap<object, Map<string, Promise<NodeJS.ProcessEnv>>>();
 
-  /** Asked once for each use of a remote: a person's settings are the same for the fetch and the look at its HEAD. */
+  /**
+   * Asked once for each use of a remote, and for each repository that git works in: a person's settings may be for some
+   * of them only (`includeIf "gitdir:…"`).
+   */
   async function sshFor(
     remote: { address: string },
     ask: Omit<Parameters<typeof sshEnvironment>[0], "address">,
   ): Promise<NodeJS.ProcessEnv> {
-    const asked = sshByRemote.get(remote) ?? sshEnvironment({ ...ask, address: remote.address });
-    sshByRemote.set(remote, asked);
+    const known = sshByRemote.get(remote) ?? new Map<string, Promise<NodeJS.ProcessEnv>>();
+    sshByRemote.set(remote, known);
+    const repository = ask.env.GIT_DIR ?? "";
+    const asked = known.get(repository) ?? sshEnvironment({ ...ask, address: remote.address });
+    known.set(repository, asked);
     const found = await asked;
     // One that was stopped has learned nothing.
-    if (ask.stop.aborted) sshByRemote.delete(remote);
+    if (ask.stop.aborted) known.delete(repository);
     return found;
   }
 
