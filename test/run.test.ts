@@ -248,6 +248,30 @@ describe("arguments", () => {
     expect(starts()[0]?.query).toEqual({ auto_merge: "true" });
   });
 
+  it("merges the work where the call or the settings say so, and the call counts more", async () => {
+    const asked: Record<string, unknown>[] = [
+      { finish: "merge" },
+      { finish: "branch" },
+      { auto_merge: true, finish: "merge" },
+      {},
+      { temp_workspace: true },
+    ];
+    const sent = async (FINISH: string) => {
+      const { call } = await connectInMemory({ settings: { FINISH } });
+      const before = starts().length;
+      for (const [index, args] of asked.entries())
+        await call({ ...COMPLETE, session_name: `${FINISH}-${index}`, ...args, wait_seconds: 0 });
+      return starts()
+        .slice(before)
+        .map(({ query }) => query.auto_merge);
+    };
+    expect(await sent("branch")).toEqual(["true", "false", "true", undefined, undefined]);
+    expect(await sent("merge")).toEqual(["true", "false", "true", "true", undefined]);
+    const { call } = await connectInMemory();
+    const clash = await call({ ...COMPLETE, finish: "branch", auto_merge: true });
+    expect(clash.text).toMatch(/say different things.*Nothing was sent/);
+  });
+
   it("says without an API key what is missing, and sends nothing", async () => {
     const { call, client } = await connectInMemory({ settings: { API_KEY: "" } });
     const { tools } = await client.listTools();

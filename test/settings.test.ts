@@ -80,6 +80,7 @@ const CASES: Record<string, Case> = {
     good: numbers("1", "200"),
     bad: ["0", "201", "1.5", ...NO_NUMBERS],
   },
+  FINISH: { property: "finish", fallback: "branch", good: texts("branch", "merge"), bad: ["Merge", "pull"] },
   MAX_CONCURRENT_RUNS: {
     property: "maxConcurrentRuns",
     fallback: undefined,

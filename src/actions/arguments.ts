@@ -32,6 +32,7 @@ export const parameters = {
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),
   persistent: z.boolean().describe("Keep the workspace after the run."),
   auto_merge: z.boolean().describe("Merge the work when the run succeeds."),
+  finish: z.enum(["branch", "merge"]).describe("merge: into the base branch on success."),
   temp_workspace: z.boolean().describe("Temporary workspace; no repository or branch."),
   wait_seconds: z
     .number()
@@ -42,7 +43,7 @@ export const parameters = {
   message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
   question_id: name("answer: the question, when several are open."),
   answer: z.string().trim().max(10_000).describe("answer: a choice's value, or the person's own words."),
-  into: z.string().trim().max(250).describe("take: branch to merge into (default: the base branch)."),
+  into: z.string().trim().max(250).describe("take: the branch (default: base)."),
   squash: z.boolean().describe("take: as one commit."),
   force: z.boolean().describe("kill: at once. cleanup: also while running."),
   confirm: z

@@ -77,6 +77,8 @@ export interface Action<Names extends ParameterName = ParameterName> {
   /** Words by which a client may search for it as a tool of its own, beside those of its name. */
   searchHint: string;
   parameters: readonly Names[];
+  /** Those of the parameters that are taken and not published: another one says the same. */
+  unpublished?: readonly Names[];
   /** Those of the parameters without which the call is refused. */
   required?: readonly Names[];
   /** Descriptions of parameters in the action's own tool, where the shared description does not fit. */

@@ -40,6 +40,7 @@ export const runAction = defineAction({
   searchHint:
     "start a coding workflow agent automagik: architect design implement fix bug refactor review test document code, continue session",
   parameters: RUN_PARAMETERS,
+  unpublished: ["auto_merge"],
   required: ["message"],
   about: {
     message: "The task, complete and self-contained.",

@@ -17,13 +17,13 @@ export const takeAction = defineAction({
   title: "Take a session's work",
   summary: "merge them into a branch, when the person wants it.",
   description:
-    "Merges the commits of a run's session into a branch of the person's repository, also one that is checked out. On a " +
-    "conflict nothing is changed.",
+    "Merges a session's commits into a branch of the person's repository, also one that is checked out. On a conflict " +
+    "nothing is changed.",
   searchHint: "merge take accept apply work commits branch of a workflow run automagik",
   parameters: TAKE_PARAMETERS,
   about: {
     ...SHORT_TARGET_ABOUT,
-    into: "Branch to merge into (default: the base branch).",
+    into: "The branch (default: base).",
     squash: "As one commit.",
   },
   endpoint: "take",

@@ -19,6 +19,7 @@ export const checkArguments: Step = async (draft, { services }) => {
       args.repository_url ? "repository_url" : "",
       args.git_branch ? "git_branch" : "",
       args.auto_merge ? "auto_merge" : "",
+      args.finish === "merge" ? "finish" : "",
     ].filter(Boolean);
     if (clashing.length > 0) {
       throw new ActionError(
@@ -26,6 +27,12 @@ export const checkArguments: Step = async (draft, { services }) => {
           "Leave one or the other out. Nothing was sent.",
       );
     }
+  }
+  if (args.finish !== undefined && args.auto_merge !== undefined) {
+    if ((args.finish === "merge") !== args.auto_merge)
+      throw new ActionError(
+        "`finish` and `auto_merge` say different things about the same: give one of them. Nothing was sent.",
+      );
   }
   if (args.continue_session && args.session_id) {
     throw new ActionError(

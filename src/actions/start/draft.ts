@@ -16,6 +16,7 @@ export const RUN_PARAMETERS = [
   "max_turns",
   "timeout",
   "persistent",
+  "finish",
   "auto_merge",
   "temp_workspace",
   "wait_seconds",
@@ -84,6 +85,16 @@ export interface Task {
  * @throws ActionError or ApiError, with which the call ends as a tool error
  */
 export type Step = (draft: StartDraft, context: StepContext) => Promise<StartDraft | Answer>;
+
+/**
+ * Whether the work is merged when the run succeeds, by the call, and else by the settings; undefined where nobody says
+ * anything. `auto_merge` is the API's own word for it.
+ */
+export function mergesWork(args: StartArguments, settings: Settings): boolean | undefined {
+  if (args.finish !== undefined) return args.finish === "merge";
+  if (args.auto_merge !== undefined) return args.auto_merge;
+  return settings.finish === "merge" && !args.temp_workspace ? true : undefined;
+}
 
 /** The run's own limits: those of the call, else those of the settings. */
 export function limitsOf(args: StartArguments, settings: Settings): { maxTurns: number; timeoutS: number } {

@@ -11,6 +11,7 @@ import { checkWorkflow } from "./check-workflow.js";
 import {
   type Continuation,
   limitsOf,
+  mergesWork,
   type StartArguments,
   type StartDraft,
   type StartValues,
@@ -109,7 +110,8 @@ export async function buildRequest(
 ): Promise<Omit<StartRequest, "message">> {
   const { settings, capabilities } = services;
   const { settled, continuation, workflowName, repositoryUrl, gitBranch } = start;
-  const { persistent, auto_merge, temp_workspace } = settled;
+  const { persistent, temp_workspace } = settled;
+  const autoMerge = mergesWork(settled, settings);
   const sessionName = start.sessionName || (await makeUpName(start.task, services));
   // Some servers need it without describing it, so it is left out only where it would be refused.
   const refusesFormat =
@@ -124,7 +126,7 @@ export async function buildRequest(
     ...(gitBranch ? { gitBranch } : {}),
     ...(settings.userId ? { userId: settings.userId } : {}),
     ...(persistent === undefined ? {} : { persistent }),
-    ...(auto_merge === undefined ? {} : { autoMerge: auto_merge }),
+    ...(autoMerge === undefined ? {} : { autoMerge }),
     ...(temp_workspace === undefined ? {} : { tempWorkspace: temp_workspace }),
   };
 }

@@ -115,7 +115,7 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
       };
     },
     inputSchema(catalogue) {
-      const names = distinct<ParameterName>(offered().flatMap((action) => action.parameters));
+      const names = distinct<ParameterName>(offered().flatMap(publishedParameters));
       return buildInputSchema(names, [], catalogue, { actions: offered(), limits: limits(capabilities) });
     },
     answerSchema: buildAnswerSchema(distinct<AnswerPart>(actions.flatMap((action) => action.answerParts))),
@@ -147,7 +147,7 @@ function buildNamedTools(actions: readonly Action[], collaborators: Collaborator
     meta: { "anthropic/searchHint": action.searchHint },
     isOffered: () => isOffered(action, capabilities),
     inputSchema: (catalogue) =>
-      buildInputSchema(action.parameters, action.required ?? [], catalogue, {
+      buildInputSchema(publishedParameters(action), action.required ?? [], catalogue, {
         about: action.about ?? {},
         limits: limits(capabilities),
       }),
@@ -209,6 +209,10 @@ async function callAction(
 
 function renderError(message: string, next: Answer["next"], project: ProjectStep): ToolResult {
   return renderAnswer({ outcome: "failed", summary: message, ...(next ? { next } : {}) }, project, true);
+}
+
+function publishedParameters({ parameters, unpublished = [] }: Action): ParameterName[] {
+  return parameters.filter((name) => !unpublished.includes(name));
 }
 
 function distinct<T>(values: readonly T[]): T[] {
