@@ -174,6 +174,6 @@ describe("install and doctor", () => {
 
   test("doctor takes --json", () => {
     expect(readCommandLine(["doctor", "--json"])).toMatchObject({ command: "doctor", json: true });
-    expect(() => readCommandLine(["--json"])).toThrow("--json belongs to the command doctor");
+    expect(() => readCommandLine(["--json"])).toThrow("--json belongs to the commands doctor and sessions");
   });
 });

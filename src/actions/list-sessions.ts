@@ -31,11 +31,11 @@ export const listSessionsAction = defineAction({
   handle: (args: ListArguments, call: Call, services: Services) => listSessions(args, call, services),
 });
 
-/** The answer that lists sessions, newest first. */
+/** The answer that lists sessions: those that wait for the person, then those that go on, then the ended ones. */
 export async function listSessions(args: ListArguments, call: Call, services: Services): Promise<Answer> {
   const activeOnly = args.active_only ?? true;
   const filter = visibleName(args.session_name ?? "").toLowerCase();
-  const all = await services.sessions.all(call.signal);
+  const all = sortSessions(await services.sessions.all(call.signal), services);
   const named = all.filter((session) => visibleName(session.name).toLowerCase().includes(filter));
   const matching = activeOnly ? named.filter((session) => activeRun(session)) : named;
   const ended = named.length - matching.length;
@@ -83,6 +83,31 @@ export async function listSessions(args: ListArguments, call: Call, services: Se
 /** How long the runs that wait for an answer are asked what they wait for, in ms. */
 const WAITING_BUDGET_MS = 2_000;
 
+/** Whether the agent of the session's run waits for an answer, as far as is known without asking for the run. */
+function isWaiting(session: Session, { sessions, watcher }: Pick<Services, "sessions" | "watcher">): boolean {
+  const runId = activeRun(session)?.runId;
+  if (runId === undefined) return false;
+  return (
+    sessions.listed(runId)?.waitsForAnswer === true ||
+    openQuestions(watcher.latest(runId) ?? bareRun(runId)).length > 0
+  );
+}
+
+/** Sessions in the order in which a person wants them: waiting for them, going on, ended; each group as it was. */
+export function sortSessions(
+  sessions: readonly Session[],
+  services: Pick<Services, "sessions" | "watcher">,
+): Session[] {
+  const rank = (session: Session) => {
+    if (!activeRun(session)) return 2;
+    return isWaiting(session, services) ? 0 : 1;
+  };
+  return sessions
+    .map((session) => ({ session, rank: rank(session) }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ session }) => session);
+}
+
 type Asked = Pick<RunQuestion, "text" | "askedAt">;
 const NOT_TOLD: Asked = { text: "an answer; what is asked could not be read just now" };
 
@@ -92,12 +117,10 @@ async function findWaiting(
   call: Partial<Pick<Call, "signal">>,
   services: Services,
 ): Promise<Map<string, Asked>> {
-  const { sessions, watcher, api, capabilities, clock } = services;
-  const active = shown.flatMap((session) => activeRun(session)?.runId ?? []);
-  const isListed = (runId: string) => sessions.listed(runId)?.waitsForAnswer === true;
+  const { watcher, api, capabilities, clock } = services;
   const seen = (runId: string) => openQuestions(watcher.latest(runId) ?? bareRun(runId))[0];
   const candidates = capabilities.hasEndpoint("answer")
-    ? active.filter((runId) => isListed(runId) || seen(runId))
+    ? shown.filter((one) => isWaiting(one, services)).flatMap((one) => activeRun(one)?.runId ?? [])
     : [];
   const found = await Promise.all(
     candidates.map(async (runId) => {
@@ -119,7 +142,13 @@ export async function describeSessions(
 ): Promise<NonNullable<Answer["sessions"]>> {
   const waiting = await findWaiting(shown, call, services);
   const now = services.clock.now();
-  return shown.map((one) => describeSession(one, now, waiting.get(activeRun(one)?.runId ?? "")));
+  const since = (one: (typeof told)[number]) => Date.parse(one.waits_since ?? "") || now;
+  const told = shown.map((one) => describeSession(one, now, waiting.get(activeRun(one)?.runId ?? "")));
+  // Who has waited longest comes first.
+  return [
+    ...told.filter((one) => one.waits_for !== undefined).sort((a, b) => since(a) - since(b)),
+    ...told.filter((one) => one.waits_for === undefined),
+  ];
 }
 
 /** @param question what its run that goes on waits for */
@@ -145,6 +174,9 @@ function describeSession(
     run_id: run?.runId ?? "",
     runs: session.runs.length,
     ...(turns === undefined ? {} : { turns }),
+    ...(run?.turns === undefined ? {} : { turn: run.turns }),
+    ...(run?.maxTurns === undefined ? {} : { max_turns: run.maxTurns }),
+    ...(run?.errorCode === undefined ? {} : { error_code: run.errorCode }),
     ...(cost === undefined ? {} : { cost_usd: Math.round(cost * 1e6) / 1e6 }),
     ...(question ? { waits_for: cleanLine(question.text, 300) } : {}),
     ...(question?.askedAt === undefined ? {} : { waits_since: new Date(question.askedAt).toISOString() }),

@@ -12,6 +12,7 @@ const COMMANDS = [
   "engine",
   "engine status",
   "engine stop",
+  "sessions",
 ] as const;
 
 /** A command that does something, by its words. */
@@ -60,7 +61,7 @@ const OWN_FLAGS = {
   print: { type: "boolean", commands: ["install"] },
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
-  json: { type: "boolean", commands: ["doctor"] },
+  json: { type: "boolean", commands: ["doctor", "sessions"] },
 } as const satisfies Record<string, { type: "string" | "boolean"; commands: readonly Command[] }>;
 
 type OwnFlag = keyof typeof OWN_FLAGS;

@@ -22,6 +22,8 @@ export function renderHelp(): string {
     "                                    show whether an engine runs, and where",
     "  automagik-workflows-mcp engine stop",
     "                                    stop the engine and its runs, after asking; --force: without asking",
+    "  automagik-workflows-mcp sessions  show all sessions in one line each, those that wait for you first; --json.",
+    "                                    Starts no engine",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

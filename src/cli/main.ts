@@ -23,6 +23,7 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   install: async (asked) => (await import("./commands/install.js")).install(asked),
   engine: async (asked) => (await import("./commands/engine.js")).engine(asked),
   "engine status": async (asked) => (await import("./commands/engine-status.js")).engineStatus(asked),
+  sessions: async (asked) => (await import("./commands/sessions.js")).sessions(asked),
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

@@ -1,11 +1,10 @@
 import type { Services } from "../actions/define-action.js";
 import { describeRun } from "../actions/describe-run.js";
-import { describeSessions } from "../actions/list-sessions.js";
+import { describeSessions, sortSessions } from "../actions/list-sessions.js";
 import { ApiError } from "../api/errors.js";
 import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/run-facts.js";
-import { activeRun } from "../sessions/sessions.js";
 import type { Completable } from "./completions.js";
 import { renderRun, renderSessions, renderWorkflows } from "./tools/output.js";
 
@@ -91,16 +90,10 @@ export const resources: readonly ResourceDefinition[] = [
   {
     uri: SESSIONS_URI,
     name: "sessions",
-    description: `The sessions, newest first, the active and the ended ones; of more than ${MAX_SESSIONS} the active ones and the newest.`,
+    description: `The sessions: those that wait for the person, the others that are active, the ended ones, each newest first; of more than ${MAX_SESSIONS} the first.`,
     async read(services) {
-      const all = await services.sessions.all();
-      const kept = new Set(
-        [...all.filter(activeRun), ...all.filter((session) => !activeRun(session))].slice(0, MAX_SESSIONS),
-      );
-      const list = await describeSessions(
-        all.filter((one) => kept.has(one)),
-        services,
-      );
+      const all = sortSessions(await services.sessions.all(), services);
+      const list = await describeSessions(all.slice(0, MAX_SESSIONS), services);
       const left = all.length - list.length;
       const note = `${left} more of ${all.length} sessions are not shown here; list_sessions with a part of the name as session_name finds them.`;
       return both(

@@ -1,7 +1,7 @@
 import type { Services } from "../actions/define-action.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
-import { createApiClient } from "../api/client.js";
+import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import type { Notifier } from "../notices/notifier.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
 import { createRunList } from "../runs/run-list.js";
@@ -27,6 +27,8 @@ export interface ServiceOptions {
   log: Log;
   /** Finds an API whose address is not in the settings: the engine of this machine. */
   locate?: (() => Promise<Connection>) | undefined;
+  /** Stands in for the client of the API: what one that is not running has stored. */
+  api?: WorkflowsApi;
   /** What to do when the API refuses the key, where it is not the one of the settings. */
   refusedKeyAdvice?: string;
   /** Where sessions are remembered; in memory when left out. */
@@ -77,17 +79,19 @@ const READINESS_TTL_MS = 5_000;
 /** Puts the services together. Nothing is sent and nothing is read before they are asked to. */
 export function createServices(options: ServiceOptions): ServiceHost {
   const { settings, log, clock = systemClock } = options;
-  const api = createApiClient({
-    baseUrl: settings.baseUrl,
-    apiKey: settings.apiKey,
-    requestTimeoutMs: settings.requestTimeoutS * 1000,
-    maxRetries: settings.maxRetries,
-    clock,
-    random: options.random ?? Math.random,
-    locate: options.locate,
-    refusedKeyAdvice: options.refusedKeyAdvice,
-    env: options.env,
-  });
+  const api =
+    options.api ??
+    createApiClient({
+      baseUrl: settings.baseUrl,
+      apiKey: settings.apiKey,
+      requestTimeoutMs: settings.requestTimeoutS * 1000,
+      maxRetries: settings.maxRetries,
+      clock,
+      random: options.random ?? Math.random,
+      locate: options.locate,
+      refusedKeyAdvice: options.refusedKeyAdvice,
+      env: options.env,
+    });
   const capabilities = createCapabilities({ api, clock, log });
   const catalogue = createCatalogue({
     api,

@@ -13,3 +13,4 @@ export { findOrStartEngine } from "./find-or-start.js";
 export { keepAwake } from "./keep-awake.js";
 export { createSpawnEngine, engineEnvironment } from "./spawn-engine.js";
 export { stopEngine } from "./stop-engine.js";
+export { readStoredRuns } from "./stored-runs.js";

@@ -39,7 +39,7 @@ function partsOf({ request, queue, questions }: EngineRun): Part[] {
 const nameOf = (runId: string, { kind, id }: Pick<Part, "kind" | "id">) => JSON.stringify([runId, kind, id]);
 
 /** Reads one run, or all; oldest first. */
-export async function readRuns(trx: Transaction, runId?: string): Promise<StoredRun[]> {
+export async function readRuns(trx: Database | Transaction, runId?: string): Promise<StoredRun[]> {
   let runs = trx.selectFrom("engine_runs").selectAll().orderBy("created_at").orderBy("first_event");
   let parts = trx.selectFrom("engine_parts").selectAll();
   if (runId !== undefined) {

@@ -1,0 +1,109 @@
+import type { Answer } from "../../actions/answer.js";
+import { measure, pad, shorten, tellSpan } from "./fit-text.js";
+
+/** A session as `list_sessions` answers it. */
+export type SessionLine = NonNullable<Answer["sessions"]>[number];
+
+export interface TableOptions {
+  /** Cells of the terminal's line; undefined for no limit. */
+  width: number | undefined;
+  /** Puts a colour on a text, where colours are wanted. */
+  paint: (text: string, state: "waiting" | "running" | "failed") => string;
+  /** Epoch ms. */
+  now: number;
+}
+
+const GAP = "  ";
+
+const COLUMNS = ["name", "state", "workflow", "turn", "branch", "cost", "age"] as const;
+type Column = (typeof COLUMNS)[number];
+
+/** To how many cells columns shrink, one after the other, until a line fits; at 0 a column is left out. */
+const SHRINK: readonly [Column, number][] = [
+  ["state", 34],
+  ["branch", 16],
+  ["name", 20],
+  ["branch", 0],
+  ["cost", 0],
+  ["workflow", 0],
+  // "waits for you, 12 min"
+  ["state", 22],
+  ["turn", 0],
+  ["name", 10],
+];
+
+/** How the session stands: who it waits for, since when and for what, or the state of its newest run. */
+export function tellState(session: SessionLine, now: number): string {
+  if (session.waits_for !== undefined) {
+    const since =
+      session.waits_since === undefined ? "" : `, ${tellSpan(now - Date.parse(session.waits_since))}`;
+    return `waits for you${since}: ${session.waits_for}`;
+  }
+  if (session.status === "pending") return "queued";
+  return session.error_code === "interrupted" ? "interrupted" : session.status;
+}
+
+function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["paint"]>[1] | undefined {
+  if (waits_for !== undefined) return "waiting";
+  if (status === "running" || status === "pending") return "running";
+  return status === "failed" || status === "lost" ? "failed" : undefined;
+}
+
+function toCells(session: SessionLine, now: number): Record<Column, string> {
+  const { turn, max_turns, cost_usd } = session;
+  return {
+    name: session.session_name,
+    state: tellState(session, now),
+    workflow: session.workflow_name,
+    turn: turn === undefined ? "" : `${turn}${max_turns === undefined ? "" : `/${max_turns}`}`,
+    branch: session.git_branch ?? "",
+    cost: cost_usd === undefined ? "" : `$${cost_usd.toFixed(2)}`,
+    age: tellSpan(session.age_s * 1000),
+  };
+}
+
+/** One line for each session, below a line of headings; what no session tells has no column. No line break at the end. */
+export function renderTable(sessions: readonly SessionLine[], options: TableOptions): string {
+  const heading = Object.fromEntries(COLUMNS.map((name) => [name, name.toUpperCase()])) as Record<
+    Column,
+    string
+  >;
+  const rows = sessions.map((session) => ({ cells: toCells(session, options.now), tone: toneOf(session) }));
+  const told = COLUMNS.filter((column) => rows.some(({ cells }) => cells[column] !== ""));
+  const widths = fitColumns(
+    told,
+    (column) => Math.max(...[heading, ...rows.map(({ cells }) => cells)].map((one) => measure(one[column]))),
+    options.width,
+  );
+  const shown = told.filter((column) => (widths.get(column) ?? 0) > 0);
+  function renderRow(cells: Record<Column, string>, tone?: Parameters<TableOptions["paint"]>[1]): string {
+    const parts = shown.map((column, index) => {
+      const width = widths.get(column) ?? 0;
+      const text = shorten(cells[column], width);
+      const padded = index === shown.length - 1 ? text : pad(text, width);
+      return column === "state" && tone ? options.paint(padded, tone) : padded;
+    });
+    return parts.join(GAP).trimEnd();
+  }
+  return [renderRow(heading), ...rows.map(({ cells, tone }) => renderRow(cells, tone))].join("\n");
+}
+
+/** The width of each column, so that a line has no more cells than there are. */
+function fitColumns(
+  columns: readonly Column[],
+  natural: (column: Column) => number,
+  width: number | undefined,
+): Map<Column, number> {
+  const widths = new Map(columns.map((column) => [column, natural(column)]));
+  if (width === undefined) return widths;
+  const excess = () => {
+    const used = [...widths.values()].filter((one) => one > 0);
+    return used.reduce((sum, one) => sum + one, 0) + GAP.length * (used.length - 1) - width;
+  };
+  for (const [column, least] of SHRINK) {
+    const present = widths.get(column);
+    if (present === undefined || excess() <= 0) continue;
+    widths.set(column, Math.min(present, Math.max(least, present - excess())));
+  }
+  return widths;
+}

@@ -1,0 +1,59 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { openDatabase } from "../../store/database.js";
+import { DATABASE_FILE } from "../../store/database-file.js";
+import { toEventWire } from "../http/event-wire.js";
+import { toMoment, toStatus } from "../http/run-wire.js";
+import { apply } from "../runs/apply.js";
+import { type EngineRun, hasEnded } from "../runs/run.js";
+import { readEvents, readRuns } from "../runs/run-rows.js";
+
+/** So many of a run's newest events are read. */
+const MAX_EVENTS = 5_000;
+
+/** The runs of an engine that is not running, in the words of its API. */
+export interface StoredRuns {
+  /** As `GET /run/{run_id}/status?debug=true` tells them, newest first. */
+  statuses: unknown[];
+  /** The events of the run that was asked for, as its stream tells them, oldest first. */
+  events: unknown[];
+}
+
+/**
+ * Reads what an engine has stored in the state folder, while none is running. A run that was going on when the engine
+ * went away is told as interrupted, which the next engine writes down. Changes nothing.
+ * @param options.now epoch ms
+ * @param options.eventsOf the id of a run whose events are wanted
+ * @throws StoreError when the database cannot be read
+ */
+export async function readStoredRuns(
+  stateFolder: string,
+  options: { now: number; eventsOf?: string },
+): Promise<StoredRuns> {
+  const { now, eventsOf } = options;
+  if (!existsSync(join(stateFolder, DATABASE_FILE))) return { statuses: [], events: [] };
+  const database = await openDatabase({ folder: stateFolder });
+  try {
+    const runs = (await readRuns(database)).map(({ run }) => endInterrupted(run, now)).reverse();
+    const events =
+      eventsOf === undefined
+        ? []
+        : await readEvents(database, { after: 0, runId: eventsOf, limit: MAX_EVENTS });
+    return {
+      statuses: runs.map((run) => toStatus(run, now, true)),
+      events: events.flatMap((event) => {
+        const wire = toEventWire(event);
+        return wire ? [{ ...wire, at: toMoment(event.at), run_id: event.runId }] : [];
+      }),
+    };
+  } finally {
+    await database.destroy();
+  }
+}
+
+/** A run that waits for its turn is carried out by the next engine; one that had begun is not. */
+function endInterrupted(run: EngineRun, now: number): EngineRun {
+  if (run.status === "pending" || hasEnded(run)) return run;
+  const error = "The engine went away while the run was going on. The conversation is kept.";
+  return apply(run, { type: "ended", status: "interrupted", error, at: run.lastActivityAt ?? now });
+}

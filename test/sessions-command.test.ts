@@ -1,0 +1,167 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it, onTestFinished, vi } from "vitest";
+import { serveSimulatedApi } from "../mocks/serve.js";
+import { measure, shorten, tellSpan } from "../src/cli/sessions/fit-text.js";
+import { renderTable, type SessionLine } from "../src/cli/sessions/render-sessions.js";
+import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { COMPLETE, until } from "./support/harness.js";
+import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
+import { closeWindow, createMachine } from "./support/one-machine.js";
+
+// `sessions` in a terminal: through the published bin, with an engine of its own whose agents are scripted.
+const bash = (command: string) => ({ tools: [{ name: "Bash", input: { command } }] });
+
+/** A machine, and `sessions …` on it. */
+function createTerminal() {
+  const machine = createMachine({ claudePath: SCRIPTED_AGENT });
+  const sessions = (args: string[] = [], env: Record<string, string> = {}) =>
+    runBin(["sessions", ...args], {
+      HOME: machine.home,
+      ...toVariables({ STATE_DIR: machine.home }),
+      ...env,
+    });
+  const list = async () => JSON.parse((await sessions(["--json"])).stdout);
+  return { ...machine, sessions, list };
+}
+
+it("lists who waits first, then what has ended, with an engine and after its death, and starts none", async () => {
+  const { home, repository, sessions, list, openWindow, enginePid, processes } = createTerminal();
+  expect(await sessions()).toMatchObject({
+    code: 0,
+    stdout: "The engine is not running. This is what it has stored.\nNo sessions.\n",
+  });
+  expect(existsSync(join(home, "engine", "engine.json"))).toBe(false);
+
+  const bin = await openWindow();
+  const waits = withScript("Publish it", { steps: [bash("npm publish --access public")] });
+  const place = { repository_url: repository, wait_seconds: 0 };
+  await bin.call({ ...COMPLETE, ...place, message: waits, session_name: "waits-for-me" });
+  const ended = await bin.call({ ...COMPLETE, session_name: "has-ended" });
+  expect(ended.data.outcome).toBe("completed");
+  const found = await vi.waitFor(
+    async () => {
+      const found = await list();
+      expect(found.sessions[0]).toMatchObject({ waits_for: expect.any(String) });
+      return found;
+    },
+    { timeout: 60_000, interval: 200 },
+  );
+  expect(found).toMatchObject({
+    engine_running: true,
+    sessions: [
+      {
+        session_name: "waits-for-me",
+        status: "running",
+        waits_for: "architect wants to run `npm publish --access public`",
+        waits_since: expect.stringMatching(/^20/),
+        turn: 1,
+        max_turns: 50,
+        git_branch: expect.stringMatching(/^automagik\/waits-for-me/),
+      },
+      { session_name: "has-ended", status: "completed", can_continue: true, cost_usd: 0.02 },
+    ],
+  });
+
+  const table = (await sessions()).stdout.split("\n");
+  expect(table[0]).toMatch(/^NAME +STATE +WORKFLOW +TURN +BRANCH +COST +AGE$/);
+  expect(table[1]).toMatch(
+    /^waits-for-me +waits for you, \d+ (?:s|min): architect wants to run `npm publish --access public` +architect +1\/50 +automagik\/waits-for-me\S* +\d+ (?:s|min)$/,
+  );
+  expect(table[2]).toMatch(/^has-ended +completed +architect +2\/50 +\$0\.02 +\d+ (?:s|min)$/);
+  const narrow = (await sessions([], { COLUMNS: "60" })).stdout.trimEnd().split("\n").slice(0, 3);
+  expect(Math.max(...narrow.map((line) => line.length))).toBeLessThanOrEqual(60);
+  expect(narrow[1]).toMatch(/^waits-for-me +waits for you, \S.*\u2026/);
+  // Nobody sees colours in a file.
+  expect(table.join("")).not.toContain("\u001b");
+
+  await closeWindow(bin);
+  process.kill(enginePid(), "SIGKILL");
+  await until(() => processes().every((pid) => pid !== enginePid()), "the engine's death");
+  const after = await list();
+  expect(after).toMatchObject({ engine_running: false, notes: [expect.stringMatching(/not running/)] });
+  // It counts as ended when it was last heard of, which is before the other one has ended.
+  expect(after.sessions).toMatchObject([
+    { session_name: "has-ended", status: "completed" },
+    { session_name: "waits-for-me", status: "failed", error_code: "interrupted", can_continue: true },
+  ]);
+  expect(after.sessions[1]).not.toHaveProperty("waits_for");
+  const told = (await sessions()).stdout;
+  expect(told).toMatch(/^The engine is not running\. This is what it has stored\.\n/);
+  expect(told).toMatch(/\nwaits-for-me +interrupted /);
+  expect(processes().filter((pid) => pid === enginePid())).toEqual([]);
+}, 120_000);
+
+it("lists what an API elsewhere tells, and leaves out what it does not", async () => {
+  const served = await serveSimulatedApi({ paceMs: "manual" });
+  onTestFinished(() => served.close());
+  const { world } = served.api;
+  const run = world.start("fix", { message: "Repair it", session_name: "elsewhere", input_format: "text" });
+  const env = toVariables({ BASE_URL: served.url, API_KEY: "test-key", STATE_DIR: temporaryFolder() });
+  const { code, stdout, stderr } = await runBin(["sessions", "--json"], env);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const { sessions, ...more } = JSON.parse(stdout);
+  expect(more).toEqual({});
+  expect(sessions).toMatchObject([{ session_name: "elsewhere", workflow_name: "fix", run_id: run.runId }]);
+  expect(sessions[0]).not.toHaveProperty("cost_usd");
+  const { stdout: table } = await runBin(["sessions"], env);
+  expect(table.split("\n")[0]).not.toMatch(/COST|BRANCH/);
+}, 60_000);
+
+it("says what is wrong where an API does not answer", async () => {
+  const env = toVariables({
+    BASE_URL: "http://127.0.0.1:9",
+    API_KEY: "test-key",
+    MAX_RETRIES: "0",
+    STATE_DIR: temporaryFolder(),
+  });
+  const { code, stdout, stderr } = await runBin(["sessions"], env);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(/^automagik-workflows-mcp: Could not .*127\.0\.0\.1:9/);
+});
+
+const line = (more: Partial<SessionLine>): SessionLine => ({
+  session_name: "a",
+  can_continue: true,
+  workflow_name: "fix",
+  status: "completed",
+  run_id: "1",
+  runs: 1,
+  age_s: 90_000,
+  ...more,
+});
+
+it.each([40, 60, 80, 120])("keeps each line within %i cells, and cuts names so that it shows", (width) => {
+  const lines = renderTable(
+    [
+      line({
+        session_name: "a-very-long-name-that-somebody-has-given-to-a-session-of-theirs",
+        waits_for: "implement wants to run `npm run something:very:long -- --with-options`",
+        waits_since: new Date(0).toISOString(),
+        turn: 12,
+        max_turns: 50,
+        git_branch: "automagik/a-very-long-name-that-somebody-has-given",
+        cost_usd: 1.5,
+      }),
+      line({ session_name: "\u65e5\u672c\u8a9e\u306e\u30bb\u30c3\u30b7\u30e7\u30f3\u306e\u540d\u524d" }),
+    ],
+    { width, now: 12 * 60_000, paint: (text) => text },
+  ).split("\n");
+  expect(lines).toHaveLength(3);
+  for (const shown of lines) expect(measure(shown)).toBeLessThanOrEqual(width);
+  expect(lines[1]).toMatch(/^a-very-lo\S*\u2026 +waits for you, 12 min/);
+});
+
+it("tells spans by one unit, and cuts texts by cells", () => {
+  expect([0, 59_400, 60_000, 3_600_000, 47 * 3_600_000, 14 * 86_400_000].map(tellSpan)).toEqual([
+    "0 s",
+    "59 s",
+    "1 min",
+    "1 h",
+    "47 h",
+    "14 d",
+  ]);
+  expect(shorten("abcdef", 4)).toBe("abc\u2026");
+  expect(shorten("\u65e5\u672c\u8a9e", 5)).toBe("\u65e5\u672c\u2026");
+  expect(shorten("abc", 3)).toBe("abc");
+});
