@@ -509,6 +509,22 @@ describe("a database that is removed", () => {
     });
   });
 
+  it("gets all parts of the runs also where an earlier copy of it was put back", async () => {
+    const database = await openDatabase({ folder });
+    const store = await createRunStore({ database, clock, reopen: () => openDatabase({ folder }) });
+    stores.push(store);
+    await run(store, "r", { type: "started" }, { type: "message-added", message: message("before") });
+    cpSync(folder, `${folder}-copy`, { recursive: true });
+    const ASKED: RunChange = { type: "question-asked", question: QUESTION };
+    for (const change of [{ type: "message-added", message: message("since") }, ASKED] as RunChange[])
+      await store.record("r", change, "now");
+    await rm(folder, { recursive: true });
+    cpSync(`${folder}-copy`, folder, { recursive: true });
+    await store.record("r", turn(1), "now");
+    expect((await openAfterKill()).all()).toEqual(store.all());
+    expect(store.get("r")).toMatchObject({ turn: 1, queue: { waiting: [message("before"), message("since")] } });
+  });
+
   it("knows the keys of its runs from the first start on that comes to the new one", async () => {
     const database = await openDatabase({ folder });
     const store = await createRunStore({ database, clock, reopen: () => openDatabase({ folder }) });

@@ -113,9 +113,11 @@ export async function writeChanges(
   for (const { newest, ...stored } of unwritten.runs) {
     const { runId } = newest;
     const version = await readVersion(trx, runId);
-    if (version !== undefined) before.set(runId, { ...stored, version });
+    // With another version it is an earlier copy that was put back: what has come since is to be written, too.
+    const inDatabase = version === stored.version ? stored : (await readRuns(trx, runId))[0];
+    if (inDatabase) before.set(runId, inDatabase);
+    else if (stored.key) acceptedNow.set(stored.key.key, runId);
     after.set(runId, { ...stored, run: newest });
-    if (version === undefined && stored.key) acceptedNow.set(stored.key.key, runId);
   }
   const outcomes: Outcome[] = [];
   for (const change of changes)
