@@ -522,7 +522,10 @@ describe("a database that is removed", () => {
     cpSync(`${folder}-copy`, folder, { recursive: true });
     await store.record("r", turn(1), "now");
     expect((await openAfterKill()).all()).toEqual(store.all());
-    expect(store.get("r")).toMatchObject({ turn: 1, queue: { waiting: [message("before"), message("since")] } });
+    expect(store.get("r")).toMatchObject({
+      turn: 1,
+      queue: { waiting: [message("before"), message("since")] },
+    });
   });
 
   it("knows the keys of its runs from the first start on that comes to the new one", async () => {

@@ -44,7 +44,7 @@ export interface RunStarter {
    * found; it is sent again only where that cannot be a second run (send-start.ts). Starts of the same workflow and
    * session name go one after the other. A run that was started is written down before this resolves, so that nothing is
    * forgotten that was told.
-   * @param signal keeps a start from being sent; one that has been sent is seen through
+   * @param signal keeps a start from being sent, or sent again; one that has been sent is seen through
    * @param mayStart asked when its turn has come: what was true before the wait for it may not be so any more
    * @throws ApiError when the API has certainly not started it; of kind `aborted` when the signal came first
    */
@@ -101,11 +101,15 @@ export function createRunStarter(options: StartOptions): RunStarter {
     return { kind: "started", run: full, adopted, noted };
   }
 
-  async function startOnce(request: StartRequest, key: string): Promise<StartResult> {
+  async function startOnce(
+    request: StartRequest,
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<StartResult> {
     const start = lostStarts.begin();
     const began = clock.elapsed();
     try {
-      const run = await send(request);
+      const run = await send(request, signal);
       if (run.status !== "failed") return await register(run, request, false);
       // Some of these are in the API's list all the same, where no other start may take them for its own.
       lostStarts.settle(run.runId);
@@ -143,7 +147,7 @@ export function createRunStarter(options: StartOptions): RunStarter {
           const isFree = !signal?.aborted && (!mayStart || (await mayStart()));
           if (!isFree || signal?.aborted) return { kind: "withdrawn" };
           isSent = true;
-          return startOnce(request, key);
+          return startOnce(request, key, signal);
         });
         // Who is called off while others are before it has not been sent, and need not wait for them.
         signal?.addEventListener("abort", giveUp, { once: true });

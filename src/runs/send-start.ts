@@ -21,24 +21,29 @@ export interface StartKeys {
  *   so it is sent once more, with a new key.
  *
  * @param options.stopped aborts when the server stops: then nothing is sent again
- * @returns throws ApiError, of the first request where the second has brought nothing
+ * @returns the same with a signal of the call, after which nothing is sent again either. It throws ApiError, of the first
+ * request where the second has brought nothing
  */
 export function createSendStart(options: {
   api: Pick<WorkflowsApi, "startRun">;
   keys?: StartKeys;
   stopped?: AbortSignal;
-}): (request: StartRequest) => Promise<Run> {
+}): (request: StartRequest, signal?: AbortSignal) => Promise<Run> {
   const { api, keys, stopped } = options;
 
-  async function sendWithPrefix(request: StartRequest, prefix: string | undefined): Promise<Run> {
+  async function sendWithPrefix(
+    request: StartRequest,
+    prefix: string | undefined,
+    mayRepeat: () => boolean,
+  ): Promise<Run> {
     const key = prefix === undefined ? undefined : `${prefix}${randomUUID()}`;
     try {
       return await api.startRun(request, key);
     } catch (error) {
       const isLost = error instanceof ApiError && error.mayHaveActed;
-      if (!isLost || key === undefined || stopped?.aborted) throw error;
+      if (!isLost || key === undefined || !mayRepeat()) throw error;
       const isSameApi = (await keys?.readKeyPrefix()) === prefix;
-      if (!isSameApi || stopped?.aborted) throw error;
+      if (!isSameApi || !mayRepeat()) throw error;
       // What this answers says nothing of the first, unless it is the run.
       return api.startRun(request, key).catch(() => {
         throw error;
@@ -46,12 +51,15 @@ export function createSendStart(options: {
     }
   }
 
-  return async (request) => {
+  return async (request, signal) => {
+    const mayRepeat = () => !stopped?.aborted && !signal?.aborted;
     try {
-      return await sendWithPrefix(request, keys?.keyPrefix());
+      return await sendWithPrefix(request, keys?.keyPrefix(), mayRepeat);
     } catch (error) {
-      if (!(error instanceof ApiError) || !error.staleKey || stopped?.aborted) throw error;
-      return sendWithPrefix(request, await keys?.readKeyPrefix());
+      if (!(error instanceof ApiError) || !error.staleKey || !mayRepeat()) throw error;
+      const prefix = await keys?.readKeyPrefix();
+      if (!mayRepeat()) throw error;
+      return sendWithPrefix(request, prefix, mayRepeat);
     }
   };
 }
