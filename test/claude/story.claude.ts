@@ -164,7 +164,9 @@ test("architect → feedback → implement → test, with a worktree, a commit a
   expect(git(worktree, "log", "--format=%s", BRANCH).split("\n")).toEqual(["Add the login", "Begin"]);
   expect(git(worktree, "show", `${BRANCH}:docs/auth.md`)).toContain("rotation");
   expect(git(worktree, "ls-tree", "--name-only", BRANCH).split("\n")).toContain("made-by-leave");
-  expect(git(repository, "branch", "--format=%(refname:short)")).toBe("main");
+  // The commits are in the person's own repository, beside the branch that is checked out there.
+  expect(git(repository, "branch", "--format=%(refname:short)")).toBe(`${BRANCH}\nmain`);
+  expect(git(repository, "log", "--format=%s", BRANCH).split("\n")).toEqual(["Add the login", "Begin"]);
   expect(model.requests.at(-1)?.toolResults[0]?.text).toMatch(/pass 1/);
 
   expect(processes()).toHaveLength(1);
