@@ -38,6 +38,10 @@ export function createRunCalls({ request }: Requests): RunCalls {
             session_name: start.sessionName,
             repository_url: start.repositoryUrl,
             git_branch: start.gitBranch,
+            allow_repository: start.consent && {
+              path: start.consent.path,
+              folders: [...start.consent.folders],
+            },
             user_id: start.userId,
             max_turns: start.maxTurns,
             timeout: start.timeoutS,

@@ -1,5 +1,6 @@
 import { createDescriptionCall } from "./call-description.js";
 import { createEventCalls } from "./call-events.js";
+import { createRepositoryCalls } from "./call-repositories.js";
 import { createRunCalls } from "./call-runs.js";
 import { createWorkCalls } from "./call-work.js";
 import { createWorkflowCalls } from "./call-workflows.js";
@@ -27,5 +28,6 @@ export function createApiClient(options: ApiClientOptions): WorkflowsApi {
     ...createWorkCalls(requests),
     ...createEventCalls(requests),
     ...createDescriptionCall(requests),
+    ...createRepositoryCalls(requests),
   };
 }

@@ -51,6 +51,8 @@ export function createStoredRunsApi(options: {
     readDiff: refuse,
     takeWork: refuse,
     discardWork: refuse,
+    checkRepository: refuse,
+    allowRepository: refuse,
     close: async () => {},
   };
 }

@@ -146,6 +146,8 @@ export interface StartRequest {
   sessionName?: string;
   repositoryUrl?: string;
   gitBranch?: string;
+  /** What the person has agreed to for this session; for our own engine. */
+  consent?: RepositoryConsent;
   userId?: string;
   maxTurns?: number;
   /** The run's own time limit in seconds. */
@@ -153,6 +155,19 @@ export interface StartRequest {
   persistent?: boolean;
   autoMerge?: boolean;
   tempWorkspace?: boolean;
+}
+
+/** A repository of this machine that a person has allowed: its folder, and all folders that it consists of. */
+export interface RepositoryConsent {
+  path: string;
+  folders: readonly string[];
+}
+
+/** Whether our own engine may work on a repository of this machine. */
+export interface CheckedRepository extends RepositoryConsent {
+  allowed: boolean;
+  /** Why what was allowed before does not count, as sentences. */
+  problem?: string | undefined;
 }
 
 /** The counters of a run's message queue. */

@@ -1,10 +1,12 @@
 import type { ApiDescription } from "./description.js";
 import type { ApiError, Outage } from "./errors.js";
 import type {
+  CheckedRepository,
   CleanupReport,
   DiscardReport,
   KillReport,
   QueueCounters,
+  RepositoryConsent,
   Run,
   StartRequest,
   TakeReport,
@@ -88,6 +90,17 @@ export interface WorkflowsApi {
   discardWork(runId: string): Promise<DiscardReport>;
   /** `POST /run/{id}/cleanup`. */
   cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
+  /**
+   * `POST /repositories/check`, which only our own engine has: undefined at any other API. It changes nothing.
+   * @param sessionId the session that is to be continued
+   */
+  checkRepository(
+    path: string,
+    sessionId?: string,
+    signal?: AbortSignal,
+  ): Promise<CheckedRepository | undefined>;
+  /** `POST /repositories/allow`: remembers a person's word for good. */
+  allowRepository(consent: RepositoryConsent): Promise<void>;
   /**
    * Gives up whatever is under way, so that nothing of it outlives the server: it then fails with kind `aborted`.
    * Resolves when nothing of it is left. Whatever is asked for later is not sent.

@@ -9,6 +9,7 @@ const COMMANDS = [
   "demo",
   "doctor",
   "install",
+  "allow",
   "engine",
   "engine status",
   "engine stop",
@@ -39,6 +40,12 @@ export interface CommandLine {
   json?: true;
   /** `install <client>`. */
   client?: string;
+  /** `allow [FOLDER]`. */
+  folder?: string;
+  /** `allow --list`: only shows. */
+  list?: true;
+  /** `allow --remove [FOLDER]`: takes it back. */
+  remove?: true;
   /** `install … --name`: what the server is called in the client. */
   name?: string;
   /** `serve --sse`: the protocol's earlier transport is there too. */
@@ -62,6 +69,8 @@ const OWN_FLAGS = {
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
   json: { type: "boolean", commands: ["doctor", "sessions"] },
+  list: { type: "boolean", commands: ["allow"] },
+  remove: { type: "boolean", commands: ["allow"] },
 } as const satisfies Record<string, { type: "string" | "boolean"; commands: readonly Command[] }>;
 
 type OwnFlag = keyof typeof OWN_FLAGS;
@@ -88,10 +97,10 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const found = readWords(args);
   if (typeof found === "string") return { command: found, flags: {} };
   const { words, settings, own } = found;
-  const client = words[0] === "install" ? takeClient(words) : {};
+  const taken = words[0] === "install" ? takeClient(words) : takeFolder(words);
   const command = chooseCommand(words, own.transport);
   const flags: CommandLine["flags"] = { ...settings };
-  const switches: CommandLine = { command, flags, ...client };
+  const switches: CommandLine = { command, flags, ...taken };
   for (const [name, value] of Object.entries(own) as [OwnFlag, string][]) {
     requireOwner(name, command);
     if (name === "name") switches.name = value;
@@ -169,6 +178,13 @@ function takeClient(words: string[]): { client: string } {
   const [client] = words.splice(1, 1);
   if (client === undefined) throw new SettingsError("install: the client is missing; see --help");
   return { client };
+}
+
+/** Takes the folder, which may follow `allow`, out of the words. */
+function takeFolder(words: string[]): { folder?: string } {
+  if (words[0] !== "allow") return {};
+  const [folder] = words.splice(1, 1);
+  return folder === undefined ? {} : { folder };
 }
 
 function requireOwner(flag: OwnFlag, command: Command): void {

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
+import { isLoopback } from "../shared/http/loopback.js";
 import type { Log } from "../shared/log.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
 import { listDatabaseFiles } from "../store/database-file.js";
@@ -23,6 +24,7 @@ import type { RunStore } from "./runs/run-store.js";
 import { resolveConfigFolder } from "./workflows/config-folder.js";
 import { resolveShippedFolder } from "./workflows/shipped-folder.js";
 import { createWorkflowLibrary } from "./workflows/workflow-library.js";
+import { ALLOWED_FILE, createAllowedRepositories } from "./workspaces/allowed-repositories.js";
 import { createWorkspaces } from "./workspaces/workspaces.js";
 
 export interface LocalEngineOptions {
@@ -88,15 +90,19 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   await ensurePrivateFolder(options.privateFolder);
   const notices = createRunNotices(options);
   const runs = await openRunStore({ ...options, alongside: notices.write });
+  const configFolder = resolveConfigFolder({ env, platform, home });
+  const allowedFile = join(configFolder, ALLOWED_FILE);
+  const allowedRepositories = createAllowedRepositories({ file: allowedFile, now: () => clock.now() });
   const library = createWorkflowLibrary({
     shippedFolder: resolveShippedFolder(),
-    ownFolder: join(resolveConfigFolder({ env, platform, home }), "workflows"),
+    ownFolder: join(configFolder, "workflows"),
     clock,
     onProblem: ({ name, message }) => log.warn(`Workflow ${name}: ${message}`),
   });
   const workspaces = createWorkspaces({
     folder: join(folder, "workspaces"),
     allowedFolders: settings.engineAllowedFolders ?? [],
+    allowedRepositories,
     pushAllowed: settings.enginePush === "on",
     sessionInUse: (sessionKey) => runs.all().some((run) => run.sessionId === sessionKey && !hasEnded(run)),
     env,
@@ -109,6 +115,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   const listPrivatePaths = () => [
     options.privateFolder,
     join(folder, "key"),
+    allowedFile,
     ...listDatabaseFiles(options.stateFolder),
   ];
   const consents = createScriptConsents({
@@ -171,6 +178,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       engine,
       runs,
       keyPrefix: runs.keyPrefix,
+      ...(isLoopback(options.host) ? { repositories: { runs, workspaces, allowedRepositories } } : {}),
       library,
       apiKey: options.apiKey,
       findAgent,

@@ -61,7 +61,8 @@ export const engineSettings = {
   }),
   engineAllowedFolders: setting(folderList.optional(), {
     variable: "ENGINE_ALLOWED_FOLDERS",
-    about: "Engine: folders whose local repositories may be used. Default: none.",
+    about:
+      "Engine: folders whose local repositories may be used without asking. Default: none; see the command `allow`.",
     bounds: "absolute folders, separated as in PATH; `~` is allowed",
     forEngine: true,
   }),

@@ -265,6 +265,7 @@ export function createEngineWorld({
         } as unknown as EngineOptions["library"],
         workspaces: {
           prepare: (request) => wait("prepare", () => workspaceOf(request)),
+          checkRepository: async (path) => ({ path, folders: [path], allowed: true }),
           find: async () => undefined,
           inspect: (_, signal) =>
             wait("inspect", async () => {

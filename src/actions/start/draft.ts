@@ -1,3 +1,4 @@
+import type { RepositoryConsent } from "../../api/types.js";
 import type { Session } from "../../sessions/types.js";
 import type { Settings } from "../../settings/settings.js";
 import type { Answer, NextStep } from "../answer.js";
@@ -43,6 +44,12 @@ export interface StartValues {
   gitBranch: string;
 }
 
+/** That agents may work on a repository of this machine, and what the person has said to it for this session alone. */
+export interface Permission {
+  repositoryUrl: string;
+  consent?: RepositoryConsent;
+}
+
 /**
  * A start that is being prepared. A step returns a new draft with what it has settled; a field that is missing is
  * not settled yet.
@@ -58,6 +65,7 @@ export interface StartDraft {
   readonly values?: StartValues;
   /** A sentence for the answer about the branch, or "". */
   readonly branchNote?: string;
+  readonly permission?: Permission;
 }
 
 /** What a step may use besides the draft. */

@@ -3,6 +3,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import { visibleName } from "../../shared/text.js";
 import type { Answer } from "../answer.js";
 import type { Services } from "../define-action.js";
+import { askToAllow } from "./ask-to-allow.js";
 import { checkArguments } from "./check-arguments.js";
 import { checkBranch } from "./check-branch.js";
 import { checkCapabilities } from "./check-capabilities.js";
@@ -34,6 +35,7 @@ export interface PreparedStart extends StartValues {
   nameNote: string;
   /** A sentence for the answer about the branch, or "". */
   branchNote: string;
+  permission: StartDraft["permission"];
   task: Task;
 }
 
@@ -50,17 +52,24 @@ const STEPS: readonly Step[] = [
   ...SETTLE,
   ...SETTLE,
   checkCapabilities,
+  askToAllow,
+  stopIfCancelled,
 ];
 
 /**
  * Checks a start and completes it, asking the person for what is missing. Nothing is sent to the API that starts
  * anything.
+ * @param permission what the person has said to this repository when the same start was prepared before
  * @returns the start, or the answer with which the call ends
  * @throws ActionError when an argument or an answer of the person does not pass
  * @throws ApiError when what has to be known cannot be read
  */
-export async function prepareStart(args: StartArguments, context: StepContext): Promise<Prepared> {
-  let draft: StartDraft = { args };
+export async function prepareStart(
+  args: StartArguments,
+  context: StepContext,
+  permission?: StartDraft["permission"],
+): Promise<Prepared> {
+  let draft: StartDraft = { args, ...(permission ? { permission } : {}) };
   for (const step of STEPS) {
     const result = await step(draft, context);
     if ("outcome" in result) return { kind: "answer", answer: result };
@@ -82,7 +91,7 @@ export function cancelledBeforeStart(): Answer {
 }
 
 function finish(draft: StartDraft, task: Task): PreparedStart {
-  const { args, continuation, values, namesakes = [], nameNote = "", branchNote = "" } = draft;
+  const { args, continuation, values, namesakes = [], nameNote = "", branchNote = "", permission } = draft;
   if (!values) throw new Error("The form step has to settle all values.");
   const { session_id: _id, continue_session, ...rest } = args;
   const mayShareName = continuation !== undefined || continue_session === "";
@@ -99,6 +108,7 @@ function finish(draft: StartDraft, task: Task): PreparedStart {
     namesakes: mayShareName ? undefined : namesakes,
     nameNote,
     branchNote,
+    permission,
     task,
   };
 }
@@ -124,6 +134,7 @@ export async function buildRequest(
     ...(continuation ? { sessionId: continuation.sessionId } : {}),
     ...(repositoryUrl ? { repositoryUrl } : {}),
     ...(gitBranch ? { gitBranch } : {}),
+    ...(start.permission?.consent ? { consent: start.permission.consent } : {}),
     ...(settings.userId ? { userId: settings.userId } : {}),
     ...(persistent === undefined ? {} : { persistent }),
     ...(autoMerge === undefined ? {} : { autoMerge }),

@@ -14,6 +14,7 @@ import { healthSchema, rootHealthSchema } from "./health-schemas.js";
 import { addManageEndpoints } from "./manage-endpoints.js";
 import { addQuestionEndpoints } from "./question-endpoints.js";
 import { HttpRefusal } from "./refusal.js";
+import { addRepositoryEndpoints } from "./repository-endpoints.js";
 import { addReviewEndpoints } from "./review-endpoints.js";
 import { addRunEndpoints } from "./run-endpoints.js";
 import { toMoment, toRefusalBody } from "./run-wire.js";
@@ -42,6 +43,8 @@ export interface EngineAppOptions {
   version: string;
   /** What keys of starts (`Idempotency-Key`) begin with; without it they are not offered. */
   keyPrefix?: string | undefined;
+  /** What is needed to let a person allow repositories; only for an engine that no other machine reaches. */
+  repositories?: Parameters<typeof addRepositoryEndpoints>[1] | undefined;
 }
 
 /**
@@ -69,12 +72,13 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   );
   app.use(refuseAgents(options.platform ?? process.platform));
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
-  addStartEndpoint(api, options);
+  addStartEndpoint(api, { ...options, takesConsent: options.repositories !== undefined });
   addRunEndpoints(api, options);
   addQuestionEndpoints(api, options);
   addReviewEndpoints(api, options);
   const { clients } = addEventEndpoints(api, options);
   addManageEndpoints(api, options);
+  if (options.repositories) addRepositoryEndpoints(api, options.repositories);
   addEndpoint(api, {
     method: "get",
     path: "/health",

@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { RunRequest } from "../runs/run.js";
 import type { Engine } from "../types.js";
+import { type Consent, consentSchema } from "../workspaces/consent.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { flag, integer } from "./pydantic.js";
 import { HttpRefusal } from "./refusal.js";
@@ -28,6 +29,20 @@ const startBody = z
     input_format: z.literal("stream-json"),
   })
   .openapi("StartRun");
+type StartBody = z.output<typeof startBody> & { allow_repository?: Consent | null | undefined };
+
+/** For an engine that no other machine reaches. */
+const startBodyWithConsent = z
+  .object({
+    ...startBody.shape,
+    allow_repository: z
+      .object(consentSchema.shape)
+      .nullish()
+      .describe(
+        "A local repository that the person has allowed for this session, as /repositories/check tells it. Never to be set without asking them",
+      ),
+  })
+  .openapi("StartRun");
 
 /** What a client may call a start; visible characters, so that no proxy changes it. */
 function startHeaders(keyPrefix: string) {
@@ -50,11 +65,16 @@ const noHeaders = z.looseObject({}) as unknown as ReturnType<typeof startHeaders
 
 /**
  * Adds the endpoint that starts a run.
+ * @param options.takesConsent whether a start may say that the person has allowed its repository
  * @param options.keyPrefix what an `Idempotency-Key` should begin with; undefined where no keys are kept
  */
 export function addStartEndpoint(
   app: EngineApp,
-  { engine, keyPrefix }: { engine: Engine; keyPrefix?: string | undefined },
+  {
+    engine,
+    keyPrefix,
+    takesConsent,
+  }: { engine: Engine; keyPrefix?: string | undefined; takesConsent: boolean },
 ): void {
   addEndpoint(app, {
     method: "post",
@@ -63,7 +83,7 @@ export function addStartEndpoint(
     query: startQuery,
     // A client that finds the key in the description repeats a lost start; that is safe only if the key is kept.
     headers: keyPrefix === undefined ? noHeaders : startHeaders(keyPrefix),
-    body: startBody,
+    body: (takesConsent ? startBodyWithConsent : startBody) as z.ZodType<StartBody>,
     answer: startedSchema,
     refusals: [400, 404, 409, 413, 503],
     async handle({ id, query, headers, body }) {
@@ -83,7 +103,7 @@ export function addStartEndpoint(
   });
 }
 
-function refuseClash(query: z.output<typeof startQuery>, body: z.output<typeof startBody>): void {
+function refuseClash(query: z.output<typeof startQuery>, body: StartBody): void {
   if (!query.temp_workspace) return;
   const clash = [
     body.repository_url && "repository_url",
@@ -97,11 +117,7 @@ function refuseClash(query: z.output<typeof startQuery>, body: z.output<typeof s
   );
 }
 
-function toRequest(
-  workflowName: string,
-  query: z.output<typeof startQuery>,
-  body: z.output<typeof startBody>,
-): RunRequest {
+function toRequest(workflowName: string, query: z.output<typeof startQuery>, body: StartBody): RunRequest {
   return {
     workflowName,
     message: body.message,
@@ -110,6 +126,7 @@ function toRequest(
     ...(body.session_name ? { sessionName: body.session_name } : {}),
     ...(body.repository_url ? { repositoryUrl: body.repository_url } : {}),
     ...(body.git_branch ? { gitBranch: body.git_branch } : {}),
+    ...(body.allow_repository ? { consent: body.allow_repository } : {}),
     ...(body.user_id ? { userId: body.user_id } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
     timeoutS: body.timeout,

@@ -3,6 +3,7 @@
  * only in `src/engine/http/`. A run is never changed: `apply` (apply.ts) makes the next one from an event.
  */
 
+import type { Consent } from "../workspaces/consent.js";
 import type { Work } from "../workspaces/types.js";
 
 /** Reasons of failed runs about which a person can do something. */
@@ -34,6 +35,8 @@ export interface RunRequest {
   readonly sessionName?: string;
   readonly repositoryUrl?: string;
   readonly gitBranch?: string;
+  /** A local repository that the person has allowed for this session. */
+  readonly consent?: Consent;
   readonly userId?: string;
   readonly maxTurns?: number;
   readonly timeoutS: number;

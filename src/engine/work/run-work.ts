@@ -76,6 +76,7 @@ export function createRunWork(runId: string, engine: EngineOptions): RunWork {
         tempWorkspace: request.tempWorkspace,
         ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
         ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
+        ...(request.consent ? { consent: request.consent } : {}),
       },
       ending.signal,
     );

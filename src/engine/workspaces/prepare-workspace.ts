@@ -6,6 +6,7 @@ import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { cleanLine } from "../../shared/text.js";
 import type { Branches } from "./branches.js";
 import type { Clone, Clones } from "./clones.js";
+import type { Consent } from "./consent.js";
 import type { Bin } from "./disk.js";
 import type { GitRunner, WorktreeLocation } from "./git-runner.js";
 import { readAgentSettings } from "./git-settings.js";
@@ -33,7 +34,7 @@ export interface PreparationOptions {
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   /** @throws WorkspaceError for an address that is not taken */
-  repositoryAt: (address: string, signal?: AbortSignal) => Promise<Repository>;
+  repositoryAt: (address: string, signal?: AbortSignal, own?: Consent) => Promise<Repository>;
 }
 
 /** Creates the preparation of workspaces, as `Workspaces.prepare` describes it; what the file system throws passes. */
@@ -67,6 +68,7 @@ export function createPreparation(
     const empty = await emptySubmodules(at, special.submodules);
     const outside = await removeOutsideLinks(git, at, special.links);
     const known = outside.length === 0 ? session.loose : undefined;
+    if (request.consent) record.consent = request.consent;
     const run: RunRecord = { runId: request.runId, startCommit, upstreamCommit };
     await begin(record, run, known ?? (await uncommittedFiles(git, at)).paths);
     const { env, ownHooks } = await readAgentSettings(git, at, options.env);
@@ -131,8 +133,10 @@ export function createPreparation(
         throw new WorkspaceError("A git_branch needs a repository_url: there is nothing to make it in.");
       return prepareFolder(request, recordKey);
     }
-    const repository = await options.repositoryAt(address, signal);
-    const work = () => prepareWorktree(request, { recordKey, repository }, signal);
+    const consent = request.consent ?? known?.consent;
+    const repository = await options.repositoryAt(address, signal, consent);
+    const work = () =>
+      prepareWorktree({ ...request, ...(consent && { consent }) }, { recordKey, repository }, signal);
     return runUnlessStopped(mutex, `repository ${repository.name}`, work, signal);
   };
 }

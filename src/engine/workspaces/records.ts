@@ -4,6 +4,7 @@ import { z } from "zod";
 import { checkBranchName } from "../../shared/git/repository-address.js";
 import { ensurePrivateFolder, readPrivateFile } from "../../shared/private-files.js";
 import { replaceFile } from "../../shared/replace-file.js";
+import { consentSchema } from "./consent.js";
 import { digest, folderName, isCertainBranch } from "./names.js";
 import { WorkspaceError } from "./types.js";
 
@@ -33,6 +34,8 @@ const sessionSchema = z.object({
   kind: z.enum(["repository", "folder", "temporary"]),
   folder: name,
   repository: z.object({ name, address: z.string() }).optional(),
+  /** What the person has allowed for this session alone. */
+  consent: consentSchema.optional(),
   /** The worktree's folder under `worktrees/` of the bare clone. */
   admin: name.optional(),
   branch: branchName.optional(),

@@ -6,6 +6,7 @@ import {
   checkRepositoryUrl,
   isLocalRepository,
 } from "../../shared/git/repository-address.js";
+import type { Consent } from "./consent.js";
 import { explain, type GitRunner, type OpenedRepository } from "./git-runner.js";
 import { folderName } from "./names.js";
 import { openFolder } from "./open-folder.js";
@@ -37,19 +38,24 @@ export interface OpenedLocal extends OpenedRepository {
   close(): Promise<void>;
 }
 
+export interface ResolveOptions {
+  allowedFolders: readonly string[];
+  /** Repositories that a person has allowed one by one. */
+  consents?: readonly Consent[];
+  git: GitRunner;
+  signal?: AbortSignal;
+}
+
 /** As deep as git itself follows borrowed object stores. */
 const MAX_ALTERNATES = 5;
 
 /**
- * Finds out what a repository address means. Local repositories must lie inside an allowed folder with all that
- * they consist of: the path, its git folder (which a `.git` file may put elsewhere), its objects and what those
+ * Finds out what a repository address means. Local repositories must lie inside an allowed folder, or be allowed
+ * themselves, with all that they consist of: the path, its git folder (which a `.git` file may put elsewhere), its objects and what those
  * borrow from. Addresses that differ in the case of the host or in closing slashes are the same repository.
  * @throws WorkspaceError that says what is wrong; it never repeats an address that might hold a password
  */
-export async function resolveRepository(
-  text: string,
-  options: { allowedFolders: readonly string[]; git: GitRunner; signal?: AbortSignal },
-): Promise<Repository> {
+export async function resolveRepository(text: string, options: ResolveOptions): Promise<Repository> {
   const value = text.trim();
   if (isLocalRepository(value)) return resolveLocal(value, options);
   const checked = checkRepositoryUrl(value);
@@ -70,41 +76,29 @@ export async function resolveRepository(
   };
 }
 
-async function resolveLocal(
-  value: string,
-  options: { allowedFolders: readonly string[]; git: GitRunner; signal?: AbortSignal },
-): Promise<Repository> {
+async function resolveLocal(value: string, options: ResolveOptions): Promise<Repository> {
   const checked = checkLocalRepository(value);
   if (!checked.ok) throw new WorkspaceError(checked.problem);
-  if (options.allowedFolders.length === 0)
+  const consents = options.consents ?? [];
+  if (options.allowedFolders.length === 0 && consents.length === 0)
     throw new WorkspaceError(
-      "The repository address is a local path, and no folder is allowed for local repositories. Allow the folder in the engine's settings, or use an https or ssh address.",
+      "The repository address is a local path, and no folder is allowed for local repositories. Allow the repository with `automagik-workflows-mcp allow` in a terminal, or its folder in the engine's settings, or use an https or ssh address.",
     );
-  const allowed = (await Promise.all(options.allowedFolders.map(realOrUndefined))).filter(isText);
-  const isAllowed = (real: string) => allowed.some((folder) => isWithin(folder, real));
   // The same words for what is outside and what is not there: nobody learns what exists elsewhere.
   const refuse = () =>
     new WorkspaceError(
-      "There is no git repository at this local path inside the folders that the engine's settings allow. Links that lead out of them do not count.",
+      "There is no git repository at this local path that you or the engine's settings allow: `automagik-workflows-mcp allow` in a terminal allows one. Links that lead out of what is allowed do not count.",
     );
 
   const real = await realOrUndefined(checked.path);
+  const consent = real === undefined ? undefined : consents.find((one) => one.path === real);
+  const folders = [...options.allowedFolders, ...(consent?.folders ?? [])];
+  const allowed = (await Promise.all(folders.map(realOrUndefined))).filter(isText);
+  const isAllowed = (path: string) => allowed.some((folder) => isWithin(folder, path));
   if (!real || !isAllowed(real)) throw refuse();
-  const args = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir"];
-  const told = await options.git(["-C", real, ...args, "--git-path", "objects"], {
-    env: { GIT_CEILING_DIRECTORIES: dirname(real) },
-    ...(options.signal && { signal: options.signal }),
-  });
-  const exception = /^\s*(git config --global --add safe\.directory .+)$/m.exec(told.problem)?.[1];
-  if (exception)
-    throw new WorkspaceError(
-      `Git does not use this repository, because another user owns it: ${explain(told)}. If you trust that user, run \`${exception}\` and try again.`,
-    );
-  const parts = await Promise.all(told.text.trimEnd().split("\n").map(realOrUndefined));
-  const objects = parts[2];
-  if (parts.length !== 3 || !objects || !parts.every((part) => part !== undefined && isAllowed(part)))
-    throw refuse();
-  if (!(await borrowsOnlyFrom(objects, isAllowed, 0))) throw refuse();
+  const parts = await findParts(real, options, isAllowed);
+  if (!parts) throw refuse();
+  const { gitDir } = parts;
   return {
     name: folderName(lastPart(real), real),
     address: real,
@@ -115,7 +109,7 @@ async function resolveLocal(
       return found !== undefined && isAllowed(found);
     },
     async open() {
-      const folder = await openFolder(parts[0] ?? "").catch(() => {
+      const folder = await openFolder(gitDir).catch(() => {
         throw refuse();
       });
       const at = folder.pinned ?? folder.path;
@@ -135,6 +129,57 @@ async function resolveLocal(
       throw refuse();
     },
   };
+}
+
+/**
+ * What a local repository consists of beside its own folder.
+ * @param isAllowed is asked of each part; undefined as the answer when one is not, or there is no repository
+ * @throws WorkspaceError when git does not use it, because it belongs to another user
+ */
+async function findParts(
+  real: string,
+  { git, signal }: Pick<ResolveOptions, "git" | "signal">,
+  isAllowed: (path: string) => boolean,
+): Promise<{ gitDir: string } | undefined> {
+  const args = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir"];
+  const told = await git(["-C", real, ...args, "--git-path", "objects"], {
+    env: { GIT_CEILING_DIRECTORIES: dirname(real) },
+    ...(signal && { signal }),
+  });
+  const exception = /^\s*(git config --global --add safe\.directory .+)$/m.exec(told.problem)?.[1];
+  if (exception)
+    throw new WorkspaceError(
+      `Git does not use this repository, because another user owns it: ${explain(told)}. If you trust that user, run \`${exception}\` and try again.`,
+    );
+  const parts = await Promise.all(told.text.trimEnd().split("\n").map(realOrUndefined));
+  const [gitDir, , objects] = parts;
+  if (parts.length !== 3 || !gitDir || !objects) return undefined;
+  if (!parts.every((part) => part !== undefined && isAllowed(part))) return undefined;
+  return (await borrowsOnlyFrom(objects, isAllowed, 0)) ? { gitDir } : undefined;
+}
+
+/**
+ * What a person has to agree to for a repository: its folder as it really is, and those of its parts that lie elsewhere
+ * (a linked worktree's common git folder, the objects that it borrows).
+ * @throws WorkspaceError when there is no repository at the path
+ */
+export async function describeConsent(
+  text: string,
+  options: Pick<ResolveOptions, "git" | "signal">,
+): Promise<Consent> {
+  const checked = checkLocalRepository(text);
+  if (!checked.ok) throw new WorkspaceError(checked.problem);
+  const path = await realOrUndefined(checked.path);
+  const folders: string[] = [];
+  const note = (part: string) => {
+    if (!folders.some((folder) => isWithin(folder, part))) folders.push(part);
+    return true;
+  };
+  if (path) note(path);
+  if (!path || !(await findParts(path, options, note)))
+    throw new WorkspaceError(`There is no git repository at ${checked.path}.`);
+  const isCovered = (part: string) => folders.some((other) => other !== part && isWithin(other, part));
+  return { path, folders: folders.filter((folder) => !isCovered(folder)) };
 }
 
 /** Whether an object store borrows (objects/info/alternates) only from allowed folders. */

@@ -1,5 +1,6 @@
 import type { KeyedMutex } from "../../shared/keyed-mutex.js";
 import type { Clone, Clones } from "./clones.js";
+import type { Consent } from "./consent.js";
 import { type Diff, readDiff } from "./diff.js";
 import { type DiscardedBranches, discardBranches } from "./discard.js";
 import { folderExists } from "./disk.js";
@@ -51,7 +52,7 @@ export function createReview(options: {
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   /** @throws WorkspaceError for an address that is not taken */
-  repositoryAt: (address: string, signal?: AbortSignal) => Promise<Repository>;
+  repositoryAt: (address: string, signal?: AbortSignal, own?: Consent) => Promise<Repository>;
 }): Review {
   const { git, clones, records, mutex, env, pushAllowed, pathOf, worktreeOf } = options;
 
@@ -84,7 +85,7 @@ export function createReview(options: {
 
     async take(which, { into: asked, squash, signal }) {
       const { record, where } = await sessionOf(which);
-      const repository = await options.repositoryAt(where.address, signal);
+      const repository = await options.repositoryAt(where.address, signal, record.consent);
       const work = async () => {
         const { refs } = await clones.ensure(repository, signal);
         const { clone, work: found } = await open(record, signal);
@@ -104,7 +105,7 @@ export function createReview(options: {
 
     async discardBranches(which) {
       const { record, where } = await sessionOf(which);
-      const repository = await options.repositoryAt(where.address);
+      const repository = await options.repositoryAt(where.address, undefined, record.consent);
       const work = async () => {
         await clones.ensure(repository);
         const { clone, work: found } = await open(record);

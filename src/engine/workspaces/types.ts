@@ -1,3 +1,5 @@
+import type { Consent } from "./consent.js";
+
 /** What a run asks for. */
 export interface WorkspaceRequest {
   /** The session's id: the same session works in the same folder. */
@@ -8,6 +10,8 @@ export interface WorkspaceRequest {
   /** https or ssh, or a local path (absolute or `file://`) inside an allowed folder. */
   repositoryUrl?: string;
   gitBranch?: string;
+  /** A local repository that the person has allowed for this session. */
+  consent?: Consent;
   /** An empty folder of this run alone, removed when the run has ended. */
   tempWorkspace: boolean;
 }
@@ -86,6 +90,12 @@ export interface Workspaces {
    * @throws WorkspaceError worded for a person
    */
   prepare(request: WorkspaceRequest, signal?: AbortSignal): Promise<Workspace>;
+  /**
+   * What a person has to agree to for a local repository, and whether it is allowed already.
+   * @param own what they have agreed to for the session
+   * @throws WorkspaceError when there is no repository, or git does not use it
+   */
+  checkRepository(address: string, own?: Consent): Promise<Consent & { allowed: boolean }>;
   /** The workspace of a run that was prepared before, also by an engine that has ended since. */
   find(runId: string): Promise<Workspace | undefined>;
   /**

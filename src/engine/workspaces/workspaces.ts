@@ -2,16 +2,18 @@ import { join, resolve as resolvePath } from "node:path";
 import type { Clock } from "../../shared/clock.js";
 import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
+import type { AllowedRepositories } from "./allowed-repositories.js";
 import { createBranches } from "./branches.js";
 import { createCleanup } from "./cleanup.js";
 import { type Clone, createClones } from "./clones.js";
+import type { Consent } from "./consent.js";
 import { createBin, folderExists } from "./disk.js";
 import { createGitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
 import { inspectFolder, inspectWorktree } from "./inspect.js";
 import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
 import { createSessionRecords, type RunRecord, type SessionRecord } from "./records.js";
-import { type Repository, resolveRepository } from "./repository.js";
+import { describeConsent, type Repository, resolveRepository } from "./repository.js";
 import { createReview, type Review } from "./review.js";
 import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
 import { settleWork } from "./settle.js";
@@ -29,6 +31,8 @@ export interface WorkspacesOptions {
   folder: string;
   /** Local repositories are only taken from inside these. */
   allowedFolders: readonly string[];
+  /** Local repositories that a person has allowed one by one; looked at each time. */
+  allowedRepositories?: Pick<AllowedRepositories, "list">;
   /** Whether branches are pushed to remotes. */
   pushAllowed: boolean;
   /**
@@ -102,9 +106,11 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
     });
   }
 
-  function repositoryAt(address: string, signal?: AbortSignal): Promise<Repository> {
+  async function repositoryAt(address: string, signal?: AbortSignal, own?: Consent): Promise<Repository> {
+    const remembered = (await options.allowedRepositories?.list().catch(() => [])) ?? [];
     return resolveRepository(address, {
       allowedFolders: options.allowedFolders,
+      consents: own ? [own, ...remembered] : remembered,
       git,
       ...(signal && { signal }),
     });
@@ -135,6 +141,15 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
       }
     },
 
+    async checkRepository(address, own) {
+      const consent = await describeConsent(address, { git });
+      const allowed = await repositoryAt(consent.path, undefined, own).then(
+        () => true,
+        () => false,
+      );
+      return { ...consent, allowed };
+    },
+
     async find(runId) {
       const found = await recordOf(runId);
       if (!found) return undefined;
@@ -159,7 +174,7 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
         const { record } = found;
         const { repository: where } = record;
         if (!where) return nothing("the session has no repository.");
-        const repository = await repositoryAt(where.address, signal).catch((error: Error) => {
+        const repository = await repositoryAt(where.address, signal, record.consent).catch((error: Error) => {
           throwIfStopped(signal);
           return { gone: error.message };
         });
