@@ -77,8 +77,12 @@ export function createNotifier(options: {
     return opened;
   }
 
-  /** Uses the database; when its file was removed, or it could not be opened, the next one opens it anew. */
+  /**
+   * Uses the database; when its file was removed, or it could not be opened, the next one opens it anew. So does one
+   * that came while another's opening, which failed, was under way: what it notes would be lost for a fault of before.
+   */
   async function use<T>(work: (store: Opened) => Promise<T>): Promise<T> {
+    const isShared = opened !== undefined;
     const opening = open();
     try {
       const result = await work(await opening);
@@ -91,6 +95,7 @@ export function createNotifier(options: {
         opened = undefined;
         await store?.db.destroy();
       }
+      if (!store && isShared) return use(work);
       throw error;
     }
   }
@@ -156,7 +161,9 @@ export function createNotifier(options: {
       const problem = await send(channel, claimed);
       // Cut off in the middle: nobody knows, and the next process says so.
       if (problem !== undefined && closing.signal.aborted) return;
-      await change((trx) => finishDelivery(trx, claimed, judge(claimed, problem)));
+      // Not within the transaction, which may be made twice.
+      const how = judge(claimed, problem);
+      await change((trx) => finishDelivery(trx, claimed, how));
     }
   }
 
