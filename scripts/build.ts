@@ -12,6 +12,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type OutputFile, type Plugin } from "esbuild";
 import { collectLicenses } from "./licenses.js";
+import { englishOnly, noGlobalFetch } from "./slim-bundle.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -53,19 +54,6 @@ const lazyHttp: Plugin = {
         `  (await import(${JSON.stringify(join(root, path))})).startHTTPServer(options);\n`,
       resolveDir: root,
     }));
-  },
-};
-
-/** Beside what is used of it, the HTTP library's entry makes a client on the global fetch, and so loads that. */
-const noGlobalFetch: Plugin = {
-  name: "no-global-fetch",
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]ofetch[\\/]dist[\\/]node\.mjs$/ }, ({ path }) => {
-      const [used] = /^import \{[^}]*createFetch[^}]*\} from .*$/m.exec(readFileSync(path, "utf8")) ?? [];
-      if (!used)
-        throw new Error(`${relative(root, path)} has changed: look at what has become of createFetch.`);
-      return { contents: `${used}\nexport { createFetch };\n`, resolveDir: dirname(path) };
-    });
   },
 };
 
@@ -176,17 +164,6 @@ const oneCore: Plugin = {
       const loader = path.endsWith(".ts") ? "ts" : "js";
       return { contents: `${contents}\nimport "core:";\n`, loader, resolveDir: dirname(path) };
     });
-  },
-};
-
-/** The schema library exports its messages in fifty languages, which no bundler can leave out by itself. */
-const englishOnly: Plugin = {
-  name: "english-only",
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, ({ path }) => ({
-      contents: 'export { default as en } from "./en.js";',
-      resolveDir: dirname(path),
-    }));
   },
 };
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { bundleWorker, type StartWorker } from "./engine-workers/bundle.js";
+import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { ended, linesOf } from "./state-workers/worker-processes.js";
 import { createWorld, REQUEST } from "./support/walked-engine.js";
 
@@ -21,17 +21,17 @@ interface Told {
   points?: Record<string, number>;
 }
 
-let start: StartWorker;
+let worker: BundledWorker;
 let base: string;
-beforeAll(() => {
+beforeAll(async () => {
   base = mkdtempSync(join(tmpdir(), "engine-kills-"));
-  start = bundleWorker("runs-until-killed", base);
+  worker = await bundleWorker("engine-workers/runs-until-killed", base);
 });
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
 /** One engine process, up to its death; gives what it has told, and its exit code. */
 async function runEngine(folder: string, ...kill: string[]): Promise<{ told: Told[]; code: number | null }> {
-  const process = start(folder, ...kill);
+  const process = worker.start(folder, ...kill);
   const told: Told[] = [];
   const lines = linesOf(process);
   for (let next = await lines.next(); !next.done; next = await lines.next())

@@ -55,35 +55,33 @@ import { systemClock } from "../src/shared/clock.js";
 import { createLog } from "../src/shared/log.js";
 import type { ProcessIdentity } from "../src/shared/process-identity.js";
 import { createContractClient } from "./contract/upstream.js";
-import { compileWorker } from "./engine-workers/compile.js";
+import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
 import { until } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 import { asLongAs } from "./support/patient.js";
 import { createStandInServer, ROLL, type StandIn, spawnStandIn } from "./support/stand-in-engine.js";
 
-let worker: ReturnType<typeof compileWorker>;
-let script: string;
+let base: string;
+let worker: BundledWorker;
 let state: string;
 let files: ReturnType<typeof engineFiles>;
 let lines: string[];
 
 beforeAll(async () => {
-  worker = compileWorker("../support/stand-in-engine");
-  const child = worker.start("none");
-  script = child.spawnargs[1] as string;
-  await once(child, "close");
+  base = mkdtempSync(join(tmpdir(), "stand-in-engines-"));
+  worker = await bundleWorker("support/stand-in-engine", base);
 }, 60_000);
 afterAll(() => {
   const left = readdirSync("/proc").filter((pid) => {
     if (!/^\d+$/.test(pid) || !existsSync(`/proc/${pid}/cmdline`)) return false;
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(script);
+      return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(worker.script);
     } catch {
       return false;
     }
   });
-  worker.dispose();
+  rmSync(base, { recursive: true, force: true });
   expect(left).toEqual([]);
 });
 beforeEach(() => {
@@ -118,7 +116,7 @@ function find(standIn: StandIn = {}, more: Partial<FindOptions> = {}): Promise<F
   return findOrStartEngine({
     stateFolder: state,
     version: "1.0.0",
-    spawnEngine: spawnStandIn(script, state, standIn),
+    spawnEngine: spawnStandIn(worker.script, state, standIn),
     clock: systemClock,
     log,
     ...more,
@@ -130,7 +128,7 @@ const stop = (options: Partial<StopOptions> = {}) =>
 
 async function startStandIn(standIn: StandIn = {}): Promise<ProcessIdentity> {
   const count = roll("listens").length;
-  await spawnStandIn(script, state, standIn)();
+  await spawnStandIn(worker.script, state, standIn)();
   await until(() => roll("listens").length > count && existsSync(files.record), "the stand-in");
   return roll("listens").at(-1) as ProcessIdentity;
 }
@@ -805,7 +803,7 @@ describe("finding or starting the engine", () => {
   it("takes the one that was quicker, when its own loses", async () => {
     const spawnEngine = async () => {
       await startStandIn();
-      return spawnStandIn(script, state)();
+      return spawnStandIn(worker.script, state)();
     };
     expect((await find({}, { spawnEngine })).started).toBe(false);
     expect(roll("listens")).toHaveLength(1);

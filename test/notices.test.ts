@@ -11,7 +11,7 @@ import { GRACE_MS } from "../src/notices/outbox.js";
 import { runProgram } from "../src/notices/run-program.js";
 import { createLog, type Log } from "../src/shared/log.js";
 import { DATABASE_FILE } from "../src/store/database-file.js";
-import { bundleWorker, type StartWorker } from "./engine-workers/bundle.js";
+import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { ended, linesOf } from "./state-workers/worker-processes.js";
 import { temporaryFolder } from "./support/bin.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
@@ -249,10 +249,10 @@ test("a database that cannot be used is told once, and notices are told again wh
 
 describe("several processes", () => {
   let base: string;
-  let start: StartWorker;
-  beforeAll(() => {
+  let worker: BundledWorker;
+  beforeAll(async () => {
     base = mkdtempSync(join(tmpdir(), "notices-"));
-    start = bundleWorker("tell-notices", base);
+    worker = await bundleWorker("engine-workers/tell-notices", base);
   });
   afterAll(() => rmSync(base, { recursive: true, force: true }));
 
@@ -272,7 +272,7 @@ describe("several processes", () => {
   it("that tell at once tell each notice once", async () => {
     const { command, titles } = recordingCommand(folder);
     await addDue(20);
-    const workers = Array.from({ length: 4 }, () => start(folder, command));
+    const workers = Array.from({ length: 4 }, () => worker.start(folder, command));
     await until(() => titles().length >= 20, "all notices");
     for (const worker of workers) worker.stdin.end();
     expect(await Promise.all(workers.map(ended))).toEqual([0, 0, 0, 0]);
@@ -284,7 +284,7 @@ describe("several processes", () => {
   it("of which one is killed while it tells do not tell the same a second time, and say that it is not known", async () => {
     const { command, titles } = recordingCommand(folder);
     await addDue(1);
-    const killed = start(folder, `${command}; sleep 600`);
+    const killed = worker.start(folder, `${command}; sleep 600`);
     await until(() => titles().length > 0, "the command to be at it");
     killed.kill("SIGKILL");
     await ended(killed);
@@ -294,7 +294,7 @@ describe("several processes", () => {
       1,
     );
     db.close();
-    const next = start(folder, command);
+    const next = worker.start(folder, command);
     const { value } = await linesOf(next).next();
     expect(value).toBe('[warn] Whether "run-0: finished" was told is not known: its process has ended.');
     next.stdin.end();

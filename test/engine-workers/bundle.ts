@@ -1,27 +1,45 @@
 import { spawn } from "node:child_process";
 import { symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { buildSync } from "esbuild";
+import { build, stop } from "esbuild";
+import { englishOnly, noGlobalFetch } from "../../scripts/slim-bundle.js";
 import type { Worker } from "../state-workers/worker-processes.js";
 
-export type StartWorker = (...args: string[]) => Worker;
+export interface BundledWorker {
+  /** The file that it was bundled into. */
+  script: string;
+  start(...args: string[]): Worker;
+}
 
 const project = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Bundles a worker into one file of the folder, so that each of many processes starts in a moment. */
-export function bundleWorker(name: string, folder: string): StartWorker {
+/**
+ * Bundles a worker into one file of the folder, so that each of many processes starts in a moment.
+ * @param path of its source below `test`, without the suffix
+ */
+export async function bundleWorker(path: string, folder: string): Promise<BundledWorker> {
   symlinkSync(join(project, "node_modules"), join(folder, "node_modules"), "junction");
-  const outfile = join(folder, `${name}.mjs`);
-  buildSync({
-    entryPoints: [join(project, "test/engine-workers", `${name}.ts`)],
-    outfile,
+  const script = join(folder, `${basename(path)}.mjs`);
+  await build({
+    entryPoints: [join(project, "test", `${path}.ts`)],
+    outfile: script,
     bundle: true,
     platform: "node",
     format: "esm",
     target: "node20",
     // The hundreds of files of the query builder would be read anew by each process.
     external: ["libsql"],
+    plugins: [englishOnly, noGlobalFetch],
+    // Packages in the older form ask for Node's own modules by require.
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
   });
-  return (...args) => spawn(process.execPath, [outfile, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  // The bundler's own process would live on in that of the tests, whose files and children some of them count.
+  await stop();
+  return {
+    script,
+    start: (...args) => spawn(process.execPath, [script, ...args], { stdio: ["pipe", "pipe", "inherit"] }),
+  };
 }

@@ -1,0 +1,27 @@
+/** What every bundle of the sources can do without. */
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Plugin } from "esbuild";
+
+/** Beside what is used of it, the HTTP library's entry makes a client on the global fetch, and so loads that. */
+export const noGlobalFetch: Plugin = {
+  name: "no-global-fetch",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]ofetch[\\/]dist[\\/]node\.mjs$/ }, ({ path }) => {
+      const [used] = /^import \{[^}]*createFetch[^}]*\} from .*$/m.exec(readFileSync(path, "utf8")) ?? [];
+      if (!used) throw new Error(`${path} has changed: look at what has become of createFetch.`);
+      return { contents: `${used}\nexport { createFetch };\n`, resolveDir: dirname(path) };
+    });
+  },
+};
+
+/** The schema library exports its messages in fifty languages, which no bundler can leave out by itself. */
+export const englishOnly: Plugin = {
+  name: "english-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, ({ path }) => ({
+      contents: 'export { default as en } from "./en.js";',
+      resolveDir: dirname(path),
+    }));
+  },
+};
