@@ -33,12 +33,11 @@ const measured = { packedBytes: 0, unpackedBytes: 0, files: 0, installMs: 0, ins
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "automagik-package-"));
   writeFileSync(join(folder, "package.json"), '{"name":"somebody","private":true,"type":"module"}');
-  // Without scripts, since building is not what is tested and other tests use the build.
-  const packing = await npm(root, ["pack", "--ignore-scripts", "--json", "--pack-destination", folder]);
-  const [packed] = JSON.parse(packing.stdout);
-  const database = await Promise.all(findDatabasePackages().map(packInstalled));
+  const [packed, ...database] = await pack(root, ...findDatabasePackages());
+  if (packed === undefined) throw new Error("Nothing was packed");
   const began = performance.now();
-  const installing = await npm(folder, ["install", "--offline", join(folder, packed.filename), ...database]);
+  const tarballs = [packed, ...database].map(({ filename }) => join(folder, filename));
+  const installing = await npm(folder, ["install", "--offline", ...tarballs]);
   measured.installMs = performance.now() - began;
   measured.installOutput = installing.stdout + installing.stderr;
   measured.packedBytes = packed.size;
@@ -67,17 +66,22 @@ function findDatabasePackages(): string[] {
   return [join(modules, "libsql"), ...needed, ...programs];
 }
 
-/** Stands in for the registry: the tarball of an installed package. */
-async function packInstalled(from: string): Promise<string> {
-  const { stdout } = await npm(root, [
-    "pack",
-    from,
-    "--ignore-scripts",
-    "--json",
-    "--pack-destination",
-    folder,
-  ]);
-  return join(folder, JSON.parse(stdout)[0].filename);
+interface Packed {
+  /** In the test's folder. */
+  filename: string;
+  size: number;
+  unpackedSize: number;
+  entryCount: number;
+}
+
+/**
+ * Makes the tarballs of packages by their folders, in one start of npm; those of installed ones stand in for the registry.
+ * Without scripts, since building is not what is tested and other tests use the build.
+ */
+async function pack(...folders: string[]): Promise<Packed[]> {
+  const options = ["--ignore-scripts", "--json", "--pack-destination", folder];
+  const { stdout } = await npm(root, ["pack", ...folders, ...options]);
+  return JSON.parse(stdout);
 }
 
 /** Runs a module in the folder, with nothing but what is installed there. */
