@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -14,7 +14,7 @@ import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { LocalEngineOptions } from "../src/engine/create-local-engine.js";
 import { MARK_NAME } from "../src/shared/agent-mark.js";
-import { runBin, temporaryFolder } from "./support/bin.js";
+import { BIN, runBin, temporaryFolder } from "./support/bin.js";
 import { copyRepository } from "./support/git-place.js";
 import { COMPLETE, connectInMemory, type InMemoryOptions } from "./support/harness.js";
 import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
@@ -283,5 +283,58 @@ describe("the command allow", () => {
     const { code } = await runBin(["allow", join(home, "app")], { HOME: home, [MARK_NAME]: "run" });
     expect(code).toBe(2);
     expect(existsSync(join(home, ".config"))).toBe(false);
+  });
+});
+
+describe("install with the engine, in a repository", () => {
+  /** Runs the bin as a person who stands there, whom nobody can ask. */
+  function run(home: string, cwd: string, ...args: string[]) {
+    const variables = { PATH: process.env.PATH, HOME: home, XDG_CONFIG_HOME: join(home, ".config") };
+    const ran = spawnSync(process.execPath, [BIN, ...args], {
+      cwd,
+      env: variables,
+      encoding: "utf8",
+      input: "",
+    });
+    return { code: ran.status, stdout: ran.stdout };
+  }
+
+  it("allows it with --allow alone, says so, and doctor tells it", () => {
+    const home = realpathSync(temporaryFolder());
+    const repository = join(home, "code");
+    copyRepository(repository);
+    const install = (...more: string[]) =>
+      run(home, repository, "install", "cursor", "--engine", "local", "--yes", ...more);
+    const doctor = () => JSON.parse(run(home, repository, "doctor", "--engine", "local", "--json").stdout);
+    const told = () =>
+      doctor().find(({ check }: { check: string }) => check === "repositories") as {
+        status: string;
+        message: string;
+      };
+    expect(install()).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`${repository} is not allowed for agents`),
+    });
+    expect(told()).toMatchObject({ status: "ok", message: expect.stringContaining("none of this machine") });
+    expect(install("--allow")).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`may work on copies of ${repository};`),
+    });
+    expect(told()).toMatchObject({ status: "ok", message: "allowed: ~/code" });
+    expect(install()).toMatchObject({ code: 0, stdout: expect.stringContaining("already") });
+    const file = join(home, ".config", "automagik-workflows-mcp", "allowed-repositories.json");
+    writeFileSync(file, "{");
+    expect(told()).toMatchObject({ status: "warning", message: expect.stringContaining("damaged") });
+    expect(install("--allow").code).toBe(1);
+    expect(readFileSync(file, "utf8")).toBe("{");
+  });
+
+  it("asks nothing of who stands elsewhere, or has no engine here", () => {
+    const home = realpathSync(temporaryFolder());
+    const repository = join(home, "code");
+    copyRepository(repository);
+    expect(run(home, home, "install", "cursor", "--engine", "local", "--yes").stdout).not.toContain("agents");
+    expect(run(home, repository, "install", "cursor", "--yes", "--allow").stdout).not.toContain("copies");
+    expect(existsSync(join(home, ".config", "automagik-workflows-mcp"))).toBe(false);
   });
 });

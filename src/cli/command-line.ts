@@ -40,6 +40,8 @@ export interface CommandLine {
   json?: true;
   /** `install <client>`. */
   client?: string;
+  /** `install … --allow`: the repository that one stands in is allowed, without asking. */
+  allow?: true;
   /** `allow [FOLDER]`. */
   folder?: string;
   /** `allow --list`: only shows. */
@@ -69,6 +71,7 @@ const OWN_FLAGS = {
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
   json: { type: "boolean", commands: ["doctor", "sessions"] },
+  allow: { type: "boolean", commands: ["install"] },
   list: { type: "boolean", commands: ["allow"] },
   remove: { type: "boolean", commands: ["allow"] },
 } as const satisfies Record<string, { type: "string" | "boolean"; commands: readonly Command[] }>;

@@ -1,14 +1,16 @@
 import { homedir } from "node:os";
+import { createRepositoryPermissions } from "../../engine/requirements.js";
 import { listGivenVariables } from "../../settings/list-variables.js";
 import { readSettings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
+import { offerAllow } from "../allow/offer-allow.js";
 import type { Invocation } from "../command-line.js";
 import { createAsk } from "../install/ask.js";
 import { findClaudeCli } from "../install/claude-cli.js";
 import { createConfigFiles } from "../install/config-files.js";
 import { runInstall } from "../install/install.js";
 import { chooseLaunch } from "../install/launch.js";
-import { foreignEnvironment } from "../process.js";
+import { expandHome, foreignEnvironment } from "../process.js";
 
 /** `install <client>`: writes this server into a chat client's configuration. */
 export async function install(asked: Invocation): Promise<number> {
@@ -17,8 +19,10 @@ export async function install(asked: Invocation): Promise<number> {
   const env = foreignEnvironment();
   const { platform } = process;
   const runClaude = client === "claude-code" ? await findClaudeCli({ env, platform }) : undefined;
+  const out = (text: string) => void process.stdout.write(text);
   const ask = createAsk(process.stdin, process.stderr);
-  return runInstall({
+  const home = platform === "win32" ? homedir() : (process.env.HOME ?? "");
+  const code = await runInstall({
     client,
     yes: yes === true,
     print: print === true,
@@ -30,13 +34,24 @@ export async function install(asked: Invocation): Promise<number> {
     ...(settings.apiKey ? { apiKey: settings.apiKey } : {}),
     env,
     // Not the home that the system's list of users names: for a service that is not the person's.
-    home: platform === "win32" ? homedir() : (process.env.HOME ?? ""),
+    home,
     platform,
     cwd: process.cwd(),
     files: createConfigFiles(),
     ...(runClaude ? { runClaude } : {}),
     ...(ask ? { ask } : {}),
     now: systemClock.now,
-    out: (text) => process.stdout.write(text),
+    out,
+  });
+  if (code !== 0 || print || settings.engine !== "local") return code;
+  return offerAllow({
+    permissions: createRepositoryPermissions({ env, platform, home: homedir(), clock: systemClock }),
+    folder: process.cwd(),
+    home,
+    allowedFolders: (settings.engineAllowedFolders ?? []).map(expandHome),
+    allow: asked.allow === true,
+    // `--yes` is about the client's file; whoever wants the repository allowed as well says so.
+    ...(ask && !yes ? { ask } : {}),
+    out,
   });
 }

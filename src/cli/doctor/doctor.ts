@@ -14,6 +14,7 @@ import { checkApi } from "./check-api.js";
 import { checkNotifications } from "./check-notifications.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
 import { checkRedis } from "./check-redis.js";
+import { checkRepositories } from "./check-repositories.js";
 import { checkState } from "./check-state.js";
 import { checkWorkflows } from "./check-workflows.js";
 import { type Finding, failure, ok, type Result, type Status, skipped, warning } from "./finding.js";
@@ -67,7 +68,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
   const within = (work: Promise<Result>) => limit(work, clock);
 
   const engine = readEngineStatus(folder, { clock });
-  const [api, state, git, claude, sandbox, status, workflows] = await Promise.all([
+  const [api, state, git, claude, sandbox, status, workflows, repositories] = await Promise.all([
     examineApi(settings, folder, engine, options),
     within(
       settings?.state
@@ -79,6 +80,16 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
     within(engine.then((found) => judgeEngine(found, local))),
     checkWorkflows({ env, platform, home, clock, needed: local }, within),
+    within(
+      checkRepositories({
+        env,
+        platform,
+        home,
+        clock,
+        allowedFolders: settings?.engineAllowedFolders ?? [],
+        shorten,
+      }),
+    ),
   ]);
   return [
     { check: "node", ...checkNode(options.nodeVersion) },
@@ -89,6 +100,7 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     { check: "claude", ...claude },
     { check: "sandbox", ...sandbox },
     { check: "engine", ...status },
+    ...(local ? [{ check: "repositories", ...repositories }] : []),
     ...workflows,
     { check: "notifications", ...checkNotifications(settings, { env, platform, home }) },
   ];
