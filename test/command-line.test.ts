@@ -49,7 +49,9 @@ describe("the command line", () => {
       flags: { engine: "local" },
     });
     expect(refusal("stdio", "--engine")).toBe("--engine: a value is missing");
-    expect(refusal("--yes")).toBe("--yes belongs to the commands demo and install; see --help");
+    expect(refusal("--yes")).toBe(
+      "--yes belongs to the commands demo and install and sessions resume; see --help",
+    );
   });
 
   test("takes flags before and after the command, and the last of several", () => {
@@ -88,6 +90,26 @@ describe("the command line", () => {
     expect(refusal("status")).toMatch(/^unknown command/);
     expect(refusal("engine", "demo")).toBe("one command only, not engine and demo; see --help");
     expect(refusal("engine", "stop", "demo")).toBe("one command only, not engine stop and demo; see --help");
+  });
+
+  test("takes what stands behind a command of sessions", () => {
+    expect(readCommandLine(["sessions"])).toEqual({ command: "sessions", flags: {} });
+    expect(readCommandLine(["sessions", "show", "status", "--follow"])).toEqual({
+      command: "sessions show",
+      flags: {},
+      operands: ["status"],
+      follow: true,
+    });
+    expect(readCommandLine(["sessions", "resume", "jwt", "go on", "--yes"])).toMatchObject({
+      command: "sessions resume",
+      operands: ["jwt", "go on"],
+      yes: true,
+    });
+    expect(refusal("sessions", "show")).toContain("a session's name or a run's id");
+    expect(refusal("sessions", "resume", "jwt", "go", "on")).toContain("a message in quotes");
+    expect(refusal("sessions", "shwo", "jwt")).toBe(
+      "unknown command; sessions show may be meant; see --help",
+    );
   });
 
   test("takes the engine's own flags with their command only", () => {

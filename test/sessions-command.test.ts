@@ -4,7 +4,9 @@ import { expect, it, onTestFinished, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { measure, shorten, tellSpan } from "../src/cli/sessions/fit-text.js";
 import { renderTable, type SessionLine } from "../src/cli/sessions/render-sessions.js";
-import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { describeStep } from "../src/engine/agent/describe-tool.js";
+import { createPhaseReader } from "../src/engine/agent/phases.js";
+import { runBin, spawnBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
 import { closeWindow, createMachine } from "./support/one-machine.js";
@@ -164,4 +166,100 @@ it("tells spans by one unit, and cuts texts by cells", () => {
   expect(shorten("abcdef", 4)).toBe("abc\u2026");
   expect(shorten("\u65e5\u672c\u8a9e", 5)).toBe("\u65e5\u672c\u2026");
   expect(shorten("abc", 3)).toBe("abc");
+});
+
+it("shows what the agent did, live and afterwards, and goes on by one run once the person agrees", async () => {
+  const { home, repository, sessions, list, openWindow, enginePid, engine, processes } = createTerminal();
+  const bin = await openWindow();
+  const message = withScript("Build it", {
+    steps: [
+      { tools: [{ name: "Bash", input: { command: "echo one", description: "Say one" } }] },
+      bash("npm publish --access public"),
+    ],
+  });
+  const started = await bin.call({
+    ...COMPLETE,
+    message,
+    repository_url: repository,
+    session_name: "goes-on",
+    wait_seconds: 0,
+  });
+  const { run_id } = started.data.run;
+  const env = { HOME: home, ...toVariables({ STATE_DIR: home }) };
+  const follow = spawnBin(["sessions", "show", "goes-on", "--follow"], env);
+  await until(() => follow.stdout().includes("asks: "), "the question in the log");
+  const going = await sessions(["resume", "goes-on", "--yes"]);
+  expect(going).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/has a run going on .*Nothing was started/),
+  });
+  const interrupted = spawnBin(["sessions", "show", run_id, "--follow"], env);
+  await until(() => interrupted.stdout().includes("asks: "), "the second log");
+  interrupted.child.kill("SIGINT");
+  expect(await interrupted.ended()).toBe(0);
+
+  const { run } = (await bin.call({ action: "status", run_id })).data;
+  const { question_id } = run.questions[0];
+  await bin.call({ action: "answer", run_id, question_id, answer: "deny" });
+  expect(await follow.ended()).toBe(0);
+  const log = follow.stdout();
+  expect(log).toMatch(
+    /\d\d:\d\d:\d\d {2}accepted\n[\s\S]*turn 1\n\S+ {4}Say one \(Bash: echo one\)\n[\s\S]*turn 2\n[\s\S]*asks: architect wants to run `npm publish --access public`\n\S+ {4}-> denied\n[\s\S]*completed\n/,
+  );
+  expect(log).toContain(`run_id: ${run_id}`);
+  await closeWindow(bin);
+
+  const idle = await sessions(["resume", "goes-on"]);
+  expect(idle).toMatchObject({ code: 1, stdout: expect.stringMatching(/Say what is to be done now/) });
+  const unasked = await sessions(["resume", "goes-on", "Now the rest"]);
+  expect(unasked).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/Nobody can be asked here\. Nothing was started/),
+  });
+  expect((await list()).sessions).toMatchObject([{ session_name: "goes-on", runs: 1 }]);
+
+  process.kill(enginePid(), "SIGKILL");
+  await until(() => processes().every((pid) => pid !== enginePid()), "the engine's death");
+  const stored = await sessions(["show", "goes-on"]);
+  expect(stored.stdout).toMatch(
+    /^The engine is not running\. [\s\S]*Say one \(Bash: echo one\)\n[\s\S]*-> denied\n/,
+  );
+  const resumed = await sessions(["resume", "goes-on", "Now the rest", "--yes"], {
+    ...toVariables({ CLAUDE_PATH: SCRIPTED_AGENT, ENGINE_ALLOWED_FOLDERS: repository }),
+  });
+  expect(resumed).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/This starts one paid run: architect goes on/),
+  });
+  await vi.waitFor(
+    async () => expect((await list()).sessions).toMatchObject([{ runs: 2, status: "completed" }]),
+    { timeout: 60_000, interval: 200 },
+  );
+  expect(await sessions(["show", "no-such-session"])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/There is no session or run "no-such-session"/),
+  });
+  await engine("stop");
+}, 180_000);
+
+it("says what the agent says that it does before the command", () => {
+  const step = (input: object, todo?: string) => describeStep("Bash", input, "/workspace", todo);
+  expect(step({ command: "npm test", description: "Run the tests" }, "Designing the schema")).toEqual({
+    text: "Run the tests",
+    detail: "Bash: npm test",
+  });
+  expect(step({ command: "npm test" }, "Designing the schema")).toEqual({
+    text: "Designing the schema: Bash: npm test",
+  });
+  expect(step({ command: "npm test" })).toEqual({ text: "Bash: npm test" });
+  const phases = createPhaseReader(() => {});
+  const todo = (status: string) => ({ content: "Design", activeForm: "Designing the schema", status });
+  for (const [status, current] of [
+    ["in_progress", "Designing the schema"],
+    ["completed", undefined],
+  ] as const) {
+    phases.toolUse("1", "TodoWrite", { todos: [todo(status)] });
+    phases.toolResult("1", false, undefined);
+    expect(phases.current()).toBe(current);
+  }
 });

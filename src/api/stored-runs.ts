@@ -1,6 +1,7 @@
 import { ApiError } from "./errors.js";
-import type { Run } from "./types.js";
+import type { LoggedEvent, Run } from "./types.js";
 import { statusToRun, statusWire } from "./wire/run.js";
+import { parseLoggedEvent } from "./wire/run-event.js";
 import type { WorkflowsApi } from "./workflows-api.js";
 
 /**
@@ -46,6 +47,7 @@ export function createStoredRunsApi(options: {
     killRun: refuse,
     describe: refuse,
     streamRuns: refuse,
+    streamEvents: refuse,
     answerQuestion: refuse,
     cleanupRun: refuse,
     readDiff: refuse,
@@ -55,4 +57,9 @@ export function createStoredRunsApi(options: {
     allowRepository: refuse,
     close: async () => {},
   };
+}
+
+/** Stored events of a run, as its stream would tell them; what is not understood is left out. */
+export function readStoredEvents(events: readonly unknown[]): LoggedEvent[] {
+  return events.map(parseLoggedEvent).filter((event) => event !== undefined);
 }

@@ -227,3 +227,11 @@ export interface CleanupReport {
   note?: string;
   message?: string;
 }
+
+/** Something that has happened to a run, as only some servers tell it. Texts in `data` are as they came. */
+export interface LoggedEvent {
+  /** `turn`, `action`, `question`, `answered`, `message`, `finished` … */
+  type: string;
+  at: number | undefined;
+  data: Record<string, unknown>;
+}

@@ -5,6 +5,7 @@ import type {
   CleanupReport,
   DiscardReport,
   KillReport,
+  LoggedEvent,
   QueueCounters,
   RepositoryConsent,
   Run,
@@ -80,6 +81,8 @@ export interface WorkflowsApi {
     onOpen(gap: boolean, id: string | undefined): void;
     onRun(id: string, run: Run): void;
   }): Promise<void>;
+  /** `GET /run/{id}/events` from the run's beginning on, as far as it is kept. Resolves when the stream ends. */
+  streamEvents(runId: string, signal: AbortSignal, onEvent: (event: LoggedEvent) => void): Promise<void>;
   /** `POST /run/{id}/questions/{question_id}/answer`. */
   answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
   /** `GET /run/{id}/diff`: what the session's commits change, at most so many bytes. */

@@ -14,6 +14,8 @@ const COMMANDS = [
   "engine status",
   "engine stop",
   "sessions",
+  "sessions show",
+  "sessions resume",
 ] as const;
 
 /** A command that does something, by its words. */
@@ -38,6 +40,10 @@ export interface CommandLine {
   "with-key"?: true;
   /** `doctor --json`. */
   json?: true;
+  /** `sessions show … --follow`: on until the run has ended. */
+  follow?: true;
+  /** What stands behind a command of `sessions`: a session's name or a run's id, then a message. */
+  operands?: string[];
   /** `install <client>`. */
   client?: string;
   /** `install … --allow`: the repository that one stands in is allowed, without asking. */
@@ -66,7 +72,8 @@ const OWN_FLAGS = {
   force: { type: "boolean", commands: ["engine stop"] },
   background: { type: "boolean", commands: ["engine"] },
   sse: { type: "boolean", commands: ["serve"] },
-  yes: { type: "boolean", commands: ["demo", "install"] },
+  yes: { type: "boolean", commands: ["demo", "install", "sessions resume"] },
+  follow: { type: "boolean", commands: ["sessions show"] },
   print: { type: "boolean", commands: ["install"] },
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
@@ -101,9 +108,10 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   if (typeof found === "string") return { command: found, flags: {} };
   const { words, settings, own } = found;
   const taken = words[0] === "install" ? takeClient(words) : takeFolder(words);
+  const operands = takeOperands(words);
   const command = chooseCommand(words, own.transport);
   const flags: CommandLine["flags"] = { ...settings };
-  const switches: CommandLine = { command, flags, ...taken };
+  const switches: CommandLine = { command, flags, ...taken, ...operands };
   for (const [name, value] of Object.entries(own) as [OwnFlag, string][]) {
     requireOwner(name, command);
     if (name === "name") switches.name = value;
@@ -190,6 +198,23 @@ function takeFolder(words: string[]): { folder?: string } {
   return folder === undefined ? {} : { folder };
 }
 
+/** How many words may follow a command of `sessions`. */
+const OPERANDS: Partial<Record<Command, { least: number; most: number; what: string }>> = {
+  "sessions show": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "sessions resume": { least: 1, most: 2, what: "a session's name, and a message in quotes," },
+};
+
+/** Takes what is no command out of the words behind a command of `sessions`. @throws SettingsError */
+function takeOperands(words: string[]): { operands?: string[] } {
+  const pair = words.slice(0, 2).join(" ");
+  const allowed = isCommand(pair) ? OPERANDS[pair as Command] : undefined;
+  if (!allowed) return {};
+  const operands = words.splice(2);
+  if (operands.length < allowed.least || operands.length > allowed.most)
+    throw new SettingsError(`${pair}: ${allowed.what} has to stand behind it; see --help`);
+  return { operands };
+}
+
 function requireOwner(flag: OwnFlag, command: Command): void {
   const owners: readonly Command[] = OWN_FLAGS[flag].commands;
   if (owners.includes(command)) return;
@@ -214,9 +239,9 @@ function findCommand(words: readonly string[]): Command {
   if (first === undefined) return "stdio";
   const strange = [first, ...rest].find((word) => !isCommand(word));
   if (strange !== undefined) {
-    if (first !== "engine") throw unknown("command", strange, COMMANDS);
-    const ofEngine = COMMANDS.filter((one) => one.startsWith("engine "));
-    throw unknown("command", `engine ${strange}`, ofEngine);
+    if (first !== "engine" && first !== "sessions") throw unknown("command", strange, COMMANDS);
+    const ofFirst = COMMANDS.filter((one) => one.startsWith(`${first} `));
+    throw unknown("command", `${first} ${strange}`, ofFirst);
   }
   if (rest.length > 0) {
     throw new SettingsError(`one command only, not ${first} and ${rest[0]}; see --help`);

@@ -28,6 +28,11 @@ export function renderHelp(): string {
     "                                    stop the engine and its runs, after asking; --force: without asking",
     "  automagik-workflows-mcp sessions  show all sessions in one line each, those that wait for you first; --json.",
     "                                    Starts no engine",
+    "  automagik-workflows-mcp sessions show NAME",
+    "                                    show what the agent did, by a session's name or a run's id; --follow: on",
+    "                                    until the run has ended",
+    "  automagik-workflows-mcp sessions resume NAME [MESSAGE]",
+    "                                    go on with a session, after asking: this starts one paid run; --yes",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

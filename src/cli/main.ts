@@ -25,6 +25,8 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   engine: async (asked) => (await import("./commands/engine.js")).engine(asked),
   "engine status": async (asked) => (await import("./commands/engine-status.js")).engineStatus(asked),
   sessions: async (asked) => (await import("./commands/sessions.js")).sessions(asked),
+  "sessions show": async (asked) => (await import("./commands/sessions.js")).showSession(asked),
+  "sessions resume": async (asked) => (await import("./commands/sessions.js")).resumeSession(asked),
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

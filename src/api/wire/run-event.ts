@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseBoundedJson } from "../../shared/bounded-json.js";
-import type { Run } from "../types.js";
-import { anyId } from "./fields.js";
+import type { LoggedEvent, Run } from "../types.js";
+import { anyId, parseTime, record, text } from "./fields.js";
 import { statusToRun, statusWire } from "./run.js";
 
 const openWire = z.looseObject({ gap: z.boolean().nullish().catch(undefined) });
@@ -24,4 +24,14 @@ export function parseRunEvent(event: string | undefined, data: string): RunEvent
   }
   const run = event === "run" ? runWire.safeParse(body) : undefined;
   return run?.success ? { kind: "run", run: statusToRun(run.data.run_id, run.data.run) } : undefined;
+}
+
+const loggedWire = z.looseObject({ type: z.string(), at: text, data: record });
+
+/** Reads one event of a run as something for its log; undefined for what is not understood. */
+export function parseLoggedEvent(body: unknown): LoggedEvent | undefined {
+  const parsed = loggedWire.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { type, at, data } = parsed.data;
+  return { type, at: parseTime(at), data: data ?? {} };
 }

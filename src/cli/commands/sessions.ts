@@ -2,8 +2,11 @@ import { styleText } from "node:util";
 import { keepAwake } from "../../engine/background/index.js";
 import { readSettings } from "../../settings/settings.js";
 import type { Invocation } from "../command-line.js";
+import { createAsk } from "../install/ask.js";
 import { listInTerminal } from "../sessions/list-command.js";
-import { openReading } from "../sessions/open-services.js";
+import { openActing, openReading } from "../sessions/open-services.js";
+import { resumeInTerminal } from "../sessions/resume-command.js";
+import { showInTerminal } from "../sessions/show-command.js";
 
 const out = (text: string) => process.stdout.write(text);
 
@@ -30,5 +33,48 @@ export async function sessions(asked: Invocation): Promise<number> {
     );
   } finally {
     await open.close();
+  }
+}
+
+/** A signal that comes with Ctrl-C, after which everything is closed in order. */
+function onInterrupt(): AbortSignal {
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+  return interrupted.signal;
+}
+
+/** `sessions show`: what the agent of a session's newest run did, or of the run that is named. */
+export async function showSession(asked: Invocation): Promise<number> {
+  const [wanted = ""] = asked.operands ?? [];
+  const open = await openReading(readSettings(process.env, asked.flags), asked);
+  const signal = onInterrupt();
+  try {
+    return await keepAwake(() =>
+      showInTerminal(open, wanted, { follow: asked.follow === true, signal, out }),
+    );
+  } finally {
+    await open.close();
+  }
+}
+
+/** `sessions resume`: goes on with a session, after asking. */
+export async function resumeSession(asked: Invocation): Promise<number> {
+  const [wanted = "", message] = asked.operands ?? [];
+  const settings = readSettings(process.env, asked.flags);
+  const reading = await openReading(settings, asked);
+  const ask = createAsk(process.stdin, process.stderr);
+  const yes = asked.yes === true;
+  const options = {
+    message,
+    yes,
+    ask,
+    signal: onInterrupt(),
+    openActing: () => openActing(settings, asked),
+    out,
+  };
+  try {
+    return await keepAwake(() => resumeInTerminal(reading, wanted, options));
+  } finally {
+    await reading.close();
   }
 }

@@ -29,7 +29,7 @@ export async function listInTerminal(
   ];
   const waiting = list.filter((one) => one.waits_for !== undefined).length;
   const advice = list.some((one) => one.error_code === "interrupted" && one.can_continue)
-    ? 'An interrupted one goes on when you ask for it in the chat client: "continue NAME".'
+    ? "`automagik-workflows-mcp sessions resume NAME` goes on with an interrupted one."
     : "";
   if (waiting > 0) lines.push("", "Answer in the chat client: ask it how the session is.");
   if (advice) lines.push("", advice);

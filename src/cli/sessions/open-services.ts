@@ -53,6 +53,15 @@ export async function openReading(given: Settings, asked: Invocation): Promise<O
   return { ...createServices({ ...rest, api }), settings, log, engine: { stateFolder, running } };
 }
 
+/** What a command needs to start a run: an engine of this machine is started for it. */
+export function openActing(given: Settings, asked: Invocation): OpenServices {
+  const { settings, log, secrets } = prepare(given);
+  const described = describeServer({ settings, flags: asked.flags, script: asked.script, log, secrets });
+  const engine =
+    settings.engine === "local" ? { engine: { stateFolder: findStateFolder(settings), running: true } } : {};
+  return { ...createServices(described), settings, log, ...engine };
+}
+
 /** The engine that was running a moment ago. @throws EngineUnavailable when it is not there any more */
 async function findRunning(stateFolder: string, settings: Settings, log: Log): Promise<Connection> {
   const { url, apiKey } = await findOrStartEngine({

@@ -38,6 +38,24 @@ export function describeToolUse(name: string, input: unknown, cwd: string): stri
   return `${tool}: ${cleanLine(found.value, SUBJECT_CHARS)}`;
 }
 
+/**
+ * What the agent says that it does, before what it does: its own description of a command, or else the entry of its
+ * list that it is at. `detail` is the tool call where the text does not show it alone. No permission is asked by it.
+ * @param todo the entry that is in progress
+ */
+export function describeStep(
+  name: string,
+  input: unknown,
+  cwd: string,
+  todo: string | undefined,
+): { text: string; detail?: string } {
+  const bare = describeToolUse(name, input, cwd);
+  const said = name === "Bash" ? cleanLine(asText(asRecord(input).description) ?? "", SUBJECT_CHARS) : "";
+  // A single word says less than the command.
+  if (said.includes(" ")) return { text: said, detail: bare };
+  return todo && name !== "AskUserQuestion" ? { text: `${todo}: ${bare}` } : { text: bare };
+}
+
 /** What the agent asks permission for, as the rest of a sentence: "wants to run `npm publish`". */
 export function describeWish(name: string, input: unknown, cwd: string): string {
   const values = asRecord(input);

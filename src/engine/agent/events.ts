@@ -6,8 +6,8 @@ export type AgentEvent =
   | { type: "init"; sessionId: string; model?: string; tools: string[] }
   /** The model has begun another answer; counted within this process, sub-agents left out. */
   | { type: "turn"; turn: number }
-  /** What it does now, on one line: a tool call, or the first line of what it says. */
-  | { type: "action"; text: string; toolName?: string }
+  /** What it does now, on one line: a tool call, or the first line of what it says; `detail`: the call, where the agent has said what it is for. */
+  | { type: "action"; text: string; toolName?: string; detail?: string }
   /** A tool is called, by the agent or by one of its sub-agents. */
   | { type: "tool"; name: string }
   /** Running totals of this process. Between results the output is a lower bound: answers are counted when begun. */

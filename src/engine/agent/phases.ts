@@ -12,10 +12,14 @@ const LIST_TOOLS = new Set(["TodoWrite", "TaskCreate", "TaskUpdate"]);
 export function createPhaseReader(onDone: (name: string) => void): {
   toolUse(id: string, name: string, input: unknown): void;
   toolResult(id: string, failed: boolean, details: unknown): void;
+  /** The entry that the agent is at, in its own words for that; undefined when it is at none. */
+  current(): string | undefined;
 } {
   const calls = new Map<string, { name: string; input: JsonRecord }>();
   const subjects = new Map<string, string>();
   const done = new Set<string>();
+  /** The entry in progress; of lists whose entries have numbers, with its number. */
+  let current: { id?: string; name: string | undefined } | undefined;
 
   function finish(name: string | undefined): void {
     const line = name && cleanLine(name, 120);
@@ -24,7 +28,11 @@ export function createPhaseReader(onDone: (name: string) => void): {
     onDone(line);
   }
 
+  const nameOf = (entry: JsonRecord, otherwise?: string) =>
+    cleanLine(asText(entry.activeForm) ?? otherwise ?? "", 120) || undefined;
+
   return {
+    current: () => current?.name,
     toolUse(id, name, input) {
       if (LIST_TOOLS.has(name)) calls.set(id, { name, input: asRecord(input) });
     },
@@ -34,8 +42,10 @@ export function createPhaseReader(onDone: (name: string) => void): {
       if (!call || failed) return;
       const { name, input } = call;
       if (name === "TodoWrite") {
-        for (const todo of asList(input.todos).map(asRecord))
-          if (todo.status === "completed") finish(asText(todo.content));
+        const todos = asList(input.todos).map(asRecord);
+        const at = todos.find((todo) => todo.status === "in_progress");
+        current = at && { name: nameOf(at, asText(at.content)) };
+        for (const todo of todos) if (todo.status === "completed") finish(asText(todo.content));
       } else if (name === "TaskCreate") {
         // The entry's number is the tool's to give.
         const task = asRecord(asRecord(details).task);
@@ -45,6 +55,8 @@ export function createPhaseReader(onDone: (name: string) => void): {
         const taskId = String(input.taskId);
         const subject = asText(input.subject) ?? subjects.get(taskId);
         if (subject) subjects.set(taskId, subject);
+        if (input.status === "in_progress") current = { id: taskId, name: nameOf(input, subject) };
+        else if (input.status !== undefined && current?.id === taskId) current = undefined;
         if (input.status === "completed") finish(subject);
       }
     },

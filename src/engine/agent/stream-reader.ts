@@ -1,5 +1,5 @@
 import { cleanLine, cleanText } from "../../shared/text.js";
-import { describeToolUse } from "./describe-tool.js";
+import { describeStep, describeToolUse } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "./json.js";
 import { parseOutputLine, readDamagedResult } from "./parse-output-line.js";
@@ -104,9 +104,10 @@ export function createStreamReader(options: {
     const name = asText(block.name);
     if (!name) return;
     emit({ type: "tool", name });
-    const action = describeToolUse(name, block.input, cwd);
-    const text = isMain ? action : `${cleanLine(task ?? "Sub-agent", 80)}: ${action}`;
-    emit({ type: "action", text, toolName: name });
+    const step = isMain
+      ? describeStep(name, block.input, cwd, phases.current())
+      : { text: `${cleanLine(task ?? "Sub-agent", 80)}: ${describeToolUse(name, block.input, cwd)}` };
+    emit({ type: "action", ...step, toolName: name });
     if (isMain) phases.toolUse(asText(block.id) ?? "", name, block.input);
   }
 

@@ -11,9 +11,15 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
   accepted: ({ status }) => ({ type: "status", data: { status: toContractStatus(status) } }),
   started: ({ status }) => ({ type: "status", data: { status: toContractStatus(status) } }),
   turn: ({ data }) => ({ type: "turn", data: { turn: data.turn } }),
-  action: ({ data }) => ({ type: "action", data: { action: data.text, turn: data.turn } }),
+  action: ({ data }) => ({
+    type: "action",
+    data: { action: data.text, turn: data.turn, detail: data.detail ?? null },
+  }),
   phase: ({ data }) => ({ type: "phase", data: { phase: data.name } }),
-  "message-added": ({ data }) => ({ type: "message", data: { added: (data.message as { id: string }).id } }),
+  "message-added": ({ data }) => {
+    const { id, content } = data.message as { id: string; content: string };
+    return { type: "message", data: { added: id, content } };
+  },
   "message-taken": ({ data }) => ({ type: "message", data: { taken: data.messageId ?? null } }),
   "message-withdrawn": ({ data }) => ({ type: "message", data: { withdrawn: data.messageId } }),
   "question-asked": ({ data }) => {
@@ -22,7 +28,7 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
   },
   "question-closed": ({ data }) => ({
     type: "answered",
-    data: { question_id: data.questionId, by: data.by },
+    data: { question_id: data.questionId, by: data.by, answer: data.answer ?? null },
   }),
   result: ({ data }) => ({ type: "result", data: { ok: data.ok } }),
   ended: ({ status }) => ({ type: "finished", data: { status: toContractStatus(status) } }),

@@ -22,8 +22,8 @@ export type RunChange =
   /** The agent has reported that it is there. */
   | { type: "conversation-begun" }
   | { type: "turn"; turn: number }
-  /** What the run does now, on one line. */
-  | { type: "action"; text: string; turn: number }
+  /** What the run does now, on one line; `detail`: the tool call, where the agent has said what it is for. */
+  | { type: "action"; text: string; turn: number; detail?: string }
   | { type: "tool"; name: string }
   | { type: "phase"; name: string }
   /** Totals so far. */

@@ -100,7 +100,12 @@ export function createConversation(options: {
         void record({ type: "turn", turn });
         break;
       case "action":
-        void record({ type: "action", text: event.text, turn });
+        void record({
+          type: "action",
+          text: event.text,
+          turn,
+          ...(event.detail === undefined ? {} : { detail: event.detail }),
+        });
         break;
       case "tool":
       case "phase":

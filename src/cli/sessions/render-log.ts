@@ -1,0 +1,59 @@
+import type { LoggedEvent } from "../../api/types.js";
+import { cleanLine } from "../../shared/text.js";
+import { showUnseen } from "../../shared/visible-text.js";
+
+/** A text of the agent's or the person's is cut at so many characters. */
+const TEXT_LIMIT = 500;
+
+const text = (value: unknown) => (typeof value === "string" ? cleanLine(showUnseen(value), TEXT_LIMIT) : "");
+
+const ANSWERS: Record<string, string> = {
+  deny: "denied",
+  allow_once: "allowed once",
+  allow_run: "allowed for this run",
+  allow_repository: "allowed for this repository",
+};
+
+/** Who has closed a question, and how. */
+function tellAnswer({ by, answer }: Record<string, unknown>): string {
+  if (by === "timeout") return "nobody answered in time, so it was not carried out";
+  if (by === "ended") return "not answered: the run ended before";
+  const given = text(answer);
+  return ANSWERS[given] ?? (given === "" ? "answered" : `answered: ${given}`);
+}
+
+function tell({ type, data }: LoggedEvent): string | undefined {
+  switch (type) {
+    case "status":
+      return data.status === "pending" ? "accepted" : "started";
+    case "turn":
+      return typeof data.turn === "number" ? `turn ${data.turn}` : undefined;
+    case "action": {
+      const detail = text(data.detail);
+      return `  ${text(data.action)}${detail === "" ? "" : ` (${detail})`}`;
+    }
+    case "phase":
+      return `  done: ${text(data.phase)}`;
+    case "message":
+      if (data.added !== undefined) return `  message from you: ${text(data.content)}`;
+      return data.taken === undefined ? "  message not delivered" : "  message read by the agent";
+    case "question":
+      return `  asks: ${text(data.text)}`;
+    case "answered":
+      return `  -> ${tellAnswer(data)}`;
+    case "result":
+      return data.ok === false ? "gave up" : "gave its result";
+    case "finished":
+      return text(data.status);
+    default:
+      return undefined;
+  }
+}
+
+/** One line of a log, with the time of the day; undefined for what a reader need not know. */
+export function renderEvent(event: LoggedEvent): string | undefined {
+  const told = tell(event);
+  if (told === undefined) return undefined;
+  const time = event.at === undefined ? "        " : new Date(event.at).toTimeString().slice(0, 8);
+  return `${time}  ${told}`.trimEnd();
+}

@@ -1,0 +1,101 @@
+import type { Call } from "../../actions/define-action.js";
+import { runAction } from "../../actions/run.js";
+import { isOver } from "../../sessions/sessions.js";
+import type { RunRecord } from "../../sessions/store/session-record.js";
+import { findSession } from "./find-session.js";
+import type { OpenServices } from "./open-services.js";
+
+/** How a command asks; undefined where nobody can answer. */
+type Ask = ((question: string) => Promise<boolean>) | undefined;
+
+/** What the agent is told when the person says nothing else; undefined where only the person knows what is to be done. */
+function tellWhatHappened({ status, errorCode, completedAt }: RunRecord): string | undefined {
+  const at = completedAt === undefined ? "" : ` at ${new Date(completedAt).toISOString()}`;
+  const goOn =
+    "Your workspace is as you left it, with what was not committed. See what is there, and go on where you stopped.";
+  if (errorCode === "interrupted")
+    return `The run before this one was interrupted${at}: the engine or the machine went away. ${goOn}`;
+  if (status === "killed") return `The run before this one was ended by the person${at}. ${goOn}`;
+  if (status === "failed" || status === "lost") return `The run before this one failed${at}. ${goOn}`;
+  return undefined;
+}
+
+/**
+ * Goes on with a session by one new run, after the person agreed. Nothing is started to find out what is there.
+ * @param options.message what the agent is told; left out, what has happened
+ * @param options.openActing opens what can start a run, once the person has agreed
+ * @returns the exit code: 0 when a run was started, else 1
+ * @throws ActionError and ApiError when it was certainly not started
+ */
+export async function resumeInTerminal(
+  reading: Pick<OpenServices, "services">,
+  wanted: string,
+  options: {
+    message: string | undefined;
+    yes: boolean;
+    ask: Ask;
+    signal: AbortSignal;
+    openActing: () => OpenServices;
+    out: (text: string) => void;
+  },
+): Promise<number> {
+  const { out, ask, yes } = options;
+  const found = await findSession(wanted, reading.services);
+  const refuse = (text: string) => {
+    out(`${text}\n`);
+    return 1;
+  };
+  if ("message" in found) return refuse(found.message);
+  const { session } = found;
+  const last = session.runs.at(-1);
+  if (!last || !session.sessionId)
+    return refuse(
+      `Session "${session.name}" has no conversation that can be continued. Nothing was started.`,
+    );
+  if (!isOver(last))
+    return refuse(
+      `Session "${session.name}" has a run going on (${last.workflowName}, ${last.status}). Nothing was started.`,
+    );
+  const message = options.message?.trim() || tellWhatHappened(last);
+  if (!message)
+    return refuse(
+      `The last run of "${session.name}" has ended as it should. Say what is to be done now: ` +
+        'sessions resume NAME "MESSAGE". Nothing was started.',
+    );
+  out(
+    `This starts one paid run: ${last.workflowName} goes on with session "${session.name}".\nMessage: ${message}\n`,
+  );
+  if (!yes && !ask)
+    return refuse("Nobody can be asked here. Nothing was started. --yes starts without asking.");
+  if (!yes && !(await ask?.("Start it?"))) return refuse("Nothing was started, and nothing was paid.");
+  const acting = options.openActing();
+  try {
+    await acting.discover();
+    const args = {
+      workflow_name: last.workflowName,
+      session_id: session.sessionId,
+      message,
+      wait_seconds: 0,
+    };
+    const answer = await runAction.handle(args, createCall(options.signal), acting.services);
+    out(`${answer.summary}\n`);
+    if (answer.outcome !== "started") return 1;
+    out(`\`automagik-workflows-mcp sessions show ${answer.run?.run_id} --follow\` shows what it does.\n`);
+    return 0;
+  } finally {
+    await acting.close();
+  }
+}
+
+/** A call without forms: whoever is in the terminal has been asked. */
+function createCall(signal: AbortSignal): Call {
+  return {
+    forms: { supported: false, ask: async () => ({ kind: "not_asked", why: "no_forms" }) },
+    signal,
+    isStopping: () => signal.aborted,
+    wantsProgress: false,
+    progress: () => {},
+    clientName: undefined,
+    localFolders: async () => [],
+  };
+}
