@@ -11,10 +11,12 @@ const POSIX_ONLY = [
 
 /**
  * Test files that get a process of their own: those that put other modules in place of Node's, measure the process,
- * count connections (which what simulates an API in a file before may hold), or start so many programs (git) that a small process pays: the cost of a start grows with the memory of who starts.
+ * count connections or open a thousand of them (what simulates an API in a file before has put itself between a socket
+ * and the system, and once such a process was aborted by Node itself), or start so many programs (git) that a small
+ * process pays: the cost of a start grows with the memory of who starts.
  */
 const OWN_PROCESS = [
-  "test/{calls-from-agents,connections,engine-local,odd-answers,proxies}.test.ts",
+  "test/{calls-from-agents,connections,engine-local,http-places,http-security,http-server,odd-answers,proxies}.test.ts",
   "test/{engine-kept-work,engine-push,engine-repositories,engine-workspaces,git,leaving-links,repository-*}.test.ts",
 ];
 const LEFT_OUT = [
