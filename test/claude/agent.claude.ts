@@ -132,8 +132,9 @@ async function finish(run: Watched) {
   return run.agent.exited;
 }
 
-const bash = (command: string): ModelStep => ({
-  tools: [{ name: "Bash", input: { command, description: "A step" } }],
+/** A command; a description of a single word says less than it, and is not shown in its place. */
+const bash = (command: string, description = "Step"): ModelStep => ({
+  tools: [{ name: "Bash", input: { command, description } }],
 });
 
 const identityOf = ({ agent }: Watched) => ({ pid: agent.pid, startedAt: agent.processStart });
@@ -157,7 +158,11 @@ describe("a run", () => {
   test("tells turns, actions, tokens, cost and its result, and gets our system prompt", async () => {
     const api = await serve({
       script: [
-        [{ text: "Looking around\nfirst", ...bash("echo one") }, bash("echo two"), { text: "All done" }],
+        [
+          { text: "Looking around\nfirst", ...bash("echo one") },
+          bash("echo two", "Print the second"),
+          { text: "All done" },
+        ],
       ],
     });
     const run = await start(api, { systemPrompt: `Marker-of-the-workflow ${"x".repeat(150_000)}` });
@@ -173,7 +178,7 @@ describe("a run", () => {
     expect(run.all("action").map(({ text }) => text)).toEqual([
       "Looking around",
       "Bash: echo one",
-      "Bash: echo two",
+      "Print the second",
       "All done",
     ]);
     expect(seen(api)).toContain("Marker-of-the-workflow");

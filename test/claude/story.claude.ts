@@ -21,7 +21,7 @@ const PATIENCE_MS = 60_000;
 
 const bash = (command: string, text?: string): ModelStep => ({
   ...(text ? { text } : {}),
-  tools: [{ name: "Bash", input: { command, description: "A step" } }],
+  tools: [{ name: "Bash", input: { command, description: "Step" } }],
 });
 const write = (file_path: string, content: string): ModelStep => ({
   tools: [{ name: "Write", input: { file_path, content } }],
