@@ -251,8 +251,8 @@ describe("the actions on the engine", () => {
     }
   }
 
-  it("show, take and tell a session's work, from the end of its run on", async () => {
-    const { call, client } = await connect("yes");
+  it("show a session's work, take it only when the person says yes, and tell it from the end of its run on", async () => {
+    const { call, client, forms } = await connect("yes");
     const run_id = await run();
     const done = await call({ action: "status", run_id, wait_seconds: 5 });
     const { work } = done.data.run;
@@ -281,7 +281,13 @@ describe("the actions on the engine", () => {
     });
     expect(shown.text).toContain("written by the run's agent");
 
+    const refusing = await connect("no");
+    const main = git(source, "rev-parse", "main");
+    const kept = await refusing.call({ action: "take", run_id, confirm: true });
+    expect(kept.data.outcome).toBe("declined");
+    expect(git(source, "rev-parse", "main")).toBe(main);
     const taken = await call({ action: "take", run_id });
+    expect(forms.at(-1)?.message).toMatch(/^Merge the work of .* into main\?.*Add the login/s);
     expect(taken.data).toMatchObject({
       outcome: "ok",
       summary: expect.stringMatching(/^Merged into main of \S+ as [0-9a-f]{10}\.$/),

@@ -8,8 +8,8 @@ import { describeRun, nameRun } from "./describe-run.js";
 import { permits, tellQuestion, whileOpen } from "./forms/agent-questions.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
-import { readRun } from "./read-run.js";
-import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
+import { readTarget } from "./read-run.js";
+import { TARGET_ABOUT } from "./resolve-target.js";
 
 const ANSWER_PARAMETERS = [
   "run_id",
@@ -51,8 +51,7 @@ export const answerAction = defineAction({
   ): Promise<Answer> {
     const given = args.answer?.trim();
     if (!given) throw new ActionError("`answer` is empty: say what the person answers. Nothing was sent.");
-    const target = await resolveTarget(args, "active", call, services);
-    const run = await readRun(target.run, call, services);
+    const run = await readTarget(args, "active", call, services);
     if ("outcome" in run) return run;
     const open = openQuestions(run);
     const question = args.question_id ? open.find((one) => one.questionId === args.question_id) : open[0];

@@ -45,7 +45,8 @@ const runAnswer = z.object({
   turn: z.number().optional(),
   max_turns: z.number().optional(),
   current_action: z.string().optional(),
-  started_at: z.string().optional().describe("ISO 8601, UTC"),
+  /** ISO 8601, UTC. */
+  started_at: z.string().optional(),
   duration_s: z.number().optional(),
   cost_usd: z.number().optional(),
   tokens: z
@@ -74,8 +75,7 @@ const runAnswer = z.object({
         choices: z.array(z.object({ value: z.string(), title: z.string() })),
       }),
     )
-    .optional()
-    .describe("Open questions of the agent"),
+    .optional(),
 });
 
 /** The run in an answer, in the published names. */
@@ -112,7 +112,8 @@ const sessionAnswer = z.object({
   max_turns: z.number().optional(),
   error_code: z.string().optional(),
   cost_usd: z.number().optional(),
-  waits_for: z.string().optional().describe("What its agent has asked the person"),
+  /** What its agent has asked the person. */
+  waits_for: z.string().optional(),
   waits_since: z.string().optional(),
   age_s: z.number().describe("Since the last change"),
   repository_url: z.string().optional(),
@@ -122,7 +123,7 @@ const sessionAnswer = z.object({
 const queueAnswer = z.object({
   waiting: z.number(),
   added: z.number(),
-  consumed: z.number().describe("Taken up by the agent: the only proof of delivery"),
+  consumed: z.number().describe("Taken up: the only proof of delivery"),
   oldest_age_s: z.number().optional(),
 });
 

@@ -6,8 +6,8 @@ import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { confirmWithPerson } from "./forms/confirm.js";
-import { describeForConfirmation, readRun } from "./read-run.js";
-import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
+import { describeForConfirmation, readTarget } from "./read-run.js";
+import { TARGET_ABOUT } from "./resolve-target.js";
 
 const CLEANUP_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
 
@@ -36,8 +36,7 @@ export const cleanupAction = defineAction({
     call: Call,
     services: Services,
   ): Promise<Answer> {
-    const target = await resolveTarget(args, "newest", call, services);
-    const run = await readRun(target.run, call, services);
+    const run = await readTarget(args, "newest", call, services);
     if ("outcome" in run) return run;
     if (!isFinal(run.status) && !args.force) {
       return {

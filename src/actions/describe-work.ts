@@ -5,7 +5,7 @@ import type { RunAnswer } from "./answer.js";
 
 type WorkAnswer = NonNullable<RunAnswer["work"]>;
 
-/** Commits that stand in an answer; of more the number is told. */
+/** Commits that stand in an answer or a form; of more the number is told. */
 const SHOWN_COMMITS = 10;
 
 /** The work of a run that is over, with the commands by which a person looks at it, takes it and throws it away. */
@@ -84,6 +84,18 @@ export function tellWork(run: Run): string {
   const told = `${commits} ${mergedInto ? `merged into ${mergedInto}` : `on ${branch}`} in ${there} (${tellSize(work)}).`;
   const loose = work.uncommitted ? "The worktree has changes besides that are in no commit." : "";
   return [told, problem, loose].filter(Boolean).join(" ");
+}
+
+/** The commits of a work as lines for a form; empty when there are none. */
+export function listCommits({ branch, commits, commitCount }: Work): string[] {
+  if (commitCount === 0) return [];
+  const shown = commits.slice(0, SHOWN_COMMITS).map(({ id, title }) => `- ${id} ${title}`);
+  const left = commitCount - shown.length;
+  return [
+    `${commitCount === 1 ? "1 commit" : `${commitCount} commits`} on ${branch}:`,
+    ...shown,
+    ...(left > 0 ? [`- and ${left} more`] : []),
+  ];
 }
 
 /** "4 files, +120 -8" */

@@ -5,14 +5,12 @@ import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
+import { listCommits } from "./describe-work.js";
 import { confirmWithPerson } from "./forms/confirm.js";
-import { describeForConfirmation, readRun } from "./read-run.js";
-import { resolveTarget, SHORT_TARGET_ABOUT } from "./resolve-target.js";
+import { describeForConfirmation, readTarget } from "./read-run.js";
+import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
 
 const DISCARD_PARAMETERS = ["run_id", "session_name", "session_id", "confirm"] as const;
-
-/** Titles that a form shows. */
-const SHOWN_COMMITS = 10;
 
 /** Throws a session's worktree and branches away, after the person agreed. */
 export const discardAction = defineAction({
@@ -35,8 +33,7 @@ export const discardAction = defineAction({
     call: Call,
     services: Services,
   ): Promise<Answer> {
-    const target = await resolveTarget(args, "newest", call, services);
-    const run = await readRun(target.run, call, services);
+    const run = await readTarget(args, "newest", call, services);
     if ("outcome" in run) return run;
     if (!isFinal(run.status)) {
       return {
@@ -81,14 +78,8 @@ export const discardAction = defineAction({
 /** What would be gone, for the person who decides. */
 function describeLoss({ work }: Run): string | undefined {
   if (!work) return undefined;
-  const shown = work.commits.slice(0, SHOWN_COMMITS).map(({ id, title }) => `- ${id} ${title}`);
-  const left = work.commitCount - shown.length;
   const lines = [
-    work.commitCount > 0
-      ? `${work.commitCount === 1 ? "1 commit" : `${work.commitCount} commits`} on ${work.branch}:`
-      : "",
-    ...shown,
-    left > 0 ? `- and ${left} more` : "",
+    ...listCommits(work),
     work.mergedInto ? `They are merged into ${work.mergedInto}, which stays.` : "",
     work.uncommitted ? "Changes that are in no commit go too." : "",
   ];

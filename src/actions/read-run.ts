@@ -5,6 +5,7 @@ import { withDeadline } from "../shared/deadline.js";
 import type { Answer } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 import { nameRun, tellPosition } from "./describe-run.js";
+import { resolveTarget, type TargetArguments } from "./resolve-target.js";
 
 /** How long a call waits for the session's name, which it can do without, in ms. */
 const NAME_BUDGET_MS = 2_000;
@@ -27,6 +28,22 @@ export async function readRun(seed: Run, call: Call, services: Services): Promis
     if (!(error instanceof ApiError) || error.kind !== "not_found") throw error;
     return answerUnknown(seed.runId);
   }
+}
+
+/**
+ * The run that the arguments name, as it stands now, or the answer that the API does not know it.
+ * @param prefer `active`: of a session the newest run that still goes on comes first
+ * @throws ActionError when nothing is named or nothing is found
+ * @throws ApiError when it cannot be read
+ */
+export async function readTarget(
+  args: TargetArguments,
+  prefer: "newest" | "active",
+  call: Call,
+  services: Services,
+): Promise<Run | Answer> {
+  const { run } = await resolveTarget(args, prefer, call, services);
+  return readRun(run, call, services);
 }
 
 /** The answer for a run that the API does not know. */

@@ -4,13 +4,13 @@ import { tellAutomatic, tellNotAsked } from "./ask-to-choose.js";
 import type { Question } from "./form-client.js";
 
 /**
- * Asks the person to agree to something that cannot be undone. In a client without forms `confirm: true` is the
+ * Asks the person to agree to something that cannot be undone, or that lets an agent's work out of its workspace. In a client without forms `confirm: true` is the
  * person's agreement; a person's "no" is final whatever `confirm` says.
  * @returns undefined when it may be done, else the answer that the call ends with
  */
 export async function confirmWithPerson(
   ask: {
-    action: "kill" | "cleanup" | "discard" | "answer";
+    action: "kill" | "cleanup" | "take" | "discard" | "answer";
     deed: string;
     /** What the person has to see in full beside it. */
     detail?: string | undefined;
