@@ -777,14 +777,14 @@ describe("Claude Code's own program", () => {
     const seen = join(home, "seen");
     const program = put("bin/claude", `#!/bin/sh\nprintf '%s|' "$@" > '${seen}'\nexit 3\n`);
     chmodSync(program, 0o755);
-    const run = await findClaudeCli({
+    const run = findClaudeCli({
       env: { PATH: `relative:${bin}:${process.env.PATH}` },
       platform: "linux",
     });
     expect(await run?.(["mcp", '{"a":"$HOME; x"}'])).toBe(false);
     expect(readFileSync(seen, "utf8")).toBe('mcp|{"a":"$HOME; x"}|');
-    expect(await findClaudeCli({ env: { PATH: home }, platform: "linux" })).toBeUndefined();
-    expect(await findClaudeCli({ env: {}, platform: "win32" })).toBeUndefined();
+    expect(findClaudeCli({ env: { PATH: home }, platform: "linux" })).toBeUndefined();
+    expect(findClaudeCli({ env: {}, platform: "win32" })).toBeUndefined();
   });
 });
 

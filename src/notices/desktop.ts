@@ -1,5 +1,6 @@
-import { accessSync, constants, existsSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { findOnPath } from "../shared/program-path.js";
 import type { Channel } from "./channel.js";
 import { runProgram } from "./run-program.js";
 
@@ -104,18 +105,4 @@ function showOnWindows(env: NodeJS.ProcessEnv): Desktop["show"] {
   const args = ["-NoProfile", "-NonInteractive", "-Command", WINDOWS_SCRIPT];
   return (title, body, signal) =>
     runProgram(program, args, { env: { ...env, NOTICE_TITLE: title, NOTICE_BODY: body }, signal });
-}
-
-function findOnPath(name: string, env: NodeJS.ProcessEnv): string | undefined {
-  const paths = (env.PATH ?? "").split(delimiter).filter(isAbsolute);
-  return paths.map((folder) => join(folder, name)).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -18,7 +18,7 @@ export async function install(asked: Invocation): Promise<number> {
   const settings = readSettings(process.env, flags);
   const env = foreignEnvironment();
   const { platform } = process;
-  const runClaude = client === "claude-code" ? await findClaudeCli({ env, platform }) : undefined;
+  const runClaude = client === "claude-code" ? findClaudeCli({ env, platform }) : undefined;
   const out = (text: string) => void process.stdout.write(text);
   const ask = createAsk(process.stdin, process.stderr);
   const home = platform === "win32" ? homedir() : (process.env.HOME ?? "");

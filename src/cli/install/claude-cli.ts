@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { access, constants } from "node:fs/promises";
 import { posix, win32 } from "node:path";
+import { findOnPath } from "../../shared/program-path.js";
 
 /** Runs the `claude` program with these arguments; false when it failed. */
 export type RunClaude = (args: readonly string[]) => Promise<boolean>;
@@ -13,22 +13,14 @@ const TIMEOUT_MS = 30_000;
  * it, where it can be.
  * @returns undefined when there is none that can be started without a shell
  */
-export async function findClaudeCli(options: {
+export function findClaudeCli(options: {
   env: Readonly<Record<string, string | undefined>>;
   platform: NodeJS.Platform;
-}): Promise<RunClaude | undefined> {
+}): RunClaude | undefined {
   const { env, platform } = options;
-  const path = platform === "win32" ? win32 : posix;
-  const folders = (env.PATH ?? env.Path ?? "").split(path.delimiter).filter(path.isAbsolute);
-  for (const folder of folders) {
-    const program = path.join(folder, platform === "win32" ? "claude.exe" : "claude");
-    const there = await access(program, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (there) return (args) => run(program, args, env);
-  }
-  return undefined;
+  const isWindows = platform === "win32";
+  const program = findOnPath(isWindows ? "claude.exe" : "claude", env, isWindows ? win32 : posix);
+  return program === undefined ? undefined : (args) => run(program, args, env);
 }
 
 function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<boolean> {

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access, readFile, stat } from "node:fs/promises";
-import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
+import { programFolders } from "../../shared/program-path.js";
 import { cleanLine } from "../../shared/text.js";
 import { asRecord } from "./json.js";
 
@@ -111,9 +112,7 @@ async function findProgram(
 ): Promise<string | undefined> {
   const endings = platform === "win32" ? [".exe", ".cmd", ""] : [""];
   const isPath = isAbsolute(command) || /[/\\]/.test(command);
-  const folders = (env.PATH ?? env.Path ?? "").split(delimiter).filter(isAbsolute);
-  // A program name is not looked up in the working folder, which may be a stranger's repository.
-  const bases = isPath ? [command] : folders.map((folder) => join(folder, command));
+  const bases = isPath ? [command] : programFolders(env).map((folder) => join(folder, command));
   for (const base of bases.filter(isAbsolute)) {
     for (const ending of endings) {
       const path = base + ending;
