@@ -17,8 +17,8 @@ export function createWindowNotifier(settings: Settings, log: Log): Notifier | u
 
   function use(work: (notifier: Notifier) => void): void {
     // Of a package that was updated meanwhile, a file may be gone: no run is to end by that.
-    opened ??= openNotifier(settings, log).catch((error: Error) => {
-      log.warn(`Notifications cannot be given: ${error.message}`);
+    opened ??= openNotifier(settings, log).catch((error: NodeJS.ErrnoException) => {
+      log.warn(`Notifications cannot be given (${error.code ?? error.name}). Start the server again.`);
       return undefined;
     });
     void opened.then((notifier) => notifier && work(notifier));
