@@ -20,6 +20,14 @@ export function folderName(readable: string, identity: string): string {
   return [slug(readable), digest(identity)].filter(Boolean).join("-");
 }
 
+/**
+ * The name of a session's worktree, for people: the repository and the session. Lower case, so that it is the same on
+ * file systems that know no case; two parts with a dash between, so that it is none of the names that Windows reserves.
+ */
+export function worktreeName(repository: string, sessionName?: string): string {
+  return `${slug(repository, 24) || "repository"}-${slug(sessionName ?? "") || "session"}`;
+}
+
 /** Where the branches are that sessions are given. */
 export const OWN_BRANCHES = "automagik";
 

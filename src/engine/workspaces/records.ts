@@ -8,7 +8,7 @@ import { consentSchema } from "./consent.js";
 import { digest, folderName, isCertainBranch } from "./names.js";
 import { WorkspaceError } from "./types.js";
 
-/** Names that were made by `folderName`: nothing read from a file can lead out of our folders. */
+/** Names made here, of `slug` and digits: nothing read from a file can lead out of our folders. */
 const name = z.string().regex(/^[a-z0-9]+(?:-[a-z0-9]+)*$/);
 const branchName = z.string().refine((text) => checkBranchName(text).ok);
 
@@ -60,8 +60,16 @@ export type SessionRecord = z.infer<typeof sessionSchema>;
 /** What is known of sessions and their workspaces, one small file each. */
 export interface SessionRecords {
   read(recordKey: string): Promise<SessionRecord | undefined>;
-  /** By the digest that ends the name of its folder. */
+  /** All that can be read. */
+  all(): Promise<SessionRecord[]>;
+  /** By the name of its folder. */
   readByFolder(folder: string): Promise<SessionRecord | undefined>;
+  /**
+   * Gives the record a folder's name of its own, the wanted one or that with digits behind it. No name that another
+   * record has, also one of a removed workspace: the agent's own program keeps what belongs to a folder by its path.
+   * @param isFree whether nothing is there under that name, either
+   */
+  nameFolder(recordKey: string, wanted: string, isFree: (name: string) => Promise<boolean>): Promise<string>;
   /** Replaces the file at once, so that it survives whatever comes next. */
   write(record: SessionRecord): Promise<void>;
   remove(record: SessionRecord): Promise<void>;
@@ -79,7 +87,7 @@ const REMEMBER_MS = 180 * 24 * 3600 * 1000;
 
 /** Creates the store on its folder, which is made when the first record is written. */
 export function createSessionRecords(folder: string, now: () => number): SessionRecords {
-  let runs: Promise<Map<string, string>> | undefined;
+  let known: Promise<Index> | undefined;
   const fileOf = (recordKey: string) => join(folder, `${digest(recordKey)}.json`);
 
   async function load(path: string): Promise<SessionRecord | undefined> {
@@ -102,40 +110,77 @@ export function createSessionRecords(folder: string, now: () => number): Session
     }
   }
 
-  async function scan(): Promise<Map<string, string>> {
-    const found = new Map<string, string>();
+  async function all(): Promise<SessionRecord[]> {
     const names = await readdir(folder).catch(() => [] as string[]);
-    for (const file of names.filter((one) => /^[0-9a-f]{32}\.json$/.test(one))) {
+    const files = names.filter((one) => /^[0-9a-f]{32}\.json$/.test(one));
+    const found: SessionRecord[] = [];
+    for (const file of files) {
       const record = await load(join(folder, file)).catch(() => undefined);
-      if (record?.removedAt !== undefined && record.removedAt < now() - REMEMBER_MS)
-        await rm(join(folder, file), { force: true });
-      else for (const run of record?.runs ?? []) found.set(run.runId, record?.recordKey ?? "");
+      if (record) found.push(record);
     }
     return found;
   }
 
+  async function scan(): Promise<Index> {
+    const index: Index = { keyOfRun: new Map(), keyOfFolder: new Map() };
+    for (const record of await all()) {
+      if (record.removedAt !== undefined && record.removedAt < now() - REMEMBER_MS)
+        await rm(fileOf(record.recordKey), { force: true });
+      else note(index, record);
+    }
+    return index;
+  }
+
+  function note({ keyOfRun, keyOfFolder }: Index, { recordKey, folder: name, runs }: SessionRecord): void {
+    keyOfFolder.set(name, recordKey);
+    for (const run of runs) keyOfRun.set(run.runId, recordKey);
+  }
+
   const index = () => {
-    runs ??= scan();
-    return runs;
+    known ??= scan();
+    return known;
   };
 
   return {
+    all,
     read: (recordKey) => load(fileOf(recordKey)),
-    readByFolder: (folderOf) => load(join(folder, `${folderOf.slice(-32)}.json`)),
+    async readByFolder(name) {
+      const key = (await index()).keyOfFolder.get(name);
+      return key === undefined ? undefined : load(fileOf(key));
+    },
+    async nameFolder(recordKey, wanted, isFree) {
+      const { keyOfFolder } = await index();
+      for (let count = 1; ; count++) {
+        const name = count === 1 ? wanted : `${wanted}-${count}`;
+        if (keyOfFolder.has(name)) continue;
+        // Taken before it is looked at: sessions of other repositories choose at the same time.
+        keyOfFolder.set(name, recordKey);
+        if (await isFree(name)) return name;
+        keyOfFolder.delete(name);
+      }
+    },
     async write(record) {
-      const known = await index();
+      const notes = await index();
       record.runs.splice(0, record.runs.length - MAX_RUNS);
       for (const run of record.runs.slice(0, -MAX_RUNS_IN_FULL)) delete run.startedWith;
       await ensurePrivateFolder(folder);
       replaceFile(fileOf(record.recordKey), JSON.stringify(record));
-      for (const run of record.runs) known.set(run.runId, record.recordKey);
+      note(notes, record);
     },
     async remove(record) {
+      const notes = await index();
       await rm(fileOf(record.recordKey), { force: true });
-      for (const run of record.runs) (await index()).delete(run.runId);
+      notes.keyOfFolder.delete(record.folder);
+      for (const run of record.runs) notes.keyOfRun.delete(run.runId);
     },
-    keyOfRun: async (runId) => (await index()).get(runId),
+    keyOfRun: async (runId) => (await index()).keyOfRun.get(runId),
   };
+}
+
+/** What is looked up often: the keys of records. */
+interface Index {
+  keyOfRun: Map<string, string>;
+  keyOfFolder: Map<string, string>;
 }
 
 /** True for a branch that the session was given, and not asked for. */
@@ -148,7 +193,7 @@ export function newRecord(
   request: { sessionKey: string; sessionName?: string },
   recordKey: string,
   kind: SessionRecord["kind"],
-  readable = kind as string,
+  folder = folderName(kind, recordKey),
 ): SessionRecord {
   return {
     version: 1,
@@ -156,7 +201,7 @@ export function newRecord(
     sessionKey: request.sessionKey,
     ...(request.sessionName && { sessionName: request.sessionName }),
     kind,
-    folder: folderName(readable, recordKey),
+    folder,
     ready: kind !== "repository",
     runs: [],
   };

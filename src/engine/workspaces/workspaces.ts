@@ -71,7 +71,8 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
     fetchTimeoutMs: options.fetchTimeoutMs ?? 120_000,
   });
   const homes = { repository: "worktrees", folder: "folders", temporary: "temporary" } as const;
-  const pathOf = (record: SessionRecord) => join(folder, homes[record.kind], record.folder);
+  const pathOf = (record: Pick<SessionRecord, "kind" | "folder">) =>
+    join(folder, homes[record.kind], record.folder);
   const branches = createBranches({
     git,
     clones,

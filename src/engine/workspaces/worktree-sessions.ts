@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import type { Branches } from "./branches.js";
@@ -7,6 +7,7 @@ import { type Bin, folderExists, isEmptyFolder } from "./disk.js";
 import { type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
 import { lookAtCheckout } from "./loose-files.js";
+import { worktreeName } from "./names.js";
 import { isOwnBranch, newRecord, type SessionRecord, type SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import { lastPart, type Repository } from "./repository.js";
@@ -42,7 +43,7 @@ export function createWorktreeSessions(options: {
   records: SessionRecords;
   bin: Bin;
   env: NodeJS.ProcessEnv;
-  pathOf: (record: SessionRecord) => string;
+  pathOf: (record: Pick<SessionRecord, "kind" | "folder">) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
 }): WorktreeSessions {
   const { git, branches, records, bin, pathOf, worktreeOf } = options;
@@ -105,6 +106,16 @@ export function createWorktreeSessions(options: {
     return loose;
   }
 
+  /** A readable name for the session's worktree: free among the worktrees, and among what the clone knows of them. */
+  function nameWorktree({ repository, clone, recordKey, sessionName }: WorktreeRequest): Promise<string> {
+    const wanted = worktreeName(lastPart(repository.address), sessionName);
+    return records.nameFolder(recordKey, wanted, async (folder) => {
+      const places = [pathOf({ kind: "repository", folder }), join(clone.at.clone, "worktrees", folder)];
+      const found = await Promise.all(places.map((place) => lstat(place).catch(() => undefined)));
+      return found.every((one) => one === undefined);
+    });
+  }
+
   /** Makes the worktree; what an attempt that was killed has left is removed first. */
   async function make(
     request: WorktreeRequest,
@@ -127,7 +138,7 @@ export function createWorktreeSessions(options: {
     const branch = asked ?? known?.branch ?? given ?? "";
     const got = await branches.obtain(repository, clone, branch, recordKey);
     const record: SessionRecord = {
-      ...newRecord(request, recordKey, "repository", lastPart(repository.address)),
+      ...newRecord(request, recordKey, "repository", known?.folder ?? (await nameWorktree(request))),
       repository: { name: repository.name, address: repository.address },
       branch,
       baseBranch: got.baseBranch,
