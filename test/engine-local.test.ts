@@ -443,7 +443,7 @@ describe("the process of an engine", () => {
   });
 
   it("ends itself after the stated time without runs and clients, and not before", async () => {
-    const end = run({ idleMs: 20_000 });
+    const end = run({ idleMs: () => 20_000 });
     await listening();
     await pass(15_000);
     touch();
@@ -970,6 +970,7 @@ describe("the commands", () => {
       background: false,
       settings: readSettings(),
       stateFolder: state,
+      own: { began: Date.now(), variables: {} },
       createLog: (target, secrets) => createLog({ level: "info", secrets, stderr: { write: target } }),
       stderr: write,
       onSignal(listener) {

@@ -37,6 +37,8 @@ export interface Services {
   ownFolders: readonly string[];
   /** The person's home folder, where it is known: for `~`. */
   home?: string | undefined;
+  /** What is to be told with a start: settings that hold in place of this server's. Undefined for nothing new. */
+  tellOtherSettings(): Promise<string | undefined>;
 }
 
 /** What an action knows of the call it serves. */

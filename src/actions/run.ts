@@ -148,6 +148,7 @@ async function startAndFollow(
     case "started":
       break;
   }
+  sent.otherSettings = await services.tellOtherSettings();
   if (waitSeconds === 0) return answerStarted(result, sent, clock);
   const { run } = result;
   call.progress({

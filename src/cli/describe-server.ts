@@ -2,12 +2,12 @@ import { homedir } from "node:os";
 import type { Connection } from "../api/call.js";
 import type { ServerOptions } from "../server/server.js";
 import { createSessionStore } from "../sessions/store/open-session-store.js";
-import { listEngineVariables } from "../settings/list-variables.js";
 import type { Settings } from "../settings/settings.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
 import type { Invocation } from "./command-line.js";
+import { createWindowSettings, type WindowSettings } from "./engine-settings.js";
 import { findStateFolder, foreignEnvironment, openLog } from "./process.js";
 
 /** The log of an MCP server, on stderr. Warns when no run can be started, for want of a key. */
@@ -24,35 +24,47 @@ interface ServerParts extends Pick<Invocation, "flags" | "script"> {
   log: Log;
   /** Texts that the log never shows; keys that are found later are added. */
   secrets: (string | undefined)[];
+  /** A command in a terminal: settings that are not given stay as the chat clients have them. */
+  partial?: boolean;
 }
 
 /** What an MCP server is made of, whichever way it serves. */
 export function describeServer(parts: ServerParts): ServerOptions {
-  const { settings, log } = parts;
+  const { settings, flags, log, partial = false } = parts;
+  const stateFolder = findStateFolder(settings);
+  const windowSettings =
+    settings.engine === "local"
+      ? createWindowSettings({ flags, settings, stateFolder, partial, log })
+      : undefined;
   return {
     settings,
     log,
     store: createSessionStore({
       state: settings.state,
-      folder: findStateFolder(settings),
+      folder: stateFolder,
       // The engine's port may change; its sessions stay the same.
       upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,
       onProblem: ({ message }) => log.warn(message),
     }),
     env: foreignEnvironment(),
-    locate: settings.engine === "local" ? createLocate(parts) : undefined,
+    locate: windowSettings && createLocate(parts, windowSettings),
+    tellOtherSettings: windowSettings?.tellOther,
   };
 }
 
 /**
  * With `--engine local`: finds or starts this machine's engine when it is first needed, and again when it has gone.
  */
-function createLocate({ settings, flags, script, log, secrets }: ServerParts): () => Promise<Connection> {
+function createLocate(
+  { settings, script, log, secrets }: ServerParts,
+  windowSettings: WindowSettings,
+): () => Promise<Connection> {
   const stateFolder = findStateFolder(settings);
   return async () => {
     const { createSpawnEngine, engineEnvironment, findOrStartEngine } = await import(
       "../engine/background/index.js"
     );
+    const variables = await windowSettings.bring();
     const { url, apiKey, started } = await findOrStartEngine({
       stateFolder,
       version: VERSION,
@@ -61,7 +73,7 @@ function createLocate({ settings, flags, script, log, secrets }: ServerParts): (
         program: process.execPath,
         args: [script, "engine", "--background"],
         env: engineEnvironment(process.env, {
-          ...listEngineVariables(process.env, flags),
+          ...variables,
           AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder,
         }),
         cwd: homedir(),
@@ -71,6 +83,7 @@ function createLocate({ settings, flags, script, log, secrets }: ServerParts): (
       log,
     });
     if (!secrets.includes(apiKey)) secrets.push(apiKey);
+    windowSettings.checkAddress(url);
     log.info(
       `Runs are carried out on this machine, by the engine at ${url}${started ? ", just started" : ""}.`,
     );

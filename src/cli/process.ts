@@ -10,6 +10,11 @@ export async function endProcess(exitCode: number): Promise<never> {
   process.exit(exitCode);
 }
 
+/** When this process began, in epoch ms: by this the newest of several windows is known. */
+export function processBegan(): number {
+  return Math.round(performance.timeOrigin);
+}
+
 /** The product's state folder, absolute: that of the settings, or the user's own. */
 export function findStateFolder(settings: Settings): string {
   return resolveStateFolder({

@@ -9,12 +9,13 @@ import { listDatabaseFiles } from "../store/database-file.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
-import { findSandbox, hideSandboxFiles, type Sandbox, sandboxSettings } from "./agent/sandbox.js";
+import { hideSandboxFiles, sandboxSettings } from "./agent/sandbox.js";
 import { sweepStartFiles } from "./agent/start-files.js";
 import { createEngine } from "./engine.js";
 import type { FoundAgent } from "./engine-options.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
+import { createLiveSandbox } from "./live-sandbox.js";
 import { createRunPolicy } from "./permissions/run-policy.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
 import { createRunNotices } from "./run-notices.js";
@@ -26,6 +27,21 @@ import { resolveShippedFolder } from "./workflows/shipped-folder.js";
 import { createWorkflowLibrary } from "./workflows/workflow-library.js";
 import { ALLOWED_FILE, createAllowedRepositories } from "./workspaces/allowed-repositories.js";
 import { createWorkspaces } from "./workspaces/workspaces.js";
+
+/** The settings of an engine. All of them may change while it runs. */
+export type LocalEngineSettings = Pick<
+  Settings,
+  | "claudePath"
+  | "engineConcurrency"
+  | "engineCostLimitUsd"
+  | "engineQuestionTimeoutS"
+  | "engineAllowedFolders"
+  | "enginePush"
+  | "engineHooks"
+  | "engineSandbox"
+  | "engineAgentVariables"
+> &
+  Partial<Pick<Settings, "notify" | "notifyCommand">>;
 
 export interface LocalEngineOptions {
   apiKey: string;
@@ -42,19 +58,12 @@ export interface LocalEngineOptions {
   touch?: () => void;
   /** Names under which others may call it, beside loopback's. */
   allowedHosts?: readonly string[];
-  settings: Pick<
-    Settings,
-    | "claudePath"
-    | "engineConcurrency"
-    | "engineCostLimitUsd"
-    | "engineQuestionTimeoutS"
-    | "engineAllowedFolders"
-    | "enginePush"
-    | "engineHooks"
-    | "engineSandbox"
-    | "engineAgentVariables"
-  > &
-    Partial<Pick<Settings, "notify" | "notifyCommand">>;
+  settings: LocalEngineSettings;
+  /**
+   * The settings when they have changed since the last call, else undefined. Called before each request is answered, so
+   * that a request of whoever has changed them finds them changed. Must not throw.
+   */
+  readChangedSettings?: () => Promise<LocalEngineSettings | undefined>;
   /** What agents and git get, without this product's own variables. */
   env: NodeJS.ProcessEnv;
   home: string;
@@ -71,6 +80,8 @@ export interface LocalEngine {
   activeRuns(): number;
   /** Open streams of events. */
   clients(): number;
+  /** Looks whether the settings have changed. */
+  refresh(): Promise<void>;
   /** Ends runs in an orderly way, tells it to those who listen, and stops listening. */
   close(): Promise<void>;
 }
@@ -85,8 +96,12 @@ const PRUNE_EVERY_MS = 24 * 60 * 60 * 1000;
  * nothing is left open then
  */
 export async function createLocalEngine(options: LocalEngineOptions): Promise<LocalEngine> {
-  const { folder, settings, env, home, platform, clock, log, version } = options;
-  const sandbox = await chooseSandbox(options);
+  const { folder, env, home, platform, clock, log, version } = options;
+  let { settings } = options;
+  const sandbox = createLiveSandbox({ env, platform, log });
+  await sandbox.follow(settings.engineSandbox);
+  const lacking = sandbox.problem();
+  if (lacking !== undefined) throw new Error(lacking);
   await ensurePrivateFolder(options.privateFolder);
   const notices = createRunNotices(options);
   const runs = await openRunStore({ ...options, alongside: notices.write });
@@ -101,16 +116,28 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   });
   const workspaces = createWorkspaces({
     folder: join(folder, "workspaces"),
-    allowedFolders: settings.engineAllowedFolders ?? [],
+    get allowedFolders() {
+      return settings.engineAllowedFolders ?? [];
+    },
     allowedRepositories,
-    pushAllowed: settings.enginePush === "on",
+    get pushAllowed() {
+      return settings.enginePush === "on";
+    },
     sessionInUse: (sessionKey) => runs.all().some((run) => run.sessionId === sessionKey && !hasEnded(run)),
     env,
     clock,
   });
-  const findAgent = rememberAgent(clock, () =>
-    findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
-  );
+  const rememberClaude = () =>
+    rememberAgent(clock, () =>
+      findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
+    );
+  let findClaudeNow = rememberClaude();
+  async function findAgent(): Promise<FoundAgent> {
+    const problem = sandbox.problem();
+    return problem === undefined
+      ? findClaudeNow()
+      : { ok: false, problem: `${problem} Nothing was started.` };
+  }
   // Earlier versions have their key in the engine's own folder. A database may be set aside while the engine runs.
   const listPrivatePaths = () => [
     options.privateFolder,
@@ -128,14 +155,16 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     library,
     startAgent(agent, onEvent) {
       const privatePaths = listPrivatePaths();
-      if (sandbox.usable) hideSandboxFiles(agent.cwd);
+      // That which its policy reckons with, whatever the setting has become since.
+      const confined = agent.policy?.sandboxed ? sandbox.found() : undefined;
+      if (confined) hideSandboxFiles(agent.cwd);
       return startAgent(
         {
           ...agent,
           privatePaths,
-          ...(sandbox.usable ? { sandbox: sandboxSettings(sandbox, privatePaths) } : {}),
+          ...(confined ? { sandbox: sandboxSettings(confined, privatePaths) } : {}),
           // In the sandbox the person would be asked for the host that npm looks for its own updates at.
-          env: { ...(sandbox.usable ? { npm_config_update_notifier: "false" } : {}), ...agent.env },
+          env: { ...(confined ? { npm_config_update_notifier: "false" } : {}), ...agent.env },
           personHooks: settings.engineHooks === "on",
           passedVariables: settings.engineAgentVariables ?? [],
         },
@@ -157,18 +186,43 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         },
         consents,
         repository: workspace.repositoryUrl,
-        sandboxed: sandbox.usable,
+        sandboxed: sandbox.wanted(),
       }),
     limits: {
-      concurrency: settings.engineConcurrency ?? availableParallelism(),
-      questionTimeoutMs: settings.engineQuestionTimeoutS * 1000,
-      ...(settings.engineCostLimitUsd === undefined ? {} : { costLimitUsd: settings.engineCostLimitUsd }),
+      get concurrency() {
+        return settings.engineConcurrency ?? availableParallelism();
+      },
+      get questionTimeoutMs() {
+        return settings.engineQuestionTimeoutS * 1000;
+      },
+      get costLimitUsd() {
+        return settings.engineCostLimitUsd;
+      },
     },
     env,
     clock,
     log,
     endLeftover: (identity) => endLeftover(identity, clock),
   });
+  let refreshed = Promise.resolve();
+  // Never together with an earlier look, which may have been before the change.
+  function refresh(): Promise<void> {
+    refreshed = refreshed.then(takeChanges);
+    return refreshed;
+  }
+
+  async function takeChanges(): Promise<void> {
+    const former = settings;
+    const changed = await options.readChangedSettings?.();
+    if (!changed) return;
+    if (changed.engineSandbox !== former.engineSandbox) await sandbox.follow(changed.engineSandbox);
+    settings = changed;
+    if (changed.claudePath !== former.claudePath) findClaudeNow = rememberClaude();
+    if (changed.notify !== former.notify || changed.notifyCommand !== former.notifyCommand)
+      notices.change(changed);
+    engine.limitsChanged();
+  }
+
   try {
     await engine.open();
     sweepStartFiles();
@@ -183,6 +237,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       apiKey: options.apiKey,
       findAgent,
       ...(options.touch ? { onRequest: options.touch } : {}),
+      beforeRequest: refresh,
       ...(options.allowedHosts ? { allowedHosts: options.allowedHosts } : {}),
       clock,
       log,
@@ -193,6 +248,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       url: served.url,
       activeRuns: () => engine.activeRuns(),
       clients,
+      refresh,
       async close() {
         stopPruning();
         // In this order, so that those who listen hear how their runs have ended.
@@ -206,23 +262,6 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     await notices.close();
     throw error;
   }
-}
-
-/** @throws when there has to be one and there is none */
-async function chooseSandbox({ settings, env, platform, log }: LocalEngineOptions): Promise<Sandbox> {
-  if (settings.engineSandbox === "off") return { usable: false, why: "it is switched off" };
-  const found = await findSandbox({ env, platform });
-  if (found.usable) return found;
-  if (settings.engineSandbox === "on") {
-    throw new Error(
-      `The settings require a sandbox for agents, but there is none: ${found.why}. Install what is missing, or set ` +
-        "AUTOMAGIK_WORKFLOWS_ENGINE_SANDBOX to auto or off.",
-    );
-  }
-  log.warn(
-    `Commands of agents run without a sandbox: ${found.why}. You are asked about them, but they are not confined.`,
-  );
-  return found;
 }
 
 /** What was found stays true for a while; that nothing was found is looked at again every time. */

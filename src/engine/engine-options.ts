@@ -8,13 +8,14 @@ import type { EngineWorkflow } from "./types.js";
 import type { WorkflowLibrary } from "./workflows/workflow-library.js";
 import type { ReviewableWorkspaces, Workspace } from "./workspaces/workspaces.js";
 
+/** Limits. They are read whenever something begins, since settings change while the engine runs. */
 export interface EngineLimits {
   /** Agents at work at once. */
   concurrency: number;
   /** How long the agent waits for a person's answer, in ms. */
   questionTimeoutMs: number;
   /** What one run may cost, in USD; undefined for no limit of ours. */
-  costLimitUsd?: number;
+  costLimitUsd?: number | undefined;
 }
 
 /** The agent's program with the options that it should be started with, or what is wrong and what to do. */

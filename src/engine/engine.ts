@@ -18,7 +18,12 @@ export function createEngine(options: EngineOptions): Engine {
   const working = new Map<string, RunWork>();
   /** Starts that are being written down. */
   const starting = new Set<Promise<unknown>>();
-  const queue = createRunQueue({ concurrency: limits.concurrency, begin });
+  const queue = createRunQueue({
+    get concurrency() {
+      return limits.concurrency;
+    },
+    begin,
+  });
   let closing = false;
 
   function find(runId: string): EngineRun {
@@ -138,6 +143,8 @@ export function createEngine(options: EngineOptions): Engine {
     },
 
     queue: (runId) => statsOf(find(runId)),
+
+    limitsChanged: queue.look,
 
     async kill(runId, force) {
       find(runId);

@@ -1,3 +1,4 @@
+import type { Channel } from "../notices/channel.js";
 import { chooseChannels } from "../notices/choose-channels.js";
 import { type NoticeFacts, noticeOfEnd, noticeOfQuestion, questionKey } from "../notices/notice.js";
 import { createNotifier, type Notifier } from "../notices/notifier.js";
@@ -11,45 +12,72 @@ import type { WriteAlongside } from "./runs/write-changes.js";
 
 /** What a person is told of the engine's runs while no window follows them. */
 export interface RunNotices {
-  /** Notes what is to be told in the transaction of what has happened; undefined when nothing is told. */
-  write: WriteAlongside | undefined;
+  /** Notes what is to be told in the transaction of what has happened. */
+  write: WriteAlongside;
   /** Begins to tell, also what a former engine has left. */
   tell(runs: Pick<RunStore, "subscribe">): void;
+  /** From now on the person is told in another way. */
+  change(settings: NoticeSettings): void;
   close(): Promise<void>;
 }
+
+type NoticeSettings = Partial<Pick<Settings, "notify" | "notifyCommand">>;
 
 /** Notices of the engine: it lives when no window does, and all that happens to a run goes through it. */
 export function createRunNotices(options: {
   stateFolder: string;
-  settings: Partial<Pick<Settings, "notify" | "notifyCommand">>;
+  settings: NoticeSettings;
   env: NodeJS.ProcessEnv;
   home: string;
   platform: NodeJS.Platform;
   clock: Clock;
   log: Log;
 }): RunNotices {
-  const { settings, clock, log } = options;
-  const { notify = "off", notifyCommand } = settings;
-  const chosen = chooseChannels({ notify, notifyCommand }, options);
-  if (chosen.problem) log.warn(`Notifications cannot be shown on the desktop: ${chosen.problem}.`);
-  if (chosen.channels.length === 0) return { write: undefined, tell() {}, async close() {} };
+  const { clock, log } = options;
+  let channels = choose(options.settings);
+  let isTelling = false;
   let notifier: Notifier | undefined;
+  /** Former ones, which end what they are telling. */
+  const closing = new Set<Promise<void>>();
+
+  function choose({ notify = "off", notifyCommand }: NoticeSettings): Channel[] {
+    const chosen = chooseChannels({ notify, notifyCommand }, options);
+    if (chosen.problem) log.warn(`Notifications cannot be shown on the desktop: ${chosen.problem}.`);
+    return chosen.channels;
+  }
+
+  function begin(): void {
+    if (!isTelling || channels.length === 0) return;
+    notifier = createNotifier({ folder: options.stateFolder, channels, clock, log });
+    notifier.look();
+  }
+
+  function end(): void {
+    const ended = notifier?.close();
+    notifier = undefined;
+    if (ended) closing.add(ended.finally(() => closing.delete(ended)));
+  }
+
   return {
-    write: writeNotices,
-    tell(runs) {
-      const started = createNotifier({
-        folder: options.stateFolder,
-        channels: chosen.channels,
-        clock,
-        log,
-      });
-      notifier = started;
-      runs.subscribe(({ type }) => {
-        if (type === "ended" || type === "question-asked") started.look();
-      });
-      started.look();
+    async write(trx, event, run) {
+      if (channels.length > 0) await writeNotices(trx, event, run);
     },
-    close: async () => notifier?.close(),
+    tell(runs) {
+      isTelling = true;
+      runs.subscribe(({ type }) => {
+        if (type === "ended" || type === "question-asked") notifier?.look();
+      });
+      begin();
+    },
+    change(settings) {
+      end();
+      channels = choose(settings);
+      begin();
+    },
+    async close() {
+      end();
+      await Promise.allSettled([...closing]);
+    },
   };
 }
 

@@ -118,6 +118,8 @@ export interface Engine {
   list(query: RunQuery): EngineRun[];
   addMessage(runId: string, type: "user" | "system", content: string): Promise<QueueStats>;
   queue(runId: string): QueueStats;
+  /** Begins what limits that were raised leave room for. */
+  limitsChanged(): void;
   kill(runId: string, force: boolean): Promise<EngineRun>;
   cleanup(runId: string, force: boolean): Promise<CleanupResult>;
   /** What the session's commits change, at most so many bytes of it. */

@@ -27,6 +27,8 @@ export interface ServiceOptions {
   log: Log;
   /** Finds an API whose address is not in the settings: the engine of this machine. */
   locate?: (() => Promise<Connection>) | undefined;
+  /** What a person is told with a start of settings that hold in place of this server's; undefined for nothing new. */
+  tellOtherSettings?: (() => Promise<string | undefined>) | undefined;
   /** Stands in for the client of the API: what one that is not running has stored. */
   api?: WorkflowsApi;
   /** What to do when the API refuses the key, where it is not the one of the settings. */
@@ -149,6 +151,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
     sharesMachine: options.sharesMachine ?? false,
     ownFolders: options.ownFolders ?? [],
     home: options.home,
+    // They name folders of this machine, which are nothing for a caller elsewhere.
+    tellOtherSettings: (options.sharesMachine && options.tellOtherSettings) || (async () => undefined),
   };
 
   let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;

@@ -31,9 +31,10 @@ export const engineSettings = {
   enginePort: setting(decimal(0, 65_535, true).optional(), {
     variable: "ENGINE_PORT",
     about:
-      "Port of the engine (short: `--port`); 0 takes any free port. Default: 28881 for the command `engine`, any free port in the background.",
+      "Port of the engine (short: `--port`); 0 takes any free port. Default: 28881 for the command `engine`, any free port in the background. An engine that runs keeps its port.",
     bounds: "0–65535, whole",
     forEngine: true,
+    atEngineStart: true,
   }),
   engineConcurrency: setting(decimal(1, 64, true).optional(), {
     variable: "ENGINE_CONCURRENCY",

@@ -12,6 +12,8 @@ export interface SettingMeta {
   secret?: true;
   /** It also concerns an engine that is started in the background, which gets it handed on. */
   forEngine?: true;
+  /** An engine reads it when it starts, and keeps it until it ends. */
+  atEngineStart?: true;
 }
 
 /** A setting: the form of its value, and what is said of it. */

@@ -4,6 +4,11 @@ import { type ConsolaInstance, createConsola, LogLevels } from "consola/core";
 /** What the house needs of a logger; consola's instances fit. */
 export type Log = Pick<ConsolaInstance, "debug" | "info" | "warn" | "error">;
 
+/** The level as a number, for a logger that is there already. */
+export function logLevelOf(level: keyof typeof LogLevels): number {
+  return LogLevels[level];
+}
+
 /**
  * A logger that writes to stderr only, because stdout belongs to the protocol. It never shows the given secrets,
  * whoever puts them into a message, and of errors only what they say: a stack tells an outsider where things lie.

@@ -119,6 +119,7 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
       failure = error;
     },
     open: async () => {},
+    limitsChanged() {},
     async start(request, key) {
       told(`start ${JSON.stringify(request)}${key === undefined ? "" : ` as ${key}`}`);
       return add({

@@ -37,6 +37,7 @@ export function startLocalEngine(
   folder: string,
   settings: Partial<LocalEngineOptions["settings"]> = {},
   env: NodeJS.ProcessEnv = {},
+  more: Pick<LocalEngineOptions, "readChangedSettings"> = {},
 ): Promise<LocalEngine> {
   return createLocalEngine({
     apiKey: ENGINE_KEY,
@@ -63,6 +64,7 @@ export function startLocalEngine(
     clock: systemClock,
     log: createLog({ level: "warn", stderr: process.stderr }),
     version: "1.2.3",
+    ...more,
   });
 }
 

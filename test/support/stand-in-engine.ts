@@ -87,7 +87,7 @@ async function runStandIn(stateFolder: string, standIn: StandIn): Promise<number
     background,
     host: "127.0.0.1",
     ...(settingsKey ? { settingsKey } : {}),
-    ...(idleMs ? { idleMs } : {}),
+    ...(idleMs ? { idleMs: () => idleMs } : {}),
     async createEngineServer(options) {
       if (standIn.fails) throw new Error(standIn.fails);
       const server = await createStandInServer({ ...standIn, version })(options);

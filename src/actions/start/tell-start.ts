@@ -13,11 +13,13 @@ type Unknown = Extract<StartResult, { kind: "unknown" }>;
 /** The start and the name under which it was sent. */
 export interface SentStart extends PreparedStart {
   sentName: string | undefined;
+  /** Settings that hold in place of this server's, in sentences. */
+  otherSettings?: string | undefined;
 }
 
 /** What is said of a run that was started, before anything else. */
 export function tellStarted({ run, adopted, noted }: Started, start: SentStart): string {
-  const { continuation, nameNote, branchNote } = start;
+  const { continuation, nameNote, branchNote, otherSettings } = start;
   const how = adopted
     ? `The API's answer to the start was lost, but its list shows the run, so it was not sent again: ${nameRun(run)}.`
     : `Started ${nameRun(run)}.`;
@@ -27,7 +29,7 @@ export function tellStarted({ run, adopted, noted }: Started, start: SentStart):
   const unwritten = noted
     ? ""
     : " It could not be saved where sessions are kept: note its id, since its name may be lost when this server stops.";
-  return `${how}${conversation}${branchNote}${unwritten}`;
+  return `${how}${conversation}${branchNote}${unwritten}${otherSettings ? ` ${otherSettings}` : ""}`;
 }
 
 /** The answer of a call that does not wait for the run. */

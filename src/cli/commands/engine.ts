@@ -1,12 +1,13 @@
 import { homedir } from "node:os";
 import { engineEnvironment } from "../../engine/background/index.js";
 import { createLocalEngine } from "../../engine/index.js";
-import { readSettings } from "../../settings/settings.js";
+import { listEngineVariables } from "../../settings/list-variables.js";
+import { readSettings, type Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import { VERSION } from "../../shared/version.js";
 import type { Invocation } from "../command-line.js";
 import { type EngineServerOptions, serveEngine } from "../engine/serve-engine.js";
-import { expandHome, findStateFolder, openLog } from "../process.js";
+import { expandHome, findStateFolder, openLog, processBegan } from "../process.js";
 
 /** `engine`: carries out runs on this machine until a signal comes, or with `--background` until it is idle. */
 export async function engine({ flags, background }: Invocation): Promise<number> {
@@ -14,13 +15,19 @@ export async function engine({ flags, background }: Invocation): Promise<number>
   // A closed terminal must not make the process fail while it ends runs.
   process.stderr.on("error", () => {});
 
-  function createEngineServer(options: EngineServerOptions) {
+  const withWholePaths = (given: Settings): Settings => ({
+    ...given,
+    claudePath: given.claudePath && expandHome(given.claudePath),
+    engineAllowedFolders: given.engineAllowedFolders?.map(expandHome),
+  });
+
+  function createEngineServer({ readChangedSettings, ...options }: EngineServerOptions) {
     return createLocalEngine({
       ...options,
-      settings: {
-        ...settings,
-        claudePath: settings.claudePath && expandHome(settings.claudePath),
-        engineAllowedFolders: settings.engineAllowedFolders?.map(expandHome),
+      settings: withWholePaths(options.settings),
+      async readChangedSettings() {
+        const changed = await readChangedSettings();
+        return changed && withWholePaths(changed);
       },
       env: engineEnvironment(process.env, {}),
       home: homedir(),
@@ -41,6 +48,7 @@ export async function engine({ flags, background }: Invocation): Promise<number>
       process.on("SIGTERM", listener).on("SIGINT", listener).on("SIGHUP", hangUp);
       return () => process.off("SIGTERM", listener).off("SIGINT", listener).off("SIGHUP", hangUp);
     },
+    own: { began: processBegan(), variables: listEngineVariables(process.env, flags) },
     createEngineServer,
   });
 }

@@ -4,6 +4,7 @@ import {
   type EngineProcessOptions,
   type EngineServer,
   engineFiles,
+  type OwnSettings,
   openEngineLog,
   resolveEngineKey,
   runEngineProcess,
@@ -11,9 +12,10 @@ import {
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import { isLoopback } from "../../shared/http/loopback.js";
-import type { Log } from "../../shared/log.js";
+import { type Log, logLevelOf } from "../../shared/log.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { VERSION } from "../../shared/version.js";
+import { createLiveSettings } from "./live-settings.js";
 
 /** Where the command `engine` listens unless told: where the client looks for a workflows API by default. */
 const PORT = 28_881;
@@ -27,17 +29,26 @@ export interface ServeEngineOptions {
   /** The product's state folder, absolute. */
   stateFolder: string;
   /** Makes the log, which keeps the secrets out of the lines it gives to `write`. */
-  createLog: (write: (text: string) => boolean, secrets: readonly (string | undefined)[]) => Log;
+  createLog: (write: (text: string) => boolean, secrets: readonly (string | undefined)[]) => EngineLog;
+  /** What an engine that a person starts brings, as a window does. */
+  own: OwnSettings;
   stderr: (text: string) => boolean;
   onSignal: EngineProcessOptions["onSignal"];
   createEngineServer: (options: EngineServerOptions) => Promise<EngineServer>;
 }
+
+/** A log whose level may change. */
+export type EngineLog = Log & { level: number };
 
 /** What an engine is opened with, beside the settings and what `cli.ts` knows. */
 export type EngineServerOptions = Parameters<CreateEngineServer>[0] & {
   /** Names under which others may call it, beside loopback's. */
   allowedHosts: readonly string[];
   log: Log;
+  /** The settings that hold when it is opened. */
+  settings: Settings;
+  /** Those that hold from now on, when they have changed. */
+  readChangedSettings: () => Promise<Settings | undefined>;
 };
 
 /**
@@ -54,6 +65,7 @@ export async function serveEngine(options: ServeEngineOptions): Promise<number> 
   const apiKey = await resolveEngineKey({ stateFolder, ...settingsKey });
   const write = background ? openEngineLog(stateFolder).write : stderr;
   const log = options.createLog(write, [apiKey]);
+  let current = settings;
   if (!background && !settings.apiKey) log.info(`Its key is in ${engineFiles(stateFolder).key}`);
   const port = settings.enginePort ?? (background ? undefined : PORT);
   return runEngineProcess({
@@ -63,9 +75,28 @@ export async function serveEngine(options: ServeEngineOptions): Promise<number> 
     host,
     ...(port === undefined ? {} : { port }),
     ...settingsKey,
-    ...(background ? { idleMs: settings.engineIdleTimeoutS * 1000 } : {}),
-    createEngineServer: (given) =>
-      options.createEngineServer({ ...given, log, allowedHosts: namesUnder(host) }),
+    ...(background ? { idleMs: () => current.engineIdleTimeoutS * 1000 } : {}),
+    async createEngineServer(given) {
+      // Only once this is the engine: one that finds another changes nothing.
+      const live = await createLiveSettings({
+        stateFolder,
+        settings,
+        ...(background ? {} : { own: options.own }),
+        log,
+        onChange(changed) {
+          current = changed;
+          log.level = logLevelOf(changed.logLevel);
+        },
+      });
+      await live.readChanged();
+      return options.createEngineServer({
+        ...given,
+        log,
+        allowedHosts: namesUnder(host),
+        settings: live.now(),
+        readChangedSettings: live.readChanged,
+      });
+    },
     clock: systemClock,
     log,
     onSignal,

@@ -56,7 +56,8 @@ export async function openReading(given: Settings, asked: Invocation): Promise<O
 /** What a command needs to start a run: an engine of this machine is started for it. */
 export function openActing(given: Settings, asked: Invocation): OpenServices {
   const { settings, log, secrets } = prepare(given);
-  const described = describeServer({ settings, flags: asked.flags, script: asked.script, log, secrets });
+  const { flags, script } = asked;
+  const described = describeServer({ settings, flags, script, log, secrets, partial: true });
   const engine =
     settings.engine === "local" ? { engine: { stateFolder: findStateFolder(settings), running: true } } : {};
   return { ...createServices(described), settings, log, ...engine };

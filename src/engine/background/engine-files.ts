@@ -10,6 +10,8 @@ export interface EngineFiles {
   /** Where earlier versions have the key. */
   formerKey: string;
   record: string;
+  /** The settings that the newest window has brought. */
+  settings: string;
   /** The port that was listened on last, when it was any free one. */
   port: string;
   log: string;
@@ -27,6 +29,7 @@ export function engineFiles(stateFolder: string): EngineFiles {
     key: join(privateFolder, "key"),
     formerKey: join(folder, "key"),
     record: join(folder, "engine.json"),
+    settings: join(privateFolder, "settings.json"),
     port: join(folder, "port"),
     log: join(folder, "engine.log"),
     oldLog: join(folder, "engine.old.log"),

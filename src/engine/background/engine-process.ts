@@ -27,6 +27,8 @@ export interface EngineServer {
   activeRuns(): number;
   /** Open streams of events. */
   clients(): number;
+  /** Looks whether settings have changed. */
+  refresh?(): Promise<void>;
   /** Ends runs in an orderly way and stops listening. */
   close(): Promise<void>;
 }
@@ -57,8 +59,8 @@ export interface EngineProcessOptions {
   /** Left out: the free port of last time when it is still free, else any. */
   port?: number;
   settingsKey?: string;
-  /** How long, in ms, the engine stays without runs and clients; left out, until it is stopped. */
-  idleMs?: number;
+  /** How long, in ms, the engine stays without runs and clients, by now; left out, until it is stopped. */
+  idleMs?: () => number;
   createEngineServer: CreateEngineServer;
   clock: Clock;
   log: Log;
@@ -219,11 +221,13 @@ function createLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, l
       else end({ why: signal, code: 0 });
     },
     watch(server: EngineServer) {
-      const everyMs = Math.min(REFRESH_MS, (idleMs ?? REFRESH_MS) / 4);
       const look = async () => {
+        await server.refresh?.();
+        if (ended) return;
         if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.now();
-        if (idleMs !== undefined && clock.now() - lastUse >= idleMs) {
-          return end({ why: `no runs and no clients for ${Math.round(idleMs / 1000)} s`, code: 0 });
+        const limitMs = idleMs?.();
+        if (limitMs !== undefined && clock.now() - lastUse >= limitMs) {
+          return end({ why: `no runs and no clients for ${Math.round(limitMs / 1000)} s`, code: 0 });
         }
         const isOurs = await lock.refresh();
         if (ended) return;
@@ -231,9 +235,13 @@ function createLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, l
           log.error("The engine's lock is gone: its folder was removed, or another engine took it over.");
           return end({ why: "it has lost its state folder", code: 1, ousted: true });
         }
+        lookLater();
+      };
+      const lookLater = () => {
+        const everyMs = Math.min(REFRESH_MS, (idleMs?.() ?? REFRESH_MS) / 4);
         stopWatching = clock.after(everyMs, () => void look());
       };
-      stopWatching = clock.after(everyMs, () => void look());
+      lookLater();
     },
   };
 }

@@ -11,6 +11,13 @@ export {
 export { type EngineStatus, readEngineStatus, renderEngineStatus } from "./engine-status.js";
 export { findOrStartEngine } from "./find-or-start.js";
 export { keepAwake } from "./keep-awake.js";
+export {
+  bringSettings,
+  followKeptSettings,
+  type KeptSettings,
+  type OwnSettings,
+  readKeptSettings,
+} from "./kept-settings.js";
 export { createSpawnEngine, engineEnvironment } from "./spawn-engine.js";
 export { stopEngine } from "./stop-engine.js";
 export { readStoredRuns } from "./stored-runs.js";

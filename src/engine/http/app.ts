@@ -9,7 +9,7 @@ import { addEndpoint, type EngineApp, type EngineHttpEnv, refuseOtherMethods } f
 import { addEventEndpoints } from "./event-endpoints.js";
 import type { EventSource } from "./event-stream.js";
 import { refuseAgents } from "./from-agent.js";
-import { checkKey, checkSource } from "./guard.js";
+import { checkKey, checkSource, isOpen } from "./guard.js";
 import { healthSchema, rootHealthSchema } from "./health-schemas.js";
 import { addManageEndpoints } from "./manage-endpoints.js";
 import { addQuestionEndpoints } from "./question-endpoints.js";
@@ -32,6 +32,8 @@ export interface EngineAppOptions {
   findAgent?: () => Promise<FoundAgent>;
   /** Called for every request with the key. */
   onRequest?: () => void;
+  /** Waited for before a request with the key is answered. Must not throw. */
+  beforeRequest?: () => Promise<void>;
   clock: Clock;
   log: Log;
   /** Names that the Host header may have beside the loopback's, with or without a port. */
@@ -71,6 +73,10 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
     }),
   );
   app.use(refuseAgents(options.platform ?? process.platform));
+  app.use(async (context, next) => {
+    if (!isOpen(context.req.path)) await options.beforeRequest?.();
+    await next();
+  });
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
   addStartEndpoint(api, { ...options, takesConsent: options.repositories !== undefined });
   addRunEndpoints(api, options);

@@ -10,6 +10,9 @@ const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 /** Answered without a key, as the contract has it. */
 const OPEN_PATHS = ["/health", "/api/v1/openapi.json"];
 
+/** Whether a path is answered without a key. */
+export const isOpen = (path: string): boolean => OPEN_PATHS.includes(path);
+
 /**
  * Refuses with 403 what a page in a browser could send: a Host that is none of ours (DNS rebinding), an Origin that
  * was not allowed. No CORS header is ever sent.
@@ -47,7 +50,7 @@ export function checkKey(options: {
 }): MiddlewareHandler<EngineHttpEnv> {
   const right = digest(options.apiKey);
   return async (context, next) => {
-    if (!OPEN_PATHS.includes(context.req.path)) {
+    if (!isOpen(context.req.path)) {
       const key = keyOf(context);
       if (key === "") {
         throw new HttpRefusal(

@@ -10,6 +10,8 @@ export interface RunQueue {
   remove(runId: string): void;
   /** Begins no run of the session until the answer is called: something is done to its folder. */
   hold(sessionId: string): () => void;
+  /** Begins what a limit that was raised leaves room for. */
+  look(): void;
   /** How many runs have not begun. */
   waiting(): number;
   /** Begins nothing any more. */
@@ -22,7 +24,7 @@ export interface RunQueue {
  * the others out.
  */
 export function createRunQueue(options: {
-  /** Slots: runs that go on at once. */
+  /** Slots: runs that go on at once. Read whenever one may begin. */
   concurrency: number;
   /** Carries a run out; the slot is free again when it resolves. */
   begin: (runId: string) => Promise<void>;
@@ -76,6 +78,7 @@ export function createRunQueue(options: {
         fillSlots();
       };
     },
+    look: fillSlots,
     waiting: () => queue.length,
     close() {
       closed = true;

@@ -48,13 +48,14 @@ export function createReview(options: {
   records: SessionRecords;
   mutex: KeyedMutex;
   env: NodeJS.ProcessEnv;
-  pushAllowed: boolean;
+  /** Whether branches are pushed to remotes, by now. */
+  mayPush: () => boolean;
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   /** @throws WorkspaceError for an address that is not taken */
   repositoryAt: (address: string, signal?: AbortSignal, own?: Consent) => Promise<Repository>;
 }): Review {
-  const { git, clones, records, mutex, env, pushAllowed, pathOf, worktreeOf } = options;
+  const { git, clones, records, mutex, env, mayPush, pathOf, worktreeOf } = options;
 
   async function sessionOf({ runId, sessionKey }: SessionReference) {
     const key = (await records.keyOfRun(runId)) ?? `session ${sessionKey}`;
@@ -96,6 +97,7 @@ export function createReview(options: {
         if (names.length > 0 && !names.includes(into))
           throw new WorkspaceError(`The repository has no branch ${into}. Nothing was merged.`);
         const stopping = stoppable(git, signal);
+        const pushAllowed = mayPush();
         const request = { repository, clone, commit, from, into, pushAllowed, squash, movesCheckout: true };
         const taken = await takeWork({ git: stopping, env }, request);
         return { ...taken, into, from, where: repository.address };
@@ -109,6 +111,7 @@ export function createReview(options: {
       const work = async () => {
         await clones.ensure(repository);
         const { clone, work: found } = await open(record);
+        const pushAllowed = mayPush();
         const discarded = await discardBranches(git, { repository, clone, record, work: found, pushAllowed });
         delete record.deliveredAs;
         await records.write(record);

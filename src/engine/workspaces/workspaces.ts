@@ -29,11 +29,11 @@ export type ReviewableWorkspaces = Workspaces & Review;
 export interface WorkspacesOptions {
   /** All that is made is made in here; 0700. */
   folder: string;
-  /** Local repositories are only taken from inside these. */
+  /** Local repositories are only taken from inside these. Read at each look: settings change while the engine runs. */
   allowedFolders: readonly string[];
   /** Local repositories that a person has allowed one by one; looked at each time. */
   allowedRepositories?: Pick<AllowedRepositories, "list">;
-  /** Whether branches are pushed to remotes. */
+  /** Whether branches are pushed to remotes. Read before each push. */
   pushAllowed: boolean;
   /**
    * Whether a run of the session is going on or waiting: its branch is then not given to another session. Without
@@ -57,7 +57,8 @@ export interface WorkspacesOptions {
  * work in, `sessions/` what is known of them, `removed/` what is being deleted.
  */
 export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspaces {
-  const { clock, env, pushAllowed } = options;
+  const { clock, env } = options;
+  const mayPush = () => options.pushAllowed;
   const folder = resolvePath(options.folder);
   const git = createGitRunner({ env, clock, ...(options.gitPath && { gitPath: options.gitPath }) });
   const mutex = createKeyedMutex();
@@ -82,7 +83,7 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
   });
   const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, worktreeOf });
   const common = { git, clones, records, bin, mutex, env, pathOf, worktreeOf };
-  const review = createReview({ ...common, pushAllowed, repositoryAt });
+  const review = createReview({ ...common, mayPush, repositoryAt });
   const prepare = createPreparation({ ...common, branches, worktreeSessions, repositoryAt });
   let opened: Promise<void> | undefined;
 
@@ -186,7 +187,7 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
           const open = await opening(record, signal);
           if (!open) return nothing("the repository's clone is gone.");
           const tools = { git: stoppable(git, signal), records, env };
-          return settleWork(tools, { ...open, repository, record, merge, pushAllowed });
+          return settleWork(tools, { ...open, repository, record, merge, pushAllowed: mayPush() });
         };
         return await runUnlessStopped(mutex, `repository ${where.name}`, work, signal);
       } catch (error) {

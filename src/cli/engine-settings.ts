@@ -1,0 +1,104 @@
+import type { KeptSettings, OwnSettings } from "../engine/background/index.js";
+import { compareEngineSettings, type Difference } from "../settings/engine-variables.js";
+import { listEngineVariables } from "../settings/list-variables.js";
+import type { Settings } from "../settings/settings.js";
+import { systemClock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import type { Invocation } from "./command-line.js";
+import { processBegan } from "./process.js";
+
+/** The settings by which a process looks for the engine, and what it says of those that hold. */
+export interface WindowSettings {
+  /** Brings them, and gives the variables that hold: an engine that is started gets these. Never throws. */
+  bring(): Promise<Readonly<Record<string, string>>>;
+  /** Tells of an engine that has kept what it cannot change. */
+  checkAddress(url: string): void;
+  /** What a person is told with a start: settings of a newer window that hold. Once for each change; else undefined. */
+  tellOther(): Promise<string | undefined>;
+}
+
+/**
+ * @param options.partial only what is given is brought; the rest stays: for a command in a terminal, of which nothing
+ *   says what the chat clients have
+ */
+export function createWindowSettings(options: {
+  flags: Invocation["flags"];
+  settings: Settings;
+  stateFolder: string;
+  partial: boolean;
+  log: Log;
+}): WindowSettings {
+  const { flags, settings, stateFolder, partial, log } = options;
+  const own: OwnSettings = {
+    began: processBegan(),
+    variables: listEngineVariables(process.env, flags),
+    partial,
+  };
+  const load = () => import("../engine/background/index.js");
+  let held: KeptSettings | undefined;
+  let told = "";
+
+  /** What holds otherwise than here, in words. */
+  function describeOthers(kept: KeptSettings | undefined): string {
+    if (!kept || kept.since <= own.began) return "";
+    const others = compareEngineSettings(kept.settings, settings).filter(
+      ({ variable }) => !partial || Object.keys(own.variables).some((name) => name.endsWith(`_${variable}`)),
+    );
+    return others.map(({ variable, left, right }) => `${variable} ${left} (here ${right})`).join("; ");
+  }
+
+  return {
+    async bring() {
+      const { bringSettings, readKeptSettings } = await load();
+      try {
+        const brought = await bringSettings(stateFolder, own, systemClock.now());
+        held = brought.held;
+        if (brought.former && held !== brought.former) tellChanges(brought.held, brought.former, log);
+      } catch (error) {
+        held = await readKeptSettings(stateFolder);
+        log.warn(
+          `The settings of this window could not be handed to the engine: ${(error as Error).message}. ` +
+            "Those that held before hold on.",
+        );
+      }
+      const others = describeOthers(held);
+      if (others) log.warn(`${NEWER} ${others}. ${RESTART}`);
+      return held?.variables ?? own.variables;
+    },
+
+    checkAddress(url) {
+      const wanted = held?.settings.enginePort;
+      const { port } = new URL(url);
+      if (!wanted || String(wanted) === port) return;
+      log.warn(
+        `ENGINE_PORT is ${wanted}, but the engine that runs listens on ${port} and keeps that. ` +
+          "`automagik-workflows-mcp engine stop` ends it; with the next call one starts on the new port. Runs that go " +
+          "on would end as failed and can be continued: it names them and asks first.",
+      );
+    },
+
+    async tellOther() {
+      // Of a package that was updated meanwhile, a file may be gone: no answer is to fail by that.
+      const kept = await load().then(
+        ({ readKeptSettings }) => readKeptSettings(stateFolder),
+        () => undefined,
+      );
+      const others = describeOthers(kept);
+      if (others === told) return undefined;
+      told = others;
+      return others ? `${NEWER} ${others}. ${RESTART}` : undefined;
+    },
+  };
+}
+
+const NEWER = "The engine has the settings of a window that began later than this one:";
+const RESTART = "To have this window's, start its server again.";
+
+function tellChanges(held: KeptSettings, former: KeptSettings, log: Log): void {
+  const tell = ({ variable, left, right }: Difference) => `${variable} ${left} (was ${right})`;
+  const now = compareEngineSettings(held.settings, former.settings).filter(({ atStart }) => !atStart);
+  if (now.length === 0) return;
+  log.info(
+    `The engine has this window's settings, for what begins from now on: ${now.map(tell).join("; ")}.`,
+  );
+}
