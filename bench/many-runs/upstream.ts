@@ -98,7 +98,10 @@ function createTimedAgent(clock: Clock): StartAgent {
       pid: 0,
       processStart: "",
       send: () => true,
-      answer() {},
+      answer: () => true,
+      hold() {},
+      letGo() {},
+      worksBeside: () => false,
       interrupt: async () => true,
       end,
       async kill() {

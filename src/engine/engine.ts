@@ -2,12 +2,15 @@ import { randomUUID } from "node:crypto";
 import { acceptRequest } from "./accept-run.js";
 import { identityOfRun } from "./agent/process-tree.js";
 import type { EngineOptions } from "./engine-options.js";
-import { type EngineRun, hasEnded, type QueuedMessage } from "./runs/run.js";
+import { type EngineRun, hasEnded, type QueuedMessage, waitsForSlot } from "./runs/run.js";
+import { createRunHistory } from "./runs/run-history.js";
 import { NotWritten } from "./runs/run-store.js";
-import { type Engine, EngineRefusal, type QueueStats } from "./types.js";
+import { type Engine, EngineRefusal, type EngineSlots, type QueueStats } from "./types.js";
 import { createRunReview } from "./work/review-run.js";
-import { createRunQueue } from "./work/run-queue.js";
+import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
+import { describeWait, type SlotWait } from "./work/slot-wait.js";
+import { createWaitNotifier } from "./work/wait-notifier.js";
 
 const STOPPING = "The engine is stopping. Nothing was started.";
 
@@ -18,11 +21,19 @@ export function createEngine(options: EngineOptions): Engine {
   const working = new Map<string, RunWork>();
   /** Starts that are being written down. */
   const starting = new Set<Promise<unknown>>();
+  const history = createRunHistory({ runs, clock });
   const queue = createRunQueue({
     get concurrency() {
       return limits.concurrency;
     },
     begin,
+    onChange: () => waits.changed(),
+  });
+  const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
+  // An estimate changes with each turn, and a wait ends with its run.
+  const stopListening = runs.subscribe(({ type }) => {
+    if (type === "turn" || type === "question-asked" || type === "question-closed" || type === "ended")
+      waits.changed();
   });
   let closing = false;
 
@@ -32,10 +43,10 @@ export function createEngine(options: EngineOptions): Engine {
     return run;
   }
 
-  async function begin(runId: string): Promise<void> {
+  async function begin(runId: string, slot: RunSlot): Promise<void> {
     if (runs.get(runId)?.status !== "pending") return;
     try {
-      const work = createRunWork(runId, options);
+      const work = createRunWork(runId, options, { slot, history });
       working.set(runId, work);
       await work.done;
     } catch (error) {
@@ -91,6 +102,23 @@ export function createEngine(options: EngineOptions): Engine {
     refuseNeighbour(run);
     // A run that is started meanwhile waits.
     return { run, release: queue.hold(run.sessionId) };
+  }
+
+  function slots(): EngineSlots {
+    const { busy, idle, next } = queue.state();
+    const named = (ids: readonly string[]) => ids.flatMap((runId) => runs.get(runId) ?? []);
+    const waiting = next.map(({ runId }) => runId);
+    return {
+      slots: limits.concurrency,
+      busy: named(busy),
+      asking: named(idle.filter((runId) => !waiting.includes(runId))),
+      waiting: named(waiting),
+    };
+  }
+
+  function waitOf(run: EngineRun): SlotWait | undefined {
+    if (!waitsForSlot(run)) return undefined;
+    return describeWait(run, { state: queue.state(), slots: limits.concurrency, history, find: runs.get });
   }
 
   return {
@@ -217,9 +245,15 @@ export function createEngine(options: EngineOptions): Engine {
 
     activeRuns: () => working.size + queue.waiting() + starting.size,
 
+    slots,
+    waitOf,
+    onWaitChange: waits.subscribe,
+
     async close() {
       closing = true;
       queue.close();
+      stopListening();
+      history.close();
       await Promise.allSettled([...starting, ...[...working.values()].map((work) => work.stop())]);
       await runs.close();
     },

@@ -1,4 +1,5 @@
 import type { EngineRun, RunQuestion, RunRequest, RunStatus } from "./runs/run.js";
+import type { SlotWait } from "./work/slot-wait.js";
 
 /** An MCP server that a workflow gives to its agents, in the agent's own notation. */
 export type McpServer =
@@ -102,6 +103,16 @@ export class EngineRefusal extends Error {
   }
 }
 
+/** The engine's slots, each for a run that is at work. */
+export interface EngineSlots {
+  slots: number;
+  busy: EngineRun[];
+  /** They wait for a person, without a slot. */
+  asking: EngineRun[];
+  /** They wait for a slot, the next one first. */
+  waiting: EngineRun[];
+}
+
 /** The engine behind the API, without HTTP. Methods throw {@link EngineRefusal} for what is not to be done. */
 export interface Engine {
   /** Finds out what became of the runs that were going on when the engine last stopped, and goes on with the rest. */
@@ -132,6 +143,12 @@ export interface Engine {
   answer(runId: string, questionId: string, answer: string): Promise<RunQuestion>;
   /** Runs that are waiting or going on. */
   activeRuns(): number;
+  /** Who is at work and who waits. */
+  slots(): EngineSlots;
+  /** How a run waits for a slot; undefined for one that does not. */
+  waitOf(run: EngineRun): SlotWait | undefined;
+  /** Calls the listener with a run when it has changed how that waits for a slot. Gives back what ends it. */
+  onWaitChange(listener: (run: EngineRun) => void): () => void;
   /** Ends the agents in an orderly way: their runs are `interrupted`, and can be continued. */
   close(): Promise<void>;
 }

@@ -143,6 +143,9 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
       queue.added++;
       return { waiting: 1, added: queue.added, consumed: 0, oldestAgeS: 0.5 };
     },
+    slots: () => ({ slots: 1, busy: [], asking: [], waiting: [] }),
+    waitOf: () => undefined,
+    onWaitChange: () => () => {},
     queue: (runId) => ({ waiting: 0, added: get(runId).queue.added, consumed: 0 }),
     async kill(runId, force) {
       told(`kill ${runId} ${force}`);

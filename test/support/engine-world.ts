@@ -131,6 +131,7 @@ export function createEngineWorld({
     const tell = (event: AgentEvent) => {
       if (agent.alive) onEvent(event);
     };
+    let [isHeld, isAnswered] = [false, false];
     let tellAnswered = () => {};
     const answered = new Promise<void>((resolve) => {
       tellAnswered = resolve;
@@ -174,7 +175,19 @@ export function createEngineWorld({
         }
         return true;
       },
-      answer: () => tellAnswered(),
+      answer() {
+        isAnswered = true;
+        if (!isHeld) tellAnswered();
+        return true;
+      },
+      hold() {
+        isHeld = true;
+      },
+      letGo() {
+        isHeld = false;
+        if (isAnswered) tellAnswered();
+      },
+      worksBeside: () => false,
       interrupt: async () => true,
       end() {
         ending = true;

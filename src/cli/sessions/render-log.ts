@@ -41,6 +41,10 @@ function tell({ type, data }: LoggedEvent): string | undefined {
       return `  asks: ${text(data.text)}`;
     case "answered":
       return `  -> ${tellAnswer(data)}`;
+    case "slot":
+      return data.has_slot === true
+        ? "  has a slot again"
+        : "  gave its slot to others while it waits for you";
     case "result":
       return data.ok === false ? "gave up" : "gave its result";
     case "finished":

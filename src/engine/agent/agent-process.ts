@@ -23,8 +23,17 @@ export interface AgentProcess {
   processStart: string;
   /** Writes a message into the running work. False when nobody will read it any more. */
   send(message: Pick<QueuedMessage, "id" | "type" | "content">): boolean;
-  /** Answers a question; one that is not open any more is passed over. */
-  answer(questionId: string, answer: AgentAnswer): void;
+  /**
+   * Answers a question; one that is not open any more is passed over.
+   * @returns whether the agent goes on by it: not while further questions of the same request are open
+   */
+  answer(questionId: string, answer: AgentAnswer): boolean;
+  /** From now on the agent gets no answers: they are taken, and kept until `letGo`. */
+  hold(): void;
+  /** Gives the agent the answers that were kept. */
+  letGo(): void;
+  /** Something of the agent works although a question is open: another sub-agent, as far as its output tells. */
+  worksBeside(): boolean;
   /** Stops what the agent does at the moment. False when it did not say that it has. */
   interrupt(): Promise<boolean>;
   /**

@@ -232,10 +232,18 @@ export const startAgent: StartAgent = (options, onEvent) => {
       return writeUser(uuid, type === "system" ? `${SYSTEM_MARK}\n\n${content}` : content);
     },
     answer(questionId, answer) {
-      questions.answer(questionId, answer);
+      const goesOn = questions.answer(questionId, answer);
+      endWhenFree();
+      limitSilence();
+      return goesOn;
+    },
+    hold: questions.hold,
+    letGo() {
+      questions.letGo();
       endWhenFree();
       limitSilence();
     },
+    worksBeside: () => reader.worksBeside(questions.calls()),
     interrupt: () => interrupts.send(),
     end() {
       ending = true;

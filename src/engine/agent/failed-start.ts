@@ -18,7 +18,10 @@ export function failedStart(
     pid: 0,
     processStart: "0",
     send: () => false,
-    answer() {},
+    answer: () => false,
+    hold() {},
+    letGo() {},
+    worksBeside: () => false,
     interrupt: async () => false,
     end() {},
     kill: async () => {

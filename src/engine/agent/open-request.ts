@@ -15,6 +15,8 @@ export interface AgentAnswer {
 /** A request of the agent that waits for a person. */
 export interface OpenRequest {
   requestId: string;
+  /** The tool call that it is about, where the agent tells it. */
+  callId?: string | undefined;
   /** Its questions that have no answer yet. */
   questionIds: string[];
   /** For permissions: keys of what it asks for. "Allow for this run" also answers requests that share one of them. */

@@ -12,10 +12,16 @@ export interface AgentQuestions {
   ask(requestId: string, request: JsonRecord): boolean;
   /** The agent's `control_cancel_request`. */
   cancel(requestId: string): void;
-  answer(questionId: string, answer: AgentAnswer): void;
+  /** @returns whether the agent has, or has as soon as it is not held, all that the question's request waits for */
+  answer(questionId: string, answer: AgentAnswer): boolean;
   withdrawAll(): void;
-  /** How many requests are open. */
+  /** How many requests are open, or have answers that are kept. */
   open(): number;
+  /** The tool calls that open requests are about; undefined for one that does not tell. */
+  calls(): (string | undefined)[];
+  /** Keeps answers of the person until `letGo`. */
+  hold(): void;
+  letGo(): void;
 }
 
 /**
@@ -33,9 +39,17 @@ export function createAgentQuestions(options: {
   emit: (event: AgentEvent) => void;
   respond: (requestId: string, response: JsonRecord) => void;
 }): AgentQuestions {
-  const { clock, emit, respond } = options;
+  const { clock, emit } = options;
   const permissions = createPermissionQuestions({ ...options, now: clock.now });
   const requests = new Map<string, OpenRequest>();
+  let isHeld = false;
+  /** Answers of the person that the agent gets when it is let go, by their requests. */
+  const kept = new Map<string, JsonRecord>();
+
+  function respond(requestId: string, response: JsonRecord): void {
+    if (isHeld) kept.set(requestId, response);
+    else options.respond(requestId, response);
+  }
 
   function open({ request, questions }: NewRequest): void {
     requests.set(request.requestId, request);
@@ -72,26 +86,39 @@ export function createAgentQuestions(options: {
           ? readOwnQuestions(requestId, asRecord(request.input), clock.now())
           : undefined;
       const read = own ?? permissions.read(requestId, toolName, request);
-      if ("response" in read) respond(requestId, read.response);
-      else open(read);
+      // What needs no person is not kept: whoever asks is at work.
+      if ("response" in read) options.respond(requestId, read.response);
+      else open({ ...read, request: Object.assign(read.request, { callId: asText(request.tool_use_id) }) });
       return true;
     },
     cancel(requestId) {
+      kept.delete(requestId);
       const request = requests.get(requestId);
       if (request) withdraw(request);
     },
     answer(questionId, answer) {
       const request = [...requests.values()].find((one) => one.questionIds.includes(questionId));
       const response = request?.answer(questionId, answer);
-      if (!request || !response) return;
+      if (!request || !response) return false;
       requests.delete(request.requestId);
       respond(request.requestId, response);
       if (request.same && response.behavior === "allow" && answer.text.trim() !== ALLOW_ONCE)
         settleSame(request);
+      return true;
     },
     withdrawAll() {
+      kept.clear();
       for (const request of [...requests.values()]) withdraw(request);
     },
-    open: () => requests.size,
+    open: () => requests.size + kept.size,
+    calls: () => [...requests.values()].map(({ callId }) => callId),
+    hold() {
+      isHeld = true;
+    },
+    letGo() {
+      isHeld = false;
+      for (const [requestId, response] of kept) options.respond(requestId, response);
+      kept.clear();
+    },
   };
 }

@@ -2,6 +2,7 @@ import { cleanLine, cleanText } from "../../shared/text.js";
 import { describeStep, describeToolUse } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "./json.js";
+import { createOpenCalls } from "./open-calls.js";
 import { parseOutputLine, readDamagedResult } from "./parse-output-line.js";
 import { createPhaseReader } from "./phases.js";
 import { createUsageCounter } from "./usage.js";
@@ -15,6 +16,8 @@ export interface StreamReader {
   /** The agent's input has got this message; its uuid comes back when it is taken up. */
   expect(uuid: string, messageId: string): void;
   problem(text: string): void;
+  /** Whether another tool call goes on than those that wait for a person; see `createOpenCalls`. */
+  worksBeside(asked: readonly (string | undefined)[]): boolean;
 }
 
 /**
@@ -30,6 +33,7 @@ export function createStreamReader(options: {
   const { cwd, emit } = options;
   const usage = createUsageCounter();
   const phases = createPhaseReader((name) => emit({ type: "phase", name }));
+  const calls = createOpenCalls();
   const turnIds = new Set<string>();
   const waiting = new Map<string, string>();
   let problems = 0;
@@ -88,6 +92,7 @@ export function createStreamReader(options: {
     }
     if (id && isModel && usage.addMessage(id, message.usage)) emit({ type: "tokens", ...usage.totals() });
     for (const block of asList(message.content).map(asRecord)) {
+      if (block.type === "tool_use") calls.begun(asText(block.id), asText(line.parent_tool_use_id));
       if (block.type === "text") takeText(asText(block.text), isMain);
       else if (block.type === "tool_use") takeToolUse(block, isMain, asText(line.task_description));
     }
@@ -113,10 +118,12 @@ export function createStreamReader(options: {
 
   function takeUser(line: JsonRecord): void {
     if (line.isReplay === true) consumed(asText(line.uuid));
-    if (asText(line.parent_tool_use_id) !== undefined) return;
+    const isMain = asText(line.parent_tool_use_id) === undefined;
     for (const block of asList(asRecord(line.message).content).map(asRecord)) {
       if (block.type !== "tool_result") continue;
-      phases.toolResult(asText(block.tool_use_id) ?? "", block.is_error === true, line.tool_use_result);
+      calls.ended(asText(block.tool_use_id));
+      if (isMain)
+        phases.toolResult(asText(block.tool_use_id) ?? "", block.is_error === true, line.tool_use_result);
     }
   }
 
@@ -168,5 +175,6 @@ export function createStreamReader(options: {
       waiting.set(uuid, messageId);
     },
     problem,
+    worksBeside: calls.besides,
   };
 }

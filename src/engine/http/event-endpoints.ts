@@ -38,6 +38,7 @@ export function addEventEndpoints(
     const asked = context.req.header("last-event-id");
     const stream = createEventStream({
       runs,
+      waits: engine,
       clock,
       closing: context.env?.closing,
       onEnd: () => {

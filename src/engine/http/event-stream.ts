@@ -1,6 +1,7 @@
 import type { Clock } from "../../shared/clock.js";
 import type { EngineRun } from "../runs/run.js";
 import type { RunStore, StoredEvent } from "../runs/run-store.js";
+import type { Engine } from "../types.js";
 import { toEventWire } from "./event-wire.js";
 import { toMoment, toStatus } from "./run-wire.js";
 
@@ -9,6 +10,8 @@ export type EventSource = Pick<RunStore, "eventsAfter" | "subscribe" | "newestEv
 
 export interface EventStreamOptions {
   runs: EventSource;
+  /** How runs wait for a slot, which is no event of theirs. */
+  waits: Pick<Engine, "waitOf" | "onWaitChange">;
   clock: Clock;
   /** Only this run's events. */
   runId?: string;
@@ -34,12 +37,14 @@ const MAX_WAITING = 1_000;
  * The `id` of `open` is where the stream begins, so that a client that breaks off before the first event resumes there.
  */
 export function createEventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
-  const { runs, clock, runId, after, closing } = options;
+  const { runs, waits, clock, runId, after, closing } = options;
   const encoder = new TextEncoder();
   let release: (() => void)[] = [];
   let missed: readonly StoredEvent[] = [];
   let missedSent = 0;
-  let waiting: { event: StoredEvent; run: EngineRun }[] = [];
+  let waiting: { event: StoredEvent | undefined; run: EngineRun }[] = [];
+  /** The newest event that was sent, or where the stream begins. */
+  let lastSent = 0;
   /** The newest event of those that were missed. */
   let lastSeen = 0;
   /** The event "open" has been sent. */
@@ -47,13 +52,21 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
   let end = () => {};
 
   function encode(event: StoredEvent, run: EngineRun | undefined): Uint8Array {
-    const data = JSON.stringify({
-      ...toEventWire(event),
-      at: toMoment(event.at),
-      run_id: event.runId,
-      run: run ? toStatus(run, clock.now(), true) : null,
-    });
-    return encoder.encode(`id: ${event.id}\nevent: run\ndata: ${data}\n\n`);
+    lastSent = event.id;
+    return frame({ ...toEventWire(event), at: toMoment(event.at), run_id: event.runId }, run);
+  }
+
+  /** That a run waits otherwise than before. It is no event of its own, so the number stays that of the last one. */
+  function encodeWait({ runId }: EngineRun): Uint8Array | undefined {
+    const run = runs.get(runId);
+    return run && frame({ type: "wait", data: {}, at: toMoment(clock.now()), run_id: runId }, run);
+  }
+
+  function frame(event: object, run: EngineRun | undefined): Uint8Array {
+    const status = run ? toStatus(run, clock.now(), true, waits.waitOf(run)) : null;
+    return encoder.encode(
+      `id: ${lastSent}\nevent: run\ndata: ${JSON.stringify({ ...event, run: status })}\n\n`,
+    );
   }
 
   function flush(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -63,7 +76,8 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
       if (!next) return;
       if (past) missedSent++;
       else if (missed.length > 0) missed = [];
-      controller.enqueue(encode(next.event, next.run));
+      const sent = next.event ? encode(next.event, next.run) : next.run && encodeWait(next.run);
+      if (sent) controller.enqueue(sent);
     }
   }
 
@@ -100,6 +114,13 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
             if (waiting.length > MAX_WAITING) end();
           }),
         );
+        release.push(
+          waits.onWaitChange((run) => {
+            if (runId !== undefined && run.runId !== runId) return;
+            waiting.push({ event: undefined, run });
+            flush(controller);
+          }),
+        );
         closing?.addEventListener("abort", end, { once: true });
         release.push(() => closing?.removeEventListener("abort", end));
         const past = await lookBack();
@@ -109,8 +130,9 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
         missed = past.events.filter((event) => toEventWire(event));
         // What was told meanwhile, or is told in a moment, may be in both.
         lastSeen = past.events.at(-1)?.id ?? 0;
-        waiting = waiting.filter(({ event }) => event.id > lastSeen);
+        waiting = waiting.filter(({ event }) => event === undefined || event.id > lastSeen);
         const begin = after === undefined || past.gap ? newest : after;
+        lastSent = begin;
         const open = JSON.stringify({ newest_id: newest, gap: past.gap });
         controller.enqueue(encoder.encode(`id: ${begin}\nevent: open\ndata: ${open}\n\n`));
         isOpen = true;

@@ -30,6 +30,8 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
     type: "answered",
     data: { question_id: data.questionId, by: data.by, answer: data.answer ?? null },
   }),
+  "slot-given-up": () => ({ type: "slot", data: { has_slot: false } }),
+  "slot-taken": () => ({ type: "slot", data: { has_slot: true } }),
   result: ({ data }) => ({ type: "result", data: { ok: data.ok } }),
   ended: ({ status }) => ({ type: "finished", data: { status: toContractStatus(status) } }),
   "work-changed": () => ({ type: "work", data: {} }),

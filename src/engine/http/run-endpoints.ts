@@ -12,9 +12,10 @@ import {
   pageSchema,
   queuedSchema,
   queueSchema,
+  slotsSchema,
   statusSchema,
 } from "./run-schemas.js";
-import { toMoment, toQueueStats, toRow, toStatus } from "./run-wire.js";
+import { toMoment, toQueueStats, toRow, toSlots, toStatus } from "./run-wire.js";
 
 const listQuery = z.object({
   page: integer().default(1),
@@ -64,7 +65,7 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
       });
       const { runs, total, hasNext } = pageOf(found, query);
       return {
-        runs: runs.map(toRow),
+        runs: runs.map((run) => toRow(run, engine.waitOf(run))),
         total_count: total,
         page: query.page,
         page_size: query.page_size,
@@ -80,7 +81,18 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     query: z.object({ debug: flag().default(false) }),
     answer: statusSchema,
     refusals: [404],
-    handle: ({ id, query }) => toStatus(find(id), clock.now(), query.debug),
+    handle({ id, query }) {
+      const run = find(id);
+      return toStatus(run, clock.now(), query.debug, engine.waitOf(run));
+    },
+  });
+
+  addEndpoint(app, {
+    method: "get",
+    path: "/slots",
+    summary: "Who is at work, who waits for a person, and who waits for a free slot",
+    answer: slotsSchema,
+    handle: () => toSlots(engine.slots()),
   });
 
   addEndpoint(app, {

@@ -39,6 +39,44 @@ const neverStarted = z
   .optional()
   .describe("The run failed before its agent started; nothing was charged");
 
+const expectedTurns = z
+  .int()
+  .nullable()
+  .describe("What successful runs of the workflow usually take; null while too few are known");
+
+const slotWait = z
+  .object({
+    position: z.int().describe("From 1"),
+    slots: z.int().describe("Runs that can be at work at once"),
+    busy: z.array(z.string()).describe("Names of the sessions at work"),
+    answered: z.boolean().describe("It gave its slot up while it waited for a person, and was answered"),
+    after_run: z.string().nullable().describe("A run of the same session that has to end first"),
+    asking: z
+      .array(z.string())
+      .describe("Sessions that wait for a person, where no further agent is started because of them"),
+    estimate_seconds: z.int().nullable().describe("About; null where the history does not tell it"),
+  })
+  .nullable()
+  .describe("A run that has not begun, or was answered, waits for a free slot");
+
+const slotRun = z.object({
+  run_id: z.string(),
+  session_name: z.string(),
+  workflow_name: z.string(),
+  status: z.string(),
+  turns: z.int(),
+  expected_turns: z.int().nullable(),
+});
+
+export const slotsSchema = z
+  .object({
+    slots: z.int().describe("Runs that can be at work at once"),
+    busy: z.array(slotRun),
+    asking: z.array(slotRun).describe("They wait for a person, without a slot"),
+    waiting: z.array(slotRun).describe("They wait for a slot, the next one first"),
+  })
+  .openapi("Slots");
+
 export const workSchema = z
   .object({
     branch: z.string().describe("As it is called where the commits are"),
@@ -107,7 +145,9 @@ export const statusSchema = z
     git_branch: z.string().nullable(),
     current_turn: z.int(),
     max_turns: z.int().nullable(),
+    expected_turns: expectedTurns,
     current_action: z.string().nullable(),
+    waits_for_slot: slotWait,
     phases_completed: z.array(z.string()),
     waiting_for: z.literal("question").nullable(),
     questions: z.array(questionSchema).describe("The open ones"),
@@ -168,7 +208,9 @@ export const rowSchema = z
     session_name: z.string(),
     turns: z.int(),
     max_turns: z.int().nullable(),
+    expected_turns: expectedTurns,
     current_action: z.string().nullable(),
+    waits_for_slot: slotWait,
     waiting_for: z.literal("question").nullable(),
     started_at: moment,
     completed_at: moment.nullable(),

@@ -1,7 +1,8 @@
 import type { z } from "@hono/zod-openapi";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
-import type { EngineRefusal, QueueStats } from "../types.js";
-import type { questionSchema, rowSchema, statusSchema, workSchema } from "./run-schemas.js";
+import type { EngineRefusal, EngineSlots, QueueStats } from "../types.js";
+import { type SlotWait, tellWait } from "../work/slot-wait.js";
+import type { questionSchema, rowSchema, slotsSchema, statusSchema, workSchema } from "./run-schemas.js";
 
 /** A moment as the contract writes it: UTC, marked so. */
 export function toMoment(ms: number): string {
@@ -101,8 +102,45 @@ export function toWork(run: EngineRun): z.input<typeof workSchema> | null {
   };
 }
 
-/** The contract's status answer: live turns, the current action, a session that can be resumed, open questions. */
-export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<typeof statusSchema> {
+const nameOf = ({ sessionName }: EngineRun) => sessionName;
+
+/** How a run waits for a free slot; null for one that does not. */
+function toSlotWait(wait: SlotWait | undefined): z.input<typeof statusSchema>["waits_for_slot"] {
+  if (!wait) return null;
+  return {
+    position: wait.position,
+    slots: wait.slots,
+    busy: wait.busy.map(nameOf),
+    answered: wait.answered,
+    after_run: wait.after?.runId ?? null,
+    asking: wait.asking?.map(nameOf) ?? [],
+    estimate_seconds: wait.estimateS === undefined ? null : Math.round(wait.estimateS),
+  };
+}
+
+/** The engine's slots, for whoever wants to know why a run does not begin. */
+export function toSlots({ slots, busy, asking, waiting }: EngineSlots): z.input<typeof slotsSchema> {
+  const tell = (run: EngineRun) => ({
+    run_id: run.runId,
+    session_name: run.sessionName,
+    workflow_name: run.request.workflowName,
+    status: toContractStatus(run.status),
+    turns: run.turn,
+    expected_turns: run.expectedTurns ?? null,
+  });
+  return { slots, busy: busy.map(tell), asking: asking.map(tell), waiting: waiting.map(tell) };
+}
+
+/**
+ * The contract's status answer: live turns, the current action, a session that can be resumed, open questions.
+ * @param wait how it waits for a free slot
+ */
+export function toStatus(
+  run: EngineRun,
+  now: number,
+  debug: boolean,
+  wait?: SlotWait,
+): z.input<typeof statusSchema> {
   const ended = hasEnded(run);
   const maxTurns = run.request.maxTurns ?? null;
   const questions = openQuestions(run);
@@ -119,7 +157,9 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
     git_branch: run.request.gitBranch ?? null,
     current_turn: run.turn,
     max_turns: maxTurns,
-    current_action: ended ? null : (run.currentAction ?? null),
+    expected_turns: run.expectedTurns ?? null,
+    current_action: actionOf(run, wait),
+    waits_for_slot: toSlotWait(wait),
     phases_completed: phases,
     waiting_for: questions.length > 0 ? "question" : null,
     questions: questions.map(toQuestion),
@@ -164,8 +204,14 @@ export function toStatus(run: EngineRun, now: number, debug: boolean): z.input<t
   };
 }
 
-/** One run in the contract's list. */
-export function toRow(run: EngineRun): z.input<typeof rowSchema> {
+/** What it does now; a run that waits for a slot does nothing else. */
+function actionOf(run: EngineRun, wait: SlotWait | undefined): string | null {
+  if (hasEnded(run)) return null;
+  return wait ? tellWait(wait) : (run.currentAction ?? null);
+}
+
+/** One run in the contract's list. @param wait how it waits for a free slot */
+export function toRow(run: EngineRun, wait?: SlotWait): z.input<typeof rowSchema> {
   const took = run.endedAt === undefined ? null : secondsOf(run, run.endedAt);
   const changed = run.filesChanged.length;
   return {
@@ -176,7 +222,9 @@ export function toRow(run: EngineRun): z.input<typeof rowSchema> {
     session_name: run.sessionName,
     turns: run.turn,
     max_turns: run.request.maxTurns ?? null,
-    current_action: hasEnded(run) ? null : (run.currentAction ?? null),
+    expected_turns: run.expectedTurns ?? null,
+    current_action: actionOf(run, wait),
+    waits_for_slot: toSlotWait(wait),
     waiting_for: openQuestions(run).length > 0 ? "question" : null,
     started_at: toMoment(startOf(run)),
     completed_at: toMomentOrNull(run.endedAt),

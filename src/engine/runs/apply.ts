@@ -50,7 +50,13 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
   switch (event.type) {
     case "started":
       if (run.status !== "pending") return undefined;
-      return { ...run, status: "running", startedAt: event.at, currentAction: "Preparing the workspace" };
+      return {
+        ...run,
+        status: "running",
+        startedAt: event.at,
+        currentAction: "Preparing the workspace",
+        ...(event.expectedTurns === undefined ? {} : { expectedTurns: event.expectedTurns }),
+      };
     case "kill-asked":
       if (run.killAskedAt !== undefined) return undefined;
       if (run.status === "pending") return end(run, { type: "ended", status: "killed", at: event.at });
@@ -129,6 +135,10 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       if (!open || (event.by === "person" && run.killAskedAt !== undefined)) return undefined;
       return { ...run, questions: run.questions.map((each) => (each === open ? close(each, event) : each)) };
     }
+    case "slot-given-up":
+      return run.slotGivenUp ? undefined : { ...run, slotGivenUp: true };
+    case "slot-taken":
+      return run.slotGivenUp ? without(run, "slotGivenUp") : undefined;
     default:
       return undefined;
   }
@@ -140,7 +150,7 @@ function end(run: EngineRun, event: Ended): EngineRun {
   const result = [run.result, ...(event.notes ?? [])].filter(Boolean).join("\n\n");
   const isUnstarted = neverStarted === true && status === "failed";
   return {
-    ...without(run, "currentAction", "agentProcess"),
+    ...without(run, "currentAction", "agentProcess", "slotGivenUp"),
     status,
     endedAt: event.at,
     inputClosed: true,

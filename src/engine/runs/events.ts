@@ -13,8 +13,11 @@ import type {
  * Names of events and of their fields are stored: change none without a migration.
  */
 export type RunChange =
-  /** Its place is free: the workspace is prepared. Only a pending run can be started, and only once. */
-  | { type: "started" }
+  /**
+   * Its place is free: the workspace is prepared. Only a pending run can be started, and only once. `expectedTurns`:
+   * what runs of the workflow have taken before.
+   */
+  | { type: "started"; expectedTurns?: number }
   /** The workspace is there; the branch as the repository spells it. */
   | { type: "workspace-ready"; path: string; branch?: string }
   /** An agent's process has begun. A second one follows where the first found no conversation, or found one. */
@@ -47,6 +50,10 @@ export type RunChange =
   | { type: "input-closed"; anyway?: true }
   | { type: "question-asked"; question: RunQuestion }
   | { type: "question-closed"; questionId: string; by: "person" | "timeout" | "ended"; answer?: string }
+  /** It waits for a person, and others may work meanwhile. */
+  | { type: "slot-given-up" }
+  /** It has a slot again. */
+  | { type: "slot-taken" }
   /** A person wants the run ended. A pending one has ended with that. */
   | { type: "kill-asked"; force: boolean }
   | {

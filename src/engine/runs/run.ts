@@ -103,6 +103,8 @@ export interface EngineRun {
   readonly startedAt?: number;
   readonly endedAt?: number;
   readonly turn: number;
+  /** How many turns successful runs of the workflow took until this one began: the median. */
+  readonly expectedTurns?: number;
   readonly currentAction?: string;
   /** An agent has reported that it is there, so the conversation may exist although no turn was taken. */
   readonly conversationBegun?: true;
@@ -132,6 +134,8 @@ export interface EngineRun {
   readonly inputClosed?: true;
   readonly questions: readonly RunQuestion[];
   readonly agentProcess?: AgentProcessId;
+  /** It has waited for a person and given up its slot; its agent gets an answer when it has one again. */
+  readonly slotGivenUp?: true;
   /** A person wants it ended; it ends as `killed`, however it comes to its end. */
   readonly killAskedAt?: number;
   readonly killedAt?: number;
@@ -142,6 +146,11 @@ export interface EngineRun {
 /** True when the run does no more work. */
 export function hasEnded({ status }: Pick<EngineRun, "status">): boolean {
   return status !== "pending" && status !== "running" && status !== "waiting";
+}
+
+/** True when all that the run waits for is a slot: it has not begun, or it was answered after it gave its slot up. */
+export function waitsForSlot(run: Pick<EngineRun, "status" | "slotGivenUp">): boolean {
+  return run.status === "pending" || (run.status === "running" && run.slotGivenUp === true);
 }
 
 /** Questions that nobody has answered yet: what a `waiting` run waits for. One that has ended waits for nothing. */

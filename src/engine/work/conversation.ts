@@ -2,8 +2,11 @@ import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import type { AgentEvent, AgentOptions, AgentProcess, StartAgent } from "../agent/claude-agent.js";
 import type { AgentExit } from "../agent/events.js";
+import type { AgentAnswer } from "../agent/open-request.js";
 import type { RunChange } from "../runs/events.js";
 import type { Durability, Recorded, RunStore } from "../runs/run-store.js";
+import type { RunEnding } from "./run-ending.js";
+import type { RunSlot } from "./run-queue.js";
 
 type AgentResult = Extract<AgentEvent, { type: "result" }>;
 
@@ -43,16 +46,37 @@ export interface Conversation {
 const LINGER_MS = 1_000;
 /** An agent that was interrupted gets this long to end by itself, in ms. */
 const KILL_GRACE_MS = 5_000;
+/** An agent that waits for a person and has done nothing else for this long, in ms, gives up its slot. */
+const IDLE_MS = 60_000;
+/**
+ * A command that goes on beside the question counts as work for so many times as long: commands take 10 min at most, and
+ * what is silent for longer has lost its end.
+ */
+const SILENT_WORK_TIMES = 20;
+
+/** What an agent tells of only while it does something. */
+const SIGNS_OF_WORK = new Set<AgentEvent["type"]>([
+  "init",
+  "turn",
+  "action",
+  "tool",
+  "tokens",
+  "phase",
+  "text",
+  "result",
+]);
 
 export function createConversation(options: {
   runId: string;
   runs: Pick<RunStore, "get" | "record">;
   startAgent: StartAgent;
   questionTimeoutMs: number;
+  slot: RunSlot;
+  timeLimit: Pick<RunEnding, "pause" | "goOn">;
   clock: Clock;
   log: Log;
 }): Conversation {
-  const { runId, runs, clock, log, questionTimeoutMs } = options;
+  const { runId, runs, slot, timeLimit, clock, log, questionTimeoutMs } = options;
   let agent: AgentProcess | undefined;
   let hadAgent = false;
   let result: AgentResult | undefined;
@@ -69,7 +93,10 @@ export function createConversation(options: {
   let background = 0;
   let turn = 0;
   let cancelLinger = () => {};
+  /** One for each open question. */
   const questionTimers = new Map<string, () => void>();
+  let hasSlot = true;
+  let cancelIdle = () => {};
 
   function record(change: RunChange, durability: Durability = "soon"): Promise<Recorded | undefined> {
     return runs.record(runId, change, durability).catch((error: Error) => {
@@ -78,7 +105,55 @@ export function createConversation(options: {
     });
   }
 
+  /** Begins anew to wait until an agent with open questions does nothing else. */
+  function watchIdle(timesSilent = 0): void {
+    cancelIdle();
+    if (!hasSlot || !agent || questionTimers.size === 0) return;
+    cancelIdle = clock.after(IDLE_MS, () => {
+      if (questionTimers.size === 0) return;
+      if (agent?.worksBeside() && timesSilent < SILENT_WORK_TIMES) watchIdle(timesSilent + 1);
+      else giveUpSlot();
+    });
+  }
+
+  function giveUpSlot(): void {
+    hasSlot = false;
+    agent?.hold();
+    void record({ type: "slot-given-up" }, "now");
+    slot.giveUp();
+  }
+
+  function regainSlot(): void {
+    slot.regain(() => {
+      hasSlot = true;
+      void record({ type: "slot-taken" }, "now");
+      timeLimit.goOn();
+      agent?.letGo();
+      watchIdle();
+    });
+  }
+
+  /** The agent does something, although it may have an open question. */
+  function stir(): void {
+    if (hasSlot) watchIdle();
+    // It was taken for idle, and cannot be stopped without loss: it goes on, and the next free slot is its.
+    else regainSlot();
+  }
+
+  /** Gives an answer to the agent; where it has no slot, it gets it with the next free one. */
+  function give(questionId: string, answer: AgentAnswer): void {
+    const goesOn = agent?.answer(questionId, answer);
+    if (!goesOn) return;
+    if (hasSlot) {
+      watchIdle();
+      return;
+    }
+    timeLimit.pause();
+    regainSlot();
+  }
+
   function hear(event: Exclude<AgentEvent, { type: "exit" }>): void {
+    if (SIGNS_OF_WORK.has(event.type)) stir();
     switch (event.type) {
       case "text":
         break;
@@ -129,10 +204,13 @@ export function createConversation(options: {
         void record({ type: "question-asked", question }, "now");
         const cancel = clock.after(questionTimeoutMs, () => void giveUp(question.questionId));
         questionTimers.set(question.questionId, cancel);
+        watchIdle();
         break;
       }
       case "question_withdrawn":
         void closeQuestion(event.questionId, "ended");
+        // It goes on without an answer. One that has ended needs no slot.
+        if (agent && !hasSlot) regainSlot();
         break;
       case "question_settled":
         // The person's answer to another question has answered this one, too.
@@ -200,7 +278,7 @@ export function createConversation(options: {
     const closed = await closeQuestion(questionId, "timeout");
     const minutes = Math.max(1, Math.round(questionTimeoutMs / 60_000));
     const timedOut = `Nobody answered within ${minutes} minute${minutes === 1 ? "" : "s"}. Go on without it, and say at the end what was left open.`;
-    if (closed?.happened) agent?.answer(questionId, { text: "", timedOut });
+    if (closed?.happened) give(questionId, { text: "", timedOut });
   }
 
   return {
@@ -220,6 +298,7 @@ export function createConversation(options: {
       agent = undefined;
       inputOpen = false;
       cancelLinger();
+      cancelIdle();
       return { exit, result, begun };
     },
     hadAgent: () => hadAgent,
@@ -238,7 +317,7 @@ export function createConversation(options: {
       if (recorded.happened) {
         questionTimers.get(questionId)?.();
         questionTimers.delete(questionId);
-        agent?.answer(questionId, { text: answer });
+        give(questionId, { text: answer });
       }
       return recorded;
     },
@@ -247,6 +326,7 @@ export function createConversation(options: {
     },
     close() {
       cancelLinger();
+      cancelIdle();
       for (const cancel of questionTimers.values()) cancel();
       questionTimers.clear();
     },

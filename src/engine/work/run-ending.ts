@@ -24,6 +24,9 @@ export interface RunEnding {
   conclude(how: Ending): void;
   /** How it ends, as far as that is known. */
   how(): Ending | undefined;
+  /** From now on time does not count: the run waits for a slot, which is no fault of its own. Until `goOn`. */
+  pause(): void;
+  goOn(): void;
   /** The agent is gone, or there was none: what follows has to come to its end in time. */
   agentGone(): void;
   /** Cancels all timers. */
@@ -49,18 +52,39 @@ export function createRunEnding(options: {
   const stock = new AbortController();
   let ending: Ending | undefined;
   let isAgentGone = false;
-  const timers = [
-    clock.after(timeoutS * 1000, () => {
-      // An agent that has ended was in time; the rest has the allowance.
-      if (!ending) options.onTimeLimit();
-    }),
-    clock.after((timeoutS + END_ALLOWANCE_S) * 1000, () =>
-      stock.abort(`the run's time limit of ${timeoutS} s was exceeded by ${END_ALLOWANCE_S} s`),
-    ),
-  ];
+  let cancelStopped = () => {};
+  let cancelLimits = () => {};
+  /** How much of its time is left, in ms, and since when that is so; undefined while time does not count. */
+  let leftMs = timeoutS * 1000;
+  let countedSince: number | undefined;
+  count();
+
+  function count(): void {
+    if (countedSince !== undefined) return;
+    countedSince = clock.elapsed();
+    const timers = [
+      clock.after(Math.max(0, leftMs), () => {
+        // An agent that has ended was in time; the rest has the allowance.
+        if (!ending) options.onTimeLimit();
+      }),
+      clock.after(Math.max(0, leftMs + END_ALLOWANCE_S * 1000), () =>
+        stock.abort(`the run's time limit of ${timeoutS} s was exceeded by ${END_ALLOWANCE_S} s`),
+      ),
+    ];
+    cancelLimits = () => {
+      for (const cancel of timers) cancel();
+    };
+  }
+
+  function stopCounting(): void {
+    cancelLimits();
+    if (countedSince !== undefined) leftMs -= clock.elapsed() - countedSince;
+    countedSince = undefined;
+  }
 
   function limitStock(): void {
-    timers.push(clock.after(STOPPED_ALLOWANCE_MS, () => stock.abort("the run was ended")));
+    cancelStopped();
+    cancelStopped = clock.after(STOPPED_ALLOWANCE_MS, () => stock.abort("the run was ended"));
   }
 
   return {
@@ -76,6 +100,8 @@ export function createRunEnding(options: {
       });
     },
     end(how) {
+      // Whatever it waited for: its end has to come in time.
+      count();
       if (how.status === "killed") ending = { ...ending, status: "killed" };
       ending ??= how;
       ended.abort();
@@ -86,12 +112,18 @@ export function createRunEnding(options: {
       ending ??= how;
     },
     how: () => ending,
+    pause() {
+      if (!ending) stopCounting();
+    },
+    goOn: count,
     agentGone() {
       isAgentGone = true;
+      count();
       if (ended.signal.aborted) limitStock();
     },
     close() {
-      for (const cancel of timers) cancel();
+      cancelLimits();
+      cancelStopped();
     },
   };
 }

@@ -2,11 +2,13 @@ import { describeFailedEnd } from "../agent/end-reasons.js";
 import type { EngineOptions } from "../engine-options.js";
 import type { RunChange } from "../runs/events.js";
 import type { EngineRun, RunRequest } from "../runs/run.js";
+import type { RunHistory } from "../runs/run-history.js";
 import type { Durability, Recorded } from "../runs/run-store.js";
 import type { Workspace } from "../workspaces/workspaces.js";
 import { createConversation, type Talk } from "./conversation.js";
 import { type PreparedAgent, prepareAgent } from "./prepare-agent.js";
 import { createRunEnding, type Ending } from "./run-ending.js";
+import type { RunSlot } from "./run-queue.js";
 import { takeStock } from "./take-stock.js";
 
 /** One run at work. */
@@ -23,8 +25,15 @@ export interface RunWork {
   stop(): Promise<void>;
 }
 
-/** Carries one run out: workspace, agent, limits, and the end. What happens becomes events of the run. */
-export function createRunWork(runId: string, engine: EngineOptions): RunWork {
+/**
+ * Carries one run out: workspace, agent, limits, and the end. What happens becomes events of the run.
+ * @param own.slot the slot that it holds
+ */
+export function createRunWork(
+  runId: string,
+  engine: EngineOptions,
+  own: { slot: RunSlot; history: Pick<RunHistory, "of"> },
+): RunWork {
   const { runs, workspaces, library, clock, log } = engine;
   const { request, sessionId, sessionName } = current();
   const ending = createRunEnding({ timeoutS: request.timeoutS, clock, onTimeLimit });
@@ -33,6 +42,8 @@ export function createRunWork(runId: string, engine: EngineOptions): RunWork {
     runs,
     startAgent: engine.startAgent,
     questionTimeoutMs: engine.limits.questionTimeoutMs,
+    slot: own.slot,
+    timeLimit: ending,
     clock,
     log,
   });
@@ -61,7 +72,12 @@ export function createRunWork(runId: string, engine: EngineOptions): RunWork {
 
   async function carryOut(): Promise<void> {
     if (ending.how()) return;
-    const started = await runs.record(runId, { type: "started" }, "written");
+    const expectedTurns = own.history.of(request.workflowName)?.turns;
+    const started = await runs.record(
+      runId,
+      { type: "started", ...(expectedTurns === undefined ? {} : { expectedTurns }) },
+      "written",
+    );
     // It was killed before it began.
     if (!started.happened) return;
     isStarted = true;

@@ -1,0 +1,115 @@
+import type { EngineRun } from "../runs/run.js";
+import type { RunHistory } from "../runs/run-history.js";
+import type { QueueState } from "./run-queue.js";
+
+/** How a run stands that waits for a free slot. */
+export interface SlotWait {
+  /** From 1. */
+  position: number;
+  /** Runs that can be at work at once. */
+  slots: number;
+  /** The runs that are at work. */
+  busy: readonly EngineRun[];
+  /** It was answered after it had given its slot up, and goes on with the next free one. */
+  answered: boolean;
+  /** Why a free slot does not help: a run of the same session goes on … */
+  after?: EngineRun;
+  /** … or as many agents wait for a person as may be kept alive. */
+  asking?: readonly EngineRun[];
+  /** In about how many seconds it goes on, where the history tells it. */
+  estimateS?: number;
+}
+
+/**
+ * @param runs the newest snapshots
+ * @returns undefined for a run that does not wait for a slot
+ */
+export function describeWait(
+  run: EngineRun,
+  {
+    state,
+    slots,
+    history,
+    find,
+  }: {
+    state: QueueState;
+    slots: number;
+    history: Pick<RunHistory, "of">;
+    find: (runId: string) => EngineRun | undefined;
+  },
+): SlotWait | undefined {
+  const index = state.next.findIndex(({ runId }) => runId === run.runId);
+  const next = state.next[index];
+  if (!next) return undefined;
+  const named = (ids: readonly string[]) => ids.flatMap((runId) => find(runId) ?? []);
+  const busy = named(state.busy);
+  const before = state.bySession.get(run.sessionId);
+  const after = next.begun || before === undefined ? undefined : find(before);
+  const ahead = named(state.next.slice(0, index).map(({ runId }) => runId));
+  const isHindered = after !== undefined || (state.full && !next.begun);
+  const estimateS =
+    isHindered || busy.length < slots
+      ? undefined
+      : estimateWait(busy, ahead, (one) => remainingOf(one, history));
+  return {
+    position: index + 1,
+    slots,
+    busy,
+    answered: next.begun,
+    ...(after ? { after } : {}),
+    ...(state.full && !next.begun ? { asking: named(state.idle) } : {}),
+    ...(estimateS === undefined ? {} : { estimateS }),
+  };
+}
+
+/** How long a run still takes, in s, by the turn it is at; undefined where nothing tells it: beyond what is usual, too. */
+function remainingOf(run: EngineRun, history: Pick<RunHistory, "of">): number | undefined {
+  const usual = history.of(run.request.workflowName);
+  if (!usual || run.status === "waiting" || run.turn >= usual.turns) return undefined;
+  return usual.durationS * (1 - run.turn / usual.turns);
+}
+
+/** One slot after the other becomes free. Those of which nothing is known are not counted on. */
+function estimateWait(
+  busy: readonly EngineRun[],
+  ahead: readonly EngineRun[],
+  remaining: (run: EngineRun) => number | undefined,
+): number | undefined {
+  const frees = busy.flatMap((run) => remaining(run) ?? []);
+  for (const run of ahead) {
+    frees.sort((a, b) => a - b);
+    const free = frees.shift();
+    if (free === undefined) return undefined;
+    const takes = remaining(run);
+    if (takes !== undefined) frees.push(free + takes);
+  }
+  return frees.length === 0 ? undefined : Math.min(...frees);
+}
+
+/** How many names a line shows. */
+const NAMES_SHOWN = 5;
+
+function listNames(runs: readonly EngineRun[]): string {
+  const names = runs.slice(0, NAMES_SHOWN).map(({ sessionName }) => sessionName);
+  const more = runs.length - names.length;
+  return `${names.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** "Waiting for a free slot, position 2 (2 of 2 busy: jwt-login, fix-login), about 4 min" */
+export function tellWait(wait: SlotWait): string {
+  const { position, slots, busy, answered, after, asking, estimateS } = wait;
+  if (after) {
+    const what = after.status === "waiting" ? ", which waits for an answer" : "";
+    return `Waiting for the run before it in this session (${after.request.workflowName})${what}`;
+  }
+  if (asking) {
+    return (
+      `Waiting until one of ${asking.length} sessions is answered, position ${position}: no further agents are ` +
+      `started while so many wait for a person (${listNames(asking)})`
+    );
+  }
+  const begin = answered ? "Answered, waiting for a free slot" : "Waiting for a free slot";
+  const names = busy.length > 0 ? `: ${listNames(busy)}` : "";
+  const about = estimateS === undefined ? "" : `, about ${Math.max(1, Math.round(estimateS / 60))} min`;
+  return `${begin}, position ${position} (${busy.length} of ${slots} busy${names})${about}`;
+}
