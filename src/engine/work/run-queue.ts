@@ -51,7 +51,7 @@ interface BegunRun extends QueuedRun {
 const MIN_IDLE = 4;
 
 /** How many agents may be alive: as many again as there are slots may wait for a person, and at least four. */
-export function mostAlive(concurrency: number): number {
+function mostAlive(concurrency: number): number {
   return concurrency + Math.max(MIN_IDLE, concurrency);
 }
 
