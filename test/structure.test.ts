@@ -9,6 +9,7 @@ const SRC = fileURLToPath(new URL("../src", import.meta.url));
 const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   settings: ["shared"],
+  plans: ["shared"],
   store: ["shared", "settings"],
   notices: ["shared", "store"],
   engine: ["shared", "settings", "store", "notices"],

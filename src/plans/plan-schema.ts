@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { BOUNDS } from "./plan.js";
+
+/**
+ * The plan language as a schema: what is published of it, and the rule of each key. No recursion and no alternatives,
+ * since clients and models refuse them; which keys belong together is checked in check-steps.ts.
+ */
+
+/** Each rule reads behind "must be". */
+const must = (rule: string) => ({ error: `must be ${rule}` });
+
+const text = (max: number) =>
+  z
+    .string(must("a text"))
+    .min(1, must("a text, and not empty"))
+    .max(max, must(`a text of at most ${max} characters`));
+const whole = (min: number, max: number) => {
+  const rule = must(`a whole number from ${min} to ${max}`);
+  return z.int(rule).min(min, rule).max(max, rule);
+};
+const name = text(100);
+
+/** An input, or a field of an output. */
+export const fieldShape = {
+  type: z
+    .enum(
+      ["string", "integer", "number", "boolean", "list", "enum"],
+      must("string, integer, number, boolean or list"),
+    )
+    .optional()
+    .describe("Default: string. A list is one of texts."),
+  required: z.boolean(must("true or false")).optional(),
+  enum: z
+    .array(text(200), must("a list of texts"))
+    .min(1, must("a list with at least one text"))
+    .max(BOUNDS.choices, must(`a list of at most ${BOUNDS.choices} texts`))
+    .optional()
+    .describe("The only values."),
+  titles: z
+    .record(z.string(), text(200), must("names of values with their titles"))
+    .optional()
+    .describe("What a form shows for a value."),
+  description: text(1_000).optional(),
+  default: z.unknown().optional(),
+};
+
+export const limitsShape = {
+  parallel: whole(1, 200).optional().describe("Runs at once."),
+  runs: whole(1, 10_000).optional().describe("Runs in all, each attempt counted."),
+  cost_usd: z
+    .number(must("a number of US dollars"))
+    .min(0.01, must("at least 0.01 US dollars"))
+    .max(100_000, must("at most 100000 US dollars"))
+    .optional()
+    .describe("US dollars in all."),
+  minutes: whole(1, 100_000).optional().describe("Minutes in which runs are at work."),
+};
+
+export const backToShape = {
+  step: name.describe("The step that is continued; everything downstream of it runs again."),
+  max: whole(1, 20).optional().describe("How often at most; default 3."),
+  when: text(1_000).optional().describe("Of a run: the condition."),
+};
+
+export const stepShape = {
+  id: name,
+  run: name.optional().describe("A workflow, or auto: an agent works."),
+  gate: text(BOUNDS.textChars).optional().describe("A question: a person decides."),
+  merge: name.optional().describe("A step with for_each: its branches are joined."),
+  needs: z
+    .array(name, must("a list of steps"))
+    .max(BOUNDS.needs, must(`a list of at most ${BOUNDS.needs} steps`))
+    .optional()
+    .describe("Steps that come first."),
+  when: text(1_000).optional().describe("Skipped unless: ${…} == word, != word, or in [words]."),
+  join: z.enum(["all_done", "all_ok", "any_ok"], must("all_done, all_ok or any_ok")).optional(),
+  task: text(BOUNDS.taskChars).optional().describe("What the agent is told; with ${…}."),
+  output: z
+    .record(z.string(), z.strictObject(fieldShape), must("names of fields with what they hold"))
+    .optional()
+    .describe("Fields that the agent has to give at its end."),
+  continue: name.optional().describe("Goes on with that step's conversation and workspace."),
+  from: name.optional().describe("Begins at that step's branch."),
+  for_each: text(1_000).optional().describe("One run for each item of a list: ${…}; ${item} in the task."),
+  parallel: whole(1, 200).optional().describe("Of for_each: runs at once."),
+  retry: whole(0, 10).optional().describe("How often a failed run is started again."),
+  back_to: z.strictObject(backToShape).optional().describe("When sent back: where to."),
+  show: text(BOUNDS.textChars).optional().describe("Of a gate: what the person sees; with ${…}."),
+  check: text(2_000).optional().describe("Of a merge: a command that has to succeed after each."),
+};
+
+export const planShape = {
+  name: text(100).optional(),
+  description: text(1_000).optional(),
+  inputs: z
+    .record(z.string(), z.strictObject(fieldShape), must("names of inputs with what they hold"))
+    .optional(),
+  limits: z.strictObject(limitsShape).optional(),
+  steps: z.array(z.strictObject(stepShape)),
+};
+
+/** The language as it is published. */
+export const planSchema = z.strictObject(planShape);
