@@ -3,11 +3,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import type { Workspace } from "../src/engine/workspaces/workspaces.js";
-import { createContractClient } from "./contract/upstream.js";
+import { runToCommit } from "./support/committed-run.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import { connectInMemory } from "./support/harness.js";
-import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
-import { statusThat } from "./support/patient.js";
+import { ENGINE_KEY, startLocalEngine } from "./support/local-engine.js";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -220,36 +219,7 @@ describe("the actions on the engine", () => {
         content: { confirm: choice },
       }),
     });
-  const steps = [
-    { tools: [{ name: "Write", input: { file_path: "login.txt", content: "login\n" } }] },
-    {
-      tools: [
-        {
-          name: "Bash",
-          input: { command: "git add . && git -c user.name=A -c user.email=a@b commit -qm 'Add the login'" },
-          run: true,
-        },
-      ],
-    },
-    { text: "Done." },
-  ];
-  /** A run that has ended, with its commit. */
-  async function run(): Promise<string> {
-    const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
-    const message = withScript("Add the login", { steps });
-    const fields = { message, session_name: "login", repository_url: source };
-    const { run_id } = await direct.start(fields, "implement");
-    for (;;) {
-      const status = await statusThat(
-        direct,
-        run_id,
-        (found) => found.waiting_for === "question" || found.completed_at !== null,
-      );
-      if (status.completed_at !== null) return run_id;
-      for (const { question_id } of status.questions)
-        await direct.post(`/run/${run_id}/questions/${question_id}/answer`, { answer: "allow_once" });
-    }
-  }
+  const run = () => runToCommit(engine.url, source);
 
   it("show a session's work, take it only when the person says yes, and tell it from the end of its run on", async () => {
     const { call, client, forms } = await connect("yes");

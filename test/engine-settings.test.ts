@@ -133,6 +133,7 @@ describe("an engine whose settings change while it runs", () => {
       engineConcurrency: 1,
       engineCostLimitUsd: undefined,
       engineQuestionTimeoutS: 1800,
+      engineCheckTimeoutS: 600,
       engineAllowedFolders: undefined,
       enginePush: "off",
       engineHooks: "off",

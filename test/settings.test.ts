@@ -272,6 +272,12 @@ const CASES: Record<string, Case> = {
     good: numbers("10", "86400"),
     bad: ["9", "86401", ...NO_NUMBERS],
   },
+  ENGINE_CHECK_TIMEOUT: {
+    property: "engineCheckTimeoutS",
+    fallback: 600,
+    good: numbers("10", "14400"),
+    bad: ["9", "14401", ...NO_NUMBERS],
+  },
   ENGINE_IDLE_TIMEOUT: {
     property: "engineIdleTimeoutS",
     fallback: 600,

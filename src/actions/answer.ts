@@ -129,6 +129,15 @@ const queueAnswer = z.object({
 
 const diffAnswer = z.object({ text: z.string(), cut: z.boolean() });
 
+const checkAnswer = z.object({
+  command: z.string(),
+  passed: z.boolean(),
+  exit_code: z.number().optional(),
+  seconds: z.number().optional(),
+  output: z.string().describe("Output of the command, not of this server"),
+  cut: z.boolean(),
+});
+
 const cleanupAnswer = z.object({
   success: z.boolean(),
   removed: z.array(z.string()),
@@ -166,6 +175,7 @@ export const answerParts = {
   sessions: z.array(sessionAnswer),
   queue: queueAnswer,
   diff: diffAnswer,
+  check: checkAnswer,
   cleanup: cleanupAnswer,
   api: apiAnswer,
 };
@@ -191,6 +201,7 @@ export interface Answer {
   sessions?: z.output<typeof sessionAnswer>[];
   queue?: z.output<typeof queueAnswer>;
   diff?: z.output<typeof diffAnswer>;
+  check?: z.output<typeof checkAnswer>;
   cleanup?: z.output<typeof cleanupAnswer>;
   api?: z.output<typeof apiAnswer>;
 }

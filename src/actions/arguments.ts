@@ -45,10 +45,11 @@ export const parameters = {
   answer: z.string().trim().max(10_000).describe("answer: a choice's value, or the person's own words."),
   into: z.string().trim().max(250).describe("take: the branch (default: base)."),
   squash: z.boolean().describe("take: as one commit."),
+  check: z.string().trim().max(10_000).describe("take: a command that must pass first."),
   force: z.boolean().describe("kill: at once. cleanup: also while running."),
   confirm: z
     .boolean()
-    .describe("true only after the person agreed to kill, cleanup, discard or an answer that allows."),
+    .describe("true only after the person agreed to kill, cleanup, take, discard or an answer that allows."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
   limit: z.number().int().min(1).max(200).describe("Maximum entries to list."),
 };

@@ -1,20 +1,39 @@
 import { ApiError } from "../api/errors.js";
-import { isFinal } from "../api/types.js";
-import type { Answer } from "./answer.js";
+import { isFinal, type Run, type TakeReport, type TakeRequest } from "../api/types.js";
+import { asCode, readCheckCommand } from "../shared/check-command.js";
+import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
-import { listCommits } from "./describe-work.js";
+import { listCommits, tellSize } from "./describe-work.js";
+import { resolveWaitMs } from "./follow/wait-budget.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
 import { readTarget } from "./read-run.js";
 import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
 
-const TAKE_PARAMETERS = ["run_id", "session_name", "session_id", "into", "squash", "confirm"] as const;
+const TAKE_PARAMETERS = [
+  "run_id",
+  "session_name",
+  "session_id",
+  "into",
+  "squash",
+  "check",
+  "wait_seconds",
+  "confirm",
+] as const;
+
+/** What the API needs beside the check itself, in ms: fetching twice, and putting the worktree back. */
+const AROUND_CHECK_MS = 300_000;
+/** What a call that cannot wait for ever keeps of its time for the rest, in s. */
+const ANSWER_SECONDS = 5;
+/** How often a check's progress is told, in ms. */
+const PROGRESS_MS = 10_000;
 
 /**
  * Merges a session's commits into a branch of the person's repository, after the person agreed: what an agent has written
- * may be run there as soon as it is checked out, and an agent's own text may ask a model for it.
+ * may be run there as soon as it is checked out, and an agent's own text may ask a model for it. A check runs what the
+ * agent has written at once, so that the person agrees to its exact command, too.
  */
 export const takeAction = defineAction({
   name: "take",
@@ -29,18 +48,21 @@ export const takeAction = defineAction({
     ...SHORT_TARGET_ABOUT,
     into: "The branch (default: base).",
     squash: "As one commit.",
+    check: "A command that must pass on the merge before anything is merged.",
+    wait_seconds: "How long the check may take; then it is ended, and nothing is merged.",
     confirm: "true only after the person agreed.",
   },
   endpoint: "take",
   instead: "Where the run's status names its branch, merge that with git in the repository.",
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: true },
-  answerParts: ["missing"],
+  answerParts: ["check", "missing"],
 
   async handle(
     args: Arguments<(typeof TAKE_PARAMETERS)[number]>,
     call: Call,
     services: Services,
   ): Promise<Answer> {
+    const check = await readCheck(args.check, services);
     const run = await readTarget(args, "newest", call, services);
     if ("outcome" in run) return run;
     if (!isFinal(run.status)) {
@@ -50,13 +72,16 @@ export const takeAction = defineAction({
         next: watchAgain(run, "Wait for its end."),
       };
     }
-    const chosen = { ...(args.into ? { into: args.into } : {}), ...(args.squash ? { squash: true } : {}) };
-    const into = args.into ?? run.work?.baseBranch ?? "its base branch";
+    const chosen = {
+      ...(args.into ? { into: args.into } : {}),
+      ...(args.squash ? { squash: true } : {}),
+      ...(check === undefined ? {} : { check }),
+    };
     const ended = await confirmWithPerson(
       {
         action: "take",
-        deed: `Merge the work of ${nameRun(run)} into ${into}${args.squash ? " as one commit" : ""}`,
-        detail: run.work && listCommits(run.work).join("\n"),
+        deed: describeDeed(run, chosen, services),
+        detail: run.work && [...listCommits(run.work), tellSize(run.work)].join("\n"),
         arguments: { run_id: run.runId, ...chosen },
         confirm: args.confirm,
       },
@@ -64,18 +89,105 @@ export const takeAction = defineAction({
     );
     if (ended) return ended;
     try {
-      const { message, ...report } = await services.api.takeWork(run.runId, chosen);
-      const files = report.conflicts.length > 0 ? ` In conflict: ${report.conflicts.join(", ")}.` : "";
-      return {
-        outcome: report.taken ? "ok" : "failed",
-        summary: `${message ?? (report.taken ? "Merged." : "Nothing was merged.")}${files}`,
-      };
+      const report =
+        check === undefined
+          ? await services.api.takeWork(run.runId, chosen)
+          : await takeChecked(run.runId, { ...chosen, check }, args.wait_seconds, call, services);
+      return answerReport(report, check);
     } catch (error) {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
+      const ending =
+        check === undefined ? "" : " A check that nobody waits for any more is ended, and merges nothing.";
       return {
         outcome: "unknown",
-        summary: `It is unknown whether the work was merged. ${error.message} \`git log\` in the repository tells.`,
+        summary:
+          `It is unknown whether the work was merged. ${error.message}${ending} \`git log\` in the repository tells, and ` +
+          "so does the run's status (merged_into).",
+        next: {
+          action: "status",
+          arguments: { run_id: run.runId },
+          reason: "See whether it was merged before taking it again.",
+        },
       };
     }
   },
 });
+
+/** @throws ActionError for a command that nobody could agree to, or where the API runs none */
+async function readCheck(text: string | undefined, services: Services): Promise<string | undefined> {
+  if (!text) return undefined;
+  const read = readCheckCommand(text);
+  if (!read.ok) throw new ActionError(`${read.problem} Nothing was merged.`);
+  if (await services.capabilities.readTakesCheck()) return read.value;
+  throw new ActionError(
+    "This workflows API does not say that it runs checks, so it might merge without. Nothing was merged. Run the check " +
+      "where the work is (its status has the commands), then take it without `check`.",
+  );
+}
+
+function describeDeed(run: Run, { into, squash, check }: TakeRequest, { settings }: Services): string {
+  const target = into ?? run.work?.baseBranch ?? "its base branch";
+  const merge = `Merge the work of ${nameRun(run)} into ${target}${squash ? " as one commit" : ""}`;
+  if (check === undefined) return merge;
+  const where =
+    settings.engine === "local" ? "on this machine as you" : "on the engine's machine as its user";
+  return `${merge}, and only if ${asCode(check)} passes, which runs ${where}`;
+}
+
+/** Takes it with a check, and tells how long that has been going on. */
+async function takeChecked(
+  runId: string,
+  how: TakeRequest & { check: string },
+  waitSeconds: number | undefined,
+  call: Call,
+  { api, clock, settings }: Services,
+): Promise<TakeReport> {
+  const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, waitSeconds);
+  const bearableS = waitMs === undefined ? undefined : Math.floor(waitMs / 1000) - ANSWER_SECONDS;
+  const checkTimeoutS = Math.max(1, Math.min(Math.ceil(settings.engineCheckTimeoutS), bearableS ?? Infinity));
+  const began = clock.elapsed();
+  let cancel = () => {};
+  const tell = () => {
+    const seconds = Math.round((clock.elapsed() - began) / 1000);
+    call.progress({ message: `Checking: ${how.check}${seconds > 0 ? `, ${seconds} s` : ""}` });
+    cancel = clock.after(PROGRESS_MS, tell);
+  };
+  tell();
+  try {
+    const report = await api.takeWork(
+      runId,
+      { ...how, checkTimeoutS },
+      { signal: call.signal, timeoutMs: checkTimeoutS * 1000 + AROUND_CHECK_MS },
+    );
+    if (!report.check?.timedOut) return report;
+    const advice =
+      checkTimeoutS === bearableS
+        ? "This call waits no longer: `wait_seconds`, or `automagik-workflows-mcp sessions take` in a terminal, gives it more time."
+        : "ENGINE_CHECK_TIMEOUT gives it more time.";
+    return { ...report, message: `${report.message ?? "Nothing was merged."} ${advice}` };
+  } finally {
+    cancel();
+  }
+}
+
+function answerReport({ message, taken, conflicts, check }: TakeReport, asked: string | undefined): Answer {
+  const files = conflicts.length > 0 ? ` In conflict: ${conflicts.join(", ")}.` : "";
+  const unchecked =
+    taken && asked !== undefined && !check?.passed ? " The API did not say that the check has passed." : "";
+  return {
+    outcome: taken && unchecked === "" ? "ok" : "failed",
+    summary: `${message ?? (taken ? "Merged." : "Nothing was merged.")}${files}${unchecked}`,
+    ...(check
+      ? {
+          check: {
+            command: check.command,
+            passed: check.passed,
+            ...(check.exitCode === undefined ? {} : { exit_code: check.exitCode }),
+            ...(check.seconds === undefined ? {} : { seconds: check.seconds }),
+            output: check.output,
+            cut: check.cut,
+          },
+        }
+      : {}),
+  };
+}

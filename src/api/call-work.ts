@@ -33,15 +33,21 @@ export function createWorkCalls({
       return toWorkDiff(wire);
     },
 
-    async takeWork(runId, { into, squash }) {
+    async takeWork(runId, { into, squash, check, checkTimeoutS }, options = {}) {
       const wire = await request(
         {
           method: "POST",
           path: `${runPath(runId)}/take`,
-          body: { ...(into ? { into } : {}), squash: squash === true },
+          body: {
+            ...(into ? { into } : {}),
+            squash: squash === true,
+            ...(check === undefined ? {} : { check }),
+            ...(checkTimeoutS === undefined ? {} : { check_timeout: checkTimeoutS }),
+          },
           limitBytes: BODY_LIMITS.act,
           doing: `take the work of run ${runId}`,
           acts: true,
+          ...options,
         },
         takenWire,
       );

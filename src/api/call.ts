@@ -18,6 +18,8 @@ export interface Call extends Attempt {
   background?: boolean;
   /** A poll, which is repeated anyway: not sent while the API is known to be down. */
   poller?: boolean;
+  /** A time limit of its own, in ms, for what may honestly take long. */
+  timeoutMs?: number;
   /** Tries after the first; 0 for calls that act and for pollers that come back by themselves. */
   retries?: number;
 }

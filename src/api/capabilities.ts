@@ -37,6 +37,11 @@ export interface ApiCapabilities {
    * undefined when it cannot be read. Never rejects.
    */
   readKeyPrefix(): Promise<string | undefined>;
+  /**
+   * Whether a take can have a check, by a description that is read now, as above: an older API would pass over the
+   * check and merge. False when it cannot be read. Never rejects.
+   */
+  readTakesCheck(): Promise<boolean>;
   /** Reads the description now; callers at the same time share one request. Never throws: the state says how it went. */
   refresh(): Promise<CapabilitiesState>;
   /** Calls back when anything of the description has changed. The returned function removes it. */
@@ -105,6 +110,10 @@ export function createCapabilities(options: {
       // Not shared with a reading that has begun before.
       const { description, problem } = await read(false);
       return problem === undefined ? description?.start.keyPrefix : undefined;
+    },
+    async readTakesCheck() {
+      const { description, problem } = await read(false);
+      return problem === undefined && description?.takesCheck === true;
     },
     refresh,
     onChange(listener) {

@@ -22,6 +22,8 @@ export interface ApiDescription {
   endpoints: ReadonlySet<Endpoint>;
   /** It names what every workflows API has, so that what it does not name can be taken as not there. */
   whole: boolean;
+  /** A take can have a check; one that does not know it would merge without. */
+  takesCheck: boolean;
   /** What a start takes. */
   start: {
     maxTurns?: Bounds;
@@ -77,6 +79,7 @@ export function toDescription(
     endpoints,
     // Every workflows API has both: a description with only one of them is partial, or of another API.
     whole: endpoints.has("start") && endpoints.has("status"),
+    takesCheck: "check" in toRecord(readBody(toRecord(find("take")), document).properties),
     start: readStart(toRecord(find("start")), document),
   };
 }
@@ -115,9 +118,14 @@ function readKeyPrefix(item: Json, document: Json): string | undefined {
   return KEY_PREFIX.test(prefix) ? prefix : undefined;
 }
 
-function readStart(item: Json, document: Json): ApiDescription["start"] {
+/** The schema of what a path's POST takes. */
+function readBody(item: Json, document: Json): Json {
   const content = toRecord(toRecord(resolve(toRecord(item.post).requestBody, document)).content);
-  const body = toRecord(resolve(toRecord(content["application/json"]).schema, document));
+  return toRecord(resolve(toRecord(content["application/json"]).schema, document));
+}
+
+function readStart(item: Json, document: Json): ApiDescription["start"] {
+  const body = readBody(item, document);
   const properties = toRecord(body.properties);
   const maxTurns = readBounds(properties.max_turns, document);
   const timeoutS = readBounds(properties.timeout, document);

@@ -79,8 +79,9 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
       const own = new AbortController();
       const stopFollowing = follow(call.signal, own);
       let lateAfterMs: number | undefined;
-      const cancel = clock.after(requestTimeoutMs, () => {
-        lateAfterMs = requestTimeoutMs;
+      const limitMs = call.timeoutMs ?? requestTimeoutMs;
+      const cancel = clock.after(limitMs, () => {
+        lateAfterMs = limitMs;
         own.abort();
       });
       // What acts is not sent at the last moment, when its answer would come too late and its fate be unknown.
@@ -89,7 +90,9 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
       try {
         const { method, path, query, body } = call;
         const { baseUrl, apiKey } = connection();
-        const response = await transport[call.acts ? "act" : "read"](`${baseUrl}${path}`, {
+        // What takes long holds no place among those that act: a stream's connection is as fresh, and not counted.
+        const how = call.timeoutMs === undefined ? (call.acts ? "act" : "read") : "listen";
+        const response = await transport[how](`${baseUrl}${path}`, {
           method,
           headers: { ...call.headers, accept: "application/json", "x-api-key": apiKey ?? "" },
           ...(query ? { query } : {}),

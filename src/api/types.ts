@@ -206,6 +206,29 @@ export interface TakeReport {
   message?: string;
   /** Files that both have changed. */
   conflicts: string[];
+  /** The check that was asked for, where it came to that. */
+  check?: {
+    command: string;
+    passed: boolean;
+    /** Absent when it did not end by itself. */
+    exitCode?: number;
+    timedOut: boolean;
+    seconds?: number;
+    /** The last lines that it wrote; text of strangers. */
+    output: string;
+    cut: boolean;
+  };
+}
+
+/** How a session's commits are taken. */
+export interface TakeRequest {
+  /** A branch of the repository, the base branch unless told. */
+  into?: string;
+  squash?: boolean;
+  /** A command that has to pass on the merge before anything is merged. */
+  check?: string;
+  /** A shorter time for it than the engine's own, in seconds, whole. */
+  checkTimeoutS?: number;
 }
 
 export interface DiscardReport {

@@ -11,6 +11,7 @@ import type {
   Run,
   StartRequest,
   TakeReport,
+  TakeRequest,
   WorkDiff,
   Workflow,
 } from "./types.js";
@@ -87,8 +88,16 @@ export interface WorkflowsApi {
   answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
   /** `GET /run/{id}/diff`: what the session's commits change, at most so many bytes. */
   readDiff(runId: string, maxBytes: number, options?: ReadOptions): Promise<WorkDiff>;
-  /** `POST /run/{id}/take`: merges them into a branch of the repository, the base branch unless told. */
-  takeWork(runId: string, how: { into?: string; squash?: boolean }): Promise<TakeReport>;
+  /**
+   * `POST /run/{id}/take`: merges them into a branch of the repository.
+   * @param options.signal gives it up; a check is then ended, and nothing merged
+   * @param options.timeoutMs a time limit of its own, since a check may take long
+   */
+  takeWork(
+    runId: string,
+    how: TakeRequest,
+    options?: { signal?: AbortSignal; timeoutMs?: number },
+  ): Promise<TakeReport>;
   /** `POST /run/{id}/discard`: worktree and branches of the session go. */
   discardWork(runId: string): Promise<DiscardReport>;
   /** `POST /run/{id}/cleanup`. */

@@ -9,6 +9,7 @@ import { listDatabaseFiles } from "../store/database-file.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
+import { createCommands } from "./agent/run-command.js";
 import { hideSandboxFiles, sandboxSettings } from "./agent/sandbox.js";
 import { sweepStartFiles } from "./agent/start-files.js";
 import { createEngine } from "./engine.js";
@@ -35,6 +36,7 @@ export type LocalEngineSettings = Pick<
   | "engineConcurrency"
   | "engineCostLimitUsd"
   | "engineQuestionTimeoutS"
+  | "engineCheckTimeoutS"
   | "engineAllowedFolders"
   | "enginePush"
   | "engineHooks"
@@ -124,6 +126,16 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       return settings.enginePush === "on";
     },
     sessionInUse: (sessionKey) => runs.all().some((run) => run.sessionId === sessionKey && !hasEnded(run)),
+    get checkTimeoutMs() {
+      return settings.engineCheckTimeoutS * 1000;
+    },
+    commands: createCommands({
+      env,
+      clock,
+      get passed() {
+        return settings.engineAgentVariables ?? [];
+      },
+    }),
     env,
     clock,
   });
@@ -224,6 +236,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   }
 
   try {
+    await workspaces
+      .open()
+      .catch((error: Error) => log.warn(`Workspaces could not be looked at: ${error.message}`));
     await engine.open();
     sweepStartFiles();
     const stopPruning = await pruneDaily(runs, clock, log);

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
 import { identityOfRun } from "./agent/process-tree.js";
 import type { EngineOptions } from "./engine-options.js";
@@ -21,6 +22,9 @@ export function createEngine(options: EngineOptions): Engine {
   const working = new Map<string, RunWork>();
   /** Starts that are being written down. */
   const starting = new Set<Promise<unknown>>();
+  /** Sessions whose work is being checked before it is taken. */
+  const checked = new Set<string>();
+  const stopping = new AbortController();
   const history = createRunHistory({ runs, clock });
   const queue = createRunQueue({
     get concurrency() {
@@ -86,8 +90,12 @@ export function createEngine(options: EngineOptions): Engine {
     await runs.record(runId, { type: "ended", status: "interrupted", error }, "now");
   }
 
-  /** Another run of the same session that has not ended: it may be at work in the same folder. */
+  /** Another run of the same session that has not ended, or a check of its work: both use the same folder. */
   function refuseNeighbour({ runId, sessionId, sessionName }: EngineRun): void {
+    if (checked.has(sessionId)) {
+      const message = `The work of session "${sessionName}" is being checked before it is taken. Nothing was done.`;
+      throw new EngineRefusal(409, message);
+    }
     const neighbour = runs
       .all()
       .find((one) => one.runId !== runId && one.sessionId === sessionId && !hasEnded(one));
@@ -121,8 +129,25 @@ export function createEngine(options: EngineOptions): Engine {
     return describeWait(run, { state: queue.state(), slots: limits.concurrency, history, find: runs.get });
   }
 
+  async function checkSession<T>(
+    { sessionId }: EngineRun,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    if (closing) throw new EngineRefusal(503, STOPPING);
+    checked.add(sessionId);
+    const own = new AbortController();
+    const letGo = [stopping.signal, signal].map((one) => follow(one, own));
+    try {
+      return await whileOpen(work(own.signal));
+    } finally {
+      for (const stop of letGo) stop();
+      checked.delete(sessionId);
+    }
+  }
+
   return {
-    ...createRunReview({ runs, workspaces, find, hold }),
+    ...createRunReview({ runs, workspaces, find, hold, checkSession }),
 
     async open() {
       const oldestFirst = [...runs.all()].reverse();
@@ -251,6 +276,7 @@ export function createEngine(options: EngineOptions): Engine {
 
     async close() {
       closing = true;
+      stopping.abort("The engine is stopping");
       queue.close();
       stopListening();
       history.close();

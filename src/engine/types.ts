@@ -75,6 +75,18 @@ export interface TakeResult {
   message: string;
   /** Files that both have changed. */
   conflicts: string[];
+  /** The check that was asked for, where it came to that. */
+  check?: {
+    command: string;
+    passed: boolean;
+    /** Missing when it did not end by itself. */
+    exitCode?: number;
+    timedOut: boolean;
+    ms: number;
+    /** The last lines of its output; text of strangers. */
+    output: string;
+    cut: boolean;
+  };
 }
 
 /** What is gone with a session's work. */
@@ -135,8 +147,16 @@ export interface Engine {
   cleanup(runId: string, force: boolean): Promise<CleanupResult>;
   /** What the session's commits change, at most so many bytes of it. */
   diff(runId: string, maxBytes: number): Promise<RunDiff>;
-  /** Merges the session's commits into a branch of the repository. Not while a run of the session goes on. */
-  take(runId: string, asked: { into?: string; squash?: boolean }): Promise<TakeResult>;
+  /**
+   * Merges the session's commits into a branch of the repository. Not while a run of the session goes on.
+   * @param asked.check a command that has to pass on the merge before anything is merged
+   * @param asked.checkLimitMs a shorter time for it than the engine's own
+   * @param asked.signal ends the check; nothing is merged then
+   */
+  take(
+    runId: string,
+    asked: { into?: string; squash?: boolean; check?: string; checkLimitMs?: number; signal?: AbortSignal },
+  ): Promise<TakeResult>;
   /** Removes the session's worktree and the branches that it was given. Not while a run of the session goes on. */
   discard(runId: string): Promise<DiscardResult>;
   /** Answers an open question: a decision for permissions, a choice or an own text for questions. */

@@ -54,6 +54,12 @@ export const engineSettings = {
     bounds: "10–86400 s",
     forEngine: true,
   }),
+  engineCheckTimeoutS: setting(decimal(10, 14_400).default(600), {
+    variable: "ENGINE_CHECK_TIMEOUT",
+    about: "Engine: maximum time of the check that has to pass before work is taken (`take` with `check`).",
+    bounds: "10–14400 s",
+    forEngine: true,
+  }),
   engineIdleTimeoutS: setting(decimal(10, 86_400).default(600), {
     variable: "ENGINE_IDLE_TIMEOUT",
     about: "Time after which an engine in the background ends when it has no runs and no clients.",

@@ -80,6 +80,7 @@ async function stage(
       engineConcurrency: 2,
       engineCostLimitUsd: undefined,
       engineQuestionTimeoutS: 1800,
+      engineCheckTimeoutS: 600,
       engineAllowedFolders: [folder],
       enginePush: "off",
       engineHooks: "off",

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { ReviewableWorkspaces, Workspaces } from "../../src/engine/workspaces/workspaces.js";
+import type { OwnWorkspaces, Workspaces, WorkspacesOptions } from "../../src/engine/workspaces/workspaces.js";
 import { createWorkspaces } from "../../src/engine/workspaces/workspaces.js";
 import { systemClock } from "../../src/shared/clock.js";
 import { engineFolder } from "./local-engine.js";
@@ -57,7 +57,7 @@ export interface GitPlace {
   commit(folder: string, files: Record<string, string>): string;
   write(folder: string, path: string, text: string): void;
   /** Workspaces that may use `source`. */
-  workspaces(options?: { env?: NodeJS.ProcessEnv; pushAllowed?: boolean }): ReviewableWorkspaces;
+  workspaces(options?: Partial<WorkspacesOptions>): OwnWorkspaces;
   /** What a run of the session asks for. */
   request(sessionKey?: string, gitBranch?: string): Parameters<Workspaces["prepare"]>[0];
   remove(): void;

@@ -51,6 +51,7 @@ export function startLocalEngine(
       engineConcurrency: 4,
       engineCostLimitUsd: undefined,
       engineQuestionTimeoutS: 1800,
+      engineCheckTimeoutS: 600,
       engineAllowedFolders: undefined,
       enginePush: "off",
       engineHooks: "off",

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { cleanText } from "../../shared/text.js";
+import { cleanLine, cleanText } from "../../shared/text.js";
 import type { DiscardReport, TakeReport, Work, WorkDiff } from "../types.js";
-import { address, compact, count, flag, line, lines, text, texts } from "./fields.js";
+import { address, compact, count, flag, line, lines, number, text, texts } from "./fields.js";
 
 export const diffWire = z.looseObject({ diff: z.string(), cut: flag, branch: text, base_branch: text });
 export const takenWire = z.looseObject({
@@ -10,6 +10,18 @@ export const takenWire = z.looseObject({
   commit: text,
   message: text,
   conflicts: texts,
+  check: z
+    .looseObject({
+      command: z.string(),
+      passed: z.boolean(),
+      exit_code: number,
+      timed_out: flag,
+      seconds: number,
+      output: text,
+      cut: flag,
+    })
+    .nullish()
+    .catch(undefined),
 });
 export const discardedWire = z.looseObject({ removed: texts, lost: texts, kept: texts, errors: texts });
 
@@ -22,13 +34,28 @@ export function toWorkDiff(wire: z.output<typeof diffWire>): WorkDiff {
   });
 }
 
+/** A check's output is cut to this length, in characters. */
+const OUTPUT_LIMIT = 8_000;
+
 export function toTakeReport(wire: z.output<typeof takenWire>): TakeReport {
+  const { check } = wire;
   return compact<TakeReport>({
     taken: wire.taken,
     into: line(wire.into, 250),
     commit: line(wire.commit, 64),
     message: line(wire.message, 2_000),
     conflicts: lines(wire.conflicts),
+    check: check
+      ? compact<NonNullable<TakeReport["check"]>>({
+          command: cleanLine(check.command, 500),
+          passed: check.passed,
+          exitCode: count(check.exit_code),
+          timedOut: check.timed_out === true,
+          seconds: check.seconds ?? undefined,
+          output: cleanText(check.output ?? "", OUTPUT_LIMIT),
+          cut: check.cut === true,
+        })
+      : undefined,
   });
 }
 

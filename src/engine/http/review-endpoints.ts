@@ -12,6 +12,16 @@ const takeBody = z
   .object({
     into: z.string().max(250).nullish().describe("A branch of the repository; the base branch when left out"),
     squash: flag().default(false).describe("One commit in place of the session's own ones"),
+    check: z
+      .string()
+      .nullish()
+      .describe(
+        "A command that has to pass on the merge before anything is merged; it runs on the engine's machine as its user. " +
+          "It is ended, and nothing merged, when the request's connection ends",
+      ),
+    check_timeout: integer({ ge: 1 })
+      .nullish()
+      .describe("A shorter time for the check than the engine's own, in seconds"),
   })
   .openapi("Take");
 
@@ -38,16 +48,37 @@ export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine 
     summary: "Merge the session's commits into a branch of the repository",
     description:
       "A branch that is checked out in a local repository is moved with its files, where nothing that is not committed " +
-      "is in the way. On a conflict nothing is changed.",
+      "is in the way. On a conflict, or when the check does not pass, nothing is changed.",
     body: takeBody,
     answer: takenSchema,
-    refusals: [404, 409],
-    async handle({ id, body: { into, squash } }) {
+    refusals: [404, 409, 503],
+    async handle({ id, body: { into, squash, check, check_timeout: limit }, context }) {
       const { taken, commit, message, conflicts, ...rest } = await engine.take(id, {
         ...(into?.trim() ? { into: into.trim() } : {}),
         squash,
+        // Also an empty one: whoever asks for a check is not to get a merge without it.
+        ...(typeof check === "string" ? { check, signal: context.req.raw.signal } : {}),
+        ...(limit ? { checkLimitMs: limit * 1000 } : {}),
       });
-      return { run_id: id, taken, into: rest.into, commit: commit ?? null, message, conflicts };
+      return {
+        run_id: id,
+        taken,
+        into: rest.into,
+        commit: commit ?? null,
+        message,
+        conflicts,
+        check: rest.check
+          ? {
+              command: rest.check.command,
+              passed: rest.check.passed,
+              exit_code: rest.check.exitCode ?? null,
+              timed_out: rest.check.timedOut,
+              seconds: rest.check.ms / 1000,
+              output: rest.check.output,
+              cut: rest.check.cut,
+            }
+          : null,
+      };
     },
   });
 

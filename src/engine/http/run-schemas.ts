@@ -120,6 +120,17 @@ export const takenSchema = z
     commit: z.string().nullable(),
     message: z.string(),
     conflicts: z.array(z.string()).describe("Files that both have changed"),
+    check: z
+      .object({
+        command: z.string(),
+        passed: z.boolean(),
+        exit_code: z.number().nullable(),
+        timed_out: z.boolean(),
+        seconds: z.number(),
+        output: z.string().describe("The last lines that it wrote; text of programs, not of the engine"),
+        cut: z.boolean(),
+      })
+      .nullable(),
   })
   .openapi("TakenWork");
 

@@ -1,6 +1,9 @@
+import { asCode, readCheckCommand } from "../../shared/check-command.js";
 import type { EngineOptions } from "../engine-options.js";
 import type { EngineRun } from "../runs/run.js";
-import { type Engine, EngineRefusal } from "../types.js";
+import { type Engine, EngineRefusal, type TakeResult } from "../types.js";
+import type { CheckResult } from "../workspaces/check-merge.js";
+import type { TakenWork } from "../workspaces/review.js";
 import { WorkspaceError } from "../workspaces/workspaces.js";
 
 /** What a person does with a session's commits, as {@link Engine} describes it. */
@@ -14,6 +17,17 @@ export function createRunReview(options: {
    * @throws EngineRefusal otherwise
    */
   hold: (runId: string) => { run: EngineRun; release: () => void };
+  /**
+   * Does work that may take long on a session that is held: nothing else is done to the session meanwhile, and the
+   * engine counts as at work.
+   * @param work gets a signal that fires when the engine closes, too
+   * @throws EngineRefusal when the engine is stopping
+   */
+  checkSession: <T>(
+    run: EngineRun,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ) => Promise<T>;
 }): Pick<Engine, "diff" | "take" | "discard"> {
   const { runs, workspaces, find, hold } = options;
   const referenceOf = ({ runId, sessionId }: EngineRun) => ({ runId, sessionKey: sessionId });
@@ -26,18 +40,35 @@ export function createRunReview(options: {
       return workspaces.diff(referenceOf(run), { range, maxBytes }).catch(refuse);
     },
 
-    async take(runId, { into, squash }) {
+    async take(runId, { into, squash, check, checkLimitMs, signal }) {
+      const command = check === undefined ? undefined : readCheckCommand(check);
+      if (command?.ok === false) throw new EngineRefusal(422, `${command.problem} Nothing was merged.`);
       const { run, release } = hold(runId);
       try {
         const message = squash ? squashMessage(run) : undefined;
-        const taken = await workspaces.take(referenceOf(run), { into, squash: message }).catch(refuse);
+        const how = { into, squash: message };
+        const taken = await (command === undefined
+          ? workspaces.take(referenceOf(run), how)
+          : options.checkSession(
+              run,
+              (either) =>
+                workspaces.take(referenceOf(run), {
+                  ...how,
+                  check: command.value,
+                  checkLimitMs,
+                  signal: either,
+                }),
+              signal,
+            )
+        ).catch(refuse);
+        const checked = taken.check ? { check: toCheckReport(taken.check) } : {};
         if (!taken.taken) {
-          const why = "reason" in taken ? taken.reason : `${taken.into} is checked out in ${taken.holder}`;
           return {
             taken: false,
             into: taken.into,
-            message: `Nothing was merged: ${why.replace(/[.\s]+$/, "")}.`,
+            message: `Nothing was merged: ${tellWhyNot(taken).replace(/[.\s]+$/, "")}.${tellRemarks(taken.check)}`,
             conflicts: ("conflicts" in taken && taken.conflicts) || [],
+            ...checked,
           };
         }
         const { commit } = taken;
@@ -50,12 +81,18 @@ export function createRunReview(options: {
           );
         }
         const words = squash ? "Merged as one commit" : "Merged";
+        const passed = taken.check
+          ? ` The check ${asCode(taken.check.command)} passed in ${tellSeconds(taken.check.ms)}.`
+          : "";
         return {
           taken: true,
           into: taken.into,
           commit,
-          message: `${words} into ${taken.into} of ${taken.where} as ${commit.slice(0, 10)}.`,
+          message:
+            `${words} into ${taken.into} of ${taken.where} as ${commit.slice(0, 10)}.${passed}` +
+            tellRemarks(taken.check),
           conflicts: [],
+          ...checked,
         };
       } finally {
         release();
@@ -92,6 +129,46 @@ export function createRunReview(options: {
 function refuse(error: Error): never {
   if (error instanceof WorkspaceError) throw new EngineRefusal(409, error.message);
   throw error;
+}
+
+/** A clause behind "Nothing was merged". */
+function tellWhyNot(taken: TakenWork & { taken: false }): string {
+  const { check, into } = taken;
+  if ("failedCheck" in taken) return check ? tellFailure(check) : "the check failed";
+  if ("holder" in taken) return `${into} is checked out in ${taken.holder}`;
+  return check ? `the check passed, but ${taken.reason}` : taken.reason;
+}
+
+function tellFailure({ command, exitCode, signal, endedBy, ms, limitMs }: CheckResult): string {
+  const after = `after ${tellSeconds(ms)}`;
+  const check = `the check ${asCode(command)}`;
+  if (endedBy === "timeout") return `${check} was ended at its time limit of ${tellSeconds(limitMs)}`;
+  if (exitCode !== undefined) return `${check} failed with exit code ${exitCode} ${after}`;
+  return signal === undefined ? `${check} could not be started` : `${check} was ended by ${signal} ${after}`;
+}
+
+/** What else is to be known of a check, in sentences. */
+function tellRemarks(check: CheckResult | undefined): string {
+  if (!check) return "";
+  const copy =
+    check.place.kind === "copy"
+      ? ` It ran in a fresh copy, without what is installed in a worktree, because ${check.place.why}.`
+      : "";
+  const left =
+    check.problem === undefined
+      ? ""
+      : ` ${check.problem.replace(/[.\s]+$/, "")}. It is tried again when the session is used next.`;
+  return `${copy}${left}`;
+}
+
+function tellSeconds(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`;
+}
+
+function toCheckReport(check: CheckResult): NonNullable<TakeResult["check"]> {
+  const { command, passed, exitCode, endedBy, ms, output, cut } = check;
+  const code = exitCode === undefined ? {} : { exitCode };
+  return { command, passed, ...code, timedOut: endedBy === "timeout", ms, output, cut };
 }
 
 /** The message of one commit in place of all of a session's. */

@@ -18,6 +18,8 @@ export interface BranchesOptions {
   records: SessionRecords;
   /** Whether a run of that session is going on or waiting. */
   sessionInUse: (sessionKey: string) => boolean;
+  /** Whether a session's worktree comes back to the branch after a check, and so needs it. */
+  isChecked: (clone: Clone, branch: string) => boolean;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
 }
 
@@ -64,6 +66,10 @@ export function createBranches(options: BranchesOptions): Branches {
   const { git, clones, records } = options;
 
   async function free(clone: Clone, branch: string, self: string): Promise<void> {
+    if (options.isChecked(clone, branch))
+      throw new WorkspaceError(
+        `The work on the branch ${branch} is being checked before it is taken. Wait for the end of that, or choose another git_branch.`,
+      );
     const path = await holderOf(git, clone.at.clone, branch);
     if (path === undefined) return;
     const other = await records.readByFolder(basename(path)).catch(() => undefined);

@@ -16,19 +16,26 @@ export interface FoundWork {
 
 /**
  * Finds a session's commits: in its worktree, and where that was removed, on its branch in the clone or as delivered.
+ * @param where.belongs where the worktree will stand again, while it is elsewhere for a check
  * @returns undefined when there are none
  */
 export async function findWork(
   git: GitRunner,
-  { clone, at, record }: { clone: Clone; at: WorktreeLocation | undefined; record: SessionRecord },
+  where: {
+    clone: Clone;
+    at: WorktreeLocation | undefined;
+    record: SessionRecord;
+    belongs?: { head: string; branch?: string | undefined } | undefined;
+  },
 ): Promise<FoundWork | undefined> {
+  const { clone, at, record, belongs } = where;
   const refs = createRefs(git, at ?? clone.at);
   const { branch = "HEAD", deliveredAs = branch } = record;
-  const commit = at
-    ? await refs.commit("HEAD")
-    : ((await refs.local(branch)) ?? (await refs.remote(deliveredAs)));
+  const findCommit = async () =>
+    at ? refs.commit("HEAD") : ((await refs.local(branch)) ?? (await refs.remote(deliveredAs)));
+  const commit = belongs?.head ?? (await findCommit());
   if (!commit) return undefined;
-  const from = at ? ((await refs.current()) ?? commit) : branch;
+  const from = belongs ? (belongs.branch ?? commit) : at ? ((await refs.current()) ?? commit) : branch;
   const { baseBranch = from } = record;
   const base =
     (await refs.remote(baseBranch)) ?? (from === baseBranch ? undefined : await refs.local(baseBranch));

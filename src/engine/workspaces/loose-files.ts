@@ -48,6 +48,19 @@ export async function uncommittedFiles(
 }
 
 /**
+ * Paths that are in no commit and not ignored; a folder with a repository of its own ends with a slash. `all` is false
+ * when there are too many.
+ * @throws WorkspaceError when git can't tell
+ */
+export async function untrackedFiles(
+  git: GitRunner,
+  at: WorktreeLocation,
+): Promise<{ paths: string[]; all: boolean }> {
+  const { entries, all } = await readStatus(git, at);
+  return { paths: entries.filter(({ untracked }) => untracked).map(({ path }) => path), all };
+}
+
+/**
  * Looks at a worktree that has just been checked out.
  * @returns `marks`: of the files that differ from their commit although nobody has touched them, to be remembered with
  * the worktree; undefined when there are none, or too many. `loose`: what `uncommittedFiles` finds with these marks.

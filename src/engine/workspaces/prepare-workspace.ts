@@ -5,6 +5,7 @@ import type { KeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { cleanLine } from "../../shared/text.js";
 import type { Branches } from "./branches.js";
+import type { MergeChecks } from "./check-merge.js";
 import type { Clone, Clones } from "./clones.js";
 import type { Consent } from "./consent.js";
 import type { Bin } from "./disk.js";
@@ -25,6 +26,7 @@ import { emptySubmodules } from "./worktrees.js";
 export interface PreparationOptions {
   git: GitRunner;
   clones: Clones;
+  checks: MergeChecks;
   branches: Branches;
   worktreeSessions: WorktreeSessions;
   records: SessionRecords;
@@ -41,7 +43,8 @@ export interface PreparationOptions {
 export function createPreparation(
   options: PreparationOptions,
 ): (request: WorkspaceRequest, signal?: AbortSignal) => Promise<Workspace> {
-  const { git, clones, branches, worktreeSessions, records, bin, mutex, pathOf, worktreeOf } = options;
+  const { git, clones, checks, branches, worktreeSessions, records, bin, mutex, pathOf, worktreeOf } =
+    options;
 
   /** In a repository whose turn it is. */
   async function prepareWorktree(
@@ -49,6 +52,7 @@ export function createPreparation(
     { recordKey, repository }: { recordKey: string; repository: Repository },
     signal: AbortSignal | undefined,
   ): Promise<Workspace> {
+    await checks.mend(recordKey);
     const { notices, ...clone } = await clones.ensure(repository, signal);
     const { gitBranch: asked, ...unnamed } = request;
     const found = asked === undefined ? undefined : await branches.find(repository, clone, asked, signal);

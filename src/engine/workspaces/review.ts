@@ -1,4 +1,5 @@
 import type { KeyedMutex } from "../../shared/keyed-mutex.js";
+import type { CheckResult, MergeChecks } from "./check-merge.js";
 import type { Clone, Clones } from "./clones.js";
 import type { Consent } from "./consent.js";
 import { type Diff, readDiff } from "./diff.js";
@@ -9,8 +10,16 @@ import { type GitRunner, stoppable, type WorktreeLocation } from "./git-runner.j
 import type { SessionRecord, SessionRecords } from "./records.js";
 import type { Repository } from "./repository.js";
 import { runUnlessStopped } from "./run-unless-stopped.js";
-import { type Taken, takeWork } from "./take.js";
+import { bringMerge, prepareMerge, type Taken, type TakeRequest, takeWork } from "./take.js";
 import { type SessionReference, WorkspaceError } from "./types.js";
+
+/** What has come of taking a session's commits, and of the check, where one was made. */
+export type TakenWork = (Taken | { taken: false; failedCheck: true }) & {
+  into: string;
+  from: string;
+  where: string;
+  check?: CheckResult;
+};
 
 /** What a person does with a session's commits. */
 export interface Review {
@@ -27,12 +36,21 @@ export interface Review {
    * Merges them into a branch of the repository, also one that the person has checked out.
    * @param options.into the base branch unless told
    * @param options.squash the message of the one commit to make of them
+   * @param options.check a command that has to pass on the merge before anything is merged
+   * @param options.checkLimitMs a shorter time for it than the engine's own
+   * @param options.signal ends the check as well
    * @throws WorkspaceError worded for a person; nothing was changed then
    */
   take(
     which: SessionReference,
-    options: { into?: string | undefined; squash?: string | undefined; signal?: AbortSignal },
-  ): Promise<Taken & { into: string; from: string; where: string }>;
+    options: {
+      into?: string | undefined;
+      squash?: string | undefined;
+      check?: string | undefined;
+      checkLimitMs?: number | undefined;
+      signal?: AbortSignal | undefined;
+    },
+  ): Promise<TakenWork>;
   /**
    * Takes away the branches that the session was given. Its worktree must be gone.
    * @param head the newest of its commits
@@ -50,12 +68,13 @@ export function createReview(options: {
   env: NodeJS.ProcessEnv;
   /** Whether branches are pushed to remotes, by now. */
   mayPush: () => boolean;
+  checks: MergeChecks;
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   /** @throws WorkspaceError for an address that is not taken */
   repositoryAt: (address: string, signal?: AbortSignal, own?: Consent) => Promise<Repository>;
 }): Review {
-  const { git, clones, records, mutex, env, mayPush, pathOf, worktreeOf } = options;
+  const { git, clones, records, mutex, env, mayPush, checks, pathOf, worktreeOf } = options;
 
   async function sessionOf({ runId, sessionKey }: SessionReference) {
     const key = (await records.keyOfRun(runId)) ?? `session ${sessionKey}`;
@@ -70,7 +89,8 @@ export function createReview(options: {
     if (!clone) throw new WorkspaceError("The engine's clone of the repository is gone.");
     const isThere = record.removedAt === undefined && (await folderExists(pathOf(record)));
     const at = isThere ? worktreeOf(clone, record) : undefined;
-    const work = await findWork(git, { clone, at, record });
+    const belongs = checks.whereBelongs(record.recordKey);
+    const work = await findWork(git, { clone, at, record, belongs });
     if (!work) throw new WorkspaceError("The session has no commits.");
     return { clone, work };
   }
@@ -84,25 +104,70 @@ export function createReview(options: {
       return { ...(await readDiff(git, clone.at, { base, head, maxBytes })), branch, baseBranch };
     },
 
-    async take(which, { into: asked, squash, signal }) {
+    async take(which, { into: asked, squash, check: command, checkLimitMs: limitMs, signal }) {
       const { record, where } = await sessionOf(which);
+      const { recordKey } = record;
       const repository = await options.repositoryAt(where.address, signal, record.consent);
-      const work = async () => {
+      const key = `repository ${where.name}`;
+      const tools = { git: stoppable(git, signal), env };
+      async function find(): Promise<TakeRequest> {
+        await checks.mend(recordKey);
         const { refs } = await clones.ensure(repository, signal);
-        const { clone, work: found } = await open(record, signal);
-        const { commit, baseBranch } = found;
-        const into = asked ?? baseBranch;
-        const from = record.deliveredAs ?? found.from;
+        const { clone, work } = await open(record, signal);
+        const into = asked ?? work.baseBranch;
+        const from = record.deliveredAs ?? work.from;
         const names = [...refs.remote.keys()];
         if (names.length > 0 && !names.includes(into))
           throw new WorkspaceError(`The repository has no branch ${into}. Nothing was merged.`);
-        const stopping = stoppable(git, signal);
-        const pushAllowed = mayPush();
-        const request = { repository, clone, commit, from, into, pushAllowed, squash, movesCheckout: true };
-        const taken = await takeWork({ git: stopping, env }, request);
-        return { ...taken, into, from, where: repository.address };
+        return {
+          repository,
+          clone,
+          commit: work.commit,
+          from,
+          into,
+          pushAllowed: mayPush(),
+          squash,
+          movesCheckout: true,
+        };
+      }
+      const told = ({ into, from }: TakeRequest) => ({ into, from, where: repository.address });
+
+      if (command === undefined) {
+        const work = async () => {
+          const request = await find();
+          return { ...(await takeWork(tools, request)), ...told(request) };
+        };
+        return runUnlessStopped(mutex, key, work, signal);
+      }
+      const first = await runUnlessStopped(
+        mutex,
+        key,
+        async () => {
+          const request = await find();
+          return { request, prepared: await prepareMerge(tools, request) };
+        },
+        signal,
+      );
+      const { request, prepared } = first;
+      if ("taken" in prepared) return { ...prepared, ...told(request) };
+      const inTurn = <T>(work: () => Promise<T>) => mutex.run(key, work);
+      const checked = {
+        repository: where,
+        commit: prepared.commit,
+        command,
+        recordKey,
+        inTurn,
+        limitMs,
+        signal,
       };
-      return runUnlessStopped(mutex, `repository ${where.name}`, work, signal);
+      const check = await checks.check(checked);
+      if (!check.passed) return { taken: false, failedCheck: true, ...told(request), check };
+      const bring = async () => {
+        // The branch may have moved on while the check went on: then this merge is not what was checked.
+        await clones.ensure(repository, signal);
+        return { ...(await bringMerge(tools, request, prepared)), ...told(request), check };
+      };
+      return runUnlessStopped(mutex, key, bring, signal);
     },
 
     async discardBranches(which) {

@@ -33,26 +33,48 @@ export type Taken =
   /** The branch is checked out in that folder. */
   | { taken: false; holder: string };
 
+interface Tools {
+  git: GitRunner;
+  env: NodeJS.ProcessEnv;
+}
+
+/** A merge that is in the engine's clone, and on no branch yet. */
+export interface PreparedMerge {
+  commit: string;
+  /** What the branch stood on; undefined in a repository that had no commits. */
+  base: string | undefined;
+}
+
+const not = (reason: string) => ({ taken: false as const, reason });
+
 /**
  * Merges commits into a branch of the repository: prepared in the clone, and then the branch is moved forward in one
  * step, or not at all. A branch that is checked out is left alone unless it is to be moved as well.
  * @throws WorkspaceError when git was stopped or fails unexpectedly
  */
-export async function takeWork(
-  tools: { git: GitRunner; env: NodeJS.ProcessEnv },
+export async function takeWork(tools: Tools, request: TakeRequest): Promise<Taken> {
+  const prepared = await prepareMerge(tools, request);
+  return "taken" in prepared ? prepared : bringMerge(tools, request, prepared);
+}
+
+/**
+ * Makes the commit that the branch is to be moved to, and moves nothing.
+ * @returns what stands in the way, where something does
+ * @throws WorkspaceError when git was stopped or fails unexpectedly
+ */
+export async function prepareMerge(
+  { git, env: own }: Tools,
   request: TakeRequest,
-): Promise<Taken> {
-  const { git } = tools;
+): Promise<PreparedMerge | (Taken & { taken: false })> {
   const { repository, clone, commit, from, into } = request;
   const refs = createRefs(git, clone.at);
-  const not = (reason: string): Taken => ({ taken: false, reason });
   if (!repository.local && !request.pushAllowed)
     return not(`${into} is at the remote, and pushing is not allowed (ENGINE_PUSH)`);
 
   const base = await refs.remote(into);
   if (base && (await refs.contains(base, commit))) return not(`${into} has all of this work already`);
   const message = `Merge ${from === commit ? commit.slice(0, 10) : `branch '${from}'`} into ${into}`;
-  const env = await identityEnv(git, clone.at, tools.env);
+  const env = await identityEnv(git, clone.at, own);
   const joined = base === undefined ? { commit } : await refs.join(base, commit, message, env);
   if ("conflicts" in joined) {
     const conflicts = joined.conflicts.map((path) => cleanLine(path, 500));
@@ -62,24 +84,36 @@ export async function takeWork(
   const made = request.squash
     ? await squashOnto(git, clone, { base, tree: joined.commit, message: request.squash, env })
     : joined.commit;
+  return { commit: made, base };
+}
+
+/**
+ * Moves the branch to a prepared merge, forward only.
+ * @throws WorkspaceError when git was stopped or fails unexpectedly
+ */
+export async function bringMerge(
+  { git }: Tools,
+  { repository, clone, into, movesCheckout }: TakeRequest,
+  { commit, base }: PreparedMerge,
+): Promise<Taken> {
+  if ((await createRefs(git, clone.at).remote(into)) !== base) return not(`${into} has moved on meanwhile`);
   const opened = await repository.open?.();
   try {
     const person = opened && createPersonRepository(git, opened);
     const holder = (await person?.checkedOut())?.get(into);
-    if (holder !== undefined && opened && request.movesCheckout) {
-      const move = { repository, opened, holder, branch: into, commit: made };
-      const problem = await moveCheckout(git, clone, move);
-      return problem === undefined ? { taken: true, commit: made } : not(problem);
+    if (holder !== undefined && opened && movesCheckout) {
+      const problem = await moveCheckout(git, clone, { repository, opened, holder, branch: into, commit });
+      return problem === undefined ? { taken: true, commit } : not(problem);
     }
     if (holder !== undefined) return { taken: false, holder };
     const link = await person?.linkInTheWay(into);
     if (link !== undefined)
       return not(`${link} in its git folder is a link, and nothing is written through links`);
-    const pushed = { repository, opened, branch: into, commit: made };
+    const pushed = { repository, opened, branch: into, commit };
     const refusal = await pushCommit(git, clone, pushed).catch((error: Error) => {
       return `the push was interrupted, so it is unknown whether ${into} has the commits. ${error.message}`;
     });
-    if (refusal === undefined) return { taken: true, commit: made };
+    if (refusal === undefined) return { taken: true, commit };
     if (isDiverged(refusal)) return not(`${into} has moved on meanwhile`);
     return not(repository.local ? refusal : `the push was refused: ${refusal}`);
   } finally {

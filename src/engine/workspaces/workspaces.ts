@@ -2,8 +2,10 @@ import { join, resolve as resolvePath } from "node:path";
 import type { Clock } from "../../shared/clock.js";
 import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
+import { type Commands, createCommands } from "../agent/run-command.js";
 import type { AllowedRepositories } from "./allowed-repositories.js";
 import { createBranches } from "./branches.js";
+import { createMergeChecks } from "./check-merge.js";
 import { createCleanup } from "./cleanup.js";
 import { type Clone, createClones } from "./clones.js";
 import type { Consent } from "./consent.js";
@@ -25,6 +27,12 @@ export { type Workspace, WorkspaceError, type Workspaces } from "./types.js";
 
 /** Workspaces, and what a person does with what is in them. */
 export type ReviewableWorkspaces = Workspaces & Review;
+
+/** The same of one engine. */
+export interface OwnWorkspaces extends ReviewableWorkspaces {
+  /** Puts in order what an engine that has gone has left; everything else does so before it begins, too. */
+  open(): Promise<void>;
+}
 
 export interface WorkspacesOptions {
   /** All that is made is made in here; 0700. */
@@ -49,14 +57,18 @@ export interface WorkspacesOptions {
   cloneTimeoutMs?: number;
   /** How long fetching again may take, in ms, before the work goes on without; 2 minutes unless told. */
   fetchTimeoutMs?: number;
+  /** How long the check of a merge may take, in ms; 10 minutes unless told. */
+  checkTimeoutMs?: number;
+  /** Runs checks; in the environment of agents unless told. */
+  commands?: Commands;
 }
 
 /**
  * Creates the workspaces of one engine; another process must not use the folder at the same time. In it:
  * `repositories/<name>-<digest>/` a bare clone and its record, `worktrees/`, `folders/` and `temporary/` what agents
- * work in, `sessions/` what is known of them, `removed/` what is being deleted.
+ * work in, `sessions/` what is known of them, `checks/` what checks of merges use, `removed/` what is being deleted.
  */
-export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspaces {
+export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
   const { clock, env } = options;
   const mayPush = () => options.pushAllowed;
   const folder = resolvePath(options.folder);
@@ -79,12 +91,19 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
     clones,
     records,
     sessionInUse: options.sessionInUse ?? (() => true),
+    isChecked: (clone, branch) => checks.needsBranch(clone, branch),
     worktreeOf,
   });
   const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, worktreeOf });
   const common = { git, clones, records, bin, mutex, env, pathOf, worktreeOf };
-  const review = createReview({ ...common, mayPush, repositoryAt });
-  const prepare = createPreparation({ ...common, branches, worktreeSessions, repositoryAt });
+  const checks = createMergeChecks({
+    ...common,
+    folder: join(folder, "checks"),
+    commands: options.commands ?? createCommands({ env, clock }),
+    timeoutMs: () => options.checkTimeoutMs ?? 600_000,
+  });
+  const review = createReview({ ...common, mayPush, checks, repositoryAt });
+  const prepare = createPreparation({ ...common, checks, branches, worktreeSessions, repositoryAt });
   let opened: Promise<void> | undefined;
 
   function worktreeOf(clone: Clone, record: SessionRecord): WorktreeLocation | undefined {
@@ -101,7 +120,9 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
   }
 
   async function ready(): Promise<void> {
-    opened ??= ensurePrivateFolder(folder).then(() => bin.empty());
+    opened ??= ensurePrivateFolder(folder)
+      .then(() => bin.empty())
+      .then(() => checks.sweep());
     await opened.catch((error) => {
       opened = undefined; // A full disk or a missing mount may be mended by the next time.
       throw error;
@@ -129,6 +150,7 @@ export function createWorkspaces(options: WorkspacesOptions): ReviewableWorkspac
   }
 
   return {
+    open: ready,
     diff: (which, asked) => ready().then(() => review.diff(which, asked)),
     take: (which, asked) => ready().then(() => review.take(which, asked)),
     discardBranches: (which) => ready().then(() => review.discardBranches(which)),

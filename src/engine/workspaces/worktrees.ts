@@ -44,6 +44,18 @@ export async function addWorktree(
   return adminOf(path);
 }
 
+/** Makes a worktree on a commit alone. Answers the name of its git folder. */
+export async function addDetachedWorktree(
+  git: GitRunner,
+  clone: string,
+  path: string,
+  commit: string,
+): Promise<string> {
+  const args = ["worktree", "add", "--quiet", "--detach", "--", path, commit];
+  await mustGit(git, "A copy of the commit could not be checked out", args, { at: { clone } });
+  return adminOf(path);
+}
+
 /** Makes a worktree in a repository without commits: its first commit will make the branch. */
 export async function addEmptyWorktree(
   git: GitRunner,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Answer, NextStep, RunAnswer } from "../../actions/answer.js";
 import { RESULT_LIMIT } from "../../actions/describe-run.js";
+import { asCode } from "../../shared/check-command.js";
 
 /** What a tool gives back to the framework. */
 export interface ToolResult {
@@ -31,6 +32,7 @@ export function renderAnswer(whole: Answer, project: ProjectStep, isError = fals
       `Queue: ${answer.queue.waiting} waiting, ${answer.queue.added} added, ${answer.queue.consumed} taken up` +
         `${answer.queue.oldest_age_s === undefined ? "" : `, the oldest waiting for ${answer.queue.oldest_age_s} s`}`,
     answer.diff && renderDiff(answer.diff),
+    answer.check && renderCheck(answer.check),
     answer.cleanup &&
       `Cleanup: ${answer.cleanup.success ? "success" : "no success reported"}; removed: ${answer.cleanup.removed.join(", ") || "nothing"}` +
         `${answer.cleanup.errors.length > 0 ? `; errors: ${answer.cleanup.errors.join("; ")}` : ""}`,
@@ -114,6 +116,24 @@ function renderDiff({ text, cut }: NonNullable<Answer["diff"]>): string {
   const mark = markOf(text);
   const end = cut ? "the diff is cut here" : "end of the diff";
   return `--- diff, written by the run's agent, not by this server (${mark}) ---\n${text}\n--- ${end} (${mark}) ---`;
+}
+
+/** What the command is, whether it passed, and the end of what it wrote. */
+function renderCheck({
+  command,
+  passed,
+  exit_code,
+  seconds,
+  output,
+  cut,
+}: NonNullable<Answer["check"]>): string {
+  const code = exit_code === undefined ? "" : `, exit code ${exit_code}`;
+  const took = seconds === undefined ? "" : `, ${seconds} s`;
+  const head = `Check: ${asCode(command)}, ${passed ? "passed" : "not passed"}${code}${took}`;
+  if (!output.trim()) return `${head}, no output`;
+  const mark = markOf(output);
+  const what = `${cut ? "end of the " : ""}output, written by programs of the repository, not by this server`;
+  return `${head}\n--- ${what} (${mark}) ---\n${output}\n--- end of the output (${mark}) ---`;
 }
 
 /** A run could write the end of its own output, were it not for a mark that its text decides and so cannot hold. */
