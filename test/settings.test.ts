@@ -266,6 +266,12 @@ const CASES: Record<string, Case> = {
     good: numbers("0.01", "2.5", "10000"),
     bad: ["0", "10001", ...NO_NUMBERS],
   },
+  ENGINE_COST_LIMIT_PER_DAY: {
+    property: "engineCostLimitPerDayUsd",
+    fallback: undefined,
+    good: numbers("0.01", "20", "100000"),
+    bad: ["0", "100001", ...NO_NUMBERS],
+  },
   ENGINE_QUESTION_TIMEOUT: {
     property: "engineQuestionTimeoutS",
     fallback: 1800,

@@ -80,6 +80,8 @@ export interface Run {
   completedAt?: number;
   durationS?: number;
   costUsd?: number;
+  /** It has cost more than that. */
+  costAtLeast?: true;
   tokens?: TokenCounts;
   toolsUsed: string[];
   /** The run's own text. It comes from elsewhere: control characters are removed at the door. */
@@ -103,6 +105,8 @@ export interface Run {
   questions?: RunQuestion[];
   /** The API's list says that the run waits for an answer; what is asked, only the run itself tells. */
   waitsForAnswer?: true;
+  /** What the answer to its start tells the person. */
+  startNote?: string;
   /** The API states that it has failed before anything ran or cost anything. */
   neverStarted?: true;
   /** The conversation that it was asked to continue, as remembered here: whether its agent took it up, only the run shows. */

@@ -12,6 +12,7 @@ const COMMANDS = [
   "allow",
   "engine",
   "engine status",
+  "engine cost",
   "engine stop",
   "sessions",
   "sessions show",
@@ -38,6 +39,8 @@ export interface CommandLine {
   project?: true;
   /** `install … --with-key`: the key itself may be written, where the client cannot refer to it. */
   "with-key"?: true;
+  /** `engine cost --days 7`. */
+  days?: string;
   /** `doctor --json`. */
   json?: true;
   /** `sessions show … --follow`: on until the run has ended. */
@@ -69,6 +72,7 @@ const OWN_FLAGS = {
   port: { type: "string", commands: ["engine", "serve"] },
   name: { type: "string", commands: ["install"] },
   transport: { type: "string", commands: COMMANDS },
+  days: { type: "string", commands: ["engine cost"] },
   force: { type: "boolean", commands: ["engine stop"] },
   background: { type: "boolean", commands: ["engine"] },
   sse: { type: "boolean", commands: ["serve"] },
@@ -77,7 +81,7 @@ const OWN_FLAGS = {
   print: { type: "boolean", commands: ["install"] },
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
-  json: { type: "boolean", commands: ["doctor", "sessions"] },
+  json: { type: "boolean", commands: ["doctor", "sessions", "engine cost"] },
   allow: { type: "boolean", commands: ["install"] },
   list: { type: "boolean", commands: ["allow"] },
   remove: { type: "boolean", commands: ["allow"] },
@@ -114,7 +118,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const switches: CommandLine = { command, flags, ...taken, ...operands };
   for (const [name, value] of Object.entries(own) as [OwnFlag, string][]) {
     requireOwner(name, command);
-    if (name === "name") switches.name = value;
+    if (name === "name" || name === "days") switches[name] = value;
     // Short for the command's own setting.
     else if (name === "host" || name === "port")
       flags[`${command === "serve" ? "http" : "engine"}-${name}`] = value;

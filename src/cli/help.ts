@@ -24,6 +24,8 @@ export function renderHelp(): string {
     "                                    it; all chat windows share it, with the settings of the one that started it",
     "  automagik-workflows-mcp engine status",
     "                                    show whether an engine runs, and where",
+    "  automagik-workflows-mcp engine cost",
+    "                                    show what runs have cost by day and workflow; --days 30 (default 7); --json",
     "  automagik-workflows-mcp engine stop",
     "                                    stop the engine and its runs, after asking; --force: without asking",
     "  automagik-workflows-mcp sessions  show all sessions in one line each, those that wait for you first; --json.",

@@ -27,6 +27,7 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   sessions: async (asked) => (await import("./commands/sessions.js")).sessions(asked),
   "sessions show": async (asked) => (await import("./commands/sessions.js")).showSession(asked),
   "sessions resume": async (asked) => (await import("./commands/sessions.js")).resumeSession(asked),
+  "engine cost": async (asked) => (await import("./commands/engine-cost.js")).engineCost(asked),
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

@@ -10,6 +10,7 @@ import { isPrefixed } from "./runs/key-prefix.js";
 import type { EngineRun, RunRequest } from "./runs/run.js";
 import { KeyReused, NotWritten, type Recorded } from "./runs/run-store.js";
 import { EngineRefusal } from "./types.js";
+import type { DayLimit } from "./work/day-limit.js";
 
 /**
  * Checks a request and takes the run on. It is written down before anything else happens, so that a run that was
@@ -22,7 +23,10 @@ import { EngineRefusal } from "./types.js";
 export async function acceptRequest(
   asked: RunRequest,
   key: string | undefined,
-  options: Pick<EngineOptions, "runs" | "library" | "findAgent" | "log"> & { refuse: () => void },
+  options: Pick<EngineOptions, "runs" | "library" | "findAgent" | "log"> & {
+    refuse: () => void;
+    dayLimit: Pick<DayLimit, "refusal">;
+  },
 ): Promise<Recorded> {
   const { runs, library, log, refuse } = options;
   refuseOtherDatabase(key, runs.keyPrefix);
@@ -51,6 +55,10 @@ export async function acceptRequest(
   const sessionId = asked.sessionId ?? randomUUID();
   const sessionName = request.sessionName ?? `${asked.workflowName}-${runId.slice(0, 8)}`;
   refuse();
+  // Last of all: a start that could not be is not told of money.
+  const tooMuch = options.dayLimit.refusal();
+  if (tooMuch)
+    throw new EngineRefusal(409, `The cost limit of the day is reached. ${tooMuch}`, "day_cost_limit");
   try {
     return await runs.accept({ runId, sessionId, sessionName, request }, requestKey);
   } catch (error) {

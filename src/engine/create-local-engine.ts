@@ -43,7 +43,7 @@ export type LocalEngineSettings = Pick<
   | "engineSandbox"
   | "engineAgentVariables"
 > &
-  Partial<Pick<Settings, "notify" | "notifyCommand">>;
+  Partial<Pick<Settings, "notify" | "notifyCommand" | "engineCostLimitPerDayUsd">>;
 
 export interface LocalEngineOptions {
   apiKey: string;
@@ -209,6 +209,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       },
       get costLimitUsd() {
         return settings.engineCostLimitUsd;
+      },
+      get costLimitPerDayUsd() {
+        return settings.engineCostLimitPerDayUsd;
       },
     },
     env,

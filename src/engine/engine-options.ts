@@ -16,6 +16,8 @@ export interface EngineLimits {
   questionTimeoutMs: number;
   /** What one run may cost, in USD; undefined for no limit of ours. */
   costLimitUsd?: number | undefined;
+  /** What all runs of a local calendar day may cost, in USD; undefined for no limit. */
+  costLimitPerDayUsd?: number | undefined;
 }
 
 /** The agent's program with the options that it should be started with, or what is wrong and what to do. */

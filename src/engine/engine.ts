@@ -7,6 +7,7 @@ import { type EngineRun, hasEnded, type QueuedMessage, waitsForSlot } from "./ru
 import { createRunHistory } from "./runs/run-history.js";
 import { NotWritten } from "./runs/run-store.js";
 import { type Engine, EngineRefusal, type EngineSlots, type QueueStats } from "./types.js";
+import { createDayLimit } from "./work/day-limit.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
@@ -25,6 +26,7 @@ export function createEngine(options: EngineOptions): Engine {
   /** Sessions whose work is being checked before it is taken. */
   const checked = new Set<string>();
   const stopping = new AbortController();
+  const dayLimit = createDayLimit({ runs, limits, clock });
   const history = createRunHistory({ runs, clock });
   const queue = createRunQueue({
     get concurrency() {
@@ -50,7 +52,7 @@ export function createEngine(options: EngineOptions): Engine {
   async function begin(runId: string, slot: RunSlot): Promise<void> {
     if (runs.get(runId)?.status !== "pending") return;
     try {
-      const work = createRunWork(runId, options, { slot, history });
+      const work = createRunWork(runId, options, { slot, history, dayLimit });
       working.set(runId, work);
       await work.done;
     } catch (error) {
@@ -160,10 +162,12 @@ export function createEngine(options: EngineOptions): Engine {
       const refuse = () => {
         if (closing) throw new EngineRefusal(503, STOPPING);
       };
-      const { run, happened } = await whileOpen(acceptRequest(asked, key, { ...options, refuse }));
+      const { run, happened } = await whileOpen(acceptRequest(asked, key, { ...options, refuse, dayLimit }));
       if (happened) queue.add(run);
       return run;
     },
+
+    costWarning: dayLimit.warning,
 
     get: find,
 

@@ -106,7 +106,7 @@ export class EngineRefusal extends Error {
   /** The HTTP status that fits it. */
   readonly status: 400 | 404 | 409 | 422 | 503;
   /** For programs, where they can do something about it. */
-  readonly errorCode: "key_of_another_database" | undefined;
+  readonly errorCode: "key_of_another_database" | "day_cost_limit" | undefined;
 
   constructor(status: EngineRefusal["status"], message: string, errorCode?: EngineRefusal["errorCode"]) {
     super(message);
@@ -136,6 +136,8 @@ export interface Engine {
    * (409): that one may know a run with it.
    */
   start(request: RunRequest, key?: string): Promise<EngineRun>;
+  /** That little is left of what a day may cost, as a sentence for the person; undefined while there is enough. */
+  costWarning(): string | undefined;
   /** The newest snapshot of the run. */
   get(runId: string): EngineRun;
   list(query: RunQuery): EngineRun[];

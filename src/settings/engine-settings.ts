@@ -48,6 +48,13 @@ export const engineSettings = {
     bounds: "0.01–10000 USD",
     forEngine: true,
   }),
+  engineCostLimitPerDayUsd: setting(decimal(0.01, 100_000).optional(), {
+    variable: "ENGINE_COST_LIMIT_PER_DAY",
+    about:
+      "Engine: maximum cost of all runs of a day, by this machine's calendar. When it is reached nothing is started, and what goes on is ended after its turn. Default: no limit.",
+    bounds: "0.01–100000 USD",
+    forEngine: true,
+  }),
   engineQuestionTimeoutS: setting(decimal(10, 86_400).default(1800), {
     variable: "ENGINE_QUESTION_TIMEOUT",
     about: "Engine: time that an agent waits for the answer to its question; then it goes on without one.",

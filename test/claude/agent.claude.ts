@@ -242,6 +242,23 @@ describe("a run", () => {
     expect(await run.next("result")).toMatchObject({ ok: false, subtype: "error_max_budget_usd" });
   });
 
+  test("tells in the midst of its work what it has cost, without what the conversation had cost before", async () => {
+    const api = await serve({ handler: () => bash("echo again") });
+    const sessionId = randomUUID();
+    const first = await start(api, { sessionId, maxTurns: 4 });
+    const { costUsd = 0 } = await first.next("result");
+    const told = first.all("cost").map(({ usd }) => usd);
+    expect(told.length).toBeGreaterThan(1);
+    expect(told).toEqual(told.toSorted((a, b) => a - b));
+    expect(told.at(-1)).toBeLessThanOrEqual(costUsd);
+    expect(told.at(-1)).toBeGreaterThan(costUsd / 2);
+    await finish(first);
+    const second = await start(api, { sessionId, resume: true, maxTurns: 2 });
+    const result = await second.next("result");
+    expect(result.costUsd).toBeLessThan(costUsd);
+    for (const { usd } of second.all("cost")) expect(usd).toBeLessThanOrEqual(result.costUsd ?? 0);
+  });
+
   test("tells what of its list of things to do is done", async () => {
     const create = { name: "TaskCreate", input: { subject: "Analysis", description: "d" } };
     const load = { name: "ToolSearch", input: { query: "select:TaskCreate,TaskUpdate", max_results: 5 } };

@@ -129,6 +129,7 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
         ...(request.sessionName ? { sessionName: request.sessionName } : {}),
       });
     },
+    costWarning: () => undefined,
     get,
     diff: async () => ({ text: "diff\n", cut: false, branch: "b", baseBranch: "main" }),
     take: async () => ({ taken: true, into: "main", commit: "abc", message: "Merged.", conflicts: [] }),

@@ -5,7 +5,7 @@
 //
 // A script is { steps: [...], pace?: ms between steps, ignoreSigterm?: true, deaf?: true (to interrupts),
 // linger?: true (lives on when its input has ended) }, or the list of steps alone. A step:
-//   { text }                                   the model says something
+//   { text, cost?: USD }                       the model says something; what a turn costs can be said with each
 //   { tools: [{ name, input, result?, fails?, run?, id?, details? }], text? }   one answer with several blocks; leave
 //                                              is asked as the real one does; `run` carries a Bash command out,
 //                                              Write always writes its file
@@ -160,6 +160,10 @@ function takeUser(message) {
 
 function takeRequest(message) {
   const response = { subtype: "success", request_id: message.request_id, response: {} };
+  if (message.request.subtype === "get_session_cost") {
+    const text = `Estimated cost:        $${session.costUsd.toFixed(4)}\nTotal duration (API):  0s`;
+    return write({ type: "control_response", response: { ...response, response: { text } } });
+  }
   if (message.request.subtype !== "interrupt") {
     const error = `Unsupported control request subtype: ${message.request.subtype}`;
     return write({
@@ -236,6 +240,7 @@ async function perform(script) {
   deaf = script.deaf === true;
   linger = script.linger === true;
   const maxTurns = Number(option("--max-turns") ?? Number.POSITIVE_INFINITY);
+  const maxCostUsd = startCostUsd + Number(option("--max-budget-usd") ?? Number.POSITIVE_INFINITY);
   const steps = [...script.steps];
   const last = steps.at(-1);
   // As a model does: a turn ends with words.
@@ -252,8 +257,14 @@ async function perform(script) {
           is_error: true,
           errors: [`Reached maximum number of turns (${maxTurns})`],
         });
+      if (session.costUsd >= maxCostUsd)
+        return finish({
+          subtype: "error_max_budget_usd",
+          is_error: true,
+          errors: [`Reached maximum budget ($${option("--max-budget-usd")})`],
+        });
       turns++;
-      session.costUsd += COST_USD;
+      session.costUsd += step.cost ?? COST_USD;
     }
     await pause(pace);
     text = (await carryOut(step, null)) ?? text;

@@ -29,7 +29,8 @@ export function tellStarted({ run, adopted, noted }: Started, start: SentStart):
   const unwritten = noted
     ? ""
     : " It could not be saved where sessions are kept: note its id, since its name may be lost when this server stops.";
-  return `${how}${conversation}${branchNote}${unwritten}${otherSettings ? ` ${otherSettings}` : ""}`;
+  const more = [run.startNote, otherSettings].map((note) => (note ? ` ${note}` : "")).join("");
+  return `${how}${conversation}${branchNote}${unwritten}${more}`;
 }
 
 /** The answer of a call that does not wait for the run. */

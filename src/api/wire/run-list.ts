@@ -15,7 +15,7 @@ import {
   text,
   texts,
 } from "./fields.js";
-import { EMPTY_RESULT, tokensOf } from "./run.js";
+import { costOf, EMPTY_RESULT, tokensOf } from "./run.js";
 import { reasonIn, toStatus } from "./run-status.js";
 
 export const runListWire = z.looseObject({ runs: z.array(z.unknown()) });
@@ -34,6 +34,7 @@ const runItemWire = z.looseObject({
   input_tokens: number,
   output_tokens: number,
   total_cost: number,
+  cost_at_least: flag,
   turns: number,
   current_turn: number,
   max_turns: number,
@@ -74,7 +75,7 @@ export function listItemToRun(value: unknown): Run | undefined {
     startedAt: parseTime(wire.started_at),
     completedAt: parseTime(wire.completed_at),
     durationS: count(wire.execution_time_seconds) ?? count(wire.execution_time),
-    costUsd: count(wire.total_cost) || undefined,
+    ...costOf(wire.total_cost, wire.cost_at_least),
     tokens: tokensOf(wire.total_tokens, wire.input_tokens, wire.output_tokens),
     toolsUsed: lines(wire.tools_used),
     result: final && wire.result && !EMPTY_RESULT.test(wire.result) ? cleanText(wire.result) : undefined,

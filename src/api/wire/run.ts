@@ -29,6 +29,7 @@ export const startWire = z.looseObject({
   session_id: id,
   workflow_name: text,
   started_at: text,
+  note: text,
 });
 
 export const statusWire = z.looseObject({
@@ -71,6 +72,7 @@ export function startToRun(wire: z.output<typeof startWire>, workflowName: strin
     sessionId: line(wire.session_id, 200),
     sessionClaimed: wire.session_id ? true : undefined,
     startedAt: parseTime(wire.started_at),
+    startNote: line(wire.note, 600),
     error: failed
       ? (line(wire.message, 2000) ?? reasonIn(wire.status) ?? "the API gave no reason")
       : undefined,
@@ -87,6 +89,15 @@ export function tokensOf(total: unknown, input: unknown, output: unknown): Token
   return sum > 0
     ? compact<TokenCounts>({ total: sum, input: count(input), output: count(output) })
     : undefined;
+}
+
+/** What a run has cost. Servers write 0 for what they do not know, unless they say that nothing is left out. */
+export function costOf(usd: unknown, atLeast: unknown): Pick<Run, "costUsd" | "costAtLeast"> {
+  const costUsd = count(usd) || (atLeast === false && count(usd) === 0 ? 0 : undefined);
+  return {
+    ...(costUsd === undefined ? {} : { costUsd }),
+    ...(atLeast === true ? { costAtLeast: true } : {}),
+  };
 }
 
 /** Texts with which the public server fills a result that is not there. */
@@ -133,7 +144,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     startedAt: parseTime(wire.started_at),
     completedAt: parseTime(wire.completed_at),
     durationS: count(wire.execution_time_seconds),
-    costUsd: count(metrics?.cost_usd) || undefined,
+    ...costOf(metrics?.cost_usd, metrics?.cost_at_least),
     tokens: tokensOf(tokens.total, tokens.input, tokens.output),
     toolsUsed: lines(metrics?.tools_used),
     result: final && output.trim() ? cleanText(output) : undefined,

@@ -3,6 +3,7 @@ import { untilAborted } from "../../shared/abort.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { cleanText } from "../../shared/text.js";
 import type { AgentOptions, AgentProcess, StartAgent } from "./agent-process.js";
+import { createCostReader } from "./cost-reader.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 import { failedStart } from "./failed-start.js";
 import { createInterrupts } from "./interrupts.js";
@@ -48,6 +49,8 @@ export const startAgent: StartAgent = (options, onEvent) => {
   let killing: Promise<void> | undefined;
   let stderr = "";
   let sawResult = () => {};
+  /** What the process has cost up to its last result, in USD. */
+  let costUsd = 0;
   let cancelSilenceLimit = () => {};
 
   let launched: Launched;
@@ -71,6 +74,11 @@ export const startAgent: StartAgent = (options, onEvent) => {
     emit: onEvent,
     respond: (requestId, response) =>
       write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } }),
+  });
+  const costs = createCostReader({
+    continued: options.resume,
+    write,
+    onCost: (sinceResultUsd) => onEvent({ type: "cost", usd: costUsd + sinceResultUsd }),
   });
   const interrupts = createInterrupts({ clock, write, hurry: hurry.signal });
   const lines = createLineReader({
@@ -99,8 +107,12 @@ export const startAgent: StartAgent = (options, onEvent) => {
     if (event.type === "init") forgetFiles();
     // Each of them means that a turn is in progress; the second comes only when the model answers.
     if (event.type === "init" || event.type === "turn") busy = true;
+    if (event.type === "init") costs.begun();
+    if (event.type === "turn") costs.turn();
     if (event.type === "result") {
       busy = false;
+      costUsd = event.costUsd ?? costUsd;
+      costs.result(costUsd);
       sawResult();
     }
     if (event.type === "background") background = event.tasks;
@@ -134,6 +146,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       endWhenFree();
     } else if (message.type === "control_response") {
       interrupts.answered(message);
+      costs.answered(message);
     } else if (!questions.ask(requestId, asRecord(message.request))) {
       // Without an answer it would wait for ever.
       const error = "This host cannot do that";

@@ -12,6 +12,8 @@ export type AgentEvent =
   | { type: "tool"; name: string }
   /** Running totals of this process. Between results the output is a lower bound: answers are counted when begun. */
   | ({ type: "tokens" } & Usage)
+  /** What this process has cost so far, in USD, asked for at a turn. Roundly: a result brings the exact sum. */
+  | { type: "cost"; usd: number }
   /** All of what the agent says in one go. */
   | { type: "text"; text: string }
   /** A message that was sent into the running work is before the model now. */

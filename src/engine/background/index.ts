@@ -20,4 +20,5 @@ export {
 } from "./kept-settings.js";
 export { createSpawnEngine, engineEnvironment } from "./spawn-engine.js";
 export { stopEngine } from "./stop-engine.js";
+export { type DayCosts, readStoredCosts } from "./stored-costs.js";
 export { readStoredRuns } from "./stored-runs.js";

@@ -76,6 +76,10 @@ export const slotsSchema = z
     waiting: z.array(slotRun).describe("They wait for a slot, the next one first"),
   })
   .openapi("Slots");
+const costAtLeast = z
+  .boolean()
+  .optional()
+  .describe("Of an ended run: its agent worked on after it had last told its cost, so it has cost more");
 
 export const workSchema = z
   .object({
@@ -174,6 +178,7 @@ export const statusSchema = z
     }),
     metrics: z.object({
       cost_usd: z.number(),
+      cost_at_least: costAtLeast,
       tokens: z.object({ total: z.int(), input: z.int(), output: z.int() }),
       tools_used: z.array(z.string()),
     }),
@@ -228,6 +233,7 @@ export const rowSchema = z
     execution_time: z.number().nullable(),
     execution_time_seconds: z.number().nullable(),
     total_cost: z.number(),
+    cost_at_least: costAtLeast,
     total_tokens: z.int(),
     input_tokens: z.int(),
     output_tokens: z.int(),
@@ -267,6 +273,7 @@ export const startedSchema = z
     workflow_name: z.string(),
     started_at: moment,
     auto_commit_sha: z.null(),
+    note: z.string().optional().describe("What the person should know: that the day's cost limit is near"),
   })
   .openapi("StartedRun");
 

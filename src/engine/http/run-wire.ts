@@ -1,4 +1,5 @@
 import type { z } from "@hono/zod-openapi";
+import { costsMore } from "../runs/costs.js";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
 import type { EngineRefusal, EngineSlots, QueueStats } from "../types.js";
 import { type SlotWait, tellWait } from "../work/slot-wait.js";
@@ -175,6 +176,7 @@ export function toStatus(
     },
     metrics: {
       cost_usd: run.costUsd,
+      ...(ended ? { cost_at_least: costsMore(run) } : {}),
       tokens: {
         total: run.tokens.input + run.tokens.output,
         input: run.tokens.input,
@@ -231,6 +233,7 @@ export function toRow(run: EngineRun, wait?: SlotWait): z.input<typeof rowSchema
     execution_time: took,
     execution_time_seconds: took,
     total_cost: run.costUsd,
+    ...(hasEnded(run) ? { cost_at_least: costsMore(run) } : {}),
     total_tokens: run.tokens.input + run.tokens.output,
     input_tokens: run.tokens.input,
     output_tokens: run.tokens.output,

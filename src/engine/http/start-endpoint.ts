@@ -89,6 +89,7 @@ export function addStartEndpoint(
     async handle({ id, query, headers, body }) {
       refuseClash(query, body);
       const run = await engine.start(toRequest(id, query, body), headers["idempotency-key"]);
+      const note = engine.costWarning();
       return {
         run_id: run.runId,
         // Also when the start is asked for again later: the answer is the first one's.
@@ -98,6 +99,7 @@ export function addStartEndpoint(
         workflow_name: run.request.workflowName,
         started_at: toMoment(run.createdAt),
         auto_commit_sha: null,
+        ...(note ? { note } : {}),
       };
     },
   });

@@ -1,3 +1,4 @@
+import { addCost } from "./costs.js";
 import type { RunAccepted, RunEvent } from "./events.js";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion } from "./run.js";
 
@@ -56,6 +57,7 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
         startedAt: event.at,
         currentAction: "Preparing the workspace",
         ...(event.expectedTurns === undefined ? {} : { expectedTurns: event.expectedTurns }),
+        ...(event.costLimitUsd === undefined ? {} : { costLimitUsd: event.costLimitUsd }),
       };
     case "kill-asked":
       if (run.killAskedAt !== undefined) return undefined;
@@ -95,7 +97,12 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       return { ...run, conversationBegun: true, lastActivityAt: event.at };
     case "turn":
       // What the turn before was at says nothing of this one.
-      return { ...without(run, "currentAction"), turn: event.turn, lastActivityAt: event.at };
+      return {
+        ...without(run, "currentAction"),
+        turn: event.turn,
+        costOpen: true,
+        lastActivityAt: event.at,
+      };
     case "tool":
       if (run.toolsUsed.includes(event.name)) return undefined;
       return { ...run, toolsUsed: [...run.toolsUsed, event.name], lastActivityAt: event.at };
@@ -104,11 +111,18 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       return { ...run, phasesCompleted: [...run.phasesCompleted, event.name], lastActivityAt: event.at };
     case "usage":
       return { ...run, tokens: { input: event.input, output: event.output }, lastActivityAt: event.at };
+    case "cost":
+      if (event.usd === run.costUsd) return undefined;
+      return { ...run, ...addCost(run, event.usd, event.at), lastActivityAt: event.at };
     case "result":
       return {
-        ...without(run, "currentAction"),
+        ...(event.costUsd === undefined
+          ? without(run, "currentAction")
+          : {
+              ...without(run, "currentAction", "costOpen"),
+              ...addCost(run, event.costUsd, event.at),
+            }),
         lastActivityAt: event.at,
-        costUsd: event.costUsd ?? run.costUsd,
         tokens: event.tokens ?? run.tokens,
         ...(event.text ? { result: event.text } : {}),
         ...(event.action ? { currentAction: event.action } : {}),

@@ -15,9 +15,9 @@ import type {
 export type RunChange =
   /**
    * Its place is free: the workspace is prepared. Only a pending run can be started, and only once. `expectedTurns`:
-   * what runs of the workflow have taken before.
+   * what runs of the workflow have taken before; `costLimitUsd`: what it may cost, where there is a limit.
    */
-  | { type: "started"; expectedTurns?: number }
+  | { type: "started"; expectedTurns?: number; costLimitUsd?: number }
   /** The workspace is there; the branch as the repository spells it. */
   | { type: "workspace-ready"; path: string; branch?: string }
   /** An agent's process has begun. A second one follows where the first found no conversation, or found one. */
@@ -31,6 +31,8 @@ export type RunChange =
   | { type: "phase"; name: string }
   /** Totals so far. */
   | { type: "usage"; input: number; output: number }
+  /** What the run has cost so far. The agent is asked at each turn; exact is only what comes with a result. */
+  | { type: "cost"; usd: number }
   /** The agent has worked off what it was asked. More may follow: messages and background work open further turns. */
   | {
       type: "result";

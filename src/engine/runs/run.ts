@@ -15,7 +15,8 @@ export type FailureCode =
   | "usage_limit"
   | "overloaded"
   | "model_missing"
-  | "cost_limit";
+  | "cost_limit"
+  | "day_cost_limit";
 
 /**
  * `waiting`: the agent waits for a person's answer. `interrupted`: the engine or the machine went away while the run
@@ -91,6 +92,12 @@ export interface AgentProcessId {
   readonly startedAt: string;
 }
 
+/** Money that was spent by a moment: epoch ms and USD. */
+export interface Spent {
+  readonly at: number;
+  readonly usd: number;
+}
+
 /** One run as it stands: a frozen snapshot, so a reader that keeps it sees what it read. */
 export interface EngineRun {
   readonly runId: string;
@@ -112,7 +119,14 @@ export interface EngineRun {
   readonly lastActivityAt?: number;
   readonly toolsUsed: readonly string[];
   readonly tokens: { readonly input: number; readonly output: number };
+  /** As far as the agent has told it. */
   readonly costUsd: number;
+  /** By when that was told, oldest first; absent in runs of earlier versions. */
+  readonly costs?: readonly Spent[];
+  /** The agent has worked since it last told what it has cost. */
+  readonly costOpen?: true;
+  /** What it may cost, as it was decided when it began; absent where there is no limit. */
+  readonly costLimitUsd?: number;
   readonly phasesCompleted: readonly string[];
   readonly result?: string;
   readonly error?: string;

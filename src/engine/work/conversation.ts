@@ -75,6 +75,8 @@ export function createConversation(options: {
   timeLimit: Pick<RunEnding, "pause" | "goOn">;
   clock: Clock;
   log: Log;
+  /** Called while the agent is at work: it has begun another turn, or told what it has cost so far. */
+  onSpent: () => void;
 }): Conversation {
   const { runId, runs, slot, timeLimit, clock, log, questionTimeoutMs } = options;
   let agent: AgentProcess | undefined;
@@ -172,7 +174,7 @@ export function createConversation(options: {
         idle = false;
         // A turn after a result means that a message has opened another one.
         cancelLinger();
-        void record({ type: "turn", turn });
+        void record({ type: "turn", turn }).then(noteSpent);
         break;
       case "action":
         void record({
@@ -188,6 +190,9 @@ export function createConversation(options: {
         break;
       case "tokens":
         void record({ type: "usage", input: event.input, output: event.output });
+        break;
+      case "cost":
+        void record({ type: "cost", usd: event.usd }).then(noteSpent);
         break;
       case "background":
         background = event.tasks.length;
@@ -220,6 +225,11 @@ export function createConversation(options: {
         hearResult(event);
         break;
     }
+  }
+
+  /** One that has given its result meanwhile spends nothing more. */
+  function noteSpent(): void {
+    if (!idle) options.onSpent();
   }
 
   function hearResult(event: AgentResult): void {

@@ -40,7 +40,7 @@ export async function prepareAgent(
   if (outside.length > 0) workspace.notices.push(describeOutsideMemory(outside));
   const policy = engine.policyFor?.(workflow, workspace);
   const env = { ...engine.env, ...workspace.env };
-  const { costLimitUsd } = engine.limits;
+  const { costLimitUsd } = run;
   return {
     hasHistory: former !== undefined,
     options: {

@@ -6,6 +6,7 @@ import type { RunHistory } from "../runs/run-history.js";
 import type { Durability, Recorded } from "../runs/run-store.js";
 import type { Workspace } from "../workspaces/workspaces.js";
 import { createConversation, type Talk } from "./conversation.js";
+import type { Allowance, DayLimit } from "./day-limit.js";
 import { type PreparedAgent, prepareAgent } from "./prepare-agent.js";
 import { createRunEnding, type Ending } from "./run-ending.js";
 import type { RunSlot } from "./run-queue.js";
@@ -32,8 +33,9 @@ export interface RunWork {
 export function createRunWork(
   runId: string,
   engine: EngineOptions,
-  own: { slot: RunSlot; history: Pick<RunHistory, "of"> },
+  own: { slot: RunSlot; history: Pick<RunHistory, "of">; dayLimit: DayLimit },
 ): RunWork {
+  const { dayLimit } = own;
   const { runs, workspaces, library, clock, log } = engine;
   const { request, sessionId, sessionName } = current();
   const ending = createRunEnding({ timeoutS: request.timeoutS, clock, onTimeLimit });
@@ -46,7 +48,9 @@ export function createRunWork(
     timeLimit: ending,
     clock,
     log,
+    onSpent: endWithDay,
   });
+  let allowance: Allowance = {};
   let workspace: Workspace | undefined;
   let isStarted = false;
   // Not at once: whoever is told of the first step must find this run at work already.
@@ -72,10 +76,22 @@ export function createRunWork(
 
   async function carryOut(): Promise<void> {
     if (ending.how()) return;
+    // Again: while it waited, others may have spent what was left.
+    const granted = dayLimit.grant(runId);
+    if ("refusal" in granted) {
+      const error = `The cost limit of the day was reached while the run waited. ${granted.refusal}`;
+      return ending.conclude({ status: "failed", error, errorCode: "day_cost_limit" });
+    }
+    allowance = granted;
+    const { limitUsd } = allowance;
     const expectedTurns = own.history.of(request.workflowName)?.turns;
     const started = await runs.record(
       runId,
-      { type: "started", ...(expectedTurns === undefined ? {} : { expectedTurns }) },
+      {
+        type: "started",
+        ...(expectedTurns === undefined ? {} : { expectedTurns }),
+        ...(limitUsd === undefined ? {} : { costLimitUsd: limitUsd }),
+      },
       "written",
     );
     // It was killed before it began.
@@ -109,8 +125,26 @@ export function createRunWork(
     const talk = await conversation.talk(options);
     // A conversation that was lost is not begun anew in silence.
     const mayRetry = !ending.how() && !(options.resume && hasHistory) && !current().conversationBegun;
-    if (!mayRetry || !isOtherwise(talk, options)) return toEnding(talk, request);
-    return toEnding(await conversation.talk({ ...options, resume: !options.resume }), request);
+    if (!mayRetry || !isOtherwise(talk, options)) return endOf(talk);
+    return endOf(await conversation.talk({ ...options, resume: !options.resume }));
+  }
+
+  /** How the run ended, from its agent's last process. */
+  function endOf(talk: Talk): Ending {
+    const end = toEnding(talk, request);
+    if (end.errorCode !== "cost_limit" || !allowance.isOfDay) return end;
+    // What was left of the day was the run's own limit.
+    return { ...end, error: tellDayEnd(), errorCode: "day_cost_limit" };
+  }
+
+  function tellDayEnd(): string {
+    return `${dayLimit.tellReached()} The conversation is kept: continue the session to go on.`;
+  }
+
+  /** The agent takes another turn, or has told what it has cost: with nothing left of the day it has to end. */
+  function endWithDay(): void {
+    if (ending.how() || !dayLimit.isReached()) return;
+    void end({ status: "failed", error: tellDayEnd(), errorCode: "day_cost_limit" });
   }
 
   async function finish(): Promise<void> {
@@ -127,7 +161,12 @@ export function createRunWork(
       workspace && (await takeStock({ run: current(), workspace, workspaces, isCompleted, signal, log }));
     ending.close();
     const { notes = [], ...end } = ending.how() ?? { status: "failed" as const };
-    const ended = { ...end, ...stock, notes: [...notes, ...(stock?.notes ?? [])] };
+    const warning = isStarted ? dayLimit.warning() : undefined;
+    const ended = {
+      ...end,
+      ...stock,
+      notes: [...notes, ...(stock?.notes ?? []), ...(warning ? [warning] : [])],
+    };
     // Without an agent there is nothing to be continued.
     if (!conversation.hadAgent() && ended.status === "interrupted") ended.status = "failed";
     if (!conversation.hadAgent()) ended.neverStarted = true;
