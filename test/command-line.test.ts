@@ -196,6 +196,8 @@ describe("install and doctor", () => {
 
   test("doctor takes --json", () => {
     expect(readCommandLine(["doctor", "--json"])).toMatchObject({ command: "doctor", json: true });
-    expect(() => readCommandLine(["--json"])).toThrow("--json belongs to the commands doctor and sessions");
+    expect(() => readCommandLine(["--json"])).toThrow(
+      "--json belongs to the commands doctor and engine status and engine cost and sessions",
+    );
   });
 });

@@ -54,6 +54,7 @@ import { readSettings, SettingsError } from "../src/settings/settings.js";
 import { systemClock } from "../src/shared/clock.js";
 import { createLog } from "../src/shared/log.js";
 import type { ProcessIdentity } from "../src/shared/process-identity.js";
+import { VERSION } from "../src/shared/version.js";
 import { createContractClient } from "./contract/upstream.js";
 import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
@@ -439,7 +440,7 @@ describe("the process of an engine", () => {
     expect(existsSync(files.record)).toBe(false);
     expect(await end).toBe(0);
     expect(closed).toBe(1);
-    expect(readdirSync(files.folder).sort()).toEqual(["port"]);
+    expect(readdirSync(files.folder).sort()).toEqual(["last-end.json", "port"]);
   });
 
   it("ends itself after the stated time without runs and clients, and not before", async () => {
@@ -987,7 +988,17 @@ describe("the commands", () => {
 
   function status() {
     out = "";
-    return showEngineStatus(state, print);
+    return showEngineStatus({
+      stateFolder: state,
+      home: "",
+      version: VERSION,
+      given: {},
+      readSessions: async () => ({ sessions: [], problem: undefined }),
+      json: false,
+      out: print,
+      width: undefined,
+      paint: (text) => text,
+    });
   }
 
   function stop(more: Partial<AskToStopOptions> = {}) {
@@ -1027,7 +1038,7 @@ describe("the commands", () => {
     signal();
     expect(await end).toBe(0);
     expect(await status()).toBe(1);
-    expect(out).toBe("No engine is running.\n");
+    expect(out).toMatch(/^No engine is running\. The last one ended 2\S+ \(\d+ s ago\): SIGTERM\.\n/);
   });
 
   test("engine --background stays on loopback, and writes to its log", async () => {

@@ -41,7 +41,7 @@ export interface CommandLine {
   "with-key"?: true;
   /** `engine cost --days 7`. */
   days?: string;
-  /** `doctor --json`. */
+  /** `doctor --json`, `engine status --json`, `engine cost --json`, `sessions --json`. */
   json?: true;
   /** `sessions show … --follow`: on until the run has ended. */
   follow?: true;
@@ -81,7 +81,7 @@ const OWN_FLAGS = {
   print: { type: "boolean", commands: ["install"] },
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
-  json: { type: "boolean", commands: ["doctor", "sessions", "engine cost"] },
+  json: { type: "boolean", commands: ["doctor", "engine status", "engine cost", "sessions"] },
   allow: { type: "boolean", commands: ["install"] },
   list: { type: "boolean", commands: ["allow"] },
   remove: { type: "boolean", commands: ["allow"] },

@@ -54,6 +54,11 @@ export function compareEngineSettings(left: Settings, right: Settings): Differen
     }));
 }
 
+/** The settings that are not left at their defaults: "ENGINE_PUSH on". */
+export function listChosenEngineSettings(settings: Settings): string[] {
+  return compareEngineSettings(settings, readSettings()).map(({ variable, left }) => `${variable} ${left}`);
+}
+
 function show({ property, secret }: Entry, settings: Settings): string {
   const value = settings[property];
   if (value === undefined) return "not set";

@@ -1,10 +1,39 @@
+import { homedir } from "node:os";
+import { describeSessions, sortSessions } from "../../actions/list-sessions.js";
+import { listEngineVariables } from "../../settings/list-variables.js";
 import { readSettings } from "../../settings/settings.js";
+import { VERSION } from "../../shared/version.js";
 import type { Invocation } from "../command-line.js";
-import { showEngineStatus } from "../engine/show-status.js";
+import { type ShowStatusOptions, showEngineStatus } from "../engine/show-status.js";
 import { findStateFolder } from "../process.js";
+import { openReading } from "../sessions/open-services.js";
+import { findWidth, paint } from "./sessions.js";
 
-/** `engine status`: shows whether an engine runs, and where. */
-export async function engineStatus({ flags }: Invocation): Promise<number> {
-  const stateFolder = findStateFolder(readSettings(process.env, flags));
-  return showEngineStatus(stateFolder, (text) => process.stdout.write(text));
+/** `engine status`: shows whether an engine runs, where, and what it does. */
+export async function engineStatus(asked: Invocation): Promise<number> {
+  const settings = readSettings(process.env, asked.flags);
+  return showEngineStatus({
+    stateFolder: findStateFolder(settings),
+    home: homedir(),
+    version: VERSION,
+    given: listEngineVariables(process.env, asked.flags),
+    readSessions: () => readSessions(asked),
+    json: asked.json === true,
+    out: (text) => process.stdout.write(text),
+    width: findWidth(),
+    paint,
+  });
+}
+
+/** The sessions of this machine's engine, whatever API the settings name. */
+async function readSessions(asked: Invocation): ReturnType<ShowStatusOptions["readSessions"]> {
+  const settings = { ...readSettings(process.env, asked.flags), engine: "local" as const };
+  const { services, close } = await openReading(settings, asked);
+  try {
+    const { sessions } = services;
+    const list = await describeSessions(sortSessions(await sessions.all(), services), services);
+    return { sessions: list, problem: sessions.problem()?.message };
+  } finally {
+    await close();
+  }
 }

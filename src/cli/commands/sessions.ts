@@ -11,7 +11,7 @@ import { showInTerminal } from "../sessions/show-command.js";
 const out = (text: string) => process.stdout.write(text);
 
 /** Cells of a line: those of the terminal, or what COLUMNS says where the output is none. */
-function findWidth(): number | undefined {
+export function findWidth(): number | undefined {
   const { COLUMNS = "" } = process.env;
   if (process.stdout.isTTY) return process.stdout.columns;
   return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined;
@@ -19,7 +19,7 @@ function findWidth(): number | undefined {
 
 const COLOURS = { waiting: "yellow", running: "cyan", failed: "red" } as const;
 
-function paint(text: string, tone: keyof typeof COLOURS): string {
+export function paint(text: string, tone: keyof typeof COLOURS): string {
   const hasColour = process.stdout.isTTY && process.env.TERM !== "dumb" && !process.env.NO_COLOR;
   return hasColour ? styleText(COLOURS[tone], text) : text;
 }

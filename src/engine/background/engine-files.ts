@@ -12,6 +12,8 @@ export interface EngineFiles {
   record: string;
   /** The settings that the newest window has brought. */
   settings: string;
+  /** How the last engine has ended. */
+  lastEnd: string;
   /** The port that was listened on last, when it was any free one. */
   port: string;
   log: string;
@@ -30,6 +32,7 @@ export function engineFiles(stateFolder: string): EngineFiles {
     formerKey: join(folder, "key"),
     record: join(folder, "engine.json"),
     settings: join(privateFolder, "settings.json"),
+    lastEnd: join(folder, "last-end.json"),
     port: join(folder, "port"),
     log: join(folder, "engine.log"),
     oldLog: join(folder, "engine.old.log"),

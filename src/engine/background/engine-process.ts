@@ -17,6 +17,7 @@ import {
   writeLastPort,
 } from "./engine-record.js";
 import { keepAwake } from "./keep-awake.js";
+import { writeLastEnd } from "./last-end.js";
 import { ENGINE_LOCK } from "./look-at-engine.js";
 
 /** An engine that listens. */
@@ -123,7 +124,7 @@ async function run(options: EngineProcessOptions): Promise<number> {
   } catch (error) {
     life.end({ why: (error as Error).message, code: 1, failed: true });
   }
-  const { why, code, failed } = await life.over;
+  const { why, code, failed, ousted } = await life.over;
   if (failed) log.error(`The engine could not be started: ${why}`);
   else log.info(`The engine ends: ${why}.`);
   const isClosed = await withDeadline(clock, options.closeLimitMs ?? CLOSE_LIMIT_MS, () =>
@@ -131,6 +132,7 @@ async function run(options: EngineProcessOptions): Promise<number> {
   );
   if (!isClosed) log.error("Not everything ended cleanly; the next start handles the rest.");
   offSignal();
+  if (!failed && !ousted) writeLastEnd(stateFolder, { at: clock.now(), why });
   await taken.lock.release();
   return isClosed ? code : 1;
 }

@@ -13,6 +13,8 @@ export interface EngineStatus {
   version?: string;
   /** Epoch ms. */
   startedAt?: number;
+  /** Started by a chat window, which a newer one may replace. */
+  background?: boolean;
   activeRuns?: number;
   clients?: number;
   /** Why it is not as it should be, in one sentence for the person. */
@@ -32,8 +34,8 @@ export function readEngineStatus(
     const { pid } = sight.holder;
     if (sight.kind === "unready")
       return { running: true, pid, problem: "It is starting or ending just now." };
-    const { url, version, startedAt } = sight.record;
-    const known = { running: true, pid, url, version, startedAt };
+    const { url, version, startedAt, background } = sight.record;
+    const known = { running: true, pid, url, version, startedAt, background };
     if (sight.kind === "silent") return { ...known, problem: "It does not answer." };
     const { activeRuns, clients } = sight.health;
     return {
@@ -42,21 +44,4 @@ export function readEngineStatus(
       ...(clients === undefined ? {} : { clients }),
     };
   });
-}
-
-/** The status as text for a terminal, with a trailing newline. */
-export function renderEngineStatus(status: EngineStatus): string {
-  if (!status.running) return "No engine is running.\n";
-  const { pid, url, version, startedAt, activeRuns, clients, problem } = status;
-  const rows: [string, string | number | undefined][] = [
-    ["address", url],
-    ["process", pid],
-    ["version", version],
-    ["since", startedAt === undefined ? undefined : new Date(startedAt).toISOString()],
-    ["runs going on", activeRuns],
-    ["clients", clients],
-    ["problem", problem],
-  ];
-  const shown = rows.filter(([, value]) => value !== undefined);
-  return `${["An engine is running.", ...shown.map(([name, value]) => `  ${name.padEnd(14)} ${value}`)].join("\n")}\n`;
 }

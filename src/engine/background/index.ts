@@ -1,4 +1,5 @@
 /** The engine as a process: finding, starting, watching and stopping it. Loads nothing of the engine itself. */
+export { type DiskUse, measureDiskUse } from "./disk-use.js";
 export { engineFiles } from "./engine-files.js";
 export { resolveEngineKey } from "./engine-key.js";
 export { openEngineLog } from "./engine-log-file.js";
@@ -8,7 +9,7 @@ export {
   type EngineServer,
   runEngineProcess,
 } from "./engine-process.js";
-export { type EngineStatus, readEngineStatus, renderEngineStatus } from "./engine-status.js";
+export { type EngineStatus, readEngineStatus } from "./engine-status.js";
 export { findOrStartEngine } from "./find-or-start.js";
 export { keepAwake } from "./keep-awake.js";
 export {
@@ -18,7 +19,9 @@ export {
   type OwnSettings,
   readKeptSettings,
 } from "./kept-settings.js";
+export { type LastEnd, readLastEnd } from "./last-end.js";
 export { createSpawnEngine, engineEnvironment } from "./spawn-engine.js";
 export { stopEngine } from "./stop-engine.js";
 export { type DayCosts, readStoredCosts } from "./stored-costs.js";
 export { readStoredRuns } from "./stored-runs.js";
+export { isOlder } from "./versions.js";
