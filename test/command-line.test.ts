@@ -50,7 +50,7 @@ describe("the command line", () => {
     });
     expect(refusal("stdio", "--engine")).toBe("--engine: a value is missing");
     expect(refusal("--yes")).toBe(
-      "--yes belongs to the commands demo and install and sessions resume; see --help",
+      "--yes belongs to the commands demo, install, sessions resume and sessions clean; see --help",
     );
   });
 
@@ -197,7 +197,7 @@ describe("install and doctor", () => {
   test("doctor takes --json", () => {
     expect(readCommandLine(["doctor", "--json"])).toMatchObject({ command: "doctor", json: true });
     expect(() => readCommandLine(["--json"])).toThrow(
-      "--json belongs to the commands doctor and engine status and engine cost and sessions",
+      "--json belongs to the commands doctor, engine status, engine cost, sessions and sessions clean",
     );
   });
 });

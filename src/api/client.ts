@@ -1,5 +1,6 @@
 import { createDescriptionCall } from "./call-description.js";
 import { createEventCalls } from "./call-events.js";
+import { createLeftoverCalls } from "./call-leftovers.js";
 import { createRepositoryCalls } from "./call-repositories.js";
 import { createRunCalls } from "./call-runs.js";
 import { createWorkCalls } from "./call-work.js";
@@ -29,5 +30,6 @@ export function createApiClient(options: ApiClientOptions): WorkflowsApi {
     ...createEventCalls(requests),
     ...createDescriptionCall(requests),
     ...createRepositoryCalls(requests),
+    ...createLeftoverCalls(requests),
   };
 }

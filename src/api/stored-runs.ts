@@ -55,6 +55,9 @@ export function createStoredRunsApi(options: {
     discardWork: refuse,
     checkRepository: refuse,
     allowRepository: refuse,
+    listLeftovers: refuse,
+    removeLeftover: refuse,
+    removeMergedBranch: refuse,
     close: async () => {},
   };
 }

@@ -255,6 +255,57 @@ export interface CleanupReport {
   message?: string;
 }
 
+/** Something that sessions have left on the disk of the engine's machine, and what would be lost with it. */
+export interface Leftover {
+  id: string;
+  /** `branches`: those of a clone with no commits of their own; `branch`: one with some. */
+  kind: "session" | "folder" | "clone" | "branches" | "branch";
+  name: string;
+  path: string;
+  repository?: string;
+  bytes: number;
+  /** False: it takes at least so much. */
+  isWhole: boolean;
+  /** Epoch ms. */
+  usedAt?: number;
+  /** A run of the session is going on or waiting. */
+  inUse: boolean;
+  /** The branch of the repository that has all of its commits. */
+  heldBy?: string;
+  /** That branch is the session's own, and is not merged. */
+  isDelivered: boolean;
+  /** The session has committed nothing. */
+  isUntouched: boolean;
+  commitsOnlyHere: number;
+  /** Those, as text; of `branches` their names. */
+  commits: string[];
+  /** Files that are in no commit. */
+  files: number;
+  /** What is in no commit, in words behind "it has". */
+  losses: string[];
+  /** Why it is not known what it holds. */
+  problem?: string;
+  /** Nothing would be lost with it. */
+  safe: boolean;
+  /** Changes with what it holds: what has changed since the look is not removed. */
+  mark: string;
+}
+
+export interface Leftovers {
+  items: Leftover[];
+  /** Branches that sessions have left in the person's repositories, and all of whose commits `into` has. */
+  mergedBranches: { clone: string; repository: string; branch: string; commit: string; into: string }[];
+  /** Of everything, what sessions at work have included. */
+  bytes: number;
+  isWhole: boolean;
+}
+
+export interface LeftoverRemoval {
+  kept?: string;
+  lost?: string;
+  errors: string[];
+}
+
 /** Something that has happened to a run, as only some servers tell it. Texts in `data` are as they came. */
 export interface LoggedEvent {
   /** `turn`, `action`, `question`, `answered`, `message`, `finished` … */

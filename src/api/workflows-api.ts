@@ -5,6 +5,9 @@ import type {
   CleanupReport,
   DiscardReport,
   KillReport,
+  Leftover,
+  LeftoverRemoval,
+  Leftovers,
   LoggedEvent,
   QueueCounters,
   RepositoryConsent,
@@ -113,6 +116,12 @@ export interface WorkflowsApi {
   ): Promise<CheckedRepository | undefined>;
   /** `POST /repositories/allow`: remembers a person's word for good. */
   allowRepository(consent: RepositoryConsent): Promise<void>;
+  /** `GET /leftovers`, which only our own engine has: what sessions have left on its disk. */
+  listLeftovers(): Promise<Leftovers>;
+  /** `POST /leftovers/remove`. @param force also what is nowhere else */
+  removeLeftover(which: Pick<Leftover, "id" | "mark" | "name">, force: boolean): Promise<LeftoverRemoval>;
+  /** `POST /leftovers/branch`: takes a merged branch out of the person's repository. */
+  removeMergedBranch(which: Leftovers["mergedBranches"][number]): Promise<void>;
   /**
    * Gives up whatever is under way, so that nothing of it outlives the server: it then fails with kind `aborted`.
    * Resolves when nothing of it is left. Whatever is asked for later is not sent.

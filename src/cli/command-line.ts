@@ -17,6 +17,7 @@ const COMMANDS = [
   "sessions",
   "sessions show",
   "sessions resume",
+  "sessions clean",
 ] as const;
 
 /** A command that does something, by its words. */
@@ -43,6 +44,10 @@ export interface CommandLine {
   days?: string;
   /** `doctor --json`, `engine status --json`, `engine cost --json`, `sessions --json`. */
   json?: true;
+  /** `sessions clean --dry-run`: only shows. */
+  "dry-run"?: true;
+  /** `sessions clean --older-than 14d`: how long something was not used before it is suggested. */
+  "older-than"?: string;
   /** `sessions show … --follow`: on until the run has ended. */
   follow?: true;
   /** What stands behind a command of `sessions`: a session's name or a run's id, then a message. */
@@ -76,12 +81,17 @@ const OWN_FLAGS = {
   force: { type: "boolean", commands: ["engine stop"] },
   background: { type: "boolean", commands: ["engine"] },
   sse: { type: "boolean", commands: ["serve"] },
-  yes: { type: "boolean", commands: ["demo", "install", "sessions resume"] },
+  yes: { type: "boolean", commands: ["demo", "install", "sessions resume", "sessions clean"] },
+  "dry-run": { type: "boolean", commands: ["sessions clean"] },
+  "older-than": { type: "string", commands: ["sessions clean"] },
   follow: { type: "boolean", commands: ["sessions show"] },
   print: { type: "boolean", commands: ["install"] },
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
-  json: { type: "boolean", commands: ["doctor", "engine status", "engine cost", "sessions"] },
+  json: {
+    type: "boolean",
+    commands: ["doctor", "engine status", "engine cost", "sessions", "sessions clean"],
+  },
   allow: { type: "boolean", commands: ["install"] },
   list: { type: "boolean", commands: ["allow"] },
   remove: { type: "boolean", commands: ["allow"] },
@@ -118,7 +128,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const switches: CommandLine = { command, flags, ...taken, ...operands };
   for (const [name, value] of Object.entries(own) as [OwnFlag, string][]) {
     requireOwner(name, command);
-    if (name === "name" || name === "days") switches[name] = value;
+    if (name === "name" || name === "days" || name === "older-than") switches[name] = value;
     // Short for the command's own setting.
     else if (name === "host" || name === "port")
       flags[`${command === "serve" ? "http" : "engine"}-${name}`] = value;
@@ -222,7 +232,10 @@ function takeOperands(words: string[]): { operands?: string[] } {
 function requireOwner(flag: OwnFlag, command: Command): void {
   const owners: readonly Command[] = OWN_FLAGS[flag].commands;
   if (owners.includes(command)) return;
-  const which = owners.length > 1 ? `commands ${owners.join(" and ")}` : `command ${owners[0]}`;
+  const which =
+    owners.length > 1
+      ? `commands ${owners.slice(0, -1).join(", ")} and ${owners.at(-1)}`
+      : `command ${owners[0]}`;
   throw new SettingsError(`--${flag} belongs to the ${which}; see --help`);
 }
 

@@ -36,6 +36,10 @@ export function renderHelp(): string {
     "                                    until the run has ended",
     "  automagik-workflows-mcp sessions resume NAME [MESSAGE]",
     "                                    go on with a session, after asking: this starts one paid run; --yes",
+    "  automagik-workflows-mcp sessions clean",
+    "                                    show what sessions have left on the disk and remove what you name;",
+    "                                    --older-than 14d: what is suggested (default 7d); --yes: removes that without",
+    "                                    asking, nothing that is only there; --dry-run: only shows; --json",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

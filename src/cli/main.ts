@@ -28,6 +28,7 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "sessions show": async (asked) => (await import("./commands/sessions.js")).showSession(asked),
   "sessions resume": async (asked) => (await import("./commands/sessions.js")).resumeSession(asked),
   "engine cost": async (asked) => (await import("./commands/engine-cost.js")).engineCost(asked),
+  "sessions clean": async (asked) => (await import("./commands/sessions.js")).cleanSessions(asked),
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

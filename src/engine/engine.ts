@@ -11,6 +11,7 @@ import { createDayLimit } from "./work/day-limit.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
+import { createSessionLeftovers } from "./work/session-leftovers.js";
 import { describeWait, type SlotWait } from "./work/slot-wait.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
@@ -150,6 +151,10 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     ...createRunReview({ runs, workspaces, find, hold, checkSession }),
+    ...createSessionLeftovers({
+      ...{ runs, workspaces, hold: queue.hold },
+      isBusy: (sessionId) => checked.has(sessionId),
+    }),
 
     async open() {
       const oldestFirst = [...runs.all()].reverse();

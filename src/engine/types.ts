@@ -1,5 +1,6 @@
 import type { EngineRun, RunQuestion, RunRequest, RunStatus } from "./runs/run.js";
 import type { SlotWait } from "./work/slot-wait.js";
+import type { LeftoverStore } from "./workspaces/workspaces.js";
 
 /** An MCP server that a workflow gives to its agents, in the agent's own notation. */
 export type McpServer =
@@ -161,6 +162,12 @@ export interface Engine {
   ): Promise<TakeResult>;
   /** Removes the session's worktree and the branches that it was given. Not while a run of the session goes on. */
   discard(runId: string): Promise<DiscardResult>;
+  /** What sessions have left on the disk, and what would be lost with it. */
+  leftovers(): ReturnType<LeftoverStore["leftovers"]>;
+  /** Removes one of them. Not while a run of its session goes on. */
+  removeLeftover: LeftoverStore["removeLeftover"];
+  /** Takes a merged branch of a session out of the person's repository. */
+  removeMergedBranch: LeftoverStore["removeMergedBranch"];
   /** Answers an open question: a decision for permissions, a choice or an own text for questions. */
   answer(runId: string, questionId: string, answer: string): Promise<RunQuestion>;
   /** Runs that are waiting or going on. */

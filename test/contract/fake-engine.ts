@@ -134,6 +134,9 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
     diff: async () => ({ text: "diff\n", cut: false, branch: "b", baseBranch: "main" }),
     take: async () => ({ taken: true, into: "main", commit: "abc", message: "Merged.", conflicts: [] }),
     discard: async () => ({ removed: [], lost: [], kept: [], errors: [] }),
+    leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),
+    removeLeftover: async () => ({ errors: [] }),
+    removeMergedBranch: async () => {},
     list({ statuses, workflowName, userId }) {
       told(`list ${JSON.stringify({ statuses, workflowName, userId })}`);
       return [...store.runs.values()].reverse();

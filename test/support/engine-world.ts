@@ -293,6 +293,9 @@ export function createEngineWorld({
           diff: async () => ({ text: "", cut: false, branch: "", baseBranch: "" }),
           take: async () => ({ taken: true, commit: "", into: "main", from: "", where: "" }),
           discardBranches: async () => ({ removed: [], lost: [], kept: [] }),
+          leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),
+          removeLeftover: async () => ({ errors: [] }),
+          removeMergedBranch: async () => {},
           cleanup: (_, { signal }) =>
             wait("cleanup", async () => {
               const reason = await isStopped("cleanup", signal);

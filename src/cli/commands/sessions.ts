@@ -1,10 +1,11 @@
 import { styleText } from "node:util";
 import { keepAwake } from "../../engine/background/index.js";
-import { readSettings } from "../../settings/settings.js";
+import { readSettings, SettingsError } from "../../settings/settings.js";
 import type { Invocation } from "../command-line.js";
-import { createAsk } from "../install/ask.js";
+import { createAsk, createAskLine } from "../install/ask.js";
+import { cleanInTerminal } from "../sessions/clean-command.js";
 import { listInTerminal } from "../sessions/list-command.js";
-import { openActing, openReading } from "../sessions/open-services.js";
+import { openActing, openCleaning, openReading } from "../sessions/open-services.js";
 import { resumeInTerminal } from "../sessions/resume-command.js";
 import { showInTerminal } from "../sessions/show-command.js";
 
@@ -77,4 +78,49 @@ export async function resumeSession(asked: Invocation): Promise<number> {
   } finally {
     await reading.close();
   }
+}
+
+/** How long something was not used before it is suggested, unless told. */
+const OLDER_THAN = "7d";
+const UNITS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 };
+
+/** `14d`, `12h`, `0d`, in ms. @throws SettingsError */
+function readAge(text: string): number {
+  const [, count, unit = ""] = /^(\d{1,5})([mhdw])$/.exec(text) ?? [];
+  if (count === undefined)
+    throw new SettingsError("--older-than: a number with m, h, d or w behind it, as in 14d");
+  return Number(count) * (UNITS[unit] ?? 0);
+}
+
+/** `sessions clean`: removes what sessions have left on the disk, after asking. */
+export async function cleanSessions(asked: Invocation): Promise<number> {
+  const olderThanMs = readAge(asked["older-than"] ?? OLDER_THAN);
+  const json = asked.json === true;
+  const signal = onInterrupt();
+  return keepAwake(async () => {
+    const open = await openCleaning(readSettings(process.env, asked.flags), asked);
+    if ("message" in open) {
+      out(json ? `${JSON.stringify({ note: open.message, items: [] }, null, 2)}\n` : `${open.message}\n`);
+      return open.code;
+    }
+    if (open.started && !json)
+      out("The engine was not running. It was started for this, and ends with it.\n");
+    try {
+      return await cleanInTerminal({
+        api: open.services.services.api,
+        olderThanMs,
+        yes: asked.yes === true,
+        dryRun: asked["dry-run"] === true,
+        json,
+        ask: createAsk(process.stdin, process.stderr),
+        askLine: createAskLine(process.stdin, process.stderr),
+        signal,
+        out,
+        width: findWidth(),
+        now: open.services.services.clock.now(),
+      });
+    } finally {
+      await open.close();
+    }
+  });
 }

@@ -1,7 +1,16 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Connection } from "../../api/call.js";
 import { createStoredRunsApi } from "../../api/stored-runs.js";
-import { findOrStartEngine, readEngineStatus, readStoredRuns } from "../../engine/background/index.js";
+import {
+  engineFiles,
+  findOrStartEngine,
+  readEngineStatus,
+  readStoredRuns,
+  stopEngine,
+} from "../../engine/background/index.js";
 import { createServices, type ServiceHost } from "../../server/services.js";
+import { activeRun } from "../../sessions/sessions.js";
 import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
@@ -61,6 +70,63 @@ export function openActing(given: Settings, asked: Invocation): OpenServices {
   const engine =
     settings.engine === "local" ? { engine: { stateFolder: findStateFolder(settings), running: true } } : {};
   return { ...createServices(described), settings, log, ...engine };
+}
+
+/**
+ * What a command needs to clean up: the engine, which is started where none runs and ended again behind it.
+ * @returns `problem` where nothing can be done, or nothing has to be
+ * @throws StoreError when what is stored cannot be read
+ */
+export async function openCleaning(
+  given: Settings,
+  asked: Invocation,
+): Promise<
+  { services: OpenServices; started: boolean; close(): Promise<void> } | { message: string; code: number }
+> {
+  // Fetching repositories and adding up sizes take longer than what a call may take otherwise.
+  const patient = { ...given, requestTimeoutS: Math.max(given.requestTimeoutS, CLEANING_TIMEOUT_S) };
+  const reading = await openReading(patient, asked);
+  const { engine } = reading;
+  if (engine?.running) return { services: reading, started: false, close: () => reading.close() };
+  try {
+    const refusal = await whyNoEngine(reading);
+    if (refusal) return refusal;
+  } finally {
+    await reading.close();
+  }
+  const acting = openActing(patient, asked);
+  async function close(): Promise<void> {
+    await acting.close();
+    const stateFolder = findStateFolder(acting.settings);
+    const { activeRuns, clients } = await readEngineStatus(stateFolder, { clock: systemClock });
+    // A window that was opened meanwhile keeps it.
+    if (activeRuns === 0 && clients === 0)
+      await stopEngine(stateFolder, { force: false, clock: systemClock, log: acting.log });
+  }
+  return { services: acting, started: true, close };
+}
+
+const CLEANING_TIMEOUT_S = 300;
+
+/** Why no engine is started to clean up; undefined when one is. */
+async function whyNoEngine({
+  engine,
+  services,
+}: OpenServices): Promise<{ message: string; code: number } | undefined> {
+  if (!engine)
+    return { message: "Runs are carried out by an API elsewhere, which keeps their workspaces.", code: 1 };
+  if (!existsSync(join(engineFiles(engine.stateFolder).folder, "workspaces")))
+    return { message: "Nothing to clean: there are no workspaces.", code: 0 };
+  const waiting = (await services.sessions.all()).filter((session) => activeRun(session));
+  if (waiting.length > 0)
+    return {
+      message:
+        `The engine is not running, and ${waiting.length === 1 ? "a run waits" : `${waiting.length} runs wait`} for it: ` +
+        `${waiting.map(({ name }) => `"${name}"`).join(", ")}. Cleaning up would start the engine, and these with it. ` +
+        "Nothing was done. Open your chat client first, or kill them there.",
+      code: 1,
+    };
+  return undefined;
 }
 
 /** The engine that was running a moment ago. @throws EngineUnavailable when it is not there any more */

@@ -11,6 +11,7 @@ import type { EventSource } from "./event-stream.js";
 import { refuseAgents } from "./from-agent.js";
 import { checkKey, checkSource, isOpen } from "./guard.js";
 import { healthSchema, rootHealthSchema } from "./health-schemas.js";
+import { addLeftoverEndpoints } from "./leftover-endpoints.js";
 import { addManageEndpoints } from "./manage-endpoints.js";
 import { addQuestionEndpoints } from "./question-endpoints.js";
 import { HttpRefusal } from "./refusal.js";
@@ -82,6 +83,7 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   addRunEndpoints(api, options);
   addQuestionEndpoints(api, options);
   addReviewEndpoints(api, options);
+  addLeftoverEndpoints(api, options);
   const { clients } = addEventEndpoints(api, options);
   addManageEndpoints(api, options);
   if (options.repositories) addRepositoryEndpoints(api, options.repositories);

@@ -3,12 +3,13 @@ import type { KeyedMutex } from "../../shared/keyed-mutex.js";
 import type { Clone, Clones } from "./clones.js";
 import { type Bin, filesIn, folderExists } from "./disk.js";
 import type { GitRunner, WorktreeLocation } from "./git-runner.js";
-import { describeFiles, ignoredWork, MAX_FILES } from "./ignored-work.js";
+import { describeFiles, MAX_FILES } from "./ignored-work.js";
+import { findLosses } from "./losses.js";
 import { isOwnBranch, type SessionRecord, type SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import { runUnlessStopped } from "./run-unless-stopped.js";
 import { WorkspaceError, type WorkspaceReference, type Workspaces } from "./types.js";
-import { filledSubmodule, unsavedWork, worktreeExists } from "./worktrees.js";
+import { holderOf, worktreeExists } from "./worktrees.js";
 
 export type CleanupResult = Awaited<ReturnType<Workspaces["cleanup"]>>;
 
@@ -29,10 +30,20 @@ export interface CleanupOptions {
 const UNCONNECTED = "lost its connection to the repository, so its content is unknown";
 const UNKNOWN = "files that could not be read";
 
+/** How a workspace is removed. */
+export interface CleanupHow {
+  /** What would be lost goes, too. */
+  force: boolean;
+  /** With `force`: commits that are nowhere else go with the branch that the session was given. */
+  dropsCommits?: boolean;
+  /** Looks at it once more when nobody else can change it; says why it is not removed. */
+  check?: (record: SessionRecord) => Promise<string | undefined>;
+}
+
 /** Creates the removal of workspaces, as `Workspaces.cleanup` describes it. */
 export function createCleanup(
   options: CleanupOptions,
-): (which: WorkspaceReference, force: boolean) => Promise<CleanupResult> {
+): (which: WorkspaceReference, how: CleanupHow) => Promise<CleanupResult> {
   const { git, clones, records, bin, mutex, pathOf, worktreeOf, now, signal } = options;
 
   async function locate(which: WorkspaceReference): Promise<SessionRecord | undefined> {
@@ -52,7 +63,11 @@ export function createCleanup(
     result.removed.worktree = existed && record.kind === "repository";
   }
 
-  async function removeFolder(record: SessionRecord, force: boolean, result: CleanupResult): Promise<void> {
+  async function removeFolder(
+    record: SessionRecord,
+    { force }: CleanupHow,
+    result: CleanupResult,
+  ): Promise<void> {
     const path = pathOf(record);
     const files = record.kind === "temporary" ? [] : await filesIn(path, MAX_FILES);
     const [first] =
@@ -67,14 +82,23 @@ export function createCleanup(
     await records.remove(record);
   }
 
-  async function removeWorktree(record: SessionRecord, force: boolean, result: CleanupResult): Promise<void> {
+  async function removeWorktree(
+    record: SessionRecord,
+    how: CleanupHow,
+    result: CleanupResult,
+  ): Promise<void> {
+    const { force } = how;
     const path = pathOf(record);
     const clone = record.repository && (await clones.open(record.repository, signal));
     const at = clone && worktreeOf(clone, record);
     const whole = at !== undefined && (await worktreeExists(at));
     let losses: string[] = [];
     // Whoever forces it wants it gone also where nobody can say any more what is in it.
-    if (whole) losses = await lossesOf(at).catch((error) => (force ? [UNKNOWN] : Promise.reject(error)));
+    if (whole)
+      losses = await findLosses(git, at).then(
+        ({ words }) => words,
+        (error) => (force ? [UNKNOWN] : Promise.reject(error)),
+      );
     else if (await folderExists(path)) losses = [force ? UNKNOWN : UNCONNECTED];
     if (!force && losses.length > 0) {
       result.kept = `The worktree ${path} was kept: it has ${losses.join(", and ")}. Force removes it.`;
@@ -91,20 +115,9 @@ export function createCleanup(
     await records.write(record);
     if (!clone) return;
     const kept: string[] = [];
-    for (const branch of branches) kept.push(...(await tidy(record, clone, branch)));
+    for (const branch of branches)
+      kept.push(...(await tidy(record, clone, branch, force && how.dropsCommits === true)));
     if (kept.length > 0) result.kept = `${kept.join(", ")} in ${clone.at.clone}.`;
-  }
-
-  /** What would be gone with the worktree, in words that go behind "it has". */
-  async function lossesOf(at: WorktreeLocation): Promise<string[]> {
-    const unsaved = await unsavedWork(git, at);
-    const submodule = await filledSubmodule(git, at);
-    const ignored = await ignoredWork(git, at);
-    return [
-      ...(unsaved ? [unsaved] : []),
-      ...(submodule ? [submodule] : []),
-      ...(ignored.length > 0 ? [describeFiles(ignored, "git-ignored file", ignored.length < MAX_FILES)] : []),
-    ];
   }
 
   /** The session's branch, and the one that its agent has moved on to. */
@@ -115,9 +128,14 @@ export function createCleanup(
 
   /**
    * Says of a branch where its commits are that the remote does not have; a branch of our own naming is removed when
-   * it has nothing that is not on its base as well.
+   * it has nothing that is not on its base as well, or its commits are to go.
    */
-  async function tidy(record: SessionRecord, { at }: Clone, branch: string): Promise<string[]> {
+  async function tidy(
+    record: SessionRecord,
+    { at }: Clone,
+    branch: string,
+    drops: boolean,
+  ): Promise<string[]> {
     const refs = createRefs(git, at);
     const commit = await refs.local(branch);
     if (!commit) return [];
@@ -128,13 +146,17 @@ export function createCleanup(
     const unpushed = await refs.count(commit, ["--remotes"]);
     const own = base === undefined ? unpushed : await refs.count(commit, [base, "--remotes"]);
     const unmerged = await refs.count(commit, bases.length > 0 ? bases : ["--remotes"]);
-    if (unmerged === 0 && isOwnBranch(record, branch)) await refs.move(branch, undefined, commit);
+    const mayGo = (unmerged === 0 || drops) && isOwnBranch(record, branch);
+    // Another session may have been given it.
+    const goes = mayGo && (await holderOf(git, at.clone, branch)) === undefined;
+    if (goes) await refs.move(branch, undefined, commit);
+    if (goes && drops) return [];
     if (own > 0) return [`${own} ${own === 1 ? "commit was" : "commits were"} kept on the branch ${branch}`];
     if (unpushed === 0) return [];
     return [`${unpushed} merged ${unpushed === 1 ? "commit is" : "commits are"} on the branch ${baseBranch}`];
   }
 
-  return async (which, force) => {
+  return async (which, how) => {
     const result: CleanupResult = {
       removed: { workspace: false, worktree: false, tempFiles: false },
       errors: [],
@@ -146,8 +168,10 @@ export function createCleanup(
       const remove = async () => {
         const record = await records.read(recordKey);
         if (!record || record.removedAt !== undefined) return;
-        if (record.kind === "repository") await removeWorktree(record, force, result);
-        else await removeFolder(record, force, result);
+        const why = await how.check?.(record);
+        if (why !== undefined) throw new WorkspaceError(why);
+        if (record.kind === "repository") await removeWorktree(record, how, result);
+        else await removeFolder(record, how, result);
       };
       // A folder without repository is nobody else's, and nothing of its removal hangs.
       if (repository) await runUnlessStopped(mutex, `repository ${repository.name}`, remove, signal);

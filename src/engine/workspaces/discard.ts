@@ -8,6 +8,7 @@ import { isOwnBranch, type SessionRecord } from "./records.js";
 import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
+import { holderOf } from "./worktrees.js";
 
 /** What has become of a session's branches. */
 export interface DiscardedBranches {
@@ -48,30 +49,44 @@ export async function discardBranches(
     else result.removed.push(`${deliveredAs} in ${repository.address}`);
   }
   const local = isOwn ? await refs.local(branch) : undefined;
-  if (local !== undefined) {
+  const holder = local === undefined ? undefined : await holderOf(git, clone.at.clone, branch);
+  if (holder !== undefined) result.kept.push(`The branch ${branch} was kept: another session works on it.`);
+  else if (local !== undefined) {
     await refs.move(branch, undefined, local);
     if (!result.removed.some((one) => one.startsWith(`${branch} `))) result.removed.push(branch);
   }
-  if (result.kept.length > 0 && delivered !== undefined) result.lost = [];
+  if (result.kept.length > 0 && (delivered ?? holder) !== undefined) result.lost = [];
   return result;
 
   async function whyKept(expected: string): Promise<string | undefined> {
     if (!(await refs.contains(work.commit, expected))) return "it has other commits";
     if (!repository.local && !request.pushAllowed) return "nothing is pushed, because ENGINE_PUSH is off";
-    const opened = await repository.open?.();
-    try {
-      const person = opened && createPersonRepository(git, opened);
-      const holder = (await person?.checkedOut())?.get(deliveredAs);
-      if (holder !== undefined) return `it is checked out in ${holder}`;
-      const link = await person?.linkInTheWay(deliveredAs);
-      if (link !== undefined) return `${link} in its git folder is a link`;
-      return await deleteBranch(git, clone, { repository, opened, branch: deliveredAs, expected });
-    } catch (error) {
-      if (error instanceof WorkspaceError) return error.message.replace(/[.\s]+$/, "");
-      throw error;
-    } finally {
-      await opened?.close();
-    }
+    return removeDelivered(git, { repository, clone, branch: deliveredAs, expected });
+  }
+}
+
+/**
+ * Takes a branch of the repository away, only from where it is expected to be, and not while it is checked out.
+ * @returns why it was kept, behind "because"; undefined when it was not
+ */
+export async function removeDelivered(
+  git: GitRunner,
+  request: { repository: Repository; clone: Clone; branch: string; expected: string },
+): Promise<string | undefined> {
+  const { repository, clone, branch, expected } = request;
+  const opened = await repository.open?.();
+  try {
+    const person = opened && createPersonRepository(git, opened);
+    const holder = (await person?.checkedOut())?.get(branch);
+    if (holder !== undefined) return `it is checked out in ${holder}`;
+    const link = await person?.linkInTheWay(branch);
+    if (link !== undefined) return `${link} in its git folder is a link`;
+    return await deleteBranch(git, clone, { repository, opened, branch, expected });
+  } catch (error) {
+    if (error instanceof WorkspaceError) return error.message.replace(/[.\s]+$/, "");
+    throw error;
+  } finally {
+    await opened?.close();
   }
 }
 

@@ -13,6 +13,8 @@ import { createBin, folderExists } from "./disk.js";
 import { createGitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
 import { inspectFolder, inspectWorktree } from "./inspect.js";
+import type { LeftoverStore } from "./leftover-types.js";
+import { createLeftoverStore } from "./leftovers.js";
 import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
 import { createSessionRecords, type RunRecord, type SessionRecord } from "./records.js";
 import { describeConsent, type Repository, resolveRepository } from "./repository.js";
@@ -23,10 +25,11 @@ import { WorkspaceError, type Workspaces } from "./types.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
 import { worktreeLocation } from "./worktrees.js";
 
+export type { LeftoverStore } from "./leftover-types.js";
 export { type Workspace, WorkspaceError, type Workspaces } from "./types.js";
 
-/** Workspaces, and what a person does with what is in them. */
-export type ReviewableWorkspaces = Workspaces & Review;
+/** Workspaces, what a person does with what is in them, and what is left of them. */
+export type ReviewableWorkspaces = Workspaces & Review & LeftoverStore;
 
 /** The same of one engine. */
 export interface OwnWorkspaces extends ReviewableWorkspaces {
@@ -104,6 +107,8 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
   });
   const review = createReview({ ...common, mayPush, checks, repositoryAt });
   const prepare = createPreparation({ ...common, checks, branches, worktreeSessions, repositoryAt });
+  const remove = createCleanup({ ...common, now: () => clock.now() });
+  const leftovers = createLeftoverStore({ ...common, folder, clock, repositoryAt, cleanup: remove });
   let opened: Promise<void> | undefined;
 
   function worktreeOf(clone: Clone, record: SessionRecord): WorktreeLocation | undefined {
@@ -154,6 +159,9 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     diff: (which, asked) => ready().then(() => review.diff(which, asked)),
     take: (which, asked) => ready().then(() => review.take(which, asked)),
     discardBranches: (which) => ready().then(() => review.discardBranches(which)),
+    leftovers: (isInUse) => ready().then(() => leftovers.leftovers(isInUse)),
+    removeLeftover: (id, how) => ready().then(() => leftovers.removeLeftover(id, how)),
+    removeMergedBranch: (which) => ready().then(() => leftovers.removeMergedBranch(which)),
 
     async prepare(request, signal) {
       try {
@@ -223,7 +231,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     async cleanup(which, { force, signal }) {
       await ready();
       const tools = { ...common, git: stoppable(git, signal), now: () => clock.now(), signal };
-      return createCleanup(tools)(which, force);
+      return createCleanup(tools)(which, { force });
     },
   };
 }

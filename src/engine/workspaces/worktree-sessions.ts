@@ -137,11 +137,13 @@ export function createWorktreeSessions(options: {
     const given = isNamed ? own : branches.freeName(clone, sessionKey, sessionName);
     const branch = asked ?? known?.branch ?? given ?? "";
     const got = await branches.obtain(repository, clone, branch, recordKey);
+    // A clone that was made anew does not know what its branches were made from.
+    const isOwnBase = got.baseBranch === branch && known?.branch === branch;
     const record: SessionRecord = {
       ...newRecord(request, recordKey, "repository", known?.folder ?? (await nameWorktree(request))),
       repository: { name: repository.name, address: repository.address },
       branch,
-      baseBranch: got.baseBranch,
+      baseBranch: (isOwnBase && known.baseBranch) || got.baseBranch,
       ...(given && { ownBranch: given }),
       ...(known?.deliveredAs && { deliveredAs: known.deliveredAs }),
       runs: known?.runs ?? [],

@@ -135,7 +135,16 @@ export async function switchTo(git: GitRunner, at: WorktreeLocation, branch: str
  */
 export async function unsavedWork(git: GitRunner, at: WorktreeLocation): Promise<string | undefined> {
   const { paths, all } = await uncommittedFiles(git, at);
-  if (paths.length > 0 || !all) return `uncommitted changes in ${describeFiles(paths, "file", all)}`;
+  return describeUncommitted(paths, all) ?? unfinishedWork(git, at);
+}
+
+/** In words that go behind "it has"; undefined for none. */
+export function describeUncommitted(paths: readonly string[], all: boolean): string | undefined {
+  return paths.length > 0 || !all ? `uncommitted changes in ${describeFiles(paths, "file", all)}` : undefined;
+}
+
+/** What is on no branch beside uncommitted files: a merge that is not finished, commits. In the same words. */
+export async function unfinishedWork(git: GitRunner, at: WorktreeLocation): Promise<string | undefined> {
   const entries = await readdir(at.worktree.gitDir);
   const step = UNFINISHED.find((name) => entries.includes(name));
   if (step) return `a merge, rebase or the like that is not finished (${step})`;

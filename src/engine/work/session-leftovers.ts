@@ -1,0 +1,63 @@
+import type { EngineOptions } from "../engine-options.js";
+import { type EngineRun, hasEnded } from "../runs/run.js";
+import { type Engine, EngineRefusal } from "../types.js";
+import { WorkspaceError } from "../workspaces/workspaces.js";
+
+/** What sessions have left on the disk, as {@link Engine} describes it. */
+export function createSessionLeftovers(options: {
+  runs: EngineOptions["runs"];
+  workspaces: EngineOptions["workspaces"];
+  /** Begins no run of the session until the answer is called. */
+  hold: (sessionId: string) => () => void;
+  /** Something but a run is done in the session's workspace. */
+  isBusy: (sessionId: string) => boolean;
+}): Pick<Engine, "leftovers" | "removeLeftover" | "removeMergedBranch"> {
+  const { runs, workspaces, hold, isBusy } = options;
+  const runsOf = (sessionKey: string) => runs.all().filter((run) => run.sessionId === sessionKey);
+  const isInUse = (sessionKey: string) =>
+    isBusy(sessionKey) || runsOf(sessionKey).some((run) => !hasEnded(run));
+
+  return {
+    async leftovers() {
+      const found = await workspaces.leftovers(isInUse);
+      return {
+        ...found,
+        items: found.items.map((item) => {
+          const [newest] = item.sessionKey === undefined ? [] : runsOf(item.sessionKey);
+          if (!newest) return item;
+          return { ...item, name: newest.sessionName, usedAt: lastUsed(newest) };
+        }),
+      };
+    },
+
+    async removeLeftover(id, how) {
+      const sessionKey = /^session:(.+)$/s.exec(id)?.[1];
+      if (sessionKey !== undefined && isInUse(sessionKey))
+        throw new EngineRefusal(409, "A run of the session is going on or waiting. Nothing was removed.");
+      const release = sessionKey === undefined ? () => {} : hold(sessionKey);
+      try {
+        const removed = await workspaces.removeLeftover(id, how).catch(refuse);
+        const [newest] = sessionKey === undefined ? [] : runsOf(sessionKey);
+        if (newest && removed.errors.length === 0) {
+          const all = { workspace: true, worktree: true, tempFiles: false };
+          await runs.record(newest.runId, { type: "cleaned-up", removed: all }, "now");
+        }
+        return removed;
+      } finally {
+        release();
+      }
+    },
+
+    removeMergedBranch: (which) => workspaces.removeMergedBranch(which).catch(refuse),
+  };
+}
+
+/** When its agent last did something: one that was interrupted is found to have ended much later. */
+function lastUsed({ endedAt, lastActivityAt, createdAt }: EngineRun): number {
+  return lastActivityAt ?? endedAt ?? createdAt;
+}
+
+function refuse(error: Error): never {
+  if (error instanceof WorkspaceError) throw new EngineRefusal(409, error.message);
+  throw error;
+}
