@@ -14,6 +14,13 @@ export async function doctor({ flags, json }: Invocation): Promise<number> {
     platform: process.platform,
     nodeVersion: process.versions.node,
     clock: systemClock,
+    own: {
+      variables: Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => name.startsWith("AUTOMAGIK_WORKFLOWS_")),
+      ),
+      flags,
+      cwd: process.cwd(),
+    },
     json: json === true,
     out: (text) => process.stdout.write(text),
   });

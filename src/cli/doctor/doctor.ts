@@ -5,12 +5,15 @@ import {
   keepAwake,
   readEngineStatus,
 } from "../../engine/background/index.js";
+import type { Texts } from "../../settings/entries.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";
 import { cleanLine } from "../../shared/text.js";
+import { createConfigFiles } from "../install/config-files.js";
 import { checkApi } from "./check-api.js";
+import type { JudgedEntry } from "./check-clients.js";
 import { checkNotifications } from "./check-notifications.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
 import { checkRedis } from "./check-redis.js";
@@ -18,6 +21,7 @@ import { checkRepositories } from "./check-repositories.js";
 import { checkState } from "./check-state.js";
 import { checkWorkflows } from "./check-workflows.js";
 import { type Finding, failure, ok, type Result, type Status, skipped, warning } from "./finding.js";
+import { type ClientsOfMachine, lookAtClients } from "./look-at-clients.js";
 
 export interface DoctorOptions {
   /** The settings, or why they cannot be used. */
@@ -34,6 +38,14 @@ export interface DoctorOptions {
   /** Writes to the person: lines of text, or one JSON array. */
   out(text: string): void;
   json?: boolean;
+  /** Where the settings come from, to look at the chat clients, too; without it they are not looked at. */
+  own?: {
+    /** This product's variables of the shell. */
+    variables: Texts;
+    flags: Texts;
+    /** The folder whose project's files are looked at. */
+    cwd: string;
+  };
   /** `git` unless told. */
   gitPath?: string;
 }
@@ -49,22 +61,26 @@ const ANSWER_MS = 4_500;
  * @returns the exit code: 0 when nothing fails (warnings do not count), else 1
  */
 export async function runDoctor(options: DoctorOptions): Promise<number> {
-  const findings = (await keepAwake(() => examine(options))).map((finding) => conceal(finding, options));
+  const { found, secrets } = await keepAwake(() => examine(options));
+  const findings = found.map((finding) => conceal(finding, secrets, options.home));
   options.out(options.json ? `${JSON.stringify(findings, null, 2)}\n` : findings.map(renderFinding).join(""));
   return findings.some(({ status }) => status === "failure") ? 1 : 0;
 }
 
-async function examine(options: DoctorOptions): Promise<Finding[]> {
+async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secrets: string[] }> {
   const { settings: given, env, home, platform, clock } = options;
-  const settings = given instanceof SettingsError ? undefined : given;
-  const local = settings?.engine === "local";
+  const ofShell = given instanceof SettingsError ? undefined : given;
+  const shorten = (text: string) => shortenHome(text, home);
+  const clients = ofShell && (await examineClients(ofShell, options, shorten));
+  const basis = clients?.basis;
+  const settings = basis?.settings ?? ofShell;
+  const local = settings?.engine === "local" || clients?.local === true;
   const folder = resolveStateFolder({
     ...(settings?.stateDir ? { override: settings.stateDir } : {}),
     env,
     platform,
     home,
   });
-  const shorten = (text: string) => shortenHome(text, home);
   const within = (work: Promise<Result>) => limit(work, clock);
 
   const engine = readEngineStatus(folder, { clock });
@@ -91,10 +107,12 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
       }),
     ),
   ]);
-  return [
+  const isUnset = clients !== undefined && basis === undefined;
+  const found = [
     { check: "node", ...checkNode(options.nodeVersion) },
-    { check: "settings", ...judgeSettings(given) },
-    ...api,
+    { check: "settings", ...judgeSettings(given, basis?.whose) },
+    ...(clients?.results ?? []).map((result) => ({ check: "client", ...result })),
+    ...judgeApi(api, { isUnset, key: basis?.entry?.key }),
     { check: "state", ...state },
     { check: "git", ...git },
     { check: "claude", ...claude },
@@ -104,7 +122,41 @@ async function examine(options: DoctorOptions): Promise<Finding[]> {
     ...workflows,
     { check: "notifications", ...checkNotifications(settings, { env, platform, home }) },
   ];
+  const keys = [ofShell?.apiKey, settings?.apiKey, ...(clients?.secrets ?? [])];
+  return { found, secrets: keys.filter((key) => key !== undefined) };
 }
+
+/** What the chat clients have of this server; undefined when that is not asked for, or does not come in time. */
+async function examineClients(
+  settings: Settings,
+  { own, env, home, platform, clock, answerMs = ANSWER_MS }: DoctorOptions,
+  shorten: (text: string) => string,
+): Promise<ClientsOfMachine | undefined> {
+  if (!own) return undefined;
+  const place = { platform, home, env, cwd: own.cwd, files: createConfigFiles() };
+  const look = () => lookAtClients({ ...own, place, settings, env, shorten, limitMs: answerMs, clock });
+  return withDeadline(clock, LIMIT_MS, look).catch(() => undefined);
+}
+
+/** The API's findings, with what is known of whether there should be one. */
+function judgeApi(
+  found: Finding[],
+  { isUnset, key }: { isUnset: boolean; key: JudgedEntry["key"] | undefined },
+): Finding[] {
+  const isThere = found.some(({ check, status }) => check === "address" && status !== "failure");
+  if (isUnset && !isThere) return [{ check: "address", ...NOTHING_SET_UP }];
+  if (key !== "client") return found;
+  const kept = skipped("kept by the client, and not known here");
+  return found.map((one) =>
+    one.check === "key" && one.status === "failure" ? { check: "key", ...kept } : one,
+  );
+}
+
+const NOTHING_SET_UP = failure(
+  "no chat client has this server, and no workflows API is set here",
+  "To begin with runs on this machine: automagik-workflows-mcp install claude-code --engine local. For an API elsewhere " +
+    "set AUTOMAGIK_WORKFLOWS_BASE_URL and AUTOMAGIK_WORKFLOWS_API_KEY first, and leave --engine local out.",
+);
 
 /** The API of the settings, or the engine of this machine where it stands for it. */
 async function examineApi(
@@ -129,8 +181,9 @@ async function examineApi(
   return checkApi({ baseUrl: url, apiKey: key || undefined, env: {}, limitMs, clock });
 }
 
-function judgeSettings(settings: Settings | SettingsError): Result {
-  if (!(settings instanceof SettingsError)) return ok("can be used");
+function judgeSettings(settings: Settings | SettingsError, whose?: string): Result {
+  if (!(settings instanceof SettingsError))
+    return ok(whose === undefined ? "can be used" : `can be used; checked are those of ${whose}`);
   return failure(settings.message, "Correct it where the client sets it; --help lists every setting.");
 }
 
@@ -165,11 +218,10 @@ function shortenHome(text: string, home: string): string {
 }
 
 /** No key, no control characters, and the home by its short name, whatever a check has quoted. */
-function conceal(finding: Finding, { settings, home }: DoctorOptions): Finding {
-  const key = settings instanceof SettingsError ? undefined : settings.apiKey;
+function conceal(finding: Finding, secrets: readonly string[], home: string): Finding {
   const clean = (text: string) => {
-    const line = cleanLine(shortenHome(text, home), 500);
-    return key ? line.replaceAll(key, "<key>") : line;
+    const concealed = secrets.reduce((rest, key) => rest.replaceAll(key, "<key>"), text);
+    return cleanLine(shortenHome(concealed, home), 500);
   };
   const { todo, message, ...rest } = finding;
   return { ...rest, message: clean(message), ...(todo ? { todo: clean(todo) } : {}) };
