@@ -45,6 +45,7 @@ const runAnswer = z.object({
   turn: z.number().optional(),
   max_turns: z.number().optional(),
   current_action: z.string().optional(),
+  model: z.string().optional(),
   /** ISO 8601, UTC. */
   started_at: z.string().optional(),
   duration_s: z.number().optional(),
@@ -97,6 +98,7 @@ const workflowAnswer = z.object({
   suggested_turns: z.number().optional(),
   max_turns: z.number().optional(),
   capabilities: z.array(z.string()).optional(),
+  models: z.array(z.string()).optional(),
 });
 
 const sessionAnswer = z.object({

@@ -48,6 +48,7 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
     turn: run.turn,
     max_turns: run.maxTurns,
     current_action: run.currentAction,
+    model: run.model,
     started_at: run.startedAt === undefined ? undefined : new Date(run.startedAt).toISOString(),
     duration_s: duration === undefined ? undefined : Math.max(0, Math.round(duration * 10) / 10),
     cost_usd: run.costUsd === undefined ? undefined : Math.round(run.costUsd * 1e6) / 1e6,

@@ -50,6 +50,7 @@ export const listWorkflowsAction = defineAction({
         ...(workflow.category ? { category: workflow.category } : {}),
         ...(workflow.suggestedTurns ? { suggested_turns: workflow.suggestedTurns } : {}),
         ...(workflow.maxTurns ? { max_turns: workflow.maxTurns } : {}),
+        ...(args.detailed && workflow.models ? { models: workflow.models } : {}),
         ...(args.detailed && workflow.capabilities.length > 0 ? { capabilities: workflow.capabilities } : {}),
       })),
       ...(args.detailed

@@ -44,6 +44,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
             },
             user_id: start.userId,
             max_turns: start.maxTurns,
+            model: start.model,
             timeout: start.timeoutS,
           }),
           limitBytes: BODY_LIMITS.act,

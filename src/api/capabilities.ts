@@ -30,6 +30,8 @@ export interface ApiCapabilities {
   describesEndpoint(endpoint: Endpoint): boolean;
   /** False only when a whole description spells out the start and leaves the field out. */
   acceptsField(field: StartField): boolean;
+  /** True only when a description says so: a run would otherwise go on with another model than was asked for. */
+  takesModel(): boolean;
   /** What the `Idempotency-Key` of a start begins with; undefined unless a description says that the API keeps keys. */
   keyPrefix(): string | undefined;
   /**
@@ -105,6 +107,7 @@ export function createCapabilities(options: {
     hasEndpoint: (endpoint) => !state.description?.whole || state.description.endpoints.has(endpoint),
     describesEndpoint: (endpoint) => state.description?.endpoints.has(endpoint) === true,
     acceptsField: (field) => !state.description?.whole || !state.description.start.unknown.has(field),
+    takesModel: () => state.description?.start.takesModel === true,
     keyPrefix: () => state.description?.start.keyPrefix,
     async readKeyPrefix() {
       // Not shared with a reading that has begun before.

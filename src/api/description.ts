@@ -38,6 +38,8 @@ export interface ApiDescription {
      * will do. Undefined where it promises nothing of the kind.
      */
     keyPrefix: string | undefined;
+    /** It names a field `model`, which is in no contract: other APIs pass over it without a word. */
+    takesModel: boolean;
   };
 }
 
@@ -140,6 +142,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     unknown: new Set(tells ? START_FIELDS.filter((field) => !(field in properties)) : []),
     closed: tells && closed,
     keyPrefix: readKeyPrefix(item, document),
+    takesModel: "model" in properties,
   };
 }
 

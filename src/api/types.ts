@@ -15,6 +15,8 @@ export interface Workflow {
   /** The API's own upper bound, where it has one. */
   maxTurns?: number;
   capabilities: string[];
+  /** Models that a run of it can be told to use, where the API takes any. */
+  models?: string[];
 }
 
 /** Statuses after which a run does no more work. Any other text, known or not, is treated as not final. */
@@ -76,6 +78,7 @@ export interface Run {
   turn?: number;
   maxTurns?: number;
   currentAction?: string;
+  model?: string;
   startedAt?: number;
   completedAt?: number;
   durationS?: number;
@@ -154,6 +157,8 @@ export interface StartRequest {
   consent?: RepositoryConsent;
   userId?: string;
   maxTurns?: number;
+  /** For our own engine, and APIs that say that they take it. */
+  model?: string;
   /** The run's own time limit in seconds. */
   timeoutS?: number;
   persistent?: boolean;

@@ -5,12 +5,14 @@ import {
   checkRepositoryUrl,
   isLocalRepository,
 } from "../shared/git/repository-address.js";
+import { cleanLine } from "../shared/text.js";
 import type { EngineOptions } from "./engine-options.js";
 import { isPrefixed } from "./runs/key-prefix.js";
 import type { EngineRun, RunRequest } from "./runs/run.js";
 import { KeyReused, NotWritten, type Recorded } from "./runs/run-store.js";
-import { EngineRefusal } from "./types.js";
+import { EngineRefusal, type EngineWorkflow } from "./types.js";
 import type { DayLimit } from "./work/day-limit.js";
+import { allowedModels } from "./workflows/models.js";
 
 /**
  * Checks a request and takes the run on. It is written down before anything else happens, so that a run that was
@@ -47,10 +49,12 @@ export async function acceptRequest(
       `Workflow '${asked.workflowName}' not found. Available: [${names.join(", ")}]`,
     );
   }
+  const model = chooseModel(asked, workflow);
   const agent = await options.findAgent();
   if (!agent.ok) throw new EngineRefusal(503, agent.problem);
   const former = asked.sessionId === undefined ? undefined : continued(runs.all(), asked.sessionId);
-  const request = former ? withFormer(asked, former) : asked;
+  const wanted = model === undefined ? asked : { ...asked, model };
+  const request = former ? withFormer(wanted, former) : wanted;
   const runId = randomUUID();
   const sessionId = asked.sessionId ?? randomUUID();
   const sessionName = request.sessionName ?? `${asked.workflowName}-${runId.slice(0, 8)}`;
@@ -99,6 +103,22 @@ function continued(newestFirst: readonly EngineRun[], sessionId: string): Engine
     409,
     `Session "${former.sessionName}" cannot be continued: ${end}. Nothing was started. Start a new session on ` +
       "the same branch and say what is left to do.",
+  );
+}
+
+/**
+ * The model that was asked for, in the spelling in which the workflow allows it.
+ * @throws EngineRefusal when it does not
+ */
+function chooseModel({ model }: RunRequest, workflow: EngineWorkflow): string | undefined {
+  if (model === undefined) return undefined;
+  const allowed = allowedModels(workflow);
+  const found = allowed.find((one) => one.toLowerCase() === model.toLowerCase());
+  if (found !== undefined) return found;
+  throw new EngineRefusal(
+    400,
+    `The workflow '${workflow.name}' allows no model "${cleanLine(model, 100)}". Allowed: ${allowed.join(", ")}. ` +
+      "Others have to be named by `models` in its workflow.json.",
   );
 }
 

@@ -22,7 +22,10 @@ export interface EngineWorkflow {
   allowedTools: string[];
   disallowedTools: string[];
   permissionMode: "default" | "acceptEdits" | "plan" | "bypassPermissions";
+  /** What its runs use unless they say otherwise. Default: that of the person's Claude Code settings. */
   model?: string;
+  /** What a run may be told to use; Claude Code's own short names when left out. */
+  models?: string[];
   /** The only MCP servers that its agents get, by name; none when left out. */
   mcpServers?: Record<string, McpServer>;
   capabilities: string[];

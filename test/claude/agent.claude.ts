@@ -242,6 +242,28 @@ describe("a run", () => {
     expect(await run.next("result")).toMatchObject({ ok: false, subtype: "error_max_budget_usd" });
   });
 
+  test("uses the model that is named, by its short name, and another one when the conversation is continued", async () => {
+    const api = await serve({});
+    const sessionId = randomUUID();
+    const first = await start(api, { sessionId, model: "opus" });
+    await first.next("result");
+    await finish(first);
+    const second = await start(api, { sessionId, resume: true, model: "haiku" });
+    await second.next("result");
+    const models = [first, second].map((run) => run.all("init")[0]?.model);
+    expect(models).toEqual([expect.stringMatching(/^claude-opus-/), expect.stringMatching(/^claude-haiku-/)]);
+    const asked = api.requests.map(({ body }) => (body as { model?: string }).model);
+    expect(asked).toContain(models[0]);
+    expect(asked.at(-1)).toBe(models[1]);
+  });
+
+  test.each(["sonnet", "fable", "best", "opusplan", "sonnet[1m]"])("knows the model %s", async (model) => {
+    const run = await start(await serve({}), { model });
+    await run.next("result");
+    // A name that it does not know goes to the model's API as it is.
+    expect(run.all("init")[0]?.model).toMatch(/^claude-/);
+  });
+
   test("tells in the midst of its work what it has cost, without what the conversation had cost before", async () => {
     const api = await serve({ handler: () => bash("echo again") });
     const sessionId = randomUUID();

@@ -39,6 +39,11 @@ export const checkArguments: Step = async (draft, { services }) => {
       "`continue_session` and `session_id` both name the conversation to continue: give one of them. Nothing was sent.",
     );
   }
+  if (args.model && !/^[A-Za-z0-9][\w.:/@[\]-]{0,99}$/.test(args.model)) {
+    throw new ActionError(
+      `\`model\` ${JSON.stringify(args.model)} cannot be the name of a model. Nothing was sent.`,
+    );
+  }
   checkPlace(args.repository_url, args.git_branch, services.settings);
   if (args.session_name !== undefined) checkSessionName(args.session_name);
   return draft;

@@ -67,6 +67,12 @@ function findProblem(draft: StartDraft, context: StepContext): ActionError | und
       ),
     );
   }
+  if (args.model && !capabilities.takesModel()) {
+    return new ActionError(
+      `\`model\` ${JSON.stringify(args.model)}: the API at ${api.address} takes no model, so the run would use the API's own. ` +
+        "Nothing was sent. Ask the person whether to do without it.",
+    );
+  }
   const missing = NEEDED.find(([key, field]) => stated[key] && !capabilities.acceptsField(field));
   if (!missing) return undefined;
   const [, field, otherwise] = missing;

@@ -14,6 +14,7 @@ export const RUN_PARAMETERS = [
   "continue_session",
   "repository_url",
   "git_branch",
+  "model",
   "max_turns",
   "timeout",
   "persistent",

@@ -120,7 +120,7 @@ export async function buildRequest(
 ): Promise<Omit<StartRequest, "message">> {
   const { settings, capabilities } = services;
   const { settled, continuation, workflowName, repositoryUrl, gitBranch } = start;
-  const { persistent, temp_workspace } = settled;
+  const { persistent, temp_workspace, model } = settled;
   const autoMerge = mergesWork(settled, settings);
   const sessionName = start.sessionName || (await makeUpName(start.task, services));
   // Some servers need it without describing it, so it is left out only where it would be refused.
@@ -136,6 +136,7 @@ export async function buildRequest(
     ...(gitBranch ? { gitBranch } : {}),
     ...(start.permission?.consent ? { consent: start.permission.consent } : {}),
     ...(settings.userId ? { userId: settings.userId } : {}),
+    ...(model ? { model } : {}),
     ...(persistent === undefined ? {} : { persistent }),
     ...(autoMerge === undefined ? {} : { autoMerge }),
     ...(temp_workspace === undefined ? {} : { tempWorkspace: temp_workspace }),

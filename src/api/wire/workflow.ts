@@ -15,6 +15,7 @@ const workflowWire = z.union([
     capabilities: texts,
     maxTurns: number,
     suggestedTurns: number,
+    models: texts,
   }),
 ]);
 /** An entry of `GET /manage` that only says why there is no such workflow to be used. */
@@ -49,5 +50,6 @@ export function toWorkflow(value: unknown): Workflow | undefined {
     suggestedTurns: count(wire.suggestedTurns) || undefined,
     maxTurns: count(wire.maxTurns) || undefined,
     capabilities: lines(wire.capabilities),
+    models: wire.models === undefined ? undefined : lines(wire.models),
   });
 }

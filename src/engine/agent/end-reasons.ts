@@ -62,8 +62,8 @@ const REASONS: readonly Reason[] = [
     cause: /^model_not_found$/,
     words: /issue with the selected model/i,
     text:
-      "The model is not there, or not for this account. Correct `model` in the workflow.json or in the settings of " +
-      "Claude Code, then continue the session.",
+      "The model is not there, or not for this account. Continue the session with another `model`, or correct it in the " +
+      "workflow.json or in the settings of Claude Code.",
   },
   {
     code: "cost_limit",

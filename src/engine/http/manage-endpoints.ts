@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
 import type { EngineWorkflow } from "../types.js";
+import { allowedModels } from "../workflows/models.js";
 import type { WorkflowProblem } from "../workflows/workflow-folder.js";
 import { WorkflowError, type WorkflowInput, type WorkflowLibrary } from "../workflows/workflow-library.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
@@ -64,7 +65,10 @@ export function addManageEndpoints(
     summary: "List workflows",
     answer: z.array(workflowSchema),
     // What cannot be used is listed too, with the reason: its author looks for it here.
-    handle: async () => [...(await library.list()).map(toWorkflow), ...library.problems().map(toBroken)],
+    handle: async () => [
+      ...(await library.list()).map((one) => ({ ...toWorkflow(one), models: allowedModels(one) })),
+      ...library.problems().map(toBroken),
+    ],
   });
 
   addEndpoint(app, {

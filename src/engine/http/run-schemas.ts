@@ -158,6 +158,7 @@ export const statusSchema = z
     claude_session_id: z.string(),
     repository_url: z.string().nullable(),
     git_branch: z.string().nullable(),
+    model: z.string().nullable().describe("As the agent calls it, or as it was asked for"),
     current_turn: z.int(),
     max_turns: z.int().nullable(),
     expected_turns: expectedTurns,

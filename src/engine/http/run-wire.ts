@@ -42,6 +42,10 @@ export function secondsOf(run: EngineRun, now: number): number | null {
   return Math.max(0, (run.endedAt ?? now) - run.startedAt) / 1000;
 }
 
+function modelOf(run: EngineRun): string | null {
+  return run.model ?? run.request.model ?? null;
+}
+
 /** Whoever started the run may have put a password into the address. */
 function withoutPassword(address: string | undefined): string | null {
   return (
@@ -156,6 +160,7 @@ export function toStatus(
     claude_session_id: run.sessionId,
     repository_url: withoutPassword(run.request.repositoryUrl),
     git_branch: run.request.gitBranch ?? null,
+    model: modelOf(run),
     current_turn: run.turn,
     max_turns: maxTurns,
     expected_turns: run.expectedTurns ?? null,
@@ -240,7 +245,7 @@ export function toRow(run: EngineRun, wait?: SlotWait): z.input<typeof rowSchema
     tool_calls: run.toolsUsed.length,
     tools_used: [...run.toolsUsed],
     result: run.result ?? `Processing: ${run.request.message.slice(0, 100)}`,
-    ai_model: null,
+    ai_model: modelOf(run),
     git_repo: withoutPassword(run.request.repositoryUrl),
     git_branch: run.request.gitBranch ?? null,
     git_diff_summary: changed === 0 ? "No changes" : `${changed} file${changed === 1 ? "" : "s"} changed`,

@@ -23,6 +23,10 @@ const startBody = z
     session_id: z.string().nullish().describe("The conversation to continue"),
     session_name: z.string().nullish(),
     user_id: z.string().nullish(),
+    model: z
+      .string()
+      .nullish()
+      .describe("The model in place of the workflow's, where the workflow allows it: sonnet, opus …"),
     git_branch: z.string().nullish(),
     repository_url: z.string().nullish(),
     timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
@@ -130,6 +134,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.git_branch ? { gitBranch: body.git_branch } : {}),
     ...(body.allow_repository ? { consent: body.allow_repository } : {}),
     ...(body.user_id ? { userId: body.user_id } : {}),
+    ...(body.model ? { model: body.model } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
     timeoutS: body.timeout,
     persistent: query.persistent,

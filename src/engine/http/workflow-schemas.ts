@@ -18,6 +18,7 @@ export const workflowSchema = z
     maxTurns: z.int().nullable(),
     suggestedTurns: z.int(),
     is_system_workflow: z.boolean(),
+    models: z.array(z.string()).optional().describe("What `model` of a start may say"),
   })
   .openapi("Workflow");
 

@@ -94,7 +94,12 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       return { ...run, currentAction: event.text, lastActivityAt: event.at };
     case "conversation-begun":
       if (run.conversationBegun) return undefined;
-      return { ...run, conversationBegun: true, lastActivityAt: event.at };
+      return {
+        ...run,
+        conversationBegun: true,
+        lastActivityAt: event.at,
+        ...(event.model === undefined ? {} : { model: event.model }),
+      };
     case "turn":
       // What the turn before was at says nothing of this one.
       return {

@@ -22,8 +22,8 @@ export type RunChange =
   | { type: "workspace-ready"; path: string; branch?: string }
   /** An agent's process has begun. A second one follows where the first found no conversation, or found one. */
   | { type: "agent-started"; process: AgentProcessId }
-  /** The agent has reported that it is there. */
-  | { type: "conversation-begun" }
+  /** The agent has reported that it is there, and which model it uses. */
+  | { type: "conversation-begun"; model?: string }
   | { type: "turn"; turn: number }
   /** What the run does now, on one line; `detail`: the tool call, where the agent has said what it is for. */
   | { type: "action"; text: string; turn: number; detail?: string }

@@ -40,6 +40,8 @@ export interface RunRequest {
   readonly consent?: Consent;
   readonly userId?: string;
   readonly maxTurns?: number;
+  /** The model to use in place of the workflow's. */
+  readonly model?: string;
   readonly timeoutS: number;
   /** Keep the workspace when the run has ended. */
   readonly persistent: boolean;
@@ -113,6 +115,8 @@ export interface EngineRun {
   /** How many turns successful runs of the workflow took until this one began: the median. */
   readonly expectedTurns?: number;
   readonly currentAction?: string;
+  /** The model, as the agent calls it. */
+  readonly model?: string;
   /** An agent has reported that it is there, so the conversation may exist although no turn was taken. */
   readonly conversationBegun?: true;
   /** When the agent was last heard of. */

@@ -167,7 +167,10 @@ export function createConversation(options: {
         begun = true;
         idle = false;
         cancelLinger();
-        void record({ type: "conversation-begun" });
+        void record({
+          type: "conversation-begun",
+          ...(event.model === undefined ? {} : { model: event.model }),
+        });
         break;
       case "turn":
         turn = event.turn;

@@ -41,6 +41,7 @@ export async function prepareAgent(
   const policy = engine.policyFor?.(workflow, workspace);
   const env = { ...engine.env, ...workspace.env };
   const { costLimitUsd } = run;
+  const model = run.request.model ?? workflow.model;
   return {
     hasHistory: former !== undefined,
     options: {
@@ -69,7 +70,7 @@ export async function prepareAgent(
       clock: engine.clock,
       ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
       ...(costLimitUsd === undefined ? {} : { maxBudgetUsd: costLimitUsd }),
-      ...(workflow.model === undefined ? {} : { model: workflow.model }),
+      ...(model === undefined ? {} : { model }),
       ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
     },
   };

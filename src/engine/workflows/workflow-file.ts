@@ -31,6 +31,9 @@ const line = (max: number) =>
     .max(max)
     .regex(/^[^\r\n\0]*$/, "must be one line");
 
+/** It becomes a part of the agent's command line. */
+const model = line(100).regex(/^[^-]/, "must be the name of a model");
+
 const settingsSchema = z.object({
   displayName: line(100).optional(),
   description: line(500).optional(),
@@ -46,7 +49,8 @@ const settingsSchema = z.object({
     .default([]),
   // An agent may edit inside its own workspace; everything beyond is asked.
   permissionMode: z.enum(["default", "acceptEdits", "plan", "bypassPermissions"]).default("acceptEdits"),
-  model: line(100).regex(/^[^-]/, "must be the name of a model").optional(),
+  model: model.optional(),
+  models: z.array(model).min(1).max(50).optional(),
   mcpServers: mcpServersSchema.optional(),
 });
 
@@ -91,7 +95,7 @@ export function parseWorkflow(source: {
   const parsed = settingsSchema.safeParse(raw);
   if (!parsed.success) return { message: `workflow.json: ${describeIssues(parsed.error)}` };
 
-  const { displayName, description, maxTurns, model, mcpServers, ...rest } = parsed.data;
+  const { displayName, description, maxTurns, model: usual, models, mcpServers, ...rest } = parsed.data;
   return {
     workflow: {
       name,
@@ -101,7 +105,8 @@ export function parseWorkflow(source: {
       ...rest,
       prompt,
       ...(maxTurns !== undefined && { maxTurns }),
-      ...(model !== undefined && { model }),
+      ...(usual !== undefined && { model: usual }),
+      ...(models !== undefined && { models }),
       ...(mcpServers !== undefined && { mcpServers }),
       shipped,
     },
