@@ -68,7 +68,7 @@ it("lists who waits first, then what has ended, with an engine and after its dea
   const table = (await sessions()).stdout.split("\n");
   expect(table[0]).toMatch(/^NAME +STATE +WORKFLOW +TURN +BRANCH +COST +AGE$/);
   expect(table[1]).toMatch(
-    /^waits-for-me +waits for you, \d+ (?:s|min): architect wants to run `npm publish --access public` +architect +1\/50 +automagik\/waits-for-me\S* +\d+ (?:s|min)$/,
+    /^waits-for-me +waits for you, \d+ (?:s|min): architect wants to run `npm publish --access public` +architect +1\/50 +automagik\/waits-for-me\S* +(?:\$0\.01\+ +)?\d+ (?:s|min)$/,
   );
   expect(table[2]).toMatch(/^has-ended +completed +architect +2\/50 +\$0\.02 +\d+ (?:s|min)$/);
   const narrow = (await sessions([], { COLUMNS: "60" })).stdout.trimEnd().split("\n").slice(0, 3);

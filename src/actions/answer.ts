@@ -50,6 +50,9 @@ const runAnswer = z.object({
   started_at: z.string().optional(),
   duration_s: z.number().optional(),
   cost_usd: z.number().optional(),
+  cost_at_least: z.boolean().optional().describe("It was more"),
+  session_cost_usd: z.number().optional().describe("Of all runs of the session"),
+  session_cost_at_least: z.boolean().optional(),
   tokens: z
     .object({ total: z.number(), input: z.number().optional(), output: z.number().optional() })
     .optional(),
@@ -114,6 +117,8 @@ const sessionAnswer = z.object({
   max_turns: z.number().optional(),
   error_code: z.string().optional(),
   cost_usd: z.number().optional(),
+  /** Of some run not all is known, or it goes on. */
+  cost_at_least: z.boolean().optional(),
   /** What its agent has asked the person. */
   waits_for: z.string().optional(),
   waits_since: z.string().optional(),

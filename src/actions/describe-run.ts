@@ -52,6 +52,7 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
     started_at: run.startedAt === undefined ? undefined : new Date(run.startedAt).toISOString(),
     duration_s: duration === undefined ? undefined : Math.max(0, Math.round(duration * 10) / 10),
     cost_usd: run.costUsd === undefined ? undefined : Math.round(run.costUsd * 1e6) / 1e6,
+    cost_at_least: run.costAtLeast,
     tokens: run.tokens,
     tools_used: shorten(run.toolsUsed),
     result: run.result === undefined ? undefined : cutResult(run.runId, run.result),

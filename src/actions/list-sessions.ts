@@ -1,6 +1,7 @@
 import { isFinal, openQuestions, type RunQuestion } from "../api/types.js";
 import { bareRun } from "../runs/run-facts.js";
 import { isRefused } from "../sessions/run-record.js";
+import { costOfSession } from "../sessions/session-cost.js";
 import { activeRun, isOver, newestRun } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";
@@ -159,12 +160,9 @@ function describeSession(
 ): NonNullable<Answer["sessions"]>[number] {
   const last = newestRun(session);
   const run = activeRun(session) ?? last;
-  const sum = (key: "turns" | "costUsd") => {
-    const told = session.runs.map((one) => one[key]).filter((value) => value !== undefined);
-    return told.length > 0 ? told.reduce((total, value) => total + value, 0) : undefined;
-  };
-  const turns = sum("turns");
-  const cost = sum("costUsd");
+  const taken = session.runs.flatMap((one) => one.turns ?? []);
+  const turns = taken.length > 0 ? taken.reduce((total, value) => total + value, 0) : undefined;
+  const cost = costOfSession(session);
   return {
     session_name: session.name,
     ...(session.sessionId ? { session_id: session.sessionId } : {}),
@@ -177,7 +175,7 @@ function describeSession(
     ...(run?.turns === undefined ? {} : { turn: run.turns }),
     ...(run?.maxTurns === undefined ? {} : { max_turns: run.maxTurns }),
     ...(run?.errorCode === undefined ? {} : { error_code: run.errorCode }),
-    ...(cost === undefined ? {} : { cost_usd: Math.round(cost * 1e6) / 1e6 }),
+    ...(cost ? { cost_usd: cost.usd, ...(cost.atLeast ? { cost_at_least: true } : {}) } : {}),
     ...(question ? { waits_for: cleanLine(question.text, 300) } : {}),
     ...(question?.askedAt === undefined ? {} : { waits_since: new Date(question.askedAt).toISOString() }),
     age_s: Math.max(0, Math.round((now - session.updatedAt) / 1000)),

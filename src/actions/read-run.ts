@@ -2,6 +2,7 @@ import { ApiError } from "../api/errors.js";
 import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { withDeadline } from "../shared/deadline.js";
+import { formatUsd } from "../shared/usd.js";
 import type { Answer } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 import { nameRun, tellPosition } from "./describe-run.js";
@@ -65,12 +66,7 @@ async function findName(
   return found?.[0]?.name;
 }
 
-/** Sums of floating-point numbers have more digits than anybody wants to read. */
-function formatUsd(usd: number): string {
-  return `${usd >= 1 ? usd.toFixed(2) : Number(usd.toPrecision(3))} USD`;
-}
-
-/** "workflow architect, session x, run y (turn 3 of 10, 0.12 USD so far)" */
+/** "workflow architect, session x, run y (turn 3 of 10, $0.12 so far)" */
 export function describeForConfirmation(run: Run): string {
   const spent = run.costUsd === undefined ? "cost so far not known" : `${formatUsd(run.costUsd)} so far`;
   return `${nameRun(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;

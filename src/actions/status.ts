@@ -2,6 +2,8 @@ import { ApiError } from "../api/errors.js";
 import { isFinal } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { outcomeOf } from "../runs/run-facts.js";
+import { costOfSession } from "../sessions/session-cost.js";
+import { formatUsd } from "../shared/usd.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
@@ -53,7 +55,8 @@ export const statusAction = defineAction({
     const detailed = args.detailed === true;
     if (args.wait_seconds) {
       const answer = await followRun(seed, { waitSeconds: args.wait_seconds, detailed }, call, services);
-      return detailed && answer.run ? withQueue(answer, answer.run.run_id, api, call) : answer;
+      const told = await withSessionCost(answer, services);
+      return detailed && told.run ? withQueue(told, told.run.run_id, api, call) : told;
     }
     const read = async () => mergeRun(seed, await runs.read(seed.runId, call.signal));
     let run = await read();
@@ -69,7 +72,7 @@ export const statusAction = defineAction({
       quietMs === undefined
         ? `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.${tellWaiting(run)}`
         : tellStall(run, quietMs, services);
-    const answer: Answer = {
+    const own: Answer = {
       outcome: quietMs === undefined ? outcomeOf(run) : "stalled",
       summary: [isFinal(run.status) ? tellEnd(run) : goesOn, tellWork(run), ...notes]
         .filter(Boolean)
@@ -79,11 +82,31 @@ export const statusAction = defineAction({
         ? nextAfterEnd(run)
         : { next: watchAgain(run, "Follow the run with progress."), ...answerStep(run) }),
     };
+    const answer = await withSessionCost(own, services);
     // A failed run is explained best by what has just been told.
     if (detailed && run.status === "failed" && !run.errorCode) delete answer.next;
     return detailed ? withDiff(await withQueue(answer, run.runId, api, call), run, call, services) : answer;
   },
 });
+
+/** Adds what all runs of the session have cost, where there are several; by what is known without asking the API. */
+async function withSessionCost(answer: Answer, { sessions }: Services): Promise<Answer> {
+  const { run } = answer;
+  if (!run?.session_name) return answer;
+  const namesakes = await sessions.named(run.session_name);
+  const session = namesakes.find(({ runs }) => runs.some(({ runId }) => runId === run.run_id));
+  const cost = session && session.runs.length > 1 ? costOfSession(session) : undefined;
+  if (!session || !cost) return answer;
+  return {
+    ...answer,
+    summary: `${answer.summary} The ${session.runs.length} runs of its session have cost ${cost.atLeast ? "at least " : ""}${formatUsd(cost.usd)}.`,
+    run: {
+      ...run,
+      session_cost_usd: cost.usd,
+      ...(cost.atLeast ? { session_cost_at_least: true } : {}),
+    },
+  };
+}
 
 /** Adds the counters of the queue; without them the answer stays as it is. */
 async function withQueue(answer: Answer, runId: string, api: Services["api"], call: Call): Promise<Answer> {

@@ -9,6 +9,7 @@ const COMMON = [
   "completedAt",
   "maxTurns",
   "costUsd",
+  "costAtLeast",
   "resumes",
   "neverStarted",
   "errorCode",

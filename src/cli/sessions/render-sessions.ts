@@ -50,14 +50,14 @@ function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["pa
 }
 
 function toCells(session: SessionLine, now: number): Record<Column, string> {
-  const { turn, max_turns, cost_usd } = session;
+  const { turn, max_turns, cost_usd, cost_at_least } = session;
   return {
     name: session.session_name,
     state: tellState(session, now),
     workflow: session.workflow_name,
     turn: turn === undefined ? "" : `${turn}${max_turns === undefined ? "" : `/${max_turns}`}`,
     branch: session.git_branch ?? "",
-    cost: cost_usd === undefined ? "" : `$${cost_usd.toFixed(2)}`,
+    cost: cost_usd === undefined ? "" : `$${cost_usd.toFixed(2)}${cost_at_least ? "+" : ""}`,
     age: tellSpan(session.age_s * 1000),
   };
 }

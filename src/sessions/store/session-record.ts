@@ -12,6 +12,8 @@ export interface RunRecord {
   turns?: number;
   maxTurns?: number;
   costUsd?: number;
+  /** It has cost more than that. */
+  costAtLeast?: true;
   /** The resumable id that was seen for this run. */
   sessionId?: string;
   /** The conversation that it was asked to continue, which its agent may have refused. */
@@ -59,6 +61,7 @@ const runSchema = z.looseObject({
   turns: z.number().optional(),
   maxTurns: z.number().optional(),
   costUsd: z.number().optional(),
+  costAtLeast: z.literal(true).optional(),
   sessionId: shown().optional(),
   resumes: shown().optional(),
   neverStarted: z.literal(true).optional(),
