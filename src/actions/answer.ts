@@ -30,6 +30,8 @@ const workAnswer = z.object({
   merged_into: z.string().optional(),
   problem: z.string().optional(),
   uncommitted: z.boolean().optional(),
+  /** The commit with what the person had not committed when the session began. */
+  yours: z.string().optional(),
   look: z.string().optional(),
   take: z.string().optional(),
   discard: z.string().optional(),

@@ -29,6 +29,7 @@ export const parameters = {
     ),
   git_branch: z.string().trim().max(250).describe('Branch; "" for the default one.'),
   model: name("Model of the run: sonnet, opus, …"),
+  uncommitted: z.boolean().describe("Take uncommitted changes along, once the person agreed."),
   max_turns: z.number().int().min(1).max(200).describe("Turn limit of the run."),
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),
   persistent: z.boolean().describe("Keep the workspace after the run."),

@@ -15,7 +15,7 @@ export function describeWork(run: Run): WorkAnswer | undefined {
   const full: { [Key in keyof WorkAnswer]: WorkAnswer[Key] | undefined } = {
     branch: work.branch,
     base_branch: work.baseBranch,
-    commits: work.commits.slice(0, SHOWN_COMMITS).map(({ id, title }) => `${id} ${title}`.trim()),
+    commits: work.commits.slice(0, SHOWN_COMMITS).map((commit) => nameCommit(commit, work)),
     commit_count: work.commitCount,
     files: work.files,
     insertions: work.insertions,
@@ -25,6 +25,7 @@ export function describeWork(run: Run): WorkAnswer | undefined {
     merged_into: work.mergedInto,
     problem: work.problem,
     uncommitted: work.uncommitted,
+    yours: work.own && `${work.own.commit.slice(0, 10)}: ${tellSize(work.own)}`,
     ...commandsFor(work),
     resume: resumeCommand(run),
   };
@@ -81,15 +82,33 @@ export function tellWork(run: Run): string {
     engine: "the engine's clone",
   };
   const there = `${place[work.deliveredTo]}${where ? ` ${where}` : ""}`;
-  const told = `${commits} ${mergedInto ? `merged into ${mergedInto}` : `on ${branch}`} in ${there} (${tellSize(work)}).`;
+  const told = `${commits} ${mergedInto ? `merged into ${mergedInto}` : `on ${branch}`} in ${there} (${tellSize(work)}).${tellOwn(work)}`;
   const loose = work.uncommitted ? "The worktree has changes besides that are in no commit." : "";
   return [told, problem, loose].filter(Boolean).join(" ");
 }
 
+/** A sentence on the commit that is the person's own; "" where there is none. */
+function tellOwn({ own, commitCount, mergedInto, deliveredTo }: Work): string {
+  if (!own) return "";
+  const which = commitCount === 1 ? "It is" : `Of these, ${own.commit.slice(0, 10)} is`;
+  const rest = commitCount === 1 ? ": the agent has committed nothing" : "";
+  const take =
+    mergedInto === undefined && deliveredTo === "repository"
+      ? " `take` brings the work over them as long as they lie there unchanged; before a `git merge` by hand, stash them."
+      : "";
+  return ` ${which} what you had not committed when the session began (${tellSize(own)})${rest}.${take}`;
+}
+
+/** "abc1234 Add the login" */
+function nameCommit({ id, title }: Work["commits"][number], { own }: Work): string {
+  return `${id} ${title}${own?.commit.startsWith(id) ? " (yours)" : ""}`.trim();
+}
+
 /** The commits of a work as lines for a form; empty when there are none. */
-export function listCommits({ branch, commits, commitCount }: Work): string[] {
+export function listCommits(work: Work): string[] {
+  const { branch, commits, commitCount } = work;
   if (commitCount === 0) return [];
-  const shown = commits.slice(0, SHOWN_COMMITS).map(({ id, title }) => `- ${id} ${title}`);
+  const shown = commits.slice(0, SHOWN_COMMITS).map((commit) => `- ${nameCommit(commit, work)}`);
   const left = commitCount - shown.length;
   return [
     `${commitCount === 1 ? "1 commit" : `${commitCount} commits`} on ${branch}:`,

@@ -7,7 +7,7 @@ import { type Call, defineAction, type Services } from "./define-action.js";
 import { followRun } from "./follow/follow-run.js";
 import { awaitStart } from "./start/await-start.js";
 import { isTakenSince } from "./start/check-name.js";
-import { RUN_PARAMETERS, type RunArguments, type StartDraft, type Task } from "./start/draft.js";
+import { type Agreed, RUN_PARAMETERS, type RunArguments, type Task } from "./start/draft.js";
 import {
   buildRequest,
   cancelledBeforeStart,
@@ -63,9 +63,9 @@ export const runAction = defineAction({
   async handle({ message = "", ...args }: RunArguments, call: Call, services: Services): Promise<Answer> {
     checkSendable(message, services);
     const task = createTask(message);
-    let permission: StartDraft["permission"];
+    let agreed: Agreed = {};
     for (let wanted = args; ; ) {
-      const prepared = await prepareStart(wanted, { call, services, task }, permission);
+      const prepared = await prepareStart(wanted, { call, services, task }, agreed);
       if (prepared.kind === "answer") return prepared.answer;
       const { start } = prepared;
       const reserved = await reserveSlot(start, call, services);
@@ -79,7 +79,7 @@ export const runAction = defineAction({
         reserved.slot.free();
       }
       // The person is asked about the name alone, since all else is settled.
-      permission = start.permission;
+      agreed = start.agreed;
       wanted = { ...start.settled, wait_seconds: reserved.waitSeconds };
     }
   },

@@ -42,6 +42,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
               path: start.consent.path,
               folders: [...start.consent.folders],
             },
+            uncommitted: start.uncommitted,
             user_id: start.userId,
             max_turns: start.maxTurns,
             model: start.model,

@@ -56,6 +56,8 @@ export interface Work {
   problem?: string;
   /** There are changes in the worktree that are in no commit. */
   uncommitted?: true;
+  /** The commit with what the person had not committed when the session began; its counts are part of the whole. */
+  own?: { commit: string; files: number; insertions: number; deletions: number };
   /** The session's folder on the server, while it is there. */
   worktree?: string;
 }
@@ -155,6 +157,8 @@ export interface StartRequest {
   gitBranch?: string;
   /** What the person has agreed to for this session; for our own engine. */
   consent?: RepositoryConsent;
+  /** Take along what is not committed in the repository, as the person has agreed; for our own engine. */
+  uncommitted?: true;
   userId?: string;
   maxTurns?: number;
   /** For our own engine, and APIs that say that they take it. */
@@ -176,6 +180,23 @@ export interface RepositoryConsent {
 export interface CheckedRepository extends RepositoryConsent {
   allowed: boolean;
   /** Why what was allowed before does not count, as sentences. */
+  problem?: string | undefined;
+  /** What is not committed there; missing where it was not asked for, and where no files are checked out. */
+  changes?: ChangesThere | undefined;
+}
+
+/** What is not committed in a repository of this machine. */
+export interface ChangesThere {
+  /** What is checked out, where that is a branch. */
+  branch?: string | undefined;
+  /** A new session would begin at what is checked out. */
+  isBase: boolean;
+  /** How many files can be taken along, and the first of them. */
+  count: number;
+  files: readonly string[];
+  /** How many are never taken along: submodules, files that pass a filter. */
+  leftOut: number;
+  /** Why they cannot be taken along, and what helps; a clause. */
   problem?: string | undefined;
 }
 

@@ -107,12 +107,12 @@ export interface WorkflowsApi {
   cleanupRun(runId: string, force: boolean): Promise<CleanupReport>;
   /**
    * `POST /repositories/check`, which only our own engine has: undefined at any other API. It changes nothing.
-   * @param sessionId the session that is to be continued
+   * @param options.sessionId the session that is to be continued
+   * @param options.changesOn looks also for what is not committed there, for a new session on this branch ("": none named)
    */
   checkRepository(
     path: string,
-    sessionId?: string,
-    signal?: AbortSignal,
+    options?: { sessionId?: string | undefined; changesOn?: string; signal?: AbortSignal },
   ): Promise<CheckedRepository | undefined>;
   /** `POST /repositories/allow`: remembers a person's word for good. */
   allowRepository(consent: RepositoryConsent): Promise<void>;

@@ -41,6 +41,11 @@ export async function acceptRequest(
   }
   refuse();
   refuseAddress(asked.repositoryUrl);
+  if (asked.uncommitted && (asked.sessionId !== undefined || !isLocalRepository(asked.repositoryUrl ?? "")))
+    throw new EngineRefusal(
+      400,
+      "Only a new session on a local repository takes uncommitted changes along. Nothing was started.",
+    );
   const workflow = await library.get(asked.workflowName);
   if (!workflow) {
     const names = (await library.list()).map((one) => `'${one.name}'`);

@@ -278,6 +278,7 @@ export function createEngineWorld({
         } as unknown as EngineOptions["library"],
         workspaces: {
           prepare: (request) => wait("prepare", () => workspaceOf(request)),
+          findChanges: async () => undefined,
           checkRepository: async (path) => ({ path, folders: [path], allowed: true }),
           find: async () => undefined,
           inspect: (_, signal) =>

@@ -6,7 +6,8 @@ import { ActionError, type Answer } from "../answer.js";
 import { tellAutomatic, tellNotAsked } from "../forms/ask-to-choose.js";
 import type { Question } from "../forms/form-client.js";
 import { showPath } from "./client-folders.js";
-import type { Permission, Step, StepContext } from "./draft.js";
+import type { Permission, StartDraft, Step, StepContext } from "./draft.js";
+import { askForChanges, refuseChanges, settleChanges } from "./uncommitted.js";
 
 const ONCE = "once";
 const ALWAYS = "always";
@@ -19,37 +20,51 @@ const NO = "no";
  * @throws ActionError when nobody can be asked, with the ways to allow it
  */
 export const askToAllow: Step = async (draft, context) => {
-  const { values, continuation, permission } = draft;
+  const { values, permission } = draft;
   const { services, call } = context;
   const path = values?.repositoryUrl ?? "";
   // Who calls from another machine has no word in what is allowed on this one.
-  if (!services.sharesMachine) return draft;
-  if (!values || services.settings.engine !== "local" || !isLocalRepository(path)) return draft;
+  const isHere = services.sharesMachine && services.settings.engine === "local";
+  if (!values || !isHere || !isLocalRepository(path)) {
+    refuseChanges(draft);
+    return draft;
+  }
   if (permission?.repositoryUrl === path) return draft;
-  const settle = (consent?: RepositoryConsent) => ({
-    ...draft,
-    permission: { repositoryUrl: path, ...(consent ? { consent } : {}) } satisfies Permission,
-  });
-  const checked = await check(path, continuation?.sessionId, context);
-  if (!checked || checked.allowed) return settle();
-  const decision = await ask(checked, context);
-  if (typeof decision !== "string") return decision;
+  const checked = await check(path, draft, context);
+  const settle = (decision: Partial<Decision>, consent?: RepositoryConsent) => {
+    const allowed: Permission = { repositoryUrl: path, ...(consent ? { consent } : {}) };
+    const { taken } = decision;
+    const changes = taken === undefined ? {} : { changes: { repositoryUrl: path, taken } };
+    return settleChanges({ ...draft, permission: allowed, ...changes }, checked?.changes, context);
+  };
+  if (!checked || checked.allowed) return settle({});
+  const decision = await ask(checked, draft, context);
+  if ("outcome" in decision) return decision;
   const consent = { path: checked.path, folders: checked.folders };
-  if (decision === ONCE) return settle(consent);
+  if (decision.allow === ONCE) return settle(decision, consent);
   if (call.signal.aborted) return draft;
   await services.api.allowRepository(consent).catch((error: ApiError) => {
     throw new ActionError(`${error.reason ?? error.message} Nothing was sent and no run was started.`);
   });
-  return settle();
+  return settle(decision);
 };
+
+/** What the person has said: to the repository, and to what is not committed there where they were asked. */
+interface Decision {
+  allow: typeof ONCE | typeof ALWAYS;
+  taken?: boolean;
+}
 
 async function check(
   path: string,
-  sessionId: string | undefined,
+  { values, continuation }: StartDraft,
   { services, call }: StepContext,
 ): Promise<CheckedRepository | undefined> {
   try {
-    return await services.api.checkRepository(path, sessionId, call.signal);
+    return await services.api.checkRepository(path, {
+      signal: call.signal,
+      ...(continuation ? { sessionId: continuation.sessionId } : { changesOn: values?.gitBranch ?? "" }),
+    });
   } catch (error) {
     const { kind, reason } = error as ApiError;
     if (kind !== "refused" || !reason) throw error;
@@ -58,9 +73,10 @@ async function check(
 }
 
 async function ask(
-  { path, folders, problem }: CheckedRepository,
+  { path, folders, problem, changes }: CheckedRepository,
+  { args, continuation }: StartDraft,
   { services, call }: StepContext,
-): Promise<typeof ONCE | typeof ALWAYS | Answer> {
+): Promise<Decision | Answer> {
   const shown = showPath(path, services.home);
   const others = folders.filter((folder) => folder !== path).map((folder) => showPath(folder, services.home));
   const question: Question = {
@@ -76,12 +92,16 @@ async function ask(
       { value: NO, title: "No: nothing is started" },
     ],
   };
-  const answer = await call.forms.ask(`Allow agents to work on copies of ${shown}?`, [question]);
+  const asksForChanges = args.uncommitted !== false && !continuation;
+  const offer = asksForChanges ? askForChanges(changes, path, services.home) : undefined;
+  const questions = offer ? [question, offer] : [question];
+  const answer = await call.forms.ask(`Allow agents to work on copies of ${shown}?`, questions);
   const nothing = "Nothing was sent and no run was started.";
   switch (answer.kind) {
     case "accepted": {
-      const { allow } = answer.values;
-      if (allow === ONCE || allow === ALWAYS) return allow;
+      const { allow, uncommitted } = answer.values;
+      if (allow === ONCE || allow === ALWAYS)
+        return { allow, ...(offer ? { taken: uncommitted === "true" } : {}) };
       if (allow === NO)
         return {
           outcome: "declined",

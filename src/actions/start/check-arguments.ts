@@ -20,6 +20,7 @@ export const checkArguments: Step = async (draft, { services }) => {
       args.git_branch ? "git_branch" : "",
       args.auto_merge ? "auto_merge" : "",
       args.finish === "merge" ? "finish" : "",
+      args.uncommitted ? "uncommitted" : "",
     ].filter(Boolean);
     if (clashing.length > 0) {
       throw new ActionError(
@@ -42,6 +43,11 @@ export const checkArguments: Step = async (draft, { services }) => {
   if (args.model && !/^[A-Za-z0-9][\w.:/@[\]-]{0,99}$/.test(args.model)) {
     throw new ActionError(
       `\`model\` ${JSON.stringify(args.model)} cannot be the name of a model. Nothing was sent.`,
+    );
+  }
+  if (args.uncommitted && (args.continue_session || args.session_id)) {
+    throw new ActionError(
+      "`uncommitted` is for a new session: one that is continued goes on with its own files. Leave it out, or start a new session. Nothing was sent.",
     );
   }
   checkPlace(args.repository_url, args.git_branch, services.settings);

@@ -15,6 +15,7 @@ export const RUN_PARAMETERS = [
   "repository_url",
   "git_branch",
   "model",
+  "uncommitted",
   "max_turns",
   "timeout",
   "persistent",
@@ -51,6 +52,12 @@ export interface Permission {
   consent?: RepositoryConsent;
 }
 
+/** Whether what is not committed in a repository is taken along. */
+export interface ChangesDecision {
+  repositoryUrl: string;
+  taken: boolean;
+}
+
 /**
  * A start that is being prepared. A step returns a new draft with what it has settled; a field that is missing is
  * not settled yet.
@@ -67,7 +74,13 @@ export interface StartDraft {
   /** A sentence for the answer about the branch, or "". */
   readonly branchNote?: string;
   readonly permission?: Permission;
+  readonly changes?: ChangesDecision;
+  /** A sentence for the answer about what is not committed, or "". */
+  readonly changesNote?: string;
 }
+
+/** What is settled with the person once, however often the same start is prepared. */
+export type Agreed = Pick<StartDraft, "permission" | "changes" | "changesNote">;
 
 /** What a step may use besides the draft. */
 export interface StepContext {

@@ -1,5 +1,5 @@
 import { isAbsolute } from "node:path";
-import type { Workflow } from "../../api/types.js";
+import type { ChangesThere, Workflow } from "../../api/types.js";
 import type { Sessions } from "../../sessions/sessions.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
@@ -8,6 +8,7 @@ import { isLocalRepository, publicRepositoryUrl } from "../../shared/git/reposit
 import { cutText, visibleName } from "../../shared/text.js";
 import type { Question } from "../forms/form-client.js";
 import { showPath } from "./client-folders.js";
+import { askForChanges } from "./uncommitted.js";
 
 /** What is known before the person is asked; undefined means missing, an empty text means "the default". */
 export interface Known {
@@ -24,6 +25,7 @@ const SUGGESTION_BUDGET_MS = 3_000;
 /**
  * The questions for what is missing of a run, with whatever suggestions can be had in time. Nothing missing, no
  * work: an empty list at once.
+ * @returns `changesOf`: the repository whose uncommitted changes are asked about
  */
 export async function buildQuestions(
   known: Known,
@@ -42,16 +44,22 @@ export async function buildQuestions(
      * is not there.
      */
     hasLocalEngine: boolean;
+    /** What is not committed in a repository of this machine, as far as it may be offered. */
+    findChanges: (
+      repositoryUrl: string,
+      gitBranch: string,
+      signal: AbortSignal,
+    ) => Promise<ChangesThere | undefined>;
     signal: AbortSignal;
   },
-): Promise<Question[]> {
+): Promise<{ questions: Question[]; changesOf?: string }> {
   const { sessions, git, clock, home, hasLocalEngine } = collaborators;
   const asksRepository = !known.tempWorkspace && known.repositoryUrl === undefined;
   const asksBranch = !known.tempWorkspace && known.gitBranch === undefined;
   const asksName = known.sessionName === undefined;
   const questions: Question[] = [];
   if (known.workflowName === undefined) questions.push(askWorkflow(collaborators.workflows));
-  if (!asksName && !asksRepository && !asksBranch) return questions;
+  if (!asksName && !asksRepository && !asksBranch && questions.length === 0) return { questions };
 
   const inTime = <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> =>
     withDeadline(clock, SUGGESTION_BUDGET_MS, work, collaborators.signal).catch(() => undefined);
@@ -78,7 +86,11 @@ export async function buildQuestions(
         : askBranch(branches, current?.branch, hasLocalEngine),
     );
   }
-  return questions;
+  const place = known.tempWorkspace ? undefined : (repositoryUrl ?? here?.repositoryUrl);
+  if (!place || !isLocalRepository(place)) return { questions };
+  const changes = await inTime((signal) => collaborators.findChanges(place, known.gitBranch ?? "", signal));
+  const offer = askForChanges(changes, place, home);
+  return offer ? { questions: [...questions, offer], changesOf: place } : { questions };
 }
 
 /** Where a run would begin: an address, and the branch that is there. */

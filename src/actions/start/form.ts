@@ -1,3 +1,4 @@
+import type { ChangesThere } from "../../api/types.js";
 import { isNothing, readBranch } from "../../shared/no-value.js";
 import { withoutInvisible } from "../../shared/text.js";
 import { ActionError } from "../answer.js";
@@ -23,7 +24,7 @@ export const askForMissing: Step = async (draft, context) => {
   const { call, services, task } = context;
   const { args } = draft;
   const known = findKnown(draft, services);
-  const questions = await buildQuestions(known, {
+  const { questions, changesOf } = await buildQuestions(known, {
     workflows: await listForChoice(known.workflowName, services),
     suggestName: task.suggestName,
     sessions: services.sessions,
@@ -32,16 +33,39 @@ export const askForMissing: Step = async (draft, context) => {
     findHere: (signal) => findClientRepository(call, services, signal),
     home: services.home,
     hasLocalEngine: services.settings.engine === "local",
+    findChanges: (repositoryUrl, gitBranch, signal) =>
+      findChanges(repositoryUrl, gitBranch, signal, draft, services),
     signal: call.signal,
   });
   if (questions.length === 0) return { ...draft, values: toValues(known, {}) };
   const answer = await call.forms.ask(task.title(known.workflowName), questions);
   const ended = answerUnfinishedForm(answer, questions, args, context);
   if (ended) return ended;
-  const entered = answer.kind === "accepted" ? readEntered(answer.values) : {};
-  const checked = await checkEntered(entered, args, context);
-  return { ...draft, values: toValues(known, checked) };
+  const { uncommitted, ...others } = answer.kind === "accepted" ? readEntered(answer.values) : {};
+  const checked = await checkEntered(others, args, context);
+  return {
+    ...draft,
+    values: toValues(known, checked),
+    ...(changesOf ? { changes: { repositoryUrl: changesOf, taken: uncommitted === "true" } } : {}),
+  };
 };
+
+/**
+ * What is not committed in a repository, where a new session could take it along. Of a repository that is not allowed
+ * yet nothing is told: the form that asks for that has it.
+ */
+async function findChanges(
+  repositoryUrl: string,
+  gitBranch: string,
+  signal: AbortSignal,
+  { args, continuation }: StartDraft,
+  { api, settings, sharesMachine }: Services,
+): Promise<ChangesThere | undefined> {
+  if (args.uncommitted === false || continuation || !sharesMachine || settings.engine !== "local")
+    return undefined;
+  const checked = await api.checkRepository(repositoryUrl, { changesOn: gitBranch, signal });
+  return checked?.allowed ? checked.changes : undefined;
+}
 
 /** What is known before anybody is asked. */
 function findKnown({ args, continuation }: StartDraft, { capabilities }: Services): Known {

@@ -10,6 +10,7 @@ import { checkCapabilities } from "./check-capabilities.js";
 import { checkName } from "./check-name.js";
 import { checkWorkflow } from "./check-workflow.js";
 import {
+  type Agreed,
   type Continuation,
   limitsOf,
   mergesWork,
@@ -35,7 +36,9 @@ export interface PreparedStart extends StartValues {
   nameNote: string;
   /** A sentence for the answer about the branch, or "". */
   branchNote: string;
-  permission: StartDraft["permission"];
+  /** A sentence for the answer about what is not committed, or "". */
+  changesNote: string;
+  agreed: Agreed;
   task: Task;
 }
 
@@ -59,7 +62,7 @@ const STEPS: readonly Step[] = [
 /**
  * Checks a start and completes it, asking the person for what is missing. Nothing is sent to the API that starts
  * anything.
- * @param permission what the person has said to this repository when the same start was prepared before
+ * @param agreed what was settled with the person when the same start was prepared before
  * @returns the start, or the answer with which the call ends
  * @throws ActionError when an argument or an answer of the person does not pass
  * @throws ApiError when what has to be known cannot be read
@@ -67,9 +70,9 @@ const STEPS: readonly Step[] = [
 export async function prepareStart(
   args: StartArguments,
   context: StepContext,
-  permission?: StartDraft["permission"],
+  agreed: Agreed = {},
 ): Promise<Prepared> {
-  let draft: StartDraft = { args, ...(permission ? { permission } : {}) };
+  let draft: StartDraft = { args, ...agreed };
   for (const step of STEPS) {
     const result = await step(draft, context);
     if ("outcome" in result) return { kind: "answer", answer: result };
@@ -91,7 +94,8 @@ export function cancelledBeforeStart(): Answer {
 }
 
 function finish(draft: StartDraft, task: Task): PreparedStart {
-  const { args, continuation, values, namesakes = [], nameNote = "", branchNote = "", permission } = draft;
+  const { args, continuation, values, namesakes = [], nameNote = "", branchNote = "" } = draft;
+  const { permission, changes, changesNote } = draft;
   if (!values) throw new Error("The form step has to settle all values.");
   const { session_id: _id, continue_session, ...rest } = args;
   const mayShareName = continuation !== undefined || continue_session === "";
@@ -102,13 +106,19 @@ function finish(draft: StartDraft, task: Task): PreparedStart {
       ...(continuation ? { session_id: continuation.sessionId } : {}),
       workflow_name: values.workflowName,
       session_name: values.sessionName,
+      ...(changes ? { uncommitted: changes.taken } : {}),
       ...(args.temp_workspace ? {} : { repository_url: values.repositoryUrl, git_branch: values.gitBranch }),
     },
     ...(continuation ? { continuation } : {}),
     namesakes: mayShareName ? undefined : namesakes,
     nameNote,
     branchNote,
-    permission,
+    changesNote: changesNote ?? "",
+    agreed: {
+      ...(permission ? { permission } : {}),
+      ...(changes ? { changes } : {}),
+      ...(changesNote === undefined ? {} : { changesNote }),
+    },
     task,
   };
 }
@@ -134,7 +144,8 @@ export async function buildRequest(
     ...(continuation ? { sessionId: continuation.sessionId } : {}),
     ...(repositoryUrl ? { repositoryUrl } : {}),
     ...(gitBranch ? { gitBranch } : {}),
-    ...(start.permission?.consent ? { consent: start.permission.consent } : {}),
+    ...(start.agreed.permission?.consent ? { consent: start.agreed.permission.consent } : {}),
+    ...(start.agreed.changes?.taken ? { uncommitted: true as const } : {}),
     ...(settings.userId ? { userId: settings.userId } : {}),
     ...(model ? { model } : {}),
     ...(persistent === undefined ? {} : { persistent }),

@@ -19,7 +19,7 @@ export interface SentStart extends PreparedStart {
 
 /** What is said of a run that was started, before anything else. */
 export function tellStarted({ run, adopted, noted }: Started, start: SentStart): string {
-  const { continuation, nameNote, branchNote, otherSettings } = start;
+  const { continuation, nameNote, branchNote, changesNote, otherSettings } = start;
   const how = adopted
     ? `The API's answer to the start was lost, but its list shows the run, so it was not sent again: ${nameRun(run)}.`
     : `Started ${nameRun(run)}.`;
@@ -30,7 +30,7 @@ export function tellStarted({ run, adopted, noted }: Started, start: SentStart):
     ? ""
     : " It could not be saved where sessions are kept: note its id, since its name may be lost when this server stops.";
   const more = [run.startNote, otherSettings].map((note) => (note ? ` ${note}` : "")).join("");
-  return `${how}${conversation}${branchNote}${unwritten}${more}`;
+  return `${how}${conversation}${branchNote}${changesNote}${unwritten}${more}`;
 }
 
 /** The answer of a call that does not wait for the run. */

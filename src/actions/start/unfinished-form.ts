@@ -50,7 +50,8 @@ export function answerUnfinishedForm(
 
 /** A form that came back before a person can have seen it. Where a client does that, the values go into the call. */
 function turnedDownByClient(outcome: "declined" | "cancelled", questions: readonly Question[]): Answer {
-  const names = questions.map((question) => question.name).join(", ");
+  // What only a form can agree to is left out.
+  const names = questions.flatMap(({ name }) => (name === "uncommitted" ? [] : [name])).join(", ");
   return {
     outcome,
     summary:
@@ -80,7 +81,8 @@ function askInAnswer(
   const filled = Object.fromEntries(
     questions.flatMap(({ name, suggestion, required, choices }) => {
       const value = entered[name] || suggestion || (required && choices ? undefined : "");
-      return value === undefined ? [] : [[name, value]];
+      if (value === undefined) return [];
+      return [[name, name === "uncommitted" ? value === "true" : value]];
     }),
   );
   return {

@@ -68,6 +68,19 @@ export function toDiscardReport(wire: z.output<typeof discardedWire>): DiscardRe
 const MAX_COMMITS = 50;
 const PLACES: readonly Work["deliveredTo"][] = ["repository", "remote", "engine"];
 
+function toOwn(wire: unknown): Work["own"] {
+  const { commit, files, insertions, deletions } = (wire ?? {}) as Record<string, unknown>;
+  const id = line(commit, 64);
+  return id === undefined
+    ? undefined
+    : {
+        commit: id,
+        files: count(files) ?? 0,
+        insertions: count(insertions) ?? 0,
+        deletions: count(deletions) ?? 0,
+      };
+}
+
 /** The work of a run as a status tells it; undefined where it says nothing that can be used. */
 export function toWork(wire: Record<string, unknown> | null | undefined): Work | undefined {
   const branch = line(wire?.branch, 250);
@@ -92,6 +105,7 @@ export function toWork(wire: Record<string, unknown> | null | undefined): Work |
     mergedInto: line(wire.merged_into, 250),
     problem: line(wire.problem, 2_000),
     uncommitted: wire.uncommitted === true ? true : undefined,
+    own: toOwn(wire.own),
     worktree: line(wire.worktree, 2_000),
   });
 }

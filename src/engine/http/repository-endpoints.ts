@@ -1,8 +1,9 @@
 import { z } from "@hono/zod-openapi";
+import { cleanLine } from "../../shared/text.js";
 import type { EngineRun } from "../runs/run.js";
 import type { AllowedRepositories } from "../workspaces/allowed-repositories.js";
 import { consentSchema } from "../workspaces/consent.js";
-import { WorkspaceError, type Workspaces } from "../workspaces/types.js";
+import { type ChangesThere, WorkspaceError, type Workspaces } from "../workspaces/types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
 
@@ -10,6 +11,8 @@ const checkBody = z
   .object({
     path: z.string().describe("A folder of this machine, or its file address"),
     session_id: z.string().nullish().describe("The session that is to be continued"),
+    changes: z.boolean().nullish().describe("Look also for what is not committed there"),
+    git_branch: z.string().nullish().describe("The branch that a new session would be asked to work on"),
   })
   .openapi("CheckRepository");
 
@@ -18,6 +21,17 @@ const checkedSchema = z
     path: z.string().describe("The folder as it really is"),
     folders: z.array(z.string()).describe("It, and those of its parts that lie elsewhere"),
     allowed: z.boolean(),
+    changes: z
+      .object({
+        branch: z.string().optional().describe("What is checked out, where that is a branch"),
+        is_base: z.boolean().describe("A session on the branch that was asked about would begin there"),
+        count: z.int().describe("Files with changes that can be taken along"),
+        files: z.array(z.string()).describe("The first of them"),
+        left_out: z.int().describe("Submodules, files that pass a filter, and the like: never taken along"),
+        problem: z.string().optional().describe("Why they cannot be taken along, and what helps"),
+      })
+      .optional()
+      .describe("What is not committed there; missing unless asked for, and where no files are checked out"),
     problem: z.string().optional().describe("Why the list of allowed repositories does not count"),
   })
   .openapi("CheckedRepository");
@@ -33,7 +47,7 @@ export function addRepositoryEndpoints(
   app: EngineApp,
   options: {
     runs: { all(): readonly EngineRun[] };
-    workspaces: Pick<Workspaces, "checkRepository">;
+    workspaces: Pick<Workspaces, "checkRepository" | "findChanges">;
     allowedRepositories: AllowedRepositories;
   },
 ): void {
@@ -54,7 +68,14 @@ export function addRepositoryEndpoints(
         () => undefined,
         (error: Error) => error.message,
       );
-      return { ...checked, ...(problem && !checked.allowed ? { problem } : {}) };
+      const changes = body.changes
+        ? await workspaces.findChanges(body.path, body.git_branch ?? "").catch(refuse)
+        : undefined;
+      return {
+        ...checked,
+        ...(changes ? { changes: toChanges(changes) } : {}),
+        ...(problem && !checked.allowed ? { problem } : {}),
+      };
     },
   });
 
@@ -77,6 +98,20 @@ export function addRepositoryEndpoints(
       return { path, allowed: true as const };
     },
   });
+}
+
+/** So many files are named. */
+const NAMED_FILES = 5;
+
+function toChanges({ branch, isBase, files, leftOut, problem }: ChangesThere) {
+  return {
+    ...(branch === undefined ? {} : { branch }),
+    is_base: isBase,
+    count: files.length,
+    files: files.slice(0, NAMED_FILES).map((path) => cleanLine(path, 100)),
+    left_out: leftOut.length,
+    ...(problem === undefined ? {} : { problem }),
+  };
 }
 
 function refuse(error: unknown): never {

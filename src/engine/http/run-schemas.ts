@@ -102,6 +102,12 @@ export const workSchema = z
       .nullable()
       .describe("Why it is not where it was meant to be, and the command that helps"),
     uncommitted: z.boolean().describe("The worktree has changes that are in no commit"),
+    own: z
+      .object({ commit: z.string(), files: z.int(), insertions: z.int(), deletions: z.int() })
+      .nullable()
+      .describe(
+        "The commit with what the person had not committed when the session began; part of all counts",
+      ),
     worktree: z.string().nullable().describe("The session's folder, while it is there"),
   })
   .openapi("Work");

@@ -103,6 +103,7 @@ export function toWork(run: EngineRun): z.input<typeof workSchema> | null {
     merged_into: work.mergedInto ?? null,
     problem: work.problem ?? null,
     uncommitted: work.uncommitted === true,
+    own: work.own ? { ...work.own } : null,
     worktree: run.workspaceRemoved ? null : (run.workspacePath ?? null),
   };
 }

@@ -33,7 +33,10 @@ const startBody = z
     input_format: z.literal("stream-json"),
   })
   .openapi("StartRun");
-type StartBody = z.output<typeof startBody> & { allow_repository?: Consent | null | undefined };
+type StartBody = z.output<typeof startBody> & {
+  allow_repository?: Consent | null | undefined;
+  uncommitted?: boolean | null | undefined;
+};
 
 /** For an engine that no other machine reaches. */
 const startBodyWithConsent = z
@@ -44,6 +47,12 @@ const startBodyWithConsent = z
       .nullish()
       .describe(
         "A local repository that the person has allowed for this session, as /repositories/check tells it. Never to be set without asking them",
+      ),
+    uncommitted: z
+      .boolean()
+      .nullish()
+      .describe(
+        "A new session on a local repository begins with what is not committed there. Never to be set without asking the person",
       ),
   })
   .openapi("StartRun");
@@ -114,6 +123,7 @@ function refuseClash(query: z.output<typeof startQuery>, body: StartBody): void 
   const clash = [
     body.repository_url && "repository_url",
     body.git_branch && "git_branch",
+    body.uncommitted && "uncommitted",
     query.auto_merge && "auto_merge",
   ].filter(Boolean);
   if (clash.length === 0) return;
@@ -133,6 +143,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.repository_url ? { repositoryUrl: body.repository_url } : {}),
     ...(body.git_branch ? { gitBranch: body.git_branch } : {}),
     ...(body.allow_repository ? { consent: body.allow_repository } : {}),
+    ...(body.uncommitted ? { uncommitted: true } : {}),
     ...(body.user_id ? { userId: body.user_id } : {}),
     ...(body.model ? { model: body.model } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),

@@ -38,6 +38,8 @@ export interface RunRequest {
   readonly gitBranch?: string;
   /** A local repository that the person has allowed for this session. */
   readonly consent?: Consent;
+  /** A new session begins with what is not committed in the person's checkout. */
+  readonly uncommitted?: boolean;
   readonly userId?: string;
   readonly maxTurns?: number;
   /** The model to use in place of the workflow's. */

@@ -109,6 +109,7 @@ export function createRunWork(
         ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
         ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
         ...(request.consent ? { consent: request.consent } : {}),
+        ...(request.uncommitted ? { uncommitted: true } : {}),
       },
       ending.signal,
     );

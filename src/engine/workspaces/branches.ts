@@ -10,6 +10,7 @@ import { defaultBranch, isEmpty, type RefList } from "./ref-list.js";
 import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { WorkspaceError } from "./types.js";
+import type { OwnChanges } from "./uncommitted.js";
 import { detach, holderOf, unsavedWork } from "./worktrees.js";
 
 export interface BranchesOptions {
@@ -40,6 +41,7 @@ export interface Branches {
    * Sees to it that the branch exists and that no other session has it checked out. One that exists here or at the
    * remote is taken as it is; another is made from the default branch, which is said of one that was asked for.
    * @param clone as it has just been fetched
+   * @param own the first commit of a new branch
    * @returns its base, whether it has commits yet, and what the person should be told
    * @throws WorkspaceError when another session works on it
    */
@@ -48,6 +50,7 @@ export interface Branches {
     clone: FetchedClone,
     branch: string,
     self: string,
+    own?: OwnChanges,
   ): Promise<{ baseBranch: string; empty: boolean; notices: string[] }>;
   /**
    * Frees a branch that another session's worktree is on, so that architect → fix works with two sessions on one
@@ -147,11 +150,15 @@ export function createBranches(options: BranchesOptions): Branches {
       return { branch: found.name, notices: found.name.normalize() === asked.normalize() ? [] : meant };
     },
 
-    async obtain(repository, clone, branch, self) {
+    async obtain(repository, clone, branch, self, own) {
       const { record, at, refs: known } = clone;
       await free(clone, branch, self);
       const refs = createRefs(git, at);
       const [local, remote] = [known.local.get(branch), known.remote.get(branch)];
+      if ((local ?? remote) && own)
+        throw new WorkspaceError(
+          `The branch ${branch} is there already, and your uncommitted changes are on ${own.branch}. Start without them, or name another branch.`,
+        );
       if (local ?? remote) {
         const notices: string[] = [];
         if (!local) {
@@ -183,11 +190,15 @@ export function createBranches(options: BranchesOptions): Branches {
         throw new WorkspaceError(
           `The repository has no default branch to make ${branch} from. Name one of its branches in git_branch.`,
         );
+      if (own && (own.branch !== base || own.parent !== start.commit))
+        throw new WorkspaceError(
+          `The work would begin at ${base}, and your uncommitted changes are on ${own.branch}. Start without them, or check ${base} out.`,
+        );
       throwIfBeside(branch, known);
       // Written first: a base without its branch does no harm, a branch without its base is never merged.
       record.bases[branch] = base;
       clones.save(repository, record);
-      await refs.move(branch, start.commit, undefined);
+      await refs.move(branch, own?.commit ?? start.commit, undefined);
       const made = isOurs
         ? []
         : [`The branch ${branch} was not there: it was made from ${base} at ${start.commit.slice(0, 10)}.`];

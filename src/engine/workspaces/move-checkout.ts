@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { lstat, readFile, realpath } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
 import { cleanLine } from "../../shared/text.js";
 import type { Clone } from "./clones.js";
 import { explain, type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import { describeFiles } from "./ignored-work.js";
+import { moveOverOwn } from "./move-over-own.js";
+import { filteredPaths, filterNames, findCheckout, withoutPrograms } from "./person-checkout.js";
 import { createPersonRepository } from "./person-repository.js";
 import { pushTo } from "./push.js";
 import { createRefs } from "./refs.js";
@@ -17,6 +17,8 @@ const MAX_FILES = 2_000;
  * Moves a branch that a person has checked out forward to a commit that contains it, with its files, as `git merge
  * --ff-only` there would: changes that are not committed stay, and where one is in the way nothing happens. No hook
  * runs, and no filter: a repository that needs one for these files is left alone.
+ * @param move.own what the person had not committed when the session began, where it is in what is taken: as long as it
+ * lies there as it was, it is not in the way
  * @param move.holder the worktree's folder, as the repository names it
  * @returns why it was not done, as a clause; undefined when it was
  * @throws WorkspaceError when git was stopped
@@ -24,10 +26,17 @@ const MAX_FILES = 2_000;
 export async function moveCheckout(
   git: GitRunner,
   clone: Clone,
-  move: { repository: Repository; opened: OpenedLocal; holder: string; branch: string; commit: string },
+  move: {
+    repository: Repository;
+    opened: OpenedLocal;
+    holder: string;
+    branch: string;
+    commit: string;
+    own?: { commit: string; folder: string } | undefined;
+  },
 ): Promise<string | undefined> {
-  const { repository, opened, holder, branch, commit } = move;
-  const at = await locate(move);
+  const { repository, opened, holder, branch, commit, own } = move;
+  const at = await findCheckout(repository, opened, holder);
   if (!at) return `${branch} is checked out in ${holder}, where the engine must not write`;
   const refs = createRefs(git, at);
   if ((await refs.current()) !== branch) return `${branch} was checked out in ${holder}, and is no more`;
@@ -44,8 +53,17 @@ export async function moveCheckout(
     // All that settings of the branch could say otherwise.
     const plain = ["--no-squash", "--commit", "--no-verify-signatures", "--no-autostash", "--no-stat"];
     const args = ["merge", "--ff-only", "--quiet", ...plain, "--no-overwrite-ignore", commit];
-    const told = await git(args, { at, env: await withoutFilters(git, at) });
+    const told = await git(args, { at, env: await withoutPrograms(git, at) });
     if (told.code === 0) return undefined;
+    if (own && from !== undefined)
+      return await moveOverOwn(git, clone, {
+        at,
+        branch,
+        from,
+        to: commit,
+        own: own.commit,
+        folder: own.folder,
+      });
     const files = told.problem.split("\n").flatMap((line) => /^\t(.+)$/.exec(line)?.[1] ?? []);
     if (files.length > 0)
       return `it would overwrite what is not committed in ${holder}: ${cleanLine(describeFiles(files))}`;
@@ -53,39 +71,6 @@ export async function moveCheckout(
   } finally {
     await git(["update-ref", "-d", carrier, commit], { at: { clone: opened.commonDir } });
   }
-}
-
-/** The worktree, where its folder and the repository say so of each other, and it lies where the engine may be. */
-async function locate({
-  repository,
-  opened,
-  holder,
-}: {
-  repository: Repository;
-  opened: OpenedLocal;
-  holder: string;
-}): Promise<WorktreeLocation | undefined> {
-  if (!(await repository.allows?.(holder))) return undefined;
-  const { commonDir } = opened;
-  const link = join(holder, ".git");
-  const found = await lstat(link).catch(() => undefined);
-  if (found?.isDirectory())
-    return (await realpath(link)) === commonDir
-      ? { clone: commonDir, worktree: { path: holder, gitDir: commonDir } }
-      : undefined;
-  if (!found?.isFile()) return undefined;
-  const named = /^gitdir: (.+)$/m.exec(await readFile(link, "utf8"))?.[1];
-  const gitDir = named && (await realpath(resolve(holder, named)).catch(() => undefined));
-  if (!gitDir || dirname(gitDir) !== join(commonDir, "worktrees")) return undefined;
-  return { clone: commonDir, worktree: { path: holder, gitDir } };
-}
-
-/** Names of the filters that any settings have a program for. */
-async function filterNames(git: GitRunner, at: WorktreeLocation): Promise<string[]> {
-  const args = ["config", "-z", "--name-only", "--get-regexp", "^filter\\..*\\.(clean|smudge|process)$"];
-  const told = await git(args, { at, separator: "\0" });
-  const keys = told.text.split("\0").filter((key) => key !== "");
-  return [...new Set(keys.map((key) => key.slice("filter.".length, key.lastIndexOf("."))))];
 }
 
 /** Why files that change would come out wrong without their filters, as a clause; undefined where they do not. */
@@ -104,26 +89,5 @@ async function filtersInTheWay(
   const needs = "its files pass a filter (Git LFS or the like), which the engine does not run";
   if (files.length > MAX_FILES || files.some((path) => /(^|\/)\.gitattributes$/.test(path))) return needs;
   if (files.length === 0) return undefined;
-  const told = await git(["check-attr", "-z", "filter", "--", ...files], { at, separator: "\0" });
-  const fields = told.text.split("\0");
-  const values = fields.filter((_, index) => index % 3 === 2);
-  return told.code !== 0 || values.some((value) => value !== "unspecified" && value !== "unset")
-    ? needs
-    : undefined;
-}
-
-/** Settings, as environment, that leave no filter a program. */
-async function withoutFilters(git: GitRunner, at: WorktreeLocation): Promise<NodeJS.ProcessEnv> {
-  const names = await filterNames(git, at);
-  const settings = names.flatMap((name) => [
-    ...["clean", "smudge", "process"].map((part) => [`filter.${name}.${part}`, ""] as const),
-    [`filter.${name}.required`, "false"] as const,
-  ]);
-  return Object.fromEntries([
-    ["GIT_CONFIG_COUNT", String(settings.length)],
-    ...settings.flatMap(([key, value], index) => [
-      [`GIT_CONFIG_KEY_${index}`, key],
-      [`GIT_CONFIG_VALUE_${index}`, value],
-    ]),
-  ]);
+  return (await filteredPaths(git, at, files)).size > 0 ? needs : undefined;
 }

@@ -9,17 +9,20 @@ import type { MergeChecks } from "./check-merge.js";
 import type { Clone, Clones } from "./clones.js";
 import type { Consent } from "./consent.js";
 import type { Bin } from "./disk.js";
-import type { GitRunner, WorktreeLocation } from "./git-runner.js";
+import { type GitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
 import { readAgentSettings } from "./git-settings.js";
+import { describeFiles } from "./ignored-work.js";
 import { looseInFolder, stampLoose } from "./inspect.js";
 import { uncommittedFiles } from "./loose-files.js";
 import { describeOutsideLinks, removeOutsideLinks } from "./outside-links.js";
+import { findCheckout } from "./person-checkout.js";
 import { newRecord, type RunRecord, type SessionRecord, type SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
 import { readSpecialEntries } from "./special-entries.js";
 import { type Workspace, WorkspaceError, type WorkspaceRequest } from "./types.js";
+import { commitChanges, countChanges, isStillAt, listChanges, type OwnChanges } from "./uncommitted.js";
 import type { WorktreeSessions } from "./worktree-sessions.js";
 import { emptySubmodules } from "./worktrees.js";
 
@@ -33,6 +36,8 @@ export interface PreparationOptions {
   bin: Bin;
   mutex: KeyedMutex;
   env: NodeJS.ProcessEnv;
+  /** Where files that are taken along are copied to. */
+  copiesFolder: string;
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   /** @throws WorkspaceError for an address that is not taken */
@@ -53,13 +58,15 @@ export function createPreparation(
     signal: AbortSignal | undefined,
   ): Promise<Workspace> {
     await checks.mend(recordKey);
-    const { notices, ...clone } = await clones.ensure(repository, signal);
+    const { notices, own, ...clone } = request.uncommitted
+      ? await begunWithChanges(repository, signal)
+      : { ...(await clones.ensure(repository, signal)), own: undefined };
     const { gitBranch: asked, ...unnamed } = request;
     const found = asked === undefined ? undefined : await branches.find(repository, clone, asked, signal);
     throwIfStopped(signal);
     // Read again: a session before in this turn may have been given this one's branch.
     const { record, ...session } = await worktreeSessions.settle(
-      { ...unnamed, ...(found?.branch && { gitBranch: found.branch }), recordKey, repository, clone },
+      { ...unnamed, ...(found?.branch && { gitBranch: found.branch }), recordKey, repository, clone, own },
       await records.read(recordKey),
     );
     const at = worktreeOf(clone, record);
@@ -79,6 +86,7 @@ export function createPreparation(
     return {
       ...describeWorkspace({ record, run }, pathOf(record), env),
       notices: [
+        ...(own ? [describeOwn(own)] : request.uncommitted ? [NO_CHANGES] : []),
         ...[...notices, ...(found?.notices ?? []), ...session.notices],
         ...(empty.length > 0 ? [describeEmpty(empty)] : []),
         ...(outside.length > 0 ? [describeOutsideLinks(outside)] : []),
@@ -86,6 +94,37 @@ export function createPreparation(
       ownHooks,
       ...(empty.length > 0 && { emptySubmodules: empty }),
     };
+  }
+
+  /**
+   * The clone as it is fetched, and what is not committed in the person's checkout as a commit on what was fetched.
+   * @throws WorkspaceError when that cannot be had
+   */
+  async function begunWithChanges(repository: Repository, signal: AbortSignal | undefined) {
+    const what = "Your uncommitted changes could not be taken along";
+    const tools = { git: stoppable(git, signal), env: options.env, folder: options.copiesFolder };
+    let why = "commits were made in the repository all the while. Start again";
+    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+      const fetched = await clones.ensure(repository, signal);
+      const opened = await repository.open?.();
+      try {
+        const at = opened && (await findCheckout(repository, opened, repository.address));
+        if (!at) throw new WorkspaceError(`${what}: no files are checked out at ${repository.address}.`);
+        const changes = await listChanges(tools.git, at);
+        if (changes.problem) throw new WorkspaceError(`${what}: ${changes.problem}.`);
+        // A commit that has come since is fetched first.
+        const isFetched = fetched.refs.remote.get(changes.branch ?? "") === changes.head;
+        if (changes.files.length > 0 && !isFetched) {
+          why = fetched.notices[0] ?? why;
+          continue;
+        }
+        const own = await commitChanges(tools, { clone: fetched, at, changes });
+        if (!own || (await isStillAt(git, at, own))) return { ...fetched, own };
+      } finally {
+        await opened?.close();
+      }
+    }
+    throw new WorkspaceError(`${what}: ${why.replace(/\.$/, "")}.`);
   }
 
   async function prepareFolder(request: WorkspaceRequest, recordKey: string): Promise<Workspace> {
@@ -132,6 +171,8 @@ export function createPreparation(
     const recordKey = `session ${request.sessionKey}`;
     const known = await records.read(recordKey);
     const address = request.repositoryUrl?.trim() || known?.repository?.address;
+    if (request.uncommitted && (!address || known?.ready))
+      throw new WorkspaceError("Only a new session on a local repository takes uncommitted changes along.");
     if (!address) {
       if (request.gitBranch)
         throw new WorkspaceError("A git_branch needs a repository_url: there is nothing to make it in.");
@@ -167,6 +208,20 @@ export function describeWorkspace(
     notices: [],
     env,
   };
+}
+
+/** So often a repository in which commits are made meanwhile is looked at. */
+const MAX_TRIES = 3;
+
+const NO_CHANGES =
+  "There were no uncommitted changes any more when the session began, so none were taken along.";
+
+function describeOwn({ commit, files, leftOut }: OwnChanges): string {
+  const others =
+    leftOut.length > 0
+      ? ` Left out (submodules, files that pass a filter, and what cannot be read): ${describeFiles(leftOut.map((path) => cleanLine(path, 200)))}.`
+      : "";
+  return `Your ${countChanges(files)} ${files.length === 1 ? "was" : "were"} taken along as the session's first commit, ${commit.slice(0, 10)}.${others}`;
 }
 
 function describeEmpty(submodules: string[]): string {

@@ -48,6 +48,8 @@ const sessionSchema = z.object({
   deliveredAs: branchName.optional(),
   /** Marks of files that differ from their commit since they were checked out: nobody's work. */
   asCheckedOut: z.array(z.string()).optional(),
+  /** The commit with what the person had not committed when the session began. */
+  ownCommit: z.string().optional(),
   /** Another session has been given the branch: this worktree stands on the commit alone. */
   handedOver: z.boolean().optional(),
   /** False while the folder is being made: one that was not finished holds nobody's work. */

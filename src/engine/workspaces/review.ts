@@ -69,6 +69,8 @@ export function createReview(options: {
   /** Whether branches are pushed to remotes, by now. */
   mayPush: () => boolean;
   checks: MergeChecks;
+  /** For files that are needed while a checkout is moved. */
+  copiesFolder: string;
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   /** @throws WorkspaceError for an address that is not taken */
@@ -128,6 +130,7 @@ export function createReview(options: {
           pushAllowed: mayPush(),
           squash,
           movesCheckout: true,
+          ...(record.ownCommit && { own: { commit: record.ownCommit, folder: options.copiesFolder } }),
         };
       }
       const told = ({ into, from }: TakeRequest) => ({ into, from, where: repository.address });

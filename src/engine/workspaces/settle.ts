@@ -48,7 +48,7 @@ export async function settleWork(tools: Tools, request: SettleRequest): Promise<
   });
   if (!present) return nothing("there are no commits");
   const { commit, base } = present;
-  const content = await describeWork(git, clone.at, commit, base);
+  const content = await describeWork(git, clone.at, commit, base, record.ownCommit);
   if (!content) return nothing(`${baseBranch} has all of this work already`);
 
   const found = { ...content, commit, from, baseBranch };

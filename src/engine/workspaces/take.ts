@@ -23,6 +23,8 @@ export interface TakeRequest {
   squash?: string | undefined;
   /** A branch that the person has checked out is moved as well, with its files. */
   movesCheckout?: boolean;
+  /** The session's commit with what the person had not committed, and a folder for files that are needed meanwhile. */
+  own?: { commit: string; folder: string } | undefined;
 }
 
 /** What came of it. */
@@ -93,16 +95,21 @@ export async function prepareMerge(
  */
 export async function bringMerge(
   { git }: Tools,
-  { repository, clone, into, movesCheckout }: TakeRequest,
+  request: TakeRequest,
   { commit, base }: PreparedMerge,
 ): Promise<Taken> {
-  if ((await createRefs(git, clone.at).remote(into)) !== base) return not(`${into} has moved on meanwhile`);
+  const { repository, clone, into, movesCheckout } = request;
+  const refs = createRefs(git, clone.at);
+  if ((await refs.remote(into)) !== base) return not(`${into} has moved on meanwhile`);
   const opened = await repository.open?.();
   try {
     const person = opened && createPersonRepository(git, opened);
     const holder = (await person?.checkedOut())?.get(into);
     if (holder !== undefined && opened && movesCheckout) {
-      const problem = await moveCheckout(git, clone, { repository, opened, holder, branch: into, commit });
+      const hasOwn = request.own && (await refs.contains(request.commit, request.own.commit));
+      const own = hasOwn ? request.own : undefined;
+      const move = { repository, opened, holder, branch: into, commit, own };
+      const problem = await moveCheckout(git, clone, move);
       return problem === undefined ? { taken: true, commit } : not(problem);
     }
     if (holder !== undefined) return { taken: false, holder };

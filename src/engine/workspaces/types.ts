@@ -12,6 +12,8 @@ export interface WorkspaceRequest {
   gitBranch?: string;
   /** A local repository that the person has allowed for this session. */
   consent?: Consent;
+  /** A new session takes what is not committed in the person's checkout along, as its first commit. */
+  uncommitted?: boolean;
   /** An empty folder of this run alone, removed when the run has ended. */
   tempWorkspace: boolean;
 }
@@ -64,6 +66,13 @@ export interface Work {
   readonly problem?: string;
   /** The worktree has changes that are in no commit. */
   readonly uncommitted?: boolean;
+  /** The commit with what the person had not committed when the session began; its counts are part of the whole. */
+  readonly own?: {
+    readonly commit: string;
+    readonly files: number;
+    readonly insertions: number;
+    readonly deletions: number;
+  };
 }
 
 /** What a run's end has brought to the person. */
@@ -83,6 +92,20 @@ export interface SessionReference {
 /** Names a run's workspace: the workspace, the run's id, or what is known of it. */
 export type WorkspaceReference = string | { runId: string; sessionKey?: string; temporary?: boolean };
 
+/** What is not committed where the person has a repository checked out. */
+export interface ChangesThere {
+  /** What is checked out; missing where that is no branch. */
+  branch?: string;
+  /** A session on the branch that was asked about would begin at what is checked out. */
+  isBase: boolean;
+  /** Files that can be taken along; relative. */
+  files: readonly string[];
+  /** What is never taken along: submodules, files that pass a filter … */
+  leftOut: readonly string[];
+  /** Why they cannot be taken along, and what helps; a clause. */
+  problem?: string;
+}
+
 export interface Workspaces {
   /**
    * The folder for a run. A continued session goes on in its folder as it was left, uncommitted work included.
@@ -96,6 +119,13 @@ export interface Workspaces {
    * @throws WorkspaceError when there is no repository, or git does not use it
    */
   checkRepository(address: string, own?: Consent): Promise<Consent & { allowed: boolean }>;
+  /**
+   * Looks at what is not committed in a local repository, allowed or not; nothing of it is changed.
+   * @param gitBranch the branch that a session would be asked to work on, if any
+   * @returns undefined where no files are checked out
+   * @throws WorkspaceError when there is no repository, or git can't tell
+   */
+  findChanges(address: string, gitBranch?: string): Promise<ChangesThere | undefined>;
   /** The workspace of a run that was prepared before, also by an engine that has ended since. */
   find(runId: string): Promise<Workspace | undefined>;
   /**

@@ -1,5 +1,6 @@
 import { cleanLine } from "../../shared/text.js";
 import { askGit, type GitLocation, type GitRunner, mustGit } from "./git-runner.js";
+import { createRefs } from "./refs.js";
 import type { Work } from "./types.js";
 
 /** Commits that are listed; of more the number is told. */
@@ -9,11 +10,12 @@ const MAX_TITLE = 200;
 /** What git tells of a session's work. */
 export type WorkContent = Pick<
   Work,
-  "baseCommit" | "headCommit" | "commits" | "commitCount" | "files" | "insertions" | "deletions"
+  "baseCommit" | "headCommit" | "commits" | "commitCount" | "files" | "insertions" | "deletions" | "own"
 >;
 
 /**
  * What `head` has that `base` does not. @param base undefined in a repository that had no commits
+ * @param own the commit with what the person had not committed, if there is one
  * @returns undefined when that is nothing
  * @throws WorkspaceError when git can't tell
  */
@@ -22,6 +24,7 @@ export async function describeWork(
   at: GitLocation,
   head: string,
   base: string | undefined,
+  own?: string,
 ): Promise<WorkContent | undefined> {
   const what = "The commits of the session could not be read";
   const range = base === undefined ? [head] : [head, "--not", base];
@@ -29,6 +32,9 @@ export async function describeWork(
   if (commitCount === 0) return undefined;
   const list = ["rev-list", `--max-count=${MAX_COMMITS}`, "--no-commit-header", "--format=%h %s", ...range];
   const lines = (await mustGit(git, what, list, { at })).split("\n").filter(Boolean);
+  const refs = createRefs(git, at);
+  const hasOwn = own !== undefined && (await refs.contains(head, own));
+  const isNew = hasOwn && !(base !== undefined && (await refs.contains(base, own)));
   const parted = base === undefined ? undefined : await askGit(git, ["merge-base", base, head], { at });
   return {
     ...(parted && { baseCommit: parted }),
@@ -39,6 +45,7 @@ export async function describeWork(
     }),
     commitCount,
     ...(await countLines(git, at, parted ?? (await emptyTree(git, at)), head)),
+    ...(isNew && { own: { commit: own, ...(await countLines(git, at, `${own}^`, own)) } }),
   };
 }
 

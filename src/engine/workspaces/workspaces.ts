@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join, resolve as resolvePath } from "node:path";
 import type { Clock } from "../../shared/clock.js";
 import { createKeyedMutex } from "../../shared/keyed-mutex.js";
@@ -15,6 +16,8 @@ import { identityEnv } from "./git-settings.js";
 import { inspectFolder, inspectWorktree } from "./inspect.js";
 import type { LeftoverStore } from "./leftover-types.js";
 import { createLeftoverStore } from "./leftovers.js";
+import { findCheckout } from "./person-checkout.js";
+import { createPersonRepository } from "./person-repository.js";
 import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
 import { createSessionRecords, type RunRecord, type SessionRecord } from "./records.js";
 import { describeConsent, type Repository, resolveRepository } from "./repository.js";
@@ -22,6 +25,7 @@ import { createReview, type Review } from "./review.js";
 import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
 import { settleWork } from "./settle.js";
 import { WorkspaceError, type Workspaces } from "./types.js";
+import { listChanges } from "./uncommitted.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
 import { worktreeLocation } from "./worktrees.js";
 
@@ -69,7 +73,8 @@ export interface WorkspacesOptions {
 /**
  * Creates the workspaces of one engine; another process must not use the folder at the same time. In it:
  * `repositories/<name>-<digest>/` a bare clone and its record, `worktrees/`, `folders/` and `temporary/` what agents
- * work in, `sessions/` what is known of them, `checks/` what checks of merges use, `removed/` what is being deleted.
+ * work in, `sessions/` what is known of them, `checks/` what checks of merges use, `copies/` files on their way,
+ * `removed/` what is being deleted.
  */
 export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
   const { clock, env } = options;
@@ -98,7 +103,8 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     worktreeOf,
   });
   const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, worktreeOf });
-  const common = { git, clones, records, bin, mutex, env, pathOf, worktreeOf };
+  const copiesFolder = join(folder, "copies");
+  const common = { git, clones, records, bin, mutex, env, copiesFolder, pathOf, worktreeOf };
   const checks = createMergeChecks({
     ...common,
     folder: join(folder, "checks"),
@@ -126,6 +132,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
 
   async function ready(): Promise<void> {
     opened ??= ensurePrivateFolder(folder)
+      .then(() => rm(copiesFolder, { recursive: true, force: true }))
       .then(() => bin.empty())
       .then(() => checks.sweep());
     await opened.catch((error) => {
@@ -180,6 +187,31 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
         () => false,
       );
       return { ...consent, allowed };
+    },
+
+    async findChanges(address, gitBranch) {
+      const { path, folders } = await describeConsent(address, { git });
+      // Only looked at: what is found is for the person, who has not been asked yet.
+      const repository = await resolveRepository(path, {
+        allowedFolders: [],
+        consents: [{ path, folders }],
+        git,
+      });
+      const opened = await repository.open?.();
+      try {
+        const at = opened && (await findCheckout(repository, opened, repository.address));
+        if (!at) return undefined;
+        const { head: _head, ...changes } = await listChanges(git, at);
+        const named = gitBranch?.trim();
+        const meant = named
+          ? [named, named.replace(/^(?:refs\/heads|(?:refs\/remotes\/)?origin)\//, "")]
+          : [];
+        const there = await createPersonRepository(git, opened).branches(meant);
+        const others = meant.filter((one) => one !== changes.branch && there.has(one));
+        return { ...changes, isBase: others.length === 0 };
+      } finally {
+        await opened?.close();
+      }
     },
 
     async find(runId) {

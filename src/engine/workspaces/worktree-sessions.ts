@@ -12,6 +12,7 @@ import { isOwnBranch, newRecord, type SessionRecord, type SessionRecords } from 
 import { createRefs } from "./refs.js";
 import { lastPart, type Repository } from "./repository.js";
 import { WorkspaceError, type WorkspaceRequest } from "./types.js";
+import type { OwnChanges } from "./uncommitted.js";
 import { addEmptyWorktree, addWorktree, mend, switchTo, unsavedWork, worktreeExists } from "./worktrees.js";
 
 /** A run's request for a place in a repository whose clone is there; the branch name, if any, is a checked one. */
@@ -19,6 +20,8 @@ export interface WorktreeRequest extends WorkspaceRequest {
   recordKey: string;
   repository: Repository;
   clone: FetchedClone;
+  /** What a new session begins with. */
+  own?: OwnChanges | undefined;
 }
 
 export interface SettledSession {
@@ -122,7 +125,7 @@ export function createWorktreeSessions(options: {
     known: SessionRecord | undefined,
     asked: string | undefined,
   ): Promise<SettledSession> {
-    const { repository, clone, recordKey, sessionKey, sessionName } = request;
+    const { repository, clone, recordKey, sessionKey, sessionName, own: changes } = request;
     const notices: string[] = [];
     if (known) {
       if (known.ready && known.removedAt === undefined)
@@ -136,15 +139,17 @@ export function createWorktreeSessions(options: {
     const isNamed = (asked ?? known?.branch) !== undefined;
     const given = isNamed ? own : branches.freeName(clone, sessionKey, sessionName);
     const branch = asked ?? known?.branch ?? given ?? "";
-    const got = await branches.obtain(repository, clone, branch, recordKey);
+    const got = await branches.obtain(repository, clone, branch, recordKey, changes);
     // A clone that was made anew does not know what its branches were made from.
     const isOwnBase = got.baseBranch === branch && known?.branch === branch;
+    const ownCommit = changes?.commit ?? known?.ownCommit;
     const record: SessionRecord = {
       ...newRecord(request, recordKey, "repository", known?.folder ?? (await nameWorktree(request))),
       repository: { name: repository.name, address: repository.address },
       branch,
       baseBranch: (isOwnBase && known.baseBranch) || got.baseBranch,
       ...(given && { ownBranch: given }),
+      ...(ownCommit && { ownCommit }),
       ...(known?.deliveredAs && { deliveredAs: known.deliveredAs }),
       runs: known?.runs ?? [],
     };

@@ -145,8 +145,7 @@ export function describeUncommitted(paths: readonly string[], all: boolean): str
 
 /** What is on no branch beside uncommitted files: a merge that is not finished, commits. In the same words. */
 export async function unfinishedWork(git: GitRunner, at: WorktreeLocation): Promise<string | undefined> {
-  const entries = await readdir(at.worktree.gitDir);
-  const step = UNFINISHED.find((name) => entries.includes(name));
+  const step = await unfinishedStep(at);
   if (step) return `a merge, rebase or the like that is not finished (${step})`;
   const refs = createRefs(git, at);
   const onBranches = ["--branches", "--remotes", "--tags"];
@@ -155,6 +154,12 @@ export async function unfinishedWork(git: GitRunner, at: WorktreeLocation): Prom
     if (count > 0) return `${count} ${count === 1 ? "commit" : "commits"} on no branch`;
   }
   return undefined;
+}
+
+/** What git keeps of a merge, rebase or the like that is not finished in the worktree; undefined for none. */
+export async function unfinishedStep({ worktree }: WorktreeLocation): Promise<string | undefined> {
+  const entries = await readdir(worktree.gitDir);
+  return UNFINISHED.find((name) => entries.includes(name));
 }
 
 /** A submodule that has content, which may be work of its own, in words that go behind "it has"; undefined for none. */
