@@ -247,8 +247,8 @@ describe("a run that waits for its person", () => {
     for (const name of ["a", "b", "c", "d", "e"]) idle.push(await startIdle(name));
     const next = await startRun("next", HANGS);
     expect((await status(next)).current_action).toBe(
-      "Waiting until one of 5 sessions is answered, position 1: no further agents are started while so many wait " +
-        "for a person (a, b, c, d, e)",
+      "Waiting until a session is answered, position 1: 5 wait for a person, and no more agents are kept alive (a, b, " +
+        "c and 2 more)",
     );
     await answer(idle[2] ?? "");
     await ended(idle[2] ?? "");

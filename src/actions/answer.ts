@@ -46,6 +46,7 @@ const runAnswer = z.object({
   status: z.string(),
   turn: z.number().optional(),
   max_turns: z.number().optional(),
+  expected_turns: z.number().optional().describe("Usual for the workflow"),
   current_action: z.string().optional(),
   model: z.string().optional(),
   /** ISO 8601, UTC. */
@@ -117,6 +118,7 @@ const sessionAnswer = z.object({
   turns: z.number().optional(),
   turn: z.number().optional(),
   max_turns: z.number().optional(),
+  expected_turns: z.number().optional(),
   error_code: z.string().optional(),
   cost_usd: z.number().optional(),
   /** Of some run not all is known, or it goes on. */
@@ -124,6 +126,10 @@ const sessionAnswer = z.object({
   /** What its agent has asked the person. */
   waits_for: z.string().optional(),
   waits_since: z.string().optional(),
+  /** Its run waits for a free slot, in words; the position from 1, and in about how many seconds it goes on. */
+  waits_for_slot: z.string().optional(),
+  slot_position: z.number().optional(),
+  slot_in_s: z.number().optional(),
   age_s: z.number().describe("Since the last change"),
   repository_url: z.string().optional(),
   git_branch: z.string().optional(),

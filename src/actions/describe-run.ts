@@ -3,6 +3,7 @@ import { looksRefused, refusedResume } from "../runs/run-facts.js";
 import { asSentence, cutText } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
 import { describeWork } from "./describe-work.js";
+import { tellTurns } from "./tell-turns.js";
 
 /**
  * A result in an answer is cut here: with text and structured content it stands there twice, and the smallest
@@ -47,6 +48,7 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
     status: run.status,
     turn: run.turn,
     max_turns: run.maxTurns,
+    expected_turns: run.expectedTurns,
     current_action: run.currentAction,
     model: run.model,
     started_at: run.startedAt === undefined ? undefined : new Date(run.startedAt).toISOString(),
@@ -114,13 +116,14 @@ function tellRefusal(run: Run): string {
   return `the conversation ${run.resumes} was not continued`;
 }
 
-/** "turn 3 of 10, Designing database schema" or "" when nothing of it is known. */
+/** "turn 3 of about 12, Designing database schema" or "" when nothing of it is known. */
 export function tellPosition(run: Run): string {
-  const turn =
-    run.turn === undefined
-      ? ""
-      : `turn ${run.turn}${run.maxTurns === undefined ? "" : ` of ${run.maxTurns}`}`;
-  return [turn, run.currentAction].filter(Boolean).join(", ");
+  const { turn, maxTurns, waitsForSlot } = run;
+  const limited = (at: number, limit: number) => `${at} of ${limit}`;
+  const none =
+    waitsForSlot || turn === undefined ? "" : `turn ${maxTurns === undefined ? 0 : limited(0, maxTurns)}`;
+  const turns = tellTurns(run, limited);
+  return [turns === undefined ? none : `turn ${turns}`, run.currentAction].filter(Boolean).join(", ");
 }
 
 /**

@@ -1,4 +1,4 @@
-import { isFinal, openQuestions, type RunQuestion } from "../api/types.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import { bareRun } from "../runs/run-facts.js";
 import { isRefused } from "../sessions/run-record.js";
 import { costOfSession } from "../sessions/session-cost.js";
@@ -144,7 +144,16 @@ export async function describeSessions(
   const waiting = await findWaiting(shown, call, services);
   const now = services.clock.now();
   const since = (one: (typeof told)[number]) => Date.parse(one.waits_since ?? "") || now;
-  const told = shown.map((one) => describeSession(one, now, waiting.get(activeRun(one)?.runId ?? "")));
+  const told = shown.map((one) => {
+    const { runId = "" } = activeRun(one) ?? {};
+    const seen = [services.watcher.latest(runId), services.sessions.listed(runId)];
+    return describeSession(
+      one,
+      now,
+      waiting.get(runId),
+      seen.find((run) => run?.waitsForSlot),
+    );
+  });
   // Who has waited longest comes first.
   return [
     ...told.filter((one) => one.waits_for !== undefined).sort((a, b) => since(a) - since(b)),
@@ -152,11 +161,25 @@ export async function describeSessions(
   ];
 }
 
-/** @param question what its run that goes on waits for */
+/** How a run waits for a free slot. */
+function describeQueued(run: Run | undefined) {
+  const { position, estimateS } = run?.waitsForSlot ?? {};
+  return {
+    ...(run?.currentAction ? { waits_for_slot: run.currentAction } : {}),
+    ...(position === undefined ? {} : { slot_position: position }),
+    ...(estimateS === undefined ? {} : { slot_in_s: estimateS }),
+  };
+}
+
+/**
+ * @param question what its run that goes on waits for
+ * @param queued that run, where it waits for a free slot
+ */
 function describeSession(
   session: Session,
   now: number,
   question?: Asked,
+  queued?: Run,
 ): NonNullable<Answer["sessions"]>[number] {
   const last = newestRun(session);
   const run = activeRun(session) ?? last;
@@ -174,10 +197,12 @@ function describeSession(
     ...(turns === undefined ? {} : { turns }),
     ...(run?.turns === undefined ? {} : { turn: run.turns }),
     ...(run?.maxTurns === undefined ? {} : { max_turns: run.maxTurns }),
+    ...(run?.expectedTurns === undefined ? {} : { expected_turns: run.expectedTurns }),
     ...(run?.errorCode === undefined ? {} : { error_code: run.errorCode }),
     ...(cost ? { cost_usd: cost.usd, ...(cost.atLeast ? { cost_at_least: true } : {}) } : {}),
     ...(question ? { waits_for: cleanLine(question.text, 300) } : {}),
     ...(question?.askedAt === undefined ? {} : { waits_since: new Date(question.askedAt).toISOString() }),
+    ...describeQueued(queued),
     age_s: Math.max(0, Math.round((now - session.updatedAt) / 1000)),
     ...(session.repositoryUrl ? { repository_url: session.repositoryUrl } : {}),
     ...(session.gitBranch ? { git_branch: session.gitBranch } : {}),

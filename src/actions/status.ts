@@ -11,6 +11,7 @@ import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { tellWork } from "./describe-work.js";
 import { withDiff } from "./diff.js";
 import { tellStall } from "./follow/answer-follow-end.js";
+import { expectTurns } from "./follow/expect-turns.js";
 import { followRun } from "./follow/follow-run.js";
 import { answerStep, askOpenQuestions, tellWaiting } from "./forms/agent-questions.js";
 import { listSessions } from "./list-sessions.js";
@@ -58,6 +59,7 @@ export const statusAction = defineAction({
       const told = await withSessionCost(answer, services);
       return detailed && told.run ? withQueue(told, told.run.run_id, api, call) : told;
     }
+    const expectation = expectTurns(seed, services);
     const read = async () => mergeRun(seed, await runs.read(seed.runId, call.signal));
     let run = await read();
     // With 0 the call is to be answered at once; else what the person has closed before is offered again.
@@ -66,6 +68,10 @@ export const statusAction = defineAction({
     if (asked) run = await read();
     await sessions.seen(run);
     services.notices.saw(run);
+    if (!isFinal(run.status)) {
+      await expectation.ready();
+      run = expectation.complete(run);
+    }
     const position = tellPosition(run);
     const quietMs = isFinal(run.status) ? undefined : services.watcher.stalledFor(run);
     const goesOn =

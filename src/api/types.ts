@@ -79,6 +79,8 @@ export interface Run {
   messageStart?: string;
   turn?: number;
   maxTurns?: number;
+  /** What successful runs of the workflow usually take. */
+  expectedTurns?: number;
   currentAction?: string;
   model?: string;
   startedAt?: number;
@@ -108,6 +110,8 @@ export interface Run {
   hasNoWork?: true;
   /** What the agent wants to know before it goes on; only some servers let it ask. */
   questions?: RunQuestion[];
+  /** The run waits for a free slot of the API; `currentAction` tells it in words. */
+  waitsForSlot?: SlotWait;
   /** The API's list says that the run waits for an answer; what is asked, only the run itself tells. */
   waitsForAnswer?: true;
   /** What the answer to its start tells the person. */
@@ -116,6 +120,16 @@ export interface Run {
   neverStarted?: true;
   /** The conversation that it was asked to continue, as remembered here: whether its agent took it up, only the run shows. */
   resumes?: string;
+}
+
+/** How a run waits for a free slot; only some servers tell it. */
+export interface SlotWait {
+  /** From 1. */
+  position?: number;
+  /** It was answered, and goes on then. */
+  answered?: true;
+  /** In about so many seconds. */
+  estimateS?: number;
 }
 
 /** Something that the agent of a run has asked. */

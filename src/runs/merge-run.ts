@@ -19,6 +19,7 @@ export function mergeRun(older: Run, newer: Run): Run {
   }
   // An action belongs to a moment; when the newest answer names none, there is none.
   if (newer.currentAction === undefined) delete merged.currentAction;
+  if (newer.waitsForSlot === undefined) delete merged.waitsForSlot;
   if (newer.waitsForAnswer === undefined) delete merged.waitsForAnswer;
   if (newer.hasNoWork) delete merged.work;
   if (newer.work) delete merged.hasNoWork;

@@ -27,7 +27,10 @@ export function changesBetween(before: Run, run: Run) {
 }
 
 /** What may change while turn, action and status stay: any of it shows that the agent, or its person, is at work. */
-function signsOfLife({ lastActivityAt, tokens, costUsd, toolsUsed, sessionId, questions = [] }: Run): string {
+function signsOfLife(run: Run): string {
+  const { lastActivityAt, tokens, costUsd, toolsUsed, sessionId, waitsForAnswer, questions = [] } = run;
   const asked = questions.map(({ questionId }) => questionId);
-  return [lastActivityAt, tokens?.total, costUsd, toolsUsed.length, sessionId, ...asked].join("|");
+  return [lastActivityAt, tokens?.total, costUsd, toolsUsed.length, sessionId, waitsForAnswer, ...asked].join(
+    "|",
+  );
 }

@@ -218,7 +218,7 @@ export function createRunWatcher(
     latest: (runId) => find(runId)?.run,
     stalledFor(run) {
       const one = find(run.runId);
-      if (!one || quietMs(one) < stallAfterMs) return undefined;
+      if (!one || run.waitsForSlot || quietMs(one) < stallAfterMs) return undefined;
       return changesBetween(one.run, mergeRun(one.run, run)).length > 0 ? undefined : quietMs(one);
     },
     onEvent(listener) {

@@ -28,6 +28,11 @@ export interface StartLimiter {
   /** Runs at once; undefined for as many as are asked for. */
   readonly limit: number | undefined;
   /**
+   * Counts a run that goes on again after its slot was freed, though that may be one more than the limit: an API goes on
+   * with what was answered, whatever else goes on.
+   */
+  retake(): Slot;
+  /**
    * Takes a slot, or waits for one. Never throws.
    * @param options.waitMs how long at most, in ms: 0 not at all, undefined without end
    * @param options.signal leaves the queue
@@ -76,6 +81,7 @@ export function createStartLimiter(options: { limit: number | undefined; clock: 
   }
 
   function serveNext(): void {
+    if (limit !== undefined && taken >= limit) return;
     const first = queue.shift();
     if (!first) return;
     // Taken in the same breath, so that nobody who comes meanwhile is served before the queue.
@@ -86,6 +92,11 @@ export function createStartLimiter(options: { limit: number | undefined; clock: 
 
   return {
     limit,
+    retake() {
+      if (limit === undefined) return UNCOUNTED;
+      taken++;
+      return hold();
+    },
     async enter({ waitMs, signal, onWait }) {
       if (limit === undefined) return { kind: "slot", slot: UNCOUNTED };
       if (signal.aborted) return { kind: "cancelled" };

@@ -103,9 +103,15 @@ export function takeIn(one: WatchedRun, seen: Run, now: number): RunEvent[] {
   return [...events, { type: "finished", run }];
 }
 
+/** Whether a row tells otherwise than what is known that the run waits for a person. */
+function tellsOtherWait(row: Run, { run }: WatchedRun): boolean {
+  if (row.waitsForAnswer) return !run.waitsForAnswer && openQuestions(run).length === 0;
+  return run.waitsForAnswer === true;
+}
+
 /**
  * Takes note of a row of the list of running runs.
- * @returns whether it shows a turn that is not known yet
+ * @returns whether it shows something that is not known yet: a turn, or that the run waits for a person
  */
 export function noteRow(one: WatchedRun, row: Run): boolean {
   const known = one.run.turn ?? 0;
@@ -113,8 +119,9 @@ export function noteRow(one: WatchedRun, row: Run): boolean {
   // A list that lags behind what the run itself has told tells nothing.
   one.listed = shown >= known ? "turns" : "running";
   // It had only slipped from one page to the next, or its news have come in another way.
-  if (shown <= known && one.urgency?.why !== "new") one.urgency = undefined;
-  return shown > known;
+  const isNews = shown > known || (shown === known && tellsOtherWait(row, one));
+  if (!isNews && one.urgency?.why !== "new") one.urgency = undefined;
+  return isNews;
 }
 
 /** The list shows it no more: it has ended, or has to be looked after by itself from now on. */
@@ -134,8 +141,8 @@ export function takeInFailure(one: WatchedRun, error: ApiError, now: number): Ru
 /** That the run stands still, when it does and nobody was told. */
 export function findStall(one: WatchedRun, { stallAfterMs }: Ways, now: number): RunEvent[] {
   const quietMs = now - one.changedAt;
-  // A run that waits for a person's answer stands still for a reason.
-  const isWaiting = openQuestions(one.run).length > 0;
+  // A run that waits for a person's answer, or a slot, stands still for a reason.
+  const isWaiting = openQuestions(one.run).length > 0 || one.run.waitsForSlot !== undefined;
   if (one.isDone || one.toldStall || isWaiting || quietMs < stallAfterMs) return [];
   one.toldStall = true;
   return [{ type: "stalled", run: one.run, quietMs }];

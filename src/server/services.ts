@@ -131,7 +131,9 @@ export function createServices(options: ServiceOptions): ServiceHost {
       return sessions.started(run, request);
     },
   });
-  const slotTracker = createSlotTracker({ watcher, clock });
+  const startLimiter =
+    options.startLimiter ?? createStartLimiter({ limit: settings.maxConcurrentRuns, clock });
+  const slotTracker = createSlotTracker({ watcher, startLimiter, clock });
   const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
   const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
   const services: Services = {
@@ -141,7 +143,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     capabilities,
     watcher,
     runs,
-    startLimiter: options.startLimiter ?? createStartLimiter({ limit: settings.maxConcurrentRuns, clock }),
+    startLimiter,
     slotTracker,
     sessions,
     git,

@@ -8,6 +8,7 @@ const COMMON = [
   "startedAt",
   "completedAt",
   "maxTurns",
+  "expectedTurns",
   "costUsd",
   "costAtLeast",
   "resumes",

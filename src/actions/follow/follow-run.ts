@@ -4,6 +4,7 @@ import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { askClaimedQuestion } from "../forms/agent-questions.js";
 import { answerFollowEnd } from "./answer-follow-end.js";
+import { expectTurns } from "./expect-turns.js";
 import { reportEvent, reportTurn } from "./report-progress.js";
 import { resolveWaitMs } from "./wait-budget.js";
 
@@ -42,7 +43,8 @@ async function followAndAsk(
   const until = waitMs === undefined ? undefined : clock.elapsed() + waitMs;
   // If another call watches the run already, the next event may be long in coming: begin with what is known.
   const known = watcher.latest(seed.runId);
-  if (known?.turn && !isFinal(known.status)) reportTurn(known, call);
+  const { complete } = expectTurns(known ?? seed, services);
+  if (known?.turn && !isFinal(known.status)) reportTurn(complete(known), call);
   const notes: string[] = [];
   /** Questions that this call asks no more: the person has answered or closed them, or another call asks them. */
   const settled = new Set<string>();
@@ -54,12 +56,13 @@ async function followAndAsk(
     return capabilities.hasEndpoint("answer") && claimedQuestions.claim(seed.runId, question);
   }
   for (;;) {
-    const end = await runs.follow(seed, {
+    const followed = await runs.follow(seed, {
       waitMs: until === undefined ? undefined : Math.max(0, until - clock.elapsed()),
       signal: call.signal,
-      onEvent: (event) => reportEvent(event, call, clock.now()),
+      onEvent: (event) => reportEvent(event, call, clock.now(), complete),
       takesQuestion,
     });
+    const end: FollowEnd = { ...followed, run: complete(followed.run) };
     // Whose call is over without a word of the run has not been told.
     if (end.why !== "stopped") notices.saw(end.run);
     if (end.why !== "asked") return { end, notes };
@@ -67,6 +70,6 @@ async function followAndAsk(
     if (note) notes.push(note);
     if (result === "nobody") return { end, notes };
     // The last progress that the person has seen says that a form is open.
-    reportTurn(watcher.latest(seed.runId) ?? end.run, call);
+    reportTurn(complete(watcher.latest(seed.runId) ?? end.run), call);
   }
 }

@@ -3,21 +3,21 @@ import { isFinal, openQuestions, type Run, type RunQuestion } from "../../api/ty
 import type { RunEvent } from "../../runs/run-events.js";
 import { cleanLine } from "../../shared/text.js";
 import type { Call } from "../define-action.js";
+import { measureTurns, tellTurns } from "../tell-turns.js";
 
 /** How many characters of a question a progress message shows. */
 const ASKED_CHARACTERS = 120;
 
 /**
- * "Turn 3/10: Designing database schema", as much of it as is known, or what the agent waits for; undefined when that
- * is nothing.
+ * "Turn 3/10: Designing database schema", or "Turn 3 of about 12: …" where it is known what is usual, as much of it as is
+ * known, or what the agent waits for; undefined when that is nothing.
  */
 function tellTurn(run: Run): string | undefined {
-  const { turn, maxTurns, status } = run;
+  const { status } = run;
   const waiting = isFinal(status) ? undefined : tellAsked(openQuestions(run));
   const currentAction = waiting ?? run.currentAction;
-  if (turn) {
-    return `Turn ${turn}${maxTurns === undefined ? "" : `/${maxTurns}`}${currentAction ? `: ${currentAction}` : ""}`;
-  }
+  const turns = tellTurns(run, (turn, maxTurns) => `${turn}/${maxTurns}`);
+  if (turns !== undefined) return `Turn ${turns}${currentAction ? `: ${currentAction}` : ""}`;
   return currentAction ?? (status === "running" || status === "unknown" ? undefined : status);
 }
 
@@ -30,16 +30,19 @@ function tellAsked([question, ...more]: readonly RunQuestion[]): string | undefi
   return `Waiting for ${kind === "permission" ? "permission" : "an answer"}${since}: ${cleanLine(text, ASKED_CHARACTERS)}${others}`;
 }
 
-/** Reports the turn of a run, or what its agent waits for. */
+/** Reports the turn of a run, or what it waits for. */
 export function reportTurn(run: Run, call: Call): void {
   const message = tellTurn(run);
-  if (message === undefined) return;
-  const total = run.maxTurns;
-  call.progress({ progress: run.turn ?? 0, message, ...(total === undefined ? {} : { total }) });
+  if (message !== undefined) call.progress({ ...measureTurns(run), message });
 }
 
-/** Reports what has happened to a run. @param now epoch ms */
-export function reportEvent(event: RunEvent, call: Call, now: number): void {
+/**
+ * Reports what has happened to a run.
+ * @param now epoch ms
+ * @param complete adds what the API does not tell of the run
+ */
+export function reportEvent(event: RunEvent, call: Call, now: number, complete: (run: Run) => Run): void {
+  const run = complete(event.run);
   switch (event.type) {
     case "unreachable": {
       const { outage } = event.error;
@@ -50,7 +53,7 @@ export function reportEvent(event: RunEvent, call: Call, now: number): void {
       call.progress({ message: `Nothing has changed for ${Math.round(event.quietMs / 60_000)} min` });
       return;
     case "turn":
-      reportTurn(event.run, call);
+      reportTurn(run, call);
       return;
     case "action":
     case "status":
@@ -58,6 +61,6 @@ export function reportEvent(event: RunEvent, call: Call, now: number): void {
     case "activity":
     case "question":
       // The answer tells the end, so there is no progress for a run that is over, except turns that were missed.
-      if (!isFinal(event.run.status)) reportTurn(event.run, call);
+      if (!isFinal(run.status)) reportTurn(run, call);
   }
 }

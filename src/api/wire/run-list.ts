@@ -12,10 +12,11 @@ import {
   lines,
   number,
   parseTime,
+  record,
   text,
   texts,
 } from "./fields.js";
-import { costOf, EMPTY_RESULT, tokensOf } from "./run.js";
+import { ACTION_CHARS, costOf, EMPTY_RESULT, tokensOf, toSlotWait } from "./run.js";
 import { reasonIn, toStatus } from "./run-status.js";
 
 export const runListWire = z.looseObject({ runs: z.array(z.unknown()) });
@@ -38,7 +39,9 @@ const runItemWire = z.looseObject({
   turns: number,
   current_turn: number,
   max_turns: number,
+  expected_turns: number,
   current_action: text,
+  waits_for_slot: record,
   waiting_for: text,
   ai_model: text,
   tools_used: texts,
@@ -71,7 +74,9 @@ export function listItemToRun(value: unknown): Run | undefined {
     messageStart: line(MESSAGE_START.exec(wire.result ?? "")?.[1]?.slice(0, 200)),
     turn: count(wire.current_turn) ?? count(wire.turns),
     maxTurns: count(wire.max_turns) || undefined,
-    currentAction: final ? undefined : line(wire.current_action, 200),
+    expectedTurns: count(wire.expected_turns) || undefined,
+    currentAction: final ? undefined : line(wire.current_action, ACTION_CHARS),
+    waitsForSlot: final ? undefined : toSlotWait(wire.waits_for_slot),
     waitsForAnswer: !final && wire.waiting_for ? true : undefined,
     model: line(wire.ai_model, 100),
     startedAt: parseTime(wire.started_at),

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { cleanLine, cleanText } from "../../shared/text.js";
-import { isFinal, type Run, type TokenCounts } from "../types.js";
+import { isFinal, type Run, type SlotWait, type TokenCounts } from "../types.js";
 import {
   address,
   anyId,
@@ -43,8 +43,10 @@ export const statusWire = z.looseObject({
   git_branch: text,
   current_turn: number,
   max_turns: number,
+  expected_turns: number,
   current_action: text,
   model: text,
+  waits_for_slot: record,
   phases_completed: texts,
   started_at: text,
   completed_at: text,
@@ -101,6 +103,19 @@ export function costOf(usd: unknown, atLeast: unknown): Pick<Run, "costUsd" | "c
   };
 }
 
+/** An action names what waits, and for whom. */
+export const ACTION_CHARS = 300;
+
+/** How a run waits for a free slot; undefined for one that does not. */
+export function toSlotWait(wire: Record<string, unknown> | null | undefined): SlotWait | undefined {
+  if (!wire) return undefined;
+  return compact<SlotWait>({
+    position: count(wire.position),
+    answered: wire.answered === true ? true : undefined,
+    estimateS: count(wire.estimate_seconds),
+  });
+}
+
 /** Texts with which the public server fills a result that is not there. */
 export const EMPTY_RESULT = /^Workflow \w+$|^Processing: /;
 
@@ -141,8 +156,10 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     // The public server counts assistant messages, which may be more than the turns it allows.
     turn: turn !== undefined && maxTurns ? Math.min(turn, maxTurns) : turn,
     maxTurns,
-    currentAction: final ? undefined : line(wire.current_action, 200),
     model: line(wire.model, 100),
+    expectedTurns: count(wire.expected_turns) || undefined,
+    currentAction: final ? undefined : line(wire.current_action, ACTION_CHARS),
+    waitsForSlot: final ? undefined : toSlotWait(wire.waits_for_slot),
     startedAt: parseTime(wire.started_at),
     completedAt: parseTime(wire.completed_at),
     durationS: count(wire.execution_time_seconds),

@@ -39,8 +39,16 @@ export function tellState(session: SessionLine, now: number): string {
       session.waits_since === undefined ? "" : `, ${tellSpan(now - Date.parse(session.waits_since))}`;
     return `waits for you${since}: ${session.waits_for}`;
   }
+  if (session.waits_for_slot !== undefined) return tellQueued(session);
   if (session.status === "pending") return "queued";
   return session.error_code === "interrupted" ? "interrupted" : session.status;
+}
+
+/** "queued, position 2, about 4 min", or what else hinders it */
+function tellQueued({ status, slot_position, slot_in_s }: SessionLine): string {
+  const state = status === "pending" ? "queued" : "answered, waits for a slot";
+  const position = slot_position === undefined ? "" : `, position ${slot_position}`;
+  return `${state}${position}${slot_in_s === undefined ? "" : `, about ${tellSpan(slot_in_s * 1000)}`}`;
 }
 
 function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["paint"]>[1] | undefined {
@@ -50,12 +58,14 @@ function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["pa
 }
 
 function toCells(session: SessionLine, now: number): Record<Column, string> {
-  const { turn, max_turns, cost_usd, cost_at_least } = session;
+  const { turn, max_turns, expected_turns, cost_usd, cost_at_least } = session;
+  const isUsual = expected_turns !== undefined && turn !== undefined && turn <= expected_turns;
+  const most = isUsual ? `~${expected_turns}` : max_turns;
   return {
     name: session.session_name,
     state: tellState(session, now),
     workflow: session.workflow_name,
-    turn: turn === undefined ? "" : `${turn}${max_turns === undefined ? "" : `/${max_turns}`}`,
+    turn: turn === undefined ? "" : `${turn}${most === undefined ? "" : `/${most}`}`,
     branch: session.git_branch ?? "",
     cost: cost_usd === undefined ? "" : `$${cost_usd.toFixed(2)}${cost_at_least ? "+" : ""}`,
     age: tellSpan(session.age_s * 1000),

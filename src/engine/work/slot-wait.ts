@@ -1,3 +1,4 @@
+import { cleanLine } from "../../shared/text.js";
 import type { EngineRun } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
 import type { QueueState } from "./run-queue.js";
@@ -87,10 +88,12 @@ function estimateWait(
 }
 
 /** How many names a line shows. */
-const NAMES_SHOWN = 5;
+const NAMES_SHOWN = 3;
+/** How many characters it shows of each. */
+const NAME_CHARACTERS = 40;
 
 function listNames(runs: readonly EngineRun[]): string {
-  const names = runs.slice(0, NAMES_SHOWN).map(({ sessionName }) => sessionName);
+  const names = runs.slice(0, NAMES_SHOWN).map(({ sessionName }) => cleanLine(sessionName, NAME_CHARACTERS));
   const more = runs.length - names.length;
   return `${names.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
@@ -104,8 +107,8 @@ export function tellWait(wait: SlotWait): string {
   }
   if (asking) {
     return (
-      `Waiting until one of ${asking.length} sessions is answered, position ${position}: no further agents are ` +
-      `started while so many wait for a person (${listNames(asking)})`
+      `Waiting until a session is answered, position ${position}: ${asking.length} wait for a person, and no more ` +
+      `agents are kept alive (${listNames(asking)})`
     );
   }
   const begin = answered ? "Answered, waiting for a free slot" : "Waiting for a free slot";

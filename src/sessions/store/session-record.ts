@@ -11,6 +11,7 @@ export interface RunRecord {
   completedAt?: number;
   turns?: number;
   maxTurns?: number;
+  expectedTurns?: number;
   costUsd?: number;
   /** It has cost more than that. */
   costAtLeast?: true;
@@ -60,6 +61,7 @@ const runSchema = z.looseObject({
   completedAt: z.number().optional(),
   turns: z.number().optional(),
   maxTurns: z.number().optional(),
+  expectedTurns: z.number().optional(),
   costUsd: z.number().optional(),
   costAtLeast: z.literal(true).optional(),
   sessionId: shown().optional(),

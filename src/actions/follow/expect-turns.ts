@@ -1,0 +1,31 @@
+import { isFinal, type Run } from "../../api/types.js";
+import { withDeadline } from "../../shared/deadline.js";
+import type { Services } from "../define-action.js";
+
+/** How long an answer waits for what is remembered, in ms. */
+const TIMEOUT_MS = 500;
+
+/** Adds what a run's workflow usually takes, by the sessions that are remembered, where the API does not tell it. */
+export interface TurnExpectation {
+  complete(run: Run): Run;
+  /** Waits a moment until it is known, however slow the place is where sessions are kept. */
+  ready(): Promise<void>;
+}
+
+/** Looks it up once, without waiting for it, so that what is told of a run does not change on its way. */
+export function expectTurns(run: Run, services: Pick<Services, "sessions" | "clock">): TurnExpectation {
+  let usual: number | undefined;
+  const isTold = run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName;
+  const looking = isTold
+    ? Promise.resolve()
+    : services.sessions.usualTurns(run.workflowName).then((turns) => {
+        usual = turns;
+      });
+  return {
+    complete: (one) =>
+      one.expectedTurns !== undefined || usual === undefined || isFinal(one.status)
+        ? one
+        : { ...one, expectedTurns: usual },
+    ready: async () => void (await withDeadline(services.clock, TIMEOUT_MS, () => looking)),
+  };
+}
