@@ -50,7 +50,7 @@ describe("the command line", () => {
     });
     expect(refusal("stdio", "--engine")).toBe("--engine: a value is missing");
     expect(refusal("--yes")).toBe(
-      "--yes belongs to the commands demo, install, sessions resume and sessions clean; see --help",
+      "--yes belongs to the commands demo, install, sessions resume, sessions clean, sessions take and sessions discard; see --help",
     );
   });
 

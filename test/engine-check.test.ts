@@ -1,8 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, request as sendOn } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createCommands } from "../src/engine/agent/run-command.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import type { WorkspacesOptions } from "../src/engine/workspaces/workspaces.js";
@@ -12,6 +10,7 @@ import { runToCommit } from "./support/committed-run.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import { connectInMemory, until } from "./support/harness.js";
 import { ENGINE_KEY, startLocalEngine } from "./support/local-engine.js";
+import { startLosingProxy } from "./support/losing-proxy.js";
 
 // Checks before a merge, on real git and real commands.
 vi.setConfig({ testTimeout: 60_000 });
@@ -274,9 +273,9 @@ describe("the action with a check, on the engine", () => {
   });
   afterEach(() => engine.close());
 
-  const connect = (choice: "yes" | "no") =>
+  const connect = (choice: "yes" | "no", settings = {}) =>
     connectInMemory({
-      settings: { API_KEY: ENGINE_KEY, BASE_URL: engine.url },
+      settings: { API_KEY: ENGINE_KEY, BASE_URL: engine.url, ...settings },
       onForm: () => ({ action: "accept", content: { confirm: choice } }),
     });
   const git = (...args: string[]) => place.git(source, ...args);
@@ -284,12 +283,15 @@ describe("the action with a check, on the engine", () => {
   it("runs the exact command that the person has agreed to, and merges when it passes", async () => {
     const run_id = await runToCommit(engine.url, source);
     const check = `touch ${mark} && test -f login.txt`;
-    const refusing = await connect("no");
+    const refusing = await connect("no", { ENGINE: "local" });
     const before = git("rev-parse", "main");
     expect((await refusing.call({ action: "take", run_id, check, confirm: true })).data.outcome).toBe(
       "declined",
     );
     expect(existsSync(mark), "not run against a no").toBe(false);
+    expect(refusing.forms.at(-1)?.message).toContain(
+      `\`${check}\` passes, which runs on this machine as you?`,
+    );
 
     const { call, forms } = await connect("yes");
     const failed = await call({ action: "take", run_id, check: "printf '\\033[31mno good'; exit 2" });
@@ -358,30 +360,11 @@ describe("the action with a check, on the engine", () => {
 
   it("says that it is unknown when the answer is lost, and how to see; it is sent once", async () => {
     const run_id = await runToCommit(engine.url, source);
-    let takes = 0;
-    // Lets everything through, but for the answers of takes.
-    const between = createServer((request, response) => {
-      const { method, headers, url = "" } = request;
-      const isTake = url.endsWith("/take");
-      if (isTake) takes++;
-      const forward = sendOn(new URL(url, engine.url), { method, headers }, (answer) => {
-        if (isTake) return void answer.resume().once("end", () => request.socket.destroy());
-        response.writeHead(answer.statusCode ?? 500, answer.headers);
-        answer.pipe(response);
-      });
-      forward.on("error", () => response.destroy());
-      response.once("close", () => forward.destroy());
-      request.pipe(forward);
-    });
-    await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve));
-    onTestFinished(() => {
-      between.closeAllConnections();
-      between.close();
-    });
+    const between = await startLosingProxy(engine.url, ({ url = "" }) => url.endsWith("/take"));
     const { call } = await connectInMemory({
       settings: {
         API_KEY: ENGINE_KEY,
-        BASE_URL: `http://127.0.0.1:${(between.address() as AddressInfo).port}`,
+        BASE_URL: between.url,
       },
       onForm: () => ({ action: "accept", content: { confirm: "yes" } }),
     });
@@ -391,7 +374,7 @@ describe("the action with a check, on the engine", () => {
       summary: expect.stringMatching(/^It is unknown whether the work was merged\. .*merged_into/),
       next_step: { arguments: { action: "status", run_id } },
     });
-    expect(takes).toBe(1);
+    expect(between.requests.filter((one) => one.endsWith("/take"))).toHaveLength(1);
     expect((await call({ action: "status", run_id })).data.run.work).toMatchObject({ merged_into: "main" });
   });
 

@@ -115,7 +115,8 @@ export const takeAction = defineAction({
 
 /** @throws ActionError for a command that nobody could agree to, or where the API runs none */
 async function readCheck(text: string | undefined, services: Services): Promise<string | undefined> {
-  if (!text) return undefined;
+  // An empty one is not left out: nothing is to be merged unchecked because a variable was empty.
+  if (text === undefined) return undefined;
   const read = readCheckCommand(text);
   if (!read.ok) throw new ActionError(`${read.problem} Nothing was merged.`);
   if (await services.capabilities.readTakesCheck()) return read.value;

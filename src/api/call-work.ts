@@ -24,7 +24,7 @@ export function createWorkCalls({
           method: "GET",
           path: `${runPath(runId)}/diff`,
           query: { max_bytes: maxBytes },
-          limitBytes: BODY_LIMITS.status,
+          limitBytes: BODY_LIMITS.diff,
           doing: `read the diff of run ${runId}`,
           ...read,
         },

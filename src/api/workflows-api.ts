@@ -28,6 +28,8 @@ export interface ReadOptions {
   poller?: boolean;
   /** Overrides how often the read is tried again. */
   retries?: number;
+  /** A time limit of its own, in ms. */
+  timeoutMs?: number;
 }
 
 /** Which runs are listed. */

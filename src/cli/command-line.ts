@@ -18,6 +18,9 @@ const COMMANDS = [
   "sessions show",
   "sessions resume",
   "sessions clean",
+  "sessions diff",
+  "sessions take",
+  "sessions discard",
 ] as const;
 
 /** A command that does something, by its words. */
@@ -50,6 +53,14 @@ export interface CommandLine {
   "older-than"?: string;
   /** `sessions show … --follow`: on until the run has ended. */
   follow?: true;
+  /** `sessions diff … --stat`: only what changed in each file. */
+  stat?: true;
+  /** `sessions take … --into`: the branch, the base branch unless told. */
+  into?: string;
+  /** `sessions take … --squash`: as one commit. */
+  squash?: true;
+  /** `sessions take … --check`: a command that has to pass before anything is merged. */
+  check?: string;
   /** What stands behind a command of `sessions`: a session's name or a run's id, then a message. */
   operands?: string[];
   /** `install <client>`. */
@@ -81,9 +92,16 @@ const OWN_FLAGS = {
   force: { type: "boolean", commands: ["engine stop"] },
   background: { type: "boolean", commands: ["engine"] },
   sse: { type: "boolean", commands: ["serve"] },
-  yes: { type: "boolean", commands: ["demo", "install", "sessions resume", "sessions clean"] },
+  yes: {
+    type: "boolean",
+    commands: ["demo", "install", "sessions resume", "sessions clean", "sessions take", "sessions discard"],
+  },
   "dry-run": { type: "boolean", commands: ["sessions clean"] },
   "older-than": { type: "string", commands: ["sessions clean"] },
+  stat: { type: "boolean", commands: ["sessions diff"] },
+  into: { type: "string", commands: ["sessions take"] },
+  squash: { type: "boolean", commands: ["sessions take"] },
+  check: { type: "string", commands: ["sessions take"] },
   follow: { type: "boolean", commands: ["sessions show"] },
   print: { type: "boolean", commands: ["install"] },
   project: { type: "boolean", commands: ["install"] },
@@ -128,7 +146,8 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const switches: CommandLine = { command, flags, ...taken, ...operands };
   for (const [name, value] of Object.entries(own) as [OwnFlag, string][]) {
     requireOwner(name, command);
-    if (name === "name" || name === "days" || name === "older-than") switches[name] = value;
+    if (name === "name" || name === "days" || name === "older-than" || name === "into" || name === "check")
+      switches[name] = value;
     // Short for the command's own setting.
     else if (name === "host" || name === "port")
       flags[`${command === "serve" ? "http" : "engine"}-${name}`] = value;
@@ -216,6 +235,9 @@ function takeFolder(words: string[]): { folder?: string } {
 const OPERANDS: Partial<Record<Command, { least: number; most: number; what: string }>> = {
   "sessions show": { least: 1, most: 1, what: "a session's name or a run's id" },
   "sessions resume": { least: 1, most: 2, what: "a session's name, and a message in quotes," },
+  "sessions diff": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "sessions take": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "sessions discard": { least: 1, most: 1, what: "a session's name or a run's id" },
 };
 
 /** Takes what is no command out of the words behind a command of `sessions`. @throws SettingsError */

@@ -29,6 +29,9 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "sessions resume": async (asked) => (await import("./commands/sessions.js")).resumeSession(asked),
   "engine cost": async (asked) => (await import("./commands/engine-cost.js")).engineCost(asked),
   "sessions clean": async (asked) => (await import("./commands/sessions.js")).cleanSessions(asked),
+  "sessions diff": async (asked) => (await import("./commands/sessions.js")).diffSession(asked),
+  "sessions take": async (asked) => (await import("./commands/sessions.js")).takeSession(asked),
+  "sessions discard": async (asked) => (await import("./commands/sessions.js")).discardSession(asked),
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

@@ -3,9 +3,11 @@ import { keepAwake } from "../../engine/background/index.js";
 import { readSettings, SettingsError } from "../../settings/settings.js";
 import type { Invocation } from "../command-line.js";
 import { createAsk, createAskLine } from "../install/ask.js";
+import { type ActOptions, discardInTerminal, takeInTerminal } from "../sessions/act-command.js";
 import { cleanInTerminal } from "../sessions/clean-command.js";
+import { diffInTerminal } from "../sessions/diff-command.js";
 import { listInTerminal } from "../sessions/list-command.js";
-import { openActing, openCleaning, openReading } from "../sessions/open-services.js";
+import { type OpenServices, openActing, openCleaning, openReading } from "../sessions/open-services.js";
 import { resumeInTerminal } from "../sessions/resume-command.js";
 import { showInTerminal } from "../sessions/show-command.js";
 
@@ -18,7 +20,15 @@ export function findWidth(): number | undefined {
   return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined;
 }
 
-const COLOURS = { waiting: "yellow", running: "cyan", failed: "red" } as const;
+const COLOURS = {
+  waiting: "yellow",
+  running: "cyan",
+  failed: "red",
+  head: "bold",
+  place: "cyan",
+  added: "green",
+  removed: "red",
+} as const;
 
 export function paint(text: string, tone: keyof typeof COLOURS): string {
   const hasColour = process.stdout.isTTY && process.env.TERM !== "dumb" && !process.env.NO_COLOR;
@@ -123,4 +133,50 @@ export async function cleanSessions(asked: Invocation): Promise<number> {
       await open.close();
     }
   });
+}
+
+/** `sessions diff`: what a session's commits change. */
+export function diffSession(asked: Invocation): Promise<number> {
+  // A pager that was left, or `head`, has read enough.
+  process.stdout.on("error", () => process.exit(0));
+  const stat = asked.stat === true;
+  return onSession(asked, (reading, wanted, options) =>
+    diffInTerminal(reading, wanted, { ...options, stat, paint }),
+  );
+}
+
+/** `sessions take`: merges a session's commits, after asking. */
+export function takeSession(asked: Invocation): Promise<number> {
+  const { into, check, squash = false } = asked;
+  return onSession(asked, (reading, wanted, options) =>
+    takeInTerminal(reading, wanted, { into, check, squash }, options),
+  );
+}
+
+/** `sessions discard`: throws a session's work away, after asking. */
+export function discardSession(asked: Invocation): Promise<number> {
+  return onSession(asked, discardInTerminal);
+}
+
+/** Does something on the session that is named. */
+async function onSession(
+  asked: Invocation,
+  work: (reading: OpenServices, wanted: string, options: ActOptions) => Promise<number>,
+): Promise<number> {
+  const [wanted = ""] = asked.operands ?? [];
+  const settings = readSettings(process.env, asked.flags);
+  const reading = await openReading(settings, asked);
+  const options: ActOptions = {
+    yes: asked.yes === true,
+    ask: createAsk(process.stdin, process.stderr),
+    signal: onInterrupt(),
+    openActing: () => openActing(settings, asked),
+    out,
+    note: (text) => process.stderr.write(text),
+  };
+  try {
+    return await keepAwake(() => work(reading, wanted, options));
+  } finally {
+    await reading.close();
+  }
 }

@@ -1,12 +1,9 @@
-import type { Call } from "../../actions/define-action.js";
 import { runAction } from "../../actions/run.js";
 import { isOver } from "../../sessions/sessions.js";
 import type { RunRecord } from "../../sessions/store/session-record.js";
 import { findSession } from "./find-session.js";
 import type { OpenServices } from "./open-services.js";
-
-/** How a command asks; undefined where nobody can answer. */
-type Ask = ((question: string) => Promise<boolean>) | undefined;
+import { type Ask, createTerminalCall } from "./terminal-call.js";
 
 /** What the agent is told when the person says nothing else; undefined where only the person knows what is to be done. */
 function tellWhatHappened({ status, errorCode, completedAt }: RunRecord): string | undefined {
@@ -24,7 +21,7 @@ function tellWhatHappened({ status, errorCode, completedAt }: RunRecord): string
  * Goes on with a session by one new run, after the person agreed. Nothing is started to find out what is there.
  * @param options.message what the agent is told; left out, what has happened
  * @param options.openActing opens what can start a run, once the person has agreed
- * @returns the exit code: 0 when a run was started, else 1
+ * @returns the exit code: 0 when a run was started, 1 when none was, 3 when that is unknown
  * @throws ActionError and ApiError when it was certainly not started
  */
 export async function resumeInTerminal(
@@ -77,25 +74,17 @@ export async function resumeInTerminal(
       message,
       wait_seconds: 0,
     };
-    const answer = await runAction.handle(args, createCall(options.signal), acting.services);
+    // Without forms: whoever is in the terminal has been asked.
+    const answer = await runAction.handle(
+      args,
+      createTerminalCall({ signal: options.signal }),
+      acting.services,
+    );
     out(`${answer.summary}\n`);
-    if (answer.outcome !== "started") return 1;
+    if (answer.outcome !== "started") return answer.outcome === "unknown" ? 3 : 1;
     out(`\`automagik-workflows-mcp sessions show ${answer.run?.run_id} --follow\` shows what it does.\n`);
     return 0;
   } finally {
     await acting.close();
   }
-}
-
-/** A call without forms: whoever is in the terminal has been asked. */
-function createCall(signal: AbortSignal): Call {
-  return {
-    forms: { supported: false, ask: async () => ({ kind: "not_asked", why: "no_forms" }) },
-    signal,
-    isStopping: () => signal.aborted,
-    wantsProgress: false,
-    progress: () => {},
-    clientName: undefined,
-    localFolders: async () => [],
-  };
 }

@@ -6,7 +6,8 @@ import { flag, integer } from "./pydantic.js";
 import { diffSchema, discardedSchema, takenSchema } from "./run-schemas.js";
 
 /** A whole diff of this size, in bytes, is more than any client reads. */
-const MAX_DIFF_BYTES = 1024 * 1024;
+const MAX_DIFF_BYTES = 16 * 1024 * 1024;
+const DEFAULT_DIFF_BYTES = 1024 * 1024;
 
 const takeBody = z
   .object({
@@ -32,7 +33,7 @@ export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine 
     path: "/run/{run_id}/diff",
     summary: "What the session's commits change",
     query: z.object({
-      max_bytes: integer({ ge: 1, le: MAX_DIFF_BYTES }).default(MAX_DIFF_BYTES),
+      max_bytes: integer({ ge: 1, le: MAX_DIFF_BYTES }).default(DEFAULT_DIFF_BYTES),
     }),
     answer: diffSchema,
     refusals: [404, 409],

@@ -119,7 +119,7 @@ function renderDiff({ text, cut }: NonNullable<Answer["diff"]>): string {
 }
 
 /** What the command is, whether it passed, and the end of what it wrote. */
-function renderCheck({
+export function renderCheck({
   command,
   passed,
   exit_code,

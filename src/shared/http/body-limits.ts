@@ -10,6 +10,8 @@ export const BODY_LIMITS = {
   act: 256 * KIB,
   queue: 64 * KIB,
   status: 8 * MIB,
+  /** As JSON it is somewhat longer than what was asked for. */
+  diff: 48 * MIB,
   list: 16 * MIB,
   workflows: 4 * MIB,
   description: 4 * MIB,

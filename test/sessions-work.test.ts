@@ -1,0 +1,253 @@
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { serveSimulatedApi } from "../mocks/serve.js";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { createContractClient } from "./contract/upstream.js";
+import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { runToCommit } from "./support/committed-run.js";
+import { type GitPlace, makeGitPlace } from "./support/git-place.js";
+import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
+import { startLosingProxy } from "./support/losing-proxy.js";
+import { statusThat } from "./support/patient.js";
+
+// `sessions diff`, `take`, `discard` and `resume` through the published bin, at an engine of this process.
+vi.setConfig({ testTimeout: 120_000 });
+
+let place: GitPlace;
+let source: string;
+let engine: LocalEngine;
+let mark: string;
+beforeEach(async () => {
+  place = makeGitPlace();
+  ({ source } = place);
+  mark = join(place.folder, "mark");
+  engine = await startLocalEngine(join(place.folder, "engine"), { engineAllowedFolders: [place.folder] });
+});
+afterEach(async () => {
+  await engine.close();
+  place.remove();
+});
+
+const git = (...args: string[]) => place.git(source, ...args);
+const variables = (url = engine.url) =>
+  toVariables({ BASE_URL: url, API_KEY: ENGINE_KEY, STATE_DIR: temporaryFolder() });
+const sessions = (...args: string[]) => runBin(["sessions", ...args], variables());
+
+/** Adds a commit to the worktree of a run that has ended. */
+async function addCommit(run_id: string, files: Record<string, string>): Promise<void> {
+  const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+  const { work } = await statusThat(direct, run_id, (found) => found.completed_at !== null);
+  place.commit((work as { worktree: string }).worktree, files);
+}
+
+describe("sessions diff", () => {
+  it("shows the whole diff, plain in a pipe, with nothing that a terminal would obey", async () => {
+    const run_id = await runToCommit(engine.url, source);
+    const many = Array.from({ length: 3_000 }, (_, index) => `line ${index} of many`).join("\n");
+    await addCommit(run_id, { "a.txt": `\u001b[31mred\u001b]0;title\u0007 \u202eback\n-- sql\n${many}\n` });
+    // What a run has left is what its diff shows, so the session's next run has the commit.
+    const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const { session_id } = await statusThat(direct, run_id, (found) => found.completed_at !== null);
+    const fields = { message: withScript("Look", { steps: [{ text: "Done." }] }), session_id };
+    const next = await direct.start(fields, "implement");
+    await statusThat(direct, next.run_id, (found) => found.completed_at !== null);
+
+    const shown = await sessions("diff", "login");
+    expect(shown).toMatchObject({ code: 0, stderr: "" });
+    expect(shown.stdout).toMatch(/^ a\.txt +\| 3002 \++\n login\.txt +\| +1 \+\n 2 files changed/);
+    expect(shown.stdout).toContain("\ndiff --git a/a.txt b/a.txt\n");
+    expect(shown.stdout).toContain("\n+red back\n+-- sql\n+line 0 of many\n");
+    expect(shown.stdout).toContain("+line 2999 of many\n");
+    expect(shown.stdout).not.toMatch(/[\u001b\u202e]/);
+
+    const stat = await sessions("diff", next.run_id, "--stat");
+    expect(stat).toMatchObject({ code: 0, stderr: "" });
+    expect(stat.stdout).toMatch(/2 files changed, 3003 insertions\(\+\)\n$/);
+    expect(await sessions("diff", "nothing-so-called")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('There is no session or run "nothing-so-called"'),
+    });
+  });
+
+  it("lists the sessions when several have the name", async () => {
+    const ids = [await runToCommit(engine.url, source), await runToCommit(engine.url, source)];
+    for (const command of ["diff", "take", "discard"]) {
+      const { code, stdout, stderr } = await sessions(command, "login");
+      expect(code, command).toBe(1);
+      const told = stdout + stderr;
+      expect(told).toContain("2 sessions have this name. Name one by the id of its run.");
+      for (const id of ids) expect(told).toContain(id);
+    }
+    expect(await sessions("diff", ids[0] ?? "", "--stat")).toMatchObject({ code: 0 });
+  });
+});
+
+describe("sessions take", () => {
+  it("shows what would happen and does nothing where nobody can be asked", async () => {
+    await runToCommit(engine.url, source);
+    const before = git("rev-parse", "main");
+    const { code, stdout } = await sessions("take", "login", "--squash", "--check", `touch ${mark}`);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^ login\.txt \| 1 \+\n 1 file changed, 1 insertion\(\+\)\n\n/);
+    expect(stdout).toMatch(
+      /Merge the work of workflow implement, session "login", .* into main as one commit, and only if `touch .*mark` passes, which runs on /,
+    );
+    expect(stdout).toContain("Add the login");
+    expect(stdout).toContain("Nobody can be asked here. Nothing was done. --yes does it without asking.");
+    expect(existsSync(mark)).toBe(false);
+    expect(git("rev-parse", "main")).toBe(before);
+  });
+
+  it("merges with --yes, and only what passes the check", async () => {
+    const run_id = await runToCommit(engine.url, source);
+    const before = git("rev-parse", "main");
+    const failed = await sessions("take", "login", "--yes", "--check", "echo not good; exit 4");
+    expect(failed).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(
+        /Nothing was merged: the check .* failed with exit code 4 [\s\S]*\nnot good\n--- end of the output/,
+      ),
+    });
+    expect(failed.stderr).toContain("Checking: echo not good; exit 4");
+    const empty = await sessions("take", "login", "--yes", "--check=");
+    expect(empty).toMatchObject({ code: 1, stderr: expect.stringContaining("The check is empty") });
+    expect(git("rev-parse", "main")).toBe(before);
+    expect(await sessions("take", run_id, "--yes", "--into", "typo")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("no branch typo. Nothing was merged"),
+    });
+
+    const taken = await sessions("take", run_id, "--yes", "--squash", "--check", "test -f login.txt");
+    expect(taken).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("Merged as one commit into main of"),
+    });
+    expect(git("log", "-1", "--format=%s", "main")).toBe("login");
+    expect(readFileSync(join(source, "login.txt"), "utf8")).toBe("login\n");
+  });
+
+  it("has exit code 3 when the answer is lost, and is sent once", async () => {
+    const run_id = await runToCommit(engine.url, source);
+    const between = await startLosingProxy(engine.url, ({ url = "" }) => url.endsWith("/take"));
+    const told = await runBin(["sessions", "take", run_id, "--yes"], variables(between.url));
+    expect(told).toMatchObject({
+      code: 3,
+      stdout: expect.stringContaining("It is unknown whether the work was merged"),
+    });
+    expect(between.requests.filter((one) => one.endsWith("/take"))).toHaveLength(1);
+  });
+});
+
+it("sessions discard throws a session's work away, after asking or with --yes", async () => {
+  await runToCommit(engine.url, source);
+  const asked = await sessions("discard", "login");
+  expect(asked).toMatchObject({ code: 1, stdout: expect.stringContaining("Nothing was done. --yes") });
+  expect(asked.stdout).toMatch(/Throw away the worktree and the branch of [\s\S]*Add the login/);
+  expect(git("branch", "--list", "automagik/*")).toContain("automagik/login");
+  const gone = await sessions("discard", "login", "--yes");
+  expect(gone).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(
+      /Thrown away: the worktree, .*Commits that were nowhere else: \w+ Add the login\./,
+    ),
+  });
+  expect(git("branch", "--list", "automagik/*")).toBe("");
+});
+
+describe("sessions resume", () => {
+  const starts = (requests: readonly string[]) => requests.filter((one) => /^POST .*\/run\/\w+$/.test(one));
+  const message = withScript("Go on", { steps: [{ text: "Done." }] });
+
+  it("sends exactly one POST", async () => {
+    await runToCommit(engine.url, source);
+    const between = await startLosingProxy(engine.url);
+    const told = await runBin(["sessions", "resume", "login", message, "--yes"], variables(between.url));
+    expect(told).toMatchObject({ code: 0, stderr: "" });
+    expect(starts(between.requests)).toEqual([expect.stringMatching(/\/run\/implement$/)]);
+  });
+
+  it("sends none without a yes", async () => {
+    await runToCommit(engine.url, source);
+    const between = await startLosingProxy(engine.url);
+    const told = await runBin(["sessions", "resume", "login", message], variables(between.url));
+    expect(told).toMatchObject({ code: 1, stdout: expect.stringContaining("Nobody can be asked here") });
+    expect(between.requests.filter((one) => one.startsWith("POST"))).toEqual([]);
+  });
+
+  it("sends exactly one POST to an API without keys when the answer is lost, too", async () => {
+    const served = await serveSimulatedApi({ paceMs: 1 });
+    onTestFinished(() => served.close());
+    const { world } = served.api;
+    const run = world.start("fix", { message: "Repair it", session_name: "elsewhere", input_format: "text" });
+    await vi.waitFor(() => expect(world.get(run.runId)?.status).toBe("completed"), { timeout: 60_000 });
+    // Nor does its list tell afterwards what has become of it.
+    let isSent = false;
+    const between = await startLosingProxy(served.url, ({ method }) => {
+      isSent ||= method === "POST";
+      return isSent;
+    });
+    const env = toVariables({ BASE_URL: between.url, API_KEY: "test-key", STATE_DIR: temporaryFolder() });
+    const told = await runBin(["sessions", "resume", "elsewhere", "Go on", "--yes"], env);
+    // Whoever repeats what ends with 1 is not to pay twice.
+    expect(told).toMatchObject({
+      code: 3,
+      stdout: expect.stringContaining("It is unknown whether the run was started"),
+    });
+    expect(between.requests.filter((one) => one.startsWith("POST"))).toHaveLength(1);
+  });
+
+  it("starts exactly one run at the engine when the answer is lost: what is sent again has the same key", async () => {
+    const run_id = await runToCommit(engine.url, source);
+    let lost = 0;
+    const between = await startLosingProxy(engine.url, ({ method }) => method === "POST" && ++lost === 1);
+    const told = await runBin(["sessions", "resume", "login", message, "--yes"], variables(between.url));
+    expect(told).toMatchObject({ code: 0, stderr: "" });
+    expect(starts(between.requests).length).toBeGreaterThan(1);
+    expect(new Set(between.keys).size).toBe(1);
+    expect(between.keys).toHaveLength(starts(between.requests).length);
+    const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const { runs } = (await direct.get("/runs")).body as { runs: { run_id: string }[] };
+    expect(runs.filter((one) => one.run_id !== run_id)).toHaveLength(1);
+  });
+});
+
+/** In a terminal of its own, with what a person types. */
+const hasTerminal = process.platform === "linux" && existsSync("/usr/bin/script");
+describe.skipIf(!hasTerminal)("in a terminal", () => {
+  const BIN = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
+
+  function inTerminal(command: string, typed: string): Promise<{ code: number; text: string }> {
+    const env = { PATH: process.env.PATH, TERM: "xterm", HOME: temporaryFolder(), ...variables() };
+    return new Promise((resolve) => {
+      const line = `${process.execPath} ${BIN} sessions ${command}`;
+      const child = execFile("/usr/bin/script", ["-qec", line, "/dev/null"], { env }, (error, stdout) =>
+        resolve({ code: Number(error?.code ?? 0), text: stdout }),
+      );
+      let seen = "";
+      child.stdout?.on("data", (text: string) => {
+        if (!seen.includes("[y/N]") && (seen + text).includes("[y/N]")) child.stdin?.write(`${typed}\r`);
+        seen += text;
+      });
+    });
+  }
+
+  it("the diff has colours, and a take is asked about", async () => {
+    await runToCommit(engine.url, source);
+    const before = git("rev-parse", "main");
+    const diff = await inTerminal("diff login", "");
+    expect(diff.code).toBe(0);
+    expect(diff.text).toContain("\u001b[32m+login\u001b[39m");
+    expect(diff.text).toMatch(/\u001b\[1mdiff --git a\/login\.txt b\/login\.txt\u001b\[22m/);
+
+    const refused = await inTerminal(`take login --check 'touch ${mark}'`, "n");
+    expect(refused).toMatchObject({ code: 1, text: expect.stringContaining("The person said no") });
+    expect(existsSync(mark)).toBe(false);
+    expect(git("rev-parse", "main")).toBe(before);
+    const taken = await inTerminal(`take login --check 'touch ${mark}'`, "y");
+    expect(taken).toMatchObject({ code: 0, text: expect.stringContaining("Merged into main of") });
+    expect(existsSync(mark)).toBe(true);
+  });
+});
