@@ -723,7 +723,9 @@ describe("finding or starting the engine", () => {
 
   it("leaves an engine alone that shares the folder from elsewhere", async () => {
     placeLock({ pid: 1, place: "elsewhere" }, await engineIdentity());
-    expect(await failure(find())).toContain("another machine or in another container");
+    const bringSettings = vi.fn();
+    expect(await failure(find({}, { bringSettings }))).toContain("another machine or in another container");
+    expect(bringSettings).not.toHaveBeenCalled();
     expect(await stop({ force: true })).toMatchObject({ stopped: false });
     expect(await readStatus()).toMatchObject({ running: true, problem: expect.any(String) });
     expect(roll("began")).toEqual([]);

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import type { Finding } from "../src/cli/doctor/finding.js";
 import { engineFiles } from "../src/engine/background/engine-files.js";
 import {
   bringSettings,
@@ -10,10 +11,11 @@ import {
 } from "../src/engine/background/kept-settings.js";
 import type { LocalEngineSettings } from "../src/engine/create-local-engine.js";
 import { createContractClient } from "./contract/upstream.js";
-import { runBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { runBin, spawnBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
-import { COMPLETE } from "./support/harness.js";
+import { COMPLETE, until } from "./support/harness.js";
 import { ENGINE_KEY, SCRIPTED_AGENT, startLocalEngine, withScript } from "./support/local-engine.js";
+import { recordingCommand } from "./support/notices.js";
 import { closeWindow, createMachine, git } from "./support/one-machine.js";
 
 // Settings of an engine that runs: who has brought them last, what becomes of them, and how a person sees it.
@@ -200,6 +202,20 @@ describe("an engine whose settings change while it runs", () => {
     expect(readFileSync(log, "utf8")).toMatch(/--max-budget-usd=2\.5\b/);
   });
 
+  it("tells of ends in the way that holds when they come", async () => {
+    const { client, change, folder } = await startEngine({ notify: "off" });
+    const { command, titles } = recordingCommand(folder);
+    const run = async (session_name: string) =>
+      client.ended((await client.start({ message: "Go", session_name })).run_id);
+    await run("quiet");
+    change({ notify: "auto", notifyCommand: command });
+    await run("loud");
+    await until(() => titles().length > 0, "the notice");
+    change({ notify: "off" });
+    await run("quiet again");
+    expect(titles()).toEqual(["loud: finished"]);
+  });
+
   it.skipIf(process.platform !== "linux")(
     "starts nothing where a sandbox has to be there and is not, until it may be without",
     async () => {
@@ -270,6 +286,15 @@ describe("chat windows with different settings", () => {
     expect(fourth.data.outcome).toBe("completed");
     expect(fourth.data.summary).not.toContain(NEWER);
 
+    const here = { ENGINE: "local", CLAUDE_PATH: SCRIPTED_AGENT, ENGINE_ALLOWED_FOLDERS: repository };
+    const findings: Finding[] = JSON.parse((await terminal(["doctor", "--json"], here)).stdout);
+    expect(findings.find(({ check }) => check === "engine")).toMatchObject({
+      status: "warning",
+      message: expect.stringContaining(
+        "differ from those of this shell: ENGINE_COST_LIMIT 3 (there not set);",
+      ),
+    });
+
     // Nor does it start an engine with what it has.
     expect((await terminal(["engine", "stop", "--force"])).code).toBe(0);
     expect((await older.call(run(other, "fifth"))).data.outcome).toBe("completed");
@@ -295,6 +320,29 @@ describe("chat windows with different settings", () => {
     });
     expect((await terminal(["engine", "stop", "--force"])).code).toBe(0);
     await closeWindow(window);
+  });
+
+  it("an engine in the foreground has its own until a window is started with others", async () => {
+    const { home, open } = createPlace();
+    const engine = spawnBin(["engine", "--port", "0"], {
+      HOME: home,
+      ...toVariables({
+        STATE_DIR: home,
+        CLAUDE_PATH: SCRIPTED_AGENT,
+        ENGINE_COST_LIMIT: "2",
+        LOG_LEVEL: "info",
+      }),
+    });
+    await vi.waitFor(() => expect(engine.stderr()).toContain("listens on"), { timeout: 60_000 });
+    expect(await readKeptSettings(home)).toMatchObject({ settings: { engineCostLimitUsd: 2 } });
+    const window = await open({ ENGINE_COST_LIMIT: "4", LOG_LEVEL: "debug" });
+    expect((await window.call({ ...COMPLETE })).data.outcome).toBe("completed");
+    expect(engine.stderr()).toMatch(
+      /Settings of a window that began at 20\S+ hold now: LOG_LEVEL debug \(was info\); .*ENGINE_COST_LIMIT 4 \(was 2\)/,
+    );
+    await closeWindow(window);
+    engine.child.kill("SIGTERM");
+    expect(await engine.ended()).toBe(0);
   });
 
   it("a port of its own is told to wait for the next engine, with how to get there", async () => {

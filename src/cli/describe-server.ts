@@ -64,21 +64,18 @@ function createLocate(
     const { createSpawnEngine, engineEnvironment, findOrStartEngine } = await import(
       "../engine/background/index.js"
     );
-    const variables = await windowSettings.bring();
     const { url, apiKey, started } = await findOrStartEngine({
       stateFolder,
       version: VERSION,
       ...(settings.apiKey ? { settingsKey: settings.apiKey } : {}),
-      spawnEngine: createSpawnEngine({
-        program: process.execPath,
-        args: [script, "engine", "--background"],
-        env: engineEnvironment(process.env, {
-          ...variables,
-          AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder,
-        }),
-        cwd: homedir(),
-        stateFolder,
-      }),
+      bringSettings: windowSettings.bring,
+      // Made when it is needed: by then it is known which settings hold.
+      async spawnEngine() {
+        const variables = { ...windowSettings.variables(), AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder };
+        const env = engineEnvironment(process.env, variables);
+        const args = [script, "engine", "--background"];
+        return createSpawnEngine({ program: process.execPath, args, env, cwd: homedir(), stateFolder })();
+      },
       clock: systemClock,
       log,
     });

@@ -9,8 +9,10 @@ import { processBegan } from "./process.js";
 
 /** The settings by which a process looks for the engine, and what it says of those that hold. */
 export interface WindowSettings {
-  /** Brings them, and gives the variables that hold: an engine that is started gets these. Never throws. */
-  bring(): Promise<Readonly<Record<string, string>>>;
+  /** Brings them, unless newer ones hold. Never throws. */
+  bring(): Promise<void>;
+  /** The variables of those that hold: for an engine that is started. */
+  variables(): Readonly<Record<string, string>>;
   /** Tells of an engine that has kept what it cannot change. */
   checkAddress(url: string): void;
   /** What a person is told with a start: settings of a newer window that hold. Once for each change; else undefined. */
@@ -63,8 +65,9 @@ export function createWindowSettings(options: {
       }
       const others = describeOthers(held);
       if (others) log.warn(`${NEWER} ${others}. ${RESTART}`);
-      return held?.variables ?? own.variables;
     },
+
+    variables: () => held?.variables ?? own.variables,
 
     checkAddress(url) {
       const wanted = held?.settings.enginePort;

@@ -1,3 +1,4 @@
+import { readKeptSettings } from "../../engine/background/index.js";
 import { readSettings, SettingsError } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
@@ -11,10 +12,13 @@ export async function engineCost({ flags, days = "7", json }: Invocation): Promi
   const settings = readSettings(process.env, flags);
   if (!/^\d{1,3}$/.test(days) || Number(days) < 1 || Number(days) > MOST_DAYS)
     throw new SettingsError(`--days: the value is not allowed; allowed: 1 to ${MOST_DAYS}, whole`);
-  return showCosts(findStateFolder(settings), {
+  const stateFolder = findStateFolder(settings);
+  // A limit that is given here is told; else that which the engine has.
+  const kept = (await readKeptSettings(stateFolder))?.settings;
+  return showCosts(stateFolder, {
     days: Number(days),
     json: json === true,
-    settings,
+    settings: settings.engineCostLimitPerDayUsd === undefined && kept ? kept : settings,
     now: systemClock.now(),
     out: (text) => process.stdout.write(text),
   });

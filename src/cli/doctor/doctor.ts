@@ -2,9 +2,12 @@ import { readFile } from "node:fs/promises";
 import {
   type EngineStatus,
   engineFiles,
+  type KeptSettings,
   keepAwake,
   readEngineStatus,
+  readKeptSettings,
 } from "../../engine/background/index.js";
+import { compareEngineSettings } from "../../settings/engine-variables.js";
 import type { Texts } from "../../settings/entries.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
@@ -94,7 +97,11 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
     within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
     within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
-    within(engine.then((found) => judgeEngine(found, local))),
+    within(
+      Promise.all([engine, readKeptSettings(folder)]).then(([found, kept]) =>
+        judgeEngine(found, { needed: local, kept, settings, whose: basis?.whose }),
+      ),
+    ),
     checkWorkflows({ env, platform, home, clock, needed: local }, within),
     within(
       checkRepositories({
@@ -187,7 +194,18 @@ function judgeSettings(settings: Settings | SettingsError, whose?: string): Resu
   return failure(settings.message, "Correct it where the client sets it; --help lists every setting.");
 }
 
-function judgeEngine(status: EngineStatus, needed: boolean): Result {
+function judgeEngine(
+  status: EngineStatus,
+  options: {
+    needed: boolean;
+    /** The settings that the engine has. */
+    kept: KeptSettings | undefined;
+    /** Those that the checks go by, and whose they are. */
+    settings: Settings | undefined;
+    whose: string | undefined;
+  },
+): Result {
+  const { needed, kept, settings, whose = "this shell" } = options;
   const { running, problem, version, pid, url, activeRuns } = status;
   if (!running) {
     return needed
@@ -197,6 +215,14 @@ function judgeEngine(status: EngineStatus, needed: boolean): Result {
   const what = `running${version ? `, ${version}` : ""}${url ? ` at ${url}` : ""}${pid ? ` (process ${pid})` : ""}`;
   if (problem !== undefined) {
     return warning(`${what}: ${problem}`, "Look again in a minute; `engine stop` ends one that hangs.");
+  }
+  const others = kept && settings?.engine === "local" ? compareEngineSettings(kept.settings, settings) : [];
+  if (others.length > 0) {
+    const told = others.map(({ variable, left, right }) => `${variable} ${left} (there ${right})`);
+    return warning(
+      `${what}; its settings are those of the window started last, and differ from those of ${whose}: ${told.join("; ")}`,
+      "To have the latter, start that server again.",
+    );
   }
   return ok(`${what}${activeRuns === undefined ? "" : `, runs going on: ${activeRuns}`}`);
 }

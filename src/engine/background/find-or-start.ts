@@ -18,6 +18,11 @@ export interface FindOptions {
   /** Ours, to tell an older engine. */
   version: string;
   spawnEngine: SpawnEngine;
+  /**
+   * Called once before an engine is used or started, so that it has the newest settings; not when the state folder's
+   * engine is another machine's, whose person has settings of their own there.
+   */
+  bringSettings?: () => Promise<void>;
   /** The key from the settings: an engine that a person has started may have it. */
   settingsKey?: string;
   clock: Clock;
@@ -58,10 +63,13 @@ async function find(options: FindOptions): Promise<FoundEngine> {
   const probe = options.probe ?? createHealthProbe();
   const starter = createStarter(options);
   let deadline = clock.now() + timeoutMs;
+  let brought = false;
   try {
     for (;;) {
       const sight = await lookAtEngine(stateFolder, { probe, now: clock.now() });
       if (sight.kind === "elsewhere") throw new EngineUnavailable(ELSEWHERE);
+      if (!brought) await options.bringSettings?.();
+      brought = true;
       if (sight.kind === "answers") {
         const { record, health } = sight;
         const isOld = isOlder(health.version, options.version);
