@@ -156,6 +156,18 @@ describe("what is not committed, taken along", () => {
     expect(text(source, "kept")).toBe("other\n");
   });
 
+  it("comes back where the person has committed the very same changes meanwhile, and more on them", async () => {
+    write("readme.md", "mine\n");
+    const { which, take } = await session({ "readme.md": "mine, of the agent\n" });
+    git(source, "commit", "--quiet", "--all", "--message", "Mine");
+    place.commit(source, { "later.txt": "later\n" });
+    expect(await take(which, {})).toMatchObject({ taken: true });
+    expect(text(source, "readme.md")).toBe("mine, of the agent\n");
+    expect(text(source, "later.txt")).toBe("later\n");
+    expect(status()).toBe("");
+    expect(git(source, "log", "-1", "--format=%P").split(" ")).toHaveLength(2);
+  });
+
   it("leaves everything as it is where a file was changed further since, staged or not, and names it", async () => {
     change();
     const { which, take } = await session({ "agent.txt": "a\n" });

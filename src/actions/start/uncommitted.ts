@@ -77,7 +77,7 @@ export async function settleChanges(
   if (!changes) {
     if (wanted)
       throw cannotBeTaken(
-        "the engine cannot tell what is not committed there (no files are checked out, or it is of an earlier version)",
+        "the engine cannot tell what is not committed there (no files are checked out, git takes too long, or the engine is of an earlier version)",
         draft,
         context,
       );

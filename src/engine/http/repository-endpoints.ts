@@ -31,7 +31,9 @@ const checkedSchema = z
         problem: z.string().optional().describe("Why they cannot be taken along, and what helps"),
       })
       .optional()
-      .describe("What is not committed there; missing unless asked for, and where no files are checked out"),
+      .describe(
+        "What is not committed there; missing unless asked for, where no files are checked out, and when git takes too long",
+      ),
     problem: z.string().optional().describe("Why the list of allowed repositories does not count"),
   })
   .openapi("CheckedRepository");

@@ -1,6 +1,6 @@
 import { cleanLine } from "../../shared/text.js";
 import type { Clone } from "./clones.js";
-import { type GitRunner, mustGit } from "./git-runner.js";
+import { askGit, type GitRunner, mustGit } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
 import { moveCheckout } from "./move-checkout.js";
 import { createPersonRepository } from "./person-repository.js";
@@ -77,7 +77,8 @@ export async function prepareMerge(
   if (base && (await refs.contains(base, commit))) return not(`${into} has all of this work already`);
   const message = `Merge ${from === commit ? commit.slice(0, 10) : `branch '${from}'`} into ${into}`;
   const env = await identityEnv(git, clone.at, own);
-  const joined = base === undefined ? { commit } : await refs.join(base, commit, message, env);
+  const join = { base: base ?? "", commit, own: request.own?.commit, message, env };
+  const joined = base === undefined ? { commit } : await joinWith(git, clone, join);
   if ("conflicts" in joined) {
     const conflicts = joined.conflicts.map((path) => cleanLine(path, 500));
     const files = `${conflicts.slice(0, 5).join(", ")}${conflicts.length > 5 ? ", …" : ""}`;
@@ -126,6 +127,59 @@ export async function bringMerge(
   } finally {
     await opened?.close();
   }
+}
+
+/** So many of the newest commits of the base are looked at for the person's own changes. */
+const MAX_LOOKED_AT = 200;
+
+/**
+ * One commit with the work of both, as `Refs.join`. Where the person has committed just what was taken along
+ * meanwhile, that is where the two have parted: else the same lines would be in conflict with themselves.
+ */
+async function joinWith(
+  git: GitRunner,
+  { at }: Clone,
+  of: { base: string; commit: string; own: string | undefined; message: string; env: NodeJS.ProcessEnv },
+): Promise<{ commit: string } | { conflicts: string[] }> {
+  const { base, commit, own, message, env } = of;
+  const refs = createRefs(git, at);
+  const parted =
+    own !== undefined && (await refs.contains(commit, own))
+      ? await findSameTree(git, at, own, base)
+      : undefined;
+  if (parted === undefined) return refs.join(base, commit, message, env);
+  const what = "The merge could not be prepared";
+  const call = { at, env };
+  const there = (
+    await mustGit(git, what, ["commit-tree", `${commit}^{tree}`, "-p", parted, "-m", message], call)
+  ).trim();
+  const joined = await refs.join(base, there, message, env);
+  if ("conflicts" in joined) return joined;
+  const made = ["commit-tree", `${joined.commit}^{tree}`, "-p", base, "-p", commit, "-m", message];
+  return { commit: (await mustGit(git, what, made, call)).trim() };
+}
+
+/** The newest commit of the base, and not of the person's own commit, that has the very same files as that. */
+async function findSameTree(
+  git: GitRunner,
+  at: Clone["at"],
+  own: string,
+  base: string,
+): Promise<string | undefined> {
+  const tree = await askGit(git, ["rev-parse", `${own}^{tree}`], { at });
+  const list = [
+    "rev-list",
+    `--max-count=${MAX_LOOKED_AT}`,
+    "--no-commit-header",
+    "--format=%T %H",
+    base,
+    "--not",
+    own,
+  ];
+  const lines = ((await askGit(git, list, { at })) ?? "").split("\n");
+  return lines
+    .find((line) => tree !== undefined && line.startsWith(`${tree} `))
+    ?.slice((tree?.length ?? 0) + 1);
 }
 
 /** One commit on the base with the content of another. */

@@ -122,7 +122,7 @@ export interface Workspaces {
   /**
    * Looks at what is not committed in a local repository, allowed or not; nothing of it is changed.
    * @param gitBranch the branch that a session would be asked to work on, if any
-   * @returns undefined where no files are checked out
+   * @returns undefined where no files are checked out, and when git does not tell within 5 s
    * @throws WorkspaceError when there is no repository, or git can't tell
    */
   findChanges(address: string, gitBranch?: string): Promise<ChangesThere | undefined>;

@@ -48,13 +48,24 @@ export interface OwnChanges {
 /**
  * Looks at what is not committed in a person's checkout. Nothing is written, no program of the repository runs, and
  * neither links nor submodules are entered.
- * @throws WorkspaceError when git can't tell
+ * @param timeoutMs how long git may look
+ * @throws WorkspaceError when git can't tell, or not in time
  */
-export async function listChanges(git: GitRunner, at: WorktreeLocation): Promise<UncommittedChanges> {
+export async function listChanges(
+  git: GitRunner,
+  at: WorktreeLocation,
+  timeoutMs?: number,
+): Promise<UncommittedChanges> {
   // In full and without renames: every file counts for itself.
   const args = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"];
   const env = await withoutPrograms(git, at);
-  const call = { at, env, separator: "\0" as const, maxBytes: MAX_STATUS_BYTES };
+  const call = {
+    at,
+    env,
+    separator: "\0" as const,
+    maxBytes: MAX_STATUS_BYTES,
+    ...(timeoutMs && { timeoutMs }),
+  };
   const told = await git([...args, "--ignore-submodules=dirty"], call);
   if (told.code !== 0 && !told.cut)
     throw new WorkspaceError(`What is not committed in the repository could not be read: ${explain(told)}`);

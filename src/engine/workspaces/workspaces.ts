@@ -70,6 +70,9 @@ export interface WorkspacesOptions {
   commands?: Commands;
 }
 
+/** How long a look at what is not committed may take, in ms: a start goes on without. */
+const LOOK_MS = 5_000;
+
 /**
  * Creates the workspaces of one engine; another process must not use the folder at the same time. In it:
  * `repositories/<name>-<digest>/` a bare clone and its record, `worktrees/`, `folders/` and `temporary/` what agents
@@ -201,7 +204,10 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
       try {
         const at = opened && (await findCheckout(repository, opened, repository.address));
         if (!at) return undefined;
-        const { head: _head, ...changes } = await listChanges(git, at);
+        // A start waits for it.
+        const listed = await listChanges(git, at, LOOK_MS).catch(() => undefined);
+        if (!listed) return undefined;
+        const { head: _head, ...changes } = listed;
         const named = gitBranch?.trim();
         const meant = named
           ? [named, named.replace(/^(?:refs\/heads|(?:refs\/remotes\/)?origin)\//, "")]
