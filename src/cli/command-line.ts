@@ -14,6 +14,8 @@ const COMMANDS = [
   "engine status",
   "engine cost",
   "engine stop",
+  "workflows",
+  "workflows edit",
   "sessions",
   "sessions show",
   "sessions resume",
@@ -61,7 +63,7 @@ export interface CommandLine {
   squash?: true;
   /** `sessions take … --check`: a command that has to pass before anything is merged. */
   check?: string;
-  /** What stands behind a command of `sessions`: a session's name or a run's id, then a message. */
+  /** What stands behind a command: of `sessions` a session's name or a run's id, then a message; of `workflows edit` a name. */
   operands?: string[];
   /** `install <client>`. */
   client?: string;
@@ -108,7 +110,7 @@ const OWN_FLAGS = {
   "with-key": { type: "boolean", commands: ["install"] },
   json: {
     type: "boolean",
-    commands: ["doctor", "engine status", "engine cost", "sessions", "sessions clean"],
+    commands: ["doctor", "engine status", "engine cost", "workflows", "sessions", "sessions clean"],
   },
   allow: { type: "boolean", commands: ["install"] },
   list: { type: "boolean", commands: ["allow"] },
@@ -231,16 +233,17 @@ function takeFolder(words: string[]): { folder?: string } {
   return folder === undefined ? {} : { folder };
 }
 
-/** How many words may follow a command of `sessions`. */
+/** How many words may follow a command. */
 const OPERANDS: Partial<Record<Command, { least: number; most: number; what: string }>> = {
   "sessions show": { least: 1, most: 1, what: "a session's name or a run's id" },
   "sessions resume": { least: 1, most: 2, what: "a session's name, and a message in quotes," },
   "sessions diff": { least: 1, most: 1, what: "a session's name or a run's id" },
   "sessions take": { least: 1, most: 1, what: "a session's name or a run's id" },
   "sessions discard": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "workflows edit": { least: 1, most: 1, what: "the name of a workflow" },
 };
 
-/** Takes what is no command out of the words behind a command of `sessions`. @throws SettingsError */
+/** Takes what is no command out of the words behind one. @throws SettingsError */
 function takeOperands(words: string[]): { operands?: string[] } {
   const pair = words.slice(0, 2).join(" ");
   const allowed = isCommand(pair) ? OPERANDS[pair as Command] : undefined;
@@ -278,8 +281,8 @@ function findCommand(words: readonly string[]): Command {
   if (first === undefined) return "stdio";
   const strange = [first, ...rest].find((word) => !isCommand(word));
   if (strange !== undefined) {
-    if (first !== "engine" && first !== "sessions") throw unknown("command", strange, COMMANDS);
     const ofFirst = COMMANDS.filter((one) => one.startsWith(`${first} `));
+    if (ofFirst.length === 0) throw unknown("command", strange, COMMANDS);
     throw unknown("command", `${first} ${strange}`, ofFirst);
   }
   if (rest.length > 0) {

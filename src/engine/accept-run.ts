@@ -49,9 +49,10 @@ export async function acceptRequest(
   const workflow = await library.get(asked.workflowName);
   if (!workflow) {
     const names = (await library.list()).map((one) => `'${one.name}'`);
+    const problem = library.problems().find(({ name }) => name === asked.workflowName)?.message;
     throw new EngineRefusal(
       404,
-      `Workflow '${asked.workflowName}' not found. Available: [${names.join(", ")}]`,
+      `Workflow '${asked.workflowName}' not found. Available: [${names.join(", ")}]${problem ? ` ${problem}` : ""}`,
     );
   }
   const model = chooseModel(asked, workflow);

@@ -3,6 +3,7 @@ export { type FoundClaude, findClaude } from "./agent/find-claude.js";
 export { findSandbox } from "./agent/sandbox.js";
 export { resolveConfigFolder } from "./workflows/config-folder.js";
 export { resolveShippedFolder } from "./workflows/shipped-folder.js";
+export { copyShipped, findCopies, renewCopyMark, type WorkflowCopy } from "./workflows/workflow-copies.js";
 export { createWorkflowLibrary } from "./workflows/workflow-library.js";
 export {
   createRepositoryPermissions,

@@ -1,5 +1,6 @@
 import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import type { EngineWorkflow } from "../types.js";
+import { readCopyMark } from "./workflow-copies.js";
 import { isWorkflowName, parseWorkflow } from "./workflow-file.js";
 import { createWorkflowFolder, type FolderContent, type WorkflowProblem } from "./workflow-folder.js";
 import { createWorkflowWriter } from "./workflow-writer.js";
@@ -36,7 +37,7 @@ export class WorkflowError extends Error {
   }
 }
 
-/** The workflows that there are: those that came with the engine, and the person's own. */
+/** The workflows that there are: those that came with the engine or the person's copies of them, and the person's own. */
 export interface WorkflowLibrary {
   /** The shipped ones in the order of a project's life, then the person's own by name. Never throws. */
   list(): Promise<EngineWorkflow[]>;
@@ -58,7 +59,8 @@ const SHIPPED_ORDER = ["architect", "implement", "test", "review", "fix", "refac
  * Creates the library over two folders of folders `<name>/{prompt.md,workflow.json}`. The files are looked at on every
  * call, so what a person changes shows up without a restart; nothing is watched. Nothing is created before the
  * first `create`.
- * @param options.ownFolder the person's own; a name that a shipped one has is reported and left out
+ * @param options.ownFolder the person's own; a name that a shipped one has is reported and left out, unless it is marked
+ *   as a copy of that: then it is used in its place
  * @param options.onProblem told once of each problem, and again when it comes back; must not throw
  */
 export function createWorkflowLibrary(options: {
@@ -81,11 +83,29 @@ export function createWorkflowLibrary(options: {
 
   async function scan(): Promise<EngineWorkflow[]> {
     const shipped = await readShipped();
-    const own = withoutShadowing(await readOwn(), shipped.names);
+    const read = await readOwn();
+    const copied = await listCopied(read.names, shipped.names);
+    const own = withoutShadowing(
+      explainCopies(read, copied),
+      shipped.names.filter((name) => !copied.includes(name)),
+    );
     const known = new Set(found.map(idOf));
     found = [...shipped.problems, ...own.problems];
     for (const problem of found) if (!known.has(idOf(problem))) options.onProblem?.({ ...problem });
-    return structuredClone([...shipped.workflows.sort(byShippedOrder), ...own.workflows]);
+    const isCopy = ({ name }: EngineWorkflow) => copied.includes(name);
+    // A copy that cannot be used has the shipped one's place all the same: that one would do what its author has changed.
+    const inOrder = [
+      ...shipped.workflows.filter((one) => !isCopy(one)),
+      ...own.workflows.filter(isCopy),
+    ].sort(byShippedOrder);
+    return structuredClone([...inOrder, ...own.workflows.filter((one) => !isCopy(one))]);
+  }
+
+  /** Which of the person's own folders are copies of shipped workflows, to be used in place of those. */
+  async function listCopied(own: readonly string[], shipped: readonly string[]): Promise<string[]> {
+    const names = own.filter((name) => shipped.includes(name));
+    const marks = await Promise.all(names.map((name) => readCopyMark(options.ownFolder, name)));
+    return names.filter((_, index) => marks[index] !== undefined);
   }
 
   // One at a time, so that what is reported as new is new.
@@ -94,7 +114,8 @@ export function createWorkflowLibrary(options: {
   /** Does a change with the names that are taken by shipped ones, one change at a time. */
   function change<T>(name: string, work: () => Promise<T>): Promise<T> {
     return mutex.run("change", async () => {
-      if ((await readShipped()).names.includes(name)) {
+      const isShipped = (await readShipped()).names.includes(name);
+      if (isShipped && !(await readCopyMark(options.ownFolder, name))) {
         throw new WorkflowError(
           "shipped",
           `"${name}" came with the engine and cannot be changed, replaced or removed. Make your own under another name.`,
@@ -210,7 +231,7 @@ function withoutShadowing(own: FolderContent, taken: readonly string[]): FolderC
   const shadowing = own.names.filter((name) => taken.includes(name));
   if (shadowing.length === 0) return own;
   const message = (name: string) =>
-    `Your workflow "${name}" is left out: that name belongs to a workflow that came with the engine. Rename its folder.`;
+    `Your workflow "${name}" is left out: that name belongs to a workflow that came with the engine. Rename its folder. To change the one that came, copy it by \`automagik-workflows-mcp workflows edit ${name}\`.`;
   return {
     ...own,
     workflows: own.workflows.filter(({ name }) => !shadowing.includes(name)),
@@ -219,6 +240,17 @@ function withoutShadowing(own: FolderContent, taken: readonly string[]): FolderC
       ...shadowing.map((name) => ({ name, message: message(name) })),
     ],
   };
+}
+
+/** What to do with a copy of a shipped workflow that cannot be used. */
+function explainCopies(own: FolderContent, copied: readonly string[]): FolderContent {
+  const usable = own.workflows.map(({ name }) => name);
+  const problems = own.problems.map(({ name, message }) =>
+    copied.includes(name) && !usable.includes(name)
+      ? { name, message: `${message} Remove the folder to go back to the one that came with the engine.` }
+      : { name, message },
+  );
+  return { ...own, problems };
 }
 
 function byShippedOrder(a: EngineWorkflow, b: EngineWorkflow): number {

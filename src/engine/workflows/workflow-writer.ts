@@ -10,16 +10,17 @@ export interface WorkflowWriter {
   isFolder(name: string): Promise<boolean>;
   /** The text of workflow.json or prompt.md as it stands, not through a link; undefined when it cannot be read. */
   read(name: string, file: WorkflowFile): Promise<string | undefined>;
-  /** Makes the folder with both files; it is there wholly or not at all. Throws ENOTEMPTY or EEXIST when it is taken. */
-  create(name: string, files: Record<WorkflowFile, string>): Promise<void>;
-  /** Replaces both files, each wholly or not at all. */
-  replace(name: string, files: Record<WorkflowFile, string>): Promise<void>;
+  /** Makes the folder with the files; it is there wholly or not at all. Throws ENOTEMPTY or EEXIST when it is taken. */
+  create(name: string, files: Readonly<Record<string, string>>): Promise<void>;
+  /** Replaces the files, each wholly or not at all. */
+  replace(name: string, files: Readonly<Record<string, string>>): Promise<void>;
   /** Removes the folder with all that is in it. It is gone for every reader at once. */
   remove(name: string): Promise<void>;
 }
 
 export type WorkflowFile = "prompt.md" | "workflow.json";
-const FILES: readonly WorkflowFile[] = ["prompt.md", "workflow.json"];
+/** The files of which every workflow consists. */
+export const WORKFLOW_FILES: readonly WorkflowFile[] = ["prompt.md", "workflow.json"];
 
 /** Creates a writer for `folder`, which it makes when it first needs it. Names must have been checked. */
 export function createWorkflowWriter(folder: string): WorkflowWriter {
@@ -44,7 +45,7 @@ export function createWorkflowWriter(folder: string): WorkflowWriter {
       const fresh = aside("new");
       try {
         await mkdir(fresh, { mode: 0o700 });
-        for (const file of FILES) await writeNew(join(fresh, file), files[file]);
+        for (const [file, text] of Object.entries(files)) await writeNew(join(fresh, file), text);
         await rename(fresh, join(folder, name));
       } catch (error) {
         await rm(fresh, { recursive: true, force: true });
@@ -52,10 +53,14 @@ export function createWorkflowWriter(folder: string): WorkflowWriter {
       }
     },
     replace: async (name, files) => {
-      const fresh = FILES.map((file) => ({ file, path: join(folder, name, `.${file}-${randomUUID()}`) }));
+      const fresh = Object.entries(files).map(([file, text]) => ({
+        file,
+        text,
+        path: join(folder, name, `.${file}-${randomUUID()}`),
+      }));
       try {
-        // Both lie on the disk before the first is put in place: then nothing but a crash can come between.
-        for (const { file, path } of fresh) await writeNew(path, files[file]);
+        // All lie on the disk before the first is put in place: then nothing but a crash can come between.
+        for (const { text, path } of fresh) await writeNew(path, text);
         for (const { file, path } of fresh) await rename(path, join(folder, name, file));
       } catch (error) {
         for (const { path } of fresh) await rm(path, { force: true });

@@ -1,0 +1,64 @@
+import { join } from "node:path";
+import {
+  createWorkflowLibrary,
+  findCopies,
+  resolveConfigFolder,
+  resolveShippedFolder,
+  type WorkflowCopy,
+} from "../../engine/requirements.js";
+
+/** Where workflows are, and what there is. */
+export interface OpenWorkflows {
+  shippedFolder: string;
+  ownFolder: string;
+  workflows: {
+    name: string;
+    description: string;
+    /** `copy`: the person's own in place of the shipped one of that name. */
+    from: "shipped" | "yours" | "copy";
+    copy?: WorkflowCopy;
+  }[];
+  copies: WorkflowCopy[];
+  /** What cannot be used, and why. `name` is empty where it is about the whole folder. */
+  problems: { name: string; message: string }[];
+}
+
+/** Looks at the workflows of this machine's engine, without one. */
+export async function openWorkflows(options: {
+  env: NodeJS.ProcessEnv;
+  platform: NodeJS.Platform;
+  home: string;
+}): Promise<OpenWorkflows> {
+  const shippedFolder = resolveShippedFolder();
+  const ownFolder = join(resolveConfigFolder(options), "workflows");
+  const library = createWorkflowLibrary({ shippedFolder, ownFolder });
+  const list = await library.list();
+  const problems = library.problems();
+  const copies = await findCopies(
+    { shippedFolder, ownFolder },
+    [...list, ...problems].map(({ name }) => name).filter((name) => name !== ""),
+  );
+  const workflows = list.map(({ name, description, shipped }): OpenWorkflows["workflows"][number] => {
+    const copy = copies.find((one) => one.name === name);
+    return {
+      name,
+      description,
+      from: shipped ? "shipped" : copy ? "copy" : "yours",
+      ...(copy ? { copy } : {}),
+    };
+  });
+  return { shippedFolder, ownFolder, workflows, copies, problems };
+}
+
+/** The command that shows what the shipped one has that the copy has not, and the other way round. */
+export function compareCommand(
+  shippedFolder: string,
+  { name, folder }: Pick<WorkflowCopy, "name" | "folder">,
+): string {
+  return `diff -r ${quote(join(shippedFolder, name))} ${quote(folder)}`;
+}
+
+/** A path as a shell reads it. */
+export function quote(path: string): string {
+  return /^[\w./~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
