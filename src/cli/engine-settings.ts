@@ -1,5 +1,6 @@
 import type { KeptSettings, OwnSettings } from "../engine/background/index.js";
 import { compareEngineSettings, type Difference } from "../settings/engine-variables.js";
+import { PREFIX } from "../settings/entries.js";
 import { listEngineVariables } from "../settings/list-variables.js";
 import type { Settings } from "../settings/settings.js";
 import { systemClock } from "../shared/clock.js";
@@ -43,9 +44,10 @@ export function createWindowSettings(options: {
   /** What holds otherwise than here, in words. */
   function describeOthers(kept: KeptSettings | undefined): string {
     if (!kept || kept.since <= own.began) return "";
-    const others = compareEngineSettings(kept.settings, settings).filter(
-      ({ variable }) => !partial || Object.keys(own.variables).some((name) => name.endsWith(`_${variable}`)),
-    );
+    const others = compareEngineSettings(kept.settings, settings)
+      // What only the next engine gets says nothing of the present one.
+      .filter(({ atStart }) => !atStart)
+      .filter(({ variable }) => !partial || PREFIX + variable in own.variables);
     return others.map(({ variable, left, right }) => `${variable} ${left} (here ${right})`).join("; ");
   }
 

@@ -222,7 +222,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   let refreshed = Promise.resolve();
   // Never together with an earlier look, which may have been before the change.
   function refresh(): Promise<void> {
-    refreshed = refreshed.then(takeChanges);
+    refreshed = refreshed.then(takeChanges).catch((error: Error) => {
+      log.error(`Changed settings could not be taken over: ${error.message}`);
+    });
     return refreshed;
   }
 

@@ -129,12 +129,15 @@ function findDiffering(
   ];
 }
 
-/** The sessions whose newest run goes on. */
+/** The sessions whose newest run goes on; behind the others those that wait for a slot, in their order. */
 const goingOn = (sessions: readonly SessionLine[]) =>
-  sessions.filter(({ status }) => status === "running" || status === "pending");
+  sessions
+    .filter(({ status }) => status === "running" || status === "pending")
+    .sort((a, b) => (a.slot_position ?? 0) - (b.slot_position ?? 0));
 
-/** Runs that have not begun. */
-const queued = (sessions: readonly SessionLine[]) => sessions.filter(({ status }) => status === "pending");
+/** Runs that have not begun, and those that were answered and wait to go on. */
+const queued = (sessions: readonly SessionLine[]) =>
+  sessions.filter(({ status, waits_for_slot }) => status === "pending" || waits_for_slot !== undefined);
 const waiting = (sessions: readonly SessionLine[]) => sessions.filter((one) => one.waits_for !== undefined);
 const interrupted = (sessions: readonly SessionLine[]) =>
   sessions.filter((one) => one.error_code === "interrupted");
@@ -229,7 +232,8 @@ function tellEnd(end: LastEnd | undefined, now: number): string {
   if (!end) return "";
   if (end.why === undefined)
     return ` The last one went away without coming to an end; it was last seen ${tellMoment(end.at, now)}.`;
-  return ` The last one ended ${tellMoment(end.at, now)}: ${end.why}.`;
+  const why = end.why.startsWith("SIG") ? "it was told to" : end.why;
+  return ` The last one ended ${tellMoment(end.at, now)}: ${why}.`;
 }
 
 function tellSettings({ settings, since }: KeptSettings, now: number): string {

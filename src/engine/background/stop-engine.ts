@@ -68,7 +68,9 @@ export function stopEngine(stateFolder: string, options: StopOptions): Promise<S
     if (options.force) return endByForce(sight.holder, options);
     const runs = await describeRuns(sight, options);
     if (runs !== undefined) {
-      const cost = `${runs}\nThey end as failed; what they have cost is paid, and their sessions can be continued.`;
+      const cost =
+        `${runs}\nThose at work end as failed; what they have cost is paid, and their sessions can be continued. ` +
+        "Those that have not begun do so with the next engine.";
       if (!options.ask) {
         return {
           stopped: false,
