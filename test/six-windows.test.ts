@@ -94,8 +94,16 @@ it("two slots, six windows, one of them with a form that nobody sees: nobody wai
   const [three, four, five, six] = queued as [Window, Window, Window, Window];
   const { text } = await six.call({ action: "status", session_name: "six" });
   expect(text).toContain("is pending: Waiting for a free slot, position 4 (2 of 2 busy: asks, two).");
-  const list = await six.call({ action: "list_sessions" });
-  expect(list.data.sessions).toContainEqual(
+  const { sessions } = (await six.call({ action: "list_sessions" })).data;
+  expect(sessions.map((one: { session_name: string }) => one.session_name)).toEqual([
+    "asks",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+  ]);
+  expect(sessions).toContainEqual(
     expect.objectContaining({
       session_name: "five",
       waits_for_slot: "Waiting for a free slot, position 3 (2 of 2 busy: asks, two)",

@@ -154,10 +154,15 @@ export async function describeSessions(
       seen.find((run) => run?.waitsForSlot),
     );
   });
-  // Who has waited longest comes first.
+  const waits = (one: (typeof told)[number]) => one.waits_for !== undefined;
+  const isQueued = (one: (typeof told)[number]) => one.slot_position !== undefined;
+  const others = told.filter((one) => !waits(one));
+  // Who has waited longest comes first, and who gets a slot first is the first of those in the queue.
   return [
-    ...told.filter((one) => one.waits_for !== undefined).sort((a, b) => since(a) - since(b)),
-    ...told.filter((one) => one.waits_for === undefined),
+    ...told.filter(waits).sort((a, b) => since(a) - since(b)),
+    ...others.filter((one) => !isQueued(one) && !isOver(one)),
+    ...others.filter(isQueued).sort((a, b) => (a.slot_position ?? 0) - (b.slot_position ?? 0)),
+    ...others.filter((one) => !isQueued(one) && isOver(one)),
   ];
 }
 

@@ -38,7 +38,8 @@ export const engineSettings = {
   }),
   engineConcurrency: setting(decimal(1, 64, true).optional(), {
     variable: "ENGINE_CONCURRENCY",
-    about: "Engine: maximum agents at work at once. Default: the number of the machine's cores.",
+    about:
+      "Engine: maximum agents at work at once; one that waits for a person does not count after a minute. Default: the number of the machine's cores.",
     bounds: "1–64, whole",
     forEngine: true,
   }),

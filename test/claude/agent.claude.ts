@@ -547,6 +547,43 @@ child.on("close", (code) => process.exit(code ?? 1));`,
 describe("questions", () => {
   const touch = (name: string) => bash(`node -e "require('fs').writeFileSync('${name}','')"`);
 
+  test("an answer that is kept reaches the agent only when it is let go", async () => {
+    const run = await start(await serve({ script: [[touch("kept")]] }));
+    const { question } = await run.next("question");
+    expect(run.agent.worksBeside()).toBe(false);
+    run.agent.hold();
+    expect(run.agent.answer(question.questionId, { text: "allow_once" })).toBe(true);
+    // As long as the program needs for far more than the command.
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(existsSync(join(workspace, "kept"))).toBe(false);
+    run.agent.letGo();
+    await run.next("result");
+    expect(existsSync(join(workspace, "kept"))).toBe(true);
+  });
+
+  const WAITS = "until [ -e go ]; do sleep 0.1; done";
+  test("a sub-agent's command beside the question of another counts as work, until it has ended", async () => {
+    const job = (name: string) => ({
+      name: "Agent",
+      input: { description: name, prompt: `${name}-JOB`, subagent_type: "general-purpose" },
+    });
+    const api = await serve({
+      handler({ userTexts, userTurn, step }) {
+        const [first = ""] = userTexts;
+        if (first.includes("ASKING-JOB")) return step === 0 ? touch("asked") : { text: "done" };
+        if (first.includes("WORKING-JOB")) return step === 0 ? bash(WAITS) : { text: "done" };
+        return userTurn === 0 && step === 0 ? { tools: [job("ASKING"), job("WORKING")] } : undefined;
+      },
+    });
+    const run = await start(api, { allowedTools: ["Bash(until:*)", "Bash(sleep:*)", "Bash([:*)"] });
+    await run.next("question");
+    await run.action(`WORKING: Bash: ${WAITS}`);
+    expect(run.agent.worksBeside()).toBe(true);
+    put("workspace/go", "");
+    await vi.waitFor(() => expect(run.agent.worksBeside()).toBe(false), { timeout: 30_000 });
+    expect(run.all("question")).toHaveLength(1);
+  });
+
   test("leave is asked; what is allowed is done, what is denied is not, and the model reads why", async () => {
     const api = await serve({ script: [[touch("allowed"), touch("denied")]] });
     const run = await start(api, { name: "implement" });

@@ -44,7 +44,8 @@ async function followAndAsk(
   // If another call watches the run already, the next event may be long in coming: begin with what is known.
   const known = watcher.latest(seed.runId);
   const { complete } = expectTurns(known ?? seed, services);
-  if (known?.turn && !isFinal(known.status)) reportTurn(complete(known), call);
+  if (known && (known.turn || known.waitsForSlot) && !isFinal(known.status))
+    reportTurn(complete(known), call);
   const notes: string[] = [];
   /** Questions that this call asks no more: the person has answered or closed them, or another call asks them. */
   const settled = new Set<string>();

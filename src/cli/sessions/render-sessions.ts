@@ -59,7 +59,8 @@ function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["pa
 
 function toCells(session: SessionLine, now: number): Record<Column, string> {
   const { turn, max_turns, expected_turns, cost_usd, cost_at_least } = session;
-  const isUsual = expected_turns !== undefined && turn !== undefined && turn <= expected_turns;
+  const isUsual =
+    session.status === "running" && expected_turns !== undefined && (turn ?? 0) <= expected_turns;
   const most = isUsual ? `~${expected_turns}` : max_turns;
   return {
     name: session.session_name,

@@ -113,6 +113,10 @@ export function tellWait(wait: SlotWait): string {
   }
   const begin = answered ? "Answered, waiting for a free slot" : "Waiting for a free slot";
   const names = busy.length > 0 ? `: ${listNames(busy)}` : "";
-  const about = estimateS === undefined ? "" : `, about ${Math.max(1, Math.round(estimateS / 60))} min`;
-  return `${begin}, position ${position} (${busy.length} of ${slots} busy${names})${about}`;
+  return `${begin}, position ${position} (${busy.length} of ${slots} busy${names})${tellEstimate(estimateS)}`;
+}
+
+function tellEstimate(estimateS: number | undefined): string {
+  if (estimateS === undefined) return "";
+  return estimateS < 60 ? ", less than a minute" : `, about ${Math.round(estimateS / 60)} min`;
 }
