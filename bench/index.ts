@@ -1,7 +1,7 @@
 /**
  * Measures what has a goal, on this machine and the bundle as it was just built:
  *
- *     npm run bench [-- start overhead many-runs] [-- --rounds 15] [-- --check]
+ *     npm run bench [-- start overhead many-runs plans] [-- --rounds 15] [-- --check]
  *
  * Without names every part runs. `--check` ends with exit code 1 when a goal is missed.
  */
@@ -10,12 +10,14 @@ import { parseArgs } from "node:util";
 import { benchManyRuns } from "./many-runs.js";
 import { benchOverhead } from "./overhead.js";
 import type { BenchPart } from "./part.js";
+import { benchPlans } from "./plans.js";
 import { benchStart } from "./start.js";
 
 const PARTS: Record<string, BenchPart> = {
   start: benchStart,
   overhead: benchOverhead,
   "many-runs": benchManyRuns,
+  plans: benchPlans,
 };
 
 const { values, positionals } = parseArgs({

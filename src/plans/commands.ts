@@ -1,0 +1,141 @@
+import { draftOf, isWorking } from "./draft.js";
+import { optional, type PlanStep } from "./plan.js";
+import { type PlanStatus, planStatus } from "./plan-status.js";
+import { resolveText } from "./resolve.js";
+import type { Agreement, GateOpening, PlanState, StartOrder, StepState } from "./state.js";
+
+/**
+ * What has to be done outside for a plan. Each has an id: what has the same id is the same thing, also after a crash,
+ * and is done once or attached to.
+ */
+export type PlanCommand = { id: string } /** Start it under its key, unless it is there already. */ & (
+  | { type: "start"; key: string; step: string; item?: number; order: StartOrder }
+  /** It is not wanted any more: when it was not sent, `run-not-started`; else find it, `run-started`. */
+  | { type: "withdraw"; key: string }
+  /** Look whether there is a run under the key after all. */
+  | { type: "look-up"; key: string }
+  /** Wait for its end and its questions. */
+  | { type: "watch"; key: string; runId: string }
+  | { type: "kill"; key: string; runId: string; reason: string }
+  /** Ask a person, who sees the text. */
+  | {
+      type: "open-gate";
+      step: string;
+      question: string;
+      text: string;
+      mayGoBack: boolean;
+      opening: GateOpening;
+    }
+  | { type: "ask-agreement"; step: string; agreement: Agreement }
+  /** Into `onto`, or into a branch of the step's own that begins where the plan does. Taken back when `check` fails. */
+  | {
+      type: "merge";
+      step: string;
+      attempt: number;
+      item: number;
+      branch: string;
+      commit?: string;
+      onto?: { branch: string; commit?: string };
+      check?: string;
+    }
+  /** Tell the time then: a limit is reached. */
+  | { type: "wake"; at: number }
+  /** Nothing more happens by itself. */
+  | { type: "finish"; status: PlanStatus }
+);
+
+/** Everything that is to be done as the plan stands, whether or not it was begun: after a crash this is where to go on. */
+export function commandsOf(state: PlanState): PlanCommand[] {
+  const commands: PlanCommand[] = [];
+  const isEnding = state.killAskedAt !== undefined;
+  for (const step of state.plan.steps) {
+    const now = state.steps[step.id] as StepState;
+    addRuns(commands, step, now, isEnding);
+    if (isEnding) continue;
+    if (now.open && step.kind === "gate") commands.push(gateCommand(state, step, now.open, now.sentBack));
+    if (now.status === "waiting" && now.agreement && !now.begun)
+      commands.push({
+        id: `ask-agreement ${step.id}/${now.agreement.attempt}/${now.agreement.runs}`,
+        type: "ask-agreement",
+        step: step.id,
+        agreement: now.agreement,
+      });
+  }
+  for (const step of state.plan.steps) {
+    if (step.kind !== "merge") continue;
+    const now = state.steps[step.id] as StepState;
+    const merge = now.merges.find(({ status }) => status === "merging");
+    if (merge)
+      commands.push({
+        id: `merge ${step.id}/${merge.round}/${merge.item + 1}`,
+        type: "merge",
+        step: step.id,
+        attempt: merge.round,
+        item: merge.item,
+        branch: merge.branch,
+        ...optional("commit", merge.commit),
+        ...(now.branch === undefined || merge.round !== now.round
+          ? {}
+          : { onto: { branch: now.branch, ...optional("commit", now.commit) } }),
+        ...optional("check", step.check),
+      });
+  }
+  const status = planStatus(state);
+  if (status === "completed" || status === "failed" || status === "killed")
+    commands.push({ id: `finish ${status} ${countRounds(state)}`, type: "finish", status });
+  else if (!isEnding && isWorking(state)) {
+    const left = state.plan.limits.minutes * 60_000 - state.workMs;
+    if (left > 0) commands.push({ id: `wake ${state.at + left}`, type: "wake", at: state.at + left });
+  }
+  return commands;
+}
+
+/** A number that is another one whenever a plan that had ended has begun anew. */
+function countRounds({ version, steps }: PlanState): number {
+  return Object.values(steps).reduce((sum, { round, attempts }) => sum + round + attempts.length, version);
+}
+
+function addRuns(commands: PlanCommand[], step: PlanStep, now: StepState, isEnding: boolean): void {
+  for (const { key, status, round, item, request, runId, stop } of now.attempts) {
+    if (status === "starting" && request) {
+      if (isEnding || now.superseded || round !== now.round)
+        commands.push({ id: `withdraw ${key}`, type: "withdraw", key });
+      else
+        commands.push({
+          id: `start ${key}`,
+          type: "start",
+          key,
+          step: step.id,
+          ...optional("item", item),
+          order: request,
+        });
+    } else if (status === "unknown") commands.push({ id: `look-up ${key}`, type: "look-up", key });
+    else if ((status === "running" || status === "waiting") && runId !== undefined) {
+      commands.push({ id: `watch ${key}`, type: "watch", key, runId });
+      const reason = stop ?? (isEnding ? "The plan is being ended." : undefined);
+      if (reason) commands.push({ id: `kill ${key}`, type: "kill", key, runId, reason });
+    }
+  }
+}
+
+function gateCommand(
+  state: PlanState,
+  step: Extract<PlanStep, { kind: "gate" }>,
+  opening: GateOpening,
+  sentBack: number,
+): PlanCommand {
+  const sight = draftOf(state, state.at);
+  const read = (text: string) => {
+    const found = resolveText(sight, text);
+    return "value" in found ? found.value : `${found.problem}.`;
+  };
+  return {
+    id: `open-gate ${step.id}/${opening.attempt}`,
+    type: "open-gate",
+    step: step.id,
+    question: read(step.question),
+    text: step.show === undefined ? "" : read(step.show),
+    mayGoBack: step.backTo !== undefined && sentBack < step.backTo.max,
+    opening,
+  };
+}

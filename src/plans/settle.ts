@@ -1,0 +1,132 @@
+import { countGoing, type Draft, edit, setStatus } from "./draft.js";
+import { readinessOf } from "./join.js";
+import type { PlanStep } from "./plan.js";
+import { isBusy } from "./reset.js";
+import { holds } from "./resolve.js";
+import { beginMerge, continueMerge } from "./settle-merges.js";
+import { beginRun, concludeRun, startQueued } from "./settle-runs.js";
+import { commitsBehind } from "./sources.js";
+import { conclude } from "./start-run.js";
+import { hasEnded, type StepState } from "./state.js";
+
+/** After an event: everything that now follows by itself, in one go, so that a plan never stands still unseen. */
+export function settle(draft: Draft): void {
+  const { state } = draft;
+  do goThrough(draft);
+  while (state.killAskedAt === undefined && startQueued(draft, countGoing(state)));
+  for (const id in state.steps) showRuns(draft, id);
+}
+
+/** Each step once, behind all that it needs. */
+function goThrough(draft: Draft): void {
+  const { state, index } = draft;
+  for (const id of index.graph.order) {
+    const step = index.steps.get(id) as PlanStep;
+    let now = state.steps[id] as StepState;
+    if (now.superseded && !isBusy(now)) {
+      delete edit(draft, id).superseded;
+      setStatus(draft, id, "pending");
+      now = state.steps[id] as StepState;
+    }
+    if (state.killAskedAt !== undefined) {
+      end(draft, id, now);
+      continue;
+    }
+    if (now.superseded || hasEnded(now) || now.concluded) continue;
+    if (!now.begun) begin(draft, step, now);
+    now = state.steps[id] as StepState;
+    if (now.begun && !now.concluded) goOn(draft, step, now);
+  }
+}
+
+/** The plan is being ended: what goes on is waited for, everything else is over. */
+function end(draft: Draft, id: string, now: StepState): void {
+  if (hasEnded(now)) return;
+  if (isBusy(now)) {
+    setStatus(draft, id, "running", "It is being ended.");
+    return;
+  }
+  if (now.queue.length > 0 || now.open) {
+    const step = edit(draft, id);
+    step.queue = [];
+    delete step.open;
+  }
+  setStatus(draft, id, "killed", "The plan was ended.");
+}
+
+function begin(draft: Draft, step: PlanStep, now: StepState): void {
+  const readiness = readinessOf(draft, step);
+  if (readiness === "wait") {
+    setStatus(draft, step.id, "pending");
+    return;
+  }
+  if (readiness !== "ready") {
+    setStatus(draft, step.id, "blocked", readiness.problem, true);
+    return;
+  }
+  // A run of an earlier round that was found late.
+  if (now.going > 0) {
+    setStatus(draft, step.id, "pending", "An earlier run of it still goes on.");
+    return;
+  }
+  if (step.when !== undefined) {
+    const condition = holds(draft, step.when);
+    if ("problem" in condition) {
+      setStatus(draft, step.id, "blocked", `Its condition cannot be told: ${condition.problem}.`);
+      return;
+    }
+    if (!condition.value) {
+      conclude(draft, step.id, "skipped", "Its condition does not hold.");
+      return;
+    }
+  }
+  if (step.kind === "run") {
+    beginRun(draft, step);
+    return;
+  }
+  if (step.kind === "merge") {
+    beginMerge(draft, step);
+    return;
+  }
+  const next = edit(draft, step.id);
+  next.round = Math.max(1, next.round);
+  next.begun = true;
+  next.open = { attempt: next.round, commits: commitsBehind(draft, step.id) };
+  setStatus(draft, step.id, "waiting", "A person has to decide.");
+}
+
+function goOn(draft: Draft, step: PlanStep, now: StepState): void {
+  if (step.kind === "merge") {
+    continueMerge(draft, step);
+    return;
+  }
+  if (step.kind === "gate" || now.going > 0 || now.queue.length > 0) return;
+  const lost = now.attempts.filter(
+    ({ round, status, abandoned }) => round === now.round && status === "unknown" && !abandoned,
+  ).length;
+  if (lost === 0) {
+    concludeRun(draft, step);
+    return;
+  }
+  setStatus(
+    draft,
+    step.id,
+    "waiting",
+    "Nobody knows whether its run was started. Look for it; redo the step only when there is none, since it would be paid twice.",
+  );
+}
+
+/** A step with runs that go on runs; it waits for a person when all of them do. */
+function showRuns(draft: Draft, id: string): void {
+  const now = draft.state.steps[id] as StepState;
+  if (
+    now.going === 0 ||
+    now.superseded ||
+    hasEnded(now) ||
+    !now.begun ||
+    draft.state.killAskedAt !== undefined
+  )
+    return;
+  const atWork = now.attempts.some(({ status }) => status === "starting" || status === "running");
+  setStatus(draft, id, atWork ? "running" : "waiting", atWork ? undefined : "Its agent asks something.");
+}

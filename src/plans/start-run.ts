@@ -1,0 +1,118 @@
+import { type Draft, edit, setStatus } from "./draft.js";
+import { type NoStart, shareOf } from "./limits.js";
+import { optional, type RunStep } from "./plan.js";
+import { composeMessage } from "./resolve.js";
+import { continueOf, continuing, sessionFor } from "./sources.js";
+import type { Attempt, QueuedRun, StartOrder, StartSession, StepState } from "./state.js";
+
+/**
+ * Decides on the next run of a step's queue: from here on it counts, and its key is taken. The limits of the whole plan
+ * were looked at.
+ * @returns why it was not, where it was not; nothing when it was, or when the step cannot go on
+ */
+export function startNext(draft: Draft, step: RunStep): NoStart | undefined {
+  const now = draft.state.steps[step.id] as StepState;
+  const queued = now.queue[0] as QueuedRun;
+  const place = placeOf(draft, step, now, queued);
+  if ("problem" in place) {
+    // It never begins in another one's place.
+    conclude(draft, step.id, "failed", `It was not started: ${place.problem}.`);
+    return undefined;
+  }
+  if (place.conversation !== undefined && isInUse(draft, place.conversation))
+    return { reason: "Another run goes on with the same conversation, or may do so.", passes: true };
+  const share = shareOf(draft, step.workflow, queued.why === "question");
+  if (share && "reason" in share) return share;
+  const message = messageFor(draft, step, queued, place.session);
+  if ("problem" in message) {
+    conclude(draft, step.id, "blocked", `It cannot begin: ${message.problem}.`);
+    return undefined;
+  }
+  const own = now.attempts.filter(({ item }) => item === queued.item).length + 1;
+  const suffix = queued.item === undefined ? "" : `/${queued.item + 1}`;
+  const key = `${draft.state.planId}/${step.id}/${own}${suffix}`;
+  const request: StartOrder = {
+    workflow: step.workflow,
+    message: message.value,
+    session: place.session,
+    ...optional("costLimitUsd", share?.value),
+    ...(place.session.kind === "continue"
+      ? {}
+      : {
+          sessionName: [
+            draft.state.plan.name,
+            step.id,
+            ...(queued.item === undefined ? [] : [queued.item + 1]),
+            ...(own === 1 ? [] : [`again-${own}`]),
+          ].join("-"),
+        }),
+  };
+  const attempt: Attempt = {
+    key,
+    number: own,
+    ...optional("item", queued.item),
+    round: now.round,
+    why: queued.why,
+    status: "starting",
+    since: draft.at,
+    startedAt: draft.at,
+    request,
+    conversation: place.conversation ?? key,
+    ...optional("reservedUsd", share?.value),
+  };
+  const next = edit(draft, step.id);
+  next.queue.shift();
+  next.attempts.push(attempt);
+  next.going++;
+  draft.state.runsStarted++;
+  draft.state.heldUsd += share?.value ?? 0;
+  return undefined;
+}
+
+function placeOf(
+  draft: Draft,
+  step: RunStep,
+  now: StepState,
+  { why, item }: QueuedRun,
+): { session: StartSession; conversation?: string } | { problem: string } {
+  if (why === "question") {
+    const asked = now.attempts.findLast((attempt) => attempt.round === now.round && attempt.item === item);
+    return asked ? continuing(step.id, asked) : { problem: "the run that would be asked is not known" };
+  }
+  return (why === "rework" ? continueOf(draft, step.id) : undefined) ?? sessionFor(draft, step);
+}
+
+function messageFor(
+  draft: Draft,
+  step: RunStep,
+  { why, item, words }: QueuedRun,
+  session: StartSession,
+): { value: string } | { problem: string } {
+  if (why === "question") return { value: words ?? "" };
+  return composeMessage(draft, step, {
+    session,
+    isRework: why === "rework",
+    ...optional("item", item),
+    ...optional("words", words),
+  });
+}
+
+/** Two runs never go on with one conversation at the same time; what was lost may go on. */
+function isInUse({ state }: Draft, conversation: string): boolean {
+  return Object.values(state.steps).some(({ attempts }) =>
+    attempts.some((one) => one.conversation === conversation && one.endedAt === undefined && !one.abandoned),
+  );
+}
+
+/** The step does nothing more in this round. */
+export function conclude(
+  draft: Draft,
+  id: string,
+  status: "succeeded" | "failed" | "killed" | "blocked" | "skipped",
+  reason?: string,
+): void {
+  const step = edit(draft, id);
+  step.concluded = true;
+  step.queue = [];
+  setStatus(draft, id, status, reason);
+}

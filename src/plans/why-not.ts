@@ -1,0 +1,148 @@
+import { findAttempt } from "./draft.js";
+import type { PlanEvent } from "./events.js";
+import { hasBegun } from "./happen.js";
+import { planStatus } from "./plan-status.js";
+import { isGoing, type PlanState, type StepState } from "./state.js";
+
+/**
+ * Why an event cannot happen as things stand, worded for a person; undefined when it can. Such an event changes
+ * nothing.
+ */
+export function whyNot(state: PlanState, event: PlanEvent): string | undefined {
+  switch (event.type) {
+    case "run-started":
+    case "run-not-started":
+    case "start-unknown":
+    case "run-asks":
+    case "run-goes-on":
+    case "run-ended":
+      return whyNotRun(state, event);
+    case "work-moved":
+      return findAttempt(state, event.key)?.attempt.runId === undefined
+        ? "The plan has no such run."
+        : undefined;
+    case "tick":
+      return undefined;
+    case "merged":
+    case "merge-failed": {
+      const merge = stepOf(state, event.step)?.merges.find(
+        ({ round, item }) => round === event.attempt && item === event.item,
+      );
+      return merge?.status === "merging" ? undefined : "No such merge goes on.";
+    }
+    default:
+      return whyNotPerson(state, event);
+  }
+}
+
+function stepOf({ steps }: PlanState, id: string): StepState | undefined {
+  return Object.hasOwn(steps, id) ? steps[id] : undefined;
+}
+
+function whyNotRun(state: PlanState, event: Extract<PlanEvent, { key: string }>): string | undefined {
+  const found = findAttempt(state, event.key);
+  if (!found) return "The plan has no such run.";
+  const { attempt } = found;
+  const isLost = attempt.status === "unknown";
+  switch (event.type) {
+    case "run-started":
+    case "run-not-started":
+      return attempt.status === "starting" || isLost
+        ? undefined
+        : "What has come of its start is known already.";
+    case "start-unknown":
+      return attempt.status === "starting" ? undefined : "What has come of its start is known already.";
+    case "run-asks":
+    case "run-goes-on":
+      return attempt.status === "running" || attempt.status === "waiting"
+        ? undefined
+        : "The run does not go on.";
+    default:
+      return isGoing(attempt) || isLost ? undefined : "The run has ended already.";
+  }
+}
+
+/** What only a person decides. */
+function whyNotPerson(
+  state: PlanState,
+  event: Exclude<PlanEvent, { key: string } | { type: "tick" | "merged" | "merge-failed" }>,
+): string | undefined {
+  if (state.killAskedAt !== undefined) return "The plan was ended: nothing of it is started any more.";
+  switch (event.type) {
+    case "paused":
+      if (state.pausedAt !== undefined) return "The plan is paused already.";
+      return planStatus(state) === "completed" ? "The plan has ended." : undefined;
+    case "resumed":
+      return state.pausedAt === undefined ? "The plan is not paused." : undefined;
+    case "kill-asked":
+      return planStatus(state) === "completed" ? "The plan has ended already." : undefined;
+    case "plan-edited":
+      return whyNotEdit(state, event.plan);
+    default: {
+      const step = stepOf(state, event.step);
+      if (!step) return `The plan has no step ${event.step}.`;
+      return whyNotStep(state, step, event);
+    }
+  }
+}
+
+function whyNotStep(
+  state: PlanState,
+  step: StepState,
+  event: Extract<
+    PlanEvent,
+    { step: string; type: "gate-decided" | "fan-out-answered" | "step-skipped" | "step-redone" }
+  >,
+): string | undefined {
+  const definition = state.plan.steps.find(({ id }) => id === event.step);
+  switch (event.type) {
+    case "gate-decided": {
+      if (!step.open) return `Step ${event.step} waits for no decision.`;
+      if (
+        step.open.attempt !== event.attempt ||
+        step.open.commits.join() !== [...event.commits].sort().join()
+      )
+        return `What was decided on is not what step ${event.step} is about now: it was opened again, or the work has changed. Look at it and decide anew.`;
+      if (event.decision !== "send-back" || definition?.kind !== "gate") return undefined;
+      if (!definition.backTo)
+        return "This gate cannot send back: it names no step for that. Approve, or stop the plan.";
+      return step.sentBack < definition.backTo.max
+        ? undefined
+        : `It was sent back ${step.sentBack} times, as often as it may. Approve, stop the plan, or redo step ${definition.backTo.step}.`;
+    }
+    case "fan-out-answered":
+      return step.agreement?.attempt === event.attempt &&
+        step.agreement.runs === event.runs &&
+        step.agreement.agreed === undefined &&
+        step.status === "waiting"
+        ? undefined
+        : `Step ${event.step} does not ask for agreement to ${event.runs} runs.`;
+    case "step-skipped":
+      if (definition?.kind === "gate")
+        return "A gate is decided on, and not skipped: approve, send back, or stop.";
+      if (step.going > 0 || step.superseded || step.merges.some(({ status }) => status === "merging"))
+        return `Step ${event.step} goes on. Kill its run first.`;
+      return step.status === "succeeded" || step.status === "skipped"
+        ? `Step ${event.step} has ${step.status === "skipped" ? "been skipped" : "succeeded"} already.`
+        : undefined;
+    case "step-redone":
+      if (step.going > 0 || step.superseded || step.merges.some(({ status }) => status === "merging"))
+        return `Step ${event.step} goes on. Kill its run first.`;
+      if (step.status === "pending" && !hasBegun(step)) return `Step ${event.step} has not begun yet.`;
+      return step.queue.length > 0 ? `Step ${event.step} is about to be started.` : undefined;
+  }
+}
+
+function whyNotEdit(state: PlanState, plan: PlanState["plan"]): string | undefined {
+  const wanted = new Map(plan.steps.map((step) => [step.id, step]));
+  for (const step of state.plan.steps) {
+    if (!hasBegun(state.steps[step.id] as StepState)) continue;
+    const other = wanted.get(step.id);
+    if (!other) return `Step ${step.id} has begun, so it stays in the plan.`;
+    if (JSON.stringify(other) !== JSON.stringify(step))
+      return `Step ${step.id} has begun, so it cannot be another one now. Add a step behind it, or redo it.`;
+  }
+  return JSON.stringify(plan.inputs) === JSON.stringify(state.plan.inputs)
+    ? undefined
+    : "The inputs of a plan that has begun stay as they are.";
+}
