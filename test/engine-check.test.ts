@@ -378,6 +378,28 @@ describe("the action with a check, on the engine", () => {
     expect((await call({ action: "status", run_id })).data.run.work).toMatchObject({ merged_into: "main" });
   });
 
+  it("is not sent to an API that would pass over it and merge: nobody is asked, and nothing is sent", async () => {
+    const run_id = await runToCommit(engine.url, source);
+    const older = await startLosingProxy(
+      engine.url,
+      () => false,
+      (description) => description.replaceAll('"check":', '"other":'),
+    );
+    const { call, forms } = await connectInMemory({
+      settings: { API_KEY: ENGINE_KEY, BASE_URL: older.url },
+      onForm: () => ({ action: "accept", content: { confirm: "yes" } }),
+    });
+    const refused = await call({ action: "take", run_id, check: "true" });
+    expect(refused).toMatchObject({
+      isError: true,
+      text: expect.stringContaining(
+        "does not say that it runs checks, so it might merge without. Nothing was merged",
+      ),
+    });
+    expect(forms).toEqual([]);
+    expect(older.requests.filter((one) => one.startsWith("POST"))).toEqual([]);
+  });
+
   it("ends it at what the call may wait, and says what gives it more", async () => {
     const run_id = await runToCommit(engine.url, source);
     const { call } = await connect("yes");

@@ -2,19 +2,24 @@ import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { createContractClient } from "./contract/upstream.js";
-import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { runBin, spawnBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { runToCommit } from "./support/committed-run.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
-import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
+import { COMPLETE, until } from "./support/harness.js";
+import { ENGINE_KEY, SCRIPTED_AGENT, startLocalEngine, withScript } from "./support/local-engine.js";
 import { startLosingProxy } from "./support/losing-proxy.js";
+import { closeWindow, createMachine, git as machineGit } from "./support/one-machine.js";
 import { statusThat } from "./support/patient.js";
 
 // `sessions diff`, `take`, `discard` and `resume` through the published bin, at an engine of this process.
 vi.setConfig({ testTimeout: 120_000 });
+
+const BIN = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
 
 let place: GitPlace;
 let source: string;
@@ -66,6 +71,13 @@ describe("sessions diff", () => {
     const stat = await sessions("diff", next.run_id, "--stat");
     expect(stat).toMatchObject({ code: 0, stderr: "" });
     expect(stat.stdout).toMatch(/2 files changed, 3003 insertions\(\+\)\n$/);
+    const line = `exec ${process.execPath} ${BIN} sessions diff login | head -n 1`;
+    const env = { PATH: process.env.PATH, HOME: temporaryFolder(), ...variables() };
+    const read = await promisify(execFile)("/bin/sh", ["-c", line], { env });
+    expect(read, "whoever has read enough is not told of an error").toEqual({
+      stdout: expect.stringMatching(/^ a\.txt +\| 3002 .*\n$/),
+      stderr: "",
+    });
     expect(await sessions("diff", "nothing-so-called")).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('There is no session or run "nothing-so-called"'),
@@ -127,6 +139,20 @@ describe("sessions take", () => {
     });
     expect(git("log", "-1", "--format=%s", "main")).toBe("login");
     expect(readFileSync(join(source, "login.txt"), "utf8")).toBe("login\n");
+  });
+
+  it("ends the check on Ctrl-C, and merges nothing", async () => {
+    await runToCommit(engine.url, source);
+    const before = git("rev-parse", "main");
+    const check = `echo $$ > ${mark}; sleep 600`;
+    const taking = spawnBin(["sessions", "take", "login", "--yes", "--check", check], variables());
+    await until(() => existsSync(mark) && readFileSync(mark, "utf8") !== "", "the check's begin");
+    taking.child.kill("SIGINT");
+    expect(await taking.ended()).toBe(3);
+    expect(taking.stdout()).toContain("A check that nobody waits for any more is ended, and merges nothing.");
+    await until(() => !existsSync(`/proc/${readFileSync(mark, "utf8").trim()}/cwd`), "the check's end");
+    await until(() => engine.activeRuns() === 0, "the end of the take");
+    expect(git("rev-parse", "main")).toBe(before);
   });
 
   it("has exit code 3 when the answer is lost, and is sent once", async () => {
@@ -217,8 +243,6 @@ describe("sessions resume", () => {
 /** In a terminal of its own, with what a person types. */
 const hasTerminal = process.platform === "linux" && existsSync("/usr/bin/script");
 describe.skipIf(!hasTerminal)("in a terminal", () => {
-  const BIN = fileURLToPath(new URL("../dist/cli.js", import.meta.url));
-
   function inTerminal(command: string, typed: string): Promise<{ code: number; text: string }> {
     const env = { PATH: process.env.PATH, TERM: "xterm", HOME: temporaryFolder(), ...variables() };
     return new Promise((resolve) => {
@@ -251,3 +275,61 @@ describe.skipIf(!hasTerminal)("in a terminal", () => {
     expect(existsSync(mark)).toBe(true);
   });
 });
+
+it("a check that is going on when the engine is killed merges nothing, and the next engine puts all in order", async () => {
+  const {
+    home,
+    repository,
+    openWindow,
+    enginePid,
+    processes,
+    engine: control,
+  } = createMachine({
+    claudePath: SCRIPTED_AGENT,
+  });
+  const env = {
+    HOME: home,
+    ...toVariables({ STATE_DIR: home, CLAUDE_PATH: SCRIPTED_AGENT, ENGINE_ALLOWED_FOLDERS: repository }),
+  };
+  const bin = await openWindow();
+  const message = withScript("Add it", {
+    steps: [
+      { tools: [{ name: "Write", input: { file_path: "docs/new.md", content: "new\n" } }] },
+      {
+        tools: [
+          { name: "Bash", input: { command: "git add docs/new.md && git commit -qm 'Add it'" }, run: true },
+        ],
+      },
+      { text: "Done." },
+    ],
+  });
+  const asked = { ...COMPLETE, message, repository_url: repository, session_name: "kept" };
+  let { data } = await bin.call(asked);
+  while (data.outcome === "input_required") {
+    const [{ question_id }] = data.run.questions;
+    const { run_id } = data.run;
+    await bin.call({ action: "answer", run_id, question_id, answer: "allow_once", confirm: true });
+    ({ data } = await bin.call({ action: "status", run_id, wait_seconds: 40 }));
+  }
+  expect(data).toMatchObject({ outcome: "completed", run: { work: { commit_count: 1 } } });
+  await closeWindow(bin);
+  const worktree: string = data.run.workspace_path ?? /cd (\S+) /.exec(data.run.work.resume)?.[1];
+  const before = machineGit(repository, "rev-parse", "main");
+
+  const check = `echo more >> docs/new.md; touch made; echo $$ > ${mark}; sleep 600`;
+  const taking = spawnBin(["sessions", "take", "kept", "--yes", "--check", check], env);
+  await until(() => existsSync(mark) && readFileSync(mark, "utf8") !== "", "the check's begin");
+  expect(taking.stdout()).toContain("passes, which runs on this machine as you?");
+  process.kill(enginePid(), "SIGKILL");
+  expect(await taking.ended()).toBe(3);
+  expect(machineGit(repository, "rev-parse", "main")).toBe(before);
+
+  const taken = await runBin(["sessions", "take", "kept", "--yes", "--check", "test ! -e made"], env);
+  expect(taken).toMatchObject({ code: 0, stdout: expect.stringContaining("Merged into main of") });
+  const pid = Number(readFileSync(mark, "utf8"));
+  expect(processes().filter((one) => one === pid)).toEqual([]);
+  expect(machineGit(worktree, "symbolic-ref", "--short", "HEAD")).toBe("automagik/kept");
+  expect(machineGit(worktree, "status", "--porcelain")).toBe("");
+  expect(readFileSync(join(repository, "docs/new.md"), "utf8")).toBe("new\n");
+  await control("stop");
+}, 180_000);

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, request as sendOn } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text as readText } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
 
 /** An address at which an API answers, but for some answers that get lost on the way. */
@@ -14,10 +15,12 @@ export interface LosingProxy {
 /**
  * Lets everything through to the API and back.
  * @param loses of these requests the answer is lost, when the API has given it
+ * @param edit changes what the API says of itself
  */
 export async function startLosingProxy(
   api: string,
   loses: (request: IncomingMessage) => boolean = () => false,
+  edit?: (description: string) => string,
 ): Promise<LosingProxy> {
   const requests: string[] = [];
   const keys: string[] = [];
@@ -28,6 +31,10 @@ export async function startLosingProxy(
     const forward = sendOn(new URL(url, api), { method, headers }, (answer) => {
       if (loses(request)) {
         answer.resume().once("end", () => request.socket.destroy());
+        return;
+      }
+      if (edit && url.endsWith("/openapi.json")) {
+        void readText(answer).then((text) => response.end(edit(text)));
         return;
       }
       response.writeHead(answer.statusCode ?? 500, answer.headers);
