@@ -206,12 +206,19 @@ describe("what is not committed", () => {
   it("is asked about together with a repository that is not allowed yet, and told to nobody else", async () => {
     const repository = makeRepository("other");
     const { call, forms } = await connect(repository, {
-      onForm: accept({ allow: "once", uncommitted: "true" }),
+      onForm: () => {
+        // What is taken is what is there when the run begins, and the result says so.
+        writeFileSync(join(repository, "late.txt"), "late\n");
+        return { action: "accept", content: { allow: "once", uncommitted: "true" } };
+      },
     });
     const { data } = await call(run());
     expect(forms).toHaveLength(1);
     expect(Object.keys(forms[0]?.schema.properties ?? {})).toEqual(["allow", "uncommitted"]);
     expect(titles(repository, data.run.work.branch)).toEqual(["Add the login", OWN]);
+    expect(data.run.result).toContain(
+      "Your 4 uncommitted changes (b.txt, late.txt, new.txt, …) were taken along",
+    );
 
     const without = await connect(makeRepository("other"));
     const { git_branch: _asked, ...incomplete } = run();
@@ -241,6 +248,30 @@ describe("what is not committed", () => {
     const { session_name: _new, ...old } = run({ uncommitted: true, continue_session: "session-1" });
     expect((await call(old)).text).toContain("is for a new session");
     expect((await call(run({ uncommitted: false }))).data.summary).toContain("were left out");
+  });
+});
+
+describe("the engine's API", () => {
+  it("describes the field, and refuses it with what it cannot be with: nothing is started", async () => {
+    const base = `${engine.url}/api/v1`;
+    const described = (await (await fetch(`${base}/openapi.json`)).json()) as {
+      components: { schemas: { StartRun: { properties: object } } };
+    };
+    expect(described.components.schemas.StartRun.properties).toHaveProperty("uncommitted");
+    for (const more of [
+      { session_id: "some-session", repository_url: makeRepository() },
+      { repository_url: "https://host.example/team/app" },
+      {},
+    ]) {
+      const body = { message: "Go", input_format: "stream-json", uncommitted: true, ...more };
+      const answer = await fetch(`${base}/workflows/claude-code/run/fix`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-api-key": ENGINE_KEY },
+        body: JSON.stringify(body),
+      });
+      expect(answer.status).toBe(400);
+      expect(await answer.text()).toContain("Nothing was started");
+    }
   });
 });
 

@@ -317,6 +317,26 @@ describe("what is not committed, taken along", () => {
     expect(await refused({ repositoryUrl: empty })).toContain("no commit yet");
   });
 
+  it("stands on a commit that is made while it is looked at", async () => {
+    write("readme.md", "mine\n");
+    // A git that makes a commit in the repository right before the changes are listed, once.
+    const gitPath = join(place.folder, "git");
+    const commit = `git -C "${source}" -c user.name=T -c user.email=t@example.com commit -q --allow-empty -m Between`;
+    writeFileSync(
+      gitPath,
+      `#!/bin/sh\ncase " $* " in *" status "*) [ -e "${gitPath}.done" ] || { touch "${gitPath}.done"; (unset GIT_DIR GIT_COMMON_DIR GIT_WORK_TREE GIT_CONFIG_COUNT; ${commit}); };; esac\nexec git "$@"\n`,
+      { mode: 0o755 },
+    );
+    const { prepare } = place.workspaces({ gitPath });
+    const { path, notices } = await prepare({ ...place.request("key"), uncommitted: true });
+    expect(git(path, "log", "--format=%s").split("\n")).toEqual([
+      "Uncommitted changes when the session began",
+      "Between",
+      "Write readme.md",
+    ]);
+    expect(notices[0]).toContain("Your 1 uncommitted change (readme.md) was taken along");
+  });
+
   it("is nothing where nothing is left of it, which is said", async () => {
     const { workspace, work } = await session();
     expect(workspace.notices).toEqual([expect.stringContaining("no uncommitted changes any more")]);
