@@ -141,6 +141,16 @@ describe("what is not committed", () => {
     expect(data.run.work).not.toHaveProperty("yours");
   });
 
+  it("of another repository than the form was about is not taken along by its answer", async () => {
+    const [shown, chosen] = [makeRepository(), makeRepository()];
+    const content = { session_name: "another", repository_url: chosen, git_branch: "", uncommitted: "true" };
+    const { call, forms } = await connect(shown, { onForm: accept(content) });
+    const { data } = await call({ workflow_name: "implement", message: COMMIT });
+    expect(forms[0]?.schema.properties.uncommitted.description).toContain(shown.slice(home.length));
+    expect(data.summary).toContain("were not taken along. To have them in the work");
+    expect(titles(chosen, data.run.work.branch)).toEqual(["Add the login"]);
+  });
+
   it("does not hold a start up in which nothing is missing: the answer says that it was not taken along, and what to do", async () => {
     const repository = makeRepository();
     for (const options of [{}, { onForm: accept({}) }]) {
@@ -201,6 +211,16 @@ describe("what is not committed", () => {
     expect(data).toMatchObject({ outcome: "started", summary: expect.stringContaining("are taken along") });
     const ended = await call({ action: "status", run_id: data.run.run_id, wait_seconds: 60 });
     expect(titles(repository, ended.data.run.work.branch)).toEqual(["Add the login", OWN]);
+    const agent = readFileSync(join(home, ".scripted-agent", `${ended.data.run.session_id}.json`), "utf8");
+    const own = ended.data.run.work.yours.slice(0, 10);
+    expect(JSON.parse(agent).systemPrompt).toContain(
+      `first commit of the session's branch, ${own}, is what the person`,
+    );
+
+    // A branch that is not there yet begins at what is checked out, too.
+    const named = await call(run({ uncommitted: true, git_branch: "feature/new" }));
+    expect(titles(repository, "feature/new")).toEqual(["Add the login", OWN]);
+    expect(named.data.run.work).toMatchObject({ branch: "feature/new", base_branch: "main" });
   });
 
   it("is asked about together with a repository that is not allowed yet, and told to nobody else", async () => {

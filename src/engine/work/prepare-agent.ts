@@ -56,6 +56,7 @@ export async function prepareAgent(
         sessionName: run.sessionName,
         workspacePath: workspace.path,
         emptySubmodules: workspace.emptySubmodules,
+        ownCommit: workspace.ownCommit,
         handoverPath,
         previousHandover,
         repository: run.request.repositoryUrl,

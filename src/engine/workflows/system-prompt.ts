@@ -12,6 +12,8 @@ export interface PromptFacts {
   branch?: string | undefined;
   /** Paths of submodules that are not checked out. */
   emptySubmodules?: readonly string[] | undefined;
+  /** The commit with what the person had not committed when the session began. */
+  ownCommit?: string | undefined;
   /** The note that the run before this one has left; it may lie at `handoverPath`. */
   previousHandover?: { path: string; workflowName: string } | undefined;
 }
@@ -55,7 +57,7 @@ export function buildSystemPrompt(
     /\{\{\s*([a-z_]+)\s*\}\}/g,
     (found, name: string) => (Object.hasOwn(values, name) ? (values[name] ?? found) : found),
   );
-  return text + describeSubmodules(facts.emptySubmodules ?? []);
+  return text + describeSubmodules(facts.emptySubmodules ?? []) + describeOwn(facts.ownCommit);
 }
 
 /**
@@ -67,6 +69,11 @@ function describePrevious(previous: PromptFacts["previousHandover"]): string {
   const name = oneLine(previous.workflowName, MAX_NAME_CHARS);
   const path = oneLine(previous.path, MAX_PATH_CHARS);
   return `The workflow before you (${name}) has left a handover note at ${path}. Read it first.`;
+}
+
+function describeOwn(commit: string | undefined): string {
+  if (commit === undefined) return "";
+  return `\n\nThe first commit of the session's branch, ${commit.slice(0, 10)}, is what the person had not committed when the session began. Build on it, and do not rewrite it.`;
 }
 
 function describeSubmodules(paths: readonly string[]): string {

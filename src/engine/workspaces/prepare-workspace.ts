@@ -204,6 +204,7 @@ export function describeWorkspace(
     ...(record.repository && { repositoryUrl: record.repository.address }),
     ...(record.branch && { branch: record.branch }),
     ...(record.baseBranch && { baseBranch: record.baseBranch }),
+    ...(record.ownCommit && { ownCommit: record.ownCommit }),
     ...(run.startCommit && { startCommit: run.startCommit }),
     notices: [],
     env,

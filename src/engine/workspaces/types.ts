@@ -33,6 +33,8 @@ export interface Workspace {
   startCommit?: string;
   /** Submodules of the repository that are not checked out: their folders are empty. */
   emptySubmodules?: string[];
+  /** The session's first commit, where that is what the person had not committed. */
+  ownCommit?: string;
   /** Git runs hooks in it that are files of the repository. */
   ownHooks?: boolean;
   /** What the person should be told: the remote could not be reached, a branch has diverged. */
