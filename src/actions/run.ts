@@ -15,6 +15,7 @@ import {
   prepareStart,
 } from "./start/prepare-start.js";
 import { type ReservedSlot, reserveSlot } from "./start/reserve-slot.js";
+import { withInterruption } from "./start/tell-interruption.js";
 import {
   answerFailed,
   answerStarted,
@@ -71,7 +72,8 @@ export const runAction = defineAction({
       const reserved = await reserveSlot(start, call, services);
       if ("outcome" in reserved) return reserved;
       try {
-        const request = { ...(await buildRequest(start, services)), message };
+        const told = withInterruption(message, start.continuation?.interruption);
+        const request = { ...(await buildRequest(start, services)), message: told };
         const answer = await startAndFollow(request, start, reserved, call, services);
         if (answer !== "name taken") return answer;
       } finally {

@@ -36,6 +36,8 @@ export interface Continuation {
   sessionName?: string;
   repositoryUrl?: string;
   gitBranch?: string;
+  /** That its last run was interrupted, as the agent is told. */
+  interruption?: string;
 }
 
 /** What a run needs, given or asked for. An empty text means the default; an empty name, that one is made up. */

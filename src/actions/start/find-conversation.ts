@@ -9,6 +9,7 @@ import type { Answer } from "../answer.js";
 import type { Services } from "../define-action.js";
 import { askWhenNotFound, askWhichSession, offerFreshStart } from "./conversation-questions.js";
 import type { Continuation, StartDraft, Step, StepContext } from "./draft.js";
+import { findInterruption } from "./tell-interruption.js";
 
 /**
  * Finds the conversation that a run is to continue. A new conversation is never started in its place without the
@@ -72,6 +73,7 @@ async function continueSession(
   // What a session says is settled, the default workspace and branch included: nothing of it is asked again.
   const repositoryUrl = session.repositoryUrl ?? "";
   const { repository_url } = draft.args;
+  const interruption = await findInterruption(session, context);
   const moves = repository_url !== undefined && repository_url !== repositoryUrl;
   return {
     ...draft,
@@ -79,6 +81,7 @@ async function continueSession(
       sessionId,
       sessionName: session.name,
       repositoryUrl,
+      ...(interruption ? { interruption } : {}),
       // A branch belongs to its repository.
       ...(moves ? {} : { gitBranch: session.gitBranch ?? "" }),
     },

@@ -24,7 +24,7 @@ export function tellStarted({ run, adopted, noted }: Started, start: SentStart):
     ? `The API's answer to the start was lost, but its list shows the run, so it was not sent again: ${nameRun(run)}.`
     : `Started ${nameRun(run)}.`;
   const conversation = continuation
-    ? ` It was asked to continue the conversation ${continuation.sessionId}.`
+    ? ` It was asked to continue the conversation ${continuation.sessionId}.${continuation.interruption ? " The run before it was interrupted, since the engine or the machine went away, and the agent is told so." : ""}`
     : nameNote;
   const unwritten = noted
     ? ""

@@ -1,21 +1,9 @@
 import { runAction } from "../../actions/run.js";
+import { tellWhatHappened, withInterruption } from "../../actions/start/tell-interruption.js";
 import { isOver } from "../../sessions/sessions.js";
-import type { RunRecord } from "../../sessions/store/session-record.js";
 import { findSession } from "./find-session.js";
 import type { OpenServices } from "./open-services.js";
 import { type Ask, createTerminalCall } from "./terminal-call.js";
-
-/** What the agent is told when the person says nothing else; undefined where only the person knows what is to be done. */
-function tellWhatHappened({ status, errorCode, completedAt }: RunRecord): string | undefined {
-  const at = completedAt === undefined ? "" : ` at ${new Date(completedAt).toISOString()}`;
-  const goOn =
-    "Your workspace is as you left it, with what was not committed. See what is there, and go on where you stopped.";
-  if (errorCode === "interrupted")
-    return `The run before this one was interrupted${at}: the engine or the machine went away. ${goOn}`;
-  if (status === "killed") return `The run before this one was ended by the person${at}. ${goOn}`;
-  if (status === "failed" || status === "lost") return `The run before this one failed${at}. ${goOn}`;
-  return undefined;
-}
 
 /**
  * Goes on with a session by one new run, after the person agreed. Nothing is started to find out what is there.
@@ -53,7 +41,10 @@ export async function resumeInTerminal(
     return refuse(
       `Session "${session.name}" has a run going on (${last.workflowName}, ${last.status}). Nothing was started.`,
     );
-  const message = options.message?.trim() || tellWhatHappened(last);
+  const happened = tellWhatHappened(last);
+  const given = options.message?.trim();
+  const interruption = last.errorCode === "interrupted" ? happened : undefined;
+  const message = given ? withInterruption(given, interruption) : happened;
   if (!message)
     return refuse(
       `The last run of "${session.name}" has ended as it should. Say what is to be done now: ` +

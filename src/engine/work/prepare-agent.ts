@@ -51,7 +51,7 @@ export async function prepareAgent(
       policy,
       mark: agentMark(run.runId),
       cwd: workspace.path,
-      prompt: run.request.message,
+      prompt: [...findUnread(run, others).map(tellUnread), run.request.message].join("\n\n"),
       systemPrompt: buildSystemPrompt(workflow, {
         sessionName: run.sessionName,
         workspacePath: workspace.path,
@@ -75,4 +75,18 @@ export async function prepareAgent(
       ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
     },
   };
+}
+
+/** The runs before it, oldest first, that were interrupted before their agent had taken up what it was to do. */
+function findUnread(run: EngineRun, others: readonly EngineRun[]): EngineRun[] {
+  const before = others.filter((one) => one.createdAt <= run.createdAt);
+  const begun = before.findIndex((one) => one.turn > 0 || one.conversationBegun);
+  return before
+    .slice(0, begun < 0 ? undefined : begun)
+    .filter((one) => one.status === "interrupted")
+    .reverse();
+}
+
+function tellUnread({ request }: EngineRun): string {
+  return `Before this you were given a task that never reached you, since the run was interrupted. It was:\n\n${request.message}`;
 }
