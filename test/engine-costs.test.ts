@@ -252,6 +252,10 @@ describe("`engine cost`", () => {
       [expect.stringMatching(/^"at least": a run goes on/)],
     ]);
     expect(told.stdout).toMatch(/Limit of a day: \$5\.00, \$3\.\d\d of it left today\./);
+    const status = await runBin(["engine", "status"], env);
+    expect(status.stdout).toMatch(
+      /\n {2}cost today +at least \$1\.5\d; `automagik-workflows-mcp engine cost` shows more\n/,
+    );
     expect(await runBin(["engine", "cost", "--days", "0"], env)).toMatchObject({ code: 2 });
   });
 });

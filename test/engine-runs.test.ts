@@ -614,6 +614,15 @@ describe("pruning", () => {
     expect(await pruneDaily(store, today + 27, today + 27)).toEqual(["today"]);
   });
 
+  it("are all kept that have cost something today: the limit of a day counts them", async () => {
+    const store = await open({ limits: { endedRuns: 1 } });
+    const cost: RunChange = { type: "result", ok: true, costUsd: 0.2 };
+    await run(store, "dear", { type: "started" }, cost, DONE);
+    for (const runId of ["free", "newest"]) await run(store, runId, { type: "started" }, DONE);
+    expect(await store.prune(clock.now())).toEqual(["free"]);
+    expect(await store.prune(clock.now() + 2 * 24 * 60 * 60 * 1000)).toEqual(["dear"]);
+  });
+
   it("keeps the newest ended runs and all that have not ended, and removes all that belongs to the others", async () => {
     const store = await open({ limits: { endedRuns: 2 } });
     await run(store, "running", { type: "started" });

@@ -19,7 +19,8 @@ export function nextAfterEnd(run: Run): { next?: NextStep } {
       },
     };
   }
-  if (run.status === "failed" && run.errorCode) return { next: afterKnownFailure(run) };
+  // Of one that never began nothing can be continued.
+  if (run.status === "failed" && run.errorCode && !run.neverStarted) return { next: afterKnownFailure(run) };
   if (run.status === "failed" && !run.neverStarted) {
     return {
       next: {

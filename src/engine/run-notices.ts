@@ -6,6 +6,7 @@ import { addNotice, settleNotices, settleQuestions } from "../notices/outbox.js"
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
+import { costsMore } from "./runs/costs.js";
 import type { EngineRun, RunQuestion } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
 import type { WriteAlongside } from "./runs/write-changes.js";
@@ -107,6 +108,7 @@ function factsOf(run: EngineRun): NoticeFacts {
     status,
     turns: turn,
     costUsd,
+    costAtLeast: costsMore(run),
     error,
     result,
   };

@@ -1,4 +1,5 @@
 import { asSentence, cleanLine, cleanText } from "../shared/text.js";
+import { formatUsd } from "../shared/usd.js";
 
 export type NoticeKind = "finished" | "failed" | "needs_you";
 
@@ -19,6 +20,8 @@ export interface Notice {
     status: string;
     turns?: number;
     cost_usd?: number;
+    /** It was more. */
+    cost_at_least?: true;
     /** Why it has failed. */
     error?: string;
     /** How the agent's own text begins. */
@@ -35,6 +38,7 @@ export interface NoticeFacts {
   status: string;
   turns?: number | undefined;
   costUsd?: number | undefined;
+  costAtLeast?: boolean | undefined;
   error?: string | undefined;
   result?: string | undefined;
 }
@@ -103,7 +107,7 @@ export function noticeOfQuestion(facts: NoticeFacts, question: AskedQuestion, at
 }
 
 function describe(facts: NoticeFacts, id: string, at: number): Pick<Notice, "id" | "at" | "run"> {
-  const { runId, sessionName, workflowName, status, turns, costUsd, error, result } = facts;
+  const { runId, sessionName, workflowName, status, turns, costUsd, costAtLeast, error, result } = facts;
   return {
     id,
     at: new Date(at).toISOString(),
@@ -113,7 +117,7 @@ function describe(facts: NoticeFacts, id: string, at: number): Pick<Notice, "id"
       ...(workflowName ? { workflow_name: cleanLine(workflowName, NAME_CHARACTERS) } : {}),
       status: cleanLine(status, NAME_CHARACTERS),
       ...(turns ? { turns } : {}),
-      ...(costUsd ? { cost_usd: costUsd } : {}),
+      ...(costUsd ? { cost_usd: costUsd, ...(costAtLeast ? { cost_at_least: true as const } : {}) } : {}),
       ...(error ? { error: cleanLine(error, TEXT_CHARACTERS) } : {}),
       ...(result ? { result: cleanText(result, RESULT_CHARACTERS) } : {}),
     },
@@ -125,10 +129,10 @@ function nameOf({ sessionName, workflowName, runId }: NoticeFacts): string {
 }
 
 /** "12 turns, $0.42." or "" when neither is known. */
-function tellEffort({ turns, costUsd }: NoticeFacts): string {
+function tellEffort({ turns, costUsd, costAtLeast }: NoticeFacts): string {
   const parts = [
     turns ? `${turns} turn${turns === 1 ? "" : "s"}` : undefined,
-    costUsd ? `$${costUsd.toFixed(2)}` : undefined,
+    costUsd ? `${costAtLeast ? "at least " : ""}${formatUsd(costUsd)}` : undefined,
   ].filter((part) => part !== undefined);
   return parts.length > 0 ? asSentence(parts.join(", ")) : "";
 }

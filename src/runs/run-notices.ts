@@ -81,6 +81,6 @@ export function createRunNotices(options: {
 }
 
 function factsOf(run: Run): NoticeFacts {
-  const { runId, sessionName, workflowName, status, turn, costUsd, error, result } = run;
-  return { runId, sessionName, workflowName, status, turns: turn, costUsd, error, result };
+  const { runId, sessionName, workflowName, status, turn, costUsd, costAtLeast, error, result } = run;
+  return { runId, sessionName, workflowName, status, turns: turn, costUsd, costAtLeast, error, result };
 }

@@ -1,4 +1,5 @@
 import {
+  type DayCosts,
   type DiskUse,
   type EngineStatus,
   engineFiles,
@@ -10,6 +11,7 @@ import {
   readEngineStatus,
   readKeptSettings,
   readLastEnd,
+  readStoredCosts,
 } from "../../engine/background/index.js";
 import {
   compareEngineSettings,
@@ -18,6 +20,7 @@ import {
 } from "../../settings/engine-variables.js";
 import { systemClock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
+import { formatUsd } from "../../shared/usd.js";
 import { tellSpan } from "../sessions/fit-text.js";
 import { renderTable, type SessionLine, type TableOptions } from "../sessions/render-sessions.js";
 
@@ -50,6 +53,8 @@ interface Report {
   lastEnd: LastEnd | undefined;
   log: string;
   disk: DiskUse;
+  /** Undefined where it could not be read. */
+  today: DayCosts | undefined;
 }
 
 /** Adding up the folders of many sessions takes longer; then it is said that it is at least so much. */
@@ -71,7 +76,8 @@ export async function showEngineStatus(options: ShowStatusOptions): Promise<numb
 
 async function look({ stateFolder, home, version, given, readSessions }: ShowStatusOptions): Promise<Report> {
   const { log } = engineFiles(stateFolder);
-  const [status, kept, found, disk] = await Promise.all([
+  const now = systemClock.now();
+  const [status, kept, found, disk, costs] = await Promise.all([
     readEngineStatus(stateFolder, { clock: systemClock }),
     readKeptSettings(stateFolder),
     withDeadline(systemClock, SESSIONS_LIMIT_MS, readSessions).catch((error: Error) => ({
@@ -79,6 +85,7 @@ async function look({ stateFolder, home, version, given, readSessions }: ShowSta
       problem: error.message,
     })),
     measureDiskUse(stateFolder, AbortSignal.timeout(DISK_LIMIT_MS)),
+    readStoredCosts(stateFolder, { now, days: 1 }).catch(() => []),
   ]);
   return {
     status,
@@ -90,6 +97,7 @@ async function look({ stateFolder, home, version, given, readSessions }: ShowSta
     lastEnd: status.running ? undefined : await readLastEnd(stateFolder),
     log: home.length > 1 ? log.replace(home, "~") : log,
     disk,
+    today: costs[0],
   };
 }
 
@@ -142,7 +150,7 @@ const waiting = (sessions: readonly SessionLine[]) => sessions.filter((one) => o
 const interrupted = (sessions: readonly SessionLine[]) =>
   sessions.filter((one) => one.error_code === "interrupted");
 
-function toJson({ status, sessions, disk, ...report }: Report): Record<string, unknown> {
+function toJson({ status, sessions, disk, today, ...report }: Report): Record<string, unknown> {
   const { running, pid, url, version, startedAt, activeRuns, clients, problem } = status;
   const { kept, lastEnd, otherVersion } = report;
   return {
@@ -161,6 +169,9 @@ function toJson({ status, sessions, disk, ...report }: Report): Record<string, u
     settings: kept && listChosenEngineSettings(kept.settings),
     settings_since: toMoment(kept?.since),
     settings_that_differ: report.differing,
+    cost_today_usd: today && Math.round(today.usd * 1e6) / 1e6,
+    cost_today_at_least: today?.atLeast,
+    cost_limit_per_day_usd: kept?.settings.engineCostLimitPerDayUsd,
     runs: goingOn(sessions),
     stored_sessions: sessions.length,
     interrupted_sessions: interrupted(sessions).length,
@@ -176,7 +187,7 @@ function toJson({ status, sessions, disk, ...report }: Report): Record<string, u
 }
 
 function render(report: Report, { width, paint }: ShowStatusOptions): string {
-  const { status, otherVersion, kept, differing, sessions, unread, lastEnd, log, disk } = report;
+  const { status, otherVersion, kept, differing, sessions, unread, lastEnd, log, disk, today } = report;
   const { running, pid, url, version, startedAt, clients, problem } = status;
   const now = systemClock.now();
   const rows: [string, string | number | undefined][] = [
@@ -191,6 +202,7 @@ function render(report: Report, { width, paint }: ShowStatusOptions): string {
     ["clients", clients],
     ["problem", problem],
     ["stored", running ? undefined : tellStored(report)],
+    ["cost today", today && today.runs > 0 ? tellCost(today, kept) : undefined],
     ["settings", kept && tellSettings(kept, now)],
     ["log", log],
     ["disk", tellDisk(disk)],
@@ -240,6 +252,12 @@ function tellSettings({ settings, since }: KeptSettings, now: number): string {
   const chosen = listChosenEngineSettings(settings);
   const whose = `of the window that was started ${tellMoment(since, now)}`;
   return `${chosen.length > 0 ? chosen.join("; ") : "all at their defaults"} (${whose})`;
+}
+
+function tellCost({ usd, atLeast }: DayCosts, kept: KeptSettings | undefined): string {
+  const limitUsd = kept?.settings.engineCostLimitPerDayUsd;
+  const limit = limitUsd === undefined ? "" : ` of ${formatUsd(limitUsd)}`;
+  return `${atLeast ? "at least " : ""}${formatUsd(usd)}${limit}; \`automagik-workflows-mcp engine cost\` shows more`;
 }
 
 function tellDisk({ database, clones, worktrees, whole }: DiskUse): string {

@@ -1,4 +1,5 @@
 import type { Transaction } from "../../store/database.js";
+import { costSince, dayOf } from "./costs.js";
 import { readFact, writeFact } from "./facts.js";
 import { deleteRuns, type StoredRun, trimEvents } from "./run-rows.js";
 
@@ -9,7 +10,7 @@ const DAYS_KEPT = 100;
 /**
  * Removes ended runs that are old or too many, with all that belongs to them, and the oldest events. A run's age is
  * counted in days on which the engine was in use: a clock that is set ahead makes everything look old, but is only
- * one more day.
+ * one more day. One that has cost something today stays, for the limit of a day.
  * @param options.now epoch ms
  * @param options.ended the runs that have ended
  * @param options.goneThrough up to this number events may be gone already
@@ -25,6 +26,7 @@ export async function pruneRuns(
   },
 ): Promise<{ removed: string[]; goneThrough: number }> {
   const { now, ended, limits } = options;
+  const today = dayOf(now).from;
   const days = await noteDay(trx, Math.floor(now / DAY_MS));
   const daysSinceEnd = ({ run }: StoredRun) => {
     const day = Math.floor((run.endedAt ?? run.createdAt) / DAY_MS);
@@ -33,7 +35,9 @@ export async function pruneRuns(
   const old = [...ended]
     // By their last events: a clock that was set does not change the order of those.
     .sort((a, b) => b.lastEvent - a.lastEvent)
-    .filter((stored, index) => index >= limits.endedRuns || daysSinceEnd(stored) >= limits.endedRunDays);
+    .filter((stored, index) => index >= limits.endedRuns || daysSinceEnd(stored) >= limits.endedRunDays)
+    // What today has cost must stay known while today is counted.
+    .filter(({ run }) => costSince([run], today) === 0);
   const removed = old.map(({ run }) => run.runId);
   await deleteRuns(trx, removed);
   const trimmed = await trimEvents(trx, limits.eventsKept);
