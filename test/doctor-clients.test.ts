@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import type { Finding } from "../src/cli/doctor/finding.js";
@@ -170,6 +172,41 @@ it("tries the addresses of other entries, too, and the shell's own settings win 
       message: `"automagik" of Cursor (~/.cursor/mcp.json): nothing can be reached at ${nowhere} (ECONNREFUSED)`,
     },
   ]);
+});
+
+it("runs no program and asks no address that only the project's file names, which may be a stranger's", async () => {
+  const { home } = createMachine();
+  const { url, api, close } = await serveSimulatedApi({ apiKey: "key-of-the-shell" });
+  onTestFinished(close);
+  const project = temporaryFolder();
+  const program = join(project, "claude");
+  writeFileSync(program, `#!/bin/sh\ntouch '${join(project, "was-run")}'\n`, { mode: 0o755 });
+  const entries = {
+    local: stdio({ ENGINE: "local", CLAUDE_PATH: program, STATE_DIR: join(project, "state") }),
+    elsewhere: stdio({ BASE_URL: url }),
+  };
+  writeFileSync(join(project, ".mcp.json"), JSON.stringify({ mcpServers: entries }));
+  const inside = promisify(execFile);
+  const addresses: unknown[] = [];
+  for (const settings of [{}, { API_KEY: "key-of-the-shell", BASE_URL: "http://127.0.0.1:1" }]) {
+    const env = { HOME: home, PATH: "/usr/bin:/bin", ...toVariables({ NOTIFY: "off", ...settings }) };
+    const { stdout } = await inside(process.execPath, [BIN, "doctor", "--json"], { cwd: project, env }).catch(
+      (error) => error,
+    );
+    const findings: Finding[] = JSON.parse(stdout);
+    const clients = findings.filter(({ check }) => check === "client");
+    addresses.push(findings.find(({ check }) => check === "address"));
+    expect(clients.map(({ message }) => message)).toEqual([
+      expect.stringContaining('"local" of Claude Code'),
+      expect.stringContaining('"elsewhere" of Claude Code'),
+    ]);
+  }
+  expect(addresses).toMatchObject([
+    { status: "skipped", message: expect.stringContaining("only a file of this project") },
+    { status: "failure", message: expect.stringContaining("http://127.0.0.1:1") },
+  ]);
+  expect(api.requests).toEqual([]);
+  expect(readdirSync(project).sort()).toEqual([".mcp.json", "claude"]);
 });
 
 it("finds the servers of a project and of Claude Code's own scope for it, and the plugin", async () => {

@@ -115,11 +115,12 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     ),
   ]);
   const isUnset = clients !== undefined && basis === undefined;
+  const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
   const found = [
     { check: "node", ...checkNode(options.nodeVersion) },
     { check: "settings", ...judgeSettings(given, basis?.whose) },
     ...(clients?.results ?? []).map((result) => ({ check: "client", ...result })),
-    ...judgeApi(api, { isUnset, key: basis?.entry?.key }),
+    ...judgeApi(api, { unset, key: basis?.entry?.key }),
     { check: "state", ...state },
     { check: "git", ...git },
     { check: "claude", ...claude },
@@ -148,16 +149,21 @@ async function examineClients(
 /** The API's findings, with what is known of whether there should be one. */
 function judgeApi(
   found: Finding[],
-  { isUnset, key }: { isUnset: boolean; key: JudgedEntry["key"] | undefined },
+  { unset, key }: { unset: Result | undefined; key: JudgedEntry["key"] | undefined },
 ): Finding[] {
   const isThere = found.some(({ check, status }) => check === "address" && status !== "failure");
-  if (isUnset && !isThere) return [{ check: "address", ...NOTHING_SET_UP }];
+  if (unset && !isThere) return [{ check: "address", ...unset }];
   if (key !== "client") return found;
   const kept = skipped("kept by the client, and not known here");
   return found.map((one) =>
     one.check === "key" && one.status === "failure" ? { check: "key", ...kept } : one,
   );
 }
+
+const ONLY_IN_PROJECT = skipped(
+  "not tried: only a file of this project says where runs are carried out, and such a file may be a stranger's; " +
+    "set the same in this shell to have it checked",
+);
 
 const NOTHING_SET_UP = failure(
   "no chat client has this server, and no workflows API is set here",

@@ -16,6 +16,8 @@ export interface ClientsOfMachine {
    * out, else those that a client gives the server. Undefined where nothing says it.
    */
   basis: { settings: Settings; entry?: JudgedEntry; whose: string | undefined } | undefined;
+  /** A file of the project has this server. */
+  inProject: boolean;
   /** Some client has runs carried out on this machine. */
   local: boolean;
   /** Texts that must not be shown. */
@@ -45,7 +47,9 @@ export async function lookAtClients(options: {
   const [{ entries, unread }, plugin] = await Promise.all([findEntries(place), findPlugin(place)]);
   const judged = entries.map((entry) => judgeEntry(entry, { env, variables, shorten }));
   const isLocal = (one: JudgedEntry) => one.settings?.engine === "local";
-  const best = judged.find(isLocal) ?? judged.find((one) => one.settings !== undefined);
+  // A project's file may be a stranger's: the program and the address that it names are not tried.
+  const own = judged.filter(({ entry }) => !entry.ofProject);
+  const best = own.find(isLocal) ?? own.find((one) => one.settings !== undefined);
   const pluginText = plugin && `the plugin automagik-workflows of Claude Code (${shorten(plugin.path)})`;
 
   function chooseBasis(): ClientsOfMachine["basis"] {
@@ -58,11 +62,16 @@ export async function lookAtClients(options: {
   const basis = chooseBasis();
 
   async function tryAddress(one: JudgedEntry, index: number): Promise<Result> {
-    const { settings: own, result, entry } = one;
-    const isChecked = own === undefined || own.engine === "local" || own.baseUrl === basis?.settings.baseUrl;
+    const { settings: given, result, entry } = one;
+    const isChecked =
+      given === undefined ||
+      entry.ofProject ||
+      given.engine === "local" ||
+      given.baseUrl === basis?.settings.baseUrl;
     if (isChecked || result.status === "failure" || index >= MAX_ADDRESSES) return result;
-    const { baseUrl, apiKey } = own;
-    const reached = await createProbe({ baseUrl, apiKey, env, requestTimeoutMs: limitMs, clock }).reach();
+    const { baseUrl } = given;
+    const probe = createProbe({ baseUrl, apiKey: undefined, env, requestTimeoutMs: limitMs, clock });
+    const reached = await probe.reach();
     if (reached.ok) return result;
     const what = `${describeEntry(entry, shorten)}: nothing can be reached at ${baseUrl} (${reached.code})`;
     return failure(what, reached.todo ?? "Start that API, or correct the address in that file.");
@@ -83,7 +92,8 @@ export async function lookAtClients(options: {
         : []),
     ],
     basis,
-    local: judged.some(isLocal) || plugin?.engine === "local",
+    inProject: own.length < judged.length,
+    local: own.some(isLocal) || plugin?.engine === "local",
     secrets: judged.flatMap((one) => (one.key === "file" && one.settings?.apiKey) || []),
   };
 }

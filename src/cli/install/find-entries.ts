@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { posix, win32 } from "node:path";
 import { parse } from "jsonc-parser";
 import { parseDocument } from "yaml";
@@ -13,6 +13,8 @@ export interface FoundEntry {
   title: string;
   /** The file, absolute. */
   path: string;
+  /** The file is the project's, which may be anybody's: nothing of it is run or asked. */
+  ofProject: boolean;
   /** What the server is called there. */
   name: string;
   command: string;
@@ -45,14 +47,17 @@ export async function findEntries(place: Place): Promise<{ entries: FoundEntry[]
   const looks = (Object.keys(CLIENT_FORMS) as ClientName[]).map(async (client) => {
     const form: ClientForm = CLIENT_FORMS[client];
     const { title } = form;
-    const paths = new Set([await form.userFile(place), form.projectFile?.(place)]);
+    const own = await form.userFile(place);
+    // In the home folder the two are one.
+    const paths = new Set([own, form.projectFile?.(place)]);
     for (const path of paths) {
       if (path === undefined || !isAbsolute(path)) continue;
+      const ofProject = path !== own;
       try {
-        const text = await readFile(path, "utf8").catch(ignoreMissing);
+        const text = await readPlainFile(path);
         if (text === undefined || !MARK.test(text)) continue;
         for (const [name, entry] of readServers(text, form, place.cwd))
-          entries.push({ client, title, path, name, ...describeEntry(entry, form) });
+          entries.push({ client, title, path, ofProject, name, ...describeEntry(entry, form) });
       } catch (error) {
         unread.push({ client, title, path, problem: (error as Error).message });
       }
@@ -66,8 +71,16 @@ export async function findEntries(place: Place): Promise<{ entries: FoundEntry[]
   return { entries: entries.sort(byClient), unread: unread.sort(byClient) };
 }
 
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
+/** The text of a file; undefined where there is none. Throws what the file system throws otherwise. */
+async function readPlainFile(path: string): Promise<string | undefined> {
+  try {
+    // A pipe in a stranger's project would keep us waiting.
+    return (await stat(path)).isFile() ? await readFile(path, "utf8") : undefined;
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
 }
 
 /** Our servers in a client's file, by name. @throws Error when it cannot be understood */
