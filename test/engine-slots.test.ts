@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { type ContractClient, createContractClient } from "./contract/upstream.js";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { readEvents } from "./contract/event-reader.js";
+import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
 
@@ -27,6 +28,7 @@ async function openEngine(slots: number, settings: Parameters<typeof startLocalE
   }
   return {
     ...client,
+    url: engine.url,
     clock,
     /** The engine is stopped and started again. */
     async restart() {
@@ -253,5 +255,43 @@ describe("a run that waits for its person", () => {
     await answer(idle[2] ?? "");
     await ended(idle[2] ?? "");
     await working(next);
+  });
+
+  it("is told to streams whenever it waits otherwise, under the number of the last event, so that nothing is missed", async () => {
+    const { startRun, working, kill, until: seen, url } = await openEngine(1);
+    const headers = { "x-api-key": ENGINE_KEY };
+    const stream = await readEvents(`${url}${API}/events`, headers);
+    const busy = await startRun("busy", HANGS);
+    await working(busy);
+    await startRun("next", HANGS);
+    const later = await startRun("later", HANGS);
+    const patience = { timeout: 60_000 };
+    const waits = () =>
+      stream.events
+        .filter(({ event, data }) => event === "run" && data.type === "wait" && data.run_id === later)
+        .map(({ data }) => data.run.current_action);
+    await vi.waitFor(
+      () => expect(waits()).toEqual(["Waiting for a free slot, position 2 (1 of 1 busy: busy)"]),
+      patience,
+    );
+    await kill(busy);
+    await seen(later, ({ waits_for_slot }) => waits_for_slot?.busy.includes("next"));
+    await vi.waitFor(
+      () => expect(waits().at(-1)).toBe("Waiting for a free slot, position 1 (1 of 1 busy: next)"),
+      patience,
+    );
+    const told = stream.events.filter(({ event }) => event === "run");
+    const ids = told.map(({ id }) => id ?? 0);
+    expect(ids).toEqual([...ids].sort((a, b) => a - b));
+    const index = told.findIndex(({ data }) => data.type === "wait");
+    const resumed = await readEvents(`${url}${API}/events`, {
+      ...headers,
+      "last-event-id": String(ids[index]),
+    });
+    const stored = told.slice(index + 1).filter(({ data }) => data.type !== "wait");
+    const resumedIds = () => resumed.events.filter(({ event }) => event === "run").map(({ id }) => id);
+    const expected = stored.map(({ id }) => id);
+    // More may have happened meanwhile.
+    await vi.waitFor(() => expect(resumedIds().slice(0, expected.length)).toEqual(expected), patience);
   });
 });
