@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createCommands } from "../src/engine/agent/run-command.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import type { WorkspacesOptions } from "../src/engine/workspaces/workspaces.js";
-import { systemClock } from "../src/shared/clock.js";
+import { type Clock, systemClock } from "../src/shared/clock.js";
 import { createContractClient } from "./contract/upstream.js";
 import { runToCommit } from "./support/committed-run.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
@@ -42,6 +42,8 @@ async function session(
   return { ...workspaces, workspaces, at: workspace.path, which, head };
 }
 
+/** The command has written its mark. */
+const hasBegun = () => existsSync(mark) && readFileSync(mark, "utf8") !== "";
 /** How the worktree stands: its branch, its commit, and what is not committed. */
 const stateOf = (at: string) => [
   git(at, "symbolic-ref", "--short", "HEAD"),
@@ -83,6 +85,28 @@ describe("a check before the merge", () => {
     expect(existsSync(join(at, "cache", "kept")), "caches stay").toBe(true);
     expect(existsSync(join(at, "new"))).toBe(false);
     expect(readdirSync(join(place.folder, "workspaces", "checks"))).toEqual([]);
+  });
+
+  it("removes what it made and nothing else, whatever the merge and the branch ignore", async () => {
+    place.commit(source, { ".gitignore": "cache/\n" });
+    const workspaces = place.workspaces();
+    const workspace = await workspaces.prepare({ ...place.request("key"), sessionName: "login" });
+    const { path: at } = workspace;
+    const head = place.commit(at, { "a.txt": "a\n" });
+    place.write(at, "cache/there-before", "of the agent\n");
+    // In the merge `cache` is not ignored any more, and `out` is.
+    place.commit(source, { ".gitignore": "out/\n" });
+    const which = { runId: workspace.runId, sessionKey: workspace.sessionKey };
+    const seen = `git status --porcelain > ${mark}`;
+    const check = `${seen}; mkdir -p out && touch out/made cache/made made && echo changed > cache/there-before; exit 1`;
+    expect(await workspaces.take(which, { check })).toMatchObject({
+      taken: false,
+      check: { exitCode: 1, place: { kind: "worktree" } },
+    });
+    expect(readFileSync(mark, "utf8"), "the files were at hand, and not ignored").toBe("?? cache/\n");
+    expect(stateOf(at)).toEqual(["automagik/login", head, ""]);
+    expect(existsSync(join(at, "cache", "there-before"))).toBe(true);
+    expect(["out", "made", "cache/made"].filter((path) => existsSync(join(at, path)))).toEqual([]);
   });
 
   it("merges nothing when it fails, and has the end of what it wrote, cleaned", async () => {
@@ -146,13 +170,24 @@ describe("a check before the merge", () => {
   });
 
   it("is ended with all that it has started when its time is over", async () => {
-    const { take, which, head, at } = await session({ checkTimeoutMs: 1_500 });
+    const checkTimeoutMs = 1_234;
+    // Its time is over as soon as it is at work, however slow the machine is.
+    const clock: Clock = {
+      ...systemClock,
+      after(ms, task) {
+        if (ms !== checkTimeoutMs) return systemClock.after(ms, task);
+        void until(hasBegun, "the check's begin").then(task);
+        return () => {};
+      },
+    };
+    const commands = createCommands({ env: place.env, clock });
+    const { take, which, head, at } = await session({ checkTimeoutMs, commands });
     const before = idOf("main");
-    const check = `setsid sleep 600 & echo $! > ${mark}; touch made; wait`;
+    const check = `touch made; setsid sleep 600 & echo $! > ${mark}; wait`;
     const taken = await take(which, { check });
     expect(taken).toMatchObject({
       taken: false,
-      check: { passed: false, endedBy: "timeout", limitMs: 1_500 },
+      check: { passed: false, endedBy: "timeout", limitMs: checkTimeoutMs },
     });
     expect(isAlive(Number(readFileSync(mark, "utf8")))).toBe(false);
     expect(idOf("main")).toBe(before);
@@ -164,7 +199,7 @@ describe("a check before the merge", () => {
     const before = idOf("main");
     const stop = new AbortController();
     const taking = take(which, { check: `echo $$ > ${mark}; sleep 600`, signal: stop.signal });
-    await until(() => existsSync(mark), "the check's begin");
+    await until(hasBegun, "the check's begin");
     stop.abort("enough");
     await expect(taking).rejects.toThrow(/stopped before it finished: enough/);
     expect(isAlive(Number(readFileSync(mark, "utf8")))).toBe(false);
@@ -233,7 +268,7 @@ describe("an engine that goes away during a check", () => {
   it("leaves a worktree that the next one brings back, and a process that it ends", async () => {
     const { take, which, head, at } = await session({ commands: deaf() });
     void take(which, { check: `touch made && echo more >> a.txt && echo $$ > ${mark}; sleep 600` });
-    await until(() => existsSync(mark), "the check's begin");
+    await until(hasBegun, "the check's begin");
     const next = place.workspaces();
     await next.open();
     expect(isAlive(Number(readFileSync(mark, "utf8")))).toBe(false);
@@ -246,7 +281,7 @@ describe("an engine that goes away during a check", () => {
     const { take, which, at } = await session({ commands: deaf() });
     place.write(at, "own.txt", "own\n");
     void take(which, { check: `pwd > ${mark}; sleep 600` });
-    await until(() => existsSync(mark), "the check's begin");
+    await until(hasBegun, "the check's begin");
     await place.workspaces().open();
     expect(existsSync(readFileSync(mark, "utf8").trim())).toBe(false);
     expect(readdirSync(join(place.folder, "workspaces", "checks"))).toEqual([]);
@@ -334,7 +369,7 @@ describe("the action with a check, on the engine", () => {
       { signal: cancel.signal },
     );
     taking.catch(() => {});
-    await until(() => existsSync(mark) && readFileSync(mark, "utf8") !== "", "the check's begin");
+    await until(hasBegun, "the check's begin");
     expect(engine.activeRuns(), "the engine does not end as idle").toBe(1);
     for (const action of ["discard", "cleanup", "take"]) {
       const refused = await call({ action, run_id });
