@@ -246,6 +246,27 @@ describe("what is not committed", () => {
       expect((await without.call(asked)).text).not.toContain("new.txt");
   });
 
+  it("is taken along into a repository that has no commit yet, as the very first one", async () => {
+    const empty = join(home, "code", "empty");
+    git(home, "init", "--quiet", "--initial-branch", "main", empty);
+    writeFileSync(join(empty, "a.txt"), "a\n");
+    const { call } = await connect(empty);
+    expect((await call(run())).data.summary).toContain(
+      "Your 1 uncommitted change (a.txt) was not taken along.",
+    );
+    const fresh = join(home, "code", "fresh");
+    git(home, "init", "--quiet", "--initial-branch", "main", fresh);
+    writeFileSync(join(fresh, "a.txt"), "a\n");
+    const { data } = await call(run({ uncommitted: true, repository_url: fresh }));
+    expect(git(fresh, "log", "--format=%s", data.run.work.branch).split("\n")).toEqual([
+      "Add the login",
+      OWN,
+    ]);
+    const taken = await call({ action: "take", run_id: data.run.run_id, confirm: true });
+    expect(taken.data).toMatchObject({ outcome: "ok", summary: expect.stringContaining("Merged into main") });
+    expect(git(fresh, "status", "--porcelain")).toBe("");
+  });
+
   it("that cannot be taken along starts nothing where it was asked for, and is told with the reason where it was not", async () => {
     const repository = makeRepository();
     const { call } = await connect(repository);
@@ -259,10 +280,6 @@ describe("what is not committed", () => {
     expect(await refused({})).toMatch(/is not finished there \(MERGE_HEAD\).*Nothing was sent/s);
     const { data } = await call(run());
     expect(data.summary).toMatch(/were not taken along\. They cannot be taken along: a merge.*MERGE_HEAD/);
-    const empty = join(home, "code", "empty");
-    git(home, "init", "--quiet", "--initial-branch", "main", empty);
-    writeFileSync(join(empty, "a.txt"), "a\n");
-    expect(await refused({}, empty)).toContain("no commit yet: make the first one");
     expect(await refused({}, "https://host.example/team/app")).toContain("There is none here");
     expect(await refused({ temp_workspace: true }, "")).toContain("`uncommitted`");
     const { session_name: _new, ...old } = run({ uncommitted: true, continue_session: "session-1" });

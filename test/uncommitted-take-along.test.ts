@@ -288,7 +288,7 @@ describe("what is not committed, taken along", () => {
     expect(existsSync(join(linked, "out"))).toBe(false);
   });
 
-  it("is refused with the reason and nothing made: no branch, no commit, an unfinished merge, too much, another branch", async () => {
+  it("is refused with the reason and nothing made: no branch, an unfinished merge, too much, another branch", async () => {
     const workspaces = place.workspaces();
     const refused = (request: object = {}) =>
       workspaces.prepare({ ...place.request(`key-${Math.random()}`), uncommitted: true, ...request }).then(
@@ -311,10 +311,33 @@ describe("what is not committed, taken along", () => {
     expect(await refused()).toContain("in more than 1000 files");
     rmSync(join(source, "many"), { recursive: true });
     expect(git(source, "branch", "--format=%(refname:short)")).toBe("main\nother");
+  });
+
+  it("is the very first commit of a repository that has none, and comes back as that", async () => {
     const empty = join(place.folder, "empty");
     git(place.folder, "init", "--quiet", "--initial-branch", "main", empty);
     place.write(empty, "a.txt", "a\n");
-    expect(await refused({ repositoryUrl: empty })).toContain("no commit yet");
+    place.write(empty, "staged.txt", "s\n");
+    place.write(empty, ".gitignore", "ignored\n");
+    place.write(empty, "ignored", "precious\n");
+    git(empty, "add", "staged.txt");
+    const { which, take, work, path } = await session({ "a.txt": "a\nb\n" }, { repositoryUrl: empty });
+    expect(work).toMatchObject({ baseBranch: "main", commitCount: 2, own: { files: 3, insertions: 3 } });
+    expect(git(path, "log", "--format=%s", "--reverse").split("\n")[0]).toContain("Uncommitted changes");
+    place.commit(path, { "c.txt": "c\n" });
+    git(path, "add", "--force", "--all");
+    place.write(empty, "a.txt", "changed further\n");
+    expect(await take(which, {})).toMatchObject({
+      taken: false,
+      reason: expect.stringContaining("1 file (a.txt)"),
+    });
+    expect(status(empty)).toContain("A  staged.txt");
+    place.write(empty, "a.txt", "a\n");
+    expect(await take(which, {})).toMatchObject({ taken: true, into: "main" });
+    expect(status(empty)).toBe("");
+    expect(git(empty, "log", "--format=%s", "main").split("\n")).toHaveLength(3);
+    expect(text(empty, "a.txt")).toBe("a\nb\n");
+    expect(text(empty, "ignored")).toBe("precious\n");
   });
 
   it("stands on a commit that is made while it is looked at", async () => {

@@ -183,6 +183,12 @@ export function createBranches(options: BranchesOptions): Branches {
       }
       const isOurs = branch.startsWith(`${OWN_BRANCHES}/`);
       const base = defaultBranch(known);
+      if (own && own.parent === undefined && isEmpty(known)) {
+        record.bases[branch] = own.branch;
+        clones.save(repository, record);
+        await refs.move(branch, own.commit, undefined);
+        return { baseBranch: own.branch, empty: false, notices: [] };
+      }
       if (base === undefined && isEmpty(known))
         return { baseBranch: isOurs ? "main" : branch, empty: true, notices: [] };
       const start = base === undefined ? undefined : await startOf(clone, base);

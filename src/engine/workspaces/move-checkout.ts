@@ -53,17 +53,12 @@ export async function moveCheckout(
     // All that settings of the branch could say otherwise.
     const plain = ["--no-squash", "--commit", "--no-verify-signatures", "--no-autostash", "--no-stat"];
     const args = ["merge", "--ff-only", "--quiet", ...plain, "--no-overwrite-ignore", commit];
+    const over = own && { at, branch, from, to: commit, own: own.commit, folder: own.folder };
+    // Onto no commit git would also take ignored files away.
+    if (over && from === undefined) return await moveOverOwn(git, clone, over);
     const told = await git(args, { at, env: await withoutPrograms(git, at) });
     if (told.code === 0) return undefined;
-    if (own && from !== undefined)
-      return await moveOverOwn(git, clone, {
-        at,
-        branch,
-        from,
-        to: commit,
-        own: own.commit,
-        folder: own.folder,
-      });
+    if (over) return await moveOverOwn(git, clone, over);
     const files = told.problem.split("\n").flatMap((line) => /^\t(.+)$/.exec(line)?.[1] ?? []);
     if (files.length > 0)
       return `it would overwrite what is not committed in ${holder}: ${cleanLine(describeFiles(files))}`;

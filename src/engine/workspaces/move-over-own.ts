@@ -7,6 +7,7 @@ import type { Clone } from "./clones.js";
 import { explain, type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import { describeFiles } from "./ignored-work.js";
 import { inChunks, withoutPrograms } from "./person-checkout.js";
+import { emptyTree } from "./work.js";
 import { unfinishedStep } from "./worktrees.js";
 
 /** More changed files than this are not looked at one by one. */
@@ -18,9 +19,9 @@ type Entry = string;
 /** What is moved, and over what. */
 export interface MoveOverOwn {
   at: WorktreeLocation;
-  /** Where the branch that is checked out stands, and a commit that contains it, which the repository has. */
+  /** Where the branch that is checked out stands, if it has commits, and one that contains it, which the repository has. */
   branch: string;
-  from: string;
+  from: string | undefined;
   to: string;
   /** What the person had not committed when the session began: a commit in the clone that the session contains. */
   own: string;
@@ -89,8 +90,9 @@ async function moveFiles(
     GIT_NO_REPLACE_OBJECTS: "1",
   };
   const call = { at, env };
-  const { before: old, after: coming } = await compare(git, clone, from, to);
-  const { after: taken } = await compare(git, clone, from, own);
+  const begin = from ?? (await emptyTree(git, clone.at));
+  const { before: old, after: coming } = await compare(git, clone, begin, to);
+  const { after: taken } = await compare(git, clone, begin, own);
   const paths = [...coming.keys()];
   if (paths.length > MAX_FILES) return `it would change more than ${MAX_FILES} files in ${path}`;
 
@@ -117,16 +119,21 @@ async function moveFiles(
   }
 
   const changed = paths.filter((one) => (there.get(one) ?? "") !== (old.get(one) ?? ""));
-  const base = await treeWith(git, { ...call, env: { ...env, GIT_INDEX_FILE: join(place, "base") } }, from, {
-    gone: changed.filter((one) => !there.get(one)),
-    present: changed.flatMap((one) => {
-      const entry = there.get(one);
-      return entry ? [`${entry.replace(" ", ",")},${one}`] : [];
-    }),
-  });
+  const base = await treeWith(
+    git,
+    { ...call, env: { ...env, GIT_INDEX_FILE: join(place, "base") } },
+    from ?? "--empty",
+    {
+      gone: changed.filter((one) => !there.get(one)),
+      present: changed.flatMap((one) => {
+        const entry = there.get(one);
+        return entry ? [`${entry.replace(" ", ",")},${one}`] : [];
+      }),
+    },
+  );
   const told = await git(["read-tree", "-m", "-u", base, to], call);
   if (told.code !== 0) return explain(told);
-  const ref = ["update-ref", "-m", "merge: Fast-forward", `refs/heads/${branch}`, to, from];
+  const ref = ["update-ref", "-m", "merge: Fast-forward", `refs/heads/${branch}`, to, from ?? ""];
   const moved = await git(ref, { at });
   if (moved.code === 0) return undefined;
   await mustGit(git, `The files in ${path} could not be put back`, ["read-tree", "-m", "-u", to, base], call);
@@ -175,15 +182,15 @@ async function entriesOf(
   return found;
 }
 
-/** A commit's tree with some paths as they are in a worktree. */
+/** The tree of a commit, or `--empty`, with some paths as they are in a worktree. */
 async function treeWith(
   git: GitRunner,
   call: IndexCall,
-  commit: string,
+  begin: string,
   { gone, present }: { gone: string[]; present: string[] },
 ): Promise<string> {
   const what = "The state of the files could not be noted";
-  await mustGit(git, what, ["read-tree", commit], call);
+  await mustGit(git, what, ["read-tree", begin], call);
   for (const some of inChunks(gone))
     await mustGit(git, what, ["update-index", "--force-remove", "--", ...some], call);
   for (const some of inChunks(present)) {

@@ -8,6 +8,7 @@ import { folderExists } from "./disk.js";
 import { findWork } from "./find-work.js";
 import { type GitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
+import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { runUnlessStopped } from "./run-unless-stopped.js";
 import { bringMerge, prepareMerge, type Taken, type TakeRequest, takeWork } from "./take.js";
@@ -97,6 +98,10 @@ export function createReview(options: {
     return { clone, work };
   }
 
+  async function beginsWithOwn({ at }: Clone, { ownCommit }: SessionRecord): Promise<boolean> {
+    return ownCommit !== undefined && (await createRefs(git, at).commit(`${ownCommit}^`)) === undefined;
+  }
+
   return {
     async diff(which, { range, maxBytes }) {
       const { record } = await sessionOf(which);
@@ -119,7 +124,9 @@ export function createReview(options: {
         const into = asked ?? work.baseBranch;
         const from = record.deliveredAs ?? work.from;
         const names = [...refs.remote.keys()];
-        if (names.length > 0 && !names.includes(into))
+        // In a repository that had no commits the base branch comes with them.
+        const isFirst = into === work.baseBranch && (await beginsWithOwn(clone, record));
+        if (names.length > 0 && !names.includes(into) && !isFirst)
           throw new WorkspaceError(`The repository has no branch ${into}. Nothing was merged.`);
         return {
           repository,

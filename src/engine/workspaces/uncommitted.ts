@@ -10,6 +10,7 @@ import { identityEnv } from "./git-settings.js";
 import { filteredPaths, inChunks, withoutPrograms } from "./person-checkout.js";
 import { createRefs } from "./refs.js";
 import { WorkspaceError } from "./types.js";
+import { emptyTree } from "./work.js";
 import { unfinishedStep } from "./worktrees.js";
 
 /** So many files with changes, and so many bytes of them, are taken along at most. */
@@ -38,8 +39,8 @@ export interface UncommittedChanges {
 /** The changes as the first commit of a session. */
 export interface OwnChanges {
   commit: string;
-  /** The commit and the branch that the person had checked out. */
-  parent: string;
+  /** What the person had checked out: the commit, missing in a repository without one, and the branch. */
+  parent: string | undefined;
   branch: string;
   files: string[];
   leftOut: string[];
@@ -92,7 +93,7 @@ export async function listChanges(
 
 async function whyNot(
   at: WorktreeLocation,
-  { branch, head, files }: UncommittedChanges,
+  { branch, files }: UncommittedChanges,
   { isConflict, isCut }: { isConflict: boolean; isCut: boolean },
 ): Promise<string | undefined> {
   if (files.length === 0 && !isCut) return undefined;
@@ -100,7 +101,6 @@ async function whyNot(
   if (step) return `a merge, rebase or the like is not finished there (${step}): finish it first`;
   if (isConflict) return "some of the files are in conflict: resolve that first";
   if (!branch) return "no branch is checked out there: check one out first";
-  if (!head) return "the repository has no commit yet: make the first one";
   if (isCut || files.length > MAX_FILES)
     return `they are in more than ${MAX_FILES} files: commit them, or have git ignore what does not belong there`;
   let bytes = 0;
@@ -141,7 +141,7 @@ export async function commitChanges(
   { clone, at, changes }: { clone: Clone; at: WorktreeLocation; changes: UncommittedChanges },
 ): Promise<OwnChanges | undefined> {
   const { branch, head: parent } = changes;
-  if (branch === undefined || parent === undefined) return undefined;
+  if (branch === undefined) return undefined;
   const what = "Your uncommitted changes could not be taken along";
   const place = join(folder, randomUUID());
   const copies = join(place, "files");
@@ -162,19 +162,27 @@ export async function commitChanges(
         GIT_NO_REPLACE_OBJECTS: "1",
       },
     };
-    await mustGit(git, what, ["read-tree", parent], call);
+    await mustGit(git, what, ["read-tree", parent ?? "--empty"], call);
     for (const some of inChunks(gone))
       await mustGit(git, what, ["update-index", "--force-remove", "--", ...some], call);
     for (const some of inChunks(present))
       await mustGit(git, what, ["update-index", "--add", "--replace", "--", ...some], call);
     const tree = (await mustGit(git, what, ["write-tree"], call)).trim();
-    const list = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", parent, tree];
+    const list = [
+      "diff-tree",
+      "-r",
+      "-z",
+      "--name-only",
+      "--no-renames",
+      parent ?? (await emptyTree(git, clone.at)),
+      tree,
+    ];
     const files = (await mustGit(git, what, list, { at: clone.at, separator: "\0" }))
       .split("\0")
       .filter(Boolean);
     if (files.length === 0) return undefined;
     const body = `What was not committed on ${branch} then.`;
-    const made = ["commit-tree", tree, "-p", parent, "-m", OWN_TITLE, "-m", body];
+    const made = ["commit-tree", tree, ...(parent ? ["-p", parent] : []), "-m", OWN_TITLE, "-m", body];
     const commit = (await mustGit(git, what, made, call)).trim();
     return { commit, parent, branch, files, leftOut: [...changes.leftOut, ...unread] };
   } finally {

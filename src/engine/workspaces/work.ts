@@ -45,8 +45,13 @@ export async function describeWork(
     }),
     commitCount,
     ...(await countLines(git, at, parted ?? (await emptyTree(git, at)), head)),
-    ...(isNew && { own: { commit: own, ...(await countLines(git, at, `${own}^`, own)) } }),
+    ...(isNew && { own: { commit: own, ...(await countOwn(git, at, own)) } }),
   };
+}
+
+async function countOwn(git: GitRunner, at: GitLocation, own: string) {
+  const parent = await createRefs(git, at).commit(`${own}^`);
+  return countLines(git, at, parent ?? (await emptyTree(git, at)), own);
 }
 
 async function countLines(git: GitRunner, at: GitLocation, from: string, to: string) {
