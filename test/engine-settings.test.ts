@@ -13,6 +13,7 @@ import type { LocalEngineSettings } from "../src/engine/create-local-engine.js";
 import { createContractClient } from "./contract/upstream.js";
 import { runBin, spawnBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
+import { copyRepository } from "./support/git-place.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { ENGINE_KEY, SCRIPTED_AGENT, startLocalEngine, withScript } from "./support/local-engine.js";
 import { recordingCommand } from "./support/notices.js";
@@ -200,6 +201,32 @@ describe("an engine whose settings change while it runs", () => {
     change({ claudePath: other, engineCostLimitUsd: 2.5 });
     await client.ended((await client.start({ message: "Second" })).run_id);
     expect(readFileSync(log, "utf8")).toMatch(/--max-budget-usd=2\.5\b/);
+  });
+
+  it("pushes what a run ends with as the setting is by then", async () => {
+    const ssh = join(temporaryFolder(), "ssh");
+    writeFileSync(ssh, '#!/bin/sh\nfor last; do :; done\neval "exec $last"\n', { mode: 0o755 });
+    const remote = join(temporaryFolder(), "remote");
+    copyRepository(remote);
+    const env = { GIT_SSH_COMMAND: ssh, GIT_SSH_VARIANT: "ssh", GIT_CONFIG_GLOBAL: "/dev/null" };
+    const { client, change } = await startEngine({ enginePush: "on" }, env);
+    const bash = (command: string) => ({ tools: [{ name: "Bash", input: { command }, run: true }] });
+    const run = async (session_name: string) => {
+      const steps = [
+        { tools: [{ name: "Write", input: { file_path: "login.js", content: "1\n" } }] },
+        bash("git add --all"),
+        bash('git commit --quiet -m "Add the login"'),
+      ];
+      const message = withScript("Add the login", { steps });
+      const repository_url = `ssh://git@host.example${remote}`;
+      const started = await client.start({ message, session_name, repository_url }, "implement");
+      return client.ended(started.run_id);
+    };
+    await run("pushed");
+    expect(git(remote, "branch", "--list", "automagik/*")).toBe("automagik/pushed");
+    change({ enginePush: "off" });
+    await run("kept");
+    expect(git(remote, "branch", "--list", "automagik/*")).toBe("automagik/pushed");
   });
 
   it("tells of ends in the way that holds when they come", async () => {
