@@ -244,6 +244,16 @@ describe("the actions on the engine", () => {
     expect(status.data.diff.text).toContain("+login");
     const { contents } = await client.readResource({ uri: `automagik://runs/${run_id}/diff` });
     expect(contents[0]).toMatchObject({ text: expect.stringContaining("+login") });
+    const glance = (await client.readResource({ uri: "automagik://sessions" })).contents[0] as {
+      text: string;
+    };
+    expect(JSON.parse(glance.text).sessions).toMatchObject([
+      {
+        session_name: "login",
+        git_branch: "automagik/login",
+        ...{ insertions: 1, deletions: 0, cost_usd: expect.any(Number), age_s: expect.any(Number) },
+      },
+    ]);
     const shown = await call({ action: "diff", session_name: "login" });
     expect(shown.data).toMatchObject({
       outcome: "ok",

@@ -132,6 +132,10 @@ it("shows on the second day what can go, and removes only what would not be lost
   await spend(day);
   const sessions = await runBin(["sessions"], { HOME: day.home, ...toVariables({ STATE_DIR: day.home }) });
   note("automagik-workflows-mcp sessions", sessions.stdout);
+  // At a glance: branch, size of the change, cost and age, here and in the chat's resource.
+  expect(sessions.stdout).toMatch(
+    /\ndelivered-1 +completed +implement +\d+\/50 +automagik\/delivered-1 +\+1 -0 +\$0\.\d\d +\d/,
+  );
   const place = join(day.home, "engine", "workspaces");
   const before = sizeOf(place);
 

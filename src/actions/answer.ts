@@ -123,6 +123,9 @@ const sessionAnswer = z.object({
   cost_usd: z.number().optional(),
   /** Of some run not all is known, or it goes on. */
   cost_at_least: z.boolean().optional(),
+  /** Lines that its commits add, and take away. */
+  insertions: z.number().optional(),
+  deletions: z.number().optional(),
   /** What its agent has asked the person. */
   waits_for: z.string().optional(),
   waits_since: z.string().optional(),

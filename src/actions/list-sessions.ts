@@ -191,6 +191,7 @@ function describeSession(
   const taken = session.runs.flatMap((one) => one.turns ?? []);
   const turns = taken.length > 0 ? taken.reduce((total, value) => total + value, 0) : undefined;
   const cost = costOfSession(session);
+  const changed = session.runs.findLast((one) => one.insertions !== undefined);
   return {
     session_name: session.name,
     ...(session.sessionId ? { session_id: session.sessionId } : {}),
@@ -205,6 +206,7 @@ function describeSession(
     ...(run?.expectedTurns === undefined ? {} : { expected_turns: run.expectedTurns }),
     ...(run?.errorCode === undefined ? {} : { error_code: run.errorCode }),
     ...(cost ? { cost_usd: cost.usd, ...(cost.atLeast ? { cost_at_least: true } : {}) } : {}),
+    ...(changed ? { insertions: changed.insertions, deletions: changed.deletions ?? 0 } : {}),
     ...(question ? { waits_for: cleanLine(question.text, 300) } : {}),
     ...(question?.askedAt === undefined ? {} : { waits_since: new Date(question.askedAt).toISOString() }),
     ...describeQueued(queued),

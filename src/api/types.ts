@@ -89,6 +89,9 @@ export interface Run {
   costUsd?: number;
   /** It has cost more than that. */
   costAtLeast?: true;
+  /** Lines that the session's commits add, and take away, as of the run's end. */
+  insertions?: number;
+  deletions?: number;
   tokens?: TokenCounts;
   toolsUsed: string[];
   /** The run's own text. It comes from elsewhere: control characters are removed at the door. */

@@ -11,6 +11,8 @@ const COMMON = [
   "expectedTurns",
   "costUsd",
   "costAtLeast",
+  "insertions",
+  "deletions",
   "resumes",
   "neverStarted",
   "errorCode",

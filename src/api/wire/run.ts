@@ -145,6 +145,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     typeof result.message === "string" && !EMPTY_RESULT.test(result.message) ? result.message : "";
   const output = typeof result.final_output === "string" ? result.final_output : message;
   const phase = line(progress?.current_phase);
+  const work = toWork(wire.work);
   return compact<Run>({
     runId: line(wire.run_id, 200) ?? runId,
     workflowName: line(wire.workflow_name) ?? "",
@@ -175,7 +176,9 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     lastActivityAt: parseTime(metadata.last_activity),
     // The public server's phase only repeats whether the run is over.
     workspacePath: line(wire.workspace_path, 500),
-    work: toWork(wire.work),
+    work,
+    insertions: work?.insertions,
+    deletions: work?.deletions,
     hasNoWork: wire.work === null ? true : undefined,
     questions: wire.questions
       ?.slice(0, MOST_QUESTIONS)

@@ -15,7 +15,7 @@ export interface TableOptions {
 
 const GAP = "  ";
 
-const COLUMNS = ["name", "state", "workflow", "turn", "branch", "cost", "age"] as const;
+const COLUMNS = ["name", "state", "workflow", "turn", "branch", "changes", "cost", "age"] as const;
 type Column = (typeof COLUMNS)[number];
 
 /** To how many cells columns shrink, one after the other, until a line fits; at 0 a column is left out. */
@@ -24,6 +24,7 @@ const SHRINK: readonly [Column, number][] = [
   ["branch", 16],
   ["name", 20],
   ["branch", 0],
+  ["changes", 0],
   ["cost", 0],
   ["workflow", 0],
   // "waits for you, 12 min"
@@ -58,7 +59,7 @@ function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["pa
 }
 
 function toCells(session: SessionLine, now: number): Record<Column, string> {
-  const { turn, max_turns, expected_turns, cost_usd, cost_at_least } = session;
+  const { turn, max_turns, expected_turns, cost_usd, cost_at_least, insertions, deletions = 0 } = session;
   const isUsual =
     session.status === "running" && expected_turns !== undefined && (turn ?? 0) <= expected_turns;
   const most = isUsual ? `~${expected_turns}` : max_turns;
@@ -68,6 +69,7 @@ function toCells(session: SessionLine, now: number): Record<Column, string> {
     workflow: session.workflow_name,
     turn: turn === undefined ? "" : `${turn}${most === undefined ? "" : `/${most}`}`,
     branch: session.git_branch ?? "",
+    changes: insertions === undefined ? "" : `+${insertions} -${deletions}`,
     cost: cost_usd === undefined ? "" : `$${cost_usd.toFixed(2)}${cost_at_least ? "+" : ""}`,
     age: tellSpan(session.age_s * 1000),
   };

@@ -240,6 +240,8 @@ export const rowSchema = z
     execution_time: z.number().nullable(),
     execution_time_seconds: z.number().nullable(),
     total_cost: z.number(),
+    insertions: z.int().optional().describe("Lines that the session's commits add"),
+    deletions: z.int().optional(),
     cost_at_least: costAtLeast,
     total_tokens: z.int(),
     input_tokens: z.int(),

@@ -255,6 +255,7 @@ export function toRow(run: EngineRun, wait?: SlotWait): z.input<typeof rowSchema
     workspace_persistent: run.request.persistent,
     workspace_cleaned_up: run.workspaceRemoved,
     error_message: run.error ?? null,
+    ...(run.work ? { insertions: run.work.insertions, deletions: run.work.deletions } : {}),
     ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
   };

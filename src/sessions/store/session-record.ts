@@ -15,6 +15,9 @@ export interface RunRecord {
   costUsd?: number;
   /** It has cost more than that. */
   costAtLeast?: true;
+  /** Lines that the session's commits add, and take away. */
+  insertions?: number;
+  deletions?: number;
   /** The resumable id that was seen for this run. */
   sessionId?: string;
   /** The conversation that it was asked to continue, which its agent may have refused. */
@@ -64,6 +67,8 @@ const runSchema = z.looseObject({
   expectedTurns: z.number().optional(),
   costUsd: z.number().optional(),
   costAtLeast: z.literal(true).optional(),
+  insertions: z.number().optional(),
+  deletions: z.number().optional(),
   sessionId: shown().optional(),
   resumes: shown().optional(),
   neverStarted: z.literal(true).optional(),
