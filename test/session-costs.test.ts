@@ -71,3 +71,34 @@ it("what a session has cost is never told as nothing where it is not known", () 
     atLeast: false,
   });
 });
+
+it("a start beyond the limit of a day is told as one that cost nothing, with what to do", async () => {
+  const home = realpathSync(temporaryFolder());
+  const engine = await startLocalEngine(home, { engineCostLimitPerDayUsd: 1 });
+  onTestFinished(() => engine.close());
+  const { call } = await connectInMemory({
+    home,
+    locate: async () => ({ baseUrl: engine.url, apiKey: ENGINE_KEY }),
+    settings: { ENGINE: "local", API_KEY: ENGINE_KEY },
+  });
+  const run = (session_name: string, cost: number) =>
+    call({
+      ...COMPLETE,
+      repository_url: "",
+      git_branch: "",
+      session_name,
+      message: withScript("Go", { steps: [{ text: "Done", cost }] }),
+    });
+  expect((await run("one", 0.9)).text).toContain(
+    "Today's runs have cost $0.90 of the $1.00 that a day may cost.",
+  );
+  // Said with the start, and again with the result.
+  const near = await run("two", 0.2);
+  expect(near.text).toMatch(/^Started [^\n]* Today's runs have cost \$0\.90 of the \$1\.00/);
+  const refused = await run("three", 0.1);
+  expect(refused.isError).toBe(true);
+  expect(refused.text).toMatch(/Today's runs have cost \$1\.10 of the \$1\.00 that a day may cost\./);
+  expect(refused.text).toMatch(/Not started; nothing was charged\./);
+  const { sessions } = (await call({ action: "list_sessions", active_only: false })).data;
+  expect(sessions.map(({ session_name }: { session_name: string }) => session_name)).toEqual(["two", "one"]);
+});
