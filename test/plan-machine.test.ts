@@ -2,6 +2,7 @@ import { describe, expect, it, test } from "vitest";
 import { advance, apply, replay, startPlan } from "../src/plans/apply.js";
 import { checkPlanValue } from "../src/plans/check-plan.js";
 import { commandsOf, type PlanCommand } from "../src/plans/commands.js";
+import { describePlan, progressLine } from "../src/plans/describe-plan.js";
 import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/events.js";
 import type { FieldValue, Plan } from "../src/plans/plan.js";
 import { mergedBranches, planStatus, waitingFor } from "../src/plans/plan-status.js";
@@ -222,9 +223,7 @@ describe("rule 2: sending back runs everything downstream again", () => {
       ],
     });
     world.finish("design").finish("make").finish("test").decide("ok", "send-back", "Use tokens");
-    expect(world.statuses()).toBe(
-      "design pending, make pending, test pending, ok pending".replace("design pending", "design running"),
-    );
+    expect(world.statuses()).toBe("design running, make pending, test pending, ok pending");
     expect(world.order("design")).toMatchObject({
       message: "Use tokens",
       session: { kind: "continue", step: "design", runId: "run-design-1", sessionId: "session-design-1" },
@@ -833,6 +832,13 @@ describe("rule 11: a plan that goes on may be changed, and what was done is not"
     expect(world.order("design").message).toBe("Design it\n\nSmaller");
     world.finish("design");
     expect(world.statuses()).toBe("design succeeded, a skipped");
+    const chain = begin({
+      steps: [design, { id: "a", run: "fix", needs: ["design"] }, { id: "b", run: "fix", needs: ["a"] }],
+    });
+    expect(chain.do({ type: "step-skipped", step: "a" }).statuses()).toBe(
+      "design running, a pending, b pending",
+    );
+    expect(chain.finish("design").starts()).toEqual(["p1/b/1"]);
   });
 
   it("a gate is not skipped", () => {
@@ -851,6 +857,37 @@ describe("rule 11: a plan that goes on may be changed, and what was done is not"
     expect(world.starts()).toEqual(["p1/build/2/1"]);
     world.finish("build/1");
     expect(world.starts()).toEqual(["p1/sum/2"]);
+  });
+
+  it("redoing waits for what the step needs, whatever is said", () => {
+    const world = begin({ steps: [design, { id: "a", run: "fix", needs: ["design"] }] }).finish("design", {
+      status: "failed",
+    });
+    world.do({ type: "step-redone", step: "a", words: "Now" });
+    expect(world.statuses()).toBe("design failed, a blocked");
+    world.do({ type: "step-redone", step: "design" }).finish("design");
+    expect(world.starts()).toEqual(["p1/a/1"]);
+  });
+
+  it("what was sent back is said again when its run fails, by itself and by a person", () => {
+    const world = begin({ steps: [{ ...design, retry: 1 }, gate] })
+      .finish("design")
+      .decide("ok", "send-back", "Use tokens");
+    const wanted = { message: "Use tokens", session: { kind: "continue", step: "design" } };
+    world.finish("design", { status: "failed" });
+    expect(world.order("design")).toMatchObject(wanted);
+    world.finish("design", { status: "failed" }).do({ type: "step-redone", step: "design" });
+    expect(world.order("design")).toMatchObject(wanted);
+    world.finish("design", { status: "failed", deterministic: true });
+    world.do({ type: "step-redone", step: "design", words: "Use cookies" });
+    expect(world.order("design")).toMatchObject({ ...wanted, message: "Use cookies" });
+  });
+
+  it("a start that was not sent before a pause is only looked for until the plan goes on", () => {
+    const world = begin(raw).do({ type: "paused" });
+    expect(commandsOf(world.state).map(({ id }) => id)).toEqual(["look-up p1/design/1"]);
+    const resumed = { type: "resumed", at: world.state.at + 1 } as const;
+    expect(advance(world.state, resumed).commands.map(({ type }) => type)).toEqual(["start", "wake"]);
   });
 
   it("a failed plan goes on when its step is done again", () => {
@@ -969,6 +1006,69 @@ describe("output and joins", () => {
     });
     world.finish("design", parts());
     expect(world.statuses()).toBe("design succeeded, build skipped, join skipped, end running");
+  });
+});
+
+describe("what a person sees", () => {
+  it("is a table of the steps, and one line", () => {
+    const world = begin({
+      name: "ship",
+      limits: { runs: 4, cost_usd: 20 },
+      steps: [PARTS, gate, { ...build, needs: ["ok"] }, { id: "join", merge: "build", needs: ["build"] }],
+    });
+    world.finish("design", { ...parts("a", "b"), costUsd: 1.5, turns: 7 }).decide("ok", "approve");
+    world.finish("build/1", { costUsd: 0.34 }).begin("build/2");
+    expect(progressLine(world.state, () => "Turn 7/50: Writing token service")).toBe(
+      "design ✓ · ok ✓ · build 1/2: Turn 7/50: Writing token service · $1.84 of $20.00",
+    );
+    const view = describePlan(world.state);
+    expect(view).toMatchObject({
+      name: "ship",
+      status: "running",
+      runs: { started: 3, limit: 4 },
+      costUsd: 1.84,
+      costLimitUsd: 20,
+      nearLimits: [],
+      steps: [
+        {
+          id: "design",
+          status: "succeeded",
+          attempt: 1,
+          runId: "run-design-1",
+          branch: "b-design-1",
+          turns: 7,
+          costUsd: 1.5,
+        },
+        { id: "ok", kind: "gate", status: "succeeded", attempt: 1, outcome: "approve" },
+        { id: "build", status: "running", items: { done: 1, of: 2 } },
+        { id: "join", kind: "merge", status: "pending", attempt: 0 },
+      ],
+    });
+    world.do({ type: "run-asks", key: "p1/build/1/2", text: "Which database?" });
+    expect(progressLine(world.state)).toContain("build 1/2: Which database?");
+  });
+
+  it("says at least where a cost is unknown, and when a limit is near", () => {
+    const world = begin({
+      limits: { runs: 2 },
+      steps: [design, { id: "a", run: "fix", needs: ["design"] }],
+    }).finish("design", { costUsd: 2 });
+    world.begin("a").do({ type: "run-ended", key: "p1/a/1", status: "failed" });
+    const view = describePlan(world.state);
+    expect(view).not.toHaveProperty("costUsd");
+    expect(view).toMatchObject({ knownCostUsd: 2, nearLimits: ["2 of 2 runs were started."] });
+    expect(progressLine(world.state)).toBe("design ✓ · a ✗ · at least $2.00");
+  });
+
+  it("is one line for many steps, too", () => {
+    const many = Array.from({ length: 30 }, (_, at) => ({
+      ...design,
+      id: `s${at}`,
+      needs: at === 0 ? [] : [`s${at - 1}`],
+    }));
+    const world = begin({ limits: { runs: 30 }, steps: many });
+    for (let at = 0; at < 20; at++) world.finish(`s${at}`);
+    expect(progressLine(world.state, () => "Turn 1/50")).toBe("20 of 30 steps ✓ · s20: Turn 1/50 · $20.00");
   });
 });
 

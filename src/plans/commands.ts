@@ -12,7 +12,7 @@ export type PlanCommand = { id: string } /** Start it under its key, unless it i
   | { type: "start"; key: string; step: string; item?: number; order: StartOrder }
   /** It is not wanted any more: when it was not sent, `run-not-started`; else find it, `run-started`. */
   | { type: "withdraw"; key: string }
-  /** Look whether there is a run under the key after all. */
+  /** Look whether there is a run under the key after all, and start none. */
   | { type: "look-up"; key: string }
   /** Wait for its end and its questions. */
   | { type: "watch"; key: string; runId: string }
@@ -50,7 +50,7 @@ export function commandsOf(state: PlanState): PlanCommand[] {
   const isEnding = state.killAskedAt !== undefined;
   for (const step of state.plan.steps) {
     const now = state.steps[step.id] as StepState;
-    addRuns(commands, step, now, isEnding);
+    addRuns(commands, step, now, isEnding, state.pausedAt !== undefined);
     if (isEnding) continue;
     if (now.open && step.kind === "gate") commands.push(gateCommand(state, step, now.open, now.sentBack));
     if (now.status === "waiting" && now.agreement && !now.begun)
@@ -95,11 +95,18 @@ function countRounds({ version, steps }: PlanState): number {
   return Object.values(steps).reduce((sum, { round, attempts }) => sum + round + attempts.length, version);
 }
 
-function addRuns(commands: PlanCommand[], step: PlanStep, now: StepState, isEnding: boolean): void {
+function addRuns(
+  commands: PlanCommand[],
+  step: PlanStep,
+  now: StepState,
+  isEnding: boolean,
+  isPaused: boolean,
+): void {
   for (const { key, status, round, item, request, runId, stop } of now.attempts) {
     if (status === "starting" && request) {
-      if (isEnding || now.superseded || round !== now.round)
-        commands.push({ id: `withdraw ${key}`, type: "withdraw", key });
+      if (isEnding || round !== now.round) commands.push({ id: `withdraw ${key}`, type: "withdraw", key });
+      // It may have been sent before the pause.
+      else if (isPaused) commands.push({ id: `look-up ${key}`, type: "look-up", key });
       else
         commands.push({
           id: `start ${key}`,

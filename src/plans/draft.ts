@@ -25,6 +25,8 @@ export interface Draft {
   /** The time of the event. */
   at: number;
   readonly copied: Set<string>;
+  /** Something has happened to a step that was looked at already, or comes before it. */
+  again: boolean;
 }
 
 /** What follows from a plan alone. */
@@ -84,6 +86,7 @@ export function draftOf(state: PlanState, at: number): Draft {
     index: indexOf(state.plan),
     at,
     copied: new Set(),
+    again: false,
   };
 }
 
@@ -143,11 +146,15 @@ export function countGoing(state: Pick<PlanState, "steps">): number {
   return going;
 }
 
-/** True while a run is at work, and not only waits for a person. */
-export function isWorking(state: Pick<PlanState, "steps">): boolean {
+/** True while a run is at work, and not only waits for a person, or for a paused plan to go on. */
+export function isWorking(state: Pick<PlanState, "steps" | "pausedAt">): boolean {
+  const isPaused = state.pausedAt !== undefined;
   for (const id in state.steps) {
     const step = state.steps[id] as StepState;
-    if (step.going > 0 && step.attempts.some(({ status }) => status === "starting" || status === "running"))
+    if (
+      step.going > 0 &&
+      step.attempts.some(({ status }) => status === "running" || (status === "starting" && !isPaused))
+    )
       return true;
   }
   return false;

@@ -12,10 +12,10 @@ import {
 import type { PlanEvent } from "./events.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { readOutput } from "./output.js";
-import type { PlanStep, RunStep } from "./plan.js";
+import { optional, type PlanStep, type RunStep } from "./plan.js";
 import { beginAgain, reset, resetDownstream } from "./reset.js";
 import { commitsBehind } from "./sources.js";
-import { conclude } from "./start-run.js";
+import { conclude, SKIPPED } from "./start-run.js";
 import { type Attempt, hasEnded, isGoing, type StepState } from "./state.js";
 
 type EventOf<Type extends PlanEvent["type"]> = Extract<PlanEvent, { type: Type }>;
@@ -83,8 +83,10 @@ export function happen(draft: Draft, event: PlanEvent): void {
       delete state.pausedAt;
       return;
     case "step-skipped": {
-      conclude(draft, event.step, "skipped", "A person has skipped it.");
-      edit(draft, event.step).skippedByPerson = true;
+      const step = edit(draft, event.step);
+      step.skippedByPerson = true;
+      // What has not begun keeps its place: what needs it still comes after all that it needs itself.
+      if (step.begun) conclude(draft, event.step, "skipped", SKIPPED);
       return;
     }
     case "step-redone":
@@ -160,15 +162,14 @@ function runEnded(
     ...(turns === undefined ? {} : { turns }),
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(sessionName === undefined ? {} : { sessionName }),
-    ...(branch === undefined ? inherited("branch", attempt.branch ?? asked?.branch) : { branch }),
-    ...(commit === undefined ? inherited("commit", asked?.commit) : { commit }),
+    ...(branch === undefined ? optional("branch", attempt.branch ?? asked?.branch) : { branch }),
+    ...(commit === undefined ? optional("commit", asked?.commit) : { commit }),
   });
   if (attempt.stop !== undefined) attempt.error = attempt.stop;
   release(draft, attempt, costUsd);
   const now = draft.state.steps[id] as StepState;
   // What does not count any more, or is over, asks and repeats nothing.
-  if (attempt.round !== now.round || now.superseded || hasEnded(now) || draft.state.killAskedAt !== undefined)
-    return;
+  if (attempt.round !== now.round || hasEnded(now) || draft.state.killAskedAt !== undefined) return;
   const definition = draft.index.steps.get(id) as PlanStep;
   if (definition.kind !== "run" || isStopped) return;
   if (event.status === "failed" && !event.deterministic) {
@@ -183,11 +184,7 @@ function runEnded(
   }
   attempt.error = `It has not given its output: ${read.problem}.`;
   if (attempt.why !== "question")
-    step.queue.unshift({ why: "question", words: read.question, ...inherited("item", attempt.item) });
-}
-
-function inherited<Key extends string, Value>(key: Key, value: Value | undefined): { [K in Key]?: Value } {
-  return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value };
+    step.queue.unshift({ why: "question", words: read.question, ...optional("item", attempt.item) });
 }
 
 /** Gives back what was reserved beyond the cost. Of an unknown cost nothing comes back: it is not 0. */
@@ -203,15 +200,19 @@ function release(draft: Draft, attempt: Attempt, costUsd: number | undefined): v
 }
 
 /** A failed run is started again as often as the step says; what was asked of an agent once is not. */
-function retry(draft: Draft, id: string, step: MutableStep, { item, why, round }: Attempt): void {
+function retry(draft: Draft, id: string, step: MutableStep, attempt: Attempt): void {
+  const { item, why, round, words, isRework } = attempt;
   const definition = draft.index.steps.get(id) as RunStep;
-  if (why === "question" || round !== step.round || step.superseded || !step.begun || step.concluded) return;
-  const own = step.attempts.filter((attempt) => attempt.round === step.round && attempt.item === item);
-  const since = own.findLastIndex(
-    (attempt) => attempt.why === "redo" || attempt.why === "first" || attempt.why === "rework",
-  );
-  if (own.slice(since).filter((attempt) => attempt.why === "retry").length >= definition.retry) return;
-  step.queue.push({ why: "retry", ...inherited("item", item) });
+  if (why === "question" || round !== step.round || !step.begun || step.concluded) return;
+  const own = step.attempts.filter((one) => one.round === step.round && one.item === item);
+  const since = own.findLastIndex((one) => one.why !== "retry" && one.why !== "question");
+  if (own.slice(since).filter((one) => one.why === "retry").length >= definition.retry) return;
+  step.queue.push({
+    why: "retry",
+    ...optional("item", item),
+    ...optional("words", words),
+    ...optional("isRework", isRework),
+  });
 }
 
 function workMoved(draft: Draft, { key, commit }: EventOf<"work-moved">): void {
@@ -248,6 +249,7 @@ function gateDecided(draft: Draft, event: EventOf<"gate-decided">): void {
   gate.sentBack++;
   beginAgain(draft, definition.backTo.step, {
     why: "rework",
+    isRework: true,
     words:
       words ||
       "The person has sent this back without saying what should change. Look for what is weak in it.",
@@ -293,18 +295,22 @@ function redo(draft: Draft, { step: id, words }: EventOf<"step-redone">): void {
       step.status = "pending";
       step.since = draft.at;
       delete step.reason;
-      step.queue = bad.map((item) => ({ why: "redo", ...inherited("item", item), ...extra }));
+      step.queue = bad.map((item) => ({ why: "redo", ...optional("item", item), ...extra }));
       return;
     }
   }
+  // What was sent back to it is still to be done.
+  const rework = step.attempts.findLast(({ round, isRework }) => round === step.round && isRework);
   resetDownstream(draft, id);
   reset(draft, id);
-  // Whether it is its turn, and its list, are looked at anew; words have to be kept until then.
-  if (definition.forEach === undefined && words && !step.superseded) {
-    step.round = Math.max(1, step.round);
-    step.begun = true;
-    step.queue = [{ why: "redo", ...extra }];
-  }
+  if (definition.forEach !== undefined) return;
+  // Whether it is its turn is looked at anew.
+  step.next = {
+    why: "redo",
+    ...optional("words", rework?.words),
+    ...extra,
+    ...optional("isRework", rework?.isRework),
+  };
 }
 
 function changePlan(draft: Draft, { plan, at }: EventOf<"plan-edited">): void {

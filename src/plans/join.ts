@@ -17,7 +17,7 @@ export function readinessOf(sight: Sight, step: PlanStep): Readiness {
     const need = index.steps.get(id);
     const now = state.steps[id];
     if (!need || !now) continue;
-    const isStuck = now.status === "blocked" && now.byNeed === true && !now.superseded;
+    const isStuck = now.status === "blocked" && now.byNeed === true;
     if (!hasEnded(now) && !isStuck) return "wait";
     if (hasSucceeded(need, now)) succeeded = true;
     if (joinOf(step, need) === "all_ok") problem ??= problemOf(need, now, isStuck);

@@ -11,15 +11,13 @@ export function isBusy({ going, merges }: StepState): boolean {
  * but its result does not count, and the step waits for that end.
  */
 export function reset(draft: Draft, id: string): void {
-  const now = draft.state.steps[id] as StepState;
-  // A person has decided on it, and that holds.
-  if (now.skippedByPerson) return;
   const step = edit(draft, id);
   if (step.round > 0) step.round++;
   step.queue = [];
   for (const key of [
     "begun",
     "concluded",
+    "next",
     "items",
     "agreement",
     "output",
@@ -33,10 +31,7 @@ export function reset(draft: Draft, id: string): void {
     merge.status = "failed";
     merge.reason = "The plan went back to an earlier step before it was merged.";
   }
-  if (isBusy(step)) {
-    step.superseded = true;
-    setStatus(draft, id, "running", "An earlier step is done again, so its result will not count.");
-  } else setStatus(draft, id, "pending");
+  setStatus(draft, id, "pending");
 }
 
 /** Everything that needs the step, directly or through others, begins anew. */
@@ -44,13 +39,11 @@ export function resetDownstream(draft: Draft, id: string): void {
   for (const other of draft.index.graph.downstreamOf(id)) reset(draft, other);
 }
 
-/** A step is done again, and everything downstream of it. */
+/** A step is done again, in this way when its turn has come, and everything downstream of it. */
 export function beginAgain(draft: Draft, id: string, run: QueuedRun): void {
   delete edit(draft, id).skippedByPerson;
   resetDownstream(draft, id);
   reset(draft, id);
-  const step = edit(draft, id);
-  step.round = Math.max(1, step.round);
-  step.begun = true;
-  step.queue = [run];
+  edit(draft, id).next = run;
+  draft.again = true;
 }

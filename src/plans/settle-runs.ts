@@ -17,7 +17,8 @@ export function beginRun(draft: Draft, step: RunStep): void {
     const next = edit(draft, step.id);
     next.round = Math.max(1, next.round);
     next.begun = true;
-    next.queue = [{ why: next.attempts.length === 0 ? "first" : "redo" }];
+    next.queue = [next.next ?? { why: next.attempts.length === 0 ? "first" : "again" }];
+    delete next.next;
     return;
   }
   const list = resolveList(draft, step.forEach);
@@ -47,7 +48,7 @@ export function beginRun(draft: Draft, step: RunStep): void {
   next.items = list.value;
   next.queue = list.value.map((_, item) => ({
     item,
-    why: next.attempts.some((attempt) => attempt.item === item) ? "redo" : "first",
+    why: next.attempts.some((attempt) => attempt.item === item) ? "again" : "first",
   }));
 }
 
@@ -134,29 +135,26 @@ export function concludeRun(draft: Draft, step: RunStep): void {
   }
   const words = `The step ${step.id} has looked at your work and sends it back. It says:\n\n${resultOf(step, draft.state.steps[step.id] as StepState)}`;
   edit(draft, step.id).sentBack++;
-  beginAgain(draft, backTo.step, { why: "rework", words });
+  beginAgain(draft, backTo.step, { why: "rework", isRework: true, words });
 }
 
-/**
- * Starts what the limits allow, in the order of the plan, and says of the rest what it waits for.
- * @returns whether a step has come to its end by that, so that others may follow
- */
-export function startQueued(draft: Draft, going: number): boolean {
-  let hasConcluded = false;
+/** Starts what the limits allow, in the order of the plan, and says of the rest what it waits for. */
+export function startQueued(draft: Draft, going: number): void {
   let running = going;
   const waiting: { id: string; reason: string; passes: boolean }[] = [];
   for (const step of draft.state.plan.steps) {
     if (step.kind !== "run") continue;
     for (;;) {
       const now = draft.state.steps[step.id] as StepState;
-      if (now.queue.length === 0 || now.superseded || hasEnded(now)) break;
+      if (now.queue.length === 0 || hasEnded(now)) break;
       const isFull = step.forEach !== undefined && step.parallel !== undefined && now.going >= step.parallel;
       const before = now.going;
       const no = isFull
         ? { reason: `${now.going} of its runs go on already.`, passes: true }
         : (whyNoStart(draft.state, running) ?? startNext(draft, step));
       running += (draft.state.steps[step.id] as StepState).going - before;
-      if (draft.state.steps[step.id]?.concluded) hasConcluded = true;
+      // It could not begin, and others may follow from that.
+      if (draft.state.steps[step.id]?.concluded) draft.again = true;
       if (!no) continue;
       waiting.push({ id: step.id, ...no });
       break;
@@ -168,5 +166,4 @@ export function startQueued(draft: Draft, going: number): boolean {
     // What goes on may give back what is missing; when nothing does, only a person can help.
     setStatus(draft, id, isPaused || (passes && running > 0) || running > 0 ? "pending" : "blocked", reason);
   }
-  return hasConcluded;
 }

@@ -6,14 +6,17 @@ import { holds } from "./resolve.js";
 import { beginMerge, continueMerge } from "./settle-merges.js";
 import { beginRun, concludeRun, startQueued } from "./settle-runs.js";
 import { commitsBehind } from "./sources.js";
-import { conclude } from "./start-run.js";
+import { conclude, SKIPPED } from "./start-run.js";
 import { hasEnded, type StepState } from "./state.js";
 
 /** After an event: everything that now follows by itself, in one go, so that a plan never stands still unseen. */
 export function settle(draft: Draft): void {
   const { state } = draft;
-  do goThrough(draft);
-  while (state.killAskedAt === undefined && startQueued(draft, countGoing(state)));
+  do {
+    draft.again = false;
+    goThrough(draft);
+    if (state.killAskedAt === undefined) startQueued(draft, countGoing(state));
+  } while (draft.again);
   for (const id in state.steps) showRuns(draft, id);
 }
 
@@ -23,16 +26,11 @@ function goThrough(draft: Draft): void {
   for (const id of index.graph.order) {
     const step = index.steps.get(id) as PlanStep;
     let now = state.steps[id] as StepState;
-    if (now.superseded && !isBusy(now)) {
-      delete edit(draft, id).superseded;
-      setStatus(draft, id, "pending");
-      now = state.steps[id] as StepState;
-    }
     if (state.killAskedAt !== undefined) {
       end(draft, id, now);
       continue;
     }
-    if (now.superseded || hasEnded(now) || now.concluded) continue;
+    if (hasEnded(now) || now.concluded) continue;
     if (!now.begun) begin(draft, step, now);
     now = state.steps[id] as StepState;
     if (now.begun && !now.concluded) goOn(draft, step, now);
@@ -55,21 +53,30 @@ function end(draft: Draft, id: string, now: StepState): void {
 }
 
 function begin(draft: Draft, step: PlanStep, now: StepState): void {
+  if (isBusy(now)) {
+    setStatus(
+      draft,
+      step.id,
+      "pending",
+      "An earlier step is done again: what still goes on of this one will not count.",
+    );
+    return;
+  }
   const readiness = readinessOf(draft, step);
   if (readiness === "wait") {
     setStatus(draft, step.id, "pending");
+    return;
+  }
+  if (now.skippedByPerson) {
+    conclude(draft, step.id, "skipped", SKIPPED);
     return;
   }
   if (readiness !== "ready") {
     setStatus(draft, step.id, "blocked", readiness.problem, true);
     return;
   }
-  // A run of an earlier round that was found late.
-  if (now.going > 0) {
-    setStatus(draft, step.id, "pending", "An earlier run of it still goes on.");
-    return;
-  }
-  if (step.when !== undefined) {
+  // What was sent back is done, whatever has led past it before.
+  if (step.when !== undefined && !now.next?.isRework) {
     const condition = holds(draft, step.when);
     if ("problem" in condition) {
       setStatus(draft, step.id, "blocked", `Its condition cannot be told: ${condition.problem}.`);
@@ -119,14 +126,7 @@ function goOn(draft: Draft, step: PlanStep, now: StepState): void {
 /** A step with runs that go on runs; it waits for a person when all of them do. */
 function showRuns(draft: Draft, id: string): void {
   const now = draft.state.steps[id] as StepState;
-  if (
-    now.going === 0 ||
-    now.superseded ||
-    hasEnded(now) ||
-    !now.begun ||
-    draft.state.killAskedAt !== undefined
-  )
-    return;
+  if (now.going === 0 || hasEnded(now) || !now.begun || draft.state.killAskedAt !== undefined) return;
   const atWork = now.attempts.some(({ status }) => status === "starting" || status === "running");
   setStatus(draft, id, atWork ? "running" : "waiting", atWork ? undefined : "Its agent asks something.");
 }

@@ -53,6 +53,8 @@ export function startNext(draft: Draft, step: RunStep): NoStart | undefined {
     ...optional("item", queued.item),
     round: now.round,
     why: queued.why,
+    ...optional("words", queued.words),
+    ...optional("isRework", queued.isRework),
     status: "starting",
     since: draft.at,
     startedAt: draft.at,
@@ -73,25 +75,25 @@ function placeOf(
   draft: Draft,
   step: RunStep,
   now: StepState,
-  { why, item }: QueuedRun,
+  { why, item, isRework }: QueuedRun,
 ): { session: StartSession; conversation?: string } | { problem: string } {
   if (why === "question") {
     const asked = now.attempts.findLast((attempt) => attempt.round === now.round && attempt.item === item);
     return asked ? continuing(step.id, asked) : { problem: "the run that would be asked is not known" };
   }
-  return (why === "rework" ? continueOf(draft, step.id) : undefined) ?? sessionFor(draft, step);
+  return (isRework ? continueOf(draft, step.id) : undefined) ?? sessionFor(draft, step);
 }
 
 function messageFor(
   draft: Draft,
   step: RunStep,
-  { why, item, words }: QueuedRun,
+  { why, item, words, isRework }: QueuedRun,
   session: StartSession,
 ): { value: string } | { problem: string } {
   if (why === "question") return { value: words ?? "" };
   return composeMessage(draft, step, {
     session,
-    isRework: why === "rework",
+    ...optional("isRework", isRework),
     ...optional("item", item),
     ...optional("words", words),
   });
@@ -103,6 +105,9 @@ function isInUse({ state }: Draft, conversation: string): boolean {
     attempts.some((one) => one.conversation === conversation && one.endedAt === undefined && !one.abandoned),
   );
 }
+
+/** Said of a step that a person has skipped. */
+export const SKIPPED = "A person has skipped it.";
 
 /** The step does nothing more in this round. */
 export function conclude(

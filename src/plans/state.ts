@@ -74,12 +74,12 @@ export interface StepState {
   readonly going: number;
   /** Runs to be started as soon as the limits allow it. */
   readonly queue: readonly QueuedRun[];
+  /** How it begins when its turn comes, where a person has said so. */
+  readonly next?: QueuedRun;
   /** Of a fan-out that has begun: its items. */
   readonly items?: readonly string[];
   /** The fan-out that a person has agreed to, or has to agree to. */
   readonly agreement?: Agreement;
-  /** What goes on is from before a rework: its results do not count, and then the step begins anew. */
-  readonly superseded?: true;
   /** A person has skipped it: it stays so when others are done again. */
   readonly skippedByPerson?: true;
   /** How often it has sent back. */
@@ -100,10 +100,15 @@ export interface QueuedRun {
   readonly why: AttemptReason;
   /** What is said in place of the task, or besides it. */
   readonly words?: string;
+  /** It goes on with the step's own conversation, with the words in place of the task. */
+  readonly isRework?: true;
 }
 
-/** `question`: for an output that was missing or wrong. */
-export type AttemptReason = "first" | "retry" | "rework" | "redo" | "question";
+/**
+ * `again`: an earlier step was done again; `redo`: a person wants it; `question`: for an output that was missing or
+ * wrong.
+ */
+export type AttemptReason = "first" | "retry" | "rework" | "again" | "redo" | "question";
 
 /**
  * `starting`: decided, and not known yet to be there. `unknown`: nobody knows whether it was started. `refused`: it was
@@ -128,6 +133,9 @@ export interface Attempt {
   readonly item?: number;
   readonly round: number;
   readonly why: AttemptReason;
+  /** As they were in the queue: whoever starts it again says the same. */
+  readonly words?: string;
+  readonly isRework?: true;
   readonly status: AttemptStatus;
   readonly since: number;
   readonly startedAt: number;
@@ -215,11 +223,8 @@ export interface Merge {
 }
 
 /** True when the step does nothing more by itself, whatever has come of it. */
-export function hasEnded({ status, superseded }: StepState): boolean {
-  return (
-    !superseded &&
-    (status === "succeeded" || status === "failed" || status === "skipped" || status === "killed")
-  );
+export function hasEnded({ status }: StepState): boolean {
+  return status === "succeeded" || status === "failed" || status === "skipped" || status === "killed";
 }
 
 /** True while a run of it may be at work. */

@@ -2,6 +2,7 @@ import { findAttempt } from "./draft.js";
 import type { PlanEvent } from "./events.js";
 import { hasBegun } from "./happen.js";
 import { planStatus } from "./plan-status.js";
+import { isBusy } from "./reset.js";
 import { isGoing, type PlanState, type StepState } from "./state.js";
 
 /**
@@ -120,14 +121,12 @@ function whyNotStep(
     case "step-skipped":
       if (definition?.kind === "gate")
         return "A gate is decided on, and not skipped: approve, send back, or stop.";
-      if (step.going > 0 || step.superseded || step.merges.some(({ status }) => status === "merging"))
-        return `Step ${event.step} goes on. Kill its run first.`;
-      return step.status === "succeeded" || step.status === "skipped"
-        ? `Step ${event.step} has ${step.status === "skipped" ? "been skipped" : "succeeded"} already.`
+      if (isBusy(step)) return `Step ${event.step} goes on. Kill its run first.`;
+      return step.status === "succeeded" || step.status === "skipped" || step.skippedByPerson
+        ? `Step ${event.step} has ${step.status === "succeeded" ? "succeeded" : "been skipped"} already.`
         : undefined;
     case "step-redone":
-      if (step.going > 0 || step.superseded || step.merges.some(({ status }) => status === "merging"))
-        return `Step ${event.step} goes on. Kill its run first.`;
+      if (isBusy(step)) return `Step ${event.step} goes on. Kill its run first.`;
       if (step.status === "pending" && !hasBegun(step)) return `Step ${event.step} has not begun yet.`;
       return step.queue.length > 0 ? `Step ${event.step} is about to be started.` : undefined;
   }
