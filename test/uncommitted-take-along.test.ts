@@ -197,6 +197,31 @@ describe("what is not committed, taken along", () => {
     expect(status()).toBe("");
   });
 
+  it("waits for nobody who has the index locked, and puts the files back where the branch cannot be moved", async () => {
+    change();
+    const { which, take } = await session({ "agent.txt": "a\n", unstaged: "unstaged, new\nand more\n" });
+    const before = untouched();
+    const locked = (name: string) => join(source, ".git", name);
+    writeFileSync(locked("index.lock"), "");
+    expect(await take(which, {})).toMatchObject({
+      taken: false,
+      reason: expect.stringContaining("another git is at work"),
+    });
+    rmSync(locked("index.lock"));
+    expect(untouched()).toEqual(before);
+    writeFileSync(locked("refs/heads/main.lock"), "");
+    expect(await take(which, {})).toMatchObject({
+      taken: false,
+      reason: expect.stringContaining("main.lock"),
+    });
+    rmSync(locked("refs/heads/main.lock"));
+    expect(text(source, "unstaged")).toBe("unstaged, new\n");
+    expect(existsSync(join(source, "agent.txt"))).toBe(false);
+    expect(status()).toContain("M  staged");
+    expect(await take(which, {})).toMatchObject({ taken: true });
+    expect(status()).toBe("");
+  });
+
   it("overwrites no ignored file, and what is staged besides stays staged", async () => {
     write("readme.md", "mine\n");
     const { which, take, path } = await session();

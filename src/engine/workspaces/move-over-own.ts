@@ -58,10 +58,13 @@ export async function moveOverOwn(
     for (const one of [folder, place, join(place, "objects")]) await ensurePrivateFolder(one);
     const copy = join(place, "index");
     if (found) await copyFile(index, copy);
-    const problem = await moveFiles(git, clone, { ...move, place, copy });
+    // Written before the branch moves: a full disk then leaves all as it was.
+    const keepIndex = async () => {
+      await locked.writeFile(await readFile(copy));
+      await locked.sync();
+    };
+    const problem = await moveFiles(git, clone, { ...move, place, copy, keepIndex });
     if (problem !== undefined) return problem;
-    await locked.writeFile(await readFile(copy));
-    await locked.sync();
     await rename(lock, index);
     return undefined;
   } finally {
@@ -75,7 +78,16 @@ export async function moveOverOwn(
 async function moveFiles(
   git: GitRunner,
   clone: Clone,
-  { at, branch, from, to, own, place, copy }: MoveOverOwn & { place: string; copy: string },
+  {
+    at,
+    branch,
+    from,
+    to,
+    own,
+    place,
+    copy,
+    keepIndex,
+  }: MoveOverOwn & { place: string; copy: string; keepIndex: () => Promise<void> },
 ): Promise<string | undefined> {
   const { path } = at.worktree;
   const what = `What is not committed in ${path} could not be looked at`;
@@ -134,10 +146,14 @@ async function moveFiles(
   const told = await git(["read-tree", "-m", "-u", base, to], call);
   if (told.code !== 0) return explain(told);
   const ref = ["update-ref", "-m", "merge: Fast-forward", `refs/heads/${branch}`, to, from ?? ""];
-  const moved = await git(ref, { at });
-  if (moved.code === 0) return undefined;
+  const failed = await keepIndex().then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  const moved = failed === undefined ? await git(ref, { at }) : undefined;
+  if (moved?.code === 0) return undefined;
   await mustGit(git, `The files in ${path} could not be put back`, ["read-tree", "-m", "-u", to, base], call);
-  return explain(moved);
+  return moved ? explain(moved) : `the index in ${path} could not be written: ${failed}`;
 }
 
 /** What differs between two commits of the clone, as it is in each. */
