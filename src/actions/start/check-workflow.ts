@@ -2,12 +2,30 @@ import { findNearest } from "../../shared/nearest.js";
 import { ActionError } from "../answer.js";
 import type { StartArguments, Step, StepContext } from "./draft.js";
 
-/** Makes sure that the API has the workflow that the call names. */
+/** Makes sure that the API has the workflow that the call names, and that it allows the model. */
 export const checkWorkflow: Step = async (draft, context) => {
-  const { workflow_name } = draft.args;
+  const { workflow_name, model } = draft.args;
   if (workflow_name) await requireWorkflow(workflow_name, draft.args, context);
+  if (workflow_name && model) await requireModel(workflow_name, model, context);
   return draft;
 };
+
+/**
+ * Before the person is asked for anything. Where the list does not tell the models the API itself refuses a wrong one.
+ * @throws ActionError naming those that the workflow allows
+ */
+async function requireModel(name: string, model: string, { services }: StepContext): Promise<void> {
+  const { catalogue } = services;
+  const isAllowed = () =>
+    catalogue.find(name)?.models?.some((one) => one.toLowerCase() === model.toLowerCase()) ?? true;
+  if (isAllowed()) return;
+  await catalogue.refresh();
+  if (isAllowed()) return;
+  throw new ActionError(
+    `\`model\` ${JSON.stringify(model)}: the workflow ${name} allows ${catalogue.find(name)?.models?.join(", ")}. ` +
+      "Nothing was sent. Others have to be named by `models` in its workflow.json.",
+  );
+}
 
 /**
  * Makes sure that the API has a workflow of this name, reading the list again when it does not know it yet. With
