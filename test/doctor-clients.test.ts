@@ -225,5 +225,21 @@ it("finds the servers of a project and of Claude Code's own scope for it, and th
     "the plugin automagik-workflows of Claude Code (~/.claude/settings.json): runs are carried out on this machine",
   ]);
   expect(existsSync(join(home, ".local"))).toBe(false);
+  const { url, close } = await serveSimulatedApi();
+  onTestFinished(close);
+  const id = "automagik-workflows@automagik";
+  // As Claude Code 2.1.332 writes it for `--config engine=off --config base_url=…`.
+  const form = {
+    enabledPlugins: { [id]: true },
+    pluginConfigs: { [id]: { options: { engine: "off", base_url: url } } },
+  };
+  write(".claude.json", "{}");
+  write(".claude/settings.json", JSON.stringify(form));
+  expect((await doctor()).found).toMatchObject({
+    client: { status: "ok", message: expect.stringContaining(`runs are carried out by the API at ${url}`) },
+    address: { status: "ok" },
+    key: { status: "skipped", message: "kept by the client, and not known here" },
+  });
+  write(".claude.json", JSON.stringify({ mcpServers: { here: stdio({ ENGINE: "local" }) } }));
   expect(readFileSync(join(home, ".claude.json"), "utf8")).toContain("here");
 });

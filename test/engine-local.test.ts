@@ -462,6 +462,18 @@ describe("the process of an engine", () => {
     expect(lines.join("\n")).toContain("no runs and no clients for 20 s");
   });
 
+  it("ends by the time that holds by now", async () => {
+    let idleMs = 600_000;
+    const end = run({ idleMs: () => idleMs });
+    await listening();
+    await pass(60_000);
+    expect(existsSync(files.record)).toBe(true);
+    idleMs = 20_000;
+    await pass(20_000);
+    expect(await end).toBe(0);
+    expect(lines.join("\n")).toContain("no runs and no clients for 20 s");
+  });
+
   it("stays for ever when no time is stated", async () => {
     const end = run();
     await listening();

@@ -190,17 +190,29 @@ describe("an engine whose settings change while it runs", () => {
     expect(await isAllowed()).toBe(false);
   });
 
-  it("gives the next agent the new limit of cost, and looks for the new program", async () => {
-    const { client, change, folder } = await startEngine({ engineCostLimitUsd: 1 });
+  it("gives the next agent the new limit of cost, variables and hooks, and looks for the new program", async () => {
+    const { client, change, folder } = await startEngine({ engineCostLimitUsd: 1 }, { GITHUB_TOKEN: "t-1" });
     const log = join(folder, "arguments.txt");
     const other = join(folder, "claude");
-    writeFileSync(other, `#!/bin/sh\nprintf '%s\\n' "$*" >> '${log}'\nexec '${SCRIPTED_AGENT}' "$@"\n`, {
-      mode: 0o755,
-    });
+    writeFileSync(
+      other,
+      `#!/bin/sh\nprintf '%s\\n' "$GITHUB_TOKEN $*" >> '${log}'\nexec '${SCRIPTED_AGENT}' "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
     await client.ended((await client.start({ message: "First" })).run_id);
     change({ claudePath: other, engineCostLimitUsd: 2.5 });
     await client.ended((await client.start({ message: "Second" })).run_id);
-    expect(readFileSync(log, "utf8")).toMatch(/--max-budget-usd=2\.5\b/);
+    change({ claudePath: other, engineAgentVariables: ["GITHUB_TOKEN"], engineHooks: "on" });
+    await client.ended((await client.start({ message: "Third" })).run_id);
+    const starts = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line.includes("--session-id"));
+    expect(starts).toEqual([
+      expect.stringMatching(/^ -p .*--max-budget-usd=2\.5\b.*disableAllHooks/),
+      expect.stringMatching(/^t-1 -p (?!.*disableAllHooks).*--max-budget-usd=1\b/),
+    ]);
   });
 
   it("pushes what a run ends with as the setting is by then", async () => {

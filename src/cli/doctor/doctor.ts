@@ -120,7 +120,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     { check: "node", ...checkNode(options.nodeVersion) },
     { check: "settings", ...judgeSettings(given, basis?.whose) },
     ...(clients?.results ?? []).map((result) => ({ check: "client", ...result })),
-    ...judgeApi(api, { unset, key: basis?.entry?.key }),
+    ...judgeApi(api, { unset, key: basis?.key }),
     { check: "state", ...state },
     { check: "git", ...git },
     { check: "claude", ...claude },

@@ -1,5 +1,5 @@
 import { createProbe } from "../../api/probe.js";
-import type { Texts } from "../../settings/entries.js";
+import { settingsSchema, type Texts } from "../../settings/entries.js";
 import type { Settings } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
 import type { Place } from "../install/clients.js";
@@ -15,7 +15,7 @@ export interface ClientsOfMachine {
    * The settings that the checks go by, and whose they are: those of this shell where they say where runs are carried
    * out, else those that a client gives the server. Undefined where nothing says it.
    */
-  basis: { settings: Settings; entry?: JudgedEntry; whose: string | undefined } | undefined;
+  basis: { settings: Settings; key?: JudgedEntry["key"]; whose: string | undefined } | undefined;
   /** A file of the project has this server. */
   inProject: boolean;
   /** Some client has runs carried out on this machine. */
@@ -55,9 +55,11 @@ export async function lookAtClients(options: {
   function chooseBasis(): ClientsOfMachine["basis"] {
     if (saysWhere(variables, flags)) return { settings, whose: undefined };
     if (best?.settings)
-      return { settings: best.settings, entry: best, whose: describeEntry(best.entry, shorten) };
+      return { settings: best.settings, key: best.key, whose: describeEntry(best.entry, shorten) };
     if (plugin?.engine === "local") return { settings: { ...settings, engine: "local" }, whose: pluginText };
-    return plugin ? { settings, whose: pluginText } : undefined;
+    if (!plugin) return undefined;
+    // Claude Code keeps the key of the form apart.
+    return { settings: withAddress(settings, plugin.baseUrl), key: "client", whose: pluginText };
   }
   const basis = chooseBasis();
 
@@ -86,7 +88,7 @@ export async function lookAtClients(options: {
             ok(
               plugin.engine === "local"
                 ? `${pluginText}: runs are carried out on this machine`
-                : `${pluginText}: runs are carried out by the API of its form, which is not seen here`,
+                : `${pluginText}: runs are carried out by the API at ${withAddress(settings, plugin.baseUrl).baseUrl}`,
             ),
           ]
         : []),
@@ -96,4 +98,10 @@ export async function lookAtClients(options: {
     local: own.some(isLocal) || plugin?.engine === "local",
     secrets: judged.flatMap((one) => (one.key === "file" && one.settings?.apiKey) || []),
   };
+}
+
+/** The settings with the address of a form, unless that is empty or no address. */
+function withAddress(settings: Settings, address: string): Settings {
+  const { success, data } = settingsSchema.shape.baseUrl.safeParse(address.trim());
+  return success && address.trim() !== "" ? { ...settings, baseUrl: data } : settings;
 }

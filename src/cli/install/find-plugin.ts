@@ -10,6 +10,8 @@ export interface FoundPlugin {
   path: string;
   /** What its form has for `engine`. */
   engine: string;
+  /** Likewise for `base_url`; "" where it is left empty. */
+  baseUrl: string;
 }
 
 /** Looks into Claude Code's settings. Its form's key is kept elsewhere, and is not looked for. Never throws. */
@@ -22,7 +24,7 @@ export async function findPlugin({ platform, env, home }: Place): Promise<FoundP
     ([name, isEnabled]) => name.startsWith("automagik-workflows@") && isEnabled === true,
   )?.[0];
   if (id === undefined) return undefined;
-  const { engine } = asRecord(asRecord(asRecord(settings.pluginConfigs)[id]).options);
+  const { engine, base_url } = asRecord(asRecord(asRecord(settings.pluginConfigs)[id]).options);
   // Left empty it is `local`.
-  return { path, engine: engine ? String(engine) : "local" };
+  return { path, engine: engine ? String(engine) : "local", baseUrl: base_url ? String(base_url) : "" };
 }
