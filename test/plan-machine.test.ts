@@ -188,6 +188,18 @@ describe("rule 1: a gate's decision is bound to plan, step, attempt and commits"
     expect(world.starts()).toEqual([]);
   });
 
+  it("and not taken over by another opening for the same commits", () => {
+    const world = open().do({ type: "step-redone", step: "ok" });
+    const decision = {
+      type: "gate-decided",
+      step: "ok",
+      commits: ["c-design-1"],
+      decision: "approve",
+    } as const;
+    expect(world.refuses({ ...decision, attempt: 1 })).toMatch(/decide anew/);
+    world.do({ ...decision, attempt: 2 });
+  });
+
   it("and asked for anew when the work has changed since it was shown", () => {
     const world = open().do({ type: "work-moved", key: "p1/design/1", commit: "newer" });
     expect(
@@ -553,6 +565,21 @@ describe("rule 6: merges go one after another, and what cannot be merged stays a
     expect(mergedBranches(world.state)).toEqual(["b-build-1-2"]);
     world.do({ type: "step-skipped", step: "join" });
     expect(world.order("test").session).toMatchObject({ kind: "from", branch: "joined", commit: "m1" });
+  });
+
+  it("of several merge steps, too, one merge goes on at a time", () => {
+    const world = begin({
+      steps: [
+        PARTS,
+        build,
+        { id: "one", merge: "build", needs: ["build"] },
+        { id: "two", merge: "build", needs: ["build"] },
+      ],
+    });
+    world.finish("design", parts("a")).finish("build/1");
+    expect(world.commands("merge").map(({ step }) => step)).toEqual(["one"]);
+    world.do({ type: "merged", step: "one", attempt: 1, item: 0, branch: "joined", commit: "m1" });
+    expect(world.commands("merge").map(({ step }) => step)).toEqual(["two"]);
   });
 
   it("none merged is a failure, and redoing merges all of them anew", () => {

@@ -23,12 +23,16 @@ function drawPlan(random: Random): Plan {
   const count = random.between(2, 9);
   for (let at = 0; at < count; at++) {
     const id = `s${at}`;
-    const needs = steps.map((step) => String(step.id)).filter(() => random.chance(0.4));
+    // The newest list and the newest fan-out are mostly used, so that there is something to merge.
+    const wanted = [...lists.slice(-1), ...fans.slice(-1)];
+    const needs = steps
+      .map((step) => String(step.id))
+      .filter((other) => random.chance(wanted.includes(other) ? 0.8 : 0.4));
     const join =
       needs.length > 0 && random.chance(0.3) ? { join: random.pick(["all_done", "all_ok", "any_ok"]) } : {};
     const near = (names: string[]) => names.filter((name) => needs.includes(name));
-    const [fan] = near(fans);
-    const [list] = near(lists);
+    const fan = near(fans).at(-1);
+    const list = near(lists).at(-1);
     const before = near(runs);
     const from = before.length > 0 && random.chance(0.5) ? random.pick(before) : undefined;
     const condition =
