@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EngineRun } from "../src/engine/runs/run.js";
+import { until } from "./support/harness.js";
 import { createWorld, REQUEST, SPEED, type WalkedEngine, type World } from "./support/walked-engine.js";
 
 // At every wait of the engine's path, from the start's first question to the run's last save, something goes wrong.
@@ -256,6 +257,27 @@ describe("at any wait of a run", () => {
       }
     });
   }, 60_000);
+});
+
+it("of many runs that wait for their persons never more are at work than slots, nor more alive than may be", async () => {
+  const world = createWorld();
+  const { engine, over } = await world.open({ questionTimeoutMs: 86_400_000 });
+  const runs = await Promise.all(
+    Array.from({ length: 14 }, () => engine.start({ ...REQUEST, message: "Find it [ask]" })),
+  );
+  // All begin only when some have been answered: eight may be alive.
+  await until(() => engine.slots().asking.length === 8, "eight that wait without a slot");
+  expect(engine.slots()).toMatchObject({ busy: [], waiting: { length: 6 } });
+  const going = () => engine.list({ statuses: ["waiting", "pending", "running"] }).length;
+  while (going() > 0) {
+    const waiting = engine.list({ statuses: ["waiting"] });
+    await Promise.all(waiting.map(({ runId }) => engine.answer(runId, "which", "This one")));
+    const next = () => going() === 0 || engine.list({ statuses: ["waiting"] }).length > 0;
+    await until(next, "the next question or the end");
+  }
+  for (const { runId } of runs) expect((await over(runId)).status).toBe("completed");
+  expect(world.violations).toEqual([]);
+  expect(world.agents).toHaveLength(14);
 });
 
 it("a run that is started during a cleanup of its session begins when that is done", async () => {

@@ -118,7 +118,10 @@ describe("a run that waits for its person", () => {
     const busy = await startRun("busy", HANGS);
     await working(busy);
     clock.skip(MINUTE);
-    const { session_id } = await seen(asks, (one) => one.waits_for_slot?.answered);
+    const { session_id, current_action } = await seen(asks, (one) => one.waits_for_slot?.answered);
+    expect(current_action).toBe(
+      "Not answered in time, waiting for a free slot, position 1 (1 of 1 busy: busy)",
+    );
     expect(readByAgent(session_id)).toBeUndefined();
     await kill(busy);
     await ended(asks);
@@ -224,6 +227,20 @@ describe("a run that waits for its person", () => {
     expect([names(busy), names(waiting)]).toEqual([["asks"], ["next"]]);
     // What is silent for so long has lost its end.
     for (let minutes = 0; minutes < 20; minutes++) clock.skip(MINUTE);
+    await working(next);
+  });
+
+  it("has the next run of its session wait for it, also while slots are free", async () => {
+    const { startRun, startIdle, status, answer, working } = await openEngine(2);
+    const asks = await startIdle("asks");
+    const { session_id } = await status(asks);
+    const next = await startRun("asks", HANGS, { session_id });
+    expect(await status(next)).toMatchObject({
+      status: "pending",
+      current_action: "Waiting for the run before it in this session (implement), which waits for an answer",
+      waits_for_slot: { busy: [], after_run: asks },
+    });
+    await answer(asks);
     await working(next);
   });
 

@@ -22,6 +22,8 @@ export interface SeenAgent {
   sessionId: string;
   cwd: string;
   alive: boolean;
+  /** It does something: it does not wait for an answer. */
+  atWork: boolean;
   sent: string[];
 }
 
@@ -33,7 +35,13 @@ export interface World {
    * An engine on the folder; `at` is called at every wait, `atWrite` within and after every transaction. `hangs`: a
    * step after the run, until it is stopped.
    */
-  open(options?: { folder?: string; at?: AtWait; atWrite?: AtWait; hangs?: string }): Promise<WalkedEngine>;
+  open(options?: {
+    folder?: string;
+    at?: AtWait;
+    atWrite?: AtWait;
+    hangs?: string;
+    questionTimeoutMs?: number;
+  }): Promise<WalkedEngine>;
   /** A copy of the files as they are now: what an engine that is killed leaves. */
   copy(folder: string): string;
 }
@@ -80,6 +88,9 @@ const WORKFLOW: EngineWorkflow = {
   shipped: true,
 };
 
+/** Runs that are at work at once. */
+const SLOTS = 4;
+
 /** How many times as fast timers are, so that graces and pauses cost milliseconds. */
 export const SPEED = 100;
 
@@ -108,13 +119,22 @@ export function createEngineWorld({
   const violations: string[] = [];
   let copies = 0;
 
+  /** Never more at work than there are slots, nor more alive than a machine has room for. */
+  function countAgents(): void {
+    const alive = agents.filter((agent) => agent.alive);
+    if (alive.filter(({ atWork }) => atWork).length > SLOTS)
+      violations.push("more agents at work than slots");
+    if (alive.length > 2 * SLOTS) violations.push(`${alive.length} agents alive`);
+  }
+
   const startAgent: StartAgent = (options, onEvent) => {
     const { mark: runId = "", sessionId, cwd } = options;
-    const agent: SeenAgent = { runId, sessionId, cwd, alive: true, sent: [] };
+    const agent: SeenAgent = { runId, sessionId, cwd, alive: true, atWork: true, sent: [] };
     if (agents.some((other) => other.alive && other.cwd === agent.cwd))
       violations.push(`two agents in ${agent.cwd}`);
     if (agents.some((other) => other.runId === runId)) violations.push(`run ${runId} has got two agents`);
     agents.push(agent);
+    countAgents();
     onAgent(runId);
     let [ending, turn, working] = [false, 0, true];
     const waiting: string[] = [];
@@ -141,8 +161,11 @@ export function createEngineWorld({
       tell({ type: "turn", turn: ++turn });
       await soon();
       if (options.prompt.includes("[ask]")) {
-        tell({ type: "question", question: ASKED });
+        agent.atWork = false;
+        tell({ type: "question", question: { ...ASKED, askedAt: clock.now() } });
         await answered;
+        agent.atWork = true;
+        countAgents();
       }
       if (options.prompt.includes("[hang]")) return;
       for (let id = waiting.shift(); id; id = waiting.shift()) {
@@ -218,7 +241,13 @@ export function createEngineWorld({
       cpSync(folder, to, { recursive: true });
       return to;
     },
-    async open({ folder = join(base, "engine"), at = () => {}, atWrite = () => {}, hangs } = {}) {
+    async open({
+      folder = join(base, "engine"),
+      at = () => {},
+      atWrite = () => {},
+      hangs,
+      questionTimeoutMs = 60_000,
+    } = {}) {
       const waits: string[] = [];
       /** The next transaction fails, as on a full disk. */
       let isDiskFull = false;
@@ -307,7 +336,7 @@ export function createEngineWorld({
         startAgent,
         findAgent: () => wait("find agent", () => ({ ok: true as const, path: "/bin/claude" })),
         prepareHandover: () => wait("handover", () => "/work/handover.md"),
-        limits: { concurrency: 4, questionTimeoutMs: 60_000 },
+        limits: { concurrency: SLOTS, questionTimeoutMs },
         env: {},
         clock,
         log: createLog({ level: "error", stderr: { write: () => true } as unknown as NodeJS.WriteStream }),

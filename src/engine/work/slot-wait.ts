@@ -1,5 +1,5 @@
 import { cleanLine } from "../../shared/text.js";
-import type { EngineRun } from "../runs/run.js";
+import type { EngineRun, RunQuestion } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
 import type { QueueState } from "./run-queue.js";
 
@@ -11,8 +11,10 @@ export interface SlotWait {
   slots: number;
   /** The runs that are at work. */
   busy: readonly EngineRun[];
-  /** It was answered after it had given its slot up, and goes on with the next free one. */
+  /** It was answered, or nobody has answered in time, after it had given its slot up: it goes on with the next free one. */
   answered: boolean;
+  /** Nobody has answered in time. */
+  unanswered?: true;
   /** Why a free slot does not help: a run of the same session goes on … */
   after?: EngineRun;
   /** … or as many agents wait for a person as may be kept alive. */
@@ -57,10 +59,17 @@ export function describeWait(
     slots,
     busy,
     answered: next.begun,
+    ...(next.begun && lastAnswer(run) === "timeout" ? { unanswered: true } : {}),
     ...(after ? { after } : {}),
     ...(state.full && !next.begun ? { asking: named(state.idle) } : {}),
     ...(estimateS === undefined ? {} : { estimateS }),
   };
+}
+
+/** Who has closed the question that was closed last. */
+function lastAnswer({ questions }: EngineRun): RunQuestion["answeredBy"] {
+  const closed = questions.filter(({ answeredAt }) => answeredAt !== undefined);
+  return closed.sort((a, b) => (b.answeredAt ?? 0) - (a.answeredAt ?? 0))[0]?.answeredBy;
 }
 
 /** How long a run still takes, in s, by the turn it is at; undefined where nothing tells it: beyond what is usual, too. */
@@ -100,7 +109,7 @@ function listNames(runs: readonly EngineRun[]): string {
 
 /** "Waiting for a free slot, position 2 (2 of 2 busy: jwt-login, fix-login), about 4 min" */
 export function tellWait(wait: SlotWait): string {
-  const { position, slots, busy, answered, after, asking, estimateS } = wait;
+  const { position, slots, busy, answered, unanswered, after, asking, estimateS } = wait;
   if (after) {
     const what = after.status === "waiting" ? ", which waits for an answer" : "";
     return `Waiting for the run before it in this session (${after.request.workflowName})${what}`;
@@ -111,7 +120,11 @@ export function tellWait(wait: SlotWait): string {
       `agents are kept alive (${listNames(asking)})`
     );
   }
-  const begin = answered ? "Answered, waiting for a free slot" : "Waiting for a free slot";
+  const begin = unanswered
+    ? "Not answered in time, waiting for a free slot"
+    : answered
+      ? "Answered, waiting for a free slot"
+      : "Waiting for a free slot";
   const names = busy.length > 0 ? `: ${listNames(busy)}` : "";
   return `${begin}, position ${position} (${busy.length} of ${slots} busy${names})${tellEstimate(estimateS)}`;
 }
