@@ -137,6 +137,31 @@ describe("a session's workspace", () => {
     ]);
   });
 
+  it("with a run that goes on is not removed, whoever asks for it", async () => {
+    const engine = await startLocalEngine(join(place.folder, "engine"), {
+      engineAllowedFolders: [place.folder],
+    });
+    const { product, start, post } = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const message = withScript("Work", { steps: [{ text: "Begin" }, { hang: true }] });
+    const { run_id, session_id } = await start({
+      message,
+      session_name: "busy",
+      repository_url: place.source,
+    });
+    const worktree = join(place.folder, "engine", "workspaces", "worktrees", "source-busy");
+    await vi.waitFor(() => expect(existsSync(worktree)).toBe(true), { timeout: 30_000 });
+    const [item] = (await product.listLeftovers()).items;
+    expect(item).toMatchObject({ id: `session:${session_id}`, inUse: true, safe: false });
+    const body = { id: item?.id, mark: item?.mark, force: true };
+    expect(await post("/leftovers/remove", body)).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringMatching(/going on or waiting\. Nothing was removed/) },
+    });
+    expect(existsSync(worktree)).toBe(true);
+    await post(`/workflow/run/${run_id}/kill`);
+    await engine.close();
+  });
+
   it("in use is neither looked at nor changed", async () => {
     const { workspace, leftovers } = await working();
     rmSync(join(workspace.path, ".git"));

@@ -49,7 +49,9 @@ interface Item {
 }
 
 function createDay(): Day {
-  const machine = createMachine({ claudePath: SCRIPTED_AGENT });
+  // Those that hang until the crash take a slot each.
+  const slots = toVariables({ ENGINE_CONCURRENCY: "8" });
+  const machine = createMachine({ claudePath: SCRIPTED_AGENT, env: slots });
   const env = { HOME: machine.home, ...toVariables({ STATE_DIR: machine.home }) };
   const clean = (...args: string[]) => runBin(["sessions", "clean", ...args], env);
   return {
@@ -199,4 +201,33 @@ it("shows on the second day what can go, and removes only what would not be lost
   expect(again.data.run.work ?? {}).not.toHaveProperty("problem");
   await closeWindow(bin);
   await day.engine("stop");
+});
+
+it("starts no engine that would carry out runs, and has nothing to do where nothing is", async () => {
+  const slots = toVariables({ ENGINE_CONCURRENCY: "1" });
+  const { home, repository, openWindow, processes } = createMachine({
+    claudePath: SCRIPTED_AGENT,
+    env: slots,
+  });
+  const clean = () => runBin(["sessions", "clean"], { HOME: home, ...toVariables({ STATE_DIR: home }) });
+  expect(await clean()).toMatchObject({ code: 0, stdout: "Nothing to clean: there are no workspaces.\n" });
+  const bin = await openWindow();
+  const message = withScript("Work", { steps: [{ text: "Begin" }, { hang: true }] });
+  for (const session_name of ["at-work", "waiting"])
+    await bin.call({ ...COMPLETE, message, session_name, repository_url: repository, wait_seconds: 0 });
+  await until(() => existsSync(join(home, "engine", "workspaces", "worktrees")), "the first at work");
+  const running = await clean();
+  expect(running).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("1 session is at work and left alone."),
+  });
+  await closeWindow(bin);
+  for (const pid of processes()) process.kill(pid, "SIGKILL");
+  await until(() => processes().length === 0, "the death of the engine and its agents");
+  const refused = await clean();
+  expect(refused).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/a run waits for it: "waiting"\. .*Nothing was done/),
+  });
+  expect(processes()).toEqual([]);
 });

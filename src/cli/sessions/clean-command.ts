@@ -56,7 +56,8 @@ export async function cleanInTerminal(options: CleanOptions): Promise<number> {
     return 0;
   }
   tell(renderLeftovers(found, before, options));
-  if (only) {
+  const allAtWork = found.every(({ inUse }) => inUse) && before.mergedBranches.length === 0;
+  if (only || allAtWork) {
     if (!json) tellMerged(before, tell);
     else out(toJson(before, found, options, removed, before));
     return 0;
@@ -110,6 +111,7 @@ const KINDS: readonly Leftover["kind"][] = ["session", "folder", "clone", "branc
 /** Asks which. What is nowhere else is asked about once more, each by itself. */
 async function choose(found: readonly Numbered[], options: CleanOptions): Promise<Numbered[]> {
   const { askLine, ask, out } = options;
+  if (found.every(({ inUse }) => inUse)) return [];
   for (;;) {
     const line = await askLine?.('Remove which? Numbers ("1 3-5"), "all" for those with *, Enter for none: ');
     const answer = line?.trim().toLowerCase() ?? "";

@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import type { Leftover, Leftovers } from "../../api/types.js";
 import { cleanLine } from "../../shared/text.js";
 import { showUnseen } from "../../shared/visible-text.js";
@@ -44,7 +45,7 @@ export function tellHolding(item: Leftover): string {
   if (item.isUntouched) return "nothing committed";
   if (item.heldBy === undefined) return "empty";
   if (!item.isDelivered) return `merged into ${item.heldBy}`;
-  return `on ${item.heldBy} in ${item.repository?.startsWith("/") ? "your repository" : "the repository"}`;
+  return `on ${item.heldBy} in ${isAbsolute(item.repository ?? "") ? "your repository" : "the repository"}`;
 }
 
 /** How one looks at what would be lost; undefined where a folder is all there is. */
