@@ -325,7 +325,7 @@ describe("the action with a check, on the engine", () => {
     );
     expect(existsSync(mark), "not run against a no").toBe(false);
     expect(refusing.forms.at(-1)?.message).toContain(
-      `\`${check}\` passes, which runs on this machine as you?`,
+      `Run \`${check}\` on this machine as you, and if it passes merge the work of session "login" into main?`,
     );
 
     const { call, forms } = await connect("yes");
@@ -346,7 +346,7 @@ describe("the action with a check, on the engine", () => {
       { onprogress: ({ message }) => told.push(message ?? "") },
     );
     expect(forms.at(-1)?.message).toContain(
-      `and only if \`${check}\` passes, which runs on the engine's machine as its user?`,
+      `Run \`${check}\` on the engine's machine as its user, and if it passes merge the work of `,
     );
     expect(forms.at(-1)?.message).toContain("Add the login\n1 file, +1 -0");
     expect(taken.data).toMatchObject({

@@ -71,6 +71,7 @@ describe("sessions diff", () => {
     const stat = await sessions("diff", next.run_id, "--stat");
     expect(stat).toMatchObject({ code: 0, stderr: "" });
     expect(stat.stdout).toMatch(/2 files changed, 3003 insertions\(\+\)\n$/);
+    expect((await sessions()).stdout).toMatch(/ automagik\/login +\+3003 -0 /);
     const line = `exec ${process.execPath} ${BIN} sessions diff login | head -n 1`;
     const env = { PATH: process.env.PATH, HOME: temporaryFolder(), ...variables() };
     const read = await promisify(execFile)("/bin/sh", ["-c", line], { env });
@@ -105,7 +106,7 @@ describe("sessions take", () => {
     expect(code).toBe(1);
     expect(stdout).toMatch(/^ login\.txt \| 1 \+\n 1 file changed, 1 insertion\(\+\)\n\n/);
     expect(stdout).toMatch(
-      /Merge the work of workflow implement, session "login", .* into main as one commit, and only if `touch .*mark` passes, which runs on /,
+      /Run `touch .*mark` on .*, and if it passes merge the work of session "login" into main as one commit/,
     );
     expect(stdout).toContain("Add the login");
     expect(stdout).toContain("Nobody can be asked here. Nothing was done. --yes does it without asking.");
@@ -319,7 +320,7 @@ it("a check that is going on when the engine is killed merges nothing, and the n
   const check = `echo more >> docs/new.md; touch made; echo $$ > ${mark}; sleep 600`;
   const taking = spawnBin(["sessions", "take", "kept", "--yes", "--check", check], env);
   await until(() => existsSync(mark) && readFileSync(mark, "utf8") !== "", "the check's begin");
-  expect(taking.stdout()).toContain("passes, which runs on this machine as you?");
+  expect(taking.stdout()).toContain("on this machine as you, and if it passes merge the work");
   process.kill(enginePid(), "SIGKILL");
   expect(await taking.ended()).toBe(3);
   expect(machineGit(repository, "rev-parse", "main")).toBe(before);

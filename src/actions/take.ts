@@ -81,7 +81,7 @@ export const takeAction = defineAction({
       {
         action: "take",
         deed: describeDeed(run, chosen, services),
-        detail: run.work && [...listCommits(run.work), tellSize(run.work)].join("\n"),
+        detail: run.work && [...listCommits(run.work), tellSize(run.work), `By ${nameRun(run)}`].join("\n"),
         arguments: { run_id: run.runId, ...chosen },
         confirm: args.confirm,
       },
@@ -126,13 +126,19 @@ async function readCheck(text: string | undefined, services: Services): Promise<
   );
 }
 
+/** By its session where that has a name: the run's id is in the form's detail, behind what has to be seen. */
+function nameBriefly(run: Run): string {
+  return run.sessionName ? `session "${run.sessionName}"` : nameRun(run);
+}
+
+/** What the person agrees to; what matters first, since a form of Claude Code shows about 120 characters of it. */
 function describeDeed(run: Run, { into, squash, check }: TakeRequest, { settings }: Services): string {
   const target = into ?? run.work?.baseBranch ?? "its base branch";
-  const merge = `Merge the work of ${nameRun(run)} into ${target}${squash ? " as one commit" : ""}`;
-  if (check === undefined) return merge;
+  const merge = `erge the work of ${nameBriefly(run)} into ${target}${squash ? " as one commit" : ""}`;
+  if (check === undefined) return `M${merge}`;
   const where =
     settings.engine === "local" ? "on this machine as you" : "on the engine's machine as its user";
-  return `${merge}, and only if ${asCode(check)} passes, which runs ${where}`;
+  return `Run ${asCode(check)} ${where}, and if it passes m${merge}`;
 }
 
 /** Takes it with a check, and tells how long that has been going on. */

@@ -38,10 +38,10 @@ export function askForChanges(
     suggestion: "false",
     // The first choice is what a stray Enter takes.
     choices: [
-      { value: "false", title: `Leave ${them} out: the work begins at the last commit` },
+      { value: "false", title: `Leave ${them} out` },
       {
         value: "true",
-        title: `Take ${them} along: as the first commit of the work; your files stay as they are`,
+        title: `Take ${them} along as the first commit`,
       },
     ],
   };

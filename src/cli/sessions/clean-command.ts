@@ -115,7 +115,7 @@ async function choose(found: readonly Numbered[], options: CleanOptions): Promis
   for (;;) {
     const line = await askLine?.('Remove which? Numbers ("1 3-5"), "all" for those with *, Enter for none: ');
     const answer = line?.trim().toLowerCase() ?? "";
-    if (answer === "" || options.signal.aborted) return [];
+    if (["", "n", "no", "none", "q"].includes(answer) || options.signal.aborted) return [];
     const picked = readChoice(answer, found);
     if (typeof picked === "string") {
       out(`${picked}\n`);
