@@ -53,6 +53,7 @@ describe.skipIf(process.platform !== "linux")(
         ["POST", answer, { answer: "SQLite" }],
         ["POST", `${API}/run/implement`, { message: "Another" }],
         ["POST", `${API}/run/${run_id}/kill`, undefined],
+        ["POST", `${API}/leftovers/remove`, { id: "session:s", mark: "m", force: true }],
       ] as const)
         expect(await run(MARKED, process.execPath, "-e", sending(method, path, body))).toBe("403");
       const status = await direct.get(`/run/${run_id}/status`);
