@@ -16,7 +16,8 @@ const out = (text: string) => process.stdout.write(text);
 /** Cells of a line: those of the terminal, or what COLUMNS says where the output is none. */
 export function findWidth(): number | undefined {
   const { COLUMNS = "" } = process.env;
-  if (process.stdout.isTTY) return process.stdout.columns;
+  // Some terminals without a window say 0.
+  if (process.stdout.isTTY) return process.stdout.columns || undefined;
   return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined;
 }
 

@@ -30,7 +30,9 @@ export function tellHolding(item: Leftover): string {
   if (item.problem) return `not known: ${cleanLine(item.problem)}`;
   const lost = [
     item.commitsOnlyHere > 0 && tellCommits(item.commitsOnlyHere),
-    ...(item.files > 0 ? [`uncommitted files: ${item.files}`] : item.losses),
+    ...(item.files > 0
+      ? [`${item.repository === undefined ? "files" : "uncommitted files"}: ${item.files}`]
+      : item.losses),
   ].filter((one) => typeof one === "string");
   if (lost.length > 0) return lost.join(", ");
   switch (item.kind) {
