@@ -428,5 +428,10 @@ describe("a remote repository", () => {
         /^The push was refused: .*hook declined.*No pushes on Sundays\. `git -C \S+ push origin /,
       ),
     });
+    const main = await begin("fix", { repositoryUrl: ssh(source), gitBranch: "main" });
+    place.commit(main.path, { "b.txt": "b" });
+    expect((await end(main)).problem, "the default branch stays as it is, by hand too").toMatch(
+      /`git -C \S+ push origin main:refs\/heads\/automagik\/fix` pushes it\.$/,
+    );
   });
 });

@@ -59,7 +59,7 @@ export function deliverNowhere(
   why: string,
 ): Delivery {
   const { clone, from, record } = request;
-  const [name = from] = namesFor(record, from);
+  const name = nameByHand(record, from);
   const fetch = `git fetch ${shellWord(clone.at.clone)} ${shellWord(`${from}:${name}`)}`;
   return keep(request, `It was not delivered: ${why}`, `In the repository \`${fetch}\` brings it there.`);
 }
@@ -70,9 +70,14 @@ function keep({ clone, from }: Pick<DeliveryRequest, "clone" | "from">, why: str
 }
 
 function pushBy({ clone, from, record }: DeliveryRequest): string {
-  const [name = from] = namesFor(record, from);
+  const name = nameByHand(record, from);
   const place = shellWord(clone.at.clone);
   return `\`git -C ${place} push origin ${shellWord(`${from}:refs/heads/${name}`)}\` pushes it.`;
+}
+
+/** The name for a command of the person's: never that of a branch that the work only began at, such as `main`. */
+function nameByHand(record: SessionRecord, from: string): string {
+  return namesFor(record, from).find((name) => name !== record.baseBranch) ?? from;
 }
 
 /** The names under which a session's commits are delivered: the first that can be had counts. */
