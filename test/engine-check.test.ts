@@ -154,6 +154,32 @@ describe("a check before the merge", () => {
     expect(readdirSync(join(place.folder, "workspaces", "checks"))).toEqual([]);
   });
 
+  it("runs in a copy where the merge would overwrite ignored files, also where git needs force for others", async () => {
+    place.commit(source, { "a.txt": "one\r\ntwo\n", ".gitignore": "local.env\ncache/\n" });
+    place.write(source, ".gitattributes", "*.txt text eol=crlf\n");
+    git(source, "add", ".gitattributes");
+    git(source, "commit", "--quiet", "--message", "Write .gitattributes");
+    const workspaces = place.workspaces();
+    const workspace = await workspaces.prepare({ ...place.request("key"), sessionName: "login" });
+    const at = workspace.path;
+    expect(git(at, "status", "--porcelain"), "differs since its checkout").toBe("M a.txt");
+    place.write(at, "new.md", "work\n");
+    git(at, "add", "new.md");
+    git(at, "commit", "--quiet", "--message", "Write new.md");
+    place.write(at, "local.env", "only here\n");
+    git(source, "checkout", "--quiet", "-b", "beside");
+    place.write(source, "local.env", "theirs\n");
+    git(source, "add", "--force", "local.env");
+    git(source, "commit", "--quiet", "--message", "Write local.env");
+    git(source, "branch", "--force", "main");
+    const which = { runId: workspace.runId, sessionKey: workspace.sessionKey };
+    expect(await workspaces.take(which, { check: "grep theirs local.env" })).toMatchObject({
+      taken: true,
+      check: { place: { kind: "copy", why: expect.stringContaining("overwritten") } },
+    });
+    expect(readFileSync(join(at, "local.env"), "utf8")).toBe("only here\n");
+  });
+
   it("runs in a copy where the worktree is gone", async () => {
     const { take, which, cleanup } = await session();
     await cleanup(which.runId, { force: true });
@@ -205,6 +231,27 @@ describe("a check before the merge", () => {
     expect(isAlive(Number(readFileSync(mark, "utf8")))).toBe(false);
     expect(idOf("main")).toBe(before);
     expect(stateOf(at)).toEqual(["automagik/login", head, ""]);
+  });
+
+  it("that has passed is not cut off amid the person's files: they are moved whole", async () => {
+    place.write(source, "own.txt", "own\n");
+    const mine = place.workspaces();
+    const asked = { ...place.request("key"), sessionName: "login", uncommitted: true };
+    const workspace = await mine.prepare(asked);
+    place.commit(workspace.path, { "own.txt": "theirs\n" });
+    await mine.settle(workspace, { merge: false });
+    // The stop comes when the files are there and the branch is not.
+    const program = join(place.folder, "git");
+    const script = `case " $* " in *"update-ref -m merge: Fast-forward"*) touch ${mark}; sleep 1;; esac`;
+    writeFileSync(program, `#!/bin/sh\n${script}\nexec git "$@"\n`, { mode: 0o755 });
+    const stop = new AbortController();
+    const which = { runId: workspace.runId, sessionKey: workspace.sessionKey };
+    const taking = place.workspaces({ gitPath: program }).take(which, { check: "true", signal: stop.signal });
+    await until(() => existsSync(mark), "the move of the branch");
+    stop.abort();
+    expect(await taking).toMatchObject({ taken: true });
+    expect(git(source, "status", "--porcelain")).toBe("");
+    expect(readFileSync(join(source, "own.txt"), "utf8")).toBe("theirs\n");
   });
 
   it("does not leave what it has started in the background", async () => {

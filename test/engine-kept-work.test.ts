@@ -128,6 +128,19 @@ describe("a checkout that git calls changed from its first moment", () => {
     expect((await cleanup(workspace, { force: false })).kept).toContain("1 file (a.txt)");
   });
 
+  it("does not have an ignored file overwritten by another branch, whatever else git needs force for", async () => {
+    place.commit(place.source, { ".gitignore": "reports/\n" });
+    const { workspace, prepare } = await prepared("*.txt text eol=crlf\n", { "a.txt": "one\r\ntwo\n" });
+    place.write(workspace.path, "reports/audit.md", "mine");
+    place.git(place.source, "checkout", "--quiet", "other");
+    place.write(place.source, "reports/audit.md", "theirs");
+    place.git(place.source, "add", "--force", "reports/audit.md");
+    place.git(place.source, "commit", "--quiet", "--message", "Add the report");
+    place.git(place.source, "checkout", "--quiet", "main");
+    await expect(prepare(place.request("session", "other"))).rejects.toThrow(/reports\/audit\.md/);
+    expect(readFileSync(join(workspace.path, "reports/audit.md"), "utf8")).toBe("mine");
+  });
+
   it("does not keep the session from going on with another branch", async () => {
     const { workspace, prepare } = await prepared("*.txt text\n", CRLF);
     place.git(place.source, "checkout", "--quiet", "other");

@@ -222,6 +222,31 @@ describe("what is not committed, taken along", () => {
     expect(status()).toBe("");
   });
 
+  it("moves the branch forward only: a commit that has just come there stays", async () => {
+    write("own.txt", "own\n");
+    const other = place.workspaces();
+    const beside = await other.prepare({ ...place.request("other"), sessionName: "other" });
+    const commit = place.commit(beside.path, { "x.txt": "x\n" });
+    await other.settle(beside, { merge: false });
+    const { which } = await session({ "own.txt": "theirs\n" });
+    // Between the fetch and the move the person takes the other session's commit.
+    const program = join(place.folder, "git");
+    const once = join(place.folder, "once");
+    const moved = `env -u GIT_DIR -u GIT_WORK_TREE -u GIT_COMMON_DIR git -C ${source} merge -q --ff-only ${commit}`;
+    writeFileSync(
+      program,
+      `#!/bin/sh\ncase "$GIT_WORK_TREE $*" in "${source} "*symbolic-ref*) [ -e ${once} ] || { touch ${once}; ${moved}; };; esac\nexec git "$@"\n`,
+      { mode: 0o755 },
+    );
+    const taken = await place.workspaces({ gitPath: program }).take(which, {});
+    expect(taken).toMatchObject({ taken: false, reason: "main has moved on meanwhile" });
+    expect(git(source, "rev-parse", "main")).toBe(commit);
+    expect(status()).toBe("?? own.txt");
+    expect(text(source, "own.txt")).toBe("own\n");
+    expect(await other.take(which, {})).toMatchObject({ taken: true });
+    expect(existsSync(join(source, "x.txt"))).toBe(true);
+  });
+
   it("overwrites no ignored file, and what is staged besides stays staged", async () => {
     write("readme.md", "mine\n");
     const { which, take, path } = await session();

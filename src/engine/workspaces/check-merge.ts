@@ -15,7 +15,14 @@ import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import { throwIfStopped } from "./run-unless-stopped.js";
 import { WorkspaceError } from "./types.js";
-import { addDetachedWorktree, mend, unsavedWork, worktreeExists, worktreeLocation } from "./worktrees.js";
+import {
+  addDetachedWorktree,
+  checkOut,
+  mend,
+  unsavedWork,
+  worktreeExists,
+  worktreeLocation,
+} from "./worktrees.js";
 
 /** A merge that is prepared and stands on no branch, and how it is to be checked. */
 export interface CheckRequest {
@@ -171,9 +178,7 @@ export function createMergeChecks(options: {
     const note: SessionNote = { version: 1, id, repository, commit, session };
     await write(note);
     away.set(record.recordKey, note);
-    const force = at.asCheckedOut?.length ? ["--force"] : [];
-    const args = ["checkout", "--quiet", "--detach", "--no-overwrite-ignore", ...force, commit, "--"];
-    const told = await git(args, { at });
+    const told = await checkOut(git, at, ["--detach"], commit);
     const before = told.code === 0 ? await untrackedFiles(git, at) : undefined;
     if (before?.all) {
       note.session.before = before.paths;

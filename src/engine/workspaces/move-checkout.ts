@@ -41,6 +41,9 @@ export async function moveCheckout(
   const refs = createRefs(git, at);
   if ((await refs.current()) !== branch) return `${branch} was checked out in ${holder}, and is no more`;
   const from = await refs.commit("HEAD");
+  const movedOn = `${branch} has moved on meanwhile`;
+  // As of now: whoever has it checked out may have committed since it was fetched.
+  if (from !== undefined && !(await createRefs(git, clone.at).contains(commit, from))) return movedOn;
   const problem = await filtersInTheWay(git, clone, at, from, commit);
   if (problem) return problem;
   // The commit must be there before the branch is: below a name of its own, which is no branch, and taken away again.
@@ -58,6 +61,7 @@ export async function moveCheckout(
     if (over && from === undefined) return await moveOverOwn(git, clone, over);
     const told = await git(args, { at, env: await withoutPrograms(git, at) });
     if (told.code === 0) return undefined;
+    if ((await refs.commit("HEAD")) !== from) return movedOn;
     if (over) return await moveOverOwn(git, clone, over);
     const files = told.problem.split("\n").flatMap((line) => /^\t(.+)$/.exec(line)?.[1] ?? []);
     if (files.length > 0)

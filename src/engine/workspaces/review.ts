@@ -175,7 +175,9 @@ export function createReview(options: {
       const bring = async () => {
         // The branch may have moved on while the check went on: then this merge is not what was checked.
         await clones.ensure(repository, signal);
-        return { ...(await bringMerge(tools, request, prepared)), ...told(request), check };
+        // A git that is stopped amid the person's files leaves them half moved.
+        const moving = repository.local ? { git, env } : tools;
+        return { ...(await bringMerge(moving, request, prepared)), ...told(request), check };
       };
       return runUnlessStopped(mutex, key, bring, signal);
     },

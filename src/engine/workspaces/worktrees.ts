@@ -1,5 +1,6 @@
 import { lstat, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import type { GitOutput } from "../../shared/git/git-process.js";
 import { cleanLine } from "../../shared/text.js";
 import { isEmptyFolder } from "./disk.js";
 import { askGit, explain, type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
@@ -119,14 +120,57 @@ export async function detach(git: GitRunner, at: WorktreeLocation): Promise<void
  */
 export async function switchTo(git: GitRunner, at: WorktreeLocation, branch: string): Promise<void> {
   const what = `The branch ${branch} could not be checked out`;
-  const force = at.asCheckedOut?.length ? ["--force"] : [];
-  const args = ["checkout", "--quiet", "--no-guess", "--no-overwrite-ignore", ...force, branch, "--"];
-  const told = await git(args, { at });
+  const told = await checkOut(git, at, ["--no-guess"], branch);
   if (told.code === 0) return;
   // The files that stand in the way are listed below the complaint, behind tabs.
   const inTheWay = told.problem.split("\n").flatMap((line) => /^\t(.+)$/.exec(line)?.[1] ?? []);
   const files = inTheWay.length > 0 ? ` ${cleanLine(describeFiles(inTheWay))}` : "";
   throw new WorkspaceError(`${what}: ${explain(told)}${files}`);
+}
+
+/**
+ * Brings a worktree to a branch or commit, and overwrites nothing that is in no commit, git-ignored files neither.
+ * @returns what git said; with another code than 0 nothing was changed
+ */
+export async function checkOut(
+  git: GitRunner,
+  at: WorktreeLocation,
+  options: readonly string[],
+  target: string,
+): Promise<GitOutput> {
+  const args = ["checkout", "--quiet", "--no-overwrite-ignore", ...options];
+  const told = await git([...args, target, "--"], { at });
+  if (told.code === 0 || !at.asCheckedOut?.length) return told;
+  // Files that have differed since they were checked out need force, which takes others away without a word.
+  const list = [
+    "diff-tree",
+    "-r",
+    "-z",
+    "--name-only",
+    "--no-renames",
+    "--diff-filter=A",
+    "HEAD",
+    target,
+    "--",
+  ];
+  const added = await git(list, { at, separator: "\0", maxBytes: MAX_LISTING_BYTES });
+  if (added.code !== 0 || added.cut) return told;
+  for (const path of added.text.split("\0").filter(Boolean))
+    if (await isTaken(at.worktree.path, path)) return told;
+  return git([...args, "--force", target, "--"], { at });
+}
+
+/** A hundred thousand files. */
+const MAX_LISTING_BYTES = 16 * 1024 * 1024;
+
+/** Whether there is something where a new file has to be, or something else than a folder above it. */
+async function isTaken(root: string, path: string): Promise<boolean> {
+  if (await lstat(join(root, path)).catch(() => undefined)) return true;
+  for (let way = dirname(path); way !== "."; way = dirname(way)) {
+    const found = await lstat(join(root, way)).catch(() => undefined);
+    if (found) return !found.isDirectory();
+  }
+  return false;
 }
 
 /**
