@@ -420,7 +420,7 @@ describe("rule 4: limits count across the whole plan", () => {
     );
     expect(world.state.steps.build).toMatchObject({
       status: "blocked",
-      reason: "Its 3 runs are more than the 2 that may still be started.",
+      reason: "It has 3 runs, and of the 3 that the plan may have fewer are left.",
     });
   });
 
@@ -915,6 +915,22 @@ describe("rule 11: a plan that goes on may be changed, and what was done is not"
     expect(commandsOf(world.state).map(({ id }) => id)).toEqual(["look-up p1/design/1"]);
     const resumed = { type: "resumed", at: world.state.at + 1 } as const;
     expect(advance(world.state, resumed).commands.map(({ type }) => type)).toEqual(["start", "wake"]);
+  });
+
+  it("what has gone past a step that was stuck is done again when that one can begin after all", () => {
+    const world = begin({
+      steps: [
+        design,
+        { id: "a", run: "fix", needs: ["design"] },
+        { id: "b", run: "fix", needs: ["a"], join: "all_done" },
+      ],
+    });
+    world.finish("design", { status: "failed" });
+    expect([world.statuses(), world.starts()]).toEqual(["design failed, a blocked, b running", ["p1/b/1"]]);
+    world.finish("b").do({ type: "step-skipped", step: "design" });
+    expect(world.statuses()).toBe("design skipped, a running, b pending");
+    world.finish("a");
+    expect(world.starts()).toEqual(["p1/b/2"]);
   });
 
   it("a failed plan goes on when its step is done again", () => {

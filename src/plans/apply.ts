@@ -9,7 +9,7 @@ import { whyNot } from "./why-not.js";
 /** The plan that a start makes, with what follows from it: its first runs are decided on. */
 export function startPlan(event: PlanStarted): PlanState {
   const draft = draftOf(createState(event), event.at);
-  settle(draft);
+  settle(draft, true);
   return draft.state;
 }
 
@@ -27,7 +27,7 @@ export function apply(state: PlanState, event: PlanEvent): PlanState {
 /** The plan after all events of a journal; those that could not happen change nothing here either. */
 export function replay(start: PlanStarted, events: Iterable<PlanEvent>): PlanState {
   const draft = draftOf(createState(start), start.at);
-  settle(draft);
+  settle(draft, true);
   for (const event of events) {
     if (whyNot(draft.state, event) !== undefined) continue;
     draft.at = Math.max(event.at, draft.state.at);
@@ -46,8 +46,13 @@ export function advance(state: PlanState, event: PlanEvent): { state: PlanState;
 
 function take(draft: Draft, event: PlanEvent): void {
   const { state } = draft;
-  if (isWorking(state)) state.workMs += draft.at - state.at;
+  if (isWorking(state, draft.tally)) state.workMs += draft.at - state.at;
   state.at = draft.at;
   happen(draft, event);
-  settle(draft);
+  settle(draft, !isOfOneRun(event));
+}
+
+/** What concerns one run changes its step, and what needs it; anything else may let any step go on. */
+function isOfOneRun({ type }: PlanEvent): boolean {
+  return type === "run-started" || type === "run-ended" || type === "run-asks" || type === "run-goes-on";
 }

@@ -1,8 +1,10 @@
 import { draftOf, isWorking } from "./draft.js";
 import { optional, type PlanStep } from "./plan.js";
+import { indexOf } from "./plan-index.js";
 import { type PlanStatus, planStatus } from "./plan-status.js";
 import { resolveText } from "./resolve.js";
 import type { Agreement, GateOpening, PlanState, StartOrder, StepState } from "./state.js";
+import { createTally } from "./tally.js";
 
 /**
  * What has to be done outside for a plan. Each has an id: what has the same id is the same thing, also after a crash,
@@ -83,7 +85,7 @@ export function commandsOf(state: PlanState): PlanCommand[] {
   const status = planStatus(state);
   if (status === "completed" || status === "failed" || status === "killed")
     commands.push({ id: `finish ${status} ${countRounds(state)}`, type: "finish", status });
-  else if (!isEnding && isWorking(state)) {
+  else if (!isEnding && isWorking(state, createTally({ state, index: indexOf(state.plan) }))) {
     const left = state.plan.limits.minutes * 60_000 - state.workMs;
     if (left > 0) commands.push({ id: `wake ${state.at + left}`, type: "wake", at: state.at + left });
   }

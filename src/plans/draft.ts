@@ -1,6 +1,6 @@
 import type { PlanStarted } from "./events.js";
-import { buildGraph, type PlanGraph } from "./graph.js";
-import { optional, type Plan, type PlanStep } from "./plan.js";
+import { optional } from "./plan.js";
+import { indexOf, type PlanIndex } from "./plan-index.js";
 import {
   type Attempt,
   type AttemptStatus,
@@ -9,6 +9,7 @@ import {
   type StepState,
   type StepStatus,
 } from "./state.js";
+import { createTally, type Tally } from "./tally.js";
 
 export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export type MutableStep = Omit<Mutable<StepState>, "attempts" | "queue" | "decisions" | "merges"> & {
@@ -27,22 +28,7 @@ export interface Draft {
   readonly copied: Set<string>;
   /** Something has happened to a step that was looked at already, or comes before it. */
   again: boolean;
-}
-
-/** What follows from a plan alone. */
-export interface PlanIndex {
-  readonly graph: PlanGraph;
-  readonly steps: ReadonlyMap<string, PlanStep>;
-}
-
-const indexes = new WeakMap<Plan, PlanIndex>();
-
-export function indexOf(plan: Plan): PlanIndex {
-  const known = indexes.get(plan);
-  if (known) return known;
-  const index = { graph: buildGraph(plan.steps), steps: new Map(plan.steps.map((step) => [step.id, step])) };
-  indexes.set(plan, index);
-  return index;
+  tally: Tally;
 }
 
 export function createState(event: PlanStarted): PlanState {
@@ -81,17 +67,22 @@ export function createStep(at: number): StepState {
 }
 
 export function draftOf(state: PlanState, at: number): Draft {
+  const index = indexOf(state.plan);
+  const next = { ...state, steps: { ...state.steps } };
   return {
-    state: { ...state, steps: { ...state.steps } },
-    index: indexOf(state.plan),
+    state: next,
+    index,
     at,
     copied: new Set(),
     again: false,
+    tally: createTally({ state: next, index }),
   };
 }
 
 /** The step's state, to be written to. */
-export function edit({ state, copied }: Draft, id: string): MutableStep {
+export function edit({ state, copied, tally }: Draft, id: string): MutableStep {
+  tally.stale.add(id);
+  tally.touched.add(id);
   const step = state.steps[id] as StepState;
   if (copied.has(id)) return step as MutableStep;
   copied.add(id);
@@ -118,6 +109,8 @@ export function setStatus(
   if (now.status === status && now.reason === reason && now.byNeed === byNeed) return;
   const step = edit(draft, id);
   if (step.status !== status) step.since = draft.at;
+  if (step.status !== status || step.byNeed !== byNeed)
+    for (const other of draft.index.graph.dependentsOf(id)) draft.tally.touched.add(other);
   step.status = status;
   delete step.reason;
   delete step.byNeed;
@@ -139,25 +132,14 @@ export function setAttempt(
   if (!isGoing(attempt) && status !== "unknown") attempt.endedAt = at;
 }
 
-/** All runs that go on. */
-export function countGoing(state: Pick<PlanState, "steps">): number {
-  let going = 0;
-  for (const id in state.steps) going += (state.steps[id] as StepState).going;
-  return going;
+/** These steps, each behind all that it needs. */
+export function inOrder({ index }: Pick<Draft, "index">, ids: ReadonlySet<string>): string[] {
+  return [...ids].sort((one, other) => (index.positions.get(one) ?? 0) - (index.positions.get(other) ?? 0));
 }
 
 /** True while a run is at work, and not only waits for a person, or for a paused plan to go on. */
-export function isWorking(state: Pick<PlanState, "steps" | "pausedAt">): boolean {
-  const isPaused = state.pausedAt !== undefined;
-  for (const id in state.steps) {
-    const step = state.steps[id] as StepState;
-    if (
-      step.going > 0 &&
-      step.attempts.some(({ status }) => status === "running" || (status === "starting" && !isPaused))
-    )
-      return true;
-  }
-  return false;
+export function isWorking({ pausedAt }: Pick<PlanState, "pausedAt">, { running, starting }: Tally): boolean {
+  return running > 0 || (starting > 0 && pausedAt === undefined);
 }
 
 /** Finds an attempt by its key: plan/step/attempt, or plan/step/attempt/item. */

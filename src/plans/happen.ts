@@ -4,7 +4,6 @@ import {
   type Draft,
   edit,
   findAttempt,
-  indexOf,
   type Mutable,
   type MutableStep,
   setAttempt,
@@ -13,10 +12,12 @@ import type { PlanEvent } from "./events.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { readOutput } from "./output.js";
 import { optional, type PlanStep, type RunStep } from "./plan.js";
+import { indexOf } from "./plan-index.js";
 import { beginAgain, reset, resetDownstream } from "./reset.js";
 import { commitsBehind } from "./sources.js";
 import { conclude, SKIPPED } from "./start-run.js";
 import { type Attempt, hasEnded, isGoing, type StepState } from "./state.js";
+import { createTally } from "./tally.js";
 
 type EventOf<Type extends PlanEvent["type"]> = Extract<PlanEvent, { type: Type }>;
 
@@ -328,6 +329,7 @@ function changePlan(draft: Draft, { plan, at }: EventOf<"plan-edited">): void {
     steps[step.id] = isSame ? now : createStep(at);
   }
   state.steps = steps;
+  draft.tally = createTally(draft);
 }
 
 /** True for a step of which something was done or decided, so that it stays in the plan as it is. */

@@ -1,5 +1,5 @@
 import { cleanLine } from "../shared/text.js";
-import { type Draft, edit, setStatus } from "./draft.js";
+import { type Draft, edit, inOrder, setStatus } from "./draft.js";
 import { whyNoStart } from "./limits.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import type { RunStep } from "./plan.js";
@@ -7,6 +7,7 @@ import { beginAgain } from "./reset.js";
 import { holds, resolveList, resultOf } from "./resolve.js";
 import { conclude, startNext } from "./start-run.js";
 import { hasEnded, type StepState } from "./state.js";
+import { refreshTally } from "./tally.js";
 
 /** How many problems of children are named in a reason. */
 const NAMED = 5;
@@ -31,17 +32,16 @@ export function beginRun(draft: Draft, step: RunStep): void {
     conclude(draft, step.id, "skipped", "Its list has no items.");
     return;
   }
-  const left = Math.max(0, draft.state.plan.limits.runs - draft.state.runsStarted);
-  if (runs > left) {
-    setStatus(
-      draft,
-      step.id,
-      "blocked",
-      `Its ${runs} runs are more than the ${left} that may still be started.`,
-    );
+  const { limits } = draft.state.plan;
+  const fits = runs <= limits.runs - draft.state.runsStarted;
+  const isAsked = draft.state.steps[step.id]?.agreement !== undefined;
+  // Nobody is asked about what cannot be started.
+  if ((fits || isAsked) && !isAgreed(draft, step, runs)) return;
+  if (!fits) {
+    const reason = `It has ${runs} runs, and of the ${limits.runs} that the plan may have fewer are left.`;
+    setStatus(draft, step.id, "blocked", reason);
     return;
   }
-  if (!isAgreed(draft, step, runs)) return;
   const next = edit(draft, step.id);
   next.round = Math.max(1, next.round);
   next.begun = true;
@@ -139,31 +139,32 @@ export function concludeRun(draft: Draft, step: RunStep): void {
 }
 
 /** Starts what the limits allow, in the order of the plan, and says of the rest what it waits for. */
-export function startQueued(draft: Draft, going: number): void {
-  let running = going;
-  const waiting: { id: string; reason: string; passes: boolean }[] = [];
-  for (const step of draft.state.plan.steps) {
-    if (step.kind !== "run") continue;
+export function startQueued(draft: Draft): void {
+  const { state, tally, index } = draft;
+  refreshTally(tally, draft);
+  const waiting: { id: string; reason: string }[] = [];
+  for (const id of inOrder(draft, tally.queued)) {
+    const step = index.steps.get(id) as RunStep;
     for (;;) {
-      const now = draft.state.steps[step.id] as StepState;
+      const now = state.steps[id] as StepState;
       if (now.queue.length === 0 || hasEnded(now)) break;
+      refreshTally(tally, draft);
       const isFull = step.forEach !== undefined && step.parallel !== undefined && now.going >= step.parallel;
-      const before = now.going;
-      const no = isFull
-        ? { reason: `${now.going} of its runs go on already.`, passes: true }
-        : (whyNoStart(draft.state, running) ?? startNext(draft, step));
-      running += (draft.state.steps[step.id] as StepState).going - before;
+      const reason = isFull
+        ? `${now.going} of its runs go on already.`
+        : (whyNoStart(state, tally.going) ?? startNext(draft, step));
       // It could not begin, and others may follow from that.
-      if (draft.state.steps[step.id]?.concluded) draft.again = true;
-      if (!no) continue;
-      waiting.push({ id: step.id, ...no });
+      if (state.steps[id]?.concluded) draft.again = true;
+      if (reason === undefined) continue;
+      waiting.push({ id, reason });
       break;
     }
   }
-  for (const { id, reason, passes } of waiting) {
-    if ((draft.state.steps[id] as StepState).going > 0) continue;
-    const isPaused = draft.state.pausedAt !== undefined;
+  refreshTally(tally, draft);
+  for (const { id, reason } of waiting) {
+    if ((state.steps[id] as StepState).going > 0) continue;
     // What goes on may give back what is missing; when nothing does, only a person can help.
-    setStatus(draft, id, isPaused || (passes && running > 0) || running > 0 ? "pending" : "blocked", reason);
+    const mayPass = state.pausedAt !== undefined || tally.going > 0;
+    setStatus(draft, id, mayPass ? "pending" : "blocked", reason);
   }
 }

@@ -1,40 +1,58 @@
-import { countGoing, type Draft, edit, setStatus } from "./draft.js";
+import { type Draft, edit, inOrder, setStatus } from "./draft.js";
 import { readinessOf } from "./join.js";
 import type { PlanStep } from "./plan.js";
-import { isBusy } from "./reset.js";
+import { isBusy, resetDownstream } from "./reset.js";
 import { holds } from "./resolve.js";
 import { beginMerge, continueMerge } from "./settle-merges.js";
 import { beginRun, concludeRun, startQueued } from "./settle-runs.js";
 import { commitsBehind } from "./sources.js";
 import { conclude, SKIPPED } from "./start-run.js";
 import { hasEnded, type StepState } from "./state.js";
+import { refreshTally } from "./tally.js";
 
-/** After an event: everything that now follows by itself, in one go, so that a plan never stands still unseen. */
-export function settle(draft: Draft): void {
-  const { state } = draft;
+/**
+ * After an event: everything that now follows by itself, in one go, so that a plan never stands still unseen.
+ * @param isWhole all steps are looked at, and not only those that were written to and what needs them
+ */
+export function settle(draft: Draft, isWhole: boolean): void {
+  const { state, tally } = draft;
+  const changed = new Set(tally.stale);
+  let whole = isWhole;
   do {
     draft.again = false;
-    goThrough(draft);
-    if (state.killAskedAt === undefined) startQueued(draft, countGoing(state));
-  } while (draft.again);
-  for (const id in state.steps) showRuns(draft, id);
+    if (whole) for (const id of draft.index.graph.order) visit(draft, id);
+    else goThrough(draft);
+    for (const id of tally.stale) changed.add(id);
+    if (state.killAskedAt === undefined) startQueued(draft);
+    whole = draft.again;
+  } while (draft.again || tally.touched.size > 0);
+  for (const id of changed) showRuns(draft, id);
+  refreshTally(tally, draft);
+  tally.touched.clear();
 }
 
-/** Each step once, behind all that it needs. */
+/** Each step that was touched, behind all that it needs; what is touched by that comes later. */
 function goThrough(draft: Draft): void {
-  const { state, index } = draft;
-  for (const id of index.graph.order) {
-    const step = index.steps.get(id) as PlanStep;
-    let now = state.steps[id] as StepState;
-    if (state.killAskedAt !== undefined) {
-      end(draft, id, now);
-      continue;
+  const { touched } = draft.tally;
+  while (touched.size > 0)
+    for (const id of inOrder(draft, touched)) {
+      visit(draft, id);
+      touched.delete(id);
     }
-    if (hasEnded(now) || now.concluded) continue;
-    if (!now.begun) begin(draft, step, now);
-    now = state.steps[id] as StepState;
-    if (now.begun && !now.concluded) goOn(draft, step, now);
+}
+
+function visit(draft: Draft, id: string): void {
+  const { state, index } = draft;
+  const step = index.steps.get(id) as PlanStep;
+  let now = state.steps[id] as StepState;
+  if (state.killAskedAt !== undefined) {
+    end(draft, id, now);
+    return;
   }
+  if (hasEnded(now) || now.concluded) return;
+  if (!now.begun) begin(draft, step, now);
+  now = state.steps[id] as StepState;
+  if (now.begun && !now.concluded) goOn(draft, step, now);
 }
 
 /** The plan is being ended: what goes on is waited for, everything else is over. */
@@ -53,6 +71,16 @@ function end(draft: Draft, id: string, now: StepState): void {
 }
 
 function begin(draft: Draft, step: PlanStep, now: StepState): void {
+  const readiness = readinessOf(draft, step);
+  if (now.skippedByPerson && readiness !== "wait") {
+    conclude(draft, step.id, "skipped", SKIPPED);
+    return;
+  }
+  // While it was stuck, what needs it may have gone past it.
+  if (now.byNeed && (readiness === "wait" || readiness === "ready")) {
+    resetDownstream(draft, step.id);
+    setStatus(draft, step.id, "pending");
+  }
   if (isBusy(now)) {
     setStatus(
       draft,
@@ -62,13 +90,8 @@ function begin(draft: Draft, step: PlanStep, now: StepState): void {
     );
     return;
   }
-  const readiness = readinessOf(draft, step);
   if (readiness === "wait") {
     setStatus(draft, step.id, "pending");
-    return;
-  }
-  if (now.skippedByPerson) {
-    conclude(draft, step.id, "skipped", SKIPPED);
     return;
   }
   if (readiness !== "ready") {

@@ -1,5 +1,5 @@
 import { type Draft, edit, setStatus } from "./draft.js";
-import { type NoStart, shareOf } from "./limits.js";
+import { shareOf } from "./limits.js";
 import { optional, type RunStep } from "./plan.js";
 import { composeMessage } from "./resolve.js";
 import { continueOf, continuing, sessionFor } from "./sources.js";
@@ -10,7 +10,7 @@ import type { Attempt, QueuedRun, StartOrder, StartSession, StepState } from "./
  * were looked at.
  * @returns why it was not, where it was not; nothing when it was, or when the step cannot go on
  */
-export function startNext(draft: Draft, step: RunStep): NoStart | undefined {
+export function startNext(draft: Draft, step: RunStep): string | undefined {
   const now = draft.state.steps[step.id] as StepState;
   const queued = now.queue[0] as QueuedRun;
   const place = placeOf(draft, step, now, queued);
@@ -20,9 +20,9 @@ export function startNext(draft: Draft, step: RunStep): NoStart | undefined {
     return undefined;
   }
   if (place.conversation !== undefined && isInUse(draft, place.conversation))
-    return { reason: "Another run goes on with the same conversation, or may do so.", passes: true };
+    return "Another run goes on with the same conversation, or may do so.";
   const share = shareOf(draft, step.workflow, queued.why === "question");
-  if (share && "reason" in share) return share;
+  if (share && "reason" in share) return share.reason;
   const message = messageFor(draft, step, queued, place.session);
   if ("problem" in message) {
     conclude(draft, step.id, "blocked", `It cannot begin: ${message.problem}.`);
