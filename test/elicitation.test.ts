@@ -377,6 +377,21 @@ describe("suggestions from the person's own folder", () => {
     );
   });
 
+  it("our engine leaves the default branch as it is: chosen, the work gets a branch of its own", async () => {
+    const { env } = hosted();
+    const onForm = accept({ session_name: "auth", git_branch: "trunk" });
+    const ours = await connectInMemory({ onForm, env, settings: { ENGINE: "local" } });
+    await ours.call({ ...TASK, repository_url: URL_OF_HOST });
+    expect(ours.forms[0]?.schema.properties.git_branch.description).toContain("a branch of its own");
+    expect(starts()[0]?.body).not.toHaveProperty("git_branch");
+    const elsewhere = await connectInMemory({
+      onForm: accept({ session_name: "auth-2", git_branch: "trunk" }),
+      env,
+    });
+    await elsewhere.call({ ...TASK, repository_url: URL_OF_HOST });
+    expect(starts()[1]?.body).toMatchObject({ git_branch: "trunk" });
+  });
+
   it("shows a form without suggestions when nothing can be found out", async () => {
     const { call, forms } = await connectInMemory({
       onForm: accept({ session_name: "auth" }),

@@ -28,6 +28,9 @@ export const checkBranch: Step = async (draft, { call, services, task }) => {
   const { found, defaultBranch } = looked;
   switch (found.kind) {
     case "there": {
+      // The engine brings nothing to the default branch but a merge: two sessions at once could not both be on it.
+      const isBase = services.settings.engine === "local" && found.name === defaultBranch;
+      if (isBase && !continuation) return settle("", "");
       const isSame = found.name.normalize() === gitBranch.normalize();
       return settle(found.name, isSame ? "" : ` ${gitBranch} was read as the branch ${found.name}.`);
     }

@@ -178,14 +178,15 @@ function askLocalBranch(current: string | undefined): Question {
 function askBranch(
   remote: { defaultBranch?: string; branches: string[]; truncated: boolean } | undefined,
   current: string | undefined,
-  makesBranches: boolean,
+  hasLocalEngine: boolean,
 ): Question {
   const base = remote?.defaultBranch ?? "the default branch";
-  const made = makesBranches ? ` A name that the repository does not have is made from ${base}.` : "";
+  const made = hasLocalEngine ? ` A name that the repository does not have is made from ${base}.` : "";
+  const own = hasLocalEngine ? ", which stays as it is: the work gets a branch of its own" : "";
   const question: Question = {
     name: "git_branch",
     title: "Branch",
-    description: `Branch to work on. Leave empty for the default branch.${made}`,
+    description: `Branch to work on. Leave empty for the default branch${own}.${made}`,
     required: false,
   };
   if (!remote || remote.branches.length === 0)
