@@ -1083,7 +1083,15 @@ describe("what a person sees", () => {
           costUsd: 1.5,
         },
         { id: "ok", kind: "gate", status: "succeeded", attempt: 1, outcome: "approve" },
-        { id: "build", status: "running", items: { done: 1, of: 2 } },
+        {
+          id: "build",
+          status: "running",
+          items: { done: 1, of: 2 },
+          runs: [
+            { item: "a", status: "completed", attempt: 1, branch: "b-build-1-1", costUsd: 0.34 },
+            { item: "b", status: "running", attempt: 1, runId: "run-build-1-2" },
+          ],
+        },
         { id: "join", kind: "merge", status: "pending", attempt: 0 },
       ],
     });

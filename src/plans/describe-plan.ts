@@ -2,7 +2,14 @@ import { cleanLine } from "../shared/text.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { optional, type PlanStep } from "./plan.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "./plan-status.js";
-import { type Attempt, isGoing, type PlanState, type StepState, type StepStatus } from "./state.js";
+import {
+  type Attempt,
+  type AttemptStatus,
+  isGoing,
+  type PlanState,
+  type StepState,
+  type StepStatus,
+} from "./state.js";
 
 export interface StepView {
   id: string;
@@ -22,6 +29,23 @@ export interface StepView {
   reason?: string;
   /** Of a fan-out: runs that have succeeded, and all of them. */
   items?: { done: number; of: number };
+  /** Of a fan-out: how each item stands, and where its work is. */
+  runs?: ItemView[];
+}
+
+/** One item of a fan-out, by its newest run. */
+export interface ItemView {
+  /** On one line. */
+  item: string;
+  /** `pending` while it was not started. */
+  status: AttemptStatus | "pending";
+  attempt: number;
+  runId?: string;
+  sessionName?: string;
+  branch?: string;
+  turns?: number;
+  costUsd?: number;
+  reason?: string;
 }
 
 /** A plan as a person sees it. */
@@ -42,6 +66,7 @@ export interface PlanView {
 }
 
 const OUTCOME_CHARS = 200;
+const ITEM_CHARS = 80;
 /** From this part of a limit on a person is told. */
 const NEAR = 0.8;
 /** Steps that are named in a line; of more that have ended only the number is told. */
@@ -89,6 +114,25 @@ function describeStep(step: PlanStep, now: StepState): StepView {
     since: now.since,
     ...optional("reason", now.reason),
     ...optional("items", itemsText(step, now)),
+    ...optional(
+      "runs",
+      now.items?.map((item, at) => describeItem(item, at, now)),
+    ),
+  };
+}
+
+function describeItem(text: string, item: number, now: StepState): ItemView {
+  const last = now.attempts.findLast((attempt) => attempt.item === item && attempt.round === now.round);
+  return {
+    item: cleanLine(text, ITEM_CHARS),
+    status: last?.status ?? "pending",
+    attempt: last?.number ?? 0,
+    ...optional("runId", last?.runId),
+    ...optional("sessionName", last?.sessionName),
+    ...optional("branch", last?.branch ?? undefined),
+    ...optional("turns", last?.turns),
+    ...optional("costUsd", last?.costUsd),
+    ...optional("reason", last?.asks ?? last?.error),
   };
 }
 
