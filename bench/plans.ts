@@ -2,11 +2,12 @@
  * The pure part of plans: checking one with 1,000 steps, and replaying a journal of 2,000 entries. Medians, on the
  * sources.
  */
-import { apply, replay, startPlan } from "../src/plans/apply.js";
-import { checkPlanValue } from "../src/plans/check-plan.js";
-import { commandsOf } from "../src/plans/commands.js";
-import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/events.js";
-import { planStatus } from "../src/plans/plan-status.js";
+
+import { checkPlanValue } from "../src/plans/language/check-plan.js";
+import { apply, replay, startPlan } from "../src/plans/machine/apply.js";
+import { commandsOf } from "../src/plans/machine/commands.js";
+import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/machine/events.js";
+import { planStatus } from "../src/plans/machine/plan-status.js";
 import { type BenchOptions, median } from "./part.js";
 
 const CHECK_GOAL_MS = 50;

@@ -1,11 +1,11 @@
 import { describe, expect, it, test } from "vitest";
 import { z } from "zod";
-import { type CheckOptions, checkPlan, checkPlanValue } from "../src/plans/check-plan.js";
 import { dryRun } from "../src/plans/dry-run.js";
-import { askForOutput, readOutput } from "../src/plans/output.js";
+import { type CheckOptions, checkPlan, checkPlanValue } from "../src/plans/language/check-plan.js";
+import { planSchema } from "../src/plans/language/plan-schema.js";
+import { describeProblem, type PlanProblem } from "../src/plans/language/problems.js";
+import { askForOutput, readOutput } from "../src/plans/machine/output.js";
 import type { Fields, Plan } from "../src/plans/plan.js";
-import { planSchema } from "../src/plans/plan-schema.js";
-import { describeProblem, type PlanProblem } from "../src/plans/problems.js";
 import { createRandom } from "./faults/random.js";
 
 const WORKFLOWS = ["architect", "implement", "test", "review", "fix", "refactor", "document"];

@@ -1,14 +1,14 @@
 import { describe, expect, it, test } from "vitest";
-import { advance, apply, replay, startPlan } from "../src/plans/apply.js";
-import { checkPlanValue } from "../src/plans/check-plan.js";
-import { commandsOf, type PlanCommand } from "../src/plans/commands.js";
-import { describePlan, progressLine } from "../src/plans/describe-plan.js";
-import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/events.js";
+import { checkPlanValue } from "../src/plans/language/check-plan.js";
+import { describeProblem } from "../src/plans/language/problems.js";
+import { advance, apply, replay, startPlan } from "../src/plans/machine/apply.js";
+import { commandsOf, type PlanCommand } from "../src/plans/machine/commands.js";
+import { describePlan, progressLine } from "../src/plans/machine/describe-plan.js";
+import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/machine/events.js";
+import { mergedBranches, planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
+import type { PlanState, Threshold } from "../src/plans/machine/state.js";
+import { whyNot } from "../src/plans/machine/why-not.js";
 import type { FieldValue, Plan } from "../src/plans/plan.js";
-import { mergedBranches, planStatus, waitingFor } from "../src/plans/plan-status.js";
-import { describeProblem } from "../src/plans/problems.js";
-import type { PlanState, Threshold } from "../src/plans/state.js";
-import { whyNot } from "../src/plans/why-not.js";
 
 type Ended = Omit<Extract<PlanChange, { type: "run-ended" }>, "type" | "key">;
 interface World {

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { apply, replay, startPlan } from "../src/plans/apply.js";
-import { checkPlanValue } from "../src/plans/check-plan.js";
-import { commandsOf, type PlanCommand } from "../src/plans/commands.js";
-import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/events.js";
+import { checkPlanValue } from "../src/plans/language/check-plan.js";
+import { describeProblem } from "../src/plans/language/problems.js";
+import { apply, replay, startPlan } from "../src/plans/machine/apply.js";
+import { commandsOf, type PlanCommand } from "../src/plans/machine/commands.js";
+import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/machine/events.js";
+import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
+import type { PlanState } from "../src/plans/machine/state.js";
 import type { Plan } from "../src/plans/plan.js";
-import { planStatus, waitingFor } from "../src/plans/plan-status.js";
-import { describeProblem } from "../src/plans/problems.js";
-import type { PlanState } from "../src/plans/state.js";
 import { createRandom, type Random } from "./faults/random.js";
 
 /**

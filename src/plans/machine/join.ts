@@ -1,6 +1,6 @@
+import type { Join, PlanStep } from "../plan.js";
 import type { Draft } from "./draft.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
-import type { Join, PlanStep } from "./plan.js";
 import { hasEnded, type StepState } from "./state.js";
 
 type Sight = Pick<Draft, "state" | "index">;

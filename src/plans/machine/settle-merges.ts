@@ -1,7 +1,7 @@
-import { cleanLine } from "../shared/text.js";
+import { cleanLine } from "../../shared/text.js";
+import type { MergeStep } from "../plan.js";
 import { type Draft, edit, setStatus } from "./draft.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
-import type { MergeStep } from "./plan.js";
 import { conclude } from "./start-run.js";
 import type { Merge, StepState } from "./state.js";
 

@@ -1,5 +1,5 @@
+import { optional } from "../plan.js";
 import type { PlanStarted } from "./events.js";
-import { optional } from "./plan.js";
 import { indexOf, type PlanIndex } from "./plan-index.js";
 import {
   type Attempt,

@@ -1,7 +1,7 @@
-import { cleanText, isShownWhole } from "../shared/text.js";
-import type { PlanGraph } from "./graph.js";
+import { cleanText, isShownWhole } from "../../shared/text.js";
+import type { PlanGraph } from "../graph.js";
+import { AUTO_WORKFLOW, type BackTo, DEFAULT_BACK_TO_MAX, optional, type PlanStep } from "../plan.js";
 import { isPlanName, NAME_RULE, nameFrom } from "./plain-value.js";
-import { AUTO_WORKFLOW, type BackTo, DEFAULT_BACK_TO_MAX, optional, type PlanStep } from "./plan.js";
 import { planLine, quote } from "./problems.js";
 import { addProblem, type Place, type RawStep, type Reading, within } from "./read-shape.js";
 

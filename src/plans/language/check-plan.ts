@@ -1,13 +1,13 @@
+import { buildGraph } from "../graph.js";
+import { DEFAULT_LIMITS, type FieldValue, optional, type Plan, type PlanLimits } from "../plan.js";
+import { countRuns } from "../run-count.js";
 import { checkInputs } from "./check-inputs.js";
 import { checkReferences } from "./check-references.js";
 import { checkSteps, makeStep, nameSteps, type PlanFeature } from "./check-steps.js";
-import { buildGraph } from "./graph.js";
 import { copyPlain } from "./plain-value.js";
-import { DEFAULT_LIMITS, type FieldValue, optional, type Plan, type PlanLimits } from "./plan.js";
 import { collectProblems, type PlanProblem, planLine } from "./problems.js";
 import { readPlanText } from "./read-plan-text.js";
 import { addProblem, type RawPlan, type Reading, readPlanShape } from "./read-shape.js";
-import { countRuns } from "./run-count.js";
 
 export interface CheckOptions {
   /** Names of the catalogue's workflows; left out while nobody knows them, and then any name is taken. */

@@ -1,4 +1,4 @@
-import { BOUNDS } from "./plan.js";
+import { BOUNDS } from "../plan.js";
 
 /** The characters of all texts and keys of a plan. */
 export const MAX_PLAN_CHARS = 1_000_000;

@@ -1,6 +1,6 @@
+import { optional, type RunStep } from "../plan.js";
 import { type Draft, edit, setStatus } from "./draft.js";
 import { shareOf } from "./limits.js";
-import { optional, type RunStep } from "./plan.js";
 import { composeMessage } from "./resolve.js";
 import { continueOf, continuing, sessionFor } from "./sources.js";
 import type { Attempt, QueuedRun, StartOrder, StartSession, StepState } from "./state.js";

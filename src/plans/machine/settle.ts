@@ -1,6 +1,6 @@
+import type { PlanStep } from "../plan.js";
 import { type Draft, edit, inOrder, setStatus } from "./draft.js";
 import { readinessOf } from "./join.js";
-import type { PlanStep } from "./plan.js";
 import { isBusy, resetDownstream } from "./reset.js";
 import { holds } from "./resolve.js";
 import { beginMerge, continueMerge } from "./settle-merges.js";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BOUNDS } from "./plan.js";
+import { BOUNDS } from "../plan.js";
 
 /**
  * The plan language as a schema: what is published of it, and the rule of each key. No recursion and no alternatives,

@@ -1,5 +1,5 @@
+import { countItems } from "../run-count.js";
 import type { PlanIndex } from "./plan-index.js";
-import { countItems } from "./run-count.js";
 import type { PlanState, StepState } from "./state.js";
 
 /**

@@ -1,4 +1,4 @@
-import type { RunStep } from "./plan.js";
+import type { RunStep } from "../plan.js";
 import type { Attempt, StepState } from "./state.js";
 
 /** What has come of one item of a step, or of the step's one run. */

@@ -1,7 +1,7 @@
-import { parseBoundedJson } from "../shared/bounded-json.js";
-import { cleanText } from "../shared/text.js";
-import type { Field, Fields, FieldValue } from "./plan.js";
-import { readFieldValue } from "./read-shape.js";
+import { parseBoundedJson } from "../../shared/bounded-json.js";
+import { cleanText } from "../../shared/text.js";
+import { readFieldValue } from "../language/field-values.js";
+import type { Field, Fields, FieldValue } from "../plan.js";
 
 export type Output = Readonly<Record<string, FieldValue>>;
 

@@ -1,9 +1,9 @@
-import { asSentence, cleanText, cutText } from "../shared/text.js";
+import { asSentence, cleanText, cutText } from "../../shared/text.js";
+import { AUTO_WORKFLOW, type FieldValue, type PlanStep, type RunStep } from "../plan.js";
+import { parseCondition, parseText, type Reference, soleReference, spellReference } from "../references.js";
 import type { Draft } from "./draft.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { askForOutput } from "./output.js";
-import { AUTO_WORKFLOW, type FieldValue, type PlanStep, type RunStep } from "./plan.js";
-import { parseCondition, parseText, type Reference, soleReference, spellReference } from "./references.js";
 import { workOf } from "./sources.js";
 import { hasEnded, type StartSession, type StepState } from "./state.js";
 

@@ -1,8 +1,5 @@
-import type { NamedStep } from "./check-steps.js";
-import type { PlanGraph } from "./graph.js";
-import { type Field, type Fields, optional } from "./plan.js";
-import { onOneLine, planLine, quote } from "./problems.js";
-import { addProblem, type Place, type Reading, within } from "./read-shape.js";
+import type { PlanGraph } from "../graph.js";
+import { type Field, type Fields, optional } from "../plan.js";
 import {
   type BadReference,
   OUTCOMES,
@@ -11,7 +8,10 @@ import {
   type Reference,
   soleReference,
   spellReference,
-} from "./references.js";
+} from "../references.js";
+import type { NamedStep } from "./check-steps.js";
+import { onOneLine, planLine, quote } from "./problems.js";
+import { addProblem, type Place, type Reading, within } from "./read-shape.js";
 
 /** What a reference gives; undefined where it is a mistake, which is noted. */
 type Kind = { type: Field["type"]; words?: readonly string[] } | undefined;

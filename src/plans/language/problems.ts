@@ -1,6 +1,6 @@
-import { findNearest } from "../shared/nearest.js";
-import { cutText } from "../shared/text.js";
-import { showUnseen } from "../shared/visible-text.js";
+import { findNearest } from "../../shared/nearest.js";
+import { cutText } from "../../shared/text.js";
+import { showUnseen } from "../../shared/visible-text.js";
 
 /** One mistake in a plan. */
 export interface PlanProblem {

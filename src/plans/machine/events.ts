@@ -1,4 +1,4 @@
-import type { FieldValue, Plan } from "./plan.js";
+import type { FieldValue, Plan } from "../plan.js";
 import type { Threshold } from "./state.js";
 
 /** A plan begins. It was checked, its inputs are complete, and the person has agreed where they had to. */

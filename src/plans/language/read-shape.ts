@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { parseBoundedJson } from "../shared/bounded-json.js";
+import { BOUNDS, type Field, optional } from "../plan.js";
+import { fromJson, looseBoolean, looseNumber, readFieldValue } from "./field-values.js";
 import { isPlanName, NAME_RULE, nameFrom } from "./plain-value.js";
-import { BOUNDS, type Field, type FieldValue, optional } from "./plan.js";
 import { backToShape, fieldShape, limitsShape, planShape, stepShape } from "./plan-schema.js";
+import { EXAMPLES, SYNONYMS } from "./plan-words.js";
 import { onOneLine, type PlanProblem, type Problems, planLine, quote } from "./problems.js";
 
 /** Where something stands in the plan, and in which step. */
@@ -32,74 +33,6 @@ export interface RawPlan {
   /** There were steps, but not in a form in which they can be looked at one by one. */
   stepsUnread: boolean;
 }
-
-/** What others call a key, in other languages of this kind. */
-const SYNONYMS: Readonly<Record<string, string>> = {
-  depends_on: "needs",
-  dependson: "needs",
-  after: "needs",
-  requires: "needs",
-  prompt: "task",
-  message: "task",
-  instructions: "task",
-  workflow: "run",
-  workflow_name: "run",
-  agent: "run",
-  uses: "run",
-  approval: "gate",
-  approve: "gate",
-  foreach: "for_each",
-  matrix: "for_each",
-  fan_out: "for_each",
-  if: "when",
-  condition: "when",
-  outputs: "output",
-  retries: "retry",
-  on_reject: "back_to",
-  backto: "back_to",
-  resume: "continue",
-  budget: "limits",
-  cost: "cost_usd",
-  max_cost: "cost_usd",
-  max_runs: "runs",
-  timeout: "minutes",
-  max_parallel: "parallel",
-  options: "enum",
-  choices: "enum",
-  tasks: "steps",
-  nodes: "steps",
-};
-
-/** How a value of a key looks, where what was given does not say it. */
-const EXAMPLES: Readonly<Record<string, string>> = {
-  id: "id: design",
-  run: "run: architect",
-  gate: 'gate: "Build this?"',
-  merge: "merge: build",
-  needs: "needs: [design]",
-  when: 'when: "${steps.review.output.verdict} == changes"',
-  join: "join: all_ok",
-  task: 'task: "Design the login"',
-  output: "output: { parts: { type: list } }",
-  continue: "continue: design",
-  from: "from: design",
-  for_each: 'for_each: "${steps.design.output.parts}"',
-  parallel: "parallel: 3",
-  retry: "retry: 1",
-  back_to: "back_to: { step: design, max: 3 }",
-  check: 'check: "npm test"',
-  inputs: "inputs: { feature: { type: string, required: true } }",
-  limits: "limits: { parallel: 3, runs: 12, cost_usd: 20, minutes: 240 }",
-  runs: "runs: 12",
-  cost_usd: "cost_usd: 20",
-  minutes: "minutes: 240",
-  steps: "steps: [{ id: design, run: architect, task: Design the login }]",
-  type: "type: string",
-  required: "required: true",
-  enum: "enum: [low, high]",
-  max: "max: 3",
-  step: "step: design",
-};
 
 /** Notes a mistake at a place. */
 export function addProblem(
@@ -268,72 +201,6 @@ function makeField(
   return { ...field, default: read.value };
 }
 
-/**
- * A value for a field. Numbers, booleans and lists may be written as text, the values of an enum in any case.
- * @returns the value, or a sentence's end: "must be one of low, high"
- */
-export function readFieldValue(
-  field: Field,
-  raw: unknown,
-): { value: FieldValue } | { problem: string; nearest?: string } {
-  switch (field.type) {
-    case "integer":
-    case "number": {
-      const value = typeof raw === "string" ? looseNumber(raw) : raw;
-      const isGood = field.type === "integer" ? Number.isSafeInteger(value) : Number.isFinite(value);
-      return isGood
-        ? { value: value as number }
-        : { problem: `must be a ${field.type === "integer" ? "whole " : ""}number, and is ${quote(raw)}` };
-    }
-    case "boolean": {
-      const value = typeof raw === "string" ? looseBoolean(raw) : raw;
-      return typeof value === "boolean"
-        ? { value }
-        : { problem: `must be true or false, and is ${quote(raw)}` };
-    }
-    case "list": {
-      const value = typeof raw === "string" ? listOf(raw) : raw;
-      if (!Array.isArray(value)) return { problem: `must be a list of texts, and is ${quote(raw)}` };
-      if (value.length > BOUNDS.listItems)
-        return { problem: `must have at most ${BOUNDS.listItems} items, and has ${value.length}` };
-      const items = value.map((item) =>
-        typeof item === "number" || typeof item === "boolean" ? String(item) : item,
-      );
-      const wrong = items.find((item) => typeof item !== "string" || item.length > BOUNDS.itemChars);
-      if (wrong !== undefined)
-        return {
-          problem: `must be a list of texts of at most ${BOUNDS.itemChars} characters, and has ${quote(wrong)}`,
-        };
-      return { value: items as string[] };
-    }
-    default: {
-      if (typeof raw !== "string" && typeof raw !== "number" && typeof raw !== "boolean")
-        return { problem: `must be a text, and is ${quote(raw)}` };
-      const value = String(raw);
-      if (!field.enum)
-        return value.length > BOUNDS.taskChars
-          ? { problem: `must have at most ${BOUNDS.taskChars} characters` }
-          : { value };
-      const meant = field.enum.find((choice) => choice.toLowerCase() === value.trim().toLowerCase());
-      if (meant !== undefined) return { value: meant };
-      return {
-        problem: `must be one of ${field.enum.join(", ")}, and is ${quote(raw)}`,
-        ...optional("nearest", field.enum[0]),
-      };
-    }
-  }
-}
-
-/** A list as people and models write it: JSON, or one item a line. */
-function listOf(text: string): unknown {
-  const value = fromJson(text, "[");
-  if (Array.isArray(value)) return value;
-  return text
-    .split("\n")
-    .map((line) => line.replace(/^\s*[-*]\s+/, "").trim())
-    .filter(Boolean);
-}
-
 /** Each known key by its own rule, so that one mistake hides no other. Null and empty texts count as left out. */
 function readObject<S extends Shape>(
   given: unknown,
@@ -433,24 +300,6 @@ function loosen(schema: z.ZodType, value: unknown): unknown {
 
 const asText = (item: unknown) =>
   typeof item === "number" || typeof item === "boolean" ? String(item) : item;
-
-function looseNumber(text: string): unknown {
-  return /^-?\d{1,15}(\.\d{1,15})?$/.test(text.trim()) ? Number(text) : text;
-}
-
-function looseBoolean(text: string): unknown {
-  return /^\s*(?:true|false)\s*$/i.test(text) ? text.trim().toLowerCase() === "true" : text;
-}
-
-/** What a text says that begins like JSON; else the value as it is. */
-function fromJson(value: unknown, sign: "{" | "["): unknown {
-  if (typeof value !== "string" || !value.trimStart().startsWith(sign)) return value;
-  try {
-    return parseBoundedJson(value);
-  } catch {
-    return value;
-  }
-}
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,8 +1,8 @@
-import { cleanLine } from "../shared/text.js";
+import { cleanLine } from "../../shared/text.js";
+import type { RunStep } from "../plan.js";
 import { type Draft, edit, inOrder, setStatus } from "./draft.js";
 import { whyNoStart } from "./limits.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
-import type { RunStep } from "./plan.js";
 import { beginAgain } from "./reset.js";
 import { holds, resolveList, resultOf } from "./resolve.js";
 import { conclude, startNext } from "./start-run.js";

@@ -1,6 +1,6 @@
-import { cleanLine } from "../shared/text.js";
+import { cleanLine } from "../../shared/text.js";
+import { optional, type PlanStep } from "../plan.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
-import { optional, type PlanStep } from "./plan.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "./plan-status.js";
 import {
   type Attempt,

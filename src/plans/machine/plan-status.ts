@@ -1,4 +1,4 @@
-import type { PlanStep } from "./plan.js";
+import type { PlanStep } from "../plan.js";
 import { hasEnded, isGoing, type PlanState, type StepState } from "./state.js";
 
 /** How a plan stands as a whole. `completed`, `failed` and `killed` do nothing more by themselves. */

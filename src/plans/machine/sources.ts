@@ -1,5 +1,5 @@
+import type { RunStep } from "../plan.js";
 import type { Draft } from "./draft.js";
-import type { RunStep } from "./plan.js";
 import { type Attempt, isGoing, type StartSession, type StepState } from "./state.js";
 
 type Sight = Pick<Draft, "state" | "index">;

@@ -1,4 +1,4 @@
-import type { FieldValue, Plan } from "./plan.js";
+import type { FieldValue, Plan } from "../plan.js";
 
 /**
  * A plan that has begun, as it stands. It changes by events only (apply.ts), and what has been done stays in it. Times

@@ -1,4 +1,5 @@
-import { cleanText } from "../shared/text.js";
+import { cleanText } from "../../shared/text.js";
+import { optional, type PlanStep, type RunStep } from "../plan.js";
 import {
   createStep,
   type Draft,
@@ -11,7 +12,6 @@ import {
 import type { PlanEvent } from "./events.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { readOutput } from "./output.js";
-import { optional, type PlanStep, type RunStep } from "./plan.js";
 import { indexOf } from "./plan-index.js";
 import { beginAgain, reset, resetDownstream } from "./reset.js";
 import { commitsBehind } from "./sources.js";

@@ -1,5 +1,5 @@
-import { parseBoundedJson, TooDeepError } from "../shared/bounded-json.js";
-import { cleanLine } from "../shared/text.js";
+import { parseBoundedJson, TooDeepError } from "../../shared/bounded-json.js";
+import { cleanLine } from "../../shared/text.js";
 import { MAX_PLAN_CHARS, TOO_LARGE } from "./plain-value.js";
 
 /** YAML is for people's files; reading it costs more than JSON. */

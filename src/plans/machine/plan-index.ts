@@ -1,5 +1,5 @@
-import { buildGraph, type PlanGraph } from "./graph.js";
-import type { Plan, PlanStep } from "./plan.js";
+import { buildGraph, type PlanGraph } from "../graph.js";
+import type { Plan, PlanStep } from "../plan.js";
 
 /** What follows from a plan alone. */
 export interface PlanIndex {

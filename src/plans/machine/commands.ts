@@ -1,5 +1,5 @@
+import { optional, type PlanStep } from "../plan.js";
 import { draftOf, isWorking } from "./draft.js";
-import { optional, type PlanStep } from "./plan.js";
 import { indexOf } from "./plan-index.js";
 import { type PlanStatus, planStatus } from "./plan-status.js";
 import { resolveText } from "./resolve.js";
