@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import type { Workspace } from "../src/engine/workspaces/workspaces.js";
+import { createContractClient } from "./contract/upstream.js";
 import { runToCommit } from "./support/committed-run.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import { connectInMemory } from "./support/harness.js";
-import { ENGINE_KEY, startLocalEngine } from "./support/local-engine.js";
+import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
+import { statusThat } from "./support/patient.js";
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -276,6 +278,35 @@ describe("the actions on the engine", () => {
     const after = await call({ action: "status", run_id });
     expect(after.data.run.work).toMatchObject({ merged_into: "main" });
     expect(after.data.run.work.take).toBeUndefined();
+  });
+
+  it("do nothing with what a later run has done while the person was asked, and say which run that is", async () => {
+    const run_id = await run();
+    const first = await connect("yes");
+    const { session_id } = (await first.call({ action: "status", run_id })).data.run;
+    const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    let later = "";
+    // Another window goes on with the session while the form stands there.
+    const { call } = await connectInMemory({
+      settings: { API_KEY: ENGINE_KEY, BASE_URL: engine.url },
+      onForm: async () => {
+        const message = withScript("Go on", { steps: [{ text: "Done." }] });
+        later = (await direct.start({ message, session_id }, "implement")).run_id;
+        await statusThat(direct, later, ({ completed_at }) => completed_at !== null);
+        return { action: "accept", content: { confirm: "yes" } };
+      },
+    });
+    const before = branches();
+    for (const action of ["take", "discard"]) {
+      const answer = await call({ action, run_id });
+      expect(answer.text).toContain(
+        `Session "login" has gone on since this run, with run ${later} (implement, completed)`,
+      );
+      expect(answer.text).toContain("Nothing was done.");
+    }
+    expect([git(source, "log", "-1", "--format=%s"), branches()]).toEqual(["Write readme.md", before]);
+    expect((await first.call({ action: "take", session_name: "login" })).data.outcome).toBe("ok");
+    expect(git(source, "log", "-1", "--format=%s")).toBe("Add the login");
   });
 
   it("throw it away only when the person says yes", async () => {
