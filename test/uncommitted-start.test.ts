@@ -5,9 +5,11 @@ import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { createContractClient } from "./contract/upstream.js";
 import { copyRepository } from "./support/git-place.js";
 import { COMPLETE, connectInMemory, type InMemoryOptions } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
+import { statusThat } from "./support/patient.js";
 
 // The person's uncommitted changes in forms and answers: the SDK's client, the real engine with a scripted agent, git.
 
@@ -308,6 +310,27 @@ describe("the engine's API", () => {
       });
       expect(answer.status).toBe(400);
       expect(await answer.text()).toContain("Nothing was started");
+    }
+  });
+});
+
+describe("a session whose first run came to an end before it had them", () => {
+  it("begins with them when it is continued, as was agreed, and has them once", async () => {
+    const repository = makeRepository();
+    const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const ended = (run_id: string) => statusThat(direct, run_id, ({ completed_at }) => completed_at !== null);
+    const unfinished = join(repository, ".git", "MERGE_HEAD");
+    writeFileSync(unfinished, `${git(repository, "rev-parse", "HEAD")}\n`);
+    const fields = { message: "Look at it", repository_url: repository, uncommitted: true };
+    const { run_id } = await direct.start(fields, "implement");
+    const { status, session_id } = await ended(run_id);
+    expect(status).toBe("failed");
+    rmSync(unfinished);
+    for (const message of [COMMIT, withScript("Go on", { steps: [{ text: "Done." }] })]) {
+      const next = await direct.start({ message, session_id }, "implement");
+      const done = await ended(next.run_id);
+      expect(done.status).toBe("completed");
+      expect(titles(repository, done.work.branch)).toEqual(["Add the login", OWN]);
     }
   });
 });

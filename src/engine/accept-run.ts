@@ -134,11 +134,18 @@ function withFormer(asked: RunRequest, former: EngineRun): RunRequest {
   if (asked.tempWorkspace) return { ...asked, sessionName };
   const repositoryUrl = asked.repositoryUrl ?? former.request.repositoryUrl;
   const gitBranch = asked.gitBranch ?? former.request.gitBranch;
+  // What the session was to begin with, where no run of it has had a place to work in yet.
+  const uncommitted =
+    former.request.uncommitted &&
+    former.workspacePath === undefined &&
+    repositoryUrl === former.request.repositoryUrl &&
+    gitBranch === former.request.gitBranch;
   return {
     ...asked,
     sessionName,
     ...(repositoryUrl === undefined ? {} : { repositoryUrl }),
     ...(gitBranch === undefined ? {} : { gitBranch }),
+    ...(uncommitted ? { uncommitted } : {}),
   };
 }
 

@@ -166,12 +166,14 @@ export function createPreparation(
   return async ({ gitBranch, ...rest }, signal) => {
     const request: WorkspaceRequest = gitBranch?.trim()
       ? { ...rest, gitBranch: goodBranch(gitBranch) }
-      : rest;
+      : { ...rest };
     if (request.tempWorkspace) return prepareTemporary(request);
     const recordKey = `session ${request.sessionKey}`;
     const known = await records.read(recordKey);
     const address = request.repositoryUrl?.trim() || known?.repository?.address;
-    if (request.uncommitted && (!address || known?.ready))
+    // It has them already where the run that was to begin with them was cut off right after.
+    if (known?.ready) delete request.uncommitted;
+    if (request.uncommitted && !address)
       throw new WorkspaceError("Only a new session on a local repository takes uncommitted changes along.");
     if (!address) {
       if (request.gitBranch)
