@@ -1123,6 +1123,70 @@ describe("what a person sees", () => {
   });
 });
 
+test("the founding story: designed, sent back once, approved, built in parallel, merged, tested and reviewed, fixed", () => {
+  const world = begin(
+    {
+      name: "ship-feature",
+      description: "Design, build, test and review one feature",
+      inputs: { feature: { type: "string", required: true } },
+      limits: { parallel: 3, runs: 12, cost_usd: 20, minutes: 240 },
+      steps: [
+        { ...PARTS, task: "Design ${inputs.feature}" },
+        { ...gate, show: "${steps.design.result}", back_to: { step: "design", max: 3 } },
+        { ...build, needs: ["ok"], parallel: 3 },
+        { id: "join", merge: "build", needs: ["build"], check: "npm test" },
+        { id: "test", run: "test", needs: ["join"], from: "join" },
+        {
+          id: "review",
+          run: "review",
+          needs: ["join"],
+          from: "join",
+          output: { verdict: { enum: ["approve", "changes"] } },
+        },
+        {
+          id: "fix",
+          run: "fix",
+          needs: ["test", "review"],
+          from: "join",
+          when: "${steps.review.output.verdict} == changes",
+          task: "${steps.review.result}",
+        },
+      ],
+    },
+    { inputs: { feature: "the JWT login" } },
+  );
+  expect(world.order("design").message).toMatch(/^Design the JWT login\n/);
+  world.finish("design", parts("tokens")).decide("ok", "send-back", "Also refresh tokens");
+  expect(world.order("design").message).toMatch(/^Also refresh tokens\n\nAt the end of your final message/);
+  world.finish("design", parts("tokens", "refresh"));
+  expect(world.commands("open-gate")[0]).toMatchObject({
+    question: "Build this?",
+    text: expect.stringContaining("refresh"),
+  });
+  world.decide("ok", "approve");
+  expect(world.starts()).toEqual(["p1/build/1/1", "p1/build/1/2"]);
+  world.finish("build/2").finish("build/1");
+  for (const item of [0, 1])
+    world.do({ type: "merged", step: "join", attempt: 1, item, branch: "joined", commit: `m${item}` });
+  expect(world.starts()).toEqual(["p1/test/1", "p1/review/1"]);
+  expect(world.order("test")).toMatchObject({
+    message: "Do the part test (test) of the plan ship-feature: Design, build, test and review one feature.",
+    session: { kind: "from", step: "join", branch: "joined", commit: "m1" },
+  });
+  world.finish("test").finish("review", { result: `Name the tokens. ${json({ verdict: "changes" })}` });
+  expect(world.order("fix").message).toMatch(/^Name the tokens\./);
+  world.finish("fix");
+  expect(describePlan(world.state)).toMatchObject({
+    status: "completed",
+    runs: { started: 7, limit: 12 },
+    costUsd: 7,
+    waitingFor: [],
+  });
+  expect(progressLine(world.state)).toBe(
+    "design ✓ · ok ✓ · build 2/2 ✓ · join ✓ · test ✓ · review ✓ · fix ✓ · $7.00 of $20.00",
+  );
+});
+
 test("the first runs of a plan are decided on when it begins", () => {
   expect(begin({ steps: [design, { ...design, id: "other" }] }).starts()).toEqual([
     "p1/design/1",
