@@ -58,6 +58,10 @@ it.each(["the window that was open", "another window"])(
     expect(sessions.stdout).toContain("sessions resume NAME");
 
     const bin = which === "another window" ? await openWindow({ onForm }) : window;
+    // What was committed before comes to the repository as soon as there is an engine again.
+    const branches = () => git(repository, "branch", "--format=%(refname:short) %(contents:subject)");
+    await bin.call({ action: "list_sessions", active_only: false });
+    await until(() => branches().includes("automagik/login One"), "the work of the interrupted run");
     const { data } = await bin.call(goOn);
     expect(data).toMatchObject({ outcome: "completed", run: { session_name: "login" } });
     expect(JSON.stringify(data)).toContain(

@@ -7,6 +7,7 @@ import { type EngineRun, hasEnded, type QueuedMessage, waitsForSlot } from "./ru
 import { createRunHistory } from "./runs/run-history.js";
 import { NotWritten } from "./runs/run-store.js";
 import { type Engine, EngineRefusal, type EngineSlots, type QueueStats } from "./types.js";
+import { bringInterrupted } from "./work/bring-interrupted.js";
 import { createDayLimit } from "./work/day-limit.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
@@ -170,8 +171,12 @@ export function createEngine(options: EngineOptions): Engine {
     async open() {
       const oldestFirst = [...runs.all()].reverse();
       // Before anything begins: a waiting run may be of the same session, and then in the same folder.
-      for (const run of oldestFirst) if (run.status !== "pending" && !hasEnded(run)) await recover(run);
+      const interrupted = oldestFirst.filter((run) => run.status !== "pending" && !hasEnded(run));
+      for (const run of interrupted) await recover(run);
+      const held = interrupted.map((run) => ({ run, release: queue.hold(run.sessionId) }));
       for (const run of oldestFirst) if (run.status === "pending") queue.add(run);
+      for (const { run, release } of held)
+        void whileOpen(bringInterrupted(run, { ...options, signal: stopping.signal })).finally(release);
     },
 
     async start(asked, key) {

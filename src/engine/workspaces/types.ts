@@ -146,7 +146,10 @@ export interface Workspaces {
    * Only forward; what is not brought there is told with the reason. Never throws.
    * @param options.signal ends git; its reason, a text, is told
    */
-  settle(workspace: Workspace, options: { merge: boolean; signal?: AbortSignal }): Promise<Settled>;
+  settle(
+    workspace: Pick<Workspace, "runId">,
+    options: { merge: boolean; signal?: AbortSignal },
+  ): Promise<Settled>;
   /**
    * Removes the session's folder. Committed work stays in the bare clone, on its branch. What would be lost
    * (uncommitted changes, git-ignored files that no tool makes anew, commits on no branch, submodules with content,

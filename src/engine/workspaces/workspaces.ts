@@ -239,6 +239,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     async settle({ runId }, { merge, signal }) {
       const nothing = (why: string) => (merge ? { note: `Nothing was merged: ${why}` } : {});
       try {
+        await ready();
         const found = await recordOf(runId);
         if (!found) return nothing("the workspace is not there any more.");
         const { record } = found;
