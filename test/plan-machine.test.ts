@@ -493,6 +493,19 @@ describe("rule 5: a step works in a workspace of its own or not at all", () => {
     });
   });
 
+  it("what needs a step that could not begin is told at once", () => {
+    const world = begin({
+      steps: [
+        design,
+        { id: "a", run: "fix", needs: ["design"], from: "design" },
+        { id: "b", run: "fix", needs: ["a"] },
+        { id: "c", run: "document", needs: ["a"], join: "all_done" },
+      ],
+    });
+    world.begin("design").do({ type: "run-ended", key: "p1/design/1", status: "completed" });
+    expect(world.statuses()).toBe("design succeeded, a failed, b blocked, c running");
+  });
+
   it("from a step that has left nothing begins where the plan does", () => {
     const world = begin({
       steps: [design, { id: "a", run: "fix", needs: ["design"], from: "design" }],
