@@ -21,7 +21,7 @@ export interface SentStart extends PreparedStart {
 export function tellStarted({ run, adopted, noted }: Started, start: SentStart): string {
   const { continuation, nameNote, branchNote, changesNote, otherSettings } = start;
   const how = adopted
-    ? `The API's answer to the start was lost, but its list shows the run, so it was not sent again: ${nameRun(run)}.`
+    ? `The API's answer to the start was lost, but its list shows the run, and no second one was started: ${nameRun(run)}.`
     : `Started ${nameRun(run)}.`;
   const conversation = continuation
     ? ` It was asked to continue the conversation ${continuation.sessionId}.${continuation.interruption ? " The run before it was interrupted, since the engine or the machine went away, and the agent is told so." : ""}`
