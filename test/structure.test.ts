@@ -16,6 +16,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   api: ["shared"],
   workflows: ["shared", "api"],
   runs: ["shared", "settings", "store", "api", "notices"],
+  "plan-runner": ["shared", "store", "api", "runs", "plans"],
   sessions: ["shared", "settings", "store", "api", "runs"],
   actions: ["shared", "settings", "api", "runs", "sessions", "workflows"],
   server: ["shared", "settings", "store", "notices", "api", "runs", "sessions", "workflows", "actions"],

@@ -38,6 +38,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
             session_name: start.sessionName,
             repository_url: start.repositoryUrl,
             git_branch: start.gitBranch,
+            start_from: start.startFrom,
             allow_repository: start.consent && {
               path: start.consent.path,
               folders: [...start.consent.folders],

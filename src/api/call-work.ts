@@ -33,13 +33,14 @@ export function createWorkCalls({
       return toWorkDiff(wire);
     },
 
-    async takeWork(runId, { into, squash, check, checkTimeoutS }, options = {}) {
+    async takeWork(runId, { into, newBranch, squash, check, checkTimeoutS }, options = {}) {
       const wire = await request(
         {
           method: "POST",
           path: `${runPath(runId)}/take`,
           body: {
             ...(into ? { into } : {}),
+            ...(newBranch ? { new_branch: true } : {}),
             squash: squash === true,
             ...(check === undefined ? {} : { check }),
             ...(checkTimeoutS === undefined ? {} : { check_timeout: checkTimeoutS }),

@@ -24,6 +24,8 @@ export interface ApiDescription {
   whole: boolean;
   /** A take can have a check; one that does not know it would merge without. */
   takesCheck: boolean;
+  /** A take can make the branch that it merges into. */
+  takesNewBranch: boolean;
   /** What a start takes. */
   start: {
     maxTurns?: Bounds;
@@ -40,6 +42,8 @@ export interface ApiDescription {
     keyPrefix: string | undefined;
     /** It names a field `model`, which is in no contract: other APIs pass over it without a word. */
     takesModel: boolean;
+    /** It names a field `start_from`: a session's branch can begin at another one. */
+    takesFrom: boolean;
   };
 }
 
@@ -75,13 +79,15 @@ export function toDescription(
   const info = toRecord(document.info);
   const title = toName(info.title, hide);
   const version = toName(info.version, hide);
+  const take = toRecord(readBody(toRecord(find("take")), document).properties);
   return {
     ...(title ? { title } : {}),
     ...(version ? { version } : {}),
     endpoints,
     // Every workflows API has both: a description with only one of them is partial, or of another API.
     whole: endpoints.has("start") && endpoints.has("status"),
-    takesCheck: "check" in toRecord(readBody(toRecord(find("take")), document).properties),
+    takesCheck: "check" in take,
+    takesNewBranch: "new_branch" in take,
     start: readStart(toRecord(find("start")), document),
   };
 }
@@ -143,6 +149,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     closed: tells && closed,
     keyPrefix: readKeyPrefix(item, document),
     takesModel: "model" in properties,
+    takesFrom: "start_from" in properties,
   };
 }
 

@@ -172,6 +172,8 @@ export interface StartRequest {
   sessionName?: string;
   repositoryUrl?: string;
   gitBranch?: string;
+  /** A session's own new branch begins at this one; only for APIs that say that they take it. */
+  startFrom?: string;
   /** What the person has agreed to for this session; for our own engine. */
   consent?: RepositoryConsent;
   /** Take along what is not committed in the repository, as the person has agreed; for our own engine. */
@@ -253,6 +255,8 @@ export interface TakeReport {
   message?: string;
   /** Files that both have changed. */
   conflicts: string[];
+  /** Nothing was to be done: the branch had all of it already, and stands at `commit`. */
+  hadAll?: true;
   /** The check that was asked for, where it came to that. */
   check?: {
     command: string;
@@ -271,6 +275,8 @@ export interface TakeReport {
 export interface TakeRequest {
   /** A branch of the repository, the base branch unless told. */
   into?: string;
+  /** The branch is made when it is not there; only for APIs that say that they take it. */
+  newBranch?: true;
   squash?: boolean;
   /** A command that has to pass on the merge before anything is merged. */
   check?: string;

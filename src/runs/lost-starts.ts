@@ -6,9 +6,9 @@ import { cleanLine, visibleName } from "../shared/text.js";
 import type { RunWatcher } from "./run-watcher.js";
 
 /** Pauses before the looks into the list after a lost answer, in ms: the API may take a moment to show the run. */
-const LOOKUP_PAUSES_MS = [0, 1_000, 3_000];
+export const LOOKUP_PAUSES_MS = [0, 1_000, 3_000];
 /** How far the API's clock may disagree with ours after its Date header (whole seconds) was taken into account. */
-const CLOCK_TOLERANCE_MS = 2_000;
+export const CLOCK_TOLERANCE_MS = 2_000;
 /** Runs are remembered up to this number: only those of the last minutes can be taken for a new start. */
 const RUNS_KNOWN = 2_000;
 
@@ -92,7 +92,7 @@ export function createLostStarts(options: {
 }
 
 /** Whether the list's entry can be the run that was asked for, as far as the list tells. */
-function resembles(run: Run, request: StartRequest): boolean {
+export function resembles(run: Run, request: StartRequest): boolean {
   const { sessionName, sessionId, message } = request;
   const named =
     sessionName === undefined

@@ -46,9 +46,15 @@ export interface RunStarter {
    * forgotten that was told.
    * @param signal keeps a start from being sent, or sent again; one that has been sent is seen through
    * @param mayStart asked when its turn has come: what was true before the wait for it may not be so any more
+   * @param name what its `Idempotency-Key` has behind the API's prefix; random when left out
    * @throws ApiError when the API has certainly not started it; of kind `aborted` when the signal came first
    */
-  start(request: StartRequest, signal?: AbortSignal, mayStart?: () => Promise<boolean>): Promise<StartResult>;
+  start(
+    request: StartRequest,
+    signal?: AbortSignal,
+    mayStart?: () => Promise<boolean>,
+    name?: string,
+  ): Promise<StartResult>;
 }
 
 /** A start of unknown fate may still be acted on for this long, in ms: a server works off what waits in its queue. */
@@ -105,11 +111,12 @@ export function createRunStarter(options: StartOptions): RunStarter {
     request: StartRequest,
     key: string,
     signal: AbortSignal | undefined,
+    name: string | undefined,
   ): Promise<StartResult> {
     const start = lostStarts.begin();
     const began = clock.elapsed();
     try {
-      const run = await send(request, signal);
+      const run = await send(request, signal, name);
       if (run.status !== "failed") return await register(run, request, false);
       // Some of these are in the API's list all the same, where no other start may take them for its own.
       lostStarts.settle(run.runId);
@@ -130,7 +137,7 @@ export function createRunStarter(options: StartOptions): RunStarter {
   }
 
   return {
-    start(request, signal, mayStart) {
+    start(request, signal, mayStart, name) {
       const key = JSON.stringify([request.workflowName, visibleName(request.sessionName ?? "")]);
       // Whose name has to be free waits for all of that name, whatever their workflow: it has to see the one before it.
       const inTurn = (work: () => Promise<StartResult>) =>
@@ -147,7 +154,7 @@ export function createRunStarter(options: StartOptions): RunStarter {
           const isFree = !signal?.aborted && (!mayStart || (await mayStart()));
           if (!isFree || signal?.aborted) return { kind: "withdrawn" };
           isSent = true;
-          return startOnce(request, key, signal);
+          return startOnce(request, key, signal, name);
         });
         // Who is called off while others are before it has not been sent, and need not wait for them.
         signal?.addEventListener("abort", giveUp, { once: true });

@@ -21,22 +21,24 @@ export interface StartKeys {
  *   so it is sent once more, with a new key.
  *
  * @param options.stopped aborts when the server stops: then nothing is sent again
- * @returns the same with a signal of the call, after which nothing is sent again either. It throws ApiError, of the first
- * request where the second has brought nothing
+ * @returns the same with a signal of the call, after which nothing is sent again either, and a name for the start in
+ * place of a random one, for who may have to send it again in another process. It throws ApiError, of the first request
+ * where the second has brought nothing
  */
 export function createSendStart(options: {
   api: Pick<WorkflowsApi, "startRun">;
   keys?: StartKeys;
   stopped?: AbortSignal;
-}): (request: StartRequest, signal?: AbortSignal) => Promise<Run> {
+}): (request: StartRequest, signal?: AbortSignal, name?: string) => Promise<Run> {
   const { api, keys, stopped } = options;
 
   async function sendWithPrefix(
     request: StartRequest,
     prefix: string | undefined,
+    name: string,
     mayRepeat: () => boolean,
   ): Promise<Run> {
-    const key = prefix === undefined ? undefined : `${prefix}${randomUUID()}`;
+    const key = prefix === undefined ? undefined : `${prefix}${name}`;
     try {
       return await api.startRun(request, key);
     } catch (error) {
@@ -51,15 +53,15 @@ export function createSendStart(options: {
     }
   }
 
-  return async (request, signal) => {
+  return async (request, signal, name) => {
     const mayRepeat = () => !stopped?.aborted && !signal?.aborted;
     try {
-      return await sendWithPrefix(request, keys?.keyPrefix(), mayRepeat);
+      return await sendWithPrefix(request, keys?.keyPrefix(), name ?? randomUUID(), mayRepeat);
     } catch (error) {
       if (!(error instanceof ApiError) || !error.staleKey || !mayRepeat()) throw error;
       const prefix = await keys?.readKeyPrefix();
       if (!mayRepeat()) throw error;
-      return sendWithPrefix(request, prefix, mayRepeat);
+      return sendWithPrefix(request, prefix, name ?? randomUUID(), mayRepeat);
     }
   };
 }

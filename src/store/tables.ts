@@ -1,6 +1,7 @@
 import { type SessionTables, sessionsMigration } from "./migrations/001-session-records.js";
 import { type EngineTables, engineMigration } from "./migrations/002-engine.js";
 import { type NoticeTables, noticesMigration } from "./migrations/003-notices.js";
+import { type PlanTables, plansMigration } from "./migrations/004-plans.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -10,7 +11,7 @@ interface MigrationTable {
 }
 
 /** All tables of the database. Each subject describes its own beside the migration that makes them. */
-export interface Tables extends SessionTables, EngineTables, NoticeTables {
+export interface Tables extends SessionTables, EngineTables, NoticeTables, PlanTables {
   schema_migrations: MigrationTable;
 }
 
@@ -19,4 +20,4 @@ export interface Tables extends SessionTables, EngineTables, NoticeTables {
  * such as SQLite and PostgreSQL both understand, and carried out in one transaction. What was released never changes: a
  * change is a new step.
  */
-export const MIGRATIONS = [sessionsMigration, engineMigration, noticesMigration];
+export const MIGRATIONS = [sessionsMigration, engineMigration, noticesMigration, plansMigration];

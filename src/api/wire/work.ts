@@ -10,6 +10,7 @@ export const takenWire = z.looseObject({
   commit: text,
   message: text,
   conflicts: texts,
+  had_all: flag,
   check: z
     .looseObject({
       command: z.string(),
@@ -45,6 +46,7 @@ export function toTakeReport(wire: z.output<typeof takenWire>): TakeReport {
     commit: line(wire.commit, 64),
     message: line(wire.message, 2_000),
     conflicts: lines(wire.conflicts),
+    hadAll: wire.had_all === true ? true : undefined,
     check: check
       ? compact<NonNullable<TakeReport["check"]>>({
           command: cleanLine(check.command, 500),

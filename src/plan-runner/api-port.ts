@@ -1,0 +1,281 @@
+import { createHash } from "node:crypto";
+import type { ApiCapabilities } from "../api/capabilities.js";
+import type { WorkflowsApi } from "../api/client.js";
+import { ApiError, isPassing } from "../api/errors.js";
+import { isFinal, openQuestions, type Run, type StartRequest, type TakeReport } from "../api/types.js";
+import type { PlanState, StartOrder } from "../plans/machine/state.js";
+import { LOOKUP_PAUSES_MS } from "../runs/lost-starts.js";
+import { bareRun, outcomeOf } from "../runs/run-facts.js";
+import type { RunWatcher } from "../runs/run-watcher.js";
+import type { Runs } from "../runs/runs.js";
+import { type Clock, sleep } from "../shared/clock.js";
+import { cleanLine } from "../shared/text.js";
+import { findLostRuns, noteOfStart } from "./find-lost-run.js";
+import type { PlanPlace } from "./journal.js";
+import type { MergeOutcome, PlanPort, RunEnd, StartOutcome, Trouble } from "./port.js";
+
+/** What a plan's runs are carried out with: the services by which single runs are. */
+export interface ApiPortOptions {
+  api: Pick<WorkflowsApi, "listRuns" | "killRun" | "takeWork" | "clockOffsetMs" | "apiTime">;
+  runs: Pick<Runs, "start" | "read">;
+  watcher: Pick<RunWatcher, "watch">;
+  capabilities: Pick<ApiCapabilities, "state" | "acceptsField" | "keyPrefix" | "readKeyPrefix">;
+  clock: Clock;
+  /** What every start of this server has: limits, the user, the form of the input. */
+  defaults: Partial<StartRequest>;
+  /** Writes down a run that was found after its answer was lost; others are noted by the starter. */
+  onFound?: (run: Run, request: StartRequest) => Promise<unknown>;
+  onGate?: (planId: string) => void;
+  onChange?: (state: PlanState, troubles: readonly Trouble[]) => void;
+}
+
+/** How long a check of a merge may take, in s, and what the API needs beside it. */
+const CHECK_TIMEOUT_S = 30 * 60;
+const AROUND_CHECK_S = 5 * 60;
+/** Of these it is known that the same again fails the same way. */
+const DETERMINISTIC = ["context_full", "transcript_gone", "no_credit", "not_logged_in"];
+/** A conversation or a branch is in use for a moment longer; too many requests; the API can do nothing at the moment. */
+const PASSING_STATUSES = [409, 429, 503];
+/** A key that is refused, or none, is put right by a person: it is looked at again after so long, in ms. */
+const KEY_PAUSE_MS = 60_000;
+
+/** The world outside for plans whose runs are at a workflows API. */
+export function createApiPort(
+  options: ApiPortOptions,
+): (plan: { planId: string; place: PlanPlace }) => PlanPort {
+  const { api, runs, watcher, capabilities, clock } = options;
+  /** Runs of which the answer to their start says that they have failed; the API may not know them. */
+  const failed = new Map<string, Run>();
+
+  function requestFor(order: StartOrder, place: PlanPlace): StartRequest | { problem: string } {
+    const { workflow, message, session, sessionName } = order;
+    const { repositoryUrl, gitBranch, consent } = place;
+    const base = { ...options.defaults, workflowName: workflow, message };
+    const name = session.kind === "continue" ? session.sessionName : sessionName;
+    const named = name === undefined ? base : { ...base, sessionName: name };
+    if (session.kind === "continue") {
+      if (session.sessionId === undefined)
+        return { problem: "The API has not told the id of the conversation that it would continue." };
+      return { ...named, sessionId: session.sessionId, ...(consent ? { consent } : {}) };
+    }
+    const there = { ...named, ...(repositoryUrl ? { repositoryUrl } : {}), ...(consent ? { consent } : {}) };
+    if (session.kind === "new") return { ...there, ...(gitBranch ? { gitBranch } : {}) };
+    if (!capabilities.state().description?.start.takesFrom)
+      return { problem: "The API does not say that a session's branch can begin at another one." };
+    return { ...there, startFrom: session.branch };
+  }
+
+  function toStarted(run: Run): StartOutcome {
+    const { runId, sessionId, sessionClaimed, sessionName, work } = run;
+    return {
+      kind: "started",
+      runId,
+      ...(sessionId && !sessionClaimed ? { sessionId } : {}),
+      ...(sessionName ? { sessionName } : {}),
+      ...(work ? { branch: work.branch } : {}),
+    };
+  }
+
+  async function send(
+    key: string,
+    request: StartRequest,
+    mayStart: (() => Promise<boolean>) | undefined,
+    signal: AbortSignal,
+  ): Promise<StartOutcome> {
+    try {
+      const result = await runs.start(request, signal, mayStart, keyNameOf(key));
+      if (result.kind === "withdrawn") return { kind: "withdrawn" };
+      if (result.kind === "unknown") return { kind: "unknown", reason: result.error.message };
+      if (result.run.neverStarted)
+        return { kind: "not-started", reason: result.run.error ?? "The API gave no reason." };
+      if (result.kind === "failed") failed.set(result.run.runId, result.run);
+      return toStarted(result.run);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.kind === "aborted") return { kind: "withdrawn" };
+      const isKey = error.kind === "unauthorised" || error.kind === "no_key";
+      if (isPassing(error) || isKey || PASSING_STATUSES.includes(error.status ?? 0)) {
+        const afterMs = isKey ? KEY_PAUSE_MS : error.retryAfterMs;
+        return { kind: "not-now", reason: error.message, ...(afterMs === undefined ? {} : { afterMs }) };
+      }
+      return { kind: "not-started", reason: error.message, deterministic: true };
+    }
+  }
+
+  return ({ planId, place }) => ({
+    async startRun(key, order, mayStart, signal) {
+      const request = requestFor(order, place);
+      if ("problem" in request) return { kind: "not-started", reason: request.problem, deterministic: true };
+      const note = () => ({
+        ...noteOfStart(api, clock.now()),
+        keyPrefix: capabilities.keyPrefix() ?? null,
+      });
+      return send(key, request, () => mayStart(note()), signal);
+    },
+
+    async lookUp(key, order, { note, taken, maySend }, signal) {
+      const request = requestFor(order, place);
+      if ("problem" in request) return { kind: "unknown", reason: request.problem };
+      let found: Run[] = [];
+      for (const pause of LOOKUP_PAUSES_MS) {
+        if (!(await sleep(clock, pause, signal))) break;
+        found = await findLostRuns(api, request, note, taken, signal);
+        if (found.length > 0) break;
+      }
+      const [run] = found;
+      if (run && found.length === 1) {
+        await options.onFound?.(run, request);
+        return toStarted(run);
+      }
+      if (run)
+        return { kind: "unknown", reason: `${found.length} runs in the API's list may be this start's.` };
+      const prefix = note.keyPrefix;
+      // Under one key there is one run, as long as the API has the same database.
+      if (maySend && !signal.aborted && typeof prefix === "string") {
+        if ((await capabilities.readKeyPrefix()) === prefix) {
+          const sent = await send(key, request, undefined, signal);
+          // The refusal may be about the second request alone.
+          return sent.kind === "started"
+            ? sent
+            : { kind: "unknown", reason: "reason" in sent ? sent.reason : "" };
+        }
+      }
+      return { kind: "unknown", reason: "The API's list does not show it." };
+    },
+
+    waitForRun(runId, { isContinuation, onAsk }, signal) {
+      const seed = failed.get(runId) ?? bareRun(runId);
+      if (isFinal(seed.status)) return Promise.resolve(toEnd(seed));
+      return new Promise((resolve, reject) => {
+        let asked = false;
+        const watch = watcher.watch(isContinuation ? { ...seed, resumes: runId } : seed, (event) => {
+          const { run } = event;
+          if (event.type === "finished") end(readEnd(run));
+          else if (event.type === "lost")
+            end({
+              status: "failed",
+              error: `The API does not know the run any more. ${event.error.message}`,
+              deterministic: true,
+            });
+          else if (event.type !== "unreachable") ask(run);
+        });
+        function ask(run: Run): void {
+          const [question] = openQuestions(run);
+          if (!question && !asked && run.status !== "running") return;
+          asked = question !== undefined;
+          onAsk(question?.text);
+        }
+        function end(result: RunEnd | Promise<RunEnd> | undefined): void {
+          watch.stop();
+          signal.removeEventListener("abort", stop);
+          Promise.resolve(result).then(resolve, reject);
+        }
+        const stop = () => end(undefined);
+        signal.addEventListener("abort", stop, { once: true });
+        const now = watch.latest();
+        if (signal.aborted) stop();
+        else if (isFinal(now.status)) end(readEnd(now));
+        else ask(now);
+      });
+    },
+
+    async openGate() {
+      options.onGate?.(planId);
+    },
+
+    async merge({ branch, check }, { runId, into }, signal) {
+      const checkTimeoutS = check === undefined ? undefined : CHECK_TIMEOUT_S;
+      const request = {
+        into: into.branch,
+        ...(into.isNew ? { newBranch: true as const } : {}),
+        ...(check === undefined ? {} : { check, checkTimeoutS: CHECK_TIMEOUT_S }),
+      };
+      try {
+        const timeoutMs = ((checkTimeoutS ?? 0) + AROUND_CHECK_S) * 1000;
+        return toMerge(await api.takeWork(runId, request, { signal, timeoutMs }), branch, into.branch);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.mayHaveActed || isPassing(error)) throw error;
+        if (error.kind === "aborted") throw error;
+        return { kind: "failed", because: "error", reason: error.message };
+      }
+    },
+
+    async kill(runId, force) {
+      try {
+        await api.killRun(runId, force);
+      } catch (error) {
+        // It has ended already, as its watcher will see.
+        if (!(error instanceof ApiError) || (error.kind !== "not_found" && error.status !== 409)) throw error;
+      }
+    },
+
+    publish(state, troubles) {
+      options.onChange?.(state, troubles);
+    },
+  });
+
+  /** With its result, and the reason of its failure, which some ways of watching leave out. */
+  async function readEnd(run: Run): Promise<RunEnd> {
+    const isTold = run.status === "completed" ? run.result !== undefined : run.error !== undefined;
+    const read = isTold || run.status === "killed" ? run : await runs.read(run.runId);
+    return toEnd({ ...read, ...(run.resumes ? { resumes: run.resumes } : {}) });
+  }
+}
+
+/** A name for the start that is the same in every process, of characters that a header takes. */
+function keyNameOf(key: string): string {
+  return `plan-${createHash("sha256").update(key).digest("hex").slice(0, 40)}`;
+}
+
+function toEnd(run: Run): RunEnd {
+  const {
+    result,
+    error,
+    errorCode,
+    costUsd,
+    costAtLeast,
+    turn,
+    sessionId,
+    sessionClaimed,
+    sessionName,
+    work,
+  } = run;
+  const outcome = outcomeOf(run);
+  const isEmpty = run.hasNoWork || work?.commitCount === 0;
+  return {
+    status: outcome === "completed" || outcome === "killed" ? outcome : "failed",
+    ...(result === undefined ? {} : { result }),
+    ...(error !== undefined
+      ? { error }
+      : outcome !== run.status
+        ? { error: "Its agent did not go on with the conversation." }
+        : {}),
+    ...(errorCode && DETERMINISTIC.includes(errorCode) ? { deterministic: true as const } : {}),
+    // At least so much is not known.
+    ...(costUsd === undefined || costAtLeast ? {} : { costUsd }),
+    ...(turn === undefined ? {} : { turns: turn }),
+    ...(sessionId && !sessionClaimed ? { sessionId } : {}),
+    ...(sessionName ? { sessionName } : {}),
+    ...(isEmpty ? { branch: null } : work ? { branch: work.branch } : {}),
+    ...(work?.headCommit && !isEmpty ? { commit: work.headCommit } : {}),
+  };
+}
+
+function toMerge(report: TakeReport, branch: string, into: string): MergeOutcome {
+  const { taken, hadAll, commit, check, conflicts, message } = report;
+  if ((taken || hadAll) && commit !== undefined)
+    return { kind: "merged", branch: report.into ?? into, commit };
+  const why = cleanLine(message ?? "", 500);
+  if (conflicts.length > 0) return { kind: "failed", because: "conflict", files: conflicts, reason: why };
+  if (check && !check.passed) {
+    const how = check.timedOut
+      ? "did not end in time"
+      : `failed${check.exitCode === undefined ? "" : ` (${check.exitCode})`}`;
+    const reason = `The check ${how}: ${check.output.slice(-1_000)}`;
+    return { kind: "failed", because: "check", reason };
+  }
+  const reason = taken
+    ? `The API has merged ${branch} and does not say where ${into} stands.`
+    : why || "The API gave no reason.";
+  return { kind: "failed", because: "error", reason };
+}

@@ -1,0 +1,100 @@
+import type { PlanCommand } from "../plans/machine/commands.js";
+import type { PlanChange } from "../plans/machine/events.js";
+import type { PlanState, StartOrder } from "../plans/machine/state.js";
+
+type CommandOf<Type extends PlanCommand["type"]> = Extract<PlanCommand, { type: Type }>;
+
+/** What a start is found again by after a crash, as plain data; written down before it is sent. */
+export type StartNote = Readonly<Record<string, string | number | null>>;
+
+/** How a start went. `started` apart, nobody has paid for anything unless it is `unknown`. */
+export type StartOutcome =
+  | {
+      kind: "started";
+      runId: string;
+      sessionId?: string;
+      sessionName?: string;
+      branch?: string;
+      ownWorkspace?: boolean;
+    }
+  /** It was certainly not started. `deterministic`: tried again it would not be either. */
+  | { kind: "not-started"; reason: string; deterministic?: boolean }
+  /** Certainly not started, and worth another try soon: the API does not answer, or has no room. */
+  | { kind: "not-now"; reason: string; afterMs?: number }
+  /** Nothing was sent, because it was not wanted any more. */
+  | { kind: "withdrawn" }
+  | { kind: "unknown"; reason: string };
+
+/** How a run has ended. */
+export type RunEnd = Omit<Extract<PlanChange, { type: "run-ended" }>, "type" | "key">;
+
+/** How a merge went. What has failed was taken back. */
+export type MergeOutcome =
+  | { kind: "merged"; branch: string; commit: string }
+  | { kind: "failed"; because: "conflict" | "check" | "error"; reason: string; files?: readonly string[] };
+
+/**
+ * The world outside, as one plan needs it: the runner does nothing but call this and write down what came of it. Any
+ * method may fail: it is called again then, or told, and never ends the plan.
+ */
+export interface PlanPort {
+  /**
+   * Starts one run, once.
+   * @param mayStart to be asked right before it is sent, with what it can be found again by: that is written down
+   * then. At `false`, and when it throws, nothing is sent
+   * @param signal keeps a start that has not been sent from being sent; one that was is seen through
+   */
+  startRun(
+    key: string,
+    order: StartOrder,
+    mayStart: (note: StartNote) => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<StartOutcome>;
+  /**
+   * Looks for the run of a start that may have been sent. It sends nothing, unless `maySend`: then it may be sent once
+   * more where that cannot be a second run.
+   * @param taken runs that are known to be of other starts
+   */
+  lookUp(
+    key: string,
+    order: StartOrder,
+    how: { note: StartNote; taken: ReadonlySet<string>; maySend: boolean },
+    signal: AbortSignal,
+  ): Promise<StartOutcome>;
+  /**
+   * Waits for a run's end; undefined when the signal has ended the wait.
+   * @param how.isContinuation it was to go on with a conversation, and may not have done so
+   * @param how.onAsk the agent asks this; undefined when it does not ask (any more)
+   */
+  waitForRun(
+    runId: string,
+    how: { isContinuation: boolean; onAsk: (text: string | undefined) => void },
+    signal: AbortSignal,
+  ): Promise<RunEnd | undefined>;
+  /** Shows a person what is to be decided; the decision comes as an event, some day. */
+  openGate(command: CommandOf<"open-gate"> | CommandOf<"ask-agreement">, state: PlanState): Promise<void>;
+  /**
+   * Merges the branch of a run into a branch, or into a new one where `into.isNew`. Asked again after a crash it must find
+   * what it has done before, and do nothing a second time.
+   */
+  merge(
+    command: CommandOf<"merge">,
+    how: { runId: string; into: { branch: string; isNew: boolean } },
+    signal: AbortSignal,
+  ): Promise<MergeOutcome>;
+  /** Ends a run; that it has ended is seen by `waitForRun`. @param force it was asked before and goes on */
+  kill(runId: string, force: boolean): Promise<void>;
+  /** Tells whoever looks at the plan that it has changed. Must not throw. */
+  publish(state: PlanState, troubles: readonly Trouble[]): void;
+}
+
+/** Something outside that does not work at the moment, and is tried again. */
+export interface Trouble {
+  /** The command's id. */
+  command: string;
+  step?: string;
+  /** Sentences for a person. */
+  reason: string;
+  /** Epoch ms. */
+  since: number;
+}

@@ -1,0 +1,180 @@
+import { randomUUID } from "node:crypto";
+import type { PlanChange, PlanStarted } from "../plans/machine/events.js";
+import type { PlanState } from "../plans/machine/state.js";
+import { type Clock, sleep } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import { isGone, ownIdentity } from "../shared/process-identity.js";
+import { type DrivenPlan, drivePlan } from "./drive-plan.js";
+import type { OpenPlan, PlanJournal, PlanOwner, PlanPlace, PlanSummary } from "./journal.js";
+import { createPlanCopy } from "./plan-copy.js";
+import type { PlanPort, Trouble } from "./port.js";
+
+/** A plan as it stands, and what does not work of it at the moment, as far as this process knows. */
+export interface PlanSight {
+  state: PlanState;
+  place: PlanPlace;
+  troubles: readonly Trouble[];
+}
+
+/** Begins plans, lets people decide on them, and carries them out; any number of processes may have one each. */
+export interface PlanRunner {
+  /**
+   * Writes a new plan down; it is carried out as soon as a process that carries out is there.
+   * @throws StoreError when nothing was begun
+   */
+  begin(start: Omit<PlanStarted, "type" | "at">, place: PlanPlace): Promise<PlanState>;
+  /**
+   * A person's decision or change, from any process.
+   * @returns the plan after it, or why it cannot be, worded for a person; undefined when there is no such plan
+   * @throws StoreError when nothing has changed
+   */
+  tell(planId: string, change: PlanChange): Promise<{ state: PlanState; refused?: string } | undefined>;
+  /** Undefined when there is no such plan. @throws StoreError */
+  look(planId: string): Promise<PlanSight | undefined>;
+  /** All plans of this API, newest first. @throws StoreError */
+  list(): Promise<PlanSummary[]>;
+  /** Plans that this process carries out. */
+  driven(): string[];
+  /** From now on this process carries out all plans that go on and that no other process carries out. */
+  start(): void;
+  /** Lets go of all plans; another process may carry them on. Runs go on. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** How often the database is looked at for what other processes have added, in ms. */
+const LOOK_MS = 500;
+/** How often an owner says that it lives, in ms. */
+const REFRESH_MS = 15_000;
+/**
+ * An owner of whom nothing else can be known (another machine or container on the same folder; a system that does not
+ * tell when a process began) and that was silent for so long is gone, in ms: eight refreshes missed.
+ */
+const SILENT_MS = 120_000;
+/** What was sent gets its answer within this time, in ms, or is looked up by the next process. */
+const GRACE_MS = 10_000;
+
+/** @param options.portFor the world outside for one plan */
+export function createPlanRunner(options: {
+  journal: PlanJournal;
+  portFor: (plan: { planId: string; place: PlanPlace }) => PlanPort;
+  clock: Clock;
+  log: Log;
+}): PlanRunner {
+  const { journal, portFor, clock, log } = options;
+  const plans = new Map<string, DrivenPlan>();
+  const closing = new AbortController();
+  const wake = { up: () => {} };
+  const me = ownIdentity().then((own): PlanOwner => ({ ...own, instance: randomUUID() }));
+  let loop: Promise<void> | undefined;
+
+  async function goOn(): Promise<void> {
+    const owner = await me;
+    let refreshedAt = clock.elapsed();
+    while (!closing.signal.aborted) {
+      try {
+        if (clock.elapsed() - refreshedAt >= REFRESH_MS) {
+          await journal.refresh(owner, clock.now());
+          refreshedAt = clock.elapsed();
+        }
+        await look(owner);
+      } catch (error) {
+        log.warn(`The plans could not be read: ${(error as Error).message}`);
+      }
+      const woken = new AbortController();
+      wake.up = () => woken.abort();
+      await sleep(clock, LOOK_MS, AbortSignal.any([woken.signal, closing.signal]));
+    }
+  }
+
+  async function look(owner: PlanOwner): Promise<void> {
+    const open = await journal.listOpen(owner);
+    for (const [planId, plan] of plans) {
+      const row = open.find((one) => one.planId === planId);
+      if (row && isSame(row.owner, owner)) {
+        if (row.entries > plan.entries) await plan.catchUp();
+      } else await letGo(planId, 0);
+    }
+    for (const row of open) {
+      if (closing.signal.aborted) return;
+      if (plans.has(row.planId) || !(await isFree(row, owner))) continue;
+      if (!(await journal.claim(row.planId, owner, row.owner, clock.now()))) continue;
+      await drive(row.planId, owner);
+    }
+  }
+
+  /** True when nobody carries it out, or surely nobody any more. */
+  async function isFree({ owner: other, ownerSeen }: OpenPlan, own: PlanOwner): Promise<boolean> {
+    if (!other || isSame(other, own)) return true;
+    if (await isGone(other, own)) return true;
+    const canTell = other.place === own.place && other.began !== "0";
+    return !canTell && clock.now() - ownerSeen > SILENT_MS;
+  }
+
+  async function drive(planId: string, owner: PlanOwner): Promise<void> {
+    const read = await journal.read(planId);
+    if (!read || plans.has(planId)) return;
+    const plan = drivePlan(read, {
+      journal,
+      owner,
+      clock,
+      log,
+      port: portFor({ planId, place: read.place }),
+      onLost: () => void letGo(planId, 0),
+      onOver: () => void release(planId),
+    });
+    plans.set(planId, plan);
+    plan.begin();
+  }
+
+  async function letGo(planId: string, graceMs: number): Promise<void> {
+    const plan = plans.get(planId);
+    plans.delete(planId);
+    await plan?.stop(graceMs);
+  }
+
+  /** @param graceMs what was sent is waited for: else the next process would look for what is still on its way */
+  async function release(planId: string, graceMs = GRACE_MS): Promise<void> {
+    await letGo(planId, graceMs);
+    await journal
+      .release(planId, await me)
+      .catch((error: Error) => log.warn(`A plan was not given back: ${error.message}`));
+  }
+
+  async function read(planId: string): Promise<PlanSight | undefined> {
+    const found = await journal.read(planId);
+    const own = plans.get(planId);
+    return found && { state: found.state, place: found.place, troubles: own?.troubles ?? [] };
+  }
+
+  return {
+    async begin(start, place) {
+      const state = await journal.begin({ type: "plan-started", at: clock.now(), ...start }, place);
+      wake.up();
+      return state;
+    },
+    async tell(planId, change) {
+      const own = plans.get(planId);
+      const found = own ? undefined : await journal.read(planId);
+      if (!own && !found) return undefined;
+      const plan = own ?? createPlanCopy(found as NonNullable<typeof found>, { journal, clock });
+      const refused = await plan.happen(change);
+      wake.up();
+      return { state: plan.state, ...(refused === undefined ? {} : { refused }) };
+    },
+    look: read,
+    list: () => journal.list(),
+    driven: () => [...plans.keys()],
+    start() {
+      loop ??= goOn();
+    },
+    async close(graceMs = GRACE_MS) {
+      closing.abort();
+      await loop;
+      await Promise.all([...plans.keys()].map((planId) => release(planId, graceMs)));
+    },
+  };
+}
+
+function isSame(a: PlanOwner | undefined, b: PlanOwner): boolean {
+  return a?.instance === b.instance && a.pid === b.pid && a.began === b.began && a.place === b.place;
+}

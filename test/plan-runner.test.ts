@@ -1,0 +1,270 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import type { Script, StartInfo } from "../mocks/types.js";
+import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
+import { checkPlanValue } from "../src/plans/language/check-plan.js";
+import { describeProblem } from "../src/plans/language/problems.js";
+import { describePlan } from "../src/plans/machine/describe-plan.js";
+import type { PlanChange } from "../src/plans/machine/events.js";
+import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
+import type { PlanState } from "../src/plans/machine/state.js";
+import type { Plan } from "../src/plans/plan.js";
+import { type BranchingApi, serveBranchingApi } from "./support/branching-api.js";
+import { silentLog } from "./support/harness.js";
+import { openPlans, type PlanProcess } from "./support/plan-place.js";
+
+/** Design, a gate, two parts in parallel, a merge, a review. */
+const FEATURE = {
+  name: "feature",
+  steps: [
+    { id: "design", run: "architect", task: "Design it", output: { parts: { type: "list" } } },
+    {
+      id: "ok",
+      gate: "Build this?",
+      needs: ["design"],
+      show: "${steps.design.result}",
+      back_to: { step: "design", max: 2 },
+    },
+    {
+      id: "build",
+      run: "implement",
+      needs: ["ok"],
+      from: "design",
+      task: "Build ${item}",
+      for_each: "${steps.design.output.parts}",
+    },
+    { id: "join", merge: "build", needs: ["build"], check: "npm test" },
+    { id: "review", run: "review", needs: ["join"], from: "join", task: "Review it" },
+  ],
+};
+
+function planOf(raw: object): Plan {
+  const checked = checkPlanValue(raw);
+  if ("problems" in checked) throw new Error(checked.problems.map(describeProblem).join("\n"));
+  return checked.plan;
+}
+
+/** Agents that do what the plan needs of them. */
+function scriptOf({ workflowName, body }: StartInfo): Script {
+  const design = '```json\n{"parts": ["one", "two"]}\n```';
+  return {
+    result: workflowName === "architect" ? `A design.\n${design}` : `Done: ${body.message.slice(0, 40)}`,
+    costUsd: 0.5,
+    actions: ["Working"],
+  };
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "plan-runner-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+interface Opened extends PlanProcess {
+  /** Waits until the plan fits; gives it. */
+  until(planId: string, fits: (state: PlanState) => boolean): Promise<PlanState>;
+  begin(raw: object): Promise<string>;
+}
+
+async function open(api: BranchingApi, folder?: string, more: Partial<Parameters<typeof openPlans>[0]> = {}) {
+  const plans = await openPlans({ url: api.url, log: silentLog, ...(folder ? { folder } : {}), ...more });
+  let isOpen = true;
+  const opened: Opened = {
+    ...plans,
+    async close() {
+      if (isOpen) await plans.close();
+      isOpen = false;
+    },
+    until: (planId, fits) =>
+      vi.waitFor(
+        async () => {
+          const sight = await plans.runner.look(planId);
+          if (!sight || !fits(sight.state))
+            throw new Error(
+              `It does not fit: ${sight && JSON.stringify([describePlan(sight.state), sight.troubles])}`,
+            );
+          return sight.state;
+        },
+        { timeout: 60_000, interval: 20 },
+      ),
+    async begin(raw) {
+      const planId = randomUUID();
+      await plans.runner.begin({ planId, plan: planOf(raw), inputs: {} }, { gitBranch: "main" });
+      return planId;
+    },
+  };
+  onTestFinished(() => opened.close());
+  return opened;
+}
+
+const isAtGate = (state: PlanState) => waitingFor(state).some(({ kind }) => kind === "gate");
+const hasEnded = (state: PlanState) => planStatus(state) === "completed";
+
+function decide(state: PlanState, decision: "approve" | "send-back" | "stop", words?: string): PlanChange {
+  const opening = state.steps.ok?.open;
+  if (!opening) throw new Error("No gate is open.");
+  const { attempt, commits } = opening;
+  return { type: "gate-decided", step: "ok", attempt, commits, decision, ...(words ? { words } : {}) };
+}
+
+test("a plan goes from its design over a gate that sends back to two parallel runs, their merge and a review", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const plans = await open(api);
+  plans.runner.start();
+  const planId = await plans.begin(FEATURE);
+  const first = await plans.until(planId, isAtGate);
+  expect(api.runs.map(({ workflow }) => workflow)).toEqual(["architect"]);
+
+  const sent = await plans.runner.tell(planId, decide(first, "send-back", "Use one table"));
+  expect(sent?.refused).toBeUndefined();
+  // The decision was about what was shown then.
+  expect((await plans.runner.tell(planId, decide(first, "approve")))?.refused).toMatch(
+    /waits for no decision|not what step/,
+  );
+  const second = await plans.until(planId, (state) => isAtGate(state) && state.steps.ok?.open?.attempt === 2);
+  expect(api.runs[1]).toMatchObject({ message: expect.stringContaining("Use one table") });
+  expect(api.runs[1]?.continues).toBe(first.steps.design?.attempts[0]?.sessionId);
+
+  await plans.runner.tell(planId, decide(second, "approve"));
+  const done = await plans.until(planId, hasEnded);
+  const design = done.steps.design?.attempts[1]?.branch;
+  expect(api.runs.map(({ workflow, from, session }) => [workflow, from, session])).toEqual([
+    ["architect", undefined, "feature-design"],
+    ["architect", undefined, "feature-design"],
+    ["implement", design, "feature-build-1"],
+    ["implement", design, "feature-build-2"],
+    ["review", done.steps.join?.branch, "feature-review"],
+  ]);
+  const [one, two] = done.steps.build?.attempts.map(({ branch }) => branch) ?? [];
+  expect(api.merged).toEqual([
+    `${one} into ${done.steps.join?.branch}`,
+    `${two} into ${done.steps.join?.branch}`,
+  ]);
+  expect(api.mergesAtOnce).toBe(1);
+  expect(describePlan(done)).toMatchObject({ status: "completed", costUsd: 2.5, runs: { started: 5 } });
+
+  const [listed] = await plans.runner.list();
+  expect(listed).toMatchObject({ planId, status: "completed", costUsd: 2.5 });
+  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([]));
+  // What was done is what the journal says.
+  expect((await plans.journal.read(planId))?.state).toEqual(done);
+});
+
+test("of two processes one carries a plan out, and it goes on in the other when that lets go", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const folder = temporaryFolder();
+  const [one, two] = [await open(api, folder), await open(api, folder)];
+  one.runner.start();
+  const planId = await one.begin(FEATURE);
+  await vi.waitFor(() => expect(one.runner.driven()).toEqual([planId]));
+  two.runner.start();
+  const state = await two.until(planId, isAtGate);
+  expect(two.runner.driven()).toEqual([]);
+  await one.close();
+  // Decided where nobody carries it out yet.
+  expect((await two.runner.tell(planId, decide(state, "approve")))?.refused).toBeUndefined();
+  await two.until(planId, hasEnded);
+  expect(api.runs).toHaveLength(4);
+});
+
+test("a decision that another process writes down is carried out by the one that has the plan", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const folder = temporaryFolder();
+  const [driver, window] = [await open(api, folder), await open(api, folder)];
+  driver.runner.start();
+  const planId = await driver.begin(FEATURE);
+  const state = await window.until(planId, isAtGate);
+  await window.runner.tell(planId, decide(state, "approve"));
+  await driver.until(planId, hasEnded);
+  expect(api.runs).toHaveLength(4);
+});
+
+test.each([true, false])(
+  "a start whose answer was lost is found and not sent as another run (keys: %s)",
+  async (keepsKeys) => {
+    const api = await serveBranchingApi({ script: scriptOf, keepsKeys });
+    const plans = await open(api);
+    plans.runner.start();
+    api.loseNextStart();
+    const planId = await plans.begin({ name: "one", steps: [{ id: "only", run: "fix", task: "Mend it" }] });
+    const done = await plans.until(planId, hasEnded);
+    expect(api.runs).toHaveLength(1);
+    expect(api.posts).toBe(keepsKeys ? 2 : 1);
+    expect(done.runsStarted).toBe(1);
+  },
+);
+
+test("while the API is away nothing is lost: the plan tells why it stands still, and goes on", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const plans = await open(api);
+  api.away = true;
+  const planId = await plans.begin({ name: "one", steps: [{ id: "only", run: "no-such", task: "Mend it" }] });
+  plans.runner.start();
+  await vi.waitFor(
+    async () => {
+      const sight = await plans.runner.look(planId);
+      expect(sight?.troubles).toMatchObject([
+        { step: "only", reason: expect.stringContaining("Down for maintenance") },
+      ]);
+    },
+    { timeout: 30_000 },
+  );
+  api.away = false;
+  // A workflow that is not there is no trouble that passes.
+  const failed = await plans.until(planId, (state) => planStatus(state) === "failed");
+  expect(failed.steps.only?.attempts).toHaveLength(1);
+  expect(failed.runsStarted).toBe(0);
+  expect(api.runs).toEqual([]);
+});
+
+test("a merge that fails is taken back and named, and the others are merged", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  api.refuses.set("feature-build-1", { conflicts: ["a.ts"], message: "it conflicts" });
+  const plans = await open(api);
+  plans.runner.start();
+  const planId = await plans.begin(FEATURE);
+  await plans.runner.tell(planId, decide(await plans.until(planId, isAtGate), "approve"));
+  const state = await plans.until(planId, ({ steps }) => steps.join?.status === "blocked");
+  expect(state.steps.join?.reason).toContain("conflict in a.ts");
+  expect(api.merged).toHaveLength(1);
+  await plans.runner.tell(planId, { type: "step-skipped", step: "join" });
+  await plans.until(planId, hasEnded);
+});
+
+test("killing a plan ends its runs and starts nothing any more", async () => {
+  const api = await serveBranchingApi({ script: () => ({ manual: true }) });
+  const plans = await open(api);
+  plans.runner.start();
+  const steps = [
+    { id: "first", run: "fix", task: "Mend it" },
+    { id: "second", run: "test", task: "Test it", needs: ["first"] },
+  ];
+  const planId = await plans.begin({ name: "two", steps });
+  await plans.until(planId, ({ steps: now }) => now.first?.attempts[0]?.runId !== undefined);
+  await plans.runner.tell(planId, { type: "kill-asked" });
+  await plans.until(planId, (state) => planStatus(state) === "killed");
+  expect(api.kills).toHaveLength(1);
+  expect(api.runs).toHaveLength(1);
+  // It stays with its process no longer than it has something to do.
+  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([]));
+});
+
+test("the checker says what an API cannot do", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const plans = await open(api);
+  expect(capabilitiesOfApi(plans.capabilities)).toEqual({});
+  const cannot = capabilitiesOfApi({
+    state: () => ({ isAway: true }),
+    acceptsField: () => true,
+    describesEndpoint: () => false,
+  });
+  const checked = checkPlanValue(FEATURE, { cannot });
+  expect("problems" in checked && checked.problems.map(({ message }) => message)).toEqual([
+    expect.stringContaining('so "from" is not possible'),
+    expect.stringContaining('so "merge" is not possible'),
+    expect.stringContaining('so "from" is not possible'),
+  ]);
+});
