@@ -11,7 +11,7 @@ import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
 import { COMPLETE } from "./support/harness.js";
 import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
-import { closeWindow, createMachine, processesWith } from "./support/one-machine.js";
+import { closeWindow, createMachine, endAll, processesWith } from "./support/one-machine.js";
 import { createStandInServer } from "./support/stand-in-engine.js";
 
 // `engine status` in a terminal: through the published bin, with an engine whose agents are scripted.
@@ -113,7 +113,7 @@ it("tells who waits first, what waits for a slot, the settings, and afterwards h
   expect(killed.stdout).toMatch(
     /^No engine is running\. The last one went away without coming to an end; it was last seen 20\S+ \(\d+ (?:s|min) ago\)\.\n {2}stored +4 sessions, 2 interrupted, 1 to begin with the next engine; /,
   );
-  for (const pid of processes()) process.kill(pid, "SIGKILL");
+  endAll(processes());
   await vi.waitFor(() => expect(processesWith(home)).toEqual([]));
   expect((await engine("stop")).stdout).toBe("No engine is running.\n");
 });

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { runBin, toVariables } from "./support/bin.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
-import { closeWindow, createMachine, git } from "./support/one-machine.js";
+import { closeWindow, createMachine, endAll, git } from "./support/one-machine.js";
 
 // The engine and its agent are killed in the middle of a turn, as by a crash or a reboot: the chat goes on with the
 // session in one call. Through the published bin; the agent is scripted, its worktree real.
@@ -31,7 +31,7 @@ async function interrupted(steps: object[], stands: (worktree: string) => boolea
   await until(() => stands(worktree), "the run as it is to be interrupted");
   const others = processes().filter((pid) => pid !== window.child.pid);
   expect(others).toContain(enginePid());
-  for (const pid of others) process.kill(pid, "SIGKILL");
+  endAll(others);
   await until(
     () => processes().every((pid) => !others.includes(pid)),
     "the death of the engine and its agent",

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { follow } from "../shared/abort.js";
+import { withDeadline } from "../shared/deadline.js";
 import { acceptRequest } from "./accept-run.js";
 import { identityOfRun } from "./agent/process-tree.js";
 import type { EngineOptions } from "./engine-options.js";
@@ -17,6 +18,8 @@ import { describeWait, type SlotWait } from "./work/slot-wait.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
 const STOPPING = "The engine is stopping. Nothing was started.";
+/** Whoever looks at what sessions have left waits so long for the commits of interrupted runs, in ms. */
+const BRINGING_MS = 3_000;
 
 /** The workflows API's engine: one agent process for each run, at most so many at once, and nothing lost. */
 export function createEngine(options: EngineOptions): Engine {
@@ -25,6 +28,8 @@ export function createEngine(options: EngineOptions): Engine {
   const working = new Map<string, RunWork>();
   /** Starts that are being written down. */
   const starting = new Set<Promise<unknown>>();
+  /** The commits of interrupted runs, on their way. */
+  const bringing = new Set<Promise<void>>();
   /** Sessions whose work is being checked before it is taken. */
   const checked = new Set<string>();
   const stopping = new AbortController();
@@ -72,6 +77,13 @@ export function createEngine(options: EngineOptions): Engine {
       consumed,
       ...(oldest === undefined ? {} : { oldestAgeS: Math.max(0, clock.now() - oldest) / 1000 }),
     };
+  }
+
+  /** Brings what an interrupted run has committed to the person; whoever looks at what sessions have left waits for it. */
+  async function bring(run: EngineRun): Promise<void> {
+    const step = whileOpen(bringInterrupted(run, { ...options, signal: stopping.signal }));
+    bringing.add(step);
+    await step.finally(() => bringing.delete(step));
   }
 
   /** Keeps the engine from closing under what is being written down. */
@@ -166,6 +178,7 @@ export function createEngine(options: EngineOptions): Engine {
     ...createSessionLeftovers({
       ...{ runs, workspaces, hold: queue.hold },
       isBusy: (sessionId) => checked.has(sessionId),
+      settled: () => withDeadline(clock, BRINGING_MS, () => Promise.all(bringing)),
     }),
 
     async open() {
@@ -175,8 +188,7 @@ export function createEngine(options: EngineOptions): Engine {
       for (const run of interrupted) await recover(run);
       const held = interrupted.map((run) => ({ run, release: queue.hold(run.sessionId) }));
       for (const run of oldestFirst) if (run.status === "pending") queue.add(run);
-      for (const { run, release } of held)
-        void whileOpen(bringInterrupted(run, { ...options, signal: stopping.signal })).finally(release);
+      for (const { run, release } of held) void bring(run).finally(release);
     },
 
     async start(asked, key) {

@@ -30,7 +30,7 @@ export function createMachine(options: { claudePath: string; env?: Record<string
   git(repository, "-c", "user.name=A", "-c", "user.email=a@host.example", "commit", "--quiet", "-m", "Begin");
   const processes = () => processesWith(home);
   onTestFinished(() => {
-    for (const pid of processes()) process.kill(pid, "SIGKILL");
+    endAll(processes());
   });
   return {
     home,
@@ -47,6 +47,16 @@ export function createMachine(options: { claudePath: string; env?: Record<string
     engine: (command) => runBin(["engine", command], { HOME: home, ...toVariables({ STATE_DIR: home }) }),
     enginePid: () => JSON.parse(readFileSync(join(home, "engine", "engine.json"), "utf8")).pid,
   };
+}
+
+/** Kills these processes at once; one that has just ended by itself will do as well. */
+export function endAll(pids: readonly number[]): void {
+  for (const pid of pids)
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
 }
 
 /** Closes a window as a chat client does; the server must end by itself. */

@@ -11,6 +11,8 @@ export function createSessionLeftovers(options: {
   hold: (sessionId: string) => () => void;
   /** Something but a run is done in the session's workspace. */
   isBusy: (sessionId: string) => boolean;
+  /** Resolves when what interrupted runs have committed is where it belongs, or takes long to get there. */
+  settled: () => Promise<unknown>;
 }): Pick<Engine, "leftovers" | "removeLeftover" | "removeMergedBranch"> {
   const { runs, workspaces, hold, isBusy } = options;
   const runsOf = (sessionKey: string) => runs.all().filter((run) => run.sessionId === sessionKey);
@@ -19,6 +21,7 @@ export function createSessionLeftovers(options: {
 
   return {
     async leftovers() {
+      await options.settled();
       const found = await workspaces.leftovers(isInUse);
       return {
         ...found,
