@@ -46,7 +46,9 @@ function afterKnownFailure(run: Run): NextStep {
       message: "Go on where you stopped.",
     },
     reason:
-      "Continues the conversation once what the error names is corrected. It is a new paid run: ask first.",
+      run.errorCode === "interrupted"
+        ? "Continues the conversation, and the agent is told what happened. It is a new paid run: ask first."
+        : "Continues the conversation once what the error names is corrected. It is a new paid run: ask first.",
   };
 }
 
