@@ -313,6 +313,24 @@ describe("the person in a terminal", () => {
     return { run: () => cleanInTerminal(options), text: () => shown.join(""), asked };
   }
 
+  it("has no folder removed under an agent, a temporary one neither, whoever names it", async () => {
+    const engine = await startLocalEngine(join(place.folder, "engine"));
+    const client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const message = withScript("Work", { steps: [{ hang: true }] });
+    for (const temp_workspace of ["true", "false"]) {
+      const { run_id } = await client.start({ message }, "implement", { temp_workspace });
+      await statusThat(client, run_id, ({ workspace_path }) => workspace_path !== null);
+      const [item] = (await client.product.listLeftovers()).items.filter(({ inUse }) => inUse);
+      const { id = "", mark = "", path = "" } = item ?? {};
+      const removed = client.product.removeLeftover({ id, mark, name: "it" }, true);
+      await expect(removed).rejects.toThrow(/going on or waiting\. Nothing was removed/);
+      expect(existsSync(path)).toBe(true);
+      await client.post(`/run/${run_id}/kill`, undefined, { force: "true" });
+      await statusThat(client, run_id, ({ completed_at }) => completed_at !== null);
+    }
+    await engine.close();
+  });
+
   it("names what goes by numbers, and is asked once more about what is only there", async () => {
     const { engine, api } = await atEngine();
     const worktrees = () => readdirSync(join(place.folder, "engine", "workspaces", "worktrees")).sort();

@@ -35,12 +35,15 @@ export function createSessionLeftovers(options: {
 
     async removeLeftover(id, how) {
       const sessionKey = /^session:(.+)$/s.exec(id)?.[1];
-      if (sessionKey !== undefined && isInUse(sessionKey))
+      // A temporary workspace is its run's alone.
+      const run = runs.get(/^run:(.+)$/s.exec(id)?.[1] ?? "");
+      if ((run && !hasEnded(run)) || (sessionKey !== undefined && isInUse(sessionKey)))
         throw new EngineRefusal(409, "A run of the session is going on or waiting. Nothing was removed.");
       const release = sessionKey === undefined ? () => {} : hold(sessionKey);
+      // One that is started meanwhile begins when it is removed.
+      const [newest] = sessionKey === undefined ? [] : runsOf(sessionKey);
       try {
         const removed = await workspaces.removeLeftover(id, how).catch(refuse);
-        const [newest] = sessionKey === undefined ? [] : runsOf(sessionKey);
         if (newest && removed.errors.length === 0) {
           const all = { workspace: true, worktree: true, tempFiles: false };
           await runs.record(newest.runId, { type: "cleaned-up", removed: all }, "now");
