@@ -79,9 +79,9 @@ describe("sessions diff", () => {
       stdout: expect.stringMatching(/^ a\.txt +\| 3002 .*\n$/),
       stderr: "",
     });
-    expect(await sessions("diff", "nothing-so-called")).toMatchObject({
+    expect(await sessions("diff", "nothing\u001b[31m-so\n-called")).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('There is no session or run "nothing-so-called"'),
+      stderr: expect.stringContaining('There is no session or run "nothing-so -called"'),
     });
   });
 

@@ -6,6 +6,7 @@ import { activeRun, newestRun } from "../sessions/sessions.js";
 import type { RunRecord } from "../sessions/store/session-record.js";
 import type { Session, Target } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";
+import { cleanLine } from "../shared/text.js";
 import { ActionError } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
 
@@ -102,7 +103,7 @@ async function findWhenLate(
 export function unknownTarget(wanted: string, { sessions }: Services): ActionError {
   const nearest = sessions.nearest(wanted);
   return new ActionError(
-    `There is no session or run "${wanted}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}. Nothing was sent.`,
+    `There is no session or run "${cleanLine(wanted, 200)}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}. Nothing was sent.`,
     { action: "list_sessions", arguments: { active_only: false }, reason: "See which sessions there are." },
   );
 }

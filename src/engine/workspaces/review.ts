@@ -82,7 +82,9 @@ export function createReview(options: {
   async function sessionOf({ runId, sessionKey }: SessionReference) {
     const key = (await records.keyOfRun(runId)) ?? `session ${sessionKey}`;
     const record = await records.read(key);
-    if (!record?.repository)
+    if (!record)
+      throw new WorkspaceError("No run of the session has had files yet, so there are no commits of it.");
+    if (!record.repository)
       throw new WorkspaceError("The session has no repository, so there are no commits of it.");
     return { record, where: record.repository };
   }
