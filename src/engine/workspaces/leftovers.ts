@@ -21,7 +21,16 @@ export function createLeftoverStore(options: LeftoverOptions): LeftoverStore {
     const late = new AbortController();
     const cancel = clock.after(MEASURE_MS, () => late.abort());
     try {
-      const parts = ["repositories", "worktrees", "folders", "temporary", "checks", "removed", "sessions"];
+      const parts = [
+        "repositories",
+        "worktrees",
+        "folders",
+        "temporary",
+        "checks",
+        "copies",
+        "removed",
+        "sessions",
+      ];
       return await measureChildren(
         parts.map((part) => join(folder, part)),
         late.signal,
