@@ -6,46 +6,13 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import type { Script, StartInfo } from "../mocks/types.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
-import { describeProblem } from "../src/plans/language/problems.js";
 import { describePlan } from "../src/plans/machine/describe-plan.js";
 import type { PlanChange } from "../src/plans/machine/events.js";
 import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
-import type { Plan } from "../src/plans/plan.js";
 import { type BranchingApi, serveBranchingApi } from "./support/branching-api.js";
 import { silentLog } from "./support/harness.js";
-import { openPlans, type PlanProcess } from "./support/plan-place.js";
-
-/** Design, a gate, two parts in parallel, a merge, a review. */
-const FEATURE = {
-  name: "feature",
-  steps: [
-    { id: "design", run: "architect", task: "Design it", output: { parts: { type: "list" } } },
-    {
-      id: "ok",
-      gate: "Build this?",
-      needs: ["design"],
-      show: "${steps.design.result}",
-      back_to: { step: "design", max: 2 },
-    },
-    {
-      id: "build",
-      run: "implement",
-      needs: ["ok"],
-      from: "design",
-      task: "Build ${item}",
-      for_each: "${steps.design.output.parts}",
-    },
-    { id: "join", merge: "build", needs: ["build"], check: "npm test" },
-    { id: "review", run: "review", needs: ["join"], from: "join", task: "Review it" },
-  ],
-};
-
-function planOf(raw: object): Plan {
-  const checked = checkPlanValue(raw);
-  if ("problems" in checked) throw new Error(checked.problems.map(describeProblem).join("\n"));
-  return checked.plan;
-}
+import { FEATURE, openPlans, type PlanProcess, planOf } from "./support/plan-place.js";
 
 /** Agents that do what the plan needs of them. */
 function scriptOf({ workflowName, body }: StartInfo): Script {

@@ -16,13 +16,14 @@ export type Worker = ChildProcessByStdio<Writable, Readable, null>;
  * Bundles the workers with the sources they import into a temporary folder, so that each of the hundreds of
  * processes starts as plain node and runs the present sources, whatever was built before.
  */
-export function compileWorkers(): { start(worker: string, args: string[]): Worker; dispose(): void } {
+export function compileWorkers(names = ["append-runs", "write-until-killed", "count-in-database"]): {
+  start(worker: string, args: string[]): Worker;
+  dispose(): void;
+} {
   const folder = mkdtempSync(join(tmpdir(), "state-workers-"));
   symlinkSync(join(project, "node_modules"), join(folder, "node_modules"), "junction");
   buildSync({
-    entryPoints: ["append-runs", "write-until-killed", "count-in-database"].map((name) =>
-      join(project, "test/state-workers", `${name}.ts`),
-    ),
+    entryPoints: names.map((name) => join(project, "test/state-workers", `${name}.ts`)),
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     bundle: true,

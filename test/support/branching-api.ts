@@ -28,6 +28,8 @@ export interface BranchingApi {
   kills: string[];
   /** What is done with the answer to the next start: it is acted on, and nobody hears of it. */
   loseNextStart(): void;
+  /** Called when a start or a merge was acted on and nobody has heard of it yet. */
+  onActed: () => void | Promise<void>;
   /** It answers that it does nothing at the moment. */
   away: boolean;
   /** What the take of this branch comes to instead of a merge. */
@@ -155,6 +157,7 @@ export async function serveBranchingApi(options: {
     const isStart = method === "POST" && /\/run\/[^/?]+(\?|$)/.test(url);
     const lost = isStart && isLost;
     const { status, body } = await answer(method, url, text, typeof key === "string" ? key : undefined);
+    if (isStart || url.includes("/take")) await seen.onActed();
     if (lost) {
       isLost = false;
       request.socket.destroy();
@@ -175,6 +178,7 @@ export async function serveBranchingApi(options: {
     merged: [],
     mergesAtOnce: 0,
     kills: [],
+    onActed: () => {},
     loseNextStart: () => {
       isLost = true;
     },

@@ -3,7 +3,10 @@ import { createApiClient } from "../../src/api/client.js";
 import { type ApiPortOptions, createApiPort } from "../../src/plan-runner/api-port.js";
 import { createPlanJournal, type PlanJournal } from "../../src/plan-runner/journal.js";
 import { createPlanRunner, type PlanRunner } from "../../src/plan-runner/runner.js";
+import { checkPlanValue } from "../../src/plans/language/check-plan.js";
+import { describeProblem } from "../../src/plans/language/problems.js";
 import type { PlanState } from "../../src/plans/machine/state.js";
+import type { Plan } from "../../src/plans/plan.js";
 import { createRunWatcher } from "../../src/runs/run-watcher.js";
 import { createRuns } from "../../src/runs/runs.js";
 import { type Clock, systemClock } from "../../src/shared/clock.js";
@@ -78,4 +81,48 @@ export async function openPlans(options: {
       await database.destroy();
     },
   };
+}
+
+/**
+ * Decides at gates as soon as they are open, as often as need be: each is sent back once, then approved.
+ * @param plans a change of them is what it is called for
+ */
+export async function decideAtGates(runner: PlanRunner, { planId, steps }: PlanState): Promise<void> {
+  for (const [step, { open, sentBack }] of Object.entries(steps)) {
+    if (!open) continue;
+    const decision = sentBack === 0 ? "send-back" : "approve";
+    await runner.tell(planId, { type: "gate-decided", step, ...open, commits: [...open.commits], decision });
+  }
+}
+
+/** A plan with all that it takes: a gate that sends back, parallel runs, their merge, and work behind that. */
+export const FEATURE = {
+  name: "feature",
+  steps: [
+    { id: "design", run: "architect", task: "Design it", output: { parts: { type: "list" } } },
+    {
+      id: "ok",
+      gate: "Build this?",
+      needs: ["design"],
+      show: "${steps.design.result}",
+      back_to: { step: "design", max: 2 },
+    },
+    {
+      id: "build",
+      run: "implement",
+      needs: ["ok"],
+      from: "design",
+      task: "Build ${item}",
+      for_each: "${steps.design.output.parts}",
+    },
+    { id: "join", merge: "build", needs: ["build"], check: "npm test" },
+    { id: "review", run: "review", needs: ["join"], from: "join", task: "Review it" },
+  ],
+};
+
+/** The plan, checked. @throws Error with all problems */
+export function planOf(raw: object): Plan {
+  const checked = checkPlanValue(raw);
+  if ("problems" in checked) throw new Error(checked.problems.map(describeProblem).join("\n"));
+  return checked.plan;
 }
