@@ -108,7 +108,6 @@ describe("what the agent wants to know", () => {
     expect(properties).toMatchObject({
       answer: {
         type: "string",
-        description: QUESTION.question,
         oneOf: [
           { const: "PostgreSQL", title: "PostgreSQL: With JSON" },
           { const: "SQLite", title: "SQLite: One file" },
@@ -116,6 +115,8 @@ describe("what the agent wants to know", () => {
       },
       own_answer: { type: "string", title: "Or your own answer" },
     });
+    // The form says it above its fields already.
+    expect(properties?.answer).not.toHaveProperty("description");
     expect(data).toMatchObject({ outcome: "completed", run: { result: "Settled" } });
     expect(readByAgent(data.run.session_id)).toContain(`"${QUESTION.question}"="${answer}"`);
   });
@@ -345,8 +346,7 @@ describe("a permission", () => {
     const { data } = await call(asksLeave(...files.map(touch)), { onprogress: () => {} });
     expect(forms.map(({ message }) => message.split("\n")[0])).toEqual(
       ["allow_once", "run", "deny", "declined"].map(
-        (file) =>
-          `implement (auth-system-project) asks for permission: implement wants to run \`touch ${file}\``,
+        (file) => `implement (auth-system-project) wants to run \`touch ${file}\``,
       ),
     );
     expect(forms[0]?.schema).toMatchObject({

@@ -26,7 +26,7 @@ it("an architect asks, takes feedback and is handed on to implement and test, al
     if (message.startsWith("Start workflow")) {
       return { session_name: NAME, repository_url: pathToFileURL(repository).href, git_branch: BRANCH };
     }
-    return { answer: message.includes("asks for permission") ? "allow_once" : "SQLite" };
+    return { answer: message.includes(" wants to ") ? "allow_once" : "SQLite" };
   }
   const architect = await openWindow({ onForm: (form) => ({ action: "accept", content: answer(form) }) });
   // The names of the workflows stand in the list as soon as the engine, which is only starting, has told them.
@@ -54,8 +54,8 @@ it("an architect asks, takes feedback and is handed on to implement and test, al
   expect(architect.forms.map(({ message }) => message.split("\n")[0])).toEqual([
     expect.stringMatching(/^Start workflow architect for: Design the authentication system/),
     `architect (${NAME}) asks: ${QUESTION.question}`,
-    `architect (${NAME}) asks for permission: architect wants to run \`ls docs\``,
-    `architect (${NAME}) asks for permission: architect wants to write the file docs/auth.md`,
+    `architect (${NAME}) wants to run \`ls docs\``,
+    `architect (${NAME}) wants to write the file docs/auth.md`,
   ]);
   expect(told[0]).toBe(`Started architect as ${NAME}`);
   expect(designed.data).toMatchObject({
@@ -108,11 +108,12 @@ it("an architect asks, takes feedback and is handed on to implement and test, al
     // The repository's own scripts are asked for, once for all runs on it; commits and changes are not.
     expect(bin.forms.map(({ message }) => message.split("\n")[0])).toEqual(
       workflow_name === "test"
-        ? [
-            `test (${NAME}) asks for permission: test wants to run this repository's own scripts: \`node --test\``,
-          ]
+        ? [`test (${NAME}) wants to run this repository's own scripts: \`node --test\``]
         : [],
     );
+    // A form shows two lines of it: what the scripts can do comes right after the command, which is not said again.
+    if (workflow_name === "test")
+      expect(bin.forms[0]?.message.split("\n")[2]).toMatch(/^They .* in a sandbox/);
     await closeWindow(bin);
   }
   const [worktree = "", ...same] = folders;

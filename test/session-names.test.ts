@@ -168,9 +168,9 @@ describe("starts under one new name at the same time", () => {
     const choices: string[] = [];
     const { call } = await connectInMemory({
       store,
-      onForm: async ({ schema }) => {
+      onForm: async ({ message, schema }) => {
         if (schema.properties.continue_session) {
-          choices.push(schema.properties.continue_session.description);
+          choices.push(message);
           return { action: "decline" };
         }
         await new Promise<void>((resolve) => {

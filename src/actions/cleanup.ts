@@ -53,6 +53,7 @@ export const cleanupAction = defineAction({
       {
         action: "cleanup",
         deed: `Remove the workspace of ${describeForConfirmation(run)}${isFinal(run.status) ? "" : ", which is still going on"}`,
+        detail: `By ${nameRun(run)}`,
         arguments: { run_id: run.runId, ...(args.force ? { force: true } : {}) },
         confirm: args.confirm,
       },

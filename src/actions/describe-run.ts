@@ -112,6 +112,11 @@ export function nameRun(run: Run): string {
   return parts.filter(Boolean).join(", ");
 }
 
+/** By its session where that has a name: the run's id is in a form's detail then, behind what has to be seen. */
+export function nameBriefly(run: Run): string {
+  return run.sessionName ? `session "${run.sessionName}"` : nameRun(run);
+}
+
 function tellRefusal(run: Run): string {
   return `the conversation ${run.resumes} was not continued`;
 }

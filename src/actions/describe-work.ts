@@ -83,7 +83,7 @@ export function tellWork(run: Run): string {
   };
   const there = `${place[work.deliveredTo]}${where ? ` ${where}` : ""}`;
   const told = `${commits} ${mergedInto ? `merged into ${mergedInto}` : `on ${branch}`} in ${there} (${tellSize(work)}).${tellOwn(work)}`;
-  const loose = work.uncommitted ? "The worktree has changes besides that are in no commit." : "";
+  const loose = work.uncommitted ? "The worktree also has changes that the agent has not committed." : "";
   return [told, problem, loose].filter(Boolean).join(" ");
 }
 

@@ -76,12 +76,13 @@ export const discardAction = defineAction({
 });
 
 /** What would be gone, for the person who decides. */
-function describeLoss({ work }: Run): string | undefined {
-  if (!work) return undefined;
+function describeLoss(run: Run): string {
+  const { work } = run;
   const lines = [
-    ...listCommits(work),
-    work.mergedInto ? `They are merged into ${work.mergedInto}, which stays.` : "",
-    work.uncommitted ? "Changes that are in no commit go too." : "",
+    ...(work ? listCommits(work) : []),
+    work?.mergedInto ? `They are merged into ${work.mergedInto}, which stays.` : "",
+    work?.uncommitted ? "Changes that are in no commit go too." : "",
+    `By ${nameRun(run)}`,
   ];
-  return lines.filter(Boolean).join("\n") || undefined;
+  return lines.filter(Boolean).join("\n");
 }

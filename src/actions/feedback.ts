@@ -125,7 +125,9 @@ async function watchDelivery(
       `Accepted, not delivered so far: the message is in the queue of ${nameRun(run)} (${tellQueue(queue)}) ` +
       (isWatchedToItsEnd()
         ? "The run has ended meanwhile, so its agent will not read it."
-        : "Some servers never hand queued messages to the agent."),
+        : settings.engine === "local"
+          ? "The agent reads it when its current step is done."
+          : "Some servers never hand queued messages to the agent."),
     queue: toQueueAnswer(queue),
     next: {
       action: "message_queue",

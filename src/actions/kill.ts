@@ -67,6 +67,7 @@ async function killAfterConsent(
       action: "kill",
       deed: `${args.force ? "Kill at once" : "Kill"} ${describeForConfirmation(run)}`,
       remark: relied,
+      detail: `It is ${nameRun(run)}`,
       arguments: { run_id: run.runId, ...(args.force ? { force: true } : {}) },
       confirm: args.confirm,
     },

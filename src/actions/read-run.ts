@@ -5,7 +5,7 @@ import { withDeadline } from "../shared/deadline.js";
 import { formatUsd } from "../shared/usd.js";
 import type { Answer } from "./answer.js";
 import type { Call, Services } from "./define-action.js";
-import { nameRun, tellPosition } from "./describe-run.js";
+import { nameBriefly, tellPosition } from "./describe-run.js";
 import { resolveTarget, type TargetArguments } from "./resolve-target.js";
 
 /** How long a call waits for the session's name, which it can do without, in ms. */
@@ -66,8 +66,8 @@ async function findName(
   return found?.[0]?.name;
 }
 
-/** "workflow architect, session x, run y (turn 3 of 10, $0.12 so far)" */
+/** "session x (turn 3 of 10, $0.12 so far)", or the run where its session has no name */
 export function describeForConfirmation(run: Run): string {
   const spent = run.costUsd === undefined ? "cost so far not known" : `${formatUsd(run.costUsd)} so far`;
-  return `${nameRun(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;
+  return `${nameBriefly(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;
 }

@@ -4,7 +4,7 @@ import { asCode, readCheckCommand } from "../shared/check-command.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { nameRun } from "./describe-run.js";
+import { nameBriefly, nameRun } from "./describe-run.js";
 import { listCommits, tellSize } from "./describe-work.js";
 import { resolveWaitMs } from "./follow/wait-budget.js";
 import { confirmWithPerson } from "./forms/confirm.js";
@@ -124,11 +124,6 @@ async function readCheck(text: string | undefined, services: Services): Promise<
     "This workflows API does not say that it runs checks, so it might merge without. Nothing was merged. Run the check " +
       "where the work is (its status has the commands), then take it without `check`.",
   );
-}
-
-/** By its session where that has a name: the run's id is in the form's detail, behind what has to be seen. */
-function nameBriefly(run: Run): string {
-  return run.sessionName ? `session "${run.sessionName}"` : nameRun(run);
 }
 
 /** What the person agrees to; what matters first, since a form of Claude Code shows about 120 characters of it. */

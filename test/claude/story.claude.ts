@@ -151,7 +151,7 @@ test("architect → feedback → implement → test, with a worktree, a commit a
       expect(window.forms.filter(({ message }) => message.includes("made-by-leave"))).toHaveLength(1);
     } else {
       expect(window.forms.map(({ message }) => message.split("\n")[0])).toEqual([
-        `test (${NAME}) asks for permission: test wants to run this repository's own scripts: \`node --test\``,
+        `test (${NAME}) wants to run this repository's own scripts: \`node --test\``,
       ]);
       const list = await window.call({ action: "list_sessions", active_only: false });
       expect(list.data.sessions).toMatchObject([{ session_name: NAME, session_id, runs: 3 }]);

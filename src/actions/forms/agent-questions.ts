@@ -23,10 +23,8 @@ async function askPerson(
   services: Services,
 ): Promise<AskResult> {
   const who = `${run.workflowName || "The agent"}${run.sessionName ? ` (${run.sessionName})` : ""}`;
-  const message =
-    question.kind === "permission"
-      ? `${who} asks for permission: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`
-      : `${who} asks: ${question.text}${question.detail ? `\n\n${question.detail}` : ""}`;
+  const detail = leaveOutShown(question);
+  const message = `${tellAsked(who, run, question)}${detail ? `\n\n${detail}` : ""}`;
   const answer = await whileOpen(run, question, services.watcher, (signal) =>
     call.forms.ask(message, buildForm(question), signal),
   );
@@ -36,6 +34,19 @@ async function askPerson(
   if (text === undefined) return "left_open";
   await services.api.answerQuestion(run.runId, question.questionId, text);
   return "answered";
+}
+
+/** "implement (jwt-login) wants to run `npm test`": the engine begins a permission's text with the workflow's name. */
+function tellAsked(who: string, { workflowName }: Run, { kind, text }: RunQuestion): string {
+  if (kind !== "permission") return `${who} asks: ${text}`;
+  const isNamed = workflowName !== undefined && text.startsWith(`${workflowName} `);
+  return isNamed ? `${who}${text.slice(workflowName.length)}` : `${who} asks for permission: ${text}`;
+}
+
+/** A question's detail without the command that its text shows in full: forms have few lines that are seen. */
+function leaveOutShown({ kind, text, detail }: RunQuestion): string | undefined {
+  const [first = "", ...others] = detail?.split("\n\n") ?? [];
+  return kind === "permission" && first && text.includes(`\`${first}\``) ? others.join("\n\n") : detail;
 }
 
 /**

@@ -83,7 +83,7 @@ async function ask(
     name: "allow",
     title: "Allow",
     description:
-      `Agents work in a copy, and finished work comes back as a branch of ${shown}; its files and what is checked out stay as they are.` +
+      "Agents work in a copy; the work comes back as a branch. Your files and what is checked out stay as they are." +
       `${others.length > 0 ? ` It has parts in ${others.join(" and ")}, which belong to what is allowed.` : ""}${problem ? ` ${problem}` : ""}`,
     required: true,
     choices: [

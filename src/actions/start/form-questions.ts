@@ -169,7 +169,7 @@ function askLocalBranch(current: string | undefined): Question {
   return {
     name: "git_branch",
     title: "Branch",
-    description: `Branch to begin at. Left empty, and for one that does not exist yet, it is ${where}. What is checked out stays as it is: the work comes back on a branch of its own.`,
+    description: `Where the work begins (empty, or not there yet: ${where}). It comes back on a branch of its own; yours stays as it is.`,
     required: false,
     ...(current ? { suggestion: current } : {}),
   };

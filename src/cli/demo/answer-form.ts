@@ -37,7 +37,8 @@ export function readFields({ requestedSchema }: ElicitRequestFormParams): Field[
 
 /** Shows one field: title, what it is about, its choices. */
 function showField(field: Field, screen: Screen): void {
-  screen.line(`${field.title}${field.required ? "" : " (optional)"}: ${field.description}`);
+  const about = field.description ? `: ${field.description}` : "";
+  screen.line(`${field.title}${field.required ? "" : " (optional)"}${about}`);
   for (const [index, { title }] of field.choices.entries()) screen.line(`  ${index + 1}. ${title}`);
 }
 

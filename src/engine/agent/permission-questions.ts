@@ -86,12 +86,10 @@ export function createPermissionQuestions(options: {
     if (!forScripts) return [once, { value: ALLOW_RUN, title: `Allow for this run: ${forRun.scope}` }];
     return [
       once,
-      { value: ALLOW_RUN, title: "Allow for this run: this repository's own scripts" },
+      { value: ALLOW_RUN, title: "Allow this repository's scripts in this run" },
       ...(policy?.repository === undefined
         ? []
-        : [
-            { value: "allow_repository", title: "Always allow: this repository's own scripts, in every run" },
-          ]),
+        : [{ value: "allow_repository", title: "Always allow this repository's scripts" }]),
     ];
   }
 
@@ -148,13 +146,13 @@ function describeRules(
   return [JSON.stringify([toolName, updatedPermissions, request.decision_reason ?? null])];
 }
 
-/** What the person agrees to, beyond the one command. */
+/** What the person agrees to, beyond the one command; what matters first, since a form shows little of it. */
 function explainScripts(policy: RunPolicy | undefined): string {
   const where = policy?.sandboxed
-    ? "They run in a sandbox: they change nothing outside of the workspace, and you are asked about each host that they want to reach."
+    ? "They run in a sandbox: they change nothing outside the workspace, and you are asked about each host they want."
     : "They are not in a sandbox: they can do whatever you can do on this machine.";
   return (
-    "This repository's own scripts may run: npm test, npm run build, make test, pytest, cargo test and the like. They " +
-    `do whatever the repository's files say, including what the agent has written into them. ${where}`
+    `${where}\n\nThis repository's own scripts may run: npm test, npm run build, make test, pytest, cargo test and the ` +
+    "like. They do whatever the repository's files say, including what the agent has written into them."
   );
 }

@@ -56,11 +56,10 @@ export function createFormClient(
       };
       stopBeat = clock.after(HEARTBEAT_MS, beat);
       try {
+        const shown = cleanText(message);
+        const form = { message: shown, requestedSchema: buildSchema(questions, shown) };
         const answer = await whileFollowing(signal, (own) =>
-          channel.send(
-            { message: cleanText(message), requestedSchema: buildSchema(questions) },
-            { timeout: timeoutMs, signal: own },
-          ),
+          channel.send(form, { timeout: timeoutMs, signal: own }),
         );
         // The call may have been cancelled while the answer was on its way: then it counts no more.
         if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
@@ -95,7 +94,8 @@ function toShown(question: Question): Question {
   };
 }
 
-function buildSchema(questions: readonly Question[]): FormSchema {
+/** @param message what the form says above its fields: a field does not say it again */
+function buildSchema(questions: readonly Question[], message: string): FormSchema {
   const properties = Object.fromEntries(
     questions.map(toShown).map(({ name, title, description, suggestion, choices, required, several }) => [
       name,
@@ -103,14 +103,14 @@ function buildSchema(questions: readonly Question[]): FormSchema {
         ? {
             type: "array" as const,
             title,
-            description,
+            ...tellOnce(description),
             items: { anyOf: choices.map(({ value, title }) => ({ const: value, title })) },
           }
         : {
             type: "string" as const,
             title,
             // Codex and mcpdo show no default, and a required field has to be filled in there.
-            description: required && suggestion ? `${description} Suggested: ${suggestion}` : description,
+            ...tellOnce(required && suggestion ? `${description} Suggested: ${suggestion}` : description),
             ...(required && !choices ? { minLength: 1 } : {}),
             ...(suggestion === undefined ? {} : { default: suggestion }),
             ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
@@ -119,6 +119,10 @@ function buildSchema(questions: readonly Question[]): FormSchema {
   );
   const required = questions.filter((question) => question.required).map((question) => question.name);
   return { type: "object", properties, ...(required.length > 0 ? { required } : {}) };
+
+  function tellOnce(description: string): { description?: string } {
+    return message.includes(description) ? {} : { description };
+  }
 }
 
 function readValues(
