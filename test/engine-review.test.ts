@@ -280,6 +280,21 @@ describe("the actions on the engine", () => {
     expect(after.data.run.work.take).toBeUndefined();
   });
 
+  it("say how to look at it, take it and throw it away where the repository cannot have it", async () => {
+    const { call } = await connect("yes");
+    // No branch can be below one of that name.
+    git(source, "branch", "automagik");
+    const run_id = await run();
+    const { work } = (await call({ action: "status", run_id, wait_seconds: 5 })).data.run;
+    expect(work).toMatchObject({
+      delivered_to: "engine",
+      problem: expect.any(String),
+      look: expect.stringMatching(/^git fetch \S+ automagik\/login\S* && git diff main\.\.\.FETCH_HEAD$/),
+      take: expect.stringMatching(/^git fetch \S+ automagik\/login\S* && git merge FETCH_HEAD$/),
+      discard: "automagik-workflows-mcp sessions discard login",
+    });
+  });
+
   it("do nothing with what a later run has done while the person was asked, and say which run that is", async () => {
     const run_id = await run();
     const first = await connect("yes");

@@ -26,14 +26,14 @@ export function describeWork(run: Run): WorkAnswer | undefined {
     problem: work.problem,
     uncommitted: work.uncommitted,
     yours: work.own && `${work.own.commit.slice(0, 10)}: ${tellSize(work.own)}`,
-    ...commandsFor(work),
+    ...commandsFor(run, work),
     resume: resumeCommand(run),
   };
   return Object.fromEntries(Object.entries(full).filter(([, value]) => value !== undefined)) as WorkAnswer;
 }
 
 /** The commands, for a shell in the person's own repository. */
-function commandsFor(work: Work): Pick<WorkAnswer, "look" | "take" | "discard"> {
+function commandsFor(run: Run, work: Work): Pick<WorkAnswer, "look" | "take" | "discard"> {
   const { branch, baseBranch, baseCommit, deliveredTo, where, mergedInto } = work;
   if (work.commitCount === 0) return {};
   const remote = (name: string) => shellWord(deliveredTo === "remote" ? `origin/${name}` : name);
@@ -50,16 +50,19 @@ function commandsFor(work: Work): Pick<WorkAnswer, "look" | "take" | "discard"> 
   return {
     look: `${fetch}${from === undefined ? `git show --stat ${has}` : `git diff ${from}...${has}`}`,
     ...(mergedInto === undefined && branch !== baseBranch ? { take: `${fetch}git merge ${has}` } : {}),
-    ...(mergedInto === undefined && branch !== baseBranch ? throwAway(work) : {}),
+    ...(mergedInto === undefined && branch !== baseBranch ? throwAway(run, work) : {}),
   };
 }
 
-function throwAway({ branch, deliveredTo }: Work): Pick<WorkAnswer, "discard"> {
-  if (deliveredTo === "engine") return {};
+function throwAway({ sessionName, runId }: Run, { branch, deliveredTo }: Work): Pick<WorkAnswer, "discard"> {
   const name = shellWord(branch);
-  return {
-    discard: deliveredTo === "remote" ? `git push origin --delete ${name}` : `git branch -D ${name}`,
+  const commands = {
+    repository: `git branch -D ${name}`,
+    remote: `git push origin --delete ${name}`,
+    // The clone is the engine's own.
+    engine: `automagik-workflows-mcp sessions discard ${shellWord(sessionName ?? runId)}`,
   };
+  return { discard: commands[deliveredTo] };
 }
 
 /** How a person goes on with the agent's conversation in a terminal. */
