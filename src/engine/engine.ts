@@ -1,15 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { follow } from "../shared/abort.js";
-import { withDeadline } from "../shared/deadline.js";
 import { acceptRequest } from "./accept-run.js";
-import { identityOfRun } from "./agent/process-tree.js";
 import type { EngineOptions } from "./engine-options.js";
 import { type EngineRun, hasEnded, type QueuedMessage, waitsForSlot } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
 import { NotWritten } from "./runs/run-store.js";
 import { type Engine, EngineRefusal, type EngineSlots, type QueueStats } from "./types.js";
-import { bringInterrupted } from "./work/bring-interrupted.js";
 import { createDayLimit } from "./work/day-limit.js";
+import { createInterruptedRuns } from "./work/interrupted-runs.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
@@ -18,8 +16,6 @@ import { describeWait, type SlotWait } from "./work/slot-wait.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
 const STOPPING = "The engine is stopping. Nothing was started.";
-/** Whoever looks at what sessions have left waits so long for the commits of interrupted runs, in ms. */
-const BRINGING_MS = 3_000;
 
 /** The workflows API's engine: one agent process for each run, at most so many at once, and nothing lost. */
 export function createEngine(options: EngineOptions): Engine {
@@ -28,8 +24,6 @@ export function createEngine(options: EngineOptions): Engine {
   const working = new Map<string, RunWork>();
   /** Starts that are being written down. */
   const starting = new Set<Promise<unknown>>();
-  /** The commits of interrupted runs, on their way. */
-  const bringing = new Set<Promise<void>>();
   /** Sessions whose work is being checked before it is taken. */
   const checked = new Set<string>();
   const stopping = new AbortController();
@@ -42,6 +36,7 @@ export function createEngine(options: EngineOptions): Engine {
     begin,
     onChange: () => waits.changed(),
   });
+  const interruptedRuns = createInterruptedRuns({ ...options, whileOpen, signal: stopping.signal });
   const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
   // An estimate changes with each turn, and a wait ends with its run.
   const stopListening = runs.subscribe(({ type }) => {
@@ -79,13 +74,6 @@ export function createEngine(options: EngineOptions): Engine {
     };
   }
 
-  /** Brings what an interrupted run has committed to the person; whoever looks at what sessions have left waits for it. */
-  async function bring(run: EngineRun): Promise<void> {
-    const step = whileOpen(bringInterrupted(run, { ...options, signal: stopping.signal }));
-    bringing.add(step);
-    await step.finally(() => bringing.delete(step));
-  }
-
   /** Keeps the engine from closing under what is being written down. */
   async function whileOpen<T>(step: Promise<T>): Promise<T> {
     starting.add(step);
@@ -94,16 +82,6 @@ export function createEngine(options: EngineOptions): Engine {
     } finally {
       starting.delete(step);
     }
-  }
-
-  /** Ends what an engine that is gone has left of a run that was going on. */
-  async function recover({ runId, agentProcess }: EngineRun): Promise<void> {
-    // Its pipes have gone with the engine that held them, so an agent cannot be taken over, only ended.
-    const alive = await options.endLeftover(agentProcess ?? identityOfRun(runId));
-    const error =
-      `The engine stopped while the run was going on${alive ? "; its agent was still there and was ended" : ""}. ` +
-      "The conversation is kept: continue the session to go on.";
-    await runs.record(runId, { type: "ended", status: "interrupted", error }, "now");
   }
 
   /** Another run of the same session that has not ended, or a check of its work: both use the same folder. */
@@ -178,17 +156,17 @@ export function createEngine(options: EngineOptions): Engine {
     ...createSessionLeftovers({
       ...{ runs, workspaces, hold: queue.hold },
       isBusy: (sessionId) => checked.has(sessionId),
-      settled: () => withDeadline(clock, BRINGING_MS, () => Promise.all(bringing)),
+      settled: interruptedRuns.settled,
     }),
 
     async open() {
       const oldestFirst = [...runs.all()].reverse();
       // Before anything begins: a waiting run may be of the same session, and then in the same folder.
       const interrupted = oldestFirst.filter((run) => run.status !== "pending" && !hasEnded(run));
-      for (const run of interrupted) await recover(run);
+      for (const run of interrupted) await interruptedRuns.end(run);
       const held = interrupted.map((run) => ({ run, release: queue.hold(run.sessionId) }));
       for (const run of oldestFirst) if (run.status === "pending") queue.add(run);
-      for (const { run, release } of held) void bring(run).finally(release);
+      for (const { run, release } of held) void interruptedRuns.bring(run).finally(release);
     },
 
     async start(asked, key) {

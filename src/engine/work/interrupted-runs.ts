@@ -1,0 +1,71 @@
+import { withDeadline } from "../../shared/deadline.js";
+import { identityOfRun } from "../agent/process-tree.js";
+import type { EngineOptions } from "../engine-options.js";
+import type { EngineRun } from "../runs/run.js";
+
+/** How long bringing the commits of one run may take, in ms: a remote may hang. */
+const LIMIT_MS = 60_000;
+/** Whoever looks at what sessions have left waits so long for them, in ms. */
+const WAIT_MS = 3_000;
+
+/** Runs that were going on when their engine or machine went away. */
+export interface InterruptedRuns {
+  /** Ends what is left of its agent, and the run. */
+  end(run: EngineRun): Promise<void>;
+  /**
+   * Brings what it has committed to where the person looks, as the end of a run does. Nothing is merged, since the run has
+   * not done what it was asked for. Never throws: what fails is logged, and the session's next run brings it.
+   */
+  bring(run: EngineRun): Promise<void>;
+  /** Resolves when all that is being brought is there, or takes longer than a few seconds. */
+  settled(): Promise<unknown>;
+}
+
+/** Creates it on its collaborators. */
+export function createInterruptedRuns(
+  options: Pick<EngineOptions, "runs" | "workspaces" | "endLeftover" | "clock" | "log"> & {
+    /** Keeps the engine from closing under it. */
+    whileOpen: <T>(step: Promise<T>) => Promise<T>;
+    /** Fires when the engine closes. */
+    signal: AbortSignal;
+  },
+): InterruptedRuns {
+  const { runs, workspaces, clock, log, signal } = options;
+  const bringing = new Set<Promise<void>>();
+
+  async function bringCommits({ runId, sessionName }: EngineRun): Promise<void> {
+    try {
+      const settle = (either: AbortSignal) => workspaces.settle({ runId }, { merge: false, signal: either });
+      const settled = await withDeadline(clock, LIMIT_MS, settle, signal);
+      if (!settled) throw new Error(`It took longer than ${LIMIT_MS / 1000} s`);
+      const { work, note } = settled;
+      if (note) log.warn(`The interrupted run of session "${sessionName}": ${note}`);
+      if (work) await runs.record(runId, { type: "work-changed", work }, "now");
+    } catch (error) {
+      if (signal.aborted) return;
+      log.warn(
+        `What the interrupted run of session "${sessionName}" has committed could not be brought to its repository: ` +
+          `${(error as Error).message}. The session's next run brings it.`,
+      );
+    }
+  }
+
+  return {
+    async end({ runId, agentProcess }) {
+      // Its pipes have gone with the engine that held them, so an agent cannot be taken over, only ended.
+      const alive = await options.endLeftover(agentProcess ?? identityOfRun(runId));
+      const error =
+        `The engine stopped while the run was going on${alive ? "; its agent was still there and was ended" : ""}. ` +
+        "The conversation is kept: continue the session to go on.";
+      await runs.record(runId, { type: "ended", status: "interrupted", error }, "now");
+    },
+
+    async bring(run) {
+      const step = options.whileOpen(bringCommits(run));
+      bringing.add(step);
+      await step.finally(() => bringing.delete(step));
+    },
+
+    settled: () => withDeadline(clock, WAIT_MS, () => Promise.all(bringing)),
+  };
+}
