@@ -1,16 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { z } from "zod";
-import { checkBranchName } from "../../shared/git/repository-address.js";
-import { ensurePrivateFolder } from "../../shared/private-files.js";
-import { replaceFile } from "../../shared/replace-file.js";
 import type { CommandEnd, Commands } from "../agent/run-command.js";
+import { type CheckNote, createCheckNotes, type SessionCheckNote } from "./check-notes.js";
 import type { Clone, Clones } from "./clones.js";
 import { type Bin, folderExists } from "./disk.js";
 import { explain, type GitRunner, mustGit, stopped, type WorktreeLocation } from "./git-runner.js";
 import { readAgentSettings } from "./git-settings.js";
-import { lookAtCheckout, untrackedFiles } from "./loose-files.js";
+import { lookAtCheckout, removeNewFiles, untrackedFiles } from "./loose-files.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import { throwIfStopped } from "./run-unless-stopped.js";
@@ -77,33 +74,6 @@ export interface MergeChecks {
   mend(recordKey: string): Promise<void>;
 }
 
-const commitId = z.string().regex(/^[0-9a-f]{40,64}$/);
-
-/** A check that is under way, as it is written down before anything is done for it. */
-const noteSchema = z.object({
-  version: z.literal(1),
-  id: z.uuid(),
-  repository: z.string(),
-  commit: commitId,
-  /** Absent: it runs in a copy. */
-  session: z
-    .object({
-      recordKey: z.string(),
-      head: commitId,
-      branch: z
-        .string()
-        .refine((text) => checkBranchName(text).ok)
-        .optional(),
-      /** Untracked files that were there before; none is removed while this is not known. */
-      before: z.array(z.string()).optional(),
-    })
-    .optional(),
-});
-type Note = z.infer<typeof noteSchema>;
-type SessionNote = Note & { session: NonNullable<Note["session"]> };
-
-const NOTE_FILE = /^check-[0-9a-f-]{36}\.json$/;
-
 /** Creates it on its collaborators. */
 export function createMergeChecks(options: {
   /** For the notes of checks, and for copies. */
@@ -120,20 +90,16 @@ export function createMergeChecks(options: {
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
 }): MergeChecks {
   const { folder, git, clones, records, bin, commands, timeoutMs } = options;
+  const notes = createCheckNotes(folder);
   /** Checks whose session's worktree is not where it belongs, by its record; with the note's id. */
-  const away = new Map<string, SessionNote>();
+  const away = new Map<string, SessionCheckNote>();
   const running = new Set<string>();
 
   const markOf = (id: string) => id.replaceAll("-", "");
   const copyOf = (id: string) => join(folder, `check-${id}`);
 
-  async function write(note: Note): Promise<void> {
-    await ensurePrivateFolder(folder);
-    replaceFile(`${copyOf(note.id)}.json`, JSON.stringify(note));
-  }
-
-  async function forget(note: Note): Promise<void> {
-    await rm(`${copyOf(note.id)}.json`, { force: true });
+  async function forget(note: CheckNote): Promise<void> {
+    await notes.remove(note.id);
     if (note.session) away.delete(note.session.recordKey);
   }
 
@@ -170,19 +136,19 @@ export function createMergeChecks(options: {
     clone: Clone,
     { id, repository, commit }: { id: string; repository: string; commit: string },
     recordKey: string | undefined,
-  ): Promise<{ at: WorktreeLocation; note: SessionNote } | { why: string }> {
+  ): Promise<{ at: WorktreeLocation; note: SessionCheckNote } | { why: string }> {
     const found = await lookAtSession(clone, recordKey);
     if ("why" in found) return found;
     const { record, at, head, branch } = found;
     const session = { recordKey: record.recordKey, head, ...(branch === undefined ? {} : { branch }) };
-    const note: SessionNote = { version: 1, id, repository, commit, session };
-    await write(note);
+    const note: SessionCheckNote = { version: 1, id, repository, commit, session };
+    await notes.write(note);
     away.set(record.recordKey, note);
     const told = await checkOut(git, at, ["--detach"], commit);
     const before = told.code === 0 ? await untrackedFiles(git, at) : undefined;
     if (before?.all) {
       note.session.before = before.paths;
-      await write(note);
+      await notes.write(note);
       return { at, note };
     }
     await bringBack(clone, note);
@@ -197,7 +163,7 @@ export function createMergeChecks(options: {
    * @param isLeft by an engine that has gone, so that somebody may have worked there since
    * @throws WorkspaceError when it fails; what is noted stays noted then
    */
-  async function bringBack(clone: Clone, note: SessionNote, isLeft = false): Promise<void> {
+  async function bringBack(clone: Clone, note: SessionCheckNote, isLeft = false): Promise<void> {
     const { recordKey, head, branch, before } = note.session;
     const record = await records.read(recordKey);
     const at = record && options.worktreeOf(clone, record);
@@ -213,7 +179,7 @@ export function createMergeChecks(options: {
       await forget(note);
       return;
     }
-    if (before) await removeNew(path, await untrackedFiles(git, at), before);
+    if (before) await removeNewFiles(path, await untrackedFiles(git, at), before);
     const refs = createRefs(git, clone.at);
     if (branch !== undefined) {
       // A check has no business on the session's branch.
@@ -226,7 +192,7 @@ export function createMergeChecks(options: {
       at,
     });
     // What the merge's own .gitignore has hidden, and the branch's does not.
-    if (before) await removeNew(path, await untrackedFiles(git, at), before);
+    if (before) await removeNewFiles(path, await untrackedFiles(git, at), before);
     const { marks } = await lookAtCheckout(git, at);
     if (marks) record.asCheckedOut = marks;
     else delete record.asCheckedOut;
@@ -234,14 +200,14 @@ export function createMergeChecks(options: {
     await forget(note);
   }
 
-  async function makeCopy(clone: Clone, note: Note, commit: string): Promise<WorktreeLocation> {
-    await write(note);
+  async function makeCopy(clone: Clone, note: CheckNote, commit: string): Promise<WorktreeLocation> {
+    await notes.write(note);
     const path = copyOf(note.id);
     const admin = await addDetachedWorktree(git, clone.at.clone, path, commit);
     return worktreeLocation(clone.at.clone, path, admin);
   }
 
-  async function removeCopy(clone: Clone | undefined, note: Note): Promise<void> {
+  async function removeCopy(clone: Clone | undefined, note: CheckNote): Promise<void> {
     const path = copyOf(note.id);
     const { problem } = await bin.take(path);
     // Git names what it keeps of a worktree after the folder, and no other folder has this name.
@@ -251,22 +217,9 @@ export function createMergeChecks(options: {
     await forget(note);
   }
 
-  async function putBack(note: Note, isLeft: boolean): Promise<void> {
-    if (note.session) return bringBack(await openClone(note.repository), note as SessionNote, isLeft);
+  async function putBack(note: CheckNote, isLeft: boolean): Promise<void> {
+    if (note.session) return bringBack(await openClone(note.repository), note as SessionCheckNote, isLeft);
     return removeCopy(await clones.open({ name: note.repository }), note);
-  }
-
-  async function readNotes(): Promise<Note[]> {
-    const names = (await readdir(folder).catch(() => [] as string[])).filter((name) => NOTE_FILE.test(name));
-    const notes: Note[] = [];
-    for (const name of names) {
-      try {
-        notes.push(noteSchema.parse(JSON.parse(await readFile(join(folder, name), "utf8"))));
-      } catch {
-        // Written in one step, so it is none of ours.
-      }
-    }
-    return notes;
   }
 
   return {
@@ -277,8 +230,8 @@ export function createMergeChecks(options: {
     whereBelongs: (recordKey) => away.get(recordKey)?.session,
 
     async sweep() {
-      for (const note of await readNotes()) {
-        if (note.session) away.set(note.session.recordKey, note as SessionNote);
+      for (const note of await notes.read()) {
+        if (note.session) away.set(note.session.recordKey, note as SessionCheckNote);
         await commands.endLeftover(markOf(note.id));
         await putBack(note, true).catch(() => {
           // Tried again when the session is used next.
@@ -301,7 +254,7 @@ export function createMergeChecks(options: {
           const clone = await openClone(name);
           const moved = await moveThere(clone, { id, repository: name, commit }, recordKey);
           if ("note" in moved) return { ...moved, told: { kind: "worktree" as const } };
-          const note: Note = { version: 1, id, repository: name, commit };
+          const note: CheckNote = { version: 1, id, repository: name, commit };
           const at = await makeCopy(clone, note, commit).catch(async (error: Error) => {
             await removeCopy(clone, note);
             throw error;
@@ -331,7 +284,7 @@ export function createMergeChecks(options: {
       }
 
       /** Also after a stop, so outside of what the signal ends. */
-      async function putInOrder(note: Note): Promise<string | undefined> {
+      async function putInOrder(note: CheckNote): Promise<string | undefined> {
         try {
           await inTurn(() => putBack(note, false));
           return undefined;
@@ -341,24 +294,4 @@ export function createMergeChecks(options: {
       }
     },
   };
-}
-
-/** Removes what was not there before, and folders that are empty without it. */
-async function removeNew(
-  root: string,
-  now: { paths: readonly string[] },
-  before: readonly string[],
-): Promise<void> {
-  const known = new Set(before);
-  for (const path of now.paths) {
-    if (known.has(path)) continue;
-    await rm(join(root, path), { recursive: true, force: true });
-    for (let parent = dirname(path); parent !== "."; parent = dirname(parent)) {
-      const isRemoved = await rmdir(join(root, parent)).then(
-        () => true,
-        () => false,
-      );
-      if (!isRemoved) break;
-    }
-  }
 }

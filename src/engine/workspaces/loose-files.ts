@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { lstat } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat, rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { stampsOf } from "./disk.js";
 import { explain, type GitRunner, type WorktreeLocation } from "./git-runner.js";
 import { WorkspaceError } from "./types.js";
@@ -120,4 +120,24 @@ async function hasBytesOf(object: string, path: string): Promise<boolean> {
     return false;
   }
   return hash.digest("hex") === object;
+}
+
+/** Removes what was not there before, and folders that are empty without it. */
+export async function removeNewFiles(
+  root: string,
+  now: { paths: readonly string[] },
+  before: readonly string[],
+): Promise<void> {
+  const known = new Set(before);
+  for (const path of now.paths) {
+    if (known.has(path)) continue;
+    await rm(join(root, path), { recursive: true, force: true });
+    for (let parent = dirname(path); parent !== "."; parent = dirname(parent)) {
+      const isRemoved = await rmdir(join(root, parent)).then(
+        () => true,
+        () => false,
+      );
+      if (!isRemoved) break;
+    }
+  }
 }
