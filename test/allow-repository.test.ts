@@ -315,7 +315,10 @@ describe("install with the engine, in a repository", () => {
       code: 0,
       stdout: expect.stringContaining(`${repository} is not allowed for agents`),
     });
-    expect(told()).toMatchObject({ status: "ok", message: expect.stringContaining("none of this machine") });
+    expect(told()).toMatchObject({
+      status: "ok",
+      message: expect.stringContaining("no local repository is allowed"),
+    });
     expect(install("--allow")).toMatchObject({
       code: 0,
       stdout: expect.stringContaining(`may work on copies of ${repository};`),

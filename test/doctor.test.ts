@@ -666,9 +666,20 @@ describe("the engine of this machine", () => {
       status: "ok",
       message: expect.stringContaining(`running, 1.2.3 at ${url}`),
     });
-    expect(statuses(found, "address", "key", "catalogue", "manage")).toEqual(["ok", "ok", "ok", "ok"]);
+    // What is right there goes without saying: the newcomer has set no key and knows no endpoints.
+    expect(found.address).toMatchObject({ status: "ok", message: `${url} answers` });
+    expect(found.key).toBeUndefined();
+    expect(statuses(found, "catalogue", "manage", "events")).toEqual([undefined, undefined, undefined]);
     expect(new Set(api.requests.map(({ method }) => method))).toEqual(new Set(["GET"]));
     expect(text).not.toContain("the-engine-s-own-key");
+  });
+
+  it("is told of when it refuses its key", async () => {
+    const { url } = await serve({ apiKey: "another key" });
+    await pretendEngine(url);
+    const { code, found } = await examine(settings({ ENGINE: "local", API_KEY: "" }));
+    expect(code).toBe(1);
+    expect(statuses(found, "address", "key")).toEqual(["ok", "failure"]);
   });
 
   it("is warned of when it does not answer", async () => {

@@ -1052,7 +1052,7 @@ describe("the commands", () => {
     signal();
     expect(await end).toBe(0);
     expect(await status()).toBe(1);
-    expect(out).toMatch(/^No engine is running\. The last one ended 2\S+ \(\d+ s ago\): it was told to\.\n/);
+    expect(out).toMatch(/^No engine is running\. The last one ended 2\S+ \(\d+ s ago\): it was stopped\.\n/);
   });
 
   test("engine --background stays on loopback, and writes to its log", async () => {

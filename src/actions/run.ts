@@ -34,7 +34,7 @@ export const runAction = defineAction({
   summary:
     "start a workflow; continue_session, not session_name, continues a session. Every call is a new paid run: never repeat one whose outcome is unknown; use status.",
   description:
-    "Starts a remote coding workflow and follows it. The person is asked for a missing session name, repository " +
+    "Starts a coding workflow and follows it. The person is asked for a missing session name, repository " +
     "or branch before anything is sent. continue_session continues a session's conversation; session_name " +
     "names a new one. Every call is a new paid run: never repeat a call whose outcome is " +
     "unknown, read its status instead. The run goes on when the call ends.",

@@ -3,7 +3,7 @@ import { listSettingFlags } from "../settings/entries.js";
 /** The text of `--help`. */
 export function renderHelp(): string {
   return [
-    "automagik-workflows-mcp: run remote coding workflows from a chat client",
+    "automagik-workflows-mcp: run coding workflows from a chat client",
     "",
     "  automagik-workflows-mcp           serve a chat client on stdin and stdout",
     "  automagik-workflows-mcp serve     serve chat clients over HTTP, on --port and --host, at /mcp; --sse adds the",
@@ -27,13 +27,13 @@ export function renderHelp(): string {
     "                                    what it takes on the disk; --json",
     "  automagik-workflows-mcp engine cost",
     "                                    show what runs have cost by day and workflow; --days 30 (default 7); --json",
+    "  automagik-workflows-mcp engine stop",
+    "                                    stop the engine and its runs, after asking; --force: without asking",
     "  automagik-workflows-mcp workflows",
     "                                    list the workflows of this machine's engine, and where each comes from; --json",
     "  automagik-workflows-mcp workflows edit NAME",
     "                                    copy one that came with the engine to your own, to change it; opens $VISUAL or",
     "                                    $EDITOR in a terminal",
-    "  automagik-workflows-mcp engine stop",
-    "                                    stop the engine and its runs, after asking; --force: without asking",
     "  automagik-workflows-mcp sessions  show all sessions in one line each, those that wait for you first; --json.",
     "                                    Starts no engine",
     "  automagik-workflows-mcp sessions show NAME",

@@ -27,7 +27,7 @@ export async function checkRepositories(options: {
     return ok(
       all.length > 0
         ? `allowed: ${all.join(", ")}`
-        : "none of this machine is allowed yet; the first run asks",
+        : "no local repository is allowed yet; the first run asks",
     );
   } catch (error) {
     return warning(

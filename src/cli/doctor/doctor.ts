@@ -191,7 +191,9 @@ async function examineApi(
   const read = (path: string) => readFile(path, "utf8").catch(() => "");
   const key = apiKey ?? ((await read(place)) || (await read(formerKey))).trim();
   // It is on this machine, and is reached without a proxy.
-  return checkApi({ baseUrl: url, apiKey: key || undefined, env: {}, limitMs, clock });
+  const findings = await checkApi({ baseUrl: url, apiKey: key || undefined, env: {}, limitMs, clock });
+  // What another API may leave out, our own engine has: only what is wrong there says anything.
+  return findings.filter(({ check, status }) => check === "address" || status !== "ok");
 }
 
 function judgeSettings(settings: Settings | SettingsError, whose?: string): Result {

@@ -244,14 +244,14 @@ function tellEnd(end: LastEnd | undefined, now: number): string {
   if (!end) return "";
   if (end.why === undefined)
     return ` The last one went away without coming to an end; it was last seen ${tellMoment(end.at, now)}.`;
-  const why = end.why.startsWith("SIG") ? "it was told to" : end.why;
+  const why = end.why.startsWith("SIG") ? "it was stopped" : end.why;
   return ` The last one ended ${tellMoment(end.at, now)}: ${why}.`;
 }
 
 function tellSettings({ settings, since }: KeptSettings, now: number): string {
   const chosen = listChosenEngineSettings(settings);
   const whose = `of the window that was started ${tellMoment(since, now)}`;
-  return `${chosen.length > 0 ? chosen.join("; ") : "all at their defaults"} (${whose})`;
+  return `${chosen.length > 0 ? chosen.join("; ") : "ENGINE_… settings at their defaults"} (${whose})`;
 }
 
 function tellCost({ usd, atLeast }: DayCosts, kept: KeptSettings | undefined): string {

@@ -69,8 +69,8 @@ export function stopEngine(stateFolder: string, options: StopOptions): Promise<S
     const runs = await describeRuns(sight, options);
     if (runs !== undefined) {
       const cost =
-        `${runs}\nThose at work end as failed; what they have cost is paid, and their sessions can be continued. ` +
-        "Those that have not begun do so with the next engine.";
+        `${runs}\nRuns at work end as failed: what they have cost is paid, and their sessions can be continued. ` +
+        "Queued runs begin with the next engine.";
       if (!options.ask) {
         return {
           stopped: false,

@@ -102,7 +102,7 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
       const names = offered().map((action) => action.name);
       const deeds = DEEDS.filter(([action]) => names.includes(action)).map(([, deed]) => deed);
       return (
-        `Runs remote coding workflows (an agent works on a repository) and stays with them: ${deeds.join(", ")}. ` +
+        `Runs coding workflows (an agent works on a repository) and stays with them: ${deeds.join(", ")}. ` +
         "Missing details are asked of the person by a form, so do not invent them. A run costs money."
       );
     },
