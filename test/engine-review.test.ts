@@ -169,6 +169,29 @@ describe("taking a session's work", () => {
     expect(existsSync(join(victim, "a.txt"))).toBe(false);
   });
 
+  it("makes a branch that is to be new, also for the second of two, and says when it has all already", async () => {
+    const { which, take, head } = await session();
+    const how = { into: "automagik/joined", newBranch: true };
+    expect(await take(which, { ...how, check: "test ! -f a.txt" })).toMatchObject({
+      taken: false,
+      failedCheck: true,
+    });
+    expect(branches()).not.toContain("automagik/joined");
+    expect(await take(which, how)).toMatchObject({ taken: true, commit: head });
+    expect(idOf("automagik/joined")).toBe(head);
+    expect(await take(which, how)).toMatchObject({ taken: false, hadAll: head });
+    const other = await place.workspaces().prepare({ ...place.request("other"), sessionName: "other" });
+    place.commit(other.path, { "b.txt": "b\n" });
+    const second = await take({ runId: other.runId, sessionKey: "other" }, how);
+    expect(second).toMatchObject({ taken: true });
+    expect(git(source, "ls-tree", "--name-only", "automagik/joined").split("\n")).toEqual([
+      "a.txt",
+      "b.txt",
+      "readme.md",
+    ]);
+    expect(git(source, "ls-tree", "--name-only", "main")).toBe("readme.md");
+  });
+
   it("refuses a branch that the repository does not have", async () => {
     const { which, take } = await session();
     await expect(take(which, { into: "typo" })).rejects.toThrow(/no branch typo\. Nothing was merged/);

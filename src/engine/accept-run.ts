@@ -46,6 +46,11 @@ export async function acceptRequest(
       400,
       "Only a new session on a local repository takes uncommitted changes along. Nothing was started.",
     );
+  if (asked.startFrom !== undefined && (asked.sessionId ?? asked.gitBranch) !== undefined)
+    throw new EngineRefusal(
+      400,
+      "Only a new session without git_branch begins its own branch at another one (start_from). Nothing was started.",
+    );
   const workflow = await library.get(asked.workflowName);
   if (!workflow) {
     const names = (await library.list()).map((one) => `'${one.name}'`);
@@ -140,9 +145,11 @@ function withFormer(asked: RunRequest, former: EngineRun): RunRequest {
     former.workspacePath === undefined &&
     repositoryUrl === former.request.repositoryUrl &&
     gitBranch === former.request.gitBranch;
+  const startFrom = former.workspacePath === undefined ? former.request.startFrom : undefined;
   return {
     ...asked,
     sessionName,
+    ...(startFrom === undefined ? {} : { startFrom }),
     ...(repositoryUrl === undefined ? {} : { repositoryUrl }),
     ...(gitBranch === undefined ? {} : { gitBranch }),
     ...(uncommitted ? { uncommitted } : {}),

@@ -79,6 +79,8 @@ export interface TakeResult {
   message: string;
   /** Files that both have changed. */
   conflicts: string[];
+  /** Nothing was to be done: the branch has all of it, and stands at this commit. */
+  hadAll?: string;
   /** The check that was asked for, where it came to that. */
   check?: {
     command: string;
@@ -155,13 +157,21 @@ export interface Engine {
   diff(runId: string, maxBytes: number): Promise<RunDiff>;
   /**
    * Merges the session's commits into a branch of the repository. Not while a run of the session goes on.
+   * @param asked.newBranch the branch is made when it is not there
    * @param asked.check a command that has to pass on the merge before anything is merged
    * @param asked.checkLimitMs a shorter time for it than the engine's own
    * @param asked.signal ends the check; nothing is merged then
    */
   take(
     runId: string,
-    asked: { into?: string; squash?: boolean; check?: string; checkLimitMs?: number; signal?: AbortSignal },
+    asked: {
+      into?: string;
+      newBranch?: boolean;
+      squash?: boolean;
+      check?: string;
+      checkLimitMs?: number;
+      signal?: AbortSignal;
+    },
   ): Promise<TakeResult>;
   /** Removes the session's worktree and the branches that it was given. Not while a run of the session goes on. */
   discard(runId: string): Promise<DiscardResult>;

@@ -12,6 +12,9 @@ const DEFAULT_DIFF_BYTES = 1024 * 1024;
 const takeBody = z
   .object({
     into: z.string().max(250).nullish().describe("A branch of the repository; the base branch when left out"),
+    new_branch: flag()
+      .default(false)
+      .describe("The branch is made when the repository has none of that name"),
     squash: flag().default(false).describe("One commit in place of the session's own ones"),
     check: z
       .string()
@@ -53,9 +56,14 @@ export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine 
     body: takeBody,
     answer: takenSchema,
     refusals: [404, 409, 503],
-    async handle({ id, body: { into, squash, check, check_timeout: limit }, context }) {
-      const { taken, commit, message, conflicts, ...rest } = await engine.take(id, {
+    async handle({
+      id,
+      body: { into, new_branch: newBranch, squash, check, check_timeout: limit },
+      context,
+    }) {
+      const { taken, commit, hadAll, message, conflicts, ...rest } = await engine.take(id, {
         ...(into?.trim() ? { into: into.trim() } : {}),
+        newBranch,
         squash,
         // Also an empty one: whoever asks for a check is not to get a merge without it.
         ...(typeof check === "string" ? { check, signal: context.req.raw.signal } : {}),
@@ -65,7 +73,8 @@ export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine 
         run_id: id,
         taken,
         into: rest.into,
-        commit: commit ?? null,
+        commit: commit ?? hadAll ?? null,
+        had_all: hadAll !== undefined,
         message,
         conflicts,
         check: rest.check

@@ -130,6 +130,7 @@ export const takenSchema = z
     commit: z.string().nullable(),
     message: z.string(),
     conflicts: z.array(z.string()).describe("Files that both have changed"),
+    had_all: z.boolean().describe("Nothing was to be done: the branch had all of it, and stands at `commit`"),
     check: z
       .object({
         command: z.string(),

@@ -28,6 +28,11 @@ const startBody = z
       .nullish()
       .describe("The model in place of the workflow's, where the workflow allows it: sonnet, opus …"),
     git_branch: z.string().nullish(),
+    start_from: z
+      .string()
+      .max(250)
+      .nullish()
+      .describe("A branch at which the own branch of a new session begins, in place of the default one"),
     repository_url: z.string().nullish(),
     timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
     input_format: z.literal("stream-json"),
@@ -123,6 +128,7 @@ function refuseClash(query: z.output<typeof startQuery>, body: StartBody): void 
   const clash = [
     body.repository_url && "repository_url",
     body.git_branch && "git_branch",
+    body.start_from && "start_from",
     body.uncommitted && "uncommitted",
     query.auto_merge && "auto_merge",
   ].filter(Boolean);
@@ -142,6 +148,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.session_name ? { sessionName: body.session_name } : {}),
     ...(body.repository_url ? { repositoryUrl: body.repository_url } : {}),
     ...(body.git_branch ? { gitBranch: body.git_branch } : {}),
+    ...(body.start_from ? { startFrom: body.start_from } : {}),
     ...(body.allow_repository ? { consent: body.allow_repository } : {}),
     ...(body.uncommitted ? { uncommitted: true } : {}),
     ...(body.user_id ? { userId: body.user_id } : {}),

@@ -36,6 +36,8 @@ export interface RunRequest {
   readonly sessionName?: string;
   readonly repositoryUrl?: string;
   readonly gitBranch?: string;
+  /** The branch at which the own branch of a new session begins. */
+  readonly startFrom?: string;
   /** A local repository that the person has allowed for this session. */
   readonly consent?: Consent;
   /** A new session begins with what is not committed in the person's checkout. */

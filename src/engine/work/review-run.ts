@@ -40,13 +40,13 @@ export function createRunReview(options: {
       return workspaces.diff(referenceOf(run), { range, maxBytes }).catch(refuse);
     },
 
-    async take(runId, { into, squash, check, checkLimitMs, signal }) {
+    async take(runId, { into, newBranch, squash, check, checkLimitMs, signal }) {
       const command = check === undefined ? undefined : readCheckCommand(check);
       if (command?.ok === false) throw new EngineRefusal(422, `${command.problem} Nothing was merged.`);
       const { run, release } = hold(runId);
       try {
         const message = squash ? squashMessage(run) : undefined;
-        const how = { into, squash: message };
+        const how = { into, newBranch, squash: message };
         const taken = await (command === undefined
           ? workspaces.take(referenceOf(run), how)
           : options.checkSession(
@@ -68,6 +68,7 @@ export function createRunReview(options: {
             into: taken.into,
             message: `Nothing was merged: ${tellWhyNot(taken).replace(/[.\s]+$/, "")}.${tellRemarks(taken.check)}`,
             conflicts: ("conflicts" in taken && taken.conflicts) || [],
+            ...("hadAll" in taken ? { hadAll: taken.hadAll } : {}),
             ...checked,
           };
         }

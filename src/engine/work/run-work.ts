@@ -108,6 +108,7 @@ export function createRunWork(
         tempWorkspace: request.tempWorkspace,
         ...(request.repositoryUrl ? { repositoryUrl: request.repositoryUrl } : {}),
         ...(request.gitBranch ? { gitBranch: request.gitBranch } : {}),
+        ...(request.startFrom ? { startFrom: request.startFrom } : {}),
         ...(request.consent ? { consent: request.consent } : {}),
         ...(request.uncommitted ? { uncommitted: true } : {}),
       },

@@ -41,7 +41,8 @@ export interface Branches {
    * Sees to it that the branch exists and that no other session has it checked out. One that exists here or at the
    * remote is taken as it is; another is made from the default branch, which is said of one that was asked for.
    * @param clone as it has just been fetched
-   * @param own the first commit of a new branch
+   * @param begin.own the first commit of a new branch
+   * @param begin.from the branch at which a new one begins
    * @returns its base, whether it has commits yet, and what the person should be told
    * @throws WorkspaceError when another session works on it
    */
@@ -50,7 +51,7 @@ export interface Branches {
     clone: FetchedClone,
     branch: string,
     self: string,
-    own?: OwnChanges,
+    begin?: { own?: OwnChanges | undefined; from?: string | undefined },
   ): Promise<{ baseBranch: string; empty: boolean; notices: string[] }>;
   /**
    * Frees a branch that another session's worktree is on, so that architect → fix works with two sessions on one
@@ -150,7 +151,7 @@ export function createBranches(options: BranchesOptions): Branches {
       return { branch: found.name, notices: found.name.normalize() === asked.normalize() ? [] : meant };
     },
 
-    async obtain(repository, clone, branch, self, own) {
+    async obtain(repository, clone, branch, self, { own, from } = {}) {
       const { record, at, refs: known } = clone;
       await free(clone, branch, self);
       const refs = createRefs(git, at);
@@ -182,7 +183,11 @@ export function createBranches(options: BranchesOptions): Branches {
         return { baseBranch: record.bases[branch] ?? branch, empty: false, notices };
       }
       const isOurs = branch.startsWith(`${OWN_BRANCHES}/`);
-      const base = defaultBranch(known);
+      if (from !== undefined && !known.local.has(from) && !known.remote.has(from))
+        throw new WorkspaceError(
+          `The repository has no branch ${from}, at which the session's branch was to begin.`,
+        );
+      const base = from ?? defaultBranch(known);
       if (own && own.parent === undefined && isEmpty(known)) {
         record.bases[branch] = own.branch;
         clones.save(repository, record);

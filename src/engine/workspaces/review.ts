@@ -36,6 +36,7 @@ export interface Review {
   /**
    * Merges them into a branch of the repository, also one that the person has checked out.
    * @param options.into the base branch unless told
+   * @param options.newBranch the branch is made when the repository has none of that name
    * @param options.squash the message of the one commit to make of them
    * @param options.check a command that has to pass on the merge before anything is merged
    * @param options.checkLimitMs a shorter time for it than the engine's own
@@ -46,6 +47,7 @@ export interface Review {
     which: SessionReference,
     options: {
       into?: string | undefined;
+      newBranch?: boolean | undefined;
       squash?: string | undefined;
       check?: string | undefined;
       checkLimitMs?: number | undefined;
@@ -113,7 +115,7 @@ export function createReview(options: {
       return { ...(await readDiff(git, clone.at, { base, head, maxBytes })), branch, baseBranch };
     },
 
-    async take(which, { into: asked, squash, check: command, checkLimitMs: limitMs, signal }) {
+    async take(which, { into: asked, newBranch, squash, check: command, checkLimitMs: limitMs, signal }) {
       const { record, where } = await sessionOf(which);
       const { recordKey } = record;
       const repository = await options.repositoryAt(where.address, signal, record.consent);
@@ -128,7 +130,7 @@ export function createReview(options: {
         const names = [...refs.remote.keys()];
         // In a repository that had no commits the base branch comes with them.
         const isFirst = into === work.baseBranch && (await beginsWithOwn(clone, record));
-        if (names.length > 0 && !names.includes(into) && !isFirst)
+        if (names.length > 0 && !names.includes(into) && !isFirst && !newBranch)
           throw new WorkspaceError(`The repository has no branch ${into}. Nothing was merged.`);
         return {
           repository,

@@ -32,6 +32,8 @@ export type Taken =
   | { taken: true; commit: string }
   /** A clause behind "Nothing was merged:". */
   | { taken: false; reason: string; conflicts?: string[] }
+  /** The branch has all of it, and stands at that commit. */
+  | { taken: false; reason: string; hadAll: string }
   /** The branch is checked out in that folder. */
   | { taken: false; holder: string };
 
@@ -74,7 +76,8 @@ export async function prepareMerge(
     return not(`${into} is at the remote, and pushing is not allowed (ENGINE_PUSH)`);
 
   const base = await refs.remote(into);
-  if (base && (await refs.contains(base, commit))) return not(`${into} has all of this work already`);
+  if (base && (await refs.contains(base, commit)))
+    return { ...not(`${into} has all of this work already`), hadAll: base };
   const message = `Merge ${from === commit ? commit.slice(0, 10) : `branch '${from}'`} into ${into}`;
   const env = await identityEnv(git, clone.at, own);
   const join = { base: base ?? "", commit, own: request.own?.commit, message, env };

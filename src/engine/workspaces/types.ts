@@ -10,6 +10,8 @@ export interface WorkspaceRequest {
   /** https or ssh, or a local path (absolute or `file://`) inside an allowed folder. */
   repositoryUrl?: string;
   gitBranch?: string;
+  /** The branch at which a new session's own branch begins, in place of the default one. */
+  startFrom?: string;
   /** A local repository that the person has allowed for this session. */
   consent?: Consent;
   /** A new session takes what is not committed in the person's checkout along, as its first commit. */

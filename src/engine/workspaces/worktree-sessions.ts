@@ -139,7 +139,10 @@ export function createWorktreeSessions(options: {
     const isNamed = (asked ?? known?.branch) !== undefined;
     const given = isNamed ? own : branches.freeName(clone, sessionKey, sessionName);
     const branch = asked ?? known?.branch ?? given ?? "";
-    const got = await branches.obtain(repository, clone, branch, recordKey, changes);
+    const got = await branches.obtain(repository, clone, branch, recordKey, {
+      own: changes,
+      from: isNamed ? undefined : request.startFrom,
+    });
     // A clone that was made anew does not know what its branches were made from.
     const isOwnBase = got.baseBranch === branch && known?.branch === branch;
     const ownCommit = changes?.commit ?? known?.ownCommit;
