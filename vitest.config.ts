@@ -7,7 +7,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 const POSIX_ONLY = [
   "{acknowledged-starts,agent-sandbox,broken-workflows,calls-from-agents,contract-engine,demo,doctor,git}",
   "{engine-*,demo-engine,http-server,install,leaving-links,notices*,planted-files,replicas,repository-*,state*,stdio}",
-  "{plan-kills,run-models,session-costs,workflows-command}",
+  "{plan-engine,plan-kills,run-models,session-costs,workflows-command}",
 ];
 
 /**

@@ -1,0 +1,124 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
+import { describePlan } from "../src/plans/machine/describe-plan.js";
+import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
+import type { PlanState } from "../src/plans/machine/state.js";
+import { createContractClient } from "./contract/upstream.js";
+import { type GitPlace, makeGitPlace } from "./support/git-place.js";
+import { silentLog } from "./support/harness.js";
+import { ENGINE_KEY, startLocalEngine } from "./support/local-engine.js";
+import { openPlans, type PlanProcess, planOf } from "./support/plan-place.js";
+
+/** Each commits a file that is named after its own worktree, and tells two parts. */
+const AGENT = JSON.stringify([
+  {
+    tools: [
+      {
+        name: "Bash",
+        input: {
+          command:
+            'echo work > "$(basename "$PWD").txt" && git add . && git -c user.name=A -c user.email=a@b commit -qm "Work in $(basename "$PWD")"',
+        },
+        run: true,
+      },
+    ],
+  },
+  { text: 'Done.\n```json\n{"parts": ["one", "two"]}\n```' },
+]);
+
+let place: GitPlace;
+let engine: LocalEngine;
+let plans: PlanProcess;
+beforeEach(async () => {
+  place = makeGitPlace();
+  engine = await startLocalEngine(
+    place.folder,
+    { engineAllowedFolders: [place.source] },
+    { SCRIPTED_AGENT: AGENT },
+  );
+  plans = await openPlans({ url: engine.url, apiKey: ENGINE_KEY, log: silentLog });
+});
+afterEach(async () => {
+  await plans.close();
+  await engine.close();
+  place.remove();
+});
+
+/** Allows what agents ask for, as a person would, until the plan fits. */
+async function until(planId: string, fits: (state: PlanState) => boolean): Promise<PlanState> {
+  const client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+  return vi.waitFor(
+    async () => {
+      const sight = await plans.runner.look(planId);
+      if (!sight) throw new Error("There is no such plan.");
+      for (const { kind, runId } of waitingFor(sight.state)) {
+        if (kind !== "question") continue;
+        const { body } = await client.get(`/run/${runId}/status`);
+        for (const { question_id } of body.questions ?? [])
+          await client.post(`/run/${runId}/questions/${question_id}/answer`, { answer: "allow_once" });
+      }
+      if (!fits(sight.state)) throw new Error(JSON.stringify([describePlan(sight.state), sight.troubles]));
+      return sight.state;
+    },
+    { timeout: 110_000, interval: 100 },
+  );
+}
+
+test("with our engine parallel runs begin at the branch of the design, and their branches are merged after a check", async () => {
+  expect(capabilitiesOfApi(plans.capabilities)).toEqual({});
+  const planId = randomUUID();
+  const plan = planOf({
+    name: "feature",
+    steps: [
+      { id: "design", run: "implement", task: "Design it", output: { parts: { type: "list" } } },
+      {
+        id: "build",
+        run: "implement",
+        needs: ["design"],
+        from: "design",
+        task: "Build ${item}",
+        for_each: "${steps.design.output.parts}",
+      },
+      { id: "join", merge: "build", needs: ["build"], check: "test -f readme.md" },
+      { id: "review", run: "implement", needs: ["join"], from: "join", task: "Review it" },
+    ],
+  });
+  plans.runner.start();
+  await plans.runner.begin({ planId, plan, inputs: {} }, { repositoryUrl: place.source });
+  const done = await until(planId, (state) => ["completed", "failed", "blocked"].includes(planStatus(state)));
+  expect(describePlan(done)).toMatchObject({ status: "completed", runs: { started: 4 } });
+
+  const files = (branch: string) => place.git(place.source, "ls-tree", "--name-only", branch).split("\n");
+  const { design, build, join, review } = done.steps;
+  const [one, two] = build?.attempts.map(({ branch }) => String(branch)) ?? [];
+  const own = [design, build, review].flatMap((step) => step?.attempts ?? []).map(({ branch }) => branch);
+  expect(new Set(own).size).toBe(4);
+  const before = ["readme.md", "source-feature-design.txt"];
+  expect(files(String(one))).toEqual(expect.arrayContaining([...before, "source-feature-build-1.txt"]));
+  expect(files(String(two))).not.toContain("source-feature-build-1.txt");
+  const parts = [...before, "source-feature-build-1.txt", "source-feature-build-2.txt"];
+  expect(files(String(join?.branch)).sort()).toEqual(parts.sort());
+  expect(join?.commit).toBe(place.git(place.source, "rev-parse", String(join?.branch)));
+  expect(files(String(review?.attempts[0]?.branch))).toEqual(
+    expect.arrayContaining([...parts, "source-feature-review.txt"]),
+  );
+  // What the person has checked out is as it was.
+  expect(files("main")).toEqual(["readme.md"]);
+});
+
+test("a session begins at a branch that is there, and nowhere else", async () => {
+  const client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+  const start = { message: "Go", repository_url: place.source, start_from: "typo" };
+  const { run_id } = await client.start(start, "fix");
+  expect(await client.ended(run_id)).toMatchObject({
+    status: "failed",
+    error_message: expect.stringContaining("The repository has no branch typo"),
+  });
+  const both = await client.post("/run/fix", { ...start, git_branch: "main", input_format: "stream-json" });
+  expect(both).toMatchObject({
+    status: 400,
+    body: { detail: expect.stringContaining("Nothing was started") },
+  });
+});
