@@ -5,11 +5,16 @@ import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Script, StartInfo } from "../mocks/types.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
+import { createPlanJournal } from "../src/plan-runner/journal.js";
+import type { PlanPort } from "../src/plan-runner/port.js";
+import { createPlanRunner, type PlanRunner } from "../src/plan-runner/runner.js";
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
 import { describePlan } from "../src/plans/machine/describe-plan.js";
 import type { PlanChange } from "../src/plans/machine/events.js";
 import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
+import { systemClock } from "../src/shared/clock.js";
+import { openDatabase } from "../src/store/database.js";
 import { type BranchingApi, serveBranchingApi } from "./support/branching-api.js";
 import { silentLog } from "./support/harness.js";
 import { FEATURE, openPlans, type PlanProcess, planOf } from "./support/plan-place.js";
@@ -233,5 +238,145 @@ test("the checker says what an API cannot do", async () => {
     expect.stringContaining('so "from" is not possible'),
     expect.stringContaining('so "merge" is not possible'),
     expect.stringContaining('so "from" is not possible'),
+  ]);
+});
+
+const TWO = {
+  name: "two",
+  steps: [
+    { id: "first", run: "fix", task: "Mend it" },
+    { id: "second", run: "test", task: "Test it", needs: ["first"] },
+  ],
+};
+
+test("a start is not sent when a person has ended the plan right before, in another process", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const folder = temporaryFolder();
+  const window = await open(api, folder);
+  const driver = await open(api, folder, {
+    journal: (journal) => ({
+      ...journal,
+      async beginAct(planId, ...how) {
+        await window.runner.tell(planId, { type: "kill-asked" });
+        return journal.beginAct(planId, ...how);
+      },
+    }),
+  });
+  driver.runner.start();
+  const planId = await driver.begin(TWO);
+  await driver.until(planId, (state) => planStatus(state) === "killed");
+  expect(api.posts).toBe(0);
+});
+
+test("a start is not sent by a process that has lost the plan to another one", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const folder = temporaryFolder();
+  const window = await open(api, folder);
+  let isTaken = false;
+  const driver = await open(api, folder, {
+    journal: (journal) => ({
+      ...journal,
+      async beginAct(planId, id, how) {
+        // As another process does that takes this one for dead.
+        isTaken = await window.journal.claim(planId, { ...how.owner, instance: "another" }, how.owner, 0);
+        return journal.beginAct(planId, id, how);
+      },
+    }),
+  });
+  driver.runner.start();
+  await driver.begin(TWO);
+  await vi.waitFor(() => expect(isTaken).toBe(true));
+  await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]));
+  expect(api.posts).toBe(0);
+});
+
+test("a plan that is ended while a start is on its way ends that run when it is known", async () => {
+  const api = await serveBranchingApi({ script: () => ({ manual: true }) });
+  const plans = await open(api);
+  let planId = "";
+  api.onActed = async () => {
+    await plans.runner.tell(planId, { type: "kill-asked" });
+  };
+  planId = await plans.begin(TWO);
+  plans.runner.start();
+  const state = await plans.until(planId, (now) => planStatus(now) === "killed");
+  expect(state.steps.first?.attempts).toMatchObject([{ status: "killed" }]);
+  expect([api.runs.length, api.kills.length]).toEqual([1, 1]);
+});
+
+test("a paused plan starts nothing, and goes on when it is resumed", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const plans = await open(api);
+  const planId = await plans.begin(TWO);
+  await plans.runner.tell(planId, { type: "paused" });
+  plans.runner.start();
+  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([planId]));
+  expect(planStatus((await plans.runner.look(planId))?.state as PlanState)).toBe("paused");
+  expect(api.posts).toBe(0);
+  await plans.runner.tell(planId, { type: "resumed" });
+  await plans.until(planId, hasEnded);
+  expect(api.runs.map(({ workflow }) => workflow)).toEqual(["fix", "test"]);
+});
+
+test("whatever fails outside is tried again or becomes an event, and the plan goes on", async () => {
+  const database = await openDatabase({});
+  onTestFinished(() => database.destroy());
+  const journal = createPlanJournal({ database, upstream: "any" });
+  const failures = new Map<string, number>();
+  /** Fails so often, then not any more. */
+  function fails(what: string, times: number): void {
+    const before = failures.get(what) ?? 0;
+    failures.set(what, before + 1);
+    if (before < times) throw new Error(`${what} does not work`);
+  }
+  let runner: PlanRunner | undefined;
+  const port: PlanPort = {
+    async startRun(key, _order, mayStart) {
+      fails(`start ${key.split("/")[1]}`, 1);
+      if (!(await mayStart({ sentAt: 0 }))) return { kind: "withdrawn" };
+      return { kind: "started", runId: key, sessionId: key, branch: `b-${key.slice(-12)}` };
+    },
+    lookUp: async () => ({ kind: "unknown", reason: "Nobody knows." }),
+    async waitForRun(runId) {
+      fails(`wait ${runId.split("/")[1]}`, 1);
+      const result = '```json\n{"parts": ["one", "two"]}\n```';
+      return { status: "completed", result, branch: `b-${runId.slice(-12)}`, commit: "c" };
+    },
+    async openGate({ step }, state) {
+      fails("gate", 2);
+      const { attempt = 0, commits = [] } = state.steps[step]?.open ?? {};
+      await runner?.tell(state.planId, { type: "gate-decided", step, attempt, commits, decision: "approve" });
+    },
+    async merge({ item }, { into }) {
+      // The first is never known to be there, the second is.
+      fails(`merge ${item}`, item === 0 ? 100 : 2);
+      return { kind: "merged", branch: into.branch, commit: "m" };
+    },
+    async kill() {},
+    publish: () => {},
+  };
+  const clock = {
+    ...systemClock,
+    after: (ms: number, task: () => void) => systemClock.after(Math.min(ms, 5), task),
+  };
+  runner = createPlanRunner({ journal, portFor: () => port, clock, log: silentLog });
+  onTestFinished(() => runner?.close());
+  const planId = randomUUID();
+  await runner.begin({ planId, plan: planOf(FEATURE), inputs: {} }, {});
+  runner.start();
+  const state = await vi.waitFor(
+    async () => {
+      const sight = await runner?.look(planId);
+      if (sight?.state.steps.join?.status !== "blocked")
+        throw new Error(JSON.stringify(sight && describePlan(sight.state)));
+      return sight.state;
+    },
+    { timeout: 30_000 },
+  );
+  expect(state.steps.join?.reason).toContain("1 of 2 were merged");
+  expect(state.steps.join?.merges[0]).toMatchObject({ status: "failed", because: "error" });
+  expect([...failures].filter(([what]) => what.startsWith("start"))).toEqual([
+    ["start design", 2],
+    ["start build", 3],
   ]);
 });

@@ -61,7 +61,7 @@ export function createPlanRunner(options: {
   log: Log;
 }): PlanRunner {
   const { journal, portFor, clock, log } = options;
-  const plans = new Map<string, DrivenPlan>();
+  const plans = new Map<string, DrivenPlan & { place: PlanPlace }>();
   const closing = new AbortController();
   const wake = { up: () => {} };
   const me = ownIdentity().then((own): PlanOwner => ({ ...own, instance: randomUUID() }));
@@ -122,7 +122,7 @@ export function createPlanRunner(options: {
       onLost: () => void letGo(planId, 0),
       onOver: () => void release(planId),
     });
-    plans.set(planId, plan);
+    plans.set(planId, Object.assign(plan, { place: read.place }));
     plan.begin();
   }
 
@@ -140,10 +140,14 @@ export function createPlanRunner(options: {
       .catch((error: Error) => log.warn(`A plan was not given back: ${error.message}`));
   }
 
-  async function read(planId: string): Promise<PlanSight | undefined> {
-    const found = await journal.read(planId);
+  async function sightOf(planId: string): Promise<PlanSight | undefined> {
     const own = plans.get(planId);
-    return found && { state: found.state, place: found.place, troubles: own?.troubles ?? [] };
+    if (!own) {
+      const found = await journal.read(planId);
+      return found && { state: found.state, place: found.place, troubles: [] };
+    }
+    await own.catchUp();
+    return { state: own.state, place: own.place, troubles: own.troubles };
   }
 
   return {
@@ -161,7 +165,7 @@ export function createPlanRunner(options: {
       wake.up();
       return { state: plan.state, ...(refused === undefined ? {} : { refused }) };
     },
-    look: read,
+    look: sightOf,
     list: () => journal.list(),
     driven: () => [...plans.keys()],
     start() {
