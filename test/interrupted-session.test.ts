@@ -62,6 +62,11 @@ it.each(["the window that was open", "another window"])(
     const branches = () => git(repository, "branch", "--format=%(refname:short) %(contents:subject)");
     await bin.call({ action: "list_sessions", active_only: false });
     await until(() => branches().includes("automagik/login One"), "the work of the interrupted run");
+    const log = await runBin(["sessions", "show", "login"], {
+      HOME: home,
+      ...toVariables({ STATE_DIR: home }),
+    });
+    expect(log.stdout).toMatch(/^\d\d:\d\d:\d\d {2}interrupted$/m);
     const { data } = await bin.call(goOn);
     expect(data).toMatchObject({ outcome: "completed", run: { session_name: "login" } });
     expect(JSON.stringify(data)).toContain(

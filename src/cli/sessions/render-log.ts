@@ -48,7 +48,7 @@ function tell({ type, data }: LoggedEvent): string | undefined {
     case "result":
       return data.ok === false ? "gave up" : "gave its result";
     case "finished":
-      return text(data.status);
+      return data.error_code === "interrupted" ? "interrupted" : text(data.status);
     default:
       return undefined;
   }

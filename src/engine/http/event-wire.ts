@@ -33,7 +33,13 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
   "slot-given-up": () => ({ type: "slot", data: { has_slot: false } }),
   "slot-taken": () => ({ type: "slot", data: { has_slot: true } }),
   result: ({ data }) => ({ type: "result", data: { ok: data.ok } }),
-  ended: ({ status }) => ({ type: "finished", data: { status: toContractStatus(status) } }),
+  ended: ({ status }) => ({
+    type: "finished",
+    data: {
+      status: toContractStatus(status),
+      ...(status === "interrupted" ? { error_code: "interrupted" } : {}),
+    },
+  }),
   "work-changed": () => ({ type: "work", data: {} }),
   "cleaned-up": ({ data }) => ({ type: "cleanup", data: { removed: data.removed } }),
 };
