@@ -380,3 +380,27 @@ test("whatever fails outside is tried again or becomes an event, and the plan go
     ["start build", 3],
   ]);
 });
+
+test("a plan that cannot be read keeps no other one from going on, and is told of once", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  let broken = "";
+  let reads = 0;
+  const warned: string[] = [];
+  const plans = await open(api, undefined, {
+    log: { ...silentLog, warn: (message: string) => warned.push(message) } as unknown as typeof silentLog,
+    journal: (journal) => ({
+      ...journal,
+      async read(planId) {
+        if (planId !== broken) return journal.read(planId);
+        reads++;
+        throw new Error("it is damaged");
+      },
+    }),
+  });
+  broken = await plans.begin(TWO);
+  const planId = await plans.begin(TWO);
+  plans.runner.start();
+  await plans.until(planId, hasEnded);
+  await vi.waitFor(() => expect(reads).toBeGreaterThan(2), { timeout: 10_000 });
+  expect(warned).toEqual(["A plan could not be carried on: it is damaged"]);
+});

@@ -116,7 +116,11 @@ export function drivePlan(
   }
 
   function publish(): void {
-    port.publish(copy.state, [...troubles.values()]);
+    try {
+      port.publish(copy.state, [...troubles.values()]);
+    } catch (error) {
+      log.error("A change of a plan could not be told:", error);
+    }
   }
 
   /** Until it is done or not wanted any more. Never rejects. */

@@ -67,6 +67,14 @@ export function createPlanRunner(options: {
   const me = ownIdentity().then((own): PlanOwner => ({ ...own, instance: randomUUID() }));
   let loop: Promise<void> | undefined;
 
+  /** What was told of this last, so that it is told once and not with every look. */
+  const told = new Map<string, string>();
+  function tellOnce(what: string, problem: string | undefined): void {
+    if (problem === undefined) told.delete(what);
+    else if (told.get(what) !== problem) log.warn(problem);
+    if (problem !== undefined) told.set(what, problem);
+  }
+
   async function goOn(): Promise<void> {
     const owner = await me;
     let refreshedAt = clock.elapsed();
@@ -77,8 +85,9 @@ export function createPlanRunner(options: {
           refreshedAt = clock.elapsed();
         }
         await look(owner);
+        tellOnce("all", undefined);
       } catch (error) {
-        log.warn(`The plans could not be read: ${(error as Error).message}`);
+        tellOnce("all", `The plans could not be read: ${(error as Error).message}`);
       }
       const woken = new AbortController();
       wake.up = () => woken.abort();
@@ -97,8 +106,14 @@ export function createPlanRunner(options: {
     for (const row of open) {
       if (closing.signal.aborted) return;
       if (plans.has(row.planId) || !(await isFree(row, owner))) continue;
-      if (!(await journal.claim(row.planId, owner, row.owner, clock.now()))) continue;
-      await drive(row.planId, owner);
+      try {
+        if (!(await journal.claim(row.planId, owner, row.owner, clock.now()))) continue;
+        await drive(row.planId, owner);
+        tellOnce(row.planId, undefined);
+      } catch (error) {
+        // The others go on all the same.
+        tellOnce(row.planId, `A plan could not be carried on: ${(error as Error).message}`);
+      }
     }
   }
 
