@@ -16,6 +16,7 @@ import {
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
+import { until } from "./support/harness.js";
 
 // What a person has not committed, as the first commit of a session, and back into their checkout: real git.
 
@@ -245,6 +246,59 @@ describe("what is not committed, taken along", () => {
     expect(text(source, "own.txt")).toBe("own\n");
     expect(await other.take(which, {})).toMatchObject({ taken: true });
     expect(existsSync(join(source, "x.txt"))).toBe(true);
+  });
+
+  it.each([
+    ["nothing is moved yet", "hash-object", "own\n"],
+    ["the files are moved and the branch is not", "read-tree -m -u", "theirs\n"],
+    ["the branch is moved and the index is not", "update-ref -m merge: Fast-forward", "theirs\n"],
+  ])(
+    "an engine that goes away when %s leaves nothing that its next one does not put right",
+    async (_, step, own) => {
+      write("own.txt", "own\n");
+      const { which } = await session({ "own.txt": "theirs\n", "new.txt": "new\n" });
+      // It hears nothing any more of the git that it has started.
+      const [program, done] = [join(place.folder, "git"), join(place.folder, "done")];
+      const script = `git "$@"; touch ${done}; while [ -e ${done} ]; do sleep 0.1; done; exit 1`;
+      const content = `#!/bin/sh\ncase " $* " in *" ${step} "*) ${script};; esac\nexec git "$@"\n`;
+      writeFileSync(program, content, { mode: 0o755 });
+      const gone = place.workspaces({ gitPath: program }).take(which, {});
+      gone.catch(() => undefined);
+      await until(() => existsSync(done), "the step");
+      expect(text(source, "own.txt")).toBe(own);
+      expect(existsSync(join(source, ".git", "index.lock"))).toBe(true);
+      const next = place.workspaces();
+      await next.open();
+      expect(existsSync(join(source, ".git", "index.lock"))).toBe(false);
+      expect(git(source, "for-each-ref", "refs/automagik")).toBe("");
+      await next.take(which, {});
+      expect(status()).toBe("");
+      expect(git(source, "rev-parse", "main")).toBe(git(source, "rev-parse", "automagik/login"));
+      expect([text(source, "own.txt"), text(source, "new.txt")]).toEqual(["theirs\n", "new\n"]);
+    },
+  );
+
+  it("an engine leaves a lock alone that another git holds by then", async () => {
+    write("own.txt", "own\n");
+    const { which } = await session({ "own.txt": "theirs\n" });
+    const [program, done] = [join(place.folder, "git"), join(place.folder, "done")];
+    const script = `touch ${done}; while [ -e ${done} ]; do sleep 0.1; done; exit 1`;
+    writeFileSync(program, `#!/bin/sh\ncase " $* " in *" hash-object "*) ${script};; esac\nexec git "$@"\n`, {
+      mode: 0o755,
+    });
+    const gone = place.workspaces({ gitPath: program }).take(which, {});
+    gone.catch(() => undefined);
+    await until(() => existsSync(done), "the step");
+    const lock = join(source, ".git", "index.lock");
+    rmSync(lock);
+    writeFileSync(lock, "another's");
+    const next = place.workspaces();
+    const taken = await next.take(which, {});
+    expect(taken).toMatchObject({
+      taken: false,
+      reason: expect.stringMatching(/index\.lock is there\. If none is, remove/),
+    });
+    expect(text(lock)).toBe("another's");
   });
 
   it("overwrites no ignored file, and what is staged besides stays staged", async () => {

@@ -3,6 +3,7 @@ import { cleanLine } from "../../shared/text.js";
 import type { Clone } from "./clones.js";
 import { explain, type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import { describeFiles } from "./ignored-work.js";
+import { forgetMove, noteMove } from "./move-notes.js";
 import { moveOverOwn } from "./move-over-own.js";
 import { filteredPaths, filterNames, findCheckout, withoutPrograms } from "./person-checkout.js";
 import { createPersonRepository } from "./person-repository.js";
@@ -20,6 +21,7 @@ const MAX_FILES = 2_000;
  * @param move.own what the person had not committed when the session began, where it is in what is taken: as long as it
  * lies there as it was, it is not in the way
  * @param move.holder the worktree's folder, as the repository names it
+ * @param move.notes a folder in which the move is noted while it goes on, for `finishMoves`
  * @returns why it was not done, as a clause; undefined when it was
  * @throws WorkspaceError when git was stopped
  */
@@ -33,9 +35,10 @@ export async function moveCheckout(
     branch: string;
     commit: string;
     own?: { commit: string; folder: string } | undefined;
+    notes: string;
   },
 ): Promise<string | undefined> {
-  const { repository, opened, holder, branch, commit, own } = move;
+  const { repository, opened, holder, branch, commit, own, notes } = move;
   const at = await findCheckout(repository, opened, holder);
   if (!at) return `${branch} is checked out in ${holder}, where the engine must not write`;
   const refs = createRefs(git, at);
@@ -50,13 +53,16 @@ export async function moveCheckout(
   const carrier = `refs/automagik/${randomUUID()}`;
   const link = await createPersonRepository(git, opened).linkInTheWay(branch, carrier);
   if (link) return `${link} in its git folder is a link, and nothing is written through links`;
-  const refusal = await pushTo(git, clone, { repository, opened, ref: carrier, commit });
-  if (refusal !== undefined) return refusal;
+  const { commonDir } = opened;
+  const note = { version: 1, carrier, commonDir, gitDir: at.worktree.gitDir, branch, to: commit } as const;
+  await noteMove(notes, note);
   try {
+    const refusal = await pushTo(git, clone, { repository, opened, ref: carrier, commit });
+    if (refusal !== undefined) return refusal;
     // All that settings of the branch could say otherwise.
     const plain = ["--no-squash", "--commit", "--no-verify-signatures", "--no-autostash", "--no-stat"];
     const args = ["merge", "--ff-only", "--quiet", ...plain, "--no-overwrite-ignore", commit];
-    const over = own && { at, branch, from, to: commit, own: own.commit, folder: own.folder };
+    const over = own && { at, branch, from, to: commit, own: own.commit, folder: own.folder, note, notes };
     // Onto no commit git would also take ignored files away.
     if (over && from === undefined) return await moveOverOwn(git, clone, over);
     const told = await git(args, { at, env: await withoutPrograms(git, at) });
@@ -68,7 +74,8 @@ export async function moveCheckout(
       return `it would overwrite what is not committed in ${holder}: ${cleanLine(describeFiles(files))}`;
     return explain(told);
   } finally {
-    await git(["update-ref", "-d", carrier, commit], { at: { clone: opened.commonDir } });
+    await git(["update-ref", "-d", carrier, commit], { at: { clone: commonDir } });
+    await forgetMove(notes, note);
   }
 }
 

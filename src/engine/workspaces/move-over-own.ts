@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { copyFile, lstat, open, readFile, rename, rm } from "node:fs/promises";
+import { copyFile, lstat, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { cleanLine } from "../../shared/text.js";
 import type { Clone } from "./clones.js";
 import { explain, type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import { describeFiles } from "./ignored-work.js";
+import { digestOf, lockMark, type MoveNote, noteMove } from "./move-notes.js";
 import { inChunks, withoutPrograms } from "./person-checkout.js";
 import { emptyTree } from "./work.js";
 import { unfinishedStep } from "./worktrees.js";
@@ -27,6 +28,9 @@ export interface MoveOverOwn {
   own: string;
   /** For files that are needed meanwhile. */
   folder: string;
+  /** Written down in that folder, with what else is to be known after a crash. */
+  note: MoveNote;
+  notes: string;
 }
 
 /**
@@ -53,14 +57,18 @@ export async function moveOverOwn(
   const lock = `${index}.lock`;
   // As git itself does: who holds the lock may replace the index.
   const locked = await open(lock, "wx", found?.mode ?? 0o644).catch(() => undefined);
-  if (!locked) return `another git is at work in ${path} (${lock} is there)`;
+  if (!locked)
+    return `another git is at work in ${path}: ${lock} is there. If none is, remove that file, and take the work again`;
   try {
+    await locked.writeFile(lockMark(move.note));
     for (const one of [folder, place, join(place, "objects")]) await ensurePrivateFolder(one);
     const copy = join(place, "index");
     if (found) await copyFile(index, copy);
     // Written before the branch moves: a full disk then leaves all as it was.
     const keepIndex = async () => {
-      await locked.writeFile(await readFile(copy));
+      const content = await readFile(copy);
+      await noteMove(move.notes, { ...move.note, index: digestOf(content) });
+      await writeFile(lock, content);
       await locked.sync();
     };
     const problem = await moveFiles(git, clone, { ...move, place, copy, keepIndex });

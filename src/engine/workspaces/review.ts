@@ -74,6 +74,8 @@ export function createReview(options: {
   checks: MergeChecks;
   /** For files that are needed while a checkout is moved. */
   copiesFolder: string;
+  /** Where moves of checkouts are noted while they go on. */
+  notesFolder: string;
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
   /** @throws WorkspaceError for an address that is not taken */
@@ -140,7 +142,7 @@ export function createReview(options: {
           into,
           pushAllowed: mayPush(),
           squash,
-          movesCheckout: true,
+          movesCheckout: { notes: options.notesFolder },
           ...(record.ownCommit && { own: { commit: record.ownCommit, folder: options.copiesFolder } }),
         };
       }

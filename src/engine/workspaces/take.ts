@@ -21,8 +21,8 @@ export interface TakeRequest {
   pushAllowed: boolean;
   /** One commit with this message in place of the session's own ones. */
   squash?: string | undefined;
-  /** A branch that the person has checked out is moved as well, with its files. */
-  movesCheckout?: boolean;
+  /** A branch that the person has checked out is moved as well, with its files; noted in that folder meanwhile. */
+  movesCheckout?: { notes: string };
   /** The session's commit with what the person had not committed, and a folder for files that are needed meanwhile. */
   own?: { commit: string; folder: string } | undefined;
 }
@@ -112,7 +112,7 @@ export async function bringMerge(
     if (holder !== undefined && opened && movesCheckout) {
       const hasOwn = request.own && (await refs.contains(request.commit, request.own.commit));
       const own = hasOwn ? request.own : undefined;
-      const move = { repository, opened, holder, branch: into, commit, own };
+      const move = { repository, opened, holder, branch: into, commit, own, ...movesCheckout };
       const problem = await moveCheckout(git, clone, move);
       return problem === undefined ? { taken: true, commit } : not(problem);
     }

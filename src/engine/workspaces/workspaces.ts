@@ -16,6 +16,7 @@ import { identityEnv } from "./git-settings.js";
 import { inspectFolder, inspectWorktree } from "./inspect.js";
 import type { LeftoverStore } from "./leftover-types.js";
 import { createLeftoverStore } from "./leftovers.js";
+import { finishMoves } from "./move-notes.js";
 import { findCheckout } from "./person-checkout.js";
 import { createPersonRepository } from "./person-repository.js";
 import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
@@ -76,7 +77,8 @@ const LOOK_MS = 5_000;
 /**
  * Creates the workspaces of one engine; another process must not use the folder at the same time. In it:
  * `repositories/<name>-<digest>/` a bare clone and its record, `worktrees/`, `folders/` and `temporary/` what agents
- * work in, `sessions/` what is known of them, `checks/` what checks of merges use, `copies/` files on their way,
+ * work in, `sessions/` what is known of them, `checks/` what checks of merges use, `copies/` files on their way, `moves/`
+ * notes on checkouts that are moved,
  * `removed/` what is being deleted.
  */
 export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
@@ -107,6 +109,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
   });
   const worktreeSessions = createWorktreeSessions({ git, branches, records, bin, env, pathOf, worktreeOf });
   const copiesFolder = join(folder, "copies");
+  const notesFolder = join(folder, "moves");
   const common = { git, clones, records, bin, mutex, env, copiesFolder, pathOf, worktreeOf };
   const checks = createMergeChecks({
     ...common,
@@ -114,7 +117,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     commands: options.commands ?? createCommands({ env, clock }),
     timeoutMs: () => options.checkTimeoutMs ?? 600_000,
   });
-  const review = createReview({ ...common, mayPush, checks, repositoryAt });
+  const review = createReview({ ...common, notesFolder, mayPush, checks, repositoryAt });
   const prepare = createPreparation({ ...common, checks, branches, worktreeSessions, repositoryAt });
   const remove = createCleanup({ ...common, now: () => clock.now() });
   const leftovers = createLeftoverStore({ ...common, folder, clock, repositoryAt, cleanup: remove });
@@ -137,6 +140,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     opened ??= ensurePrivateFolder(folder)
       .then(() => rm(copiesFolder, { recursive: true, force: true }))
       .then(() => bin.empty())
+      .then(() => finishMoves(git, notesFolder))
       .then(() => checks.sweep());
     await opened.catch((error) => {
       opened = undefined; // A full disk or a missing mount may be mended by the next time.
