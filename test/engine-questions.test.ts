@@ -349,6 +349,7 @@ describe("a permission", () => {
         (file) => `implement (auth-system-project) wants to run \`touch ${file}\``,
       ),
     );
+    expect(forms[0]?.schema.properties.answer).not.toHaveProperty("description");
     expect(forms[0]?.schema).toMatchObject({
       required: ["answer"],
       properties: {

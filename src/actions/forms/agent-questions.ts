@@ -142,7 +142,8 @@ function buildForm(question: RunQuestion): Question[] {
   // Some clients preselect the first choice, and a stray Enter must not permit anything.
   choices.sort((a, b) => Number(b.value === DENY) - Number(a.value === DENY));
   if (question.kind === "permission") {
-    return [{ name: "answer", title: "Allow it?", description: question.text, required: true, choices }];
+    // The form's message says what is asked.
+    return [{ name: "answer", title: "Allow it?", description: "", required: true, choices }];
   }
   const own: Question = {
     name: "own_answer",
