@@ -63,6 +63,16 @@ describe("feedback", () => {
     expect(queued()).toHaveLength(1);
   });
 
+  it.each([
+    ["off", "Some servers never hand queued messages to the agent."],
+    ["local", "The agent reads it when its current step is done."],
+  ])("says when it can be read, with ENGINE=%s", async (ENGINE, words) => {
+    const run_id = startElsewhere("auth");
+    const { call } = await connectInMemory({ settings: { ENGINE } });
+    const answer = await call({ action: "feedback", run_id, message: MESSAGE, wait_seconds: 0 });
+    expect(answer.data.summary).toContain(words);
+  });
+
   it("says when the run has ended without its agent reading it", async () => {
     const { call } = await connectInMemory();
     const { run_id } = (await call({ ...COMPLETE, wait_seconds: 0 })).data.run;

@@ -35,8 +35,9 @@ export function playSimulated(play: Play, paceMs: number): Promise<void> {
     });
     screen.heading("The API was simulated: nothing was sent anywhere and nothing was paid.");
     screen.line(
-      "With a real API, let your chat client start `automagik-workflows-mcp` with\n" +
-        "AUTOMAGIK_WORKFLOWS_BASE_URL and AUTOMAGIK_WORKFLOWS_API_KEY set; see --help.",
+      "Runs on this machine:  automagik-workflows-mcp install claude-code --engine local\n" +
+        "An API elsewhere:      set AUTOMAGIK_WORKFLOWS_BASE_URL and AUTOMAGIK_WORKFLOWS_API_KEY,\n" +
+        "                       then the same without --engine local",
     );
   });
 }
