@@ -153,11 +153,12 @@ function askSessionName(suggestion: string): Question {
 }
 
 function askRepository(suggestion: string | undefined, hasLocalEngine: boolean): Question {
-  const forms = hasLocalEngine ? "a folder of this machine, https or ssh" : "https or ssh";
   return {
     name: "repository_url",
     title: "Repository",
-    description: `Git repository, ${forms}. Leave empty for the server's own workspace.`,
+    description: hasLocalEngine
+      ? "Git repository: a folder of this machine, https or ssh. Left empty: a new, empty folder, and no branch comes back."
+      : "Git repository, https or ssh. Leave empty for the server's own workspace.",
     required: false,
     ...(suggestion ? { suggestion } : {}),
   };
