@@ -62,7 +62,7 @@ async function until(planId: string, fits: (state: PlanState) => boolean): Promi
       if (!fits(sight.state)) throw new Error(JSON.stringify([describePlan(sight.state), sight.troubles]));
       return sight.state;
     },
-    { timeout: 110_000, interval: 100 },
+    { timeout: 40_000, interval: 100 },
   );
 }
 
@@ -121,4 +121,22 @@ test("a session begins at a branch that is there, and nowhere else", async () =>
     status: 400,
     body: { detail: expect.stringContaining("Nothing was started") },
   });
+});
+
+test("a run gets no more of the plan's cost limit than its share", async () => {
+  const planId = randomUUID();
+  const plan = planOf({
+    name: "cheap",
+    limits: { cost_usd: 0.03 },
+    steps: [
+      { id: "first", run: "implement", task: "Begin" },
+      { id: "second", run: "implement", task: "Go on", needs: ["first"] },
+    ],
+  });
+  plans.runner.start();
+  await plans.runner.begin({ planId, plan, inputs: {} }, { repositoryUrl: place.source });
+  const state = await until(planId, ({ steps }) => steps.first?.attempts[0]?.endedAt !== undefined);
+  expect(state.steps.first?.attempts).toMatchObject([
+    { status: "failed", reservedUsd: 0.01, error: expect.stringContaining("cost limit") },
+  ]);
 });

@@ -46,6 +46,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
             uncommitted: start.uncommitted,
             user_id: start.userId,
             max_turns: start.maxTurns,
+            cost_limit_usd: start.costLimitUsd,
             model: start.model,
             timeout: start.timeoutS,
           }),

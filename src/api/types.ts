@@ -180,6 +180,8 @@ export interface StartRequest {
   uncommitted?: true;
   userId?: string;
   maxTurns?: number;
+  /** What it may cost; only for APIs that say that they take it. */
+  costLimitUsd?: number;
   /** For our own engine, and APIs that say that they take it. */
   model?: string;
   /** The run's own time limit in seconds. */

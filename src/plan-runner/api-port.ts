@@ -48,9 +48,15 @@ export function createApiPort(
   const failed = new Map<string, Run>();
 
   function requestFor(order: StartOrder, place: PlanPlace): StartRequest | { problem: string } {
-    const { workflow, message, session, sessionName } = order;
+    const { workflow, message, session, sessionName, costLimitUsd } = order;
     const { repositoryUrl, gitBranch, consent } = place;
-    const base = { ...options.defaults, workflowName: workflow, message };
+    const takesLimit = capabilities.state().description?.start.takesCostLimit && costLimitUsd !== undefined;
+    const base = {
+      ...options.defaults,
+      workflowName: workflow,
+      message,
+      ...(takesLimit ? { costLimitUsd } : {}),
+    };
     const name = session.kind === "continue" ? session.sessionName : sessionName;
     const named = name === undefined ? base : { ...base, sessionName: name };
     if (session.kind === "continue") {

@@ -34,6 +34,11 @@ const startBody = z
       .nullish()
       .describe("A branch at which the own branch of a new session begins, in place of the default one"),
     repository_url: z.string().nullish(),
+    cost_limit_usd: z
+      .number()
+      .positive()
+      .nullish()
+      .describe("What the run may cost, in US dollars, where that is less than the engine's own limit"),
     timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
     input_format: z.literal("stream-json"),
   })
@@ -154,6 +159,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.user_id ? { userId: body.user_id } : {}),
     ...(body.model ? { model: body.model } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
+    ...(body.cost_limit_usd == null ? {} : { costLimitUsd: body.cost_limit_usd }),
     timeoutS: body.timeout,
     persistent: query.persistent,
     autoMerge: query.auto_merge,

@@ -44,6 +44,8 @@ export interface RunRequest {
   readonly uncommitted?: boolean;
   readonly userId?: string;
   readonly maxTurns?: number;
+  /** What it may cost, where that is less than the engine's own limit. */
+  readonly costLimitUsd?: number;
   /** The model to use in place of the workflow's. */
   readonly model?: string;
   readonly timeoutS: number;

@@ -82,7 +82,8 @@ export function createRunWork(
       const error = `The cost limit of the day was reached while the run waited. ${granted.refusal}`;
       return ending.conclude({ status: "failed", error, errorCode: "day_cost_limit" });
     }
-    allowance = granted;
+    const asked = request.costLimitUsd;
+    allowance = asked !== undefined && asked < (granted.limitUsd ?? Infinity) ? { limitUsd: asked } : granted;
     const { limitUsd } = allowance;
     const expectedTurns = own.history.of(request.workflowName)?.turns;
     const started = await runs.record(
