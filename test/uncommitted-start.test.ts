@@ -316,12 +316,14 @@ describe("the engine's API", () => {
 
 describe("a session whose first run came to an end before it had them", () => {
   it("begins with them when it is continued, as was agreed, and has them once", async () => {
-    const repository = makeRepository();
+    // Allowed for this session alone, which holds for what continues it as well.
+    const repository = makeRepository("other");
+    const allow_repository = { path: repository, folders: [repository] };
     const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
     const ended = (run_id: string) => statusThat(direct, run_id, ({ completed_at }) => completed_at !== null);
     const unfinished = join(repository, ".git", "MERGE_HEAD");
     writeFileSync(unfinished, `${git(repository, "rev-parse", "HEAD")}\n`);
-    const fields = { message: "Look at it", repository_url: repository, uncommitted: true };
+    const fields = { message: "Look at it", repository_url: repository, uncommitted: true, allow_repository };
     const { run_id } = await direct.start(fields, "implement");
     const { status, session_id } = await ended(run_id);
     expect(status).toBe("failed");

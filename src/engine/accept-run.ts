@@ -145,10 +145,13 @@ function withFormer(asked: RunRequest, former: EngineRun): RunRequest {
     former.workspacePath === undefined &&
     repositoryUrl === former.request.repositoryUrl &&
     gitBranch === former.request.gitBranch;
+  // Noted with the workspace once there is one.
+  const consent = asked.consent ?? (former.workspacePath === undefined ? former.request.consent : undefined);
   const startFrom = former.workspacePath === undefined ? former.request.startFrom : undefined;
   return {
     ...asked,
     sessionName,
+    ...(consent === undefined ? {} : { consent }),
     ...(startFrom === undefined ? {} : { startFrom }),
     ...(repositoryUrl === undefined ? {} : { repositoryUrl }),
     ...(gitBranch === undefined ? {} : { gitBranch }),
