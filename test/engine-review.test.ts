@@ -335,8 +335,8 @@ describe("the actions on the engine", () => {
       },
     });
     const before = branches();
-    for (const action of ["take", "discard"]) {
-      const answer = await call({ action, run_id });
+    for (const asked of [{ action: "take" }, { action: "discard" }, { action: "cleanup", force: true }]) {
+      const answer = await call({ ...asked, run_id });
       expect(answer.text).toContain(
         `Session "login" has gone on since this run, with run ${later} (implement, completed)`,
       );

@@ -97,22 +97,23 @@ export function createEngine(options: EngineOptions): Engine {
     throw new EngineRefusal(409, `Session "${sessionName}" has another run going on: ${neighbour.runId}`);
   }
 
-  /**
-   * The run, with its session to itself, as long as none of its runs goes on and none has worked since: what that one
-   * has done, nobody who was asked about this one has seen.
-   */
+  /** A run of the session that has worked since: what it has done, nobody who was asked about this one has seen. */
+  function refuseLater(run: EngineRun): void {
+    const { sessionId, sessionName } = run;
+    const ofSession = runs.all().filter((one) => one.sessionId === sessionId);
+    const since = ofSession.slice(0, ofSession.indexOf(run)).find((one) => !one.neverStarted);
+    if (!since) return;
+    const newest = `${since.runId} (${since.request.workflowName}, ${since.status})`;
+    const message = `Session "${sessionName}" has gone on since this run, with run ${newest}. Nothing was done. Look at what that one has done, then ask for it by the session or by that run.`;
+    throw new EngineRefusal(409, message);
+  }
+
+  /** The run, with its session to itself, as long as none of its runs goes on and none has worked since. */
   function hold(runId: string): { run: EngineRun; release: () => void } {
     const run = find(runId);
     if (!hasEnded(run)) throw new EngineRefusal(409, `Run ${runId} is still going on. Nothing was done.`);
     refuseNeighbour(run);
-    const { sessionId, sessionName } = run;
-    const ofSession = runs.all().filter((one) => one.sessionId === sessionId);
-    const since = ofSession.slice(0, ofSession.indexOf(run)).find((one) => !one.neverStarted);
-    if (since) {
-      const newest = `${since.runId} (${since.request.workflowName}, ${since.status})`;
-      const message = `Session "${sessionName}" has gone on since this run, with run ${newest}. Nothing was done. Look at what that one has done, then ask for it by the session or by that run.`;
-      throw new EngineRefusal(409, message);
-    }
+    refuseLater(run);
     // A run that is started meanwhile waits.
     return { run, release: queue.hold(run.sessionId) };
   }
@@ -240,6 +241,7 @@ export function createEngine(options: EngineOptions): Engine {
       }
       const run = find(runId);
       refuseNeighbour(run);
+      if (force && !run.request.tempWorkspace) refuseLater(run);
       // A run that is started meanwhile waits, so that its folder is not removed under its agent.
       const release = queue.hold(run.sessionId);
       const { removed, kept, lost, errors } = await workspaces
