@@ -301,6 +301,8 @@ describe("the actions on the engine", () => {
     const after = await call({ action: "status", run_id });
     expect(after.data.run.work).toMatchObject({ merged_into: "main" });
     expect(after.data.run.work.take).toBeUndefined();
+    const listed = await call({ action: "list_sessions", active_only: false });
+    expect(listed.data.sessions).toMatchObject([{ insertions: 1, deletions: 0, merged_into: "main" }]);
   });
 
   it("say how to look at it, take it and throw it away where the repository cannot have it", async () => {
@@ -355,6 +357,10 @@ describe("the actions on the engine", () => {
     expect(branches()).toContain("automagik/login");
     const { call, forms } = await connect("yes");
     const gone = await call({ action: "discard", run_id });
+    const listed = await call({ action: "list_sessions", active_only: false });
+    expect(listed.data.sessions, "the list does not say that there is work").toMatchObject([
+      { session_name: "login", insertions: 0, deletions: 0 },
+    ]);
     expect(forms.at(-1)?.message).toMatch(/Throw away the worktree and the branch of .*Add the login/s);
     expect(gone.data).toMatchObject({
       outcome: "ok",

@@ -126,6 +126,7 @@ const sessionAnswer = z.object({
   /** Lines that its commits add, and take away. */
   insertions: z.number().optional(),
   deletions: z.number().optional(),
+  merged_into: z.string().optional(),
   /** What its agent has asked the person. */
   waits_for: z.string().optional(),
   waits_since: z.string().optional(),

@@ -7,7 +7,7 @@ import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { listCommits } from "./describe-work.js";
 import { confirmWithPerson } from "./forms/confirm.js";
-import { describeForConfirmation, readTarget } from "./read-run.js";
+import { describeForConfirmation, readAgain, readTarget } from "./read-run.js";
 import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
 
 const DISCARD_PARAMETERS = ["run_id", "session_name", "session_id", "confirm"] as const;
@@ -54,6 +54,7 @@ export const discardAction = defineAction({
     if (ended) return ended;
     try {
       const { removed, lost, kept, errors } = await services.api.discardWork(run.runId);
+      await readAgain(run, call, services);
       const said = [
         removed.length > 0 ? `Thrown away: ${removed.join(", ")}.` : "Nothing was thrown away.",
         lost.length > 0 ? `Commits that were nowhere else: ${lost.join("; ")}.` : "",

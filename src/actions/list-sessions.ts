@@ -207,6 +207,7 @@ function describeSession(
     ...(run?.errorCode === undefined ? {} : { error_code: run.errorCode }),
     ...(cost ? { cost_usd: cost.usd, ...(cost.atLeast ? { cost_at_least: true } : {}) } : {}),
     ...(changed ? { insertions: changed.insertions, deletions: changed.deletions ?? 0 } : {}),
+    ...(changed?.mergedInto === undefined ? {} : { merged_into: changed.mergedInto }),
     ...(question ? { waits_for: cleanLine(question.text, 300) } : {}),
     ...(question?.askedAt === undefined ? {} : { waits_since: new Date(question.askedAt).toISOString() }),
     ...describeQueued(queued),

@@ -47,6 +47,11 @@ export async function readTarget(
   return readRun(run, call, services);
 }
 
+/** Lets lists know what has become of the run's work just now. Never throws: it is told elsewhere already. */
+export async function readAgain({ runId }: Run, call: Call, { runs }: Services): Promise<void> {
+  await runs.read(runId, call.signal).catch(() => undefined);
+}
+
 /** The answer for a run that the API does not know. */
 export function answerUnknown(runId: string): Answer {
   return {

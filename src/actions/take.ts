@@ -9,7 +9,7 @@ import { listCommits, tellSize } from "./describe-work.js";
 import { resolveWaitMs } from "./follow/wait-budget.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
-import { readTarget } from "./read-run.js";
+import { readAgain, readTarget } from "./read-run.js";
 import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
 
 const TAKE_PARAMETERS = [
@@ -93,6 +93,7 @@ export const takeAction = defineAction({
         check === undefined
           ? await services.api.takeWork(run.runId, chosen)
           : await takeChecked(run.runId, { ...chosen, check }, args.wait_seconds, call, services);
+      if (report.taken) await readAgain(run, call, services);
       return answerReport(report, check);
     } catch (error) {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;

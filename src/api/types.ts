@@ -92,6 +92,8 @@ export interface Run {
   /** Lines that the session's commits add, and take away, as of the run's end. */
   insertions?: number;
   deletions?: number;
+  /** The branch of the repository that has them by now. */
+  mergedInto?: string;
   tokens?: TokenCounts;
   toolsUsed: string[];
   /** The run's own text. It comes from elsewhere: control characters are removed at the door. */

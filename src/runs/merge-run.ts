@@ -21,7 +21,11 @@ export function mergeRun(older: Run, newer: Run): Run {
   if (newer.currentAction === undefined) delete merged.currentAction;
   if (newer.waitsForSlot === undefined) delete merged.waitsForSlot;
   if (newer.waitsForAnswer === undefined) delete merged.waitsForAnswer;
-  if (newer.hasNoWork) delete merged.work;
+  if (newer.hasNoWork) {
+    delete merged.work;
+    for (const key of ["insertions", "deletions", "mergedInto"] as const)
+      if (newer[key] === undefined) delete merged[key];
+  }
   if (newer.work) delete merged.hasNoWork;
   return mergeSessionId(older, newer, merged);
 }

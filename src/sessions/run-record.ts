@@ -13,6 +13,7 @@ const COMMON = [
   "costAtLeast",
   "insertions",
   "deletions",
+  "mergedInto",
   "resumes",
   "neverStarted",
   "errorCode",

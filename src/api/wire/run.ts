@@ -179,6 +179,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     work,
     insertions: work?.insertions,
     deletions: work?.deletions,
+    mergedInto: work?.mergedInto,
     hasNoWork: wire.work === null ? true : undefined,
     questions: wire.questions
       ?.slice(0, MOST_QUESTIONS)

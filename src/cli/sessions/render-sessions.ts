@@ -58,8 +58,15 @@ function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["pa
   return status === "failed" || status === "lost" ? "failed" : undefined;
 }
 
+/** "+15 -1 merged", or "none" of work that was thrown away */
+function tellChanges({ insertions, deletions = 0, merged_into }: SessionLine): string {
+  if (insertions === undefined) return "";
+  if (insertions === 0 && deletions === 0) return "none";
+  return `+${insertions} -${deletions}${merged_into === undefined ? "" : " merged"}`;
+}
+
 function toCells(session: SessionLine, now: number): Record<Column, string> {
-  const { turn, max_turns, expected_turns, cost_usd, cost_at_least, insertions, deletions = 0 } = session;
+  const { turn, max_turns, expected_turns, cost_usd, cost_at_least, insertions, deletions } = session;
   const isUsual =
     session.status === "running" && expected_turns !== undefined && (turn ?? 0) <= expected_turns;
   const most = isUsual ? `~${expected_turns}` : max_turns;
@@ -68,8 +75,9 @@ function toCells(session: SessionLine, now: number): Record<Column, string> {
     state: tellState(session, now),
     workflow: session.workflow_name,
     turn: turn === undefined ? "" : `${turn}${most === undefined ? "" : `/${most}`}`,
-    branch: session.git_branch ?? "",
-    changes: insertions === undefined ? "" : `+${insertions} -${deletions}`,
+    // Where there is nothing (any more), neither is there a branch.
+    branch: insertions === 0 && deletions === 0 ? "" : (session.git_branch ?? ""),
+    changes: tellChanges(session),
     cost: cost_usd === undefined ? "" : `$${cost_usd.toFixed(2)}${cost_at_least ? "+" : ""}`,
     age: tellSpan(session.age_s * 1000),
   };

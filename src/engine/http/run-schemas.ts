@@ -243,6 +243,7 @@ export const rowSchema = z
     total_cost: z.number(),
     insertions: z.int().optional().describe("Lines that the session's commits add"),
     deletions: z.int().optional(),
+    merged_into: z.string().optional().describe("The branch of the repository that has them by now"),
     cost_at_least: costAtLeast,
     total_tokens: z.int(),
     input_tokens: z.int(),

@@ -256,6 +256,8 @@ export function toRow(run: EngineRun, wait?: SlotWait): z.input<typeof rowSchema
     workspace_cleaned_up: run.workspaceRemoved,
     error_message: run.error ?? null,
     ...(run.work ? { insertions: run.work.insertions, deletions: run.work.deletions } : {}),
+    ...(run.workGone ? { insertions: 0, deletions: 0 } : {}),
+    ...(run.work?.mergedInto ? { merged_into: run.work.mergedInto } : {}),
     ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
   };

@@ -45,7 +45,10 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
   }
   if (event.type === "work-changed")
     return hasEnded(run)
-      ? { ...without(run, "work"), ...(event.work ? { work: event.work } : {}) }
+      ? {
+          ...without(without(run, "work"), "workGone"),
+          ...(event.work ? { work: event.work } : { workGone: true }),
+        }
       : undefined;
   if (hasEnded(run)) return undefined;
   switch (event.type) {

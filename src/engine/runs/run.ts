@@ -148,6 +148,8 @@ export interface EngineRun {
   readonly commits: readonly string[];
   /** What the session's branch has beyond its base, and where it is; from the run's end on. */
   readonly work?: Work;
+  /** Its work was thrown away. */
+  readonly workGone?: true;
   readonly queue: {
     readonly added: number;
     readonly consumed: number;

@@ -18,6 +18,8 @@ export interface RunRecord {
   /** Lines that the session's commits add, and take away. */
   insertions?: number;
   deletions?: number;
+  /** The branch of the repository that has them by now. */
+  mergedInto?: string;
   /** The resumable id that was seen for this run. */
   sessionId?: string;
   /** The conversation that it was asked to continue, which its agent may have refused. */
@@ -69,6 +71,7 @@ const runSchema = z.looseObject({
   costAtLeast: z.literal(true).optional(),
   insertions: z.number().optional(),
   deletions: z.number().optional(),
+  mergedInto: shown().optional(),
   sessionId: shown().optional(),
   resumes: shown().optional(),
   neverStarted: z.literal(true).optional(),
