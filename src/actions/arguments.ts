@@ -28,7 +28,7 @@ export const parameters = {
       'Git repository (https, ssh; local path for a local engine); "" for the server\'s own workspace.',
     ),
   git_branch: z.string().trim().max(250).describe('Branch; "" for the default one.'),
-  model: name("Model of the run: sonnet, opus, …"),
+  model: name("The run's model (sonnet, opus, …)"),
   uncommitted: z.boolean().describe("Take uncommitted changes along, once the person agreed."),
   max_turns: z.number().int().min(1).max(200).describe("Turn limit of the run."),
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),
