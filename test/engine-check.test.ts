@@ -497,7 +497,7 @@ describe("the action with a check, on the engine", () => {
   it.each([
     ["a line break", "npm test\nrm -rf ~"],
     ["what is not seen", "npm test \u202e"],
-    ["too much", `npm test ${"x".repeat(500)}`],
+    ["too much", `npm test ${"x".repeat(100)}`],
   ])("takes no command with %s, which a person would not see as it is", async (_what, check) => {
     const { call, forms } = await connect("yes");
     const refused = await call({ action: "take", run_id: "any", check });

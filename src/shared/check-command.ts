@@ -1,7 +1,10 @@
 import { showUnseen } from "./visible-text.js";
 
-/** The longest command that a form shows in full, in characters. */
-const COMMAND_LIMIT = 500;
+/**
+ * The longest command, in characters: what a form shows in full. Claude Code cuts a line of a form after about 120, in a
+ * window of 130 columns, and a model may name the command: its end must not stand behind the cut.
+ */
+const COMMAND_LIMIT = 100;
 
 /**
  * A command that a person is to agree to, by which a merge is checked. Only what they see exactly as it will run: one
