@@ -18,8 +18,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runs: ["shared", "settings", "store", "api", "notices"],
   "plan-runner": ["shared", "store", "api", "runs", "plans"],
   sessions: ["shared", "settings", "store", "api", "runs"],
-  actions: ["shared", "settings", "api", "runs", "sessions", "workflows"],
-  server: ["shared", "settings", "store", "notices", "api", "runs", "sessions", "workflows", "actions"],
+  actions: ["shared", "settings", "api", "runs", "sessions", "workflows", "plans", "plan-runner"],
+  server: [
+    ...["shared", "settings", "store", "notices", "api", "runs", "sessions", "workflows"],
+    ...["plans", "plan-runner", "actions"],
+  ],
 };
 
 /** The modules of the engine that others may import. */

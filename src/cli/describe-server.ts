@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import type { Connection } from "../api/call.js";
 import type { ServerOptions } from "../server/server.js";
+import { upstreamFolderName } from "../sessions/store/file-names.js";
 import { createSessionStore } from "../sessions/store/open-session-store.js";
 import type { Settings } from "../settings/settings.js";
 import { systemClock } from "../shared/clock.js";
@@ -32,6 +33,8 @@ interface ServerParts extends Pick<Invocation, "flags" | "script"> {
 export function describeServer(parts: ServerParts): ServerOptions {
   const { settings, flags, log, partial = false } = parts;
   const stateFolder = findStateFolder(settings);
+  // The engine's port may change; its sessions and plans stay the same.
+  const upstream = settings.engine === "local" ? "engine on this machine" : settings.baseUrl;
   const windowSettings =
     settings.engine === "local"
       ? createWindowSettings({ flags, settings, stateFolder, partial, log })
@@ -42,10 +45,11 @@ export function describeServer(parts: ServerParts): ServerOptions {
     store: createSessionStore({
       state: settings.state,
       folder: stateFolder,
-      // The engine's port may change; its sessions stay the same.
-      upstream: settings.engine === "local" ? "engine on this machine" : settings.baseUrl,
+      upstream,
       onProblem: ({ message }) => log.warn(message),
     }),
+    // Where servers share their sessions by Redis, none has plans of its own.
+    plans: settings.state ? undefined : { folder: stateFolder, upstream: upstreamFolderName(upstream) },
     env: foreignEnvironment(),
     locate: windowSettings && createLocate(parts, windowSettings),
     tellOtherSettings: windowSettings?.tellOther,

@@ -52,10 +52,14 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   }
 
   return {
-    serveStdio: (streams) =>
-      mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered: host.discover() }),
+    serveStdio(streams) {
+      const discovered = host.discover();
+      void discovered.then(() => services.plans.carryOn());
+      return mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
+    },
     async connect(transport) {
       await host.discover();
+      void services.plans.carryOn();
       await mcp.connect(transport);
     },
     onIdle: mcp.onIdle,

@@ -3,6 +3,7 @@ import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import type { Notifier } from "../notices/notifier.js";
+import { createClosedDoor, createPlansDoor, type PlansDoor } from "../plan-runner/plans-door.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
 import { createRunList } from "../runs/run-list.js";
 import { createRunNotices } from "../runs/run-notices.js";
@@ -35,6 +36,8 @@ export interface ServiceOptions {
   refusedKeyAdvice?: string;
   /** Where sessions are remembered; in memory when left out. */
   store?: SessionStore;
+  /** Where plans are kept, and who carries them out: this process, unless `findDriver` finds or starts another one. */
+  plans?: { folder: string; upstream: string; findDriver?: () => Promise<void> } | undefined;
   /** The queue of starts, where servers share one; by default one of this server's own. */
   startLimiter?: StartLimiter;
   clock?: Clock;
@@ -136,6 +139,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
   const slotTracker = createSlotTracker({ watcher, startLimiter, clock });
   const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
   const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
+  const plans = createDoor();
   const services: Services = {
     settings,
     api,
@@ -150,12 +154,49 @@ export function createServices(options: ServiceOptions): ServiceHost {
     clock,
     claimedQuestions: createClaimedQuestions(watcher),
     notices,
+    plans,
     sharesMachine: options.sharesMachine ?? false,
     ownFolders: options.ownFolders ?? [],
     home: options.home,
     // They name folders of this machine, which are nothing for a caller elsewhere.
     tellOtherSettings: (options.sharesMachine && options.tellOtherSettings) || (async () => undefined),
   };
+
+  /** What it needs is loaded with the first plan. */
+  function createDoor(): PlansDoor {
+    const { plans: place } = options;
+    if (!place)
+      return createClosedDoor(
+        "Plans need a state folder of this server's own, and it has none. Nothing was begun.",
+      );
+    async function load() {
+      const { openPlans } = await import("../plan-runner/open-plans.js");
+      return openPlans({
+        ...(place as NonNullable<typeof place>),
+        ...{ api, runs, watcher, capabilities, clock, log },
+        defaults: {
+          inputFormat: settings.inputFormat,
+          maxTurns: settings.maxTurns,
+          timeoutS: settings.timeoutS,
+          ...(settings.userId ? { userId: settings.userId } : {}),
+        },
+        onFound: (run, request) => sessions.started(run, request),
+        workflows: () => {
+          const { available, workflows } = catalogue.state();
+          return available ? workflows.map(({ name }) => name) : undefined;
+        },
+        history: (workflow) => sessions.usualRun(workflow),
+        limits: {
+          runs: settings.planRuns,
+          parallel: settings.planParallel,
+          minutes: settings.planMinutes,
+          ...(settings.planCostLimitUsd === undefined ? {} : { costUsd: settings.planCostLimitUsd }),
+        },
+        agreeAbove: { runs: settings.planAskAboveRuns, costUsd: settings.planAskAboveUsd },
+      });
+    }
+    return createPlansDoor({ folder: place.folder, load, onProblem: (message) => log.warn(message) });
+  }
 
   let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;
   let checkedAt = Number.NEGATIVE_INFINITY;
@@ -186,6 +227,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       return available ? problem : (problem ?? "The list of workflows has not been read yet.");
     },
     async close() {
+      await plans.close();
       stopped.abort();
       catalogue.close();
       slotTracker.close();

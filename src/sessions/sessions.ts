@@ -13,7 +13,7 @@ import { createSessionWriter } from "./session-writer.js";
 import type { RunRecord, SessionQuery, SessionRecord } from "./store/session-record.js";
 import type { SessionStore } from "./store/session-store.js";
 import type { Session, Target } from "./types.js";
-import { createUsualTurns } from "./usual-turns.js";
+import { createUsualRuns, type UsualRun } from "./usual-runs.js";
 
 export interface Sessions {
   /**
@@ -38,8 +38,8 @@ export interface Sessions {
   named(name: string): Promise<Session[]>;
   /** Names most like the wanted one. Never asks the API. */
   nearest(name: string): string[];
-  /** How many turns a run of the workflow usually takes, where enough of them are remembered. Never asks the API. */
-  usualTurns(workflowName: string): Promise<number | undefined>;
+  /** What a run of the workflow usually takes, where enough of them are remembered. Never asks the API. */
+  usualRun(workflowName: string): Promise<UsualRun>;
   /** Names known without asking the API, newest session first. */
   knownNames(): string[];
   /** The newest repository that a session was started with, from the index. */
@@ -179,7 +179,7 @@ export function createSessions(options: {
     },
 
     nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),
-    usualTurns: createUsualTurns({ list: () => store.list(), clock: options.clock }),
+    usualRun: createUsualRuns({ list: () => store.list(), clock: options.clock }),
     knownNames: () => [...new Set(known.map((session) => session.name))],
 
     async lastRepository() {

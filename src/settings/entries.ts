@@ -3,6 +3,7 @@ import { clientSettings } from "./client-settings.js";
 import { engineSettings } from "./engine-settings.js";
 import { httpSettings } from "./http-settings.js";
 import { noticeSettings } from "./notice-settings.js";
+import { planSettings } from "./plan-settings.js";
 import type { SettingMeta } from "./setting.js";
 
 /** Every variable begins with this. */
@@ -14,6 +15,7 @@ const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
 export const settingsSchema = z.object({
   ...clientSettings,
   ...noticeSettings,
+  ...planSettings,
   ...httpSettings,
   ...engineSettings,
 });

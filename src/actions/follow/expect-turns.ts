@@ -18,7 +18,7 @@ export function expectTurns(run: Run, services: Pick<Services, "sessions" | "clo
   const isTold = run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName;
   const looking = isTold
     ? Promise.resolve()
-    : services.sessions.usualTurns(run.workflowName).then((turns) => {
+    : services.sessions.usualRun(run.workflowName).then(({ turns }) => {
         usual = turns;
       });
   return {

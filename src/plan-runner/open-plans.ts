@@ -1,0 +1,45 @@
+import type { Log } from "../shared/log.js";
+import { openDatabase } from "../store/database.js";
+import { type ApiPortOptions, createApiPort } from "./api-port.js";
+import { createPlanJournal } from "./journal.js";
+import { createPlans, type Plans, type PlansOptions } from "./plans.js";
+import { createPlanRunner } from "./runner.js";
+
+/** What the plans of a server are made of. */
+export interface OpenPlansOptions
+  extends Omit<ApiPortOptions, "capabilities">,
+    Omit<PlansOptions, "runner" | "carryOut" | "capabilities"> {
+  capabilities: ApiPortOptions["capabilities"] & PlansOptions["capabilities"];
+  /** The state folder, absolute. */
+  folder: string;
+  /** Names the workflows API: plans of another one are not seen. */
+  upstream: string;
+  log: Log;
+  /** Finds or starts the process that carries plans out; left out, this process does so. */
+  findDriver?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * Opens the plans that are in the database of a state folder.
+ * @throws StoreError when it cannot be used
+ */
+export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
+  const { folder, upstream, clock, log, findDriver } = options;
+  const database = await openDatabase({ folder, clock, onProblem: ({ message }) => log.warn(message) });
+  const journal = createPlanJournal({ database, upstream });
+  const runner = createPlanRunner({ journal, portFor: createApiPort(options), clock, log });
+  async function carryOut(): Promise<void> {
+    if (!findDriver) return runner.start();
+    await findDriver().catch((error: Error) =>
+      log.warn(`Plans are not carried out at the moment: ${error.message}`),
+    );
+  }
+  const plans = createPlans({ ...options, runner, carryOut });
+  return {
+    ...plans,
+    async close(graceMs) {
+      await plans.close(graceMs);
+      await database.destroy();
+    },
+  };
+}

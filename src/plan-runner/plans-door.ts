@@ -1,0 +1,70 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Plans } from "./plans.js";
+
+/** No plans can be had here. The message says why, and that nothing was begun. */
+export class PlansUnavailable extends Error {
+  override name = "PlansUnavailable";
+}
+
+/** The way to the plans of a server. Nothing of them is loaded or opened before they are asked for. */
+export interface PlansDoor {
+  /** @throws PlansUnavailable, StoreError */
+  open(): Promise<Plans>;
+  /** Makes sure that plans which are open are carried out, if there can be any. Never throws. */
+  carryOn(): Promise<void>;
+  /** Lets go of the plans; they go on elsewhere, or with the next process. */
+  close(): Promise<void>;
+}
+
+/** The database of the state folder; before it is there, there are no plans. */
+const DATABASE_FILE = "automagik.db";
+
+/**
+ * @param options.folder the state folder
+ * @param options.load opens the plans; called again when that has failed
+ * @param options.onProblem gets what kept open plans from being carried on, worded for the log
+ */
+export function createPlansDoor(options: {
+  folder: string;
+  load: () => Promise<Plans>;
+  onProblem: (message: string) => void;
+}): PlansDoor {
+  let opening: Promise<Plans> | undefined;
+  let closed = false;
+
+  function open(): Promise<Plans> {
+    if (closed) return Promise.reject(new PlansUnavailable("The server is stopping. Nothing was begun."));
+    opening ??= options.load().catch((error) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  }
+
+  return {
+    open,
+    async carryOn() {
+      if (!existsSync(join(options.folder, DATABASE_FILE))) return;
+      try {
+        const plans = await open();
+        if (await plans.hasOpen()) await plans.carryOn();
+      } catch (error) {
+        if (!closed) options.onProblem(`Open plans were not carried on: ${(error as Error).message}`);
+      }
+    },
+    async close() {
+      closed = true;
+      await opening?.then((plans) => plans.close()).catch(() => {});
+    },
+  };
+}
+
+/** Where there is no place for plans. */
+export function createClosedDoor(why: string): PlansDoor {
+  return {
+    open: () => Promise.reject(new PlansUnavailable(why)),
+    carryOn: async () => {},
+    close: async () => {},
+  };
+}

@@ -1,0 +1,167 @@
+import { randomUUID } from "node:crypto";
+import { type DryRun, dryRun, type WorkflowHistory } from "../plans/dry-run.js";
+import { type CheckedPlan, checkPlan } from "../plans/language/check-plan.js";
+import type { PlanChange } from "../plans/machine/events.js";
+import type { PlanState, Threshold } from "../plans/machine/state.js";
+import { AUTO_WORKFLOW, type FieldValue, type Plan, type PlanLimits } from "../plans/plan.js";
+import { type Clock, sleep } from "../shared/clock.js";
+import { findNearest } from "../shared/nearest.js";
+import { capabilitiesOfApi } from "./api-capabilities.js";
+import { isOver, type PlanPlace, type PlanSummary } from "./journal.js";
+import type { PlanRunner, PlanSight } from "./runner.js";
+
+/** A plan to be begun: checked, its inputs complete, and agreed to by the person. */
+export interface PlanOrder {
+  plan: Plan;
+  inputs: Readonly<Record<string, FieldValue>>;
+  /** The plan's own name, by which it is found; no other open plan has it. */
+  name: string;
+  place: PlanPlace;
+}
+
+/**
+ * The plans of one server, as its actions, resources and commands use them. Whatever is to be carried out is written
+ * down here, and carried out by the one process that drives the plans of this API, which is started when it is not
+ * there. Methods that read or write the plans throw StoreError.
+ */
+export interface Plans {
+  /** Checks a plan with the workflows, the limits and the abilities of this server's API. Nothing is begun. */
+  check(plan: unknown, options?: { inputs?: unknown; name?: string }): Promise<CheckedPlan>;
+  /** What a checked plan would do and take, with what runs like these have taken so far. Nothing is begun. */
+  foresee(plan: Plan, inputs: Readonly<Record<string, FieldValue>>): Promise<DryRun>;
+  /** Begins a plan: from here on it goes on by itself. */
+  begin(order: PlanOrder): Promise<PlanSight>;
+  /**
+   * A person's decision or change.
+   * @returns the plan after it, with `refused` when it cannot be, worded for a person; undefined for no such plan
+   */
+  tell(planId: string, change: PlanChange): Promise<{ state: PlanState; refused?: string } | undefined>;
+  look(planId: string): Promise<PlanSight | undefined>;
+  /** By its id, or by its name: of several the newest that is open, else the newest. */
+  find(idOrName: string): Promise<PlanSight | undefined>;
+  /** Names of plans most like the wanted one. */
+  nearest(name: string): Promise<string[]>;
+  /** True when an open plan has that name. */
+  isTaken(name: string): Promise<boolean>;
+  /** True when a plan has not ended. */
+  hasOpen(): Promise<boolean>;
+  /** All plans of this API, newest first. */
+  list(): Promise<PlanSummary[]>;
+  /** Tells how a plan stands, at once and after every change, until the signal ends or it is over. */
+  follow(planId: string, signal: AbortSignal, onChange: (sight: PlanSight) => void): Promise<void>;
+  /** Makes sure that open plans are carried out. */
+  carryOn(): Promise<void>;
+  close(graceMs?: number): Promise<void>;
+}
+
+/** How often a followed plan is looked at, in ms: what the eye takes for at once. */
+const LOOK_MS = 500;
+
+/** What the plans of a server are made of, beside the database and the API. */
+export interface PlansOptions {
+  runner: PlanRunner;
+  /** Finds or starts whoever carries plans out. Must not throw. */
+  carryOut: () => Promise<void>;
+  capabilities: Parameters<typeof capabilitiesOfApi>[0];
+  /** Names of the API's workflows; undefined while nobody knows them. */
+  workflows: () => readonly string[] | undefined;
+  /** What runs of a workflow have taken so far. */
+  history: (workflow: string) => Promise<WorkflowHistory>;
+  /** Where a plan has none. */
+  limits: Partial<PlanLimits>;
+  agreeAbove: Threshold;
+  clock: Clock;
+}
+
+/** Puts them together over a runner; nothing is carried out before it is asked for. */
+export function createPlans(options: PlansOptions): Plans {
+  const { runner, carryOut, clock } = options;
+
+  async function historyOf(plan: Plan): Promise<Map<string, WorkflowHistory>> {
+    const names = new Set(plan.steps.flatMap((step) => (step.kind === "run" ? [step.workflow] : [])));
+    names.delete(AUTO_WORKFLOW);
+    return new Map(
+      await Promise.all([...names].map(async (name) => [name, await options.history(name)] as const)),
+    );
+  }
+
+  async function find(idOrName: string): Promise<PlanSight | undefined> {
+    const all = await runner.list();
+    const named = all.filter(({ planId, name }) => planId === idOrName || name === idOrName);
+    const summary = named.find(({ planId }) => planId === idOrName) ?? named.find(isOpen) ?? named[0];
+    return summary && runner.look(summary.planId);
+  }
+
+  return {
+    check(plan, { inputs, name } = {}) {
+      return checkPlan(plan, {
+        workflows: options.workflows(),
+        cannot: capabilitiesOfApi(options.capabilities),
+        defaults: options.limits,
+        ...(inputs === undefined ? {} : { inputs }),
+        ...(name === undefined ? {} : { name }),
+      });
+    },
+    async foresee(plan, inputs) {
+      const history = await historyOf(plan);
+      return dryRun(plan, { inputs, history: (workflow) => history.get(workflow) });
+    },
+    async begin({ plan, inputs, name, place }) {
+      const history = await historyOf(plan);
+      const expectedUsd = Object.fromEntries(
+        [...history].flatMap(([workflow, { costUsd }]) =>
+          costUsd === undefined ? [] : [[workflow, costUsd]],
+        ),
+      );
+      const state = await runner.begin(
+        {
+          planId: randomUUID(),
+          plan: { ...plan, name },
+          inputs,
+          agreeAbove: options.agreeAbove,
+          expectedUsd,
+        },
+        place,
+      );
+      await carryOut();
+      return { state, place, troubles: [] };
+    },
+    async tell(planId, change) {
+      const told = await runner.tell(planId, change);
+      if (told && !isOver(told.state)) await carryOut();
+      return told;
+    },
+    look: (planId) => runner.look(planId),
+    find,
+    async nearest(name) {
+      const names = (await runner.list()).map((plan) => plan.name);
+      return findNearest(name, [...new Set(names)]);
+    },
+    async isTaken(name) {
+      return (await runner.list()).some((plan) => plan.name === name && isOpen(plan));
+    },
+    async hasOpen() {
+      return (await runner.list()).some(isOpen);
+    },
+    list: () => runner.list(),
+    async follow(planId, signal, onChange) {
+      let last: string | undefined;
+      while (!signal.aborted) {
+        const sight = await runner.look(planId);
+        if (!sight) return;
+        const { state, troubles } = sight;
+        const mark = JSON.stringify([state.at, state.version, troubles]);
+        if (mark !== last) onChange(sight);
+        last = mark;
+        if (isOver(state)) return;
+        await sleep(clock, LOOK_MS, signal);
+      }
+    },
+    carryOn: carryOut,
+    close: (graceMs) => runner.close(graceMs),
+  };
+}
+
+function isOpen({ status }: PlanSummary): boolean {
+  return status !== "completed" && status !== "failed" && status !== "killed";
+}
