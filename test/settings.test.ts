@@ -144,6 +144,42 @@ const CASES: Record<string, Case> = {
     good: texts("cat", "curl -sd @- https://ntfy.example/topic | head"),
     bad: [],
   },
+  PLAN_RUNS: {
+    property: "planRuns",
+    fallback: 20,
+    good: numbers("1", "1000"),
+    bad: ["0", "1001", "2.5", ...NO_NUMBERS],
+  },
+  PLAN_PARALLEL: {
+    property: "planParallel",
+    fallback: 3,
+    good: numbers("1", "100"),
+    bad: ["0", "101", "2.5", ...NO_NUMBERS],
+  },
+  PLAN_MINUTES: {
+    property: "planMinutes",
+    fallback: 240,
+    good: numbers("1", "100000"),
+    bad: ["0", "100001", "2.5", ...NO_NUMBERS],
+  },
+  PLAN_COST_LIMIT: {
+    property: "planCostLimitUsd",
+    fallback: undefined,
+    good: numbers("0.01", "100000", "2.5"),
+    bad: ["0", "100001", ...NO_NUMBERS],
+  },
+  PLAN_ASK_ABOVE_RUNS: {
+    property: "planAskAboveRuns",
+    fallback: 8,
+    good: numbers("1", "1000"),
+    bad: ["0", "1001", "2.5", ...NO_NUMBERS],
+  },
+  PLAN_ASK_ABOVE_COST: {
+    property: "planAskAboveUsd",
+    fallback: 10,
+    good: numbers("0", "100000", "2.5"),
+    bad: ["100001", ...NO_NUMBERS],
+  },
   HTTP_HOST: {
     property: "httpHost",
     fallback: "127.0.0.1",
