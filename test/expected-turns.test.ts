@@ -1,9 +1,9 @@
 import type { Progress } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { measureTurns, tellTurns } from "../src/actions/tell-turns.js";
 import { renderTable } from "../src/cli/sessions/render-sessions.js";
 import { bareRun } from "../src/runs/run-facts.js";
+import { measureTurns, tellTurns } from "../src/runs/tell-turns.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
 

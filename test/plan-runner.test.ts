@@ -7,9 +7,9 @@ import type { Script, StartInfo } from "../mocks/types.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
 import { createPlanJournal } from "../src/plan-runner/journal.js";
 import type { PlanPort } from "../src/plan-runner/port.js";
-import { createPlanRunner, type PlanRunner } from "../src/plan-runner/runner.js";
+import { createPlanRunner, type PlanRunner, type PlanSight } from "../src/plan-runner/runner.js";
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
-import { describePlan } from "../src/plans/machine/describe-plan.js";
+import { describePlan, progressLine } from "../src/plans/machine/describe-plan.js";
 import type { PlanChange } from "../src/plans/machine/events.js";
 import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
@@ -18,6 +18,8 @@ import { openDatabase } from "../src/store/database.js";
 import { type BranchingApi, serveBranchingApi } from "./support/branching-api.js";
 import { silentLog } from "./support/harness.js";
 import { FEATURE, openPlans, type PlanProcess, planOf } from "./support/plan-place.js";
+
+const PATIENT = { timeout: 30_000, interval: 20 };
 
 /** Agents that do what the plan needs of them. */
 function scriptOf({ workflowName, body }: StartInfo): Script {
@@ -288,6 +290,39 @@ test("a start is not sent by a process that has lost the plan to another one", a
   await vi.waitFor(() => expect(isTaken).toBe(true));
   await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]));
   expect(api.posts).toBe(0);
+});
+
+test("what runs do and what does not work is seen in other processes, for as long as one carries the plan out", async () => {
+  const api = await serveBranchingApi({
+    script: () => ({ manual: true, actions: ["Reading", "Writing the service"] }),
+  });
+  const folder = temporaryFolder();
+  const [driver, window] = [await open(api, folder), await open(api, folder)];
+  driver.runner.start();
+  const planId = await driver.begin(TWO);
+  const see = async () => (await window.runner.look(planId)) as PlanSight;
+  const line = ({ state, actions }: PlanSight) => progressLine(state, (key) => actions.get(key));
+  await driver.until(planId, ({ steps: now }) => now.first?.attempts[0]?.status === "running");
+  const run = api.world.run(String(api.world.runs()[0]?.runId));
+  run.turn();
+  run.turn();
+  await vi.waitFor(
+    async () => expect(line(await see())).toBe("first: Turn 2/5: Writing the service"),
+    PATIENT,
+  );
+  expect((await see()).troubles).toEqual([]);
+
+  api.away = true;
+  await window.runner.tell(planId, { type: "kill-asked" });
+  await vi.waitFor(async () => {
+    const { troubles, actions } = await see();
+    expect(troubles).toMatchObject([
+      { step: "first", reason: expect.stringContaining("Down for maintenance") },
+    ]);
+    expect([...actions.values()]).toEqual([expect.stringMatching(/has not answered since|does not answer/)]);
+  }, PATIENT);
+  await driver.close();
+  expect(await see()).toMatchObject({ troubles: [], actions: new Map() });
 });
 
 test("a plan that is ended while a start is on its way ends that run when it is known", async () => {

@@ -1,9 +1,9 @@
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import { looksRefused, refusedResume } from "../runs/run-facts.js";
+import { tellTurns } from "../runs/tell-turns.js";
 import { asSentence, cutText } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
 import { describeWork } from "./describe-work.js";
-import { tellTurns } from "./tell-turns.js";
 
 /**
  * A result in an answer is cut here: with text and structured content it stands there twice, and the smallest

@@ -8,11 +8,12 @@ import { LOOKUP_PAUSES_MS } from "../runs/lost-starts.js";
 import { bareRun, outcomeOf } from "../runs/run-facts.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
 import type { Runs } from "../runs/runs.js";
+import { tellStandstill, tellTurn } from "../runs/tell-run.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import { cleanLine } from "../shared/text.js";
 import { findLostRuns, noteOfStart } from "./find-lost-run.js";
 import type { PlanPlace } from "./journal.js";
-import type { MergeOutcome, PlanPort, RunEnd, StartOutcome, Trouble } from "./port.js";
+import type { MergeOutcome, PlanNow, PlanPort, RunEnd, StartOutcome } from "./port.js";
 
 /** What a plan's runs are carried out with: the services by which single runs are. */
 export interface ApiPortOptions {
@@ -26,7 +27,7 @@ export interface ApiPortOptions {
   /** Writes down a run that was found after its answer was lost; others are noted by the starter. */
   onFound?: (run: Run, request: StartRequest) => Promise<unknown>;
   onGate?: (planId: string) => void;
-  onChange?: (state: PlanState, troubles: readonly Trouble[]) => void;
+  onChange?: (state: PlanState, now: PlanNow) => void;
 }
 
 /** How long a check of a merge may take, in s, and what the API needs beside it. */
@@ -149,7 +150,7 @@ export function createApiPort(
       return { kind: "unknown", reason: "The API's list does not show it." };
     },
 
-    waitForRun(runId, { isContinuation, onAsk }, signal) {
+    waitForRun(runId, { isContinuation, onAsk, onAction }, signal) {
       const seed = failed.get(runId) ?? bareRun(runId);
       if (isFinal(seed.status)) return Promise.resolve(toEnd(seed));
       return new Promise((resolve, reject) => {
@@ -163,7 +164,10 @@ export function createApiPort(
               error: `The API does not know the run any more. ${event.error.message}`,
               deterministic: true,
             });
-          else if (event.type !== "unreachable") ask(run);
+          else {
+            onAction(tellStandstill(event, clock.now()) ?? tellTurn(run));
+            if (event.type !== "unreachable") ask(run);
+          }
         });
         function ask(run: Run): void {
           const [question] = openQuestions(run);
@@ -181,7 +185,10 @@ export function createApiPort(
         const now = watch.latest();
         if (signal.aborted) stop();
         else if (isFinal(now.status)) end(readEnd(now));
-        else ask(now);
+        else {
+          onAction(tellTurn(now));
+          ask(now);
+        }
       });
     },
 
@@ -215,8 +222,8 @@ export function createApiPort(
       }
     },
 
-    publish(state, troubles) {
-      options.onChange?.(state, troubles);
+    publish(state, now) {
+      options.onChange?.(state, now);
     },
   });
 

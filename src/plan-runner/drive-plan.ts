@@ -6,16 +6,18 @@ import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import type { Log } from "../shared/log.js";
 import { cleanText } from "../shared/text.js";
 import { StoreError } from "../store/store-error.js";
-import { isOver, type JournalledPlan, type PlanJournal, type PlanOwner, startActOf } from "./journal.js";
+import { isOver, type JournalledPlan, type PlanJournal, startActOf } from "./journal.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
-import type { PlanPort, StartNote, StartOutcome, Trouble } from "./port.js";
+import type { PlanOwner } from "./plan-owner.js";
+import type { PlanNow, PlanPort, StartNote, StartOutcome } from "./port.js";
+import { createWatchedNow } from "./watched-now.js";
 
 type CommandOf<Type extends PlanCommand["type"]> = Extract<PlanCommand, { type: Type }>;
 
 /** A plan that this process carries out. */
 export interface DrivenPlan extends Pick<PlanCopy, "state" | "entries" | "happen" | "catchUp"> {
-  /** What does not work at the moment, and is tried again. */
-  readonly troubles: readonly Trouble[];
+  /** What is seen of it at the moment. */
+  readonly now: PlanNow;
   /** Begins what is to be done as the plan stands. */
   begin(): void;
   /** Nothing more is begun; resolves when what was sent has its answer, or after `graceMs`. Runs go on. */
@@ -48,6 +50,7 @@ interface NotNow {
 /**
  * Carries a plan out: what its state asks for is begun, each thing once, and what comes of it is written down as events,
  * from which the next follows. Whatever fails outside is tried again or becomes an event; it never ends this.
+ * @param options.onSeen called with what is seen of it, often with the same
  * @param options.onLost the plan is another process's now; nothing more is done here
  * @param options.onOver nothing is to be done any more
  */
@@ -59,16 +62,17 @@ export function drivePlan(
     owner: PlanOwner;
     clock: Clock;
     log: Log;
+    onSeen: (now: PlanNow) => void;
     onLost: () => void;
     onOver: () => void;
   },
 ): DrivenPlan {
-  const { journal, port, owner, clock, log, onLost, onOver } = options;
+  const { journal, port, owner, clock, log, onSeen, onLost, onOver } = options;
   const copy = createPlanCopy(plan, { journal, clock, onChange: () => begun && next() });
   const { planId } = copy.state;
   /** What was begun here, by the ids of its commands, until it is not wanted any more. */
   const acts = new Map<string, { abort: AbortController; isDone: boolean }>();
-  const troubles = new Map<string, Trouble>();
+  const watched = createWatchedNow({ clock, onChange: publish });
   /** What concerns the start of one run is done one after the other. */
   const starts = createKeyedMutex();
   const underWay = new Set<Promise<void>>();
@@ -90,7 +94,7 @@ export function drivePlan(
       if (ids.has(id)) continue;
       act.abort.abort();
       acts.delete(id);
-      troubles.delete(id);
+      watched.forget(id);
     }
     for (const command of commands) {
       if (acts.has(command.id)) continue;
@@ -117,7 +121,8 @@ export function drivePlan(
 
   function publish(): void {
     try {
-      port.publish(copy.state, [...troubles.values()]);
+      onSeen(watched.get());
+      port.publish(copy.state, watched.get());
     } catch (error) {
       log.error("A change of a plan could not be told:", error);
     }
@@ -138,25 +143,10 @@ export function drivePlan(
         };
       }
       if (signal.aborted) return;
-      note(command, notNow);
+      watched.setTrouble(command, notNow?.isFine ? undefined : notNow?.reason);
       if (!notNow) return;
       await sleep(clock, notNow.afterMs ?? pauseMs, signal);
     }
-  }
-
-  function note(command: PlanCommand, notNow: NotNow | undefined): void {
-    const { id } = command;
-    const known = troubles.get(id);
-    if (!notNow || notNow.isFine) {
-      if (troubles.delete(id)) publish();
-      return;
-    }
-    const reason = cleanText(notNow.reason, 2_000);
-    if (known?.reason === reason) return;
-    const step = "step" in command ? command.step : "key" in command ? stepOf(command.key) : undefined;
-    const since = known?.since ?? clock.now();
-    troubles.set(id, { command: id, reason, since, ...(step === undefined ? {} : { step }) });
-    publish();
   }
 
   /** What is known to be so is written down, however long the disk fails. False when this process ends before. */
@@ -315,7 +305,12 @@ export function drivePlan(
       telling.catch((error) => log.error("A question of a plan's run could not be noted:", error));
     };
     const isContinuation = findAttempt(copy.state, key)?.conversation !== key;
-    const end = await port.waitForRun(runId, { isContinuation, onAsk }, signal);
+    const onAction = (text: string | undefined) => {
+      if (!signal.aborted) watched.setAction(key, text);
+    };
+    const end = await port
+      .waitForRun(runId, { isContinuation, onAsk, onAction }, signal)
+      .finally(() => watched.setAction(key, undefined));
     await telling;
     if (end) await tell({ type: "run-ended", key, ...end });
     return undefined;
@@ -369,8 +364,8 @@ export function drivePlan(
     get entries() {
       return copy.entries;
     },
-    get troubles() {
-      return [...troubles.values()];
+    get now() {
+      return watched.get();
     },
     happen: copy.happen,
     catchUp: copy.catchUp,

@@ -3,8 +3,9 @@ import { describePlan, progressLine } from "../plans/machine/describe-plan.js";
 import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
-import type { ProcessIdentity } from "../shared/process-identity.js";
 import { type Database, type Transaction, transaction } from "../store/database.js";
+import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
+import { createPlanSights, forgetSight, type PlanSights } from "./plan-sights.js";
 import type { StartNote } from "./port.js";
 
 /** Where a plan's runs work. */
@@ -13,11 +14,6 @@ export interface PlanPlace {
   gitBranch?: string;
   /** The repository of this machine that the person has allowed. */
   consent?: { path: string; folders: readonly string[] };
-}
-
-/** A process that carries plans out; `instance` tells two of one process apart. */
-export interface PlanOwner extends ProcessIdentity {
-  instance: string;
 }
 
 /** What lists tell of a plan. Times are epoch ms, money is US dollars. */
@@ -45,12 +41,9 @@ export interface JournalledPlan {
 }
 
 /** A plan that may have to be carried on. */
-export interface OpenPlan {
+export interface OpenPlan extends Ownership {
   planId: string;
   entries: number;
-  owner: PlanOwner | undefined;
-  /** When its owner was last seen, epoch ms. */
-  ownerSeen: number;
 }
 
 /** Something that was begun outside and must not be begun again. */
@@ -62,7 +55,7 @@ export interface PlanAct {
  * The plans of one workflows API in the database. One change is one transaction, on condition that nothing was added
  * since the plan was read, so that any process may add what a person decides. All methods throw StoreError.
  */
-export interface PlanJournal {
+export interface PlanJournal extends PlanSights {
   /** Writes a new plan down. @throws Error when there is one with its id */
   begin(start: PlanStarted, place: PlanPlace): Promise<PlanState>;
   /** Undefined when there is no such plan. */
@@ -83,6 +76,7 @@ export interface PlanJournal {
   claim(planId: string, owner: PlanOwner, former: PlanOwner | undefined, now: number): Promise<boolean>;
   /** Says that the owner lives. */
   refresh(owner: PlanOwner, now: number): Promise<void>;
+  /** Lets go of a plan, and of what was seen of it. */
   release(planId: string, owner: PlanOwner): Promise<void>;
   /**
    * Notes that something is begun, which its owner alone may do, and only on what was read.
@@ -127,6 +121,8 @@ export function createPlanJournal(options: { database: Database; upstream: strin
   }
 
   return {
+    ...createPlanSights(options),
+
     async begin(start, place) {
       const state = startPlan(start);
       await transaction(db, async (trx) => {
@@ -175,8 +171,7 @@ export function createPlanJournal(options: { database: Database; upstream: strin
       return (await query.orderBy("created_at").execute()).map((row) => ({
         planId: row.plan_id,
         entries: row.entries,
-        owner: row.owner === null ? undefined : (JSON.parse(row.owner) as PlanOwner),
-        ownerSeen: row.owner_seen ?? 0,
+        ...readOwnership(row),
       }));
     },
 
@@ -211,6 +206,8 @@ export function createPlanJournal(options: { database: Database; upstream: strin
           .where("plan_id", "=", planId)
           .where((is) => (former ? is("owner", "=", textOf(former)) : is("owner", "is", null)))
           .executeTakeFirst();
+        // What the former owner has seen is old.
+        if (numUpdatedRows === 1n) await forgetSight(trx, planId);
         return numUpdatedRows === 1n;
       });
     },
@@ -223,12 +220,13 @@ export function createPlanJournal(options: { database: Database; upstream: strin
 
     async release(planId, owner) {
       await transaction(db, async (trx) => {
-        await trx
+        const { numUpdatedRows } = await trx
           .updateTable("plans")
           .set({ owner: null, owner_seen: null })
           .where("plan_id", "=", planId)
           .where("owner", "=", textOf(owner))
-          .execute();
+          .executeTakeFirst();
+        if (numUpdatedRows === 1n) await forgetSight(trx, planId);
       });
     },
 
@@ -260,11 +258,6 @@ export function createPlanJournal(options: { database: Database; upstream: strin
       return new Set((await query.execute()).map(({ run_id }) => run_id as string));
     },
   };
-}
-
-/** Always the same text for the same owner: owners are compared by it. */
-function textOf({ pid, began, place, instance }: PlanOwner): string {
-  return JSON.stringify({ pid, began, place, instance });
 }
 
 /** What a plan's row tells without its journal. */

@@ -4,7 +4,8 @@ import type { PlanState } from "../plans/machine/state.js";
 import { whyNot } from "../plans/machine/why-not.js";
 import type { Clock } from "../shared/clock.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
-import type { JournalledPlan, PlanJournal, PlanOwner } from "./journal.js";
+import type { JournalledPlan, PlanJournal } from "./journal.js";
+import type { PlanOwner } from "./plan-owner.js";
 import type { StartNote } from "./port.js";
 
 /** A plan as this process knows it; others may add to it at any time. */

@@ -47,7 +47,7 @@ export interface Plans {
   hasOpen(): Promise<boolean>;
   /** All plans of this API, newest first. */
   list(): Promise<PlanSummary[]>;
-  /** Tells how a plan stands, at once and after every change, until the signal ends or it is over. */
+  /** Tells how a plan stands, at once and after every change of it or of what its runs do, until the signal ends or it is over. */
   follow(planId: string, signal: AbortSignal, onChange: (sight: PlanSight) => void): Promise<void>;
   /** Makes sure that open plans are carried out. */
   carryOn(): Promise<void>;
@@ -124,7 +124,7 @@ export function createPlans(options: PlansOptions): Plans {
         place,
       );
       await carryOut();
-      return { state, place, troubles: [] };
+      return { state, place, troubles: [], actions: new Map() };
     },
     async tell(planId, change) {
       const told = await runner.tell(planId, change);
@@ -149,8 +149,8 @@ export function createPlans(options: PlansOptions): Plans {
       while (!signal.aborted) {
         const sight = await runner.look(planId);
         if (!sight) return;
-        const { state, troubles } = sight;
-        const mark = JSON.stringify([state.at, state.version, troubles]);
+        const { state, troubles, actions } = sight;
+        const mark = JSON.stringify([state.at, state.version, troubles, [...actions]]);
         if (mark !== last) onChange(sight);
         last = mark;
         if (isOver(state)) return;

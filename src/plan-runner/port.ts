@@ -65,10 +65,15 @@ export interface PlanPort {
    * Waits for a run's end; undefined when the signal has ended the wait.
    * @param how.isContinuation it was to go on with a conversation, and may not have done so
    * @param how.onAsk the agent asks this; undefined when it does not ask (any more)
+   * @param how.onAction what the run does at the moment, as a person reads it; undefined when nobody knows
    */
   waitForRun(
     runId: string,
-    how: { isContinuation: boolean; onAsk: (text: string | undefined) => void },
+    how: {
+      isContinuation: boolean;
+      onAsk: (text: string | undefined) => void;
+      onAction: (text: string | undefined) => void;
+    },
     signal: AbortSignal,
   ): Promise<RunEnd | undefined>;
   /** Shows a person what is to be decided; the decision comes as an event, some day. */
@@ -84,8 +89,8 @@ export interface PlanPort {
   ): Promise<MergeOutcome>;
   /** Ends a run; that it has ended is seen by `waitForRun`. @param force it was asked before and goes on */
   kill(runId: string, force: boolean): Promise<void>;
-  /** Tells whoever looks at the plan that it has changed. Must not throw. */
-  publish(state: PlanState, troubles: readonly Trouble[]): void;
+  /** Tells whoever looks at the plan that it has changed, or what is seen of it. Must not throw. */
+  publish(state: PlanState, now: PlanNow): void;
 }
 
 /** Something outside that does not work at the moment, and is tried again. */
@@ -97,4 +102,11 @@ export interface Trouble {
   reason: string;
   /** Epoch ms. */
   since: number;
+}
+
+/** What is seen of a plan while it is carried out, besides its state. */
+export interface PlanNow {
+  readonly troubles: readonly Trouble[];
+  /** What runs do at the moment, each on one line, by the keys of their attempts: `Turn 7/50: Writing tests`. */
+  readonly actions: ReadonlyMap<string, string>;
 }

@@ -1,19 +1,24 @@
 import { randomUUID } from "node:crypto";
 import type { PlanChange, PlanStarted } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
+import { setBounded } from "../shared/bounded-map.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { isGone, ownIdentity } from "../shared/process-identity.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
-import type { OpenPlan, PlanJournal, PlanOwner, PlanPlace, PlanSummary } from "./journal.js";
-import { createPlanCopy } from "./plan-copy.js";
-import type { PlanPort, Trouble } from "./port.js";
+import type { PlanJournal, PlanPlace, PlanSummary } from "./journal.js";
+import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
+import type { Ownership, PlanOwner } from "./plan-owner.js";
+import type { PlanNow, PlanPort } from "./port.js";
+import { createSightWriter } from "./sight-writer.js";
 
-/** A plan as it stands, and what does not work of it at the moment, as far as this process knows. */
-export interface PlanSight {
+/**
+ * A plan as it stands, and what is seen of it at the moment: where another process carries it out, as that has last
+ * written it, about a second ago; nothing where nobody carries it out.
+ */
+export interface PlanSight extends PlanNow {
   state: PlanState;
   place: PlanPlace;
-  troubles: readonly Trouble[];
 }
 
 /** Begins plans, lets people decide on them, and carries them out; any number of processes may have one each. */
@@ -53,6 +58,10 @@ const SILENT_MS = 120_000;
 /** What was sent gets its answer within this time, in ms, or is looked up by the next process. */
 const GRACE_MS = 10_000;
 
+/** Plans of others that are kept as they were read, so that a look reads only what has come since. */
+const LOOKED_KEPT = 20;
+const NOTHING_SEEN: PlanNow = { troubles: [], actions: new Map() };
+
 /** @param options.portFor the world outside for one plan */
 export function createPlanRunner(options: {
   journal: PlanJournal;
@@ -65,6 +74,8 @@ export function createPlanRunner(options: {
   const closing = new AbortController();
   const wake = { up: () => {} };
   const me = ownIdentity().then((own): PlanOwner => ({ ...own, instance: randomUUID() }));
+  const sights = createSightWriter({ sights: journal, owner: me, clock, log });
+  const looked = new Map<string, PlanCopy & { place: PlanPlace }>();
   let loop: Promise<void> | undefined;
 
   /** What was told of this last, so that it is told once and not with every look. */
@@ -118,7 +129,7 @@ export function createPlanRunner(options: {
   }
 
   /** True when nobody carries it out, or surely nobody any more. */
-  async function isFree({ owner: other, ownerSeen }: OpenPlan, own: PlanOwner): Promise<boolean> {
+  async function isFree({ owner: other, ownerSeen }: Ownership, own: PlanOwner): Promise<boolean> {
     if (!other || isSame(other, own)) return true;
     if (await isGone(other, own)) return true;
     const canTell = other.place === own.place && other.began !== "0";
@@ -134,6 +145,7 @@ export function createPlanRunner(options: {
       clock,
       log,
       port: portFor({ planId, place: read.place }),
+      onSeen: (now) => plans.has(planId) && sights.note(planId, now),
       onLost: () => void letGo(planId, 0),
       onOver: () => void release(planId),
     });
@@ -144,6 +156,7 @@ export function createPlanRunner(options: {
   async function letGo(planId: string, graceMs: number): Promise<void> {
     const plan = plans.get(planId);
     plans.delete(planId);
+    sights.forget(planId);
     await plan?.stop(graceMs);
   }
 
@@ -157,12 +170,31 @@ export function createPlanRunner(options: {
 
   async function sightOf(planId: string): Promise<PlanSight | undefined> {
     const own = plans.get(planId);
-    if (!own) {
-      const found = await journal.read(planId);
-      return found && { state: found.state, place: found.place, troubles: [] };
+    if (own) {
+      await own.catchUp();
+      return { state: own.state, place: own.place, ...own.now };
     }
-    await own.catchUp();
-    return { state: own.state, place: own.place, troubles: own.troubles };
+    const row = await journal.readRow(planId);
+    const found = row && (await copyOf(planId, row.entries));
+    if (!row || !found) return undefined;
+    const now = row.owner && !(await isFree(row, await me)) ? row.now : undefined;
+    return { state: found.state, place: found.place, ...(now ?? NOTHING_SEEN) };
+  }
+
+  /** @param entries how many its journal has at least */
+  async function copyOf(
+    planId: string,
+    entries: number,
+  ): Promise<(PlanCopy & { place: PlanPlace }) | undefined> {
+    let copy = looked.get(planId);
+    // With fewer it is another journal: an earlier copy of the database was put back.
+    if (!copy || copy.entries > entries) {
+      const read = await journal.read(planId);
+      if (!read) return undefined;
+      copy = Object.assign(createPlanCopy(read, { journal, clock }), { place: read.place });
+    } else if (copy.entries < entries) await copy.catchUp();
+    setBounded(looked, planId, copy, LOOKED_KEPT);
+    return copy;
   }
 
   return {
@@ -189,6 +221,7 @@ export function createPlanRunner(options: {
     async close(graceMs = GRACE_MS) {
       closing.abort();
       await loop;
+      sights.close();
       await Promise.all([...plans.keys()].map((planId) => release(planId, graceMs)));
     },
   };

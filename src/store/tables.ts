@@ -2,6 +2,7 @@ import { type SessionTables, sessionsMigration } from "./migrations/001-session-
 import { type EngineTables, engineMigration } from "./migrations/002-engine.js";
 import { type NoticeTables, noticesMigration } from "./migrations/003-notices.js";
 import { type PlanTables, plansMigration } from "./migrations/004-plans.js";
+import { type PlanSightTables, planSightsMigration } from "./migrations/005-plan-sights.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -11,7 +12,7 @@ interface MigrationTable {
 }
 
 /** All tables of the database. Each subject describes its own beside the migration that makes them. */
-export interface Tables extends SessionTables, EngineTables, NoticeTables, PlanTables {
+export interface Tables extends SessionTables, EngineTables, NoticeTables, PlanTables, PlanSightTables {
   schema_migrations: MigrationTable;
 }
 
@@ -20,4 +21,10 @@ export interface Tables extends SessionTables, EngineTables, NoticeTables, PlanT
  * such as SQLite and PostgreSQL both understand, and carried out in one transaction. What was released never changes: a
  * change is a new step.
  */
-export const MIGRATIONS = [sessionsMigration, engineMigration, noticesMigration, plansMigration];
+export const MIGRATIONS = [
+  sessionsMigration,
+  engineMigration,
+  noticesMigration,
+  plansMigration,
+  planSightsMigration,
+];
