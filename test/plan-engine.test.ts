@@ -123,7 +123,7 @@ test("a session begins at a branch that is there, and nowhere else", async () =>
   });
 });
 
-test("a run gets no more of the plan's cost limit than its share", async () => {
+test("rule 4: a run gets no more of the plan's cost limit than its share", async () => {
   const planId = randomUUID();
   const plan = planOf({
     name: "cheap",

@@ -106,7 +106,7 @@ const WHOLE = {
   mergesAtOnce: 1,
 };
 
-describe("a plan whose process is killed", () => {
+describe("rule 8: a plan whose process is killed", () => {
   it("after any write of its journal comes to the same end, with no run twice", async () => {
     /** @returns whether it was killed before its end */
     async function killAfter(writes: number): Promise<boolean> {

@@ -1,92 +1,26 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import type { Script, StartInfo } from "../mocks/types.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
 import { createPlanJournal } from "../src/plan-runner/journal.js";
 import type { PlanPort } from "../src/plan-runner/port.js";
 import { createPlanRunner, type PlanRunner, type PlanSight } from "../src/plan-runner/runner.js";
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
 import { describePlan, progressLine } from "../src/plans/machine/describe-plan.js";
-import type { PlanChange } from "../src/plans/machine/events.js";
-import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
+import { planStatus } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
 import { systemClock } from "../src/shared/clock.js";
 import { openDatabase } from "../src/store/database.js";
-import { type BranchingApi, serveBranchingApi } from "./support/branching-api.js";
+import { temporaryFolder } from "./support/bin.js";
+import { serveBranchingApi } from "./support/branching-api.js";
+import { decide, hasEnded, isAtGate, openDrivenPlans, scriptOf } from "./support/driven-plans.js";
 import { silentLog } from "./support/harness.js";
-import { FEATURE, openPlans, type PlanProcess, planOf } from "./support/plan-place.js";
+import { FEATURE, planOf } from "./support/plan-place.js";
 
 const PATIENT = { timeout: 30_000, interval: 20 };
 
-/** Agents that do what the plan needs of them. */
-function scriptOf({ workflowName, body }: StartInfo): Script {
-  const design = '```json\n{"parts": ["one", "two"]}\n```';
-  return {
-    result: workflowName === "architect" ? `A design.\n${design}` : `Done: ${body.message.slice(0, 40)}`,
-    costUsd: 0.5,
-    actions: ["Working"],
-  };
-}
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "plan-runner-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-interface Opened extends PlanProcess {
-  /** Waits until the plan fits; gives it. */
-  until(planId: string, fits: (state: PlanState) => boolean): Promise<PlanState>;
-  begin(raw: object): Promise<string>;
-}
-
-async function open(api: BranchingApi, folder?: string, more: Partial<Parameters<typeof openPlans>[0]> = {}) {
-  const plans = await openPlans({ url: api.url, log: silentLog, ...(folder ? { folder } : {}), ...more });
-  let isOpen = true;
-  const opened: Opened = {
-    ...plans,
-    async close() {
-      if (isOpen) await plans.close();
-      isOpen = false;
-    },
-    until: (planId, fits) =>
-      vi.waitFor(
-        async () => {
-          const sight = await plans.runner.look(planId);
-          if (!sight || !fits(sight.state))
-            throw new Error(
-              `It does not fit: ${sight && JSON.stringify([describePlan(sight.state), sight.troubles])}`,
-            );
-          return sight.state;
-        },
-        { timeout: 60_000, interval: 20 },
-      ),
-    async begin(raw) {
-      const planId = randomUUID();
-      await plans.runner.begin({ planId, plan: planOf(raw), inputs: {} }, { gitBranch: "main" });
-      return planId;
-    },
-  };
-  onTestFinished(() => opened.close());
-  return opened;
-}
-
-const isAtGate = (state: PlanState) => waitingFor(state).some(({ kind }) => kind === "gate");
-const hasEnded = (state: PlanState) => planStatus(state) === "completed";
-
-function decide(state: PlanState, decision: "approve" | "send-back" | "stop", words?: string): PlanChange {
-  const opening = state.steps.ok?.open;
-  if (!opening) throw new Error("No gate is open.");
-  const { attempt, commits } = opening;
-  return { type: "gate-decided", step: "ok", attempt, commits, decision, ...(words ? { words } : {}) };
-}
-
 test("a plan goes from its design over a gate that sends back to two parallel runs, their merge and a review", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
-  const plans = await open(api);
+  const plans = await openDrivenPlans(api);
   plans.runner.start();
   const planId = await plans.begin(FEATURE);
   const first = await plans.until(planId, isAtGate);
@@ -130,7 +64,7 @@ test("a plan goes from its design over a gate that sends back to two parallel ru
 test("of two processes one carries a plan out, and it goes on in the other when that lets go", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
   const folder = temporaryFolder();
-  const [one, two] = [await open(api, folder), await open(api, folder)];
+  const [one, two] = [await openDrivenPlans(api, folder), await openDrivenPlans(api, folder)];
   one.runner.start();
   const planId = await one.begin(FEATURE);
   await vi.waitFor(() => expect(one.runner.driven()).toEqual([planId]));
@@ -147,7 +81,7 @@ test("of two processes one carries a plan out, and it goes on in the other when 
 test("a decision that another process writes down is carried out by the one that has the plan", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
   const folder = temporaryFolder();
-  const [driver, window] = [await open(api, folder), await open(api, folder)];
+  const [driver, window] = [await openDrivenPlans(api, folder), await openDrivenPlans(api, folder)];
   driver.runner.start();
   const planId = await driver.begin(FEATURE);
   const state = await window.until(planId, isAtGate);
@@ -157,10 +91,10 @@ test("a decision that another process writes down is carried out by the one that
 });
 
 test.each([true, false])(
-  "a start whose answer was lost is found and not sent as another run (keys: %s)",
+  "rule 8: a start whose answer was lost is found and not sent as another run (keys: %s)",
   async (keepsKeys) => {
     const api = await serveBranchingApi({ script: scriptOf, keepsKeys });
-    const plans = await open(api);
+    const plans = await openDrivenPlans(api);
     plans.runner.start();
     api.loseNextStart();
     const planId = await plans.begin({ name: "one", steps: [{ id: "only", run: "fix", task: "Mend it" }] });
@@ -171,9 +105,9 @@ test.each([true, false])(
   },
 );
 
-test("while the API is away nothing is lost: the plan tells why it stands still, and goes on", async () => {
+test("rule 9: while the API is away nothing is lost: the plan tells why it stands still, and goes on", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
-  const plans = await open(api);
+  const plans = await openDrivenPlans(api);
   api.away = true;
   const planId = await plans.begin({ name: "one", steps: [{ id: "only", run: "no-such", task: "Mend it" }] });
   plans.runner.start();
@@ -194,10 +128,10 @@ test("while the API is away nothing is lost: the plan tells why it stands still,
   expect(api.runs).toEqual([]);
 });
 
-test("a merge that fails is taken back and named, and the others are merged", async () => {
+test("rule 6: a merge that fails is taken back and named, and the others are merged", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
   api.refuses.set("feature-build-1", { conflicts: ["a.ts"], message: "it conflicts" });
-  const plans = await open(api);
+  const plans = await openDrivenPlans(api);
   plans.runner.start();
   const planId = await plans.begin(FEATURE);
   await plans.runner.tell(planId, decide(await plans.until(planId, isAtGate), "approve"));
@@ -208,9 +142,9 @@ test("a merge that fails is taken back and named, and the others are merged", as
   await plans.until(planId, hasEnded);
 });
 
-test("killing a plan ends its runs and starts nothing any more", async () => {
+test("rule 10: killing a plan ends its runs and starts nothing any more", async () => {
   const api = await serveBranchingApi({ script: () => ({ manual: true }) });
-  const plans = await open(api);
+  const plans = await openDrivenPlans(api);
   plans.runner.start();
   const steps = [
     { id: "first", run: "fix", task: "Mend it" },
@@ -228,7 +162,7 @@ test("killing a plan ends its runs and starts nothing any more", async () => {
 
 test("the checker says what an API cannot do", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
-  const plans = await open(api);
+  const plans = await openDrivenPlans(api);
   expect(capabilitiesOfApi(plans.capabilities)).toEqual({});
   const cannot = capabilitiesOfApi({
     state: () => ({ isAway: true }),
@@ -251,11 +185,11 @@ const TWO = {
   ],
 };
 
-test("a start is not sent when a person has ended the plan right before, in another process", async () => {
+test("rule 10: a start is not sent when a person has ended the plan right before, in another process", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
   const folder = temporaryFolder();
-  const window = await open(api, folder);
-  const driver = await open(api, folder, {
+  const window = await openDrivenPlans(api, folder);
+  const driver = await openDrivenPlans(api, folder, {
     journal: (journal) => ({
       ...journal,
       async beginAct(planId, ...how) {
@@ -270,12 +204,12 @@ test("a start is not sent when a person has ended the plan right before, in anot
   expect(api.posts).toBe(0);
 });
 
-test("a start is not sent by a process that has lost the plan to another one", async () => {
+test("rule 8: a start is not sent by a process that has lost the plan to another one", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
   const folder = temporaryFolder();
-  const window = await open(api, folder);
+  const window = await openDrivenPlans(api, folder);
   let isTaken = false;
-  const driver = await open(api, folder, {
+  const driver = await openDrivenPlans(api, folder, {
     journal: (journal) => ({
       ...journal,
       async beginAct(planId, id, how) {
@@ -297,7 +231,7 @@ test("what runs do and what does not work is seen in other processes, for as lon
     script: () => ({ manual: true, actions: ["Reading", "Writing the service"] }),
   });
   const folder = temporaryFolder();
-  const [driver, window] = [await open(api, folder), await open(api, folder)];
+  const [driver, window] = [await openDrivenPlans(api, folder), await openDrivenPlans(api, folder)];
   driver.runner.start();
   const planId = await driver.begin(TWO);
   const see = async () => (await window.runner.look(planId)) as PlanSight;
@@ -325,9 +259,9 @@ test("what runs do and what does not work is seen in other processes, for as lon
   expect(await see()).toMatchObject({ troubles: [], actions: new Map() });
 });
 
-test("a plan that is ended while a start is on its way ends that run when it is known", async () => {
+test("rule 10: a plan that is ended while a start is on its way ends that run when it is known", async () => {
   const api = await serveBranchingApi({ script: () => ({ manual: true }) });
-  const plans = await open(api);
+  const plans = await openDrivenPlans(api);
   let planId = "";
   api.onActed = async () => {
     await plans.runner.tell(planId, { type: "kill-asked" });
@@ -339,9 +273,9 @@ test("a plan that is ended while a start is on its way ends that run when it is 
   expect([api.runs.length, api.kills.length]).toEqual([1, 1]);
 });
 
-test("a paused plan starts nothing, and goes on when it is resumed", async () => {
+test("rule 11: a paused plan starts nothing, and goes on when it is resumed", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
-  const plans = await open(api);
+  const plans = await openDrivenPlans(api);
   const planId = await plans.begin(TWO);
   await plans.runner.tell(planId, { type: "paused" });
   plans.runner.start();
@@ -421,7 +355,7 @@ test("a plan that cannot be read keeps no other one from going on, and is told o
   let broken = "";
   let reads = 0;
   const warned: string[] = [];
-  const plans = await open(api, undefined, {
+  const plans = await openDrivenPlans(api, undefined, {
     log: { ...silentLog, warn: (message: string) => warned.push(message) } as unknown as typeof silentLog,
     journal: (journal) => ({
       ...journal,
