@@ -1,3 +1,4 @@
+import { blockFor } from "./output-block.js";
 import type { Ending, Profile, RunState, Script } from "./types.js";
 
 /** The script of one run with everything decided. */
@@ -7,6 +8,8 @@ export interface Plan {
   outcome: "completed" | "failed";
   ending: Ending;
   error: string | undefined;
+  errorCode: string | undefined;
+  take: Script["take"];
   /** The server's own refusal of a request that it had accepted: the run fails as soon as it begins. */
   doom: string | undefined;
   /** The agent knows no such conversation: it ends at once without having done anything. */
@@ -39,13 +42,15 @@ const TOKENS_PER_TURN = { input: 460, output: 164 };
 /** Decides a run's course from its script. Only the stock actions are cut to the turn limit: a script that needs
  * more turns than the run has is meant to run into it. */
 export function createPlan(script: Script, maxTurns: number | null, paceMs: number | "manual"): Plan {
-  const { result, costUsd, toolsUsed, filesChanged, commits } = script;
+  const { result, output, costUsd, toolsUsed, filesChanged, commits } = script;
   return {
     actions: script.actions ?? ACTIONS.slice(0, maxTurns ?? ACTIONS.length),
     paceMs: script.manual ? "manual" : (script.paceMs ?? paceMs),
     outcome: script.outcome ?? "completed",
-    ending: dropUndefined({ result, costUsd, toolsUsed, filesChanged, commits }),
+    ending: dropUndefined({ result, output, costUsd, toolsUsed, filesChanged, commits }),
     error: script.error,
+    errorCode: script.errorCode,
+    take: script.take,
     doom: undefined,
     refusesResume: false,
   };
@@ -90,6 +95,10 @@ export function createAgent(profile: Profile) {
     if (profile === "contract") takeUp(state);
     account(state, spent(entry));
     touch(entry, at);
+    const limit = state.body.cost_limit_usd ?? Number.POSITIVE_INFINITY;
+    if (state.costUsd < limit) return;
+    state.errorCode = "cost_limit";
+    fail(entry, at, `The run's cost limit of $${limit} was reached.`);
   }
 
   /** Everything waiting is taken up at once, as the public server's own unfinished consumer means to do. */
@@ -110,7 +119,7 @@ export function createAgent(profile: Profile) {
     state.filesChanged = ending.filesChanged ?? [];
     state.commits = ending.commits ?? [];
     account(state, ending.costUsd ?? COST_PER_TURN_USD * state.turn);
-    finish(entry, at, atLimit ? limitText(state) : resultText(state, ending.result));
+    finish(entry, at, atLimit ? limitText(state) : resultText(state, ending));
   }
 
   function finish(entry: Entry, at: number, result: string): void {
@@ -123,8 +132,11 @@ export function createAgent(profile: Profile) {
     end(entry, at, "completed");
   }
 
-  function resultText(state: RunState, result: string | undefined): string {
-    const last = result ?? `Done: ${headline(state.message)}`;
+  function resultText(state: RunState, { result, output }: Pick<Ending, "result" | "output">): string {
+    const said = result ?? `Done: ${headline(state.message)}`;
+    const isAll = output === false || (result !== undefined && output === undefined);
+    const block = isAll ? undefined : blockFor(state.message, output || {});
+    const last = block === undefined ? said : `${said}\n\n${block}`;
     if (profile === "automagik-0.6") return transcript(state, last);
     if (state.takenUp.length === 0) return last;
     return `${last}\n\nTaken up on the way: ${state.takenUp.join("; ")}`;
@@ -132,11 +144,13 @@ export function createAgent(profile: Profile) {
 
   function limitText(state: RunState): string {
     if (profile === "automagik-0.6") return transcript(state, undefined);
-    return resultText(state, `The limit of ${state.maxTurns} turns was reached before the work was done.`);
+    const result = `The limit of ${state.maxTurns} turns was reached before the work was done.`;
+    return resultText(state, { result });
   }
 
   /** The public server stores no reason when the agent's own process fails. */
   function crash(entry: Entry, at: number, error?: string): void {
+    entry.state.errorCode = entry.plan.errorCode ?? null;
     fail(entry, at, profile === "contract" ? (error ?? "The agent stopped with an error.") : null);
   }
 

@@ -19,6 +19,10 @@ export interface ApiOptions extends WorldOptions {
   describe?: boolean;
   /** Paths that this server does not have, written as in its description: `/run/{run_id}/kill`. Default none. */
   without?: readonly string[];
+  /**
+   * Starts under one `Idempotency-Key` are one run, and keys begin with this (may be ""). Left out: no keys are kept.
+   */
+  keyPrefix?: string;
   /** Which route tells the workflows. Default `manage`. */
   discovery?: Discovery;
 }
@@ -73,6 +77,7 @@ export function createSimulatedApi(options: ApiOptions = {}): SimulatedApi {
     describe: options.describe ?? false,
     discovery: options.discovery ?? "manage",
     without: options.without ?? [],
+    keyPrefix: options.keyPrefix,
   });
   const faults = createFaults();
   const requests: RecordedRequest[] = [];
@@ -103,6 +108,7 @@ export function createSimulatedApi(options: ApiOptions = {}): SimulatedApi {
       query,
       text,
       contentType: headers["content-type"] ?? "",
+      startKey: headers["idempotency-key"],
       key: headers["x-api-key"] || query["x-api-key"] || bearer,
     };
   }

@@ -13,6 +13,12 @@ const PATHS: Record<string, [method: string, summary: string]> = {
   "/health": ["get", "Health of the workflows"],
 };
 
+/** What an API whose sessions have branches has besides. */
+const BRANCH_PATHS: typeof PATHS = {
+  "/run/{run_id}/diff": ["get", "What the session's commits change"],
+  "/run/{run_id}/take": ["post", "Merge the session's commits into a branch of the repository"],
+};
+
 const text = { anyOf: [{ type: "string" }, { type: "null" }] };
 
 /** The body of a start, as the public server describes it. */
@@ -32,12 +38,49 @@ const START = {
   },
 };
 
-/** An OpenAPI description: the API's paths, and what a start takes. @param without paths that are not there */
-export function describeApi(basePath: string, discovery: Discovery, without: readonly string[]) {
-  const paths = { ...PATHS };
+const START_WITH_BRANCHES = {
+  ...START,
+  properties: {
+    ...START.properties,
+    start_from: text,
+    cost_limit_usd: { anyOf: [{ type: "number", exclusiveMinimum: 0 }, { type: "null" }] },
+  },
+};
+
+const TAKE = {
+  type: "object",
+  properties: {
+    into: text,
+    new_branch: { type: "boolean", default: false },
+    squash: { type: "boolean", default: false },
+    check: text,
+    check_timeout: { anyOf: [{ type: "integer", minimum: 1 }, { type: "null" }] },
+  },
+};
+
+/** What a server has, as its description tells it. */
+export interface Described {
+  basePath: string;
+  discovery: Discovery;
+  /** Paths that are not there. */
+  without: readonly string[];
+  hasBranches: boolean;
+  /** What an `Idempotency-Key` begins with; undefined where no keys are kept. */
+  keyPrefix: string | undefined;
+}
+
+const BODIES: Record<string, string> = { "/run/{workflow_name}": "Start", "/run/{run_id}/take": "Take" };
+
+/** An OpenAPI description: the API's paths, and what starts and takes have. */
+export function describeApi({ basePath, discovery, without, hasBranches, keyPrefix }: Described) {
+  const paths = { ...PATHS, ...(hasBranches ? BRANCH_PATHS : {}) };
   if (discovery !== "health") paths[`/${discovery}`] = ["get", "List workflows"];
-  const schema = { $ref: "#/components/schemas/Start" };
-  const requestBody = { required: true, content: { "application/json": { schema } } };
+  const header = { in: "header", name: "Idempotency-Key", "x-key-prefix": keyPrefix };
+  const bodyOf = (path: string) => {
+    const name = BODIES[path];
+    const schema = { $ref: `#/components/schemas/${name}` };
+    return name ? { requestBody: { required: true, content: { "application/json": { schema } } } } : {};
+  };
   return {
     openapi: "3.1.0",
     info: { title: "Simulated workflows API", version: "1.0.0" },
@@ -49,12 +92,15 @@ export function describeApi(basePath: string, discovery: Discovery, without: rea
           {
             [method]: {
               summary,
-              ...(path === "/run/{workflow_name}" ? { requestBody } : {}),
+              ...(path === "/run/{workflow_name}" && keyPrefix !== undefined ? { parameters: [header] } : {}),
+              ...bodyOf(path),
               responses: { 200: { description: "OK" } },
             },
           },
         ]),
     ),
-    components: { schemas: { Start: START } },
+    components: {
+      schemas: hasBranches ? { Start: START_WITH_BRANCHES, Take: TAKE } : { Start: START },
+    },
   };
 }

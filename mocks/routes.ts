@@ -1,7 +1,7 @@
-import { type Discovery, describeApi } from "./openapi.js";
+import { type Described, describeApi } from "./openapi.js";
 import { ApiRefusal } from "./refusal.js";
 import type { World } from "./types.js";
-import { parseFlag, parseList, parseMessage, parseStart } from "./validate.js";
+import { parseFlag, parseList, parseMessage, parseStart, parseTake } from "./validate.js";
 import { createWire } from "./wire.js";
 
 /** A request as the routes see it. */
@@ -13,6 +13,8 @@ export interface Call {
   /** The raw body, empty when none was sent. */
   text: string;
   contentType: string;
+  /** The client's own name for a start. */
+  startKey: string | undefined;
   /** The key from the header, the bearer token or the query, in the server's order; empty when there is none. */
   key: string;
 }
@@ -34,12 +36,28 @@ const OPEN = ["root:/health", "root:/api/v1/openapi.json"];
  * The API's routes over a world: authentication first, then routing, then the request's own faults. The function it
  * gives answers every call and throws nothing that the API would answer.
  */
-export function createRoutes(
-  world: World,
-  options: { describe: boolean; discovery: Discovery; basePath: string; without: readonly string[] },
-) {
+export function createRoutes(world: World, options: Omit<Described, "hasBranches"> & { describe: boolean }) {
   const { profile, clock, apiKey } = world;
   const wire = createWire(profile);
+  /** Starts that were accepted, by their keys. */
+  const accepted = new Map<string, { request: string; answer: unknown }>();
+
+  function start(call: Call, workflow: string): unknown {
+    const { body, query } = parseStart(world, call.query, call.text, call.contentType);
+    const key = options.keyPrefix === undefined ? undefined : call.startKey;
+    const request = JSON.stringify([workflow, body, query]);
+    const known = key === undefined ? undefined : accepted.get(key);
+    if (known?.request === request) return known.answer;
+    if (known)
+      throw new ApiRefusal(
+        422,
+        "This Idempotency-Key came with another request before. Nothing was started.",
+      );
+    const answer = wire.started(world.start(workflow, body, query));
+    if (key !== undefined) accepted.set(key, { request, answer });
+    return answer;
+  }
+
   const routes: Route[] = [
     { method: "GET", path: /^root:\/health$/, answer: () => wire.rootHealth(clock.now()) },
     { method: "GET", path: /^\/health$/, answer: () => wire.health(world.workflows.list(), clock.now()) },
@@ -47,10 +65,7 @@ export function createRoutes(
     {
       method: "POST",
       path: /^\/run\/([^/]+)$/,
-      answer(call, workflow) {
-        const { body, query } = parseStart(profile, call.query, call.text, call.contentType);
-        return wire.started(world.start(workflow, body, query));
-      },
+      answer: start,
     },
     {
       method: "GET",
@@ -102,6 +117,16 @@ export function createRoutes(
       },
     },
   ];
+  if (world.hasBranches) {
+    routes.push(
+      { method: "GET", path: /^\/run\/([^/]+)\/diff$/, answer: (_call, id) => wire.diff(world.get(id)) },
+      {
+        method: "POST",
+        path: /^\/run\/([^/]+)\/take$/,
+        answer: (call, id) => wire.taken(id, world.take(id, parseTake(call.text, call.contentType))),
+      },
+    );
+  }
   if (options.discovery === "manage") {
     routes.push({ method: "GET", path: /^\/manage$/, answer: () => wire.manage(world.workflows.list()) });
   } else if (options.discovery === "workflows") {
@@ -112,7 +137,7 @@ export function createRoutes(
     });
   }
   if (options.describe) {
-    const answer = () => describeApi(options.basePath, options.discovery, options.without);
+    const answer = () => describeApi({ ...options, hasBranches: world.hasBranches });
     routes.push({ method: "GET", path: /^root:\/api\/v1\/openapi\.json$/, answer });
   }
 

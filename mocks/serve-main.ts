@@ -24,6 +24,7 @@ function readOptions(args: string[]): ServeOptions {
   return {
     profile,
     describe: true,
+    branches: profile === "contract",
     port: whole("--port", values.port, 65_535),
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(values.pace === undefined ? {} : { paceMs: whole("--pace", values.pace, Number.MAX_SAFE_INTEGER) }),

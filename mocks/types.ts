@@ -28,7 +28,19 @@ export interface Script {
   costUsd?: number;
   toolsUsed?: string[];
   filesChanged?: string[];
+  /** Ids. Where sessions have branches, a run that is completed makes one commit unless told. */
   commits?: string[];
+  /**
+   * What it gives where its message asks for fields as a fenced JSON block; what is not told here is made up so that it
+   * fits. `false`: it gives no block. Where `result` is told, that is all that it says, unless this is told as well.
+   */
+  output?: Record<string, unknown> | false;
+  /** Why it has failed, in one word: `interrupted`, `context_full` … */
+  errorCode?: string;
+  /** Where sessions have branches: false when it gets none of its own, and works on the one it would begin at. */
+  ownWorkspace?: boolean;
+  /** How taking its work goes, where that is not well: files in conflict, what a check writes that does not pass. */
+  take?: { conflicts?: string[]; checkFails?: string };
   /** The id of the agent's own conversation; random otherwise. A resumed run keeps the resumed id. */
   sessionId?: string;
 }
@@ -70,6 +82,12 @@ export interface WorldOptions {
   paceMs?: number | "manual";
   /** Default: six ordinary actions, cut to the run's turn limit, ending well. */
   script?: ScriptSource;
+  /**
+   * Sessions have branches with commits, which begin at others (`start_from`) and are looked at and merged (`/diff`,
+   * `/take`), and a run can get a limit of its cost (`cost_limit_usd`): what plans need beyond the public server. For
+   * the contract only. Default false.
+   */
+  branches?: boolean;
 }
 
 /** The body of a start request, in the API's own field names. */
@@ -84,6 +102,44 @@ export interface StartBody {
   /** Seconds. */
   timeout?: number;
   input_format?: string | null;
+  /** Where sessions have branches: the branch at which that of a new session begins. */
+  start_from?: string | null;
+  /** Likewise: what the run may cost. */
+  cost_limit_usd?: number | null;
+}
+
+export interface Commit {
+  id: string;
+  title: string;
+}
+
+/** What a session's branch has beyond its base. */
+export interface WorkState {
+  branch: string;
+  baseBranch: string;
+  headCommit: string;
+  /** Newest first. */
+  commits: Commit[];
+  mergedInto: string | null;
+}
+
+/** The body of a take, in the API's own field names. */
+export interface TakeRequest {
+  into?: string;
+  new_branch?: boolean;
+  squash?: boolean;
+  check?: string;
+}
+
+export interface TakeReport {
+  taken: boolean;
+  into: string;
+  /** Where the branch stands; null when nothing was merged. */
+  commit: string | null;
+  message: string;
+  conflicts: string[];
+  hadAll: boolean;
+  check: { command: string; passed: boolean; output: string } | null;
 }
 
 export interface StartQuery {
@@ -141,6 +197,11 @@ export interface RunState {
   error: string | null;
   filesChanged: string[];
   commits: string[];
+  errorCode: string | null;
+  /** What its session's branch has by now; undefined where sessions have no branches. */
+  work: WorkState | null | undefined;
+  /** It works on a branch of its session's own; undefined likewise. */
+  ownWorkspace: boolean | undefined;
   /** Texts of the messages the agent has taken up. */
   takenUp: string[];
   queue: QueueState | null;
@@ -155,7 +216,7 @@ export interface RunState {
 }
 
 /** How a test ends a run by hand; what is absent comes from the run's script. */
-export type Ending = Pick<Script, "result" | "costUsd" | "toolsUsed" | "filesChanged" | "commits">;
+export type Ending = Pick<Script, "result" | "output" | "costUsd" | "toolsUsed" | "filesChanged" | "commits">;
 
 /** A test's hand on one run. Moving a run whose agent no longer works throws: that is a mistake in the test. */
 export interface RunHandle {
@@ -163,7 +224,7 @@ export interface RunHandle {
   /** One more turn; beyond the run's turn limit it ends the run as the limit would. */
   turn(action?: string): RunState;
   complete(ending?: Ending): RunState;
-  fail(error?: string): RunState;
+  fail(error?: string, errorCode?: string): RunState;
   /** Makes the API show this status, known or not, until the run ends or is killed. */
   setStatus(status: string): RunState;
 }
@@ -190,6 +251,8 @@ export interface World {
   readonly profile: Profile;
   readonly apiKey: string;
   readonly clock: Clock;
+  /** Whether sessions have branches. */
+  readonly hasBranches: boolean;
   readonly workflows: {
     list(): WorkflowSeed[];
     add(seed: WorkflowSeed): void;
@@ -208,6 +271,10 @@ export interface World {
   queue(runId: string): QueueState;
   kill(runId: string, force?: boolean): RunState;
   cleanup(runId: string, force?: boolean): RunState;
+  /** Merges what the run's session has committed. */
+  take(runId: string, request: TakeRequest): TakeReport;
+  /** Puts a commit on the branch of the run's session, as a person may. */
+  commit(runId: string, title: string): WorkState;
   /** How coming runs go. */
   script(next: ScriptSource): void;
   /** Refuses every start for this reason from now on, stating that nothing was started; undefined ends that. */

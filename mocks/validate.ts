@@ -1,5 +1,8 @@
 import { ApiRefusal, type Issue } from "./refusal.js";
-import type { ListQuery, Profile, StartBody, StartQuery } from "./types.js";
+import type { ListQuery, StartBody, StartQuery, TakeRequest, World } from "./types.js";
+
+/** What decides which fields there are, and which have to be. */
+type Kind = Pick<World, "profile" | "hasBranches">;
 
 /**
  * Checks requests as FastAPI with pydantic does, and complains in its form: HTTP 422 with one entry per fault,
@@ -91,7 +94,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** Reads a start request. Under the contract `input_format` must be `stream-json` and the message not blank. */
 export function parseStart(
-  profile: Profile,
+  kind: Kind,
   query: Query,
   text: string,
   contentType: string,
@@ -105,7 +108,7 @@ export function parseStart(
   };
   const body: StartBody = { message: "" };
   if (raw === undefined || raw === null) issues.push(missing(["body"], null));
-  else if (isObject(raw)) startFields(profile, raw, body, issues);
+  else if (isObject(raw)) startFields(kind, raw, body, issues);
   else {
     const msg = "Input should be a valid dictionary or object to extract fields from";
     issues.push({ type: "model_attributes_type", loc: ["body"], msg, input: raw });
@@ -114,7 +117,12 @@ export function parseStart(
   return { body, query: flags };
 }
 
-function startFields(profile: Profile, raw: Record<string, unknown>, body: StartBody, issues: Issue[]): void {
+function startFields(
+  { profile, hasBranches }: Kind,
+  raw: Record<string, unknown>,
+  body: StartBody,
+  issues: Issue[],
+): void {
   if (!("message" in raw)) issues.push(missing(["body", "message"], raw));
   else body.message = textOf(raw.message, ["body", "message"], issues);
   if (profile === "contract" && typeof raw.message === "string" && body.message.trim() === "") {
@@ -132,6 +140,14 @@ function startFields(profile: Profile, raw: Record<string, unknown>, body: Start
   }
   for (const name of ["session_id", "session_name", "user_id", "git_branch", "repository_url"] as const) {
     if (raw[name] !== undefined && raw[name] !== null) body[name] = textOf(raw[name], ["body", name], issues);
+  }
+  if (hasBranches && raw.start_from != null)
+    body.start_from = textOf(raw.start_from, ["body", "start_from"], issues);
+  const limit = hasBranches ? raw.cost_limit_usd : undefined;
+  if (typeof limit === "number" && limit > 0) body.cost_limit_usd = limit;
+  else if (limit != null) {
+    const msg = "Input should be greater than 0";
+    issues.push({ type: "greater_than", loc: ["body", "cost_limit_usd"], msg, input: limit, ctx: { gt: 0 } });
   }
   if (raw.timeout !== undefined) {
     const timeout = intOf(raw.timeout, ["body", "timeout"], issues, { ge: 60, le: 14_400 });
@@ -167,6 +183,18 @@ export function parseMessage(text: string, contentType: string): { type: string;
   const message = { type: read("message_type"), content: read("content") };
   refuse(issues);
   return message;
+}
+
+/** Reads how a session's commits are to be taken; nothing of it is required. */
+export function parseTake(text: string, contentType: string): TakeRequest {
+  const raw = jsonBody(text, contentType);
+  const fields = isObject(raw) ? raw : {};
+  const issues: Issue[] = [];
+  const request: TakeRequest = { new_branch: fields.new_branch === true, squash: fields.squash === true };
+  for (const name of ["into", "check"] as const)
+    if (fields[name] != null) request[name] = textOf(fields[name], ["body", name], issues);
+  refuse(issues);
+  return request;
 }
 
 /** Reads the parameters of the list of runs; their values are checked later and refused with 400. */

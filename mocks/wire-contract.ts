@@ -1,4 +1,5 @@
-import type { RunState } from "./types.js";
+import { ApiRefusal } from "./refusal.js";
+import type { RunState, TakeReport } from "./types.js";
 import { offset } from "./wire-parts.js";
 
 function moment(ms: number | null): string | null {
@@ -62,6 +63,8 @@ export function contractStatus(state: RunState, now: number, debug: boolean) {
     metrics: { cost_usd: state.costUsd, tokens, tools_used: state.toolsUsed },
     result: outcome(state),
     error_message: state.error,
+    ...(state.errorCode === null ? {} : { error_code: state.errorCode }),
+    ...(state.work === undefined ? {} : { work: work(state), own_workspace: state.ownWorkspace }),
     ...(debug
       ? {
           debug: {
@@ -109,5 +112,43 @@ export function contractRunRow(state: RunState) {
     workspace_persistent: state.workspacePersistent,
     workspace_cleaned_up: state.cleanedUp,
     error_message: state.error,
+    ...(state.errorCode === null ? {} : { error_code: state.errorCode }),
   };
+}
+
+/** What the session's branch has beyond its base; not told before the run has ended, as with our engine. */
+function work({ work, agent }: RunState) {
+  if (!work || agent !== "ended") return null;
+  return {
+    branch: work.branch,
+    base_branch: work.baseBranch,
+    base_commit: null,
+    head_commit: work.headCommit,
+    commits: work.commits.slice(0, 50),
+    commit_count: work.commits.length,
+    files: work.commits.length,
+    insertions: work.commits.length,
+    deletions: 0,
+    delivered_to: "repository",
+    where: "/srv/repository",
+    merged_into: work.mergedInto,
+    problem: null,
+    uncommitted: false,
+    own: null,
+    worktree: null,
+  };
+}
+
+/** What the session's commits change, as far as there is anything to be seen: their titles. */
+export function diffAnswer({ runId, work }: RunState) {
+  if (!work) throw new ApiRefusal(409, "The session has no commits of its own.");
+  const { branch, baseBranch, headCommit, commits } = work;
+  const diff = commits.map(({ title }) => `+${title}\n`).join("");
+  return { run_id: runId, branch, base_branch: baseBranch, head_commit: headCommit, diff, cut: false };
+}
+
+/** The answer to a take. */
+export function takenAnswer(runId: string, { hadAll, check, ...report }: TakeReport) {
+  const told = check && { exit_code: check.passed ? 0 : 1, timed_out: false, seconds: 0.1, cut: false };
+  return { run_id: runId, ...report, had_all: hadAll, check: check && { ...check, ...told } };
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { killWords } from "./conduct.js";
-import type { Profile, QueueState, RunPage, RunState, WorkflowSeed } from "./types.js";
+import type { Profile, QueueState, RunPage, RunState, TakeReport, WorkflowSeed } from "./types.js";
 import { automagikRunRow, automagikStatus } from "./wire-automagik.js";
-import { contractRunRow, contractStatus } from "./wire-contract.js";
+import { contractRunRow, contractStatus, diffAnswer, takenAnswer } from "./wire-contract.js";
 import { cleanupDetails, naive, offset } from "./wire-parts.js";
 
 // The recorded server's own durations; nothing here takes time.
@@ -81,6 +81,9 @@ export function createWire(profile: Profile) {
         message: `Workspace cleanup completed ${success ? "successfully" : "with errors"} in 0.00s`,
       };
     },
+
+    diff: diffAnswer,
+    taken: (runId: string, report: TakeReport) => takenAnswer(runId, report),
 
     manage: (seeds: WorkflowSeed[]) =>
       seeds.map((seed) => ({

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createAgent, createPlan, type Entry } from "./agent.js";
+import { createBranches } from "./branches.js";
 import { cleanUp, doomOf, messageTo, queueOf, stopRun, uuidComplaint } from "./conduct.js";
 import { pageOf } from "./listing.js";
 import { ApiRefusal } from "./refusal.js";
@@ -28,6 +29,9 @@ export type * from "./types.js";
 export function createWorld(options: WorldOptions = {}): World {
   const profile: Profile = options.profile ?? "contract";
   const clock = options.clock ?? { now: () => Date.now() };
+  if (options.branches && profile !== "contract")
+    throw new TypeError("The public server's sessions have no branches: use the contract's profile.");
+  const branches = options.branches ? createBranches() : undefined;
   const agent = createAgent(profile);
   const entries = new Map<string, Entry>();
   const sessions = new Map<string, RunState>();
@@ -36,10 +40,23 @@ export function createWorld(options: WorldOptions = {}): World {
   let unable: string | undefined;
 
   function settled(entry: Entry): Entry {
+    const { state } = entry;
+    const before = state.agent;
     agent.settle(entry, clock.now());
+    if (before === "working") keepCommits(entry);
+    if (branches) state.work = branches.workOf(state.sessionId);
     // The agent has a conversation from its first turn on; under the contract there is one from the start.
     if (profile === "contract" || entry.state.turn > 0) sessions.set(entry.state.sessionId, entry.state);
     return entry;
+  }
+
+  /** What a run that has just ended well has committed is on its session's branch. */
+  function keepCommits({ state, plan }: Entry): void {
+    if (!branches || state.agent !== "ended" || state.status !== "completed") return;
+    branches.commit(state.sessionId, state.message.split("\n")[0] ?? "", plan.ending.commits ?? [undefined]);
+    const work = branches.workOf(state.sessionId);
+    const made = plan.ending.commits?.length ?? 1;
+    state.commits = (work?.commits ?? []).slice(0, made).map(({ id }) => id);
   }
 
   function settleAll(): Entry[] {
@@ -101,6 +118,8 @@ export function createWorld(options: WorldOptions = {}): World {
         Object.assign(state, { workspacePath: null, workspaceExists: false });
     } else {
       sessions.set(state.sessionId, state);
+      plan.doom = branches?.begin(state, script);
+      if (branches) state.ownWorkspace = script.ownWorkspace !== false;
     }
     entries.set(runId, { state, plan, steppedAt: now, begun: false });
     return structuredClone(state);
@@ -115,6 +134,7 @@ export function createWorld(options: WorldOptions = {}): World {
         );
       }
       action(entry, clock.now());
+      keepCommits(entry);
       return structuredClone(settled(entry).state);
     };
     return {
@@ -123,7 +143,11 @@ export function createWorld(options: WorldOptions = {}): World {
       },
       turn: (action) => move((entry, now) => agent.turn(entry, now, action)),
       complete: (ending = {}) => move((entry, now) => agent.complete(entry, now, ending)),
-      fail: (error) => move((entry, now) => agent.crash(entry, now, error ?? entry.plan.error)),
+      fail: (error, errorCode) =>
+        move((entry, now) => {
+          if (errorCode !== undefined) entry.plan.errorCode = errorCode;
+          agent.crash(entry, now, error ?? entry.plan.error);
+        }),
       setStatus(status) {
         const entry = find(runId);
         entry.state.status = status;
@@ -136,6 +160,7 @@ export function createWorld(options: WorldOptions = {}): World {
     profile,
     apiKey: options.apiKey ?? "test-key",
     clock,
+    hasBranches: branches !== undefined,
     workflows: {
       list: () => structuredClone(seeds),
       add(seed) {
@@ -174,6 +199,21 @@ export function createWorld(options: WorldOptions = {}): World {
       structuredClone(
         cleanUp(find(runId, `Workflow run not found: ${runId}`).state, force, clock.now(), profile),
       ),
+    take(runId, request) {
+      const { state, plan } = find(runId);
+      if (!branches) throw new ApiRefusal(404, "Not Found");
+      const busy = settleAll().find((one) => one.state.sessionId === state.sessionId && isGoing(one.state));
+      if (busy)
+        throw new ApiRefusal(409, `Run ${busy.state.runId} of the session goes on. Nothing was merged.`);
+      return branches.take(state, request, plan.take);
+    },
+    commit(runId, title) {
+      const { sessionId } = find(runId).state;
+      branches?.commit(sessionId, title);
+      const work = branches?.workOf(sessionId);
+      if (!work) throw new Error(`The session of run ${runId} has no branch.`);
+      return structuredClone(work);
+    },
     script(next) {
       source = next;
     },
@@ -194,9 +234,14 @@ export function createWorld(options: WorldOptions = {}): World {
             action: null,
             completedAt: clock.now(),
             error: "The server was restarted while the run was in flight.",
+            errorCode: "interrupted",
           });
         }
       }
     },
   };
+}
+
+function isGoing({ agent }: RunState): boolean {
+  return agent !== "ended";
 }

@@ -129,8 +129,12 @@ test("rule 9: while the API is away nothing is lost: the plan tells why it stand
 });
 
 test("rule 6: a merge that fails is taken back and named, and the others are merged", async () => {
-  const api = await serveBranchingApi({ script: scriptOf });
-  api.refuses.set("feature-build-1", { conflicts: ["a.ts"], message: "it conflicts" });
+  const api = await serveBranchingApi({
+    script: (start) => ({
+      ...scriptOf(start),
+      ...(start.body.session_name === "feature-build-1" ? { take: { conflicts: ["a.ts"] } } : {}),
+    }),
+  });
   const plans = await openDrivenPlans(api);
   plans.runner.start();
   const planId = await plans.begin(FEATURE);

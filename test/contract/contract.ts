@@ -9,6 +9,7 @@ import {
   recordedAnswer,
   sharedShape,
 } from "./upstream.js";
+import { describeWork } from "./work.js";
 
 export type { ContractServer, RunScript } from "./upstream.js";
 
@@ -48,6 +49,7 @@ export function describeContract(name: string, start: () => Promise<ContractServ
 
     describeAccess({ server: () => server, client: () => client });
     describeRuns({ server: () => server, client: () => client });
+    describeWork({ server: () => server, client: () => client });
     describeRefusals({ server: () => server, client: () => client });
   });
 }

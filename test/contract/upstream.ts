@@ -11,6 +11,10 @@ export interface RunScript {
   result?: string;
   /** The agent ends with this error instead of a result. */
   fail?: string;
+  /** It commits a file of this name with this in it; only where the start has a repository. */
+  commit?: { file: string; text: string };
+  /** Of a simulated API: how taking its work goes. Others find that out by themselves. */
+  take?: { conflicts?: string[]; checkFails?: string };
 }
 
 /** A server under test, and what a test needs of it beside HTTP. */
@@ -18,6 +22,8 @@ export interface ContractServer {
   /** Its origin. */
   url: string;
   apiKey: string;
+  /** A repository that sessions may work on, with a branch `main` and no other. */
+  repository: string;
   /**
    * The message with which a run goes as scripted; it begins with `message`. So that no script comes to another run
    * than its own, however slowly that one begins. Without a script a run is over in a moment.

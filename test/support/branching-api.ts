@@ -14,7 +14,7 @@ export interface SeenStart {
   key: string | undefined;
 }
 
-/** The simulated API with branches: sessions have them, they begin at others, and are merged. */
+/** The simulated API with branches, which tells what was paid for, and of which answers can be lost. */
 export interface BranchingApi {
   url: string;
   /** Every start that was answered with a run of its own: the paid ones. */
@@ -32,13 +32,11 @@ export interface BranchingApi {
   onActed: () => void | Promise<void>;
   /** It answers that it does nothing at the moment. */
   away: boolean;
-  /** What the take of this branch comes to instead of a merge. */
-  refuses: Map<string, object>;
   /** Its runs. */
   world: ReturnType<typeof createSimulatedApi>["world"];
 }
 
-const ROUTER = "/api/v1/workflows/claude-code";
+const IS_START = /\/run\/[^/?]+(\?|$)/;
 
 /**
  * @param options.keepsKeys it promises that starts under one `Idempotency-Key` are one run
@@ -48,123 +46,78 @@ export async function serveBranchingApi(options: {
   keepsKeys?: boolean;
   script: (start: StartInfo) => Script | undefined;
 }): Promise<BranchingApi> {
-  const api = createSimulatedApi({ describe: true, script: options.script, paceMs: 0 });
-  const known = new Map<string, object>();
-  const bases = new Map<string, string>();
-  const contents = new Map<string, Set<string>>();
+  const api = createSimulatedApi({
+    describe: true,
+    branches: true,
+    paceMs: 0,
+    ...(options.keepsKeys ? { keyPrefix: "db." } : {}),
+    // One that was started under a known key is not started again, and asks for no script.
+    script(start) {
+      const { message, session_name: session, session_id: continues, start_from: from } = start.body;
+      seen.runs.push({
+        workflow: start.workflowName,
+        message,
+        session: session ?? undefined,
+        continues: continues ?? undefined,
+        from: from ?? undefined,
+        key: newestKey,
+      });
+      return options.script(start);
+    },
+  });
   let isLost = false;
   let merging = 0;
+  let newestKey: string | undefined;
 
-  const branchOf = (sessionId: string) => `automagik/${sessionId.slice(0, 8)}`;
-  const commitOf = (branch: string) =>
-    [branch, ...(contents.get(branch) ?? [])].map((one) => one.slice(-8)).join("+");
-
-  async function ask(path: string, init: RequestInit = {}) {
-    const outcome = await api.answer(
-      new Request(`http://localhost${path}`, {
-        ...init,
-        headers: { "x-api-key": "test-key", "content-type": "application/json" },
-      }),
-    );
-    if (outcome.kind !== "response") throw new Error("The simulated API has dropped a request.");
-    return {
-      status: outcome.response.status,
-      body: (await outcome.response.json()) as Record<string, unknown>,
-    };
-  }
-
-  function describe(body: Record<string, unknown>): Record<string, unknown> {
-    const described = structuredClone(body) as {
-      paths: Record<string, Record<string, object>>;
-      components: { schemas: { Start: { properties: object } } };
-    };
-    const properties = { into: {}, check: {}, check_timeout: {}, new_branch: {} };
-    described.paths[`${ROUTER}/run/{run_id}/take`] = {
-      post: { requestBody: { content: { "application/json": { schema: { type: "object", properties } } } } },
-    };
-    Object.assign(described.components.schemas.Start.properties, { start_from: {} });
-    if (options.keepsKeys)
-      Object.assign(described.paths[`${ROUTER}/run/{workflow_name}`] as object, {
-        parameters: [{ in: "header", name: "Idempotency-Key", "x-key-prefix": "db." }],
-      });
-    return described as unknown as Record<string, unknown>;
-  }
-
-  async function take(runId: string, how: { into: string; new_branch?: boolean; check?: string }) {
+  async function take(run: string, request: Request) {
     merging++;
     seen.mergesAtOnce = Math.max(seen.mergesAtOnce, merging);
-    const { body } = await ask(`${ROUTER}/run/${runId}/status`);
     await new Promise((resolve) => setImmediate(resolve));
     merging--;
-    const branch = branchOf(String(body.session_id));
-    const there = contents.get(how.into);
-    const answer = { into: how.into, conflicts: [], message: "" };
-    const refusal = seen.refuses.get(branch) ?? seen.refuses.get(String(body.session_name));
-    if (refusal) return { ...answer, taken: false, ...refusal };
-    if (!there && !how.new_branch) return { ...answer, taken: false, message: "There is no such branch." };
-    if (there?.has(branch)) return { ...answer, taken: false, had_all: true, commit: commitOf(how.into) };
-    contents.set(how.into, new Set([...(there ?? []), branch]));
-    seen.merged.push(`${branch} into ${how.into}`);
-    return { ...answer, taken: true, commit: commitOf(how.into) };
+    const response = await api.handle(request);
+    const { taken, into } = (await response.clone().json()) as { taken?: boolean; into?: string };
+    if (taken) seen.merged.push(`${api.world.get(run).work?.branch} into ${into}`);
+    return response;
   }
 
-  async function answer(method: string, path: string, text: string, key: string | undefined) {
-    if (path.endsWith("/openapi.json")) {
-      const found = await ask(path);
-      return { ...found, body: describe(found.body) };
-    }
-    const [, runId, verb] = /\/run\/([^/?]+)(?:\/(\w+))?/.exec(path) ?? [];
-    if (method === "POST" && verb === "take")
-      return { status: 200, body: await take(String(runId), JSON.parse(text)) };
-    if (method === "POST" && verb === "kill") seen.kills.push(String(runId));
-    if (method === "POST" && verb === undefined) {
+  async function answer(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const [, run = "", verb] = /\/run\/([^/]+)(?:\/([\w-]+))?$/.exec(pathname) ?? [];
+    if (request.method !== "POST") return api.handle(request);
+    if (verb === "take") return take(run, request);
+    if (verb === "kill") seen.kills.push(run);
+    if (verb === undefined) {
       seen.posts++;
-      const former = options.keepsKeys && key !== undefined ? known.get(key) : undefined;
-      if (former) return { status: 200, body: former as Record<string, unknown> };
-      const { start_from: from, ...start } = JSON.parse(text);
-      const found = await ask(path, { method, body: JSON.stringify(start) });
-      if (found.status !== 200) return found;
-      if (key !== undefined) known.set(key, found.body);
-      if (from) bases.set(branchOf(String(found.body.session_id)), from);
-      const { message, session_name: session, session_id: continues } = start;
-      seen.runs.push({ workflow: String(runId), message, session, continues, from, key });
-      return found;
+      newestKey = request.headers.get("idempotency-key") ?? undefined;
     }
-    const found = await ask(path, { method, ...(text ? { body: text } : {}) });
-    if (verb === "status" && found.body.completed_at) {
-      const branch = branchOf(String(found.body.session_id));
-      found.body.work = {
-        branch,
-        base_branch: bases.get(branch) ?? "main",
-        head_commit: `${branch.slice(-8)}${runId?.slice(0, 4)}`,
-        commit_count: 1,
-        delivered_to: "repository",
-      };
-    }
-    return found;
+    return api.handle(request);
   }
 
-  const server = createServer(async (request, response) => {
+  const server = createServer(async (incoming, response) => {
     let text = "";
-    for await (const chunk of request) text += chunk;
+    for await (const chunk of incoming) text += chunk;
     if (seen.away) {
       response.writeHead(503, { "content-type": "application/json", connection: "close" });
       response.end(JSON.stringify({ detail: "Down for maintenance", started: false }));
       return;
     }
-    const key = request.headers["idempotency-key"];
-    const { method = "GET", url = "/" } = request;
-    const isStart = method === "POST" && /\/run\/[^/?]+(\?|$)/.test(url);
+    const { method = "GET", url = "/" } = incoming;
+    const isStart = method === "POST" && IS_START.test(url);
     const lost = isStart && isLost;
-    const { status, body } = await answer(method, url, text, typeof key === "string" ? key : undefined);
+    const request = new Request(new URL(url, "http://localhost"), {
+      method,
+      headers: Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
+      ...(text ? { body: text } : {}),
+    });
+    const answered = await answer(request);
     if (isStart || url.includes("/take")) await seen.onActed();
     if (lost) {
       isLost = false;
-      request.socket.destroy();
+      incoming.socket.destroy();
       return;
     }
-    response.writeHead(status, { "content-type": "application/json", connection: "close" });
-    response.end(JSON.stringify(body));
+    response.writeHead(answered.status, { "content-type": "application/json", connection: "close" });
+    response.end(await answered.text());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
@@ -183,7 +136,6 @@ export async function serveBranchingApi(options: {
       isLost = true;
     },
     away: false,
-    refuses: new Map(),
     world: api.world,
   };
   return seen;
