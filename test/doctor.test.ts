@@ -17,12 +17,12 @@ import { createProbe } from "../src/api/probe.js";
 import { checkNode } from "../src/cli/doctor/check-programs.js";
 import { type DoctorOptions, runDoctor } from "../src/cli/doctor/doctor.js";
 import type { Finding } from "../src/cli/doctor/finding.js";
-import { engineIdentity } from "../src/engine/background/engine-identity.js";
-import { takeLock } from "../src/engine/background/engine-lock.js";
 import { writeEngineRecord } from "../src/engine/background/engine-record.js";
 import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
 import { createRedisConnection } from "../src/sessions/store/redis-connection.js";
 import { readSettings, type Settings, SettingsError } from "../src/settings/settings.js";
+import { lastingIdentity } from "../src/shared/background/process-life.js";
+import { takeLock } from "../src/shared/background/process-lock.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
@@ -701,7 +701,7 @@ describe("the engine of this machine", () => {
     onTestFinished(() => taken.lock.release());
     const background = true;
     writeEngineRecord(state, {
-      ...(await engineIdentity()),
+      ...(await lastingIdentity()),
       url,
       version: "1.2.3",
       startedAt: 0,

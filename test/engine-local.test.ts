@@ -23,15 +23,7 @@ import { type ServeEngineOptions, serveEngine } from "../src/cli/engine/serve-en
 import { showEngineStatus } from "../src/cli/engine/show-status.js";
 import { engineFiles } from "../src/engine/background/engine-files.js";
 import { createHealthProbe } from "../src/engine/background/engine-health.js";
-import {
-  engineIdentity,
-  hasEnded,
-  signalProcess,
-  startToldByPs,
-  waitUntilEnded,
-} from "../src/engine/background/engine-identity.js";
 import { digestOfKey, resolveEngineKey } from "../src/engine/background/engine-key.js";
-import { readLockHolder, takeLock } from "../src/engine/background/engine-lock.js";
 import { openEngineLog } from "../src/engine/background/engine-log-file.js";
 import { type EngineProcessOptions, runEngineProcess } from "../src/engine/background/engine-process.js";
 import {
@@ -46,11 +38,20 @@ import {
   findOrStartEngine,
 } from "../src/engine/background/find-or-start.js";
 import { lookAtEngine } from "../src/engine/background/look-at-engine.js";
-import { createSpawnEngine, engineEnvironment } from "../src/engine/background/spawn-engine.js";
+import { createSpawnEngine } from "../src/engine/background/spawn-engine.js";
 import { type StopOptions, stopEngine } from "../src/engine/background/stop-engine.js";
-import { isOlder } from "../src/engine/background/versions.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { readSettings, SettingsError } from "../src/settings/settings.js";
+import {
+  hasEnded,
+  lastingIdentity,
+  signalProcess,
+  startToldByPs,
+  waitUntilEnded,
+} from "../src/shared/background/process-life.js";
+import { readLockHolder, takeLock } from "../src/shared/background/process-lock.js";
+import { backgroundEnvironment } from "../src/shared/background/spawn.js";
+import { isOlder } from "../src/shared/background/versions.js";
 import { systemClock } from "../src/shared/clock.js";
 import { createLog } from "../src/shared/log.js";
 import type { ProcessIdentity } from "../src/shared/process-identity.js";
@@ -172,7 +173,7 @@ async function startProgram(): Promise<{ identity: ProcessIdentity; end: () => P
   const stat = readFileSync(`/proc/${child.pid}/stat`, "latin1");
   const began = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] as string;
   return {
-    identity: { ...(await engineIdentity()), pid: child.pid as number, began },
+    identity: { ...(await lastingIdentity()), pid: child.pid as number, began },
     end: async () => {
       child.kill("SIGKILL");
       await gone;
@@ -242,7 +243,7 @@ describe("the engine's lock", () => {
   let own: ProcessIdentity;
 
   beforeEach(async () => {
-    own = await engineIdentity();
+    own = await lastingIdentity();
     mkdirSync(files.folder, { recursive: true });
   });
 
@@ -428,7 +429,7 @@ describe("the process of an engine", () => {
     const end = run();
     await listening();
     expect(await readEngineRecord(state)).toEqual({
-      ...(await engineIdentity()),
+      ...(await lastingIdentity()),
       url: "http://127.0.0.1:1234",
       version: "1.0.0",
       startedAt: clock.now(),
@@ -669,7 +670,7 @@ describe("finding or starting the engine", () => {
 
   it("is not misled by a record and a lock whose pid is another program's by now", async () => {
     const program = await startProgram();
-    const own = await engineIdentity();
+    const own = await lastingIdentity();
     const reused = { ...program.identity, began: "1" };
     placeLock(reused, own);
     const rest = {
@@ -712,7 +713,7 @@ describe("finding or starting the engine", () => {
   });
 
   it("waits for one that is only starting or ending, and no longer than stated", async () => {
-    const own = await engineIdentity();
+    const own = await lastingIdentity();
     const file = placeLock({ pid: process.pid }, own);
     expect(await failure(find({}, { timeoutMs: 200 }))).toContain("is starting or ending");
     expect(await readStatus()).toMatchObject({
@@ -734,7 +735,7 @@ describe("finding or starting the engine", () => {
   });
 
   it("leaves an engine alone that shares the folder from elsewhere", async () => {
-    placeLock({ pid: 1, place: "elsewhere" }, await engineIdentity());
+    placeLock({ pid: 1, place: "elsewhere" }, await lastingIdentity());
     const bringSettings = vi.fn();
     expect(await failure(find({}, { bringSettings }))).toContain("another machine or in another container");
     expect(bringSettings).not.toHaveBeenCalled();
@@ -746,7 +747,7 @@ describe("finding or starting the engine", () => {
   it("replaces an older one that has no runs", async () => {
     const old = await startStandIn({ version: "0.9.0" });
     expect(await find()).toMatchObject({ started: true });
-    expect(await hasEnded(old, await engineIdentity())).toBe(true);
+    expect(await hasEnded(old, await lastingIdentity())).toBe(true);
     expect(await readStatus()).toMatchObject({ version: "1.0.0" });
     expect(roll("listens")).toHaveLength(2);
   });
@@ -774,7 +775,7 @@ describe("finding or starting the engine", () => {
   it("gives up on an older one that does not end", async () => {
     const old = await startStandIn({ version: "0.9.0", deaf: true });
     expect(await failure(find({}, { timeoutMs: 300 }))).toContain("is still there");
-    expect(await hasEnded(old, await engineIdentity())).toBe(false);
+    expect(await hasEnded(old, await lastingIdentity())).toBe(false);
   });
 
   it("says why one could not be started, in its own last words, and starts none again", async () => {
@@ -802,7 +803,7 @@ describe("finding or starting the engine", () => {
 
   it("does not wait for ever for a window that hangs while it starts one", async () => {
     const program = await startProgram();
-    placeLock(program.identity, await engineIdentity(), "start-lock");
+    placeLock(program.identity, await lastingIdentity(), "start-lock");
     process.kill(program.identity.pid, "SIGSTOP");
     expect((await find({}, { timeoutMs: 6_000 })).started).toBe(true);
     await program.end();
@@ -810,7 +811,7 @@ describe("finding or starting the engine", () => {
 
   it("takes the turn of a window that has died while it started one", async () => {
     const program = await startProgram();
-    placeLock(program.identity, await engineIdentity(), "start-lock");
+    placeLock(program.identity, await lastingIdentity(), "start-lock");
     await program.end();
     const began = performance.now();
     expect((await find({}, { timeoutMs: 20_000 })).started).toBe(true);
@@ -853,7 +854,7 @@ describe("an engine in the background", () => {
     await find();
     const [engine] = roll("listens") as [ProcessIdentity];
     expect(await stop()).toEqual({ stopped: true, message: `The engine (process ${engine.pid}) has ended.` });
-    expect(await hasEnded(engine, await engineIdentity())).toBe(true);
+    expect(await hasEnded(engine, await lastingIdentity())).toBe(true);
     expect(existsSync(files.record)).toBe(false);
     expect(await stop()).toEqual({ stopped: true, message: "No engine is running." });
   });
@@ -865,7 +866,7 @@ describe("an engine in the background", () => {
     expect(patient.message).toContain("engine stop --force");
     expect(lines.join("\n")).toContain("is ending its runs");
     expect(await stop({ force: true, limitMs: 200 })).toMatchObject({ stopped: true });
-    expect(await hasEnded(engine, await engineIdentity())).toBe(true);
+    expect(await hasEnded(engine, await lastingIdentity())).toBe(true);
     expect((await find()).started).toBe(true);
   });
 
@@ -879,7 +880,7 @@ describe("an engine in the background", () => {
   it("leaves no agent at work when it has to be ended by force", async () => {
     await startStandIn({ deaf: true, agent: true, runs: 1 });
     const [agent] = roll("agent");
-    const own = await engineIdentity();
+    const own = await lastingIdentity();
     expect(await hasEnded(agent as ProcessIdentity, own)).toBe(false);
     const { stopped, message } = await stop({ force: true, limitMs: 200 });
     expect(stopped).toBe(true);
@@ -931,18 +932,18 @@ describe("an engine in the background", () => {
   it("is not stopped where it may as well be another program", async () => {
     const program = await startProgram();
     // As where the system does not tell when a process began.
-    const own = { ...(await engineIdentity()), began: "0" };
+    const own = { ...(await lastingIdentity()), began: "0" };
     placeLock({ pid: program.identity.pid }, own);
     expect(await stop({ force: true })).toMatchObject({
       stopped: false,
       message: expect.stringContaining("Nothing was stopped"),
     });
-    expect(await hasEnded(program.identity, await engineIdentity())).toBe(false);
+    expect(await hasEnded(program.identity, await lastingIdentity())).toBe(false);
     await program.end();
   });
 
   it("gets the person's environment, without what is the window's", () => {
-    const env = engineEnvironment(
+    const env = backgroundEnvironment(
       {
         PATH: "/bin",
         ANTHROPIC_API_KEY: "sk-ant",

@@ -65,9 +65,7 @@ function createLocate(
 ): () => Promise<Connection> {
   const stateFolder = findStateFolder(settings);
   return async () => {
-    const { createSpawnEngine, engineEnvironment, findOrStartEngine } = await import(
-      "../engine/background/index.js"
-    );
+    const { createSpawnEngine, findOrStartEngine } = await import("../engine/background/index.js");
     const { url, apiKey, started } = await findOrStartEngine({
       stateFolder,
       version: VERSION,
@@ -75,8 +73,9 @@ function createLocate(
       bringSettings: windowSettings.bring,
       // Made when it is needed: by then it is known which settings hold.
       async spawnEngine() {
+        const { backgroundEnvironment } = await import("../shared/background/spawn.js");
         const variables = { ...windowSettings.variables(), AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder };
-        const env = engineEnvironment(process.env, variables);
+        const env = backgroundEnvironment(process.env, variables);
         const args = [script, "engine", "--background"];
         return createSpawnEngine({ program: process.execPath, args, env, cwd: homedir(), stateFolder })();
       },

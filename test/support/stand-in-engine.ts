@@ -5,7 +5,6 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readBegan } from "../../src/engine/agent/process-list.js";
-import { engineIdentity } from "../../src/engine/background/engine-identity.js";
 import { resolveEngineKey } from "../../src/engine/background/engine-key.js";
 import {
   type CreateEngineServer,
@@ -14,6 +13,7 @@ import {
 } from "../../src/engine/background/engine-process.js";
 import { findOrStartEngine } from "../../src/engine/background/find-or-start.js";
 import { createSpawnEngine, type SpawnEngine } from "../../src/engine/background/spawn-engine.js";
+import { lastingIdentity } from "../../src/shared/background/process-life.js";
 import { systemClock } from "../../src/shared/clock.js";
 import { createLog } from "../../src/shared/log.js";
 
@@ -76,7 +76,7 @@ export function spawnStandIn(script: string, stateFolder: string, standIn: Stand
 
 async function runStandIn(stateFolder: string, standIn: StandIn): Promise<number> {
   const version = standIn.version ?? "1.0.0";
-  const identity = await engineIdentity();
+  const identity = await lastingIdentity();
   const enrol = (what: string, who = identity) =>
     appendFileSync(join(stateFolder, ROLL), `${JSON.stringify({ what, ...who })}\n`);
   enrol("began");

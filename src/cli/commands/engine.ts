@@ -1,8 +1,8 @@
 import { homedir } from "node:os";
-import { engineEnvironment } from "../../engine/background/index.js";
 import { createLocalEngine } from "../../engine/index.js";
 import { listEngineVariables } from "../../settings/list-variables.js";
 import { readSettings, type Settings } from "../../settings/settings.js";
+import { backgroundEnvironment } from "../../shared/background/spawn.js";
 import { systemClock } from "../../shared/clock.js";
 import { VERSION } from "../../shared/version.js";
 import type { Invocation } from "../command-line.js";
@@ -29,7 +29,7 @@ export async function engine({ flags, background }: Invocation): Promise<number>
         const changed = await readChangedSettings();
         return changed && withWholePaths(changed);
       },
-      env: engineEnvironment(process.env, {}),
+      env: backgroundEnvironment(process.env, {}),
       home: homedir(),
       platform: process.platform,
       clock: systemClock,

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
-import { keepAwake } from "../../engine/background/index.js";
 import { readSettings, SettingsError } from "../../settings/settings.js";
+import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Invocation } from "../command-line.js";
 import { createAsk, createAskLine } from "../install/ask.js";
 import { type ActOptions, discardInTerminal, takeInTerminal } from "../sessions/act-command.js";

@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { engineEnvironment } from "../../engine/background/index.js";
 import { findClaude } from "../../engine/requirements.js";
+import { backgroundEnvironment } from "../../shared/background/spawn.js";
 import type { Field } from "./answer-form.js";
 import { onStage, type Play } from "./stage.js";
 import { tellStory } from "./story.js";
@@ -36,7 +36,7 @@ export async function playWithEngine(play: Play, options: EnginePlay): Promise<b
   const { screen, serverScript } = play;
   // Whatever points git at another repository is not for this one.
   const env = Object.fromEntries(
-    Object.entries(engineEnvironment(options.env, {})).filter(([name]) => !name.startsWith("GIT_")),
+    Object.entries(backgroundEnvironment(options.env, {})).filter(([name]) => !name.startsWith("GIT_")),
   );
   const found = await findClaude({ env, ...(options.claudePath ? { configured: options.claudePath } : {}) });
   if (!found.ok) {

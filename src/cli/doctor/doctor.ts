@@ -3,13 +3,13 @@ import {
   type EngineStatus,
   engineFiles,
   type KeptSettings,
-  keepAwake,
   readEngineStatus,
   readKeptSettings,
 } from "../../engine/background/index.js";
 import { compareEngineSettings } from "../../settings/engine-variables.js";
 import type { Texts } from "../../settings/entries.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
+import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";

@@ -3,9 +3,7 @@ import {
   type DiskUse,
   type EngineStatus,
   engineFiles,
-  isOlder,
   type KeptSettings,
-  keepAwake,
   type LastEnd,
   measureDiskUse,
   readEngineStatus,
@@ -18,6 +16,8 @@ import {
   listChosenEngineSettings,
   readStoredVariables,
 } from "../../settings/engine-variables.js";
+import { keepAwake } from "../../shared/background/keep-awake.js";
+import { isOlder } from "../../shared/background/versions.js";
 import { systemClock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { formatUsd } from "../../shared/usd.js";

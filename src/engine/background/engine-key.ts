@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { link, open, unlink } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
+import { codeOf } from "../../shared/error-code.js";
 import { ensurePrivateFolder, readPrivateFile } from "../../shared/private-files.js";
-import { codeOf, engineFiles } from "./engine-files.js";
+import { engineFiles } from "./engine-files.js";
 
 /** What fits into a header; a generated key has 43 characters. */
 const KEY = /^[\x21-\x7e]{16,500}$/;

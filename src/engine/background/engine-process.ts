@@ -1,13 +1,15 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { keepAwake } from "../../shared/background/keep-awake.js";
+import { createLife, type End } from "../../shared/background/life.js";
+import { lastingIdentity } from "../../shared/background/process-life.js";
+import { type ProcessLock, REFRESH_MS, takeLock } from "../../shared/background/process-lock.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import type { Log } from "../../shared/log.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { engineFiles } from "./engine-files.js";
-import { engineIdentity } from "./engine-identity.js";
 import { digestOfKey, resolveEngineKey } from "./engine-key.js";
-import { type EngineLock, REFRESH_MS, takeLock } from "./engine-lock.js";
 import {
   type EngineRecord,
   readEngineRecord,
@@ -16,7 +18,6 @@ import {
   writeEngineRecord,
   writeLastPort,
 } from "./engine-record.js";
-import { keepAwake } from "./keep-awake.js";
 import { writeLastEnd } from "./last-end.js";
 import { ENGINE_LOCK } from "./look-at-engine.js";
 
@@ -100,14 +101,14 @@ async function run(options: EngineProcessOptions): Promise<number> {
     );
     return ALREADY_RUNNING;
   }
-  const life = createLife(options, taken.lock);
+  const life = createEngineLife(options, taken.lock);
   const offSignal = options.onSignal((signal) => life.told(signal));
   let server: EngineServer | undefined;
   try {
     const { settingsKey, host } = options;
     const apiKey = await resolveEngineKey({ stateFolder, ...(settingsKey ? { settingsKey } : {}) });
     const port = await choosePort(options);
-    const identity = await engineIdentity();
+    const identity = await lastingIdentity();
     server = await options.createEngineServer({
       apiKey,
       host,
@@ -177,74 +178,35 @@ function announce(
   log.info(`The engine (version ${version}) listens on ${server.url}.`);
 }
 
-interface End {
-  why: string;
-  code: number;
-  /** The record may be another engine's by now. */
-  ousted?: true;
-  /** It never came to work. */
-  failed?: true;
-}
-
-/** Decides when the engine ends. */
-function createLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, lock: EngineLock) {
-  let ended: End | undefined;
-  let tellOver: (end: End) => void = () => {};
-  let hurry: (isClosed: false) => void = () => {};
-  let stopWatching = () => {};
+/** When it ends, and who has used it. */
+function createEngineLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, lock: ProcessLock) {
   let lastUse = clock.now();
-  const over = new Promise<End>((resolve) => {
-    tellOver = resolve;
-  });
-  const hurried = new Promise<false>((resolve) => {
-    hurry = resolve;
+  const life = createLife({
+    lock,
+    onEnd: ({ ousted }) => !ousted && removeEngineRecord(stateFolder),
+    onLost: () =>
+      log.error("The engine's lock is gone: its folder was removed, or another engine took it over."),
+    clock,
   });
 
-  function end(how: End): void {
-    if (ended) return;
-    ended = how;
-    stopWatching();
-    if (!how.ousted) removeEngineRecord(stateFolder);
-    tellOver(how);
+  async function look(server: EngineServer): Promise<End | undefined> {
+    await server.refresh?.();
+    if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.now();
+    const limitMs = idleMs?.();
+    if (limitMs === undefined || clock.now() - lastUse < limitMs) return undefined;
+    return { why: `no runs and no clients for ${Math.round(limitMs / 1000)} s`, code: 0 };
   }
 
   return {
-    over,
-    /** The person has asked a second time. */
-    hurried,
-    isOver: () => ended !== undefined,
-    end,
+    ...life,
     touch: () => {
       lastUse = clock.now();
     },
-    told(signal: "SIGTERM" | "SIGINT") {
-      // Two chat windows may both ask for an end; only Ctrl+C at the terminal means that it should hurry.
-      if (ended && signal === "SIGINT") hurry(false);
-      else end({ why: signal, code: 0 });
-    },
-    watch(server: EngineServer) {
-      const look = async () => {
-        await server.refresh?.();
-        if (ended) return;
-        if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.now();
-        const limitMs = idleMs?.();
-        if (limitMs !== undefined && clock.now() - lastUse >= limitMs) {
-          return end({ why: `no runs and no clients for ${Math.round(limitMs / 1000)} s`, code: 0 });
-        }
-        const isOurs = await lock.refresh();
-        if (ended) return;
-        if (!isOurs) {
-          log.error("The engine's lock is gone: its folder was removed, or another engine took it over.");
-          return end({ why: "it has lost its state folder", code: 1, ousted: true });
-        }
-        lookLater();
-      };
-      const lookLater = () => {
-        const everyMs = Math.min(REFRESH_MS, (idleMs?.() ?? REFRESH_MS) / 4);
-        stopWatching = clock.after(everyMs, () => void look());
-      };
-      lookLater();
-    },
+    watch: (server: EngineServer) =>
+      life.watch(
+        () => look(server),
+        () => (idleMs?.() ?? REFRESH_MS) / 4,
+      ),
   };
 }
 

@@ -1,6 +1,6 @@
+import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Clock } from "../../shared/clock.js";
 import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
-import { keepAwake } from "./keep-awake.js";
 import { lookAtEngine } from "./look-at-engine.js";
 import { ELSEWHERE } from "./stop-engine.js";
 

@@ -1,16 +1,15 @@
+import { keepAwake } from "../../shared/background/keep-awake.js";
+import { createStarter } from "../../shared/background/start-once.js";
+import { isOlder } from "../../shared/background/versions.js";
 import { type Clock, sleep } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
-import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { engineFiles } from "./engine-files.js";
 import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
 import { digestOfKey, resolveEngineKey } from "./engine-key.js";
-import { type EngineLock, takeLock } from "./engine-lock.js";
 import { ALREADY_RUNNING } from "./engine-process.js";
-import { keepAwake } from "./keep-awake.js";
 import { type EngineSight, lookAtEngine } from "./look-at-engine.js";
-import type { SpawnEngine, StartedProcess } from "./spawn-engine.js";
+import type { SpawnEngine } from "./spawn-engine.js";
 import { ELSEWHERE, endOrderly } from "./stop-engine.js";
-import { isOlder } from "./versions.js";
 
 export interface FindOptions {
   /** The product's state folder, absolute. */
@@ -61,7 +60,16 @@ export function findOrStartEngine(options: FindOptions): Promise<FoundEngine> {
 async function find(options: FindOptions): Promise<FoundEngine> {
   const { stateFolder, clock, log, timeoutMs = TIMEOUT_MS } = options;
   const probe = options.probe ?? createHealthProbe();
-  const starter = createStarter(options);
+  const starter = createStarter({
+    folder: engineFiles(stateFolder).folder,
+    what: "The engine",
+    whereMore: "engine.log in the engine's state folder",
+    spawn: options.spawnEngine,
+    alreadyRunning: ALREADY_RUNNING,
+    unavailable: (message) => new EngineUnavailable(message),
+    clock,
+    timeoutMs,
+  });
   let deadline = clock.now() + timeoutMs;
   let brought = false;
   try {
@@ -96,52 +104,6 @@ async function find(options: FindOptions): Promise<FoundEngine> {
   } finally {
     await starter.close();
   }
-}
-
-/** Starts an engine once, and only when nobody else is doing so. */
-function createStarter({ stateFolder, spawnEngine, clock, timeoutMs = TIMEOUT_MS }: FindOptions) {
-  const { folder } = engineFiles(stateFolder);
-  const since = clock.now();
-  // Whoever starts at the same time would lose against the engine's own lock, but ten windows are ten processes.
-  let turn: EngineLock | undefined;
-  let child: StartedProcess | undefined;
-  let exit: number | string | undefined;
-
-  async function takeTurn(): Promise<void> {
-    await ensurePrivateFolder(folder);
-    const taken = await takeLock(folder, "start-lock", clock.now());
-    if ("lock" in taken) turn = taken.lock;
-  }
-
-  return {
-    pid: () => child?.pid,
-    /** To be called whenever no engine is seen; does nothing while one is on its way. */
-    async start(): Promise<void> {
-      if (child && exit === undefined) return;
-      if (exit !== undefined && exit !== ALREADY_RUNNING) {
-        const words = child?.lastWords();
-        throw new EngineUnavailable(
-          `The engine could not be started (${typeof exit === "number" ? `exit code ${exit}` : exit}).` +
-            `${words ? ` Its last output: ${words}` : ""} More is in engine.log in the engine's state folder.`,
-        );
-      }
-      // A window that hangs while it has its turn must not keep the others from an engine.
-      if (!turn && clock.now() - since < timeoutMs / 2) {
-        // To be looked again with the turn in hand: the engine may have been started since the last look.
-        return takeTurn();
-      }
-      exit = undefined;
-      child = await spawnEngine().catch((error: Error) => {
-        throw new EngineUnavailable(`The engine could not be started: ${error.message}`);
-      });
-      void child.ended.then((code) => {
-        exit = code;
-      });
-    },
-    async close(): Promise<void> {
-      await turn?.release();
-    },
-  };
 }
 
 /** The key that the engine has, out of those that we know. */

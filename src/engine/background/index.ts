@@ -11,7 +11,6 @@ export {
 } from "./engine-process.js";
 export { type EngineStatus, readEngineStatus } from "./engine-status.js";
 export { findOrStartEngine } from "./find-or-start.js";
-export { keepAwake } from "./keep-awake.js";
 export {
   bringSettings,
   followKeptSettings,
@@ -20,8 +19,7 @@ export {
   readKeptSettings,
 } from "./kept-settings.js";
 export { type LastEnd, readLastEnd } from "./last-end.js";
-export { createSpawnEngine, engineEnvironment } from "./spawn-engine.js";
+export { createSpawnEngine } from "./spawn-engine.js";
 export { stopEngine } from "./stop-engine.js";
 export { type DayCosts, readStoredCosts } from "./stored-costs.js";
 export { readStoredRuns } from "./stored-runs.js";
-export { isOlder } from "./versions.js";

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { listSecretEngineVariables, readStoredVariables } from "../../settings/engine-variables.js";
 import type { Settings } from "../../settings/settings.js";
+import { type ProcessLock, takeLock } from "../../shared/background/process-lock.js";
 import {
   ensurePrivateFolder,
   type FileStamp,
@@ -14,7 +15,6 @@ import {
 import { replaceFile } from "../../shared/replace-file.js";
 import { engineFiles } from "./engine-files.js";
 import { resolveEngineKey } from "./engine-key.js";
-import { type EngineLock, takeLock } from "./engine-lock.js";
 
 /*
  * The settings that hold for the engines of a state folder lie in a file of its private part: the window that began
@@ -124,7 +124,7 @@ function settle(
 
 async function whileLocked<T>(folder: string, now: number, work: () => Promise<T>): Promise<T> {
   const began = performance.now();
-  let lock: EngineLock | undefined;
+  let lock: ProcessLock | undefined;
   while (!lock) {
     const taken = await takeLock(folder, LOCK, now);
     if ("lock" in taken) lock = taken.lock;

@@ -1,8 +1,8 @@
+import { lastingIdentity, sameProcess } from "../../shared/background/process-life.js";
+import { readLockHolder } from "../../shared/background/process-lock.js";
 import type { ProcessIdentity } from "../../shared/process-identity.js";
 import { engineFiles } from "./engine-files.js";
 import type { EngineHealth, ProbeHealth } from "./engine-health.js";
-import { engineIdentity, sameProcess } from "./engine-identity.js";
-import { readLockHolder } from "./engine-lock.js";
 import { type EngineRecord, readEngineRecord } from "./engine-record.js";
 
 /** The name of the lock that an engine holds for its life. */
@@ -27,7 +27,7 @@ export async function lookAtEngine(
 ): Promise<EngineSight> {
   const holder = await readLockHolder(engineFiles(stateFolder).folder, ENGINE_LOCK, options.now);
   if (!holder) return { kind: "none" };
-  if (holder.place !== (await engineIdentity()).place) return { kind: "elsewhere" };
+  if (holder.place !== (await lastingIdentity()).place) return { kind: "elsewhere" };
   const readRecord = async () => {
     const record = await readEngineRecord(stateFolder);
     return record && sameProcess(record, holder) ? record : undefined;

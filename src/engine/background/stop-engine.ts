@@ -1,12 +1,12 @@
+import { keepAwake } from "../../shared/background/keep-awake.js";
+import { signalProcess, waitUntilEnded } from "../../shared/background/process-life.js";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import type { ProcessIdentity } from "../../shared/process-identity.js";
 import { listProcesses } from "../agent/process-list.js";
 import { endAgentProcesses, formatStartedAt } from "../agent/process-tree.js";
 import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
-import { signalProcess, waitUntilEnded } from "./engine-identity.js";
 import type { EngineRecord } from "./engine-record.js";
-import { keepAwake } from "./keep-awake.js";
 import { type EngineSight, lookAtEngine } from "./look-at-engine.js";
 
 export interface StopOptions {

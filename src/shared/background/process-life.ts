@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import { isGone, ownIdentity, type ProcessIdentity } from "../../shared/process-identity.js";
+import { isGone, ownIdentity, type ProcessIdentity } from "../process-identity.js";
 
 /*
  * The engine's locks last for days, so a pid that the system has given to another program is no rare case here, and
@@ -10,7 +10,7 @@ import { isGone, ownIdentity, type ProcessIdentity } from "../../shared/process-
  */
 
 /** The identity of this process; its start is known on every system but Windows. */
-export async function engineIdentity(): Promise<ProcessIdentity> {
+export async function lastingIdentity(): Promise<ProcessIdentity> {
   const own = await ownIdentity();
   return own.began === "0" ? { ...own, began: await startToldByPs(own.pid) } : own;
 }
@@ -48,7 +48,7 @@ export async function startToldByPs(pid: number): Promise<string> {
 /** Sends a signal, unless the process has ended. Throws what the system throws otherwise. */
 export async function signalProcess(other: ProcessIdentity, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
   // Looked at again right before: a pid must never be hit that is somebody else's by now.
-  if (await hasEnded(other, await engineIdentity())) return;
+  if (await hasEnded(other, await lastingIdentity())) return;
   try {
     process.kill(other.pid, signal);
   } catch (error) {
@@ -61,7 +61,7 @@ const LOOK_MS = 20;
 
 /** Waits until the process has ended, at most `ms` of real time. True when it has. */
 export async function waitUntilEnded(other: ProcessIdentity, ms: number): Promise<boolean> {
-  const own = await engineIdentity();
+  const own = await lastingIdentity();
   const began = performance.now();
   while (!(await hasEnded(other, own))) {
     if (performance.now() - began > ms) return false;

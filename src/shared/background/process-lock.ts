@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rename, rmdir, stat, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import type { ProcessIdentity } from "../../shared/process-identity.js";
-import { codeOf } from "./engine-files.js";
-import { engineIdentity, hasEnded } from "./engine-identity.js";
+import { codeOf } from "../error-code.js";
+import type { ProcessIdentity } from "../process-identity.js";
+import { hasEnded, lastingIdentity } from "./process-life.js";
 
 /*
  * A lock that a process holds for its whole life. As with the sessions' lock, it is a folder `<name>/` with one file
@@ -24,7 +24,7 @@ export const REFRESH_MS = 15_000;
 /** "Somebody has it": the last three are how Windows says so. */
 const HELD = ["ENOTEMPTY", "EEXIST", "EPERM", "EACCES", "EBUSY"];
 
-export interface EngineLock {
+export interface ProcessLock {
   /** Says that its owner lives. False when the lock is not the owner's any more. */
   refresh(): Promise<boolean>;
   /** Gives the lock back; does nothing when it is gone already. */
@@ -40,8 +40,8 @@ export async function takeLock(
   folder: string,
   name: string,
   now: number,
-): Promise<{ lock: EngineLock } | { holder: ProcessIdentity }> {
-  const own = await engineIdentity();
+): Promise<{ lock: ProcessLock } | { holder: ProcessIdentity }> {
+  const own = await lastingIdentity();
   const owner = `${own.pid}-${own.began}-${own.place}-${randomBytes(8).toString("hex")}`;
   const path = join(folder, name);
   const claim = join(folder, `${name}.${owner}`);
@@ -82,11 +82,11 @@ export async function readLockHolder(
 ): Promise<ProcessIdentity | undefined> {
   const path = join(folder, name);
   const owner = await ownerOf(path);
-  if (owner === undefined || (await isFree(path, owner, await engineIdentity(), now))) return undefined;
+  if (owner === undefined || (await isFree(path, owner, await lastingIdentity(), now))) return undefined;
   return parseOwner(owner);
 }
 
-function held(path: string, owner: string): EngineLock {
+function held(path: string, owner: string): ProcessLock {
   const file = join(path, owner);
   return {
     refresh: async () => {
