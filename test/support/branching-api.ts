@@ -32,6 +32,8 @@ export interface BranchingApi {
   onActed: () => void | Promise<void>;
   /** It answers that it does nothing at the moment. */
   away: boolean;
+  /** What the agent of a session asks, by the session's name; empty for nothing any more. */
+  asks: Map<string, string>;
   /** Its runs. */
   world: ReturnType<typeof createSimulatedApi>["world"];
 }
@@ -80,9 +82,17 @@ export async function serveBranchingApi(options: {
     return response;
   }
 
+  async function withQuestion(run: string, response: Response): Promise<Response> {
+    const text = response.ok ? seen.asks.get(api.world.get(run).sessionName) : undefined;
+    if (text === undefined) return response;
+    const questions = text ? [{ question_id: "q", kind: "question", text }] : [];
+    return Response.json({ ...((await response.json()) as object), questions });
+  }
+
   async function answer(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     const [, run = "", verb] = /\/run\/([^/]+)(?:\/([\w-]+))?$/.exec(pathname) ?? [];
+    if (verb === "status") return withQuestion(run, await api.handle(request));
     if (request.method !== "POST") return api.handle(request);
     if (verb === "take") return take(run, request);
     if (verb === "kill") seen.kills.push(run);
@@ -136,6 +146,7 @@ export async function serveBranchingApi(options: {
       isLost = true;
     },
     away: false,
+    asks: new Map(),
     world: api.world,
   };
   return seen;
