@@ -483,6 +483,35 @@ describe("rule 5: a step works in a workspace of its own or not at all", () => {
     });
   });
 
+  it.each([
+    ["is told while it goes on", true],
+    ["is told at its end", false],
+  ])("one of which it %s that it has none fails, and the others go on", (_when, isEarly) => {
+    const world = begin({ steps: [PARTS, { ...build, retry: 3 }] }).finish("design", parts("a", "b"));
+    world.begin("build/1").begin("build/2");
+    if (isEarly) world.do({ type: "workspace-shared", key: "p1/build/1/2" });
+    expect(world.commands("kill").map(({ key }) => key)).toEqual(isEarly ? ["p1/build/1/2"] : []);
+    world.finish("build/2", isEarly ? { status: "killed" } : { ownWorkspace: false });
+    expect(world.state.steps.build?.attempts.at(-1)).toMatchObject({
+      status: "failed",
+      error: expect.stringContaining("no workspace of its own"),
+    });
+    expect(world.finish("build/1").state.steps.build?.attempts).toHaveLength(2);
+  });
+
+  it("one whose branch is another's as its end shows does not count", () => {
+    const world = begin({ steps: [PARTS, build] }).finish("design", parts("a", "b"));
+    world.finish("build/1", { branch: "same" }).finish("build/2", { branch: "same" });
+    expect(world.state.steps.build?.attempts.map(({ status }) => status)).toEqual(["completed", "failed"]);
+  });
+
+  it("one that goes on with the conversation before it may share its place", () => {
+    const again = { id: "a", run: "fix", task: "Go on", needs: ["design"], continue: "design" };
+    const world = begin({ steps: [design, again] }).finish("design");
+    world.finish("a", { ownWorkspace: false, branch: "b-design-1" });
+    expect(world.statuses()).toBe("design succeeded, a succeeded");
+  });
+
   it("one whose branch nobody knows is not begun elsewhere", () => {
     const world = begin({ steps: [design, { id: "a", run: "fix", needs: ["design"], from: "design" }] });
     world.begin("design").do({ type: "run-ended", key: "p1/design/1", status: "completed" });

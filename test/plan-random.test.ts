@@ -275,6 +275,7 @@ function drive(seed: number): {
         const luck = random.next();
         if (luck < 0.15) return tell({ type: "run-asks", key: command.key, text: "Which?" });
         if (luck < 0.3) return tell({ type: "run-goes-on", key: command.key });
+        if (luck < 0.32) return tell({ type: "workspace-shared", key: command.key });
         return ended(command.key, random.pick(["completed", "completed", "completed", "failed", "killed"]));
       }
       case "merge": {
@@ -443,5 +444,6 @@ test("in 240 random plans with random events no rule is broken, and each ends or
     "step-skipped",
     "tick",
     "work-moved",
+    "workspace-shared",
   ]);
 });

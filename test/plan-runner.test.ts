@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect, onTestFinished, test, vi } from "vitest";
+import type { StartInfo } from "../mocks/types.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
 import { createPlanJournal } from "../src/plan-runner/journal.js";
 import type { PlanPort } from "../src/plan-runner/port.js";
@@ -376,4 +377,24 @@ test("a plan that cannot be read keeps no other one from going on, and is told o
   await plans.until(planId, hasEnded);
   await vi.waitFor(() => expect(reads).toBeGreaterThan(2), { timeout: 10_000 });
   expect(warned).toEqual(["A plan could not be carried on: it is damaged"]);
+});
+
+test("rule 5: a run that gets no workspace of its own is ended and fails, and its sibling goes on", async () => {
+  const isShared = ({ body }: StartInfo) => body.session_name === "feature-build-1";
+  const api = await serveBranchingApi({
+    script: (start) => ({
+      ...scriptOf(start),
+      ...(isShared(start) ? { ownWorkspace: false, manual: true } : {}),
+    }),
+  });
+  const plans = await openDrivenPlans(api);
+  plans.runner.start();
+  const planId = await plans.begin(FEATURE);
+  await plans.runner.tell(planId, decide(await plans.until(planId, isAtGate), "approve"));
+  const state = await plans.until(planId, ({ steps }) => steps.build?.status === "failed");
+  expect(state.steps.build?.attempts).toMatchObject([
+    { status: "failed", error: expect.stringContaining("no workspace of its own") },
+    { status: "completed" },
+  ]);
+  expect(api.kills).toEqual([state.steps.build?.attempts[0]?.runId]);
 });

@@ -111,6 +111,8 @@ export interface Run {
   commits: string[];
   workspacePath?: string;
   work?: Work;
+  /** Whether it works in a workspace of its session's own; only some servers tell it. */
+  ownWorkspace?: boolean;
   /** The API states that there is none, or none any more. */
   hasNoWork?: true;
   /** What the agent wants to know before it goes on; only some servers let it ask. */

@@ -73,13 +73,14 @@ export function createApiPort(
   }
 
   function toStarted(run: Run): StartOutcome {
-    const { runId, sessionId, sessionClaimed, sessionName, work } = run;
+    const { runId, sessionId, sessionClaimed, sessionName, work, ownWorkspace } = run;
     return {
       kind: "started",
       runId,
       ...(sessionId && !sessionClaimed ? { sessionId } : {}),
       ...(sessionName ? { sessionName } : {}),
       ...(work ? { branch: work.branch } : {}),
+      ...(ownWorkspace === undefined ? {} : { ownWorkspace }),
     };
   }
 
@@ -150,11 +151,12 @@ export function createApiPort(
       return { kind: "unknown", reason: "The API's list does not show it." };
     },
 
-    waitForRun(runId, { isContinuation, onAsk, onAction }, signal) {
+    waitForRun(runId, { isContinuation, onShared, onAsk, onAction }, signal) {
       const seed = failed.get(runId) ?? bareRun(runId);
       if (isFinal(seed.status)) return Promise.resolve(toEnd(seed));
       return new Promise((resolve, reject) => {
         let asked = false;
+        let isShared = false;
         const watch = watcher.watch(isContinuation ? { ...seed, resumes: runId } : seed, (event) => {
           const { run } = event;
           if (event.type === "finished") end(readEnd(run));
@@ -165,10 +167,15 @@ export function createApiPort(
               deterministic: true,
             });
           else {
+            place(run);
             onAction(tellStandstill(event, clock.now()) ?? tellTurn(run));
             if (event.type !== "unreachable") ask(run);
           }
         });
+        function place({ ownWorkspace }: Run): void {
+          if (ownWorkspace === false && !isShared) onShared();
+          isShared ||= ownWorkspace === false;
+        }
         function ask(run: Run): void {
           const [question] = openQuestions(run);
           if (!question && !asked && run.status !== "running") return;
@@ -186,6 +193,7 @@ export function createApiPort(
         if (signal.aborted) stop();
         else if (isFinal(now.status)) end(readEnd(now));
         else {
+          place(now);
           onAction(tellTurn(now));
           ask(now);
         }
@@ -252,6 +260,7 @@ function toEnd(run: Run): RunEnd {
     sessionClaimed,
     sessionName,
     work,
+    ownWorkspace,
   } = run;
   const outcome = outcomeOf(run);
   const isEmpty = run.hasNoWork || work?.commitCount === 0;
@@ -271,6 +280,7 @@ function toEnd(run: Run): RunEnd {
     ...(sessionName ? { sessionName } : {}),
     ...(isEmpty ? { branch: null } : work ? { branch: work.branch } : {}),
     ...(work?.headCommit && !isEmpty ? { commit: work.headCommit } : {}),
+    ...(ownWorkspace === false ? { ownWorkspace } : {}),
   };
 }
 

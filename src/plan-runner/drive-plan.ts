@@ -308,8 +308,13 @@ export function drivePlan(
     const onAction = (text: string | undefined) => {
       if (!signal.aborted) watched.setAction(key, text);
     };
+    const onShared = () => {
+      telling = telling.then(async () => {
+        await tell({ type: "workspace-shared", key });
+      });
+    };
     const end = await port
-      .waitForRun(runId, { isContinuation, onAsk, onAction }, signal)
+      .waitForRun(runId, { isContinuation, onShared, onAsk, onAction }, signal)
       .finally(() => watched.setAction(key, undefined));
     await telling;
     if (end) await tell({ type: "run-ended", key, ...end });

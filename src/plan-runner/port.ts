@@ -64,6 +64,7 @@ export interface PlanPort {
   /**
    * Waits for a run's end; undefined when the signal has ended the wait.
    * @param how.isContinuation it was to go on with a conversation, and may not have done so
+   * @param how.onShared it works in another one's place, and not in a workspace of its own
    * @param how.onAsk the agent asks this; undefined when it does not ask (any more)
    * @param how.onAction what the run does at the moment, as a person reads it; undefined when nobody knows
    */
@@ -71,6 +72,7 @@ export interface PlanPort {
     runId: string,
     how: {
       isContinuation: boolean;
+      onShared: () => void;
       onAsk: (text: string | undefined) => void;
       onAction: (text: string | undefined) => void;
     },

@@ -39,7 +39,7 @@ export function describeWork({ server, client }: ContractAccess): void {
 
     it("is on a branch of its own, and another session begins there", async () => {
       const first = await work({ file: "one.txt", text: "one" }, { session_name: "first part" });
-      expect(first).toMatchObject({ status: "completed", session_name: "first part" });
+      expect(first).toMatchObject({ status: "completed", session_name: "first part", own_workspace: true });
       expect(first.work).toMatchObject({
         branch: expect.stringMatching(/first-part/),
         base_branch: "main",
@@ -51,9 +51,9 @@ export function describeWork({ server, client }: ContractAccess): void {
       const second = await work({ file: "two.txt", text: "two" }, { start_from: first.work.branch });
       expect(second.work.branch).not.toBe(first.work.branch);
       expect(second.work).toMatchObject({ base_branch: first.work.branch, commit_count: 1 });
-      expect((await client().product.getRun(second.run_id)).work).toMatchObject({
-        branch: second.work.branch,
-        headCommit: second.work.head_commit,
+      expect(await client().product.getRun(second.run_id)).toMatchObject({
+        ownWorkspace: true,
+        work: { branch: second.work.branch, headCommit: second.work.head_commit },
       });
     });
 

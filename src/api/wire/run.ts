@@ -56,6 +56,7 @@ export const statusWire = z.looseObject({
   started: flag,
   workspace_path: text,
   work: record,
+  own_workspace: flag,
   questions: texts,
   progress: record,
   metrics: record,
@@ -177,6 +178,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     // The public server's phase only repeats whether the run is over.
     workspacePath: line(wire.workspace_path, 500),
     work,
+    ownWorkspace: wire.own_workspace ?? undefined,
     insertions: work?.insertions,
     deletions: work?.deletions,
     mergedInto: work?.mergedInto,

@@ -206,6 +206,10 @@ export const statusSchema = z
     error_code: errorCode,
     started: neverStarted,
     workspace_path: z.string().nullable(),
+    own_workspace: z
+      .boolean()
+      .nullable()
+      .describe("Whether no other session works in its folder; null before it has one"),
     work: workSchema
       .nullable()
       .describe("What the session's branch has beyond its base; null when that is nothing, or not known yet"),

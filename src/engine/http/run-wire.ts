@@ -195,6 +195,7 @@ export function toStatus(
     ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
     workspace_path: run.workspacePath ?? null,
+    own_workspace: run.ownWorkspace ?? null,
     work: toWork(run),
     ...(debug
       ? {

@@ -89,7 +89,8 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
   switch (event.type) {
     case "workspace-ready": {
       const request = event.branch ? { ...run.request, gitBranch: event.branch } : run.request;
-      return { ...run, request, workspacePath: event.path };
+      const own = event.own === undefined ? {} : { ownWorkspace: event.own };
+      return { ...run, request, workspacePath: event.path, ...own };
     }
     case "agent-started":
       return { ...without(run, "currentAction"), agentProcess: event.process };

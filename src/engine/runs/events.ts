@@ -19,7 +19,7 @@ export type RunChange =
    */
   | { type: "started"; expectedTurns?: number; costLimitUsd?: number }
   /** The workspace is there; the branch as the repository spells it. */
-  | { type: "workspace-ready"; path: string; branch?: string }
+  | { type: "workspace-ready"; path: string; branch?: string; own?: boolean }
   /** An agent's process has begun. A second one follows where the first found no conversation, or found one. */
   | { type: "agent-started"; process: AgentProcessId }
   /** The agent has reported that it is there, and which model it uses. */

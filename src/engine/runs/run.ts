@@ -143,6 +143,8 @@ export interface EngineRun {
   /** Why it has failed, where something can be done about it. */
   readonly errorCode?: FailureCode;
   readonly workspacePath?: string;
+  /** No other session works there; absent before it is known, and in runs of earlier versions. */
+  readonly ownWorkspace?: boolean;
   readonly workspaceRemoved: boolean;
   readonly filesChanged: readonly string[];
   readonly commits: readonly string[];

@@ -116,7 +116,11 @@ export function createRunWork(
       ending.signal,
     );
     const { path, branch, notices } = workspace;
-    void record({ type: "workspace-ready", path, ...(branch ? { branch } : {}) }, "soon");
+    // Not taken for granted: plans rely on it.
+    const isOwn = !runs
+      .all()
+      .some((one) => one.sessionId !== sessionId && one.workspacePath === path && !one.workspaceRemoved);
+    void record({ type: "workspace-ready", path, own: isOwn, ...(branch ? { branch } : {}) }, "soon");
     for (const text of notices) void record({ type: "action", text, turn: 0 }, "soon");
     const agent = await prepareAgent(current(), { workflow, workspace }, engine, ending.unlessEnded);
     // Nothing is waited for between this and the start: a run that was ended gets no agent.

@@ -54,5 +54,11 @@ function take(draft: Draft, event: PlanEvent): void {
 
 /** What concerns one run changes its step, and what needs it; anything else may let any step go on. */
 function isOfOneRun({ type }: PlanEvent): boolean {
-  return type === "run-started" || type === "run-ended" || type === "run-asks" || type === "run-goes-on";
+  return (
+    type === "run-started" ||
+    type === "run-ended" ||
+    type === "workspace-shared" ||
+    type === "run-asks" ||
+    type === "run-goes-on"
+  );
 }

@@ -32,6 +32,8 @@ export type PlanChange =
   | { type: "run-not-started"; key: string; reason: string; deterministic?: true }
   /** The answer of a start was lost, and no look has shown whether there is a run. */
   | { type: "start-unknown"; key: string; reason: string }
+  /** A run that goes on has no workspace of its own. */
+  | { type: "workspace-shared"; key: string }
   /** The agent waits for a person. */
   | { type: "run-asks"; key: string; text: string }
   | { type: "run-goes-on"; key: string }
@@ -51,6 +53,8 @@ export type PlanChange =
       /** Null where it has left none; missing where that is not known. */
       branch?: string | null;
       commit?: string;
+      /** It has worked in another one's place. */
+      ownWorkspace?: false;
     }
   /** A session's branch has another commit than at the end of its run. */
   | { type: "work-moved"; key: string; commit: string }

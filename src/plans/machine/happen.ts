@@ -1,62 +1,30 @@
 import { cleanText } from "../../shared/text.js";
-import { optional, type PlanStep, type RunStep } from "../plan.js";
-import {
-  createStep,
-  type Draft,
-  edit,
-  findAttempt,
-  type Mutable,
-  type MutableStep,
-  setAttempt,
-} from "./draft.js";
+import { optional, type PlanStep } from "../plan.js";
+import { createStep, type Draft, edit, findAttempt } from "./draft.js";
 import type { PlanEvent } from "./events.js";
+import { runHappened } from "./happen-run.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
-import { readOutput } from "./output.js";
 import { indexOf } from "./plan-index.js";
 import { beginAgain, reset, resetDownstream } from "./reset.js";
 import { commitsBehind } from "./sources.js";
 import { conclude, SKIPPED } from "./start-run.js";
-import { type Attempt, hasEnded, isGoing, type StepState } from "./state.js";
+import { hasEnded, isGoing, type StepState } from "./state.js";
 import { createTally } from "./tally.js";
 
 type EventOf<Type extends PlanEvent["type"]> = Extract<PlanEvent, { type: Type }>;
-
-/** What of a run's result stays in the plan's state; the run itself has all of it. */
-const MAX_RESULT_CHARS = 60_000;
 
 /** What the event itself does; what follows from it is `settle`'s. That it can happen was looked at (why-not.ts). */
 export function happen(draft: Draft, event: PlanEvent): void {
   const { state } = draft;
   switch (event.type) {
     case "run-started":
-      withAttempt(draft, event.key, (step, attempt) => runStarted(draft, step, attempt, event));
-      return;
     case "run-not-started":
-      withAttempt(draft, event.key, (step, attempt, id) => {
-        setAttempt(step, attempt, "refused", event.at);
-        attempt.error = cleanText(event.reason, 2_000);
-        state.runsStarted--;
-        release(draft, attempt, 0);
-        if (!event.deterministic) retry(draft, id, step, attempt);
-      });
-      return;
     case "start-unknown":
-      withAttempt(draft, event.key, (step, attempt) => {
-        setAttempt(step, attempt, "unknown", event.at);
-        attempt.error = cleanText(event.reason, 2_000);
-      });
-      return;
+    case "workspace-shared":
     case "run-asks":
-      withAttempt(draft, event.key, (step, attempt) => {
-        setAttempt(step, attempt, "waiting", event.at);
-        attempt.asks = cleanText(event.text, 2_000);
-      });
-      return;
     case "run-goes-on":
-      withAttempt(draft, event.key, (step, attempt) => setAttempt(step, attempt, "running", event.at));
-      return;
     case "run-ended":
-      withAttempt(draft, event.key, (step, attempt, id) => runEnded(draft, id, step, attempt, event));
+      runHappened(draft, event);
       return;
     case "work-moved":
       workMoved(draft, event);
@@ -101,125 +69,10 @@ export function happen(draft: Draft, event: PlanEvent): void {
   }
 }
 
-function withAttempt(
-  draft: Draft,
-  key: string,
-  change: (step: MutableStep, attempt: Mutable<Attempt>, id: string) => void,
-): void {
-  const id = findAttempt(draft.state, key)?.id;
-  if (id === undefined) return;
-  const step = edit(draft, id);
-  const attempt = step.attempts.findLast((one) => one.key === key);
-  if (attempt) change(step, attempt, id);
-}
-
-function runStarted(
-  draft: Draft,
-  step: MutableStep,
-  attempt: Mutable<Attempt>,
-  event: EventOf<"run-started">,
-): void {
-  const needsOwn = attempt.request?.session.kind === "from" || attempt.item !== undefined;
-  const { runId, sessionId, sessionName, branch } = event;
-  Object.assign(attempt, {
-    runId,
-    ...(sessionId === undefined ? {} : { sessionId }),
-    ...(sessionName === undefined ? {} : { sessionName }),
-    ...(branch === undefined ? {} : { branch }),
-  });
-  delete attempt.error;
-  setAttempt(step, attempt, "running", event.at);
-  if (!needsOwn || attempt.conversation !== attempt.key) return;
-  if (event.ownWorkspace === false)
-    attempt.stop = "It has got no workspace of its own, and it does not work in another one's.";
-  else if (branch !== undefined && isTaken(draft, attempt, branch))
-    attempt.stop = `It has got the branch ${branch}, on which another run of the plan works.`;
-}
-
-function isTaken({ state }: Draft, attempt: Attempt, branch: string): boolean {
-  return Object.values(state.steps).some(({ attempts }) =>
-    attempts.some((other) => other.conversation !== attempt.conversation && other.branch === branch),
-  );
-}
-
-function runEnded(
-  draft: Draft,
-  id: string,
-  step: MutableStep,
-  attempt: Mutable<Attempt>,
-  event: EventOf<"run-ended">,
-): void {
-  const { result, error, costUsd, turns, sessionId, sessionName, branch, commit } = event;
-  const isStopped = attempt.stop !== undefined;
-  setAttempt(step, attempt, isStopped ? "failed" : event.status, event.at);
-  const asked =
-    attempt.why === "question"
-      ? step.attempts.findLast((one) => one !== attempt && one.item === attempt.item)
-      : undefined;
-  Object.assign(attempt, {
-    ...(result === undefined ? {} : { result: cleanText(result, MAX_RESULT_CHARS) }),
-    ...(error === undefined ? {} : { error: cleanText(error, 2_000) }),
-    ...(costUsd === undefined ? {} : { costUsd }),
-    ...(turns === undefined ? {} : { turns }),
-    ...(sessionId === undefined ? {} : { sessionId }),
-    ...(sessionName === undefined ? {} : { sessionName }),
-    ...(branch === undefined ? optional("branch", attempt.branch ?? asked?.branch) : { branch }),
-    ...(commit === undefined ? optional("commit", asked?.commit) : { commit }),
-  });
-  if (attempt.stop !== undefined) attempt.error = attempt.stop;
-  release(draft, attempt, costUsd);
-  const now = draft.state.steps[id] as StepState;
-  // What does not count any more, or is over, asks and repeats nothing.
-  if (attempt.round !== now.round || hasEnded(now) || draft.state.killAskedAt !== undefined) return;
-  const definition = draft.index.steps.get(id) as PlanStep;
-  if (definition.kind !== "run" || isStopped) return;
-  if (event.status === "failed" && !event.deterministic) {
-    retry(draft, id, step, attempt);
-    return;
-  }
-  if (event.status !== "completed" || !definition.output) return;
-  const read = readOutput(result, definition.output);
-  if ("output" in read) {
-    attempt.output = read.output;
-    return;
-  }
-  attempt.error = `It has not given its output: ${read.problem}.`;
-  if (attempt.why !== "question")
-    step.queue.unshift({ why: "question", words: read.question, ...optional("item", attempt.item) });
-}
-
-/** Gives back what was reserved beyond the cost. Of an unknown cost nothing comes back: it is not 0. */
-function release(draft: Draft, attempt: Attempt, costUsd: number | undefined): void {
-  const { state } = draft;
-  if (costUsd === undefined) {
-    state.unknownCosts++;
-    return;
-  }
-  state.spentUsd += costUsd;
-  // Sums of cents drift.
-  state.heldUsd = Math.max(0, Math.round((state.heldUsd - (attempt.reservedUsd ?? 0)) * 1e6) / 1e6);
-}
-
-/** A failed run is started again as often as the step says; what was asked of an agent once is not. */
-function retry(draft: Draft, id: string, step: MutableStep, attempt: Attempt): void {
-  const { item, why, round, words, isRework } = attempt;
-  const definition = draft.index.steps.get(id) as RunStep;
-  if (why === "question" || round !== step.round || !step.begun || step.concluded) return;
-  const own = step.attempts.filter((one) => one.round === step.round && one.item === item);
-  const since = own.findLastIndex((one) => one.why !== "retry" && one.why !== "question");
-  if (own.slice(since).filter((one) => one.why === "retry").length >= definition.retry) return;
-  step.queue.push({
-    why: "retry",
-    ...optional("item", item),
-    ...optional("words", words),
-    ...optional("isRework", isRework),
-  });
-}
-
 function workMoved(draft: Draft, { key, commit }: EventOf<"work-moved">): void {
-  withAttempt(draft, key, (_step, attempt) => {
-    attempt.commit = commit;
-  });
+  const found = findAttempt(draft.state, key);
+  const moved = found && edit(draft, found.id).attempts.findLast((one) => one.key === key);
+  if (moved) moved.commit = commit;
   for (const [id, { open }] of Object.entries(draft.state.steps)) {
     const commits = open && commitsBehind(draft, id);
     if (!commits || commits.join() === open.commits.join()) continue;

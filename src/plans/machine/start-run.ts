@@ -60,6 +60,9 @@ export function startNext(draft: Draft, step: RunStep): string | undefined {
     startedAt: draft.at,
     request,
     conversation: place.conversation ?? key,
+    ...(place.session.kind === "from" || (place.session.kind === "new" && queued.item !== undefined)
+      ? { needsOwnPlace: true as const }
+      : {}),
     ...optional("reservedUsd", share?.value),
   };
   const next = edit(draft, step.id);

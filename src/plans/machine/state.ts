@@ -144,6 +144,8 @@ export interface Attempt {
   readonly request?: StartOrder;
   /** The key of the attempt that began its conversation. */
   readonly conversation: string;
+  /** It begins a session that is to work beside others: without a workspace of its own it does not count. */
+  readonly needsOwnPlace?: true;
   readonly reservedUsd?: number;
   readonly runId?: string;
   readonly sessionId?: string;

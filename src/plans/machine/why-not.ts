@@ -14,6 +14,7 @@ export function whyNot(state: PlanState, event: PlanEvent): string | undefined {
     case "run-started":
     case "run-not-started":
     case "start-unknown":
+    case "workspace-shared":
     case "run-asks":
     case "run-goes-on":
     case "run-ended":
@@ -53,6 +54,7 @@ function whyNotRun(state: PlanState, event: Extract<PlanEvent, { key: string }>)
         : "What has come of its start is known already.";
     case "start-unknown":
       return attempt.status === "starting" ? undefined : "What has come of its start is known already.";
+    case "workspace-shared":
     case "run-asks":
     case "run-goes-on":
       return attempt.status === "running" || attempt.status === "waiting"
