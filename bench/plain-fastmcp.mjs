@@ -1,6 +1,6 @@
 // What our start is measured against: the framework as its manual shows it, with one tool and nothing else.
 import { FastMCP } from "fastmcp";
-import { z } from "zod";
+import * as z from "zod";
 
 const server = new FastMCP({ name: "plain", version: "1.0.0" });
 server.addTool({

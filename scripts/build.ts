@@ -13,6 +13,8 @@ import { fileURLToPath } from "node:url";
 import { build, type OutputFile, type Plugin } from "esbuild";
 import { collectLicenses } from "./licenses.js";
 import { englishOnly, noGlobalFetch } from "./slim-bundle.js";
+import { lazyValidator, slimFramework } from "./slim-framework.js";
+import { compileLate, noOldSchemas, schemasAtOnce, usedSchemasOnly } from "./slim-schemas.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -38,102 +40,7 @@ const EXTERNAL = ["libsql", "msw", "effect", "sury", "@valibot/to-json-schema"];
 /** What declarations may name; anything else would be missing where the package is installed. */
 const TYPES_EXTERNAL = ["msw"];
 
-/** Serving over HTTP is half of the framework's code; a server on stdin never needs it. */
-const lazyHttp: Plugin = {
-  name: "lazy-http",
-  setup({ onResolve, onLoad, resolve }) {
-    onResolve({ filter: /^mcp-proxy$/ }, async ({ path, pluginData, ...options }) => {
-      if (pluginData === "real") return undefined;
-      // The package as the importing one sees it.
-      const { path: real, errors } = await resolve(path, { ...options, pluginData: "real" });
-      return errors.length > 0 ? { errors } : { path: relative(root, real), namespace: "lazy-http" };
-    });
-    onLoad({ filter: /.*/, namespace: "lazy-http" }, ({ path }) => ({
-      contents:
-        "export const startHTTPServer = async (options) =>\n" +
-        `  (await import(${JSON.stringify(join(root, path))})).startHTTPServer(options);\n`,
-      resolveDir: root,
-    }));
-  },
-};
-
 const VALIDATOR = "@modelcontextprotocol/sdk/validation/ajv";
-
-/** The validator of forms' answers takes a tenth of the start-up time, and nobody needs it before the first form. */
-const lazyValidator: Plugin = {
-  name: "lazy-validator",
-  setup({ onResolve, onLoad }) {
-    // Beside the chunk that asks for it.
-    onResolve({ filter: /^\.\/validator\.cjs$/ }, ({ path }) => ({ path, external: true }));
-    onLoad({ filter: /[\\/]validation[\\/]ajv-provider\.js$/ }, () => ({
-      contents: `export class AjvJsonSchemaValidator {
-        constructor(ajv) { this.ajv = ajv; }
-        getValidator(schema) {
-          this.real ??= new (require("./validator.cjs").AjvJsonSchemaValidator)(this.ajv);
-          return this.real.getValidator(schema);
-        }
-      }`,
-    }));
-  },
-};
-
-/** Loads at once what the first list of tools needs anyway, and which would come in three files one after the other. */
-const schemasAtOnce: Plugin = {
-  name: "schemas-at-once",
-  setup({ onLoad }) {
-    function replaceImport(path: string, from: RegExp, to: string, first: string): string {
-      const source = readFileSync(path, "utf8");
-      if (!from.test(source))
-        throw new Error(`${relative(root, path)} has changed: look at what it imports.`);
-      return `${first}\n${source.replace(from, to)}`;
-    }
-    onLoad({ filter: /[\\/]xsschema[\\/]dist[\\/]index-[^\\/]*\.js$/ }, ({ path }) => {
-      const name = readdirSync(dirname(path)).find((file) => /^zod-.*\.js$/.test(file));
-      return {
-        contents: replaceImport(
-          path,
-          /import\('\.\/zod-[^']*'\)/,
-          "Promise.resolve({ getToJsonSchemaFn: zodSchemas })",
-          `import { getToJsonSchemaFn as zodSchemas } from "./${name}";`,
-        ),
-        resolveDir: dirname(path),
-      };
-    });
-    onLoad({ filter: /[\\/]xsschema[\\/]dist[\\/]zod-[^\\/]*\.js$/ }, ({ path }) => ({
-      contents: replaceImport(
-        path,
-        /await import\('zod\/v4\/core'\)/,
-        "{ toJSONSchema: toSchema }",
-        'import { toJSONSchema as toSchema } from "zod/v4/core";',
-      ).replace(
-        "const { zodToJsonSchema } = await import('zod-to-json-schema')",
-        "const zodToJsonSchema = zodV3ToJSONSchema",
-      ),
-      resolveDir: dirname(path),
-    }));
-  },
-};
-
-/** Libraries of the protocol also take schemas of the schema library's version 3, of which none is here. */
-const noOldSchemas: Plugin = {
-  name: "no-old-schemas",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(zod\/v3|zod-to-json-schema)$/ }, ({ path, importer }) =>
-      /[\\/](@modelcontextprotocol[\\/]sdk|xsschema)[\\/]/.test(importer)
-        ? { path, namespace: "no-old-schemas" }
-        : undefined,
-    );
-    // The framework checks arguments by it where a tool is written in JSON Schema, which none is.
-    onResolve({ filter: /^ajv(-formats)?$/ }, ({ path, importer }) =>
-      /[\\/]fastmcp[\\/]/.test(importer) ? { path, external: true } : undefined,
-    );
-    onLoad({ filter: /.*/, namespace: "no-old-schemas" }, ({ path }) => ({
-      contents:
-        `const refuse = () => { throw new Error("${path} is not part of this bundle."); };\n` +
-        "export { refuse as object, refuse as zodToJsonSchema };\n",
-    }));
-  },
-};
 
 /**
  * What a server on stdin loads to begin with lies in one file: each of the two dozen into which the bundler would cut
@@ -208,7 +115,17 @@ const builds = [
     external: [...EXTERNAL],
     entryPoints: ENTRIES,
     chunkNames: "chunks/[name]-[hash]",
-    plugins: [lazyHttp, lazyValidator, noGlobalFetch, schemasAtOnce, noOldSchemas, oneCore, englishOnly],
+    plugins: [
+      slimFramework,
+      lazyValidator,
+      noGlobalFetch,
+      schemasAtOnce,
+      noOldSchemas,
+      compileLate,
+      usedSchemasOnly,
+      oneCore,
+      englishOnly,
+    ],
   }),
   await build({
     ...options,

@@ -3,6 +3,24 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Plugin } from "esbuild";
 
+/**
+ * The source of a dependency with parts replaced.
+ * @throws an Error when one of them is no longer in it: it is to be looked at again
+ */
+export function replaceIn(
+  path: string,
+  replacements: readonly [from: string | RegExp, to: string][],
+): string {
+  return replacements.reduce(
+    (source, [from, to]) => {
+      const replaced = source.replace(from, to);
+      if (replaced === source) throw new Error(`${path} has changed: look at what has become of ${from}.`);
+      return replaced;
+    },
+    readFileSync(path, "utf8"),
+  );
+}
+
 /** Beside what is used of it, the HTTP library's entry makes a client on the global fetch, and so loads that. */
 export const noGlobalFetch: Plugin = {
   name: "no-global-fetch",

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { dryRun } from "../src/plans/dry-run.js";
 import { type CheckOptions, checkPlan, checkPlanValue } from "../src/plans/language/check-plan.js";
 import { planSchema } from "../src/plans/language/plan-schema.js";

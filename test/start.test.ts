@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -8,6 +8,9 @@ import { COMPLETE } from "./support/harness.js";
 
 /** Writes the names of Node's modules that were loaded to stderr when the process ends. */
 const TELL_MODULES = `process.on("exit", () => process.stderr.write("LOADED " + process.moduleLoadList.join(",")));`;
+
+/** Compiling them takes time and memory in each chat window; what makes them grow by a tenth is to be looked at. */
+const START_BYTES = 760_000;
 
 async function serve(): Promise<string> {
   const served = await serveSimulatedApi({ apiKey: "test-key", paceMs: 5 });
@@ -31,7 +34,8 @@ test("a server on stdin runs a workflow without loading Node's fetch, TLS or com
   }
 });
 
-test("it begins with a handful of files", () => {
+/** The files that a server on stdin loads before anybody has asked it for anything. */
+function filesOfStart(): string[] {
   const files = new Set<string>();
   function follow(path: string): void {
     if (files.has(path)) return;
@@ -43,8 +47,53 @@ test("it begins with a handful of files", () => {
     }
   }
   follow(BIN);
-  expect(files.size).toBeGreaterThan(1);
-  expect(files.size).toBeLessThanOrEqual(5);
+  return [...files];
+}
+
+/** What of the sources and of the packages is in these files, by paths within the repository. */
+function sourcesOf(files: readonly string[]): string[] {
+  return files.flatMap((path) => {
+    if (!existsSync(`${path}.map`)) {
+      // What others have written has no map; here that is the bundler's own few lines.
+      expect(statSync(path).size).toBeLessThan(4_000);
+      return [];
+    }
+    const { sources } = JSON.parse(readFileSync(`${path}.map`, "utf8")) as { sources: string[] };
+    return sources.map((source) => source.replace(/^(\.\.\/)+/, ""));
+  });
+}
+
+test("it begins with a handful of files, which are small for what they hold", () => {
+  const files = filesOfStart();
+  expect(files.length).toBeGreaterThan(1);
+  expect(files.length).toBeLessThanOrEqual(5);
+  const bytes = files.map((path) => statSync(path).size).reduce((sum, size) => sum + size);
+  expect(bytes).toBeLessThan(START_BYTES);
+});
+
+test("it begins without the database, plans, the engine and whatever else is for later", () => {
+  const sources = sourcesOf(filesOfStart());
+  expect(sources).toContain("src/server/server.ts");
+  for (const later of [
+    "src/engine/",
+    "src/plans/",
+    "src/store/sqlite",
+    "src/notices/notifier",
+    "src/cli/doctor/",
+    "node_modules/yaml/",
+    "node_modules/kysely/",
+    "node_modules/redis/",
+    "node_modules/ajv/",
+    "node_modules/hono/",
+    "node_modules/mcp-proxy/",
+    "node_modules/zod/v4/core/compile.js",
+  ]) {
+    expect(sources.filter((source) => source.startsWith(later))).toEqual([]);
+  }
+  // Of plans no more than where they are opened when the first one is asked for.
+  expect(sources.filter((source) => source.startsWith("src/plan-runner/"))).toEqual([
+    "src/plan-runner/plans-door.ts",
+  ]);
 });
 
 test("the validator of forms lies beside the chunk that asks for it, and works", () => {

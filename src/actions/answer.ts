@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What the run action and its neighbours answer; kept flat, without null and without type unions. */
 export const OUTCOMES = [

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { withoutInvisible } from "../shared/text.js";
 
 const name = (about: string) => z.string().overwrite(withoutInvisible).trim().max(200).describe(about);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { BODY_LIMITS } from "../shared/http/body-limits.js";
 import { cleanLine } from "../shared/text.js";
 import { API } from "./endpoints.js";

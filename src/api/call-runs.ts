@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { BODY_LIMITS } from "../shared/http/body-limits.js";
 import { API, toSegment } from "./endpoints.js";
 import type { ApiError } from "./errors.js";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cleanLine } from "../shared/text.js";
 import { ENDPOINT_NAMES, ENDPOINTS, type Endpoint } from "./endpoints.js";
 

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { follow } from "../shared/abort.js";
 import { withDeadline } from "../shared/deadline.js";
 import type { Answer, Call, HttpOptions, StreamCall } from "./call.js";

@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-// First, because each schema reads the setting when it is made.
-import "./no-jit.js";
 import { fileURLToPath } from "node:url";
 import { SettingsError } from "../settings/settings.js";
 import { refuseInsideAgent } from "../shared/agent-mark.js";

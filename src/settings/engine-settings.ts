@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { setting } from "./setting.js";
 import { decimal, folderList, list } from "./values.js";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { clientSettings } from "./client-settings.js";
 import { engineSettings } from "./engine-settings.js";
 import { httpSettings } from "./http-settings.js";

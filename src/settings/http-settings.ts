@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { setting } from "./setting.js";
 import { decimal, HOST, list, ORIGIN, tokens } from "./values.js";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { setting } from "./setting.js";
 
 /** How a person is told of a run that no call follows. */

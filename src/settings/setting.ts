@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 
 /** What is said of a setting beside its form. */
 export interface SettingMeta {

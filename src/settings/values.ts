@@ -1,6 +1,6 @@
 /** The forms that settings' values take. Each complaint goes behind "the value" and never quotes it. */
 import { delimiter, isAbsolute } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { isPlaceholder, UNFILLED } from "./placeholder.js";
 import { findFaultInRedisAddress } from "./redis-address.js";
 import { parseTokens } from "./tokens.js";

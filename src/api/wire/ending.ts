@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { CleanupReport, KillReport } from "../types.js";
 import { compact, flag, line, lines, record, text } from "./fields.js";
 

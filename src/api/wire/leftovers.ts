@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Leftover, LeftoverRemoval, Leftovers } from "../types.js";
 import { compact, count, flag, line, lines, number, parseTime, text, texts } from "./fields.js";
 

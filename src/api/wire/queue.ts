@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { QueueCounters } from "../types.js";
 import { compact, count, number, told } from "./fields.js";
 

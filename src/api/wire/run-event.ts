@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseBoundedJson } from "../../shared/bounded-json.js";
 import type { LoggedEvent, Run } from "../types.js";
 import { anyId, parseTime, record, text } from "./fields.js";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cleanLine, cleanText } from "../../shared/text.js";
 import { isFinal, type Run } from "../types.js";
 import {

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cleanLine, cleanText } from "../../shared/text.js";
 import type { DiscardReport, TakeReport, Work, WorkDiff } from "../types.js";
 import { address, compact, count, flag, line, lines, number, text, texts } from "./fields.js";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { cleanLine } from "../../shared/text.js";
 import type { Workflow } from "../types.js";
 import { compact, count, line, lines, number, text, texts } from "./fields.js";

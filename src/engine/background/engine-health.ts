@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { systemClock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { readText } from "../../shared/http/body-limits.js";

@@ -1,5 +1,5 @@
 import { unlinkSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { readPrivateFile } from "../../shared/private-files.js";
 import { replaceFile } from "../../shared/replace-file.js";
 import { engineFiles } from "./engine-files.js";

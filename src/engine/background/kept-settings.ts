@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:cr
 import { lstat } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { listSecretEngineVariables, readStoredVariables } from "../../settings/engine-variables.js";
 import type { Settings } from "../../settings/settings.js";
 import { type ProcessLock, takeLock } from "../../shared/background/process-lock.js";

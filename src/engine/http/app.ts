@@ -1,4 +1,4 @@
-import { OpenAPIHono, z } from "@hono/zod-openapi";
+import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
 import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
@@ -19,6 +19,7 @@ import { addRepositoryEndpoints } from "./repository-endpoints.js";
 import { addReviewEndpoints } from "./review-endpoints.js";
 import { addRunEndpoints } from "./run-endpoints.js";
 import { toMoment, toRefusalBody } from "./run-wire.js";
+import * as z from "./schemas.js";
 import { addStartEndpoint } from "./start-endpoint.js";
 
 const API = "/api/v1/workflows/claude-code";

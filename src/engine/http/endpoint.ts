@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
-import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { readJson } from "./body.js";
 import { toIssues } from "./pydantic.js";
 import { HttpRefusal, type Issue } from "./refusal.js";
+import * as z from "./schemas.js";
 
 /** Bindings of the server that carries the app. */
 export interface EngineBindings {

@@ -1,4 +1,4 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Clock } from "../../shared/clock.js";
 import { limitConnections } from "../../shared/http/open-files.js";
@@ -7,6 +7,7 @@ import { describeRefusals, type EngineApp, type EngineHttpEnv, refuseHead, SECUR
 import { createEventStream, type EventSource } from "./event-stream.js";
 import { HttpRefusal } from "./refusal.js";
 import { runEventSchema } from "./run-schemas.js";
+import * as z from "./schemas.js";
 import { MAX_CONNECTIONS } from "./serve.js";
 
 const DESCRIPTION =

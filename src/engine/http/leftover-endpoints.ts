@@ -1,10 +1,10 @@
-import { z } from "@hono/zod-openapi";
 import { cleanLine } from "../../shared/text.js";
 import type { Engine } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { moment } from "./moment-schema.js";
 import { flag } from "./pydantic.js";
 import { toMoment } from "./run-wire.js";
+import * as z from "./schemas.js";
 
 const leftoverSchema = z
   .object({

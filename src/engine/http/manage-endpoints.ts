@@ -1,4 +1,3 @@
-import { z } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
 import type { EngineWorkflow } from "../types.js";
 import { allowedModels } from "../workflows/models.js";
@@ -8,6 +7,7 @@ import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { flag, integer } from "./pydantic.js";
 import { HttpRefusal } from "./refusal.js";
 import { toMoment } from "./run-wire.js";
+import * as z from "./schemas.js";
 import { managedSchema, workflowSchema } from "./workflow-schemas.js";
 
 /** The contract's defaults; the engine's workflows have neither. */

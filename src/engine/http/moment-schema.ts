@@ -1,4 +1,4 @@
-import { z } from "@hono/zod-openapi";
+import * as z from "./schemas.js";
 
 /** A moment in an answer. */
 export const moment = z.iso.datetime().describe("UTC, marked with Z");

@@ -1,5 +1,5 @@
-import { z } from "@hono/zod-openapi";
 import type { Issue } from "./refusal.js";
+import * as z from "./schemas.js";
 
 /**
  * Fields that read what pydantic reads ("10" is a number, "yes" is true) and the complaints of their schemas in

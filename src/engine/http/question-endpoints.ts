@@ -1,9 +1,9 @@
-import { z } from "@hono/zod-openapi";
 import type { Engine } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
 import { questionSchema, questionsSchema } from "./run-schemas.js";
 import { toQuestion } from "./run-wire.js";
+import * as z from "./schemas.js";
 
 const answerBody = z
   .object({ answer: z.string().describe("A choice's value, or an own text where a question allows it") })

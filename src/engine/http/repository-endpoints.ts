@@ -1,4 +1,3 @@
-import { z } from "@hono/zod-openapi";
 import { cleanLine } from "../../shared/text.js";
 import type { EngineRun } from "../runs/run.js";
 import type { AllowedRepositories } from "../workspaces/allowed-repositories.js";
@@ -6,6 +5,7 @@ import { consentSchema } from "../workspaces/consent.js";
 import { type ChangesThere, WorkspaceError, type Workspaces } from "../workspaces/types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
+import * as z from "./schemas.js";
 
 const checkBody = z
   .object({

@@ -1,4 +1,3 @@
-import { z } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
 import type { EngineRun } from "../runs/run.js";
 import { type Engine, EngineRefusal } from "../types.js";
@@ -16,6 +15,7 @@ import {
   statusSchema,
 } from "./run-schemas.js";
 import { toMoment, toQueueStats, toRow, toSlots, toStatus } from "./run-wire.js";
+import * as z from "./schemas.js";
 
 const listQuery = z.object({
   page: integer().default(1),

@@ -1,5 +1,5 @@
-import { z } from "@hono/zod-openapi";
 import { moment } from "./moment-schema.js";
+import * as z from "./schemas.js";
 
 /** What the endpoints of runs answer, in the contract's names: for the description, and for the types of what builds it. */
 

@@ -1,4 +1,3 @@
-import { z } from "@hono/zod-openapi";
 import type { RunRequest } from "../runs/run.js";
 import type { Engine } from "../types.js";
 import { type Consent, consentSchema } from "../workspaces/consent.js";
@@ -7,6 +6,7 @@ import { flag, integer } from "./pydantic.js";
 import { HttpRefusal } from "./refusal.js";
 import { startedSchema } from "./run-schemas.js";
 import { toMoment } from "./run-wire.js";
+import * as z from "./schemas.js";
 
 const startQuery = z.object({
   persistent: flag().default(true).describe("Keep the workspace when the run has ended"),

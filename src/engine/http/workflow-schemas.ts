@@ -1,5 +1,5 @@
-import { z } from "@hono/zod-openapi";
 import { moment } from "./moment-schema.js";
+import * as z from "./schemas.js";
 
 /** What the endpoints of workflows answer. */
 

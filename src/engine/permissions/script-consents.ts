@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import { replaceFile } from "../../shared/replace-file.js";
 
 const consentsSchema = z.object({

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { McpServer } from "../types.js";
 
 const PRODUCT = "automagik-workflows-mcp";

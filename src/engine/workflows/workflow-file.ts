@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { EngineWorkflow } from "../types.js";
 import { mcpServersSchema } from "./mcp-servers.js";
 import { isToolSet, toolSetNames } from "./tool-rules.js";

@@ -1,6 +1,6 @@
 import { lstat, mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { readPrivateFile } from "../../shared/private-files.js";
 import { replaceFile } from "../../shared/replace-file.js";
 import { type Consent, consentSchema } from "./consent.js";

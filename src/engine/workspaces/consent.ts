@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * A person's word that agents may work on copies of one repository of this machine: its top folder, and all folders

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { lstat, readdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { replaceFile } from "../../shared/replace-file.js";
 import type { GitRunner } from "./git-runner.js";

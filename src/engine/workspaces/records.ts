@@ -1,6 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { checkBranchName } from "../../shared/git/repository-address.js";
 import { ensurePrivateFolder, readPrivateFile } from "../../shared/private-files.js";
 import { replaceFile } from "../../shared/replace-file.js";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { BOUNDS, type Field, optional } from "../plan.js";
 import { fromJson, looseBoolean, looseNumber, readFieldValue } from "./field-values.js";
 import { isPlanName, NAME_RULE, nameFrom } from "./plain-value.js";

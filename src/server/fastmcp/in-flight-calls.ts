@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { ErrorCode, McpError, type Progress } from "@modelcontextprotocol/sdk/types.js";
-import { z } from "zod";
+import * as z from "zod";
 import type { Call } from "../../actions/define-action.js";
 import { whileFollowing } from "../../shared/abort.js";
 import type { Clock } from "../../shared/clock.js";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ActionError } from "../../actions/answer.js";
 import { type ParameterName, parameters } from "../../actions/arguments.js";
 import type { Action } from "../../actions/define-action.js";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseBoundedJson } from "../../shared/bounded-json.js";
 import { cleanLine, visibleName } from "../../shared/text.js";
 

@@ -1,0 +1,44 @@
+/** What a bundle of the server can do without of the framework and of the protocol's library. */
+import type { Plugin } from "esbuild";
+
+/**
+ * Packages of the framework for what is not done with it: serving over HTTP, which is our own, completing a prompt's
+ * argument from a fixed list, guessing the type of a file, reading tokens, and tools written in JSON Schema.
+ */
+const UNUSED = /^(mcp-proxy|hono|fuse\.js|file-type|jose|ajv|ajv-formats)$/;
+
+/** The framework without them. Each is made or called only for what it is there for; then it says that it is missing. */
+export const slimFramework: Plugin = {
+  name: "slim-framework",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: UNUSED }, ({ path, importer, kind }) => {
+      if (!/[\\/]fastmcp[\\/]/.test(importer)) return undefined;
+      return kind === "dynamic-import" ? { path, external: true } : { path, namespace: "slim-framework" };
+    });
+    onLoad({ filter: /.*/, namespace: "slim-framework" }, ({ path }) => ({
+      contents:
+        `const refuse = () => { throw new Error("${path} is not part of this bundle."); };\n` +
+        // Each server makes one, and asks nothing of it.
+        "export class Hono { get fetch() { return refuse(); } }\n" +
+        "export { refuse as default, refuse as startHTTPServer };\n",
+    }));
+  },
+};
+
+/** The validator of forms' answers takes a tenth of the start-up time, and nobody needs it before the first form. */
+export const lazyValidator: Plugin = {
+  name: "lazy-validator",
+  setup({ onResolve, onLoad }) {
+    // Beside the chunk that asks for it.
+    onResolve({ filter: /^\.\/validator\.cjs$/ }, ({ path }) => ({ path, external: true }));
+    onLoad({ filter: /[\\/]validation[\\/]ajv-provider\.js$/ }, () => ({
+      contents: `export class AjvJsonSchemaValidator {
+        constructor(ajv) { this.ajv = ajv; }
+        getValidator(schema) {
+          this.real ??= new (require("./validator.cjs").AjvJsonSchemaValidator)(this.ajv);
+          return this.real.getValidator(schema);
+        }
+      }`,
+    }));
+  },
+};
