@@ -30,6 +30,7 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY package.json LICENSE CHANGELOG.md ./
 COPY workflows workflows
+COPY plans plans
 COPY --from=packages /packages/node_modules node_modules
 COPY --from=build /build/dist dist
 RUN mkdir /state && chown node:node /state

@@ -99,7 +99,8 @@ const manifest = {
 };
 
 const contents: Zippable = { "manifest.json": text(JSON.stringify(manifest, null, 2)) };
-for (const path of ["package.json", "LICENSE", "CHANGELOG.md", ...filesIn("dist"), ...filesIn("workflows")]) {
+const SHIPPED = ["dist", "workflows", "plans"].flatMap(filesIn);
+for (const path of ["package.json", "LICENSE", "CHANGELOG.md", ...SHIPPED]) {
   if (!LEFT_OUT.test(path)) contents[path] = readFileSync(join(root, path));
 }
 for (const platform of PLATFORMS) {

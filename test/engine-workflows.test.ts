@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { defaultWorkflows } from "../mocks/seeds.js";
-import { resolveConfigFolder } from "../src/engine/workflows/config-folder.js";
-import { resolveShippedFolder } from "../src/engine/workflows/shipped-folder.js";
 import { buildSystemPrompt, PLACEHOLDERS } from "../src/engine/workflows/system-prompt.js";
 import { buildToolRules } from "../src/engine/workflows/tool-rules.js";
 import type { WorkflowProblem } from "../src/engine/workflows/workflow-folder.js";
 import { createWorkflowLibrary, type WorkflowError } from "../src/engine/workflows/workflow-library.js";
+import { resolveConfigFolder } from "../src/shared/config-folder.js";
+import { resolvePackageFolder } from "../src/shared/package-folder.js";
 
 const SEVEN = ["architect", "implement", "test", "review", "fix", "refactor", "document"];
 
@@ -639,15 +639,18 @@ describe("where things are", () => {
 
   it("the shipped workflows are found from the sources and from a build, and their absence is said", () => {
     const root = new URL("..", import.meta.url);
-    expect(resolveShippedFolder()).toBe(join(root.pathname, "workflows"));
+    expect(resolvePackageFolder("workflows")).toBe(join(root.pathname, "workflows"));
     const built = new URL("dist/chunks/any.js", root).href;
-    expect(resolveShippedFolder(built)).toBe(join(root.pathname, "workflows"));
-    expect(() => resolveShippedFolder("file:///nowhere/at/all.js")).toThrow(/Install the package again/);
+    expect(resolvePackageFolder("workflows", built)).toBe(join(root.pathname, "workflows"));
+    expect(() => resolvePackageFolder("workflows", "file:///nowhere/at/all.js")).toThrow(
+      /Install the package again/,
+    );
   });
 });
 
 describe("the shipped workflows", () => {
-  const library = () => createWorkflowLibrary({ shippedFolder: resolveShippedFolder(), ownFolder });
+  const library = () =>
+    createWorkflowLibrary({ shippedFolder: resolvePackageFolder("workflows"), ownFolder });
 
   it("are the seven of the contract, described in its words, without a problem", async () => {
     const shipped = library();

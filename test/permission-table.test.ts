@@ -1,14 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { decide } from "../src/engine/permissions/decide.js";
-import { resolveShippedFolder } from "../src/engine/workflows/shipped-folder.js";
 import { createWorkflowLibrary } from "../src/engine/workflows/workflow-library.js";
+import { resolvePackageFolder } from "../src/shared/package-folder.js";
 
 /** What becomes of a command before and after a person has allowed the repository's scripts. */
 type Outcome = "allowed" | "asked" | "denied" | "asked for the scripts";
 
 const PRIVATE = "/home/ada/.local/state/automagik-workflows-mcp/engine-private";
 const WORKSPACE = "/home/ada/.local/state/automagik-workflows-mcp/engine/workspaces/worktrees/a1";
-const library = createWorkflowLibrary({ shippedFolder: resolveShippedFolder(), ownFolder: "/nowhere" });
+const library = createWorkflowLibrary({
+  shippedFolder: resolvePackageFolder("workflows"),
+  ownFolder: "/nowhere",
+});
 
 async function decideFor(
   workflowName: string,

@@ -16,12 +16,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   api: ["shared"],
   workflows: ["shared", "api"],
   runs: ["shared", "settings", "store", "api", "notices"],
+  "plan-templates": ["shared", "plans"],
   "plan-runner": ["shared", "store", "api", "runs", "plans"],
   sessions: ["shared", "settings", "store", "api", "runs"],
-  actions: ["shared", "settings", "api", "runs", "sessions", "workflows", "plans", "plan-runner"],
+  actions: [
+    ...["shared", "settings", "api", "runs", "sessions", "workflows"],
+    ...["plans", "plan-runner", "plan-templates"],
+  ],
   server: [
     ...["shared", "settings", "store", "notices", "api", "runs", "sessions", "workflows"],
-    ...["plans", "plan-runner", "actions"],
+    ...["plans", "plan-runner", "plan-templates", "actions"],
   ],
 };
 

@@ -2,6 +2,7 @@ import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
 import type { PlansDoor } from "../plan-runner/plans-door.js";
+import type { Templates } from "../plan-templates/templates.js";
 import type { ClaimedQuestions } from "../runs/claimed-questions.js";
 import type { RunNotices } from "../runs/run-notices.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -34,6 +35,8 @@ export interface Services {
   notices: RunNotices;
   /** Several runs as one piece of work. */
   plans: PlansDoor;
+  /** What plans can be begun from. */
+  templates: Templates;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
   /** Where the server itself stands for the client, first the likelier one: for clients that name no folders. */

@@ -9,7 +9,7 @@ import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
 import type { Invocation } from "./command-line.js";
 import { createWindowSettings, type WindowSettings } from "./engine-settings.js";
-import { findStateFolder, foreignEnvironment, openLog } from "./process.js";
+import { findOwnPlans, findStateFolder, foreignEnvironment, openLog } from "./process.js";
 
 /** The log of an MCP server, on stderr. Warns when no run can be started, for want of a key. */
 export function openServerLog(settings: Settings, secrets: readonly (string | undefined)[]): Log {
@@ -50,6 +50,7 @@ export function describeServer(parts: ServerParts): ServerOptions {
     }),
     // Where servers share their sessions by Redis, none has plans of its own.
     plans: settings.state ? undefined : { folder: stateFolder, upstream: upstreamFolderName(upstream) },
+    templates: { ownFolder: findOwnPlans(), ...(settings.state ? {} : { stateFolder }) },
     env: foreignEnvironment(),
     locate: windowSettings && createLocate(parts, windowSettings),
     tellOtherSettings: windowSettings?.tellOther,

@@ -1,6 +1,8 @@
 /** What commands take from the process that they run in. */
 import { homedir } from "node:os";
+import { join } from "node:path";
 import type { Settings } from "../settings/settings.js";
+import { resolveConfigFolder } from "../shared/config-folder.js";
 import { createLog } from "../shared/log.js";
 import { resolveStateFolder } from "../shared/state-folder.js";
 
@@ -23,6 +25,14 @@ export function findStateFolder(settings: Settings): string {
     platform: process.platform,
     home: homedir(),
   });
+}
+
+/** The folder of the person's own templates of plans, absolute. */
+export function findOwnPlans(): string {
+  return join(
+    resolveConfigFolder({ env: process.env, platform: process.platform, home: homedir() }),
+    "plans",
+  );
 }
 
 /** A path that did not go through a shell may still begin with `~`. */

@@ -2,8 +2,10 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
+import { resolveConfigFolder } from "../shared/config-folder.js";
 import { isLoopback } from "../shared/http/loopback.js";
 import type { Log } from "../shared/log.js";
+import { resolvePackageFolder } from "../shared/package-folder.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
 import { listDatabaseFiles } from "../store/database-file.js";
 import { startAgent } from "./agent/claude-agent.js";
@@ -23,8 +25,6 @@ import { createRunNotices } from "./run-notices.js";
 import { openRunStore } from "./runs/open-run-store.js";
 import { hasEnded } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
-import { resolveConfigFolder } from "./workflows/config-folder.js";
-import { resolveShippedFolder } from "./workflows/shipped-folder.js";
 import { createWorkflowLibrary } from "./workflows/workflow-library.js";
 import { ALLOWED_FILE, createAllowedRepositories } from "./workspaces/allowed-repositories.js";
 import { createWorkspaces } from "./workspaces/workspaces.js";
@@ -111,7 +111,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   const allowedFile = join(configFolder, ALLOWED_FILE);
   const allowedRepositories = createAllowedRepositories({ file: allowedFile, now: () => clock.now() });
   const library = createWorkflowLibrary({
-    shippedFolder: resolveShippedFolder(),
+    shippedFolder: resolvePackageFolder("workflows"),
     ownFolder: join(configFolder, "workflows"),
     clock,
     onProblem: ({ name, message }) => log.warn(`Workflow ${name}: ${message}`),

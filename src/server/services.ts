@@ -4,6 +4,7 @@ import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import type { Notifier } from "../notices/notifier.js";
 import { createClosedDoor, createPlansDoor, type PlansDoor } from "../plan-runner/plans-door.js";
+import { openLazily } from "../plan-templates/templates.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
 import { createRunList } from "../runs/run-list.js";
 import { createRunNotices } from "../runs/run-notices.js";
@@ -20,7 +21,7 @@ import { type Clock, systemClock } from "../shared/clock.js";
 import { createGit } from "../shared/git/git.js";
 import type { Log } from "../shared/log.js";
 import { createCatalogue } from "../workflows/catalogue.js";
-import { limitGit, NO_REDIRECTS } from "./http/limit-git.js";
+import { limitGit, limitHosts, NO_REDIRECTS } from "./http/limit-git.js";
 
 /** What the services are made of. */
 export interface ServiceOptions {
@@ -38,6 +39,8 @@ export interface ServiceOptions {
   store?: SessionStore;
   /** Where plans are kept, and who carries them out: this process, unless `findDriver` finds or starts another one. */
   plans?: { folder: string; upstream: string; findDriver?: () => Promise<void> } | undefined;
+  /** The folder of the person's own templates of plans, and where agreements to a repository's are kept. */
+  templates?: { ownFolder?: string; stateFolder?: string };
   /** The queue of starts, where servers share one; by default one of this server's own. */
   startLimiter?: StartLimiter;
   clock?: Clock;
@@ -137,9 +140,22 @@ export function createServices(options: ServiceOptions): ServiceHost {
   const startLimiter =
     options.startLimiter ?? createStartLimiter({ limit: settings.maxConcurrentRuns, clock });
   const slotTracker = createSlotTracker({ watcher, startLimiter, clock });
-  const anyGit = createGit({ env: { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) } });
+  const gitEnv = { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) };
+  const anyGit = createGit({ env: gitEnv });
   const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
   const plans = createDoor();
+  const templates = openLazily(async () => {
+    const { openTemplates } = await import("../plan-templates/open-templates.js");
+    return openTemplates({
+      ownFolder: options.templates?.ownFolder,
+      stateFolder: options.templates?.stateFolder,
+      // Folders are looked at for who is on this machine, and where runs can work in them.
+      readsFolders: options.sharesMachine !== false && settings.engine === "local",
+      allows: options.gitHosts && limitHosts(options.gitHosts),
+      env: gitEnv,
+      clock,
+    });
+  });
   const services: Services = {
     settings,
     api,
@@ -155,6 +171,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     claimedQuestions: createClaimedQuestions(watcher),
     notices,
     plans,
+    templates,
     sharesMachine: options.sharesMachine ?? false,
     ownFolders: options.ownFolders ?? [],
     home: options.home,

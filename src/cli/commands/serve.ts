@@ -33,7 +33,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     // Whoever brings the key that this server has is served by it, at one rate with all others.
     if (apiKey === settings.apiKey) return { ...server, close: async () => {} };
     secrets.push(apiKey);
-    const { store: _store, plans: _plans, ...rest } = common;
+    const { store: _store, plans: _plans, templates: _templates, ...rest } = common;
     const own = createServer({
       ...rest,
       settings: { ...settings, apiKey },

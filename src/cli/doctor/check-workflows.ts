@@ -1,12 +1,8 @@
 import { join } from "node:path";
-import {
-  createWorkflowLibrary,
-  findCopies,
-  resolveConfigFolder,
-  resolveShippedFolder,
-  type WorkflowCopy,
-} from "../../engine/requirements.js";
+import { createWorkflowLibrary, findCopies, type WorkflowCopy } from "../../engine/requirements.js";
 import type { Clock } from "../../shared/clock.js";
+import { resolveConfigFolder } from "../../shared/config-folder.js";
+import { resolvePackageFolder } from "../../shared/package-folder.js";
 import { type Finding, ok, type Result, warning } from "./finding.js";
 
 /**
@@ -26,7 +22,7 @@ export async function checkWorkflows(
   },
   within: (work: Promise<Result>) => Promise<Result>,
 ): Promise<Finding[]> {
-  const shippedFolder = resolveShippedFolder();
+  const shippedFolder = resolvePackageFolder("workflows");
   const ownFolder = join(resolveConfigFolder(options), "workflows");
   const library = createWorkflowLibrary({ shippedFolder, ownFolder, clock: options.clock });
   let copies: WorkflowCopy[] = [];

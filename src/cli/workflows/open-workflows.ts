@@ -1,11 +1,7 @@
 import { join } from "node:path";
-import {
-  createWorkflowLibrary,
-  findCopies,
-  resolveConfigFolder,
-  resolveShippedFolder,
-  type WorkflowCopy,
-} from "../../engine/requirements.js";
+import { createWorkflowLibrary, findCopies, type WorkflowCopy } from "../../engine/requirements.js";
+import { resolveConfigFolder } from "../../shared/config-folder.js";
+import { resolvePackageFolder } from "../../shared/package-folder.js";
 
 /** Where workflows are, and what there is. */
 export interface OpenWorkflows {
@@ -29,7 +25,7 @@ export async function openWorkflows(options: {
   platform: NodeJS.Platform;
   home: string;
 }): Promise<OpenWorkflows> {
-  const shippedFolder = resolveShippedFolder();
+  const shippedFolder = resolvePackageFolder("workflows");
   const ownFolder = join(resolveConfigFolder(options), "workflows");
   const library = createWorkflowLibrary({ shippedFolder, ownFolder });
   const list = await library.list();

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.js";
+import { resolveConfigFolder } from "../../shared/config-folder.js";
 import { createGit } from "../../shared/git/git.js";
-import { resolveConfigFolder } from "../workflows/config-folder.js";
 import { ALLOWED_FILE, createAllowedRepositories } from "./allowed-repositories.js";
 import type { Consent } from "./consent.js";
 import { createGitRunner } from "./git-runner.js";

@@ -7,8 +7,7 @@ import { checkRepositoryUrl } from "../../shared/git/repository-address.js";
  * @param hosts host names, without a port; with one in the address, that port must be the scheme's own
  */
 export function limitGit(git: Git, hosts: readonly string[]): Git {
-  const allowed = new Set(hosts.map((host) => host.toLowerCase()));
-  const isAllowed = (repositoryUrl: string) => allowed.has(hostOf(repositoryUrl) ?? "");
+  const isAllowed = limitHosts(hosts);
   return {
     describeFolder: async () => undefined,
     findRepository: async () => ({ kind: "unknown" }),
@@ -17,6 +16,12 @@ export function limitGit(git: Git, hosts: readonly string[]): Git {
     findBranch: async (repositoryUrl, name, signal) =>
       isAllowed(repositoryUrl) ? git.findBranch(repositoryUrl, name, signal) : undefined,
   };
+}
+
+/** The same for whoever asks git otherwise: whether a repository is at one of the listed hosts. */
+export function limitHosts(hosts: readonly string[]): (repositoryUrl: string) => boolean {
+  const allowed = new Set(hosts.map((host) => host.toLowerCase()));
+  return (repositoryUrl) => allowed.has(hostOf(repositoryUrl) ?? "");
 }
 
 /** For git's environment: a listed host must not send it on to one that is not listed. */

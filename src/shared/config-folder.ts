@@ -1,5 +1,5 @@
 import { posix, win32 } from "node:path";
-import { STATE_FOLDER_NAME } from "../../shared/state-folder.js";
+import { STATE_FOLDER_NAME } from "./state-folder.js";
 
 /**
  * Where a person keeps what they have written for this product; their workflows are in its subfolder `workflows`.

@@ -1,0 +1,153 @@
+import { createHash } from "node:crypto";
+import { readFolder } from "./read-folder.js";
+import type { RepositoryReader, RepositoryTemplates } from "./read-repository.js";
+import { describeFile, type TemplateFile, tellReason } from "./template-file.js";
+import {
+  type FoundTemplate,
+  TemplateError,
+  type TemplateInfo,
+  type TemplatePlace,
+  type TemplateSource,
+  type Templates,
+} from "./templates.js";
+import type { TrustedTemplates } from "./trusted-templates.js";
+
+export interface TemplatesOptions {
+  /** The folder of those that come with this product. */
+  shippedFolder: string;
+  /** The person's own folder; none where it is not known. */
+  ownFolder?: string | undefined;
+  repository: RepositoryReader;
+  trusted: TrustedTemplates;
+}
+
+/** As one would meet them: what most people want first. Others come behind, by name. */
+const SHIPPED_ORDER = [
+  "ship-feature",
+  "fix-bug",
+  "review-panel",
+  "variants",
+  "issue-batch",
+  "refactor-safely",
+];
+
+/** A place with templates, in the order in which places win. */
+interface Place {
+  source: TemplateSource;
+  files: TemplateFile[];
+  problem?: string;
+  /** Of a repository. */
+  read?: RepositoryTemplates;
+}
+
+/** Puts the templates together over their folders and the reader of repositories. Nothing is read before it is asked. */
+export function createTemplates(options: TemplatesOptions): Templates {
+  const { shippedFolder, ownFolder, repository, trusted } = options;
+
+  async function readOwn(): Promise<Place> {
+    const { files, problem } = ownFolder === undefined ? { files: [] } : await readFolder(ownFolder);
+    return {
+      source: "configuration",
+      files,
+      ...(problem
+        ? { problem: `The folder of your own plans, plans in the configuration folder, ${problem}.` }
+        : {}),
+    };
+  }
+
+  async function readShipped(): Promise<Place> {
+    const { files, problem } = await readFolder(shippedFolder);
+    const rank = ({ name }: TemplateFile) => SHIPPED_ORDER.indexOf(name) + 1 || SHIPPED_ORDER.length + 1;
+    return {
+      source: "built-in",
+      files: files.sort((a, b) => rank(a) - rank(b)),
+      ...(problem ? { problem: `The folder of the plans that come with this product ${problem}.` } : {}),
+    };
+  }
+
+  async function readPlace(
+    place: TemplatePlace,
+    signal: AbortSignal | undefined,
+  ): Promise<Place | undefined> {
+    const read = await repository(place, signal);
+    if (!read) return undefined;
+    if ("problem" in read) return { source: "repository", files: [], problem: read.problem };
+    return { source: "repository", files: read.files, read };
+  }
+
+  const readAll = async (place: TemplatePlace, signal: AbortSignal | undefined): Promise<Place[]> =>
+    (await Promise.all([readOwn(), readShipped(), readPlace(place, signal)])).flatMap((one) => one ?? []);
+
+  async function describe(found: TemplateFile & { text: string }, place: Place): Promise<FoundTemplate> {
+    const { name, text } = found;
+    const digest = createHash("sha256").update(text).digest("hex");
+    const common = { name, text, digest, source: place.source };
+    if (!place.read) {
+      const from = place.source === "built-in" ? "the plans that come with this product" : "your own plans";
+      return { ...common, from, isTrusted: true };
+    }
+    const { identity, commit } = place.read;
+    return {
+      ...common,
+      from: `the repository at commit ${commit.slice(0, 7)}`,
+      repository: identity,
+      isTrusted: await trusted.has(identity, digest),
+    };
+  }
+
+  return {
+    async list(place = {}, signal) {
+      const places = await readAll(place, signal);
+      const taken = new Map<string, TemplateSource>();
+      const infos: TemplateInfo[] = [];
+      for (const { source, files, problem } of places) {
+        if (problem) infos.push({ name: "", source, inputs: {}, problem });
+        for (const file of files) {
+          const before = taken.get(file.name);
+          const info = await describeFile(file, source);
+          infos.push(before ? { ...info, problem: tellClash(file.name, before, source) } : info);
+          if (!before) taken.set(file.name, source);
+        }
+      }
+      return infos;
+    },
+
+    async find(name, place = {}, signal) {
+      const places = await readAll(place, signal);
+      const having = places.flatMap((one) => {
+        const file = one.files.find((candidate) => candidate.name === name);
+        return file ? [{ place: one, file }] : [];
+      });
+      const [first, ...others] = having;
+      if (!first) {
+        const problem = places.find((one) => one.source === "repository")?.problem;
+        if (problem) throw new TemplateError(problem);
+        return undefined;
+      }
+      const { file } = first;
+      if ("reason" in file) throw new TemplateError(`${tellReason(name, file.reason)} Nothing was begun.`);
+      const found = await describe(file, first.place);
+      const notes = others.map((other) => tellClash(name, first.place.source, other.place.source));
+      return { ...found, ...(notes.length > 0 ? { note: notes.join(" ") } : {}) };
+    },
+
+    async trust({ repository: identity, name, digest }) {
+      if (identity !== undefined) await trusted.add({ repository: identity, name, digest });
+    },
+  };
+}
+
+/** Two templates of one name: which one is taken. */
+function tellClash(name: string, taken: TemplateSource, left: TemplateSource): string {
+  const whose = {
+    configuration: "your own",
+    "built-in": "the one that comes with this product",
+    repository: "",
+  };
+  if (left === "built-in")
+    return `The template "${name}" that comes with this product is not taken: your own has its name.`;
+  return (
+    `The repository has a template "${name}", which is not taken: ${whose[taken]} has its name. ` +
+    "To have the repository's, give its file another name."
+  );
+}
