@@ -39,7 +39,7 @@ async function readYaml(text: string): Promise<PlanText | UnreadablePlan> {
   if (text.length > MAX_YAML_CHARS)
     return refuse(`The plan is too large for YAML: it has more than ${MAX_YAML_CHARS} characters.`);
   const { isAlias, isCollection, isMap, isScalar, Lexer, LineCounter, parseDocument, visit } = await import(
-    "yaml"
+    "./yaml-parts.js"
   );
 
   const tooMuch = measure(new Lexer().lex(text));
