@@ -2,31 +2,7 @@ import { parseArgs } from "node:util";
 import { listSettingFlags } from "../settings/entries.js";
 import { SettingsError } from "../settings/settings.js";
 import { findNearest } from "../shared/nearest.js";
-
-const COMMANDS = [
-  "stdio",
-  "serve",
-  "demo",
-  "doctor",
-  "install",
-  "allow",
-  "engine",
-  "engine status",
-  "engine cost",
-  "engine stop",
-  "workflows",
-  "workflows edit",
-  "sessions",
-  "sessions show",
-  "sessions resume",
-  "sessions clean",
-  "sessions diff",
-  "sessions take",
-  "sessions discard",
-] as const;
-
-/** A command that does something, by its words. */
-export type Command = (typeof COMMANDS)[number];
+import { COMMANDS, type Command, OPERANDS, OWN_FLAGS } from "./command-table.js";
 
 /** What the command line asks for. */
 export interface CommandLine {
@@ -53,7 +29,7 @@ export interface CommandLine {
   "dry-run"?: true;
   /** `sessions clean --older-than 14d`: how long something was not used before it is suggested. */
   "older-than"?: string;
-  /** `sessions show … --follow`: on until the run has ended. */
+  /** `sessions show … --follow`, `plan show … --follow`: on until the run or the plan has ended. */
   follow?: true;
   /** `sessions diff … --stat`: only what changed in each file. */
   stat?: true;
@@ -63,6 +39,10 @@ export interface CommandLine {
   squash?: true;
   /** `sessions take … --check`: a command that has to pass before anything is merged. */
   check?: string;
+  /** `plan check … --input name=value`, as often as there are inputs. */
+  input?: string[];
+  /** `plan list --all`: plans that have ended, too. */
+  all?: true;
   /** What stands behind a command: of `sessions` a session's name or a run's id, then a message; of `workflows edit` a name. */
   operands?: string[];
   /** `install <client>`. */
@@ -84,41 +64,10 @@ export interface CommandLine {
 /** A command line and the absolute path of the script that runs, by which it can be started again. */
 export type Invocation = CommandLine & { script: string };
 
-/** Flags that are no settings, and the commands that each belongs to. A `boolean` one takes no value. */
-const OWN_FLAGS = {
-  host: { type: "string", commands: ["engine", "serve"] },
-  port: { type: "string", commands: ["engine", "serve"] },
-  name: { type: "string", commands: ["install"] },
-  transport: { type: "string", commands: COMMANDS },
-  days: { type: "string", commands: ["engine cost"] },
-  force: { type: "boolean", commands: ["engine stop"] },
-  background: { type: "boolean", commands: ["engine"] },
-  sse: { type: "boolean", commands: ["serve"] },
-  yes: {
-    type: "boolean",
-    commands: ["demo", "install", "sessions resume", "sessions clean", "sessions take", "sessions discard"],
-  },
-  "dry-run": { type: "boolean", commands: ["sessions clean"] },
-  "older-than": { type: "string", commands: ["sessions clean"] },
-  stat: { type: "boolean", commands: ["sessions diff"] },
-  into: { type: "string", commands: ["sessions take"] },
-  squash: { type: "boolean", commands: ["sessions take"] },
-  check: { type: "string", commands: ["sessions take"] },
-  follow: { type: "boolean", commands: ["sessions show"] },
-  print: { type: "boolean", commands: ["install"] },
-  project: { type: "boolean", commands: ["install"] },
-  "with-key": { type: "boolean", commands: ["install"] },
-  json: {
-    type: "boolean",
-    commands: ["doctor", "engine status", "engine cost", "workflows", "sessions", "sessions clean"],
-  },
-  allow: { type: "boolean", commands: ["install"] },
-  list: { type: "boolean", commands: ["allow"] },
-  remove: { type: "boolean", commands: ["allow"] },
-} as const satisfies Record<string, { type: "string" | "boolean"; commands: readonly Command[] }>;
-
 type OwnFlag = keyof typeof OWN_FLAGS;
-type Switch = { [F in OwnFlag]: (typeof OWN_FLAGS)[F]["type"] extends "boolean" ? F : never }[OwnFlag];
+type OfType<Type extends string> = {
+  [F in OwnFlag]: (typeof OWN_FLAGS)[F]["type"] extends Type ? F : never;
+}[OwnFlag];
 
 /** What `--transport` takes, and the command that it stands for. */
 const TRANSPORTS: Record<string, Command> = { stdio: "stdio", http: "serve" };
@@ -128,7 +77,8 @@ interface Words {
   /** What is no flag: the command, and the client of `install`. */
   words: string[];
   settings: Record<string, string>;
-  own: Partial<Record<OwnFlag, string>>;
+  /** Values in the order in which they were given. */
+  own: Partial<Record<OwnFlag, string[]>>;
 }
 
 /**
@@ -143,17 +93,18 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const { words, settings, own } = found;
   const taken = words[0] === "install" ? takeClient(words) : takeFolder(words);
   const operands = takeOperands(words);
-  const command = chooseCommand(words, own.transport);
+  const command = chooseCommand(words, own.transport?.at(-1));
   const flags: CommandLine["flags"] = { ...settings };
   const switches: CommandLine = { command, flags, ...taken, ...operands };
-  for (const [name, value] of Object.entries(own) as [OwnFlag, string][]) {
+  for (const [name, values] of Object.entries(own) as [OwnFlag, string[]][]) {
     requireOwner(name, command);
-    if (name === "name" || name === "days" || name === "older-than" || name === "into" || name === "check")
-      switches[name] = value;
+    const value = values.at(-1) ?? "";
     // Short for the command's own setting.
-    else if (name === "host" || name === "port")
+    if (name === "host" || name === "port")
       flags[`${command === "serve" ? "http" : "engine"}-${name}`] = value;
     else if (isSwitch(name)) switches[name] = true;
+    else if (isList(name)) switches[name] = values;
+    else if (name !== "transport") switches[name] = value;
   }
   return switches;
 }
@@ -166,7 +117,12 @@ function readWords(args: readonly string[]): Words | "help" | "version" {
     args: nameEngineOfDemo(args),
     options: {
       ...Object.fromEntries(settingFlags.map((name) => [name, { type: "string" as const }])),
-      ...OWN_FLAGS,
+      ...Object.fromEntries(
+        Object.entries(OWN_FLAGS).map(([name, { type }]) => [
+          name,
+          { type: type === "list" ? "string" : type },
+        ]),
+      ),
       help: { type: "boolean", short: "h" },
       version: { type: "boolean", short: "v" },
     },
@@ -190,12 +146,12 @@ function readWords(args: readonly string[]): Words | "help" | "version" {
       );
     if (isSwitch(name)) {
       if (value !== undefined) throw new SettingsError(`${rawName}: takes no value`);
-      found.own[name] = "";
+      found.own[name] = [];
     } else {
       // A flag where a value should be is a value left out; one that really begins so is given after "=".
       if (value === undefined || (!token.inlineValue && value.startsWith("--")))
         throw new SettingsError(`${rawName}: a value is missing`);
-      if (isOwn(name)) found.own[name] = value;
+      if (isOwn(name)) found.own[name] = [...(found.own[name] ?? []), value];
       else found.settings[name] = value;
     }
   }
@@ -215,8 +171,12 @@ function isOwn(name: string): name is OwnFlag {
   return Object.hasOwn(OWN_FLAGS, name);
 }
 
-function isSwitch(name: string): name is Switch {
+function isSwitch(name: string): name is OfType<"boolean"> {
   return isOwn(name) && OWN_FLAGS[name].type === "boolean";
+}
+
+function isList(name: OwnFlag): name is OfType<"list"> {
+  return OWN_FLAGS[name].type === "list";
 }
 
 /** Takes the client's name, which follows `install`, out of the words. */
@@ -232,16 +192,6 @@ function takeFolder(words: string[]): { folder?: string } {
   const [folder] = words.splice(1, 1);
   return folder === undefined ? {} : { folder };
 }
-
-/** How many words may follow a command. */
-const OPERANDS: Partial<Record<Command, { least: number; most: number; what: string }>> = {
-  "sessions show": { least: 1, most: 1, what: "a session's name or a run's id" },
-  "sessions resume": { least: 1, most: 2, what: "a session's name, and a message in quotes," },
-  "sessions diff": { least: 1, most: 1, what: "a session's name or a run's id" },
-  "sessions take": { least: 1, most: 1, what: "a session's name or a run's id" },
-  "sessions discard": { least: 1, most: 1, what: "a session's name or a run's id" },
-  "workflows edit": { least: 1, most: 1, what: "the name of a workflow" },
-};
 
 /** Takes what is no command out of the words behind one. @throws SettingsError */
 function takeOperands(words: string[]): { operands?: string[] } {

@@ -56,6 +56,12 @@ export function renderHelp(): string {
     "  automagik-workflows-mcp sessions discard NAME",
     "                                    throw a session's worktree and branch away, after asking; --yes. Exit code",
     "                                    0: thrown away, 1: not, or not all, 3: unknown",
+    "  automagik-workflows-mcp plan      show plans, several runs as one piece of work, in one line each; --all: also",
+    "                                    those that ended long ago",
+    "  automagik-workflows-mcp plan show NAME",
+    "                                    show its steps, its cost and what it waits for; --follow: on until it has ended",
+    "  automagik-workflows-mcp plan check FILE",
+    "                                    tell all mistakes in a plan's file; --input name=value checks inputs, too",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

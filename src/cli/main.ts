@@ -3,11 +3,14 @@ import { fileURLToPath } from "node:url";
 import { SettingsError } from "../settings/settings.js";
 import { refuseInsideAgent } from "../shared/agent-mark.js";
 import { VERSION } from "../shared/version.js";
-import { type Command, type Invocation, readCommandLine } from "./command-line.js";
+import { type Invocation, readCommandLine } from "./command-line.js";
+import type { Command } from "./command-table.js";
 // Not on demand: what a chat client starts is ready soonest in one file.
 import { serveStdio } from "./commands/stdio.js";
 import { renderHelp } from "./help.js";
 import { endProcess } from "./process.js";
+
+const plan = async (asked: Invocation) => (await import("./commands/plan.js")).plan(asked);
 
 /**
  * The commands, each in a file of its own that is loaded when it is asked for. Each gives the exit code, or undefined
@@ -32,6 +35,10 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "sessions diff": async (asked) => (await import("./commands/sessions.js")).diffSession(asked),
   "sessions take": async (asked) => (await import("./commands/sessions.js")).takeSession(asked),
   "sessions discard": async (asked) => (await import("./commands/sessions.js")).discardSession(asked),
+  plan,
+  "plan list": plan,
+  "plan check": plan,
+  "plan show": plan,
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

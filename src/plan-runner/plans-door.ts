@@ -11,6 +11,8 @@ export class PlansUnavailable extends Error {
 export interface PlansDoor {
   /** @throws PlansUnavailable, StoreError */
   open(): Promise<Plans>;
+  /** The same for who only looks: undefined where there was never a plan. */
+  openIfAny(): Promise<Plans | undefined>;
   /** Makes sure that plans which are open are carried out, if there can be any. Never throws. */
   carryOn(): Promise<void>;
   /** Lets go of the plans; they go on elsewhere, or with the next process. */
@@ -42,10 +44,13 @@ export function createPlansDoor(options: {
     return opening;
   }
 
+  const mayHavePlans = () => existsSync(join(options.folder, DATABASE_FILE));
+
   return {
     open,
+    openIfAny: async () => (mayHavePlans() ? open() : undefined),
     async carryOn() {
-      if (!existsSync(join(options.folder, DATABASE_FILE))) return;
+      if (!mayHavePlans()) return;
       try {
         const plans = await open();
         if (await plans.hasOpen()) await plans.carryOn();
@@ -64,6 +69,7 @@ export function createPlansDoor(options: {
 export function createClosedDoor(why: string): PlansDoor {
   return {
     open: () => Promise.reject(new PlansUnavailable(why)),
+    openIfAny: async () => undefined,
     carryOn: async () => {},
     close: async () => {},
   };

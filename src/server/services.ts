@@ -16,6 +16,7 @@ import { createStartLimiter, type StartLimiter } from "../runs/start-limiter.js"
 import { createSessions } from "../sessions/sessions.js";
 import { createMemorySessionStore } from "../sessions/store/memory-session-store.js";
 import type { SessionStore } from "../sessions/store/session-store.js";
+import { planLimitsOf } from "../settings/plan-settings.js";
 import type { Settings } from "../settings/settings.js";
 import { type Clock, systemClock } from "../shared/clock.js";
 import { createGit } from "../shared/git/git.js";
@@ -203,12 +204,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
           return available ? workflows.map(({ name }) => name) : undefined;
         },
         history: (workflow) => sessions.usualRun(workflow),
-        limits: {
-          runs: settings.planRuns,
-          parallel: settings.planParallel,
-          minutes: settings.planMinutes,
-          ...(settings.planCostLimitUsd === undefined ? {} : { costUsd: settings.planCostLimitUsd }),
-        },
+        limits: planLimitsOf(settings),
         agreeAbove: { runs: settings.planAskAboveRuns, costUsd: settings.planAskAboveUsd },
       });
     }

@@ -36,3 +36,19 @@ export const planSettings = {
     bounds: "0–100000 USD",
   }),
 };
+
+/** The limits of a plan that has none of its own. */
+export function planLimitsOf(settings: {
+  planRuns: number;
+  planParallel: number;
+  planMinutes: number;
+  planCostLimitUsd?: number | undefined;
+}): { runs: number; parallel: number; minutes: number; costUsd?: number } {
+  const {
+    planRuns: runs,
+    planParallel: parallel,
+    planMinutes: minutes,
+    planCostLimitUsd: costUsd,
+  } = settings;
+  return { runs, parallel, minutes, ...(costUsd === undefined ? {} : { costUsd }) };
+}

@@ -49,7 +49,7 @@ export async function sessions(asked: Invocation): Promise<number> {
 }
 
 /** A signal that comes with Ctrl-C, after which everything is closed in order. */
-function onInterrupt(): AbortSignal {
+export function onInterrupt(): AbortSignal {
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
   return interrupted.signal;

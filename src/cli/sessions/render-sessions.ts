@@ -1,5 +1,6 @@
 import type { Answer } from "../../actions/answer.js";
-import { measure, pad, shorten, tellSpan } from "./fit-text.js";
+import { renderRows } from "../table.js";
+import { tellSpan } from "./fit-text.js";
 
 /** A session as `list_sessions` answers it. */
 export type SessionLine = NonNullable<Answer["sessions"]>[number];
@@ -12,8 +13,6 @@ export interface TableOptions {
   /** Epoch ms. */
   now: number;
 }
-
-const GAP = "  ";
 
 const COLUMNS = ["name", "state", "workflow", "turn", "branch", "changes", "cost", "age"] as const;
 type Column = (typeof COLUMNS)[number];
@@ -85,46 +84,6 @@ function toCells(session: SessionLine, now: number): Record<Column, string> {
 
 /** One line for each session, below a line of headings; what no session tells has no column. No line break at the end. */
 export function renderTable(sessions: readonly SessionLine[], options: TableOptions): string {
-  const heading = Object.fromEntries(COLUMNS.map((name) => [name, name.toUpperCase()])) as Record<
-    Column,
-    string
-  >;
   const rows = sessions.map((session) => ({ cells: toCells(session, options.now), tone: toneOf(session) }));
-  const told = COLUMNS.filter((column) => rows.some(({ cells }) => cells[column] !== ""));
-  const widths = fitColumns(
-    told,
-    (column) => Math.max(...[heading, ...rows.map(({ cells }) => cells)].map((one) => measure(one[column]))),
-    options.width,
-  );
-  const shown = told.filter((column) => (widths.get(column) ?? 0) > 0);
-  function renderRow(cells: Record<Column, string>, tone?: Parameters<TableOptions["paint"]>[1]): string {
-    const parts = shown.map((column, index) => {
-      const width = widths.get(column) ?? 0;
-      const text = shorten(cells[column], width);
-      const padded = index === shown.length - 1 ? text : pad(text, width);
-      return column === "state" && tone ? options.paint(padded, tone) : padded;
-    });
-    return parts.join(GAP).trimEnd();
-  }
-  return [renderRow(heading), ...rows.map(({ cells, tone }) => renderRow(cells, tone))].join("\n");
-}
-
-/** The width of each column, so that a line has no more cells than there are. */
-function fitColumns(
-  columns: readonly Column[],
-  natural: (column: Column) => number,
-  width: number | undefined,
-): Map<Column, number> {
-  const widths = new Map(columns.map((column) => [column, natural(column)]));
-  if (width === undefined) return widths;
-  const excess = () => {
-    const used = [...widths.values()].filter((one) => one > 0);
-    return used.reduce((sum, one) => sum + one, 0) + GAP.length * (used.length - 1) - width;
-  };
-  for (const [column, least] of SHRINK) {
-    const present = widths.get(column);
-    if (present === undefined || excess() <= 0) continue;
-    widths.set(column, Math.min(present, Math.max(least, present - excess())));
-  }
-  return widths;
+  return renderRows(rows, { columns: COLUMNS, shrink: SHRINK, toned: "state", ...options });
 }

@@ -1,0 +1,85 @@
+/** The commands, and what belongs to each of them. */
+
+export const COMMANDS = [
+  "stdio",
+  "serve",
+  "demo",
+  "doctor",
+  "install",
+  "allow",
+  "engine",
+  "engine status",
+  "engine cost",
+  "engine stop",
+  "workflows",
+  "workflows edit",
+  "sessions",
+  "sessions show",
+  "sessions resume",
+  "sessions clean",
+  "sessions diff",
+  "sessions take",
+  "sessions discard",
+  "plan",
+  "plan check",
+  "plan list",
+  "plan show",
+] as const;
+
+/** A command that does something, by its words. */
+export type Command = (typeof COMMANDS)[number];
+
+/** A command about plans. */
+export type PlanCommand = Extract<Command, "plan" | `plan ${string}`>;
+
+/**
+ * Flags that are no settings, and the commands that each belongs to. A `boolean` one takes no value; a `list` one can be
+ * given several times, and the last of several holds for the others.
+ */
+export const OWN_FLAGS = {
+  host: { type: "string", commands: ["engine", "serve"] },
+  port: { type: "string", commands: ["engine", "serve"] },
+  name: { type: "string", commands: ["install"] },
+  transport: { type: "string", commands: COMMANDS },
+  days: { type: "string", commands: ["engine cost"] },
+  force: { type: "boolean", commands: ["engine stop"] },
+  background: { type: "boolean", commands: ["engine"] },
+  sse: { type: "boolean", commands: ["serve"] },
+  yes: {
+    type: "boolean",
+    commands: ["demo", "install", "sessions resume", "sessions clean", "sessions take", "sessions discard"],
+  },
+  input: { type: "list", commands: ["plan check"] },
+  all: { type: "boolean", commands: ["plan", "plan list"] },
+  "dry-run": { type: "boolean", commands: ["sessions clean"] },
+  "older-than": { type: "string", commands: ["sessions clean"] },
+  stat: { type: "boolean", commands: ["sessions diff"] },
+  into: { type: "string", commands: ["sessions take"] },
+  squash: { type: "boolean", commands: ["sessions take"] },
+  check: { type: "string", commands: ["sessions take"] },
+  follow: { type: "boolean", commands: ["sessions show", "plan show"] },
+  print: { type: "boolean", commands: ["install"] },
+  project: { type: "boolean", commands: ["install"] },
+  "with-key": { type: "boolean", commands: ["install"] },
+  json: {
+    type: "boolean",
+    commands: ["doctor", "engine status", "engine cost", "workflows", "sessions", "sessions clean"],
+  },
+  allow: { type: "boolean", commands: ["install"] },
+  list: { type: "boolean", commands: ["allow"] },
+  remove: { type: "boolean", commands: ["allow"] },
+} as const satisfies Record<string, { type: "string" | "boolean" | "list"; commands: readonly Command[] }>;
+
+const PLAN = "a plan's name or id";
+
+/** How many words may follow a command. */
+export const OPERANDS: Partial<Record<Command, { least: number; most: number; what: string }>> = {
+  "sessions show": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "sessions resume": { least: 1, most: 2, what: "a session's name, and a message in quotes," },
+  "sessions diff": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "sessions take": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "sessions discard": { least: 1, most: 1, what: "a session's name or a run's id" },
+  "workflows edit": { least: 1, most: 1, what: "the name of a workflow" },
+  "plan check": { least: 1, most: 1, what: "a plan's file" },
+  "plan show": { least: 1, most: 1, what: PLAN },
+};

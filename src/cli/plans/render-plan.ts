@@ -1,0 +1,185 @@
+import type { PlanSight } from "../../plan-runner/runner.js";
+import { describePlan, type PlanView, type StepView } from "../../plans/machine/describe-plan.js";
+import type { WaitingFor } from "../../plans/machine/plan-status.js";
+import { isGoing } from "../../plans/machine/state.js";
+import { shellWord } from "../../shared/shell-word.js";
+import { asSentence, cleanLine } from "../../shared/text.js";
+import { shorten, tellSpan } from "../sessions/fit-text.js";
+import { renderRows } from "../table.js";
+import { type PaintOptions, tellCost, toneOf } from "./render-plans.js";
+
+const BIN = "automagik-workflows-mcp";
+
+const COLUMNS = ["step", "kind", "state", "try", "turns", "cost", "branch"] as const;
+type Column = (typeof COLUMNS)[number];
+
+const SHRINK: readonly (readonly [Column, number])[] = [
+  ["state", 40],
+  ["branch", 20],
+  ["step", 24],
+  ["branch", 0],
+  ["kind", 0],
+  ["state", 24],
+  ["turns", 0],
+  ["try", 0],
+  ["cost", 0],
+  ["step", 12],
+];
+
+/** Items of one step that are shown; a step may have a thousand. */
+const MAX_ITEMS = 40;
+
+/**
+ * How a plan stands: what needs the person first, then a table of its steps, what it has cost, and what is next. No
+ * line break at the end.
+ */
+export function renderPlan(sight: PlanSight, options: PaintOptions): string {
+  const view = describePlan(sight.state);
+  const groups = [
+    [renderHead(view)],
+    renderWaiting(view, options),
+    renderTroubles(sight, options),
+    [renderSteps(view, sight, options)],
+    renderTotals(view),
+    renderNext(view),
+  ];
+  return groups
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
+}
+
+function renderHead({ name, planId, status, version }: PlanView): string {
+  const changed = version > 1 ? `, version ${version}` : "";
+  return `Plan ${cleanLine(name, 100)} (${planId})${changed}: ${status}`;
+}
+
+function renderWaiting(view: PlanView, { now, paint, width }: PaintOptions): string[] {
+  if (view.waitingFor.length === 0) return [];
+  const lines = view.waitingFor.flatMap((one) => {
+    const text = `  ${one.step}, ${tellSpan(now - one.since)}: ${cleanLine(one.what, 400)}`;
+    return [
+      paint(width === undefined ? text : shorten(text, Math.max(width, 400)), "waiting"),
+      ...howToAnswer(one, view).map((way) => `    ${way}`),
+    ];
+  });
+  return ["Needs you:", ...lines];
+}
+
+/** The commands with which the person goes on. */
+export function howToAnswer({ kind, step }: WaitingFor, { name, planId, steps }: PlanView): string[] {
+  const plan = nameForShell(name, planId);
+  const of = steps.find(({ id }) => id === step);
+  switch (kind) {
+    case "gate":
+      return [
+        `${BIN} plan approve ${plan} ${step}`,
+        `${BIN} plan send-back ${plan} ${step} "what should change"`,
+      ];
+    case "agreement":
+      return [`${BIN} plan approve ${plan} ${step}`, `${BIN} plan stop ${plan} ${step}`];
+    case "question":
+      return ["Answer in the chat client: ask it how the plan is."];
+    case "lost":
+      return [`${BIN} sessions`, `${BIN} plan redo ${plan} ${step}`];
+    case "blocked":
+      return of?.kind === "gate"
+        ? []
+        : [`${BIN} plan redo ${plan} ${step}`, `${BIN} plan skip ${plan} ${step}`];
+  }
+}
+
+/** A name that a shell takes as it is; else the id, which any does. */
+export function nameForShell(name: string, planId: string): string {
+  return cleanLine(name, 100) === name ? shellWord(name) : planId;
+}
+
+function renderTroubles({ troubles }: PlanSight, { now, paint }: PaintOptions): string[] {
+  if (troubles.length === 0) return [];
+  return [
+    "Does not work at the moment, and is tried again:",
+    ...troubles.map(({ step, reason, since }) =>
+      paint(`  ${step ? `${step}, ` : ""}${tellSpan(now - since)}: ${cleanLine(reason, 400)}`, "failed"),
+    ),
+  ];
+}
+
+function renderSteps(view: PlanView, sight: PlanSight, options: PaintOptions): string {
+  const rows = view.steps.flatMap((step) => [
+    { cells: stepCells(step, sight), tone: toneOf(step.status) },
+    ...itemRows(step, sight),
+  ]);
+  return renderRows(rows, { columns: COLUMNS, shrink: SHRINK, toned: "state", ...options });
+}
+
+function stepCells(step: StepView, sight: PlanSight): Record<Column, string> {
+  const { id, kind, attempt, turns, costUsd, branch, items } = step;
+  return {
+    step: items ? `${id} ${items.done}/${items.of}` : id,
+    kind,
+    state: tellStep(step, sight),
+    try: attempt > 0 ? String(attempt) : "",
+    turns: turns === undefined ? "" : String(turns),
+    cost: costUsd === undefined ? "" : `$${costUsd.toFixed(2)}`,
+    branch: cleanLine(branch ?? "", 200),
+  };
+}
+
+/** The status, and what it does at the moment, why it is so, or what has come of it. */
+function tellStep({ id, status, reason, outcome, items }: StepView, { state, actions }: PlanSight): string {
+  const going = items ? undefined : state.steps[id]?.attempts.find(isGoing);
+  const doing = going && (going.asks ?? actions.get(going.key));
+  const more = doing ?? reason ?? (status === "pending" ? undefined : outcome);
+  return more ? `${status}: ${cleanLine(more, 200)}` : status;
+}
+
+function itemRows({ id, runs = [] }: StepView, { state, actions }: PlanSight) {
+  const round = state.steps[id]?.round;
+  const shown = runs.slice(0, MAX_ITEMS).map((run, at) => {
+    const going = state.steps[id]?.attempts.findLast((one) => one.item === at && one.round === round);
+    const doing = going && isGoing(going) ? (going.asks ?? actions.get(going.key)) : undefined;
+    const more = doing ?? run.reason;
+    const cells: Record<Column, string> = {
+      step: `  ${cleanLine(run.item, 60)}`,
+      kind: "",
+      state: more ? `${run.status}: ${cleanLine(more, 200)}` : run.status,
+      try: run.attempt > 0 ? String(run.attempt) : "",
+      turns: run.turns === undefined ? "" : String(run.turns),
+      cost: run.costUsd === undefined ? "" : `$${run.costUsd.toFixed(2)}`,
+      branch: cleanLine(run.branch ?? "", 200),
+    };
+    return { cells, tone: toneOf(run.status) };
+  });
+  const left = runs.length - shown.length;
+  if (left <= 0) return shown;
+  const empty = Object.fromEntries(COLUMNS.map((name) => [name, ""])) as Record<Column, string>;
+  return [...shown, { cells: { ...empty, step: `  and ${left} more` }, tone: undefined }];
+}
+
+function renderTotals(view: PlanView): string[] {
+  const { runs } = view;
+  return [
+    `Runs started: ${runs.started} of ${runs.limit}. Cost: ${tellCost(view)}.`,
+    ...view.nearLimits.map((text) => asSentence(text)),
+  ];
+}
+
+/** What can be done now, where nothing of it stands above. */
+function renderNext(view: PlanView): string[] {
+  const plan = nameForShell(view.name, view.planId);
+  const last = view.steps.findLast(({ branch, sessionName }) => branch !== undefined && sessionName);
+  switch (view.status) {
+    case "running":
+      return [`Next: ${BIN} plan show ${plan} --follow`];
+    case "paused":
+      return [`Next: ${BIN} plan resume ${plan}`];
+    case "completed":
+      return last?.sessionName
+        ? [`Next: ${BIN} sessions diff ${shellWord(last.sessionName)} shows the work of step ${last.id}.`]
+        : [];
+    case "failed":
+      return [`Next: ${BIN} plan redo ${plan} STEP does a step again.`];
+    default:
+      return [];
+  }
+}
