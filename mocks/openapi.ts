@@ -16,6 +16,7 @@ const PATHS: Record<string, [method: string, summary: string]> = {
 /** What an API whose sessions have branches has besides. */
 const BRANCH_PATHS: typeof PATHS = {
   "/run/{run_id}/diff": ["get", "What the session's commits change"],
+  "/run/{run_id}/work": ["get", "Where the session's branch stands"],
   "/run/{run_id}/take": ["post", "Merge the session's commits into a branch of the repository"],
 };
 

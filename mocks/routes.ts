@@ -120,6 +120,7 @@ export function createRoutes(world: World, options: Omit<Described, "hasBranches
   if (world.hasBranches) {
     routes.push(
       { method: "GET", path: /^\/run\/([^/]+)\/diff$/, answer: (_call, id) => wire.diff(world.get(id)) },
+      { method: "GET", path: /^\/run\/([^/]+)\/work$/, answer: (_call, id) => wire.head(world.get(id)) },
       {
         method: "POST",
         path: /^\/run\/([^/]+)\/take$/,

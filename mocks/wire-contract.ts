@@ -1,5 +1,5 @@
 import { ApiRefusal } from "./refusal.js";
-import type { RunState, TakeReport } from "./types.js";
+import type { RunState, TakeReport, WorkState } from "./types.js";
 import { offset } from "./wire-parts.js";
 
 function moment(ms: number | null): string | null {
@@ -140,11 +140,21 @@ function work({ work, agent }: RunState) {
 }
 
 /** What the session's commits change, as far as there is anything to be seen: their titles. */
-export function diffAnswer({ runId, work }: RunState) {
-  if (!work) throw new ApiRefusal(409, "The session has no commits of its own.");
-  const { branch, baseBranch, headCommit, commits } = work;
+export function diffAnswer(state: RunState) {
+  const { branch, baseBranch, commits } = workOf(state);
   const diff = commits.map(({ title }) => `+${title}\n`).join("");
-  return { run_id: runId, branch, base_branch: baseBranch, head_commit: headCommit, diff, cut: false };
+  return { run_id: state.runId, branch, base_branch: baseBranch, diff, cut: false };
+}
+
+/** Where the session's branch stands. */
+export function headAnswer(state: RunState) {
+  const { branch, headCommit } = workOf(state);
+  return { run_id: state.runId, branch, head_commit: headCommit };
+}
+
+function workOf({ work }: RunState): WorkState {
+  if (!work) throw new ApiRefusal(409, "The session has no commits of its own.");
+  return work;
 }
 
 /** The answer to a take. */

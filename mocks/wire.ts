@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { killWords } from "./conduct.js";
 import type { Profile, QueueState, RunPage, RunState, TakeReport, WorkflowSeed } from "./types.js";
 import { automagikRunRow, automagikStatus } from "./wire-automagik.js";
-import { contractRunRow, contractStatus, diffAnswer, takenAnswer } from "./wire-contract.js";
+import { contractRunRow, contractStatus, diffAnswer, headAnswer, takenAnswer } from "./wire-contract.js";
 import { cleanupDetails, naive, offset } from "./wire-parts.js";
 
 // The recorded server's own durations; nothing here takes time.
@@ -83,6 +83,7 @@ export function createWire(profile: Profile) {
     },
 
     diff: diffAnswer,
+    head: headAnswer,
     taken: (runId: string, report: TakeReport) => takenAnswer(runId, report),
 
     manage: (seeds: WorkflowSeed[]) =>

@@ -478,6 +478,7 @@ describe("list_workflows with details", () => {
         "POST /run/{run_id}/kill",
         "GET /events",
         "GET /run/{run_id}/diff",
+        "GET /run/{run_id}/work",
         "POST /run/{run_id}/take",
         "POST /run/{run_id}/discard",
         "POST /run/{run_id}/questions/{question_id}/answer",
@@ -530,6 +531,7 @@ describe("the public server's own description", () => {
       missing: [
         "GET /events",
         "GET /run/{run_id}/diff",
+        "GET /run/{run_id}/work",
         "POST /run/{run_id}/take",
         "POST /run/{run_id}/discard",
         "POST /run/{run_id}/questions/{question_id}/answer",

@@ -6,6 +6,7 @@ import { describePlan } from "../src/plans/machine/describe-plan.js";
 import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
 import { createContractClient } from "./contract/upstream.js";
+import { decide } from "./support/driven-plans.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import { silentLog } from "./support/harness.js";
 import { ENGINE_KEY, startLocalEngine } from "./support/local-engine.js";
@@ -139,4 +140,29 @@ test("rule 4: a run gets no more of the plan's cost limit than its share", async
   expect(state.steps.first?.attempts).toMatchObject([
     { status: "failed", reservedUsd: 0.01, error: expect.stringContaining("cost limit") },
   ]);
+});
+
+test("rule 1: what a person commits to a session's branch in their own repository is noticed before a decision counts", async () => {
+  const planId = randomUUID();
+  const plan = planOf({
+    name: "gated",
+    steps: [
+      { id: "design", run: "implement", task: "Design it" },
+      { id: "ok", gate: "Build this?", needs: ["design"] },
+    ],
+  });
+  plans.runner.start();
+  await plans.runner.begin({ planId, plan, inputs: {} }, { repositoryUrl: place.source });
+  const shown = await until(planId, ({ steps }) => steps.ok?.open !== undefined);
+  expect(shown.steps.ok?.open?.commits).toHaveLength(1);
+  const branch = String(shown.steps.design?.attempts[0]?.branch);
+  place.git(place.source, "checkout", "--quiet", branch);
+  const own = place.commit(place.source, { "own.txt": "own\n" });
+  place.git(place.source, "checkout", "--quiet", "main");
+
+  const decided = await plans.runner.tell(planId, decide(shown, "approve"));
+  expect(decided?.refused).toContain(`Somebody has committed to ${branch}`);
+  const again = await until(planId, ({ steps }) => steps.ok?.open?.commits[0] === own);
+  expect((await plans.runner.tell(planId, decide(again, "approve")))?.refused).toBeUndefined();
+  await until(planId, (state) => planStatus(state) === "completed");
 });

@@ -316,6 +316,7 @@ test("whatever fails outside is tried again or becomes an event, and the plan go
       const result = '```json\n{"parts": ["one", "two"]}\n```';
       return { status: "completed", result, branch: `b-${runId.slice(-12)}`, commit: "c" };
     },
+    headOf: async () => undefined,
     async openGate({ step }, state) {
       fails("gate", 2);
       const { attempt = 0, commits = [] } = state.steps[step]?.open ?? {};
@@ -397,4 +398,49 @@ test("rule 5: a run that gets no workspace of its own is ended and fails, and it
     { status: "completed" },
   ]);
   expect(api.kills).toEqual([state.steps.build?.attempts[0]?.runId]);
+});
+
+test("rule 1: a decision does not count for work to which somebody has committed since it was shown", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const plans = await openDrivenPlans(api);
+  plans.runner.start();
+  const planId = await plans.begin(FEATURE);
+  const shown = await plans.until(planId, isAtGate);
+  const design = shown.steps.design?.attempts[0];
+  const { headCommit, branch } = api.world.commit(String(design?.runId), "A person's own change");
+  const decided = await plans.runner.tell(planId, decide(shown, "approve"));
+  expect(decided?.refused).toContain(`Somebody has committed to ${branch} since this was shown.`);
+  expect(decided?.refused).toContain("Nothing was decided");
+  const again = await plans.until(planId, (state) => state.steps.ok?.open?.attempt === 2);
+  expect(again.steps.ok?.open?.commits).toEqual([headCommit]);
+  expect(api.runs).toHaveLength(1);
+
+  api.away = true;
+  const blind = await plans.runner.tell(planId, decide(again, "approve"));
+  expect(blind?.refused).toMatch(/cannot be looked at now\. Nothing was decided.*maintenance/);
+  api.away = false;
+  expect((await plans.runner.tell(planId, decide(again, "approve")))?.refused).toBeUndefined();
+  await plans.until(planId, hasEnded);
+});
+
+test("a gate shows the work as it is, and not as its run has left it", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const folder = temporaryFolder();
+  let committed = "";
+  const plans = await openDrivenPlans(api, folder, {
+    journal: (journal) => ({
+      ...journal,
+      async append(planId, entries, event, next) {
+        // Between the run's end and the opening of the gate.
+        if (event.type === "run-ended" && !committed)
+          committed = api.world.commit(next.steps.design?.attempts[0]?.runId ?? "", "In between").headCommit;
+        return journal.append(planId, entries, event, next);
+      },
+    }),
+  });
+  plans.runner.start();
+  const planId = await plans.begin(FEATURE);
+  const state = await plans.until(planId, ({ steps }) => steps.ok?.open?.commits[0] === committed);
+  expect((await plans.runner.tell(planId, decide(state, "approve")))?.refused).toBeUndefined();
+  await plans.until(planId, hasEnded);
 });

@@ -4,17 +4,19 @@ import type { Requests } from "./requests.js";
 import {
   diffWire,
   discardedWire,
+  headWire,
   takenWire,
   toDiscardReport,
   toTakeReport,
   toWorkDiff,
+  toWorkHead,
 } from "./wire/work.js";
 import type { WorkflowsApi } from "./workflows-api.js";
 
 /** The calls about a session's commits: look, take, throw away. */
 export function createWorkCalls({
   request,
-}: Requests): Pick<WorkflowsApi, "readDiff" | "takeWork" | "discardWork"> {
+}: Requests): Pick<WorkflowsApi, "readDiff" | "readHead" | "takeWork" | "discardWork"> {
   const runPath = (runId: string) => `${API}/run/${toSegment(runId)}`;
 
   return {
@@ -31,6 +33,20 @@ export function createWorkCalls({
         diffWire,
       );
       return toWorkDiff(wire);
+    },
+
+    async readHead(runId, read = {}) {
+      const wire = await request(
+        {
+          method: "GET",
+          path: `${runPath(runId)}/work`,
+          limitBytes: BODY_LIMITS.act,
+          doing: `look at the work of run ${runId}`,
+          ...read,
+        },
+        headWire,
+      );
+      return toWorkHead(wire);
     },
 
     async takeWork(runId, { into, newBranch, squash, check, checkTimeoutS }, options = {}) {

@@ -17,6 +17,7 @@ export const ENDPOINTS = {
   health: { method: "get", path: "/health" },
   events: { method: "get", path: "/events" },
   diff: { method: "get", path: "/run/{run_id}/diff" },
+  work: { method: "get", path: "/run/{run_id}/work" },
   take: { method: "post", path: "/run/{run_id}/take" },
   discard: { method: "post", path: "/run/{run_id}/discard" },
   answer: { method: "post", path: "/run/{run_id}/questions/{question_id}/answer" },

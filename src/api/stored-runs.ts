@@ -51,6 +51,7 @@ export function createStoredRunsApi(options: {
     answerQuestion: refuse,
     cleanupRun: refuse,
     readDiff: refuse,
+    readHead: refuse,
     takeWork: refuse,
     discardWork: refuse,
     checkRepository: refuse,

@@ -254,6 +254,12 @@ export interface WorkDiff {
   baseBranch?: string;
 }
 
+/** Where a session's branch stands. */
+export interface WorkHead {
+  branch?: string;
+  headCommit?: string;
+}
+
 export interface TakeReport {
   taken: boolean;
   into?: string;

@@ -17,6 +17,7 @@ import type {
   TakeRequest,
   WorkDiff,
   Workflow,
+  WorkHead,
 } from "./types.js";
 
 /** How a read is done. */
@@ -93,6 +94,8 @@ export interface WorkflowsApi {
   answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
   /** `GET /run/{id}/diff`: what the session's commits change, at most so many bytes. */
   readDiff(runId: string, maxBytes: number, options?: ReadOptions): Promise<WorkDiff>;
+  /** `GET /run/{id}/work`: where the session's branch stands now, whoever has committed to it. */
+  readHead(runId: string, options?: ReadOptions): Promise<WorkHead>;
   /**
    * `POST /run/{id}/take`: merges them into a branch of the repository.
    * @param options.signal gives it up; a check is then ended, and nothing merged

@@ -155,6 +155,8 @@ export interface Engine {
   cleanup(runId: string, force: boolean): Promise<CleanupResult>;
   /** What the session's commits change, at most so many bytes of it. */
   diff(runId: string, maxBytes: number): Promise<RunDiff>;
+  /** Where the session's branch stands by now, whoever has committed to it. */
+  head(runId: string): Promise<{ branch: string; commit: string }>;
   /**
    * Merges the session's commits into a branch of the repository. Not while a run of the session goes on.
    * @param asked.newBranch the branch is made when it is not there

@@ -17,10 +17,13 @@ import type { MergeOutcome, PlanNow, PlanPort, RunEnd, StartOutcome } from "./po
 
 /** What a plan's runs are carried out with: the services by which single runs are. */
 export interface ApiPortOptions {
-  api: Pick<WorkflowsApi, "listRuns" | "killRun" | "takeWork" | "clockOffsetMs" | "apiTime">;
+  api: Pick<WorkflowsApi, "listRuns" | "killRun" | "takeWork" | "readHead" | "clockOffsetMs" | "apiTime">;
   runs: Pick<Runs, "start" | "read">;
   watcher: Pick<RunWatcher, "watch">;
-  capabilities: Pick<ApiCapabilities, "state" | "acceptsField" | "keyPrefix" | "readKeyPrefix">;
+  capabilities: Pick<
+    ApiCapabilities,
+    "state" | "acceptsField" | "describesEndpoint" | "keyPrefix" | "readKeyPrefix"
+  >;
   clock: Clock;
   /** What every start of this server has: limits, the user, the form of the input. */
   defaults: Partial<StartRequest>;
@@ -198,6 +201,18 @@ export function createApiPort(
           ask(now);
         }
       });
+    },
+
+    async headOf(runId) {
+      if (!capabilities.describesEndpoint("work")) return undefined;
+      try {
+        return (await api.readHead(runId)).headCommit;
+      } catch (error) {
+        // It has no work any more that could be looked at; whatever begins there says so.
+        if (error instanceof ApiError && (error.kind === "not_found" || error.status === 409))
+          return undefined;
+        throw error;
+      }
     },
 
     async openGate() {

@@ -7,6 +7,7 @@ import type { Log } from "../shared/log.js";
 import { cleanText } from "../shared/text.js";
 import { StoreError } from "../store/store-error.js";
 import { isOver, type JournalledPlan, type PlanJournal, startActOf } from "./journal.js";
+import { findMovedWork } from "./moved-work.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
 import type { PlanOwner } from "./plan-owner.js";
 import type { PlanNow, PlanPort, StartNote, StartOutcome } from "./port.js";
@@ -180,6 +181,11 @@ export function drivePlan(
         killed.add(command.id);
         return { reason: "The run was asked to end, and goes on.", afterMs: KILL_AGAIN_MS, isFine: true };
       case "open-gate":
+        await noteMovedWork(command.step);
+        // Opened anew, with what is there now.
+        if (signal.aborted) return undefined;
+        await port.openGate(command, copy.state);
+        return undefined;
       case "ask-agreement":
         await port.openGate(command, copy.state);
         return undefined;
@@ -194,6 +200,15 @@ export function drivePlan(
       case "finish":
         return undefined;
     }
+  }
+
+  /** What a person is shown is what is there. Where that cannot be looked at, it is before the decision counts. */
+  async function noteMovedWork(gate: string): Promise<void> {
+    const moved = await findMovedWork(copy.state, gate, port).catch((error: Error) => {
+      if (error.name !== "ApiError") throw error;
+      return [];
+    });
+    for (const { key, commit } of moved) await tell({ type: "work-moved", key, commit });
   }
 
   async function start(command: CommandOf<"start">, signal: AbortSignal): Promise<NotNow | undefined> {

@@ -78,6 +78,11 @@ export interface PlanPort {
     },
     signal: AbortSignal,
   ): Promise<RunEnd | undefined>;
+  /**
+   * The commit that the branch of a run's session stands at now; undefined where the API does not tell.
+   * @throws ApiError
+   */
+  headOf(runId: string): Promise<string | undefined>;
   /** Shows a person what is to be decided; the decision comes as an event, some day. */
   openGate(command: CommandOf<"open-gate"> | CommandOf<"ask-agreement">, state: PlanState): Promise<void>;
   /**

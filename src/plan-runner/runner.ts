@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { PlanChange, PlanStarted } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
+import { whyNot } from "../plans/machine/why-not.js";
 import { setBounded } from "../shared/bounded-map.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { isGone, ownIdentity } from "../shared/process-identity.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
 import type { PlanJournal, PlanPlace, PlanSummary } from "./journal.js";
+import { findMovedWork } from "./moved-work.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
 import type { Ownership, PlanOwner } from "./plan-owner.js";
 import type { PlanNow, PlanPort } from "./port.js";
@@ -208,7 +210,9 @@ export function createPlanRunner(options: {
       const found = own ? undefined : await journal.read(planId);
       if (!own && !found) return undefined;
       const plan = own ?? createPlanCopy(found as NonNullable<typeof found>, { journal, clock });
-      const refused = await plan.happen(change);
+      const place = own?.place ?? found?.place ?? {};
+      const refused =
+        (await whyNotDecided(plan, change, portFor({ planId, place }))) ?? (await plan.happen(change));
       wake.up();
       return { state: plan.state, ...(refused === undefined ? {} : { refused }) };
     },
@@ -225,6 +229,30 @@ export function createPlanRunner(options: {
       await Promise.all([...plans.keys()].map((planId) => release(planId, graceMs)));
     },
   };
+}
+
+/**
+ * Why a decision at a gate does not count: what was decided on is not there any more, or cannot be looked at. To stop a
+ * plan nothing has to be looked at.
+ */
+async function whyNotDecided(
+  plan: Pick<PlanCopy, "state" | "happen" | "catchUp">,
+  change: PlanChange,
+  port: PlanPort,
+): Promise<string | undefined> {
+  if (change.type !== "gate-decided" || change.decision === "stop") return undefined;
+  await plan.catchUp();
+  if (whyNot(plan.state, { ...change, at: plan.state.at })) return undefined;
+  try {
+    const moved = await findMovedWork(plan.state, change.step, port);
+    if (moved.length === 0) return undefined;
+    for (const { key, commit } of moved) await plan.happen({ type: "work-moved", key, commit });
+    const branches = moved.map(({ branch }) => branch).join(", ");
+    return `Somebody has committed to ${branches} since this was shown. Nothing was decided: look at step ${change.step} again and decide anew.`;
+  } catch (error) {
+    if ((error as Error).name !== "ApiError") throw error;
+    return `Whether the work is still what was shown cannot be looked at now. Nothing was decided: try again in a while. ${(error as Error).message}`;
+  }
 }
 
 function isSame(a: PlanOwner | undefined, b: PlanOwner): boolean {

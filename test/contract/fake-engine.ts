@@ -132,6 +132,7 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
     costWarning: () => undefined,
     get,
     diff: async () => ({ text: "diff\n", cut: false, branch: "b", baseBranch: "main" }),
+    head: async () => ({ branch: "b", commit: "abc" }),
     take: async () => ({ taken: true, into: "main", commit: "abc", message: "Merged.", conflicts: [] }),
     discard: async () => ({ removed: [], lost: [], kept: [], errors: [] }),
     leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),

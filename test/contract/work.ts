@@ -57,6 +57,19 @@ export function describeWork({ server, client }: ContractAccess): void {
       });
     });
 
+    it("is told with where its branch stands now, and without commits there is none", async () => {
+      const run = await work({ file: "now.txt", text: "now" });
+      const found = await client().get(`/run/${run.run_id}/work`);
+      expect(found).toMatchObject({
+        status: 200,
+        body: { run_id: run.run_id, branch: run.work.branch, head_commit: run.work.head_commit },
+      });
+      const { start, ended, get } = client();
+      const { run_id } = await start({ script: { actions: [], paceMs: 5, result: "Nothing to do." } });
+      await ended(run_id);
+      expect((await get(`/run/${run_id}/work`)).status).toBe(409);
+    });
+
     it("is merged into a new branch after a check, once", async () => {
       const first = await work({ file: "three.txt", text: "three" });
       const into = { into: "joined", new_branch: true, check: "true" };

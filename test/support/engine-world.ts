@@ -321,6 +321,7 @@ export function createEngineWorld({
               return { note: reason ? `Nothing was merged: ${reason}.` : "Merged into main as abc1234." };
             }),
           diff: async () => ({ text: "", cut: false, branch: "", baseBranch: "" }),
+          headOf: async () => ({ branch: "", commit: "" }),
           take: async () => ({ taken: true, commit: "", into: "main", from: "", where: "" }),
           discardBranches: async () => ({ removed: [], lost: [], kept: [] }),
           leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),

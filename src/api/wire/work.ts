@@ -1,9 +1,10 @@
 import * as z from "zod";
 import { cleanLine, cleanText } from "../../shared/text.js";
-import type { DiscardReport, TakeReport, Work, WorkDiff } from "../types.js";
+import type { DiscardReport, TakeReport, Work, WorkDiff, WorkHead } from "../types.js";
 import { address, compact, count, flag, line, lines, number, text, texts } from "./fields.js";
 
 export const diffWire = z.looseObject({ diff: z.string(), cut: flag, branch: text, base_branch: text });
+export const headWire = z.looseObject({ branch: text, head_commit: text });
 export const takenWire = z.looseObject({
   taken: z.boolean(),
   into: text,
@@ -37,6 +38,10 @@ export function toWorkDiff(wire: z.output<typeof diffWire>): WorkDiff {
 
 /** A check's output is cut to this length, in characters. */
 const OUTPUT_LIMIT = 8_000;
+
+export function toWorkHead(wire: z.output<typeof headWire>): WorkHead {
+  return compact<WorkHead>({ branch: line(wire.branch, 250), headCommit: line(wire.head_commit, 64) });
+}
 
 export function toTakeReport(wire: z.output<typeof takenWire>): TakeReport {
   const { check } = wire;

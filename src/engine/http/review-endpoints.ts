@@ -2,7 +2,7 @@ import { cleanLine } from "../../shared/text.js";
 import type { Engine } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { flag, integer } from "./pydantic.js";
-import { diffSchema, discardedSchema, takenSchema } from "./run-schemas.js";
+import { diffSchema, discardedSchema, headSchema, takenSchema } from "./run-schemas.js";
 import * as z from "./schemas.js";
 
 /** A whole diff of this size, in bytes, is more than any client reads. */
@@ -43,6 +43,18 @@ export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine 
     async handle({ id, query }) {
       const { text, cut, branch, baseBranch } = await engine.diff(id, query.max_bytes);
       return { run_id: id, branch, base_branch: baseBranch, diff: text, cut };
+    },
+  });
+
+  addEndpoint(app, {
+    method: "get",
+    path: "/run/{run_id}/work",
+    summary: "Where the session's branch stands by now, whoever has committed to it",
+    answer: headSchema,
+    refusals: [404, 409],
+    async handle({ id }) {
+      const { branch, commit } = await engine.head(id);
+      return { run_id: id, branch, head_commit: commit };
     },
   });
 

@@ -122,6 +122,10 @@ export const diffSchema = z
   })
   .openapi("Diff");
 
+export const headSchema = z
+  .object({ run_id: z.string(), branch: z.string(), head_commit: z.string() })
+  .openapi("WorkHead");
+
 export const takenSchema = z
   .object({
     run_id: z.string(),

@@ -28,7 +28,7 @@ export function createRunReview(options: {
     work: (signal: AbortSignal) => Promise<T>,
     signal: AbortSignal | undefined,
   ) => Promise<T>;
-}): Pick<Engine, "diff" | "take" | "discard"> {
+}): Pick<Engine, "diff" | "head" | "take" | "discard"> {
   const { runs, workspaces, find, hold } = options;
   const referenceOf = ({ runId, sessionId }: EngineRun) => ({ runId, sessionKey: sessionId });
 
@@ -39,6 +39,8 @@ export function createRunReview(options: {
       const range = headCommit && commitCount > 0 ? { base: baseCommit, head: headCommit } : undefined;
       return workspaces.diff(referenceOf(run), { range, maxBytes }).catch(refuse);
     },
+
+    head: async (runId) => workspaces.headOf(referenceOf(find(runId))).catch(refuse),
 
     async take(runId, { into, newBranch, squash, check, checkLimitMs, signal }) {
       const command = check === undefined ? undefined : readCheckCommand(check);

@@ -34,6 +34,12 @@ export interface Review {
     options: { range?: { base: string | undefined; head: string } | undefined; maxBytes: number },
   ): Promise<Diff & { branch: string; baseBranch: string }>;
   /**
+   * Where the session's branch stands in its repository by now, whoever has committed to it. What the session has beyond
+   * that counts as on it.
+   * @throws WorkspaceError worded for a person
+   */
+  headOf(which: SessionReference): Promise<{ branch: string; commit: string }>;
+  /**
    * Merges them into a branch of the repository, also one that the person has checked out.
    * @param options.into the base branch unless told
    * @param options.newBranch the branch is made when the repository has none of that name
@@ -115,6 +121,21 @@ export function createReview(options: {
       const { from: branch, baseBranch } = work;
       const { base, head } = range ?? { base: work.base, head: work.commit };
       return { ...(await readDiff(git, clone.at, { base, head, maxBytes })), branch, baseBranch };
+    },
+
+    async headOf(which) {
+      const { record, where } = await sessionOf(which);
+      const repository = await options.repositoryAt(where.address, undefined, record.consent);
+      const look = async () => {
+        await clones.ensure(repository);
+        const { clone, work } = await open(record);
+        const branch = record.deliveredAs ?? work.from;
+        const refs = createRefs(git, clone.at);
+        const there = await refs.remote(branch);
+        const isBehind = there === undefined || (await refs.contains(work.commit, there));
+        return { branch, commit: isBehind ? work.commit : there };
+      };
+      return runUnlessStopped(mutex, `repository ${where.name}`, look, undefined);
     },
 
     async take(which, { into: asked, newBranch, squash, check: command, checkLimitMs: limitMs, signal }) {

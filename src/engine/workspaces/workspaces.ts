@@ -171,6 +171,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
   return {
     open: ready,
     diff: (which, asked) => ready().then(() => review.diff(which, asked)),
+    headOf: (which) => ready().then(() => review.headOf(which)),
     take: (which, asked) => ready().then(() => review.take(which, asked)),
     discardBranches: (which) => ready().then(() => review.discardBranches(which)),
     leftovers: (isInUse) => ready().then(() => leftovers.leftovers(isInUse)),

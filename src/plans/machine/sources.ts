@@ -1,6 +1,7 @@
 import type { RunStep } from "../plan.js";
 import type { Draft } from "./draft.js";
-import { type Attempt, isGoing, type StartSession, type StepState } from "./state.js";
+import { indexOf } from "./plan-index.js";
+import { type Attempt, isGoing, type PlanState, type StartSession, type StepState } from "./state.js";
 
 type Sight = Pick<Draft, "state" | "index">;
 
@@ -92,8 +93,42 @@ export function continuing(
 }
 
 /** The commits that a gate is about: those of the work that it stands behind, sorted. */
-export function commitsBehind({ state, index }: Sight, gate: string): string[] {
-  const commits = new Set<string>();
+export function commitsBehind(sight: Sight, gate: string): string[] {
+  const found = walkBack(sight, gate).flatMap(({ now, runs }) => [
+    now.commit,
+    ...runs.map(({ commit }) => commit),
+  ]);
+  return [...new Set(found.filter((commit) => commit !== undefined))].sort();
+}
+
+/**
+ * The runs whose branches a gate is about, each with the commit that is known of its branch. Of several runs on one
+ * branch it is the newest, and none where one goes on.
+ */
+export function workBehind(
+  state: PlanState,
+  gate: string,
+): { key: string; runId: string; branch: string; commit: string }[] {
+  const all = Object.values(state.steps).flatMap(({ attempts }) => attempts);
+  return walkBack({ state, index: indexOf(state.plan) }, gate)
+    .flatMap(({ runs }) => runs)
+    .flatMap(({ key, runId, branch, commit }) => {
+      const others = all.filter((one) => one.branch === branch);
+      const newest = others.reduce<Attempt | undefined>(
+        (last, one) => (last && last.startedAt > one.startedAt ? last : one),
+        undefined,
+      );
+      if (!runId || !branch || !commit || newest?.key !== key || others.some(isGoing)) return [];
+      return [{ key, runId, branch, commit }];
+    });
+}
+
+/** The nearest steps before a gate that have left commits: their completed runs, or the commit of a merge. */
+function walkBack(
+  { state, index }: Sight,
+  gate: string,
+): { now: Pick<StepState, "commit">; runs: readonly Attempt[] }[] {
+  const left: { now: Pick<StepState, "commit">; runs: readonly Attempt[] }[] = [];
   const seen = new Set<string>();
   const open = [...(index.steps.get(gate)?.needs ?? [])];
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
@@ -102,15 +137,11 @@ export function commitsBehind({ state, index }: Sight, gate: string): string[] {
     const step = index.steps.get(id);
     const now = state.steps[id];
     if (!step || !now) continue;
-    const own =
-      step.kind === "merge"
-        ? [now.commit]
-        : now.attempts
-            .filter(({ status, round }) => status === "completed" && round === now.round)
-            .map(({ commit }) => commit);
-    const found = own.filter((commit) => commit !== undefined);
-    for (const commit of found) commits.add(commit);
-    if (found.length === 0) open.push(...step.needs);
+    const runs = now.attempts.filter(
+      ({ status, round, commit }) => status === "completed" && round === now.round && commit !== undefined,
+    );
+    if (now.commit !== undefined || runs.length > 0) left.push({ now, runs });
+    else open.push(...step.needs);
   }
-  return [...commits].sort();
+  return left;
 }
