@@ -17,6 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   workflows: ["shared", "api"],
   runs: ["shared", "settings", "store", "api", "notices"],
   "plan-templates": ["shared", "plans"],
+  "plan-driver": ["shared"],
   "plan-runner": ["shared", "store", "api", "runs", "plans"],
   sessions: ["shared", "settings", "store", "api", "runs"],
   actions: [

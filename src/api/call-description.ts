@@ -16,6 +16,7 @@ export function createDescriptionCall({ request, hide }: Requests): Pick<Workflo
             limitBytes: BODY_LIMITS.description,
             doing: "read the API's description",
             retries: 0,
+            needsNoKey: true,
             ...read,
           },
           descriptionWire,

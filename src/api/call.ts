@@ -16,6 +16,8 @@ export interface Call extends Attempt {
   headers?: Record<string, string>;
   /** Nobody waits for it, so it does not restart an API that somebody has stopped. */
   background?: boolean;
+  /** Answered without a key as well, so that an answer says nothing of the key. */
+  needsNoKey?: boolean;
   /** A poll, which is repeated anyway: not sent while the API is known to be down. */
   poller?: boolean;
   /** A time limit of its own, in ms, for what may honestly take long. */
@@ -52,6 +54,8 @@ export interface HttpOptions extends Connection {
   refusedKeyAdvice?: string | undefined;
   /** Where proxies are named. An API that is found by looking is on this machine, and is reached without. */
   env?: ProxyEnvironment | undefined;
+  /** Told with each answer whether the API takes the key. Must not throw. */
+  onKey?: ((isTaken: boolean) => void) | undefined;
   requestTimeoutMs: number;
   clock: Clock;
   /** 0…1, for jitter. */

@@ -60,10 +60,13 @@ export function createHttp(options: HttpOptions): Http {
       throw heldBack(call, locator.current().baseUrl, before, clock.now());
     }
     try {
-      return await circuit.observe(() => once(call));
+      const answer = await circuit.observe(() => once(call));
+      if (!call.needsNoKey) options.onKey?.(true);
+      return answer;
     } catch (error) {
       const outage = circuit.outage();
       const failure = error as ApiError;
+      if (failure.kind === "unauthorised") options.onKey?.(false);
       throw outage && isDown(failure) ? withOutage(failure, outage, clock.now()) : failure;
     }
   }

@@ -24,6 +24,7 @@ export const COMMANDS = [
   "plan check",
   "plan list",
   "plan show",
+  "plan-driver",
 ] as const;
 
 /** A command that does something, by its words. */

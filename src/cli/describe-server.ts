@@ -27,18 +27,27 @@ interface ServerParts extends Pick<Invocation, "flags" | "script"> {
   secrets: (string | undefined)[];
   /** A command in a terminal: settings that are not given stay as the chat clients have them. */
   partial?: boolean;
+  /** When the process began whose settings these are, epoch ms; this one, unless told. */
+  began?: number;
+  /** This process carries plans out itself; any other one finds or starts one that does. */
+  drivesPlans?: boolean;
 }
 
 /** What an MCP server is made of, whichever way it serves. */
 export function describeServer(parts: ServerParts): ServerOptions {
-  const { settings, flags, log, partial = false } = parts;
+  const { settings, flags, script, log, partial = false, began, drivesPlans = false } = parts;
   const stateFolder = findStateFolder(settings);
   // The engine's port may change; its sessions and plans stay the same.
   const upstream = settings.engine === "local" ? "engine on this machine" : settings.baseUrl;
   const windowSettings =
     settings.engine === "local"
-      ? createWindowSettings({ flags, settings, stateFolder, partial, log })
+      ? createWindowSettings({ flags, settings, stateFolder, partial, began, log })
       : undefined;
+  const place = { stateFolder, upstream: upstreamFolderName(upstream) };
+  async function findDriver(): Promise<void> {
+    const { findOrStartDriver } = await import("./plan-driver/start-driver.js");
+    await findOrStartDriver({ settings, flags, script, partial, place, log });
+  }
   return {
     settings,
     log,
@@ -49,7 +58,9 @@ export function describeServer(parts: ServerParts): ServerOptions {
       onProblem: ({ message }) => log.warn(message),
     }),
     // Where servers share their sessions by Redis, none has plans of its own.
-    plans: settings.state ? undefined : { folder: stateFolder, upstream: upstreamFolderName(upstream) },
+    plans: settings.state
+      ? undefined
+      : { folder: stateFolder, upstream: place.upstream, ...(drivesPlans ? {} : { findDriver }) },
     templates: { ownFolder: findOwnPlans(), ...(settings.state ? {} : { stateFolder }) },
     env: foreignEnvironment(),
     locate: windowSettings && createLocate(parts, windowSettings),

@@ -29,11 +29,13 @@ export function createWindowSettings(options: {
   settings: Settings;
   stateFolder: string;
   partial: boolean;
+  /** When the process began whose settings these are, epoch ms; this one, unless told. */
+  began?: number | undefined;
   log: Log;
 }): WindowSettings {
-  const { flags, settings, stateFolder, partial, log } = options;
+  const { flags, settings, stateFolder, partial, began = processBegan(), log } = options;
   const own: OwnSettings = {
-    began: processBegan(),
+    began,
     variables: listEngineVariables(process.env, flags),
     partial,
   };

@@ -22,7 +22,7 @@ export interface ApiPortOptions {
   watcher: Pick<RunWatcher, "watch">;
   capabilities: Pick<
     ApiCapabilities,
-    "state" | "acceptsField" | "describesEndpoint" | "keyPrefix" | "readKeyPrefix"
+    "state" | "acceptsField" | "describesEndpoint" | "keyPrefix" | "readKeyPrefix" | "refresh"
   >;
   clock: Clock;
   /** What every start of this server has: limits, the user, the form of the input. */
@@ -113,8 +113,18 @@ export function createApiPort(
     }
   }
 
+  /** What the API can do decides how a step is started, and what it cannot. @throws ApiError while nobody knows */
+  async function knowApi(): Promise<void> {
+    const { description, isAway } = capabilities.state();
+    if (description || !isAway) return;
+    const { problem, isAway: isStillAway } = await capabilities.refresh();
+    if (isStillAway)
+      throw new ApiError("unreachable", `It is not known yet what the API can do. ${problem ?? ""}`.trim());
+  }
+
   return ({ planId, place }) => ({
     async startRun(key, order, mayStart, signal) {
+      await knowApi();
       const request = requestFor(order, place);
       if ("problem" in request) return { kind: "not-started", reason: request.problem, deterministic: true };
       const note = () => ({
@@ -125,6 +135,7 @@ export function createApiPort(
     },
 
     async lookUp(key, order, { note, taken, maySend }, signal) {
+      await knowApi();
       const request = requestFor(order, place);
       if ("problem" in request) return { kind: "unknown", reason: request.problem };
       let found: Run[] = [];

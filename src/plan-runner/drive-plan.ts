@@ -19,6 +19,8 @@ type CommandOf<Type extends PlanCommand["type"]> = Extract<PlanCommand, { type: 
 export interface DrivenPlan extends Pick<PlanCopy, "state" | "entries" | "happen" | "catchUp"> {
   /** What is seen of it at the moment. */
   readonly now: PlanNow;
+  /** Something is being done outside, or waited for there: more than a person's decision. */
+  readonly isAtWork: boolean;
   /** Begins what is to be done as the plan stands. */
   begin(): void;
   /** Nothing more is begun; resolves when what was sent has its answer, or after `graceMs`. Runs go on. */
@@ -386,6 +388,9 @@ export function drivePlan(
     },
     get now() {
       return watched.get();
+    },
+    get isAtWork() {
+      return underWay.size > 0;
     },
     happen: copy.happen,
     catchUp: copy.catchUp,

@@ -51,6 +51,8 @@ export interface Plans {
   follow(planId: string, signal: AbortSignal, onChange: (sight: PlanSight) => void): Promise<void>;
   /** Makes sure that open plans are carried out. */
   carryOn(): Promise<void>;
+  /** What this process has to do for open plans, where it carries them out. */
+  lookAtWork: PlanRunner["lookAtWork"];
   close(graceMs?: number): Promise<void>;
 }
 
@@ -158,6 +160,7 @@ export function createPlans(options: PlansOptions): Plans {
       }
     },
     carryOn: carryOut,
+    lookAtWork: runner.lookAtWork,
     close: (graceMs) => runner.close(graceMs),
   };
 }

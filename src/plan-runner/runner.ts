@@ -42,6 +42,11 @@ export interface PlanRunner {
   list(): Promise<PlanSummary[]>;
   /** Plans that this process carries out. */
   driven(): string[];
+  /**
+   * How many plans have not ended that this process carries out or would, and whether anything of them is under way or to
+   * be done, also by what other processes have written until now. @throws StoreError
+   */
+  lookAtWork(): Promise<{ open: number; isBusy: boolean }>;
   /** From now on this process carries out all plans that go on and that no other process carries out. */
   start(): void;
   /** Lets go of all plans; another process may carry them on. Runs go on. */
@@ -219,6 +224,17 @@ export function createPlanRunner(options: {
     look: sightOf,
     list: () => journal.list(),
     driven: () => [...plans.keys()],
+    async lookAtWork() {
+      const owner = await me;
+      let [open, isBusy] = [0, false];
+      for (const row of await journal.listOpen(owner)) {
+        const plan = plans.get(row.planId);
+        if (!plan && !(await isFree(row, owner))) continue;
+        open++;
+        isBusy ||= !plan || plan.isAtWork || row.entries > plan.entries;
+      }
+      return { open, isBusy };
+    },
     start() {
       loop ??= goOn();
     },

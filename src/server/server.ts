@@ -16,6 +16,8 @@ export interface WorkflowsServer {
   serveStdio(streams: Streams): Promise<void>;
   /** The same for one session over any transport of the SDK. */
   connect(transport: Transport): Promise<void>;
+  /** Makes sure that open plans are carried out, without waiting for a session. Never throws. */
+  carryOnPlans(): Promise<void>;
   /** Called when the last session of a stdio server has gone. */
   onIdle(listener: () => void): void;
   /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
@@ -61,6 +63,10 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       await host.discover();
       void services.plans.carryOn();
       await mcp.connect(transport);
+    },
+    async carryOnPlans() {
+      await host.discover();
+      await services.plans.carryOn();
     },
     onIdle: mcp.onIdle,
     checkReadiness: host.checkReadiness,

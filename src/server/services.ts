@@ -36,6 +36,8 @@ export interface ServiceOptions {
   api?: WorkflowsApi;
   /** What to do when the API refuses the key, where it is not the one of the settings. */
   refusedKeyAdvice?: string;
+  /** Told with each answer whether the API takes the key. Must not throw. */
+  onKey?: ((isTaken: boolean) => void) | undefined;
   /** Where sessions are remembered; in memory when left out. */
   store?: SessionStore;
   /** Where plans are kept, and who carries them out: this process, unless `findDriver` finds or starts another one. */
@@ -99,6 +101,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       random: options.random ?? Math.random,
       locate: options.locate,
       refusedKeyAdvice: options.refusedKeyAdvice,
+      onKey: options.onKey,
       env: options.env,
     });
   const capabilities = createCapabilities({ api, clock, log });

@@ -10,6 +10,13 @@ export function listEngineVariables(env: Texts, flags: Texts): Record<string, st
   return Object.fromEntries(given.map((entry) => [PREFIX + entry.variable, raw[entry.property] as string]));
 }
 
+/** The secret settings that are given, by their flags without dashes. */
+export function listGivenSecrets(env: Texts, flags: Texts): Record<string, string> {
+  const { raw } = readRaw(env, flags);
+  const given = listEntries().filter((entry) => entry.secret && raw[entry.property] !== undefined);
+  return Object.fromEntries(given.map((entry) => [entry.flag, raw[entry.property] as string]));
+}
+
 /** The settings that are given, as variables under their whole names; of secrets only the names. */
 export function listGivenVariables(
   env: Texts,

@@ -57,6 +57,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
       widenForms(transport);
       await server.connect(transport);
     },
+    carryOnPlans: async () => {},
     onIdle: () => {},
     checkReadiness: async () => undefined,
     drain: (graceMs) => inFlight.stop(graceMs),

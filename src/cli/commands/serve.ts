@@ -20,7 +20,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
   const secrets = [settings.apiKey, settings.state, ...tokens.map(({ token }) => token)];
   const log = openServerLog(settings, secrets);
   const common: ServerOptions = {
-    ...describeServer({ settings, flags, script, log, secrets }),
+    ...describeServer({ settings, flags, script, log, secrets, drivesPlans: true }),
     sharesMachine: false,
     gitHosts: settings.httpGitHosts ?? [],
     // One limit for all callers, those with a key of their own included.
@@ -67,6 +67,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     bodyLimitBytes: settings.httpBodyLimitKib * 1024,
     idleMs: settings.httpIdleTimeoutS * 1000,
   });
+  void server.carryOnPlans();
   let stopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {

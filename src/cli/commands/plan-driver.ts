@@ -1,0 +1,51 @@
+import { driverFiles } from "../../plan-driver/index.js";
+import { readSettings } from "../../settings/settings.js";
+import { openBackgroundLog } from "../../shared/background/log-file.js";
+import { ensurePrivateFolder } from "../../shared/private-files.js";
+import type { Invocation } from "../command-line.js";
+import { describeServer } from "../describe-server.js";
+import { drivePlans } from "../plan-driver/drive-plans.js";
+import { readHandedOver } from "../plan-driver/handed-over.js";
+import { foreignEnvironment, openLog } from "../process.js";
+
+/** `plan-driver`: carries plans out in the background. Chat windows and commands start it; people have no use for it. */
+export async function planDriver({ script }: Invocation): Promise<number> {
+  process.stderr.on("error", () => {});
+  const { began, partial, secrets: flags } = await readHandedOver(process.stdin);
+  const settings = readSettings(process.env, flags);
+  const secrets: (string | undefined)[] = Object.values(flags);
+  // Its folder is known with what it serves, and that needs the log.
+  let write = (text: string) => process.stderr.write(text);
+  const log = openLog({
+    level: settings.logLevel,
+    secrets,
+    what: "the driver of plans",
+    write: (text) => write(text),
+  });
+  const described = describeServer({
+    settings,
+    flags,
+    script,
+    log,
+    secrets,
+    partial,
+    began,
+    drivesPlans: true,
+  });
+  const { plans } = described;
+  if (!plans) throw new Error("Plans need a state folder of their own, and there is none. Nothing was done.");
+  const files = driverFiles({ stateFolder: plans.folder, upstream: plans.upstream });
+  await ensurePrivateFolder(files.folder);
+  write = openBackgroundLog(files, "The driver's log").write;
+  return drivePlans({
+    settings,
+    described: { ...described, plans },
+    env: foreignEnvironment(),
+    log,
+    onSignal(listener) {
+      const hangUp = () => listener("SIGTERM");
+      process.on("SIGTERM", listener).on("SIGINT", listener).on("SIGHUP", hangUp);
+      return () => process.off("SIGTERM", listener).off("SIGINT", listener).off("SIGHUP", hangUp);
+    },
+  });
+}

@@ -1,0 +1,36 @@
+import { join } from "node:path";
+
+/** The name of the lock that a driver holds for its life. */
+export const DRIVER_LOCK = "lock";
+
+/** Where things of the process lie that drives the plans of one workflows API, below the product's state folder. */
+export interface DriverFiles {
+  /** The folder of all drivers. */
+  parent: string;
+  /** This driver's own folder; everything else is in it. */
+  folder: string;
+  record: string;
+  log: string;
+  /** What was in the log before it grew too large. */
+  oldLog: string;
+}
+
+/** Plans of one workflows API on this machine, and who carries them out. */
+export interface DriverPlace {
+  /** The product's state folder, absolute. */
+  stateFolder: string;
+  /** Names the workflows API, as a folder can be called. */
+  upstream: string;
+}
+
+export function driverFiles({ stateFolder, upstream }: DriverPlace): DriverFiles {
+  const parent = join(stateFolder, "plan-drivers");
+  const folder = join(parent, upstream);
+  return {
+    parent,
+    folder,
+    record: join(folder, "driver.json"),
+    log: join(folder, "driver.log"),
+    oldLog: join(folder, "driver.old.log"),
+  };
+}

@@ -1,0 +1,63 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { unlinkSync } from "node:fs";
+import * as z from "zod";
+import { readPrivateFile } from "../shared/private-files.js";
+import { replaceFile } from "../shared/replace-file.js";
+import { type DriverPlace, driverFiles } from "./driver-files.js";
+
+const recordSchema = z.object({
+  pid: z.number().int().positive(),
+  began: z.string(),
+  place: z.string(),
+  version: z.string(),
+  /** Epoch ms. */
+  startedAt: z.number(),
+  /** Of this driver alone, so that marks of two drivers tell nothing of their keys. */
+  salt: z.string(),
+  /** Tells whether a key is the driver's; see {@link markOfKey}. */
+  keyMark: z.string(),
+  /** The API has refused the key the last time that it was asked. */
+  keyRefused: z.boolean(),
+});
+
+/** What a driver says of itself. It never has the key. */
+export type DriverRecord = z.output<typeof recordSchema>;
+
+/** Far more than a record has. */
+const MAX_BYTES = 16_384;
+
+/** The record, or undefined when there is none that can be understood. Never throws. */
+export async function readDriverRecord(place: DriverPlace): Promise<DriverRecord | undefined> {
+  try {
+    const { text } = await readPrivateFile(driverFiles(place).record, MAX_BYTES);
+    return recordSchema.parse(JSON.parse(text ?? ""));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes the record (0600), all of it or nothing. Only for the owner of the driver's lock. */
+export function writeDriverRecord(place: DriverPlace, record: DriverRecord): void {
+  replaceFile(driverFiles(place).record, `${JSON.stringify(record)}\n`);
+}
+
+/** Removes the record, at once: whoever looks from now on knows that this driver may be ending. */
+export function removeDriverRecord(place: DriverPlace): void {
+  try {
+    unlinkSync(driverFiles(place).record);
+  } catch {
+    // Without its process it says nothing anyway.
+  }
+}
+
+export function newSalt(): string {
+  return randomBytes(16).toString("hex");
+}
+
+/** Of a few bits: enough to tell two keys of a person apart, far too few to find out a key by trying. */
+export function markOfKey(salt: string, key: string | undefined): string {
+  return createHmac("sha256", salt)
+    .update(key ?? "")
+    .digest("hex")
+    .slice(0, 6);
+}
