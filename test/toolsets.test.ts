@@ -137,6 +137,7 @@ describe("the two toolsets do the same", () => {
     );
     expect(hints).toEqual({
       run_workflow: [false, false],
+      run_plan: [false, false],
       get_session_status: [true, false],
       send_feedback: [false, false],
       answer_question: [false, true],
@@ -145,6 +146,7 @@ describe("the two toolsets do the same", () => {
       discard_work: [false, true],
       list_sessions: [true, false],
       list_workflows: [true, false],
+      list_plans: [true, false],
       get_message_queue: [true, false],
       kill_run: [false, true],
       cleanup_run: [false, true],

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { dryRunAnswer, planAnswer, plansAnswer, templatesAnswer } from "./plans/plan-answer.js";
 
 /** What the run action and its neighbours answer; kept flat, without null and without type unions. */
 export const OUTCOMES = [
@@ -197,6 +198,10 @@ export const answerParts = {
   check: checkAnswer,
   cleanup: cleanupAnswer,
   api: apiAnswer,
+  plan: planAnswer,
+  dry_run: dryRunAnswer,
+  plans: plansAnswer,
+  templates: templatesAnswer,
 };
 
 export type AnswerPart = keyof typeof answerParts;
@@ -223,6 +228,10 @@ export interface Answer {
   check?: z.output<typeof checkAnswer>;
   cleanup?: z.output<typeof cleanupAnswer>;
   api?: z.output<typeof apiAnswer>;
+  plan?: z.output<typeof planAnswer>;
+  dry_run?: z.output<typeof dryRunAnswer>;
+  plans?: z.output<typeof plansAnswer>;
+  templates?: z.output<typeof templatesAnswer>;
 }
 
 /** A call that failed because of its arguments, or because the API refused it. Becomes a tool error. */

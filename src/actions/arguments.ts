@@ -3,6 +3,9 @@ import { withoutInvisible } from "../shared/text.js";
 
 const name = (about: string) => z.string().overwrite(withoutInvisible).trim().max(200).describe(about);
 
+/** A structure as a text: an object type without properties is refused by some models. */
+const document = (about: string) => z.string().max(1_000_000).describe(about);
+
 /**
  * Every argument that any action takes, once: flat, optional, and of plain types, because clients and models
  * refuse more (unions, references, exclusive bounds). Descriptions are part of every model's context, so they
@@ -54,7 +57,20 @@ export const parameters = {
     .describe("true only after the person agreed to kill, cleanup, take, discard or an answer that allows."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
   limit: z.number().int().min(1).max(200).describe("Maximum entries to list."),
+  plan: document(
+    "A template's name, or the plan (JSON or YAML): steps of {id, run: workflow, task} or {id, gate: question, show} or {id, merge: step, check}, ordered by needs.",
+  ),
+  inputs: document("Values of its inputs (JSON)."),
+  dry_run: z.boolean().describe("Only foresee it."),
+  plan_id: name("Id of a plan; its name as session_name does as well."),
+  change: z.enum(["pause", "resume", "skip", "redo", "edit"]).describe("Change the plan plan_id."),
+  step: name("Its step."),
+  steps: document("edit: steps to add or to replace (JSON)."),
+  limits: document("{parallel, runs, cost_usd, minutes} (JSON)."),
 };
+
+/** Those that hold a structure: clients and models send them as it is or as a text, and a text is published. */
+export const DOCUMENTS: readonly string[] = ["plan", "inputs", "steps", "limits"];
 
 export type ParameterName = keyof typeof parameters;
 

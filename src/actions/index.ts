@@ -5,9 +5,11 @@ import { diffAction } from "./diff.js";
 import { discardAction } from "./discard.js";
 import { feedbackAction } from "./feedback.js";
 import { killAction } from "./kill.js";
+import { listPlansAction } from "./list-plans.js";
 import { listSessionsAction } from "./list-sessions.js";
 import { listWorkflowsAction } from "./list-workflows.js";
 import { messageQueueAction } from "./message-queue.js";
+import { planAction } from "./plan.js";
 import { runAction } from "./run.js";
 import { statusAction } from "./status.js";
 import { takeAction } from "./take.js";
@@ -26,4 +28,6 @@ export const actions: readonly Action[] = [
   messageQueueAction,
   killAction,
   cleanupAction,
+  planAction,
+  listPlansAction,
 ];

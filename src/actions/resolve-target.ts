@@ -1,4 +1,5 @@
 import type { Run } from "../api/types.js";
+import type { PlanSight } from "../plan-runner/runner.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/run-facts.js";
 import { toRun } from "../sessions/run-record.js";
@@ -38,6 +39,20 @@ export interface ResolvedTarget {
   session?: Session;
   /** The API's list was not waited for: this is what was known here without it. */
   isFromIndex?: true;
+}
+
+/**
+ * The plan that the arguments mean; what plans need is loaded only where there is no session of that name.
+ * @throws ActionError when no plan has the id
+ */
+export async function findPlanOf(
+  { plan_id, run_id, session_id, session_name }: TargetArguments & { plan_id?: string | undefined },
+  services: Services,
+): Promise<PlanSight | undefined> {
+  if (!plan_id && (run_id || session_id || !session_name)) return undefined;
+  if (!plan_id && (await services.sessions.named(session_name ?? "")).length > 0) return undefined;
+  const { findNamedPlan } = await import("./plans/open-plans.js");
+  return findNamedPlan({ plan_id, session_name }, services);
 }
 
 /** True when a call names anything at all. */

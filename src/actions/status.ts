@@ -17,9 +17,16 @@ import { answerStep, askOpenQuestions, tellWaiting } from "./forms/agent-questio
 import { listSessions } from "./list-sessions.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
 import { nextAfterEnd, watchAgain } from "./next-steps.js";
-import { namesTarget, resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
+import { findPlanOf, namesTarget, resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
-const STATUS_PARAMETERS = ["run_id", "session_name", "session_id", "wait_seconds", "detailed"] as const;
+const STATUS_PARAMETERS = [
+  "run_id",
+  "session_name",
+  "session_id",
+  "plan_id",
+  "wait_seconds",
+  "detailed",
+] as const;
 
 const NOT_ASKED = { asked: false, notes: [] };
 
@@ -37,18 +44,24 @@ export const statusAction = defineAction({
   parameters: STATUS_PARAMETERS,
   about: {
     ...TARGET_ABOUT,
+    plan_id: "Id of a plan; its name as session_name does as well.",
     wait_seconds: "Follow the run this long, with progress; left out, its status is told at once.",
     detailed: "Tell everything known, with the queue of messages.",
   },
   endpoint: "status",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },
-  answerParts: ["run", "diff", "queue", "sessions"],
+  answerParts: ["run", "diff", "queue", "sessions", "plan"],
 
   async handle(
     args: Arguments<(typeof STATUS_PARAMETERS)[number]>,
     call: Call,
     services: Services,
   ): Promise<Answer> {
+    const plan = await findPlanOf(args, services);
+    if (plan) {
+      const { lookAtPlan } = await import("./plans/plan-status.js");
+      return lookAtPlan(plan, args, call, services);
+    }
     if (!namesTarget(args)) return listSessions({ active_only: true }, call, services);
     const { runs, api, clock, sessions } = services;
     const target = await resolveTarget(args, "newest", call, services);

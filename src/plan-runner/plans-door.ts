@@ -2,6 +2,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Plans } from "./plans.js";
 
+// What plans throw belongs to their door.
+export { StoreError } from "../store/store-error.js";
+
 /** No plans can be had here. The message says why, and that nothing was begun. */
 export class PlansUnavailable extends Error {
   override name = "PlansUnavailable";

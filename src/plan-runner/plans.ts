@@ -17,6 +17,8 @@ export interface PlanOrder {
   /** The plan's own name, by which it is found; no other open plan has it. */
   name: string;
   place: PlanPlace;
+  /** Above what a fan-out asks, where that is not what the settings say. */
+  agreeAbove?: Threshold;
 }
 
 /**
@@ -108,7 +110,7 @@ export function createPlans(options: PlansOptions): Plans {
       const history = await historyOf(plan);
       return dryRun(plan, { inputs, history: (workflow) => history.get(workflow) });
     },
-    async begin({ plan, inputs, name, place }) {
+    async begin({ plan, inputs, name, place, agreeAbove = options.agreeAbove }) {
       const history = await historyOf(plan);
       const expectedUsd = Object.fromEntries(
         [...history].flatMap(([workflow, { costUsd }]) =>
@@ -120,7 +122,7 @@ export function createPlans(options: PlansOptions): Plans {
           planId: randomUUID(),
           plan: { ...plan, name },
           inputs,
-          agreeAbove: options.agreeAbove,
+          agreeAbove,
           expectedUsd,
         },
         place,

@@ -10,14 +10,18 @@ import type { Question } from "./form-client.js";
  */
 export async function confirmWithPerson(
   ask: {
-    action: "kill" | "cleanup" | "take" | "discard" | "answer";
+    action: "kill" | "cleanup" | "take" | "discard" | "answer" | "plan";
     deed: string;
     /** What the person has to see in full beside it. */
     detail?: string | undefined;
+    /** The answer of a call that cannot ask has the detail, too: the person agrees by what it says. */
+    tellsDetail?: boolean;
     /** What the person should know beside it, in sentences. */
     remark?: string;
     arguments: Record<string, unknown>;
     confirm: boolean | undefined;
+    /** What is so when they do not agree, as a sentence. */
+    untouched?: string;
   },
   call: Call,
   /** Closes the form. */
@@ -36,7 +40,7 @@ export async function confirmWithPerson(
   };
   const detail = ask.detail ? `\n\n${ask.detail}` : "";
   const answer = await call.forms.ask(`${ask.remark ?? ""}${ask.deed}?${detail}`, [question], signal);
-  const nothing = "Nothing was sent; the run is as it was.";
+  const nothing = ask.untouched ?? "Nothing was sent; the run is as it was.";
   if (answer.kind === "accepted" && answer.values.confirm === "yes") return undefined;
   if ((answer.kind === "declined" || answer.kind === "cancelled") && "byClient" in answer) {
     return {
@@ -66,7 +70,9 @@ export async function confirmWithPerson(
   return {
     outcome: "input_required",
     summary: `The person has to agree first: ${ask.deed}. ${nothing}${supported ? failed : ""}`,
-    missing: [{ name: "confirm", description: ask.deed, required: true }],
+    missing: [
+      { name: "confirm", description: ask.tellsDetail ? `${ask.deed}${detail}` : ask.deed, required: true },
+    ],
     next: {
       action: ask.action,
       arguments: { ...ask.arguments, ...(supported ? {} : { confirm: true }) },

@@ -6,6 +6,8 @@ export interface Question {
   required: boolean;
   /** What is filled in beforehand. */
   suggestion?: string;
+  /** What the answer is, where it is no text: it comes back as the text for it. */
+  type?: "boolean" | "integer" | "number";
   /** Several choices may be taken; the answer then lists them. */
   several?: true;
   /** The values to choose from; without them the answer is free text. */

@@ -4,6 +4,7 @@ import type { Settings } from "../../settings/settings.js";
 import type { Answer, NextStep } from "../answer.js";
 import type { Arguments } from "../arguments.js";
 import type { Call, Services } from "../define-action.js";
+import type { Question } from "../forms/form-client.js";
 
 /** What a start can be told. */
 export const RUN_PARAMETERS = [
@@ -73,6 +74,8 @@ export interface StartDraft {
   /** A sentence for the answer about sessions of the same name. */
   readonly nameNote?: string;
   readonly values?: StartValues;
+  /** What the person has entered for the task's own questions, by their names. */
+  readonly more?: Readonly<Record<string, string | undefined>>;
   /** A sentence for the answer about the branch, or "". */
   readonly branchNote?: string;
   readonly permission?: Permission;
@@ -99,6 +102,8 @@ export interface Task {
   suggestName(isTaken: (name: string) => boolean): string;
   /** Advice to call `run` again with these arguments and the message. */
   startAgain(args: StartArguments, reason: string): NextStep;
+  /** What is asked in the same form. Such a task has no workflow of its own that would be asked for. */
+  readonly more?: readonly Question[];
   /** Advice to send the message to a run that is still going on. */
   giveFeedback(runId: string, reason: string): NextStep;
 }

@@ -23,8 +23,8 @@ export const askForMissing: Step = async (draft, context) => {
   if (draft.values) return draft;
   const { call, services, task } = context;
   const { args } = draft;
-  const known = findKnown(draft, services);
-  const { questions, changesOf } = await buildQuestions(known, {
+  const known = findKnown(draft, context);
+  const { questions: own, changesOf } = await buildQuestions(known, {
     workflows: await listForChoice(known.workflowName, services),
     suggestName: task.suggestName,
     sessions: services.sessions,
@@ -37,7 +37,11 @@ export const askForMissing: Step = async (draft, context) => {
       findChanges(repositoryUrl, gitBranch, signal, draft, services),
     signal: call.signal,
   });
-  if (questions.length === 0) return { ...draft, values: toValues(known, {}) };
+  const { more = [] } = task;
+  // What may be left out is asked beside the rest, and is no reason for a form.
+  if (own.length === 0 && !more.some(({ required }) => required))
+    return { ...draft, values: toValues(known, {}) };
+  const questions = [...more, ...own];
   const answer = await call.forms.ask(task.title(known.workflowName), questions);
   const ended = answerUnfinishedForm(answer, questions, args, context);
   if (ended) return ended;
@@ -46,6 +50,9 @@ export const askForMissing: Step = async (draft, context) => {
   return {
     ...draft,
     values: toValues(known, checked),
+    ...(task.more
+      ? { more: Object.fromEntries(more.map(({ name }) => [name, checked[name] || undefined])) }
+      : {}),
     ...(changesOf ? { changes: { repositoryUrl: changesOf, taken: uncommitted === "true" } } : {}),
   };
 };
@@ -68,12 +75,13 @@ async function findChanges(
 }
 
 /** What is known before anybody is asked. */
-function findKnown({ args, continuation }: StartDraft, { capabilities }: Services): Known {
+function findKnown({ args, continuation }: StartDraft, { services, task }: StepContext): Known {
+  const { capabilities } = services;
   // The person is not asked for what the API would not accept.
   const unasked = (field: "repository_url" | "git_branch") =>
     continuation || capabilities.acceptsField(field) ? undefined : "";
   return {
-    workflowName: args.workflow_name || undefined,
+    workflowName: args.workflow_name || (task.more ? "" : undefined),
     sessionName: args.session_name ?? continuation?.sessionName,
     repositoryUrl: args.repository_url ?? continuation?.repositoryUrl ?? unasked("repository_url"),
     gitBranch: args.git_branch ?? continuation?.gitBranch ?? unasked("git_branch"),

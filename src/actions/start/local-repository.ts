@@ -6,6 +6,8 @@ import { ActionError } from "../answer.js";
 import { findClientRepository, listClientFolders, showPath } from "./client-folders.js";
 import type { Step, StepContext } from "./draft.js";
 
+type Standing = Pick<StepContext, "call" | "services">;
+
 /** Looking where a path leads may take this long, in ms: a folder may lie on a network that is away. */
 const LOOK_MS = 3_000;
 /** So many folders beside one that was not found are compared with its name. */
@@ -26,7 +28,7 @@ export const resolveRepository: Step = async (draft, context) => {
  * repository for what leads into one, from where the client stands. All other addresses stay as they are.
  * @throws ActionError when there is no repository, with the nearest name that there is
  */
-export async function readRepository(text: string, context: StepContext): Promise<string> {
+export async function readRepository(text: string, context: Standing): Promise<string> {
   const { services, call } = context;
   const value = text.trim();
   if (services.settings.engine !== "local" || !services.sharesMachine || !isPath(value)) return text;
@@ -64,7 +66,7 @@ function isPath(value: string): boolean {
 async function listCandidates(
   value: string,
   here: string | undefined,
-  context: StepContext,
+  context: Standing,
   signal: AbortSignal,
 ): Promise<string[]> {
   const { home } = context.services;
@@ -89,7 +91,7 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 /** A sentence with the repository that is called most like the folder, where there is one beside it; else "". */
-async function tellNearest(folder: string, context: StepContext): Promise<string> {
+async function tellNearest(folder: string, context: Standing): Promise<string> {
   const beside = dirname(folder);
   const entries = await readdir(beside, { withFileTypes: true }).catch(() => []);
   const names = entries
@@ -103,6 +105,6 @@ async function tellNearest(folder: string, context: StepContext): Promise<string
   return "";
 }
 
-function shown(path: string, { services }: StepContext): string {
+function shown(path: string, { services }: Standing): string {
   return showPath(path, services.home);
 }

@@ -81,6 +81,34 @@ export async function prepareStart(
   return { kind: "prepared", start: finish(draft, context.task) };
 }
 
+/** Of a start whose workflow and name are settled elsewhere: where it works. */
+const PLACE_STEPS: readonly Step[] = [
+  resolveRepository,
+  checkArguments,
+  checkCapabilities,
+  askForMissing,
+  checkBranch,
+  stopIfCancelled,
+  checkCapabilities,
+  askToAllow,
+  stopIfCancelled,
+];
+
+/**
+ * The same for work that is more than one run: completes where it works, its name and what else its task asks for.
+ * @returns the draft with all values, or the answer with which the call ends
+ * @throws ActionError, ApiError as {@link prepareStart}
+ */
+export async function preparePlace(args: StartArguments, context: StepContext): Promise<StartDraft | Answer> {
+  let draft: StartDraft = { args };
+  for (const step of PLACE_STEPS) {
+    const result = await step(draft, context);
+    if ("outcome" in result) return result;
+    draft = result;
+  }
+  return draft;
+}
+
 async function stopIfCancelled(draft: StartDraft, { call }: StepContext): Promise<StartDraft | Answer> {
   return call.signal.aborted ? cancelledBeforeStart() : draft;
 }

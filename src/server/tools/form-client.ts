@@ -97,32 +97,33 @@ function toShown(question: Question): Question {
 /** @param message what the form says above its fields: a field does not say it again */
 function buildSchema(questions: readonly Question[], message: string): FormSchema {
   const properties = Object.fromEntries(
-    questions.map(toShown).map(({ name, title, description, suggestion, choices, required, several }) => [
-      name,
-      several && choices
-        ? {
-            type: "array" as const,
-            title,
-            ...tellOnce(description),
-            items: { anyOf: choices.map(({ value, title }) => ({ const: value, title })) },
-          }
-        : {
-            type: "string" as const,
-            title,
-            // Codex and mcpdo show no default, and a required field has to be filled in there.
-            ...tellOnce(required && suggestion ? `${description} Suggested: ${suggestion}` : description),
-            ...(required && !choices ? { minLength: 1 } : {}),
-            ...(suggestion === undefined ? {} : { default: suggestion }),
-            ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
-          },
-    ]),
+    questions.map(toShown).map((question) => [question.name, buildField(question, message)]),
   );
   const required = questions.filter((question) => question.required).map((question) => question.name);
   return { type: "object", properties, ...(required.length > 0 ? { required } : {}) };
+}
 
-  function tellOnce(description: string): { description?: string } {
-    return message.includes(description) ? {} : { description };
+function buildField(question: Question, message: string): Record<string, unknown> {
+  const { title, description, suggestion, choices, required, several, type } = question;
+  const tellOnce = (text: string) => (message.includes(text) ? {} : { description: text });
+  if (several && choices) {
+    const anyOf = choices.map(({ value, title }) => ({ const: value, title }));
+    return { type: "array", title, ...tellOnce(description), items: { anyOf } };
   }
+  if (type) {
+    const value =
+      suggestion === undefined ? undefined : type === "boolean" ? suggestion === "true" : Number(suggestion);
+    return { type, title, ...tellOnce(description), ...(value === undefined ? {} : { default: value }) };
+  }
+  return {
+    type: "string",
+    title,
+    // Codex and mcpdo show no default, and a required field has to be filled in there.
+    ...tellOnce(required && suggestion ? `${description} Suggested: ${suggestion}` : description),
+    ...(required && !choices ? { minLength: 1 } : {}),
+    ...(suggestion === undefined ? {} : { default: suggestion }),
+    ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),
+  };
 }
 
 function readValues(

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ActionError } from "../../actions/answer.js";
-import { type ParameterName, parameters } from "../../actions/arguments.js";
+import { DOCUMENTS, type ParameterName, parameters } from "../../actions/arguments.js";
 import type { Action } from "../../actions/define-action.js";
 import { intersectBounds } from "../../actions/intersect-bounds.js";
 import type { Bounds } from "../../api/description.js";
@@ -114,7 +114,8 @@ export function parseArguments(action: Action, raw: unknown): Record<string, unk
     }
     if (!action.parameters.includes(name as ParameterName)) continue;
     const schema = parameters[name as ParameterName];
-    const result = schema.safeParse(loosen(schema, name === "git_branch" ? readBranch(value) : value));
+    const meantValue = name === "git_branch" ? readBranch(value) : asText(name, value);
+    const result = schema.safeParse(loosen(schema, meantValue));
     if (result.success) parsed[name] = result.data;
     else problems.push(`\`${name}\` ${show(value)}: ${result.error.issues.map(tellIssue).join(", ")}`);
   }
@@ -151,6 +152,17 @@ const FREE_TEXTS: readonly string[] = ["message", "feedback", "answer"];
 
 function isLeftOut(name: string, value: unknown): boolean {
   return FREE_TEXTS.includes(name) ? value === null || value === undefined : isNothing(value);
+}
+
+/** A structure that came as such, as the text in which others send it. */
+function asText(name: string, value: unknown): unknown {
+  if (!DOCUMENTS.includes(name) || typeof value !== "object") return value;
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // Nested so deep that it cannot be written: the message says that it has to be a text.
+    return value;
+  }
 }
 
 function loosen(schema: z.ZodType, value: unknown): unknown {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Answer, NextStep, RunAnswer } from "../../actions/answer.js";
 import { RESULT_LIMIT } from "../../actions/describe-run.js";
 import { asCode } from "../../shared/check-command.js";
+import { renderPlanSteps, renderPlans, renderTemplates } from "./plan-output.js";
 
 /** What a tool gives back to the framework. */
 export interface ToolResult {
@@ -21,7 +22,8 @@ export function renderAnswer(whole: Answer, project: ProjectStep, isError = fals
   const { next, ...rest } = answer;
   const projected = next && project(next);
   const step = projected && { ...projected, reason: next.reason };
-  const structuredContent = { ...rest, ...(step ? { next_step: step } : {}) };
+  const plan = rest.plan && step ? { plan: { ...rest.plan, next_step: step } } : {};
+  const structuredContent = { ...rest, ...plan, ...(step ? { next_step: step } : {}) };
   const parts = [
     answer.summary,
     answer.run && renderRun(answer.run),
@@ -37,6 +39,9 @@ export function renderAnswer(whole: Answer, project: ProjectStep, isError = fals
       `Cleanup: ${answer.cleanup.success ? "success" : "no success reported"}; removed: ${answer.cleanup.removed.join(", ") || "nothing"}` +
         `${answer.cleanup.errors.length > 0 ? `; errors: ${answer.cleanup.errors.join("; ")}` : ""}`,
     answer.api && renderApi(answer.api),
+    answer.plan && renderPlanSteps(answer.plan),
+    answer.templates && renderTemplates(answer.templates),
+    answer.plans && renderPlans(answer.plans),
     `Outcome: ${answer.outcome}`,
     step && `Next: ${step.tool} ${JSON.stringify(step.arguments)}: ${step.reason}`,
   ];

@@ -1,0 +1,120 @@
+import type { FoundTemplate } from "../../plan-templates/templates.js";
+import type { DryRun } from "../../plans/dry-run.js";
+import type { MergeStep, Plan } from "../../plans/plan.js";
+import { asCode, readCheckCommand } from "../../shared/check-command.js";
+import { cleanLine, cleanText } from "../../shared/text.js";
+import { formatUsd } from "../../shared/usd.js";
+import { ActionError, type Answer } from "../answer.js";
+import type { Call, Services } from "../define-action.js";
+import { confirmWithPerson } from "../forms/confirm.js";
+import { tellForeseen } from "./foresee.js";
+
+/** A form shows so much of what agents are told, in characters: of one step, and of all. */
+const TASK_CHARS = 300;
+const STEPS_CHARS = 4_000;
+/** What is to be read exactly stands where it is seen: a form with more lines is scrolled over. */
+const COMMANDS_A_FORM = 3;
+
+/** The commands that the plan's merges run on the engine's machine. @throws ActionError for one that nobody could agree to */
+export function checkCommandsOf(plan: Plan): string[] {
+  const checks = plan.steps.filter((step): step is MergeStep => step.kind === "merge");
+  const commands = checks.flatMap(({ id, check }) => {
+    if (check === undefined) return [];
+    const read = readCheckCommand(check);
+    if (!read.ok) throw new ActionError(`Step ${id}: ${read.problem} Nothing was begun.`);
+    return [read.value];
+  });
+  return [...new Set(commands)];
+}
+
+/** What of a plan needs a person's word before it begins, or before it becomes another one; the reasons as sentences. */
+export interface AgreementNeeded {
+  commands: readonly string[];
+  template?: FoundTemplate;
+  /** More runs, or a higher cost, than may begin unasked. */
+  isLarge: boolean;
+}
+
+/** @param known commands that were agreed to before */
+export function findAgreement(
+  plan: Plan,
+  foreseen: DryRun,
+  template: FoundTemplate | undefined,
+  { settings }: Services,
+  known: readonly string[] = [],
+): AgreementNeeded | undefined {
+  const commands = checkCommandsOf(plan).filter((command) => !known.includes(command));
+  const cost = foreseen.costUsd ?? foreseen.knownCostUsd ?? 0;
+  const isLarge = foreseen.runs.expected > settings.planAskAboveRuns || cost > settings.planAskAboveUsd;
+  const isUntrusted = template !== undefined && !template.isTrusted;
+  if (commands.length === 0 && !isLarge && !isUntrusted) return undefined;
+  return { commands, isLarge, ...(isUntrusted ? { template } : {}) };
+}
+
+/**
+ * Asks the person for everything that needs their word, in one form.
+ * @returns the answer that the call ends with when they do not agree
+ */
+export async function agreeToPlan(
+  needed: AgreementNeeded,
+  plan: Plan,
+  foreseen: DryRun,
+  ask: {
+    deed: string;
+    arguments: Record<string, unknown>;
+    confirm: boolean | undefined;
+    untouched: string;
+  },
+  call: Call,
+  services: Services,
+): Promise<Answer | undefined> {
+  const { commands, template } = needed;
+  const where =
+    services.settings.engine === "local" ? "on this machine as you" : "on the engine's machine as its user";
+  const groups = Array.from({ length: Math.max(1, Math.ceil(commands.length / COMMANDS_A_FORM)) }, (_, at) =>
+    commands.slice(at * COMMANDS_A_FORM, (at + 1) * COMMANDS_A_FORM),
+  );
+  for (const [at, group] of groups.entries()) {
+    const isLast = at === groups.length - 1;
+    const lines = [
+      ...group.map((command) => `Run ${asCode(command)} ${where}, on what agents have written.`),
+      ...(isLast && template ? [`From ${cleanLine(template.from, 90)}: nobody has agreed to it yet.`] : []),
+      ...(isLast ? [`It takes ${tellForeseen(foreseen)}; ${limitOf(plan)}.`] : []),
+      ...(isLast && template ? tellSteps(plan) : []),
+    ];
+    const ended = await confirmWithPerson(
+      {
+        action: "plan",
+        deed: groups.length > 1 ? `${ask.deed}, part ${at + 1} of ${groups.length}` : ask.deed,
+        detail: lines.join("\n"),
+        tellsDetail: true,
+        arguments: ask.arguments,
+        confirm: ask.confirm,
+        untouched: ask.untouched,
+      },
+      call,
+    );
+    if (ended) return ended;
+  }
+  return undefined;
+}
+
+function limitOf({ limits: { costUsd } }: Plan): string {
+  return costUsd === undefined ? "no limit of the cost" : `it stops at ${formatUsd(costUsd)}`;
+}
+
+/** What its agents are told, bounded. */
+function tellSteps({ steps }: Plan): string[] {
+  const lines = steps.map((step) => {
+    switch (step.kind) {
+      case "run":
+        return `- ${step.id} (${step.workflow}): ${cleanLine(step.task ?? "goes on with what was left", TASK_CHARS)}`;
+      case "gate":
+        return `- ${step.id} asks you: ${cleanLine(step.question, TASK_CHARS)}`;
+      case "merge":
+        return `- ${step.id} merges the branches of ${step.merge}`;
+    }
+    return "";
+  });
+  return cleanText(lines.join("\n"), STEPS_CHARS).split("\n");
+}

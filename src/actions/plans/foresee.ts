@@ -1,0 +1,56 @@
+import type { DryRun, DryRunStep } from "../../plans/dry-run.js";
+import { optional } from "../../plans/plan.js";
+import { cleanLine } from "../../shared/text.js";
+import { formatUsd } from "../../shared/usd.js";
+import { toCents } from "./describe-plan-answer.js";
+import type { DryRunAnswer } from "./plan-answer.js";
+
+const TOLD_STEPS = 200;
+
+/** A dry run in the published names; what is unknown is left out, and never 0. */
+export function describeDryRun(run: DryRun): DryRunAnswer {
+  let room = TOLD_STEPS;
+  const waves = run.waves.map((wave) => {
+    const told = wave.slice(0, Math.max(0, room)).map(nameStep);
+    room -= wave.length;
+    return told.length < wave.length ? [...told, `(${wave.length - told.length} more)`] : told;
+  });
+  return {
+    waves,
+    runs: {
+      expected: run.runs.expected,
+      least: run.runs.least,
+      is_open: run.runs.isOpen,
+      limit: run.runs.limit,
+    },
+    ...optional("turns", run.turns),
+    ...optional("duration_s", run.durationS === undefined ? undefined : Math.round(run.durationS)),
+    ...optional("cost_usd", run.costUsd === undefined ? undefined : toCents(run.costUsd)),
+    ...optional("known_cost_usd", run.knownCostUsd === undefined ? undefined : toCents(run.knownCostUsd)),
+    ...(run.unknown.length > 0 ? { unknown: run.unknown } : {}),
+    warnings: run.warnings,
+  };
+}
+
+/** "build: implement ×3, if its condition holds" */
+function nameStep({ id, kind, workflow, runs, conditional }: DryRunStep): string {
+  const what = kind === "run" ? (workflow ?? "run") : kind;
+  const times = kind !== "run" || runs === 1 ? "" : runs === undefined ? " ×?" : ` ×${runs}`;
+  return cleanLine(`${id}: ${what}${times}${conditional ? ", if its condition holds" : ""}`, 120);
+}
+
+/** "about 7 runs (at most 12), $4.20, 40 turns, 25 min" */
+export function tellForeseen(run: DryRun): string {
+  const { expected, isOpen, limit } = run.runs;
+  const runs = `${isOpen ? "at least " : ""}${expected} run${expected === 1 && !isOpen ? "" : "s"} (at most ${limit})`;
+  const cost =
+    run.costUsd !== undefined
+      ? `about ${formatUsd(run.costUsd)}`
+      : run.knownCostUsd !== undefined
+        ? `cost unknown, of what is known ${formatUsd(run.knownCostUsd)}`
+        : "cost unknown";
+  const turns = run.turns === undefined ? "turns unknown" : `about ${run.turns} turns`;
+  const time =
+    run.durationS === undefined ? "time unknown" : `about ${Math.max(1, Math.round(run.durationS / 60))} min`;
+  return [runs, cost, turns, time].join(", ");
+}

@@ -1,0 +1,68 @@
+import type { Field, Fields, FieldValue } from "../../plans/plan.js";
+import { optional } from "../../plans/plan.js";
+import { cleanLine } from "../../shared/text.js";
+import type { Question } from "../forms/form-client.js";
+
+/** What the form asks beside the inputs, by the names of the call's arguments. */
+const TAKEN = ["session_name", "repository_url", "git_branch", "uncommitted", "workflow_name"];
+/** A form with more fields than this is not filled in by anybody: what may be left out is left out of it. */
+const MAX_FIELDS = 12;
+
+/**
+ * The questions for inputs that nobody has given, as fields of a form: those that are needed, then others with their
+ * defaults.
+ * @param given values so far, defaults not among them
+ */
+export function askForInputs(
+  fields: Fields,
+  missing: readonly string[],
+  given: readonly string[],
+): Question[] {
+  const rest = Object.keys(fields).filter((name) => !missing.includes(name) && !given.includes(name));
+  const names = [...missing, ...rest.slice(0, Math.max(0, MAX_FIELDS - missing.length))];
+  return names.flatMap((name) => {
+    const field = fields[name];
+    return field ? [toQuestion(name, field, missing.includes(name))] : [];
+  });
+}
+
+/** The name under which the form asks for an input. */
+export function fieldNameOf(input: string): string {
+  return TAKEN.includes(input) ? `input_${input}` : input;
+}
+
+/** What was entered, by the names of the inputs; what was left empty is left out. */
+export function readInputs(
+  fields: Fields,
+  entered: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(fields).flatMap((name) => {
+      const value = entered[fieldNameOf(name)];
+      return value === undefined || value === "" ? [] : [[name, value]];
+    }),
+  );
+}
+
+function toQuestion(name: string, field: Field, required: boolean): Question {
+  const about = cleanLine(field.description ?? name, 400);
+  const hint = field.type === "list" ? " One a line." : "";
+  const type = field.type === "string" || field.type === "list" ? undefined : field.type;
+  return {
+    name: fieldNameOf(name),
+    title: cleanLine(name, 60),
+    description: `${about}${hint}`,
+    required,
+    ...optional("suggestion", field.default === undefined ? undefined : spell(field.default)),
+    ...optional("type", type),
+    ...optional(
+      "choices",
+      field.enum?.map((value) => ({ value, title: field.titles?.[value] ?? value })),
+    ),
+  };
+}
+
+/** A value as a form shows it. */
+export function spell(value: FieldValue): string {
+  return typeof value === "object" ? value.join("\n") : String(value);
+}

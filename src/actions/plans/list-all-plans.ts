@@ -1,0 +1,94 @@
+import type { PlanSummary } from "../../plan-runner/journal.js";
+import type { TemplateInfo } from "../../plan-templates/templates.js";
+import { optional } from "../../plans/plan.js";
+import { cleanLine } from "../../shared/text.js";
+import type { Answer } from "../answer.js";
+import type { Call, Services } from "../define-action.js";
+import { toCents, toIso } from "./describe-plan-answer.js";
+import { spell } from "./input-questions.js";
+import { telling } from "./open-plans.js";
+import { placeOfTemplates } from "./standing-in.js";
+import { watchPlan } from "./tell-plan.js";
+
+const DEFAULT_LIMIT = 20;
+const MAX_TEMPLATES = 50;
+const FINAL: readonly string[] = ["completed", "failed", "killed"];
+
+/** The templates, and the plans of this server: those that have not ended first, each newest first. */
+export async function listPlans(
+  args: {
+    repository_url?: string | undefined;
+    git_branch?: string | undefined;
+    active_only?: boolean | undefined;
+    limit?: number | undefined;
+  },
+  call: Call,
+  services: Services,
+): Promise<Answer> {
+  const place = await placeOfTemplates(args, call, services);
+  const found = await services.templates.list(place, call.signal);
+  const templates = found.slice(0, MAX_TEMPLATES);
+  const plans = await readPlans(services);
+  const open = plans.filter(({ status }) => !FINAL.includes(status));
+  const all = args.active_only ? open : [...open, ...plans.filter((plan) => !open.includes(plan))];
+  const shown = all.slice(0, args.limit ?? DEFAULT_LIMIT);
+  const waiting = open.filter(({ waitingFor }) => waitingFor.length > 0);
+  const more = all.length > shown.length ? ` The newest ${shown.length} of ${all.length} are shown.` : "";
+  const [first] = waiting;
+  return {
+    outcome: "ok",
+    summary: [
+      ...(waiting.length > 0
+        ? [`Needs the person: ${waiting.map(({ name }) => cleanLine(name, 100)).join(", ")}.`]
+        : []),
+      `${open.length} plan${open.length === 1 ? "" : "s"} not ended, ${plans.length - open.length} ended; ${templates.length} template${templates.length === 1 ? "" : "s"}.${more}`,
+    ].join("\n"),
+    plans: shown.map(describeSummary),
+    templates: templates.map(describeTemplate),
+    ...(first ? { next: watchPlan(first.planId, "See what it waits for.") } : {}),
+  };
+}
+
+/** Without a place for plans there are none, which keeps nobody from seeing templates. */
+async function readPlans(services: Services): Promise<PlanSummary[]> {
+  return telling(
+    "The plans go on by themselves.",
+    async () => (await services.plans.openIfAny())?.list() ?? [],
+  );
+}
+
+function describeSummary(plan: PlanSummary): NonNullable<Answer["plans"]>[number] {
+  const waits = plan.waitingFor.map(({ step, what, since }) => ({
+    step,
+    what: cleanLine(what, 200),
+    since: toIso(since),
+  }));
+  return {
+    plan_id: plan.planId,
+    name: cleanLine(plan.name, 100),
+    status: plan.status,
+    line: cleanLine(plan.line, 400),
+    created_at: toIso(plan.createdAt),
+    runs: plan.runs,
+    ...optional("cost_usd", plan.costUsd === undefined ? undefined : toCents(plan.costUsd)),
+    ...optional("cost_limit_usd", plan.costLimitUsd),
+    ...(waits.length > 0 ? { waiting_for: waits } : {}),
+  };
+}
+
+function describeTemplate(template: TemplateInfo): NonNullable<Answer["templates"]>[number] {
+  return {
+    name: cleanLine(template.name, 100),
+    ...(template.description ? { description: cleanLine(template.description, 300) } : {}),
+    source: template.source,
+    inputs: Object.entries(template.inputs).map(([name, field]) => ({
+      name,
+      type: field.type,
+      required: field.required,
+      ...optional("description", field.description && cleanLine(field.description, 200)),
+      ...optional("choices", field.enum && [...field.enum]),
+      ...optional("default", field.default === undefined ? undefined : cleanLine(spell(field.default), 200)),
+    })),
+    ...optional("problem", template.problem && cleanLine(template.problem, 300)),
+  };
+}

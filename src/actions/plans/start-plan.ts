@@ -1,0 +1,314 @@
+import type { Plans } from "../../plan-runner/plans.js";
+import type { PlanSight } from "../../plan-runner/runner.js";
+import { type FoundTemplate, TemplateError } from "../../plan-templates/templates.js";
+import type { DryRun } from "../../plans/dry-run.js";
+import type { FieldValue, Plan } from "../../plans/plan.js";
+import { cleanLine } from "../../shared/text.js";
+import { formatUsd } from "../../shared/usd.js";
+import { ActionError, type Answer, type NextStep } from "../answer.js";
+import type { Arguments } from "../arguments.js";
+import type { Call, Services } from "../define-action.js";
+import { checkSessionName } from "../start/check-arguments.js";
+import type { StartArguments, Task } from "../start/draft.js";
+import { cancelledBeforeStart, preparePlace } from "../start/prepare-start.js";
+import { agreeToPlan, findAgreement } from "./agree.js";
+import { describeDryRun, tellForeseen } from "./foresee.js";
+import { askForInputs, fieldNameOf, readInputs } from "./input-questions.js";
+import { openPlans, telling } from "./open-plans.js";
+import { checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
+import { composePlan, isTemplateName, readRecord, requireSound } from "./read-plan.js";
+import { placeOfTemplates } from "./standing-in.js";
+
+/** What a plan can be begun with. */
+export const START_PARAMETERS = [
+  "plan",
+  "inputs",
+  "dry_run",
+  "steps",
+  "limits",
+  "session_name",
+  "repository_url",
+  "git_branch",
+  "wait_seconds",
+  "confirm",
+] as const;
+export type StartPlanArguments = Arguments<(typeof START_PARAMETERS)[number]>;
+
+/** A plan that has begun in this call, or the one of its name that goes on. */
+export type Begun = { sight: PlanSight; first: string; isNew: boolean };
+
+const NOTHING = "Nothing was begun.";
+/** Above this length, in characters, a plan is not repeated in advice. */
+const REPEATED_LIMIT = 4_000;
+const TITLE_CHARS = 100;
+
+/** A plan that was read and checked. */
+interface ReadPlan {
+  plan: Plan;
+  inputs: Record<string, FieldValue>;
+  missing: string[];
+  /** The inputs of the call, by their names. */
+  given: Record<string, unknown>;
+  source: unknown;
+  template?: FoundTemplate;
+}
+
+/**
+ * Begins a plan: checked, completed by the person in one form, agreed to where it has to be.
+ * @returns the plan, or the answer with which the call ends: then nothing was begun
+ * @throws ActionError when it cannot be begun; nothing was
+ */
+export async function startPlan(
+  args: StartPlanArguments,
+  call: Call,
+  services: Services,
+): Promise<Begun | Answer> {
+  const plans = await openPlans(services);
+  const read = await readPlan(args, plans, call, services);
+  if (args.dry_run) return answerDryRun(read, await foresee(read, plans));
+  if (!services.api.hasKey)
+    throw new ActionError(
+      `No API key is set. ${NOTHING} Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.`,
+    );
+  const namer = await createNamer(read.plan, plans, services);
+  const task = createPlanTask(args, read, namer.suggest);
+  const draft = await preparePlace(placeArguments(args, read), { call, services, task });
+  if ("outcome" in draft) return draft;
+  const { values, more = {}, branchNote = "", changesNote = "", permission } = draft;
+  if (!values) throw new Error("The form step has to settle all values.");
+  const whole = await complete(read, readInputs(read.plan.inputs, more), plans);
+  const settled = {
+    inputs: whole.given,
+    session_name: values.sessionName,
+    repository_url: values.repositoryUrl,
+    git_branch: values.gitBranch,
+  };
+  checkPlanName(values.sessionName);
+  const named = await settleName(
+    values.sessionName,
+    {
+      free: namer.free(values.sessionName),
+      plans,
+      startAgain: (name, reason) => again(args, { ...settled, session_name: name }, reason),
+    },
+    call,
+  );
+  if ("outcome" in named) return named;
+  if ("follow" in named) return followNamesake(named.follow, plans);
+  const foreseen = await foresee(whole, plans);
+  const needed = findAgreement(whole.plan, foreseen, read.template, services);
+  if (needed) {
+    const ended = await agreeToPlan(
+      needed,
+      whole.plan,
+      foreseen,
+      {
+        deed: `Begin the plan ${cleanLine(named.name, 60)} (${costOf(foreseen)})`,
+        arguments: again(args, { ...settled, session_name: named.name }, "").arguments,
+        confirm: args.confirm,
+        untouched: `${NOTHING} No run was started.`,
+      },
+      call,
+      services,
+    );
+    if (ended) return ended;
+  }
+  if (call.signal.aborted) return cancelledBeforeStart();
+  const notes = [branchNote, changesNote, await keepTrust(read.template, services), read.template?.note];
+  const { repositoryUrl, gitBranch } = values;
+  const sight = await telling(NOTHING, () =>
+    plans.begin({
+      plan: whole.plan,
+      inputs: whole.inputs,
+      name: named.name,
+      // Who has agreed to all that it takes is not asked for it again.
+      ...(needed && !foreseen.runs.isOpen ? { agreeAbove: {} } : {}),
+      place: {
+        ...(repositoryUrl ? { repositoryUrl } : {}),
+        ...(gitBranch ? { gitBranch } : {}),
+        ...(permission?.consent ? { consent: permission.consent } : {}),
+      },
+    }),
+  );
+  const said = notes.flatMap((note) => (note?.trim() ? [note.trim()] : []));
+  return { sight, first: [`Began the plan ${cleanLine(named.name, 60)}.`, ...said].join(" "), isNew: true };
+}
+
+async function readPlan(
+  args: StartPlanArguments,
+  plans: Plans,
+  call: Call,
+  services: Services,
+): Promise<ReadPlan> {
+  const text = args.plan?.trim();
+  if (!text && !args.steps)
+    throw new ActionError(`\`plan\` is missing: a template's name, or the plan itself. ${NOTHING}`, {
+      action: "list_plans",
+      arguments: {},
+      reason: "See which templates and plans there are.",
+    });
+  const given = (await readRecord("inputs", args.inputs)) ?? {};
+  const template = text && isTemplateName(text) ? await findTemplate(text, args, call, services) : undefined;
+  const source = await composePlan(template?.text ?? (text || undefined), args);
+  // Nobody knows yet which workflows there are, when the first look at them has not come.
+  if (!services.catalogue.state().available) await services.catalogue.refresh();
+  const name = template?.name;
+  const checked = await plans.check(source, { inputs: given, ...(name ? { name } : {}) });
+  const what = template ? `The template ${template.name}` : "The plan";
+  return {
+    ...requireSound(checked, what),
+    given,
+    source,
+    ...(template ? { template } : {}),
+  };
+}
+
+/** @throws ActionError when there is no such template */
+async function findTemplate(
+  name: string,
+  args: StartPlanArguments,
+  call: Call,
+  services: Services,
+): Promise<FoundTemplate> {
+  const { templates } = services;
+  const place = await placeOfTemplates(args, call, services);
+  try {
+    const found = await templates.find(name, place, call.signal);
+    if (found) return found;
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new ActionError(`${error.message} ${NOTHING}`);
+  }
+  const known = await templates.list(place, call.signal);
+  const names = known.flatMap((one) => (one.name ? [one.name] : []));
+  throw new ActionError(
+    `There is no template "${cleanLine(name, 100)}". There are: ${names.join(", ") || "none"}. ${NOTHING} A plan of your own is given as JSON or YAML.`,
+    { action: "list_plans", arguments: {}, reason: "See the templates and what they ask for." },
+  );
+}
+
+/** What the steps of a start are told; uncommitted changes stay out, since a plan has many starts. */
+function placeArguments(args: StartPlanArguments, { plan, template }: ReadPlan): StartArguments {
+  const own = template ? undefined : ownName(plan);
+  const name = args.session_name ?? own;
+  if (name !== undefined) checkSessionName(name);
+  return {
+    ...(name === undefined ? {} : { session_name: name }),
+    ...(args.repository_url === undefined ? {} : { repository_url: args.repository_url }),
+    ...(args.git_branch === undefined ? {} : { git_branch: args.git_branch }),
+    uncommitted: false,
+  };
+}
+
+function createPlanTask(
+  args: StartPlanArguments,
+  { plan, missing, given }: ReadPlan,
+  suggestName: Task["suggestName"],
+): Task {
+  const questions = askForInputs(plan.inputs, missing, Object.keys(given));
+  const about = plan.description ? `: ${cleanLine(plan.description, TITLE_CHARS)}` : "";
+  return {
+    title: () => `Begin the plan ${cleanLine(ownName(plan) ?? "", 60) || "of this chat"}${about}`,
+    suggestName,
+    more: questions,
+    startAgain(changed, reason) {
+      const entered = changed as Record<string, string | undefined>;
+      const { session_name, repository_url, git_branch } = entered;
+      return again(
+        args,
+        {
+          inputs: { ...given, ...readInputs(plan.inputs, entered) },
+          session_name,
+          repository_url,
+          git_branch,
+        },
+        reason,
+      );
+    },
+    giveFeedback: (runId, reason) => ({ action: "status", arguments: { run_id: runId }, reason }),
+  };
+}
+
+/** The same call with what was settled. */
+function again(
+  { plan, steps, limits, wait_seconds }: StartPlanArguments,
+  settled: {
+    inputs: Record<string, unknown>;
+    session_name?: string | undefined;
+    repository_url?: string | undefined;
+    git_branch?: string | undefined;
+  },
+  reason: string,
+): NextStep {
+  const { inputs, ...place } = settled;
+  const repeated = (text: string | undefined) =>
+    text !== undefined && text.length > REPEATED_LIMIT ? "(the same as before, in full)" : text;
+  const all = {
+    plan: repeated(plan),
+    steps: repeated(steps),
+    limits,
+    ...place,
+    wait_seconds,
+    ...(Object.keys(inputs).length > 0 ? { inputs: JSON.stringify(inputs) } : {}),
+  };
+  const known = Object.entries(all).filter(([, value]) => value !== undefined);
+  return { action: "plan", arguments: Object.fromEntries(known), reason };
+}
+
+/** The plan with what the person has entered. @throws ActionError when that does not pass */
+async function complete(read: ReadPlan, entered: Record<string, string>, plans: Plans): Promise<ReadPlan> {
+  if (Object.keys(entered).length === 0) return read;
+  const given = { ...read.given, ...entered };
+  const name = read.template?.name;
+  const checked = await plans.check(read.source, { inputs: given, ...(name ? { name } : {}) });
+  return { ...read, ...requireSound(checked, "What was entered"), given };
+}
+
+function foresee({ plan, inputs }: ReadPlan, plans: Plans): Promise<DryRun> {
+  return telling(NOTHING, () => plans.foresee(plan, inputs));
+}
+
+function costOf({ runs, costUsd, knownCostUsd }: DryRun): string {
+  const count = `${runs.isOpen ? "at least " : ""}${runs.expected} run${runs.expected === 1 ? "" : "s"}`;
+  const known = costUsd ?? knownCostUsd;
+  return `${count}, ${costUsd === undefined ? `cost unknown${known ? `, over ${formatUsd(known)}` : ""}` : `about ${formatUsd(costUsd)}`}`;
+}
+
+function answerDryRun({ plan, missing }: ReadPlan, run: DryRun): Answer {
+  const waves = describeDryRun(run).waves.map((wave, at) => `${at + 1}. ${wave.join(" · ")}`);
+  const asks = missing.map(fieldNameOf);
+  return {
+    outcome: "ok",
+    summary: [
+      `The plan ${cleanLine(ownName(plan) ?? "", 60)} is sound. ${NOTHING}`.replace("  ", " "),
+      ...(asks.length > 0 ? [`It will ask for: ${asks.join(", ")}.`] : []),
+      `It takes ${tellForeseen(run)}.`,
+      ...run.warnings,
+      ...waves,
+    ].join("\n"),
+    dry_run: describeDryRun(run),
+  };
+}
+
+async function followNamesake(name: string, plans: Plans): Promise<Begun> {
+  const sight = await telling(NOTHING, () => plans.find(name));
+  if (!sight)
+    throw new ActionError(`The plan "${cleanLine(name, 60)}" has ended meanwhile. ${NOTHING} Call again.`);
+  return {
+    sight,
+    first: `Nothing new was begun: this is the plan ${cleanLine(name, 60)} that goes on.`,
+    isNew: false,
+  };
+}
+
+/** Remembers what the person has just agreed to. @returns a sentence when that cannot be kept */
+async function keepTrust(template: FoundTemplate | undefined, { templates }: Services): Promise<string> {
+  if (!template || template.isTrusted) return "";
+  try {
+    await templates.trust(template);
+    return "";
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    return error.message;
+  }
+}

@@ -1,0 +1,155 @@
+import type { PlanSight } from "../../plan-runner/runner.js";
+import { waitingFor } from "../../plans/machine/plan-status.js";
+import type { PlanState } from "../../plans/machine/state.js";
+import { asSentence, cleanLine } from "../../shared/text.js";
+import { formatUsd } from "../../shared/usd.js";
+import type { NextStep, Outcome } from "../answer.js";
+import { questionIdOf, statusOf, toIso } from "./describe-plan-answer.js";
+import type { PlanAnswer } from "./plan-answer.js";
+
+const WHAT_CHARS = 300;
+/** Of what needs a person so many are told in words; the structure has all. */
+const TOLD = 5;
+
+/**
+ * A plan in words, in this order: what needs the person; where it stands; what it cost; where the work is. What to do
+ * next is the answer's next step.
+ */
+export function tellPlan(sight: PlanSight, plan: PlanAnswer, detail = ""): string {
+  return [tellNeeds(sight), detail, tellStand(sight, plan), tellCost(plan), tellWork(plan)]
+    .filter(Boolean)
+    .join("\n");
+}
+
+/** "The plan login waits for you: ok (gate), since …: Build this?", a line for each thing; "" when nothing does. */
+export function tellNeeds({ state, troubles }: PlanSight): string {
+  const lines = waitingFor(state).map(({ kind, step, what, since }) => {
+    const text = asSentence(cleanLine(what, WHAT_CHARS));
+    const when = `since ${toIso(since).slice(0, 16)}Z`;
+    switch (kind) {
+      case "gate":
+        return `Needs a decision ${when}, gate ${step}: ${text} (approve, send back: what should change, or stop)`;
+      case "agreement":
+        return `Needs agreement ${when}, step ${step}: ${text} (yes or no)`;
+      case "question":
+        return `Its agent asks ${when}, step ${step}: ${text}`;
+      case "lost":
+        return `Needs a look ${when}, step ${step}: ${text}`;
+      case "blocked":
+        return `Blocked ${when}, step ${step}: ${text} (redo or skip the step, or change the plan)`;
+    }
+    return "";
+  });
+  for (const { step, reason, since } of troubles) {
+    lines.push(
+      `Blocked since ${toIso(since).slice(0, 16)}Z${step ? `, step ${step}` : ""}: ${asSentence(cleanLine(reason, WHAT_CHARS))} It is tried again by itself.`,
+    );
+  }
+  const more = lines.length > TOLD ? [`(${lines.length - TOLD} more)`] : [];
+  return [...lines.slice(0, TOLD), ...more].join("\n");
+}
+
+function tellStand({ state }: PlanSight, { name, plan_id, status, line }: PlanAnswer): string {
+  const how = status === "waiting" ? "waiting for a person" : status;
+  const version = state.version > 1 ? `, version ${state.version}` : "";
+  return `Plan ${name} (${plan_id}${version}) is ${how}${line ? `: ${line}` : ""}`;
+}
+
+function tellCost({ runs, cost_usd, known_cost_usd = 0, cost_limit_usd, near_limits }: PlanAnswer): string {
+  const of = cost_limit_usd === undefined ? "" : ` of ${formatUsd(cost_limit_usd)}`;
+  const cost =
+    cost_usd === undefined
+      ? `${known_cost_usd > 0 ? `at least ${formatUsd(known_cost_usd)}; the rest is` : ""} unknown${of ? ` (limit${of.slice(3)})` : ""}`.trim()
+      : `${formatUsd(cost_usd)}${of}`;
+  const near = near_limits ? ` Near a limit: ${near_limits.join(" ")}` : "";
+  return `Cost: ${cost}. Runs: ${runs.started} of ${runs.limit} started.${near}`;
+}
+
+function tellWork({ work = [] }: PlanAnswer): string {
+  if (work.length === 0) return "";
+  const lines = work.map(
+    ({ step, branch, look, run_id }) =>
+      `  ${step}: branch ${branch}${run_id ? ` (run ${run_id})` : ""}${look ? `: ${look}` : ""}`,
+  );
+  return ["Work:", ...lines].join("\n");
+}
+
+/** How a call about a plan ends that was not about a single decision. */
+export function outcomeOfPlan(sight: PlanSight): Outcome {
+  const status = statusOf(sight);
+  switch (status) {
+    case "waiting":
+      return "input_required";
+    case "blocked":
+      return waitingFor(sight.state).length > 0 ? "input_required" : "running";
+    case "paused":
+      return waitingFor(sight.state).length > 0 ? "input_required" : "ok";
+    default:
+      return status;
+  }
+}
+
+/** The step that a plan needs or offers most. */
+export function nextForPlan(sight: PlanSight): NextStep | undefined {
+  const { state } = sight;
+  const { planId } = state;
+  const [first] = waitingFor(state);
+  switch (first?.kind) {
+    case "gate":
+    case "agreement":
+      return {
+        action: "answer",
+        arguments: { plan_id: planId, question_id: questionIdOf(state, first), answer: "…" },
+        reason:
+          first.kind === "gate"
+            ? "Fill in what the person decides: approve, send back: <what should change>, or stop."
+            : "Fill in what the person says: yes or no.",
+      };
+    case "question":
+      return {
+        action: "answer",
+        arguments: { plan_id: planId, step: first.step, answer: "…" },
+        reason: "Fill in the person's answer to the agent; the run's status has its question in full.",
+      };
+    case "lost":
+      return {
+        action: "list_sessions",
+        arguments: { active_only: false },
+        reason: "Look whether there is such a run before the step is redone: it would be paid twice.",
+      };
+    case "blocked":
+      return redo(state, first.step);
+  }
+  switch (statusOf(sight)) {
+    case "running":
+    case "blocked":
+      return watchPlan(planId, "Follow the plan with progress; it goes on by itself.");
+    case "waiting":
+      return watchPlan(planId, "See what it waits for.");
+    case "paused":
+      return {
+        action: "plan",
+        arguments: { plan_id: planId, change: "resume" },
+        reason: "Goes on with it, once the person wants that.",
+      };
+    case "failed": {
+      const failed = state.plan.steps.find(({ id }) => state.steps[id]?.status === "failed");
+      return failed && redo(state, failed.id);
+    }
+    default:
+      return undefined;
+  }
+}
+
+function redo({ planId }: PlanState, step: string): NextStep {
+  return {
+    action: "plan",
+    arguments: { plan_id: planId, change: "redo", step },
+    reason: "Does the step again once its cause is put right; it is paid for: ask the person first.",
+  };
+}
+
+/** Follows a plan. */
+export function watchPlan(planId: string, reason: string): NextStep {
+  return { action: "status", arguments: { plan_id: planId, wait_seconds: 45 }, reason };
+}

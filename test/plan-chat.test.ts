@@ -1,0 +1,206 @@
+import { expect, test } from "vitest";
+import { useSimulatedApi } from "../mocks/vitest.js";
+import type { ShownForm } from "./support/harness.js";
+import { connectInMemory, until } from "./support/harness.js";
+import { connectForPlans, PLACE } from "./support/plan-chat.js";
+
+const sim = useSimulatedApi({ branches: true, describe: true, paceMs: 0 });
+
+const TWO_STEPS = {
+  steps: [
+    { id: "design", run: "architect", task: "Design the login" },
+    { id: "build", run: "implement", needs: ["design"], from: "design", task: "Build it" },
+  ],
+};
+
+test("a plan is begun by one call, and followed to its end with progress", async () => {
+  sim.api().world.script({ result: "Done", costUsd: 0.5, actions: ["Working"] });
+  const { call } = await connectForPlans();
+  const told: string[] = [];
+  const { data, text, isError } = await call(
+    { action: "plan", plan: TWO_STEPS, session_name: "login", ...PLACE },
+    { onprogress: ({ message = "", total }) => told.push(`${message} (${total})`) },
+  );
+  expect(isError, text).toBe(false);
+  expect(data).toMatchObject({
+    outcome: "completed",
+    plan: {
+      name: "login",
+      status: "completed",
+      runs: { started: 2, limit: 20 },
+      cost_usd: 1,
+      waiting_for: [],
+      steps: [
+        { id: "design", kind: "run", status: "succeeded", session_name: "login-design", cost_usd: 0.5 },
+        { id: "build", status: "succeeded", outcome: "Done" },
+      ],
+    },
+  });
+  expect(text).toMatch(
+    /^Began the plan login\.\nPlan login \(.*\) is completed: design ✓ · build ✓ · \$1\.00\nCost: \$1\.00\. Runs: 2 of 20 started\.\nWork:\n {2}build: branch /,
+  );
+  expect(told.at(-1)).toBe("design ✓ · build ✓ · $1.00 (2)");
+});
+
+test("what is missing of a plan is asked in one form, each input by its type", async () => {
+  const forms: ShownForm[] = [];
+  const { call } = await connectForPlans({
+    onForm: (form) => {
+      forms.push(form);
+      return {
+        action: "accept",
+        content: {
+          feature: "JWT login",
+          urgent: true,
+          count: 3,
+          parts: "one\ntwo",
+          session_name: "jwt",
+          repository_url: "",
+          git_branch: "",
+        },
+      };
+    },
+  });
+  const plan = {
+    name: "ship",
+    inputs: {
+      feature: { type: "string", required: true, description: "What to build" },
+      risk: { type: "string", enum: ["low", "high"], titles: { low: "Little risk" }, default: "low" },
+      urgent: { type: "boolean", required: true },
+      count: { type: "integer", default: 2 },
+      parts: { type: "list", required: true },
+    },
+    steps: [
+      {
+        id: "build",
+        run: "implement",
+        task: "Build ${item} of ${inputs.feature}, risk ${inputs.risk}",
+        for_each: "${inputs.parts}",
+      },
+    ],
+  };
+  const { data, text } = await call({ action: "plan", plan: JSON.stringify(plan), wait_seconds: 20 });
+  expect(data.outcome, text).toBe("completed");
+  expect(forms).toHaveLength(1);
+  expect(forms[0]?.schema.required).toEqual(["feature", "urgent", "parts"]);
+  expect(forms[0]?.schema.properties).toMatchObject({
+    feature: { type: "string", description: "What to build" },
+    urgent: { type: "boolean" },
+    parts: { type: "string", description: "parts One a line." },
+    risk: {
+      type: "string",
+      default: "low",
+      oneOf: [{ const: "low", title: "Little risk" }, { const: "high" }],
+    },
+    count: { type: "integer", default: 2 },
+    repository_url: { type: "string" },
+    git_branch: { type: "string" },
+  });
+  const told = sim
+    .api()
+    .world.runs()
+    .map(({ body }: { body: { message: string } }) => body.message);
+  expect(told).toEqual([
+    expect.stringContaining("Build one of JWT login, risk low"),
+    expect.stringContaining("Build two of JWT login"),
+  ]);
+});
+
+test.each([
+  ["decline", "declined"],
+  ["cancel", "cancelled"],
+] as const)("a form that the person answers by %s begins nothing", async (action, outcome) => {
+  const { call } = await connectForPlans({ onForm: () => ({ action }) });
+  const { data, text } = await call({ action: "plan", plan: TWO_STEPS });
+  expect(data.outcome).toBe(outcome);
+  expect(text).toContain("no run was started");
+  expect((await call({ action: "status", session_name: "login" })).isError).toBe(true);
+  expect(sim.api().world.runs()).toEqual([]);
+});
+
+test("all mistakes of a plan are told at once, with their places and corrected lines", async () => {
+  const { call } = await connectForPlans();
+  const plan = {
+    steps: [
+      { id: "a", run: "architekt", tasc: "x" },
+      { id: "b", gate: "Go on?", needs: ["c"] },
+    ],
+  };
+  const { text, isError } = await call({ action: "plan", plan, ...PLACE, session_name: "x" });
+  expect(isError).toBe(true);
+  expect(text).toContain("Nothing was begun.");
+  expect(text).toMatch(/steps\[0\]\.run .*architect/);
+  expect(text).toMatch(/steps\[0\]\.tasc .*\n +Write: task: x/);
+  expect(text).toMatch(/steps\[1\]\.needs/);
+});
+
+test("a client without forms is told what is missing, and the next call has it filled in", async () => {
+  const { call } = await connectForPlans();
+  const plan = {
+    inputs: { feature: { required: true, description: "What to build" } },
+    steps: [{ id: "build", run: "implement", task: "${inputs.feature}" }],
+  };
+  const first = await call({ action: "plan", plan });
+  expect(first.data).toMatchObject({
+    outcome: "input_required",
+    missing: [
+      { name: "feature", required: true },
+      { name: "session_name" },
+      { name: "repository_url" },
+      { name: "git_branch" },
+    ],
+    next_step: { arguments: { action: "plan", plan: JSON.stringify(plan), repository_url: "" } },
+  });
+  const { arguments: next } = first.data.next_step;
+  const second = await call({ ...next, inputs: { feature: "The login" }, wait_seconds: 20 });
+  expect(second.data.outcome, second.text).toBe("completed");
+});
+
+test("a dry run begins nothing, and says what is not known", async () => {
+  const { call } = await connectForPlans();
+  const { data, text } = await call({ action: "plan", plan: JSON.stringify(TWO_STEPS), dry_run: true });
+  expect(data).toMatchObject({
+    outcome: "ok",
+    dry_run: {
+      waves: [["design: architect"], ["build: implement"]],
+      runs: { expected: 2, least: 2, limit: 20 },
+      unknown: ["architect", "implement"],
+    },
+  });
+  expect(data.dry_run).not.toHaveProperty("cost_usd");
+  expect(text).toContain("cost unknown");
+  expect(sim.api().world.runs()).toEqual([]);
+});
+
+test("a plan whose name goes on already is not begun, and a free name is suggested", async () => {
+  sim.api().world.script({ manual: true });
+  const { begin } = await connectForPlans();
+  await begin(TWO_STEPS);
+  const { data } = await begin(TWO_STEPS);
+  expect(data).toMatchObject({
+    outcome: "input_required",
+    next_step: { arguments: { session_name: "login-2" } },
+  });
+  // The run of the first plan, as soon as it is carried out.
+  await until(() => sim.api().world.runs().length > 0);
+  expect(sim.api().world.runs()).toHaveLength(1);
+});
+
+test("a server that has no place for plans says so", async () => {
+  const { call } = await connectInMemory();
+  const { text, isError } = await call({ action: "plan", plan: TWO_STEPS, ...PLACE });
+  expect(isError).toBe(true);
+  expect(text).toContain("Nothing was begun.");
+});
+
+test("plans are listed, those that have not ended first", async () => {
+  sim.api().world.script({ manual: true });
+  const { call, begin } = await connectForPlans();
+  expect((await call({ action: "list_plans" })).data).toMatchObject({ outcome: "ok", plans: [] });
+  const { data } = await begin(TWO_STEPS);
+  const listed = await call({ action: "list_plans" });
+  expect(listed.data.plans).toMatchObject([
+    { plan_id: data.plan.plan_id, name: "login", runs: { limit: 20 } },
+  ]);
+  expect(listed.text).toContain("Plans:\n- login (");
+});
