@@ -1,6 +1,6 @@
 /**
- * The pure part of plans: checking one with 1,000 steps, and replaying a journal of 2,000 entries. Medians, on the
- * sources.
+ * Plans. Their pure part: checking one with 1,000 steps, and replaying a journal of 2,000 entries, medians, on the
+ * sources. Then plans that are carried out (plan-runner.ts).
  */
 
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
@@ -9,6 +9,7 @@ import { commandsOf } from "../src/plans/machine/commands.js";
 import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/machine/events.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
 import { type BenchOptions, median } from "./part.js";
+import { benchPlanRunner } from "./plan-runner.js";
 
 const CHECK_GOAL_MS = 50;
 const REPLAY_GOAL_MS = 200;
@@ -42,7 +43,7 @@ export async function benchPlans({ rounds = 21, print }: BenchOptions): Promise<
     if (planStatus(replay(start, journal)) !== "completed")
       throw new Error("The plan has not come to its end.");
   });
-  return missed;
+  return [...missed, ...(await benchPlanRunner({ print }))];
 }
 
 /** Each step refers to the one before, has a condition, and an output. */

@@ -126,8 +126,8 @@ describe("rule 8: a plan whose process is killed", () => {
       kills += killed.length;
       isThrough = killed.includes(false);
     }
-    // Each run is decided on, begun and ended; gates and merges come on top.
-    expect(kills).toBeGreaterThan(20);
+    // The starts and ends of runs, decisions and merges; what is begun is written with what it follows from.
+    expect(kills).toBeGreaterThanOrEqual(16);
   });
 
   it.each([true, false])(

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { StartInfo } from "../mocks/types.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
-import { createPlanJournal } from "../src/plan-runner/journal.js";
+import { createPlanJournal, type PlanJournal } from "../src/plan-runner/journal.js";
+import type { PlanOwner } from "../src/plan-runner/plan-owner.js";
 import type { PlanPort } from "../src/plan-runner/port.js";
 import { createPlanRunner, type PlanRunner, type PlanSight } from "../src/plan-runner/runner.js";
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
@@ -13,7 +14,14 @@ import { systemClock } from "../src/shared/clock.js";
 import { openDatabase } from "../src/store/database.js";
 import { temporaryFolder } from "./support/bin.js";
 import { serveBranchingApi } from "./support/branching-api.js";
-import { decide, hasEnded, isAtGate, openDrivenPlans, scriptOf } from "./support/driven-plans.js";
+import {
+  type DrivenPlans,
+  decide,
+  hasEnded,
+  isAtGate,
+  openDrivenPlans,
+  scriptOf,
+} from "./support/driven-plans.js";
 import { silentLog } from "./support/harness.js";
 import { FEATURE, planOf } from "./support/plan-place.js";
 
@@ -190,45 +198,78 @@ const TWO = {
   ],
 };
 
-test("rule 10: a start is not sent when a person has ended the plan right before, in another process", async () => {
-  const api = await serveBranchingApi({ script: scriptOf });
+/** Does something right before what starts a run is looked at for the last time: the first one, or one that follows. */
+function before(which: "first" | "second", act: (planId: string, owner: PlanOwner) => Promise<unknown>) {
+  return (journal: PlanJournal): PlanJournal => ({
+    ...journal,
+    async write(planId, what) {
+      if (which === "first" && what.acts.length > 0 && what.owner) await act(planId, what.owner);
+      return journal.write(planId, what);
+    },
+    async check(planId, entries, owner) {
+      if (which === "second") await act(planId, owner);
+      return journal.check(planId, entries, owner);
+    },
+  });
+}
+
+test.each(["first", "second"] as const)(
+  "rule 10: a start is not sent when a person has ended the plan right before, in another process (%s)",
+  async (which) => {
+    const api = await serveBranchingApi({ script: scriptOf });
+    const folder = temporaryFolder();
+    const window = await openDrivenPlans(api, folder);
+    const driver = await openDrivenPlans(api, folder, {
+      journal: before(which, (planId) => window.runner.tell(planId, { type: "kill-asked" })),
+    });
+    driver.runner.start();
+    const planId = await driver.begin(TWO);
+    const { steps } = await driver.until(planId, (state) => planStatus(state) === "killed");
+    expect(steps[which]?.attempts).toMatchObject([{ status: "refused" }]);
+    expect(api.posts).toBe(which === "first" ? 0 : 1);
+  },
+);
+
+test.each(["first", "second"] as const)(
+  "rule 8: a start is not sent by a process that has lost the plan to another one (%s)",
+  async (which) => {
+    const api = await serveBranchingApi({ script: scriptOf });
+    const folder = temporaryFolder();
+    const window = await openDrivenPlans(api, folder);
+    let isTaken = false;
+    const driver = await openDrivenPlans(api, folder, {
+      journal: before(which, async (planId, owner) => {
+        // As another process does that takes this one for dead.
+        isTaken = await window.journal.claim(planId, { ...owner, instance: "another" }, owner, 0);
+      }),
+    });
+    driver.runner.start();
+    await driver.begin(TWO);
+    await vi.waitFor(() => expect(isTaken).toBe(true));
+    await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]));
+    expect(api.posts).toBe(which === "first" ? 0 : 1);
+  },
+);
+
+test("rule 8: a start that was noted and not sent when its process lets go is sent by the next one, without keys, too", async () => {
+  const api = await serveBranchingApi({ script: scriptOf, keepsKeys: false });
   const folder = temporaryFolder();
-  const window = await openDrivenPlans(api, folder);
-  const driver = await openDrivenPlans(api, folder, {
-    journal: (journal) => ({
-      ...journal,
-      async beginAct(planId, ...how) {
-        await window.runner.tell(planId, { type: "kill-asked" });
-        return journal.beginAct(planId, ...how);
-      },
+  let closing: Promise<void> | undefined;
+  const driver: DrivenPlans = await openDrivenPlans(api, folder, {
+    journal: before("second", async () => {
+      closing = driver.close();
+      await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]));
     }),
   });
   driver.runner.start();
   const planId = await driver.begin(TWO);
-  await driver.until(planId, (state) => planStatus(state) === "killed");
-  expect(api.posts).toBe(0);
-});
-
-test("rule 8: a start is not sent by a process that has lost the plan to another one", async () => {
-  const api = await serveBranchingApi({ script: scriptOf });
-  const folder = temporaryFolder();
-  const window = await openDrivenPlans(api, folder);
-  let isTaken = false;
-  const driver = await openDrivenPlans(api, folder, {
-    journal: (journal) => ({
-      ...journal,
-      async beginAct(planId, id, how) {
-        // As another process does that takes this one for dead.
-        isTaken = await window.journal.claim(planId, { ...how.owner, instance: "another" }, how.owner, 0);
-        return journal.beginAct(planId, id, how);
-      },
-    }),
-  });
-  driver.runner.start();
-  await driver.begin(TWO);
-  await vi.waitFor(() => expect(isTaken).toBe(true));
-  await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]));
-  expect(api.posts).toBe(0);
+  await vi.waitFor(() => expect(closing).toBeDefined(), PATIENT);
+  await closing;
+  expect(api.posts).toBe(1);
+  const next = await openDrivenPlans(api, folder);
+  next.runner.start();
+  await next.until(planId, hasEnded);
+  expect(api.posts).toBe(2);
 });
 
 test("what runs do and what does not work is seen in other processes, for as long as one carries the plan out", async () => {
@@ -305,9 +346,10 @@ test("whatever fails outside is tried again or becomes an event, and the plan go
   }
   let runner: PlanRunner | undefined;
   const port: PlanPort = {
+    noteOfStart: () => ({ sentAt: 0 }),
     async startRun(key, _order, mayStart) {
       fails(`start ${key.split("/")[1]}`, 1);
-      if (!(await mayStart({ sentAt: 0 }))) return { kind: "withdrawn" };
+      if (!(await mayStart())) return { kind: "withdrawn" };
       return { kind: "started", runId: key, sessionId: key, branch: `b-${key.slice(-12)}` };
     },
     lookUp: async () => ({ kind: "unknown", reason: "Nobody knows." }),
@@ -430,11 +472,13 @@ test("a gate shows the work as it is, and not as its run has left it", async () 
   const plans = await openDrivenPlans(api, folder, {
     journal: (journal) => ({
       ...journal,
-      async append(planId, entries, event, next) {
+      async write(planId, what) {
         // Between the run's end and the opening of the gate.
-        if (event.type === "run-ended" && !committed)
-          committed = api.world.commit(next.steps.design?.attempts[0]?.runId ?? "", "In between").headCommit;
-        return journal.append(planId, entries, event, next);
+        if (what.events.some(({ type }) => type === "run-ended") && !committed) {
+          const runId = what.next.steps.design?.attempts[0]?.runId ?? "";
+          committed = api.world.commit(runId, "In between").headCommit;
+        }
+        return journal.write(planId, what);
       },
     }),
   });

@@ -123,15 +123,16 @@ export function createApiPort(
   }
 
   return ({ planId, place }) => ({
+    noteOfStart: () => ({
+      ...noteOfStart(api, clock.now()),
+      keyPrefix: capabilities.keyPrefix() ?? null,
+    }),
+
     async startRun(key, order, mayStart, signal) {
       await knowApi();
       const request = requestFor(order, place);
       if ("problem" in request) return { kind: "not-started", reason: request.problem, deterministic: true };
-      const note = () => ({
-        ...noteOfStart(api, clock.now()),
-        keyPrefix: capabilities.keyPrefix() ?? null,
-      });
-      return send(key, request, () => mayStart(note()), signal);
+      return send(key, request, mayStart, signal);
     },
 
     async lookUp(key, order, { note, taken, maySend }, signal) {

@@ -1,11 +1,11 @@
 import { replay, startPlan } from "../plans/machine/apply.js";
-import { describePlan, progressLine } from "../plans/machine/describe-plan.js";
 import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
-import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
-import { type Database, type Transaction, transaction } from "../store/database.js";
+import type { Database, Transaction } from "../store/database.js";
+import { createJournalQueue } from "./journal-queue.js";
 import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
 import { createPlanSights, forgetSight, type PlanSights } from "./plan-sights.js";
+import { columnsOf, FINAL, type PlanSummary } from "./plan-summary.js";
 import type { StartNote } from "./port.js";
 
 /** Where a plan's runs work. */
@@ -14,22 +14,6 @@ export interface PlanPlace {
   gitBranch?: string;
   /** The repository of this machine that the person has allowed. */
   consent?: { path: string; folders: readonly string[] };
-}
-
-/** What lists tell of a plan. Times are epoch ms, money is US dollars. */
-export interface PlanSummary {
-  planId: string;
-  name: string;
-  status: PlanStatus;
-  createdAt: number;
-  changedAt: number;
-  /** Where it stands, on one line. */
-  line: string;
-  runs: { started: number; limit: number };
-  /** Missing where a cost is unknown. */
-  costUsd?: number;
-  costLimitUsd?: number;
-  waitingFor: WaitingFor[];
 }
 
 /** A plan as its journal has it. */
@@ -46,9 +30,25 @@ export interface OpenPlan extends Ownership {
   entries: number;
 }
 
-/** Something that was begun outside and must not be begun again. */
+/** Something that is begun outside, and must not be begun again. */
 export interface PlanAct {
+  /** The command's. */
+  id: string;
   note: StartNote;
+}
+
+/** What is written of a plan in one go. */
+export interface PlanWrite {
+  /** How many entries were read; nothing is written when there are more. */
+  entries: number;
+  events: readonly PlanEvent[];
+  /** The plan after them. */
+  next: PlanState;
+  /** What is begun as soon as this is written; only its owner may do so. */
+  acts: readonly PlanAct[];
+  owner: PlanOwner | undefined;
+  /** Epoch ms. */
+  now: number;
 }
 
 /**
@@ -66,8 +66,13 @@ export interface PlanJournal extends PlanSights {
   list(): Promise<PlanSummary[]>;
   /** Plans that have not ended, and those of this owner. */
   listOpen(owner: PlanOwner): Promise<OpenPlan[]>;
-  /** Adds an event to what was read. False when somebody else has added one meanwhile: nothing is written then. */
-  append(planId: string, entries: number, event: PlanEvent, next: PlanState): Promise<boolean>;
+  /**
+   * Adds to what was read.
+   * @returns the ids of the acts that are begun by this, those left out that were begun before; `behind`: somebody else
+   * has added something; `lost`: something is to be begun, and the plan is not this owner's, or there is no such plan
+   * any more. Nothing is written then
+   */
+  write(planId: string, write: PlanWrite): Promise<ReadonlySet<string> | "behind" | "lost">;
   /**
    * Takes a plan on: nobody else carries it out then.
    * @param former its owner so far, who is known to have ended
@@ -78,15 +83,8 @@ export interface PlanJournal extends PlanSights {
   refresh(owner: PlanOwner, now: number): Promise<void>;
   /** Lets go of a plan, and of what was seen of it. */
   release(planId: string, owner: PlanOwner): Promise<void>;
-  /**
-   * Notes that something is begun, which its owner alone may do, and only on what was read.
-   * @returns `behind`: somebody has added an event; `lost`: the plan is not this owner's. Nothing is written then
-   */
-  beginAct(
-    planId: string,
-    id: string,
-    how: { entries: number; owner: PlanOwner; note: StartNote; now: number },
-  ): Promise<"begun" | "behind" | "lost">;
+  /** Whether a plan is still as it was read, and this owner's. */
+  check(planId: string, entries: number, owner: PlanOwner): Promise<"current" | "behind" | "lost">;
   /** Undefined for what was never begun. */
   findAct(planId: string, id: string): Promise<PlanAct | undefined>;
   /** It is certain that nothing has come of it. */
@@ -98,21 +96,10 @@ export interface PlanJournal extends PlanSights {
 /** The id of the act that starts a run under a key. */
 export const startActOf = (key: string) => `start ${key}`;
 
-const FINAL: readonly PlanStatus[] = ["completed", "failed", "killed"];
-
-/** True when the plan does nothing more by itself, so that nobody has to carry it out. */
-export function isOver(state: PlanState): boolean {
-  return FINAL.includes(planStatus(state));
-}
-
 /** @param upstream names the workflows API: its plans are not carried out with another one */
 export function createPlanJournal(options: { database: Database; upstream: string }): PlanJournal {
   const { database: db, upstream } = options;
-
-  async function entriesOf(trx: Transaction, planId: string) {
-    const query = trx.selectFrom("plans").select(["entries", "owner"]).where("plan_id", "=", planId);
-    return query.executeTakeFirst();
-  }
+  const write = createJournalQueue(db);
 
   async function readSince(planId: string, entries: number): Promise<PlanEvent[]> {
     const query = db.selectFrom("plan_entries").select("data").where("plan_id", "=", planId);
@@ -121,11 +108,11 @@ export function createPlanJournal(options: { database: Database; upstream: strin
   }
 
   return {
-    ...createPlanSights(options),
+    ...createPlanSights({ database: db, upstream, write }),
 
     async begin(start, place) {
       const state = startPlan(start);
-      await transaction(db, async (trx) => {
+      await write(async (trx) => {
         await trx
           .insertInto("plans")
           .values({
@@ -175,31 +162,40 @@ export function createPlanJournal(options: { database: Database; upstream: strin
       }));
     },
 
-    append(planId, entries, event, next) {
-      return transaction(db, async (trx) => {
-        const { numUpdatedRows } = await trx
-          .updateTable("plans")
-          .set({ ...columnsOf(next), entries: entries + 1 })
-          .where("plan_id", "=", planId)
-          .where("entries", "=", entries)
-          .executeTakeFirst();
-        if (numUpdatedRows !== 1n) return false;
-        const { at, type } = event;
-        const row = { plan_id: planId, number: entries + 1, at, type, data: JSON.stringify(event) };
-        await trx.insertInto("plan_entries").values(row).execute();
-        if (event.type === "run-started")
-          await trx
-            .updateTable("plan_acts")
-            .set({ run_id: event.runId })
-            .where("plan_id", "=", planId)
-            .where("id", "=", startActOf(event.key))
-            .execute();
-        return true;
+    write(planId, { entries, events, next, acts, owner, now }) {
+      const columns = events.length > 0 ? columnsOf(next) : undefined;
+      return write(async (trx) => {
+        const row = await rowOf(trx, planId);
+        if (!row) return "lost";
+        if (row.entries !== entries) return "behind";
+        if (acts.length > 0 && (!owner || row.owner !== textOf(owner))) return "lost";
+        if (columns) {
+          const plan = { ...columns, entries: entries + events.length };
+          await trx.updateTable("plans").set(plan).where("plan_id", "=", planId).execute();
+          await addEvents(trx, planId, entries, events);
+        }
+        const begun = new Set<string>();
+        for (const { id, note } of acts) {
+          const act = { plan_id: planId, id, begun_at: now, note: JSON.stringify(note), run_id: null };
+          const insert = trx
+            .insertInto("plan_acts")
+            .values(act)
+            .onConflict((is) => is.doNothing());
+          const { numInsertedOrUpdatedRows } = await insert.executeTakeFirst();
+          if (numInsertedOrUpdatedRows === 1n) begun.add(id);
+        }
+        return begun;
       });
     },
 
+    async check(planId, entries, owner) {
+      const row = await rowOf(db, planId);
+      if (row?.owner !== textOf(owner)) return "lost";
+      return row.entries === entries ? "current" : "behind";
+    },
+
     claim(planId, owner, former, now) {
-      return transaction(db, async (trx) => {
+      return write(async (trx) => {
         const { numUpdatedRows } = await trx
           .updateTable("plans")
           .set({ owner: textOf(owner), owner_seen: now })
@@ -213,13 +209,13 @@ export function createPlanJournal(options: { database: Database; upstream: strin
     },
 
     async refresh(owner, now) {
-      await transaction(db, async (trx) => {
+      await write(async (trx) => {
         await trx.updateTable("plans").set({ owner_seen: now }).where("owner", "=", textOf(owner)).execute();
       });
     },
 
     async release(planId, owner) {
-      await transaction(db, async (trx) => {
+      await write(async (trx) => {
         const { numUpdatedRows } = await trx
           .updateTable("plans")
           .set({ owner: null, owner_seen: null })
@@ -230,25 +226,14 @@ export function createPlanJournal(options: { database: Database; upstream: strin
       });
     },
 
-    beginAct(planId, id, { entries, owner, note, now }) {
-      return transaction(db, async (trx) => {
-        const row = await entriesOf(trx, planId);
-        if (row?.owner !== textOf(owner)) return "lost";
-        if (row.entries !== entries) return "behind";
-        const act = { plan_id: planId, id, begun_at: now, note: JSON.stringify(note), run_id: null };
-        await trx.insertInto("plan_acts").values(act).execute();
-        return "begun";
-      });
-    },
-
     async findAct(planId, id) {
       const query = db.selectFrom("plan_acts").select("note").where("plan_id", "=", planId);
       const row = await query.where("id", "=", id).executeTakeFirst();
-      return row && { note: JSON.parse(row.note) };
+      return row && { id, note: JSON.parse(row.note) };
     },
 
     async forgetAct(planId, id) {
-      await transaction(db, async (trx) => {
+      await write(async (trx) => {
         await trx.deleteFrom("plan_acts").where("plan_id", "=", planId).where("id", "=", id).execute();
       });
     },
@@ -260,20 +245,31 @@ export function createPlanJournal(options: { database: Database; upstream: strin
   };
 }
 
-/** What a plan's row tells without its journal. */
-function columnsOf(state: PlanState) {
-  const { name, status, runs, costUsd, costLimitUsd } = describePlan(state);
-  const summary: PlanSummary = {
-    planId: state.planId,
-    name,
-    status,
-    createdAt: state.startedAt,
-    changedAt: state.at,
-    line: progressLine(state),
-    runs,
-    ...(costUsd === undefined ? {} : { costUsd }),
-    ...(costLimitUsd === undefined ? {} : { costLimitUsd }),
-    waitingFor: waitingFor(state),
-  };
-  return { status, changed_at: state.at, summary: JSON.stringify(summary) };
+function rowOf(db: Transaction | Database, planId: string) {
+  const query = db.selectFrom("plans").select(["entries", "owner"]).where("plan_id", "=", planId);
+  return query.executeTakeFirst();
+}
+
+async function addEvents(
+  trx: Transaction,
+  planId: string,
+  entries: number,
+  events: readonly PlanEvent[],
+): Promise<void> {
+  for (const [at, event] of events.entries()) {
+    const row = { plan_id: planId, number: entries + at + 1, at: event.at, type: event.type };
+    await trx
+      .insertInto("plan_entries")
+      .values({ ...row, data: JSON.stringify(event) })
+      .execute();
+    if (event.type === "run-started") {
+      const act = trx.updateTable("plan_acts").set({ run_id: event.runId });
+      await act.where("plan_id", "=", planId).where("id", "=", startActOf(event.key)).execute();
+    }
+    // It is certain that nothing has come of it.
+    if (event.type === "run-not-started") {
+      const act = trx.deleteFrom("plan_acts").where("plan_id", "=", planId);
+      await act.where("id", "=", startActOf(event.key)).execute();
+    }
+  }
 }

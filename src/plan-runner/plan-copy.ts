@@ -1,19 +1,19 @@
 import { apply } from "../plans/machine/apply.js";
-import type { PlanChange } from "../plans/machine/events.js";
+import type { PlanChange, PlanEvent } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { whyNot } from "../plans/machine/why-not.js";
 import type { Clock } from "../shared/clock.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
-import type { JournalledPlan, PlanJournal } from "./journal.js";
+import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
 import type { PlanOwner } from "./plan-owner.js";
-import type { StartNote } from "./port.js";
 
 /** A plan as this process knows it; others may add to it at any time. */
 export interface PlanCopy {
   readonly state: PlanState;
   readonly entries: number;
   /**
-   * Lets something happen: written down first, on the newest state.
+   * Lets something happen: written down first, on the newest state. What comes while that is being done is written
+   * together.
    * @returns why it cannot happen, worded for a person; undefined when it has
    * @throws StoreError when it could not be written, and has not happened
    */
@@ -22,24 +22,47 @@ export interface PlanCopy {
   catchUp(): Promise<void>;
   /**
    * Notes that something is begun, if it is still wanted by the newest state.
-   * @returns `unwanted`, or `lost` when the plan is not this owner's: nothing may be done then
+   * @returns `unwanted`, or `lost` when the plan is not this owner's: nothing may be done then; `known` when it was
+   * begun before
    * @throws StoreError
    */
   beginAct(
-    id: string,
-    how: { owner: PlanOwner; note: StartNote; isWanted: (state: PlanState) => boolean },
-  ): Promise<"begun" | "unwanted" | "lost">;
+    act: PlanAct,
+    isWanted: (state: PlanState) => boolean,
+  ): Promise<"begun" | "known" | "unwanted" | "lost">;
 }
 
-/** @param onChange called after every change of the state, whoever has made it */
+/** What a process carries out with its copy. */
+export interface CopyOwner {
+  owner: PlanOwner;
+  /** What follows from a change and is begun as soon as that is written, in the same write. */
+  actsOf(before: PlanState, after: PlanState): readonly PlanAct[];
+  /** Told which of these it was. */
+  onBegun(ids: ReadonlySet<string>): void;
+}
+
+type Asked = { fail: (error: Error) => void } & (
+  | { change: PlanChange; answer: (refused: string | undefined) => void }
+  | {
+      act: PlanAct;
+      isWanted: (state: PlanState) => boolean;
+      answer: (outcome: "begun" | "known" | "unwanted" | "lost") => void;
+    }
+);
+
+/**
+ * @param options.onChange called after every change of the state, whoever has made it
+ * @param options.carrier left out where the plan is not carried out with this copy
+ */
 export function createPlanCopy(
   read: JournalledPlan,
-  options: { journal: PlanJournal; clock: Pick<Clock, "now">; onChange?: () => void },
+  options: { journal: PlanJournal; clock: Pick<Clock, "now">; onChange?: () => void; carrier?: CopyOwner },
 ): PlanCopy {
-  const { journal, clock, onChange = () => {} } = options;
+  const { journal, clock, onChange = () => {}, carrier } = options;
   const turns = createKeyedMutex();
   let { state, entries } = read;
   const { planId } = state;
+  let waiting: Asked[] = [];
 
   async function catchUp(): Promise<void> {
     const added = await journal.readSince(planId, entries);
@@ -49,6 +72,87 @@ export function createPlanCopy(
     onChange();
   }
 
+  function ask(asked: Asked): void {
+    waiting.push(asked);
+    if (waiting.length === 1) void turns.run("", workOff);
+  }
+
+  /** Has all that waits written in one go. Never rejects. */
+  async function workOff(): Promise<void> {
+    const batch = waiting;
+    waiting = [];
+    try {
+      await carryOut(batch);
+    } catch (error) {
+      for (const { fail } of batch) fail(error as Error);
+    }
+  }
+
+  async function carryOut(batch: readonly Asked[]): Promise<void> {
+    for (let isOurs = carrier !== undefined; ; ) {
+      const decided = decide(batch, isOurs);
+      const { events, next, acts, hasRefused } = decided;
+      // Others may have made possible meanwhile what cannot be.
+      if (hasRefused) {
+        const before = entries;
+        await catchUp();
+        if (entries !== before) continue;
+      }
+      let begun: ReadonlySet<string> = new Set();
+      if (events.length > 0 || acts.length > 0) {
+        const write = { entries, events, next, acts, owner: carrier?.owner, now: clock.now() };
+        const written = await journal.write(planId, write);
+        if (written === "behind") {
+          await catchUp();
+          continue;
+        }
+        if (written === "lost") {
+          if (acts.length === 0) throw new PlanGone();
+          isOurs = false;
+          continue;
+        }
+        begun = written;
+        state = next;
+        entries += events.length;
+      }
+      carrier?.onBegun(begun);
+      if (events.length > 0) onChange();
+      decided.answer(begun);
+      return;
+    }
+  }
+
+  /** What becomes of it on the state as it is known, one after the other. */
+  function decide(batch: readonly Asked[], isOurs: boolean) {
+    const events: PlanEvent[] = [];
+    const acts: PlanAct[] = [];
+    const answers: ((begun: ReadonlySet<string>) => void)[] = [];
+    let next = state;
+    let hasRefused = false;
+    for (const asked of batch) {
+      if ("change" in asked) {
+        const event = { ...asked.change, at: clock.now() };
+        const why = whyNot(next, event);
+        answers.push(() => asked.answer(why));
+        if (why !== undefined) hasRefused = true;
+        else {
+          next = apply(next, event);
+          events.push(event);
+        }
+      } else if (!asked.isWanted(next)) answers.push(() => asked.answer("unwanted"));
+      else if (!isOurs) answers.push(() => asked.answer("lost"));
+      else {
+        acts.push(asked.act);
+        answers.push((begun) => asked.answer(begun.has(asked.act.id) ? "begun" : "known"));
+      }
+    }
+    if (isOurs && carrier && events.length > 0) acts.push(...carrier.actsOf(state, next));
+    const answer = (begun: ReadonlySet<string>) => {
+      for (const one of answers) one(begun);
+    };
+    return { events, next, acts, hasRefused, answer };
+  }
+
   return {
     get state() {
       return state;
@@ -56,37 +160,16 @@ export function createPlanCopy(
     get entries() {
       return entries;
     },
-    happen: (change) =>
-      turns.run("", async () => {
-        for (;;) {
-          const event = { ...change, at: clock.now() };
-          const why = whyNot(state, event);
-          // Others may have made it possible meanwhile.
-          if (why !== undefined) {
-            const before = entries;
-            await catchUp();
-            if (entries === before) return why;
-            continue;
-          }
-          const next = apply(state, event);
-          if (await journal.append(planId, entries, event, next)) {
-            state = next;
-            entries++;
-            onChange();
-            return undefined;
-          }
-          await catchUp();
-        }
-      }),
+    happen: (change) => new Promise((answer, fail) => ask({ change, answer, fail })),
     catchUp: () => turns.run("", catchUp),
-    beginAct: (id, { owner, note, isWanted }) =>
-      turns.run("", async () => {
-        for (;;) {
-          if (!isWanted(state)) return "unwanted";
-          const done = await journal.beginAct(planId, id, { entries, owner, note, now: clock.now() });
-          if (done !== "behind") return done;
-          await catchUp();
-        }
-      }),
+    beginAct: (act, isWanted) => new Promise((answer, fail) => ask({ act, isWanted, answer, fail })),
   };
+}
+
+/** The plan was removed from the database while it was worked on. */
+export class PlanGone extends Error {
+  override name = "PlanGone";
+  constructor() {
+    super("The plan is not there any more. Nothing was changed.");
+  }
 }

@@ -1,4 +1,5 @@
-import { type Database, type Transaction, transaction } from "../store/database.js";
+import type { Database, Transaction } from "../store/database.js";
+import type { WriteTogether } from "./journal-queue.js";
 import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
 import type { PlanNow, Trouble } from "./port.js";
 
@@ -27,16 +28,16 @@ interface StoredSight {
   actions: Record<string, string>;
 }
 
-export function createPlanSights({
-  database: db,
-  upstream,
-}: {
+/** @param options.write as the plans themselves are written */
+export function createPlanSights(options: {
   database: Database;
   upstream: string;
+  write: WriteTogether;
 }): PlanSights {
+  const { database: db, upstream, write } = options;
   return {
     writeSights(owner, sights, at) {
-      return transaction(db, async (trx) => {
+      return write(async (trx) => {
         for (const [planId, { troubles, actions }] of sights) {
           const own = trx.selectFrom("plans").select("plan_id").where("plan_id", "=", planId);
           if (!(await own.where("owner", "=", textOf(owner)).executeTakeFirst())) continue;

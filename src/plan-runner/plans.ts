@@ -7,7 +7,8 @@ import { AUTO_WORKFLOW, type FieldValue, type Plan, type PlanLimits } from "../p
 import { type Clock, sleep } from "../shared/clock.js";
 import { findNearest } from "../shared/nearest.js";
 import { capabilitiesOfApi } from "./api-capabilities.js";
-import { isOver, type PlanPlace, type PlanSummary } from "./journal.js";
+import type { PlanPlace } from "./journal.js";
+import { isOver, type PlanSummary } from "./plan-summary.js";
 import type { PlanRunner, PlanSight } from "./runner.js";
 
 /** A plan to be begun: checked, its inputs complete, and agreed to by the person. */

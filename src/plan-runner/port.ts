@@ -38,16 +38,17 @@ export type MergeOutcome =
  * method may fail: it is called again then, or told, and never ends the plan.
  */
 export interface PlanPort {
+  /** What a start that is sent now, or soon, can be found again by; it is written down before. */
+  noteOfStart(): StartNote;
   /**
    * Starts one run, once.
-   * @param mayStart to be asked right before it is sent, with what it can be found again by: that is written down
-   * then. At `false`, and when it throws, nothing is sent
+   * @param mayStart to be asked right before it is sent. At `false`, and when it throws, nothing is sent
    * @param signal keeps a start that has not been sent from being sent; one that was is seen through
    */
   startRun(
     key: string,
     order: StartOrder,
-    mayStart: (note: StartNote) => Promise<boolean>,
+    mayStart: () => Promise<boolean>,
     signal: AbortSignal,
   ): Promise<StartOutcome>;
   /**

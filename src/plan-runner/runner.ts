@@ -7,10 +7,11 @@ import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { isGone, ownIdentity } from "../shared/process-identity.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
-import type { PlanJournal, PlanPlace, PlanSummary } from "./journal.js";
+import type { PlanJournal, PlanPlace } from "./journal.js";
 import { findMovedWork } from "./moved-work.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
 import type { Ownership, PlanOwner } from "./plan-owner.js";
+import type { PlanSummary } from "./plan-summary.js";
 import type { PlanNow, PlanPort } from "./port.js";
 import { createSightWriter } from "./sight-writer.js";
 
@@ -119,7 +120,7 @@ export function createPlanRunner(options: {
       const row = open.find((one) => one.planId === planId);
       if (row && isSame(row.owner, owner)) {
         if (row.entries > plan.entries) await plan.catchUp();
-      } else await letGo(planId, 0);
+      } else await letGo(planId);
     }
     for (const row of open) {
       if (closing.signal.aborted) return;
@@ -153,18 +154,19 @@ export function createPlanRunner(options: {
       log,
       port: portFor({ planId, place: read.place }),
       onSeen: (now) => plans.has(planId) && sights.note(planId, now),
-      onLost: () => void letGo(planId, 0),
+      onLost: () => void letGo(planId),
       onOver: () => void release(planId),
     });
     plans.set(planId, Object.assign(plan, { place: read.place }));
     plan.begin();
   }
 
-  async function letGo(planId: string, graceMs: number): Promise<void> {
+  /** @param graceMs left out when it is another process's */
+  async function letGo(planId: string, graceMs?: number): Promise<void> {
     const plan = plans.get(planId);
     plans.delete(planId);
     sights.forget(planId);
-    await plan?.stop(graceMs);
+    await plan?.stop(graceMs ?? 0, graceMs !== undefined);
   }
 
   /** @param graceMs what was sent is waited for: else the next process would look for what is still on its way */

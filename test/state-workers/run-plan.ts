@@ -26,10 +26,9 @@ function counted<Args extends unknown[], T>(write: (...args: Args) => Promise<T>
 const counting = (journal: PlanJournal): PlanJournal => ({
   ...journal,
   begin: counted(journal.begin),
-  append: counted(journal.append),
   claim: counted(journal.claim),
   release: counted(journal.release),
-  beginAct: counted(journal.beginAct),
+  write: counted(journal.write),
   forgetAct: counted(journal.forgetAct),
 });
 

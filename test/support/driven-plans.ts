@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { onTestFinished, vi } from "vitest";
 import type { Script, StartInfo } from "../../mocks/types.js";
-import type { PlanSummary } from "../../src/plan-runner/journal.js";
+import type { PlanSummary } from "../../src/plan-runner/plan-summary.js";
 import { describePlan } from "../../src/plans/machine/describe-plan.js";
 import type { PlanChange, PlanStarted } from "../../src/plans/machine/events.js";
 import { planStatus, waitingFor } from "../../src/plans/machine/plan-status.js";

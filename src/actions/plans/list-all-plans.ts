@@ -1,4 +1,4 @@
-import type { PlanSummary } from "../../plan-runner/journal.js";
+import type { PlanSummary } from "../../plan-runner/plan-summary.js";
 import type { TemplateInfo } from "../../plan-templates/templates.js";
 import { optional } from "../../plans/plan.js";
 import { cleanLine } from "../../shared/text.js";

@@ -1,4 +1,4 @@
-import type { PlanSummary } from "../../plan-runner/journal.js";
+import type { PlanSummary } from "../../plan-runner/plan-summary.js";
 import { cleanLine } from "../../shared/text.js";
 import { tellSpan } from "../sessions/fit-text.js";
 import { renderRows } from "../table.js";

@@ -1,15 +1,15 @@
 import type { Clock } from "../../shared/clock.js";
 import { type Database, transaction } from "../../store/database.js";
+import { createWriteQueue } from "../../store/write-queue.js";
 import { loadRuns } from "./load-runs.js";
 import type { EngineRun } from "./run.js";
 import type { HeldRun } from "./run-rows.js";
 import type { Durability, Recorded, RunStore, RunStoreProblem, StoredEvent } from "./run-store.js";
 import { type Asked, createRunWriter, LIMITS } from "./run-writer.js";
 import type { Change, Outcome, WriteAlongside } from "./write-changes.js";
-import { createWriteQueue } from "./write-queue.js";
 
 /**
- * Opens the runs in a database. The way of a change: `ask` puts it into the queue (write-queue.ts), `carryOut` has all
+ * Opens the runs in a database. The way of a change: `ask` puts it into the queue (src/store/write-queue.ts), `carryOut` has all
  * that wait there written (run-writer.ts) in one transaction (write-changes.ts), then tells the listeners; then `ask`
  * answers.
  *
@@ -38,7 +38,7 @@ export async function createRunStore(options: {
   const loaded = await loadRuns(database, transact, clock.now(), options.takeOver);
   const runs = new Map<string, HeldRun>();
   for (const stored of loaded.stored) runs.set(stored.run.runId, { ...stored, newest: stored.run });
-  const queue = createWriteQueue(clock, carryOut);
+  const queue = createWriteQueue({ clock, work: carryOut });
   const askAgain = () => void queue.flush();
   const writer = createRunWriter({
     database,

@@ -1,4 +1,4 @@
-import type { Clock } from "../../shared/clock.js";
+import type { Clock } from "../shared/clock.js";
 
 /** After work, what can wait does so for as many times its duration, and at most so long, in ms. */
 const REST_FACTOR = 2;
@@ -14,11 +14,17 @@ export interface WriteQueue<Job, Result> {
   close(): Promise<void>;
 }
 
-/** @param work gets all jobs that wait, and gives a result for each. It must not throw */
-export function createWriteQueue<Job, Result>(
-  clock: Pick<Clock, "after">,
-  work: (jobs: readonly Job[]) => Promise<readonly Result[]>,
-): WriteQueue<Job, Result> {
+/**
+ * @param options.clock left out where nothing can wait
+ * @param options.work gets all jobs that wait, and gives a result for each. It must not throw
+ * @param options.gather waits for what belongs together; by default for what comes in the same moment
+ */
+export function createWriteQueue<Job, Result>(options: {
+  clock?: Pick<Clock, "after">;
+  work: (jobs: readonly Job[]) => Promise<readonly Result[]>;
+  gather?: () => Promise<void>;
+}): WriteQueue<Job, Result> {
+  const { clock, work, gather = () => Promise.resolve() } = options;
   let waiting: { job: Job; canWait: boolean; resolve: (result: Result) => void }[] = [];
   let working: Promise<void> | undefined;
   let isResting = false;
@@ -31,9 +37,8 @@ export function createWriteQueue<Job, Result>(
 
   async function workOff(): Promise<void> {
     const began = performance.now();
-    // What comes in the same moment belongs together.
-    await Promise.resolve();
     do {
+      await gather();
       const batch = waiting;
       waiting = [];
       const results = await work(batch.map(({ job }) => job));
@@ -44,6 +49,7 @@ export function createWriteQueue<Job, Result>(
   }
 
   function rest(ms: number): void {
+    if (!clock) return;
     cancelRest();
     isResting = true;
     cancelRest = clock.after(ms, () => {
