@@ -50,7 +50,8 @@ describe("the command line", () => {
     });
     expect(refusal("stdio", "--engine")).toBe("--engine: a value is missing");
     expect(refusal("--yes")).toBe(
-      "--yes belongs to the commands demo, install, sessions resume, sessions clean, sessions take and sessions discard; see --help",
+      "--yes belongs to the commands demo, install, sessions resume, sessions clean, sessions take, sessions discard, " +
+        "plan approve, plan stop, plan redo, plan kill and plan edit; see --help",
     );
   });
 
@@ -110,6 +111,22 @@ describe("the command line", () => {
     expect(refusal("sessions", "shwo", "jwt")).toBe(
       "unknown command; sessions show may be meant; see --help",
     );
+  });
+
+  test("takes what stands behind a command of plans, and a flag several times where each says something else", () => {
+    expect(readCommandLine(["plan", "check", "a.yaml", "--input", "x=1", "--input=y=2=3"])).toEqual({
+      command: "plan check",
+      flags: {},
+      operands: ["a.yaml"],
+      input: ["x=1", "y=2=3"],
+    });
+    expect(readCommandLine(["plan", "send-back", "ship", "ok", "Smaller"])).toMatchObject({
+      operands: ["ship", "ok", "Smaller"],
+    });
+    expect(refusal("plan", "send-back", "ship")).toContain(
+      "in quotes what should change has to stand behind it",
+    );
+    expect(refusal("plan", "aprove", "ship")).toContain("plan approve may be meant");
   });
 
   test("takes the engine's own flags with their command only", () => {

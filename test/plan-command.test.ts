@@ -1,21 +1,11 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { serveBranchingApi } from "./support/branching-api.js";
+import { hasEnded, isAtGate, scriptOf } from "./support/driven-plans.js";
+import { createPlanTerminal, drivePlansOf } from "./support/plan-terminal.js";
 
 // `plan …` in a terminal: through the published bin.
-
-/** A machine without an engine that runs, and `plan …` on it. */
-function createTerminal() {
-  const home = temporaryFolder();
-  const plan = (args: string[] = [], env: Record<string, string> = {}) =>
-    runBin(["plan", ...args], { HOME: home, ...toVariables({ STATE_DIR: home }), ...env });
-  const file = (text: string, name = "ship.yaml") => {
-    writeFileSync(join(home, name), text);
-    return join(home, name);
-  };
-  return { home, plan, file };
-}
 
 const SHIP = `
 inputs: { feature: { type: string, required: true } }
@@ -28,7 +18,7 @@ steps:
 `;
 
 it("checks a plan's file without an engine, and begins nothing", async () => {
-  const { home, plan, file } = createTerminal();
+  const { home, plan, file } = createPlanTerminal();
   expect(await plan(["check", file(SHIP)])).toEqual({
     code: 0,
     stdout: "Plan ship: no mistakes.\nSteps: design → ok → build, review\nRuns: 3, at most 5.\n",
@@ -44,7 +34,7 @@ it("checks a plan's file without an engine, and begins nothing", async () => {
 });
 
 it("tells all mistakes of a file at once, each with its line and how it could be written", async () => {
-  const { plan, file } = createTerminal();
+  const { plan, file } = createPlanTerminal();
   const wrong = SHIP.replace("run: review", "run: reviw").replace("continue: design", "continue: desing");
   const { code, stdout } = await plan(["check", file(wrong)]);
   expect(code).toBe(1);
@@ -56,7 +46,7 @@ it("tells all mistakes of a file at once, each with its line and how it could be
 });
 
 it("says what is wrong with a file that is none, and with a command line that is wrong", async () => {
-  const { home, plan, file } = createTerminal();
+  const { home, plan, file } = createPlanTerminal();
   expect(await plan(["check", join(home, "no.yaml")])).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/The plan's file is not there\. Nothing was begun/),
@@ -71,7 +61,7 @@ it("says what is wrong with a file that is none, and with a command line that is
 });
 
 it("says that there are no plans, and makes no database for that", async () => {
-  const { home, plan } = createTerminal();
+  const { home, plan } = createPlanTerminal();
   expect(await plan(["list"])).toEqual({ code: 0, stdout: "No plans.\n", stderr: "" });
   expect(await plan()).toMatchObject({ code: 0, stdout: "No plans.\n" });
   expect(await plan(["show", "ship"])).toMatchObject({
@@ -81,3 +71,157 @@ it("says that there are no plans, and makes no database for that", async () => {
   });
   expect(existsSync(join(home, "automagik.db"))).toBe(false);
 });
+
+const FEATURE = {
+  name: "feature",
+  limits: { runs: 8, cost_usd: 5 },
+  steps: [
+    { id: "design", run: "architect", task: "Design it" },
+    {
+      id: "ok",
+      gate: "Build this?",
+      needs: ["design"],
+      show: "${steps.design.result}",
+      back_to: { step: "design", max: 1 },
+    },
+    { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
+  ],
+};
+
+it("shows what a plan waits for, sends it back, and approves what was shown", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const terminal = createPlanTerminal(api);
+  const { plan } = terminal;
+  const plans = await drivePlansOf(terminal, api);
+  const planId = await plans.begin(FEATURE);
+  await plans.until(planId, isAtGate);
+
+  const list = (await plan(["list"])).stdout.split("\n");
+  expect(list[0]).toMatch(/^NAME +STATE +RUNS +COST +AGE +PROGRESS$/);
+  expect(list[1]).toMatch(
+    /^feature +waits for you, \d+ s: ok: Build this\? +1\/8 +\$0\.50 of \$5\.00 +\d+ s +design ✓ · ok: waits for you$/,
+  );
+  const narrow = (await plan(["list"], { COLUMNS: "60" })).stdout.split("\n");
+  expect(Math.max(...narrow.slice(0, 2).map((line) => line.length))).toBeLessThanOrEqual(60);
+
+  const shown = await plan(["show", "feature"]);
+  expect(shown).toMatchObject({ code: 0, stderr: "" });
+  expect(shown.stdout).toMatch(
+    /^Plan feature \([\w-]{36}\): waiting\n\nNeeds you:\n {2}ok, \d+ s: Build this\?\n {4}automagik-workflows-mcp plan approve feature ok\n {4}automagik-workflows-mcp plan send-back feature ok "what should change"\n\nSTEP +KIND +STATE/,
+  );
+  expect(shown.stdout).toMatch(/\ndesign +run +succeeded: A design\..* +1 +\d+ +\$0\.50 +\S+\n/);
+  expect(shown.stdout).toMatch(/\nRuns started: 1 of 8\. Cost: \$0\.50 of \$5\.00\.\n$/);
+
+  const unasked = await plan(["approve", "feature"]);
+  expect(unasked.code).toBe(1);
+  expect(unasked.stdout).toMatch(/^ok: Build this\?\n\nA design\.[\s\S]*Work:\n {2}design: \S+ at \w+\n/);
+  expect(unasked.stdout).toMatch(/Nobody can be asked here\. Nothing was decided\. --yes does it/);
+
+  const back = await plan(["send-back", "feature", "Smaller, please"]);
+  expect(back).toMatchObject({ code: 0, stdout: expect.stringMatching(/\nSent back\. /) });
+  await plans.until(planId, (state) => isAtGate(state) && state.steps.ok?.sentBack === 1);
+  expect(api.runs.at(-1)?.message).toContain("Smaller, please");
+  expect(await plan(["send-back", "feature", "ok", "Even smaller"])).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/cannot send back \(any more\).*Nothing was decided/),
+  });
+
+  expect(await plan(["approve", planId, "ok", "--yes"])).toMatchObject({ code: 0 });
+  await plans.until(planId, hasEnded);
+  expect(api.runs.map(({ workflow }) => workflow)).toEqual(["architect", "architect", "implement"]);
+  expect(await plan(["approve", "feature", "--yes"])).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/is completed and waits for no decision\. Nothing was decided/),
+  });
+  expect((await plan(["show", "feature"])).stdout).toMatch(/: completed\n/);
+}, 60_000);
+
+it("agrees to a fan-out, pauses and goes on, changes limits and steps, and ends a plan after asking", async () => {
+  const { steps } = FEATURE;
+  const api = await serveBranchingApi({
+    script: ({ workflowName }) => ({
+      result: workflowName === "architect" ? 'A design.\n```json\n{"parts": ["one", "two"]}\n```' : "Done.",
+      manual: workflowName === "implement",
+      costUsd: 0.5,
+    }),
+  });
+  const terminal = createPlanTerminal(api);
+  const { plan, file } = terminal;
+  const plans = await drivePlansOf(terminal, api);
+  const fanOut = {
+    name: "parts",
+    steps: [
+      { ...steps[0], output: { parts: { type: "list" } } },
+      {
+        id: "build",
+        run: "implement",
+        needs: ["design"],
+        for_each: "${steps.design.output.parts}",
+        task: "${item}",
+      },
+      { id: "test", run: "test", needs: ["build"], task: "Test it" },
+    ],
+  };
+  const planId = await plans.begin(fanOut, { agreeAbove: { runs: 1 } });
+  await plans.until(planId, (state) => state.steps.build?.status === "waiting");
+  const unasked = await plan(["approve", "parts"]);
+  expect(unasked).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^build: .*2 runs.*\n\nNobody can/s),
+  });
+  expect(await plan(["approve", "parts", "--yes"])).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/\nAgreed to 2 runs\. /),
+  });
+  await plans.until(planId, (state) => state.steps.build?.going === 2);
+
+  expect((await plan(["pause", "parts"])).stdout).toMatch(
+    /^Paused: nothing new .*own end: 2\. .*plan resume parts/,
+  );
+  expect(await plan(["pause", "parts"])).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/is paused already/),
+  });
+  expect((await plan(["show", "parts"])).stdout).toMatch(/: paused\n[\s\S]*\n {2}one +.*running/);
+  expect(await plan(["resume", "parts"])).toMatchObject({ code: 0 });
+
+  expect((await plan(["limits", "parts", "--cost", "30", "--runs=40"])).stdout).toMatch(
+    /^Limits: 40 runs, \d+ at once, \$30\.00, \d+ minutes\.\nChanged: this is version 2/,
+  );
+  expect(await plan(["limits", "parts", "--runs", "many"])).toMatchObject({ code: 2 });
+  expect(await plan(["limits", "parts"])).toMatchObject({ code: 2 });
+
+  const edited = {
+    ...fanOut,
+    steps: [...fanOut.steps.slice(0, 2), { id: "join", merge: "build", needs: ["build"], check: "npm test" }],
+  };
+  const path = file(JSON.stringify(edited), "edited.json");
+  const refused = await plan(["edit", "parts", path, "--yes"]);
+  expect(refused.code).toBe(1);
+  expect(refused.stdout).toMatch(
+    /^Plan parts, version 3:\n {2}new: join merges the branches of build, and runs `npm test`\n {2}dropped: test\n/,
+  );
+  expect(refused.stdout).toMatch(
+    /has to be agreed to word for word: --agree 'npm test'\. Nothing was changed/,
+  );
+  expect(await plan(["edit", "parts", path, "--yes", "--agree", "npm test"])).toMatchObject({ code: 0 });
+  const begun = { ...edited, steps: [{ ...edited.steps[0], task: "Another" }, ...edited.steps.slice(1)] };
+  expect(await plan(["edit", "parts", file(JSON.stringify(begun), "begun.json"), "--yes"])).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/Step design has begun, so it cannot be another one now/),
+  });
+
+  expect(await plan(["skip", "parts", "build"])).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/Step build goes on\..*Nothing was changed/),
+  });
+  const kill = await plan(["kill", "parts"]);
+  expect(kill).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^End the plan parts and the 2 runs that go on\?.*\nNobody can be asked/),
+  });
+  expect(await plan(["kill", "parts", "--yes"])).toMatchObject({ code: 0 });
+  await plans.until(planId, (state) => Object.values(state.steps).every(({ going }) => going === 0));
+  expect(api.kills).toHaveLength(2);
+  expect((await plan(["show", "parts"])).stdout).toMatch(/: killed\n/);
+}, 60_000);

@@ -41,6 +41,16 @@ export interface CommandLine {
   check?: string;
   /** `plan check … --input name=value`, as often as there are inputs. */
   input?: string[];
+  /** `plan edit … --agree "npm test"`: what the person agrees to beforehand, word for word. */
+  agree?: string[];
+  /** `plan limits … --cost 30`: USD. */
+  cost?: string;
+  /** `plan limits … --runs 40`. */
+  runs?: string;
+  /** `plan limits … --parallel 3`. */
+  parallel?: string;
+  /** `plan limits … --minutes 240`. */
+  minutes?: string;
   /** `plan list --all`: plans that have ended, too. */
   all?: true;
   /** What stands behind a command: of `sessions` a session's name or a run's id, then a message; of `workflows edit` a name. */

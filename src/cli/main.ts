@@ -40,6 +40,16 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "plan list": plan,
   "plan check": plan,
   "plan show": plan,
+  "plan approve": plan,
+  "plan send-back": plan,
+  "plan stop": plan,
+  "plan pause": plan,
+  "plan resume": plan,
+  "plan skip": plan,
+  "plan redo": plan,
+  "plan kill": plan,
+  "plan edit": plan,
+  "plan limits": plan,
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

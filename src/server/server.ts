@@ -2,8 +2,6 @@ import { actions } from "../actions/index.js";
 import { systemClock } from "../shared/clock.js";
 import { createComplete } from "./completions.js";
 import { createMcpServer, type Streams, type Transport } from "./fastmcp/mcp-server.js";
-import { peekEra } from "./modern/peek-era.js";
-import type { ModernStdio } from "./modern/serve-modern-stdio.js";
 import { createServices, type ServiceOptions } from "./services.js";
 import { writeInstructions } from "./tools/instructions.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
@@ -37,7 +35,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   const { services } = host;
   const { catalogue, sessions, capabilities } = services;
   const project = projectSteps(settings.toolset, actions, capabilities);
-  const published = {
+  const mcp = createMcpServer({
     services,
     tools: buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error), capabilities),
     project,
@@ -45,34 +43,21 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     instructions: () => writeInstructions(catalogue.state(), project),
     clock,
     log,
-  };
-  const mcp = createMcpServer(published);
-  let modern: ModernStdio | undefined;
-  let onIdle = () => {};
+  });
   let closing: Promise<void> | undefined;
 
-  async function stopCalls(graceMs: number): Promise<void> {
-    await Promise.all([mcp.stopCalls(graceMs), modern?.stopCalls(graceMs)]);
-  }
-
   async function shutDown(graceMs: number): Promise<void> {
-    await stopCalls(graceMs);
-    await modern?.close();
+    await mcp.stopCalls(graceMs);
     mcp.stopInforming();
     await host.close();
     await mcp.close();
   }
 
   return {
-    async serveStdio(streams) {
+    serveStdio(streams) {
       const discovered = host.discover();
       void discovered.then(() => services.plans.carryOn());
-      if (settings.era === "auto" && (await peekEra(streams.input)) === "modern") {
-        const { serveModernStdio } = await import("./modern/serve-modern-stdio.js");
-        modern = serveModernStdio(streams, { ...published, ready: discovered, onIdle: () => onIdle() });
-        return;
-      }
-      await mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
+      return mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
     },
     async connect(transport) {
       await host.discover();
@@ -83,12 +68,9 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       await host.discover();
       await services.plans.carryOn();
     },
-    onIdle(listener) {
-      onIdle = listener;
-      mcp.onIdle(listener);
-    },
+    onIdle: mcp.onIdle,
     checkReadiness: host.checkReadiness,
-    drain: stopCalls,
+    drain: mcp.stopCalls,
     close(graceMs = 3_000) {
       closing ??= shutDown(graceMs);
       return closing;

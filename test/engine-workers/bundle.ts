@@ -10,8 +10,6 @@ export interface BundledWorker {
   /** The file that it was bundled into. */
   script: string;
   start(...args: string[]): Worker;
-  /** The same with these variables in its environment. */
-  startWith(env: Record<string, string>, ...args: string[]): Worker;
 }
 
 const project = fileURLToPath(new URL("../..", import.meta.url));
@@ -21,9 +19,7 @@ const project = fileURLToPath(new URL("../..", import.meta.url));
  * @param path of its source below `test`, without the suffix
  */
 export async function bundleWorker(path: string, folder: string): Promise<BundledWorker> {
-  // The engine looks for its workflows beside the package's own file.
-  for (const name of ["node_modules", "package.json", "workflows"])
-    symlinkSync(join(project, name), join(folder, name), "junction");
+  symlinkSync(join(project, "node_modules"), join(folder, "node_modules"), "junction");
   const script = join(folder, `${basename(path)}.mjs`);
   await build({
     entryPoints: [join(project, "test", `${path}.ts`)],
@@ -42,10 +38,8 @@ export async function bundleWorker(path: string, folder: string): Promise<Bundle
   });
   // The bundler's own process would live on in that of the tests, whose files and children some of them count.
   await stop();
-  const startWith: BundledWorker["startWith"] = (env, ...args) =>
-    spawn(process.execPath, [script, ...args], {
-      stdio: ["pipe", "pipe", "inherit"],
-      env: { ...process.env, ...env },
-    });
-  return { script, startWith, start: (...args) => startWith({}, ...args) };
+  return {
+    script,
+    start: (...args) => spawn(process.execPath, [script, ...args], { stdio: ["pipe", "pipe", "inherit"] }),
+  };
 }

@@ -28,6 +28,8 @@ export interface PlanProcess {
 export async function openPlans(options: {
   url: string;
   folder?: string;
+  /** How plans of this API are kept apart from those of others; by default all are of one. */
+  upstream?: string;
   apiKey?: string;
   clock?: Clock;
   log: Log;
@@ -59,7 +61,7 @@ export async function openPlans(options: {
   const stopped = new AbortController();
   const runs = createRuns({ api, watcher, clock, stopped: stopped.signal, keys: capabilities });
   const database = await openDatabase(folder === undefined ? {} : { folder });
-  const stored = createPlanJournal({ database, upstream: "the API" });
+  const stored = createPlanJournal({ database, upstream: options.upstream ?? "the API" });
   const journal = options.journal?.(stored) ?? stored;
   await capabilities.refresh();
   const portFor = createApiPort({

@@ -2,17 +2,25 @@ import { homedir } from "node:os";
 import { capabilitiesOfApi } from "../../plan-runner/api-capabilities.js";
 import { planLimitsOf } from "../../settings/plan-settings.js";
 import { readSettings } from "../../settings/settings.js";
+import { keepAwake } from "../../shared/background/keep-awake.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import type { PlanCommand } from "../command-table.js";
+import { createAsk } from "../install/ask.js";
+import { type ChangeOptions, changeInTerminal, type Deed } from "../plans/change-command.js";
 import { type CheckAgainst, checkInTerminal } from "../plans/check-command.js";
+import { decideInTerminal, type Verdict } from "../plans/decide-command.js";
+import { editInTerminal, limitInTerminal } from "../plans/edit-command.js";
+import { unknownPlan } from "../plans/find-plan.js";
 import { listPlansInTerminal } from "../plans/list-command.js";
 import { createLiveLine } from "../plans/live-line.js";
 import { readInputs } from "../plans/read-inputs.js";
+import { readLimits } from "../plans/read-limits.js";
 import { readPlanFile } from "../plans/read-plan-file.js";
 import type { PaintOptions } from "../plans/render-plans.js";
 import { showPlanInTerminal } from "../plans/show-command.js";
-import { openActing, openReading } from "../sessions/open-services.js";
+import { describeSize } from "../sessions/act-command.js";
+import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
 import { openWorkflows } from "../workflows/open-workflows.js";
 import { findWidth, onInterrupt, paint } from "./sessions.js";
 
@@ -23,6 +31,16 @@ const COMMANDS: Record<PlanCommand, (asked: Invocation) => Promise<number>> = {
   "plan list": list,
   "plan check": check,
   "plan show": show,
+  "plan approve": (asked) => decide(asked, "approve"),
+  "plan send-back": (asked) => decide(asked, "send-back"),
+  "plan stop": (asked) => decide(asked, "stop"),
+  "plan pause": (asked) => change(asked, "pause"),
+  "plan resume": (asked) => change(asked, "resume"),
+  "plan skip": (asked) => change(asked, "skip"),
+  "plan redo": (asked) => change(asked, "redo"),
+  "plan kill": (asked) => change(asked, "kill"),
+  "plan edit": edit,
+  "plan limits": limit,
 };
 
 /** `plan …`: several runs as one piece of work. */
@@ -92,4 +110,63 @@ async function findAgainst(asked: Invocation): Promise<CheckAgainst> {
   } finally {
     await close();
   }
+}
+
+/** Does something with plans that may have to be carried out. */
+async function onPlans(
+  asked: Invocation,
+  work: (wanted: string, options: ChangeOptions, opened: OpenServices) => Promise<number>,
+): Promise<number> {
+  const [wanted = ""] = asked.operands ?? [];
+  const opened = open(asked);
+  try {
+    // Where there was never a plan, the answer is that there is none of this name.
+    const plans = await opened.services.plans.openIfAny();
+    if (!plans) throw await unknownPlan(wanted, plans);
+    const ask = createAsk(process.stdin, process.stderr);
+    return await keepAwake(() => work(wanted, { plans, yes: asked.yes === true, ask, out }, opened));
+  } finally {
+    await opened.close();
+  }
+}
+
+/** `plan approve`, `plan send-back`, `plan stop`: what waits for a decision. */
+function decide(asked: Invocation, verdict: Verdict): Promise<number> {
+  const signal = onInterrupt();
+  return onPlans(asked, (wanted, options, opened) => {
+    const [, ...rest] = asked.operands ?? [];
+    const words = verdict === "send-back" ? rest.pop() : undefined;
+    return decideInTerminal(
+      wanted,
+      { verdict, step: rest[0], words },
+      { ...options, describeSize: (runId) => describeChanges(runId, opened, signal) },
+    );
+  });
+}
+
+async function describeChanges(runId: string, opened: OpenServices, signal: AbortSignal): Promise<string> {
+  await opened.discover();
+  return describeSize(runId, opened, signal);
+}
+
+/** `plan pause`, `plan resume`, `plan skip`, `plan redo`, `plan kill`. */
+function change(asked: Invocation, deed: Deed): Promise<number> {
+  const [, step, words] = asked.operands ?? [];
+  return onPlans(asked, (wanted, options) => changeInTerminal(wanted, { deed, step, words }, options));
+}
+
+/** `plan edit`: the plan becomes what a file says. */
+function edit(asked: Invocation): Promise<number> {
+  const [, path = ""] = asked.operands ?? [];
+  return onPlans(asked, async (wanted, options, opened) => {
+    const file = await readPlanFile(path);
+    await opened.discover();
+    return editInTerminal(wanted, file, { ...options, agreed: asked.agree ?? [] });
+  });
+}
+
+/** `plan limits`: what a plan that goes on may take. */
+function limit(asked: Invocation): Promise<number> {
+  const limits = readLimits(asked);
+  return onPlans(asked, (wanted, options) => limitInTerminal(wanted, limits, options));
 }

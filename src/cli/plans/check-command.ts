@@ -53,7 +53,7 @@ export async function checkInTerminal(
 }
 
 /** All mistakes, each with its place and how it could be written. */
-export function tellProblems(problems: readonly PlanProblem[]): string {
+export function tellProblems(problems: readonly PlanProblem[], left = "Nothing was begun."): string {
   const count = problems.length === 1 ? "1 mistake" : `${problems.length} mistakes`;
-  return `${problems.map(describeProblem).join("\n")}\n\n${count}. Nothing was begun.`;
+  return `${problems.map(describeProblem).join("\n")}\n\n${count}. ${left}`;
 }

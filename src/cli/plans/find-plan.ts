@@ -15,10 +15,18 @@ export class UnknownPlan extends Error {
 export async function findPlan(wanted: string, plans: Plans | undefined): Promise<PlanSight> {
   const found = await plans?.find(wanted);
   if (found) return found;
+  throw await unknownPlan(wanted, plans);
+}
+
+/** What is said when there is no such plan. */
+export async function unknownPlan(
+  wanted: string,
+  plans: Pick<Plans, "nearest"> | undefined,
+): Promise<UnknownPlan> {
   const near = (await plans?.nearest(wanted)) ?? [];
   const names = near.map((name) => `"${cleanLine(name, 100)}"`).join(", ");
   const hint = names ? ` Is one of these meant: ${names}?` : "";
-  throw new UnknownPlan(
+  return new UnknownPlan(
     `There is no plan "${cleanLine(wanted, 100)}".${hint} \`plan list --all\` shows all. Nothing was done.`,
   );
 }

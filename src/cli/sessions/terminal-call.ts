@@ -31,7 +31,6 @@ export function createTerminalCall(options: {
     // Nobody cuts it off.
     wantsProgress: progress !== undefined,
     progress: ({ message }) => progress?.(message),
-    follows: () => {},
     clientName: undefined,
     localFolders: async () => [],
   };
