@@ -776,6 +776,80 @@ describe("rule 8: nothing is lost or started twice, wherever it is interrupted",
   });
 });
 
+const INTERRUPTED = { status: "failed", interrupted: true, error: "The engine stopped." } as const;
+
+describe("rule 8: a run that was interrupted goes on by itself", () => {
+  it("in the same conversation, by a run of its own that counts, and the step tells so", () => {
+    const world = begin({ steps: [PARTS, build] }).finish("design", parts("a", "b"));
+    world.begin("build/1").finish("build/2", INTERRUPTED);
+    expect(world.starts()).toEqual(["p1/build/2/2"]);
+    const { session, message } = world.order("build/2");
+    expect(session).toMatchObject({ kind: "continue", sessionId: "session-build-1-2" });
+    expect(message).toMatch(
+      /^The run before this one was interrupted: the engine or the machine went away\./,
+    );
+    expect(message).not.toContain("Build b");
+    expect(world.state.runsStarted).toBe(4);
+    expect(describePlan(world.state).steps[1]).toMatchObject({
+      status: "running",
+      reason: expect.stringContaining("was interrupted"),
+    });
+    world.finish("build/1").finish("build/2", { branch: "b-build-1-2" });
+    expect(world.statuses()).toBe("design succeeded, build succeeded");
+    expect(describePlan(world.state).steps[1]?.reason).toBeUndefined();
+  });
+
+  it("and has its output asked for again", () => {
+    const world = begin({ steps: [PARTS] }).finish("design", INTERRUPTED);
+    expect(world.order("design").message).toContain("fenced JSON block");
+    expect(world.finish("design", parts("a")).statuses()).toBe("design succeeded");
+    const asked = begin({ steps: [PARTS] }).finish("design", { result: "No block." });
+    const question = asked.order("design").message;
+    asked.finish("design", INTERRUPTED);
+    expect(asked.order("design").message).toBe(question);
+    expect(asked.finish("design", parts("a")).statuses()).toBe("design succeeded");
+  });
+
+  it("three times at most, and then as often as the step may be tried again", () => {
+    const world = begin({ steps: [{ ...design, retry: 1 }] });
+    for (let run = 1; run <= 4; run++) world.finish("design", INTERRUPTED);
+    expect(world.state.steps.design?.attempts.map(({ why }) => why)).toEqual([
+      ...["first", "resume", "resume", "resume", "retry"],
+    ]);
+    expect(world.order("design")).toMatchObject({ session: { kind: "new" }, message: "Design it" });
+    world.finish("design", INTERRUPTED);
+    expect(world.starts()).toEqual([]);
+    expect(world.state.steps.design).toMatchObject({ status: "failed", reason: "The engine stopped." });
+  });
+
+  it("within the limits of the plan, and after a pause", () => {
+    const world = begin({ limits: { runs: 1 }, steps: [design] }).finish("design", INTERRUPTED);
+    expect(world.starts()).toEqual([]);
+    expect(world.state.steps.design).toMatchObject({
+      status: "blocked",
+      reason: "All 1 runs that the plan may have were started.",
+    });
+    const paused = begin({ steps: [design] })
+      .begin("design")
+      .do({ type: "paused" });
+    expect(paused.finish("design", INTERRUPTED).starts()).toEqual([]);
+    expect(paused.do({ type: "resumed" }).starts()).toEqual(["p1/design/2"]);
+  });
+
+  it("but not one that a person has ended, nor in a plan that is ended, nor without a conversation", () => {
+    const world = begin({ steps: [design] }).finish("design", { status: "killed" });
+    expect(world.starts()).toEqual([]);
+    const ended = begin({ steps: [design] })
+      .begin("design")
+      .do({ type: "kill-asked" });
+    expect(ended.finish("design", INTERRUPTED).starts()).toEqual([]);
+    const bare = begin({ steps: [design] });
+    bare.do({ type: "run-started", key: "p1/design/1", runId: "r1" });
+    bare.do({ type: "run-ended", key: "p1/design/1", ...INTERRUPTED });
+    expect(bare.statuses()).toBe("design failed");
+  });
+});
+
 describe("rule 9: a plan never waits in silence", () => {
   it("what an agent asks is what the plan waits for", () => {
     const world = begin({ steps: [design] })

@@ -329,6 +329,7 @@ function drive(seed: number): {
       type: "run-started",
       key,
       runId: `r-${key}`,
+      ...(random.chance(0.8) ? { sessionId: `s-${key}` } : {}),
       ...(random.chance(0.05) ? { ownWorkspace: false } : {}),
       ...(random.chance(0.5) ? { branch: `b-${key}` } : {}),
     });
@@ -344,7 +345,11 @@ function drive(seed: number): {
       ...(random.chance(0.2) ? {} : { costUsd: random.between(0, 300) / 100 }),
       ...(random.chance(0.05) ? {} : { branch: random.chance(0.1) ? null : `b-${key}`, commit: `c-${at}` }),
       ...(status === "failed"
-        ? { error: "Red.", ...(random.chance(0.2) ? { deterministic: true as const } : {}) }
+        ? {
+            error: "Red.",
+            ...(random.chance(0.3) ? { interrupted: true as const } : {}),
+            ...(random.chance(0.2) ? { deterministic: true as const } : {}),
+          }
         : {}),
     });
   }

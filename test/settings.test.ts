@@ -123,6 +123,13 @@ const CASES: Record<string, Case> = {
     good: numbers("10", "3600"),
     bad: ["9", "3601", ...NO_NUMBERS],
   },
+  ERA: { property: "era", fallback: "legacy", good: texts("auto", "legacy"), bad: ["modern", "Auto"] },
+  TASK_AFTER: {
+    property: "taskAfterS",
+    fallback: 60,
+    good: numbers("0", "3600", "2.5"),
+    bad: ["3601", ...NO_NUMBERS],
+  },
   TOOLSET: { property: "toolset", fallback: "super", good: texts("super", "named"), bad: ["all", "Super"] },
   STATE: {
     property: "state",

@@ -87,3 +87,11 @@ test("the MCP framework is known in its own folder only", () => {
   expect(users.length).toBeGreaterThan(0);
   expect(users.filter((file) => !FRAMEWORK_USERS.test(file))).toEqual([]);
 });
+
+test("the library of the newer protocol is known in its own folder only", () => {
+  const users = files.filter((file) =>
+    importedBy(file).some((name) => name.startsWith("@modelcontextprotocol/server")),
+  );
+  expect(users.length).toBeGreaterThan(0);
+  expect(users.filter((file) => !file.startsWith("server/modern/"))).toEqual([]);
+});

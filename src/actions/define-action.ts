@@ -47,6 +47,12 @@ export interface Services {
   tellOtherSettings(): Promise<string | undefined>;
 }
 
+/** What a call stays with until it has come to an end. */
+export interface Followed {
+  kind: "run" | "plan";
+  id: string;
+}
+
 /** What an action knows of the call it serves. */
 export interface Call {
   forms: FormClient;
@@ -59,6 +65,11 @@ export interface Call {
   progress(update: { progress?: number; total?: number; message: string }): void;
   /** The client's own name, for its known limits. */
   clientName: string | undefined;
+  /**
+   * Told once it is known what the call stays with: whatever it is that comes of it can be found by that from now on,
+   * so that the answer may be given another way.
+   */
+  follows(what: Followed): void;
   /** The client's folders on this machine; empty when they cannot be had. */
   localFolders(signal: AbortSignal): Promise<string[]>;
 }

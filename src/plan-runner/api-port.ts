@@ -299,6 +299,7 @@ function toEnd(run: Run): RunEnd {
       : outcome !== run.status
         ? { error: "Its agent did not go on with the conversation." }
         : {}),
+    ...(errorCode === "interrupted" && outcome === "failed" ? { interrupted: true as const } : {}),
     ...(errorCode && DETERMINISTIC.includes(errorCode) ? { deterministic: true as const } : {}),
     // At least so much is not known.
     ...(costUsd === undefined || costAtLeast ? {} : { costUsd }),

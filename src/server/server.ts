@@ -2,6 +2,8 @@ import { actions } from "../actions/index.js";
 import { systemClock } from "../shared/clock.js";
 import { createComplete } from "./completions.js";
 import { createMcpServer, type Streams, type Transport } from "./fastmcp/mcp-server.js";
+import { peekEra } from "./modern/peek-era.js";
+import type { ModernStdio } from "./modern/serve-modern-stdio.js";
 import { createServices, type ServiceOptions } from "./services.js";
 import { writeInstructions } from "./tools/instructions.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
@@ -35,7 +37,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   const { services } = host;
   const { catalogue, sessions, capabilities } = services;
   const project = projectSteps(settings.toolset, actions, capabilities);
-  const mcp = createMcpServer({
+  const published = {
     services,
     tools: buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error), capabilities),
     project,
@@ -43,21 +45,34 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     instructions: () => writeInstructions(catalogue.state(), project),
     clock,
     log,
-  });
+  };
+  const mcp = createMcpServer(published);
+  let modern: ModernStdio | undefined;
+  let onIdle = () => {};
   let closing: Promise<void> | undefined;
 
+  async function stopCalls(graceMs: number): Promise<void> {
+    await Promise.all([mcp.stopCalls(graceMs), modern?.stopCalls(graceMs)]);
+  }
+
   async function shutDown(graceMs: number): Promise<void> {
-    await mcp.stopCalls(graceMs);
+    await stopCalls(graceMs);
+    await modern?.close();
     mcp.stopInforming();
     await host.close();
     await mcp.close();
   }
 
   return {
-    serveStdio(streams) {
+    async serveStdio(streams) {
       const discovered = host.discover();
       void discovered.then(() => services.plans.carryOn());
-      return mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
+      if (settings.era === "auto" && (await peekEra(streams.input)) === "modern") {
+        const { serveModernStdio } = await import("./modern/serve-modern-stdio.js");
+        modern = serveModernStdio(streams, { ...published, ready: discovered, onIdle: () => onIdle() });
+        return;
+      }
+      await mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
     },
     async connect(transport) {
       await host.discover();
@@ -68,9 +83,12 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       await host.discover();
       await services.plans.carryOn();
     },
-    onIdle: mcp.onIdle,
+    onIdle(listener) {
+      onIdle = listener;
+      mcp.onIdle(listener);
+    },
     checkReadiness: host.checkReadiness,
-    drain: mcp.stopCalls,
+    drain: stopCalls,
     close(graceMs = 3_000) {
       closing ??= shutDown(graceMs);
       return closing;

@@ -80,6 +80,18 @@ export const clientSettings = {
     about: "Time that a form stays open for the person's answer.",
     bounds: "10–3600 s",
   }),
+  era: setting(z.enum(["auto", "legacy"]).default("legacy"), {
+    variable: "ERA",
+    about:
+      "Protocol on stdin. `auto`: 2026-07-28 with clients that open with it, on which runs become tasks (being built: not over HTTP yet); `legacy`: up to 2025-11-25.",
+    bounds: "`auto` or `legacy`",
+  }),
+  taskAfterS: setting(decimal(0, 3600).default(60), {
+    variable: "TASK_AFTER",
+    about:
+      "With `ERA` on `auto`: how long a call shows its progress in the chat before it becomes a task in the background, where the client has tasks.",
+    bounds: "0–3600 s",
+  }),
   toolset: setting(z.enum(["super", "named"]).default("super"), {
     variable: "TOOLSET",
     about: "`super`: one tool with actions. `named`: one tool for each action.",

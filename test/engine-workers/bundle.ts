@@ -10,6 +10,8 @@ export interface BundledWorker {
   /** The file that it was bundled into. */
   script: string;
   start(...args: string[]): Worker;
+  /** The same with these variables in its environment. */
+  startWith(env: Record<string, string>, ...args: string[]): Worker;
 }
 
 const project = fileURLToPath(new URL("../..", import.meta.url));
@@ -19,7 +21,9 @@ const project = fileURLToPath(new URL("../..", import.meta.url));
  * @param path of its source below `test`, without the suffix
  */
 export async function bundleWorker(path: string, folder: string): Promise<BundledWorker> {
-  symlinkSync(join(project, "node_modules"), join(folder, "node_modules"), "junction");
+  // The engine looks for its workflows beside the package's own file.
+  for (const name of ["node_modules", "package.json", "workflows"])
+    symlinkSync(join(project, name), join(folder, name), "junction");
   const script = join(folder, `${basename(path)}.mjs`);
   await build({
     entryPoints: [join(project, "test", `${path}.ts`)],
@@ -38,8 +42,10 @@ export async function bundleWorker(path: string, folder: string): Promise<Bundle
   });
   // The bundler's own process would live on in that of the tests, whose files and children some of them count.
   await stop();
-  return {
-    script,
-    start: (...args) => spawn(process.execPath, [script, ...args], { stdio: ["pipe", "pipe", "inherit"] }),
-  };
+  const startWith: BundledWorker["startWith"] = (env, ...args) =>
+    spawn(process.execPath, [script, ...args], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, ...env },
+    });
+  return { script, startWith, start: (...args) => startWith({}, ...args) };
 }

@@ -37,7 +37,7 @@ export function startLocalEngine(
   folder: string,
   settings: Partial<LocalEngineOptions["settings"]> = {},
   env: NodeJS.ProcessEnv = {},
-  more: Partial<Pick<LocalEngineOptions, "readChangedSettings" | "clock">> = {},
+  more: Partial<Pick<LocalEngineOptions, "readChangedSettings" | "clock" | "port">> = {},
 ): Promise<LocalEngine> {
   return createLocalEngine({
     apiKey: ENGINE_KEY,

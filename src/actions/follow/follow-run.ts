@@ -23,6 +23,7 @@ export async function followRun(
   call: Call,
   services: Services,
 ): Promise<Answer> {
+  call.follows({ kind: "run", id: seed.runId });
   const { end, notes } = await followAndAsk(seed, options.waitSeconds, call, services);
   return answerFollowEnd(end, { ...options, notes }, call, services);
 }

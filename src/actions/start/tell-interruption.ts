@@ -1,6 +1,7 @@
 import { isOver } from "../../sessions/sessions.js";
 import type { RunRecord } from "../../sessions/store/session-record.js";
 import type { Session } from "../../sessions/types.js";
+import { GO_ON, tellInterruption } from "../../shared/interruption.js";
 import type { StepContext } from "./draft.js";
 
 type Ended = Pick<RunRecord, "status" | "errorCode" | "completedAt">;
@@ -11,13 +12,9 @@ type Ended = Pick<RunRecord, "status" | "errorCode" | "completedAt">;
  */
 export function tellWhatHappened({ status, errorCode, completedAt }: Ended): string | undefined {
   const at = completedAt === undefined ? "" : ` at ${new Date(completedAt).toISOString()}`;
-  // Not that it is still there: the person may have cleaned up since.
-  const goOn =
-    "What you had not committed may still be in your workspace: see what is there, and go on where you stopped.";
-  if (errorCode === "interrupted")
-    return `The run before this one was interrupted${at}: the engine or the machine went away. ${goOn}`;
-  if (status === "killed") return `The run before this one was ended by the person${at}. ${goOn}`;
-  if (status === "failed" || status === "lost") return `The run before this one failed${at}. ${goOn}`;
+  if (errorCode === "interrupted") return tellInterruption(at);
+  if (status === "killed") return `The run before this one was ended by the person${at}. ${GO_ON}`;
+  if (status === "failed" || status === "lost") return `The run before this one failed${at}. ${GO_ON}`;
   return undefined;
 }
 

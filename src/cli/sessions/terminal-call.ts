@@ -31,6 +31,7 @@ export function createTerminalCall(options: {
     // Nobody cuts it off.
     wantsProgress: progress !== undefined,
     progress: ({ message }) => progress?.(message),
+    follows: () => {},
     clientName: undefined,
     localFolders: async () => [],
   };

@@ -1,8 +1,8 @@
 import { optional, type PlanStep } from "../plan.js";
-import { draftOf, isWorking } from "./draft.js";
+import { isWorking } from "./draft.js";
 import { indexOf } from "./plan-index.js";
 import { type PlanStatus, planStatus } from "./plan-status.js";
-import { resolveText } from "./resolve.js";
+import { textFor } from "./resolve.js";
 import type { Agreement, GateOpening, PlanState, StartOrder, StepState } from "./state.js";
 import { createTally } from "./tally.js";
 
@@ -133,17 +133,12 @@ function gateCommand(
   opening: GateOpening,
   sentBack: number,
 ): PlanCommand {
-  const sight = draftOf(state, state.at);
-  const read = (text: string) => {
-    const found = resolveText(sight, text);
-    return "value" in found ? found.value : `${found.problem}.`;
-  };
   return {
     id: `open-gate ${step.id}/${opening.attempt}`,
     type: "open-gate",
     step: step.id,
-    question: read(step.question),
-    text: step.show === undefined ? "" : read(step.show),
+    question: textFor(state, step.question),
+    text: step.show === undefined ? "" : textFor(state, step.show),
     mayGoBack: step.backTo !== undefined && sentBack < step.backTo.max,
     opening,
   };

@@ -45,6 +45,8 @@ export type PlanChange =
       error?: string;
       /** Started again it would fail again. */
       deterministic?: true;
+      /** The engine or the machine went away while it went on; its session can be continued. */
+      interrupted?: true;
       /** Missing where the API does not tell it. */
       costUsd?: number;
       turns?: number;

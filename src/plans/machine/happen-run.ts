@@ -9,6 +9,11 @@ type EventOf<Type extends PlanEvent["type"]> = Extract<PlanEvent, { type: Type }
 
 /** What of a run's result stays in the plan's state; the run itself has all of it. */
 const MAX_RESULT_CHARS = 60_000;
+/**
+ * An interrupted run goes on by itself so often in a round of its step, each time as a paid run of its own: what ends an
+ * engine again and again may be the run itself.
+ */
+const MAX_RESUMES = 3;
 const NO_OWN_PLACE = "It has got no workspace of its own, and it does not work in another one's.";
 
 /** What happens to one run of a plan. */
@@ -108,7 +113,7 @@ function runEnded(
   const isStopped = attempt.stop !== undefined;
   setAttempt(step, attempt, isStopped ? "failed" : event.status, event.at);
   const asked =
-    attempt.why === "question"
+    attempt.why === "question" || attempt.why === "resume"
       ? step.attempts.findLast((one) => one !== attempt && one.item === attempt.item)
       : undefined;
   Object.assign(attempt, {
@@ -116,6 +121,7 @@ function runEnded(
     ...(error === undefined ? {} : { error: cleanText(error, 2_000) }),
     ...(costUsd === undefined ? {} : { costUsd }),
     ...(turns === undefined ? {} : { turns }),
+    ...optional("interrupted", event.interrupted),
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(sessionName === undefined ? {} : { sessionName }),
     ...(branch === undefined ? optional("branch", attempt.branch ?? asked?.branch) : { branch }),
@@ -129,6 +135,7 @@ function runEnded(
   const definition = draft.index.steps.get(id) as PlanStep;
   if (definition.kind !== "run" || isStopped) return;
   if (event.status === "failed" && !event.deterministic) {
+    if (event.interrupted && resume(step, attempt)) return;
     retry(draft, id, step, attempt);
     return;
   }
@@ -141,6 +148,27 @@ function runEnded(
   attempt.error = `It has not given its output: ${read.problem}.`;
   if (attempt.why !== "question")
     step.queue.unshift({ why: "question", words: read.question, ...optional("item", attempt.item) });
+}
+
+/**
+ * An interrupted run goes on with its conversation, by a new run that counts as any other. What was asked is asked
+ * again.
+ * @returns false where it cannot, or has done so too often
+ */
+function resume(step: MutableStep, attempt: Attempt): boolean {
+  const { item, why, round, words, isRework, sessionId } = attempt;
+  if (sessionId === undefined || round !== step.round || !step.begun || step.concluded) return false;
+  const before = step.attempts.filter(
+    (one) => one.round === round && one.item === item && one.interrupted && one !== attempt,
+  );
+  if (before.length >= MAX_RESUMES) return false;
+  step.queue.unshift({
+    why: why === "question" ? "question" : "resume",
+    ...optional("item", item),
+    ...optional("words", words),
+    ...optional("isRework", isRework),
+  });
+  return true;
 }
 
 /** Gives back what was reserved beyond the cost. Of an unknown cost nothing comes back: it is not 0. */
@@ -161,7 +189,7 @@ function retry(draft: Draft, id: string, step: MutableStep, attempt: Attempt): v
   const definition = draft.index.steps.get(id) as RunStep;
   if (why === "question" || round !== step.round || !step.begun || step.concluded) return;
   const own = step.attempts.filter((one) => one.round === step.round && one.item === item);
-  const since = own.findLastIndex((one) => one.why !== "retry" && one.why !== "question");
+  const since = own.findLastIndex(({ why: reason }) => !["retry", "question", "resume"].includes(reason));
   if (own.slice(since).filter((one) => one.why === "retry").length >= definition.retry) return;
   step.queue.push({
     why: "retry",

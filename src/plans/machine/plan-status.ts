@@ -1,4 +1,5 @@
 import type { PlanStep } from "../plan.js";
+import { textFor } from "./resolve.js";
 import { hasEnded, isGoing, type PlanState, type StepState } from "./state.js";
 
 /** How a plan stands as a whole. `completed`, `failed` and `killed` do nothing more by themselves. */
@@ -54,7 +55,8 @@ export function waitingFor(state: PlanState): WaitingFor[] {
     const at = { step: step.id, since: now.since, what: now.reason ?? "" };
     if (isEnding) {
       // What was lost may go on and cost, whatever has become of the plan.
-    } else if (now.open && step.kind === "gate") found.push({ ...at, kind: "gate", what: step.question });
+    } else if (now.open && step.kind === "gate")
+      found.push({ ...at, kind: "gate", what: textFor(state, step.question) });
     else if (now.status === "waiting" && now.agreement && !now.begun)
       found.push({ ...at, kind: "agreement" });
     else if (now.status === "blocked" && !now.byNeed) found.push({ ...at, kind: "blocked" });

@@ -4,8 +4,9 @@ import { parseCondition, parseText, type Reference, soleReference, spellReferenc
 import type { Draft } from "./draft.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { askForOutput } from "./output.js";
+import { indexOf } from "./plan-index.js";
 import { workOf } from "./sources.js";
-import { hasEnded, type StartSession, type StepState } from "./state.js";
+import { hasEnded, type PlanState, type StartSession, type StepState } from "./state.js";
 
 type Sight = Pick<Draft, "state" | "index">;
 
@@ -117,6 +118,13 @@ export function resolveText(
     }
   }
   return { value };
+}
+
+/** A text for a person, as things stand: what cannot be had is told in its place. */
+export function textFor(state: PlanState, text: string): string {
+  if (!text.includes("${")) return text;
+  const found = resolveText({ state, index: indexOf(state.plan) }, text);
+  return "value" in found ? found.value : `${found.problem}.`;
 }
 
 function inText(value: FieldValue): string {

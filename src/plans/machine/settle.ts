@@ -7,7 +7,7 @@ import { beginMerge, continueMerge } from "./settle-merges.js";
 import { beginRun, concludeRun, startQueued } from "./settle-runs.js";
 import { commitsBehind } from "./sources.js";
 import { conclude, SKIPPED } from "./start-run.js";
-import { hasEnded, type StepState } from "./state.js";
+import { hasEnded, isGoing, type StepState } from "./state.js";
 import { refreshTally } from "./tally.js";
 
 /**
@@ -146,10 +146,15 @@ function goOn(draft: Draft, step: PlanStep, now: StepState): void {
   );
 }
 
+const RESUMED =
+  "A run of it was interrupted, since the engine or the machine went away, and goes on in the same session.";
+
 /** A step with runs that go on runs; it waits for a person when all of them do. */
 function showRuns(draft: Draft, id: string): void {
   const now = draft.state.steps[id] as StepState;
   if (now.going === 0 || hasEnded(now) || !now.begun || draft.state.killAskedAt !== undefined) return;
   const atWork = now.attempts.some(({ status }) => status === "starting" || status === "running");
-  setStatus(draft, id, atWork ? "running" : "waiting", atWork ? undefined : "Its agent asks something.");
+  const isResumed = now.attempts.some((one) => one.why === "resume" && isGoing(one));
+  const reason = isResumed ? RESUMED : undefined;
+  setStatus(draft, id, atWork ? "running" : "waiting", atWork ? reason : "Its agent asks something.");
 }

@@ -1,3 +1,4 @@
+import { tellInterruption } from "../../shared/interruption.js";
 import { optional, type RunStep } from "../plan.js";
 import { type Draft, edit, setStatus } from "./draft.js";
 import { shareOf } from "./limits.js";
@@ -80,9 +81,9 @@ function placeOf(
   now: StepState,
   { why, item, isRework }: QueuedRun,
 ): { session: StartSession; conversation?: string } | { problem: string } {
-  if (why === "question") {
+  if (why === "question" || why === "resume") {
     const asked = now.attempts.findLast((attempt) => attempt.round === now.round && attempt.item === item);
-    return asked ? continuing(step.id, asked) : { problem: "the run that would be asked is not known" };
+    return asked ? continuing(step.id, asked) : { problem: "the run that would go on is not known" };
   }
   return (isRework ? continueOf(draft, step.id) : undefined) ?? sessionFor(draft, step);
 }
@@ -94,6 +95,9 @@ function messageFor(
   session: StartSession,
 ): { value: string } | { problem: string } {
   if (why === "question") return { value: words ?? "" };
+  // The task stands in the conversation.
+  if (why === "resume")
+    return composeMessage(draft, step, { session, isRework: true, words: tellInterruption() });
   return composeMessage(draft, step, {
     session,
     ...optional("isRework", isRework),

@@ -106,9 +106,9 @@ export interface QueuedRun {
 
 /**
  * `again`: an earlier step was done again; `redo`: a person wants it; `question`: for an output that was missing or
- * wrong.
+ * wrong; `resume`: the run before was interrupted, and its conversation goes on.
  */
-export type AttemptReason = "first" | "retry" | "rework" | "again" | "redo" | "question";
+export type AttemptReason = "first" | "retry" | "rework" | "again" | "redo" | "question" | "resume";
 
 /**
  * `starting`: decided, and not known yet to be there. `unknown`: nobody knows whether it was started. `refused`: it was
@@ -156,6 +156,8 @@ export interface Attempt {
   readonly result?: string;
   readonly output?: Readonly<Record<string, FieldValue>>;
   readonly error?: string;
+  /** The engine or the machine went away while it went on. */
+  readonly interrupted?: true;
   /** What its agent asks. */
   readonly asks?: string;
   /** Of an unknown one: a person has begun anew, knowing that there may be a run. */

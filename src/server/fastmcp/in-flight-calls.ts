@@ -83,6 +83,8 @@ export function createInFlightCalls(options: { clock: Clock; elicitationTimeoutM
         isStopping: () => stopping.signal.aborted,
         wantsProgress,
         progress: report,
+        // On this protocol a call is answered by its own answer only.
+        follows: () => {},
         clientName: server?.getClientVersion()?.name,
         async localFolders(until) {
           if (!server?.getClientCapabilities()?.roots) return [];

@@ -2,6 +2,7 @@ import type { FastMCP } from "fastmcp";
 import type { Services } from "../../actions/define-action.js";
 import type { ApiCapabilities } from "../../api/capabilities.js";
 import type { Catalogue } from "../../workflows/catalogue.js";
+import { INPUT_DROPPED, OUTPUT_DROPPED, plainSchema } from "../tools/plain-schema.js";
 import type { ToolDefinition } from "../tools/registry.js";
 import type { InFlightCalls } from "./in-flight-calls.js";
 import { markNow, refineTools, spendFirstRequestId, wasSetUpBefore } from "./session-hook.js";
@@ -87,7 +88,7 @@ export function publishTools(
         _meta: definition.meta,
         // The framework forbids further arguments in the schema, a keyword that Gemini's API refuses.
         ...("inputSchema" in tool ? { inputSchema: plainSchema(tool.inputSchema, INPUT_DROPPED) } : {}),
-        ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema, DROPPED) } : {}),
+        ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema, OUTPUT_DROPPED) } : {}),
       };
     });
     // A change made while the session was being set up has passed it by.
@@ -95,24 +96,6 @@ export function publishTools(
       session.toolsListChanged(published);
     }
   });
-}
-
-/** Keywords that some clients and model providers refuse and nobody needs. */
-const DROPPED = ["$schema", "propertyNames"];
-const INPUT_DROPPED = [...DROPPED, "additionalProperties"];
-
-/** A schema without those keywords, in which what may be anything is said as `true`: linters take `{}` for a slip. */
-function plainSchema(schema: unknown, dropped: readonly string[]): unknown {
-  if (Array.isArray(schema)) return schema.map((one) => plainSchema(one, dropped));
-  if (typeof schema !== "object" || schema === null) return schema;
-  return Object.fromEntries(
-    Object.entries(schema)
-      .filter(([key]) => !dropped.includes(key))
-      .map(([key, value]) => {
-        const isAnything = key === "additionalProperties" && JSON.stringify(value) === "{}";
-        return [key, isAnything ? true : plainSchema(value, dropped)];
-      }),
-  );
 }
 
 function lenientSchema(jsonSchema: () => Record<string, unknown>) {

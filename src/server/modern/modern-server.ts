@@ -1,0 +1,327 @@
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  CLIENT_INFO_META_KEY,
+  ProtocolError,
+  ProtocolErrorCode,
+  Server,
+  type ServerContext,
+} from "@modelcontextprotocol/server";
+import * as z from "zod";
+import type { Services } from "../../actions/define-action.js";
+import type { Clock } from "../../shared/clock.js";
+import { VERSION } from "../../shared/version.js";
+import type { Complete } from "../completions.js";
+import { prompts } from "../prompts.js";
+import { resources, runUri, templates } from "../resources.js";
+import { INPUT_DROPPED, OUTPUT_DROPPED, plainSchema } from "../tools/plain-schema.js";
+import type { ToolDefinition } from "../tools/registry.js";
+import type { FormReply, HeldCalls, OpenForm, Round } from "./held-calls.js";
+import type { TaskCaller, Tasks, TaskView } from "./tasks.js";
+
+/** What is published, free of any framework. */
+export interface ModernOptions {
+  services: Services;
+  tools: readonly ToolDefinition[];
+  /** How a tool is named that carries an action. */
+  project: Parameters<(typeof prompts)[number]["write"]>[1];
+  complete: Complete;
+  instructions(): string;
+  calls: HeldCalls;
+  tasks: Tasks;
+  /** Before the first list of tools. */
+  ready: Promise<unknown>;
+  /** How long a call that follows something is answered with progress before it becomes a task, in ms. */
+  taskAfterMs: number;
+  clock: Clock;
+}
+
+/** What each request says of its client; checked by the SDK. */
+interface Envelope {
+  [CLIENT_CAPABILITIES_META_KEY]?: { elicitation?: { form?: object }; extensions?: Record<string, unknown> };
+  [CLIENT_INFO_META_KEY]?: { name?: string };
+}
+
+const TASKS = "io.modelcontextprotocol/tasks";
+/** How often a client asks for a task, in ms. */
+const POLL_MS = 3_000;
+/** Lists may be kept by the client for so long, in ms; it is told of changes. */
+const LIST_TTL_MS = 60_000;
+const MOST_VALUES = 100;
+/** A client may put all of a list before its model: of very many runs the newest are listed. */
+const MOST_RUNS = 50;
+const LIST_BUDGET_MS = 1_000;
+
+const reply = z.looseObject({
+  action: z.string(),
+  content: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .transform((content) => content ?? undefined),
+});
+const taskParams = z.looseObject({ taskId: z.string().max(1_000) });
+const updateParams = taskParams.extend({ inputResponses: z.record(z.string(), z.unknown()).default({}) });
+
+/**
+ * The server of one connection, or of one HTTP request, on protocol 2026-07-28. What it publishes and what calls do is
+ * the same as on the earlier protocols; only how a form, progress and an end travel differs.
+ * @param caller whose calls and tasks these are
+ */
+export function createModernServer(options: ModernOptions, caller: string): Server {
+  const { services, tools, calls, tasks } = options;
+  const server = new Server(
+    { name: "automagik-workflows-mcp", version: VERSION },
+    {
+      instructions: options.instructions(),
+      capabilities: {
+        tools: { listChanged: true },
+        resources: { subscribe: true, listChanged: true },
+        prompts: {},
+        completions: {},
+        extensions: { [TASKS]: {} },
+      },
+      cacheHints: {
+        "tools/list": { ttlMs: LIST_TTL_MS, cacheScope: "private" },
+        "prompts/list": { ttlMs: LIST_TTL_MS, cacheScope: "private" },
+        "resources/templates/list": { ttlMs: LIST_TTL_MS, cacheScope: "private" },
+      },
+    },
+  );
+
+  server.setRequestHandler("tools/list", async () => {
+    await options.ready;
+    const catalogue = services.catalogue.state();
+    return {
+      tools: tools
+        .filter((tool) => tool.isOffered())
+        .map((tool) => ({
+          name: tool.name,
+          title: tool.title,
+          description: tool.description,
+          annotations: { title: tool.title, ...tool.annotations },
+          inputSchema: plainSchema(tool.inputSchema(catalogue), INPUT_DROPPED) as { type: "object" },
+          outputSchema: plainSchema(z.toJSONSchema(tool.answerSchema, { io: "input" }), OUTPUT_DROPPED) as {
+            type: "object";
+          },
+          _meta: tool.meta,
+        })),
+    };
+  });
+
+  server.setRequestHandler("tools/call", async ({ params }, context) => {
+    const tool = tools.find(({ name }) => name === params.name);
+    if (!tool)
+      throw new ProtocolError(
+        ProtocolErrorCode.InvalidParams,
+        `There is no tool ${JSON.stringify(params.name)}.`,
+      );
+    const who = callerOf(context, caller);
+    const round: Round = {
+      ...who,
+      tool: tool.name,
+      args: params.arguments,
+      state: context.mcpReq.requestState<string>(),
+      replies: readReplies(context.mcpReq.inputResponses),
+      signal: context.mcpReq.signal,
+      progress: progressOf(context),
+      taskAfterMs: takesTasks(context) ? options.taskAfterMs : undefined,
+    };
+    const end = await calls.serve(round, (call) => tool.call(params.arguments, call, services));
+    switch (end.kind) {
+      case "result":
+        return end.result as never;
+      case "form":
+        return {
+          resultType: "input_required" as const,
+          inputRequests: toInputRequests(end.form),
+          requestState: end.state,
+        } as never;
+      case "task":
+        return { content: [], resultType: "task", ...toTask(tasks.begin(end.call, end.followed)) } as never;
+      case "refused":
+        return LATE;
+    }
+  });
+
+  server.setRequestHandler("tasks/get", { params: taskParams }, async ({ taskId }, context) => {
+    const task = tasks.get(taskId, callerOf(context, caller)) ?? unknownTask();
+    return {
+      ...toTask(task),
+      ...(task.form ? { inputRequests: toInputRequests(task.form) } : {}),
+      ...(task.result ? { result: task.result } : {}),
+    };
+  });
+  server.setRequestHandler("tasks/update", { params: updateParams }, async (params, context) => {
+    const replies = readReplies(params.inputResponses) ?? {};
+    if (!tasks.update(params.taskId, callerOf(context, caller), replies)) unknownTask();
+    return {};
+  });
+  server.setRequestHandler("tasks/cancel", { params: taskParams }, async ({ taskId }, context) => {
+    if (!(await tasks.cancel(taskId, callerOf(context, caller)))) unknownTask();
+    return {};
+  });
+
+  server.setRequestHandler("resources/list", async () => ({
+    resources: [
+      ...resources.map(({ uri, name, description }) => ({
+        uri,
+        name,
+        description,
+        mimeType: "application/json",
+      })),
+      ...(await listRuns(options)),
+    ],
+  }));
+  server.setRequestHandler("resources/templates/list", () => ({
+    resourceTemplates: templates.map(({ uriTemplate, name, description }) => ({
+      uriTemplate,
+      name,
+      description,
+      mimeType: name === "run" ? "application/json" : "text/plain",
+    })),
+  }));
+  server.setRequestHandler("resources/read", async ({ params: { uri } }) => {
+    const found = resources.find((one) => one.uri === uri);
+    if (found) return { contents: (await found.read(services)).map((content) => ({ uri, ...content })) };
+    for (const template of templates) {
+      const value = variableOf(uri, template.uriTemplate);
+      if (value === undefined) continue;
+      const contents = await template.read(value, services).catch(() => undefined);
+      if (contents) return { contents: contents.map((content) => ({ uri, ...content })) };
+    }
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no resource ${JSON.stringify(uri)}.`, {
+      uri,
+    });
+  });
+
+  server.setRequestHandler("prompts/list", () => ({
+    prompts: prompts.map(({ name, description, arguments: args }) => ({
+      name,
+      description,
+      arguments: args.map((one) => ({
+        name: one.name,
+        description: one.description,
+        required: one.required,
+      })),
+    })),
+  }));
+  server.setRequestHandler("prompts/get", ({ params }) => {
+    const prompt = prompts.find(({ name }) => name === params.name);
+    const missing = prompt?.arguments.filter(({ name, required }) => required && !params.arguments?.[name]);
+    if (!prompt || missing?.length)
+      throw new ProtocolError(
+        ProtocolErrorCode.InvalidParams,
+        prompt
+          ? `The prompt needs ${missing?.map(({ name }) => name).join(", ")}.`
+          : `There is no prompt ${JSON.stringify(params.name)}.`,
+      );
+    const text = prompt.write(params.arguments ?? {}, options.project);
+    return { messages: [{ role: "user" as const, content: { type: "text" as const, text } }] };
+  });
+  server.setRequestHandler("completion/complete", async ({ params: { ref, argument } }) => {
+    const args =
+      ref.type === "ref/prompt"
+        ? (prompts.find(({ name }) => name === ref.name)?.arguments ?? [])
+        : templates.filter(({ uriTemplate }) => uriTemplate === ref.uri).map((one) => one.argument);
+    const { completes } = args.find(({ name }) => name === argument.name) ?? {};
+    const values = completes ? await options.complete(completes, argument.value) : [];
+    return {
+      completion: {
+        values: values.slice(0, MOST_VALUES),
+        total: values.length,
+        hasMore: values.length > MOST_VALUES,
+      },
+    };
+  });
+  return server;
+}
+
+const LATE = {
+  content: [
+    {
+      type: "text" as const,
+      text: "This answer came too late, or belongs to another call. Nothing was started by it. Call again, or look with list_sessions at what is going on.",
+    },
+  ],
+  isError: true,
+};
+
+function unknownTask(): never {
+  throw new ProtocolError(
+    ProtocolErrorCode.InvalidParams,
+    "There is no such task of this caller. Look with list_sessions at what is going on.",
+  );
+}
+
+function callerOf({ mcpReq }: ServerContext, caller: string): TaskCaller {
+  const envelope = mcpReq.envelope as Envelope | undefined;
+  return {
+    caller,
+    supportsForms: envelope?.[CLIENT_CAPABILITIES_META_KEY]?.elicitation?.form !== undefined,
+    clientName: envelope?.[CLIENT_INFO_META_KEY]?.name,
+  };
+}
+
+function takesTasks({ mcpReq }: ServerContext): boolean {
+  const envelope = mcpReq.envelope as Envelope | undefined;
+  return envelope?.[CLIENT_CAPABILITIES_META_KEY]?.extensions?.[TASKS] !== undefined;
+}
+
+function progressOf({ mcpReq }: ServerContext): Round["progress"] {
+  const progressToken = mcpReq._meta?.progressToken;
+  if (progressToken === undefined) return undefined;
+  return (update) =>
+    mcpReq.notify({ method: "notifications/progress", params: { progressToken, ...update } });
+}
+
+function readReplies(given: Record<string, unknown> | undefined): Record<string, FormReply> | undefined {
+  if (!given) return undefined;
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([key, value]) => {
+      const read = reply.safeParse(value);
+      return read.success ? [[key, read.data]] : [];
+    }),
+  );
+}
+
+function toInputRequests({ key, message, requestedSchema }: OpenForm) {
+  return { [key]: { method: "elicitation/create", params: { mode: "form", message, requestedSchema } } };
+}
+
+function toTask({ taskId, status, statusMessage, createdAt, changedAt }: TaskView) {
+  return {
+    taskId,
+    status,
+    ...(statusMessage ? { statusMessage } : {}),
+    createdAt: new Date(createdAt).toISOString(),
+    lastUpdatedAt: new Date(changedAt).toISOString(),
+    ttlMs: null,
+    pollIntervalMs: POLL_MS,
+  };
+}
+
+/** The runs going on, one by one, so that a client can offer them. */
+async function listRuns({ services }: ModernOptions) {
+  const signal = AbortSignal.timeout(LIST_BUDGET_MS);
+  const all = await services.sessions.all(signal).catch(() => []);
+  return all
+    .flatMap(({ name, runs }) =>
+      runs
+        .filter(({ status }) => status === "running" || status === "pending")
+        .map(({ runId, workflowName }) => ({
+          uri: runUri(runId),
+          name: `run ${runId}`,
+          description: [workflowName, name].filter(Boolean).join(", "),
+          mimeType: "application/json",
+        })),
+    )
+    .slice(0, MOST_RUNS);
+}
+
+/** The value of a template's one variable in an address that is of its form. */
+function variableOf(uri: string, uriTemplate: string): string | undefined {
+  const [head = "", tail = ""] = uriTemplate.split(/\{[^}]*\}/);
+  if (!uri.startsWith(head) || !uri.endsWith(tail) || uri.length <= head.length + tail.length)
+    return undefined;
+  const value = uri.slice(head.length, uri.length - tail.length);
+  return value.includes("/") ? undefined : value;
+}

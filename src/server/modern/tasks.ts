@@ -1,0 +1,174 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import type { Call, Followed } from "../../actions/define-action.js";
+import { setBounded } from "../../shared/bounded-map.js";
+import type { Clock } from "../../shared/clock.js";
+import { cleanLine } from "../../shared/text.js";
+import type { ToolResult } from "../tools/output.js";
+import type { FormReply, HeldCall, HeldCalls, OpenForm } from "./held-calls.js";
+
+/** A task as it stands, in the protocol's words. Times are epoch ms. */
+export interface TaskView {
+  taskId: string;
+  status: "working" | "input_required" | "completed" | "cancelled";
+  statusMessage: string;
+  createdAt: number;
+  changedAt: number;
+  /** What the person is to be asked. */
+  form?: OpenForm;
+  /** Of one that has ended. */
+  result?: ToolResult;
+}
+
+/** What tasks are made of besides the calls: the tools, without the protocol. */
+export interface TaskWork {
+  /** Follows what the task is about to its end, as `status` does. */
+  follow(followed: Followed, call: Call): Promise<ToolResult>;
+  /** Ends what the task is about, since a person or a model has asked for that. */
+  end(followed: Followed, call: Call): Promise<ToolResult>;
+  /** What is known of it without asking: the name of its session or plan. */
+  nameOf(followed: Followed): string | undefined;
+}
+
+/**
+ * Runs and plans as tasks. A task is no record of ours: its id names what it follows and its caller, so that it is
+ * known after a restart, and the API's run or the plan's journal tells how it stands.
+ */
+export interface Tasks {
+  /** Makes a task of a call that follows something. */
+  begin(call: HeldCall, followed: Followed): TaskView;
+  /** Undefined for an id that is not this caller's. */
+  get(taskId: string, who: TaskCaller): TaskView | undefined;
+  /** Hands over what the person said; what comes late has no effect. False for an id that is not this caller's. */
+  update(taskId: string, who: TaskCaller, replies: Readonly<Record<string, FormReply>>): boolean;
+  /** Ends what it follows, once, however often it is asked for. Resolves when that is known; false as in `update`. */
+  cancel(taskId: string, who: TaskCaller): Promise<boolean>;
+}
+
+export interface TaskCaller {
+  caller: string;
+  supportsForms: boolean;
+  clientName: string | undefined;
+}
+
+/** Tasks that are remembered; of others the id is enough to begin anew. */
+const TASKS_KEPT = 500;
+/** A call that has ended before what it follows is followed again after this, in ms, at the next question. */
+const FOLLOW_AGAIN_MS = 5_000;
+/** Outcomes of a call that has stopped following while what it follows goes on. */
+const GOES_ON = ["running", "started", "stalled"];
+const MESSAGE_CHARS = 300;
+const MAC_CHARS = 22;
+
+interface Task {
+  followed: Followed;
+  call: HeldCall;
+  createdAt: number;
+  cancelling?: Promise<void>;
+  cancelled?: ToolResult;
+}
+
+/** @param options.secret the same in every process that may be asked for the tasks of another one */
+export function createTasks(options: {
+  calls: HeldCalls;
+  work: TaskWork;
+  secret: () => string;
+  clock: Clock;
+}): Tasks {
+  const { calls, work, clock } = options;
+  const tasks = new Map<string, Task>();
+
+  function macOf(followed: Followed, caller: string): string {
+    const text = JSON.stringify([caller, followed.kind, followed.id]);
+    return createHmac("sha256", options.secret()).update(text).digest("base64url").slice(0, MAC_CHARS);
+  }
+
+  function idOf(followed: Followed, caller: string): string {
+    const kind = followed.kind === "run" ? "" : `${followed.kind}:`;
+    return `${kind}${followed.id}.${macOf(followed, caller)}`;
+  }
+
+  /** What the id names, when it was given to this caller. */
+  function read(taskId: string, caller: string): Followed | undefined {
+    const end = taskId.lastIndexOf(".");
+    if (end <= 0) return undefined;
+    const [kind, id] = taskId.startsWith("plan:")
+      ? (["plan", taskId.slice("plan:".length, end)] as const)
+      : (["run", taskId.slice(0, end)] as const);
+    const followed = { kind, id };
+    const given = Buffer.from(taskId.slice(end + 1));
+    const right = Buffer.from(macOf(followed, caller));
+    return given.length === right.length && timingSafeEqual(given, right) ? followed : undefined;
+  }
+
+  function find(taskId: string, who: TaskCaller): Task | undefined {
+    const followed = read(taskId, who.caller);
+    if (!followed) return undefined;
+    const known = tasks.get(taskId);
+    if (known && !isToBeFollowedAgain(known)) return known;
+    const call = calls.hold(who, (own) => work.follow(followed, own));
+    const task: Task = { ...known, followed, call, createdAt: known?.createdAt ?? call.startedAt };
+    setBounded(tasks, taskId, task, TASKS_KEPT);
+    return task;
+  }
+
+  function isToBeFollowedAgain({ call, cancelled }: Task): boolean {
+    if (cancelled || !goesOn(call.result)) return false;
+    return clock.now() - call.changedAt >= FOLLOW_AGAIN_MS;
+  }
+
+  function view(taskId: string, { followed, call, createdAt, cancelled }: Task): TaskView {
+    const name = work.nameOf(followed);
+    const told = call.message ?? "";
+    const message = cleanLine([name, told].filter(Boolean).join(" · "), MESSAGE_CHARS);
+    const common = { taskId, statusMessage: message, createdAt, changedAt: call.changedAt };
+    if (cancelled) return { ...common, status: "cancelled", statusMessage: summaryOf(cancelled) };
+    if (call.result && !goesOn(call.result)) return { ...common, status: "completed", result: call.result };
+    return call.form
+      ? { ...common, status: "input_required", form: call.form }
+      : { ...common, status: "working" };
+  }
+
+  return {
+    begin(call, followed) {
+      const taskId = idOf(followed, call.caller);
+      const task = { followed, call, createdAt: call.startedAt };
+      setBounded(tasks, taskId, task, TASKS_KEPT);
+      return view(taskId, task);
+    },
+    get(taskId, who) {
+      const task = find(taskId, who);
+      return task && view(taskId, task);
+    },
+    update(taskId, who, replies) {
+      const task = find(taskId, who);
+      for (const [key, reply] of Object.entries(replies)) task?.call.reply(key, reply);
+      return task !== undefined;
+    },
+    async cancel(taskId, who) {
+      const task = find(taskId, who);
+      if (!task) return false;
+      task.cancelling ??= new Promise((resolve) => {
+        // Nobody is asked again: no form could be shown for it.
+        calls.hold({ ...who, supportsForms: false }, async (own) => {
+          try {
+            const result = await work.end(task.followed, own);
+            if (result.structuredContent.outcome === "killed") task.cancelled = result;
+            return result;
+          } finally {
+            resolve();
+          }
+        });
+      });
+      await task.cancelling;
+      return true;
+    },
+  };
+}
+
+function goesOn(result: ToolResult | undefined): boolean {
+  return GOES_ON.includes(String(result?.structuredContent.outcome));
+}
+
+function summaryOf({ structuredContent }: ToolResult): string {
+  return cleanLine(String(structuredContent.summary ?? ""), MESSAGE_CHARS);
+}
