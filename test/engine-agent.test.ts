@@ -34,7 +34,7 @@ import { sweepStartFiles } from "../src/engine/agent/start-files.js";
 import { systemClock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 
-const SCRIPTED = fileURLToPath(new URL("./support/scripted-agent.mjs", import.meta.url));
+const SCRIPTED = fileURLToPath(new URL("./support/scripted-agent", import.meta.url));
 const BASE = {
   claudePath: SCRIPTED,
   resume: false,

@@ -24,7 +24,7 @@ let engine: LocalEngine;
 let client: ContractClient;
 
 async function open(): Promise<void> {
-  engine = await startLocalEngine(place.folder, { claudePath: join(place.folder, "agent.mjs") });
+  engine = await startLocalEngine(place.folder, { claudePath: join(place.folder, "agent") });
   client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
 }
 
@@ -42,12 +42,11 @@ function agents(): number {
 beforeEach(() => {
   place = engineFolder();
   const counted = [
-    "#!/usr/bin/env node",
-    'import { appendFileSync } from "node:fs";',
-    `if (process.argv.includes("-p")) appendFileSync(${JSON.stringify(join(place.folder, "agents"))}, "|");`,
-    `await import(${JSON.stringify(SCRIPTED_AGENT)});`,
+    "#!/bin/sh",
+    `[ "$1" != -p ] || printf "|" >> '${join(place.folder, "agents")}'`,
+    `exec '${SCRIPTED_AGENT}' "$@"`,
   ];
-  writeFileSync(join(place.folder, "agent.mjs"), counted.join("\n"), { mode: 0o755 });
+  writeFileSync(join(place.folder, "agent"), counted.join("\n"), { mode: 0o755 });
 });
 afterEach(async () => {
   await engine.close();

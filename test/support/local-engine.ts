@@ -24,7 +24,7 @@ export const QUESTION = {
 };
 
 /** Stands in for the agent's program. */
-export const SCRIPTED_AGENT = fileURLToPath(new URL("scripted-agent.mjs", import.meta.url));
+export const SCRIPTED_AGENT = fileURLToPath(new URL("scripted-agent", import.meta.url));
 
 /** A folder for an engine; whoever makes it removes it. */
 export function engineFolder(): { folder: string; remove(): void } {

@@ -1,6 +1,5 @@
-#!/usr/bin/env node
-// Stands in for Claude Code in tests: the same arguments, and the same stream-json both ways as 2.1.332 was seen to
-// write. What it does is scripted: by `#script <JSON>` in the message of a person, else by the JSON in SCRIPTED_AGENT,
+// Stands in for Claude Code in tests, started by the program `scripted-agent` beside it: the same arguments, and the
+// same stream-json both ways as 2.1.332 was seen to write. What it does is scripted: by `#script <JSON>` in the message of a person, else by the JSON in SCRIPTED_AGENT,
 // else it makes one Bash call and finishes.
 //
 // A script is { steps: [...], pace?: ms between steps, ignoreSigterm?: true, deaf?: true (to interrupts),
@@ -27,24 +26,7 @@ import { createInterface } from "node:readline";
 
 const { env } = process;
 const argv = process.argv.slice(2);
-const VERSION = "2.1.332";
 const COST_USD = 0.01;
-
-if (argv[0] === "--version") {
-  process.stdout.write(`${VERSION} (Claude Code)\n`);
-  process.exit(0);
-}
-if (argv[0] === "--help") {
-  process.stdout.write(
-    "--input-format --session-id --replay-user-messages --setting-sources --settings --strict-mcp-config --system-prompt-snapshot",
-  );
-  process.exit(0);
-}
-if (argv[0] === "auth") {
-  const loggedIn = env.SCRIPTED_AGENT_LOGGED_OUT !== "1";
-  process.stdout.write(JSON.stringify({ loggedIn, authMethod: loggedIn ? "claude.ai" : "none" }));
-  process.exit(loggedIn ? 0 : 1);
-}
 
 const KNOWN = new Set(
   `-p --verbose --input-format --output-format --replay-user-messages --permission-prompt-tool --permission-mode
