@@ -1,19 +1,34 @@
+import type { PlansDoor } from "../plan-runner/plans-door.js";
 import type { Sessions } from "../sessions/sessions.js";
 import { visibleName } from "../shared/text.js";
 import type { Catalogue } from "../workflows/catalogue.js";
 
 /** What an argument of a prompt or a resource stands for, where it can be completed. */
-export type Completable = "workflow" | "session" | "run";
+export type Completable = "workflow" | "session" | "run" | "plan";
 
 /** Values that begin with, then those that contain, what was typed; newest or first-listed first. */
 export type Complete = (kind: Completable, typed: string) => Promise<string[]>;
 
 /** Completion against live data: what is known, read again when it is stale. Never throws. */
-export function createComplete(collaborators: { catalogue: Catalogue; sessions: Sessions }): Complete {
-  const { catalogue, sessions } = collaborators;
+export function createComplete(collaborators: {
+  catalogue: Catalogue;
+  sessions: Sessions;
+  plans: PlansDoor;
+}): Complete {
+  const { catalogue, sessions, plans } = collaborators;
+
+  /** Names before ids: a person knows plans by their names. */
+  async function listPlans(): Promise<string[]> {
+    const all = await plans
+      .openIfAny()
+      .then((open) => open?.list() ?? [])
+      .catch(() => []);
+    return [...all.map(({ name }) => name), ...all.map(({ planId }) => planId)];
+  }
 
   async function list(kind: Completable): Promise<string[]> {
     if (kind === "workflow") return catalogue.state().workflows.map((workflow) => workflow.name);
+    if (kind === "plan") return listPlans();
     const all = await sessions.all().catch(() => []);
     if (kind === "session") return [...new Set(all.map((session) => session.name))];
     return all.flatMap((session) => session.runs.map((run) => run.runId).reverse());

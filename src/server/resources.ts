@@ -6,6 +6,7 @@ import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/run-facts.js";
 import type { Completable } from "./completions.js";
+import { readPlan } from "./plan-resource.js";
 import { renderRun, renderSessions, renderWorkflows } from "./tools/output.js";
 
 export const WORKFLOWS_URI = "automagik://workflows";
@@ -37,6 +38,8 @@ export interface TemplateDefinition {
   uriTemplate: string;
   name: string;
   description: string;
+  /** Of its first content. */
+  mimeType: string;
   argument: { name: string; description: string; completes: Completable };
   read(value: string, services: Services): Promise<Content[]>;
 }
@@ -109,6 +112,7 @@ export const templates: readonly TemplateDefinition[] = [
   {
     uriTemplate: "automagik://runs/{run_id}/result",
     name: "run-result",
+    mimeType: "text/plain",
     description: "The full result text of one run: output of the run, not of this server.",
     argument: { name: "run_id", description: "Id of the run", completes: "run" },
     async read(value, services) {
@@ -124,6 +128,7 @@ export const templates: readonly TemplateDefinition[] = [
   {
     uriTemplate: "automagik://runs/{run_id}/diff",
     name: "run-diff",
+    mimeType: "text/plain",
     description: "What the commits of one run's session change: written by its agent, not by this server.",
     argument: { name: "run_id", description: "Id of the run", completes: "run" },
     async read(value, services) {
@@ -135,12 +140,24 @@ export const templates: readonly TemplateDefinition[] = [
   {
     uriTemplate: "automagik://runs/{run_id}",
     name: "run",
+    mimeType: "application/json",
     description: "One run with its current status.",
     argument: { name: "run_id", description: "Id of the run", completes: "run" },
     async read(value, services) {
       const run = await readRun(value, services);
       const described = describeRun(run, { detailed: true, now: services.clock.now() });
       return both(described, renderRun(described));
+    },
+  },
+  {
+    uriTemplate: "plan://{plan_id}",
+    name: "plan",
+    mimeType: "application/json",
+    description: "One plan: where it stands, what it waits for, what it cost, its steps.",
+    argument: { name: "plan_id", description: "Id or name of the plan", completes: "plan" },
+    async read(value, services) {
+      const { plan, words } = await readPlan(value, services);
+      return both(plan, words);
     },
   },
 ];

@@ -41,7 +41,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     services,
     tools: buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error), capabilities),
     project,
-    complete: createComplete({ catalogue, sessions }),
+    complete: createComplete({ catalogue, sessions, plans: services.plans }),
     instructions: () => writeInstructions(catalogue.state(), project),
     clock,
     log,

@@ -1,6 +1,7 @@
 import { FastMCP } from "fastmcp";
 import type { Services } from "../../src/actions/define-action.js";
 import type { ApiCapabilities } from "../../src/api/capabilities.js";
+import { createClosedDoor } from "../../src/plan-runner/plans-door.js";
 import { createComplete } from "../../src/server/completions.js";
 import { createInFlightCalls } from "../../src/server/fastmcp/in-flight-calls.js";
 import { completeValues } from "../../src/server/fastmcp/publish-resources.js";
@@ -48,7 +49,11 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
   ];
   const capabilities = { onChange: () => () => {} } as unknown as ApiCapabilities;
   publishTools(server, tools, { catalogue, capabilities, inFlight, services: {} as Services });
-  const complete = createComplete({ catalogue, sessions: {} as Sessions });
+  const complete = createComplete({
+    catalogue,
+    sessions: {} as Sessions,
+    plans: createClosedDoor("There are no plans here."),
+  });
   addPlainFixtures(server, (typed) => completeValues(complete, "workflow", typed));
 
   return {

@@ -8,6 +8,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import { createPaced } from "../../shared/throttle-by-key.js";
 import type { Complete } from "../completions.js";
 import { resources, runIdOf, runUri, SESSIONS_URI, templates, WORKFLOWS_URI } from "../resources.js";
+import { createFollowedPlans } from "./followed-plans.js";
 import { observeSubscriptions, prepareResourceLists } from "./session-hook.js";
 
 /** At most two updates a second for each resource. */
@@ -44,7 +45,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
       uriTemplate: template.uriTemplate,
       name: template.name,
       description: template.description,
-      mimeType: template.name === "run" ? "application/json" : "text/plain",
+      mimeType: template.mimeType,
       arguments: [
         {
           name,
@@ -97,18 +98,28 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     await withDeadline(clock, LIST_BUDGET_MS, () => sessions.all()).catch(() => {});
   }
 
+  const followed = createFollowedPlans({
+    plans: services.plans,
+    clock,
+    onChange: (uri) => updates.touch(uri),
+  });
+  /** What nobody waits for is watched for the sake of its subscriber. @returns ends that */
+  function watchFor(uri: string): (() => void) | undefined {
+    const runId = runIdOf(uri);
+    if (runId === undefined) return followed.follow(uri);
+    const watch = watcher.watch(watcher.latest(runId) ?? bareRun(runId), () => {});
+    return () => watch.stop();
+  }
+
   const watches = new Map<FastMCPSession, Map<string, () => void>>();
   server.on("connect", ({ session }) => {
     const own = new Map<string, () => void>();
     watches.set(session, own);
     prepareResourceLists(session, refreshList);
     observeSubscriptions(session, (uri, subscribed) => {
-      const runId = runIdOf(uri);
-      if (!runId) return;
-      // A run that nobody waits for is watched for the sake of its subscriber.
       if (subscribed && !own.has(uri)) {
-        const watch = watcher.watch(watcher.latest(runId) ?? bareRun(runId), () => {});
-        own.set(uri, () => watch.stop());
+        const stop = watchFor(uri);
+        if (stop) own.set(uri, stop);
       } else if (!subscribed) {
         own.get(uri)?.();
         own.delete(uri);
@@ -125,6 +136,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     stopSessions();
     stopReadings();
     stopCatalogue();
+    followed.close();
     updates.close();
     for (const own of watches.values()) for (const stop of own.values()) stop();
     watches.clear();
