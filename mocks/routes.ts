@@ -71,8 +71,11 @@ export function createRoutes(world: World, options: Omit<Described, "hasBranches
       method: "GET",
       path: /^\/run\/([^/]+)\/status$/,
       answer(call, id) {
-        const debug = parseFlag(call.query, "debug");
-        return wire.status(world.get(id), clock.now(), debug);
+        const state = world.get(id);
+        const status = wire.status(state, clock.now(), parseFlag(call.query, "debug"));
+        // The public server tells no message of a run.
+        const isTold = world.profile === "contract" && parseFlag(call.query, "request");
+        return isTold ? { ...status, request_message: state.message } : status;
       },
     },
     {

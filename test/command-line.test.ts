@@ -208,7 +208,9 @@ describe("install and doctor", () => {
     });
     expect(() => readCommandLine(["install"])).toThrow("the client is missing");
     expect(() => readCommandLine(["install", "vscode", "goose"])).toThrow(SettingsError);
-    expect(() => readCommandLine(["doctor", "--print"])).toThrow("--print belongs to the command install");
+    expect(() => readCommandLine(["doctor", "--print"])).toThrow(
+      "--print belongs to the commands install and plan save",
+    );
   });
 
   test("doctor takes --json", () => {

@@ -60,12 +60,12 @@ export function createRunCalls({ request }: Requests): RunCalls {
       return startToRun(wire, start.workflowName);
     },
 
-    async getRun(runId, read = {}) {
+    async getRun(runId, { message, ...read } = {}) {
       const wire = await request(
         {
           method: "GET",
           path: `${runPath(runId)}/status`,
-          query: { debug: true },
+          query: { debug: true, ...(message ? { request: true } : {}) },
           limitBytes: BODY_LIMITS.status,
           cutsTexts: true,
           doing: `read the status of run ${runId}`,

@@ -75,6 +75,8 @@ export interface Run {
   /** The API shows session ids only while a run is going on, and showed none here. */
   sessionHidden?: true;
   sessionName?: string;
+  /** The message that started it, where that was asked for and the API tells it. */
+  message?: string;
   /** How the message that started it begins, on one line, where the API's list tells it. */
   messageStart?: string;
   turn?: number;

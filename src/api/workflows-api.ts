@@ -62,8 +62,11 @@ export interface WorkflowsApi {
   workflowProblems(): readonly string[];
   /** `POST /run/{workflow_name}`: one paid run. Sent once, never repeated here; `key` is its `Idempotency-Key`. */
   startRun(request: StartRequest, key?: string): Promise<Run>;
-  /** `GET /run/{id}/status?debug=true`: live turns and session ids are only in there on the public server. */
-  getRun(runId: string, options?: ReadOptions): Promise<Run>;
+  /**
+   * `GET /run/{id}/status?debug=true`: live turns and session ids are only in there on the public server.
+   * @param options.message asks for the message that it was started with, too, which only some servers tell
+   */
+  getRun(runId: string, options?: ReadOptions & { message?: boolean }): Promise<Run>;
   /** One page of `GET /runs`, newest first. `last` when the page is short: has_next is wrong on some servers. */
   listRuns(options?: ListRunsOptions): Promise<{ runs: Run[]; last: boolean }>;
   /** `POST /run/{id}/add-message`: the answer means queued, not delivered. */

@@ -53,6 +53,8 @@ export interface CommandLine {
   minutes?: string;
   /** `plan list --all`: plans that have ended, too. */
   all?: true;
+  /** `plan save … --in-repository`: into the session's repository. */
+  "in-repository"?: true;
   /** What stands behind a command: of `sessions` a session's name or a run's id, then a message; of `workflows edit` a name. */
   operands?: string[];
   /** `install <client>`. */

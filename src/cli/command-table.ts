@@ -34,6 +34,7 @@ export const COMMANDS = [
   "plan kill",
   "plan edit",
   "plan limits",
+  "plan save",
   "plan-driver",
 ] as const;
 
@@ -77,7 +78,8 @@ export const OWN_FLAGS = {
   squash: { type: "boolean", commands: ["sessions take"] },
   check: { type: "string", commands: ["sessions take"] },
   follow: { type: "boolean", commands: ["sessions show", "plan show"] },
-  print: { type: "boolean", commands: ["install"] },
+  print: { type: "boolean", commands: ["install", "plan save"] },
+  "in-repository": { type: "boolean", commands: ["plan save"] },
   project: { type: "boolean", commands: ["install"] },
   "with-key": { type: "boolean", commands: ["install"] },
   json: {
@@ -115,4 +117,5 @@ export const OPERANDS: Partial<Record<Command, { least: number; most: number; wh
   "plan kill": { least: 1, most: 1, what: PLAN },
   "plan edit": { least: 2, most: 2, what: `${PLAN} and a file` },
   "plan limits": { least: 1, most: 1, what: PLAN },
+  "plan save": { least: 1, most: 2, what: "a session's name, and a name for the template," },
 };

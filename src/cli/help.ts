@@ -73,6 +73,9 @@ export function renderHelp(): string {
     "                                    have not begun, and limits; --yes; --agree COMMAND: to the new check of a merge",
     "  automagik-workflows-mcp plan limits NAME",
     "                                    change --cost (USD), --runs, --parallel or --minutes of a plan",
+    "  automagik-workflows-mcp plan save SESSION [NAME]",
+    "                                    make a template of what a session has been through, in your own folder of",
+    "                                    plans; --in-repository: in its repository; --print: only shows",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

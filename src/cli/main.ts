@@ -50,6 +50,7 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "plan kill": plan,
   "plan edit": plan,
   "plan limits": plan,
+  "plan save": plan,
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

@@ -57,6 +57,7 @@ export const statusWire = z.looseObject({
   workspace_path: text,
   work: record,
   own_workspace: flag,
+  request_message: text,
   questions: texts,
   progress: record,
   metrics: record,
@@ -183,6 +184,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     deletions: work?.deletions,
     mergedInto: work?.mergedInto,
     hasNoWork: wire.work === null ? true : undefined,
+    message: wire.request_message ? cleanText(wire.request_message) : undefined,
     questions: wire.questions
       ?.slice(0, MOST_QUESTIONS)
       .map(toQuestion)

@@ -18,7 +18,9 @@ import { readInputs } from "../plans/read-inputs.js";
 import { readLimits } from "../plans/read-limits.js";
 import { readPlanFile } from "../plans/read-plan-file.js";
 import type { PaintOptions } from "../plans/render-plans.js";
+import { saveInTerminal } from "../plans/save-command.js";
 import { showPlanInTerminal } from "../plans/show-command.js";
+import { findOwnPlans } from "../process.js";
 import { describeSize } from "../sessions/act-command.js";
 import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
 import { openWorkflows } from "../workflows/open-workflows.js";
@@ -41,6 +43,7 @@ const COMMANDS: Record<PlanCommand, (asked: Invocation) => Promise<number>> = {
   "plan kill": (asked) => change(asked, "kill"),
   "plan edit": edit,
   "plan limits": limit,
+  "plan save": save,
 };
 
 /** `plan …`: several runs as one piece of work. */
@@ -79,6 +82,18 @@ async function show(asked: Invocation): Promise<number> {
       line: createLiveLine(process.stdout, { moves, width: findWidth }),
       paintOptions: paintOptions(),
     });
+  } finally {
+    await close();
+  }
+}
+
+/** `plan save`: a template of what a session has been through. */
+async function save(asked: Invocation): Promise<number> {
+  const [wanted = "", name] = asked.operands ?? [];
+  const { services, close } = await openReading(readSettings(process.env, asked.flags), asked);
+  try {
+    const to = asked.print ? "print" : asked["in-repository"] ? "repository" : "own";
+    return await saveInTerminal(services, wanted, { name, to, ownFolder: findOwnPlans(), out });
   } finally {
     await close();
   }

@@ -40,7 +40,7 @@ export async function readStoredRuns(
         ? []
         : await readEvents(database, { after: 0, runId: eventsOf, limit: MAX_EVENTS });
     return {
-      statuses: runs.map((run) => toStatus(run, now, true)),
+      statuses: runs.map((run) => ({ ...toStatus(run, now, true), request_message: run.request.message })),
       events: events.flatMap((event) => {
         const wire = toEventWire(event);
         return wire ? [{ ...wire, at: toMoment(event.at), run_id: event.runId }] : [];

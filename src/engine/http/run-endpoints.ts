@@ -78,12 +78,16 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     method: "get",
     path: "/run/{run_id}/status",
     summary: "Status of a run",
-    query: z.object({ debug: flag().default(false) }),
+    query: z.object({
+      debug: flag().default(false),
+      request: flag().default(false).describe("The message that it was started with, too"),
+    }),
     answer: statusSchema,
     refusals: [404],
     handle({ id, query }) {
       const run = find(id);
-      return toStatus(run, clock.now(), query.debug, engine.waitOf(run));
+      const status = toStatus(run, clock.now(), query.debug, engine.waitOf(run));
+      return query.request ? { ...status, request_message: run.request.message } : status;
     },
   });
 

@@ -217,6 +217,7 @@ export const statusSchema = z
     work: workSchema
       .nullable()
       .describe("What the session's branch has beyond its base; null when that is nothing, or not known yet"),
+    request_message: z.string().optional().describe("The message that it was started with, when asked for"),
     debug: z
       .object({
         workflow_run_id: z.string(),
