@@ -4,6 +4,7 @@ import type { WorkflowsApi } from "../api/client.js";
 import { ApiError, isPassing } from "../api/errors.js";
 import { isFinal, openQuestions, type Run, type StartRequest, type TakeReport } from "../api/types.js";
 import type { PlanState, StartOrder } from "../plans/machine/state.js";
+import { AUTO_WORKFLOW } from "../plans/plan.js";
 import { LOOKUP_PAUSES_MS } from "../runs/lost-starts.js";
 import { bareRun, outcomeOf } from "../runs/run-facts.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -54,6 +55,11 @@ export function createApiPort(
   function requestFor(order: StartOrder, place: PlanPlace): StartRequest | { problem: string } {
     const { workflow, message, session, sessionName, costLimitUsd } = order;
     const { repositoryUrl, gitBranch, consent } = place;
+    if (workflow === AUTO_WORKFLOW)
+      return {
+        problem:
+          "No workflow was chosen for it, since the API's workflows were not known when the plan began. Begin the plan again, or name one.",
+      };
     const takesLimit = capabilities.state().description?.start.takesCostLimit && costLimitUsd !== undefined;
     const base = {
       ...options.defaults,

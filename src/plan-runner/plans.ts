@@ -6,6 +6,7 @@ import type { PlanState, Threshold } from "../plans/machine/state.js";
 import { AUTO_WORKFLOW, type FieldValue, type Plan, type PlanLimits } from "../plans/plan.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import { findNearest } from "../shared/nearest.js";
+import { createWorkflowChooser, type DescribedWorkflow } from "../workflows/choose-workflow.js";
 import { capabilitiesOfApi } from "./api-capabilities.js";
 import type { PlanPlace } from "./journal.js";
 import { isOver, type PlanSummary } from "./plan-summary.js";
@@ -68,8 +69,8 @@ export interface PlansOptions {
   /** Finds or starts whoever carries plans out. Must not throw. */
   carryOut: () => Promise<void>;
   capabilities: Parameters<typeof capabilitiesOfApi>[0];
-  /** Names of the API's workflows; undefined while nobody knows them. */
-  workflows: () => readonly string[] | undefined;
+  /** The API's workflows; undefined while nobody knows them. */
+  workflows: () => readonly DescribedWorkflow[] | undefined;
   /** What runs of a workflow have taken so far. */
   history: (workflow: string) => Promise<WorkflowHistory>;
   /** Where a plan has none. */
@@ -99,8 +100,10 @@ export function createPlans(options: PlansOptions): Plans {
 
   return {
     check(plan, { inputs, name } = {}) {
+      const workflows = options.workflows();
       return checkPlan(plan, {
-        workflows: options.workflows(),
+        workflows: workflows?.map((workflow) => workflow.name),
+        choose: workflows && createWorkflowChooser(workflows),
         cannot: capabilitiesOfApi(options.capabilities),
         defaults: options.limits,
         ...(inputs === undefined ? {} : { inputs }),

@@ -204,7 +204,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
         onFound: (run, request) => sessions.started(run, request),
         workflows: () => {
           const { available, workflows } = catalogue.state();
-          return available ? workflows.map(({ name }) => name) : undefined;
+          return available ? workflows : undefined;
         },
         history: (workflow) => sessions.usualRun(workflow),
         limits: planLimitsOf(settings),

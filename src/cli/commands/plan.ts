@@ -116,12 +116,15 @@ async function findAgainst(asked: Invocation): Promise<CheckAgainst> {
     if (engine && !engine.running) {
       const look = { env: process.env, platform: process.platform, home: homedir() };
       const { workflows } = await openWorkflows(look);
-      return { workflows: workflows.map(({ name }) => name), cannot: {}, limits };
+      return { workflows, cannot: {}, limits };
     }
     await discover();
     const { available, workflows } = services.catalogue.state();
-    const names = available ? workflows.map(({ name }) => name) : undefined;
-    return { workflows: names, cannot: capabilitiesOfApi(services.capabilities), limits };
+    return {
+      workflows: available ? workflows : undefined,
+      cannot: capabilitiesOfApi(services.capabilities),
+      limits,
+    };
   } finally {
     await close();
   }

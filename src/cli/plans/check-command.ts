@@ -2,12 +2,13 @@ import { dryRun } from "../../plans/dry-run.js";
 import { type CheckOptions, checkPlan } from "../../plans/language/check-plan.js";
 import { describeProblem, type PlanProblem } from "../../plans/language/problems.js";
 import type { PlanLimits } from "../../plans/plan.js";
+import { createWorkflowChooser, type DescribedWorkflow } from "../../workflows/choose-workflow.js";
 import type { PlanFile } from "./read-plan-file.js";
 
 /** What a plan is held against. */
 export interface CheckAgainst {
   /** Undefined while nobody knows them: then any name is taken. */
-  workflows: readonly string[] | undefined;
+  workflows: readonly DescribedWorkflow[] | undefined;
   /** What the API cannot do, as `checkPlan` takes it. */
   cannot: CheckOptions["cannot"];
   limits: Partial<PlanLimits>;
@@ -25,7 +26,8 @@ export async function checkInTerminal(
 ): Promise<number> {
   const { inputs, out } = options;
   const checked = await checkPlan(text, {
-    workflows,
+    workflows: workflows?.map((workflow) => workflow.name),
+    choose: workflows && createWorkflowChooser(workflows),
     cannot,
     defaults: limits,
     name,

@@ -4,6 +4,7 @@ import { countRuns } from "../run-count.js";
 import { checkInputs } from "./check-inputs.js";
 import { checkReferences } from "./check-references.js";
 import { checkSteps, makeStep, nameSteps, type PlanFeature } from "./check-steps.js";
+import { type ChooseWorkflow, chooseWorkflows } from "./choose-workflows.js";
 import { copyPlain } from "./plain-value.js";
 import { collectProblems, type PlanProblem, planLine } from "./problems.js";
 import { readPlanText } from "./read-plan-text.js";
@@ -12,6 +13,8 @@ import { addProblem, type RawPlan, type Reading, readPlanShape } from "./read-sh
 export interface CheckOptions {
   /** Names of the catalogue's workflows; left out while nobody knows them, and then any name is taken. */
   workflows?: readonly string[] | undefined;
+  /** Chooses where a step says `auto`. Left out, `auto` stays; nothing that has it can be started. */
+  choose?: ChooseWorkflow | undefined;
   /** Values for the plan's inputs. Left out: not known yet, and not checked. */
   inputs?: unknown;
   /** Limits where the plan has none. */
@@ -96,12 +99,14 @@ export function checkPlanValue(
   const inputs = checkInputs(raw.inputs, given && "value" in given ? given.value : undefined, reading);
 
   const limits = makeLimits(raw, options.defaults);
+  const made = steps.filter(({ kind }) => kind !== undefined).map(makeStep);
+  const { choose } = options;
   const plan: Plan = {
     name: raw.name ?? options.name ?? "plan",
     ...optional("description", raw.description),
     inputs: raw.inputs,
     limits,
-    steps: steps.filter(({ kind }) => kind !== undefined).map(makeStep),
+    steps: choose ? chooseWorkflows(made, { choose, steps, inputs: inputs.values, reading }) : made,
   };
   checkLimits(plan, inputs.values, raw, reading);
   const found = problems.all();
