@@ -52,7 +52,7 @@ const NAMES = {
   super: { kill: "kill", cleanup: "cleanup", feedback: "feedback", answer: "answer" },
   named: { kill: "kill_run", cleanup: "cleanup_run", feedback: "send_feedback", answer: "answer_question" },
 };
-const ALL = 12;
+const ALL = 14;
 /** What only our engine has: a whole description of another API lacks it. */
 const OURS = 3;
 
@@ -69,7 +69,7 @@ describe.each(["super", "named"] as const)(
       expect(names).not.toContain(name.kill);
       expect(names).not.toContain(name.feedback);
       expect(names).toContain(name.cleanup);
-      expect(names).toHaveLength(ALL - OURS - 3);
+      expect(names).toHaveLength(ALL - OURS - 2);
       const text = JSON.stringify(
         (await connected.client.listTools()).tools.map(({ description, inputSchema }) => [
           description,
@@ -509,7 +509,7 @@ describe("list_workflows with details", () => {
 });
 
 describe("the public server's own description", () => {
-  it("keeps every action that it has, and only the answer to agents that cannot ask goes", async () => {
+  it("keeps every action that it has; answers stay for plans, though its agents cannot ask", async () => {
     const served = await serve({ profile: "automagik-0.6" });
     served.api.fault({ path: DESCRIPTION }, { status: 200, body: RECORDED });
     const connected = await connect(served);
@@ -517,11 +517,14 @@ describe("the public server's own description", () => {
       "run",
       "status",
       "feedback",
+      "answer",
       "list_sessions",
       "list_workflows",
       "message_queue",
       "kill",
       "cleanup",
+      "plan",
+      "list_plans",
     ]);
     const { data } = await connected.call({ action: "list_workflows", detailed: true });
     expect(data.api.description).toMatchObject({

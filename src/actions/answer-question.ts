@@ -9,16 +9,20 @@ import { permits, tellQuestion, whileOpen } from "./forms/agent-questions.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
 import { readTarget } from "./read-run.js";
-import { TARGET_ABOUT } from "./resolve-target.js";
+import { requireEndpoint } from "./require-endpoint.js";
+import { findPlanOf, TARGET_ABOUT } from "./resolve-target.js";
 
 const ANSWER_PARAMETERS = [
   "run_id",
   "session_name",
   "session_id",
+  "plan_id",
+  "step",
   "question_id",
   "answer",
   "confirm",
 ] as const;
+type AnswerArguments = Arguments<(typeof ANSWER_PARAMETERS)[number]>;
 
 /** Answers what the agent of a run has asked; only some servers let it ask. The person agrees to what gives permission. */
 export const answerAction = defineAction({
@@ -35,68 +39,83 @@ export const answerAction = defineAction({
   required: ["answer"],
   about: {
     ...TARGET_ABOUT,
+    plan_id: "Id of a plan that waits for the person.",
+    step: "Of a plan: the step that waits, when several do.",
     question_id: "Which question is answered, when several are open.",
-    answer: "The value of a choice, or the person's own words.",
-    confirm: "true only after the person agreed to an answer that allows.",
+    answer:
+      "The value of a choice, or the person's own words. At a plan's gate: approve, send back: <what should change>, or stop.",
+    confirm: "true only after the person agreed to an answer that allows or decides.",
   },
-  endpoint: "answer",
   // An answer may permit anything.
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
-  answerParts: ["run", "missing"],
+  answerParts: ["run", "missing", "plan"],
 
-  async handle(
-    args: Arguments<(typeof ANSWER_PARAMETERS)[number]>,
-    call: Call,
-    services: Services,
-  ): Promise<Answer> {
+  async handle(args: AnswerArguments, call: Call, services: Services): Promise<Answer> {
     const given = args.answer?.trim();
     if (!given) throw new ActionError("`answer` is empty: say what the person answers. Nothing was sent.");
-    const run = await readTarget(args, "active", call, services);
-    if ("outcome" in run) return run;
-    const open = openQuestions(run);
-    const question = args.question_id ? open.find((one) => one.questionId === args.question_id) : open[0];
-    if (!question || (!args.question_id && open.length > 1)) {
-      throw new ActionError(
-        open.length === 0
-          ? `The ${nameRun(run)} has no open question${args.question_id ? ` ${args.question_id}` : ""}. Nothing was sent.`
-          : `Say which open question this answers, with \`question_id\`: ${open.map(tellQuestion).join("; ")}. Nothing was sent.`,
-        watchAgain(run, "See what is open."),
-      );
-    }
-    const { text, understood } = readAnswer(given, question);
-    if (question.cut && permits(question, text)) {
-      throw new ActionError(
-        "This request is too long to be shown in full, so it cannot be allowed from here. Nothing was sent. Deny it, " +
-          "and the agent may ask for something shorter.",
-        watchAgain(run, "See what is open."),
-      );
-    }
-    const ended = permits(question, text)
-      ? await confirmPermission({ run, question, text, understood, confirm: args.confirm }, call, services)
-      : undefined;
-    if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
-    try {
-      await services.api.answerQuestion(run.runId, question.questionId, text);
-      services.claimedQuestions.claim(run.runId, question);
-    } catch (error) {
-      if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
-      return {
-        outcome: "unknown",
-        summary: `It is unknown whether the answer arrived. ${error.message}`,
-        next: watchAgain(run, "See whether the question is still open."),
-      };
-    }
-    return {
-      outcome: "ok",
-      summary: `Answered for the ${nameRun(run)}: ${question.text} → ${understood}`,
-      run: describeRun(
-        { ...run, questions: open.filter((one) => one !== question) },
-        { now: services.clock.now() },
-      ),
-      next: watchAgain(run, "Follow the run further."),
-    };
+    // Plans ask whatever the API can do; only what an agent asks needs it.
+    const plan = await findPlanOf(args, services);
+    if (!plan) return answerRun(args, given, call, services);
+    const { answerInPlan } = await import("./plans/answer-in-plan.js");
+    const answered = await answerInPlan({ ...args, answer: given }, plan, call, services);
+    if ("outcome" in answered) return answered;
+    const { question_id, confirm } = args;
+    return answerRun({ run_id: answered.runId, question_id, confirm }, given, call, services);
   },
 });
+
+async function answerRun(
+  args: Omit<AnswerArguments, "answer">,
+  given: string,
+  call: Call,
+  services: Services,
+): Promise<Answer> {
+  await requireEndpoint({ name: "answer", endpoint: "answer" }, services);
+  const run = await readTarget(args, "active", call, services);
+  if ("outcome" in run) return run;
+  const open = openQuestions(run);
+  const question = args.question_id ? open.find((one) => one.questionId === args.question_id) : open[0];
+  if (!question || (!args.question_id && open.length > 1)) {
+    throw new ActionError(
+      open.length === 0
+        ? `The ${nameRun(run)} has no open question${args.question_id ? ` ${args.question_id}` : ""}. Nothing was sent.`
+        : `Say which open question this answers, with \`question_id\`: ${open.map(tellQuestion).join("; ")}. Nothing was sent.`,
+      watchAgain(run, "See what is open."),
+    );
+  }
+  const { text, understood } = readAnswer(given, question);
+  if (question.cut && permits(question, text)) {
+    throw new ActionError(
+      "This request is too long to be shown in full, so it cannot be allowed from here. Nothing was sent. Deny it, " +
+        "and the agent may ask for something shorter.",
+      watchAgain(run, "See what is open."),
+    );
+  }
+  const ended = permits(question, text)
+    ? await confirmPermission({ run, question, text, understood, confirm: args.confirm }, call, services)
+    : undefined;
+  if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
+  try {
+    await services.api.answerQuestion(run.runId, question.questionId, text);
+    services.claimedQuestions.claim(run.runId, question);
+  } catch (error) {
+    if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
+    return {
+      outcome: "unknown",
+      summary: `It is unknown whether the answer arrived. ${error.message}`,
+      next: watchAgain(run, "See whether the question is still open."),
+    };
+  }
+  return {
+    outcome: "ok",
+    summary: `Answered for the ${nameRun(run)}: ${question.text} → ${understood}`,
+    run: describeRun(
+      { ...run, questions: open.filter((one) => one !== question) },
+      { now: services.clock.now() },
+    ),
+    next: watchAgain(run, "Follow the run further."),
+  };
+}
 
 /** Asks the person to agree to what an answer permits. @returns the answer that the call ends with when they do not */
 async function confirmPermission(

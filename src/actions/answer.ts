@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { Endpoint } from "../api/endpoints.js";
 import { dryRunAnswer, planAnswer, plansAnswer, templatesAnswer } from "./plans/plan-answer.js";
 
 /** What the run action and its neighbours answer; kept flat, without null and without type unions. */
@@ -211,6 +212,8 @@ export interface NextStep {
   action: string;
   arguments: Record<string, unknown>;
   reason: string;
+  /** What the API needs for it beside what the action always needs: without that it is no step. */
+  endpoint?: Endpoint;
 }
 
 /** What an action answers with. */

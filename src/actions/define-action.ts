@@ -17,6 +17,7 @@ import type { Catalogue } from "../workflows/catalogue.js";
 import type { Answer, AnswerPart } from "./answer.js";
 import type { Arguments, ParameterName } from "./arguments.js";
 import type { FormClient } from "./forms/form-client.js";
+import type { ClaimedDecisions } from "./plans/claimed-decisions.js";
 
 /** Everything an action may use; the composition root puts it together. */
 export interface Services {
@@ -32,6 +33,7 @@ export interface Services {
   git: Git;
   clock: Clock;
   claimedQuestions: ClaimedQuestions;
+  claimedDecisions: ClaimedDecisions;
   notices: RunNotices;
   /** Several runs as one piece of work. */
   plans: PlansDoor;

@@ -1,5 +1,6 @@
 import { ApiError } from "../api/errors.js";
 import { isFinal, openQuestions, type QueueCounters, type Run } from "../api/types.js";
+import type { PlanSight } from "../plan-runner/runner.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { activeRun, isOver } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
@@ -12,7 +13,13 @@ import { nameRun } from "./describe-run.js";
 import { askOpenQuestions } from "./forms/agent-questions.js";
 import { tellQueue, toQueueAnswer } from "./message-queue.js";
 import { beginAnew } from "./next-steps.js";
-import { type ResolvedTarget, resolveTarget, TARGET_ABOUT, unknownTarget } from "./resolve-target.js";
+import {
+  findPlanOf,
+  type ResolvedTarget,
+  resolveTarget,
+  TARGET_ABOUT,
+  unknownTarget,
+} from "./resolve-target.js";
 
 const FEEDBACK_PARAMETERS = [
   "message",
@@ -20,6 +27,8 @@ const FEEDBACK_PARAMETERS = [
   "run_id",
   "session_name",
   "session_id",
+  "plan_id",
+  "step",
   "wait_seconds",
 ] as const;
 
@@ -45,6 +54,8 @@ export const feedbackAction = defineAction({
   about: {
     message: "What the agent should read.",
     ...TARGET_ABOUT,
+    plan_id: "Id of a plan: the message goes to its step that is going on.",
+    step: "Of a plan: which step, when several are going on.",
     wait_seconds: "How long to look whether the agent takes it up (default 5); 0 answers at once.",
   },
   aliases: { feedback: "message" },
@@ -60,7 +71,9 @@ export const feedbackAction = defineAction({
     const message = args.message?.trim();
     if (!message)
       throw new ActionError("`message` is empty: say what the agent should read. Nothing was sent.");
-    const target = await resolveTarget(args, "active", call, services);
+    const plan = await findPlanOf(args, services);
+    const named = plan ? { run_id: await findRunOf(plan, args.step) } : args;
+    const target = await resolveTarget(named, "active", call, services);
     // By a run id nothing is looked up before: the API itself refuses what is over.
     if (isOver(target.run)) return tellOver(target, message);
     let queued: QueueCounters;
@@ -75,6 +88,12 @@ export const feedbackAction = defineAction({
     return { ...answer, summary: [answer.summary, ...notes].join(" ") };
   },
 });
+
+/** @throws ActionError when not exactly one run of the plan, or of the step, is going on */
+async function findRunOf({ state }: PlanSight, step: string | undefined): Promise<string> {
+  const { runOfStep } = await import("./plans/run-of-step.js");
+  return runOfStep(state, step);
+}
 
 /** An agent that waits for an answer reads no messages, so its open questions are put to the person again. */
 async function offerAgain(runId: string, call: Call, services: Services): Promise<string[]> {

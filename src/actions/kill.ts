@@ -10,9 +10,9 @@ import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
 import { answerUnknown, describeForConfirmation, readRun } from "./read-run.js";
-import { resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
+import { findPlanOf, resolveTarget, TARGET_ABOUT } from "./resolve-target.js";
 
-const KILL_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
+const KILL_PARAMETERS = ["run_id", "session_name", "session_id", "plan_id", "force", "confirm"] as const;
 type KillArguments = Arguments<(typeof KILL_PARAMETERS)[number]>;
 
 /** How long a kill that was agreed to, and then its answer, waits for one look at the run, in ms. */
@@ -35,14 +35,20 @@ export const killAction = defineAction({
   parameters: KILL_PARAMETERS,
   about: {
     ...TARGET_ABOUT,
+    plan_id: "Id of a plan: it ends with all of its runs.",
     force: "Kill at once, without a graceful stop.",
     confirm: "true only after the person agreed to kill it.",
   },
   endpoint: "kill",
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },
-  answerParts: ["run", "missing"],
+  answerParts: ["run", "missing", "plan"],
 
   async handle(args: KillArguments, call: Call, services: Services): Promise<Answer> {
+    const plan = await findPlanOf(args, services);
+    if (plan) {
+      const { killPlan } = await import("./plans/kill-plan.js");
+      return killPlan(plan, args.confirm, call, services);
+    }
     const target = await resolveTarget(args, "active", call, services, LIST_MS);
     const relied = target.isFromIndex
       ? `The API's list of runs did not come in time, so the run of "${target.session?.name}" is the newest one known here. `

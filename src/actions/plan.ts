@@ -1,4 +1,4 @@
-import { ActionError, type Answer } from "./answer.js";
+import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 
@@ -66,9 +66,6 @@ export const planAction = defineAction({
     call: Call,
     services: Services,
   ): Promise<Answer> {
-    if (args.plan_id || args.change) {
-      throw new ActionError("A plan that goes on cannot be changed here yet. Nothing was changed.");
-    }
     // Loaded with the first plan.
     const { runPlan } = await import("./plans/run-plan.js");
     return runPlan(args, call, services);

@@ -1,4 +1,5 @@
 import type { Services } from "../actions/define-action.js";
+import { createClaimedDecisions } from "../actions/plans/claimed-decisions.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
@@ -173,6 +174,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     git,
     clock,
     claimedQuestions: createClaimedQuestions(watcher),
+    claimedDecisions: createClaimedDecisions(),
     notices,
     plans,
     templates,

@@ -182,6 +182,7 @@ export function answerStep(run: Run): { next?: NextStep } {
   return {
     next: {
       action: "answer",
+      endpoint: "answer",
       arguments: { run_id: run.runId, question_id: question.questionId, answer: "…" },
       reason:
         question.kind === "permission"

@@ -61,6 +61,8 @@ export async function agreeToPlan(
   foreseen: DryRun,
   ask: {
     deed: string;
+    /** What the person has to see beside the rest, in lines. */
+    details?: readonly string[];
     arguments: Record<string, unknown>;
     confirm: boolean | undefined;
     untouched: string;
@@ -78,6 +80,7 @@ export async function agreeToPlan(
     const isLast = at === groups.length - 1;
     const lines = [
       ...group.map((command) => `Run ${asCode(command)} ${where}, on what agents have written.`),
+      ...(isLast ? (ask.details ?? []) : []),
       ...(isLast && template ? [`From ${cleanLine(template.from, 90)}: nobody has agreed to it yet.`] : []),
       ...(isLast ? [`It takes ${tellForeseen(foreseen)}; ${limitOf(plan)}.`] : []),
       ...(isLast && template ? tellSteps(plan) : []),

@@ -1,5 +1,5 @@
 import type { PlanSight } from "../../plan-runner/runner.js";
-import { mergedBranches } from "../../plans/machine/plan-status.js";
+import { mergedBranches, waitingFor } from "../../plans/machine/plan-status.js";
 import type { PlanState } from "../../plans/machine/state.js";
 import { optional } from "../../plans/plan.js";
 import { withDeadline } from "../../shared/deadline.js";
@@ -7,6 +7,7 @@ import type { Answer, Outcome } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { describeWork } from "../describe-work.js";
 import { describePlanAnswer, statusOf } from "./describe-plan-answer.js";
+import { describeGate, lookAtGate } from "./look-at-gate.js";
 import type { PlanAnswer } from "./plan-answer.js";
 import { nextForPlan, outcomeOfPlan, tellPlan } from "./tell-plan.js";
 
@@ -24,20 +25,28 @@ type WorkAnswer = NonNullable<PlanAnswer["work"]>;
  */
 export async function answerPlan(
   sight: PlanSight,
-  told: { outcome?: Outcome; first?: string; notes?: readonly string[]; detail?: string },
+  told: { outcome?: Outcome; first?: string; notes?: readonly string[]; detailed?: boolean },
   call: Call,
   services: Services,
 ): Promise<Answer> {
   const work = await findWork(sight, call, services);
-  const plan = { ...describePlanAnswer(sight), ...(work.length > 0 ? { work } : {}) };
+  const plan = { ...describePlanAnswer(sight, told.detailed), ...(work.length > 0 ? { work } : {}) };
   const next = nextForPlan(sight);
-  const words = [told.first, ...(told.notes ?? []), tellPlan(sight, plan, told.detail)];
+  const gate = await describeOpenGate(sight, call, services);
+  const happened = [told.first ?? "", ...(told.notes ?? [])];
   return {
     outcome: told.outcome ?? outcomeOfPlan(sight),
-    summary: words.filter(Boolean).join("\n"),
+    summary: tellPlan(sight, plan, { gate, happened }),
     plan,
     ...(next ? { next } : {}),
   };
+}
+
+/** What the first gate that is open is about: a person decides by that, whoever asks them. */
+async function describeOpenGate({ state }: PlanSight, call: Call, services: Services): Promise<string> {
+  const first = waitingFor(state).find(({ kind }) => kind === "gate");
+  const gate = first && lookAtGate(state, first.step);
+  return gate ? describeGate(state, gate, call, services) : "";
 }
 
 /** The branches that nothing else of the plan has taken in, each with the way to look at it where it can be had soon. */

@@ -13,14 +13,18 @@ import { cleanLine } from "../../shared/text.js";
 import type { PlanAnswer } from "./plan-answer.js";
 
 /** Steps in an answer, in characters: they stand in it twice, and the smallest known limit is 25,000 tokens. */
-const STEPS_LIMIT = 12_000;
+const STEPS_LIMIT = 8_000;
+const DETAILED_LIMIT = 20_000;
 const WHAT_CHARS = 500;
 const REASON_CHARS = 300;
 
 type StepAnswer = PlanAnswer["steps"][number];
 
-/** The plan in the published names; what is not known is left out. */
-export function describePlanAnswer(sight: PlanSight): PlanAnswer {
+/**
+ * The plan in the published names; what is not known is left out.
+ * @param detailed with the runs of each fan-out
+ */
+export function describePlanAnswer(sight: PlanSight, detailed = false): PlanAnswer {
   const { state } = sight;
   const view = describePlan(state);
   return {
@@ -29,7 +33,10 @@ export function describePlanAnswer(sight: PlanSight): PlanAnswer {
     status: statusOf(sight),
     version: view.version,
     line: lineOf(sight),
-    steps: shortenSteps(view.steps.map((step) => describeStep(step, sight))),
+    steps: shortenSteps(
+      view.steps.map((step) => describeStep(step, sight, detailed)),
+      detailed,
+    ),
     runs: view.runs,
     ...(view.costUsd === undefined
       ? { known_cost_usd: toCents(view.knownCostUsd) }
@@ -63,7 +70,7 @@ export function statusOf({ state, troubles }: PlanSight): PlanStatus {
   return isHeldUp && going.length > 0 ? "blocked" : status;
 }
 
-function describeStep(step: StepView, { troubles }: PlanSight): StepAnswer {
+function describeStep(step: StepView, { troubles }: PlanSight, detailed: boolean): StepAnswer {
   const trouble = troubles.find((one) => one.step === step.id);
   const status = trouble && step.status === "running" ? "blocked" : step.status;
   return {
@@ -80,7 +87,7 @@ function describeStep(step: StepView, { troubles }: PlanSight): StepAnswer {
     since: toIso(trouble?.since ?? step.since),
     ...optional("reason", reasonOf(trouble?.reason ?? step.reason)),
     ...optional("items", step.items && `${step.items.done}/${step.items.of}`),
-    ...optional("runs", step.runs?.map(describeItem)),
+    ...optional("runs", detailed ? step.runs?.map(describeItem) : undefined),
   };
 }
 
@@ -103,8 +110,8 @@ function reasonOf(reason: string | undefined): string | undefined {
 }
 
 /** As many as there is room for, in the order of the plan; those that have ended or not begun are left out first. */
-function shortenSteps(steps: StepAnswer[]): StepAnswer[] {
-  let room = STEPS_LIMIT;
+function shortenSteps(steps: StepAnswer[], detailed: boolean): StepAnswer[] {
+  let room = detailed ? DETAILED_LIMIT : STEPS_LIMIT;
   const isQuiet = ({ status }: StepAnswer) =>
     status === "succeeded" || status === "pending" || status === "skipped";
   const kept = new Set<StepAnswer>();

@@ -1,12 +1,14 @@
 import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
-import { hasEnded } from "../../plans/machine/state.js";
-import type { Answer, Outcome } from "../answer.js";
+import type { WaitingFor } from "../../plans/machine/plan-status.js";
+import { hasEnded, type PlanState } from "../../plans/machine/state.js";
+import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { resolveWaitMs } from "../follow/wait-budget.js";
 import { answerPlan } from "./answer-plan.js";
-import { lineOf, statusOf } from "./describe-plan-answer.js";
-import { telling } from "./open-plans.js";
+import { askForPlan } from "./ask-person.js";
+import { lineOf, questionIdOf, statusOf } from "./describe-plan-answer.js";
+import { openPlans, telling } from "./open-plans.js";
 import { needsNow } from "./plan-needs.js";
 
 interface FollowOptions {
@@ -14,12 +16,19 @@ interface FollowOptions {
   waitSeconds: number | undefined;
   /** What is said before the rest. */
   first?: string;
-  detail?: (sight: PlanSight) => string;
+  detailed?: boolean;
+}
+
+/** What was asked in a call: each is asked once; what was decided is waited for. */
+interface AskedInCall {
+  asked: Set<string>;
+  decided: Set<string>;
+  notes: string[];
 }
 
 /**
- * Follows a plan with progress as long as the call may, and answers how it stands then. It ends earlier when the plan is
- * over, or needs a person who cannot be asked here.
+ * Follows a plan with progress as long as the call may, puts to the person what it needs, and answers how it stands
+ * then. It ends earlier when the plan is over, stands still, or needs a person who cannot be asked here.
  */
 export async function followPlan(
   start: PlanSight,
@@ -27,30 +36,69 @@ export async function followPlan(
   call: Call,
   services: Services,
 ): Promise<Answer> {
-  const plans = await services.plans.open();
   const { clock } = services;
+  const plans = await openPlans(services);
   const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, options.waitSeconds);
   const until = waitMs === undefined ? undefined : clock.elapsed() + waitMs;
-  const sight = await watch(start, plans, until, call, services);
+  const so = { asked: new Set<string>(), decided: new Set<string>(), notes: [] as string[] };
+  let sight = start;
+  do sight = await watch(sight, so, plans, until, call, services);
+  while (await askNext(sight, so, plans, call, services));
+  const notes = call.signal.aborted ? [...so.notes, tellStopped(call)] : so.notes;
+  const { first, detailed } = options;
   return answerPlan(
     sight,
-    {
-      ...(call.signal.aborted ? { notes: [tellStopped(call)] } : {}),
-      ...(options.first ? { first: options.first } : {}),
-      ...(options.detail ? { detail: options.detail(sight) } : {}),
-    },
+    { notes, ...(first ? { first } : {}), ...(detailed ? { detailed } : {}) },
     call,
     services,
   );
+}
+
+/** Puts to the person what the plan needs now, each once, without following it. */
+export async function askAllOf(
+  start: PlanSight,
+  call: Call,
+  services: Services,
+): Promise<{ sight: PlanSight; notes: string[] }> {
+  const plans = await openPlans(services);
+  const so = { asked: new Set<string>(), decided: new Set<string>(), notes: [] as string[] };
+  let sight = start;
+  while (await askNext(sight, so, plans, call, services))
+    sight = (await telling("It goes on by itself.", () => plans.look(start.state.planId))) ?? sight;
+  return { sight, notes: so.notes };
 }
 
 function tellStopped(call: Call): string {
   return `${call.isStopping() ? "This server is stopping" : "The call was ended"}; the plan goes on by itself.`;
 }
 
-/** Looks at the plan until it needs something, is over, or the time is; tells its progress. */
+/** Asks for the first thing that was not asked yet. @returns false when there is none, or nobody to be asked */
+async function askNext(
+  sight: PlanSight,
+  so: AskedInCall,
+  plans: Plans,
+  call: Call,
+  services: Services,
+): Promise<boolean> {
+  const { state } = sight;
+  const need = needsNow(state).find((one) => !so.asked.has(idOf(state, one)));
+  if (!need || !call.forms.supported || call.signal.aborted) return false;
+  so.asked.add(idOf(state, need));
+  const { result, note } = await askForPlan(sight, need, plans, call, services);
+  if (note) so.notes.push(note);
+  if (result === "decided") so.decided.add(idOf(state, need));
+  return result !== "nobody";
+}
+
+/** Names what is asked, so that the next one of the same step is another one. */
+function idOf(state: PlanState, need: WaitingFor): string {
+  return questionIdOf(state, need) ?? `${need.key} ${need.what}`;
+}
+
+/** Looks at the plan until it needs something new, does nothing more, or the time is over; tells its progress. */
 async function watch(
   start: PlanSight,
+  so: AskedInCall,
   plans: Plans,
   until: number | undefined,
   call: Call,
@@ -66,7 +114,9 @@ async function watch(
       plans.follow(start.state.planId, signal, (seen) => {
         sight = seen;
         reportPlan(seen, call);
-        if (standsStill(seen) || needsNow(seen.state).length > 0) stop();
+        const needs = needsNow(seen.state).map((need) => idOf(seen.state, need));
+        const isTakenUp = needs.length > 0 && needs.every((id) => so.decided.has(id));
+        if (needs.some((id) => !so.asked.has(id)) || (standsStill(seen) && !isTakenUp)) stop();
       }),
     );
     return sight;
@@ -77,13 +127,13 @@ async function watch(
 }
 
 /** True when nothing more happens before a person does something. */
-export function standsStill(sight: PlanSight): boolean {
-  const status: Outcome | string = statusOf(sight);
+function standsStill(sight: PlanSight): boolean {
+  const status = statusOf(sight);
   return status !== "running" && !(status === "blocked" && sight.troubles.length > 0);
 }
 
 /** "design ✓ · ok ✓ · build 2/3: Turn 7/50: … · $1.84 of $20.00", of so many steps as the plan has. */
-export function reportPlan(sight: PlanSight, call: Call): void {
+function reportPlan(sight: PlanSight, call: Call): void {
   const { state } = sight;
   const done = state.plan.steps.filter(({ id }) => {
     const step = state.steps[id];

@@ -14,11 +14,23 @@ const TOLD = 5;
 /**
  * A plan in words, in this order: what needs the person; where it stands; what it cost; where the work is. What to do
  * next is the answer's next step.
+ * @param more.gate what the open gate is about
+ * @param more.happened what has happened in this call, in sentences
  */
-export function tellPlan(sight: PlanSight, plan: PlanAnswer, detail = ""): string {
-  return [tellNeeds(sight), detail, tellStand(sight, plan), tellCost(plan), tellWork(plan)]
-    .filter(Boolean)
-    .join("\n");
+export function tellPlan(
+  sight: PlanSight,
+  plan: PlanAnswer,
+  more: { gate?: string; happened?: readonly string[] } = {},
+): string {
+  const parts = [
+    tellNeeds(sight),
+    more.gate,
+    ...(more.happened ?? []),
+    tellStand(sight, plan),
+    tellCost(plan),
+    tellWork(plan),
+  ];
+  return parts.filter(Boolean).join("\n");
 }
 
 /** "The plan login waits for you: ok (gate), since …: Build this?", a line for each thing; "" when nothing does. */

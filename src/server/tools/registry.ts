@@ -1,8 +1,8 @@
 import { ActionError, type Answer, type AnswerPart, buildAnswerSchema } from "../../actions/answer.js";
 import type { ParameterName } from "../../actions/arguments.js";
 import type { Action, Annotations, Call, Services } from "../../actions/define-action.js";
+import { requireEndpoint } from "../../actions/require-endpoint.js";
 import type { ApiCapabilities } from "../../api/capabilities.js";
-import { nameEndpoint } from "../../api/endpoints.js";
 import { ApiError } from "../../api/errors.js";
 import { findNearest } from "../../shared/nearest.js";
 import { protectBranch } from "../../shared/no-value.js";
@@ -69,6 +69,7 @@ export function projectSteps(
   return (step) => {
     const action = actions.find((one) => one.name === step.action);
     if (action && !isOffered(action, capabilities)) return undefined;
+    if (step.endpoint && !capabilities.hasEndpoint(step.endpoint)) return undefined;
     const args = protectBranch(step.arguments);
     return toolset === "super"
       ? { tool: SUPER_TOOL, arguments: { action: step.action, ...args } }
@@ -167,23 +168,11 @@ async function callAction(
   raw: unknown,
   call: Call,
   services: Services,
-  { project, capabilities, onDefect }: Collaborators,
+  { project, onDefect }: Collaborators,
 ): Promise<ToolResult> {
   try {
-    const { endpoint } = action;
-    // It may have come since: an API that is another version by now is asked before it is said to lack something.
-    if (endpoint && !capabilities.hasEndpoint(endpoint)) await services.capabilities.refresh();
-    if (endpoint && !capabilities.hasEndpoint(endpoint)) {
-      throw new ActionError(
-        `The API at ${services.api.address} offers no endpoint for ${action.name} (${nameEndpoint(endpoint)} is not in ` +
-          `its description), so nothing was sent. ${action.instead ?? "Do without it, or ask the API's operator."}`,
-        {
-          action: "list_workflows",
-          arguments: { detailed: true },
-          reason: "See what this API offers.",
-        },
-      );
-    }
+    const { name, endpoint, instead } = action;
+    if (endpoint) await requireEndpoint({ name, endpoint, instead }, services);
     const args = parseArguments(action, raw);
     return renderAnswer(await action.handle(args, call, services), project);
   } catch (error) {

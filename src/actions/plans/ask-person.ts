@@ -1,0 +1,182 @@
+import type { Plans } from "../../plan-runner/plans.js";
+import type { PlanSight } from "../../plan-runner/runner.js";
+import type { WaitingFor } from "../../plans/machine/plan-status.js";
+import type { PlanState } from "../../plans/machine/state.js";
+import { asSentence, cleanLine } from "../../shared/text.js";
+import type { Call, Services } from "../define-action.js";
+import { askOpenQuestions } from "../forms/agent-questions.js";
+import type { FormAnswer, Question } from "../forms/form-client.js";
+import { tellDecided, tellPlanChange, toChange, type Verdict } from "./decide.js";
+import { questionIdOf } from "./describe-plan-answer.js";
+import { describeGate, lookAtGate } from "./look-at-gate.js";
+import { needsNow } from "./plan-needs.js";
+
+/** What has come of asking: `nobody` where nobody can have seen the form. */
+export interface Asked {
+  result: "decided" | "left_open" | "nobody" | "elsewhere";
+  /** Sentences for the answer. */
+  note?: string;
+}
+
+const LATER = "later";
+
+/**
+ * Puts to the person what a plan needs: a gate, the agreement to a number of runs, or what the agent of a step asks. A
+ * decision counts for what the form has shown. The form closes when it is decided elsewhere.
+ */
+export async function askForPlan(
+  sight: PlanSight,
+  need: WaitingFor,
+  plans: Plans,
+  call: Call,
+  services: Services,
+): Promise<Asked> {
+  if (need.kind === "question") return askAgentsQuestion(need, call, services);
+  const { state } = sight;
+  const claim = `${state.planId} ${questionIdOf(state, need)}`;
+  if (!services.claimedDecisions.claim(claim)) return { result: "left_open" };
+  try {
+    const { message, questions } = await buildForm(state, need, call, services);
+    const { answer, isElsewhere } = await whileNeeded(state, need, plans, call, (signal) =>
+      call.forms.ask(message, questions, signal),
+    );
+    if (isElsewhere)
+      return {
+        result: "elsewhere",
+        note: `${nameNeed(need)} was decided elsewhere while the form stood open. The form changed nothing.`,
+      };
+    return await take(answer, state, need, plans);
+  } finally {
+    services.claimedDecisions.release(claim);
+  }
+}
+
+async function askAgentsQuestion({ runId }: WaitingFor, call: Call, services: Services): Promise<Asked> {
+  if (!runId) return { result: "nobody" };
+  const run = await services.runs.read(runId, call.signal);
+  const { asked, notes } = await askOpenQuestions(run, call, services);
+  return { result: asked ? "decided" : "left_open", ...(notes.length > 0 ? { note: notes.join(" ") } : {}) };
+}
+
+async function take(answer: FormAnswer, state: PlanState, need: WaitingFor, plans: Plans): Promise<Asked> {
+  const read = readForm(answer, need);
+  if ("result" in read) return read;
+  const told = await tellPlanChange(state.planId, toChange(state, need, read), plans);
+  if (told.refused !== undefined)
+    return { result: "elsewhere", note: `${told.refused} The person's answer changed nothing.` };
+  return { result: "decided", note: tellDecided(need, read) };
+}
+
+/** What the person has decided; anything that is not a plain decision leaves it open. */
+function readForm(answer: FormAnswer, need: WaitingFor): Verdict | Asked {
+  const open = (why: string): Asked => ({
+    result: "left_open",
+    note: `${why} ${nameNeed(need)} stays open.`,
+  });
+  switch (answer.kind) {
+    case "not_asked":
+      return { result: "nobody" };
+    case "declined":
+    case "cancelled":
+      if ("byClient" in answer && answer.byClient) return { result: "nobody" };
+      return answer.kind === "declined" || answer.why === "closed"
+        ? open("The person closed the form without a decision.")
+        : { result: "left_open" };
+    case "accepted":
+      break;
+  }
+  const { decision, change } = answer.values;
+  const words = change?.trim() ?? "";
+  switch (decision) {
+    case "approve":
+      return words
+        ? open(
+            "The form came back with an approval and with what should change, so that it is not clear which is meant.",
+          )
+        : { kind: "approve" };
+    case "send_back":
+      return words ? { kind: "send-back", words } : open("The form does not say what should change.");
+    case "stop":
+      return { kind: "stop" };
+    case "yes":
+      return { kind: "yes" };
+    case "no":
+      return { kind: "no" };
+    default:
+      return open("The person decides later.");
+  }
+}
+
+async function buildForm(
+  state: PlanState,
+  need: WaitingFor,
+  call: Call,
+  services: Services,
+): Promise<{ message: string; questions: Question[] }> {
+  const name = cleanLine(state.plan.name, 60);
+  // Some clients begin at the first choice, and a stray Enter must decide nothing.
+  const later = { value: LATER, title: "Later: it stays open" };
+  if (need.kind === "agreement") {
+    const choices = [
+      later,
+      { value: "yes", title: "Yes, start these runs" },
+      { value: "no", title: "No, start none of them" },
+    ];
+    return {
+      message: `${name}, step ${need.step}: ${asSentence(cleanLine(need.what, 500))}`,
+      questions: [{ name: "decision", title: "Start them?", description: "", required: true, choices }],
+    };
+  }
+  const gate = lookAtGate(state, need.step);
+  const about = gate ? await describeGate(state, gate, call, services) : "";
+  const choices = [
+    later,
+    { value: "approve", title: "Approve: the plan goes on" },
+    ...(gate?.mayGoBack ? [{ value: "send_back", title: "Send back: say below what should change" }] : []),
+    { value: "stop", title: "Stop: the plan ends here" },
+  ];
+  const change: Question = {
+    name: "change",
+    title: "What should change",
+    description: "For sending back.",
+    required: false,
+  };
+  return {
+    message: `${name}: ${gate?.question ?? need.what}${about ? `\n\n${about}` : ""}`,
+    questions: [
+      { name: "decision", title: "Decision", description: "", required: true, choices },
+      ...(gate?.mayGoBack ? [change] : []),
+    ],
+  };
+}
+
+/** Works with a signal that aborts as soon as the plan does not need this any more. */
+export async function whileNeeded<T>(
+  state: PlanState,
+  need: WaitingFor,
+  plans: Plans,
+  call: Call,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<{ answer: T; isElsewhere: boolean }> {
+  const settled = new AbortController();
+  const done = new AbortController();
+  const wanted = questionIdOf(state, need);
+  const signal = AbortSignal.any([done.signal, call.signal]);
+  // What cannot be looked at is not closed: the decision itself is refused when it comes too late.
+  const watching = plans
+    .follow(state.planId, signal, ({ state: now }) => {
+      if (!needsNow(now).some((one) => questionIdOf(now, one) === wanted)) settled.abort();
+    })
+    .catch(() => {});
+  try {
+    const answer = await work(settled.signal);
+    return { answer, isElsewhere: settled.signal.aborted };
+  } finally {
+    done.abort();
+    await watching;
+  }
+}
+
+function nameNeed({ kind, step }: WaitingFor): string {
+  return kind === "gate" ? `Gate ${step}` : `The agreement to the runs of step ${step}`;
+}

@@ -1,0 +1,104 @@
+import { isFinal, type Run } from "../../api/types.js";
+import { commandsOf, type PlanCommand } from "../../plans/machine/commands.js";
+import { describePlan } from "../../plans/machine/describe-plan.js";
+import type { PlanState } from "../../plans/machine/state.js";
+import { withDeadline } from "../../shared/deadline.js";
+import { asSentence, cleanLine, cleanText } from "../../shared/text.js";
+import type { Call, Services } from "../define-action.js";
+import { describeWork, listCommits, tellSize } from "../describe-work.js";
+
+/** What a person decides on at a gate, as it is open now: the decision is bound to it. */
+export type OpenGate = Omit<Extract<PlanCommand, { type: "open-gate" }>, "id" | "type">;
+
+/** What a gate shows of its own, and what agents have said before it: enough for a design. */
+const TEXT_LIMIT = 8_000;
+const RESULT_LIMIT = 3_000;
+/** The work of so many runs is looked at; each is a request. */
+const LOOKED_AT = 3;
+/** How long a gate waits for that, in ms. */
+const LOOK_MS = 3_000;
+
+/** Undefined where the gate is not open. */
+export function lookAtGate(state: PlanState, step: string): OpenGate | undefined {
+  const open = commandsOf(state).find((one) => one.type === "open-gate" && one.step === step);
+  if (open?.type !== "open-gate") return undefined;
+  const { id: _id, type: _type, ...gate } = open;
+  return { ...gate, question: cleanText(gate.question, 1_000), text: cleanText(gate.text, TEXT_LIMIT) };
+}
+
+/**
+ * What a gate is about, in lines for a person: what it shows; what has come of the steps before it (results, tests,
+ * merges) and how much their branches change. Everything that agents have written is bounded, and named as theirs.
+ */
+export async function describeGate(
+  state: PlanState,
+  gate: OpenGate,
+  call: Call,
+  services: Services,
+): Promise<string> {
+  const needs = state.plan.steps.find(({ id }) => id === gate.step)?.needs ?? [];
+  const views = describePlan(state).steps.filter(({ id }) => needs.includes(id));
+  const before = views.map(({ id, kind, status, outcome, items, reason }) => {
+    const came = outcome ? `: ${kind === "run" ? "its agent says: " : ""}${outcome}` : "";
+    const why = reason && status !== "succeeded" ? ` (${cleanLine(reason, 200)})` : "";
+    return `- ${id} ${status}${items ? ` ${items.done}/${items.of}` : ""}${why}${came}`;
+  });
+  const works = await describeWorks(state, needs, call, services);
+  const results = gate.text ? [] : tellResults(state, needs);
+  const again =
+    gate.opening.attempt > 1 ? [`It is asked for the ${ordinal(gate.opening.attempt)} time.`] : [];
+  return [
+    gate.text,
+    ...results,
+    ...(before.length > 0 ? [["Before it:", ...before].join("\n")] : []),
+    ...works,
+    ...again,
+  ]
+    .filter(Boolean)
+    .join("\n\n");
+}
+
+/** What agents have said at their end, for a gate that shows nothing of its own. */
+function tellResults({ steps }: PlanState, needs: readonly string[]): string[] {
+  return needs.flatMap((id) => {
+    const result = steps[id]?.attempts.findLast((attempt) => attempt.result !== undefined)?.result;
+    return result === undefined ? [] : [`${id}, its agent's words:\n${cleanText(result, RESULT_LIMIT)}`];
+  });
+}
+
+async function describeWorks(
+  { steps }: PlanState,
+  needs: readonly string[],
+  call: Call,
+  services: Services,
+): Promise<string[]> {
+  const runIds = needs.flatMap((id) => {
+    const now = steps[id];
+    const attempts = now?.attempts.filter((one) => one.round === now.round && one.runId && one.branch) ?? [];
+    // The newest run of each branch.
+    return [...new Map(attempts.map((attempt) => [attempt.branch, attempt.runId as string])).values()];
+  });
+  const merged = needs.flatMap((id) => {
+    const { branch, commit } = steps[id] ?? {};
+    return branch ? [`Merged on ${cleanLine(branch, 200)}${commit ? ` (${commit.slice(0, 10)})` : ""}.`] : [];
+  });
+  const runs = await Promise.all(runIds.slice(-LOOKED_AT).map((runId) => readRun(runId, call, services)));
+  return [...merged, ...runs.flatMap((run) => (run ? [tellWorkOf(run)] : []))];
+}
+
+function readRun(runId: string, call: Call, { runs, clock }: Services): Promise<Run | undefined> {
+  const read = (signal: AbortSignal) => runs.read(runId, signal);
+  return withDeadline(clock, LOOK_MS, read, call.signal).catch(() => undefined);
+}
+
+function tellWorkOf(run: Run): string {
+  const { work } = run;
+  if (!work || !isFinal(run.status)) return "";
+  if (work.commitCount === 0) return work.problem ? asSentence(work.problem) : "Nothing is committed.";
+  const look = describeWork(run)?.look;
+  return [...listCommits(work), `Changes: ${tellSize(work)}`, ...(look ? [`Look: ${look}`] : [])].join("\n");
+}
+
+function ordinal(number: number): string {
+  return number === 2 ? "second" : number === 3 ? "third" : `${number}th`;
+}
