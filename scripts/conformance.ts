@@ -59,6 +59,7 @@ const targets: Record<Target, () => Promise<{ url: string; close(): Promise<void
   async fixtures() {
     const served = await serveHttp({
       server: createFixtureServer(log),
+      era: "legacy",
       createServerForKey: () => {
         throw new Error("The fixtures need no key.");
       },

@@ -2,8 +2,8 @@ import { actions } from "../actions/index.js";
 import { systemClock } from "../shared/clock.js";
 import { createComplete } from "./completions.js";
 import { createMcpServer, type Streams, type Transport } from "./fastmcp/mcp-server.js";
+import type { ModernLeg } from "./modern/modern-leg.js";
 import { peekEra } from "./modern/peek-era.js";
-import type { ModernStdio } from "./modern/serve-modern-stdio.js";
 import { createServices, type ServiceOptions } from "./services.js";
 import { writeInstructions } from "./tools/instructions.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
@@ -20,6 +20,8 @@ export interface WorkflowsServer {
   connect(transport: Transport): Promise<void>;
   /** Makes sure that open plans are carried out, without waiting for a session. Never throws. */
   carryOnPlans(): Promise<void>;
+  /** Serves one HTTP request of protocol 2026-07-28, whose sender may send it. */
+  serveRequest(request: Request, how: { owner: string; body: unknown }): Promise<Response>;
   /** Called when the last session of a stdio server has gone. */
   onIdle(listener: () => void): void;
   /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
@@ -47,17 +49,25 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     log,
   };
   const mcp = createMcpServer(published);
-  let modern: ModernStdio | undefined;
+  let modern: Promise<ModernLeg> | undefined;
   let onIdle = () => {};
   let closing: Promise<void> | undefined;
 
+  /** Loaded with the first client that speaks so. */
+  function openModern(): Promise<ModernLeg> {
+    modern ??= import("./modern/modern-leg.js").then(({ createModernLeg }) =>
+      createModernLeg({ ...published, ready: host.discover(), stateFolder: options.plans?.folder }),
+    );
+    return modern;
+  }
+
   async function stopCalls(graceMs: number): Promise<void> {
-    await Promise.all([mcp.stopCalls(graceMs), modern?.stopCalls(graceMs)]);
+    await Promise.all([mcp.stopCalls(graceMs), modern?.then((leg) => leg.stopCalls(graceMs))]);
   }
 
   async function shutDown(graceMs: number): Promise<void> {
     await stopCalls(graceMs);
-    await modern?.close();
+    await (await modern)?.close();
     mcp.stopInforming();
     await host.close();
     await mcp.close();
@@ -68,8 +78,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
       const discovered = host.discover();
       void discovered.then(() => services.plans.carryOn());
       if (settings.era === "auto" && (await peekEra(streams.input)) === "modern") {
-        const { serveModernStdio } = await import("./modern/serve-modern-stdio.js");
-        modern = serveModernStdio(streams, { ...published, ready: discovered, onIdle: () => onIdle() });
+        (await openModern()).serveStdio(streams, () => onIdle());
         return;
       }
       await mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
@@ -82,6 +91,9 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     async carryOnPlans() {
       await host.discover();
       await services.plans.carryOn();
+    },
+    async serveRequest(request, how) {
+      return (await openModern()).serveRequest(request, how);
     },
     onIdle(listener) {
       onIdle = listener;

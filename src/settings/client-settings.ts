@@ -83,7 +83,7 @@ export const clientSettings = {
   era: setting(z.enum(["auto", "legacy"]).default("legacy"), {
     variable: "ERA",
     about:
-      "Protocol on stdin. `auto`: 2026-07-28 with clients that open with it, on which runs become tasks (being built: not over HTTP yet); `legacy`: up to 2025-11-25.",
+      "`auto`: protocol 2026-07-28 with clients that open with it, on which runs become tasks, and the earlier ones with all others (new: not yet the default); `legacy`: up to 2025-11-25 only.",
     bounds: "`auto` or `legacy`",
   }),
   taskAfterS: setting(decimal(0, 3600).default(60), {

@@ -63,6 +63,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
       await server.connect(transport);
     },
     carryOnPlans: async () => {},
+    serveRequest: () => Promise.reject(new Error("The fixtures are served on the earlier protocols only.")),
     onIdle: () => {},
     checkReadiness: async () => undefined,
     drain: (graceMs) => inFlight.stop(graceMs),

@@ -55,6 +55,7 @@ export async function startHttp(
     allowedOrigins: settings.httpOrigins ?? [],
     tokens: settings.tokens ?? [],
     takesKeys: settings.callerKeys === "on",
+    era: settings.era,
     sse: false,
     requestsPerMinute: settings.httpRate,
     maxSessions: settings.httpMaxSessions,

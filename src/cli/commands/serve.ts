@@ -59,6 +59,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     allowedOrigins: settings.httpOrigins ?? [],
     tokens,
     takesKeys: settings.callerKeys === "on",
+    era: settings.era,
     sse: sse === true,
     replica: settings.httpReplica,
     requestsPerMinute: settings.httpRate,

@@ -12,6 +12,7 @@ import type { WorkflowsServer } from "../server.js";
 import type { Message } from "./calls.js";
 import { readFrames } from "./frames.js";
 import type { HttpSessions } from "./http-sessions.js";
+import { isModernRequest, type ModernRequests } from "./modern-requests.js";
 import type { HttpSession } from "./open-sessions.js";
 
 /** What may be sent to the server, and by whom. */
@@ -35,6 +36,8 @@ export function createRequestHandler(
   options: RequestRules & {
     server: Pick<WorkflowsServer, "checkReadiness">;
     sessions: HttpSessions;
+    /** Absent where that protocol is not served. */
+    modern: ModernRequests | undefined;
     clock: Clock;
     log: Log;
     isStopping(): boolean;
@@ -121,6 +124,15 @@ export function createRequestHandler(
     if (options.isStopping() && method === "POST") {
       throw refusalFor(sent, 503, "The server is stopping. Nothing was done.", { "retry-after": "5" });
     }
+    const isSession = request.headers["mcp-session-id"] !== undefined;
+    if (
+      options.modern &&
+      path === "/mcp" &&
+      method === "POST" &&
+      !isSession &&
+      isModernRequest(request, sent)
+    )
+      return options.modern.serve(caller, request, response, sent);
     if (path === "/sse") return sessions.openSse(caller, "/messages", response);
     let session: HttpSession | undefined;
     const readBody = () => (method === "POST" ? readFrames(sent) : undefined);

@@ -1,8 +1,8 @@
 import { digestOf } from "../http/token-check.js";
 import type { WorkflowsServer } from "../server.js";
 
-/** A key's server, lent to one session. */
-interface Lent {
+/** A key's server, lent to one session, or to the requests of one caller. */
+export interface Lent {
   server: WorkflowsServer;
   /** The last session to give it back ends it. */
   giveBack(): Promise<void>;

@@ -6,7 +6,7 @@ import type { Caller } from "../http/callers.js";
 import { HttpRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import { type Calls, createCalls, type Message } from "./calls.js";
-import { createKeyServers } from "./key-servers.js";
+import type { createKeyServers } from "./key-servers.js";
 
 /** `sse` is the protocol's earlier transport. */
 export type SessionKind = "http" | "sse";
@@ -66,8 +66,8 @@ export interface OpenSessions {
 export interface OpenSessionsOptions {
   /** Serves the sessions of all callers without a key of their own. */
   server: WorkflowsServer;
-  /** Makes a server for the sessions of callers with that key of their own. */
-  createServerForKey(apiKey: string): WorkflowsServer;
+  /** The servers of callers with keys of their own. */
+  keyServers: ReturnType<typeof createKeyServers>;
   clock: Clock;
   log: Log;
   maxSessions: number;
@@ -82,8 +82,7 @@ const OPENING_MS = 10_000;
 
 /** See {@link OpenSessions}. */
 export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
-  const { clock, log } = options;
-  const keyServers = createKeyServers(options.createServerForKey);
+  const { clock, log, keyServers } = options;
   const sessions = new Set<OpenSession>();
   let opened = 0;
 

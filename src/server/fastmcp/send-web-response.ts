@@ -4,6 +4,19 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 /** What of a request's headers is the transport's business. */
 const PASSED_ON = ["content-type", "last-event-id", "mcp-protocol-version", "mcp-session-id"];
 
+/** The same for protocol 2026-07-28, which says in headers, too, what a request is about. */
+const MODERN_PASSED_ON = ["accept", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name"];
+
+/** @param signal ends when the client has gone */
+export function toModernRequest(request: IncomingMessage, signal: AbortSignal): Request {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (typeof value !== "string") continue;
+    if (MODERN_PASSED_ON.includes(name) || name.startsWith("mcp-param-")) headers.set(name, value);
+  }
+  return new Request("http://localhost/mcp", { method: "POST", headers, signal });
+}
+
 /** The request as the transport takes it, without its body, and with what it wants to be told is accepted. */
 export function toWebRequest(request: IncomingMessage): Request {
   const headers = new Headers({ accept: "application/json, text/event-stream" });

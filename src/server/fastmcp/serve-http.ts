@@ -9,6 +9,8 @@ import { HttpRefusal, sendRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import { createRequestHandler, namePath, type RequestRules } from "./http-requests.js";
 import { createHttpSessions } from "./http-sessions.js";
+import { createKeyServers } from "./key-servers.js";
+import { createModernRequests } from "./modern-requests.js";
 
 /** What the server serves, where, and within which limits. */
 export interface HttpServerOptions extends RequestRules {
@@ -28,6 +30,8 @@ export interface HttpServerOptions extends RequestRules {
   requestTimeoutMs?: number;
   /** Maximum connections of all callers together; a fifth of them are for those who have shown no token. */
   maxConnections?: number;
+  /** `auto`: protocol 2026-07-28 too. */
+  era: "auto" | "legacy";
   /** This replica's name among several, with which its session ids begin. */
   replica?: string | undefined;
 }
@@ -53,12 +57,15 @@ const SWEEP_MS = 20;
  */
 export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
   const { server, clock, log } = options;
-  const sessions = createHttpSessions(options);
+  const keyServers = createKeyServers(options.createServerForKey);
+  const sessions = createHttpSessions({ ...options, keyServers });
+  const modern = options.era === "auto" ? createModernRequests({ ...options, keyServers }) : undefined;
   let isStopping = false;
   let requests = 0;
   const handle = createRequestHandler({
     ...options,
     sessions,
+    modern,
     isStopping: () => isStopping,
     onAdmitted: (socket) => connections.admit(socket),
   });
@@ -105,9 +112,9 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
 
   async function stop(graceMs: number): Promise<void> {
     isStopping = true;
-    await sessions.drain(graceMs);
+    await Promise.all([sessions.drain(graceMs), modern?.drain(graceMs)]);
     const ended = new Promise<void>((resolve) => http.close(() => resolve()));
-    await Promise.all([sessions.close(), server.close(0)]);
+    await Promise.all([sessions.close(), modern?.close(), server.close(0)]);
     const sweeping = setInterval(() => http.closeIdleConnections(), SWEEP_MS);
     const cancel = clock.after(CLOSE_MS, () => http.closeAllConnections());
     await ended;

@@ -30,7 +30,7 @@ export async function peekEra(input: Readable): Promise<Era> {
         const lines = Buffer.concat(pieces).toString("utf8").split("\n");
         const line = lines.slice(0, -1).find((one) => one.trim() !== "");
         if (line === undefined && size <= LOOK_BYTES) continue;
-        decide(line === undefined ? "legacy" : eraOf(line));
+        decide(line === undefined ? "legacy" : eraOfLine(line));
         return;
       }
     }
@@ -40,15 +40,21 @@ export async function peekEra(input: Readable): Promise<Era> {
   });
 }
 
-/** The way of speaking of one message, as a line. */
-export function eraOf(line: string): Era {
-  let message: { method?: unknown; params?: { _meta?: Record<string, unknown> } };
+function eraOfLine(line: string): Era {
   try {
-    message = JSON.parse(line);
+    return eraOf(JSON.parse(line));
   } catch {
     return "legacy";
   }
-  const version = message?.params?._meta?.[VERSION_KEY];
+}
+
+/** The way of speaking of one message. */
+export function eraOf(message: unknown): Era {
+  const { method, params } = (message ?? {}) as {
+    method?: unknown;
+    params?: { _meta?: Record<string, unknown> | null } | null;
+  };
+  const version = params?._meta?.[VERSION_KEY];
   if (typeof version === "string") return version >= FIRST_MODERN ? "modern" : "legacy";
-  return message?.method === "server/discover" ? "modern" : "legacy";
+  return method === "server/discover" ? "modern" : "legacy";
 }

@@ -71,7 +71,7 @@ interface Task {
 export function createTasks(options: {
   calls: HeldCalls;
   work: TaskWork;
-  secret: () => string;
+  secret: string;
   clock: Clock;
 }): Tasks {
   const { calls, work, clock } = options;
@@ -79,7 +79,7 @@ export function createTasks(options: {
 
   function macOf(followed: Followed, caller: string): string {
     const text = JSON.stringify([caller, followed.kind, followed.id]);
-    return createHmac("sha256", options.secret()).update(text).digest("base64url").slice(0, MAC_CHARS);
+    return createHmac("sha256", options.secret).update(text).digest("base64url").slice(0, MAC_CHARS);
   }
 
   function idOf(followed: Followed, caller: string): string {

@@ -1,0 +1,175 @@
+import { describe, expect, test } from "vitest";
+import { until } from "./support/harness.js";
+import { type Http, startHttpWithApi } from "./support/http.js";
+import { CLAUDE, type Frame } from "./support/modern-frames.js";
+
+// Protocol 2026-07-28 over HTTP, with requests as the real Claude Code sends them.
+
+const TASK = {
+  workflow_name: "architect",
+  message: "Design the JWT login",
+  repository_url: "",
+  git_branch: "",
+};
+const NAMED = { ...TASK, session_name: "jwt-login" };
+const ERA = { ERA: "auto", TASK_AFTER: "0" };
+const TOKENS = { TOKENS: "pat=secret-of-pat-0123456789,kim=secret-of-kim-0123456789" };
+
+interface Sent {
+  status: number;
+  frames: Frame[];
+  /** The answer to the request. */
+  answer: Frame;
+}
+
+let next = 0;
+
+async function send(
+  { url }: Pick<Http, "url">,
+  method: string,
+  params: object = {},
+  how: {
+    headers?: Record<string, string>;
+    meta?: object;
+    signal?: AbortSignal;
+    onText?: (text: string) => void;
+  } = {},
+): Promise<Sent> {
+  const id = next++;
+  const { name, taskId, uri } = params as { name?: string; taskId?: string; uri?: string };
+  const about = name ?? taskId ?? uri;
+  const response = await fetch(`${url}/mcp`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": "2026-07-28",
+      "mcp-method": method,
+      ...(about === undefined ? {} : { "mcp-name": about }),
+      ...how.headers,
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id,
+      method,
+      params: { ...params, _meta: { ...CLAUDE, ...how.meta } },
+    }),
+    ...(how.signal ? { signal: how.signal } : {}),
+  });
+  let text = "";
+  for await (const piece of response.body ?? []) {
+    text += Buffer.from(piece).toString("utf8");
+    how.onText?.(text);
+  }
+  const frames = text.startsWith("{")
+    ? [JSON.parse(text)]
+    : [...text.matchAll(/^data: (\{.*)$/gm)].map(([, data = ""]) => JSON.parse(data));
+  return { status: response.status, frames, answer: frames.find((frame) => frame.id === id) ?? frames[0] };
+}
+
+const call = (http: Http, args: object, more: object = {}, how: Parameters<typeof send>[3] = {}) =>
+  send(http, "tools/call", { name: "orchestrate_workflow", arguments: args, ...more }, how);
+
+describe("the newer protocol over HTTP", () => {
+  test("is served beside the earlier ones, at the same address", async () => {
+    const http = await startHttpWithApi({ settings: ERA });
+    const { answer } = await send(http, "server/discover");
+    expect(answer.result.supportedVersions).toEqual(["2026-07-28"]);
+    const { answer: list } = await send(http, "tools/list");
+    const { client } = await http.connect();
+    expect(list.result.tools).toEqual((await client.listTools()).tools);
+  });
+
+  test("is not served where it is switched off", async () => {
+    const http = await startHttpWithApi();
+    expect(await send(http, "server/discover")).toMatchObject({ status: 400 });
+  });
+
+  test("a header that says something else than the body is refused", async () => {
+    const http = await startHttpWithApi({ settings: ERA });
+    const sent = await send(http, "tools/list", {}, { headers: { "mcp-method": "tools/call" } });
+    expect(sent).toMatchObject({ status: 400, answer: { error: { code: -32020 } } });
+  });
+
+  test("a form, its answer and the task go over requests of their own; one POST", async () => {
+    const http = await startHttpWithApi({ settings: ERA });
+    const { answer: asked } = await call(http, TASK);
+    const [key = ""] = Object.keys(asked.result.inputRequests);
+    const reply = {
+      inputResponses: { [key]: { action: "accept", content: { session_name: "jwt-login" } } },
+      requestState: asked.result.requestState,
+    };
+    const answers = await Promise.all([call(http, TASK, reply), call(http, TASK, reply)]);
+    const ids = answers.map(({ answer }) => answer.result.taskId);
+    expect(ids[0]).toBeTypeOf("string");
+    expect(ids[1]).toBe(ids[0]);
+    expect(http.api.posts("/run/")).toHaveLength(1);
+    http.api.world.run(http.api.world.runs()[0]?.runId ?? "").complete({ result: "Done" });
+    await until(() => http.api.world.runs()[0]?.status === "completed", "the end");
+    let task: Frame;
+    do task = (await send(http, "tasks/get", { taskId: ids[0] })).answer.result;
+    while (task.status === "working");
+    expect(task).toMatchObject({
+      status: "completed",
+      result: { structuredContent: { outcome: "completed", run: { session_name: "jwt-login" } } },
+    });
+  });
+
+  test("progress comes on the call's own stream", async () => {
+    const http = await startHttpWithApi({ settings: { ...ERA, TASK_AFTER: "3600" } });
+    let told = "";
+    const onText = (text: string) => {
+      told = text;
+    };
+    const going = call(http, NAMED, {}, { meta: { progressToken: 9 }, onText });
+    await until(() => http.api.world.runs().length > 0, "the run");
+    const run = http.api.world.run(http.api.world.runs()[0]?.runId ?? "");
+    run.turn("Designing database schema");
+    await until(() => told.includes("Turn 1/50: Designing database schema"), "the progress");
+    run.complete({ result: "Done" });
+    const { answer } = await going;
+    expect(answer.result.structuredContent.outcome).toBe("completed");
+  });
+
+  test("forms and tasks are their caller's alone", async () => {
+    const http = await startHttpWithApi({ settings: { ...ERA, ...TOKENS } });
+    const as = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+    const [pat, kim] = [as("secret-of-pat-0123456789"), as("secret-of-kim-0123456789")];
+    expect((await call(http, TASK)).status).toBe(401);
+    const { answer: asked } = await call(http, TASK, {}, pat);
+    const [key = ""] = Object.keys(asked.result.inputRequests);
+    const reply = {
+      inputResponses: { [key]: { action: "accept", content: { session_name: "jwt-login" } } },
+      requestState: asked.result.requestState,
+    };
+    const foreign = await call(http, TASK, reply, kim);
+    expect(foreign.answer.result).toMatchObject({ isError: true });
+    expect(http.api.posts("/run/")).toEqual([]);
+    const { taskId } = (await call(http, TASK, reply, pat)).answer.result;
+    for (const method of ["tasks/get", "tasks/update", "tasks/cancel"])
+      expect((await send(http, method, { taskId }, kim)).answer.error.code).toBe(-32602);
+    expect((await send(http, "tasks/get", { taskId }, pat)).answer.result.status).toBe("working");
+    expect(http.api.posts("/run/*/kill")).toEqual([]);
+  });
+
+  test("a caller has so many calls at once as on the earlier protocols", async () => {
+    const http = await startHttpWithApi({
+      settings: { ...ERA, HTTP_MAX_CALLS: "1", TASK_AFTER: "3600" },
+    });
+    const leaving = new AbortController();
+    const going = call(http, NAMED, {}, { signal: leaving.signal }).catch(() => {});
+    await until(() => http.api.world.runs().length > 0, "the run");
+    const refused = await call(http, { action: "list_sessions" });
+    expect(refused).toMatchObject({
+      status: 429,
+      answer: { error: { message: expect.stringContaining("Nothing was done") } },
+    });
+    leaving.abort();
+    await going;
+    let again: Sent;
+    do again = await call(http, { action: "list_sessions" });
+    while (again.status === 429);
+    expect(again.status).toBe(200);
+    expect(http.api.posts("/run/*/kill")).toEqual([]);
+  });
+});
