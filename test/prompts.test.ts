@@ -1,6 +1,8 @@
+import { readdirSync, readFileSync } from "node:fs";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { checkPlan } from "../src/plans/language/check-plan.js";
 import { connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: 20 });
@@ -26,7 +28,7 @@ function startMany(count: number): string[] {
 }
 
 describe("prompts", () => {
-  it("are four, each saying what it is for", async () => {
+  it("are four, and one for each template of a plan that comes with the product", async () => {
     const { client } = await connectInMemory();
     const { prompts } = await client.listPrompts();
     expect(prompts.map((one) => one.name)).toEqual([
@@ -34,9 +36,43 @@ describe("prompts", () => {
       "hand_over",
       "review_session",
       "unblock_run",
+      ...["ship-feature", "fix-bug", "review-panel", "variants", "issue-batch", "refactor-safely"],
     ]);
     for (const prompt of prompts) expect(prompt.description).toBeTruthy();
   });
+
+  it("of templates have the templates' own words and inputs", async () => {
+    const { client } = await connectInMemory();
+    const folder = new URL("../plans/", import.meta.url);
+    const templates = await Promise.all(
+      readdirSync(folder).map(async (file) => {
+        const checked = await checkPlan(readFileSync(new URL(file, folder), "utf8"));
+        if ("problems" in checked) throw new Error(`${file} is no plan`);
+        const { name, description, inputs } = checked.plan;
+        const args = Object.entries(inputs).map(([input, field]) => ({
+          name: input,
+          description: field.description,
+          required: field.required,
+        }));
+        return { name, description, arguments: args };
+      }),
+    );
+    const { prompts } = await client.listPrompts();
+    expect(prompts).toEqual(expect.arrayContaining(templates));
+  });
+
+  it.each([
+    ["super", '`orchestrate_workflow` with `{"action":"plan","plan":"fix-bug"'],
+    ["named", '`run_plan` with `{"plan":"fix-bug"'],
+  ])(
+    "of templates begin the plan with what was said, and leave out the rest (toolset %s)",
+    async (toolset, call) => {
+      const { client } = await connectInMemory({ settings: { TOOLSET: toolset } });
+      const text = await write(client, "fix-bug", { bug: "Logging in twice fails" });
+      expect(text).toContain(`${call},"inputs":{"bug":"Logging in twice fails"}}\``);
+      expect(text).toContain("Leave out what I have not said (bounds)");
+    },
+  );
 
   it.each([
     ["super", "`orchestrate_workflow`", '"continue_session":"auth"'],

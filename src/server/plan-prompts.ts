@@ -1,0 +1,119 @@
+import { call, type PromptDefinition } from "./prompt.js";
+
+/** What of a template a prompt needs. */
+interface TemplatePrompt {
+  name: string;
+  description: string;
+  inputs: readonly { name: string; description: string; required: boolean }[];
+}
+
+const BOUNDS = { name: "bounds", description: "What must stay as it is", required: false };
+
+/**
+ * The templates that come with the product, as their files have them: a test holds them against each other. Read from the
+ * files, they would cost every start the reading of YAML.
+ */
+const SHIPPED: readonly TemplatePrompt[] = [
+  {
+    name: "ship-feature",
+    description:
+      "Design one feature, have the design approved, build its parts in parallel, test and review them, and put right what is found",
+    inputs: [
+      {
+        name: "feature",
+        description: "What to build, for whom, and how one can tell that it works",
+        required: true,
+      },
+      { ...BOUNDS, description: "What must stay as it is, or has to be done in a certain way" },
+      {
+        name: "parts",
+        description:
+          "Into how many independent parts the design may cut the work at most; each is a run of its own",
+        required: false,
+      },
+    ],
+  },
+  {
+    name: "fix-bug",
+    description: "Reproduce a defect in a test, fix its cause, test around it and have it reviewed",
+    inputs: [
+      {
+        name: "bug",
+        description:
+          "What goes wrong, what was expected, how it is brought about, and error messages if there are any",
+        required: true,
+      },
+      BOUNDS,
+    ],
+  },
+  {
+    name: "review-panel",
+    description:
+      "Several reviewers look at one change in parallel, each for something else; one summary with a verdict",
+    inputs: [
+      { name: "change", description: "What to review: a branch, commits or files", required: false },
+      { name: "purpose", description: "What the change is meant to do", required: false },
+      { name: "views", description: "What each reviewer looks for, one reviewer a line", required: false },
+    ],
+  },
+  {
+    name: "variants",
+    description:
+      "The same task done in several ways in parallel, each on its own branch, compared; a person chooses one",
+    inputs: [
+      {
+        name: "task",
+        description: "What is to be done, and how one can tell that it is done well",
+        required: true,
+      },
+      { name: "ways", description: "How the variants differ, one variant a line", required: false },
+    ],
+  },
+  {
+    name: "issue-batch",
+    description:
+      "Several issues worked on in parallel, one run and one branch for each, and one report of what came of them",
+    inputs: [
+      {
+        name: "issues",
+        description:
+          "The issues, one a line: what is wrong or missing, with number or link where there is one",
+        required: true,
+      },
+      { ...BOUNDS, description: "What holds for all of them" },
+    ],
+  },
+  {
+    name: "refactor-safely",
+    description: "Pin down what code does by tests, refactor it, test again and have it reviewed",
+    inputs: [
+      { name: "target", description: "What to refactor: files, a module, a pattern", required: true },
+      { name: "goal", description: "What is to be better afterwards, and for whom", required: true },
+      { ...BOUNDS, description: "What must not change" },
+    ],
+  },
+];
+
+/** A prompt for each template that comes with the product, by the template's name. */
+export const planPrompts: readonly PromptDefinition[] = SHIPPED.map(promptOf);
+
+function promptOf({ name, description, inputs }: TemplatePrompt): PromptDefinition {
+  return {
+    name,
+    description,
+    arguments: inputs,
+    write(args, project) {
+      const given = Object.fromEntries(
+        inputs.flatMap((input) => (args[input.name] ? [[input.name, args[input.name]]] : [])),
+      );
+      const left = inputs.map((input) => input.name).filter((input) => !(input in given));
+      return [
+        `Begin the plan ${name}: ${description}.`,
+        "",
+        `Call ${call(project, "plan", { plan: name, inputs: given })}. Leave out what I have not said${left.length > 0 ? ` (${left.join(", ")})` : ""}, and the plan's name, repository and branch: I am asked for them by a form, or the template's own values hold.`,
+        "It is several paid runs: begin it once. If it is unknown whether it began, look at the plans there are instead of beginning it again. When I only want to know what it would take, add `dry_run: true`.",
+        "Where it waits for a decision of mine, show me what the answer shows and ask me; decide nothing for me. When it ends, tell me the outcome, what it cost, and where the work is.",
+      ].join("\n");
+    },
+  };
+}
