@@ -162,7 +162,7 @@ test("the engine tells of ends, failures and questions, once beside a window tha
     "done: finished",
     "permission needs you: architect wants to run `npm publish`",
   ]);
-  const byRun = Object.fromEntries(told().map((notice) => [notice.run.session_name, notice]));
+  const byRun = Object.fromEntries(told().map((notice) => [notice.run?.session_name, notice]));
   expect(byRun.done).toMatchObject({
     event: "finished",
     id: endKey(done),

@@ -18,7 +18,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   runs: ["shared", "settings", "store", "api", "notices"],
   "plan-templates": ["shared", "plans"],
   "plan-driver": ["shared"],
-  "plan-runner": ["shared", "store", "api", "runs", "workflows", "plans"],
+  "plan-runner": ["shared", "store", "notices", "api", "runs", "workflows", "plans"],
   sessions: ["shared", "settings", "store", "api", "runs"],
   actions: [
     ...["shared", "settings", "api", "runs", "sessions", "workflows"],

@@ -3,17 +3,18 @@ import { formatUsd } from "../shared/usd.js";
 
 export type NoticeKind = "finished" | "failed" | "needs_you";
 
-/** What a person is told of a run: the form in which a command gets it on its stdin. Everything in it is bounded. */
+/** What a person is told of a run or a plan: the form in which a command gets it on its stdin. Everything in it is bounded. */
 export interface Notice {
   event: NoticeKind;
-  /** The same for the same event of the same run, whoever tells it. */
+  /** The same for the same event of the same run or plan, whoever tells it. */
   id: string;
   /** When it happened, ISO 8601. */
   at: string;
   title: string;
   /** What to do next. */
   body: string;
-  run: {
+  /** What it is about, unless that is a plan. */
+  run?: {
     run_id: string;
     session_name?: string;
     workflow_name?: string;
@@ -28,6 +29,18 @@ export interface Notice {
     result?: string;
   };
   question?: { question_id: string; kind: "permission" | "question"; text: string };
+  /** What it is about, unless that is a single run. */
+  plan?: {
+    plan_id: string;
+    name: string;
+    status: string;
+    /** Where it stands, on one line. */
+    line: string;
+    runs: number;
+    cost_usd?: number;
+    /** The step that needs the person. */
+    step?: string;
+  };
 }
 
 /** What is known of the run. Texts are untrusted: they come from agents, repositories and APIs. */
@@ -50,9 +63,9 @@ interface AskedQuestion {
 }
 
 /** A desktop shows some 60 characters of a title; a command may want more. */
-const TITLE_CHARACTERS = 120;
-const NAME_CHARACTERS = 60;
-const TEXT_CHARACTERS = 300;
+export const TITLE_CHARACTERS = 120;
+export const NAME_CHARACTERS = 60;
+export const TEXT_CHARACTERS = 300;
 const RESULT_CHARACTERS = 1_000;
 
 /** The key of a run's end. A run ends once. */
@@ -137,6 +150,7 @@ function tellEffort({ turns, costUsd, costAtLeast }: NoticeFacts): string {
   return parts.length > 0 ? asSentence(parts.join(", ")) : "";
 }
 
-function askFor(name: string): string {
+/** What to do to see more, as the end of a sentence. */
+export function askFor(name: string): string {
   return `ask for the status of ${name} in a chat window`;
 }

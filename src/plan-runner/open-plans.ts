@@ -1,7 +1,9 @@
+import type { Notifier } from "../notices/notifier.js";
 import type { Log } from "../shared/log.js";
 import { openDatabase } from "../store/database.js";
 import { type ApiPortOptions, createApiPort } from "./api-port.js";
 import { createPlanJournal } from "./journal.js";
+import { createPlanNotices } from "./plan-notices.js";
 import { createPlans, type Plans, type PlansOptions } from "./plans.js";
 import { createPlanRunner } from "./runner.js";
 
@@ -15,6 +17,8 @@ export interface OpenPlansOptions
   /** Names the workflows API: plans of another one are not seen. */
   upstream: string;
   log: Log;
+  /** Tells the person of plans that no call follows; nobody when left out. */
+  notifier?: Notifier | undefined;
   /** Finds or starts the process that carries plans out; left out, this process does so. */
   findDriver?: (() => Promise<void>) | undefined;
 }
@@ -27,7 +31,15 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const { folder, upstream, clock, log, findDriver } = options;
   const database = await openDatabase({ folder, clock, onProblem: ({ message }) => log.warn(message) });
   const journal = createPlanJournal({ database, upstream });
-  const runner = createPlanRunner({ journal, portFor: createApiPort(options), clock, log });
+  const notices = createPlanNotices(options.notifier, clock);
+  const portFor = createApiPort({
+    ...options,
+    onChange(state, now) {
+      notices.changed(state);
+      options.onChange?.(state, now);
+    },
+  });
+  const runner = createPlanRunner({ journal, portFor, clock, log });
   async function carryOut(): Promise<void> {
     if (!findDriver) return runner.start();
     await findDriver().catch((error: Error) =>
@@ -37,6 +49,7 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const plans = createPlans({ ...options, runner, carryOut });
   return {
     ...plans,
+    saw: notices.saw,
     async close(graceMs) {
       await plans.close(graceMs);
       await database.destroy();

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Plans } from "./plans.js";
 
@@ -35,19 +35,40 @@ export function createPlansDoor(options: {
   load: () => Promise<Plans>;
   onProblem: (message: string) => void;
 }): PlansDoor {
+  const file = join(options.folder, DATABASE_FILE);
   let opening: Promise<Plans> | undefined;
+  /** The file that was opened. */
+  let inode: number | undefined;
   let closed = false;
+
+  async function load(): Promise<Plans> {
+    try {
+      const plans = await options.load();
+      inode = readInode();
+      return plans;
+    } catch (error) {
+      opening = undefined;
+      throw error;
+    }
+  }
+
+  function readInode(): number | undefined {
+    return statSync(file, { throwIfNoEntry: false })?.ino;
+  }
 
   function open(): Promise<Plans> {
     if (closed) return Promise.reject(new PlansUnavailable("The server is stopping. Nothing was begun."));
-    opening ??= options.load().catch((error) => {
+    // Somebody has removed it, or a damaged one was moved aside: what was opened is nobody's any more.
+    if (opening && inode !== undefined && readInode() !== inode) {
+      void opening.then((former) => former.close(0)).catch(() => {});
       opening = undefined;
-      throw error;
-    });
+      inode = undefined;
+    }
+    opening ??= load();
     return opening;
   }
 
-  const mayHavePlans = () => existsSync(join(options.folder, DATABASE_FILE));
+  const mayHavePlans = () => existsSync(file);
 
   return {
     open,

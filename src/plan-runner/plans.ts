@@ -41,7 +41,7 @@ export interface Plans {
    */
   tell(planId: string, change: PlanChange): Promise<{ state: PlanState; refused?: string } | undefined>;
   look(planId: string): Promise<PlanSight | undefined>;
-  /** By its id, or by its name: of several the newest that is open, else the newest. */
+  /** By its id, or by its name, and carried on if need be: of several the newest that is open, else the newest. */
   find(idOrName: string): Promise<PlanSight | undefined>;
   /** Names of plans most like the wanted one. */
   nearest(name: string): Promise<string[]>;
@@ -55,6 +55,8 @@ export interface Plans {
   follow(planId: string, signal: AbortSignal, onChange: (sight: PlanSight) => void): Promise<void>;
   /** Makes sure that open plans are carried out. */
   carryOn(): Promise<void>;
+  /** A call tells the person how the plan stands: no notification has to. */
+  saw(state: PlanState): void;
   /** What this process has to do for open plans, where it carries them out. */
   lookAtWork: PlanRunner["lookAtWork"];
   close(graceMs?: number): Promise<void>;
@@ -80,7 +82,7 @@ export interface PlansOptions {
 }
 
 /** Puts them together over a runner; nothing is carried out before it is asked for. */
-export function createPlans(options: PlansOptions): Plans {
+export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
   const { runner, carryOut, clock } = options;
 
   async function historyOf(plan: Plan): Promise<Map<string, WorkflowHistory>> {
@@ -95,6 +97,7 @@ export function createPlans(options: PlansOptions): Plans {
     const all = await runner.list();
     const named = all.filter(({ planId, name }) => planId === idOrName || name === idOrName);
     const summary = named.find(({ planId }) => planId === idOrName) ?? named.find(isOpen) ?? named[0];
+    if (summary && mayGoOn(summary)) await carryOut();
     return summary && runner.look(summary.planId);
   }
 
@@ -173,4 +176,9 @@ export function createPlans(options: PlansOptions): Plans {
 
 function isOpen({ status }: PlanSummary): boolean {
   return status !== "completed" && status !== "failed" && status !== "killed";
+}
+
+/** Something of it happens without a person's decision, as long as somebody carries it out. */
+function mayGoOn({ status, waitingFor }: PlanSummary): boolean {
+  return status === "running" || waitingFor.some(({ kind }) => kind === "question");
 }

@@ -196,7 +196,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       const { openPlans } = await import("../plan-runner/open-plans.js");
       return openPlans({
         ...(place as NonNullable<typeof place>),
-        ...{ api, runs, watcher, capabilities, clock, log },
+        ...{ api, runs, watcher, capabilities, clock, log, notifier: options.notifier },
         defaults: {
           inputFormat: settings.inputFormat,
           maxTurns: settings.maxTurns,

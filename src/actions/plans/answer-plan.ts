@@ -29,6 +29,11 @@ export async function answerPlan(
   call: Call,
   services: Services,
 ): Promise<Answer> {
+  // From here on the person knows.
+  void services.plans
+    .open()
+    .then((plans) => plans.saw(sight.state))
+    .catch(() => {});
   const work = await findWork(sight, call, services);
   const plan = { ...describePlanAnswer(sight, told.detailed), ...(work.length > 0 ? { work } : {}) };
   const next = nextForPlan(sight);
