@@ -216,7 +216,7 @@ describe("install and doctor", () => {
   test("doctor takes --json", () => {
     expect(readCommandLine(["doctor", "--json"])).toMatchObject({ command: "doctor", json: true });
     expect(() => readCommandLine(["--json"])).toThrow(
-      "--json belongs to the commands doctor, engine status, engine cost, workflows, sessions and sessions clean",
+      "--json belongs to the commands doctor, engine status, engine cost, workflows, sessions, ",
     );
   });
 });

@@ -60,6 +60,8 @@ export interface Call {
   forms: FormClient;
   /** Ends when the client cancels, goes away, or the server stops. The run is not affected. */
   signal: AbortSignal;
+  /** What the person has agreed to beforehand, word for word (`wordsToAgree`): where they start the call themselves. */
+  agreed?: readonly string[];
   /** True when the server is stopping: then calls answer at once. */
   isStopping(): boolean;
   /** Whether the client asked for progress. */

@@ -25,7 +25,7 @@ export interface CommandLine {
   days?: string;
   /** `doctor --json`, `engine status --json`, `engine cost --json`, `sessions --json`. */
   json?: true;
-  /** `sessions clean --dry-run`: only shows. */
+  /** `sessions clean --dry-run`, `plan run … --dry-run`: only shows. */
   "dry-run"?: true;
   /** `sessions clean --older-than 14d`: how long something was not used before it is suggested. */
   "older-than"?: string;
@@ -39,9 +39,13 @@ export interface CommandLine {
   squash?: true;
   /** `sessions take … --check`: a command that has to pass before anything is merged. */
   check?: string;
-  /** `plan check … --input name=value`, as often as there are inputs. */
+  /** `plan run … --input name=value`, as often as there are inputs. */
   input?: string[];
-  /** `plan edit … --agree "npm test"`: what the person agrees to beforehand, word for word. */
+  /** `plan run … --repository`: an address or a folder. */
+  repository?: string;
+  /** `plan run … --branch`. */
+  branch?: string;
+  /** `plan run … --agree "npm test"`, `plan edit … --agree`: what the person agrees to beforehand, word for word. */
   agree?: string[];
   /** `plan limits … --cost 30`: USD. */
   cost?: string;
@@ -67,7 +71,7 @@ export interface CommandLine {
   list?: true;
   /** `allow --remove [FOLDER]`: takes it back. */
   remove?: true;
-  /** `install … --name`: what the server is called in the client. */
+  /** `install … --name`: what the server is called in the client. `plan run … --name`: what the plan is called. */
   name?: string;
   /** `serve --sse`: the protocol's earlier transport is there too. */
   sse?: true;

@@ -37,6 +37,8 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "sessions take": async (asked) => (await import("./commands/sessions.js")).takeSession(asked),
   "sessions discard": async (asked) => (await import("./commands/sessions.js")).discardSession(asked),
   plan,
+  "plan run": plan,
+  "plan templates": plan,
   "plan list": plan,
   "plan check": plan,
   "plan show": plan,

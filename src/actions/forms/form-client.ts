@@ -8,6 +8,8 @@ export interface Question {
   suggestion?: string;
   /** What the answer is, where it is no text: it comes back as the text for it. */
   type?: "boolean" | "integer" | "number";
+  /** The answer may have several lines: one item each. */
+  lines?: true;
   /** Several choices may be taken; the answer then lists them. */
   several?: true;
   /** The values to choose from; without them the answer is free text. */

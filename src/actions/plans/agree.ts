@@ -51,8 +51,17 @@ export function findAgreement(
   return { commands, isLarge, ...(isUntrusted ? { template } : {}) };
 }
 
+/** By what a person agrees to it in advance, each bound to what it is about: a command, a template's text, a number. */
+function wordsToAgree({ commands, template, isLarge }: AgreementNeeded, { runs }: DryRun): string[] {
+  return [
+    ...commands,
+    ...(template ? [`${template.name}@${template.digest.slice(0, 12)}`] : []),
+    ...(isLarge ? [`${runs.expected} runs`] : []),
+  ];
+}
+
 /**
- * Asks the person for everything that needs their word, in one form.
+ * Asks the person for everything that needs their word, in one form, unless they have given it in advance.
  * @returns the answer that the call ends with when they do not agree
  */
 export async function agreeToPlan(
@@ -71,6 +80,9 @@ export async function agreeToPlan(
   services: Services,
 ): Promise<Answer | undefined> {
   const { commands, template } = needed;
+  const { agreed } = call;
+  const words = wordsToAgree(needed, foreseen).filter((word) => !agreed?.includes(word));
+  if (agreed && words.length === 0) return undefined;
   const where =
     services.settings.engine === "local" ? "on this machine as you" : "on the engine's machine as its user";
   const groups = Array.from({ length: Math.max(1, Math.ceil(commands.length / COMMANDS_A_FORM)) }, (_, at) =>
@@ -97,9 +109,14 @@ export async function agreeToPlan(
       },
       call,
     );
-    if (ended) return ended;
+    if (ended)
+      return agreed ? { ...ended, missing: [...(ended.missing ?? []), ...words.map(askForWord)] } : ended;
   }
   return undefined;
+}
+
+function askForWord(word: string): NonNullable<Answer["missing"]>[number] {
+  return { name: "agree", description: word, required: true };
 }
 
 function limitOf({ limits: { costUsd } }: Plan): string {

@@ -55,6 +55,7 @@ function toQuestion(name: string, field: Field, required: boolean): Question {
     required,
     ...optional("suggestion", field.default === undefined ? undefined : spell(field.default)),
     ...optional("type", type),
+    ...(field.type === "list" ? { lines: true as const } : {}),
     ...optional(
       "choices",
       field.enum?.map((value) => ({ value, title: field.titles?.[value] ?? value })),

@@ -57,7 +57,8 @@ async function readPlans(services: Services): Promise<PlanSummary[]> {
   );
 }
 
-function describeSummary(plan: PlanSummary): NonNullable<Answer["plans"]>[number] {
+/** A plan as lists tell it, in the published names. */
+export function describeSummary(plan: PlanSummary): NonNullable<Answer["plans"]>[number] {
   const waits = plan.waitingFor.map(({ step, what, since }) => ({
     step,
     what: cleanLine(what, 200),
@@ -76,7 +77,8 @@ function describeSummary(plan: PlanSummary): NonNullable<Answer["plans"]>[number
   };
 }
 
-function describeTemplate(template: TemplateInfo): NonNullable<Answer["templates"]>[number] {
+/** A template in the published names. */
+export function describeTemplate(template: TemplateInfo): NonNullable<Answer["templates"]>[number] {
   return {
     name: cleanLine(template.name, 100),
     ...(template.description ? { description: cleanLine(template.description, 300) } : {}),

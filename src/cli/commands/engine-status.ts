@@ -7,7 +7,7 @@ import type { Invocation } from "../command-line.js";
 import { type ShowStatusOptions, showEngineStatus } from "../engine/show-status.js";
 import { findStateFolder } from "../process.js";
 import { openReading } from "../sessions/open-services.js";
-import { findWidth, paint } from "./sessions.js";
+import { findWidth, paint } from "./terminal.js";
 
 /** `engine status`: shows whether an engine runs, where, and what it does. */
 export async function engineStatus(asked: Invocation): Promise<number> {

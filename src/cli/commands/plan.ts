@@ -3,7 +3,6 @@ import { capabilitiesOfApi } from "../../plan-runner/api-capabilities.js";
 import { planLimitsOf } from "../../settings/plan-settings.js";
 import { readSettings } from "../../settings/settings.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
-import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import type { PlanCommand } from "../command-table.js";
 import { createAsk } from "../install/ask.js";
@@ -13,23 +12,22 @@ import { decideInTerminal, type Verdict } from "../plans/decide-command.js";
 import { editInTerminal, limitInTerminal } from "../plans/edit-command.js";
 import { unknownPlan } from "../plans/find-plan.js";
 import { listPlansInTerminal } from "../plans/list-command.js";
-import { createLiveLine } from "../plans/live-line.js";
 import { readInputs } from "../plans/read-inputs.js";
 import { readLimits } from "../plans/read-limits.js";
 import { readPlanFile } from "../plans/read-plan-file.js";
-import type { PaintOptions } from "../plans/render-plans.js";
 import { saveInTerminal } from "../plans/save-command.js";
 import { showPlanInTerminal } from "../plans/show-command.js";
 import { findOwnPlans } from "../process.js";
 import { describeSize } from "../sessions/act-command.js";
 import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
 import { openWorkflows } from "../workflows/open-workflows.js";
-import { findWidth, onInterrupt, paint } from "./sessions.js";
-
-const out = (text: string) => process.stdout.write(text);
+import { createScreen, listTemplates, runPlan } from "./plan-start.js";
+import { onInterrupt, out, paintOptions } from "./terminal.js";
 
 const COMMANDS: Record<PlanCommand, (asked: Invocation) => Promise<number>> = {
   plan: list,
+  "plan run": runPlan,
+  "plan templates": listTemplates,
   "plan list": list,
   "plan check": check,
   "plan show": show,
@@ -51,8 +49,6 @@ export function plan(asked: Invocation): Promise<number> {
   return COMMANDS[asked.command as PlanCommand](asked);
 }
 
-const paintOptions = (): PaintOptions => ({ width: findWidth(), paint, now: systemClock.now() });
-
 /** Nothing is sent and nobody is started before it is needed: whoever only reads plans needs neither API nor engine. */
 const open = (asked: Invocation) => openActing(readSettings(process.env, asked.flags), asked);
 
@@ -61,7 +57,12 @@ async function list(asked: Invocation): Promise<number> {
   const { services, close } = open(asked);
   try {
     const plans = await services.plans.openIfAny();
-    return await listPlansInTerminal(plans, { all: asked.all === true, out, ...paintOptions() });
+    return await listPlansInTerminal(plans, {
+      all: asked.all === true,
+      json: asked.json === true,
+      out,
+      ...paintOptions(),
+    });
   } finally {
     await close();
   }
@@ -70,20 +71,21 @@ async function list(asked: Invocation): Promise<number> {
 /** `plan show`: how it stands, and on until it has ended. */
 async function show(asked: Invocation): Promise<number> {
   const [wanted = ""] = asked.operands ?? [];
-  const { services, close } = open(asked);
+  const opened = open(asked);
   const signal = onInterrupt();
-  const moves = process.stdout.isTTY === true && process.env.TERM !== "dumb";
   try {
-    const plans = await services.plans.openIfAny();
+    const plans = await opened.services.plans.openIfAny();
+    if (!plans) throw await unknownPlan(wanted, plans);
     return await showPlanInTerminal(plans, wanted, {
       follow: asked.follow === true,
+      json: asked.json === true,
       out,
       signal,
-      line: createLiveLine(process.stdout, { moves, width: findWidth }),
-      paintOptions: paintOptions(),
+      paintOptions,
+      ...createScreen(opened, plans, signal),
     });
   } finally {
-    await close();
+    await opened.close();
   }
 }
 

@@ -1,4 +1,3 @@
-import { styleText } from "node:util";
 import { readSettings, SettingsError } from "../../settings/settings.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Invocation } from "../command-line.js";
@@ -10,31 +9,7 @@ import { listInTerminal } from "../sessions/list-command.js";
 import { type OpenServices, openActing, openCleaning, openReading } from "../sessions/open-services.js";
 import { resumeInTerminal } from "../sessions/resume-command.js";
 import { showInTerminal } from "../sessions/show-command.js";
-
-const out = (text: string) => process.stdout.write(text);
-
-/** Cells of a line: those of the terminal, or what COLUMNS says where the output is none. */
-export function findWidth(): number | undefined {
-  const { COLUMNS = "" } = process.env;
-  // Some terminals without a window say 0.
-  if (process.stdout.isTTY) return process.stdout.columns || undefined;
-  return /^[1-9]\d{0,4}$/.test(COLUMNS) ? Number(COLUMNS) : undefined;
-}
-
-const COLOURS = {
-  waiting: "yellow",
-  running: "cyan",
-  failed: "red",
-  head: "bold",
-  place: "cyan",
-  added: "green",
-  removed: "red",
-} as const;
-
-export function paint(text: string, tone: keyof typeof COLOURS): string {
-  const hasColour = process.stdout.isTTY && process.env.TERM !== "dumb" && !process.env.NO_COLOR;
-  return hasColour ? styleText(COLOURS[tone], text) : text;
-}
+import { findWidth, onInterrupt, out, paint } from "./terminal.js";
 
 /** `sessions`: one line for each. */
 export async function sessions(asked: Invocation): Promise<number> {
@@ -46,13 +21,6 @@ export async function sessions(asked: Invocation): Promise<number> {
   } finally {
     await open.close();
   }
-}
-
-/** A signal that comes with Ctrl-C, after which everything is closed in order. */
-export function onInterrupt(): AbortSignal {
-  const interrupted = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
-  return interrupted.signal;
 }
 
 /** `sessions show`: what the agent of a session's newest run did, or of the run that is named. */

@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline/promises";
+import { createInterface, type Interface } from "node:readline/promises";
 import type { ElicitRequestFormParams, ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import type { Screen } from "./screen.js";
 
@@ -11,6 +11,8 @@ export interface Field {
   /** What is filled in beforehand. */
   suggestion: string | undefined;
   choices: readonly { value: string; title: string }[];
+  /** The answer may have several lines; an empty one ends it. */
+  lines?: true | undefined;
 }
 
 /** Answers a form for the person. The signal ends the waiting; the answer then counts as cancelled. */
@@ -36,7 +38,7 @@ export function readFields({ requestedSchema }: ElicitRequestFormParams): Field[
 }
 
 /** Shows one field: title, what it is about, its choices. */
-function showField(field: Field, screen: Screen): void {
+function showField(field: Field, screen: Pick<Screen, "line">): void {
   const about = field.description ? `: ${field.description}` : "";
   screen.line(`${field.title}${field.required ? "" : " (optional)"}${about}`);
   for (const [index, { title }] of field.choices.entries()) screen.line(`  ${index + 1}. ${title}`);
@@ -74,7 +76,7 @@ export function createAutomaticAnswerer(
 export function createKeyboardAnswerer(options: {
   input: NodeJS.ReadStream;
   output: NodeJS.WriteStream;
-  screen: Screen;
+  screen: Pick<Screen, "line">;
   interrupt: () => void;
 }): Answerer {
   const { input, output, screen, interrupt } = options;
@@ -97,7 +99,8 @@ export function createKeyboardAnswerer(options: {
             const typed = (await readline.question(prompt, { signal: ended })).trim();
             if (typed === "/decline") return { action: "decline" };
             if (typed === "/cancel") return { action: "cancel" };
-            value = readTyped(typed, field, screen);
+            const rest = field.lines && typed ? await readLines(readline, ended) : [];
+            value = readTyped([typed, ...rest].join("\n"), field, screen);
           } while (value === undefined);
           if (value !== "") content[field.name] = value;
         }
@@ -114,8 +117,18 @@ export function createKeyboardAnswerer(options: {
   };
 }
 
+/** Further lines, up to an empty one. */
+async function readLines(readline: Interface, signal: AbortSignal): Promise<string[]> {
+  const lines: string[] = [];
+  for (;;) {
+    const line = (await readline.question("  > ", { signal })).trim();
+    if (line === "") return lines;
+    lines.push(line);
+  }
+}
+
 /** The value that was meant, "" for none; undefined when it has to be asked again. */
-function readTyped(typed: string, field: Field, screen: Screen): string | undefined {
+function readTyped(typed: string, field: Field, screen: Pick<Screen, "line">): string | undefined {
   const value = typed || (field.suggestion ?? "");
   if (value === "") {
     if (!field.required) return "";

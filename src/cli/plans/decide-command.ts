@@ -133,7 +133,7 @@ async function agree(question: string, { yes, ask, out }: DecideOptions): Promis
   return false;
 }
 
-function tellDecided(change: PlanChange): string {
+export function tellDecided(change: PlanChange): string {
   if (change.type === "fan-out-answered")
     return change.agreed ? `Agreed to ${change.runs} runs.` : "None of these runs is started.";
   if (change.type !== "gate-decided") return "";

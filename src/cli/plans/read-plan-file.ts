@@ -37,3 +37,7 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
     await file.close();
   }
 }
+/** True for what is meant as a file and not as the name of a template. */
+export function isFile(wanted: string): boolean {
+  return /[\\/]/.test(wanted) || /\.(?:ya?ml|json)$/i.test(wanted);
+}

@@ -1,4 +1,6 @@
 import type { PlanSummary } from "../../plan-runner/plan-summary.js";
+import type { PlanSight } from "../../plan-runner/runner.js";
+import { planStatus } from "../../plans/machine/plan-status.js";
 import { cleanLine } from "../../shared/text.js";
 import { tellSpan } from "../sessions/fit-text.js";
 import { renderRows } from "../table.js";
@@ -94,4 +96,10 @@ export function isOpen({ status }: Pick<PlanSummary, "status">): boolean {
 function sortPlans(plans: readonly PlanSummary[]): PlanSummary[] {
   const rank = (plan: PlanSummary) => (!isOpen(plan) ? 2 : plan.waitingFor.length > 0 ? 0 : 1);
   return [...plans].sort((a, b) => rank(a) - rank(b) || b.changedAt - a.changedAt);
+}
+
+/** The exit code of a command that has followed a plan: 1 when it has ended without its work done. */
+export function exitCodeOf({ state }: Pick<PlanSight, "state">): number {
+  const status = planStatus(state);
+  return status === "failed" || status === "killed" ? 1 : 0;
 }

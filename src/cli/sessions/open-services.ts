@@ -9,7 +9,7 @@ import {
   readStoredRuns,
   stopEngine,
 } from "../../engine/background/index.js";
-import { createServices, type ServiceHost } from "../../server/services.js";
+import { createServices, type ServiceHost, type ServiceOptions } from "../../server/services.js";
 import { activeRun } from "../../sessions/sessions.js";
 import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
@@ -43,12 +43,17 @@ function prepare(settings: Settings): { settings: Settings; log: Log; secrets: (
 }
 
 /**
- * What a command needs to read sessions. Never starts an engine: where none is running, what it has stored is read.
+ * What a command needs to read sessions, with `more` in place of what it would be made of. Never starts an engine: where none is running, what it has stored is read.
  * @throws StoreError when that cannot be read
  */
-export async function openReading(given: Settings, asked: Invocation): Promise<OpenServices> {
+export async function openReading(
+  given: Settings,
+  asked: Invocation,
+  more: Partial<ServiceOptions> = {},
+): Promise<OpenServices> {
   const { settings, log, secrets } = prepare(given);
-  const described = describeServer({ settings, flags: asked.flags, script: asked.script, log, secrets });
+  const { flags, script } = asked;
+  const described = { ...describeServer({ settings, flags, script, log, secrets }), ...more };
   if (settings.engine !== "local") return { ...createServices(described), settings, log };
   const stateFolder = findStateFolder(settings);
   const { running } = await readEngineStatus(stateFolder, { clock: systemClock });
@@ -63,10 +68,14 @@ export async function openReading(given: Settings, asked: Invocation): Promise<O
 }
 
 /** What a command needs to start a run: an engine of this machine is started for it. */
-export function openActing(given: Settings, asked: Invocation): OpenServices {
+export function openActing(
+  given: Settings,
+  asked: Invocation,
+  more: Partial<ServiceOptions> = {},
+): OpenServices {
   const { settings, log, secrets } = prepare(given);
   const { flags, script } = asked;
-  const described = describeServer({ settings, flags, script, log, secrets, partial: true });
+  const described = { ...describeServer({ settings, flags, script, log, secrets, partial: true }), ...more };
   const engine =
     settings.engine === "local" ? { engine: { stateFolder: findStateFolder(settings), running: true } } : {};
   return { ...createServices(described), settings, log, ...engine };

@@ -1,0 +1,113 @@
+import { homedir } from "node:os";
+import { readPlanText } from "../../plans/language/read-plan-text.js";
+import { readSettings } from "../../settings/settings.js";
+import { keepAwake } from "../../shared/background/keep-awake.js";
+import type { Invocation } from "../command-line.js";
+import { createFollowAsk } from "../plans/ask-while-following.js";
+import { followPlan } from "../plans/follow-plan.js";
+import { createLiveLine } from "../plans/live-line.js";
+import { readInputs } from "../plans/read-inputs.js";
+import { isFile, readPlanFile } from "../plans/read-plan-file.js";
+import { renderPlan } from "../plans/render-plan.js";
+import { exitCodeOf } from "../plans/render-plans.js";
+import { runInTerminal } from "../plans/run-command.js";
+import { listTemplatesInTerminal } from "../plans/templates-command.js";
+import { createTerminalForms } from "../plans/terminal-forms.js";
+import { describeSize } from "../sessions/act-command.js";
+import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
+import { createTerminalCall } from "../sessions/terminal-call.js";
+import { findWidth, onInterrupt, out, paintOptions } from "./terminal.js";
+
+/** Where the person stands counts, as it does for a chat window that they open there. */
+const here = () => ({ sharesMachine: true, ownFolders: [process.cwd()], home: homedir() });
+
+const createForms = () => createTerminalForms({ input: process.stdin, output: process.stderr });
+
+function createCall(asked: Invocation, signal: AbortSignal) {
+  return { ...createTerminalCall({ signal }), forms: createForms(), agreed: asked.agree ?? [] };
+}
+
+/** `plan run`: begins a plan, and follows it where that is wanted. */
+export async function runPlan(asked: Invocation): Promise<number> {
+  const order = await readOrder(asked);
+  const settings = readSettings(process.env, asked.flags);
+  const opened = order.dryRun
+    ? await openReading(settings, asked, here())
+    : openActing(settings, asked, here());
+  const signal = onInterrupt();
+  try {
+    return await keepAwake(async () => {
+      // Without an engine that runs nothing can be asked of it, and none is started to foresee something.
+      if (opened.engine?.running !== false) await opened.discover();
+      const begun = await runInTerminal(order, opened, { call: createCall(asked, signal), out });
+      if (typeof begun === "number" || asked.follow !== true) return typeof begun === "number" ? begun : 0;
+      const plans = await opened.services.plans.open();
+      const last = await followPlan(begun, { plans, signal, ...createScreen(opened, plans, signal) });
+      if (signal.aborted) return 0;
+      out(`\n${renderPlan(last, paintOptions())}\n`);
+      return exitCodeOf(last);
+    });
+  } finally {
+    await opened.close();
+  }
+}
+
+/** What shows how a plan goes on, and asks what it asks where somebody can answer. */
+export function createScreen(
+  opened: OpenServices,
+  plans: Parameters<typeof createFollowAsk>[0]["plans"],
+  signal: AbortSignal,
+): Pick<Parameters<typeof followPlan>[1], "line" | "ask"> {
+  const moves = process.stdout.isTTY === true && process.env.TERM !== "dumb";
+  const forms = createForms();
+  const ask = createFollowAsk({
+    plans,
+    forms,
+    out: (text) => process.stderr.write(text),
+    async describeSize(runId) {
+      await opened.discover();
+      return describeSize(runId, opened, signal);
+    },
+  });
+  return {
+    line: createLiveLine(process.stdout, { moves, width: findWidth }),
+    ask: forms.supported && moves ? ask : undefined,
+  };
+}
+
+async function readOrder(asked: Invocation) {
+  const [wanted = ""] = asked.operands ?? [];
+  const common = {
+    inputs: readInputs(asked.input) ?? {},
+    repository: asked.repository,
+    branch: asked.branch,
+    dryRun: asked["dry-run"] === true,
+  };
+  if (!isFile(wanted)) return { ...common, plan: wanted, name: asked.name };
+  const { text, name } = await readPlanFile(wanted);
+  const hasName = asked.name !== undefined || (await saysName(text));
+  return { ...common, plan: text, name: hasName ? asked.name : name };
+}
+
+/** True when the plan itself says what it is called. */
+async function saysName(text: string): Promise<boolean> {
+  const read = await readPlanText(text);
+  return "value" in read && typeof (read.value as { name?: unknown } | null)?.name === "string";
+}
+
+/** `plan templates`: what plans can be begun from. */
+export async function listTemplates(asked: Invocation): Promise<number> {
+  const opened = await openReading(readSettings(process.env, asked.flags), asked, here());
+  const call = createCall(asked, onInterrupt());
+  const place = { repository_url: asked.repository, git_branch: asked.branch };
+  try {
+    return await listTemplatesInTerminal(place, opened, {
+      call,
+      json: asked.json === true,
+      out,
+      width: findWidth(),
+    });
+  } finally {
+    await opened.close();
+  }
+}

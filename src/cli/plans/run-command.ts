@@ -1,0 +1,95 @@
+import type { Answer } from "../../actions/answer.js";
+import type { Call } from "../../actions/define-action.js";
+import { startPlan } from "../../actions/plans/start-plan.js";
+import type { PlanSight } from "../../plan-runner/runner.js";
+import { shellWord } from "../../shared/shell-word.js";
+import type { OpenServices } from "../sessions/open-services.js";
+import { nameForShell } from "./render-plan.js";
+
+/** What the command line says of a plan that is to be begun. */
+export interface RunOrder {
+  /** A template's name, or the plan's text. */
+  plan: string;
+  /** What it is called where neither its text nor the person says so: the name of its file. */
+  name?: string | undefined;
+  inputs: Readonly<Record<string, string>>;
+  repository?: string | undefined;
+  branch?: string | undefined;
+  /** Only tells what it would take. */
+  dryRun: boolean;
+}
+
+/**
+ * Begins a plan: what is missing is asked for in the terminal, and what needs the person's word, too. Where nobody can be
+ * asked, nothing is begun, and the flags are named that say it.
+ * @returns the plan that has begun; the exit code where none has: 0 for a dry run, 1 for what was refused or left open
+ * @throws ActionError when it cannot be begun; ApiError, StoreError
+ */
+export async function runInTerminal(
+  order: RunOrder,
+  { services }: Pick<OpenServices, "services">,
+  options: { call: Call; out: (text: string) => void },
+): Promise<PlanSight | number> {
+  const { call, out } = options;
+  const { plan, name, inputs, repository, branch, dryRun } = order;
+  const isAsked = call.forms.supported;
+  const begun = await startPlan(
+    {
+      plan,
+      inputs: JSON.stringify(inputs),
+      dry_run: dryRun,
+      ...(name === undefined ? {} : { session_name: name }),
+      ...(repository === undefined ? {} : { repository_url: repository }),
+      // Where nobody can be asked, the default branch is what a repository without a branch means.
+      ...(branch === undefined && (isAsked || repository === undefined) ? {} : { git_branch: branch ?? "" }),
+    },
+    call,
+    services,
+  );
+  if ("outcome" in begun) {
+    out(`${tellAnswer(begun)}\n`);
+    return begun.outcome === "ok" ? 0 : 1;
+  }
+  const { sight, first } = begun;
+  const { planId, plan: own } = sight.state;
+  out(`${first}\nPlan id: ${planId}\n`);
+  out(
+    `\`automagik-workflows-mcp plan show ${nameForShell(own.name, planId)} --follow\` shows how it goes on.\n`,
+  );
+  return sight;
+}
+
+/** What has come of it, and by which flags that is said which nobody could be asked. */
+function tellAnswer({ summary, missing = [] }: Answer): string {
+  if (missing.length === 0) return summary;
+  const details = missing.filter(({ name }) => name === "confirm").map(({ description }) => description);
+  const flags = missing
+    .filter(({ name }) => name !== "confirm")
+    .map(({ description, ...one }) => `  ${flagOf(one.name, description)}${tellValue(one, description)}`);
+  return [
+    summary,
+    ...details,
+    ...(flags.length > 0 ? [["Nobody can be asked here. These flags say it:", ...flags].join("\n")] : []),
+  ].join("\n\n");
+}
+
+const FLAGS: Record<string, string> = {
+  session_name: "--name NAME",
+  repository_url: "--repository ADDRESS|FOLDER",
+  git_branch: "--branch BRANCH",
+};
+
+function flagOf(name: string, description: string): string {
+  if (name === "agree") return `--agree ${shellWord(description)}`;
+  return FLAGS[name] ?? `--input ${name.replace(/^input_/, "")}=…`;
+}
+
+function tellValue(
+  { name, required, suggestion, choices = [] }: Omit<NonNullable<Answer["missing"]>[number], "description">,
+  description: string,
+): string {
+  if (name === "agree") return "";
+  const values = choices.length > 0 ? ` One of ${choices.map(({ value }) => value).join(", ")}.` : "";
+  const offer = suggestion === undefined ? "" : ` Suggested: ${suggestion}.`;
+  return `  ${required ? "" : "(may be empty) "}${description}${values}${offer}`;
+}

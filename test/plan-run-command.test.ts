@@ -1,0 +1,98 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { serveBranchingApi } from "./support/branching-api.js";
+import { hasEnded, scriptOf } from "./support/driven-plans.js";
+import { createPlanTerminal, drivePlansOf } from "./support/plan-terminal.js";
+
+// `plan run` in a terminal where nobody can be asked: through the published bin.
+
+const SHIP = `
+inputs:
+  feature: { type: string, required: true, description: What to build }
+  risk: { type: string, enum: [low, high], default: low }
+steps:
+  - { id: design, run: architect, task: "Design \${inputs.feature}", output: { parts: { type: list } } }
+  - { id: build, run: implement, needs: [design], from: design, task: "Build \${item}", for_each: "\${steps.design.output.parts}" }
+  - { id: join, merge: build, needs: [build], check: npm test }
+`;
+
+it("begins a plan by its file, and follows it to its end", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const terminal = createPlanTerminal(api);
+  const { plan, file } = terminal;
+  const path = file(SHIP);
+  const given = ["--input", "feature=JWT login", "--repository", "https://host.example/a/b.git"];
+
+  const foreseen = await plan(["run", path, ...given, "--dry-run"]);
+  expect(foreseen).toMatchObject({ code: 0, stderr: "" });
+  expect(foreseen.stdout).toMatch(
+    /is sound\. Nothing was begun\.[\s\S]*1\. design: architect\n2\. build: implement/,
+  );
+
+  const unasked = await plan(["run", path, ...given]);
+  expect(unasked.code).toBe(1);
+  expect(unasked.stdout).toMatch(/Nothing was begun\. No run was started\./);
+  expect(unasked.stdout).toMatch(
+    /Run `npm test` on the engine's machine as its user, on what agents have written\./,
+  );
+  expect(unasked.stdout).toMatch(
+    /\n\nNobody can be asked here\. These flags say it:\n {2}--agree 'npm test'\n$/,
+  );
+  expect(await plan(["run", path, ...given, "--agree", "npm"])).toMatchObject({ code: 1 });
+  expect(api.runs).toEqual([]);
+
+  const plans = await drivePlansOf(terminal, api);
+  const begun = await plan(["run", path, ...given, "--agree", "npm test", "--follow"]);
+  expect(begun).toMatchObject({ code: 0, stderr: "" });
+  expect(begun.stdout).toMatch(
+    /^Began the plan ship\.\nPlan id: ([\w-]{36})\n.*plan show ship --follow.*\n[\s\S]*design: succeeded[\s\S]*build 2\/2: succeeded[\s\S]*join: succeeded[\s\S]*\n\nPlan ship \(\1\): completed\n/,
+  );
+  const { plans: listed } = JSON.parse((await plan(["list", "--json"])).stdout);
+  expect(listed).toMatchObject([{ name: "ship", status: "completed", runs: { started: 3 } }]);
+  await plans.until(listed[0].plan_id, hasEnded);
+  expect(api.runs.map(({ message }) => message.split("\n")[0])).toEqual([
+    "Design JWT login",
+    "Build one",
+    "Build two",
+  ]);
+  const shown = JSON.parse((await plan(["show", "ship", "--json"])).stdout);
+  expect(shown).toMatchObject({
+    status: "completed",
+    steps: [{ id: "design" }, { items: "2/2" }, { id: "join" }],
+  });
+}, 60_000);
+
+it("names the flags for what is missing, and begins nothing", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const { home, plan, file } = createPlanTerminal(api);
+  const { code, stdout } = await plan(["run", file(SHIP)]);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/Nothing was sent/);
+  expect(stdout).toMatch(
+    /\n\nNobody can be asked here\. These flags say it:\n {2}--input feature=… {2}What to build\n/,
+  );
+  expect(stdout).toMatch(/\n {2}--repository ADDRESS\|FOLDER {2}\(may be empty\) /);
+  expect(await plan(["run", file(SHIP.replace("architect", "architekt"))])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(
+      /The plan has one mistake\. Nothing was begun\.\n- steps\[0\]\.run .*architect/s,
+    ),
+  });
+  expect(await plan(["run", "ship-featur"])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/There is no template "ship-featur"\. There are: ship-feature, /),
+  });
+  expect(await plan(["run", join(home, "no.yaml")])).toMatchObject({ code: 1 });
+  expect(api.posts).toBe(0);
+}, 60_000);
+
+it("lists templates without an engine", async () => {
+  const { home, plan } = createPlanTerminal();
+  const { code, stdout } = await plan(["templates"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^NAME +FROM +INPUTS +DESCRIPTION\nship-feature +built-in +feature\*, /);
+  const { templates } = JSON.parse((await plan(["templates", "--json"])).stdout);
+  expect(templates[0]).toMatchObject({ name: "ship-feature", source: "built-in" });
+  expect(existsSync(join(home, "engine", "engine.json"))).toBe(false);
+});
