@@ -1,4 +1,4 @@
-import { describePlan, progressLine } from "../plans/machine/describe-plan.js";
+import { progressLine } from "../plans/machine/describe-plan.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
 
@@ -15,8 +15,11 @@ export interface PlanSummary {
   /** Missing where a cost is unknown. */
   costUsd?: number;
   costLimitUsd?: number;
+  /** Not more than a list has room for; the plan itself has all. */
   waitingFor: WaitingFor[];
 }
+
+const WAITING_KEPT = 50;
 
 export const FINAL: readonly PlanStatus[] = ["completed", "failed", "killed"];
 
@@ -25,20 +28,21 @@ export function isOver(state: PlanState): boolean {
   return FINAL.includes(planStatus(state));
 }
 
-/** What a plan's row tells without its journal. */
+/** What a plan's row tells without its journal; it is made with each entry of that. */
 export function columnsOf(state: PlanState) {
-  const { name, status, runs, costUsd, costLimitUsd } = describePlan(state);
+  const { planId, plan, startedAt, at, runsStarted, spentUsd, unknownCosts } = state;
+  const status = planStatus(state);
   const summary: PlanSummary = {
-    planId: state.planId,
-    name,
+    planId,
+    name: plan.name,
     status,
-    createdAt: state.startedAt,
-    changedAt: state.at,
+    createdAt: startedAt,
+    changedAt: at,
     line: progressLine(state),
-    runs,
-    ...(costUsd === undefined ? {} : { costUsd }),
-    ...(costLimitUsd === undefined ? {} : { costLimitUsd }),
-    waitingFor: waitingFor(state),
+    runs: { started: runsStarted, limit: plan.limits.runs },
+    ...(unknownCosts === 0 ? { costUsd: spentUsd } : {}),
+    ...(plan.limits.costUsd === undefined ? {} : { costLimitUsd: plan.limits.costUsd }),
+    waitingFor: waitingFor(state).slice(0, WAITING_KEPT),
   };
-  return { status, changed_at: state.at, summary: JSON.stringify(summary) };
+  return { status, changed_at: at, summary: JSON.stringify(summary) };
 }

@@ -4,13 +4,14 @@ import type { PlanEvent, PlanStarted } from "./events.js";
 import { happen } from "./happen.js";
 import { settle } from "./settle.js";
 import type { PlanState } from "./state.js";
+import { keepTally } from "./tally.js";
 import { whyNot } from "./why-not.js";
 
 /** The plan that a start makes, with what follows from it: its first runs are decided on. */
 export function startPlan(event: PlanStarted): PlanState {
   const draft = draftOf(createState(event), event.at);
   settle(draft, true);
-  return draft.state;
+  return finish(draft);
 }
 
 /**
@@ -21,7 +22,7 @@ export function apply(state: PlanState, event: PlanEvent): PlanState {
   if (whyNot(state, event) !== undefined) return state;
   const draft = draftOf(state, Math.max(event.at, state.at));
   take(draft, event);
-  return draft.state;
+  return finish(draft);
 }
 
 /** The plan after all events of a journal; those that could not happen change nothing here either. */
@@ -33,7 +34,7 @@ export function replay(start: PlanStarted, events: Iterable<PlanEvent>): PlanSta
     draft.at = Math.max(event.at, draft.state.at);
     take(draft, event);
   }
-  return draft.state;
+  return finish(draft);
 }
 
 /** The next state, and what is to be done now that was not to be done before. */
@@ -42,6 +43,11 @@ export function advance(state: PlanState, event: PlanEvent): { state: PlanState;
   if (next === state) return { state, commands: [] };
   const before = new Set(commandsOf(state).map(({ id }) => id));
   return { state: next, commands: commandsOf(next).filter(({ id }) => !before.has(id)) };
+}
+
+function finish({ state, tally }: Draft): PlanState {
+  keepTally(state, tally);
+  return state;
 }
 
 function take(draft: Draft, event: PlanEvent): void {

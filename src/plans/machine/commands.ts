@@ -4,7 +4,7 @@ import { indexOf } from "./plan-index.js";
 import { type PlanStatus, planStatus } from "./plan-status.js";
 import { textFor } from "./resolve.js";
 import type { Agreement, GateOpening, PlanState, StartOrder, StepState } from "./state.js";
-import { createTally } from "./tally.js";
+import { tallyOf } from "./tally.js";
 
 /**
  * What has to be done outside for a plan. Each has an id: what has the same id is the same thing, also after a crash,
@@ -46,8 +46,16 @@ export type PlanCommand = { id: string } /** Start it under its key, unless it i
   | { type: "finish"; status: PlanStatus }
 );
 
+const known = new WeakMap<PlanState, readonly PlanCommand[]>();
+
 /** Everything that is to be done as the plan stands, whether or not it was begun: after a crash this is where to go on. */
-export function commandsOf(state: PlanState): PlanCommand[] {
+export function commandsOf(state: PlanState): readonly PlanCommand[] {
+  const commands = known.get(state) ?? listCommands(state);
+  known.set(state, commands);
+  return commands;
+}
+
+function listCommands(state: PlanState): PlanCommand[] {
   const commands: PlanCommand[] = [];
   const isEnding = state.killAskedAt !== undefined;
   for (const step of state.plan.steps) {
@@ -85,7 +93,7 @@ export function commandsOf(state: PlanState): PlanCommand[] {
   const status = planStatus(state);
   if (status === "completed" || status === "failed" || status === "killed")
     commands.push({ id: `finish ${status} ${countRounds(state)}`, type: "finish", status });
-  else if (!isEnding && isWorking(state, createTally({ state, index: indexOf(state.plan) }))) {
+  else if (!isEnding && isWorking(state, tallyOf(state, indexOf(state.plan)))) {
     const left = state.plan.limits.minutes * 60_000 - state.workMs;
     if (left > 0) commands.push({ id: `wake ${state.at + left}`, type: "wake", at: state.at + left });
   }

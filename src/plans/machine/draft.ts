@@ -9,7 +9,7 @@ import {
   type StepState,
   type StepStatus,
 } from "./state.js";
-import { createTally, type Tally } from "./tally.js";
+import { type Tally, takeTally } from "./tally.js";
 
 export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export type MutableStep = Omit<Mutable<StepState>, "attempts" | "queue" | "decisions" | "merges"> & {
@@ -68,14 +68,13 @@ export function createStep(at: number): StepState {
 
 export function draftOf(state: PlanState, at: number): Draft {
   const index = indexOf(state.plan);
-  const next = { ...state, steps: { ...state.steps } };
   return {
-    state: next,
+    state: { ...state, steps: { ...state.steps } },
     index,
     at,
     copied: new Set(),
     again: false,
-    tally: createTally({ state: next, index }),
+    tally: takeTally(state, index),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { PlanStep } from "../plan.js";
+import { indexOf } from "./plan-index.js";
 import { textFor } from "./resolve.js";
 import { hasEnded, isGoing, type PlanState, type StepState } from "./state.js";
 
@@ -29,8 +30,8 @@ export function planStatus(state: PlanState): PlanStatus {
 
 /** Something that needed a failed step went on all the same. */
 function isMadeGood(state: PlanState, step: PlanStep): boolean {
-  const behind = state.plan.steps.filter(({ needs }) => needs.includes(step.id));
-  return behind.length > 0 && behind.every(({ id }) => state.steps[id]?.status !== "blocked");
+  const behind = indexOf(state.plan).graph.dependentsOf(step.id);
+  return behind.length > 0 && behind.every((id) => state.steps[id]?.status !== "blocked");
 }
 
 /** Something that a person has to do, or to know. */

@@ -1,13 +1,11 @@
 import { cleanLine } from "../../shared/text.js";
 import type { RunStep } from "../plan.js";
-import { type Draft, edit, inOrder, setStatus } from "./draft.js";
-import { whyNoStart } from "./limits.js";
+import { type Draft, edit, setStatus } from "./draft.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { beginAgain } from "./reset.js";
 import { holds, resolveList, resultOf } from "./resolve.js";
-import { conclude, startNext } from "./start-run.js";
-import { hasEnded, type StepState } from "./state.js";
-import { refreshTally } from "./tally.js";
+import { conclude } from "./start-run.js";
+import type { StepState } from "./state.js";
 
 /** How many problems of children are named in a reason. */
 const NAMED = 5;
@@ -136,35 +134,4 @@ export function concludeRun(draft: Draft, step: RunStep): void {
   const words = `The step ${step.id} has looked at your work and sends it back. It says:\n\n${resultOf(step, draft.state.steps[step.id] as StepState)}`;
   edit(draft, step.id).sentBack++;
   beginAgain(draft, backTo.step, { why: "rework", isRework: true, words });
-}
-
-/** Starts what the limits allow, in the order of the plan, and says of the rest what it waits for. */
-export function startQueued(draft: Draft): void {
-  const { state, tally, index } = draft;
-  refreshTally(tally, draft);
-  const waiting: { id: string; reason: string }[] = [];
-  for (const id of inOrder(draft, tally.queued)) {
-    const step = index.steps.get(id) as RunStep;
-    for (;;) {
-      const now = state.steps[id] as StepState;
-      if (now.queue.length === 0 || hasEnded(now)) break;
-      refreshTally(tally, draft);
-      const isFull = step.forEach !== undefined && step.parallel !== undefined && now.going >= step.parallel;
-      const reason = isFull
-        ? `${now.going} of its runs go on already.`
-        : (whyNoStart(state, tally.going) ?? startNext(draft, step));
-      // It could not begin, and others may follow from that.
-      if (state.steps[id]?.concluded) draft.again = true;
-      if (reason === undefined) continue;
-      waiting.push({ id, reason });
-      break;
-    }
-  }
-  refreshTally(tally, draft);
-  for (const { id, reason } of waiting) {
-    if ((state.steps[id] as StepState).going > 0) continue;
-    // What goes on may give back what is missing; when nothing does, only a person can help.
-    const mayPass = state.pausedAt !== undefined || tally.going > 0;
-    setStatus(draft, id, mayPass ? "pending" : "blocked", reason);
-  }
 }

@@ -14,8 +14,12 @@ export interface Tally {
   starting: number;
   /** Runs that are still to come, each with its weight. Whole numbers, so that it is the same in any order. */
   weightToCome: number;
-  /** Steps with runs in their queue. */
+  /** Steps with runs in their queue; the same in the order of the plan, some of which have none any more. */
   readonly queued: Set<string>;
+  order: readonly string[] | undefined;
+  /** Why all steps in the queue wait, but for those that are to be looked at: mostly it is the same for all. */
+  wait: string | undefined;
+  readonly unlooked: Set<string>;
   /** Steps that were written to since the sums were made. */
   readonly stale: Set<string>;
   /** Steps that may get further because of what was written. */
@@ -41,11 +45,36 @@ export function createTally(sight: Sight): Tally {
   const tally: Tally = {
     ...NOTHING,
     queued: new Set(),
+    order: undefined,
+    wait: undefined,
+    unlooked: new Set(),
     stale: new Set(sight.index.steps.keys()),
     touched: new Set(),
     parts: new Map(),
   };
   refreshTally(tally, sight);
+  return tally;
+}
+
+/** The sums of states that were made last: the next one is made with them. */
+const kept = new WeakMap<object, Tally>();
+
+/** Keeps the sums of a state that is made and does not change any more. */
+export function keepTally(state: PlanState, tally: Tally): void {
+  kept.set(state, tally);
+}
+
+/** The sums of a state, to be changed with a copy of it; they are not kept any more. */
+export function takeTally(state: PlanState, index: PlanIndex): Tally {
+  const tally = kept.get(state) ?? createTally({ state, index });
+  kept.delete(state);
+  return tally;
+}
+
+/** The sums of a state, only to be read. */
+export function tallyOf(state: PlanState, index: PlanIndex): Readonly<Tally> {
+  const tally = kept.get(state) ?? createTally({ state, index });
+  kept.set(state, tally);
   return tally;
 }
 
@@ -58,8 +87,14 @@ export function refreshTally(tally: Tally, sight: Sight): void {
     tally.parts.set(id, part);
     for (const sum of ["going", "running", "starting", "weightToCome"] as const)
       tally[sum] += part[sum] - before[sum];
-    if (now && now.queue.length > 0) tally.queued.add(id);
-    else tally.queued.delete(id);
+    if (now && now.queue.length > 0) {
+      if (!tally.queued.has(id)) tally.order = undefined;
+      tally.queued.add(id);
+      tally.unlooked.add(id);
+    } else {
+      tally.queued.delete(id);
+      tally.unlooked.delete(id);
+    }
   }
   tally.stale.clear();
 }
