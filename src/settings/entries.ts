@@ -30,20 +30,25 @@ export type Texts = Readonly<Record<string, string | undefined>>;
 export interface Entry extends SettingMeta {
   property: keyof Settings;
   flag: string;
-  defaultValue: unknown;
+  readonly defaultValue: unknown;
 }
 
+const entries: readonly Entry[] = Object.entries(settingsSchema.shape).map(([property, schema]) => {
+  const meta = schema.meta() as unknown as SettingMeta;
+  return {
+    ...meta,
+    property: property as keyof Settings,
+    flag: meta.variable.toLowerCase().replaceAll("_", "-"),
+    // Not for all of them at each start: only the table in the documents tells it.
+    get defaultValue() {
+      return schema.safeParse(undefined).data;
+    },
+  };
+});
+
 /** All settings, in the order in which they are told. */
-export function listEntries(): Entry[] {
-  return Object.entries(settingsSchema.shape).map(([property, schema]) => {
-    const meta = schema.meta() as unknown as SettingMeta;
-    return {
-      ...meta,
-      property: property as keyof Settings,
-      flag: meta.variable.toLowerCase().replaceAll("_", "-"),
-      defaultValue: schema.safeParse(undefined).data,
-    };
-  });
+export function listEntries(): readonly Entry[] {
+  return entries;
 }
 
 /** The flags that override variables, by their name without dashes: for a command line parser. */

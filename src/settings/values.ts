@@ -7,11 +7,12 @@ import { parseTokens } from "./tokens.js";
 
 /** A number written in decimal notation: `Number()` would also take "", "0x10" and "1e3". */
 export function decimal(min: number, max: number, whole = false) {
-  const number = z.number().min(min).max(max);
-  return z.preprocess(
-    (value) => (typeof value === "string" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value),
-    whole ? number.int() : number,
-  );
+  return z.string().transform((text, context) => {
+    const number = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (number >= min && number <= max && (!whole || Number.isInteger(number))) return number;
+    context.addIssue({ code: "custom", message: "is not allowed" });
+    return z.NEVER;
+  });
 }
 
 /**

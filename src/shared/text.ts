@@ -14,6 +14,8 @@ const INVISIBLE_IN_TEXT = new RegExp(
     `(?<=${JOINED})[\\u200c\\u200d](?=${JOINED}))\\p{Default_Ignorable_Code_Point}`,
   "gu",
 );
+/** Nothing but this is in most texts, and then there is nothing to take out: the others cost a millisecond to prepare. */
+const FIT = /^[\t\n -~]*$/;
 /** Half of a character at the end. */
 const HALF = /[\ud800-\udbff]$/;
 
@@ -22,12 +24,17 @@ const HALF = /[\ud800-\udbff]$/;
  * turns it around or hides something in it, every line break as `\n`, and no more than `limit` characters.
  */
 export function cleanText(text: string, limit = Number.POSITIVE_INFINITY): string {
-  const clean = beginningOf(text, limit)
+  const beginning = beginningOf(text, limit);
+  const clean = FIT.test(beginning) ? beginning : takeOut(beginning);
+  return clean.length > limit ? `${cutText(clean, limit - 1)}…` : clean;
+}
+
+function takeOut(text: string): string {
+  return text
     .replace(/\r\n|[\u2028\u2029]/g, "\n")
     .replace(ESCAPE_SEQUENCES, "")
     .replace(UNFIT, "")
     .replace(INVISIBLE_IN_TEXT, "");
-  return clean.length > limit ? `${cutText(clean, limit - 1)}…` : clean;
 }
 
 /** The first `length` characters, or one less where that would cut a character in two. */

@@ -58,39 +58,43 @@ export const MAX_RECORD_BYTES = 4 * 1024 * 1024;
 const shown = (limit?: number) => z.string().transform((text) => cleanLine(text, limit));
 
 // Loose on purpose: a field that a later release adds within version 1 survives being rewritten by this one.
-const runSchema = z.looseObject({
-  runId: shown(200).pipe(z.string().min(1)),
-  workflowName: shown(),
-  status: shown(60),
-  startedAt: z.number().optional(),
-  completedAt: z.number().optional(),
-  turns: z.number().optional(),
-  maxTurns: z.number().optional(),
-  expectedTurns: z.number().optional(),
-  costUsd: z.number().optional(),
-  costAtLeast: z.literal(true).optional(),
-  insertions: z.number().optional(),
-  deletions: z.number().optional(),
-  mergedInto: shown().optional(),
-  sessionId: shown().optional(),
-  resumes: shown().optional(),
-  neverStarted: z.literal(true).optional(),
-  errorCode: shown(60).optional(),
-  updatedAt: z.number(),
-});
+function makeSchema() {
+  const run = z.looseObject({
+    runId: shown(200).pipe(z.string().min(1)),
+    workflowName: shown(),
+    status: shown(60),
+    startedAt: z.number().optional(),
+    completedAt: z.number().optional(),
+    turns: z.number().optional(),
+    maxTurns: z.number().optional(),
+    expectedTurns: z.number().optional(),
+    costUsd: z.number().optional(),
+    costAtLeast: z.literal(true).optional(),
+    insertions: z.number().optional(),
+    deletions: z.number().optional(),
+    mergedInto: shown().optional(),
+    sessionId: shown().optional(),
+    resumes: shown().optional(),
+    neverStarted: z.literal(true).optional(),
+    errorCode: shown(60).optional(),
+    updatedAt: z.number(),
+  });
+  return z.looseObject({
+    version: z.literal(1),
+    key: z.string().min(1),
+    name: shown(),
+    sessionId: shown().optional(),
+    sessionIdSeenAt: z.number().optional(),
+    repositoryUrl: shown(2048).optional(),
+    gitBranch: shown().optional(),
+    createdAt: z.number(),
+    updatedAt: z.number(),
+    runs: z.array(run),
+  });
+}
 
-const sessionSchema = z.looseObject({
-  version: z.literal(1),
-  key: z.string().min(1),
-  name: shown(),
-  sessionId: shown().optional(),
-  sessionIdSeenAt: z.number().optional(),
-  repositoryUrl: shown(2048).optional(),
-  gitBranch: shown().optional(),
-  createdAt: z.number(),
-  updatedAt: z.number(),
-  runs: z.array(runSchema),
-});
+/** Made with the first record that is read: a server's start has no use for it. */
+let sessionSchema: ReturnType<typeof makeSchema> | undefined;
 
 /** What a stored text turned out to be. `newer` was written by a later release and is not ours to touch. */
 export type ParsedRecord =
@@ -108,6 +112,7 @@ export function parseRecord(text: string): ParsedRecord {
   }
   const version = (value as { version?: unknown } | null)?.version;
   if (Number.isInteger(version) && (version as number) > 1) return { kind: "newer" };
+  sessionSchema ??= makeSchema();
   const parsed = sessionSchema.safeParse(value);
   // JSON knows no `undefined`, so an optional field is either absent or of its type: the interface holds.
   return parsed.success ? { kind: "record", record: parsed.data as SessionRecord } : { kind: "damaged" };
