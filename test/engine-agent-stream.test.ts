@@ -71,6 +71,31 @@ describe("recorded streams of the real agent", () => {
     expect(of(events, "problem")).toEqual([]);
   });
 
+  test("give what a schema asked for behind the agent's words, where the program tells the JSON alone", () => {
+    const line = (message: object) => JSON.stringify(message);
+    const assistant = (id: string, content: object) =>
+      line({ type: "assistant", message: { id, role: "assistant", model: "m", content: [content] } });
+    const given = { parts: ["one", "two"] };
+    const result = { type: "result", subtype: "success", is_error: false, result: JSON.stringify(given) };
+    const call = { type: "tool_use", id: "t1", name: "StructuredOutput", input: given };
+    const { events } = read([
+      assistant("a1", { type: "text", text: "A design." }),
+      assistant("a1", call),
+      line({ ...result, structured_output: given }),
+      // What was said before another result does not belong to it.
+      assistant("a2", { ...call, id: "t2" }),
+      line({ ...result, structured_output: given }),
+      line({ ...result, structured_output: "text" }),
+    ]);
+    const block = `\`\`\`json\n${JSON.stringify(given, null, 2)}\n\`\`\``;
+    expect(of(events, "result").map(({ text }) => text)).toEqual([
+      `A design.\n\n${block}`,
+      block,
+      JSON.stringify(given),
+    ]);
+    expect(of(events, "action").at(-1)?.text).toBe("Giving its output");
+  });
+
   test("count a message's tokens once, however many blocks it comes in", () => {
     const { events } = read(recorded("turns"));
     const inputs = of(events, "tokens").map(({ input }) => input);

@@ -653,6 +653,7 @@ describe("finding Claude Code", () => {
       version: "2.1.332",
       loggedIn: true,
       extraArgs: ["--system-prompt-snapshot=off"],
+      takesSchema: true,
     });
   });
 
@@ -691,6 +692,7 @@ describe("finding Claude Code", () => {
       version: "2.0.1",
       loggedIn: "unknown",
       extraArgs: [],
+      takesSchema: false,
     });
   });
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
@@ -6,7 +7,7 @@ import { describePlan } from "../src/plans/machine/describe-plan.js";
 import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
 import { createContractClient } from "./contract/upstream.js";
-import { decide } from "./support/driven-plans.js";
+import { decide, openDrivenPlans } from "./support/driven-plans.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import { silentLog } from "./support/harness.js";
 import { ENGINE_KEY, startLocalEngine } from "./support/local-engine.js";
@@ -165,4 +166,40 @@ test("rule 1: what a person commits to a session's branch in their own repositor
   const again = await until(planId, ({ steps }) => steps.ok?.open?.commits[0] === own);
   expect((await plans.runner.tell(planId, decide(again, "approve")))?.refused).toBeUndefined();
   await until(planId, (state) => planStatus(state) === "completed");
+});
+
+test("what a step has to give is asked of the agent by a schema, and its words stay beside it", async () => {
+  const output = {
+    parts: { type: "list", description: "independent parts" },
+    risk: { enum: ["low", "high"] },
+  };
+  // It writes no block: what it gives comes by the schema alone.
+  const script = {
+    steps: [{ text: "A design of two parts.", output: { parts: ["one", "two"], risk: "low" } }],
+  };
+  const other = await startLocalEngine(
+    join(place.folder, "other"),
+    { engineAllowedFolders: [place.source] },
+    { SCRIPTED_AGENT: JSON.stringify(script) },
+  );
+  const own = await openDrivenPlans({ url: other.url }, undefined, { apiKey: ENGINE_KEY });
+  try {
+    own.runner.start();
+    const planId = randomUUID();
+    const plan = planOf({
+      name: "given",
+      steps: [{ id: "design", run: "implement", task: "Design it", output }],
+    });
+    await own.runner.begin({ planId, plan, inputs: {} }, { repositoryUrl: place.source });
+    const state = await own.until(planId, ({ steps }) => steps.design?.status === "succeeded");
+    expect(state.steps.design?.attempts).toMatchObject([
+      {
+        output: { parts: ["one", "two"], risk: "low" },
+        result: expect.stringMatching(/^A design of two parts\./),
+      },
+    ]);
+  } finally {
+    await own.close();
+    await other.close();
+  }
 });

@@ -47,6 +47,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
             user_id: start.userId,
             max_turns: start.maxTurns,
             cost_limit_usd: start.costLimitUsd,
+            output_schema: start.outputSchema,
             model: start.model,
             timeout: start.timeoutS,
           }),

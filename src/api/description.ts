@@ -44,6 +44,8 @@ export interface ApiDescription {
     takesModel: boolean;
     /** It names a field `start_from`: a session's branch can begin at another one. */
     takesFrom: boolean;
+    /** It names a field `output_schema`: its agents give what a schema asks for. */
+    takesOutputSchema: boolean;
     /** It names a field `cost_limit_usd`. */
     takesCostLimit: boolean;
   };
@@ -152,6 +154,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     keyPrefix: readKeyPrefix(item, document),
     takesModel: "model" in properties,
     takesFrom: "start_from" in properties,
+    takesOutputSchema: "output_schema" in properties,
     takesCostLimit: "cost_limit_usd" in properties,
   };
 }

@@ -188,6 +188,8 @@ export interface StartRequest {
   maxTurns?: number;
   /** What it may cost; only for APIs that say that they take it. */
   costLimitUsd?: number;
+  /** A JSON Schema of what the agent has to give; only for APIs that say that they take it. */
+  outputSchema?: Readonly<Record<string, unknown>>;
   /** For our own engine, and APIs that say that they take it. */
   model?: string;
   /** The run's own time limit in seconds. */

@@ -21,7 +21,9 @@ export interface EngineLimits {
 }
 
 /** The agent's program with the options that it should be started with, or what is wrong and what to do. */
-export type FoundAgent = { ok: true; path: string; extraArgs?: string[] } | { ok: false; problem: string };
+export type FoundAgent =
+  | { ok: true; path: string; extraArgs?: string[]; takesSchema?: boolean }
+  | { ok: false; problem: string };
 
 /** What the engine and each run's work are given. */
 export interface EngineOptions {

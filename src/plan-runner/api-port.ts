@@ -3,6 +3,7 @@ import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import { ApiError, isPassing } from "../api/errors.js";
 import { isFinal, openQuestions, type Run, type StartRequest, type TakeReport } from "../api/types.js";
+import { schemaOf } from "../plans/machine/output-schema.js";
 import type { PlanState, StartOrder } from "../plans/machine/state.js";
 import { AUTO_WORKFLOW } from "../plans/plan.js";
 import { LOOKUP_PAUSES_MS } from "../runs/lost-starts.js";
@@ -53,19 +54,21 @@ export function createApiPort(
   const failed = new Map<string, Run>();
 
   function requestFor(order: StartOrder, place: PlanPlace): StartRequest | { problem: string } {
-    const { workflow, message, session, sessionName, costLimitUsd } = order;
+    const { workflow, message, session, sessionName, costLimitUsd, output } = order;
     const { repositoryUrl, gitBranch, consent } = place;
     if (workflow === AUTO_WORKFLOW)
       return {
         problem:
           "No workflow was chosen for it, since the API's workflows were not known when the plan began. Begin the plan again, or name one.",
       };
+    const takesSchema = capabilities.state().description?.start.takesOutputSchema;
     const takesLimit = capabilities.state().description?.start.takesCostLimit && costLimitUsd !== undefined;
     const base = {
       ...options.defaults,
       workflowName: workflow,
       message,
       ...(takesLimit ? { costLimitUsd } : {}),
+      ...(takesSchema && output ? { outputSchema: schemaOf(output) } : {}),
     };
     const name = session.kind === "continue" ? session.sessionName : sessionName;
     const named = name === undefined ? base : { ...base, sessionName: name };

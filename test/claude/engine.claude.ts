@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { type ModelStep, serveScriptedAnthropic } from "../../mocks/scripted-anthropic.js";
+import { type ModelRequest, type ModelStep, serveScriptedAnthropic } from "../../mocks/scripted-anthropic.js";
 import { createLocalEngine } from "../../src/engine/create-local-engine.js";
 import { readSettings } from "../../src/settings/settings.js";
 import { systemClock } from "../../src/shared/clock.js";
@@ -10,7 +10,7 @@ import { createLog } from "../../src/shared/log.js";
 import { createContractClient } from "../contract/upstream.js";
 
 /** An engine whose agents are the real Claude Code; CLAUDE_CLI names the program. */
-async function openEngine(handler: () => ModelStep | undefined) {
+async function openEngine(handler: (request: ModelRequest) => ModelStep | undefined) {
   const api = await serveScriptedAnthropic({ handler });
   const folder = mkdtempSync(join(tmpdir(), "claude-engine-"));
   mkdirSync(join(folder, "engine"));
@@ -80,4 +80,25 @@ test("a conversation that is full is said to be so", async () => {
   };
   const { run } = await openEngine(() => ({ failure }));
   expect(await run()).toMatchObject({ status: "failed", error_code: "context_full" });
+});
+
+test("a run with an output schema gives its words and the fields, and its session goes on without one", async () => {
+  const given = { parts: ["one", "two"] };
+  const { run, api } = await openEngine(({ tools }) =>
+    tools.includes("StructuredOutput")
+      ? { text: "A design of two parts.", tools: [{ name: "StructuredOutput", input: given }] }
+      : { text: "Words alone." },
+  );
+  const properties = { parts: { type: "array", items: { type: "string" } } };
+  const output_schema = { type: "object", properties, required: ["parts"], additionalProperties: false };
+  const first = await run({ output_schema });
+  expect(first).toMatchObject({ status: "completed", questions: [] });
+  expect(first.result.final_output).toBe(
+    `A design of two parts.\n\n\`\`\`json\n${JSON.stringify(given, null, 2)}\n\`\`\``,
+  );
+  const plain = await run({ session_id: first.session_id });
+  expect(plain.result.final_output).toBe("Words alone.");
+  const again = await run({ session_id: first.session_id, output_schema });
+  expect(again.result.final_output).toContain('"parts"');
+  expect(api.requests).toHaveLength(3);
 });

@@ -15,6 +15,8 @@
 //   { listen: n }                              waits until n messages have come since the turn began
 //   { wait: ms }  { hang: true }
 //   { spawn: "group" | "session" }             leaves a process behind; its pid is written to left-<n>.pid in the folder
+//   { text?, output: {…} }                     it gives this by the tool that `--json-schema` brings, which ends the turn;
+//                                              without a schema there is no such tool, and only the text is said
 //   { result: { subtype?, is_error?, result?, errors? } }   how the turn ends
 //   { raw: text or object }  { stderr: text }  { exit: code }
 // {{messages}} in a text is replaced by everything that persons have said in the conversation, as JSON.
@@ -31,7 +33,7 @@ const COST_USD = 0.01;
 const KNOWN = new Set(
   `-p --verbose --input-format --output-format --replay-user-messages --permission-prompt-tool --permission-mode
   --resume --session-id --append-system-prompt-file --max-turns --max-budget-usd --model --setting-sources --add-dir
-  --allowedTools --disallowedTools --system-prompt-snapshot --settings --strict-mcp-config --mcp-config`.split(
+  --allowedTools --disallowedTools --json-schema --system-prompt-snapshot --settings --strict-mcp-config --mcp-config`.split(
     /\s+/,
   ),
 );
@@ -249,7 +251,14 @@ async function perform(script) {
       session.costUsd += step.cost ?? COST_USD;
     }
     await pause(pace);
-    text = (await carryOut(step, null)) ?? text;
+    const isGiven = step.output !== undefined && option("--json-schema") !== undefined;
+    const call = {
+      name: "StructuredOutput",
+      input: step.output,
+      result: "Structured output provided successfully",
+    };
+    text = (await carryOut(isGiven ? { ...step, tools: [call] } : step, null)) ?? text;
+    if (isGiven) return finish({ result: JSON.stringify(step.output), structured_output: step.output });
     if (interrupted) {
       write(userLine([{ type: "text", text: "[Request interrupted by user for tool use]" }]));
       return finish({
@@ -363,7 +372,16 @@ function userLine(content, parent = null) {
   return { type: "user", message: { role: "user", content }, parent_tool_use_id: parent };
 }
 
-const READING = new Set(["Read", "Grep", "Glob", "TodoWrite", "TaskCreate", "TaskUpdate", "Task"]);
+const READING = new Set([
+  "Read",
+  "Grep",
+  "Glob",
+  "TodoWrite",
+  "TaskCreate",
+  "TaskUpdate",
+  "Task",
+  "StructuredOutput",
+]);
 const WRITING = new Set(["Write", "Edit"]);
 
 async function askLeave({ name, input, id }) {

@@ -12,6 +12,8 @@ export interface ArgumentOptions {
   /** For this process alone, also when it continues a conversation. */
   maxBudgetUsd?: number;
   model?: string;
+  /** What it has to give at its end, as a JSON Schema of an object. */
+  outputSchema?: JsonRecord;
   allowedTools: string[];
   disallowedTools: string[];
   permissionMode: string;
@@ -27,6 +29,9 @@ export interface ArgumentOptions {
   userRules?: UserRules;
   extraArgs?: string[];
 }
+
+/** Older versions do not know it. */
+export const SCHEMA_OPTION = "--json-schema";
 
 /** Paths of files that the agent reads when it starts. */
 export interface StartFiles {
@@ -55,6 +60,7 @@ export function buildArguments(options: ArgumentOptions, files: StartFiles): str
   if (options.maxTurns !== undefined) args.push(`--max-turns=${options.maxTurns}`);
   if (options.maxBudgetUsd !== undefined) args.push(`--max-budget-usd=${options.maxBudgetUsd}`);
   if (options.model) args.push(`--model=${options.model}`);
+  if (options.outputSchema) args.push(`${SCHEMA_OPTION}=${JSON.stringify(options.outputSchema)}`);
   // The folder is named once more so that its CLAUDE.md is read although its settings are not.
   args.push("--setting-sources=user", `--add-dir=${options.cwd}`);
   args.push("--strict-mcp-config");

@@ -2,6 +2,7 @@ import { isAbsolute, relative } from "node:path";
 import { cleanLine } from "../../shared/text.js";
 import { showEnds, showUnseen } from "../../shared/visible-text.js";
 import { asList, asRecord, asText, type JsonRecord } from "./json.js";
+import { OUTPUT_TOOL } from "./structured-output.js";
 
 /** Where a tool's input says what it is about, the most telling first. */
 const SUBJECTS = [
@@ -33,6 +34,7 @@ export function describeToolUse(name: string, input: unknown, cwd: string): stri
     const question = asText(asRecord(asList(asRecord(input).questions)[0]).question);
     return question ? `Asking: ${cleanLine(question, SUBJECT_CHARS)}` : "Asking a question";
   }
+  if (name === OUTPUT_TOOL) return "Giving its output";
   if (!found) return tool;
   if (PATHS.has(found.key)) return `${tool} ${cleanLine(shortPath(found.value, cwd), SUBJECT_CHARS)}`;
   return `${tool}: ${cleanLine(found.value, SUBJECT_CHARS)}`;

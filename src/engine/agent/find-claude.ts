@@ -4,6 +4,7 @@ import { access, readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { programFolders } from "../../shared/program-path.js";
 import { cleanLine } from "../../shared/text.js";
+import { SCHEMA_OPTION } from "./arguments.js";
 import { asRecord } from "./json.js";
 
 export type FoundClaude =
@@ -16,6 +17,8 @@ export type FoundClaude =
       loggedIn: true | "unknown";
       /** Options that this version should be started with. */
       extraArgs: string[];
+      /** It can be given a schema of what it has to give. */
+      takesSchema: boolean;
     }
   | {
       ok: false;
@@ -81,7 +84,8 @@ export async function findClaude(options: {
       `Claude Code ${number} is installed but not logged in. Run \`claude\` in a terminal and log in, or set ANTHROPIC_API_KEY where the engine is started.`,
     );
   const extraArgs = help.stdout.includes(SNAPSHOT_OPTION) ? [`${SNAPSHOT_OPTION}=off`] : [];
-  return { ok: true, path, version: number, loggedIn, extraArgs };
+  const takesSchema = help.stdout.includes(SCHEMA_OPTION);
+  return { ok: true, path, version: number, loggedIn, extraArgs, takesSchema };
 }
 
 function refuse(reason: Extract<FoundClaude, { ok: false }>["reason"], problem: string): FoundClaude {

@@ -5,6 +5,7 @@ import { asCount, asList, asRecord, asText, type JsonRecord } from "./json.js";
 import { createOpenCalls } from "./open-calls.js";
 import { parseOutputLine, readDamagedResult } from "./parse-output-line.js";
 import { createPhaseReader } from "./phases.js";
+import { tellStructured } from "./structured-output.js";
 import { createUsageCounter } from "./usage.js";
 
 /** Output that is not stream-json at all would fill the log. */
@@ -39,6 +40,8 @@ export function createStreamReader(options: {
   let problems = 0;
   /** Why the model's API has not answered, in the agent's word for it; told before the result. */
   let apiError: string | undefined;
+  /** What the agent has said last since its last result. */
+  let said = "";
 
   function problem(text: string): void {
     if (problems++ < PROBLEMS_TOLD) emit({ type: "problem", text });
@@ -101,6 +104,7 @@ export function createStreamReader(options: {
   function takeText(raw: string | undefined, isMain: boolean): void {
     const text = raw && isMain ? cleanText(raw).trim() : "";
     if (!text) return;
+    said = text;
     emit({ type: "text", text });
     emit({ type: "action", text: cleanLine(text.split("\n", 1)[0] ?? text, 200) });
   }
@@ -138,7 +142,8 @@ export function createStreamReader(options: {
   function takeResult(result: JsonRecord): void {
     usage.addResult(result);
     const subtype = asText(result.subtype) ?? "unknown";
-    const text = asText(result.result);
+    const text = tellStructured(result, said) ?? asText(result.result);
+    said = "";
     // The program's debugging notes mean nothing to a person.
     const errors = asList(result.errors)
       .filter((error): error is string => typeof error === "string" && !error.startsWith("[ede_diagnostic]"))

@@ -8,6 +8,9 @@ import { startedSchema } from "./run-schemas.js";
 import { toMoment } from "./run-wire.js";
 import * as z from "./schemas.js";
 
+/** It becomes an argument of a program, which holds 128 KiB. */
+const MAX_SCHEMA_CHARS = 30_000;
+
 const startQuery = z.object({
   persistent: flag().default(true).describe("Keep the workspace when the run has ended"),
   auto_merge: flag()
@@ -39,6 +42,14 @@ const startBody = z
       .positive()
       .nullish()
       .describe("What the run may cost, in US dollars, where that is less than the engine's own limit"),
+    output_schema: z
+      .looseObject({ type: z.literal("object") })
+      .refine((schema) => JSON.stringify(schema).length <= MAX_SCHEMA_CHARS, "The schema is too long")
+      .nullish()
+      .describe(
+        "What the agent has to give at its end: a JSON Schema of an object. The result's text then ends with it, as a " +
+          "fenced JSON block. Without effect where the Claude Code of the engine is too old for it",
+      ),
     timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
     input_format: z.literal("stream-json"),
   })
@@ -160,6 +171,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.model ? { model: body.model } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
     ...(body.cost_limit_usd == null ? {} : { costLimitUsd: body.cost_limit_usd }),
+    ...(body.output_schema == null ? {} : { outputSchema: body.output_schema }),
     timeoutS: body.timeout,
     persistent: query.persistent,
     autoMerge: query.auto_merge,

@@ -46,6 +46,8 @@ export interface RunRequest {
   readonly maxTurns?: number;
   /** What it may cost, where that is less than the engine's own limit. */
   readonly costLimitUsd?: number;
+  /** What the agent has to give at its end: a JSON Schema of an object. */
+  readonly outputSchema?: Readonly<Record<string, unknown>>;
   /** The model to use in place of the workflow's. */
   readonly model?: string;
   readonly timeoutS: number;

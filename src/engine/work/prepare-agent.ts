@@ -42,6 +42,8 @@ export async function prepareAgent(
   const env = { ...engine.env, ...workspace.env };
   const { costLimitUsd } = run;
   const model = run.request.model ?? workflow.model;
+  // One that cannot take it answers as the message asks it to.
+  const outputSchema = found.takesSchema ? run.request.outputSchema : undefined;
   return {
     hasHistory: former !== undefined,
     options: {
@@ -72,6 +74,7 @@ export async function prepareAgent(
       ...(run.request.maxTurns === undefined ? {} : { maxTurns: run.request.maxTurns }),
       ...(costLimitUsd === undefined ? {} : { maxBudgetUsd: costLimitUsd }),
       ...(model === undefined ? {} : { model }),
+      ...(outputSchema === undefined ? {} : { outputSchema }),
       ...(workflow.mcpServers === undefined ? {} : { mcpServers: workflow.mcpServers }),
     },
   };

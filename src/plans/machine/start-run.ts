@@ -37,6 +37,7 @@ export function startNext(draft: Draft, step: RunStep): string | undefined {
     message: message.value,
     session: place.session,
     ...optional("costLimitUsd", share?.value),
+    ...optional("output", step.output),
     ...(place.session.kind === "continue"
       ? {}
       : {

@@ -1,4 +1,4 @@
-import type { FieldValue, Plan } from "../plan.js";
+import type { Fields, FieldValue, Plan } from "../plan.js";
 
 /**
  * A plan that has begun, as it stands. It changes by events only (apply.ts), and what has been done stays in it. Times
@@ -190,6 +190,8 @@ export interface StartOrder {
   readonly sessionName?: string;
   /** What the run may cost. */
   readonly costLimitUsd?: number;
+  /** The fields that it has to give; the message asks for them, too. */
+  readonly output?: Fields;
 }
 
 export interface Agreement {
