@@ -1,4 +1,6 @@
-import { expect, test } from "vitest";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test, vi } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import type { ShownForm } from "./support/harness.js";
 import { connectInMemory, until } from "./support/harness.js";
@@ -203,4 +205,53 @@ test("plans are listed, those that have not ended first", async () => {
     { plan_id: data.plan.plan_id, name: "login", runs: { limit: 20 } },
   ]);
   expect(listed.text).toContain("Plans:\n- login (");
+});
+
+test("what is held up from outside is told as blocked, with the reason, and goes on by itself", async () => {
+  const heal = sim
+    .api()
+    .fault(
+      { path: /\/run\/architect/ },
+      { status: 503, body: { detail: "Down for maintenance", started: false } },
+    );
+  const { begin, call, follow } = await connectForPlans();
+  const { plan_id } = (await begin(TWO_STEPS)).data.plan;
+  const held = await vi.waitFor(async () => {
+    const answer = await call({ action: "status", plan_id });
+    expect(answer.data.plan.status).toBe("blocked");
+    return answer;
+  }, 10_000);
+  expect(held.text).toMatch(
+    /^Blocked since .*, step design: .*Down for maintenance.*It is tried again by itself\./,
+  );
+  expect(held.data.plan).toMatchObject({ line: "design: blocked", steps: [{ status: "blocked" }, {}] });
+  heal();
+  expect((await follow(plan_id)).data.outcome).toBe("completed");
+});
+
+test("when the plans cannot be read or written, that is said, and nothing was begun", async () => {
+  const { call, folder } = await connectForPlans();
+  mkdirSync(join(folder, "automagik.db"));
+  const { text, isError } = await call({ action: "plan", plan: TWO_STEPS, session_name: "x", ...PLACE });
+  expect(isError).toBe(true);
+  expect(text).toMatch(/^Plans: .*Nothing was begun or changed\./);
+  expect(text).not.toContain(folder);
+  // Who asks for a session is not kept from it.
+  expect((await call({ action: "status", session_name: "y" })).text).toContain(
+    'There is no session or run "y"',
+  );
+  expect(sim.api().world.runs()).toEqual([]);
+});
+
+test("a call that is cancelled while its form is open begins nothing", async () => {
+  const ending = new AbortController();
+  const { call } = await connectForPlans({
+    onForm: () => {
+      ending.abort();
+      return new Promise(() => {});
+    },
+  });
+  await expect(call({ action: "plan", plan: TWO_STEPS }, { signal: ending.signal })).rejects.toThrow();
+  const listed = await call({ action: "list_plans" });
+  expect(listed.data.plans).toEqual([]);
 });

@@ -175,7 +175,7 @@ test("an answer in the model's words is shown to a person who has forms, and cou
     chat.call({ action: "answer", plan_id: data.plan.plan_id, answer: "approve", confirm: true });
   expect((await answer()).data.outcome).toBe("declined");
   expect(chat.forms.at(-1)?.message).toMatch(
-    /^Approve at gate ok \(plan login\)\?\n\nBuild this design\?\n\nThe design:/,
+    /^Approve at gate ok \(plan login\)\?\n\nBuild this design\?\n\n> The design:/,
   );
   says.confirm = "yes";
   expect((await answer()).text).toContain("Approved at gate ok.");

@@ -53,10 +53,12 @@ export function describePlanAnswer(sight: PlanSight, detailed = false): PlanAnsw
   };
 }
 
-/** Where the plan stands, on one line. */
-export function lineOf({ state, actions }: PlanSight): string {
+/** Where the plan stands, on one line; what is held up from outside reads as blocked. */
+export function lineOf({ state, actions, troubles }: PlanSight): string {
+  const isHeldUp = (key: string) =>
+    troubles.some(({ step }) => step !== undefined && key.startsWith(`${state.planId}/${step}/`));
   return cleanLine(
-    progressLine(state, (key) => actions.get(key)),
+    progressLine(state, (key) => (isHeldUp(key) ? "blocked" : actions.get(key))),
     600,
   );
 }

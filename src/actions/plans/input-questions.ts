@@ -64,6 +64,6 @@ function toQuestion(name: string, field: Field, required: boolean): Question {
 }
 
 /** A value as a form shows it. */
-export function spell(value: FieldValue): string {
-  return typeof value === "object" ? value.join("\n") : String(value);
+export function spell(value: FieldValue, between = "\n"): string {
+  return typeof value === "object" ? value.join(between) : String(value);
 }

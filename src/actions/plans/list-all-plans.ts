@@ -41,7 +41,7 @@ export async function listPlans(
       ...(waiting.length > 0
         ? [`Needs the person: ${waiting.map(({ name }) => cleanLine(name, 100)).join(", ")}.`]
         : []),
-      `${open.length} plan${open.length === 1 ? "" : "s"} not ended, ${plans.length - open.length} ended; ${templates.length} template${templates.length === 1 ? "" : "s"}.${more}`,
+      `Plans that have not ended: ${open.length}; that have ended: ${plans.length - open.length}. Templates: ${templates.length}.${more}`,
     ].join("\n"),
     plans: shown.map(describeSummary),
     templates: templates.map(describeTemplate),
@@ -89,7 +89,10 @@ export function describeTemplate(template: TemplateInfo): NonNullable<Answer["te
       required: field.required,
       ...optional("description", field.description && cleanLine(field.description, 200)),
       ...optional("choices", field.enum && [...field.enum]),
-      ...optional("default", field.default === undefined ? undefined : cleanLine(spell(field.default), 200)),
+      ...optional(
+        "default",
+        field.default === undefined ? undefined : cleanLine(spell(field.default, "; "), 200),
+      ),
     })),
     ...optional("problem", template.problem && cleanLine(template.problem, 300)),
   };

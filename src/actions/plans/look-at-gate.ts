@@ -38,17 +38,18 @@ export async function describeGate(
 ): Promise<string> {
   const needs = state.plan.steps.find(({ id }) => id === gate.step)?.needs ?? [];
   const views = describePlan(state).steps.filter(({ id }) => needs.includes(id));
+  const results = gate.text ? [] : tellResults(state, needs);
   const before = views.map(({ id, kind, status, outcome, items, reason }) => {
-    const came = outcome ? `: ${kind === "run" ? "its agent says: " : ""}${outcome}` : "";
+    const isTold = kind === "run" && results.length > 0;
+    const came = outcome && !isTold ? `: ${kind === "run" ? "its agent says: " : ""}${outcome}` : "";
     const why = reason && status !== "succeeded" ? ` (${cleanLine(reason, 200)})` : "";
     return `- ${id} ${status}${items ? ` ${items.done}/${items.of}` : ""}${why}${came}`;
   });
   const works = await describeWorks(state, needs, call, services);
-  const results = gate.text ? [] : tellResults(state, needs);
   const again =
     gate.opening.attempt > 1 ? [`It is asked for the ${ordinal(gate.opening.attempt)} time.`] : [];
   return [
-    gate.text,
+    quote(gate.text),
     ...results,
     ...(before.length > 0 ? [["Before it:", ...before].join("\n")] : []),
     ...works,
@@ -62,7 +63,9 @@ export async function describeGate(
 function tellResults({ steps }: PlanState, needs: readonly string[]): string[] {
   return needs.flatMap((id) => {
     const result = steps[id]?.attempts.findLast((attempt) => attempt.result !== undefined)?.result;
-    return result === undefined ? [] : [`${id}, its agent's words:\n${cleanText(result, RESULT_LIMIT)}`];
+    return result === undefined
+      ? []
+      : [`${id}, its agent's words:\n${quote(cleanText(result, RESULT_LIMIT))}`];
   });
 }
 
@@ -97,6 +100,11 @@ function tellWorkOf(run: Run): string {
   if (work.commitCount === 0) return work.problem ? asSentence(work.problem) : "Nothing is committed.";
   const look = describeWork(run)?.look;
   return [...listCommits(work), `Changes: ${tellSize(work)}`, ...(look ? [`Look: ${look}`] : [])].join("\n");
+}
+
+/** What may be an agent's, set off from what this server says. */
+function quote(text: string): string {
+  return text.replace(/^/gm, text ? "> " : "");
 }
 
 function ordinal(number: number): string {

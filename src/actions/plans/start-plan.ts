@@ -277,10 +277,11 @@ function costOf({ runs, costUsd, knownCostUsd }: DryRun): string {
 function answerDryRun({ plan, missing }: ReadPlan, run: DryRun): Answer {
   const waves = describeDryRun(run).waves.map((wave, at) => `${at + 1}. ${wave.join(" · ")}`);
   const asks = missing.map(fieldNameOf);
+  const name = ownName(plan);
   return {
     outcome: "ok",
     summary: [
-      `The plan ${cleanLine(ownName(plan) ?? "", 60)} is sound. ${NOTHING}`.replace("  ", " "),
+      `The plan${name ? ` ${cleanLine(name, 60)}` : ""} has no mistakes. ${NOTHING}`,
       ...(asks.length > 0 ? [`It will ask for: ${asks.join(", ")}.`] : []),
       `It takes ${tellForeseen(run)}.`,
       ...run.warnings,

@@ -5,6 +5,7 @@ import { asSentence, cleanLine } from "../../shared/text.js";
 import { formatUsd } from "../../shared/usd.js";
 import type { NextStep, Outcome } from "../answer.js";
 import { questionIdOf, statusOf, toIso } from "./describe-plan-answer.js";
+import { lookAtGate } from "./look-at-gate.js";
 import type { PlanAnswer } from "./plan-answer.js";
 
 const WHAT_CHARS = 300;
@@ -40,7 +41,7 @@ export function tellNeeds({ state, troubles }: PlanSight): string {
     const when = `since ${toIso(since).slice(0, 16)}Z`;
     switch (kind) {
       case "gate":
-        return `Needs a decision ${when}, gate ${step}: ${text} (approve, send back: what should change, or stop)`;
+        return `Needs a decision ${when}, gate ${step}: ${text} (${tellChoices(state, step)})`;
       case "agreement":
         return `Needs agreement ${when}, step ${step}: ${text} (yes or no)`;
       case "question":
@@ -114,7 +115,7 @@ export function nextForPlan(sight: PlanSight): NextStep | undefined {
         arguments: { plan_id: planId, question_id: questionIdOf(state, first), answer: "…" },
         reason:
           first.kind === "gate"
-            ? "Fill in what the person decides: approve, send back: <what should change>, or stop."
+            ? `Fill in what the person decides: ${tellChoices(state, first.step)}.`
             : "Fill in what the person says: yes or no.",
       };
     case "question":
@@ -151,6 +152,11 @@ export function nextForPlan(sight: PlanSight): NextStep | undefined {
     default:
       return undefined;
   }
+}
+
+function tellChoices(state: PlanState, step: string): string {
+  const { mayGoBack } = lookAtGate(state, step) ?? {};
+  return mayGoBack ? "approve, send back: <what should change>, or stop" : "approve or stop";
 }
 
 function redo({ planId }: PlanState, step: string): NextStep {

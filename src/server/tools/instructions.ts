@@ -26,7 +26,9 @@ export function writeInstructions(catalogue: CatalogueState, project: ProjectSte
       `unknown, look with ${call("list_sessions")}.`,
     `A run goes on when a call ends; follow it with ${call("status", { session_name: "…", wait_seconds: 45 })}. Several ` +
       "runs at once: start each with wait_seconds: 0, since clients make the calls of one message one after another.",
-    "When an agent asks for permission, the person decides, not you.",
+    `Work of several steps (design, build in parallel, test, review; gates, limits) is one plan: ${call("plan", { plan: "…" })} with ` +
+      `a template of ${call("list_plans")} or steps of your own; it goes on by itself.`,
+    "When an agent asks for permission, or a gate of a plan for a decision, the person decides, not you.",
   ].join("\n");
 }
 

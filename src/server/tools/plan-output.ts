@@ -8,7 +8,7 @@ export function renderPlanSteps({ steps }: PlanAnswer): string {
     const facts = [
       items,
       attempt > 1 ? `attempt ${attempt}` : "",
-      rest.turns === undefined ? "" : `${rest.turns} turns`,
+      rest.turns === undefined ? "" : `${rest.turns} turn${rest.turns === 1 ? "" : "s"}`,
       rest.cost_usd === undefined ? "" : `$${rest.cost_usd.toFixed(2)}`,
       rest.branch && `branch ${rest.branch}`,
       rest.session_name && `session ${rest.session_name}`,
