@@ -1,15 +1,10 @@
-import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
 import { checkPlan } from "../src/plans/language/check-plan.js";
 import { describeProblem } from "../src/plans/language/problems.js";
-import { describePlan } from "../src/plans/machine/describe-plan.js";
-import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
-import type { PlanState } from "../src/plans/machine/state.js";
-import { serveBranchingApi } from "./support/branching-api.js";
-import { decide, openDrivenPlans } from "./support/driven-plans.js";
+import { carryOut as carryOutPlan, runsOf, type Story } from "./support/carried-out-plan.js";
 
 /** The templates that come with the product, each carried out with the ways that it can take. */
 
@@ -24,60 +19,8 @@ async function read(name: string, inputs: object, cannot = {}) {
   return checked;
 }
 
-interface Story {
-  inputs: object;
-  /** What agents give of the fields that they are asked for, by workflow, in the order of their runs. */
-  give: Record<string, Record<string, unknown>[]>;
-  /** What a person says at gates, in this order. */
-  decisions?: [gate: string, decision: "approve" | "send-back", words?: string][];
-}
-
-/** Carries the template out to its end. */
-async function carryOut(name: string, { inputs, give, decisions = [] }: Story) {
-  const api = await serveBranchingApi({
-    script: ({ workflowName, body }) => ({
-      result: `${workflowName} says: done`,
-      output: give[workflowName]?.shift() ?? {},
-      costUsd: 0.2,
-      actions: ["Working"],
-      // A reviewer commits nothing.
-      ...(workflowName === "review" ? { commits: [] } : {}),
-      ...(body.message === "" ? { outcome: "failed" as const } : {}),
-    }),
-  });
-  const plans = await openDrivenPlans(api);
-  plans.runner.start();
-  const checked = await read(name, inputs);
-  expect(checked.missing).toEqual([]);
-  const planId = randomUUID();
-  await plans.runner.begin({ planId, plan: checked.plan, inputs: checked.inputs }, { gitBranch: "main" });
-  const shown: string[] = [];
-  for (const [gate, decision, words] of decisions) {
-    const state = await plans.until(planId, ({ steps }) => steps[gate]?.open !== undefined);
-    shown.push(
-      describePlan(state)
-        .waitingFor.map(({ what }) => what)
-        .join(),
-    );
-    await plans.runner.tell(planId, decide(state, decision, words, gate));
-    await plans.until(
-      planId,
-      ({ steps }) => steps[gate]?.decisions.length !== state.steps[gate]?.decisions.length,
-    );
-  }
-  const state = await plans.until(planId, (now) => !["running", "waiting"].includes(planStatus(now)));
-  expect(waitingFor(state)).toEqual([]);
-  expect(planStatus(state)).toBe("completed");
-  return { api, state, shown };
-}
-
-/** The runs by their steps, in the order in which they were started; `>` for one that goes on with a conversation. */
-function runsOf(state: PlanState): string[] {
-  return Object.entries(state.steps)
-    .flatMap(([id, { attempts }]) => attempts.map((attempt) => ({ id, ...attempt })))
-    .sort((a, b) => a.startedAt - b.startedAt)
-    .map(({ id, key, conversation }) => (conversation === key ? id : `> ${id}`));
-}
+const carryOut = (name: string, story: Story) =>
+  carryOutPlan(readFileSync(`${folder("plans")}/${name}.yaml`, "utf8"), story);
 
 test.each(TEMPLATES)(
   "%s asks for nothing without saying what it is, and has limits of its own",

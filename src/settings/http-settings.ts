@@ -90,7 +90,8 @@ export const httpSettings = {
   }),
   httpGitHosts: setting(list(/^[\w.-]+$/).optional(), {
     variable: "HTTP_GIT_HOSTS",
-    about: "`serve`: hosts whose repositories may be read to suggest branches. Default: none.",
+    about:
+      "`serve`: hosts whose repositories may be read, for their branches and their templates of plans. Default: none.",
     bounds: "host names separated by commas",
   }),
 };
