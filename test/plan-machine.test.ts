@@ -639,6 +639,18 @@ describe("rule 6: merges go one after another, and what cannot be merged stays a
     expect(world.commands("merge")).toMatchObject([{ attempt: 2, item: 0 }]);
   });
 
+  it("where no run has left anything, nothing that stands behind is started", () => {
+    const world = begin(raw).finish("design", parts("a", "b"));
+    for (const at of [1, 2]) world.finish(`build/${at}`, { branch: null });
+    expect(world.state.steps.join).toMatchObject({
+      status: "blocked",
+      reason: "No run of build has left anything to merge. Redo build, or end the plan.",
+    });
+    expect(world.starts()).toEqual([]);
+    world.do({ type: "step-redone", step: "build" });
+    expect(world.starts()).toHaveLength(2);
+  });
+
   it("runs that have failed are not merged, and are named", () => {
     const world = begin(raw)
       .finish("design", parts("a", "b"))

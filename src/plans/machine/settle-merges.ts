@@ -86,6 +86,17 @@ function concludeMerge(draft: Draft, step: MergeStep, merges: readonly Merge[]):
     left > 0
       ? `${left} of ${source.items?.length} runs are not in it: they have not succeeded, or have left nothing.`
       : undefined;
+  if (merges.length === 0) {
+    // What comes behind it would be paid for, and have nothing to work on.
+    const nothing = `No run of ${step.merge} has left anything to merge.`;
+    conclude(
+      draft,
+      step.id,
+      "blocked",
+      `${nothing} Skip the step to go on all the same, or redo ${step.merge}.`,
+    );
+    return;
+  }
   if (failed.length === 0) {
     conclude(draft, step.id, "succeeded", apart);
     return;
