@@ -7,6 +7,7 @@ import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-ow
 import { createPlanSights, forgetSight, type PlanSights } from "./plan-sights.js";
 import { columnsOf, FINAL, type PlanSummary } from "./plan-summary.js";
 import type { StartNote } from "./port.js";
+import { ENDED_KEPT, prunePlans } from "./prune-plans.js";
 
 /** Where a plan's runs work. */
 export interface PlanPlace {
@@ -91,14 +92,23 @@ export interface PlanJournal extends PlanSights {
   forgetAct(planId: string, id: string): Promise<void>;
   /** Runs that are known to be of plans. */
   takenRuns(): Promise<Set<string>>;
+  /** Removes plans that ended long ago and of which nothing is left (prune-plans.ts). */
+  prune(): Promise<void>;
 }
 
 /** The id of the act that starts a run under a key. */
 export const startActOf = (key: string) => `start ${key}`;
 
-/** @param upstream names the workflows API: its plans are not carried out with another one */
-export function createPlanJournal(options: { database: Database; upstream: string }): PlanJournal {
-  const { database: db, upstream } = options;
+/**
+ * @param options.upstream names the workflows API: its plans are not carried out with another one
+ * @param options.endedKept how many plans that have ended are kept in any case
+ */
+export function createPlanJournal(options: {
+  database: Database;
+  upstream: string;
+  endedKept?: number;
+}): PlanJournal {
+  const { database: db, upstream, endedKept: kept = ENDED_KEPT } = options;
   const write = createJournalQueue(db);
 
   async function readSince(planId: string, entries: number): Promise<PlanEvent[]> {
@@ -241,6 +251,10 @@ export function createPlanJournal(options: { database: Database; upstream: strin
     async takenRuns() {
       const query = db.selectFrom("plan_acts").select("run_id").where("run_id", "is not", null);
       return new Set((await query.execute()).map(({ run_id }) => run_id as string));
+    },
+
+    async prune() {
+      await write((trx) => prunePlans(trx, { upstream, kept }));
     },
   };
 }

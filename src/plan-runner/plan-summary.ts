@@ -1,5 +1,11 @@
 import { progressLine } from "../plans/machine/describe-plan.js";
-import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
+import {
+  mergedBranches,
+  type PlanStatus,
+  planStatus,
+  type WaitingFor,
+  waitingFor,
+} from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
 
 /** What lists tell of a plan. Times are epoch ms, money is US dollars. */
@@ -17,6 +23,8 @@ export interface PlanSummary {
   costLimitUsd?: number;
   /** Not more than a list has room for; the plan itself has all. */
   waitingFor: WaitingFor[];
+  /** Branches that its runs and merges have left, without those that are surely in another one of them. */
+  branchesLeft: number;
 }
 
 const WAITING_KEPT = 50;
@@ -43,6 +51,17 @@ export function columnsOf(state: PlanState) {
     ...(unknownCosts === 0 ? { costUsd: spentUsd } : {}),
     ...(plan.limits.costUsd === undefined ? {} : { costLimitUsd: plan.limits.costUsd }),
     waitingFor: waitingFor(state).slice(0, WAITING_KEPT),
+    branchesLeft: countBranchesLeft(state),
   };
   return { status, changed_at: at, summary: JSON.stringify(summary) };
+}
+
+function countBranchesLeft(state: PlanState): number {
+  const left = new Set<string>();
+  for (const { attempts, branch } of Object.values(state.steps)) {
+    for (const attempt of attempts) if (attempt.branch) left.add(attempt.branch);
+    if (branch !== undefined) left.add(branch);
+  }
+  for (const branch of mergedBranches(state)) left.delete(branch);
+  return left.size;
 }

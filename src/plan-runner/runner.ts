@@ -63,6 +63,8 @@ const REFRESH_MS = 15_000;
  * tell when a process began) and that was silent for so long is gone, in ms: eight refreshes missed.
  */
 const SILENT_MS = 120_000;
+/** How often plans that ended long ago are looked for, in ms. */
+const PRUNE_MS = 60 * 60_000;
 /** What was sent gets its answer within this time, in ms, or is looked up by the next process. */
 const GRACE_MS = 10_000;
 
@@ -97,6 +99,7 @@ export function createPlanRunner(options: {
   async function goOn(): Promise<void> {
     const owner = await me;
     let refreshedAt = clock.elapsed();
+    let prunedAt = Number.NEGATIVE_INFINITY;
     while (!closing.signal.aborted) {
       try {
         if (clock.elapsed() - refreshedAt >= REFRESH_MS) {
@@ -105,6 +108,10 @@ export function createPlanRunner(options: {
         }
         await look(owner);
         tellOnce("all", undefined);
+        if (clock.elapsed() - prunedAt >= PRUNE_MS) {
+          prunedAt = clock.elapsed();
+          await journal.prune();
+        }
       } catch (error) {
         tellOnce("all", `The plans could not be read: ${(error as Error).message}`);
       }
