@@ -74,7 +74,10 @@ export function createApiPort(
     const named = name === undefined ? base : { ...base, sessionName: name };
     if (session.kind === "continue") {
       if (session.sessionId === undefined)
-        return { problem: "The API has not told the id of the conversation that it would continue." };
+        return {
+          problem:
+            "The API has not told the id of the conversation that it would continue. Nothing was started. Without continue the step begins a session of its own.",
+        };
       return { ...named, sessionId: session.sessionId, ...(consent ? { consent } : {}) };
     }
     const there = { ...named, ...(repositoryUrl ? { repositoryUrl } : {}), ...(consent ? { consent } : {}) };
