@@ -74,6 +74,8 @@ export async function agreeToPlan(
     details?: readonly string[];
     arguments: Record<string, unknown>;
     confirm: boolean | undefined;
+    /** The deed is more than what can be agreed to word for word. */
+    isMore?: boolean;
     untouched: string;
   },
   call: Call,
@@ -81,8 +83,9 @@ export async function agreeToPlan(
 ): Promise<Answer | undefined> {
   const { commands, template } = needed;
   const { agreed } = call;
-  const words = wordsToAgree(needed, foreseen).filter((word) => !agreed?.includes(word));
-  if (agreed && words.length === 0) return undefined;
+  const all = wordsToAgree(needed, foreseen);
+  const words = all.filter((word) => !agreed?.includes(word));
+  if (agreed && words.length === 0 && (ask.confirm || (all.length > 0 && !ask.isMore))) return undefined;
   const where =
     services.settings.engine === "local" ? "on this machine as you" : "on the engine's machine as its user";
   const groups = Array.from({ length: Math.max(1, Math.ceil(commands.length / COMMANDS_A_FORM)) }, (_, at) =>
@@ -104,7 +107,8 @@ export async function agreeToPlan(
         detail: lines.join("\n"),
         tellsDetail: true,
         arguments: ask.arguments,
-        confirm: ask.confirm,
+        // A yes in advance says nothing of what is to be agreed to word for word.
+        confirm: agreed && words.length > 0 ? undefined : ask.confirm,
         untouched: ask.untouched,
       },
       call,

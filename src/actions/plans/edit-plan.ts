@@ -67,6 +67,7 @@ export async function editPlan(
           ),
         },
         confirm: args.confirm,
+        isMore: raised.length > 0,
         untouched: NOTHING,
       },
       call,

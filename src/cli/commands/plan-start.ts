@@ -1,10 +1,14 @@
 import { homedir } from "node:os";
+import type { Call } from "../../actions/define-action.js";
+import { askForPlan } from "../../actions/plans/ask-person.js";
+import type { Plans } from "../../plan-runner/plans.js";
+import type { PlanSight } from "../../plan-runner/runner.js";
 import { readPlanText } from "../../plans/language/read-plan-text.js";
+import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import { readSettings } from "../../settings/settings.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Invocation } from "../command-line.js";
-import { createFollowAsk } from "../plans/ask-while-following.js";
-import { followPlan } from "../plans/follow-plan.js";
+import { type FollowOptions, followPlan } from "../plans/follow-plan.js";
 import { createLiveLine } from "../plans/live-line.js";
 import { readInputs } from "../plans/read-inputs.js";
 import { isFile, readPlanFile } from "../plans/read-plan-file.js";
@@ -13,7 +17,6 @@ import { exitCodeOf } from "../plans/render-plans.js";
 import { runInTerminal } from "../plans/run-command.js";
 import { listTemplatesInTerminal } from "../plans/templates-command.js";
 import { createTerminalForms } from "../plans/terminal-forms.js";
-import { describeSize } from "../sessions/act-command.js";
 import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
 import { createTerminalCall } from "../sessions/terminal-call.js";
 import { findWidth, onInterrupt, out, paintOptions } from "./terminal.js";
@@ -23,8 +26,10 @@ const here = () => ({ sharesMachine: true, ownFolders: [process.cwd()], home: ho
 
 const createForms = () => createTerminalForms({ input: process.stdin, output: process.stderr });
 
-function createCall(asked: Invocation, signal: AbortSignal) {
-  return { ...createTerminalCall({ signal }), forms: createForms(), agreed: asked.agree ?? [] };
+/** Whoever wants nothing to be asked gets no forms; what has to be agreed to word for word is then named. */
+export function createCall(asked: Invocation, signal: AbortSignal): Call {
+  const call = { ...createTerminalCall({ signal }), agreed: asked.agree ?? [] };
+  return asked.yes === true ? call : { ...call, forms: createForms() };
 }
 
 /** `plan run`: begins a plan, and follows it where that is wanted. */
@@ -35,14 +40,15 @@ export async function runPlan(asked: Invocation): Promise<number> {
     ? await openReading(settings, asked, here())
     : openActing(settings, asked, here());
   const signal = onInterrupt();
+  const call = createCall(asked, signal);
   try {
     return await keepAwake(async () => {
       // Without an engine that runs nothing can be asked of it, and none is started to foresee something.
       if (opened.engine?.running !== false) await opened.discover();
-      const begun = await runInTerminal(order, opened, { call: createCall(asked, signal), out });
+      const begun = await runInTerminal(order, opened, { call, out });
       if (typeof begun === "number" || asked.follow !== true) return typeof begun === "number" ? begun : 0;
       const plans = await opened.services.plans.open();
-      const last = await followPlan(begun, { plans, signal, ...createScreen(opened, plans, signal) });
+      const last = await followPlan(begun, { plans, signal, ...createScreen(opened, plans, call) });
       if (signal.aborted) return 0;
       out(`\n${renderPlan(last, paintOptions())}\n`);
       return exitCodeOf(last);
@@ -54,24 +60,19 @@ export async function runPlan(asked: Invocation): Promise<number> {
 
 /** What shows how a plan goes on, and asks what it asks where somebody can answer. */
 export function createScreen(
-  opened: OpenServices,
-  plans: Parameters<typeof createFollowAsk>[0]["plans"],
-  signal: AbortSignal,
-): Pick<Parameters<typeof followPlan>[1], "line" | "ask"> {
+  { services, discover }: OpenServices,
+  plans: Plans,
+  call: Call,
+): Pick<FollowOptions, "line" | "ask"> {
   const moves = process.stdout.isTTY === true && process.env.TERM !== "dumb";
-  const forms = createForms();
-  const ask = createFollowAsk({
-    plans,
-    forms,
-    out: (text) => process.stderr.write(text),
-    async describeSize(runId) {
-      await opened.discover();
-      return describeSize(runId, opened, signal);
-    },
-  });
+  async function ask(sight: PlanSight, need: WaitingFor): Promise<void> {
+    await discover();
+    const { note } = await askForPlan(sight, need, plans, call, services);
+    if (note) process.stderr.write(`${note}\n`);
+  }
   return {
     line: createLiveLine(process.stdout, { moves, width: findWidth }),
-    ask: forms.supported && moves ? ask : undefined,
+    ask: call.forms.supported && moves ? ask : undefined,
   };
 }
 

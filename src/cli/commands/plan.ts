@@ -6,10 +6,9 @@ import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Invocation } from "../command-line.js";
 import type { PlanCommand } from "../command-table.js";
 import { createAsk } from "../install/ask.js";
-import { type ChangeOptions, changeInTerminal, type Deed } from "../plans/change-command.js";
+import { type ChangeOptions, changeInTerminal } from "../plans/change-command.js";
 import { type CheckAgainst, checkInTerminal } from "../plans/check-command.js";
-import { decideInTerminal, type Verdict } from "../plans/decide-command.js";
-import { editInTerminal, limitInTerminal } from "../plans/edit-command.js";
+import { type DecideOptions, decideInTerminal, type Said } from "../plans/decide-command.js";
 import { unknownPlan } from "../plans/find-plan.js";
 import { listPlansInTerminal } from "../plans/list-command.js";
 import { readInputs } from "../plans/read-inputs.js";
@@ -18,10 +17,9 @@ import { readPlanFile } from "../plans/read-plan-file.js";
 import { saveInTerminal } from "../plans/save-command.js";
 import { showPlanInTerminal } from "../plans/show-command.js";
 import { findOwnPlans } from "../process.js";
-import { describeSize } from "../sessions/act-command.js";
 import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
 import { openWorkflows } from "../workflows/open-workflows.js";
-import { createScreen, listTemplates, runPlan } from "./plan-start.js";
+import { createCall, createScreen, listTemplates, runPlan } from "./plan-start.js";
 import { onInterrupt, out, paintOptions } from "./terminal.js";
 
 const COMMANDS: Record<PlanCommand, (asked: Invocation) => Promise<number>> = {
@@ -82,7 +80,7 @@ async function show(asked: Invocation): Promise<number> {
       out,
       signal,
       paintOptions,
-      ...createScreen(opened, plans, signal),
+      ...createScreen(opened, plans, createCall(asked, signal)),
     });
   } finally {
     await opened.close();
@@ -135,58 +133,57 @@ async function findAgainst(asked: Invocation): Promise<CheckAgainst> {
 /** Does something with plans that may have to be carried out. */
 async function onPlans(
   asked: Invocation,
-  work: (wanted: string, options: ChangeOptions, opened: OpenServices) => Promise<number>,
+  work: (wanted: string, options: ActingOptions, opened: OpenServices) => Promise<number>,
 ): Promise<number> {
   const [wanted = ""] = asked.operands ?? [];
   const opened = open(asked);
+  const call = createCall(asked, onInterrupt());
+  const ask = createAsk(process.stdin, process.stderr);
   try {
     // Where there was never a plan, the answer is that there is none of this name.
     const plans = await opened.services.plans.openIfAny();
     if (!plans) throw await unknownPlan(wanted, plans);
-    const ask = createAsk(process.stdin, process.stderr);
-    return await keepAwake(() => work(wanted, { plans, yes: asked.yes === true, ask, out }, opened));
+    return await keepAwake(async () => {
+      await opened.discover();
+      return work(wanted, { plans, yes: asked.yes === true, ask, call, out }, opened);
+    });
   } finally {
     await opened.close();
   }
 }
 
-/** `plan approve`, `plan send-back`, `plan stop`: what waits for a decision. */
-function decide(asked: Invocation, verdict: Verdict): Promise<number> {
-  const signal = onInterrupt();
-  return onPlans(asked, (wanted, options, opened) => {
-    const [, ...rest] = asked.operands ?? [];
-    const words = verdict === "send-back" ? rest.pop() : undefined;
-    return decideInTerminal(
-      wanted,
-      { verdict, step: rest[0], words },
-      { ...options, describeSize: (runId) => describeChanges(runId, opened, signal) },
-    );
-  });
-}
+type ActingOptions = ChangeOptions & DecideOptions;
 
-async function describeChanges(runId: string, opened: OpenServices, signal: AbortSignal): Promise<string> {
-  await opened.discover();
-  return describeSize(runId, opened, signal);
+/** `plan approve`, `plan send-back`, `plan stop`: what waits for a decision. */
+function decide(asked: Invocation, kind: Said["kind"]): Promise<number> {
+  const [, ...rest] = asked.operands ?? [];
+  const said = kind === "send-back" ? { kind, words: rest.pop() ?? "" } : { kind };
+  return onPlans(asked, (wanted, options, opened) =>
+    decideInTerminal(wanted, said, rest[0], opened, options),
+  );
 }
 
 /** `plan pause`, `plan resume`, `plan skip`, `plan redo`, `plan kill`. */
-function change(asked: Invocation, deed: Deed): Promise<number> {
+function change(asked: Invocation, deed: "pause" | "resume" | "skip" | "redo" | "kill"): Promise<number> {
   const [, step, words] = asked.operands ?? [];
-  return onPlans(asked, (wanted, options) => changeInTerminal(wanted, { deed, step, words }, options));
+  return onPlans(asked, (wanted, options, opened) =>
+    changeInTerminal(wanted, { deed, step, words }, opened, options),
+  );
 }
 
 /** `plan edit`: the plan becomes what a file says. */
-function edit(asked: Invocation): Promise<number> {
+async function edit(asked: Invocation): Promise<number> {
   const [, path = ""] = asked.operands ?? [];
-  return onPlans(asked, async (wanted, options, opened) => {
-    const file = await readPlanFile(path);
-    await opened.discover();
-    return editInTerminal(wanted, file, { ...options, agreed: asked.agree ?? [] });
-  });
+  const { text } = await readPlanFile(path);
+  return onPlans(asked, (wanted, options, opened) =>
+    changeInTerminal(wanted, { deed: "edit", text }, opened, options),
+  );
 }
 
-/** `plan limits`: what a plan that goes on may take. */
+/** `plan limits`: what a plan that goes on may take; the figures are the person's own, so nobody is asked about them. */
 function limit(asked: Invocation): Promise<number> {
   const limits = readLimits(asked);
-  return onPlans(asked, (wanted, options) => limitInTerminal(wanted, limits, options));
+  return onPlans({ ...asked, yes: true }, (wanted, options, opened) =>
+    changeInTerminal(wanted, { deed: "limits", limits }, opened, options),
+  );
 }

@@ -1,152 +1,71 @@
+import type { Answer } from "../../actions/answer.js";
+import type { Call } from "../../actions/define-action.js";
+import { changePlan } from "../../actions/plans/change-plan.js";
+import { killPlan } from "../../actions/plans/kill-plan.js";
 import type { Plans } from "../../plan-runner/plans.js";
-import { describePlan } from "../../plans/machine/describe-plan.js";
-import type { PlanChange } from "../../plans/machine/events.js";
-import { isGoing, type PlanState } from "../../plans/machine/state.js";
-import { cleanLine } from "../../shared/text.js";
-import type { Ask } from "../sessions/terminal-call.js";
-import { findPlan, UnknownPlan } from "./find-plan.js";
-import { nameForShell } from "./render-plan.js";
+import type { PlanLimits } from "../../plans/plan.js";
+import type { OpenServices } from "../sessions/open-services.js";
+import { findPlan } from "./find-plan.js";
+import { tellAnswer } from "./tell-answer.js";
 
 /** What can be done with a plan that goes on, beside deciding at its gates. */
-export type Deed = "pause" | "resume" | "skip" | "redo" | "kill";
+export type Change =
+  | { deed: "pause" | "resume" }
+  | { deed: "kill" }
+  | { deed: "skip" | "redo"; step?: string | undefined; words?: string | undefined }
+  /** The plan becomes what the text says. */
+  | { deed: "edit"; text: string }
+  | { deed: "limits"; limits: Partial<PlanLimits> };
 
 export interface ChangeOptions {
   plans: Plans;
-  /** Without asking. */
+  /** Without asking; the call then has no forms. What is agreed to word for word is not said by it. */
   yes: boolean;
-  ask: Ask;
+  call: Call;
   out: (text: string) => void;
 }
 
-const NOTHING = "Nothing was changed.";
-
 /**
- * Pauses, resumes or ends a plan, skips or does a step again; asks first where that ends runs or starts paid ones.
- * @param what.step for skipping and doing again; left out where only one step can be meant
+ * Changes or ends a plan, as `plan` and `kill` in a chat client do; asks first where that ends runs, costs something, or
+ * lets a command run.
  * @returns the exit code: 0 done, 1 not
- * @throws UnknownPlan, StoreError
+ * @throws UnknownPlan, ActionError, StoreError when nothing was changed
  */
 export async function changeInTerminal(
   wanted: string,
-  what: { deed: Deed; step?: string | undefined; words?: string | undefined },
+  change: Change,
+  { services }: Pick<OpenServices, "services">,
   options: ChangeOptions,
 ): Promise<number> {
-  const { plans, out } = options;
-  const { state } = await findPlan(wanted, plans);
-  const change = toChange(state, what);
-  if (typeof change === "string") {
-    out(`${change} ${NOTHING}\n`);
-    return 1;
-  }
-  const question = questionFor(state, change);
-  if (question && !(await agree(question, options))) return 1;
-  return tellChange(state, change, options);
+  const { plans, yes, call, out } = options;
+  const sight = await findPlan(wanted, plans);
+  const confirm = yes ? true : undefined;
+  const answer =
+    change.deed === "kill"
+      ? await killPlan(sight, confirm, call, services)
+      : await changePlan(sight, { ...toArguments(change), confirm }, call, services);
+  out(`${tellAnswer(answer, yes ? "" : " --yes does it without asking.")}\n`);
+  return isDone(answer) ? 0 : 1;
 }
 
-/** Makes the change, and says what is so now. */
-export async function tellChange(
-  { planId }: PlanState,
-  change: PlanChange,
-  { plans, out }: Pick<ChangeOptions, "plans" | "out">,
-): Promise<number> {
-  const told = await plans.tell(planId, change);
-  if (!told) throw new UnknownPlan(`The plan is not there any more. ${NOTHING}`);
-  if (told.refused !== undefined) {
-    out(`${told.refused} ${NOTHING}\n`);
-    return 1;
-  }
-  out(`${tellDone(told.state, change)}\n`);
-  return 0;
-}
-
-/** Asks, unless that was not wanted; says why nothing is done. */
-export async function agree(question: string, { yes, ask, out }: Omit<ChangeOptions, "plans">) {
-  if (yes) return true;
-  if (!ask) {
-    out(`${question}\nNobody can be asked here. ${NOTHING} --yes does it without asking.\n`);
-    return false;
-  }
-  if (await ask(question)) return true;
-  out(`${NOTHING}\n`);
-  return false;
-}
-
-function toChange(
-  state: PlanState,
-  { deed, step, words }: { deed: Deed; step?: string | undefined; words?: string | undefined },
-): PlanChange | string {
-  switch (deed) {
-    case "pause":
-      return { type: "paused" };
-    case "resume":
-      return { type: "resumed" };
-    case "kill":
-      return { type: "kill-asked" };
-    default: {
-      const found = chooseStep(state, step);
-      if (found.id === undefined) return found.problem;
-      if (deed === "skip") return { type: "step-skipped", step: found.id };
-      return { type: "step-redone", step: found.id, ...(words === undefined ? {} : { words }) };
+function toArguments(change: Exclude<Change, { deed: "kill" }>) {
+  switch (change.deed) {
+    case "edit":
+      return { change: "edit" as const, plan: change.text };
+    case "limits": {
+      const { costUsd, ...limits } = change.limits;
+      const all = costUsd === undefined ? limits : { ...limits, cost_usd: costUsd };
+      return { change: "edit" as const, limits: JSON.stringify(all) };
     }
-  }
-}
-
-/** The step that is named, or the only one that has failed or is blocked. */
-function chooseStep(
-  { plan, steps }: PlanState,
-  wanted: string | undefined,
-): { id: string } | { id?: undefined; problem: string } {
-  const ids = plan.steps.map(({ id }) => id);
-  if (wanted !== undefined && ids.includes(wanted)) return { id: wanted };
-  const all = `its steps are ${ids.join(", ")}.`;
-  if (wanted !== undefined) return { problem: `The plan has no step "${cleanLine(wanted, 100)}"; ${all}` };
-  const stuck = ids.filter((id) => {
-    const { status, byNeed } = steps[id] ?? {};
-    return (status === "failed" || status === "blocked") && !byNeed;
-  });
-  const [only] = stuck;
-  if (only !== undefined && stuck.length === 1) return { id: only };
-  return { problem: `Name the step behind the plan; ${all}` };
-}
-
-/** What is asked first; undefined for what ends nothing and costs nothing. */
-function questionFor(state: PlanState, change: PlanChange): string | undefined {
-  const name = cleanLine(state.plan.name, 100);
-  if (change.type === "kill-asked") {
-    const going = goingRuns(state);
-    const runs =
-      going === 1 ? " and the run that goes on" : going > 1 ? ` and the ${going} runs that go on` : "";
-    return `End the plan ${name}${runs}? What they have committed is kept.`;
-  }
-  if (change.type === "step-redone")
-    return `Do step ${change.step} of ${name} again, and everything behind it? Its runs are paid for again.`;
-  return undefined;
-}
-
-function goingRuns({ steps }: PlanState): number {
-  return Object.values(steps).reduce((sum, { attempts }) => sum + attempts.filter(isGoing).length, 0);
-}
-
-function tellDone(state: PlanState, change: PlanChange): string {
-  const plan = nameForShell(state.plan.name, state.planId);
-  const show = `\`automagik-workflows-mcp plan show ${plan} --follow\` shows how it goes on.`;
-  switch (change.type) {
-    case "paused": {
-      const going = goingRuns(state);
-      const rest = going === 0 ? "" : ` Runs that go on come to their own end: ${going}.`;
-      return `Paused: nothing new is started.${rest} \`automagik-workflows-mcp plan resume ${plan}\` goes on.`;
-    }
-    case "resumed":
-      return `It goes on. ${show}`;
-    case "kill-asked":
-      return describePlan(state).status === "killed"
-        ? `Ended. \`automagik-workflows-mcp plan show ${plan}\` shows where its work is.`
-        : `It is being ended: nothing new is started, and its runs are told to end. ${show}`;
-    case "step-skipped":
-      return `Step ${change.step} is skipped. ${show}`;
-    case "step-redone":
-      return `Step ${change.step} is done again. ${show}`;
+    case "skip":
+    case "redo":
+      return { change: change.deed, step: change.step, message: change.words };
     default:
-      return `Changed: this is version ${state.version} of the plan. ${show}`;
+      return { change: change.deed };
   }
+}
+
+/** What was done, or what has ended by it. */
+function isDone({ outcome }: Answer): boolean {
+  return outcome === "ok" || outcome === "killed" || outcome === "running";
 }

@@ -1,59 +1,63 @@
+import type { Call } from "../../actions/define-action.js";
+import { tellDecided, tellPlanChange, toChange, type Verdict } from "../../actions/plans/decide.js";
+import { describeGate, lookAtGate } from "../../actions/plans/look-at-gate.js";
 import type { Plans } from "../../plan-runner/plans.js";
 import { describePlan } from "../../plans/machine/describe-plan.js";
-import type { PlanChange } from "../../plans/machine/events.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import type { PlanState } from "../../plans/machine/state.js";
 import { cleanLine } from "../../shared/text.js";
+import type { OpenServices } from "../sessions/open-services.js";
 import type { Ask } from "../sessions/terminal-call.js";
-import { findPlan, UnknownPlan } from "./find-plan.js";
-import { lookAtGate, type OpenGate, renderGate } from "./look-at-gate.js";
+import { findPlan } from "./find-plan.js";
 import { nameForShell } from "./render-plan.js";
-
-/** What a person says to what waits for them. */
-export type Verdict = "approve" | "send-back" | "stop";
 
 export interface DecideOptions {
   plans: Plans;
   /** Without asking. */
   yes: boolean;
   ask: Ask;
+  call: Call;
   out: (text: string) => void;
-  /** What the work at a gate has changed, file by file; "" where that cannot be had. */
-  describeSize: (runId: string) => Promise<string>;
 }
+
+/** What the person says: `approve` also agrees to a fan-out, and `stop` does not. */
+export type Said = { kind: "approve" } | { kind: "stop" } | { kind: "send-back"; words: string };
 
 const NOTHING = "Nothing was decided.";
 
 /**
  * Decides at a gate, or agrees to a fan-out, after showing what it is about. What is decided is bound to what was shown.
- * @param what.step which of several that wait; left out where it is one
+ * @param step which of several that wait; left out where it is one
  * @returns the exit code: 0 decided, 1 not
- * @throws UnknownPlan, StoreError
+ * @throws UnknownPlan, ActionError, StoreError
  */
 export async function decideInTerminal(
   wanted: string,
-  what: { verdict: Verdict; step?: string | undefined; words?: string | undefined },
+  said: Said,
+  step: string | undefined,
+  { services }: Pick<OpenServices, "services">,
   options: DecideOptions,
 ): Promise<number> {
-  const { plans, out } = options;
+  const { plans, call, out } = options;
   const { state } = await findPlan(wanted, plans);
-  const found = chooseWaiting(state, what.step);
-  if (typeof found === "string") {
-    out(`${found} ${NOTHING}\n`);
+  const refuse = (text: string) => {
+    out(`${text} ${NOTHING}\n`);
     return 1;
-  }
-  const gate = lookAtGate(state, found.step);
-  const change = gate
-    ? await decideGate(gate, what, options)
-    : await answerFanOut(state, found, what.verdict, options);
-  if (!change) return 1;
-  const told = await plans.tell(state.planId, change);
-  if (!told) throw new UnknownPlan(`The plan is not there any more. ${NOTHING}`);
-  if (told.refused !== undefined) {
-    out(`${told.refused} ${NOTHING}\n`);
-    return 1;
-  }
-  out(`${tellDecided(change)} ${tellNext(told.state)}\n`);
+  };
+  const need = chooseWaiting(state, step);
+  if (typeof need === "string") return refuse(need);
+  const verdict = toVerdict(said, need);
+  if (!verdict) return refuse("A number of runs is agreed to or not, and not sent back: approve or stop.");
+  const gate = lookAtGate(state, need.step);
+  const about = gate ? await describeGate(state, gate, call, services) : "";
+  out(`${need.step}: ${gate?.question ?? cleanLine(need.what, 1_000)}\n${about ? `\n${about}\n` : ""}\n`);
+  if (verdict.kind === "send-back" && !gate?.mayGoBack)
+    return refuse("This gate cannot send back (any more): approve, or stop the plan.");
+  if (!(await agree(verdict, options))) return 1;
+  const told = await tellPlanChange(state.planId, toChange(state, need, verdict), plans);
+  if (told.refused !== undefined) return refuse(told.refused);
+  const show = `\`automagik-workflows-mcp plan show ${nameForShell(state.plan.name, state.planId)} --follow\``;
+  out(`${tellDecided(need, verdict)} ${show} shows how it goes on.\n`);
   return 0;
 }
 
@@ -73,75 +77,27 @@ function chooseWaiting(state: PlanState, step: string | undefined): WaitingFor |
   return open[0] ?? `The plan is ${status} and waits for no decision.`;
 }
 
-async function decideGate(
-  gate: OpenGate,
-  { verdict, words }: { verdict: Verdict; words?: string | undefined },
-  options: DecideOptions,
-): Promise<PlanChange | undefined> {
-  const { out } = options;
-  out(`${renderGate(gate)}\n\n`);
-  for (const { runId } of gate.works.slice(0, 3))
-    if (runId !== undefined) out(await options.describeSize(runId));
-  if (verdict === "send-back" && !gate.mayGoBack) {
-    out(`This gate cannot send back (any more): approve, or stop the plan. ${NOTHING}\n`);
-    return undefined;
-  }
-  const question = { approve: "Approve?", "send-back": "Send it back?", stop: "Stop the plan here?" }[
-    verdict
-  ];
-  // Who says what should change has said that they want it changed.
-  if (verdict !== "send-back" && !(await agree(question, options))) return undefined;
-  return {
-    type: "gate-decided",
-    step: gate.step,
-    attempt: gate.opening.attempt,
-    commits: gate.opening.commits,
-    decision: verdict,
-    ...(words === undefined ? {} : { words }),
-  };
-}
-
-async function answerFanOut(
-  state: PlanState,
-  { step, what }: WaitingFor,
-  verdict: Verdict,
-  options: DecideOptions,
-): Promise<PlanChange | undefined> {
-  const { out } = options;
-  const agreement = state.steps[step]?.agreement;
-  if (!agreement) return undefined;
-  out(`${step}: ${cleanLine(what, 1_000)}\n\n`);
-  if (verdict === "send-back") {
-    out(`A number of runs is agreed to or not, and not sent back: approve or stop. ${NOTHING}\n`);
-    return undefined;
-  }
-  const agreed = verdict === "approve";
-  const question = agreed ? `Start ${agreement.runs} runs?` : `Start none of these ${agreement.runs} runs?`;
-  if (!(await agree(question, options))) return undefined;
-  return { type: "fan-out-answered", step, attempt: agreement.attempt, runs: agreement.runs, agreed };
+function toVerdict(said: Said, { kind }: WaitingFor): Verdict | undefined {
+  if (kind === "gate") return said;
+  if (said.kind === "send-back") return undefined;
+  return { kind: said.kind === "approve" ? "yes" : "no" };
 }
 
 /** Asks, unless that was not wanted; says why nothing is decided. */
-async function agree(question: string, { yes, ask, out }: DecideOptions): Promise<boolean> {
-  if (yes) return true;
+async function agree({ kind }: Verdict, { yes, ask, out }: DecideOptions): Promise<boolean> {
+  // Who says what should change has said that they want it changed.
+  if (yes || kind === "send-back") return true;
   if (!ask) {
     out(`Nobody can be asked here. ${NOTHING} --yes does it without asking.\n`);
     return false;
   }
-  if (await ask(question)) return true;
+  const questions = {
+    approve: "Approve?",
+    stop: "Stop the plan here?",
+    yes: "Start these runs?",
+    no: "Start none of these runs?",
+  };
+  if (await ask(questions[kind])) return true;
   out(`${NOTHING}\n`);
   return false;
-}
-
-export function tellDecided(change: PlanChange): string {
-  if (change.type === "fan-out-answered")
-    return change.agreed ? `Agreed to ${change.runs} runs.` : "None of these runs is started.";
-  if (change.type !== "gate-decided") return "";
-  return { approve: "Approved.", "send-back": "Sent back.", stop: "Stopped: the plan is being ended." }[
-    change.decision
-  ];
-}
-
-function tellNext({ planId, plan }: PlanState): string {
-  return `\`automagik-workflows-mcp plan show ${nameForShell(plan.name, planId)} --follow\` shows how it goes on.`;
 }

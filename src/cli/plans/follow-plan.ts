@@ -1,11 +1,11 @@
+import { lineOf, questionIdOf } from "../../actions/plans/describe-plan-answer.js";
+import { needsNow } from "../../actions/plans/plan-needs.js";
 import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
-import { describePlan, type PlanView, progressLine } from "../../plans/machine/describe-plan.js";
+import { describePlan, type PlanView } from "../../plans/machine/describe-plan.js";
+import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import { cleanLine } from "../../shared/text.js";
 import type { LiveLine } from "./live-line.js";
-
-/** Something that waits for the person, and by what it is known not to have been asked yet. */
-type Asked = Set<string>;
 
 export interface FollowOptions {
   plans: Pick<Plans, "follow">;
@@ -13,10 +13,10 @@ export interface FollowOptions {
   /** Ends the following; the plan goes on. */
   signal: AbortSignal;
   /**
-   * Asks the person about what waits for them; its signal closes the question, when it is decided elsewhere. Left out
-   * where nobody can be asked.
+   * Asks the person about what waits for them, and closes the question by itself when that is decided elsewhere. Left
+   * out where nobody can be asked.
    */
-  ask?: ((sight: PlanSight, step: string, signal: AbortSignal) => Promise<void>) | undefined;
+  ask?: ((sight: PlanSight, need: WaitingFor) => Promise<void>) | undefined;
 }
 
 /**
@@ -27,33 +27,29 @@ export interface FollowOptions {
  */
 export async function followPlan(first: PlanSight, options: FollowOptions): Promise<PlanSight> {
   const { plans, line, signal, ask } = options;
-  const asked: Asked = new Set();
+  const asked = new Set<string>();
   let last = first;
   let before: PlanView | undefined;
-  let question: { step: string; closed: AbortController; done: Promise<void> } | undefined;
+  let question: Promise<void> | undefined;
   let failure: unknown;
   const stopped = new AbortController();
 
   function look(sight: PlanSight): void {
     last = sight;
+    if (question) return;
     const view = describePlan(sight.state);
-    const isAsking = question !== undefined;
-    if (question && !waits(sight, question.step)) question.closed.abort();
-    if (!isAsking) {
-      for (const text of tellChanges(before, view)) line.note(text);
-      before = view;
-      line.show(tellNow(sight));
-      askNext(sight);
-    }
+    for (const text of tellChanges(before, view)) line.note(text);
+    before = view;
+    line.show(lineOf(sight));
+    askNext(sight);
   }
 
   function askNext(sight: PlanSight): void {
-    const next = ask && keysOf(sight).find(({ key }) => !asked.has(key));
+    const next = ask && needsNow(sight.state).find((need) => !asked.has(keyOf(sight, need)));
     if (!ask || !next) return;
-    asked.add(next.key);
+    asked.add(keyOf(sight, next));
     line.clear();
-    const closed = new AbortController();
-    const done = ask(sight, next.step, AbortSignal.any([closed.signal, signal]))
+    question = ask(sight, next)
       .catch((error) => {
         failure ??= error;
         stopped.abort();
@@ -62,37 +58,18 @@ export async function followPlan(first: PlanSight, options: FollowOptions): Prom
         question = undefined;
         if (!stopped.signal.aborted && !signal.aborted) look(last);
       });
-    question = { step: next.step, closed, done };
   }
 
   await plans.follow(first.state.planId, AbortSignal.any([signal, stopped.signal]), look);
-  while (question) await question.done;
+  while (question) await question;
   line.clear();
   if (failure !== undefined) throw failure;
   return last;
 }
 
-/** Gates and agreements that are open, each with what tells this opening from the next one. */
-function keysOf({ state }: PlanSight): { step: string; key: string }[] {
-  return describePlan(state).waitingFor.flatMap(({ step, kind }) => {
-    const { open, agreement } = state.steps[step] ?? {};
-    if (kind === "gate" && open) return [{ step, key: `${step}/${open.attempt}` }];
-    if (kind === "agreement" && agreement)
-      return [{ step, key: `${step}/${agreement.attempt}/${agreement.runs}` }];
-    return [];
-  });
-}
-
-function waits(sight: PlanSight, step: string): boolean {
-  return keysOf(sight).some((one) => one.step === step);
-}
-
-/** The whole plan on one line. */
-export function tellNow({ state, actions }: PlanSight): string {
-  return cleanLine(
-    progressLine(state, (key) => actions.get(key)),
-    1_000,
-  );
+/** What tells this opening of a gate, or this question, from the next one. */
+function keyOf({ state }: PlanSight, need: WaitingFor): string {
+  return questionIdOf(state, need) ?? `${need.key} ${need.since}`;
 }
 
 /** A line for each step that stands otherwise than before: what a person wants to read afterwards. */

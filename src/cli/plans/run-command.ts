@@ -1,10 +1,9 @@
-import type { Answer } from "../../actions/answer.js";
 import type { Call } from "../../actions/define-action.js";
 import { startPlan } from "../../actions/plans/start-plan.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
-import { shellWord } from "../../shared/shell-word.js";
 import type { OpenServices } from "../sessions/open-services.js";
 import { nameForShell } from "./render-plan.js";
+import { tellAnswer } from "./tell-answer.js";
 
 /** What the command line says of a plan that is to be begun. */
 export interface RunOrder {
@@ -57,39 +56,4 @@ export async function runInTerminal(
     `\`automagik-workflows-mcp plan show ${nameForShell(own.name, planId)} --follow\` shows how it goes on.\n`,
   );
   return sight;
-}
-
-/** What has come of it, and by which flags that is said which nobody could be asked. */
-function tellAnswer({ summary, missing = [] }: Answer): string {
-  if (missing.length === 0) return summary;
-  const details = missing.filter(({ name }) => name === "confirm").map(({ description }) => description);
-  const flags = missing
-    .filter(({ name }) => name !== "confirm")
-    .map(({ description, ...one }) => `  ${flagOf(one.name, description)}${tellValue(one, description)}`);
-  return [
-    summary,
-    ...details,
-    ...(flags.length > 0 ? [["Nobody can be asked here. These flags say it:", ...flags].join("\n")] : []),
-  ].join("\n\n");
-}
-
-const FLAGS: Record<string, string> = {
-  session_name: "--name NAME",
-  repository_url: "--repository ADDRESS|FOLDER",
-  git_branch: "--branch BRANCH",
-};
-
-function flagOf(name: string, description: string): string {
-  if (name === "agree") return `--agree ${shellWord(description)}`;
-  return FLAGS[name] ?? `--input ${name.replace(/^input_/, "")}=…`;
-}
-
-function tellValue(
-  { name, required, suggestion, choices = [] }: Omit<NonNullable<Answer["missing"]>[number], "description">,
-  description: string,
-): string {
-  if (name === "agree") return "";
-  const values = choices.length > 0 ? ` One of ${choices.map(({ value }) => value).join(", ")}.` : "";
-  const offer = suggestion === undefined ? "" : ` Suggested: ${suggestion}.`;
-  return `  ${required ? "" : "(may be empty) "}${description}${values}${offer}`;
 }

@@ -103,7 +103,7 @@ function exitCodeOf({ outcome }: Answer): number {
 }
 
 /** What changed in each file; "" where that cannot be had, since the action says what is wrong. */
-export async function describeSize(
+async function describeSize(
   runId: string,
   { services: { api, capabilities } }: OpenServices,
   signal: AbortSignal,
