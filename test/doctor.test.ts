@@ -122,6 +122,7 @@ describe("with an API that is as it should be", () => {
       "claude",
       "sandbox",
       "engine",
+      "plans",
       "notifications",
     ]);
     expect(Object.values(found).filter(({ status }) => status === "failure" || status === "warning")).toEqual(
@@ -160,7 +161,7 @@ describe("with an API that is as it should be", () => {
     const { url } = await serve();
     const { text } = await examine(settings({ BASE_URL: url, API_KEY: "another-key" }), { json: false });
     const lines = text.trimEnd().split("\n");
-    expect(lines).toHaveLength(17);
+    expect(lines).toHaveLength(18);
     expect(lines).toContain(`ok    address       ${url} answers`);
     expect(lines.find((line) => line.startsWith("FAIL"))).toMatch(
       /^FAIL {2}key .* → Set AUTOMAGIK_WORKFLOWS_API_KEY/,

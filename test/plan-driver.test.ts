@@ -5,7 +5,7 @@ import { serveSimulatedApi } from "../mocks/serve.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
 import { createContractClient } from "./contract/upstream.js";
-import { startBin, temporaryFolder } from "./support/bin.js";
+import { runBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { SCRIPTED_AGENT } from "./support/local-engine.js";
 import { closeWindow, createMachine, endAll, processesWith } from "./support/one-machine.js";
 import { openStoredPlans } from "./support/stored-plans.js";
@@ -134,6 +134,51 @@ it.skipIf(process.platform !== "linux")(
     expect(driversOf(home)).toEqual([plans.driverPid()]);
     expect(attemptsOf(await plans.until(planId, isDone))).toHaveLength(2);
     await Promise.all(windows.map(closeWindow));
+  },
+  LIMIT_MS,
+);
+
+const GATED = {
+  name: "gated",
+  steps: [
+    { id: "design", run: "architect", task: "Design it" },
+    { id: "ok", gate: "Build this?", needs: ["design"] },
+    { id: "build", run: "implement", needs: ["ok"], task: "Build it" },
+  ],
+};
+
+it(
+  "a driver that has ended at a gate is started again by the answer, and `engine stop` ends it and says what is left open",
+  async () => {
+    const { home, repository, openWindow, engine } = machineWith([{ text: "Done" }]);
+    const command = (...args: string[]) =>
+      runBin(args, { HOME: home, ...toVariables({ STATE_DIR: home, ENGINE: "local" }) });
+    const plans = await openStoredPlans(home);
+    const planId = await plans.begin(GATED, repository);
+    const window = await openWindow();
+    await plans.until(planId, (state) => planStatus(state) === "waiting");
+    const pid = plans.driverPid();
+    const waits =
+      /1 open, carried out by process \d+ since .*: "gated" \(waits since .* at ok: Build this\?\)/;
+    expect((await engine("status")).stdout).toMatch(waits);
+    expect((await command("doctor")).stdout).toMatch(waits);
+    const stopped = await engine("stop");
+    expect(stopped.stdout).toContain(
+      "has ended.\nThis plan stays open and goes on with the next chat window",
+    );
+    expect(stopped.code).toBe(0);
+    expect(plans.driverPid).toThrow("ENOENT");
+    expect((await command("doctor")).stdout).toContain(
+      "1 open, waiting for you; an answer goes on with them: ",
+    );
+
+    const shown = await window.call({ action: "status", plan_id: planId });
+    const { question_id } = shown.data.next_step.arguments;
+    expect(plans.driverPid).toThrow("ENOENT");
+    await window.call({ action: "answer", plan_id: planId, question_id, answer: "approve", confirm: true });
+    await plans.until(planId, isDone);
+    expect(plans.driverPid()).not.toBe(pid);
+    await closeWindow(window);
   },
   LIMIT_MS,
 );

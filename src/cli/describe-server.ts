@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import type { Connection } from "../api/call.js";
+import type { DriverPlace } from "../plan-driver/index.js";
 import type { ServerOptions } from "../server/server.js";
 import { upstreamFolderName } from "../sessions/store/file-names.js";
 import { createSessionStore } from "../sessions/store/open-session-store.js";
@@ -33,17 +34,29 @@ interface ServerParts extends Pick<Invocation, "flags" | "script"> {
   drivesPlans?: boolean;
 }
 
+/** What names the workflows API. The engine's port may change; its sessions and plans stay the same. */
+export function upstreamOf({ engine, baseUrl }: Pick<Settings, "engine" | "baseUrl">): string {
+  return engine === "local" ? "engine on this machine" : baseUrl;
+}
+
+/** Where the plans of this API are, and who carries them out. @param stateFolder absolute */
+export function driverPlaceOf(
+  stateFolder: string,
+  settings: Pick<Settings, "engine" | "baseUrl">,
+): DriverPlace {
+  return { stateFolder, upstream: upstreamFolderName(upstreamOf(settings)) };
+}
+
 /** What an MCP server is made of, whichever way it serves. */
 export function describeServer(parts: ServerParts): ServerOptions {
   const { settings, flags, script, log, partial = false, began, drivesPlans = false } = parts;
   const stateFolder = findStateFolder(settings);
-  // The engine's port may change; its sessions and plans stay the same.
-  const upstream = settings.engine === "local" ? "engine on this machine" : settings.baseUrl;
+  const upstream = upstreamOf(settings);
   const windowSettings =
     settings.engine === "local"
       ? createWindowSettings({ flags, settings, stateFolder, partial, began, log })
       : undefined;
-  const place = { stateFolder, upstream: upstreamFolderName(upstream) };
+  const place = driverPlaceOf(stateFolder, settings);
   async function findDriver(): Promise<void> {
     const { findOrStartDriver } = await import("./plan-driver/start-driver.js");
     await findOrStartDriver({ settings, flags, script, partial, place, log });

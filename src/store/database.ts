@@ -158,6 +158,15 @@ export async function inspectDatabase(folder: string): Promise<{ step: string; s
   });
 }
 
+/**
+ * Looks into the database of a state folder, which must be there, without changing what is in it: it may be of an earlier
+ * release, so that tables are missing.
+ * @throws StoreError when it cannot be used, and what `read` throws
+ */
+export async function lookIntoDatabase<T>(folder: string, read: (db: Database) => Promise<T>): Promise<T> {
+  return lookAt(await openWriter(join(folder, DATABASE_FILE), INSPECT_MS), read);
+}
+
 /** @param look gets the last step that was made, too, of those that this release knows */
 async function lookAt<T>(
   library: Awaited<ReturnType<typeof openWriter>>,

@@ -14,10 +14,12 @@ import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";
 import { cleanLine } from "../../shared/text.js";
+import { driverPlaceOf } from "../describe-server.js";
 import { createConfigFiles } from "../install/config-files.js";
 import { checkApi } from "./check-api.js";
 import type { JudgedEntry } from "./check-clients.js";
 import { checkNotifications } from "./check-notifications.js";
+import { checkPlans } from "./check-plans.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
 import { checkRedis } from "./check-redis.js";
 import { checkRepositories } from "./check-repositories.js";
@@ -87,7 +89,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
   const within = (work: Promise<Result>) => limit(work, clock);
 
   const engine = readEngineStatus(folder, { clock });
-  const [api, state, git, claude, sandbox, status, workflows, repositories] = await Promise.all([
+  const [api, state, git, claude, sandbox, status, workflows, repositories, plans] = await Promise.all([
     examineApi(settings, folder, engine, options),
     within(
       settings?.state
@@ -113,6 +115,9 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
         shorten,
       }),
     ),
+    settings && !settings.state
+      ? within(checkPlans(driverPlaceOf(folder, settings), { shorten }))
+      : undefined,
   ]);
   const isUnset = clients !== undefined && basis === undefined;
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
@@ -128,6 +133,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     { check: "engine", ...status },
     ...(local ? [{ check: "repositories", ...repositories }] : []),
     ...workflows,
+    ...(plans ? [{ check: "plans", ...plans }] : []),
     { check: "notifications", ...checkNotifications(settings, { env, platform, home }) },
   ];
   const keys = [ofShell?.apiKey, settings?.apiKey, ...(clients?.secrets ?? [])];

@@ -1,9 +1,12 @@
 import { createApiClient } from "../../api/client.js";
 import { isFinal } from "../../api/types.js";
 import { resolveEngineKey, stopEngine } from "../../engine/background/index.js";
+import { stopDriver } from "../../plan-driver/index.js";
 import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
+import { driverPlaceOf } from "../describe-server.js";
+import { lookAtPlans, namePlans, type PlansOfPlace } from "../plan-driver/tell-driver.js";
 
 /** How long an engine may take to name its runs, in ms: without their names the person is asked all the same. */
 const RUNS_TIMEOUT_MS = 5_000;
@@ -26,15 +29,38 @@ export interface AskToStopOptions {
  */
 export async function askToStopEngine(options: AskToStopOptions): Promise<number> {
   const { stateFolder, force, ask, log, out } = options;
+  const place = driverPlaceOf(stateFolder, { engine: "local", baseUrl: "" });
+  // Plans that cannot be read are no reason not to stop.
+  const plans = await lookAtPlans(place).catch(() => undefined);
+  const note = plans && plans.open.length > 0 ? tellLeft(plans) : "";
+  let isDriverLeft = false;
+  async function endDriver(): Promise<void> {
+    isDriverLeft = !(await stopDriver(place, { clock: systemClock, force }));
+  }
   const { stopped, message } = await stopEngine(stateFolder, {
     force,
+    note,
+    beforeEnd: endDriver,
     clock: systemClock,
     log,
     ask,
     nameRuns: ({ url }) => nameRunsOf(url, options),
   });
-  out(`${message}\n`);
-  return stopped ? 0 : 1;
+  // Also where no engine was running: one at a gate would start it with the next answer.
+  if (stopped) await endDriver();
+  const left = isDriverLeft ? DRIVER_LEFT : "";
+  out(`${[message, stopped ? note : "", left].filter(Boolean).join("\n")}\n`);
+  return stopped && !isDriverLeft ? 0 : 1;
+}
+
+const DRIVER_LEFT =
+  "The process that carries plans out was told to end and is still there, so it may start an engine again. " +
+  "`automagik-workflows-mcp engine stop --force` ends it by force.";
+
+/** What becomes of the open plans. */
+function tellLeft({ open }: PlansOfPlace): string {
+  const [which, verb] = open.length === 1 ? ["This plan stays", "goes"] : ["These plans stay", "go"];
+  return `${which} open and ${verb} on with the next chat window, or command about it: ${namePlans(open)}.`;
 }
 
 /** The runs that are going on at the engine of that address, named for the person. @throws ApiError */

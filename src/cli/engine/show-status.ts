@@ -21,6 +21,8 @@ import { isOlder } from "../../shared/background/versions.js";
 import { systemClock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { formatUsd } from "../../shared/usd.js";
+import { driverPlaceOf } from "../describe-server.js";
+import { lookAtPlans, type PlansOfPlace, tellPlans } from "../plan-driver/tell-driver.js";
 import { tellSpan } from "../sessions/fit-text.js";
 import { renderTable, type SessionLine, type TableOptions } from "../sessions/render-sessions.js";
 
@@ -53,6 +55,8 @@ interface Report {
   lastEnd: LastEnd | undefined;
   log: string;
   disk: DiskUse;
+  /** The plans that this machine's engine has runs of; undefined where they could not be read. */
+  plans: PlansOfPlace | undefined;
   /** Undefined where it could not be read. */
   today: DayCosts | undefined;
 }
@@ -77,7 +81,7 @@ export async function showEngineStatus(options: ShowStatusOptions): Promise<numb
 async function look({ stateFolder, home, version, given, readSessions }: ShowStatusOptions): Promise<Report> {
   const { log } = engineFiles(stateFolder);
   const now = systemClock.now();
-  const [status, kept, found, disk, costs] = await Promise.all([
+  const [status, kept, found, disk, costs, plans] = await Promise.all([
     readEngineStatus(stateFolder, { clock: systemClock }),
     readKeptSettings(stateFolder),
     withDeadline(systemClock, SESSIONS_LIMIT_MS, readSessions).catch((error: Error) => ({
@@ -86,6 +90,7 @@ async function look({ stateFolder, home, version, given, readSessions }: ShowSta
     })),
     measureDiskUse(stateFolder, AbortSignal.timeout(DISK_LIMIT_MS)),
     readStoredCosts(stateFolder, { now, days: 1 }).catch(() => []),
+    lookAtPlans(driverPlaceOf(stateFolder, { engine: "local", baseUrl: "" })).catch(() => undefined),
   ]);
   return {
     status,
@@ -97,6 +102,7 @@ async function look({ stateFolder, home, version, given, readSessions }: ShowSta
     lastEnd: status.running ? undefined : await readLastEnd(stateFolder),
     log: home.length > 1 ? log.replace(home, "~") : log,
     disk,
+    plans,
     today: costs[0],
   };
 }
@@ -176,6 +182,8 @@ function toJson({ status, sessions, disk, today, ...report }: Report): Record<st
     stored_sessions: sessions.length,
     interrupted_sessions: interrupted(sessions).length,
     sessions_problem: report.unread,
+    open_plans: report.plans?.open.map(({ planId, name, status }) => ({ plan_id: planId, name, status })),
+    plan_driver_pid: report.plans?.sight.kind === "drives" ? report.plans.sight.record.pid : undefined,
     log: report.log,
     disk: {
       database_bytes: disk.database,
@@ -201,6 +209,7 @@ function render(report: Report, { width, paint }: ShowStatusOptions): string {
     ["runs going on", running ? tellRuns(report) : undefined],
     ["clients", clients],
     ["problem", problem],
+    ["plans", report.plans && report.plans.open.length > 0 ? tellPlans(report.plans) : undefined],
     ["stored", running ? undefined : tellStored(report)],
     ["cost today", today && today.runs > 0 ? tellCost(today, kept) : undefined],
     ["settings", kept && tellSettings(kept, now)],

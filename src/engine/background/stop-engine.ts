@@ -16,6 +16,10 @@ export interface StopOptions {
   ask?: ((question: string) => Promise<boolean>) | undefined;
   /** Names the runs that go on at an engine that answers. */
   nameRuns?: (engine: EngineRecord) => Promise<string[]>;
+  /** What else the person is told with the question, in sentences; "" for nothing. */
+  note?: string;
+  /** Called right before the engine is told to end: whoever would start it again ends first. */
+  beforeEnd?: () => Promise<void>;
   clock: Clock;
   log: Log;
   probe?: ProbeHealth;
@@ -65,12 +69,15 @@ export function stopEngine(stateFolder: string, options: StopOptions): Promise<S
           "is another program by now. Nothing was stopped. Check it, and end it yourself if it is the engine.",
       };
     }
-    if (options.force) return endByForce(sight.holder, options);
+    if (options.force) {
+      await options.beforeEnd?.();
+      return endByForce(sight.holder, options);
+    }
     const runs = await describeRuns(sight, options);
     if (runs !== undefined) {
       const cost =
         `${runs}\nRuns at work end as failed: what they have cost is paid, and their sessions can be continued. ` +
-        "Queued runs begin with the next engine.";
+        `Queued runs begin with the next engine.${options.note ? ` ${options.note}` : ""}`;
       if (!options.ask) {
         return {
           stopped: false,
@@ -81,6 +88,7 @@ export function stopEngine(stateFolder: string, options: StopOptions): Promise<S
         return { stopped: false, message: "Nothing was stopped." };
       }
     }
+    await options.beforeEnd?.();
     return endOrderly(sight.holder, options);
   });
 }

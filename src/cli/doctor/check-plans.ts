@@ -1,0 +1,30 @@
+import { type DriverPlace, driverFiles } from "../../plan-driver/index.js";
+import { lookAtPlans, tellPlans } from "../plan-driver/tell-driver.js";
+import { ok, type Result, warning } from "./finding.js";
+
+/**
+ * Looks at the open plans and at the process that carries them out, without starting it.
+ * @param options.shorten writes the home by its short name
+ * @throws StoreError when the plans cannot be read
+ */
+export async function checkPlans(
+  place: DriverPlace,
+  { shorten }: { shorten: (path: string) => string },
+): Promise<Result> {
+  const found = await lookAtPlans(place);
+  const { sight, open, going } = found;
+  const told = tellPlans(found);
+  if (open.length === 0) return ok(told);
+  if (sight.kind === "drives" && sight.record.keyRefused)
+    return warning(
+      `${told}; the API refuses the key that this process has`,
+      "Open a chat window with a key that holds: it takes over. Nothing is started meanwhile.",
+    );
+  if (sight.kind === "none" && going > 0)
+    return warning(
+      told,
+      "Open a chat window, or use `automagik-workflows-mcp plan show NAME`: they go on then. Why it has ended stands in " +
+        `${shorten(driverFiles(place).log)}.`,
+    );
+  return ok(told);
+}
