@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { type GitPlace, makeGitPlace } from "./support/git-place.js";
+import type { InMemoryOptions, ShownForm } from "./support/harness.js";
+import { ENGINE_KEY, startLocalEngine } from "./support/local-engine.js";
+import { connectForPlans } from "./support/plan-chat.js";
+
+// The real engine with a scripted agent and real git: what its agents ask, and what a gate shows of their commits.
+
+/** With a part that nobody can read beforehand, so that the agent has to ask. */
+const COMMIT =
+  'printf login > "$(printf login).txt" && git add . && git -c user.name=A -c user.email=a@b commit -qm "Add the login"';
+const AGENT = JSON.stringify([
+  { tools: [{ name: "Bash", input: { command: COMMIT }, run: true }] },
+  { text: "The login is there." },
+]);
+
+const PLAN = {
+  name: "login",
+  steps: [
+    { id: "build", run: "implement", task: "Build the login" },
+    { id: "good", gate: "Is it good?", needs: ["build"] },
+  ],
+};
+
+let place: GitPlace;
+let engine: LocalEngine;
+beforeAll(async () => {
+  place = makeGitPlace();
+  const allowed = { engineAllowedFolders: [place.source] };
+  engine = await startLocalEngine(place.folder, allowed, { SCRIPTED_AGENT: AGENT });
+});
+afterAll(async () => {
+  await engine.close();
+  place.remove();
+});
+
+const connect = (options: InMemoryOptions = {}) =>
+  connectForPlans({
+    env: place.env,
+    ownFolders: [place.source],
+    locate: async () => ({ baseUrl: engine.url, apiKey: ENGINE_KEY }),
+    settings: { ENGINE: "local", API_KEY: ENGINE_KEY },
+    ...options,
+  });
+
+test("what an agent asks in a step, and then the gate with what it has committed, are put to the person in one call", async () => {
+  const forms: ShownForm[] = [];
+  const chat = await connect({
+    onForm: (form) => {
+      forms.push(form);
+      const { decision } = form.schema.properties;
+      return { action: "accept", content: decision ? { decision: "approve" } : { answer: "allow_once" } };
+    },
+  });
+  const told: string[] = [];
+  const { data, text } = await chat.call(
+    { action: "plan", plan: PLAN, repository_url: place.source, git_branch: "", wait_seconds: 40 },
+    { onprogress: ({ message = "" }) => told.push(message) },
+  );
+  expect(data.outcome, text).toBe("completed");
+  expect(forms, text + JSON.stringify(told)).toHaveLength(2);
+  expect(forms[0]?.message).toContain(COMMIT);
+  expect(forms[1]?.message).toMatch(
+    /^login: Is it good\?\n\nbuild, its agent's words:\n> The login is there\.\n\nBefore it:\n- build succeeded\n\n1 commit on \S+:\n- \w+ Add the login\nChanges: 1 file, \+1 -0\nLook: git diff main\.\.\.\S+$/,
+  );
+  expect(
+    told.some(
+      (message) => message.startsWith("build: Waiting for permission") || message.includes("wants to run"),
+    ),
+  ).toBe(true);
+  const [{ branch, look }] = data.plan.work;
+  expect(place.git(place.source, "log", "-1", "--format=%s", branch)).toBe("Add the login");
+  expect(look).toContain(branch);
+});
+
+test("without forms the agent's question is in the plan's answer, and is answered by the plan", async () => {
+  const chat = await connect();
+  const plan = { ...PLAN, name: "other", steps: PLAN.steps.slice(0, 1) };
+  const asked = await chat.call({
+    action: "plan",
+    plan,
+    repository_url: place.source,
+    git_branch: "",
+    wait_seconds: 40,
+  });
+  expect(asked.data.outcome, asked.text).toBe("input_required");
+  const { plan_id, waiting_for } = asked.data.plan;
+  expect(waiting_for).toMatchObject([{ step: "build", kind: "question" }]);
+  expect(asked.text).toMatch(/^Its agent asks since .*, step build: /);
+  const answer = { action: "answer", plan_id, step: "build", answer: "allow_once" };
+  // What permits something needs the person's word here, too.
+  expect((await chat.call(answer)).data.outcome).toBe("input_required");
+  const answered = await chat.call({ ...answer, confirm: true });
+  expect(answered.data, answered.text).toMatchObject({ outcome: "ok", run: { session_name: "other-build" } });
+  const end = await chat.follow(plan_id, 40);
+  expect(end.data.outcome, end.text).toBe("completed");
+});
