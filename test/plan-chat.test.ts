@@ -188,6 +188,56 @@ test("a plan whose name goes on already is not begun, and a free name is suggest
   expect(sim.api().world.runs()).toHaveLength(1);
 });
 
+test("who is asked about a name that goes on already follows that plan, or begins a second one", async () => {
+  sim.api().world.script({ manual: true });
+  const says = { session_name: "follow" };
+  const { begin, forms } = await connectForPlans({ onForm: () => ({ action: "accept", content: says }) });
+  const { plan_id } = (await begin(TWO_STEPS)).data.plan;
+  const followed = await begin(TWO_STEPS);
+  expect(followed.data.plan.plan_id).toBe(plan_id);
+  expect(followed.text).toContain("Nothing new was begun: this is the plan login that goes on.");
+  expect(forms[0]?.schema.properties.session_name.oneOf).toEqual([
+    { const: "follow", title: "Follow login: nothing new is begun" },
+    { const: "login-2", title: "Begin a second plan, named login-2" },
+  ]);
+  says.session_name = "login-2";
+  expect((await begin(TWO_STEPS)).data.plan.name).toBe("login-2");
+});
+
+test("of two calls at once with one name one begins a plan", async () => {
+  sim.api().world.script({ manual: true });
+  const { begin, call } = await connectForPlans();
+  await Promise.all([begin(TWO_STEPS), begin(TWO_STEPS)]);
+  expect((await call({ action: "list_plans" })).data.plans).toHaveLength(1);
+});
+
+test("a plan gets no name that a session has, since both are found by name", async () => {
+  const { begin, call } = await connectForPlans();
+  const place = { workflow_name: "fix", message: "Fix it", ...PLACE };
+  await call({ action: "run", session_name: "login", ...place });
+  const { data } = await begin(TWO_STEPS);
+  expect(data).toMatchObject({
+    outcome: "input_required",
+    next_step: { arguments: { session_name: "login-2" } },
+  });
+  const run = await call({ action: "status", session_name: "login" });
+  expect(run.data.run.session_name).toBe("login");
+});
+
+test("a plan in YAML is told its mistakes by their lines, and the call's limits count before its own", async () => {
+  const { call } = await connectForPlans();
+  const yaml =
+    "steps:\n  - id: design\n    run: architect\n    task: Design it\n  - id: ok\n    gat: Good?\n";
+  const wrong = await call({ action: "plan", plan: yaml });
+  expect(wrong.text).toMatch(/steps\[1\]\.gat \(step ok, line 6\): .*gate/);
+  const right = yaml.replace("gat:", "gate:");
+  const limits = "runs: 1\ncost_usd: 2.5\n";
+  const { data } = await call({ action: "plan", plan: right, limits, dry_run: true });
+  expect(data.dry_run.runs).toMatchObject({ expected: 1, limit: 1 });
+  const low = await call({ action: "plan", plan: TWO_STEPS, limits: { runs: 1 } });
+  expect(low.text).toContain("needs at least 2 runs");
+});
+
 test("a server that has no place for plans says so", async () => {
   const { call } = await connectInMemory();
   const { text, isError } = await call({ action: "plan", plan: TWO_STEPS, ...PLACE });

@@ -3,7 +3,7 @@ import { mergedBranches, waitingFor } from "../../plans/machine/plan-status.js";
 import type { PlanState } from "../../plans/machine/state.js";
 import { optional } from "../../plans/plan.js";
 import { withDeadline } from "../../shared/deadline.js";
-import type { Answer, Outcome } from "../answer.js";
+import type { Answer, NextStep, Outcome } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { describeWork } from "../describe-work.js";
 import { describePlanAnswer, statusOf } from "./describe-plan-answer.js";
@@ -36,7 +36,7 @@ export async function answerPlan(
     .catch(() => {});
   const work = await findWork(sight, call, services);
   const plan = { ...describePlanAnswer(sight, told.detailed), ...(work.length > 0 ? { work } : {}) };
-  const next = nextForPlan(sight);
+  const next = nextForPlan(sight) ?? lookAtWork(plan);
   const gate = await describeOpenGate(sight, call, services);
   const happened = [told.first ?? "", ...(told.notes ?? [])];
   return {
@@ -45,6 +45,18 @@ export async function answerPlan(
     plan,
     ...(next ? { next } : {}),
   };
+}
+
+/** Of a plan that is over the newest work, where a run has left it. */
+function lookAtWork({ work = [] }: PlanAnswer): NextStep | undefined {
+  const last = work.findLast(({ run_id }) => run_id !== undefined);
+  return (
+    last && {
+      action: "diff",
+      arguments: { run_id: last.run_id },
+      reason: "See what it has changed; `take` with the run merges it, once the person wants that.",
+    }
+  );
 }
 
 /** What the first gate that is open is about: a person decides by that, whoever asks them. */

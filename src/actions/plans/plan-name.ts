@@ -1,7 +1,7 @@
 import type { Plans } from "../../plan-runner/plans.js";
 import type { Plan } from "../../plans/plan.js";
 import { suggestSessionName } from "../../sessions/session-name.js";
-import { visibleName } from "../../shared/text.js";
+import { cleanLine, visibleName } from "../../shared/text.js";
 import { ActionError, type Answer, type NextStep } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { askToChoose, tellNobody, toMissing } from "../forms/ask-to-choose.js";
@@ -22,7 +22,7 @@ export function ownName({ name }: Plan): string | undefined {
 /** Names for a plan that no plan has, and no session: both are found by name. */
 export interface PlanNamer {
   suggest(isTaken: (name: string) => boolean): string;
-  /** The name, or with a number behind it. */
+  /** The name with a number behind it. */
   free(name: string): string;
 }
 
@@ -36,7 +36,7 @@ export async function createNamer(plan: Plan, plans: Plans, { sessions }: Servic
   const base = ownName(plan) ?? suggestSessionName(plan.description ?? task ?? UNNAMED, () => false);
   return {
     suggest: (isTaken) => freeName(base, (name) => isTaken(name) || isKnown(name)),
-    free: (name) => freeName(name, isKnown),
+    free: (name) => freeName(name, (one) => one === name || isKnown(one)),
   };
 }
 
@@ -54,7 +54,7 @@ export function checkPlanName(name: string): void {
 }
 
 /**
- * Makes sure that no open plan has the name.
+ * Makes sure that no open plan has the name, and no session that is known here.
  * @param wanted.startAgain the same call with another name
  * @returns the name to be used, or the answer that the call ends with
  */
@@ -62,17 +62,22 @@ export async function settleName(
   name: string,
   wanted: { free: string; plans: Plans; startAgain: (name: string, reason: string) => NextStep },
   call: Call,
+  { sessions }: Services,
 ): Promise<{ name: string } | { follow: string } | Answer> {
   const { free, plans } = wanted;
-  if (!(await telling("Nothing was begun.", () => plans.isTaken(name)))) return { name };
+  const isPlan = await telling("Nothing was begun.", () => plans.isTaken(name));
+  const isSession = !isPlan && (await sessions.named(name)).length > 0;
+  if (!isPlan && !isSession) return { name };
   const question: Question = {
     name: "session_name",
     title: "Name",
-    description: `A plan "${name}" goes on already.`,
+    description: isPlan
+      ? `A plan "${name}" goes on already.`
+      : `There is a session "${name}" already, and a plan is found by its name as a session is.`,
     required: true,
     choices: [
-      { value: FOLLOW, title: `Follow ${name}: nothing new is begun` },
-      { value: free, title: `Begin a second plan, named ${free}` },
+      ...(isPlan ? [{ value: FOLLOW, title: `Follow ${name}: nothing new is begun` }] : []),
+      { value: free, title: `Begin ${isPlan ? "a second plan" : "the plan"}, named ${free}` },
     ],
   };
   const reply = await askToChoose(question, call);
@@ -81,14 +86,41 @@ export async function settleName(
   if (reply.kind === "chosen") return { follow: name };
   return {
     outcome: "input_required",
-    summary: `${question.description}${tellNobody(reply)} Nothing was begun. Follow that one, or begin a second one with another session_name, such as ${free}.`,
+    summary: `${question.description}${tellNobody(reply)} Nothing was begun. Another session_name begins the plan, such as ${free}.`,
     missing: [
       {
         ...toMissing(question),
         suggestion: free,
-        choices: [{ value: free, title: `Begin a second plan, named ${free}` }],
+        choices: [{ value: free, title: `Begin the plan, named ${free}` }],
       },
     ],
-    next: wanted.startAgain(free, "Ask the person first: this begins a second plan, which is paid for."),
+    next: wanted.startAgain(
+      free,
+      "Ask the person first: this begins a plan of another name, which is paid for.",
+    ),
   };
+}
+
+/**
+ * Begins a plan under its name, if that is still free: of two calls with one name the second has to see the first.
+ * @throws ActionError when it was taken meanwhile; nothing was begun then
+ */
+export async function beginNamed<T>(
+  name: string,
+  plans: Plans,
+  { claimedDecisions }: Services,
+  begin: () => Promise<T>,
+): Promise<T> {
+  const claim = `begin ${visibleName(name)}`;
+  const taken = new ActionError(
+    `Another plan "${cleanLine(name, 60)}" has been begun meanwhile. Nothing was begun. Follow that one, or call again.`,
+    { action: "status", arguments: { session_name: name }, reason: "See the plan of that name." },
+  );
+  if (!claimedDecisions.claim(claim)) throw taken;
+  try {
+    if (await telling("Nothing was begun.", () => plans.isTaken(name))) throw taken;
+    return await telling("Nothing was begun.", begin);
+  } finally {
+    claimedDecisions.release(claim);
+  }
 }

@@ -15,7 +15,7 @@ import { agreeToPlan, findAgreement } from "./agree.js";
 import { describeDryRun, tellForeseen } from "./foresee.js";
 import { askForInputs, fieldNameOf, readInputs } from "./input-questions.js";
 import { openPlans, telling } from "./open-plans.js";
-import { checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
+import { beginNamed, checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
 import { composePlan, isTemplateName, readRecord, requireSound } from "./read-plan.js";
 import { placeOfTemplates } from "./standing-in.js";
 
@@ -92,6 +92,7 @@ export async function startPlan(
       startAgain: (name, reason) => again(args, { ...settled, session_name: name }, reason),
     },
     call,
+    services,
   );
   if ("outcome" in named) return named;
   if ("follow" in named) return followNamesake(named.follow, plans);
@@ -116,7 +117,7 @@ export async function startPlan(
   if (call.signal.aborted) return cancelledBeforeStart();
   const notes = [branchNote, changesNote, await keepTrust(read.template, services), read.template?.note];
   const { repositoryUrl, gitBranch } = values;
-  const sight = await telling(NOTHING, () =>
+  const sight = await beginNamed(named.name, plans, services, () =>
     plans.begin({
       plan: whole.plan,
       inputs: whole.inputs,
