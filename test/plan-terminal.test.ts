@@ -1,0 +1,134 @@
+import { PassThrough } from "node:stream";
+import { expect, it } from "vitest";
+import type { Question } from "../src/actions/forms/form-client.js";
+import { followPlan } from "../src/cli/plans/follow-plan.js";
+import { createLiveLine } from "../src/cli/plans/live-line.js";
+import { createTerminalForms, type FormTerminal } from "../src/cli/plans/terminal-forms.js";
+import type { PlanSight } from "../src/plan-runner/runner.js";
+import { apply, startPlan } from "../src/plans/machine/apply.js";
+import type { PlanState } from "../src/plans/machine/state.js";
+import { waitForText } from "./support/demo.js";
+import { planOf } from "./support/plan-place.js";
+
+// What `plan` shows and asks where a person sits at the terminal, whose keys the test presses.
+
+function createTty() {
+  const input = Object.assign(new PassThrough(), { isTTY: true });
+  const output = Object.assign(new PassThrough(), { isTTY: true, columns: 60 });
+  let written = "";
+  let from = 0;
+  output.on("data", (chunk) => {
+    written += chunk;
+  });
+  return {
+    terminal: { input, output } as unknown as FormTerminal,
+    output,
+    written: () => written,
+    /** Waits until the text has come anew, then types. */
+    async answer(prompt: string, typed: string) {
+      await waitForText(() => written.slice(from), prompt);
+      from = written.length;
+      input.write(typed);
+    },
+  };
+}
+
+const question = (more: Partial<Question> & { name: string }): Question => ({
+  title: more.name,
+  description: "",
+  required: true,
+  ...more,
+});
+
+it("asks a form field by field, with lists line by line and choices by their number", async () => {
+  const { terminal, answer, written } = createTty();
+  const asked = createTerminalForms(terminal).ask("Begin the plan \u001b[31mship", [
+    question({ name: "feature", description: "What to build" }),
+    question({ name: "parts", lines: true }),
+    question({ name: "urgent", type: "boolean" }),
+    question({ name: "session_name", suggestion: "ship-2" }),
+  ]);
+  await answer("What to build", "\r");
+  await answer("A value is required", "JWT login\r");
+  await answer("parts", "one\r");
+  await answer("> ", "two\r");
+  await answer("> ", "\r");
+  await answer("2. No", "1\r");
+  await answer("[ship-2]", "\r");
+  expect(await asked).toEqual({
+    kind: "accepted",
+    values: { feature: "JWT login", parts: "one\ntwo", urgent: "true", session_name: "ship-2" },
+  });
+  // Nothing of what is asked is taken for a terminal's command.
+  expect(written()).not.toContain("\u001b[31m");
+});
+
+it("takes only a yes for an agreement, and a form that is left for none", async () => {
+  for (const [typed, kind] of [
+    ["y\r", "accepted"],
+    ["\r", "declined"],
+    ["later\r", "declined"],
+  ]) {
+    const { terminal, answer } = createTty();
+    const asked = createTerminalForms(terminal).ask("Run `npm test`?", [question({ name: "confirm" })]);
+    await answer("Do it? [y/N]", typed as string);
+    expect(await asked).toMatchObject({ kind });
+  }
+  for (const [typed, kind] of [
+    ["/decline\r", "declined"],
+    ["\u0003", "cancelled"],
+  ]) {
+    const { terminal, answer } = createTty();
+    const asked = createTerminalForms(terminal).ask("Begin?", [question({ name: "feature" })]);
+    await answer("> ", typed as string);
+    expect(await asked).toMatchObject({ kind });
+  }
+  const nobody = { input: new PassThrough(), output: new PassThrough() } as unknown as FormTerminal;
+  expect(await createTerminalForms(nobody).ask("Begin?", [question({ name: "feature" })])).toMatchObject({
+    kind: "not_asked",
+  });
+});
+
+const begun = (): PlanState =>
+  startPlan({
+    type: "plan-started",
+    at: 0,
+    planId: "p",
+    plan: planOf({ name: "ship", steps: [{ id: "ok", gate: "Build this?" }] }),
+    inputs: {},
+  });
+
+it("shows a plan on one line that changes, and asks for a gate that opens, once", async () => {
+  const { output, written } = createTty();
+  const line = createLiveLine(output, { moves: true, width: () => 40 });
+  const sight = (state: PlanState): PlanSight => ({ state, place: {}, troubles: [], actions: new Map() });
+  const open = begun();
+  const { attempt, commits } = open.steps.ok?.open ?? { attempt: 0, commits: [] };
+  const approved = apply(open, {
+    type: "gate-decided",
+    at: 1,
+    step: "ok",
+    attempt,
+    commits,
+    decision: "approve",
+  });
+  const asked: string[] = [];
+  const last = await followPlan(sight(open), {
+    plans: {
+      async follow(_id, _signal, onChange) {
+        onChange(sight(open));
+        onChange(sight(open));
+        onChange(sight(approved));
+      },
+    },
+    line,
+    signal: new AbortController().signal,
+    async ask(_sight, { step }) {
+      asked.push(step);
+    },
+  });
+  expect(asked).toEqual(["ok"]);
+  expect(last.state).toBe(approved);
+  expect(written()).toMatch(/^ok: waiting: Build this\?\n/);
+  expect(written()).toMatch(/ok: succeeded.*\n/);
+});
