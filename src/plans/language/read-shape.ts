@@ -50,7 +50,7 @@ export function addProblem(
 
 /** The place of something within another. */
 export function within(place: Place, ...parts: (string | number)[]): Place {
-  return { ...place, path: [...place.path, ...parts] };
+  return { path: place.path.concat(parts), ...optional("step", place.step) };
 }
 
 function spellPath(path: readonly (string | number)[]): string {
