@@ -191,7 +191,9 @@ export function drivePlan(
     async stop(graceMs, isOurs) {
       stopping.abort();
       for (const act of acts.values()) act.abort.abort();
-      await Promise.race([Promise.allSettled(underWay), sleep(clock, graceMs)]);
+      const settled = new AbortController();
+      void Promise.allSettled(underWay).then(() => settled.abort());
+      await sleep(clock, graceMs, settled.signal);
       if (isOurs) await takeAllBack();
     },
   };
