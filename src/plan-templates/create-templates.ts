@@ -31,9 +31,6 @@ const SHIPPED_ORDER = [
   "refactor-safely",
 ];
 
-/** Only to tell of a clash, a repository elsewhere is not waited for any longer, in ms. */
-const CLASH_MS = 3_000;
-
 /** A place with templates, in the order in which places win. */
 interface Place {
   source: TemplateSource;
@@ -116,16 +113,15 @@ export function createTemplates(options: TemplatesOptions): Templates {
     },
 
     async find(name, place = {}, signal) {
-      const having = (one: Place) => {
+      const places = await readAll(place, signal);
+      const having = places.flatMap((one) => {
         const file = one.files.find((candidate) => candidate.name === name);
         return file ? [{ place: one, file }] : [];
-      };
-      const near = (await Promise.all([readOwn(), readShipped()])).flatMap(having);
-      const isNear = near.length > 0;
-      const repositoryPlace = await readPlace(place, isNear ? soon(signal) : signal);
-      const [first, ...others] = [...near, ...(repositoryPlace ? having(repositoryPlace) : [])];
+      });
+      const [first, ...others] = having;
       if (!first) {
-        if (repositoryPlace?.problem) throw new TemplateError(repositoryPlace.problem);
+        const problem = places.find((one) => one.source === "repository")?.problem;
+        if (problem) throw new TemplateError(problem);
         return undefined;
       }
       const { file } = first;
@@ -139,11 +135,6 @@ export function createTemplates(options: TemplatesOptions): Templates {
       if (identity !== undefined) await trusted.add({ repository: identity, name, digest });
     },
   };
-}
-
-function soon(signal: AbortSignal | undefined): AbortSignal {
-  const limit = AbortSignal.timeout(CLASH_MS);
-  return signal ? AbortSignal.any([signal, limit]) : limit;
 }
 
 /** Two templates of one name: which one is taken. */

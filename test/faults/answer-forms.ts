@@ -1,7 +1,7 @@
 import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import type { ShownForm } from "../support/harness.js";
-import type { FormAnswer } from "./plan.js";
 import { createRandom, mix } from "./random.js";
+import type { FormAnswer } from "./sequence.js";
 
 interface Field {
   type?: string;

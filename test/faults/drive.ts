@@ -1,14 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { actions } from "../../src/actions/index.js";
 import { createServer, type ServerOptions } from "../../src/server/server.js";
 import { SUPER_TOOL } from "../../src/server/tools/registry.js";
-import { createDatabaseSessionStore } from "../../src/sessions/store/database-session-store.js";
-import { createMemorySessionStore } from "../../src/sessions/store/memory-session-store.js";
-import type { SessionRecord } from "../../src/sessions/store/session-record.js";
-import type { SessionStore } from "../../src/sessions/store/session-store.js";
 import { createTestClient, testSettings } from "../support/harness.js";
 import { answerForm, isAgentsForm } from "./answer-forms.js";
 import { boundOfCall } from "./bounds.js";
@@ -16,11 +9,15 @@ import { serveFaultyApi } from "./faulty-api.js";
 import { inspectMessage, inspectText } from "./inspect.js";
 import { findViolations } from "./invariants.js";
 import { createJumpingClock } from "./jumping-clock.js";
-import type { Observed, SeenCall } from "./observed.js";
-import { type CallStep, drawPlan, type Plan, type Step } from "./plan.js";
+import type { Observed, SeenCall, Word } from "./observed.js";
+import { openState } from "./open-state.js";
+import { MARK } from "./plan-calls.js";
+import { isOfPlan, wordOfCall, wordOfForm } from "./plan-words.js";
 import { createRandom, mix } from "./random.js";
 import { type Sabotage, SOUND } from "./sabotage.js";
+import { type CallStep, drawSequence, type Step } from "./sequence.js";
 import type { SteadyTime } from "./steady-time.js";
+import { pause, socketsAreGone, withinMs } from "./waits.js";
 import { tapTransport } from "./watch-transport.js";
 
 /** How much faster than real the product's clock goes. */
@@ -37,8 +34,6 @@ const CLOSE_GRACE_MS = 3_000;
 const CLOSE_BOUND_MS = 3_000;
 /** A request that was given up may still be seen for so long, in real ms. */
 const BUSY_SOCKET_MS = 1_000;
-/** A connection that nobody uses may stay open for so long after the server has closed, in real ms. */
-const IDLE_SOCKET_MS = 5_500;
 
 /** Begins as every message does: the API's list, which tells the beginning only, cannot tell them apart. */
 const MESSAGE = `Make the login work with ${"as much care as there is, and ".repeat(8)}then say so.`;
@@ -80,7 +75,7 @@ export async function driveSequence(
   options: SequenceOptions,
 ): Promise<{ report: SequenceReport; afterlife: Promise<string[]> }> {
   const seed = mix(seedOfAll, number);
-  const plan = drawPlan(seed);
+  const sequence = drawSequence(seed);
   const { sabotage = SOUND, trace = () => {}, time } = options;
   const began = time.now();
   const random = createRandom(mix(seed, "drive"));
@@ -94,24 +89,26 @@ export async function driveSequence(
   const api = await serveFaultyApi({
     seed,
     key,
-    rate: plan.rate,
-    profile: plan.profile,
-    clock: plan.sharedClock ? clock : { now: () => Math.floor(started + clock.elapsed()) },
+    rate: sequence.rate,
+    profile: sequence.profile,
+    clock: sequence.sharedClock ? clock : { now: () => Math.floor(started + clock.elapsed()) },
     patienceMs: (REQUEST_TIMEOUT_S * 1000) / SPEED,
-    modern: plan.modern,
+    modern: sequence.modern,
+    ...sequence.plans,
     host: hostOf(number),
     time,
   });
-  const { store, folder, indexAtEnd } = await openStore(plan, api.url, clock);
+  const state = await openState(sequence, api.url, clock);
   const settings = {
     ...testSettings({
       API_KEY: key,
       BASE_URL: api.url,
-      TOOLSET: plan.toolset,
-      INPUT_FORMAT: plan.inputFormat,
-      MAX_RETRIES: String(plan.maxRetries),
+      TOOLSET: sequence.toolset,
+      INPUT_FORMAT: sequence.inputFormat,
+      MAX_RETRIES: String(sequence.maxRetries),
       REQUEST_TIMEOUT: String(REQUEST_TIMEOUT_S),
-      POLLING_INTERVAL: String(plan.pollingIntervalS),
+      POLLING_INTERVAL: String(sequence.pollingIntervalS),
+      ...(sequence.plans ? { PLAN_ASK_ABOVE_RUNS: String(sequence.plans.askAboveRuns) } : {}),
     }),
     // Below what the schema allows, since these run by the real clock.
     elicitationTimeoutS: FORM_TIME_MS / 1000,
@@ -130,19 +127,21 @@ export async function driveSequence(
   const serverOptions: ServerOptions = {
     settings,
     clock,
-    store,
+    store: state.store,
+    plans: state.plans,
     random: createRandom(mix(seed, "jitter")).next,
     log: log as unknown as ServerOptions["log"],
     env: {},
     gitHosts: [],
-    stallAfterMs: plan.stallAfterMs,
+    stallAfterMs: sequence.stallAfterMs,
   };
   const server = createServer(sabotage.options?.(serverOptions, { key }) ?? serverOptions);
   const calls: SeenCall[] = [];
+  const words: Word[] = [];
   let current: { call: SeenCall; step: CallStep } | undefined;
   const test = createTestClient({
-    name: plan.clientName,
-    ...(plan.hasForms
+    name: sequence.clientName,
+    ...(sequence.hasForms
       ? {
           async onForm(form, signal) {
             if (isAgentsForm(form)) {
@@ -150,9 +149,13 @@ export async function driveSequence(
               return answerForm(form, answer, FORM_TIME_MS, signal);
             }
             const answer = current?.step.form ?? "decline";
-            current?.call.forms.push({ message: form.message, answer, shownAt: time.now() });
+            const isWithin = isOfPlan(form);
+            current?.call.forms.push({ message: form.message, answer, shownAt: time.now(), isWithin });
             trace(`  form: ${form.message.slice(0, 120)} -> ${answer}`);
-            return answerForm(form, answer, FORM_TIME_MS, signal);
+            const brought = await answerForm(form, answer, FORM_TIME_MS, signal);
+            const word = wordOfForm(form, brought, current?.call);
+            if (word) words.push(word);
+            return brought;
           },
         }
       : {}),
@@ -187,7 +190,9 @@ export async function driveSequence(
     if (step.target === "conversation" && run) args.session_id = run.sessionId;
     if (step.target === "unknown") args[isRun ? "continue_session" : "run_id"] = isRun ? "nowhere" : unknown;
     if (isRun && (args.continue_session || args.session_id)) delete args.session_name;
-    return args;
+    if (args.plan === undefined) return args;
+    const plan = JSON.stringify(args.plan).replaceAll(MARK, mark);
+    return { ...args, plan: JSON.parse(plan) };
   }
 
   async function makeCall(step: CallStep, more: Record<string, unknown> = {}, before = 0): Promise<void> {
@@ -210,7 +215,7 @@ export async function driveSequence(
           }, step.cancelAfterMs);
     const named = actions.find((one) => one.name === step.action);
     const asked =
-      plan.toolset === "super"
+      sequence.toolset === "super"
         ? { name: SUPER_TOOL, arguments: { action: step.action, ...args } }
         : { name: named?.toolName ?? step.action, arguments: args };
     try {
@@ -270,6 +275,10 @@ export async function driveSequence(
         return;
       }
       case "read": {
+        if (step.what === "plan") {
+          const uri = `plan://${step.name}`;
+          return void (await test.client.readResource({ uri }, { timeout: 60_000 }).catch(noteRefusal));
+        }
         const run = known().at(-1)?.runId ?? "none";
         if (step.what === "list") return void (await test.client.listResources().catch(noteRefusal));
         const rest = { run: `runs/${run}`, result: `runs/${run}/result`, nonsense: "runs/%zz/x" };
@@ -279,7 +288,8 @@ export async function driveSequence(
       }
       case "subscribe": {
         const run = known().at(-1)?.runId;
-        if (run) await test.client.subscribeResource({ uri: `automagik://runs/${run}` }).catch(noteRefusal);
+        const uri = step.plan ? `plan://${step.plan}` : run && `automagik://runs/${run}`;
+        if (uri) await test.client.subscribeResource({ uri }).catch(noteRefusal);
         return;
       }
       case "complete": {
@@ -334,11 +344,11 @@ export async function driveSequence(
     }
   }
 
-  for (const step of plan.steps) await take(step);
+  for (const step of sequence.steps) await take(step);
   const last = makeCall({
     do: "call",
-    action: plan.closesInMidCall ? "run" : "list_sessions",
-    args: plan.closesInMidCall
+    action: sequence.closesInMidCall ? "run" : "list_sessions",
+    args: sequence.closesInMidCall
       ? {
           workflow_name: "a known one",
           session_name: "last",
@@ -351,10 +361,10 @@ export async function driveSequence(
     form: "accept",
     progress: true,
   });
-  if (plan.closesInMidCall) await pause(random.pick([0, 5, 40, 200]));
+  if (sequence.closesInMidCall) await pause(random.pick([0, 5, 40, 200]));
   else await Promise.all([last, ...asides]);
   // A port that nobody listens at may only be closed by its own owner.
-  if (plan.closesInMidCall) await Promise.all(asides.filter((one) => one !== last));
+  if (sequence.closesInMidCall) await Promise.all(asides.filter((one) => one !== last));
 
   const closedAt = time.now();
   trace("close");
@@ -374,11 +384,13 @@ export async function driveSequence(
 
   const observed: Observed = {
     seed,
-    plan,
+    sequence,
     calls,
     posts: api.posts,
     api,
-    index: indexAtEnd(),
+    plans: await state.readPlans(),
+    words: [...words, ...calls.flatMap((call) => wordOfCall(call) ?? [])],
+    index: state.indexAtEnd(),
     closedAt,
     closeMs,
   };
@@ -396,18 +408,9 @@ export async function driveSequence(
   };
   const afterlife = socketsAreGone(api, time).finally(async () => {
     await api.close();
-    if (folder) await rm(folder, { recursive: true, force: true });
+    await state.remove();
   });
   return { report, afterlife };
-}
-
-async function socketsAreGone(api: { sockets(): number }, time: SteadyTime): Promise<string[]> {
-  const until = time.now() + IDLE_SOCKET_MS;
-  while (api.sockets() > 0) {
-    if (time.now() > until) return [`${api.sockets()} connections are left after closing`];
-    await pause(100);
-  }
-  return [];
 }
 
 function countOutcomes(calls: readonly SeenCall[]): Record<string, number> {
@@ -429,37 +432,4 @@ function countOutcomes(calls: readonly SeenCall[]): Record<string, number> {
 function hostOf(number: number): string {
   if (process.platform !== "linux") return "127.0.0.1";
   return `127.${1 + ((number >> 14) % 250)}.${(number >> 7) % 128}.${1 + (number % 127)}`;
-}
-
-async function openStore(plan: Plan, upstream: string, clock: { now(): number }) {
-  const folder = plan.folderStore ? await mkdtemp(join(tmpdir(), "faults-")) : undefined;
-  const inner: SessionStore = folder
-    ? createDatabaseSessionStore({ folder, upstream, clock })
-    : createMemorySessionStore();
-  let atEnd: SessionRecord[] = [];
-  const store: SessionStore = {
-    ...inner,
-    async close() {
-      atEnd = await inner.list();
-      await inner.close();
-    },
-  };
-  return { store, folder, indexAtEnd: () => atEnd };
-}
-
-/** Whether the work is over within the time. */
-async function withinMs(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const over = await Promise.race([work.then(() => true), late]);
-  clearTimeout(timer);
-  return over;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

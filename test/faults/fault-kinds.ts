@@ -11,6 +11,7 @@ export type Endpoint =
   | "feedback"
   | "queue"
   | "kill"
+  | "take"
   | "cleanup"
   | "answer"
   | "other";

@@ -15,6 +15,8 @@ export interface ArrivedPost {
   endpoint: Endpoint;
   path: string;
   body: string;
+  /** The key under which a start is one run, as it was sent. */
+  startKey: string | undefined;
   /** By the steady time. */
   at: number;
   fault: FaultKind | undefined;
@@ -35,6 +37,10 @@ export interface FaultyApiOptions {
   clock: { now(): number };
   /** How long the client waits for an answer, in real ms: what is slow goes by it. */
   patienceMs: number;
+  /** Sessions have branches. */
+  branches?: boolean;
+  /** Starts under one key are one run. */
+  keepsKeys?: boolean;
   /** Offers a stream of events, and agents that ask. */
   modern: boolean;
   /** An address of its own, so that nobody else can take the port while nobody listens. */
@@ -76,7 +82,9 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
     apiKey: key,
     clock,
     describe: true,
-    script: ({ ordinal }) => drawScript(seed, ordinal),
+    ...(options.branches ? { branches: true } : {}),
+    ...(options.keepsKeys ? { keyPrefix: "faults." } : {}),
+    script: ({ ordinal, body }) => drawScript(seed, ordinal, body.message),
   });
   const posts: ArrivedPost[] = [];
   const struck = new Map<FaultKind | "none" | "refused" | "restart", number>();
@@ -95,7 +103,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
 
   const count = <Key>(map: Map<Key, number>, name: Key) => map.set(name, (map.get(name) ?? 0) + 1);
 
-  async function act(method: string, path: string, body: string): Promise<Reply> {
+  async function act(method: string, path: string, body: string, startKey?: string): Promise<Reply> {
     const question = /^\/run\/([^/]+)\/questions\/([^/]+)\/answer$/.exec(path.slice(BASE.length));
     if (modern && method === "POST" && question) {
       answered.add(`${question[1]}`);
@@ -103,7 +111,11 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
     }
     const request = new Request(`http://${host}${path}`, {
       method,
-      headers: { "x-api-key": key, "content-type": "application/json" },
+      headers: {
+        "x-api-key": key,
+        "content-type": "application/json",
+        ...(startKey === undefined ? {} : { "idempotency-key": startKey }),
+      },
       ...(body && method === "POST" ? { body } : {}),
     });
     const response = await api.handle(request);
@@ -133,10 +145,17 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
     if (url.pathname === "/elsewhere") redirected++;
     const nth = counts.get(endpoint) ?? 0;
     counts.set(endpoint, nth + 1);
-    const { kind, random } = drawFault(seed, endpoint, nth, rate);
+    // What it can do is known, or no plan would begin.
+    const isSound = options.branches === true && endpoint === "description" && nth === 0;
+    const { kind, random } = drawFault(seed, endpoint, nth, isSound ? 0 : rate);
     count(struck, kind ?? "none");
     const lostBefore = options.time.lost();
-    const post: ArrivedPost = { endpoint, path: url.pathname, body, at: options.time.now(), fault: kind };
+    const sentKey = request.headers["idempotency-key"];
+    const startKey = typeof sentKey === "string" ? sentKey : undefined;
+    const post: ArrivedPost = {
+      ...{ endpoint, path: url.pathname, body, startKey },
+      ...{ at: options.time.now(), fault: kind },
+    };
     if (method === "POST") posts.push(post);
     if (endpoint === "events" && modern) {
       const read = (runId: string) => act("GET", `${BASE}/run/${runId}/status?debug=true`, "");
@@ -158,7 +177,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
       isPost: method === "POST",
       async act() {
         const known = new Set(endpoint === "start" ? api.world.runs().map((run) => run.runId) : []);
-        const reply = await act(method, url.pathname + url.search, body);
+        const reply = await act(method, url.pathname + url.search, body, startKey);
         const made = endpoint === "start" ? api.world.runs().find((run) => !known.has(run.runId)) : undefined;
         if (made) post.runId = made.runId;
         return reply;
@@ -239,12 +258,13 @@ function classify(method: string, path: string): Endpoint {
   if (below.endsWith("/add-message")) return "feedback";
   if (below.endsWith("/message-queue")) return "queue";
   if (below.endsWith("/kill")) return "kill";
+  if (below.endsWith("/take")) return "take";
   if (below.endsWith("/cleanup")) return "cleanup";
   return below.endsWith("/answer") ? "answer" : "other";
 }
 
 /** How the n-th run of a sequence goes; some never end. */
-function drawScript(seed: number, ordinal: number): Script {
+function drawScript(seed: number, ordinal: number, message: string): Script {
   const random = createRandom(mix(seed, "script", ordinal));
   const turns = random.between(1, 5);
   return {
@@ -252,6 +272,10 @@ function drawScript(seed: number, ordinal: number): Script {
     ...(random.chance(0.2) ? { manual: true } : { paceMs: random.between(500, 4_000) }),
     ...(random.chance(0.2) ? { outcome: "failed", error: "The tests do not pass" } : {}),
     result: `All ${turns} steps are done.\n\nSee the branch.`,
+    ...(message.includes('"verdict"') && random.chance(0.8)
+      ? { output: { verdict: random.pick(["approve", "changes"]) } }
+      : {}),
+    ...(random.chance(0.2) ? { take: { conflicts: ["a.ts"] } } : {}),
   };
 }
 

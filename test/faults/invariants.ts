@@ -1,6 +1,7 @@
 import { BODY_LIMITS } from "../../src/shared/http/body-limits.js";
 import type { Endpoint } from "./fault-kinds.js";
 import type { Observed, SeenCall } from "./observed.js";
+import { findPlanViolations, isStillLookedFor } from "./plan-invariants.js";
 import { FAKE_LINE, FAKE_STEP } from "./spoil.js";
 
 /** Everything that must hold of a sequence that is over; each gives what does not, in a sentence. */
@@ -15,6 +16,7 @@ export function findViolations(observed: Observed): string[] {
     ]),
     ...startedRunsAreWrittenDown(observed),
     ...bodiesAreBounded(observed),
+    ...findPlanViolations(observed),
   ];
 }
 
@@ -28,10 +30,15 @@ const postsOf = (call: SeenCall, { posts }: Observed, endpoint: string) =>
   posts.filter((post) => post.endpoint === endpoint && post.body.includes(call.mark));
 
 function oneRunForOneCall(call: SeenCall, observed: Observed): string[] {
+  // Its runs are counted by its plan.
+  if (call.action === "plan") return [];
   const violations: string[] = [];
   for (const endpoint of ["start", "feedback"]) {
     const sent = postsOf(call, observed, endpoint);
-    if (sent.length > 1) {
+    // Under one key it may be sent again: it is one run.
+    const isOneKey =
+      sent[0]?.startKey !== undefined && sent.every(({ startKey }) => startKey === sent[0]?.startKey);
+    if (sent.length > 1 && !(isOneKey && observed.sequence.plans?.keepsKeys)) {
       violations.push(
         `${tell(call)} was sent ${sent.length} times: ${sent.map((post) => post.fault ?? "well")}`,
       );
@@ -83,7 +90,7 @@ function endsInTime(call: SeenCall): string[] {
 const DONE_OR_NOT =
   /\b(nothing (?:was|has)|has not|no (?:new )?(?:run|conversation)|not (?:sent|known|started|done|stopped|delivered|read|give)|unknown|was not|could not|has failed|failed|may go on|goes on|continues|called off|did not|does not|no longer knows|removed|there is no)\b/i;
 const WHAT_NOW =
-  /\b(check|set|try|ask|see|say|find out|put right|look|wait|start|use|send|follow|continue|correct|retry|leave|give|report|may be meant|must be|expected|one of|allowed)\b/i;
+  /\b(check|set|write|try|ask|see|say|find out|put right|look|wait|start|use|send|follow|continue|correct|retry|leave|give|report|may be meant|must be|expected|one of|its steps are|allowed)\b/i;
 const INTERNALS =
   /node_modules|\bat [\w.<>]+ \(|\.(?:ts|js|mjs):\d|\[object |\bundefined\b|\b(?:Type|Range|Reference|Syntax|Zod|Fetch|Abort)Error\b|\/(?:home|work|src|dist|tmp)\/|\bsrc\/|workflow_run_id|claude_session_id|undici|UND_ERR_|ofetch|\bMaximum call stack/;
 
@@ -144,6 +151,7 @@ function startedRunsAreWrittenDown(observed: Observed): string[] {
     const isUnheard =
       call?.answer?.data?.outcome === "unknown" || (!call?.answer && post.stoodStill !== false);
     if (!post.runId || !isTold || isUnheard || written.has(post.runId)) continue;
+    if (isStillLookedFor(post, observed)) continue;
     const isFailed = observed.api.api.world.get(post.runId).status === "failed";
     if (!isFailed) violations.push(`${call && tell(call)}: run ${post.runId} is not in the session index`);
   }

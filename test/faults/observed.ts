@@ -1,11 +1,16 @@
+import type { PlanEvent } from "../../src/plans/machine/events.js";
+import type { PlanStatus } from "../../src/plans/machine/plan-status.js";
+import type { PlanState } from "../../src/plans/machine/state.js";
 import type { SessionRecord } from "../../src/sessions/store/session-record.js";
 import type { ArrivedPost, FaultyApi } from "./faulty-api.js";
-import type { FormAnswer, Plan } from "./plan.js";
+import type { FormAnswer, Sequence } from "./sequence.js";
 
 /** A form that a call has shown, other than one that carries an agent's question. */
 export interface SeenForm {
   message: string;
   answer: FormAnswer;
+  /** It is about a plan that goes on, and not about the call's own deed. */
+  isWithin?: boolean;
   /** By the steady time. */
   shownAt: number;
 }
@@ -36,13 +41,30 @@ export interface SeenCall {
   outlived?: true;
 }
 
+/** A plan as its journal has it when the sequence is over. */
+export interface SeenPlan {
+  state: PlanState;
+  events: readonly PlanEvent[];
+  /** Every status that it has had. */
+  reached: ReadonlySet<PlanStatus>;
+}
+
+/** What the person has said about a plan that goes on. */
+export interface Word {
+  /** The plan's name. */
+  plan: string;
+  word: "approve" | "send-back" | "stop" | "agree" | "kill";
+}
+
 /** What is known of a sequence when it is over. */
 export interface Observed {
   seed: number;
-  plan: Plan;
+  sequence: Sequence;
   calls: SeenCall[];
   posts: readonly ArrivedPost[];
   api: FaultyApi;
+  plans: readonly SeenPlan[];
+  words: readonly Word[];
   /** What the session index held when the server closed. */
   index: readonly SessionRecord[];
   /** When closing began and how long it took, in real ms; not over when left out. */

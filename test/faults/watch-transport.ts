@@ -3,8 +3,8 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 
 /** Looks at, and may change, what goes through a transport; undefined lets nothing through. */
 export interface Wiretap {
-  /** What the server sends. */
-  out?(message: JSONRPCMessage): JSONRPCMessage | undefined;
+  /** What the server sends; `answer` hands it something back. */
+  out?(message: JSONRPCMessage, answer: (message: JSONRPCMessage) => void): JSONRPCMessage | undefined;
   /** What the server gets; `again` hands it another message. */
   in?(message: JSONRPCMessage, again: (message: JSONRPCMessage) => void): JSONRPCMessage | undefined;
 }
@@ -22,7 +22,7 @@ export function tapTransport(inner: Transport, tap: Wiretap): Transport {
       return inner.start();
     },
     async send(message, options) {
-      const passed = tap.out ? tap.out(message) : message;
+      const passed = tap.out ? tap.out(message, (one) => outer.onmessage?.(one)) : message;
       if (passed) await inner.send(passed, options);
     },
     close: () => inner.close(),

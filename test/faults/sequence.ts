@@ -1,3 +1,4 @@
+import { drawPlanCall, drawPlanStep, type PlansOfSequence } from "./plan-calls.js";
 import { createRandom, mix, type Random } from "./random.js";
 
 /** How the person treats the forms of a call. */
@@ -34,7 +35,9 @@ export type Step =
   /** Two starts at once; alike in session and workflow, or not. */
   | { do: "two runs"; alike: boolean; waitSeconds: number }
   | { do: "read"; what: "workflows" | "sessions" | "run" | "result" | "nonsense" | "list" }
-  | { do: "subscribe" }
+  | { do: "read"; what: "plan"; name: string }
+  /** To the newest run, or to the plan of that name. */
+  | { do: "subscribe"; plan?: string }
   | { do: "complete"; typed: string }
   /** What happens `afterMs` comes in the middle of the next step, in real ms. */
   | { do: "jump"; ms: number; afterMs: number }
@@ -47,7 +50,7 @@ export type Step =
   | { do: "rate"; rate: number };
 
 /** Everything about a sequence that is decided beforehand. */
-export interface Plan {
+export interface Sequence {
   steps: Step[];
   rate: number;
   profile: "contract" | "automagik-0.6";
@@ -64,16 +67,18 @@ export interface Plan {
   folderStore: boolean;
   /** The server is closed while the last call is still going on. */
   closesInMidCall: boolean;
+  /** Plans are among the calls. */
+  plans?: PlansOfSequence;
 }
 
 const HOUR_MS = 3_600_000;
 const WAITS = [0, 0, 1, 5, 15, 45];
 
-/** The plan of a sequence: the same seed gives the same. */
-export function drawPlan(seed: number): Plan {
+/** A sequence: the same seed gives the same. */
+export function drawSequence(seed: number): Sequence {
   const random = createRandom(mix(seed, "plan"));
   const steps = Array.from({ length: random.between(3, 8) }, () => drawStep(random));
-  return {
+  return withPlans(seed, {
     // Without a run there is little to do for the others.
     steps: [{ ...drawRun(random), form: "accept" }, ...steps],
     rate: random.pick([0, 0.05, 0.1, 0.2, 0.3, 0.5]),
@@ -89,6 +94,40 @@ export function drawPlan(seed: number): Plan {
     sharedClock: random.chance(0.5),
     folderStore: random.chance(0.15),
     closesInMidCall: random.chance(0.25),
+  });
+}
+
+const WORKFLOWS = {
+  contract: { design: "architect", build: "implement", review: "review" },
+  "automagik-0.6": { design: "genie", build: "builder", review: "guardian" },
+} as const;
+
+/** How many of 1 sequences have plans among their calls. */
+const PLANS_SHARE = 0.35;
+
+/** Drawn apart, so that the sequences without plans do not depend on how plans are drawn. */
+function withPlans(seed: number, sequence: Sequence): Sequence {
+  const random = createRandom(mix(seed, "plans"));
+  if (!random.chance(PLANS_SHARE)) return sequence;
+  const branches = sequence.profile === "contract" && random.chance(0.7);
+  const plans = random.between(1, 2);
+  const steps: Step[] = [];
+  for (let nth = 1; nth <= plans; nth++) {
+    const { aside: _alone, ...how } = manner(random);
+    const form = random.chance(0.75) ? ("accept" as const) : how.form;
+    const workflows = WORKFLOWS[sequence.profile];
+    steps.push(drawPlanCall(random, nth, { branches, workflows }, { ...how, form }));
+    for (let more = random.between(1, 4); more > 0; more--) {
+      const { aside: _aside, ...other } = manner(random);
+      steps.push(drawPlanStep(random, nth, other));
+    }
+  }
+  // Other calls are between them; so that all of it takes no longer, there are fewer of those.
+  for (const step of sequence.steps.slice(0, 3)) steps.splice(random.between(0, steps.length), 0, step);
+  return {
+    ...sequence,
+    steps,
+    plans: { keepsKeys: random.chance(0.5), branches, askAboveRuns: random.pick([1, 2, 10]) },
   };
 }
 
