@@ -6,6 +6,7 @@ import { planStatus } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
 import { createContractClient } from "./contract/upstream.js";
 import { runBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { startServeBin } from "./support/http.js";
 import { SCRIPTED_AGENT } from "./support/local-engine.js";
 import { closeWindow, createMachine, endAll, processesWith } from "./support/one-machine.js";
 import { openStoredPlans } from "./support/stored-plans.js";
@@ -196,7 +197,7 @@ async function openElsewhere() {
   const plans = await openStoredPlans(home, api.url);
   const openWindow = (apiKey = KEY) =>
     startBin({ url: api.url, stateFolder: home, settings: { API_KEY: apiKey } });
-  return { home, plans, openWindow };
+  return { home, url: api.url, plans, openWindow };
 }
 
 /** The texts of all files below a folder. */
@@ -249,6 +250,18 @@ it(
     expect(attemptsOf(await plans.until(planId, isDone))).toHaveLength(2);
     expect(plans.driverPid()).not.toBe(pid);
     await closeWindow(window);
+  },
+  LIMIT_MS,
+);
+
+it(
+  "`serve` carries plans on from its start, without a session and without another process",
+  async () => {
+    const { home, url, plans } = await openElsewhere();
+    const planId = await plans.begin(TWO_STEPS);
+    await startServeBin({ settings: { BASE_URL: url, API_KEY: KEY, STATE_DIR: home } });
+    expect(attemptsOf(await plans.until(planId, isDone))).toHaveLength(2);
+    expect(existsSync(join(home, "plan-drivers"))).toBe(false);
   },
   LIMIT_MS,
 );
