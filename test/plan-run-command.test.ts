@@ -87,12 +87,16 @@ it("names the flags for what is missing, and begins nothing", async () => {
   expect(api.posts).toBe(0);
 }, 60_000);
 
-it("lists templates without an engine", async () => {
+it("lists templates without an engine, and starts none to foresee a plan", async () => {
   const { home, plan } = createPlanTerminal();
   const { code, stdout } = await plan(["templates"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^NAME +FROM +INPUTS +DESCRIPTION\nship-feature +built-in +feature\*, /);
   const { templates } = JSON.parse((await plan(["templates", "--json"])).stdout);
   expect(templates[0]).toMatchObject({ name: "ship-feature", source: "built-in" });
+  expect(await plan(["run", "ship-feature", "--dry-run", "--input", "feature=x"])).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^The engine is not running\. None is started .*Nothing was begun\.\n$/),
+  });
   expect(existsSync(join(home, "engine", "engine.json"))).toBe(false);
 });

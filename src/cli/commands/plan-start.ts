@@ -17,9 +17,12 @@ import { exitCodeOf } from "../plans/render-plans.js";
 import { runInTerminal } from "../plans/run-command.js";
 import { listTemplatesInTerminal } from "../plans/templates-command.js";
 import { createTerminalForms } from "../plans/terminal-forms.js";
-import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
+import { NOT_RUNNING, type OpenServices, openActing, openReading } from "../sessions/open-services.js";
 import { createTerminalCall } from "../sessions/terminal-call.js";
 import { findWidth, onInterrupt, out, paintOptions } from "./terminal.js";
+
+const NO_FORESIGHT =
+  "None is started to foresee a plan: open your chat client first. `plan check FILE` works without. Nothing was begun.";
 
 /** Where the person stands counts, as it does for a chat window that they open there. */
 const here = () => ({ sharesMachine: true, ownFolders: [process.cwd()], home: homedir() });
@@ -43,8 +46,12 @@ export async function runPlan(asked: Invocation): Promise<number> {
   const call = createCall(asked, signal);
   try {
     return await keepAwake(async () => {
-      // Without an engine that runs nothing can be asked of it, and none is started to foresee something.
-      if (opened.engine?.running !== false) await opened.discover();
+      // Nobody tells what it can do, so that every plan would look wrong; none is started to foresee something.
+      if (opened.engine?.running === false) {
+        out(`${NOT_RUNNING} ${NO_FORESIGHT}\n`);
+        return 1;
+      }
+      await opened.discover();
       const begun = await runInTerminal(order, opened, { call, out });
       if (typeof begun === "number" || asked.follow !== true) return typeof begun === "number" ? begun : 0;
       const plans = await opened.services.plans.open();
