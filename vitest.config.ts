@@ -33,6 +33,7 @@ export default defineConfig({
     // Only what hangs takes so long: on a busy machine everything takes ten times as long as on a quiet one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    globalSetup: "test/support/memory-folder.ts",
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -317,6 +317,10 @@ it("a check that is going on when the engine is killed merges nothing, and the n
   const worktree: string = data.run.workspace_path ?? /cd (\S+) /.exec(data.run.work.resume)?.[1];
   const before = machineGit(repository, "rev-parse", "main");
 
+  // In the sandbox a check can write here, and not to the folders of tests.
+  const shared = mkdtempSync("/tmp/automagik-check-");
+  onTestFinished(() => rmSync(shared, { recursive: true, force: true }));
+  const mark = join(shared, "mark");
   const check = `echo more >> docs/new.md; touch made; echo $$ > ${mark}; sleep 600`;
   const taking = spawnBin(["sessions", "take", "kept", "--yes", "--check", check], env);
   await until(() => existsSync(mark) && readFileSync(mark, "utf8") !== "", "the check's begin");
