@@ -209,8 +209,9 @@ describe("the packed package", () => {
     await expect(run(bin, ["--colour"])).rejects.toMatchObject({ code: 2 });
   });
 
-  it("finds the workflows that come with it", async () => {
+  it("finds the workflows and plans that come with it", async () => {
     expect(readdirSync(join(installed, "workflows"))).toContain("architect");
+    expect(readdirSync(join(installed, "plans"))).toContain("ship-feature.yaml");
     // The module that looks for them is bundled somewhere below dist.
     const chunks = readdirSync(join(installed, "dist/chunks"));
     expect(chunks.length).toBeGreaterThan(0);

@@ -212,6 +212,20 @@ test("a repository that cannot be read is told where it alone may have the templ
   });
 });
 
+test("a repository that does not answer holds nobody up who begins another template", async () => {
+  const templates = openTemplates({
+    ownFolder: own,
+    stateFolder: state,
+    readsFolders: true,
+    env: { ...place.env, GIT_SSH_COMMAND: "sleep 60;", GIT_SSH_VARIANT: "simple" },
+    clock: systemClock,
+  });
+  const began = performance.now();
+  const found = await templates.find("ship-feature", { repositoryUrl: "ssh://localhost/nowhere" });
+  expect(found).toMatchObject({ source: "built-in" });
+  expect(performance.now() - began).toBeLessThan(15_000);
+});
+
 test("a server for others looks at no folder of its machine, and only at the hosts that it may", async () => {
   place.commit(place.source, { [`${IN_REPOSITORY}/release.yaml`]: plan() });
   const templates = open({ readsFolders: false, allows: () => false });

@@ -31,6 +31,9 @@ const SHIPPED_ORDER = [
   "refactor-safely",
 ];
 
+/** Only to tell of a clash, a repository elsewhere is not waited for any longer, in ms. */
+const CLASH_MS = 3_000;
+
 /** A place with templates, in the order in which places win. */
 interface Place {
   source: TemplateSource;
@@ -113,15 +116,16 @@ export function createTemplates(options: TemplatesOptions): Templates {
     },
 
     async find(name, place = {}, signal) {
-      const places = await readAll(place, signal);
-      const having = places.flatMap((one) => {
+      const having = (one: Place) => {
         const file = one.files.find((candidate) => candidate.name === name);
         return file ? [{ place: one, file }] : [];
-      });
-      const [first, ...others] = having;
+      };
+      const near = (await Promise.all([readOwn(), readShipped()])).flatMap(having);
+      const isNear = near.length > 0;
+      const repositoryPlace = await readPlace(place, isNear ? soon(signal) : signal);
+      const [first, ...others] = [...near, ...(repositoryPlace ? having(repositoryPlace) : [])];
       if (!first) {
-        const problem = places.find((one) => one.source === "repository")?.problem;
-        if (problem) throw new TemplateError(problem);
+        if (repositoryPlace?.problem) throw new TemplateError(repositoryPlace.problem);
         return undefined;
       }
       const { file } = first;
@@ -135,6 +139,11 @@ export function createTemplates(options: TemplatesOptions): Templates {
       if (identity !== undefined) await trusted.add({ repository: identity, name, digest });
     },
   };
+}
+
+function soon(signal: AbortSignal | undefined): AbortSignal {
+  const limit = AbortSignal.timeout(CLASH_MS);
+  return signal ? AbortSignal.any([signal, limit]) : limit;
 }
 
 /** Two templates of one name: which one is taken. */

@@ -88,13 +88,8 @@ function concludeMerge(draft: Draft, step: MergeStep, merges: readonly Merge[]):
       : undefined;
   if (merges.length === 0) {
     // What comes behind it would be paid for, and have nothing to work on.
-    const nothing = `No run of ${step.merge} has left anything to merge.`;
-    conclude(
-      draft,
-      step.id,
-      "blocked",
-      `${nothing} Skip the step to go on all the same, or redo ${step.merge}.`,
-    );
+    const reason = `No run of ${step.merge} has left anything to merge. Redo ${step.merge}, or end the plan.`;
+    conclude(draft, step.id, "blocked", reason);
     return;
   }
   if (failed.length === 0) {
