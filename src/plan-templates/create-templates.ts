@@ -129,7 +129,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
         return undefined;
       }
       const { file } = first;
-      if ("reason" in file) throw new TemplateError(`${tellReason(name, file.reason)} Nothing was begun.`);
+      if ("reason" in file) throw new TemplateError(tellReason(name, file.reason));
       const found = await describe(file, first.place);
       const notes = others.map((other) => tellClash(name, first.place.source, other.place.source));
       return { ...found, ...(notes.length > 0 ? { note: notes.join(" ") } : {}) };

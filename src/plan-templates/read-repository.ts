@@ -26,7 +26,7 @@ export interface RepositoryTemplates {
 
 /**
  * Reads them; undefined where the place has no repository, or one that is not looked at from here.
- * @returns `problem`: whole sentences; nothing was begun
+ * @returns `problem`: whole sentences
  */
 export type RepositoryReader = (
   place: TemplatePlace,
@@ -141,7 +141,7 @@ export function createRepositoryReader(options: RepositoryReaderOptions): Reposi
 class Unreadable extends Error {}
 
 function tell(why: string): string {
-  return `The repository's own plans (${REPOSITORY_FOLDER}) cannot be read: ${why} Nothing was begun.`;
+  return `The repository's own plans (${REPOSITORY_FOLDER}) cannot be read: ${why}`;
 }
 
 function branchOf(gitBranch: string | undefined): string | undefined {

@@ -41,7 +41,7 @@ export interface FoundTemplate {
   note?: string;
 }
 
-/** Templates could not be read, or an agreement not be kept. The message says what was not done and what to do. */
+/** Templates could not be read, or an agreement not be kept. The message says what is wrong, and what to do. */
 export class TemplateError extends Error {
   override name = "TemplateError";
 }
