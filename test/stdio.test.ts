@@ -91,6 +91,8 @@ describe("a session over stdio", () => {
         "get_message_queue",
         "kill_run",
         "cleanup_run",
+        "run_plan",
+        "list_plans",
       ],
     ],
   ])("lists the tools of toolset %s, with the API's workflows as an enum", async (toolset, names) => {
