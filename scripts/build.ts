@@ -52,7 +52,8 @@ const oneCore: Plugin = {
   setup({ onResolve, onLoad, resolve }) {
     const source = readFileSync(join(root, CLI), "utf8");
     const imports = [...source.matchAll(/^import (?!type ).*from "(\.[^"]+)";$/gm)].map(([, path]) => path);
-    const later = new Set([join(root, ENTRIES.index)]);
+    // Beforehand, because one that is also imported at once may be read before it is asked for later.
+    const later = new Set([join(root, ENTRIES.index), ...sourcesLoadedLater()]);
     onResolve({ filter: /^core:$/ }, () => ({ path: "core", namespace: "core" }));
     onLoad({ filter: /.*/, namespace: "core" }, () => ({
       contents: imports.map((path) => `import ${JSON.stringify(path)};\n`).join(""),
@@ -73,6 +74,17 @@ const oneCore: Plugin = {
     });
   },
 };
+
+/** What our own sources import on demand, by path. */
+function sourcesLoadedLater(): string[] {
+  return filesBelow(join(root, "src"))
+    .filter((path) => path.endsWith(".ts"))
+    .flatMap((path) =>
+      [...readFileSync(path, "utf8").matchAll(/\bimport\(\s*"(\.[^"]+)\.js"/g)].map(([, name]) =>
+        join(dirname(path), `${name}.ts`),
+      ),
+    );
+}
 
 const options = {
   absWorkingDir: root,
