@@ -626,3 +626,51 @@ describe("the output of a step", () => {
 it("checks what is no text at once, for those who cannot wait", () => {
   expect(checkPlanValue({ steps: [first] }, options)).toHaveProperty("plan");
 });
+
+describe("the command of a merge", () => {
+  const withCheck = (check: string, inputs: object = { command: "string", often: "integer" }) => ({
+    inputs,
+    steps: [
+      { ...first, output: { parts: { type: "list" } } },
+      {
+        id: "build",
+        run: "fix",
+        needs: [first.id],
+        from: first.id,
+        for_each: `\${steps.${first.id}.output.parts}`,
+        task: "Build ${item}",
+      },
+      { id: "join", merge: "build", needs: ["build"], check },
+    ],
+  });
+  const commandOf = (check: string, inputs?: object) => {
+    const checked = checkPlanValue(withCheck(check), { ...options, ...(inputs ? { inputs } : {}) });
+    if ("problems" in checked) return checked.problems.map(({ message }) => message).join(" ");
+    const join = checked.plan.steps.at(-1);
+    return join?.kind === "merge" ? join.check : "no merge";
+  };
+
+  it("can be an input as a whole, and is that input's value once it is given", () => {
+    expect(commandOf("${inputs.command}")).toBe("${inputs.command}");
+    expect(commandOf("${inputs.command}", { command: " npm test " })).toBe("npm test");
+    expect(commandOf("${inputs.command}", {})).toBeUndefined();
+    expect(commandOf("${inputs.command}", { command: "echo ${inputs.command}" })).toBe(
+      "echo ${inputs.command}",
+    );
+  });
+
+  it("is the shell's otherwise, whatever it looks like", () => {
+    for (const check of [
+      "echo ${HOME}",
+      "echo ${inputs.command}",
+      `echo \${steps.${first.id}.result}`,
+      "${HOME}/check",
+    ])
+      expect(commandOf(check, { command: "x" })).toBe(check);
+  });
+
+  it("cannot be an input that is no text, or that is not there", () => {
+    expect(commandOf("${inputs.often}")).toContain("A command is a text");
+    expect(commandOf("${inputs.comand}")).toContain('"command" may be meant');
+  });
+});

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type DryRun, dryRun, type WorkflowHistory } from "../plans/dry-run.js";
+import { fillChecks } from "../plans/fill-checks.js";
 import { type CheckedPlan, checkPlan } from "../plans/language/check-plan.js";
 import type { PlanChange } from "../plans/machine/events.js";
 import type { PlanState, Threshold } from "../plans/machine/state.js";
@@ -127,7 +128,7 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
       const state = await runner.begin(
         {
           planId: randomUUID(),
-          plan: { ...plan, name },
+          plan: { ...fillChecks(plan, inputs), name },
           inputs,
           agreeAbove,
           expectedUsd,

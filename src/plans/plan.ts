@@ -86,7 +86,10 @@ export interface MergeStep extends StepBase {
   readonly kind: "merge";
   /** The step with the children. */
   readonly merge: string;
-  /** A command that has to succeed after each merge. It holds no references: nothing of an agent gets into it. */
+  /**
+   * A command that has to succeed after each merge. The whole of it can be an input, and nothing else: nothing of an
+   * agent gets into it. Of a plan that has begun it is the command itself.
+   */
   readonly check?: string;
 }
 

@@ -1,3 +1,4 @@
+import { fillChecks } from "../fill-checks.js";
 import { buildGraph } from "../graph.js";
 import { DEFAULT_LIMITS, type FieldValue, optional, type Plan, type PlanLimits } from "../plan.js";
 import { countRuns } from "../run-count.js";
@@ -111,7 +112,9 @@ export function checkPlanValue(
   checkLimits(plan, inputs.values, raw, reading);
   const found = problems.all();
   if (found.length > 0) return { problems: found };
-  return { plan, inputs: inputs.values, missing: options.inputs === undefined ? [] : inputs.missing };
+  // Before they are given nothing is known of them.
+  const filled = options.inputs === undefined ? plan : fillChecks(plan, inputs.values);
+  return { plan: filled, inputs: inputs.values, missing: options.inputs === undefined ? [] : inputs.missing };
 }
 
 /** The inputs may come as a JSON text, too. */

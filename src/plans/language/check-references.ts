@@ -32,6 +32,7 @@ export function checkReferences(options: {
       const text = raw[key];
       if (text !== undefined) checkText(text, step, within(place, key));
     }
+    if (raw.check !== undefined) checkCommand(raw.check, within(place, "check"));
     if (raw.for_each !== undefined) checkList(raw.for_each, step, within(place, "for_each"));
     if (raw.when !== undefined) checkCondition(raw.when, step, within(place, "when"), false);
     if (raw.back_to?.when !== undefined)
@@ -40,6 +41,17 @@ export function checkReferences(options: {
 
   function checkText(text: string, step: NamedStep, at: Place): void {
     for (const part of parseText(text)) if (typeof part !== "string") check(part, step, at, false);
+  }
+
+  /** A person's own input may be the whole of a command; of an agent nothing gets into it, and the rest is the shell's. */
+  function checkCommand(text: string, at: Place): void {
+    const reference = soleReference(text);
+    if (reference?.kind !== "input") return;
+    const kind = checkInput(reference.name, at);
+    if (kind && kind.type !== "string")
+      addProblem(reading, at, {
+        message: `A command is a text, and the input ${quote(reference.name)} is none.`,
+      });
   }
 
   function checkList(text: string, step: NamedStep, at: Place): void {

@@ -86,7 +86,9 @@ export const stepShape = {
   retry: whole(0, 10).optional().describe("How often a failed run is started again."),
   back_to: z.strictObject(backToShape).optional().describe("When sent back: where to."),
   show: text(BOUNDS.textChars).optional().describe("Of a gate: what the person sees; with ${…}."),
-  check: text(2_000).optional().describe("Of a merge: a command that has to succeed after each."),
+  check: text(2_000)
+    .optional()
+    .describe("Of a merge: a command that has to succeed after each, or ${inputs.NAME} and nothing else."),
 };
 
 export const planShape = {
