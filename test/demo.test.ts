@@ -78,6 +78,13 @@ describe("the demo without a terminal", () => {
       "Taken up on the way: Make sure to include refresh token rotation",
       "Outcome: completed",
       "session design-jwt-login-app",
+      '"Build it: the token service and the endpoints at the same time',
+      "split: Turn 1/",
+      "The plan needs the person, and asks by a form",
+      "jwt-login: Build these parts?",
+      "> approve",
+      "split ✓ · ok ✓ · build 2/2 ✓ · $0.59 of $5.00\n",
+      "The plan: completed",
       "The API was simulated",
       "AUTOMAGIK_WORKFLOWS_BASE_URL",
     ];
@@ -135,9 +142,11 @@ describe("the demo at a terminal", () => {
     await answer("[design-jwt-login-app] >", "auth-system");
     await answer("Repository (optional)", "");
     await answer("Branch (optional)", "");
+    await answer("Approve: the plan goes on", "2");
     await ended;
     const shown = screen();
     expect(errors()).toBe("");
+    expect(shown).toContain("The plan: completed");
     expect(shown).toContain("`repository_url`: ");
     expect(shown).toContain("Outcome: completed");
     expect(shown).toContain("session auth-system");

@@ -44,14 +44,19 @@ function showField(field: Field, screen: Pick<Screen, "line">): void {
   for (const [index, { title }] of field.choices.entries()) screen.line(`  ${index + 1}. ${title}`);
 }
 
+/** The first choice of what is required; at a gate that the plan goes on. */
+export function chooseApproval({ name, required, choices }: Field): string | undefined {
+  if (name === "decision") return choices.find(({ value }) => value === "approve")?.value;
+  return required ? choices[0]?.value : undefined;
+}
+
 /**
  * Takes the form's own suggestions, where nobody sits at a keyboard.
  * @param choose what is taken where a form suggests nothing; by default the first choice of what is required
  */
 export function createAutomaticAnswerer(
   screen: Screen,
-  choose: (field: Field) => string | undefined = ({ required, choices }) =>
-    required ? choices[0]?.value : undefined,
+  choose: (field: Field) => string | undefined = chooseApproval,
 ): Answerer {
   return {
     byKeyboard: false,

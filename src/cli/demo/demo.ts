@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { createAsk } from "../install/ask.js";
-import { createAutomaticAnswerer, createKeyboardAnswerer } from "./answer-form.js";
+import { chooseApproval, createAutomaticAnswerer, createKeyboardAnswerer } from "./answer-form.js";
 import { createScreen } from "./screen.js";
 import { playSimulated } from "./simulated.js";
 import { chooseUnattended, playWithEngine } from "./with-engine.js";
@@ -59,7 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
       screen,
       answerer: keyboard
         ? createKeyboardAnswerer({ input, output, screen, interrupt: () => stop(SIGNALS.SIGINT) })
-        : createAutomaticAnswerer(screen, engine && chooseUnattended),
+        : createAutomaticAnswerer(screen, engine ? chooseUnattended : chooseApproval),
       serverScript: options.serverScript,
       signal: stopping.signal,
       onServerLog: (text: string) => void serverLog.push(text),

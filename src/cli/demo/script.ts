@@ -51,3 +51,44 @@ export function createScript(paceMs: number): Script {
     filesChanged: ["docs/auth-design.md"],
   };
 }
+
+/** The parts that the plan builds at the same time. */
+export const PARTS = ["the token service", "the endpoints"];
+
+/** What the person has built from the design: split by an agent, approved at a gate, built in parallel. */
+export const PLAN = {
+  name: "jwt-login",
+  inputs: { parts: { type: "list", required: true } },
+  limits: { parallel: 2, runs: 5, cost_usd: 5 },
+  steps: [
+    { id: "split", run: "architect", task: "Say where the design can be split" },
+    { id: "ok", gate: "Build these parts?", needs: ["split"], show: "${steps.split.result}" },
+    { id: "build", run: "implement", needs: ["ok"], task: "Build ${item}", for_each: "${inputs.parts}" },
+  ],
+};
+
+/**
+ * How the simulated agents go about the plan's steps.
+ * @param paceMs how long a turn takes, in ms
+ */
+export function createPartScript(workflowName: string, paceMs: number): Script {
+  if (workflowName === "architect")
+    return {
+      actions: ["Reading the design", "Looking for where it can be split"],
+      paceMs,
+      result: "The token service and the endpoints need each other's names only: both can be built at once.",
+      costUsd: 0.0731,
+    };
+  return {
+    actions: [
+      "Reading the design",
+      "Writing the tests",
+      "Writing the code",
+      "Running the tests",
+      "Committing",
+    ],
+    paceMs,
+    result: "Built, with tests.",
+    costUsd: 0.2604,
+  };
+}

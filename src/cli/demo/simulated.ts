@@ -1,5 +1,9 @@
 import { serveSimulatedApi } from "../../../mocks/serve.js";
-import { createScript, FEEDBACK, FEEDBACK_TURN, MAX_TURNS, TASK } from "./script.js";
+import { stopDriver } from "../../plan-driver/index.js";
+import { systemClock } from "../../shared/clock.js";
+import { driverPlaceOf } from "../describe-server.js";
+import { tellPlanStory } from "./plan-story.js";
+import { createPartScript, createScript, FEEDBACK, FEEDBACK_TURN, MAX_TURNS, TASK } from "./script.js";
 import { onStage, type Play } from "./stage.js";
 import { tellStory } from "./story.js";
 
@@ -13,8 +17,21 @@ const API_KEY = "demo-key";
 export function playSimulated(play: Play, paceMs: number): Promise<void> {
   const { screen } = play;
   return onStage(play, async ({ folder, onTakeDown, createClient }) => {
-    const served = await serveSimulatedApi({ apiKey: API_KEY, script: createScript(paceMs) });
+    const served = await serveSimulatedApi({
+      apiKey: API_KEY,
+      describe: true,
+      branches: true,
+      script: ({ ordinal, workflowName }) =>
+        ordinal === 1 ? createScript(paceMs) : createPartScript(workflowName, paceMs / 2),
+    });
     onTakeDown(() => served.close());
+    // Plans go on in a process of their own, which would stay for a while.
+    onTakeDown(() =>
+      stopDriver(driverPlaceOf(folder, { engine: "off", baseUrl: served.url }), {
+        clock: systemClock,
+        force: true,
+      }),
+    );
     const client = createClient({
       AUTOMAGIK_WORKFLOWS_BASE_URL: served.url,
       AUTOMAGIK_WORKFLOWS_API_KEY: API_KEY,
@@ -23,7 +40,7 @@ export function playSimulated(play: Play, paceMs: number): Promise<void> {
       AUTOMAGIK_WORKFLOWS_NOTIFY: "off",
     });
     screen.line("A chat client, this server and a simulated workflows API, all on this machine.", "dim");
-    await tellStory({
+    const hasRun = await tellStory({
       ...play,
       ...client,
       plot: {
@@ -33,6 +50,7 @@ export function playSimulated(play: Play, paceMs: number): Promise<void> {
         costNote: " (simulated)",
       },
     });
+    if (hasRun) await tellPlanStory({ ...play, client: client.client });
     screen.heading("The API was simulated: nothing was sent anywhere and nothing was paid.");
     screen.line(
       "Runs on this machine:  automagik-workflows-mcp install claude-code --engine local\n" +

@@ -32,6 +32,7 @@ interface Told {
  * Plays a chat client's part in the main job: finds the workflows, has a run started, answers the form, shows the
  * run live, gives feedback, and shows what came out.
  * @param client capable of forms, not connected; connected by `connect`
+ * @returns whether there was a run: the person may not have wanted it
  * @throws Error when the server does not do its part, or when the signal aborts
  */
 export async function tellStory(options: {
@@ -41,7 +42,7 @@ export async function tellStory(options: {
   answerer: Answerer;
   signal: AbortSignal;
   plot: Plot;
-}): Promise<void> {
+}): Promise<boolean> {
   const { client, connect, screen, answerer, signal, plot } = options;
   let formOpen = false;
   let runShown = false;
@@ -115,6 +116,7 @@ export async function tellStory(options: {
   if (turn > turnShown) screen.bar({ progress: turn, total, message: `Turn ${turn}/${total}` });
   screen.endBar();
   showEnd(told, screen, plot.costNote ?? "");
+  return told.run !== undefined;
 }
 
 async function showWorkflows(client: Client, screen: Screen, signal: AbortSignal): Promise<void> {
