@@ -7,6 +7,7 @@ import Libsql from "libsql";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type Database, openDatabase, transaction } from "../src/store/database.js";
 import { listDatabaseFiles } from "../src/store/database-file.js";
+import { SqliteConnection } from "../src/store/sqlite-connection.js";
 import type { StoreProblem } from "../src/store/store-error.js";
 import { MIGRATIONS } from "../src/store/tables.js";
 import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
@@ -346,4 +347,13 @@ describe("several processes on one database", () => {
     }
     expect(problems).toEqual([]);
   }, 120_000);
+});
+
+it("a query that comes when the connection is closed is told in plain words, and is no defect", () => {
+  const library = new Libsql(":memory:");
+  const connection = new SqliteConnection(library);
+  library.close();
+  expect(() => connection.prepare("select 1")).toThrow(
+    expect.objectContaining({ name: "StoreError", message: expect.stringContaining("Nothing was changed") }),
+  );
 });

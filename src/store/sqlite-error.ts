@@ -46,11 +46,16 @@ export function explainCode(code: string): StoreError | undefined {
   return message ? new StoreError(`${message} (${code})`, code, kind) : undefined;
 }
 
+/** What the library says of a connection that was closed meanwhile: a server that stops does not wait for everyone. */
+const CLOSED = "The database connection is not open";
+
 /** @throws errors of SQLite as a person should read them; a mistake in a query, and every other error, as it is */
 export function explained<T>(step: () => T): T {
   try {
     return step();
   } catch (error) {
+    if (error instanceof Error && error.message === CLOSED)
+      throw new StoreError("The database is closed, since this server is stopping. Nothing was changed.");
     throw explainCode(codeOf(error)) ?? error;
   }
 }

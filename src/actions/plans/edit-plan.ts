@@ -44,7 +44,10 @@ export async function editPlan(
   );
   const plan = { ...checked.plan, name };
   const changes = compare(state.plan, plan);
-  if (changes.length === 0) throw new ActionError(`The plan is like this already. ${NOTHING}`);
+  if (changes.length === 0)
+    throw new ActionError(
+      `The plan is like this already. ${NOTHING} Say which steps or limits should be different.`,
+    );
   const foreseen = await telling(NOTHING, () => plans.foresee(plan, state.inputs));
   const known = [state.plan, ...state.earlier.map((one) => one.plan)].flatMap(checkCommandsOf);
   const raised = raisedLimits(state.plan.limits, plan.limits);
