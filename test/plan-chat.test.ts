@@ -211,6 +211,17 @@ test("of two calls at once with one name one begins a plan", async () => {
   expect((await call({ action: "list_plans" })).data.plans).toHaveLength(1);
 });
 
+test("of two windows with one name one begins a plan, and the other is told of it", async () => {
+  sim.api().world.script({ manual: true });
+  const one = await connectForPlans();
+  const other = await connectForPlans({ plans: { folder: one.folder, upstream: "the API" } });
+  const begun = await Promise.all([one.begin(TWO_STEPS), other.begin(TWO_STEPS)]);
+  expect(begun.filter(({ data }) => data?.outcome === "started")).toHaveLength(1);
+  const [second] = begun.filter(({ data }) => data?.outcome !== "started");
+  expect(second?.text).toMatch(/"login" (goes on already|has been begun meanwhile)\. Nothing was begun\./);
+  expect((await other.call({ action: "list_plans" })).data.plans).toHaveLength(1);
+});
+
 test("a plan gets no name that a session has, since both are found by name", async () => {
   const { begin, call } = await connectForPlans();
   const place = { workflow_name: "fix", message: "Fix it", ...PLACE };

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { makeGitPlace } from "./support/git-place.js";
-import type { FormAnswerer } from "./support/harness.js";
+import { type GitPlace, makeGitPlace } from "./support/git-place.js";
+import { type FormAnswerer, until } from "./support/harness.js";
 import { connectForPlans, type PlanChat } from "./support/plan-chat.js";
 
 const sim = useSimulatedApi({
@@ -20,11 +20,13 @@ steps:
 `;
 
 /** A client that stands in a repository with a template of its own, beside an engine on the same machine. */
-async function connectInRepository(onForm: FormAnswerer | undefined): Promise<PlanChat> {
+async function connectInRepository(
+  onForm: FormAnswerer | undefined,
+): Promise<PlanChat & { place: GitPlace }> {
   const place = makeGitPlace();
   onTestFinished(() => place.remove());
   place.commit(place.source, { ".automagik/plans/release.yaml": RELEASE });
-  return connectForPlans({
+  const chat = await connectForPlans({
     ...(onForm ? { onForm } : {}),
     ownFolders: [place.source],
     env: place.env,
@@ -32,18 +34,17 @@ async function connectInRepository(onForm: FormAnswerer | undefined): Promise<Pl
     locate: async () => ({ baseUrl: sim.baseUrl, apiKey: "test-key" }),
     settings: { ENGINE: "local" },
   });
+  return { ...chat, place };
 }
 
 test("a repository's template is begun when the person has seen what its agents are told, and asked about once", async () => {
   const says = { confirm: "no" };
-  const chat = await connectInRepository(({ schema }) =>
-    schema.properties.confirm
-      ? { action: "accept", content: says }
-      : {
-          action: "accept",
-          content: { version: "1.2.0", session_name: "release-1", repository_url: "", git_branch: "" },
-        },
-  );
+  const where = { repository_url: "", git_branch: "main" };
+  const chat = await connectInRepository(({ schema }) => ({
+    action: "accept",
+    content: schema.properties.confirm ? says : { version: "1.2.0", session_name: "release-1", ...where },
+  }));
+  where.repository_url = chat.place.source;
   const listed = await chat.call({ action: "list_plans" });
   expect(listed.data.templates).toContainEqual(
     expect.objectContaining({
@@ -75,6 +76,46 @@ test("a repository's template is begun when the person has seen what its agents 
   await chat.call({ action: "kill", plan_id: begun.data.plan.plan_id });
   await begin();
   expect(chat.forms.filter(({ message }) => message.includes("nobody has agreed"))).toHaveLength(2);
+});
+
+test("a repository's template is the one of the place that the person names, or the plan is not begun", async () => {
+  const where = { repository_url: "", git_branch: "main" };
+  const chat = await connectInRepository(({ schema }) => ({
+    action: "accept",
+    content: schema.properties.confirm
+      ? { confirm: "yes" }
+      : { version: "1.2.0", session_name: "release-1", ...where },
+  }));
+  const { place } = chat;
+  const begin = (more = {}) => chat.call({ action: "plan", plan: "release", wait_seconds: 0, ...more });
+  const nowhere = await begin();
+  expect(nowhere.text).toMatch(/would work in no repository\. Nothing was begun\./);
+
+  where.repository_url = place.source;
+  place.git(place.source, "checkout", "--quiet", "-b", "later");
+  const path = ".automagik/plans/release.yaml";
+  place.commit(place.source, { [path]: RELEASE.replace("Write the notes", "Write long notes") });
+  // The client stands on the branch that has another text.
+  const other = await begin();
+  expect(other.isError).toBe(true);
+  expect(other.text).toMatch(/where the plan would work it says something else \(the repository at commit/);
+  const { next_step: next } = other.data;
+  expect(next.arguments).toMatchObject({ repository_url: place.source, git_branch: "main" });
+  expect(runs()).toEqual([]);
+  expect(chat.forms.filter(({ message }) => message.includes("nobody has agreed"))).toEqual([]);
+
+  const begun = await chat.call(next.arguments);
+  expect(begun.data.outcome, begun.text).not.toBe("declined");
+  await until(() => runs().length === 1);
+  expect(runs()[0]?.message).toContain("Write the notes of 1.2.0");
+
+  place.git(place.source, "rm", "--quiet", path);
+  place.git(place.source, "checkout", "--quiet", "-b", "without");
+  place.commit(place.source, { "other.md": "other\n" });
+  place.git(place.source, "checkout", "--quiet", "later");
+  where.git_branch = "without";
+  const none = await begin({ session_name: "release-2" });
+  expect(none.text).toMatch(/have none of that name\. Nothing was begun\./);
 });
 
 test("a template that there is not is told with those that there are", async () => {

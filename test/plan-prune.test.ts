@@ -23,7 +23,13 @@ test("of plans that ended long ago those go that have left nothing; runs and bra
 
   /** Writes a plan down with what has happened to it. */
   async function tell(planId: string, raw: object, changes: PlanChange[], inputs = {}): Promise<void> {
-    const start = { type: "plan-started" as const, at: ++now, planId, plan: planOf(raw), inputs };
+    const start = {
+      type: "plan-started" as const,
+      at: ++now,
+      planId,
+      plan: planOf({ name: planId, ...raw }),
+      inputs,
+    };
     let state = await journal.begin(start, {});
     const events = changes.map((change) => ({ ...change, at: ++now }));
     for (const event of events) state = apply(state, event);

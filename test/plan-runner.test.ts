@@ -414,7 +414,7 @@ test("a plan that cannot be read keeps no other one from going on, and is told o
       },
     }),
   });
-  broken = await plans.begin(TWO);
+  broken = await plans.begin({ ...TWO, name: "damaged" });
   const planId = await plans.begin(TWO);
   plans.runner.start();
   await plans.until(planId, hasEnded);

@@ -1,8 +1,11 @@
 import { replay, startPlan } from "../plans/machine/apply.js";
 import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
+import type { PlanStatus } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
+import { visibleName } from "../shared/text.js";
 import type { Database, Transaction } from "../store/database.js";
 import { createJournalQueue } from "./journal-queue.js";
+import { PlanNameTaken } from "./name-taken.js";
 import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
 import { createPlanSights, forgetSight, type PlanSights } from "./plan-sights.js";
 import { columnsOf, FINAL, type PlanSummary } from "./plan-summary.js";
@@ -57,7 +60,10 @@ export interface PlanWrite {
  * since the plan was read, so that any process may add what a person decides. All methods throw StoreError.
  */
 export interface PlanJournal extends PlanSights {
-  /** Writes a new plan down. @throws Error when there is one with its id */
+  /**
+   * Writes a new plan down, if no open one has its name: of two processes with one name one begins.
+   * @throws PlanNameTaken, and Error when there is one with its id
+   */
   begin(start: PlanStarted, place: PlanPlace): Promise<PlanState>;
   /** Undefined when there is no such plan. */
   read(planId: string): Promise<JournalledPlan | undefined>;
@@ -71,9 +77,10 @@ export interface PlanJournal extends PlanSights {
    * Adds to what was read.
    * @returns the ids of the acts that are begun by this, those left out that were begun before; `behind`: somebody else
    * has added something; `lost`: something is to be begun, and the plan is not this owner's, or there is no such plan
-   * any more. Nothing is written then
+   * any more; `name-taken`: it had ended and would go on, and another one has begun under its name. Nothing is written
+   * then
    */
-  write(planId: string, write: PlanWrite): Promise<ReadonlySet<string> | "behind" | "lost">;
+  write(planId: string, write: PlanWrite): Promise<ReadonlySet<string> | "behind" | "lost" | "name-taken">;
   /**
    * Takes a plan on: nobody else carries it out then.
    * @param former its owner so far, who is known to have ended
@@ -122,7 +129,8 @@ export function createPlanJournal(options: {
 
     async begin(start, place) {
       const state = startPlan(start);
-      await write(async (trx) => {
+      const isTaken = await write(async (trx) => {
+        if (await isNameOpen(trx, upstream, start.plan.name)) return true;
         await trx
           .insertInto("plans")
           .values({
@@ -138,7 +146,9 @@ export function createPlanJournal(options: {
             ...columnsOf(state),
           })
           .execute();
+        return false;
       });
+      if (isTaken) throw new PlanNameTaken("Another open plan has this name. Nothing was begun.");
       return state;
     },
 
@@ -180,6 +190,8 @@ export function createPlanJournal(options: {
         if (row.entries !== entries) return "behind";
         if (acts.length > 0 && (!owner || row.owner !== textOf(owner))) return "lost";
         if (columns) {
+          const goesOn = FINAL.includes(row.status as PlanStatus) && !FINAL.includes(columns.status);
+          if (goesOn && (await isNameOpen(trx, upstream, row.name))) return "name-taken";
           const plan = { ...columns, entries: entries + events.length };
           await trx.updateTable("plans").set(plan).where("plan_id", "=", planId).execute();
           await addEvents(trx, planId, entries, events);
@@ -260,8 +272,18 @@ export function createPlanJournal(options: {
 }
 
 function rowOf(db: Transaction | Database, planId: string) {
-  const query = db.selectFrom("plans").select(["entries", "owner"]).where("plan_id", "=", planId);
+  const query = db
+    .selectFrom("plans")
+    .select(["entries", "owner", "status", "name"])
+    .where("plan_id", "=", planId);
   return query.executeTakeFirst();
+}
+
+/** Names that look alike are the same to a person, who finds plans by them. */
+async function isNameOpen(trx: Transaction, upstream: string, name: string): Promise<boolean> {
+  const query = trx.selectFrom("plans").select("name").where("upstream", "=", upstream);
+  const open = await query.where("status", "not in", FINAL).execute();
+  return open.some((plan) => visibleName(plan.name) === visibleName(name));
 }
 
 async function addEvents(

@@ -5,6 +5,7 @@ import { whyNot } from "../plans/machine/why-not.js";
 import type { Clock } from "../shared/clock.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
+import { PlanNameTaken } from "./name-taken.js";
 import type { PlanOwner } from "./plan-owner.js";
 
 /** A plan as this process knows it; others may add to it at any time. */
@@ -106,6 +107,10 @@ export function createPlanCopy(
           await catchUp();
           continue;
         }
+        if (written === "name-taken")
+          throw new PlanNameTaken(
+            "Another plan of this name has begun since this one ended. Nothing was changed. This one can go on when that one has ended.",
+          );
         if (written === "lost") {
           if (acts.length === 0) throw new PlanGone();
           isOurs = false;

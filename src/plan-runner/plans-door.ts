@@ -4,6 +4,7 @@ import type { Plans } from "./plans.js";
 
 // What plans throw belongs to their door.
 export { StoreError } from "../store/store-error.js";
+export { PlanNameTaken } from "./name-taken.js";
 
 /** No plans can be had here. The message says why, and that nothing was begun. */
 export class PlansUnavailable extends Error {

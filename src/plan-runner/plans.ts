@@ -7,6 +7,7 @@ import type { PlanState, Threshold } from "../plans/machine/state.js";
 import { AUTO_WORKFLOW, type FieldValue, type Plan, type PlanLimits } from "../plans/plan.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import { findNearest } from "../shared/nearest.js";
+import { visibleName } from "../shared/text.js";
 import { createWorkflowChooser, type DescribedWorkflow } from "../workflows/choose-workflow.js";
 import { capabilitiesOfApi } from "./api-capabilities.js";
 import type { PlanPlace } from "./journal.js";
@@ -34,7 +35,7 @@ export interface Plans {
   check(plan: unknown, options?: { inputs?: unknown; name?: string }): Promise<CheckedPlan>;
   /** What a checked plan would do and take, with what runs like these have taken so far. Nothing is begun. */
   foresee(plan: Plan, inputs: Readonly<Record<string, FieldValue>>): Promise<DryRun>;
-  /** Begins a plan: from here on it goes on by itself. */
+  /** Begins a plan: from here on it goes on by itself. @throws PlanNameTaken when an open plan has its name */
   begin(order: PlanOrder): Promise<PlanSight>;
   /**
    * A person's decision or change.
@@ -46,7 +47,7 @@ export interface Plans {
   find(idOrName: string): Promise<PlanSight | undefined>;
   /** Names of plans most like the wanted one. */
   nearest(name: string): Promise<string[]>;
-  /** True when an open plan has that name. */
+  /** True when an open plan has that name, or one that looks the same. */
   isTaken(name: string): Promise<boolean>;
   /** True when a plan has not ended. */
   hasOpen(): Promise<boolean>;
@@ -150,7 +151,8 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
       return findNearest(name, [...new Set(names)]);
     },
     async isTaken(name) {
-      return (await runner.list()).some((plan) => plan.name === name && isOpen(plan));
+      const wanted = visibleName(name);
+      return (await runner.list()).some((plan) => isOpen(plan) && visibleName(plan.name) === wanted);
     },
     async hasOpen() {
       return (await runner.list()).some(isOpen);

@@ -9,6 +9,7 @@ import { isGone, ownIdentity } from "../shared/process-identity.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
 import type { PlanJournal, PlanPlace } from "./journal.js";
 import { findMovedWork } from "./moved-work.js";
+import { PlanNameTaken } from "./name-taken.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
 import type { Ownership, PlanOwner } from "./plan-owner.js";
 import type { PlanSummary } from "./plan-summary.js";
@@ -28,7 +29,7 @@ export interface PlanSight extends PlanNow {
 export interface PlanRunner {
   /**
    * Writes a new plan down; it is carried out as soon as a process that carries out is there.
-   * @throws StoreError when nothing was begun
+   * @throws PlanNameTaken when an open plan has its name, StoreError; nothing was begun then
    */
   begin(start: Omit<PlanStarted, "type" | "at">, place: PlanPlace): Promise<PlanState>;
   /**
@@ -226,7 +227,11 @@ export function createPlanRunner(options: {
       const plan = own ?? createPlanCopy(found as NonNullable<typeof found>, { journal, clock });
       const place = own?.place ?? found?.place ?? {};
       const refused =
-        (await whyNotDecided(plan, change, portFor({ planId, place }))) ?? (await plan.happen(change));
+        (await whyNotDecided(plan, change, portFor({ planId, place }))) ??
+        (await plan.happen(change).catch((error: Error) => {
+          if (error instanceof PlanNameTaken) return error.message;
+          throw error;
+        }));
       wake.up();
       return { state: plan.state, ...(refused === undefined ? {} : { refused }) };
     },

@@ -1,4 +1,5 @@
 import type { Plans } from "../../plan-runner/plans.js";
+import { PlanNameTaken } from "../../plan-runner/plans-door.js";
 import type { Plan } from "../../plans/plan.js";
 import { suggestSessionName } from "../../sessions/session-name.js";
 import { cleanLine, visibleName } from "../../shared/text.js";
@@ -102,25 +103,17 @@ export async function settleName(
 }
 
 /**
- * Begins a plan under its name, if that is still free: of two calls with one name the second has to see the first.
- * @throws ActionError when it was taken meanwhile; nothing was begun then
+ * Begins a plan. Its name may have been taken while the person was asked, by another process as well.
+ * @throws ActionError when it was; nothing was begun then
  */
-export async function beginNamed<T>(
-  name: string,
-  plans: Plans,
-  { claimedDecisions }: Services,
-  begin: () => Promise<T>,
-): Promise<T> {
-  const claim = `begin ${visibleName(name)}`;
-  const taken = new ActionError(
-    `Another plan "${cleanLine(name, 60)}" has been begun meanwhile. Nothing was begun. Follow that one, or call again.`,
-    { action: "status", arguments: { session_name: name }, reason: "See the plan of that name." },
-  );
-  if (!claimedDecisions.claim(claim)) throw taken;
+export async function beginNamed<T>(name: string, begin: () => Promise<T>): Promise<T> {
   try {
-    if (await telling("Nothing was begun.", () => plans.isTaken(name))) throw taken;
     return await telling("Nothing was begun.", begin);
-  } finally {
-    claimedDecisions.release(claim);
+  } catch (error) {
+    if (!(error instanceof PlanNameTaken)) throw error;
+    throw new ActionError(
+      `Another plan "${cleanLine(name, 60)}" has been begun meanwhile. Nothing was begun. Follow that one, or call again.`,
+      { action: "status", arguments: { session_name: name }, reason: "See the plan of that name." },
+    );
   }
 }

@@ -12,12 +12,12 @@ import { checkSessionName } from "../start/check-arguments.js";
 import type { StartArguments, Task } from "../start/draft.js";
 import { cancelledBeforeStart, preparePlace } from "../start/prepare-start.js";
 import { agreeToPlan, findAgreement } from "./agree.js";
+import { findTemplate, findTemplateThere } from "./find-template.js";
 import { describeDryRun, tellForeseen } from "./foresee.js";
 import { askForInputs, fieldNameOf, readInputs } from "./input-questions.js";
 import { openPlans, telling } from "./open-plans.js";
 import { beginNamed, checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
 import { composePlan, isTemplateName, readRecord, requireSound } from "./read-plan.js";
-import { placeOfTemplates } from "./standing-in.js";
 
 /** What a plan can be begun with. */
 export const START_PARAMETERS = [
@@ -84,6 +84,15 @@ export async function startPlan(
     git_branch: values.gitBranch,
   };
   checkPlanName(values.sessionName);
+  const template =
+    read.template &&
+    (await findTemplateThere(
+      read.template,
+      values,
+      (reason) => again(args, { ...settled, repository_url: values.repositoryUrl || undefined }, reason),
+      call,
+      services,
+    ));
   const named = await settleName(
     values.sessionName,
     {
@@ -97,7 +106,7 @@ export async function startPlan(
   if ("outcome" in named) return named;
   if ("follow" in named) return followNamesake(named.follow, plans);
   const foreseen = await foresee(whole, plans);
-  const needed = findAgreement(whole.plan, foreseen, read.template, services);
+  const needed = findAgreement(whole.plan, foreseen, template, services);
   if (needed) {
     const ended = await agreeToPlan(
       needed,
@@ -115,9 +124,9 @@ export async function startPlan(
     if (ended) return ended;
   }
   if (call.signal.aborted) return cancelledBeforeStart();
-  const notes = [branchNote, changesNote, await keepTrust(read.template, services), read.template?.note];
+  const notes = [branchNote, changesNote, await keepTrust(template, services), template?.note];
   const { repositoryUrl, gitBranch } = values;
-  const sight = await beginNamed(named.name, plans, services, () =>
+  const sight = await beginNamed(named.name, () =>
     plans.begin({
       plan: whole.plan,
       inputs: whole.inputs,
@@ -162,30 +171,6 @@ async function readPlan(
     source,
     ...(template ? { template } : {}),
   };
-}
-
-/** @throws ActionError when there is no such template */
-async function findTemplate(
-  name: string,
-  args: StartPlanArguments,
-  call: Call,
-  services: Services,
-): Promise<FoundTemplate> {
-  const { templates } = services;
-  const place = await placeOfTemplates(args, call, services);
-  try {
-    const found = await templates.find(name, place, call.signal);
-    if (found) return found;
-  } catch (error) {
-    if (!(error instanceof TemplateError)) throw error;
-    throw new ActionError(`${error.message} ${NOTHING}`);
-  }
-  const known = await templates.list(place, call.signal);
-  const names = known.flatMap((one) => (one.name ? [one.name] : []));
-  throw new ActionError(
-    `There is no template "${cleanLine(name, 100)}". There are: ${names.join(", ") || "none"}. ${NOTHING} A plan of your own is given as JSON or YAML.`,
-    { action: "list_plans", arguments: {}, reason: "See the templates and what they ask for." },
-  );
 }
 
 /** What the steps of a start are told; uncommitted changes stay out, since a plan has many starts. */
