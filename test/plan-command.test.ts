@@ -141,6 +141,22 @@ it("shows what a plan waits for, sends it back, and approves what was shown", as
   expect((await plan(["show", "feature"])).stdout).toMatch(/: completed\n/);
 }, 60_000);
 
+it("follows a plan for as long as it goes on, also while nothing happens", async () => {
+  const api = await serveBranchingApi({ script: scriptOf });
+  const terminal = createPlanTerminal(api);
+  const plans = await drivePlansOf(terminal, api);
+  const planId = await plans.begin(FEATURE);
+  await plans.until(planId, isAtGate);
+  const following = terminal.plan(["show", "feature", "--follow"]);
+  // Each command takes as long as the pause between two looks at the plan, or longer.
+  for (const _ of [1, 2]) await terminal.plan(["list"]);
+  await terminal.plan(["approve", "feature", "--yes"]);
+  expect(await following).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/\nbuild: succeeded[\s\S]*\nPlan feature \([\w-]{36}\): completed\n/),
+  });
+}, 60_000);
+
 it("agrees to a fan-out, pauses and goes on, changes limits and steps, and ends a plan after asking", async () => {
   const { steps } = FEATURE;
   const api = await serveBranchingApi({

@@ -74,14 +74,16 @@ async function show(asked: Invocation): Promise<number> {
   try {
     const plans = await opened.services.plans.openIfAny();
     if (!plans) throw await unknownPlan(wanted, plans);
-    return await showPlanInTerminal(plans, wanted, {
-      follow: asked.follow === true,
-      json: asked.json === true,
-      out,
-      signal,
-      paintOptions,
-      ...createScreen(opened, plans, createCall(asked, signal)),
-    });
+    return await keepAwake(() =>
+      showPlanInTerminal(plans, wanted, {
+        follow: asked.follow === true,
+        json: asked.json === true,
+        out,
+        signal,
+        paintOptions,
+        ...createScreen(opened, plans, createCall(asked, signal)),
+      }),
+    );
   } finally {
     await opened.close();
   }
