@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { PlanCommand } from "../plans/machine/commands.js";
 import type { Attempt, PlanState } from "../plans/machine/state.js";
 import { sleep } from "../shared/clock.js";
@@ -167,10 +168,12 @@ function findRunOn({ steps }: PlanState, branch: string): Attempt | undefined {
     .findLast((one) => one.branch === branch && one.runId !== undefined);
 }
 
-/** The branch of a merge step's own, the same whenever it is asked for. */
+/**
+ * The branch of a merge step's own in one round, the same whenever it is asked for. The end is of the whole name: what
+ * is left of two names once they are cut, or fit for a branch, may be the same.
+ */
 function newBranch({ planId, plan }: PlanState, step: string, round: number): string {
-  const words = [plan.name, step, round === 1 ? "" : String(round), planId.slice(0, 8)];
-  const name = words
+  const name = [plan.name, step, round === 1 ? "" : String(round)]
     .map((word) =>
       word
         .toLowerCase()
@@ -179,5 +182,6 @@ function newBranch({ planId, plan }: PlanState, step: string, round: number): st
     )
     .filter(Boolean)
     .join("-");
-  return `automagik/${name.slice(0, 100)}`;
+  const end = createHash("sha256").update(`${planId}/${step}/${round}`).digest("hex").slice(0, 10);
+  return `automagik/${name.slice(0, 80).replace(/-+$/, "")}-${end}`;
 }

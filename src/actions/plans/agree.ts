@@ -1,6 +1,7 @@
 import type { FoundTemplate } from "../../plan-templates/templates.js";
 import type { DryRun } from "../../plans/dry-run.js";
-import type { MergeStep, Plan } from "../../plans/plan.js";
+import type { MergeStep, Plan, RunStep } from "../../plans/plan.js";
+import { soleReference } from "../../plans/references.js";
 import { asCode, readCheckCommand } from "../../shared/check-command.js";
 import { cleanLine, cleanText } from "../../shared/text.js";
 import { formatUsd } from "../../shared/usd.js";
@@ -9,19 +10,27 @@ import type { Call, Services } from "../define-action.js";
 import { confirmWithPerson } from "../forms/confirm.js";
 import { tellForeseen } from "./foresee.js";
 
+const NOTHING = "Nothing was begun.";
 /** A form shows so much of what agents are told, in characters: of one step, and of all. */
 const TASK_CHARS = 300;
 const STEPS_CHARS = 4_000;
 /** What is to be read exactly stands where it is seen: a form with more lines is scrolled over. */
 const COMMANDS_A_FORM = 3;
+/** Of a template's digest: whoever writes the template can find two texts with the same dozen. */
+const DIGEST_CHARS = 32;
 
 /** The commands that the plan's merges run on the engine's machine. @throws ActionError for one that nobody could agree to */
 export function checkCommandsOf(plan: Plan): string[] {
   const checks = plan.steps.filter((step): step is MergeStep => step.kind === "merge");
   const commands = checks.flatMap(({ id, check }) => {
     if (check === undefined) return [];
+    // It was filled already: filled once more it would be another command than is agreed to.
+    if (soleReference(check))
+      throw new ActionError(
+        `Step ${id}: its check would be ${cleanLine(check, 100)}, which is no command. ${NOTHING}`,
+      );
     const read = readCheckCommand(check);
-    if (!read.ok) throw new ActionError(`Step ${id}: ${read.problem} Nothing was begun.`);
+    if (!read.ok) throw new ActionError(`Step ${id}: ${read.problem} ${NOTHING}`);
     return [read.value];
   });
   return [...new Set(commands)];
@@ -55,7 +64,7 @@ export function findAgreement(
 function wordsToAgree({ commands, template, isLarge }: AgreementNeeded, { runs }: DryRun): string[] {
   return [
     ...commands,
-    ...(template ? [`${template.name}@${template.digest.slice(0, 12)}`] : []),
+    ...(template ? [`${template.name}@${template.digest.slice(0, DIGEST_CHARS)}`] : []),
     ...(isLarge ? [`${runs.expected} runs`] : []),
   ];
 }
@@ -127,18 +136,36 @@ function limitOf({ limits: { costUsd } }: Plan): string {
   return costUsd === undefined ? "no limit of the cost" : `it stops at ${formatUsd(costUsd)}`;
 }
 
-/** What its agents are told, bounded. */
-function tellSteps({ steps }: Plan): string[] {
-  const lines = steps.map((step) => {
+/** What its agents are told, bounded; that there is more is said. */
+function tellSteps({ steps, description = "" }: Plan): string[] {
+  const texts = steps.map((step) => {
     switch (step.kind) {
       case "run":
-        return `- ${step.id} (${step.workflow}): ${cleanLine(step.task ?? "goes on with what was left", TASK_CHARS)}`;
+        return [`- ${step.id} (${step.workflow}): `, tellTask(step, description)] as const;
       case "gate":
-        return `- ${step.id} asks you: ${cleanLine(step.question, TASK_CHARS)}`;
+        return [`- ${step.id} asks you: `, step.question] as const;
       case "merge":
-        return `- ${step.id} merges the branches of ${step.merge}`;
+        return [`- ${step.id} merges the branches of ${step.merge}`, ""] as const;
     }
-    return "";
+    return ["", ""] as const;
   });
-  return cleanText(lines.join("\n"), STEPS_CHARS).split("\n");
+  const lines = texts.map(([before, text]) => `${before}${cleanLine(text, TASK_CHARS)}`);
+  const all = cleanText(lines.join("\n"), STEPS_CHARS);
+  const isWhole = all === lines.join("\n") && texts.every(([, text]) => isWholeIn(text, TASK_CHARS));
+  return [...all.split("\n"), ...(isWhole ? [] : [NOT_ALL])];
+}
+
+const NOT_ALL = "Not all of it is shown here. Read the plan's file in the repository before you agree.";
+
+/** What an agent is told of the plan's own words: its task, and what it has to give. */
+function tellTask({ task, output = {} }: RunStep, description: string): string {
+  const fields = Object.entries(output).flatMap(([name, field]) =>
+    field.description === undefined ? [] : [`${name}: ${field.description}`],
+  );
+  const gives = fields.length > 0 ? [`It gives ${fields.join("; ")}`] : [];
+  return [task ?? (description || "goes on with what was left"), ...gives].join(" ");
+}
+
+function isWholeIn(text: string, limit: number): boolean {
+  return cleanLine(text, limit) === cleanLine(text, Number.POSITIVE_INFINITY);
 }

@@ -1,4 +1,6 @@
+import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
+import type { DryRun } from "../../plans/dry-run.js";
 import { spellPlan } from "../../plans/language/spell-plan.js";
 import type { PlanChange } from "../../plans/machine/events.js";
 import type { PlanState } from "../../plans/machine/state.js";
@@ -9,6 +11,7 @@ import { ActionError, type Answer } from "../answer.js";
 import type { Arguments } from "../arguments.js";
 import type { Call, Services } from "../define-action.js";
 import { agreeToPlan, checkCommandsOf, findAgreement } from "./agree.js";
+import { findLostGates } from "./gates-lost.js";
 import { openPlans, telling } from "./open-plans.js";
 import { readDocument, readRecord, requireSound } from "./read-plan.js";
 
@@ -52,8 +55,14 @@ export async function editPlan(
   const known = [state.plan, ...state.earlier.map((one) => one.plan)].flatMap(checkCommandsOf);
   const raised = raisedLimits(state.plan.limits, plan.limits);
   const needed = findAgreement(plan, foreseen, undefined, services, known);
-  const isMore = plan.steps.length > state.plan.steps.length;
-  if (raised.length > 0 || (needed && (needed.commands.length > 0 || isMore))) {
+  const gates = findLostGates(state.plan, plan);
+  const isMore = await grows(state, foreseen, plans);
+  if (
+    raised.length > 0 ||
+    gates.length > 0 ||
+    isMore.unasked ||
+    (needed && (needed.commands.length > 0 || isMore.runs))
+  ) {
     const raise = raised.length > 0 ? ` and raise its limits: ${raised.join(", ")}` : "";
     const ended = await agreeToPlan(
       needed ?? { commands: [], isLarge: false },
@@ -61,7 +70,7 @@ export async function editPlan(
       foreseen,
       {
         deed: `Change the plan ${cleanLine(name, 60)}${raise}`,
-        details: changes,
+        details: [...gates, ...changes],
         arguments: {
           plan_id: state.planId,
           change: "edit",
@@ -70,7 +79,7 @@ export async function editPlan(
           ),
         },
         confirm: args.confirm,
-        isMore: raised.length > 0,
+        isMore: raised.length > 0 || gates.length > 0,
         untouched: NOTHING,
       },
       call,
@@ -79,8 +88,27 @@ export async function editPlan(
     if (ended) return ended;
   }
   return {
-    change: { type: "plan-edited", plan },
+    change: { type: "plan-edited", plan, version: state.version },
     done: [`Changed: version ${state.version + 1} of the plan.`, ...changes].join("\n"),
+  };
+}
+
+/**
+ * Whether a plan would start more than it did as it was.
+ * @returns `runs`: what can be foreseen is more; `unasked`: what cannot is begun without a question, since the person
+ * has agreed to all of the plan before it began
+ */
+async function grows(
+  { plan, inputs, agreeAbove }: PlanState,
+  foreseen: DryRun,
+  plans: Plans,
+): Promise<{ runs: boolean; unasked: boolean }> {
+  const before = await telling(NOTHING, () => plans.foresee(plan, inputs));
+  const cost = ({ costUsd, knownCostUsd = 0 }: DryRun) => costUsd ?? knownCostUsd;
+  const isOpened = foreseen.runs.isOpen && !before.runs.isOpen;
+  return {
+    runs: foreseen.runs.expected > before.runs.expected || cost(foreseen) > cost(before),
+    unasked: isOpened && agreeAbove.runs === undefined && agreeAbove.costUsd === undefined,
   };
 }
 

@@ -23,7 +23,7 @@ export function lookAtGate(state: PlanState, step: string): OpenGate | undefined
   const open = commandsOf(state).find((one) => one.type === "open-gate" && one.step === step);
   if (open?.type !== "open-gate") return undefined;
   const { id: _id, type: _type, ...gate } = open;
-  return { ...gate, question: cleanText(gate.question, 1_000), text: cleanText(gate.text, TEXT_LIMIT) };
+  return { ...gate, text: cleanText(gate.text, TEXT_LIMIT) };
 }
 
 /**

@@ -124,7 +124,9 @@ export async function startPlan(
     if (ended) return ended;
   }
   if (call.signal.aborted) return cancelledBeforeStart();
-  const notes = [branchNote, changesNote, await keepTrust(template, services), template?.note];
+  // Who has agreed to other steps has not seen the template's.
+  const shown = args.steps === undefined ? template : undefined;
+  const notes = [branchNote, changesNote, await keepTrust(shown, services), template?.note];
   const { repositoryUrl, gitBranch } = values;
   const sight = await beginNamed(named.name, () =>
     plans.begin({

@@ -2,7 +2,7 @@ import { optional, type PlanStep } from "../plan.js";
 import { isWorking } from "./draft.js";
 import { indexOf } from "./plan-index.js";
 import { type PlanStatus, planStatus } from "./plan-status.js";
-import { textFor } from "./resolve.js";
+import { questionOf, textFor } from "./resolve.js";
 import type { Agreement, GateOpening, PlanState, StartOrder, StepState } from "./state.js";
 import { tallyOf } from "./tally.js";
 
@@ -145,7 +145,7 @@ function gateCommand(
     id: `open-gate ${step.id}/${opening.attempt}`,
     type: "open-gate",
     step: step.id,
-    question: textFor(state, step.question),
+    question: questionOf(state, step),
     text: step.show === undefined ? "" : textFor(state, step.show),
     mayGoBack: step.backTo !== undefined && sentBack < step.backTo.max,
     opening,

@@ -87,8 +87,8 @@ export type PlanChange =
   | { type: "step-skipped"; step: string }
   /** Of a fan-out those runs are done again that have not succeeded, or all when all have. */
   | { type: "step-redone"; step: string; words?: string }
-  /** The plan is another one from now on; it was checked. */
-  | { type: "plan-edited"; plan: Plan }
+  /** The plan is another one from now on; it was checked. `version`: which it was made of, where that counts. */
+  | { type: "plan-edited"; plan: Plan; version?: number }
   /** Time has gone by. */
   | { type: "tick" };
 

@@ -179,10 +179,21 @@ function changePlan(draft: Draft, { plan, at }: EventOf<"plan-edited">): void {
     const now = before.has(step.id) ? (state.steps[step.id] as StepState) : undefined;
     // What a person has seen of a step that is another one now does not count for it.
     const isSame = now && (hasBegun(now) || JSON.stringify(before.get(step.id)) === JSON.stringify(step));
-    steps[step.id] = isSame ? now : createStep(at);
+    steps[step.id] = isSame ? now : { ...createStep(at), round: roundAfterEdit(state, step, now) };
   }
   state.steps = steps;
   draft.tally = createTally(draft);
+}
+
+/** A step that is another one now asks for its runs anew: a yes to those that it had does not count for these. */
+function roundAfterEdit(
+  { version, earlier }: Draft["state"],
+  step: PlanStep,
+  now: StepState | undefined,
+): number {
+  if (step.kind !== "run" || step.forEach === undefined) return 0;
+  if (now) return now.round === 0 ? 0 : now.round + 1;
+  return earlier.some(({ plan }) => plan.steps.some(({ id }) => id === step.id)) ? version : 0;
 }
 
 /** True for a step of which something was done or decided, so that it stays in the plan as it is. */

@@ -1,6 +1,6 @@
 import type { PlanStep } from "../plan.js";
 import { indexOf } from "./plan-index.js";
-import { textFor } from "./resolve.js";
+import { questionOf } from "./resolve.js";
 import { hasEnded, isGoing, type PlanState, type StepState } from "./state.js";
 
 /** How a plan stands as a whole. `completed`, `failed` and `killed` do nothing more by themselves. */
@@ -57,7 +57,7 @@ export function waitingFor(state: PlanState): WaitingFor[] {
     if (isEnding) {
       // What was lost may go on and cost, whatever has become of the plan.
     } else if (now.open && step.kind === "gate")
-      found.push({ ...at, kind: "gate", what: textFor(state, step.question) });
+      found.push({ ...at, kind: "gate", what: questionOf(state, step) });
     else if (now.status === "waiting" && now.agreement && !now.begun)
       found.push({ ...at, kind: "agreement" });
     else if (now.status === "blocked" && !now.byNeed) found.push({ ...at, kind: "blocked" });

@@ -1,5 +1,5 @@
-import { asSentence, cleanText, cutText } from "../../shared/text.js";
-import { AUTO_WORKFLOW, type FieldValue, type PlanStep, type RunStep } from "../plan.js";
+import { asSentence, cleanLine, cleanText, cutText } from "../../shared/text.js";
+import { AUTO_WORKFLOW, type FieldValue, type GateStep, type PlanStep, type RunStep } from "../plan.js";
 import { parseCondition, parseText, type Reference, soleReference, spellReference } from "../references.js";
 import type { Draft } from "./draft.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
@@ -14,6 +14,7 @@ type Sight = Pick<Draft, "state" | "index">;
 const MAX_VALUE_CHARS = 20_000;
 const MAX_MESSAGE_CHARS = 190_000;
 const MAX_HANDOVER_CHARS = 8_000;
+const MAX_QUESTION_CHARS = 1_000;
 
 /** A value, or why there is none; a sentence's end: "has no value, because step review has failed". */
 export type Resolved = { value: FieldValue } | { problem: string };
@@ -125,6 +126,11 @@ export function textFor(state: PlanState, text: string): string {
   if (!text.includes("${")) return text;
   const found = resolveText({ state, index: indexOf(state.plan) }, text);
   return "value" in found ? found.value : `${found.problem}.`;
+}
+
+/** What a gate asks, on one line: what an agent has put into it cannot look like lines of somebody else. */
+export function questionOf(state: PlanState, { question }: Pick<GateStep, "question">): string {
+  return cleanLine(textFor(state, question), MAX_QUESTION_CHARS);
 }
 
 function inText(value: FieldValue): string {

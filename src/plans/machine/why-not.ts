@@ -80,7 +80,7 @@ function whyNotPerson(
     case "kill-asked":
       return planStatus(state) === "completed" ? "The plan has ended already." : undefined;
     case "plan-edited":
-      return whyNotEdit(state, event.plan);
+      return whyNotEdit(state, event);
     default: {
       const step = stepOf(state, event.step);
       if (!step) return `The plan has no step ${event.step}.`;
@@ -134,7 +134,13 @@ function whyNotStep(
   }
 }
 
-function whyNotEdit(state: PlanState, plan: PlanState["plan"]): string | undefined {
+function whyNotEdit(
+  state: PlanState,
+  { plan, version }: Extract<PlanEvent, { type: "plan-edited" }>,
+): string | undefined {
+  // It would take back what was changed since, a lower limit perhaps, which nobody was asked about.
+  if (version !== undefined && version !== state.version)
+    return "The plan was changed meanwhile, so that this would not be the change that was shown. Look at it and change it anew.";
   const wanted = new Map(plan.steps.map((step) => [step.id, step]));
   for (const step of state.plan.steps) {
     if (!hasBegun(state.steps[step.id] as StepState)) continue;
