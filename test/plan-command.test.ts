@@ -115,7 +115,7 @@ it("shows what a plan waits for, sends it back, and approves what was shown", as
   const unasked = await plan(["approve", "feature"]);
   expect(unasked.code).toBe(1);
   expect(unasked.stdout).toMatch(
-    /^ok: Build this\?\n\nA design\.[\s\S]*Before it:\n- design succeeded: its agent says: A design\./,
+    /^ok: Build this\?\n\n1 commit, .*\n> A design\.[\s\S]*Before it:\n- design succeeded\n/,
   );
   expect(unasked.stdout).toMatch(/Nobody can be asked here\. Nothing was decided\. --yes does it/);
 

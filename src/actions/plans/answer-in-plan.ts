@@ -57,7 +57,7 @@ export async function answerInPlan(
       {
         action: "answer",
         deed: `${tellDeed(verdict, need)} (plan ${cleanLine(state.plan.name, 60)})`,
-        detail: [gate?.question, about].filter(Boolean).join("\n\n"),
+        detail: [gate?.question, about].filter(Boolean).join("\n"),
         arguments: { plan_id: state.planId, question_id: id, answer: args.answer },
         confirm: args.confirm,
         untouched: `${NOTHING} The plan waits as before.`,

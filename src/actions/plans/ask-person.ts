@@ -103,7 +103,7 @@ function readForm(answer: FormAnswer, need: WaitingFor): Verdict | Asked {
     case "no":
       return { kind: "no" };
     default:
-      return open("The person decides later.");
+      return open("The person decides later: show them the whole of it.");
   }
 }
 
@@ -115,7 +115,7 @@ async function buildForm(
 ): Promise<{ message: string; questions: Question[] }> {
   const name = cleanLine(state.plan.name, 60);
   // Some clients begin at the first choice, and a stray Enter must decide nothing.
-  const later = { value: LATER, title: "Later: it stays open" };
+  const later = { value: LATER, title: "Later: it stays open, and the chat tells all of it" };
   if (need.kind === "agreement") {
     const choices = [
       later,
@@ -142,7 +142,7 @@ async function buildForm(
     required: false,
   };
   return {
-    message: `${name}: ${gate?.question ?? need.what}${about ? `\n\n${about}` : ""}`,
+    message: `${name}: ${gate?.question ?? need.what}${about ? `\n${about}` : ""}`,
     questions: [
       { name: "decision", title: "Decision", description: "", required: true, choices },
       ...(gate?.mayGoBack ? [change] : []),

@@ -15,6 +15,8 @@ const TEXT_LIMIT = 8_000;
 const RESULT_LIMIT = 3_000;
 /** The work of so many runs is looked at; each is a request. */
 const LOOKED_AT = 3;
+/** Of a line some clients show so much. */
+const FACT_CHARS = 118;
 /** How long a gate waits for that, in ms. */
 const LOOK_MS = 3_000;
 
@@ -40,7 +42,7 @@ export async function describeGate(
   const views = describePlan(state).steps.filter(({ id }) => needs.includes(id));
   const results = gate.text ? [] : tellResults(state, needs);
   const before = views.map(({ id, kind, status, outcome, items, reason }) => {
-    const isTold = kind === "run" && results.length > 0;
+    const isTold = kind === "run" && (results.length > 0 || isShown(state, id, gate.text));
     const came = outcome && !isTold ? `: ${kind === "run" ? "its agent says: " : ""}${outcome}` : "";
     const why = reason && status !== "succeeded" ? ` (${cleanLine(reason, 200)})` : "";
     return `- ${id} ${status}${items ? ` ${items.done}/${items.of}` : ""}${why}${came}`;
@@ -48,15 +50,23 @@ export async function describeGate(
   const works = await describeWorks(state, needs, call, services);
   const again =
     gate.opening.attempt > 1 ? [`It is asked for the ${ordinal(gate.opening.attempt)} time.`] : [];
-  return [
+  const [first = "", ...rest] = [
     quote(gate.text),
     ...results,
     ...(before.length > 0 ? [["Before it:", ...before].join("\n")] : []),
-    ...works,
+    ...works.map(({ text }) => text),
     ...again,
-  ]
-    .filter(Boolean)
-    .join("\n\n");
+  ].filter(Boolean);
+  // Of a long form some clients show three lines: how much there is to decide on stands before what is said of it.
+  const fact = cleanLine(works.flatMap((work) => work.fact ?? []).join("; "), FACT_CHARS);
+  return [[fact, first].filter(Boolean).join("\n"), ...rest].join("\n\n");
+}
+
+/** True when what the step's agent has said is what the gate shows. */
+function isShown({ steps }: PlanState, id: string, shown: string): boolean {
+  const result = steps[id]?.attempts.findLast((attempt) => attempt.result !== undefined)?.result;
+  const begin = cleanText(result ?? "", RESULT_LIMIT).slice(0, 100);
+  return begin !== "" && shown.includes(begin);
 }
 
 /** What agents have said at their end, for a gate that shows nothing of its own. */
@@ -74,7 +84,7 @@ async function describeWorks(
   needs: readonly string[],
   call: Call,
   services: Services,
-): Promise<string[]> {
+): Promise<{ fact?: string; text: string }[]> {
   const runIds = needs.flatMap((id) => {
     const now = steps[id];
     const attempts = now?.attempts.filter((one) => one.round === now.round && one.runId && one.branch) ?? [];
@@ -83,7 +93,8 @@ async function describeWorks(
   });
   const merged = needs.flatMap((id) => {
     const { branch, commit } = steps[id] ?? {};
-    return branch ? [`Merged on ${cleanLine(branch, 200)}${commit ? ` (${commit.slice(0, 10)})` : ""}.`] : [];
+    const where = `${cleanLine(branch ?? "", 200)}${commit ? ` (${commit.slice(0, 10)})` : ""}`;
+    return branch ? [{ fact: `Merged on ${where}`, text: `Merged on ${where}.` }] : [];
   });
   const runs = await Promise.all(runIds.slice(-LOOKED_AT).map((runId) => readRun(runId, call, services)));
   return [...merged, ...runs.flatMap((run) => (run ? [tellWorkOf(run)] : []))];
@@ -94,12 +105,17 @@ function readRun(runId: string, call: Call, { runs, clock }: Services): Promise<
   return withDeadline(clock, LOOK_MS, read, call.signal).catch(() => undefined);
 }
 
-function tellWorkOf(run: Run): string {
+function tellWorkOf(run: Run): { fact?: string; text: string } {
   const { work } = run;
-  if (!work || !isFinal(run.status)) return "";
-  if (work.commitCount === 0) return work.problem ? asSentence(work.problem) : "Nothing is committed.";
+  if (!work || !isFinal(run.status)) return { text: "" };
+  if (work.commitCount === 0)
+    return { text: work.problem ? asSentence(work.problem) : "Nothing is committed." };
   const look = describeWork(run)?.look;
-  return [...listCommits(work), `Changes: ${tellSize(work)}`, ...(look ? [`Look: ${look}`] : [])].join("\n");
+  const count = `${work.commitCount} commit${work.commitCount === 1 ? "" : "s"}`;
+  return {
+    fact: `${count}, ${tellSize(work)}, on ${work.branch}`,
+    text: [...listCommits(work), ...(look ? [`Look: ${look}`] : [])].join("\n"),
+  };
 }
 
 /** What may be an agent's, set off from what this server says. */
