@@ -27,7 +27,7 @@ it("begins a plan by its file, and follows it to its end", async () => {
   const foreseen = await plan(["run", path, ...given, "--dry-run"]);
   expect(foreseen).toMatchObject({ code: 0, stderr: "" });
   expect(foreseen.stdout).toMatch(
-    /is sound\. Nothing was begun\.[\s\S]*1\. design: architect\n2\. build: implement/,
+    /has no mistakes\. Nothing was begun\.[\s\S]*1\. design: architect\n2\. build: implement/,
   );
 
   const unasked = await plan(["run", path, ...given]);

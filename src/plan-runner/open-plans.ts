@@ -1,10 +1,13 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Notifier } from "../notices/notifier.js";
 import type { Log } from "../shared/log.js";
 import { openDatabase } from "../store/database.js";
 import { type ApiPortOptions, createApiPort } from "./api-port.js";
-import { createPlanJournal } from "./journal.js";
+import { createPlanJournal, type PlanJournal } from "./journal.js";
 import { createPlanNotices } from "./plan-notices.js";
 import { createPlans, type Plans, type PlansOptions } from "./plans.js";
+import { PLANS_MARK } from "./plans-door.js";
 import { createPlanRunner } from "./runner.js";
 
 /** What the plans of a server are made of. */
@@ -30,7 +33,7 @@ export interface OpenPlansOptions
 export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const { folder, upstream, clock, log, findDriver } = options;
   const database = await openDatabase({ folder, clock, onProblem: ({ message }) => log.warn(message) });
-  const journal = createPlanJournal({ database, upstream });
+  const journal = markPlans(createPlanJournal({ database, upstream }), folder);
   const notices = createPlanNotices(options.notifier, clock);
   const portFor = createApiPort({
     ...options,
@@ -53,6 +56,17 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
     async close(graceMs) {
       await plans.close(graceMs);
       await database.destroy();
+    },
+  };
+}
+
+/** Notes in the state folder that plans are begun there, before each is: without the note none is looked for. */
+export function markPlans(journal: PlanJournal, folder: string): PlanJournal {
+  return {
+    ...journal,
+    async begin(start, place) {
+      await writeFile(join(folder, PLANS_MARK), "", { mode: 0o600 });
+      return journal.begin(start, place);
     },
   };
 }

@@ -23,8 +23,9 @@ export interface PlansDoor {
   close(): Promise<void>;
 }
 
-/** The database of the state folder; before it is there, there are no plans. */
 const DATABASE_FILE = "automagik.db";
+/** An empty file in the state folder: plans were begun there. */
+export const PLANS_MARK = "has-plans";
 
 /**
  * @param options.folder the state folder
@@ -69,7 +70,8 @@ export function createPlansDoor(options: {
     return opening;
   }
 
-  const mayHavePlans = () => existsSync(file);
+  // Neither the plans' code nor the database is loaded for those who have none.
+  const mayHavePlans = () => existsSync(join(options.folder, PLANS_MARK));
 
   return {
     open,

@@ -2,6 +2,7 @@ import { createCapabilities } from "../../src/api/capabilities.js";
 import { createApiClient } from "../../src/api/client.js";
 import { type ApiPortOptions, createApiPort } from "../../src/plan-runner/api-port.js";
 import { createPlanJournal, type PlanJournal } from "../../src/plan-runner/journal.js";
+import { markPlans } from "../../src/plan-runner/open-plans.js";
 import { createPlanRunner, type PlanRunner } from "../../src/plan-runner/runner.js";
 import { checkPlanValue } from "../../src/plans/language/check-plan.js";
 import { describeProblem } from "../../src/plans/language/problems.js";
@@ -61,7 +62,8 @@ export async function openPlans(options: {
   const stopped = new AbortController();
   const runs = createRuns({ api, watcher, clock, stopped: stopped.signal, keys: capabilities });
   const database = await openDatabase(folder === undefined ? {} : { folder });
-  const stored = createPlanJournal({ database, upstream: options.upstream ?? "the API" });
+  const unmarked = createPlanJournal({ database, upstream: options.upstream ?? "the API" });
+  const stored = folder === undefined ? unmarked : markPlans(unmarked, folder);
   const journal = options.journal?.(stored) ?? stored;
   await capabilities.refresh();
   const portFor = createApiPort({

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished, vi } from "vitest";
 import { createPlanJournal, type PlanJournal } from "../../src/plan-runner/journal.js";
+import { markPlans } from "../../src/plan-runner/open-plans.js";
 import { createPlanRunner, type PlanRunner } from "../../src/plan-runner/runner.js";
 import { describePlan } from "../../src/plans/machine/describe-plan.js";
 import type { PlanState } from "../../src/plans/machine/state.js";
@@ -32,7 +33,7 @@ export async function openStoredPlans(folder: string, upstream = LOCAL_UPSTREAM)
   const database = await openDatabase({ folder });
   onTestFinished(() => database.destroy());
   const name = upstreamFolderName(upstream);
-  const journal = createPlanJournal({ database, upstream: name });
+  const journal = markPlans(createPlanJournal({ database, upstream: name }), folder);
   const portFor = () => {
     throw new Error("Nothing is carried out here.");
   };
