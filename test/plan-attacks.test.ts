@@ -172,7 +172,7 @@ async function connectInRepository(text: string, says: { confirm: "yes" | "no" }
   const chat = await connectForPlans({
     onForm: ({ schema }) => ({
       action: "accept",
-      content: schema.properties.confirm ? says : { repository_url: "", git_branch: "" },
+      content: schema.properties.confirm ? says : { repository_url: place.source, git_branch: "main" },
     }),
     ownFolders: [place.source],
     env: place.env,
