@@ -70,7 +70,8 @@ function whyNotPerson(
   state: PlanState,
   event: Exclude<PlanEvent, { key: string } | { type: "tick" | "merged" | "merge-failed" }>,
 ): string | undefined {
-  if (state.killAskedAt !== undefined) return "The plan was ended: nothing of it is started any more.";
+  if (state.killAskedAt !== undefined)
+    return "The plan was ended: nothing of it is started any more. What it has left stands in its status; begin a new plan to go on.";
   switch (event.type) {
     case "paused":
       if (state.pausedAt !== undefined) return "The plan is paused already.";
