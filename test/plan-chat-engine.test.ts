@@ -9,7 +9,7 @@ import { connectForPlans } from "./support/plan-chat.js";
 
 /** With a part that nobody can read beforehand, so that the agent has to ask. */
 const COMMIT =
-  'printf login > "$(printf login).txt" && git add . && git -c user.name=A -c user.email=a@b commit -qm "Add the login"';
+  'printf login > "$(basename "$PWD").txt" && git add . && git -c user.name=A -c user.email=a@b commit -qm "Add the login"';
 const AGENT = JSON.stringify([
   { tools: [{ name: "Bash", input: { command: COMMIT }, run: true }] },
   { text: "The login is there." },
@@ -95,4 +95,49 @@ test("without forms the agent's question is in the plan's answer, and is answere
   expect(answered.data, answered.text).toMatchObject({ outcome: "ok", run: { session_name: "other-build" } });
   const end = await chat.follow(plan_id, 40);
   expect(end.data.outcome, end.text).toBe("completed");
+});
+
+test("a plan's branches begin at the one that was named, and all of its work is taken there in one step", async () => {
+  place.git(place.source, "branch", "next");
+  const chat = await connect({
+    onForm: ({ schema: { properties } }) => ({
+      action: "accept",
+      content: properties.confirm ? { confirm: "yes" } : { answer: "allow_once" },
+    }),
+  });
+  const plan = {
+    name: "parts",
+    inputs: { parts: { type: "list", default: ["one", "two"] } },
+    steps: [
+      // Both at the same time, which they could not be on the branch itself.
+      { id: "build", run: "implement", for_each: "${inputs.parts}", task: "Build ${item}" },
+      { id: "join", merge: "build", needs: ["build"] },
+      { id: "skip", run: "fix", from: "join", needs: ["join"], when: "${steps.join.outcome} == failed" },
+      { id: "polish", run: "fix", from: "skip", needs: ["skip"], task: "Polish it" },
+    ],
+  };
+  const where = { repository_url: place.source, git_branch: "next" };
+  const { data, text } = await chat.call({ action: "plan", plan, ...where, wait_seconds: 40 });
+  expect(data.outcome, text).toBe("completed");
+  const files = (branch: string) => place.git(place.source, "ls-tree", "--name-only", branch).split("\n");
+  expect(files("next")).toEqual(["readme.md"]);
+  // What was built before it is in the last branch, and is told of with it.
+  const [{ branch, look }, ...others] = data.plan.work;
+  expect(others).toEqual([]);
+  expect(look).toBe(`git diff next...${branch}`);
+  const { action, run_id, into } = data.next_step.arguments;
+  expect({ action, into }).toEqual({ action: "take", into: "next" });
+  const taken = await chat.call({ action, run_id, into });
+  expect(taken.data.outcome, taken.text).toBe("ok");
+  expect(chat.forms.at(-1)?.message).toMatch(
+    /It began at automagik\/parts-join\S+: what that has and next has not is merged as well\./,
+  );
+  expect(files("next")).toEqual([
+    "readme.md",
+    "source-parts-build-1.txt",
+    "source-parts-build-2.txt",
+    "source-parts-polish.txt",
+  ]);
+  const { data: after } = await chat.call({ action: "status", plan_id: data.plan.plan_id });
+  expect(after).not.toHaveProperty("next_step");
 });

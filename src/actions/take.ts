@@ -1,5 +1,5 @@
 import { ApiError } from "../api/errors.js";
-import { isFinal, type Run, type TakeReport, type TakeRequest } from "../api/types.js";
+import { isFinal, type Run, type TakeReport, type TakeRequest, type Work } from "../api/types.js";
 import { asCode, readCheckCommand } from "../shared/check-command.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
@@ -81,7 +81,14 @@ export const takeAction = defineAction({
       {
         action: "take",
         deed: describeDeed(run, chosen, services),
-        detail: run.work && [...listCommits(run.work), tellSize(run.work), `By ${nameRun(run)}`].join("\n"),
+        detail:
+          run.work &&
+          [
+            ...listCommits(run.work),
+            tellSize(run.work),
+            ...tellFurther(run.work, args.into),
+            `By ${nameRun(run)}`,
+          ].join("\n"),
         arguments: { run_id: run.runId, ...chosen },
         confirm: args.confirm,
       },
@@ -135,6 +142,12 @@ function describeDeed(run: Run, { into, squash, check }: TakeRequest, { settings
   const where =
     settings.engine === "local" ? "on this machine as you" : "on the engine's machine as its user";
   return `Run ${asCode(check)} ${where}, and if it passes m${merge}`;
+}
+
+/** What is merged beside the session's own commits, where it goes into another branch than its base. */
+function tellFurther({ baseBranch, commitCount }: Work, into: string | undefined): string[] {
+  if (into === undefined || baseBranch === undefined || into === baseBranch || commitCount === 0) return [];
+  return [`It began at ${baseBranch}: what that has and ${into} has not is merged as well.`];
 }
 
 /** Takes it with a check, and tells how long that has been going on. */

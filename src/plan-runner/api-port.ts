@@ -81,8 +81,13 @@ export function createApiPort(
       return { ...named, sessionId: session.sessionId, ...(consent ? { consent } : {}) };
     }
     const there = { ...named, ...(repositoryUrl ? { repositoryUrl } : {}), ...(consent ? { consent } : {}) };
-    if (session.kind === "new") return { ...there, ...(gitBranch ? { gitBranch } : {}) };
-    if (!capabilities.state().description?.start.takesFrom)
+    const { takesFrom } = capabilities.state().description?.start ?? {};
+    if (session.kind === "new") {
+      if (!gitBranch) return there;
+      // Runs beside each other cannot all be on the plan's branch: each has one of its own, which begins there.
+      return { ...there, ...(takesFrom && repositoryUrl ? { startFrom: gitBranch } : { gitBranch }) };
+    }
+    if (!takesFrom)
       return { problem: "The API does not say that a session's branch can begin at another one." };
     return { ...there, startFrom: session.branch };
   }

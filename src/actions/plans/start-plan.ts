@@ -71,7 +71,7 @@ export async function startPlan(
       `No API key is set. ${NOTHING} Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.`,
     );
   const namer = await createNamer(read.plan, plans, services);
-  const task = createPlanTask(args, read, namer.suggest);
+  const task = createPlanTask(args, read, namer.suggest, beginsAtBranch(services));
   const draft = await preparePlace(placeArguments(args, read), { call, services, task });
   if ("outcome" in draft) return draft;
   const { values, more = {}, branchNote = "", changesNote = "", permission } = draft;
@@ -188,10 +188,16 @@ function placeArguments(args: StartPlanArguments, { plan, template }: ReadPlan):
   };
 }
 
+/** Where the API lets branches begin at others, all of a plan's do so. */
+function beginsAtBranch({ settings, capabilities }: Services): boolean {
+  return settings.engine === "local" || capabilities.state().description?.start.takesFrom === true;
+}
+
 function createPlanTask(
   args: StartPlanArguments,
   { plan, missing, given }: ReadPlan,
   suggestName: Task["suggestName"],
+  beginsAtBranch: boolean,
 ): Task {
   const questions = askForInputs(plan.inputs, missing, Object.keys(given));
   const about = plan.description ? `: ${cleanLine(plan.description, TITLE_CHARS)}` : "";
@@ -199,6 +205,7 @@ function createPlanTask(
     title: () => `Begin the plan ${cleanLine(ownName(plan) ?? "", 60) || "of this chat"}${about}`,
     suggestName,
     more: questions,
+    beginsAtBranch,
     startAgain(changed, reason) {
       const entered = changed as Record<string, string | undefined>;
       const { session_name, repository_url, git_branch } = entered;

@@ -37,6 +37,19 @@ export const checkBranch: Step = async (draft, { call, services, task }) => {
     case "none":
       return settle("", ` There is no branch "${gitBranch}", so the default branch is used.`);
     case "new": {
+      if (task.beginsAtBranch)
+        throw new ActionError(
+          `\`git_branch\` ${JSON.stringify(gitBranch)}: the repository has no such branch, at which the work would begin. Nothing was sent.`,
+          task.startAgain(
+            {
+              ...args,
+              session_name: values.sessionName,
+              repository_url: repositoryUrl,
+              git_branch: undefined,
+            },
+            "Ask the person for another git_branch; their other answers are kept here.",
+          ),
+        );
       const base = defaultBranch ? `the default branch, ${defaultBranch}` : "the default branch";
       const made =
         services.settings.engine === "local"

@@ -44,6 +44,8 @@ export async function buildQuestions(
      * is not there.
      */
     hasLocalEngine: boolean;
+    /** As of the task. */
+    beginsAtBranch: boolean;
     /** What is not committed in a repository of this machine, as far as it may be offered. */
     findChanges: (
       repositoryUrl: string,
@@ -53,7 +55,7 @@ export async function buildQuestions(
     signal: AbortSignal;
   },
 ): Promise<{ questions: Question[]; changesOf?: string }> {
-  const { sessions, git, clock, home, hasLocalEngine } = collaborators;
+  const { sessions, git, clock, home, hasLocalEngine, beginsAtBranch } = collaborators;
   const asksRepository = !known.tempWorkspace && known.repositoryUrl === undefined;
   const asksBranch = !known.tempWorkspace && known.gitBranch === undefined;
   const asksName = known.sessionName === undefined;
@@ -82,8 +84,8 @@ export async function buildQuestions(
     const current = here?.repositoryUrl === (repositoryUrl ?? here?.repositoryUrl) ? here : undefined;
     questions.push(
       current && isLocalRepository(current.repositoryUrl)
-        ? askLocalBranch(current.branch)
-        : askBranch(branches, current?.branch, hasLocalEngine),
+        ? askLocalBranch(current.branch, beginsAtBranch)
+        : askBranch(branches, current?.branch, { hasLocalEngine, beginsAtBranch }),
     );
   }
   const place = known.tempWorkspace ? undefined : (repositoryUrl ?? here?.repositoryUrl);
@@ -165,12 +167,13 @@ function askRepository(suggestion: string | undefined, hasLocalEngine: boolean):
 }
 
 /** @param current the branch that is checked out there */
-function askLocalBranch(current: string | undefined): Question {
+function askLocalBranch(current: string | undefined, beginsAtBranch: boolean): Question {
   const where = current ?? "what is checked out there";
+  const missing = beginsAtBranch ? "" : ", or not there yet";
   return {
     name: "git_branch",
     title: "Branch",
-    description: `Where the work begins (empty, or not there yet: ${where}). It comes back on a branch of its own; yours stays as it is.`,
+    description: `Where the work begins (empty${missing}: ${where}). It comes back on a branch of its own; yours stays as it is.`,
     required: false,
     ...(current ? { suggestion: current } : {}),
   };
@@ -179,15 +182,20 @@ function askLocalBranch(current: string | undefined): Question {
 function askBranch(
   remote: { defaultBranch?: string; branches: string[]; truncated: boolean } | undefined,
   current: string | undefined,
-  hasLocalEngine: boolean,
+  { hasLocalEngine, beginsAtBranch }: { hasLocalEngine: boolean; beginsAtBranch: boolean },
 ): Question {
   const base = remote?.defaultBranch ?? "the default branch";
-  const made = hasLocalEngine ? ` A name that the repository does not have is made from ${base}.` : "";
+  const made =
+    hasLocalEngine && !beginsAtBranch
+      ? ` A name that the repository does not have is made from ${base}.`
+      : "";
   const own = hasLocalEngine ? ", which stays as it is: the work gets a branch of its own" : "";
   const question: Question = {
     name: "git_branch",
     title: "Branch",
-    description: `Branch to work on. Leave empty for the default branch${own}.${made}`,
+    description: beginsAtBranch
+      ? "Where the work begins; empty for the default branch. It gets branches of its own, and this one stays as it is."
+      : `Branch to work on. Leave empty for the default branch${own}.${made}`,
     required: false,
   };
   if (!remote || remote.branches.length === 0)

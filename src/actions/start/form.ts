@@ -33,6 +33,7 @@ export const askForMissing: Step = async (draft, context) => {
     findHere: (signal) => findClientRepository(call, services, signal),
     home: services.home,
     hasLocalEngine: services.settings.engine === "local",
+    beginsAtBranch: task.beginsAtBranch ?? false,
     findChanges: (repositoryUrl, gitBranch, signal) =>
       findChanges(repositoryUrl, gitBranch, signal, draft, services),
     signal: call.signal,

@@ -1,7 +1,8 @@
+import { branchesOf } from "../../actions/plans/plan-work.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
 import { describePlan, type PlanView, type StepView } from "../../plans/machine/describe-plan.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
-import { isGoing } from "../../plans/machine/state.js";
+import { isGoing, type PlanState } from "../../plans/machine/state.js";
 import { shellWord } from "../../shared/shell-word.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
 import { shorten, tellSpan } from "../sessions/fit-text.js";
@@ -41,7 +42,7 @@ export function renderPlan(sight: PlanSight, options: PaintOptions): string {
     renderTroubles(sight, options),
     [renderSteps(view, sight, options)],
     renderTotals(view),
-    renderNext(view),
+    renderNext(view, sight),
   ];
   return groups
     .filter((lines) => lines.length > 0)
@@ -165,21 +166,33 @@ function renderTotals(view: PlanView): string[] {
 }
 
 /** What can be done now, where nothing of it stands above. */
-function renderNext(view: PlanView): string[] {
+function renderNext(view: PlanView, { state }: PlanSight): string[] {
   const plan = nameForShell(view.name, view.planId);
-  const last = view.steps.findLast(({ branch, sessionName }) => branch !== undefined && sessionName);
   switch (view.status) {
     case "running":
       return [`Next: ${BIN} plan show ${plan} --follow`];
     case "paused":
       return [`Next: ${BIN} plan resume ${plan}`];
     case "completed":
-      return last?.sessionName
-        ? [`Next: ${BIN} sessions diff ${shellWord(last.sessionName)} shows the work of step ${last.id}.`]
-        : [];
+      return tellWork(state);
     case "failed":
       return [`Next: ${BIN} plan redo ${plan} STEP does a step again.`];
     default:
       return [];
   }
+}
+
+/** How the newest work is looked at and taken: its branch has what the steps before it have left, too. */
+function tellWork(state: PlanState): string[] {
+  const left = branchesOf(state);
+  const last = left.at(-1);
+  if (!last) return [];
+  const attempts = state.steps[last.step]?.attempts ?? [];
+  const name = attempts.find(({ runId }) => runId !== undefined && runId === last.run_id)?.sessionName;
+  if (name === undefined) return [`The work is on the branch ${cleanLine(last.branch, 200)}.`];
+  const session = shellWord(name);
+  return [
+    `Next: ${BIN} sessions diff ${session} shows what step ${last.step} has changed.`,
+    `${BIN} sessions take ${session} --into BRANCH merges all that its branch has, after asking.`,
+  ];
 }

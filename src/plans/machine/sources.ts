@@ -35,6 +35,11 @@ export function workOf(sight: Sight, id: string): LeftWork {
   return "base";
 }
 
+/** The same of a plan as it stands. */
+export function leftWork(state: PlanState, id: string): LeftWork {
+  return workOf({ state, index: indexOf(state.plan) }, id);
+}
+
 /** The newest run since the step was last begun anew. */
 function lastWork({ attempts, round }: StepState): Attempt | undefined {
   return attempts.findLast(
