@@ -53,6 +53,8 @@ export interface Services {
 export interface Followed {
   kind: "run" | "plan";
   id: string;
+  /** Its own name, where that is not found by its id. */
+  name?: string;
 }
 
 /** What an action knows of the call it serves. */

@@ -22,6 +22,8 @@ export interface WorkflowsServer {
   carryOnPlans(): Promise<void>;
   /** Serves one HTTP request of protocol 2026-07-28, whose sender may send it. */
   serveRequest(request: Request, how: { owner: string; body: unknown }): Promise<Response>;
+  /** Whether such a call goes on, or waits for an answer, without a request of its client. */
+  isHolding(): boolean;
   /** Called when the last session of a stdio server has gone. */
   onIdle(listener: () => void): void;
   /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
@@ -50,14 +52,18 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   };
   const mcp = createMcpServer(published);
   let modern: Promise<ModernLeg> | undefined;
+  let isHolding = () => false;
   let onIdle = () => {};
   let closing: Promise<void> | undefined;
 
   /** Loaded with the first client that speaks so. */
   function openModern(): Promise<ModernLeg> {
-    modern ??= import("./modern/modern-leg.js").then(({ createModernLeg }) =>
-      createModernLeg({ ...published, ready: host.discover(), stateFolder: options.plans?.folder }),
-    );
+    modern ??= import("./modern/modern-leg.js").then(async ({ createModernLeg }) => {
+      const stateFolder = options.plans?.folder;
+      const leg = await createModernLeg({ ...published, ready: host.discover(), stateFolder });
+      isHolding = leg.isHolding;
+      return leg;
+    });
     return modern;
   }
 
@@ -95,6 +101,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     async serveRequest(request, how) {
       return (await openModern()).serveRequest(request, how);
     },
+    isHolding: () => isHolding(),
     onIdle(listener) {
       onIdle = listener;
       mcp.onIdle(listener);

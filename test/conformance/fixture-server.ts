@@ -64,6 +64,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     },
     carryOnPlans: async () => {},
     serveRequest: () => Promise.reject(new Error("The fixtures are served on the earlier protocols only.")),
+    isHolding: () => false,
     onIdle: () => {},
     checkReadiness: async () => undefined,
     drain: (graceMs) => inFlight.stop(graceMs),

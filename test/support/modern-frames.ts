@@ -8,6 +8,8 @@ export type Frame = any;
 export interface ModernFrames {
   /** Sends a request and resolves with its answer, an error included. */
   request(method: string, params?: object, meta?: object): Promise<Frame>;
+  /** The id that the next request has. */
+  nextId(): number;
   notify(method: string, params?: object): void;
   /** What came that is no answer to a request. */
   notifications: Frame[];
@@ -51,6 +53,7 @@ export function createModernFrames(
   const send = (frame: object) => stdin.write(`${JSON.stringify({ jsonrpc: "2.0", ...frame })}\n`);
   return {
     notifications,
+    nextId: () => next,
     request(method, params = {}, meta = {}) {
       const id = next++;
       send({ id, method, params: { ...params, _meta: { ...about, ...meta } } });

@@ -26,7 +26,7 @@ async function askPerson(
   const detail = leaveOutShown(question);
   const message = `${tellAsked(who, run, question)}${detail ? `\n\n${detail}` : ""}`;
   const answer = await whileOpen(run, question, services.watcher, (signal) =>
-    call.forms.ask(message, buildForm(question), signal),
+    call.forms.ask(message, buildForm(question), signal, `${run.runId} ${question.questionId}`),
   );
   const text = readAnswer(answer, question);
   // A client that declines forms automatically does not do so in the person's name.

@@ -37,6 +37,12 @@ export interface FormClient {
   /**
    * Shows one form and waits for the answer. Never throws.
    * @param signal closes the form; it then counts as cancelled
+   * @param about names what is asked beyond this call: an answer that comes to a later call still finds it
    */
-  ask(message: string, questions: readonly Question[], signal?: AbortSignal): Promise<FormAnswer>;
+  ask(
+    message: string,
+    questions: readonly Question[],
+    signal?: AbortSignal,
+    about?: string,
+  ): Promise<FormAnswer>;
 }

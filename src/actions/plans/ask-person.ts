@@ -38,7 +38,7 @@ export async function askForPlan(
   try {
     const { message, questions } = await buildForm(state, need, call, services);
     const { answer, isElsewhere } = await whileNeeded(state, need, plans, call, (signal) =>
-      call.forms.ask(message, questions, signal),
+      call.forms.ask(message, questions, signal, claim),
     );
     if (isElsewhere)
       return {

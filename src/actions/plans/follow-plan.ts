@@ -37,7 +37,7 @@ export async function followPlan(
   services: Services,
 ): Promise<Answer> {
   const { clock } = services;
-  call.follows({ kind: "plan", id: start.state.planId });
+  call.follows({ kind: "plan", id: start.state.planId, name: start.state.plan.name });
   const plans = await openPlans(services);
   const waitMs = resolveWaitMs(call.wantsProgress, call.clientName, options.waitSeconds);
   const until = waitMs === undefined ? undefined : clock.elapsed() + waitMs;

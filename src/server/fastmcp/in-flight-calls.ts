@@ -56,13 +56,14 @@ export function createInFlightCalls(options: { clock: Clock; elicitationTimeoutM
       {
         supportsForms: server?.getClientCapabilities()?.elicitation?.form !== undefined,
         // Without the SDK's check of the answer, which voids a whole form for one field left empty or typed freely.
-        async send(params, request) {
+        async send(params, { timeout, signal }) {
           if (!server) throw new Error("There is no client to ask.");
           return server.request(
             { method: "elicitation/create", params: { mode: "form", ...params } },
             formAnswer,
             {
-              ...request,
+              timeout,
+              signal,
               ...related,
             },
           );

@@ -66,10 +66,16 @@ export function createModernRequests(options: {
 
   function leave({ owner }: Caller, state: CallerState): void {
     if (--state.open > 0) return;
-    state.cancelTimer = clock.after(options.idleMs, () => {
+    const whenIdle = () => {
+      // The person may take longer to answer a form.
+      if (state.lent?.server.isHolding()) {
+        state.cancelTimer = clock.after(options.idleMs, whenIdle);
+        return;
+      }
       callers.delete(owner);
       void state.lent?.giveBack();
-    });
+    };
+    state.cancelTimer = clock.after(options.idleMs, whenIdle);
   }
 
   return {

@@ -20,6 +20,8 @@ export interface ModernLeg {
    * @param request without its body, which was read; its signal ends when the client has gone
    */
   serveRequest(request: Request, how: { owner: string; body: unknown }): Promise<Response>;
+  /** Whether a call of it waits for an answer that only this process can take. */
+  isHolding(): boolean;
   /** Makes calls answer now; resolves when they have, or after `graceMs`. */
   stopCalls(graceMs: number): Promise<void>;
   close(): Promise<void>;
@@ -93,6 +95,7 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
         parsedBody: body,
         authInfo: { token: "", clientId: owner, scopes: [] },
       }),
+    isHolding: () => calls.isHolding(),
     stopCalls,
     async close() {
       for (const close of closers) await close();

@@ -12,10 +12,13 @@ import type { Clock } from "../../shared/clock.js";
 import { VERSION } from "../../shared/version.js";
 import type { Complete } from "../completions.js";
 import { prompts } from "../prompts.js";
-import { resources, runUri, templates } from "../resources.js";
+import { templates } from "../resources.js";
+import type { ToolResult } from "../tools/output.js";
 import { INPUT_DROPPED, OUTPUT_DROPPED, plainSchema } from "../tools/plain-schema.js";
 import type { ToolDefinition } from "../tools/registry.js";
-import type { FormReply, HeldCalls, OpenForm, Round } from "./held-calls.js";
+import type { FormReply, OpenForm } from "./held-call.js";
+import type { HeldCalls, Round } from "./held-calls.js";
+import { serveResources } from "./serve-resources.js";
 import type { TaskCaller, Tasks, TaskView } from "./tasks.js";
 
 /** What is published, free of any framework. */
@@ -47,9 +50,6 @@ const POLL_MS = 3_000;
 /** Lists may be kept by the client for so long, in ms; it is told of changes. */
 const LIST_TTL_MS = 60_000;
 const MOST_VALUES = 100;
-/** A client may put all of a list before its model: of very many runs the newest are listed. */
-const MOST_RUNS = 50;
-const LIST_BUDGET_MS = 1_000;
 
 const reply = z.looseObject({
   action: z.string(),
@@ -59,7 +59,6 @@ const reply = z.looseObject({
     .transform((content) => content ?? undefined),
 });
 const taskParams = z.looseObject({ taskId: z.string().max(1_000) });
-const updateParams = taskParams.extend({ inputResponses: z.record(z.string(), z.unknown()).default({}) });
 
 /**
  * The server of one connection, or of one HTTP request, on protocol 2026-07-28. What it publishes and what calls do is
@@ -138,6 +137,8 @@ export function createModernServer(options: ModernOptions, caller: string): Serv
       case "task":
         return { content: [], resultType: "task", ...toTask(tasks.begin(end.call, end.followed)) } as never;
       case "refused":
+        return end.why === "foreign" ? FOREIGN : LATE;
+      case "gone":
         return LATE;
     }
   });
@@ -147,12 +148,13 @@ export function createModernServer(options: ModernOptions, caller: string): Serv
     return {
       ...toTask(task),
       ...(task.form ? { inputRequests: toInputRequests(task.form) } : {}),
-      ...(task.result ? { result: task.result } : {}),
+      ...(task.result ? { result: withSummaryFirst(task.result) } : {}),
     };
   });
-  server.setRequestHandler("tasks/update", { params: updateParams }, async (params, context) => {
-    const replies = readReplies(params.inputResponses) ?? {};
-    if (!tasks.update(params.taskId, callerOf(context, caller), replies)) unknownTask();
+  server.setRequestHandler("tasks/update", { params: taskParams }, async ({ taskId }, context) => {
+    // The SDK takes them out of the parameters, whatever the method.
+    const replies = readReplies(context.mcpReq.inputResponses) ?? {};
+    if (!tasks.update(taskId, callerOf(context, caller), replies)) unknownTask();
     return {};
   });
   server.setRequestHandler("tasks/cancel", { params: taskParams }, async ({ taskId }, context) => {
@@ -160,39 +162,7 @@ export function createModernServer(options: ModernOptions, caller: string): Serv
     return {};
   });
 
-  server.setRequestHandler("resources/list", async () => ({
-    resources: [
-      ...resources.map(({ uri, name, description }) => ({
-        uri,
-        name,
-        description,
-        mimeType: "application/json",
-      })),
-      ...(await listRuns(options)),
-    ],
-  }));
-  server.setRequestHandler("resources/templates/list", () => ({
-    resourceTemplates: templates.map(({ uriTemplate, name, description }) => ({
-      uriTemplate,
-      name,
-      description,
-      mimeType: name === "run" ? "application/json" : "text/plain",
-    })),
-  }));
-  server.setRequestHandler("resources/read", async ({ params: { uri } }) => {
-    const found = resources.find((one) => one.uri === uri);
-    if (found) return { contents: (await found.read(services)).map((content) => ({ uri, ...content })) };
-    for (const template of templates) {
-      const value = variableOf(uri, template.uriTemplate);
-      if (value === undefined) continue;
-      const contents = await template.read(value, services).catch(() => undefined);
-      if (contents) return { contents: contents.map((content) => ({ uri, ...content })) };
-    }
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no resource ${JSON.stringify(uri)}.`, {
-      uri,
-    });
-  });
-
+  serveResources(server, services);
   server.setRequestHandler("prompts/list", () => ({
     prompts: prompts.map(({ name, description, arguments: args }) => ({
       name,
@@ -235,15 +205,18 @@ export function createModernServer(options: ModernOptions, caller: string): Serv
   return server;
 }
 
-const LATE = {
-  content: [
-    {
-      type: "text" as const,
-      text: "This answer came too late, or belongs to another call. Nothing was started by it. Call again, or look with list_sessions at what is going on.",
-    },
-  ],
-  isError: true,
-};
+function refuse(text: string) {
+  return { content: [{ type: "text" as const, text }], isError: true };
+}
+
+/** An answer may have come before, in a server that has ended since. */
+const LATE = refuse(
+  "The form that this answers is not known any more: the server was restarted, or it is too long ago. This answer has " +
+    "started nothing. Whether the same answer did so before, list_sessions tells: look there before you call again.",
+);
+const FOREIGN = refuse(
+  "This answers a form of another call. Nothing was started by it. Call again without the state of that form.",
+);
 
 function unknownTask(): never {
   throw new ProtocolError(
@@ -299,29 +272,8 @@ function toTask({ taskId, status, statusMessage, createdAt, changedAt }: TaskVie
   };
 }
 
-/** The runs going on, one by one, so that a client can offer them. */
-async function listRuns({ services }: ModernOptions) {
-  const signal = AbortSignal.timeout(LIST_BUDGET_MS);
-  const all = await services.sessions.all(signal).catch(() => []);
-  return all
-    .flatMap(({ name, runs }) =>
-      runs
-        .filter(({ status }) => status === "running" || status === "pending")
-        .map(({ runId, workflowName }) => ({
-          uri: runUri(runId),
-          name: `run ${runId}`,
-          description: [workflowName, name].filter(Boolean).join(", "),
-          mimeType: "application/json",
-        })),
-    )
-    .slice(0, MOST_RUNS);
-}
-
-/** The value of a template's one variable in an address that is of its form. */
-function variableOf(uri: string, uriTemplate: string): string | undefined {
-  const [head = "", tail = ""] = uriTemplate.split(/\{[^}]*\}/);
-  if (!uri.startsWith(head) || !uri.endsWith(tail) || uri.length <= head.length + tail.length)
-    return undefined;
-  const value = uri.slice(head.length, uri.length - tail.length);
-  return value.includes("/") ? undefined : value;
+/** All that a model gets of a task is its structured content, and that may be cut. */
+function withSummaryFirst(result: ToolResult): ToolResult {
+  const { summary, ...rest } = result.structuredContent;
+  return { ...result, structuredContent: { summary, ...rest } };
 }

@@ -1,6 +1,5 @@
-import { ActionError } from "../../actions/answer.js";
 import type { Services } from "../../actions/define-action.js";
-import type { ProjectStep } from "../tools/output.js";
+import { type ProjectStep, renderAnswer } from "../tools/output.js";
 import type { ToolDefinition } from "../tools/registry.js";
 import type { TaskWork } from "./tasks.js";
 
@@ -21,7 +20,12 @@ export function createTaskWork(options: {
   ) {
     const step = project({ action, arguments: args, reason: "" });
     const tool = tools.find(({ name }) => name === step?.tool);
-    if (!step || !tool) throw new ActionError(`This API does not offer ${action}.`);
+    if (!step || !tool)
+      return renderAnswer(
+        { outcome: "failed", summary: `This API does not offer ${action}. Nothing was done.` },
+        project,
+        true,
+      );
     return tool.call(step.arguments, call, services);
   }
   const target = ({ kind, id }: Parameters<TaskWork["follow"]>[0]) =>

@@ -1,10 +1,10 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Call, Followed } from "../../actions/define-action.js";
-import { setBounded } from "../../shared/bounded-map.js";
 import type { Clock } from "../../shared/clock.js";
 import { cleanLine } from "../../shared/text.js";
 import type { ToolResult } from "../tools/output.js";
-import type { FormReply, HeldCall, HeldCalls, OpenForm } from "./held-calls.js";
+import type { FormReply, HeldCall, OpenForm } from "./held-call.js";
+import type { HeldCalls } from "./held-calls.js";
 
 /** A task as it stands, in the protocol's words. Times are epoch ms. */
 export interface TaskView {
@@ -40,7 +40,10 @@ export interface Tasks {
   get(taskId: string, who: TaskCaller): TaskView | undefined;
   /** Hands over what the person said; what comes late has no effect. False for an id that is not this caller's. */
   update(taskId: string, who: TaskCaller, replies: Readonly<Record<string, FormReply>>): boolean;
-  /** Ends what it follows, once, however often it is asked for. Resolves when that is known; false as in `update`. */
+  /**
+   * Ends what it follows, once, however often it is asked for; where that has failed, the task tells it and goes on, and
+   * may be cancelled again. Resolves when that is known; false as in `update`.
+   */
   cancel(taskId: string, who: TaskCaller): Promise<boolean>;
 }
 
@@ -50,10 +53,12 @@ export interface TaskCaller {
   clientName: string | undefined;
 }
 
-/** Tasks that are remembered; of others the id is enough to begin anew. */
+/** Tasks that are followed; of others the id is enough to begin anew. */
 const TASKS_KEPT = 500;
 /** A call that has ended before what it follows is followed again after this, in ms, at the next question. */
 const FOLLOW_AGAIN_MS = 5_000;
+/** An API that cannot be asked is asked again for so long, in ms, before the task ends with what is wrong. */
+const ERRORS_FOR_MS = 300_000;
 /** Outcomes of a call that has stopped following while what it follows goes on. */
 const GOES_ON = ["running", "started", "stalled"];
 const MESSAGE_CHARS = 300;
@@ -63,8 +68,11 @@ interface Task {
   followed: Followed;
   call: HeldCall;
   createdAt: number;
-  cancelling?: Promise<void>;
-  cancelled?: ToolResult;
+  /** Since when its calls have ended with errors only, by the clock's `elapsed`. */
+  failingSince?: number | undefined;
+  cancelling?: Promise<void> | undefined;
+  /** What came of the last attempt to cancel it, and when, epoch ms. */
+  cancelled?: { result: ToolResult; at: number };
 }
 
 /** @param options.secret the same in every process that may be asked for the tasks of another one */
@@ -104,36 +112,85 @@ export function createTasks(options: {
     const followed = read(taskId, who.caller);
     if (!followed) return undefined;
     const known = tasks.get(taskId);
-    if (known && !isToBeFollowedAgain(known)) return known;
+    if (known && (!goesOn(known) || !known.call.result || known.call.quietMs() < FOLLOW_AGAIN_MS))
+      return known;
     const call = calls.hold(who, (own) => work.follow(followed, own));
-    const task: Task = { ...known, followed, call, createdAt: known?.createdAt ?? call.startedAt };
-    setBounded(tasks, taskId, task, TASKS_KEPT);
+    if (known) {
+      known.failingSince = known.call.result?.isError
+        ? (known.failingSince ?? clock.elapsed() - known.call.quietMs())
+        : undefined;
+      known.call = call;
+      return known;
+    }
+    return keep(taskId, { followed, call, createdAt: call.startedAt });
+  }
+
+  function keep(taskId: string, task: Task): Task {
+    tasks.set(taskId, task);
+    for (const [oldest, { call }] of tasks) {
+      if (tasks.size <= TASKS_KEPT) break;
+      tasks.delete(oldest);
+      // What it asks can be asked by whoever follows the same then.
+      call.abort();
+    }
     return task;
   }
 
-  function isToBeFollowedAgain({ call, cancelled }: Task): boolean {
-    if (cancelled || !goesOn(call.result)) return false;
-    return clock.now() - call.changedAt >= FOLLOW_AGAIN_MS;
+  /** Whether the task has not come to its end, though its call may have. */
+  function goesOn({ call: { result }, cancelled, failingSince }: Task): boolean {
+    if (cancelled && isKilled(cancelled.result)) return false;
+    if (!result) return true;
+    if (result.isError) return clock.elapsed() - (failingSince ?? clock.elapsed()) < ERRORS_FOR_MS;
+    return GOES_ON.includes(outcomeOf(result));
   }
 
-  function view(taskId: string, { followed, call, createdAt, cancelled }: Task): TaskView {
-    const name = work.nameOf(followed);
-    const told = call.message ?? "";
+  function view(taskId: string, task: Task): TaskView {
+    const { followed, call, createdAt, cancelled } = task;
+    const name = call.followed?.name ?? work.nameOf(followed);
+    const told = call.result?.isError ? summaryOf(call.result) : (call.message ?? "");
     const message = cleanLine([name, told].filter(Boolean).join(" · "), MESSAGE_CHARS);
     const common = { taskId, statusMessage: message, createdAt, changedAt: call.changedAt };
-    if (cancelled) return { ...common, status: "cancelled", statusMessage: summaryOf(cancelled) };
-    if (call.result && !goesOn(call.result)) return { ...common, status: "completed", result: call.result };
-    return call.form
-      ? { ...common, status: "input_required", form: call.form }
-      : { ...common, status: "working" };
+    const killed = [cancelled?.result, task.cancelling && call.result].find((one) => one && isKilled(one));
+    if (killed) return { ...common, status: "cancelled", statusMessage: summaryOf(killed) };
+    if (call.result && !goesOn(task)) return { ...common, status: "completed", result: call.result };
+    if (call.form) return { ...common, status: "input_required", form: call.form };
+    // That it could not be cancelled is told until there is something newer.
+    const isNews = cancelled !== undefined && cancelled.at >= call.changedAt;
+    return {
+      ...common,
+      status: "working",
+      ...(isNews ? { statusMessage: summaryOf(cancelled.result) } : {}),
+    };
+  }
+
+  async function end(task: Task, who: TaskCaller): Promise<void> {
+    // Nobody is asked again: no form could be shown for it.
+    await new Promise<void>((resolve) => {
+      calls.hold({ ...who, supportsForms: false }, async (own) => {
+        try {
+          const result = await work.end(task.followed, own);
+          task.cancelled = { result, at: clock.now() };
+          return result;
+        } finally {
+          resolve();
+        }
+      });
+    });
+    task.cancelling = undefined;
   }
 
   return {
     begin(call, followed) {
       const taskId = idOf(followed, call.caller);
-      const task = { followed, call, createdAt: call.startedAt };
-      setBounded(tasks, taskId, task, TASKS_KEPT);
-      return view(taskId, task);
+      const known = tasks.get(taskId);
+      if (known && known.call !== call && !known.call.result) {
+        // The first one goes on: its client may have a form of it open.
+        call.abort();
+        return view(taskId, known);
+      }
+      if (known?.call === call) return view(taskId, known);
+      const createdAt = known?.createdAt ?? call.startedAt;
+      return view(taskId, keep(taskId, { followed, call, createdAt }));
     },
     get(taskId, who) {
       const task = find(taskId, who);
@@ -147,27 +204,17 @@ export function createTasks(options: {
     async cancel(taskId, who) {
       const task = find(taskId, who);
       if (!task) return false;
-      task.cancelling ??= new Promise((resolve) => {
-        // Nobody is asked again: no form could be shown for it.
-        calls.hold({ ...who, supportsForms: false }, async (own) => {
-          try {
-            const result = await work.end(task.followed, own);
-            if (result.structuredContent.outcome === "killed") task.cancelled = result;
-            return result;
-          } finally {
-            resolve();
-          }
-        });
-      });
-      await task.cancelling;
+      if (goesOn(task)) {
+        task.cancelling ??= end(task, who);
+        await task.cancelling;
+      }
       return true;
     },
   };
 }
 
-function goesOn(result: ToolResult | undefined): boolean {
-  return GOES_ON.includes(String(result?.structuredContent.outcome));
-}
+const outcomeOf = ({ structuredContent }: ToolResult) => String(structuredContent.outcome);
+const isKilled = (result: ToolResult) => outcomeOf(result) === "killed";
 
 function summaryOf({ structuredContent }: ToolResult): string {
   return cleanLine(String(structuredContent.summary ?? ""), MESSAGE_CHARS);

@@ -27,8 +27,13 @@ export interface FormChannel {
   /** Sends the elicitation and waits for its answer. */
   send(
     params: { message: string; requestedSchema: FormSchema },
-    options: { timeout: number; signal: AbortSignal },
-  ): Promise<{ action: string; content?: Record<string, unknown> | undefined }>;
+    options: { timeout: number; signal: AbortSignal; about?: string | undefined },
+  ): Promise<{
+    action: string;
+    content?: Record<string, unknown> | undefined;
+    /** The form has stood before the person since before this call. */
+    wasShownBefore?: boolean | undefined;
+  }>;
   /** Why `send` has failed: out of time, refused by the client, or with an answer that cannot be read. */
   explain(error: unknown): "timeout" | "not_shown" | "no_answer";
   /** A sign of life on the call. */
@@ -43,7 +48,7 @@ export function createFormClient(
   const { clock, timeoutMs } = options;
   return {
     supported: channel.supportsForms,
-    async ask(message, questions, closing): Promise<FormAnswer> {
+    async ask(message, questions, closing, about): Promise<FormAnswer> {
       const signal = closing ? AbortSignal.any([options.signal, closing]) : options.signal;
       if (!channel.supportsForms) return { kind: "not_asked", why: "no_forms" };
       if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
@@ -59,13 +64,14 @@ export function createFormClient(
         const shown = cleanText(message);
         const form = { message: shown, requestedSchema: buildSchema(questions, shown) };
         const answer = await whileFollowing(signal, (own) =>
-          channel.send(form, { timeout: timeoutMs, signal: own }),
+          channel.send(form, { timeout: timeoutMs, signal: own, about }),
         );
         // The call may have been cancelled while the answer was on its way: then it counts no more.
         if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
         if (answer.action === "accept")
           return { kind: "accepted", values: readValues(answer.content, questions) };
-        const byClient = clock.now() - since < FASTEST_PERSON_MS ? { byClient: true as const } : {};
+        const isTooFast = !answer.wasShownBefore && clock.now() - since < FASTEST_PERSON_MS;
+        const byClient = isTooFast ? { byClient: true as const } : {};
         if (answer.action === "decline") return { kind: "declined", ...byClient };
         return { kind: "cancelled", why: "closed", ...byClient };
       } catch (error) {

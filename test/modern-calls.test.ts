@@ -1,0 +1,210 @@
+import { HttpResponse, http } from "msw";
+import { describe, expect, test } from "vitest";
+import { useSimulatedApi } from "../mocks/vitest.js";
+import { COMPLETE, until } from "./support/harness.js";
+import { WITHOUT_TASKS } from "./support/modern-frames.js";
+import { connectModern } from "./support/modern-server.js";
+
+// Protocol 2026-07-28: what happens when requests for one call cross, are given up, come late or come again.
+
+const sim = useSimulatedApi({ paceMs: "manual" });
+
+const { session_name: _, ...UNNAMED } = COMPLETE;
+const ACCEPT = { action: "accept", content: { session_name: "jwt-login" } };
+const LONG = { TASK_AFTER: "3600" };
+
+const starts = () => sim.api().posts("/run/");
+const theRun = () => sim.api().world.run(sim.api().world.runs()[0]?.runId ?? "");
+const aRun = () => until(() => sim.api().world.runs().length > 0, "the run");
+
+/** An API whose run asks one question, until it is answered; then it ends. */
+function askOnce() {
+  const answers: unknown[] = [];
+  let reads = 0;
+  sim.server.use(
+    http.post("*/run/:runId/questions/:questionId/answer", async ({ request }) => {
+      answers.push(await request.json());
+      return HttpResponse.json({ success: true });
+    }),
+    http.get("*/run/:runId/status", ({ params }) => {
+      if (answers.length > 0) reads++;
+      const question = { question_id: "q1", kind: "question", text: "Which hash?", choices: [] };
+      return HttpResponse.json({
+        run_id: params.runId,
+        status: answers.length > 0 ? "completed" : "running",
+        questions: answers.length > 0 ? [] : [question],
+      });
+    }),
+  );
+  return { answers, readsAfter: () => reads };
+}
+
+const inputOf = ({ inputRequests }: { inputRequests?: Record<string, unknown> }) =>
+  Object.keys(inputRequests ?? {})[0] ?? "";
+const isAsked = ({ status }: { status: string }) => status === "input_required";
+const isCompleted = ({ status }: { status: string }) => status === "completed";
+
+describe("requests for one call", () => {
+  test("one of two that bring the same answer is given up: the call goes on for the other", async () => {
+    const client = connectModern({ settings: LONG });
+    const asked = await client.call(UNNAMED);
+    const id = client.nextId();
+    void client.retry(UNNAMED, asked, ACCEPT);
+    const second = client.retry(UNNAMED, asked, ACCEPT, { progressToken: 5 });
+    await aRun();
+    client.cancel(id);
+    theRun().turn("Designing");
+    await until(() => client.notifications.some(({ params }) => params?.progressToken === 5), "the progress");
+    theRun().complete({ result: "Done" });
+    expect((await second).result.structuredContent).toMatchObject({ outcome: "completed" });
+    expect(starts()).toHaveLength(1);
+  });
+
+  test("both are given up: the run goes on, and the call is over for a third one", async () => {
+    const client = connectModern({ settings: LONG });
+    const asked = await client.call(UNNAMED);
+    const ids = [client.nextId(), client.nextId() + 1];
+    void client.retry(UNNAMED, asked, ACCEPT);
+    void client.retry(UNNAMED, asked, ACCEPT);
+    await aRun();
+    for (const id of ids) client.cancel(id);
+    const { result } = await client.retry(UNNAMED, asked, ACCEPT);
+    expect(result.structuredContent).toMatchObject({ run: { run_id: theRun().state.runId } });
+    expect(starts()).toHaveLength(1);
+    expect(sim.api().posts("/run/*/kill")).toEqual([]);
+  });
+
+  test("the form's time runs out before its answer comes: nothing is sent", async () => {
+    const client = connectModern({ settings: { ELICITATION_TIMEOUT: "60" } });
+    const asked = await client.call(UNNAMED);
+    client.clock.skip(61_000);
+    const { result } = await client.retry(UNNAMED, asked, ACCEPT);
+    expect(result.structuredContent.outcome).toBe("cancelled");
+    expect(starts()).toEqual([]);
+  });
+
+  test("an answer to a form that the server does not know says that a run may have begun before", async () => {
+    const client = connectModern();
+    const asked = await client.call(UNNAMED);
+    const restarted = connectModern();
+    const { result } = await restarted.retry(UNNAMED, asked, ACCEPT);
+    expect(result).toMatchObject({
+      isError: true,
+      content: [{ text: expect.stringContaining("list_sessions tells: look there before you call again") }],
+    });
+    expect(starts()).toEqual([]);
+  });
+
+  test("a client without progress gets its task before its own limit of 60 s", async () => {
+    const client = connectModern({ settings: LONG });
+    const going = client.call(COMPLETE);
+    await aRun();
+    client.clock.skip(46_000);
+    expect((await going).result).toMatchObject({ resultType: "task", status: "working" });
+  });
+
+  test("a call that is to be answered at once is no task", async () => {
+    const client = connectModern();
+    const { result } = await client.call({ ...COMPLETE, wait_seconds: 0 });
+    expect(result.structuredContent.outcome).toBe("started");
+  });
+});
+
+describe("a question of the agent without tasks", () => {
+  test("is answered elsewhere while its form is open: the late answer is not sent, the end is told", async () => {
+    const { answers, readsAfter } = askOnce();
+    const client = connectModern({ about: WITHOUT_TASKS });
+    const asked = await client.call(COMPLETE, {}, { progressToken: 1 });
+    expect(asked.result.inputRequests).toMatchObject({ [inputOf(asked.result)]: { params: {} } });
+    const run_id = sim.api().world.runs()[0]?.runId ?? "";
+    await client.call({ action: "answer", run_id, question_id: "q1", answer: "argon2id" });
+    await until(() => readsAfter() > 1, "the end to be seen");
+    const late = { action: "accept", content: { own_answer: "bcrypt" } };
+    const { result } = await client.retry(COMPLETE, asked, late, { progressToken: 2 });
+    expect(result.structuredContent.outcome).toBe("completed");
+    expect(answers).toMatchObject([{ answer: "argon2id" }]);
+  });
+});
+
+describe("a question in a task", () => {
+  const REPLY = { action: "accept", content: { own_answer: "bcrypt" } };
+
+  test("is the same question for a server that was restarted, and answered once", async () => {
+    const { answers } = askOnce();
+    const { taskId } = (await connectModern().call(COMPLETE)).result;
+    const restarted = connectModern();
+    const before = inputOf(await restarted.poll(taskId, isAsked));
+    // Nobody has asked this one for the task when the answer comes.
+    const client = connectModern();
+    for (const _ of [1, 2])
+      await client.request("tasks/update", { taskId, inputResponses: { [before]: REPLY } });
+    const { result } = await client.poll(taskId, isCompleted);
+    expect(result.structuredContent.outcome).toBe("completed");
+    expect(answers).toMatchObject([{ answer: "bcrypt" }]);
+  });
+
+  test("a decline that comes to a restarted server is the person's", async () => {
+    const { answers } = askOnce();
+    const { taskId } = (await connectModern().call(COMPLETE)).result;
+    const key = inputOf(await connectModern().poll(taskId, isAsked));
+    const client = connectModern();
+    await client.request("tasks/update", { taskId, inputResponses: { [key]: { action: "decline" } } });
+    await client.poll(taskId, isCompleted);
+    expect(answers).toMatchObject([{ answer: expect.stringContaining("does not want to answer") }]);
+  });
+
+  test("is asked as long as it is open, whatever a form's time is", async () => {
+    const { answers } = askOnce();
+    const client = connectModern({ settings: { ELICITATION_TIMEOUT: "60" } });
+    const { taskId } = (await client.call(COMPLETE)).result;
+    const key = inputOf(await client.poll(taskId, isAsked));
+    client.clock.skip(3_600_000);
+    expect(inputOf(await client.poll(taskId, isAsked))).toBe(key);
+    await client.request("tasks/update", { taskId, inputResponses: { [key]: REPLY } });
+    await client.poll(taskId, isCompleted);
+    expect(answers).toHaveLength(1);
+  });
+
+  test("stays with the task when another call follows the same run", async () => {
+    const { answers } = askOnce();
+    const client = connectModern();
+    const { taskId } = (await client.call(COMPLETE)).result;
+    const key = inputOf(await client.poll(taskId, isAsked));
+    const run_id = sim.api().world.runs()[0]?.runId ?? "";
+    const status = await client.call({ action: "status", run_id, wait_seconds: 600 });
+    expect(status.result).toMatchObject({ resultType: "task", taskId });
+    expect(inputOf(await client.poll(taskId, isAsked))).toBe(key);
+    await client.request("tasks/update", { taskId, inputResponses: { [key]: REPLY } });
+    await client.poll(taskId, isCompleted);
+    expect(answers).toHaveLength(1);
+  });
+});
+
+describe("a task", () => {
+  test("whose run could not be ended goes on and says so; cancelled again it is ended", async () => {
+    const client = connectModern();
+    const { taskId } = (await client.call(COMPLETE)).result;
+    const mend = sim.api().fault({ path: "/run/*/kill" }, { status: 503 });
+    expect(await client.request("tasks/cancel", { taskId })).toMatchObject({ result: {} });
+    const going = await client.poll(taskId, () => true);
+    expect(going.status).toBe("working");
+    mend();
+    await client.request("tasks/cancel", { taskId });
+    const ended = await client.poll(taskId, ({ status }) => status !== "working");
+    expect(ended).toMatchObject({ status: "cancelled", statusMessage: expect.stringContaining("killed") });
+  });
+
+  test("that is followed anew while the API does not answer goes on until it does", async () => {
+    const { taskId } = (await connectModern().call(COMPLETE)).result;
+    const mend = sim.api().fault({ path: "/run/*/status" }, { status: 503 });
+    const client = connectModern();
+    const first = await client.poll(taskId, ({ statusMessage }) => Boolean(statusMessage));
+    expect(first.status).toBe("working");
+    mend();
+    theRun().complete({ result: "Done" });
+    client.clock.skip(60_000);
+    const { result } = await client.poll(taskId, isCompleted);
+    expect(Object.keys(result.structuredContent)[0]).toBe("summary");
+    expect(result.structuredContent).toMatchObject({ outcome: "completed", run: { result: "Done" } });
+  });
+});
