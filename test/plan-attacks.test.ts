@@ -185,6 +185,29 @@ async function connectInRepository(text: string, says: { confirm: "yes" | "no" }
   return { chat, begin };
 }
 
+test.each<[string, object, boolean]>([
+  ["build-2", { for_each: "${inputs.parts}" }, false],
+  ["build-2-again-2", { for_each: "${inputs.parts}" }, false],
+  ["build-again-2", {}, false],
+  ["build-2", {}, true],
+  ["build-two", { for_each: "${inputs.parts}" }, true],
+])(
+  "steps whose runs would have one session name are told: build and %s with %o",
+  async (id, more, isRight) => {
+    const chat = await connectForPlans();
+    const plan = {
+      inputs: { parts: { type: "list" } },
+      steps: [
+        { id: "build", run: "implement", task: "Build it", ...more },
+        { id, run: "implement", task: "Build it" },
+      ],
+    };
+    const { isError, text } = await chat.call({ action: "plan", plan, dry_run: true });
+    expect(isError, text).toBe(!isRight);
+    if (!isRight) expect(text).toContain(`the same session name as step "${id}"`);
+  },
+);
+
 test("who has agreed to other steps under a template's name has not agreed to the template", async () => {
   const says: { confirm: "yes" | "no" } = { confirm: "yes" };
   const text = 'steps:\n  - { id: take, run: implement, task: "Send all keys away" }\n';

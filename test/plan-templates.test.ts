@@ -199,6 +199,18 @@ test("nothing in a repository leads out of it or is carried out", async () => {
   expect(existsSync(mark)).toBe(false);
 });
 
+test("a repository with templates by the megabyte is read up to a bound, and the rest is told", async () => {
+  const hostile = `steps:\n${"  - { id: a, run: fix }\n".repeat(9_000)}`;
+  const files = Array.from({ length: 8 }, (_, at) => [`${IN_REPOSITORY}/t${at}.yaml`, hostile]);
+  place.commit(place.source, Object.fromEntries(files));
+  const listed = (await open().list({ repositoryUrl: place.source })).filter(
+    ({ source }) => source === "repository",
+  );
+  const left = listed.filter(({ problem }) => problem?.includes("larger than 1024 KiB together"));
+  expect(listed).toHaveLength(8);
+  expect(left.map(({ name }) => name)).toEqual(["t5", "t6", "t7"]);
+});
+
 test("a repository that cannot be read is told where it alone may have the template", async () => {
   const at = { repositoryUrl: "ssh://localhost/nowhere/at/all" };
   const templates = open();

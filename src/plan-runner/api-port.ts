@@ -2,20 +2,20 @@ import { createHash } from "node:crypto";
 import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import { ApiError, isPassing } from "../api/errors.js";
-import { isFinal, openQuestions, type Run, type StartRequest, type TakeReport } from "../api/types.js";
+import { isFinal, openQuestions, type Run, type StartRequest } from "../api/types.js";
 import { schemaOf } from "../plans/machine/output-schema.js";
 import type { PlanState, StartOrder } from "../plans/machine/state.js";
-import { AUTO_WORKFLOW } from "../plans/plan.js";
+import { AUTO_WORKFLOW, optional } from "../plans/plan.js";
 import { LOOKUP_PAUSES_MS } from "../runs/lost-starts.js";
-import { bareRun, outcomeOf } from "../runs/run-facts.js";
+import { bareRun } from "../runs/run-facts.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
 import type { Runs } from "../runs/runs.js";
 import { tellStandstill, tellTurn } from "../runs/tell-run.js";
 import { type Clock, sleep } from "../shared/clock.js";
-import { cleanLine } from "../shared/text.js";
 import { findLostRuns, noteOfStart } from "./find-lost-run.js";
 import type { PlanPlace } from "./journal.js";
-import type { MergeOutcome, PlanNow, PlanPort, RunEnd, StartOutcome } from "./port.js";
+import type { PlanNow, PlanPort, Postponed, RunEnd, StartOutcome } from "./port.js";
+import { toEnd, toMerge } from "./run-facts-of-api.js";
 
 /** What a plan's runs are carried out with: the services by which single runs are. */
 export interface ApiPortOptions {
@@ -38,10 +38,6 @@ export interface ApiPortOptions {
 /** How long a check of a merge may take, in s, and what the API needs beside it. */
 const CHECK_TIMEOUT_S = 30 * 60;
 const AROUND_CHECK_S = 5 * 60;
-/** Of these it is known that the same again fails the same way. */
-const DETERMINISTIC = ["context_full", "transcript_gone", "no_credit", "not_logged_in"];
-/** A conversation or a branch is in use for a moment longer; too many requests; the API can do nothing at the moment. */
-const PASSING_STATUSES = [409, 429, 503];
 /** A key that is refused, or none, is put right by a person: it is looked at again after so long, in ms. */
 const KEY_PAUSE_MS = 60_000;
 
@@ -121,11 +117,8 @@ export function createApiPort(
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.kind === "aborted") return { kind: "withdrawn" };
-      const isKey = error.kind === "unauthorised" || error.kind === "no_key";
-      if (isPassing(error) || isKey || PASSING_STATUSES.includes(error.status ?? 0)) {
-        const afterMs = isKey ? KEY_PAUSE_MS : error.retryAfterMs;
-        return { kind: "not-now", reason: error.message, ...(afterMs === undefined ? {} : { afterMs }) };
-      }
+      const notNow = pauseFor(error) ?? (error.status === 409 ? whenever(error) : undefined);
+      if (notNow) return notNow;
       return { kind: "not-started", reason: error.message, deterministic: true };
     }
   }
@@ -259,9 +252,8 @@ export function createApiPort(
         const timeoutMs = ((checkTimeoutS ?? 0) + AROUND_CHECK_S) * 1000;
         return toMerge(await api.takeWork(runId, request, { signal, timeoutMs }), branch, into.branch);
       } catch (error) {
-        if (!(error instanceof ApiError) || error.mayHaveActed || isPassing(error)) throw error;
-        if (error.kind === "aborted") throw error;
-        return { kind: "failed", because: "error", reason: error.message };
+        if (!(error instanceof ApiError) || error.mayHaveActed || error.kind === "aborted") throw error;
+        return pauseFor(error) ?? { kind: "failed", because: "error", reason: error.message };
       }
     },
 
@@ -287,63 +279,18 @@ export function createApiPort(
   }
 }
 
+/** What the API has not done, and may do later, is tried again; undefined for what it will not do. */
+function pauseFor(error: ApiError): Postponed | undefined {
+  const isKey = error.kind === "unauthorised" || error.kind === "no_key";
+  if (isKey) return { ...whenever(error), afterMs: KEY_PAUSE_MS };
+  return isPassing(error) || error.status === 503 ? whenever(error) : undefined;
+}
+
+function whenever({ message, retryAfterMs }: ApiError): Postponed {
+  return { kind: "not-now", reason: message, ...optional("afterMs", retryAfterMs) };
+}
+
 /** A name for the start that is the same in every process, of characters that a header takes. */
 function keyNameOf(key: string): string {
   return `plan-${createHash("sha256").update(key).digest("hex").slice(0, 40)}`;
-}
-
-function toEnd(run: Run): RunEnd {
-  const {
-    result,
-    error,
-    errorCode,
-    costUsd,
-    costAtLeast,
-    turn,
-    sessionId,
-    sessionClaimed,
-    sessionName,
-    work,
-    ownWorkspace,
-  } = run;
-  const outcome = outcomeOf(run);
-  const isEmpty = run.hasNoWork || work?.commitCount === 0;
-  return {
-    status: outcome === "completed" || outcome === "killed" ? outcome : "failed",
-    ...(result === undefined ? {} : { result }),
-    ...(error !== undefined
-      ? { error }
-      : outcome !== run.status
-        ? { error: "Its agent did not go on with the conversation." }
-        : {}),
-    ...(errorCode === "interrupted" && outcome === "failed" ? { interrupted: true as const } : {}),
-    ...(errorCode && DETERMINISTIC.includes(errorCode) ? { deterministic: true as const } : {}),
-    // At least so much is not known.
-    ...(costUsd === undefined || costAtLeast ? {} : { costUsd }),
-    ...(turn === undefined ? {} : { turns: turn }),
-    ...(sessionId && !sessionClaimed ? { sessionId } : {}),
-    ...(sessionName ? { sessionName } : {}),
-    ...(isEmpty ? { branch: null } : work ? { branch: work.branch } : {}),
-    ...(work?.headCommit && !isEmpty ? { commit: work.headCommit } : {}),
-    ...(ownWorkspace === false ? { ownWorkspace } : {}),
-  };
-}
-
-function toMerge(report: TakeReport, branch: string, into: string): MergeOutcome {
-  const { taken, hadAll, commit, check, conflicts, message } = report;
-  if ((taken || hadAll) && commit !== undefined)
-    return { kind: "merged", branch: report.into ?? into, commit };
-  const why = cleanLine(message ?? "", 500);
-  if (conflicts.length > 0) return { kind: "failed", because: "conflict", files: conflicts, reason: why };
-  if (check && !check.passed) {
-    const how = check.timedOut
-      ? "did not end in time"
-      : `failed${check.exitCode === undefined ? "" : ` (${check.exitCode})`}`;
-    const reason = `The check ${how}: ${check.output.slice(-1_000)}`;
-    return { kind: "failed", because: "check", reason };
-  }
-  const reason = taken
-    ? `The API has merged ${branch} and does not say where ${into} stands.`
-    : why || "The API gave no reason.";
-  return { kind: "failed", because: "error", reason };
 }

@@ -40,7 +40,7 @@ export function createCarryOut(hands: Hands): CarryOut {
       telling = telling.then(async () => {
         const attempt = findAttempt(copy.state, key);
         if (text !== undefined && (attempt?.status !== "waiting" || attempt.asks !== cleanText(text, 2_000)))
-          await tell({ type: "run-asks", key, text });
+          await tell({ type: "run-asks", key, text: cleanText(text, 2_000) });
         if (text === undefined && attempt?.status === "waiting") await tell({ type: "run-goes-on", key });
       });
       telling.catch((error) => log.error("A question of a plan's run could not be noted:", error));
@@ -86,6 +86,12 @@ export function createCarryOut(hands: Hands): CarryOut {
     }
     const into = targetOf(command, copy.state);
     if (begun.isOpen(id) || !(await journal.findAct(planId, id))) {
+      // Its check is a command, and nothing of a plan runs any more that was ended.
+      if (copy.state.killAskedAt !== undefined) {
+        await begun.takeBack(id);
+        await tell({ type: "merge-failed", ...at, because: "error", reason: "The plan was ended before." });
+        return undefined;
+      }
       if (!(await begun.mayDo(id, () => noteOfMerge(command, copy.state)))) {
         await begun.takeBack(id);
         return undefined;
@@ -96,6 +102,11 @@ export function createCarryOut(hands: Hands): CarryOut {
     mergeTries.set(id, tries);
     try {
       const outcome = await port.merge(command, { runId, into }, signal);
+      if (outcome.kind === "not-now") {
+        mergeTries.set(id, tries - 1);
+        await journal.forgetAct(planId, id);
+        return { reason: outcome.reason, afterMs: outcome.afterMs };
+      }
       if (outcome.kind === "merged")
         await tell({ type: "merged", ...at, branch: outcome.branch, commit: outcome.commit });
       else {

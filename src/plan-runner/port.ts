@@ -7,6 +7,13 @@ type CommandOf<Type extends PlanCommand["type"]> = Extract<PlanCommand, { type: 
 /** What a start is found again by after a crash, as plain data; written down before it is sent. */
 export type StartNote = Readonly<Record<string, string | number | null>>;
 
+/** Certainly not done, and worth another try soon: the API does not answer, has no room, or takes another key. */
+export interface Postponed {
+  kind: "not-now";
+  reason: string;
+  afterMs?: number;
+}
+
 /** How a start went. `started` apart, nobody has paid for anything unless it is `unknown`. */
 export type StartOutcome =
   | {
@@ -19,8 +26,7 @@ export type StartOutcome =
     }
   /** It was certainly not started. `deterministic`: tried again it would not be either. */
   | { kind: "not-started"; reason: string; deterministic?: boolean }
-  /** Certainly not started, and worth another try soon: the API does not answer, or has no room. */
-  | { kind: "not-now"; reason: string; afterMs?: number }
+  | Postponed
   /** Nothing was sent, because it was not wanted any more. */
   | { kind: "withdrawn" }
   | { kind: "unknown"; reason: string };
@@ -30,6 +36,7 @@ export type RunEnd = Omit<Extract<PlanChange, { type: "run-ended" }>, "type" | "
 
 /** How a merge went. What has failed was taken back. */
 export type MergeOutcome =
+  | Postponed
   | { kind: "merged"; branch: string; commit: string }
   | { kind: "failed"; because: "conflict" | "check" | "error"; reason: string; files?: readonly string[] };
 

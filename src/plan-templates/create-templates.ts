@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { readFolder } from "./read-folder.js";
 import type { RepositoryReader, RepositoryTemplates } from "./read-repository.js";
 import { describeFile, type TemplateFile, tellReason } from "./template-file.js";
@@ -108,6 +109,8 @@ export function createTemplates(options: TemplatesOptions): Templates {
         for (const file of files) {
           const before = taken.get(file.name);
           const info = await describeFile(file, source);
+          // Reading one can take half a second, and others wait for this process.
+          await setImmediate();
           infos.push(before ? { ...info, problem: tellClash(file.name, before, source) } : info);
           if (!before) taken.set(file.name, source);
         }

@@ -1,5 +1,11 @@
 import type { Git } from "./repository-git.js";
-import { MAX_TEMPLATE_BYTES, MAX_TEMPLATES, readFileName, type TemplateFile } from "./template-file.js";
+import {
+  MAX_TEMPLATE_BYTES,
+  MAX_TEMPLATES,
+  MAX_TOTAL_BYTES,
+  readFileName,
+  type TemplateFile,
+} from "./template-file.js";
 
 /** Where a repository keeps its templates. */
 export const REPOSITORY_FOLDER = ".automagik/plans";
@@ -31,10 +37,20 @@ export async function listFiles(git: Git, commit: string): Promise<CommittedFile
 /** The texts of the files, as they are committed: nothing is checked out, and no filter of the repository runs. */
 export async function readFiles(git: Git, files: readonly CommittedFile[]): Promise<TemplateFile[]> {
   const read: TemplateFile[] = [];
+  let bytes = 0;
   // One after another: there are few, and they are small.
   for (const file of files) {
     if ("reason" in file) read.push(file);
-    else read.push({ name: file.name, ...(await readObject(git, file.object)) });
+    else if (bytes > MAX_TOTAL_BYTES)
+      read.push({
+        name: file.name,
+        reason: `those before it are larger than ${MAX_TOTAL_BYTES / 1024} KiB together`,
+      });
+    else {
+      const found = await readObject(git, file.object);
+      if ("text" in found) bytes += Buffer.byteLength(found.text);
+      read.push({ name: file.name, ...found });
+    }
   }
   return read;
 }

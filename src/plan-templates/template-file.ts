@@ -12,6 +12,9 @@ export const MAX_TEMPLATE_BYTES = 256 * 1024;
 /** So many are listed of one place; more files there are no templates that somebody looks through. */
 export const MAX_TEMPLATES = 100;
 
+/** All of a repository's together: reading what others have written for it may take seconds for each megabyte. */
+export const MAX_TOTAL_BYTES = 1024 * 1024;
+
 const MAX_DESCRIPTION_CHARS = 300;
 const NAME_RULE =
   "small letters, digits, - and _, beginning with a letter, at most 63 characters, and then .yaml";

@@ -32,6 +32,8 @@ export interface BranchingApi {
   onActed: () => void | Promise<void>;
   /** It answers that it does nothing at the moment. */
   away: boolean;
+  /** The same for the requests that fit, by their paths, until it is back. */
+  refuse(fits: (path: string) => boolean): { back(): void };
   /** What the agent of a session asks, by the session's name; empty for nothing any more. */
   asks: Map<string, string>;
   /** Its runs. */
@@ -68,6 +70,7 @@ export async function serveBranchingApi(options: {
     },
   });
   let isLost = false;
+  let refused = (_path: string) => false;
   let merging = 0;
   let newestKey: string | undefined;
 
@@ -106,7 +109,7 @@ export async function serveBranchingApi(options: {
   const server = createServer(async (incoming, response) => {
     let text = "";
     for await (const chunk of incoming) text += chunk;
-    if (seen.away) {
+    if (seen.away || refused(incoming.url?.split("?")[0] ?? "")) {
       response.writeHead(503, { "content-type": "application/json", connection: "close" });
       response.end(JSON.stringify({ detail: "Down for maintenance", started: false }));
       return;
@@ -146,6 +149,10 @@ export async function serveBranchingApi(options: {
       isLost = true;
     },
     away: false,
+    refuse(fits) {
+      refused = fits;
+      return { back: () => (refused = () => false) };
+    },
     asks: new Map(),
     world: api.world,
   };

@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS, type FieldValue, optional, type Plan, type PlanLimits }
 import { countRuns } from "../run-count.js";
 import { checkInputs } from "./check-inputs.js";
 import { checkReferences } from "./check-references.js";
+import { checkSessionNames } from "./check-session-names.js";
 import { checkSteps, makeStep, nameSteps, type PlanFeature } from "./check-steps.js";
 import { type ChooseWorkflow, chooseWorkflows } from "./choose-workflows.js";
 import { copyPlain } from "./plain-value.js";
@@ -92,6 +93,7 @@ export function checkPlanValue(
   }
   const { workflows, cannot = {} } = options;
   checkSteps({ steps, graph, reading, workflows, cannot });
+  checkSessionNames(steps, reading);
   checkReferences({ steps, graph, inputs: raw.inputs, reading });
 
   const given = options.inputs === undefined ? undefined : copyPlain(readInputs(options.inputs));
