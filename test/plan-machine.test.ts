@@ -1181,6 +1181,18 @@ describe("output and joins", () => {
 });
 
 describe("what a person sees", () => {
+  it("tells of an agent's end its words, and the fields that it gave in short", () => {
+    const world = begin({
+      steps: [{ ...design, output: { verdict: { enum: ["approve", "changes"] }, parts: { type: "list" } } }],
+    });
+    const block = '```json\n{"verdict": "changes", "parts": ["a", "b"]}\n```';
+    world.finish("design", { result: `One finding.\n\n${block}\n` });
+    expect(describePlan(world.state).steps[0]?.outcome).toBe("One finding. (verdict: changes, parts: 2)");
+    const bare = begin({ steps: [{ ...design, output: { verdict: { enum: ["approve", "changes"] } } }] });
+    bare.finish("design", { result: '```json\n{"verdict": "approve"}\n```' });
+    expect(describePlan(bare.state).steps[0]?.outcome).toBe("verdict: approve");
+  });
+
   it("is a table of the steps, and one line", () => {
     const world = begin({
       name: "ship",

@@ -1,6 +1,7 @@
 import { cleanLine } from "../../shared/text.js";
 import { optional, type PlanStep } from "../plan.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
+import { tellOutput, wordsBefore } from "./output.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "./plan-status.js";
 import {
   type Attempt,
@@ -156,8 +157,14 @@ function outcomeText(step: PlanStep, now: StepState, last: Attempt | undefined):
     if (merges.length === 0) return undefined;
     return `${merges.filter(({ status }) => status === "merged").length} of ${merges.length} merged`;
   }
+  if (step.forEach !== undefined) return undefined;
+  if (now.output && last?.result !== undefined) {
+    const words = cleanLine(wordsBefore(last.result), OUTCOME_CHARS);
+    const told = cleanLine(tellOutput(now.output), OUTCOME_CHARS);
+    return words ? `${words} (${told})` : told;
+  }
   const text = last?.result ?? last?.error;
-  return step.forEach === undefined && text ? cleanLine(text, OUTCOME_CHARS) : undefined;
+  return text ? cleanLine(text, OUTCOME_CHARS) : undefined;
 }
 
 function nearLimits({ plan, runsStarted, workMs, spentUsd, heldUsd }: PlanState): string[] {

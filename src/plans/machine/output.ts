@@ -77,6 +77,21 @@ export function readOutput(
   };
 }
 
+/** What an agent has said before the block with the fields at its end. */
+export function wordsBefore(result: string): string {
+  const text = result.trimEnd();
+  if (!text.endsWith("```")) return text;
+  const begin = `\n${text.slice(0, -3)}`.lastIndexOf("\n```");
+  return begin === -1 ? text : text.slice(0, begin).trimEnd();
+}
+
+/** The fields as one line tells them: "verdict: changes, parts: 2". */
+export function tellOutput(output: Output): string {
+  return Object.entries(output)
+    .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.length : value}`)
+    .join(", ");
+}
+
 function cleaned(value: FieldValue): FieldValue {
   if (typeof value === "string") return cleanText(value);
   return Array.isArray(value) ? value.map((item) => cleanText(item)) : value;
