@@ -62,7 +62,7 @@ test("what an agent asks in a step, and then the gate with what it has committed
   expect(forms, text + JSON.stringify(told)).toHaveLength(2);
   expect(forms[0]?.message).toContain(COMMIT);
   expect(forms[1]?.message).toMatch(
-    /^login: Is it good\?\n\nbuild, its agent's words:\n> The login is there\.\n\nBefore it:\n- build succeeded\n\n1 commit on \S+:\n- \w+ Add the login\nChanges: 1 file, \+1 -0\nLook: git diff main\.\.\.\S+$/,
+    /^login: Is it good\?\n1 commit, 1 file, \+1 -0, on \S+\nbuild, its agent's words:\n> The login is there\.\n\nBefore it:\n- build succeeded\n\n1 commit on \S+:\n- \w+ Add the login\nLook: git diff main\.\.\.\S+$/,
   );
   expect(
     told.some(
@@ -140,4 +140,26 @@ test("a plan's branches begin at the one that was named, and all of its work is 
   ]);
   const { data: after } = await chat.call({ action: "status", plan_id: data.plan.plan_id });
   expect(after).not.toHaveProperty("next_step");
+});
+
+test("of several runs of one step that ask at the same time, without forms, each is answered by its number", async () => {
+  const chat = await connect();
+  const steps = [{ ...PLAN.steps[0], for_each: "${inputs.parts}" }];
+  const plan = { name: "asking", inputs: { parts: { type: "list", default: ["one", "two"] } }, steps };
+  const where = { repository_url: place.source, git_branch: "" };
+  let { data, text } = await chat.call({ action: "plan", plan, ...where, wait_seconds: 40 });
+  const { plan_id } = data.plan;
+  const asks = () => data.plan.waiting_for.map(({ step }: { step: string }) => step).sort();
+  while (asks().length < 2) ({ data, text } = await chat.follow(plan_id, 1));
+  expect(asks()).toEqual(["build/1", "build/2"]);
+  expect(text).toContain("Its agent asks");
+  const answer = { action: "answer", plan_id, answer: "allow_once", confirm: true };
+  expect((await chat.call({ ...answer, step: "build" })).text).toMatch(
+    /Several things wait for an answer; say which .*: build\/1 \(its agent asks\), build\/2/,
+  );
+  for (const step of ["build/2", "build/1"])
+    expect((await chat.call({ ...answer, step })).data.run.session_name).toBe(
+      `asking-${step.replace("/", "-")}`,
+    );
+  expect((await chat.follow(plan_id, 40)).data.outcome).toBe("completed");
 });

@@ -3,9 +3,8 @@ import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import { ApiError, isPassing } from "../api/errors.js";
 import { isFinal, openQuestions, type Run, type StartRequest } from "../api/types.js";
-import { schemaOf } from "../plans/machine/output-schema.js";
 import type { PlanState, StartOrder } from "../plans/machine/state.js";
-import { AUTO_WORKFLOW, optional } from "../plans/plan.js";
+import { optional } from "../plans/plan.js";
 import { LOOKUP_PAUSES_MS } from "../runs/lost-starts.js";
 import { bareRun } from "../runs/run-facts.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -16,6 +15,7 @@ import { findLostRuns, noteOfStart } from "./find-lost-run.js";
 import type { PlanPlace } from "./journal.js";
 import type { PlanNow, PlanPort, Postponed, RunEnd, StartOutcome } from "./port.js";
 import { toEnd, toMerge } from "./run-facts-of-api.js";
+import { requestOfStart } from "./start-request.js";
 
 /** What a plan's runs are carried out with: the services by which single runs are. */
 export interface ApiPortOptions {
@@ -48,45 +48,11 @@ export function createApiPort(
   const { api, runs, watcher, capabilities, clock } = options;
   /** Runs of which the answer to their start says that they have failed; the API may not know them. */
   const failed = new Map<string, Run>();
-
-  function requestFor(order: StartOrder, place: PlanPlace): StartRequest | { problem: string } {
-    const { workflow, message, session, sessionName, costLimitUsd, output } = order;
-    const { repositoryUrl, gitBranch, consent } = place;
-    if (workflow === AUTO_WORKFLOW)
-      return {
-        problem:
-          "No workflow was chosen for it, since the API's workflows were not known when the plan began. Begin the plan again, or name one.",
-      };
-    const takesSchema = capabilities.state().description?.start.takesOutputSchema;
-    const takesLimit = capabilities.state().description?.start.takesCostLimit && costLimitUsd !== undefined;
-    const base = {
-      ...options.defaults,
-      workflowName: workflow,
-      message,
-      ...(takesLimit ? { costLimitUsd } : {}),
-      ...(takesSchema && output ? { outputSchema: schemaOf(output) } : {}),
-    };
-    const name = session.kind === "continue" ? session.sessionName : sessionName;
-    const named = name === undefined ? base : { ...base, sessionName: name };
-    if (session.kind === "continue") {
-      if (session.sessionId === undefined)
-        return {
-          problem:
-            "The API has not told the id of the conversation that it would continue. Nothing was started. Without continue the step begins a session of its own.",
-        };
-      return { ...named, sessionId: session.sessionId, ...(consent ? { consent } : {}) };
-    }
-    const there = { ...named, ...(repositoryUrl ? { repositoryUrl } : {}), ...(consent ? { consent } : {}) };
-    const { takesFrom } = capabilities.state().description?.start ?? {};
-    if (session.kind === "new") {
-      if (!gitBranch) return there;
-      // Runs beside each other cannot all be on the plan's branch: each has one of its own, which begins there.
-      return { ...there, ...(takesFrom && repositoryUrl ? { startFrom: gitBranch } : { gitBranch }) };
-    }
-    if (!takesFrom)
-      return { problem: "The API does not say that a session's branch can begin at another one." };
-    return { ...there, startFrom: session.branch };
-  }
+  const requestFor = (order: StartOrder, place: PlanPlace) =>
+    requestOfStart(order, place, {
+      defaults: options.defaults,
+      takes: capabilities.state().description?.start,
+    });
 
   function toStarted(run: Run): StartOutcome {
     const { runId, sessionId, sessionClaimed, sessionName, work, ownWorkspace } = run;

@@ -11,7 +11,7 @@ import { readVerdict, tellDecided, tellPlanChange, toChange, type Verdict } from
 import { questionIdOf } from "./describe-plan-answer.js";
 import { describeGate, lookAtGate } from "./look-at-gate.js";
 import { openPlans, telling } from "./open-plans.js";
-import { needsNow } from "./plan-needs.js";
+import { nameOfNeed, needsNow } from "./plan-needs.js";
 import { watchPlan } from "./tell-plan.js";
 
 interface AnswerArguments {
@@ -84,14 +84,17 @@ export async function answerInPlan(
 function chooseNeed(state: PlanState, { step, question_id }: AnswerArguments): WaitingFor {
   const needs = needsNow(state);
   const name = cleanLine(state.plan.name, 60);
+  const isMeant = (one: WaitingFor) => one.step === step || nameOfNeed(state, one) === step;
   const see = watchPlan(state.planId, "See what is open.");
-  const open = needs.map((one) => questionIdOf(state, one) ?? `${one.step} (its agent asks)`).join(", ");
+  const open = needs
+    .map((one) => questionIdOf(state, one) ?? `${nameOfNeed(state, one)} (its agent asks)`)
+    .join(", ");
   if (needs.length === 0) throw new ActionError(`The plan ${name} waits for no answer. ${NOTHING}`, see);
   if (question_id) {
     const found = needs.find((one) => questionIdOf(state, one) === question_id);
     if (found) return found;
     // An agent's own question has the id that its run gives it.
-    const asking = needs.filter((one) => one.kind === "question" && (!step || one.step === step));
+    const asking = needs.filter((one) => one.kind === "question" && (!step || isMeant(one)));
     const [only] = asking;
     if (only && asking.length === 1 && !question_id.includes("/")) return only;
     throw new ActionError(
@@ -99,7 +102,7 @@ function chooseNeed(state: PlanState, { step, question_id }: AnswerArguments): W
       see,
     );
   }
-  const fitting = step ? needs.filter((one) => one.step === step) : needs;
+  const fitting = step ? needs.filter(isMeant) : needs;
   const [only] = fitting;
   if (only && fitting.length === 1) return only;
   throw new ActionError(

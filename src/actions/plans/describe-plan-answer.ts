@@ -11,11 +11,15 @@ import type { PlanState } from "../../plans/machine/state.js";
 import { optional } from "../../plans/plan.js";
 import { cleanLine } from "../../shared/text.js";
 import type { PlanAnswer } from "./plan-answer.js";
+import { nameOfNeed } from "./plan-needs.js";
 
 /** Steps in an answer, in characters: they stand in it twice, and the smallest known limit is 25,000 tokens. */
 const STEPS_LIMIT = 8_000;
 const DETAILED_LIMIT = 20_000;
 const WHAT_CHARS = 500;
+/** All that a plan waits for has so many characters together; of each at least its beginning is told. */
+const ALL_WHATS_CHARS = 8_000;
+const LEAST_WHAT_CHARS = 80;
 const REASON_CHARS = 300;
 
 type StepAnswer = PlanAnswer["steps"][number];
@@ -27,6 +31,8 @@ type StepAnswer = PlanAnswer["steps"][number];
 export function describePlanAnswer(sight: PlanSight, detailed = false): PlanAnswer {
   const { state } = sight;
   const view = describePlan(state);
+  const share = Math.floor(ALL_WHATS_CHARS / Math.max(1, view.waitingFor.length));
+  const whatChars = Math.max(LEAST_WHAT_CHARS, Math.min(WHAT_CHARS, share));
   return {
     plan_id: view.planId,
     name: cleanLine(view.name, 100),
@@ -43,8 +49,8 @@ export function describePlanAnswer(sight: PlanSight, detailed = false): PlanAnsw
       : { cost_usd: toCents(view.costUsd) }),
     ...optional("cost_limit_usd", view.costLimitUsd),
     waiting_for: view.waitingFor.map((one) => ({
-      step: one.step,
-      what: cleanLine(one.what, WHAT_CHARS),
+      step: nameOfNeed(state, one),
+      what: cleanLine(one.what, whatChars),
       since: toIso(one.since),
       kind: one.kind,
       ...optional("question_id", questionIdOf(state, one)),

@@ -7,6 +7,7 @@ import type { NextStep, Outcome } from "../answer.js";
 import { questionIdOf, statusOf, toIso } from "./describe-plan-answer.js";
 import { lookAtGate } from "./look-at-gate.js";
 import type { PlanAnswer } from "./plan-answer.js";
+import { nameOfNeed } from "./plan-needs.js";
 
 const WHAT_CHARS = 300;
 /** Of what needs a person so many are told in words; the structure has all. */
@@ -36,7 +37,8 @@ export function tellPlan(
 
 /** "The plan login waits for you: ok (gate), since …: Build this?", a line for each thing; "" when nothing does. */
 export function tellNeeds({ state, troubles }: PlanSight): string {
-  const lines = waitingFor(state).map(({ kind, step, what, since }) => {
+  const lines = waitingFor(state).map((need) => {
+    const { kind, step, what, since } = need;
     const text = asSentence(cleanLine(what, WHAT_CHARS));
     const when = `since ${toIso(since).slice(0, 16)}Z`;
     switch (kind) {
@@ -45,7 +47,7 @@ export function tellNeeds({ state, troubles }: PlanSight): string {
       case "agreement":
         return `Needs agreement ${when}, step ${step}: ${text} (yes or no)`;
       case "question":
-        return `Its agent asks ${when}, step ${step}: ${text}`;
+        return `Its agent asks ${when}, step ${nameOfNeed(state, need)}: ${text}`;
       case "lost":
         return `Needs a look ${when}, step ${step}: ${text}`;
       case "blocked":
@@ -121,7 +123,7 @@ export function nextForPlan(sight: PlanSight): NextStep | undefined {
     case "question":
       return {
         action: "answer",
-        arguments: { plan_id: planId, step: first.step, answer: "…" },
+        arguments: { plan_id: planId, step: nameOfNeed(state, first), answer: "…" },
         reason: "Fill in the person's answer to the agent; the run's status has its question in full.",
       };
     case "lost":
