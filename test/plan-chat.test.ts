@@ -172,6 +172,21 @@ test("a dry run begins nothing, and says what is not known", async () => {
   expect(data.dry_run).not.toHaveProperty("cost_usd");
   expect(text).toContain("cost unknown");
   expect(sim.api().world.runs()).toEqual([]);
+  // What a condition may leave out is not said to be needed.
+  const fix = {
+    id: "fix",
+    run: "fix",
+    task: "Mend it",
+    needs: ["build"],
+    when: "${steps.build.outcome} == failed",
+  };
+  const steps = [...TWO_STEPS.steps, fix];
+  const told = async (plan: object) =>
+    /It takes ([^,]*),/.exec((await call({ action: "plan", plan, dry_run: true })).text)?.[1];
+  expect(await told({ ...TWO_STEPS, steps })).toBe("2 to 3 runs (at most 20)");
+  const inputs = { parts: "list" };
+  const each = { id: "each", run: "fix", task: "${item}", for_each: "${inputs.parts}" };
+  expect(await told({ name: "open", inputs, steps: [...steps, each] })).toBe("at least 3 runs (at most 20)");
 });
 
 test("a plan whose name goes on already is not begun, and a free name is suggested", async () => {

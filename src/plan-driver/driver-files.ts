@@ -23,6 +23,7 @@ export interface DriverPlace {
   upstream: string;
 }
 
+/** Where they are; nothing is made. */
 export function driverFiles({ stateFolder, upstream }: DriverPlace): DriverFiles {
   const parent = join(stateFolder, "plan-drivers");
   const folder = join(parent, upstream);

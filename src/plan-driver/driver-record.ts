@@ -50,6 +50,7 @@ export function removeDriverRecord(place: DriverPlace): void {
   }
 }
 
+/** A salt for {@link markOfKey}: 16 bytes in hex. */
 export function newSalt(): string {
   return randomBytes(16).toString("hex");
 }

@@ -24,6 +24,7 @@ const LONGEST_TIMER_MS = 10 * 60_000;
  */
 export type CarryOut = (command: PlanCommand, signal: AbortSignal) => Promise<NotNow | undefined>;
 
+/** Creates it for one plan that this process carries out. */
 export function createCarryOut(hands: Hands): CarryOut {
   const { copy, journal, port, clock, log, begun, watched, tell } = hands;
   const { planId } = copy.state;

@@ -33,6 +33,7 @@ export interface NotNow {
   isFine?: true;
 }
 
+/** The attempt of a run by its key (plan/step/attempt, with the item behind it in a fan-out). */
 export function findAttempt({ steps }: PlanState, key: string): Attempt | undefined {
   return steps[key.split("/")[1] ?? ""]?.attempts.findLast((one) => one.key === key);
 }

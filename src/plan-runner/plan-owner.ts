@@ -17,6 +17,7 @@ export function textOf({ pid, began, place, instance }: PlanOwner): string {
   return JSON.stringify({ pid, began, place, instance });
 }
 
+/** Who carries a plan out, as its row says. */
 export function readOwnership(row: { owner: string | null; owner_seen: number | null }): Ownership {
   return {
     owner: row.owner === null ? undefined : (JSON.parse(row.owner) as PlanOwner),

@@ -16,6 +16,7 @@ export interface SightWriter {
   close(): void;
 }
 
+/** Creates it; nothing is written before something was seen. */
 export function createSightWriter(options: {
   sights: Pick<PlanSights, "writeSights">;
   owner: Promise<PlanOwner>;

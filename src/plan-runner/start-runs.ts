@@ -19,6 +19,7 @@ export interface StartRuns {
   lookUp(command: CommandOf<"look-up">, signal: AbortSignal): Promise<NotNow | undefined>;
 }
 
+/** Creates it for one plan that this process carries out. */
 export function createStartRuns(hands: Hands): StartRuns {
   const { copy, journal, port, clock, begun, stopping, isWanted, tell } = hands;
   const { planId } = copy.state;

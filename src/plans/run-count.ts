@@ -11,6 +11,7 @@ export interface RunCount {
   isOpen: boolean;
 }
 
+/** How many runs a plan takes when nothing fails or is sent back. */
 export function countRuns(plan: Plan, inputs: Readonly<Record<string, FieldValue>>): RunCount {
   let [least, expected, isOpen] = [0, 0, false];
   for (const step of plan.steps) {

@@ -144,6 +144,7 @@ export function questionIdOf(state: PlanState, { step, kind }: WaitingFor): stri
   return undefined;
 }
 
+/** @param time epoch ms */
 export function toIso(time: number): string {
   return new Date(time).toISOString();
 }

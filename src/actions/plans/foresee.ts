@@ -39,10 +39,17 @@ function nameStep({ id, kind, workflow, runs, conditional }: DryRunStep): string
   return cleanLine(`${id}: ${what}${times}${conditional ? ", if its condition holds" : ""}`, 120);
 }
 
-/** "about 7 runs (at most 12), $4.20, 40 turns, 25 min" */
+/** "4 to 7 runs"; "at least 4 runs" where a list is not known yet. Steps with a condition may be left out. */
+export function tellRuns({ runs: { expected, least, isOpen } }: DryRun): string {
+  const most = isOpen ? least : expected;
+  const many = `${most} run${most === 1 ? "" : "s"}`;
+  if (isOpen) return `at least ${many}`;
+  return least < expected ? `${least} to ${many}` : many;
+}
+
+/** "4 to 7 runs (at most 12), about $4.20, about 40 turns, about 25 min" */
 export function tellForeseen(run: DryRun): string {
-  const { expected, isOpen, limit } = run.runs;
-  const runs = `${isOpen ? "at least " : ""}${expected} run${expected === 1 && !isOpen ? "" : "s"} (at most ${limit})`;
+  const runs = `${tellRuns(run)} (at most ${run.runs.limit})`;
   const cost =
     run.costUsd !== undefined
       ? `about ${formatUsd(run.costUsd)}`

@@ -13,7 +13,7 @@ import type { StartArguments, Task } from "../start/draft.js";
 import { cancelledBeforeStart, preparePlace } from "../start/prepare-start.js";
 import { agreeToPlan, findAgreement } from "./agree.js";
 import { findTemplate, findTemplateThere } from "./find-template.js";
-import { describeDryRun, tellForeseen } from "./foresee.js";
+import { describeDryRun, tellForeseen, tellRuns } from "./foresee.js";
 import { askForInputs, fieldNameOf, readInputs } from "./input-questions.js";
 import { openPlans, telling } from "./open-plans.js";
 import { beginNamed, checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
@@ -263,10 +263,10 @@ function foresee({ plan, inputs }: ReadPlan, plans: Plans): Promise<DryRun> {
   return telling(NOTHING, () => plans.foresee(plan, inputs));
 }
 
-function costOf({ runs, costUsd, knownCostUsd }: DryRun): string {
-  const count = `${runs.isOpen ? "at least " : ""}${runs.expected} run${runs.expected === 1 ? "" : "s"}`;
+function costOf(run: DryRun): string {
+  const { costUsd, knownCostUsd } = run;
   const known = costUsd ?? knownCostUsd;
-  return `${count}, ${costUsd === undefined ? `cost unknown${known ? `, over ${formatUsd(known)}` : ""}` : `about ${formatUsd(costUsd)}`}`;
+  return `${tellRuns(run)}, ${costUsd === undefined ? `cost unknown${known ? `, over ${formatUsd(known)}` : ""}` : `about ${formatUsd(costUsd)}`}`;
 }
 
 function answerDryRun({ plan, missing }: ReadPlan, run: DryRun): Answer {

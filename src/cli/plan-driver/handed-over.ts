@@ -19,6 +19,7 @@ export type HandedOver = z.output<typeof schema>;
 /** Far more than the longest settings. */
 const MAX_CHARACTERS = 256 * 1024;
 
+/** One line for the stdin of the process that is started: it has the key. */
 export function renderHandedOver(handed: HandedOver): string {
   return `${JSON.stringify(handed)}\n`;
 }

@@ -73,6 +73,7 @@ const NEAR = 0.8;
 /** Steps that are named in a line; of more that have ended only the number is told. */
 const NAMED_STEPS = 8;
 
+/** The plan as a person sees it: outcomes and items on one line and bounded; reasons and questions are as they came. */
 export function describePlan(state: PlanState): PlanView {
   const { planId, plan, version, runsStarted, spentUsd, unknownCosts } = state;
   return {

@@ -31,6 +31,7 @@ export interface Draft {
   tally: Tally;
 }
 
+/** A plan that has just begun, and of which nothing was decided yet. */
 export function createState(event: PlanStarted): PlanState {
   const { planId, plan, inputs, at } = event;
   return {
@@ -52,6 +53,7 @@ export function createState(event: PlanStarted): PlanState {
   };
 }
 
+/** A step that has not begun. @param at epoch ms */
 export function createStep(at: number): StepState {
   return {
     status: "pending",
@@ -66,6 +68,7 @@ export function createStep(at: number): StepState {
   };
 }
 
+/** What an event at that time changes; the state itself stays as it is. @param at epoch ms */
 export function draftOf(state: PlanState, at: number): Draft {
   const index = indexOf(state.plan);
   return {

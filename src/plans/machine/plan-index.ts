@@ -11,6 +11,7 @@ export interface PlanIndex {
 
 const indexes = new WeakMap<Plan, PlanIndex>();
 
+/** Made once for each plan, which never changes. */
 export function indexOf(plan: Plan): PlanIndex {
   const known = indexes.get(plan);
   if (known) return known;

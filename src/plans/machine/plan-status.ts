@@ -6,6 +6,7 @@ import { hasEnded, isGoing, type PlanState, type StepState } from "./state.js";
 /** How a plan stands as a whole. `completed`, `failed` and `killed` do nothing more by themselves. */
 export type PlanStatus = "running" | "waiting" | "blocked" | "paused" | "completed" | "failed" | "killed";
 
+/** It as a whole, by the states of its steps. */
 export function planStatus(state: PlanState): PlanStatus {
   let [busy, asks, blocked, failed, open] = [false, false, false, false, false];
   for (const step of state.plan.steps) {

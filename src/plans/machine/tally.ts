@@ -41,6 +41,7 @@ type Sight = {
   readonly index: PlanIndex;
 };
 
+/** A tally for which nothing was looked at yet. */
 export function createTally(sight: Sight): Tally {
   const tally: Tally = {
     ...NOTHING,
