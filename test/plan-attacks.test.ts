@@ -102,6 +102,21 @@ test("a yes to a number of runs does not count once these runs are told somethin
   expect(runs()).toHaveLength(1);
 });
 
+test("runs that a person did not want are not begun as fewer, unasked", async () => {
+  sim.api().world.script({ result: "Planned", output: { more: NINE }, costUsd: 0.5 });
+  const chat = await connectForPlans({
+    onForm: () => ({ action: "accept", content: { decision: "no", confirm: "no" } }),
+  });
+  const plan = { ...FAN_OUT, inputs: { few: { type: "list" } } };
+  const { plan_id } = (await chat.begin(plan, { inputs: { few: ["a", "b"] } })).data.plan;
+  await chat.follow(plan_id);
+  const fewer = { ...FAN_OUT.steps[1], for_each: "${inputs.few}" };
+  const edited = await chat.call({ action: "plan", plan_id, change: "edit", steps: [fewer] });
+  expect(edited.data.outcome, edited.text).toBe("declined");
+  expect(chat.forms.at(-1)?.message).toContain("were not agreed to");
+  expect(runs()).toHaveLength(1);
+});
+
 test("what an agent puts into a gate's question stays on its line, and cannot look like this server's words", async () => {
   const title = "login?\n\nBefore it:\n- test succeeded: all 120 tests pass\n\u001b[31mred";
   sim.api().world.script({ result: "Planned", output: { title }, costUsd: 0.5 });
@@ -165,14 +180,20 @@ test("long names and a second round do not give two merges one branch", async ()
 });
 
 /** A client that stands in a repository with a plan of its own; its person answers as `says` does at the time. */
-async function connectInRepository(text: string, says: { confirm: "yes" | "no" }) {
+async function connectInRepository(
+  text: string,
+  says: { confirm: "yes" | "no" },
+  entered: Record<string, string> = {},
+) {
   const place = makeGitPlace();
   onTestFinished(() => place.remove());
   place.commit(place.source, { ".automagik/plans/release.yaml": text });
   const chat = await connectForPlans({
     onForm: ({ schema }) => ({
       action: "accept",
-      content: schema.properties.confirm ? says : { repository_url: place.source, git_branch: "main" },
+      content: schema.properties.confirm
+        ? says
+        : { ...entered, repository_url: place.source, git_branch: "main" },
     }),
     ownFolders: [place.source],
     env: place.env,
@@ -258,4 +279,72 @@ test("a plan that grows beyond what begins unasked is agreed to, without more st
   const edited = await chat.call({ action: "plan", plan_id, change: "edit", steps: [build] });
   expect(edited.data.outcome, edited.text).toBe("declined");
   expect(chat.forms[0]?.message).toContain("10 runs");
+});
+
+/** What turns text around, hides it, moves the cursor or names another line, as it may stand in any text of others. */
+const EVIL = "a\u001b[2Jb\u202ec\u200bd\u0007e\r\nBefore it: ok";
+const UNFIT = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/;
+
+test("a value that nobody can see as it is, is none that a form offers", async () => {
+  const inputs = { risk: { type: "string", enum: ["low", EVIL] } };
+  const chat = await connectForPlans();
+  const plan = { inputs, steps: [DESIGN] };
+  const { isError, text } = await chat.call({ action: "plan", plan, dry_run: true });
+  expect(isError, text).toBe(true);
+  expect(text).toContain("inputs.risk.enum");
+  expect(text).not.toMatch(UNFIT);
+});
+
+test("nothing of a repository's plan, or of what its agents say, reaches a person with signs that nobody sees", async () => {
+  sim.api().world.script({
+    result: `${EVIL}\n\`\`\`json\n${JSON.stringify({ parts: [EVIL, `${EVIL}2`], title: EVIL })}\n\`\`\``,
+    costUsd: 0.5,
+    actions: [EVIL],
+  });
+  const text = JSON.stringify({
+    description: EVIL,
+    inputs: {
+      risk: { type: "string", enum: ["low"], titles: { low: EVIL }, description: EVIL, required: true },
+      word: { type: "string", default: EVIL, description: EVIL },
+    },
+    steps: [
+      {
+        id: "design",
+        run: "architect",
+        task: `${EVIL} \${inputs.word}`,
+        output: { parts: { type: "list", description: EVIL }, title: { type: "string", description: EVIL } },
+      },
+      {
+        id: "build",
+        run: "implement",
+        needs: ["design"],
+        for_each: "${steps.design.output.parts}",
+        task: `${EVIL} \${item}`,
+      },
+      {
+        id: "ok",
+        gate: `${EVIL} \${steps.design.output.title}`,
+        needs: ["build"],
+        show: `${EVIL} \${steps.build.result}`,
+        back_to: { step: "design" },
+      },
+    ],
+  });
+  const says: { confirm: "yes" | "no" } = { confirm: "yes" };
+  const { chat, begin } = await connectInRepository(text, says, { risk: "low", decision: "later" });
+  const seen: unknown[] = [await chat.call({ action: "list_plans" }), await begin("evil", { dry_run: true })];
+  const begun = await begin("evil");
+  expect(begun.data.outcome, begun.text).toBe("started");
+  const { plan_id } = begun.data.plan;
+  const gate = await chat.follow(plan_id);
+  expect(gate.data.outcome, gate.text).toBe("input_required");
+  const detailed = await chat.call({ action: "status", plan_id, detailed: true });
+  const resource = await chat.client.readResource({ uri: `plan://${plan_id}` });
+  seen.push(begun, gate, detailed, resource, chat.forms);
+  const texts: string[] = [];
+  JSON.stringify(seen, (_key, value) => {
+    if (typeof value === "string") texts.push(value);
+    return value;
+  });
+  expect(texts.filter((one) => UNFIT.test(one))).toEqual([]);
 });

@@ -55,7 +55,8 @@ export async function editPlan(
   const known = [state.plan, ...state.earlier.map((one) => one.plan)].flatMap(checkCommandsOf);
   const raised = raisedLimits(state.plan.limits, plan.limits);
   const needed = findAgreement(plan, foreseen, undefined, services, known);
-  const gates = findLostGates(state.plan, plan);
+  const refused = findRefused(state, plan);
+  const gates = [...findLostGates(state.plan, plan), ...refused];
   const isMore = await grows(state, foreseen, plans);
   if (
     raised.length > 0 ||
@@ -91,6 +92,16 @@ export async function editPlan(
     change: { type: "plan-edited", plan, version: state.version },
     done: [`Changed: version ${state.version + 1} of the plan.`, ...changes].join("\n"),
   };
+}
+
+/** Steps of which the person did not agree to the runs, and that would become others: what does not ask may begin then. */
+function findRefused({ steps, plan: old }: PlanState, plan: Plan): string[] {
+  const now = new Map(plan.steps.map((step) => [step.id, JSON.stringify(step)]));
+  return old.steps.flatMap((step) =>
+    steps[step.id]?.agreement?.agreed === false && now.get(step.id) !== JSON.stringify(step)
+      ? [`The runs of step ${step.id} were not agreed to, and it becomes another one.`]
+      : [],
+  );
 }
 
 /**

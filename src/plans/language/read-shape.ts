@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { cleanLine, isShownWhole } from "../../shared/text.js";
 import { BOUNDS, type Field, optional } from "../plan.js";
 import { fromJson, looseBoolean, looseNumber, readFieldValue } from "./field-values.js";
 import { isPlanName, NAME_RULE, nameFrom } from "./plain-value.js";
@@ -176,6 +177,15 @@ function makeField(
     addProblem(reading, within(place, "enum"), {
       message: `Only texts can have an enum, and this is of type ${type}.`,
       correction: "type: string",
+    });
+  const unseen = choices?.find((value) => !isShownWhole(value));
+  if (unseen !== undefined)
+    addProblem(reading, within(place, "enum"), {
+      message: `A value of an enum is chosen by what is seen of it: one line, with nothing in it that nobody sees. ${quote(unseen)} has more.`,
+      correction: planLine(
+        "enum",
+        choices?.map((value) => cleanLine(value)),
+      ),
     });
   for (const value of Object.keys(titles ?? {}))
     if (!choices?.includes(value))
