@@ -8,6 +8,8 @@ export type Frame = any;
 export interface ModernFrames {
   /** Sends a request and resolves with its answer, an error included. */
   request(method: string, params?: object, meta?: object): Promise<Frame>;
+  /** The same under an id of one's own, and with nothing put in. */
+  send(id: unknown, method: string, params: object): Promise<Frame>;
   /** The id that the next request has. */
   nextId(): number;
   notify(method: string, params?: object): void;
@@ -54,6 +56,10 @@ export function createModernFrames(
   return {
     notifications,
     nextId: () => next,
+    send(id, method, params) {
+      send({ id, method, params });
+      return new Promise((resolve) => waiting.set(id, resolve));
+    },
     request(method, params = {}, meta = {}) {
       const id = next++;
       send({ id, method, params: { ...params, _meta: { ...about, ...meta } } });
