@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { temporaryFolder } from "./support/bin.js";
 import { COMPLETE, connectInMemory, type FormAnswerer, until } from "./support/harness.js";
+import { connectForPlans } from "./support/plan-chat.js";
 
 const sim = useSimulatedApi({ paceMs: 20 });
 const starts = () => sim.api().posts("/run/");
@@ -375,6 +376,25 @@ describe("suggestions from the person's own folder", () => {
     expect(text).toContain(
       "The repository has no branch feature/another: unless an earlier session has made it, it is made from the default branch, trunk.",
     );
+  });
+
+  it("a plan's branches begin at one that is there: of another one it is said before anything is begun", async () => {
+    const { env } = hosted();
+    const { call, forms } = await connectForPlans({
+      onForm: accept({ session_name: "auth", git_branch: "feature/another" }),
+      env,
+      settings: { ENGINE: "local" },
+    });
+    const plan = { steps: [{ id: "design", run: "architect", task: "Design it" }] };
+    const { isError, text, data } = await call({ action: "plan", plan, repository_url: URL_OF_HOST });
+    expect(forms[0]?.schema.properties.git_branch.description).toMatch(
+      /^Where the work begins; .*stays as it is\.$/,
+    );
+    expect(isError).toBe(true);
+    expect(text).toContain('`git_branch` "feature/another": the repository has no such branch');
+    expect(data.next_step.arguments).toMatchObject({ session_name: "auth", repository_url: URL_OF_HOST });
+    expect(data.next_step.arguments).not.toHaveProperty("git_branch");
+    expect(starts()).toEqual([]);
   });
 
   it("our engine leaves the default branch as it is: chosen, the work gets a branch of its own", async () => {
