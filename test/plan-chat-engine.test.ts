@@ -74,6 +74,21 @@ test("what an agent asks in a step, and then the gate with what it has committed
   expect(look).toContain(branch);
 });
 
+test("whoever answers an agent by a look at the plan is told how it stands with the answer", async () => {
+  const chat = await connect({
+    onForm: () => ({ action: "accept", content: { answer: "allow_once" } }),
+  });
+  const plan = { ...PLAN, name: "looked-at", steps: PLAN.steps.slice(0, 1) };
+  const where = { repository_url: place.source, git_branch: "" };
+  const { data } = await chat.call({ action: "plan", plan, ...where, wait_seconds: 0 });
+  const { plan_id } = data.plan;
+  await expect.poll(async () => (await chat.follow(plan_id, 0)).data.plan.status).toBe("waiting");
+  const looked = await chat.call({ action: "status", plan_id });
+  expect(chat.forms).toHaveLength(1);
+  expect(looked.data.outcome, looked.text).not.toBe("input_required");
+  expect(looked.data.plan.waiting_for).toEqual([]);
+});
+
 test("without forms the agent's question is in the plan's answer, and is answered by the plan", async () => {
   const chat = await connect();
   const plan = { ...PLAN, name: "other", steps: PLAN.steps.slice(0, 1) };

@@ -71,7 +71,9 @@ test("what is missing of a plan is asked in one form, each input by its type", a
       urgent: { type: "boolean", required: true },
       count: { type: "integer", default: 2 },
       parts: { type: "list", required: true },
+      must_stay: { type: "string", default: "all of it", description: "What must stay as it is" },
     },
+    limits: { runs: 9, cost_usd: 4 },
     steps: [
       {
         id: "build",
@@ -84,11 +86,18 @@ test("what is missing of a plan is asked in one form, each input by its type", a
   const { data, text } = await call({ action: "plan", plan: JSON.stringify(plan), wait_seconds: 20 });
   expect(data.outcome, text).toBe("completed");
   expect(forms).toHaveLength(1);
+  expect(forms[0]?.message).toBe("Begin the plan ship: at least 1 run (at most 9); it stops at $4.00.");
   expect(forms[0]?.schema.required).toEqual(["feature", "urgent", "parts"]);
+  // Who types into a text would have to clear away what is there.
+  expect(forms[0]?.schema.properties.must_stay).toEqual({
+    type: "string",
+    title: "Must stay",
+    description: "What must stay as it is. Left empty: all of it.",
+  });
   expect(forms[0]?.schema.properties).toMatchObject({
     feature: { type: "string", description: "What to build" },
     urgent: { type: "boolean" },
-    parts: { type: "string", description: "parts One a line." },
+    parts: { type: "string", description: "parts. One a line." },
     risk: {
       type: "string",
       default: "low",
@@ -170,7 +179,7 @@ test("a dry run begins nothing, and says what is not known", async () => {
     },
   });
   expect(data.dry_run).not.toHaveProperty("cost_usd");
-  expect(text).toContain("cost unknown");
+  expect(text).toContain("It takes 2 runs (at most 20), cost, turns and time unknown.");
   expect(sim.api().world.runs()).toEqual([]);
   // What a condition may leave out is not said to be needed.
   const fix = {

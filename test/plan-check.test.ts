@@ -4,7 +4,7 @@ import { dryRun } from "../src/plans/dry-run.js";
 import { type CheckOptions, checkPlan, checkPlanValue } from "../src/plans/language/check-plan.js";
 import { planSchema } from "../src/plans/language/plan-schema.js";
 import { describeProblem, type PlanProblem } from "../src/plans/language/problems.js";
-import { askForOutput, readOutput } from "../src/plans/machine/output.js";
+import { askForOutput, readOutput, tellResult } from "../src/plans/machine/output.js";
 import type { Fields, Plan } from "../src/plans/plan.js";
 import { createRandom } from "./faults/random.js";
 
@@ -603,6 +603,27 @@ describe("the output of a step", () => {
   it("is the last block that is an object", () => {
     const result = `${block({ verdict: "changes", parts: [] })}${block({ verdict: "Approve", parts: ["a"] })}\`\`\`\nnpm test\n\`\`\``;
     expect(readOutput(result, fields)).toEqual({ output: { verdict: "approve", parts: ["a"] } });
+  });
+
+  it("is told to a person in words, in place of the JSON, once", () => {
+    const output = { verdict: "changes", parts: ["a", "b"] };
+    const told = "Done.\n\nverdict: changes\n\nparts:\n- a\n- b";
+    expect(tellResult(block(output), fields, output)).toBe(told);
+    const twice = `${block(output)}\n\`\`\`json\n${JSON.stringify(output, null, 2)}\n\`\`\``;
+    expect(tellResult(twice, fields, output)).toBe(told);
+    // Fields that were asked for afterwards are not in the result.
+    expect(tellResult("Done.", fields, output)).toBe(told);
+  });
+
+  it("leaves a person all else that an agent has written", () => {
+    const output = { verdict: "approve", parts: [] };
+    const other = '```json\n{"verdict":"approve","secret":"1"}\n```';
+    expect(tellResult(other, fields, output)).toContain(other);
+    const amid = `${block(output)}That was it.`;
+    expect(tellResult(amid, fields, output)).toContain(amid);
+    const code = "Run this:\n```\nnpm test\n```";
+    expect(tellResult(code, fields, output)).toContain(code);
+    expect(tellResult(block(output), undefined, undefined)).toBe(block(output));
   });
 
   it.each<[what: string, result: string | undefined, problem: string]>([

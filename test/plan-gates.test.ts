@@ -91,6 +91,7 @@ test.each<[string, FormAnswerer]>([
   ["decides later", decide("later")],
   ["sends it back without a word of what should change", decide("send_back")],
   ["approves and says what should change", decide("approve", "Use sessions")],
+  ["stops it and says what should change", decide("stop", "Use sessions")],
   ["gives an answer that is none of the choices", decide("yes, go on")],
 ])("a person who %s has decided nothing", async (_what, answer) => {
   const chat = await connectForPlans({

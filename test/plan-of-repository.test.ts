@@ -57,7 +57,9 @@ test("a repository's template is begun when the person has seen what its agents 
   const refused = await begin();
   expect(refused.data.outcome, refused.text).toBe("declined");
   const [form, agreement] = chat.forms;
-  expect(form?.message).toBe("Begin the plan release: Publish a version");
+  expect(form?.message).toMatch(
+    /^Begin the plan release: 1 run \(at most \d+\); it [^\n]*\.\nPublish a version$/,
+  );
   expect(Object.keys(form?.schema.properties)).toEqual([
     "version",
     "session_name",

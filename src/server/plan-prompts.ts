@@ -31,6 +31,12 @@ const SHIPPED: readonly TemplatePrompt[] = [
           "Into how many independent parts the design may cut the work at most; each is a run of its own",
         required: false,
       },
+      {
+        name: "check",
+        description:
+          "A command that has to succeed after each merge, such as npm test; you agree to it once. Empty for none",
+        required: false,
+      },
     ],
   },
   {

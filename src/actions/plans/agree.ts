@@ -106,7 +106,7 @@ export async function agreeToPlan(
       ...group.map((command) => `Run ${asCode(command)} ${where}, on what agents have written.`),
       ...(isLast ? (ask.details ?? []) : []),
       ...(isLast && template ? [`From ${cleanLine(template.from, 90)}: nobody has agreed to it yet.`] : []),
-      ...(isLast ? [`It takes ${tellForeseen(foreseen)}; ${limitOf(plan)}.`] : []),
+      ...(isLast ? [`It takes ${tellForeseen(foreseen)}; it ${limitOf(plan)}.`] : []),
       ...(isLast && template ? tellSteps(plan) : []),
     ];
     const ended = await confirmWithPerson(
@@ -132,8 +132,9 @@ function askForWord(word: string): NonNullable<Answer["missing"]>[number] {
   return { name: "agree", description: word, required: true };
 }
 
-function limitOf({ limits: { costUsd } }: Plan): string {
-  return costUsd === undefined ? "no limit of the cost" : `it stops at ${formatUsd(costUsd)}`;
+/** What bounds its cost, behind "it": the person reads it before anything is paid. */
+export function limitOf({ limits: { costUsd } }: Plan): string {
+  return costUsd === undefined ? "has no limit of its cost" : `stops at ${formatUsd(costUsd)}`;
 }
 
 /** What its agents are told, bounded; that there is more is said. */

@@ -97,7 +97,11 @@ function readForm(answer: FormAnswer, need: WaitingFor): Verdict | Asked {
     case "send_back":
       return words ? { kind: "send-back", words } : open("The form does not say what should change.");
     case "stop":
-      return { kind: "stop" };
+      return words
+        ? open(
+            "The form came back with a stop and with what should change, so that it is not clear which is meant.",
+          )
+        : { kind: "stop" };
     case "yes":
       return { kind: "yes" };
     case "no":

@@ -11,6 +11,9 @@ import { lineOf, questionIdOf, statusOf } from "./describe-plan-answer.js";
 import { openPlans, telling } from "./open-plans.js";
 import { needsNow } from "./plan-needs.js";
 
+/** How long a call that is to be answered at once waits for a plan to take up an answer, in ms. */
+const TAKEN_MS = 5_000;
+
 interface FollowOptions {
   /** Seconds to wait; undefined leaves it to what the client can bear. */
   waitSeconds: number | undefined;
@@ -65,8 +68,33 @@ export async function askAllOf(
   const so = { asked: new Set<string>(), decided: new Set<string>(), notes: [] as string[] };
   let sight = start;
   while (await askNext(sight, so, plans, call, services))
-    sight = (await telling("It goes on by itself.", () => plans.look(start.state.planId))) ?? sight;
+    sight = (await lookOnceTaken(start.state.planId, so, plans, call, services)) ?? sight;
   return { sight, notes: so.notes };
+}
+
+/** The plan as soon as it has taken up what was decided: an agent's answer gets there by way of its run. */
+async function lookOnceTaken(
+  planId: string,
+  { decided }: AskedInCall,
+  plans: Plans,
+  call: Call,
+  { clock }: Services,
+): Promise<PlanSight | undefined> {
+  let last: PlanSight | undefined;
+  const enough = new AbortController();
+  const stop = () => enough.abort();
+  const cancel = clock.after(TAKEN_MS, stop);
+  try {
+    await telling("It goes on by itself.", () =>
+      plans.follow(planId, AbortSignal.any([enough.signal, call.signal]), (seen) => {
+        last = seen;
+        if (!needsNow(seen.state).some((need) => decided.has(idOf(seen.state, need)))) stop();
+      }),
+    );
+    return last;
+  } finally {
+    cancel();
+  }
 }
 
 function tellStopped(call: Call): string {

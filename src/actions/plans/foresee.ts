@@ -47,17 +47,20 @@ export function tellRuns({ runs: { expected, least, isOpen } }: DryRun): string 
   return least < expected ? `${least} to ${many}` : many;
 }
 
-/** "4 to 7 runs (at most 12), about $4.20, about 40 turns, about 25 min" */
+/** "4 to 7 runs (at most 12), about $4.20, about 40 turns, time unknown" */
 export function tellForeseen(run: DryRun): string {
-  const runs = `${tellRuns(run)} (at most ${run.runs.limit})`;
-  const cost =
-    run.costUsd !== undefined
-      ? `about ${formatUsd(run.costUsd)}`
-      : run.knownCostUsd !== undefined
-        ? `cost unknown, of what is known ${formatUsd(run.knownCostUsd)}`
-        : "cost unknown";
-  const turns = run.turns === undefined ? "turns unknown" : `about ${run.turns} turns`;
-  const time =
-    run.durationS === undefined ? "time unknown" : `about ${Math.max(1, Math.round(run.durationS / 60))} min`;
-  return [runs, cost, turns, time].join(", ");
+  const known: string[] = [`${tellRuns(run)} (at most ${run.runs.limit})`];
+  const unknown: string[] = [];
+  if (run.costUsd !== undefined) known.push(`about ${formatUsd(run.costUsd)}`);
+  else {
+    unknown.push("cost");
+    if (run.knownCostUsd !== undefined) known.push(`over ${formatUsd(run.knownCostUsd)}`);
+  }
+  if (run.turns === undefined) unknown.push("turns");
+  else known.push(`about ${run.turns} turns`);
+  if (run.durationS === undefined) unknown.push("time");
+  else known.push(`about ${Math.max(1, Math.round(run.durationS / 60))} min`);
+  const last = unknown.length > 1 ? ` and ${unknown.at(-1)}` : "";
+  const rest = unknown.length > 1 ? unknown.slice(0, -1) : unknown;
+  return [...known, ...(unknown.length > 0 ? [`${rest.join(", ")}${last} unknown`] : [])].join(", ");
 }

@@ -46,14 +46,18 @@ export function readInputs(
 
 function toQuestion(name: string, field: Field, required: boolean): Question {
   const about = cleanLine(field.description ?? name, 400);
-  const hint = field.type === "list" ? " One a line." : "";
+  // Text is not filled in beforehand: whoever types would have to clear it away first, and of several lines clients show
+  // one.
+  const isText = (field.type === "string" && !field.enum) || field.type === "list";
+  const standard = field.default === undefined ? "" : cleanLine(spell(field.default, "; "), 240);
+  const hint = `${field.type === "list" && !/\ba line\b/.test(about) ? " One a line." : ""}${isText && standard ? ` Left empty: ${standard}.` : ""}`;
   const type = field.type === "string" || field.type === "list" ? undefined : field.type;
   return {
     name: fieldNameOf(name),
-    title: cleanLine(name, 60),
-    description: `${about}${hint}`,
+    title: toTitle(name),
+    description: `${hint && !/[.?!…]$/.test(about) ? `${about}.` : about}${hint}`,
     required,
-    ...optional("suggestion", field.default === undefined ? undefined : spell(field.default)),
+    ...optional("suggestion", field.default === undefined || isText ? undefined : spell(field.default)),
     ...optional("type", type),
     ...(field.type === "list" ? { lines: true as const } : {}),
     ...optional(
@@ -61,6 +65,12 @@ function toQuestion(name: string, field: Field, required: boolean): Question {
       field.enum?.map((value) => ({ value, title: field.titles?.[value] ?? value })),
     ),
   };
+}
+
+/** "release_notes" as "Release notes". */
+function toTitle(name: string): string {
+  const words = cleanLine(name.replace(/[_-]+/g, " "), 60);
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** A value as a form shows it. */

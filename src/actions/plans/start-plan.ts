@@ -11,7 +11,7 @@ import type { Call, Services } from "../define-action.js";
 import { checkSessionName } from "../start/check-arguments.js";
 import type { StartArguments, Task } from "../start/draft.js";
 import { cancelledBeforeStart, preparePlace } from "../start/prepare-start.js";
-import { agreeToPlan, findAgreement } from "./agree.js";
+import { agreeToPlan, findAgreement, limitOf } from "./agree.js";
 import { findTemplate, findTemplateThere } from "./find-template.js";
 import { describeDryRun, tellForeseen, tellRuns } from "./foresee.js";
 import { askForInputs, fieldNameOf, readInputs } from "./input-questions.js";
@@ -40,7 +40,7 @@ export type Begun = { sight: PlanSight; first: string; isNew: boolean };
 const NOTHING = "Nothing was begun.";
 /** Above this length, in characters, a plan is not repeated in advice. */
 const REPEATED_LIMIT = 4_000;
-const TITLE_CHARS = 100;
+const ABOUT_CHARS = 200;
 
 /** A plan that was read and checked. */
 interface ReadPlan {
@@ -71,7 +71,8 @@ export async function startPlan(
       `No API key is set. ${NOTHING} Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.`,
     );
   const namer = await createNamer(read.plan, plans, services);
-  const task = createPlanTask(args, read, namer.suggest, beginsAtBranch(services));
+  const ahead = await foresee(read, plans);
+  const task = createPlanTask(args, read, ahead, namer.suggest, beginsAtBranch(services));
   const draft = await preparePlace(placeArguments(args, read), { call, services, task });
   if ("outcome" in draft) return draft;
   const { values, more = {}, branchNote = "", changesNote = "", permission } = draft;
@@ -105,7 +106,7 @@ export async function startPlan(
   );
   if ("outcome" in named) return named;
   if ("follow" in named) return followNamesake(named.follow, plans);
-  const foreseen = await foresee(whole, plans);
+  const foreseen = whole === read ? ahead : await foresee(whole, plans);
   const needed = findAgreement(whole.plan, foreseen, template, services);
   if (needed) {
     const ended = await agreeToPlan(
@@ -196,13 +197,16 @@ function beginsAtBranch({ settings, capabilities }: Services): boolean {
 function createPlanTask(
   args: StartPlanArguments,
   { plan, missing, given }: ReadPlan,
+  foreseen: DryRun,
   suggestName: Task["suggestName"],
   beginsAtBranch: boolean,
 ): Task {
   const questions = askForInputs(plan.inputs, missing, Object.keys(given));
-  const about = plan.description ? `: ${cleanLine(plan.description, TITLE_CHARS)}` : "";
+  const name = cleanLine(ownName(plan) ?? args.session_name ?? "", 60) || "of this chat";
+  // What it takes comes first: clients show the beginning of a form's message only.
+  const takes = `Begin the plan ${name}: ${tellCost(foreseen, plan)}.`;
   return {
-    title: () => `Begin the plan ${cleanLine(ownName(plan) ?? "", 60) || "of this chat"}${about}`,
+    title: () => (plan.description ? `${takes}\n${cleanLine(plan.description, ABOUT_CHARS)}` : takes),
     suggestName,
     more: questions,
     beginsAtBranch,
@@ -261,6 +265,12 @@ async function complete(read: ReadPlan, entered: Record<string, string>, plans: 
 
 function foresee({ plan, inputs }: ReadPlan, plans: Plans): Promise<DryRun> {
   return telling(NOTHING, () => plans.foresee(plan, inputs));
+}
+
+/** "at least 7 runs (at most 20), about $4.20; it stops at $40.00" */
+function tellCost(run: DryRun, plan: Plan): string {
+  const cost = run.costUsd === undefined ? "" : `, about ${formatUsd(run.costUsd)}`;
+  return `${tellRuns(run)} (at most ${run.runs.limit})${cost}; it ${limitOf(plan)}`;
 }
 
 function costOf(run: DryRun): string {

@@ -14,14 +14,14 @@ export function answerUnfinishedForm(
     askInAnswer({ why, questions, entered, args }, task);
   switch (answer.kind) {
     case "declined":
-      if (answer.byClient) return turnedDownByClient("declined", questions);
+      if (answer.byClient) return turnedDownByClient("declined", questions, task);
       return {
         outcome: "declined",
         summary:
           "The person declined. Nothing was sent and no run was started. Do not start it again unless they ask for it.",
       };
     case "cancelled": {
-      if (answer.why === "closed" && answer.byClient) return turnedDownByClient("cancelled", questions);
+      if (answer.why === "closed" && answer.byClient) return turnedDownByClient("cancelled", questions, task);
       const why = {
         closed: "The person closed the form.",
         timeout: "The form was not answered in time.",
@@ -49,9 +49,18 @@ export function answerUnfinishedForm(
 }
 
 /** A form that came back before a person can have seen it. Where a client does that, the values go into the call. */
-function turnedDownByClient(outcome: "declined" | "cancelled", questions: readonly Question[]): Answer {
-  // What only a form can agree to is left out.
-  const names = questions.flatMap(({ name }) => (name === "uncommitted" ? [] : [name])).join(", ");
+function turnedDownByClient(
+  outcome: "declined" | "cancelled",
+  questions: readonly Question[],
+  { more = [] }: Task,
+): Answer {
+  // What only a form can agree to is left out, and of a plan's inputs what need not be said.
+  const inputs = more.flatMap(({ name, required }) => (required ? [name] : []));
+  const asked = questions.filter((question) => question.name !== "uncommitted" && !more.includes(question));
+  const names = [
+    ...(inputs.length > 0 ? [`inputs (${inputs.join(", ")})`] : []),
+    ...asked.map(({ name }) => name),
+  ].join(", ");
   return {
     outcome,
     summary:

@@ -4,6 +4,7 @@ import { askForPlan } from "../../actions/plans/ask-person.js";
 import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
 import { readPlanText } from "../../plans/language/read-plan-text.js";
+import { describePlan } from "../../plans/machine/describe-plan.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import { readSettings } from "../../settings/settings.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
@@ -12,7 +13,7 @@ import { type FollowOptions, followPlan } from "../plans/follow-plan.js";
 import { createLiveLine } from "../plans/live-line.js";
 import { readInputs } from "../plans/read-inputs.js";
 import { isFile, readPlanFile } from "../plans/read-plan-file.js";
-import { renderPlan } from "../plans/render-plan.js";
+import { howToAnswer, renderPlan } from "../plans/render-plan.js";
 import { exitCodeOf } from "../plans/render-plans.js";
 import { runInTerminal } from "../plans/run-command.js";
 import { listTemplatesInTerminal } from "../plans/templates-command.js";
@@ -74,8 +75,10 @@ export function createScreen(
   const moves = process.stdout.isTTY === true && process.env.TERM !== "dumb";
   async function ask(sight: PlanSight, need: WaitingFor): Promise<void> {
     await discover();
-    const { note } = await askForPlan(sight, need, plans, call, services);
-    if (note) process.stderr.write(`${note}\n`);
+    const { note, result } = await askForPlan(sight, need, plans, call, services);
+    if (!note) return;
+    const ways = result === "left_open" ? howToAnswer(need, describePlan(sight.state)) : [];
+    process.stderr.write([note, ...ways.map((way) => `  ${way}`)].map((line) => `${line}\n`).join(""));
   }
   return {
     line: createLiveLine(process.stdout, { moves, width: findWidth }),

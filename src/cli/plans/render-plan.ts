@@ -41,6 +41,7 @@ export function renderPlan(sight: PlanSight, options: PaintOptions): string {
     renderWaiting(view, options),
     renderTroubles(sight, options),
     [renderSteps(view, sight, options)],
+    renderFailures(view, options),
     renderTotals(view),
     renderNext(view, sight),
   ];
@@ -80,7 +81,7 @@ export function howToAnswer({ kind, step }: WaitingFor, { name, planId, steps }:
     case "agreement":
       return [`${BIN} plan approve ${plan} ${step}`, `${BIN} plan stop ${plan} ${step}`];
     case "question":
-      return ["Answer in the chat client: ask it how the plan is."];
+      return [`${BIN} plan show ${plan} --follow`, "or in the chat client: ask it how the plan is"];
     case "lost":
       return [`${BIN} sessions`, `${BIN} plan redo ${plan} ${step}`];
     case "blocked":
@@ -103,6 +104,16 @@ function renderTroubles({ troubles }: PlanSight, { now, paint }: PaintOptions): 
       paint(`  ${step ? `${step}, ` : ""}${tellSpan(now - since)}: ${cleanLine(reason, 400)}`, "failed"),
     ),
   ];
+}
+
+/** The reasons in full, where the table has cut them off. What waits for the person stands above, with its reason. */
+function renderFailures({ steps, waitingFor }: PlanView, { paint, width }: PaintOptions): string[] {
+  if (width === undefined) return [];
+  return steps.flatMap(({ id, status, reason }) =>
+    status === "failed" && reason && !waitingFor.some(({ step }) => step === id)
+      ? [paint(`${id} has failed: ${asSentence(cleanLine(reason, 400))}`, "failed")]
+      : [],
+  );
 }
 
 function renderSteps(view: PlanView, sight: PlanSight, options: PaintOptions): string {
@@ -165,6 +176,12 @@ function renderTotals(view: PlanView): string[] {
   ];
 }
 
+/** The step that has failed, where it is one. */
+function failedStep({ steps }: PlanView): string | undefined {
+  const failed = steps.filter(({ status }) => status === "failed");
+  return failed.length === 1 ? failed[0]?.id : undefined;
+}
+
 /** What can be done now, where nothing of it stands above. */
 function renderNext(view: PlanView, { state }: PlanSight): string[] {
   const plan = nameForShell(view.name, view.planId);
@@ -176,7 +193,9 @@ function renderNext(view: PlanView, { state }: PlanSight): string[] {
     case "completed":
       return tellWork(state);
     case "failed":
-      return [`Next: ${BIN} plan redo ${plan} STEP does a step again.`];
+      return [
+        `Next: ${BIN} plan redo ${plan} ${failedStep(view) ?? "STEP"} does the step again, and what is behind it.`,
+      ];
     default:
       return [];
   }

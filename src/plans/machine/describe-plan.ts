@@ -1,7 +1,7 @@
 import { cleanLine } from "../../shared/text.js";
 import { optional, type PlanStep } from "../plan.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
-import { tellOutput, wordsBefore } from "./output.js";
+import { cutFields, tellOutput } from "./output.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "./plan-status.js";
 import {
   type Attempt,
@@ -160,7 +160,7 @@ function outcomeText(step: PlanStep, now: StepState, last: Attempt | undefined):
   }
   if (step.forEach !== undefined) return undefined;
   if (now.output && last?.result !== undefined) {
-    const words = cleanLine(wordsBefore(last.result), OUTCOME_CHARS);
+    const words = cleanLine(cutFields(last.result, step.output), OUTCOME_CHARS);
     const told = cleanLine(tellOutput(now.output), OUTCOME_CHARS);
     return words ? `${words} (${told})` : told;
   }
@@ -227,8 +227,9 @@ function stepPart(
       return `${name}: ${cleanLine(said ?? (now.status === "waiting" ? "waits for you" : "goes on"), 120)}`;
     }
     default:
-      // A step behind one that has failed says nothing new.
-      return now.byNeed ? undefined : `${name} ${now.status === "failed" ? "✗" : now.status}`;
+      // A step behind one that has failed says nothing new, nor does one that had not begun when all was ended.
+      if (now.byNeed || (now.status === "killed" && now.round === 0)) return undefined;
+      return `${name} ${now.status === "failed" ? "✗" : now.status}`;
   }
 }
 

@@ -77,19 +77,46 @@ export function readOutput(
   };
 }
 
-/** What an agent has said before the block with the fields at its end. */
-export function wordsBefore(result: string): string {
-  const text = result.trimEnd();
-  if (!text.endsWith("```")) return text;
-  const begin = `\n${text.slice(0, -3)}`.lastIndexOf("\n```");
-  return begin === -1 ? text : text.slice(0, begin).trimEnd();
-}
-
 /** The fields as one line tells them: "verdict: changes, parts: 2". */
 export function tellOutput(output: Output): string {
   return Object.entries(output)
     .map(([name, value]) => `${name}: ${Array.isArray(value) ? value.length : value}`)
     .join(", ");
+}
+
+/**
+ * A step's result as a person reads it: its declared fields in plain words, all of them and as they are used, in place of
+ * the JSON at its end.
+ */
+export function tellResult(result: string, fields: Fields | undefined, output: Output | undefined): string {
+  if (!fields || !output) return result;
+  const rest = cutFields(result, fields);
+  const told = Object.entries(output).map(([name, value]) =>
+    Array.isArray(value) ? `${name}:\n${value.map((item) => `- ${item}`).join("\n")}` : `${name}: ${value}`,
+  );
+  return [rest, ...told].filter(Boolean).join("\n\n");
+}
+
+/** The message before the fields that end it; they may stand there twice, by the agent and by Claude Code's option. */
+export function cutFields(result: string, fields: Fields = {}): string {
+  let rest = result;
+  for (;;) {
+    const block = /(?:^|\n)\s{0,3}```(?:json)?[ \t]*\n((?:(?!\s{0,3}```).*\n)*)\s{0,3}```\s*$/.exec(rest);
+    if (!block || !holdsOnly(block[1] ?? "", fields)) return rest;
+    rest = rest.slice(0, block.index).trimEnd();
+  }
+}
+
+/** True for an object in which there is nothing but these fields: whatever else an agent says stays to be read. */
+function holdsOnly(block: string, fields: Fields): boolean {
+  if (block.length > MAX_BLOCK_CHARS) return false;
+  try {
+    const value = parseBoundedJson(block);
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+    return Object.keys(value).every((name) => Object.hasOwn(fields, name));
+  } catch {
+    return false;
+  }
 }
 
 function cleaned(value: FieldValue): FieldValue {

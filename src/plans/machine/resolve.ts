@@ -3,12 +3,15 @@ import { AUTO_WORKFLOW, type FieldValue, type GateStep, type PlanStep, type RunS
 import { parseCondition, parseText, type Reference, soleReference, spellReference } from "../references.js";
 import type { Draft } from "./draft.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
-import { askForOutput } from "./output.js";
+import { askForOutput, tellResult } from "./output.js";
 import { indexOf } from "./plan-index.js";
 import { workOf } from "./sources.js";
 import { hasEnded, type PlanState, type StartSession, type StepState } from "./state.js";
 
-type Sight = Pick<Draft, "state" | "index">;
+type Sight = Pick<Draft, "state" | "index"> & {
+  /** What it gives is read by a person, not by an agent. */
+  forPerson?: true;
+};
 
 /** What one reference may put into a text, and all of a message: the API takes no more. */
 const MAX_VALUE_CHARS = 20_000;
@@ -38,7 +41,7 @@ export function resolveReference(sight: Sight, reference: Reference, item?: stri
     case "outcome":
       return { value: now.status === "blocked" ? "skipped" : now.status };
     case "result":
-      return { value: resultOf(step, now) };
+      return { value: resultOf(step, now, sight.forPerson) };
     case "session": {
       const last = now.attempts.findLast(({ runId }) => runId !== undefined);
       return { value: last?.sessionName ?? last?.sessionId ?? "" };
@@ -77,8 +80,11 @@ function missing(reference: Reference, why: string): { problem: string } {
   return { problem: `${spellReference(reference)} has no value, because ${why}` };
 }
 
-/** What a step says at its end, or why it has failed. */
-export function resultOf(step: PlanStep, now: StepState): string {
+/**
+ * What a step says at its end, or why it has failed.
+ * @param forPerson with its fields in words in place of the JSON that agents give
+ */
+export function resultOf(step: PlanStep, now: StepState, forPerson = false): string {
   if (step.kind === "gate")
     return now.decisions.findLast(({ attempt }) => attempt === now.round)?.words ?? "";
   if (step.kind === "merge")
@@ -88,8 +94,9 @@ export function resultOf(step: PlanStep, now: StepState): string {
       .join("\n");
   return itemsOf(step, now)
     .map((item) => {
-      const { main, problem } = outcomeOf(step, now, item);
-      const text = main?.result ?? problem ?? "";
+      const { main, last, problem } = outcomeOf(step, now, item);
+      const said = main?.result ?? problem ?? "";
+      const text = forPerson ? tellResult(said, step.output, last?.output) : said;
       return item === undefined
         ? now.status === "skipped" && !main
           ? ""
@@ -124,7 +131,7 @@ export function resolveText(
 /** A text for a person, as things stand: what cannot be had is told in its place. */
 export function textFor(state: PlanState, text: string): string {
   if (!text.includes("${")) return text;
-  const found = resolveText({ state, index: indexOf(state.plan) }, text);
+  const found = resolveText({ state, index: indexOf(state.plan), forPerson: true }, text);
   return "value" in found ? found.value : `${found.problem}.`;
 }
 
