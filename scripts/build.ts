@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { build, type OutputFile, type Plugin } from "esbuild";
 import { collectLicenses } from "./licenses.js";
 import { englishOnly, noGlobalFetch } from "./slim-bundle.js";
-import { lazyValidator, slimFramework } from "./slim-framework.js";
+import { lazyValidator, noNewValidator, slimFramework } from "./slim-framework.js";
 import { compileLate, noOldSchemas, schemasAtOnce, usedSchemasOnly } from "./slim-schemas.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -130,6 +130,7 @@ const builds = [
     plugins: [
       slimFramework,
       lazyValidator,
+      noNewValidator,
       noGlobalFetch,
       schemasAtOnce,
       noOldSchemas,

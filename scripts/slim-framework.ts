@@ -42,3 +42,16 @@ export const lazyValidator: Plugin = {
     }));
   },
 };
+
+/** The newer protocol's library makes a validator for each server, and ours asks it nothing: forms are read by hand. */
+export const noNewValidator: Plugin = {
+  name: "no-new-validator",
+  setup({ onLoad }) {
+    onLoad({ filter: /@modelcontextprotocol[\\/]server[\\/]dist[\\/]shimsNode\.mjs$/ }, () => ({
+      contents: `export { default as process } from "node:process";
+        export class DefaultJsonSchemaValidator {
+          getValidator() { throw new Error("The validator of schemas is not part of this bundle."); }
+        }`,
+    }));
+  },
+};

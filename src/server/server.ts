@@ -1,7 +1,7 @@
 import { actions } from "../actions/index.js";
 import { systemClock } from "../shared/clock.js";
 import { createComplete } from "./completions.js";
-import { createMcpServer, type Streams, type Transport } from "./fastmcp/mcp-server.js";
+import type { McpServer, Streams, Transport } from "./fastmcp/mcp-server.js";
 import type { ModernLeg } from "./modern/modern-leg.js";
 import { peekEra } from "./modern/peek-era.js";
 import { createServices, type ServiceOptions } from "./services.js";
@@ -50,13 +50,22 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     clock,
     log,
   };
-  const mcp = createMcpServer(published);
+  let legacy: Promise<McpServer> | undefined;
   let modern: Promise<ModernLeg> | undefined;
   let isHolding = () => false;
   let onIdle = () => {};
   let closing: Promise<void> | undefined;
 
-  /** Loaded with the first client that speaks so. */
+  /** Loaded with the first client that speaks so, as the other one is. */
+  function openLegacy(): Promise<McpServer> {
+    legacy ??= import("./fastmcp/mcp-server.js").then(({ createMcpServer }) => {
+      const mcp = createMcpServer(published);
+      mcp.onIdle(() => onIdle());
+      return mcp;
+    });
+    return legacy;
+  }
+
   function openModern(): Promise<ModernLeg> {
     modern ??= import("./modern/modern-leg.js").then(async ({ createModernLeg }) => {
       const stateFolder = options.plans?.folder;
@@ -68,15 +77,19 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   }
 
   async function stopCalls(graceMs: number): Promise<void> {
-    await Promise.all([mcp.stopCalls(graceMs), modern?.then((leg) => leg.stopCalls(graceMs))]);
+    await Promise.all([
+      legacy?.then((mcp) => mcp.stopCalls(graceMs)),
+      modern?.then((leg) => leg.stopCalls(graceMs)),
+    ]);
   }
 
   async function shutDown(graceMs: number): Promise<void> {
     await stopCalls(graceMs);
     await (await modern)?.close();
-    mcp.stopInforming();
+    const mcp = await legacy;
+    mcp?.stopInforming();
     await host.close();
-    await mcp.close();
+    await mcp?.close();
   }
 
   return {
@@ -87,12 +100,13 @@ export function createServer(options: ServerOptions): WorkflowsServer {
         (await openModern()).serveStdio(streams, () => onIdle());
         return;
       }
+      const mcp = await openLegacy();
       await mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
     },
     async connect(transport) {
       await host.discover();
       void services.plans.carryOn();
-      await mcp.connect(transport);
+      await (await openLegacy()).connect(transport);
     },
     async carryOnPlans() {
       await host.discover();
@@ -104,7 +118,6 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     isHolding: () => isHolding(),
     onIdle(listener) {
       onIdle = listener;
-      mcp.onIdle(listener);
     },
     checkReadiness: host.checkReadiness,
     drain: stopCalls,
