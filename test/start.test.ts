@@ -34,8 +34,8 @@ test("a server on stdin runs a workflow without loading Node's fetch, TLS or com
   }
 });
 
-/** The files that a server on stdin loads before anybody has asked it for anything. */
-function filesOfStart(): string[] {
+/** The files that a server on stdin loads before anybody has asked it for anything, or those that a file loads. */
+function filesOfStart(entry = BIN): string[] {
   const files = new Set<string>();
   function follow(path: string): void {
     if (files.has(path)) return;
@@ -46,7 +46,7 @@ function filesOfStart(): string[] {
       follow(join(dirname(path), name));
     }
   }
-  follow(BIN);
+  follow(entry);
   return [...files];
 }
 
@@ -94,6 +94,22 @@ test("it begins without the database, plans, the engine and whatever else is for
   expect(sources.filter((source) => source.startsWith("src/plan-runner/"))).toEqual([
     "src/plan-runner/plans-door.ts",
   ]);
+});
+
+test("what a client opens with decides which of the protocol's libraries is loaded; the other one is not", () => {
+  const chunks = join(dirname(BIN), "chunks");
+  const textOf = (files: string[]) => files.map((path) => readFileSync(path, "utf8")).join("\n");
+  const legOf = (name: string) => {
+    const file = readdirSync(chunks).find((one) => one.startsWith(name) && one.endsWith(".js")) ?? "";
+    return textOf(filesOfStart(join(chunks, file)));
+  };
+  const [earlier, newer] = [legOf("mcp-server-"), legOf("modern-leg-")];
+  const theirs = { fastmcp: "FastMCPSession", newer: "io.modelcontextprotocol/tasks" };
+  expect([earlier.includes(theirs.fastmcp), earlier.includes(theirs.newer)]).toEqual([true, false]);
+  expect([newer.includes(theirs.fastmcp), newer.includes(theirs.newer)]).toEqual([false, true]);
+  // No client has opened yet.
+  const start = textOf(filesOfStart());
+  expect([start.includes(theirs.fastmcp), start.includes(theirs.newer)]).toEqual([false, false]);
 });
 
 test("the validator of forms lies beside the chunk that asks for it, and works", () => {
