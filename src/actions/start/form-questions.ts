@@ -169,11 +169,12 @@ function askRepository(suggestion: string | undefined, hasLocalEngine: boolean):
 /** @param current the branch that is checked out there */
 function askLocalBranch(current: string | undefined, beginsAtBranch: boolean): Question {
   const where = current ?? "what is checked out there";
-  const missing = beginsAtBranch ? "" : ", or not there yet";
   return {
     name: "git_branch",
     title: "Branch",
-    description: `Where the work begins (empty${missing}: ${where}). It comes back on a branch of its own; yours stays as it is.`,
+    description: beginsAtBranch
+      ? `Where the work begins (empty: ${where}). It comes back on a branch of its own; yours stays as it is.`
+      : `Empty, or ${where}: the work gets a branch of its own. Another that is there moves on with it; a new one is made.`,
     required: false,
     ...(current ? { suggestion: current } : {}),
   };
