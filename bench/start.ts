@@ -24,6 +24,15 @@ const LIMIT_MS = 20_000;
 /** Each of these takes the whole discovery budget. */
 const HANGING_ROUNDS = 5;
 
+const CLIENT = { name: "bench", version: "1.0.0" };
+const HANDSHAKE = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: CLIENT };
+/** What protocol 2026-07-28 has in place of a handshake. */
+const MODERN = {
+  "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+  "io.modelcontextprotocol/clientInfo": CLIENT,
+  "io.modelcontextprotocol/clientCapabilities": {},
+};
+
 interface Sample {
   greetMs: number;
   listMs: number;
@@ -31,7 +40,7 @@ interface Sample {
 }
 
 /** Starts a server as a chat client does, asks it for its tools, and ends it. */
-async function start(script: string, baseUrl: string, folder: string): Promise<Sample> {
+async function start(script: string, baseUrl: string, folder: string, isModern: boolean): Promise<Sample> {
   const began = performance.now();
   const child = spawn(process.execPath, [script], {
     stdio: ["pipe", "pipe", "ignore"],
@@ -41,6 +50,7 @@ async function start(script: string, baseUrl: string, folder: string): Promise<S
       AUTOMAGIK_WORKFLOWS_API_KEY: "key",
       AUTOMAGIK_WORKFLOWS_BASE_URL: baseUrl,
       AUTOMAGIK_WORKFLOWS_STATE_DIR: folder,
+      AUTOMAGIK_WORKFLOWS_ERA: isModern ? "auto" : "legacy",
     },
   });
   const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
@@ -58,18 +68,12 @@ async function start(script: string, baseUrl: string, folder: string): Promise<S
         if (message.id === id) return performance.now() - began;
       }
     }
-    send({
-      id: 1,
-      method: "initialize",
-      params: {
-        protocolVersion: "2025-11-25",
-        capabilities: {},
-        clientInfo: { name: "bench", version: "1.0.0" },
-      },
-    });
+    const params = isModern ? { _meta: MODERN } : {};
+    if (isModern) send({ id: 1, method: "server/discover", params });
+    else send({ id: 1, method: "initialize", params: HANDSHAKE });
     const greetMs = await answerTo(1);
-    send({ method: "notifications/initialized" });
-    send({ id: 2, method: "tools/list" });
+    if (!isModern) send({ method: "notifications/initialized" });
+    send({ id: 2, method: "tools/list", params });
     const listMs = await answerTo(2);
     return { greetMs, listMs, rssMb: readRssMb(child) };
   } finally {
@@ -96,6 +100,7 @@ export async function benchStart({ rounds = 15, print }: BenchOptions): Promise<
   const cases = {
     plain: { title: "plain fastmcp server", script: plainScript, url: api.url, rounds },
     ours: { title: `ours, API in ${API_LATENCY_MS} ms`, script: BIN, url: api.url, rounds },
+    modern: { title: "ours, 2026-07-28", script: BIN, url: api.url, rounds },
     down: { title: "ours, API down", script: BIN, url: gone.url, rounds },
     hanging: {
       title: "ours, API hanging",
@@ -104,14 +109,20 @@ export async function benchStart({ rounds = 15, print }: BenchOptions): Promise<
       rounds: Math.min(rounds, HANGING_ROUNDS),
     },
   };
-  const names = ["plain", "ours", "down", "hanging"] as const;
-  const samples: Record<keyof typeof cases, Sample[]> = { plain: [], ours: [], down: [], hanging: [] };
+  const names = ["plain", "ours", "modern", "down", "hanging"] as const;
+  const samples: Record<keyof typeof cases, Sample[]> = {
+    plain: [],
+    ours: [],
+    modern: [],
+    down: [],
+    hanging: [],
+  };
   try {
     // The first round of each fills the machine's caches and does not count.
     for (let round = 0; round <= rounds; round++) {
       for (const name of names) {
         if (round > cases[name].rounds) continue;
-        const sample = await start(cases[name].script, cases[name].url, folder);
+        const sample = await start(cases[name].script, cases[name].url, folder, name === "modern");
         if (round > 0) samples[name].push(sample);
       }
     }
@@ -141,6 +152,11 @@ export async function benchStart({ rounds = 15, print }: BenchOptions): Promise<
   expectAtMost(
     "tools/list of the plain server's",
     of("ours", "listMs") / of("plain", "listMs"),
+    GOALS.listMs,
+  );
+  expectAtMost(
+    "server/discover of the plain server's initialize",
+    of("modern", "greetMs") / of("plain", "greetMs"),
     GOALS.listMs,
   );
   expectAtMost("RSS of the plain server's", of("ours", "rssMb") / of("plain", "rssMb"), GOALS.rssMb);
