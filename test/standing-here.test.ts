@@ -48,7 +48,7 @@ describe("the form of who stands in a repository", () => {
       const { repository_url, git_branch } = forms[0]?.schema.properties ?? {};
       expect(repository_url.default).toBe("~/code/myapp");
       expect(git_branch.default).toBe("main");
-      expect(git_branch.description).toContain("comes back on a branch of its own");
+      expect(git_branch.description).toContain("the work gets a branch of its own");
       expect(repository_url.description).toContain("Left empty: a new, empty folder");
     }
   });
