@@ -71,10 +71,12 @@ export function createRoutes(world: World, options: Omit<Described, "hasBranches
       method: "GET",
       path: /^\/run\/([^/]+)\/status$/,
       answer(call, id) {
+        // What was asked wrongly is told before whether there is such a run.
+        const [debug, request] = [parseFlag(call.query, "debug"), parseFlag(call.query, "request")];
         const state = world.get(id);
-        const status = wire.status(state, clock.now(), parseFlag(call.query, "debug"));
+        const status = wire.status(state, clock.now(), debug);
         // The public server tells no message of a run.
-        const isTold = world.profile === "contract" && parseFlag(call.query, "request");
+        const isTold = world.profile === "contract" && request;
         return isTold ? { ...status, request_message: state.message } : status;
       },
     },
