@@ -18,6 +18,7 @@ const POSIX_ONLY = [
  */
 const OWN_PROCESS = [
   "test/{calls-from-agents,connections,engine-local,http-places,http-security,http-server,odd-answers,proxies}.test.ts",
+  "test/{clients-of-both-eras,modern-http,modern-recorded}.test.ts",
   "test/{engine-kept-work,engine-push,engine-repositories,engine-workspaces,git,leaving-links,repository-*}.test.ts",
 ];
 const LEFT_OUT = [
