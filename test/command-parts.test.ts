@@ -1,8 +1,11 @@
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
+import { showCosts } from "../src/cli/engine/show-costs.js";
 import { readHandedOver, renderHandedOver } from "../src/cli/plan-driver/handed-over.js";
 import { checkInTerminal } from "../src/cli/plans/check-command.js";
+import { readLimits } from "../src/cli/plans/read-limits.js";
 import { createServer, readSettings } from "../src/library.js";
+import { temporaryFolder } from "./support/bin.js";
 
 const HANDED = { began: 1_000, partial: false, secrets: { "api-key": "sk-live-7d1f0a9b" } };
 
@@ -52,4 +55,21 @@ test("a program that embeds the server cannot have the engine of this machine, a
   const server = createServer({ settings, onLog: (line) => lines.push(line) });
   await server.close(0);
   expect(lines.join("\n")).not.toContain("test-key");
+});
+
+test("limits of a plan are read as they are given, and one out of its bounds is named", () => {
+  expect(readLimits({ cost: "12.5", runs: "20" })).toEqual({ costUsd: 12.5, runs: 20 });
+  for (const wrong of [{}, { cost: "0" }, { runs: "2.5" }, { parallel: "101" }, { minutes: "soon" }])
+    expect(() => readLimits(wrong)).toThrow(/plan limits: give --cost|the value is not allowed/);
+});
+
+test("costs of an engine that has run nothing are told as none, in words and as JSON", async () => {
+  const folder = temporaryFolder();
+  const told: string[] = [];
+  const out = (text: string) => void told.push(text);
+  const common = { days: 7, settings: {}, now: Date.UTC(2026, 10, 29), out };
+  expect(await showCosts(folder, { ...common, json: true })).toBe(0);
+  expect(JSON.parse(told[0] ?? "")).toMatchObject({ cost_usd: 0, runs: 0 });
+  expect(await showCosts(folder, { ...common, json: false })).toBe(0);
+  expect(told[1]).toMatch(/\S/);
 });
