@@ -5,6 +5,15 @@ export interface Message {
   params?: { requestId?: string | number };
 }
 
+/** Requests of these methods make the server send requests of its own, so they are limited. */
+export const COSTLY: readonly string[] = [
+  "tools/call",
+  "resources/list",
+  "resources/read",
+  "prompts/get",
+  "completion/complete",
+];
+
 /** The calls of one session that are going on. */
 export interface Calls {
   count(): number;

@@ -3,8 +3,9 @@ import type { Clock } from "../../shared/clock.js";
 import type { Caller } from "../http/callers.js";
 import { HttpRefusal, idOf } from "../http/refusal.js";
 import { createUnreadLimit } from "../http/unread.js";
-import { eraOf } from "../modern/peek-era.js";
+import { eraOf, isModernVersion } from "../modern/peek-era.js";
 import type { WorkflowsServer } from "../server.js";
+import { COSTLY } from "./calls.js";
 import type { createKeyServers, Lent } from "./key-servers.js";
 import { sendWebResponse, toModernRequest } from "./send-web-response.js";
 
@@ -19,22 +20,14 @@ export interface ModernRequests {
 }
 
 const VERSION_HEADER = "mcp-protocol-version";
-const FIRST_MODERN = "2026-07-28";
-/** These make the server send requests of its own, so they are limited. */
-const COSTLY = [
-  "tools/call",
-  "resources/list",
-  "resources/read",
-  "prompts/get",
-  "completion/complete",
-  "tasks/get",
-];
+/** On this protocol the state of a task is asked for, too. */
+const LIMITED = [...COSTLY, "tasks/get"];
 const LISTEN = "subscriptions/listen";
 
 /** Whether a body was sent by a client of that protocol. */
 export function isModernRequest(request: IncomingMessage, body: unknown): boolean {
   const version = request.headers[VERSION_HEADER];
-  if (typeof version === "string" && version >= FIRST_MODERN) return true;
+  if (typeof version === "string" && isModernVersion(version)) return true;
   return !Array.isArray(body) && eraOf(body) === "modern";
 }
 
@@ -81,7 +74,7 @@ export function createModernRequests(options: {
   return {
     async serve(caller, request, response, body) {
       const { method } = (body ?? {}) as { method?: string };
-      const kind = method === LISTEN ? "streams" : COSTLY.includes(method ?? "") ? "calls" : undefined;
+      const kind = method === LISTEN ? "streams" : LIMITED.includes(method ?? "") ? "calls" : undefined;
       const state = enter(caller);
       const most = kind === "streams" ? options.maxSessions : options.maxCalls;
       if (kind && state[kind] >= most) {

@@ -5,7 +5,7 @@ import type { Log } from "../../shared/log.js";
 import type { Caller } from "../http/callers.js";
 import { HttpRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
-import { type Calls, createCalls, type Message } from "./calls.js";
+import { type Calls, COSTLY, createCalls, type Message } from "./calls.js";
 import type { createKeyServers } from "./key-servers.js";
 
 /** `sse` is the protocol's earlier transport. */
@@ -75,8 +75,6 @@ export interface OpenSessionsOptions {
   idleMs: number;
 }
 
-/** Requests of these methods make the server send requests of its own, so they are limited. */
-const COSTLY = ["tools/call", "resources/list", "resources/read", "prompts/get", "completion/complete"];
 /** A new session counts as in use for this long, in ms, until its client sends its next request. */
 const OPENING_MS = 10_000;
 

@@ -55,6 +55,11 @@ export function eraOf(message: unknown): Era {
     params?: { _meta?: Record<string, unknown> | null } | null;
   };
   const version = params?._meta?.[VERSION_KEY];
-  if (typeof version === "string") return version >= FIRST_MODERN ? "modern" : "legacy";
+  if (typeof version === "string") return isModernVersion(version) ? "modern" : "legacy";
   return method === "server/discover" ? "modern" : "legacy";
+}
+
+/** @param version of the protocol, as a message or a header names it */
+export function isModernVersion(version: string): boolean {
+  return version >= FIRST_MODERN;
 }
