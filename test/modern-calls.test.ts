@@ -1,6 +1,6 @@
-import { HttpResponse, http } from "msw";
 import { describe, expect, test } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { askOnce } from "./support/ask-once.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { WITHOUT_TASKS } from "./support/modern-frames.js";
 import { connectModern } from "./support/modern-server.js";
@@ -16,28 +16,6 @@ const LONG = { TASK_AFTER: "3600" };
 const starts = () => sim.api().posts("/run/");
 const theRun = () => sim.api().world.run(sim.api().world.runs()[0]?.runId ?? "");
 const aRun = () => until(() => sim.api().world.runs().length > 0, "the run");
-
-/** An API whose run asks one question, until it is answered; then it ends. */
-function askOnce() {
-  const answers: unknown[] = [];
-  let reads = 0;
-  sim.server.use(
-    http.post("*/run/:runId/questions/:questionId/answer", async ({ request }) => {
-      answers.push(await request.json());
-      return HttpResponse.json({ success: true });
-    }),
-    http.get("*/run/:runId/status", ({ params }) => {
-      if (answers.length > 0) reads++;
-      const question = { question_id: "q1", kind: "question", text: "Which hash?", choices: [] };
-      return HttpResponse.json({
-        run_id: params.runId,
-        status: answers.length > 0 ? "completed" : "running",
-        questions: answers.length > 0 ? [] : [question],
-      });
-    }),
-  );
-  return { answers, readsAfter: () => reads };
-}
 
 const inputOf = ({ inputRequests }: { inputRequests?: Record<string, unknown> }) =>
   Object.keys(inputRequests ?? {})[0] ?? "";
@@ -87,10 +65,11 @@ describe("requests for one call", () => {
     const client = connectModern();
     const asked = await client.call(UNNAMED);
     const restarted = connectModern();
-    const { result } = await restarted.retry(UNNAMED, asked, ACCEPT);
-    expect(result).toMatchObject({
-      isError: true,
-      content: [{ text: expect.stringContaining("list_sessions tells: look there before you call again") }],
+    const { error } = await restarted.retry(UNNAMED, asked, ACCEPT);
+    expect(error).toMatchObject({
+      code: -32602,
+      message: expect.stringContaining("list_sessions tells: look there before you call again"),
+      data: { reason: "invalid_request_state" },
     });
     expect(starts()).toEqual([]);
   });
@@ -112,7 +91,7 @@ describe("requests for one call", () => {
 
 describe("a question of the agent without tasks", () => {
   test("is answered elsewhere while its form is open: the late answer is not sent, the end is told", async () => {
-    const { answers, readsAfter } = askOnce();
+    const { answers, readsAfter } = askOnce(sim);
     const client = connectModern({ about: WITHOUT_TASKS });
     const asked = await client.call(COMPLETE, {}, { progressToken: 1 });
     expect(asked.result.inputRequests).toMatchObject({ [inputOf(asked.result)]: { params: {} } });
@@ -130,7 +109,7 @@ describe("a question in a task", () => {
   const REPLY = { action: "accept", content: { own_answer: "bcrypt" } };
 
   test("is the same question for a server that was restarted, and answered once", async () => {
-    const { answers } = askOnce();
+    const { answers } = askOnce(sim);
     const { taskId } = (await connectModern().call(COMPLETE)).result;
     const restarted = connectModern();
     const before = inputOf(await restarted.poll(taskId, isAsked));
@@ -144,7 +123,7 @@ describe("a question in a task", () => {
   });
 
   test("a decline that comes to a restarted server is the person's", async () => {
-    const { answers } = askOnce();
+    const { answers } = askOnce(sim);
     const { taskId } = (await connectModern().call(COMPLETE)).result;
     const key = inputOf(await connectModern().poll(taskId, isAsked));
     const client = connectModern();
@@ -154,7 +133,7 @@ describe("a question in a task", () => {
   });
 
   test("is asked as long as it is open, whatever a form's time is", async () => {
-    const { answers } = askOnce();
+    const { answers } = askOnce(sim);
     const client = connectModern({ settings: { ELICITATION_TIMEOUT: "60" } });
     const { taskId } = (await client.call(COMPLETE)).result;
     const key = inputOf(await client.poll(taskId, isAsked));
@@ -166,7 +145,7 @@ describe("a question in a task", () => {
   });
 
   test("stays with the task when another call follows the same run", async () => {
-    const { answers } = askOnce();
+    const { answers } = askOnce(sim);
     const client = connectModern();
     const { taskId } = (await client.call(COMPLETE)).result;
     const key = inputOf(await client.poll(taskId, isAsked));

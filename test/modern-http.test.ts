@@ -29,7 +29,7 @@ async function send(
   method: string,
   params: object = {},
   how: {
-    headers?: Record<string, string>;
+    headers?: Record<string, string | undefined>;
     meta?: object;
     signal?: AbortSignal;
     onText?: (text: string) => void;
@@ -38,16 +38,17 @@ async function send(
   const id = next++;
   const { name, taskId, uri } = params as { name?: string; taskId?: string; uri?: string };
   const about = name ?? taskId ?? uri;
+  const headers: Record<string, string | undefined> = {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": method,
+    "mcp-name": about,
+    ...how.headers,
+  };
   const response = await fetch(`${url}/mcp`, {
     method: "POST",
-    headers: {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2026-07-28",
-      "mcp-method": method,
-      ...(about === undefined ? {} : { "mcp-name": about }),
-      ...how.headers,
-    },
+    headers: Object.entries(headers).filter((one): one is [string, string] => one[1] !== undefined),
     body: JSON.stringify({
       jsonrpc: "2.0",
       id,
@@ -85,10 +86,75 @@ describe("the newer protocol over HTTP", () => {
     expect(await send(http, "server/discover")).toMatchObject({ status: 400 });
   });
 
-  test("a header that says something else than the body is refused", async () => {
+  test.each([
+    ["another method", { "mcp-method": "tools/list" }],
+    ["no method", { "mcp-method": undefined }],
+    ["another name", { "mcp-name": "run_workflow" }],
+    ["no name", { "mcp-name": undefined }],
+    ["another version", { "mcp-protocol-version": "2026-11-11" }],
+  ])("a header that says %s than the body is refused, and nothing is done", async (_name, headers) => {
     const http = await startHttpWithApi({ settings: ERA });
-    const sent = await send(http, "tools/list", {}, { headers: { "mcp-method": "tools/call" } });
+    const sent = await call(http, NAMED, {}, { headers });
     expect(sent).toMatchObject({ status: 400, answer: { error: { code: -32020 } } });
+    expect(http.api.posts("/run/")).toEqual([]);
+  });
+
+  test("a task's id in the header is the body's; and a client that says nothing of tasks has none", async () => {
+    const http = await startHttpWithApi({ settings: ERA });
+    const { taskId } = (await call(http, NAMED)).answer.result;
+    for (const method of ["tasks/get", "tasks/update", "tasks/cancel"]) {
+      const other = await send(http, method, { taskId }, { headers: { "mcp-name": `${taskId}x` } });
+      expect(other, method).toMatchObject({ status: 400, answer: { error: { code: -32020 } } });
+      const meta = { "io.modelcontextprotocol/clientCapabilities": {} };
+      const undeclared = await send(http, method, { taskId }, { meta });
+      expect(undeclared, method).toMatchObject({ status: 400, answer: { error: { code: -32021 } } });
+    }
+    expect((await send(http, "tasks/get", { taskId })).answer.result.status).toBe("working");
+    expect(http.api.posts("/run/*/kill")).toEqual([]);
+  });
+
+  test("a method that is not there is answered with 404, and no session is asked for", async () => {
+    const http = await startHttpWithApi({ settings: ERA });
+    for (const method of ["ping", "no/method"])
+      expect(await send(http, method)).toMatchObject({ status: 404, answer: { error: { code: -32601 } } });
+  });
+
+  test("changes come on the stream of who listens for them, and messages of a log on their call's", async () => {
+    const http = await startHttpWithApi({ settings: { ...ERA, TASK_AFTER: "3600" } });
+    const { runId } = http.api.world.start("fix", { message: "Fix it", input_format: "stream-json" });
+    const uri = `automagik://runs/${runId}`;
+    const leaving = new AbortController();
+    const told = { changes: "", call: "" };
+    const listening = send(
+      http,
+      "subscriptions/listen",
+      { notifications: { resourceSubscriptions: [uri] } },
+      {
+        signal: leaving.signal,
+        onText: (text) => {
+          told.changes = text;
+        },
+      },
+    ).catch(() => {});
+    await until(() => told.changes.includes("subscriptions/acknowledged"), "the acknowledgement");
+    const status = { action: "status", run_id: runId, wait_seconds: 60 };
+    const meta = { "io.modelcontextprotocol/logLevel": "info" };
+    const onText = (text: string) => {
+      told.call = text;
+    };
+    const going = call(http, status, {}, { meta, onText });
+    const run = http.api.world.run(runId);
+    run.turn("Looking around");
+    await until(() => told.changes.includes("notifications/resources/updated"), "the update");
+    await until(() => told.call.includes("Looking around"), "the message");
+    run.complete({ result: "Done" });
+    const { frames } = await going;
+    expect(frames.map(({ method }) => method ?? "the answer")).toEqual(
+      expect.arrayContaining(["notifications/message", "the answer"]),
+    );
+    expect(told.changes).not.toContain("notifications/message");
+    leaving.abort();
+    await listening;
   });
 
   test("a form, its answer and the task go over requests of their own; one POST", async () => {
@@ -143,7 +209,7 @@ describe("the newer protocol over HTTP", () => {
       requestState: asked.result.requestState,
     };
     const foreign = await call(http, TASK, reply, kim);
-    expect(foreign.answer.result).toMatchObject({ isError: true });
+    expect(foreign.answer.error.code).toBe(-32602);
     expect(http.api.posts("/run/")).toEqual([]);
     const { taskId } = (await call(http, TASK, reply, pat)).answer.result;
     for (const method of ["tasks/get", "tasks/update", "tasks/cancel"])

@@ -192,8 +192,8 @@ describe("a form before the start", () => {
     const other = await retry(client, { ...TASK, message: "Something else" }, asked, accept);
     const made = { result: { ...asked.result, requestState: "made-up" } };
     for (const frame of [other, await retry(client, TASK, made, accept)]) {
-      expect(frame.result.isError).toBe(true);
-      expect(frame.result.content[0].text).toMatch(/Nothing was started|has started nothing/);
+      expect(frame.error.code).toBe(-32602);
+      expect(frame.error.message).toMatch(/Nothing was started|has started nothing/);
     }
     expect(starts(served)).toEqual([]);
   });

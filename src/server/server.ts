@@ -2,7 +2,7 @@ import { actions } from "../actions/index.js";
 import { systemClock } from "../shared/clock.js";
 import { createComplete } from "./completions.js";
 import type { McpServer, Streams, Transport } from "./fastmcp/mcp-server.js";
-import type { ModernLeg } from "./modern/modern-leg.js";
+import type { ModernLeg, ModernRequest } from "./modern/modern-leg.js";
 import { peekEra } from "./modern/peek-era.js";
 import { createServices, type ServiceOptions } from "./services.js";
 import { writeInstructions } from "./tools/instructions.js";
@@ -21,7 +21,7 @@ export interface WorkflowsServer {
   /** Makes sure that open plans are carried out, without waiting for a session. Never throws. */
   carryOnPlans(): Promise<void>;
   /** Serves one HTTP request of protocol 2026-07-28, whose sender may send it. */
-  serveRequest(request: Request, how: { owner: string; body: unknown }): Promise<Response>;
+  serveRequest(request: Request, how: ModernRequest): Promise<Response>;
   /** Whether such a call goes on, or waits for an answer, without a request of its client. */
   isHolding(): boolean;
   /** Called when the last session of a stdio server has gone. */

@@ -13,7 +13,9 @@ export interface ModernFrames {
   /** The id that the next request has. */
   nextId(): number;
   notify(method: string, params?: object): void;
-  /** What came that is no answer to a request. */
+  /** Writes a message as it is. */
+  write(message: object): void;
+  /** What came that is no answer to a request; on the earlier protocols that may be a request. */
   notifications: Frame[];
 }
 
@@ -48,7 +50,7 @@ export function createModernFrames(
     for (const line of lines) {
       const frame = JSON.parse(line);
       const resolve = waiting.get(frame.id);
-      if (frame.id === undefined || !resolve) notifications.push(frame);
+      if (frame.method !== undefined || !resolve) notifications.push(frame);
       else resolve(frame);
     }
   });
@@ -65,6 +67,7 @@ export function createModernFrames(
       send({ id, method, params: { ...params, _meta: { ...about, ...meta } } });
       return new Promise((resolve) => waiting.set(id, resolve));
     },
+    write: (message) => void send(message),
     notify: (method, params = {}) => void send({ method, params: { ...params, _meta: about } }),
   };
 }

@@ -95,6 +95,7 @@ export function createModernRequests(options: {
         const answer = await server.serveRequest(toModernRequest(request, gone.signal), {
           owner: caller.owner,
           body,
+          ended: gone.signal,
         });
         await sendWebResponse(answer, response, unread.watch(response, caller.name));
       } finally {

@@ -1,18 +1,14 @@
 import type { FastMCP, FastMCPSession } from "fastmcp";
 import type { Services } from "../../actions/define-action.js";
-import { bareRun } from "../../runs/run-facts.js";
 import { isOver } from "../../sessions/sessions.js";
 import type { Session } from "../../sessions/types.js";
 import { setBounded } from "../../shared/bounded-map.js";
 import { withDeadline } from "../../shared/deadline.js";
-import { createPaced } from "../../shared/throttle-by-key.js";
 import type { Complete } from "../completions.js";
-import { resources, runIdOf, runUri, SESSIONS_URI, templates, WORKFLOWS_URI } from "../resources.js";
-import { createFollowedPlans } from "./followed-plans.js";
+import { createResourceUpdates } from "../resource-updates.js";
+import { resources, runUri, SESSIONS_URI, templates } from "../resources.js";
 import { observeSubscriptions, prepareResourceLists } from "./session-hook.js";
 
-/** At most two updates a second for each resource. */
-const UPDATE_PAUSE_MS = 500;
 /** Nobody looks through more than this, and each change of the list goes to every client. */
 const MAX_LISTED = 50;
 /** A reading of all sessions may be some seconds old, in ms: a run seen since then may be missing from it. */
@@ -58,27 +54,21 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     });
   }
 
-  const { watcher, catalogue, clock } = services;
-  const updates = createPaced<string>(clock, UPDATE_PAUSE_MS, (uri) => {
+  const { watcher, sessions, clock } = services;
+  const updates = createResourceUpdates(services, (uri) => {
     void server.sendResourceUpdated(uri).catch(() => {});
   });
   const runs = createListedRuns(server, services);
 
   const seen = new Map<string, true>();
   const stopEvents = watcher.onEvent(({ type, run }) => {
-    updates.touch(runUri(run.runId));
-    if (type === "finished") updates.touch(`${runUri(run.runId)}/result`);
     // Turns go by fast, and change nothing in the list.
     if (!(type === "turn" || type === "action" || type === "activity") || !seen.has(run.runId)) {
       // A run that has ended makes room for one that was too old for the list before.
       if (runs.see([{ ...run, over: type === "lost" || isOver(run) }])) seen.clear();
       setBounded(seen, run.runId, true, SEEN_KEPT);
     }
-    if (type === "status" || type === "finished") updates.touch(SESSIONS_URI);
   });
-  const { sessions } = services;
-  const stopSessions = sessions.onChange(() => updates.touch(SESSIONS_URI));
-  const stopCatalogue = catalogue.onChange(() => updates.touch(WORKFLOWS_URI));
 
   /** Of a run that nobody watches, and of other people's, only a reading tells that it has begun or ended. */
   function seeSessions(read: readonly Session[], complete: boolean): void {
@@ -98,19 +88,6 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     await withDeadline(clock, LIST_BUDGET_MS, () => sessions.all()).catch(() => {});
   }
 
-  const followed = createFollowedPlans({
-    plans: services.plans,
-    clock,
-    onChange: (uri) => updates.touch(uri),
-  });
-  /** What nobody waits for is watched for the sake of its subscriber. @returns ends that */
-  function watchFor(uri: string): (() => void) | undefined {
-    const runId = runIdOf(uri);
-    if (runId === undefined) return followed.follow(uri);
-    const watch = watcher.watch(watcher.latest(runId) ?? bareRun(runId), () => {});
-    return () => watch.stop();
-  }
-
   const watches = new Map<FastMCPSession, Map<string, () => void>>();
   server.on("connect", ({ session }) => {
     const own = new Map<string, () => void>();
@@ -118,7 +95,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     prepareResourceLists(session, refreshList);
     observeSubscriptions(session, (uri, subscribed) => {
       if (subscribed && !own.has(uri)) {
-        const stop = watchFor(uri);
+        const stop = updates.watchFor(uri);
         if (stop) own.set(uri, stop);
       } else if (!subscribed) {
         own.get(uri)?.();
@@ -133,10 +110,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
 
   return () => {
     stopEvents();
-    stopSessions();
     stopReadings();
-    stopCatalogue();
-    followed.close();
     updates.close();
     for (const own of watches.values()) for (const stop of own.values()) stop();
     watches.clear();

@@ -49,6 +49,8 @@ export interface Listener {
   signal: AbortSignal;
   /** Undefined when the client has not asked for progress. */
   progress?: ((update: ProgressUpdate) => Promise<void>) | undefined;
+  /** The same as messages of a log; undefined when the request wants none. */
+  log?: ((update: ProgressUpdate) => Promise<void>) | undefined;
 }
 
 /** The same for those who serve its rounds. */
@@ -138,7 +140,8 @@ export function beginHeldCall(
   }
 
   const progress = createProgress(async (update) => {
-    await Promise.all([...held.listeners].map((listener) => listener.progress?.(update).catch(() => {})));
+    const told = [...held.listeners].flatMap((one) => [one.progress?.(update), one.log?.(update)]);
+    await Promise.allSettled(told);
   }, clock);
   const channel = {
     supportsForms: how.supportsForms,

@@ -4,12 +4,23 @@ import { withDeadline } from "../../shared/deadline.js";
 import type { Log } from "../../shared/log.js";
 import { createPaced } from "../../shared/throttle-by-key.js";
 import type { Streams } from "../fastmcp/stdio-transport.js";
+import { createResourceUpdates, type ResourceUpdates } from "../resource-updates.js";
 import { createHeldCalls } from "./held-calls.js";
+import { watchListened } from "./listeners.js";
 import { createModernServer, type ModernOptions } from "./modern-server.js";
 import { type Notify, serveModernStdio } from "./serve-modern-stdio.js";
 import { resolveTaskSecret } from "./task-secret.js";
 import { createTaskWork } from "./task-work.js";
 import { createTasks } from "./tasks.js";
+
+/** What is known of an HTTP request of this protocol besides its headers. */
+export interface ModernRequest {
+  /** Who has sent it. */
+  owner: string;
+  body: unknown;
+  /** Ends with the answer, and when the client has gone. */
+  ended: AbortSignal;
+}
 
 /** The newer protocol's side of a server: calls and tasks of all its connections and requests. */
 export interface ModernLeg {
@@ -19,7 +30,7 @@ export interface ModernLeg {
    * Serves one HTTP request, whose sender is known and may send it.
    * @param request without its body, which was read; its signal ends when the client has gone
    */
-  serveRequest(request: Request, how: { owner: string; body: unknown }): Promise<Response>;
+  serveRequest(request: Request, how: ModernRequest): Promise<Response>;
   /** Whether a call of it waits for an answer that only this process can take. */
   isHolding(): boolean;
   /** Makes calls answer now; resolves when they have, or after `graceMs`. */
@@ -49,32 +60,37 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   const closers: (() => unknown)[] = [];
   const onerror = ({ message }: Error) => log.debug(`The protocol's library: ${message}`);
 
-  function tellChanges({ toolsChanged, resourcesChanged }: Notify): void {
+  function tellChanges({ toolsChanged, resourcesChanged, resourceUpdated }: Notify): ResourceUpdates {
     const lists = createPaced<"resources">(clock, LIST_PAUSE_MS, resourcesChanged);
+    const updates = createResourceUpdates(services, resourceUpdated);
     closers.push(
       catalogue.onChange(toolsChanged),
       capabilities.onChange(toolsChanged),
       sessions.onChange(() => lists.touch("resources")),
       () => lists.close(),
+      () => updates.close(),
     );
+    return updates;
   }
 
   const stopCalls = async (graceMs: number) => void (await withDeadline(clock, graceMs, () => calls.stop()));
-  let handler: ReturnType<typeof createMcpHandler> | undefined;
-  function handlerOnce() {
-    if (handler) return handler;
+  let http: { handler: ReturnType<typeof createMcpHandler>; updates: ResourceUpdates } | undefined;
+  function openHttp() {
+    if (http) return http;
     // Who sends the request was found out before.
-    handler = createMcpHandler(({ authInfo }) => createModernServer(modern, authInfo?.clientId ?? ""), {
+    const handler = createMcpHandler(({ authInfo }) => createModernServer(modern, authInfo?.clientId ?? ""), {
       legacy: "reject",
       onerror,
     });
     const { notify, close } = handler;
-    tellChanges({
+    const updates = tellChanges({
       toolsChanged: () => notify.toolsChanged(),
       resourcesChanged: () => notify.resourcesChanged(),
+      resourceUpdated: (uri) => notify.resourceUpdated(uri),
     });
     closers.push(close);
-    return handler;
+    http = { handler, updates };
+    return http;
   }
 
   return {
@@ -90,11 +106,14 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
       });
       closers.push(close);
     },
-    serveRequest: (request, { owner, body }) =>
-      handlerOnce().fetch(request, {
+    serveRequest(request, { owner, body, ended }) {
+      const { handler, updates } = openHttp();
+      ended.addEventListener("abort", watchListened(body, updates), { once: true });
+      return handler.fetch(request, {
         parsedBody: body,
         authInfo: { token: "", clientId: owner, scopes: [] },
-      }),
+      });
+    },
     isHolding: () => calls.isHolding(),
     stopCalls,
     async close() {

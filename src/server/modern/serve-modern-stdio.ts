@@ -3,11 +3,14 @@ import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { createStdioTransport, type Streams } from "../fastmcp/stdio-transport.js";
+import type { ResourceUpdates } from "../resource-updates.js";
+import { createListeners } from "./listeners.js";
 
 /** What a connection, or all requests together, is told of changes by. */
 export interface Notify {
   toolsChanged(): void;
   resourcesChanged(): void;
+  resourceUpdated(uri: string): void;
 }
 
 /** A client that sends no more is mostly gone: what it has asked is answered within this, in ms, as usual … */
@@ -23,7 +26,7 @@ export function serveModernStdio(
   streams: Streams,
   options: {
     create: () => Server;
-    tellChanges: (notify: Notify) => void;
+    tellChanges: (notify: Notify) => ResourceUpdates;
     stopCalls: (graceMs: number) => Promise<void>;
     onIdle: () => void;
     onerror: (error: Error) => void;
@@ -33,18 +36,26 @@ export function serveModernStdio(
 ): { close(): Promise<void> } {
   const { clock } = options;
   const transport = createStdioTransport(streams, options.onProblem);
+  let server: Server | undefined;
+  const updates = options.tellChanges({
+    toolsChanged: () => void server?.sendToolListChanged().catch(() => {}),
+    resourcesChanged: () => void server?.sendResourceListChanged().catch(() => {}),
+    resourceUpdated: (uri) => void server?.sendResourceUpdated({ uri }).catch(() => {}),
+  });
   const handle = serveStdio(
     () => {
-      const server = options.create();
-      const tell = (send: () => Promise<void>) => () => void send().catch(() => {});
-      options.tellChanges({
-        toolsChanged: tell(() => server.sendToolListChanged()),
-        resourcesChanged: tell(() => server.sendResourceListChanged()),
-      });
+      server = options.create();
       return server;
     },
     { legacy: "reject", transport: transport as never, onerror: options.onerror },
   );
+  const listeners = createListeners(updates);
+  // The library tells nobody what a client listens for.
+  const deliver = transport.onmessage;
+  transport.onmessage = (message, extra) => {
+    deliver?.(message, extra);
+    listeners.see(message);
+  };
 
   async function endSession(): Promise<void> {
     const alive = setInterval(() => {}, END_GRACE_MS);
@@ -56,5 +67,10 @@ export function serveModernStdio(
     options.onIdle();
   }
   void transport.ended.then(endSession);
-  return { close: () => handle.close() };
+  return {
+    async close() {
+      listeners.close();
+      await handle.close();
+    },
+  };
 }

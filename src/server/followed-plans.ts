@@ -1,7 +1,7 @@
-import type { PlansDoor } from "../../plan-runner/plans-door.js";
-import type { PlanSight } from "../../plan-runner/runner.js";
-import { type Clock, sleep } from "../../shared/clock.js";
-import { planNameOf } from "../plan-resource.js";
+import type { PlansDoor } from "../plan-runner/plans-door.js";
+import type { PlanSight } from "../plan-runner/runner.js";
+import { type Clock, sleep } from "../shared/clock.js";
+import { planNameOf } from "./plan-resource.js";
 
 /** A plan that is over may be done again, and one that is not there may be begun: so often is looked, in ms. */
 const QUIET_LOOK_MS = 5_000;
