@@ -51,7 +51,7 @@ describe("the command line", () => {
     expect(refusal("stdio", "--engine")).toBe("--engine: a value is missing");
     expect(refusal("--yes")).toBe(
       "--yes belongs to the commands demo, install, sessions resume, sessions clean, sessions take, sessions discard, " +
-        "plan approve, plan stop, plan redo, plan kill and plan edit; see --help",
+        "plan approve, plan stop, plan redo, plan kill, plan edit and history delete; see --help",
     );
   });
 

@@ -138,6 +138,12 @@ const CASES: Record<string, Case> = {
     bad: ["host.example:6379", "http://host.example", "redis://host.example/x"],
   },
   STATE_DIR: { property: "stateDir", fallback: undefined, good: texts("/var/lib/x", "~/x", "x y"), bad: [] },
+  HISTORY_DAYS: {
+    property: "historyDays",
+    fallback: 730,
+    good: numbers("1", "36500"),
+    bad: ["0", "36501", "2.5", ...NO_NUMBERS],
+  },
   LOG_LEVEL: {
     property: "logLevel",
     fallback: "info",

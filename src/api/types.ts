@@ -127,6 +127,11 @@ export interface Run {
   startNote?: string;
   /** The API states that it has failed before anything ran or cost anything. */
   neverStarted?: true;
+  /** How many questions its agent has asked, for how long it has waited for answers, as far as it was watched here. */
+  questionsAsked?: number;
+  waitedS?: number;
+  /** The longest time in which nothing was seen of it while its agent was at work, as far as it was watched here. */
+  quietS?: number;
   /** The conversation that it was asked to continue, as remembered here: whether its agent took it up, only the run shows. */
   resumes?: string;
 }

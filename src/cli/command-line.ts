@@ -41,7 +41,11 @@ export interface CommandLine {
   check?: string;
   /** `plan run … --input name=value`, as often as there are inputs. */
   input?: string[];
-  /** `plan run … --repository`: an address or a folder. */
+  /** `history … --since`: a day, a moment, or an age. */
+  since?: string;
+  /** `history export --csv`. */
+  csv?: true;
+  /** `plan run … --repository`, `history … --repository`: an address or a folder. */
   repository?: string;
   /** `plan run … --branch`. */
   branch?: string;

@@ -38,6 +38,9 @@ export const COMMANDS = [
   "plan limits",
   "plan save",
   "plan-driver",
+  "history",
+  "history export",
+  "history delete",
 ] as const;
 
 /** A command that does something, by its words. */
@@ -64,6 +67,7 @@ export const OWN_FLAGS = {
     commands: [
       ...["demo", "install", "sessions resume", "sessions clean", "sessions take", "sessions discard"],
       ...["plan approve", "plan stop", "plan redo", "plan kill", "plan edit"],
+      ...["history delete"],
     ] as Command[],
   },
   agree: { type: "list", commands: ["plan run", "plan edit"] },
@@ -72,7 +76,12 @@ export const OWN_FLAGS = {
   parallel: { type: "string", commands: ["plan limits"] },
   minutes: { type: "string", commands: ["plan limits"] },
   input: { type: "list", commands: ["plan run", "plan check"] },
-  repository: { type: "string", commands: ["plan run", "plan templates"] },
+  repository: {
+    type: "string",
+    commands: ["plan run", "plan templates", "history", "history export", "history delete"],
+  },
+  since: { type: "string", commands: ["history", "history export"] },
+  csv: { type: "boolean", commands: ["history export"] },
   branch: { type: "string", commands: ["plan run", "plan templates"] },
   all: { type: "boolean", commands: ["plan", "plan list"] },
   "dry-run": { type: "boolean", commands: ["sessions clean", "plan run"] },
@@ -91,6 +100,7 @@ export const OWN_FLAGS = {
     commands: [
       ...["doctor", "engine status", "engine cost", "workflows", "sessions", "sessions clean"],
       ...["plan", "plan list", "plan show", "plan templates"],
+      ...["history", "history export"],
     ] as Command[],
   },
   allow: { type: "boolean", commands: ["install"] },

@@ -68,6 +68,7 @@ export function describeServer(parts: ServerParts): ServerOptions {
       state: settings.state,
       folder: stateFolder,
       upstream,
+      historyDays: settings.historyDays,
       onProblem: ({ message }) => log.warn(message),
     }),
     // Where servers share their sessions by Redis, none has plans of its own.

@@ -85,6 +85,13 @@ export function renderHelp(): string {
     "  automagik-workflows-mcp plan save SESSION [NAME]",
     "                                    make a template of what a session has been through, in your own folder of",
     "                                    plans; --in-repository: in its repository; --print: only shows",
+    "  automagik-workflows-mcp history   show what runs of each workflow have taken and how often they succeed;",
+    "                                    --repository, --since 30d; --json. Starts nothing and asks no API",
+    "  automagik-workflows-mcp history export",
+    "                                    all figures, one row a run or plan: --json (default) or --csv; --repository,",
+    "                                    --since",
+    "  automagik-workflows-mcp history delete --repository REPOSITORY",
+    "                                    delete what is known of a repository, after asking; --yes: without asking",
     "",
     "Every setting is an environment variable AUTOMAGIK_WORKFLOWS_… or a flag:",
     `  ${listSettingFlags()

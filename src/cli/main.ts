@@ -10,6 +10,7 @@ import { serveStdio } from "./commands/stdio.js";
 import { renderHelp } from "./help.js";
 import { endProcess } from "./process.js";
 
+const history = async (asked: Invocation) => (await import("./commands/history.js")).history(asked);
 const plan = async (asked: Invocation) => (await import("./commands/plan.js")).plan(asked);
 
 /**
@@ -53,6 +54,9 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "plan edit": plan,
   "plan limits": plan,
   "plan save": plan,
+  history,
+  "history export": history,
+  "history delete": history,
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

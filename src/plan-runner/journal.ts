@@ -1,3 +1,4 @@
+import { writeFigures } from "../history/history-rows.js";
 import { replay, startPlan } from "../plans/machine/apply.js";
 import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
 import type { PlanStatus } from "../plans/machine/plan-status.js";
@@ -6,9 +7,10 @@ import { visibleName } from "../shared/text.js";
 import type { Database, Transaction } from "../store/database.js";
 import { createJournalQueue } from "./journal-queue.js";
 import { PlanNameTaken } from "./name-taken.js";
+import { figuresOfPlan, figuresOfRuns } from "./plan-figures.js";
 import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
 import { createPlanSights, forgetSight, type PlanSights } from "./plan-sights.js";
-import { columnsOf, FINAL, type PlanSummary } from "./plan-summary.js";
+import { columnsOf, FINAL, isOver, type PlanSummary } from "./plan-summary.js";
 import type { StartNote } from "./port.js";
 import { ENDED_KEPT, prunePlans } from "./prune-plans.js";
 
@@ -195,6 +197,8 @@ export function createPlanJournal(options: {
           const plan = { ...columns, entries: entries + events.length };
           await trx.updateTable("plans").set(plan).where("plan_id", "=", planId).execute();
           await addEvents(trx, planId, entries, events);
+          if (FINAL.includes(columns.status) || events.some(({ type }) => type === "run-ended"))
+            await keepFigures(trx, planId, events, next);
         }
         const begun = new Set<string>();
         for (const { id, note } of acts) {
@@ -269,6 +273,28 @@ export function createPlanJournal(options: {
       await write((trx) => prunePlans(trx, { upstream, kept }));
     },
   };
+}
+
+/** What has ended by these events goes into the history with them. */
+async function keepFigures(
+  trx: Transaction,
+  planId: string,
+  events: readonly PlanEvent[],
+  next: PlanState,
+): Promise<void> {
+  const query = trx.selectFrom("plans").select(["upstream", "start", "place"]);
+  const row = await query.where("plan_id", "=", planId).executeTakeFirstOrThrow();
+  const begun = { start: JSON.parse(row.start) as PlanStarted, place: JSON.parse(row.place) as PlanPlace };
+  const figures = figuresOfRuns(events, next, begun);
+  if (isOver(next)) {
+    const entries = trx.selectFrom("plan_entries").select("data").where("plan_id", "=", planId);
+    const journal = (await entries.orderBy("number").execute()).map(
+      ({ data }) => JSON.parse(data) as PlanEvent,
+    );
+    const own = figuresOfPlan(begun, journal, next);
+    if (own) figures.push(own);
+  }
+  await writeFigures(trx, row.upstream, figures);
 }
 
 function rowOf(db: Transaction | Database, planId: string) {

@@ -20,6 +20,8 @@ export interface PlanOrder {
   inputs: Readonly<Record<string, FieldValue>>;
   /** The plan's own name, by which it is found; no other open plan has it. */
   name: string;
+  /** The template that it comes from. */
+  template?: string | undefined;
   place: PlanPlace;
   /** Above what a fan-out asks, where that is not what the settings say. */
   agreeAbove?: Threshold;
@@ -34,7 +36,11 @@ export interface Plans {
   /** Checks a plan with the workflows, the limits and the abilities of this server's API. Nothing is begun. */
   check(plan: unknown, options?: { inputs?: unknown; name?: string }): Promise<CheckedPlan>;
   /** What a checked plan would do and take, with what runs like these have taken so far. Nothing is begun. */
-  foresee(plan: Plan, inputs: Readonly<Record<string, FieldValue>>): Promise<DryRun>;
+  foresee(
+    plan: Plan,
+    inputs: Readonly<Record<string, FieldValue>>,
+    repositoryUrl?: string | undefined,
+  ): Promise<DryRun>;
   /** Begins a plan: from here on it goes on by itself. @throws PlanNameTaken when an open plan has its name */
   begin(order: PlanOrder): Promise<PlanSight>;
   /**
@@ -75,8 +81,8 @@ export interface PlansOptions {
   capabilities: Parameters<typeof capabilitiesOfApi>[0];
   /** The API's workflows; undefined while nobody knows them. */
   workflows: () => readonly DescribedWorkflow[] | undefined;
-  /** What runs of a workflow have taken so far. */
-  history: (workflow: string) => Promise<WorkflowHistory>;
+  /** What runs of a workflow have taken so far, in a repository where enough are known. */
+  history: (workflow: string, repositoryUrl: string | undefined) => Promise<WorkflowHistory>;
   /** Where a plan has none. */
   limits: Partial<PlanLimits>;
   agreeAbove: Threshold;
@@ -87,11 +93,16 @@ export interface PlansOptions {
 export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
   const { runner, carryOut, clock } = options;
 
-  async function historyOf(plan: Plan): Promise<Map<string, WorkflowHistory>> {
+  async function historyOf(
+    plan: Plan,
+    repositoryUrl: string | undefined,
+  ): Promise<Map<string, WorkflowHistory>> {
     const names = new Set(plan.steps.flatMap((step) => (step.kind === "run" ? [step.workflow] : [])));
     names.delete(AUTO_WORKFLOW);
     return new Map(
-      await Promise.all([...names].map(async (name) => [name, await options.history(name)] as const)),
+      await Promise.all(
+        [...names].map(async (name) => [name, await options.history(name, repositoryUrl)] as const),
+      ),
     );
   }
 
@@ -115,12 +126,12 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
         ...(name === undefined ? {} : { name }),
       });
     },
-    async foresee(plan, inputs) {
-      const history = await historyOf(plan);
+    async foresee(plan, inputs, repositoryUrl) {
+      const history = await historyOf(plan, repositoryUrl);
       return dryRun(plan, { inputs, history: (workflow) => history.get(workflow) });
     },
-    async begin({ plan, inputs, name, place, agreeAbove = options.agreeAbove }) {
-      const history = await historyOf(plan);
+    async begin({ plan, inputs, name, template, place, agreeAbove = options.agreeAbove }) {
+      const history = await historyOf(plan, place.repositoryUrl);
       const expectedUsd = Object.fromEntries(
         [...history].flatMap(([workflow, { costUsd }]) =>
           costUsd === undefined ? [] : [[workflow, costUsd]],
@@ -132,6 +143,7 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
           plan: { ...fillChecks(plan, inputs), name },
           inputs,
           agreeAbove,
+          ...(template === undefined ? {} : { template }),
           expectedUsd,
         },
         place,

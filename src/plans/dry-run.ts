@@ -6,9 +6,11 @@ import { countItems, countRuns } from "./run-count.js";
 /** What runs of a workflow have taken so far; what is not known is left out, and never 0. */
 export interface WorkflowHistory {
   /** The middle one. */
-  turns?: number;
-  costUsd?: number;
-  durationS?: number;
+  turns?: number | undefined;
+  costUsd?: number | undefined;
+  durationS?: number | undefined;
+  /** Of how many runs. */
+  n?: number | undefined;
 }
 
 export interface DryRunStep {
@@ -41,6 +43,8 @@ export interface DryRun {
   durationS?: number;
   /** The part of the cost that is known, where not all of it is. */
   knownCostUsd?: number;
+  /** Of so many past runs, at least, is known what a run of each workflow takes; left out where nothing is. */
+  basedOn?: number;
   /** Workflows of which nothing, or not everything, is known. */
   unknown: string[];
   /** What is worth knowing before it begins; sentences. */
@@ -65,6 +69,7 @@ export function dryRun(
   const missing = { turns: false, costUsd: false, durationS: false };
   let knownCostUsd = 0;
   const unknown = new Set<string>();
+  let basedOn = Number.POSITIVE_INFINITY;
 
   for (const step of plan.steps) {
     const depth = graph.depthOf(step.id);
@@ -79,6 +84,7 @@ export function dryRun(
     });
     if (step.kind !== "run") continue;
     const past = history(step.workflow) ?? {};
+    if (past.n !== undefined) basedOn = Math.min(basedOn, past.n);
     const times = runs ?? 1;
     for (const what of ["turns", "costUsd"] as const) {
       const value = past[what];
@@ -100,6 +106,7 @@ export function dryRun(
     ...optional("costUsd", costUsd),
     ...optional("durationS", missing.durationS ? undefined : durationOf(plan, inputs, history)),
     ...optional("knownCostUsd", missing.costUsd && knownCostUsd > 0 ? knownCostUsd : undefined),
+    ...optional("basedOn", Number.isFinite(basedOn) ? basedOn : undefined),
     unknown: [...unknown],
     warnings: warn(plan, { expected, isOpen, knownCostUsd }),
   };

@@ -14,6 +14,7 @@ import {
   beginAgain,
   createWatchedRun,
   findStall,
+  isLong,
   isPushed,
   isWaitedFor,
   leaveList,
@@ -71,9 +72,10 @@ export function createRunWatcher(
     log: Log;
     perSecond: number;
     listen?: (signal: AbortSignal, listener: StreamListener) => Promise<void>;
-  } & Pick<Ways, "pollingIntervalMs" | "stallAfterMs">,
+  } & Pick<Ways, "pollingIntervalMs" | "stallAfterMs"> &
+    Partial<Pick<Ways, "stallAfter">>,
 ): RunWatcher {
-  const { api, clock, log, perSecond, pollingIntervalMs, stallAfterMs } = options;
+  const { api, clock, log, perSecond, pollingIntervalMs, stallAfterMs, stallAfter = () => 0 } = options;
   const watched = new Map<string, WatchedRun>();
   /** Runs that nobody watches any more, without their results. */
   const recent = new Map<string, WatchedRun>();
@@ -86,6 +88,7 @@ export function createRunWatcher(
     isListRead: false,
     pollingIntervalMs,
     stallAfterMs,
+    stallAfter,
   };
   let cancelTimer = () => {};
   const budget = createRequestBudget({ clock, perSecond });
@@ -218,7 +221,7 @@ export function createRunWatcher(
     latest: (runId) => find(runId)?.run,
     stalledFor(run) {
       const one = find(run.runId);
-      if (!one || run.waitsForSlot || quietMs(one) < stallAfterMs) return undefined;
+      if (!one || run.waitsForSlot || !isLong(quietMs(one), one.run, ways)) return undefined;
       return changesBetween(one.run, mergeRun(one.run, run)).length > 0 ? undefined : quietMs(one);
     },
     onEvent(listener) {

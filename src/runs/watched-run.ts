@@ -12,8 +12,10 @@ export interface Ways {
   isListRead: boolean;
   /** The longest pause between two requests for a run. */
   pollingIntervalMs: number;
-  /** After so long without a change a run counts as stalled. */
+  /** After so long without a change a run counts as stalled at the soonest. */
   stallAfterMs: number;
+  /** The same of a run by what is usual for it; only asked for one that has stood still for so long. */
+  stallAfter: (run: Run) => number;
 }
 
 /** The first event of a run that was just started comes within this time, in ms, or the run is asked for. */
@@ -32,6 +34,10 @@ export function createWatchedRun(run: Run, now: number) {
     /** The newest snapshot. */
     run,
     listeners: new Set<{ tell: (event: RunEvent) => void; background: boolean }>(),
+    /** The agent's questions that were seen, by their ids. */
+    asked: new Set<string>(),
+    /** Until when its waits for a person were counted. */
+    countedAt: now,
     /** When the snapshot has last changed: for so long the run has stood still. */
     changedAt: now,
     /** The newest moment of which all is known: that of an event of the stream, or when it was asked for. */
@@ -59,7 +65,8 @@ export function createWatchedRun(run: Run, now: number) {
 /** The run is watched again after nobody has, or after all was told: a pause in the watching makes it no livelier. */
 export function beginAgain(one: WatchedRun, seed: Run, now: number): void {
   const { run, listeners, changedAt, knownAt } = one;
-  Object.assign(one, createWatchedRun(mergeRun(seed, run), now), { listeners, changedAt, knownAt });
+  const { asked } = one;
+  Object.assign(one, createWatchedRun(mergeRun(seed, run), now), { listeners, changedAt, knownAt, asked });
 }
 
 /** Somebody new listens, who is told as well that the run stands still or has ended. */
@@ -90,6 +97,7 @@ export function takeIn(one: WatchedRun, seen: Run, now: number): RunEvent[] {
   const run = mergeRun(before, seen);
   one.run = run;
   const changes = changesBetween(before, run);
+  noteWaits(one, before, now, changes.length > 0);
   if (changes.length > 0) Object.assign(one, { changedAt: now, eagerSince: now, toldStall: false });
   // Who was told that it cannot be asked learns that it can again.
   else if (one.isFailing) changes.push("activity");
@@ -101,6 +109,19 @@ export function takeIn(one: WatchedRun, seen: Run, now: number): RunEvent[] {
   if (one.toldEnd === run.status) return events;
   one.toldEnd = run.status;
   return [...events, { type: "finished", run }];
+}
+
+/** Counts what the run has asked, for how long it has waited for answers, and its longest silence at work. */
+function noteWaits(one: WatchedRun, before: Run, now: number, hasChanged: boolean): void {
+  const { run, asked, changedAt, countedAt } = one;
+  for (const { questionId } of openQuestions(run)) asked.add(questionId);
+  const wasAsking = openQuestions(before).length > 0 || before.waitsForAnswer === true;
+  if (asked.size > 0 || before.questionsAsked !== undefined)
+    run.questionsAsked = Math.max(asked.size, before.questionsAsked ?? 0);
+  if (wasAsking) run.waitedS = (before.waitedS ?? 0) + (now - countedAt) / 1000;
+  one.countedAt = now;
+  const wasAtWork = before.status === "running" && !wasAsking && !before.waitsForSlot;
+  if (hasChanged && wasAtWork) run.quietS = Math.max(before.quietS ?? 0, (now - changedAt) / 1000);
 }
 
 /** Whether a row tells otherwise than what is known that the run waits for a person. */
@@ -138,12 +159,17 @@ export function takeInFailure(one: WatchedRun, error: ApiError, now: number): Ru
   return [{ type: one.isDone ? "lost" : "unreachable", run: one.run, error }];
 }
 
+/** Whether a silence is longer than such runs are silent at work. */
+export function isLong(quietMs: number, run: Run, { stallAfterMs, stallAfter }: Ways): boolean {
+  return quietMs >= stallAfterMs && quietMs >= stallAfter(run);
+}
+
 /** That the run stands still, when it does and nobody was told. */
-export function findStall(one: WatchedRun, { stallAfterMs }: Ways, now: number): RunEvent[] {
+export function findStall(one: WatchedRun, ways: Ways, now: number): RunEvent[] {
   const quietMs = now - one.changedAt;
   // A run that waits for a person's answer, or a slot, stands still for a reason.
   const isWaiting = openQuestions(one.run).length > 0 || one.run.waitsForSlot !== undefined;
-  if (one.isDone || one.toldStall || isWaiting || quietMs < stallAfterMs) return [];
+  if (one.isDone || one.toldStall || isWaiting || !isLong(quietMs, one.run, ways)) return [];
   one.toldStall = true;
   return [{ type: "stalled", run: one.run, quietMs }];
 }

@@ -3,6 +3,7 @@ import { createClaimedDecisions } from "../actions/plans/claimed-decisions.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
+import { LEAST_STALL_MS, stallAfter } from "../history/expect.js";
 import type { Notifier } from "../notices/notifier.js";
 import { createClosedDoor, createPlansDoor, type PlansDoor } from "../plan-runner/plans-door.js";
 import { openLazily } from "../plan-templates/templates.js";
@@ -64,7 +65,7 @@ export interface ServiceOptions {
   discoveryBudgetMs?: number;
   /** Tells the person of runs that no call follows; nobody when left out. It is closed together with the services. */
   notifier?: Notifier | undefined;
-  /** After this long without any change a run is reported as stalled, in ms. */
+  /** After this long without any change a run is reported as stalled at the soonest, in ms; five minutes unless told. */
   stallAfterMs?: number;
 }
 
@@ -83,14 +84,12 @@ export interface ServiceHost {
 
 /** Discovery may hold back serving for this long: some clients give up on a server after ten seconds. */
 const DISCOVERY_BUDGET_MS = 3_000;
-/** An agent's longest ordinary silence is a command that runs for minutes. */
-const STALL_AFTER_MS = 5 * 60_000;
 /** Readiness is asked every few seconds by whatever balances load; the API need not be each time. */
 const READINESS_TTL_MS = 5_000;
 
 /** Puts the services together. Nothing is sent and nothing is read before they are asked to. */
 export function createServices(options: ServiceOptions): ServiceHost {
-  const { settings, log, clock = systemClock } = options;
+  const { settings, log, clock = systemClock, stallAfterMs = LEAST_STALL_MS } = options;
   const api =
     options.api ??
     createApiClient({
@@ -120,10 +119,15 @@ export function createServices(options: ServiceOptions): ServiceHost {
     listen: (signal, listener) => keepStreamOpen({ api, capabilities, clock, log }, signal, listener),
     pollingIntervalMs: settings.pollingIntervalS * 1000,
     perSecond: settings.pollingRate,
-    stallAfterMs: options.stallAfterMs ?? STALL_AFTER_MS,
+    stallAfterMs,
+    stallAfter: ({ workflowName, repositoryUrl }) =>
+      stallAfter(sessions.history.known().expect(workflowName, repositoryUrl), stallAfterMs),
   });
   const store = options.store ?? createMemorySessionStore();
-  const sessions = createSessions({ store, runList: createRunList({ api, clock }), watcher, clock, log });
+  const sessions = createSessions({
+    ...{ store, runList: createRunList({ api, clock }), watcher, clock, log },
+    remembersTasks: settings.state === undefined,
+  });
   const notices = createRunNotices({
     watcher,
     notifier: options.notifier,
@@ -208,7 +212,11 @@ export function createServices(options: ServiceOptions): ServiceHost {
           const { available, workflows } = catalogue.state();
           return available ? workflows : undefined;
         },
-        history: (workflow) => sessions.usualRun(workflow),
+        history: async (workflow, repository) => {
+          const { turns, seconds, costUsd } = (await sessions.history.read()).expect(workflow, repository);
+          const known = { turns: turns?.median, durationS: seconds?.median, costUsd: costUsd?.median };
+          return { ...known, n: turns?.n };
+        },
         limits: planLimitsOf(settings),
         agreeAbove: { runs: settings.planAskAboveRuns, costUsd: settings.planAskAboveUsd },
       });

@@ -17,6 +17,11 @@ const COMMON = [
   "resumes",
   "neverStarted",
   "errorCode",
+  "model",
+  "durationS",
+  "questionsAsked",
+  "waitedS",
+  "quietS",
 ] as const;
 type Common = Pick<RunRecord, (typeof COMMON)[number]>;
 
@@ -36,6 +41,8 @@ export function toRecord(run: Run, now: number): RunRecord {
     ...{ runId, workflowName, status, updatedAt: now },
     ...commonOf(run),
     ...(turn === undefined ? {} : { turns: turn }),
+    ...(run.tokens?.total ? { tokens: run.tokens.total } : {}),
+    ...(run.messageStart ? { task: run.messageStart } : {}),
     ...(sessionId === undefined ? {} : { sessionId }),
   };
 }
@@ -46,13 +53,15 @@ export function toRun(
   session: Partial<Pick<SessionRecord, "name" | "repositoryUrl" | "gitBranch">> = {},
 ): Run {
   // Field by field: what somebody else has written into a record beside these was never looked at.
-  const { runId, workflowName, status, turns, sessionId } = record;
+  const { runId, workflowName, status, turns, sessionId, tokens, task } = record;
   const { name, repositoryUrl, gitBranch } = session;
   return {
     ...bareRun(runId),
     ...{ workflowName, status },
     ...commonOf(record),
     ...(turns === undefined ? {} : { turn: turns }),
+    ...(tokens === undefined ? {} : { tokens: { total: tokens } }),
+    ...(task === undefined ? {} : { messageStart: task }),
     ...(sessionId === undefined ? {} : { sessionId }),
     ...(name === undefined || name === runId ? {} : { sessionName: name }),
     ...(repositoryUrl ? { repositoryUrl } : {}),

@@ -1,9 +1,11 @@
 import type { Run, StartRequest } from "../api/types.js";
+import { TASK_CHARS } from "../history/figures.js";
 import type { RunEvent } from "../runs/run-events.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
+import { cleanLine } from "../shared/text.js";
 import { byStart, isNameless } from "./merge-sessions.js";
 import { mergeRecords, toRecord } from "./run-record.js";
 import type { SessionRecord } from "./store/session-record.js";
@@ -62,8 +64,10 @@ export function createSessionWriter(options: {
   clock: Clock;
   log: Log;
   onChange: () => void;
+  /** False: what runs were told does not leave this machine, and sessions do. */
+  remembersTasks?: boolean | undefined;
 }): SessionWriter {
-  const { store, watcher, clock, log, onChange } = options;
+  const { store, watcher, clock, log, onChange, remembersTasks = true } = options;
   /** By run id. A promise, so that what is seen of a run waits until its start has found its record. */
   const owners = new Map<string, Promise<Owner | undefined>>();
   /** When no record held a run in the whole index (monotonic clock, ms), by the run's id. */
@@ -202,7 +206,11 @@ export function createSessionWriter(options: {
       own(run.runId, owner);
       const work = owner.then((own) =>
         store.update(own.key, (current) => {
-          const named = { ...run, sessionName: run.sessionName ?? request.sessionName ?? run.runId };
+          const named = {
+            ...(remembersTasks ? { messageStart: cleanLine(request.message, TASK_CHARS) } : {}),
+            ...run,
+            ...{ sessionName: run.sessionName ?? request.sessionName ?? run.runId },
+          };
           const next = withRun(current, own.key, named, clock.now());
           own.before = repositoryOf(current ?? {});
           // What the person has chosen for this run is what the session goes on with.

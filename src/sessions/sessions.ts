@@ -1,5 +1,6 @@
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run, type StartRequest } from "../api/types.js";
+import { createHistory, type History } from "../history/history.js";
 import { mergeRun } from "../runs/merge-run.js";
 import type { RunList } from "../runs/run-list.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -8,12 +9,12 @@ import type { Log } from "../shared/log.js";
 import { findNearest } from "../shared/nearest.js";
 import { visibleName } from "../shared/text.js";
 import { hasNeverRun, LOST, mergeSessions, selectRelated } from "./merge-sessions.js";
-import { toRun } from "./run-record.js";
+import { figuresOf } from "./run-figures.js";
+import { toRecord, toRun } from "./run-record.js";
 import { createSessionWriter } from "./session-writer.js";
 import type { RunRecord, SessionQuery, SessionRecord } from "./store/session-record.js";
 import type { SessionStore } from "./store/session-store.js";
 import type { Session, Target } from "./types.js";
-import { createUsualRuns, type UsualRun } from "./usual-runs.js";
 
 export interface Sessions {
   /**
@@ -38,8 +39,8 @@ export interface Sessions {
   named(name: string): Promise<Session[]>;
   /** Names most like the wanted one. Never asks the API. */
   nearest(name: string): string[];
-  /** What a run of the workflow usually takes, where enough of them are remembered. Never asks the API. */
-  usualRun(workflowName: string): Promise<UsualRun>;
+  /** What ended runs and plans of this API tell of those to come. Never asks the API. */
+  history: History;
   /** Names known without asking the API, newest session first. */
   knownNames(): string[];
   /** The newest repository that a session was started with, from the index. */
@@ -83,6 +84,8 @@ export function createSessions(options: {
   watcher: RunWatcher;
   clock: Clock;
   log: Log;
+  /** False: what runs were told does not leave this machine, and sessions do. */
+  remembersTasks?: boolean;
 }): Sessions {
   const { store, runList, watcher } = options;
   const listeners = new Set<() => void>();
@@ -93,12 +96,26 @@ export function createSessions(options: {
     for (const listener of [...listeners]) listener();
   }
   const writer = createSessionWriter({ ...options, onChange: changed });
+  const history = createHistory({ source: store, clock: options.clock });
+  const noted = new WeakSet<Run>();
+
+  /** What ended of what others have started is kept, too: in the background, as nobody waits for it. */
+  function noteListed(listed: readonly Run[]): void {
+    const figures = listed.flatMap((run) => {
+      if (!isFinal(run.status) || noted.has(run)) return [];
+      noted.add(run);
+      const name = run.sessionName ?? run.runId;
+      return figuresOf(toRecord(run, 0), { name, ...repositoryOf(run) }) ?? [];
+    });
+    if (figures.length > 0) void history.note(figures);
+  }
 
   async function all(signal?: AbortSignal): Promise<Session[]> {
     await writer.written();
     const reading = store.list();
     const [records, listed] = await Promise.all([reading, readList(reading, signal)]);
     known = merge(records, listed);
+    noteListed(runList.known());
     for (const reader of [...readers]) reader(known, runList.problem() === undefined);
     return known;
   }
@@ -179,7 +196,7 @@ export function createSessions(options: {
     },
 
     nearest: (name) => findNearest(name, [...new Set(known.map((session) => session.name))]),
-    usualRun: createUsualRuns({ list: () => store.list(), clock: options.clock }),
+    history,
     knownNames: () => [...new Set(known.map((session) => session.name))],
 
     async lastRepository() {
@@ -243,6 +260,10 @@ function isIdOf(session: Session, value: string): boolean {
     session.sessionId === value ||
     session.runs.some((run) => run.runId === value || run.sessionId === value || run.resumes === value)
   );
+}
+
+function repositoryOf({ repositoryUrl }: Run): { repositoryUrl?: string } {
+  return repositoryUrl ? { repositoryUrl } : {};
 }
 
 /** Runs of the index whose end was not seen: the API is asked for those that its list does not show. */

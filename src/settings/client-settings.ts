@@ -109,6 +109,11 @@ export const clientSettings = {
     about: "Folder in which sessions are stored. Default: the user's own state folder.",
     bounds: "a folder",
   }),
+  historyDays: setting(decimal(1, 36_500, true).default(730), {
+    variable: "HISTORY_DAYS",
+    about: "How long figures of ended runs and plans are kept.",
+    bounds: "1–36500 days, whole",
+  }),
   logLevel: setting(
     z.enum(["silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"]).default("info"),
     {

@@ -3,6 +3,7 @@ import { type EngineTables, engineMigration } from "./migrations/002-engine.js";
 import { type NoticeTables, noticesMigration } from "./migrations/003-notices.js";
 import { type PlanTables, plansMigration } from "./migrations/004-plans.js";
 import { type PlanSightTables, planSightsMigration } from "./migrations/005-plan-sights.js";
+import { type HistoryTables, historyMigration } from "./migrations/006-history.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -12,7 +13,13 @@ interface MigrationTable {
 }
 
 /** All tables of the database. Each subject describes its own beside the migration that makes them. */
-export interface Tables extends SessionTables, EngineTables, NoticeTables, PlanTables, PlanSightTables {
+export interface Tables
+  extends SessionTables,
+    EngineTables,
+    NoticeTables,
+    PlanTables,
+    PlanSightTables,
+    HistoryTables {
   schema_migrations: MigrationTable;
 }
 
@@ -27,4 +34,5 @@ export const MIGRATIONS = [
   noticesMigration,
   plansMigration,
   planSightsMigration,
+  historyMigration,
 ];

@@ -5,7 +5,7 @@ import type { Services } from "../define-action.js";
 /** How long an answer waits for what is remembered, in ms. */
 const TIMEOUT_MS = 500;
 
-/** Adds what a run's workflow usually takes, by the sessions that are remembered, where the API does not tell it. */
+/** Adds what a run's workflow usually takes, by what past runs have taken, where the API does not tell it. */
 export interface TurnExpectation {
   complete(run: Run): Run;
   /** Waits a moment until it is known, however slow the place is where sessions are kept. */
@@ -15,11 +15,13 @@ export interface TurnExpectation {
 /** Looks it up once, without waiting for it, so that what is told of a run does not change on its way. */
 export function expectTurns(run: Run, services: Pick<Services, "sessions" | "clock">): TurnExpectation {
   let usual: number | undefined;
+  // From this it is known later, too, which silence of a run is long.
+  services.sessions.history.known();
   const isTold = run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName;
   const looking = isTold
     ? Promise.resolve()
-    : services.sessions.usualRun(run.workflowName).then(({ turns }) => {
-        usual = turns;
+    : services.sessions.history.read().then((past) => {
+        usual = past.expect(run.workflowName, run.repositoryUrl).turns?.median;
       });
   return {
     complete: (one) =>

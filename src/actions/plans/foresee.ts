@@ -27,6 +27,7 @@ export function describeDryRun(run: DryRun): DryRunAnswer {
     ...optional("duration_s", run.durationS === undefined ? undefined : Math.round(run.durationS)),
     ...optional("cost_usd", run.costUsd === undefined ? undefined : toCents(run.costUsd)),
     ...optional("known_cost_usd", run.knownCostUsd === undefined ? undefined : toCents(run.knownCostUsd)),
+    ...optional("past_runs", run.basedOn),
     ...(run.unknown.length > 0 ? { unknown: run.unknown } : {}),
     warnings: run.warnings,
   };
@@ -62,5 +63,7 @@ export function tellForeseen(run: DryRun): string {
   else known.push(`about ${Math.max(1, Math.round(run.durationS / 60))} min`);
   const last = unknown.length > 1 ? ` and ${unknown.at(-1)}` : "";
   const rest = unknown.length > 1 ? unknown.slice(0, -1) : unknown;
+  if (run.basedOn !== undefined && run.unknown.length === 0)
+    known.push(`by ${run.basedOn} or more past runs of each workflow`);
   return [...known, ...(unknown.length > 0 ? [`${rest.join(", ")}${last} unknown`] : [])].join(", ");
 }

@@ -86,6 +86,7 @@ export const dryRunAnswer = z.object({
   duration_s: z.number().optional().describe("Missing: unknown"),
   cost_usd: z.number().optional().describe("Missing: unknown"),
   known_cost_usd: z.number().optional(),
+  past_runs: z.number().optional().describe("Of each workflow, at least, these figures come from"),
   unknown: z.array(z.string()).optional().describe("Workflows that have not run before"),
   warnings: z.array(z.string()),
 });

@@ -65,13 +65,13 @@ export async function startPlan(
 ): Promise<Begun | Answer> {
   const plans = await openPlans(services);
   const read = await readPlan(args, plans, call, services);
-  if (args.dry_run) return answerDryRun(read, await foresee(read, plans));
+  if (args.dry_run) return answerDryRun(read, await foresee(read, plans, args.repository_url));
   if (!services.api.hasKey)
     throw new ActionError(
       `No API key is set. ${NOTHING} Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.`,
     );
   const namer = await createNamer(read.plan, plans, services);
-  const ahead = await foresee(read, plans);
+  const ahead = await foresee(read, plans, args.repository_url);
   const task = createPlanTask(args, read, ahead, namer.suggest, beginsAtBranch(services));
   const draft = await preparePlace(placeArguments(args, read), { call, services, task });
   if ("outcome" in draft) return draft;
@@ -106,7 +106,8 @@ export async function startPlan(
   );
   if ("outcome" in named) return named;
   if ("follow" in named) return followNamesake(named.follow, plans);
-  const foreseen = whole === read ? ahead : await foresee(whole, plans);
+  const isSame = whole === read && (values.repositoryUrl || undefined) === args.repository_url;
+  const foreseen = isSame ? ahead : await foresee(whole, plans, values.repositoryUrl);
   const needed = findAgreement(whole.plan, foreseen, template, services);
   if (needed) {
     const ended = await agreeToPlan(
@@ -134,6 +135,7 @@ export async function startPlan(
       plan: whole.plan,
       inputs: whole.inputs,
       name: named.name,
+      template: args.steps === undefined ? template?.name : undefined,
       // Who has agreed to all that it takes is not asked for it again.
       ...(needed && !foreseen.runs.isOpen ? { agreeAbove: {} } : {}),
       place: {
@@ -263,8 +265,8 @@ async function complete(read: ReadPlan, entered: Record<string, string>, plans: 
   return { ...read, ...requireSound(checked, "What was entered"), given };
 }
 
-function foresee({ plan, inputs }: ReadPlan, plans: Plans): Promise<DryRun> {
-  return telling(NOTHING, () => plans.foresee(plan, inputs));
+function foresee({ plan, inputs }: ReadPlan, plans: Plans, repositoryUrl?: string): Promise<DryRun> {
+  return telling(NOTHING, () => plans.foresee(plan, inputs, repositoryUrl || undefined));
 }
 
 /** "at least 7 runs (at most 20), about $4.20; it stops at $40.00" */

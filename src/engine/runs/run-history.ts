@@ -1,4 +1,5 @@
 import type { Clock } from "../../shared/clock.js";
+import { spreadOf, USUAL_PERIOD_MS } from "../../shared/spread.js";
 import type { EngineRun } from "./run.js";
 import type { RunStore } from "./run-store.js";
 
@@ -15,11 +16,6 @@ export interface RunHistory {
   close(): void;
 }
 
-/** Of fewer runs nothing is said. */
-const LEAST_RUNS = 3;
-/** How far back runs count, in ms. */
-const PERIOD_MS = 30 * 24 * 60 * 60 * 1000;
-
 /** Reads the runs in memory, anew only after one has ended. */
 export function createRunHistory(options: {
   runs: Pick<RunStore, "all" | "subscribe">;
@@ -32,16 +28,14 @@ export function createRunHistory(options: {
   });
 
   function read(workflowName: string): UsualRun | undefined {
-    const since = clock.now() - PERIOD_MS;
+    const since = clock.now() - USUAL_PERIOD_MS;
     const ended = runs
       .all()
       .filter(hasSucceeded)
       .filter((run) => run.request.workflowName === workflowName && run.endedAt > since);
-    if (ended.length < LEAST_RUNS) return undefined;
-    return {
-      turns: medianOf(ended.map(({ turn }) => turn)),
-      durationS: medianOf(ended.map(({ startedAt, endedAt }) => Math.max(0, endedAt - startedAt) / 1000)),
-    };
+    const turns = spreadOf(ended.map(({ turn }) => turn));
+    const seconds = spreadOf(ended.map(({ startedAt, endedAt }) => Math.max(0, endedAt - startedAt) / 1000));
+    return turns && seconds && { turns: turns.median, durationS: seconds.median };
   }
 
   return {
@@ -58,9 +52,4 @@ function hasSucceeded(run: EngineRun): run is EngineRun & { startedAt: number; e
   const { status, turn, request, startedAt, endedAt } = run;
   const isCut = request.maxTurns !== undefined && turn >= request.maxTurns;
   return status === "completed" && turn > 0 && !isCut && startedAt !== undefined && endedAt !== undefined;
-}
-
-function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
 }

@@ -9,6 +9,8 @@ export interface PlanStarted {
   plan: Plan;
   inputs: Readonly<Record<string, FieldValue>>;
   agreeAbove?: Threshold;
+  /** The template that it was begun from. */
+  template?: string;
   /** US dollars a run, by workflow, from history. */
   expectedUsd?: Readonly<Record<string, number>>;
 }

@@ -1,3 +1,4 @@
+import type { HistorySource } from "../../history/history.js";
 import type { Database } from "../../store/database.js";
 import { StoreError, type StoreProblem } from "../../store/store-error.js";
 import { upstreamFolderName } from "./file-names.js";
@@ -10,10 +11,15 @@ import type { SessionQueries } from "./sql-sessions.js";
 const TRIES = 3;
 /** So long sessions stay in memory before the database is tried again, in ms. */
 const RETRY_AFTER_MS = 30_000;
+/** Only what has changed in the history is read, so that is seldom more than a look, in ms between two. */
+const HISTORY_FRESH_MS = 5_000;
+/** How long history is kept, unless told. */
+const HISTORY_DAYS = 730;
 /** Changes in memory that are made in the database as well when it works again: the last of them. */
 const MISSED_KEPT = 10_000;
 
-type Work<T = unknown> = (queries: SessionQueries) => Promise<T>;
+type Queries = SessionQueries & Pick<HistorySource, "readHistory" | "noteFigures">;
+type Work<T = unknown> = (queries: Queries) => Promise<T>;
 
 /** While the database cannot be used. */
 interface Outage {
@@ -35,7 +41,7 @@ interface Outage {
  * memory is changed there as well, and the store is as before.
  *
  * `upstream` is the API's base URL: sessions of two addresses never meet. At most `runsKept` runs of a session are
- * kept (default 200). `onProblem` must not throw. A change waits `giveUpAfterMs` for other processes that write, and
+ * kept (default 200), and their figures `historyDays` (default two years). `onProblem` must not throw. A change waits `giveUpAfterMs` for other processes that write, and
  * `retryAfterMs` pass before the database is tried again (default half a minute each).
  */
 export function createDatabaseSessionStore(options: {
@@ -44,6 +50,7 @@ export function createDatabaseSessionStore(options: {
   clock?: { now(): number };
   onProblem?: (problem: StoreProblem) => void;
   runsKept?: number;
+  historyDays?: number;
   giveUpAfterMs?: number;
   retryAfterMs?: number;
 }): SessionStore {
@@ -51,7 +58,7 @@ export function createDatabaseSessionStore(options: {
   const told = new Set<string>();
   const underWay = new Set<Promise<unknown>>();
   let db: Database | undefined;
-  let opening: Promise<SessionQueries> | undefined;
+  let opening: Promise<Queries> | undefined;
   let outage: Outage | undefined;
   let closed = false;
 
@@ -61,7 +68,7 @@ export function createDatabaseSessionStore(options: {
   }
 
   /** Opens it once for all calls, and again when that has failed. */
-  function openOnce(): Promise<SessionQueries> {
+  function openOnce(): Promise<Queries> {
     opening ??= open().catch((error) => {
       opening = undefined;
       throw error;
@@ -69,14 +76,26 @@ export function createDatabaseSessionStore(options: {
     return opening;
   }
 
-  async function open(): Promise<SessionQueries> {
+  async function open(): Promise<Queries> {
     const { openDatabase } = await import("../../store/database.js");
-    const { createSqlSessions } = await import("./sql-sessions.js");
     const { takeOverSessionFiles } = await import("./session-files.js");
     await db?.destroy();
     db = await openDatabase({ ...options, clock, onProblem });
     await takeOverSessionFiles(db, { folder, now: clock.now(), onProblem });
-    return createSqlSessions(db, upstreamFolderName(upstream), runsKept);
+    return withHistory(db);
+  }
+
+  async function withHistory(opened: Database): Promise<Queries> {
+    const { createSqlSessions } = await import("./sql-sessions.js");
+    const { createHistoryRows } = await import("../../history/history-rows.js");
+    const { takeOverHistory } = await import("./take-over-history.js");
+    const name = upstreamFolderName(upstream);
+    const prepare = () => takeOverHistory(opened, clock.now());
+    const days = options.historyDays ?? HISTORY_DAYS;
+    return {
+      ...createSqlSessions(opened, name, runsKept),
+      ...createHistoryRows(opened, { upstream: name, days, clock, prepare }),
+    };
   }
 
   /** What can be read where nothing can be written, such as in a read-only folder. */
@@ -130,7 +149,7 @@ export function createDatabaseSessionStore(options: {
         if (present.missed.length > MISSED_KEPT) present.missed.shift();
         return work(present.memory);
       }
-      let queries: SessionQueries | undefined;
+      let queries: Queries | undefined;
       const current = openOnce();
       try {
         queries = await current;
@@ -155,6 +174,9 @@ export function createDatabaseSessionStore(options: {
   }
 
   return {
+    historyFreshMs: HISTORY_FRESH_MS,
+    readHistory: (cursor) => call((queries) => queries.readHistory(cursor)),
+    noteFigures: (figures) => call((queries) => queries.noteFigures(figures)),
     list: () => call((queries) => queries.list()),
     find: (query) => call((queries) => queries.find(query)),
     get: (key) => call((queries) => queries.get(key)),

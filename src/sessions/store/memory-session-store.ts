@@ -1,3 +1,4 @@
+import { deriveHistory } from "./derived-history.js";
 import {
   byNewest,
   copyRecord,
@@ -27,6 +28,7 @@ export function createMemorySessionStore(options: { runsKept?: number } = {}): S
   };
 
   return {
+    ...deriveHistory(async () => [...open().values()]),
     list: async () => [...open().values()].map(copyRecord).sort(byNewest),
     find: async (query) =>
       selectSessions([...open().values()], query)

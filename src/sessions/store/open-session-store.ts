@@ -16,6 +16,7 @@ export function createSessionStore(options: {
   clock?: { now(): number };
   onProblem?: (problem: StoreProblem) => void;
   runsKept?: number;
+  historyDays?: number;
 }): SessionStore {
   const { state, folder, ...rest } = options;
   return state

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { findFaultInRedisAddress } from "../../settings/redis-address.js";
 import { createKeyedMutex } from "../../shared/keyed-mutex.js";
 import type { StoreProblem } from "../../store/store-error.js";
+import { deriveHistory } from "./derived-history.js";
 import { recordId, upstreamFolderName } from "./file-names.js";
 import { createRedisConnection } from "./redis-connection.js";
 import { FORGET, SET_ASIDE, SWAP } from "./redis-scripts.js";
@@ -256,6 +257,7 @@ export function createRedisSessionStore(options: {
   }
 
   return {
+    ...deriveHistory(() => tracked(list)),
     list: () => tracked(list),
     // A server of texts has no other way.
     find: (query) => tracked(async () => selectSessions(await list(), query)),

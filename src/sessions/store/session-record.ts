@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { TASK_CHARS } from "../../history/figures.js";
 import { parseBoundedJson } from "../../shared/bounded-json.js";
 import { cleanLine, visibleName } from "../../shared/text.js";
 
@@ -28,6 +29,16 @@ export interface RunRecord {
   neverStarted?: true;
   /** Why it has failed, in the API's one word for it. */
   errorCode?: string;
+  model?: string;
+  /** In all. */
+  tokens?: number;
+  durationS?: number;
+  /** How what it was told begins, on one line; kept in the state folder only. */
+  task?: string;
+  /** As `Run` has them. */
+  questionsAsked?: number;
+  waitedS?: number;
+  quietS?: number;
   updatedAt: number;
 }
 
@@ -77,6 +88,13 @@ function makeSchema() {
     resumes: shown().optional(),
     neverStarted: z.literal(true).optional(),
     errorCode: shown(60).optional(),
+    model: shown(100).optional(),
+    tokens: z.number().optional(),
+    durationS: z.number().optional(),
+    task: shown(TASK_CHARS).optional(),
+    questionsAsked: z.number().optional(),
+    waitedS: z.number().optional(),
+    quietS: z.number().optional(),
     updatedAt: z.number(),
   });
   return z.looseObject({

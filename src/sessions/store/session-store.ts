@@ -1,7 +1,8 @@
+import type { HistorySource } from "../../history/history.js";
 import type { SessionQuery, SessionRecord } from "./session-record.js";
 
 /** The sessions that this product remembers. Records given out are copies: changing one changes nothing. */
-export interface SessionStore {
+export interface SessionStore extends HistorySource {
   /**
    * All sessions, the last updated first. What cannot be read is left out and told through `onProblem`;
    * it is never thrown. Every call throws a StoreError when they are on a server that cannot be reached.

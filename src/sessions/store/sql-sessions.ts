@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { writeFigures } from "../../history/history-rows.js";
 import { type Database, type Transaction, transaction } from "../../store/database.js";
 import type { Tables } from "../../store/tables.js";
+import { newFigures } from "../run-figures.js";
 import { recordId } from "./file-names.js";
 import {
   byNewest,
@@ -170,6 +172,7 @@ async function replaceSession(
     await own.where("session_key", "=", row.key).where("term", "in", gone).execute();
   }
   await addTerms(trx, withoutTerms(present, former));
+  await writeFigures(trx, upstream, newFigures(change.before, change.after));
 }
 
 async function addTerms(trx: Transaction, rows: readonly TermRow[]): Promise<void> {
