@@ -547,35 +547,45 @@ child.on("close", (code) => process.exit(code ?? 1));`,
 describe("questions", () => {
   const touch = (name: string) => bash(`node -e "require('fs').writeFileSync('${name}','')"`);
 
-  test("an answer that is kept reaches the agent only when it is let go", async () => {
-    const run = await start(await serve({ script: [[touch("kept")]] }));
-    const { question } = await run.next("question");
-    expect(run.agent.worksBeside()).toBe(false);
-    run.agent.hold();
-    expect(run.agent.answer(question.questionId, { text: "allow_once" })).toBe(true);
-    // As long as the program needs for far more than the command.
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    expect(existsSync(join(workspace, "kept"))).toBe(false);
-    run.agent.letGo();
-    await run.next("result");
-    expect(existsSync(join(workspace, "kept"))).toBe(true);
-  });
-
   const WAITS = "until [ -e go ]; do sleep 0.1; done";
-  test("a sub-agent's command beside the question of another counts as work, until it has ended", async () => {
+  const WAITING = ["Bash(until:*)", "Bash(sleep:*)", "Bash([:*)"];
+  /** A model that begins two sub-agents: one that has to ask for its command, and one that works by these steps. */
+  const serveTwo = (asking: ModelStep, working: ModelStep[]) => {
     const job = (name: string) => ({
       name: "Agent",
       input: { description: name, prompt: `${name}-JOB`, subagent_type: "general-purpose" },
     });
-    const api = await serve({
+    return serve({
       handler({ userTexts, userTurn, step }) {
         const [first = ""] = userTexts;
-        if (first.includes("ASKING-JOB")) return step === 0 ? touch("asked") : { text: "done" };
-        if (first.includes("WORKING-JOB")) return step === 0 ? bash(WAITS) : { text: "done" };
+        if (first.includes("ASKING-JOB")) return step === 0 ? asking : { text: "done" };
+        if (first.includes("WORKING-JOB")) return working[step] ?? { text: "done" };
         return userTurn === 0 && step === 0 ? { tools: [job("ASKING"), job("WORKING")] } : undefined;
       },
     });
-    const run = await start(api, { allowedTools: ["Bash(until:*)", "Bash(sleep:*)", "Bash([:*)"] });
+  };
+
+  test("an answer that is kept reaches the agent only when it is let go", async () => {
+    const api = await serveTwo(touch("kept"), [bash(WAITS), bash("node --version")]);
+    const run = await start(api, { allowedTools: [...WAITING, "Bash(node --version)"] });
+    const { question } = await run.next("question");
+    await run.action(`WORKING: Bash: ${WAITS}`);
+    run.agent.hold();
+    expect(run.agent.answer(question.questionId, { text: "allow_once" })).toBe(true);
+    // Beside it the same agent ends one command and carries out another, which takes as long as the kept one.
+    put("workspace/go", "");
+    const hasWorked = () =>
+      api.requests.some(({ userTexts, step }) => userTexts[0]?.includes("WORKING-JOB") && step === 2);
+    await vi.waitFor(() => expect(hasWorked()).toBe(true), { timeout: 30_000 });
+    expect(existsSync(join(workspace, "kept"))).toBe(false);
+    run.agent.letGo();
+    const isThere = () => expect(existsSync(join(workspace, "kept"))).toBe(true);
+    await vi.waitFor(isThere, { timeout: 30_000 });
+  });
+
+  test("a sub-agent's command beside the question of another counts as work, until it has ended", async () => {
+    const api = await serveTwo(touch("asked"), [bash(WAITS)]);
+    const run = await start(api, { allowedTools: WAITING });
     await run.next("question");
     await run.action(`WORKING: Bash: ${WAITS}`);
     expect(run.agent.worksBeside()).toBe(true);
