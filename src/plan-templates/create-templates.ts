@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
+import { setBounded } from "../shared/bounded-map.js";
 import { readFolder } from "./read-folder.js";
 import type { RepositoryReader, RepositoryTemplates } from "./read-repository.js";
 import { describeFile, type TemplateFile, tellReason } from "./template-file.js";
@@ -19,6 +20,8 @@ export interface TemplatesOptions {
   /** The person's own folder; none where it is not known. */
   ownFolder?: string | undefined;
   repository: RepositoryReader;
+  /** Reads a repository on this machine, also where runs work elsewhere: only to tell what there is. */
+  standing: RepositoryReader;
   trusted: TrustedTemplates;
 }
 
@@ -35,6 +38,9 @@ const SHIPPED_ORDER = [
 /** Only to tell of a clash, a repository elsewhere is not waited for any longer, in ms. */
 const CLASH_MS = 3_000;
 
+/** What was found in a file is remembered by its text, for so many of them. */
+const MAX_DESCRIBED = 200;
+
 /** A place with templates, in the order in which places win. */
 interface Place {
   source: TemplateSource;
@@ -47,6 +53,18 @@ interface Place {
 /** Puts the templates together over their folders and the reader of repositories. Nothing is read before it is asked. */
 export function createTemplates(options: TemplatesOptions): Templates {
   const { shippedFolder, ownFolder, repository, trusted } = options;
+  const described = new Map<string, TemplateInfo>();
+
+  /** Reading a file can take half a second, and others wait for this process. */
+  async function describeOnce(file: TemplateFile, source: TemplateSource): Promise<TemplateInfo> {
+    if ("reason" in file) return describeFile(file, source);
+    const key = `${source} ${file.name} ${digestOf(file.text)}`;
+    const known = described.get(key);
+    const info = known ?? (await describeFile(file, source));
+    if (!known) await setImmediate();
+    setBounded(described, key, info, MAX_DESCRIBED);
+    return info;
+  }
 
   async function readOwn(): Promise<Place> {
     const { files, problem } = ownFolder === undefined ? { files: [] } : await readFolder(ownFolder);
@@ -72,8 +90,9 @@ export function createTemplates(options: TemplatesOptions): Templates {
   async function readPlace(
     place: TemplatePlace,
     signal: AbortSignal | undefined,
+    reader: RepositoryReader = repository,
   ): Promise<Place | undefined> {
-    const read = await repository(place, signal);
+    const read = await reader(place, signal);
     if (!read) return undefined;
     if ("problem" in read) return { source: "repository", files: [], problem: read.problem };
     return { source: "repository", files: read.files, read };
@@ -84,7 +103,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
 
   async function describe(found: TemplateFile & { text: string }, place: Place): Promise<FoundTemplate> {
     const { name, text } = found;
-    const digest = createHash("sha256").update(text).digest("hex");
+    const digest = digestOf(text);
     const common = { name, text, digest, source: place.source };
     if (!place.read) {
       const from = place.source === "built-in" ? "the plans that come with this product" : "your own plans";
@@ -99,6 +118,12 @@ export function createTemplates(options: TemplatesOptions): Templates {
     };
   }
 
+  async function usable(files: readonly TemplateFile[], source: TemplateSource): Promise<TemplateInfo[]> {
+    const infos: TemplateInfo[] = [];
+    for (const file of files) infos.push(await describeOnce(file, source));
+    return infos.filter(({ problem }) => problem === undefined);
+  }
+
   return {
     async list(place = {}, signal) {
       const places = await readAll(place, signal);
@@ -108,14 +133,27 @@ export function createTemplates(options: TemplatesOptions): Templates {
         if (problem) infos.push({ name: "", source, inputs: {}, problem });
         for (const file of files) {
           const before = taken.get(file.name);
-          const info = await describeFile(file, source);
-          // Reading one can take half a second, and others wait for this process.
-          await setImmediate();
+          const info = await describeOnce(file, source);
           infos.push(before ? { ...info, problem: tellClash(file.name, before, source) } : info);
           if (!before) taken.set(file.name, source);
         }
       }
       return infos;
+    },
+
+    async listOwn() {
+      const { source, files } = await readOwn();
+      return usable(files, source);
+    },
+
+    async listStanding(top) {
+      const [own, shipped, read] = await Promise.all([
+        readOwn(),
+        readShipped(),
+        readPlace({ repositoryUrl: top }, undefined, options.standing),
+      ]);
+      const taken = new Set([...own.files, ...shipped.files].map(({ name }) => name));
+      return usable(read?.files.filter(({ name }) => !taken.has(name)) ?? [], "repository");
     },
 
     async find(name, place = {}, signal) {
@@ -142,6 +180,10 @@ export function createTemplates(options: TemplatesOptions): Templates {
       if (identity !== undefined) await trusted.add({ repository: identity, name, digest });
     },
   };
+}
+
+function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 function soon(signal: AbortSignal | undefined): AbortSignal {

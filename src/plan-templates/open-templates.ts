@@ -24,6 +24,7 @@ export function openTemplates(options: {
     shippedFolder: resolvePackageFolder("plans"),
     ownFolder,
     repository: createRepositoryReader(options),
+    standing: createRepositoryReader({ ...options, readsFolders: true }),
     trusted: createTrustedTemplates({ folder: stateFolder, now: () => clock.now() }),
   });
 }

@@ -6,9 +6,7 @@ import {
   readFileName,
   type TemplateFile,
 } from "./template-file.js";
-
-/** Where a repository keeps its templates. */
-export const REPOSITORY_FOLDER = ".automagik/plans";
+import { REPOSITORY_FOLDER } from "./template-folders.js";
 
 /** A file as the commit has it: what it is called, and its object; or why it is left out. */
 export type CommittedFile = { name: string; object: string } | { name: string; reason: string };

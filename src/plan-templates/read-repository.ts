@@ -11,9 +11,10 @@ import {
   publicRepositoryUrl,
 } from "../shared/git/repository-address.js";
 import { fetchFiles, TooLargeError } from "./fetch-files.js";
-import { listFiles, REPOSITORY_FOLDER, readFiles } from "./read-commit.js";
+import { listFiles, readFiles } from "./read-commit.js";
 import { type Git, openLocalGit, openRemoteGit } from "./repository-git.js";
 import type { TemplateFile } from "./template-file.js";
+import { REPOSITORY_FOLDER } from "./template-folders.js";
 import type { TemplatePlace } from "./templates.js";
 
 /** What a repository has of templates, at the commit at which a plan's runs would begin. */

@@ -2,7 +2,7 @@ import { lstat, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { isPlanName, NAME_RULE } from "../plans/language/plain-value.js";
 import { cleanLine } from "../shared/text.js";
-import { REPOSITORY_FOLDER } from "./read-commit.js";
+import { REPOSITORY_FOLDER } from "./template-folders.js";
 import { TemplateError } from "./templates.js";
 
 /**

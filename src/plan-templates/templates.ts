@@ -57,6 +57,13 @@ export interface Templates {
    * problem. Never throws.
    */
   list(place?: TemplatePlace, signal?: AbortSignal): Promise<TemplateInfo[]>;
+  /** The person's own that can be begun. Never throws. */
+  listOwn(): Promise<TemplateInfo[]>;
+  /**
+   * Those of a repository on this machine, as its newest commit has them, that can be begun by name. Never throws.
+   * @param top the repository's top folder
+   */
+  listStanding(top: string): Promise<TemplateInfo[]>;
   /**
    * The template of that name, whether or not what it says is a plan.
    * @throws TemplateError when the repository, which alone may have it, cannot be read, or the file cannot
@@ -78,6 +85,8 @@ export function openLazily(load: () => Promise<Templates>): Templates {
   };
   return {
     list: async (place, signal) => (await open()).list(place, signal),
+    listOwn: async () => (await open()).listOwn(),
+    listStanding: async (top) => (await open()).listStanding(top),
     find: async (name, place, signal) => (await open()).find(name, place, signal),
     trust: async (found) => (await open()).trust(found),
   };

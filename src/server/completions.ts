@@ -6,8 +6,11 @@ import type { Catalogue } from "../workflows/catalogue.js";
 /** What an argument of a prompt or a resource stands for, where it can be completed. */
 export type Completable = "workflow" | "session" | "run" | "plan";
 
+/** That, or the only values that there are. */
+export type Completes = Completable | { values: readonly string[] };
+
 /** Values that begin with, then those that contain, what was typed; newest or first-listed first. */
-export type Complete = (kind: Completable, typed: string) => Promise<string[]>;
+export type Complete = (kind: Completes, typed: string) => Promise<string[]>;
 
 /** Completion against live data: what is known, read again when it is stale. Never throws. */
 export function createComplete(collaborators: {
@@ -26,7 +29,8 @@ export function createComplete(collaborators: {
     return [...all.map(({ name }) => name), ...all.map(({ planId }) => planId)];
   }
 
-  async function list(kind: Completable): Promise<string[]> {
+  async function list(kind: Completes): Promise<readonly string[]> {
+    if (typeof kind === "object") return kind.values;
     if (kind === "workflow") return catalogue.state().workflows.map((workflow) => workflow.name);
     if (kind === "plan") return listPlans();
     const all = await sessions.all().catch(() => []);

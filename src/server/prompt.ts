@@ -1,11 +1,11 @@
-import type { Completable } from "./completions.js";
+import type { Completes } from "./completions.js";
 import type { ProjectStep } from "./tools/output.js";
 
 /** A prompt as it is published, free of any framework. */
 export interface PromptDefinition {
   name: string;
   description: string;
-  arguments: readonly { name: string; description: string; required: boolean; completes?: Completable }[];
+  arguments: readonly { name: string; description: string; required: boolean; completes?: Completes }[];
   /** The text for the agent, in the names of the published tools. */
   write(args: Record<string, string | undefined>, project: ProjectStep): string;
 }

@@ -1,6 +1,7 @@
 import { planPrompts } from "./plan-prompts.js";
 import { call, type PromptDefinition } from "./prompt.js";
 
+/** Those that are there for every client, whatever templates it has. */
 export const prompts: readonly PromptDefinition[] = [
   {
     name: "start_workflow",

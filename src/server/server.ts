@@ -5,6 +5,7 @@ import type { McpServer, Streams, Transport } from "./fastmcp/mcp-server.js";
 import type { ModernLeg, ModernRequest } from "./modern/modern-leg.js";
 import { peekEra } from "./modern/peek-era.js";
 import { createServices, type ServiceOptions } from "./services.js";
+import { createPrompts } from "./template-prompts.js";
 import { writeInstructions } from "./tools/instructions.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
 
@@ -41,10 +42,12 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   const { services } = host;
   const { catalogue, sessions, capabilities } = services;
   const project = projectSteps(settings.toolset, actions, capabilities);
+  const prompts = createPrompts(services, options.templates?.ownFolder);
   const published = {
     services,
     tools: buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error), capabilities),
     project,
+    prompts,
     complete: createComplete({ catalogue, sessions, plans: services.plans }),
     instructions: () => writeInstructions(catalogue.state(), project),
     clock,
@@ -85,6 +88,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
 
   async function shutDown(graceMs: number): Promise<void> {
     await stopCalls(graceMs);
+    prompts.close();
     await (await modern)?.close();
     const mcp = await legacy;
     mcp?.stopInforming();

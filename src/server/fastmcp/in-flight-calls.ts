@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { ErrorCode, McpError, type Progress } from "@modelcontextprotocol/sdk/types.js";
+import type { FastMCPSession } from "fastmcp";
 import * as z from "zod";
 import type { Call } from "../../actions/define-action.js";
 import { whileFollowing } from "../../shared/abort.js";
@@ -36,6 +37,19 @@ export interface InFlightCalls {
 
 /** How long the client may take to tell its folders, in ms. */
 const ROOTS_TIMEOUT_MS = 2_000;
+
+/** The folders on this machine that a client names; none of one that has no such thing. @throws when it does not answer */
+export async function listRoots(
+  server: FastMCPSession["server"],
+  until: AbortSignal,
+  related: { relatedRequestId?: string | number } = {},
+): Promise<string[]> {
+  if (!server.getClientCapabilities()?.roots) return [];
+  const { roots } = await whileFollowing(until, (own) =>
+    server.listRoots(undefined, { timeout: ROOTS_TIMEOUT_MS, signal: own, ...related }),
+  );
+  return roots.flatMap(({ uri }) => (uri.startsWith("file:") ? [fileURLToPath(uri)] : []));
+}
 
 export function createInFlightCalls(options: { clock: Clock; elicitationTimeoutMs: number }): InFlightCalls {
   const { clock } = options;
@@ -87,13 +101,7 @@ export function createInFlightCalls(options: { clock: Clock; elicitationTimeoutM
         // On this protocol a call is answered by its own answer only.
         follows: () => {},
         clientName: server?.getClientVersion()?.name,
-        async localFolders(until) {
-          if (!server?.getClientCapabilities()?.roots) return [];
-          const { roots } = await whileFollowing(until, (own) =>
-            server.listRoots(undefined, { timeout: ROOTS_TIMEOUT_MS, signal: own, ...related }),
-          );
-          return roots.flatMap(({ uri }) => (uri.startsWith("file:") ? [fileURLToPath(uri)] : []));
-        },
+        localFolders: async (until) => (server ? listRoots(server, until, related) : []),
       },
     };
   }

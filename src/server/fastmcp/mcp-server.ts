@@ -5,6 +5,7 @@ import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { VERSION } from "../../shared/version.js";
 import type { Complete } from "../completions.js";
+import type { Prompts } from "../template-prompts.js";
 import type { ProjectStep } from "../tools/output.js";
 import type { ToolDefinition } from "../tools/registry.js";
 import { createInFlightCalls } from "./in-flight-calls.js";
@@ -40,13 +41,14 @@ export function createMcpServer(options: {
   tools: readonly ToolDefinition[];
   /** How a tool is named that carries an action. */
   project: ProjectStep;
+  prompts: Prompts;
   complete: Complete;
   /** Written for each session when it is made. */
   instructions(): string;
   clock: Clock;
   log: Log;
 }): McpServer {
-  const { services, tools, project, complete, instructions, clock, log } = options;
+  const { services, tools, prompts, project, complete, instructions, clock, log } = options;
   installSessionHook();
   const server = new FastMCP({
     name: "automagik-workflows-mcp",
@@ -73,8 +75,10 @@ export function createMcpServer(options: {
     inFlight,
     services,
   });
-  const stopInforming = publishResources(server, services, complete);
-  publishPrompts(server, project, complete);
+  const stopInforming = [
+    publishResources(server, services, complete),
+    publishPrompts(server, { prompts, project, complete }),
+  ];
 
   return {
     async connect(transport) {
@@ -88,7 +92,7 @@ export function createMcpServer(options: {
       });
     },
     stopCalls: (graceMs) => inFlight.stop(graceMs),
-    stopInforming,
+    stopInforming: () => stopInforming.forEach((stop) => void stop()),
     async close() {
       await Promise.allSettled([...server.sessions].map((session) => session.close()));
       await server.stop();

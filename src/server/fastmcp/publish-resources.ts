@@ -7,7 +7,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import type { Complete } from "../completions.js";
 import { createResourceUpdates } from "../resource-updates.js";
 import { resources, runUri, SESSIONS_URI, templates } from "../resources.js";
-import { observeSubscriptions, prepareResourceLists } from "./session-hook.js";
+import { observeSubscriptions, prepareRequests } from "./session-hook.js";
 
 /** Nobody looks through more than this, and each change of the list goes to every client. */
 const MAX_LISTED = 50;
@@ -92,7 +92,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
   server.on("connect", ({ session }) => {
     const own = new Map<string, () => void>();
     watches.set(session, own);
-    prepareResourceLists(session, refreshList);
+    prepareRequests(session, "resources/list", refreshList);
     observeSubscriptions(session, (uri, subscribed) => {
       if (subscribed && !own.has(uri)) {
         const stop = updates.watchFor(uri);

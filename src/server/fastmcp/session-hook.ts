@@ -22,10 +22,19 @@ export function currentScope(): CallScope | undefined {
 interface Message {
   id?: string | number;
   method?: string;
-  params?: { uri?: unknown; _meta?: { progressToken?: string | number }; requestId?: string | number };
+  params?: {
+    uri?: unknown;
+    name?: unknown;
+    ref?: { name?: unknown };
+    _meta?: { progressToken?: string | number };
+    requestId?: string | number;
+  };
   result?: { tools?: { name: string }[]; serverInfo?: unknown; instructions?: string };
   error?: { code: number; message: string; data?: unknown };
 }
+
+/** What is done before a request is handled; it must end by itself. */
+type Prepare = (request: { id: string | number | undefined; params: Message["params"] }) => Promise<unknown>;
 
 /** Counts what happens in order: sessions being set up and changes of what is published. */
 let sequence = 0;
@@ -33,7 +42,8 @@ const setUpAt = new WeakMap<object, number>();
 const subscribers = new WeakMap<object, (uri: string, subscribed: boolean) => void>();
 const subscriptions = new WeakMap<object, Set<string>>();
 const refine = new WeakMap<object, (tool: { name: string }) => object | undefined>();
-const prepareList = new WeakMap<object, () => Promise<unknown>>();
+const prepared = new WeakMap<object, Map<string, Prepare>>();
+const silent = new WeakSet<object>();
 let installed = false;
 let listsHeld: Promise<void> | undefined;
 let greeting: { until: Promise<unknown>; instructions: () => string } | undefined;
@@ -73,6 +83,7 @@ export function installSessionHook(): void {
     transport.send = async (message, options) => {
       // While lists are held back, nobody has one that could be out of date.
       if (listsHeld && (message as Message).method === "notifications/tools/list_changed") return;
+      if (silent.has(this) && (message as Message).method === "notifications/prompts/list_changed") return;
       try {
         const refined = withInstructions(withRefinedTools(this, message as Message));
         await send(unanswered.withoutOthers(refined) as typeof message, options);
@@ -103,10 +114,10 @@ export function installSessionHook(): void {
         return;
       }
       noteSubscription(this, message);
-      const prepare = method === "resources/list" ? prepareList.get(this) : undefined;
+      const prepare = isRequest ? prepared.get(this)?.get(method) : undefined;
       if (method === "tools/list" && listsHeld) void listsHeld.then(handle);
       else if (method === "initialize" && greeting) void greeting.until.then(handle, handle);
-      else if (prepare) void prepare().then(handle, handle);
+      else if (prepare) void prepare({ id, params }).then(handle, handle);
       else handle();
     }) as NonNullable<Transport["onmessage"]>;
     transport.onclose = () => {
@@ -151,9 +162,23 @@ export function observeSubscriptions(
   subscribers.set(session, listener);
 }
 
-/** Sets what is waited for before a session's resources/list is answered; it must end by itself. */
-export function prepareResourceLists(session: FastMCPSession, prepare: () => Promise<unknown>): void {
-  prepareList.set(session, prepare);
+/** Sets what is waited for before a session's requests of that method are handled; it must end by itself. */
+export function prepareRequests(session: FastMCPSession, method: string, prepare: Prepare): void {
+  const own = prepared.get(session) ?? new Map<string, Prepare>();
+  own.set(method, prepare);
+  prepared.set(session, own);
+}
+
+/** Changes a session's prompts without a word to its client, which is about to be given the list. */
+export async function changeSilently(session: FastMCPSession, change: () => void): Promise<void> {
+  silent.add(session);
+  try {
+    change();
+    // The framework sends its word in the same turn of the event loop.
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    silent.delete(session);
+  }
 }
 
 /** Why a subscription is refused, which would be kept, and what it is about be watched, until the session ends. */

@@ -60,13 +60,15 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   const closers: (() => unknown)[] = [];
   const onerror = ({ message }: Error) => log.debug(`The protocol's library: ${message}`);
 
-  function tellChanges({ toolsChanged, resourcesChanged, resourceUpdated }: Notify): ResourceUpdates {
+  function tellChanges(notify: Notify): ResourceUpdates {
+    const { toolsChanged, resourcesChanged, promptsChanged, resourceUpdated } = notify;
     const lists = createPaced<"resources">(clock, LIST_PAUSE_MS, resourcesChanged);
     const updates = createResourceUpdates(services, resourceUpdated);
     closers.push(
       catalogue.onChange(toolsChanged),
       capabilities.onChange(toolsChanged),
       sessions.onChange(() => lists.touch("resources")),
+      options.prompts.onChange(promptsChanged),
       () => lists.close(),
       () => updates.close(),
     );
@@ -87,6 +89,7 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
       toolsChanged: () => notify.toolsChanged(),
       resourcesChanged: () => notify.resourcesChanged(),
       resourceUpdated: (uri) => notify.resourceUpdated(uri),
+      promptsChanged: () => notify.promptsChanged(),
     });
     closers.push(close);
     http = { handler, updates };

@@ -1,6 +1,7 @@
 import { Server } from "@modelcontextprotocol/server";
 import { VERSION } from "../../shared/version.js";
 import type { Complete } from "../completions.js";
+import type { Prompts } from "../template-prompts.js";
 import type { ProjectStep } from "../tools/output.js";
 import { TASKS } from "./request-context.js";
 import { servePrompts } from "./serve-prompts.js";
@@ -12,6 +13,7 @@ import { createToolHandlers, type ToolOptions } from "./serve-tools.js";
 export interface ModernOptions extends ToolOptions {
   /** How a tool is named that carries an action. */
   project: ProjectStep;
+  prompts: Prompts;
   complete: Complete;
   instructions(): string;
 }
@@ -25,7 +27,7 @@ export const SERVER_OPTIONS = {
   capabilities: {
     tools: { listChanged: true },
     resources: { subscribe: true, listChanged: true },
-    prompts: {},
+    prompts: { listChanged: true },
     completions: {},
     logging: {},
     extensions: { [TASKS]: {} },

@@ -11,6 +11,7 @@ export interface Notify {
   toolsChanged(): void;
   resourcesChanged(): void;
   resourceUpdated(uri: string): void;
+  promptsChanged(): void;
 }
 
 /** A client that sends no more is mostly gone: what it has asked is answered within this, in ms, as usual … */
@@ -40,6 +41,7 @@ export function serveModernStdio(
   const updates = options.tellChanges({
     toolsChanged: () => void server?.sendToolListChanged().catch(() => {}),
     resourcesChanged: () => void server?.sendResourceListChanged().catch(() => {}),
+    promptsChanged: () => void server?.sendPromptListChanged().catch(() => {}),
     resourceUpdated: (uri) => void server?.sendResourceUpdated({ uri }).catch(() => {}),
   });
   const handle = serveStdio(

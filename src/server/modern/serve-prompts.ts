@@ -1,7 +1,7 @@
 import { ProtocolError, ProtocolErrorCode, type Server } from "@modelcontextprotocol/server";
 import type { Complete } from "../completions.js";
-import { prompts } from "../prompts.js";
 import { templates } from "../resources.js";
+import type { Prompts, Standing } from "../template-prompts.js";
 import type { ProjectStep } from "../tools/output.js";
 
 /** The protocol hands out at most this many values. */
@@ -10,10 +10,13 @@ const MOST_VALUES = 100;
 /** Publishes the prompts, and completes their arguments and those of resources. */
 export function servePrompts(
   server: Server,
-  { project, complete }: { project: ProjectStep; complete: Complete },
+  { prompts, project, complete }: { prompts: Prompts; project: ProjectStep; complete: Complete },
 ): void {
-  server.setRequestHandler("prompts/list", () => ({
-    prompts: prompts.map(({ name, description, arguments: args }) => ({
+  // On this protocol a client that names folders is asked for them by an answer, which costs a round.
+  const standing: Standing = { localFolders: async () => [] };
+  const listPrompts = () => prompts.list(standing);
+  server.setRequestHandler("prompts/list", async () => ({
+    prompts: (await listPrompts()).map(({ name, description, arguments: args }) => ({
       name,
       description,
       arguments: args.map((one) => ({
@@ -23,8 +26,8 @@ export function servePrompts(
       })),
     })),
   }));
-  server.setRequestHandler("prompts/get", ({ params }) => {
-    const prompt = prompts.find(({ name }) => name === params.name);
+  server.setRequestHandler("prompts/get", async ({ params }) => {
+    const prompt = (await listPrompts()).find(({ name }) => name === params.name);
     const missing = prompt?.arguments.filter(({ name, required }) => required && !params.arguments?.[name]);
     if (!prompt || missing?.length)
       throw new ProtocolError(
@@ -39,7 +42,7 @@ export function servePrompts(
   server.setRequestHandler("completion/complete", async ({ params: { ref, argument } }) => {
     const args =
       ref.type === "ref/prompt"
-        ? (prompts.find(({ name }) => name === ref.name)?.arguments ?? [])
+        ? ((await listPrompts()).find(({ name }) => name === ref.name)?.arguments ?? [])
         : templates.filter(({ uriTemplate }) => uriTemplate === ref.uri).map((one) => one.argument);
     const { completes } = args.find(({ name }) => name === argument.name) ?? {};
     const values = completes ? await complete(completes, argument.value) : [];
