@@ -27,20 +27,31 @@ export function buildGraph(steps: readonly { id: string; needs: readonly string[
   for (const step of steps) {
     const own = index.get(step.id) as number;
     if (needs[own]?.length) continue;
-    needs[own] = [...new Set(step.needs)].flatMap((need) => index.get(need) ?? []);
+    const known: number[] = [];
+    for (const need of step.needs) {
+      const at = index.get(need);
+      if (at !== undefined && !known.includes(at)) known.push(at);
+    }
+    needs[own] = known;
   }
   const { order, circles } = sort(needs);
 
+  // One bit for each step that comes before a step, by places in the order: what comes before is in the words up to its own.
   const words = Math.ceil(ids.length / 32);
-  const upstream = ids.map(() => new Uint32Array(words));
+  const upstream = new Uint32Array(ids.length * words);
+  const placeOf = new Int32Array(ids.length);
+  for (const [place, at] of order.entries()) placeOf[at] = place;
   const dependents: string[][] = ids.map(() => []);
-  const depth = ids.map(() => 0);
+  const depth = new Int32Array(ids.length);
   for (const at of order) {
-    const own = upstream[at] as Uint32Array;
-    for (const need of needs[at] ?? []) {
-      const theirs = upstream[need] as Uint32Array;
-      for (let word = 0; word < words; word++) own[word] = (own[word] as number) | (theirs[word] as number);
-      own[need >> 5] = (own[need >> 5] as number) | (1 << (need & 31));
+    const own = (placeOf[at] as number) * words;
+    for (const need of needs[at] as number[]) {
+      const place = placeOf[need] as number;
+      const theirs = place * words;
+      for (let word = 0; word <= place >> 5; word++)
+        upstream[own + word] = (upstream[own + word] as number) | (upstream[theirs + word] as number);
+      const word = own + (place >> 5);
+      upstream[word] = (upstream[word] as number) | (1 << (place & 31));
       dependents[need]?.push(ids[at] as string);
       depth[at] = Math.max(depth[at] as number, (depth[need] as number) + 1);
     }
@@ -49,7 +60,9 @@ export function buildGraph(steps: readonly { id: string; needs: readonly string[
   function isUpstream(other: string, step: string): boolean {
     const [from, to] = [index.get(other), index.get(step)];
     if (from === undefined || to === undefined) return false;
-    return (((upstream[to] as Uint32Array)[from >> 5] as number) & (1 << (from & 31))) !== 0;
+    const place = placeOf[from] as number;
+    const word = upstream[(placeOf[to] as number) * words + (place >> 5)] as number;
+    return (word & (1 << (place & 31))) !== 0;
   }
   const ordered = order.map((at) => ids[at] as string);
   return {

@@ -133,3 +133,12 @@ export function optional<Key extends string, Value>(
 ): { [K in Key]?: Value } {
   return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: Value };
 }
+
+/** Sets an optional field where there is a value, of an object that is being made: for what is made by the thousand. */
+export function put<T extends object, Key extends keyof T>(
+  target: T,
+  key: Key,
+  value: T[Key] | undefined,
+): void {
+  if (value !== undefined) target[key] = value;
+}

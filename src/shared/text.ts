@@ -16,6 +16,8 @@ const INVISIBLE_IN_TEXT = new RegExp(
 );
 /** Nothing but this is in most texts, and then there is nothing to take out: the others cost a millisecond to prepare. */
 const FIT = /^[\t\n -~]*$/;
+/** The same without blanks. */
+const WORD = /^[!-~]*$/;
 /** Half of a character at the end. */
 const HALF = /[\ud800-\udbff]$/;
 
@@ -60,13 +62,13 @@ export function withoutInvisible(name: string): string {
 
 /** True when nothing of a text has to be taken out before it can be shown on one line. */
 export function isShownWhole(text: string): boolean {
-  return cleanLine(text, Number.POSITIVE_INFINITY) === text;
+  return WORD.test(text) || cleanLine(text, Number.POSITIVE_INFINITY) === text;
 }
 
 /** What a name says to the eye: names for which this is equal look the same. */
 export function visibleName(name: string): string {
   // Most names are of such letters, and thousands are compared.
-  if (/^[!-~]*$/.test(name)) return name;
+  if (WORD.test(name)) return name;
   return cleanLine(name.normalize("NFC").replace(INVISIBLE, ""), Number.POSITIVE_INFINITY);
 }
 

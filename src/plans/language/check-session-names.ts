@@ -9,7 +9,8 @@ import { addProblem, type Reading, within } from "./read-shape.js";
 export function checkSessionNames(steps: readonly NamedStep[], reading: Reading): void {
   const runs = new Map(steps.flatMap((step) => (step.kind === "run" ? [[step.id, step] as const] : [])));
   for (const { id, place, kind } of steps) {
-    if (kind !== "run") continue;
+    // Every name of a further run or start has a number behind a dash.
+    if (kind !== "run" || !id.includes("-")) continue;
     const once = id.replace(/-again-\d+$/, "");
     const base = once.replace(/-\d+$/, "");
     const isAgain = once !== id && runs.has(once);

@@ -1,6 +1,16 @@
 import { cleanText, isShownWhole } from "../../shared/text.js";
 import type { PlanGraph } from "../graph.js";
-import { AUTO_WORKFLOW, type BackTo, DEFAULT_BACK_TO_MAX, optional, type PlanStep } from "../plan.js";
+import {
+  AUTO_WORKFLOW,
+  type BackTo,
+  DEFAULT_BACK_TO_MAX,
+  type GateStep,
+  type MergeStep,
+  optional,
+  type PlanStep,
+  put,
+  type RunStep,
+} from "../plan.js";
 import { isPlanName, NAME_RULE, nameFrom } from "./plain-value.js";
 import { planLine, quote } from "./problems.js";
 import { addProblem, type Place, type RawStep, type Reading, within } from "./read-shape.js";
@@ -268,41 +278,37 @@ function checkSequences(byId: ReadonlyMap<string, NamedStep>, graph: PlanGraph, 
 
 /** A step without mistakes as the plan holds it. Texts lose what nobody would see in them. */
 export function makeStep({ id, raw, kind }: NamedStep): PlanStep {
-  const common = {
-    id,
-    needs: [...new Set(raw.needs ?? [])],
-    ...optional("when", raw.when),
-    ...optional("join", raw.join),
+  const { needs = [], back_to } = raw;
+  const common = { id, needs: needs.length > 1 ? [...new Set(needs)] : needs };
+  const backTo: BackTo | undefined = back_to && {
+    step: back_to.step ?? "",
+    max: back_to.max ?? DEFAULT_BACK_TO_MAX,
+    ...optional("when", back_to.when),
   };
-  const backTo: BackTo | undefined = raw.back_to && {
-    step: raw.back_to.step ?? "",
-    max: raw.back_to.max ?? DEFAULT_BACK_TO_MAX,
-    ...optional("when", raw.back_to.when),
-  };
-  switch (kind) {
-    case "gate":
-      return {
-        ...common,
-        kind,
-        question: cleanText(raw.gate ?? ""),
-        ...optional("show", raw.show && cleanText(raw.show)),
-        ...optional("backTo", backTo),
-      };
-    case "merge":
-      return { ...common, kind, merge: raw.merge ?? "", ...optional("check", raw.check) };
-    default:
-      return {
-        ...common,
-        kind: "run",
-        workflow: raw.run ?? "",
-        ...optional("task", raw.task && cleanText(raw.task)),
-        ...optional("output", raw.output && Object.keys(raw.output).length > 0 ? raw.output : undefined),
-        ...optional("continue", raw.continue),
-        ...optional("from", raw.from),
-        ...optional("forEach", raw.for_each),
-        ...optional("parallel", raw.parallel),
-        retry: raw.retry ?? 0,
-        ...optional("backTo", backTo),
-      };
+  if (kind === "gate") {
+    const gate: GateStep = { ...common, kind, question: cleanText(raw.gate ?? "") };
+    put(gate, "show", raw.show && cleanText(raw.show));
+    put(gate, "backTo", backTo);
+    return withConditions(gate, raw);
   }
+  if (kind === "merge") {
+    const merge: MergeStep = { ...common, kind, merge: raw.merge ?? "" };
+    put(merge, "check", raw.check);
+    return withConditions(merge, raw);
+  }
+  const run: RunStep = { ...common, kind: "run", workflow: raw.run ?? "", retry: raw.retry ?? 0 };
+  put(run, "task", raw.task && cleanText(raw.task));
+  put(run, "output", raw.output && Object.keys(raw.output).length > 0 ? raw.output : undefined);
+  put(run, "continue", raw.continue);
+  put(run, "from", raw.from);
+  put(run, "forEach", raw.for_each);
+  put(run, "parallel", raw.parallel);
+  put(run, "backTo", backTo);
+  return withConditions(run, raw);
+}
+
+function withConditions(step: PlanStep, { when, join }: RawStep): PlanStep {
+  put(step, "when", when);
+  put(step, "join", join);
+  return step;
 }

@@ -23,9 +23,13 @@ export function copyPlain(given: unknown): PlainValue {
     if (typeof value !== "object") return undefined;
     if (level > MAX_LEVELS) throw new Refused(`it is nested more than ${MAX_LEVELS} levels deep`);
     if (Array.isArray(value)) return value.map((part) => copy(part, level + 1));
-    const result: Record<string, unknown> = Object.create(null);
-    for (const key of Object.keys(value))
-      result[counted(key)] = copy((value as Record<string, unknown>)[key], level + 1);
+    const result: Record<string, unknown> = {};
+    for (const key of Object.keys(value)) {
+      const part = copy((value as Record<string, unknown>)[counted(key)], level + 1);
+      // A key like any other: by an assignment it would become what the object inherits from.
+      if (key === "__proto__") Object.defineProperty(result, key, { value: part, enumerable: true });
+      else result[key] = part;
+    }
     return result;
   }
 
@@ -47,9 +51,11 @@ export const TOO_LARGE = `it has more than ${MAX_PLAN_CHARS} characters`;
 
 class Refused extends Error {}
 
+const RESERVED = new Set([...Object.getOwnPropertyNames(Object.prototype), "prototype"]);
+
 /** Names that objects have by themselves: no step, input or field may be called so, whoever reads it later. */
 export function isReservedName(name: string): boolean {
-  return name in Object.prototype || name === "prototype";
+  return RESERVED.has(name);
 }
 
 /** True for what may name a step, an input or a field of an output. */

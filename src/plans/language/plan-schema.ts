@@ -9,11 +9,40 @@ import { BOUNDS } from "../plan.js";
 /** Each rule reads behind "must be". */
 const must = (rule: string) => ({ error: `must be ${rule}` });
 
-const text = (max: number) =>
-  z
+/**
+ * Rules that most values keep, by a look of our own: a plan has thousands of values, and the library takes longer for
+ * each than all else that is done with it. What is not known to be as it must be is left to the library.
+ */
+const looks = new WeakMap<z.ZodType, (value: unknown) => boolean>();
+
+/** True for a value that is as the rule has it, and has no other form; false says nothing. */
+export function isPlainly(schema: z.ZodType, value: unknown): boolean {
+  const rule = schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema;
+  return looks.get(rule)?.(value) === true;
+}
+
+const text = (max: number) => {
+  const rule = z
     .string(must("a text"))
     .min(1, must("a text, and not empty"))
     .max(max, must(`a text of at most ${max} characters`));
+  looks.set(rule, (value) => typeof value === "string" && value !== "" && value.length <= max);
+  return rule;
+};
+/** @param min 0 or 1 */
+const texts = (item: z.ZodString, { min = 0, max }: { min?: number; max: number }, what: string) => {
+  const list = z.array(item, must(`a list of ${what}`)).max(max, must(`a list of at most ${max} ${what}`));
+  const rule = min === 0 ? list : list.min(1, must(`a list with at least one ${what.replace(/s$/, "")}`));
+  looks.set(
+    rule,
+    (value) =>
+      Array.isArray(value) &&
+      value.length >= min &&
+      value.length <= max &&
+      value.every((one) => isPlainly(item, one)),
+  );
+  return rule;
+};
 const whole = (min: number, max: number) => {
   const rule = must(`a whole number from ${min} to ${max}`);
   return z.int(rule).min(min, rule).max(max, rule);
@@ -30,12 +59,7 @@ export const fieldShape = {
     .optional()
     .describe("Default: string. A list is one of texts."),
   required: z.boolean(must("true or false")).optional(),
-  enum: z
-    .array(text(200), must("a list of texts"))
-    .min(1, must("a list with at least one text"))
-    .max(BOUNDS.choices, must(`a list of at most ${BOUNDS.choices} texts`))
-    .optional()
-    .describe("The only values."),
+  enum: texts(text(200), { min: 1, max: BOUNDS.choices }, "texts").optional().describe("The only values."),
   titles: z
     .record(z.string(), text(200), must("names of values with their titles"))
     .optional()
@@ -67,11 +91,7 @@ export const stepShape = {
   run: name.optional().describe("A workflow, or auto: an agent works."),
   gate: text(BOUNDS.textChars).optional().describe("A question: a person decides."),
   merge: name.optional().describe("A step with for_each: its branches are joined."),
-  needs: z
-    .array(name, must("a list of steps"))
-    .max(BOUNDS.needs, must(`a list of at most ${BOUNDS.needs} steps`))
-    .optional()
-    .describe("Steps that come first."),
+  needs: texts(name, { max: BOUNDS.needs }, "steps").optional().describe("Steps that come first."),
   when: text(1_000).optional().describe("Skipped unless: ${…} == word, != word, or in [words]."),
   join: z.enum(["all_done", "all_ok", "any_ok"], must("all_done, all_ok or any_ok")).optional(),
   task: text(BOUNDS.taskChars).optional().describe("What the agent is told; with ${…}."),

@@ -1,16 +1,16 @@
 import * as z from "zod";
 import { cleanLine, isShownWhole } from "../../shared/text.js";
-import { BOUNDS, type Field, optional } from "../plan.js";
+import { BOUNDS, type Field, optional, put } from "../plan.js";
 import { fromJson, looseBoolean, looseNumber, readFieldValue } from "./field-values.js";
 import { isPlanName, NAME_RULE, nameFrom } from "./plain-value.js";
-import { backToShape, fieldShape, limitsShape, planShape, stepShape } from "./plan-schema.js";
+import { backToShape, fieldShape, isPlainly, limitsShape, planShape, stepShape } from "./plan-schema.js";
 import { EXAMPLES, SYNONYMS } from "./plan-words.js";
 import { onOneLine, type PlanProblem, type Problems, planLine, quote } from "./problems.js";
 
 /** Where something stands in the plan, and in which step. */
 export interface Place {
-  path: readonly (string | number)[];
-  step?: string;
+  readonly path: readonly (string | number)[];
+  readonly step?: string | undefined;
 }
 
 /** What the reading of one plan shares. */
@@ -20,6 +20,10 @@ export interface Reading {
 }
 
 type Shape = Record<string, z.ZodType>;
+/** Keys that are read by a rule of their own. */
+type Nested<S extends Shape> = {
+  [Key in keyof S]?: (raw: unknown, place: Place, reading: Reading) => unknown;
+};
 type Read<S extends Shape> = { -readonly [Key in keyof S]?: z.output<S[Key]> };
 
 export type RawStep = Omit<Read<typeof stepShape>, "output"> & { output?: Record<string, Field> };
@@ -49,9 +53,21 @@ export function addProblem(
   });
 }
 
-/** The place of something within another. */
+/** The place of something within another. Thousands are made, and only those of mistakes are spelled. */
 export function within(place: Place, ...parts: (string | number)[]): Place {
-  return { path: place.path.concat(parts), ...optional("step", place.step) };
+  return new InnerPlace(place, parts, place.step);
+}
+
+class InnerPlace implements Place {
+  constructor(
+    private readonly outer: Place,
+    private readonly parts: readonly (string | number)[],
+    readonly step: string | undefined,
+  ) {}
+
+  get path(): readonly (string | number)[] {
+    return this.outer.path.concat(this.parts);
+  }
 }
 
 function spellPath(path: readonly (string | number)[]): string {
@@ -80,7 +96,7 @@ export function readPlanShape(value: unknown, reading: Reading): RawPlan | undef
     });
   else
     for (const [at, raw] of given.entries()) {
-      const place: Place = { ...within(root, "steps", at), ...optional("step", idOf(raw)) };
+      const place = new InnerPlace(root, ["steps", at], idOf(raw));
       const step = readStep(raw, place, reading);
       if (step) steps.push({ raw: step, place });
     }
@@ -99,15 +115,18 @@ function idOf(raw: unknown): string | undefined {
   return typeof id === "string" && isPlanName(id) ? id : undefined;
 }
 
+/** What of a step is read by its own rules; the same for all steps. */
+const IN_STEP: Nested<typeof stepShape> = {
+  output: (value, at, reading) => readFields(value, at, reading, BOUNDS.outputs, true),
+  back_to: (value, at, reading) =>
+    // A step's name alone says all that is needed.
+    typeof value === "string" && !/^\s*\{/.test(value)
+      ? { step: value }
+      : readObject(value, backToShape, at, reading),
+};
+
 function readStep(raw: unknown, place: Place, reading: Reading): RawStep | undefined {
-  return readObject(raw, stepShape, place, reading, {
-    output: (value, at) => readFields(value, at, reading, BOUNDS.outputs, true),
-    back_to: (value, at) =>
-      // A step's name alone says all that is needed.
-      typeof value === "string" && !/^\s*\{/.test(value)
-        ? { step: value }
-        : readObject(value, backToShape, at, reading),
-  }) as RawStep | undefined;
+  return readObject(raw, stepShape, place, reading, IN_STEP) as RawStep | undefined;
 }
 
 /** Reads the declared fields of inputs or of an output. */
@@ -195,10 +214,10 @@ function makeField(
   const field: Field = {
     type: type === "enum" || type === undefined ? "string" : type,
     required: isRequired ?? required,
-    ...optional("enum", choices),
-    ...optional("titles", titles && { ...titles }),
-    ...optional("description", description),
   };
+  put(field, "enum", choices);
+  put(field, "titles", titles && { ...titles });
+  put(field, "description", description);
   if (standard === undefined || standard === null) return field;
   const read = readFieldValue(field, standard);
   if ("problem" in read) {
@@ -217,14 +236,14 @@ function readObject<S extends Shape>(
   shape: S,
   place: Place,
   reading: Reading,
-  nested: { [Key in keyof S]?: (raw: unknown, place: Place) => unknown } = {},
+  nested: Nested<S> = {},
 ): Read<S> | undefined {
   const raw = fromJson(given, "{");
-  const key = String(place.path.at(-1) ?? "");
   if (!isObject(raw)) {
+    const key = place.path.at(-1);
     addProblem(reading, place, {
-      message: `It must be ${typeof place.path.at(-1) === "number" ? "a step" : place.path.length === 0 ? "an object, or a JSON or YAML text of one" : "keys with values"}, and is ${kindOf(raw)}.`,
-      ...optional("correction", EXAMPLES[key]),
+      message: `It must be ${typeof key === "number" ? "a step" : key === undefined ? "an object, or a JSON or YAML text of one" : "keys with values"}, and is ${kindOf(raw)}.`,
+      ...optional("correction", EXAMPLES[String(key)]),
     });
     return undefined;
   }
@@ -238,17 +257,20 @@ function readObject<S extends Shape>(
     }
     const value = raw[name];
     if (value === null || value === undefined || value === "") continue;
-    const at = within(place, name);
     const inner = nested[name];
     if (inner) {
-      const result = inner(value, at);
+      const result = inner(value, within(place, name), reading);
       if (result !== undefined) read[name] = result;
       continue;
     }
     const schema = shape[name] as z.ZodType;
+    if (isPlainly(schema, value)) {
+      read[name] = value;
+      continue;
+    }
     const result = schema.safeParse(loosen(schema, value));
     if (result.success) read[name] = result.data;
-    else tellIssue(name, value, result.error.issues, at, reading);
+    else tellIssue(name, value, result.error.issues, within(place, name), reading);
   }
   if (unknown > 20)
     addProblem(reading, place, {
