@@ -12,6 +12,8 @@ type CommandOf<Type extends PlanCommand["type"]> = Extract<PlanCommand, { type: 
 
 /** A run whose end was asked for and does not come is ended by force then, in ms, and again after as long. */
 const KILL_AGAIN_MS = 30_000;
+/** Where a branch stands is not asked again so soon after the end of its run has told it, in ms. */
+const JUST_TOLD_MS = 10_000;
 /** A merge of which nobody knows the outcome is asked for so many times. */
 const MERGE_TRIES = 5;
 /** The longest timer: a machine may sleep meanwhile, and some systems count that, some do not. In ms. */
@@ -63,12 +65,17 @@ export function createCarryOut(hands: Hands): CarryOut {
     return undefined;
   }
 
-  /** What a person is shown is what is there. Where that cannot be looked at, it is before the decision counts. */
+  /**
+   * What a person is shown is what is there. Where that cannot be looked at, it is before the decision counts. A gate right
+   * behind its runs asks nothing: their ends have said where the work stands.
+   */
   async function noteMovedWork(gate: string): Promise<void> {
-    const moved = await findMovedWork(copy.state, gate, port).catch((error: Error) => {
-      if (error.name !== "ApiError") throw error;
-      return [];
-    });
+    const moved = await findMovedWork(copy.state, gate, port, clock.now() - JUST_TOLD_MS).catch(
+      (error: Error) => {
+        if (error.name !== "ApiError") throw error;
+        return [];
+      },
+    );
     for (const { key, commit } of moved) await tell({ type: "work-moved", key, commit });
   }
 

@@ -36,6 +36,8 @@ export interface BranchingApi {
   refuse(fits: (path: string) => boolean): { back(): void };
   /** What the agent of a session asks, by the session's name; empty for nothing any more. */
   asks: Map<string, string>;
+  /** All that it was asked, in order. */
+  requests: ReturnType<typeof createSimulatedApi>["requests"];
   /** Its runs. */
   world: ReturnType<typeof createSimulatedApi>["world"];
 }
@@ -154,6 +156,7 @@ export async function serveBranchingApi(options: {
       return { back: () => (refused = () => false) };
     },
     asks: new Map(),
+    requests: api.requests,
     world: api.world,
   };
   return seen;

@@ -113,18 +113,18 @@ export function commitsBehind(sight: Sight, gate: string): string[] {
 export function workBehind(
   state: PlanState,
   gate: string,
-): { key: string; runId: string; branch: string; commit: string }[] {
+): { key: string; runId: string; branch: string; commit: string; endedAt: number }[] {
   const all = Object.values(state.steps).flatMap(({ attempts }) => attempts);
   return walkBack({ state, index: indexOf(state.plan) }, gate)
     .flatMap(({ runs }) => runs)
-    .flatMap(({ key, runId, branch, commit }) => {
+    .flatMap(({ key, runId, branch, commit, endedAt = 0 }) => {
       const others = all.filter((one) => one.branch === branch);
       const newest = others.reduce<Attempt | undefined>(
         (last, one) => (last && last.startedAt > one.startedAt ? last : one),
         undefined,
       );
       if (!runId || !branch || !commit || newest?.key !== key || others.some(isGoing)) return [];
-      return [{ key, runId, branch, commit }];
+      return [{ key, runId, branch, commit, endedAt }];
     });
 }
 
