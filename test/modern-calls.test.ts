@@ -14,6 +14,7 @@ const ACCEPT = { action: "accept", content: { session_name: "jwt-login" } };
 const LONG = { TASK_AFTER: "3600" };
 
 const starts = () => sim.api().posts("/run/");
+const kills = () => sim.api().posts("/run/*/kill");
 const theRun = () => sim.api().world.run(sim.api().world.runs()[0]?.runId ?? "");
 const aRun = () => until(() => sim.api().world.runs().length > 0, "the run");
 
@@ -171,6 +172,34 @@ describe("a task", () => {
     await client.request("tasks/cancel", { taskId });
     const ended = await client.poll(taskId, ({ status }) => status !== "working");
     expect(ended).toMatchObject({ status: "cancelled", statusMessage: expect.stringContaining("killed") });
+  });
+
+  test("whose run could not be ended is ended later, though its client asks no more", async () => {
+    const client = connectModern();
+    const { taskId } = (await client.call(COMPLETE)).result;
+    const mend = sim.api().fault({ path: "/run/*/kill" }, { status: 503 });
+    await client.request("tasks/cancel", { taskId });
+    expect(kills()).toHaveLength(1);
+    client.clock.skip(6_000);
+    await until(() => kills().length === 2, "the second try");
+    mend();
+    client.clock.skip(12_000);
+    await until(() => theRun().state.status === "killed", "the end");
+    expect((await client.poll(taskId, ({ status }) => status !== "working")).status).toBe("cancelled");
+    client.clock.skip(600_000);
+    expect(kills()).toHaveLength(3);
+  });
+
+  test("that could not be ended, and is asked for only after a while, is followed as before", async () => {
+    const client = connectModern();
+    const { taskId } = (await client.call(COMPLETE)).result;
+    sim.api().fault({ path: "/run/*/kill" }, { status: 503 });
+    await client.request("tasks/cancel", { taskId });
+    client.clock.skip(6_000);
+    await until(() => kills().length === 2, "the second try");
+    theRun().turn("Designing");
+    const task = await client.poll(taskId, ({ statusMessage }) => statusMessage.includes("Turn 1/50"));
+    expect(task.status).toBe("working");
   });
 
   test("that is followed anew while the API does not answer goes on until it does", async () => {

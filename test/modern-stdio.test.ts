@@ -93,6 +93,12 @@ describe("the opening", () => {
     expect(result.instructions).toContain("Automagik");
   });
 
+  test("what the server says of itself names the workflows that the API has", async () => {
+    const client = open((await serve()).url);
+    const { result } = await client.request("server/discover");
+    expect(result.instructions).toMatch(/the workflows [\w, -]*architect/);
+  });
+
   test("lists the same tools as on the earlier protocol, in the same order", async () => {
     const { url } = await serve();
     for (const TOOLSET of ["super", "named"]) {

@@ -72,7 +72,8 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   function openModern(): Promise<ModernLeg> {
     modern ??= import("./modern/modern-leg.js").then(async ({ createModernLeg }) => {
       const stateFolder = options.plans?.folder;
-      const leg = await createModernLeg({ ...published, ready: host.discover(), stateFolder });
+      const reads = { ready: host.discover(), listed: host.listWorkflows() };
+      const leg = await createModernLeg({ ...published, ...reads, stateFolder });
       isHolding = leg.isHolding;
       return leg;
     });

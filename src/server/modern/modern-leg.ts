@@ -43,8 +43,15 @@ export type ModernLegOptions = Omit<ModernOptions, "calls" | "tasks" | "taskAfte
   log: Log;
   /** Where what has to be the same after a restart is kept. */
   stateFolder?: string | undefined;
+  /** The list of workflows has been read, or was not to be had in time. */
+  listed: Promise<unknown>;
 };
 
+/**
+ * What says what the server can do waits so long for the names of the workflows, in ms, by which models choose the tool:
+ * Claude Code 2.1 asks for 2.5 s, the start of the process included.
+ */
+const GREETING_BUDGET_MS = 1_000;
 /** A client is told of runs that have begun or ended this often at most, in ms. */
 const LIST_PAUSE_MS = 500;
 
@@ -57,7 +64,12 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   const work = createTaskWork({ services, tools, project });
   const tasks = createTasks({ calls, work, secret, clock });
   const modern: ModernOptions = { ...options, calls, tasks, taskAfterMs: settings.taskAfterS * 1000 };
-  const closers: (() => unknown)[] = [];
+  const closers: (() => unknown)[] = [tasks.close];
+  const named = withDeadline(clock, GREETING_BUDGET_MS, () => options.listed);
+  async function create(caller: string) {
+    await named;
+    return createModernServer(modern, caller);
+  }
   const onerror = ({ message }: Error) => log.debug(`The protocol's library: ${message}`);
 
   function tellChanges(notify: Notify): ResourceUpdates {
@@ -80,7 +92,7 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   function openHttp() {
     if (http) return http;
     // Who sends the request was found out before.
-    const handler = createMcpHandler(({ authInfo }) => createModernServer(modern, authInfo?.clientId ?? ""), {
+    const handler = createMcpHandler(({ authInfo }) => create(authInfo?.clientId ?? ""), {
       legacy: "reject",
       onerror,
     });
@@ -99,7 +111,7 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   return {
     serveStdio(streams, onIdle) {
       const { close } = serveModernStdio(streams, {
-        create: () => createModernServer(modern, "stdin"),
+        create: () => create("stdin"),
         tellChanges,
         stopCalls,
         onIdle,

@@ -26,7 +26,7 @@ const END_STOP_MS = 3_300;
 export function serveModernStdio(
   streams: Streams,
   options: {
-    create: () => Server;
+    create: () => Promise<Server>;
     tellChanges: (notify: Notify) => ResourceUpdates;
     stopCalls: (graceMs: number) => Promise<void>;
     onIdle: () => void;
@@ -45,8 +45,8 @@ export function serveModernStdio(
     resourceUpdated: (uri) => void server?.sendResourceUpdated({ uri }).catch(() => {}),
   });
   const handle = serveStdio(
-    () => {
-      server = options.create();
+    async () => {
+      server = await options.create();
       return server;
     },
     { legacy: "reject", transport: transport as never, onerror: options.onerror },

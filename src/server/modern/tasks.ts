@@ -41,10 +41,13 @@ export interface Tasks {
   /** Hands over what the person said; what comes late has no effect. False for an id that is not this caller's. */
   update(taskId: string, who: TaskCaller, replies: Readonly<Record<string, FormReply>>): boolean;
   /**
-   * Ends what it follows, once, however often it is asked for; where that has failed, the task tells it and goes on, and
-   * may be cancelled again. Resolves when that is known; false as in `update`.
+   * Ends what it follows, once, however often it is asked for; where that has failed, the task tells it and goes on, it
+   * is tried again for some minutes, and may be cancelled again. Resolves when the first try is over; false as in
+   * `update`.
    */
   cancel(taskId: string, who: TaskCaller): Promise<boolean>;
+  /** Tries nothing again any more. */
+  close(): void;
 }
 
 export interface TaskCaller {
@@ -59,6 +62,11 @@ const TASKS_KEPT = 500;
 const FOLLOW_AGAIN_MS = 5_000;
 /** An API that cannot be asked is asked again for so long, in ms, before the task ends with what is wrong. */
 const ERRORS_FOR_MS = 300_000;
+/**
+ * What could not be ended is tried again after these pauses, in ms: Claude Code 2.1 takes a task for ended as soon as it
+ * has cancelled it, asks no more, and shows neither an error nor what the task says since.
+ */
+const END_AGAIN_MS = [5_000, 10_000, 20_000, 40_000, 80_000, 160_000];
 /** Outcomes of a call that has stopped following while what it follows goes on. */
 const GOES_ON = ["running", "started", "stalled"];
 const MESSAGE_CHARS = 300;
@@ -73,6 +81,10 @@ interface Task {
   cancelling?: Promise<void> | undefined;
   /** What came of the last attempt to cancel it, and when, epoch ms. */
   cancelled?: { result: ToolResult; at: number };
+  /** When its client has asked for it last, by the clock's `elapsed`. */
+  askedAt: number;
+  /** Gives up the next try to end it. */
+  stopTrying?: () => void;
 }
 
 /** @param options.secret the same in every process that may be asked for the tasks of another one */
@@ -122,14 +134,15 @@ export function createTasks(options: {
       known.call = call;
       return known;
     }
-    return keep(taskId, { followed, call, createdAt: call.startedAt });
+    return keep(taskId, { followed, call, createdAt: call.startedAt, askedAt: clock.elapsed() });
   }
 
   function keep(taskId: string, task: Task): Task {
     tasks.set(taskId, task);
-    for (const [oldest, { call }] of tasks) {
+    for (const [oldest, { call, stopTrying }] of tasks) {
       if (tasks.size <= TASKS_KEPT) break;
       tasks.delete(oldest);
+      stopTrying?.();
       // What it asks can be asked by whoever follows the same then.
       call.abort();
     }
@@ -163,7 +176,9 @@ export function createTasks(options: {
     };
   }
 
-  async function end(task: Task, who: TaskCaller): Promise<void> {
+  /** @param tries that have failed before this one */
+  async function end(task: Task, who: TaskCaller, tries: number): Promise<void> {
+    task.stopTrying?.();
     // Nobody is asked again: no form could be shown for it.
     await new Promise<void>((resolve) => {
       calls.hold({ ...who, supportsForms: false }, async (own) => {
@@ -177,6 +192,14 @@ export function createTasks(options: {
       });
     });
     task.cancelling = undefined;
+    const pause = END_AGAIN_MS[tries];
+    if (pause === undefined || !task.cancelled || !hasFailed(task.cancelled.result)) return;
+    const failedAt = clock.elapsed();
+    task.stopTrying = clock.after(pause, () => {
+      // To a client that does not ask any more this process tells nothing: the run's notices are to reach the person.
+      if (task.askedAt < failedAt) task.call.abort();
+      if (goesOn(task)) task.cancelling ??= end(task, who, tries + 1);
+    });
   }
 
   return {
@@ -190,10 +213,12 @@ export function createTasks(options: {
       }
       if (known?.call === call) return view(taskId, known);
       const createdAt = known?.createdAt ?? call.startedAt;
-      return view(taskId, keep(taskId, { followed, call, createdAt }));
+      known?.stopTrying?.();
+      return view(taskId, keep(taskId, { followed, call, createdAt, askedAt: clock.elapsed() }));
     },
     get(taskId, who) {
       const task = find(taskId, who);
+      if (task) task.askedAt = clock.elapsed();
       return task && view(taskId, task);
     },
     update(taskId, who, replies) {
@@ -205,15 +230,20 @@ export function createTasks(options: {
       const task = find(taskId, who);
       if (!task) return false;
       if (goesOn(task)) {
-        task.cancelling ??= end(task, who);
+        task.cancelling ??= end(task, who, 0);
         await task.cancelling;
       }
       return true;
+    },
+    close() {
+      for (const { stopTrying } of tasks.values()) stopTrying?.();
     },
   };
 }
 
 const outcomeOf = ({ structuredContent }: ToolResult) => String(structuredContent.outcome);
+/** Whether a kill has come to nothing, as far as is known. */
+const hasFailed = (result: ToolResult) => result.isError === true || outcomeOf(result) === "unknown";
 const isKilled = (result: ToolResult) => outcomeOf(result) === "killed";
 
 function summaryOf({ structuredContent }: ToolResult): string {
