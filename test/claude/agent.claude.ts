@@ -566,16 +566,17 @@ describe("questions", () => {
   };
 
   test("an answer that is kept reaches the agent only when it is let go", async () => {
-    const api = await serveTwo(touch("kept"), [bash(WAITS), bash("node --version")]);
+    const dozen = Array.from({ length: 12 }, () => bash("node --version"));
+    const api = await serveTwo(touch("kept"), [bash(WAITS), ...dozen]);
     const run = await start(api, { allowedTools: [...WAITING, "Bash(node --version)"] });
     const { question } = await run.next("question");
     await run.action(`WORKING: Bash: ${WAITS}`);
     run.agent.hold();
     expect(run.agent.answer(question.questionId, { text: "allow_once" })).toBe(true);
-    // Beside it the same agent ends one command and carries out another, which takes as long as the kept one.
+    // Beside it the same agent carries out a dozen commands, of which each takes as long as the kept one would.
     put("workspace/go", "");
     const hasWorked = () =>
-      api.requests.some(({ userTexts, step }) => userTexts[0]?.includes("WORKING-JOB") && step === 2);
+      api.requests.some(({ userTexts, step }) => userTexts[0]?.includes("WORKING-JOB") && step === 13);
     await vi.waitFor(() => expect(hasWorked()).toBe(true), { timeout: 30_000 });
     expect(existsSync(join(workspace, "kept"))).toBe(false);
     run.agent.letGo();

@@ -8,7 +8,11 @@ import { type ClaudeWindow, hasTmux, PATIENCE } from "../support/claude-window.j
 // earlier ones. The model is scripted, the API simulated: the test moves its runs. CLAUDE_CLI names the program.
 
 const SAID = "Design the login for my app";
-const CALLS = { [SAID]: { workflow_name: "architect", message: "Design the login", max_turns: 4 } };
+const MORE = "Tell it to use Postgres";
+const CALLS = {
+  [SAID]: { workflow_name: "architect", message: "Design the login", max_turns: 4 },
+  [MORE]: { action: "feedback", session_name: "design-login", message: "Use Postgres", wait_seconds: 0 },
+};
 
 let served: ServedApi;
 beforeEach(async () => {
@@ -125,6 +129,16 @@ describe.skipIf(!hasTmux)("on protocol 2026-07-28", () => {
     expect(kills()).toEqual([]);
   });
 
+  test("what the person says while the task goes on is sent to its run at once", async () => {
+    const chat = await settle();
+    const window = await openWithTask(chat);
+    await window.say(MORE);
+    await vi.waitFor(() => expect(served.api.posts("/run/*/add-message")).toHaveLength(1), PATIENCE);
+    const { toolResults } = await chat.modelReads(/"tool_use_id":"call-2"/);
+    expect(JSON.parse(toolResults[0]?.text ?? "")).toMatchObject({ outcome: "ok" });
+    expect(statusOf()).toBe("running");
+  });
+
   test("x on the task ends its run, once, though Claude Code says it twice", async () => {
     const chat = await settle();
     const window = await openWithTask(chat);
@@ -135,6 +149,19 @@ describe.skipIf(!hasTmux)("on protocol 2026-07-28", () => {
     await vi.waitFor(() => expect(statusOf()).toBe("killed"), PATIENCE);
     await window.shows("No tasks currently running");
     expect(kills()).toHaveLength(1);
+  });
+
+  test("x on a task whose run cannot be ended just then: Claude Code takes it for ended, and it is ended later", async () => {
+    const chat = await settle();
+    const window = await openWithTask(chat);
+    const mend = served.api.fault({ path: "/run/*/kill" }, { status: 503 });
+    await lookAtTask(window);
+    window.press("x");
+    await window.shows("No tasks currently running");
+    await vi.waitFor(() => expect(kills()).not.toEqual([]), PATIENCE);
+    expect(statusOf()).toBe("running");
+    mend();
+    await vi.waitFor(() => expect(statusOf()).toBe("killed"), PATIENCE);
   });
 
   test("Esc on a task that Claude Code waits for in the foreground ends its run", async () => {
