@@ -1,7 +1,7 @@
 /**
  * Measures what has a goal, on this machine and the bundle as it was just built:
  *
- *     npm run bench [-- start overhead many-runs plans] [-- --rounds 15] [-- --check]
+ *     npm run bench [-- start overhead many-runs plans routing] [-- --rounds 15] [-- --check]
  *
  * Without names every part runs. `--check` ends with exit code 1 when a goal is missed.
  */
@@ -11,6 +11,7 @@ import { benchManyRuns } from "./many-runs.js";
 import { benchOverhead } from "./overhead.js";
 import type { BenchPart } from "./part.js";
 import { benchPlans } from "./plans.js";
+import { benchRouting } from "./routing.js";
 import { benchStart } from "./start.js";
 
 const PARTS: Record<string, BenchPart> = {
@@ -18,6 +19,7 @@ const PARTS: Record<string, BenchPart> = {
   overhead: benchOverhead,
   "many-runs": benchManyRuns,
   plans: benchPlans,
+  routing: benchRouting,
 };
 
 const { values, positionals } = parseArgs({

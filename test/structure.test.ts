@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   history: ["shared", "store"],
   engine: ["shared", "settings", "store", "notices"],
   api: ["shared"],
-  workflows: ["shared", "api"],
+  workflows: ["shared", "history", "api"],
   runs: ["shared", "settings", "store", "api", "notices"],
   "plan-templates": ["shared", "plans"],
   "plan-driver": ["shared"],

@@ -107,6 +107,11 @@ const workflowAnswer = z.object({
   max_turns: z.number().optional(),
   capabilities: z.array(z.string()).optional(),
   models: z.array(z.string()).optional(),
+  usual: z.string().optional(),
+  success: z.string().optional(),
+  /** Limits that a run is unlikely to reach. */
+  suggested_max_turns: z.number().optional(),
+  suggested_timeout: z.number().optional(),
 });
 
 const sessionAnswer = z.object({

@@ -14,6 +14,7 @@ import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Git } from "../shared/git/git.js";
 import type { Catalogue } from "../workflows/catalogue.js";
+import type { FindRouter } from "../workflows/routing.js";
 import type { Answer, AnswerPart } from "./answer.js";
 import type { Arguments, ParameterName } from "./arguments.js";
 import type { FormClient } from "./forms/form-client.js";
@@ -24,6 +25,8 @@ export interface Services {
   settings: Settings;
   api: WorkflowsApi;
   catalogue: Catalogue;
+  /** Says which workflows a task is for. */
+  findRouter: FindRouter;
   capabilities: ApiCapabilities;
   watcher: RunWatcher;
   runs: Runs;

@@ -1,3 +1,6 @@
+import type { Past } from "../history/history.js";
+import { tellSuccess, tellUsual } from "../history/tell-usual.js";
+import { withDeadline } from "../shared/deadline.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
@@ -6,6 +9,8 @@ import { describeCapabilities } from "./describe-capabilities.js";
 const PARAMETERS = ["detailed"] as const;
 /** A list younger than this is not read again for one question, in ms. */
 const FRESH_MS = 5_000;
+/** How long a list waits for what is known of past runs, in ms. */
+const HISTORY_MS = 500;
 /** How many of the workflows that cannot be used are named. */
 const MOST_PROBLEMS = 10;
 
@@ -27,7 +32,7 @@ export const listWorkflowsAction = defineAction({
     _call: Call,
     services: Services,
   ): Promise<Answer> {
-    const { catalogue, capabilities, clock, api } = services;
+    const { catalogue, capabilities, clock, api, sessions } = services;
     const before = catalogue.state();
     const fresh = before.available && !before.problem && clock.now() - (before.readAt ?? 0) < FRESH_MS;
     // The description is read again beside the list.
@@ -37,6 +42,7 @@ export const listWorkflowsAction = defineAction({
     const readAt = state.readAt === undefined ? undefined : new Date(state.readAt).toISOString();
     const stale = state.problem ? ` ${state.problem}` : "";
     const problems = api.workflowProblems().slice(0, MOST_PROBLEMS);
+    const past = await withDeadline(clock, HISTORY_MS, () => sessions.history.read());
     const broken = problems.length > 0 ? ` ${problems.join(" ")}` : "";
     return {
       outcome: state.available ? "ok" : "unknown",
@@ -50,6 +56,7 @@ export const listWorkflowsAction = defineAction({
         ...(workflow.category ? { category: workflow.category } : {}),
         ...(workflow.suggestedTurns ? { suggested_turns: workflow.suggestedTurns } : {}),
         ...(workflow.maxTurns ? { max_turns: workflow.maxTurns } : {}),
+        ...(past ? tellPast(past, workflow.name) : {}),
         ...(args.detailed && workflow.models ? { models: workflow.models } : {}),
         ...(args.detailed && workflow.capabilities.length > 0 ? { capabilities: workflow.capabilities } : {}),
       })),
@@ -66,3 +73,17 @@ export const listWorkflowsAction = defineAction({
     };
   },
 });
+
+/** What is known of past runs of a workflow, and the limits that follow from it. */
+function tellPast(past: Past, workflow: string) {
+  const expectation = past.expect(workflow);
+  const usual = tellUsual(expectation);
+  const success = past.successOfWorkflow(workflow);
+  const { maxTurns, timeoutS } = expectation;
+  return {
+    ...(usual ? { usual } : {}),
+    ...(success ? { success: tellSuccess(success) } : {}),
+    ...(maxTurns ? { suggested_max_turns: maxTurns } : {}),
+    ...(timeoutS ? { suggested_timeout: timeoutS } : {}),
+  };
+}

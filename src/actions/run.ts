@@ -120,6 +120,7 @@ function createTask(message: string): Task {
     title: (workflowName) =>
       `${workflowName ? `Start workflow ${workflowName}` : "Start a workflow"} for: ${shown}`,
     suggestName: (isTaken) => suggestSessionName(message, isTaken),
+    rank: (router) => router.rank(message),
     startAgain: (args, reason) => ({ action: "run", arguments: { message: repeated, ...args }, reason }),
     giveFeedback: (runId, reason) => ({ action: "feedback", arguments: { run_id: runId, message }, reason }),
   };

@@ -135,5 +135,5 @@ export const OPERANDS: Partial<Record<Command, { least: number; most: number; wh
   "plan kill": { least: 1, most: 1, what: PLAN },
   "plan edit": { least: 2, most: 2, what: `${PLAN} and a file` },
   "plan limits": { least: 1, most: 1, what: PLAN },
-  "plan save": { least: 1, most: 2, what: "a session's name, and a name for the template," },
+  "plan save": { least: 0, most: 2, what: "a session's name, and a name for the template," },
 };

@@ -8,7 +8,7 @@ import { AUTO_WORKFLOW, type FieldValue, type Plan, type PlanLimits } from "../p
 import { type Clock, sleep } from "../shared/clock.js";
 import { findNearest } from "../shared/nearest.js";
 import { visibleName } from "../shared/text.js";
-import { createWorkflowChooser, type DescribedWorkflow } from "../workflows/choose-workflow.js";
+import type { DescribedWorkflow, Router } from "../workflows/router.js";
 import { capabilitiesOfApi } from "./api-capabilities.js";
 import type { PlanPlace } from "./journal.js";
 import { isOver, type PlanSummary } from "./plan-summary.js";
@@ -34,7 +34,15 @@ export interface PlanOrder {
  */
 export interface Plans {
   /** Checks a plan with the workflows, the limits and the abilities of this server's API. Nothing is begun. */
-  check(plan: unknown, options?: { inputs?: unknown; name?: string }): Promise<CheckedPlan>;
+  check(
+    plan: unknown,
+    options?: {
+      inputs?: unknown;
+      name?: string;
+      /** Workflows that the person has chosen for steps that say `auto`, by the steps' ids. */
+      chosen?: Readonly<Record<string, string>>;
+    },
+  ): Promise<CheckedPlan>;
   /** What a checked plan would do and take, with what runs like these have taken so far. Nothing is begun. */
   foresee(
     plan: Plan,
@@ -81,6 +89,8 @@ export interface PlansOptions {
   capabilities: Parameters<typeof capabilitiesOfApi>[0];
   /** The API's workflows; undefined while nobody knows them. */
   workflows: () => readonly DescribedWorkflow[] | undefined;
+  /** Chooses where a step says `auto`; undefined while nobody knows the workflows. */
+  findRouter: () => Promise<Pick<Router, "choose"> | undefined>;
   /** What runs of a workflow have taken so far, in a repository where enough are known. */
   history: (workflow: string, repositoryUrl: string | undefined) => Promise<WorkflowHistory>;
   /** Where a plan has none. */
@@ -115,11 +125,17 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
   }
 
   return {
-    check(plan, { inputs, name } = {}) {
+    async check(plan, { inputs, name, chosen = {} } = {}) {
       const workflows = options.workflows();
+      // Past tasks are only looked at where something is to be chosen.
+      const router = mayChoose(plan) ? await options.findRouter() : undefined;
+      const choose = (text: string, step: string) => {
+        const name = Object.hasOwn(chosen, step) ? chosen[step] : undefined;
+        return name === undefined ? (router?.choose(text) ?? { names: [] }) : { name, why: "as you chose" };
+      };
       return checkPlan(plan, {
         workflows: workflows?.map((workflow) => workflow.name),
-        choose: workflows && createWorkflowChooser(workflows),
+        choose: router && choose,
         cannot: capabilitiesOfApi(options.capabilities),
         defaults: options.limits,
         ...(inputs === undefined ? {} : { inputs }),
@@ -187,6 +203,15 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
     lookAtWork: runner.lookAtWork,
     close: (graceMs) => runner.close(graceMs),
   };
+}
+
+/** Whether the word stands anywhere in a plan, whichever way it has come. */
+function mayChoose(plan: unknown): boolean {
+  try {
+    return (typeof plan === "string" ? plan : JSON.stringify(plan)).includes(AUTO_WORKFLOW);
+  } catch {
+    return true;
+  }
 }
 
 function isOpen({ status }: PlanSummary): boolean {

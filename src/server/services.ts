@@ -24,6 +24,7 @@ import { type Clock, systemClock } from "../shared/clock.js";
 import { createGit } from "../shared/git/git.js";
 import type { Log } from "../shared/log.js";
 import { createCatalogue } from "../workflows/catalogue.js";
+import { createRouting } from "../workflows/routing.js";
 import { limitGit, limitHosts, NO_REDIRECTS } from "./http/limit-git.js";
 
 /** What the services are made of. */
@@ -128,6 +129,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     ...{ store, runList: createRunList({ api, clock }), watcher, clock, log },
     remembersTasks: settings.state === undefined,
   });
+  const findRouter = createRouting({ catalogue, history: sessions.history });
   const notices = createRunNotices({
     watcher,
     notifier: options.notifier,
@@ -169,6 +171,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     settings,
     api,
     catalogue,
+    findRouter,
     capabilities,
     watcher,
     runs,
@@ -212,6 +215,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
           const { available, workflows } = catalogue.state();
           return available ? workflows : undefined;
         },
+        findRouter,
         history: async (workflow, repository) => {
           const { turns, seconds, costUsd } = (await sessions.history.read()).expect(workflow, repository);
           const known = { turns: turns?.median, durationS: seconds?.median, costUsd: costUsd?.median };

@@ -122,6 +122,7 @@ export const templatesAnswer = z.array(
         default: z.string().optional(),
       }),
     ),
+    success: z.string().optional(),
     problem: z.string().optional(),
   }),
 );

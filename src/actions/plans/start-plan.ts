@@ -2,6 +2,7 @@ import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
 import { type FoundTemplate, TemplateError } from "../../plan-templates/templates.js";
 import type { DryRun } from "../../plans/dry-run.js";
+import type { SoundPlan } from "../../plans/language/check-plan.js";
 import type { FieldValue, Plan } from "../../plans/plan.js";
 import { cleanLine } from "../../shared/text.js";
 import { formatUsd } from "../../shared/usd.js";
@@ -12,9 +13,11 @@ import { checkSessionName } from "../start/check-arguments.js";
 import type { StartArguments, Task } from "../start/draft.js";
 import { cancelledBeforeStart, preparePlace } from "../start/prepare-start.js";
 import { agreeToPlan, findAgreement, limitOf } from "./agree.js";
+import { answerDryRun } from "./answer-dry-run.js";
+import { type ChosenWorkflows, checkAsking, tellChosen } from "./choose-for-steps.js";
 import { findTemplate, findTemplateThere } from "./find-template.js";
-import { describeDryRun, tellForeseen, tellRuns } from "./foresee.js";
-import { askForInputs, fieldNameOf, readInputs } from "./input-questions.js";
+import { tellRuns } from "./foresee.js";
+import { askForInputs, readInputs } from "./input-questions.js";
 import { openPlans, telling } from "./open-plans.js";
 import { beginNamed, checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
 import { composePlan, isTemplateName, readRecord, requireSound } from "./read-plan.js";
@@ -51,6 +54,9 @@ interface ReadPlan {
   given: Record<string, unknown>;
   source: unknown;
   template?: FoundTemplate;
+  /** What came of steps that say `auto`, and what the person has chosen for them. */
+  chosen: SoundPlan["chosen"];
+  asked: ChosenWorkflows;
 }
 
 /**
@@ -65,6 +71,7 @@ export async function startPlan(
 ): Promise<Begun | Answer> {
   const plans = await openPlans(services);
   const read = await readPlan(args, plans, call, services);
+  if ("outcome" in read) return read;
   if (args.dry_run) return answerDryRun(read, await foresee(read, plans, args.repository_url));
   if (!services.api.hasKey)
     throw new ActionError(
@@ -77,7 +84,8 @@ export async function startPlan(
   if ("outcome" in draft) return draft;
   const { values, more = {}, branchNote = "", changesNote = "", permission } = draft;
   if (!values) throw new Error("The form step has to settle all values.");
-  const whole = await complete(read, readInputs(read.plan.inputs, more), plans);
+  const whole = await complete(read, readInputs(read.plan.inputs, more), plans, call);
+  if ("outcome" in whole) return whole;
   const settled = {
     inputs: whole.given,
     session_name: values.sessionName,
@@ -128,7 +136,13 @@ export async function startPlan(
   if (call.signal.aborted) return cancelledBeforeStart();
   // Who has agreed to other steps has not seen the template's.
   const shown = args.steps === undefined ? template : undefined;
-  const notes = [branchNote, changesNote, await keepTrust(shown, services), template?.note];
+  const notes = [
+    tellChosen(whole),
+    branchNote,
+    changesNote,
+    await keepTrust(shown, services),
+    template?.note,
+  ];
   const { repositoryUrl, gitBranch } = values;
   const sight = await beginNamed(named.name, () =>
     plans.begin({
@@ -154,7 +168,7 @@ async function readPlan(
   plans: Plans,
   call: Call,
   services: Services,
-): Promise<ReadPlan> {
+): Promise<ReadPlan | Answer> {
   const text = args.plan?.trim();
   if (!text && !args.steps)
     throw new ActionError(`\`plan\` is missing: a template's name, or the plan itself. ${NOTHING}`, {
@@ -167,14 +181,17 @@ async function readPlan(
   const source = await composePlan(template?.text ?? (text || undefined), args);
   // Nobody knows yet which workflows there are, when the first look at them has not come.
   if (!services.catalogue.state().available) await services.catalogue.refresh();
-  const name = template?.name;
-  const checked = await plans.check(source, { inputs: given, ...(name ? { name } : {}) });
+  // Who only wants to know what it would take is asked nothing.
+  const options = { inputs: given, name: template?.name, asks: !args.dry_run };
+  const found = await checkAsking(plans, source, options, call);
+  if ("outcome" in found) return found;
   const what = template ? `The template ${template.name}` : "The plan";
   return {
-    ...requireSound(checked, what),
+    ...requireSound(found.checked, what),
     given,
     source,
     ...(template ? { template } : {}),
+    asked: found.chosen,
   };
 }
 
@@ -257,12 +274,18 @@ function again(
 }
 
 /** The plan with what the person has entered. @throws ActionError when that does not pass */
-async function complete(read: ReadPlan, entered: Record<string, string>, plans: Plans): Promise<ReadPlan> {
+async function complete(
+  read: ReadPlan,
+  entered: Record<string, string>,
+  plans: Plans,
+  call: Call,
+): Promise<ReadPlan | Answer> {
   if (Object.keys(entered).length === 0) return read;
   const given = { ...read.given, ...entered };
-  const name = read.template?.name;
-  const checked = await plans.check(read.source, { inputs: given, ...(name ? { name } : {}) });
-  return { ...read, ...requireSound(checked, "What was entered"), given };
+  const options = { inputs: given, name: read.template?.name, chosen: read.asked };
+  const found = await checkAsking(plans, read.source, options, call);
+  if ("outcome" in found) return found;
+  return { ...read, ...requireSound(found.checked, "What was entered"), given, asked: found.chosen };
 }
 
 function foresee({ plan, inputs }: ReadPlan, plans: Plans, repositoryUrl?: string): Promise<DryRun> {
@@ -279,23 +302,6 @@ function costOf(run: DryRun): string {
   const { costUsd, knownCostUsd } = run;
   const known = costUsd ?? knownCostUsd;
   return `${tellRuns(run)}, ${costUsd === undefined ? `cost unknown${known ? `, over ${formatUsd(known)}` : ""}` : `about ${formatUsd(costUsd)}`}`;
-}
-
-function answerDryRun({ plan, missing }: ReadPlan, run: DryRun): Answer {
-  const waves = describeDryRun(run).waves.map((wave, at) => `${at + 1}. ${wave.join(" · ")}`);
-  const asks = missing.map(fieldNameOf);
-  const name = ownName(plan);
-  return {
-    outcome: "ok",
-    summary: [
-      `The plan${name ? ` ${cleanLine(name, 60)}` : ""} has no mistakes. ${NOTHING}`,
-      ...(asks.length > 0 ? [`It will ask for: ${asks.join(", ")}.`] : []),
-      `It takes ${tellForeseen(run)}.`,
-      ...run.warnings,
-      ...waves,
-    ].join("\n"),
-    dry_run: describeDryRun(run),
-  };
 }
 
 async function followNamesake(name: string, plans: Plans): Promise<Begun> {

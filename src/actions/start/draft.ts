@@ -1,6 +1,7 @@
 import type { RepositoryConsent } from "../../api/types.js";
 import type { Session } from "../../sessions/types.js";
 import type { Settings } from "../../settings/settings.js";
+import type { Fit, Router } from "../../workflows/router.js";
 import type { Answer, NextStep } from "../answer.js";
 import type { Arguments } from "../arguments.js";
 import type { Call, Services } from "../define-action.js";
@@ -100,6 +101,8 @@ export interface Task {
   title(workflowName: string | undefined): string;
   /** A name for a new session, made of the message. */
   suggestName(isTaken: (name: string) => boolean): string;
+  /** How well workflows fit the message, the best first; left out where no workflow is asked for. */
+  rank?(router: Pick<Router, "rank">): Fit[];
   /** Advice to call `run` again with these arguments and the message. */
   startAgain(args: StartArguments, reason: string): NextStep;
   /** What is asked in the same form. Such a task has no workflow of its own that would be asked for. */

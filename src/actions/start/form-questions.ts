@@ -1,11 +1,11 @@
 import { isAbsolute } from "node:path";
-import type { ChangesThere, Workflow } from "../../api/types.js";
+import type { ChangesThere } from "../../api/types.js";
 import type { Sessions } from "../../sessions/sessions.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import type { Git, LocalRepository } from "../../shared/git/git.js";
 import { isLocalRepository, publicRepositoryUrl } from "../../shared/git/repository-address.js";
-import { cutText, visibleName } from "../../shared/text.js";
+import { visibleName } from "../../shared/text.js";
 import type { Question } from "../forms/form-client.js";
 import { showPath } from "./client-folders.js";
 import { askForChanges } from "./uncommitted.js";
@@ -19,6 +19,9 @@ export interface Known {
   tempWorkspace: boolean;
 }
 
+/** Gives what a suggestion needs, or undefined where that fails or takes too long. */
+export type InTime = <T>(work: (signal: AbortSignal) => Promise<T>) => Promise<T | undefined>;
+
 /** Suggestions may take this long altogether, in ms; what has not come by then is left out of the form. */
 const SUGGESTION_BUDGET_MS = 3_000;
 
@@ -30,7 +33,8 @@ const SUGGESTION_BUDGET_MS = 3_000;
 export async function buildQuestions(
   known: Known,
   collaborators: {
-    workflows: readonly Workflow[];
+    /** The question for the workflow, by what can be known in time. */
+    askWorkflow: (inTime: InTime) => Promise<Question>;
     suggestName: (isTaken: (name: string) => boolean) => string;
     sessions: Sessions;
     git: Git;
@@ -60,11 +64,11 @@ export async function buildQuestions(
   const asksBranch = !known.tempWorkspace && known.gitBranch === undefined;
   const asksName = known.sessionName === undefined;
   const questions: Question[] = [];
-  if (known.workflowName === undefined) questions.push(askWorkflow(collaborators.workflows));
+  const inTime: InTime = (work) =>
+    withDeadline(clock, SUGGESTION_BUDGET_MS, work, collaborators.signal).catch(() => undefined);
+  if (known.workflowName === undefined) questions.push(await collaborators.askWorkflow(inTime));
   if (!asksName && !asksRepository && !asksBranch && questions.length === 0) return { questions };
 
-  const inTime = <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> =>
-    withDeadline(clock, SUGGESTION_BUDGET_MS, work, collaborators.signal).catch(() => undefined);
   const { repositoryUrl } = known;
   const [here, lastRepository, branches] = await Promise.all([
     asksRepository || asksBranch ? inTime((signal) => findStart(known, collaborators, signal)) : undefined,
@@ -126,22 +130,6 @@ async function findStart(
 
 function showRepository(repositoryUrl: string, home: string | undefined): string {
   return isAbsolute(repositoryUrl) ? showPath(repositoryUrl, home) : repositoryUrl;
-}
-
-function askWorkflow(workflows: readonly Workflow[]): Question {
-  return {
-    name: "workflow_name",
-    title: "Workflow",
-    description: "Which workflow should do it?",
-    required: true,
-    choices: workflows.map((workflow) => ({
-      value: workflow.name,
-      title: cutText(
-        [workflow.displayName ?? workflow.name, workflow.description].filter(Boolean).join(": "),
-        120,
-      ),
-    })),
-  };
 }
 
 function askSessionName(suggestion: string): Question {

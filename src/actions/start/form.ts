@@ -1,4 +1,6 @@
 import type { ChangesThere } from "../../api/types.js";
+import { tellUsual } from "../../history/tell-usual.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { isNothing, readBranch } from "../../shared/no-value.js";
 import { withoutInvisible } from "../../shared/text.js";
 import { ActionError } from "../answer.js";
@@ -10,6 +12,10 @@ import type { StartArguments, StartDraft, StartValues, Step, StepContext } from 
 import { buildQuestions, type Known } from "./form-questions.js";
 import { readRepository } from "./local-repository.js";
 import { answerUnfinishedForm } from "./unfinished-form.js";
+import { askWorkflow } from "./workflow-question.js";
+
+/** A form waits so long for what is usual, in ms. */
+const HISTORY_MS = 500;
 
 /** What the person has entered, by the names of the questions. */
 type Entered = Record<string, string | undefined>;
@@ -24,8 +30,9 @@ export const askForMissing: Step = async (draft, context) => {
   const { call, services, task } = context;
   const { args } = draft;
   const known = findKnown(draft, context);
+  const workflows = await listForChoice(known.workflowName, services);
   const { questions: own, changesOf } = await buildQuestions(known, {
-    workflows: await listForChoice(known.workflowName, services),
+    askWorkflow: (inTime) => askWorkflow(workflows, task, services, known.repositoryUrl, inTime),
     suggestName: task.suggestName,
     sessions: services.sessions,
     git: services.git,
@@ -43,7 +50,8 @@ export const askForMissing: Step = async (draft, context) => {
   if (own.length === 0 && !more.some(({ required }) => required))
     return { ...draft, values: toValues(known, {}) };
   const questions = [...more, ...own];
-  const answer = await call.forms.ask(task.title(known.workflowName), questions);
+  const title = await tellTitle(known, context);
+  const answer = await call.forms.ask(title, questions);
   const ended = answerUnfinishedForm(answer, questions, args, context);
   if (ended) return ended;
   const { uncommitted, ...others } = answer.kind === "accepted" ? readEntered(answer.values) : {};
@@ -57,6 +65,16 @@ export const askForMissing: Step = async (draft, context) => {
     ...(changesOf ? { changes: { repositoryUrl: changesOf, taken: uncommitted === "true" } } : {}),
   };
 };
+
+/** What the form is about, with what runs of the workflow usually take. */
+async function tellTitle(known: Known, { services, task }: StepContext): Promise<string> {
+  const title = task.title(known.workflowName);
+  const { workflowName, repositoryUrl } = known;
+  if (!workflowName) return title;
+  const past = await withDeadline(services.clock, HISTORY_MS, () => services.sessions.history.read());
+  const usual = past && tellUsual(past.expect(workflowName, repositoryUrl));
+  return usual ? `${title}\nRuns of ${workflowName} take ${usual}.` : title;
+}
 
 /**
  * What is not committed in a repository, where a new session could take it along. Of a repository that is not allowed

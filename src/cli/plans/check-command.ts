@@ -2,7 +2,7 @@ import { dryRun } from "../../plans/dry-run.js";
 import { type CheckOptions, checkPlan } from "../../plans/language/check-plan.js";
 import { describeProblem, type PlanProblem } from "../../plans/language/problems.js";
 import type { PlanLimits } from "../../plans/plan.js";
-import { createWorkflowChooser, type DescribedWorkflow } from "../../workflows/choose-workflow.js";
+import { createRouter, type DescribedWorkflow } from "../../workflows/router.js";
 import type { PlanFile } from "./read-plan-file.js";
 
 /** What a plan is held against. */
@@ -27,7 +27,7 @@ export async function checkInTerminal(
   const { inputs, out } = options;
   const checked = await checkPlan(text, {
     workflows: workflows?.map((workflow) => workflow.name),
-    choose: workflows && createWorkflowChooser(workflows),
+    choose: workflows && createRouter(workflows).choose,
     cannot,
     defaults: limits,
     name,

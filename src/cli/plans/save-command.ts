@@ -1,4 +1,5 @@
 import type { Services } from "../../actions/define-action.js";
+import { offerTemplates } from "../../actions/plans/offer-templates.js";
 import { saveInRepository, saveOwn } from "../../plan-templates/save-template.js";
 import { writeTemplate } from "../../plan-templates/template-of-runs.js";
 import { TemplateError } from "../../plan-templates/templates.js";
@@ -28,6 +29,7 @@ export async function saveInTerminal(
   },
 ): Promise<number> {
   const { to, ownFolder, out } = options;
+  if (wanted === "") return offerInTerminal(services, out);
   const found = await findSession(wanted, services);
   if ("message" in found) {
     out(`${found.message}\n`);
@@ -55,6 +57,20 @@ export async function saveInTerminal(
   out(
     `${path}\n${written.notes.join("\n")}\nRead it and change what another time should be different. ${use}\n`,
   );
+  return 0;
+}
+
+/** Without a session: what sessions have gone through well again and again. @returns the exit code */
+export async function offerInTerminal(
+  { sessions, templates }: Services,
+  out: (text: string) => void,
+): Promise<number> {
+  const { figures } = await sessions.history.read();
+  const known = await templates.list({}, new AbortController().signal);
+  const offers = offerTemplates(figures, { templates: known.map(({ name }) => name) });
+  const none =
+    "No sequence of workflows has gone well in three sessions or more. Name a session to make a template of it.";
+  out(`${offers.length > 0 ? `What has gone well several times:\n${offers.join("\n")}` : none}\n`);
   return 0;
 }
 

@@ -27,7 +27,7 @@ export async function listTemplatesInTerminal(
 ): Promise<number> {
   const { call, json, out, width } = options;
   const place = await placeOfTemplates(where, call, services);
-  const found = (await services.templates.list(place, call.signal)).map(describeTemplate);
+  const found = (await services.templates.list(place, call.signal)).map((one) => describeTemplate(one));
   if (json) {
     out(`${JSON.stringify({ templates: found }, null, 2)}\n`);
     return 0;

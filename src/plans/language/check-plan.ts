@@ -6,7 +6,7 @@ import { checkInputs } from "./check-inputs.js";
 import { checkReferences } from "./check-references.js";
 import { checkSessionNames } from "./check-session-names.js";
 import { checkSteps, makeStep, nameSteps, type PlanFeature } from "./check-steps.js";
-import { type ChooseWorkflow, chooseWorkflows } from "./choose-workflows.js";
+import { type Choices, type ChooseWorkflow, chooseWorkflows } from "./choose-workflows.js";
 import { copyPlain } from "./plain-value.js";
 import { collectProblems, type PlanProblem, planLine } from "./problems.js";
 import { readPlanText } from "./read-plan-text.js";
@@ -27,17 +27,24 @@ export interface CheckOptions {
   name?: string;
 }
 
+/** A plan without mistakes. */
+export interface SoundPlan {
+  plan: Plan;
+  /** Given values and defaults, by name. */
+  inputs: Record<string, FieldValue>;
+  /** Required inputs without a value. */
+  missing: string[];
+  /** The workflows that were chosen where a step says `auto`. */
+  chosen: Choices["chosen"];
+}
+
 export type CheckedPlan =
-  | {
-      plan: Plan;
-      /** Given values and defaults, by name. */
-      inputs: Record<string, FieldValue>;
-      /** Required inputs without a value. */
-      missing: string[];
-    }
+  | SoundPlan
   | {
       /** All mistakes, in the order of the text. */
       problems: PlanProblem[];
+      /** Steps of which it is a mistake that no workflow stands out. */
+      undecided?: Choices["undecided"];
     };
 
 /**
@@ -104,19 +111,26 @@ export function checkPlanValue(
   const limits = makeLimits(raw, options.defaults);
   const made = steps.filter(({ kind }) => kind !== undefined).map(makeStep);
   const { choose } = options;
+  const choices: Choices = { chosen: [], undecided: [] };
   const plan: Plan = {
     name: raw.name ?? options.name ?? "plan",
     ...optional("description", raw.description),
     inputs: raw.inputs,
     limits,
-    steps: choose ? chooseWorkflows(made, { choose, steps, inputs: inputs.values, reading }) : made,
+    steps: choose ? chooseWorkflows(made, { choose, steps, inputs: inputs.values, reading, choices }) : made,
   };
   checkLimits(plan, inputs.values, raw, reading);
   const found = problems.all();
-  if (found.length > 0) return { problems: found };
+  if (found.length > 0)
+    return { problems: found, ...(choices.undecided.length > 0 ? { undecided: choices.undecided } : {}) };
   // Before they are given nothing is known of them.
   const filled = options.inputs === undefined ? plan : fillChecks(plan, inputs.values);
-  return { plan: filled, inputs: inputs.values, missing: options.inputs === undefined ? [] : inputs.missing };
+  return {
+    plan: filled,
+    inputs: inputs.values,
+    missing: options.inputs === undefined ? [] : inputs.missing,
+    chosen: choices.chosen,
+  };
 }
 
 /** The inputs may come as a JSON text, too. */

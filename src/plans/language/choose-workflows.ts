@@ -4,8 +4,19 @@ import type { NamedStep } from "./check-steps.js";
 import { planLine } from "./problems.js";
 import { addProblem, type Reading, within } from "./read-shape.js";
 
-/** Chooses a workflow by a text; where nothing stands out, the nearest names, best first. */
-export type ChooseWorkflow = (text: string) => { name: string } | { names: readonly string[] };
+/** Chooses a workflow by the text of a step; where nothing stands out, the nearest names, best first. */
+export type ChooseWorkflow = (
+  text: string,
+  step: string,
+) => { name: string; why?: string } | { names: readonly string[] };
+
+/** What came of the steps that say `auto`. */
+export interface Choices {
+  /** A clause says why. */
+  chosen: { step: string; workflow: string; why?: string }[];
+  /** Nothing stands out for these: the nearest workflows, best first. */
+  undecided: { step: string; names: readonly string[] }[];
+}
 
 /**
  * The steps with a workflow in place of `auto`, chosen by what is written: the task, with the inputs in it, and the step's
@@ -19,21 +30,28 @@ export function chooseWorkflows(
     steps: readonly NamedStep[];
     inputs: Readonly<Record<string, FieldValue>>;
     reading: Reading;
+    /** Gets what was chosen and what could not be. */
+    choices: Choices;
   },
 ): PlanStep[] {
-  const { choose, steps, inputs, reading } = options;
+  const { choose, steps, inputs, reading, choices } = options;
   return made.map((step) => {
     if (step.kind !== "run" || step.workflow !== AUTO_WORKFLOW) return step;
     const text = textOf(step.task ?? "", inputs);
     if (text === undefined) return step;
-    const chosen = choose(`${text}\n${step.id}`);
-    if ("name" in chosen) return { ...step, workflow: chosen.name };
+    const choice = choose(`${text}\n${step.id}`, step.id);
+    if ("name" in choice) {
+      const { name: workflow, why } = choice;
+      choices.chosen.push({ step: step.id, workflow, ...(why ? { why } : {}) });
+      return { ...step, workflow };
+    }
+    choices.undecided.push({ step: step.id, names: choice.names });
     const place = steps.find(({ id }) => id === step.id)?.place;
-    const [nearest] = chosen.names;
+    const [nearest] = choice.names;
     if (place)
       addProblem(reading, within(place, "run"), {
         message: `No workflow stands out for this step by its task. ${
-          chosen.names.length > 0 ? `Name one of ${chosen.names.join(", ")}.` : "The API offers none."
+          choice.names.length > 0 ? `Name one of ${choice.names.join(", ")}.` : "The API offers none."
         }`,
         ...(nearest === undefined ? {} : { correction: planLine("run", nearest) }),
       });
