@@ -1,7 +1,7 @@
 /**
  * Runs the official MCP conformance suite against the server over HTTP:
  *
- *     npm run conformance [-- --own-node] [-- --verbose]
+ *     npm run conformance [-- --own-node] [-- --verbose] [-- --revision 2026-07-28]
  *
  * Twice: against the product (the built bin before a simulated API), and against the suite's fixtures mounted on the
  * product's parts (test/conformance/). What may fail stands in test/conformance/expected-failures.yaml with its
@@ -34,18 +34,15 @@ interface Suite {
   revisions?: readonly string[];
 }
 
-/**
- * The newest stable suite and the newest one for each Node. The server's SDK speaks revisions up to 2025-11-25, so
- * the newest suite's scenarios of 2026-07-28, which has no sessions, are left out.
- */
+/** The newest stable suite and the newest one for each Node; only that of 0.2 knows revision 2026-07-28. */
 const SUITES: readonly Suite[] = [
   { version: "0.1.13", node: "20.20", until: "22.0" },
   { version: "0.1.16", node: "22.0" },
-  { version: "0.2.0-alpha.12", node: "22.0", revisions: ["2025-06-18", "2025-11-25"] },
+  { version: "0.2.0-alpha.12", node: "22.0", revisions: ["2025-06-18", "2025-11-25", "2026-07-28"] },
 ];
 
 const { values } = parseArgs({
-  options: { "own-node": { type: "boolean" }, verbose: { type: "boolean" } },
+  options: { "own-node": { type: "boolean" }, verbose: { type: "boolean" }, revision: { type: "string" } },
 });
 const expected = readExpectedFailures(
   fileURLToPath(new URL("../test/conformance/expected-failures.yaml", import.meta.url)),
@@ -55,11 +52,11 @@ const log = createLog({ level: values.verbose ? "warn" : "silent", stderr: proce
 
 /** One origin to test. Sessions are many: the suite leaves those open in which something has failed. */
 const targets: Record<Target, () => Promise<{ url: string; close(): Promise<void> }>> = {
-  product: () => serveProduct({ HTTP_MAX_SESSIONS: `${ROOMY}`, HTTP_RATE: "6000" }),
+  product: () => serveProduct({ ERA: "auto", HTTP_MAX_SESSIONS: `${ROOMY}`, HTTP_RATE: "6000" }),
   async fixtures() {
     const served = await serveHttp({
       server: createFixtureServer(log),
-      era: "legacy",
+      era: "auto",
       createServerForKey: () => {
         throw new Error("The fixtures need no key.");
       },
@@ -107,7 +104,10 @@ async function run(
   revision: string | undefined,
 ): Promise<boolean> {
   const script = binOf(installScratch("@modelcontextprotocol/conformance", suite.version), "conformance");
-  const listed = expected.filter((entry) => entry.server === target && suite.version.startsWith(entry.suite));
+  const era = revision === "2026-07-28" ? "modern" : "legacy";
+  const listed = expected.filter(
+    (entry) => entry.server === target && suite.version.startsWith(entry.suite) && (entry.era ?? era) === era,
+  );
   const folder = mkdtempSync(join(tmpdir(), "conformance-"));
   const { url, close } = await targets[target]();
   try {
@@ -151,6 +151,8 @@ async function run(
 let isGood = true;
 let runs = 0;
 for (const suite of SUITES) {
+  const revisions: readonly (string | undefined)[] = suite.revisions ?? [undefined];
+  if (values.revision !== undefined && !revisions.includes(values.revision)) continue;
   const runsHere = isAtLeast(process.versions.node, suite.node);
   if (suite.until && isAtLeast(process.versions.node, suite.until)) continue;
   if (!runsHere && values["own-node"]) {
@@ -164,7 +166,8 @@ for (const suite of SUITES) {
     process.stdout.write(`left out: suite ${suite.version}. ${(error as Error).message}\n`);
     continue;
   }
-  for (const revision of suite.revisions ?? [undefined]) {
+  for (const revision of revisions) {
+    if (values.revision !== undefined && revision !== values.revision) continue;
     for (const target of ["product", "fixtures"] as const) {
       runs++;
       isGood = (await run(suite, node, target, revision)) && isGood;

@@ -149,6 +149,8 @@ describe("the opening", () => {
       argument: { name: "workflow_name", value: "arch" },
     });
     expect(completed.result.completion.values).toContain("architect");
+    const unknown = { ref: { type: "ref/prompt", name: "no_such" }, argument: { name: "x", value: "" } };
+    expect((await client.request("completion/complete", unknown)).error.code).toBe(-32602);
   });
 });
 

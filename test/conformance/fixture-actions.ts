@@ -91,3 +91,31 @@ export const fixtureActions: readonly Action[] = [
     ]),
   ),
 ];
+
+const optional = (name: string): Question => ({ ...free(name, name), required: false });
+
+/** Those of protocol 2026-07-28, on which a form is the answer to a call, and the call comes again. */
+export const roundActions: readonly Action[] = [
+  fixture(
+    "test_input_required_result_elicitation",
+    asking("What is your name?", [free("name", "Your name")]),
+  ),
+  fixture("test_input_required_result_request_state", asking("Please confirm", [optional("ok")])),
+  fixture("test_input_required_result_tampered_state", asking("Please confirm", [optional("ok")])),
+  fixture("test_input_required_result_multi_round", async (args, call) => {
+    await asking("Step 1: What is your name?", [free("name", "Your name")])(args, call, {} as never);
+    return asking("Step 2: What is your favorite color?", [free("color", "A color")])(
+      args,
+      call,
+      {} as never,
+    );
+  }),
+  fixture("test_streaming_elicitation", async (args, call) => {
+    call.progress({ message: "Asking" });
+    return asking("Please confirm", [optional("ok")])(args, call, {} as never);
+  }),
+  fixture("test_logging_tool", async (_args, call) => {
+    call.progress({ message: "Logging" });
+    return { outcome: "completed", summary: "Logged" };
+  }),
+];

@@ -1,5 +1,5 @@
 import { FastMCP } from "fastmcp";
-import type { Services } from "../../src/actions/define-action.js";
+import type { Action, Services } from "../../src/actions/define-action.js";
 import type { ApiCapabilities } from "../../src/api/capabilities.js";
 import { createClosedDoor } from "../../src/plan-runner/plans-door.js";
 import { createComplete } from "../../src/server/completions.js";
@@ -13,8 +13,9 @@ import type { Sessions } from "../../src/sessions/sessions.js";
 import { systemClock } from "../../src/shared/clock.js";
 import type { Log } from "../../src/shared/log.js";
 import type { Catalogue } from "../../src/workflows/catalogue.js";
-import { fixtureActions } from "./fixture-actions.js";
+import { fixtureActions, roundActions } from "./fixture-actions.js";
 import { widenForms } from "./fixture-forms.js";
+import { createModernFixtures } from "./fixture-modern.js";
 import { addPlainFixtures } from "./fixture-plain.js";
 import { fixtureTools } from "./fixture-tools.js";
 
@@ -43,10 +44,9 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     state: () => ({ available: true, workflows: WORDS.map((name) => ({ name, description: name })) }),
     onChange: () => () => {},
   } as unknown as Catalogue;
-  const tools = [
-    ...buildTools("named", fixtureActions, (error) => log.error("A fixture failed:", error)),
-    ...fixtureTools,
-  ];
+  const build = (actions: readonly Action[]) =>
+    buildTools("named", actions, (error) => log.error("A fixture failed:", error));
+  const tools = [...build(fixtureActions), ...fixtureTools];
   const capabilities = { onChange: () => () => {} } as unknown as ApiCapabilities;
   publishTools(server, tools, { catalogue, capabilities, inFlight, services: {} as Services });
   const complete = createComplete({
@@ -55,6 +55,12 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     plans: createClosedDoor("There are no plans here."),
   });
   addPlainFixtures(server, (typed) => completeValues(complete, "workflow", typed));
+  const modern = createModernFixtures({
+    tools: build([...fixtureActions, ...roundActions]),
+    services: { catalogue } as Services,
+    complete: (typed) => complete("workflow", typed),
+    formMs: FORM_MS,
+  });
 
   return {
     serveStdio: () => Promise.reject(new Error("The fixtures are served over HTTP only.")),
@@ -63,13 +69,14 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
       await server.connect(transport);
     },
     carryOnPlans: async () => {},
-    serveRequest: () => Promise.reject(new Error("The fixtures are served on the earlier protocols only.")),
-    isHolding: () => false,
+    serveRequest: modern.serveRequest,
+    isHolding: modern.isHolding,
     onIdle: () => {},
     checkReadiness: async () => undefined,
     drain: (graceMs) => inFlight.stop(graceMs),
     async close(graceMs = 0) {
       await inFlight.stop(graceMs);
+      await modern.close();
       await Promise.allSettled([...server.sessions].map((session) => session.close()));
       await server.stop();
     },

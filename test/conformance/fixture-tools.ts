@@ -18,10 +18,17 @@ const resource = (uri: string, mimeType: string, words: string) => ({
   resource: { uri, mimeType, text: words },
 });
 
+/** The call of the earlier protocols that goes on. */
+function inCall(): CallScope {
+  const scope = currentScope();
+  if (!scope) throw new Error("There is no call.");
+  return scope;
+}
+
 /** A tool whose result no action of ours could give; it is published and served like ours. */
 function rawTool(
   name: string,
-  run: (args: Record<string, unknown>, scope: CallScope) => object[] | Promise<object[]>,
+  run: (args: Record<string, unknown>) => object[] | Promise<object[]>,
   properties: Record<string, object> = {},
 ): ToolDefinition {
   return {
@@ -34,9 +41,7 @@ function rawTool(
     isOffered: () => true,
     answerSchema: undefined as never,
     async call(raw) {
-      const scope = currentScope();
-      if (!scope) throw new Error("There is no call.");
-      return { content: await run((raw ?? {}) as Record<string, unknown>, scope) } as never;
+      return { content: await run((raw ?? {}) as Record<string, unknown>) } as never;
     },
   };
 }
@@ -45,8 +50,8 @@ function rawTool(
 const withCall = ({ requestId }: CallScope) =>
   requestId === undefined ? {} : { relatedRequestId: requestId };
 
-/** The suite's tools for what our answers never have: pictures, sounds, log messages, sampling. */
-export const fixtureTools: readonly ToolDefinition[] = [
+/** The suite's tools for what our answers never have: pictures, sounds, resources. */
+export const contentTools: readonly ToolDefinition[] = [
   rawTool("test_image_content", () => [{ type: "image", data: PNG, mimeType: "image/png" }]),
   rawTool("test_audio_content", () => [{ type: "audio", data: WAV, mimeType: "audio/wav" }]),
   rawTool("test_embedded_resource", () => [
@@ -57,7 +62,13 @@ export const fixtureTools: readonly ToolDefinition[] = [
     { type: "image", data: PNG, mimeType: "image/png" },
     resource("test://mixed-content-resource", "application/json", '{"test":"data","value":123}'),
   ]),
-  rawTool("test_tool_with_logging", async (_args, scope) => {
+];
+
+/** The same, and those for what only the earlier protocols have: log messages and sampling in mid-call, cut streams. */
+export const fixtureTools: readonly ToolDefinition[] = [
+  ...contentTools,
+  rawTool("test_tool_with_logging", async () => {
+    const scope = inCall();
     for (const data of ["Tool execution started", "Tool processing data", "Tool execution completed"]) {
       const params = { level: "info" as const, data };
       await scope.session.server.notification({ method: "notifications/message", params }, withCall(scope));
@@ -67,7 +78,8 @@ export const fixtureTools: readonly ToolDefinition[] = [
   }),
   rawTool(
     "test_sampling",
-    async ({ prompt }, scope) => {
+    async ({ prompt }) => {
+      const scope = inCall();
       const content = { type: "text" as const, text: String(prompt) };
       const answer = await scope.session.server.createMessage(
         { messages: [{ role: "user", content }], maxTokens: 100 },
@@ -77,7 +89,8 @@ export const fixtureTools: readonly ToolDefinition[] = [
     },
     { prompt: { type: "string", description: "The prompt to send" } },
   ),
-  rawTool("test_reconnection", async (_args, { session, requestId }) => {
+  rawTool("test_reconnection", async () => {
+    const { session, requestId } = inCall();
     const { transport } = session.server;
     if (requestId !== undefined) (transport as StreamableHTTPServerTransport).closeSSEStream(requestId);
     await pause(AWAY_MS);

@@ -83,8 +83,9 @@ export async function runBin(
 }
 
 /** Starts the bin and keeps what it writes; it is killed when the test ends. */
-export function spawnBin(args: string[], env: Record<string, string>) {
+export function spawnBin(args: string[], env: Record<string, string>, cwd?: string) {
   const child = spawn(process.execPath, [BIN, ...args], {
+    cwd,
     // Nobody who runs the tests is told on their desktop.
     env: { PATH: process.env.PATH, AUTOMAGIK_WORKFLOWS_NOTIFY: "off", ...env },
     stdio: ["pipe", "pipe", "pipe"],

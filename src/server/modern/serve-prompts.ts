@@ -42,8 +42,13 @@ export function servePrompts(
   server.setRequestHandler("completion/complete", async ({ params: { ref, argument } }) => {
     const args =
       ref.type === "ref/prompt"
-        ? ((await listPrompts()).find(({ name }) => name === ref.name)?.arguments ?? [])
+        ? (await listPrompts()).find(({ name }) => name === ref.name)?.arguments
         : templates.filter(({ uriTemplate }) => uriTemplate === ref.uri).map((one) => one.argument);
+    if (!args?.length)
+      throw new ProtocolError(
+        ProtocolErrorCode.InvalidParams,
+        `There is nothing to complete for ${JSON.stringify(ref.type === "ref/prompt" ? ref.name : ref.uri)}.`,
+      );
     const { completes } = args.find(({ name }) => name === argument.name) ?? {};
     const values = completes ? await complete(completes, argument.value) : [];
     return {
