@@ -59,7 +59,7 @@ const capabilitiesOf = ({ mcpReq }: ServerContext) =>
   {};
 
 /** The suite's tools for what no call of ours asks for: sampling, roots, several things at once. */
-function rawTools(toolsChanged: () => void): RawTool[] {
+function rawTools(tell: { toolsChanged(): void; promptsChanged(): void }): RawTool[] {
   return [
     asking("test_input_required_result_sampling", { capital_question: SAMPLING }),
     asking("test_input_required_result_list_roots", { client_roots: ROOTS }),
@@ -77,7 +77,11 @@ function rawTools(toolsChanged: () => void): RawTool[] {
       return text("The client can sample.");
     }),
     raw("test_trigger_tool_change", () => {
-      toolsChanged();
+      tell.toolsChanged();
+      return text("Told");
+    }),
+    raw("test_trigger_prompt_change", () => {
+      tell.promptsChanged();
       return text("Told");
     }),
     { ...schemaTool, call: () => text(schemaTool.answer) },
@@ -122,7 +126,7 @@ export function createModernFixtures(options: {
     taskAfterMs: 0,
   };
   const handler = createMcpHandler(({ authInfo }) => create(authInfo?.clientId ?? ""), { legacy: "reject" });
-  const added = rawTools(() => handler.notify.toolsChanged());
+  const added = rawTools(handler.notify);
 
   function create(caller: string): Server {
     const server = new Server({ name: "conformance-fixtures", version: "1.0.0" }, SERVER_OPTIONS);
