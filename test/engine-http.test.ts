@@ -10,6 +10,7 @@ import { createEngineApp, type EngineAppOptions } from "../src/engine/http/app.j
 import { healthSchema, rootHealthSchema } from "../src/engine/http/health-schemas.js";
 import * as schemas from "../src/engine/http/run-schemas.js";
 import { serveEngine } from "../src/engine/http/serve.js";
+import { cleanedUpSchema } from "../src/engine/http/work-schemas.js";
 import { managedSchema } from "../src/engine/http/workflow-schemas.js";
 import { EngineRefusal } from "../src/engine/types.js";
 import { createWorkflowLibrary } from "../src/engine/workflows/workflow-library.js";
@@ -262,7 +263,7 @@ describe("a run over HTTP", () => {
   it("says what cleaning up has kept, and calls it a fault only when nothing went", async () => {
     const { runId } = engine.add({ status: "completed" });
     const kept = await ask("POST", `/run/${runId}/cleanup`);
-    expect(schemas.cleanedUpSchema.strict().parse(kept.body)).toMatchObject({
+    expect(cleanedUpSchema.strict().parse(kept.body)).toMatchObject({
       success: false,
       cleanup_details: { git_worktree_removed: false, errors: ["Uncommitted changes were kept."] },
     });

@@ -10,7 +10,7 @@ import { createNotifier, type Notifier } from "../src/notices/notifier.js";
 import { GRACE_MS } from "../src/notices/outbox.js";
 import { runProgram } from "../src/notices/run-program.js";
 import { createLog, type Log } from "../src/shared/log.js";
-import { DATABASE_FILE } from "../src/store/database-file.js";
+import { DATABASE_FILE } from "../src/shared/state-folder.js";
 import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { ended, linesOf } from "./state-workers/worker-processes.js";
 import { temporaryFolder } from "./support/bin.js";

@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { createServices } from "../src/server/services.js";
 import { readSettings } from "../src/settings/settings.js";
-import { DATABASE_FILE } from "../src/store/database-file.js";
+import { DATABASE_FILE } from "../src/shared/state-folder.js";
 import { temporaryFolder, toVariables } from "./support/bin.js";
 import { silentLog } from "./support/harness.js";
 import { planOf } from "./support/plan-place.js";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CompiledQuery, sql } from "kysely";
@@ -123,6 +123,19 @@ describe("the database", () => {
     const again = await open();
     await insert(again, "kept");
     expect(await keysIn(again)).toEqual(["kept"]);
+  });
+
+  it("takes nothing from the one that is in its place by now, when it is closed without ever having been read", async () => {
+    const former = await open();
+    for (const suffix of ["", "-wal", "-shm"]) await rm(`${file}${suffix}`);
+    const present = await open();
+    await insert(present, "present");
+    await former.destroy();
+    // As after a crash: what is on the disk now.
+    await cp(folder, `${folder}-copy`, { recursive: true });
+    const copy = await openDatabase({ folder: `${folder}-copy` });
+    onTestFinished(() => copy.destroy());
+    expect(await keysIn(copy)).toEqual(["present"]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { ApiError } from "../api/errors.js";
-import { isFinal, type Run, type TakeReport, type TakeRequest, type Work } from "../api/types.js";
+import { isFinal, type Run, type Work } from "../api/types.js";
+import type { TakeReport, TakeRequest } from "../api/work-types.js";
 import { asCode, readCheckCommand } from "../shared/check-command.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";

@@ -2,23 +2,25 @@ import type { ApiDescription } from "./description.js";
 import type { ApiError, Outage } from "./errors.js";
 import type {
   CheckedRepository,
-  CleanupReport,
-  DiscardReport,
   KillReport,
-  Leftover,
-  LeftoverRemoval,
-  Leftovers,
   LoggedEvent,
   QueueCounters,
   RepositoryConsent,
   Run,
   StartRequest,
+  Workflow,
+} from "./types.js";
+import type {
+  CleanupReport,
+  DiscardReport,
+  Leftover,
+  LeftoverRemoval,
+  Leftovers,
   TakeReport,
   TakeRequest,
   WorkDiff,
-  Workflow,
   WorkHead,
-} from "./types.js";
+} from "./work-types.js";
 
 /** How a read is done. */
 export interface ReadOptions {

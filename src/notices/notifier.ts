@@ -2,7 +2,7 @@ import type { Clock } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import type { Log } from "../shared/log.js";
 import type { Database, Transaction } from "../store/database.js";
-import { StoreError } from "../store/store-error.js";
+import { createReopened } from "../store/reopened.js";
 import type { Channel } from "./channel.js";
 import type { Notice } from "./notice.js";
 import {
@@ -61,44 +61,16 @@ export function createNotifier(options: {
   const { folder, channels, clock, log } = options;
   const names = channels.map(({ name }) => name);
   const closing = new AbortController();
-  let opened: Promise<Opened> | undefined;
+  const { use, close } = createReopened(async (): Promise<Opened> => {
+    const { openDatabase, transaction } = await import("../store/database.js");
+    return { db: await openDatabase({ folder, clock }), transaction };
+  });
   /** What is written goes one after the other, so that what is noted and then settled keeps its order. */
   let last: Promise<unknown> = Promise.resolve();
   let isFailing = false;
   let looking: Promise<void> | undefined;
   let isLookWanted = false;
   let cancelTimer = () => {};
-
-  function open(): Promise<Opened> {
-    opened ??= (async () => {
-      const { openDatabase, transaction } = await import("../store/database.js");
-      return { db: await openDatabase({ folder, clock }), transaction };
-    })();
-    return opened;
-  }
-
-  /**
-   * Uses the database; when its file was removed, or it could not be opened, the next one opens it anew. So does one
-   * that came while another's opening, which failed, was under way: what it notes would be lost for a fault of before.
-   */
-  async function use<T>(work: (store: Opened) => Promise<T>): Promise<T> {
-    const isShared = opened !== undefined;
-    const opening = open();
-    try {
-      const result = await work(await opening);
-      isFailing = false;
-      return result;
-    } catch (error) {
-      const store = await opening.catch(() => undefined);
-      const isGone = !store || (error instanceof StoreError && error.kind === "removed");
-      if (isGone && opened === opening) {
-        opened = undefined;
-        await store?.db.destroy();
-      }
-      if (!store && isShared) return use(work);
-      throw error;
-    }
-  }
 
   function change<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
     return use(({ db, transaction }) => transaction(db, work));
@@ -207,7 +179,7 @@ export function createNotifier(options: {
       await withDeadline(clock, CLOSE_MS, () => Promise.all([last, looking]));
       closing.abort();
       cancelTimer();
-      await opened?.then(({ db }) => db.destroy()).catch(() => {});
+      await close();
     },
   };
 }

@@ -1,8 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { unlinkSync } from "node:fs";
 import * as z from "zod";
-import { readPrivateFile } from "../shared/private-files.js";
-import { replaceFile } from "../shared/replace-file.js";
+import { readRecord, removeRecord, writeRecord } from "../shared/record-file.js";
 import { type DriverPlace, driverFiles } from "./driver-files.js";
 
 const recordSchema = z.object({
@@ -23,31 +21,19 @@ const recordSchema = z.object({
 /** What a driver says of itself. It never has the key. */
 export type DriverRecord = z.output<typeof recordSchema>;
 
-/** Far more than a record has. */
-const MAX_BYTES = 16_384;
-
 /** The record, or undefined when there is none that can be understood. Never throws. */
-export async function readDriverRecord(place: DriverPlace): Promise<DriverRecord | undefined> {
-  try {
-    const { text } = await readPrivateFile(driverFiles(place).record, MAX_BYTES);
-    return recordSchema.parse(JSON.parse(text ?? ""));
-  } catch {
-    return undefined;
-  }
+export function readDriverRecord(place: DriverPlace): Promise<DriverRecord | undefined> {
+  return readRecord(driverFiles(place).record, recordSchema);
 }
 
 /** Writes the record (0600), all of it or nothing. Only for the owner of the driver's lock. */
 export function writeDriverRecord(place: DriverPlace, record: DriverRecord): void {
-  replaceFile(driverFiles(place).record, `${JSON.stringify(record)}\n`);
+  writeRecord(driverFiles(place).record, record);
 }
 
 /** Removes the record, at once: whoever looks from now on knows that this driver may be ending. */
 export function removeDriverRecord(place: DriverPlace): void {
-  try {
-    unlinkSync(driverFiles(place).record);
-  } catch {
-    // Without its process it says nothing anyway.
-  }
+  removeRecord(driverFiles(place).record);
 }
 
 /** A salt for {@link markOfKey}: 16 bytes in hex. */

@@ -5,7 +5,7 @@ import type { PlanStatus } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { visibleName } from "../shared/text.js";
 import type { Database, Transaction } from "../store/database.js";
-import { createJournalQueue } from "./journal-queue.js";
+import { createWriteTogether } from "../store/write-together.js";
 import { PlanNameTaken } from "./name-taken.js";
 import { figuresOfPlan, figuresOfRuns } from "./plan-figures.js";
 import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
@@ -118,7 +118,7 @@ export function createPlanJournal(options: {
   endedKept?: number;
 }): PlanJournal {
   const { database: db, upstream, endedKept: kept = ENDED_KEPT } = options;
-  const write = createJournalQueue(db);
+  const write = createWriteTogether(db);
 
   async function readSince(planId: string, entries: number): Promise<PlanEvent[]> {
     const query = db.selectFrom("plan_entries").select("data").where("plan_id", "=", planId);

@@ -1,5 +1,5 @@
 import type { Database, Transaction } from "../store/database.js";
-import type { WriteTogether } from "./journal-queue.js";
+import type { WriteTogether } from "../store/write-together.js";
 import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
 import type { PlanNow, Trouble } from "./port.js";
 

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { DATABASE_FILE } from "../shared/state-folder.js";
 import type { Plans } from "./plans.js";
 
 // What plans throw belongs to their door.
@@ -23,7 +24,6 @@ export interface PlansDoor {
   close(): Promise<void>;
 }
 
-const DATABASE_FILE = "automagik.db";
 /** An empty file in the state folder: plans were begun there. */
 export const PLANS_MARK = "has-plans";
 

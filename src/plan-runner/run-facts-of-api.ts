@@ -1,4 +1,5 @@
-import type { Run, TakeReport } from "../api/types.js";
+import type { Run } from "../api/types.js";
+import type { TakeReport } from "../api/work-types.js";
 import { outcomeOf } from "../runs/run-facts.js";
 import { cleanLine, cutText } from "../shared/text.js";
 import type { MergeOutcome, RunEnd } from "./port.js";

@@ -1,7 +1,4 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { lookIntoDatabase } from "../store/database.js";
-import { DATABASE_FILE } from "../store/database-file.js";
 import { FINAL, type PlanSummary } from "./plan-summary.js";
 
 /**
@@ -17,11 +14,7 @@ export async function readOpenPlans({
   folder: string;
   upstream: string;
 }): Promise<PlanSummary[]> {
-  if (!existsSync(join(folder, DATABASE_FILE))) return [];
-  return lookIntoDatabase(folder, async (db) => {
-    const tables = await db.introspection.getTables();
-    // A database of before there were plans.
-    if (!tables.some(({ name }) => name === "plans")) return [];
+  return lookIntoDatabase(folder, "plans", [], async (db) => {
     const query = db.selectFrom("plans").select("summary").where("upstream", "=", upstream);
     const rows = await query.where("status", "not in", FINAL).orderBy("created_at").execute();
     return rows.map(({ summary }) => JSON.parse(summary) as PlanSummary);

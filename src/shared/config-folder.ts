@@ -1,5 +1,4 @@
-import { posix, win32 } from "node:path";
-import { STATE_FOLDER_NAME } from "./state-folder.js";
+import { productFolder } from "./state-folder.js";
 
 /**
  * Where a person keeps what they have written for this product; their workflows are in its subfolder `workflows`.
@@ -17,11 +16,8 @@ export function resolveConfigFolder(options: {
   platform: NodeJS.Platform;
   home: string;
 }): string {
-  const { env, platform, home } = options;
-  const path = platform === "win32" ? win32 : posix;
-  if (platform === "darwin") return path.join(home, "Library", "Application Support", STATE_FOLDER_NAME);
-  const given = platform === "win32" ? env.APPDATA : env.XDG_CONFIG_HOME;
-  if (given && path.isAbsolute(given)) return path.join(given, STATE_FOLDER_NAME);
-  if (platform === "win32") return path.join(home, "AppData", "Roaming", STATE_FOLDER_NAME);
-  return path.join(home, ".config", STATE_FOLDER_NAME);
+  return productFolder(options, {
+    windows: ["APPDATA", "AppData", "Roaming"],
+    unix: ["XDG_CONFIG_HOME", ".config"],
+  });
 }

@@ -2,6 +2,8 @@ import { posix, win32 } from "node:path";
 
 /** The name of this product's own folder below the system's folders for state and configuration. */
 export const STATE_FOLDER_NAME = "automagik-workflows-mcp";
+/** The file in the state folder that the database is in. */
+export const DATABASE_FILE = "automagik.db";
 
 /**
  * Where durable state lives. Pure: it looks at nothing but its arguments and creates nothing.
@@ -18,17 +20,32 @@ export function resolveStateFolder(options: {
   platform: NodeJS.Platform;
   home: string;
 }): string {
-  const { env, platform, home } = options;
+  const { platform, home } = options;
   const path = platform === "win32" ? win32 : posix;
   const override = options.override?.trim();
-  if (override) {
-    if (override === "~") return path.normalize(home);
-    return path.resolve(home, /^~[\\/]/.test(override) ? override.slice(2) : override);
-  }
-  const given =
-    platform === "win32" ? env.LOCALAPPDATA : platform === "darwin" ? undefined : env.XDG_STATE_HOME;
-  if (given && path.isAbsolute(given)) return path.join(given, STATE_FOLDER_NAME);
-  if (platform === "win32") return path.join(home, "AppData", "Local", STATE_FOLDER_NAME);
+  if (override === "~") return path.normalize(home);
+  if (override) return path.resolve(home, /^~[\\/]/.test(override) ? override.slice(2) : override);
+  return productFolder(options, {
+    windows: ["LOCALAPPDATA", "AppData", "Local"],
+    unix: ["XDG_STATE_HOME", ".local", "state"],
+  });
+}
+
+/** The variable that names a place of the system's, and where below the home folder it is without that. */
+type Place = [variable: string, ...folders: string[]];
+
+/** The product's own folder in a place of the system's; on macOS there is one for everything. */
+export function productFolder(
+  {
+    env,
+    platform,
+    home,
+  }: { env: Record<string, string | undefined>; platform: NodeJS.Platform; home: string },
+  { windows, unix }: { windows: Place; unix: Place },
+): string {
+  const path = platform === "win32" ? win32 : posix;
   if (platform === "darwin") return path.join(home, "Library", "Application Support", STATE_FOLDER_NAME);
-  return path.join(home, ".local", "state", STATE_FOLDER_NAME);
+  const [variable, ...folders] = platform === "win32" ? windows : unix;
+  const given = env[variable];
+  return path.join(given && path.isAbsolute(given) ? given : path.join(home, ...folders), STATE_FOLDER_NAME);
 }

@@ -2,11 +2,9 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, s
 import { chmod, lstat, mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { assertOwn, ensurePrivateFolder, NotPrivateError } from "../shared/private-files.js";
-import { STATE_FOLDER_NAME } from "../shared/state-folder.js";
+import { DATABASE_FILE, STATE_FOLDER_NAME } from "../shared/state-folder.js";
 import { StoreError } from "./store-error.js";
 
-/** The database's file in the state folder. */
-export const DATABASE_FILE = "automagik.db";
 /** What SQLite keeps beside it. */
 const BESIDE = ["-wal", "-shm", "-journal"];
 /** What is set aside has this and the time, in epoch ms, behind its name. */

@@ -1,14 +1,10 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, type Transaction as KyselyTransaction } from "kysely";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
-import {
-  assertPrivateDatabase,
-  DATABASE_FILE,
-  isSameFile,
-  prepareDatabaseFile,
-  setAside,
-} from "./database-file.js";
+import { DATABASE_FILE } from "../shared/state-folder.js";
+import { assertPrivateDatabase, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
 import { loadSqlite, MEMORY, openReader, openUnchanging, openWriter, whenFree } from "./sqlite.js";
 import { SqliteConnection } from "./sqlite-connection.js";
@@ -159,12 +155,23 @@ export async function inspectDatabase(folder: string): Promise<{ step: string; s
 }
 
 /**
- * Looks into the database of a state folder, which must be there, without changing what is in it: it may be of an earlier
- * release, so that tables are missing.
+ * Looks into the database of a state folder without changing what is in it.
+ * @param table is read: a database of an earlier release may not have it
+ * @param otherwise the answer where there is no database, or no such table in it
  * @throws StoreError when it cannot be used, and what `read` throws
  */
-export async function lookIntoDatabase<T>(folder: string, read: (db: Database) => Promise<T>): Promise<T> {
-  return lookAt(await openWriter(join(folder, DATABASE_FILE), INSPECT_MS), read);
+export async function lookIntoDatabase<T>(
+  folder: string,
+  table: keyof Tables,
+  otherwise: T,
+  read: (db: Database) => Promise<T>,
+): Promise<T> {
+  const path = join(folder, DATABASE_FILE);
+  if (!existsSync(path)) return otherwise;
+  return lookAt(await openWriter(path, INSPECT_MS), async (db) => {
+    const tables = await db.introspection.getTables();
+    return tables.some(({ name }) => name === table) ? read(db) : otherwise;
+  });
 }
 
 /** @param look gets the last step that was made, too, of those that this release knows */

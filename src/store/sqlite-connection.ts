@@ -44,6 +44,8 @@ export class SqliteConnection implements SqliteDatabase {
     // The library lets go of the files only when its statements are collected: leave nothing to be done by then.
     this.#statements.clear();
     try {
+      // A connection that has read nothing yet would open the log of another database that is in its place by now.
+      this.#assertCurrent();
       this.#library.exec("pragma wal_checkpoint(truncate)");
     } catch {
       // Whoever uses it next does so.

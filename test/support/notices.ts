@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 import Libsql from "libsql";
 import type { Notice } from "../../src/notices/notice.js";
-import { DATABASE_FILE } from "../../src/store/database-file.js";
+import { DATABASE_FILE } from "../../src/shared/state-folder.js";
 
 /** A command that appends what it is told to a file, and what the file has. */
 export function recordingCommand(folder: string): { command: string; told(): Notice[]; titles(): string[] } {

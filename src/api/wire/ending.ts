@@ -1,5 +1,6 @@
 import * as z from "zod";
-import type { CleanupReport, KillReport } from "../types.js";
+import type { KillReport } from "../types.js";
+import type { CleanupReport } from "../work-types.js";
 import { compact, flag, line, lines, record, text } from "./fields.js";
 
 export const killWire = z.looseObject({

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Leftover, LeftoverRemoval, Leftovers } from "../types.js";
+import type { Leftover, LeftoverRemoval, Leftovers } from "../work-types.js";
 import { compact, count, flag, line, lines, number, parseTime, text, texts } from "./fields.js";
 
 const KINDS: readonly Leftover["kind"][] = ["session", "folder", "clone", "branches", "branch"];

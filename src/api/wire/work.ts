@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { cleanLine, cleanText } from "../../shared/text.js";
-import type { DiscardReport, TakeReport, Work, WorkDiff, WorkHead } from "../types.js";
+import type { Work } from "../types.js";
+import type { DiscardReport, TakeReport, WorkDiff, WorkHead } from "../work-types.js";
 import { address, compact, count, flag, line, lines, number, text, texts } from "./fields.js";
 
 export const diffWire = z.looseObject({ diff: z.string(), cut: flag, branch: text, base_branch: text });

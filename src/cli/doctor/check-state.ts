@@ -1,7 +1,6 @@
 import { access, constants, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { STATE_FOLDER_NAME } from "../../shared/state-folder.js";
-import { DATABASE_FILE } from "../../store/database-file.js";
+import { DATABASE_FILE, STATE_FOLDER_NAME } from "../../shared/state-folder.js";
 import { StoreError } from "../../store/store-error.js";
 import { failure, ok, type Result, warning } from "./finding.js";
 

@@ -8,10 +8,10 @@ import { takeOverHistory } from "../../sessions/store/take-over-history.js";
 import { SettingsError } from "../../settings/settings.js";
 import { isLocalRepository } from "../../shared/git/repository-address.js";
 import type { Spread } from "../../shared/spread.js";
+import { DATABASE_FILE } from "../../shared/state-folder.js";
 import { cleanLine } from "../../shared/text.js";
 import { formatUsd } from "../../shared/usd.js";
 import { type Database, openDatabase } from "../../store/database.js";
-import { DATABASE_FILE } from "../../store/database-file.js";
 import { renderRows } from "../table.js";
 
 /** Where history is, and what a command needs of the process. */

@@ -1,4 +1,4 @@
-import type { Leftover, LeftoverRemoval, Leftovers } from "../../api/types.js";
+import type { Leftover, LeftoverRemoval, Leftovers } from "../../api/work-types.js";
 import type { WorkflowsApi } from "../../api/workflows-api.js";
 import { shellWord } from "../../shared/shell-word.js";
 import { cleanLine } from "../../shared/text.js";

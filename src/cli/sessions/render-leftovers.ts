@@ -1,5 +1,5 @@
 import { isAbsolute } from "node:path";
-import type { Leftover, Leftovers } from "../../api/types.js";
+import type { Leftover, Leftovers } from "../../api/work-types.js";
 import { cleanLine } from "../../shared/text.js";
 import { showUnseen } from "../../shared/visible-text.js";
 import { measure, pad, shorten, tellSpan } from "./fit-text.js";

@@ -1,6 +1,6 @@
-import { unlinkSync } from "node:fs";
 import * as z from "zod";
 import { readPrivateFile } from "../../shared/private-files.js";
+import { readRecord, removeRecord, writeRecord } from "../../shared/record-file.js";
 import { replaceFile } from "../../shared/replace-file.js";
 import { engineFiles } from "./engine-files.js";
 
@@ -21,36 +21,24 @@ const recordSchema = z.object({
 /** What a running engine says of itself: its process, its address, its version. */
 export type EngineRecord = z.output<typeof recordSchema>;
 
-/** Far more than a record has. */
-const MAX_BYTES = 16_384;
-
 /** The record, or undefined when there is none that can be understood. Never throws. */
-export async function readEngineRecord(stateFolder: string): Promise<EngineRecord | undefined> {
-  try {
-    const { text } = await readPrivateFile(engineFiles(stateFolder).record, MAX_BYTES);
-    return recordSchema.parse(JSON.parse(text ?? ""));
-  } catch {
-    return undefined;
-  }
+export function readEngineRecord(stateFolder: string): Promise<EngineRecord | undefined> {
+  return readRecord(engineFiles(stateFolder).record, recordSchema);
 }
 
 /** Writes the record (0600), all of it or nothing. Only for the owner of the engine's lock. */
 export function writeEngineRecord(stateFolder: string, record: EngineRecord): void {
-  replaceFile(engineFiles(stateFolder).record, `${JSON.stringify(record)}\n`);
+  writeRecord(engineFiles(stateFolder).record, record);
 }
 
 /** Removes the record, at once: who has asked the engine just before sees by this that it is ending. */
 export function removeEngineRecord(stateFolder: string): void {
-  try {
-    unlinkSync(engineFiles(stateFolder).record);
-  } catch {
-    // Without its process it says nothing anyway.
-  }
+  removeRecord(engineFiles(stateFolder).record);
 }
 
 /** The free port that was listened on last, or undefined. */
 export async function readLastPort(stateFolder: string): Promise<number | undefined> {
-  const found = await readPrivateFile(engineFiles(stateFolder).port, MAX_BYTES).catch(() => undefined);
+  const found = await readPrivateFile(engineFiles(stateFolder).port, 16).catch(() => undefined);
   const port = /^\d{1,5}\n$/.test(found?.text ?? "") ? Number(found?.text) : 0;
   return port > 0 && port < 65_536 ? port : undefined;
 }

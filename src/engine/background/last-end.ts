@@ -1,8 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
-import { readPrivateFile } from "../../shared/private-files.js";
-import { replaceFile } from "../../shared/replace-file.js";
+import { readRecord, writeRecord } from "../../shared/record-file.js";
 import { engineFiles } from "./engine-files.js";
 import { readEngineRecord } from "./engine-record.js";
 import { ENGINE_LOCK } from "./look-at-engine.js";
@@ -16,12 +15,11 @@ export interface LastEnd {
 }
 
 const endSchema = z.object({ at: z.number(), why: z.string() });
-const MAX_BYTES = 16_384;
 
 /** Notes the end. Only for the owner of the engine's lock. Never throws: nothing depends on it. */
 export function writeLastEnd(stateFolder: string, end: { at: number; why: string }): void {
   try {
-    replaceFile(engineFiles(stateFolder).lastEnd, `${JSON.stringify(end)}\n`);
+    writeRecord(engineFiles(stateFolder).lastEnd, end);
   } catch {
     // Of a folder that was taken away, for instance.
   }
@@ -30,9 +28,7 @@ export function writeLastEnd(stateFolder: string, end: { at: number; why: string
 /** How the last engine has ended, while none runs; undefined where nothing is known. Never throws, changes nothing. */
 export async function readLastEnd(stateFolder: string): Promise<LastEnd | undefined> {
   const { folder, lastEnd } = engineFiles(stateFolder);
-  const told = await readPrivateFile(lastEnd, MAX_BYTES)
-    .then(({ text }) => endSchema.parse(JSON.parse(text ?? "")))
-    .catch(() => undefined);
+  const told = await readRecord(lastEnd, endSchema);
   // An engine that ends takes its record and its lock away; one that is killed leaves both.
   const left = await readEngineRecord(stateFolder);
   if (!left || (told && told.at > left.startedAt)) return told;

@@ -1,7 +1,4 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { openDatabase } from "../../store/database.js";
-import { DATABASE_FILE } from "../../store/database-file.js";
+import { lookIntoDatabase } from "../../store/database.js";
 import { costsByDay, type DayCosts } from "../runs/costs.js";
 import { readRuns } from "../runs/run-rows.js";
 
@@ -17,16 +14,10 @@ export async function readStoredCosts(
   stateFolder: string,
   { now, days }: { now: number; days: number },
 ): Promise<DayCosts[]> {
-  if (!existsSync(join(stateFolder, DATABASE_FILE))) return costsByDay([], now, days);
-  const database = await openDatabase({ folder: stateFolder });
-  try {
-    const stored = await readRuns(database);
-    return costsByDay(
-      stored.map(({ run }) => run),
-      now,
-      days,
-    );
-  } finally {
-    await database.destroy();
-  }
+  const stored = await lookIntoDatabase(stateFolder, "engine_runs", [], readRuns);
+  return costsByDay(
+    stored.map(({ run }) => run),
+    now,
+    days,
+  );
 }

@@ -1,7 +1,4 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { openDatabase } from "../../store/database.js";
-import { DATABASE_FILE } from "../../store/database-file.js";
+import { lookIntoDatabase } from "../../store/database.js";
 import { toEventWire } from "../http/event-wire.js";
 import { toMoment, toStatus } from "../http/run-wire.js";
 import { apply } from "../runs/apply.js";
@@ -31,9 +28,8 @@ export async function readStoredRuns(
   options: { now: number; eventsOf?: string },
 ): Promise<StoredRuns> {
   const { now, eventsOf } = options;
-  if (!existsSync(join(stateFolder, DATABASE_FILE))) return { statuses: [], events: [] };
-  const database = await openDatabase({ folder: stateFolder });
-  try {
+  const none: StoredRuns = { statuses: [], events: [] };
+  return lookIntoDatabase(stateFolder, "engine_runs", none, async (database) => {
     const runs = (await readRuns(database)).map(({ run }) => endInterrupted(run, now)).reverse();
     const events =
       eventsOf === undefined
@@ -46,9 +42,7 @@ export async function readStoredRuns(
         return wire ? [{ ...wire, at: toMoment(event.at), run_id: event.runId }] : [];
       }),
     };
-  } finally {
-    await database.destroy();
-  }
+  });
 }
 
 /** A run that waits for its turn is carried out by the next engine; one that had begun is not. */

@@ -2,8 +2,8 @@ import { cleanLine } from "../../shared/text.js";
 import type { Engine } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { flag, integer } from "./pydantic.js";
-import { diffSchema, discardedSchema, headSchema, takenSchema } from "./run-schemas.js";
 import * as z from "./schemas.js";
+import { diffSchema, discardedSchema, headSchema, takenSchema } from "./work-schemas.js";
 
 /** A whole diff of this size, in bytes, is more than any client reads. */
 const MAX_DIFF_BYTES = 16 * 1024 * 1024;

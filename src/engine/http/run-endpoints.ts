@@ -6,7 +6,6 @@ import { checkOrder, pageOf } from "./listing.js";
 import { flag, integer } from "./pydantic.js";
 import { HttpRefusal } from "./refusal.js";
 import {
-  cleanedUpSchema,
   killedSchema,
   pageSchema,
   queuedSchema,
@@ -16,6 +15,7 @@ import {
 } from "./run-schemas.js";
 import { toMoment, toQueueStats, toRow, toSlots, toStatus } from "./run-wire.js";
 import * as z from "./schemas.js";
+import { cleanedUpSchema } from "./work-schemas.js";
 
 const listQuery = z.object({
   page: integer().default(1),

@@ -2,8 +2,9 @@ import { costsMore } from "../runs/costs.js";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
 import type { EngineRefusal, EngineSlots, QueueStats } from "../types.js";
 import { type SlotWait, tellWait } from "../work/slot-wait.js";
-import type { questionSchema, rowSchema, slotsSchema, statusSchema, workSchema } from "./run-schemas.js";
+import type { questionSchema, rowSchema, slotsSchema, statusSchema } from "./run-schemas.js";
 import type * as z from "./schemas.js";
+import type { workSchema } from "./work-schemas.js";
 
 /** A moment as the contract writes it: UTC, marked so. */
 export function toMoment(ms: number): string {

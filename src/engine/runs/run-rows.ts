@@ -101,21 +101,12 @@ export async function insertRun(trx: Transaction, stored: StoredRun): Promise<vo
   await writeParts(trx, run.runId, [], partsOf(run));
 }
 
-/**
- * Brings a run from the state that was read to its next one.
- * @returns false when the run has changed since it was read, or is gone: then nothing was written
- */
-export async function updateRun(trx: Transaction, before: StoredRun, after: StoredRun): Promise<boolean> {
+/** Brings a run from the state that was read in this transaction to its next one. */
+export async function updateRun(trx: Transaction, before: StoredRun, after: StoredRun): Promise<void> {
   const { runId } = before.run;
-  const { numUpdatedRows } = await trx
-    .updateTable("engine_runs")
-    .set({ ...columnsOf(after), version: after.version })
-    .where("run_id", "=", runId)
-    .where("version", "=", before.version)
-    .executeTakeFirst();
-  if (numUpdatedRows !== 1n) return false;
+  const next = { ...columnsOf(after), version: after.version };
+  await trx.updateTable("engine_runs").set(next).where("run_id", "=", runId).execute();
   await writeParts(trx, runId, partsOf(before.run), partsOf(after.run));
-  return true;
 }
 
 /** The columns that change. */

@@ -45,11 +45,11 @@ export interface WrittenChanges {
 
 /**
  * Writes what counts already, then changes in their order, each on the newest state of its run: it is read, the event
- * applied, and the run written on condition that nobody has changed it since.
+ * applied, and the run written. The transaction holds the lock from its beginning, so nobody changes it in between.
  * @param held the runs in memory: what is still the same in the database is not read again
  * @param newestId no event with this number or a lower one is written anew
  * @param alongside called for each event of a run that there was before, with the run after it
- * @throws when a run was changed meanwhile, and what the database throws; nothing is written then
+ * @throws what the database throws; nothing is written then
  */
 export async function writeChanges(
   trx: Transaction,
@@ -126,9 +126,8 @@ export async function writeChanges(
   for (const [runId, changed] of after) {
     const former = before.get(runId);
     const stored = { ...changed, version: (former?.version ?? 0) + 1 };
-    if (!former) await insertRun(trx, stored);
-    else if (!(await updateRun(trx, former, stored)))
-      throw new Error(`Run ${runId} was changed by another process at the same time.`);
+    if (former) await updateRun(trx, former, stored);
+    else await insertRun(trx, stored);
     runs.push(stored);
   }
   return { outcomes, runs, newestId: lastId };

@@ -5,6 +5,7 @@ import type { AgentExit } from "../agent/events.js";
 import type { AgentAnswer } from "../agent/open-request.js";
 import type { RunChange } from "../runs/events.js";
 import type { Durability, Recorded, RunStore } from "../runs/run-store.js";
+import { createIdleSlot } from "./idle-slot.js";
 import type { RunEnding } from "./run-ending.js";
 import type { RunSlot } from "./run-queue.js";
 
@@ -46,14 +47,6 @@ export interface Conversation {
 const LINGER_MS = 1_000;
 /** An agent that was interrupted gets this long to end by itself, in ms. */
 const KILL_GRACE_MS = 5_000;
-/** An agent that waits for a person and has done nothing else for this long, in ms, gives up its slot. */
-const IDLE_MS = 60_000;
-/**
- * A command that goes on beside the question counts as work for so many times as long: commands take 10 min at most, and
- * what is silent for longer has lost its end.
- */
-const SILENT_WORK_TIMES = 20;
-
 /** What an agent tells of only while it does something. */
 const SIGNS_OF_WORK = new Set<AgentEvent["type"]>([
   "init",
@@ -78,7 +71,7 @@ export function createConversation(options: {
   /** Called while the agent is at work: it has begun another turn, or told what it has cost so far. */
   onSpent: () => void;
 }): Conversation {
-  const { runId, runs, slot, timeLimit, clock, log, questionTimeoutMs } = options;
+  const { runId, runs, timeLimit, clock, log, questionTimeoutMs } = options;
   let agent: AgentProcess | undefined;
   let hadAgent = false;
   let result: AgentResult | undefined;
@@ -97,8 +90,16 @@ export function createConversation(options: {
   let cancelLinger = () => {};
   /** One for each open question. */
   const questionTimers = new Map<string, () => void>();
-  let hasSlot = true;
-  let cancelIdle = () => {};
+  const slot = createIdleSlot({
+    slot: options.slot,
+    clock,
+    agent: () => agent,
+    asksPerson: () => questionTimers.size > 0,
+    onChange(type) {
+      void record({ type }, "now");
+      if (type === "slot-taken") timeLimit.goOn();
+    },
+  });
 
   function record(change: RunChange, durability: Durability = "soon"): Promise<Recorded | undefined> {
     return runs.record(runId, change, durability).catch((error: Error) => {
@@ -107,55 +108,20 @@ export function createConversation(options: {
     });
   }
 
-  /** Begins anew to wait until an agent with open questions does nothing else. */
-  function watchIdle(timesSilent = 0): void {
-    cancelIdle();
-    if (!hasSlot || !agent || questionTimers.size === 0) return;
-    cancelIdle = clock.after(IDLE_MS, () => {
-      if (questionTimers.size === 0) return;
-      if (agent?.worksBeside() && timesSilent < SILENT_WORK_TIMES) watchIdle(timesSilent + 1);
-      else giveUpSlot();
-    });
-  }
-
-  function giveUpSlot(): void {
-    hasSlot = false;
-    agent?.hold();
-    void record({ type: "slot-given-up" }, "now");
-    slot.giveUp();
-  }
-
-  function regainSlot(): void {
-    slot.regain(() => {
-      hasSlot = true;
-      void record({ type: "slot-taken" }, "now");
-      timeLimit.goOn();
-      agent?.letGo();
-      watchIdle();
-    });
-  }
-
-  /** The agent does something, although it may have an open question. */
-  function stir(): void {
-    if (hasSlot) watchIdle();
-    // It was taken for idle, and cannot be stopped without loss: it goes on, and the next free slot is its.
-    else regainSlot();
-  }
-
   /** Gives an answer to the agent; where it has no slot, it gets it with the next free one. */
   function give(questionId: string, answer: AgentAnswer): void {
     const goesOn = agent?.answer(questionId, answer);
     if (!goesOn) return;
-    if (hasSlot) {
-      watchIdle();
+    if (slot.has()) {
+      slot.watch();
       return;
     }
     timeLimit.pause();
-    regainSlot();
+    slot.regain();
   }
 
   function hear(event: Exclude<AgentEvent, { type: "exit" }>): void {
-    if (SIGNS_OF_WORK.has(event.type)) stir();
+    if (SIGNS_OF_WORK.has(event.type)) slot.stir();
     switch (event.type) {
       case "text":
         break;
@@ -212,13 +178,13 @@ export function createConversation(options: {
         void record({ type: "question-asked", question }, "now");
         const cancel = clock.after(questionTimeoutMs, () => void giveUp(question.questionId));
         questionTimers.set(question.questionId, cancel);
-        watchIdle();
+        slot.watch();
         break;
       }
       case "question_withdrawn":
         void closeQuestion(event.questionId, "ended");
         // It goes on without an answer. One that has ended needs no slot.
-        if (agent && !hasSlot) regainSlot();
+        if (agent && !slot.has()) slot.regain();
         break;
       case "question_settled":
         // The person's answer to another question has answered this one, too.
@@ -311,7 +277,7 @@ export function createConversation(options: {
       agent = undefined;
       inputOpen = false;
       cancelLinger();
-      cancelIdle();
+      slot.cancel();
       return { exit, result, begun };
     },
     hadAgent: () => hadAgent,
@@ -339,7 +305,7 @@ export function createConversation(options: {
     },
     close() {
       cancelLinger();
-      cancelIdle();
+      slot.cancel();
       for (const cancel of questionTimers.values()) cancel();
       questionTimers.clear();
     },

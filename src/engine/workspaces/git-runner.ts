@@ -5,6 +5,7 @@ import type { Clock } from "../../shared/clock.js";
 import {
   type GitOutput,
   gitEnvironment,
+  QUIET_ARGUMENTS,
   REMOTE_PROTOCOLS,
   runGit,
   SAFE_ARGUMENTS,
@@ -62,10 +63,9 @@ const CONNECT_MS = 30_000;
 const GRACE_MS = 2_000;
 
 /** On top of what is safe for looking: our git runs no hook, starts nothing in the background, signs nothing. */
-const QUIET_ARGUMENTS = [
+const OWN_ARGUMENTS = [
+  ...QUIET_ARGUMENTS,
   ...["-c", `core.hooksPath=${devNull}`],
-  ...["-c", "gc.auto=0", "-c", "maintenance.auto=false"],
-  ...["-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false"],
   ...["-c", "push.gpgSign=false", "-c", "push.recurseSubmodules=no", "-c", "advice.detachedHead=false"],
 ];
 
@@ -120,7 +120,7 @@ export function createGitRunner(options: {
       const far = call.remote?.protocols === REMOTE_PROTOCOLS ? call.remote : undefined;
       const told = await runGit({
         gitPath,
-        args: [...SAFE_ARGUMENTS, ...QUIET_ARGUMENTS, ...inPlaceOf(call.opened), ...args],
+        args: [...SAFE_ARGUMENTS, ...OWN_ARGUMENTS, ...inPlaceOf(call.opened), ...args],
         env: {
           ...env,
           ...(far && (await sshFor(far, ask))),

@@ -1,5 +1,6 @@
 import type { HistorySource } from "../../history/history.js";
 import type { Database } from "../../store/database.js";
+import { createReopened } from "../../store/reopened.js";
 import { StoreError, type StoreProblem } from "../../store/store-error.js";
 import { upstreamFolderName } from "./file-names.js";
 import { createMemorySessionStore } from "./memory-session-store.js";
@@ -7,8 +8,6 @@ import { RUNS_KEPT, type SessionRecord } from "./session-record.js";
 import { closedError, type SessionStore } from "./session-store.js";
 import type { SessionQueries } from "./sql-sessions.js";
 
-/** How often a call begins anew when the database's file was removed under it. */
-const TRIES = 3;
 /** So long sessions stay in memory before the database is tried again, in ms. */
 const RETRY_AFTER_MS = 30_000;
 /** Only what has changed in the history is read, so that is seldom more than a look, in ms between two. */
@@ -57,8 +56,7 @@ export function createDatabaseSessionStore(options: {
   const { folder, upstream, clock = Date, runsKept = RUNS_KEPT, retryAfterMs = RETRY_AFTER_MS } = options;
   const told = new Set<string>();
   const underWay = new Set<Promise<unknown>>();
-  let db: Database | undefined;
-  let opening: Promise<Queries> | undefined;
+  const database = createReopened(open);
   let outage: Outage | undefined;
   let closed = false;
 
@@ -67,22 +65,15 @@ export function createDatabaseSessionStore(options: {
     told.add(problem.message);
   }
 
-  /** Opens it once for all calls, and again when that has failed. */
-  function openOnce(): Promise<Queries> {
-    opening ??= open().catch((error) => {
-      opening = undefined;
-      throw error;
-    });
-    return opening;
-  }
-
-  async function open(): Promise<Queries> {
+  async function open() {
     const { openDatabase } = await import("../../store/database.js");
     const { takeOverSessionFiles } = await import("./session-files.js");
-    await db?.destroy();
-    db = await openDatabase({ ...options, clock, onProblem });
-    await takeOverSessionFiles(db, { folder, now: clock.now(), onProblem });
-    return withHistory(db);
+    const db = await openDatabase({ ...options, clock, onProblem });
+    await takeOverSessionFiles(db, { folder, now: clock.now(), onProblem }).catch(async (error) => {
+      await db.destroy();
+      throw error;
+    });
+    return { db, queries: await withHistory(db) };
   }
 
   async function withHistory(opened: Database): Promise<Queries> {
@@ -125,21 +116,22 @@ export function createDatabaseSessionStore(options: {
   async function tryAgain(present: Outage): Promise<void> {
     present.retryAt = Number.POSITIVE_INFINITY;
     try {
-      const queries = await openOnce();
-      for (let [work] = present.missed; work; [work] = present.missed) {
-        // What else goes wrong with it has gone wrong in memory, too, and was told.
-        await work(queries).catch(throwStoreError);
-        present.missed.shift();
-      }
+      await database.use(async ({ queries }) => {
+        for (let [work] = present.missed; work; [work] = present.missed) {
+          // What else goes wrong with it has gone wrong in memory, too, and was told.
+          await work(queries).catch(throwStoreError);
+          present.missed.shift();
+        }
+      });
       outage = undefined;
     } catch {
-      opening = undefined;
+      database.forget();
       present.retryAt = performance.now() + retryAfterMs;
     }
   }
 
   async function carryOut<T>(work: Work<T>, isChange: boolean): Promise<T> {
-    for (let tries = 1; ; tries += 1) {
+    for (;;) {
       const present = outage;
       if (present) {
         await present.ready;
@@ -150,15 +142,14 @@ export function createDatabaseSessionStore(options: {
         return work(present.memory);
       }
       let queries: Queries | undefined;
-      const current = openOnce();
       try {
-        queries = await current;
-        return await work(queries);
+        return await database.use((opened) => {
+          queries = opened.queries;
+          return work(queries);
+        });
       } catch (error) {
         if (!(error instanceof StoreError) || error.kind === "busy") throw error;
-        // Unless another call has opened the new one already.
-        if (error.kind === "removed" && opening === current) opening = undefined;
-        if (error.kind !== "removed" || tries === TRIES) goOnInMemory(error, queries);
+        goOnInMemory(error, queries);
       }
     }
   }
@@ -186,7 +177,7 @@ export function createDatabaseSessionStore(options: {
     async close() {
       closed = true;
       await Promise.allSettled(underWay);
-      await db?.destroy();
+      await database.close();
     },
   };
 }

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { writeFigures } from "../../history/history-rows.js";
-import { type Database, type Transaction, transaction } from "../../store/database.js";
+import type { Database, Transaction } from "../../store/database.js";
 import type { Tables } from "../../store/tables.js";
+import { createWriteTogether } from "../../store/write-together.js";
 import { newFigures } from "../run-figures.js";
 import { recordId } from "./file-names.js";
 import {
@@ -20,14 +21,6 @@ type TermRow = Tables["session_terms"];
 /** Rows in one statement: any database takes so many, and they do not hold up the rest of this process. */
 const AT_ONCE = 200;
 
-/** A change of a session that waits to be made. */
-interface Update {
-  key: string;
-  change: Parameters<SessionStore["update"]>[1];
-  resolve(record: SessionRecord | undefined): void;
-  reject(error: unknown): void;
-}
-
 /** The part of a session store that is about sessions. */
 export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "update" | "remove">;
 
@@ -38,8 +31,7 @@ export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "updat
 export function createSqlSessions(db: Database, upstream: string, runsKept: number): SessionQueries {
   /** All sessions as they were after so many changes: a list reads only what has changed since. */
   const known = { changes: 0, records: new Map<string, SessionRecord>() };
-  const waiting: Update[] = [];
-  let isWriting = false;
+  const write = createWriteTogether(db);
 
   async function readChanged(): Promise<void> {
     for (let isMore = true; isMore; ) {
@@ -56,40 +48,6 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
       isMore = rows.length === AT_ONCE;
       if (isMore) await nextTurn();
     }
-  }
-
-  /** Those that come while a commit is being made share the next one: each waits for the disk. */
-  async function writeWaiting(): Promise<void> {
-    isWriting = true;
-    while (waiting.length > 0) {
-      const batch = waiting.splice(0, AT_ONCE);
-      try {
-        const told = await transaction(db, async (trx) => {
-          const answers: (() => void)[] = [];
-          for (const one of batch) answers.push(await carryOut(trx, one));
-          return answers;
-        });
-        for (const answer of told) answer();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    isWriting = false;
-  }
-
-  /** @returns what tells the caller, once it is committed; a change that throws or gives no valid record changes nothing */
-  async function carryOut(trx: Transaction, { key, change, resolve, reject }: Update): Promise<() => void> {
-    const before = await readSession(trx, upstream, key);
-    let after: SessionRecord;
-    try {
-      const next = change(before && copyRecord(before));
-      if (!next) return () => resolve(before);
-      after = storedForm(next, key, runsKept).record;
-    } catch (error) {
-      return () => reject(error);
-    }
-    await replaceSession(trx, upstream, { key, before, after });
-    return () => resolve(after);
   }
 
   return {
@@ -116,13 +74,17 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
     get: (key) => readSession(db, upstream, key),
 
     update: (key, change) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ key, change, resolve, reject });
-        if (!isWriting) void writeWaiting();
+      write(async (trx) => {
+        const before = await readSession(trx, upstream, key);
+        const next = change(before && copyRecord(before));
+        if (!next) return before;
+        const after = storedForm(next, key, runsKept).record;
+        await replaceSession(trx, upstream, { key, before, after });
+        return after;
       }),
 
     remove: (key) =>
-      transaction(db, async (trx) => {
+      write(async (trx) => {
         const before = await readSession(trx, upstream, key);
         if (before) await replaceSession(trx, upstream, { key, before, after: undefined });
       }),

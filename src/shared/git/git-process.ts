@@ -30,6 +30,12 @@ export const SAFE_ARGUMENTS: readonly string[] = [
   ...["-c", "protocol.ext.allow=never"],
 ];
 
+/** Git begins nothing besides what it is asked for: no cleaning up in the background, nothing of submodules. */
+export const QUIET_ARGUMENTS: readonly string[] = [
+  ...["-c", "gc.auto=0", "-c", "maintenance.auto=false"],
+  ...["-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false"],
+];
+
 /**
  * What git(1) and ssh(1) need to be told so that neither ever waits for a person. Whoever speaks with a remote adds
  * `sshEnvironment`.

@@ -2,7 +2,7 @@
 export interface EngineTables {
   engine_runs: {
     run_id: string;
-    /** Counts the changes: whoever writes states the one that was read. */
+    /** Counts the changes: what is in memory is known by it to be the same as here. */
     version: number;
     status: string;
     session_id: string;

@@ -1,7 +1,7 @@
 import { setImmediate as turnOfLoop } from "node:timers/promises";
-import { type Database, type Transaction, transaction } from "../store/database.js";
-import { StoreError } from "../store/store-error.js";
-import { createWriteQueue } from "../store/write-queue.js";
+import { type Database, type Transaction, transaction } from "./database.js";
+import { StoreError } from "./store-error.js";
+import { createWriteQueue } from "./write-queue.js";
 
 /** A part of a transaction. It may be carried out again, and has no other effects. */
 type Work<T> = (trx: Transaction) => Promise<T>;
@@ -14,7 +14,7 @@ export type WriteTogether = <T>(work: Work<T>) => Promise<T>;
  * What is to be written while one transaction is brought to the disk goes into the next one together: that wait is the
  * same for one write and for many, and while it lasts the whole process stands still.
  */
-export function createJournalQueue(database: Database): WriteTogether {
+export function createWriteTogether(database: Database): WriteTogether {
   const queue = createWriteQueue<Work<unknown>, Outcome>({
     // What has arrived meanwhile is read first.
     gather: turnOfLoop,
