@@ -43,7 +43,7 @@ const ended = (workflow: string, more: Partial<Figures> = {}): Figures => ({
 });
 
 describe("the workflow of a task", () => {
-  it("is found for nine of ten tasks that nothing was tuned for, where always implement is right for one of six", () => {
+  it("stays found for nine of ten tasks of a set that is known, where always implement is right for one of six", () => {
     const router = createRouter(OURS);
     const aside = TASKS.filter(({ half }) => half === "kept-aside");
     const isRight = ({ first, second }: (typeof TASKS)[number], name = "") =>

@@ -1,7 +1,6 @@
 /**
  * Words, and pairs of words, by which people ask for the usual kinds of work: their workflows describe themselves in one
- * line. Written from general knowledge and the open half of bench/routing/tasks.json; who changes them does not look at
- * what is kept aside there.
+ * line. Whoever wrote them had also written all tasks of bench/routing/tasks.json, so what these measure is no forecast.
  */
 export const KIND_WORDS: Readonly<Record<string, string>> = {
   architect:
