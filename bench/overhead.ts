@@ -1,7 +1,7 @@
 /**
  * What we add to a request: the time of a tool call through our bin over stdio, less that of a bare `fetch` of the
  * same request, at one and at ten calls at once, medians. The simulated API, our server and the client are a process
- * each.
+ * each. Beside it what the framework alone adds: a plain server with one tool that sends the same request on.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,6 +17,7 @@ const AT_ONCE = [1, 10];
 const ROUTER = "/api/v1/workflows/claude-code";
 const KEY = "test-key";
 const SIMULATED_API = fileURLToPath(new URL("../dist/mocks/serve-main.js", import.meta.url));
+const PLAIN = fileURLToPath(new URL("plain-forward.mjs", import.meta.url));
 /** A pause between batches of starts, in ms: what one leaves to be written is not the next one's time. */
 const REST_MS = 100;
 /** Batches that do not count, since the code runs cold in them. */
@@ -24,55 +25,61 @@ const WARM_UP = 10;
 /** A run's turn, in ms: long enough that none changes while it is measured. */
 const PACE_MS = 3_600_000;
 
-/** One thing in both ways; each call of either is one request at the API. */
-interface Pair {
+const WAYS = ["ours", "plain", "bare"] as const;
+type Way = (typeof WAYS)[number];
+
+/** One thing in all ways; each call of any is one request at the API. */
+interface Subject extends Record<Way, () => Promise<unknown>> {
   title: string;
   /** A pause before each batch, in ms. */
   restMs?: number;
-  ours(): Promise<unknown>;
-  bare(): Promise<unknown>;
 }
 
 /** @returns the goals that were missed */
 export async function benchOverhead({ rounds = 45, print }: BenchOptions): Promise<string[]> {
   const folder = mkdtempSync(join(tmpdir(), "automagik-bench-"));
   const { child, url } = await serveApi();
-  const client = new Client({ name: "bench", version: "1.0.0" });
+  const clients: Client[] = [];
+  async function connect(args: string[], env: Record<string, string>): Promise<Client> {
+    const client = new Client({ name: "bench", version: "1.0.0" });
+    clients.push(client);
+    const { PATH = "" } = process.env;
+    const how = {
+      command: process.execPath,
+      args,
+      stderr: "ignore" as const,
+      env: { PATH, HOME: folder, ...env },
+    };
+    await client.connect(new StdioClientTransport(how));
+    return client;
+  }
   try {
-    await client.connect(
-      new StdioClientTransport({
-        command: process.execPath,
-        args: [BIN],
-        stderr: "ignore",
-        env: {
-          PATH: process.env.PATH ?? "",
-          HOME: folder,
-          AUTOMAGIK_WORKFLOWS_API_KEY: KEY,
-          AUTOMAGIK_WORKFLOWS_BASE_URL: url,
-          AUTOMAGIK_WORKFLOWS_STATE_DIR: folder,
-          AUTOMAGIK_WORKFLOWS_TOOLSET: "named",
-        },
-      }),
-    );
+    const ours = await connect([BIN], {
+      AUTOMAGIK_WORKFLOWS_API_KEY: KEY,
+      AUTOMAGIK_WORKFLOWS_BASE_URL: url,
+      AUTOMAGIK_WORKFLOWS_STATE_DIR: folder,
+      AUTOMAGIK_WORKFLOWS_TOOLSET: "named",
+    });
+    const plain = await connect([PLAIN], { API_KEY: KEY, API_URL: url + ROUTER });
     const missed: string[] = [];
     print(`Overhead over a bare fetch, medians of ${rounds} calls; goal ${GOAL_MS} ms`);
-    for (const pair of await createPairs(client, url)) {
+    for (const subject of await createSubjects(ours, plain, url)) {
       for (const atOnce of AT_ONCE) {
-        const batches = Math.ceil(rounds / atOnce);
-        const [ours, bare] = await measure(pair, atOnce, batches);
-        const over = ours - bare;
-        const title = `${pair.title}, ${atOnce} at once`;
+        const times = await measure(subject, atOnce, Math.ceil(rounds / atOnce));
+        const over = times.ours - times.bare;
+        const title = `${subject.title}, ${atOnce} at once`;
         const failed = over > GOAL_MS;
+        const show = (ms: number) => `${ms.toFixed(1).padStart(6)} ms`;
         print(
-          `  ${title.padEnd(28)} ours ${ours.toFixed(1).padStart(6)} ms   fetch ${bare.toFixed(1).padStart(6)} ms   ` +
-            `over ${over.toFixed(1).padStart(5)} ms${failed ? ", missed" : ""}`,
+          `  ${title.padEnd(28)} ours ${show(times.ours)}   plain ${show(times.plain)}   fetch ${show(times.bare)}   ` +
+            `over ${show(over)}, plain ${show(times.plain - times.bare)}${failed ? ", missed" : ""}`,
         );
         if (failed) missed.push(`${title}: ${over.toFixed(1)} ms, goal ${GOAL_MS} ms`);
       }
     }
     return missed;
   } finally {
-    await client.close();
+    for (const client of clients) await client.close();
     child.kill();
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -93,7 +100,7 @@ async function serveApi(): Promise<{ child: ChildProcess; url: string }> {
   return { child, url };
 }
 
-async function createPairs(client: Client, url: string): Promise<Pair[]> {
+async function createSubjects(client: Client, plain: Client, url: string): Promise<Subject[]> {
   let started = 0;
   async function call(name: string, args: Record<string, unknown>): Promise<Record<string, unknown>> {
     const result = await client.callTool({ name, arguments: args });
@@ -108,6 +115,10 @@ async function createPairs(client: Client, url: string): Promise<Pair[]> {
     await response.json();
     if (!response.ok) throw new Error(`${path} was answered with ${response.status}.`);
   }
+  async function forward(path: string, body?: Record<string, string>): Promise<void> {
+    const result = await plain.callTool({ name: "forward", arguments: { path, ...(body ? { body } : {}) } });
+    if (result.isError) throw new Error(JSON.stringify(result.content));
+  }
   const run = (name: string) =>
     call("run_workflow", {
       workflow_name: "architect",
@@ -120,46 +131,51 @@ async function createPairs(client: Client, url: string): Promise<Pair[]> {
   const first = (await run("bench-first")).run as { run_id: string };
   const { run_id } = first;
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  const start = (name: string) =>
+    [
+      "/run/architect",
+      { message: "Design the login", input_format: "stream-json", session_name: name },
+    ] as const;
+  const message = [`/run/${run_id}/add-message`, { message_type: "user", content: "Go on" }] as const;
+  const status = `/run/${run_id}/status?debug=true`;
   return [
     {
       title: "start a run",
       restMs: REST_MS,
       ours: () => run(`bench-${++started}`),
-      bare: () =>
-        request("/run/architect", {
-          message: "Design the login",
-          input_format: "stream-json",
-          session_name: `bare-${++started}`,
-        }),
+      plain: () => forward(...start(`plain-${++started}`)),
+      bare: () => request(...start(`bare-${++started}`)),
     },
     {
       title: "send feedback",
       ours: () => call("send_feedback", { run_id, message: "Go on", wait_seconds: 0 }),
-      bare: () => request(`/run/${run_id}/add-message`, { message_type: "user", content: "Go on" }),
+      plain: () => forward(...message),
+      bare: () => request(...message),
     },
     {
       title: "read a status",
       ours: () => call("get_session_status", { run_id }),
-      bare: () => request(`/run/${run_id}/status?debug=true`),
+      plain: () => forward(status),
+      bare: () => request(status),
     },
   ];
 }
 
-/** Both ways by turns, so that whatever else the machine does meets both. @returns medians, in ms */
-async function measure(pair: Pair, atOnce: number, batches: number): Promise<[ours: number, bare: number]> {
-  const times = { ours: [] as number[], bare: [] as number[] };
+/** All ways by turns, so that whatever else the machine does meets each. @returns medians, in ms */
+async function measure(subject: Subject, atOnce: number, batches: number): Promise<Record<Way, number>> {
+  const times: Record<Way, number[]> = { ours: [], plain: [], bare: [] };
   for (let batch = 1 - WARM_UP; batch <= batches; batch++) {
-    if (pair.restMs) await new Promise((resolve) => setTimeout(resolve, pair.restMs));
-    for (const way of ["ours", "bare"] as const) {
+    for (const way of WAYS) {
+      if (subject.restMs) await new Promise((resolve) => setTimeout(resolve, subject.restMs));
       const taken = await Promise.all(
         Array.from({ length: atOnce }, async () => {
           const began = performance.now();
-          await pair[way]();
+          await subject[way]();
           return performance.now() - began;
         }),
       );
       if (batch > 0) times[way].push(...taken);
     }
   }
-  return [median(times.ours), median(times.bare)];
+  return { ours: median(times.ours), plain: median(times.plain), bare: median(times.bare) };
 }
