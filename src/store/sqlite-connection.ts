@@ -21,15 +21,20 @@ export class SqliteConnection implements SqliteDatabase {
   readonly #library: Libsql.Database;
   readonly #assertCurrent: () => void;
   readonly #statements = new Map<string, SqliteStatement>();
+  /** A transaction has begun, and its end has not: the library is not asked, which ends the process once it is closed. */
+  isWithinTransaction = false;
 
-  /** @param assertCurrent called before each query; throws when the file is not the one that was opened */
+  /**
+   * @param assertCurrent called before each query, and of a transaction before it begins and before it is committed; throws
+   * when the file is not the one that was opened
+   */
   constructor(library: Libsql.Database, assertCurrent: () => void = () => {}) {
     this.#library = library;
     this.#assertCurrent = assertCurrent;
   }
 
   prepare(sql: string): SqliteStatement {
-    this.#assertCurrent();
+    if (!this.isWithinTransaction) this.#assertCurrent();
     const statement = this.#statements.get(sql) ?? prepare(this.#library, sql);
     setBounded(this.#statements, sql, statement, STATEMENTS_KEPT);
     return statement;
@@ -74,9 +79,16 @@ class Driver extends SqliteDriver {
   /** A transaction that takes the lock later fails when another process has written since its first read. */
   override async beginTransaction(connection: DatabaseConnection) {
     await connection.executeQuery(CompiledQuery.raw("begin immediate"));
+    this.#database.isWithinTransaction = true;
+  }
+
+  override commitTransaction(connection: DatabaseConnection) {
+    this.#database.isWithinTransaction = false;
+    return super.commitTransaction(connection);
   }
 
   override async rollbackTransaction() {
+    this.#database.isWithinTransaction = false;
     this.#database.rollback();
   }
 }

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { writeFigures } from "../../history/history-rows.js";
 import type { Database, Transaction } from "../../store/database.js";
+import { createStatement } from "../../store/statement.js";
 import type { Tables } from "../../store/tables.js";
 import { createWriteTogether } from "../../store/write-together.js";
 import { newFigures } from "../run-figures.js";
@@ -16,10 +17,53 @@ import {
 } from "./session-record.js";
 import type { SessionStore } from "./session-store.js";
 
+type SessionRow = Tables["sessions"];
 type TermRow = Tables["session_terms"];
 
 /** Rows in one statement: any database takes so many, and they do not hold up the rest of this process. */
 const AT_ONCE = 200;
+
+/** So few values are looked for one by one, by a statement that is there already. */
+const ONE_BY_ONE = 4;
+
+// What each start needs.
+const findByTerm = createStatement((db, { upstream, term }: Omit<TermRow, "session_key">) =>
+  db
+    .selectFrom("sessions")
+    .select(["key", "record"])
+    .where("upstream", "=", upstream)
+    .where("key", "in", (holders) =>
+      holders
+        .selectFrom("session_terms")
+        .select("session_key")
+        .where("upstream", "=", upstream)
+        .where("term", "=", term),
+    ),
+);
+const findRecord = createStatement((db, { upstream, key }: Pick<SessionRow, "upstream" | "key">) =>
+  db.selectFrom("sessions").select("record").where("upstream", "=", upstream).where("key", "=", key),
+);
+const findNewest = createStatement((db, { upstream }: Pick<SessionRow, "upstream">) =>
+  db
+    .selectFrom("sessions")
+    .select("changed")
+    .where("upstream", "=", upstream)
+    .orderBy("changed", "desc")
+    .limit(1),
+);
+const putSession = createStatement((db, { upstream, key, changed, record }: SessionRow) =>
+  db
+    .insertInto("sessions")
+    .values({ upstream, key, changed, record })
+    .onConflict((conflict) => conflict.columns(["upstream", "key"]).doUpdateSet({ changed, record })),
+);
+// Those of a row that could not be read any more are still there.
+const putTerm = createStatement((db, { upstream, term, session_key }: TermRow) =>
+  db
+    .insertInto("session_terms")
+    .values({ upstream, term, session_key })
+    .onConflict((conflict) => conflict.doNothing()),
+);
 
 /** The part of a session store that is about sessions. */
 export type SessionQueries = Pick<SessionStore, "list" | "find" | "get" | "update" | "remove">;
@@ -58,11 +102,12 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
 
     async find({ names = [], ids = [] }) {
       const found = new Map<string, SessionRecord>();
-      for (const terms of batches([...names.map(foldName), ...ids])) {
-        const holders = db.selectFrom("session_terms").where("upstream", "=", upstream);
-        const keys = holders.where("term", "in", terms).select("session_key");
-        const rows = await sessionsOf(db, upstream).selectAll().where("key", "in", keys).execute();
-        for (const { key, record } of rows) {
+      const terms = [...names.map(foldName), ...ids];
+      const few = terms.length <= ONE_BY_ONE;
+      for (const some of few ? terms.map((term) => [term]) : batches(terms)) {
+        const [term = ""] = some;
+        const rows = few ? findByTerm(db, { upstream, term }) : findByTerms(db, upstream, some);
+        for (const { key, record } of await rows) {
           const session = toSession(record);
           if (session) found.set(key, session);
         }
@@ -122,27 +167,28 @@ async function replaceSession(
 ): Promise<void> {
   const { key, before, after } = change;
   const row = toRow(upstream, key, await readNextChange(trx, upstream), after);
-  await trx
-    .insertInto("sessions")
-    .values(row)
-    .onConflict((conflict) => conflict.columns(["upstream", "key"]).doUpdateSet(row))
-    .execute();
+  await putSession(trx, row);
   const [former, present] = [toTermRows(upstream, before), toTermRows(upstream, after)];
   for (const rows of batches(withoutTerms(former, present))) {
     const gone = rows.map(({ term }) => term);
     const own = trx.deleteFrom("session_terms").where("upstream", "=", upstream);
     await own.where("session_key", "=", row.key).where("term", "in", gone).execute();
   }
-  await addTerms(trx, withoutTerms(present, former));
+  for (const added of withoutTerms(present, former)) await putTerm(trx, added);
   await writeFigures(trx, upstream, newFigures(change.before, change.after));
 }
 
 async function addTerms(trx: Transaction, rows: readonly TermRow[]): Promise<void> {
   for (const some of batches(rows)) {
     const adding = trx.insertInto("session_terms").values(some);
-    // Those of a row that could not be read any more are still there.
     await adding.onConflict((conflict) => conflict.doNothing()).execute();
   }
+}
+
+function findByTerms(db: Database, upstream: string, terms: readonly string[]) {
+  const holders = db.selectFrom("session_terms").where("upstream", "=", upstream);
+  const keys = holders.where("term", "in", terms).select("session_key");
+  return sessionsOf(db, upstream).select(["key", "record"]).where("key", "in", keys).execute();
 }
 
 function sessionsOf(from: Database | Transaction, upstream: string) {
@@ -150,16 +196,21 @@ function sessionsOf(from: Database | Transaction, upstream: string) {
 }
 
 async function readSession(from: Database | Transaction, upstream: string, key: string) {
-  const own = sessionsOf(from, upstream).select("record").where("key", "=", recordId(key));
-  return toSession((await own.executeTakeFirst())?.record);
+  const [row] = await findRecord(from, { upstream, key: recordId(key) });
+  return toSession(row?.record);
 }
 
 async function readNextChange(trx: Transaction, upstream: string): Promise<number> {
-  const newest = sessionsOf(trx, upstream).select("changed").orderBy("changed", "desc").limit(1);
-  return ((await newest.executeTakeFirst())?.changed ?? 0) + 1;
+  const [newest] = await findNewest(trx, { upstream });
+  return (newest?.changed ?? 0) + 1;
 }
 
-function toRow(upstream: string, key: string, changed: number, record: SessionRecord | undefined) {
+function toRow(
+  upstream: string,
+  key: string,
+  changed: number,
+  record: SessionRecord | undefined,
+): SessionRow {
   return { upstream, key: recordId(key), changed, record: record ? JSON.stringify(record) : null };
 }
 
