@@ -94,36 +94,44 @@ export function selectRelated(
   listed: readonly Run[],
 ): { records: SessionRecord[]; listed: Run[]; ids: string[] } {
   const wanted = visibleName(name);
-  const part = (of: SessionRecord | Run, ownName: string, ids: (string | undefined)[]) => ({
-    of,
-    isNamed: visibleName(ownName) === wanted,
-    ids: ids.flatMap((id) => id || []),
-  });
-  let rest = [
-    ...records.map((record) =>
-      part(record, record.name, [
-        record.sessionId,
-        ...record.runs.flatMap((run) => [run.runId, run.sessionId]),
-      ]),
-    ),
-    ...listed.map((run) => part(run, run.sessionName ?? run.runId, [run.runId, run.sessionId])),
-  ];
   const related = new Set<SessionRecord | Run>();
   const ids = new Set<string>();
-  // Each round takes what shares an id with what was taken before it.
-  for (let found = rest.filter(({ isNamed }) => isNamed); found.length > 0; ) {
+  const isHeld = (id: string | undefined) => id !== undefined && ids.has(id);
+  /** Of thousands of runs hardly any is related, so nothing is made of those that are not. */
+  function take(isOne: (record: SessionRecord) => boolean, isListed: (run: Run) => boolean): boolean {
+    const before = related.size;
+    const found = [
+      ...records.filter((record) => !related.has(record) && isOne(record)),
+      ...listed.filter((run) => !related.has(run) && isListed(run)),
+    ];
     for (const one of found) {
-      related.add(one.of);
-      for (const id of one.ids) ids.add(id);
+      related.add(one);
+      const own = "runs" in one ? [one.sessionId, ...one.runs.flatMap(idsOf)] : idsOf(one);
+      for (const id of own) if (id) ids.add(id);
     }
-    rest = rest.filter(({ of }) => !related.has(of));
-    found = rest.filter((one) => one.ids.some((id) => ids.has(id)));
+    return related.size > before;
+  }
+  const bears = (ownName: string) => ownName === wanted || visibleName(ownName) === wanted;
+  let isMore = take(
+    (record) => bears(record.name),
+    (run) => bears(run.sessionName ?? run.runId),
+  );
+  // Each round takes what shares an id with what was taken before it.
+  while (isMore) {
+    isMore = take(
+      ({ sessionId, runs }) => isHeld(sessionId) || runs.some((run) => idsOf(run).some(isHeld)),
+      (run) => isHeld(run.runId) || isHeld(run.sessionId),
+    );
   }
   return {
     records: records.filter((record) => related.has(record)),
     listed: listed.filter((run) => related.has(run)),
     ids: [...ids],
   };
+}
+
+function idsOf({ runId, sessionId }: Pick<Run, "runId" | "sessionId">): (string | undefined)[] {
+  return [runId, sessionId];
 }
 
 /** Takes over what the session does not know yet. */

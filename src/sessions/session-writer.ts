@@ -1,4 +1,4 @@
-import type { Run, StartRequest } from "../api/types.js";
+import { isFinal, type Run, type StartRequest } from "../api/types.js";
 import { TASK_CHARS } from "../history/figures.js";
 import type { RunEvent } from "../runs/run-events.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -54,13 +54,15 @@ const BACKGROUND_GRACE_MS = 60_000;
 const OWNERS_KEPT = 1_000;
 /** A run that no record holds is looked for in the whole index again after this long, in ms. */
 const LOOK_AGAIN_MS = 60_000;
+/** So long what was seen of a run that goes on waits to be written with more, in ms: a synced write holds up all calls. */
+const SEEN_WAITS_MS = 100;
 /** The API's own time limit where a start names none, in s. */
 const DEFAULT_TIMEOUT_S = 7200;
 
 /** Listens to the watcher and writes. `onChange` is told when a run of the index has started, ended or else changed. */
 export function createSessionWriter(options: {
   store: SessionStore;
-  watcher: RunWatcher;
+  watcher: Pick<RunWatcher, "watch" | "onEvent">;
   clock: Clock;
   log: Log;
   onChange: () => void;
@@ -74,10 +76,16 @@ export function createSessionWriter(options: {
   const notFoundAt = new Map<string, number>();
   /** What is being written, and of which run. */
   const pending = new Map<Promise<boolean>, Run>();
+  /** What was last seen of runs that go on, and is not being written yet. */
+  const waiting = new Map<string, Run>();
+  let cancelWaiting = () => {};
   const background = new Set<() => void>();
   let closing = false;
   let closed = false;
-  const stopListening = watcher.onEvent(({ run }) => void seen(run));
+  const stopListening = watcher.onEvent(({ run }) => {
+    if (isFinal(run.status)) void seen(run);
+    else seenGoingOn(run);
+  });
 
   /** Gives whether the work went well. */
   function track(work: Promise<unknown>, run: Run): Promise<boolean> {
@@ -99,7 +107,17 @@ export function createSessionWriter(options: {
     setBounded(owners, runId, settled, OWNERS_KEPT);
   }
 
+  function seenGoingOn(run: Run): void {
+    if (waiting.size === 0) cancelWaiting = clock.after(SEEN_WAITS_MS, () => writeWaiting());
+    waiting.set(run.runId, run);
+  }
+
+  function writeWaiting(concerns: (run: Run) => boolean = () => true): void {
+    for (const run of [...waiting.values()].filter(concerns)) void seen(run);
+  }
+
   function seen(run: Run): Promise<void> {
+    if (waiting.delete(run.runId) && waiting.size === 0) cancelWaiting();
     if (closed) return Promise.resolve();
     const owner = Promise.resolve(owners.get(run.runId)).then((own) => own ?? adopt(run));
     own(run.runId, owner);
@@ -195,6 +213,7 @@ export function createSessionWriter(options: {
   }
 
   async function written(concerns: (run: Run) => boolean = () => true): Promise<void> {
+    writeWaiting(concerns);
     await Promise.all([...pending].filter(([, run]) => concerns(run)).map(([work]) => work));
   }
 
@@ -236,7 +255,7 @@ export function createSessionWriter(options: {
       closing = true;
       stopListening();
       for (const stop of [...background]) stop();
-      while (pending.size > 0) await written();
+      while (waiting.size + pending.size > 0) await written();
       closed = true;
       await store.close();
     },
