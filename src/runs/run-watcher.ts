@@ -30,12 +30,15 @@ type Listener = (event: RunEvent) => void;
 
 export interface RunWatcher {
   /**
-   * Watches a run until stopped. It is asked for at once, unless its changes are pushed; any number of watchers of
-   * one run cost the same.
+   * Watches a run until stopped. It is asked for at once, unless its changes are pushed or nobody waits for it; any number
+   * of watchers of one run cost the same.
    * @param seed what is known so far, at least the run's id
-   * @param how.background nobody waits for the run: those that somebody waits for come first
+   * @param how.background nobody waits for the run: those that somebody waits for come first, and it is asked for a moment
+   * later
    */
   watch(seed: Run, listener: Listener, how?: { background?: boolean }): { latest(): Run; stop(): void };
+  /** The newest snapshots of all runs that are watched now. */
+  watched(): Run[];
   /** The newest snapshot of a run that was watched not long ago. */
   latest(runId: string): Run | undefined;
   /**
@@ -206,7 +209,7 @@ export function createRunWatcher(
       watched.set(runId, one);
       const own = { tell: listener, background };
       one.listeners.add(own);
-      welcome(one, ways, now);
+      welcome(one, ways, now, !background);
       sendDue();
       return {
         latest: () => one.run,
@@ -218,6 +221,7 @@ export function createRunWatcher(
         },
       };
     },
+    watched: () => [...watched.values()].map(({ run }) => run),
     latest: (runId) => find(runId)?.run,
     stalledFor(run) {
       const one = find(run.runId);

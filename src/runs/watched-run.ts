@@ -20,6 +20,8 @@ export interface Ways {
 
 /** The first event of a run that was just started comes within this time, in ms, or the run is asked for. */
 const FIRST_EVENT_MS = 1_000;
+/** A run that nobody waits for is first asked for after this time, in ms: who has one watched has just been told of it. */
+const BACKGROUND_FIRST_MS = 400;
 /** A start may be answered before the run can be read, so one "not found" is not believed. */
 const NOT_FOUND_LIMIT = 4;
 /** A killed run is watched for this much longer, in ms: the public server lets it go on and complete. */
@@ -69,12 +71,19 @@ export function beginAgain(one: WatchedRun, seed: Run, now: number): void {
   Object.assign(one, createWatchedRun(mergeRun(seed, run), now), { listeners, changedAt, knownAt, asked });
 }
 
-/** Somebody new listens, who is told as well that the run stands still or has ended. */
-export function welcome(one: WatchedRun, ways: Ways, now: number): void {
+/**
+ * Somebody new listens, who is told as well that the run stands still or has ended.
+ * @param isWaiting whether they wait for the run
+ */
+export function welcome(one: WatchedRun, ways: Ways, now: number, isWaiting: boolean): void {
   Object.assign(one, { eagerSince: now, toldStall: false, toldEnd: undefined });
   if (isPushed(one, ways) && !isFinal(one.run.status)) return;
   const isJustStarted = ways.isStreaming && one.run.status === "pending";
-  one.urgency = { why: "new", since: now + (isJustStarted ? FIRST_EVENT_MS : 0) };
+  const afterMs = isJustStarted ? FIRST_EVENT_MS : isWaiting ? 0 : BACKGROUND_FIRST_MS;
+  one.urgency = {
+    why: "new",
+    since: Math.min(one.urgency?.since ?? Number.POSITIVE_INFINITY, now + afterMs),
+  };
 }
 
 /** Whether every change of the run comes over the stream. */

@@ -1,14 +1,18 @@
 import type { FastMCP, FastMCPSession } from "fastmcp";
 import type { Services } from "../../actions/define-action.js";
+import type { Run } from "../../api/types.js";
 import { isOver } from "../../sessions/sessions.js";
 import type { Session } from "../../sessions/types.js";
 import { setBounded } from "../../shared/bounded-map.js";
 import { withDeadline } from "../../shared/deadline.js";
+import { createPaced } from "../../shared/throttle-by-key.js";
 import type { Complete } from "../completions.js";
 import { createResourceUpdates } from "../resource-updates.js";
 import { resources, runUri, SESSIONS_URI, templates } from "../resources.js";
 import { observeSubscriptions, prepareRequests } from "./session-hook.js";
 
+/** At most two changes of the list a second: every client then reads it. */
+const LIST_PAUSE_MS = 500;
 /** Nobody looks through more than this, and each change of the list goes to every client. */
 const MAX_LISTED = 50;
 /** A reading of all sessions may be some seconds old, in ms: a run seen since then may be missing from it. */
@@ -61,12 +65,20 @@ export function publishResources(server: FastMCP, services: Services, complete: 
   const runs = createListedRuns(server, services);
 
   const seen = new Map<string, true>();
+  /** What is to be taken into the list, by run id. */
+  const news = new Map<string, SeenRun>();
+  const listUpdates = createPaced<"runs">(clock, LIST_PAUSE_MS, takeNews);
+  function takeNews(): void {
+    // A run that has ended makes room for one that was too old for the list before.
+    if (runs.see([...news.values()])) seen.clear();
+    for (const runId of news.keys()) setBounded(seen, runId, true, SEEN_KEPT);
+    news.clear();
+  }
   const stopEvents = watcher.onEvent(({ type, run }) => {
     // Turns go by fast, and change nothing in the list.
     if (!(type === "turn" || type === "action" || type === "activity") || !seen.has(run.runId)) {
-      // A run that has ended makes room for one that was too old for the list before.
-      if (runs.see([{ ...run, over: type === "lost" || isOver(run) }])) seen.clear();
-      setBounded(seen, run.runId, true, SEEN_KEPT);
+      news.set(run.runId, toSeen(run, type === "lost" || isOver(run)));
+      listUpdates.touch("runs");
     }
   });
 
@@ -84,6 +96,12 @@ export function publishResources(server: FastMCP, services: Services, complete: 
 
   /** What has ended unseen is taken off before the list is given. */
   async function refreshList(): Promise<void> {
+    // One that was just started may not have been asked for yet.
+    for (const run of watcher.watched()) {
+      const isKnown = run.status !== "unknown" && !isOver(run);
+      if (isKnown && !news.has(run.runId)) news.set(run.runId, toSeen(run));
+    }
+    takeNews();
     if (runs.count() === 0) return;
     await withDeadline(clock, LIST_BUDGET_MS, () => sessions.all()).catch(() => {});
   }
@@ -112,6 +130,7 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     stopEvents();
     stopReadings();
     updates.close();
+    listUpdates.close();
     for (const own of watches.values()) for (const stop of own.values()) stop();
     watches.clear();
   };
@@ -124,6 +143,10 @@ interface SeenRun {
   sessionName?: string | undefined;
   startedAt?: number | undefined;
   over: boolean;
+}
+
+function toSeen({ runId, workflowName, sessionName, startedAt }: Run, over = false): SeenRun {
+  return { runId, workflowName, sessionName, startedAt, over };
 }
 
 /**
