@@ -7,10 +7,27 @@ import type { Plugin } from "esbuild";
  */
 const UNUSED = /^(mcp-proxy|hono|fuse\.js|file-type|jose|ajv|ajv-formats)$/;
 
+/**
+ * It waits a millisecond or two after each tool, lest a client misses the last progress, which comes in with the answer.
+ * Our own reporter waits for that, and only where something was reported (src/server/tools/progress.ts).
+ */
+const PAUSE = /^ *await delay\(1\);\n/m;
+let isPauseFound = false;
+
+/** A part of the framework, without the pause. */
+export function withoutPause(source: string): string {
+  isPauseFound ||= PAUSE.test(source);
+  return source.replace(PAUSE, "");
+}
+
 /** The framework without them. Each is made or called only for what it is there for; then it says that it is missing. */
 export const slimFramework: Plugin = {
   name: "slim-framework",
-  setup({ onResolve, onLoad }) {
+  setup({ onResolve, onLoad, onEnd }) {
+    onEnd(() => {
+      if (!isPauseFound)
+        throw new Error("fastmcp has changed: look at what has become of its pause after a tool.");
+    });
     onResolve({ filter: UNUSED }, ({ path, importer, kind }) => {
       if (!/[\\/]fastmcp[\\/]/.test(importer)) return undefined;
       return kind === "dynamic-import" ? { path, external: true } : { path, namespace: "slim-framework" };

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Plugin } from "esbuild";
 import { replaceIn } from "./slim-bundle.js";
+import { withoutPause } from "./slim-framework.js";
 
 /** Loads at once what the first list of tools needs anyway, and which would come in three files one after the other. */
 export const schemasAtOnce: Plugin = {
@@ -76,7 +77,7 @@ export const usedSchemasOnly: Plugin = {
   setup({ onResolve, onLoad, resolve }) {
     onLoad({ filter: /[\\/]fastmcp[\\/]dist[\\/]chunk-[^\\/]*\.js$/ }, ({ path }) => ({
       contents: markSchemasPure(
-        readFileSync(path, "utf8").replace(
+        withoutPause(readFileSync(path, "utf8")).replace(
           /^import \{ z(?: as (\w+))? \} from "zod";$/gm,
           (_, name = "z") => `import * as ${name} from "zod";`,
         ),
