@@ -1,3 +1,4 @@
+import * as z from "zod";
 import type { Clock } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import { BODY_LIMITS } from "../shared/http/body-limits.js";
@@ -8,7 +9,7 @@ import type { StreamCall } from "./call.js";
 import { API, ENDPOINTS as OWN } from "./endpoints.js";
 import { ApiError } from "./errors.js";
 import { findCode, findRemedy } from "./explain/remedy.js";
-import { createHttp } from "./http.js";
+import { createRequests } from "./requests.js";
 import { speaksTls } from "./scheme.js";
 
 /** Endpoints that a workflows API may offer, each tried by a GET. */
@@ -57,14 +58,14 @@ export interface ProbeOptions {
 
 export function createProbe(options: ProbeOptions): Probe {
   const { baseUrl, clock, requestTimeoutMs } = options;
-  const http = createHttp({ ...options, random: () => 0 });
+  const requests = createRequests({ ...options, maxRetries: 0, random: () => 0 });
 
   /** A stream is there when it begins; what comes then is not waited for. */
   async function openStream(call: StreamCall): Promise<void> {
     const seen = new AbortController();
     let begin: string | undefined;
     try {
-      await http.stream({ ...call, signal: seen.signal }, (text) => {
+      await requests.stream({ ...call, signal: seen.signal }, (text) => {
         begin ??= text;
         seen.abort();
       });
@@ -104,7 +105,7 @@ export function createProbe(options: ProbeOptions): Probe {
         doing: `look at ${name}`,
       };
       try {
-        await (name === "events" ? openStream(call) : http.send(call));
+        await (name === "events" ? openStream(call) : requests.request(call, z.unknown()));
         return { kind: "answers" };
       } catch (error) {
         const failure = error as ApiError;

@@ -1,19 +1,30 @@
 import type * as z from "zod";
 import { follow } from "../shared/abort.js";
+import { sleep } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
+import { backoffMs } from "./backoff.js";
 import type { Answer, Call, HttpOptions, StreamCall } from "./call.js";
-import { ApiError } from "./errors.js";
+import { createCircuit, isDown } from "./circuit.js";
+import { ApiError, isPassing } from "./errors.js";
+import { createExchange } from "./exchange.js";
+import { stopped } from "./explain/attempt.js";
+import { heldBack, withOutage } from "./explain/outage.js";
 import { hideSecret } from "./hide-secret.js";
-import { createHttp } from "./http.js";
+import { createLocator } from "./locator.js";
 import type { WorkflowsApi } from "./workflows-api.js";
 
 /** How long closing waits for requests that were given up, in ms: they end within moments. */
 const CLOSE_MS = 500;
+/** A server that asks for a longer wait than this is reported, not waited for. */
+const RETRY_AFTER_CAP_MS = 30_000;
 
 /** How the client's methods reach the API: requests whose answers are checked, until it is closed. */
 export interface Requests
   extends Pick<WorkflowsApi, "address" | "hasKey" | "outage" | "clockOffsetMs" | "apiTime" | "close"> {
-  /** Sends a request and checks its answer. @throws ApiError, also when the answer has another shape */
+  /**
+   * Sends a request, with a time limit and, for reads, retries, and checks its answer.
+   * @throws ApiError, also when the answer has another shape
+   */
   request<T>(call: Call, schema: z.ZodType<T>): Promise<T>;
   /** Opens a stream and hands out its text as it comes; resolves when the stream ends. @throws ApiError */
   stream(call: StreamCall, onText: (text: string) => void): Promise<void>;
@@ -27,9 +38,13 @@ export interface ApiClientOptions extends HttpOptions {
   maxRetries: number;
 }
 
-/** See {@link Requests}. */
+/** What stands around single requests: the key, the look for the API, the circuit, the retries, the check, the end. */
 export function createRequests(options: ApiClientOptions): Requests {
-  const http = createHttp(options);
+  const { clock, random, apiKey, maxRetries } = options;
+  const hasKey = Boolean(apiKey || options.locate);
+  const locator = createLocator(options);
+  const exchange = createExchange(options, locator.current);
+  const circuit = createCircuit(clock, random);
   const inFlight = new Map<AbortController, Promise<unknown>>();
   let closed = false;
   let offsetMs = 0;
@@ -55,28 +70,98 @@ export function createRequests(options: ApiClientOptions): Requests {
     }
   }
 
+  function requireKey(call: StreamCall): void {
+    if (hasKey) return;
+    throw new ApiError(
+      "no_key",
+      `Could not ${call.doing}: no API key is set. Nothing was sent. ` +
+        "Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
+    );
+  }
+
+  /** One request; a second one when nothing has listened at an address that another look may correct. */
+  async function once(call: Call): Promise<Answer> {
+    await locator.find(call);
+    try {
+      return await exchange.once(call);
+    } catch (error) {
+      if (!locator.hasMoved(error)) throw error;
+      locator.refuseRestart(call);
+      await locator.find(call);
+      return exchange.once(call);
+    }
+  }
+
+  /** One try: not made while the API is known to be down, and counted by the circuit. */
+  async function attempt(call: Call): Promise<Answer> {
+    locator.refuseRestart(call);
+    const before = circuit.outage();
+    if (before && call.poller && !circuit.admits()) {
+      throw heldBack(call, locator.current().baseUrl, before, clock.now());
+    }
+    try {
+      const answer = await circuit.observe(() => once(call));
+      if (!call.needsNoKey) options.onKey?.(true);
+      return answer;
+    } catch (error) {
+      const outage = circuit.outage();
+      const failure = error as ApiError;
+      if (failure.kind === "unauthorised") options.onKey?.(false);
+      throw outage && isDown(failure) ? withOutage(failure, outage, clock.now()) : failure;
+    }
+  }
+
+  /** As many tries as the call may have, each after a pause. */
+  async function send(call: Call): Promise<Answer> {
+    requireKey(call);
+    // While it is down, others have tried often enough.
+    const retries = circuit.outage() ? 0 : (call.retries ?? maxRetries);
+    for (let tries = 1; ; tries++) {
+      try {
+        return await attempt(call);
+      } catch (error) {
+        const failure = error as ApiError;
+        if (call.acts || tries > retries || !isPassing(failure)) throw failure;
+        const asked = failure.retryAfterMs ?? 0;
+        if (asked > RETRY_AFTER_CAP_MS) throw failure;
+        const waited = await sleep(clock, Math.max(asked, backoffMs(tries, random)), call.signal);
+        if (!waited) throw stopped(call);
+      }
+    }
+  }
+
+  async function openStream(call: StreamCall, onText: (text: string) => void): Promise<void> {
+    requireKey(call);
+    locator.refuseRestart(call);
+    await locator.find(call);
+    try {
+      await exchange.stream(call, onText);
+    } catch (error) {
+      locator.hasMoved(error);
+      throw error;
+    }
+  }
+
   function noteClock(clockOffsetMs: number | undefined): void {
     if (clockOffsetMs === undefined) return;
     offsetMs = clockOffsetMs;
-    apiTime = Math.max(apiTime ?? 0, options.clock.now() + offsetMs);
+    apiTime = Math.max(apiTime ?? 0, clock.now() + offsetMs);
   }
 
   return {
     get address() {
-      return http.address();
+      return locator.current().baseUrl;
     },
-    hasKey: Boolean(options.apiKey || options.locate),
-    outage: http.outage,
+    hasKey,
+    outage: circuit.outage,
     clockOffsetMs: () => offsetMs,
     apiTime: () => apiTime,
-    hide: (value) => hideSecret(value, options.apiKey) as typeof value,
+    hide: (value) => hideSecret(value, apiKey) as typeof value,
 
     async request(call, schema) {
-      const answer: Answer = await track(call, (signal) =>
-        http.send({ retries: options.maxRetries, ...call, signal }),
-      );
+      const answer = await track(call, (signal) => send({ ...call, signal }));
       noteClock(answer.clockOffsetMs);
-      const parsed = schema.safeParse(hideSecret(answer.body, options.apiKey));
+      const parsed = schema.safeParse(hideSecret(answer.body, apiKey));
       if (parsed.success) return parsed.data;
       const field = parsed.error.issues[0]?.path.join(".") || "the whole body";
       throw new ApiError(
@@ -88,14 +173,14 @@ export function createRequests(options: ApiClientOptions): Requests {
       );
     },
 
-    stream: (call, onText) => track(call, (signal) => http.stream({ ...call, signal }, onText)),
+    stream: (call, onText) => track(call, (signal) => openStream({ ...call, signal }, onText)),
 
     async close() {
       closed = true;
       const left = [...inFlight.values()];
       for (const own of inFlight.keys()) own.abort();
       // An engine that is being started does not stop starting for this.
-      await withDeadline(options.clock, CLOSE_MS, () => Promise.allSettled(left));
+      await withDeadline(clock, CLOSE_MS, () => Promise.allSettled(left));
     },
   };
 }
