@@ -44,6 +44,17 @@ test("a plan is begun by one call, and followed to its end with progress", async
   expect(told.at(-1)).toBe("design ✓ · build ✓ · $1.00 (2)");
 });
 
+test("a form for a plan without a name asks for the plan's, and not for a session's", async () => {
+  const { call, forms } = await connectForPlans({ onForm: () => ({ action: "cancel" }) });
+  await call({ action: "plan", plan: TWO_STEPS, ...PLACE });
+  expect(forms[0]?.schema.properties.session_name).toMatchObject({
+    title: "Plan name",
+    description: expect.stringMatching(
+      /^A name to find the plan again by; its sessions are named after it\./,
+    ),
+  });
+});
+
 test("what is missing of a plan is asked in one form, each input by its type", async () => {
   const forms: ShownForm[] = [];
   const { call } = await connectForPlans({

@@ -620,7 +620,10 @@ describe("the output of a step", () => {
     const other = '```json\n{"verdict":"approve","secret":"1"}\n```';
     expect(tellResult(other, fields, output)).toContain(other);
     const amid = `${block(output)}That was it.`;
-    expect(tellResult(amid, fields, output)).toContain(amid);
+    expect(tellResult(amid, fields, output)).toBe("Done.\n\nThat was it.\n\nverdict: approve\n\nparts:\n");
+    // What it may only have shown before is not what counts.
+    const shown = `${block({ verdict: "changes", parts: [] })}\`\`\`\nnpm test\n\`\`\`\n${block(output)}`;
+    expect(tellResult(shown, fields, output)).toContain(block({ verdict: "changes", parts: [] }).trim());
     const code = "Run this:\n```\nnpm test\n```";
     expect(tellResult(code, fields, output)).toContain(code);
     expect(tellResult(block(output), undefined, undefined)).toBe(block(output));

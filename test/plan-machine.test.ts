@@ -1,4 +1,6 @@
 import { describe, expect, it, test } from "vitest";
+import { renderPlans } from "../src/cli/plans/render-plans.js";
+import { columnsOf, type PlanSummary } from "../src/plan-runner/plan-summary.js";
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
 import { describeProblem } from "../src/plans/language/problems.js";
 import { advance, apply, replay, startPlan } from "../src/plans/machine/apply.js";
@@ -1202,7 +1204,7 @@ describe("what a person sees", () => {
     world.finish("design", { ...parts("a", "b"), costUsd: 1.5, turns: 7 }).decide("ok", "approve");
     world.finish("build/1", { costUsd: 0.34 }).begin("build/2");
     expect(progressLine(world.state, () => "Turn 7/50: Writing token service")).toBe(
-      "design ✓ · ok ✓ · build 1/2: Turn 7/50: Writing token service · $1.84 of $20.00",
+      "design ✓ · ok ✓ · build 1/2: item 2: Turn 7/50: Writing token service · $1.84 of $20.00",
     );
     const view = describePlan(world.state);
     expect(view).toMatchObject({
@@ -1236,7 +1238,7 @@ describe("what a person sees", () => {
       ],
     });
     world.do({ type: "run-asks", key: "p1/build/1/2", text: "Which database?" });
-    expect(progressLine(world.state)).toContain("build 1/2: Which database?");
+    expect(progressLine(world.state)).toContain("build 1/2: item 2: Which database?");
   });
 
   it("says at least where a cost is unknown, and when a limit is near", () => {
@@ -1249,6 +1251,9 @@ describe("what a person sees", () => {
     expect(view).not.toHaveProperty("costUsd");
     expect(view).toMatchObject({ knownCostUsd: 2, nearLimits: ["2 of 2 runs were started."] });
     expect(progressLine(world.state)).toBe("design ✓ · a ✗ · at least $2.00");
+    const summary = JSON.parse(columnsOf(world.state).summary) as PlanSummary;
+    const options = { width: undefined, paint: (text: string) => text, now: world.state.at };
+    expect(renderPlans([summary], options)).toContain("at least $2.00");
   });
 
   it("is one line for many steps, too", () => {

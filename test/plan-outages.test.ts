@@ -77,3 +77,56 @@ test("what an agent says by the megabyte stays out of the journal, and its field
   const events = await plans.journal.readSince(planId, 0);
   expect(JSON.stringify(events).length).toBeLessThan(400_000);
 });
+
+/** A plan whose start the API refuses as things stand, on a clock that can be put forward. */
+async function beginRefused() {
+  let aheadMs = 0;
+  let tries = 0;
+  const api = await serveBranchingApi({ script: () => ({ result: "Done." }) });
+  const server = api.refuse((path) => {
+    if (!path.endsWith("/run/fix")) return false;
+    tries++;
+    return true;
+  }, 409);
+  const plans = await openDrivenPlans(api, undefined, {
+    clock: { ...HURRIED, elapsed: () => systemClock.elapsed() + aheadMs },
+  });
+  plans.runner.start();
+  const planId = await plans.begin({ name: "refused", steps: [{ id: "fix", run: "fix", task: "Fix it" }] });
+  const tried = (more: number) => {
+    const enough = tries + more;
+    return vi.waitFor(() => expect(tries).toBeGreaterThanOrEqual(enough), { timeout: 20_000 });
+  };
+  await tried(3);
+  function pass(ms: number): void {
+    aheadMs += ms;
+  }
+  return { api, plans, planId, server, tried, pass };
+}
+
+test("a start that the API refuses as things stand is tried again, and sent once it takes it", async () => {
+  const { api, plans, planId, server, tried, pass } = await beginRefused();
+  pass(9 * 60_000);
+  await tried(2);
+  expect((await plans.runner.look(planId))?.troubles).toMatchObject([
+    { step: "fix", reason: expect.stringContaining("Another run goes on in this session") },
+  ]);
+  server.back();
+  await plans.until(planId, (now) => planStatus(now) === "completed");
+  expect(api.runs).toHaveLength(1);
+});
+
+test("one that is refused for ten minutes fails with what the API says and what to do, and can be done again", async () => {
+  const { api, plans, planId, server, pass } = await beginRefused();
+  pass(10 * 60_000);
+  const state = await plans.until(planId, ({ steps }) => steps.fix?.status === "failed");
+  expect(state.steps.fix?.reason).toMatch(
+    /refused this start for 10 minutes, so it is not tried again\. No run was started\. .* redo the step: .*Another run goes on/,
+  );
+  expect(planStatus(state)).toBe("failed");
+  expect(api.runs).toHaveLength(0);
+  server.back();
+  expect((await plans.runner.tell(planId, { type: "step-redone", step: "fix" }))?.refused).toBeUndefined();
+  await plans.until(planId, (now) => planStatus(now) === "completed");
+  expect(api.runs).toHaveLength(1);
+});

@@ -83,7 +83,10 @@ export function createApiPort(
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.kind === "aborted") return { kind: "withdrawn" };
-      const notNow = pauseFor(error) ?? (error.status === 409 ? whenever(error) : undefined);
+      // A conflict mostly passes, as where another run goes on in the session; one that never does is no news to wait for.
+      const notNow =
+        pauseFor(error) ??
+        (error.status === 409 ? { ...whenever(error), isRefusal: true as const } : undefined);
       if (notNow) return notNow;
       return { kind: "not-started", reason: error.message, deterministic: true };
     }

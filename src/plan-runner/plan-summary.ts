@@ -18,8 +18,9 @@ export interface PlanSummary {
   /** Where it stands, on one line. */
   line: string;
   runs: { started: number; limit: number };
-  /** Missing where a cost is unknown. */
+  /** Missing where a cost is unknown; then `knownCostUsd` has the rest, in plans that were written since it is kept. */
   costUsd?: number;
+  knownCostUsd?: number;
   costLimitUsd?: number;
   /** Not more than a list has room for; the plan itself has all. */
   waitingFor: WaitingFor[];
@@ -48,7 +49,7 @@ export function columnsOf(state: PlanState) {
     changedAt: at,
     line: progressLine(state),
     runs: { started: runsStarted, limit: plan.limits.runs },
-    ...(unknownCosts === 0 ? { costUsd: spentUsd } : {}),
+    ...(unknownCosts === 0 ? { costUsd: spentUsd } : { knownCostUsd: spentUsd }),
     ...(plan.limits.costUsd === undefined ? {} : { costLimitUsd: plan.limits.costUsd }),
     waitingFor: waitingFor(state).slice(0, WAITING_KEPT),
     branchesLeft: countBranchesLeft(state),

@@ -12,6 +12,8 @@ export interface Postponed {
   kind: "not-now";
   reason: string;
   afterMs?: number;
+  /** The API has answered and refuses it as things stand at its end; where that stays so, it is no use to try on. */
+  isRefusal?: true;
 }
 
 /** How a start went. `started` apart, nobody has paid for anything unless it is `unknown`. */

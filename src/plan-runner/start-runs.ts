@@ -12,6 +12,9 @@ type CommandOf<Type extends PlanCommand["type"]> = Extract<PlanCommand, { type: 
  */
 const LOOK_FOR_MS = 10 * 60_000;
 
+/** How long a start is tried again that the API refuses as things stand, in ms. Afterwards a person has to look. */
+const REFUSED_FOR_MS = 10 * 60_000;
+
 /** What concerns the starts of runs: each is sent once, and what has become of it is found out. */
 export interface StartRuns {
   start(command: CommandOf<"start">, signal: AbortSignal): Promise<NotNow | undefined>;
@@ -27,6 +30,9 @@ export function createStartRuns(hands: Hands): StartRuns {
   const starts = createKeyedMutex();
   /** When a start of unknown fate was first looked for here (monotonic clock). */
   const lookedSince = new Map<string, number>();
+
+  /** Since when starts are refused here (monotonic clock). */
+  const refusedSince = new Map<string, number>();
 
   async function start(command: CommandOf<"start">, signal: AbortSignal): Promise<NotNow | undefined> {
     const { id, key, order } = command;
@@ -81,13 +87,29 @@ export function createStartRuns(hands: Hands): StartRuns {
         // It was not sent, so that it is no look-up the next time.
         if (isSent) await journal.forgetAct(planId, id);
         else await begun.takeBack(id);
-        return outcome.kind === "not-now" ? { reason: outcome.reason, afterMs: outcome.afterMs } : undefined;
+        if (outcome.kind === "withdrawn") return undefined;
+        if (outcome.isRefusal && isRefusedTooLong(key)) {
+          const minutes = REFUSED_FOR_MS / 60_000;
+          const reason = `The API has refused this start for ${minutes} minutes, so it is not tried again. No run was started. Put right what it says, then redo the step: ${outcome.reason}`;
+          await tell({ type: "run-not-started", key, reason, deterministic: true });
+          return undefined;
+        }
+        if (!outcome.isRefusal) refusedSince.delete(key);
+        return { reason: outcome.reason, afterMs: outcome.afterMs };
       case "unknown":
         // Whoever goes on with the plan looks it up.
         if (stopping.aborted) return undefined;
         await tell({ type: "start-unknown", key, reason: outcome.reason });
         return undefined;
     }
+  }
+
+  function isRefusedTooLong(key: string): boolean {
+    const since = refusedSince.get(key) ?? clock.elapsed();
+    refusedSince.set(key, since);
+    if (clock.elapsed() - since < REFUSED_FOR_MS) return false;
+    refusedSince.delete(key);
+    return true;
   }
 
   async function withdraw(command: CommandOf<"withdraw">, signal: AbortSignal): Promise<NotNow | undefined> {

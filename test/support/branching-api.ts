@@ -32,8 +32,8 @@ export interface BranchingApi {
   onActed: () => void | Promise<void>;
   /** It answers that it does nothing at the moment. */
   away: boolean;
-  /** The same for the requests that fit, by their paths, until it is back. */
-  refuse(fits: (path: string) => boolean): { back(): void };
+  /** The same for the requests that fit, by their paths, until it is back; or that things stand against it (409). */
+  refuse(fits: (path: string) => boolean, status?: 503 | 409): { back(): void };
   /** What the agent of a session asks, by the session's name; empty for nothing any more. */
   asks: Map<string, string>;
   /** All that it was asked, in order. */
@@ -73,6 +73,7 @@ export async function serveBranchingApi(options: {
   });
   let isLost = false;
   let refused = (_path: string) => false;
+  let refusal: 503 | 409 = 503;
   let merging = 0;
   let newestKey: string | undefined;
 
@@ -112,8 +113,10 @@ export async function serveBranchingApi(options: {
     let text = "";
     for await (const chunk of incoming) text += chunk;
     if (seen.away || refused(incoming.url?.split("?")[0] ?? "")) {
-      response.writeHead(503, { "content-type": "application/json", connection: "close" });
-      response.end(JSON.stringify({ detail: "Down for maintenance", started: false }));
+      const status = seen.away ? 503 : refusal;
+      const detail = status === 503 ? "Down for maintenance" : "Another run goes on in this session";
+      response.writeHead(status, { "content-type": "application/json", connection: "close" });
+      response.end(JSON.stringify({ detail, started: false }));
       return;
     }
     const { method = "GET", url = "/" } = incoming;
@@ -151,8 +154,9 @@ export async function serveBranchingApi(options: {
       isLost = true;
     },
     away: false,
-    refuse(fits) {
+    refuse(fits, status = 503) {
       refused = fits;
+      refusal = status;
       return { back: () => (refused = () => false) };
     },
     asks: new Map(),

@@ -228,6 +228,7 @@ function createPlanTask(
     title: () => (plan.description ? `${takes}\n${cleanLine(plan.description, ABOUT_CHARS)}` : takes),
     suggestName,
     more: questions,
+    names: "plan",
     beginsAtBranch,
     startAgain(changed, reason) {
       const entered = changed as Record<string, string | undefined>;

@@ -75,7 +75,7 @@ async function check(
 async function ask(
   { path, folders, problem, changes }: CheckedRepository,
   { args, continuation }: StartDraft,
-  { services, call }: StepContext,
+  { services, call, task }: StepContext,
 ): Promise<Decision | Answer> {
   const shown = showPath(path, services.home);
   const others = folders.filter((folder) => folder !== path).map((folder) => showPath(folder, services.home));
@@ -87,7 +87,7 @@ async function ask(
       `${others.length > 0 ? ` It has parts in ${others.join(" and ")}, which belong to what is allowed.` : ""}${problem ? ` ${problem}` : ""}`,
     required: true,
     choices: [
-      { value: ONCE, title: "Once: for this session" },
+      { value: ONCE, title: `Once: for this ${task.names ?? "session"}` },
       { value: ALWAYS, title: "Always: for all sessions on this repository" },
       { value: NO, title: "No: nothing is started" },
     ],

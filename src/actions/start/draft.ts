@@ -107,6 +107,8 @@ export interface Task {
   startAgain(args: StartArguments, reason: string): NextStep;
   /** What is asked in the same form. Such a task has no workflow of its own that would be asked for. */
   readonly more?: readonly Question[];
+  /** What the form's name is one of; a session, where left out. */
+  readonly names?: "plan";
   /** Nothing is done on the branch itself: it is where the work's own branches begin, so that it has to be there. */
   readonly beginsAtBranch?: boolean;
   /** Advice to send the message to a run that is still going on. */

@@ -8,6 +8,7 @@ import { isLocalRepository, publicRepositoryUrl } from "../../shared/git/reposit
 import { visibleName } from "../../shared/text.js";
 import type { Question } from "../forms/form-client.js";
 import { showPath } from "./client-folders.js";
+import type { Task } from "./draft.js";
 import { askForChanges } from "./uncommitted.js";
 
 /** What is known before the person is asked; undefined means missing, an empty text means "the default". */
@@ -50,6 +51,7 @@ export async function buildQuestions(
     hasLocalEngine: boolean;
     /** As of the task. */
     beginsAtBranch: boolean;
+    names: Task["names"];
     /** What is not committed in a repository of this machine, as far as it may be offered. */
     findChanges: (
       repositoryUrl: string,
@@ -78,7 +80,12 @@ export async function buildQuestions(
   ]);
   if (asksName) {
     const taken = new Set(sessions.knownNames().map(visibleName));
-    questions.push(askSessionName(collaborators.suggestName((name) => taken.has(name))));
+    questions.push(
+      askSessionName(
+        collaborators.suggestName((name) => taken.has(name)),
+        collaborators.names,
+      ),
+    );
   }
   if (asksRepository) {
     const suggestion = here?.repositoryUrl ?? lastRepository;
@@ -132,11 +139,14 @@ function showRepository(repositoryUrl: string, home: string | undefined): string
   return isAbsolute(repositoryUrl) ? showPath(repositoryUrl, home) : repositoryUrl;
 }
 
-function askSessionName(suggestion: string): Question {
+function askSessionName(suggestion: string, names: Task["names"]): Question {
   return {
     name: "session_name",
-    title: "Session name",
-    description: "A name to find the work again by.",
+    title: names === "plan" ? "Plan name" : "Session name",
+    description:
+      names === "plan"
+        ? "A name to find the plan again by; its sessions are named after it."
+        : "A name to find the work again by.",
     required: true,
     suggestion,
   };

@@ -41,6 +41,7 @@ export const askForMissing: Step = async (draft, context) => {
     home: services.home,
     hasLocalEngine: services.settings.engine === "local",
     beginsAtBranch: task.beginsAtBranch ?? false,
+    names: task.names,
     findChanges: (repositoryUrl, gitBranch, signal) =>
       findChanges(repositoryUrl, gitBranch, signal, draft, services),
     signal: call.signal,

@@ -182,7 +182,7 @@ function nearLimits({ plan, runsStarted, workMs, spentUsd, heldUsd }: PlanState)
 }
 
 /**
- * Where a plan stands, on one line: `design ✓ · ok ✓ · build 2/3: Turn 7/50: Writing · $1.84 of $20.00`. Steps whose
+ * Where a plan stands, on one line: `design ✓ · ok ✓ · build 2/3: item 3: Turn 7/50: Writing · $1.84 of $20.00`. Steps whose
  * turn has not come are left out.
  * @param action what a run that goes on does at the moment, by its key
  */
@@ -223,7 +223,12 @@ function stepPart(
     case "running":
     case "waiting": {
       const going = now.attempts.filter(isGoing);
-      const said = going.map(({ key, asks }) => asks ?? action(key)).find((text) => text !== undefined);
+      const [said] = going.flatMap(({ key, asks, item }) => {
+        const text = asks ?? action(key);
+        if (text === undefined) return [];
+        // Which of several runs at once it is.
+        return [item === undefined || now.items?.length === 1 ? text : `item ${item + 1}: ${text}`];
+      });
       return `${name}: ${cleanLine(said ?? (now.status === "waiting" ? "waits for you" : "goes on"), 120)}`;
     }
     default:

@@ -97,14 +97,29 @@ export function tellResult(result: string, fields: Fields | undefined, output: O
   return [rest, ...told].filter(Boolean).join("\n\n");
 }
 
-/** The message before the fields that end it; they may stand there twice, by the agent and by Claude Code's option. */
+/**
+ * The message without the fields, which are its last blocks: an agent may say more behind them, and they may be there
+ * twice, by the agent and by Claude Code's option.
+ */
 export function cutFields(result: string, fields: Fields = {}): string {
-  let rest = result;
-  for (;;) {
-    const block = /(?:^|\n)\s{0,3}```(?:json)?[ \t]*\n((?:(?!\s{0,3}```).*\n)*)\s{0,3}```\s*$/.exec(rest);
-    if (!block || !holdsOnly(block[1] ?? "", fields)) return rest;
-    rest = rest.slice(0, block.index).trimEnd();
+  const lines = result.split("\n");
+  const fences = lines.flatMap((line, at) => (/^\s{0,3}```/.test(line) ? [at] : []));
+  if (fences.length % 2 !== 0) return result;
+  let isCut = false;
+  for (let last = fences.length - 1; last > 0; last -= 2) {
+    const [open, close] = [fences[last - 1] as number, fences[last] as number];
+    const isPlain = /^\s{0,3}```(?:json)?\s*$/.test(lines[open] as string);
+    if (!isPlain || !holdsOnly(lines.slice(open + 1, close).join("\n"), fields)) break;
+    // What stood before and behind it stays apart.
+    lines.splice(open, close - open + 1, "");
+    isCut = true;
   }
+  return isCut
+    ? lines
+        .join("\n")
+        .replace(/\n{3,}/g, "\n\n")
+        .trim()
+    : result;
 }
 
 /** True for an object in which there is nothing but these fields: whatever else an agent says stays to be read. */
