@@ -20,6 +20,7 @@ import {
   sendPlain,
   startServeBin,
 } from "./support/http.js";
+import { bringTo, callModern, sendModern } from "./support/modern-http.js";
 import { findNginx, startNginx } from "./support/nginx.js";
 import { findRedisServer, type RedisServer, startRedisServer } from "./support/redis-server.js";
 
@@ -27,6 +28,7 @@ const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.ur
 const CONFIG = text("examples/nginx.conf");
 const NAMES = ["a", "b", "c"];
 const TOKEN = "anna-0123456789abcdef";
+const OTHER_TOKEN = "ben-0123456789abcdef";
 /** With workflows that the public server has. */
 const RUN = { ...COMPLETE, workflow_name: "builder" };
 /** The name in the example, which nobody resolves here: it is only said in the header. */
@@ -48,7 +50,7 @@ describe.skipIf(!nginx || !redisProgram)("three replicas behind nginx", () => {
   afterAll(() => redis.dispose());
 
   /** The replicas as processes of the bin, with nginx in front. */
-  async function startReplicas() {
+  async function startReplicas(settings: Record<string, string> = {}) {
     const served = await serveSimulatedApi({ profile: "automagik-0.6", paceMs: "manual" });
     onTestFinished(() => served.close());
     const bins = await Promise.all(
@@ -58,10 +60,11 @@ describe.skipIf(!nginx || !redisProgram)("three replicas behind nginx", () => {
             BASE_URL: served.url,
             INPUT_FORMAT: "text",
             STATE: redis.url,
-            TOKENS: `anna=${TOKEN}`,
+            TOKENS: `anna=${TOKEN},ben=${OTHER_TOKEN}`,
             HTTP_REPLICA: name,
             HTTP_ALLOWED_HOSTS: HEADERS.host,
             LOG_LEVEL: "debug",
+            ...settings,
           },
         }),
       ),
@@ -192,6 +195,53 @@ describe.skipIf(!nginx || !redisProgram)("three replicas behind nginx", () => {
     });
     expect(api.posts()).toHaveLength(1);
   }, 60_000);
+
+  describe("on protocol 2026-07-28", () => {
+    const ERA = { ERA: "auto", TASK_AFTER: "0" };
+    const { session_name: _, ...UNNAMED } = RUN;
+    const as = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+    const named = (session_name: string) => ({ action: "accept", content: { session_name } });
+
+    test("a caller's form comes back to the replica that asked, and its task is known to all", async () => {
+      const { api, url, bins } = await startReplicas(ERA);
+      for (const [index, token] of [TOKEN, OTHER_TOKEN, TOKEN, OTHER_TOKEN].entries()) {
+        const { answer: asked } = await callModern({ url }, UNNAMED, {}, as(token));
+        const brings = bringTo(asked, named(`session-${index}`));
+        const { answer } = await callModern({ url }, UNNAMED, brings, as(token));
+        expect(answer.result).toMatchObject({ resultType: "task", status: "working" });
+        expect(api.posts("/run/")).toHaveLength(index + 1);
+        const { taskId } = answer.result;
+        for (const bin of bins) {
+          const known = await sendModern(bin, "tasks/get", { taskId }, as(token));
+          expect(known.answer.result).toMatchObject({ taskId, status: "working" });
+          const other = await sendModern(bin, "tasks/get", { taskId }, as(index % 2 ? TOKEN : OTHER_TOKEN));
+          expect(other.answer.error.code).toBe(-32_602);
+        }
+      }
+    }, 60_000);
+
+    test("an answer that reaches another one starts nothing; where it was asked the form stays open", async () => {
+      const { api, bin } = await startReplicas(ERA);
+      const [here, there] = [bin("a"), bin("b")];
+      const { answer: asked } = await callModern(here, UNNAMED, {}, as(TOKEN));
+      const brings = bringTo(asked, named("jwt-login"));
+      const astray = () => callModern(there, UNNAMED, brings, as(TOKEN));
+      const refused = { code: -32_602, message: expect.stringContaining("look there before you call again") };
+      expect((await astray()).answer.error).toMatchObject(refused);
+      expect(api.posts("/run/")).toEqual([]);
+      const { taskId } = (await callModern(here, UNNAMED, brings, as(TOKEN))).answer.result;
+      expect((await astray()).answer.error).toMatchObject(refused);
+      expect(api.posts("/run/")).toHaveLength(1);
+      await sendModern(there, "tasks/cancel", { taskId }, as(TOKEN));
+      for (const one of [there, here]) {
+        const state = async () => (await sendModern(one, "tasks/get", { taskId }, as(TOKEN))).answer.result;
+        let task = await state();
+        while (task.status === "working") task = await state();
+        expect(task.result?.structuredContent.outcome ?? task.status).toMatch(/killed|cancelled/);
+      }
+      expect(api.posts("/run/*/kill")).toHaveLength(1);
+    }, 60_000);
+  });
 
   test("without the name, or with another one than the replicas are told, nobody is let in", async () => {
     const { url } = await startReplicas();

@@ -2,6 +2,7 @@ import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import type { ShownForm } from "../support/harness.js";
 import { createRandom, mix } from "./random.js";
 import type { FormAnswer } from "./sequence.js";
+import { pause } from "./waits.js";
 
 interface Field {
   type?: string;
@@ -17,12 +18,14 @@ export function isAgentsForm({ message }: ShownForm): boolean {
 /**
  * What the client brings back.
  * @param timeMs how long the server leaves forms open, in real ms
+ * @param wait waits so long, by the time that the server goes by, or until the signal ends
  */
 export async function answerForm(
   form: ShownForm,
   answer: FormAnswer,
   timeMs: number,
   signal: AbortSignal,
+  wait: (ms: number, signal: AbortSignal) => Promise<void> = pauseUntil,
 ): Promise<ElicitResult> {
   const fields = Object.entries(form.schema.properties as Record<string, Field>);
   const random = createRandom(mix(form.message.replace(/[\da-f-]{20,}/g, ""), fields.length));
@@ -45,14 +48,19 @@ export async function answerForm(
     case "client fails":
       throw new Error("The client has lost its window.");
     case "too late":
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 1.5 * timeMs);
-        signal.addEventListener("abort", () => {
-          clearTimeout(timer);
-          // It brings its answer all the same.
-          setTimeout(resolve, 20);
-        });
-      });
+      await wait(1.5 * timeMs, signal);
+      // It brings its answer all the same.
+      if (signal.aborted) await pause(20);
       return accept(Object.fromEntries(fields.map(fill)));
   }
+}
+
+function pauseUntil(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

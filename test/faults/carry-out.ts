@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { FaultKind } from "./fault-kinds.js";
 import type { Random } from "./random.js";
 import { withHostileText, withLongText, withStatus, withWrongTypes } from "./spoil.js";
@@ -67,10 +68,10 @@ export async function misbehave(response: ServerResponse, misdeed: Misdeed): Pro
       return sendJson(status, body);
     }
     case "reset before":
-      return void response.socket?.resetAndDestroy();
+      return reset(response.socket);
     case "reset after":
       await misdeed.act();
-      return void response.socket?.resetAndDestroy();
+      return reset(response.socket);
     case "silence before":
       return;
     case "silence after":
@@ -165,6 +166,12 @@ export async function misbehave(response: ServerResponse, misdeed: Misdeed): Pro
     case "not found":
       return sendJson(404, { detail: "Not found" });
   }
+}
+
+/** Breaks a connection off. One that is about to end cannot be reset any more: that fails, and it stays open half. */
+export function reset(socket: Socket | null): void {
+  if (socket?.writableEnded) socket.destroy();
+  else socket?.resetAndDestroy();
 }
 
 /** Sends a body in small pieces that take so long; without a body, blanks without an end. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { World } from "../../mocks/world.js";
-import { pour, type Reply } from "./carry-out.js";
+import { pour, type Reply, reset } from "./carry-out.js";
 import type { FaultKind } from "./fault-kinds.js";
 import type { Random } from "./random.js";
 import { withHostileText, withStatus, withWrongTypes } from "./spoil.js";
@@ -22,7 +22,7 @@ export async function serveEvents(
       return;
     case "reset before":
     case "reset after":
-      return void response.socket?.resetAndDestroy();
+      return reset(response.socket);
     case "200 with HTML":
     case "truncated JSON":
       return void response.writeHead(200, { "content-type": "text/html" }).end("<html>");

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import { createSimulatedApi, type SimulatedApi } from "../../mocks/http.js";
 import type { Profile, Script } from "../../mocks/world.js";
-import { misbehave, type Reply } from "./carry-out.js";
+import { misbehave, type Reply, reset } from "./carry-out.js";
 import { serveEvents } from "./event-stream.js";
 import { drawFault, type Endpoint, type FaultKind } from "./fault-kinds.js";
 import { createRandom, mix } from "./random.js";
@@ -42,7 +42,7 @@ export interface FaultyApiOptions {
   /** Starts under one key are one run. */
   keepsKeys?: boolean;
   /** Offers a stream of events, and agents that ask. */
-  modern: boolean;
+  pushes: boolean;
   /** An address of its own, so that nobody else can take the port while nobody listens. */
   host: string;
   time: SteadyTime;
@@ -69,14 +69,14 @@ export interface FaultyApi {
   restart(): void;
   /** Requests that are being answered. */
   busy(): string[];
-  /** Connections that a client holds open. */
-  sockets(): number;
+  /** Connections that a client holds open, by the newest request of each. */
+  connections(): string[];
   close(): Promise<void>;
 }
 
 /** @throws when the address cannot be had */
 export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyApi> {
-  const { seed, key, clock, host, modern } = options;
+  const { seed, key, clock, host, pushes } = options;
   const api = createSimulatedApi({
     profile: options.profile,
     apiKey: key,
@@ -92,7 +92,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
   const counts = new Map<Endpoint, number>();
   const answered = new Set<string>();
   const open = new Map<ServerResponse, string>();
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Socket, string>();
   let rate = options.rate;
   let redirected = 0;
   let address: AddressInfo | undefined;
@@ -105,7 +105,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
 
   async function act(method: string, path: string, body: string, startKey?: string): Promise<Reply> {
     const question = /^\/run\/([^/]+)\/questions\/([^/]+)\/answer$/.exec(path.slice(BASE.length));
-    if (modern && method === "POST" && question) {
+    if (pushes && method === "POST" && question) {
       answered.add(`${question[1]}`);
       return { status: 200, body: { success: true } };
     }
@@ -120,11 +120,11 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
     });
     const response = await api.handle(request);
     const told = (await response.json()) as Record<string, unknown>;
-    if (modern && path.endsWith("/openapi.json")) {
+    if (pushes && path.endsWith("/openapi.json")) {
       const paths = told.paths as object;
       return { status: 200, body: { paths: { ...paths, [`${BASE}/events`]: {}, "/x/answer": {} } } };
     }
-    const asks = modern && path.includes("/status") && told.status === "running" && drawAsks(seed, told);
+    const asks = pushes && path.includes("/status") && told.status === "running" && drawAsks(seed, told);
     if (asks && !answered.has(String(told.run_id)))
       return { status: 200, body: { ...told, questions: [asks] } };
     return { status: response.status, body: told };
@@ -135,6 +135,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
     const url = new URL(request.url ?? "/", `http://${host}`);
     const endpoint = classify(method, url.pathname);
     open.set(response, `${method} ${url.pathname}`);
+    if (sockets.has(request.socket)) sockets.set(request.socket, `${method} ${url.pathname}`);
     const before = request.socket.bytesWritten;
     response.once("close", () => {
       open.delete(response);
@@ -157,7 +158,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
       ...{ at: options.time.now(), fault: kind },
     };
     if (method === "POST") posts.push(post);
-    if (endpoint === "events" && modern) {
+    if (endpoint === "events" && pushes) {
       const read = (runId: string) => act("GET", `${BASE}/run/${runId}/status?debug=true`, "");
       return serveEvents(response, { kind, random, world: api.world, read });
     }
@@ -194,7 +195,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
     // A server that never hangs up shows whether the client does.
     server.keepAliveTimeout = 0;
     server.on("connection", (socket) => {
-      sockets.add(socket);
+      sockets.set(socket, "nothing asked");
       socket.on("error", () => {});
       socket.once("close", () => sockets.delete(socket));
     });
@@ -205,7 +206,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
   }
 
   function dropAll(): void {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets.keys()) reset(socket);
   }
 
   async function goDown(): Promise<void> {
@@ -243,7 +244,7 @@ export async function serveFaultyApi(options: FaultyApiOptions): Promise<FaultyA
       api.world.restart();
     },
     busy: () => [...open.values()],
-    sockets: () => sockets.size,
+    connections: () => [...sockets.values()],
     close: () => inTurn(goDown),
   };
 }

@@ -11,7 +11,12 @@ const RESOURCE_LIMIT = 16 * 1024 * 1024;
 interface Message {
   method?: string;
   params?: unknown;
-  result?: { content?: unknown; contents?: unknown; structuredContent?: unknown };
+  result?: {
+    content?: unknown;
+    contents?: unknown;
+    structuredContent?: unknown;
+    inputRequests?: unknown;
+  };
 }
 
 /** What is wrong with a message that leaves the server for a client. */
@@ -20,7 +25,8 @@ export function inspectMessage(message: unknown, key: string): string[] {
   const text = JSON.stringify(message);
   const what =
     method ?? (result?.structuredContent ? "an answer" : result?.contents ? "a resource" : "a reply");
-  const limit = method ? MESSAGE_LIMIT : result?.contents ? RESOURCE_LIMIT : ANSWER_LIMIT;
+  const limit =
+    method || result?.inputRequests ? MESSAGE_LIMIT : result?.contents ? RESOURCE_LIMIT : ANSWER_LIMIT;
   const violations = inspectText(what, text, key);
   if (text.length > limit)
     violations.push(`${what} is ${text.length} characters long: ${text.slice(0, 300)}`);

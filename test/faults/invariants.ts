@@ -1,8 +1,10 @@
 import { BODY_LIMITS } from "../../src/shared/http/body-limits.js";
 import type { Endpoint } from "./fault-kinds.js";
+import type { ArrivedPost } from "./faulty-api.js";
 import type { Observed, SeenCall } from "./observed.js";
 import { findPlanViolations, isStillLookedFor } from "./plan-invariants.js";
 import { FAKE_LINE, FAKE_STEP } from "./spoil.js";
+import { findTaskViolations, isOfATasksEnd } from "./task-invariants.js";
 
 /** Everything that must hold of a sequence that is over; each gives what does not, in a sentence. */
 export function findViolations(observed: Observed): string[] {
@@ -17,6 +19,7 @@ export function findViolations(observed: Observed): string[] {
     ...startedRunsAreWrittenDown(observed),
     ...bodiesAreBounded(observed),
     ...findPlanViolations(observed),
+    ...findTaskViolations(observed),
   ];
 }
 
@@ -60,7 +63,9 @@ function nothingAgainstTheWord(call: SeenCall, observed: Observed): string[] {
     deed === "start"
       ? postsOf(call, observed, "start")
       : // These carry no mark, but are never made side by side.
-        observed.posts.filter((post) => post.endpoint === deed && post.at >= call.beganAt);
+        observed.posts.filter(
+          (post) => post.endpoint === deed && post.at >= call.beganAt && !isOfATasksEnd(post, observed),
+        );
   const isOwn = (at: number) => deed === "start" || at <= (call.endedAt ?? Number.POSITIVE_INFINITY);
   const violations: string[] = [];
   for (const form of call.forms) {
@@ -97,7 +102,8 @@ const INTERNALS =
 function saysWhatIsUp(call: SeenCall, { closedAt }: Observed): string[] {
   const { answer, error } = call;
   if (error !== undefined) {
-    const isOwnWill = call.cancelledAt !== undefined || closedAt <= (call.endedAt ?? closedAt);
+    const isOwnWill =
+      call.cancelledAt !== undefined || call.outlived || closedAt <= (call.endedAt ?? closedAt);
     return isOwnWill ? [] : [`${tell(call)} ended with a protocol error: ${error.slice(0, 300)}`];
   }
   if (!answer) return [];
@@ -151,7 +157,7 @@ function startedRunsAreWrittenDown(observed: Observed): string[] {
     const isUnheard =
       call?.answer?.data?.outcome === "unknown" || (!call?.answer && post.stoodStill !== false);
     if (!post.runId || !isTold || isUnheard || written.has(post.runId)) continue;
-    if (isStillLookedFor(post, observed)) continue;
+    if (isStillLookedFor(post, observed) || isCutOff(post, observed)) continue;
     const isFailed = observed.api.api.world.get(post.runId).status === "failed";
     if (!isFailed) violations.push(`${call && tell(call)}: run ${post.runId} is not in the session index`);
   }
@@ -172,6 +178,11 @@ function startedRunsAreWrittenDown(observed: Observed): string[] {
     }
   }
   return violations;
+}
+
+/** The server that has sent it had no time left to write down what came of it. */
+function isCutOff({ at, answeredAt = 0 }: ArrivedPost, { restartedAt }: Observed): boolean {
+  return restartedAt.some((moment) => at < moment && answeredAt > moment - TIME_TO_WRITE_MS);
 }
 
 /** What is on its way in buffers comes on top of what is read. */

@@ -1,4 +1,5 @@
 import type { Clock } from "../../src/shared/clock.js";
+import type { SteadyTime } from "./steady-time.js";
 
 /** Wall time that may jump, and timers that do not notice: as on a machine whose clock is set. Everything runs faster. */
 export interface JumpingClock extends Clock {
@@ -9,29 +10,37 @@ export interface JumpingClock extends Clock {
 }
 
 /**
- * @param speed how many milliseconds of this clock pass in a real one
+ * @param speed how many milliseconds of this clock pass in one of the steady time: the product's limits are not over
+ * because the machine has stood still
  * @param start where the wall clock begins, epoch ms
  */
-export function createJumpingClock(speed: number, start: number): JumpingClock {
-  const began = performance.now();
-  const timers = new Map<NodeJS.Timeout, string>();
+export function createJumpingClock(speed: number, start: number, time: SteadyTime): JumpingClock {
+  const began = time.now();
+  const timers = new Map<object, string>();
   let jumped = 0;
-  const elapsed = () => (performance.now() - began) * speed;
+  const elapsed = () => (time.now() - began) * speed;
   return {
     now: () => Math.floor(start + jumped + elapsed()),
     after(ms, task) {
-      const origin = `${Math.round(ms)} ms ${originOf(new Error().stack)}`;
-      const timer = setTimeout(
-        () => {
-          timers.delete(timer);
-          task();
-        },
-        Math.min(ms / speed, 2 ** 31 - 1),
-      );
-      timer.unref();
-      timers.set(timer, origin);
+      const own = {};
+      const dueAt = elapsed() + ms;
+      let timer: NodeJS.Timeout;
+      function look(): void {
+        const leftMs = (dueAt - elapsed()) / speed;
+        if (leftMs > 0) {
+          wait(leftMs);
+          return;
+        }
+        timers.delete(own);
+        task();
+      }
+      function wait(leftMs: number): void {
+        timer = setTimeout(look, Math.min(leftMs, 2 ** 31 - 1)).unref();
+      }
+      wait(ms / speed);
+      timers.set(own, `${Math.round(ms)} ms ${originOf(new Error().stack)}`);
       return () => {
-        timers.delete(timer);
+        timers.delete(own);
         clearTimeout(timer);
       };
     },

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import useMemoryFolder from "../support/memory-folder.js";
 import { runSequences, type Summary } from "./run-sequences.js";
 
 /** How much the heap may grow between the first tenth of the sequences and the end, in MB. */
@@ -9,15 +10,19 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     sequences: { type: "string", default: "1000" },
     only: { type: "string" },
+    /** "modern": the client speaks protocol 2026-07-28. */
+    era: { type: "string", default: "earlier" },
     "at-once": { type: "string", default: "24" },
   },
 });
 const seed = Number(values.seed);
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
+const removeFolder = useMemoryFolder();
 const summary = await runSequences({
   seed,
   sequences: Number(values.sequences),
+  era: values.era === "modern" ? "modern" : "earlier",
   atOnce: Number(values["at-once"]),
   ...(values.only ? { only: [Number(values.only)], trace: say } : {}),
   onSequence(report, done) {
@@ -31,6 +36,7 @@ const problems = [
   ...timers(summary),
 ];
 print(summary);
+removeFolder?.();
 // Whatever is left open has been told.
 process.exit(problems.length > 0 ? 1 : 0);
 
@@ -48,6 +54,7 @@ function timers({ handles }: Summary): string[] {
 }
 
 function print(sum: Summary): void {
+  const era = values.era === "modern" ? " --era modern" : "";
   const list = (counts: Record<string, number>) =>
     Object.entries(counts)
       .sort(([, a], [, b]) => b - a)
@@ -56,6 +63,7 @@ function print(sum: Summary): void {
   say("");
   say(`Faults:\n${list(sum.faults)}`);
   say(`Outcomes:\n${list(sum.outcomes)}`);
+  if (values.era === "modern") say(`What the client did besides:\n${list(sum.deeds)}`);
   say(`Most bytes read of one answer:\n${list(sum.taken)}`);
   say(`Memory after a collection (${globalThis.gc ? "forced" : "not forced: node --expose-gc"}):`);
   for (const { after, heapMb, residentMb } of sum.memory) {
@@ -63,13 +71,13 @@ function print(sum: Summary): void {
   }
   say(`Open at the end: ${sum.handles.join(", ") || "nothing"}`);
   say(
-    `${sum.sequences} sequences of seed ${seed}: ${sum.calls} calls, ${sum.posts} POSTs, ${sum.runs} runs, ` +
+    `${sum.sequences} sequences of seed ${seed}${era}: ${sum.calls} calls, ${sum.posts} POSTs, ${sum.runs} runs, ` +
       `${Math.round(sum.tookMs / 1000)} s, the slowest ${Math.round(sum.slowest.tookMs)} ms`,
   );
   say(`The process stood still for ${Math.round(sum.standstillMs)} ms at most`);
   say(`${problems.length} violations`);
   for (const problem of problems.slice(0, 200)) {
     say(`- ${problem}`);
-    say(`  again: npm run faults -- --seed ${seed} --only ${problem.split(":")[0]}`);
+    say(`  again: npm run faults -- --seed ${seed}${era} --only ${problem.split(":")[0]}`);
   }
 }

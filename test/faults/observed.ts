@@ -35,10 +35,27 @@ export interface SeenCall {
     data: any;
     isError: boolean;
   };
+  /** What it became, on protocol 2026-07-28. */
+  task?: SeenTask;
   /** What the client threw instead. */
   error?: string;
   /** The server was closed before it had ended. */
   outlived?: true;
+}
+
+/** A task, as its client has followed it. */
+export interface SeenTask {
+  taskId: string;
+  /** How often its end was asked for. */
+  cancelsSent: number;
+  /** Undefined where the client has left it before. */
+  end?: {
+    status: string;
+    outcome: string | undefined;
+    isError: boolean;
+    run: { run_id?: string } | undefined;
+    plan: { status?: string } | undefined;
+  };
 }
 
 /** A plan as its journal has it when the sequence is over. */
@@ -67,6 +84,8 @@ export interface Observed {
   words: readonly Word[];
   /** What the session index held when the server closed. */
   index: readonly SessionRecord[];
+  /** When the server's process ended and another one took its place. */
+  restartedAt: readonly number[];
   /** When closing began and how long it took, in real ms; not over when left out. */
   closedAt: number;
   closeMs?: number;

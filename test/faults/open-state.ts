@@ -15,7 +15,8 @@ import type { Sequence } from "./sequence.js";
 
 /** Where the server of a sequence keeps what it knows. */
 export interface OpenState {
-  store: SessionStore;
+  /** The session index for one server: another one opens it anew, as another process does. */
+  openStore(): Promise<SessionStore>;
   /** Where plans are kept; undefined in sequences without any. */
   plans: { folder: string; upstream: string } | undefined;
   /** What the session index held when the server closed. */
@@ -32,18 +33,21 @@ export async function openState(
 ): Promise<OpenState> {
   const hasFolder = sequence.folderStore || sequence.plans !== undefined;
   const folder = hasFolder ? await mkdtemp(join(tmpdir(), "faults-")) : undefined;
-  const inner: SessionStore =
-    folder && sequence.folderStore
-      ? createDatabaseSessionStore({ folder, upstream, clock })
-      : createMemorySessionStore();
   let atEnd: SessionRecord[] = [];
   return {
-    store: {
-      ...inner,
-      async close() {
-        atEnd = await inner.list();
-        await inner.close();
-      },
+    async openStore() {
+      const isDurable = folder !== undefined && sequence.folderStore;
+      const inner = isDurable
+        ? createDatabaseSessionStore({ folder, upstream, clock })
+        : createMemorySessionStore();
+      if (!isDurable) for (const record of atEnd) await inner.update(record.key, () => record);
+      return {
+        ...inner,
+        async close() {
+          atEnd = await inner.list();
+          await inner.close();
+        },
+      };
     },
     plans: folder && sequence.plans ? { folder, upstream } : undefined,
     indexAtEnd: () => atEnd,

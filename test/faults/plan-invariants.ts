@@ -145,10 +145,25 @@ function decidedByThePerson(plan: SeenPlan, { words }: Observed): string[] {
   });
 }
 
+/** Whether somebody has said of a run what is not so, or may have. */
+export function isMisled({ api, sequence }: Observed): boolean {
+  const isLiedTo = LIES.some((kind) => (api.struck.get(kind) ?? 0) > 0) || api.struck.has("restart");
+  return isLiedTo || sequence.steps.some((step) => step.do === "set status");
+}
+
+/**
+ * Whether a run that is told as `told` may be `status` in the end: one API lets agents go on that it calls killed, and
+ * calls runs killed that have ended just before.
+ */
+export function mayBe(told: string | undefined, status: string, { sequence }: Observed): boolean {
+  if (told === status) return true;
+  return sequence.profile === "automagik-0.6" && (told === "killed" || status === "killed");
+}
+
 /** Where nobody has lied about a run, what the journal says of its end is what has become of it. */
-function endsAreTrue(plan: SeenPlan, { api, sequence }: Observed): string[] {
-  const isMisled = LIES.some((kind) => (api.struck.get(kind) ?? 0) > 0) || api.struck.has("restart");
-  if (isMisled || sequence.steps.some((step) => step.do === "set status")) return [];
+function endsAreTrue(plan: SeenPlan, observed: Observed): string[] {
+  const { api } = observed;
+  if (isMisled(observed)) return [];
   const runs = new Map(api.api.world.runs().map((run) => [run.runId, run]));
   const isFinal = ({ status }: Attempt) =>
     status === "completed" || status === "failed" || status === "killed";
@@ -156,7 +171,7 @@ function endsAreTrue(plan: SeenPlan, { api, sequence }: Observed): string[] {
     .filter(isFinal)
     .flatMap(({ key, status, runId = "" }) => {
       const run = runs.get(runId);
-      return run && run.status !== status
+      return run && !mayBe(status, run.status, observed)
         ? [`${key} is said to be ${status}, and its run is ${run.status}`]
         : [];
     });

@@ -45,6 +45,12 @@ export function wordOfCall(call: SeenCall): Word | undefined {
   return word && { plan, word };
 }
 
+/** What the person has said by ending the task of a call. */
+export function wordOfTaskEnd(call: SeenCall): Word | undefined {
+  const plan = planOf(call);
+  return plan === undefined ? undefined : { plan, word: "kill" };
+}
+
 function planOf(call: SeenCall | undefined): string | undefined {
   const name = call?.args.plan_id ?? call?.args.session_name;
   return typeof name === "string" && name.startsWith("hive-") ? name : undefined;

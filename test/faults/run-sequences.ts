@@ -1,4 +1,5 @@
-import { driveSequence, type SequenceOptions, type SequenceReport } from "./drive.js";
+import { driveSequence, type SequenceOptions } from "./drive.js";
+import type { SequenceReport } from "./report.js";
 import { createSteadyTime } from "./steady-time.js";
 
 /** A rule that was broken, and by which sequence. */
@@ -15,6 +16,7 @@ export interface Summary {
   posts: number;
   faults: Record<string, number>;
   outcomes: Record<string, number>;
+  deeds: Record<string, number>;
   taken: Record<string, number>;
   violations: Violation[];
   slowest: { number: number; tookMs: number };
@@ -57,6 +59,7 @@ export async function runSequences(
     posts: 0,
     faults: {},
     outcomes: {},
+    deeds: {},
     taken: {},
     violations,
     slowest: { number: 0, tookMs: 0 },
@@ -81,6 +84,7 @@ export async function runSequences(
     summary.posts += report.posts;
     addAll(summary.faults, report.faults);
     addAll(summary.outcomes, report.outcomes);
+    addAll(summary.deeds, report.deeds);
     for (const [name, bytes] of Object.entries(report.taken)) {
       summary.taken[name] = Math.max(summary.taken[name] ?? 0, bytes);
     }

@@ -16,7 +16,15 @@ interface Message {
   id?: number | string;
   method?: string;
   params?: { name?: string; arguments?: Record<string, unknown> };
-  result?: { action?: string; content?: { text?: string }[]; structuredContent?: Record<string, unknown> };
+  error?: { code?: number };
+  result?: {
+    action?: string;
+    content?: { text?: string }[];
+    structuredContent?: Record<string, unknown>;
+    taskId?: string;
+    status?: string;
+    result?: { structuredContent?: Record<string, unknown> };
+  };
 }
 
 /** Ids that no client uses. */
@@ -44,6 +52,45 @@ function planIn(message: Message): { limits: { runs: number } } | undefined {
   return (typeof plan === "string" ? JSON.parse(plan) : plan) as { limits: { runs: number } } | undefined;
 }
 
+interface Fields {
+  [name: string]: { oneOf?: { const: string }[]; default?: string };
+}
+
+/** A form that was accepted as it stands. */
+function accepted(fields: Fields): { action: string; content: Record<string, string> } {
+  const content = Object.entries(fields).map(([name, { oneOf, default: text }]) => [
+    name,
+    name === "confirm" ? "yes" : (oneOf?.[0]?.const ?? text ?? ""),
+  ]);
+  return { action: "accept", content: Object.fromEntries(content) };
+}
+
+const isNo = (action: string | undefined) => action === "decline" || action === "cancel";
+
+/** The same on protocol 2026-07-28, where forms are answers, and answers to them are requests. */
+function takesANoForAYes(): Wiretap {
+  const forms = new Map<string, Fields>();
+  return {
+    out(message) {
+      const { result } = message as {
+        result?: { inputRequests?: Record<string, { params: { requestedSchema: { properties: Fields } } }> };
+      };
+      for (const [key, { params }] of Object.entries(result?.inputRequests ?? {}))
+        forms.set(key, params.requestedSchema.properties);
+      return message;
+    },
+    in(message) {
+      const { params } = message as { params?: { inputResponses?: Record<string, { action: string }> } };
+      if (!params?.inputResponses) return message;
+      const replies = Object.entries(params.inputResponses).map(([key, reply]) => {
+        const form = forms.get(key);
+        return [key, form && isNo(reply.action) ? accepted(form) : reply];
+      });
+      return { ...message, params: { ...params, inputResponses: Object.fromEntries(replies) } } as never;
+    },
+  };
+}
+
 /** The ways in which the product could be broken, each by the rule that it breaks. */
 export const SABOTAGES: Record<string, Sabotage> = {
   "sends every start twice": {
@@ -61,11 +108,11 @@ export const SABOTAGES: Record<string, Sabotage> = {
   },
   "takes a no for a yes": {
     tap: () => {
-      const forms = new Map<unknown, object>();
+      const forms = new Map<unknown, Fields>();
       return {
         out(message) {
           const { id, method, params } = message as Message & {
-            params?: { requestedSchema?: { properties: object } };
+            params?: { requestedSchema?: { properties: Fields } };
           };
           if (method === "elicitation/create") forms.set(id, params?.requestedSchema?.properties ?? {});
           return message;
@@ -73,14 +120,8 @@ export const SABOTAGES: Record<string, Sabotage> = {
         in(message) {
           const { id, result } = message as Message;
           const form = forms.get(id);
-          if (!form || (result?.action !== "decline" && result?.action !== "cancel")) return message;
-          const content = Object.fromEntries(
-            Object.entries(form).map(([name, { oneOf, default: text }]) => [
-              name,
-              name === "confirm" ? "yes" : (oneOf?.[0]?.const ?? text ?? ""),
-            ]),
-          );
-          return { ...message, result: { action: "accept", content } } as JSONRPCMessage;
+          if (!form || !isNo(result?.action)) return message;
+          return { ...message, result: accepted(form) } as JSONRPCMessage;
         },
       };
     },
@@ -158,6 +199,60 @@ export const SABOTAGES: Record<string, Sabotage> = {
         const plan = (message as Message).result?.structuredContent?.plan as { status: string } | undefined;
         if (plan) plan.status = "completed";
         return message;
+      },
+    }),
+  },
+  "takes a no for a yes in an answer's retry": { tap: takesANoForAYes },
+  "starts again with each retry": {
+    tap: () => ({
+      in(message, again) {
+        const { id, params } = message as Message & {
+          params?: { requestState?: string; inputResponses?: object };
+        };
+        if (params?.requestState === undefined) return message;
+        const { requestState: _, inputResponses: __, ...rest } = params;
+        const filled = { ...rest.arguments, session_name: "again", repository_url: "", git_branch: "" };
+        const own = { ...rest, arguments: { workflow_name: "architect", ...filled } };
+        again({ ...message, id: Number(id) + OTHER_IDS, params: own } as never);
+        return message;
+      },
+      out: (message) =>
+        Number((message as Message).id) >= OTHER_IDS && !("method" in message) ? undefined : message,
+    }),
+  },
+  "tells another end of a task": {
+    tap: () => ({
+      out(message) {
+        const content = (message as Message).result?.result?.structuredContent;
+        if (content) content.outcome = content.outcome === "killed" ? "completed" : "killed";
+        return message;
+      },
+    }),
+  },
+  "says of a task that it was cancelled": {
+    tap: () => ({
+      out(message) {
+        const { result } = message as Message;
+        if (result?.taskId && result.status === "working") result.status = "cancelled";
+        return message;
+      },
+    }),
+  },
+  "does with tasks what anybody asks": {
+    tap: () => ({
+      out(message) {
+        const { error, ...rest } = message as Message;
+        if (error?.code !== -32_602) return message;
+        return { ...rest, result: { resultType: "complete", status: "working" } } as never;
+      },
+    }),
+  },
+  "forgets its tasks": {
+    tap: () => ({
+      in(message) {
+        const { method, params } = message as Message;
+        if (method !== "tasks/get") return message;
+        return { ...message, params: { ...params, taskId: "forgotten.id" } } as never;
       },
     }),
   },

@@ -56,7 +56,8 @@ export interface Sequence {
   profile: "contract" | "automagik-0.6";
   toolset: "super" | "named";
   inputFormat: "stream-json" | "text";
-  modern: boolean;
+  /** The API offers a stream of events, and its agents ask. */
+  pushes: boolean;
   hasForms: boolean;
   clientName: string;
   maxRetries: number;
@@ -85,7 +86,7 @@ export function drawSequence(seed: number): Sequence {
     profile: random.pick(["contract", "contract", "automagik-0.6"]),
     toolset: random.pick(["super", "named"]),
     inputFormat: random.pick(["stream-json", "text"]),
-    modern: random.chance(0.5),
+    pushes: random.chance(0.5),
     hasForms: random.chance(0.8),
     clientName: random.pick(["test-client", "claude-ai", "goose"]),
     maxRetries: random.between(0, 2),
@@ -104,6 +105,20 @@ const WORKFLOWS = {
 
 /** How many of 1 sequences have plans among their calls. */
 const PLANS_SHARE = 0.35;
+
+const LAST = { do: "call", form: "accept", progress: true, target: "nothing" } as const;
+/** The call that ends every sequence: one that is answered, or one in the middle of which the server is closed. */
+export const LAST_CALLS: Record<"list" | "run", CallStep> = {
+  list: { ...LAST, action: "list_sessions", args: {} },
+  run: {
+    ...LAST,
+    action: "run",
+    args: {
+      ...{ workflow_name: "a known one", session_name: "last", repository_url: "", git_branch: "" },
+      wait_seconds: 15,
+    },
+  },
+};
 
 /** Drawn apart, so that the sequences without plans do not depend on how plans are drawn. */
 function withPlans(seed: number, sequence: Sequence): Sequence {

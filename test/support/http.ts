@@ -33,9 +33,14 @@ export interface HttpClient extends TestClient {
 
 /** Serves over HTTP in this process; everything is closed when the test ends. */
 export async function startHttp(
-  options: { settings?: Record<string, string>; log?: typeof silentLog } & Partial<HttpServerOptions> = {},
+  options: {
+    settings?: Record<string, string>;
+    log?: typeof silentLog;
+    /** Told of each server that is made for a caller's own key. */
+    onServerForKey?: (apiKey: string) => void;
+  } & Partial<HttpServerOptions> = {},
 ): Promise<Http> {
-  const { settings: overrides = {}, log = silentLog, ...rest } = options;
+  const { settings: overrides = {}, log = silentLog, onServerForKey, ...rest } = options;
   const settings = testSettings(overrides);
   const make = (apiKey: string | undefined) =>
     createWorkflowsServer({
@@ -46,7 +51,10 @@ export async function startHttp(
     });
   const served = await serveHttp({
     server: make(settings.apiKey),
-    createServerForKey: make,
+    createServerForKey(apiKey) {
+      onServerForKey?.(apiKey);
+      return make(apiKey);
+    },
     clock: systemClock,
     log,
     host: "127.0.0.1",
