@@ -5,7 +5,7 @@ import { SABOTAGES } from "./faults/sabotage.js";
 describe("seeded sequences of calls to an API that fails in every way", () => {
   it.each(["earlier", "modern"] as const)(
     "break no rule (%s protocol)",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (era) => {
       const summary = await runSequences({ seed: 1, sequences: 40, era, atOnce: 40 });
       expect(summary.violations).toEqual([]);
