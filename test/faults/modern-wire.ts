@@ -32,7 +32,11 @@ export function overHttp(server: WorkflowsServer, owner: string): Wire {
       async fetch(url, { method = "GET", headers, signal, body } = {}) {
         if (method !== "POST") return new Response(null, { status: 405 });
         const request = new Request(url, { method, ...(headers ? { headers } : {}), signal: signal ?? null });
-        return server.serveRequest(request, { owner, body: JSON.parse(String(body)) });
+        return server.serveRequest(request, {
+          ...{ owner, body: JSON.parse(String(body)) },
+          // It ends with the client.
+          ended: request.signal,
+        });
       },
     }),
     hangUp: async () => {},
