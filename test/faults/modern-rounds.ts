@@ -133,10 +133,11 @@ export async function playRounds(
     const args = does === "other arguments" ? { ...asked.arguments, message: "Else" } : asked.arguments;
     const state = does === "made-up state" ? { requestState: "made-up" } : {};
     const params = { ...asked, arguments: args, ...brings, ...state };
-    const refused: { code?: unknown } = await send("tools/call", params, { timeoutMs, signal }).catch(
-      (error: { code?: unknown }) => error,
+    const code = await send("tools/call", params, { timeoutMs, signal }).then(
+      () => "taken",
+      (error: { code?: unknown }) => error.code,
     );
-    if (refused.code !== INVALID_PARAMS && !signal.aborted && !link.isOver())
+    if (code !== INVALID_PARAMS && !signal.aborted && !link.isOver())
       tell(`takes the answer of its form with ${does}`);
   }
 
