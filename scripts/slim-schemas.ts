@@ -98,6 +98,26 @@ export const usedSchemasOnly: Plugin = {
       contents: markSchemasPure(readFileSync(path, "utf8")),
       resolveDir: dirname(path),
     }));
+    // The library of the newer protocol makes all schemas of the protocol for a list by name, which nobody reads here.
+    onLoad(
+      { filter: /[\\/]@modelcontextprotocol[\\/]core[\\/]dist[\\/](schemas|auth)-[^\\/]*\.mjs$/ },
+      ({ path }) => ({
+        contents: markSchemasPure(readFileSync(path, "utf8")),
+        resolveDir: dirname(path),
+      }),
+    );
+    onLoad(
+      { filter: /[\\/]@modelcontextprotocol[\\/]server[\\/]dist[\\/]src-[^\\/]*\.mjs$/ },
+      ({ path }) => ({
+        contents: replaceIn(path, [
+          [/^for \(const key of SPEC_SCHEMA_KEYS\) register\(.*\);$/m, ""],
+          [/^for \(const \[key, schema\] of Object\.entries\(authSchemas\)\) register\(.*\);$/m, ""],
+          ["= Object.freeze(_specTypeSchemas)", "= /* @__PURE__ */ Object.freeze(_specTypeSchemas)"],
+          ["= Object.freeze(_isSpecType)", "= /* @__PURE__ */ Object.freeze(_isSpecType)"],
+        ]),
+        resolveDir: dirname(path),
+      }),
+    );
     // A client uses other ones than a server: with a copy of its own those do not get into what a server loads.
     onResolve({ filter: /[\\/]types\.js$/ }, async ({ path, pluginData, ...options }) => {
       const byClient = /[\\/]sdk[\\/]dist[\\/]esm[\\/](client|experimental[\\/]tasks[\\/]client)\b/;
