@@ -50,7 +50,6 @@ async function start(script: string, baseUrl: string, folder: string, isModern: 
       AUTOMAGIK_WORKFLOWS_API_KEY: "key",
       AUTOMAGIK_WORKFLOWS_BASE_URL: baseUrl,
       AUTOMAGIK_WORKFLOWS_STATE_DIR: folder,
-      AUTOMAGIK_WORKFLOWS_ERA: isModern ? "auto" : "legacy",
     },
   });
   const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);

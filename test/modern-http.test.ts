@@ -82,7 +82,7 @@ describe("the newer protocol over HTTP", () => {
   });
 
   test("is not served where it is switched off", async () => {
-    const http = await startHttpWithApi();
+    const http = await startHttpWithApi({ settings: { ERA: "legacy" } });
     expect(await send(http, "server/discover")).toMatchObject({ status: 400 });
   });
 

@@ -123,7 +123,7 @@ const CASES: Record<string, Case> = {
     good: numbers("10", "3600"),
     bad: ["9", "3601", ...NO_NUMBERS],
   },
-  ERA: { property: "era", fallback: "legacy", good: texts("auto", "legacy"), bad: ["modern", "Auto"] },
+  ERA: { property: "era", fallback: "auto", good: texts("auto", "legacy"), bad: ["modern", "Auto"] },
   TASK_AFTER: {
     property: "taskAfterS",
     fallback: 60,

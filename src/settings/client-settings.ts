@@ -80,10 +80,10 @@ export const clientSettings = {
     about: "Time that a form stays open for the person's answer.",
     bounds: "10–3600 s",
   }),
-  era: setting(z.enum(["auto", "legacy"]).default("legacy"), {
+  era: setting(z.enum(["auto", "legacy"]).default("auto"), {
     variable: "ERA",
     about:
-      "`auto`: protocol 2026-07-28 with clients that open with it, on which runs become tasks, and the earlier ones with all others (new: not yet the default); `legacy`: up to 2025-11-25 only.",
+      "`auto`: protocol 2026-07-28 with clients that open with it, on which runs become tasks, and the earlier ones with all others; `legacy`: up to 2025-11-25 only.",
     bounds: "`auto` or `legacy`",
   }),
   taskAfterS: setting(decimal(0, 3600).default(60), {
