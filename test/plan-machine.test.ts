@@ -463,6 +463,18 @@ describe("rule 4: limits count across the whole plan", () => {
     });
   });
 
+  it("minutes for which the machine has slept do not count, and no more than have passed are taken off", () => {
+    const world = begin({ limits: { minutes: 10 }, steps: [design, gate] });
+    world.begin("design").wait(4);
+    const before = world.state.workMs;
+    world.do({ type: "slept", ms: 500 * 60_000 });
+    expect(world.state.workMs).toBe(before);
+    const late = { type: "slept", ms: 499 * 60_000, at: world.state.at + 500 * 60_000 } as const;
+    expect(apply(world.state, late).workMs).toBe(before + 60_000);
+    world.finish("design");
+    expect(world.refuses({ type: "slept", ms: 60_000 })).toBe("No run is at work.");
+  });
+
   it("a start that came to nothing does not count", () => {
     const world = begin({ limits: { runs: 1, cost_usd: 1 }, steps: [{ ...design, retry: 1 }] });
     world.do({ type: "run-not-started", key: "p1/design/1", reason: "The API is away." });

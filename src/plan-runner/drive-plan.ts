@@ -36,6 +36,7 @@ const LONGEST_PAUSE_MS = 60_000;
 /**
  * Carries a plan out: what its state asks for is begun, each thing once, and what comes of it is written down as events,
  * from which the next follows. Whatever fails outside is tried again or becomes an event; it never ends this.
+ * @param options.slept how long the machine has slept in all, in ms
  * @param options.onSeen called with what is seen of it, often with the same
  * @param options.onLost the plan is another process's now; nothing more is done here
  * @param options.onOver nothing is to be done any more
@@ -46,6 +47,7 @@ export function drivePlan(
     journal: PlanJournal;
     port: PlanPort;
     owner: PlanOwner;
+    slept: () => number;
     clock: Clock;
     log: Log;
     onSeen: (now: PlanNow) => void;
@@ -53,14 +55,14 @@ export function drivePlan(
     onOver: () => void;
   },
 ): DrivenPlan {
-  const { journal, port, owner, clock, log, onSeen, onLost, onOver } = options;
+  const { journal, port, owner, slept, clock, log, onSeen, onLost, onOver } = options;
   const { planId } = plan.state;
   const isWanted = (id: string, state = copy.state) => commandsOf(state).some((command) => command.id === id);
   const begun = createBegunActs({ copy: () => copy, journal, planId, owner, isWanted, onLost });
   const copy = createPlanCopy(plan, {
     ...{ journal, clock },
     onChange: () => isDriven && next(),
-    carrier: { owner, actsOf, onBegun: begun.note },
+    carrier: { owner, actsOf, slept, onBegun: begun.note },
   });
   /** What was begun here, by the ids of its commands, until it is not wanted any more. */
   const acts = new Map<string, { abort: AbortController; isDone: boolean }>();

@@ -38,6 +38,8 @@ export interface CopyOwner {
   owner: PlanOwner;
   /** What follows from a change and is begun as soon as that is written, in the same write. */
   actsOf(before: PlanState, after: PlanState): readonly PlanAct[];
+  /** How long the machine has slept in all, in ms: that goes into the journal before what comes after it. */
+  slept(): number;
   /** Told which of these it was. */
   onBegun(ids: ReadonlySet<string>): void;
 }
@@ -64,6 +66,8 @@ export function createPlanCopy(
   let { state, entries } = read;
   const { planId } = state;
   let waiting: Asked[] = [];
+  /** Of the machine's sleep what the journal has already. */
+  let sleepNoted = carrier?.slept() ?? 0;
 
   async function catchUp(): Promise<void> {
     const added = await journal.readSince(planId, entries);
@@ -92,7 +96,7 @@ export function createPlanCopy(
   async function carryOut(batch: readonly Asked[]): Promise<void> {
     for (let isOurs = carrier !== undefined; ; ) {
       const decided = decide(batch, isOurs);
-      const { events, next, acts, hasRefused } = decided;
+      const { events, next, acts, hasRefused, slept } = decided;
       // Others may have made possible meanwhile what cannot be.
       if (hasRefused) {
         const before = entries;
@@ -120,6 +124,7 @@ export function createPlanCopy(
         state = next;
         entries += events.length;
       }
+      sleepNoted = slept;
       carrier?.onBegun(begun);
       if (events.length > 0) onChange();
       decided.answer(begun);
@@ -134,6 +139,12 @@ export function createPlanCopy(
     const answers: ((begun: ReadonlySet<string>) => void)[] = [];
     let next = state;
     let hasRefused = false;
+    const slept = carrier?.slept() ?? 0;
+    const sleep: PlanEvent = { type: "slept", ms: slept - sleepNoted, at: clock.now() };
+    if (sleep.ms > 0 && whyNot(next, sleep) === undefined) {
+      next = apply(next, sleep);
+      events.push(sleep);
+    }
     for (const asked of batch) {
       if ("change" in asked) {
         const event = { ...asked.change, at: clock.now() };
@@ -155,7 +166,7 @@ export function createPlanCopy(
     const answer = (begun: ReadonlySet<string>) => {
       for (const one of answers) one(begun);
     };
-    return { events, next, acts, hasRefused, answer };
+    return { events, next, acts, hasRefused, slept, answer };
   }
 
   return {

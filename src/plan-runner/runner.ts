@@ -15,6 +15,7 @@ import type { Ownership, PlanOwner } from "./plan-owner.js";
 import type { PlanSummary } from "./plan-summary.js";
 import type { PlanNow, PlanPort } from "./port.js";
 import { createSightWriter } from "./sight-writer.js";
+import { createSleepMeter } from "./sleep-meter.js";
 
 /**
  * A plan as it stands, and what is seen of it at the moment: where another process carries it out, as that has last
@@ -85,6 +86,7 @@ export function createPlanRunner(options: {
   const closing = new AbortController();
   const wake = { up: () => {} };
   const me = ownIdentity().then((own): PlanOwner => ({ ...own, instance: randomUUID() }));
+  const sleeps = createSleepMeter(clock);
   const sights = createSightWriter({ sights: journal, owner: me, clock, log });
   const looked = new Map<string, PlanCopy & { place: PlanPlace }>();
   let loop: Promise<void> | undefined;
@@ -101,8 +103,13 @@ export function createPlanRunner(options: {
     const owner = await me;
     let refreshedAt = clock.elapsed();
     let prunedAt = Number.NEGATIVE_INFINITY;
+    let slept = 0;
     while (!closing.signal.aborted) {
       try {
+        // The journal gets it with whatever is written next; nobody is waited for meanwhile.
+        if (sleeps.look() > slept)
+          for (const plan of plans.values()) plan.happen({ type: "tick" }).catch(() => {});
+        slept = sleeps.look();
         if (clock.elapsed() - refreshedAt >= REFRESH_MS) {
           await journal.refresh(owner, clock.now());
           refreshedAt = clock.elapsed();
@@ -158,6 +165,7 @@ export function createPlanRunner(options: {
     const plan = drivePlan(read, {
       journal,
       owner,
+      slept: sleeps.look,
       clock,
       log,
       port: portFor({ planId, place: read.place }),

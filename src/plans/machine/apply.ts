@@ -52,7 +52,10 @@ function finish({ state, tally }: Draft): PlanState {
 
 function take(draft: Draft, event: PlanEvent): void {
   const { state } = draft;
-  if (isWorking(state, draft.tally)) state.workMs += draft.at - state.at;
+  if (isWorking(state, draft.tally)) {
+    const slept = event.type === "slept" ? event.ms : 0;
+    state.workMs += Math.max(0, draft.at - state.at - slept);
+  }
   state.at = draft.at;
   happen(draft, event);
   settle(draft, !isOfOneRun(event));

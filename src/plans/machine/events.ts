@@ -91,6 +91,8 @@ export type PlanChange =
   | { type: "step-redone"; step: string; words?: string }
   /** The plan is another one from now on; it was checked. `version`: which it was made of, where that counts. */
   | { type: "plan-edited"; plan: Plan; version?: number }
+  /** The machine has slept for so long since the event before, in ms: that was no time of work. */
+  | { type: "slept"; ms: number }
   /** Time has gone by. */
   | { type: "tick" };
 

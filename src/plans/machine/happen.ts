@@ -64,6 +64,7 @@ export function happen(draft: Draft, event: PlanEvent): void {
     case "plan-edited":
       changePlan(draft, event);
       return;
+    case "slept":
     case "tick":
       return;
   }

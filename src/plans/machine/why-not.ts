@@ -23,6 +23,8 @@ export function whyNot(state: PlanState, event: PlanEvent): string | undefined {
       return findAttempt(state, event.key)?.attempt.runId === undefined
         ? "The plan has no such run."
         : undefined;
+    case "slept":
+      return isAtWork(state) ? undefined : "No run is at work.";
     case "tick":
       return undefined;
     case "merged":
@@ -35,6 +37,13 @@ export function whyNot(state: PlanState, event: PlanEvent): string | undefined {
     default:
       return whyNotPerson(state, event);
   }
+}
+
+function isAtWork({ steps, pausedAt }: PlanState): boolean {
+  const statuses = Object.values(steps).flatMap(({ going, attempts }) =>
+    going > 0 ? attempts.map(({ status }) => status) : [],
+  );
+  return statuses.some((status) => status === "running" || (status === "starting" && pausedAt === undefined));
 }
 
 function stepOf({ steps }: PlanState, id: string): StepState | undefined {
@@ -68,7 +77,7 @@ function whyNotRun(state: PlanState, event: Extract<PlanEvent, { key: string }>)
 /** What only a person decides. */
 function whyNotPerson(
   state: PlanState,
-  event: Exclude<PlanEvent, { key: string } | { type: "tick" | "merged" | "merge-failed" }>,
+  event: Exclude<PlanEvent, { key: string } | { type: "slept" | "tick" | "merged" | "merge-failed" }>,
 ): string | undefined {
   if (state.killAskedAt !== undefined)
     return "The plan was ended: nothing of it is started any more. What it has left stands in its status; begin a new plan to go on.";
