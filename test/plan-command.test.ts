@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { serveBranchingApi } from "./support/branching-api.js";
 import { hasEnded, isAtGate, scriptOf } from "./support/driven-plans.js";
+import { endAll } from "./support/one-machine.js";
 import { createPlanTerminal, drivePlansOf } from "./support/plan-terminal.js";
+import { openStoredPlans } from "./support/stored-plans.js";
 
 // `plan …` in a terminal: through the published bin.
 
@@ -155,6 +157,22 @@ it("follows a plan for as long as it goes on, also while nothing happens", async
     code: 0,
     stdout: expect.stringMatching(/\nbuild: succeeded[\s\S]*\nPlan feature \([\w-]{36}\): completed\n/),
   });
+}, 60_000);
+
+it("follows a plan to its end though the process dies meanwhile that carries it out", async () => {
+  const api = await serveBranchingApi({ script: () => ({ manual: true }), keepsKeys: true });
+  const terminal = createPlanTerminal(api);
+  const plans = await openStoredPlans(terminal.home, api.url);
+  const planId = await plans.begin({ name: "one", steps: [{ id: "design", run: "fix", task: "Go" }] });
+  const following = terminal.begin(["show", "one", "--follow"]);
+  await plans.until(planId, ({ steps }) => steps.design?.attempts[0]?.runId !== undefined);
+  const driver = plans.driverPid();
+  endAll([driver]);
+  api.world.run(api.world.runs()[0]?.runId ?? "").complete({ result: "Done", commits: ["Design it"] });
+  expect(await following.ended()).toBe(0);
+  expect(following.stdout()).toMatch(/\nPlan one \([\w-]{36}\): completed\n/);
+  expect(plans.driverPid()).not.toBe(driver);
+  expect(api.posts).toBe(1);
 }, 60_000);
 
 it("agrees to a fan-out, pauses and goes on, changes limits and steps, and ends a plan after asking", async () => {

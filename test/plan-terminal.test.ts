@@ -3,7 +3,9 @@ import { expect, it } from "vitest";
 import type { Question } from "../src/actions/forms/form-client.js";
 import { followPlan } from "../src/cli/plans/follow-plan.js";
 import { createLiveLine } from "../src/cli/plans/live-line.js";
+import { renderPlan } from "../src/cli/plans/render-plan.js";
 import { createTerminalForms, type FormTerminal } from "../src/cli/plans/terminal-forms.js";
+import { wrapWords } from "../src/cli/sessions/fit-text.js";
 import type { PlanSight } from "../src/plan-runner/runner.js";
 import { apply, startPlan } from "../src/plans/machine/apply.js";
 import type { PlanState } from "../src/plans/machine/state.js";
@@ -131,4 +133,40 @@ it("shows a plan on one line that changes, and asks for a gate that opens, once"
   expect(last.state).toBe(approved);
   expect(written()).toMatch(/^ok: waiting: Build this\?\n/);
   expect(written()).toMatch(/ok: succeeded.*\n/);
+});
+
+it("breaks sentences between words, keeps the mark of a quotation, and leaves what is copied as it stands", () => {
+  const text = [
+    "Sent back at gate ok. `plan show ship --follow` shows how it goes on.",
+    "> The agent's words are long.",
+    "    automagik-workflows-mcp plan approve ship ok",
+    "a-word-that-is-longer-than-the-line",
+  ].join("\n");
+  expect(wrapWords(text, 26).split("\n")).toEqual([
+    "Sent back at gate ok.",
+    "`plan show ship --follow`",
+    "shows how it goes on.",
+    "> The agent's words are",
+    "> long.",
+    "    automagik-workflows-mcp plan approve ship ok",
+    "a-word-that-is-longer-than-the-line",
+  ]);
+  expect(wrapWords(text, undefined)).toBe(text);
+});
+
+it("shows what a plan waits for in the lines of the terminal, and on one line where it is piped", () => {
+  const question = "Shall this be built as it is designed, or is there something that should change before?";
+  const state = startPlan({
+    type: "plan-started",
+    at: 0,
+    planId: "p",
+    plan: planOf({ name: "ship", steps: [{ id: "ok", gate: question }] }),
+    inputs: {},
+  });
+  const sight: PlanSight = { state, place: {}, troubles: [], actions: new Map() };
+  const show = (width: number | undefined) => renderPlan(sight, { width, paint: (text) => text, now: 0 });
+  expect(show(undefined)).toContain(`\n  ok, 0 s: ${question}\n`);
+  const waiting = show(40).split("\n").slice(3, 6);
+  expect(waiting.map((line) => line.slice(2)).join(" ")).toBe(`ok, 0 s: ${question}`);
+  for (const line of waiting) expect(line).toMatch(/^ {2}\S.{1,37}$/);
 });

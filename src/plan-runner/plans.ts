@@ -3,6 +3,7 @@ import { type DryRun, dryRun, type WorkflowHistory } from "../plans/dry-run.js";
 import { fillChecks } from "../plans/fill-checks.js";
 import { type CheckedPlan, checkPlan } from "../plans/language/check-plan.js";
 import type { PlanChange } from "../plans/machine/events.js";
+import { planStatus, waitingFor } from "../plans/machine/plan-status.js";
 import type { PlanState, Threshold } from "../plans/machine/state.js";
 import { AUTO_WORKFLOW, type FieldValue, type Plan, type PlanLimits } from "../plans/plan.js";
 import { type Clock, sleep } from "../shared/clock.js";
@@ -80,6 +81,8 @@ export interface Plans {
 
 /** How often a followed plan is looked at, in ms: what the eye takes for at once. */
 const LOOK_MS = 500;
+/** How often it is seen to that somebody carries out a plan that is followed, in ms. */
+const CARRY_MS = 5_000;
 
 /** What the plans of a server are made of, beside the database and the API. */
 export interface PlansOptions {
@@ -188,6 +191,7 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
     list: () => runner.list(),
     async follow(planId, signal, onChange) {
       let last: string | undefined;
+      let carriedAt = clock.elapsed();
       while (!signal.aborted) {
         const sight = await runner.look(planId);
         if (!sight) return;
@@ -196,6 +200,12 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
         if (mark !== last) onChange(sight);
         last = mark;
         if (isOver(state)) return;
+        if (clock.elapsed() - carriedAt >= CARRY_MS) {
+          carriedAt = clock.elapsed();
+          // Where nobody can be started now, the next time is soon.
+          if (mayGoOn({ status: planStatus(state), waitingFor: waitingFor(state) }))
+            carryOut().catch(() => {});
+        }
         await sleep(clock, LOOK_MS, signal);
       }
     },
@@ -219,6 +229,6 @@ function isOpen({ status }: PlanSummary): boolean {
 }
 
 /** Something of it happens without a person's decision, as long as somebody carries it out. */
-function mayGoOn({ status, waitingFor }: PlanSummary): boolean {
+function mayGoOn({ status, waitingFor }: Pick<PlanSummary, "status" | "waitingFor">): boolean {
   return status === "running" || waitingFor.some(({ kind }) => kind === "question");
 }

@@ -20,7 +20,7 @@ import { findOwnPlans } from "../process.js";
 import { type OpenServices, openActing, openReading } from "../sessions/open-services.js";
 import { openWorkflows } from "../workflows/open-workflows.js";
 import { createCall, createScreen, listTemplates, runPlan } from "./plan-start.js";
-import { onInterrupt, out, paintOptions } from "./terminal.js";
+import { onInterrupt, out, outWrapped, paintOptions } from "./terminal.js";
 
 const COMMANDS: Record<PlanCommand, (asked: Invocation) => Promise<number>> = {
   plan: list,
@@ -147,7 +147,7 @@ async function onPlans(
     if (!plans) throw await unknownPlan(wanted, plans);
     return await keepAwake(async () => {
       await opened.discover();
-      return work(wanted, { plans, yes: asked.yes === true, ask, call, out }, opened);
+      return work(wanted, { plans, yes: asked.yes === true, ask, call, out: outWrapped }, opened);
     });
   } finally {
     await opened.close();

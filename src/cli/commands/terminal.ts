@@ -1,10 +1,14 @@
 import { styleText } from "node:util";
 import { systemClock } from "../../shared/clock.js";
 import type { PaintOptions } from "../plans/render-plans.js";
+import { wrapWords } from "../sessions/fit-text.js";
 
 /** What commands in a terminal take from it. */
 
 export const out = (text: string) => process.stdout.write(text);
+
+/** The same for sentences: broken between words where the line ends. */
+export const outWrapped = (text: string) => out(wrapWords(text, findWidth()));
 
 /** Cells of a line: those of the terminal, or what COLUMNS says where the output is none. */
 export function findWidth(): number | undefined {

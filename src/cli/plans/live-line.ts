@@ -1,5 +1,5 @@
 import { clearLine, cursorTo } from "node:readline";
-import { shorten } from "../sessions/fit-text.js";
+import { shorten, wrapWords } from "../sessions/fit-text.js";
 
 /** Shows how something goes on: one line that changes in a terminal; elsewhere each text is a line of its own. */
 export interface LiveLine {
@@ -36,7 +36,7 @@ export function createLiveLine(
     note(text) {
       const line = shown;
       clear();
-      output.write(`${text}\n`);
+      output.write(`${options.moves ? wrapWords(text, options.width()) : text}\n`);
       if (line === "") return;
       output.write(line);
       shown = line;

@@ -5,7 +5,7 @@ import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import { isGoing, type PlanState } from "../../plans/machine/state.js";
 import { shellWord } from "../../shared/shell-word.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
-import { shorten, tellSpan } from "../sessions/fit-text.js";
+import { tellSpan, wrapWords } from "../sessions/fit-text.js";
 import { renderRows } from "../table.js";
 import { type PaintOptions, tellCost, toneOf } from "./render-plans.js";
 
@@ -42,7 +42,7 @@ export function renderPlan(sight: PlanSight, options: PaintOptions): string {
     renderTroubles(sight, options),
     [renderSteps(view, sight, options)],
     renderFailures(view, options),
-    renderTotals(view),
+    renderTotals(view, options),
     renderNext(view, sight),
   ];
   return groups
@@ -60,10 +60,7 @@ function renderWaiting(view: PlanView, { now, paint, width }: PaintOptions): str
   if (view.waitingFor.length === 0) return [];
   const lines = view.waitingFor.flatMap((one) => {
     const text = `  ${one.step}, ${tellSpan(now - one.since)}: ${cleanLine(one.what, 400)}`;
-    return [
-      paint(width === undefined ? text : shorten(text, Math.max(width, 400)), "waiting"),
-      ...howToAnswer(one, view).map((way) => `    ${way}`),
-    ];
+    return [paint(wrapWords(text, width), "waiting"), ...howToAnswer(one, view).map((way) => `    ${way}`)];
   });
   return ["Needs you:", ...lines];
 }
@@ -96,13 +93,14 @@ export function nameForShell(name: string, planId: string): string {
   return cleanLine(name, 100) === name ? shellWord(name) : planId;
 }
 
-function renderTroubles({ troubles }: PlanSight, { now, paint }: PaintOptions): string[] {
+function renderTroubles({ troubles }: PlanSight, { now, paint, width }: PaintOptions): string[] {
   if (troubles.length === 0) return [];
   return [
     "Does not work at the moment, and is tried again:",
-    ...troubles.map(({ step, reason, since }) =>
-      paint(`  ${step ? `${step}, ` : ""}${tellSpan(now - since)}: ${cleanLine(reason, 400)}`, "failed"),
-    ),
+    ...troubles.map(({ step, reason, since }) => {
+      const text = `  ${step ? `${step}, ` : ""}${tellSpan(now - since)}: ${cleanLine(reason, 400)}`;
+      return paint(wrapWords(text, width), "failed");
+    }),
   ];
 }
 
@@ -111,7 +109,7 @@ function renderFailures({ steps, waitingFor }: PlanView, { paint, width }: Paint
   if (width === undefined) return [];
   return steps.flatMap(({ id, status, reason }) =>
     status === "failed" && reason && !waitingFor.some(({ step }) => step === id)
-      ? [paint(`${id} has failed: ${asSentence(cleanLine(reason, 400))}`, "failed")]
+      ? [paint(wrapWords(`${id} has failed: ${asSentence(cleanLine(reason, 400))}`, width), "failed")]
       : [],
   );
 }
@@ -168,11 +166,11 @@ function itemRows({ id, runs = [] }: StepView, { state, actions }: PlanSight) {
   return [...shown, { cells: { ...empty, step: `  and ${left} more` }, tone: undefined }];
 }
 
-function renderTotals(view: PlanView): string[] {
+function renderTotals(view: PlanView, { width }: PaintOptions): string[] {
   const { runs } = view;
   return [
     `Runs started: ${runs.started} of ${runs.limit}. Cost: ${tellCost(view)}.`,
-    ...view.nearLimits.map((text) => asSentence(text)),
+    ...view.nearLimits.map((text) => wrapWords(asSentence(text), width)),
   ];
 }
 

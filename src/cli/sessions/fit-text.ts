@@ -28,6 +28,38 @@ export function shorten(text: string, cells: number): string {
   return cells > 0 ? `${shown.trimEnd()}\u2026` : "";
 }
 
+/** A command of ours or a flag on a line of its own is copied as it stands. */
+const COPIED = /^\s*(?:automagik-workflows-mcp |--)/;
+/** What is between backticks is one word: a command that is copied out of a sentence. */
+const WORDS = /(?:`[^`]*`|[^\s`]|`)+/g;
+
+/**
+ * The text with its lines broken between words where they are longer; what stands before a line (blanks, the mark of a
+ * quotation) stands before its parts as well. A word that is longer stays whole.
+ * @param cells undefined for no limit: the text as it is
+ */
+export function wrapWords(text: string, cells: number | undefined): string {
+  if (cells === undefined) return text;
+  return text
+    .split("\n")
+    .flatMap((line) => (measure(line) <= cells || COPIED.test(line) ? [line] : wrapLine(line, cells)))
+    .join("\n");
+}
+
+function wrapLine(line: string, cells: number): string[] {
+  const [lead = ""] = /^[ >]*/.exec(line) ?? [];
+  const lines: string[] = [];
+  let part = "";
+  for (const word of line.slice(lead.length).match(WORDS) ?? []) {
+    if (part !== "" && measure(`${lead}${part} ${word}`) > cells) {
+      lines.push(lead + part);
+      part = "";
+    }
+    part += part === "" ? word : ` ${word}`;
+  }
+  return [...lines, lead + part];
+}
+
 /** The text with blanks behind it, up to so many cells. */
 export function pad(text: string, cells: number): string {
   return text + " ".repeat(Math.max(0, cells - measure(text)));
