@@ -297,3 +297,18 @@ test("an argument of a plan in a call without its action starts no run", async (
   expect(text).toContain("`plan` does not belong to action run; action plan may be meant");
   expect(runs()).toEqual([]);
 });
+
+test("a plan of which a run was killed says that its step can be done again", async () => {
+  manual();
+  const chat = await connectForPlans();
+  const { plan_id } = (await chat.begin(TWO_STEPS)).data.plan;
+  await until(() => runs().length === 1);
+  const [run] = runs();
+  await chat.call({ action: "kill", run_id: run?.runId ?? "", confirm: true });
+  const { data, text } = await chat.follow(plan_id);
+  expect(data.plan.steps[0], text).toMatchObject({ id: "design", status: "killed" });
+  expect(data).toMatchObject({
+    outcome: "failed",
+    next_step: { arguments: { plan_id, change: "redo", step: "design" } },
+  });
+});

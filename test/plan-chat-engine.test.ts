@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 import type { InMemoryOptions, ShownForm } from "./support/harness.js";
@@ -177,4 +177,35 @@ test("of several runs of one step that ask at the same time, without forms, each
       `asking-${step.replace("/", "-")}`,
     );
   expect((await chat.follow(plan_id, 40)).data.outcome).toBe("completed");
+});
+
+test("a repository that is allowed once, for this plan, is asked about by the next plan again, and by none of its runs", async () => {
+  const other = makeGitPlace();
+  const says = { allow: "once" };
+  onTestFinished(() => other.remove());
+  const chat = await connect({
+    ownFolders: [other.source],
+    onForm: ({ schema }) => ({
+      action: "accept",
+      content: schema.properties.allow ? says : { answer: "allow_once" },
+    }),
+  });
+  const steps = [
+    { id: "build", run: "implement", task: "Build the login" },
+    { id: "review", run: "review", task: "Look at it" },
+  ];
+  const where = { repository_url: other.source, git_branch: "", wait_seconds: 40 };
+  const asked = () => chat.forms.filter(({ schema }) => schema.properties.allow);
+  const first = await chat.call({ action: "plan", plan: { name: "once", steps }, ...where });
+  expect(first.data.outcome, first.text).toBe("completed");
+  expect(first.data.plan.runs.started).toBe(2);
+  expect(asked()).toHaveLength(1);
+  expect(asked()[0]?.schema.properties.allow.oneOf).toContainEqual({
+    const: "once",
+    title: "Once: for this plan",
+  });
+  says.allow = "no";
+  const second = await chat.call({ action: "plan", plan: { name: "again", steps }, ...where });
+  expect(second.data.outcome, second.text).toBe("declined");
+  expect(asked()).toHaveLength(2);
 });

@@ -1,6 +1,6 @@
 import type { PlanSight } from "../../plan-runner/runner.js";
 import { waitingFor } from "../../plans/machine/plan-status.js";
-import type { PlanState } from "../../plans/machine/state.js";
+import type { PlanState, StepStatus } from "../../plans/machine/state.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
 import { formatUsd } from "../../shared/usd.js";
 import type { NextStep, Outcome } from "../answer.js";
@@ -148,12 +148,18 @@ export function nextForPlan(sight: PlanSight): NextStep | undefined {
         reason: "Goes on with it, once the person wants that.",
       };
     case "failed": {
-      const failed = state.plan.steps.find(({ id }) => state.steps[id]?.status === "failed");
-      return failed && redo(state, failed.id);
+      const failed = whyFailed(state);
+      return failed === undefined ? undefined : redo(state, failed);
     }
     default:
       return undefined;
   }
+}
+
+/** The step to which a plan came that has failed: one that has failed itself, else one whose run was killed. */
+function whyFailed({ plan, steps }: PlanState): string | undefined {
+  const first = (status: StepStatus) => plan.steps.find(({ id }) => steps[id]?.status === status)?.id;
+  return first("failed") ?? first("killed");
 }
 
 function tellChoices(state: PlanState, step: string): string {
