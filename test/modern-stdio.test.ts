@@ -2,7 +2,13 @@ import { afterEach, describe, expect, test } from "vitest";
 import { type ServedApi, type ServeOptions, serveSimulatedApi } from "../mocks/serve.js";
 import { spawnBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { until } from "./support/harness.js";
-import { createModernFrames, type Frame, type ModernFrames, WITHOUT_TASKS } from "./support/modern-frames.js";
+import {
+  CLAUDE,
+  createModernFrames,
+  type Frame,
+  type ModernFrames,
+  WITHOUT_TASKS,
+} from "./support/modern-frames.js";
 
 // Protocol 2026-07-28 over stdio, with frames as the real Claude Code sends them.
 
@@ -290,5 +296,37 @@ describe("a run as a task", () => {
     expect(await client.close()).toBe(0);
     expect(served.api.posts("/run/*/kill")).toEqual([]);
     expect(served.api.world.runs()[0]?.status).not.toBe("killed");
+  });
+});
+
+describe("what is piped in without the end of its only line is answered", () => {
+  test.each([
+    ["server/discover", { _meta: CLAUDE }, { supportedVersions: ["2026-07-28"] }],
+    [
+      "initialize",
+      { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "a", version: "1" } },
+      { protocolVersion: "2025-11-25" },
+    ],
+  ])("%s", async (method, params, result) => {
+    const { child, stdout, ended } = spawnBin([], {
+      HOME: temporaryFolder(),
+      ...toVariables({ API_KEY: "test-key", BASE_URL: (await serve()).url }),
+    });
+    child.stdin?.end(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+    expect(await ended()).toBe(0);
+    const answers = stdout()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(answers).toContainEqual(
+      expect.objectContaining({ id: 1, result: expect.objectContaining(result) }),
+    );
+  });
+
+  test("and where nothing comes, the process ends", async () => {
+    const settings = toVariables({ API_KEY: "test-key", BASE_URL: (await serve()).url });
+    const { child, ended } = spawnBin([], { HOME: temporaryFolder(), ...settings });
+    child.stdin?.end();
+    expect(await ended()).toBe(0);
   });
 });

@@ -101,12 +101,15 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     async serveStdio(streams) {
       const discovered = host.discover();
       void discovered.then(() => services.plans.carryOn());
-      if (settings.era === "auto" && (await peekEra(streams.input)) === "modern") {
-        (await openModern()).serveStdio(streams, () => onIdle());
+      const { input } = streams;
+      const seen = settings.era === "auto" ? await peekEra(input) : { era: "legacy", input };
+      const read = { ...streams, input: seen.input };
+      if (seen.era === "modern") {
+        (await openModern()).serveStdio(read, () => onIdle());
         return;
       }
       const mcp = await openLegacy();
-      await mcp.serveStdio(streams, { listed: host.listWorkflows(), discovered });
+      await mcp.serveStdio(read, { listed: host.listWorkflows(), discovered });
     },
     async connect(transport) {
       await host.discover();

@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 
 /** The two ways of speaking: with a handshake (up to 2025-11-25), or with all that is needed in each request. */
 export type Era = "legacy" | "modern";
@@ -9,20 +9,29 @@ const VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
 const FIRST_MODERN = "2026-07-28";
 
 /**
- * Which way the client on this stream speaks, by its first message, which stays to be read. One that sends nothing
- * readable is taken for one of the old way, which knows what to answer.
+ * Which way the client on this stream speaks, by its first message. One that sends nothing readable is taken for one of
+ * the old way, which knows what to answer.
+ * @returns also the stream from which all messages are to be read, the first one included
  */
-export async function peekEra(input: Readable): Promise<Era> {
+export async function peekEra(input: Readable): Promise<{ era: Era; input: Readable }> {
   const pieces: Buffer[] = [];
   let size = 0;
   return new Promise((resolve) => {
-    function decide(era: Era): void {
+    function stop(): void {
       input.off("readable", look);
       for (const event of ["end", "close", "error"]) input.off(event, onEnd);
-      if (size > 0) input.unshift(Buffer.concat(pieces));
-      resolve(era);
     }
-    const onEnd = () => decide("legacy");
+    function decide(era: Era): void {
+      stop();
+      input.unshift(Buffer.concat(pieces));
+      resolve({ era, input });
+    }
+    // The last line of what is piped in may have no end. A stream that has ended takes nothing back.
+    function onEnd(): void {
+      stop();
+      const all = Buffer.concat(pieces);
+      resolve({ era: eraOfLine(all.toString("utf8")), input: Readable.from([all], { objectMode: false }) });
+    }
     function look(): void {
       for (let piece = input.read(); piece !== null; piece = input.read()) {
         pieces.push(Buffer.from(piece));
