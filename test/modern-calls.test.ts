@@ -1,4 +1,5 @@
-import { describe, expect, test } from "vitest";
+import { setImmediate } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { askOnce } from "./support/ask-once.js";
 import { COMPLETE, until } from "./support/harness.js";
@@ -214,5 +215,42 @@ describe("a task", () => {
     const { result } = await client.poll(taskId, isCompleted);
     expect(Object.keys(result.structuredContent)[0]).toBe("summary");
     expect(result.structuredContent).toMatchObject({ outcome: "completed", run: { result: "Done" } });
+  });
+});
+
+test("however many calls wait for a form, nothing is said of too many listeners", async () => {
+  const warnings: string[] = [];
+  const hear = ({ name }: Error) => warnings.push(name);
+  process.on("warning", hear);
+  onTestFinished(() => void process.off("warning", hear));
+  const client = connectModern();
+  const asked = await Promise.all(Array.from({ length: 20 }, () => client.call(UNNAMED)));
+  expect(asked.map(({ result }) => result.resultType)).toEqual(Array(20).fill("input_required"));
+  await setImmediate();
+  expect(warnings).not.toContain("MaxListenersExceededWarning");
+});
+
+describe("what cannot be had", () => {
+  test("a resource of an API that does not answer is told as that, and not as one that is not there", async () => {
+    const client = connectModern();
+    sim.api().fault({ path: "/run/*/status" }, { status: 503 });
+    const { error } = await client.request("resources/read", { uri: "automagik://runs/some-run" });
+    expect(error).toMatchObject({ code: -32603, message: expect.stringContaining("503") });
+  });
+
+  test.each([
+    ["a run", "automagik://runs/no-such-run"],
+    ["a plan", "plan://no-such-plan"],
+    ["an address of megabytes", `automagik://${"x".repeat(2_000_000)}`],
+  ])("%s that is not there is told in a few words", async (_name, uri) => {
+    const { error } = await connectModern().request("resources/read", { uri });
+    expect(error).toMatchObject({ code: -32602, message: expect.stringContaining("There is no resource") });
+    expect(JSON.stringify(error).length).toBeLessThan(2_000);
+  });
+
+  test("a tool of a name of megabytes is, too", async () => {
+    const { error } = await connectModern().request("tools/call", { name: "x".repeat(2_000_000) });
+    expect(error).toMatchObject({ code: -32602 });
+    expect(JSON.stringify(error).length).toBeLessThan(2_000);
   });
 });

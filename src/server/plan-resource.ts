@@ -4,6 +4,17 @@ import type { PlanSight } from "../plan-runner/runner.js";
 import { cleanLine } from "../shared/text.js";
 import { renderPlanSteps } from "./tools/plan-output.js";
 
+/** Why a resource cannot be read, in words for whoever has asked for it. */
+export class ResourceProblem extends Error {
+  /** @param isMissing there is none of that name; else it could not be read now */
+  constructor(
+    message: string,
+    readonly isMissing: boolean,
+  ) {
+    super(message);
+  }
+}
+
 const PLANS = "plan://";
 
 /** The id or name of the plan that a resource's address is about; undefined for any other address. */
@@ -21,7 +32,7 @@ export function planNameOf(uri: string): string | undefined {
 /**
  * A plan as the answer about it has it, and the same in words.
  * @param value the id or the name that stands in the address, decoded
- * @throws Error that names the wanted plan only, or says why plans cannot be read
+ * @throws ResourceProblem that names the wanted plan only, or says why plans cannot be read
  */
 export async function readPlan(
   value: string,
@@ -42,9 +53,9 @@ async function findPlan(value: string, { plans }: Pick<Services, "plans">): Prom
     const found = await (await plans.openIfAny())?.find(value);
     if (found) return found;
   } catch (error) {
-    if (error instanceof PlansUnavailable) throw new Error(error.message);
-    if (error instanceof StoreError) throw new Error(`Plans: ${error.message}`);
+    if (error instanceof PlansUnavailable) throw new ResourceProblem(error.message, false);
+    if (error instanceof StoreError) throw new ResourceProblem(`Plans: ${error.message}`, false);
     throw error;
   }
-  throw new Error(`There is no plan "${cleanLine(value, 200)}".`);
+  throw new ResourceProblem(`There is no plan "${cleanLine(value, 200)}".`, true);
 }

@@ -6,7 +6,7 @@ import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/run-facts.js";
 import type { Completable } from "./completions.js";
-import { readPlan } from "./plan-resource.js";
+import { ResourceProblem, readPlan } from "./plan-resource.js";
 import { renderRun, renderSessions, renderWorkflows } from "./tools/output.js";
 
 export const WORKFLOWS_URI = "automagik://workflows";
@@ -162,17 +162,17 @@ export const templates: readonly TemplateDefinition[] = [
   },
 ];
 
-/** @throws Error that names the wanted run only */
+/** @throws ResourceProblem that names the wanted run only, and ApiError */
 async function readRun(value: string, { runs, watcher, sessions }: Services): Promise<Run> {
   const runId = runIdOf(RUNS + value);
   if (!runId || value.includes("/"))
-    throw new Error(`There is no such resource: "${value}" is not a run id.`);
+    throw new ResourceProblem(`There is no such resource: "${value}" is not a run id.`, true);
   try {
     const known = await sessions.recall(watcher.latest(runId) ?? bareRun(runId));
     return mergeRun(known, await runs.read(runId));
   } catch (error) {
     if (error instanceof ApiError && error.kind === "not_found")
-      throw new Error(`The API knows no run "${runId}".`);
+      throw new ResourceProblem(`The API knows no run "${runId}".`, true);
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import type { Call, Followed } from "../../actions/define-action.js";
 import type { Clock } from "../../shared/clock.js";
 import type { ToolResult } from "../tools/output.js";
@@ -63,6 +64,8 @@ const SILENT_MS = 45_000;
 export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: number }): HeldCalls {
   const { clock } = options;
   const stopping = new AbortController();
+  // Each call that goes on hears of it, however many there are.
+  setMaxListeners(0, stopping.signal);
   const going = new Set<Held>();
   const states = createFormStates(options);
 

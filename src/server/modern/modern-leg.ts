@@ -123,7 +123,9 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
     },
     serveRequest(request, { owner, body, ended }) {
       const { handler, updates } = openHttp();
-      ended.addEventListener("abort", watchListened(body, updates), { once: true });
+      const stopWatching = watchListened(body, updates);
+      if (ended.aborted) stopWatching();
+      else ended.addEventListener("abort", stopWatching, { once: true });
       return handler.fetch(request, {
         parsedBody: body,
         authInfo: { token: "", clientId: owner, scopes: [] },

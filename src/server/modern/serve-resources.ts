@@ -1,6 +1,10 @@
 import { ProtocolError, ProtocolErrorCode, type Server } from "@modelcontextprotocol/server";
 import type { Services } from "../../actions/define-action.js";
-import { resources, runUri, templates } from "../resources.js";
+import { ApiError } from "../../api/errors.js";
+import { cutText } from "../../shared/text.js";
+import { StoreError } from "../../store/store-error.js";
+import { ResourceProblem } from "../plan-resource.js";
+import { type Content, resources, runUri, templates } from "../resources.js";
 
 /** A client may put all of a list before its model: of very many runs the newest are listed. */
 const MOST_RUNS = 50;
@@ -28,18 +32,45 @@ export function serveResources(server: Server, services: Services): void {
     })),
   }));
   server.setRequestHandler("resources/read", async ({ params: { uri } }) => {
+    const contents = await read(uri, services);
+    if (contents) return { contents: contents.map((content) => ({ uri, ...content })) };
+    throw new ProtocolError(
+      ProtocolErrorCode.InvalidParams,
+      `There is no resource ${JSON.stringify(cutText(uri, 300))}.`,
+      { uri: cutText(uri, 1_000) },
+    );
+  });
+}
+
+/**
+ * Undefined where there is none.
+ * @throws ProtocolError that says why it cannot be read now
+ */
+async function read(uri: string, services: Services): Promise<Content[] | undefined> {
+  try {
     const found = resources.find((one) => one.uri === uri);
-    if (found) return { contents: (await found.read(services)).map((content) => ({ uri, ...content })) };
+    if (found) return await found.read(services);
     for (const template of templates) {
       const value = variableOf(uri, template.uriTemplate);
-      if (value === undefined) continue;
-      const contents = await template.read(value, services).catch(() => undefined);
-      if (contents) return { contents: contents.map((content) => ({ uri, ...content })) };
+      if (value !== undefined) return await template.read(value, services);
     }
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no resource ${JSON.stringify(uri)}.`, {
-      uri,
-    });
-  });
+    return undefined;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    const isTold =
+      error instanceof ApiError || error instanceof StoreError || error instanceof ResourceProblem;
+    throw new ProtocolError(
+      ProtocolErrorCode.InternalError,
+      isTold ? error.message : "Internal error in this server. The resource was not read.",
+    );
+  }
+}
+
+/** Whether there is nothing of that name, as far as those know who would have it. */
+function isMissing(error: unknown): boolean {
+  return error instanceof ApiError
+    ? error.kind === "not_found"
+    : error instanceof ResourceProblem && error.isMissing;
 }
 
 /** The runs going on, one by one, so that a client can offer them. */

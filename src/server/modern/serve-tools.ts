@@ -1,6 +1,7 @@
 import { ProtocolError, ProtocolErrorCode, type ServerContext } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import type { Services } from "../../actions/define-action.js";
+import { cutText } from "../../shared/text.js";
 import type { ToolResult } from "../tools/output.js";
 import { INPUT_DROPPED, OUTPUT_DROPPED, plainSchema } from "../tools/plain-schema.js";
 import type { ToolDefinition } from "../tools/registry.js";
@@ -53,7 +54,7 @@ export function createToolHandlers(options: ToolOptions, caller: string): ToolHa
       if (!tool)
         throw new ProtocolError(
           ProtocolErrorCode.InvalidParams,
-          `There is no tool ${JSON.stringify(params.name)}.`,
+          `There is no tool ${JSON.stringify(cutText(params.name, 100))}.`,
         );
       const log = logOf(context);
       const round = {
