@@ -19,6 +19,18 @@ describe("a forgotten action starts nothing", () => {
     expect(starts()).toHaveLength(0);
   });
 
+  it.each(["constructor", "toString", "hasOwnProperty"])(
+    "%s, which every structure of the language has, is no argument and means no action",
+    async (name) => {
+      const { call } = await connectInMemory();
+      const answer = await call(JSON.parse(JSON.stringify(COMPLETE).replace("{", `{"${name}":"x",`)));
+      expect(answer.isError).toBe(true);
+      expect(answer.text).toContain(`there is no argument \`${name}\``);
+      expect(answer.text).not.toContain("native code");
+      expect(starts()).toHaveLength(0);
+    },
+  );
+
   it("what a model fills in without meaning anything is let pass", async () => {
     const { call } = await connectInMemory();
     const answer = await call({

@@ -102,12 +102,12 @@ export function parseArguments(action: Action, raw: unknown): Record<string, unk
   const problems: string[] = [];
   const parsed: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(adapted)) {
-    const meant = action.misplaced?.[name];
+    const meant = Object.hasOwn(action.misplaced ?? {}, name) ? action.misplaced?.[name] : undefined;
     if (meant && value !== "" && value !== false) {
       problems.push(`\`${name}\` does not belong to action ${action.name}; action ${meant} may be meant`);
       continue;
     }
-    if (!(name in parameters)) {
+    if (!Object.hasOwn(parameters, name)) {
       const [nearest] = findNearest(name, action.parameters, 1);
       problems.push(`there is no argument \`${name}\`${nearest ? `; \`${nearest}\` may be meant` : ""}`);
       continue;
