@@ -89,3 +89,10 @@ it("docs/library.md says of each dependency what it is for", () => {
   const names = Object.keys({ ...dependencies, ...devDependencies });
   expect(names.filter((name) => !said.includes(`\`${name}\``))).toEqual([]);
 });
+
+it("no entry of the changelog stands twice in one version", () => {
+  for (const version of text("CHANGELOG.md").split(/^## /m)) {
+    const begins = [...version.matchAll(/^- (.{20,60})/gm)].map(([, begin]) => begin);
+    expect(begins.filter((begin, at) => begins.indexOf(begin) !== at)).toEqual([]);
+  }
+});
