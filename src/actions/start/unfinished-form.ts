@@ -89,7 +89,9 @@ function askInAnswer(
 ): Answer {
   const filled = Object.fromEntries(
     questions.flatMap(({ name, suggestion, required, choices }) => {
-      const value = entered[name] || suggestion || (required && choices ? undefined : "");
+      // Which workflow is paid for is nobody's choice but the person's, however well one fits.
+      const beforehand = name === "workflow_name" ? undefined : suggestion;
+      const value = entered[name] || beforehand || (required && choices ? undefined : "");
       if (value === undefined) return [];
       return [[name, name === "uncommitted" ? value === "true" : value]];
     }),
