@@ -465,11 +465,14 @@ test("rule 1: a decision does not count for work to which somebody has committed
   await plans.until(planId, hasEnded);
 });
 
-test("a gate shows the work as it is, and not as its run has left it", async () => {
+test("a gate that opens some time after its run shows the work as it is, not as the run has left it", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
   const folder = temporaryFolder();
   let committed = "";
+  let laterMs = 0;
+  const later = (now: () => number) => () => now() + laterMs;
   const plans = await openDrivenPlans(api, folder, {
+    clock: { ...systemClock, now: later(systemClock.now), elapsed: later(systemClock.elapsed) },
     journal: (journal) => ({
       ...journal,
       async write(planId, what) {
@@ -477,6 +480,7 @@ test("a gate shows the work as it is, and not as its run has left it", async () 
         if (what.events.some(({ type }) => type === "run-ended") && !committed) {
           const runId = what.next.steps.design?.attempts[0]?.runId ?? "";
           committed = api.world.commit(runId, "In between").headCommit;
+          laterMs = 11_000;
         }
         return journal.write(planId, what);
       },

@@ -53,15 +53,19 @@ export function createCatalogue(options: {
   };
   let reading: Promise<CatalogueState> | undefined;
   let failures = 0;
+  /** What was wrong with the last reading, without the words that are others at each try. */
+  let failedAs: string | undefined;
   let cancelTimer: () => void = () => {};
 
-  function publish(next: CatalogueState): void {
+  function publish(next: CatalogueState, failed?: ApiError): void {
+    const failing = failed && `${failed.kind} ${failed.status}`;
     const changed =
       next.available !== state.available ||
       // Availability apart, a failed refresh changes nothing that a reader of the schema should see.
-      (!next.available && next.problem !== state.problem) ||
+      (!next.available && failing !== failedAs) ||
       JSON.stringify(next.workflows) !== JSON.stringify(state.workflows);
     state = next;
+    failedAs = failing;
     if (!changed) return;
     for (const listener of [...listeners]) listener(state);
   }
@@ -78,7 +82,7 @@ export function createCatalogue(options: {
       failures++;
       const problem = (error as ApiError).message;
       if (failures === 1) log.warn(`The list of workflows is not available: ${problem}`);
-      publish({ ...state, problem });
+      publish({ ...state, problem }, error as ApiError);
     }
     return state;
   }

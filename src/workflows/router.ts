@@ -162,12 +162,15 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
       scores.set(past.workflow, (scores.get(past.workflow) ?? 0) + part);
     }
     const total = [...scores.values()].reduce((one, other) => one + other, 0);
-    return [...scores]
-      .sort(([one, score], [other, more]) => more - score || (one < other ? -1 : 1))
-      .map(([name, score]) => {
-        const why = score > 0 ? tellWhy(name, task, similar, words.get(name)) : undefined;
-        return { name, share: total === 0 ? 0 : score / total, ...(why ? { why } : {}) };
-      });
+    return (
+      [...scores]
+        // Those that fit equally well stay in the order of the list.
+        .sort(([, score], [, more]) => more - score)
+        .map(([name, score]) => {
+          const why = score > 0 ? tellWhy(name, task, similar, words.get(name)) : undefined;
+          return { name, share: total === 0 ? 0 : score / total, ...(why ? { why } : {}) };
+        })
+    );
   }
 
   return {
