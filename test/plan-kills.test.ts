@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -7,11 +7,15 @@ import type { Script, StartInfo } from "../mocks/types.js";
 import { describePlan } from "../src/plans/machine/describe-plan.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
 import type { PlanState } from "../src/plans/machine/state.js";
+import { upstreamFolderName } from "../src/sessions/store/file-names.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
 import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
 import { type BranchingApi, serveBranchingApi } from "./support/branching-api.js";
+import { hasEnded, openDrivenPlans } from "./support/driven-plans.js";
 import { silentLog } from "./support/harness.js";
-import { decideAtGates, openPlans } from "./support/plan-place.js";
+import { endAll, processesWith } from "./support/one-machine.js";
+import { decideAtGates, FEATURE, openPlans } from "./support/plan-place.js";
+import { createPlanTerminal } from "./support/plan-terminal.js";
 
 function scriptOf({ workflowName }: StartInfo): Script {
   const result = workflowName === "architect" ? '```json\n{"parts": ["one", "two"]}\n```' : "Done.";
@@ -167,4 +171,53 @@ describe("rule 8: a plan whose process is killed", () => {
     expect(describePlan(state).waitingFor).toMatchObject([{ step: "design", kind: "lost" }]);
     expect(api.posts).toBe(0);
   });
+});
+
+/** Loaded before the bin: it ends the driver that was started first after so many writes. */
+const KILLER = new URL("./state-workers/kill-plan-driver.mjs", import.meta.url);
+
+describe("rule 8: the process in the background that carries a plan out", () => {
+  /** @returns whether the driver was killed before the plan's end */
+  async function killDriverAfter(writes: number): Promise<boolean> {
+    const api = await serveBranchingApi({ script: scriptOf, keepsKeys: true });
+    const { home, plan } = createPlanTerminal(api);
+    // A window that decides at the gate, and carries nothing out.
+    const window = await openDrivenPlans(api, home, { upstream: upstreamFolderName(api.url) });
+    const planId = await window.begin(FEATURE);
+    const mark = join(home, "killed");
+    const show = () =>
+      plan(["show", "feature"], {
+        NODE_OPTIONS: `--import=${KILLER}`,
+        KILL_AFTER_WRITES: String(writes),
+        KILL_MARK: mark,
+      });
+    await show();
+    let isStartedAgain = false;
+    const state = await window.until(planId, (now) => {
+      void decideAtGates(window.runner, now);
+      // The next command finds that nobody carries the plan out.
+      if (existsSync(mark) && !isStartedAgain) {
+        isStartedAgain = true;
+        // While it waits for the person nobody is started for it: the next command is.
+        void show().then(({ stdout }) => {
+          isStartedAgain = /^Plan .*: running\n/.test(stdout);
+        });
+      }
+      return hasEnded(now);
+    });
+    endAll(processesWith(home));
+    expect(outcomeOf(state, api), `killed after write ${writes}`).toEqual(WHOLE);
+    return existsSync(mark);
+  }
+
+  it("is killed after any write of the journal, and with the next command the plan comes to the same end", async () => {
+    let kills = 0;
+    for (let isThrough = false; !isThrough; ) {
+      const killed = await Promise.all([1, 2, 3, 4, 5, 6].map((more) => killDriverAfter(kills + more)));
+      kills += killed.filter(Boolean).length;
+      isThrough = killed.includes(false);
+    }
+    // The plan is begun by the window; the driver takes it on and writes all the rest.
+    expect(kills).toBeGreaterThanOrEqual(14);
+  }, 120_000);
 });

@@ -243,7 +243,9 @@ export function createApiPort(
   /** With its result, and the reason of its failure, which some ways of watching leave out. */
   async function readEnd(run: Run): Promise<RunEnd> {
     const isTold = run.status === "completed" ? run.result !== undefined : run.error !== undefined;
-    const read = isTold || run.status === "killed" ? run : await runs.read(run.runId);
+    // Without its branch nothing could be merged, or begun where the run has left off.
+    const knowsWork = run.work || run.hasNoWork || !capabilities.describesEndpoint("work");
+    const read = (isTold && knowsWork) || run.status === "killed" ? run : await runs.read(run.runId);
     return toEnd({ ...read, ...(run.resumes ? { resumes: run.resumes } : {}) });
   }
 }
