@@ -82,7 +82,9 @@ test("whoever answers an agent by a look at the plan is told how it stands with 
   const where = { repository_url: place.source, git_branch: "" };
   const { data } = await chat.call({ action: "plan", plan, ...where, wait_seconds: 0 });
   const { plan_id } = data.plan;
-  await expect.poll(async () => (await chat.follow(plan_id, 0)).data.plan.status).toBe("waiting");
+  await expect
+    .poll(async () => (await chat.follow(plan_id, 0)).data.plan.status, { timeout: 60_000 })
+    .toBe("waiting");
   const looked = await chat.call({ action: "status", plan_id });
   expect(chat.forms).toHaveLength(1);
   expect(looked.data.outcome, looked.text).not.toBe("input_required");

@@ -114,7 +114,6 @@ describe("the session id, which shows only while a run goes on", () => {
         await sim.api().settled();
       }
     };
-    await pass(500);
     await until(() => looks() === 1, "the first look");
     await pass(30_000);
     world().run(run_id).turn();

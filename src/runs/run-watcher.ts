@@ -30,11 +30,10 @@ type Listener = (event: RunEvent) => void;
 
 export interface RunWatcher {
   /**
-   * Watches a run until stopped. It is asked for at once, unless its changes are pushed or nobody waits for it; any number
-   * of watchers of one run cost the same.
+   * Watches a run until stopped. It is asked for at once, unless its changes are pushed; any number of watchers of
+   * one run cost the same.
    * @param seed what is known so far, at least the run's id
-   * @param how.background nobody waits for the run: those that somebody waits for come first, and it is asked for a moment
-   * later
+   * @param how.background nobody waits for the run: those that somebody waits for come first
    */
   watch(seed: Run, listener: Listener, how?: { background?: boolean }): { latest(): Run; stop(): void };
   /** The newest snapshots of all runs that are watched now. */
@@ -209,7 +208,7 @@ export function createRunWatcher(
       watched.set(runId, one);
       const own = { tell: listener, background };
       one.listeners.add(own);
-      welcome(one, ways, now, !background);
+      welcome(one, ways, now);
       sendDue();
       return {
         latest: () => one.run,

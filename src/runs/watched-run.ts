@@ -20,8 +20,6 @@ export interface Ways {
 
 /** The first event of a run that was just started comes within this time, in ms, or the run is asked for. */
 const FIRST_EVENT_MS = 1_000;
-/** A run that nobody waits for is first asked for after this time, in ms: who has one watched has just been told of it. */
-const BACKGROUND_FIRST_MS = 400;
 /** A start may be answered before the run can be read, so one "not found" is not believed. */
 const NOT_FOUND_LIMIT = 4;
 /** A killed run is watched for this much longer, in ms: the public server lets it go on and complete. */
@@ -72,18 +70,14 @@ export function beginAgain(one: WatchedRun, seed: Run, now: number): void {
 }
 
 /**
- * Somebody new listens, who is told as well that the run stands still or has ended.
- * @param isWaiting whether they wait for the run
+ * Somebody new listens, who is told as well that the run stands still or has ended. A run is looked at at once also where
+ * nobody waits for it: only then its conversation is known, and may be shown only while it goes on.
  */
-export function welcome(one: WatchedRun, ways: Ways, now: number, isWaiting: boolean): void {
+export function welcome(one: WatchedRun, ways: Ways, now: number): void {
   Object.assign(one, { eagerSince: now, toldStall: false, toldEnd: undefined });
   if (isPushed(one, ways) && !isFinal(one.run.status)) return;
   const isJustStarted = ways.isStreaming && one.run.status === "pending";
-  const afterMs = isJustStarted ? FIRST_EVENT_MS : isWaiting ? 0 : BACKGROUND_FIRST_MS;
-  one.urgency = {
-    why: "new",
-    since: Math.min(one.urgency?.since ?? Number.POSITIVE_INFINITY, now + afterMs),
-  };
+  one.urgency = { why: "new", since: now + (isJustStarted ? FIRST_EVENT_MS : 0) };
 }
 
 /** Whether every change of the run comes over the stream. */

@@ -23,6 +23,7 @@ export class SqliteConnection implements SqliteDatabase {
   readonly #statements = new Map<string, SqliteStatement>();
   /** A transaction has begun, and its end has not: the library is not asked, which ends the process once it is closed. */
   isWithinTransaction = false;
+  #hasBeenAsked = false;
 
   /**
    * @param assertCurrent called before each query, and of a transaction before it begins and before it is committed; throws
@@ -35,6 +36,7 @@ export class SqliteConnection implements SqliteDatabase {
 
   prepare(sql: string): SqliteStatement {
     if (!this.isWithinTransaction) this.#assertCurrent();
+    this.#hasBeenAsked = true;
     const statement = this.#statements.get(sql) ?? prepare(this.#library, sql);
     setBounded(this.#statements, sql, statement, STATEMENTS_KEPT);
     return statement;
@@ -49,8 +51,9 @@ export class SqliteConnection implements SqliteDatabase {
     // The library lets go of the files only when its statements are collected: leave nothing to be done by then.
     this.#statements.clear();
     try {
-      // A connection that has read nothing yet would open the log of another database that is in its place by now.
-      this.#assertCurrent();
+      // A connection that has read nothing yet would open the log of another database that is in its place by now. One that
+      // has read empties its own, which would else be taken for that of the file in its place.
+      if (!this.#hasBeenAsked) this.#assertCurrent();
       this.#library.exec("pragma wal_checkpoint(truncate)");
     } catch {
       // Whoever uses it next does so.
