@@ -64,7 +64,7 @@ async function until(planId: string, fits: (state: PlanState) => boolean): Promi
       if (!fits(sight.state)) throw new Error(JSON.stringify([describePlan(sight.state), sight.troubles]));
       return sight.state;
     },
-    { timeout: 40_000, interval: 100 },
+    { timeout: 100_000, interval: 100 },
   );
 }
 
