@@ -123,7 +123,7 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
     });
   }
 
-  /** The rarest of the words, as long as no more tasks have them than can be looked at in an instant. */
+  /** The rarest words first, up to the limit of past tasks that are compared for one choice. */
   function takeRare(words: readonly string[]): string[] {
     const often = (word: string) => frequency.get(word) ?? 0;
     let left = MOST_LOOKED_AT;
