@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { until } from "./support/harness.js";
 import { type Http, startHttpWithApi } from "./support/http.js";
-import { CLAUDE, type Frame } from "./support/modern-frames.js";
+import type { Frame } from "./support/modern-frames.js";
+import { type Sent, sendModern as send } from "./support/modern-http.js";
 
 // Protocol 2026-07-28 over HTTP, with requests as the real Claude Code sends them.
 
@@ -14,59 +15,6 @@ const TASK = {
 const NAMED = { ...TASK, session_name: "jwt-login" };
 const ERA = { ERA: "auto", TASK_AFTER: "0" };
 const TOKENS = { TOKENS: "pat=secret-of-pat-0123456789,kim=secret-of-kim-0123456789" };
-
-interface Sent {
-  status: number;
-  frames: Frame[];
-  /** The answer to the request. */
-  answer: Frame;
-}
-
-let next = 0;
-
-async function send(
-  { url }: Pick<Http, "url">,
-  method: string,
-  params: object = {},
-  how: {
-    headers?: Record<string, string | undefined>;
-    meta?: object;
-    signal?: AbortSignal;
-    onText?: (text: string) => void;
-  } = {},
-): Promise<Sent> {
-  const id = next++;
-  const { name, taskId, uri } = params as { name?: string; taskId?: string; uri?: string };
-  const about = name ?? taskId ?? uri;
-  const headers: Record<string, string | undefined> = {
-    "content-type": "application/json",
-    accept: "application/json, text/event-stream",
-    "mcp-protocol-version": "2026-07-28",
-    "mcp-method": method,
-    "mcp-name": about,
-    ...how.headers,
-  };
-  const response = await fetch(`${url}/mcp`, {
-    method: "POST",
-    headers: Object.entries(headers).filter((one): one is [string, string] => one[1] !== undefined),
-    body: JSON.stringify({
-      jsonrpc: "2.0",
-      id,
-      method,
-      params: { ...params, _meta: { ...CLAUDE, ...how.meta } },
-    }),
-    ...(how.signal ? { signal: how.signal } : {}),
-  });
-  let text = "";
-  for await (const piece of response.body ?? []) {
-    text += Buffer.from(piece).toString("utf8");
-    how.onText?.(text);
-  }
-  const frames = text.startsWith("{")
-    ? [JSON.parse(text)]
-    : [...text.matchAll(/^data: (\{.*)$/gm)].map(([, data = ""]) => JSON.parse(data));
-  return { status: response.status, frames, answer: frames.find((frame) => frame.id === id) ?? frames[0] };
-}
 
 const call = (http: Http, args: object, more: object = {}, how: Parameters<typeof send>[3] = {}) =>
   send(http, "tools/call", { name: "orchestrate_workflow", arguments: args, ...more }, how);

@@ -9,7 +9,8 @@ export interface Sent {
 }
 
 export interface SendOptions {
-  headers?: Record<string, string>;
+  /** In place of those that a client sends; undefined leaves one out. */
+  headers?: Record<string, string | undefined>;
   meta?: object;
   signal?: AbortSignal;
   /** Told of all that has come so far, with each piece. */
@@ -28,16 +29,17 @@ export async function sendModern(
   const id = next++;
   const { name, taskId, uri } = params as { name?: string; taskId?: string; uri?: string };
   const about = name ?? taskId ?? uri;
+  const headers: Record<string, string | undefined> = {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    "mcp-protocol-version": "2026-07-28",
+    "mcp-method": method,
+    "mcp-name": about,
+    ...how.headers,
+  };
   const response = await fetch(`${url}/mcp`, {
     method: "POST",
-    headers: {
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
-      "mcp-protocol-version": "2026-07-28",
-      "mcp-method": method,
-      ...(about === undefined ? {} : { "mcp-name": about }),
-      ...how.headers,
-    },
+    headers: Object.entries(headers).filter((one): one is [string, string] => one[1] !== undefined),
     body: JSON.stringify({
       jsonrpc: "2.0",
       id,
