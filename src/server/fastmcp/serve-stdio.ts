@@ -3,7 +3,7 @@ import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import type { Log } from "../../shared/log.js";
 import type { InFlightCalls } from "./in-flight-calls.js";
-import { holdToolLists, prepareGreeting } from "./session-hook.js";
+import { holdFirstAnswers } from "./session-hook.js";
 import { createStdioTransport, type Streams } from "./stdio-transport.js";
 
 /** What the client's greeting and its first list of tools wait for. */
@@ -36,11 +36,11 @@ export async function serveStdio(
   const { inFlight, clock, log } = options;
   const transport = createStdioTransport(streams, (problem) => log.warn(problem));
   const connected = new Promise((resolve) => server.on("connect", resolve));
-  holdToolLists(Promise.all([options.discovered, connected]));
-  prepareGreeting(
-    withDeadline(clock, GREETING_BUDGET_MS, () => options.listed),
-    options.instructions,
-  );
+  holdFirstAnswers(transport, {
+    lists: Promise.all([options.discovered, connected]),
+    greeting: withDeadline(clock, GREETING_BUDGET_MS, () => options.listed),
+    instructions: options.instructions,
+  });
 
   async function endSession(): Promise<void> {
     // After the end of its input there may be nothing else that keeps the process alive.

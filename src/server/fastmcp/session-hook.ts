@@ -33,6 +33,16 @@ interface Message {
   error?: { code: number; message: string; data?: unknown };
 }
 
+/** What a session's first answers wait for. */
+interface Held {
+  /** The answers to tools/list wait for this, so that a client that was greeted at once gets a complete first list. */
+  lists: Promise<unknown> | undefined;
+  /** The answer to initialize waits for this … */
+  greeting: Promise<unknown>;
+  /** … and its instructions are written only then: the framework takes them when the session is made. */
+  instructions: () => string;
+}
+
 /** What is done before a request is handled; it must end by itself. */
 type Prepare = (request: { id: string | number | undefined; params: Message["params"] }) => Promise<unknown>;
 
@@ -45,8 +55,7 @@ const refine = new WeakMap<object, (tool: { name: string }) => object | undefine
 const prepared = new WeakMap<object, Map<string, Prepare>>();
 const silent = new WeakSet<object>();
 let installed = false;
-let listsHeld: Promise<void> | undefined;
-let greeting: { until: Promise<unknown>; instructions: () => string } | undefined;
+const held = new WeakMap<Transport, Held>();
 
 /** What one session may subscribe to. */
 const MAX_SUBSCRIPTIONS = 100;
@@ -79,13 +88,14 @@ export function installSessionHook(): void {
     server.getClientCapabilities = () => capabilities() ?? {};
     Object.defineProperty(this, "clientCapabilities", { get: () => capabilities() ?? null });
     const unanswered = createUnanswered();
+    const first = held.get(transport);
     const send = transport.send.bind(transport);
     transport.send = async (message, options) => {
       // While lists are held back, nobody has one that could be out of date.
-      if (listsHeld && (message as Message).method === "notifications/tools/list_changed") return;
+      if (first?.lists && (message as Message).method === "notifications/tools/list_changed") return;
       if (silent.has(this) && (message as Message).method === "notifications/prompts/list_changed") return;
       try {
-        const refined = withInstructions(withRefinedTools(this, message as Message));
+        const refined = withInstructions(first, withRefinedTools(this, message as Message));
         await send(unanswered.withoutOthers(refined) as typeof message, options);
       } finally {
         if (!("method" in message)) unanswered.settle(message.id);
@@ -115,8 +125,8 @@ export function installSessionHook(): void {
       }
       noteSubscription(this, message);
       const prepare = isRequest ? prepared.get(this)?.get(method) : undefined;
-      if (method === "tools/list" && listsHeld) void listsHeld.then(handle);
-      else if (method === "initialize" && greeting) void greeting.until.then(handle, handle);
+      if (method === "tools/list" && first?.lists) void first.lists.then(handle, handle);
+      else if (method === "initialize" && first) void first.greeting.then(handle, handle);
       else if (prepare) void prepare({ id, params }).then(handle, handle);
       else handle();
     }) as NonNullable<Transport["onmessage"]>;
@@ -206,28 +216,22 @@ function noteSubscription(session: FastMCPSession, { method, params }: Message):
   }
 }
 
-/**
- * Holds back the answers to tools/list until then, so that a client can be greeted at once and still gets a complete
- * first list. For the one server of a process that serves stdin.
- */
-export function holdToolLists(until: Promise<unknown>): void {
+/** Holds back the first answers of the session that will be connected to this transport. */
+export function holdFirstAnswers(
+  transport: Transport,
+  until: { lists: Promise<unknown>; greeting: Promise<unknown>; instructions: () => string },
+): void {
+  const first: Held = { ...until };
   const release = () => {
-    listsHeld = undefined;
+    first.lists = undefined;
   };
-  listsHeld = until.then(release, release);
+  void until.lists.then(release, release);
+  held.set(transport, first);
 }
 
-/**
- * Holds back the answer to initialize until then and writes its instructions only then: the framework takes them when
- * the session is made. For the one server of a process that serves stdin.
- */
-export function prepareGreeting(until: Promise<unknown>, instructions: () => string): void {
-  greeting = { until, instructions };
-}
-
-function withInstructions(message: Message): Message {
-  if (!greeting || message.result?.serverInfo === undefined) return message;
-  return { ...message, result: { ...message.result, instructions: greeting.instructions() } };
+function withInstructions(first: Held | undefined, message: Message): Message {
+  if (!first || message.result?.serverInfo === undefined) return message;
+  return { ...message, result: { ...message.result, instructions: first.instructions() } };
 }
 
 /** A mark in time, to be compared by {@link wasSetUpBefore}. */

@@ -22,6 +22,8 @@ export async function hasEnded(other: ProcessIdentity, own: ProcessIdentity): Pr
   const stat = await readFile(`/proc/${other.pid}/stat`, "latin1").catch(() => undefined);
   // Field 3 of proc(5): Z and X have ended, and wait for a parent that may never ask.
   if (stat !== undefined) return /^\) [ZX] /.test(stat.slice(stat.lastIndexOf(")")));
+  // Its parent may have asked between the two looks.
+  if (await isGone(other, own)) return true;
   if (other.began === "0") return false;
   const began = await startToldByPs(other.pid);
   return began !== "0" && began !== other.began;
