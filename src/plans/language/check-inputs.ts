@@ -2,7 +2,7 @@ import type { Fields, FieldValue } from "../plan.js";
 import { optional } from "../plan.js";
 import { readFieldValue } from "./field-values.js";
 import { planLine, quote } from "./problems.js";
-import { addProblem, type Reading } from "./read-shape.js";
+import { addProblem, type Reading } from "./read-object.js";
 
 export interface CheckedInputs {
   /** Those that were given, and the defaults of others. */

@@ -9,8 +9,9 @@ import { checkSteps, makeStep, nameSteps, type PlanFeature } from "./check-steps
 import { type Choices, type ChooseWorkflow, chooseWorkflows } from "./choose-workflows.js";
 import { copyPlain } from "./plain-value.js";
 import { collectProblems, type PlanProblem, planLine } from "./problems.js";
+import { addProblem, type Reading } from "./read-object.js";
 import { readPlanText } from "./read-plan-text.js";
-import { addProblem, type RawPlan, type Reading, readPlanShape } from "./read-shape.js";
+import { type RawPlan, readPlanShape } from "./read-shape.js";
 
 export interface CheckOptions {
   /** Names of the catalogue's workflows; left out while nobody knows them, and then any name is taken. */

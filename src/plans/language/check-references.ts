@@ -11,7 +11,7 @@ import {
 } from "../references.js";
 import type { NamedStep } from "./check-steps.js";
 import { onOneLine, planLine, quote } from "./problems.js";
-import { addProblem, type Place, type Reading, within } from "./read-shape.js";
+import { addProblem, type Place, type Reading, within } from "./read-object.js";
 
 /** What a reference gives; undefined where it is a mistake, which is noted. */
 type Kind = { type: Field["type"]; words?: readonly string[] } | undefined;

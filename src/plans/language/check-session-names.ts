@@ -1,6 +1,6 @@
 import type { NamedStep } from "./check-steps.js";
 import { quote } from "./problems.js";
-import { addProblem, type Reading, within } from "./read-shape.js";
+import { addProblem, type Reading, within } from "./read-object.js";
 
 /**
  * Runs are found by the names of their sessions when the answer to their start was lost. No two steps may come to have

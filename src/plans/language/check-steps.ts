@@ -13,7 +13,8 @@ import {
 } from "../plan.js";
 import { isPlanName, NAME_RULE, nameFrom } from "./plain-value.js";
 import { planLine, quote } from "./problems.js";
-import { addProblem, type Place, type RawStep, type Reading, within } from "./read-shape.js";
+import { addProblem, type Place, type Reading, within } from "./read-object.js";
+import type { RawStep } from "./read-shape.js";
 
 /** What an API, or the place where plans run, may not be able to do, by its key in the language. */
 export type PlanFeature = "continue" | "from" | "for_each" | "merge" | "output";

@@ -2,7 +2,7 @@ import { AUTO_WORKFLOW, type FieldValue, type PlanStep } from "../plan.js";
 import { parseText } from "../references.js";
 import type { NamedStep } from "./check-steps.js";
 import { planLine } from "./problems.js";
-import { addProblem, type Reading, within } from "./read-shape.js";
+import { addProblem, type Reading, within } from "./read-object.js";
 
 /** Chooses a workflow by the text of a step; where nothing stands out, the nearest names, best first. */
 export type ChooseWorkflow = (
