@@ -3,6 +3,7 @@ import { readCommandLine } from "../src/cli/command-line.js";
 import { renderHelp } from "../src/cli/help.js";
 import { listSettingFlags } from "../src/settings/entries.js";
 import { SettingsError } from "../src/settings/settings.js";
+import { spawnBin, temporaryFolder } from "./support/bin.js";
 
 function refusal(...args: string[]): string {
   try {
@@ -220,3 +221,18 @@ describe("install and doctor", () => {
     );
   });
 });
+
+test.each([["--help"], ["history"], ["workflows", "--json"]])(
+  "%s ends without a word when nobody reads what it prints any more",
+  async (...args) => {
+    const { child, ended, stderr } = spawnBin(args, {
+      HOME: temporaryFolder(),
+      // Nothing listens there.
+      AUTOMAGIK_WORKFLOWS_BASE_URL: "http://127.0.0.1:9",
+      AUTOMAGIK_WORKFLOWS_API_KEY: "test-key",
+    });
+    child.stdout.destroy();
+    expect(await ended()).toEqual(expect.any(Number));
+    expect(stderr()).not.toMatch(/EPIPE|\bat .*\d+:\d+|Unexpected/);
+  },
+);

@@ -8,7 +8,7 @@ import type { Command } from "./command-table.js";
 // Not on demand: what a chat client starts is ready soonest in one file.
 import { serveStdio } from "./commands/stdio.js";
 import { renderHelp } from "./help.js";
-import { endProcess } from "./process.js";
+import { endProcess, endWithReader } from "./process.js";
 
 const history = async (asked: Invocation) => (await import("./commands/history.js")).history(asked);
 const plan = async (asked: Invocation) => (await import("./commands/plan.js")).plan(asked);
@@ -60,8 +60,12 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 
+/** Those that serve: what they do does not end with whoever reads their output. */
+const SERVING: readonly Command[] = ["stdio", "serve", "engine", "plan-driver"];
+
 try {
   const commandLine = readCommandLine(process.argv.slice(2));
+  if (!(SERVING as readonly string[]).includes(commandLine.command)) endWithReader();
   if (commandLine.command === "help") process.stdout.write(renderHelp());
   else if (commandLine.command === "version") process.stdout.write(`${VERSION}\n`);
   else {

@@ -12,6 +12,18 @@ export async function endProcess(exitCode: number): Promise<never> {
   process.exit(exitCode);
 }
 
+/**
+ * From now on a command ends as by Ctrl-C when nobody reads what it prints any more (`history | head`): that is no
+ * failure of it, and no stack is shown.
+ */
+export function endWithReader(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+      if (!process.emit("SIGTERM")) process.exit(0);
+    });
+}
+
 /** When this process began, in epoch ms: by this the newest of several windows is known. */
 export function processBegan(): number {
   return Math.round(performance.timeOrigin);
