@@ -128,6 +128,20 @@ test("what is missing of a plan is asked in one form, each input by its type", a
   ]);
 });
 
+test("the form that begins a plan shows what the call has put into it", async () => {
+  const forms: ShownForm[] = [];
+  const { call } = await connectForPlans({
+    onForm: (form) => {
+      forms.push(form);
+      return { action: "decline" };
+    },
+  });
+  const inputs = { bug: "logging", bounds: `in ${"x".repeat(300)}` };
+  await call({ action: "plan", plan: "fix-bug", inputs: JSON.stringify(inputs) });
+  expect(forms[0]?.message).toMatch(/\nWith bug: logging; bounds: in x{110,117}…$/);
+  expect(sim.api().world.runs()).toEqual([]);
+});
+
 test.each([
   ["decline", "declined"],
   ["cancel", "cancelled"],

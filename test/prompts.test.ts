@@ -93,6 +93,21 @@ describe("prompts", () => {
   });
 });
 
+describe("what a client has cut into one word an argument", () => {
+  it.each([
+    ["start_workflow", { task: "fix", workflow_name: "the" }, "task"],
+    ["fix-bug", { bug: "logging", bounds: "in" }, "bug"],
+  ])("is put together again by the agent: %s", async (name, args, argument) => {
+    const { client } = await connectInMemory();
+    expect(await write(client, name, args)).toContain(`all of them together are the ${argument}`);
+  });
+
+  it("is not spoken of where a whole sentence came", async () => {
+    const { client } = await connectInMemory();
+    expect(await write(client, "fix-bug", { bug: "logging in fails" })).not.toContain("all of them together");
+  });
+});
+
 describe("completions", () => {
   it("of a workflow's name follow the catalogue", async () => {
     const { client } = await connectInMemory();

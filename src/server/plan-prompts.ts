@@ -1,7 +1,7 @@
 import type { TemplateInfo } from "../plan-templates/templates.js";
 import type { Field } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
-import { call, type PromptDefinition } from "./prompt.js";
+import { call, type PromptDefinition, tellSplit } from "./prompt.js";
 
 /** What of a template a prompt needs. */
 interface TemplatePrompt {
@@ -160,9 +160,11 @@ function promptOf({ name, description, inputs }: TemplatePrompt, opening: string
         inputs.flatMap((input) => (args[input.name] ? [[input.name, args[input.name]]] : [])),
       );
       const left = inputs.map((input) => input.name).filter((input) => !(input in given));
+      // The first that has to be said is the text that a person types behind the name.
+      const text = inputs.find((input) => input.required && !input.completes) ?? inputs[0];
       return [
         opening,
-        "",
+        text ? tellSplit(text.name, args[text.name]) : "",
         `Call ${call(project, "plan", { plan: name, inputs: given })}. Leave out what I have not said${left.length > 0 ? ` (${left.join(", ")})` : ""}, and the plan's name, repository and branch: I am asked for them by a form, or the template's own values hold.`,
         "It is several paid runs: begin it once. If it is unknown whether it began, look at the plans there are instead of beginning it again. When I only want to know what it would take, add `dry_run: true`.",
         "Where it waits for a decision of mine, show me what the answer shows and ask me; decide nothing for me. When it ends, tell me the outcome, what it cost, and where the work is.",

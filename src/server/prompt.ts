@@ -20,3 +20,12 @@ export function call(
   if (!step) return undefined;
   return `\`${step.tool}\` with \`${JSON.stringify(step.arguments)}\``;
 }
+
+/**
+ * What is said where a free text came as one word: clients such as Claude Code split what is typed behind a prompt's name
+ * at the spaces, one word an argument, and leave out the rest.
+ */
+export function tellSplit(argument: string, value: string | undefined): string {
+  if (!value || /\s/.test(value.trim())) return "";
+  return `Your client may have cut what I typed behind the prompt's name into one word an argument: where I typed more words, all of them together are the ${argument}, and no other argument was meant.`;
+}

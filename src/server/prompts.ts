@@ -1,5 +1,5 @@
 import { planPrompts } from "./plan-prompts.js";
-import { call, type PromptDefinition } from "./prompt.js";
+import { call, type PromptDefinition, tellSplit } from "./prompt.js";
 
 /** Those that are there for every client, whatever templates it has. */
 export const prompts: readonly PromptDefinition[] = [
@@ -18,9 +18,9 @@ export const prompts: readonly PromptDefinition[] = [
     write({ task, workflow_name }, project) {
       return [
         `Start a coding workflow for this task: ${task ?? ""}`,
-        "",
+        tellSplit("task", task),
         workflow_name
-          ? `Use the workflow ${workflow_name}.`
+          ? `Use the workflow ${workflow_name}, if there is one of that name.`
           : `Look at the workflows there are (${call(project, "list_workflows", {})}) and choose the one that fits; when two fit, ask me.`,
         "Write a self-contained message for the agent: the goal, what is given, what must not change, and how we can tell that it is done. The agent sees nothing of this conversation.",
         `Then call ${call(project, "run", { workflow_name: workflow_name ?? "…", message: "…" })}. Leave out session name, repository and branch unless I have named them: I am asked for them by a form.`,

@@ -44,6 +44,9 @@ const NOTHING = "Nothing was begun.";
 /** Above this length, in characters, a plan is not repeated in advice. */
 const REPEATED_LIMIT = 4_000;
 const ABOUT_CHARS = 200;
+/** Of what a call has given, a form shows so much: enough to see that it is not what was meant. */
+const SHOWN_INPUTS = 5;
+const INPUT_CHARS = 120;
 
 /** A plan that was read and checked. */
 interface ReadPlan {
@@ -215,7 +218,7 @@ function beginsAtBranch({ settings, capabilities }: Services): boolean {
 
 function createPlanTask(
   args: StartPlanArguments,
-  { plan, missing, given }: ReadPlan,
+  { plan, missing, given, inputs }: ReadPlan,
   foreseen: DryRun,
   suggestName: Task["suggestName"],
   beginsAtBranch: boolean,
@@ -225,7 +228,10 @@ function createPlanTask(
   // What it takes comes first: clients show the beginning of a form's message only.
   const takes = `Begin the plan ${name}: ${tellCost(foreseen, plan)}.`;
   return {
-    title: () => (plan.description ? `${takes}\n${cleanLine(plan.description, ABOUT_CHARS)}` : takes),
+    title: () =>
+      [takes, cleanLine(plan.description ?? "", ABOUT_CHARS), tellInputs(inputs, Object.keys(given))]
+        .filter(Boolean)
+        .join("\n"),
     suggestName,
     more: questions,
     names: "plan",
@@ -246,6 +252,18 @@ function createPlanTask(
     },
     giveFeedback: (runId, reason) => ({ action: "status", arguments: { run_id: runId }, reason }),
   };
+}
+
+/** "With bug: login fails twice; bounds: the API": nobody else has seen what a model or a prompt put in. */
+function tellInputs(inputs: ReadPlan["inputs"], given: readonly string[]): string {
+  const told = given.flatMap((name) => {
+    const value = inputs[name];
+    if (value === undefined) return [];
+    return [`${name}: ${cleanLine(Array.isArray(value) ? value.join(", ") : String(value), INPUT_CHARS)}`];
+  });
+  if (told.length === 0) return "";
+  const more = told.length > SHOWN_INPUTS ? ["…"] : [];
+  return `With ${[...told.slice(0, SHOWN_INPUTS), ...more].join("; ")}`;
 }
 
 /** The same call with what was settled. */
