@@ -25,9 +25,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...["shared", "settings", "history", "api", "runs", "sessions", "workflows"],
     ...["plans", "plan-runner", "plan-templates"],
   ],
+  dashboard: [
+    ...["shared", "settings", "history", "api", "runs", "sessions"],
+    ...["plans", "plan-runner", "actions"],
+  ],
   server: [
     ...["shared", "settings", "store", "notices", "history", "api", "runs", "sessions", "workflows"],
-    ...["plans", "plan-runner", "plan-templates", "actions"],
+    ...["plans", "plan-runner", "plan-templates", "actions", "dashboard"],
   ],
 };
 
