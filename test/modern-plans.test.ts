@@ -41,8 +41,8 @@ function connect(folder = aFolder()): ModernInMemory & { folder: string } {
 }
 
 /** Begins the plan as a task, and waits for its gate. */
-async function beginToGate(client: ModernInMemory) {
-  const { result } = await client.call(PLAN, {}, { progressToken: 1 });
+async function beginToGate(client: ModernInMemory, plan: object = GATED) {
+  const { result } = await client.call({ ...PLAN, plan }, {}, { progressToken: 1 });
   expect(result).toMatchObject({ resultType: "task", status: "working", taskId: expect.any(String) });
   const task = await client.poll(result.taskId, isAsked);
   const [key = ""] = Object.keys(task.inputRequests);
@@ -100,6 +100,29 @@ test("a plan that is killed while its gate is asked ends; the answer of the form
   const task = await client.poll(taskId, isOver);
   expect(task).toMatchObject({ status: "completed", result: { structuredContent: { outcome: "killed" } } });
   expect(starts()).toHaveLength(1);
+});
+
+test("an answer to a gate that was decided elsewhere meanwhile is told what was decided, and is not used", async () => {
+  const client = connect();
+  const again = { id: "sure", gate: "Really?", needs: ["ok"] };
+  const { taskId, key } = await beginToGate(client, { ...GATED, steps: [...GATED.steps, again] });
+  const plan_id = taskId.slice("plan:".length, taskId.lastIndexOf("."));
+  const noForms = { "io.modelcontextprotocol/clientCapabilities": {} };
+  const { result: shown } = await client.call({ action: "status", plan_id, wait_seconds: 0 }, {}, noForms);
+  const [{ question_id }] = shown.structuredContent.plan.waiting_for;
+  const answer = { action: "answer", plan_id, question_id, answer: "approve", confirm: true };
+  await client.call(answer, {}, noForms);
+  const next = await client.poll(taskId, (task) => isAsked(task) && !(key in task.inputRequests));
+  await decide(client, taskId, key, "stop");
+  const told = "Gate ok was decided meanwhile in a chat: approved.";
+  const { statusMessage } = await client.poll(taskId, () => true);
+  expect(statusMessage).toContain(`login · ${told} Your answer was not used. · `);
+  await decide(client, taskId, Object.keys(next.inputRequests)[0] ?? "", "approve");
+  const { result } = await client.poll(taskId, isOver);
+  expect(result.structuredContent).toMatchObject({
+    outcome: "completed",
+    summary: expect.stringContaining(told),
+  });
 });
 
 test("cancelled twice the plan is ended once, and says so", async () => {

@@ -214,7 +214,9 @@ test("a form that stands open while the gate is decided elsewhere closes, says s
   expect(decided.data.outcome, decided.text).toBe("ok");
   const { data: end, text } = await following;
   expect(end.outcome, text).toBe("completed");
-  expect(text).toContain("decided elsewhere while the form stood open");
+  expect(text).toContain(
+    "Gate ok was decided meanwhile in a chat: approved. The form was closed; an answer to it is not used.",
+  );
 });
 
 test("two calls on one plan show one form", async () => {

@@ -67,6 +67,8 @@ export interface Call {
   signal: AbortSignal;
   /** What the person has agreed to beforehand, word for word (`wordsToAgree`): where they start the call themselves. */
   agreed?: readonly string[];
+  /** The person has begun it themselves, as a command in a terminal. */
+  inTerminal?: true;
   /** True when the server is stopping: then calls answer at once. */
   isStopping(): boolean;
   /** Whether the client asked for progress. */

@@ -30,13 +30,18 @@ export type FormAnswer =
    */
   | { kind: "not_asked"; why: "no_forms" | "not_shown" | "no_answer" };
 
+/** Why a form is closed before it was answered: a sentence for the person whose answer comes too late. */
+export class FormClosed extends Error {
+  override name = "FormClosed";
+}
+
 /** The person at the other end of the call, asked through the chat client. */
 export interface FormClient {
   /** Whether the client says that it can show forms. */
   readonly supported: boolean;
   /**
    * Shows one form and waits for the answer. Never throws.
-   * @param signal closes the form; it then counts as cancelled
+   * @param signal closes the form; it then counts as cancelled. Its reason may be a FormClosed
    * @param about names what is asked beyond this call: an answer that comes to a later call still finds it
    */
   ask(

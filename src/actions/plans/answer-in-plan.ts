@@ -7,7 +7,7 @@ import type { Call, Services } from "../define-action.js";
 import { confirmWithPerson } from "../forms/confirm.js";
 import { answerPlan } from "./answer-plan.js";
 import { whileNeeded } from "./ask-person.js";
-import { readVerdict, tellDecided, tellPlanChange, toChange, type Verdict } from "./decide.js";
+import { readVerdict, tellDecided, tellMeanwhile, tellPlanChange, toChange, type Verdict } from "./decide.js";
 import { questionIdOf } from "./describe-plan-answer.js";
 import { describeGate, lookAtGate } from "./look-at-gate.js";
 import { openPlans, telling } from "./open-plans.js";
@@ -52,7 +52,7 @@ export async function answerInPlan(
   if (!call.forms.supported && args.question_id !== id) return askForId(sight, id, args, call, services);
   const plans = await openPlans(services);
   const about = gate ? await describeGate(state, gate, call, services) : cleanLine(need.what, 500);
-  const { answer: ended, isElsewhere } = await whileNeeded(state, need, plans, call, (signal) =>
+  const { answer: ended, meanwhile } = await whileNeeded(state, need, plans, call, (signal) =>
     confirmWithPerson(
       {
         action: "answer",
@@ -66,16 +66,19 @@ export async function answerInPlan(
       signal,
     ),
   );
-  if (isElsewhere)
+  if (meanwhile !== undefined)
     return {
       outcome: "cancelled",
-      summary: `Step ${need.step} was decided elsewhere meanwhile. This call changed nothing.`,
+      summary: `${meanwhile} This call changed nothing.`,
       next: watchPlan(state.planId, "See how it stands."),
     };
   if (ended) return ended;
-  const told = await tellPlanChange(state.planId, toChange(state, need, verdict), plans);
+  const told = await tellPlanChange(state.planId, toChange(state, need, verdict, call), plans);
   const now = await telling("It was decided; the plan cannot be read.", () => plans.look(state.planId));
-  const first = told.refused === undefined ? tellDecided(need, verdict) : `${told.refused} ${NOTHING}`;
+  const first =
+    told.refused === undefined
+      ? tellDecided(need, verdict)
+      : `${tellMeanwhile(told.state, state, need, told.refused)} This answer was not used.`;
   const outcome = told.refused === undefined ? "ok" : "failed";
   return answerPlan(now ?? { ...sight, state: told.state }, { outcome, first }, call, services);
 }

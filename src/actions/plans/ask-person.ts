@@ -5,11 +5,18 @@ import type { PlanState } from "../../plans/machine/state.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
 import type { Call, Services } from "../define-action.js";
 import { askOpenQuestions } from "../forms/agent-questions.js";
-import type { FormAnswer, Question } from "../forms/form-client.js";
-import { tellDecided, tellPlanChange, toChange, type Verdict } from "./decide.js";
+import { type FormAnswer, FormClosed, type Question } from "../forms/form-client.js";
+import {
+  isOpenStill,
+  nameNeed,
+  tellDecided,
+  tellMeanwhile,
+  tellPlanChange,
+  toChange,
+  type Verdict,
+} from "./decide.js";
 import { questionIdOf } from "./describe-plan-answer.js";
 import { describeGate, lookAtGate } from "./look-at-gate.js";
-import { needsNow } from "./plan-needs.js";
 
 /** What has come of asking: `nobody` where nobody can have seen the form. */
 export interface Asked {
@@ -37,15 +44,15 @@ export async function askForPlan(
   if (!services.claimedDecisions.claim(claim)) return { result: "left_open" };
   try {
     const { message, questions } = await buildForm(state, need, call, services);
-    const { answer, isElsewhere } = await whileNeeded(state, need, plans, call, (signal) =>
+    const { answer, meanwhile } = await whileNeeded(state, need, plans, call, (signal) =>
       call.forms.ask(message, questions, signal, claim),
     );
-    if (isElsewhere)
+    if (meanwhile !== undefined)
       return {
         result: "elsewhere",
-        note: `${nameNeed(need)} was decided elsewhere while the form stood open. The form changed nothing.`,
+        note: `${meanwhile} The form was closed; an answer to it is not used.`,
       };
-    return await take(answer, state, need, plans);
+    return await take(answer, state, need, plans, call);
   } finally {
     services.claimedDecisions.release(claim);
   }
@@ -58,12 +65,20 @@ async function askAgentsQuestion({ runId }: WaitingFor, call: Call, services: Se
   return { result: asked ? "decided" : "left_open", ...(notes.length > 0 ? { note: notes.join(" ") } : {}) };
 }
 
-async function take(answer: FormAnswer, state: PlanState, need: WaitingFor, plans: Plans): Promise<Asked> {
+async function take(
+  answer: FormAnswer,
+  state: PlanState,
+  need: WaitingFor,
+  plans: Plans,
+  call: Call,
+): Promise<Asked> {
   const read = readForm(answer, need);
   if ("result" in read) return read;
-  const told = await tellPlanChange(state.planId, toChange(state, need, read), plans);
-  if (told.refused !== undefined)
-    return { result: "elsewhere", note: `${told.refused} The person's answer changed nothing.` };
+  const told = await tellPlanChange(state.planId, toChange(state, need, read, call), plans);
+  if (told.refused !== undefined) {
+    const why = tellMeanwhile(told.state, state, need, told.refused);
+    return { result: "elsewhere", note: `${why} The person's answer to the form was not used.` };
+  }
   return { result: "decided", note: tellDecided(need, read) };
 }
 
@@ -154,33 +169,34 @@ async function buildForm(
   };
 }
 
-/** Works with a signal that aborts as soon as the plan does not need this any more. */
+/**
+ * Works with a signal that aborts as soon as the plan does not need this any more.
+ * @returns `meanwhile`: what has become of it then, as a sentence
+ */
 export async function whileNeeded<T>(
   state: PlanState,
   need: WaitingFor,
   plans: Plans,
   call: Call,
   work: (signal: AbortSignal) => Promise<T>,
-): Promise<{ answer: T; isElsewhere: boolean }> {
+): Promise<{ answer: T; meanwhile?: string }> {
   const settled = new AbortController();
   const done = new AbortController();
-  const wanted = questionIdOf(state, need);
+  let meanwhile: string | undefined;
   const signal = AbortSignal.any([done.signal, call.signal]);
   // What cannot be looked at is not closed: the decision itself is refused when it comes too late.
   const watching = plans
     .follow(state.planId, signal, ({ state: now }) => {
-      if (!needsNow(now).some((one) => questionIdOf(now, one) === wanted)) settled.abort();
+      if (meanwhile !== undefined || isOpenStill(now, state, need)) return;
+      meanwhile = tellMeanwhile(now, state, need);
+      settled.abort(new FormClosed(meanwhile));
     })
     .catch(() => {});
   try {
     const answer = await work(settled.signal);
-    return { answer, isElsewhere: settled.signal.aborted };
+    return { answer, ...(meanwhile === undefined ? {} : { meanwhile }) };
   } finally {
     done.abort();
     await watching;
   }
-}
-
-function nameNeed({ kind, step }: WaitingFor): string {
-  return kind === "gate" ? `Gate ${step}` : `The agreement to the runs of step ${step}`;
 }

@@ -1,11 +1,14 @@
 import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanChange } from "../../plans/machine/events.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
-import type { PlanState } from "../../plans/machine/state.js";
+import type { DecidedVia, PlanState } from "../../plans/machine/state.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
 import { ActionError } from "../answer.js";
+import type { Call } from "../define-action.js";
+import { questionIdOf } from "./describe-plan-answer.js";
 import { lookAtGate } from "./look-at-gate.js";
 import { telling } from "./open-plans.js";
+import { needsNow } from "./plan-needs.js";
 
 /** What a person says to a gate, or to the agreement to a number of runs. */
 export type Verdict =
@@ -43,8 +46,14 @@ export function readVerdict(text: string, kind: "gate" | "agreement"): Verdict {
  * The change that a verdict is, bound to what is open in the state that the person was shown.
  * @throws ActionError when nothing of the kind is open
  */
-export function toChange(state: PlanState, { step, kind }: WaitingFor, verdict: Verdict): PlanChange {
+export function toChange(
+  state: PlanState,
+  { step, kind }: WaitingFor,
+  verdict: Verdict,
+  { inTerminal }: Pick<Call, "inTerminal">,
+): PlanChange {
   const { agreement } = state.steps[step] ?? {};
+  const via = inTerminal ? "terminal" : "chat";
   if (kind === "agreement" && agreement && (verdict.kind === "yes" || verdict.kind === "no"))
     return {
       type: "fan-out-answered",
@@ -52,6 +61,7 @@ export function toChange(state: PlanState, { step, kind }: WaitingFor, verdict: 
       attempt: agreement.attempt,
       runs: agreement.runs,
       agreed: verdict.kind === "yes",
+      via,
     };
   const gate = lookAtGate(state, step);
   if (!gate || verdict.kind === "yes" || verdict.kind === "no")
@@ -62,6 +72,7 @@ export function toChange(state: PlanState, { step, kind }: WaitingFor, verdict: 
     attempt: gate.opening.attempt,
     commits: gate.opening.commits,
     decision: verdict.kind,
+    via,
     ...(verdict.kind === "send-back" ? { words: verdict.words } : {}),
   };
 }
@@ -75,6 +86,53 @@ export async function tellPlanChange(
   const told = await telling("Nothing was changed.", () => plans.tell(planId, change));
   if (!told) throw new ActionError("The plan is not there any more. Nothing was changed.");
   return told;
+}
+
+/**
+ * Why what was shown does not wait for a decision any more: "Gate ok was decided meanwhile in a terminal: approved."
+ * @param shown the plan as it was when the person was asked
+ * @param otherwise what is said where nobody has decided it
+ */
+export function tellMeanwhile(
+  now: PlanState,
+  shown: PlanState,
+  need: WaitingFor,
+  otherwise = `${nameNeed(need)} is not what it was when it was shown: the work, or the plan, has changed since.`,
+): string {
+  const { step } = need;
+  const [before, after] = [shown.steps[step], now.steps[step]];
+  if (need.kind === "agreement") {
+    const { attempt, runs, agreed, via } = after?.agreement ?? {};
+    const isSame = attempt === before?.agreement?.attempt && runs === before?.agreement?.runs;
+    if (isSame && agreed !== undefined)
+      return `${nameNeed(need)} was decided meanwhile${where(via)}: ${agreed ? "agreed to" : "turned down"}.`;
+  }
+  const decided = after?.decisions.findLast(
+    ({ attempt, commits }) =>
+      attempt === before?.open?.attempt && commits.join() === [...before.open.commits].sort().join(),
+  );
+  if (decided) {
+    const words = decided.words ? `: ${asSentence(cleanLine(decided.words, 200))}` : ".";
+    return `${nameNeed(need)} was decided meanwhile${where(decided.via)}: ${DECIDED[decided.decision]}${words}`;
+  }
+  return now.killAskedAt === undefined ? otherwise : "The plan was ended meanwhile.";
+}
+
+/** True while the plan still needs what was shown, as it was shown. */
+export function isOpenStill(now: PlanState, shown: PlanState, need: WaitingFor): boolean {
+  const wanted = questionIdOf(shown, need);
+  return needsNow(now).some((one) => questionIdOf(now, one) === wanted);
+}
+
+const DECIDED = { approve: "approved", "send-back": "sent back", stop: "stopped" } as const;
+
+function where(via: DecidedVia | undefined): string {
+  return via === undefined ? "" : via === "terminal" ? " in a terminal" : " in a chat";
+}
+
+/** "Gate ok", at the beginning of a sentence. */
+export function nameNeed({ kind, step }: WaitingFor): string {
+  return kind === "gate" ? `Gate ${step}` : `The agreement to the runs of step ${step}`;
 }
 
 /** "Approved at gate ok.", once it is written down. */

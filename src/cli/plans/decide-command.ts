@@ -1,5 +1,11 @@
 import type { Call } from "../../actions/define-action.js";
-import { tellDecided, tellPlanChange, toChange, type Verdict } from "../../actions/plans/decide.js";
+import {
+  tellDecided,
+  tellMeanwhile,
+  tellPlanChange,
+  toChange,
+  type Verdict,
+} from "../../actions/plans/decide.js";
 import { describeGate, lookAtGate } from "../../actions/plans/look-at-gate.js";
 import type { Plans } from "../../plan-runner/plans.js";
 import { describePlan } from "../../plans/machine/describe-plan.js";
@@ -54,8 +60,11 @@ export async function decideInTerminal(
   if (verdict.kind === "send-back" && !gate?.mayGoBack)
     return refuse("This gate cannot send back (any more): approve, or stop the plan.");
   if (!(await agree(verdict, options))) return 1;
-  const told = await tellPlanChange(state.planId, toChange(state, need, verdict), plans);
-  if (told.refused !== undefined) return refuse(told.refused);
+  const told = await tellPlanChange(state.planId, toChange(state, need, verdict, call), plans);
+  if (told.refused !== undefined) {
+    out(`${tellMeanwhile(told.state, state, need, told.refused)} Your answer was not used.\n`);
+    return 1;
+  }
   const show = `\`automagik-workflows-mcp plan show ${nameForShell(state.plan.name, state.planId)} --follow\``;
   out(`${tellDecided(need, verdict)} ${show} shows how it goes on.\n`);
   return 0;

@@ -27,6 +27,7 @@ export function createTerminalCall(options: {
       },
     },
     signal,
+    inTerminal: true,
     isStopping: () => signal.aborted,
     // Nobody cuts it off.
     wantsProgress: progress !== undefined,

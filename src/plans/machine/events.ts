@@ -1,5 +1,5 @@
 import type { FieldValue, Plan } from "../plan.js";
-import type { Threshold } from "./state.js";
+import type { DecidedVia, Threshold } from "./state.js";
 
 /** A plan begins. It was checked, its inputs are complete, and the person has agreed where they had to. */
 export interface PlanStarted {
@@ -70,8 +70,16 @@ export type PlanChange =
       commits: readonly string[];
       decision: "approve" | "send-back" | "stop";
       words?: string;
+      via?: DecidedVia;
     }
-  | { type: "fan-out-answered"; step: string; attempt: number; runs: number; agreed: boolean }
+  | {
+      type: "fan-out-answered";
+      step: string;
+      attempt: number;
+      runs: number;
+      agreed: boolean;
+      via?: DecidedVia;
+    }
   | { type: "merged"; step: string; attempt: number; item: number; branch: string; commit: string }
   /** It was taken back. */
   | {

@@ -34,7 +34,8 @@ export function happen(draft: Draft, event: PlanEvent): void {
       return;
     case "fan-out-answered": {
       const step = edit(draft, event.step);
-      if (step.agreement) step.agreement = { ...step.agreement, agreed: event.agreed };
+      const { agreed, via } = event;
+      if (step.agreement) step.agreement = { ...step.agreement, agreed, ...optional("via", via) };
       return;
     }
     case "merged":
@@ -86,10 +87,11 @@ function workMoved(draft: Draft, { key, commit }: EventOf<"work-moved">): void {
 }
 
 function gateDecided(draft: Draft, event: EventOf<"gate-decided">): void {
-  const { step: id, attempt, commits, decision, at } = event;
+  const { step: id, attempt, commits, decision, at, via } = event;
   const gate = edit(draft, id);
   const words = event.words === undefined ? undefined : cleanText(event.words, 20_000);
-  gate.decisions.push({ attempt, commits: [...commits], decision, at, ...(words ? { words } : {}) });
+  const decided = { attempt, commits: [...commits], decision, at, ...optional("via", via) };
+  gate.decisions.push({ ...decided, ...(words ? { words } : {}) });
   delete gate.open;
   if (decision === "approve") {
     conclude(draft, id, "succeeded");

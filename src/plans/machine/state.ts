@@ -202,7 +202,11 @@ export interface Agreement {
   readonly costUsd?: number;
   /** Missing while nobody has answered. */
   readonly agreed?: boolean;
+  readonly via?: DecidedVia;
 }
+
+/** Where a person has decided; missing of what was decided before this was written down. */
+export type DecidedVia = "chat" | "terminal";
 
 /** What a decision at a gate is bound to. */
 export interface GateOpening {
@@ -215,6 +219,7 @@ export interface Decision extends GateOpening {
   readonly at: number;
   readonly decision: "approve" | "send-back" | "stop";
   readonly words?: string;
+  readonly via?: DecidedVia;
 }
 
 export interface Merge {

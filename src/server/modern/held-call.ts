@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Call, Followed } from "../../actions/define-action.js";
+import { FormClosed } from "../../actions/forms/form-client.js";
 import { follow } from "../../shared/abort.js";
+import { setBounded } from "../../shared/bounded-map.js";
 import type { Clock } from "../../shared/clock.js";
 import { createFormClient, type FormSchema } from "../tools/form-client.js";
 import type { ToolResult } from "../tools/output.js";
@@ -30,6 +32,8 @@ export interface HeldCall {
   quietMs(): number;
   /** The newest progress, as a person reads it. */
   readonly message: string | undefined;
+  /** Why the newest answer to a form was not used, for a while: it came when the form was closed already. */
+  lateReply(): string | undefined;
   readonly form: OpenForm | undefined;
   readonly followed: Followed | undefined;
   readonly result: ToolResult | undefined;
@@ -73,6 +77,10 @@ export interface Held extends HeldCall {
 const MOST_FORMS = 8;
 /** Answers that are kept until the call asks. */
 const MOST_EARLY = 20;
+/** Forms of which it is known why they were closed. */
+const MOST_CLOSED = 20;
+/** So long it is told that an answer came too late, in ms: clients ask for a task every few seconds. */
+const LATE_TOLD_MS = 60_000;
 const QUESTION = "q_";
 
 /** A form was not answered in its time, or can be shown no more. */
@@ -96,6 +104,9 @@ export function beginHeldCall(
   const asked = new Set<string>();
   const early = new Map<string, FormReply>();
   let changed = clock.elapsed();
+  /** Why forms were closed that nobody had answered, by their keys. */
+  const closed = new Map<string, string>();
+  let late: { text: string; since: number } | undefined;
   let waiting: { form: OpenForm; settle: (reply: FormReply) => void } | undefined;
 
   const held = {
@@ -117,7 +128,9 @@ export function beginHeldCall(
       if (waiting?.form.key === key) waiting.settle(reply);
       else if (held.isTask && key.startsWith(QUESTION) && !asked.has(key) && early.size < MOST_EARLY)
         early.set(key, reply);
+      else noteLate(closed.get(key));
     },
+    lateReply: () => (late && clock.elapsed() - late.since < LATE_TOLD_MS ? late.text : undefined),
     nextChange(signal: AbortSignal, withinMs: number | undefined): Promise<void> {
       return new Promise((resolve) => {
         const cancel = withinMs === undefined ? () => {} : clock.after(withinMs, done);
@@ -133,6 +146,11 @@ export function beginHeldCall(
       });
     },
   };
+  function noteLate(why: string | undefined): void {
+    if (why === undefined) return;
+    late = { text: `${why} Your answer was not used.`, since: clock.elapsed() };
+    tellChange();
+  }
   function tellChange(): void {
     held.changedAt = clock.now();
     changed = clock.elapsed();
@@ -162,7 +180,11 @@ export function beginHeldCall(
         // A task's client keeps the form for later, however late that is, and nothing takes it away from there.
         const expire = () => held.isTask || end(() => reject(new NotAnswered("timeout")));
         const cancel = clock.after(timeout, expire);
-        const withdraw = () => end(() => reject(new NotAnswered("not_shown")));
+        const withdraw = () => {
+          if (signal.reason instanceof FormClosed)
+            setBounded(closed, key, signal.reason.message, MOST_CLOSED);
+          end(() => reject(new NotAnswered("not_shown")));
+        };
         function end(settle: () => void): void {
           cancel();
           signal.removeEventListener("abort", withdraw);

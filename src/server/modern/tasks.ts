@@ -161,7 +161,7 @@ export function createTasks(options: {
     const { followed, call, createdAt, cancelled } = task;
     const name = call.followed?.name ?? work.nameOf(followed);
     const told = call.result?.isError ? summaryOf(call.result) : (call.message ?? "");
-    const message = cleanLine([name, told].filter(Boolean).join(" · "), MESSAGE_CHARS);
+    const message = cleanLine([name, call.lateReply(), told].filter(Boolean).join(" · "), MESSAGE_CHARS);
     const common = { taskId, statusMessage: message, createdAt, changedAt: call.changedAt };
     const killed = [cancelled?.result, task.cancelling && call.result].find((one) => one && isKilled(one));
     if (killed) return { ...common, status: "cancelled", statusMessage: summaryOf(killed) };
