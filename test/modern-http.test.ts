@@ -1,4 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { sendWebResponse } from "../src/server/fastmcp/send-web-response.js";
 import { until } from "./support/harness.js";
 import { type Http, startHttpWithApi } from "./support/http.js";
 import type { Frame } from "./support/modern-frames.js";
@@ -186,4 +190,26 @@ describe("the newer protocol over HTTP", () => {
     expect(again.status).toBe(200);
     expect(http.api.posts("/run/*/kill")).toEqual([]);
   });
+});
+
+test("an answer that the stopping server ends takes no more pieces, whenever the next one comes", async () => {
+  const errors: Error[] = [];
+  let ticks = 0;
+  const server = createServer(async (_, response) => {
+    response.on("error", (error) => errors.push(error));
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        controller.enqueue(new Uint8Array([32]));
+        for (let left = ticks; left > 0; left--) await null;
+        if (!response.writableEnded) response.end();
+      },
+    });
+    await sendWebResponse(new Response(body), response, () => {});
+  });
+  onTestFinished(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  for (; ticks < 20; ticks++) await (await fetch(`http://127.0.0.1:${port}`)).text();
+  expect(errors).toEqual([]);
 });

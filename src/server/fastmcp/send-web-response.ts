@@ -37,15 +37,18 @@ export async function sendWebResponse(
   response: ServerResponse,
   onWritten: () => void,
 ): Promise<void> {
+  if (isOver(response)) return void answer.body?.cancel().catch(() => {});
   // How long a connection is kept is this server's to say.
   answer.headers.delete("connection");
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   response.flushHeaders();
   for await (const piece of readPieces(answer, response)) {
+    // Between the reading and this the stopping server may have ended it.
+    if (isOver(response)) break;
     response.write(piece);
     onWritten();
   }
-  if (!response.destroyed) response.end();
+  if (!isOver(response)) response.end();
 }
 
 /** The same for a client that reads no stream: what has been asked is answered in one piece, as JSON. */
@@ -60,7 +63,7 @@ export async function sendAsJson(
   const decoder = new TextDecoder();
   let text = "";
   for await (const piece of readPieces(answer, response)) text += decoder.decode(piece, { stream: true });
-  if (response.destroyed) return;
+  if (isOver(response)) return;
   const messages = [...text.matchAll(/^data: (\{.*)$/gm)].map(
     ([, data = ""]) => JSON.parse(data) as JSONRPCMessage,
   );
@@ -74,6 +77,9 @@ export async function sendAsJson(
   onWritten();
 }
 
+/** Whether nothing can be written any more. */
+const isOver = (response: ServerResponse) => response.destroyed || response.writableEnded;
+
 /** The pieces of an answer's body, until it or the client has come to an end. */
 async function* readPieces(answer: Response, response: ServerResponse): AsyncGenerator<Uint8Array> {
   const reader = answer.body?.getReader();
@@ -82,7 +88,7 @@ async function* readPieces(answer: Response, response: ServerResponse): AsyncGen
   response.once("close", stop);
   for (;;) {
     const { done, value } = await reader.read();
-    if (done || response.destroyed || response.writableEnded) break;
+    if (done || isOver(response)) break;
     yield value;
   }
   response.off("close", stop);
