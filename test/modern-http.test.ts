@@ -71,6 +71,20 @@ describe("the newer protocol over HTTP", () => {
       expect(await send(http, method)).toMatchObject({ status: 404, answer: { error: { code: -32601 } } });
   });
 
+  test("a session's id that comes with a request means nothing, and none is given", async () => {
+    const http = await startHttpWithApi({ settings: ERA });
+    const { transport } = await http.connect();
+    for (const id of ["no-such-session", transport.sessionId]) {
+      const headers = { "mcp-session-id": id };
+      const sent = await send(http, "server/discover", {}, { headers });
+      expect(sent).toMatchObject({ status: 200, answer: { result: { supportedVersions: ["2026-07-28"] } } });
+      expect(sent.headers.get("mcp-session-id")).toBeNull();
+      const { answer } = await call(http, { ...NAMED, session_name: `login-${id}` }, {}, { headers });
+      const { taskId } = answer.result;
+      expect((await send(http, "tasks/get", { taskId }, { headers })).status).toBe(200);
+    }
+  });
+
   test("changes come on the stream of who listens for them, and messages of a log on their call's", async () => {
     const http = await startHttpWithApi({ settings: { ...ERA, TASK_AFTER: "3600" } });
     const { runId } = http.api.world.start("fix", { message: "Fix it", input_format: "stream-json" });

@@ -3,6 +3,7 @@ import { CLAUDE, type Frame } from "./modern-frames.js";
 /** What one request was answered with. */
 export interface Sent {
   status: number;
+  headers: Headers;
   frames: Frame[];
   /** The answer to the request. */
   answer: Frame;
@@ -56,7 +57,8 @@ export async function sendModern(
   const frames = text.startsWith("{")
     ? [JSON.parse(text)]
     : [...text.matchAll(/^data: (\{.*)$/gm)].map(([, data = ""]) => JSON.parse(data));
-  return { status: response.status, frames, answer: frames.find((frame) => frame.id === id) ?? frames[0] };
+  const answer = frames.find((frame) => frame.id === id) ?? frames[0];
+  return { status: response.status, headers: response.headers, frames, answer };
 }
 
 /** Calls the one tool. */

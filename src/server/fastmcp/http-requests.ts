@@ -124,14 +124,8 @@ export function createRequestHandler(
     if (options.isStopping() && method === "POST") {
       throw refusalFor(sent, 503, "The server is stopping. Nothing was done.", { "retry-after": "5" });
     }
-    const isSession = request.headers["mcp-session-id"] !== undefined;
-    if (
-      options.modern &&
-      path === "/mcp" &&
-      method === "POST" &&
-      !isSession &&
-      isModernRequest(request, sent)
-    )
+    // That protocol has no sessions: where a client or a proxy names one all the same, it means nothing.
+    if (options.modern && path === "/mcp" && method === "POST" && isModernRequest(request, sent))
       return options.modern.serve(caller, request, response, sent);
     if (path === "/sse") return sessions.openSse(caller, "/messages", response);
     let session: HttpSession | undefined;
