@@ -204,6 +204,43 @@ describe("the newer protocol over HTTP", () => {
     expect(again.status).toBe(200);
     expect(http.api.posts("/run/*/kill")).toEqual([]);
   });
+
+  test("tasks are asked for, answered and ended while other calls of their caller take all its places", async () => {
+    const http = await startHttpWithApi({ settings: { ...ERA, HTTP_MAX_CALLS: "2" } });
+    const { taskId } = (await call(http, { ...NAMED, session_name: "as-a-task" })).answer.result;
+    const leaving = new AbortController();
+    const withoutTasks = {
+      meta: { "io.modelcontextprotocol/clientCapabilities": {} },
+      signal: leaving.signal,
+    };
+    const waiting = ["first", "second"].map((name) =>
+      call(http, { ...NAMED, session_name: name }, {}, withoutTasks).catch(() => {}),
+    );
+    await until(() => http.api.world.runs().length === 3, "the runs of the calls that wait");
+    expect((await call(http, { action: "list_sessions" })).status).toBe(429);
+    const polls = await Promise.all(Array.from({ length: 20 }, () => send(http, "tasks/get", { taskId })));
+    expect(polls.map(({ answer }) => answer.result?.status)).toEqual(Array(20).fill("working"));
+    expect((await send(http, "tasks/update", { taskId, inputResponses: {} })).status).toBe(200);
+    expect((await send(http, "tasks/cancel", { taskId })).status).toBe(200);
+    expect((await send(http, "tasks/get", { taskId })).answer.result.status).toBe("cancelled");
+    expect(http.api.posts("/run/*/kill")).toHaveLength(1);
+    leaving.abort();
+    await Promise.all(waiting);
+  });
+
+  test("the more tasks of a caller go on, the less often it is to ask for each, within what it may send", async () => {
+    const http = await startHttpWithApi({ settings: { ...ERA, HTTP_RATE: "60" }, requestsPerMinute: 10_000 });
+    const ids: string[] = [];
+    for (const name of ["first", "second", "third", "fourth"])
+      ids.push((await call(http, { ...NAMED, session_name: name })).answer.result.taskId);
+    const ask = async (taskId = "") => (await send(http, "tasks/get", { taskId })).answer.result;
+    // Half of its 60 requests a minute: 30 questions, for each of four tasks every 8 s.
+    expect((await ask(ids[0])).pollIntervalMs).toBe(8_000);
+    for (const { runId } of http.api.world.runs().slice(1))
+      http.api.world.run(runId).complete({ result: "Done" });
+    for (const taskId of ids.slice(1)) while ((await ask(taskId)).status === "working");
+    expect((await ask(ids[0])).pollIntervalMs).toBe(3_000);
+  });
 });
 
 test("an answer that the stopping server ends takes no more pieces, whenever the next one comes", async () => {

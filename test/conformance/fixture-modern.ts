@@ -12,8 +12,10 @@ import type { Services } from "../../src/actions/define-action.js";
 import { createHeldCalls } from "../../src/server/modern/held-calls.js";
 import type { ModernRequest } from "../../src/server/modern/modern-leg.js";
 import { SERVER_OPTIONS } from "../../src/server/modern/modern-server.js";
+import { createPollPace } from "../../src/server/modern/poll-pace.js";
 import { serveTasks } from "../../src/server/modern/serve-tasks.js";
 import { createToolHandlers } from "../../src/server/modern/serve-tools.js";
+import { createTaskIds } from "../../src/server/modern/task-ids.js";
 import { createTasks } from "../../src/server/modern/tasks.js";
 import type { ToolDefinition } from "../../src/server/tools/registry.js";
 import { systemClock } from "../../src/shared/clock.js";
@@ -110,8 +112,9 @@ export function createModernFixtures(options: {
       end: () => Promise.reject(new Error("There are no runs here.")),
       nameOf: () => undefined,
     },
-    secret: "conformance",
+    ids: createTaskIds("conformance"),
     clock: systemClock,
+    pollMs: createPollPace(600),
   });
   const tools = [
     ...options.tools,

@@ -20,8 +20,6 @@ export interface ModernRequests {
 }
 
 const VERSION_HEADER = "mcp-protocol-version";
-/** On this protocol the state of a task is asked for, too. */
-const LIMITED = [...COSTLY, "tasks/get"];
 const LISTEN = "subscriptions/listen";
 
 /** Whether a body was sent by a client of that protocol. */
@@ -74,7 +72,8 @@ export function createModernRequests(options: {
   return {
     async serve(caller, request, response, body) {
       const { method } = (body ?? {}) as { method?: string };
-      const kind = method === LISTEN ? "streams" : LIMITED.includes(method ?? "") ? "calls" : undefined;
+      // What is asked of tasks is answered at once, and has to get through while calls wait.
+      const kind = method === LISTEN ? "streams" : COSTLY.includes(method ?? "") ? "calls" : undefined;
       const state = enter(caller);
       const most = kind === "streams" ? options.maxSessions : options.maxCalls;
       if (kind && state[kind] >= most) {

@@ -8,7 +8,9 @@ import { createResourceUpdates, type ResourceUpdates } from "../resource-updates
 import { createHeldCalls } from "./held-calls.js";
 import { watchListened } from "./listeners.js";
 import { createModernServer, type ModernOptions } from "./modern-server.js";
+import { createPollPace } from "./poll-pace.js";
 import { type Notify, serveModernStdio } from "./serve-modern-stdio.js";
+import { createTaskIds } from "./task-ids.js";
 import { resolveTaskSecret } from "./task-secret.js";
 import { createTaskWork } from "./task-work.js";
 import { createTasks } from "./tasks.js";
@@ -62,7 +64,8 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   const secret = await resolveTaskSecret({ apiKey: settings.apiKey, stateFolder: options.stateFolder });
   const calls = createHeldCalls({ clock, elicitationTimeoutMs: settings.elicitationTimeoutS * 1000 });
   const work = createTaskWork({ services, tools, project });
-  const tasks = createTasks({ calls, work, secret, clock });
+  const pollMs = createPollPace(settings.httpRate);
+  const tasks = createTasks({ calls, work, ids: createTaskIds(secret), clock, pollMs });
   const modern: ModernOptions = { ...options, calls, tasks, taskAfterMs: settings.taskAfterS * 1000 };
   const closers: (() => unknown)[] = [tasks.close];
   const named = withDeadline(clock, GREETING_BUDGET_MS, () => options.listed);

@@ -5,8 +5,6 @@ import type { OpenForm } from "./held-call.js";
 import { callerOf, repliesOf, requireTasks } from "./request-context.js";
 import type { Tasks, TaskView } from "./tasks.js";
 
-/** How often a client asks for a task, in ms. */
-const POLL_MS = 3_000;
 const taskParams = z.looseObject({ taskId: z.string().max(1_000) });
 
 /**
@@ -47,7 +45,7 @@ export function toInputRequests({ key, message, requestedSchema }: OpenForm) {
   return { [key]: { method: "elicitation/create", params: { mode: "form", message, requestedSchema } } };
 }
 
-export function toTask({ taskId, status, statusMessage, createdAt, changedAt }: TaskView) {
+export function toTask({ taskId, status, statusMessage, createdAt, changedAt, pollMs }: TaskView) {
   return {
     taskId,
     status,
@@ -55,7 +53,7 @@ export function toTask({ taskId, status, statusMessage, createdAt, changedAt }: 
     createdAt: new Date(createdAt).toISOString(),
     lastUpdatedAt: new Date(changedAt).toISOString(),
     ttlMs: null,
-    pollIntervalMs: POLL_MS,
+    pollIntervalMs: pollMs,
   };
 }
 

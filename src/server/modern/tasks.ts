@@ -1,10 +1,10 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Call, Followed } from "../../actions/define-action.js";
 import type { Clock } from "../../shared/clock.js";
-import { cleanLine } from "../../shared/text.js";
 import type { ToolResult } from "../tools/output.js";
 import type { FormReply, HeldCall, OpenForm } from "./held-call.js";
 import type { HeldCalls } from "./held-calls.js";
+import type { TaskIds } from "./task-ids.js";
+import { hasFailedToEnd, hasOnlyStoppedFollowing, isKilled, lineOf, summaryOf } from "./task-outcomes.js";
 
 /** A task as it stands, in the protocol's words. Times are epoch ms. */
 export interface TaskView {
@@ -13,6 +13,8 @@ export interface TaskView {
   statusMessage: string;
   createdAt: number;
   changedAt: number;
+  /** How long its client is to wait before it asks again, in ms. */
+  pollMs: number;
   /** What the person is to be asked. */
   form?: OpenForm;
   /** Of one that has ended. */
@@ -67,10 +69,8 @@ const ERRORS_FOR_MS = 300_000;
  * has cancelled it, asks no more, and shows neither an error nor what the task says since.
  */
 const END_AGAIN_MS = [5_000, 10_000, 20_000, 40_000, 80_000, 160_000];
-/** Outcomes of a call that has stopped following while what it follows goes on. */
-const GOES_ON = ["running", "started", "stalled"];
-const MESSAGE_CHARS = 300;
-const MAC_CHARS = 22;
+/** A client asks at least every 30 s. */
+const STILL_ASKED_MS = 60_000;
 
 interface Task {
   followed: Followed;
@@ -83,45 +83,28 @@ interface Task {
   cancelled?: { result: ToolResult; at: number };
   /** When its client has asked for it last, by the clock's `elapsed`. */
   askedAt: number;
-  /** Gives up the next try to end it. */
-  stopTrying?: () => void;
+  /** Gives up the next try to end it; undefined when there is none to come. */
+  stopTrying?: (() => void) | undefined;
 }
 
-/** @param options.secret the same in every process that may be asked for the tasks of another one */
+function giveUpTrying(task: Task): void {
+  task.stopTrying?.();
+  task.stopTrying = undefined;
+}
+
+/** @param options.pollMs how long a client waits before it asks again, by the number of its caller's tasks that go on */
 export function createTasks(options: {
   calls: HeldCalls;
   work: TaskWork;
-  secret: string;
+  ids: TaskIds;
   clock: Clock;
+  pollMs: (tasks: number) => number;
 }): Tasks {
-  const { calls, work, clock } = options;
+  const { calls, work, ids, clock } = options;
   const tasks = new Map<string, Task>();
 
-  function macOf(followed: Followed, caller: string): string {
-    const text = JSON.stringify([caller, followed.kind, followed.id]);
-    return createHmac("sha256", options.secret).update(text).digest("base64url").slice(0, MAC_CHARS);
-  }
-
-  function idOf(followed: Followed, caller: string): string {
-    const kind = followed.kind === "run" ? "" : `${followed.kind}:`;
-    return `${kind}${followed.id}.${macOf(followed, caller)}`;
-  }
-
-  /** What the id names, when it was given to this caller. */
-  function read(taskId: string, caller: string): Followed | undefined {
-    const end = taskId.lastIndexOf(".");
-    if (end <= 0) return undefined;
-    const [kind, id] = taskId.startsWith("plan:")
-      ? (["plan", taskId.slice("plan:".length, end)] as const)
-      : (["run", taskId.slice(0, end)] as const);
-    const followed = { kind, id };
-    const given = Buffer.from(taskId.slice(end + 1));
-    const right = Buffer.from(macOf(followed, caller));
-    return given.length === right.length && timingSafeEqual(given, right) ? followed : undefined;
-  }
-
   function find(taskId: string, who: TaskCaller): Task | undefined {
-    const followed = read(taskId, who.caller);
+    const followed = ids.read(taskId, who.caller);
     if (!followed) return undefined;
     const known = tasks.get(taskId);
     if (known && (!goesOn(known) || !known.call.result || known.call.quietMs() < FOLLOW_AGAIN_MS))
@@ -139,12 +122,12 @@ export function createTasks(options: {
 
   function keep(taskId: string, task: Task): Task {
     tasks.set(taskId, task);
-    for (const [oldest, { call, stopTrying }] of tasks) {
+    for (const [oldest, old] of tasks) {
       if (tasks.size <= TASKS_KEPT) break;
       tasks.delete(oldest);
-      stopTrying?.();
+      giveUpTrying(old);
       // What it asks can be asked by whoever follows the same then.
-      call.abort();
+      old.call.abort();
     }
     return task;
   }
@@ -154,31 +137,45 @@ export function createTasks(options: {
     if (cancelled && isKilled(cancelled.result)) return false;
     if (!result) return true;
     if (result.isError) return clock.elapsed() - (failingSince ?? clock.elapsed()) < ERRORS_FOR_MS;
-    return GOES_ON.includes(outcomeOf(result));
+    return hasOnlyStoppedFollowing(result);
   }
 
   function view(taskId: string, task: Task): TaskView {
     const { followed, call, createdAt, cancelled } = task;
     const name = call.followed?.name ?? work.nameOf(followed);
-    const told = call.result?.isError ? summaryOf(call.result) : (call.message ?? "");
-    const message = cleanLine([name, call.lateReply(), told].filter(Boolean).join(" · "), MESSAGE_CHARS);
-    const common = { taskId, statusMessage: message, createdAt, changedAt: call.changedAt };
+    const told = call.result?.isError ? summaryOf(call.result) : call.message;
+    const common = {
+      taskId,
+      statusMessage: lineOf(name, call.lateReply(), told),
+      createdAt,
+      changedAt: call.changedAt,
+      pollMs: options.pollMs(countOpen(call.caller)),
+    };
     const killed = [cancelled?.result, task.cancelling && call.result].find((one) => one && isKilled(one));
     if (killed) return { ...common, status: "cancelled", statusMessage: summaryOf(killed) };
     if (call.result && !goesOn(task)) return { ...common, status: "completed", result: call.result };
     if (call.form) return { ...common, status: "input_required", form: call.form };
+    if (!cancelled) return { ...common, status: "working" };
     // That it could not be cancelled is told until there is something newer.
-    const isNews = cancelled !== undefined && cancelled.at >= call.changedAt;
+    const newest = cancelled.at >= call.changedAt ? summaryOf(cancelled.result) : told;
     return {
       ...common,
       status: "working",
-      ...(isNews ? { statusMessage: summaryOf(cancelled.result) } : {}),
+      statusMessage: lineOf(name, call.lateReply(), newest),
     };
+  }
+
+  /** The tasks of a caller that go on, and for which its clients still ask. */
+  function countOpen(caller: string): number {
+    const since = clock.elapsed() - STILL_ASKED_MS;
+    return [...tasks.values()].filter(
+      (task) => task.call.caller === caller && task.askedAt >= since && goesOn(task),
+    ).length;
   }
 
   /** @param tries that have failed before this one */
   async function end(task: Task, who: TaskCaller, tries: number): Promise<void> {
-    task.stopTrying?.();
+    giveUpTrying(task);
     // Nobody is asked again: no form could be shown for it.
     await new Promise<void>((resolve) => {
       calls.hold({ ...who, supportsForms: false }, async (own) => {
@@ -193,9 +190,10 @@ export function createTasks(options: {
     });
     task.cancelling = undefined;
     const pause = END_AGAIN_MS[tries];
-    if (pause === undefined || !task.cancelled || !hasFailed(task.cancelled.result)) return;
+    if (pause === undefined || !task.cancelled || !hasFailedToEnd(task.cancelled.result)) return;
     const failedAt = clock.elapsed();
     task.stopTrying = clock.after(pause, () => {
+      task.stopTrying = undefined;
       // To a client that does not ask any more this process tells nothing: the run's notices are to reach the person.
       if (task.askedAt < failedAt) task.call.abort();
       if (goesOn(task)) task.cancelling ??= end(task, who, tries + 1);
@@ -204,7 +202,7 @@ export function createTasks(options: {
 
   return {
     begin(call, followed) {
-      const taskId = idOf(followed, call.caller);
+      const taskId = ids.of(followed, call.caller);
       const known = tasks.get(taskId);
       if (known && known.call !== call && !known.call.result) {
         // The first one goes on: its client may have a form of it open.
@@ -213,7 +211,7 @@ export function createTasks(options: {
       }
       if (known?.call === call) return view(taskId, known);
       const createdAt = known?.createdAt ?? call.startedAt;
-      known?.stopTrying?.();
+      if (known) giveUpTrying(known);
       return view(taskId, keep(taskId, { followed, call, createdAt, askedAt: clock.elapsed() }));
     },
     get(taskId, who) {
@@ -236,16 +234,7 @@ export function createTasks(options: {
       return true;
     },
     close() {
-      for (const { stopTrying } of tasks.values()) stopTrying?.();
+      for (const task of tasks.values()) giveUpTrying(task);
     },
   };
-}
-
-const outcomeOf = ({ structuredContent }: ToolResult) => String(structuredContent.outcome);
-/** Whether a kill has come to nothing, as far as is known. */
-const hasFailed = (result: ToolResult) => result.isError === true || outcomeOf(result) === "unknown";
-const isKilled = (result: ToolResult) => outcomeOf(result) === "killed";
-
-function summaryOf({ structuredContent }: ToolResult): string {
-  return cleanLine(String(structuredContent.summary ?? ""), MESSAGE_CHARS);
 }
