@@ -203,6 +203,31 @@ describe("a task", () => {
     expect(task.status).toBe("working");
   });
 
+  test("that is to be ended stays so when another call follows its run: it is tried again, and told", async () => {
+    const client = connectModern();
+    const { taskId } = (await client.call(COMPLETE)).result;
+    const mend = sim.api().fault({ path: "/run/*/kill" }, { status: 503 });
+    await client.request("tasks/cancel", { taskId });
+    // Its client asks no more: with the next try nothing follows the run.
+    client.clock.skip(6_000);
+    await until(() => kills().length === 2, "the second try");
+    const status = { action: "status", run_id: theRun().state.runId, wait_seconds: 600 };
+    const { result } = await client.call(status);
+    expect(result).toMatchObject({
+      taskId,
+      status: "working",
+      statusMessage: expect.stringContaining("could not be ended, tried again"),
+    });
+    theRun().turn("Designing");
+    const task = await client.poll(taskId, ({ statusMessage }) => statusMessage.includes("Turn 1/50"));
+    expect(task.statusMessage).toContain("could not be ended, tried again · Turn 1/50");
+    mend();
+    client.clock.skip(11_000);
+    await until(() => kills().length === 3, "the third try");
+    expect((await client.poll(taskId, ({ status }) => status !== "working")).status).toBe("cancelled");
+    expect(starts()).toHaveLength(1);
+  });
+
   test("that is followed anew while the API does not answer goes on until it does", async () => {
     const { taskId } = (await connectModern().call(COMPLETE)).result;
     const mend = sim.api().fault({ path: "/run/*/status" }, { status: 503 });

@@ -69,6 +69,7 @@ const ERRORS_FOR_MS = 300_000;
  * has cancelled it, asks no more, and shows neither an error nor what the task says since.
  */
 const END_AGAIN_MS = [5_000, 10_000, 20_000, 40_000, 80_000, 160_000];
+const TRIES_AGAIN = "could not be ended, tried again";
 /** A client asks at least every 30 s. */
 const STILL_ASKED_MS = 60_000;
 
@@ -158,10 +159,11 @@ export function createTasks(options: {
     if (!cancelled) return { ...common, status: "working" };
     // That it could not be cancelled is told until there is something newer.
     const newest = cancelled.at >= call.changedAt ? summaryOf(cancelled.result) : told;
+    const again = (task.stopTrying ?? task.cancelling) && TRIES_AGAIN;
     return {
       ...common,
       status: "working",
-      statusMessage: lineOf(name, call.lateReply(), newest),
+      statusMessage: lineOf(name, again, call.lateReply(), newest),
     };
   }
 
@@ -204,15 +206,20 @@ export function createTasks(options: {
     begin(call, followed) {
       const taskId = ids.of(followed, call.caller);
       const known = tasks.get(taskId);
-      if (known && known.call !== call && !known.call.result) {
-        // The first one goes on: its client may have a form of it open.
-        call.abort();
-        return view(taskId, known);
+      const askedAt = clock.elapsed();
+      if (!known || (known.call !== call && known.call.result && !goesOn(known))) {
+        if (known) giveUpTrying(known);
+        const createdAt = known?.createdAt ?? call.startedAt;
+        return view(taskId, keep(taskId, { followed, call, createdAt, askedAt }));
       }
-      if (known?.call === call) return view(taskId, known);
-      const createdAt = known?.createdAt ?? call.startedAt;
-      if (known) giveUpTrying(known);
-      return view(taskId, keep(taskId, { followed, call, createdAt, askedAt: clock.elapsed() }));
+      known.askedAt = askedAt;
+      if (known.call !== call) {
+        // The first one goes on: its client may have a form of it open.
+        if (!known.call.result) call.abort();
+        // Who has asked for the run's end still wants it: it is tried again, and the task says so.
+        else Object.assign(known, { call, failingSince: undefined });
+      }
+      return view(taskId, known);
     },
     get(taskId, who) {
       const task = find(taskId, who);
