@@ -17,9 +17,12 @@ export function tellAutomatic(outcome: "declined" | "cancelled"): string {
 }
 
 /** A sentence that says why the person was not asked. */
-export function tellNotAsked({ why }: Extract<FormAnswer, { kind: "not_asked" }>): string {
+export function tellNotAsked(
+  { why }: Extract<FormAnswer, { kind: "not_asked" }>,
+  { inTerminal }: Pick<Call, "inTerminal">,
+): string {
   return {
-    no_forms: "The client cannot show forms.",
+    no_forms: inTerminal ? "Nobody can be asked here." : "The client cannot show forms.",
     not_shown:
       "The client says that it can show forms, but answered this one with an error, so the person has most likely not seen it.",
     no_answer: "The client says that it can show forms, but its answer to this one cannot be read.",
@@ -51,7 +54,7 @@ export async function askToChoose(question: Question, call: Call): Promise<Reply
         },
       };
     case "not_asked":
-      return { kind: "nobody", note: answer.why === "no_forms" ? "" : ` ${tellNotAsked(answer)}` };
+      return { kind: "nobody", note: answer.why === "no_forms" ? "" : ` ${tellNotAsked(answer, call)}` };
   }
 }
 

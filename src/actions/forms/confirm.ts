@@ -63,7 +63,9 @@ export async function confirmWithPerson(
   const { supported } = call.forms;
   if (!supported && ask.confirm === true) return undefined;
   const why =
-    answer.kind === "not_asked" ? tellNotAsked(answer) : "The form did not come back with a yes or a no.";
+    answer.kind === "not_asked"
+      ? tellNotAsked(answer, call)
+      : "The form did not come back with a yes or a no.";
   const failed =
     ` ${why} This client can show forms, so \`confirm: true\` is ignored. If the person never saw the form, they can ` +
     "use a client that shows forms, one without forms, or the workflows API itself.";

@@ -122,7 +122,7 @@ async function ask(
         summary: `Whether agents may work on copies of ${shown} was not answered. ${nothing} Ask the person before trying again.`,
       };
     case "not_asked":
-      throw notAllowed(tellNotAsked(answer));
+      throw notAllowed(tellNotAsked(answer, call));
   }
 
   function notAllowed(why: string): ActionError {

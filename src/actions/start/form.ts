@@ -5,13 +5,14 @@ import { isNothing, readBranch } from "../../shared/no-value.js";
 import { withoutInvisible } from "../../shared/text.js";
 import { ActionError } from "../answer.js";
 import type { Services } from "../define-action.js";
+import type { FormAnswer } from "../forms/form-client.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
 import { requireWorkflow } from "./check-workflow.js";
 import { findClientRepository } from "./client-folders.js";
 import type { StartArguments, StartDraft, StartValues, Step, StepContext } from "./draft.js";
 import { buildQuestions, type Known } from "./form-questions.js";
 import { readRepository } from "./local-repository.js";
-import { answerUnfinishedForm } from "./unfinished-form.js";
+import { answerUnfinishedForm, fillIn } from "./unfinished-form.js";
 import { askWorkflow } from "./workflow-question.js";
 
 /** A form waits so long for what is usual, in ms. */
@@ -51,9 +52,12 @@ export const askForMissing: Step = async (draft, context) => {
   if (own.length === 0 && !more.some(({ required }) => required))
     return { ...draft, values: toValues(known, {}) };
   const questions = [...more, ...own];
-  const title = await tellTitle(known, context);
-  const answer = await call.forms.ask(title, questions);
-  const ended = answerUnfinishedForm(answer, questions, args, context);
+  const filled = call.inTerminal && !call.forms.supported ? fillIn(questions) : undefined;
+  const answer: FormAnswer =
+    filled && !Array.isArray(filled)
+      ? { kind: "accepted", values: filled }
+      : await call.forms.ask(await tellTitle(known, context), questions);
+  const ended = answerUnfinishedForm(answer, Array.isArray(filled) ? filled : questions, args, context);
   if (ended) return ended;
   const { uncommitted, ...others } = answer.kind === "accepted" ? readEntered(answer.values) : {};
   const checked = await checkEntered(others, args, context);

@@ -156,7 +156,7 @@ async function agree(
         summary: `${what} It was not answered. ${NOTHING} Ask the person before trying again.`,
       };
     case "not_asked":
-      throw unasked(tellNotAsked(answer));
+      throw unasked(tellNotAsked(answer, call));
   }
 }
 

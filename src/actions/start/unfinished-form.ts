@@ -3,6 +3,21 @@ import { tellAutomatic, tellNotAsked } from "../forms/ask-to-choose.js";
 import type { FormAnswer, Question } from "../forms/form-client.js";
 import type { StartArguments, StepContext, Task } from "./draft.js";
 
+/**
+ * What a form counts as for whoever has begun the call in a terminal where nobody can be asked: what has a default takes
+ * it. Where the work is done has none: that an empty workspace is meant has to be said.
+ * @returns the values, or the questions that are left
+ */
+export function fillIn(questions: readonly Question[]): Record<string, string | undefined> | Question[] {
+  const open = questions.filter(
+    ({ name, required, suggestion }) => name === "repository_url" || (required && suggestion === undefined),
+  );
+  if (open.length > 0) return open;
+  return Object.fromEntries(
+    questions.flatMap(({ name, required, suggestion }) => (required ? [[name, suggestion]] : [])),
+  );
+}
+
 /** The answer with which a call ends when the person has not filled in the form; undefined when they have. */
 export function answerUnfinishedForm(
   answer: FormAnswer,
@@ -11,7 +26,7 @@ export function answerUnfinishedForm(
   { call, task }: StepContext,
 ): Answer | undefined {
   const inputRequired = (why: string, entered: Record<string, string | undefined> = {}) =>
-    askInAnswer({ why, questions, entered, args }, task);
+    askInAnswer({ why, questions, entered, args }, task, call.inTerminal);
   switch (answer.kind) {
     case "declined":
       if (answer.byClient) return turnedDownByClient("declined", questions, task);
@@ -35,7 +50,7 @@ export function answerUnfinishedForm(
       };
     }
     case "not_asked":
-      return inputRequired(`${tellNotAsked(answer)} Nothing was sent.`);
+      return inputRequired(`${tellNotAsked(answer, call)} Nothing was sent.`);
     case "accepted": {
       const open = questions.filter((question) => question.required && !answer.values[question.name]?.trim());
       if (open.length === 0) return undefined;
@@ -86,6 +101,7 @@ function askInAnswer(
     args: StartArguments;
   },
   task: Task,
+  inTerminal = false,
 ): Answer {
   const filled = Object.fromEntries(
     questions.flatMap(({ name, suggestion, required, choices }) => {
@@ -98,7 +114,8 @@ function askInAnswer(
   );
   return {
     outcome: "input_required",
-    summary: `${why} Ask the person for: ${questions.map((question) => question.name).join(", ")}.`,
+    // Whoever is in a terminal is the person.
+    summary: inTerminal ? why : `${why} Ask the person for: ${questions.map(({ name }) => name).join(", ")}.`,
     missing: questions.map(({ name, description, required, suggestion, choices }) => ({
       name,
       description,

@@ -44,7 +44,7 @@ export async function changeInTerminal(
     change.deed === "kill"
       ? await killPlan(sight, confirm, call, services)
       : await changePlan(sight, { ...toArguments(change), confirm }, call, services);
-  out(`${tellAnswer(answer, yes ? "" : " --yes does it without asking.")}\n`);
+  out(`${tellAnswer(answer, yes ? "" : "--yes does it without asking.")}\n`);
   return isDone(answer) ? 0 : 1;
 }
 

@@ -20,7 +20,7 @@ export interface RunOrder {
 
 /**
  * Begins a plan: what is missing is asked for in the terminal, and what needs the person's word, too. Where nobody can be
- * asked, nothing is begun, and the flags are named that say it.
+ * asked, what has a default takes it; with anything else missing nothing is begun, and the flags are named that say it.
  * @returns the plan that has begun; the exit code where none has: 0 for a dry run, 1 for what was refused or left open
  * @throws ActionError when it cannot be begun; ApiError, StoreError
  */

@@ -9,6 +9,8 @@ const FLAGS: Record<string, string> = {
   git_branch: "--branch BRANCH",
 };
 
+const NOBODY = "Nobody can be asked here.";
+
 /**
  * What has come of a command, as text; where something is missing, with the flags that say it.
  * @param otherwise what is said of a yes or no that nobody could be asked for
@@ -17,12 +19,10 @@ export function tellAnswer({ summary, missing = [] }: Answer, otherwise = ""): s
   if (missing.length === 0) return summary;
   const details = missing.filter(({ name }) => name === "confirm").map(({ description }) => description);
   const flags = missing.filter(({ name }) => name !== "confirm").map((one) => `  ${tellFlag(one)}`);
-  const nobody = "Nobody can be asked here.";
-  return [
-    summary,
-    ...details,
-    flags.length > 0 ? [`${nobody} These flags say it:`, ...flags].join("\n") : `${nobody}${otherwise}`,
-  ].join("\n\n");
+  const nobody = summary.includes(NOBODY) ? [] : [NOBODY];
+  const ways = flags.length > 0 ? ["These flags say it:"] : otherwise ? [otherwise] : [];
+  const last = [[...nobody, ...ways].join(" "), ...flags].filter(Boolean).join("\n");
+  return [summary, ...details, ...(last ? [last] : [])].join("\n\n");
 }
 
 function tellFlag({ name, description, required, suggestion, choices = [] }: Missing): string {
