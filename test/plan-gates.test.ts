@@ -52,7 +52,7 @@ test("a gate is a form with what it is about, and the plan goes on when the pers
   // What Claude Code shows of a long form are its first three lines.
   const [first, second, third, ...rest] = form.message.split("\n");
   expect(first).toBe("login: Build this design?");
-  expect(second).toMatch(/^1 commit, \d+ files?, \+\d+ -\d+, on \S+$/);
+  expect(second).toMatch(/^1 commit, \d+ files?, \+\d+ -\d+, on \S+: Design the login$/);
   expect(third).toContain("The design: Done by architect");
   expect(rest.join("\n")).toMatch(/1 commit on \S+:\n- .*\nLook: git diff /);
   const { decision, change } = form.schema.properties;

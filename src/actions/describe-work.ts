@@ -1,12 +1,15 @@
 import { isFinal, type Run, type Work } from "../api/types.js";
 import { shellWord } from "../shared/shell-word.js";
-import { asSentence } from "../shared/text.js";
+import { asSentence, cleanLine } from "../shared/text.js";
 import type { RunAnswer } from "./answer.js";
 
 type WorkAnswer = NonNullable<RunAnswer["work"]>;
 
 /** Commits that stand in an answer or a form; of more the number is told. */
 const SHOWN_COMMITS = 10;
+/** A subject has so many characters among others on one line, and on a line of its own. */
+const BRIEF_SUBJECT = 32;
+const LINE_SUBJECT = 100;
 
 /** The work of a run that is over, with the commands by which a person looks at it, takes it and throws it away. */
 export function describeWork(run: Run): WorkAnswer | undefined {
@@ -107,17 +110,42 @@ function nameCommit({ id, title }: Work["commits"][number], { own }: Work): stri
   return `${id} ${title}${own?.commit.startsWith(id) ? " (yours)" : ""}`.trim();
 }
 
+/**
+ * The size of a work, then the subjects of its commits as far as they fit: some clients show a form's first lines only.
+ * @param chars the room for all of it
+ * @returns "3 commits, 2 files, +120 -8, on automagik/login: Add the login; Test it; and 1 more"
+ */
+export function tellBriefly(work: Work, chars: number): string {
+  const { branch, commits, commitCount } = work;
+  const size = `${countCommits(commitCount)}, ${tellSize(work)}, on ${branch}`;
+  const subjects = commits.slice(0, SHOWN_COMMITS).map(({ title }) => cleanLine(title, BRIEF_SUBJECT));
+  for (let shown = subjects.length; shown > 0; shown--) {
+    const left = commitCount - shown;
+    const parts = [...subjects.slice(0, shown), ...(left > 0 ? [`and ${left} more`] : [])];
+    const told = `${size}: ${parts.join("; ")}`;
+    if (told.length <= chars) return told;
+  }
+  return size;
+}
+
 /** The commits of a work as lines for a form; empty when there are none. */
 export function listCommits(work: Work): string[] {
   const { branch, commits, commitCount } = work;
   if (commitCount === 0) return [];
-  const shown = commits.slice(0, SHOWN_COMMITS).map((commit) => `- ${nameCommit(commit, work)}`);
+  const shown = commits.slice(0, SHOWN_COMMITS).map((commit) => {
+    const short = { id: commit.id.slice(0, 10), title: cleanLine(commit.title, LINE_SUBJECT) };
+    return `- ${nameCommit(short, work)}`;
+  });
   const left = commitCount - shown.length;
   return [
-    `${commitCount === 1 ? "1 commit" : `${commitCount} commits`} on ${branch}:`,
+    `${countCommits(commitCount)} on ${branch}:`,
     ...shown,
     ...(left > 0 ? [`- and ${left} more`] : []),
   ];
+}
+
+function countCommits(count: number): string {
+  return count === 1 ? "1 commit" : `${count} commits`;
 }
 
 /** "4 files, +120 -8" */

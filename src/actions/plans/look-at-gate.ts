@@ -5,7 +5,7 @@ import type { PlanState } from "../../plans/machine/state.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { asSentence, cleanLine, cleanText } from "../../shared/text.js";
 import type { Call, Services } from "../define-action.js";
-import { describeWork, listCommits, tellSize } from "../describe-work.js";
+import { describeWork, listCommits, tellBriefly } from "../describe-work.js";
 
 /** What a person decides on at a gate, as it is open now: the decision is bound to it. */
 export type OpenGate = Omit<Extract<PlanCommand, { type: "open-gate" }>, "id" | "type">;
@@ -97,7 +97,10 @@ async function describeWorks(
     return branch ? [{ fact: `Merged on ${where}`, text: `Merged on ${where}.` }] : [];
   });
   const runs = await Promise.all(runIds.slice(-LOOKED_AT).map((runId) => readRun(runId, call, services)));
-  return [...merged, ...runs.flatMap((run) => (run ? [tellWorkOf(run)] : []))];
+  const count = merged.length + runs.length;
+  // Where there are several, how large each is comes before what is in one of them.
+  const chars = count > 1 ? 0 : FACT_CHARS;
+  return [...merged, ...runs.flatMap((run) => (run ? [tellWorkOf(run, chars)] : []))];
 }
 
 function readRun(runId: string, call: Call, { runs, clock }: Services): Promise<Run | undefined> {
@@ -105,15 +108,15 @@ function readRun(runId: string, call: Call, { runs, clock }: Services): Promise<
   return withDeadline(clock, LOOK_MS, read, call.signal).catch(() => undefined);
 }
 
-function tellWorkOf(run: Run): { fact?: string; text: string } {
+/** @param chars the room for what stands first */
+function tellWorkOf(run: Run, chars: number): { fact?: string; text: string } {
   const { work } = run;
   if (!work || !isFinal(run.status)) return { text: "" };
   if (work.commitCount === 0)
     return { text: work.problem ? asSentence(work.problem) : "Nothing is committed." };
   const look = describeWork(run)?.look;
-  const count = `${work.commitCount} commit${work.commitCount === 1 ? "" : "s"}`;
   return {
-    fact: `${count}, ${tellSize(work)}, on ${work.branch}`,
+    fact: tellBriefly(work, chars),
     text: [...listCommits(work), ...(look ? [`Look: ${look}`] : [])].join("\n"),
   };
 }
