@@ -6,8 +6,8 @@ import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { describeWork, tellWork } from "./describe-work.js";
-import { readTarget } from "./read-run.js";
 import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
+import { readWorkTarget } from "./sole-work.js";
 
 const DIFF_PARAMETERS = ["run_id", "session_name", "session_id"] as const;
 
@@ -41,7 +41,7 @@ export const diffAction = defineAction({
     call: Call,
     services: Services,
   ): Promise<Answer> {
-    const run = await readTarget(args, "newest", call, services);
+    const run = await readWorkTarget(args, call, services);
     if ("outcome" in run) return run;
     const diff = await readDiff(run, DIFF_LIMIT, call, services);
     const work = describeWork(run);

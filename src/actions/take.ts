@@ -6,12 +6,13 @@ import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameBriefly, nameRun } from "./describe-run.js";
-import { listCommits, tellSize } from "./describe-work.js";
+import { listCommits, tellBriefly } from "./describe-work.js";
 import { resolveWaitMs } from "./follow/wait-budget.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
-import { readAgain, readTarget } from "./read-run.js";
-import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
+import { readAgain } from "./read-run.js";
+import { namesTarget, SHORT_TARGET_ABOUT } from "./resolve-target.js";
+import { readWorkTarget } from "./sole-work.js";
 
 const TAKE_PARAMETERS = [
   "run_id",
@@ -28,6 +29,8 @@ const TAKE_PARAMETERS = [
 const AROUND_CHECK_MS = 300_000;
 /** What a call that cannot wait for ever keeps of its time for the rest, in s. */
 const ANSWER_SECONDS = 5;
+/** Of a line of a form some clients show so many characters. */
+const LINE_CHARS = 118;
 /** How often a check's progress is told, in ms. */
 const PROGRESS_MS = 10_000;
 
@@ -64,7 +67,7 @@ export const takeAction = defineAction({
     services: Services,
   ): Promise<Answer> {
     const check = await readCheck(args.check, services);
-    const run = await readTarget(args, "newest", call, services);
+    const run = await readWorkTarget(args, call, services);
     if ("outcome" in run) return run;
     if (!isFinal(run.status)) {
       return {
@@ -85,13 +88,14 @@ export const takeAction = defineAction({
         detail:
           run.work &&
           [
+            tellBriefly(run.work, LINE_CHARS),
             ...listCommits(run.work),
-            tellSize(run.work),
             ...tellFurther(run.work, args.into),
             `By ${nameRun(run)}`,
           ].join("\n"),
         arguments: { run_id: run.runId, ...chosen },
-        confirm: args.confirm,
+        // Nobody has agreed to what the call did not name.
+        confirm: namesTarget(args) ? args.confirm : undefined,
       },
       call,
     );
