@@ -169,19 +169,6 @@ describe("what may be kept", () => {
   });
 });
 
-describe("the tools", () => {
-  test("are the same in the same order, however often and over whichever connection", async () => {
-    const settings = { TOOLSET: "named" };
-    const [first, second] = [connectModern({ settings }), connectModern({ settings })];
-    const { result } = await first.request("tools/list");
-    expect(result.tools.length).toBeGreaterThan(10);
-    const started = await first.request("tools/call", { name: "run_workflow", arguments: COMPLETE });
-    expect(started.result.resultType).toBe("task");
-    for (const client of [first, second])
-      expect((await client.request("tools/list")).result.tools).toEqual(result.tools);
-  });
-});
-
 describe("what a client says it can do", () => {
   test.each([
     ["elicitation without a mode", { elicitation: {} }, true],
