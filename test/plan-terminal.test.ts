@@ -4,11 +4,14 @@ import type { Question } from "../src/actions/forms/form-client.js";
 import { followPlan } from "../src/cli/plans/follow-plan.js";
 import { createLiveLine } from "../src/cli/plans/live-line.js";
 import { renderPlan } from "../src/cli/plans/render-plan.js";
+import { showPlanInTerminal } from "../src/cli/plans/show-command.js";
 import { createTerminalForms, type FormTerminal } from "../src/cli/plans/terminal-forms.js";
 import { wrapWords } from "../src/cli/sessions/fit-text.js";
+import type { Plans } from "../src/plan-runner/plans.js";
 import type { PlanSight } from "../src/plan-runner/runner.js";
 import { apply, startPlan } from "../src/plans/machine/apply.js";
 import type { PlanState } from "../src/plans/machine/state.js";
+import { untilAborted } from "../src/shared/abort.js";
 import { waitForText } from "./support/demo.js";
 import { planOf } from "./support/plan-place.js";
 
@@ -63,6 +66,68 @@ it("asks a form field by field, with lists line by line and choices by their num
   });
   // Nothing of what is asked is taken for a terminal's command.
   expect(written()).not.toContain("\u001b[31m");
+});
+
+it("asks what should change only of who sends back, and breaks what it shows between words", async () => {
+  const sentBack = { name: "decision", value: "send_back" };
+  const questions = [
+    question({
+      name: "decision",
+      choices: [
+        { value: "approve", title: "Approve: the plan goes on with the steps that come behind this gate" },
+        { value: "send_back", title: "Send back" },
+      ],
+    }),
+    question({ name: "change", title: "What should change", onlyWith: sentBack }),
+  ];
+  const about = "Shall this be built as it is designed, or is there something that should change before?";
+  const approving = createTty();
+  const approved = createTerminalForms(approving.terminal).ask(about, questions);
+  await approving.answer("> ", "1\r");
+  expect(await approved).toEqual({ kind: "accepted", values: { decision: "approve" } });
+  expect(approving.written()).not.toContain("What should change");
+  for (const line of approving.written().split("\n")) expect(line.length).toBeLessThanOrEqual(60);
+  const sending = createTty();
+  const back = createTerminalForms(sending.terminal).ask(about, questions);
+  await sending.answer("> ", "2\r");
+  await sending.answer("What should change", "Use sessions\r");
+  expect(await back).toEqual({
+    kind: "accepted",
+    values: { decision: "send_back", change: "Use sessions" },
+  });
+});
+
+it("ends at Ctrl-C also while a gate is asked, and says that the plan waits", async () => {
+  const interrupted = new AbortController();
+  const { terminal, answer } = createTty();
+  const forms = createTerminalForms({ ...terminal, interrupt: () => interrupted.abort() });
+  const sight: PlanSight = { state: begun(), place: {}, troubles: [], actions: new Map() };
+  let written = "";
+  const plans = {
+    find: async () => sight,
+    async follow(_id: string, signal: AbortSignal, onChange: (seen: PlanSight) => void) {
+      onChange(sight);
+      await untilAborted(signal);
+    },
+  };
+  const shown = showPlanInTerminal(plans as unknown as Plans, "ship", {
+    follow: true,
+    json: false,
+    out: (text) => {
+      written += text;
+    },
+    paintOptions: () => ({ width: 200, paint: (text) => text, now: 0 }),
+    line: createLiveLine(new PassThrough(), { moves: true, width: () => 60 }),
+    signal: interrupted.signal,
+    async ask() {
+      await forms.ask("Build this?", [question({ name: "decision" })], interrupted.signal);
+    },
+  });
+  await answer("> ", "\u0003");
+  expect(await shown).toBe(0);
+  expect(written).toBe(
+    "The plan ship waits for you at ok. `automagik-workflows-mcp plan show ship --follow` follows it again.\n",
+  );
 });
 
 it("takes only a yes for an agreement, and a form that is left for none", async () => {

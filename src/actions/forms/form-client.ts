@@ -12,6 +12,8 @@ export interface Question {
   lines?: true;
   /** Several choices may be taken; the answer then lists them. */
   several?: true;
+  /** It matters only where the question of that name was answered so: who can ask one after the other leaves it out else. */
+  onlyWith?: { name: string; value: string };
   /** The values to choose from; without them the answer is free text. */
   choices?: readonly { value: string; title: string }[];
 }

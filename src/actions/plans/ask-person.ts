@@ -72,7 +72,7 @@ async function take(
   plans: Plans,
   call: Call,
 ): Promise<Asked> {
-  const read = readForm(answer, need);
+  const read = readForm(answer, need, call);
   if ("result" in read) return read;
   const told = await tellPlanChange(state.planId, toChange(state, need, read, call), plans);
   if (told.refused !== undefined) {
@@ -83,7 +83,11 @@ async function take(
 }
 
 /** What the person has decided; anything that is not a plain decision leaves it open. */
-function readForm(answer: FormAnswer, need: WaitingFor): Verdict | Asked {
+function readForm(
+  answer: FormAnswer,
+  need: WaitingFor,
+  { inTerminal }: Pick<Call, "inTerminal">,
+): Verdict | Asked {
   const open = (why: string): Asked => ({
     result: "left_open",
     note: `${why} ${nameNeed(need)} stays open.`,
@@ -95,7 +99,7 @@ function readForm(answer: FormAnswer, need: WaitingFor): Verdict | Asked {
     case "cancelled":
       if ("byClient" in answer && answer.byClient) return { result: "nobody" };
       return answer.kind === "declined" || answer.why === "closed"
-        ? open("The person closed the form without a decision.")
+        ? open(inTerminal ? "Closed without a decision." : "The person closed the form without a decision.")
         : { result: "left_open" };
     case "accepted":
       break;
@@ -122,7 +126,9 @@ function readForm(answer: FormAnswer, need: WaitingFor): Verdict | Asked {
     case "no":
       return { kind: "no" };
     default:
-      return open("The person decides later: show them the whole of it.");
+      return open(
+        inTerminal ? "Nothing was decided." : "The person decides later: show them the whole of it.",
+      );
   }
 }
 
@@ -134,7 +140,7 @@ async function buildForm(
 ): Promise<{ message: string; questions: Question[] }> {
   const name = cleanLine(state.plan.name, 60);
   // Some clients begin at the first choice, and a stray Enter must decide nothing.
-  const later = { value: LATER, title: "Later: it stays open, and the chat tells all of it" };
+  const later = { value: LATER, title: "Later: nothing is decided now, and the plan waits for you" };
   if (need.kind === "agreement") {
     const choices = [
       later,
@@ -159,6 +165,7 @@ async function buildForm(
     title: "What should change",
     description: "For sending back.",
     required: false,
+    onlyWith: { name: "decision", value: "send_back" },
   };
   return {
     message: `${name}: ${gate?.question ?? need.what}${about ? `\n${about}` : ""}`,

@@ -13,7 +13,7 @@ import { type FollowOptions, followPlan } from "../plans/follow-plan.js";
 import { createLiveLine } from "../plans/live-line.js";
 import { readInputs } from "../plans/read-inputs.js";
 import { isFile, readPlanFile } from "../plans/read-plan-file.js";
-import { howToAnswer, renderPlan } from "../plans/render-plan.js";
+import { howToAnswer, renderPlan, tellLeft } from "../plans/render-plan.js";
 import { exitCodeOf } from "../plans/render-plans.js";
 import { runInTerminal } from "../plans/run-command.js";
 import { listTemplatesInTerminal } from "../plans/templates-command.js";
@@ -28,7 +28,13 @@ const NO_FORESIGHT =
 /** Where the person stands counts, as it does for a chat window that they open there. */
 const here = () => ({ sharesMachine: true, ownFolders: [process.cwd()], home: homedir() });
 
-const createForms = () => createTerminalForms({ input: process.stdin, output: process.stderr });
+const createForms = () =>
+  createTerminalForms({
+    input: process.stdin,
+    output: process.stderr,
+    // Ends the command as it does where nothing is asked.
+    interrupt: () => void process.emit("SIGINT"),
+  });
 
 /** Whoever wants nothing to be asked gets no forms; what has to be agreed to word for word is then named. */
 export function createCall(asked: Invocation, signal: AbortSignal): Call {
@@ -57,7 +63,10 @@ export async function runPlan(asked: Invocation): Promise<number> {
       if (typeof begun === "number" || asked.follow !== true) return typeof begun === "number" ? begun : 0;
       const plans = await opened.services.plans.open();
       const last = await followPlan(begun, { plans, signal, ...createScreen(opened, plans, call) });
-      if (signal.aborted) return 0;
+      if (signal.aborted) {
+        out(tellLeft(last, paintOptions()));
+        return 0;
+      }
       out(`\n${renderPlan(last, paintOptions())}\n`);
       return exitCodeOf(last);
     });
@@ -76,7 +85,7 @@ export function createScreen(
   async function ask(sight: PlanSight, need: WaitingFor): Promise<void> {
     await discover();
     const { note, result } = await askForPlan(sight, need, plans, call, services);
-    if (!note) return;
+    if (!note || call.signal.aborted) return;
     const ways = result === "left_open" ? howToAnswer(need, describePlan(sight.state)) : [];
     process.stderr.write([note, ...ways.map((way) => `  ${way}`)].map((line) => `${line}\n`).join(""));
   }

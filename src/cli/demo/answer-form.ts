@@ -13,6 +13,8 @@ export interface Field {
   choices: readonly { value: string; title: string }[];
   /** The answer may have several lines; an empty one ends it. */
   lines?: true | undefined;
+  /** It is asked only where the field of that name, before it, was answered so. */
+  onlyWith?: { name: string; value: string } | undefined;
 }
 
 /** Answers a form for the person. The signal ends the waiting; the answer then counts as cancelled. */
@@ -97,6 +99,8 @@ export function createKeyboardAnswerer(options: {
         screen.line("Enter takes the value in [brackets]; /decline or /cancel ends the form.", "dim");
         const content: Record<string, string> = {};
         for (const field of fields) {
+          const { onlyWith } = field;
+          if (onlyWith && content[onlyWith.name] !== onlyWith.value) continue;
           showField(field, screen);
           const prompt = `  ${field.suggestion === undefined ? "" : `[${field.suggestion}] `}> `;
           let value: string | undefined;

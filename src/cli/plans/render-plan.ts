@@ -88,6 +88,18 @@ export function howToAnswer({ kind, step }: WaitingFor, { name, planId, steps }:
   }
 }
 
+/** What is said when nobody follows it any more, with a line break at the end. */
+export function tellLeft({ state }: PlanSight, { width }: Pick<PaintOptions, "width">): string {
+  const { name, planId, status, waitingFor } = describePlan(state);
+  const shown = cleanLine(name, 100);
+  const follow = `\`${BIN} plan show ${nameForShell(name, planId)} --follow\` follows it again.`;
+  const steps = [...new Set(waitingFor.map(({ step }) => step))].slice(0, 5).join(", ");
+  const waits = steps ? `waits for you at ${steps}` : "";
+  if (status !== "running" && !waits) return `The plan ${shown} is ${status}.\n`;
+  const how = status === "running" ? ["goes on by itself", waits].filter(Boolean).join(", and ") : waits;
+  return `${wrapWords(`The plan ${shown} ${how}. ${follow}`, width)}\n`;
+}
+
 /** A name that a shell takes as it is; else the id, which any does. */
 export function nameForShell(name: string, planId: string): string {
   return cleanLine(name, 100) === name ? shellWord(name) : planId;

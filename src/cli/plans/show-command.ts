@@ -2,7 +2,7 @@ import { describePlanAnswer } from "../../actions/plans/describe-plan-answer.js"
 import type { Plans } from "../../plan-runner/plans.js";
 import { findPlan } from "./find-plan.js";
 import { type FollowOptions, followPlan } from "./follow-plan.js";
-import { renderPlan } from "./render-plan.js";
+import { renderPlan, tellLeft } from "./render-plan.js";
 import { exitCodeOf, type PaintOptions } from "./render-plans.js";
 
 /**
@@ -25,7 +25,10 @@ export async function showPlanInTerminal(
   const { follow, json, out, paintOptions, signal } = options;
   const sight = await findPlan(wanted, plans);
   const last = follow && !json ? await followPlan(sight, { ...options, plans }) : sight;
-  if (signal.aborted && follow) return 0;
+  if (signal.aborted && follow) {
+    if (!json) out(tellLeft(last, paintOptions()));
+    return 0;
+  }
   if (json) out(`${JSON.stringify(describePlanAnswer(last), null, 2)}\n`);
   else out(`${follow ? "\n" : ""}${renderPlan(last, paintOptions())}\n`);
   return follow && !json ? exitCodeOf(last) : 0;

@@ -2,11 +2,14 @@ import type { FormClient, Question } from "../../actions/forms/form-client.js";
 import { cleanLine, cleanText } from "../../shared/text.js";
 import { createKeyboardAnswerer, type Field } from "../demo/answer-form.js";
 import { createAsk } from "../install/ask.js";
+import { wrapWords } from "../sessions/fit-text.js";
 
 /** Where forms are shown and answered. */
 export interface FormTerminal {
   input: NodeJS.ReadStream;
   output: NodeJS.WriteStream;
+  /** Called on Ctrl-C, which reaches nobody as a signal while a line is being typed. */
+  interrupt?: () => void;
 }
 
 /** A question's text, in characters: what it is about stands above it in full. */
@@ -16,9 +19,10 @@ const TEXT_LIMIT = 1_000;
  * Shows forms in a terminal, field by field; what is only agreed to, as a yes or no. Where nobody can answer there are
  * no forms.
  */
-export function createTerminalForms({ input, output }: FormTerminal): FormClient {
+export function createTerminalForms({ input, output, interrupt }: FormTerminal): FormClient {
   const supported = input.isTTY === true;
-  const line = (text: string) => void output.write(`${cleanText(text)}\n`);
+  const line = (text: string) =>
+    void output.write(`${wrapWords(cleanText(text), output.columns || undefined)}\n`);
   return {
     supported,
     async ask(message, questions, signal = new AbortController().signal) {
@@ -34,7 +38,10 @@ export function createTerminalForms({ input, output }: FormTerminal): FormClient
         input,
         output,
         screen: { line },
-        interrupt: () => interrupted.abort(),
+        interrupt: () => {
+          interrupted.abort();
+          interrupt?.();
+        },
       });
       const answer = await answerer.answer(
         questions.map(toField),
@@ -52,7 +59,8 @@ export function createTerminalForms({ input, output }: FormTerminal): FormClient
   };
 }
 
-function toField({ name, title, description, required, suggestion, choices, type, lines }: Question): Field {
+function toField(question: Question): Field {
+  const { name, title, description, required, suggestion, choices, type, lines, onlyWith } = question;
   const yesOrNo = [
     { value: "true", title: "Yes" },
     { value: "false", title: "No" },
@@ -65,5 +73,6 @@ function toField({ name, title, description, required, suggestion, choices, type
     suggestion,
     choices: choices ?? (type === "boolean" ? yesOrNo : []),
     lines,
+    onlyWith,
   };
 }
