@@ -127,6 +127,9 @@ describe("the command line", () => {
     expect(refusal("plan", "send-back", "ship")).toContain(
       "in quotes what should change has to stand behind it",
     );
+    expect(refusal("plan", "foo")).toMatch(
+      /^unknown command; behind plan there are run, templates, .*save; see --help$/,
+    );
     expect(refusal("plan", "aprove", "ship")).toContain("plan approve may be meant");
   });
 

@@ -62,7 +62,7 @@ test("what an agent asks in a step, and then the gate with what it has committed
   expect(forms, text + JSON.stringify(told)).toHaveLength(2);
   expect(forms[0]?.message).toContain(COMMIT);
   expect(forms[1]?.message).toMatch(
-    /^login: Is it good\?\n1 commit, 1 file, \+1 -0, on \S+\nbuild, its agent's words:\n> The login is there\.\n\nBefore it:\n- build succeeded\n\n1 commit on \S+:\n- \w+ Add the login\nLook: git diff main\.\.\.\S+$/,
+    /^login: Is it good\?\n1 commit, 1 file, \+1 -0, on \S+: Add the login\nbuild, its agent's words:\n> The login is there\.\n\nBefore it:\n- build succeeded\n\n1 commit on \S+:\n- \w+ Add the login\nLook: git diff main\.\.\.\S+$/,
   );
   expect(
     told.some(

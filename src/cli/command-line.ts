@@ -253,7 +253,12 @@ function findCommand(words: readonly string[]): Command {
   if (strange !== undefined) {
     const ofFirst = COMMANDS.filter((one) => one.startsWith(`${first} `));
     if (ofFirst.length === 0) throw unknown("command", strange, COMMANDS);
-    throw unknown("command", `${first} ${strange}`, ofFirst);
+    const behind = ofFirst.map((one) => one.slice(first.length + 1));
+    const [nearest] = findNearest(strange, behind, 1);
+    const meant = nearest
+      ? `${first} ${nearest} may be meant`
+      : `behind ${first} there are ${behind.join(", ")}`;
+    throw new SettingsError(`unknown command; ${meant}; see --help`);
   }
   if (rest.length > 0) {
     throw new SettingsError(`one command only, not ${first} and ${rest[0]}; see --help`);

@@ -172,7 +172,7 @@ function askLocalBranch(current: string | undefined, beginsAtBranch: boolean): Q
     title: "Branch",
     description: beginsAtBranch
       ? `Where the work begins (empty: ${where}). It comes back on a branch of its own; yours stays as it is.`
-      : `Empty, or ${where}: the work gets a branch of its own. Another that is there moves on with it; a new one is made.`,
+      : `Empty, or ${where}: the work gets a branch of its own. Any other branch gets the work's commits itself; one that does not exist is made.`,
     required: false,
     ...(current ? { suggestion: current } : {}),
   };

@@ -33,7 +33,7 @@ export function answerUnfinishedForm(
       return {
         outcome: "declined",
         summary:
-          "The person declined. Nothing was sent and no run was started. Do not start it again unless they ask for it.",
+          "The person declined. Not started; nothing was charged. Do not start it again unless they ask for it.",
       };
     case "cancelled": {
       if (answer.why === "closed" && answer.byClient) return turnedDownByClient("cancelled", questions, task);

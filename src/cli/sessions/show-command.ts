@@ -1,6 +1,6 @@
 import { describeRun } from "../../actions/describe-run.js";
 import { readStoredEvents } from "../../api/stored-runs.js";
-import type { LoggedEvent } from "../../api/types.js";
+import { type LoggedEvent, openQuestions } from "../../api/types.js";
 import { readStoredRuns } from "../../engine/background/index.js";
 import { mergeRun } from "../../runs/merge-run.js";
 import { renderRun } from "../../server/tools/output.js";
@@ -42,7 +42,10 @@ export async function showInTerminal(
   } else if (engine) {
     const { stateFolder } = engine;
     const { events } = await readStoredRuns(stateFolder, { now: services.clock.now(), eventsOf: runId });
-    for (const event of readStoredEvents(events)) write(event);
+    // An open question stands below, with its choices.
+    const open = isOver(run) ? [] : openQuestions(run).map(({ questionId }) => questionId);
+    for (const event of readStoredEvents(events))
+      if (event.type !== "question" || !open.includes(String(event.data.question_id))) write(event);
   } else out("This API does not tell what the agent did; how the run stands is below.\n");
   if (signal.aborted) return 0;
   out(`\n${renderRun(describeRun(follows ? await read() : run, { now: services.clock.now() }))}\n`);
