@@ -1,6 +1,6 @@
 /**
  * Makes `dist` from the sources: the bin and the library as bundles that need no other package but SQLite, their declarations,
- * and the licences of everything that is bundled.
+ * the dashboard's files for a browser, and the licences of everything that is bundled.
  *
  * A file is replaced whole, entries after the chunks that they load, and what is out of date goes last: a process
  * that starts while this runs finds one build or the other.
@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type OutputFile, type Plugin } from "esbuild";
+import { buildDashboard } from "./build-dashboard.js";
 import { collectLicenses } from "./licenses.js";
 import { englishOnly, noGlobalFetch } from "./slim-bundle.js";
 import { lazyValidator, noNewValidator, slimFramework } from "./slim-framework.js";
@@ -173,9 +174,10 @@ for (const { path, contents, text } of outputFiles.sort(
   replaceFile(path, unmapped.has(path) ? text.replace(/\/\/# sourceMappingURL=.*\n$/, "") : contents);
 }
 chmodSync(join(dist, "cli.js"), 0o755);
-const sources = [...new Set(builds.flatMap(({ metafile }) => Object.keys(metafile.inputs)))].map((path) =>
-  path.replace(/\?.*$/, ""),
-);
+const dashboard = await buildDashboard(root);
+for (const [name, contents] of dashboard.files) replaceFile(join(dist, "dashboard", name), contents);
+const inputs = [...builds.flatMap(({ metafile }) => Object.keys(metafile.inputs)), ...dashboard.sources];
+const sources = [...new Set(inputs)].map((path) => path.replace(/\?.*$/, ""));
 replaceFile(join(dist, "THIRD-PARTY-LICENSES.txt"), collectLicenses(root, sources));
 emitDeclarations();
 for (const path of filesBelow(dist)) if (!written.has(path)) rmSync(path, { force: true });

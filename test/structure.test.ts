@@ -48,7 +48,7 @@ interface Import {
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".ts"))
+  .filter((name) => /\.tsx?$/.test(name))
   .map((name) => name.split(sep).join("/"))
   .sort();
 
@@ -60,9 +60,15 @@ function importedBy(file: string): string[] {
 
 const imports: Import[] = files.flatMap((from) =>
   importedBy(from)
-    .filter((name) => name.startsWith("."))
-    .map((name) => ({ from, to: join(dirname(from), name.replace(/\.js$/, ".ts")).split(sep).join("/") })),
+    .filter((name) => name.startsWith(".") && !name.endsWith(".css"))
+    .map((name) => ({ from, to: sourceOf(join(dirname(from), name).split(sep).join("/")) })),
 );
+
+/** The source of what an import names; parts of the dashboard's page are written as .tsx. */
+function sourceOf(path: string): string {
+  const source = path.replace(/\.js$/, ".ts");
+  return files.includes(`${source}x`) ? `${source}x` : source;
+}
 
 const show = ({ from, to }: Import) => `${from} imports ${to}`;
 const folderOf = (file: string) => (file.includes("/") ? (file.split("/")[0] as string) : "");
@@ -84,6 +90,21 @@ test("the engine is entered by its doors only", () => {
   const wrong = imports.filter(
     ({ from, to }) => folderOf(to) === "engine" && folderOf(from) !== "engine" && !DOORS.includes(to),
   );
+  expect(wrong.map(show)).toEqual([]);
+});
+
+test("the dashboard's page knows the rest only by the types of what it is told", () => {
+  const inPage = ({ from }: Import) => from.startsWith("dashboard/ui/");
+  const isOutside = ({ to }: Import) => !to.startsWith("dashboard/ui/");
+  expect(imports.filter(inPage).length).toBeGreaterThan(20);
+  const wrong = imports.filter((one) => inPage(one) && isOutside(one) && one.to !== "dashboard/views.ts");
+  expect(wrong.map(show)).toEqual([]);
+  expect(imports.filter((one) => !inPage(one) && !isOutside(one)).map(show)).toEqual([]);
+});
+
+test("the parts of the page, which are for other pages too, know neither its address nor its connection", () => {
+  const frame = /^dashboard\/ui\/(route|live|requests|act|app|main|shortcuts|views\/.*)\.tsx?$/;
+  const wrong = imports.filter(({ from, to }) => from.startsWith("dashboard/ui/parts/") && frame.test(to));
   expect(wrong.map(show)).toEqual([]);
 });
 

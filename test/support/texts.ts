@@ -16,6 +16,9 @@ const NO_PROSE = /redis-scripts\.ts$|\/migrations\//;
 /** Texts that are, in other files. */
 const SQL = /^(?:(?:pragma|begin immediate|create (?:table|index))\b|\w+ as \w+$)/;
 
+/** Attributes of a page's parts whose values are names for the machine. */
+const NAMES = /^(?:class|d|href|id|key|viewBox|marker-end|data-.*)$/;
+
 /** Whatever is read by a person or a model has words with a space between them. */
 const SENTENCE = /\p{L}[\p{L}\d.,:;"'`)…}]*\s+[("'`{…]*\p{L}/u;
 
@@ -26,7 +29,7 @@ const SENTENCE = /\p{L}[\p{L}\d.,:;"'`)…}]*\s+[("'`{…]*\p{L}/u;
 export function collectTexts(): Map<string, string[]> {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const files = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => /\.tsx?$/.test(name))
     .map((name) => `src/${name.split(sep).join("/")}`)
     .filter((name) => !NO_PROSE.test(name))
     .sort();
@@ -46,6 +49,9 @@ function textsOf(file: string, source: string): string[] {
   function read(node: Node): string | undefined {
     if (node.type === "Literal") return typeof node.value === "string" ? node.value : undefined;
     if (node.type === "TemplateLiteral") return readTemplate(node);
+    if (node.type === "JSXText") return (node.value as string).replace(/\s+/g, " ").trim();
+    if (node.type === "JSXAttribute" && NAMES.test(String((node.name as { name: unknown }).name)))
+      return undefined;
     if (node.type === "BinaryExpression" && node.operator === "+") {
       const [left, right] = [read(node.left as Node), read(node.right as Node)];
       if (left !== undefined || right !== undefined)

@@ -1,0 +1,96 @@
+import { signal } from "@preact/signals";
+import type { ActionName, CallView, FormReply, FormView } from "../views.js";
+import type { Act, Outcome } from "./parts/doing.js";
+import { get, post, Refused } from "./requests.js";
+
+/** A form of an action that a person has to answer before it goes on. */
+export interface OpenForm {
+  form: FormView;
+  /** Without values: declined. */
+  reply(values?: Record<string, string>): void;
+}
+export const openForm = signal<OpenForm | undefined>(undefined);
+
+/** What came of the last action, for those who see it and those who hear it. */
+export interface Notice extends Outcome {
+  id: number;
+}
+export const notices = signal<Notice[]>([]);
+
+/** How often a request is sent again when no answer came: with the same id, so that nothing is done twice. */
+const TRIES = 3;
+const RETRY_MS = 800;
+let told = 0;
+
+/** Does it by the server, with what forms it shows, and tells the outcome. Never throws. */
+export const act: Act = async (action, given) => {
+  const outcome = await carryOut(action, given).catch(
+    (error: unknown): Outcome => ({
+      ok: false,
+      text:
+        error instanceof Refused
+          ? error.message
+          : "The server does not answer, so it is not known whether this was done. Look at the state before you try again.",
+    }),
+  );
+  tell(outcome);
+  return outcome;
+};
+
+export function tell(outcome: Outcome): void {
+  told += 1;
+  notices.value = [...notices.value.slice(-2), { ...outcome, id: told }];
+}
+
+export function dismiss(id: number): void {
+  notices.value = notices.value.filter((notice) => notice.id !== id);
+}
+
+async function carryOut(action: ActionName, given: Record<string, unknown>): Promise<Outcome> {
+  const id = newId();
+  let call = await patiently(() => post<CallView>("api/actions", { id, action, arguments: given }));
+  for (;;) {
+    if (call.state === "done") return { ok: true, text: call.summary, ...check(call) };
+    if (call.state === "failed") return { ok: false, text: call.message };
+    if (call.state === "working") {
+      call = await patiently(() => get<CallView>(`api/actions/${id}`));
+      continue;
+    }
+    const body: FormReply = await askPerson(call.form);
+    call = await patiently(() => post<CallView>(`api/actions/${id}/form`, body));
+  }
+}
+
+/** Not `randomUUID`, which browsers have over HTTPS and on this machine only. */
+function newId(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+}
+
+function check(call: CallView & { state: "done" }): { detail?: string } {
+  return call.check ? { detail: call.check.output } : {};
+}
+
+function askPerson(form: FormView): Promise<FormReply> {
+  return new Promise((resolve) => {
+    openForm.value = {
+      form,
+      reply: (values) => {
+        openForm.value = undefined;
+        resolve({ formId: form.id, ...(values ? { values } : {}) });
+      },
+    };
+  });
+}
+
+async function patiently<Answer>(request: () => Promise<Answer>): Promise<Answer> {
+  for (let left = TRIES - 1; ; left -= 1) {
+    try {
+      return await request();
+    } catch (error) {
+      if (error instanceof Refused || left === 0) throw error;
+      await new Promise((resolve) => window.setTimeout(resolve, RETRY_MS));
+    }
+  }
+}

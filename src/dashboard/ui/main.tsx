@@ -1,0 +1,15 @@
+import { render } from "preact";
+import { App } from "./app.js";
+import { keepTime } from "./now.js";
+import { listenForShortcuts } from "./shortcuts.js";
+import "./style/base.css";
+import "./style/parts.css";
+import "./style/board.css";
+import "./style/run.css";
+import "./style/plan.css";
+import "./style/figures.css";
+
+keepTime();
+listenForShortcuts();
+const place = document.getElementById("app");
+if (place) render(<App />, place);

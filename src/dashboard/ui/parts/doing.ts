@@ -1,0 +1,29 @@
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { ActionName } from "../../views.js";
+
+/** What has come of an action. */
+export interface Outcome {
+  ok: boolean;
+  /** For a person. */
+  text: string;
+  /** What a check wrote. */
+  detail?: string;
+}
+
+/** Carries an action out and tells what came of it; how, is the business of whoever shows these parts. */
+export type Act = (action: ActionName, given: Record<string, unknown>) => Promise<Outcome>;
+
+/** Where runs and plans are shown by themselves; without an address a name is plain text. */
+export interface Links {
+  run?(runId: string): string;
+  plan?(planId: string): string;
+}
+
+const ActContext = createContext<Act>(async () => ({ ok: false, text: "Nothing can be done from here." }));
+const LinksContext = createContext<Links>({});
+
+export const ActProvider = ActContext.Provider;
+export const LinksProvider = LinksContext.Provider;
+export const useAct = (): Act => useContext(ActContext);
+export const useLinks = (): Links => useContext(LinksContext);

@@ -1,0 +1,36 @@
+import { useId, useState } from "preact/hooks";
+import { useAct } from "./doing.js";
+
+/** Words to a run: while it goes on they reach its agent with its next turn. */
+export function FeedbackBox({ runId, isLive }: { runId: string; isLive: boolean }) {
+  const act = useAct();
+  const id = useId();
+  const [words, setWords] = useState("");
+  const [busy, setBusy] = useState(false);
+  const send = async (event: Event) => {
+    event.preventDefault();
+    if (words.trim() === "" || busy) return;
+    setBusy(true);
+    const { ok } = await act("feedback", { run_id: runId, message: words.trim() });
+    setBusy(false);
+    if (ok) setWords("");
+  };
+  return (
+    <form class="feedback" data-send onSubmit={(event) => void send(event)}>
+      <label for={id}>
+        <h2>Feedback</h2>
+      </label>
+      <textarea
+        id={id}
+        data-feedback
+        rows={3}
+        placeholder={isLive ? "Reaches the agent with its next turn" : "Goes on with this conversation"}
+        value={words}
+        onInput={(event) => setWords(event.currentTarget.value)}
+      />
+      <button type="submit" data-sends class="button primary" disabled={busy || words.trim() === ""}>
+        {busy ? "Sending…" : "Send feedback"}
+      </button>
+    </form>
+  );
+}

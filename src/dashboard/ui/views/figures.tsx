@@ -1,0 +1,249 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { FigureGroup, FigureRows, FiguresBy, FiguresView } from "../../views.js";
+import { count, duration, money, plural } from "../format.js";
+import { Bars, Legend } from "../parts/bars.js";
+import { DayChart } from "../parts/day-chart.js";
+import { Facts } from "../parts/facts.js";
+import { FigureRowsList } from "../parts/figure-rows.js";
+import { FiguresTable } from "../parts/figures-table.js";
+import { MEASURES, type Measure, successOf } from "../parts/measures.js";
+import { get } from "../requests.js";
+import { go } from "../route.js";
+
+const BY: readonly [FiguresBy, string][] = [
+  ["workflow", "Workflow"],
+  ["template", "Template"],
+  ["repository", "Repository"],
+  ["day", "Day"],
+];
+const PERIODS: readonly [days: number, title: string][] = [
+  [7, "7 days"],
+  [30, "30 days"],
+  [90, "90 days"],
+  [0, "Everything"],
+];
+const DAY_MS = 86_400_000;
+
+/** What was chosen stands in the page's address, so that it can be kept and sent. */
+interface Choice {
+  by: FiguresBy;
+  days: number;
+  measure: Measure;
+  key: string | undefined;
+}
+
+export function FiguresPage({ query }: { query: URLSearchParams }) {
+  const choice = readChoice(query);
+  const { by, days, measure, key } = choice;
+  const figures = useAnswer<FiguresView>("api/figures", by, days);
+  const choose = (change: Partial<Choice>) => go(address({ ...choice, ...change }));
+  const toggle = (chosen: string) => choose({ key: chosen === key ? undefined : chosen });
+  const { answer, problem } = figures;
+  const name = BY.find(([value]) => value === by)?.[1] ?? by;
+  return (
+    <div class="page">
+      <header class="title">
+        <h1>Figures</h1>
+        <div class="choices">
+          <Choices
+            label="By"
+            options={BY}
+            chosen={by}
+            onChoose={(value) => choose({ by: value, key: undefined })}
+          />
+          <Choices
+            label="Period"
+            options={PERIODS}
+            chosen={days}
+            onChoose={(value) => choose({ days: value })}
+          />
+        </div>
+      </header>
+      {(problem ?? answer?.problem) && <p class="problem banner">{problem ?? answer?.problem}</p>}
+      {answer && (
+        <>
+          <Total total={answer.total} />
+          <section aria-labelledby="chart">
+            <div class="chart-head">
+              <h2 id="chart">
+                {measure.title} by {name.toLowerCase()}
+              </h2>
+              <Choices
+                label="Figure"
+                options={MEASURES.map((one) => [one.name, one.title] as const)}
+                chosen={measure.name}
+                onChoose={(value) =>
+                  choose({ measure: MEASURES.find((one) => one.name === value) ?? measure })
+                }
+              />
+            </div>
+            <Legend measure={measure} />
+            {answer.groups.length === 0 ? (
+              <p class="muted">Nothing has ended in this time.</p>
+            ) : by === "day" ? (
+              <Days groups={answer.groups} measure={measure} chosen={key} onChoose={toggle} />
+            ) : (
+              <Bars groups={answer.groups} measure={measure} chosen={key} onChoose={toggle} />
+            )}
+          </section>
+          {key !== undefined && (
+            <Behind
+              by={by}
+              days={days}
+              chosen={key}
+              label={answer.groups.find((group) => group.key === key)?.label ?? key}
+              onClose={() => choose({ key: undefined })}
+            />
+          )}
+          {answer.groups.length > 0 && (
+            <section aria-labelledby="table">
+              <h2 id="table">All figures</h2>
+              <FiguresTable
+                name={name}
+                groups={answer.groups}
+                total={answer.total}
+                chosen={key}
+                onChoose={toggle}
+              />
+            </section>
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+function Days(props: {
+  groups: readonly FigureGroup[];
+  measure: Measure;
+  chosen: string | undefined;
+  onChoose(key: string): void;
+}) {
+  const { measure } = props;
+  const byDay = new Map(props.groups.map((group) => [group.key, group]));
+  const days = allDays([...byDay.keys()].sort());
+  return (
+    <DayChart
+      label={`${measure.title} by day; the table below has the numbers.`}
+      days={days}
+      parts={measure.parts.map((part) => ({
+        ...part,
+        values: days.map((day) => partOf(byDay.get(day), part.of)),
+      }))}
+      whole={measure.whole ?? false}
+      write={measure.write}
+      chosen={props.chosen}
+      onChoose={props.onChoose}
+    />
+  );
+}
+
+function partOf(group: FigureGroup | undefined, of: (group: FigureGroup) => number | null): number | null {
+  return group ? of(group) : null;
+}
+
+/** With those between them on which nothing has ended. */
+function allDays(known: readonly string[]): string[] {
+  const [first, last] = [Date.parse(known[0] ?? ""), Date.parse(known.at(-1) ?? "")];
+  if (Number.isNaN(first) || Number.isNaN(last)) return [...known];
+  const days: string[] = [];
+  for (let at = first; at <= last; at += DAY_MS) days.push(new Date(at).toISOString().slice(0, 10));
+  return known.every((day) => days.includes(day)) ? days : [...known];
+}
+
+function Total({ total }: { total: FigureGroup }) {
+  const success = successOf(total);
+  return (
+    <Facts
+      facts={[
+        ["Runs", count(total.runs)],
+        ["Success", success === null ? undefined : `${Math.round(100 * success)} %`],
+        ["Cost", `${total.costUnknown > 0 ? "more than " : ""}${money(total.costUsd)}`],
+        ["Agents at work", duration(total.workS)],
+        ["Waiting for people", duration(total.waitedS)],
+      ]}
+    />
+  );
+}
+
+/** The runs behind a bar, below it. */
+function Behind(props: { by: FiguresBy; days: number; chosen: string; label: string; onClose(): void }) {
+  const { by, days, chosen, label, onClose } = props;
+  const { answer, problem } = useAnswer<FigureRows>("api/figures/rows", by, days, chosen);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const isHere = answer !== undefined;
+  useEffect(() => {
+    if (isHere) heading.current?.focus();
+  }, [isHere, chosen]);
+  return (
+    <section aria-labelledby="behind" class="behind">
+      <div class="chart-head">
+        <h2 id="behind" ref={heading} tabIndex={-1}>
+          {label} {answer && <span class="of">{plural(answer.rows.length + answer.left, "run")}</span>}
+        </h2>
+        <button type="button" class="button quiet" onClick={onClose}>
+          Close
+        </button>
+      </div>
+      {problem && <p class="problem">{problem}</p>}
+      {answer && <FigureRowsList told={answer} label={`Runs of ${label}`} />}
+    </section>
+  );
+}
+
+/** One of a few, each of them in sight. */
+function Choices<Value extends string | number>(props: {
+  label: string;
+  options: readonly (readonly [Value, string])[];
+  chosen: Value;
+  onChoose(value: Value): void;
+}) {
+  return (
+    <fieldset class="segments">
+      <legend class="hidden">{props.label}</legend>
+      {props.options.map(([value, title]) => (
+        <button
+          key={value}
+          type="button"
+          aria-pressed={value === props.chosen}
+          onClick={() => props.onChoose(value)}
+        >
+          {title}
+        </button>
+      ))}
+    </fieldset>
+  );
+}
+
+/** Asked for once for each choice. */
+function useAnswer<Answer>(path: string, by: FiguresBy, days: number, key?: string) {
+  const [state, setState] = useState<{ answer?: Answer; problem?: string }>({});
+  useEffect(() => {
+    const asking = new AbortController();
+    const query = new URLSearchParams({ by, ...(key === undefined ? {} : { key }) });
+    query.set("since", String(days === 0 ? 0 : startOfDay(Date.now()) - (days - 1) * DAY_MS));
+    get<Answer>(`${path}?${query}`, asking.signal).then(
+      (answer) => setState({ answer }),
+      (error: Error) => asking.signal.aborted || setState({ problem: error.message }),
+    );
+    return () => asking.abort();
+  }, [path, by, days, key]);
+  return state;
+}
+
+function startOfDay(at: number): number {
+  return new Date(at).setHours(0, 0, 0, 0);
+}
+
+function readChoice(query: URLSearchParams): Choice {
+  const by = BY.find(([value]) => value === query.get("by"))?.[0] ?? "workflow";
+  const days = PERIODS.find(([value]) => String(value) === query.get("days"))?.[0] ?? 30;
+  const measure = MEASURES.find(({ name }) => name === query.get("figure")) ?? (MEASURES[0] as Measure);
+  return { by, days, measure, key: query.get("key") ?? undefined };
+}
+
+function address({ by, days, measure, key }: Choice): string {
+  const query = new URLSearchParams({ by, days: String(days), figure: measure.name });
+  if (key !== undefined) query.set("key", key);
+  return `#/figures?${query}`;
+}
