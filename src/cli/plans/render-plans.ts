@@ -17,11 +17,12 @@ export interface PaintOptions {
   now: number;
 }
 
-const COLUMNS = ["name", "state", "runs", "cost", "age", "progress"] as const;
+const COLUMNS = ["name", "state", "runs", "cost", "begun", "changed", "progress"] as const;
 type Column = (typeof COLUMNS)[number];
 
 const SHRINK: readonly [Column, number][] = [
   ["progress", 30],
+  ["changed", 0],
   ["state", 34],
   ["name", 20],
   ["progress", 0],
@@ -64,6 +65,11 @@ export function tellCost({
   return `${known}${limit}`;
 }
 
+/** "3 h ago": with the column's head it says since when. */
+function tellAgo(ms: number): string {
+  return `${tellSpan(ms)} ago`;
+}
+
 /** The line of progress without the cost at its end, which has a column. */
 function progressOf({ line }: PlanSummary): string {
   const parts = cleanLine(line, 1_000).split(" · ");
@@ -74,13 +80,14 @@ function progressOf({ line }: PlanSummary): string {
 /** One line for each plan, those first that wait for the person, then the others that go on, then the ended ones. */
 export function renderPlans(plans: readonly PlanSummary[], options: PaintOptions): string {
   const rows = sortPlans(plans).map((plan) => {
-    const { name, runs, changedAt, waitingFor, status } = plan;
+    const { name, runs, createdAt, changedAt, waitingFor, status } = plan;
     const cells: Record<Column, string> = {
       name: cleanLine(name, 100),
       state: tellState(plan, options.now),
       runs: `${runs.started}/${runs.limit}`,
       cost: tellCost(plan),
-      age: tellSpan(options.now - changedAt),
+      begun: tellAgo(options.now - createdAt),
+      changed: tellAgo(options.now - changedAt),
       progress: progressOf(plan),
     };
     return { cells, tone: isOpen(plan) && waitingFor.length > 0 ? ("waiting" as const) : toneOf(status) };
