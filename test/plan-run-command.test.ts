@@ -48,6 +48,13 @@ it("begins a plan by its file, and follows it to its end", async () => {
   expect(begun.stdout).toMatch(
     /^Began the plan ship\.\nPlan id: ([\w-]{36})\n.*plan show ship --follow.*\n[\s\S]*design: succeeded[\s\S]*build 2\/2: succeeded[\s\S]*join: succeeded[\s\S]*\n\nPlan ship \(\1\): completed\n/,
   );
+  // What its merges have made is no session's: git takes it.
+  expect(begun.stdout).toMatch(
+    /\nThe work is on the branch (\S+)\. In your repository, on the branch that is to have it:\n {2}git fetch origin && git merge origin\/\1\n$/,
+  );
+  expect((await plan(["list", "--all"])).stdout).toMatch(
+    /^NAME +STATE +RUNS +COST +BEGUN +CHANGED +PROGRESS\nship +completed .* \d+ (s|min) ago +\d+ (s|min) ago /,
+  );
   const { plans: listed } = JSON.parse((await plan(["list", "--json"])).stdout);
   expect(listed).toMatchObject([{ name: "ship", status: "completed", runs: { started: 3 } }]);
   await plans.until(listed[0].plan_id, hasEnded);

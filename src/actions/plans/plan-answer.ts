@@ -64,6 +64,8 @@ export const planAnswer = z.object({
         branch: z.string(),
         run_id: z.string().optional(),
         look: z.string().optional(),
+        /** Where no run has the branch, which the action `take` would need. */
+        take: z.string().optional(),
       }),
     )
     .optional(),

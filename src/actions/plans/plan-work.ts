@@ -43,19 +43,25 @@ export async function findPlanWork(sight: PlanSight, call: Call, services: Servi
     work: work.map((one, at) => {
       if (at < work.length - LOOKED_AT) return one;
       const run = runs.get(one.run_id ?? "");
-      return { ...one, ...optional("look", lookFrom(base, one.branch, run ?? begun)) };
+      const { look, take } = commandsFrom(base, one.branch, run ?? begun);
+      // What is a run's is taken by `take`, which asks.
+      return { ...one, ...optional("look", look), ...optional("take", one.run_id ? undefined : take) };
     }),
     ...optional("base", base),
     isTaken: base !== undefined && runs.get(work.at(-1)?.run_id ?? "")?.work?.mergedInto === base,
   };
 }
 
-/** The way to what a branch has beyond the plan's own base, and not only beyond the step before it. */
-function lookFrom(base: string | undefined, branch: string, run: Run | undefined): string | undefined {
-  if (!run?.work) return undefined;
+/** The ways to what a branch has beyond the plan's own base, and not only beyond the step before it. */
+function commandsFrom(
+  base: string | undefined,
+  branch: string,
+  run: Run | undefined,
+): { look?: string | undefined; take?: string | undefined } {
+  if (!run?.work) return {};
   const own = run.work.branch === branch;
-  if (!own && base === undefined) return undefined;
-  return describeWork({ ...run, work: { ...run.work, branch, ...optional("baseBranch", base) } })?.look;
+  if (!own && base === undefined) return {};
+  return describeWork({ ...run, work: { ...run.work, branch, ...optional("baseBranch", base) } }) ?? {};
 }
 
 /** Of a plan that is over: how its newest work is taken into the branch at which it began. */

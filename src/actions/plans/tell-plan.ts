@@ -83,8 +83,8 @@ function tellCost({ runs, cost_usd, known_cost_usd = 0, cost_limit_usd, near_lim
 function tellWork({ work = [] }: PlanAnswer): string {
   if (work.length === 0) return "";
   const lines = work.map(
-    ({ step, branch, look, run_id }) =>
-      `  ${step}: branch ${branch}${run_id ? ` (run ${run_id})` : ""}${look ? `: ${look}` : ""}`,
+    ({ step, branch, look, take, run_id }) =>
+      `  ${step}: branch ${branch}${run_id ? ` (run ${run_id})` : ""}${look ? `: ${look}` : ""}${take ? `; to take it: ${take}` : ""}`,
   );
   return ["Work:", ...lines].join("\n");
 }

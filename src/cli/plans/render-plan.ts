@@ -3,6 +3,7 @@ import type { PlanSight } from "../../plan-runner/runner.js";
 import { describePlan, type PlanView, type StepView } from "../../plans/machine/describe-plan.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import { isGoing, type PlanState } from "../../plans/machine/state.js";
+import { isLocalRepository } from "../../shared/git/repository-address.js";
 import { shellWord } from "../../shared/shell-word.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
 import { tellSpan, wrapWords } from "../sessions/fit-text.js";
@@ -193,7 +194,7 @@ function failedStep({ steps }: PlanView): string | undefined {
 }
 
 /** What can be done now, where nothing of it stands above. */
-function renderNext(view: PlanView, { state }: PlanSight): string[] {
+function renderNext(view: PlanView, { state, place }: PlanSight): string[] {
   const plan = nameForShell(view.name, view.planId);
   switch (view.status) {
     case "running":
@@ -201,7 +202,7 @@ function renderNext(view: PlanView, { state }: PlanSight): string[] {
     case "paused":
       return [`Next: ${BIN} plan resume ${plan}`];
     case "completed":
-      return tellWork(state);
+      return tellWork(state, place);
     case "failed":
       return [
         `Next: ${BIN} plan redo ${plan} ${failedStep(view) ?? "STEP"} does the step again, and what is behind it.`,
@@ -212,16 +213,27 @@ function renderNext(view: PlanView, { state }: PlanSight): string[] {
 }
 
 /** How the newest work is looked at and taken: its branch has what the steps before it have left, too. */
-function tellWork(state: PlanState): string[] {
+function tellWork(state: PlanState, place: PlanSight["place"]): string[] {
   const left = branchesOf(state);
   const last = left.at(-1);
   if (!last) return [];
   const attempts = state.steps[last.step]?.attempts ?? [];
   const name = attempts.find(({ runId }) => runId !== undefined && runId === last.run_id)?.sessionName;
-  if (name === undefined) return [`The work is on the branch ${cleanLine(last.branch, 200)}.`];
+  if (name === undefined) return tellMerged(cleanLine(last.branch, 200), place);
+  const into = place.gitBranch ? shellWord(place.gitBranch) : "BRANCH";
   const session = shellWord(name);
   return [
     `Next: ${BIN} sessions diff ${session} shows what step ${last.step} has changed.`,
-    `${BIN} sessions take ${session} --into BRANCH merges all that its branch has, after asking.`,
+    `${BIN} sessions take ${session} --into ${into} merges all that its branch has, after asking.`,
   ];
+}
+
+/** The plan's own branch, which its merges have made, is no session's: git takes it. */
+function tellMerged(branch: string, { repositoryUrl = "" }: PlanSight["place"]): string[] {
+  const there = `The work is on the branch ${branch}`;
+  if (!repositoryUrl) return [`${there}.`];
+  const isHere = isLocalRepository(repositoryUrl);
+  const has = shellWord(isHere ? branch : `origin/${branch}`);
+  const command = `${isHere ? "" : "git fetch origin && "}git merge ${has}`;
+  return [`${there}. In your repository, on the branch that is to have it:`, `  ${command}`];
 }
