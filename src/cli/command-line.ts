@@ -77,6 +77,8 @@ export interface CommandLine {
   remove?: true;
   /** `install … --name`: what the server is called in the client. `plan run … --name`: what the plan is called. */
   name?: string;
+  /** `dashboard --no-open`: the link is only printed. */
+  "no-open"?: true;
   /** `serve --sse`: the protocol's earlier transport is there too. */
   sse?: true;
 }

@@ -38,6 +38,7 @@ export const COMMANDS = [
   "plan limits",
   "plan save",
   "plan-driver",
+  "dashboard",
   "history",
   "history export",
   "history delete",
@@ -104,6 +105,7 @@ export const OWN_FLAGS = {
     ] as Command[],
   },
   allow: { type: "boolean", commands: ["install"] },
+  "no-open": { type: "boolean", commands: ["dashboard"] },
   list: { type: "boolean", commands: ["allow"] },
   remove: { type: "boolean", commands: ["allow"] },
 } as const satisfies Record<string, { type: "string" | "boolean" | "list"; commands: readonly Command[] }>;

@@ -24,6 +24,7 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   doctor: async (asked) => (await import("./commands/doctor.js")).doctor(asked),
   install: async (asked) => (await import("./commands/install.js")).install(asked),
   allow: async (asked) => (await import("./commands/allow.js")).allow(asked),
+  dashboard: async (asked) => (await import("./commands/dashboard.js")).dashboard(asked),
   "plan-driver": async (asked) => (await import("./commands/plan-driver.js")).planDriver(asked),
   engine: async (asked) => (await import("./commands/engine.js")).engine(asked),
   "engine status": async (asked) => (await import("./commands/engine-status.js")).engineStatus(asked),

@@ -35,11 +35,13 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const database = await openDatabase({ folder, clock, onProblem: ({ message }) => log.warn(message) });
   const journal = markPlans(createPlanJournal({ database, upstream }), folder);
   const notices = createPlanNotices(options.notifier, clock);
+  const listeners = new Set<(planId: string) => void>();
   const portFor = createApiPort({
     ...options,
     onChange(state, now) {
       notices.changed(state);
       options.onChange?.(state, now);
+      for (const listener of [...listeners]) listener(state.planId);
     },
   });
   const runner = createPlanRunner({ journal, portFor, clock, log });
@@ -53,6 +55,10 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   return {
     ...plans,
     saw: notices.saw,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     async close(graceMs) {
       await plans.close(graceMs);
       await database.destroy();

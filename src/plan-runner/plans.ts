@@ -74,6 +74,11 @@ export interface Plans {
   carryOn(): Promise<void>;
   /** A call tells the person how the plan stands: no notification has to. */
   saw(state: PlanState): void;
+  /**
+   * Tells at once which plan has changed, or what its runs do, of those that this process carries out; of others only
+   * `follow` and `list` tell. The answer takes the listener off.
+   */
+  onChange(listener: (planId: string) => void): () => void;
   /** What this process has to do for open plans, where it carries them out. */
   lookAtWork: PlanRunner["lookAtWork"];
   close(graceMs?: number): Promise<void>;
@@ -103,7 +108,7 @@ export interface PlansOptions {
 }
 
 /** Puts them together over a runner; nothing is carried out before it is asked for. */
-export function createPlans(options: PlansOptions): Omit<Plans, "saw"> {
+export function createPlans(options: PlansOptions): Omit<Plans, "saw" | "onChange"> {
   const { runner, carryOut, clock } = options;
 
   async function historyOf(

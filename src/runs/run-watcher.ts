@@ -47,6 +47,8 @@ export interface RunWatcher {
   stalledFor(run: Run): number | undefined;
   /** Every event of every watched run, for whoever keeps records. The answer takes the listener off. */
   onEvent(listener: Listener): () => void;
+  /** Every run of which the API's stream tells something, watched or not. The answer takes the listener off. */
+  onPushed(listener: (run: Run) => void): () => void;
   /** Opens the API's stream of events, where there is one, and keeps it open. */
   start(): void;
   close(): void;
@@ -82,6 +84,7 @@ export function createRunWatcher(
   /** Runs that nobody watches any more, without their results. */
   const recent = new Map<string, WatchedRun>();
   const recorders = new Set<Listener>();
+  const pushed = new Set<(run: Run) => void>();
   const closing = new AbortController();
   const { signal } = closing;
   const ways: Ways = {
@@ -231,6 +234,10 @@ export function createRunWatcher(
       recorders.add(listener);
       return () => recorders.delete(listener);
     },
+    onPushed(listener) {
+      pushed.add(listener);
+      return () => pushed.delete(listener);
+    },
     start() {
       void options.listen?.(signal, {
         onOpen(gap) {
@@ -244,6 +251,7 @@ export function createRunWatcher(
           one.knownAt = now;
           one.urgency = undefined;
           keep(one, seen);
+          for (const listener of [...pushed]) listener(one.run);
         },
         onBreak() {
           ways.isStreaming = false;
@@ -256,6 +264,7 @@ export function createRunWatcher(
       cancelTimer();
       watched.clear();
       recorders.clear();
+      pushed.clear();
     },
   };
 }

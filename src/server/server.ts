@@ -1,4 +1,5 @@
 import { actions } from "../actions/index.js";
+import type { DashboardView } from "../dashboard/index.js";
 import { systemClock } from "../shared/clock.js";
 import { createComplete } from "./completions.js";
 import type { McpServer, Streams, Transport } from "./fastmcp/mcp-server.js";
@@ -25,6 +26,8 @@ export interface WorkflowsServer {
   serveRequest(request: Request, how: ModernRequest): Promise<Response>;
   /** Whether such a call goes on, or waits for an answer, without a request of its client. */
   isHolding(): boolean;
+  /** What the dashboard shows of this server; loaded with the first one who looks. */
+  openDashboard(): Promise<DashboardView>;
   /** Called when the last session of a stdio server has gone. */
   onIdle(listener: () => void): void;
   /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
@@ -55,6 +58,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   };
   let legacy: Promise<McpServer> | undefined;
   let modern: Promise<ModernLeg> | undefined;
+  let dashboard: Promise<DashboardView> | undefined;
   let isHolding = () => false;
   let onIdle = () => {};
   let closing: Promise<void> | undefined;
@@ -90,6 +94,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   async function shutDown(graceMs: number): Promise<void> {
     await stopCalls(graceMs);
     prompts.close();
+    (await dashboard)?.close();
     await (await modern)?.close();
     const mcp = await legacy;
     mcp?.stopInforming();
@@ -122,6 +127,13 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     },
     async serveRequest(request, how) {
       return (await openModern()).serveRequest(request, how);
+    },
+    async openDashboard() {
+      dashboard ??= import("../dashboard/index.js").then(({ createDashboardView }) =>
+        createDashboardView({ services, log }),
+      );
+      await host.discover();
+      return dashboard;
     },
     isHolding: () => isHolding(),
     onIdle(listener) {

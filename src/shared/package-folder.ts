@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
  * installed package. Throws when there is no package.json above, which means a broken installation.
  */
 export function resolvePackageFolder(
-  name: "workflows" | "plans",
+  name: "workflows" | "plans" | "dist/dashboard",
   moduleUrl: string = import.meta.url,
 ): string {
   let folder = dirname(fileURLToPath(moduleUrl));

@@ -70,6 +70,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     },
     carryOnPlans: async () => {},
     serveRequest: modern.serveRequest,
+    openDashboard: () => Promise.reject(new Error("The fixtures have no dashboard.")),
     isHolding: modern.isHolding,
     onIdle: () => {},
     checkReadiness: async () => undefined,

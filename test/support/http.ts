@@ -36,11 +36,13 @@ export async function startHttp(
   options: {
     settings?: Record<string, string>;
     log?: typeof silentLog;
+    /** Where plans are kept; none without. */
+    plansFolder?: string;
     /** Told of each server that is made for a caller's own key. */
     onServerForKey?: (apiKey: string) => void;
   } & Partial<HttpServerOptions> = {},
 ): Promise<Http> {
-  const { settings: overrides = {}, log = silentLog, onServerForKey, ...rest } = options;
+  const { settings: overrides = {}, log = silentLog, onServerForKey, plansFolder, ...rest } = options;
   const settings = testSettings(overrides);
   const make = (apiKey: string | undefined) =>
     createWorkflowsServer({
@@ -48,6 +50,9 @@ export async function startHttp(
       log,
       env: { PATH: process.env.PATH },
       gitHosts: settings.httpGitHosts ?? [],
+      ...(plansFolder && apiKey === settings.apiKey
+        ? { plans: { folder: plansFolder, upstream: "the API" } }
+        : {}),
     });
   const served = await serveHttp({
     server: make(settings.apiKey),

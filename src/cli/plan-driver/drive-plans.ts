@@ -7,9 +7,10 @@ import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { VERSION } from "../../shared/version.js";
+import { watchForLinks } from "./dashboard-of-driver.js";
 
 /**
- * Carries plans out until none is open, or all wait for people for too long. It asks the workflows API as a server does.
+ * Carries plans out until none is open, or all wait for people for too long, and nobody looks at the dashboard. It asks the workflows API as a server does.
  * @param options.described what a server of these settings is made of
  * @returns the exit code
  */
@@ -29,7 +30,20 @@ export function drivePlans(options: {
       await host.discover();
       const plans = await host.services.plans.open();
       await plans.carryOn();
-      return { look: () => plans.lookAtWork(), close: () => host.close() };
+      const { services } = host;
+      const place = { stateFolder: folder, upstream };
+      const dashboard = watchForLinks({ services, place, clock: systemClock, log });
+      return {
+        async look() {
+          const isOpen = await dashboard.isOpen();
+          const work = await plans.lookAtWork();
+          return { ...work, isBusy: work.isBusy || isOpen };
+        },
+        async close() {
+          await dashboard.close();
+          await host.close();
+        },
+      };
     } catch (error) {
       await host.close();
       throw error;

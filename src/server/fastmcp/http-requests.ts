@@ -5,6 +5,7 @@ import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
 import { createBodies } from "../http/body.js";
 import { type Caller, type CallerRules, createCallerCheck } from "../http/callers.js";
+import { DASHBOARD, type DashboardRequests } from "../http/dashboard-requests.js";
 import { createGuard } from "../http/guard.js";
 import { createRate } from "../http/rate.js";
 import { HttpRefusal, idOf } from "../http/refusal.js";
@@ -26,10 +27,10 @@ export interface RequestRules extends CallerRules {
   bodyLimitBytes: number;
 }
 
-const PATHS = ["/mcp", "/sse", "/messages", "/health", "/ready"];
+const PATHS = ["/mcp", "/sse", "/messages", "/health", "/ready", DASHBOARD];
 
 /**
- * What serves one request: MCP at /mcp (and at /sse and /messages), /health and /ready.
+ * What serves one request: MCP at /mcp (and at /sse and /messages), the dashboard, /health and /ready.
  * @returns throws HttpRefusal for a request that is not served
  */
 export function createRequestHandler(
@@ -38,6 +39,7 @@ export function createRequestHandler(
     sessions: HttpSessions;
     /** Absent where that protocol is not served. */
     modern: ModernRequests | undefined;
+    dashboard: DashboardRequests;
     clock: Clock;
     log: Log;
     isStopping(): boolean;
@@ -45,7 +47,7 @@ export function createRequestHandler(
     onAdmitted(socket: Socket): void;
   },
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { server, sessions, clock, log } = options;
+  const { server, sessions, dashboard, clock, log } = options;
   const guard = createGuard(options);
   const checkCaller = createCallerCheck(options);
   const rate = createRate({ perMinute: options.requestsPerMinute, now: clock.now });
@@ -97,6 +99,13 @@ export function createRequestHandler(
     const url = request.url ?? "/";
     const path = pathOf(url);
     const method = request.method ?? "";
+    if (path === DASHBOARD) {
+      return dashboard.serve(request, response, guard, async () => {
+        const caller = await admit(request);
+        takeShare(caller, 1);
+        return caller;
+      });
+    }
     const problem = guard.check(request.headers);
     if (problem) throw new HttpRefusal(403, problem);
     for (const [name, value] of Object.entries(guard.corsHeaders(request.headers))) {
@@ -170,9 +179,10 @@ function sendJson(response: ServerResponse, status: number, body: object): void 
   response.end(JSON.stringify(body));
 }
 
-/** A request's path without its query, and without a slash at its end. */
+/** A request's path without its query, and without a slash at its end; of the dashboard only that it is the dashboard's. */
 function pathOf(url: string): string {
   const path = url.split("?", 1)[0] ?? "";
+  if (path === DASHBOARD || path.startsWith(`${DASHBOARD}/`)) return DASHBOARD;
   return path === "/mcp/" ? "/mcp" : path;
 }
 

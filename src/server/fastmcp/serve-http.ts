@@ -5,6 +5,7 @@ import { boundConnections, SERVER_OPTIONS, SPARE_CONNECTIONS } from "../../share
 import { limitConnections } from "../../shared/http/open-files.js";
 import type { Log } from "../../shared/log.js";
 import { discardBody } from "../http/body.js";
+import { createDashboardRequests } from "../http/dashboard-requests.js";
 import { HttpRefusal, sendRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import { createRequestHandler, namePath, type RequestRules } from "./http-requests.js";
@@ -32,6 +33,8 @@ export interface HttpServerOptions extends RequestRules {
   maxConnections?: number;
   /** `auto`: protocol 2026-07-28 too. */
   era: "auto" | "legacy";
+  /** The folder of the dashboard's page; by default that of this package. */
+  dashboardFolder?: string;
   /** This replica's name among several, with which its session ids begin. */
   replica?: string | undefined;
 }
@@ -59,6 +62,11 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
   const { server, clock, log } = options;
   const keyServers = createKeyServers(options.createServerForKey);
   const sessions = createHttpSessions({ ...options, keyServers });
+  const dashboard = createDashboardRequests({
+    ...options,
+    keyServers,
+    admit: (socket) => connections.admit(socket),
+  });
   const modern = options.era === "auto" ? createModernRequests({ ...options, keyServers }) : undefined;
   let isStopping = false;
   let requests = 0;
@@ -66,6 +74,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
     ...options,
     sessions,
     modern,
+    dashboard,
     isStopping: () => isStopping,
     onAdmitted: (socket) => connections.admit(socket),
   });
@@ -112,6 +121,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
 
   async function stop(graceMs: number): Promise<void> {
     isStopping = true;
+    await dashboard.close();
     await Promise.all([sessions.drain(graceMs), modern?.drain(graceMs)]);
     const ended = new Promise<void>((resolve) => http.close(() => resolve()));
     await Promise.all([sessions.close(), modern?.close(), server.close(0)]);

@@ -1,0 +1,34 @@
+import { readSettings } from "../../settings/settings.js";
+import { systemClock } from "../../shared/clock.js";
+import type { Invocation } from "../command-line.js";
+import { makeLink } from "../dashboard/make-link.js";
+import { openInBrowser } from "../dashboard/open-in-browser.js";
+import { driverPlaceOf, openServerLog } from "../describe-server.js";
+import { findOrStartDriver } from "../plan-driver/start-driver.js";
+import { findStateFolder, foreignEnvironment } from "../process.js";
+import { out } from "./terminal.js";
+
+/** `dashboard`: a link that opens the dashboard of this machine's sessions and plans in a browser, once. */
+export async function dashboard(asked: Invocation): Promise<number> {
+  const { flags, script } = asked;
+  const settings = readSettings(process.env, flags);
+  if (settings.state) {
+    out(
+      "With AUTOMAGIK_WORKFLOWS_STATE sessions are shared by servers, and no process of this machine has them: ask one of " +
+        "these servers for a link, by POST /dashboard/link (docs/dashboard.md). Nothing was started.\n",
+    );
+    return 1;
+  }
+  const place = driverPlaceOf(findStateFolder(settings), settings);
+  const log = openServerLog(settings, [settings.apiKey]);
+  const link = await makeLink({
+    place,
+    findDriver: () => findOrStartDriver({ settings, flags, script, partial: true, place, log }),
+    clock: systemClock,
+  });
+  out(
+    `The dashboard: ${link}\nThis link opens it once, within 5 minutes. It is served on this machine only.\n`,
+  );
+  if (!asked["no-open"]) await openInBrowser(link, { env: foreignEnvironment(), platform: process.platform });
+  return 0;
+}

@@ -1,0 +1,4 @@
+/** The dashboard in a browser: what it shows and does, and its HTTP. Loaded when it is asked for. */
+export { digestOf, LINK_MS, newSecret } from "./auth.js";
+export { createDashboardHttp, type DashboardHttp, isFollowedLink, type LentView } from "./http.js";
+export { createDashboardView, type DashboardView } from "./view.js";

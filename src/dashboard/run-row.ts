@@ -1,0 +1,79 @@
+import type { Services } from "../actions/define-action.js";
+import { FINAL_STATUSES, openQuestions, type Run } from "../api/types.js";
+import { optional } from "../plans/plan.js";
+import { mergeRun } from "../runs/merge-run.js";
+import { isRefused, toRun } from "../sessions/run-record.js";
+import type { RunRecord } from "../sessions/store/session-record.js";
+import type { Session } from "../sessions/types.js";
+import { cleanLine } from "../shared/text.js";
+import type { RunRow } from "./views.js";
+
+/** Which plan and step a run belongs to. */
+export interface RunPlace {
+  planId: string;
+  plan: string;
+  step: string;
+}
+
+const TEXT_CHARS = 300;
+const NAME_CHARS = 120;
+
+/** The run of a session as it is known now, without asking for it. */
+export function knownRun(
+  record: RunRecord,
+  session: Session,
+  { watcher, sessions }: Pick<Services, "watcher" | "sessions">,
+): Run {
+  let run = toRun(record, session);
+  for (const seen of [sessions.listed(record.runId), watcher.latest(record.runId)])
+    if (seen) run = mergeRun(run, seen);
+  // What is kept of a run that nobody watches any more may be old; the record's status is the newest.
+  if (FINAL_STATUSES.includes(record.status)) run = { ...run, status: record.status };
+  return isRefused(record) ? { ...run, status: "failed" } : run;
+}
+
+/** A run as lists show it; everything bounded and on one line. */
+export function toRow(
+  run: Run,
+  {
+    place,
+    session,
+    stalledMs,
+  }: { place?: RunPlace | undefined; session?: string; stalledMs?: number | undefined },
+): RunRow {
+  const isOver = FINAL_STATUSES.includes(run.status);
+  const waits = !isOver && (openQuestions(run).length > 0 || run.waitsForAnswer === true);
+  const { position, estimateS } = run.waitsForSlot ?? {};
+  const line = (text: string | undefined, chars = TEXT_CHARS) => (text ? cleanLine(text, chars) : undefined);
+  return {
+    runId: run.runId,
+    session: cleanLine(session ?? run.sessionName ?? run.runId, NAME_CHARS),
+    workflow: cleanLine(run.workflowName, NAME_CHARS),
+    status: cleanLine(run.status, 40),
+    ...optional("waits", waits ? (true as const) : undefined),
+    ...optional("action", isOver ? undefined : line(run.currentAction)),
+    ...optional("turn", run.turn),
+    ...optional("maxTurns", run.maxTurns),
+    ...optional("expectedTurns", run.expectedTurns),
+    ...optional("branch", line(run.work?.branch ?? run.gitBranch, NAME_CHARS)),
+    ...optional("repository", line(run.repositoryUrl)),
+    ...optional("model", line(run.model, NAME_CHARS)),
+    ...optional("costUsd", run.costUsd),
+    ...optional("costAtLeast", run.costAtLeast),
+    ...optional("startedAt", run.startedAt),
+    ...optional("endedAt", isOver ? run.completedAt : undefined),
+    ...optional("lastSeenAt", run.lastActivityAt),
+    ...optional("stalledMs", isOver || waits ? undefined : stalledMs),
+    ...(place ? { planId: place.planId, plan: cleanLine(place.plan, NAME_CHARS), step: place.step } : {}),
+    ...optional(
+      "queue",
+      run.waitsForSlot && !isOver
+        ? { ...optional("position", position), ...optional("inS", estimateS) }
+        : undefined,
+    ),
+    ...optional("error", run.status === "failed" ? line(run.error ?? run.errorCode) : undefined),
+    ...optional("insertions", run.work?.insertions ?? run.insertions),
+    ...optional("deletions", run.work?.deletions ?? run.deletions),
+    ...optional("mergedInto", line(run.work?.mergedInto ?? run.mergedInto, NAME_CHARS)),
+  };
+}

@@ -1,0 +1,53 @@
+import type { Services } from "../actions/define-action.js";
+import type { Log } from "../shared/log.js";
+import { VERSION } from "../shared/version.js";
+import { ACTION_NAMES } from "./action-request.js";
+import { createBoard } from "./board.js";
+import { type Calls, createCalls } from "./calls.js";
+import { type FiguresQuery, readFigureRows, readFigures } from "./figures.js";
+import { createLive, type Live } from "./live.js";
+import { createPages, type Pages } from "./pages.js";
+import { readDiff } from "./run-detail.js";
+import { createTopics } from "./topics.js";
+import type { DiffView, FigureRows, FiguresView, SessionView } from "./views.js";
+
+/** All that the dashboard shows of one server, and does with it; made of what that server's services know. */
+export interface DashboardView extends Live, Pick<Pages, "plan" | "runDetail"> {
+  describe(caller: string): SessionView;
+  diff(runId: string, signal: AbortSignal): Promise<DiffView>;
+  figures(query: FiguresQuery): Promise<FiguresView>;
+  figureRows(query: FiguresQuery & { key: string }): Promise<FigureRows>;
+  /** The calls of one session, which ends with the signal. */
+  openCalls(signal: AbortSignal): Calls;
+  close(): void;
+}
+
+/** Nothing is read before something is asked for. */
+export function createDashboardView({ services, log }: { services: Services; log: Log }): DashboardView {
+  const { api, capabilities } = services;
+  const board = createBoard({ services, log });
+  const pages = createPages(services, board.placeOf);
+  const topics = createTopics({ services, board, pages, log });
+  const live = createLive({ board, topics, clock: services.clock });
+  return {
+    ...live,
+    plan: pages.plan,
+    runDetail: pages.runDetail,
+    describe: (caller) => ({
+      version: VERSION,
+      caller,
+      api: api.address,
+      actions: ACTION_NAMES,
+      hasLog: capabilities.describesEndpoint("events"),
+      hasDiff: capabilities.describesEndpoint("diff"),
+    }),
+    diff: (runId, signal) => readDiff(runId, services, signal),
+    figures: (query) => readFigures(query, services),
+    figureRows: (query) => readFigureRows(query, services),
+    openCalls: (signal) => createCalls({ services, log, signal, onDone: board.lookNow }),
+    close() {
+      board.close();
+      pages.close();
+    },
+  };
+}
