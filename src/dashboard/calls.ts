@@ -97,6 +97,7 @@ export function createCalls(options: {
         call.message = message;
       },
       clientName: "dashboard",
+      via: "dashboard",
       follows: () => {},
       localFolders: async () => [],
     };

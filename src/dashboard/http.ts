@@ -177,11 +177,11 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
     throw new Refusal(404, "Not found");
   });
 
-  app.get("/:name?", async (context) => {
+  app.get("/*", async (context) => {
     const path = new URL(context.req.url).pathname;
     // Whatever the page refers to is found from there.
     if (path === "/dashboard") return context.redirect("/dashboard/", 308);
-    const found = await file(path === "/dashboard/" ? "index.html" : (context.req.param("name") ?? ""));
+    const found = await file(path.slice("/dashboard/".length) || "index.html");
     if (!found) throw new Refusal(404, "Not found");
     const headers = { "content-type": found.type, etag: found.etag, "cache-control": "no-cache" };
     if (context.req.header("if-none-match") === found.etag)

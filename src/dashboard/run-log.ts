@@ -1,6 +1,5 @@
 import type { Services } from "../actions/define-action.js";
 import type { LoggedEvent, Run } from "../api/types.js";
-import { optional } from "../plans/plan.js";
 import { sleep } from "../shared/clock.js";
 import { toLogEntry } from "./log-entry.js";
 import type { LogEntry } from "./views.js";

@@ -219,7 +219,7 @@ export interface GateView {
   words?: string;
   decidedAt?: number;
   /** Where the decision came from, as far as it was noted. */
-  by?: string;
+  by?: "chat" | "terminal" | "dashboard";
 }
 
 export interface PlanVersion {

@@ -7,6 +7,7 @@ import { onTestFinished } from "vitest";
 import { type ServedApi, serveSimulatedApi } from "../../mocks/serve.js";
 import { type HttpServerOptions, serveHttp } from "../../src/server/fastmcp/serve-http.js";
 import { createServer as createWorkflowsServer } from "../../src/server/server.js";
+import { createSessionStore } from "../../src/sessions/store/open-session-store.js";
 import { systemClock } from "../../src/shared/clock.js";
 import { spawnBin, temporaryFolder, toVariables } from "./bin.js";
 import { type ClientOptions, createTestClient, silentLog, type TestClient, testSettings } from "./harness.js";
@@ -36,7 +37,7 @@ export async function startHttp(
   options: {
     settings?: Record<string, string>;
     log?: typeof silentLog;
-    /** Where plans are kept; none without. */
+    /** Where plans, sessions and history are kept; in memory, and no plans, without. */
     plansFolder?: string;
     /** Told of each server that is made for a caller's own key. */
     onServerForKey?: (apiKey: string) => void;
@@ -51,7 +52,13 @@ export async function startHttp(
       env: { PATH: process.env.PATH },
       gitHosts: settings.httpGitHosts ?? [],
       ...(plansFolder && apiKey === settings.apiKey
-        ? { plans: { folder: plansFolder, upstream: "the API" } }
+        ? {
+            plans: { folder: plansFolder, upstream: "the API" },
+            store: createSessionStore({
+              ...{ state: undefined, folder: plansFolder, upstream: "the API", historyDays: 365 },
+              onProblem: () => {},
+            }),
+          }
         : {}),
     });
   const served = await serveHttp({

@@ -50,10 +50,9 @@ export function toChange(
   state: PlanState,
   { step, kind }: WaitingFor,
   verdict: Verdict,
-  { inTerminal }: Pick<Call, "inTerminal">,
+  { via = "chat" }: Pick<Call, "via">,
 ): PlanChange {
   const { agreement } = state.steps[step] ?? {};
-  const via = inTerminal ? "terminal" : "chat";
   if (kind === "agreement" && agreement && (verdict.kind === "yes" || verdict.kind === "no"))
     return {
       type: "fan-out-answered",
@@ -126,8 +125,14 @@ export function isOpenStill(now: PlanState, shown: PlanState, need: WaitingFor):
 
 const DECIDED = { approve: "approved", "send-back": "sent back", stop: "stopped" } as const;
 
+const PLACES: Record<DecidedVia, string> = {
+  chat: "a chat",
+  terminal: "a terminal",
+  dashboard: "the dashboard",
+};
+
 function where(via: DecidedVia | undefined): string {
-  return via === undefined ? "" : via === "terminal" ? " in a terminal" : " in a chat";
+  return via === undefined ? "" : ` in ${PLACES[via]}`;
 }
 
 /** "Gate ok", at the beginning of a sentence. */

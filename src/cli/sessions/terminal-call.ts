@@ -27,7 +27,7 @@ export function createTerminalCall(options: {
       },
     },
     signal,
-    inTerminal: true,
+    via: "terminal",
     isStopping: () => signal.aborted,
     // Nobody cuts it off.
     wantsProgress: progress !== undefined,

@@ -206,7 +206,7 @@ export interface Agreement {
 }
 
 /** Where a person has decided; missing of what was decided before this was written down. */
-export type DecidedVia = "chat" | "terminal";
+export type DecidedVia = "chat" | "terminal" | "dashboard";
 
 /** What a decision at a gate is bound to. */
 export interface GateOpening {

@@ -1,0 +1,179 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { serveSimulatedApi } from "../mocks/serve.js";
+import type { BoardView, RunDetail } from "../src/dashboard/views.js";
+import { planStatus } from "../src/plans/machine/plan-status.js";
+import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { openDashboard } from "./support/dashboard.js";
+import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
+import { endAll, processesWith } from "./support/one-machine.js";
+import { openStoredPlans } from "./support/stored-plans.js";
+
+// The command `dashboard` of the published bin, and the process in the background that serves it.
+
+const LIMIT_MS = 60_000;
+
+/** A person's machine, on which nothing goes on yet. */
+function createHome(url: string, apiKey = "test-key") {
+  const home = temporaryFolder();
+  onTestFinished(() => endAll(processesWith(home)));
+  const env = {
+    HOME: home,
+    ...toVariables({ STATE_DIR: home, BASE_URL: url, API_KEY: apiKey, POLLING_INTERVAL: "0.2" }),
+  };
+  const run = (...args: string[]) => runBin(["dashboard", ...args], env);
+  async function openLink(): Promise<string> {
+    const { code, stdout, stderr } = await run("--no-open");
+    expect(code, stderr).toBe(0);
+    return /http:\S+/.exec(stdout)?.[0] ?? "";
+  }
+  return { home, openLink };
+}
+
+async function createPlace() {
+  const served = await serveSimulatedApi({
+    describe: true,
+    branches: true,
+    paceMs: 0,
+    script: { result: "Done", actions: ["Working"], costUsd: 0.1 },
+  });
+  onTestFinished(() => served.close());
+  return { ...createHome(served.url), served };
+}
+
+const GATED = {
+  name: "login",
+  steps: [
+    { id: "design", run: "architect", task: "Design the login" },
+    { id: "ok", gate: "Build this design?", needs: ["design"] },
+    { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
+  ],
+};
+
+test(
+  "the process that carries plans out serves the dashboard, and an approval there lets its plan go on",
+  async () => {
+    const { home, openLink, served } = await createPlace();
+    const plans = await openStoredPlans(home, served.url);
+    const planId = await plans.begin(GATED);
+    const link = await openLink();
+    const page = await openDashboard(link);
+    await plans.until(planId, (state) => planStatus(state) === "waiting");
+    const live = await page.listen("?plan=login");
+    const { needs } = await live
+      .next("board", (board) => board.needs.length > 0)
+      .catch(async () => {
+        return page.get<BoardView>("board");
+      });
+    const [need] = needs;
+    expect(need).toMatchObject({ kind: "gate", plan: "login", step: "ok" });
+    const asked = await page.act("answer", { ...need?.call?.arguments, answer: "approve" });
+    expect(await page.say(asked, { confirm: "yes" })).toMatchObject({ outcome: "ok" });
+    const ended = await plans.until(planId, (state) => planStatus(state) === "completed");
+    expect(ended.steps.ok?.decisions).toEqual([
+      expect.objectContaining({ decision: "approve", via: "dashboard" }),
+    ]);
+    await live.next("plan", ({ status }) => status === "completed");
+  },
+  LIMIT_MS,
+);
+
+test(
+  "each link is another one at the same place, opens once, and no file has its code",
+  async () => {
+    const { home, openLink } = await createPlace();
+    const [first, second] = [await openLink(), await openLink()];
+    expect(new URL(first).origin).toBe(new URL(second).origin);
+    expect(new URL(first).hostname).toBe("127.0.0.1");
+    const codes = [first, second].map((link) => new URL(link).searchParams.get("code") ?? "");
+    expect(codes[0]).not.toBe(codes[1]);
+    for (const code of codes) expect(code).toMatch(/^[\w-]{43}$/);
+    for (const name of readdirSync(home, { recursive: true, encoding: "utf8" })) {
+      const text =
+        existsSync(join(home, name)) && /\.(json|log|html)$/.test(name)
+          ? readFileSync(join(home, name), "utf8")
+          : "";
+      for (const code of codes) expect(`${name} ${text}`).not.toContain(code);
+    }
+    await openDashboard(first);
+    await expect(openDashboard(first)).rejects.toThrow("opened before");
+    await openDashboard(second);
+    expect((await fetch(`${new URL(first).origin}/dashboard/api/board`)).status).toBe(401);
+    expect((await fetch(`${new URL(first).origin}/mcp`, { method: "POST" })).status).toBe(404);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "what an agent asks is answered on the board, and reaches its run once",
+  async () => {
+    const place = engineFolder();
+    const engine = await startLocalEngine(place.folder);
+    onTestFinished(async () => {
+      await engine.close();
+      place.remove();
+    });
+    const { openLink } = createHome(engine.url, ENGINE_KEY);
+    const page = await openDashboard(await openLink());
+    const live = await page.listen();
+    await live.next("board");
+    const steps = [
+      { tools: [{ name: "AskUserQuestion", input: { questions: [QUESTION] } }] },
+      { tools: [{ name: "Bash", input: { command: "npm publish" } }] },
+      { text: "Done" },
+    ];
+    const started = await fetch(`${engine.url}/api/v1/workflows/claude-code/run/implement`, {
+      method: "POST",
+      headers: { "x-api-key": ENGINE_KEY, "content-type": "application/json" },
+      body: JSON.stringify({
+        message: withScript("Do it", { steps }),
+        input_format: "stream-json",
+        session_name: "asks",
+      }),
+    });
+    const begun = (await started.json()) as { run_id: string };
+    expect(started.status, JSON.stringify(begun)).toBe(200);
+    const { run_id: runId } = begun;
+    const { needs } = await live.next("change", (one) => one.needs?.set[0]?.kind === "question");
+    const [question] = needs?.set ?? [];
+    expect(question).toMatchObject({ title: QUESTION.question, session: "asks", runId });
+    const answer = { ...question?.call?.arguments, answer: "SQLite" };
+    const [given, again] = await Promise.all([page.act("answer", answer), page.act("answer", answer)]);
+    const outcomes = [given, again].map((call) => (call.state === "done" ? call.outcome : call.state));
+    expect(outcomes.sort()).toEqual(["failed", "ok"]);
+    const permission = await live.next("change", (one) =>
+      Boolean(one.needs?.set.some(({ kind }) => kind === "permission")),
+    );
+    const asked = permission.needs?.set.find(({ kind }) => kind === "permission");
+    const allow = asked?.choices.find(({ weighty }) => weighty)?.value;
+    const form = await page.act("answer", { ...asked?.call?.arguments, answer: allow });
+    // What permits something is agreed to by its own form, with the whole command.
+    expect(form).toMatchObject({ state: "form", form: { message: expect.stringContaining("npm publish") } });
+    expect(await page.say(form)).toMatchObject({ outcome: "declined" });
+    expect(await page.act("answer", { ...asked?.call?.arguments, answer: "deny" })).toMatchObject({
+      outcome: "ok",
+    });
+    await live.next("change", (one) => one.ended?.set[0]?.runId === runId);
+    const { log, may } = await page.get<RunDetail>(`runs/${runId}`);
+    expect(log.map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining(["status", "turn", "question", "answer", "end"]),
+    );
+    expect(log.filter(({ kind }) => kind === "answer")).toHaveLength(2);
+    expect(may).toContain("diff");
+  },
+  LIMIT_MS,
+);
+
+test(
+  "where sessions are shared by servers the command says whom to ask, and starts nothing",
+  async () => {
+    const { code, stdout } = await runBin(["dashboard"], {
+      HOME: temporaryFolder(),
+      ...toVariables({ API_KEY: "test-key", STATE: "redis://127.0.0.1:1" }),
+    });
+    expect(code).toBe(1);
+    expect(stdout).toContain("POST /dashboard/link");
+  },
+  LIMIT_MS,
+);
