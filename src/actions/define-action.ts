@@ -3,7 +3,6 @@ import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
 import type { PlansDoor } from "../plan-runner/plans-door.js";
 import type { Templates } from "../plan-templates/templates.js";
-import type { DecidedVia } from "../plans/machine/state.js";
 import type { ClaimedQuestions } from "../runs/claimed-questions.js";
 import type { RunNotices } from "../runs/run-notices.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -68,8 +67,10 @@ export interface Call {
   signal: AbortSignal;
   /** What the person has agreed to beforehand, word for word (`wordsToAgree`): where they start the call themselves. */
   agreed?: readonly string[];
-  /** Where the person is, unless they are in a chat. */
-  via?: DecidedVia;
+  /** The person has begun it themselves, as a command in a terminal. */
+  inTerminal?: true;
+  /** The same, by a click in the dashboard. */
+  inDashboard?: true;
   /** True when the server is stopping: then calls answer at once. */
   isStopping(): boolean;
   /** Whether the client asked for progress. */

@@ -97,7 +97,7 @@ export function createCalls(options: {
         call.message = message;
       },
       clientName: "dashboard",
-      via: "dashboard",
+      inDashboard: true,
       follows: () => {},
       localFolders: async () => [],
     };

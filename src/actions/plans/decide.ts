@@ -50,9 +50,10 @@ export function toChange(
   state: PlanState,
   { step, kind }: WaitingFor,
   verdict: Verdict,
-  { via = "chat" }: Pick<Call, "via">,
+  { inTerminal, inDashboard }: Pick<Call, "inTerminal" | "inDashboard">,
 ): PlanChange {
   const { agreement } = state.steps[step] ?? {};
+  const via = inTerminal ? "terminal" : inDashboard ? "dashboard" : "chat";
   if (kind === "agreement" && agreement && (verdict.kind === "yes" || verdict.kind === "no"))
     return {
       type: "fan-out-answered",

@@ -27,7 +27,7 @@ export function createTerminalCall(options: {
       },
     },
     signal,
-    via: "terminal",
+    inTerminal: true,
     isStopping: () => signal.aborted,
     // Nobody cuts it off.
     wantsProgress: progress !== undefined,
