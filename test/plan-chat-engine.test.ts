@@ -211,3 +211,17 @@ test("a repository that is allowed once, for this plan, is asked about by the ne
   expect(second.data.outcome, second.text).toBe("declined");
   expect(asked()).toHaveLength(2);
 });
+
+test("the form that begins a plan says on its second line what is not committed and stays out", async () => {
+  place.write(place.source, "own.txt", "mine\n");
+  onTestFinished(() => void place.git(place.source, "clean", "--quiet", "--force"));
+  const chat = await connect({ onForm: () => ({ action: "decline" }) });
+  const { data } = await chat.call({ action: "plan", plan: { ...PLAN, name: "loose" } });
+  expect(data.outcome).toBe("declined");
+  const [first, second] = chat.forms[0]?.message.split("\n") ?? [];
+  expect(first).toMatch(/^Begin the plan loose: /);
+  expect(second).toMatch(
+    /^Your 1 uncommitted change in \S+, on \S+ stays out: own\.txt\. To have it in the plan, commit it first, and begin it then\.$/,
+  );
+  expect(Object.keys(chat.forms[0]?.schema.properties ?? {})).not.toContain("uncommitted");
+});

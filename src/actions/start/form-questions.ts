@@ -9,7 +9,7 @@ import { visibleName } from "../../shared/text.js";
 import type { Question } from "../forms/form-client.js";
 import { showPath } from "./client-folders.js";
 import type { Task } from "./draft.js";
-import { askForChanges } from "./uncommitted.js";
+import { askForChanges, tellLeftOut } from "./uncommitted.js";
 
 /** What is known before the person is asked; undefined means missing, an empty text means "the default". */
 export interface Known {
@@ -29,7 +29,8 @@ const SUGGESTION_BUDGET_MS = 3_000;
 /**
  * The questions for what is missing of a run, with whatever suggestions can be had in time. Nothing missing, no
  * work: an empty list at once.
- * @returns `changesOf`: the repository whose uncommitted changes are asked about
+ * @returns `changesOf`: the repository whose uncommitted changes are asked about; `leftOut`: that they stay out, as a
+ * sentence, where that is not asked
  */
 export async function buildQuestions(
   known: Known,
@@ -60,7 +61,7 @@ export async function buildQuestions(
     ) => Promise<ChangesThere | undefined>;
     signal: AbortSignal;
   },
-): Promise<{ questions: Question[]; changesOf?: string }> {
+): Promise<{ questions: Question[]; changesOf?: string; leftOut?: string }> {
   const { sessions, git, clock, home, hasLocalEngine, beginsAtBranch } = collaborators;
   const asksRepository = !known.tempWorkspace && known.repositoryUrl === undefined;
   const asksBranch = !known.tempWorkspace && known.gitBranch === undefined;
@@ -102,6 +103,11 @@ export async function buildQuestions(
   const place = known.tempWorkspace ? undefined : (repositoryUrl ?? here?.repositoryUrl);
   if (!place || !isLocalRepository(place)) return { questions };
   const changes = await inTime((signal) => collaborators.findChanges(place, known.gitBranch ?? "", signal));
+  // A plan has many starts, and takes nothing along.
+  if (collaborators.names === "plan") {
+    const leftOut = tellLeftOut(changes, place, home);
+    return { questions, ...(leftOut ? { leftOut } : {}) };
+  }
   const offer = askForChanges(changes, place, home);
   return offer ? { questions: [...questions, offer], changesOf: place } : { questions };
 }

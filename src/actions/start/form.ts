@@ -32,7 +32,11 @@ export const askForMissing: Step = async (draft, context) => {
   const { args } = draft;
   const known = findKnown(draft, context);
   const workflows = await listForChoice(known.workflowName, services);
-  const { questions: own, changesOf } = await buildQuestions(known, {
+  const {
+    questions: own,
+    changesOf,
+    leftOut,
+  } = await buildQuestions(known, {
     askWorkflow: (inTime) => askWorkflow(workflows, task, services, known.repositoryUrl, inTime),
     suggestName: task.suggestName,
     sessions: services.sessions,
@@ -44,7 +48,7 @@ export const askForMissing: Step = async (draft, context) => {
     beginsAtBranch: task.beginsAtBranch ?? false,
     names: task.names,
     findChanges: (repositoryUrl, gitBranch, signal) =>
-      findChanges(repositoryUrl, gitBranch, signal, draft, services),
+      findChanges(repositoryUrl, gitBranch, signal, draft, context),
     signal: call.signal,
   });
   const { more = [] } = task;
@@ -56,7 +60,7 @@ export const askForMissing: Step = async (draft, context) => {
   const answer: FormAnswer =
     filled && !Array.isArray(filled)
       ? { kind: "accepted", values: filled }
-      : await call.forms.ask(await tellTitle(known, context), questions);
+      : await call.forms.ask(withSecondLine(await tellTitle(known, context), leftOut), questions);
   const ended = answerUnfinishedForm(answer, Array.isArray(filled) ? filled : questions, args, context);
   if (ended) return ended;
   const { uncommitted, ...others } = answer.kind === "accepted" ? readEntered(answer.values) : {};
@@ -81,6 +85,13 @@ async function tellTitle(known: Known, { services, task }: StepContext): Promise
   return usual ? `${title}\nRuns of ${workflowName} take ${usual}.` : title;
 }
 
+/** Of a long form some clients show the first lines only. */
+function withSecondLine(title: string, line: string | undefined): string {
+  if (line === undefined) return title;
+  const [first = "", ...rest] = title.split("\n");
+  return [first, line, ...rest].join("\n");
+}
+
 /**
  * What is not committed in a repository, where a new session could take it along. Of a repository that is not allowed
  * yet nothing is told: the form that asks for that has it.
@@ -90,10 +101,11 @@ async function findChanges(
   gitBranch: string,
   signal: AbortSignal,
   { args, continuation }: StartDraft,
-  { api, settings, sharesMachine }: Services,
+  { task, services: { api, settings, sharesMachine } }: StepContext,
 ): Promise<ChangesThere | undefined> {
-  if (args.uncommitted === false || continuation || !sharesMachine || settings.engine !== "local")
-    return undefined;
+  // Of a plan the form tells that they stay out.
+  const matters = args.uncommitted !== false || task.names === "plan";
+  if (!matters || continuation || !sharesMachine || settings.engine !== "local") return undefined;
   const checked = await api.checkRepository(repositoryUrl, { changesOn: gitBranch, signal });
   return checked?.allowed ? checked.changes : undefined;
 }

@@ -48,6 +48,24 @@ export function askForChanges(
 }
 
 /**
+ * A line for a form that begins a plan, whose runs take nothing along: who reads it before anything is paid can commit
+ * first. Undefined where nothing is left out.
+ */
+export function tellLeftOut(
+  changes: ChangesThere | undefined,
+  repositoryUrl: string,
+  home: string | undefined,
+): string | undefined {
+  if (!changes || changes.count === 0 || !changes.isBase) return undefined;
+  const where = `${showPath(repositoryUrl, home)}${changes.branch ? `, on ${changes.branch}` : ""}`;
+  const [stay, them] = changes.count === 1 ? ["stays", "it"] : ["stay", "them"];
+  return (
+    `Your ${countChanges(changes.count)} in ${where} ${stay} out: ${nameFiles(changes)}. ` +
+    `To have ${them} in the plan, commit ${them} first, and begin it then.`
+  );
+}
+
+/**
  * Settles whether what is not committed is taken along: as the person has said in a form, else as the call says, which
  * counts as their word in a client without forms only; else it stays out, and the answer says so.
  * @param changes as just looked at; undefined where that cannot be
