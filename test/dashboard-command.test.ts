@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import type { BoardView, RunDetail } from "../src/dashboard/views.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
@@ -15,12 +15,12 @@ import { openStoredPlans } from "./support/stored-plans.js";
 const LIMIT_MS = 60_000;
 
 /** A person's machine, on which nothing goes on yet. */
-function createHome(url: string, apiKey = "test-key") {
+function createHome(url: string, apiKey = "test-key", settings: Record<string, string> = {}) {
   const home = temporaryFolder();
   onTestFinished(() => endAll(processesWith(home)));
   const env = {
     HOME: home,
-    ...toVariables({ STATE_DIR: home, BASE_URL: url, API_KEY: apiKey, POLLING_INTERVAL: "0.2" }),
+    ...toVariables({ STATE_DIR: home, BASE_URL: url, API_KEY: apiKey, POLLING_INTERVAL: "0.2", ...settings }),
   };
   const run = (...args: string[]) => runBin(["dashboard", ...args], env);
   async function openLink(): Promise<string> {
@@ -161,6 +161,29 @@ test(
     );
     expect(log.filter(({ kind }) => kind === "answer")).toHaveLength(2);
     expect(may).toContain("diff");
+  },
+  LIMIT_MS,
+);
+
+test(
+  "the process stays as long as a page is open, and ends when nobody looks and no plan is open",
+  async () => {
+    const served = await serveSimulatedApi({ describe: true });
+    onTestFinished(() => served.close());
+    const homes = ["1", "2"].map(() => createHome(served.url, "test-key", { ENGINE_IDLE_TIMEOUT: "10" }));
+    const [watched, left] = await Promise.all(
+      homes.map(async ({ home, openLink }) => ({ home, page: await openDashboard(await openLink()) })),
+    );
+    if (!watched || !left) throw new Error("There are two homes.");
+    const live = await watched.page.listen();
+    await live.next("board");
+    const isGone = (home: string) => vi.waitFor(() => expect(processesWith(home)).toEqual([]), 30_000);
+    await left.page.leave();
+    await isGone(left.home);
+    expect(await watched.page.get("session")).toMatchObject({ caller: "local" });
+    await watched.page.leave();
+    expect(await live.next("bye")).toMatchObject({ why: expect.stringContaining("open a new link") });
+    await isGone(watched.home);
   },
   LIMIT_MS,
 );

@@ -87,7 +87,7 @@ test("a caller with a key of its own sees what that key sees, and its server end
   expect(await page.get<BoardView>("board")).toMatchObject({ problem: expect.stringContaining("key") });
   const other = await openDashboard(await inviteByToken(http.url, ADA));
   expect((await other.get<BoardView>("board")).problem).toBeUndefined();
-  await page.post("logout", {}).catch(() => {});
+  await page.leave();
   expect((await page.ask("board")).status).toBe(401);
 });
 

@@ -8,13 +8,18 @@ export interface Expected {
   costUsd?: number;
 }
 
+/** By the reading of history, of which nothing changes any more. */
+const kept = new WeakMap<readonly Figures[], ReadonlyMap<Figures, Expected>>();
+
 const KEYS = ["turns", "seconds", "costUsd"] as const;
 
 /**
  * For each run the medians of the successful runs of its workflow that had ended before it: what was to be expected then,
  * and not what is known by now. Runs of which nothing was to be expected are left out.
  */
-export function expectEach(figures: readonly Figures[]): Map<Figures, Expected> {
+export function expectEach(figures: readonly Figures[]): ReadonlyMap<Figures, Expected> {
+  const known = kept.get(figures);
+  if (known) return known;
   const byWorkflow = new Map<string, Figures[]>();
   for (const one of figures) {
     if (one.kind !== "run" || !one.workflow) continue;
@@ -24,6 +29,7 @@ export function expectEach(figures: readonly Figures[]): Map<Figures, Expected> 
   }
   const expected = new Map<Figures, Expected>();
   for (const runs of byWorkflow.values()) expectOf(runs, expected);
+  kept.set(figures, expected);
   return expected;
 }
 

@@ -33,6 +33,7 @@ const KEPT_CHARS = 2 * 1024 * 1024;
 const HEARTBEAT_MS = 15_000;
 /** A reader that takes nothing for so long while something waits is sent away, in ms; it comes back by itself. */
 const STUCK_MS = 60_000;
+const ENDED = "This session has ended: open a new link.";
 /** Made ready ahead of the reader, in bytes. */
 const AHEAD_BYTES = 64 * 1024;
 
@@ -126,18 +127,20 @@ export function createLive({ board, topics, clock }: { board: Board; topics: Top
               controller.enqueue(encoder.encode(text));
             }
           };
-          const end = () => {
+          const end = (why?: string) => {
             if (release.length === 0) return;
             stop();
+            if (why) controller.enqueue(encoder.encode(`event: bye\ndata: ${JSON.stringify({ why })}\n\n`));
             controller.close();
           };
+          const onAbort = () => end(ENDED);
           release = [board.keepLive()];
-          signal.addEventListener("abort", end, { once: true });
-          release.push(() => signal.removeEventListener("abort", end));
+          signal.addEventListener("abort", onAbort, { once: true });
+          release.push(() => signal.removeEventListener("abort", onAbort));
           release.push(beat(controller, () => clock.elapsed() - takenAt > STUCK_MS && end()));
           controller.enqueue(encoder.encode(": open\n\n"));
           flush = send;
-          if (signal.aborted) end();
+          if (signal.aborted) onAbort();
           else void begin();
         },
         pull: () => flush(),

@@ -15,6 +15,8 @@ export interface DashboardPage {
   act(action: string, args: Record<string, unknown>, id?: string): Promise<CallView>;
   /** What the person says to the form that a click has brought. */
   say(call: CallView, values?: Record<string, string>): Promise<CallView>;
+  /** Ends the session. */
+  leave(): Promise<void>;
   /** Listens to the events; those that came are kept. */
   listen(query?: string, headers?: Record<string, string>): Promise<Listening>;
 }
@@ -53,20 +55,23 @@ export function pageOf(url: string, cookie: string): DashboardPage {
     if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
     return (await answer.json()) as T;
   }
-  const post = async <T>(path: string, body: unknown) =>
-    read<T>(
-      await ask(path, {
-        method: "POST",
-        headers: { "content-type": "application/json", [ACTION_HEADER]: "1", origin: url },
-        body: JSON.stringify(body),
-      }),
-    );
+  const send = (path: string, body: unknown) =>
+    ask(path, {
+      method: "POST",
+      headers: { "content-type": "application/json", [ACTION_HEADER]: "1", origin: url },
+      body: JSON.stringify(body),
+    });
+  const post = async <T>(path: string, body: unknown) => read<T>(await send(path, body));
   return {
     url,
     cookie,
     ask,
     get: async (path) => read(await ask(path)),
     post,
+    async leave() {
+      const { status } = await send("logout", {});
+      if (status !== 204) throw new Error(`${status}`);
+    },
     act: (action, args, id = randomUUID()) => post("actions", { id, action, arguments: args }),
     async say(call, values) {
       if (call.state !== "form") throw new Error(`There is no form: ${JSON.stringify(call)}`);
