@@ -558,6 +558,7 @@ test("credentials of other services are kept from the agent, unless a setting na
     LINEAR_API_KEY: "1",
     LINEAR_TEAM_ID: "1",
     SLACK_CHANNEL: "1",
+    OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer 1",
     DISCORD_WEBHOOK_URL: "1",
     NPM_TOKEN: "1",
     "npm_config_//registry.example/:_authToken": "1",

@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { traceParentOf } from "../src/shared/trace-parent.js";
 import { readEvents } from "./contract/event-reader.js";
 import { API, type ContractClient, createContractClient } from "./contract/upstream.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
@@ -268,4 +271,14 @@ describe("twenty runs at once", () => {
     // A run has ended a moment before that is safe on the disk.
     await expect.poll(() => engine.activeRuns()).toBe(0);
   }, 60_000);
+});
+
+it("an agent is told where its run stands in traces, which follows from the run's id", async () => {
+  const tell = { tools: [{ name: "Bash", input: { command: 'echo "$TRACEPARENT" > trace' }, run: true }] };
+  const { run_id } = await client.start({ message: withScript("Tell", { steps: [tell] }) }, "implement");
+  const { result, workspace_path } = await client.ended(run_id);
+  expect(result.files_changed).toEqual(["trace"]);
+  const told = readFileSync(join(workspace_path, "trace"), "utf8").trim();
+  expect(told).toBe(traceParentOf(run_id));
+  expect(told).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
 });

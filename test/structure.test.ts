@@ -29,9 +29,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...["shared", "settings", "history", "api", "runs", "sessions"],
     ...["plans", "plan-runner", "actions"],
   ],
+  monitoring: ["shared", "history", "sessions", "actions"],
   server: [
     ...["shared", "settings", "store", "notices", "history", "api", "runs", "sessions", "workflows"],
-    ...["plans", "plan-runner", "plan-templates", "actions", "dashboard"],
+    ...["plans", "plan-runner", "plan-templates", "actions", "dashboard", "monitoring"],
   ],
 };
 

@@ -56,6 +56,8 @@ export interface HttpOptions extends Connection {
   env?: ProxyEnvironment | undefined;
   /** Told with each answer whether the API takes the key. Must not throw. */
   onKey?: ((isTaken: boolean) => void) | undefined;
+  /** Told of each request that has ended: its HTTP status, undefined where no answer came. Must not throw. */
+  onAnswered?: ((status: number | undefined) => void) | undefined;
   requestTimeoutMs: number;
   clock: Clock;
   /** 0…1, for jitter. */

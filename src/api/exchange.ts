@@ -79,6 +79,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
       const own = new AbortController();
       const stopFollowing = follow(call.signal, own);
       let lateAfterMs: number | undefined;
+      let status: number | undefined;
       const limitMs = call.timeoutMs ?? requestTimeoutMs;
       const cancel = clock.after(limitMs, () => {
         lateAfterMs = limitMs;
@@ -101,6 +102,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
           connectBy: pool?.signal,
         });
         hasAnswered = true;
+        status = response.status;
         // Now and not after the body, which may take long.
         const clockOffsetMs = Date.parse(response.headers.get("date") ?? "") - clock.now();
         const answer = await readAnswer(call, response);
@@ -110,6 +112,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
         if (error instanceof PoolTimeout) lateAfterMs = requestTimeoutMs * POOL_SHARE;
         throw await explain(call, error, lateAfterMs);
       } finally {
+        options.onAnswered?.(status);
         cancel();
         cancelPool();
         stopFollowing();
@@ -119,6 +122,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
     async stream(call, onText) {
       const silence = new AbortController();
       let cancel = clock.after(requestTimeoutMs, () => silence.abort());
+      let status: number | undefined;
       const signal = call.signal ? AbortSignal.any([call.signal, silence.signal]) : silence.signal;
       try {
         const { baseUrl, apiKey } = connection();
@@ -127,7 +131,8 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
           headers: { ...call.headers, accept: "text/event-stream", "x-api-key": apiKey ?? "" },
           signal,
         });
-        if (response.status !== 200) throw await refusal(call, response);
+        status = response.status;
+        if (status !== 200) throw await refusal(call, response);
         const decoder = new TextDecoder();
         for await (const chunk of response.body) {
           cancel();
@@ -138,6 +143,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
         if (error instanceof ApiError) throw error;
         throw await explain(call, error, silence.signal.aborted ? requestTimeoutMs : undefined);
       } finally {
+        options.onAnswered?.(status);
         cancel();
       }
     },

@@ -57,8 +57,10 @@ export function createNotifier(options: {
   channels: readonly Channel[];
   clock: Clock;
   log: Log;
+  /** Told what has become of a notice. Must not throw. */
+  onTold?: ((channel: string, outcome: "sent" | "failed") => void) | undefined;
 }): Notifier {
-  const { folder, channels, clock, log } = options;
+  const { folder, channels, clock, log, onTold } = options;
   const names = channels.map(({ name }) => name);
   const closing = new AbortController();
   const { use, close } = createReopened(async (): Promise<Opened> => {
@@ -149,10 +151,14 @@ export function createNotifier(options: {
   }
 
   function judge({ notice, channel, tries }: Claimed, problem: string | undefined) {
-    if (problem === undefined) return { state: "sent" as const };
+    if (problem === undefined) {
+      onTold?.(channel, "sent");
+      return { state: "sent" as const };
+    }
     const pauseMs = PAUSES_MS[tries - 1];
     const what = `The notification "${notice.title}" could not be given (${channel}: ${problem})`;
     if (pauseMs === undefined) {
+      onTold?.(channel, "failed");
       log.warn(`${what}, ${tries} times. It is given up.`);
       return { state: "failed" as const };
     }

@@ -48,7 +48,13 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   const prompts = createPrompts(services, options.templates?.ownFolder);
   const published = {
     services,
-    tools: buildTools(settings.toolset, actions, (error) => log.error("A tool failed:", error), capabilities),
+    tools: buildTools(
+      settings.toolset,
+      actions,
+      (error) => log.error("A tool failed:", error),
+      capabilities,
+      options.counters?.called,
+    ),
     project,
     prompts,
     complete: createComplete({ catalogue, sessions, plans: services.plans }),

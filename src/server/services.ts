@@ -4,6 +4,7 @@ import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import { LEAST_STALL_MS, stallAfter } from "../history/expect.js";
+import type { Counters, Monitoring } from "../monitoring/monitoring.js";
 import type { Notifier } from "../notices/notifier.js";
 import { createClosedDoor, createPlansDoor, type PlansDoor } from "../plan-runner/plans-door.js";
 import { openLazily } from "../plan-templates/templates.js";
@@ -41,6 +42,10 @@ export interface ServiceOptions {
   refusedKeyAdvice?: string;
   /** Told with each answer whether the API takes the key. Must not throw. */
   onKey?: ((isTaken: boolean) => void) | undefined;
+  /** Counts for operators what is done. */
+  counters?: Counters | undefined;
+  /** Tells operators of the runs and plans of these services, and is closed together with them. */
+  monitoring?: Pick<Monitoring, "watch" | "close"> | undefined;
   /** Where sessions are remembered; in memory when left out. */
   store?: SessionStore;
   /** Where plans are kept, and who carries them out: this process, unless `findDriver` finds or starts another one. */
@@ -103,6 +108,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       locate: options.locate,
       refusedKeyAdvice: options.refusedKeyAdvice,
       onKey: options.onKey,
+      onAnswered: options.counters?.answered,
       env: options.env,
     });
   const capabilities = createCapabilities({ api, clock, log });
@@ -192,6 +198,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
     tellOtherSettings: (options.sharesMachine && options.tellOtherSettings) || (async () => undefined),
   };
 
+  options.monitoring?.watch(services);
+
   /** What it needs is loaded with the first plan. */
   function createDoor(): PlansDoor {
     const { plans: place } = options;
@@ -257,6 +265,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
       return available ? problem : (problem ?? "The list of workflows has not been read yet.");
     },
     async close() {
+      // It looks at them once more.
+      await options.monitoring?.close();
       await plans.close();
       stopped.abort();
       catalogue.close();

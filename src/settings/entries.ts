@@ -2,6 +2,7 @@ import * as z from "zod";
 import { clientSettings } from "./client-settings.js";
 import { engineSettings } from "./engine-settings.js";
 import { httpSettings } from "./http-settings.js";
+import { monitoringSettings } from "./monitoring-settings.js";
 import { noticeSettings } from "./notice-settings.js";
 import { planSettings } from "./plan-settings.js";
 import type { SettingMeta } from "./setting.js";
@@ -15,6 +16,7 @@ const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
 export const settingsSchema = z.object({
   ...clientSettings,
   ...noticeSettings,
+  ...monitoringSettings,
   ...planSettings,
   ...httpSettings,
   ...engineSettings,

@@ -32,6 +32,25 @@ export const baseUrl = z.string().transform((text, context) => {
   return `${url.origin}${url.pathname}`.replace(/(\/api\/v1(\/workflows(\/claude-code)?)?)?\/*$/, "");
 });
 
+/** Where something is sent to, without a slash at its end. */
+export const endpoint = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isGood = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search;
+  if (isGood) return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+  context.addIssue({ code: "custom", message: "is no http or https address, or has credentials or a query" });
+  return z.NEVER;
+});
+
+/** Headers, "name=value" separated by commas. */
+export const headerList = z.string().transform((text, context) => {
+  const parts = text.split(",").flatMap((part) => part.trim() || []);
+  const headers = parts.map((part) => /^([!#$%&'*+.^_`|~\w-]+)=([\x20-\x7e]+)$/.exec(part));
+  if (headers.length > 0 && headers.every((one) => one !== null))
+    return Object.fromEntries(headers.map(([, name = "", value = ""]) => [name.toLowerCase(), value.trim()]));
+  context.addIssue({ code: "custom", message: "has a part that is no header" });
+  return z.NEVER;
+});
+
 /** A key. One that is no legal header value would be refused by the HTTP client in an error that quotes it. */
 export const headerText = z
   .string()

@@ -41,6 +41,7 @@ export async function planDriver({ script }: Invocation): Promise<number> {
     settings,
     described: { ...described, plans },
     env: foreignEnvironment(),
+    secrets,
     log,
     onSignal(listener) {
       const hangUp = () => listener("SIGTERM");

@@ -7,6 +7,7 @@ import { readSettings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { describeServer, openServerLog } from "../describe-server.js";
+import { monitor } from "../monitor.js";
 
 /** When told to stop, the server answers calls in flight for so long, in ms. */
 const GRACE_MS = 3_000;
@@ -19,7 +20,10 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
   const tokens = settleTokens(settings);
   const secrets = [settings.apiKey, settings.state, ...tokens.map(({ token }) => token)];
   const log = openServerLog(settings, secrets);
+  const monitoring = await monitor(settings, log, secrets);
   const common: ServerOptions = {
+    counters: monitoring,
+    monitoring,
     ...describeServer({ settings, flags, script, log, secrets, drivesPlans: true }),
     sharesMachine: false,
     gitHosts: settings.httpGitHosts ?? [],
@@ -33,7 +37,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     // Whoever brings the key that this server has is served by it, at one rate with all others.
     if (apiKey === settings.apiKey) return { ...server, close: async () => {} };
     secrets.push(apiKey);
-    const { store: _store, plans: _plans, templates: _templates, ...rest } = common;
+    const { store: _store, plans: _plans, templates: _templates, monitoring: _monitoring, ...rest } = common;
     const own = createServer({
       ...rest,
       settings: { ...settings, apiKey },
@@ -62,6 +66,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     era: settings.era,
     sse: sse === true,
     replica: settings.httpReplica,
+    metrics: settings.metrics === "on" ? monitoring?.text : undefined,
     requestsPerMinute: settings.httpRate,
     maxSessions: settings.httpMaxSessions,
     maxCalls: settings.httpMaxCalls,

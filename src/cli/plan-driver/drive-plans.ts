@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import type { Monitoring } from "../../monitoring/monitoring.js";
 import { chooseChannels } from "../../notices/choose-channels.js";
 import { createNotifier, type Notifier } from "../../notices/notifier.js";
 import { type PlansAtWork, runDriverProcess } from "../../plan-driver/index.js";
@@ -7,6 +8,7 @@ import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { VERSION } from "../../shared/version.js";
+import { monitor } from "../monitor.js";
 import { watchForLinks } from "./dashboard-of-driver.js";
 
 /**
@@ -19,13 +21,18 @@ export function drivePlans(options: {
   described: ServiceOptions & { plans: NonNullable<ServiceOptions["plans"]> };
   env: NodeJS.ProcessEnv;
   log: Log;
+  /** Texts that the log never shows; more are added. */
+  secrets: (string | undefined)[];
   onSignal: Parameters<typeof runDriverProcess>[0]["onSignal"];
 }): Promise<number> {
-  const { settings, described, log, onSignal } = options;
+  const { settings, described, log, secrets, onSignal } = options;
   const { folder, upstream } = described.plans;
 
   async function open(onKey: (isTaken: boolean) => void): Promise<PlansAtWork> {
-    const host = createServices({ ...described, onKey, notifier: createDriverNotifier(options) });
+    const monitoring = await monitor({ ...settings, metrics: "off" }, log, secrets);
+    const notifier = createDriverNotifier(options, monitoring);
+    const host = createServices({ ...described, onKey, notifier, counters: monitoring, monitoring });
+    const served = monitoring && (await serveFigures(monitoring, options));
     try {
       await host.discover();
       const plans = await host.services.plans.open();
@@ -40,11 +47,12 @@ export function drivePlans(options: {
           return { ...work, isBusy: work.isBusy || isOpen };
         },
         async close() {
-          await dashboard.close();
+          await Promise.all([dashboard.close(), served?.close()]);
           await host.close();
         },
       };
     } catch (error) {
+      await served?.close();
       await host.close();
       throw error;
     }
@@ -64,12 +72,10 @@ export function drivePlans(options: {
 }
 
 /** Tells of plans also while the engine, which tells of its runs, has ended; each notice is told by one of them. */
-function createDriverNotifier({
-  settings,
-  described,
-  env,
-  log,
-}: Parameters<typeof drivePlans>[0]): Notifier | undefined {
+function createDriverNotifier(
+  { settings, described, env, log }: Parameters<typeof drivePlans>[0],
+  monitoring: Monitoring | undefined,
+): Notifier | undefined {
   const { channels, problem } = chooseChannels(settings, {
     env,
     platform: process.platform,
@@ -77,5 +83,24 @@ function createDriverNotifier({
   });
   if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
   if (channels.length === 0) return undefined;
-  return createNotifier({ folder: described.plans.folder, channels, clock: systemClock, log });
+  const onTold = monitoring?.notified;
+  return createNotifier({ folder: described.plans.folder, channels, clock: systemClock, log, onTold });
+}
+
+/** A port that is taken is no reason to leave plans alone. */
+async function serveFigures(
+  monitoring: Monitoring,
+  { settings, log }: Pick<Parameters<typeof drivePlans>[0], "settings" | "log">,
+): Promise<{ close(): Promise<void> } | undefined> {
+  if (settings.metricsPort === 0) return undefined;
+  const { serveMetrics } = await import("../../server/http/serve-metrics.js");
+  try {
+    const served = await serveMetrics(settings.metricsPort, monitoring.text);
+    log.info(`Figures are told at http://127.0.0.1:${served.port}/metrics`);
+    return served;
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? "is taken" : "cannot be had";
+    log.warn(`Figures are not told: port ${settings.metricsPort} ${why}.`);
+    return undefined;
+  }
 }

@@ -25,6 +25,8 @@ const CREDENTIAL =
 /** Services through which an agent could act elsewhere in the person's name; ids and addresses of theirs go too. */
 const SERVICE =
   /^(linear|slack|discord|telegram|teams|mattermost|jira|atlassian|confluence|notion|asana|trello|pagerduty|twilio|sendgrid|mailgun|stripe|sentry)_/i;
+/** Headers with which figures and traces are sent somewhere. */
+const TELEMETRY = /^otel_.*headers$/i;
 /** The agent's own access to its model. */
 const MODEL = /^(anthropic|claude)_/i;
 /** The clouds through which it may reach its model, and what tells that it does. */
@@ -94,7 +96,7 @@ function isCredential(name: string, env: NodeJS.ProcessEnv): boolean {
   if (MODEL.test(name)) return false;
   const cloud = CLOUDS.find(({ names }) => names.test(name));
   if (cloud?.switches.some((one) => /^(1|true|yes|on)$/i.test(env[one] ?? ""))) return false;
-  return CREDENTIAL.test(name) || SERVICE.test(name);
+  return CREDENTIAL.test(name) || SERVICE.test(name) || TELEMETRY.test(name);
 }
 
 function isNamed(name: string, pattern: string): boolean {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { traceParentOf } from "../../shared/trace-parent.js";
 import type { AgentOptions } from "../agent/claude-agent.js";
 import { withoutHooks } from "../agent/environment.js";
 import { describeOutsideMemory, findOutsideMemory } from "../agent/outside-memory.js";
@@ -39,7 +40,7 @@ export async function prepareAgent(
   const outside = await unlessEnded(findOutsideMemory(workspace.path));
   if (outside.length > 0) workspace.notices.push(describeOutsideMemory(outside));
   const policy = engine.policyFor?.(workflow, workspace);
-  const env = { ...engine.env, ...workspace.env };
+  const env = { ...engine.env, ...workspace.env, TRACEPARENT: traceParentOf(run.runId) };
   const { costLimitUsd } = run;
   const model = run.request.model ?? workflow.model;
   // One that cannot take it answers as the message asks it to.

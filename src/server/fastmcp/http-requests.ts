@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { TEXT_HEADERS } from "../../monitoring/monitoring.js";
 import type { Clock } from "../../shared/clock.js";
 import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
@@ -27,10 +28,10 @@ export interface RequestRules extends CallerRules {
   bodyLimitBytes: number;
 }
 
-const PATHS = ["/mcp", "/sse", "/messages", "/health", "/ready", DASHBOARD];
+const PATHS = ["/mcp", "/sse", "/messages", "/health", "/ready", "/metrics", DASHBOARD];
 
 /**
- * What serves one request: MCP at /mcp (and at /sse and /messages), the dashboard, /health and /ready.
+ * What serves one request: MCP at /mcp (and at /sse and /messages), the dashboard, /health, /ready and /metrics.
  * @returns throws HttpRefusal for a request that is not served
  */
 export function createRequestHandler(
@@ -40,6 +41,8 @@ export function createRequestHandler(
     /** Absent where that protocol is not served. */
     modern: ModernRequests | undefined;
     dashboard: DashboardRequests;
+    /** Absent where figures are not told. */
+    metrics?: (() => Promise<string>) | undefined;
     clock: Clock;
     log: Log;
     isStopping(): boolean;
@@ -114,6 +117,10 @@ export function createRequestHandler(
     const isRead = method === "GET" || method === "HEAD";
     if (path === "/health" && isRead) return sendJson(response, 200, { status: "ok" });
     if (path === "/ready" && isRead) return sendReadiness(request, response);
+    if (path === "/metrics" && isRead && options.metrics) {
+      takeShare(await admit(request), 1);
+      return sendText(response, await options.metrics());
+    }
     const isSse = options.sse && (path === "/sse" || path === "/messages");
     if (path !== "/mcp" && !isSse) throw new HttpRefusal(404, "Not found");
     const methods = path === "/mcp" ? ["GET", "POST", "DELETE"] : path === "/sse" ? ["GET"] : ["POST"];
@@ -177,6 +184,11 @@ function sendJson(response: ServerResponse, status: number, body: object): void 
     connection: "close",
   });
   response.end(JSON.stringify(body));
+}
+
+function sendText(response: ServerResponse, text: string): void {
+  response.writeHead(200, TEXT_HEADERS);
+  response.end(text);
 }
 
 /** A request's path without its query, and without a slash at its end; of the dashboard only that it is the dashboard's. */

@@ -35,6 +35,8 @@ export interface HttpServerOptions extends RequestRules {
   era: "auto" | "legacy";
   /** The folder of the dashboard's page; by default that of this package. */
   dashboardFolder?: string;
+  /** All figures as Prometheus reads them, for callers; absent where they are not told. */
+  metrics?: (() => Promise<string>) | undefined;
   /** This replica's name among several, with which its session ids begin. */
   replica?: string | undefined;
 }

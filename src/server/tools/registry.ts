@@ -42,7 +42,11 @@ interface Collaborators {
   project: ProjectStep;
   capabilities: Pick<ApiCapabilities, "hasEndpoint" | "state">;
   onDefect: (error: unknown) => void;
+  onCalled?: OnCalled | undefined;
 }
+
+/** Told of each call that has ended. @param seconds how long it took */
+type OnCalled = (call: { action: string; failed: boolean; seconds: number }) => void;
 
 /**
  * Projects the actions to the tools of a toolset: one tool with actions, or one tool for each action.
@@ -53,8 +57,10 @@ export function buildTools(
   actions: readonly Action[],
   onDefect: (error: unknown) => void,
   capabilities = EVERYTHING,
+  onCalled?: OnCalled,
 ): ToolDefinition[] {
-  const collaborators = { project: projectSteps(toolset, actions, capabilities), capabilities, onDefect };
+  const project = projectSteps(toolset, actions, capabilities);
+  const collaborators = { project, capabilities, onDefect, onCalled };
   return toolset === "super"
     ? [buildSuperTool(actions, collaborators)]
     : buildNamedTools(actions, collaborators);
@@ -164,6 +170,21 @@ function limits(capabilities: Pick<ApiCapabilities, "state">): Limits {
 }
 
 async function callAction(
+  action: Action,
+  raw: unknown,
+  call: Call,
+  services: Services,
+  collaborators: Collaborators,
+): Promise<ToolResult> {
+  const { clock } = services;
+  const began = clock.elapsed();
+  const result = await answerCall(action, raw, call, services, collaborators);
+  const seconds = (clock.elapsed() - began) / 1_000;
+  collaborators.onCalled?.({ action: action.name, failed: result.isError === true, seconds });
+  return result;
+}
+
+async function answerCall(
   action: Action,
   raw: unknown,
   call: Call,
