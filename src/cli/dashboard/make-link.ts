@@ -35,9 +35,9 @@ async function make({ place, findDriver, clock }: Parameters<typeof makeLink>[0]
   const digest = digestOf(code);
   const until = clock.elapsed() + TIMEOUT_MS;
   try {
-    // Asked for before the driver is looked for: one that is about to end sees it, and stays.
-    await askForLink(place, digest);
     while (clock.elapsed() < until) {
+      // Asked for before the driver is looked for: one that is about to end sees it, and stays.
+      await askForLink(place, digest);
       await findDriver();
       if ((await lookAtDriver(place, clock.now())).kind === "elsewhere")
         throw new DriverUnavailable(
@@ -45,7 +45,7 @@ async function make({ place, findDriver, clock }: Parameters<typeof makeLink>[0]
         );
       const again = Math.min(until, clock.elapsed() + FIND_MS);
       while (clock.elapsed() < again) {
-        const url = (await isTakenUp(place, digest)) ? (await readDashboardRecord(place))?.url : undefined;
+        const url = (await isTakenUp(place, digest)) ? await findAddress(place, clock) : undefined;
         if (url !== undefined) return `${url}/dashboard/open?code=${code}`;
         await sleep(clock, LOOK_MS);
       }
@@ -56,4 +56,10 @@ async function make({ place, findDriver, clock }: Parameters<typeof makeLink>[0]
   } finally {
     await withdrawLink(place, digest);
   }
+}
+
+/** Where the driver serves that is there now: one that was killed has left its own address behind. */
+async function findAddress(place: DriverPlace, clock: Clock): Promise<string | undefined> {
+  const [sight, record] = await Promise.all([lookAtDriver(place, clock.now()), readDashboardRecord(place)]);
+  return sight.kind === "drives" && record?.pid === sight.record.pid ? record.url : undefined;
 }

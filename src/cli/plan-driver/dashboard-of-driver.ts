@@ -41,12 +41,16 @@ export function watchForLinks(options: {
   async function lookOnce(): Promise<void> {
     for (const digest of await findLinkRequests(place, clock)) {
       if (isClosed) return;
-      served ??= serve();
-      const { url, expect } = await served;
-      // Whoever has asked finds where it is as soon as the request is gone.
-      writeDashboardRecord(place, { pid: process.pid, url });
-      expect(digest);
-      await withdrawLink(place, digest);
+      try {
+        served ??= serve();
+        const { url, expect } = await served;
+        // Whoever has asked finds where it is as soon as the request is gone.
+        writeDashboardRecord(place, { pid: process.pid, url });
+        expect(digest);
+      } finally {
+        // What has failed is asked for again, and not tried with each look.
+        await withdrawLink(place, digest);
+      }
     }
   }
 
