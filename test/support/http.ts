@@ -41,9 +41,18 @@ export async function startHttp(
     plansFolder?: string;
     /** Told of each server that is made for a caller's own key. */
     onServerForKey?: (apiKey: string) => void;
+    /** Takes what closes the server; when left out, that is done at the test's end. */
+    onEnd?: (close: () => Promise<void>) => void;
   } & Partial<HttpServerOptions> = {},
 ): Promise<Http> {
-  const { settings: overrides = {}, log = silentLog, onServerForKey, plansFolder, ...rest } = options;
+  const {
+    settings: overrides = {},
+    log = silentLog,
+    onServerForKey,
+    plansFolder,
+    onEnd = onTestFinished,
+    ...rest
+  } = options;
   const settings = testSettings(overrides);
   const make = (apiKey: string | undefined) =>
     createWorkflowsServer({
@@ -84,7 +93,7 @@ export async function startHttp(
     idleMs: settings.httpIdleTimeoutS * 1000,
     ...rest,
   });
-  onTestFinished(() => served.close(0));
+  onEnd(() => served.close(0));
   return {
     url: served.url,
     connect: (client = {}) => connectHttp(served.url, client),
