@@ -35,7 +35,7 @@ it("the page has no script and no style of its own in its markup", () => {
   expect(markup).not.toMatch(/<style|style=|\son\w+=|<script(?![^>]*\bsrc=)/i);
 });
 
-describe.skipIf(!chromium)("the board, in a browser", () => {
+describe.skipIf(!chromium)("the page, in a browser", () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launchChromium(chromium as string);
@@ -45,13 +45,14 @@ describe.skipIf(!chromium)("the board, in a browser", () => {
   async function open(
     change: (told: ReturnType<typeof busyDay>) => void = () => {},
     options: BrowserContextOptions = {},
+    hash = "",
   ) {
     const told = busyDay(Date.now());
     change(told);
     const server = new StandInDashboard(told);
     const url = await server.listen();
     onTestFinished(() => server.close());
-    const watched = await openPage(browser, url, options);
+    const watched = await openPage(browser, url + hash, options);
     onTestFinished(() => watched.page.context().close());
     return { ...watched, server, told, url };
   }
@@ -133,5 +134,127 @@ describe.skipIf(!chromium)("the board, in a browser", () => {
     await page.getByRole("heading", { name: "Running" }).waitFor();
     expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe("rgb(18, 20, 23)");
     await keepScreenshot(page, "dark");
+  });
+
+  it("kills only what was agreed to, with the careful answer in the focus", async () => {
+    const { page, server } = await open(undefined, {}, "#/runs/run-implement");
+    await page.getByRole("button", { name: "Kill…" }).click();
+    const dialog = page.getByRole("dialog", { name: "End session rate-limits?" });
+    await dialog.waitFor();
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("No, let it go on");
+    await page.keyboard.press("Escape");
+    await vi.waitFor(() => expect(server.replies).toHaveLength(1));
+    expect(server.replies[0]?.values).toBeUndefined();
+    await page.getByRole("button", { name: "Kill…" }).click();
+    await page.getByRole("button", { name: "Yes, end it" }).click();
+    await page.getByText("Ended.").waitFor();
+    expect(server.replies[1]).toEqual({ formId: "form-1", values: { confirm: "yes" } });
+  });
+
+  it("sends what was clicked once more under the same id when no answer came", async () => {
+    const { page, server } = await open();
+    await page.route("**/api/actions", (route) => route.abort(), { times: 1 });
+    await page.getByRole("button", { name: "Deny" }).click();
+    await page.getByText("Sent.").waitFor();
+    expect(server.actions).toHaveLength(1);
+  });
+
+  it("follows the end of a log until the reader scrolls back, and keeps few of its rows in the page", async () => {
+    const { page, server } = await open(undefined, {}, "#/runs/run-implement");
+    await page.locator(".entry").last().waitFor();
+    const entries = Array.from({ length: 20_000 }, (_, index) => ({
+      key: 100 + index,
+      kind: "action" as const,
+      text: `Reads part ${index}`,
+    }));
+    server.push("log", { runId: "run-implement", entries });
+    await page.getByText("Reads part 19999", { exact: true }).waitFor();
+    expect(await page.locator(".log-frame li").count()).toBeLessThan(200);
+    await page.evaluate("document.querySelector('.log-frame').scrollTo(0, 0)");
+    await page.getByRole("button", { name: "Follow the end" }).waitFor();
+    await page.getByText("Started in a workspace of its own on main").waitFor();
+    server.push("log", { runId: "run-implement", entries: [{ key: 90_000, kind: "end", text: "Over" }] });
+    await page.getByRole("button", { name: "Follow the end" }).click();
+    await page.locator(".entry").getByText("Over", { exact: true }).waitFor();
+  });
+
+  it("shows a run's difference by files and lines, and reaches it by the arrow keys", async () => {
+    const { page } = await open(undefined, {}, "#/runs/run-ended");
+    await page.getByRole("tab", { name: "Log" }).focus();
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("button", { name: "src/report/menu.ts" }).waitFor();
+    expect(await page.locator(".diff-add").count()).toBe(10);
+    await page.getByText("removed: ").first().waitFor({ state: "attached" });
+    await keepScreenshot(page, "run");
+  });
+
+  it("shows a plan's steps, their times and decisions, and does a step again with words", async () => {
+    const { page, server, complaints } = await open(
+      undefined,
+      { viewport: { width: 1280, height: 1240 } },
+      "#/plans/plan-1",
+    );
+    await page.getByRole("region", { name: "Step review" }).waitFor();
+    await keepScreenshot(page, "plan");
+    await page.getByRole("button", { name: /^implement.*needs agree/ }).click();
+    const step = page.getByRole("region", { name: "Step implement" });
+    await step.getByRole("button", { name: "Do again…" }).click();
+    await page.getByLabel("What is to be different").fill("Without a timer");
+    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await vi.waitFor(() => expect(server.actions).toHaveLength(1));
+    expect(server.actions[0]).toMatchObject({
+      action: "plan",
+      arguments: { plan_id: "plan-1", change: "redo", step: "implement", message: "Without a timer" },
+    });
+    const row = page.getByRole("row", { name: /^agree/ });
+    expect(await row.innerText()).toMatch(/approved[\s\S]*Keep it in memory for now[\s\S]*chat/);
+    const bar = page.getByRole("link", { name: /attempt 2, retry, completed, 23 min, 14 turns, \$0\.62/ });
+    expect(await bar.getAttribute("href")).toBe("#/runs/run-ended");
+    expect(complaints).toEqual([]);
+  });
+
+  it("leads from a bar of the figures to the runs behind it", async () => {
+    const { page, requests } = await open(undefined, {}, "#/figures");
+    await page
+      .getByRole("button", { name: /^refactor/ })
+      .first()
+      .click();
+    await page.getByRole("heading", { name: /^refactor 5 runs/ }).waitFor();
+    expect(requests.some((url) => /figures\/rows\?by=workflow&key=refactor&since=\d+/.test(url))).toBe(true);
+    await keepScreenshot(page, "figures");
+    await page.getByRole("link", { name: "csv-export" }).click();
+    await page.getByRole("heading", { level: 1, name: "csv-export" }).waitFor();
+    await page.goBack();
+    await page.getByRole("heading", { name: /^refactor 5 runs/ }).waitFor();
+  });
+
+  it("can be used by the keyboard alone", async () => {
+    const { page, server } = await open();
+    await page.getByRole("heading", { name: "Running" }).waitFor();
+    const focused = () => page.evaluate("document.activeElement.textContent.trim()");
+    await page.keyboard.press("n");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("Smaller");
+    // From the field through Approve to Send back.
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    expect(await focused()).toBe("Send back");
+    await page.keyboard.press("Enter");
+    await vi.waitFor(() => expect(server.actions[0]?.arguments.answer).toBe("send back: Smaller"));
+    await page.keyboard.press("/");
+    await page.keyboard.type("rename");
+    await page.getByText("None of them fits the filter.").first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("g");
+    await page.keyboard.press("f");
+    await page.getByRole("heading", { level: 1, name: "Figures" }).waitFor();
+    await page.keyboard.press("?");
+    await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor();
+  });
+
+  it("moves nothing for those who want less motion", async () => {
+    const { page } = await open(undefined, { reducedMotion: "reduce" });
+    await page.locator(".run-line .mark-dot").first().waitFor();
+    expect(await page.evaluate("document.getAnimations().length")).toBe(0);
   });
 });

@@ -28,7 +28,8 @@ export function DiffText({ diff }: { diff: DiffView }) {
               {file.path}
             </button>
             <span class="number">
-              <span class="tone-ok">+{file.added}</span> <span class="tone-bad">−{file.removed}</span>
+              {file.added > 0 && <span class="tone-ok">+{file.added} </span>}
+              {file.removed > 0 && <span class="tone-bad">−{file.removed}</span>}
             </span>
           </li>
         ))}

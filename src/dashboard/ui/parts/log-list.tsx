@@ -21,16 +21,14 @@ const WORDS: Record<LogEntry["kind"], string> = {
 };
 
 export interface LogListProps {
-  /** May grow in place. */
-  entries: readonly LogEntry[];
-  /** Older ones that nobody has told. */
-  left: number;
+  /** Its entries, which may grow in place, and how many older ones nobody has told; a new object comes with each growth. */
+  log: { readonly entries: readonly LogEntry[]; readonly left: number };
   /** More may come. */
   isLive: boolean;
 }
 
 /** The log of a run, whose end stays in sight until the reader scrolls back. */
-export function LogList({ entries, left, isLive }: LogListProps) {
+export function LogList({ log: { entries, left }, isLive }: LogListProps) {
   const frame = useRef<HTMLElement>(null);
   const [follows, setFollows] = useState(true);
   const [whole, setWhole] = useState<ReadonlySet<number>>(new Set());

@@ -25,6 +25,9 @@ const LOOKS: Record<string, Look> = {
   succeeded: { shape: "tick", tone: "ok", word: "succeeded" },
   failed: { shape: "cross", tone: "bad", word: "failed" },
   killed: { shape: "square", tone: "bad", word: "killed" },
+  approve: { shape: "tick", tone: "ok", word: "approved" },
+  "send-back": { shape: "dash", tone: "warn", word: "sent back" },
+  stop: { shape: "square", tone: "bad", word: "stopped" },
   skipped: { shape: "dash", tone: "idle", word: "skipped" },
 };
 

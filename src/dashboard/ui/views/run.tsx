@@ -54,7 +54,7 @@ function Run({ run: told }: { run: RunDetail }) {
               body: () => (
                 <>
                   {told.logNote && <p class="muted">{told.logNote}</p>}
-                  <LogList entries={log.value.entries} left={log.value.left} isLive={isLive} />
+                  <LogList log={log.value} isLive={isLive} />
                 </>
               ),
             },
