@@ -6,30 +6,14 @@ import type { BoardView, RunDetail } from "../src/dashboard/views.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { openDashboard } from "./support/dashboard.js";
+import { createHome } from "./support/dashboard-home.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
-import { endAll, processesWith } from "./support/one-machine.js";
+import { processesWith } from "./support/one-machine.js";
 import { openStoredPlans } from "./support/stored-plans.js";
 
 // The command `dashboard` of the published bin, and the process in the background that serves it.
 
 const LIMIT_MS = 60_000;
-
-/** A person's machine, on which nothing goes on yet. */
-function createHome(url: string, apiKey = "test-key", settings: Record<string, string> = {}) {
-  const home = temporaryFolder();
-  onTestFinished(() => endAll(processesWith(home)));
-  const env = {
-    HOME: home,
-    ...toVariables({ STATE_DIR: home, BASE_URL: url, API_KEY: apiKey, POLLING_INTERVAL: "0.2", ...settings }),
-  };
-  const run = (...args: string[]) => runBin(["dashboard", ...args], env);
-  async function openLink(): Promise<string> {
-    const { code, stdout, stderr } = await run("--no-open");
-    expect(code, stderr).toBe(0);
-    return /http:\S+/.exec(stdout)?.[0] ?? "";
-  }
-  return { home, openLink };
-}
 
 async function createPlace() {
   const served = await serveSimulatedApi({

@@ -20,6 +20,8 @@ export const notices = signal<Notice[]>([]);
 /** How often a request is sent again when no answer came: with the same id, so that nothing is done twice. */
 const TRIES = 3;
 const RETRY_MS = 800;
+/** Outcomes of calls that have come to their end and have changed nothing. */
+const NOT_DONE = new Set(["declined", "input_required", "failed", "timeout"]);
 let told = 0;
 
 /** Does it by the server, with what forms it shows, and tells the outcome. Never throws. */
@@ -50,7 +52,7 @@ async function carryOut(action: ActionName, given: Record<string, unknown>): Pro
   const id = newId();
   let call = await patiently(() => post<CallView>("api/actions", { id, action, arguments: given }));
   for (;;) {
-    if (call.state === "done") return { ok: true, text: call.summary, ...check(call) };
+    if (call.state === "done") return { ok: !NOT_DONE.has(call.outcome), text: call.summary, ...check(call) };
     if (call.state === "failed") return { ok: false, text: call.message };
     if (call.state === "working") {
       call = await patiently(() => get<CallView>(`api/actions/${id}`));

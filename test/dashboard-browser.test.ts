@@ -1,0 +1,141 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { serveSimulatedApi } from "../mocks/serve.js";
+import { planStatus } from "../src/plans/machine/plan-status.js";
+import { findChromium, launchChromium, openPage } from "./support/browser.js";
+import { createHome } from "./support/dashboard-home.js";
+import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
+import { openStoredPlans } from "./support/stored-plans.js";
+
+// What a person does on the dashboard, in a real browser, from the link that the published bin prints.
+
+const chromium = await findChromium();
+const HOSTILE = `<img src=x onerror="document.title='taken'">`;
+
+const GATED = {
+  name: "login",
+  steps: [
+    { id: "design", run: "architect", task: "Design the login" },
+    { id: "ok", gate: "Build this design?", needs: ["design"], back_to: { step: "design", max: 2 } },
+    { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
+  ],
+};
+
+describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchChromium(chromium as string);
+  });
+  afterAll(() => browser?.close());
+
+  /** The page behind a link, which stays within its server and breaks no rule of its policy. */
+  async function follow(link: string) {
+    const { page, requests, complaints } = await openPage(browser, link);
+    onTestFinished(async () => {
+      await page.context().close();
+      const { origin } = new URL(link);
+      expect(requests.filter((url) => !url.startsWith(`${origin}/dashboard/`) && url !== "data:,")).toEqual(
+        [],
+      );
+      expect(complaints).toEqual([]);
+    });
+    await page.getByText("live", { exact: true }).waitFor();
+    return page;
+  }
+
+  it("a gate is sent back with words, then approved, and its plan goes on", async () => {
+    const served = await serveSimulatedApi({
+      describe: true,
+      branches: true,
+      paceMs: 0,
+      script: { result: `Done ${HOSTILE}`, actions: ["Working"], costUsd: 0.1 },
+    });
+    onTestFinished(() => served.close());
+    const { home, openLink } = createHome(served.url);
+    const plans = await openStoredPlans(home, served.url);
+    const planId = await plans.begin(GATED);
+    const page = await follow(await openLink());
+    const card = page.getByRole("article", { name: "Build this design?" });
+    await card.getByRole("textbox").fill("With sessions, not tokens");
+    await card.getByRole("button", { name: /send back/i }).click();
+    const agree = page.getByRole("dialog").getByRole("button", { name: /^yes/i });
+    await agree.click();
+    await plans.until(planId, (state) => (state.steps.ok?.decisions.length ?? 0) === 1);
+    const opened = await plans.until(planId, (state) => state.steps.ok?.open !== undefined);
+    expect(opened.steps.ok?.decisions[0]).toMatchObject({ via: "dashboard" });
+    await page.goto(new URL(`#/plans/${planId}`, page.url()).href);
+    await page
+      .getByRole("article", { name: "Build this design?" })
+      .getByRole("button", { name: /approve/i })
+      .click();
+    await agree.click();
+    await plans.until(planId, (state) => planStatus(state) === "completed");
+    await page.locator("h1 ~ *, .title .status").filter({ hasText: "completed" }).first().waitFor();
+    // What the agent has said stands there as text.
+    await page.getByRole("button", { name: /^design/ }).click();
+    expect(await page.locator("main img").count()).toBe(0);
+    expect(await page.title()).not.toBe("taken");
+    const row = page.getByRole("row", { name: /sent back/ });
+    expect(await row.innerText()).toMatch(/With sessions, not tokens[\s\S]*dashboard/);
+    await page.goto(new URL("#/figures", page.url()).href);
+    await page
+      .getByRole("button", { name: /^architect/ })
+      .first()
+      .click();
+    await page.getByRole("heading", { name: /^architect \d+ runs?/ }).waitFor();
+  });
+
+  it("a run is watched, told something, and killed after a yes", async () => {
+    const served = await serveSimulatedApi({ describe: true, branches: true, paceMs: "manual" });
+    onTestFinished(() => served.close());
+    const page = await follow(await createHome(served.url).openLink());
+    const { world } = served.api;
+    const { runId } = world.start("implement", { message: "Do it", session_name: "watched" });
+    await page.getByRole("link", { name: "watched" }).click();
+    await page.getByRole("heading", { level: 1, name: "watched" }).waitFor();
+    world.run(runId).turn(`Writes ${HOSTILE}`);
+    await page.locator(".entry").getByText(`Writes ${HOSTILE}`).first().waitFor();
+    await page.getByLabel("Feedback").fill("Use sessions");
+    await page.getByRole("button", { name: "Send feedback" }).click();
+    await vi.waitFor(() => expect(served.api.posts(/add-message/)).toHaveLength(1), 20_000);
+    await page.getByRole("button", { name: "Kill…" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: /^no/i }).click();
+    await page.getByText("Not done.").first().waitFor();
+    expect(served.api.posts(/kill/)).toHaveLength(0);
+    await page.getByRole("button", { name: "Kill…" }).click();
+    await dialog.getByRole("button", { name: /^yes/i }).click();
+    await page.locator(".title .status").filter({ hasText: "killed" }).waitFor();
+    expect(served.api.posts(/kill/)).toHaveLength(1);
+  });
+
+  it("a question of an agent is answered on the board", async () => {
+    const place = engineFolder();
+    const engine = await startLocalEngine(place.folder);
+    onTestFinished(async () => {
+      await engine.close();
+      place.remove();
+    });
+    const page = await follow(await createHome(engine.url, ENGINE_KEY).openLink());
+    const started = await fetch(`${engine.url}/api/v1/workflows/claude-code/run/implement`, {
+      method: "POST",
+      headers: { "x-api-key": ENGINE_KEY, "content-type": "application/json" },
+      body: JSON.stringify({
+        message: withScript("Do it", {
+          steps: [
+            { tools: [{ name: "AskUserQuestion", input: { questions: [QUESTION] } }] },
+            { text: "Done" },
+          ],
+        }),
+        input_format: "stream-json",
+        session_name: "asks",
+      }),
+    });
+    expect(started.status).toBe(200);
+    const card = page.getByRole("article", { name: QUESTION.question });
+    await card.getByRole("button", { name: /SQLite/ }).click();
+    await page.getByRole("status").filter({ hasText: "Nothing waits for you." }).waitFor();
+    await page.getByRole("list", { name: "Ended today" }).getByRole("link", { name: "asks" }).click();
+    await page.locator(".entry-answer").waitFor();
+  });
+});
