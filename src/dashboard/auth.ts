@@ -32,10 +32,12 @@ export interface Doorman<View> {
 /** So long a link is good, in ms: to be copied from one terminal to another browser. */
 export const LINK_MS = 5 * 60_000;
 /** So long a session may be idle, in ms. An open page's stream is no idleness. */
-export const IDLE_MS = 12 * 60 * 60_000;
+const IDLE_MS = 12 * 60 * 60_000;
+/** So long a session may last at most, in ms, also with a page that is open all the time: some are forgotten. */
+export const SESSION_MS = 7 * 24 * 60 * 60_000;
 /** So long after the last request somebody may come back, in ms. */
 const BACK_MS = 10 * 60_000;
-/** Of links that nobody has opened, and of sessions, the oldest make room. */
+/** Of links that nobody has opened, and of sessions; the oldest of whoever has most of them make room. */
 const MOST_LINKS = 50;
 const MOST_SESSIONS = 50;
 
@@ -56,12 +58,14 @@ export function createDoorman<View>(options: {
 }): Doorman<View> {
   const { clock, isInUse = () => false, onEnd = () => {} } = options;
   const links = new Map<string, { caller: string; view: View; until: number }>();
-  const sessions = new Map<string, { visitor: Visitor<View>; ending: AbortController; seenAt: number }>();
+  const sessions = new Map<
+    string,
+    { visitor: Visitor<View>; caller: string; ending: AbortController; seenAt: number; until: number }
+  >();
 
   function expectLink(digest: string, caller: string, view: View): void {
     sweep();
-    const [oldest] = links.size >= MOST_LINKS ? links.keys() : [];
-    if (oldest !== undefined) dropLink(oldest);
+    if (links.size >= MOST_LINKS) dropLink(oldestOfMost(links));
     links.set(digest, { caller, view, until: clock.elapsed() + LINK_MS });
   }
 
@@ -83,7 +87,7 @@ export function createDoorman<View>(options: {
     for (const [digest, { until }] of [...links]) if (until < now) dropLink(digest);
     for (const [digest, session] of [...sessions]) {
       if (isInUse(session.visitor.view)) session.seenAt = now;
-      else if (now - session.seenAt > IDLE_MS) end(digest);
+      if (now - session.seenAt > IDLE_MS || session.until < now) end(digest);
     }
   }
 
@@ -100,12 +104,13 @@ export function createDoorman<View>(options: {
       const link = links.get(digest);
       if (!link) return undefined;
       links.delete(digest);
-      const [oldest] = sessions.size >= MOST_SESSIONS ? sessions.keys() : [];
-      if (oldest !== undefined) end(oldest);
+      if (sessions.size >= MOST_SESSIONS) end(oldestOfMost(sessions));
       const cookie = newSecret();
       const ending = new AbortController();
-      const visitor = { caller: link.caller, view: link.view, signal: ending.signal };
-      sessions.set(digestOf(cookie), { visitor, ending, seenAt: clock.elapsed() });
+      const { caller, view } = link;
+      const now = clock.elapsed();
+      const visitor = { caller, view, signal: ending.signal };
+      sessions.set(digestOf(cookie), { visitor, caller, ending, seenAt: now, until: now + SESSION_MS });
       return cookie;
     },
     find(cookie) {
@@ -125,4 +130,13 @@ export function createDoorman<View>(options: {
       for (const digest of [...sessions.keys()]) end(digest);
     },
   };
+}
+
+/** Who has most of them loses the oldest: nobody can take the others' away. */
+function oldestOfMost(all: ReadonlyMap<string, { caller: string }>): string {
+  const counts = new Map<string, number>();
+  for (const { caller } of all.values()) counts.set(caller, (counts.get(caller) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  for (const [digest, { caller }] of all) if (counts.get(caller) === most) return digest;
+  return "";
 }

@@ -3,13 +3,14 @@ import { getCookie, setCookie } from "hono/cookie";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { readActionRequest, readFormReply } from "./action-request.js";
-import { createDoorman, IDLE_MS, LINK_MS, newSecret, type Visitor } from "./auth.js";
+import { createDoorman, LINK_MS, newSecret, SESSION_MS, type Visitor } from "./auth.js";
 import { CallRefused, type Calls } from "./calls.js";
+import { checkOrigin, checkPost } from "./origin.js";
 import { readJsonBody } from "./read-body.js";
 import { Refusal } from "./refusal.js";
 import { createStaticFiles } from "./static-files.js";
 import type { DashboardView } from "./view.js";
-import { ACTION_HEADER, type CallView, type FiguresBy } from "./views.js";
+import type { CallView, FiguresBy } from "./views.js";
 
 /** A view that is lent to sessions; given back when the last of them has ended. */
 export interface LentView {
@@ -19,8 +20,11 @@ export interface LentView {
 
 /** What a server adds to a request. */
 export interface DashboardEnv {
-  /** The request comes from somebody who has a session. */
-  admit?: () => void;
+  /**
+   * The request comes from somebody who has a session. @returns in how many seconds it would be served, where this caller
+   * has sent more than its share
+   */
+  admit?: (caller: string) => number | undefined;
 }
 
 export interface DashboardHttp {
@@ -76,6 +80,8 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   });
 
   app.get("/open", (context) => {
+    // Whatever looks where a link leads must not use it up.
+    if (context.req.method !== "GET") throw new Refusal(405, "Method not allowed", { allow: "GET" });
     const cookie = doorman.open(context.req.query("code") ?? "");
     if (cookie === undefined)
       throw new Refusal(
@@ -87,7 +93,7 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
       httpOnly: true,
       sameSite: "Strict",
       secure: context.req.header("x-forwarded-proto") === "https",
-      maxAge: IDLE_MS / 1000,
+      maxAge: SESSION_MS / 1000,
     });
     return context.redirect("/dashboard/", 303);
   });
@@ -95,7 +101,11 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   app.use("/api/*", async (context, next) => {
     const visitor = doorman.find(getCookie(context, cookieName));
     if (!visitor) throw new Refusal(401, `There is no session here (any more). ${NEW_LINK}`);
-    context.env?.admit?.();
+    const wait = context.env?.admit?.(visitor.caller);
+    if (wait !== undefined)
+      throw new Refusal(429, `Too many requests: try again in ${wait} s. Nothing was done.`, {
+        "retry-after": `${wait}`,
+      });
     if (context.req.method !== "GET" && context.req.method !== "HEAD") checkPost(context.req.raw);
     context.set("visitor", visitor);
     await next();
@@ -203,43 +213,6 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
     isOpen: doorman.isExpected,
     close: doorman.close,
   };
-}
-
-/**
- * Whether a person follows a link to the page, from wherever that stands: it shows nothing without a session, and a link
- * that begins one has a code that no other site knows.
- */
-export function isFollowedLink(request: {
-  method: string | undefined;
-  path: string;
-  origin: string | null | undefined;
-  mode: string | null | undefined;
-}): boolean {
-  const { method, path, origin, mode } = request;
-  return method === "GET" && !origin && mode === "navigate" && /^\/dashboard(?:\/(?:open)?)?$/.test(path);
-}
-
-/** A page of another origin gets nothing, whoever else may call this server. @throws Refusal 403 */
-function checkOrigin({ method, url, headers }: Request): void {
-  const origin = headers.get("origin");
-  const site = headers.get("sec-fetch-site");
-  const isForeign = origin !== null && !isOwn(origin, headers.get("host"));
-  const mode = headers.get("sec-fetch-mode");
-  if (isFollowedLink({ method, path: new URL(url).pathname, origin, mode })) return;
-  if (isForeign || site === "cross-site" || site === "same-site")
-    throw new Refusal(403, "Origin not allowed");
-}
-
-function isOwn(origin: string, host: string | null): boolean {
-  return /^https?:\/\/(.+)$/i.exec(origin)?.[1]?.toLowerCase() === host?.toLowerCase();
-}
-
-/** What changes something comes from the page itself, which no other site can make it send. @throws Refusal */
-function checkPost({ headers }: Request): void {
-  if (headers.get("origin") === null || headers.get(ACTION_HEADER) === null)
-    throw new Refusal(403, "Only the dashboard's own page may do that. Nothing was done.");
-  if (!/^application\/json\s*(?:;|$)/i.test(headers.get("content-type") ?? ""))
-    throw new Refusal(415, "The body has to be JSON. Nothing was done.");
 }
 
 function readQuery({ req }: Context): { by: FiguresBy; since: number } {

@@ -3,7 +3,7 @@ export class Refusal extends Error {
   override name = "Refusal";
 
   constructor(
-    readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 500 | 503,
+    readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503,
     message: string,
     readonly headers: Record<string, string> = {},
   ) {

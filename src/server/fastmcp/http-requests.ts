@@ -8,7 +8,7 @@ import { createBodies } from "../http/body.js";
 import { type Caller, type CallerRules, createCallerCheck } from "../http/callers.js";
 import { DASHBOARD, type DashboardRequests } from "../http/dashboard-requests.js";
 import { createGuard } from "../http/guard.js";
-import { createRate } from "../http/rate.js";
+import type { Rate } from "../http/rate.js";
 import { HttpRefusal, idOf } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import type { Message } from "./calls.js";
@@ -41,6 +41,7 @@ export function createRequestHandler(
     /** Absent where that protocol is not served. */
     modern: ModernRequests | undefined;
     dashboard: DashboardRequests;
+    rate: Rate;
     /** Absent where figures are not told. */
     metrics?: (() => Promise<string>) | undefined;
     clock: Clock;
@@ -50,10 +51,9 @@ export function createRequestHandler(
     onAdmitted(socket: Socket): void;
   },
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { server, sessions, dashboard, clock, log } = options;
+  const { server, sessions, dashboard, rate, clock, log } = options;
   const guard = createGuard(options);
   const checkCaller = createCallerCheck(options);
-  const rate = createRate({ perMinute: options.requestsPerMinute, now: clock.now });
   const wrongTokens = createWrongTokens({ clock, log });
   const bodies = createBodies(options.bodyLimitBytes);
 

@@ -6,6 +6,7 @@ import { limitConnections } from "../../shared/http/open-files.js";
 import type { Log } from "../../shared/log.js";
 import { discardBody } from "../http/body.js";
 import { createDashboardRequests } from "../http/dashboard-requests.js";
+import { createRate } from "../http/rate.js";
 import { HttpRefusal, sendRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import { createRequestHandler, namePath, type RequestRules } from "./http-requests.js";
@@ -62,12 +63,16 @@ const SWEEP_MS = 20;
  */
 export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
   const { server, clock, log } = options;
+  const rate = createRate({ perMinute: options.requestsPerMinute, now: clock.now });
   const keyServers = createKeyServers(options.createServerForKey);
   const sessions = createHttpSessions({ ...options, keyServers });
   const dashboard = createDashboardRequests({
     ...options,
     keyServers,
-    admit: (socket) => connections.admit(socket),
+    admit(socket, caller) {
+      connections.admit(socket);
+      return rate.take(caller, 1);
+    },
   });
   const modern = options.era === "auto" ? createModernRequests({ ...options, keyServers }) : undefined;
   let isStopping = false;
@@ -77,6 +82,7 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
     sessions,
     modern,
     dashboard,
+    rate,
     isStopping: () => isStopping,
     onAdmitted: (socket) => connections.admit(socket),
   });

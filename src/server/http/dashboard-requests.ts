@@ -39,8 +39,8 @@ export function createDashboardRequests(options: {
     borrow(apiKey: string): { server: Pick<WorkflowsServer, "openDashboard">; giveBack(): Promise<void> };
   };
   dashboardFolder?: string | undefined;
-  /** The request is of somebody who may call. */
-  admit(socket: Socket): void;
+  /** The request is of somebody who may call; gives the seconds until it would be served, where that was too much. */
+  admit(socket: Socket, caller: string): number | undefined;
   clock: Clock;
   log: Log;
 }): DashboardRequests {

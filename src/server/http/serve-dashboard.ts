@@ -38,7 +38,14 @@ export async function serveDashboard(options: {
   const { log } = options;
   const guard = createGuard({ host: HOST, allowedHosts: [], allowedOrigins: [] });
   const view = createDashboardView(options);
-  const dashboard = createNodeDashboard({ ...options, admit: (socket) => connections.admit(socket) });
+  const dashboard = createNodeDashboard({
+    ...options,
+    admit(socket) {
+      connections.admit(socket);
+      // Whose machine this is has no share of it.
+      return undefined;
+    },
+  });
   const server = createServer(SERVER_OPTIONS, (request, response) => {
     dashboard.serve(request, response, guard).catch((error: Error) => {
       if (!(error instanceof HttpRefusal)) log.error("A request of the dashboard failed:", error);

@@ -50,14 +50,12 @@ export function createUnreadLimit(options: {
         own.delete(response);
         if (own.size === 0) callers.delete(caller);
       });
-      /** Bytes that the client has taken: a slow reader makes progress and is left alone. */
-      const takenOf = () => (response.socket?.bytesWritten ?? 0) - response.writableLength;
       function watchOver(): void {
-        const taken = takenOf();
+        const taken = takenOf(response);
         cancel = clock.after(stalledMs, () => {
           cancel = undefined;
           if (response.writableLength === 0) return;
-          if (takenOf() === taken) response.destroy();
+          if (takenOf(response) === taken) response.destroy();
           else watchOver();
         });
       }
@@ -68,4 +66,26 @@ export function createUnreadLimit(options: {
       };
     },
   };
+}
+
+/** Ends an answer, whoever writes it, of which nothing was taken for half a minute although something waits. */
+export function endWhenStalled(
+  response: ServerResponse,
+  { clock, stalledMs = STALLED_MS }: { clock: Pick<Clock, "after">; stalledMs?: number },
+): void {
+  let cancel = () => {};
+  const look = (before: number) => {
+    cancel = clock.after(stalledMs, () => {
+      const taken = takenOf(response);
+      if (response.writableLength > 0 && taken === before) response.destroy();
+      else look(taken);
+    });
+  };
+  look(takenOf(response));
+  response.once("close", () => cancel());
+}
+
+/** Bytes that the client has taken: a slow reader makes progress and is left alone. */
+function takenOf(response: ServerResponse): number {
+  return (response.socket?.bytesWritten ?? 0) - response.writableLength;
 }
