@@ -66,7 +66,7 @@ test("a plan is paused, and goes on when it is resumed", async () => {
   expect(runs()).toHaveLength(1);
   const twice = await chat.call({ action: "plan", plan_id, change: "pause" });
   expect(twice.data.outcome).toBe("failed");
-  expect(twice.text).toContain("paused already. Nothing was changed.");
+  expect(twice.text).toContain("paused already: resume it to let it go on. Nothing was changed.");
   await chat.call({ action: "plan", session_name: "login", change: "resume" });
   await until(() => runs().length === 2);
 });

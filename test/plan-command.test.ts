@@ -99,9 +99,9 @@ it("shows what a plan waits for, sends it back, and approves what was shown", as
   await plans.until(planId, isAtGate);
 
   const list = (await plan(["list"])).stdout.split("\n");
-  expect(list[0]).toMatch(/^NAME +STATE +RUNS +COST +AGE +PROGRESS$/);
+  expect(list[0]).toMatch(/^NAME +STATE +RUNS +COST +BEGUN +CHANGED +PROGRESS$/);
   expect(list[1]).toMatch(
-    /^feature +waits for you, \d+ s: ok: Build this\? +1\/8 +\$0\.50 of \$5\.00 +\d+ s +design ✓ · ok: waits for you$/,
+    /^feature +waits for you, \d+ s: ok: Build this\? +1\/8 +\$0\.50 of \$5\.00 +\d+ s ago +\d+ s ago +design ✓ · ok: waits for you$/,
   );
   const narrow = (await plan(["list"], { COLUMNS: "60" })).stdout.split("\n");
   expect(Math.max(...narrow.slice(0, 2).map((line) => line.length))).toBeLessThanOrEqual(60);

@@ -95,7 +95,7 @@ function endsInTime(call: SeenCall): string[] {
 const DONE_OR_NOT =
   /\b(nothing (?:was|has)|has not|no (?:new )?(?:run|conversation)|not (?:sent|known|started|done|stopped|delivered|read|give)|unknown|was not|could not|has failed|failed|may go on|goes on|continues|called off|did not|does not|no longer knows|removed|there is no)\b/i;
 const WHAT_NOW =
-  /\b(check|set|begin|write|try|ask|see|say|find out|put right|look|wait|start|use|send|follow|continue|correct|retry|leave|give|report|may be meant|must be|expected|one of|its steps are|allowed)\b/i;
+  /\b(check|set|begin|redo|write|try|ask|see|say|find out|put right|look|wait|start|use|send|follow|continue|correct|retry|leave|give|report|may be meant|must be|expected|one of|its steps are|allowed)\b/i;
 const INTERNALS =
   /node_modules|\bat [\w.<>]+ \(|\.(?:ts|js|mjs):\d|\[object |\bundefined\b|\b(?:Type|Range|Reference|Syntax|Zod|Fetch|Abort)Error\b|\/(?:home|work|src|dist|tmp)\/|\bsrc\/|workflow_run_id|claude_session_id|undici|UND_ERR_|ofetch|\bMaximum call stack/;
 

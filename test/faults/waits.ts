@@ -1,3 +1,4 @@
+import { follow } from "../../src/shared/abort.js";
 import type { SteadyTime } from "./steady-time.js";
 
 /** A connection that nobody uses may stay open for so long after the server has closed, in real ms. */
@@ -68,9 +69,12 @@ export async function withPatience<T>(
     else timer = setTimeout(look, left);
   }
   look();
+  // Not by `AbortSignal.any`: the SDK's client leaves a listener on what it gets, which would keep the client for ever.
+  const stopFollowing = follow(signal, late);
   try {
-    return await work(signal ? AbortSignal.any([signal, late.signal]) : late.signal);
+    return await work(late.signal);
   } finally {
+    stopFollowing();
     clearTimeout(timer);
   }
 }

@@ -83,12 +83,18 @@ function whyNotPerson(
     return "The plan was ended: nothing of it is started any more. What it has left stands in its status; begin a new plan to go on.";
   switch (event.type) {
     case "paused":
-      if (state.pausedAt !== undefined) return "The plan is paused already.";
-      return planStatus(state) === "completed" ? "The plan has ended." : undefined;
+      if (state.pausedAt !== undefined) return "The plan is paused already: resume it to let it go on.";
+      return planStatus(state) === "completed"
+        ? "The plan has ended, so nothing of it can be paused. Redo a step, or begin a new plan, to go on from its work."
+        : undefined;
     case "resumed":
-      return state.pausedAt === undefined ? "The plan is not paused." : undefined;
+      return state.pausedAt === undefined
+        ? "The plan is not paused, so there is nothing to resume. Look at its status for what it waits for, if anything."
+        : undefined;
     case "kill-asked":
-      return planStatus(state) === "completed" ? "The plan has ended already." : undefined;
+      return planStatus(state) === "completed"
+        ? "The plan has ended already: there is nothing to end. Look at its status for what it has left."
+        : undefined;
     case "plan-edited":
       return whyNotEdit(state, event);
     default: {
@@ -135,12 +141,15 @@ function whyNotStep(
         return "A gate is decided on, and not skipped: approve, send back, or stop.";
       if (isBusy(step)) return `Step ${event.step} goes on. Kill its run first.`;
       return step.status === "succeeded" || step.status === "skipped" || step.skippedByPerson
-        ? `Step ${event.step} has ${step.status === "succeeded" ? "succeeded" : "been skipped"} already.`
+        ? `Step ${event.step} has ${step.status === "succeeded" ? "succeeded" : "been skipped"} already. Redo it to have it done again.`
         : undefined;
     case "step-redone":
       if (isBusy(step)) return `Step ${event.step} goes on. Kill its run first.`;
-      if (step.status === "pending" && !hasBegun(step)) return `Step ${event.step} has not begun yet.`;
-      return step.queue.length > 0 ? `Step ${event.step} is about to be started.` : undefined;
+      if (step.status === "pending" && !hasBegun(step))
+        return `Step ${event.step} has not begun yet: wait until what it needs is done, or edit it.`;
+      return step.queue.length > 0
+        ? `Step ${event.step} is about to be started: wait for its end.`
+        : undefined;
   }
 }
 
