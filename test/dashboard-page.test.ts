@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { Browser, BrowserContextOptions } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import type { ActionRequest, CallView } from "../src/dashboard/views.js";
 import { findChromium, keepScreenshot, launchChromium, openPage } from "./support/browser.js";
 import { busyDay } from "./support/dashboard-states.js";
 import { StandInDashboard } from "./support/stand-in-dashboard.js";
@@ -151,6 +152,78 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     expect(server.replies[1]).toEqual({ formId: "form-1", values: { confirm: "yes" } });
   });
 
+  it("shows one form after the other, and takes no click for a form that has only just come", async () => {
+    const { page, server } = await open();
+    const ask = (call: string, request: ActionRequest): CallView => ({
+      ...{ id: request.id, state: "form" },
+      form: {
+        id: call,
+        message: `End ${call}?`,
+        fields: [
+          {
+            ...{ name: "confirm", title: "", description: "", required: true },
+            choices: [
+              { value: "no", title: "No" },
+              { value: "yes", title: "Yes" },
+            ],
+          },
+        ],
+      },
+    });
+    server.told.call = (request) => ask(String(request.arguments.answer), request);
+    server.told.reply = ({ id }) => ({ id, state: "done", outcome: "ok", summary: "Done so." });
+    await page.getByRole("button", { name: "Deny" }).waitFor();
+    // Both were clicked before the form of the first one has come.
+    await page.evaluate(`(() => {
+      const named = (name) => [...document.querySelectorAll(".need button")].find((one) => one.textContent === name);
+      named("Deny").click();
+      named("Approve").click();
+    })()`);
+    const shown = page.getByRole("dialog");
+    await vi.waitFor(() => expect(server.actions).toHaveLength(2));
+    const first = await shown.getByRole("heading").innerText();
+    await shown.getByRole("button", { name: "Yes" }).click();
+    // Clicked as soon as the next one is there, as the second half of a double click is.
+    await page.evaluate(`new Promise((resolve) => {
+      const look = () => {
+        const dialog = document.querySelector("dialog[open]");
+        if (!dialog || dialog.textContent.includes("${first}")) return requestAnimationFrame(look);
+        [...dialog.querySelectorAll("button")].at(-1).click();
+        resolve();
+      };
+      look();
+    })`);
+    await page.getByText("Done so.").first().waitFor();
+    const second = await shown.getByRole("heading").innerText();
+    expect([first, second].sort()).toEqual(["End approve?", "End deny?"]);
+    expect(server.replies).toEqual([{ formId: first.slice(4, -1), values: { confirm: "yes" } }]);
+    await shown.getByRole("button", { name: "No" }).click();
+    await vi.waitFor(() => expect(server.replies).toHaveLength(2));
+    expect(server.replies[1]).toEqual({ formId: second.slice(4, -1), values: { confirm: "no" } });
+  });
+
+  it("lets its connection go when nobody has seen it for a minute, but for one of its pages", async () => {
+    const { page, server, url } = await open();
+    const other = await page.context().newPage();
+    await other.goto(url);
+    await vi.waitFor(() => expect(server.open).toBe(2));
+    const turn = async (one: Page, state: "hidden" | "visible") => {
+      await one.evaluate(`Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"))`);
+    };
+    for (const one of [page, other]) {
+      await one.clock.install();
+      await turn(one, "hidden");
+      await one.clock.fastForward(61_000);
+    }
+    await vi.waitFor(() => expect(server.open).toBe(1));
+    await turn(other, "visible");
+    await vi.waitFor(() => expect(server.open).toBe(2));
+    server.push("change", { totals: { ...server.told.board.totals, needs: 7 } });
+    await vi.waitFor(async () => expect(await page.title()).toBe("(7) Board – Workflows"));
+    await vi.waitFor(async () => expect(await other.title()).toBe("(7) Board – Workflows"));
+  });
+
   it("sends what was clicked once more under the same id when no answer came", async () => {
     const { page, server } = await open();
     await page.route("**/api/actions", (route) => route.abort(), { times: 1 });
@@ -226,6 +299,19 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     await page.getByRole("heading", { level: 1, name: "csv-export" }).waitFor();
     await page.goBack();
     await page.getByRole("heading", { name: /^refactor 5 runs/ }).waitFor();
+  });
+
+  it("shows the figures again that were chosen last", async () => {
+    const { page, url } = await open(undefined, {}, "#/figures");
+    await page.getByRole("button", { name: "Repository" }).click();
+    await page.getByRole("button", { name: "90 days" }).click();
+    await page.getByRole("button", { name: "Cost", exact: true }).click();
+    await page.getByRole("heading", { name: "Cost by repository" }).waitFor();
+    const later = await page.context().newPage();
+    await later.goto(url);
+    await later.getByRole("link", { name: "Figures" }).click();
+    await later.getByRole("heading", { name: "Cost by repository" }).waitFor();
+    expect(await later.getByRole("button", { name: "90 days" }).getAttribute("aria-pressed")).toBe("true");
   });
 
   it("can be used by the keyboard alone", async () => {

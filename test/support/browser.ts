@@ -8,9 +8,15 @@ import { findProgram } from "./debian-program.js";
 const SCREENSHOTS =
   process.env.AUTOMAGIK_TEST_SCREENSHOTS ?? fileURLToPath(new URL("../../screenshots", import.meta.url));
 
-/** The path of Debian's chromium, or undefined where there is none and it cannot be installed; see findProgram. */
-export function findChromium(): Promise<string | undefined> {
-  return findProgram("chromium", "chromium", "Tests in a browser");
+/**
+ * The path of Debian's chromium, or undefined where there is none and it cannot be installed; see findProgram.
+ * @throws Error in CI on Linux, where what a browser shows is not to be left untested without a word
+ */
+export async function findChromium(): Promise<string | undefined> {
+  const found = await findProgram("chromium", "chromium", "Tests in a browser");
+  if (!found && process.env.CI && process.platform === "linux")
+    throw new Error("There is no chromium, and in CI the tests in a browser are not skipped: install it.");
+  return found;
 }
 
 export function launchChromium(executablePath: string): Promise<Browser> {

@@ -49,7 +49,7 @@ export class StandInDashboard {
   private readonly server = createServer((request, response) => void this.answer(request, response));
   private ids = 0;
 
-  constructor(private readonly told: Told) {}
+  constructor(readonly told: Told) {}
 
   /** @returns the address of its page */
   async listen(): Promise<string> {
@@ -60,6 +60,11 @@ export class StandInDashboard {
   /** Tells all pages that are open. */
   push<Name extends keyof StreamEvents>(name: Name, data: StreamEvents[Name]): void {
     for (const stream of this.streams) this.write(stream, name, data);
+  }
+
+  /** How many pages are connected. */
+  get open(): number {
+    return this.streams.size;
   }
 
   /** Ends the connections to the pages, as a server does that goes away. */

@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import type { ActionName, CallView, FormReply, FormView } from "../views.js";
 import type { Act, Outcome } from "./parts/doing.js";
 import { get, post, Refused } from "./requests.js";
@@ -9,7 +9,9 @@ export interface OpenForm {
   /** Without values: declined. */
   reply(values?: Record<string, string>): void;
 }
-export const openForm = signal<OpenForm | undefined>(undefined);
+/** One after the other: none takes the place of another that is being read. */
+const forms = signal<readonly OpenForm[]>([]);
+export const openForm = computed(() => forms.value[0]);
 
 /** What came of the last action, for those who see it and those who hear it. */
 export interface Notice extends Outcome {
@@ -76,13 +78,14 @@ function check(call: CallView & { state: "done" }): { detail?: string } {
 
 function askPerson(form: FormView): Promise<FormReply> {
   return new Promise((resolve) => {
-    openForm.value = {
+    const open: OpenForm = {
       form,
       reply: (values) => {
-        openForm.value = undefined;
+        forms.value = forms.value.filter((one) => one !== open);
         resolve({ formId: form.id, ...(values ? { values } : {}) });
       },
     };
+    forms.value = [...forms.value, open];
   });
 }
 

@@ -52,6 +52,18 @@ export function watch(what: Watched): void {
   connect();
 }
 
+/** Lets the connection go until {@link takeUp}; what was told stays as it is. */
+export function letGo(): void {
+  source?.close();
+  source = undefined;
+  window.clearTimeout(retry);
+}
+
+/** Connects again where the connection was let go; what was missed is told. */
+export function takeUp(): void {
+  if (!source && connection.value.state !== "ended") connect();
+}
+
 function connect(): void {
   source?.close();
   window.clearTimeout(retry);

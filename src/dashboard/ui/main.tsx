@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { App } from "./app.js";
+import { spareConnections } from "./hidden.js";
 import { keepTime } from "./now.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import "./style/base.css";
@@ -11,5 +12,6 @@ import "./style/figures.css";
 
 keepTime();
 listenForShortcuts();
+spareConnections();
 const place = document.getElementById("app");
 if (place) render(<App />, place);

@@ -1,4 +1,4 @@
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import type { FormView } from "../../views.js";
 import { Dialog } from "./dialog.js";
 
@@ -27,9 +27,22 @@ function split(message: string): [title: string, rest: string] {
   return title.length <= 120 ? [title, rest.join("\n").trim()] : ["Please decide", message.trim()];
 }
 
+/** So long nothing can be agreed to, in ms: a click that was meant for what was there before is none for this form. */
+const SETTLE_MS = 300;
+
+function useSettled(): boolean {
+  const [isSettled, setSettled] = useState(false);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setSettled(true), SETTLE_MS);
+    return () => window.clearTimeout(timer);
+  }, []);
+  return isSettled;
+}
+
 /** Yes or no, each a button of its own; no is the one that has the focus. */
 function Agreement({ form, field, reply }: ActionFormProps & { field: Field }) {
   const [title, rest] = split(form.message);
+  const isSettled = useSettled();
   return (
     <Dialog title={title} onClose={() => reply()}>
       {rest && <p class="told">{rest}</p>}
@@ -41,6 +54,7 @@ function Agreement({ form, field, reply }: ActionFormProps & { field: Field }) {
             type="button"
             class={value === "no" ? "button" : "button danger"}
             autofocus={value === "no"}
+            disabled={value !== "no" && !isSettled}
             onClick={() => reply({ [field.name]: value })}
           >
             {name}

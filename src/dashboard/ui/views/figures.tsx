@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { FigureGroup, FigureRows, FiguresBy, FiguresView } from "../../views.js";
 import { count, duration, money, plural } from "../format.js";
+import { keepFigures, readKeptFigures } from "../kept.js";
 import { Bars, Legend } from "../parts/bars.js";
 import { DayChart } from "../parts/day-chart.js";
 import { Facts } from "../parts/facts.js";
@@ -24,7 +25,7 @@ const PERIODS: readonly [days: number, title: string][] = [
 ];
 const DAY_MS = 86_400_000;
 
-/** What was chosen stands in the page's address, so that it can be kept and sent. */
+/** What was chosen stands in the page's address, so that it can be sent; an address without it shows what was chosen last. */
 interface Choice {
   by: FiguresBy;
   days: number;
@@ -36,7 +37,11 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
   const choice = readChoice(query);
   const { by, days, measure, key } = choice;
   const figures = useAnswer<FiguresView>("api/figures", by, days);
-  const choose = (change: Partial<Choice>) => go(address({ ...choice, ...change }));
+  const choose = (change: Partial<Choice>) => {
+    const next = { ...choice, ...change };
+    keepFigures(toQuery({ ...next, key: undefined }));
+    go(`#/figures?${toQuery(next)}`);
+  };
   const toggle = (chosen: string) => choose({ key: chosen === key ? undefined : chosen });
   const { answer, problem } = figures;
   const name = BY.find(([value]) => value === by)?.[1] ?? by;
@@ -235,15 +240,16 @@ function startOfDay(at: number): number {
   return new Date(at).setHours(0, 0, 0, 0);
 }
 
-function readChoice(query: URLSearchParams): Choice {
+function readChoice(address: URLSearchParams): Choice {
+  const query = address.size > 0 ? address : readKeptFigures();
   const by = BY.find(([value]) => value === query.get("by"))?.[0] ?? "workflow";
   const days = PERIODS.find(([value]) => String(value) === query.get("days"))?.[0] ?? 30;
   const measure = MEASURES.find(({ name }) => name === query.get("figure")) ?? (MEASURES[0] as Measure);
   return { by, days, measure, key: query.get("key") ?? undefined };
 }
 
-function address({ by, days, measure, key }: Choice): string {
+function toQuery({ by, days, measure, key }: Choice): URLSearchParams {
   const query = new URLSearchParams({ by, days: String(days), figure: measure.name });
   if (key !== undefined) query.set("key", key);
-  return `#/figures?${query}`;
+  return query;
 }
