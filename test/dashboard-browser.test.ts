@@ -1,9 +1,12 @@
+import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
 import { findChromium, launchChromium, openPage } from "./support/browser.js";
+import { runToCommit } from "./support/committed-run.js";
 import { createHome } from "./support/dashboard-home.js";
+import { makeGitPlace } from "./support/git-place.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 import { openStoredPlans } from "./support/stored-plans.js";
 
@@ -137,5 +140,84 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     await page.getByRole("status").filter({ hasText: "Nothing waits for you." }).waitFor();
     await page.getByRole("list", { name: "Ended today" }).getByRole("link", { name: "asks" }).click();
     await page.locator(".entry-answer").waitFor();
+  });
+
+  it("a plan is paused, goes on again, and goes on without a step that has failed", async () => {
+    const served = await serveSimulatedApi({ describe: true, branches: true, paceMs: "manual" });
+    onTestFinished(() => served.close());
+    const { world } = served.api;
+    const { home, openLink } = createHome(served.url);
+    const plans = await openStoredPlans(home, served.url);
+    const planId = await plans.begin({
+      name: "release",
+      steps: [
+        { id: "notes", run: "architect", task: "Write the notes" },
+        { id: "build", run: "implement", task: "Build it", needs: ["notes"] },
+      ],
+    });
+    const page = await follow(await openLink());
+    const runs = () => world.runs();
+    await page.getByRole("link", { name: "release" }).first().click();
+    await vi.waitFor(() => expect(runs()).toHaveLength(1), 20_000);
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.locator(".title .status").filter({ hasText: "paused" }).waitFor();
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.locator(".title .status").filter({ hasText: "running" }).waitFor();
+    world.run(runs()[0]?.runId ?? "").fail("It has no idea");
+    await plans.until(planId, ({ steps }) => steps.notes?.status === "failed");
+    const step = page.getByRole("region", { name: "Step notes" });
+    await page.getByRole("button", { name: /^notes/ }).click();
+    const dialog = page.getByRole("dialog", { name: "Skip step notes?" });
+    await step.getByRole("button", { name: "Skip…" }).click();
+    await dialog.getByRole("button", { name: /^no/i }).click();
+    expect((await plans.runner.look(planId))?.state.steps.notes?.status).toBe("failed");
+    await step.getByRole("button", { name: "Skip…" }).click();
+    await dialog.getByRole("button", { name: /^yes/i }).click();
+    await vi.waitFor(() => expect(runs()).toHaveLength(2), 20_000);
+    world.run(runs()[1]?.runId ?? "").complete({ result: "Done" });
+    await plans.until(planId, (state) => planStatus(state) === "completed");
+    await page.locator(".title .status").filter({ hasText: "completed" }).waitFor();
+    expect(runs()).toHaveLength(2);
+  });
+
+  it("the work of a run is merged into the repository after a yes, and what is left of it thrown away", async () => {
+    const place = makeGitPlace();
+    const engine = await startLocalEngine(join(place.folder, "engine"), {
+      engineAllowedFolders: [place.folder],
+    });
+    onTestFinished(async () => {
+      await engine.close();
+      place.remove();
+    });
+    const page = await follow(await createHome(engine.url, ENGINE_KEY).openLink());
+    await runToCommit(engine.url, place.source);
+    const git = (...args: string[]) => place.git(place.source, ...args);
+    const before = git("rev-parse", "main");
+    await page.getByRole("list", { name: "Ended today" }).getByRole("link", { name: "login" }).click();
+    await page.getByRole("tab", { name: /Diff/ }).click();
+    await page.locator(".diff-add").getByText("login").first().waitFor();
+    const dialog = page.getByRole("dialog");
+    const take = async (answer: RegExp) => {
+      await page.getByRole("button", { name: "Take…" }).click();
+      await dialog.getByRole("button", { name: "Send", exact: true }).click();
+      await dialog.getByRole("heading", { name: /^Merge the work of/ }).waitFor();
+      await dialog.getByRole("button", { name: answer }).click();
+    };
+    await take(/^no/i);
+    await page.getByText("Not done.").first().waitFor();
+    expect(git("rev-parse", "main")).toBe(before);
+    await take(/^yes/i);
+    await vi.waitFor(() => expect(git("log", "--format=%s", "main")).toContain("Add the login"), 20_000);
+    await page.locator("dd").getByText("main", { exact: true }).first().waitFor();
+    const branches = () => git("branch", "--list", "--all");
+    const kept = branches();
+    await page.getByRole("button", { name: "Discard…" }).click();
+    await dialog.getByRole("button", { name: /^no/i }).click();
+    await dialog.waitFor({ state: "hidden" });
+    expect(branches()).toBe(kept);
+    await page.getByRole("button", { name: "Discard…" }).click();
+    await dialog.getByRole("button", { name: /^yes/i }).click();
+    await page.getByRole("button", { name: "Discard…" }).waitFor({ state: "detached" });
+    expect(git("log", "--format=%s", "main")).toContain("Add the login");
   });
 });

@@ -23,6 +23,8 @@ export interface Board {
   placeOf(runId: string): RunPlace | undefined;
   /** Somebody has just done something here: looks at once. */
   lookNow(): void;
+  /** Told when somebody has just done something here. */
+  onDone(listener: () => void): () => void;
   close(): void;
 }
 
@@ -42,6 +44,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
   const listeners = new Set<() => void>();
   const plans = createBoardPlans({ services, onChange: planChanged });
   const runs = createBoardRuns({ services, placeOf: plans.placeOf });
+  const doneListeners = new Set<() => void>();
   const planListeners = new Set<(planId: string) => void>();
   const closing = new AbortController();
   let problem: string | undefined;
@@ -191,6 +194,11 @@ export function createBoard({ services, log }: { services: Services; log: Log })
     lookNow() {
       void plans.read().catch(() => {});
       void readOnce();
+      for (const listener of [...doneListeners]) listener();
+    },
+    onDone(listener) {
+      doneListeners.add(listener);
+      return () => doneListeners.delete(listener);
     },
     close() {
       closing.abort();
@@ -199,6 +207,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
       plans.close();
       listeners.clear();
       planListeners.clear();
+      doneListeners.clear();
     },
   };
 }

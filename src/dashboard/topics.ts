@@ -43,7 +43,8 @@ export function createTopics(options: { services: Services; board: Board; pages:
       queue.add("run", { ...detail, ...entries, ...(runLog?.note ? { logNote: runLog.note } : {}) });
     };
 
-    async function tellEnd(): Promise<void> {
+    /** As it is now: what has become of its work is told by no event. */
+    async function tellAnew(): Promise<void> {
       run = await pages.run(runId, closing.signal).catch(() => run);
       if (run && !closing.signal.aborted) tell(run);
     }
@@ -61,11 +62,12 @@ export function createTopics(options: { services: Services; board: Board; pages:
           run = event.run;
           if (event.type === "lost") queue.add("gone", { kind: "run", id: runId, why: tellGone(runId) });
           else telling.soon();
-          // What its work has become is told by the run itself.
-          if (event.type === "finished") void tellEnd();
+          if (event.type === "finished") void tellAnew();
         });
+        const offDone = board.onDone(() => void tellAnew());
         closing.signal.addEventListener("abort", () => {
           telling.cancel();
+          offDone();
           offEntry();
           watch.stop();
         });
