@@ -1,9 +1,24 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 
 /** The sources of the dashboard's browser side, below the root of the repository. */
 const UI = "src/dashboard/ui";
+
+/** What all that runs in a browser is built for, and how. */
+export const BROWSERS = {
+  bundle: true,
+  write: false,
+  metafile: true,
+  platform: "browser",
+  target: ["es2022", "chrome109", "firefox115", "safari16.4"],
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  minify: true,
+  // All of them stand in THIRD-PARTY-LICENSES.txt.
+  legalComments: "none",
+  define: { "process.env.NODE_ENV": '"production"' },
+} as const satisfies BuildOptions;
 
 export interface DashboardFiles {
   /** By their names below `dist/dashboard`. */
@@ -20,21 +35,11 @@ export interface DashboardFiles {
  */
 export async function buildDashboard(root: string): Promise<DashboardFiles> {
   const { outputFiles, metafile } = await build({
+    ...BROWSERS,
     absWorkingDir: root,
     outdir: "dist/dashboard",
     entryPoints: { app: `${UI}/main.tsx` },
-    bundle: true,
-    write: false,
-    metafile: true,
     format: "esm",
-    platform: "browser",
-    target: ["es2022", "chrome109", "firefox115", "safari16.4"],
-    jsx: "automatic",
-    jsxImportSource: "preact",
-    minify: true,
-    // All of them stand in THIRD-PARTY-LICENSES.txt.
-    legalComments: "none",
-    define: { "process.env.NODE_ENV": '"production"' },
   });
   const files = new Map(outputFiles.map(({ path, contents }) => [path.replace(/^.*[\\/]/, ""), contents]));
   files.set("index.html", readFileSync(join(root, UI, "index.html")));

@@ -1,6 +1,6 @@
 /**
  * Makes `dist` from the sources: the bin and the library as bundles that need no other package but SQLite, their declarations,
- * the dashboard's files for a browser, and the licences of everything that is bundled.
+ * the dashboard's files for a browser, the widget of the chat, and the licences of everything that is bundled.
  *
  * A file is replaced whole, entries after the chunks that they load, and what is out of date goes last: a process
  * that starts while this runs finds one build or the other.
@@ -12,6 +12,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type OutputFile, type Plugin } from "esbuild";
 import { buildDashboard } from "./build-dashboard.js";
+import { buildWidget } from "./build-widget.js";
 import { collectLicenses } from "./licenses.js";
 import { englishOnly, noGlobalFetch } from "./slim-bundle.js";
 import { lazyValidator, noNewValidator, slimFramework } from "./slim-framework.js";
@@ -176,7 +177,13 @@ for (const { path, contents, text } of outputFiles.sort(
 chmodSync(join(dist, "cli.js"), 0o755);
 const dashboard = await buildDashboard(root);
 for (const [name, contents] of dashboard.files) replaceFile(join(dist, "dashboard", name), contents);
-const inputs = [...builds.flatMap(({ metafile }) => Object.keys(metafile.inputs)), ...dashboard.sources];
+const widget = await buildWidget(root);
+replaceFile(join(dist, "widget", "widget.html"), widget.html);
+const inputs = [
+  ...builds.flatMap(({ metafile }) => Object.keys(metafile.inputs)),
+  ...dashboard.sources,
+  ...widget.sources,
+];
 const sources = [...new Set(inputs)].map((path) => path.replace(/\?.*$/, ""));
 replaceFile(join(dist, "THIRD-PARTY-LICENSES.txt"), collectLicenses(root, sources));
 emitDeclarations();

@@ -3,3 +3,4 @@ export { digestOf, LINK_MS, newSecret } from "./auth.js";
 export { createDashboardHttp, type DashboardHttp, type LentView } from "./http.js";
 export { isFollowedLink, isOwnPage } from "./origin.js";
 export { createDashboardView, type DashboardView } from "./view.js";
+export { readWidgetView, type WidgetQuery } from "./widget-view.js";

@@ -23,6 +23,7 @@ const MAX_DIFF_BYTES = 1024 * 1024;
 export interface Content {
   mimeType: string;
   text: string;
+  _meta?: Record<string, unknown>;
 }
 
 /** A resource as it is published, free of any framework. */

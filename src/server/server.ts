@@ -9,6 +9,7 @@ import { createServices, type ServiceOptions } from "./services.js";
 import { createPrompts } from "./template-prompts.js";
 import { writeInstructions } from "./tools/instructions.js";
 import { buildTools, projectSteps } from "./tools/registry.js";
+import { buildWidgetTool } from "./tools/widget-tool.js";
 
 export type ServerOptions = ServiceOptions;
 
@@ -46,15 +47,13 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   const { catalogue, sessions, capabilities } = services;
   const project = projectSteps(settings.toolset, actions, capabilities);
   const prompts = createPrompts(services, options.templates?.ownFolder);
+  const onDefect = (error: unknown) => log.error("A tool failed:", error);
   const published = {
     services,
-    tools: buildTools(
-      settings.toolset,
-      actions,
-      (error) => log.error("A tool failed:", error),
-      capabilities,
-      options.counters?.called,
-    ),
+    tools: [
+      ...buildTools(settings.toolset, actions, onDefect, capabilities, options.counters?.called),
+      buildWidgetTool({ project, onDefect }),
+    ],
     project,
     prompts,
     complete: createComplete({ catalogue, sessions, plans: services.plans }),

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
  * installed package. Throws when there is no package.json above, which means a broken installation.
  */
 export function resolvePackageFolder(
-  name: "workflows" | "plans" | "dist/dashboard",
+  name: "workflows" | "plans" | "dist/dashboard" | "dist/widget",
   moduleUrl: string = import.meta.url,
 ): string {
   let folder = dirname(fileURLToPath(moduleUrl));

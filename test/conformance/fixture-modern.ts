@@ -134,8 +134,8 @@ export function createModernFixtures(options: {
   function create(caller: string): Server {
     const server = new Server({ name: "conformance-fixtures", version: "1.0.0" }, SERVER_OPTIONS);
     const ours = createToolHandlers(published, caller);
-    server.setRequestHandler("tools/list", async () => {
-      const list = await ours.list();
+    server.setRequestHandler("tools/list", async (_request, context) => {
+      const list = await ours.list(context);
       return { tools: [...list.tools, ...added.map(({ call: _, ...tool }) => tool)] } as never;
     });
     server.setRequestHandler("tools/call", async ({ params }, context) => {

@@ -37,6 +37,8 @@ export interface ClientOptions {
   onForm?: FormAnswerer;
   /** Folder addresses that the client calls its roots. */
   roots?: string[];
+  /** It says that it shows widgets. */
+  widgets?: true;
 }
 
 export interface TestClient {
@@ -55,15 +57,19 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
+/** What a client says that shows widgets. */
+export const WIDGETS = { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } };
+
 /** A client of the SDK that answers forms as told and keeps what it was shown. */
 export function createTestClient(options: ClientOptions = {}): TestClient {
-  const { onForm, roots } = options;
+  const { onForm, roots, widgets } = options;
   const client = new Client(
     { name: options.name ?? "test-client", version: "1.0.0" },
     {
       capabilities: {
         ...(onForm ? { elicitation: { form: {} } } : {}),
         ...(roots ? { roots: {} } : {}),
+        ...(widgets ? { extensions: WIDGETS } : {}),
       },
     },
   );
@@ -133,7 +139,7 @@ export function testSettings(overrides: Record<string, string> = {}) {
 
 /** The server and a client in one process. Both are closed when the test ends. */
 export async function connectInMemory(options: InMemoryOptions = {}): Promise<InMemory> {
-  const { name, onForm, roots, settings, ...server } = options;
+  const { name, onForm, roots, widgets, settings, ...server } = options;
   const made = createServer({
     sharesMachine: true,
     env: { PATH: process.env.PATH },
@@ -153,6 +159,7 @@ export async function connectInMemory(options: InMemoryOptions = {}): Promise<In
     ...(name ? { name } : {}),
     ...(onForm ? { onForm } : {}),
     ...(roots ? { roots } : {}),
+    ...(widgets ? { widgets } : {}),
   });
   return { ...first, server: made, connect };
 }

@@ -9,7 +9,9 @@ import { createPaced } from "../../shared/throttle-by-key.js";
 import type { Complete } from "../completions.js";
 import { createResourceUpdates } from "../resource-updates.js";
 import { resources, runUri, SESSIONS_URI, templates } from "../resources.js";
-import { observeSubscriptions, prepareRequests } from "./session-hook.js";
+import { showsWidgets } from "../tools/apps.js";
+import { widgetResource } from "../widget-resource.js";
+import { observeSubscriptions, prepareRequests, refineResources } from "./session-hook.js";
 
 /** At most two changes of the list a second: every client then reads it. */
 const LIST_PAUSE_MS = 500;
@@ -39,6 +41,13 @@ export function publishResources(server: FastMCP, services: Services, complete: 
       load: () => resource.read(services),
     });
   }
+  server.addResource({
+    uri: widgetResource.uri,
+    name: widgetResource.name,
+    description: widgetResource.description,
+    mimeType: widgetResource.mimeType,
+    load: () => widgetResource.read(services),
+  });
   for (const template of templates) {
     const { name, description, completes } = template.argument;
     server.addResourceTemplate({
@@ -111,6 +120,10 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     const own = new Map<string, () => void>();
     watches.set(session, own);
     prepareRequests(session, "resources/list", refreshList);
+    refineResources(
+      session,
+      ({ uri }) => uri !== widgetResource.uri || showsWidgets(session.server.getClientCapabilities()),
+    );
     observeSubscriptions(session, (uri, subscribed) => {
       if (subscribed && !own.has(uri)) {
         const stop = updates.watchFor(uri);

@@ -2,6 +2,7 @@ import type { FastMCP } from "fastmcp";
 import type { Services } from "../../actions/define-action.js";
 import type { ApiCapabilities } from "../../api/capabilities.js";
 import type { Catalogue } from "../../workflows/catalogue.js";
+import { metaFor, showsWidgets } from "../tools/apps.js";
 import { INPUT_DROPPED, OUTPUT_DROPPED, plainSchema } from "../tools/plain-schema.js";
 import type { ToolDefinition } from "../tools/registry.js";
 import type { InFlightCalls } from "./in-flight-calls.js";
@@ -81,11 +82,12 @@ export function publishTools(
     refineTools(session, (tool) => {
       const definition = known.get(tool.name);
       if (!definition) return tool;
-      if (!definition.isOffered()) return undefined;
+      const meta = metaFor(definition, showsWidgets(session.server.getClientCapabilities()));
+      if (!meta || !definition.isOffered()) return undefined;
       return {
         ...tool,
         title: definition.title,
-        _meta: definition.meta,
+        _meta: meta,
         // The framework forbids further arguments in the schema, a keyword that Gemini's API refuses.
         ...("inputSchema" in tool ? { inputSchema: plainSchema(tool.inputSchema, INPUT_DROPPED) } : {}),
         ...("outputSchema" in tool ? { outputSchema: plainSchema(tool.outputSchema, OUTPUT_DROPPED) } : {}),

@@ -29,7 +29,12 @@ interface Message {
     _meta?: { progressToken?: string | number };
     requestId?: string | number;
   };
-  result?: { tools?: { name: string }[]; serverInfo?: unknown; instructions?: string };
+  result?: {
+    tools?: { name: string }[];
+    resources?: { uri: string }[];
+    serverInfo?: unknown;
+    instructions?: string;
+  };
   error?: { code: number; message: string; data?: unknown };
 }
 
@@ -52,6 +57,7 @@ const setUpAt = new WeakMap<object, number>();
 const subscribers = new WeakMap<object, (uri: string, subscribed: boolean) => void>();
 const subscriptions = new WeakMap<object, Set<string>>();
 const refine = new WeakMap<object, (tool: { name: string }) => object | undefined>();
+const listed = new WeakMap<object, (resource: { uri: string }) => boolean>();
 const prepared = new WeakMap<object, Map<string, Prepare>>();
 const silent = new WeakSet<object>();
 let installed = false;
@@ -95,7 +101,7 @@ export function installSessionHook(): void {
       if (first?.lists && (message as Message).method === "notifications/tools/list_changed") return;
       if (silent.has(this) && (message as Message).method === "notifications/prompts/list_changed") return;
       try {
-        const refined = withInstructions(first, withRefinedTools(this, message as Message));
+        const refined = withInstructions(first, withRefinedLists(this, message as Message));
         await send(unanswered.withoutOthers(refined) as typeof message, options);
       } finally {
         if (!("method" in message)) unanswered.settle(message.id);
@@ -260,7 +266,22 @@ export function refineTools(
   refine.set(session, change);
 }
 
-function withRefinedTools(session: FastMCPSession, message: Message): Message {
+/** Sets which resources stand in a session's resources/list; what is left out can be read all the same. */
+export function refineResources(
+  session: FastMCPSession,
+  isListed: (resource: { uri: string }) => boolean,
+): void {
+  listed.set(session, isListed);
+}
+
+function withRefinedLists(session: FastMCPSession, message: Message): Message {
+  const isListed = listed.get(session);
+  if (isListed && Array.isArray(message.result?.resources)) {
+    return {
+      ...message,
+      result: { ...message.result, resources: message.result.resources.filter(isListed) },
+    };
+  }
   const change = refine.get(session);
   if (!change || !Array.isArray(message.result?.tools)) return message;
   return {

@@ -47,7 +47,7 @@ export function createModernServer(options: ModernOptions, caller: string): Serv
     { instructions: options.instructions(), ...SERVER_OPTIONS },
   );
   const tools = createToolHandlers(options, caller);
-  server.setRequestHandler("tools/list", () => tools.list() as never);
+  server.setRequestHandler("tools/list", (_request, context) => tools.list(context) as never);
   server.setRequestHandler("tools/call", ({ params }, context) => tools.call(params, context) as never);
   serveTasks(server, options.tasks, caller);
   serveResources(server, options.services);

@@ -27,6 +27,11 @@ const LOGGER = "automagik-workflows-mcp";
 
 const envelopeOf = ({ mcpReq }: ServerContext): Envelope => (mcpReq.envelope as Envelope | undefined) ?? {};
 
+/** What the request says that its client can do. */
+export function capabilitiesOf(context: ServerContext) {
+  return envelopeOf(context)[CLIENT_CAPABILITIES_META_KEY];
+}
+
 /** @param caller whose calls and tasks these are, as the transport knows it */
 export function callerOf(context: ServerContext, caller: string): TaskCaller {
   const envelope = envelopeOf(context);

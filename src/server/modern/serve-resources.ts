@@ -5,14 +5,19 @@ import { cutText } from "../../shared/text.js";
 import { StoreError } from "../../store/store-error.js";
 import { ResourceProblem } from "../plan-resource.js";
 import { type Content, resources, runUri, templates } from "../resources.js";
+import { showsWidgets } from "../tools/apps.js";
+import { widgetResource } from "../widget-resource.js";
+import { capabilitiesOf } from "./request-context.js";
 
 /** A client may put all of a list before its model: of very many runs the newest are listed. */
 const MOST_RUNS = 50;
 const LIST_BUDGET_MS = 1_000;
 
+const { read: _read, ...listedWidget } = widgetResource;
+
 /** Publishes what can be read, with the runs that go on. */
 export function serveResources(server: Server, services: Services): void {
-  server.setRequestHandler("resources/list", async () => ({
+  server.setRequestHandler("resources/list", async (_request, context) => ({
     resources: [
       ...resources.map(({ uri, name, description }) => ({
         uri,
@@ -20,6 +25,7 @@ export function serveResources(server: Server, services: Services): void {
         description,
         mimeType: "application/json",
       })),
+      ...(showsWidgets(capabilitiesOf(context)) ? [listedWidget] : []),
       ...(await listRuns(services)),
     ],
   }));
@@ -48,7 +54,7 @@ export function serveResources(server: Server, services: Services): void {
  */
 async function read(uri: string, services: Services): Promise<Content[] | undefined> {
   try {
-    const found = resources.find((one) => one.uri === uri);
+    const found = [...resources, widgetResource].find((one) => one.uri === uri);
     if (found) return await found.read(services);
     for (const template of templates) {
       const value = variableOf(uri, template.uriTemplate);

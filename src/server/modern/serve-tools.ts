@@ -2,11 +2,12 @@ import { ProtocolError, ProtocolErrorCode, type ServerContext } from "@modelcont
 import * as z from "zod";
 import type { Services } from "../../actions/define-action.js";
 import { cutText } from "../../shared/text.js";
+import { metaFor, showsWidgets } from "../tools/apps.js";
 import type { ToolResult } from "../tools/output.js";
 import { INPUT_DROPPED, OUTPUT_DROPPED, plainSchema } from "../tools/plain-schema.js";
 import type { ToolDefinition } from "../tools/registry.js";
 import type { HeldCalls } from "./held-calls.js";
-import { callerOf, logOf, progressOf, repliesOf, takesTasks } from "./request-context.js";
+import { callerOf, capabilitiesOf, logOf, progressOf, repliesOf, takesTasks } from "./request-context.js";
 import { toInputRequests, toTask } from "./serve-tasks.js";
 import type { Tasks } from "./tasks.js";
 
@@ -24,7 +25,7 @@ export interface ToolOptions {
 /** What answers `tools/list` and `tools/call`. */
 export interface ToolHandlers {
   /** The tools that the API has now, in the order in which they were given. */
-  list(): Promise<{ tools: Record<string, unknown>[] }>;
+  list(context: ServerContext): Promise<{ tools: Record<string, unknown>[] }>;
   call(params: { name: string; arguments?: unknown }, context: ServerContext): Promise<unknown>;
 }
 
@@ -32,20 +33,24 @@ export interface ToolHandlers {
 export function createToolHandlers(options: ToolOptions, caller: string): ToolHandlers {
   const { services, tools, calls, tasks } = options;
   return {
-    async list() {
+    async list(context) {
       await options.ready;
       const catalogue = services.catalogue.state();
+      const withWidgets = showsWidgets(capabilitiesOf(context));
       return {
         tools: tools
-          .filter((tool) => tool.isOffered())
-          .map((tool) => ({
+          .flatMap((tool) => {
+            const meta = tool.isOffered() ? metaFor(tool, withWidgets) : undefined;
+            return meta ? [{ tool, meta }] : [];
+          })
+          .map(({ tool, meta }) => ({
             name: tool.name,
             title: tool.title,
             description: tool.description,
             annotations: { title: tool.title, ...tool.annotations },
             inputSchema: plainSchema(tool.inputSchema(catalogue), INPUT_DROPPED),
             outputSchema: plainSchema(z.toJSONSchema(tool.answerSchema, { io: "input" }), OUTPUT_DROPPED),
-            _meta: tool.meta,
+            _meta: meta,
           })),
       };
     },

@@ -8,6 +8,7 @@ import { findNearest } from "../../shared/nearest.js";
 import { protectBranch } from "../../shared/no-value.js";
 import { StoreError } from "../../store/store-error.js";
 import type { CatalogueState } from "../../workflows/catalogue.js";
+import { type ToolUi, WIDGET_URI } from "./apps.js";
 import { buildInputSchema, type Limits, parseArguments } from "./input.js";
 import { type ProjectStep, renderAnswer, type ToolResult } from "./output.js";
 
@@ -23,6 +24,8 @@ export interface ToolDefinition {
   readonly annotations: Annotations;
   /** What clients that find tools by searching want to know of it. */
   meta: Readonly<Record<string, unknown>>;
+  /** What clients that show widgets want to know of it. */
+  ui?: ToolUi;
   /** Whether the API has what it needs; it is not listed otherwise. */
   isOffered(): boolean;
   inputSchema(catalogue: CatalogueState): Record<string, unknown>;
@@ -104,6 +107,7 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
     title: "Orchestrate coding workflows",
     // Of one tool nothing is gained by having it searched for first.
     meta: { "anthropic/alwaysLoad": true },
+    ui: { resourceUri: WIDGET_URI },
     isOffered: () => true,
     get description() {
       const names = offered().map((action) => action.name);
@@ -144,6 +148,9 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
   };
 }
 
+/** Actions after which a run or plan is what the person wants to see go on, where each is a tool of its own. */
+const SHOWN: readonly string[] = ["run", "plan", "status"];
+
 function buildNamedTools(actions: readonly Action[], collaborators: Collaborators): ToolDefinition[] {
   const { capabilities } = collaborators;
   return actions.map((action) => ({
@@ -152,6 +159,7 @@ function buildNamedTools(actions: readonly Action[], collaborators: Collaborator
     description: action.description,
     annotations: action.annotations,
     meta: { "anthropic/searchHint": action.searchHint },
+    ...(SHOWN.includes(action.name) ? { ui: { resourceUri: WIDGET_URI } } : {}),
     isOffered: () => isOffered(action, capabilities),
     inputSchema: (catalogue) =>
       buildInputSchema(publishedParameters(action), action.required ?? [], catalogue, {

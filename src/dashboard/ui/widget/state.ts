@@ -1,0 +1,31 @@
+import { signal } from "@preact/signals";
+import type { FormView, WidgetView } from "../../views.js";
+import type { Outcome } from "../parts/doing.js";
+
+/** What the widget shows. Each page has one widget, so each of these is there once. */
+export const view = signal<WidgetView | undefined>(undefined);
+/** What the call answered that the widget belongs to, where that is about no run and no plan. */
+export const answer = signal("");
+/** What has come of the last thing that was done here. */
+export const told = signal<Outcome | undefined>(undefined);
+/** Why what is shown may be old; "" while it is not. */
+export const problem = signal("");
+/** The call is over: no run or plan is to be expected any more. */
+export const isOver = signal(false);
+
+/** A form that has to be answered before something is done. */
+export const openForm = signal<{ form: FormView; reply(values?: Record<string, string>): void } | undefined>(
+  undefined,
+);
+
+export function askPerson(form: FormView): Promise<Record<string, string> | undefined> {
+  return new Promise((resolve) => {
+    openForm.value = {
+      form,
+      reply(values) {
+        openForm.value = undefined;
+        resolve(values);
+      },
+    };
+  });
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { type ServeOptions, serveSimulatedApi } from "../mocks/serve.js";
+import { findChromium, keepScreenshot, launchChromium } from "./support/browser.js";
+import { COMPLETE, type InMemoryOptions, until } from "./support/harness.js";
+import { connectForPlans } from "./support/plan-chat.js";
+import { showWidget } from "./support/widget-host.js";
+
+const chromium = await findChromium();
+const HOSTILE = `<img src=x onerror="document.title='taken'">`;
+
+const GATED = {
+  name: "login",
+  steps: [
+    { id: "design", run: "architect", task: "Design the login" },
+    { id: "ok", gate: "Build this design?", needs: ["design"], back_to: { step: "design", max: 2 } },
+    { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
+  ],
+};
+
+it("the widget is one file of at most 60 KB, compressed, that names no other address", () => {
+  const html = readFileSync(fileURLToPath(new URL("../dist/widget/widget.html", import.meta.url)));
+  expect(gzipSync(html).length).toBeLessThan(60 * 1024);
+  const text = html.toString();
+  expect(text).toContain("default-src 'none'; script-src 'sha256-");
+  // Names of kinds of elements, which nothing is asked for.
+  const namespaces = /http:\/\/www\.w3\.org\/(1999\/xhtml|2000\/svg|1998\/Math\/MathML)/g;
+  expect(text.replace(namespaces, "")).not.toMatch(/https?:\/\/|<link|<script[^>]+src|@import|url\(/);
+});
+
+describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in a browser", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchChromium(chromium as string);
+  });
+  afterAll(() => browser?.close());
+
+  async function open(api: ServeOptions = {}, options: InMemoryOptions = {}) {
+    const served = await serveSimulatedApi({ describe: true, branches: true, apiKey: "test-key", ...api });
+    onTestFinished(() => served.close());
+    const chat = await connectForPlans({ widgets: true, ...options, settings: { BASE_URL: served.url } });
+    return { ...chat, world: served.api.world, api: served.api };
+  }
+
+  async function startRun(chat: Awaited<ReturnType<typeof open>>) {
+    const given = { action: "run", ...COMPLETE, wait_seconds: 0 };
+    const result = await chat.client.callTool({ name: "orchestrate_workflow", arguments: given });
+    const { run_id: runId } = (result.structuredContent as { run: { run_id: string } }).run;
+    return { given, result, runId };
+  }
+
+  it("shows a run as it goes on, sends it feedback, and kills it only after a yes to the chat's own form", async () => {
+    let agrees = "no";
+    const chat = await open(
+      { paceMs: "manual" },
+      { onForm: () => ({ action: "accept", content: { confirm: agrees } }) },
+    );
+    const { given, result, runId } = await startRun(chat);
+    const shown = await showWidget(browser, chat.client);
+    const { widget } = shown;
+    await shown.tell(given, result);
+    await widget.getByRole("heading", { name: COMPLETE.session_name }).waitFor();
+    chat.world.run(runId).turn(`Writes ${HOSTILE}`);
+    await widget.getByText(`Writes ${HOSTILE}`).waitFor();
+    expect(await widget.locator("img").count()).toBe(0);
+    await widget.getByLabel("Feedback").fill("Use sessions");
+    await widget.getByRole("button", { name: "Send feedback" }).click();
+    await vi.waitFor(() => expect(chat.api.posts(/add-message/)).toHaveLength(1), 20_000);
+    await keepScreenshot(shown.page, "widget-run");
+    await widget.getByRole("button", { name: "Kill…" }).click();
+    await widget.getByText("Not done.").waitFor();
+    expect(chat.api.posts(/kill/)).toHaveLength(0);
+    agrees = "yes";
+    await widget.getByRole("button", { name: "Kill…" }).click();
+    await widget.locator(".card-head .status").filter({ hasText: "killed" }).waitFor();
+    expect(chat.api.posts(/kill/)).toHaveLength(1);
+    expect(chat.forms.map(({ message }) => message.split(" ")[0])).toEqual(["Kill", "Kill"]);
+    // What the person has done, the model learns; what was not done, it does not.
+    await vi.waitFor(() => expect(shown.news).toHaveLength(2), 20_000);
+    expect(shown.news[1]).toMatch(/^In the widget the person has done this \(kill\)/);
+    expect(await shown.page.title()).toBe("A chat");
+    expect([shown.requests, shown.complaints]).toEqual([[], []]);
+  });
+
+  it("where the chat has no forms, asks in the widget what the server wants agreed to", async () => {
+    const chat = await open({ paceMs: "manual" });
+    const { given, result } = await startRun(chat);
+    const shown = await showWidget(browser, chat.client);
+    await shown.tell(given, result);
+    const { widget } = shown;
+    await widget.getByRole("button", { name: "Kill…" }).click();
+    const dialog = widget.getByRole("dialog");
+    await dialog.getByText(COMPLETE.session_name).first().waitFor();
+    await keepScreenshot(shown.page, "widget-agreement");
+    await dialog.getByRole("button", { name: "No", exact: true }).click();
+    await widget.getByText("You did not agree. Nothing was sent.").waitFor();
+    expect(chat.api.posts(/kill/)).toHaveLength(0);
+    await widget.getByRole("button", { name: "Kill…" }).click();
+    await dialog.getByRole("button", { name: /^yes/i }).click();
+    await widget.locator(".card-head .status").filter({ hasText: "killed" }).waitFor();
+    expect(shown.calls.filter((call) => call.arguments.confirm === true)).toHaveLength(1);
+  });
+
+  it("sends a plan back at its gate with words, then approves it, and shows it to its end", async () => {
+    const chat = await open(
+      { paceMs: 0, script: { result: `Done ${HOSTILE}`, actions: ["Working"], costUsd: 0.1 } },
+      { onForm: () => ({ action: "accept", content: { confirm: "yes" } }) },
+    );
+    const begun = await chat.begin(GATED);
+    const planId = begun.data.plan.plan_id;
+    const shown = await showWidget(browser, chat.client, { theme: "dark" });
+    const { widget } = shown;
+    await shown.tell({ action: "status", plan_id: planId });
+    const card = widget.getByRole("article", { name: "Build this design?" });
+    await card.waitFor();
+    await keepScreenshot(shown.page, "widget-gate-dark");
+    await card.getByRole("textbox").fill("With sessions, not tokens");
+    await card.getByRole("button", { name: "Send back" }).click();
+    await until(() => chat.world.runs().length === 2, "the design to be done again");
+    await card.getByRole("button", { name: "Approve" }).click();
+    await widget.locator(".card-head .status").filter({ hasText: "completed" }).waitFor();
+    const tasks = chat.world.runs().map(({ body }) => String(body.message));
+    expect(tasks).toHaveLength(3);
+    expect(tasks[1]).toContain("With sessions, not tokens");
+    expect(await widget.locator("img").count()).toBe(0);
+    await keepScreenshot(shown.page, "widget-plan-dark");
+    expect([shown.requests, shown.complaints]).toEqual([[], []]);
+    // Nothing is asked any more of what has ended.
+    const looked = shown.calls.length;
+    await shown.page.waitForTimeout(2_500);
+    expect(shown.calls).toHaveLength(looked);
+  });
+
+  it("is dark or light as the chat is, whatever the browser is", async () => {
+    const chat = await open({ paceMs: "manual" });
+    const { given, result } = await startRun(chat);
+    const shown = await showWidget(browser, chat.client, { theme: "dark" });
+    await shown.tell(given, result);
+    const ground = () =>
+      shown.widget.locator("body").evaluate("getComputedStyle(document.body).backgroundColor");
+    await shown.widget.getByRole("heading", { name: COMPLETE.session_name }).waitFor();
+    expect(await ground()).toBe("rgb(26, 29, 33)");
+    await shown.change({ theme: "light" });
+    await vi.waitFor(async () => expect(await ground()).toBe("rgb(255, 255, 255)"));
+    await shown.change({ theme: "dark" });
+    await vi.waitFor(async () => expect(await ground()).toBe("rgb(26, 29, 33)"));
+  });
+
+  it("shows a run that is just being started before its call has an answer", async () => {
+    const chat = await open({ paceMs: "manual" });
+    const shown = await showWidget(browser, chat.client);
+    await shown.tell({ action: "run", ...COMPLETE });
+    await startRun(chat);
+    await shown.widget.getByRole("heading", { name: COMPLETE.session_name }).waitFor();
+  });
+
+  it("shows what an answer says that is about no run and no plan", async () => {
+    const chat = await open();
+    const shown = await showWidget(browser, chat.client);
+    const given = { action: "list_workflows" };
+    const result = await chat.client.callTool({ name: "orchestrate_workflow", arguments: given });
+    await shown.tell(given, result);
+    await shown.widget.getByText(/\d+ workflows/).waitFor();
+    expect(shown.calls).toEqual([]);
+  });
+});
