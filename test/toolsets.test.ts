@@ -186,7 +186,11 @@ describe("a fault of our own", () => {
       const logged: unknown[] = [];
       const tools = buildTools(toolset, broken, (error) => logged.push(error));
       const tool = tools.find((one) => one.name === "list_workflows") ?? tools[0];
-      const answer = await tool?.call({ action: "list_workflows" }, {} as Call, {} as Services);
+      const answer = await tool?.call(
+        { action: "list_workflows" },
+        {} as Call,
+        { clock: createHandClock() } as unknown as Services,
+      );
       expect(answer?.isError).toBe(true);
       expect(logged).toEqual([fault]);
       expect(answer?.structuredContent).toMatchObject({
