@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { traceParentOf } from "../src/shared/trace-parent.js";
 import { readEvents } from "./contract/event-reader.js";
@@ -271,6 +271,21 @@ describe("twenty runs at once", () => {
     // A run has ended a moment before that is safe on the disk.
     await expect.poll(() => engine.activeRuns()).toBe(0);
   }, 60_000);
+});
+
+it("what a command prints is told with the run's events, its middle left out where it is long", async () => {
+  const run = (command: string) => ({ tools: [{ name: "Bash", input: { command }, run: true }] });
+  const steps = [run("echo ok"), run("echo $(seq 1 2000)")];
+  const { run_id } = await client.start({ message: withScript("Tell", { steps }) }, "implement");
+  await client.ended(run_id);
+  const reader = await events(`/run/${run_id}/events`, { "last-event-id": "0" });
+  const outputs = () =>
+    reader.events.filter(({ data }) => data.type === "output").map(({ data }) => data.data);
+  await vi.waitFor(() => expect(outputs()).toHaveLength(2), { timeout: 10_000 });
+  const [short, long] = outputs();
+  expect(short).toEqual({ text: "ok", failed: false });
+  expect(long.text).toMatch(/^1 2 3 .*\n\(… \d+ characters are not shown here …\)\n.* 1999 2000$/);
+  expect(long.text.length).toBeLessThanOrEqual(2_000);
 });
 
 it("an agent is told where its run stands in traces, which follows from the run's id", async () => {

@@ -47,6 +47,12 @@ function tell({ type, data }: LoggedEvent): Told | undefined {
       return typeof data.turn === "number" ? { kind: "turn", text: `Turn ${data.turn}` } : undefined;
     case "action":
       return tellAction(data);
+    case "output":
+      return {
+        kind: "output",
+        text: data.failed === true ? "Failed" : "Printed",
+        detail: typeof data.text === "string" ? data.text : undefined,
+      };
     case "phase":
       return { kind: "other", text: `Done: ${line(data.phase)}` };
     case "message":

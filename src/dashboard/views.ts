@@ -274,6 +274,7 @@ export interface LogEntry {
     | "turn"
     | "action"
     | "command"
+    | "output"
     | "file"
     | "question"
     | "answer"

@@ -8,6 +8,8 @@ export type AgentEvent =
   | { type: "turn"; turn: number }
   /** What it does now, on one line: a tool call, or the first line of what it says; `detail`: the call, where the agent has said what it is for. */
   | { type: "action"; text: string; toolName?: string; detail?: string }
+  /** What a command has printed, its middle left out where it is long; `failed`: it did not succeed. */
+  | { type: "output"; text: string; failed?: true }
   /** A tool is called, by the agent or by one of its sub-agents. */
   | { type: "tool"; name: string }
   /** Running totals of this process. Between results the output is a lower bound: answers are counted when begun. */

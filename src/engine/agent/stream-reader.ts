@@ -1,4 +1,5 @@
 import { cleanLine, cleanText } from "../../shared/text.js";
+import { showEnds } from "../../shared/visible-text.js";
 import { describeStep, describeToolUse } from "./describe-tool.js";
 import type { AgentEvent } from "./events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "./json.js";
@@ -10,6 +11,8 @@ import { createUsageCounter } from "./usage.js";
 
 /** Output that is not stream-json at all would fill the log. */
 const PROBLEMS_TOLD = 5;
+/** Of what a command prints so many characters are told, its beginning and its end: enough to see how a test has failed. */
+const OUTPUT_CHARS = 2_000;
 
 export interface StreamReader {
   /** One line of the agent's output. False when it could not be read. */
@@ -35,6 +38,8 @@ export function createStreamReader(options: {
   const usage = createUsageCounter();
   const phases = createPhaseReader((name) => emit({ type: "phase", name }));
   const calls = createOpenCalls();
+  /** The calls among them that are commands. */
+  const commands = new Set<string>();
   const turnIds = new Set<string>();
   const waiting = new Map<string, string>();
   let problems = 0;
@@ -95,7 +100,10 @@ export function createStreamReader(options: {
     }
     if (id && isModel && usage.addMessage(id, message.usage)) emit({ type: "tokens", ...usage.totals() });
     for (const block of asList(message.content).map(asRecord)) {
-      if (block.type === "tool_use") calls.begun(asText(block.id), asText(line.parent_tool_use_id));
+      if (block.type === "tool_use") {
+        calls.begun(asText(block.id), asText(line.parent_tool_use_id));
+        if (block.name === "Bash") commands.add(asText(block.id) ?? "");
+      }
       if (block.type === "text") takeText(asText(block.text), isMain);
       else if (block.type === "tool_use") takeToolUse(block, isMain, asText(line.task_description));
     }
@@ -126,9 +134,18 @@ export function createStreamReader(options: {
     for (const block of asList(asRecord(line.message).content).map(asRecord)) {
       if (block.type !== "tool_result") continue;
       calls.ended(asText(block.tool_use_id));
+      if (commands.delete(asText(block.tool_use_id) ?? "")) takeOutput(block);
       if (isMain)
         phases.toolResult(asText(block.tool_use_id) ?? "", block.is_error === true, line.tool_use_result);
     }
+  }
+
+  function takeOutput({ content, is_error }: JsonRecord): void {
+    const parts =
+      typeof content === "string" ? [content] : asList(content).map((part) => asText(asRecord(part).text));
+    const { text } = showEnds(cleanText(parts.filter(Boolean).join("\n")).trim(), OUTPUT_CHARS);
+    if (text || is_error === true)
+      emit({ type: "output", text, ...(is_error === true ? { failed: true } : {}) });
   }
 
   /** Which sign comes first depends on where the agent stands; both come when the message is before the model. */

@@ -15,6 +15,7 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
     type: "action",
     data: { action: data.text, turn: data.turn, detail: data.detail ?? null },
   }),
+  output: ({ data }) => ({ type: "output", data: { text: data.text, failed: data.failed === true } }),
   phase: ({ data }) => ({ type: "phase", data: { phase: data.name } }),
   "message-added": ({ data }) => {
     const { id, content } = data.message as { id: string; content: string };

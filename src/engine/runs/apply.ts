@@ -96,6 +96,8 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       return { ...without(run, "currentAction"), agentProcess: event.process };
     case "action":
       return { ...run, currentAction: event.text, lastActivityAt: event.at };
+    case "output":
+      return { ...run, lastActivityAt: event.at };
     case "conversation-begun":
       if (run.conversationBegun) return undefined;
       return {

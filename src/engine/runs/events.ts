@@ -27,6 +27,8 @@ export type RunChange =
   | { type: "turn"; turn: number }
   /** What the run does now, on one line; `detail`: the tool call, where the agent has said what it is for. */
   | { type: "action"; text: string; turn: number; detail?: string }
+  /** What a command has printed, its middle left out where it is long. */
+  | { type: "output"; text: string; failed?: true }
   | { type: "tool"; name: string }
   | { type: "phase"; name: string }
   /** Totals so far. */

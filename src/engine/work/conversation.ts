@@ -52,6 +52,7 @@ const SIGNS_OF_WORK = new Set<AgentEvent["type"]>([
   "init",
   "turn",
   "action",
+  "output",
   "tool",
   "tokens",
   "phase",
@@ -152,6 +153,9 @@ export function createConversation(options: {
           turn,
           ...(event.detail === undefined ? {} : { detail: event.detail }),
         });
+        break;
+      case "output":
+        void record(event);
         break;
       case "tool":
       case "phase":

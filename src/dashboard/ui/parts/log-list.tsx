@@ -11,6 +11,7 @@ const WORDS: Record<LogEntry["kind"], string> = {
   turn: "turn",
   action: "action",
   command: "command",
+  output: "output",
   file: "file",
   question: "question",
   answer: "answer",
@@ -72,7 +73,9 @@ export function LogList({ log: { entries, left }, isLive }: LogListProps) {
         </button>
       )}
       <p class="hidden" role="status">
-        {last && isLive && last.kind !== "command" ? `${WORDS[last.kind]}: ${last.text}` : ""}
+        {last && isLive && last.kind !== "command" && last.kind !== "output"
+          ? `${WORDS[last.kind]}: ${last.text}`
+          : ""}
       </p>
     </div>
   );
