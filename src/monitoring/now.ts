@@ -13,7 +13,11 @@ export interface Now {
  */
 export async function readNow({ sessions, plans }: Pick<Services, "sessions" | "plans">): Promise<Now> {
   const now: Now = { active: 0, waiting: { question: 0, slot: 0, gate: 0, plan: 0 } };
-  for (const session of await sessions.all()) {
+  const all = await sessions.all();
+  // What was read before may be over by now.
+  const problem = sessions.problem();
+  if (problem) throw problem;
+  for (const session of all) {
     const record = activeRun(session);
     if (!record) continue;
     now.active++;
