@@ -52,7 +52,7 @@ const NAMES = {
   super: { kill: "kill", cleanup: "cleanup", feedback: "feedback", answer: "answer" },
   named: { kill: "kill_run", cleanup: "cleanup_run", feedback: "send_feedback", answer: "answer_question" },
 };
-const ALL = 14;
+const ALL = 15;
 /** What only our engine has: a whole description of another API lacks it. */
 const OURS = 3;
 
@@ -525,6 +525,7 @@ describe("the public server's own description", () => {
       "cleanup",
       "plan",
       "list_plans",
+      "show_history",
     ]);
     const { data } = await connected.call({ action: "list_workflows", detailed: true });
     expect(data.api.description).toMatchObject({

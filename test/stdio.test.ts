@@ -93,6 +93,7 @@ describe("a session over stdio", () => {
         "cleanup_run",
         "run_plan",
         "list_plans",
+        "show_history",
       ],
     ],
   ])("lists the tools of toolset %s, with the API's workflows as an enum", async (toolset, names) => {

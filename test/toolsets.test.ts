@@ -147,6 +147,7 @@ describe("the two toolsets do the same", () => {
       list_sessions: [true, false],
       list_workflows: [true, false],
       list_plans: [true, false],
+      show_history: [true, false],
       get_message_queue: [true, false],
       kill_run: [false, true],
       cleanup_run: [false, true],

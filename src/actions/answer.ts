@@ -170,6 +170,28 @@ const cleanupAnswer = z.object({
   errors: z.array(z.string()),
 });
 
+const figuresAnswer = z.object({
+  by: z.string(),
+  days: z.number().describe("0: everything"),
+  figure: z.string(),
+  groups: z.array(
+    z.object({
+      name: z.string(),
+      runs: z.number(),
+      succeeded: z.number(),
+      failed: z.number(),
+      killed: z.number(),
+      cost_usd: z.number(),
+      cost_unknown: z.number().optional().describe("Runs that told none"),
+      turns: z.number().optional().describe("Median"),
+      turns_p90: z.number().optional(),
+      seconds: z.number().optional().describe("Median"),
+      seconds_p90: z.number().optional(),
+      waited_s: z.number().describe("For people"),
+    }),
+  ),
+});
+
 const descriptionAnswer = z.object({
   read: z.boolean(),
   read_at: z.string().optional(),
@@ -208,6 +230,7 @@ export const answerParts = {
   dry_run: dryRunAnswer,
   plans: plansAnswer,
   templates: templatesAnswer,
+  figures: figuresAnswer,
 };
 
 export type AnswerPart = keyof typeof answerParts;
@@ -240,6 +263,7 @@ export interface Answer {
   dry_run?: z.output<typeof dryRunAnswer>;
   plans?: z.output<typeof plansAnswer>;
   templates?: z.output<typeof templatesAnswer>;
+  figures?: z.output<typeof figuresAnswer>;
 }
 
 /** A call that failed because of its arguments, or because the API refused it. Becomes a tool error. */

@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { GROUPINGS } from "../history/group-figures.js";
 import { withoutInvisible } from "../shared/text.js";
+import { MEASURES } from "./figure-choice.js";
 
 const name = (about: string) => z.string().overwrite(withoutInvisible).trim().max(200).describe(about);
 
@@ -67,6 +69,9 @@ export const parameters = {
   step: name("Its step."),
   steps: document("edit: steps to add or to replace (JSON)."),
   limits: document("{parallel, runs, cost_usd, minutes} (JSON)."),
+  by: z.enum(GROUPINGS).describe("How figures are grouped."),
+  days: z.number().int().min(0).max(3_650).describe("Figures of the last days; 0 for everything."),
+  figure: z.enum(MEASURES).describe("Which figures."),
 };
 
 /** Those that hold a structure: clients and models send them as it is or as a text, and a text is published. */

@@ -17,6 +17,7 @@ import type { Catalogue } from "../workflows/catalogue.js";
 import type { FindRouter } from "../workflows/routing.js";
 import type { Answer, AnswerPart } from "./answer.js";
 import type { Arguments, ParameterName } from "./arguments.js";
+import type { FigureChoices } from "./figure-choice.js";
 import type { FormClient } from "./forms/form-client.js";
 import type { ClaimedDecisions } from "./plans/claimed-decisions.js";
 
@@ -38,6 +39,8 @@ export interface Services {
   claimedQuestions: ClaimedQuestions;
   claimedDecisions: ClaimedDecisions;
   notices: RunNotices;
+  /** Which figures the person wanted to see last. */
+  figureChoices: FigureChoices;
   /** Several runs as one piece of work. */
   plans: PlansDoor;
   /** What plans can be begun from. */
@@ -111,6 +114,8 @@ export interface Action<Names extends ParameterName = ParameterName> {
   parameters: readonly Names[];
   /** Those of the parameters that are taken and not published: another one says the same. */
   unpublished?: readonly Names[];
+  /** Those that its summary names: the one tool takes them and does not publish them, since every chat pays for each. */
+  inSummary?: readonly Names[];
   /** Those of the parameters without which the call is refused. */
   required?: readonly Names[];
   /** Descriptions of parameters in the action's own tool, where the shared description does not fit. */

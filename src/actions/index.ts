@@ -4,6 +4,7 @@ import type { Action } from "./define-action.js";
 import { diffAction } from "./diff.js";
 import { discardAction } from "./discard.js";
 import { feedbackAction } from "./feedback.js";
+import { historyAction } from "./history.js";
 import { killAction } from "./kill.js";
 import { listPlansAction } from "./list-plans.js";
 import { listSessionsAction } from "./list-sessions.js";
@@ -30,4 +31,5 @@ export const actions: readonly Action[] = [
   cleanupAction,
   planAction,
   listPlansAction,
+  historyAction,
 ];

@@ -1,10 +1,11 @@
 import type { Services } from "../actions/define-action.js";
+import type { FiguresQuery } from "../history/group-figures.js";
 import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
 import { ACTION_NAMES } from "./action-request.js";
 import { createBoard } from "./board.js";
 import { type Calls, createCalls } from "./calls.js";
-import { type FiguresQuery, readFigureRows, readFigures } from "./figures.js";
+import { readFigureRows, readFigures } from "./figures.js";
 import { createLive, type Live } from "./live.js";
 import { createPages, type Pages } from "./pages.js";
 import { readDiff } from "./run-detail.js";

@@ -1,4 +1,5 @@
 import type { Services } from "../actions/define-action.js";
+import { createFigureChoices } from "../actions/figure-choice.js";
 import { createClaimedDecisions } from "../actions/plans/claimed-decisions.js";
 import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
@@ -189,6 +190,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
     claimedQuestions: createClaimedQuestions(watcher),
     claimedDecisions: createClaimedDecisions(),
     notices,
+    // Of several people behind one server none finds in the form what another has chosen.
+    figureChoices: createFigureChoices(options.sharesMachine ? options.templates?.stateFolder : undefined),
     plans,
     templates,
     sharesMachine: options.sharesMachine ?? false,

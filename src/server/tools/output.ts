@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Answer, NextStep, RunAnswer } from "../../actions/answer.js";
 import { RESULT_LIMIT } from "../../actions/describe-run.js";
 import { asCode } from "../../shared/check-command.js";
+import { renderFigures } from "./figures-output.js";
 import { renderPlanSteps, renderPlans, renderTemplates } from "./plan-output.js";
 
 /** What a tool gives back to the framework. */
@@ -42,6 +43,7 @@ export function renderAnswer(whole: Answer, project: ProjectStep, isError = fals
     answer.plan && renderPlanSteps(answer.plan),
     answer.templates && renderTemplates(answer.templates),
     answer.plans && renderPlans(answer.plans),
+    answer.figures && renderFigures(answer.figures),
     `Outcome: ${answer.outcome}`,
     step && `Next: ${step.tool} ${JSON.stringify(step.arguments)}: ${step.reason}`,
   ];

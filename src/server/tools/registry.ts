@@ -126,7 +126,11 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
       };
     },
     inputSchema(catalogue) {
-      const names = distinct<ParameterName>(offered().flatMap(publishedParameters));
+      const names = distinct<ParameterName>(
+        offered().flatMap((action) =>
+          publishedParameters(action).filter((name) => !action.inSummary?.includes(name)),
+        ),
+      );
       return buildInputSchema(names, [], catalogue, { actions: offered(), limits: limits(capabilities) });
     },
     answerSchema: buildAnswerSchema(distinct<AnswerPart>(actions.flatMap((action) => action.answerParts))),
