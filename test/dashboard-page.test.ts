@@ -119,7 +119,8 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     server.push("change", { needs: { set: [], order: [] }, totals: { ...told.board.totals, needs: 0 } });
     await page.getByRole("status").filter({ hasText: "Nothing waits for you." }).waitFor();
     await server.close();
-    await page.getByRole("alert").filter({ hasText: "Connection lost" }).waitFor();
+    const lost = page.getByRole("alert").filter({ hasText: "Connection lost" });
+    await lost.getByText("automagik-workflows-mcp dashboard").waitFor();
   });
 
   it("fits a narrow screen, without scrolling sideways", async () => {

@@ -18,7 +18,8 @@ export function Connection() {
         <>
           <strong>Connection lost</strong> at {clockTime(told.since)}
           <span aria-hidden="true">, {duration((now.value - told.since) / 1_000)} ago</span>. What you see is
-          as of then; trying again.
+          as of then; trying again. If it does not come back, run{" "}
+          <code>automagik-workflows-mcp dashboard</code> for a new link.
         </>
       ) : (
         <>
