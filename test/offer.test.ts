@@ -525,7 +525,7 @@ describe("the public server's own description", () => {
       "cleanup",
       "plan",
       "list_plans",
-      "show_history",
+      "history",
     ]);
     const { data } = await connected.call({ action: "list_workflows", detailed: true });
     expect(data.api.description).toMatchObject({

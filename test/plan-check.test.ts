@@ -566,10 +566,12 @@ describe("a dry run", () => {
       limits: { parallel: 2 },
       steps: [{ id: "each", run: "fix", task: "${item}", for_each: "${inputs.issues}" }],
     });
-    const history = () => ({ turns: 1, costUsd: 1, durationS: 60 });
+    const most = { turns: 2, costUsd: 1.5, durationS: 90 };
+    const history = () => ({ turns: 1, costUsd: 1, durationS: 60, most });
     const dry = dryRun(plan, { inputs: { issues: ["1", "2", "3"] }, history });
     expect(dry.runs).toMatchObject({ expected: 3, isOpen: false });
     expect(dry).toMatchObject({ costUsd: 3, durationS: 120 });
+    expect(dry.most).toEqual({ turns: 6, costUsd: 4.5, durationS: 180 });
   });
 
   it("leaves out what is not known, and never says 0 for it", async () => {
@@ -579,6 +581,7 @@ describe("a dry run", () => {
     expect(dry).not.toHaveProperty("costUsd");
     expect(dry).not.toHaveProperty("turns");
     expect(dry).not.toHaveProperty("durationS");
+    expect(dry.most).toEqual({});
     expect(dry.knownCostUsd).toBe(1);
     expect(dry.unknown).toEqual(["architect", "implement", "test", "review", "fix"]);
   });

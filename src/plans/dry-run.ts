@@ -9,6 +9,8 @@ export interface WorkflowHistory {
   turns?: number | undefined;
   costUsd?: number | undefined;
   durationS?: number | undefined;
+  /** What nine of ten did not exceed. */
+  most?: { turns?: number | undefined; costUsd?: number | undefined; durationS?: number | undefined };
   /** Of how many runs. */
   n?: number | undefined;
 }
@@ -41,6 +43,8 @@ export interface DryRun {
   costUsd?: number;
   /** Seconds from the start to the end, with as many runs at once as allowed, without waiting for people. */
   durationS?: number;
+  /** The same sums over what nine of ten runs of each workflow did not exceed: few plans take more. */
+  most: { turns?: number; costUsd?: number; durationS?: number };
   /** The part of the cost that is known, where not all of it is. */
   knownCostUsd?: number;
   /** Of so many past runs, at least, is known what a run of each workflow takes; left out where nothing is. */
@@ -67,6 +71,7 @@ export function dryRun(
   const waves: DryRunStep[][] = [];
   const totals = { turns: 0, costUsd: 0 };
   const missing = { turns: false, costUsd: false, durationS: false };
+  const most = { turns: 0, costUsd: 0 };
   let knownCostUsd = 0;
   const unknown = new Set<string>();
   let basedOn = Number.POSITIVE_INFINITY;
@@ -90,6 +95,8 @@ export function dryRun(
       const value = past[what];
       if (value === undefined) missing[what] = true;
       else totals[what] += value * times;
+      // Not a number as soon as one of them is unknown.
+      most[what] += (past.most?.[what] ?? Number.NaN) * times;
     }
     knownCostUsd += (past.costUsd ?? 0) * times;
     if (past.durationS === undefined) missing.durationS = true;
@@ -104,13 +111,28 @@ export function dryRun(
     runs: { expected, least, isOpen, limit: plan.limits.runs },
     ...optional("turns", missing.turns ? undefined : totals.turns),
     ...optional("costUsd", costUsd),
-    ...optional("durationS", missing.durationS ? undefined : durationOf(plan, inputs, history)),
+    ...optional(
+      "durationS",
+      missing.durationS
+        ? undefined
+        : durationOf(plan, inputs, (workflow) => history(workflow)?.durationS ?? 0),
+    ),
+    most: {
+      ...optional("turns", known(most.turns)),
+      ...optional("costUsd", known(most.costUsd)),
+      ...optional(
+        "durationS",
+        known(durationOf(plan, inputs, (workflow) => history(workflow)?.most?.durationS ?? Number.NaN)),
+      ),
+    },
     ...optional("knownCostUsd", missing.costUsd && knownCostUsd > 0 ? knownCostUsd : undefined),
     ...optional("basedOn", Number.isFinite(basedOn) ? basedOn : undefined),
     unknown: [...unknown],
     warnings: warn(plan, { expected, isOpen, knownCostUsd }),
   };
 }
+
+const known = (sum: number) => (Number.isFinite(sum) ? sum : undefined);
 
 function warn(plan: Plan, found: { expected: number; isOpen: boolean; knownCostUsd: number }): string[] {
   const { limits } = plan;
@@ -131,7 +153,7 @@ function warn(plan: Plan, found: { expected: number; isOpen: boolean; knownCostU
 function durationOf(
   plan: Plan,
   inputs: Readonly<Record<string, FieldValue>>,
-  history: (workflow: string) => WorkflowHistory | undefined,
+  secondsOf: (workflow: string) => number,
 ): number {
   const steps = new Map(plan.steps.map((step) => [step.id, step]));
   const ends = new Map<string, number>();
@@ -145,7 +167,7 @@ function durationOf(
   return Math.max(0, ...ends.values());
 
   function placeRuns(step: RunStep, ready: number): number {
-    const each = history(step.workflow)?.durationS ?? 0;
+    const each = secondsOf(step.workflow);
     const own = step.forEach === undefined ? undefined : step.parallel;
     const ended: number[] = [];
     for (let run = 0; run < (countItems(step, inputs) ?? 1); run++) {

@@ -230,7 +230,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
         history: async (workflow, repository) => {
           const { turns, seconds, costUsd } = (await sessions.history.read()).expect(workflow, repository);
           const known = { turns: turns?.median, durationS: seconds?.median, costUsd: costUsd?.median };
-          return { ...known, n: turns?.n };
+          const most = { turns: turns?.p90, durationS: seconds?.p90, costUsd: costUsd?.p90 };
+          return { ...known, most, n: turns?.n };
         },
         limits: planLimitsOf(settings),
         agreeAbove: { runs: settings.planAskAboveRuns, costUsd: settings.planAskAboveUsd },

@@ -26,6 +26,12 @@ export function describeDryRun(run: DryRun): DryRunAnswer {
     ...optional("turns", run.turns),
     ...optional("duration_s", run.durationS === undefined ? undefined : Math.round(run.durationS)),
     ...optional("cost_usd", run.costUsd === undefined ? undefined : toCents(run.costUsd)),
+    ...optional("most_turns", run.most.turns),
+    ...optional(
+      "most_duration_s",
+      run.most.durationS === undefined ? undefined : Math.round(run.most.durationS),
+    ),
+    ...optional("most_cost_usd", run.most.costUsd === undefined ? undefined : toCents(run.most.costUsd)),
     ...optional("known_cost_usd", run.knownCostUsd === undefined ? undefined : toCents(run.knownCostUsd)),
     ...optional("past_runs", run.basedOn),
     ...(run.unknown.length > 0 ? { unknown: run.unknown } : {}),
@@ -48,22 +54,30 @@ export function tellRuns({ runs: { expected, least, isOpen } }: DryRun): string 
   return least < expected ? `${least} to ${many}` : many;
 }
 
-/** "4 to 7 runs (at most 12), about $4.20, about 40 turns, time unknown" */
+/** "4 to 7 runs (at most 12), about $4.20 to $6.10, about 40 to 55 turns, time unknown" */
 export function tellForeseen(run: DryRun): string {
   const known: string[] = [`${tellRuns(run)} (at most ${run.runs.limit})`];
   const unknown: string[] = [];
-  if (run.costUsd !== undefined) known.push(`about ${formatUsd(run.costUsd)}`);
+  if (run.costUsd !== undefined) known.push(`about ${upTo(run.costUsd, run.most.costUsd, formatUsd)}`);
   else {
     unknown.push("cost");
     if (run.knownCostUsd !== undefined) known.push(`over ${formatUsd(run.knownCostUsd)}`);
   }
   if (run.turns === undefined) unknown.push("turns");
-  else known.push(`about ${run.turns} turns`);
+  else known.push(`about ${upTo(run.turns, run.most.turns, String)} turns`);
   if (run.durationS === undefined) unknown.push("time");
-  else known.push(`about ${Math.max(1, Math.round(run.durationS / 60))} min`);
+  else known.push(`about ${upTo(run.durationS, run.most.durationS, minutes)} min`);
   const last = unknown.length > 1 ? ` and ${unknown.at(-1)}` : "";
   const rest = unknown.length > 1 ? unknown.slice(0, -1) : unknown;
   if (run.basedOn !== undefined && run.unknown.length === 0)
     known.push(`by ${run.basedOn} or more past runs of each workflow`);
   return [...known, ...(unknown.length > 0 ? [`${rest.join(", ")}${last} unknown`] : [])].join(", ");
+}
+
+const minutes = (seconds: number) => String(Math.max(1, Math.round(seconds / 60)));
+
+/** "17 to 31": from the usual to what few exceed, where that is known and reads otherwise. */
+function upTo(usual: number, most: number | undefined, write: (value: number) => string): string {
+  if (most === undefined || write(most) === write(usual)) return write(usual);
+  return `${write(usual)} to ${write(most)}`;
 }

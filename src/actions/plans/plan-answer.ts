@@ -87,6 +87,10 @@ export const dryRunAnswer = z.object({
   turns: z.number().optional().describe("Missing: unknown"),
   duration_s: z.number().optional().describe("Missing: unknown"),
   cost_usd: z.number().optional().describe("Missing: unknown"),
+  /** By what nine of ten runs of each workflow did not exceed. */
+  most_turns: z.number().optional().describe("Seldom more"),
+  most_duration_s: z.number().optional(),
+  most_cost_usd: z.number().optional(),
   known_cost_usd: z.number().optional(),
   past_runs: z.number().optional().describe("Of each workflow, at least, these figures come from"),
   unknown: z.array(z.string()).optional().describe("Workflows that have not run before"),
