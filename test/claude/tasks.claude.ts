@@ -36,12 +36,18 @@ async function theRun() {
   return served.api.world.run(served.api.world.runs()[0]?.runId ?? "");
 }
 
-/** A window whose run has become a task, while the model is idle. */
-async function openWithTask(chat: ClaudeChat): Promise<ClaudeWindow> {
+/** A window in which a run was asked for, and its form accepted. */
+async function begin(chat: ClaudeChat) {
   const window = await chat.open();
   await window.say(SAID);
   await window.choose("Accept");
-  (await theRun()).turn("Designing database schema");
+  return { window, run: await theRun() };
+}
+
+/** A window whose run has become a task, while the model is idle. */
+async function openWithTask(chat: ClaudeChat): Promise<ClaudeWindow> {
+  const { window, run } = await begin(chat);
+  run.turn("Designing database schema");
   await window.shows("MCP task still running");
   return window;
 }
@@ -106,10 +112,8 @@ describe.skipIf(!hasTmux)("on protocol 2026-07-28", () => {
 
   test("a run that ends before its time to become a task is answered in its call", async () => {
     const chat = await settle({ TASK_AFTER: "60" });
-    const window = await chat.open();
-    await window.say(SAID);
-    await window.choose("Accept");
-    (await theRun()).complete({ result: "Done at once" });
+    const { window, run } = await begin(chat);
+    run.complete({ result: "Done at once" });
     const { toolResults } = await chat.modelReads(/Done at once/);
     expect(JSON.parse(toolResults[0]?.text ?? "")).toMatchObject({ outcome: "completed" });
     expect(window.screen()).not.toContain("MCP task");
@@ -117,10 +121,8 @@ describe.skipIf(!hasTmux)("on protocol 2026-07-28", () => {
 
   test("Esc while a call shows its run ends the call, and the run goes on", async () => {
     const chat = await settle({ TASK_AFTER: "60" });
-    const window = await chat.open();
-    await window.say(SAID);
-    await window.choose("Accept");
-    (await theRun()).turn("Designing database schema");
+    const { window, run } = await begin(chat);
+    run.turn("Designing database schema");
     await window.shows("Turn 1/4: Designing database schema (25%)");
     window.press("Escape");
     await window.shows("Interrupted");
@@ -166,10 +168,7 @@ describe.skipIf(!hasTmux)("on protocol 2026-07-28", () => {
 
   test("Esc on a task that Claude Code waits for in the foreground ends its run", async () => {
     const chat = await settle({ TASK_AFTER: "1" }, { CLAUDE_CODE_DISABLE_MCP_TASK_BACKGROUND: "1" });
-    const window = await chat.open();
-    await window.say(SAID);
-    await window.choose("Accept");
-    await theRun();
+    const { window } = await begin(chat);
     await chat.sends("tasks/get");
     window.press("Escape");
     await chat.sends("tasks/cancel");
