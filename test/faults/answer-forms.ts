@@ -55,9 +55,13 @@ export async function answerForm(
   }
 }
 
+/**
+ * Node runs the timers of one length before those of another, so that after a standstill the client's time could be over
+ * before the server's. The end of the server's is told by the signal; the timer is for a server that never tells it.
+ */
 function pauseUntil(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const timer = setTimeout(resolve, 20 * ms);
     signal.addEventListener("abort", () => {
       clearTimeout(timer);
       resolve();
