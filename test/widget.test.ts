@@ -84,6 +84,14 @@ it("of tools of their own, only those have the widget after which something is t
   expect(shown.map(({ name }) => name).sort()).toEqual(["get_session_status", "run_plan", "run_workflow"]);
 });
 
+it("on protocol 2026-07-28 the widget's tool is called as any other", async () => {
+  const { call } = connectModern({ about: WITH_WIDGETS });
+  const started = await call({ action: "run", ...COMPLETE, wait_seconds: 0 });
+  const { run_id } = started.result.structuredContent.run;
+  const { result } = await call({ run_id }, { name: "refresh_widget" });
+  expect(result.structuredContent.view.run).toMatchObject({ runId: run_id, status: "running" });
+});
+
 describe("the tool by which the widget looks again", () => {
   const look = async (client: Client, given: object) => {
     const result = await client.callTool({ name: "refresh_widget", arguments: { ...given } });
