@@ -23,6 +23,8 @@ export interface ClaudeWindow {
 
 /** What agents, servers and a client take on a busy machine. */
 export const PATIENCE = { timeout: 30_000, interval: 50 };
+/** How long is waited before a key is pressed again. */
+const AGAIN = { timeout: 2_000, interval: 50 };
 const FORM = "requests your input";
 
 export const hasTmux = spawnSync("tmux", ["-V"]).status === 0;
@@ -102,8 +104,13 @@ export async function openWindow(how: {
       }
       if (!stands(`❯ ${button}`)) press(button === "Accept" ? "Left" : "Right");
       await shows(`❯ ${button}`);
-      press("Enter");
-      await hides(FORM);
+      // What is pressed in the first moment of a form is passed over by some versions; a person presses again.
+      await vi.waitFor(async () => {
+        if (stands(FORM)) press("Enter");
+        await vi.waitFor(() => {
+          if (stands(FORM)) throw new Error(`${FORM} is still shown:\n${screen()}`);
+        }, AGAIN);
+      }, PATIENCE);
     },
     closed: async () => void (await waitFor(() => ask("#{pane_dead}") === "1", "It has not ended")),
   };
