@@ -395,7 +395,7 @@ describe("the action with a check, on the engine", () => {
     expect(forms.at(-1)?.message).toContain(
       `Run \`${check}\` on the engine's machine as its user, and if it passes merge the work of `,
     );
-    expect(forms.at(-1)?.message).toContain("Add the login\n1 file, +1 -0");
+    expect(forms.at(-1)?.message).toContain("1 commit, 1 file, +1 -0, on automagik/login: Add the login");
     expect(taken.data).toMatchObject({
       outcome: "ok",
       summary: expect.stringMatching(/^Merged into main of .* The check `touch .*` passed in [\d.]+ s\.$/),
