@@ -157,6 +157,43 @@ const CASES: Record<string, Case> = {
     good: texts("cat", "curl -sd @- https://ntfy.example/topic | head"),
     bad: [],
   },
+  METRICS: { property: "metrics", fallback: "off", good: texts("off", "on"), bad: ["auto", "On"] },
+  METRICS_PORT: {
+    property: "metricsPort",
+    fallback: 0,
+    good: numbers("0", "9464", "65535"),
+    bad: ["65536", "1.5", ...NO_NUMBERS],
+  },
+  OTLP_ENDPOINT: {
+    property: "otlpEndpoint",
+    fallback: undefined,
+    good: [
+      ...texts("http://127.0.0.1:4318", "https://host/a/b"),
+      ["https://Host/prefix//", "https://host/prefix"],
+    ],
+    bad: [
+      "localhost:4318",
+      "ftp://host",
+      "https://user:word@host",
+      "https://host?key=1",
+      "https://host#part",
+    ],
+  },
+  OTLP_HEADERS: {
+    property: "otlpHeaders",
+    fallback: undefined,
+    good: [
+      ["authorization=Bearer abc", { authorization: "Bearer abc" }],
+      ["X-Key=a=b, x-other=2", { "x-key": "a=b", "x-other": "2" }],
+    ],
+    bad: ["Bearer abc", "=value", "name=", "na me=value", ","],
+  },
+  OTLP_INTERVAL: {
+    property: "otlpIntervalS",
+    fallback: 60,
+    good: numbers("1", "2.5", "3600"),
+    bad: ["0", "3601", ...NO_NUMBERS],
+  },
   PLAN_RUNS: {
     property: "planRuns",
     fallback: 20,

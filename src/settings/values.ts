@@ -35,9 +35,13 @@ export const baseUrl = z.string().transform((text, context) => {
 /** Where something is sent to, without a slash at its end. */
 export const endpoint = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isGood = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search;
+  const isGood =
+    url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
   if (isGood) return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
-  context.addIssue({ code: "custom", message: "is no http or https address, or has credentials or a query" });
+  context.addIssue({
+    code: "custom",
+    message: "is no http or https address, or has credentials, a query or a fragment",
+  });
   return z.NEVER;
 });
 
