@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { withoutContents } from "../src/server/fastmcp/log-lines.js";
+import { withoutContents } from "../src/server/log-lines.js";
 import { spawnBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { until } from "./support/harness.js";
 import { HELLO, JSON_HEADERS, sendPlain, startServeBin } from "./support/http.js";

@@ -61,12 +61,12 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 
-/** Those that serve: what they do does not end with whoever reads their output. */
-const SERVING: readonly Command[] = ["stdio", "serve", "engine", "plan-driver"];
+/** Those that serve do not end with whoever reads their output, and the demo does by itself. */
+const OWN_ENDS: readonly Command[] = ["stdio", "serve", "engine", "plan-driver", "demo"];
 
 try {
   const commandLine = readCommandLine(process.argv.slice(2));
-  if (!(SERVING as readonly string[]).includes(commandLine.command)) endWithReader();
+  if (!(OWN_ENDS as readonly string[]).includes(commandLine.command)) endWithReader();
   if (commandLine.command === "help") process.stdout.write(renderHelp());
   else if (commandLine.command === "version") process.stdout.write(`${VERSION}\n`);
   else {

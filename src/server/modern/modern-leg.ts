@@ -4,6 +4,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import type { Log } from "../../shared/log.js";
 import { createPaced } from "../../shared/throttle-by-key.js";
 import type { Streams } from "../fastmcp/stdio-transport.js";
+import { withoutContents } from "../log-lines.js";
 import { createResourceUpdates, type ResourceUpdates } from "../resource-updates.js";
 import { createHeldCalls } from "./held-calls.js";
 import { watchListened } from "./listeners.js";
@@ -73,7 +74,7 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
     await named;
     return createModernServer(modern, caller);
   }
-  const onerror = ({ message }: Error) => log.debug(`The protocol's library: ${message}`);
+  const onerror = ({ message }: Error) => log.debug(`The protocol's library: ${withoutContents([message])}`);
 
   function tellChanges(notify: Notify): ResourceUpdates {
     const { toolsChanged, resourcesChanged, promptsChanged, resourceUpdated } = notify;
