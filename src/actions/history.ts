@@ -24,7 +24,7 @@ export const historyAction = defineAction({
   description:
     "Tells what ended runs have taken: how many, success, cost, turns, time, waiting for people, by workflow, template, " +
     "repository or day. What is left open the person is asked by a form; what they chose last is filled in.",
-  searchHint: "history figures statistics cost success rate runs past spend automagik",
+  searchHint: "history figures statistics cost success rate runs workflows past spend automagik",
   parameters: HISTORY_PARAMETERS,
   inSummary: HISTORY_PARAMETERS,
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
