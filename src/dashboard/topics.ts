@@ -1,6 +1,6 @@
 import type { Services } from "../actions/define-action.js";
 import type { Run } from "../api/types.js";
-import type { Clock } from "../shared/clock.js";
+import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import type { Board } from "./board.js";
 import type { EventQueue } from "./event-queue.js";
@@ -26,6 +26,8 @@ export interface Topics {
 const TOGETHER_MS = 20;
 /** A plan that another process carries out is looked at so often, in ms. */
 const PLAN_MS = 1_000;
+/** After a reading that has failed, in ms. */
+const AGAIN_MS = 500;
 
 export function createTopics(options: { services: Services; board: Board; pages: Pages; log: Log }): Topics {
   const { services, board, pages, log } = options;
@@ -44,10 +46,10 @@ export function createTopics(options: { services: Services; board: Board; pages:
     };
 
     /** As it is now: what has become of its work is told by no event. */
-    async function tellAnew(): Promise<void> {
-      run = await pages.run(runId, closing.signal).catch(() => run);
-      if (run && !closing.signal.aborted) tell(run);
-    }
+    const tellAnew = createRereading(clock, closing.signal, async () => {
+      run = await pages.run(runId, closing.signal);
+      if (!closing.signal.aborted) tell(run);
+    });
 
     async function begin(): Promise<void> {
       try {
@@ -62,9 +64,9 @@ export function createTopics(options: { services: Services; board: Board; pages:
           run = event.run;
           if (event.type === "lost") queue.add("gone", { kind: "run", id: runId, why: tellGone(runId) });
           else telling.soon();
-          if (event.type === "finished") void tellAnew();
+          if (event.type === "finished") tellAnew();
         });
-        const offDone = board.onDone(() => void tellAnew());
+        const offDone = board.onDone(tellAnew);
         closing.signal.addEventListener("abort", () => {
           telling.cancel();
           offDone();
@@ -150,6 +152,34 @@ export function createTopics(options: { services: Services; board: Board; pages:
         },
       };
     },
+  };
+}
+
+/**
+ * Reads again whenever that is asked for: one reading after the other, so that none that began before shows what is no
+ * more, and once more where one has failed.
+ */
+function createRereading(clock: Clock, signal: AbortSignal, read: () => Promise<void>): () => void {
+  let isWanted = false;
+  let isReading = false;
+  async function goOn(): Promise<void> {
+    isReading = true;
+    while (isWanted && !signal.aborted) {
+      isWanted = false;
+      try {
+        await read();
+      } catch (error) {
+        // What is gone has been told.
+        if (error instanceof NotThere) break;
+        isWanted = true;
+        await sleep(clock, AGAIN_MS, signal);
+      }
+    }
+    isReading = false;
+  }
+  return () => {
+    isWanted = true;
+    if (!isReading) void goOn();
   };
 }
 
