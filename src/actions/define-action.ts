@@ -112,10 +112,8 @@ export interface Action<Names extends ParameterName = ParameterName> {
   /** Words by which a client may search for it as a tool of its own, beside those of its name. */
   searchHint: string;
   parameters: readonly Names[];
-  /** Those of the parameters that are taken and not published: another one says the same. */
+  /** Those of the parameters that are taken and not published: another one, or the description, says the same. */
   unpublished?: readonly Names[];
-  /** Those that its summary names: the one tool takes them and does not publish them, since every chat pays for each. */
-  inSummary?: readonly Names[];
   /** Those of the parameters without which the call is refused. */
   required?: readonly Names[];
   /** Descriptions of parameters in the action's own tool, where the shared description does not fit. */

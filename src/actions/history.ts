@@ -21,12 +21,11 @@ export const historyAction = defineAction({
   toolName: "show_history",
   title: "Show figures of ended runs",
   summary: `figures of ended runs: by (${GROUPINGS.join("|")}), days, figure; the person is asked for the rest.`,
-  description:
-    "Tells what ended runs have taken: how many, success, cost, turns, time, waiting for people, by workflow, template, " +
-    "repository or day. What is left open the person is asked by a form; what they chose last is filled in.",
-  searchHint: "history figures statistics cost success rate runs workflows past spend automagik",
+  description: `A table of ended runs: \`by\` (${GROUPINGS.join("|")}), \`days\`, \`figure\` (${MEASURES.join("|")}); the person is asked for the rest.`,
+  searchHint: "history figures cost success rate runs workflows spend automagik",
   parameters: HISTORY_PARAMETERS,
-  inSummary: HISTORY_PARAMETERS,
+  // Every chat pays for each that is published.
+  unpublished: HISTORY_PARAMETERS,
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   answerParts: ["figures"],
 

@@ -126,11 +126,7 @@ function buildSuperTool(actions: readonly Action[], collaborators: Collaborators
       };
     },
     inputSchema(catalogue) {
-      const names = distinct<ParameterName>(
-        offered().flatMap((action) =>
-          publishedParameters(action).filter((name) => !action.inSummary?.includes(name)),
-        ),
-      );
+      const names = distinct<ParameterName>(offered().flatMap(publishedParameters));
       return buildInputSchema(names, [], catalogue, { actions: offered(), limits: limits(capabilities) });
     },
     answerSchema: buildAnswerSchema(distinct<AnswerPart>(actions.flatMap((action) => action.answerParts))),
