@@ -21,7 +21,7 @@ export const historyAction = defineAction({
   toolName: "show_history",
   title: "Show figures of ended runs",
   summary: `figures of ended runs: by (${GROUPINGS.join("|")}), days, figure; the person is asked for the rest.`,
-  description: `A table of ended runs: \`by\` (${GROUPINGS.join("|")}), \`days\`, \`figure\` (${MEASURES.join("|")}); the person is asked for the rest.`,
+  description: `Run figures: by (${GROUPINGS.join("|")}), days, figure (${MEASURES.join("|")}); a form asks the rest.`,
   searchHint: "history figures cost success rate runs workflows spend automagik",
   parameters: HISTORY_PARAMETERS,
   // Every chat pays for each that is published.
