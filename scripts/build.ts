@@ -14,7 +14,7 @@ import { build, type OutputFile, type Plugin } from "esbuild";
 import { buildDashboard } from "./build-dashboard.js";
 import { buildWidget } from "./build-widget.js";
 import { collectLicenses } from "./licenses.js";
-import { englishOnly, noGlobalFetch } from "./slim-bundle.js";
+import { englishOnly, noGlobalFetch, noMachineId } from "./slim-bundle.js";
 import { lazyValidator, noNewValidator, slimFramework } from "./slim-framework.js";
 import { compileLate, noOldSchemas, schemasAtOnce, usedSchemasOnly } from "./slim-schemas.js";
 
@@ -134,6 +134,7 @@ const builds = [
       lazyValidator,
       noNewValidator,
       noGlobalFetch,
+      noMachineId,
       schemasAtOnce,
       noOldSchemas,
       compileLate,

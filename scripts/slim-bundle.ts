@@ -43,3 +43,13 @@ export const englishOnly: Plugin = {
     }));
   },
 };
+
+/** The figures' library can ask the system, by its programs too, which machine it is on. Nobody is told that here. */
+export const noMachineId: Plugin = {
+  name: "no-machine-id",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]machine-id[\\/]getMachineId\.js$/ }, () => ({
+      contents: "export const getMachineId = async () => undefined;",
+    }));
+  },
+};

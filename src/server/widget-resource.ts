@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { resolvePackageFolder } from "../shared/package-folder.js";
 import { ResourceProblem } from "./plan-resource.js";
 import type { Content, ResourceDefinition } from "./resources.js";
 import { WIDGET_TYPE, WIDGET_URI } from "./tools/apps.js";
@@ -24,9 +23,14 @@ export const widgetResource: ResourceDefinition & { mimeType: string } = {
 
 let reading: Promise<string> | undefined;
 
+async function readPage(): Promise<string> {
+  const { resolvePackageFolder } = await import("../shared/package-folder.js");
+  return readFile(join(resolvePackageFolder("dist/widget"), "widget.html"), "utf8");
+}
+
 /** @throws ResourceProblem when the file is not there */
 async function readWidget(): Promise<Content[]> {
-  reading ??= readFile(join(resolvePackageFolder("dist/widget"), "widget.html"), "utf8");
+  reading ??= readPage();
   try {
     return [{ mimeType: WIDGET_TYPE, text: await reading, _meta: META }];
   } catch {
