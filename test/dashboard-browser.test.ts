@@ -207,8 +207,11 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     await page.getByText("Not done.").first().waitFor();
     expect(git("rev-parse", "main")).toBe(before);
     await take(/^yes/i);
-    await vi.waitFor(() => expect(git("log", "--format=%s", "main")).toContain("Add the login"), 20_000);
-    await page.locator("dd").getByText("main", { exact: true }).first().waitFor();
+    const notices = page.locator(".notices");
+    await vi.waitFor(async () => expect(await notices.innerText()).toContain("Merged into main"), 30_000);
+    expect(git("log", "--format=%s", "main")).toContain("Add the login");
+    const facts = page.locator("dl").first();
+    await vi.waitFor(async () => expect(await facts.innerText()).toMatch(/merged into\s+main/i), 30_000);
     const branches = () => git("branch", "--list", "--all");
     const kept = branches();
     await page.getByRole("button", { name: "Discard…" }).click();
