@@ -15,9 +15,12 @@ interface LabelledTask {
   half: "open" | "kept-aside";
 }
 
-const TASKS: readonly LabelledTask[] = JSON.parse(
-  readFileSync(new URL("routing/tasks.json", import.meta.url), "utf8"),
-);
+const readTasks = (name: string): readonly LabelledTask[] =>
+  JSON.parse(readFileSync(new URL(`routing/${name}`, import.meta.url), "utf8"));
+/** By the writer of the words. */
+const TASKS = readTasks("tasks.json");
+/** By others, who had not seen the words. */
+const OTHERS = readTasks("others.json");
 const FOLDER = new URL("../workflows/", import.meta.url);
 const WORKFLOWS: readonly DescribedWorkflow[] = readdirSync(FOLDER).map((name) => ({
   name,
@@ -62,16 +65,19 @@ function time(router: Router): number[] {
   });
 }
 
-/** How often the right workflow is found, and how long that takes with many past tasks. */
-export const benchRouting: BenchPart = async ({ print }) => {
-  print("routing: tasks whose right workflow comes first / is among the first two");
-  const past: PastTask[] = TASKS.filter(({ half }) => half === "open").map(({ task, first }, id) => ({
-    ...{ id: String(id), workflow: first, task, succeeded: true },
-  }));
+/** Tells how often the right workflow is found among the tasks of one set, its halves apart. */
+async function tellSet(
+  set: string,
+  all: readonly LabelledTask[],
+  print: (line: string) => void,
+): Promise<void> {
+  const past: PastTask[] = all
+    .filter(({ half }) => half === "open")
+    .map(({ task, first }, id) => ({ id: String(id), workflow: first, task, succeeded: true }));
   for (const half of ["open", "kept-aside"] as const) {
-    const tasks = TASKS.filter((one) => one.half === half);
+    const tasks = all.filter((one) => one.half === half);
     const tell = (how: string, { top1, top2 }: ReturnType<typeof count>) =>
-      print(`  ${half}, ${how}: ${top1} / ${top2} of ${tasks.length}`);
+      print(`  ${set}, ${half}, ${how}: ${top1} / ${top2} of ${tasks.length}`);
     tell(
       "always implement, then fix",
       count(tasks, () => ["implement", "fix"]),
@@ -85,9 +91,8 @@ export const benchRouting: BenchPart = async ({ print }) => {
       const choice = fresh.choose(task.task);
       return "name" in choice ? [isRight(task, choice.name)] : [];
     });
-    print(
-      `  ${half}, chosen without a question: ${chosen.length}, ${chosen.filter(Boolean).length} of them right`,
-    );
+    const right = chosen.filter(Boolean).length;
+    print(`  ${set}, ${half}, chosen without a question: ${chosen.length}, ${right} of them right`);
     if (half === "open") continue;
     const taught = createRouter(WORKFLOWS);
     await taught.learn(past);
@@ -96,6 +101,13 @@ export const benchRouting: BenchPart = async ({ print }) => {
       count(tasks, (task) => taught.rank(task).map(({ name }) => name)),
     );
   }
+}
+
+/** How often the right workflow is found, and how long that takes with many past tasks. */
+export const benchRouting: BenchPart = async ({ print }) => {
+  print("routing: tasks whose right workflow comes first / is among the first two");
+  await tellSet("tasks of others", OTHERS, print);
+  await tellSet("tasks of the words' writer", TASKS, print);
   const router = createRouter(WORKFLOWS);
   const began = performance.now();
   await router.learn(inventPast());

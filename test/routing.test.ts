@@ -19,6 +19,7 @@ const OURS: DescribedWorkflow[] = readdirSync(new URL("../workflows/", import.me
 const TASKS: { task: string; first: string; second: string; half: string }[] = read(
   "../bench/routing/tasks.json",
 );
+const OTHERS: typeof TASKS = read("../bench/routing/others.json");
 
 /** A store that remembers these figures. */
 async function remember(figures: readonly Figures[]) {
@@ -54,6 +55,29 @@ describe("the workflow of a task", () => {
     expect(ranked.filter(({ one, names }) => isRight(one, names[0])).length).toBeGreaterThanOrEqual(67);
     const two = ranked.filter(({ one, names }) => isRight(one, names[0]) || isRight(one, names[1]));
     expect(two.length).toBeGreaterThanOrEqual(70);
+  });
+
+  it("is among the first two for eight of ten tasks of others, where implement and fix are for five", () => {
+    const router = createRouter(OURS);
+    const aside = OTHERS.filter(({ half }) => half === "kept-aside");
+    const isIn = ({ first, second }: (typeof TASKS)[number], names: string[]) =>
+      names.some((name) => name === first || name === second);
+    const two = aside.filter((one) => {
+      const names = router.rank(one.task).map(({ name }) => name);
+      return isIn(one, names.slice(0, 2));
+    });
+    expect(aside).toHaveLength(74);
+    expect(two.length).toBeGreaterThanOrEqual(60);
+    expect(aside.filter((one) => isIn(one, ["implement", "fix"])).length).toBeLessThan(37);
+  });
+
+  it("is what was chosen most often, else implement or fix, where no word tells", async () => {
+    const router = createRouter(OURS);
+    const first = (task: string) => router.rank(task).map(({ name }) => name);
+    expect(first("Zwölf Boxkämpfer").slice(0, 2)).toEqual(["implement", "fix"]);
+    expect("names" in router.choose("Zwölf Boxkämpfer")).toBe(true);
+    await router.learn([{ id: "1", workflow: "test", task: "login", succeeded: true }]);
+    expect(first("Zwölf Boxkämpfer").slice(0, 2)).toEqual(["test", "implement"]);
   });
 
   it("is told with the past task that it is like, of those that succeeded", async () => {

@@ -66,6 +66,9 @@ const CLOSE = 0.75;
 const TOLD_COVER = 0.5;
 const TOLD_CHARS = 80;
 
+/** What people ask for most, where nothing else tells workflows apart. */
+const USUAL = ["implement", "fix"];
+
 /** Too common to tell anything. */
 const STOP = new Set(
   "a an and are as at be by for from in into is it of on or so that the this to use what with".split(" "),
@@ -94,6 +97,10 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
   /** How many past tasks have a word. */
   const frequency = new Map<string, number>();
   const names = new Set(workflows.map(({ name }) => name));
+
+  /** How many past tasks each workflow was given. */
+  const given = new Map<string, number>();
+  const used = (name: string) => given.get(name) ?? 0;
 
   let last: { text: string; fits: Fit[] } | undefined;
 
@@ -136,8 +143,8 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
       });
   }
 
-  function rank(given: string): Fit[] {
-    const text = given.slice(0, MAX_TASK_CHARS);
+  function rank(whole: string): Fit[] {
+    const text = whole.slice(0, MAX_TASK_CHARS);
     // A plan may have a thousand steps that are told the same.
     if (last?.text !== text) last = { text, fits: weigh(readTask(text)) };
     return last.fits;
@@ -164,8 +171,11 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
     const total = [...scores.values()].reduce((one, other) => one + other, 0);
     return (
       [...scores]
-        // Those that fit equally well stay in the order of the list.
-        .sort(([, score], [, more]) => more - score)
+        // Those that fit equally well: as often as they were chosen before, then as most people want them, then as listed.
+        .sort(
+          ([one, score], [other, more]) =>
+            more - score || used(other) - used(one) || usual(one) - usual(other),
+        )
         .map(([name, score]) => {
           const why = score > 0 ? tellWhy(name, task, similar, words.get(name)) : undefined;
           return { name, share: total === 0 ? 0 : score / total, ...(why ? { why } : {}) };
@@ -186,6 +196,7 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
       const fresh = past.slice(-PAST_KEPT).filter(({ id }) => !known.has(id));
       for (const one of fresh) {
         known.set(one.id, one);
+        given.set(one.workflow, used(one.workflow) + 1);
         for (const word of new Set(wordsOf(one.task))) frequency.set(word, (frequency.get(word) ?? 0) + 1);
       }
       const documents = fresh.map(({ id, task }) => ({ id, task }));
@@ -208,6 +219,12 @@ function describe({
     words: KIND_WORDS[name.toLowerCase()] ?? "",
     description: `${description} ${category}`,
   };
+}
+
+/** Where a workflow stands among those that people ask for most; the others share the last place. */
+function usual(name: string): number {
+  const at = USUAL.indexOf(name.toLowerCase());
+  return at === -1 ? USUAL.length : at;
 }
 
 /** The past task that is most like it, or the words that speak for the workflow. */
