@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Endpoint } from "../api/endpoints.js";
+import { flag, maybeFlag, maybeNumber, maybeText, maybeTexts, number, text, texts } from "./answer-fields.js";
 import { dryRunAnswer, planAnswer, plansAnswer, templatesAnswer } from "./plans/plan-answer.js";
 
 /** What the run action and its neighbours answer; kept flat, without null and without type unions. */
@@ -20,68 +21,66 @@ export const OUTCOMES = [
 export type Outcome = (typeof OUTCOMES)[number];
 
 const workAnswer = z.object({
-  branch: z.string(),
-  base_branch: z.string().optional(),
-  commits: z.array(z.string()),
-  commit_count: z.number(),
-  files: z.number().optional(),
-  insertions: z.number().optional(),
-  deletions: z.number().optional(),
-  delivered_to: z.string(),
-  where: z.string().optional(),
-  merged_into: z.string().optional(),
-  problem: z.string().optional(),
-  uncommitted: z.boolean().optional(),
+  branch: text,
+  base_branch: maybeText,
+  commits: texts,
+  commit_count: number,
+  files: maybeNumber,
+  insertions: maybeNumber,
+  deletions: maybeNumber,
+  delivered_to: text,
+  where: maybeText,
+  merged_into: maybeText,
+  problem: maybeText,
+  uncommitted: maybeFlag,
   /** The commit with what the person had not committed when the session began. */
-  yours: z.string().optional(),
-  look: z.string().optional(),
-  take: z.string().optional(),
-  discard: z.string().optional(),
-  resume: z.string().optional(),
+  yours: maybeText,
+  look: maybeText,
+  take: maybeText,
+  discard: maybeText,
+  resume: maybeText,
 });
 
 const runAnswer = z.object({
-  run_id: z.string(),
-  session_id: z.string().optional().describe("Resumes the conversation"),
-  session_name: z.string().optional(),
-  workflow_name: z.string(),
-  status: z.string(),
-  turn: z.number().optional(),
-  max_turns: z.number().optional(),
-  expected_turns: z.number().optional(),
-  current_action: z.string().optional(),
-  model: z.string().optional(),
+  run_id: text,
+  session_id: maybeText.describe("Resumes the conversation"),
+  session_name: maybeText,
+  workflow_name: text,
+  status: text,
+  turn: maybeNumber,
+  max_turns: maybeNumber,
+  expected_turns: maybeNumber,
+  current_action: maybeText,
+  model: maybeText,
   /** ISO 8601, UTC. */
-  started_at: z.string().optional(),
-  duration_s: z.number().optional(),
-  cost_usd: z.number().optional(),
-  cost_at_least: z.boolean().optional(),
-  session_cost_usd: z.number().optional(),
-  session_cost_at_least: z.boolean().optional(),
-  tokens: z
-    .object({ total: z.number(), input: z.number().optional(), output: z.number().optional() })
-    .optional(),
-  tools_used: z.array(z.string()).optional(),
-  result: z.string().optional().describe("Output of the run, not of this server"),
-  error: z.string().optional(),
-  repository_url: z.string().optional(),
-  git_branch: z.string().optional(),
-  current_phase: z.string().optional(),
-  phases_completed: z.array(z.string()).optional(),
-  files_changed: z.array(z.string()).optional(),
-  commits: z.array(z.string()).optional(),
-  workspace_path: z.string().optional(),
+  started_at: maybeText,
+  duration_s: maybeNumber,
+  cost_usd: maybeNumber,
+  cost_at_least: maybeFlag,
+  session_cost_usd: maybeNumber,
+  session_cost_at_least: maybeFlag,
+  tokens: z.object({ total: number, input: maybeNumber, output: maybeNumber }).optional(),
+  tools_used: maybeTexts,
+  result: maybeText.describe("Output of the run, not of this server"),
+  error: maybeText,
+  repository_url: maybeText,
+  git_branch: maybeText,
+  current_phase: maybeText,
+  phases_completed: maybeTexts,
+  files_changed: maybeTexts,
+  commits: maybeTexts,
+  workspace_path: maybeText,
   work: workAnswer.optional(),
   questions: z
     .array(
       z.object({
-        question_id: z.string(),
-        kind: z.string(),
-        text: z.string(),
-        tool_name: z.string().optional(),
-        detail: z.string().optional(),
-        asked_at: z.string().optional(),
-        choices: z.array(z.object({ value: z.string(), title: z.string() })),
+        question_id: text,
+        kind: text,
+        text: text,
+        tool_name: maybeText,
+        detail: maybeText,
+        asked_at: maybeText,
+        choices: z.array(z.object({ value: text, title: text })),
       }),
     )
     .optional(),
@@ -91,83 +90,83 @@ const runAnswer = z.object({
 export type RunAnswer = z.output<typeof runAnswer>;
 
 const missingAnswer = z.object({
-  name: z.string(),
-  description: z.string(),
-  required: z.boolean(),
-  suggestion: z.string().optional(),
-  choices: z.array(z.object({ value: z.string(), title: z.string() })).optional(),
+  name: text,
+  description: text,
+  required: flag,
+  suggestion: maybeText,
+  choices: z.array(z.object({ value: text, title: text })).optional(),
 });
 
 const workflowAnswer = z.object({
-  name: z.string(),
-  description: z.string(),
-  display_name: z.string().optional(),
-  category: z.string().optional(),
-  suggested_turns: z.number().optional(),
-  max_turns: z.number().optional(),
-  capabilities: z.array(z.string()).optional(),
-  models: z.array(z.string()).optional(),
-  usual: z.string().optional(),
-  success: z.string().optional(),
+  name: text,
+  description: text,
+  display_name: maybeText,
+  category: maybeText,
+  suggested_turns: maybeNumber,
+  max_turns: maybeNumber,
+  capabilities: maybeTexts,
+  models: maybeTexts,
+  usual: maybeText,
+  success: maybeText,
   /** Limits that a run is unlikely to reach. */
-  suggested_max_turns: z.number().optional(),
-  suggested_timeout: z.number().optional(),
+  suggested_max_turns: maybeNumber,
+  suggested_timeout: maybeNumber,
 });
 
 const sessionAnswer = z.object({
-  session_name: z.string(),
-  session_id: z.string().optional(),
-  can_continue: z.boolean(),
-  workflow_name: z.string(),
-  status: z.string(),
-  run_id: z.string(),
-  runs: z.number(),
-  turns: z.number().optional(),
-  turn: z.number().optional(),
-  max_turns: z.number().optional(),
-  expected_turns: z.number().optional(),
-  error_code: z.string().optional(),
-  cost_usd: z.number().optional(),
+  session_name: text,
+  session_id: maybeText,
+  can_continue: flag,
+  workflow_name: text,
+  status: text,
+  run_id: text,
+  runs: number,
+  turns: maybeNumber,
+  turn: maybeNumber,
+  max_turns: maybeNumber,
+  expected_turns: maybeNumber,
+  error_code: maybeText,
+  cost_usd: maybeNumber,
   /** Of some run not all is known, or it goes on. */
-  cost_at_least: z.boolean().optional(),
+  cost_at_least: maybeFlag,
   /** Lines that its commits add, and take away. */
-  insertions: z.number().optional(),
-  deletions: z.number().optional(),
-  merged_into: z.string().optional(),
+  insertions: maybeNumber,
+  deletions: maybeNumber,
+  merged_into: maybeText,
   /** What its agent has asked the person. */
-  waits_for: z.string().optional(),
-  waits_since: z.string().optional(),
+  waits_for: maybeText,
+  waits_since: maybeText,
   /** Its run waits for a free slot, in words; the position from 1, and in about how many seconds it goes on. */
-  waits_for_slot: z.string().optional(),
-  slot_position: z.number().optional(),
-  slot_in_s: z.number().optional(),
-  age_s: z.number().describe("Since the last change"),
-  repository_url: z.string().optional(),
-  git_branch: z.string().optional(),
+  waits_for_slot: maybeText,
+  slot_position: maybeNumber,
+  slot_in_s: maybeNumber,
+  age_s: number.describe("Since the last change"),
+  repository_url: maybeText,
+  git_branch: maybeText,
 });
 
 const queueAnswer = z.object({
-  waiting: z.number(),
-  added: z.number(),
-  consumed: z.number().describe("Taken up: the only proof of delivery"),
-  oldest_age_s: z.number().optional(),
+  waiting: number,
+  added: number,
+  consumed: number.describe("Taken up: the only proof of delivery"),
+  oldest_age_s: maybeNumber,
 });
 
-const diffAnswer = z.object({ text: z.string(), cut: z.boolean() });
+const diffAnswer = z.object({ text: text, cut: flag });
 
 const checkAnswer = z.object({
-  command: z.string(),
-  passed: z.boolean(),
-  exit_code: z.number().optional(),
-  seconds: z.number().optional(),
-  output: z.string().describe("Output of the command, not of this server"),
-  cut: z.boolean(),
+  command: text,
+  passed: flag,
+  exit_code: maybeNumber,
+  seconds: maybeNumber,
+  output: text.describe("Output of the command, not of this server"),
+  cut: flag,
 });
 
 const cleanupAnswer = z.object({
-  success: z.boolean(),
-  removed: z.array(z.string()),
-  errors: z.array(z.string()),
+  success: flag,
+  removed: texts,
+  errors: texts,
 });
 
 /** Figures of ended runs, whose table is in the text: what each is published as would cost every chat more than it tells. */
@@ -196,25 +195,25 @@ interface FiguresAnswer {
 }
 
 const descriptionAnswer = z.object({
-  read: z.boolean(),
-  read_at: z.string().optional(),
-  problem: z.string().optional(),
-  effect: z.string().optional(),
-  title: z.string().optional(),
-  version: z.string().optional(),
-  endpoints: z.array(z.string()).optional(),
-  missing: z.array(z.string()).optional(),
-  pushed_events: z.boolean().optional(),
-  questions: z.boolean().optional(),
-  max_turns: z.string().optional(),
-  timeout: z.string().optional(),
-  not_taken: z.array(z.string()).optional().describe("Fields of a start"),
+  read: flag,
+  read_at: maybeText,
+  problem: maybeText,
+  effect: maybeText,
+  title: maybeText,
+  version: maybeText,
+  endpoints: maybeTexts,
+  missing: maybeTexts,
+  pushed_events: maybeFlag,
+  questions: maybeFlag,
+  max_turns: maybeText,
+  timeout: maybeText,
+  not_taken: maybeTexts.describe("Fields of a start"),
 });
 
 const apiAnswer = z.object({
-  address: z.string(),
-  workflows_read_at: z.string().optional(),
-  problem: z.string().optional(),
+  address: text,
+  workflows_read_at: maybeText,
+  problem: maybeText,
   description: descriptionAnswer.optional(),
 });
 
@@ -284,10 +283,8 @@ export class ActionError extends Error {
 export function buildAnswerSchema(parts: readonly AnswerPart[]) {
   return z.object({
     outcome: z.enum(OUTCOMES),
-    summary: z.string(),
-    next_step: z
-      .object({ tool: z.string(), arguments: z.record(z.string(), z.unknown()), reason: z.string() })
-      .optional(),
+    summary: text,
+    next_step: z.object({ tool: text, arguments: z.record(text, z.unknown()), reason: text }).optional(),
     ...Object.fromEntries(parts.map((part) => [part, answerParts[part].optional()])),
   });
 }

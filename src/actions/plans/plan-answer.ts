@@ -1,134 +1,133 @@
 import * as z from "zod";
+import { flag, maybeNumber, maybeText, maybeTexts, number, text, texts } from "../answer-fields.js";
 
 /** A plan and lists of plans in answers, in the published names: flat, without null and without type unions. */
 const stepAnswer = z.object({
-  id: z.string(),
-  kind: z.string(),
-  status: z.string(),
-  attempt: z.number(),
-  run_id: z.string().optional(),
-  session_name: z.string().optional(),
-  branch: z.string().optional(),
-  outcome: z.string().optional().describe("On one line; of a run or of the person"),
-  turns: z.number().optional(),
-  cost_usd: z.number().optional(),
+  id: text,
+  kind: text,
+  status: text,
+  attempt: number,
+  run_id: maybeText,
+  session_name: maybeText,
+  branch: maybeText,
+  outcome: maybeText.describe("On one line; of a run or of the person"),
+  turns: maybeNumber,
+  cost_usd: maybeNumber,
   /** ISO 8601, UTC. */
-  since: z.string(),
-  reason: z.string().optional(),
+  since: text,
+  reason: maybeText,
   /** "2/3": runs of a fan-out that have succeeded, and all of them. */
-  items: z.string().optional(),
+  items: maybeText,
   runs: z
     .array(
       z.object({
-        item: z.string(),
-        status: z.string(),
-        attempt: z.number(),
-        run_id: z.string().optional(),
-        session_name: z.string().optional(),
-        branch: z.string().optional(),
-        turns: z.number().optional(),
-        cost_usd: z.number().optional(),
-        reason: z.string().optional(),
+        item: text,
+        status: text,
+        attempt: number,
+        run_id: maybeText,
+        session_name: maybeText,
+        branch: maybeText,
+        turns: maybeNumber,
+        cost_usd: maybeNumber,
+        reason: maybeText,
       }),
     )
     .optional(),
 });
 
 const waitingAnswer = z.object({
-  step: z.string(),
-  what: z.string(),
-  since: z.string(),
-  kind: z.string(),
-  question_id: z.string().optional().describe("For answer"),
+  step: text,
+  what: text,
+  since: text,
+  kind: text,
+  question_id: maybeText.describe("For answer"),
 });
 
-const runsAnswer = z.object({ started: z.number(), limit: z.number() });
+const runsAnswer = z.object({ started: number, limit: number });
 
 export const planAnswer = z.object({
-  plan_id: z.string(),
-  name: z.string(),
-  status: z.string(),
-  version: z.number(),
-  line: z.string().describe("Where it stands"),
+  plan_id: text,
+  name: text,
+  status: text,
+  version: number,
+  line: text.describe("Where it stands"),
   steps: z.array(stepAnswer),
   runs: runsAnswer,
-  cost_usd: z.number().optional().describe("Missing while a cost is unknown"),
-  known_cost_usd: z.number().optional(),
-  cost_limit_usd: z.number().optional(),
+  cost_usd: maybeNumber.describe("Missing while a cost is unknown"),
+  known_cost_usd: maybeNumber,
+  cost_limit_usd: maybeNumber,
   waiting_for: z.array(waitingAnswer),
-  near_limits: z.array(z.string()).optional(),
+  near_limits: maybeTexts,
   work: z
     .array(
       z.object({
-        step: z.string(),
-        branch: z.string(),
-        run_id: z.string().optional(),
-        look: z.string().optional(),
+        step: text,
+        branch: text,
+        run_id: maybeText,
+        look: maybeText,
         /** Where no run has the branch, which the action `take` would need. */
-        take: z.string().optional(),
+        take: maybeText,
       }),
     )
     .optional(),
-  next_step: z
-    .object({ tool: z.string(), arguments: z.record(z.string(), z.unknown()), reason: z.string() })
-    .optional(),
+  next_step: z.object({ tool: text, arguments: z.record(text, z.unknown()), reason: text }).optional(),
 });
 
 export type PlanAnswer = z.output<typeof planAnswer>;
 
 export const dryRunAnswer = z.object({
-  waves: z.array(z.array(z.string())),
+  waves: z.array(texts),
   runs: z.object({
-    expected: z.number(),
-    least: z.number(),
-    is_open: z.boolean().describe("It may be more: a list is not known yet"),
-    limit: z.number(),
+    expected: number,
+    least: number,
+    is_open: flag.describe("It may be more: a list is not known yet"),
+    limit: number,
   }),
-  turns: z.number().optional().describe("Missing: unknown"),
-  duration_s: z.number().optional().describe("Missing: unknown"),
-  cost_usd: z.number().optional().describe("Missing: unknown"),
+  turns: maybeNumber.describe("Missing: unknown"),
+  duration_s: maybeNumber.describe("Missing: unknown"),
+  cost_usd: maybeNumber.describe("Missing: unknown"),
   /** By what nine of ten runs of each workflow did not exceed. */
-  most_turns: z.number().optional().describe("Seldom more"),
-  most_duration_s: z.number().optional(),
-  most_cost_usd: z.number().optional(),
-  known_cost_usd: z.number().optional(),
-  past_runs: z.number().optional().describe("Of each workflow, at least, these figures come from"),
-  unknown: z.array(z.string()).optional().describe("Workflows that have not run before"),
-  warnings: z.array(z.string()),
+  most_turns: maybeNumber.describe("Seldom more"),
+  most_duration_s: maybeNumber,
+  most_cost_usd: maybeNumber,
+  known_cost_usd: maybeNumber,
+  past_runs: maybeNumber.describe("Of each workflow, at least, these figures come from"),
+  unknown: maybeTexts.describe("Workflows that have not run before"),
+  warnings: texts,
 });
 
 export type DryRunAnswer = z.output<typeof dryRunAnswer>;
 
 export const plansAnswer = z.array(
   z.object({
-    plan_id: z.string(),
-    name: z.string(),
-    status: z.string(),
-    line: z.string(),
-    created_at: z.string(),
+    plan_id: text,
+    name: text,
+    status: text,
+    line: text,
+    created_at: text,
     runs: runsAnswer,
-    cost_usd: z.number().optional(),
-    cost_limit_usd: z.number().optional(),
-    waiting_for: z.array(z.object({ step: z.string(), what: z.string(), since: z.string() })).optional(),
+    cost_usd: maybeNumber,
+    cost_limit_usd: maybeNumber,
+    waiting_for: z.array(z.object({ step: text, what: text, since: text })).optional(),
   }),
 );
 
 export const templatesAnswer = z.array(
   z.object({
-    name: z.string(),
-    description: z.string().optional(),
-    source: z.string(),
+    name: text,
+    description: maybeText,
+    source: text,
     inputs: z.array(
       z.object({
-        name: z.string(),
-        type: z.string(),
-        required: z.boolean(),
-        description: z.string().optional(),
-        choices: z.array(z.string()).optional(),
-        default: z.string().optional(),
+        name: text,
+        type: text,
+        required: flag,
+        description: maybeText,
+        choices: maybeTexts,
+        default: maybeText,
       }),
     ),
-    success: z.string().optional(),
-    problem: z.string().optional(),
+    success: maybeText,
+    problem: maybeText,
   }),
 );
