@@ -9,11 +9,11 @@ import type { Plugin } from "esbuild";
  */
 export function replaceIn(
   path: string,
-  replacements: readonly [from: string | RegExp, to: string][],
+  replacements: readonly [from: string | RegExp, to: string | ((found: string) => string)][],
 ): string {
   return replacements.reduce(
     (source, [from, to]) => {
-      const replaced = source.replace(from, to);
+      const replaced = typeof to === "string" ? source.replace(from, to) : source.replace(from, to);
       if (replaced === source) throw new Error(`${path} has changed: look at what has become of ${from}.`);
       return replaced;
     },
