@@ -3,11 +3,11 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
-import { findChromium, launchChromium, openPage } from "./support/browser.js";
+import { findChromium, keepScreenshot, launchChromium, openPage } from "./support/browser.js";
 import { runToCommit } from "./support/committed-run.js";
 import { createHome } from "./support/dashboard-home.js";
 import { makeGitPlace } from "./support/git-place.js";
-import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
+import { ASKS, ENGINE_KEY, engineFolder, QUESTION, startLocalEngine } from "./support/local-engine.js";
 import { openStoredPlans } from "./support/stored-plans.js";
 
 // What a person does on the dashboard, in a real browser, from the link that the published bin prints.
@@ -124,12 +124,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
       method: "POST",
       headers: { "x-api-key": ENGINE_KEY, "content-type": "application/json" },
       body: JSON.stringify({
-        message: withScript("Do it", {
-          steps: [
-            { tools: [{ name: "AskUserQuestion", input: { questions: [QUESTION] } }] },
-            { text: "Done" },
-          ],
-        }),
+        message: ASKS,
         input_format: "stream-json",
         session_name: "asks",
       }),
@@ -140,6 +135,33 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     await page.getByRole("status").filter({ hasText: "Nothing waits for you." }).waitFor();
     await page.getByRole("list", { name: "Ended today" }).getByRole("link", { name: "asks" }).click();
     await page.locator(".entry-answer").waitFor();
+  });
+
+  it("what the agent of a plan's step asks is answered on the plan's page", async () => {
+    const place = engineFolder();
+    const engine = await startLocalEngine(place.folder);
+    onTestFinished(async () => {
+      await engine.close();
+      place.remove();
+    });
+    const { home, openLink } = createHome(engine.url, ENGINE_KEY);
+    const plans = await openStoredPlans(home, engine.url);
+    const planId = await plans.begin({
+      name: "storage",
+      steps: [{ id: "choose", run: "implement", task: ASKS }],
+    });
+    const page = await follow(await openLink());
+    await page.goto(new URL(`#/plans/${planId}`, page.url()).href);
+    const card = page.getByRole("article", { name: QUESTION.question });
+    await card.getByRole("button", { name: /SQLite/ }).click();
+    await plans.until(planId, (state) => planStatus(state) === "completed");
+    await page.locator(".title .status").filter({ hasText: "completed" }).waitFor();
+    await page.getByRole("button", { name: /^choose/ }).click();
+    await page
+      .getByRole("region", { name: "Step choose" })
+      .getByRole("link", { name: /choose/ })
+      .click();
+    await page.locator(".entry-answer").filter({ hasText: "SQLite" }).waitFor();
   });
 
   it("a plan is paused, goes on again, and goes on without a step that has failed", async () => {
@@ -178,6 +200,50 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     await plans.until(planId, (state) => planStatus(state) === "completed");
     await page.locator(".title .status").filter({ hasText: "completed" }).waitFor();
     expect(runs()).toHaveLength(2);
+  });
+
+  it("a step whose start was lost is done again on the board with words, and one that is blocked is skipped there", async () => {
+    const served = await serveSimulatedApi({ describe: true, branches: true, paceMs: 0 });
+    onTestFinished(() => served.close());
+    const { api } = served;
+    api.fault({ method: "POST", path: /\/run\// }, { drop: "before" }, 1);
+    const { home, openLink } = createHome(served.url);
+    const plans = await openStoredPlans(home, served.url);
+    const planId = await plans.begin({
+      name: "release",
+      limits: { runs: 2 },
+      steps: [
+        { id: "notes", run: "architect", task: "Write the notes" },
+        { id: "build", run: "implement", task: "Build it", needs: ["notes"] },
+      ],
+    });
+    const page = await follow(await openLink());
+    const lost = page.getByRole("article", { name: /^Nobody knows whether its run was started/ });
+    await lost.getByText(/It would be a run of the session \S*notes/).waitFor();
+    await keepScreenshot(page, "lost");
+    const dialog = page.getByRole("dialog");
+    await lost.getByLabel(/to be different/).fill("In English");
+    await lost.getByRole("button", { name: "Do again…" }).click();
+    await dialog.getByText(/the same is paid for twice/).waitFor();
+    await dialog.getByRole("button", { name: /^no/i }).click();
+    await page.getByText("Not done.").first().waitFor();
+    expect(api.world.runs()).toHaveLength(0);
+    await lost.getByRole("button", { name: "Do again…" }).click();
+    await dialog.getByRole("button", { name: /^yes/i }).click();
+    await lost.waitFor({ state: "detached" });
+    const blocked = page.locator(".need-blocked");
+    await blocked.getByText("build", { exact: true }).waitFor();
+    expect(api.world.runs().map(({ body }) => String(body.message))).toEqual([
+      expect.stringContaining("In English"),
+    ]);
+    await blocked.getByRole("button", { name: "Skip…" }).click();
+    await dialog.getByRole("button", { name: /^no/i }).click();
+    expect((await plans.runner.look(planId))?.state.steps.build?.status).toBe("blocked");
+    await blocked.getByRole("button", { name: "Skip…" }).click();
+    await dialog.getByRole("button", { name: /^yes/i }).click();
+    await page.getByRole("status").filter({ hasText: "Nothing waits for you." }).waitFor();
+    await plans.until(planId, (state) => planStatus(state) === "completed");
+    expect(api.world.runs()).toHaveLength(1);
   });
 
   it("the work of a run is merged into the repository after a yes, and what is left of it thrown away", async () => {

@@ -123,7 +123,7 @@ describe("the tool by which the widget looks again", () => {
       });
       expect(data.view.run.action.length).toBeLessThanOrEqual(300);
       expect(data.view.run.action).not.toContain("\u001b");
-      expect(Object.keys(data.view.calls).sort()).toEqual(["answer", "feedback", "kill"]);
+      expect(Object.keys(data.view.calls).sort()).toEqual(["answer", "feedback", "kill", "plan"]);
     }
     expect(sim.api().posts(/./)).toHaveLength(posts);
   });

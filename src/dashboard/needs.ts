@@ -3,10 +3,13 @@ import { questionIdOf } from "../actions/plans/describe-plan-answer.js";
 import { lookAtGate } from "../actions/plans/look-at-gate.js";
 import { nameOfNeed } from "../actions/plans/plan-needs.js";
 import { FINAL_STATUSES, openQuestions, type Run, type RunQuestion } from "../api/types.js";
+import { findAttempt } from "../plans/machine/draft.js";
 import { type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
+import { nameSession } from "../plans/machine/start-run.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { optional } from "../plans/plan.js";
 import { cleanLine, cleanText } from "../shared/text.js";
+import { changesOf } from "./may-happen.js";
 import type { RunPlace } from "./run-row.js";
 import type { ChoiceView, NeedView } from "./views.js";
 
@@ -50,17 +53,19 @@ export function needsOfPlan(state: PlanState): NeedView[] {
   return waitingFor(state).map((need) => {
     const gate = need.kind === "gate" ? lookAtGate(state, need.step) : undefined;
     const questionId = questionIdOf(state, need);
+    const detail = gate?.text ?? (need.kind === "lost" ? whereLost(state, need) : undefined);
     return {
       id: `${state.planId} ${questionId ?? `${need.kind} ${need.key ?? need.step}`}`,
       kind: need.kind,
       since: need.since,
       title: cleanLine(gate?.question ?? need.what, TITLE_CHARS),
-      ...optional("detail", gate?.text ? cleanText(gate.text, DETAIL_CHARS) : undefined),
+      ...optional("detail", detail ? cleanText(detail, DETAIL_CHARS) : undefined),
       planId: state.planId,
       plan: cleanLine(state.plan.name, NAME_CHARS),
       step: nameOfNeed(state, need),
       ...optional("runId", need.runId),
       ...choicesOf(need, gate?.mayGoBack === true),
+      ...optional("change", changeOf(state, need)),
       ...optional(
         "call",
         questionId === undefined
@@ -69,6 +74,23 @@ export function needsOfPlan(state: PlanState): NeedView[] {
       ),
     };
   });
+}
+
+/** By which name the run can be looked for that was perhaps started. */
+function whereLost(state: PlanState, { key = "" }: WaitingFor): string | undefined {
+  const lost = findAttempt(state, key)?.attempt;
+  const begun = lost && findAttempt(state, lost.conversation);
+  if (!begun) return undefined;
+  const name = begun.attempt.sessionName ?? nameSession(state, begun.id, begun.attempt);
+  return `It would be a run of the session ${cleanLine(name, NAME_CHARS)}.`;
+}
+
+function changeOf(state: PlanState, { kind, step }: WaitingFor): NeedView["change"] {
+  if (kind !== "lost" && kind !== "blocked") return undefined;
+  const may = changesOf(state, step);
+  if (may.length === 0) return undefined;
+  const isRun = state.plan.steps.some((one) => one.id === step && one.kind === "run");
+  return { step, may, ...optional("takesWords", isRun ? (true as const) : undefined) };
 }
 
 function choicesOf({ kind }: WaitingFor, mayGoBack: boolean): Pick<NeedView, "choices" | "words"> {

@@ -4,9 +4,9 @@ import { buildGraph } from "../plans/graph.js";
 import { describePlan, type StepView } from "../plans/machine/describe-plan.js";
 import type { PlanChange } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
-import { whyNot } from "../plans/machine/why-not.js";
 import { optional, type Plan, type PlanStep } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
+import { changesOf, mayHappen } from "./may-happen.js";
 import { needsOfPlan } from "./needs.js";
 import { gatesOf, timelineOf } from "./plan-timeline.js";
 import type { PlanDetail, PlanEdge, PlanNode, PlanVersion } from "./views.js";
@@ -47,7 +47,7 @@ export function toPlanDetail(sight: PlanSight, now: number): PlanDetail {
     workMs: state.workMs,
     limitMinutes: state.plan.limits.minutes,
     nearLimits: view.nearLimits,
-    may: (["pause", "resume", "kill"] as const).filter((one) => isPossible(state, DEEDS[one])),
+    may: (["pause", "resume", "kill"] as const).filter((one) => mayHappen(state, DEEDS[one])),
   };
 }
 
@@ -56,10 +56,6 @@ const DEEDS = {
   resume: { type: "resumed" },
   kill: { type: "kill-asked" },
 } as const satisfies Record<string, PlanChange>;
-
-function isPossible(state: PlanState, change: PlanChange): boolean {
-  return whyNot(state, { ...change, at: state.at }) === undefined;
-}
 
 function nodesOf({ state, troubles, actions }: PlanSight, views: readonly StepView[]): PlanNode[] {
   const graph = buildGraph(state.plan.steps);
@@ -87,10 +83,7 @@ function nodesOf({ state, troubles, actions }: PlanSight, views: readonly StepVi
       ...optional("turns", view.turns),
       ...optional("costUsd", view.costUsd === undefined ? undefined : toCents(view.costUsd)),
       ...optional("items", view.items),
-      may: [
-        ...(isPossible(state, { type: "step-skipped", step: view.id }) ? (["skip"] as const) : []),
-        ...(isPossible(state, { type: "step-redone", step: view.id }) ? (["redo"] as const) : []),
-      ],
+      may: changesOf(state, view.id),
     };
   });
 }

@@ -43,9 +43,14 @@ export interface NeedView {
   several?: true;
   /** A field for the person's own words: alone (a question), or behind a choice that takes words. */
   words?: { label: string; alone: boolean };
-  /** What is sent to /api/actions, completed by `answer`; missing where only the plan's page helps. */
+  /** What is sent to /api/actions, completed by `answer`; missing where nothing answers it. */
   call?: { action: "answer"; arguments: Record<string, string> };
+  /** Of a lost or blocked step, what may be done with it; done again it may take the person's words. */
+  change?: { step: string; may: StepChange[]; takesWords?: true };
 }
+
+/** What a person may do with a step of a plan, as `change` of the action `plan`. */
+export type StepChange = "skip" | "redo";
 
 /** A run as lists show it. */
 export interface RunRow {
@@ -172,8 +177,8 @@ export interface PlanNode {
   costUsd?: number;
   /** Of a fan-out: runs that have succeeded, and all of them. */
   items?: { done: number; of: number };
-  /** What the person may do with it now, as `change` of the action `plan`. */
-  may: ("skip" | "redo")[];
+  /** What the person may do with it now. */
+  may: StepChange[];
 }
 
 export interface PlanEdge {

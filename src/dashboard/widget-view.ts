@@ -1,10 +1,11 @@
 import type { Services } from "../actions/define-action.js";
 import { activeRun } from "../sessions/sessions.js";
 import { cleanLine, cutText } from "../shared/text.js";
+import { needsOfRun } from "./needs.js";
 import { NotThere } from "./not-there.js";
 import { toPlanDetail } from "./plan-detail.js";
 import { readRun, toRunDetail } from "./run-detail.js";
-import type { WidgetPlan, WidgetRun } from "./views.js";
+import type { NeedView, WidgetPlan, WidgetRun } from "./views.js";
 
 /** What a widget is about; the first that is given counts. */
 export interface WidgetQuery {
@@ -18,6 +19,8 @@ export interface WidgetQuery {
 const TASK_CHARS = 600;
 const RESULT_CHARS = 3_000;
 const MOST_FILES = 20;
+/** Of a plan the questions of so many runs are read, the first ones. */
+const MOST_ASKING = 5;
 
 /**
  * The run or plan as it stands now. Only reads.
@@ -29,7 +32,10 @@ export async function readWidgetView(
   signal: AbortSignal,
 ): Promise<{ run: WidgetRun } | { plan: WidgetPlan }> {
   const now = services.clock.now();
-  if (plan_id) return { plan: toWidgetPlan(await readPlan(plan_id, services), now) };
+  if (plan_id) {
+    const plan = toWidgetPlan(await readPlan(plan_id, services), now);
+    return { plan: { ...plan, needs: await readQuestions(plan.needs, services, signal) } };
+  }
   const runId = run_id || (session_name && (await runOf(session_name, services)));
   if (!runId) throw new NotThere(tellNone(session_name));
   const run = await readRun(runId, services, signal);
@@ -82,4 +88,21 @@ function toWidgetPlan(sight: Parameters<typeof toPlanDetail>[0], now: number): W
     ...told
   } = toPlanDetail(sight, now);
   return told;
+}
+
+/** What agents of steps ask, with what answers it, which their runs know; what cannot be read stays as it is. */
+async function readQuestions(
+  needs: readonly NeedView[],
+  services: Services,
+  signal: AbortSignal,
+): Promise<NeedView[]> {
+  const asking = needs.filter(({ kind, runId }) => kind === "question" && runId).slice(0, MOST_ASKING);
+  const read = async (need: NeedView) => {
+    const { runId = "", planId = "", plan = "", step = "" } = need;
+    if (!asking.includes(need)) return [need];
+    const run = await readRun(runId, services, signal).catch(() => undefined);
+    const asked = run ? needsOfRun(run, { planId, plan, step }) : [];
+    return asked.length > 0 ? asked : [need];
+  };
+  return (await Promise.all(needs.map(read))).flat();
 }

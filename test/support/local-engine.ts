@@ -73,3 +73,8 @@ export function startLocalEngine(
 export function withScript(message: string, script: { pace?: number; steps: object[] }): string {
   return `${message}\n#script ${JSON.stringify(script)}`;
 }
+
+/** A task whose agent asks {@link QUESTION}. */
+export const ASKS = withScript("Do it", {
+  steps: [{ tools: [{ name: "AskUserQuestion", input: { questions: [QUESTION] } }] }, { text: "Done" }],
+});

@@ -1,6 +1,6 @@
 import { computed, signal } from "@preact/signals";
 import type { ActionName, CallView, FormReply, FormView } from "../views.js";
-import type { Act, Outcome } from "./parts/doing.js";
+import type { Act, Ask, Outcome } from "./parts/doing.js";
 import { get, post, Refused } from "./requests.js";
 
 /** A form of an action that a person has to answer before it goes on. */
@@ -60,7 +60,8 @@ async function carryOut(action: ActionName, given: Record<string, unknown>): Pro
       call = await patiently(() => get<CallView>(`api/actions/${id}`));
       continue;
     }
-    const body: FormReply = await askPerson(call.form);
+    const values = await askPerson(call.form);
+    const body: FormReply = { formId: call.form.id, ...(values ? { values } : {}) };
     call = await patiently(() => post<CallView>(`api/actions/${id}/form`, body));
   }
 }
@@ -76,18 +77,17 @@ function check(call: CallView & { state: "done" }): { detail?: string } {
   return call.check ? { detail: call.check.output } : {};
 }
 
-function askPerson(form: FormView): Promise<FormReply> {
-  return new Promise((resolve) => {
+export const askPerson: Ask = (form) =>
+  new Promise((resolve) => {
     const open: OpenForm = {
       form,
       reply: (values) => {
         forms.value = forms.value.filter((one) => one !== open);
-        resolve({ formId: form.id, ...(values ? { values } : {}) });
+        resolve(values);
       },
     };
     forms.value = [...forms.value, open];
   });
-}
 
 async function patiently<Answer>(request: () => Promise<Answer>): Promise<Answer> {
   for (let left = TRIES - 1; ; left -= 1) {

@@ -1,10 +1,10 @@
 import { useEffect } from "preact/hooks";
-import { act, openForm } from "./act.js";
+import { act, askPerson, openForm } from "./act.js";
 import { Connection } from "./frame/connection.js";
 import { Notices } from "./frame/notices.js";
 import { board, watch } from "./live.js";
 import { ActionForm } from "./parts/action-form.js";
-import { ActProvider, LinksProvider } from "./parts/doing.js";
+import { ActProvider, AskProvider, LinksProvider } from "./parts/doing.js";
 import { type Route, route, toPlan, toRun } from "./route.js";
 import { BoardPage } from "./views/board.js";
 import { FiguresPage } from "./views/figures.js";
@@ -26,23 +26,25 @@ export function App() {
   useTitle(shown);
   return (
     <ActProvider value={act}>
-      <LinksProvider value={LINKS}>
-        <button type="button" class="button skip" onClick={skip}>
-          Skip to the content
-        </button>
-        <header class="top">
-          <a class="brand" href="#/">
-            Workflows
-          </a>
-          <Navigation view={shown.view} />
-          <Connection />
-        </header>
-        <main id="content" tabIndex={-1}>
-          <Page shown={shown} />
-        </main>
-        <Notices />
-        {form && <ActionForm key={form.form.id} form={form.form} reply={form.reply} />}
-      </LinksProvider>
+      <AskProvider value={askPerson}>
+        <LinksProvider value={LINKS}>
+          <button type="button" class="button skip" onClick={skip}>
+            Skip to the content
+          </button>
+          <header class="top">
+            <a class="brand" href="#/">
+              Workflows
+            </a>
+            <Navigation view={shown.view} />
+            <Connection />
+          </header>
+          <main id="content" tabIndex={-1}>
+            <Page shown={shown} />
+          </main>
+          <Notices />
+          {form && <ActionForm key={form.form.id} form={form.form} reply={form.reply} />}
+        </LinksProvider>
+      </AskProvider>
     </ActProvider>
   );
 }

@@ -4,7 +4,7 @@ import { type Draft, edit, setStatus } from "./draft.js";
 import { shareOf } from "./limits.js";
 import { composeMessage } from "./resolve.js";
 import { continueOf, continuing, sessionFor } from "./sources.js";
-import type { Attempt, QueuedRun, StartOrder, StartSession, StepState } from "./state.js";
+import type { Attempt, PlanState, QueuedRun, StartOrder, StartSession, StepState } from "./state.js";
 
 /**
  * Decides on the next run of a step's queue: from here on it counts, and its key is taken. The limits of the whole plan
@@ -41,12 +41,7 @@ export function startNext(draft: Draft, step: RunStep): string | undefined {
     ...(place.session.kind === "continue"
       ? {}
       : {
-          sessionName: [
-            draft.state.plan.name,
-            step.id,
-            ...(queued.item === undefined ? [] : [queued.item + 1]),
-            ...(own === 1 ? [] : [`again-${own}`]),
-          ].join("-"),
+          sessionName: nameSession(draft.state, step.id, { number: own, item: queued.item }),
         }),
   };
   const attempt: Attempt = {
@@ -128,4 +123,14 @@ export function conclude(
   step.concluded = true;
   step.queue = [];
   setStatus(draft, id, status, reason);
+}
+
+/** The name of the session that a run of a step begins. */
+export function nameSession(
+  { plan }: Pick<PlanState, "plan">,
+  step: string,
+  { number, item }: { number: number; item?: number | undefined },
+): string {
+  const which = item === undefined ? [] : [item + 1];
+  return [plan.name, step, ...which, ...(number === 1 ? [] : [`again-${number}`])].join("-");
 }

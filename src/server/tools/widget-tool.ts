@@ -6,7 +6,7 @@ import type { ProjectStep, ToolResult } from "./output.js";
 import type { ToolDefinition } from "./registry.js";
 
 /** What a widget may do, each by the tool that does it for everybody. */
-const DEEDS: readonly ActionName[] = ["answer", "feedback", "kill"];
+const DEEDS: readonly ActionName[] = ["answer", "feedback", "kill", "plan"];
 
 const text = z.string().max(500).optional();
 const query = z.object({ run_id: text, plan_id: text, session_name: text });

@@ -1,6 +1,6 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { ActionName } from "../../views.js";
+import type { ActionName, FormView } from "../../views.js";
 
 /** What has come of an action. */
 export interface Outcome {
@@ -14,6 +14,9 @@ export interface Outcome {
 /** Carries an action out and tells what came of it; how, is the business of whoever shows these parts. */
 export type Act = (action: ActionName, given: Record<string, unknown>) => Promise<Outcome>;
 
+/** Shows the person a form; undefined when they close it. Nothing is sent. */
+export type Ask = (form: FormView) => Promise<Record<string, string> | undefined>;
+
 /** Where runs and plans are shown by themselves; without an address a name is plain text. */
 export interface Links {
   run?(runId: string): string;
@@ -21,9 +24,12 @@ export interface Links {
 }
 
 const ActContext = createContext<Act>(async () => ({ ok: false, text: "Nothing can be done from here." }));
+const AskContext = createContext<Ask>(async () => undefined);
 const LinksContext = createContext<Links>({});
 
 export const ActProvider = ActContext.Provider;
+export const AskProvider = AskContext.Provider;
 export const LinksProvider = LinksContext.Provider;
 export const useAct = (): Act => useContext(ActContext);
+export const useAsk = (): Ask => useContext(AskContext);
 export const useLinks = (): Links => useContext(LinksContext);

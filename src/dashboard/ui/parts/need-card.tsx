@@ -3,6 +3,7 @@ import type { ChoiceView, NeedView } from "../../views.js";
 import { duration, isoTime } from "../format.js";
 import { now } from "../now.js";
 import { useAct, useLinks } from "./doing.js";
+import { StepChangeBox } from "./step-change.js";
 
 const KINDS: Record<NeedView["kind"], string> = {
   question: "Question",
@@ -27,7 +28,8 @@ export function NeedCard({ need }: { need: NeedView }) {
       <h3 id={heading}>{title}</h3>
       {detail && <pre class="detail">{detail}</pre>}
       {cut && <p class="muted">Not all of it can be shown here, so it cannot be allowed from here.</p>}
-      {need.call ? <Answer need={need} /> : <Elsewhere need={need} />}
+      {need.call && <Answer need={need} />}
+      {need.change && <StepChangeBox need={need} change={need.change} />}
     </article>
   );
 }
@@ -57,16 +59,6 @@ function Since({ since }: { since: number | undefined }) {
       waiting for {duration((now.value - since) / 1_000)}
     </time>
   );
-}
-
-/** Only the plan itself can be changed so that it goes on. */
-function Elsewhere({ need }: { need: NeedView }) {
-  const address = need.planId && useLinks().plan?.(need.planId);
-  return address ? (
-    <p>
-      <a href={address}>Open the plan</a> to redo or skip the step.
-    </p>
-  ) : null;
 }
 
 function Answer({ need }: { need: NeedView }) {

@@ -1,25 +1,16 @@
-import { useState } from "preact/hooks";
 import type { PlanNode } from "../../views.js";
 import { duration, money } from "../format.js";
 import { now } from "../now.js";
-import { ActionForm } from "./action-form.js";
-import { useAct, useLinks } from "./doing.js";
+import { useLinks } from "./doing.js";
 import { Facts } from "./facts.js";
 import { Status } from "./status.js";
+import { useStepChange } from "./step-change.js";
 
 /** One step of a plan: how it stands, and what can be done with it. */
 export function PlanStep({ planId, node }: { planId: string; node: PlanNode }) {
-  const act = useAct();
   const links = useLinks();
-  const [asked, setAsked] = useState<"skip" | "redo">();
+  const change = useStepChange({ planId, step: node.id });
   const run = node.runId && links.run?.(node.runId);
-  const change = (values?: Record<string, string>) => {
-    const what = asked;
-    setAsked(undefined);
-    if (!values || !what || values.confirm === "no") return;
-    const message = values.message ? { message: values.message } : {};
-    void act("plan", { plan_id: planId, change: what, step: node.id, ...message });
-  };
   return (
     <section class="step" aria-label={`Step ${node.id}`}>
       <header class="step-head">
@@ -27,12 +18,16 @@ export function PlanStep({ planId, node }: { planId: string; node: PlanNode }) {
         <Status status={node.status} note={` for ${duration((now.value - node.since) / 1_000)}`} />
         <div class="buttons">
           {node.may.includes("redo") && (
-            <button type="button" class="button" onClick={() => setAsked("redo")}>
+            <button
+              type="button"
+              class="button"
+              onClick={() => void (node.kind === "run" ? change.redoByWords() : change.redo())}
+            >
               Do again…
             </button>
           )}
           {node.may.includes("skip") && (
-            <button type="button" class="button" onClick={() => setAsked("skip")}>
+            <button type="button" class="button" onClick={() => void change.skip()}>
               Skip…
             </button>
           )}
@@ -52,39 +47,6 @@ export function PlanStep({ planId, node }: { planId: string; node: PlanNode }) {
           ["Cost", node.costUsd === undefined ? undefined : money(node.costUsd)],
         ]}
       />
-      {asked === "skip" && <ActionForm form={skipForm(node.id)} reply={change} />}
-      {asked === "redo" && <ActionForm form={redoForm(node.id)} reply={change} />}
     </section>
   );
 }
-
-const skipForm = (step: string) => ({
-  id: "skip",
-  message: `Skip step ${step}?\nIt is not done, and what needs it goes on without it.`,
-  fields: [
-    {
-      name: "confirm",
-      title: "Skip",
-      description: "",
-      required: true,
-      choices: [
-        { value: "no", title: "No, leave it" },
-        { value: "yes", title: "Yes, skip it" },
-      ],
-    },
-  ],
-});
-
-const redoForm = (step: string) => ({
-  id: "redo",
-  message: `Do step ${step} again\nEverything behind it is done again, too. You are asked once more before anything is paid.`,
-  fields: [
-    {
-      name: "message",
-      title: "What is to be different",
-      description: "",
-      required: false,
-      lines: true as const,
-    },
-  ],
-});

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
-import type { PlanDetail } from "../../views.js";
+import type { NeedView, PlanDetail } from "../../views.js";
 import { duration, isoTime, moment, money, repositoryName } from "../format.js";
-import { gone, plan } from "../live.js";
+import { board, gone, plan } from "../live.js";
 import { now } from "../now.js";
 import { useAct } from "../parts/doing.js";
 import { Facts, Meter } from "../parts/facts.js";
@@ -24,7 +24,8 @@ export function PlanPage({ id }: { id: string }) {
 }
 
 function Plan({ plan: told }: { plan: PlanDetail }) {
-  const { nodes, edges, needs, nearLimits } = told;
+  const { nodes, edges, nearLimits } = told;
+  const needs = told.needs.flatMap(withAnswers);
   const [chosen, setChosen] = useState<string>();
   const step =
     nodes.find(({ id }) => id === (chosen ?? needs[0]?.step)) ??
@@ -73,6 +74,13 @@ function Plan({ plan: told }: { plan: PlanDetail }) {
       </div>
     </div>
   );
+}
+
+/** What an agent asks is told on the board with what answers it. */
+function withAnswers(need: NeedView): NeedView[] {
+  if (need.kind !== "question" || !need.runId) return [need];
+  const asked = board.value?.needs.filter(({ runId }) => runId === need.runId) ?? [];
+  return asked.length > 0 ? asked : [need];
 }
 
 function PlanActions({ plan: { planId, may } }: { plan: PlanDetail }) {

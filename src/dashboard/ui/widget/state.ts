@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import type { FormView, WidgetView } from "../../views.js";
-import type { Outcome } from "../parts/doing.js";
+import type { Ask, Outcome } from "../parts/doing.js";
 
 /** What the widget shows. Each page has one widget, so each of these is there once. */
 export const view = signal<WidgetView | undefined>(undefined);
@@ -18,8 +18,8 @@ export const openForm = signal<{ form: FormView; reply(values?: Record<string, s
   undefined,
 );
 
-export function askPerson(form: FormView): Promise<Record<string, string> | undefined> {
-  return new Promise((resolve) => {
+export const askPerson: Ask = (form) =>
+  new Promise((resolve) => {
     openForm.value = {
       form,
       reply(values) {
@@ -28,4 +28,3 @@ export function askPerson(form: FormView): Promise<Record<string, string> | unde
       },
     };
   });
-}

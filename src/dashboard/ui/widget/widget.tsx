@@ -2,21 +2,23 @@ import { useEffect, useRef } from "preact/hooks";
 import type { WidgetView } from "../../views.js";
 import { ActionForm } from "../parts/action-form.js";
 import type { Act } from "../parts/doing.js";
-import { ActProvider } from "../parts/doing.js";
+import { ActProvider, AskProvider } from "../parts/doing.js";
 import { PlanCard } from "./plan-card.js";
 import { RunCard } from "./run-card.js";
-import { answer, isOver, openForm, problem, told, view } from "./state.js";
+import { answer, askPerson, isOver, openForm, problem, told, view } from "./state.js";
 
 /** The run or plan of one call in the chat; of a call that was about neither, what it answered. */
 export function Widget({ act }: { act: Act }) {
   return (
     <ActProvider value={act}>
-      <main class={openForm.value ? "widget widget-asks" : "widget"}>
-        <Shown shown={view.value} />
-        {problem.value && <p class="problem banner told">{problem.value}</p>}
-        <Told />
-        {openForm.value && <ActionForm form={openForm.value.form} reply={openForm.value.reply} />}
-      </main>
+      <AskProvider value={askPerson}>
+        <main class={openForm.value ? "widget widget-asks" : "widget"}>
+          <Shown shown={view.value} />
+          {problem.value && <p class="problem banner told">{problem.value}</p>}
+          <Told />
+          {openForm.value && <ActionForm form={openForm.value.form} reply={openForm.value.reply} />}
+        </main>
+      </AskProvider>
     </ActProvider>
   );
 }
