@@ -48,7 +48,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     buildTools("named", actions, (error) => log.error("A fixture failed:", error));
   const tools = [...build(fixtureActions), ...fixtureTools];
   const capabilities = { onChange: () => () => {} } as unknown as ApiCapabilities;
-  publishTools(server, tools, { catalogue, capabilities, inFlight, services: {} as Services });
+  publishTools(server, tools, { catalogue, capabilities, inFlight, services: { clock: systemClock } as Services });
   const complete = createComplete({
     catalogue,
     sessions: {} as Sessions,
@@ -57,7 +57,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
   addPlainFixtures(server, (typed) => completeValues(complete, "workflow", typed));
   const modern = createModernFixtures({
     tools: build([...fixtureActions, ...roundActions]),
-    services: { catalogue } as Services,
+    services: { catalogue, clock: systemClock } as Services,
     complete: (typed) => complete("workflow", typed),
     formMs: FORM_MS,
   });
