@@ -278,7 +278,7 @@ test("an approval at a gate lets the plan go on, and the plan tells who has deci
   );
   const detail = await page.get<PlanDetail>("plans/login");
   expect(detail.gates).toEqual([
-    expect.objectContaining({ step: "ok", decision: "approve", by: "dashboard", attempt: 1 }),
+    expect.objectContaining({ step: "ok", decision: "approve", via: "dashboard", attempt: 1 }),
   ]);
   expect(detail.edges).toContainEqual({ from: "ok", to: "design", kind: "back" });
   expect(detail.timeline.map(({ step, status, kind }) => [step, kind, status])).toEqual([

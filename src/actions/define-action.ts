@@ -74,6 +74,8 @@ export interface Call {
   inTerminal?: true;
   /** The same, by a click in the dashboard. */
   inDashboard?: true;
+  /** Who calls, by the name of their token; missing where the server does not know. */
+  person?: string | undefined;
   /** True when the server is stopping: then calls answer at once. */
   isStopping(): boolean;
   /** Whether the client asked for progress. */

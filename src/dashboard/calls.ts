@@ -44,15 +44,17 @@ export interface Calls {
  * Carries actions out as the chat's client does: what the person has to agree to comes as a form, and only what comes
  * back from that form counts as agreed.
  * @param options.signal ends with the session: open forms are closed, and nothing that they ask for is done
+ * @param options.person whose session it is, where that is known
  * @param options.onDone told of each call that has ended
  */
 export function createCalls(options: {
   services: Services;
   log: Log;
   signal: AbortSignal;
+  person?: string | undefined;
   onDone: () => void;
 }): Calls {
-  const { services, log, signal, onDone } = options;
+  const { services, log, signal, person, onDone } = options;
   const { clock } = services;
   const calls = new Map<string, OpenCall>();
 
@@ -98,6 +100,7 @@ export function createCalls(options: {
       },
       clientName: "dashboard",
       inDashboard: true,
+      person,
       follows: () => {},
       localFolders: async () => [],
     };

@@ -15,6 +15,8 @@ import type { CallView, FiguresBy } from "./views.js";
 /** A view that is lent to sessions; given back when the last of them has ended. */
 export interface LentView {
   view: DashboardView;
+  /** Whom it is lent to, by the name of their token; missing where the server does not know. */
+  person?: string | undefined;
   giveBack(): void;
 }
 
@@ -159,7 +161,7 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   });
 
   const callsOf = ({ view: held, signal }: Visitor<Held>) => {
-    held.calls ??= held.view.openCalls(signal);
+    held.calls ??= held.view.openCalls(signal, held.person);
     return held.calls;
   };
   app.post("/api/actions", async (context) => {

@@ -80,7 +80,7 @@ function gateOf(state: PlanState, step: GateStep, now: StepState): GateView[] {
   const question = cleanLine(questionOf(state, step), QUESTION_CHARS);
   const commits = (all: readonly string[]) => all.map((commit) => cleanLine(commit, COMMIT_CHARS));
   const decided = now.decisions.map(
-    ({ attempt, at, decision, words, via, ...opening }): GateView => ({
+    ({ attempt, at, decision, words, via, by, ...opening }): GateView => ({
       step: step.id,
       attempt,
       question,
@@ -89,7 +89,8 @@ function gateOf(state: PlanState, step: GateStep, now: StepState): GateView[] {
       decision,
       ...optional("words", words && cleanText(words, WORDS_CHARS)),
       decidedAt: at,
-      ...optional("by", via),
+      ...optional("via", via),
+      ...optional("by", by),
     }),
   );
   if (!now.open) return decided;

@@ -18,8 +18,8 @@ export interface DashboardView extends Live, Pick<Pages, "plan" | "runDetail"> {
   diff(runId: string, signal: AbortSignal): Promise<DiffView>;
   figures(query: FiguresQuery): Promise<FiguresView>;
   figureRows(query: FiguresQuery & { key: string }): Promise<FigureRows>;
-  /** The calls of one session, which ends with the signal. */
-  openCalls(signal: AbortSignal): Calls;
+  /** The calls of one session, which ends with the signal. @param person whose session it is, where that is known */
+  openCalls(signal: AbortSignal, person?: string): Calls;
   close(): void;
 }
 
@@ -45,7 +45,7 @@ export function createDashboardView({ services, log }: { services: Services; log
     diff: (runId, signal) => readDiff(runId, services, signal),
     figures: (query) => readFigures(query, services),
     figureRows: (query) => readFigureRows(query, services),
-    openCalls: (signal) => createCalls({ services, log, signal, onDone: board.lookNow }),
+    openCalls: (signal, person) => createCalls({ services, log, signal, person, onDone: board.lookNow }),
     close() {
       board.close();
       pages.close();

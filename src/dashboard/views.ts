@@ -224,7 +224,9 @@ export interface GateView {
   words?: string;
   decidedAt?: number;
   /** Where the decision came from, as far as it was noted. */
-  by?: "chat" | "terminal" | "dashboard";
+  via?: "chat" | "terminal" | "dashboard";
+  /** Who it was, by the name of their token. */
+  by?: string;
 }
 
 export interface PlanVersion {

@@ -133,7 +133,7 @@ export function createModernFixtures(options: {
 
   function create(caller: string): Server {
     const server = new Server({ name: "conformance-fixtures", version: "1.0.0" }, SERVER_OPTIONS);
-    const ours = createToolHandlers(published, caller);
+    const ours = createToolHandlers(published, { caller });
     server.setRequestHandler("tools/list", async (_request, context) => {
       const list = await ours.list(context);
       return { tools: [...list.tools, ...added.map(({ call: _, ...tool }) => tool)] } as never;
@@ -145,7 +145,7 @@ export function createModernFixtures(options: {
       if (key === undefined) return ours.call(params, context) as never;
       return renameKey(await ours.call(params, withKey(context, key)), key) as never;
     });
-    serveTasks(server, tasks, caller);
+    serveTasks(server, tasks, { caller });
     servePlain(server, options.complete);
     return server;
   }

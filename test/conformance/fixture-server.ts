@@ -48,7 +48,12 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
     buildTools("named", actions, (error) => log.error("A fixture failed:", error));
   const tools = [...build(fixtureActions), ...fixtureTools];
   const capabilities = { onChange: () => () => {} } as unknown as ApiCapabilities;
-  publishTools(server, tools, { catalogue, capabilities, inFlight, services: { clock: systemClock } as Services });
+  publishTools(server, tools, {
+    catalogue,
+    capabilities,
+    inFlight,
+    services: { clock: systemClock } as Services,
+  });
   const complete = createComplete({
     catalogue,
     sessions: {} as Sessions,

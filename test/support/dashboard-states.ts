@@ -378,7 +378,8 @@ function planDetail(now: number, gate: NeedView): PlanDetail {
         decision: "approve",
         words: "Keep it in memory for now",
         decidedAt: at(41),
-        by: "chat",
+        via: "chat",
+        by: "ada",
       },
     ],
     versions: [

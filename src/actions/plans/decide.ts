@@ -2,6 +2,7 @@ import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanChange } from "../../plans/machine/events.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import type { DecidedVia, PlanState } from "../../plans/machine/state.js";
+import { optional } from "../../plans/plan.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
 import { ActionError } from "../answer.js";
 import type { Call } from "../define-action.js";
@@ -50,10 +51,13 @@ export function toChange(
   state: PlanState,
   { step, kind }: WaitingFor,
   verdict: Verdict,
-  { inTerminal, inDashboard }: Pick<Call, "inTerminal" | "inDashboard">,
+  { inTerminal, inDashboard, person }: Pick<Call, "inTerminal" | "inDashboard" | "person">,
 ): PlanChange {
   const { agreement } = state.steps[step] ?? {};
-  const via = inTerminal ? "terminal" : inDashboard ? "dashboard" : "chat";
+  const whose = {
+    via: inTerminal ? "terminal" : inDashboard ? "dashboard" : "chat",
+    ...optional("by", person),
+  } as const;
   if (kind === "agreement" && agreement && (verdict.kind === "yes" || verdict.kind === "no"))
     return {
       type: "fan-out-answered",
@@ -61,7 +65,7 @@ export function toChange(
       attempt: agreement.attempt,
       runs: agreement.runs,
       agreed: verdict.kind === "yes",
-      via,
+      ...whose,
     };
   const gate = lookAtGate(state, step);
   if (!gate || verdict.kind === "yes" || verdict.kind === "no")
@@ -72,7 +76,7 @@ export function toChange(
     attempt: gate.opening.attempt,
     commits: gate.opening.commits,
     decision: verdict.kind,
-    via,
+    ...whose,
     ...(verdict.kind === "send-back" ? { words: verdict.words } : {}),
   };
 }
@@ -102,10 +106,10 @@ export function tellMeanwhile(
   const { step } = need;
   const [before, after] = [shown.steps[step], now.steps[step]];
   if (need.kind === "agreement") {
-    const { attempt, runs, agreed, via } = after?.agreement ?? {};
+    const { attempt, runs, agreed, ...whose } = after?.agreement ?? {};
     const isSame = attempt === before?.agreement?.attempt && runs === before?.agreement?.runs;
     if (isSame && agreed !== undefined)
-      return `${nameNeed(need)} was decided meanwhile${where(via)}: ${agreed ? "agreed to" : "turned down"}.`;
+      return `${nameNeed(need)} was decided meanwhile${whoAndWhere(whose)}: ${agreed ? "agreed to" : "turned down"}.`;
   }
   const decided = after?.decisions.findLast(
     ({ attempt, commits }) =>
@@ -113,7 +117,7 @@ export function tellMeanwhile(
   );
   if (decided) {
     const words = decided.words ? `: ${asSentence(cleanLine(decided.words, 200))}` : ".";
-    return `${nameNeed(need)} was decided meanwhile${where(decided.via)}: ${DECIDED[decided.decision]}${words}`;
+    return `${nameNeed(need)} was decided meanwhile${whoAndWhere(decided)}: ${DECIDED[decided.decision]}${words}`;
   }
   return now.killAskedAt === undefined ? otherwise : "The plan was ended meanwhile.";
 }
@@ -132,8 +136,8 @@ const PLACES: Record<DecidedVia, string> = {
   dashboard: "the dashboard",
 };
 
-function where(via: DecidedVia | undefined): string {
-  return via === undefined ? "" : ` in ${PLACES[via]}`;
+function whoAndWhere({ by, via }: { by?: string; via?: DecidedVia }): string {
+  return `${by === undefined ? "" : ` by ${by}`}${via === undefined ? "" : ` in ${PLACES[via]}`}`;
 }
 
 /** "Gate ok", at the beginning of a sentence. */

@@ -149,9 +149,9 @@ function itemsText(step: PlanStep, now: StepState): { done: number; of: number }
 function outcomeText(step: PlanStep, now: StepState, last: Attempt | undefined): string | undefined {
   if (step.kind === "gate") {
     const decision = now.decisions.at(-1);
-    return (
-      decision && cleanLine([decision.decision, decision.words].filter(Boolean).join(": "), OUTCOME_CHARS)
-    );
+    if (!decision) return undefined;
+    const said = `${decision.decision}${decision.by === undefined ? "" : ` by ${decision.by}`}`;
+    return cleanLine([said, decision.words].filter(Boolean).join(": "), OUTCOME_CHARS);
   }
   if (step.kind === "merge") {
     const merges = now.merges.filter(({ round }) => round === now.round);

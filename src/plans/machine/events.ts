@@ -71,6 +71,7 @@ export type PlanChange =
       decision: "approve" | "send-back" | "stop";
       words?: string;
       via?: DecidedVia;
+      by?: string;
     }
   | {
       type: "fan-out-answered";
@@ -79,6 +80,7 @@ export type PlanChange =
       runs: number;
       agreed: boolean;
       via?: DecidedVia;
+      by?: string;
     }
   | { type: "merged"; step: string; attempt: number; item: number; branch: string; commit: string }
   /** It was taken back. */

@@ -203,6 +203,8 @@ export interface Agreement {
   /** Missing while nobody has answered. */
   readonly agreed?: boolean;
   readonly via?: DecidedVia;
+  /** Who it was, by the name of their token; missing where nobody knew. */
+  readonly by?: string;
 }
 
 /** Where a person has decided; missing of what was decided before this was written down. */
@@ -220,6 +222,8 @@ export interface Decision extends GateOpening {
   readonly decision: "approve" | "send-back" | "stop";
   readonly words?: string;
   readonly via?: DecidedVia;
+  /** Who it was, by the name of their token; missing where nobody knew. */
+  readonly by?: string;
 }
 
 export interface Merge {

@@ -100,6 +100,7 @@ export function createInFlightCalls(options: { clock: Clock; elicitationTimeoutM
         progress: report,
         // On this protocol a call is answered by its own answer only.
         follows: () => {},
+        person: scope?.person,
         clientName: server?.getClientVersion()?.name,
         localFolders: async (until) => (server ? listRoots(server, until, related) : []),
       },

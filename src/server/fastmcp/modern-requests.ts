@@ -93,6 +93,7 @@ export function createModernRequests(options: {
         const server = state.lent?.server ?? options.server;
         const answer = await server.serveRequest(toModernRequest(request, gone.signal), {
           owner: caller.owner,
+          person: caller.person,
           body,
           ended: gone.signal,
         });

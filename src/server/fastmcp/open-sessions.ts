@@ -7,6 +7,7 @@ import { HttpRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import { type Calls, COSTLY, createCalls, type Message } from "./calls.js";
 import type { createKeyServers } from "./key-servers.js";
+import { namePerson } from "./session-hook.js";
 
 /** `sse` is the protocol's earlier transport. */
 export type SessionKind = "http" | "sse";
@@ -106,6 +107,7 @@ export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
 
     register(caller, kind, transport, serve) {
       const lent = caller.apiKey === undefined ? undefined : keyServers.borrow(caller.apiKey);
+      if (caller.person !== undefined) namePerson(transport, caller.person);
       const number = ++opened;
       let closed = false;
       const session: OpenSession = {

@@ -8,6 +8,8 @@ export interface CallScope {
   session: FastMCPSession;
   requestId: string | number | undefined;
   progressToken: string | number | undefined;
+  /** Who has the session, where that is known. */
+  person: string | undefined;
   /** Resolves when the answer has left, or when none will: the request was cancelled or the client has gone. */
   answered: Promise<void>;
 }
@@ -62,6 +64,7 @@ const prepared = new WeakMap<object, Map<string, Prepare>>();
 const silent = new WeakSet<object>();
 let installed = false;
 const held = new WeakMap<Transport, Held>();
+const persons = new WeakMap<Transport, string>();
 
 /** What one session may subscribe to. */
 const MAX_SUBSCRIPTIONS = 100;
@@ -95,6 +98,7 @@ export function installSessionHook(): void {
     Object.defineProperty(this, "clientCapabilities", { get: () => capabilities() ?? null });
     const unanswered = createUnanswered();
     const first = held.get(transport);
+    const person = persons.get(transport);
     const send = transport.send.bind(transport);
     transport.send = async (message, options) => {
       // While lists are held back, nobody has one that could be out of date.
@@ -116,7 +120,7 @@ export function installSessionHook(): void {
       const answered = isRequest ? unanswered.add(id, message) : Promise.resolve();
       const handle = () =>
         scope.run(
-          { session: this, requestId: id, progressToken: params?._meta?.progressToken, answered },
+          { session: this, requestId: id, progressToken: params?._meta?.progressToken, person, answered },
           () => (receive as (message: Message, extra: unknown) => void)(message, extra),
         );
       const refusal = isRequest ? refuseSubscription(this, message) : undefined;
@@ -220,6 +224,11 @@ function noteSubscription(session: FastMCPSession, { method, params }: Message):
     own.delete(params.uri);
     subscribers.get(session)?.(params.uri, false);
   }
+}
+
+/** Says who has the session that will be connected to this transport. */
+export function namePerson(transport: Transport, person: string): void {
+  persons.set(transport, person);
 }
 
 /** Holds back the first answers of the session that will be connected to this transport. */

@@ -7,6 +7,8 @@ import { createTokenCheck, digestOf } from "./token-check.js";
 export interface Caller {
   /** The name of the token, or "local" where none is asked for. */
   name: string;
+  /** The same, where there are tokens: without any nobody knows who it is. */
+  person?: string;
   /** What tells this caller's sessions from those of others: the name, and a digest of the key of its own. */
   owner: string;
   /** The caller's own key of the workflows API. */
@@ -38,8 +40,9 @@ export function createCallerCheck(rules: CallerRules): (headers: IncomingHttpHea
     if (name === undefined) {
       throw new HttpRefusal(401, "A valid token is needed", { headers: { "www-authenticate": "Bearer" } });
     }
+    const who = { name, ...(rules.tokens.length > 0 ? { person: name } : {}) };
     const apiKey = headers[KEY_HEADER];
-    if (apiKey === undefined) return { name, owner: name };
+    if (apiKey === undefined) return { ...who, owner: name };
     if (!rules.takesKeys) throw new HttpRefusal(400, `This server does not accept ${KEY_HEADER}`);
     if (typeof apiKey !== "string" || apiKey.length > MAX_KEY_LENGTH || !/^[\x21-\x7e]+$/.test(apiKey)) {
       throw new HttpRefusal(400, `The header ${KEY_HEADER} holds no key`);
@@ -47,6 +50,6 @@ export function createCallerCheck(rules: CallerRules): (headers: IncomingHttpHea
     if (apiKey.length < MIN_KEY_LENGTH) {
       throw new HttpRefusal(400, `The header ${KEY_HEADER} holds less than ${MIN_KEY_LENGTH} characters`);
     }
-    return { name, owner: `${name} ${digestOf(apiKey).toString("hex")}`, apiKey };
+    return { ...who, owner: `${name} ${digestOf(apiKey).toString("hex")}`, apiKey };
   };
 }

@@ -66,7 +66,7 @@ export function createDashboardRequests(options: {
 
   async function invite(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
     const { http } = await load();
-    const path = http.invite(caller.name, await lend(caller));
+    const path = http.invite(caller.name, { ...(await lend(caller)), person: caller.person });
     const scheme = request.headers["x-forwarded-proto"] === "https" ? "https" : "http";
     response.writeHead(200, { "content-type": "application/json", "cache-control": "no-store" });
     response.end(JSON.stringify({ url: `${scheme}://${request.headers.host}${path}`, path }));

@@ -92,7 +92,13 @@ class NotAnswered extends Error {
 
 /** Begins a call that asks by `form` and goes on with `reply`. */
 export function beginHeldCall(
-  how: { caller: string; supportsForms: boolean; clientName: string | undefined; isTask: boolean },
+  how: {
+    caller: string;
+    person?: string | undefined;
+    supportsForms: boolean;
+    clientName: string | undefined;
+    isTask: boolean;
+  },
   handle: (call: Call) => Promise<ToolResult>,
   options: { clock: Clock; elicitationTimeoutMs: number; stopping: AbortSignal },
 ): Held {
@@ -222,6 +228,7 @@ export function beginHeldCall(
       progress.report(update);
     },
     clientName: how.clientName,
+    person: how.person,
     // Asking for them costs a round of the call; where the server stands is known without.
     localFolders: async () => [],
     follows(what) {

@@ -23,6 +23,8 @@ import {
 export interface Round extends Listener {
   /** Who calls: states and tasks are theirs alone. */
   caller: string;
+  /** The name of their token, where there is one. */
+  person?: string | undefined;
   tool: string;
   args: unknown;
   /** What the answer with the form has given; with the person's answers. */
@@ -49,7 +51,7 @@ export interface HeldCalls {
   serve(round: Round, handle: (call: Call) => Promise<ToolResult>): Promise<RoundEnd>;
   /** Carries a call out that nobody waits for. */
   hold(
-    how: Pick<Round, "caller" | "supportsForms" | "clientName">,
+    how: Pick<Round, "caller" | "person" | "supportsForms" | "clientName">,
     handle: (call: Call) => Promise<ToolResult>,
   ): HeldCall;
   /** Makes every call answer now. Resolves when they have. */
@@ -70,7 +72,7 @@ export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: n
   const states = createFormStates(options);
 
   function begin(
-    how: Pick<Round, "caller" | "supportsForms" | "clientName"> & { isTask: boolean },
+    how: Pick<Round, "caller" | "person" | "supportsForms" | "clientName"> & { isTask: boolean },
     handle: (call: Call) => Promise<ToolResult>,
   ): Held {
     const held = beginHeldCall(how, handle, { ...options, stopping: stopping.signal });
@@ -129,8 +131,8 @@ export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: n
     async serve(round, handle) {
       const digest = digestOf(round.args);
       if (round.state === undefined) {
-        const { caller, supportsForms, clientName } = round;
-        const held = begin({ caller, supportsForms, clientName, isTask: false }, handle);
+        const { caller, person, supportsForms, clientName } = round;
+        const held = begin({ caller, person, supportsForms, clientName, isTask: false }, handle);
         return answer(held, round, digest);
       }
       const known = states.find(round.state);

@@ -10,6 +10,7 @@ import { createHeldCalls } from "./held-calls.js";
 import { watchListened } from "./listeners.js";
 import { createModernServer, type ModernOptions } from "./modern-server.js";
 import { createPollPace } from "./poll-pace.js";
+import type { Sender } from "./request-context.js";
 import { type Notify, serveModernStdio } from "./serve-modern-stdio.js";
 import { createTaskIds } from "./task-ids.js";
 import { resolveTaskSecret } from "./task-secret.js";
@@ -20,6 +21,8 @@ import { createTasks } from "./tasks.js";
 export interface ModernRequest {
   /** Who has sent it. */
   owner: string;
+  /** The name of their token, where there is one. */
+  person?: string | undefined;
   body: unknown;
   /** Ends with the answer, and when the client has gone. */
   ended: AbortSignal;
@@ -70,9 +73,9 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   const modern: ModernOptions = { ...options, calls, tasks, taskAfterMs: settings.taskAfterS * 1000 };
   const closers: (() => unknown)[] = [tasks.close];
   const named = withDeadline(clock, GREETING_BUDGET_MS, () => options.listed);
-  async function create(caller: string) {
+  async function create(sender: Sender) {
     await named;
-    return createModernServer(modern, caller);
+    return createModernServer(modern, sender);
   }
   const onerror = ({ message }: Error) => log.debug(`The protocol's library: ${withoutContents([message])}`);
 
@@ -96,7 +99,7 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   function openHttp() {
     if (http) return http;
     // Who sends the request was found out before.
-    const handler = createMcpHandler(({ authInfo }) => create(authInfo?.clientId ?? ""), {
+    const handler = createMcpHandler(({ authInfo }) => create(senderOf(authInfo)), {
       legacy: "reject",
       onerror,
     });
@@ -115,7 +118,7 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
   return {
     serveStdio(streams, onIdle) {
       const { close } = serveModernStdio(streams, {
-        create: () => create("stdin"),
+        create: () => create({ caller: "stdin" }),
         tellChanges,
         stopCalls,
         onIdle,
@@ -125,14 +128,14 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
       });
       closers.push(close);
     },
-    serveRequest(request, { owner, body, ended }) {
+    serveRequest(request, { owner, person, body, ended }) {
       const { handler, updates } = openHttp();
       const stopWatching = watchListened(body, updates);
       if (ended.aborted) stopWatching();
       else ended.addEventListener("abort", stopWatching, { once: true });
       return handler.fetch(request, {
         parsedBody: body,
-        authInfo: { token: "", clientId: owner, scopes: [] },
+        authInfo: { token: "", clientId: owner, scopes: [], extra: { person } },
       });
     },
     isHolding: () => calls.isHolding(),
@@ -141,4 +144,9 @@ export async function createModernLeg(options: ModernLegOptions): Promise<Modern
       for (const close of closers) await close();
     },
   };
+}
+
+/** What `serveRequest` has handed to the protocol's library. */
+function senderOf(authInfo: { clientId: string; extra?: Record<string, unknown> } | undefined): Sender {
+  return { caller: authInfo?.clientId ?? "", person: authInfo?.extra?.person as string | undefined };
 }

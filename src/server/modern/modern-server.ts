@@ -3,7 +3,7 @@ import { VERSION } from "../../shared/version.js";
 import type { Complete } from "../completions.js";
 import type { Prompts } from "../template-prompts.js";
 import type { ProjectStep } from "../tools/output.js";
-import { TASKS } from "./request-context.js";
+import { type Sender, TASKS } from "./request-context.js";
 import { servePrompts } from "./serve-prompts.js";
 import { serveResources } from "./serve-resources.js";
 import { serveTasks } from "./serve-tasks.js";
@@ -39,17 +39,17 @@ export const SERVER_OPTIONS = {
 /**
  * The server of one connection, or of one HTTP request, on protocol 2026-07-28. What it publishes and what calls do is
  * the same as on the earlier protocols; only how a form, progress and an end travel differs.
- * @param caller whose calls and tasks these are
+ * @param sender whose calls and tasks these are
  */
-export function createModernServer(options: ModernOptions, caller: string): Server {
+export function createModernServer(options: ModernOptions, sender: Sender): Server {
   const server = new Server(
     { name: "automagik-workflows-mcp", version: VERSION },
     { instructions: options.instructions(), ...SERVER_OPTIONS },
   );
-  const tools = createToolHandlers(options, caller);
+  const tools = createToolHandlers(options, sender);
   server.setRequestHandler("tools/list", (_request, context) => tools.list(context) as never);
   server.setRequestHandler("tools/call", ({ params }, context) => tools.call(params, context) as never);
-  serveTasks(server, options.tasks, caller);
+  serveTasks(server, options.tasks, sender);
   serveResources(server, options.services);
   servePrompts(server, options);
   return server;

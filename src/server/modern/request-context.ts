@@ -32,12 +32,15 @@ export function capabilitiesOf(context: ServerContext) {
   return envelopeOf(context)[CLIENT_CAPABILITIES_META_KEY];
 }
 
-/** @param caller whose calls and tasks these are, as the transport knows it */
-export function callerOf(context: ServerContext, caller: string): TaskCaller {
+/** Who sends requests, as the transport knows it. */
+export type Sender = Pick<TaskCaller, "caller" | "person">;
+
+/** @param sender whose calls and tasks these are */
+export function callerOf(context: ServerContext, sender: Sender): TaskCaller {
   const envelope = envelopeOf(context);
   const elicitation = envelope[CLIENT_CAPABILITIES_META_KEY]?.elicitation;
   return {
-    caller,
+    ...sender,
     // A client that names no mode shows forms.
     supportsForms: elicitation !== undefined && (elicitation.form !== undefined || !elicitation.url),
     clientName: envelope[CLIENT_INFO_META_KEY]?.name,

@@ -2,19 +2,19 @@ import { ProtocolError, ProtocolErrorCode, type Server } from "@modelcontextprot
 import * as z from "zod";
 import type { ToolResult } from "../tools/output.js";
 import type { OpenForm } from "./held-call.js";
-import { callerOf, repliesOf, requireTasks } from "./request-context.js";
+import { callerOf, repliesOf, requireTasks, type Sender } from "./request-context.js";
 import type { Tasks, TaskView } from "./tasks.js";
 
 const taskParams = z.looseObject({ taskId: z.string().max(1_000) });
 
 /**
  * Answers what clients ask of tasks. One that does not say that it knows them is refused.
- * @param caller whose tasks these are
+ * @param sender whose tasks these are
  */
-export function serveTasks(server: Server, tasks: Tasks, caller: string): void {
+export function serveTasks(server: Server, tasks: Tasks, sender: Sender): void {
   server.setRequestHandler("tasks/get", { params: taskParams }, async ({ taskId }, context) => {
     requireTasks(context);
-    const task = tasks.get(taskId, callerOf(context, caller)) ?? unknownTask();
+    const task = tasks.get(taskId, callerOf(context, sender)) ?? unknownTask();
     return {
       ...toTask(task),
       ...(task.form ? { inputRequests: toInputRequests(task.form) } : {}),
@@ -24,12 +24,12 @@ export function serveTasks(server: Server, tasks: Tasks, caller: string): void {
   server.setRequestHandler("tasks/update", { params: taskParams }, async ({ taskId }, context) => {
     requireTasks(context);
     const replies = repliesOf(context) ?? {};
-    if (!tasks.update(taskId, callerOf(context, caller), replies)) unknownTask();
+    if (!tasks.update(taskId, callerOf(context, sender), replies)) unknownTask();
     return {};
   });
   server.setRequestHandler("tasks/cancel", { params: taskParams }, async ({ taskId }, context) => {
     requireTasks(context);
-    if (!(await tasks.cancel(taskId, callerOf(context, caller)))) unknownTask();
+    if (!(await tasks.cancel(taskId, callerOf(context, sender)))) unknownTask();
     return {};
   });
 }

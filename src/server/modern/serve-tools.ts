@@ -7,7 +7,15 @@ import type { ToolResult } from "../tools/output.js";
 import { INPUT_DROPPED, OUTPUT_DROPPED, plainSchema } from "../tools/plain-schema.js";
 import type { ToolDefinition } from "../tools/registry.js";
 import type { HeldCalls } from "./held-calls.js";
-import { callerOf, capabilitiesOf, logOf, progressOf, repliesOf, takesTasks } from "./request-context.js";
+import {
+  callerOf,
+  capabilitiesOf,
+  logOf,
+  progressOf,
+  repliesOf,
+  type Sender,
+  takesTasks,
+} from "./request-context.js";
 import { toInputRequests, toTask } from "./serve-tasks.js";
 import type { Tasks } from "./tasks.js";
 
@@ -29,8 +37,8 @@ export interface ToolHandlers {
   call(params: { name: string; arguments?: unknown }, context: ServerContext): Promise<unknown>;
 }
 
-/** @param caller whose calls and tasks these are */
-export function createToolHandlers(options: ToolOptions, caller: string): ToolHandlers {
+/** @param sender whose calls and tasks these are */
+export function createToolHandlers(options: ToolOptions, sender: Sender): ToolHandlers {
   const { services, tools, calls, tasks } = options;
   return {
     async list(context) {
@@ -63,7 +71,7 @@ export function createToolHandlers(options: ToolOptions, caller: string): ToolHa
         );
       const log = logOf(context);
       const round = {
-        ...callerOf(context, caller),
+        ...callerOf(context, sender),
         tool: tool.name,
         args: params.arguments,
         state: context.mcpReq.requestState<string>(),

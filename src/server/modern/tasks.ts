@@ -54,6 +54,8 @@ export interface Tasks {
 
 export interface TaskCaller {
   caller: string;
+  /** The name of their token, where there is one. */
+  person?: string | undefined;
   supportsForms: boolean;
   clientName: string | undefined;
 }
