@@ -3,6 +3,7 @@ import type { LogEntry, RunRow } from "../src/dashboard/views.js";
 import { findChromium, launchChromium, openPage } from "../test/support/browser.js";
 import { busyDay } from "../test/support/dashboard-states.js";
 import { StandInDashboard, type Told } from "../test/support/stand-in-dashboard.js";
+import { measureRealBoard } from "./dashboard/real-board.js";
 import { type BenchPart, median } from "./part.js";
 
 const RUNS = 1_000;
@@ -12,6 +13,8 @@ const DEFAULT_ROUNDS = 9;
 const UPDATES = 100;
 /** Between two updates, in ms. */
 const UPDATE_EVERY_MS = 40;
+/** So long the real board is looked at, in s. */
+const LOOKED_AT_S = 30;
 const GOALS = { paintMs: 1_000, updateMs: 100, frameMs: 50 };
 
 /**
@@ -35,8 +38,8 @@ window.watchFor("row", () => document.querySelector(".run-line"));
 
 /**
  * The dashboard's page in a real browser, with 1,000 runs on its board and 100,000 entries in a log: how long until the
- * board is seen, how long after the server has written an event, and how long the frames are while a log is scrolled. The
- * server is one that has all of it ready; what the real one needs to find it out is not part of this.
+ * board is seen, how long after an event, and how long the frames are while a log is scrolled. First with a server that
+ * has all of it ready, which shows the page's own part, then with the built bin before 1,000 agents at work.
  */
 export const benchDashboard: BenchPart = async ({ rounds = DEFAULT_ROUNDS, print }) => {
   const chromium = await findChromium();
@@ -53,11 +56,20 @@ export const benchDashboard: BenchPart = async ({ rounds = DEFAULT_ROUNDS, print
     for (let round = 0; round < rounds; round += 1) paints.push(await timePaint(browser, url));
     const updates = await timeUpdates(browser, url, server, told.board.running);
     const log = await timeLog(browser, `${url}#/runs/run-implement`, server);
+    const real = await measureRealBoard(browser, RUNS, LOOKED_AT_S);
     const lines: [what: string, ms: number, goal: number][] = [
       ["from the navigation to the board, median", median(paints), GOALS.paintMs],
       ["an event to the sight of it, median", median(updates), GOALS.updateMs],
       ["an event to the sight of it, 95 of 100 below", high(updates), GOALS.updateMs],
       ["an entry of the full log to the sight of it, 95 of 100 below", high(log.updates), GOALS.updateMs],
+      ["the built bin: from its link to the board, once", real.firstPaint, GOALS.paintMs],
+      ["the built bin: from the navigation to the board, median", median(real.paints), GOALS.paintMs],
+      [
+        `the built bin: a turn to the sight of it, median of ${real.updates.length}`,
+        median(real.updates),
+        GOALS.updateMs,
+      ],
+      ["the built bin: a turn to the sight of it, 95 of 100 below", high(real.updates), GOALS.updateMs],
       ["a frame while the full log is scrolled, 95 of 100 below", high(log.frames), GOALS.frameMs],
     ];
     for (const [what, ms, goal] of lines) print(`  ${what}: ${ms.toFixed(0)} ms (goal: ${goal} ms)`);
