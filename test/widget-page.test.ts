@@ -4,8 +4,19 @@ import { gzipSync } from "node:zlib";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type ServeOptions, serveSimulatedApi } from "../mocks/serve.js";
+import { BIN, temporaryFolder, toVariables } from "./support/bin.js";
 import { findChromium, keepScreenshot, launchChromium } from "./support/browser.js";
+import { ERA_CLIENTS } from "./support/era-clients.js";
 import { COMPLETE, type InMemoryOptions, until } from "./support/harness.js";
+import {
+  ASKS,
+  ENGINE_KEY,
+  engineFolder,
+  QUESTION,
+  startLocalEngine,
+  withScript,
+} from "./support/local-engine.js";
+import { endAll, processesWith } from "./support/one-machine.js";
 import { connectForPlans } from "./support/plan-chat.js";
 import { showWidget } from "./support/widget-host.js";
 
@@ -165,5 +176,127 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     await shown.tell(given, result);
     await shown.widget.getByText(/\d+ workflows/).waitFor();
     expect(shown.calls).toEqual([]);
+  });
+
+  describe.each(ERA_CLIENTS.filter(([name]) => name !== "SDK v2, auto"))(
+    "of the built bin, in a chat with %s",
+    (_name, connect, version) => {
+      /** A chat with the engine whose agents ask, and the person who answers its forms with yes or no. */
+      async function openChat() {
+        const { folder, remove } = engineFolder();
+        const engine = await startLocalEngine(folder);
+        const home = temporaryFolder();
+        onTestFinished(async () => {
+          await endAll(processesWith(home));
+          await engine.close();
+          remove();
+        });
+        const own = { STATE_DIR: home, BASE_URL: engine.url, API_KEY: ENGINE_KEY, POLLING_INTERVAL: "0.2" };
+        const env = {
+          PATH: process.env.PATH ?? "",
+          HOME: home,
+          ...toVariables({ ...own, ERA: "auto", NOTIFY: "off" }),
+        };
+        const chat = await connect({ command: process.execPath, args: [BIN], env }, { widgets: true });
+        onTestFinished(() => chat.close());
+        expect(chat.version).toBe(version);
+        const person = { says: "yes" };
+        chat.answer = () => ({ action: "accept", content: { confirm: person.says } });
+        return { chat, person };
+      }
+
+      it("the question of a run is answered by a button, and its agent goes on with that", async () => {
+        const { chat } = await openChat();
+        const given = { action: "run", ...COMPLETE, message: ASKS, wait_seconds: 0 };
+        const result = await chat.call(given);
+        const shown = await showWidget(browser, chat.client);
+        await shown.tell(given, result);
+        const card = shown.widget.getByRole("article", { name: QUESTION.question });
+        await card.getByRole("button", { name: /SQLite/ }).click();
+        await shown.widget.locator(".card-head .status").filter({ hasText: "completed" }).waitFor();
+        expect(shown.calls.filter((call) => call.arguments.answer !== undefined)).toMatchObject([
+          { arguments: { run_id: result.structuredContent.run.run_id, answer: "SQLite" } },
+        ]);
+        await vi.waitFor(() => expect(shown.news).toHaveLength(1), 20_000);
+        expect(shown.news[0]).toMatch(/^In the widget the person has done this \(answer\)/);
+        expect([shown.requests, shown.complaints]).toEqual([[], []]);
+      });
+
+      it("the question of a plan's agent is answered, and the plan is killed only after a yes", async () => {
+        const { chat, person } = await openChat();
+        const stays = withScript("Stay", { steps: [{ text: "Here" }, { hang: true }] });
+        const plan = {
+          name: "storage",
+          steps: [
+            { id: "choose", run: "implement", task: ASKS },
+            { id: "build", run: "implement", task: stays, needs: ["choose"] },
+          ],
+        };
+        const begun = await chat.call({
+          ...{ action: "plan", plan, session_name: "storage", repository_url: "", git_branch: "" },
+          wait_seconds: 0,
+        });
+        const { plan_id } = begun.structuredContent.plan;
+        const shown = await showWidget(browser, chat.client);
+        const { widget } = shown;
+        await shown.tell({ action: "status", plan_id });
+        await widget
+          .getByRole("article", { name: QUESTION.question })
+          .getByRole("button", { name: /SQLite/ })
+          .click();
+        const build = widget.getByRole("listitem").filter({ hasText: "build" });
+        await build.locator(".status").filter({ hasText: "running" }).waitFor();
+        await keepScreenshot(shown.page, "widget-plan-kill");
+        const status = widget.locator(".card-head .status");
+        const asked = chat.forms.length;
+        person.says = "no";
+        await widget.getByRole("button", { name: "Kill…" }).click();
+        await widget.getByText("Not done.").waitFor();
+        expect(await status.innerText()).toContain("running");
+        person.says = "yes";
+        await widget.getByRole("button", { name: "Kill…" }).click();
+        await status.filter({ hasText: "killed" }).waitFor();
+        expect(chat.forms.slice(asked).map(({ message }) => message.split(" ")[0])).toEqual(["Kill", "Kill"]);
+        const { structuredContent: told } = await chat.call({ action: "status", plan_id, wait_seconds: 0 });
+        expect(told.plan).toMatchObject({ status: "killed", runs: { started: 2 } });
+        expect(shown.news.at(-1)).toMatch(/^In the widget the person has done this \(kill\)/);
+        expect([shown.requests, shown.complaints]).toEqual([[], []]);
+      });
+    },
+  );
+
+  it("does a step of a plan again whose start was lost, with words, and skips one that is blocked", async () => {
+    const chat = await open(
+      { paceMs: 0 },
+      { onForm: () => ({ action: "accept", content: { confirm: "yes" } }) },
+    );
+    chat.api.fault({ method: "POST", path: /\/run\// }, { drop: "before" }, 1);
+    const begun = await chat.begin({
+      name: "release",
+      limits: { runs: 2 },
+      steps: [
+        { id: "notes", run: "architect", task: "Write the notes" },
+        { id: "build", run: "implement", task: "Build it", needs: ["notes"] },
+      ],
+    });
+    const shown = await showWidget(browser, chat.client);
+    const { widget } = shown;
+    await shown.tell({ action: "status", plan_id: begun.data.plan.plan_id });
+    const lost = widget.getByRole("article", { name: /^Nobody knows whether its run was started/ });
+    await lost.getByLabel(/to be different/).fill("In English");
+    await lost.getByRole("button", { name: "Do again…" }).click();
+    const blocked = widget.locator(".need-blocked");
+    await blocked.getByRole("button", { name: "Skip…" }).click();
+    const dialog = widget.getByRole("dialog", { name: "Skip step build?" });
+    await dialog.getByRole("button", { name: "No, leave it" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await blocked.getByRole("button", { name: "Skip…" }).click();
+    await dialog.getByRole("button", { name: "Yes, skip it" }).click();
+    await widget.locator(".card-head .status").filter({ hasText: "completed" }).waitFor();
+    expect(chat.world.runs().map(({ body }) => String(body.message))).toEqual([
+      expect.stringContaining("In English"),
+    ]);
+    expect(chat.forms.map(({ message }) => message)).toEqual([expect.stringContaining("paid for twice")]);
+    expect(shown.calls.filter((call) => call.arguments.change !== undefined)).toHaveLength(2);
   });
 });

@@ -11,6 +11,7 @@ import { ElicitRequestSchema, type ElicitResult } from "@modelcontextprotocol/sd
 import type { SimulatedApi } from "../../mocks/http.js";
 import { serveSimulatedApi } from "../../mocks/serve.js";
 import { BIN, toVariables } from "./bin.js";
+import { WIDGETS } from "./harness.js";
 import { startHttp } from "./http.js";
 import type { Frame } from "./modern-frames.js";
 import { endAll, processesWith } from "./one-machine.js";
@@ -26,7 +27,7 @@ export interface EraClient {
   version: string | undefined;
   client: Pick<
     NewClient,
-    "listTools" | "listResources" | "readResource" | "listPrompts" | "getPrompt" | "complete"
+    "listTools" | "callTool" | "listResources" | "readResource" | "listPrompts" | "getPrompt" | "complete"
   >;
   /** Forms that were shown, oldest first. */
   forms: Frame[];
@@ -39,11 +40,19 @@ export interface EraClient {
 /** Where a server is, or how it is started. */
 export type EraPlace = { url: string } | { command: string; args: string[]; env: Record<string, string> };
 
-type Connect = (place: EraPlace, options?: { withoutForms?: boolean }) => Promise<EraClient>;
+interface ConnectOptions {
+  withoutForms?: boolean;
+  /** It shows widgets. */
+  widgets?: boolean;
+}
+
+export type Connect = (place: EraPlace, options?: ConnectOptions) => Promise<EraClient>;
 
 const info = { name: "test-client", version: "1.0.0" };
-const capabilitiesOf = (options: { withoutForms?: boolean }) =>
-  options.withoutForms ? {} : { elicitation: { form: {} } };
+const capabilitiesOf = ({ withoutForms, widgets }: ConnectOptions) => ({
+  ...(withoutForms ? {} : { elicitation: { form: {} } }),
+  ...(widgets ? { extensions: WIDGETS } : {}),
+});
 const withProgress = (onprogress?: (progress: Frame) => void) => (onprogress ? { onprogress } : {});
 
 /** What both have, and what a form is shown by. */

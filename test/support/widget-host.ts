@@ -1,7 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { build } from "esbuild";
 import type { Browser, FrameLocator, Page } from "playwright-core";
 import { onTestFinished } from "vitest";
@@ -21,6 +20,12 @@ export interface ShownWidget {
   tell(given: Record<string, unknown>, result?: object): Promise<void>;
   /** Changes theme and the like. */
   change(context: object): Promise<void>;
+}
+
+/** A client of either protocol's SDK. */
+interface HostClient {
+  callTool(call: { name: string; arguments: Record<string, unknown> }): Promise<unknown>;
+  readResource(what: { uri: string }): Promise<{ contents: object[] }>;
 }
 
 let building: Promise<string> | undefined;
@@ -44,7 +49,7 @@ function buildHost(): Promise<string> {
  */
 export async function showWidget(
   browser: Browser,
-  client: Client,
+  client: HostClient,
   context: object = { theme: "light" },
 ): Promise<ShownWidget> {
   const script = await buildHost();
@@ -69,7 +74,7 @@ export async function showWidget(
   const news: string[] = [];
   await page.exposeFunction("hostCallTool", async (params: ShownWidget["calls"][number]) => {
     calls.push(params);
-    return client.callTool(params, undefined, { timeout: 60_000 });
+    return client.callTool(params);
   });
   await page.exposeFunction("hostTold", ({ content }: { content: { text: string }[] }) => {
     news.push(...content.map(({ text }) => text));
