@@ -7,7 +7,14 @@ import { findChromium, keepScreenshot, launchChromium, openPage } from "./suppor
 import { runToCommit } from "./support/committed-run.js";
 import { createHome } from "./support/dashboard-home.js";
 import { makeGitPlace } from "./support/git-place.js";
-import { ASKS, ENGINE_KEY, engineFolder, QUESTION, startLocalEngine } from "./support/local-engine.js";
+import {
+  ASKS,
+  ENGINE_KEY,
+  engineFolder,
+  QUESTION,
+  startLocalEngine,
+  withScript,
+} from "./support/local-engine.js";
 import { openStoredPlans } from "./support/stored-plans.js";
 
 // What a person does on the dashboard, in a real browser, from the link that the published bin prints.
@@ -23,6 +30,16 @@ const GATED = {
     { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
   ],
 };
+
+/** Starts a run of the engine's by its API, as others do. */
+async function startRun(engineUrl: string, message: string, name: string): Promise<void> {
+  const started = await fetch(`${engineUrl}/api/v1/workflows/claude-code/run/implement`, {
+    method: "POST",
+    headers: { "x-api-key": ENGINE_KEY, "content-type": "application/json" },
+    body: JSON.stringify({ message, input_format: "stream-json", session_name: name }),
+  });
+  expect(started.status).toBe(200);
+}
 
 describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () => {
   let browser: Browser;
@@ -80,12 +97,15 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     expect(await page.title()).not.toBe("taken");
     const row = page.getByRole("row", { name: /sent back/ });
     expect(await row.innerText()).toMatch(/With sessions, not tokens[\s\S]*dashboard/);
+    // Ended runs are written into the history a moment later.
     await page.goto(new URL("#/figures", page.url()).href);
-    await page
-      .getByRole("button", { name: /^architect/ })
-      .first()
-      .click();
-    await page.getByRole("heading", { name: /^architect \d+ runs?/ }).waitFor();
+    const bar = page.getByRole("button", { name: /^architect/ }).first();
+    await vi.waitFor(async () => {
+      await page.reload();
+      expect(await bar.innerText()).toMatch(/^architect\s+2$/);
+    }, 25_000);
+    await bar.click();
+    await page.getByRole("heading", { name: /^architect 2 runs/ }).waitFor();
   });
 
   it("a run is watched, told something, and killed after a yes", async () => {
@@ -120,21 +140,28 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
       place.remove();
     });
     const page = await follow(await createHome(engine.url, ENGINE_KEY).openLink());
-    const started = await fetch(`${engine.url}/api/v1/workflows/claude-code/run/implement`, {
-      method: "POST",
-      headers: { "x-api-key": ENGINE_KEY, "content-type": "application/json" },
-      body: JSON.stringify({
-        message: ASKS,
-        input_format: "stream-json",
-        session_name: "asks",
-      }),
-    });
-    expect(started.status).toBe(200);
+    await startRun(engine.url, ASKS, "asks");
     const card = page.getByRole("article", { name: QUESTION.question });
     await card.getByRole("button", { name: /SQLite/ }).click();
     await page.getByRole("status").filter({ hasText: "Nothing waits for you." }).waitFor();
     await page.getByRole("list", { name: "Ended today" }).getByRole("link", { name: "asks" }).click();
     await page.locator(".entry-answer").waitFor();
+  });
+
+  it("a run that waits for a free slot is counted in the queue, and not as running", async () => {
+    const place = engineFolder();
+    const engine = await startLocalEngine(place.folder, { engineConcurrency: 1 });
+    onTestFinished(async () => {
+      await engine.close();
+      place.remove();
+    });
+    const page = await follow(await createHome(engine.url, ENGINE_KEY).openLink());
+    const stays = withScript("Stay", { steps: [{ text: "Here" }, { hang: true }] });
+    for (const name of ["first", "second"]) await startRun(engine.url, stays, name);
+    const total = (name: string) => page.locator(".total").filter({ hasText: name });
+    await total("in the queue").filter({ hasText: "1" }).waitFor();
+    await total("running").filter({ hasText: "1" }).waitFor();
+    await page.getByRole("list", { name: "Running" }).getByRole("link", { name: "first" }).waitFor();
   });
 
   it("what the agent of a plan's step asks is answered on the plan's page", async () => {

@@ -76,7 +76,7 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
   it("answers a question right there, by a choice or in own words", async () => {
     const { page, server } = await open();
     const card = page.getByRole("article", { name: "Two date formats" });
-    await card.getByLabel("Or in your own words").fill("Whatever the header says");
+    await card.getByLabel("Your answer").fill("Whatever the header says");
     await card.getByRole("button", { name: "Send my answer" }).click();
     await vi.waitFor(() => expect(server.actions).toHaveLength(1));
     expect(server.actions[0]).toMatchObject({
@@ -289,17 +289,16 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
 
   it("leads from a bar of the figures to the runs behind it", async () => {
     const { page, requests } = await open(undefined, {}, "#/figures");
-    await page
-      .getByRole("button", { name: /^refactor/ })
-      .first()
-      .click();
-    await page.getByRole("heading", { name: /^refactor 5 runs/ }).waitFor();
+    const bar = page.getByRole("button", { name: /^refactor/ }).first();
+    await bar.click();
+    await page.getByRole("heading", { name: /^refactor 17 runs/ }).waitFor();
+    expect(await bar.innerText()).toContain("17, 5 failed");
     expect(requests.some((url) => /figures\/rows\?by=workflow&key=refactor&since=\d+/.test(url))).toBe(true);
     await keepScreenshot(page, "figures");
-    await page.getByRole("link", { name: "csv-export" }).click();
+    await page.getByRole("link", { name: "csv-export", exact: true }).click();
     await page.getByRole("heading", { level: 1, name: "csv-export" }).waitFor();
     await page.goBack();
-    await page.getByRole("heading", { name: /^refactor 5 runs/ }).waitFor();
+    await page.getByRole("heading", { name: /^refactor 17 runs/ }).waitFor();
   });
 
   it("shows the figures again that were chosen last", async () => {

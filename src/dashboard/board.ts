@@ -157,7 +157,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
       plans: plans.rows(today),
       today,
       totals: {
-        running: goOn.length,
+        running: goOn.filter(({ row }) => !row.queue).length,
         needs: needs.length,
         endedToday: ended.length,
         failedToday: ended.filter(({ status }) => status === "failed").length,

@@ -1,13 +1,13 @@
 import type {
   BoardView,
   DiffView,
-  FigureGroup,
   LogEntry,
   NeedView,
   PlanDetail,
   RunDetail,
   RunRow,
 } from "../../src/dashboard/views.js";
+import { figuresOf, rowsBehind } from "./dashboard-figures.js";
 import type { Told } from "./stand-in-dashboard.js";
 
 const MINUTE = 60_000;
@@ -51,37 +51,15 @@ export function busyDay(now: number): Told {
       },
     ],
     today: now - 600 * MINUTE,
-    totals: { running: runs.length, needs: 3, endedToday: 5, failedToday: 1, costTodayUsd: 4.37 },
+    totals: { running: runs.length, needs: 3, endedToday: 5, failedToday: 1, costTodayUsd: 2.69 },
   };
   return {
     board,
     plans: { "plan-1": planDetail(now, gate) },
     runs: { "run-implement": runDetail(now, runs[0] as RunRow), "run-ended": endedDetail(now) },
     diffs: { "run-ended": DIFF, "run-implement": DIFF },
-    figures: (by) => ({
-      by: by as "workflow",
-      since: now - 30 * 24 * 60 * MINUTE,
-      now,
-      groups: by === "day" ? dayGroups(now) : GROUPS,
-      total: sumOf(by === "day" ? dayGroups(now) : GROUPS),
-    }),
-    rows: (_by, key) => ({
-      left: 0,
-      rows: endedRuns(now).map((run) => ({
-        kind: "run",
-        id: run.runId,
-        outcome: run.status as "completed",
-        workflow: key,
-        session: run.session,
-        turns: run.turn ?? 0,
-        seconds: 540,
-        costUsd: run.costUsd ?? 0,
-        expectedTurns: 14,
-        expectedCostUsd: 0.52,
-        ...(run.endedAt ? { endedAt: run.endedAt } : {}),
-        task: "The importer stops at the first bad row",
-      })),
-    }),
+    figures: (by) => figuresOf(by, now),
+    rows: (by, key) => rowsBehind(by, key, now),
     call: ({ id, action }) =>
       action === "kill"
         ? {
@@ -129,11 +107,11 @@ function gateNeed(now: number): NeedView {
         value: "send back: ",
         title: "Send back",
         takesWords: true,
-        description: "To implement, with your words",
+        description: "Say what should change.",
       },
-      { value: "stop", title: "Stop the plan", weighty: true },
+      { value: "stop", title: "Stop", description: "The plan ends here.", weighty: true },
     ],
-    words: { label: "What is to be changed (for sending back)", alone: false },
+    words: { label: "What should change", alone: false },
     call: { action: "answer", arguments: { plan_id: "plan-1", question_id: "review/1" } },
   };
 }
@@ -152,7 +130,6 @@ function permissionNeed(now: number): NeedView {
       { value: "allow", title: "Allow once", weighty: true },
       { value: "deny", title: "Deny" },
     ],
-    words: { label: "Why not, or what instead (optional)", alone: false },
     call: { action: "answer", arguments: { run_id: "run-2", question_id: "q-2" } },
   };
 }
@@ -170,7 +147,7 @@ function questionNeed(now: number): NeedView {
       { value: "ISO 8601", title: "ISO 8601 (2026-03-01)" },
       { value: "As in the old file", title: "As in the old file (01.03.2026)" },
     ],
-    words: { label: "Or in your own words", alone: true },
+    words: { label: "Your answer", alone: true },
     call: { action: "answer", arguments: { run_id: "run-question", question_id: "q-1" } },
   };
 }
@@ -437,8 +414,7 @@ function endedDetail(now: number): RunDetail {
     durationS: 1_080,
     tokens: 402_118,
     task: "Export the report as CSV, with the columns of the page and a header.",
-    result:
-      "The report has a CSV export. Quotes, commas and line breaks within a cell are kept; tests cover them.",
+    result: "The report has a CSV export. Quotes, commas and line breaks within a cell are kept.",
     needs: [],
     work: {
       branch: "automagik/csv-export",
@@ -448,12 +424,12 @@ function endedDetail(now: number): RunDetail {
         { id: "51c9e07", title: "Add the export to the report's menu" },
       ],
       commitCount: 2,
-      files: 3,
-      insertions: 61,
-      deletions: 4,
+      files: 2,
+      insertions: 10,
+      deletions: 1,
       deliveredTo: "repository",
     },
-    filesChanged: ["src/report/csv.ts", "src/report/menu.ts", "test/csv.test.ts"],
+    filesChanged: ["src/report/csv.ts", "src/report/menu.ts"],
     log: logOf(now - 52 * MINUTE),
     logLeft: 0,
     may: ["take", "discard", "diff", "feedback"],
@@ -503,7 +479,7 @@ new file mode 100644
 index 0000000..8d20f4c
 --- /dev/null
 +++ b/src/report/csv.ts
-@@ -0,0 +1,14 @@
+@@ -0,0 +1,8 @@
 +/** The rows as CSV (RFC 4180), with a header. */
 +export function toCsv(columns: string[], rows: string[][]): string {
 +  return [columns, ...rows].map((cells) => cells.map(quote).join(",")).join("\\r\\n");
@@ -516,7 +492,7 @@ diff --git a/src/report/menu.ts b/src/report/menu.ts
 index 51c9e07..a1b2c3d 100644
 --- a/src/report/menu.ts
 +++ b/src/report/menu.ts
-@@ -12,7 +12,9 @@ export const MENU = [
+@@ -12,4 +12,5 @@ export const MENU = [
    { title: "Refresh", does: "refresh" },
 -  { title: "Print", does: "print" },
 +  { title: "Print…", does: "print" },
@@ -525,89 +501,3 @@ index 51c9e07..a1b2c3d 100644
  ];
 `,
 };
-
-const GROUPS: FigureGroup[] = [
-  group("implement", 64, 55, 6, 31.4, 16, 940, 0.51),
-  group("fix", 48, 44, 3, 9.2, 9, 420, 0.19),
-  group("review", 31, 31, 0, 5.6, 6, 210, 0.18),
-  group("test", 22, 18, 4, 8.8, 13, 760, 0.4),
-  group("refactor", 17, 11, 5, 14.1, 27, 1_650, 0.77),
-  group("architect", 12, 12, 0, 5.2, 11, 600, 0.43),
-  group("document", 9, 9, 0, 1.7, 7, 260, 0.2),
-];
-
-function group(
-  key: string,
-  runs: number,
-  succeeded: number,
-  failed: number,
-  costUsd: number,
-  turns: number,
-  seconds: number,
-  expectedUsd: number,
-): FigureGroup {
-  return {
-    key,
-    label: key,
-    runs,
-    succeeded,
-    failed,
-    killed: runs - succeeded - failed,
-    costUsd,
-    costUnknown: 0,
-    turns: { median: turns, p90: Math.round(turns * 1.7), n: runs },
-    seconds: { median: seconds, p90: Math.round(seconds * 1.8), n: runs },
-    workS: runs * seconds,
-    waitedS: Math.round(runs * seconds * 0.3),
-    expected: {
-      n: runs - 3,
-      turns: turns - 1,
-      turnsActual: turns,
-      seconds: seconds * 0.95,
-      secondsActual: seconds,
-      costUsd: expectedUsd,
-      costActualUsd: costUsd / runs,
-    },
-  };
-}
-
-function dayGroups(now: number): FigureGroup[] {
-  return Array.from({ length: 30 }, (_, back) => back).flatMap((back) => {
-    const day = new Date(now - (29 - back) * 86_400_000);
-    const weekend = [0, 6].includes(day.getDay());
-    const runs = weekend ? back % 3 : 5 + ((back * 7) % 9);
-    if (runs === 0) return [];
-    const key = day.toISOString().slice(0, 10);
-    return {
-      ...group(
-        key,
-        runs,
-        Math.max(0, runs - (back % 3)),
-        Math.min(runs, back % 3),
-        runs * 0.38,
-        12,
-        640,
-        0.36,
-      ),
-      label: key,
-    };
-  });
-}
-
-function sumOf(groups: FigureGroup[]): FigureGroup {
-  const sum = (pick: (one: FigureGroup) => number) => groups.reduce((all, one) => all + pick(one), 0);
-  return {
-    ...group(
-      "total",
-      sum((one) => one.runs),
-      sum((one) => one.succeeded),
-      sum((one) => one.failed),
-      sum((one) => one.costUsd),
-      13,
-      690,
-      0.4,
-    ),
-    workS: sum((one) => one.workS),
-    waitedS: sum((one) => one.waitedS),
-  };
-}

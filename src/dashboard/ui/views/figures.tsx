@@ -184,7 +184,12 @@ function Behind(props: { by: FiguresBy; days: number; chosen: string; label: str
     <section aria-labelledby="behind" class="behind">
       <div class="chart-head">
         <h2 id="behind" ref={heading} tabIndex={-1}>
-          {label} {answer && <span class="of">{plural(answer.rows.length + answer.left, "run")}</span>}
+          {label}{" "}
+          {answer && (
+            <span class="of">
+              {plural(answer.rows.length + answer.left, by === "template" ? "plan" : "run")}
+            </span>
+          )}
         </h2>
         <button type="button" class="button quiet" onClick={onClose}>
           Close
