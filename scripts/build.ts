@@ -34,11 +34,11 @@ const MOCK_ENTRIES = {
 };
 
 /**
- * `libsql` is a program for each platform, which no bundle can hold: it is installed beside the package. `msw` is
- * there for who imports `mocks/msw`; the others are schema libraries that fastmcp can work with and asks for only
- * when a tool is written with them, which none is.
+ * `libsql` is a program for each platform, which no bundle can hold: it is installed beside the package. `pg` is there
+ * for whose servers share a database, `msw` for who imports `mocks/msw`; the others are schema libraries that fastmcp can
+ * work with and asks for only when a tool is written with them, which none is.
  */
-const EXTERNAL = ["libsql", "msw", "effect", "sury", "@valibot/to-json-schema"];
+const EXTERNAL = ["libsql", "pg", "msw", "effect", "sury", "@valibot/to-json-schema"];
 /** What declarations may name; anything else would be missing where the package is installed. */
 const TYPES_EXTERNAL = ["msw"];
 

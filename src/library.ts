@@ -8,6 +8,7 @@ import { createServer as composeServer } from "./server/server.js";
 import { createMemorySessionStore } from "./sessions/store/memory-session-store.js";
 import { createSessionStore } from "./sessions/store/open-session-store.js";
 import { readSettings as readAllSettings } from "./settings/settings.js";
+import { findSharedDatabase } from "./settings/shared-database.js";
 import { createLog } from "./shared/log.js";
 import { resolveStateFolder } from "./shared/state-folder.js";
 
@@ -42,7 +43,7 @@ export interface ServerOptions {
   onLog?: (line: string) => void;
   /**
    * Where sessions are remembered: only in `memory` (default), or where the settings say, in the state folder or
-   * on a Redis server.
+   * in a PostgreSQL database.
    */
   sessions?: "memory" | "settings";
   /** The environment that git gets. Default: none. */
@@ -71,9 +72,10 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   if (settings.engine !== "off") {
     throw new TypeError("Only the command can use the engine on this machine: leave the setting ENGINE off.");
   }
+  const address = findSharedDatabase(settings);
   const log = createLog({
     level: settings.logLevel,
-    secrets: [settings.apiKey, settings.state],
+    secrets: [settings.apiKey, address],
     stderr: {
       write(text: string | Uint8Array) {
         onLog(String(text).trimEnd());
@@ -87,7 +89,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     store:
       options.sessions === "settings"
         ? createSessionStore({
-            state: settings.state,
+            address,
             folder: resolveStateFolder({
               ...(settings.stateDir ? { override: settings.stateDir } : {}),
               env: process.env,

@@ -2,16 +2,16 @@ import { afterAll, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
 import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
-import { createRedisSessionStore } from "../src/sessions/store/redis-session-store.js";
 import type { SessionStore } from "../src/sessions/store/session-store.js";
+import { createSharedSessionStore } from "../src/sessions/store/shared-session-store.js";
 import { startBin, temporaryFolder } from "./support/bin.js";
 import { COMPLETE, connectInMemory, type TestClient } from "./support/harness.js";
 import { connectHttp, startServeBin } from "./support/http.js";
-import { findRedisServer, type RedisServer, startRedisServer } from "./support/redis-server.js";
+import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 
-const redisProgram = await findRedisServer();
-let redis: RedisServer | undefined;
-afterAll(() => redis?.dispose());
+const programs = await findPostgres();
+let postgres: PostgresServer | undefined;
+afterAll(() => postgres?.dispose());
 
 async function serveApi(): Promise<string> {
   const served = await serveSimulatedApi({ apiKey: "test-key", paceMs: "manual" });
@@ -80,21 +80,26 @@ it("so it is for a server on stdin that is killed after each of its answers", as
   expect(told.filter((runId) => !kept.includes(runId))).toEqual([]);
 });
 
-it.skipIf(!redisProgram)("so it is where sessions are kept in Redis", async () => {
-  redis ??= await startRedisServer(redisProgram as string);
-  const url = await serveApi();
-  const told: string[] = [];
-  for (const [round, killAt] of [1, 25].entries()) {
-    const settings = { BASE_URL: url, STATE: redis.url, HTTP_MAX_CALLS: "64" };
-    const bin = await startServeBin({ settings });
-    const client = await connectHttp(bin.url);
-    told.push(...(await startAndKill(client, bin.child, names(round, 25), killAt)));
-    await bin.ended();
-  }
-  const kept = await runsOf(createRedisSessionStore({ url: redis.url, upstream: url }));
-  expect(told.length).toBeGreaterThanOrEqual(26);
-  expect(told.filter((runId) => !kept.includes(runId))).toEqual([]);
-});
+it.skipIf(!programs)(
+  "so it is where sessions are kept in PostgreSQL",
+  async () => {
+    postgres ??= await startPostgres(programs as string);
+    const address = await postgres.createDatabase();
+    const url = await serveApi();
+    const told: string[] = [];
+    for (const [round, killAt] of [1, 25].entries()) {
+      const settings = { BASE_URL: url, DATABASE: address, HTTP_MAX_CALLS: "64" };
+      const bin = await startServeBin({ settings });
+      const client = await connectHttp(bin.url);
+      told.push(...(await startAndKill(client, bin.child, names(round, 25), killAt)));
+      await bin.ended();
+    }
+    const kept = await runsOf(createSharedSessionStore({ address, upstream: url }));
+    expect(told.length).toBeGreaterThanOrEqual(26);
+    expect(told.filter((runId) => !kept.includes(runId))).toEqual([]);
+  },
+  60_000,
+);
 
 it("a start that cannot be written down is told with that", async () => {
   const api = await serveApi();

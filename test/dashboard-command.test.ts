@@ -177,7 +177,7 @@ test(
   async () => {
     const { code, stdout } = await runBin(["dashboard"], {
       HOME: temporaryFolder(),
-      ...toVariables({ API_KEY: "test-key", STATE: "redis://127.0.0.1:1" }),
+      ...toVariables({ API_KEY: "test-key", DATABASE: "postgres://127.0.0.1:1/team" }),
     });
     expect(code).toBe(1);
     expect(stdout).toContain("POST /dashboard/link");

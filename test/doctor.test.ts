@@ -8,10 +8,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, createServer as createNetServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import Libsql from "libsql";
-import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type ServedApi, type ServeOptions, serveSimulatedApi } from "../mocks/serve.js";
 import { createProbe } from "../src/api/probe.js";
 import { checkNode } from "../src/cli/doctor/check-programs.js";
@@ -19,7 +19,7 @@ import { type DoctorOptions, runDoctor } from "../src/cli/doctor/doctor.js";
 import type { Finding } from "../src/cli/doctor/finding.js";
 import { writeEngineRecord } from "../src/engine/background/engine-record.js";
 import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
-import { createRedisConnection } from "../src/sessions/store/redis-connection.js";
+import { createSharedSessionStore } from "../src/sessions/store/shared-session-store.js";
 import { readSettings, type Settings, SettingsError } from "../src/settings/settings.js";
 import { lastingIdentity } from "../src/shared/background/process-life.js";
 import { takeLock } from "../src/shared/background/process-lock.js";
@@ -27,7 +27,7 @@ import { type Clock, systemClock } from "../src/shared/clock.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
 import { createHandClock, hasten } from "./support/hand-clock.js";
-import { findRedisServer, startRedisServer } from "./support/redis-server.js";
+import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 
 /** The doctor's own limit for a check, 5 s, does not pass here, however busy the machine is. */
 const patientClock: Clock = {
@@ -491,125 +491,129 @@ describe("the state folder", () => {
   });
 });
 
-describe("a Redis server for the sessions", () => {
-  async function listen(answer: string): Promise<number> {
-    const server = createNetServer((socket) => socket.on("data", () => socket.write(answer)));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    onTestFinished(() => void server.close());
-    return (server.address() as AddressInfo).port;
-  }
-  async function look(port: number, more: Partial<DoctorOptions> = {}): Promise<Diagnosis> {
+const programs = await findPostgres();
+
+describe("a PostgreSQL database for the sessions", () => {
+  async function look(values: Record<string, string>, more: Partial<DoctorOptions> = {}): Promise<Diagnosis> {
     const { url } = await serve();
-    return examine(settings({ BASE_URL: url, STATE: `redis://:pass-4711@127.0.0.1:${port}` }), more);
+    return examine(settings({ BASE_URL: url, ...values }), more);
   }
 
-  it("is a failure when it is not, or does not take the password, which is not shown", async () => {
-    const refusing = await look(await listen("-WRONGPASS no\r\n"));
-    expect(refusing.found.state).toMatchObject({
-      status: "failure",
-      message: expect.stringContaining("WRONGPASS"),
-    });
-    const { url, close } = await serve();
-    await close();
-    const absent = await look(Number(new URL(url).port), { answerMs: 1_000 });
-    expect(absent.found.state).toMatchObject({
-      status: "failure",
-      message: expect.stringContaining("ECONNREFUSED"),
-    });
-    expect(refusing.text + absent.text).not.toContain("pass-4711");
-  });
-});
-
-it("a Redis server for the sessions is tried by the bundled program too, which loads the library when it is needed", async () => {
-  const { stdout } = await runBin(
-    ["doctor"],
-    toVariables({ STATE: `redis://127.0.0.1:${await freePort()}`, BASE_URL: (await serve()).url }),
-  );
-  expect(stdout).toMatch(/^FAIL {2}state .*\(ECONNREFUSED\) → /m);
-});
-
-const redis = await findRedisServer();
-
-describe.skipIf(!redis)("a real Redis server for the sessions", () => {
-  async function start(...args: string[]) {
-    const server = await startRedisServer(redis as string, args);
-    onTestFinished(() => server.dispose());
-    const { send, close } = createRedisConnection({ url: server.url, onTrouble: () => {} });
-    onTestFinished(close);
-    return { server, send };
-  }
-  async function look(url: string): Promise<Diagnosis> {
-    const api = await serve();
-    return examine(settings({ BASE_URL: api.url, STATE: url }));
-  }
-
-  it("is asked whether it answers and can be written, in place of the folder, and keeps nothing of it", async () => {
-    const { server, send } = await start();
-    const { code, found } = await look(server.url);
-    expect(found.state).toEqual({
-      check: "state",
-      status: "ok",
-      message: "the Redis server answers and can be written",
-    });
-    expect(code).toBe(0);
-    expect(String(await send<Buffer>("INFO", "stats"))).toMatch(/expired_keys:0\r/);
-    expect(String(await send<Buffer>("INFO", "commandstats"))).toMatch(/cmdstat_sadd:calls=1,/);
-    expect(await send("DBSIZE")).toBe(0);
-  });
-
-  it("is a failure when its user may not write, or only other keys", async () => {
-    const { server, send } = await start();
-    const address = server.url.replace("//", "//reader:pass-4711@");
-    for (const rights of ["~* +@read +ping +eval", "~other:* +@all"]) {
-      await send("ACL", "SETUSER", "reader", "reset", "on", ">pass-4711", ...rights.split(" "));
-      const { code, found, text } = await look(address);
-      expect(code, rights).toBe(1);
-      expect(found.state).toMatchObject({
-        status: "failure",
-        message: expect.stringMatching(/refused a command \((NOPERM|ERR)\)$/),
-        todo: expect.stringContaining("~automagik-workflows:* +@all -@dangerous"),
-      });
-      expect(text).not.toContain("pass-4711");
-    }
-    const advised = "~automagik-workflows:* +@all -@dangerous".split(" ");
-    await send("ACL", "SETUSER", "reader", "reset", "on", ">pass-4711", ...advised);
-    expect((await look(address)).found.state?.status).toBe("ok");
-  });
-
-  it("is a failure when it wants a password or is full, each with what to do", async () => {
-    const locked = await start("--requirepass", "pass-4711");
-    expect((await look(locked.server.url)).found.state).toMatchObject({
-      status: "failure",
-      message: expect.stringContaining("NOAUTH"),
-      todo: "Correct the user and password in AUTOMAGIK_WORKFLOWS_STATE.",
-    });
-    const full = await start("--maxmemory", "1");
-    expect((await look(full.server.url)).found.state).toMatchObject({
-      status: "failure",
-      message: expect.stringContaining("(OOM)"),
-      todo: "It is full: give it more memory (maxmemory).",
-    });
-  });
-
-  it("is warned of when it would drop sessions to make room", async () => {
-    const { server } = await start("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru");
-    const { code, found } = await look(server.url);
-    expect(code).toBe(0);
-    expect(found.state).toMatchObject({
-      status: "warning",
-      message: expect.stringContaining("allkeys-lru"),
-      todo: "Set its maxmemory-policy to noeviction.",
-    });
-  });
-
-  it("is a failure when it is a replica, which takes no writes", async () => {
-    const primary = await start();
-    const { server } = await start("--replicaof", "127.0.0.1", `${primary.server.port}`);
-    const { code, found } = await look(server.url);
+  it("is a failure when it is not there, without its address", async () => {
+    const address = `postgres://user:pass-4711@127.0.0.1:${await freePort()}/team`;
+    const { code, found, text } = await look({ DATABASE: address }, { answerMs: 1_000 });
     expect(code).toBe(1);
     expect(found.state).toMatchObject({
       status: "failure",
-      todo: "Name the primary server in AUTOMAGIK_WORKFLOWS_STATE.",
+      message: "The PostgreSQL server that keeps the sessions cannot be reached (ECONNREFUSED)",
+      todo: "Correct that, or what AUTOMAGIK_WORKFLOWS_DATABASE names.",
+    });
+    expect(text).not.toMatch(/pass-4711|user@|:\d{5}\/team/);
+    // Plans are in the state folder, and there are none where a database is shared.
+    expect(found.plans).toBeUndefined();
+  });
+
+  it("may be named in a file, which has to be its owner's and hold an address", async () => {
+    const file = join(temporaryFolder(), "database");
+    writeFileSync(file, "# not an address of secret-4711\n", { mode: 0o600 });
+    const wrong = await look({ DATABASE_FILE: file });
+    expect(wrong.found.state).toMatchObject({
+      status: "failure",
+      message:
+        "AUTOMAGIK_WORKFLOWS_DATABASE_FILE: the text of the file is not the address of a PostgreSQL database",
+    });
+    expect(wrong.text).not.toContain("4711");
+    const both = await look({ DATABASE_FILE: file, DATABASE: "postgres://127.0.0.1/team" });
+    expect(both.found.state?.message).toContain("are both set");
+    chmodSync(file, 0o644);
+    expect((await look({ DATABASE_FILE: file })).found.state?.message).toMatch(
+      /^AUTOMAGIK_WORKFLOWS_DATABASE_FILE: /,
+    );
+    const absent = await look({ DATABASE_FILE: `${file}-absent` });
+    expect(absent.found.state?.message).toContain("the file cannot be read (ENOENT)");
+  });
+
+  it("is tried by the bundled program too, which loads the library when it is needed", async () => {
+    const variables = {
+      DATABASE: `postgres://127.0.0.1:${await freePort()}/team`,
+      BASE_URL: (await serve()).url,
+    };
+    const { stdout } = await runBin(["doctor"], toVariables(variables));
+    expect(stdout).toMatch(/^FAIL {2}state .*\(ECONNREFUSED\) → /m);
+  });
+
+  describe.skipIf(!programs)("on a real server", () => {
+    let server: PostgresServer;
+    beforeAll(async () => {
+      server = await startPostgres(programs as string);
+    }, 60_000);
+    afterAll(() => server.dispose());
+    const nameOf = (address: string) => new URL(address).pathname.slice(1);
+
+    it("is told with its version and step, in place of the folder, and stays as it is", async () => {
+      const address = await server.createDatabase();
+      const first = await look({ DATABASE: address });
+      expect(first.code).toBe(0);
+      expect(first.found.state).toEqual({
+        check: "state",
+        status: "ok",
+        message: expect.stringMatching(
+          /^the PostgreSQL server answers, version \d\d; tables are created with the first session$/,
+        ),
+      });
+      const tables = "select 1 from information_schema.tables where table_schema = 'public'";
+      expect(await server.query(tables, nameOf(address))).toEqual([]);
+      const store = createSharedSessionStore({ address, upstream: "http://127.0.0.1" });
+      await store.list();
+      await store.close();
+      const file = join(temporaryFolder(), "database");
+      writeFileSync(file, `${address}\n`, { mode: 0o600 });
+      const second = await look({ DATABASE_FILE: file });
+      expect(second.found.state?.message).toMatch(/version \d\d; database 006-history by \d+\.\d+\.\d+$/);
+    });
+
+    it("is a failure when it does not take the password, which is not shown", async () => {
+      const address = (await server.createDatabase()).replace(/user_\d+:[^@]+/, "nobody:pass-4711");
+      const { found, text } = await look({ DATABASE: address });
+      expect(found.state).toMatchObject({
+        status: "failure",
+        message: expect.stringContaining("does not accept the user, password or database"),
+      });
+      expect(text).not.toMatch(/nobody|pass-4711/);
+    });
+
+    it("is a failure when its user may not create tables, with what gives the right", async () => {
+      const address = await server.createDatabase();
+      await server.query(`create role reader login; grant connect on database ${nameOf(address)} to reader`);
+      const { found } = await look({ DATABASE: address.replace(/user_\d+/, "reader") });
+      expect(found.state).toMatchObject({
+        status: "failure",
+        message: expect.stringContaining("may not create tables"),
+        todo: expect.stringContaining("GRANT CREATE ON SCHEMA public"),
+      });
+    });
+
+    it("is a failure when a newer release has changed it", async () => {
+      const address = await server.createDatabase();
+      const store = createSharedSessionStore({ address, upstream: "http://127.0.0.1" });
+      await store.list();
+      await store.close();
+      await server.query("insert into schema_migrations values ('999-later', '9.9.9', 0)", nameOf(address));
+      expect((await look({ DATABASE: address })).found.state).toMatchObject({
+        status: "failure",
+        message: expect.stringContaining("changed by version 9.9.9"),
+        todo: "Update this product.",
+      });
+    });
+
+    it("is warned of when the clocks differ", async () => {
+      const address = await server.createDatabase();
+      const clock = { ...patientClock, now: () => Date.now() - 60_000 };
+      expect((await look({ DATABASE: address }, { clock })).found.state).toMatchObject({
+        status: "warning",
+        message: expect.stringMatching(/its clock and that of this machine are (60|61) s apart$/),
+        todo: expect.stringContaining("NTP"),
+      });
     });
   });
 });

@@ -620,8 +620,8 @@ describe("showing, asking and writing", () => {
   });
 
   it("says which settings it has left out", async () => {
-    await install("cursor", { omitted: ["AUTOMAGIK_WORKFLOWS_STATE"] });
-    expect(printed).toContain("Not written, because secrets are in it: AUTOMAGIK_WORKFLOWS_STATE.");
+    await install("cursor", { omitted: ["AUTOMAGIK_WORKFLOWS_DATABASE"] });
+    expect(printed).toContain("Not written, because secrets are in it: AUTOMAGIK_WORKFLOWS_DATABASE.");
   });
 
   it.each(CLIENT_NAMES)(

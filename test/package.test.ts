@@ -119,7 +119,7 @@ describe("the packed package", () => {
 
   it("carries the licences of what is bundled, and nothing of this machine", () => {
     const licenses = readFileSync(join(installed, "dist/THIRD-PARTY-LICENSES.txt"), "utf8");
-    for (const name of ["fastmcp", "zod", "@modelcontextprotocol/sdk", "hono", "ajv", "redis"]) {
+    for (const name of ["fastmcp", "zod", "@modelcontextprotocol/sdk", "hono", "ajv"]) {
       expect(licenses).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, "m"));
     }
     expect(existsSync(join(installed, "LICENSE"))).toBe(true);
@@ -201,6 +201,22 @@ describe("the packed package", () => {
       expect(told).toMatch(/database library.*libsql.*Sessions are remembered only until this server ends\./);
       expect(JSON.stringify(started)).toContain("could not be saved where sessions are kept");
     }
+  });
+
+  it("says what to install where servers are to share a database", async () => {
+    const doctor = run(bin, ["doctor"], {
+      cwd: folder,
+      env: {
+        PATH: process.env.PATH,
+        HOME: folder,
+        AUTOMAGIK_WORKFLOWS_DATABASE: "postgres://user:pass-4711@127.0.0.1:1/team",
+      },
+    });
+    const { stdout } = await doctor.catch((error: { stdout: string }) => error);
+    expect(stdout).toMatch(/^FAIL {2}state .*needs the npm package "pg".*npm install pg/m);
+    expect(stdout).not.toContain("4711");
+    expect(Object.keys(about.peerDependencies)).toContain("pg");
+    expect(about.peerDependenciesMeta.pg).toEqual({ optional: true });
   });
 
   it("answers --version and --help, and refuses what it does not know with exit code 2", async () => {

@@ -22,7 +22,7 @@ import {
 } from "./support/http.js";
 import { bringTo, callModern, sendModern } from "./support/modern-http.js";
 import { findNginx, startNginx } from "./support/nginx.js";
-import { findRedisServer, type RedisServer, startRedisServer } from "./support/redis-server.js";
+import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 
 const text = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
 const CONFIG = text("examples/nginx.conf");
@@ -40,26 +40,27 @@ test("docs/serving.md shows the example as it is", () => {
 });
 
 const nginx = await findNginx();
-const redisProgram = await findRedisServer();
+const programs = await findPostgres();
 
-describe.skipIf(!nginx || !redisProgram)("three replicas behind nginx", () => {
-  let redis: RedisServer;
+describe.skipIf(!nginx || !programs)("three replicas behind nginx", () => {
+  let postgres: PostgresServer;
   beforeAll(async () => {
-    redis = await startRedisServer(redisProgram as string);
-  });
-  afterAll(() => redis.dispose());
+    postgres = await startPostgres(programs as string);
+  }, 60_000);
+  afterAll(() => postgres.dispose());
 
   /** The replicas as processes of the bin, with nginx in front. */
   async function startReplicas(settings: Record<string, string> = {}) {
     const served = await serveSimulatedApi({ profile: "automagik-0.6", paceMs: "manual" });
     onTestFinished(() => served.close());
+    const database = await postgres.createDatabase();
     const bins = await Promise.all(
       NAMES.map((name) =>
         startServeBin({
           settings: {
             BASE_URL: served.url,
             INPUT_FORMAT: "text",
-            STATE: redis.url,
+            DATABASE: database,
             TOKENS: `anna=${TOKEN},ben=${OTHER_TOKEN}`,
             HTTP_REPLICA: name,
             HTTP_ALLOWED_HOSTS: HEADERS.host,

@@ -4,7 +4,7 @@ import type { ElicitResult } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
-import { createRedisSessionStore } from "../src/sessions/store/redis-session-store.js";
+import { createSharedSessionStore } from "../src/sessions/store/shared-session-store.js";
 import { COMPLETE, connectInMemory } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });
@@ -267,18 +267,18 @@ describe("a session whose last run cannot be read", () => {
   });
 });
 
-describe("sessions on a Redis server that is away", () => {
+describe("sessions on a PostgreSQL server that is away", () => {
   it("cannot be looked up, which is said in plain words; a run is started all the same", async () => {
     const probe = createServer().listen(0, "127.0.0.1");
     await once(probe, "listening");
     const { port } = probe.address() as AddressInfo;
     await new Promise((resolve) => probe.close(resolve));
-    const url = `redis://127.0.0.1:${port}`;
-    const store = createRedisSessionStore({ url, upstream: sim.baseUrl, onProblem: () => {} });
+    const address = `postgres://user:pass-4711@127.0.0.1:${port}/team`;
+    const store = createSharedSessionStore({ address, upstream: sim.baseUrl, onProblem: () => {} });
     const { call } = await connectInMemory({ store });
     const listed = await call({ action: "list_sessions" });
     expect(listed.isError).toBe(true);
-    expect(listed.text).toMatch(/^The Redis server that keeps the sessions cannot be reached/);
+    expect(listed.text).toMatch(/^The PostgreSQL server that keeps the sessions cannot be reached/);
     expect(listed.text).toContain("nothing was started or changed");
     expect(listed.text).not.toContain(String(port));
     const started = await call({ ...COMPLETE, wait_seconds: 0 });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { delimiter } from "node:path";
 import { describe, expect, test } from "vitest";
+import { readCommandLine } from "../src/cli/command-line.js";
 import { listSettingFlags } from "../src/settings/entries.js";
 import { listEngineVariables } from "../src/settings/list-variables.js";
 import { renderSettingsTable } from "../src/settings/render-table.js";
@@ -131,11 +132,20 @@ const CASES: Record<string, Case> = {
     bad: ["3601", ...NO_NUMBERS],
   },
   TOOLSET: { property: "toolset", fallback: "super", good: texts("super", "named"), bad: ["all", "Super"] },
-  STATE: {
-    property: "state",
+  DATABASE: {
+    property: "database",
     fallback: undefined,
-    good: texts("redis://127.0.0.1:6379", "rediss://user:pass@host.example/2"),
-    bad: ["host.example:6379", "http://host.example", "redis://host.example/x"],
+    good: texts(
+      "postgres://127.0.0.1/team",
+      "postgresql://user:pass@host.example:5433/team?sslmode=verify-full",
+    ),
+    bad: ["host.example:5432", "http://host.example/team", "postgres://host.example", "redis://host.example"],
+  },
+  DATABASE_FILE: {
+    property: "databaseFile",
+    fallback: undefined,
+    good: texts("/run/secrets/database", "~/x"),
+    bad: [],
   },
   STATE_DIR: { property: "stateDir", fallback: undefined, good: texts("/var/lib/x", "~/x", "x y"), bad: [] },
   HISTORY_DAYS: {
@@ -510,6 +520,20 @@ describe("settings", () => {
     ]);
     expect(message).not.toContain("\n");
   });
+});
+
+test("who still shares sessions by Redis is told what to set instead, without the address", () => {
+  for (const name of ["AUTOMAGIK_WORKFLOWS_STATE", "AUTOMAGIK_WORKFLOWS_V2_STATE"]) {
+    const read = () => readSettings({ [name]: "redis://:secret@host.example" });
+    expect(read).toThrow(
+      new RegExp(`^${name}: servers no longer share .* set AUTOMAGIK_WORKFLOWS_DATABASE to .*postgres://`),
+    );
+    expect(read).not.toThrow("secret");
+    expect(readSettings({ [name]: " " }).database).toBeUndefined();
+  }
+  expect(() => readCommandLine(["serve", "--state", "redis://:secret@host.example"])).toThrow(
+    /^--state: servers no longer share .* set AUTOMAGIK_WORKFLOWS_DATABASE to /,
+  );
 });
 
 test("an engine in the background is handed what concerns it, and never the key of another server", () => {

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { listSettingFlags } from "../settings/entries.js";
-import { SettingsError } from "../settings/settings.js";
+import { redisIsGone, SettingsError } from "../settings/settings.js";
 import { findNearest } from "../shared/nearest.js";
 import { COMMANDS, type Command, OPERANDS, OWN_FLAGS } from "./command-table.js";
 
@@ -160,6 +160,7 @@ function readWords(args: readonly string[]): Words | "help" | "version" {
     const { name, rawName, value } = token;
     if (name === "help" || name === "h") return "help";
     if (name === "version" || name === "v") return "version";
+    if (name === "state") throw redisIsGone(rawName);
     if (!known.includes(name))
       throw unknown(
         `flag ${rawName}`,

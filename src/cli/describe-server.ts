@@ -5,6 +5,7 @@ import type { ServerOptions } from "../server/server.js";
 import { upstreamFolderName } from "../sessions/store/file-names.js";
 import { createSessionStore } from "../sessions/store/open-session-store.js";
 import type { Settings } from "../settings/settings.js";
+import { findSharedDatabase, hasSharedDatabase } from "../settings/shared-database.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
@@ -57,6 +58,7 @@ export function describeServer(parts: ServerParts): ServerOptions {
       ? createWindowSettings({ flags, settings, stateFolder, partial, began, log })
       : undefined;
   const place = driverPlaceOf(stateFolder, settings);
+  const isShared = hasSharedDatabase(settings);
   async function findDriver(): Promise<void> {
     const { findOrStartDriver } = await import("./plan-driver/start-driver.js");
     await findOrStartDriver({ settings, flags, script, partial, place, log });
@@ -65,17 +67,17 @@ export function describeServer(parts: ServerParts): ServerOptions {
     settings,
     log,
     store: createSessionStore({
-      state: settings.state,
+      address: findSharedDatabase(settings),
       folder: stateFolder,
       upstream,
       historyDays: settings.historyDays,
       onProblem: ({ message }) => log.warn(message),
     }),
-    // Where servers share their sessions by Redis, none has plans of its own.
-    plans: settings.state
+    // Where servers share their sessions, none has plans of its own.
+    plans: isShared
       ? undefined
       : { folder: stateFolder, upstream: place.upstream, ...(drivesPlans ? {} : { findDriver }) },
-    templates: { ownFolder: findOwnPlans(), ...(settings.state ? {} : { stateFolder }) },
+    templates: { ownFolder: findOwnPlans(), ...(isShared ? {} : { stateFolder }) },
     env: foreignEnvironment(),
     locate: windowSettings && createLocate(parts, windowSettings),
     tellOtherSettings: windowSettings?.tellOther,

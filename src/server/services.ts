@@ -22,6 +22,7 @@ import { createMemorySessionStore } from "../sessions/store/memory-session-store
 import type { SessionStore } from "../sessions/store/session-store.js";
 import { planLimitsOf } from "../settings/plan-settings.js";
 import type { Settings } from "../settings/settings.js";
+import { hasSharedDatabase } from "../settings/shared-database.js";
 import { type Clock, systemClock } from "../shared/clock.js";
 import { createGit } from "../shared/git/git.js";
 import type { Log } from "../shared/log.js";
@@ -134,7 +135,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
   const store = options.store ?? createMemorySessionStore();
   const sessions = createSessions({
     ...{ store, runList: createRunList({ api, clock }), watcher, clock, log },
-    remembersTasks: settings.state === undefined,
+    remembersTasks: !hasSharedDatabase(settings),
   });
   const findRouter = createRouting({ catalogue, history: sessions.history });
   const notices = createRunNotices({

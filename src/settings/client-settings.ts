@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { setting } from "./setting.js";
-import { baseUrl, decimal, headerText, redisAddress } from "./values.js";
+import { baseUrl, decimal, headerText, postgresAddress } from "./values.js";
 
 /** The workflows API, runs, sessions, the log: what concerns every way of serving. */
 export const clientSettings = {
@@ -97,12 +97,17 @@ export const clientSettings = {
     about: "`super`: one tool with actions. `named`: one tool for each action.",
     bounds: "`super` or `named`",
   }),
-  state: setting(redisAddress.optional(), {
-    variable: "STATE",
+  database: setting(postgresAddress.optional(), {
+    variable: "DATABASE",
     about:
-      "Redis server that stores the sessions, for several servers at once. Default: none; sessions are stored in the folder `STATE_DIR`.",
-    bounds: "`redis://` or `rediss://` with user, password, port and database as needed",
+      "PostgreSQL database (13 or newer) that stores sessions and history, for several servers at once. Default: none; they are stored in the folder `STATE_DIR`.",
+    bounds: "`postgres://user:password@host:port/database`, with `?sslmode=verify-full` for TLS",
     secret: true,
+  }),
+  databaseFile: setting(z.string().optional(), {
+    variable: "DATABASE_FILE",
+    about: "File with the address of that database.",
+    bounds: "a file; not together with `DATABASE`",
   }),
   stateDir: setting(z.string().optional(), {
     variable: "STATE_DIR",

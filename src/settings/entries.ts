@@ -10,7 +10,7 @@ import type { SettingMeta } from "./setting.js";
 /** Every variable begins with this. */
 export const PREFIX = "AUTOMAGIK_WORKFLOWS_";
 /** The names of the product's earlier generation, still accepted. */
-const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
+export const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
 
 /** The one schema of all settings: bounds, defaults, and the words of the table in docs/settings.md. */
 export const settingsSchema = z.object({

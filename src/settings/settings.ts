@@ -1,4 +1,12 @@
-import { listEntries, readRaw, type Settings, settingsSchema, type Texts } from "./entries.js";
+import {
+  listEntries,
+  OLD_PREFIX,
+  PREFIX,
+  readRaw,
+  type Settings,
+  settingsSchema,
+  type Texts,
+} from "./entries.js";
 
 export type { Settings } from "./entries.js";
 
@@ -15,6 +23,7 @@ export class SettingsError extends Error {
  * @throws SettingsError naming each variable or flag at fault, what is wrong and the bounds
  */
 export function readSettings(env: Texts = {}, flags: Texts = {}): Settings {
+  refuseRedis(env);
   const { raw, sources } = readRaw(env, flags);
   const parsed = settingsSchema.safeParse(raw);
   if (parsed.success) return parsed.data;
@@ -29,4 +38,18 @@ export function readSettings(env: Texts = {}, flags: Texts = {}): Settings {
     wrong.set(property, `${sources[property]}: the value${quoted} ${reason}; allowed: ${entry.bounds}`);
   }
   throw new SettingsError([...wrong.values()].join(" | "));
+}
+
+/** Whoever still shares sessions by Redis would else have a server that knows none of them. */
+function refuseRedis(env: Texts): void {
+  const former = [`${PREFIX}STATE`, `${OLD_PREFIX}STATE`].find((name) => env[name]?.trim());
+  if (former !== undefined) throw redisIsGone(former);
+}
+
+/** What is said to who still sets the address of a Redis server. @param name the variable or flag */
+export function redisIsGone(name: string): SettingsError {
+  return new SettingsError(
+    `${name}: servers no longer share their sessions by Redis. Leave it out, and set ${PREFIX}DATABASE to the address of ` +
+      "a PostgreSQL database, postgres://user:password@host/database; sessions are not taken over from Redis (docs/serving.md)",
+  );
 }

@@ -2,7 +2,7 @@
 import { delimiter, isAbsolute } from "node:path";
 import * as z from "zod";
 import { isPlaceholder, UNFILLED } from "./placeholder.js";
-import { findFaultInRedisAddress } from "./redis-address.js";
+import { findFaultInPostgresAddress } from "./postgres-address.js";
 import { parseTokens } from "./tokens.js";
 
 /** A number written in decimal notation: `Number()` would also take "", "0x10" and "1e3". */
@@ -94,9 +94,9 @@ export const tokens = z.string().transform((text, context) => {
   }
 });
 
-/** The address of a Redis server. */
-export const redisAddress = z.string().transform((text, context) => {
-  const fault = findFaultInRedisAddress(text);
+/** The address of a PostgreSQL database. */
+export const postgresAddress = z.string().transform((text, context) => {
+  const fault = findFaultInPostgresAddress(text);
   if (!fault) return text;
   context.addIssue({ code: "custom", message: fault });
   return z.NEVER;

@@ -6,10 +6,11 @@ import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { DATABASE_FILE } from "../shared/state-folder.js";
 import { assertPrivateDatabase, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
-import { loadSqlite, MEMORY, openReader, openUnchanging, openWriter, whenFree } from "./sqlite.js";
+import { loadSqlite, MEMORY, openReader, openUnchanging, openWriter } from "./sqlite.js";
 import { SqliteConnection } from "./sqlite-connection.js";
 import { StoreError, type StoreProblem } from "./store-error.js";
 import type { Tables } from "./tables.js";
+import { whenFree } from "./when-free.js";
 
 export type Transaction = KyselyTransaction<Tables>;
 
@@ -20,16 +21,20 @@ const INSPECT_MS = 3_000;
 /** Another process that moves a damaged file is waited for so long before the next look, in ms. */
 const MOVING_MS = 20;
 
+/** An open database. What is asked of it itself can only read; whatever changes something is a `transaction`. */
+export abstract class Database extends Kysely<Tables> {
+  /** Does what `transaction` promises. */
+  abstract change<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+}
+
 /**
- * The open database. What is asked of it itself can only read; whatever changes something is a `transaction`. Readers
- * have a connection of their own, so that none waits for a change, which may wait for another process. In memory there
- * is one connection.
+ * The database of the state folder. Readers have a connection of their own, so that none waits for a change, which may
+ * wait for another process. In memory there is one connection.
  */
-export class Database extends Kysely<Tables> {
+class SqliteDatabase extends Database {
   readonly writer: Kysely<Tables>;
-  /** Changes one after the other, in the order in which they were asked for. */
-  readonly changes = createKeyedMutex();
   readonly giveUpAfterMs: number;
+  readonly #changes = createKeyedMutex();
   readonly #connections: readonly SqliteConnection[];
 
   /** @param connections the one that writes, and the one that reads where that is another one */
@@ -40,6 +45,12 @@ export class Database extends Kysely<Tables> {
     this.writer = reader ? new Kysely<Tables>(writer) : this;
     this.#connections = connections;
     this.giveUpAfterMs = giveUpAfterMs;
+  }
+
+  /** Changes come one after the other, in the order in which they were asked for. */
+  override change<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const giveUpAt = performance.now() + this.giveUpAfterMs;
+    return this.#changes.run("all", () => whenFree(() => this.writer.transaction().execute(work), giveUpAt));
   }
 
   /** Closes it. */
@@ -100,7 +111,7 @@ async function openAt(
   const connections = [new SqliteConnection(await openWriter(path, giveUpAfterMs), assertCurrent)];
   try {
     if (path !== MEMORY) connections.push(new SqliteConnection(await openReader(path), assertCurrent));
-    const db = new Database(connections, giveUpAfterMs);
+    const db = new SqliteDatabase(connections, giveUpAfterMs);
     const giveUpAt = performance.now() + db.giveUpAfterMs;
     await whenFree(() => migrate(db.writer, clock.now()), giveUpAt);
     return db;
@@ -126,8 +137,7 @@ function tryTo<T>(step: () => T, otherwise: Error): T {
  * @throws what `work` throws, and StoreError; nothing is changed then
  */
 export function transaction<T>(db: Database, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-  const giveUpAt = performance.now() + db.giveUpAfterMs;
-  return db.changes.run("all", () => whenFree(() => db.writer.transaction().execute(work), giveUpAt));
+  return db.change(work);
 }
 
 /**
@@ -179,7 +189,7 @@ async function lookAt<T>(
   library: Awaited<ReturnType<typeof openWriter>>,
   look: (db: Database, last?: { name: string; release: string }) => Promise<T>,
 ): Promise<T> {
-  const db = new Database([new SqliteConnection(library)]);
+  const db = new SqliteDatabase([new SqliteConnection(library)]);
   try {
     const applied = await readApplied(db);
     listMissing(applied);

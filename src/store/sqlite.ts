@@ -1,8 +1,8 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import type Libsql from "libsql";
 import { explainCode, explained } from "./sqlite-error.js";
 import { StoreError } from "./store-error.js";
+import { isBusy, whenFree } from "./when-free.js";
 
 /** The path of a database that is in memory only. */
 export const MEMORY = ":memory:";
@@ -10,8 +10,6 @@ export const MEMORY = ":memory:";
 const OPEN_MS = 10_000;
 /** In rare moments a reader needs a lock as well, for some ms; SQLite itself waits for it no longer than this. */
 const READER_WAITS_MS = 1_000;
-/** The longest pause between two tries, in ms; the pauses begin at 1 ms and double. */
-const LONGEST_PAUSE_MS = 25;
 
 /**
  * SQLite itself, loaded at the first call: it takes 30 ms and 6 MB.
@@ -88,26 +86,5 @@ function tryLock(library: Libsql.Database): void {
     explained(() => library.exec("begin immediate; rollback"));
   } catch (error) {
     if (!isBusy(error)) throw error;
-  }
-}
-
-function isBusy(error: unknown): boolean {
-  return error instanceof StoreError && error.kind === "busy";
-}
-
-/**
- * Does the step, again and again while another process holds a lock that it needs.
- * @param giveUpAt by `performance.now()`
- * @throws what the step throws; StoreError (`busy`) when the lock was not given in time
- */
-export async function whenFree<T>(step: () => T | Promise<T>, giveUpAt: number): Promise<T> {
-  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-    try {
-      return await step();
-    } catch (error) {
-      if (!isBusy(error) || performance.now() > giveUpAt) throw error;
-    }
-    // Random, so that two busy processes do not march in step.
-    await delay(Math.random() * pauseMs);
   }
 }

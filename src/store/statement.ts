@@ -21,12 +21,15 @@ class StandIn {
 export function createStatement<Values extends Record<string, Value>, Row>(
   build: (db: Kysely<Tables>, values: Values) => Compilable<Row>,
 ): (db: Kysely<Tables>, values: Values) => Promise<Row[]> {
-  let made: CompiledQuery<Row> | undefined;
+  /** By the kind of database: each has a form of its own. */
+  const made = new Map<unknown, CompiledQuery<Row>>();
   const standIns = new Proxy({}, { get: (_, name) => new StandIn(String(name)) }) as Values;
   return async (db, values) => {
-    made ??= build(db, standIns).compile();
-    const parameters = made.parameters.map((one) => (one instanceof StandIn ? values[one.name] : one));
-    const statement: CompiledQuery<Row> = { ...made, parameters };
+    const kind = db.getExecutor().adapter.constructor;
+    const form = made.get(kind) ?? build(db, standIns).compile();
+    made.set(kind, form);
+    const parameters = form.parameters.map((one) => (one instanceof StandIn ? values[one.name] : one));
+    const statement: CompiledQuery<Row> = { ...form, parameters };
     return (await db.executeQuery(statement)).rows;
   };
 }

@@ -31,7 +31,7 @@ export function compileWorkers(names = ["append-runs", "write-until-killed", "co
     format: "esm",
     platform: "node",
     target: "node20",
-    external: ["libsql"],
+    external: ["libsql", "pg"],
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },

@@ -12,9 +12,10 @@ interface Node {
 }
 
 /** Files whose texts are code of another language. */
-const NO_PROSE = /redis-scripts\.ts$|\/migrations\//;
+const NO_PROSE = /\/migrations\//;
 /** Texts that are, in other files. */
-const SQL = /^(?:(?:pragma|begin immediate|create (?:table|index))\b|\w+ as \w+$)/;
+const SQL =
+  /^(?:(?:pragma|begin immediate|create (?:table|index)|insert into|delete from|select (?:\d|\w+\())|\w+ as \w+$)/;
 
 /** Attributes of a page's parts whose values are names for the machine. */
 const NAMES = /^(?:class|d|href|id|key|viewBox|marker-end|data-.*)$/;

@@ -1,4 +1,5 @@
 import { readSettings } from "../../settings/settings.js";
+import { hasSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { makeLink } from "../dashboard/make-link.js";
@@ -12,9 +13,9 @@ import { out } from "./terminal.js";
 export async function dashboard(asked: Invocation): Promise<number> {
   const { flags, script } = asked;
   const settings = readSettings(process.env, flags);
-  if (settings.state) {
+  if (hasSharedDatabase(settings)) {
     out(
-      "With AUTOMAGIK_WORKFLOWS_STATE sessions are shared by servers, and no process of this machine has them: ask one of " +
+      "With AUTOMAGIK_WORKFLOWS_DATABASE sessions are shared by servers, and no process of this machine has them: ask one of " +
         "these servers for a link, by POST /dashboard/link (docs/dashboard.md). Nothing was started.\n",
     );
     return 1;

@@ -1,4 +1,5 @@
 import { readSettings, SettingsError } from "../../settings/settings.js";
+import { findSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import {
@@ -20,15 +21,12 @@ export async function history(asked: Invocation): Promise<number> {
   const now = systemClock.now();
   const place: HistoryPlace = {
     folder: findStateFolder(settings),
+    address: findSharedDatabase(settings),
     days: settings.historyDays,
     now,
     out,
     note,
   };
-  if (settings.state)
-    note(
-      "Sessions are stored on a Redis server, which keeps no history; this is what the state folder has.\n",
-    );
   const repository = readRepository(asked.repository, process.cwd());
   const selection = {
     repository,

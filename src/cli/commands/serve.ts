@@ -4,6 +4,7 @@ import { KEY_HEADER } from "../../server/http/callers.js";
 import { settleTokens } from "../../server/http/serve-settings.js";
 import { createServer, type ServerOptions } from "../../server/server.js";
 import { readSettings } from "../../settings/settings.js";
+import { findSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { describeServer, openServerLog } from "../describe-server.js";
@@ -18,7 +19,7 @@ const STOP_LIMIT_MS = 1_500;
 export async function serve({ flags, sse, script }: Invocation): Promise<undefined> {
   const settings = readSettings(process.env, flags);
   const tokens = settleTokens(settings);
-  const secrets = [settings.apiKey, settings.state, ...tokens.map(({ token }) => token)];
+  const secrets = [settings.apiKey, findSharedDatabase(settings), ...tokens.map(({ token }) => token)];
   const log = openServerLog(settings, secrets);
   const monitoring = await monitor(settings, log, secrets);
   const common: ServerOptions = {

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { createServer } from "../../server/server.js";
 import { readSettings } from "../../settings/settings.js";
+import { findSharedDatabase } from "../../settings/shared-database.js";
 import type { Invocation } from "../command-line.js";
 import { describeServer, openServerLog } from "../describe-server.js";
 import { endProcess } from "../process.js";
@@ -16,7 +17,7 @@ const STOP_LIMIT_MS = 500;
 /** `stdio`, the default: serves one chat client on stdin and stdout, until it goes away or a signal comes. */
 export async function serveStdio({ flags, script }: Invocation): Promise<undefined> {
   const settings = readSettings(process.env, flags);
-  const secrets = [settings.apiKey, settings.state];
+  const secrets = [settings.apiKey, findSharedDatabase(settings)];
   const log = openServerLog(settings, secrets);
   const server = createServer({
     ...describeServer({ settings, flags, script, log, secrets }),

@@ -9,6 +9,7 @@ import {
 import { compareEngineSettings } from "../../settings/engine-variables.js";
 import type { Texts } from "../../settings/entries.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
+import { findSharedDatabase, hasSharedDatabase } from "../../settings/shared-database.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
@@ -21,7 +22,6 @@ import type { JudgedEntry } from "./check-clients.js";
 import { checkNotifications } from "./check-notifications.js";
 import { checkPlans } from "./check-plans.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
-import { checkRedis } from "./check-redis.js";
 import { checkRepositories } from "./check-repositories.js";
 import { checkState } from "./check-state.js";
 import { checkWorkflows } from "./check-workflows.js";
@@ -38,7 +38,7 @@ export interface DoctorOptions {
   /** As in `process.versions.node`. */
   nodeVersion: string;
   clock: Clock;
-  /** How long the API or Redis may take for one answer, in ms; default 4.5 s. */
+  /** How long the API may take for one answer, and PostgreSQL is waited for, in ms; default 4.5 s. */
   answerMs?: number;
   /** Writes to the person: lines of text, or one JSON array. */
   out(text: string): void;
@@ -59,6 +59,8 @@ export interface DoctorOptions {
 const LIMIT_MS = 5_000;
 /** One answer of the API: less, so that a check made of two still says which one was missing. */
 const ANSWER_MS = 4_500;
+/** A statement may begin just before that time is over. */
+const LAST_TRY_MS = 500;
 
 /**
  * Finds out whether everything is as it should be, and says so, one line each with what to do. It starts no server,
@@ -88,12 +90,13 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
   });
   const within = (work: Promise<Result>) => limit(work, clock);
 
+  const isShared = settings !== undefined && hasSharedDatabase(settings);
   const engine = readEngineStatus(folder, { clock });
   const [api, state, git, claude, sandbox, status, workflows, repositories, plans] = await Promise.all([
     examineApi(settings, folder, engine, options),
     within(
-      settings?.state
-        ? checkRedis(settings.state, options.answerMs ?? ANSWER_MS)
+      settings && isShared
+        ? examineDatabase(settings, options)
         : checkState({ folder, shown: shorten(folder), platform }),
     ),
     within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
@@ -115,9 +118,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
         shorten,
       }),
     ),
-    settings && !settings.state
-      ? within(checkPlans(driverPlaceOf(folder, settings), { shorten }))
-      : undefined,
+    settings && !isShared ? within(checkPlans(driverPlaceOf(folder, settings), { shorten })) : undefined,
   ]);
   const isUnset = clients !== undefined && basis === undefined;
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
@@ -138,6 +139,21 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
   ];
   const keys = [ofShell?.apiKey, settings?.apiKey, ...(clients?.secrets ?? [])];
   return { found, secrets: keys.filter((key) => key !== undefined) };
+}
+
+/** The database that several servers share, in place of the state folder. */
+async function examineDatabase(
+  settings: Settings,
+  { clock, answerMs = ANSWER_MS }: Pick<DoctorOptions, "clock" | "answerMs">,
+): Promise<Result> {
+  try {
+    const address = findSharedDatabase(settings);
+    const { checkDatabase } = await import("./check-database.js");
+    return await checkDatabase(address ?? "", { limitMs: answerMs - LAST_TRY_MS, clock });
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return failure(error.message, "Correct it where the servers set it.");
+  }
 }
 
 /** What the chat clients have of this server; undefined when that is not asked for, or does not come in time. */

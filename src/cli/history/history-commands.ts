@@ -18,6 +18,8 @@ import { renderRows } from "../table.js";
 export interface HistoryPlace {
   /** The state folder, absolute. */
   folder: string;
+  /** Of the PostgreSQL database that has it in place of the folder. */
+  address?: string | undefined;
   /** How long history is kept. */
   days: number;
   /** Epoch ms. */
@@ -35,15 +37,26 @@ interface Selection {
 
 const NONE = "There is no history yet: no run or plan has ended.";
 
-/** Does something with the history of this machine. Starts nothing, and asks no API. @throws StoreError */
+/** Opens the database that has the history; undefined where there is none yet. @throws StoreError */
+async function open({ folder, address, now, note }: HistoryPlace): Promise<Database | undefined> {
+  if (address !== undefined) {
+    const { PostgresDatabase } = await import("../../store/postgres.js");
+    const db = await PostgresDatabase.open(address);
+    await db.prepare(now).catch(async (error) => {
+      await db.destroy();
+      throw error;
+    });
+    return db;
+  }
+  if (!existsSync(join(folder, DATABASE_FILE))) return undefined;
+  return openDatabase({ folder, clock: { now: () => now }, onProblem: (one) => note(`${one.message}\n`) });
+}
+
+/** Does something with the history. Starts nothing, and asks no API. @throws StoreError */
 async function onHistory<T>(place: HistoryPlace, none: T, work: (db: Database) => Promise<T>): Promise<T> {
-  const { folder, days, now, note } = place;
-  if (!existsSync(join(folder, DATABASE_FILE))) return none;
-  const db = await openDatabase({
-    folder,
-    clock: { now: () => now },
-    onProblem: (one) => note(`${one.message}\n`),
-  });
+  const { days, now } = place;
+  const db = await open(place);
+  if (!db) return none;
   try {
     await takeOverHistory(db, now);
     await forgetOld(db, days, now);

@@ -12,6 +12,7 @@ import {
 import { createServices, type ServiceHost, type ServiceOptions } from "../../server/services.js";
 import { activeRun } from "../../sessions/sessions.js";
 import type { Settings } from "../../settings/settings.js";
+import { findSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import type { Invocation } from "../command-line.js";
@@ -34,7 +35,7 @@ export const NOT_RUNNING = "The engine is not running.";
 
 /** The settings of a command about sessions, and its log, which only tells what is wrong. */
 function prepare(settings: Settings): { settings: Settings; log: Log; secrets: (string | undefined)[] } {
-  const secrets = [settings.apiKey, settings.state];
+  const secrets = [settings.apiKey, findSharedDatabase(settings)];
   const level = settings.logLevel === "info" ? "warn" : settings.logLevel;
   const log = openLog({ level, secrets, what: "this command" });
   // In a terminal nothing says which of the two the chat client uses: without a key there can only be the engine.

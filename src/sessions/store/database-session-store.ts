@@ -1,9 +1,8 @@
-import type { HistorySource } from "../../history/history.js";
-import type { Database } from "../../store/database.js";
 import { createReopened } from "../../store/reopened.js";
 import { StoreError, type StoreProblem } from "../../store/store-error.js";
 import { upstreamFolderName } from "./file-names.js";
 import { createMemorySessionStore } from "./memory-session-store.js";
+import type { Queries } from "./session-queries.js";
 import { RUNS_KEPT, type SessionRecord } from "./session-record.js";
 import { closedError, type SessionStore } from "./session-store.js";
 import type { SessionQueries } from "./sql-sessions.js";
@@ -11,13 +10,10 @@ import type { SessionQueries } from "./sql-sessions.js";
 /** So long sessions stay in memory before the database is tried again, in ms. */
 const RETRY_AFTER_MS = 30_000;
 /** Only what has changed in the history is read, so that is seldom more than a look, in ms between two. */
-const HISTORY_FRESH_MS = 5_000;
-/** How long history is kept, unless told. */
-const HISTORY_DAYS = 730;
+export const HISTORY_FRESH_MS = 5_000;
 /** Changes in memory that are made in the database as well when it works again: the last of them. */
 const MISSED_KEPT = 10_000;
 
-type Queries = SessionQueries & Pick<HistorySource, "readHistory" | "noteFigures">;
 type Work<T = unknown> = (queries: Queries) => Promise<T>;
 
 /** While the database cannot be used. */
@@ -73,20 +69,8 @@ export function createDatabaseSessionStore(options: {
       await db.destroy();
       throw error;
     });
-    return { db, queries: await withHistory(db) };
-  }
-
-  async function withHistory(opened: Database): Promise<Queries> {
-    const { createSqlSessions } = await import("./sql-sessions.js");
-    const { createHistoryRows } = await import("../../history/history-rows.js");
-    const { takeOverHistory } = await import("./take-over-history.js");
-    const name = upstreamFolderName(upstream);
-    const prepare = () => takeOverHistory(opened, clock.now());
-    const days = options.historyDays ?? HISTORY_DAYS;
-    return {
-      ...createSqlSessions(opened, name, runsKept),
-      ...createHistoryRows(opened, { upstream: name, days, clock, prepare }),
-    };
+    const { createQueries } = await import("./session-queries.js");
+    return { db, queries: createQueries(db, { ...options, runsKept, clock }) };
   }
 
   /** What can be read where nothing can be written, such as in a read-only folder. */

@@ -1,16 +1,14 @@
 import type { StoreProblem } from "../../store/store-error.js";
 import { createDatabaseSessionStore } from "./database-session-store.js";
-import { createRedisSessionStore } from "./redis-session-store.js";
 import type { SessionStore } from "./session-store.js";
+import { createSharedSessionStore } from "./shared-session-store.js";
 
 /**
- * The store for what the settings say: `state` is the address of a Redis server (redis:// or rediss://) that several
- * servers share; without one the sessions are in the database in `folder`. The rest is as the stores take it.
- *
- * Throws a TypeError, which does not quote it, for a `state` that is neither empty nor such an address.
+ * The store for what the settings say: `address` is that of a PostgreSQL database, checked, that several servers share;
+ * without one the sessions are in the database in `folder`. The rest is as the stores take it.
  */
 export function createSessionStore(options: {
-  state?: string | undefined;
+  address?: string | undefined;
   folder: string;
   upstream: string;
   clock?: { now(): number };
@@ -18,8 +16,8 @@ export function createSessionStore(options: {
   runsKept?: number;
   historyDays?: number;
 }): SessionStore {
-  const { state, folder, ...rest } = options;
-  return state
-    ? createRedisSessionStore({ url: state, ...rest })
+  const { address, folder, ...rest } = options;
+  return address
+    ? createSharedSessionStore({ address, ...rest })
     : createDatabaseSessionStore({ folder, ...rest });
 }
