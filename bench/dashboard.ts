@@ -1,5 +1,5 @@
 import type { Browser, Page } from "playwright-core";
-import type { LogEntry, RunRow } from "../src/dashboard/views.js";
+import type { LogEntry, RunRow } from "../src/dashboard/views/run.js";
 import { findChromium, launchChromium, openPage } from "../test/support/browser.js";
 import { busyDay } from "../test/support/dashboard-states.js";
 import { StandInDashboard, type Told } from "../test/support/stand-in-dashboard.js";

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { createDoorman } from "../src/dashboard/auth.js";
-import { ACTION_HEADER } from "../src/dashboard/views.js";
+import { ACTION_HEADER } from "../src/dashboard/views/calls.js";
 import { endWhenStalled } from "../src/server/http/unread.js";
 import { inviteByToken, openDashboard } from "./support/dashboard.js";
 import { createHandClock } from "./support/hand-clock.js";

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import type { ActionRequest, CallView } from "../src/dashboard/views.js";
+import type { ActionRequest, CallView } from "../src/dashboard/views/calls.js";
 import { findChromium, keepScreenshot, launchChromium, openPage } from "./support/browser.js";
 import { busyDay } from "./support/dashboard-states.js";
 import { StandInDashboard } from "./support/stand-in-dashboard.js";

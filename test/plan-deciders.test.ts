@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import type { PlanDetail } from "../src/dashboard/views.js";
+import type { PlanDetail } from "../src/dashboard/views/plan.js";
 import { replay } from "../src/plans/machine/apply.js";
 import { describePlan } from "../src/plans/machine/describe-plan.js";
 import type { PlanEvent } from "../src/plans/machine/events.js";

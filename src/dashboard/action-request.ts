@@ -8,7 +8,7 @@ import type { Question } from "../actions/forms/form-client.js";
 import { killAction } from "../actions/kill.js";
 import { planAction } from "../actions/plan.js";
 import { takeAction } from "../actions/take.js";
-import type { ActionName, FormReply } from "./views.js";
+import type { ActionName, FormReply } from "./views/calls.js";
 
 /** What a page asks for, read. */
 export interface ReadRequest {

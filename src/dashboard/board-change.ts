@@ -1,4 +1,4 @@
-import type { BoardChange, BoardView, ListChange } from "./views.js";
+import type { BoardChange, BoardView, ListChange } from "./views/board.js";
 
 const KEYS = {
   needs: ({ id }) => id,

@@ -8,7 +8,8 @@ import { optional } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
 import { needsOfPlan } from "./needs.js";
 import type { RunPlace } from "./run-row.js";
-import type { NeedView, PlanRow } from "./views.js";
+import type { PlanRow } from "./views/board.js";
+import type { NeedView } from "./views/needs.js";
 
 /** Of open plans so many are looked at, the newest first, and of those that have ended lately. */
 const MOST_OPEN = 50;

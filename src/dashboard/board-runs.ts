@@ -8,7 +8,8 @@ import type { Session } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";
 import { needsOfRun } from "./needs.js";
 import { knownRun, type RunPlace, toRow } from "./run-row.js";
-import type { NeedView, RunRow } from "./views.js";
+import type { NeedView } from "./views/needs.js";
+import type { RunRow } from "./views/run.js";
 
 /** A run on the board. */
 interface BoardRun {

@@ -5,7 +5,9 @@ import type { Log } from "../shared/log.js";
 import { createBoardPlans } from "./board-plans.js";
 import { createBoardRuns } from "./board-runs.js";
 import type { RunPlace } from "./run-row.js";
-import type { BoardView, NeedView, RunRow } from "./views.js";
+import type { BoardView } from "./views/board.js";
+import type { NeedView } from "./views/needs.js";
+import type { RunRow } from "./views/run.js";
 
 /** The board as it stands, made anew with what has happened. */
 export interface Board {

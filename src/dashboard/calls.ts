@@ -6,7 +6,7 @@ import { requireEndpoint } from "../actions/require-endpoint.js";
 import type { Log } from "../shared/log.js";
 import { cleanText } from "../shared/text.js";
 import { type ReadRequest, readFormValues } from "./action-request.js";
-import type { CallView, FormReply, FormView } from "./views.js";
+import type { CallView, FormReply, FormView } from "./views/calls.js";
 
 /** A form waits for so long, in ms: a person reads what they decide on. */
 const FORM_MS = 15 * 60_000;

@@ -11,7 +11,7 @@ import {
 import { optional } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
 import { type Expected, expectEach } from "./expect-each.js";
-import type { FigureGroup, FigureRow, FigureRows, FiguresView } from "./views.js";
+import type { FigureGroup, FigureRow, FigureRows, FiguresView } from "./views/figures.js";
 
 const MOST_GROUPS = 200;
 const MOST_ROWS = 500;

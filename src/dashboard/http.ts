@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import { getCookie, setCookie } from "hono/cookie";
+import { type FiguresQuery, GROUPINGS } from "../history/group-figures.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { readActionRequest, readFormReply } from "./action-request.js";
@@ -10,7 +11,7 @@ import { readJsonBody } from "./read-body.js";
 import { Refusal } from "./refusal.js";
 import { createStaticFiles } from "./static-files.js";
 import type { DashboardView } from "./view.js";
-import type { CallView, FiguresBy } from "./views.js";
+import type { CallView } from "./views/calls.js";
 
 /** A view that is lent to sessions; given back when the last of them has ended. */
 export interface LentView {
@@ -56,7 +57,6 @@ const HEADERS: Record<string, string> = {
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(), microphone=(), geolocation=()",
 };
-const FIGURES_BY: readonly FiguresBy[] = ["workflow", "template", "repository", "day"];
 const NEW_LINK = "Open a new link: `automagik-workflows-mcp dashboard` prints one.";
 
 type Held = LentView & { streams: number; calls?: Calls };
@@ -217,11 +217,11 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   };
 }
 
-function readQuery({ req }: Context): { by: FiguresBy; since: number } {
-  const by = FIGURES_BY.find((one) => one === (req.query("by") ?? "workflow"));
+function readQuery({ req }: Context): FiguresQuery {
+  const by = GROUPINGS.find((one) => one === (req.query("by") ?? "workflow"));
   const since = Number(req.query("since") ?? 0);
   if (!by || !Number.isFinite(since))
-    throw new Refusal(400, `by is one of ${FIGURES_BY.join(", ")}; since is epoch ms.`);
+    throw new Refusal(400, `by is one of ${GROUPINGS.join(", ")}; since is epoch ms.`);
   return { by, since };
 }
 

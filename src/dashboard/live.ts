@@ -4,7 +4,7 @@ import type { Board } from "./board.js";
 import { changeOf } from "./board-change.js";
 import { createEventQueue } from "./event-queue.js";
 import type { Topics } from "./topics.js";
-import type { BoardChange, BoardView } from "./views.js";
+import type { BoardChange, BoardView } from "./views/board.js";
 
 /** What one page listens to. */
 export interface StreamOptions {

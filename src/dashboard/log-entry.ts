@@ -2,7 +2,7 @@ import type { LoggedEvent } from "../api/types.js";
 import { optional } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
 import { showEnds, showUnseen } from "../shared/visible-text.js";
-import type { LogEntry } from "./views.js";
+import type { LogEntry } from "./views/run.js";
 
 const LINE_CHARS = 500;
 const DETAIL_CHARS = 4_000;

@@ -1,7 +1,7 @@
 import type { PlanChange } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { whyNot } from "../plans/machine/why-not.js";
-import type { StepChange } from "./views.js";
+import type { StepChange } from "./views/needs.js";
 
 /** Whether a person can have this of the plan, as it stands. */
 export function mayHappen(state: PlanState, change: PlanChange): boolean {

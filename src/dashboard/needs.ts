@@ -11,7 +11,7 @@ import { optional } from "../plans/plan.js";
 import { cleanLine, cleanText } from "../shared/text.js";
 import { changesOf } from "./may-happen.js";
 import type { RunPlace } from "./run-row.js";
-import type { ChoiceView, NeedView } from "./views.js";
+import type { ChoiceView, NeedView } from "./views/needs.js";
 
 const TITLE_CHARS = 1_000;
 const DETAIL_CHARS = 10_000;

@@ -1,5 +1,5 @@
 import { Refusal } from "./refusal.js";
-import { ACTION_HEADER } from "./views.js";
+import { ACTION_HEADER } from "./views/calls.js";
 
 /**
  * Whether a person follows a link to the page, from wherever that stands: it shows nothing without a session, and a link

@@ -6,7 +6,8 @@ import { toPlanDetail } from "./plan-detail.js";
 import { readRun, toRunDetail } from "./run-detail.js";
 import { createRunLogs, type RunLog } from "./run-log.js";
 import type { RunPlace } from "./run-row.js";
-import type { PlanDetail, RunDetail } from "./views.js";
+import type { PlanDetail } from "./views/plan.js";
+import type { RunDetail } from "./views/run.js";
 
 /** The pages of single runs and plans. */
 export interface Pages {

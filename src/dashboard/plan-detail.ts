@@ -9,7 +9,7 @@ import { cleanLine } from "../shared/text.js";
 import { changesOf, mayHappen } from "./may-happen.js";
 import { needsOfPlan } from "./needs.js";
 import { gatesOf, timelineOf } from "./plan-timeline.js";
-import type { PlanDetail, PlanEdge, PlanNode, PlanVersion } from "./views.js";
+import type { PlanDetail, PlanEdge, PlanNode, PlanVersion } from "./views/plan.js";
 
 const NAME_CHARS = 120;
 const TEXT_CHARS = 300;

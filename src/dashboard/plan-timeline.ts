@@ -3,7 +3,7 @@ import { questionOf } from "../plans/machine/resolve.js";
 import { hasEnded, isGoing, type PlanState, type StepState } from "../plans/machine/state.js";
 import { type GateStep, optional, type PlanStep } from "../plans/plan.js";
 import { cleanLine, cleanText } from "../shared/text.js";
-import type { GateView, TimelineEntry } from "./views.js";
+import type { GateView, TimelineEntry } from "./views/plan.js";
 
 const ITEM_CHARS = 80;
 const WORDS_CHARS = 2_000;

@@ -8,7 +8,7 @@ import { cleanLine, cleanText, cutText } from "../shared/text.js";
 import { needsOfRun } from "./needs.js";
 import { NotThere } from "./not-there.js";
 import { type RunPlace, toRow } from "./run-row.js";
-import type { DiffView, RunDetail } from "./views.js";
+import type { DiffView, RunDetail } from "./views/run.js";
 
 const TASK_CHARS = 4_000;
 const RESULT_CHARS = 20_000;

@@ -2,7 +2,7 @@ import type { Services } from "../actions/define-action.js";
 import type { LoggedEvent, Run } from "../api/types.js";
 import { sleep } from "../shared/clock.js";
 import { toLogEntry } from "./log-entry.js";
-import type { LogEntry } from "./views.js";
+import type { LogEntry } from "./views/run.js";
 
 /** The log of one run, shared by all who look at it. */
 export interface RunLog {

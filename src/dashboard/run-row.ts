@@ -6,7 +6,7 @@ import { isRefused, toRun } from "../sessions/run-record.js";
 import type { RunRecord } from "../sessions/store/session-record.js";
 import type { Session } from "../sessions/types.js";
 import { cleanLine } from "../shared/text.js";
-import type { RunRow } from "./views.js";
+import type { RunRow } from "./views/run.js";
 
 /** Which plan and step a run belongs to. */
 export interface RunPlace {

@@ -10,7 +10,9 @@ import { createLive, type Live } from "./live.js";
 import { createPages, type Pages } from "./pages.js";
 import { readDiff } from "./run-detail.js";
 import { createTopics } from "./topics.js";
-import type { DiffView, FigureRows, FiguresView, SessionView } from "./views.js";
+import type { FigureRows, FiguresView } from "./views/figures.js";
+import type { DiffView } from "./views/run.js";
+import type { SessionView } from "./views/session.js";
 
 /** All that the dashboard shows of one server, and does with it; made of what that server's services know. */
 export interface DashboardView extends Live, Pick<Pages, "plan" | "runDetail"> {

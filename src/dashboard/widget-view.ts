@@ -5,7 +5,8 @@ import { needsOfRun } from "./needs.js";
 import { NotThere } from "./not-there.js";
 import { toPlanDetail } from "./plan-detail.js";
 import { readRun, toRunDetail } from "./run-detail.js";
-import type { NeedView, WidgetPlan, WidgetRun } from "./views.js";
+import type { NeedView } from "./views/needs.js";
+import type { WidgetPlan, WidgetRun } from "./views/widget.js";
 
 /** What a widget is about; the first that is given counts. */
 export interface WidgetQuery {

@@ -1,4 +1,4 @@
-import type { FigureGroup, FigureRow, FigureRows, FiguresView } from "../../src/dashboard/views.js";
+import type { FigureGroup, FigureRow, FigureRows, FiguresView } from "../../src/dashboard/views/figures.js";
 
 const DAY = 86_400_000;
 

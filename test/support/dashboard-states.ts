@@ -1,12 +1,7 @@
-import type {
-  BoardView,
-  DiffView,
-  LogEntry,
-  NeedView,
-  PlanDetail,
-  RunDetail,
-  RunRow,
-} from "../../src/dashboard/views.js";
+import type { BoardView } from "../../src/dashboard/views/board.js";
+import type { NeedView } from "../../src/dashboard/views/needs.js";
+import type { PlanDetail } from "../../src/dashboard/views/plan.js";
+import type { DiffView, LogEntry, RunDetail, RunRow } from "../../src/dashboard/views/run.js";
 import { figuresOf, rowsBehind } from "./dashboard-figures.js";
 import type { Told } from "./stand-in-dashboard.js";
 

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { request } from "node:http";
 import { onTestFinished } from "vitest";
-import { ACTION_HEADER, type CallView, type StreamEvents } from "../../src/dashboard/views.js";
+import { ACTION_HEADER, type CallView } from "../../src/dashboard/views/calls.js";
+import type { StreamEvents } from "../../src/dashboard/views/stream.js";
 
 /** A browser's side of the dashboard: its cookie, and what its page sends. */
 export interface DashboardPage {

@@ -3,19 +3,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type {
-  ActionRequest,
-  BoardView,
-  CallView,
-  DiffView,
-  FigureRows,
-  FiguresView,
-  FormReply,
-  PlanDetail,
-  RunDetail,
-  SessionView,
-  StreamEvents,
-} from "../../src/dashboard/views.js";
+import type { BoardView } from "../../src/dashboard/views/board.js";
+import type { ActionRequest, CallView, FormReply } from "../../src/dashboard/views/calls.js";
+import type { FigureRows, FiguresView } from "../../src/dashboard/views/figures.js";
+import type { PlanDetail } from "../../src/dashboard/views/plan.js";
+import type { DiffView, RunDetail } from "../../src/dashboard/views/run.js";
+import type { SessionView } from "../../src/dashboard/views/session.js";
+import type { StreamEvents } from "../../src/dashboard/views/stream.js";
 
 const FILES = fileURLToPath(new URL("../../dist/dashboard", import.meta.url));
 const TYPES: Record<string, string> = {

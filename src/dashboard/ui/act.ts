@@ -1,5 +1,5 @@
 import { computed, signal } from "@preact/signals";
-import type { ActionName, CallView, FormReply, FormView } from "../views.js";
+import type { ActionName, CallView, FormReply, FormView } from "../views/calls.js";
 import type { Act, Ask, Outcome } from "./parts/doing.js";
 import { get, post, Refused } from "./requests.js";
 

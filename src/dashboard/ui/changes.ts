@@ -1,4 +1,6 @@
-import type { BoardChange, BoardView, ListChange, LogEntry, NeedView, PlanRow, RunRow } from "../views.js";
+import type { BoardChange, BoardView, ListChange, PlanRow } from "../views/board.js";
+import type { NeedView } from "../views/needs.js";
+import type { LogEntry, RunRow } from "../views/run.js";
 
 /** The board with what has changed of it. Lists that did not change stay the same objects. */
 export function applyChange(board: BoardView, change: BoardChange): BoardView {

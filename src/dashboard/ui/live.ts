@@ -1,5 +1,8 @@
 import { batch, signal } from "@preact/signals";
-import type { BoardView, LogEntry, PlanDetail, RunDetail, StreamEvents } from "../views.js";
+import type { BoardView } from "../views/board.js";
+import type { PlanDetail } from "../views/plan.js";
+import type { LogEntry, RunDetail } from "../views/run.js";
+import type { StreamEvents } from "../views/stream.js";
 import { addToLog, applyChange } from "./changes.js";
 import { isSignedOut } from "./requests.js";
 

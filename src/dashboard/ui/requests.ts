@@ -1,4 +1,5 @@
-import { ACTION_HEADER, type RefusalView } from "../views.js";
+import { ACTION_HEADER } from "../views/calls.js";
+import type { RefusalView } from "../views/session.js";
 
 /** The server has answered, and said no; the message is its own. */
 export class Refused extends Error {

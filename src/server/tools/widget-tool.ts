@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { buildAnswerSchema } from "../../actions/answer.js";
-import type { ActionName, WidgetView } from "../../dashboard/views.js";
+import type { ActionName } from "../../dashboard/views/calls.js";
+import type { WidgetView } from "../../dashboard/views/widget.js";
 import { cleanText } from "../../shared/text.js";
 import type { ProjectStep, ToolResult } from "./output.js";
 import type { ToolDefinition } from "./registry.js";

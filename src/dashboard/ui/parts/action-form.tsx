@@ -1,5 +1,5 @@
 import { useEffect, useId, useState } from "preact/hooks";
-import type { FormView } from "../../views.js";
+import type { FormView } from "../../views/calls.js";
 import { Dialog } from "./dialog.js";
 
 type Field = FormView["fields"][number];

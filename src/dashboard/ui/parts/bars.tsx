@@ -1,4 +1,4 @@
-import type { FigureGroup } from "../../views.js";
+import type { FigureGroup } from "../../views/figures.js";
 import type { Measure } from "./measures.js";
 
 export interface BarsProps {

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import type { DiffView } from "../../views.js";
+import type { DiffView } from "../../views/run.js";
 import { plural } from "../format.js";
 import { type DiffLine, readDiff } from "./read-diff.js";
 import { VirtualList } from "./virtual-list.js";

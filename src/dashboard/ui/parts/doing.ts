@@ -1,6 +1,6 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { ActionName, FormView } from "../../views.js";
+import type { ActionName, FormView } from "../../views/calls.js";
 
 /** What has come of an action. */
 export interface Outcome {

@@ -1,4 +1,4 @@
-import type { FigureRow, FigureRows } from "../../views.js";
+import type { FigureRow, FigureRows } from "../../views/figures.js";
 import { duration, isoTime, moment, money, plural } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";

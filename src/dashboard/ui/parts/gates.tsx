@@ -1,4 +1,4 @@
-import type { GateView, PlanVersion } from "../../views.js";
+import type { GateView, PlanVersion } from "../../views/plan.js";
 import { isoTime, moment } from "../format.js";
 import { now } from "../now.js";
 import { Status } from "./status.js";

@@ -1,5 +1,5 @@
 import { Graph, layout } from "@dagrejs/dagre";
-import type { PlanEdge, PlanNode } from "../../views.js";
+import type { PlanEdge, PlanNode } from "../../views/plan.js";
 
 export const NODE = { width: 166, height: 74 };
 const GAP = { ranks: 38, nodes: 22, margin: 14 };

@@ -1,5 +1,5 @@
 import { useCallback, useRef, useState } from "preact/hooks";
-import type { LogEntry } from "../../views.js";
+import type { LogEntry } from "../../views/run.js";
 import { clockTime, count, isoTime } from "../format.js";
 import { VirtualList } from "./virtual-list.js";
 

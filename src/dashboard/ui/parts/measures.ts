@@ -1,4 +1,4 @@
-import type { FigureGroup } from "../../views.js";
+import type { FigureGroup } from "../../views/figures.js";
 import { count, duration, money } from "../format.js";
 
 /** Something that is counted of a group of runs. */

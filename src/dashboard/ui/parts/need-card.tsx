@@ -1,5 +1,5 @@
 import { useId, useState } from "preact/hooks";
-import type { ChoiceView, NeedView } from "../../views.js";
+import type { ChoiceView, NeedView } from "../../views/needs.js";
 import { duration, isoTime } from "../format.js";
 import { now } from "../now.js";
 import { useAct, useLinks } from "./doing.js";

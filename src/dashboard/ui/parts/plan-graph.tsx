@@ -1,5 +1,5 @@
 import { useEffect, useId, useMemo, useState } from "preact/hooks";
-import type { PlanEdge, PlanNode } from "../../views.js";
+import type { PlanEdge, PlanNode } from "../../views/plan.js";
 import { layOut, NODE } from "./lay-out.js";
 import { lookOf, StatusMark } from "./status.js";
 

@@ -1,4 +1,4 @@
-import type { PlanRow } from "../../views.js";
+import type { PlanRow } from "../../views/board.js";
 import { duration, isoTime, money } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";

@@ -1,4 +1,4 @@
-import type { PlanNode } from "../../views.js";
+import type { PlanNode } from "../../views/plan.js";
 import { duration, money } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";

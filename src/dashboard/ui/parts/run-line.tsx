@@ -1,4 +1,4 @@
-import type { RunRow } from "../../views.js";
+import type { RunRow } from "../../views/run.js";
 import { duration, isoTime, moment, money, repositoryName } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";

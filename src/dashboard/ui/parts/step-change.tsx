@@ -1,5 +1,6 @@
 import { useId, useState } from "preact/hooks";
-import type { FormView, NeedView, StepChange } from "../../views.js";
+import type { FormView } from "../../views/calls.js";
+import type { NeedView, StepChange } from "../../views/needs.js";
 import { type Outcome, useAct, useAsk } from "./doing.js";
 
 /** What has come of a change; undefined when the person does not want it after all. */

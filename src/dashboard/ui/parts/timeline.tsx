@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import type { TimelineEntry } from "../../views.js";
+import type { TimelineEntry } from "../../views/plan.js";
 import { duration, moment, money } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";

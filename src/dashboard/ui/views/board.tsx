@@ -1,5 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
-import type { BoardView, RunRow } from "../../views.js";
+import type { BoardView } from "../../views/board.js";
+import type { RunRow } from "../../views/run.js";
 import { count, money, plural } from "../format.js";
 import { board } from "../live.js";
 import { NeedCard } from "../parts/need-card.js";

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { FigureGroup, FigureRows, FiguresBy, FiguresView } from "../../views.js";
+import type { FigureGroup, FigureRows, FiguresView, Grouping } from "../../views/figures.js";
 import { count, duration, money, plural } from "../format.js";
 import { keepFigures, readKeptFigures } from "../kept.js";
 import { Bars, Legend } from "../parts/bars.js";
@@ -11,7 +11,7 @@ import { MEASURES, type Measure, successOf } from "../parts/measures.js";
 import { get } from "../requests.js";
 import { go } from "../route.js";
 
-const BY: readonly [FiguresBy, string][] = [
+const BY: readonly [Grouping, string][] = [
   ["workflow", "Workflow"],
   ["template", "Template"],
   ["repository", "Repository"],
@@ -27,7 +27,7 @@ const DAY_MS = 86_400_000;
 
 /** What was chosen stands in the page's address, so that it can be sent; an address without it shows what was chosen last. */
 interface Choice {
-  by: FiguresBy;
+  by: Grouping;
   days: number;
   measure: Measure;
   key: string | undefined;
@@ -172,7 +172,7 @@ function Total({ total }: { total: FigureGroup }) {
 }
 
 /** The runs behind a bar, below it. */
-function Behind(props: { by: FiguresBy; days: number; chosen: string; label: string; onClose(): void }) {
+function Behind(props: { by: Grouping; days: number; chosen: string; label: string; onClose(): void }) {
   const { by, days, chosen, label, onClose } = props;
   const { answer, problem } = useAnswer<FigureRows>("api/figures/rows", by, days, chosen);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -226,7 +226,7 @@ function Choices<Value extends string | number>(props: {
 }
 
 /** Asked for once for each choice. */
-function useAnswer<Answer>(path: string, by: FiguresBy, days: number, key?: string) {
+function useAnswer<Answer>(path: string, by: Grouping, days: number, key?: string) {
   const [state, setState] = useState<{ answer?: Answer; problem?: string }>({});
   useEffect(() => {
     const asking = new AbortController();

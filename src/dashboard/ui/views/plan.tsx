@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
-import type { NeedView, PlanDetail } from "../../views.js";
+import type { NeedView } from "../../views/needs.js";
+import type { PlanDetail } from "../../views/plan.js";
 import { duration, isoTime, moment, money, repositoryName } from "../format.js";
 import { board, gone, plan } from "../live.js";
 import { now } from "../now.js";

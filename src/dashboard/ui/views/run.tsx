@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { DiffView, FormView, RunDetail } from "../../views.js";
+import type { FormView } from "../../views/calls.js";
+import type { DiffView, RunDetail } from "../../views/run.js";
 import { count, duration, isoTime, moment, repositoryName } from "../format.js";
 import { gone, log, run } from "../live.js";
 import { now } from "../now.js";

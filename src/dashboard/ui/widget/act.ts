@@ -1,4 +1,4 @@
-import type { FormView } from "../../views.js";
+import type { FormView } from "../../views/calls.js";
 import type { Act, Outcome } from "../parts/doing.js";
 import type { Host } from "./host.js";
 import { askPerson, told, view } from "./state.js";

@@ -1,4 +1,5 @@
-import type { PlanNode, WidgetPlan } from "../../views.js";
+import type { PlanNode } from "../../views/plan.js";
+import type { WidgetPlan } from "../../views/widget.js";
 import { duration, money } from "../format.js";
 import { now } from "../now.js";
 import { useAct } from "../parts/doing.js";

@@ -1,4 +1,4 @@
-import type { WidgetRun } from "../../views.js";
+import type { WidgetRun } from "../../views/widget.js";
 import { duration, repositoryName } from "../format.js";
 import { now } from "../now.js";
 import { useAct } from "../parts/doing.js";

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
-import type { FormView, WidgetView } from "../../views.js";
+import type { FormView } from "../../views/calls.js";
+import type { WidgetView } from "../../views/widget.js";
 import type { Ask, Outcome } from "../parts/doing.js";
 
 /** What the widget shows. Each page has one widget, so each of these is there once. */

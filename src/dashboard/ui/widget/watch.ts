@@ -1,4 +1,4 @@
-import type { WidgetView } from "../../views.js";
+import type { WidgetView } from "../../views/widget.js";
 import type { Host } from "./host.js";
 import { problem, view } from "./state.js";
 import { readToolAnswer } from "./tool-answer.js";

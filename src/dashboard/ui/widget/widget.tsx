@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import type { WidgetView } from "../../views.js";
+import type { WidgetView } from "../../views/widget.js";
 import { ActionForm } from "../parts/action-form.js";
 import type { Act } from "../parts/doing.js";
 import { ActProvider, AskProvider } from "../parts/doing.js";
