@@ -5,22 +5,21 @@ import type { DryRun } from "../../plans/dry-run.js";
 import type { SoundPlan } from "../../plans/language/check-plan.js";
 import type { FieldValue, Plan } from "../../plans/plan.js";
 import { cleanLine } from "../../shared/text.js";
-import { formatUsd } from "../../shared/usd.js";
 import { ActionError, type Answer, type NextStep } from "../answer.js";
 import type { Arguments } from "../arguments.js";
 import type { Call, Services } from "../define-action.js";
 import { checkSessionName } from "../start/check-arguments.js";
 import type { StartArguments, Task } from "../start/draft.js";
 import { cancelledBeforeStart, preparePlace } from "../start/prepare-start.js";
-import { agreeToPlan, findAgreement, limitOf } from "./agree.js";
+import { agreeToPlan, findAgreement } from "./agree.js";
 import { answerDryRun } from "./answer-dry-run.js";
 import { type ChosenWorkflows, checkAsking, tellChosen } from "./choose-for-steps.js";
 import { findTemplate, findTemplateThere } from "./find-template.js";
-import { tellRuns } from "./foresee.js";
 import { askForInputs, readInputs } from "./input-questions.js";
 import { openPlans, telling } from "./open-plans.js";
 import { beginNamed, checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
 import { composePlan, isTemplateName, readRecord, requireSound } from "./read-plan.js";
+import { costOf, tellCost, tellInputs } from "./tell-start.js";
 
 /** What a plan can be begun with. */
 export const START_PARAMETERS = [
@@ -44,9 +43,6 @@ const NOTHING = "Nothing was begun.";
 /** Above this length, in characters, a plan is not repeated in advice. */
 const REPEATED_LIMIT = 4_000;
 const ABOUT_CHARS = 200;
-/** Of what a call has given, a form shows so much: enough to see that it is not what was meant. */
-const SHOWN_INPUTS = 5;
-const INPUT_CHARS = 120;
 
 /** A plan that was read and checked. */
 interface ReadPlan {
@@ -254,18 +250,6 @@ function createPlanTask(
   };
 }
 
-/** "With bug: login fails twice; bounds: the API": nobody else has seen what a model or a prompt put in. */
-function tellInputs(inputs: ReadPlan["inputs"], given: readonly string[]): string {
-  const told = given.flatMap((name) => {
-    const value = inputs[name];
-    if (value === undefined) return [];
-    return [`${name}: ${cleanLine(Array.isArray(value) ? value.join(", ") : String(value), INPUT_CHARS)}`];
-  });
-  if (told.length === 0) return "";
-  const more = told.length > SHOWN_INPUTS ? ["…"] : [];
-  return `With ${[...told.slice(0, SHOWN_INPUTS), ...more].join("; ")}`;
-}
-
 /** The same call with what was settled. */
 function again(
   { plan, steps, limits, wait_seconds }: StartPlanArguments,
@@ -309,18 +293,6 @@ async function complete(
 
 function foresee({ plan, inputs }: ReadPlan, plans: Plans, repositoryUrl?: string): Promise<DryRun> {
   return telling(NOTHING, () => plans.foresee(plan, inputs, repositoryUrl || undefined));
-}
-
-/** "at least 7 runs (at most 20), about $4.20; it stops at $40.00" */
-function tellCost(run: DryRun, plan: Plan): string {
-  const cost = run.costUsd === undefined ? "" : `, about ${formatUsd(run.costUsd)}`;
-  return `${tellRuns(run)} (at most ${run.runs.limit})${cost}; it ${limitOf(plan)}`;
-}
-
-function costOf(run: DryRun): string {
-  const { costUsd, knownCostUsd } = run;
-  const known = costUsd ?? knownCostUsd;
-  return `${tellRuns(run)}, ${costUsd === undefined ? `cost unknown${known ? `, over ${formatUsd(known)}` : ""}` : `about ${formatUsd(costUsd)}`}`;
 }
 
 async function followNamesake(name: string, plans: Plans): Promise<Begun> {
