@@ -1,35 +1,26 @@
 import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
-import { findChromium, keepScreenshot, launchChromium, openPage } from "./support/browser.js";
+import { findChromium, keepScreenshot, openPage } from "./support/browser.js";
 import { runToCommit } from "./support/committed-run.js";
 import { createHome } from "./support/dashboard-home.js";
 import { makeGitPlace } from "./support/git-place.js";
 import {
   ASKS,
   ENGINE_KEY,
-  engineFolder,
+  openEngine,
   QUESTION,
   startLocalEngine,
   withScript,
 } from "./support/local-engine.js";
+import { GATED, HOSTILE, RELEASE } from "./support/shown-plans.js";
 import { openStoredPlans } from "./support/stored-plans.js";
+import { useBrowser } from "./support/use-browser.js";
 
 // What a person does on the dashboard, in a real browser, from the link that the published bin prints.
 
 const chromium = await findChromium();
-const HOSTILE = `<img src=x onerror="document.title='taken'">`;
-
-const GATED = {
-  name: "login",
-  steps: [
-    { id: "design", run: "architect", task: "Design the login" },
-    { id: "ok", gate: "Build this design?", needs: ["design"], back_to: { step: "design", max: 2 } },
-    { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
-  ],
-};
 
 /** Starts a run of the engine's by its API, as others do. */
 async function startRun(engineUrl: string, message: string, name: string): Promise<void> {
@@ -42,15 +33,11 @@ async function startRun(engineUrl: string, message: string, name: string): Promi
 }
 
 describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchChromium(chromium as string);
-  });
-  afterAll(() => browser?.close());
+  const browser = useBrowser(chromium);
 
   /** The page behind a link, which stays within its server and breaks no rule of its policy. */
   async function follow(link: string) {
-    const { page, requests, complaints } = await openPage(browser, link);
+    const { page, requests, complaints } = await openPage(browser.get(), link);
     onTestFinished(async () => {
       await page.context().close();
       const { origin } = new URL(link);
@@ -133,12 +120,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
   });
 
   it("a question of an agent is answered on the board", async () => {
-    const place = engineFolder();
-    const engine = await startLocalEngine(place.folder);
-    onTestFinished(async () => {
-      await engine.close();
-      place.remove();
-    });
+    const engine = await openEngine();
     const page = await follow(await createHome(engine.url, ENGINE_KEY).openLink());
     await startRun(engine.url, ASKS, "asks");
     const card = page.getByRole("article", { name: QUESTION.question });
@@ -149,12 +131,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
   });
 
   it("a run that waits for a free slot is counted in the queue, and not as running", async () => {
-    const place = engineFolder();
-    const engine = await startLocalEngine(place.folder, { engineConcurrency: 1 });
-    onTestFinished(async () => {
-      await engine.close();
-      place.remove();
-    });
+    const engine = await openEngine({ engineConcurrency: 1 });
     const page = await follow(await createHome(engine.url, ENGINE_KEY).openLink());
     const stays = withScript("Stay", { steps: [{ text: "Here" }, { hang: true }] });
     for (const name of ["first", "second"]) await startRun(engine.url, stays, name);
@@ -165,12 +142,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
   });
 
   it("what the agent of a plan's step asks is answered on the plan's page", async () => {
-    const place = engineFolder();
-    const engine = await startLocalEngine(place.folder);
-    onTestFinished(async () => {
-      await engine.close();
-      place.remove();
-    });
+    const engine = await openEngine();
     const { home, openLink } = createHome(engine.url, ENGINE_KEY);
     const plans = await openStoredPlans(home, engine.url);
     const planId = await plans.begin({
@@ -236,14 +208,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     api.fault({ method: "POST", path: /\/run\// }, { drop: "before" }, 1);
     const { home, openLink } = createHome(served.url);
     const plans = await openStoredPlans(home, served.url);
-    const planId = await plans.begin({
-      name: "release",
-      limits: { runs: 2 },
-      steps: [
-        { id: "notes", run: "architect", task: "Write the notes" },
-        { id: "build", run: "implement", task: "Build it", needs: ["notes"] },
-      ],
-    });
+    const planId = await plans.begin(RELEASE);
     const page = await follow(await openLink());
     const lost = page.getByRole("article", { name: /^Nobody knows whether its run was started/ });
     await lost.getByText(/It would be a run of the session \S*notes/).waitFor();

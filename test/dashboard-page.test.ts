@@ -2,12 +2,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import type { BrowserContextOptions, Page } from "playwright-core";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { ActionRequest, CallView } from "../src/dashboard/views/calls.js";
-import { findChromium, keepScreenshot, launchChromium, openPage } from "./support/browser.js";
+import { findChromium, keepScreenshot, openPage } from "./support/browser.js";
 import { busyDay } from "./support/dashboard-states.js";
 import { StandInDashboard } from "./support/stand-in-dashboard.js";
+import { useBrowser } from "./support/use-browser.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const chromium = await findChromium();
@@ -37,11 +38,7 @@ it("the page has no script and no style of its own in its markup", () => {
 });
 
 describe.skipIf(!chromium)("the page, in a browser", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchChromium(chromium as string);
-  });
-  afterAll(() => browser?.close());
+  const browser = useBrowser(chromium);
 
   async function open(
     change: (told: ReturnType<typeof busyDay>) => void = () => {},
@@ -53,7 +50,7 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     const server = new StandInDashboard(told);
     const url = await server.listen();
     onTestFinished(() => server.close());
-    const watched = await openPage(browser, url + hash, options);
+    const watched = await openPage(browser.get(), url + hash, options);
     onTestFinished(() => watched.page.context().close());
     return { ...watched, server, told, url };
   }

@@ -12,6 +12,7 @@ import { temporaryFolder } from "./support/bin.js";
 import { inviteByToken, openDashboard, pageOf } from "./support/dashboard.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { type Http, sendPlain, startHttp } from "./support/http.js";
+import { GATED } from "./support/shown-plans.js";
 
 // The dashboard that a server over HTTP serves beside MCP.
 
@@ -239,15 +240,6 @@ test("a run that is not there is told plainly", async () => {
   const live = await page.listen(`?run=${id}`);
   expect(await live.next("gone")).toMatchObject({ kind: "run", id });
 });
-
-const GATED = {
-  name: "login",
-  steps: [
-    { id: "design", run: "architect", task: "Design the login" },
-    { id: "ok", gate: "Build this design?", needs: ["design"], back_to: { step: "design", max: 2 } },
-    { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
-  ],
-};
 
 test("an approval at a gate lets the plan go on, and the plan tells who has decided what", async () => {
   const http = await start({ plansFolder: temporaryFolder() });

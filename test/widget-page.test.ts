@@ -1,36 +1,20 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type ServeOptions, serveSimulatedApi } from "../mocks/serve.js";
 import { BIN, temporaryFolder, toVariables } from "./support/bin.js";
-import { findChromium, keepScreenshot, launchChromium } from "./support/browser.js";
+import { findChromium, keepScreenshot } from "./support/browser.js";
 import { ERA_CLIENTS } from "./support/era-clients.js";
 import { COMPLETE, type InMemoryOptions, until } from "./support/harness.js";
-import {
-  ASKS,
-  ENGINE_KEY,
-  engineFolder,
-  QUESTION,
-  startLocalEngine,
-  withScript,
-} from "./support/local-engine.js";
+import { ASKS, ENGINE_KEY, openEngine, QUESTION, withScript } from "./support/local-engine.js";
 import { endAll, processesWith } from "./support/one-machine.js";
 import { connectForPlans } from "./support/plan-chat.js";
+import { GATED, HOSTILE, RELEASE } from "./support/shown-plans.js";
+import { useBrowser } from "./support/use-browser.js";
 import { showWidget } from "./support/widget-host.js";
 
 const chromium = await findChromium();
-const HOSTILE = `<img src=x onerror="document.title='taken'">`;
-
-const GATED = {
-  name: "login",
-  steps: [
-    { id: "design", run: "architect", task: "Design the login" },
-    { id: "ok", gate: "Build this design?", needs: ["design"], back_to: { step: "design", max: 2 } },
-    { id: "build", run: "implement", needs: ["ok"], from: "design", task: "Build it" },
-  ],
-};
 
 it("the widget is one file of at most 60 KB, compressed, that names no other address", () => {
   const html = readFileSync(fileURLToPath(new URL("../dist/widget/widget.html", import.meta.url)));
@@ -43,11 +27,7 @@ it("the widget is one file of at most 60 KB, compressed, that names no other add
 });
 
 describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in a browser", () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launchChromium(chromium as string);
-  });
-  afterAll(() => browser?.close());
+  const browser = useBrowser(chromium);
 
   async function open(api: ServeOptions = {}, options: InMemoryOptions = {}) {
     const served = await serveSimulatedApi({ describe: true, branches: true, apiKey: "test-key", ...api });
@@ -70,7 +50,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
       { onForm: () => ({ action: "accept", content: { confirm: agrees } }) },
     );
     const { given, result, runId } = await startRun(chat);
-    const shown = await showWidget(browser, chat.client);
+    const shown = await showWidget(browser.get(), chat.client);
     const { widget } = shown;
     await shown.tell(given, result);
     await widget.getByRole("heading", { name: COMPLETE.session_name }).waitFor();
@@ -99,7 +79,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
   it("where the chat has no forms, asks in the widget what the server wants agreed to", async () => {
     const chat = await open({ paceMs: "manual" });
     const { given, result } = await startRun(chat);
-    const shown = await showWidget(browser, chat.client);
+    const shown = await showWidget(browser.get(), chat.client);
     await shown.tell(given, result);
     const { widget } = shown;
     await widget.getByRole("button", { name: "Kill…" }).click();
@@ -122,7 +102,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     );
     const begun = await chat.begin(GATED);
     const planId = begun.data.plan.plan_id;
-    const shown = await showWidget(browser, chat.client, { theme: "dark" });
+    const shown = await showWidget(browser.get(), chat.client, { theme: "dark" });
     const { widget } = shown;
     await shown.tell({ action: "status", plan_id: planId });
     const card = widget.getByRole("article", { name: "Build this design?" });
@@ -148,7 +128,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
   it("is dark or light as the chat is, whatever the browser is", async () => {
     const chat = await open({ paceMs: "manual" });
     const { given, result } = await startRun(chat);
-    const shown = await showWidget(browser, chat.client, { theme: "dark" });
+    const shown = await showWidget(browser.get(), chat.client, { theme: "dark" });
     await shown.tell(given, result);
     const ground = () =>
       shown.widget.locator("body").evaluate("getComputedStyle(document.body).backgroundColor");
@@ -162,7 +142,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
 
   it("shows a run that is just being started before its call has an answer", async () => {
     const chat = await open({ paceMs: "manual" });
-    const shown = await showWidget(browser, chat.client);
+    const shown = await showWidget(browser.get(), chat.client);
     await shown.tell({ action: "run", ...COMPLETE });
     await startRun(chat);
     await shown.widget.getByRole("heading", { name: COMPLETE.session_name }).waitFor();
@@ -170,7 +150,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
 
   it("shows what an answer says that is about no run and no plan", async () => {
     const chat = await open();
-    const shown = await showWidget(browser, chat.client);
+    const shown = await showWidget(browser.get(), chat.client);
     const given = { action: "list_workflows" };
     const result = await chat.client.callTool({ name: "orchestrate_workflow", arguments: given });
     await shown.tell(given, result);
@@ -183,14 +163,9 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     (_name, connect, version) => {
       /** A chat with the engine whose agents ask, and the person who answers its forms with yes or no. */
       async function openChat() {
-        const { folder, remove } = engineFolder();
-        const engine = await startLocalEngine(folder);
+        const engine = await openEngine();
         const home = temporaryFolder();
-        onTestFinished(async () => {
-          await endAll(processesWith(home));
-          await engine.close();
-          remove();
-        });
+        onTestFinished(() => endAll(processesWith(home)));
         const own = { STATE_DIR: home, BASE_URL: engine.url, API_KEY: ENGINE_KEY, POLLING_INTERVAL: "0.2" };
         const env = {
           PATH: process.env.PATH ?? "",
@@ -209,7 +184,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
         const { chat } = await openChat();
         const given = { action: "run", ...COMPLETE, message: ASKS, wait_seconds: 0 };
         const result = await chat.call(given);
-        const shown = await showWidget(browser, chat.client);
+        const shown = await showWidget(browser.get(), chat.client);
         await shown.tell(given, result);
         const card = shown.widget.getByRole("article", { name: QUESTION.question });
         await card.getByRole("button", { name: /SQLite/ }).click();
@@ -237,7 +212,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
           wait_seconds: 0,
         });
         const { plan_id } = begun.structuredContent.plan;
-        const shown = await showWidget(browser, chat.client);
+        const shown = await showWidget(browser.get(), chat.client);
         const { widget } = shown;
         await shown.tell({ action: "status", plan_id });
         await widget
@@ -271,15 +246,8 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
       { onForm: () => ({ action: "accept", content: { confirm: "yes" } }) },
     );
     chat.api.fault({ method: "POST", path: /\/run\// }, { drop: "before" }, 1);
-    const begun = await chat.begin({
-      name: "release",
-      limits: { runs: 2 },
-      steps: [
-        { id: "notes", run: "architect", task: "Write the notes" },
-        { id: "build", run: "implement", task: "Build it", needs: ["notes"] },
-      ],
-    });
-    const shown = await showWidget(browser, chat.client);
+    const begun = await chat.begin(RELEASE);
+    const shown = await showWidget(browser.get(), chat.client);
     const { widget } = shown;
     await shown.tell({ action: "status", plan_id: begun.data.plan.plan_id });
     const lost = widget.getByRole("article", { name: /^Nobody knows whether its run was started/ });

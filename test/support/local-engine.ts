@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
 import {
   createLocalEngine,
   type LocalEngine,
@@ -67,6 +68,19 @@ export function startLocalEngine(
     version: "1.2.3",
     ...more,
   });
+}
+
+/** The same in a folder of its own; it ends with the test. */
+export async function openEngine(
+  settings: Partial<LocalEngineOptions["settings"]> = {},
+): Promise<LocalEngine> {
+  const { folder, remove } = engineFolder();
+  const engine = await startLocalEngine(folder, settings);
+  onTestFinished(async () => {
+    await engine.close();
+    remove();
+  });
+  return engine;
 }
 
 /** The message with which the scripted agent does this; see scripted-agent.mjs. */
