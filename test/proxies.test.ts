@@ -1,9 +1,6 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
@@ -12,6 +9,7 @@ import type { ApiError } from "../src/api/errors.js";
 import { systemClock } from "../src/shared/clock.js";
 import { createFindProxy } from "../src/shared/http/proxy.js";
 import { runBin, startBin } from "./support/bin.js";
+import { makeCertificate } from "./support/certificate.js";
 import { COMPLETE } from "./support/harness.js";
 
 const KEY = "test-key";
@@ -68,21 +66,10 @@ async function serveApi(): Promise<string> {
   return served.url;
 }
 
-let certificate: { folder: string; key: Buffer; cert: Buffer };
+let certificate: ReturnType<typeof makeCertificate>;
 beforeAll(() => {
-  const folder = mkdtempSync(join(tmpdir(), "automagik-test-"));
-  const file = (name: string) => join(folder, name);
-  execFileSync(
-    "openssl",
-    [
-      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"],
-      ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-      ...["-keyout", file("key.pem"), "-out", file("cert.pem")],
-    ],
-    { stdio: "ignore" },
-  );
-  certificate = { folder, key: readFileSync(file("key.pem")), cert: readFileSync(file("cert.pem")) };
-  return () => rmSync(folder, { recursive: true });
+  certificate = makeCertificate();
+  return () => certificate.remove();
 });
 
 /** TLS before a server; with `listener` it answers by itself. */

@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import {
   type ElicitResult,
   type Progress,
@@ -9,6 +10,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
+import { temporaryFolder } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
 import { COMPLETE, until } from "./support/harness.js";
 import {
@@ -53,14 +55,15 @@ describe.skipIf(!nginx || !programs)("three replicas behind nginx", () => {
   async function startReplicas(settings: Record<string, string> = {}) {
     const served = await serveSimulatedApi({ profile: "automagik-0.6", paceMs: "manual" });
     onTestFinished(() => served.close());
-    const database = await postgres.createDatabase();
+    const database = join(temporaryFolder(), "database");
+    writeFileSync(database, `${await postgres.createDatabase()}\n`, { mode: 0o600 });
     const bins = await Promise.all(
       NAMES.map((name) =>
         startServeBin({
           settings: {
             BASE_URL: served.url,
             INPUT_FORMAT: "text",
-            DATABASE: database,
+            DATABASE_FILE: database,
             TOKENS: `anna=${TOKEN},ben=${OTHER_TOKEN}`,
             HTTP_REPLICA: name,
             HTTP_ALLOWED_HOSTS: HEADERS.host,

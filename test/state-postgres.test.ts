@@ -17,6 +17,7 @@ import { findFaultInPostgresAddress } from "../src/settings/postgres-address.js"
 import type { StoreProblem } from "../src/store/store-error.js";
 import { describeSessionStore, run, session } from "./state-workers/session-store-contract.js";
 import { compileWorkers, ended, linesOf } from "./state-workers/worker-processes.js";
+import { makeCertificate } from "./support/certificate.js";
 import { findPostgres, PASSWORD, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 
 const programs = await findPostgres();
@@ -284,6 +285,31 @@ describe.skipIf(!programs)("on a PostgreSQL server", () => {
       );
     });
 
+    it("because its certificate is not one of those that are trusted says so; with a trusted one it is used", async () => {
+      const { folder, cert, key, remove } = makeCertificate();
+      onTestFinished(remove);
+      const secure = await startPostgres(programs as string, {
+        files: { "server.crt": cert, "server.key": key },
+        settings: ["ssl=on"],
+      });
+      onTestFinished(() => secure.dispose());
+      const plain = await secure.createDatabase();
+      const strange = openStore({ address: `${plain}?sslmode=verify-full`, limitMs: NEVER_MS });
+      expect((await failure(strange.list())).message).toMatch(
+        /^The certificate of the PostgreSQL server is not accepted \([A-Z_]+\)\.$/,
+      );
+      const store = openStore({
+        address: `${plain}?sslmode=verify-full&sslrootcert=${join(folder, "cert.pem")}`,
+        limitMs: NEVER_MS,
+      });
+      await store.update("k", () => session("k"));
+      const encrypted = await secure.query<{ ssl: boolean }>(
+        "select ssl from pg_stat_ssl natural join pg_stat_activity where application_name = 'automagik-workflows'",
+      );
+      expect(encrypted.length).toBeGreaterThan(0);
+      expect(encrypted.every(({ ssl }) => ssl)).toBe(true);
+    });
+
     it("because a file for TLS is not there says so without its path", async () => {
       const { message } = await failure(
         openStore({
@@ -452,6 +478,19 @@ describe.skipIf(!programs)("a PostgreSQL server that fails", () => {
     expect(problems).toEqual([]);
   });
 
+  it("and comes back without its last changes is read anew, by who has read those, too", async () => {
+    const [store, other] = [openStore({ limitMs: NEVER_MS }), openStore({ limitMs: NEVER_MS })];
+    for (const key of ["kept", "lost", "lost too"]) await other.update(key, () => session(key));
+    expect(await store.list()).toHaveLength(3);
+    expect((await store.readHistory()).figures).toEqual([]);
+    await ask("delete from sessions where changed > 1");
+    await server.kill();
+    await server.start();
+    await other.update("new", () => session("new"));
+    expect((await store.list()).map(({ key }) => key).sort()).toEqual(["kept", "new"]);
+    expect(problems).toEqual([]);
+  });
+
   it("makes calls fail within the limit, then at once, until it is back; that is told once", async () => {
     const limitMs = 1_500;
     const store = openStore({ limitMs });
@@ -491,13 +530,19 @@ describe.skipIf(!programs)("a PostgreSQL server that fails", () => {
   });
 
   it("that hangs is given up within the limit, and found again when it goes on", async () => {
-    const limitMs = 1_000;
+    const limitMs = 3_000;
     const store = openStore({ limitMs });
     await putSession();
     await untilItWorks(store);
     await server.signal("SIGSTOP");
-    const { message } = await failure(store.get("k"));
-    expect(message).toBe("The PostgreSQL server that keeps the sessions does not answer.");
+    const calls = [store.get("k"), store.update("k", append("r1")), store.list(), store.readHistory()];
+    // Twice as long would be to wait for the end of a change that was never begun.
+    for (const { message, tookMs } of await Promise.all(calls.map(failure))) {
+      expect(message).toMatch(
+        /^The PostgreSQL server that keeps the sessions (does not answer|cannot be reached)\.$/,
+      );
+      expect(tookMs).toBeLessThan(limitMs * 2);
+    }
     await failureAtOnce(() => store.list(), limitMs);
     await server.signal("SIGCONT");
     await untilItWorks(store);

@@ -41,6 +41,8 @@ export class PostgresConnections {
   #free = CONNECTIONS;
   #away: AwayError | undefined;
   #isClosed = false;
+  /** How often a connection was lost. */
+  losses = 0;
 
   /** @param address of the database; it is checked already */
   static async open(address: string, limitMs = LIMIT_MS): Promise<PostgresConnections> {
@@ -61,8 +63,10 @@ export class PostgresConnections {
           type === INT8 ? Number : types.getTypeParser(type, format),
       } as typeof types,
     });
-    // Whoever uses the connection learns of its end by what fails; of an unused one nobody needs to know.
-    this.#pool.on("error", () => {});
+    // Whoever uses a connection learns of its end by what fails.
+    this.#pool.on("error", () => {
+      this.losses += 1;
+    });
     this.#pool.on("connect", (client) => void client.on("error", () => {}));
   }
 
@@ -111,6 +115,7 @@ export class PostgresConnections {
         return await work();
       } catch (error) {
         if (!(error instanceof AwayError) || this.#isClosed) throw error;
+        this.losses += 1;
         if (performance.now() + pauseMs > until) {
           void this.#lookForIt(error);
           throw error;
@@ -139,22 +144,23 @@ export class PostgresConnections {
     }
   }
 
-  /** A connection whose errors are such as a person should read. After one that is no reply it is not used again. */
+  /** A connection whose errors are such as a person should read. After one that is no reply nothing more is sent by it. */
   #guard(client: Pg.PoolClient): PostgresPoolClient {
-    let isBroken = false;
+    let lost: unknown;
     const query = async (sql: string, parameters: readonly unknown[]) => {
+      if (lost) throw lost;
       try {
         const result = await withLimit(this.limitMs, client.query(sql, parameters.map(storable)));
         // Of several statements in one text the last one's.
         return Array.isArray(result) ? result.at(-1) : result;
       } catch (error) {
         const meaning = explainPostgres(error);
-        isBroken ||= !isReply(error) || meaning instanceof AwayError;
+        if (!isReply(error) || meaning instanceof AwayError) lost = meaning;
         throw meaning;
       }
     };
     const release = (destroy = false) => {
-      client.release(isBroken || destroy);
+      client.release(lost !== undefined || destroy);
       this.#passTurn();
     };
     return { query, release } as PostgresPoolClient;

@@ -70,6 +70,14 @@ export class PostgresDatabase extends Database {
   }
 
   /**
+   * Counts what may have put another database in the place of the one that was read: a lost connection may be followed by
+   * one to a copy that lacks the last changes, and whose numbers of changes are others.
+   */
+  get losses(): number {
+    return this.#connections.losses;
+  }
+
+  /**
    * Brings the database up to date, once; until that has succeeded, each call tries.
    * @param now epoch ms
    * @throws StoreError when it cannot be used: away, too old, no rights, changed by a newer release

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,12 +46,13 @@ export interface PostgresServer {
 /**
  * Starts a server of its own on a free port of loopback, in a temporary folder, and waits until it answers.
  * @param programs as findPostgres gives them
+ * @param options.files put beside its data, by their names
  * @param options.durable whether it survives being killed; else it writes faster
  * @throws with what it has written when it does not start within 30 s
  */
 export async function startPostgres(
   programs: string,
-  options: { durable?: boolean; settings?: readonly string[] } = {},
+  options: { durable?: boolean; settings?: readonly string[]; files?: Record<string, string | Buffer> } = {},
 ): Promise<PostgresServer> {
   const owner = await findOwner();
   const folder = mkdtempSync(join(owner ? openFolder() : tmpdir(), "postgres-"));
@@ -64,6 +65,10 @@ export async function startPostgres(
   const data = join(folder, "data");
   const initdb = ["-D", data, "-U", "owner", "-A", "trust", "-E", "UTF8", "--no-sync"];
   await run(join(programs, "initdb"), initdb, as);
+  for (const [name, text] of Object.entries(options.files ?? {})) {
+    writeFileSync(join(data, name), text, { mode: 0o600 });
+    if (owner) chownSync(join(data, name), owner.uid, owner.gid);
+  }
   let child: ChildProcess | undefined;
   let count = 0;
   // A test run that ends early must not leave a server behind: SIGQUIT ends it at once, with its processes.
@@ -131,7 +136,14 @@ export async function startPostgres(
     },
     query,
     async signal(name) {
-      for (const pid of await processes()) process.kill(pid, name);
+      for (const pid of await processes()) {
+        try {
+          process.kill(pid, name);
+        } catch (error) {
+          // A connection that was lost meanwhile has ended its process.
+          if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+        }
+      }
     },
     kill,
     start,

@@ -36,15 +36,18 @@ export function createSharedSessionStore(options: {
     const { PostgresDatabase } = await import("../../store/postgres.js");
     const { createQueries } = await import("./session-queries.js");
     const db = await PostgresDatabase.open(address, limitMs);
-    return { db, queries: createQueries(db, { ...options, runsKept, clock }) };
+    const make = () => ({ queries: createQueries(db, { ...options, runsKept, clock }), losses: db.losses });
+    return { db, make, made: make() };
   }
 
   async function carryOut<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
     try {
       opening ??= open();
-      const { db, queries } = await opening;
-      await db.prepare(clock.now());
-      const result = await work(queries);
+      const opened = await opening;
+      await opened.db.prepare(clock.now());
+      // What they remember of their reading may be of a database that is another one by now.
+      if (opened.made.losses !== opened.db.losses) opened.made = opened.make();
+      const result = await work(opened.made.queries);
       told.delete(AWAY);
       return result;
     } catch (error) {
