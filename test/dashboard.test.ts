@@ -291,6 +291,34 @@ test("an approval at a gate lets the plan go on, and the plan tells who has deci
   await live.next("plan", ({ status, may }) => status === "paused" && may.includes("resume"));
 }, 30_000);
 
+test("of a plan that was ended a lost start is told, and nothing offered that the plan would refuse", async () => {
+  const http = await start({ plansFolder: temporaryFolder() });
+  http.api.fault({ method: "POST", path: /\/run\// }, { drop: "before" }, 1);
+  const { call } = await http.connect();
+  const steps = [{ id: "notes", run: "architect", task: "Write the notes" }];
+  const begun = await call({
+    ...{ action: "plan", plan: { name: "notes", steps }, session_name: "notes", wait_seconds: 0 },
+    ...{ repository_url: "", git_branch: "" },
+  });
+  const { plan_id } = begun.data.plan;
+  const page = await openDashboard(await inviteByToken(http.url));
+  const live = await page.listen("?plan=notes");
+  const isLost = ({ needs }: PlanDetail) => needs.some(({ kind }) => kind === "lost");
+  expect((await live.next("plan", isLost)).needs).toMatchObject([
+    {
+      detail: "It would be a run of the session notes-notes.",
+      change: { step: "notes", may: ["skip", "redo"], takesWords: true },
+    },
+  ]);
+  const killed = await page.act("kill", { plan_id });
+  await page.say(killed, { confirm: "yes" });
+  const { needs } = await live.next("plan", (plan) => plan.status === "killed" && isLost(plan));
+  expect(needs).toHaveLength(1);
+  expect(needs[0]).not.toHaveProperty("change");
+  const late = await page.act("plan", { plan_id, change: "skip", step: "notes" });
+  expect(late).toMatchObject({ outcome: "failed", summary: expect.stringContaining("Nothing was changed.") });
+}, 30_000);
+
 test("figures group what ended runs have taken, and lead to the runs behind them", async () => {
   const http = await start({ plansFolder: temporaryFolder() });
   for (const name of ["one", "two", "three", "four"]) {
