@@ -139,6 +139,7 @@ test("a name in a journal is shown on one line and within bounds, and journals w
     [{ type: "fan-out-answered", step: "build", attempt: 1, runs: 3, agreed: false, by: "ada", at: 2_000 }],
   );
   expect(agreed.steps.build?.agreement).toMatchObject({ runs: 3, agreed: false, by: "ada" });
+  expect(agreed.steps.build?.reason).toBe("ada did not agree to its 3 runs. Nothing was started.");
   const hostile = replay(start, [decided({ by: `ada\n\u001b[31m${"x".repeat(1_000)}` })]);
   const { by = "" } = hostile.steps.first?.decisions[0] ?? {};
   expect(by).toMatch(/^ada x+…?$/);
