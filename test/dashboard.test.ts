@@ -57,6 +57,29 @@ test("a link opens the dashboard once, and leaves no code in the address", async
   expect(await page.get("session")).toMatchObject({ caller: "local" });
 });
 
+test("a run goes on beside the turns that its workflow usually takes, on an API that tells none", async () => {
+  const http = await start({ plansFolder: temporaryFolder() });
+  for (const [at, turns] of [4, 6, 8].entries()) {
+    const { run } = await beginRun(http, `past-${at}`);
+    for (let turn = 1; turn <= turns; turn++) run.turn(`Step ${turn}`);
+    run.complete({ result: "Done" });
+  }
+  const page = await openDashboard(await inviteByToken(http.url));
+  const live = await page.listen();
+  await live.next("board", ({ ended }) => ended.length === 3);
+  const { runId } = await beginRun(http, "present");
+  await vi.waitFor(async () => {
+    const { running } = await page.get<BoardView>("board");
+    expect(running).toEqual([expect.objectContaining({ session: "present", expectedTurns: 6 })]);
+  }, 20_000);
+  expect(await page.get<RunDetail>(`runs/${runId}`)).toMatchObject({ expectedTurns: 6 });
+  const { call } = await http.connect();
+  const { data } = await call({ action: "list_sessions" });
+  expect(data.sessions).toContainEqual(
+    expect.objectContaining({ session_name: "present", expected_turns: 6 }),
+  );
+});
+
 test("without the cookie nothing is told, whatever is asked for", async () => {
   const http = await start();
   const { runId } = await beginRun(http);
