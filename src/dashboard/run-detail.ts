@@ -49,7 +49,10 @@ export function toRunDetail(
   const text = (value: string | undefined, chars: number) => (value ? cleanText(value, chars) : undefined);
   const isOver = isFinal(run.status);
   return {
-    ...toRow(withUsualTurns(run, services), { place, stalledMs: isOver ? undefined : services.watcher.stalledFor(run) }),
+    ...toRow(withUsualTurns(run, services), {
+      place,
+      stalledMs: isOver ? undefined : services.watcher.stalledFor(run),
+    }),
     now,
     ...optional("durationS", run.durationS),
     ...optional("tokens", run.tokens?.total),
