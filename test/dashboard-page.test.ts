@@ -2,12 +2,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import type { BrowserContextOptions, Page } from "playwright-core";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it, vi } from "vitest";
 import type { ActionRequest, CallView } from "../src/dashboard/views/calls.js";
-import { findChromium, keepScreenshot, openPage } from "./support/browser.js";
-import { busyDay } from "./support/dashboard-states.js";
-import { StandInDashboard } from "./support/stand-in-dashboard.js";
+import { findChromium, keepScreenshot } from "./support/browser.js";
+import { openStandIn } from "./support/stand-in-page.js";
 import { useBrowser } from "./support/use-browser.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -40,20 +39,8 @@ it("the page has no script and no style of its own in its markup", () => {
 describe.skipIf(!chromium)("the page, in a browser", () => {
   const browser = useBrowser(chromium);
 
-  async function open(
-    change: (told: ReturnType<typeof busyDay>) => void = () => {},
-    options: BrowserContextOptions = {},
-    hash = "",
-  ) {
-    const told = busyDay(Date.now());
-    change(told);
-    const server = new StandInDashboard(told);
-    const url = await server.listen();
-    onTestFinished(() => server.close());
-    const watched = await openPage(browser.get(), url + hash, options);
-    onTestFinished(() => watched.page.context().close());
-    return { ...watched, server, told, url };
-  }
+  const open = (...given: Parameters<typeof openStandIn> extends [unknown, ...infer Rest] ? Rest : never) =>
+    openStandIn(browser.get(), ...given);
 
   it("shows what needs a person before all else, and asks no other server for anything", async () => {
     const { page, requests, complaints, url } = await open();
@@ -282,33 +269,6 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     const bar = page.getByRole("link", { name: /attempt 2, retry, completed, 23 min, 14 turns, \$0\.62/ });
     expect(await bar.getAttribute("href")).toBe("#/runs/run-ended");
     expect(complaints).toEqual([]);
-  });
-
-  it("leads from a bar of the figures to the runs behind it", async () => {
-    const { page, requests } = await open(undefined, {}, "#/figures");
-    const bar = page.getByRole("button", { name: /^refactor/ }).first();
-    await bar.click();
-    await page.getByRole("heading", { name: /^refactor 17 runs/ }).waitFor();
-    expect(await bar.innerText()).toContain("17, 5 failed");
-    expect(requests.some((url) => /figures\/rows\?by=workflow&key=refactor&since=\d+/.test(url))).toBe(true);
-    await keepScreenshot(page, "figures");
-    await page.getByRole("link", { name: "csv-export", exact: true }).click();
-    await page.getByRole("heading", { level: 1, name: "csv-export" }).waitFor();
-    await page.goBack();
-    await page.getByRole("heading", { name: /^refactor 17 runs/ }).waitFor();
-  });
-
-  it("shows the figures again that were chosen last", async () => {
-    const { page, url } = await open(undefined, {}, "#/figures");
-    await page.getByRole("button", { name: "Repository" }).click();
-    await page.getByRole("button", { name: "90 days" }).click();
-    await page.getByRole("button", { name: "Cost", exact: true }).click();
-    await page.getByRole("heading", { name: "Cost by repository" }).waitFor();
-    const later = await page.context().newPage();
-    await later.goto(url);
-    await later.getByRole("link", { name: "Figures" }).click();
-    await later.getByRole("heading", { name: "Cost by repository" }).waitFor();
-    expect(await later.getByRole("button", { name: "90 days" }).getAttribute("aria-pressed")).toBe("true");
   });
 
   it("can be used by the keyboard alone", async () => {

@@ -1,5 +1,4 @@
 import type { Services } from "../actions/define-action.js";
-import { readUsualTurns } from "../actions/follow/expect-turns.js";
 import { ApiError } from "../api/errors.js";
 import { isFinal } from "../api/types.js";
 import type { Log } from "../shared/log.js";
@@ -75,7 +74,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
   async function readAll(): Promise<void> {
     const begun = clock.elapsed();
     try {
-      await Promise.all([plans.read(), readUsualTurns(services)]);
+      await plans.read();
       await runs.read(await sessions.all(closing.signal), startOfDay(clock.now()));
       problem = sessions.problem()?.message;
     } catch (error) {

@@ -1,4 +1,3 @@
-import type { Services } from "../actions/define-action.js";
 import { type Figures, hasSucceeded } from "../history/figures.js";
 import {
   chooseFigures,
@@ -9,6 +8,7 @@ import {
   timeOf,
 } from "../history/group-figures.js";
 import { optional } from "../plans/plan.js";
+import type { Clock } from "../shared/clock.js";
 import { cleanLine } from "../shared/text.js";
 import { type Expected, expectEach } from "./expect-each.js";
 import type { FigureGroup, FigureRow, FigureRows, FiguresView } from "./views/figures.js";
@@ -17,12 +17,17 @@ const MOST_GROUPS = 200;
 const MOST_ROWS = 500;
 const NAME_CHARS = 200;
 
+/** What is known of the past, as {@link Figures} of ended runs and plans. */
+interface History {
+  read(): Promise<{ figures: readonly Figures[] }>;
+}
+
 /** What ended runs and plans have taken, in groups, beside what was to be expected. */
 export async function readFigures(
   query: FiguresQuery,
-  { sessions, clock }: Pick<Services, "sessions" | "clock">,
+  { history, clock }: { history: History; clock: Pick<Clock, "now"> },
 ): Promise<FiguresView> {
-  const { figures } = await sessions.history.read();
+  const { figures } = await history.read();
   const expected = expectEach(figures);
   const { groups, total } = groupFigures(figures, query);
   const toGroup = ({ sums, rows }: FigureBunch): FigureGroup => ({
@@ -44,9 +49,9 @@ export async function readFigures(
 /** The rows behind one bar, the newest first. */
 export async function readFigureRows(
   { key, ...query }: FiguresQuery & { key: string },
-  { sessions }: Pick<Services, "sessions">,
+  { history }: { history: History },
 ): Promise<FigureRows> {
-  const { figures } = await sessions.history.read();
+  const { figures } = await history.read();
   const expected = expectEach(figures);
   const rows = chooseFigures(figures, query)
     .filter((one) => groupKeyOf(one, query.by) === key)
@@ -58,30 +63,34 @@ export async function readFigureRows(
   };
 }
 
-/** What was to be expected and what came, each only over those of which both are known. */
+const COMPARED = [
+  ["turns", "turnsActual"],
+  ["seconds", "secondsActual"],
+  ["costUsd", "costActualUsd"],
+] as const;
+
+/** What was to be expected of a run and what it took, on average, each only over those of which both are known. */
 function compare(
   rows: readonly Figures[],
   expected: ReadonlyMap<Figures, Expected>,
 ): FigureGroup["expected"] | undefined {
-  const sums: Required<NonNullable<FigureGroup["expected"]>> = {
-    ...{ n: 0, turns: 0, turnsActual: 0, seconds: 0, secondsActual: 0, costUsd: 0, costActualUsd: 0 },
-  };
-  for (const one of rows) {
-    const told = expected.get(one);
-    if (!told || !hasSucceeded(one)) continue;
-    sums.n++;
-    for (const [what, actual] of [
-      ["turns", "turnsActual"],
-      ["seconds", "secondsActual"],
-      ["costUsd", "costActualUsd"],
-    ] as const) {
-      const value = one[what];
-      if (told[what] === undefined || value === undefined) continue;
-      sums[what] += told[what];
-      sums[actual] += value;
-    }
+  const compared = rows.filter((one) => hasSucceeded(one) && expected.has(one));
+  if (compared.length === 0) return undefined;
+  const told: NonNullable<FigureGroup["expected"]> = { n: compared.length };
+  for (const [what, actual] of COMPARED) {
+    const pairs = compared.flatMap((one) => {
+      const [foreseen, taken] = [expected.get(one)?.[what], one[what]];
+      return foreseen === undefined || taken === undefined ? [] : [{ foreseen, taken }];
+    });
+    if (pairs.length === 0) continue;
+    told[what] = mean(pairs.map(({ foreseen }) => foreseen));
+    told[actual] = mean(pairs.map(({ taken }) => taken));
   }
-  return sums.n === 0 ? undefined : sums;
+  return told;
+}
+
+function mean(values: readonly number[]): number {
+  return Math.round((values.reduce((sum, value) => sum + value, 0) / values.length) * 1e4) / 1e4;
 }
 
 function planNames(figures: readonly Figures[]): Map<string, string> {

@@ -45,8 +45,8 @@ export function createDashboardView({ services, log }: { services: Services; log
       hasDiff: capabilities.describesEndpoint("diff"),
     }),
     diff: (runId, signal) => readDiff(runId, services, signal),
-    figures: (query) => readFigures(query, services),
-    figureRows: (query) => readFigureRows(query, services),
+    figures: (query) => readFigures(query, { history: services.sessions.history, clock: services.clock }),
+    figureRows: (query) => readFigureRows(query, services.sessions),
     openCalls: (signal, person) => createCalls({ services, log, signal, person, onDone: board.lookNow }),
     close() {
       board.close();

@@ -27,8 +27,8 @@ export interface Told {
   plans: Record<string, PlanDetail>;
   runs: Record<string, RunDetail>;
   diffs: Record<string, DiffView>;
-  figures(by: string): FiguresView;
-  rows(by: string, key: string): FigureRows;
+  figures(by: string): Promise<FiguresView>;
+  rows(by: string, key: string): Promise<FigureRows>;
   /** What becomes of an action, and of the reply to its form. */
   call(request: ActionRequest): CallView;
   reply(request: ActionRequest, reply: FormReply): CallView;
@@ -90,7 +90,7 @@ export class StandInDashboard {
     if (path === "api/events") return this.stream(url, response);
     if (path.startsWith("api/")) {
       const body = request.method === "POST" ? JSON.parse(await textOf(request)) : undefined;
-      const told = this.find(path, url, body);
+      const told = await this.find(path, url, body);
       response.writeHead(told ? 200 : 404, { "content-type": "application/json" });
       response.end(JSON.stringify(told ?? { error: `There is nothing at ${path}.` }));
       return;

@@ -5,7 +5,7 @@ export type { Grouping };
 
 /** One bar, beside what was to be expected. */
 export interface FigureGroup extends FigureSums {
-  /** Over runs of which both are known: what was to be expected by those before, and what it was. */
+  /** Of one run, on average over those of which both are known: what those before it let expect, and what it took. */
   expected?: {
     n: number;
     turns?: number;

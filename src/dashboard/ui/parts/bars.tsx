@@ -3,13 +3,14 @@ import type { Measure } from "./measures.js";
 
 export interface BarsProps {
   groups: readonly FigureGroup[];
+  nameOf(group: FigureGroup): string;
   measure: Measure;
   chosen: string | undefined;
   onChoose(key: string): void;
 }
 
 /** A bar for each group; each opens what is behind it. */
-export function Bars({ groups, measure, chosen, onChoose }: BarsProps) {
+export function Bars({ groups, nameOf, measure, chosen, onChoose }: BarsProps) {
   const whole = (group: FigureGroup) => measure.parts.reduce((sum, part) => sum + (part.of(group) ?? 0), 0);
   const most = Math.max(...groups.map(whole), Number.MIN_VALUE);
   return (
@@ -22,7 +23,9 @@ export function Bars({ groups, measure, chosen, onChoose }: BarsProps) {
             aria-pressed={group.key === chosen}
             onClick={() => onChoose(group.key)}
           >
-            <span class="bar-label">{group.label}</span>
+            <span class="bar-label" title={group.label}>
+              {nameOf(group)}
+            </span>
             <span class="bar-track" aria-hidden="true">
               {measure.parts.map((part) => (
                 <span

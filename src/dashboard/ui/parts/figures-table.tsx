@@ -1,82 +1,106 @@
 import type { FigureGroup } from "../../views/figures.js";
 import { count, duration, money } from "../format.js";
 import { successOf } from "./measures.js";
+import { TableFrame } from "./table-frame.js";
 
 export interface FiguresTableProps {
   /** What a row stands for. */
   name: string;
   groups: readonly FigureGroup[];
+  nameOf(group: FigureGroup): string;
+  /** What is counted. */
+  counted: "plan" | "run";
   total: FigureGroup;
   chosen: string | undefined;
   onChoose(key: string): void;
 }
 
 /** All figures of all groups, in numbers. */
-export function FiguresTable({ name, groups, total, chosen, onChoose }: FiguresTableProps) {
+export function FiguresTable(props: FiguresTableProps) {
+  const { name, groups, nameOf, counted, total, chosen, onChoose } = props;
+  const columns = columnsOf(counted).filter(({ text }) => [...groups, total].some((one) => text(one) !== ""));
   return (
-    <div class="table-frame">
+    <TableFrame label={`All figures by ${name.toLowerCase()}`}>
       <table class="table figures">
-        <caption class="hidden">All figures by {name}</caption>
         <thead>
           <tr>
             <th scope="col">{name}</th>
-            <th scope="col">Runs</th>
-            <th scope="col">Success</th>
-            <th scope="col">Cost</th>
-            <th scope="col">Turns, median</th>
-            <th scope="col">Time, median</th>
-            <th scope="col">At work</th>
-            <th scope="col">Waiting for people</th>
-            <th scope="col">Turns against expected</th>
-            <th scope="col">Cost against expected</th>
+            {columns.map(({ head }) => (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
           {groups.map((group) => (
             <tr key={group.key} class={group.key === chosen ? "chosen" : ""}>
               <th scope="row">
-                <button type="button" class="link" onClick={() => onChoose(group.key)}>
-                  {group.label}
+                <button type="button" class="link" title={group.label} onClick={() => onChoose(group.key)}>
+                  {nameOf(group)}
                 </button>
               </th>
-              <Cells group={group} />
+              <Cells group={group} columns={columns} />
             </tr>
           ))}
         </tbody>
         <tfoot>
           <tr>
             <th scope="row">All</th>
-            <Cells group={total} />
+            <Cells group={total} columns={columns} />
           </tr>
         </tfoot>
       </table>
-    </div>
+    </TableFrame>
   );
 }
 
-function Cells({ group }: { group: FigureGroup }) {
-  const success = successOf(group);
-  const { expected, turns, seconds } = group;
-  const cells = [
-    count(group.runs),
-    success === null ? "" : `${Math.round(100 * success)} %`,
-    `${group.costUnknown > 0 ? "> " : ""}${money(group.costUsd)}`,
-    turns ? count(Math.round(turns.median)) : "",
-    seconds ? duration(seconds.median) : "",
-    duration(group.workS),
-    duration(group.waitedS),
-    against(expected?.turnsActual, expected?.turns, (value) => value.toFixed(1)),
-    against(expected?.costActualUsd, expected?.costUsd, money),
+interface Column {
+  head: string;
+  /** "" where nothing is known. */
+  text(group: FigureGroup): string;
+}
+
+/** Those that are empty in every row are left out. */
+function columnsOf(counted: "plan" | "run"): Column[] {
+  return [
+    { head: counted === "plan" ? "Plans" : "Runs", text: ({ runs }) => count(runs) },
+    { head: "Success", text: tellSuccess },
+    { head: "Cost", text: (group) => `${group.costUnknown > 0 ? "> " : ""}${money(group.costUsd)}` },
+    { head: "Turns, median", text: ({ turns }) => (turns ? count(Math.round(turns.median)) : "") },
+    { head: "Time, median", text: ({ seconds }) => (seconds ? duration(seconds.median) : "") },
+    { head: "At work", text: ({ workS }) => duration(workS) },
+    { head: "Waiting for people", text: ({ waitedS }) => duration(waitedS) },
+    {
+      head: "Turns of a run, of expected",
+      text: ({ expected }) => against(expected?.turnsActual, expected?.turns, (value) => value.toFixed(1)),
+    },
+    {
+      head: "Time of a run, of expected",
+      text: ({ expected }) => against(expected?.secondsActual, expected?.seconds, duration),
+    },
+    {
+      head: "Cost of a run, of expected",
+      text: ({ expected }) => against(expected?.costActualUsd, expected?.costUsd, money),
+    },
   ];
+}
+
+function Cells({ group, columns }: { group: FigureGroup; columns: readonly Column[] }) {
   return (
     <>
-      {cells.map((cell, index) => (
-        <td key={index} class="number">
-          {cell}
+      {columns.map(({ head, text }) => (
+        <td key={head} class="number">
+          {text(group)}
         </td>
       ))}
     </>
   );
+}
+
+function tellSuccess(group: FigureGroup): string {
+  const share = successOf(group);
+  return share === null ? "" : `${Math.round(100 * share)} %`;
 }
 
 function against(

@@ -2,6 +2,7 @@ import type { GateView, PlanVersion } from "../../views/plan.js";
 import { isoTime, moment } from "../format.js";
 import { now } from "../now.js";
 import { Status } from "./status.js";
+import { TableFrame } from "./table-frame.js";
 
 const DECIDED = { approve: "approved", "send-back": "sent back", stop: "stopped" } as const;
 
@@ -11,8 +12,8 @@ export function Gates({ gates }: { gates: readonly GateView[] }) {
   return (
     <section aria-labelledby="gates">
       <h2 id="gates">Gates</h2>
-      <div class="table-frame">
-        <table class="table">
+      <TableFrame label="Decisions at gates">
+        <table class="table gates">
           <thead>
             <tr>
               <th scope="col">Gate</th>
@@ -30,8 +31,8 @@ export function Gates({ gates }: { gates: readonly GateView[] }) {
                   {gate.step}
                   {gate.attempt > 1 && <small class="muted"> opening {gate.attempt}</small>}
                 </th>
-                <td>{gate.question}</td>
-                <td>
+                <td class="question">{gate.question}</td>
+                <td class="decision">
                   {gate.decision ? DECIDED[gate.decision] : <Status status="waiting" />}
                   {gate.words && <q class="words">{gate.words}</q>}
                 </td>
@@ -40,13 +41,17 @@ export function Gates({ gates }: { gates: readonly GateView[] }) {
                   <When at={gate.decidedAt ?? gate.openedAt} />
                 </td>
                 <td>
-                  <code>{gate.commits.map((commit) => commit.slice(0, 7)).join(" ")}</code>
+                  {gate.commits.map((commit) => (
+                    <div key={commit}>
+                      <code>{commit.slice(0, 7)}</code>
+                    </div>
+                  ))}
                 </td>
               </tr>
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
     </section>
   );
 }

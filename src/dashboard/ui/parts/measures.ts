@@ -1,5 +1,5 @@
-import type { FigureGroup } from "../../views/figures.js";
-import { count, duration, money } from "../format.js";
+import type { FigureGroup, Grouping } from "../../views/figures.js";
+import { count, duration, money, repositoryName } from "../format.js";
 
 /** Something that is counted of a group of runs. */
 export interface Measure {
@@ -17,9 +17,9 @@ export interface Measure {
 const medianText = (spread: FigureGroup["turns"], write: (value: number) => string) =>
   spread ? `${write(spread.median)}, 9 of 10 below ${write(spread.p90)}` : "not known";
 
-/** Share of the runs that came to a good end, from 0 to 1; null of none. */
-export function successOf({ runs, succeeded }: FigureGroup): number | null {
-  return runs === 0 ? null : succeeded / runs;
+/** Share of those that came to an end of their own, which a killed one has not; from 0 to 1, null where there are none. */
+export function successOf({ succeeded, failed }: FigureGroup): number | null {
+  return succeeded + failed === 0 ? null : succeeded / (succeeded + failed);
 }
 
 const percents = (value: number) => `${Math.round(100 * value)} %`;
@@ -44,7 +44,10 @@ export const MEASURES: readonly Measure[] = [
     write: percents,
     text: (group) => {
       const share = successOf(group);
-      return share === null ? "no runs" : `${percents(share)} of ${count(group.runs)}`;
+      const { succeeded, failed, killed } = group;
+      const left = killed > 0 ? ` (${count(killed)} killed)` : "";
+      if (share === null) return `${count(killed)} killed`;
+      return `${percents(share)}, ${count(succeeded)} of ${count(succeeded + failed)}${left}`;
     },
   },
   {
@@ -80,3 +83,20 @@ export const MEASURES: readonly Measure[] = [
     text: ({ workS, waitedS }) => `${duration(workS)} at work, ${duration(waitedS)} waiting`,
   },
 ];
+
+/** What is counted: by template plans, else runs. */
+export const countedBy = (by: Grouping): "plan" | "run" => (by === "template" ? "plan" : "run");
+
+export function titleOf({ name, title }: Measure, by: Grouping): string {
+  return name === "runs" && countedBy(by) === "plan" ? "Plans" : title;
+}
+
+/** How groups are called where there is little room: repositories by their last part, where no other is called the same. */
+export function shortNames(by: Grouping, groups: readonly FigureGroup[]): (group: FigureGroup) => string {
+  const nameOf = ({ label }: FigureGroup) => (by === "repository" ? repositoryName(label) : label);
+  const names = groups.map(nameOf);
+  return (group) => {
+    const name = nameOf(group);
+    return names.indexOf(name) === names.lastIndexOf(name) ? name : group.label;
+  };
+}

@@ -7,7 +7,7 @@ import { DayChart } from "../parts/day-chart.js";
 import { Facts } from "../parts/facts.js";
 import { FigureRowsList } from "../parts/figure-rows.js";
 import { FiguresTable } from "../parts/figures-table.js";
-import { MEASURES, type Measure, successOf } from "../parts/measures.js";
+import { countedBy, MEASURES, type Measure, shortNames, successOf, titleOf } from "../parts/measures.js";
 import { get } from "../requests.js";
 import { go } from "../route.js";
 
@@ -45,6 +45,7 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
   const toggle = (chosen: string) => choose({ key: chosen === key ? undefined : chosen });
   const { answer, problem } = figures;
   const name = BY.find(([value]) => value === by)?.[1] ?? by;
+  const nameOf = shortNames(by, answer?.groups ?? []);
   return (
     <div class="page">
       <header class="title">
@@ -67,15 +68,15 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
       {(problem ?? answer?.problem) && <p class="problem banner">{problem ?? answer?.problem}</p>}
       {answer && (
         <>
-          <Total total={answer.total} />
+          <Total total={answer.total} by={by} />
           <section aria-labelledby="chart">
             <div class="chart-head">
               <h2 id="chart">
-                {measure.title} by {name.toLowerCase()}
+                {titleOf(measure, by)} by {name.toLowerCase()}
               </h2>
               <Choices
                 label="Figure"
-                options={MEASURES.map((one) => [one.name, one.title] as const)}
+                options={MEASURES.map((one) => [one.name, titleOf(one, by)] as const)}
                 chosen={measure.name}
                 onChoose={(value) =>
                   choose({ measure: MEASURES.find((one) => one.name === value) ?? measure })
@@ -88,7 +89,7 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
             ) : by === "day" ? (
               <Days groups={answer.groups} measure={measure} chosen={key} onChoose={toggle} />
             ) : (
-              <Bars groups={answer.groups} measure={measure} chosen={key} onChoose={toggle} />
+              <Bars groups={answer.groups} nameOf={nameOf} measure={measure} chosen={key} onChoose={toggle} />
             )}
           </section>
           {key !== undefined && (
@@ -106,6 +107,8 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
               <FiguresTable
                 name={name}
                 groups={answer.groups}
+                nameOf={nameOf}
+                counted={countedBy(by)}
                 total={answer.total}
                 chosen={key}
                 onChoose={toggle}
@@ -156,12 +159,12 @@ function allDays(known: readonly string[]): string[] {
   return known.every((day) => days.includes(day)) ? days : [...known];
 }
 
-function Total({ total }: { total: FigureGroup }) {
+function Total({ total, by }: { total: FigureGroup; by: Grouping }) {
   const success = successOf(total);
   return (
     <Facts
       facts={[
-        ["Runs", count(total.runs)],
+        [countedBy(by) === "plan" ? "Plans" : "Runs", count(total.runs)],
         ["Success", success === null ? undefined : `${Math.round(100 * success)} %`],
         ["Cost", `${total.costUnknown > 0 ? "more than " : ""}${money(total.costUsd)}`],
         ["Agents at work", duration(total.workS)],
@@ -171,7 +174,7 @@ function Total({ total }: { total: FigureGroup }) {
   );
 }
 
-/** The runs behind a bar, below it. */
+/** The runs, or plans, behind a bar, below it. */
 function Behind(props: { by: Grouping; days: number; chosen: string; label: string; onClose(): void }) {
   const { by, days, chosen, label, onClose } = props;
   const { answer, problem } = useAnswer<FigureRows>("api/figures/rows", by, days, chosen);
@@ -185,18 +188,16 @@ function Behind(props: { by: Grouping; days: number; chosen: string; label: stri
       <div class="chart-head">
         <h2 id="behind" ref={heading} tabIndex={-1}>
           {label}{" "}
-          {answer && (
-            <span class="of">
-              {plural(answer.rows.length + answer.left, by === "template" ? "plan" : "run")}
-            </span>
-          )}
+          {answer && <span class="of">{plural(answer.rows.length + answer.left, countedBy(by))}</span>}
         </h2>
         <button type="button" class="button quiet" onClick={onClose}>
           Close
         </button>
       </div>
       {problem && <p class="problem">{problem}</p>}
-      {answer && <FigureRowsList told={answer} label={`Runs of ${label}`} />}
+      {answer && (
+        <FigureRowsList told={answer} label={`${countedBy(by) === "plan" ? "Plans" : "Runs"} of ${label}`} />
+      )}
     </section>
   );
 }
