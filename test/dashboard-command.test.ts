@@ -65,6 +65,20 @@ test(
 );
 
 test(
+  "without a key, as `install` leaves it, it is the dashboard of this machine's engine",
+  async () => {
+    const { home, openLink } = createHome("", "");
+    const page = await openDashboard(await openLink());
+    const { problem, running } = await page.get<BoardView>("board");
+    expect(problem).toBeUndefined();
+    expect(running).toEqual([]);
+    const { url } = JSON.parse(readFileSync(join(home, "engine", "engine.json"), "utf8"));
+    expect(await page.get("session")).toMatchObject({ api: new URL(url).origin });
+  },
+  LIMIT_MS,
+);
+
+test(
   "each link is another one at the same place, opens once, and no file has its code",
   async () => {
     const { home, openLink } = await createPlace();

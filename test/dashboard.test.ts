@@ -58,6 +58,29 @@ test("a link opens the dashboard once, and leaves no code in the address", async
   expect(await page.get("session")).toMatchObject({ caller: "local" });
 });
 
+test("a run goes on beside the turns that its workflow usually takes, on an API that tells none", async () => {
+  const http = await start({ plansFolder: temporaryFolder() });
+  for (const [at, turns] of [4, 6, 8].entries()) {
+    const { run } = await beginRun(http, `past-${at}`);
+    for (let turn = 1; turn <= turns; turn++) run.turn(`Step ${turn}`);
+    run.complete({ result: "Done" });
+  }
+  const page = await openDashboard(await inviteByToken(http.url));
+  const live = await page.listen();
+  await live.next("board", ({ ended }) => ended.length === 3);
+  const { runId } = await beginRun(http, "present");
+  await vi.waitFor(async () => {
+    const { running } = await page.get<BoardView>("board");
+    expect(running).toEqual([expect.objectContaining({ session: "present", expectedTurns: 6 })]);
+  }, 20_000);
+  expect(await page.get<RunDetail>(`runs/${runId}`)).toMatchObject({ expectedTurns: 6 });
+  const { call } = await http.connect();
+  const { data } = await call({ action: "list_sessions" });
+  expect(data.sessions).toContainEqual(
+    expect.objectContaining({ session_name: "present", expected_turns: 6 }),
+  );
+});
+
 test("without the cookie nothing is told, whatever is asked for", async () => {
   const http = await start();
   const { runId } = await beginRun(http);
@@ -290,6 +313,34 @@ test("an approval at a gate lets the plan go on, and the plan tells who has deci
   const paused = await page.act("plan", { plan_id: detail.planId, change: "pause" });
   expect(paused).toMatchObject({ outcome: "ok", summary: expect.stringContaining("Paused") });
   await live.next("plan", ({ status, may }) => status === "paused" && may.includes("resume"));
+}, 30_000);
+
+test("of a plan that was ended a lost start is told, and nothing offered that the plan would refuse", async () => {
+  const http = await start({ plansFolder: temporaryFolder() });
+  http.api.fault({ method: "POST", path: /\/run\// }, { drop: "before" }, 1);
+  const { call } = await http.connect();
+  const steps = [{ id: "notes", run: "architect", task: "Write the notes" }];
+  const begun = await call({
+    ...{ action: "plan", plan: { name: "notes", steps }, session_name: "notes", wait_seconds: 0 },
+    ...{ repository_url: "", git_branch: "" },
+  });
+  const { plan_id } = begun.data.plan;
+  const page = await openDashboard(await inviteByToken(http.url));
+  const live = await page.listen("?plan=notes");
+  const isLost = ({ needs }: PlanDetail) => needs.some(({ kind }) => kind === "lost");
+  expect((await live.next("plan", isLost)).needs).toMatchObject([
+    {
+      detail: "It would be a run of the session notes-notes.",
+      change: { step: "notes", may: ["skip", "redo"], takesWords: true },
+    },
+  ]);
+  const killed = await page.act("kill", { plan_id });
+  await page.say(killed, { confirm: "yes" });
+  const { needs } = await live.next("plan", (plan) => plan.status === "killed" && isLost(plan));
+  expect(needs).toHaveLength(1);
+  expect(needs[0]).not.toHaveProperty("change");
+  const late = await page.act("plan", { plan_id, change: "skip", step: "notes" });
+  expect(late).toMatchObject({ outcome: "failed", summary: expect.stringContaining("Nothing was changed.") });
 }, 30_000);
 
 test("figures group what ended runs have taken, and lead to the runs behind them", async () => {

@@ -75,7 +75,12 @@ describe("the figures that serve tells", () => {
       const before = await read();
       expect(before).toMatchObject({ status: 200, type: "text/plain; version=0.0.4; charset=utf-8" });
       expect(figure(before.text, METRICS.runsActive)).toBe(1);
-      expect(figure(before.text, `${METRICS.runs}_total`)).toBeUndefined();
+      // Prometheus tells how much a count has increased only from what it has seen before.
+      for (const outcome of ["completed", "failed", "killed"])
+        expect(
+          figure(before.text, `${METRICS.runs}_total`, 'workflow="architect"', `outcome="${outcome}"`),
+        ).toBe(0);
+      expect(figure(before.text, `${METRICS.costUsd}_total`, 'workflow="architect"')).toBe(0);
       api.world.run(api.world.runs()[0]?.runId ?? "").complete({ costUsd: 0.25 });
       const text = await vi.waitFor(async () => {
         const { text } = await read();
@@ -262,5 +267,16 @@ it("each query of the dashboard for Grafana asks for figures that there are", ()
     const names = query.match(/\b(?:automagik_workflows|mcp_server)_\w+/g) ?? [];
     expect(names.length, query).toBeGreaterThan(0);
     for (const name of names) expect(told, query).toContain(name);
+    for (const [, label, , value] of query.matchAll(/[{,]\s*(\w+)(=|!=)"([^"]*)"/g))
+      expect(VALUES[label as keyof typeof VALUES], query).toContain(value);
+    for (const [, by = ""] of query.matchAll(/\bby \(([^)]*)\)/g))
+      for (const label of by.split(/,\s*/)) expect(LABELS, query).toContain(label);
   }
 });
+
+/** The labels of the figures, and the values of those whose values are ours. */
+const VALUES = {
+  outcome: ["completed", "failed", "killed", "sent"],
+  reason: ["question", "slot", "gate", "plan"],
+};
+const LABELS = [...Object.keys(VALUES), "workflow", "status", "channel", "action", "failed", "le"];

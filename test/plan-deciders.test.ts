@@ -77,6 +77,25 @@ test("a decision has the name of the token that it was made with, whatever it ca
   expect(data.plan.steps[1]).toMatchObject({ id: "second", outcome: "approve by bob" });
 });
 
+test("whose form is closed since somebody else has decided is told who it was", async () => {
+  const { url, planId, approve } = await serve({ TOKENS: `ada=${ADA},bob=${BOB}` });
+  const decision = { action: "answer", ...(await approve("first")), confirm: true };
+  const bob = await connectHttp(url, { token: BOB });
+  let decided: Promise<unknown> | undefined;
+  const ada = await connectHttp(url, {
+    token: ADA,
+    onForm(_form, signal) {
+      decided ??= bob.call(decision).then(() => bob.call({ action: "kill", plan_id: planId, confirm: true }));
+      return new Promise((resolve) =>
+        signal.addEventListener("abort", () => resolve({ action: "cancel" }), { once: true }),
+      );
+    },
+  });
+  const { text } = await ada.call({ action: "status", plan_id: planId, wait_seconds: 30 });
+  await decided;
+  expect(text).toContain("Gate first was decided meanwhile by bob in a chat: approved.");
+});
+
 test("where there are no tokens, nobody is made up", async () => {
   const { url, plans, planId, approve, show } = await serve({});
   const chat = await connectHttp(url);
@@ -111,6 +130,16 @@ test("a name in a journal is shown on one line and within bounds, and journals w
     { attempt: 1, commits: [], decision: "approve", at: 2_000, via: "terminal" },
   ]);
   expect(describePlan(before).steps[0]?.outcome).toBe("approve");
+  const fanOut = {
+    inputs: { parts: { type: "list", required: true } },
+    steps: [{ id: "build", run: "implement", for_each: "${inputs.parts}", task: "Build ${item}" }],
+  };
+  const agreed = replay(
+    { ...start, plan: planOf(fanOut), inputs: { parts: ["a", "b", "c"] }, agreeAbove: { runs: 1 } },
+    [{ type: "fan-out-answered", step: "build", attempt: 1, runs: 3, agreed: false, by: "ada", at: 2_000 }],
+  );
+  expect(agreed.steps.build?.agreement).toMatchObject({ runs: 3, agreed: false, by: "ada" });
+  expect(agreed.steps.build?.reason).toBe("ada did not agree to its 3 runs. Nothing was started.");
   const hostile = replay(start, [decided({ by: `ada\n\u001b[31m${"x".repeat(1_000)}` })]);
   const { by = "" } = hostile.steps.first?.decisions[0] ?? {};
   expect(by).toMatch(/^ada x+…?$/);

@@ -127,6 +127,7 @@ describe("a start without a workflow", () => {
     expect(asked.description).toContain(
       'Suggested: fix, like "find out why the export crashes on save", which fix did in 9 turns.',
     );
+    expect(asked.description.match(/Suggested/g)).toHaveLength(1);
     const [first] = asked.oneOf;
     expect(first.const).toBe("fix");
     expect(first.title).toMatch(/; usually 9\u201330 turns, 10 min, about \$0\.40 \(4 runs\)$/);

@@ -564,6 +564,21 @@ describe.skipIf(!programs)("a PostgreSQL server that fails", () => {
     expect(problems).toEqual([]);
   });
 
+  it("and takes the answer to a change along: it is said that nobody knows of it, and it is there at most once", async () => {
+    const proxy = await openProxy(server.port);
+    const store = openStore({ address: proxy.address(address), limitMs: 1_500 });
+    await store.update("k", append("before"));
+    proxy.swallowNextAnswerTo("commit", () => server.kill());
+    const { message } = await failure(store.update("k", append("unknown")));
+    expect(message).toMatch(/ It is not known whether the last change was stored\.$/);
+    expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
+    await server.start();
+    await untilItWorks(store);
+    await store.update("k", append("after"));
+    // The server had said that it is stored, and only the answer was lost.
+    expect(await written(store)).toEqual(["before", "unknown", "after"]);
+  }, 60_000);
+
   it("that has no connection to spare is tried again", async () => {
     await putSession();
     await server.query(`alter database ${new URL(address).pathname.slice(1)} connection limit 0`);

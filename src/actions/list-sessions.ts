@@ -1,6 +1,6 @@
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import { bareRun } from "../runs/run-facts.js";
-import { isRefused } from "../sessions/run-record.js";
+import { isRefused, toRun } from "../sessions/run-record.js";
 import { costOfSession } from "../sessions/session-cost.js";
 import { activeRun, isOver, newestRun } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
@@ -9,6 +9,7 @@ import { cleanLine, visibleName } from "../shared/text.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
+import { readUsualTurns, withUsualTurns } from "./follow/expect-turns.js";
 
 const LIST_PARAMETERS = ["active_only", "session_name", "limit"] as const;
 const DEFAULT_LIMIT = 20;
@@ -141,7 +142,7 @@ export async function describeSessions(
   services: Services,
   call: Partial<Pick<Call, "signal">> = {},
 ): Promise<NonNullable<Answer["sessions"]>> {
-  const waiting = await findWaiting(shown, call, services);
+  const [waiting] = await Promise.all([findWaiting(shown, call, services), readUsualTurns(services)]);
   const now = services.clock.now();
   const since = (one: (typeof told)[number]) => Date.parse(one.waits_since ?? "") || now;
   const told = shown.map((one) => {
@@ -152,6 +153,7 @@ export async function describeSessions(
       now,
       waiting.get(runId),
       seen.find((run) => run?.waitsForSlot),
+      usualTurnsOf(one, services),
     );
   });
   const waits = (one: (typeof told)[number]) => one.waits_for !== undefined;
@@ -164,6 +166,12 @@ export async function describeSessions(
     ...others.filter(isQueued).sort((a, b) => (a.slot_position ?? 0) - (b.slot_position ?? 0)),
     ...others.filter((one) => !isQueued(one) && isOver(one)),
   ];
+}
+
+/** The turns that the session's newest run was or is expected to take. */
+function usualTurnsOf(session: Session, services: Pick<Services, "sessions">): number | undefined {
+  const run = activeRun(session) ?? newestRun(session);
+  return run && withUsualTurns(toRun(run, session), services).expectedTurns;
 }
 
 /** How a run waits for a free slot. */
@@ -179,12 +187,14 @@ function describeQueued(run: Run | undefined) {
 /**
  * @param question what its run that goes on waits for
  * @param queued that run, where it waits for a free slot
+ * @param usual the turns that such a run usually takes
  */
 function describeSession(
   session: Session,
   now: number,
   question?: Asked,
   queued?: Run,
+  usual?: number,
 ): NonNullable<Answer["sessions"]>[number] {
   const last = newestRun(session);
   const run = activeRun(session) ?? last;
@@ -203,7 +213,7 @@ function describeSession(
     ...(turns === undefined ? {} : { turns }),
     ...(run?.turns === undefined ? {} : { turn: run.turns }),
     ...(run?.maxTurns === undefined ? {} : { max_turns: run.maxTurns }),
-    ...(run?.expectedTurns === undefined ? {} : { expected_turns: run.expectedTurns }),
+    ...(usual === undefined ? {} : { expected_turns: usual }),
     ...(run?.errorCode === undefined ? {} : { error_code: run.errorCode }),
     ...(cost ? { cost_usd: cost.usd, ...(cost.atLeast ? { cost_at_least: true } : {}) } : {}),
     ...(changed ? { insertions: changed.insertions, deletions: changed.deletions ?? 0 } : {}),

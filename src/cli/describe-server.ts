@@ -35,6 +35,14 @@ interface ServerParts extends Pick<Invocation, "flags" | "script"> {
   drivesPlans?: boolean;
 }
 
+/**
+ * The settings of a command in a terminal, where nothing says which API the chat client uses: without a key there can
+ * only be the engine of this machine.
+ */
+export function settingsInTerminal(settings: Settings): Settings {
+  return settings.apiKey === undefined ? { ...settings, engine: "local" } : settings;
+}
+
 /** What names the workflows API. The engine's port may change; its sessions and plans stay the same. */
 export function upstreamOf({ engine, baseUrl }: Pick<Settings, "engine" | "baseUrl">): string {
   return engine === "local" ? "engine on this machine" : baseUrl;

@@ -1,4 +1,5 @@
 import type { Services } from "../actions/define-action.js";
+import { withUsualTurns } from "../actions/follow/expect-turns.js";
 import { isFinal, openQuestions, type Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/run-facts.js";
@@ -44,7 +45,7 @@ export function createBoardRuns(options: {
     runs.set(run.runId, {
       run,
       session,
-      row: toRow(run, { place, session, stalledMs }),
+      row: toRow(withUsualTurns(run, services), { place, session, stalledMs }),
       needs: toNeeds(run, place),
     });
   }

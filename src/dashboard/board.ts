@@ -1,4 +1,5 @@
 import type { Services } from "../actions/define-action.js";
+import { readUsualTurns } from "../actions/follow/expect-turns.js";
 import { ApiError } from "../api/errors.js";
 import { isFinal } from "../api/types.js";
 import type { Log } from "../shared/log.js";
@@ -74,7 +75,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
   async function readAll(): Promise<void> {
     const begun = clock.elapsed();
     try {
-      await plans.read();
+      await Promise.all([plans.read(), readUsualTurns(services)]);
       await runs.read(await sessions.all(closing.signal), startOfDay(clock.now()));
       problem = sessions.problem()?.message;
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { Services } from "../actions/define-action.js";
+import { readUsualTurns, withUsualTurns } from "../actions/follow/expect-turns.js";
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run } from "../api/types.js";
 import { optional } from "../plans/plan.js";
@@ -20,14 +21,16 @@ const DIFF_BYTES = 1024 * 1024;
 /** The run as it stands now. @throws NotThere when the API does not know it (any more); ApiError */
 export async function readRun(
   runId: string,
-  { runs, sessions, watcher }: Pick<Services, "runs" | "sessions" | "watcher">,
+  services: Pick<Services, "runs" | "sessions" | "watcher" | "clock">,
   signal: AbortSignal,
 ): Promise<Run> {
+  const { runs, sessions, watcher } = services;
   const listed = sessions.listed(runId) ?? bareRun(runId);
   const latest = watcher.latest(runId);
   const known = await sessions.recall(latest ? mergeRun(listed, latest) : listed);
   try {
-    return mergeRun(known, await runs.read(runId, signal));
+    const [run] = await Promise.all([runs.read(runId, signal), readUsualTurns(services)]);
+    return mergeRun(known, run);
   } catch (error) {
     if (error instanceof ApiError && error.kind === "not_found") throw new NotThere(tellGone(runId));
     throw error;
@@ -46,7 +49,10 @@ export function toRunDetail(
   const text = (value: string | undefined, chars: number) => (value ? cleanText(value, chars) : undefined);
   const isOver = isFinal(run.status);
   return {
-    ...toRow(run, { place, stalledMs: isOver ? undefined : services.watcher.stalledFor(run) }),
+    ...toRow(withUsualTurns(run, services), {
+      place,
+      stalledMs: isOver ? undefined : services.watcher.stalledFor(run),
+    }),
     now,
     ...optional("durationS", run.durationS),
     ...optional("tokens", run.tokens?.total),

@@ -1,4 +1,5 @@
 import type { Meter } from "@opentelemetry/api";
+import type { Figures } from "../history/figures.js";
 import type { Ended } from "./ended.js";
 import type { Counters } from "./monitoring.js";
 import { DURATION_BOUNDS, METRICS } from "./names.js";
@@ -7,7 +8,11 @@ import type { Now } from "./now.js";
 /** The figures, and how they come to be. */
 export interface Meters extends Counters {
   ended(ended: Ended): void;
+  /** Counts of these workflows begin at 0: what appears with 1 has not increased for Prometheus. */
+  begin(workflows: readonly string[]): void;
 }
+
+const OUTCOMES: readonly Figures["outcome"][] = ["completed", "failed", "killed"];
 
 /** Labels that come from others, such as names of workflows, have so many values at most; the rest is "other". */
 const MAX_VALUES = 100;
@@ -61,6 +66,13 @@ export function createMeters(meter: Meter, readNow: () => Promise<Now | undefine
       const workflow = labelOf(figures.workflow);
       if (isNew) runs.add(1, { workflow, outcome: figures.outcome });
       if (moreUsd > 0) cost.add(moreUsd, { workflow });
+    },
+    begin(names) {
+      for (const name of names) {
+        const workflow = labelOf(name);
+        cost.add(0, { workflow });
+        for (const outcome of OUTCOMES) runs.add(0, { workflow, outcome });
+      }
     },
     answered: (status) => upstream.add(1, { status: status === undefined ? "none" : String(status) }),
     notified: (channel, outcome) => notifications.add(1, { channel, outcome }),

@@ -19,7 +19,7 @@ export interface Counters {
 /** What operators are told of a server. Loaded only where settings ask for it. */
 export interface Monitoring extends Counters {
   /** What is told of runs and plans comes from there from now on. */
-  watch(services: Pick<Services, "sessions" | "plans" | "startLimiter" | "clock">): void;
+  watch(services: Pick<Services, "sessions" | "plans" | "catalogue" | "startLimiter" | "clock">): void;
   /** All figures in the text format of Prometheus. */
   text(): Promise<string>;
   /** Sends what is to be sent, within a few seconds, and ends. */

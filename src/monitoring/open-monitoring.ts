@@ -88,7 +88,8 @@ export function openMonitoring(options: {
 
   async function readAll(isResting: boolean): Promise<Now | undefined> {
     if (!source || isClosed) return undefined;
-    const { sessions, plans } = source;
+    const { sessions, plans, catalogue } = source;
+    meters.begin(catalogue.state().workflows.map(({ name }) => name));
     try {
       return await withDeadline(clock, READ_MS, async () => {
         const now = isResting

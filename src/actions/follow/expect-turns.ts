@@ -12,8 +12,22 @@ export interface TurnExpectation {
   ready(): Promise<void>;
 }
 
+type Sources = Pick<Services, "sessions" | "clock">;
+
+/** Waits a moment until what past runs have taken is known, so that {@link withUsualTurns} can tell it. Never throws. */
+export async function readUsualTurns({ sessions, clock }: Sources): Promise<void> {
+  await withDeadline(clock, TIMEOUT_MS, () => sessions.history.read()).catch(() => {});
+}
+
+/** The run with what its workflow usually takes, as far as that is known by now, where the API does not tell it. */
+export function withUsualTurns(run: Run, { sessions }: Pick<Services, "sessions">): Run {
+  if (run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName) return run;
+  const usual = sessions.history.known().expect(run.workflowName, run.repositoryUrl).turns?.median;
+  return usual === undefined ? run : { ...run, expectedTurns: usual };
+}
+
 /** Looks it up once, without waiting for it, so that what is told of a run does not change on its way. */
-export function expectTurns(run: Run, services: Pick<Services, "sessions" | "clock">): TurnExpectation {
+export function expectTurns(run: Run, services: Sources): TurnExpectation {
   let usual: number | undefined;
   // From this it is known later, too, which silence of a run is long.
   services.sessions.history.known();

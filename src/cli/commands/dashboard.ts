@@ -4,7 +4,7 @@ import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { makeLink } from "../dashboard/make-link.js";
 import { openInBrowser } from "../dashboard/open-in-browser.js";
-import { driverPlaceOf, openServerLog } from "../describe-server.js";
+import { driverPlaceOf, openServerLog, settingsInTerminal } from "../describe-server.js";
 import { findOrStartDriver } from "../plan-driver/start-driver.js";
 import { findStateFolder, foreignEnvironment } from "../process.js";
 import { out } from "./terminal.js";
@@ -12,7 +12,7 @@ import { out } from "./terminal.js";
 /** `dashboard`: a link that opens the dashboard of this machine's sessions and plans in a browser, once. */
 export async function dashboard(asked: Invocation): Promise<number> {
   const { flags, script } = asked;
-  const settings = readSettings(process.env, flags);
+  const settings = settingsInTerminal(readSettings(process.env, flags));
   if (hasSharedDatabase(settings)) {
     out(
       "With AUTOMAGIK_WORKFLOWS_DATABASE sessions are shared by servers, and no process of this machine has them: ask one of " +

@@ -16,7 +16,7 @@ import { findSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import type { Invocation } from "../command-line.js";
-import { describeServer } from "../describe-server.js";
+import { describeServer, settingsInTerminal } from "../describe-server.js";
 import { findStateFolder, openLog } from "../process.js";
 
 /** What the engine of this machine is asked through, or what it has stored. */
@@ -38,9 +38,7 @@ function prepare(settings: Settings): { settings: Settings; log: Log; secrets: (
   const secrets = [settings.apiKey, findSharedDatabase(settings)];
   const level = settings.logLevel === "info" ? "warn" : settings.logLevel;
   const log = openLog({ level, secrets, what: "this command" });
-  // In a terminal nothing says which of the two the chat client uses: without a key there can only be the engine.
-  const isLocal = settings.engine === "local" || settings.apiKey === undefined;
-  return { settings: isLocal ? { ...settings, engine: "local" } : settings, log, secrets };
+  return { settings: settingsInTerminal(settings), log, secrets };
 }
 
 /**

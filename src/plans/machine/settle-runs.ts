@@ -66,11 +66,11 @@ function isAgreed(draft: Draft, step: RunStep, runs: number): boolean {
     next.round = attempt;
     next.agreement = { attempt, runs, ...(costUsd === undefined ? {} : { costUsd }) };
   }
-  const agreed = draft.state.steps[step.id]?.agreement?.agreed;
+  const { agreed, by = "A person" } = draft.state.steps[step.id]?.agreement ?? {};
   if (agreed === undefined)
     setStatus(draft, step.id, "waiting", `It would start ${runs} runs, and a person has to agree first.`);
   if (agreed === false)
-    setStatus(draft, step.id, "blocked", `A person did not agree to its ${runs} runs. Nothing was started.`);
+    setStatus(draft, step.id, "blocked", `${by} did not agree to its ${runs} runs. Nothing was started.`);
   return agreed === true;
 }
 

@@ -125,7 +125,11 @@ function buildField(question: Question, message: string): Record<string, unknown
     type: "string",
     title,
     // Codex and mcpdo show no default, and a required field has to be filled in there.
-    ...tellOnce(required && suggestion ? `${description} Suggested: ${suggestion}` : description),
+    ...tellOnce(
+      required && suggestion && !description.includes(`Suggested: ${suggestion}`)
+        ? `${description} Suggested: ${suggestion}`
+        : description,
+    ),
     ...(required && !choices ? { minLength: 1 } : {}),
     ...(suggestion === undefined ? {} : { default: suggestion }),
     ...(choices ? { oneOf: choices.map(({ value, title }) => ({ const: value, title })) } : {}),

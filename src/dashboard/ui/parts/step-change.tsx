@@ -67,6 +67,7 @@ export function StepChangeBox({ need, change }: { need: NeedView; change: NonNul
         {may.includes("redo") && (
           <button
             type="button"
+            data-sends
             class="button strong"
             disabled={busy}
             onClick={() => void carryOut(() => deeds.redo(words))}
