@@ -54,6 +54,17 @@ test("a link opens the dashboard once, and leaves no code in the address", async
   expect(again.status).toBe(401);
   expect(again.headers.get("set-cookie")).toBeNull();
   expect(await again.json()).toEqual({ error: expect.stringContaining("opened before") });
+  const inBrowser = await fetch(link, { redirect: "manual", headers: { accept: "text/html" } });
+  expect([inBrowser.status, inBrowser.headers.get("content-type")]).toEqual([
+    401,
+    expect.stringContaining("text/plain"),
+  ]);
+  expect(await inBrowser.text()).toMatch(/^This link was opened before/);
+  const byWhoIsHere = await fetch(link, {
+    redirect: "manual",
+    headers: { cookie: cookie.split(";")[0] ?? "" },
+  });
+  expect([byWhoIsHere.status, byWhoIsHere.headers.get("location")]).toEqual([303, "/dashboard/"]);
   const page = pageOf(http.url, cookie.split(";")[0] ?? "");
   expect(await page.get("session")).toMatchObject({ caller: "local" });
 });

@@ -7,6 +7,7 @@ import { expectRun, stallAfter, successOf } from "../src/history/expect.js";
 import { toCsv, toRow } from "../src/history/export.js";
 import type { Figures } from "../src/history/figures.js";
 import { createHistory } from "../src/history/history.js";
+import { tellUsual } from "../src/history/tell-usual.js";
 import { createPlanJournal } from "../src/plan-runner/journal.js";
 import { apply } from "../src/plans/machine/apply.js";
 import type { PlanChange } from "../src/plans/machine/events.js";
@@ -261,8 +262,8 @@ describe("what is usual", () => {
     ...{ turns, seconds: turns * 60, costUsd: turns / 10 },
     ...more,
   });
-  const usual = (figures: Figures[], repository?: string) =>
-    expectRun(figures, { workflow: "fix", repository, now: NOW });
+  const usual = (figures: Figures[], repository?: string, task?: string) =>
+    expectRun(figures, { workflow: "fix", repository, task, now: NOW });
 
   it("is not said of two runs, and of three it is the median with how many there are", () => {
     expect(usual([run(8), run(10)])).toEqual({ of: "workflow" });
@@ -281,6 +282,33 @@ describe("what is usual", () => {
       run(94, { workflow: "test" }),
     ];
     expect(usual([run(8), run(10), run(12), ...others]).turns).toEqual({ median: 10, p90: 12, n: 3 });
+  });
+
+  it("is that of tasks about as long from five of them on, there before everywhere", () => {
+    const [short, long] = ["Fix the typo", "Rework the whole export. ".repeat(20).slice(0, 299)];
+    const tasks = [1, 2, 3, 4, 5].flatMap((at) => [
+      run(at, { task: short, id: `short-${at}` }),
+      run(at * 10, { task: long, id: `long-${at}` }),
+    ]);
+    expect(usual(tasks, undefined, "Mend the link")).toMatchObject({
+      size: "short",
+      turns: { median: 3, n: 5 },
+    });
+    expect(usual(tasks, undefined, long)).toMatchObject({ size: "long", turns: { median: 30, n: 5 } });
+    const medium = usual(tasks, undefined, "x".repeat(150));
+    expect([medium.size, medium.turns?.n]).toEqual([undefined, 10]);
+    expect(usual(tasks).size).toBeUndefined();
+    const there = [7, 7, 7, 7, 7].map((turns, at) =>
+      run(turns, { task: long, id: `there-${at}`, repository: REPOSITORY }),
+    );
+    // Five runs there, none of them short: the repository says more than the length.
+    expect(usual([...tasks, ...there], REPOSITORY, short)).toMatchObject({
+      of: "repository",
+      turns: { n: 5 },
+    });
+    expect(tellUsual(usual([...tasks, ...there], REPOSITORY, long))).toBe(
+      "usually 7 turns, 7 min, about $0.70 (5 runs of long tasks in this repository)",
+    );
   });
 
   it("is the repository's own from five runs there on", () => {

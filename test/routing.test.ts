@@ -5,7 +5,7 @@ import { offerInTerminal } from "../src/cli/plans/save-command.js";
 import type { Figures } from "../src/history/figures.js";
 import { findRecurring } from "../src/history/recurring.js";
 import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
-import { createRouter, type DescribedWorkflow, type PastTask } from "../src/workflows/router.js";
+import { createRouter, type DescribedWorkflow, PAST_KEPT, type PastTask } from "../src/workflows/router.js";
 import { connectInMemory } from "./support/harness.js";
 import { connectForPlans } from "./support/plan-chat.js";
 
@@ -99,6 +99,25 @@ describe("the workflow of a task", () => {
       name: "fix",
       why: 'by "timeout"',
     });
+  });
+
+  it("forgets the oldest of very many past tasks, and takes in how one has ended later", async () => {
+    const router = createRouter(OURS);
+    const task = "Zwölf Boxkämpfer jagen Viktor";
+    const like = { id: "first", workflow: "review", task, turns: 9 };
+    await router.learn([{ ...like, succeeded: false }]);
+    expect(router.rank(task)[0]?.why).toBeUndefined();
+    await router.learn([{ ...like, succeeded: true }]);
+    expect(router.rank(task)[0]).toMatchObject({
+      name: "review",
+      why: expect.stringContaining("which review did"),
+    });
+    await router.learn(
+      Array.from({ length: PAST_KEPT }, (_, at) => ({
+        ...{ id: `later-${at}`, workflow: "fix", task: `Quer über Sylt ${at}`, succeeded: true },
+      })),
+    );
+    expect(router.rank(task)[0]?.why).toBeUndefined();
   });
 
   it("is asked for where two are close, with these first", () => {

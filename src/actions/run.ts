@@ -121,6 +121,7 @@ function createTask(message: string): Task {
       `${workflowName ? `Start workflow ${workflowName}` : "Start a workflow"} for: ${shown}`,
     suggestName: (isTaken) => suggestSessionName(message, isTaken),
     rank: (router) => router.rank(message),
+    expect: (past, workflowName, repositoryUrl) => past.expect(workflowName, repositoryUrl, message),
     startAgain: (args, reason) => ({ action: "run", arguments: { message: repeated, ...args }, reason }),
     giveFeedback: (runId, reason) => ({ action: "feedback", arguments: { run_id: runId, message }, reason }),
   };

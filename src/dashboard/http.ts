@@ -85,11 +85,13 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
     // Whatever looks where a link leads must not use it up.
     if (context.req.method !== "GET") throw new Refusal(405, "Method not allowed", { allow: "GET" });
     const cookie = doorman.open(context.req.query("code") ?? "");
-    if (cookie === undefined)
-      throw new Refusal(
-        401,
-        `This link was opened before, or is older than ${LINK_MS / 60_000} minutes. ${NEW_LINK}`,
-      );
+    if (cookie === undefined) {
+      // In the tab's history, or clicked again: who is here already stays.
+      if (doorman.find(getCookie(context, cookieName))) return context.redirect("/dashboard/", 303);
+      const why = `This link was opened before, or is older than ${LINK_MS / 60_000} minutes. ${NEW_LINK}`;
+      if (context.req.header("accept")?.includes("text/html")) return context.text(`${why}\n`, 401);
+      throw new Refusal(401, why);
+    }
     setCookie(context, cookieName, cookie, {
       path: "/dashboard",
       httpOnly: true,

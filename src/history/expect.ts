@@ -5,6 +5,8 @@ import { type Figures, hasSucceeded, repositoryKey } from "./figures.js";
 export interface Expectation {
   /** By the runs in the repository that was asked for, where there are enough of them; else by those everywhere. */
   of: "repository" | "workflow";
+  /** By those alone whose task was about as long as the one that was asked for, where there are enough of them. */
+  size?: TaskSize;
   turns?: Spread;
   seconds?: Spread;
   costUsd?: Spread;
@@ -22,8 +24,14 @@ export interface Success {
   n: number;
 }
 
-/** From so many successful runs in a repository on, these alone count for it. */
-export const LEAST_IN_REPOSITORY = 5;
+/** How long a task's text is. */
+export type TaskSize = "short" | "medium" | "long";
+
+/** From so many successful runs on, those in the same repository, or with a task about as long, count alone. */
+export const LEAST_ALIKE = 5;
+/** A task is short below, and long from so many characters on; a little more than that is kept of each. */
+const SHORT_CHARS = 100;
+const LONG_CHARS = 250;
 /** A suggested limit is so many times what nine of ten runs took. */
 const TURNS_ROOM = 1.5;
 const TIME_ROOM = 2;
@@ -33,14 +41,15 @@ const [LEAST_TIMEOUT_S, MOST_TIMEOUT_S] = [60, 14_400];
 
 /**
  * What runs of a workflow usually take, by those that succeeded in the last 90 days: medians, and what nine of ten did
- * not exceed, with how many runs that is known of.
+ * not exceed, with how many runs that is known of. Of those, the ones in the repository count alone, and of these the ones
+ * whose task is about as long as `task`, each where they are enough.
  * @param options.now epoch ms
  */
 export function expectRun(
   figures: readonly Figures[],
-  options: { workflow: string; repository?: string | undefined; now: number },
+  options: { workflow: string; repository?: string | undefined; task?: string | undefined; now: number },
 ): Expectation {
-  const { workflow, repository, now } = options;
+  const { workflow, repository, task, now } = options;
   const all = figures.filter(
     (one) =>
       one.kind === "run" &&
@@ -50,20 +59,35 @@ export function expectRun(
       (one.endedAt ?? 0) >= now - USUAL_PERIOD_MS,
   );
   const key = repository && repositoryKey(repository);
-  const there = key ? all.filter((one) => one.repository && repositoryKey(one.repository) === key) : [];
-  const isEnough = there.length >= LEAST_IN_REPOSITORY;
-  const used = isEnough ? there : all;
+  const there = onlyIfEnough(all, (one) => one.repository && repositoryKey(one.repository) === key);
+  const size = task ? sizeOf(task) : undefined;
+  const alike = onlyIfEnough(there ?? all, (one) => one.task && sizeOf(one.task) === size);
+  const used = alike ?? there ?? all;
   const turns = spreadOf(used.map((one) => one.turns));
   const seconds = spreadOf(used.map((one) => one.seconds));
   const costUsd = spreadOf(used.map((one) => one.costUsd));
   const quietS = spreadOf(used.map((one) => one.quietS));
   return {
-    of: isEnough ? "repository" : "workflow",
+    of: there ? "repository" : "workflow",
+    ...(alike && size ? { size } : {}),
     ...(turns ? { turns, maxTurns: Math.min(MOST_TURNS, roundUp(turns.p90 * TURNS_ROOM, 5)) } : {}),
     ...(seconds ? { seconds, timeoutS: fitTimeout(seconds.p90 * TIME_ROOM) } : {}),
     ...(costUsd ? { costUsd } : {}),
     ...(quietS ? { quietS } : {}),
   };
+}
+
+/** Those that fit; undefined where these are too few to say more than all of them. */
+function onlyIfEnough(figures: readonly Figures[], fits: (one: Figures) => unknown): Figures[] | undefined {
+  const found = figures.filter(fits);
+  return found.length >= LEAST_ALIKE ? found : undefined;
+}
+
+/** The size of a task by its text, or by as much of it as is kept. */
+export function sizeOf(task: string): TaskSize {
+  const { length } = task.trim();
+  if (length < SHORT_CHARS) return "short";
+  return length < LONG_CHARS ? "medium" : "long";
 }
 
 function fitTimeout(seconds: number): number {

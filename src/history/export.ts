@@ -3,6 +3,9 @@ import type { Figures } from "./figures.js";
 /** One row of an export: names as they are published, times UTC, what is unknown null. */
 export type ExportedRow = Record<(typeof COLUMNS)[number][0], string | number | null>;
 
+/** What was added up has digits that nobody has measured. */
+const round = (value: number | undefined) =>
+  value === undefined ? undefined : Math.round(value * 1_000) / 1_000;
 const iso = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
 
 /** The columns in their order. Durations are seconds, money is US dollars. */
@@ -23,15 +26,15 @@ const COLUMNS = [
   ["model", ({ model }) => model],
   ["turns", ({ turns }) => turns],
   ["max_turns", ({ maxTurns }) => maxTurns],
-  ["seconds", ({ seconds }) => seconds],
+  ["seconds", ({ seconds }) => round(seconds)],
   ["cost_usd", ({ costUsd }) => costUsd],
   ["cost_at_least_usd", ({ costAtLeastUsd }) => costAtLeastUsd],
   ["tokens", ({ tokens }) => tokens],
   ["insertions", ({ insertions }) => insertions],
   ["deletions", ({ deletions }) => deletions],
   ["questions", ({ questions }) => questions],
-  ["waited_seconds", ({ waitedS }) => waitedS],
-  ["longest_silence_seconds", ({ quietS }) => quietS],
+  ["waited_seconds", ({ waitedS }) => round(waitedS)],
+  ["longest_silence_seconds", ({ quietS }) => round(quietS)],
   ["runs", ({ runs }) => runs],
   ["retries", ({ retries }) => retries],
   ["gate_rejections", ({ gateRejections }) => gateRejections],

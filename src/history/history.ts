@@ -1,5 +1,5 @@
 import type { Clock } from "../shared/clock.js";
-import { type Expectation, expectRun, type Success, successOf } from "./expect.js";
+import { type Expectation, expectRun, type Success, sizeOf, successOf } from "./expect.js";
 import type { Figures } from "./figures.js";
 import type { HistoryCursor, HistoryNews } from "./history-rows.js";
 
@@ -16,8 +16,8 @@ export interface HistorySource {
 /** The past as it was last read: nothing of it changes any more. */
 export interface Past {
   figures: readonly Figures[];
-  /** What runs of a workflow usually take, in a repository where enough of them are known. */
-  expect(workflow: string, repository?: string): Expectation;
+  /** What runs of a workflow usually take: in a repository, and for a task of that length, where enough of them are known. */
+  expect(workflow: string, repository?: string, task?: string): Expectation;
   /** How often runs of a workflow succeed; undefined for fewer than three. */
   successOfWorkflow(workflow: string): Success | undefined;
   /** The same of plans that were begun from a template. */
@@ -83,9 +83,9 @@ function lookBack(figures: readonly Figures[], clock: Pick<Clock, "now">): Past 
   const asked = new Map<string, Expectation>();
   return {
     figures,
-    expect(workflow, repository) {
-      const key = JSON.stringify([workflow, repository]);
-      const found = asked.get(key) ?? expectRun(figures, { workflow, repository, now: clock.now() });
+    expect(workflow, repository, task) {
+      const key = JSON.stringify([workflow, repository, task && sizeOf(task)]);
+      const found = asked.get(key) ?? expectRun(figures, { workflow, repository, task, now: clock.now() });
       asked.set(key, found);
       return found;
     },

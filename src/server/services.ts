@@ -129,8 +129,10 @@ export function createServices(options: ServiceOptions): ServiceHost {
     pollingIntervalMs: settings.pollingIntervalS * 1000,
     perSecond: settings.pollingRate,
     stallAfterMs,
-    stallAfter: ({ workflowName, repositoryUrl }) =>
-      stallAfter(sessions.history.known().expect(workflowName, repositoryUrl), stallAfterMs),
+    stallAfter: ({ workflowName, repositoryUrl, message, messageStart }) => {
+      const past = sessions.history.known();
+      return stallAfter(past.expect(workflowName, repositoryUrl, message ?? messageStart), stallAfterMs);
+    },
   });
   const store = options.store ?? createMemorySessionStore();
   const sessions = createSessions({

@@ -35,7 +35,7 @@ export interface Router {
   rank(task: string): Fit[];
   /** The one that stands out. */
   choose(task: string): WorkflowChoice;
-  /** Takes in past tasks; those that it has are left. The rest of the process goes on in between. */
+  /** Takes in past tasks, and lets go of the oldest beyond {@link PAST_KEPT}. The rest of the process goes on in between. */
   learn(past: readonly PastTask[]): Promise<void>;
 }
 
@@ -101,6 +101,11 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
   /** How many past tasks each workflow was given. */
   const given = new Map<string, number>();
   const used = (name: string) => given.get(name) ?? 0;
+
+  function count({ workflow, task }: PastTask, by: 1 | -1): void {
+    given.set(workflow, used(workflow) + by);
+    for (const word of new Set(wordsOf(task))) frequency.set(word, (frequency.get(word) ?? 0) + by);
+  }
 
   let last: { text: string; fits: Fit[] } | undefined;
 
@@ -193,14 +198,22 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
       return { names: (near.length > 1 ? near : fits).slice(0, MAX_NAMES).map(({ name }) => name) };
     },
     async learn(past) {
-      const fresh = past.slice(-PAST_KEPT).filter(({ id }) => !known.has(id));
+      const newest = past.slice(-PAST_KEPT);
+      const fresh = newest.filter(({ id }) => !known.has(id));
+      // How a run has ended may be told otherwise later.
+      for (const one of newest) if (known.has(one.id)) known.set(one.id, one);
       for (const one of fresh) {
         known.set(one.id, one);
-        given.set(one.workflow, used(one.workflow) + 1);
-        for (const word of new Set(wordsOf(one.task))) frequency.set(word, (frequency.get(word) ?? 0) + 1);
+        count(one, 1);
       }
       const documents = fresh.map(({ id, task }) => ({ id, task }));
       await tasks.addAllAsync(documents, { chunkSize: LEARNT_AT_ONCE });
+      for (const [id, one] of known) {
+        if (known.size <= PAST_KEPT) break;
+        known.delete(id);
+        count(one, -1);
+        tasks.discard(id);
+      }
       last = undefined;
     },
   };

@@ -12,6 +12,8 @@ export interface TurnExpectation {
   ready(): Promise<void>;
 }
 
+const taskOf = ({ message, messageStart }: Run) => message ?? messageStart;
+
 type Sources = Pick<Services, "sessions" | "clock">;
 
 /** Waits a moment until what past runs have taken is known, so that {@link withUsualTurns} can tell it. Never throws. */
@@ -22,7 +24,8 @@ export async function readUsualTurns({ sessions, clock }: Sources): Promise<void
 /** The run with what its workflow usually takes, as far as that is known by now, where the API does not tell it. */
 export function withUsualTurns(run: Run, { sessions }: Pick<Services, "sessions">): Run {
   if (run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName) return run;
-  const usual = sessions.history.known().expect(run.workflowName, run.repositoryUrl).turns?.median;
+  const usual = sessions.history.known().expect(run.workflowName, run.repositoryUrl, taskOf(run))
+    .turns?.median;
   return usual === undefined ? run : { ...run, expectedTurns: usual };
 }
 
@@ -35,7 +38,7 @@ export function expectTurns(run: Run, services: Sources): TurnExpectation {
   const looking = isTold
     ? Promise.resolve()
     : services.sessions.history.read().then((past) => {
-        usual = past.expect(run.workflowName, run.repositoryUrl).turns?.median;
+        usual = past.expect(run.workflowName, run.repositoryUrl, taskOf(run)).turns?.median;
       });
   return {
     complete: (one) =>

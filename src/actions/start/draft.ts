@@ -1,4 +1,6 @@
 import type { RepositoryConsent } from "../../api/types.js";
+import type { Expectation } from "../../history/expect.js";
+import type { Past } from "../../history/history.js";
 import type { Session } from "../../sessions/types.js";
 import type { Settings } from "../../settings/settings.js";
 import type { Fit, Router } from "../../workflows/router.js";
@@ -103,6 +105,8 @@ export interface Task {
   suggestName(isTaken: (name: string) => boolean): string;
   /** How well workflows fit the message, the best first; left out where no workflow is asked for. */
   rank?(router: Pick<Router, "rank">): Fit[];
+  /** What runs of a workflow usually take for such a task; left out with `rank`. */
+  expect?(past: Past, workflowName: string, repositoryUrl: string | undefined): Expectation;
   /** Advice to call `run` again with these arguments and the message. */
   startAgain(args: StartArguments, reason: string): NextStep;
   /** What is asked in the same form. Such a task has no workflow of its own that would be asked for. */

@@ -81,7 +81,8 @@ async function tellTitle(known: Known, { services, task }: StepContext): Promise
   const { workflowName, repositoryUrl } = known;
   if (!workflowName) return title;
   const past = await withDeadline(services.clock, HISTORY_MS, () => services.sessions.history.read());
-  const usual = past && tellUsual(past.expect(workflowName, repositoryUrl));
+  const expected = past && task.expect?.(past, workflowName, repositoryUrl);
+  const usual = expected && tellUsual(expected);
   return usual ? `${title}\nRuns of ${workflowName} take ${usual}.` : title;
 }
 

@@ -1,5 +1,4 @@
 import type { Workflow } from "../../api/types.js";
-import type { Past } from "../../history/history.js";
 import { tellUsual } from "../../history/tell-usual.js";
 import { cutText } from "../../shared/text.js";
 import type { Fit } from "../../workflows/router.js";
@@ -16,7 +15,7 @@ const TITLE_CHARS = 160;
  */
 export async function askWorkflow(
   workflows: readonly Workflow[],
-  task: Pick<Task, "rank">,
+  task: Pick<Task, "rank" | "expect">,
   { findRouter, sessions }: Pick<Services, "findRouter" | "sessions">,
   repositoryUrl: string | undefined,
   inTime: InTime,
@@ -28,6 +27,10 @@ export async function askWorkflow(
   const fits = (router && task.rank?.(router)) ?? [];
   const [best] = fits;
   const isClear = best?.why !== undefined;
+  const usualOf = ({ name }: Workflow) => {
+    const expected = past && task.expect?.(past, name, repositoryUrl);
+    return expected && tellUsual(expected);
+  };
   const sorted = isClear ? sortByFit(workflows, fits) : workflows;
   return {
     name: "workflow_name",
@@ -39,7 +42,7 @@ export async function askWorkflow(
     ...(isClear ? { suggestion: best.name } : {}),
     choices: sorted.map((workflow) => ({
       value: workflow.name,
-      title: title(workflow, past, repositoryUrl),
+      title: title(workflow, usualOf(workflow)),
     })),
   };
 }
@@ -51,8 +54,7 @@ function sortByFit(workflows: readonly Workflow[], fits: readonly Fit[]): Workfl
 }
 
 /** "Fix: Find the cause of a defect; usually 12–20 turns, about $0.40 (8 runs)" */
-function title(workflow: Workflow, past: Past | undefined, repositoryUrl: string | undefined): string {
-  const usual = past && tellUsual(past.expect(workflow.name, repositoryUrl));
+function title(workflow: Workflow, usual: string | undefined): string {
   const what = [workflow.displayName ?? workflow.name, workflow.description].filter(Boolean).join(": ");
   if (!usual) return cutText(what, 120);
   return `${cutText(what, TITLE_CHARS - usual.length)}; ${usual}`;
