@@ -204,7 +204,9 @@ test("a dry run begins nothing, and says what is not known", async () => {
     },
   });
   expect(data.dry_run).not.toHaveProperty("cost_usd");
-  expect(text).toContain("It takes 2 runs (at most 20), cost, turns and time unknown.");
+  expect(text).toContain(
+    "It takes 2 runs (at most 20), cost, turns and time unknown without past runs of architect and implement.",
+  );
   expect(sim.api().world.runs()).toEqual([]);
   // What a condition may leave out is not said to be needed.
   const fix = {

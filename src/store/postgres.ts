@@ -28,8 +28,8 @@ const PLACE = { what: "The PostgreSQL database", instead: "database in AUTOMAGIK
  * Every change takes one lock before it reads: changes come one after the other, as in SQLite, so that what is read (the
  * number of the last change, a record) is still so when it is written, and who reads by these numbers misses none. The
  * lock ends with the transaction, whatever becomes of its process. Measured with 8 processes that change one session:
- * 79 changes a second, and 42 with serializable transactions that begin anew after a conflict, three of four in vain;
- * with a session for each process 112 and 47. The lock's number is ours alone: any that others do not use.
+ * 72 changes a second, and 42 with serializable transactions that begin anew after a conflict, three of four in vain;
+ * with a session for each process 88 and 47. The lock's number is ours alone: any that others do not use.
  */
 const takeLock = (lockMs: number) =>
   `select set_config('lock_timeout', '${lockMs}', true),

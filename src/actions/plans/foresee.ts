@@ -54,15 +54,16 @@ export function tellRuns({ runs: { expected, least, isOpen } }: DryRun): string 
   return least < expected ? `${least} to ${many}` : many;
 }
 
-/** "4 to 7 runs (at most 12), about $4.20 to $6.10, about 40 to 55 turns, time unknown" */
+/**
+ * "4 to 7 runs (at most 12), about $4.20 to $6.10, about 40 to 55 turns, time unknown"; where a workflow has not run before,
+ * "2 runs (at most 20), at least $0.40, turns and time unknown without past runs of test".
+ */
 export function tellForeseen(run: DryRun): string {
   const known: string[] = [`${tellRuns(run)} (at most ${run.runs.limit})`];
   const unknown: string[] = [];
   if (run.costUsd !== undefined) known.push(`about ${upTo(run.costUsd, run.most.costUsd, formatUsd)}`);
-  else {
-    unknown.push("cost");
-    if (run.knownCostUsd !== undefined) known.push(`over ${formatUsd(run.knownCostUsd)}`);
-  }
+  else if (run.knownCostUsd !== undefined) known.push(`at least ${formatUsd(run.knownCostUsd)}`);
+  else unknown.push("cost");
   if (run.turns === undefined) unknown.push("turns");
   else known.push(`about ${upTo(run.turns, run.most.turns, String)} turns`);
   if (run.durationS === undefined) unknown.push("time");
@@ -71,7 +72,18 @@ export function tellForeseen(run: DryRun): string {
   const rest = unknown.length > 1 ? unknown.slice(0, -1) : unknown;
   if (run.basedOn !== undefined && run.unknown.length === 0)
     known.push(`by ${run.basedOn} or more past runs of each workflow`);
-  return [...known, ...(unknown.length > 0 ? [`${rest.join(", ")}${last} unknown`] : [])].join(", ");
+  const why = run.unknown.length > 0 ? ` without past runs of ${nameSome(run.unknown)}` : "";
+  return [...known, ...(unknown.length > 0 ? [`${rest.join(", ")}${last} unknown${why}`] : [])].join(", ");
+}
+
+const NAMED = 3;
+
+/** "architect, implement and 2 more" */
+function nameSome(names: readonly string[]): string {
+  const shown = names.slice(0, NAMED).map((name) => cleanLine(name, 60));
+  const left = names.length - shown.length;
+  if (left > 0) return `${shown.join(", ")} and ${left} more`;
+  return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
 }
 
 const minutes = (seconds: number) => String(Math.max(1, Math.round(seconds / 60)));
