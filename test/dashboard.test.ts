@@ -354,6 +354,22 @@ test("of a plan that was ended a lost start is told, and nothing offered that th
   expect(late).toMatchObject({ outcome: "failed", summary: expect.stringContaining("Nothing was changed.") });
 }, 30_000);
 
+test("a plan that has failed is not offered to be paused", async () => {
+  const http = await start({ plansFolder: temporaryFolder() });
+  const { call } = await http.connect();
+  const steps = [{ id: "notes", run: "architect", task: "Write the notes" }];
+  await call({
+    ...{ action: "plan", plan: { name: "notes", steps }, session_name: "notes", wait_seconds: 0 },
+    ...{ repository_url: "", git_branch: "" },
+  });
+  const page = await openDashboard(await inviteByToken(http.url));
+  const live = await page.listen("?plan=notes");
+  const goes = await live.next("plan", ({ nodes }) => nodes.some(({ runId }) => runId !== undefined));
+  expect(goes.may).toEqual(["pause", "kill"]);
+  http.api.world.run(goes.nodes[0]?.runId ?? "").fail("No idea");
+  expect((await live.next("plan", ({ status }) => status === "failed")).may).toEqual(["kill"]);
+}, 30_000);
+
 test("figures group what ended runs have taken, and lead to the runs behind them", async () => {
   const http = await start({ plansFolder: temporaryFolder() });
   for (const name of ["one", "two", "three", "four"]) {

@@ -1,7 +1,7 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { type FormAnswerer, until } from "./support/harness.js";
-import { connectForPlans, PLACE } from "./support/plan-chat.js";
+import { connectForPlans, PLACE, type PlanChat } from "./support/plan-chat.js";
 
 const sim = useSimulatedApi({
   branches: true,
@@ -30,6 +30,14 @@ function complete(index: number): void {
     .api()
     .world.run(runs()[index]?.runId ?? "")
     .complete({ result: "Done" });
+}
+
+/** Waits until the first step of a plan that nobody follows stands so. */
+async function stepIs(chat: PlanChat, plan_id: string, status: string): Promise<void> {
+  await vi.waitFor(async () => {
+    const { data } = await chat.call({ action: "status", plan_id, wait_seconds: 0 });
+    expect(data.plan.steps[0].status).toBe(status);
+  }, 10_000);
 }
 
 test("kill asks first, ends the plan's runs, and says what is left where", async () => {
@@ -93,6 +101,59 @@ test("a step that has failed is named, and skipped or done again with words afte
   expect(messages()[1]).toContain("Write tests first");
   expect(chat.forms[0]?.message).toContain(
     "Do step design of the plan login again, and everything behind it?",
+  );
+});
+
+test("a plan that has failed or ended is neither paused nor resumed, and what to do is said", async () => {
+  sim.api().world.script({ outcome: "failed", error: "No tests", costUsd: 0.5 });
+  const chat = await connectForPlans();
+  const { plan_id } = (await chat.begin(TWO_STEPS)).data.plan;
+  await chat.follow(plan_id);
+  for (const change of ["pause", "resume"]) {
+    const refused = await chat.call({ action: "plan", plan_id, change });
+    expect(refused.data).toMatchObject({ outcome: "failed", plan: { status: "failed" } });
+    expect(refused.text).toContain(
+      "The plan has failed: nothing of it goes on that could be paused or resumed. Redo a step, or begin a new plan, to go on from its work. Nothing was changed.",
+    );
+  }
+  await chat.call({ action: "plan", plan_id, change: "skip", step: "design" });
+  await until(() => runs().length === 2);
+  sim.api().world.script({ result: "Done", costUsd: 0.5 });
+  await chat.call({ action: "plan", plan_id, change: "skip", step: "build" });
+  const ended = await chat.call({ action: "plan", plan_id, change: "pause" });
+  expect(ended.text).toContain("The plan has ended, so nothing of it can be paused or resumed.");
+});
+
+test("of a paused plan it is said that a step which is done again waits for it to be resumed", async () => {
+  manual();
+  const chat = await connectForPlans({ onForm: yes });
+  const { plan_id } = (await chat.begin(TWO_STEPS)).data.plan;
+  await until(() => runs().length === 1);
+  await chat.call({ action: "plan", plan_id, change: "pause" });
+  sim
+    .api()
+    .world.run(runs()[0]?.runId ?? "")
+    .fail("No tests");
+  await stepIs(chat, plan_id, "failed");
+  const redone = await chat.call({ action: "plan", plan_id, change: "redo", step: "design" });
+  expect(chat.forms.at(-1)?.message).toContain("The plan is paused: they are started once it is resumed.");
+  expect(redone.text).toContain("The plan is still paused: nothing of it is started until it is resumed.");
+  expect(runs()).toHaveLength(1);
+  await chat.call({ action: "plan", plan_id, change: "resume" });
+  await until(() => runs().length === 2);
+});
+
+test("a paused plan of which the last step is skipped has completed, and says so", async () => {
+  manual();
+  const chat = await connectForPlans();
+  const { plan_id } = (await chat.begin(TWO_STEPS)).data.plan;
+  await until(() => runs().length === 1);
+  await chat.call({ action: "plan", plan_id, change: "pause" });
+  complete(0);
+  await stepIs(chat, plan_id, "succeeded");
+  const skipped = await chat.call({ action: "plan", plan_id, change: "skip", step: "build" });
+  expect(skipped.text).toContain(
+    "Step build is skipped. With that nothing of the paused plan is left to do: it has completed.",
   );
 });
 

@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { serveBranchingApi } from "./support/branching-api.js";
 import { hasEnded, scriptOf } from "./support/driven-plans.js";
 import { createPlanTerminal, drivePlansOf } from "./support/plan-terminal.js";
+import { hasTerminal, runInTypedTerminal } from "./support/typed-terminal.js";
 
 // `plan run` in a terminal where nobody can be asked: through the published bin.
 
@@ -69,6 +70,27 @@ it("begins a plan by its file, and follows it to its end", async () => {
     steps: [{ id: "design" }, { items: "2/2" }, { id: "join" }],
   });
 }, 60_000);
+
+it.skipIf(!hasTerminal)(
+  "takes a no for a no, and names no flags by which it would be a yes",
+  async () => {
+    const api = await serveBranchingApi({ script: scriptOf });
+    const { env, file } = createPlanTerminal(api);
+    const given = `--input feature=login --repository https://host.example/a/b.git --branch main --name ship`;
+    const { code, text } = await runInTypedTerminal(`plan run ${file(SHIP)} ${given}`, env, [
+      ["Do it? [y/N]", "n"],
+    ]);
+    const [, said = ""] = text.replaceAll("\r", "").split("[y/N]");
+    expect({ code, said }).toEqual({
+      code: 1,
+      said: expect.stringMatching(
+        /You said no to: Begin the plan ship .*\. Nothing was begun\. No run was started\.\n$/,
+      ),
+    });
+    expect(api.posts).toBe(0);
+  },
+  60_000,
+);
 
 it("names the flags for what is missing, and begins nothing", async () => {
   const api = await serveBranchingApi({ script: scriptOf });

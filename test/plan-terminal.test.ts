@@ -10,6 +10,7 @@ import { wrapWords } from "../src/cli/sessions/fit-text.js";
 import type { Plans } from "../src/plan-runner/plans.js";
 import type { PlanSight } from "../src/plan-runner/runner.js";
 import { apply, startPlan } from "../src/plans/machine/apply.js";
+import type { PlanStarted } from "../src/plans/machine/events.js";
 import type { PlanState } from "../src/plans/machine/state.js";
 import { untilAborted } from "../src/shared/abort.js";
 import { waitForText } from "./support/demo.js";
@@ -198,6 +199,44 @@ it("shows a plan on one line that changes, and asks for a gate that opens, once"
   expect(last.state).toBe(approved);
   expect(written()).toMatch(/^ok: waiting: Build this\?\n/);
   expect(written()).toMatch(/ok: succeeded.*\n/);
+});
+
+it("says of a paused plan that it waits for it to be resumed, and how that is done", async () => {
+  const { output, written } = createTty();
+  output.columns = 200;
+  const interrupted = new AbortController();
+  const steps = [{ id: "design", run: "architect", task: "Design it" }];
+  const start = {
+    type: "plan-started",
+    at: 0,
+    planId: "p",
+    plan: planOf({ name: "ship", steps }),
+    inputs: {},
+  };
+  const state = apply(startPlan(start as PlanStarted), { type: "paused", at: 1 });
+  const paused: PlanSight = { state, place: {}, troubles: [], actions: new Map() };
+  const plans = {
+    find: async () => paused,
+    async follow(_id: string, _signal: AbortSignal, onChange: (seen: PlanSight) => void) {
+      onChange(paused);
+      onChange(paused);
+      interrupted.abort();
+    },
+  };
+  let out = "";
+  await showPlanInTerminal(plans as unknown as Plans, "ship", {
+    ...{ follow: true, json: false, signal: interrupted.signal },
+    out: (text) => {
+      out += text;
+    },
+    paintOptions: () => ({ width: 200, paint: (text) => text, now: 0 }),
+    line: createLiveLine(output, { moves: false, width: () => 200 }),
+  });
+  expect(written().match(/paused/g)).toHaveLength(1);
+  expect(written()).toContain(
+    "Plan ship: paused. Nothing new is started until it is resumed (`automagik-workflows-mcp plan resume ship`, in another terminal); this waits for that. Ctrl+C ends the waiting.\n",
+  );
+  expect(out).toBe("The plan ship is paused. `automagik-workflows-mcp plan resume ship` lets it go on.\n");
 });
 
 it("breaks sentences between words, keeps the mark of a quotation, and leaves what is copied as it stands", () => {

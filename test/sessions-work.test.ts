@@ -15,6 +15,7 @@ import { ENGINE_KEY, SCRIPTED_AGENT, startLocalEngine, withScript } from "./supp
 import { startLosingProxy } from "./support/losing-proxy.js";
 import { closeWindow, createMachine, git as machineGit } from "./support/one-machine.js";
 import { statusThat } from "./support/patient.js";
+import { hasTerminal, runInTypedTerminal } from "./support/typed-terminal.js";
 
 // `sessions diff`, `take`, `discard` and `resume` through the published bin, at an engine of this process.
 vi.setConfig({ testTimeout: 120_000 });
@@ -242,22 +243,11 @@ describe("sessions resume", () => {
 });
 
 /** In a terminal of its own, with what a person types. */
-const hasTerminal = process.platform === "linux" && existsSync("/usr/bin/script");
 describe.skipIf(!hasTerminal)("in a terminal", () => {
-  function inTerminal(command: string, typed: string): Promise<{ code: number; text: string }> {
-    const env = { PATH: process.env.PATH, TERM: "xterm", HOME: temporaryFolder(), ...variables() };
-    return new Promise((resolve) => {
-      const line = `${process.execPath} ${BIN} sessions ${command}`;
-      const child = execFile("/usr/bin/script", ["-qec", line, "/dev/null"], { env }, (error, stdout) =>
-        resolve({ code: Number(error?.code ?? 0), text: stdout }),
-      );
-      let seen = "";
-      child.stdout?.on("data", (text: string) => {
-        if (!seen.includes("[y/N]") && (seen + text).includes("[y/N]")) child.stdin?.write(`${typed}\r`);
-        seen += text;
-      });
-    });
-  }
+  const inTerminal = (command: string, typed: string) =>
+    runInTypedTerminal(`sessions ${command}`, { HOME: temporaryFolder(), ...variables() }, [
+      ["[y/N]", typed],
+    ]);
 
   it("the diff has colours, and a take is asked about", async () => {
     await runToCommit(engine.url, source);
@@ -268,7 +258,7 @@ describe.skipIf(!hasTerminal)("in a terminal", () => {
     expect(diff.text).toMatch(/\u001b\[1mdiff --git a\/login\.txt b\/login\.txt\u001b\[22m/);
 
     const refused = await inTerminal(`take login --check 'touch ${mark}'`, "n");
-    expect(refused).toMatchObject({ code: 1, text: expect.stringContaining("The person said no") });
+    expect(refused).toMatchObject({ code: 1, text: expect.stringContaining("You said no to") });
     expect(existsSync(mark)).toBe(false);
     expect(git("rev-parse", "main")).toBe(before);
     const taken = await inTerminal(`take login --check 'touch ${mark}'`, "y");

@@ -1,11 +1,11 @@
 import type { PlanChange } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
-import { whyNot } from "../plans/machine/why-not.js";
+import { whyNotNow } from "../plans/machine/why-not.js";
 import type { StepChange } from "./views/needs.js";
 
 /** Whether a person can have this of the plan, as it stands. */
 export function mayHappen(state: PlanState, change: PlanChange): boolean {
-  return whyNot(state, { ...change, at: state.at }) === undefined;
+  return whyNotNow(state, { ...change, at: state.at }) === undefined;
 }
 
 /** What a person may do with a step now. */

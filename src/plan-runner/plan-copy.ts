@@ -1,7 +1,7 @@
 import { apply } from "../plans/machine/apply.js";
 import type { PlanChange, PlanEvent } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
-import { whyNot } from "../plans/machine/why-not.js";
+import { whyNot, whyNotNow } from "../plans/machine/why-not.js";
 import type { Clock } from "../shared/clock.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
@@ -148,7 +148,7 @@ export function createPlanCopy(
     for (const asked of batch) {
       if ("change" in asked) {
         const event = { ...asked.change, at: clock.now() };
-        const why = whyNot(next, event);
+        const why = whyNotNow(next, event);
         answers.push(() => asked.answer(why));
         if (why !== undefined) hasRefused = true;
         else {

@@ -10,6 +10,8 @@ import { endAll, processesWith } from "./one-machine.js";
 /** A person's home with plans in it, and `plan …` in a terminal there. */
 export interface PlanTerminal {
   home: string;
+  /** The variables of whatever runs there. */
+  env: Record<string, string>;
   /** `plan …` to its end, by the published bin and without a terminal in which anybody could be asked. */
   plan(args?: string[], env?: Record<string, string>): ReturnType<typeof runBin>;
   /** The same while it goes on. */
@@ -26,6 +28,7 @@ export function createPlanTerminal(api?: Pick<BranchingApi, "url">): PlanTermina
   const variables = { HOME: home, ...toVariables({ STATE_DIR: home, ...elsewhere }) };
   return {
     home,
+    env: variables,
     plan: (args = [], env = {}) => runBin(["plan", ...args], { ...variables, ...env }),
     begin: (args) => spawnBin(["plan", ...args], variables),
     file(text, name = "ship.yaml") {

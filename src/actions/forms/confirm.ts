@@ -51,7 +51,10 @@ export async function confirmWithPerson(
     };
   }
   if (answer.kind === "declined" || (answer.kind === "accepted" && answer.values.confirm === "no")) {
-    return { outcome: "declined", summary: `The person said no to: ${ask.deed}. ${nothing}` };
+    return {
+      outcome: "declined",
+      summary: `${call.inTerminal ? "You" : "The person"} said no to: ${ask.deed}. ${nothing}`,
+    };
   }
   if (answer.kind === "cancelled") {
     return {

@@ -122,8 +122,11 @@ export async function agreeToPlan(
       },
       call,
     );
+    // Who has said no was asked: the words by which to agree unasked are for those who cannot be.
     if (ended)
-      return agreed ? { ...ended, missing: [...(ended.missing ?? []), ...words.map(askForWord)] } : ended;
+      return agreed && ended.outcome === "input_required"
+        ? { ...ended, missing: [...(ended.missing ?? []), ...words.map(askForWord)] }
+        : ended;
   }
   return undefined;
 }

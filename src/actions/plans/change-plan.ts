@@ -1,4 +1,5 @@
 import type { PlanSight } from "../../plan-runner/runner.js";
+import { planStatus } from "../../plans/machine/plan-status.js";
 import { isGoing, type PlanState } from "../../plans/machine/state.js";
 import { cleanLine } from "../../shared/text.js";
 import { ActionError, type Answer } from "../answer.js";
@@ -33,9 +34,24 @@ export async function changePlan(
   };
   if (told.refused !== undefined)
     return answerPlan(now, { outcome: "failed", first: `${told.refused} ${NOTHING}` }, call, services);
-  if (args.wait_seconds)
-    return followPlan(now, { waitSeconds: args.wait_seconds, first: prepared.done }, call, services);
-  return answerPlan(now, { outcome: "ok", first: prepared.done }, call, services);
+  const first = `${prepared.done}${tellPaused(args, sight.state, told.state)}`;
+  if (args.wait_seconds) return followPlan(now, { waitSeconds: args.wait_seconds, first }, call, services);
+  return answerPlan(now, { outcome: "ok", first }, call, services);
+}
+
+/** What a change of a paused plan leads to: nothing by itself, unless nothing was left to do. */
+function tellPaused({ change }: ChangeArguments, before: PlanState, now: PlanState): string {
+  if (before.pausedAt === undefined || change === "resume") return "";
+  switch (planStatus(now)) {
+    case "paused":
+      return " The plan is still paused: nothing of it is started until it is resumed.";
+    case "completed":
+      return " With that nothing of the paused plan is left to do: it has completed.";
+    case "failed":
+      return " With that nothing of the paused plan is left to do: it has failed.";
+    default:
+      return "";
+  }
 }
 
 async function prepare(
@@ -80,6 +96,7 @@ async function redo(state: PlanState, args: ChangeArguments, call: Call): Promis
       deed: `Do step ${step} of the plan ${cleanLine(state.plan.name, 60)} again, and everything behind it`,
       detail: [
         "Its runs are paid for again.",
+        state.pausedAt === undefined ? "" : "The plan is paused: they are started once it is resumed.",
         isLost
           ? "Nobody knows whether its last run was started: if there is one, the same is paid for twice."
           : "",

@@ -6,6 +6,7 @@ import { describePlan, type PlanView } from "../../plans/machine/describe-plan.j
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import { cleanLine } from "../../shared/text.js";
 import type { LiveLine } from "./live-line.js";
+import { nameForShell } from "./render-plan.js";
 
 export interface FollowOptions {
   plans: Pick<Plans, "follow">;
@@ -85,6 +86,13 @@ function tellChanges(before: PlanView | undefined, now: PlanView): string[] {
     const more = waits?.what ?? step.reason ?? (step.status === "running" ? "" : step.outcome);
     changes.push(`${step.id}${items}: ${step.status}${more ? `: ${cleanLine(more, 200)}` : ""}`);
   }
-  if (before && before.status !== now.status) changes.push(`Plan ${now.name}: ${now.status}`);
+  if (now.status === "paused" && before?.status !== "paused") changes.push(tellPause(now));
+  else if (before && before.status !== now.status) changes.push(`Plan ${now.name}: ${now.status}`);
   return changes;
+}
+
+/** A paused plan says nothing by itself any more: what is waited for has to be told. */
+function tellPause({ name, planId }: PlanView): string {
+  const resume = `\`automagik-workflows-mcp plan resume ${nameForShell(name, planId)}\``;
+  return `Plan ${name}: paused. Nothing new is started until it is resumed (${resume}, in another terminal); this waits for that. Ctrl+C ends the waiting.`;
 }

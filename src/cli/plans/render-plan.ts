@@ -96,6 +96,10 @@ export function tellLeft({ state }: PlanSight, { width }: Pick<PaintOptions, "wi
   const follow = `\`${BIN} plan show ${nameForShell(name, planId)} --follow\` follows it again.`;
   const steps = [...new Set(waitingFor.map(({ step }) => step))].slice(0, 5).join(", ");
   const waits = steps ? `waits for you at ${steps}` : "";
+  if (status === "paused" && !waits) {
+    const resume = `\`${BIN} plan resume ${nameForShell(name, planId)}\` lets it go on.`;
+    return `${wrapWords(`The plan ${shown} is paused. ${resume}`, width)}\n`;
+  }
   if (status !== "running" && !waits) return `The plan ${shown} is ${status}.\n`;
   const how = status === "running" ? ["goes on by itself", waits].filter(Boolean).join(", and ") : waits;
   return `${wrapWords(`The plan ${shown} ${how}. ${follow}`, width)}\n`;

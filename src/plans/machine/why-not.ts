@@ -39,6 +39,21 @@ export function whyNot(state: PlanState, event: PlanEvent): string | undefined {
   }
 }
 
+/**
+ * Why a change that comes now is refused. Beyond `whyNot`: what would change nothing of a plan that does nothing more.
+ * Journals replay by `whyNot` alone, since older ones have such changes in them.
+ */
+export function whyNotNow(state: PlanState, event: PlanEvent): string | undefined {
+  if (event.type !== "paused" && event.type !== "resumed") return whyNot(state, event);
+  const status = planStatus(state);
+  const canRedo = "Redo a step, or begin a new plan, to go on from its work.";
+  if (status === "completed")
+    return `The plan has ended, so nothing of it can be paused or resumed. ${canRedo}`;
+  if (status === "failed")
+    return `The plan has failed: nothing of it goes on that could be paused or resumed. ${canRedo}`;
+  return whyNot(state, event);
+}
+
 function isAtWork({ steps, pausedAt }: PlanState): boolean {
   const statuses = Object.values(steps).flatMap(({ going, attempts }) =>
     going > 0 ? attempts.map(({ status }) => status) : [],

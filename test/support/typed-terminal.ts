@@ -1,0 +1,40 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { onTestFinished } from "vitest";
+import { BIN } from "./bin.js";
+
+const SCRIPT = "/usr/bin/script";
+
+/** Whether there is a program that gives the bin a terminal of its own. */
+export const hasTerminal = process.platform === "linux" && existsSync(SCRIPT);
+
+/**
+ * Runs the bin to its end in a terminal of its own, where a person types.
+ * @param line what stands behind the bin, for a shell
+ * @param typed what is typed, each as soon as its prompt is there; the next prompt is waited for behind it
+ */
+export function runInTypedTerminal(
+  line: string,
+  env: Record<string, string>,
+  typed: readonly (readonly [prompt: string, text: string])[],
+): Promise<{ code: number; text: string }> {
+  const left = [...typed];
+  return new Promise((resolve) => {
+    const all = { PATH: process.env.PATH, TERM: "xterm", ...env };
+    const command = `${process.execPath} ${BIN} ${line}`;
+    const child = execFile(SCRIPT, ["-qec", command, "/dev/null"], { env: all }, (error, stdout) =>
+      resolve({ code: Number(error?.code ?? 0), text: stdout }),
+    );
+    onTestFinished(() => void child.kill());
+    let seen = "";
+    child.stdout?.on("data", (text: string) => {
+      seen += text;
+      const [next] = left;
+      const at = next ? seen.indexOf(next[0]) : -1;
+      if (!next || at < 0) return;
+      left.shift();
+      seen = seen.slice(at + next[0].length);
+      child.stdin?.write(`${next[1]}\r`);
+    });
+  });
+}
