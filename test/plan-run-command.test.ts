@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { engineFiles } from "../src/engine/background/index.js";
 import { serveBranchingApi } from "./support/branching-api.js";
 import { hasEnded, scriptOf } from "./support/driven-plans.js";
 import { createPlanTerminal, drivePlansOf } from "./support/plan-terminal.js";
@@ -116,6 +117,27 @@ it("names the flags for what is missing, and begins nothing", async () => {
   });
   expect(await plan(["run", join(home, "no.yaml")])).toMatchObject({ code: 1 });
   expect(api.posts).toBe(0);
+}, 60_000);
+
+it("starts no engine for a plan that cannot begin", async () => {
+  const { home, plan, file } = createPlanTerminal();
+  const misspelt = await plan(["run", "ship-featur"]);
+  expect(misspelt).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/There is no template "ship-featur"\. .*Nothing was begun\./),
+  });
+  const unsaid = await plan(["run", "ship-feature", "--input", "feature=JWT login"]);
+  expect(unsaid).toMatchObject({
+    code: 1,
+    stdout:
+      "Nobody can be asked here. Nothing was sent.\n\n" +
+      "These flags say it:\n" +
+      "  --repository ADDRESS|FOLDER  (may be empty) Git repository: a folder of this machine, https or ssh. Left empty: a new, empty folder, and no branch comes back.\n",
+  });
+  const given = ["--input", "feature=JWT login", "--repository", ""];
+  const wrong = await plan(["run", file(SHIP.replace("needs: [design]", "needs: [desing]")), ...given]);
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining("Nothing was begun.") });
+  expect(existsSync(engineFiles(home).folder)).toBe(false);
 }, 60_000);
 
 it("begins a plan of which all is said that has no default", async () => {

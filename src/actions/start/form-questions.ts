@@ -158,7 +158,8 @@ function askSessionName(suggestion: string, names: Task["names"]): Question {
   };
 }
 
-function askRepository(suggestion: string | undefined, hasLocalEngine: boolean): Question {
+/** @param suggestion as it is shown */
+export function askRepository(suggestion: string | undefined, hasLocalEngine: boolean): Question {
   return {
     name: "repository_url",
     title: "Repository",

@@ -116,16 +116,21 @@ function askInAnswer(
     outcome: "input_required",
     // Whoever is in a terminal is the person.
     summary: inTerminal ? why : `${why} Ask the person for: ${questions.map(({ name }) => name).join(", ")}.`,
-    missing: questions.map(({ name, description, required, suggestion, choices }) => ({
-      name,
-      description,
-      required,
-      ...(suggestion === undefined ? {} : { suggestion }),
-      ...(choices === undefined ? {} : { choices: choices.map((choice) => ({ ...choice })) }),
-    })),
+    missing: toMissing(questions),
     next: task.startAgain(
       { ...args, ...filled },
       "Ask the person, then call again with their values in place of these suggestions; an empty text means the default.",
     ),
   };
+}
+
+/** Questions as an answer has what is missing. */
+export function toMissing(questions: readonly Question[]): NonNullable<Answer["missing"]> {
+  return questions.map(({ name, description, required, suggestion, choices }) => ({
+    name,
+    description,
+    required,
+    ...(suggestion === undefined ? {} : { suggestion }),
+    ...(choices === undefined ? {} : { choices: choices.map((choice) => ({ ...choice })) }),
+  }));
 }

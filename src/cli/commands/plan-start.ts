@@ -58,7 +58,6 @@ export async function runPlan(asked: Invocation): Promise<number> {
         out(`${NOT_RUNNING} ${NO_FORESIGHT}\n`);
         return 1;
       }
-      await opened.discover();
       const begun = await runInTerminal(order, opened, { call, out });
       if (typeof begun === "number" || asked.follow !== true) return typeof begun === "number" ? begun : 0;
       const plans = await opened.services.plans.open();

@@ -1,4 +1,5 @@
 import type { Call } from "../../actions/define-action.js";
+import { findObstacle } from "../../actions/plans/look-ahead.js";
 import { startPlan } from "../../actions/plans/start-plan.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
 import type { OpenServices } from "../sessions/open-services.js";
@@ -26,12 +27,20 @@ export interface RunOrder {
  */
 export async function runInTerminal(
   order: RunOrder,
-  { services }: Pick<OpenServices, "services">,
+  { services, engine, discover }: Pick<OpenServices, "services" | "engine" | "discover">,
   options: { call: Call; out: (text: string) => void },
 ): Promise<PlanSight | number> {
   const { call, out } = options;
   const { plan, name, inputs, repository, branch, dryRun } = order;
   const isAsked = call.forms.supported;
+  // What cannot begin starts no engine.
+  const ahead = { plan, inputs: JSON.stringify(inputs), repository_url: repository, git_branch: branch };
+  const obstacle = engine && !dryRun ? await findObstacle(ahead, call, services) : undefined;
+  if (obstacle) {
+    out(`${tellAnswer(obstacle)}\n`);
+    return 1;
+  }
+  await discover();
   const begun = await startPlan(
     {
       plan,
