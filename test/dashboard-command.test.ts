@@ -79,6 +79,27 @@ test(
 );
 
 test(
+  "`engine stop` ends the process behind the dashboard of another API, unless it has an open plan",
+  async () => {
+    const { home, openLink, served } = await createPlace();
+    const stop = () => runBin(["engine", "stop"], { HOME: home, ...toVariables({ STATE_DIR: home }) });
+    await openLink();
+    expect(processesWith(home)).toHaveLength(1);
+    expect(await stop()).toMatchObject({ code: 0 });
+    await vi.waitFor(() => expect(processesWith(home)).toEqual([]), 20_000);
+
+    const plans = await openStoredPlans(home, served.url);
+    const planId = await plans.begin(GATED);
+    await openLink();
+    await plans.until(planId, (state) => planStatus(state) === "waiting");
+    const { stdout } = await stop();
+    expect(stdout).toMatch(/^Process \d+ goes on with plans of a workflows API elsewhere: "login"/m);
+    expect(processesWith(home)).toHaveLength(1);
+  },
+  LIMIT_MS,
+);
+
+test(
   "each link is another one at the same place, opens once, and no file has its code",
   async () => {
     const { home, openLink } = await createPlace();

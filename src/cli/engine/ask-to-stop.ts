@@ -6,6 +6,7 @@ import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { driverPlaceOf } from "../describe-server.js";
+import { endOtherDrivers } from "../plan-driver/end-others.js";
 import { lookAtPlans, namePlans, type PlansOfPlace } from "../plan-driver/tell-driver.js";
 
 /** How long an engine may take to name its runs, in ms: without their names the person is asked all the same. */
@@ -49,7 +50,8 @@ export async function askToStopEngine(options: AskToStopOptions): Promise<number
   // Also where no engine was running: one at a gate would start it with the next answer.
   if (stopped) await endDriver();
   const left = isDriverLeft ? DRIVER_LEFT : "";
-  out(`${[message, stopped ? note : "", left].filter(Boolean).join("\n")}\n`);
+  const others = stopped ? await endOtherDrivers(stateFolder, place.upstream) : "";
+  out(`${[message, stopped ? note : "", left, others].filter(Boolean).join("\n")}\n`);
   return stopped && !isDriverLeft ? 0 : 1;
 }
 
