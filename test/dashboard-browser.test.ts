@@ -63,9 +63,16 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     const planId = await plans.begin(GATED);
     const page = await follow(await openLink());
     const card = page.getByRole("article", { name: "Build this design?" });
+    // What is decided on stands on the card, and what the agent has said is set off as its words.
+    const about = card.getByRole("region", { name: "What is decided on" });
+    await about.getByText(/^Decided on:\s+- [0-9a-f]{7,10} on \S+/).waitFor();
+    await about.getByText("design, its agent's words:").waitFor();
+    expect(await about.getByRole("blockquote").innerText()).toBe(`Done ${HOSTILE}`);
     await card.getByRole("textbox").fill("With sessions, not tokens");
-    await card.getByRole("button", { name: /send back/i }).click();
+    await card.getByRole("textbox").press("Control+Enter");
     const agree = page.getByRole("dialog").getByRole("button", { name: /^yes/i });
+    // What is about to happen is said once.
+    expect(await page.getByRole("dialog").getByText("Send back at gate ok").count()).toBe(1);
     await agree.click();
     await plans.until(planId, (state) => (state.steps.ok?.decisions.length ?? 0) === 1);
     const opened = await plans.until(planId, (state) => state.steps.ok?.open !== undefined);
@@ -220,7 +227,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     await dialog.getByRole("button", { name: /^no/i }).click();
     await page.getByText("Not done.").first().waitFor();
     expect(api.world.runs()).toHaveLength(0);
-    await lost.getByRole("button", { name: "Do again…" }).click();
+    await lost.getByLabel(/to be different/).press("Control+Enter");
     await dialog.getByRole("button", { name: /^yes/i }).click();
     await lost.waitFor({ state: "detached" });
     const blocked = page.locator(".need-blocked");
@@ -257,7 +264,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     const dialog = page.getByRole("dialog");
     const take = async (answer: RegExp) => {
       await page.getByRole("button", { name: "Take…" }).click();
-      await dialog.getByRole("button", { name: "Send", exact: true }).click();
+      await dialog.getByRole("button", { name: "Go on…" }).click();
       await dialog.getByRole("heading", { name: /^Merge the work of/ }).waitFor();
       await dialog.getByRole("button", { name: answer }).click();
     };

@@ -258,7 +258,7 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     const step = page.getByRole("region", { name: "Step implement" });
     await step.getByRole("button", { name: "Do again…" }).click();
     await page.getByLabel("What is to be different").fill("Without a timer");
-    await page.getByRole("button", { name: "Send", exact: true }).click();
+    await page.getByRole("button", { name: "Go on…" }).click();
     await vi.waitFor(() => expect(server.actions).toHaveLength(1));
     expect(server.actions[0]).toMatchObject({
       action: "plan",
@@ -275,17 +275,25 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     const { page, server } = await open();
     await page.getByRole("heading", { name: "Running" }).waitFor();
     const focused = () => page.evaluate("document.activeElement.textContent.trim()");
+    // To what answers, but to nothing that one Enter would decide for good.
     await page.keyboard.press("n");
-    await page.keyboard.press("Tab");
-    await page.keyboard.type("Smaller");
-    // From the field through Approve to Send back.
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("Tab");
     expect(await focused()).toBe("Send back");
-    await page.keyboard.press("Enter");
+    await page.keyboard.press("n");
+    expect(await focused()).toBe("Deny");
+    await page.keyboard.press("n");
+    expect(await focused()).toBe("ISO 8601 (2026-03-01)");
+    await page.getByRole("button", { name: "Send back" }).press("Enter");
+    // Without words it asks for them.
+    await page.getByRole("alert").waitFor();
+    await page.keyboard.type("Smaller");
+    await page.keyboard.press("Control+Enter");
     await vi.waitFor(() => expect(server.actions[0]?.arguments.answer).toBe("send back: Smaller"));
+    await page.getByLabel("What should change").press("Escape");
+    await page.keyboard.press("n");
+    expect(await focused()).toBe("Deny");
     await page.keyboard.press("/");
     await page.keyboard.type("rename");
+    await page.getByRole("heading", { name: "Running 1 of 7" }).waitFor();
     await page.getByText("None of them fits the filter.").first().waitFor();
     await page.keyboard.press("Escape");
     await page.keyboard.press("g");
@@ -293,6 +301,13 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     await page.getByRole("heading", { level: 1, name: "Figures" }).waitFor();
     await page.keyboard.press("?");
     await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor();
+  });
+
+  it("says of an address that leads nowhere that there is no such page", async () => {
+    const { page } = await open(undefined, {}, "#/nonsense");
+    await page.getByText("There is no such page.").waitFor();
+    await page.getByRole("link", { name: "To the board" }).click();
+    await page.getByRole("heading", { name: "Running" }).waitFor();
   });
 
   it("moves nothing for those who want less motion", async () => {

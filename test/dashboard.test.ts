@@ -291,6 +291,12 @@ test("an approval at a gate lets the plan go on, and the plan tells who has deci
     expect.objectContaining({ kind: "gate", title: "Build this design?", step: "ok", plan: "login" }),
   ]);
   const [need] = (await page.get<BoardView>("board")).needs;
+  expect(need?.detail).toMatch(
+    /^Decided on:\n- \w{7,10} on \S+\n\ndesign, its agent's words:\n> <b>A design<\/b>$/,
+  );
+  const ended = (await page.get<BoardView>("board")).ended;
+  // Its result, where that was seen.
+  expect(["<b>A design</b>", "Design the login"]).toContain(ended[0]?.about);
   expect(need?.choices.map(({ value }) => value)).toEqual(["approve", "send back: ", "stop"]);
   const asked = await page.act("answer", { ...need?.call?.arguments, answer: "approve" });
   // What an agent has said is shown as it is, as text.
@@ -316,6 +322,7 @@ test("an approval at a gate lets the plan go on, and the plan tells who has deci
     ["ok", "gate", "approve"],
     ["build", "run", "running"],
   ]);
+  expect(detail.nodes.find(({ id }) => id === "ok")?.outcome).toBe("approved");
   const [design, gate, build] = detail.timeline;
   expect(design?.to).toBe(gate?.from);
   expect(gate?.to).toBeLessThanOrEqual(build?.from ?? 0);
@@ -469,6 +476,6 @@ test("a detail of a run has what the person may do with it", async () => {
   expect((await page.get<RunDetail>(`runs/${runId}`)).may).toEqual(["feedback", "kill", "diff"]);
   run.complete({ result: "Done" });
   const ended = await page.get<RunDetail>(`runs/${runId}`);
-  expect(ended).toMatchObject({ status: "completed", result: "Done" });
+  expect(ended).toMatchObject({ status: "completed", result: "Done", about: "Done" });
   expect(ended.may).not.toContain("kill");
 });

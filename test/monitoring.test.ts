@@ -101,6 +101,23 @@ describe("the figures that serve tells", () => {
   );
 
   it(
+    "count a run that its limit of turns has cut off as failed, as history does",
+    async () => {
+      const { url, api, read } = await serve({}, "manual");
+      const { call } = await connectHttp(url);
+      await call({ ...COMPLETE, max_turns: 1, wait_seconds: 0 });
+      const run = api.world.run(api.world.runs()[0]?.runId ?? "");
+      run.turn("Working");
+      run.complete({ result: "Not ready" });
+      await vi.waitFor(async () => {
+        const { text } = await read();
+        expect(figure(text, `${METRICS.runs}_total`, 'workflow="architect"', 'outcome="failed"')).toBe(1);
+      }, LIMIT_MS);
+    },
+    LIMIT_MS,
+  );
+
+  it(
     "are in the form that Prometheus wants",
     async () => {
       const { url, read } = await serve();

@@ -107,6 +107,8 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     await shown.tell({ action: "status", plan_id: planId });
     const card = widget.getByRole("article", { name: "Build this design?" });
     await card.waitFor();
+    const about = card.getByRole("region", { name: "What is decided on" });
+    expect(await about.getByRole("blockquote").innerText()).toBe(`Done ${HOSTILE}`);
     await keepScreenshot(shown.page, "widget-gate-dark");
     await card.getByRole("textbox").fill("With sessions, not tokens");
     await card.getByRole("button", { name: "Send back" }).click();

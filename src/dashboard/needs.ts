@@ -1,6 +1,6 @@
 import { permits } from "../actions/forms/agent-questions.js";
 import { questionIdOf } from "../actions/plans/describe-plan-answer.js";
-import { lookAtGate } from "../actions/plans/look-at-gate.js";
+import { lookAtGate, tellGate } from "../actions/plans/look-at-gate.js";
 import { nameOfNeed } from "../actions/plans/plan-needs.js";
 import { FINAL_STATUSES, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import { findAttempt } from "../plans/machine/draft.js";
@@ -53,7 +53,7 @@ export function needsOfPlan(state: PlanState): NeedView[] {
   return waitingFor(state).map((need) => {
     const gate = need.kind === "gate" ? lookAtGate(state, need.step) : undefined;
     const questionId = questionIdOf(state, need);
-    const detail = gate?.text ?? (need.kind === "lost" ? whereLost(state, need) : undefined);
+    const detail = gate ? tellGate(state, gate) : need.kind === "lost" ? whereLost(state, need) : undefined;
     return {
       id: `${state.planId} ${questionId ?? `${need.kind} ${need.key ?? need.step}`}`,
       kind: need.kind,

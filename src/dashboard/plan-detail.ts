@@ -77,7 +77,7 @@ function nodesOf({ state, troubles, actions }: PlanSight, views: readonly StepVi
       ...optional("runId", view.runId),
       ...optional("session", view.sessionName && cleanLine(view.sessionName, NAME_CHARS)),
       ...optional("branch", view.branch && cleanLine(view.branch, NAME_CHARS)),
-      ...optional("outcome", view.outcome),
+      ...optional("outcome", step.kind === "gate" ? decisionOf(state, view.id) : view.outcome),
       ...optional("reason", reason && cleanLine(reason, TEXT_CHARS)),
       ...optional("action", isHeldUp ? undefined : going && cleanLine(going[1], TEXT_CHARS)),
       ...optional("turns", view.turns),
@@ -86,6 +86,17 @@ function nodesOf({ state, troubles, actions }: PlanSight, views: readonly StepVi
       may: changesOf(state, view.id),
     };
   });
+}
+
+const DECIDED = { approve: "approved", "send-back": "sent back", stop: "stopped" } as const;
+
+/** What was decided at a gate, in words; undefined while it is open, whatever was decided at an earlier opening. */
+function decisionOf({ steps }: PlanState, gate: string): string | undefined {
+  const { open, decisions = [] } = steps[gate] ?? {};
+  const last = decisions.at(-1);
+  if (open || !last) return undefined;
+  const said = `${DECIDED[last.decision]}${last.by === undefined ? "" : ` by ${last.by}`}`;
+  return cleanLine([said, last.words].filter(Boolean).join(": "), TEXT_CHARS);
 }
 
 function aboutOf(step: PlanStep): string {

@@ -52,6 +52,7 @@ export function toRow(
     status: cleanLine(run.status, 40),
     ...optional("waits", waits ? (true as const) : undefined),
     ...optional("action", isOver ? undefined : line(run.currentAction)),
+    ...optional("about", isOver ? line(run.result ?? run.message ?? run.messageStart) : undefined),
     ...optional("turn", run.turn),
     ...optional("maxTurns", run.maxTurns),
     ...optional("expectedTurns", run.expectedTurns),

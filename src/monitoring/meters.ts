@@ -1,5 +1,5 @@
 import type { Meter } from "@opentelemetry/api";
-import type { Figures } from "../history/figures.js";
+import { type Figures, hasSucceeded } from "../history/figures.js";
 import type { Ended } from "./ended.js";
 import type { Counters } from "./monitoring.js";
 import { DURATION_BOUNDS, METRICS } from "./names.js";
@@ -64,7 +64,9 @@ export function createMeters(meter: Meter, readNow: () => Promise<Now | undefine
     ended({ figures, isNew, moreUsd }) {
       if (figures.kind !== "run") return;
       const workflow = labelOf(figures.workflow);
-      if (isNew) runs.add(1, { workflow, outcome: figures.outcome });
+      // As history counts: a run that its limit of turns has cut off is no success.
+      const isCut = figures.outcome === "completed" && !hasSucceeded(figures);
+      if (isNew) runs.add(1, { workflow, outcome: isCut ? "failed" : figures.outcome });
       if (moreUsd > 0) cost.add(moreUsd, { workflow });
     },
     begin(names) {

@@ -1,6 +1,7 @@
 import { isFinal, type Run } from "../../api/types.js";
 import { commandsOf, type PlanCommand } from "../../plans/machine/commands.js";
 import { describePlan } from "../../plans/machine/describe-plan.js";
+import { workBehind } from "../../plans/machine/sources.js";
 import type { PlanState } from "../../plans/machine/state.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { asSentence, cleanLine, cleanText } from "../../shared/text.js";
@@ -17,6 +18,8 @@ const RESULT_LIMIT = 3_000;
 const LOOKED_AT = 3;
 /** Of a line some clients show so much. */
 const FACT_CHARS = 118;
+/** Commits that are named where each is of another branch; of more the number is told. */
+const SHOWN_COMMITS = 10;
 /** How long a gate waits for that, in ms. */
 const LOOK_MS = 3_000;
 
@@ -60,6 +63,32 @@ export async function describeGate(
   // Of a long form some clients show three lines: how much there is to decide on stands before what is said of it.
   const fact = cleanLine(works.flatMap((work) => work.fact ?? []).join("; "), FACT_CHARS);
   return [[fact, first].filter(Boolean).join("\n"), ...rest].join("\n\n");
+}
+
+/**
+ * What a gate is about as far as the plan itself knows it, for where nothing is asked of the API: the branches with their
+ * newest commits, then what the gate shows, or without that the words of the agents before it, bounded and quoted.
+ */
+export function tellGate(state: PlanState, { step, text, opening }: OpenGate): string {
+  const needs = state.plan.steps.find(({ id }) => id === step)?.needs ?? [];
+  const branches = new Map(workBehind(state, step).map(({ commit, branch }) => [commit, branch]));
+  for (const { commit, branch } of Object.values(state.steps))
+    if (commit !== undefined && branch !== undefined) branches.set(commit, branch);
+  const commits = opening.commits.map((commit) => {
+    const branch = branches.get(commit);
+    return `- ${commit.slice(0, 10)}${branch ? ` on ${cleanLine(branch, 200)}` : ""}`;
+  });
+  const left = commits.length - SHOWN_COMMITS;
+  return [
+    commits.length === 0
+      ? ""
+      : ["Decided on:", ...commits.slice(0, SHOWN_COMMITS), ...(left > 0 ? [`- and ${left} more`] : [])].join(
+          "\n",
+        ),
+    ...(text ? [quote(text)] : tellResults(state, needs)),
+  ]
+    .filter(Boolean)
+    .join("\n\n");
 }
 
 /** True when what the step's agent has said is what the gate shows. */

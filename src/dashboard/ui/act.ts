@@ -1,11 +1,12 @@
 import { computed, signal } from "@preact/signals";
 import type { ActionName, CallView, FormReply, FormView } from "../views/calls.js";
-import type { Act, Ask, Outcome } from "./parts/doing.js";
+import { type Act, type Ask, endsSomething, type FormLook, type Outcome } from "./parts/doing.js";
 import { get, post, Refused } from "./requests.js";
 
 /** A form of an action that a person has to answer before it goes on. */
 export interface OpenForm {
   form: FormView;
+  look: FormLook;
   /** Without values: declined. */
   reply(values?: Record<string, string>): void;
 }
@@ -54,13 +55,13 @@ async function carryOut(action: ActionName, given: Record<string, unknown>): Pro
   const id = newId();
   let call = await patiently(() => post<CallView>("api/actions", { id, action, arguments: given }));
   for (;;) {
-    if (call.state === "done") return { ok: !NOT_DONE.has(call.outcome), text: call.summary, ...check(call) };
+    if (call.state === "done") return { ...tellDone(call), ...check(call) };
     if (call.state === "failed") return { ok: false, text: call.message };
     if (call.state === "working") {
       call = await patiently(() => get<CallView>(`api/actions/${id}`));
       continue;
     }
-    const values = await askPerson(call.form);
+    const values = await askPerson(call.form, { ends: endsSomething(action, given) });
     const body: FormReply = { formId: call.form.id, ...(values ? { values } : {}) };
     call = await patiently(() => post<CallView>(`api/actions/${id}/form`, body));
   }
@@ -73,14 +74,21 @@ function newId(): string {
     .join("");
 }
 
+/** Of what was done the first sentence: how it stands now is shown beside it, and newer. Of all else every word. */
+function tellDone({ outcome, summary }: CallView & { state: "done" }): Outcome {
+  const ok = !NOT_DONE.has(outcome);
+  return { ok, text: ok ? (/^[^\n]*?[.!?](?=\s|$)/.exec(summary)?.[0] ?? summary) : summary };
+}
+
 function check(call: CallView & { state: "done" }): { detail?: string } {
   return call.check ? { detail: call.check.output } : {};
 }
 
-export const askPerson: Ask = (form) =>
+export const askPerson: Ask = (form, look = {}) =>
   new Promise((resolve) => {
     const open: OpenForm = {
       form,
+      look,
       reply: (values) => {
         forms.value = forms.value.filter((one) => one !== open);
         resolve(values);

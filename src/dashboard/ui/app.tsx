@@ -42,7 +42,7 @@ export function App() {
             <Page shown={shown} />
           </main>
           <Notices />
-          {form && <ActionForm key={form.form.id} form={form.form} reply={form.reply} />}
+          {form && <ActionForm key={form.form.id} {...form} />}
         </LinksProvider>
       </AskProvider>
     </ActProvider>
@@ -59,6 +59,12 @@ function Page({ shown }: { shown: Route }) {
       return <FiguresPage query={shown.query} />;
     case "help":
       return <HelpPage />;
+    case "nowhere":
+      return (
+        <p class="page">
+          There is no such page. <a href="#/">To the board</a>
+        </p>
+      );
     default:
       return <BoardPage />;
   }
@@ -88,11 +94,20 @@ function Navigation({ view }: { view: Route["view"] }) {
   );
 }
 
+const TITLES: Record<Route["view"], string> = {
+  board: "Board",
+  plan: "Plan",
+  run: "Run",
+  figures: "Figures",
+  help: "Keys",
+  nowhere: "No such page",
+};
+
 /** What waits for a person stands in the tab's title, where it is seen from other tabs. */
 function useTitle(shown: Route): void {
   const needs = board.value?.totals.needs ?? 0;
   useEffect(() => {
-    const name = { board: "Board", plan: "Plan", run: "Run", figures: "Figures", help: "Keys" }[shown.view];
+    const name = TITLES[shown.view];
     document.title = `${needs > 0 ? `(${needs}) ` : ""}${name} – Workflows`;
   }, [needs, shown.view]);
 }

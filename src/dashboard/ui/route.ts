@@ -6,7 +6,8 @@ export type Route =
   | { view: "plan"; id: string }
   | { view: "run"; id: string }
   | { view: "figures"; query: URLSearchParams }
-  | { view: "help" };
+  | { view: "help" }
+  | { view: "nowhere" };
 
 const hash = signal(window.location.hash);
 window.addEventListener("hashchange", () => {
@@ -22,7 +23,7 @@ export function readRoute(text: string): Route {
   if (view === "runs" && id) return { view: "run", id };
   if (view === "figures") return { view, query: new URLSearchParams(query) };
   if (view === "help") return { view };
-  return { view: "board" };
+  return { view: path === "" ? "board" : "nowhere" };
 }
 
 export function go(address: string): void {

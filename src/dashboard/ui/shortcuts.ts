@@ -24,7 +24,10 @@ export function listenForShortcuts(): void {
   document.addEventListener("keydown", (event) => {
     const target = event.target as HTMLElement;
     const isField = target.closest("input, textarea, select") !== null;
-    if (event.key === "Escape" && isField && !document.querySelector("dialog[open]")) return target.blur();
+    if (event.key === "Escape" && isField && !document.querySelector("dialog[open]")) {
+      last = target;
+      return target.blur();
+    }
     if (event.key === "Enter" && event.ctrlKey && isField) {
       (target.closest("[data-send]") ?? target.parentElement?.parentElement)
         ?.querySelector<HTMLButtonElement>("button[data-sends]:not(:disabled)")
@@ -52,11 +55,11 @@ function run(keys: string): boolean {
       go("#/help");
       return true;
     case "n":
-      return focusNext("[data-need]", "button, input, textarea, a", 1);
+      return focusNext("[data-need]", ANSWERS, 1);
     case "j":
-      return focusNext(".virtual-row", "a", 1);
+      return focusNext(".virtual-row", ["a"], 1);
     case "k":
-      return focusNext(".virtual-row", "a", -1);
+      return focusNext(".virtual-row", ["a"], -1);
     case "/":
       return focus("[data-filter]");
     case "f":
@@ -72,14 +75,28 @@ function focus(selector: string): boolean {
   return element !== null;
 }
 
-/** To the first thing that takes the focus in the next, or previous, of some parts of the page. */
-function focusNext(parts: string, within: string, step: 1 | -1): boolean {
-  const all = [...document.querySelectorAll<HTMLElement>(parts)].filter((part) => part.querySelector(within));
+/** What takes the focus of something that waits: an answer, but none that Enter should not give by mistake. */
+const ANSWERS = [
+  ".answer button:not([data-weighty]):not(:disabled)",
+  ".answer input, .answer textarea",
+  "a, button",
+];
+/** Where the focus was before it was given up. */
+let last: Element | undefined;
+
+/** To what takes the focus, first of all the first of some selectors, in the next or previous of some parts of the page. */
+function focusNext(parts: string, within: readonly string[], step: 1 | -1): boolean {
+  const find = (part: HTMLElement) =>
+    within.map((one) => part.querySelector<HTMLElement>(one)).find((one) => one !== null);
+  const all = [...document.querySelectorAll<HTMLElement>(parts)].filter(find);
   // Rows of a virtual list stand in the document in the order in which they came.
   all.sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top);
-  const current = all.findIndex((part) => part.contains(document.activeElement));
+  const from = document.activeElement === document.body ? last : document.activeElement;
+  const current = all.findIndex((part) => part.contains(from ?? null));
   const next = all[current < 0 ? (step > 0 ? 0 : all.length - 1) : current + step];
-  next?.querySelector<HTMLElement>(within)?.focus();
-  next?.scrollIntoView({ block: "nearest" });
-  return next !== undefined;
+  if (!next) return false;
+  last = next;
+  find(next)?.focus();
+  next.scrollIntoView({ block: "nearest" });
+  return true;
 }

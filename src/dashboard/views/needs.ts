@@ -22,7 +22,7 @@ export interface NeedView {
   since?: number;
   /** What is asked, on one line. */
   title: string;
-  /** What is needed to decide; may have lines. */
+  /** What is needed to decide; may have lines. Of a gate those that begin with "> " are others' words. */
   detail?: string;
   /** Not all of it can be shown: it cannot be allowed from here. */
   cut?: true;

@@ -14,6 +14,8 @@ export interface RunRow extends Pick<Run, RunFact> {
   waits?: true;
   /** What it does at the moment. */
   action?: string;
+  /** Once it has ended, how its result begins, or without one its task. */
+  about?: string;
   branch?: string;
   repository?: string;
   endedAt?: number;

@@ -1,23 +1,26 @@
 import { useEffect, useId, useState } from "preact/hooks";
 import type { FormView } from "../../views/calls.js";
 import { Dialog } from "./dialog.js";
+import type { FormLook } from "./doing.js";
+import { QuotedText } from "./quoted-text.js";
 
 type Field = FormView["fields"][number];
 
 export interface ActionFormProps {
   form: FormView;
+  look?: FormLook;
   /** Without values: declined. */
   reply(values?: Record<string, string>): void;
 }
 
 /** A form that an action shows before it goes on. */
-export function ActionForm({ form, reply }: ActionFormProps) {
+export function ActionForm({ form, look = {}, reply }: ActionFormProps) {
   const agreement =
     form.fields.length === 1 && form.fields[0]?.name === "confirm" ? form.fields[0] : undefined;
   return agreement?.choices ? (
-    <Agreement form={form} field={agreement} reply={reply} />
+    <Agreement form={form} look={look} field={agreement} reply={reply} />
   ) : (
-    <Fields form={form} reply={reply} />
+    <Fields form={form} look={look} reply={reply} />
   );
 }
 
@@ -40,19 +43,20 @@ function useSettled(): boolean {
 }
 
 /** Yes or no, each a button of its own; no is the one that has the focus. */
-function Agreement({ form, field, reply }: ActionFormProps & { field: Field }) {
+function Agreement({ form, look, field, reply }: ActionFormProps & { field: Field }) {
   const [title, rest] = split(form.message);
+  const isNew = !form.message.includes(field.description);
   const isSettled = useSettled();
   return (
     <Dialog title={title} onClose={() => reply()}>
-      {rest && <p class="told">{rest}</p>}
-      {field.description && <p class="muted">{field.description}</p>}
+      {rest && <QuotedText text={rest} />}
+      {isNew && <p class="muted">{field.description}</p>}
       <div class="buttons">
         {field.choices?.map(({ value, title: name }) => (
           <button
             key={value}
             type="button"
-            class={value === "no" ? "button" : "button danger"}
+            class={value === "no" ? "button" : look?.ends ? "button danger" : "button strong"}
             autofocus={value === "no"}
             disabled={value !== "no" && !isSettled}
             onClick={() => reply({ [field.name]: value })}
@@ -65,7 +69,7 @@ function Agreement({ form, field, reply }: ActionFormProps & { field: Field }) {
   );
 }
 
-function Fields({ form, reply }: ActionFormProps) {
+function Fields({ form, look, reply }: ActionFormProps) {
   const [title, rest] = split(form.message);
   const [values, setValues] = useState<Record<string, string>>(() =>
     Object.fromEntries(
@@ -78,7 +82,7 @@ function Fields({ form, reply }: ActionFormProps) {
   };
   return (
     <Dialog title={title} onClose={() => reply()}>
-      {rest && <p class="told">{rest}</p>}
+      {rest && <QuotedText text={rest} />}
       <form class="fields" onSubmit={send}>
         {form.fields.map((field) => (
           <FormField
@@ -93,7 +97,7 @@ function Fields({ form, reply }: ActionFormProps) {
             Cancel
           </button>
           <button type="submit" class="button primary">
-            Send
+            {look?.send ?? "Send"}
           </button>
         </div>
       </form>

@@ -14,8 +14,21 @@ export interface Outcome {
 /** Carries an action out and tells what came of it; how, is the business of whoever shows these parts. */
 export type Act = (action: ActionName, given: Record<string, unknown>) => Promise<Outcome>;
 
+/** How a form is shown. */
+export interface FormLook {
+  /** A yes throws something away or ends it. */
+  ends?: boolean;
+  /** What stands on its button, where that is not the end of it. */
+  send?: string;
+}
+
 /** Shows the person a form; undefined when they close it. Nothing is sent. */
-export type Ask = (form: FormView) => Promise<Record<string, string> | undefined>;
+export type Ask = (form: FormView, look?: FormLook) => Promise<Record<string, string> | undefined>;
+
+/** Whether an action ends something, or throws it away. */
+export function endsSomething(action: ActionName, { answer }: Record<string, unknown>): boolean {
+  return action === "kill" || action === "discard" || (action === "answer" && answer === "stop");
+}
 
 /** Where runs and plans are shown by themselves; without an address a name is plain text. */
 export interface Links {

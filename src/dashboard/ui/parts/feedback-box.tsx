@@ -1,8 +1,8 @@
 import { useId, useState } from "preact/hooks";
 import { useAct } from "./doing.js";
 
-/** Words to a run: while it goes on they reach its agent with its next turn. */
-export function FeedbackBox({ runId, isLive }: { runId: string; isLive: boolean }) {
+/** Words to a run that goes on. */
+export function FeedbackBox({ runId }: { runId: string }) {
   const act = useAct();
   const id = useId();
   const [words, setWords] = useState("");
@@ -24,7 +24,7 @@ export function FeedbackBox({ runId, isLive }: { runId: string; isLive: boolean 
         id={id}
         data-feedback
         rows={3}
-        placeholder={isLive ? "Reaches the agent with its next turn" : "Goes on with this conversation"}
+        placeholder="Reaches the agent with its next turn"
         value={words}
         onInput={(event) => setWords(event.currentTarget.value)}
       />

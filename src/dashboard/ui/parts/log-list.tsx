@@ -18,7 +18,7 @@ const WORDS: Record<LogEntry["kind"], string> = {
   message: "says",
   status: "status",
   end: "end",
-  other: "",
+  other: "note",
 };
 
 export interface LogListProps {

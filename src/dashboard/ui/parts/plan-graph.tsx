@@ -64,11 +64,14 @@ export function PlanGraph({ nodes, edges, chosen, onChoose }: PlanGraphProps) {
                     <StatusMark status={node.status} />
                     <strong>{node.id}</strong>
                   </span>
-                  <small class="node-about">{node.kind === "run" ? node.about : node.kind}</small>
+                  <small class="node-about">
+                    {node.kind === "run" ? node.about : node.kind}
+                    {node.kind === "gate" && node.attempt > 1 && ` · opening ${node.attempt}`}
+                  </small>
                   <small class="node-state">
                     {lookOf(node.status).word}
                     {node.items && ` · ${node.items.done} of ${node.items.of}`}
-                    {node.attempt > 1 && ` · attempt ${node.attempt}`}
+                    {node.kind !== "gate" && node.attempt > 1 && ` · attempt ${node.attempt}`}
                   </small>
                   {needs.length > 0 && <span class="hidden">, needs {needs.join(", ")}</span>}
                 </button>

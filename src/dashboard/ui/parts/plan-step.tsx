@@ -15,7 +15,7 @@ export function PlanStep({ planId, node }: { planId: string; node: PlanNode }) {
     <section class="step" aria-label={`Step ${node.id}`}>
       <header class="step-head">
         <h3>{node.id}</h3>
-        <Status status={node.status} note={` for ${duration((now.value - node.since) / 1_000)}`} />
+        <Status status={node.status} note={sinceText(node)} />
         <div class="buttons">
           {node.may.includes("redo") && (
             <button
@@ -41,7 +41,7 @@ export function PlanStep({ planId, node }: { planId: string; node: PlanNode }) {
         facts={[
           ["Run", node.runId && (run ? <a href={run}>{node.session ?? node.runId}</a> : node.session)],
           ["Branch", node.branch && <code>{node.branch}</code>],
-          ["Attempt", node.attempt > 1 ? String(node.attempt) : undefined],
+          [node.kind === "gate" ? "Opening" : "Attempt", node.attempt > 1 ? String(node.attempt) : undefined],
           ["Items done", node.items && `${node.items.done} of ${node.items.of}`],
           ["Turns", node.turns === undefined ? undefined : String(node.turns)],
           ["Cost", node.costUsd === undefined ? undefined : money(node.costUsd)],
@@ -49,4 +49,11 @@ export function PlanStep({ planId, node }: { planId: string; node: PlanNode }) {
       />
     </section>
   );
+}
+
+const ENDED: readonly PlanNode["status"][] = ["succeeded", "failed", "skipped", "killed"];
+
+function sinceText({ status, since }: PlanNode): string {
+  const time = duration((now.value - since) / 1_000);
+  return ENDED.includes(status) ? ` ${time} ago` : ` for ${time}`;
 }

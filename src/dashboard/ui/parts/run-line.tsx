@@ -24,8 +24,8 @@ export function RunLine({ run }: { run: RunRow }) {
           {run.plan && ` · ${run.plan}${run.step ? ` / ${run.step}` : ""}`}
         </small>
       </span>
-      <span class="run-action" title={run.error ?? run.action}>
-        {run.error ?? run.action ?? (run.queue ? queueText(run.queue) : "")}
+      <span class="run-action" title={run.error ?? run.action ?? run.about}>
+        {run.error ?? run.action ?? run.about ?? (run.queue ? queueText(run.queue) : "")}
       </span>
       <Turns run={run} />
       <span class="run-branch muted" title={run.branch}>

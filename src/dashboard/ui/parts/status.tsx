@@ -24,7 +24,7 @@ const LOOKS: Record<string, Look> = {
   completed: { shape: "tick", tone: "ok", word: "completed" },
   succeeded: { shape: "tick", tone: "ok", word: "succeeded" },
   failed: { shape: "cross", tone: "bad", word: "failed" },
-  killed: { shape: "square", tone: "bad", word: "killed" },
+  killed: { shape: "square", tone: "idle", word: "killed" },
   approve: { shape: "tick", tone: "ok", word: "approved" },
   "send-back": { shape: "dash", tone: "warn", word: "sent back" },
   stop: { shape: "square", tone: "bad", word: "stopped" },

@@ -29,7 +29,7 @@ export function useStepChange(of: { planId: string; step: string; isLost?: boole
     },
     redo: (words) => change("redo", words?.trim()),
     async redoByWords() {
-      const values = await ask(redoForm(step));
+      const values = await ask(redoForm(step), { send: "Go on…" });
       return values && change("redo", values.message);
     },
   };

@@ -1,6 +1,6 @@
 import { useMemo } from "preact/hooks";
 import type { TimelineEntry } from "../../views/plan.js";
-import { duration, moment, money } from "../format.js";
+import { clockTime, duration, moment, money } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";
 import { lookOf } from "./status.js";
@@ -10,6 +10,8 @@ const MARKS = 6;
 const STEPS_S = [1, 2, 5, 10, 15, 30]
   .flatMap((n) => [n, n * 60])
   .concat([3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 604_800]);
+/** Shorter than that, marks stand less than a minute apart, in ms. */
+const SHORT_MS = MARKS * 60_000;
 const LANE_PX = 26;
 
 export interface TimelineProps {
@@ -24,6 +26,8 @@ export interface TimelineProps {
 /** When each step was at work or waited, one row a step. */
 export function Timeline({ steps, entries, from, to }: TimelineProps) {
   const end = Math.max(to ?? now.value, from + 1_000);
+  // Between marks of seconds a time without them would be told several times.
+  const isShort = end - from < SHORT_MS;
   const at = (time: number) => `${(100 * (time - from)) / (end - from)}%`;
   const rows = useMemo(
     () => steps.map((step) => ({ step, lanes: inLanes(entries.filter((entry) => entry.step === step)) })),
@@ -34,7 +38,7 @@ export function Timeline({ steps, entries, from, to }: TimelineProps) {
       <div class="timeline-marks" aria-hidden="true">
         {marks(from, end).map((time) => (
           <span key={time} style={{ left: at(time) }}>
-            {moment(time, now.value)}
+            {isShort ? clockTime(time) : moment(time, now.value)}
           </span>
         ))}
       </div>

@@ -146,7 +146,7 @@ function Runs(props: { id: string; title: string; runs: RunRow[]; filter: string
   if (runs.length === 0) return null;
   return (
     <section aria-labelledby={id}>
-      <Heading id={id} text={title} of={runs.length + left} />
+      <Heading id={id} text={title} of={runs.length + left} shown={filter ? shown.length : undefined} />
       {shown.length === 0 ? (
         <p class="muted">None of them fits the filter.</p>
       ) : (
@@ -173,10 +173,22 @@ function fits(run: RunRow, filter: string): boolean {
   return words.every((word) => text.includes(word));
 }
 
-function Heading({ id, text, of }: { id: string; text: string; of: number }) {
+/** @param shown how many of them, where not all are */
+function Heading({
+  id,
+  text,
+  of,
+  shown,
+}: {
+  id: string;
+  text: string;
+  of: number;
+  shown?: number | undefined;
+}) {
+  const told = shown === undefined ? count(of) : `${count(shown)} of ${count(of)}`;
   return (
     <h2 id={id}>
-      {text} {of > 0 && <span class="of">{count(of)}</span>}
+      {text} {of > 0 && <span class="of">{told}</span>}
     </h2>
   );
 }

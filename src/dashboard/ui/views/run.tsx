@@ -65,7 +65,7 @@ function Run({ run: told }: { run: RunDetail }) {
           ]}
         />
         <aside class="side">
-          {told.may.includes("feedback") && <FeedbackBox runId={told.runId} isLive={isLive} />}
+          {told.may.includes("feedback") && <FeedbackBox runId={told.runId} />}
           <Side title="Task" text={told.task} />
           <Side title="Result" text={told.result} />
           <Work run={told} />
@@ -158,6 +158,7 @@ function RunActions({ run: told }: { run: RunDetail }) {
       {taking && (
         <ActionForm
           form={takeForm(told)}
+          look={{ send: "Go on…" }}
           reply={(values) => {
             setTaking(false);
             if (!values) return;

@@ -1,5 +1,5 @@
 import type { FormView } from "../../views/calls.js";
-import type { Act, Outcome } from "../parts/doing.js";
+import { type Act, endsSomething, type Outcome } from "../parts/doing.js";
 import type { Host } from "./host.js";
 import { askPerson, told, view } from "./state.js";
 import { readToolAnswer } from "./tool-answer.js";
@@ -21,7 +21,9 @@ export function createAct(host: Host, afterwards: () => void): Act {
     const fixed = { ...by.arguments, ...AT_ONCE[action] };
     let answer = readToolAnswer(await host.callTool(by.tool, { ...fixed, ...given }));
     if (answer.agreement) {
-      const values = await askPerson(agreementForm(answer.agreement.deed));
+      const values = await askPerson(agreementForm(answer.agreement.deed), {
+        ends: endsSomething(action, given),
+      });
       if (values?.confirm !== "yes") return { ok: false, text: "You did not agree. Nothing was sent." };
       answer = readToolAnswer(await host.callTool(by.tool, { ...fixed, ...answer.agreement.arguments }));
     }

@@ -54,7 +54,7 @@ export function PlanCard({ plan }: { plan: WidgetPlan }) {
         </p>
       ))}
       {/* Of several runs nobody could tell which one the words are for. */}
-      {going.length === 1 && only?.runId && <FeedbackBox runId={only.runId} isLive />}
+      {going.length === 1 && only?.runId && <FeedbackBox runId={only.runId} />}
     </article>
   );
 }

@@ -12,7 +12,7 @@ import { Status } from "../parts/status.js";
 export function RunCard({ run }: { run: WidgetRun }) {
   const act = useAct();
   const { runId, may, error, result, work } = run;
-  const isLive = run.endedAt === undefined && run.status !== "completed" && run.status !== "failed";
+  const isLive = run.endedAt === undefined && !["completed", "failed", "killed"].includes(run.status);
   return (
     <article aria-label={`Run ${run.session}`} class="card">
       <header class="card-head">
@@ -28,7 +28,7 @@ export function RunCard({ run }: { run: WidgetRun }) {
       {run.action && <p class="card-action">{run.action}</p>}
       <Facts
         facts={[
-          ["Turns", run.turn === undefined ? undefined : <Turns run={run} />],
+          ["Progress", run.turn === undefined ? undefined : <Turns run={run} />],
           ["Cost", costText(run)],
           ["Time", timeOf(run)],
           ["Repository", run.repository && repositoryName(run.repository)],
@@ -41,7 +41,7 @@ export function RunCard({ run }: { run: WidgetRun }) {
         <NeedCard key={need.id} need={need} />
       ))}
       {result && !isLive && <pre class="detail">{result}</pre>}
-      {may.includes("feedback") && <FeedbackBox runId={runId} isLive={isLive} />}
+      {may.includes("feedback") && <FeedbackBox runId={runId} />}
     </article>
   );
 }

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { FormView } from "../../views/calls.js";
 import type { WidgetView } from "../../views/widget.js";
-import type { Ask, Outcome } from "../parts/doing.js";
+import type { Ask, FormLook, Outcome } from "../parts/doing.js";
 
 /** What the widget shows. Each page has one widget, so each of these is there once. */
 export const view = signal<WidgetView | undefined>(undefined);
@@ -15,14 +15,15 @@ export const problem = signal("");
 export const isOver = signal(false);
 
 /** A form that has to be answered before something is done. */
-export const openForm = signal<{ form: FormView; reply(values?: Record<string, string>): void } | undefined>(
-  undefined,
-);
+export const openForm = signal<
+  { form: FormView; look: FormLook; reply(values?: Record<string, string>): void } | undefined
+>(undefined);
 
-export const askPerson: Ask = (form) =>
+export const askPerson: Ask = (form, look = {}) =>
   new Promise((resolve) => {
     openForm.value = {
       form,
+      look,
       reply(values) {
         openForm.value = undefined;
         resolve(values);

@@ -16,7 +16,7 @@ export function Widget({ act }: { act: Act }) {
           <Shown shown={view.value} />
           {problem.value && <p class="problem banner told">{problem.value}</p>}
           <Told />
-          {openForm.value && <ActionForm form={openForm.value.form} reply={openForm.value.reply} />}
+          {openForm.value && <ActionForm {...openForm.value} />}
         </main>
       </AskProvider>
     </ActProvider>
