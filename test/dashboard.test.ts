@@ -92,6 +92,21 @@ test("a run goes on beside the turns that its workflow usually takes, on an API 
   );
 });
 
+test("the board is read as soon as its link is made, and a page is shown that while the API takes its time", async () => {
+  const http = await start();
+  await beginRun(http, "present");
+  const reads = () =>
+    http.api.requests.filter(({ method, path }) => method === "GET" && path.endsWith("/runs"));
+  const before = reads().length;
+  const link = await inviteByToken(http.url);
+  await vi.waitFor(() => expect(reads().length).toBeGreaterThan(before), 10_000);
+  const page = await openDashboard(link);
+  await page.get<BoardView>("board");
+  http.api.fault({}, { hang: true });
+  const live = await page.listen();
+  await live.next("board", ({ running }) => running.some(({ session }) => session === "present"));
+});
+
 test("without the cookie nothing is told, whatever is asked for", async () => {
   const http = await start();
   const { runId } = await beginRun(http);

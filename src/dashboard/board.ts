@@ -14,6 +14,8 @@ import type { RunRow } from "./views/run.js";
 export interface Board {
   /** Brought up to date where nobody has kept it so. */
   read(): Promise<Omit<BoardView, "at">>;
+  /** For a page that opens: what was read a moment ago does for a beginning, and is read again meanwhile. */
+  open(): Promise<void>;
   /** As it is known now, without asking anybody. */
   now(): Omit<BoardView, "at">;
   /** Told, a moment after it, that something has changed. */
@@ -40,6 +42,8 @@ const SESSIONS_MS = 5_000;
 const LOAD = 20;
 /** A board that was made so long ago is read again for who asks, in ms. */
 const FRESH_MS = 1_000;
+/** A page that opens is shown one that is not older than this, in ms, and a moment later the present one. */
+const KNOWN_MS = 10_000;
 const MOST_ENDED = 200;
 
 export function createBoard({ services, log }: { services: Services; log: Log }): Board {
@@ -53,6 +57,8 @@ export function createBoard({ services, log }: { services: Services; log: Log })
   let problem: string | undefined;
   let reading: Promise<void> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
+  /** It was read since somebody looks. */
+  let isCurrent = false;
   let tookMs = 0;
   let live = 0;
   let cancelTell: (() => void) | undefined;
@@ -83,6 +89,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
       problem = tell(error, log);
     }
     readAt = clock.elapsed();
+    isCurrent = true;
     tookMs = readAt - begun;
     changed();
   }
@@ -96,7 +103,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
 
   function begin(): void {
     // What was known before nobody looked is old.
-    if (clock.elapsed() - readAt >= FRESH_MS) readAt = Number.NEGATIVE_INFINITY;
+    if (clock.elapsed() - readAt >= FRESH_MS) isCurrent = false;
     runs.setWatching(true);
     release = [
       watcher.onEvent(({ run }) => see(run)),
@@ -172,9 +179,14 @@ export function createBoard({ services, log }: { services: Services; log: Log })
 
   return {
     async read() {
-      const isKept = live > 0 && readAt > Number.NEGATIVE_INFINITY;
+      const isKept = live > 0 && isCurrent;
       if (!isKept && clock.elapsed() - readAt >= FRESH_MS) await readOnce();
       return now();
+    },
+    async open() {
+      if (live > 0 && isCurrent) return;
+      const begun = readOnce();
+      if (clock.elapsed() - readAt >= KNOWN_MS) await begun;
     },
     now,
     onChange(listener) {

@@ -206,8 +206,14 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   app.onError((error) => refuse(toRefusal(error, log)));
 
   return {
-    invite: (caller, lent) => `/dashboard/open?code=${doorman.invite(caller, { ...lent, streams: 0 })}`,
-    expect: (digest, caller, lent) => doorman.expect(digest, caller, { ...lent, streams: 0 }),
+    invite(caller, lent) {
+      lent.view.prepare();
+      return `/dashboard/open?code=${doorman.invite(caller, { ...lent, streams: 0 })}`;
+    },
+    expect(digest, caller, lent) {
+      lent.view.prepare();
+      doorman.expect(digest, caller, { ...lent, streams: 0 });
+    },
     async handle(request, env = {}) {
       const answer = await app.fetch(request, env);
       for (const [name, value] of Object.entries(HEADERS)) answer.headers.set(name, value);

@@ -18,6 +18,8 @@ export interface StreamOptions {
 
 /** The board, and how it goes on. */
 export interface Live {
+  /** Begins to read the board, for somebody who is about to open it. */
+  prepare(): void;
   /** The board as it is now, with where its stream goes on. */
   board(): Promise<BoardView>;
   /** Server-sent events, as `StreamEvents` has them. */
@@ -101,7 +103,7 @@ export function createLive({ board, topics, clock }: { board: Board; topics: Top
     /** The board first, which is not waited for by the run or the plan that the page shows. */
     async function begin(): Promise<void> {
       void topic?.begin();
-      await board.read();
+      await board.open();
       if (release.length === 0) return;
       const whole = bringUpToDate();
       const missed = changesAfter(after);
@@ -166,6 +168,7 @@ export function createLive({ board, topics, clock }: { board: Board; topics: Top
   }
 
   return {
+    prepare: () => void board.read(),
     async board() {
       await board.read();
       return bringUpToDate();
