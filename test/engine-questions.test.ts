@@ -178,6 +178,34 @@ describe("what the agent wants to know", () => {
     });
   });
 
+  it("is asked once more when its form comes back empty; after that it is left open, and that is told", async () => {
+    const { call, forms } = await connect({ onForm: accept({}) });
+    const { run_id } = await direct.start(ASKS);
+    await waitsForPerson(run_id);
+    const { text, data } = await call({ action: "status", run_id });
+    expect(forms.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^implement .*asks: Which database/),
+      expect.stringMatching(
+        /^Nothing was chosen or written\. Choose an answer, or write your own\. implement .*asks: Which database/,
+      ),
+    ]);
+    expect(data.run.questions).toMatchObject([{ text: QUESTION.question }]);
+    expect(text).toContain(
+      'The form for "Which database should I use?" came back without an answer, so it was not answered.',
+    );
+    await direct.post(`/run/${run_id}/kill`, undefined, { force: "true" });
+  });
+
+  it("counts when it is answered as its form is shown once more", async () => {
+    const answers: ElicitResult[] = [{ action: "accept", content: {} }];
+    const sqlite: ElicitResult = { action: "accept", content: { answer: "SQLite" } };
+    const { call, forms } = await connect({ onForm: () => answers.shift() ?? sqlite });
+    const { data } = await call(ASKS, { onprogress: () => {} });
+    expect(forms).toHaveLength(2);
+    expect(data.outcome).toBe("completed");
+    expect(readByAgent(data.run.session_id)).toContain('="SQLite"');
+  });
+
   it("comes to subscribers as an update of the run", async () => {
     const { client } = await connect();
     const updates: string[] = [];
@@ -209,7 +237,9 @@ describe("what the agent wants to know", () => {
     );
     const time = question.asked_at.slice(11, 19);
     expect(shown.at(-1)).toMatch(
-      new RegExp(`Waiting for permission since ${time} UTC: implement wants to run \`touch a\`$`),
+      new RegExp(
+        `Waiting for permission since ${time} UTC \\(ask how it is, to answer\\): implement wants to run \`touch a\`$`,
+      ),
     );
     const status = await call({ action: "status", run_id, wait_seconds: 0 });
     expect(status.text).toContain(question.text);

@@ -107,6 +107,23 @@ describe("a question of the agent without tasks", () => {
   });
 });
 
+describe("questions of the agent in a call that goes on", () => {
+  test("are told to each request that has brought no answer, with how the person comes to them", async () => {
+    askOnce(sim, ["Which hash?", "Which salt?"]);
+    const client = connectModern({ settings: LONG });
+    const told = (token: number) =>
+      client.notifications.flatMap(({ params }) => (params?.progressToken === token ? [params.message] : []));
+    const closed = { action: "cancel" };
+    const first = await client.call(COMPLETE, {}, { progressToken: 1 });
+    client.clock.skip(1_000);
+    const second = await client.retry(COMPLETE, first, closed, { progressToken: 2 });
+    client.clock.skip(1_000);
+    void client.retry(COMPLETE, second, closed, { progressToken: 3 });
+    await until(() => told(3).length > 0, "the progress");
+    expect(told(3)).toEqual(["Waiting for an answer (ask how it is, to answer): Which hash? (and 1 more)"]);
+  });
+});
+
 describe("a question in a task", () => {
   const REPLY = { action: "accept", content: { own_answer: "bcrypt" } };
 

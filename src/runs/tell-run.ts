@@ -10,10 +10,11 @@ const ASKED_CHARACTERS = 120;
 /**
  * What a run does at the moment: "Turn 3/10: Designing database schema", or "Turn 3 of about 12: …" where it is known
  * what is usual, as much of it as is known, or what the agent waits for; undefined when that is nothing.
+ * @param howToAnswer how the person comes to what is asked, where no form shows it
  */
-export function tellTurn(run: Run): string | undefined {
+export function tellTurn(run: Run, howToAnswer?: string): string | undefined {
   const { status } = run;
-  const waiting = isFinal(status) ? undefined : tellAsked(openQuestions(run));
+  const waiting = isFinal(status) ? undefined : tellAsked(openQuestions(run), howToAnswer);
   const currentAction = waiting ?? run.currentAction;
   const turns = tellTurns(run, (turn, maxTurns) => `${turn}/${maxTurns}`);
   if (turns !== undefined) return `Turn ${turns}${currentAction ? `: ${currentAction}` : ""}`;
@@ -21,12 +22,16 @@ export function tellTurn(run: Run): string | undefined {
 }
 
 /** "Waiting for permission since 12:00:05 UTC: implement wants to run `npm test`" */
-function tellAsked([question, ...more]: readonly RunQuestion[]): string | undefined {
+function tellAsked(
+  [question, ...more]: readonly RunQuestion[],
+  howToAnswer: string | undefined,
+): string | undefined {
   if (!question) return undefined;
   const { kind, text, askedAt } = question;
   const since = askedAt === undefined ? "" : ` since ${new Date(askedAt).toISOString().slice(11, 19)} UTC`;
   const others = more.length > 0 ? ` (and ${more.length} more)` : "";
-  return `Waiting for ${kind === "permission" ? "permission" : "an answer"}${since}: ${cleanLine(text, ASKED_CHARACTERS)}${others}`;
+  const how = howToAnswer === undefined ? "" : ` (${howToAnswer})`;
+  return `Waiting for ${kind === "permission" ? "permission" : "an answer"}${since}${how}: ${cleanLine(text, ASKED_CHARACTERS)}${others}`;
 }
 
 /**

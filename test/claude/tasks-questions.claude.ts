@@ -13,6 +13,7 @@ import { git } from "../support/one-machine.js";
 
 const SAID = "Design the login for my app";
 const QUESTION = "Which database should I use?";
+const PERSON_MS = 500;
 
 function aRepository(): string {
   const folder = temporaryFolder();
@@ -23,32 +24,49 @@ function aRepository(): string {
   return folder;
 }
 
+/** A chat whose run's agent asks which database it should use. */
+async function settleAsking(settings: Record<string, string>) {
+  const options = [
+    { label: "PostgreSQL", description: "With JSON" },
+    { label: "SQLite", description: "One file" },
+  ];
+  const questions = [{ question: QUESTION, header: "Database", multiSelect: false, options }];
+  const agents = await serveScriptedAnthropic({
+    script: [[{ tools: [{ name: "AskUserQuestion", input: { questions } }] }, { text: "It is designed." }]],
+  });
+  onTestFinished(() => agents.close());
+  const repository = aRepository();
+  const place = { session_name: "login", repository_url: repository, git_branch: "main" };
+  const local = { ENGINE: "local", API_KEY: "", CLAUDE_PATH: CLAUDE, ENGINE_ALLOWED_FOLDERS: repository };
+  const chat = await settleChat({
+    calls: { [SAID]: { workflow_name: "architect", message: "Design the login", ...place } },
+    settings: { ...local, ERA: "auto", ...settings },
+    serverEnv: { ANTHROPIC_BASE_URL: agents.url },
+  });
+  return { chat, agents };
+}
+
+test.skipIf(!hasTmux)(
+  "a question accepted without an answer is asked once more, and one closed with Esc stays on the screen",
+  async () => {
+    const { chat } = await settleAsking({});
+    const window = await chat.open();
+    await window.say(SAID);
+    await window.shows(`architect (login) asks: ${QUESTION}`);
+    await window.choose("Accept");
+    await window.shows(`Nothing was chosen or written. Choose an answer, or write your own. architect`);
+    // What is closed faster than by a person counts as closed by the client.
+    await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+    window.press("Escape");
+    const shown = await window.shows(/Waiting for an answer since [\d:]+ UTC \(ask how it is, to answer\): /);
+    expect(shown).toContain(QUESTION);
+  },
+);
+
 test.skipIf(!hasTmux)(
   "an agent's question pops up while its run is in the background, and the answer reaches the agent",
   async () => {
-    const options = [
-      { label: "PostgreSQL", description: "With JSON" },
-      { label: "SQLite", description: "One file" },
-    ];
-    const questions = [{ question: QUESTION, header: "Database", multiSelect: false, options }];
-    const agents = await serveScriptedAnthropic({
-      script: [[{ tools: [{ name: "AskUserQuestion", input: { questions } }] }, { text: "It is designed." }]],
-    });
-    onTestFinished(() => agents.close());
-    const repository = aRepository();
-    const place = { session_name: "login", repository_url: repository, git_branch: "main" };
-    const chat = await settleChat({
-      calls: { [SAID]: { workflow_name: "architect", message: "Design the login", ...place } },
-      settings: {
-        ENGINE: "local",
-        API_KEY: "",
-        CLAUDE_PATH: CLAUDE,
-        ENGINE_ALLOWED_FOLDERS: repository,
-        ERA: "auto",
-        TASK_AFTER: "0",
-      },
-      serverEnv: { ANTHROPIC_BASE_URL: agents.url },
-    });
+    const { chat, agents } = await settleAsking({ TASK_AFTER: "0" });
     const window = await chat.open();
     await window.say(SAID);
     await window.shows(`architect (login) asks: ${QUESTION}`);

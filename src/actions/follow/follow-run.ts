@@ -1,4 +1,4 @@
-import { isFinal, type Run, type RunQuestion } from "../../api/types.js";
+import { isFinal, openQuestions, type Run, type RunQuestion } from "../../api/types.js";
 import type { FollowEnd } from "../../runs/run-follower.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
@@ -50,6 +50,9 @@ async function followAndAsk(
   const notes: string[] = [];
   /** Questions that this call asks no more: the person has answered or closed them, or another call asks them. */
   const settled = new Set<string>();
+  /** Those of them that the person has left without an answer. */
+  const leftOpen = new Set<string>();
+  const isLeftOpen = (run: Run) => leftOpen.has(openQuestions(run)[0]?.questionId ?? "");
   /** Two calls on one run must not ask the person the same thing twice, so the first one claims it. */
   function takesQuestion(question: RunQuestion): boolean {
     if (settled.has(question.questionId)) return false;
@@ -61,7 +64,7 @@ async function followAndAsk(
     const followed = await runs.follow(seed, {
       waitMs: until === undefined ? undefined : Math.max(0, until - clock.elapsed()),
       signal: call.signal,
-      onEvent: (event) => reportEvent(event, call, clock.now(), complete),
+      onEvent: (event) => reportEvent(event, call, clock.now(), complete, isLeftOpen(event.run)),
       takesQuestion,
     });
     const end: FollowEnd = { ...followed, run: complete(followed.run) };
@@ -71,7 +74,9 @@ async function followAndAsk(
     const { result, note } = await askClaimedQuestion(end.run, end.question, call, services);
     if (note) notes.push(note);
     if (result === "nobody") return { end, notes };
+    if (result === "left_open") leftOpen.add(end.question.questionId);
     // The last progress that the person has seen says that a form is open.
-    reportTurn(complete(watcher.latest(seed.runId) ?? end.run), call);
+    const now = watcher.latest(seed.runId) ?? end.run;
+    reportTurn(complete(now), call, isLeftOpen(now));
   }
 }

@@ -4,9 +4,15 @@ import { tellStandstill, tellTurn } from "../../runs/tell-run.js";
 import { measureTurns } from "../../runs/tell-turns.js";
 import type { Call } from "../define-action.js";
 
-/** Reports the turn of a run, or what it waits for. */
-export function reportTurn(run: Run, call: Call): void {
-  const message = tellTurn(run);
+/** For a question whose form was left without an answer: nothing shows it any more. */
+const ASK_AGAIN = "ask how it is, to answer";
+
+/**
+ * Reports the turn of a run, or what it waits for.
+ * @param isLeftOpen this call asks the person for no answer any more
+ */
+export function reportTurn(run: Run, call: Call, isLeftOpen = false): void {
+  const message = tellTurn(run, isLeftOpen ? ASK_AGAIN : undefined);
   if (message !== undefined) call.progress({ ...measureTurns(run), message });
 }
 
@@ -14,8 +20,15 @@ export function reportTurn(run: Run, call: Call): void {
  * Reports what has happened to a run.
  * @param now epoch ms
  * @param complete adds what the API does not tell of the run
+ * @param isLeftOpen as of `reportTurn`
  */
-export function reportEvent(event: RunEvent, call: Call, now: number, complete: (run: Run) => Run): void {
+export function reportEvent(
+  event: RunEvent,
+  call: Call,
+  now: number,
+  complete: (run: Run) => Run,
+  isLeftOpen = false,
+): void {
   const run = complete(event.run);
   switch (event.type) {
     case "unreachable":
@@ -25,7 +38,7 @@ export function reportEvent(event: RunEvent, call: Call, now: number, complete: 
       return;
     }
     case "turn":
-      reportTurn(run, call);
+      reportTurn(run, call, isLeftOpen);
       return;
     case "action":
     case "status":
@@ -33,6 +46,6 @@ export function reportEvent(event: RunEvent, call: Call, now: number, complete: 
     case "activity":
     case "question":
       // The answer tells the end, so there is no progress for a run that is over, except turns that were missed.
-      if (!isFinal(run.status)) reportTurn(run, call);
+      if (!isFinal(run.status)) reportTurn(run, call, isLeftOpen);
   }
 }

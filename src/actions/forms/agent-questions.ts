@@ -8,6 +8,12 @@ import type { FormAnswer, Question } from "./form-client.js";
 /** Choices of a permission, in the words of the engine's API. */
 const DENY = "deny";
 
+/** What a form says that is shown once more, since it came back without an answer. */
+const EMPTY = {
+  permission: "Nothing was chosen. Choose one of the answers.",
+  question: "Nothing was chosen or written. Choose an answer, or write your own.",
+};
+
 /** The result of asking the person a question of an agent. */
 type AskResult = "answered" | "left_open" | "nobody";
 
@@ -21,17 +27,22 @@ async function askPerson(
   question: RunQuestion,
   call: Call,
   services: Services,
-): Promise<AskResult> {
+): Promise<AskResult | "empty"> {
   const who = `${run.workflowName || "The agent"}${run.sessionName ? ` (${run.sessionName})` : ""}`;
   const detail = leaveOutShown(question);
   const message = `${tellAsked(who, run, question)}${detail ? `\n\n${detail}` : ""}`;
-  const answer = await whileOpen(run, question, services.watcher, (signal) =>
-    call.forms.ask(message, buildForm(question), signal, `${run.runId} ${question.questionId}`),
-  );
+  const ask = (text: string) =>
+    whileOpen(run, question, services.watcher, (signal) =>
+      call.forms.ask(text, buildForm(question), signal, `${run.runId} ${question.questionId}`),
+    );
+  let answer = await ask(message);
+  // Most clients let a form be accepted in which nothing was chosen: whoever does so means to answer.
+  if (answer.kind === "accepted" && readAnswer(answer, question) === undefined)
+    answer = await ask(`${EMPTY[question.kind === "permission" ? "permission" : "question"]} ${message}`);
   const text = readAnswer(answer, question);
   // A client that declines forms automatically does not do so in the person's name.
   if (answer.kind === "not_asked" || ("byClient" in answer && answer.byClient)) return "nobody";
-  if (text === undefined) return "left_open";
+  if (text === undefined) return answer.kind === "accepted" ? "empty" : "left_open";
   await services.api.answerQuestion(run.runId, question.questionId, text);
   return "answered";
 }
@@ -61,8 +72,9 @@ export async function askClaimedQuestion(
 ): Promise<{ result: AskResult; note?: string }> {
   let result: AskResult = "nobody";
   try {
-    if (call.forms.supported) result = await askPerson(run, question, call, services);
-    return { result };
+    const asked = call.forms.supported ? await askPerson(run, question, call, services) : "nobody";
+    result = asked === "empty" ? "left_open" : asked;
+    return asked === "empty" ? { result, note: tellEmpty(question) } : { result };
   } catch (error) {
     // It was answered elsewhere, the run is over, or the request was lost: the person should know.
     if (!(error instanceof ApiError)) throw error;
@@ -73,6 +85,10 @@ export async function askClaimedQuestion(
     // An older reading of the run may still show it as open, so what was answered stays claimed.
     if (result !== "answered") services.claimedQuestions.release(run.runId, question);
   }
+}
+
+function tellEmpty({ text }: RunQuestion): string {
+  return `The form for "${cleanLine(text, TOLD_CHARACTERS)}" came back without an answer, so it was not answered.`;
 }
 
 /**

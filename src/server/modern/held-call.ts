@@ -66,7 +66,10 @@ export interface Held extends HeldCall {
   isTask: boolean;
   wantsProgress: boolean;
   /** Requests that wait for it now. */
-  readonly listeners: Set<Listener>;
+  readonly listeners: ReadonlySet<Listener>;
+  /** Has a request wait for it, until it is taken away again. */
+  listen(listener: Listener): void;
+  stopListening(listener: Listener): void;
   /** Ends with the call, and fails only by a defect. */
   readonly work: Promise<void>;
   /** Resolves with the next change, or when the signal ends or the time is over. */
@@ -129,6 +132,12 @@ export function beginHeldCall(
     followed: undefined as Followed | undefined,
     followedAt: 0,
     listeners: new Set<Listener>(),
+    listen(listener: Listener) {
+      held.listeners.add(listener);
+      // What was told between two rounds has reached nobody.
+      progress.forget();
+    },
+    stopListening: (listener: Listener) => void held.listeners.delete(listener),
     abort: () => aborting.abort(),
     reply(key: string, reply: FormReply) {
       if (waiting?.form.key === key) waiting.settle(reply);

@@ -86,11 +86,11 @@ export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: n
   async function answer(held: Held, round: Round, digest: string): Promise<RoundEnd> {
     const { signal, taskAfterMs } = round;
     const begun = clock.elapsed();
-    held.listeners.add(round);
+    held.listen(round);
     held.wantsProgress = round.progress !== undefined || taskAfterMs !== undefined;
     // The last request that is given up gives up its call, but not one that was answered by then.
     const onGone = () => {
-      held.listeners.delete(round);
+      held.stopListening(round);
       if (!held.isTask && held.listeners.size === 0) held.abort();
     };
     signal.addEventListener("abort", onGone, { once: true });
@@ -123,7 +123,7 @@ export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: n
       }
     } finally {
       signal.removeEventListener("abort", onGone);
-      held.listeners.delete(round);
+      held.stopListening(round);
     }
   }
 

@@ -19,6 +19,8 @@ interface Update {
 export interface ProgressReporter {
   /** Tells the newest state; what comes too fast is replaced by what comes after it. */
   report(update: Update): void;
+  /** Another one listens from now on, who was told nothing yet: what comes next is told, also when it says the same. */
+  forget(): void;
   /** Sends what is still held back; afterwards nothing is sent any more. */
   finish(): Promise<void>;
 }
@@ -62,6 +64,9 @@ export function createProgress(
       held = update;
       if (pause() === 0) flush();
       else cancelTimer ??= clock.after(pause(), flush);
+    },
+    forget() {
+      lastMessage = "";
     },
     async finish() {
       const before = sentAt;
