@@ -43,7 +43,8 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     openStandIn(browser.get(), ...given);
 
   it("shows what needs a person before all else, and asks no other server for anything", async () => {
-    const { page, requests, complaints, url } = await open();
+    const viewport = { width: 1280, height: 1360 };
+    const { page, requests, complaints, url } = await open(undefined, { viewport });
     await page.getByRole("heading", { name: "Ended today" }).waitFor();
     const headings = await page.getByRole("heading", { level: 2 }).allTextContents();
     expect(headings.map((text) => text.replace(/\s*\d+$/, "").trim())).toEqual([
@@ -96,7 +97,7 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
 
   it("takes in what is told of it, and says since when it is told nothing", async () => {
     const { page, server, told } = await open();
-    await page.getByText("Edits src/config/read-config.ts").waitFor();
+    await page.getByText("Edit src/config/read-config.ts").waitFor();
     const run = told.board.running.find(({ session }) => session === "rename-config");
     server.push("change", { running: { set: [{ ...run!, action: "Runs npm test" }] } });
     await page.getByText("Runs npm test").waitFor();
@@ -125,14 +126,14 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
   it("kills only what was agreed to, with the careful answer in the focus", async () => {
     const { page, server } = await open(undefined, {}, "#/runs/run-implement");
     await page.getByRole("button", { name: "Kill…" }).click();
-    const dialog = page.getByRole("dialog", { name: "End session rate-limits?" });
+    const dialog = page.getByRole("dialog", { name: /^Kill the run of the session/ });
     await dialog.waitFor();
-    expect(await page.evaluate("document.activeElement.textContent")).toBe("No, let it go on");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("No");
     await page.keyboard.press("Escape");
     await vi.waitFor(() => expect(server.replies).toHaveLength(1));
     expect(server.replies[0]?.values).toBeUndefined();
     await page.getByRole("button", { name: "Kill…" }).click();
-    await page.getByRole("button", { name: "Yes, end it" }).click();
+    await page.getByRole("button", { name: "Yes, do it" }).click();
     await page.getByText("Ended.").waitFor();
     expect(server.replies[1]).toEqual({ formId: "form-1", values: { confirm: "yes" } });
   });
@@ -230,7 +231,7 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     expect(await page.locator(".log-frame li").count()).toBeLessThan(200);
     await page.evaluate("document.querySelector('.log-frame').scrollTo(0, 0)");
     await page.getByRole("button", { name: "Follow the end" }).waitFor();
-    await page.getByText("Started in a workspace of its own on main").waitFor();
+    await page.getByText("Accepted").waitFor();
     server.push("log", { runId: "run-implement", entries: [{ key: 90_000, kind: "end", text: "Over" }] });
     await page.getByRole("button", { name: "Follow the end" }).click();
     await page.locator(".entry").getByText("Over", { exact: true }).waitFor();
@@ -242,6 +243,8 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     await page.keyboard.press("ArrowRight");
     await page.getByRole("button", { name: "src/report/menu.ts" }).waitFor();
     expect(await page.locator(".diff-add").count()).toBe(10);
+    // To what has ended nothing more is said.
+    expect(await page.getByLabel("Feedback").count()).toBe(0);
     await page.getByText("removed: ").first().waitFor({ state: "attached" });
     await keepScreenshot(page, "run");
   });
@@ -266,8 +269,8 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     });
     const row = page.getByRole("row", { name: /^agree/ });
     expect(await row.innerText()).toMatch(/approved[\s\S]*Keep it in memory for now[\s\S]*ada, chat/);
-    const bar = page.getByRole("link", { name: /attempt 2, retry, completed, 23 min, 14 turns, \$0\.62/ });
-    expect(await bar.getAttribute("href")).toBe("#/runs/run-ended");
+    const bar = page.getByRole("link", { name: /attempt 2, retry, completed, 24 min, 14 turns, \$0\.62/ });
+    expect(await bar.getAttribute("href")).toBe("#/runs/run-built");
     expect(complaints).toEqual([]);
   });
 

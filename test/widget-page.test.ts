@@ -109,7 +109,7 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     await card.waitFor();
     const about = card.getByRole("region", { name: "What is decided on" });
     expect(await about.getByRole("blockquote").innerText()).toBe(`Done ${HOSTILE}`);
-    await keepScreenshot(shown.page, "widget-gate-dark");
+    await keepScreenshot(shown.page, "widget-gate-dark", true);
     await card.getByRole("textbox").fill("With sessions, not tokens");
     await card.getByRole("button", { name: "Send back" }).click();
     await until(() => chat.world.runs().length === 2, "the design to be done again");

@@ -96,7 +96,8 @@ export function createBoardPlans(options: {
   };
 }
 
-function toPlanRow(summary: PlanSummary, sight: PlanSight | undefined): PlanRow {
+/** A plan as lists show it: by its summary, and as it was looked at where it was. */
+export function toPlanRow(summary: PlanSummary, sight: PlanSight | undefined): PlanRow {
   const { planId, name, createdAt, runs, costUsd, knownCostUsd, costLimitUsd } = summary;
   const spent = sight?.state;
   const isKnown = spent ? spent.unknownCosts === 0 : costUsd !== undefined;

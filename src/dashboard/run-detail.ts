@@ -1,5 +1,5 @@
 import type { Services } from "../actions/define-action.js";
-import { readUsualTurns, withUsualTurns } from "../actions/follow/expect-turns.js";
+import { type KnownPast, readUsualTurns, withUsualTurns } from "../actions/follow/expect-turns.js";
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run } from "../api/types.js";
 import { optional } from "../plans/plan.js";
@@ -41,11 +41,19 @@ export function tellGone(runId: string): string {
   return `The workflows API does not know the run ${cleanLine(runId, 100)} (any more): it was removed there, or it was never one. Nothing was changed.`;
 }
 
-/** The page of a run, without its log. @param now epoch ms */
-export function toRunDetail(
-  run: Run,
-  { services, place, now }: { services: Services; place: RunPlace | undefined; now: number },
-): RunDetail {
+/** What is looked at beside the run itself. */
+interface Around {
+  services: KnownPast & {
+    watcher: Pick<Services["watcher"], "stalledFor">;
+    capabilities: Pick<Services["capabilities"], "hasEndpoint" | "describesEndpoint">;
+  };
+  place: RunPlace | undefined;
+  /** Epoch ms. */
+  now: number;
+}
+
+/** The page of a run, without its log. */
+export function toRunDetail(run: Run, { services, place, now }: Around): RunDetail {
   const text = (value: string | undefined, chars: number) => (value ? cleanText(value, chars) : undefined);
   const isOver = isFinal(run.status);
   return {
@@ -89,7 +97,7 @@ function workOf({ work }: Run): RunDetail["work"] {
 }
 
 /** What can be done with it now; the actions themselves look again. */
-function deedsOf({ status, work }: Run, { capabilities }: Pick<Services, "capabilities">): RunDetail["may"] {
+function deedsOf({ status, work }: Run, { capabilities }: Around["services"]): RunDetail["may"] {
   const isOver = isFinal(status);
   const hasWork = work !== undefined && (work.commitCount > 0 || work.uncommitted === true);
   const isPossible: Record<RunDetail["may"][number], boolean> = {

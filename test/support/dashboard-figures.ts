@@ -68,10 +68,12 @@ function runsOf(
       place >= runs - failed ? "failed" : place >= runs - failed - killed ? "killed" : "completed";
     const more = 0.7 + ((at * 3) % 7) / 10;
     const took = Math.round(seconds * more);
+    // The newest one is the run that has a page of its own.
+    const id = workflow === "implement" && at === 0 ? "run-ended" : `${workflow}-${at}`;
     const endedAt = onWorkday(now - (52 + (at * 29 * 24 * 60) / runs) * MINUTE);
     return {
       kind: "run",
-      id: workflow === "implement" && at === 0 ? "run-ended" : `${workflow}-${at}`,
+      id,
       outcome,
       ...(outcome === "failed" ? { failure: at % 2 === 0 ? "turn_limit" : "agent_failed" } : {}),
       workflow,
@@ -84,6 +86,7 @@ function runsOf(
       seconds: took,
       costUsd: Math.round(costUsd * more * 1e4) / 1e4,
       waitedS: Math.round((took * (at % 4)) / 12),
+      ...(id === "run-ended" ? { turns: 17, seconds: 1_080, costUsd: 0.62 } : {}),
     };
   });
 }

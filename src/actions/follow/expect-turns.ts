@@ -1,4 +1,5 @@
 import { isFinal, type Run } from "../../api/types.js";
+import type { Past } from "../../history/history.js";
 import { withDeadline } from "../../shared/deadline.js";
 import type { Services } from "../define-action.js";
 
@@ -21,8 +22,13 @@ export async function readUsualTurns({ sessions, clock }: Sources): Promise<void
   await withDeadline(clock, TIMEOUT_MS, () => sessions.history.read()).catch(() => {});
 }
 
+/** Where it is looked up what past runs have taken. */
+export interface KnownPast {
+  sessions: { history: { known(): Pick<Past, "expect"> } };
+}
+
 /** The run with what its workflow usually takes, as far as that is known by now, where the API does not tell it. */
-export function withUsualTurns(run: Run, { sessions }: Pick<Services, "sessions">): Run {
+export function withUsualTurns(run: Run, { sessions }: KnownPast): Run {
   if (run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName) return run;
   const usual = sessions.history.known().expect(run.workflowName, run.repositoryUrl, taskOf(run))
     .turns?.median;
