@@ -371,7 +371,7 @@ describe("suggestions from the person's own folder", () => {
     });
     const { text } = await call({ ...TASK, repository_url: URL_OF_HOST });
     expect(forms[0]?.schema.properties.git_branch.description).toContain(
-      "A name that the repository does not have is made from trunk.",
+      "it is done on that branch, made from trunk if missing.",
     );
     expect(text).toContain(
       "The repository has no branch feature/another: unless an earlier session has made it, it is made from the default branch, trunk.",
@@ -402,7 +402,9 @@ describe("suggestions from the person's own folder", () => {
     const onForm = accept({ session_name: "auth", git_branch: "trunk" });
     const ours = await connectInMemory({ onForm, env, settings: { ENGINE: "local" } });
     await ours.call({ ...TASK, repository_url: URL_OF_HOST });
-    expect(ours.forms[0]?.schema.properties.git_branch.description).toContain("a branch of its own");
+    expect(ours.forms[0]?.schema.properties.git_branch.description).toMatch(
+      /^Empty, or trunk: .* its own branch\./,
+    );
     expect(starts()[0]?.body).not.toHaveProperty("git_branch");
     const elsewhere = await connectInMemory({
       onForm: accept({ session_name: "auth-2", git_branch: "trunk" }),

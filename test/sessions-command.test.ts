@@ -154,6 +154,31 @@ it.each([40, 60, 80, 120])("keeps each line within %i cells, and cuts names so t
   expect(lines[1]).toMatch(/^a-very-lo\S*\u2026 +waits for you, 12 min/);
 });
 
+it("calls merged only what a branch of the person has, and names no branch that is not there", () => {
+  const changed = { insertions: 1, deletions: 0 };
+  const rows = [
+    line({ session_name: "taken", git_branch: "automagik/taken", ...changed, merged_into: "main" }),
+    line({
+      session_name: "step",
+      git_branch: "automagik/step",
+      ...changed,
+      merged_into: "automagik/ship-join",
+    }),
+    line({ session_name: "looked", git_branch: "automagik/looked" }),
+    line({ session_name: "elsewhere", git_branch: "main" }),
+    line({ session_name: "going", git_branch: "automagik/going", status: "running" }),
+  ];
+  const table = renderTable(rows, { width: 200, now: 0, paint: (text) => text });
+  const shown = table.split("\n").slice(1);
+  expect(shown.map((text) => text.split(/ {2,}/).slice(3, -1).join(" | "))).toEqual([
+    "automagik/taken | +1 -0 merged",
+    "automagik/step | +1 -0 in ship-join",
+    "",
+    "main",
+    "automagik/going",
+  ]);
+});
+
 it("tells spans by one unit, and cuts texts by cells", () => {
   expect([0, 59_400, 60_000, 3_600_000, 47 * 3_600_000, 14 * 86_400_000].map(tellSpan)).toEqual([
     "0 s",

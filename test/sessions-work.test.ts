@@ -115,6 +115,27 @@ describe("sessions take", () => {
     expect(git("rev-parse", "main")).toBe(before);
   });
 
+  it("asks nothing where nothing is to be merged, and merges what was committed since", async () => {
+    const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const message = withScript("Look at it", { steps: [{ text: "Done." }] });
+    const fields = { message, session_name: "look", repository_url: source };
+    const { run_id } = await direct.start(fields, "implement");
+    const { workspace_path } = await statusThat(direct, run_id, (found) => found.completed_at !== null);
+    const nothing = await sessions("take", "look");
+    expect(nothing).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(
+        /^Nothing was merged, and nobody was asked: main has all of the work of session "look" already \(branch automagik\/look\S*\)\.\n$/,
+      ),
+    });
+    place.commit(workspace_path as string, { "mine.txt": "mine\n" });
+    const asked = await sessions("take", "look");
+    expect(asked.stdout).toMatch(
+      /Merge the work of session "look" into main\?[\s\S]*Nobody can be asked here/,
+    );
+    expect(await sessions("take", "look", "--yes")).toMatchObject({ code: 0 });
+  });
+
   it("merges with --yes, and only what passes the check", async () => {
     const run_id = await runToCommit(engine.url, source);
     const before = git("rev-parse", "main");

@@ -48,9 +48,24 @@ describe("the form of who stands in a repository", () => {
       const { repository_url, git_branch } = forms[0]?.schema.properties ?? {};
       expect(repository_url.default).toBe("~/code/myapp");
       expect(git_branch.default).toBe("main");
-      expect(git_branch.description).toContain("the work gets a branch of its own");
+      expect(git_branch.description).toBe(
+        "Empty, or main: the work gets its own branch. Any other: it is done on that branch, made if missing.",
+      );
       expect(repository_url.description).toContain("Left empty: a new, empty folder");
     }
+  });
+
+  it("tells all of what a branch means in as many characters as Claude Code shows of a field's help", async () => {
+    const { home, repository } = makeHome();
+    const name = "a-branch-with-a-name-that-somebody-has-made-very-long";
+    git(repository, "checkout", "-q", "-b", name);
+    const { call, forms } = await connect(home, { ownFolders: [repository] });
+    await call(TASK);
+    const { description } = forms[0]?.schema.properties.git_branch ?? {};
+    expect(description.length).toBeLessThanOrEqual(118);
+    expect(description).toMatch(
+      /^Empty, or a-branch-with.*: the work gets its own branch\. .*made if missing\.$/,
+    );
   });
 
   it("sends the folder when the suggestion is taken, and no branch: what is checked out is not moved", async () => {

@@ -1,6 +1,6 @@
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run, type Work } from "../api/types.js";
-import type { TakeReport, TakeRequest } from "../api/work-types.js";
+import type { TakeReport, TakeRequest, WorkDiff } from "../api/work-types.js";
 import { asCode, readCheckCommand } from "../shared/check-command.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
@@ -31,6 +31,8 @@ const AROUND_CHECK_MS = 300_000;
 const ANSWER_SECONDS = 5;
 /** Of a line of a form some clients show so many characters. */
 const LINE_CHARS = 118;
+/** Of a diff that is only looked at for whether there is one, in bytes. */
+const LOOK_BYTES = 1_024;
 /** How often a check's progress is told, in ms. */
 const PROGRESS_MS = 10_000;
 
@@ -81,10 +83,16 @@ export const takeAction = defineAction({
       ...(args.squash ? { squash: true } : {}),
       ...(check === undefined ? {} : { check }),
     };
+    const seen = await lookBefore(run, call, services);
+    if (seen?.text === "" && (args.into === undefined || args.into === seen.baseBranch))
+      return {
+        outcome: "failed",
+        summary: `Nothing was merged, and nobody was asked: ${seen.baseBranch ?? "the base branch"} has all of the work of ${nameBriefly(run)} already${seen.branch ? ` (branch ${seen.branch})` : ""}.`,
+      };
     const ended = await confirmWithPerson(
       {
         action: "take",
-        deed: describeDeed(run, chosen, services),
+        deed: describeDeed(run, { base: seen?.baseBranch, ...chosen }, services),
         detail:
           run.work &&
           [
@@ -139,9 +147,32 @@ async function readCheck(text: string | undefined, services: Services): Promise<
   );
 }
 
+/**
+ * What a session changes now whose run is known to have left no commits: somebody may have committed there since.
+ * @returns undefined for any other session, and where it cannot be looked at
+ */
+async function lookBefore(
+  run: Run,
+  call: Call,
+  { api, capabilities }: Services,
+): Promise<WorkDiff | undefined> {
+  const hadNone = run.hasNoWork || run.work?.commitCount === 0;
+  if (!hadNone || !capabilities.hasEndpoint("diff")) return undefined;
+  try {
+    return await api.readDiff(run.runId, LOOK_BYTES, { signal: call.signal });
+  } catch (error) {
+    if (error instanceof ApiError) return undefined;
+    throw error;
+  }
+}
+
 /** What the person agrees to; what matters first, since a form of Claude Code shows about 120 characters of it. */
-function describeDeed(run: Run, { into, squash, check }: TakeRequest, { settings }: Services): string {
-  const target = into ?? run.work?.baseBranch ?? "its base branch";
+function describeDeed(
+  run: Run,
+  { into, squash, check, base }: TakeRequest & { base: string | undefined },
+  { settings }: Services,
+): string {
+  const target = into ?? run.work?.baseBranch ?? base ?? "its base branch";
   const merge = `erge the work of ${nameBriefly(run)} into ${target}${squash ? " as one commit" : ""}`;
   if (check === undefined) return `M${merge}`;
   const where =

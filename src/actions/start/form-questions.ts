@@ -5,7 +5,7 @@ import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import type { Git, LocalRepository } from "../../shared/git/git.js";
 import { isLocalRepository, publicRepositoryUrl } from "../../shared/git/repository-address.js";
-import { visibleName } from "../../shared/text.js";
+import { cutText, visibleName } from "../../shared/text.js";
 import type { Question } from "../forms/form-client.js";
 import { showPath } from "./client-folders.js";
 import type { Task } from "./draft.js";
@@ -173,16 +173,33 @@ export function askRepository(suggestion: string | undefined, hasLocalEngine: bo
 
 /** @param current the branch that is checked out there */
 function askLocalBranch(current: string | undefined, beginsAtBranch: boolean): Question {
-  const where = current ?? "what is checked out there";
+  const where = current ?? "what is checked out";
   return {
     name: "git_branch",
     title: "Branch",
     description: beginsAtBranch
       ? `Where the work begins (empty: ${where}). It comes back on a branch of its own; yours stays as it is.`
-      : `Empty, or ${where}: the work gets a branch of its own. Any other branch gets the work's commits itself; one that does not exist is made.`,
+      : tellBranches(where),
     required: false,
     ...(current ? { suggestion: current } : {}),
   };
+}
+
+/** Claude Code shows so many characters of a field's help; beyond them a rule would be cut in the middle. */
+const HELP_CHARS = 118;
+const NAME_CHARS = 22;
+
+/**
+ * What the work is done on, where our engine carries it out.
+ * @param kept the branch that is not worked on itself
+ * @param madeFrom where a branch that is not there is made from
+ */
+function tellBranches(kept: string, madeFrom?: string): string {
+  const name = kept.length > NAME_CHARS ? `${cutText(kept, NAME_CHARS - 1)}…` : kept;
+  const tell = (from: string) =>
+    `Empty, or ${name}: the work gets its own branch. Any other: it is done on that branch, made${from} if missing.`;
+  const whole = tell(madeFrom === undefined ? "" : ` from ${madeFrom}`);
+  return whole.length <= HELP_CHARS ? whole : tell("");
 }
 
 function askBranch(
@@ -191,17 +208,14 @@ function askBranch(
   { hasLocalEngine, beginsAtBranch }: { hasLocalEngine: boolean; beginsAtBranch: boolean },
 ): Question {
   const base = remote?.defaultBranch ?? "the default branch";
-  const made =
-    hasLocalEngine && !beginsAtBranch
-      ? ` A name that the repository does not have is made from ${base}.`
-      : "";
-  const own = hasLocalEngine ? ", which stays as it is: the work gets a branch of its own" : "";
   const question: Question = {
     name: "git_branch",
     title: "Branch",
     description: beginsAtBranch
       ? "Where the work begins; empty for the default branch. It gets branches of its own, and this one stays as it is."
-      : `Branch to work on. Leave empty for the default branch${own}.${made}`,
+      : hasLocalEngine
+        ? tellBranches(base, base)
+        : "Branch to work on. Leave empty for the default branch.",
     required: false,
   };
   if (!remote || remote.branches.length === 0)

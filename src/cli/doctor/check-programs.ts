@@ -92,7 +92,8 @@ export async function checkSandbox(options: {
   if (!needed) return skipped("only needed with AUTOMAGIK_WORKFLOWS_ENGINE=local");
   if (mode === "off") return ok("off: commands of agents can do whatever you can do on this machine");
   const found = await findSandbox({ env, platform });
-  if (found.usable) return ok("commands of agents are confined to their workspace");
+  if (found.usable)
+    return ok("commands of agents write in their workspace only; they read what you can read");
   const advice =
     platform === "linux" ? "Install bubblewrap and socat, and let them make containers." : "See SECURITY.md.";
   return mode === "on"

@@ -57,15 +57,29 @@ function toneOf({ waits_for, status }: SessionLine): Parameters<TableOptions["pa
   return status === "failed" || status === "lost" ? "failed" : undefined;
 }
 
-/** "+15 -1 merged", or "none" of work that was thrown away */
+/** Before the names of branches that the engine, or a plan, has made. */
+const MADE_BRANCHES = "automagik/";
+
+/** "+15 -1 merged", "none" of work that was thrown away; of a plan's step, whose branch only its plan has, which one. */
 function tellChanges({ insertions, deletions = 0, merged_into }: SessionLine): string {
   if (insertions === undefined) return "";
   if (insertions === 0 && deletions === 0) return "none";
-  return `+${insertions} -${deletions}${merged_into === undefined ? "" : " merged"}`;
+  const size = `+${insertions} -${deletions}`;
+  if (merged_into === undefined) return size;
+  return merged_into.startsWith(MADE_BRANCHES)
+    ? `${size} in ${merged_into.slice(MADE_BRANCHES.length)}`
+    : `${size} merged`;
+}
+
+/** The branch of a session, where it can be there: what is made for a session goes when nothing was committed to it. */
+function tellBranch({ git_branch = "", insertions, deletions, status }: SessionLine): string {
+  const isOver = status !== "running" && status !== "pending";
+  const isEmpty = insertions === undefined && isOver && git_branch.startsWith(MADE_BRANCHES);
+  return isEmpty || (insertions === 0 && deletions === 0) ? "" : git_branch;
 }
 
 function toCells(session: SessionLine, now: number): Record<Column, string> {
-  const { turn, max_turns, expected_turns, cost_usd, cost_at_least, insertions, deletions } = session;
+  const { turn, max_turns, expected_turns, cost_usd, cost_at_least } = session;
   const isUsual =
     session.status === "running" && expected_turns !== undefined && (turn ?? 0) <= expected_turns;
   const most = isUsual ? `~${expected_turns}` : max_turns;
@@ -74,8 +88,7 @@ function toCells(session: SessionLine, now: number): Record<Column, string> {
     state: tellState(session, now),
     workflow: session.workflow_name,
     turn: turn === undefined ? "" : `${turn}${most === undefined ? "" : `/${most}`}`,
-    // Where there is nothing (any more), neither is there a branch.
-    branch: insertions === 0 && deletions === 0 ? "" : (session.git_branch ?? ""),
+    branch: tellBranch(session),
     changes: tellChanges(session),
     cost: cost_usd === undefined ? "" : `$${cost_usd.toFixed(2)}${cost_at_least ? "+" : ""}`,
     age: tellSpan(session.age_s * 1000),
