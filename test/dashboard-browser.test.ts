@@ -71,13 +71,18 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     await card.getByRole("textbox").fill("With sessions, not tokens");
     await card.getByRole("textbox").press("Control+Enter");
     const agree = page.getByRole("dialog").getByRole("button", { name: /^yes/i });
-    // What is about to happen is said once.
+    await agree.waitFor();
+    // What is about to happen is said once, and as nothing that is thrown away.
     expect(await page.getByRole("dialog").getByText("Send back at gate ok").count()).toBe(1);
+    expect(await agree.getAttribute("class")).not.toContain("danger");
     await agree.click();
     await plans.until(planId, (state) => (state.steps.ok?.decisions.length ?? 0) === 1);
     const opened = await plans.until(planId, (state) => state.steps.ok?.open !== undefined);
     expect(opened.steps.ok?.decisions[0]).toMatchObject({ via: "dashboard" });
     await page.goto(new URL(`#/plans/${planId}`, page.url()).href);
+    // It is open again, so the step tells no decision.
+    await page.getByRole("button", { name: /^ok\s+gate · opening 2\s+waiting for you/ }).waitFor();
+    expect(await page.getByRole("region", { name: "Step ok" }).innerText()).not.toMatch(/sen[dt].back/);
     await page
       .getByRole("article", { name: "Build this design?" })
       .getByRole("button", { name: /approve/i })

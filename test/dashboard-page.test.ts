@@ -61,6 +61,8 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
   it("answers a question right there, by a choice or in own words", async () => {
     const { page, server } = await open();
     const card = page.getByRole("article", { name: "Two date formats" });
+    // What can be chosen comes before the field, also for the Tab key.
+    expect(await card.locator(".answer :is(button, textarea)").first().innerText()).toMatch(/^ISO 8601/);
     await card.getByLabel("Your answer").fill("Whatever the header says");
     await card.getByRole("button", { name: "Send my answer" }).click();
     await vi.waitFor(() => expect(server.actions).toHaveLength(1));
@@ -133,7 +135,9 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     await vi.waitFor(() => expect(server.replies).toHaveLength(1));
     expect(server.replies[0]?.values).toBeUndefined();
     await page.getByRole("button", { name: "Kill…" }).click();
-    await page.getByRole("button", { name: "Yes, do it" }).click();
+    const yes = page.getByRole("button", { name: "Yes, do it" });
+    expect(await yes.getAttribute("class")).toContain("danger");
+    await yes.click();
     await page.getByText("Ended.").waitFor();
     expect(server.replies[1]).toEqual({ formId: "form-1", values: { confirm: "yes" } });
   });
@@ -208,6 +212,19 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     server.push("change", { totals: { ...server.told.board.totals, needs: 7 } });
     await vi.waitFor(async () => expect(await page.title()).toBe("(7) Board – Workflows"));
     await vi.waitFor(async () => expect(await other.title()).toBe("(7) Board – Workflows"));
+  });
+
+  it("tells of what was done the first sentence, since the rest is old by the time it is read", async () => {
+    const { page, server } = await open();
+    const summary = "Approved at gate review. The plan goes on: routes starts 5 runs.\n\nLook with status.";
+    server.told.call = ({ id }) => ({ id, state: "done", outcome: "ok", summary });
+    await page.getByRole("button", { name: "Approve" }).click();
+    const notice = page.locator(".notice");
+    await notice.waitFor();
+    expect(await notice.locator("p").innerText()).toBe("Done. Approved at gate review.");
+    server.told.call = ({ id }) => ({ id, state: "done", outcome: "declined", summary });
+    await page.getByRole("button", { name: "Deny" }).click();
+    await page.getByText("Look with status.").waitFor();
   });
 
   it("sends what was clicked once more under the same id when no answer came", async () => {
@@ -304,6 +321,23 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     await page.getByRole("heading", { level: 1, name: "Figures" }).waitFor();
     await page.keyboard.press("?");
     await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor();
+  });
+
+  it("tells seconds in the timeline of a short plan, so that no two marks are the same", async () => {
+    const { page } = await open(
+      ({ plans }) => {
+        const plan = plans["plan-1"];
+        if (!plan) throw new Error("There is no plan.");
+        plan.startedAt = plan.now - 90_000;
+        plan.timeline = [];
+      },
+      {},
+      "#/plans/plan-1",
+    );
+    await page.locator(".timeline-marks span").nth(3).waitFor();
+    const marks = await page.locator(".timeline-marks span").allInnerTexts();
+    expect(new Set(marks).size).toBe(marks.length);
+    expect(marks[0]).toMatch(/^\d\d:\d\d:\d\d$/);
   });
 
   it("says of an address that leads nowhere that there is no such page", async () => {

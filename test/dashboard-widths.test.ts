@@ -1,5 +1,5 @@
 import type { Page } from "playwright-core";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { findChromium } from "./support/browser.js";
 import { openStandIn } from "./support/stand-in-page.js";
 import { useBrowser } from "./support/use-browser.js";
@@ -52,11 +52,26 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
       for (const gate of plans["plan-1"]?.gates ?? []) gate.step = "a_gate_with_a_long_name".repeat(8);
     });
     const frame = page.getByRole("region", { name: "Decisions at gates" });
-    await page.getByText("scroll sideways").waitFor();
+    await frame.locator("xpath=following-sibling::p").getByText("scroll sideways").waitFor();
     await frame.focus();
     await page.keyboard.press("ArrowRight");
     await page.waitForFunction("document.activeElement.scrollLeft > 0");
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(viewport.width);
+  });
+
+  it("what an agent has said at length is scrolled by the keyboard, and what fits is no stop of it", async () => {
+    const { page } = await open("#/", ({ board }) => {
+      const gate = board.needs.find(({ kind }) => kind === "gate");
+      if (gate) gate.detail = "> One more line of many\n".repeat(100);
+    });
+    const about = page.getByRole("region", { name: "What is decided on" });
+    await about.getByText("One more line").waitFor();
+    await vi.waitFor(async () => expect(await about.getAttribute("tabindex")).toBe("0"));
+    await about.focus();
+    await page.keyboard.press("End");
+    await page.waitForFunction("document.activeElement.scrollTop > 0");
+    const short = page.getByRole("region", { name: "What is needed to decide" });
+    expect(await short.getAttribute("tabindex")).toBeNull();
   });
 
   it("a line of a difference is one line high, whatever its number", async () => {

@@ -28,6 +28,13 @@ const session = (index: number) => ({
 });
 
 describe("the text of an answer", () => {
+  it("calls plans what figures by template count", () => {
+    const group = { name: "feature", runs: 4, succeeded: 3, failed: 1, killed: 0, cost_usd: 8, waited_s: 60 };
+    const figures = { by: "template" as const, figure: "success" as const, days: 30, groups: [group] };
+    const text = textOf({ outcome: "ok", summary: "4 plans have ended.", figures });
+    expect(text).toContain("| template | plans | succeeded |\n| --- | --- | --- |\n| feature | 4 | 3 of 4 |");
+  });
+
   it("tells all that the structure tells, for clients that show text only", () => {
     const answer: Answer = {
       outcome: "input_required",

@@ -34,7 +34,7 @@ export function renderFigures({ by, figure, groups }: FiguresAnswer): string {
   const row = (cells: string[]) => `| ${cells.join(" | ")} |`;
   if (groups.length === 0) return "";
   return [
-    row([by, ...columns.map(({ head }) => head)]),
+    row([by, ...columns.map(({ head }) => (by === "template" && head === "runs" ? "plans" : head))]),
     row([by, ...columns].map(() => "---")),
     ...groups.map((group) => row([nameOf(group), ...columns.map(({ text }) => text(group))])),
   ].join("\n");

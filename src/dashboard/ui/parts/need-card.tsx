@@ -4,6 +4,7 @@ import { duration, isoTime } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";
 import { NeedAnswer } from "./need-answer.js";
+import { ScrollFrame } from "./overflow.js";
 import { QuotedText } from "./quoted-text.js";
 import { StepChangeBox } from "./step-change.js";
 
@@ -38,12 +39,16 @@ export function NeedCard({ need }: { need: NeedView }) {
 
 /** What a gate is about has others' words in it; all else is shown as it is. */
 function Detail({ kind, text }: { kind: NeedView["kind"]; text: string }) {
-  if (kind !== "gate") return <pre class="detail">{text}</pre>;
+  if (kind === "gate")
+    return (
+      <ScrollFrame class="detail about-gate" label="What is decided on">
+        <QuotedText text={text} />
+      </ScrollFrame>
+    );
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
-    <section class="detail about-gate" tabIndex={0} aria-label="What is decided on">
-      <QuotedText text={text} />
-    </section>
+    <ScrollFrame class="detail" label="What is needed to decide">
+      <pre>{text}</pre>
+    </ScrollFrame>
   );
 }
 

@@ -12,6 +12,7 @@ import { Facts } from "../parts/facts.js";
 import { FeedbackBox } from "../parts/feedback-box.js";
 import { LogList } from "../parts/log-list.js";
 import { NeedCard } from "../parts/need-card.js";
+import { ScrollFrame } from "../parts/overflow.js";
 import { costText, statusOf } from "../parts/run-line.js";
 import { Status } from "../parts/status.js";
 import { Tabs } from "../parts/tabs.js";
@@ -235,7 +236,9 @@ function Side({ title, text }: { title: string; text: string | undefined }) {
   return (
     <section>
       <h2>{title}</h2>
-      <p class="told side-text">{text}</p>
+      <ScrollFrame class="side-text" label={title}>
+        <p class="told">{text}</p>
+      </ScrollFrame>
     </section>
   );
 }
