@@ -270,7 +270,9 @@ describe("the command allow", () => {
     expect(await bin("--list")).toMatchObject({ code: 0, stdout: `  ${repository}\n` });
     expect(await bin("--remove", repository)).toMatchObject({ code: 0 });
     expect(await bin("--remove", repository)).toMatchObject({ code: 1 });
-    expect((await bin("--list")).stdout).toBe("No repository is allowed so.\n");
+    expect((await bin("--list")).stdout).toBe(
+      "No repository was allowed by itself. Those inside ENGINE_ALLOWED_FOLDERS are allowed besides.\n",
+    );
     expect(await bin(home)).toMatchObject({
       code: 1,
       stdout: expect.stringContaining("not in a git repository"),

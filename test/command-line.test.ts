@@ -210,7 +210,9 @@ describe("install and doctor", () => {
       project: true,
       name: "flows",
     });
-    expect(() => readCommandLine(["install"])).toThrow("the client is missing");
+    expect(() => readCommandLine(["install"])).toThrow(
+      "the client is missing: claude-code, claude-desktop, cursor, vscode, goose or codex",
+    );
     expect(() => readCommandLine(["install", "vscode", "goose"])).toThrow(SettingsError);
     expect(() => readCommandLine(["doctor", "--print"])).toThrow(
       "--print belongs to the commands install and plan save",

@@ -145,7 +145,9 @@ describe("what the agent wants to know", () => {
     const { data, text } = await call({ ...ASKS, wait_seconds: 2 }, { onprogress: () => {} });
     expect(forms).toHaveLength(1);
     expect(data).toMatchObject({ outcome: "running", run: { questions: [{ text: QUESTION.question }] } });
-    expect(text).toMatch(/It waits for an answer: .*, since 20\d\d-/);
+    expect(text).toMatch(
+      /database should I use\? It waits for an answer: Which database should I use\? \(PostgreSQL, SQLite\), since 20\S+, question_id /,
+    );
     const { run_id } = data.run;
     const updates: string[] = [];
     client.setNotificationHandler(

@@ -37,7 +37,7 @@ it("says that none runs and what is stored, and makes nothing", async () => {
   expect(await runBin(["engine", "status"], env)).toEqual({
     code: 1,
     stdout:
-      "No engine is running.\n  stored         no sessions\n  log            ~/state/engine/engine.log\n" +
+      "No engine is running.\n  stored         no sessions\n" +
       "  disk           0 KiB: database 0 KiB, clones 0 KiB, worktrees 0 KiB\n",
     stderr: "",
   });

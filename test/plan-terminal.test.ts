@@ -69,6 +69,19 @@ it("asks a form field by field, with lists line by line and choices by their num
   expect(written()).not.toContain("\u001b[31m");
 });
 
+it("names the suggested one of its choices by the number that is typed for it, and a title once", async () => {
+  const { terminal, answer, written } = createTty();
+  const choices = [
+    { value: "low", title: "Nobody uses it yet" },
+    { value: "high", title: "In use" },
+  ];
+  const risk = question({ name: "risk", title: "Risk", description: "risk", required: false });
+  const asked = createTerminalForms(terminal).ask("Begin?", [{ ...risk, choices, suggestion: "high" }]);
+  await answer("[2] > ", "\r");
+  expect(await asked).toEqual({ kind: "accepted", values: { risk: "high" } });
+  expect(written()).toContain("\nRisk (optional)\n");
+});
+
 it("asks what should change only of who sends back, and breaks what it shows between words", async () => {
   const sentBack = { name: "decision", value: "send_back" };
   const questions = [

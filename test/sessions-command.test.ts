@@ -227,6 +227,7 @@ it("shows what the agent did, live and afterwards, and goes on by one run once t
   const shown = await sessions(["show", "goes-on"]);
   expect(shown.stdout.split("wants to run `npm publish --access public`")).toHaveLength(2);
   expect(shown.stdout).toContain("Open questions of the agent:");
+  expect(shown.stdout).toMatch(/\nAnswer in the chat client: .*`automagik-workflows-mcp dashboard`\.\n$/);
   const { run } = (await bin.call({ action: "status", run_id })).data;
   const { question_id } = run.questions[0];
   await bin.call({ action: "answer", run_id, question_id, answer: "deny" });

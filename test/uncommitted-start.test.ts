@@ -107,7 +107,7 @@ describe("what is not committed", () => {
     expect(forms[0]?.schema.required ?? []).not.toContain("uncommitted");
     expect(data.outcome).toBe("completed");
     expect(data.summary).toContain(
-      "Your 3 uncommitted changes (b.txt, readme.md, new.txt) are taken along, as they lie there when the run begins: the first commit of the work.",
+      "Taken along as the first commit of the work, as the files lie there when the run begins: your 3 uncommitted changes (b.txt, readme.md, new.txt).",
     );
     expect(data.run.result).toContain("Your 3 uncommitted changes");
     const { work } = data.run;
@@ -210,7 +210,10 @@ describe("what is not committed", () => {
       next_step: { arguments: { uncommitted: false } },
     });
     const { data } = await call(run({ uncommitted: true, wait_seconds: 0 }));
-    expect(data).toMatchObject({ outcome: "started", summary: expect.stringContaining("are taken along") });
+    expect(data).toMatchObject({
+      outcome: "started",
+      summary: expect.stringContaining("Taken along as the first commit"),
+    });
     const ended = await call({ action: "status", run_id: data.run.run_id, wait_seconds: 60 });
     expect(titles(repository, ended.data.run.work.branch)).toEqual(["Add the login", OWN]);
     const agent = readFileSync(join(home, ".scripted-agent", `${ended.data.run.session_id}.json`), "utf8");

@@ -168,7 +168,7 @@ async function lookAfterwards(
       outcome: "killed",
       summary: worked
         ? `The ${nameRun(run)} is killed according to the API, but its agent was still seen working afterwards (${tellPosition(run)}). It may still end as completed.`
-        : `The ${nameRun(run)} is killed, according to the API, and no further work was seen since.`,
+        : `The ${nameRun(run)} is killed${services.settings.engine === "local" ? "" : ", according to the API"}, and no further work was seen since.`,
       ...(worked ? { next: watchAgain(run, "See whether it really ends.") } : {}),
     };
   }

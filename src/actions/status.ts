@@ -3,6 +3,7 @@ import { isFinal } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { outcomeOf } from "../runs/run-facts.js";
 import { costOfSession } from "../sessions/session-cost.js";
+import { asSentence } from "../shared/text.js";
 import { formatUsd } from "../shared/usd.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
@@ -89,7 +90,7 @@ export const statusAction = defineAction({
     const quietMs = isFinal(run.status) ? undefined : services.watcher.stalledFor(run);
     const goesOn =
       quietMs === undefined
-        ? `The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}.${tellWaiting(run)}`
+        ? `${asSentence(`The ${nameRun(run)} is ${run.status}${position ? `: ${position}` : ""}`)}${tellWaiting(run)}`
         : tellStall(run, quietMs, services);
     const own: Answer = {
       outcome: quietMs === undefined ? outcomeOf(run) : "stalled",

@@ -205,7 +205,10 @@ function isList(name: OwnFlag): name is OfType<"list"> {
 /** Takes the client's name, which follows `install`, out of the words. */
 function takeClient(words: string[]): { client: string } {
   const [client] = words.splice(1, 1);
-  if (client === undefined) throw new SettingsError("install: the client is missing; see --help");
+  if (client === undefined)
+    throw new SettingsError(
+      "install: the client is missing: claude-code, claude-desktop, cursor, vscode, goose or codex; see --help",
+    );
   return { client };
 }
 

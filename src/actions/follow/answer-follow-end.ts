@@ -2,6 +2,7 @@ import type { ApiError } from "../../api/errors.js";
 import type { Run } from "../../api/types.js";
 import { outcomeOf } from "../../runs/run-facts.js";
 import type { FollowEnd } from "../../runs/run-follower.js";
+import { asSentence } from "../../shared/text.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { describeRun, nameRun, tellEnd, tellPosition } from "../describe-run.js";
@@ -101,7 +102,7 @@ export async function answerFollowEnd(
             ? tellSilence(end.run, end.error, end.errorSince, it)
             : end.run.status === "unknown"
               ? `The API has not given the status of the ${nameRun(end.run)} yet.`
-              : `${it} is ${end.run.status}${position ? `: ${position}` : ""}.${tellWaiting(end.run)}`,
+              : `${asSentence(`${it} is ${end.run.status}${position ? `: ${position}` : ""}`)}${tellWaiting(end.run)}`,
         ),
         run: describe(end.run),
         next: watchAgain(end.run, "Follow the run further; it goes on by itself."),

@@ -208,7 +208,7 @@ export function answerStep(run: Run): { next?: NextStep } {
   };
 }
 
-/** " It waits for an answer: q1: …" or "" when the agent has asked nothing. */
+/** " It waits for an answer: Which database? …" or "" when the agent has asked nothing. */
 export function tellWaiting(run: Run): string {
   const open = isFinal(run.status) ? [] : openQuestions(run);
   if (open.length === 0) return "";
@@ -221,9 +221,9 @@ const TOLD = 3;
 /** How many characters a sentence has for each of them, and for its choices. */
 const TOLD_CHARACTERS = 300;
 
-/** "q1: Which database? (postgres, sqlite), since 2026-11-25T12:00:00.000Z" */
+/** "Which database? (postgres, sqlite), since 2026-11-25T12:00:00.000Z, question_id q1" */
 export function tellQuestion({ questionId, text, choices, askedAt }: RunQuestion): string {
   const values = cleanLine(choices.map((choice) => choice.value).join(", "), TOLD_CHARACTERS);
   const since = askedAt === undefined ? "" : `, since ${new Date(askedAt).toISOString()}`;
-  return `${questionId}: ${cleanLine(text, TOLD_CHARACTERS)}${values ? ` (${values})` : ""}${since}`;
+  return `${cleanLine(text, TOLD_CHARACTERS)}${values ? ` (${values})` : ""}${since}, question_id ${questionId}`;
 }

@@ -123,7 +123,7 @@ export async function settleChanges(
   return agreed
     ? settle(
         true,
-        ` ${yours} ${changes.count === 1 ? "is" : "are"} taken along, as they lie there when the run begins: the first commit of the work.`,
+        ` Taken along as the first commit of the work, as the files lie there when the run begins: your ${countChanges(changes.count)} (${nameFiles(changes)}).`,
       )
     : settle(false, ` ${yours} ${were} left out.`);
 }

@@ -16,7 +16,11 @@ export async function runAllow({ permissions, folder, what, out }: AllowOptions)
   try {
     if (what === "list") {
       const allowed = await permissions.list();
-      out(allowed.length > 0 ? allowed.map(tellConsent).join("") : "No repository is allowed so.\n");
+      out(
+        allowed.length > 0
+          ? allowed.map(tellConsent).join("")
+          : "No repository was allowed by itself. Those inside ENGINE_ALLOWED_FOLDERS are allowed besides.\n",
+      );
       return 0;
     }
     if (what === "remove") {

@@ -41,9 +41,16 @@ export function readFields({ requestedSchema }: ElicitRequestFormParams): Field[
 
 /** Shows one field: title, what it is about, its choices. */
 function showField(field: Field, screen: Pick<Screen, "line">): void {
-  const about = field.description ? `: ${field.description}` : "";
+  const isTold = field.description.toLowerCase() === field.title.toLowerCase();
+  const about = field.description && !isTold ? `: ${field.description}` : "";
   screen.line(`${field.title}${field.required ? "" : " (optional)"}${about}`);
   for (const [index, { title }] of field.choices.entries()) screen.line(`  ${index + 1}. ${title}`);
+}
+
+/** What is filled in beforehand, as it is typed: of choices, which are shown by their titles, the number. */
+function tellSuggestion({ suggestion, choices }: Field): string {
+  const at = choices.findIndex(({ value }) => value === suggestion);
+  return at < 0 ? `${suggestion}` : String(at + 1);
 }
 
 /** The first choice of what is required; at a gate that the plan goes on. */
@@ -102,7 +109,7 @@ export function createKeyboardAnswerer(options: {
           const { onlyWith } = field;
           if (onlyWith && content[onlyWith.name] !== onlyWith.value) continue;
           showField(field, screen);
-          const prompt = `  ${field.suggestion === undefined ? "" : `[${field.suggestion}] `}> `;
+          const prompt = `  ${field.suggestion === undefined ? "" : `[${tellSuggestion(field)}] `}> `;
           let value: string | undefined;
           do {
             const typed = (await readline.question(prompt, { signal: ended })).trim();

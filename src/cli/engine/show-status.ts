@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import {
   type DayCosts,
   type DiskUse,
@@ -54,6 +55,8 @@ interface Report {
   unread: string | undefined;
   lastEnd: LastEnd | undefined;
   log: string;
+  /** Where none has ever run there is none. */
+  hasLog: boolean;
   disk: DiskUse;
   /** The plans that this machine's engine has runs of; undefined where they could not be read. */
   plans: PlansOfPlace | undefined;
@@ -100,6 +103,7 @@ async function look({ stateFolder, home, version, given, readSessions }: ShowSta
     sessions: found?.sessions ?? [],
     unread: found ? found.problem : `they did not come within ${SESSIONS_LIMIT_MS / 1000} s`,
     lastEnd: status.running ? undefined : await readLastEnd(stateFolder),
+    hasLog: existsSync(log),
     log: home.length > 1 ? log.replace(home, "~") : log,
     disk,
     plans,
@@ -213,7 +217,7 @@ function render(report: Report, { width, paint }: ShowStatusOptions): string {
     ["stored", running ? undefined : tellStored(report)],
     ["cost today", today && today.runs > 0 ? tellCost(today, kept) : undefined],
     ["settings", kept && tellSettings(kept, now)],
-    ["log", log],
+    ["log", report.hasLog ? log : undefined],
     ["disk", tellDisk(disk)],
   ];
   const shown = rows.filter(([, value]) => value !== undefined);

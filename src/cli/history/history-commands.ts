@@ -153,7 +153,7 @@ export async function showHistory(
   );
   out(
     `${table}\nTurns, time and cost: the median of successful runs of the last 90 days, and what nine of ten did not exceed; ` +
-      `"-" where fewer than three tell it. Kept for ${days} days.\n`,
+      `"-" in any column where fewer than three tell it. Kept for ${days} days.\n`,
   );
   return 0;
 }

@@ -2,6 +2,10 @@ import { describeSessions, sortSessions } from "../../actions/list-sessions.js";
 import { NOT_RUNNING, type OpenServices } from "./open-services.js";
 import { renderTable, type TableOptions } from "./render-sessions.js";
 
+/** How an agent is answered: neither the list nor a single session asks anything. */
+export const HOW_TO_ANSWER =
+  "Answer in the chat client: ask it how the session is. Or in the browser: `automagik-workflows-mcp dashboard`.";
+
 /**
  * Shows all sessions: those that wait for the person first, then those that go on, then the ended ones.
  * @returns the exit code: 0, also when there are none
@@ -31,7 +35,7 @@ export async function listInTerminal(
   const advice = list.some((one) => one.error_code === "interrupted" && one.can_continue)
     ? "`automagik-workflows-mcp sessions resume NAME` goes on with an interrupted one."
     : "";
-  if (waiting > 0) lines.push("", "Answer in the chat client: ask it how the session is.");
+  if (waiting > 0) lines.push("", HOW_TO_ANSWER);
   if (advice) lines.push("", advice);
   options.out(`${lines.join("\n")}\n`);
   return 0;

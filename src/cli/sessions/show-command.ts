@@ -7,6 +7,7 @@ import { renderRun } from "../../server/tools/output.js";
 import { toRun } from "../../sessions/run-record.js";
 import { isOver } from "../../sessions/sessions.js";
 import { findSession } from "./find-session.js";
+import { HOW_TO_ANSWER } from "./list-command.js";
 import { NOT_RUNNING, type OpenServices } from "./open-services.js";
 import { renderEvent } from "./render-log.js";
 
@@ -48,7 +49,9 @@ export async function showInTerminal(
       if (event.type !== "question" || !open.includes(String(event.data.question_id))) write(event);
   } else out("This API does not tell what the agent did; how the run stands is below.\n");
   if (signal.aborted) return 0;
-  out(`\n${renderRun(describeRun(follows ? await read() : run, { now: services.clock.now() }))}\n`);
+  const now = follows ? await read() : run;
+  out(`\n${renderRun(describeRun(now, { now: services.clock.now() }))}\n`);
+  if (!isOver(now) && openQuestions(now).length > 0) out(`\n${HOW_TO_ANSWER}\n`);
   return 0;
 }
 
