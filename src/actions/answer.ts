@@ -251,6 +251,8 @@ export interface Answer {
   outcome: Outcome;
   /** What happened, and what was and was not done, in sentences. */
   summary: string;
+  /** The part of a plan's summary that tells what this call has done, for where its stand is seen anyway; not published. */
+  happened?: string;
   next?: NextStep;
   run?: RunAnswer;
   missing?: z.output<typeof missingAnswer>[];

@@ -211,14 +211,14 @@ function toField({
 
 function toEnd(
   id: string,
-  { outcome, summary, check, missing }: Answer,
+  { outcome, summary, happened, check, missing }: Answer,
 ): Extract<CallView, { state: "done" }> {
   const needs = missing?.map(({ description }) => description).join(" ");
   return {
     id,
     state: "done",
     outcome,
-    summary: cleanText([summary, needs].filter(Boolean).join("\n\n"), MESSAGE_CHARS),
+    summary: cleanText([happened ?? summary, needs].filter(Boolean).join("\n\n"), MESSAGE_CHARS),
     ...(check ? { check: { passed: check.passed, output: cleanText(check.output, MESSAGE_CHARS) } } : {}),
   };
 }

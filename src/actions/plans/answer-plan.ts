@@ -31,6 +31,7 @@ export async function answerPlan(
   return {
     outcome: told.outcome ?? outcomeOfPlan(sight),
     summary: tellPlan(sight, plan, { gate, happened }),
+    ...(told.first ? { happened: happened.filter(Boolean).join(" ") } : {}),
     plan,
     ...(next ? { next } : {}),
   };

@@ -23,8 +23,8 @@ export const notices = signal<Notice[]>([]);
 /** How often a request is sent again when no answer came: with the same id, so that nothing is done twice. */
 const TRIES = 3;
 const RETRY_MS = 800;
-/** Outcomes of calls that have come to their end and have changed nothing. */
-const NOT_DONE = new Set(["declined", "input_required", "failed", "timeout"]);
+/** Outcomes of calls that have come to their end and have changed nothing, as far as is known. */
+const NOT_DONE = new Set(["declined", "cancelled", "input_required", "failed", "timeout", "unknown"]);
 let told = 0;
 
 /** Does it by the server, with what forms it shows, and tells the outcome. Never throws. */
@@ -55,7 +55,7 @@ async function carryOut(action: ActionName, given: Record<string, unknown>): Pro
   const id = newId();
   let call = await patiently(() => post<CallView>("api/actions", { id, action, arguments: given }));
   for (;;) {
-    if (call.state === "done") return { ...tellDone(call), ...check(call) };
+    if (call.state === "done") return { ...tellDone(action, call), ...check(call) };
     if (call.state === "failed") return { ok: false, text: call.message };
     if (call.state === "working") {
       call = await patiently(() => get<CallView>(`api/actions/${id}`));
@@ -74,10 +74,10 @@ function newId(): string {
     .join("");
 }
 
-/** Of what was done the first sentence: how it stands now is shown beside it, and newer. Of all else every word. */
-function tellDone({ outcome, summary }: CallView & { state: "done" }): Outcome {
-  const ok = !NOT_DONE.has(outcome);
-  return { ok, text: ok ? (/^[^\n]*?[.!?](?=\s|$)/.exec(summary)?.[0] ?? summary) : summary };
+function tellDone(action: ActionName, { outcome, summary }: CallView & { state: "done" }): Outcome {
+  // A run that still goes on is neither taken nor thrown away.
+  const isTooEarly = outcome === "running" && (action === "take" || action === "discard");
+  return { ok: !NOT_DONE.has(outcome) && !isTooEarly, text: summary };
 }
 
 function check(call: CallView & { state: "done" }): { detail?: string } {

@@ -20,7 +20,7 @@ export type ProjectStep = (
 /** The answer as text and as structured content; whatever the structure tells, the text tells too. */
 export function renderAnswer(whole: Answer, project: ProjectStep, isError = false): ToolResult {
   const answer = shortenWorkflows(shortenSessions(whole));
-  const { next, ...rest } = answer;
+  const { next, happened: _isInSummary, ...rest } = answer;
   const projected = next && project(next);
   const step = projected && { ...projected, reason: next.reason };
   const plan = rest.plan && step ? { plan: { ...rest.plan, next_step: step } } : {};
