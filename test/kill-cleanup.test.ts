@@ -299,7 +299,7 @@ describe("cleanup", () => {
     const { call, forms } = await connectInMemory({ onForm: say("yes") });
     const answer = await call({ action: "cleanup", session_name: "auth" });
     expect(forms[0]?.message).toMatch(
-      /^Remove the workspace of session "auth" \(.*\$\d.*\)\?\n\nBy workflow architect, session "auth", run /,
+      /^Remove the workspace of session "auth" \(.*\$\d.*\)\?\n\nBy workflow architect, run /,
     );
     expect(answer.data).toMatchObject({ outcome: "ok", cleanup: { success: true, removed: ["workspace"] } });
     expect(cleanups()).toMatchObject([{ path: `/run/${run_id}/cleanup`, query: { force: "false" } }]);

@@ -1,9 +1,13 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { engineFiles } from "../src/engine/background/index.js";
+import { toVariables } from "./support/bin.js";
 import { serveBranchingApi } from "./support/branching-api.js";
 import { hasEnded, scriptOf } from "./support/driven-plans.js";
+import { SCRIPTED_AGENT } from "./support/local-engine.js";
+import { git } from "./support/one-machine.js";
 import { createPlanTerminal, drivePlansOf } from "./support/plan-terminal.js";
 import { hasTerminal, runInTypedTerminal } from "./support/typed-terminal.js";
 
@@ -139,6 +143,33 @@ it("starts no engine for a plan that cannot begin", async () => {
   expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining("Nothing was begun.") });
   expect(existsSync(engineFiles(home).folder)).toBe(false);
 }, 60_000);
+
+it.skipIf(!hasTerminal)(
+  "does not count the plan's own file among the changes that stay out",
+  async () => {
+    const { home, env, file } = createPlanTerminal();
+    const shop = join(home, "shop");
+    execFileSync("git", ["init", "--quiet", "--initial-branch=main", shop]);
+    for (const [name, text] of [
+      ["own.txt", "mine"],
+      ["ship.yaml", SHIP],
+    ] as const)
+      file(text, join("shop", name));
+    const user = ["-c", "user.name=A", "-c", "user.email=a@host.example"];
+    git(shop, ...user, "commit", "--quiet", "--allow-empty", "-m", "Begin");
+    const settings = toVariables({ CLAUDE_PATH: SCRIPTED_AGENT, ENGINE_ALLOWED_FOLDERS: home });
+    const { text } = await runInTypedTerminal(
+      "plan run ship.yaml --input feature=login",
+      { ...env, ...settings },
+      [["> ", "/decline"]],
+      shop,
+    );
+    expect(text.replace(/\s+/g, " ")).toContain(
+      "Your 1 uncommitted change in ~/shop, on main stays out: own.txt. To",
+    );
+  },
+  60_000,
+);
 
 it("begins a plan of which all is said that has no default", async () => {
   const api = await serveBranchingApi({ script: scriptOf });

@@ -4,7 +4,7 @@ import { asSentence } from "../shared/text.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { nameRun } from "./describe-run.js";
+import { nameFurther, nameRun } from "./describe-run.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { describeForConfirmation, readTarget } from "./read-run.js";
 import { TARGET_ABOUT } from "./resolve-target.js";
@@ -53,7 +53,7 @@ export const cleanupAction = defineAction({
       {
         action: "cleanup",
         deed: `Remove the workspace of ${describeForConfirmation(run)}${isFinal(run.status) ? "" : ", which is still going on"}`,
-        detail: `By ${nameRun(run)}`,
+        detail: `By ${nameFurther(run)}`,
         arguments: { run_id: run.runId, ...(args.force ? { force: true } : {}) },
         confirm: args.confirm,
       },

@@ -112,6 +112,12 @@ export function nameRun(run: Run): string {
   return parts.filter(Boolean).join(", ");
 }
 
+/** What `nameBriefly` leaves out: "workflow architect, run 1234", or all where the session has no name. */
+export function nameFurther(run: Run): string {
+  const { sessionName: _, ...rest } = run;
+  return nameRun(rest);
+}
+
 /** By its session where that has a name: the run's id is in a form's detail then, behind what has to be seen. */
 export function nameBriefly(run: Run): string {
   return run.sessionName ? `session "${run.sessionName}"` : nameRun(run);

@@ -4,7 +4,7 @@ import { asSentence } from "../shared/text.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { nameRun } from "./describe-run.js";
+import { nameFurther, nameRun } from "./describe-run.js";
 import { listCommits } from "./describe-work.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { describeForConfirmation, readAgain, readTarget } from "./read-run.js";
@@ -83,7 +83,7 @@ function describeLoss(run: Run): string {
     ...(work ? listCommits(work) : []),
     work?.mergedInto ? `They are merged into ${work.mergedInto}, which stays.` : "",
     work?.uncommitted ? "Changes that are in no commit go too." : "",
-    `By ${nameRun(run)}`,
+    `By ${nameFurther(run)}`,
   ];
   return lines.filter(Boolean).join("\n");
 }

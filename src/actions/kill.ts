@@ -6,7 +6,7 @@ import { withDeadline } from "../shared/deadline.js";
 import type { Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { describeRun, nameRun, tellEnd, tellPosition } from "./describe-run.js";
+import { describeRun, nameFurther, nameRun, tellEnd, tellPosition } from "./describe-run.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
 import { answerUnknown, describeForConfirmation, readRun } from "./read-run.js";
@@ -73,7 +73,7 @@ async function killAfterConsent(
       action: "kill",
       deed: `${args.force ? "Kill at once" : "Kill"} ${describeForConfirmation(run)}`,
       remark: relied,
-      detail: `It is ${nameRun(run)}`,
+      detail: `It is ${nameFurther(run)}`,
       arguments: { run_id: run.runId, ...(args.force ? { force: true } : {}) },
       confirm: args.confirm,
     },

@@ -5,7 +5,7 @@ import { asCode, readCheckCommand } from "../shared/check-command.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
-import { nameBriefly, nameRun } from "./describe-run.js";
+import { nameBriefly, nameFurther, nameRun } from "./describe-run.js";
 import { listCommits, tellBriefly } from "./describe-work.js";
 import { resolveWaitMs } from "./follow/wait-budget.js";
 import { confirmWithPerson } from "./forms/confirm.js";
@@ -99,7 +99,7 @@ export const takeAction = defineAction({
             tellBriefly(run.work, LINE_CHARS),
             ...listCommits(run.work),
             ...tellFurther(run.work, args.into),
-            `By ${nameRun(run)}`,
+            `By ${nameFurther(run)}`,
           ].join("\n"),
         arguments: { run_id: run.runId, ...chosen },
         // Nobody has agreed to what the call did not name.

@@ -11,18 +11,20 @@ export const hasTerminal = process.platform === "linux" && existsSync(SCRIPT);
 /**
  * Runs the bin to its end in a terminal of its own, where a person types.
  * @param line what stands behind the bin, for a shell
+ * @param cwd where the person stands
  * @param typed what is typed, each as soon as its prompt is there; the next prompt is waited for behind it
  */
 export function runInTypedTerminal(
   line: string,
   env: Record<string, string>,
   typed: readonly (readonly [prompt: string, text: string])[],
+  cwd?: string,
 ): Promise<{ code: number; text: string }> {
   const left = [...typed];
   return new Promise((resolve) => {
     const all = { PATH: process.env.PATH, TERM: "xterm", ...env };
     const command = `${process.execPath} ${BIN} ${line}`;
-    const child = execFile(SCRIPT, ["-qec", command, "/dev/null"], { env: all }, (error, stdout) =>
+    const child = execFile(SCRIPT, ["-qec", command, "/dev/null"], { env: all, cwd }, (error, stdout) =>
       resolve({ code: Number(error?.code ?? 0), text: stdout }),
     );
     onTestFinished(() => void child.kill());

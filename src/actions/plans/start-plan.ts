@@ -60,6 +60,7 @@ interface ReadPlan {
 
 /**
  * Begins a plan: checked, completed by the person in one form, agreed to where it has to be.
+ * @param planFile the file of this machine that it was read from, absolute
  * @returns the plan, or the answer with which the call ends: then nothing was begun
  * @throws ActionError when it cannot be begun; nothing was
  */
@@ -67,6 +68,7 @@ export async function startPlan(
   args: StartPlanArguments,
   call: Call,
   services: Services,
+  planFile?: string,
 ): Promise<Begun | Answer> {
   const plans = await openPlans(services);
   const read = await readPlan(args, plans, call, services);
@@ -78,7 +80,10 @@ export async function startPlan(
     );
   const namer = await createNamer(read.plan, plans, services);
   const ahead = await foresee(read, plans, args.repository_url);
-  const task = createPlanTask(args, read, ahead, namer.suggest, beginsAtBranch(services));
+  const task = {
+    ...createPlanTask(args, read, ahead, namer.suggest, beginsAtBranch(services)),
+    planFile,
+  };
   const draft = await preparePlace(placeArguments(args, read), { call, services, task });
   if ("outcome" in draft) return draft;
   const { values, more = {}, branchNote = "", changesNote = "", permission } = draft;

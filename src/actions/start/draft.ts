@@ -113,6 +113,8 @@ export interface Task {
   readonly more?: readonly Question[];
   /** What the form's name is one of; a session, where left out. */
   readonly names?: "plan";
+  /** The file of this machine that a plan was read from, absolute. */
+  readonly planFile?: string | undefined;
   /** Nothing is done on the branch itself: it is where the work's own branches begin, so that it has to be there. */
   readonly beginsAtBranch?: boolean;
   /** Advice to send the message to a run that is still going on. */

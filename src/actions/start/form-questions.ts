@@ -53,6 +53,7 @@ export async function buildQuestions(
     /** As of the task. */
     beginsAtBranch: boolean;
     names: Task["names"];
+    planFile: Task["planFile"];
     /** What is not committed in a repository of this machine, as far as it may be offered. */
     findChanges: (
       repositoryUrl: string,
@@ -105,7 +106,7 @@ export async function buildQuestions(
   const changes = await inTime((signal) => collaborators.findChanges(place, known.gitBranch ?? "", signal));
   // A plan has many starts, and takes nothing along.
   if (collaborators.names === "plan") {
-    const leftOut = tellLeftOut(changes, place, home);
+    const leftOut = tellLeftOut(changes, place, home, collaborators.planFile);
     return { questions, ...(leftOut ? { leftOut } : {}) };
   }
   const offer = askForChanges(changes, place, home);

@@ -47,6 +47,7 @@ export const askForMissing: Step = async (draft, context) => {
     hasLocalEngine: services.settings.engine === "local",
     beginsAtBranch: task.beginsAtBranch ?? false,
     names: task.names,
+    planFile: task.planFile,
     findChanges: (repositoryUrl, gitBranch, signal) =>
       findChanges(repositoryUrl, gitBranch, signal, draft, context),
     signal: call.signal,

@@ -1,3 +1,4 @@
+import { relative } from "node:path";
 import type { ChangesThere } from "../../api/types.js";
 import { ActionError, type Answer } from "../answer.js";
 import { tellAutomatic, tellNotAsked } from "../forms/ask-to-choose.js";
@@ -50,12 +51,15 @@ export function askForChanges(
 /**
  * A line for a form that begins a plan, whose runs take nothing along: who reads it before anything is paid can commit
  * first. Undefined where nothing is left out.
+ * @param planFile the file that the plan was read from: no agent needs it
  */
 export function tellLeftOut(
-  changes: ChangesThere | undefined,
+  found: ChangesThere | undefined,
   repositoryUrl: string,
   home: string | undefined,
+  planFile: string | undefined,
 ): string | undefined {
+  const changes = found && withoutFile(found, planFile && relative(repositoryUrl, planFile));
   if (!changes || changes.count === 0 || !changes.isBase) return undefined;
   const where = `${showPath(repositoryUrl, home)}${changes.branch ? `, on ${changes.branch}` : ""}`;
   const [stay, them] = changes.count === 1 ? ["stays", "it"] : ["stay", "them"];
@@ -63,6 +67,11 @@ export function tellLeftOut(
     `Your ${countChanges(changes.count)} in ${where} ${stay} out: ${nameFiles(changes)}. ` +
     `To have ${them} in the plan, commit ${them} first, and begin it then.`
   );
+}
+
+function withoutFile(changes: ChangesThere, file: string | undefined): ChangesThere {
+  const files = changes.files.filter((one) => one !== file);
+  return { ...changes, files, count: changes.count - (changes.files.length - files.length) };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { realpath } from "node:fs/promises";
 import { homedir } from "node:os";
 import type { Call } from "../../actions/define-action.js";
 import { askForPlan } from "../../actions/plans/ask-person.js";
@@ -105,7 +106,8 @@ async function readOrder(asked: Invocation) {
   if (!isFile(wanted)) return { ...common, plan: wanted, name: asked.name };
   const { text, name } = await readPlanFile(wanted);
   const hasName = asked.name !== undefined || (await saysName(text));
-  return { ...common, plan: text, name: hasName ? asked.name : name };
+  const file = await realpath(wanted).catch(() => undefined);
+  return { ...common, plan: text, name: hasName ? asked.name : name, file };
 }
 
 /** True when the plan itself says what it is called. */

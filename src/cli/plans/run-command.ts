@@ -12,6 +12,8 @@ export interface RunOrder {
   plan: string;
   /** What it is called where neither its text nor the person says so: the name of its file. */
   name?: string | undefined;
+  /** The file that it was read from, absolute. */
+  file?: string | undefined;
   inputs: Readonly<Record<string, string>>;
   repository?: string | undefined;
   branch?: string | undefined;
@@ -53,6 +55,7 @@ export async function runInTerminal(
     },
     call,
     services,
+    order.file,
   );
   if ("outcome" in begun) {
     out(`${tellAnswer(begun)}\n`);
