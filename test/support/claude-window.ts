@@ -11,8 +11,8 @@ export interface ClaudeWindow {
   press(key: string): void;
   /** Says something to the model. */
   say(text: string): Promise<void>;
-  /** Presses a button of the form that is shown, and waits until the form is gone. */
-  choose(button: "Accept" | "Decline"): Promise<void>;
+  /** Presses a button of the form that is shown, and waits until the form is gone, or the one that has the text `next` is there. */
+  choose(button: "Accept" | "Decline", next?: string): Promise<void>;
   /** Waits until it stands on the screen; gives the screen. */
   shows(what: RegExp | string): Promise<string>;
   /** Waits until it no longer stands there. */
@@ -96,7 +96,7 @@ export async function openWindow(how: {
       await shows(text);
       press("Enter");
     },
-    async choose(button) {
+    async choose(button, next) {
       await shows(FORM);
       for (let at = cursor(); !at.includes("❯ Accept") && !at.includes("❯ Decline"); at = cursor()) {
         press("Down");
@@ -105,10 +105,11 @@ export async function openWindow(how: {
       if (!stands(`❯ ${button}`)) press(button === "Accept" ? "Left" : "Right");
       await shows(`❯ ${button}`);
       // What is pressed in the first moment of a form is passed over by some versions; a person presses again.
+      const isOpen = () => stands(FORM) && !(next && stands(next));
       await vi.waitFor(async () => {
-        if (stands(FORM)) press("Enter");
+        if (isOpen()) press("Enter");
         await vi.waitFor(() => {
-          if (stands(FORM)) throw new Error(`${FORM} is still shown:\n${screen()}`);
+          if (isOpen()) throw new Error(`${FORM} is still shown:\n${screen()}`);
         }, AGAIN);
       }, PATIENCE);
     },
