@@ -47,6 +47,18 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
     expect(await brokenWords(page)).toEqual([]);
   });
 
+  it("a day of the figures stands on one line", async () => {
+    const { page } = await open("#/figures?by=day&days=30&figure=runs");
+    await page
+      .getByRole("button", { name: /^20\d\d-/ })
+      .first()
+      .waitFor();
+    const lines = await page.evaluate(
+      `[...document.querySelectorAll(".figures tbody th button")].map((day) => day.getClientRects()[0].height)`,
+    );
+    expect(Math.max(...(lines as number[]))).toBeLessThan(30);
+  });
+
   it("a table that is wider than the screen says so, and is scrolled by the keyboard", async () => {
     const { page } = await open("#/plans/plan-1", ({ plans }) => {
       for (const gate of plans["plan-1"]?.gates ?? []) gate.step = "a_gate_with_a_long_name".repeat(8);
