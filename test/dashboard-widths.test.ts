@@ -67,7 +67,9 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
     await frame.locator("xpath=following-sibling::p").getByText("scroll sideways").waitFor();
     await frame.focus();
     await page.keyboard.press("ArrowRight");
-    await page.waitForFunction("document.activeElement.scrollLeft > 0");
+    await vi.waitFor(async () =>
+      expect(await page.evaluate("document.activeElement.scrollLeft")).toBeGreaterThan(0),
+    );
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(viewport.width);
   });
 
@@ -81,7 +83,9 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
     await vi.waitFor(async () => expect(await about.getAttribute("tabindex")).toBe("0"));
     await about.focus();
     await page.keyboard.press("End");
-    await page.waitForFunction("document.activeElement.scrollTop > 0");
+    await vi.waitFor(async () =>
+      expect(await page.evaluate("document.activeElement.scrollTop")).toBeGreaterThan(0),
+    );
     const short = page.getByRole("region", { name: "What is needed to decide" });
     expect(await short.getAttribute("tabindex")).toBeNull();
   });
