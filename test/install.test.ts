@@ -689,6 +689,18 @@ describe("showing, asking and writing", () => {
     expect(getJson("dotfiles/cursor.json").mcpServers.automagik).toBeDefined();
   });
 
+  it("shows of a file that is all on one line only what changes in it", async () => {
+    const projects = { "/a": { hasTrustDialogAccepted: true }, "/b": { lastCost: 1 } };
+    put(FILES.cursor, JSON.stringify({ theme: "dark", projects }));
+    await install("cursor");
+    expect(printed).toContain("(The file is on one line; here it is shown on several.)\n");
+    expect(printed).not.toContain("theme");
+    const changes = printed.split("\n").filter((line) => /^[-+]/.test(line));
+    expect(changes.filter((line) => line.startsWith("-")).length).toBeLessThanOrEqual(1);
+    expect(changes.join("\n")).toMatch(/^\+ +"mcpServers": \{$/m);
+    expect(getJson(FILES.cursor)).toMatchObject({ theme: "dark", projects });
+  });
+
   it.each([
     ["on lines of their own", 2],
     ["all on one line", 0],

@@ -1,4 +1,5 @@
 import { diffArrays } from "diff";
+import { applyEdits, format } from "jsonc-parser";
 
 /** How many lines around a change are shown. */
 const CONTEXT = 2;
@@ -28,6 +29,21 @@ export function renderDiff(before: string, after: string): string {
   }
   if (shown.at(-1) === "  …") shown.pop();
   return shown.map((line) => `${line}\n`).join("");
+}
+
+/**
+ * The same for JSON: what stands all on one line is shown on several, since nobody would see there what changes.
+ * Layout alone is no change then.
+ */
+export function renderJsonDiff(before: string, after: string): string {
+  const isOneLine = before.trim() !== "" && !before.trim().includes("\n");
+  if (!isOneLine) return renderDiff(before, after);
+  const shown = renderDiff(onLines(before), onLines(after));
+  return `(The file is on one line; here it is shown on several.)\n${shown}`;
+}
+
+function onLines(text: string): string {
+  return applyEdits(text, format(text, undefined, { insertSpaces: true, tabSize: 2, eol: "\n" }));
 }
 
 function split(text: string): string[] {

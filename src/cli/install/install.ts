@@ -4,7 +4,7 @@ import { findNearest } from "../../shared/nearest.js";
 import { addByClaude } from "./add-by-claude.js";
 import { CLIENT_FORMS, CLIENT_NAMES, type ClientForm, type ClientName, findFile } from "./clients.js";
 import { ConfigChangedError } from "./config-files.js";
-import { renderDiff } from "./diff.js";
+import { renderDiff, renderJsonDiff } from "./diff.js";
 import { ENGINE_VARIABLE, InstallError, KEY_VARIABLE, SERVER_NAME } from "./names.js";
 import { canRefer, planChange, withNewName } from "./plan-change.js";
 import { FORMER_NAME } from "./rename-entry.js";
@@ -87,7 +87,8 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
     if (lacksKey) out(`${keyIsMissing(form, task)}\n`);
     return 0;
   }
-  out(`${path}${original === undefined ? " (a new file)" : ""}\n\n${renderDiff(original ?? "", text)}\n`);
+  const render = form.format === "json" ? renderJsonDiff : renderDiff;
+  out(`${path}${original === undefined ? " (a new file)" : ""}\n\n${render(original ?? "", text)}\n`);
   if (isRenamed) {
     out(
       `The server was called "${FORMER_NAME}" there, which is also the name of a feature of some clients, and is renamed to ` +
