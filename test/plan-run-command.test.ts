@@ -164,6 +164,7 @@ it.skipIf(!hasTerminal)(
       [["> ", "/decline"]],
       shop,
     );
+    expect(text).toContain("You declined. Not started; nothing was charged.");
     expect(text.replace(/\s+/g, " ")).toContain(
       "Your 1 uncommitted change in ~/shop, on main stays out: own.txt. To",
     );

@@ -86,6 +86,16 @@ describe("sessions diff", () => {
     });
   });
 
+  it("says of a branch that it is none of a session's names, and where the command is that takes it", async () => {
+    await runToCommit(engine.url, source);
+    expect(await sessions("take", "automagik/ship-join-90d5450cae")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        "Nothing was sent. That is the name of a branch: the status of its plan or session has the command that takes it.",
+      ),
+    });
+  });
+
   it("lists the sessions when several have the name", async () => {
     const ids = [await runToCommit(engine.url, source), await runToCommit(engine.url, source)];
     for (const command of ["diff", "take", "discard"]) {

@@ -117,8 +117,12 @@ async function findWhenLate(
 /** The error for a name or id that nothing is known by; it names what is nearest. */
 export function unknownTarget(wanted: string, { sessions }: Services): ActionError {
   const nearest = sessions.nearest(wanted);
+  // The branch in which a plan's merges have ended is no session's.
+  const branch = wanted.startsWith("automagik/")
+    ? " That is the name of a branch: the status of its plan or session has the command that takes it."
+    : "";
   return new ActionError(
-    `There is no session or run "${cleanLine(wanted, 200)}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}. Nothing was sent.`,
+    `There is no session or run "${cleanLine(wanted, 200)}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}. Nothing was sent.${branch}`,
     { action: "list_sessions", arguments: { active_only: false }, reason: "See which sessions there are." },
   );
 }

@@ -32,8 +32,9 @@ export function answerUnfinishedForm(
       if (answer.byClient) return turnedDownByClient("declined", questions, task);
       return {
         outcome: "declined",
-        summary:
-          "The person declined. Not started; nothing was charged. Do not start it again unless they ask for it.",
+        summary: call.inTerminal
+          ? "You declined. Not started; nothing was charged."
+          : "The person declined. Not started; nothing was charged. Do not start it again unless they ask for it.",
       };
     case "cancelled": {
       if (answer.why === "closed" && answer.byClient) return turnedDownByClient("cancelled", questions, task);
