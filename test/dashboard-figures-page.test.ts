@@ -47,6 +47,7 @@ describe.skipIf(!chromium)("the page of figures, in a browser", () => {
     expect(expected?.turnsActual).toBeLessThan(11);
     const table = page.getByRole("region", { name: "All figures by workflow" });
     const row = table.getByRole("row", { name: /^fix/ });
+    await row.waitFor();
     const heads = await table.getByRole("columnheader").allInnerTexts();
     const cell = (head: string) =>
       row

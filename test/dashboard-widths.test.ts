@@ -43,7 +43,7 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
     await page.getByRole("table").waitFor();
     expect(await brokenWords(page)).toEqual([]);
     await page.goto(new URL("#/figures", page.url()).href);
-    await page.getByRole("table").waitFor();
+    await page.getByRole("region", { name: "All figures by workflow" }).getByRole("table").waitFor();
     expect(await brokenWords(page)).toEqual([]);
   });
 
