@@ -79,9 +79,7 @@ describe.skipIf(!hasTmux)("on protocol 2026-07-28", () => {
     await lookAtTask(window);
     await window.shows("working · design-login · Turn 2/4: Writing the document");
     // Back to the chat, by way of the list.
-    window.press("Escape");
-    if ((await window.shows(/Enter to view|↓ to manage/)).includes("Enter to view")) window.press("Escape");
-    await window.shows("1 MCP task · ↓ to manage");
+    await window.leave("1 MCP task · ↓ to manage");
 
     const asked = chat.model.requests.length;
     run.complete({ result: "The design is in docs/auth.md" });

@@ -17,6 +17,8 @@ export interface ClaudeWindow {
   shows(what: RegExp | string): Promise<string>;
   /** Waits until it no longer stands there. */
   hides(what: RegExp | string): Promise<void>;
+  /** Closes what is open with Esc, one after the other, until that is shown. */
+  leave(until: string): Promise<void>;
   /** Resolves when the program has ended. */
   closed(): Promise<void>;
 }
@@ -110,6 +112,14 @@ export async function openWindow(how: {
         if (isOpen()) press("Enter");
         await vi.waitFor(() => {
           if (isOpen()) throw new Error(`${FORM} is still shown:\n${screen()}`);
+        }, AGAIN);
+      }, PATIENCE);
+    },
+    async leave(until) {
+      await vi.waitFor(async () => {
+        if (!stands(until)) press("Escape");
+        await vi.waitFor(() => {
+          if (!stands(until)) throw new Error(`${until} is not shown:\n${screen()}`);
         }, AGAIN);
       }, PATIENCE);
     },
