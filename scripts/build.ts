@@ -44,6 +44,23 @@ const TYPES_EXTERNAL = ["msw"];
 
 const VALIDATOR = "@modelcontextprotocol/sdk/validation/ajv";
 
+/** What a server on stdin loads in any case, whichever protocol its first message speaks. */
+const LOADED_ANYWAY = [
+  "actions/forms/form-client",
+  "server/fastmcp/frames",
+  "server/fastmcp/stdio-transport",
+  "server/followed-plans",
+  "server/http/refusal",
+  "server/log-lines",
+  "server/resource-updates",
+  "server/resources",
+  "server/tools/form-client",
+  "server/tools/plain-schema",
+  "server/tools/progress",
+  "shared/error-code",
+  "shared/secret-file",
+].map((name) => `../${name}.js`);
+
 /**
  * What a server on stdin loads to begin with lies in one file: each of the two dozen into which the bundler would cut
  * it, by who else may load which part, costs time. So whatever is loaded later, and whatever can be imported, names
@@ -58,7 +75,7 @@ const oneCore: Plugin = {
     const later = new Set([join(root, ENTRIES.index), ...sourcesLoadedLater()]);
     onResolve({ filter: /^core:$/ }, () => ({ path: "core", namespace: "core" }));
     onLoad({ filter: /.*/, namespace: "core" }, () => ({
-      contents: imports.map((path) => `import ${JSON.stringify(path)};\n`).join(""),
+      contents: [...imports, ...LOADED_ANYWAY].map((path) => `import ${JSON.stringify(path)};\n`).join(""),
       resolveDir: join(root, dirname(CLI)),
     }));
     onResolve({ filter: /.*/ }, async ({ path, pluginData, ...options }) => {
