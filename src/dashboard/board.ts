@@ -61,6 +61,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
   let isCurrent = false;
   let tookMs = 0;
   let live = 0;
+  let cancelSoon: (() => void) | undefined;
   let cancelTell: (() => void) | undefined;
   let cancelTimers: (() => void)[] = [];
   let release: (() => void)[] = [];
@@ -101,15 +102,20 @@ export function createBoard({ services, log }: { services: Services; log: Log })
     return reading;
   }
 
+  /** Reads again for what has changed, as often as a reading may be made; what changes during one calls for another. */
+  function readSoon(): void {
+    const waitMs = Math.max(0, readAt + tookMs * LOAD - clock.elapsed());
+    cancelSoon ??= clock.after(waitMs, () => {
+      cancelSoon = undefined;
+      void (reading ?? Promise.resolve()).then(readOnce);
+    });
+  }
+
   function begin(): void {
     // What was known before nobody looked is old.
     if (clock.elapsed() - readAt >= FRESH_MS) isCurrent = false;
     runs.setWatching(true);
-    release = [
-      watcher.onEvent(({ run }) => see(run)),
-      watcher.onPushed(see),
-      sessions.onChange(() => void readOnce()),
-    ];
+    release = [watcher.onEvent(({ run }) => see(run)), watcher.onPushed(see), sessions.onChange(readSoon)];
     repeat(
       () => plans.read().catch(() => {}),
       () => PLANS_MS,
@@ -121,7 +127,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
     const isKnown = runs.see(run);
     changed();
     // Its session, and whatever else belongs to it, is only known by a reading.
-    if (!isKnown) void readOnce();
+    if (!isKnown) readSoon();
   }
 
   function repeat(work: () => Promise<void>, everyMs: () => number): void {
@@ -136,6 +142,8 @@ export function createBoard({ services, log }: { services: Services; log: Log })
     runs.setWatching(false);
     for (const free of release) free();
     for (const cancel of cancelTimers) cancel();
+    cancelSoon?.();
+    cancelSoon = undefined;
     release = [];
     cancelTimers = [];
   }
