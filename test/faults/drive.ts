@@ -133,19 +133,28 @@ export async function driveSequence(
     return tookMs;
   }
 
+  async function restart(): Promise<void> {
+    await closeServer();
+    server = await makeServer();
+    await chat.open(server);
+  }
+
   const words: Word[] = [];
   const deeds: Record<string, number> = {};
   const restartedAt: number[] = [];
+  /** Another process that is being started; none is any more once the last one is closed. */
+  let restarting: Promise<void> = Promise.resolve();
+  let isClosing = false;
   const chatOptions: ChatOptions = {
     ...{ seed, sequence, random, sabotage, key, time, formTimeMs: FORM_TIME_MS, slackMs },
     ...{ note, words, deeds, trace },
     async restartServer() {
+      if (isClosing) return;
       trace("another process");
       caller.cutOff();
       restartedAt.push(time.now());
-      await closeServer();
-      server = await makeServer();
-      await chat.open(server);
+      restarting = restart();
+      await restarting;
     },
   };
   const chat = modern ? createModernChat(chatOptions, modern) : createEarlierChat(chatOptions);
@@ -165,6 +174,8 @@ export async function driveSequence(
   await Promise.all(steps.asides);
 
   trace("close");
+  isClosing = true;
+  await restarting;
   chat.expectEnd();
   const closedAt = time.now();
   const closeMs = await closeServer();
