@@ -16,11 +16,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { serveHttp } from "../src/server/fastmcp/serve-http.js";
-import { systemClock } from "../src/shared/clock.js";
 import { createLog } from "../src/shared/log.js";
 import { readExpectedFailures, type Target } from "../test/conformance/expected-failures.js";
-import { createFixtureServer } from "../test/conformance/fixture-server.js";
+import { ROOMY, serveFixtures } from "../test/conformance/serve-fixtures.js";
 import { binOf, findNode, installScratch, isAtLeast } from "./scratch-packages.js";
 import { serveProduct } from "./serve-product.js";
 
@@ -47,36 +45,12 @@ const { values } = parseArgs({
 const expected = readExpectedFailures(
   fileURLToPath(new URL("../test/conformance/expected-failures.yaml", import.meta.url)),
 );
-const ROOMY = 500;
 const log = createLog({ level: values.verbose ? "warn" : "silent", stderr: process.stderr });
 
 /** One origin to test. Sessions are many: the suite leaves those open in which something has failed. */
 const targets: Record<Target, () => Promise<{ url: string; close(): Promise<void> }>> = {
   product: () => serveProduct({ ERA: "auto", HTTP_MAX_SESSIONS: `${ROOMY}`, HTTP_RATE: "6000" }),
-  async fixtures() {
-    const served = await serveHttp({
-      server: createFixtureServer(log),
-      era: "auto",
-      createServerForKey: () => {
-        throw new Error("The fixtures need no key.");
-      },
-      clock: systemClock,
-      log,
-      host: "127.0.0.1",
-      port: 0,
-      allowedHosts: [],
-      allowedOrigins: [],
-      tokens: [],
-      takesKeys: false,
-      sse: false,
-      requestsPerMinute: 6_000,
-      maxSessions: ROOMY,
-      maxCalls: 16,
-      bodyLimitBytes: 1024 * 1024,
-      idleMs: 60_000,
-    });
-    return { url: served.url, close: () => served.close(0) };
-  },
+  fixtures: () => serveFixtures(log),
 };
 
 /** What the suite has written down, in words: it keeps a folder for each scenario, with its checks. */

@@ -2,36 +2,14 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { expect, it, onTestFinished } from "vitest";
-import { serveHttp } from "../src/server/fastmcp/serve-http.js";
-import { systemClock } from "../src/shared/clock.js";
-import { createFixtureServer } from "./conformance/fixture-server.js";
+import { serveFixtures } from "./conformance/serve-fixtures.js";
 import { silentLog } from "./support/harness.js";
 
 // The official suite is fetched, and run by hand; that its fixtures still stand on the product's parts is seen here.
 
 it("the conformance suite's fixtures report progress and show a form by the product's own parts", async () => {
-  const served = await serveHttp({
-    server: createFixtureServer({ ...silentLog, log: silentLog.info }),
-    era: "auto",
-    createServerForKey: () => {
-      throw new Error("The fixtures need no key.");
-    },
-    clock: systemClock,
-    log: silentLog,
-    host: "127.0.0.1",
-    port: 0,
-    allowedHosts: [],
-    allowedOrigins: [],
-    tokens: [],
-    takesKeys: false,
-    sse: false,
-    requestsPerMinute: 6_000,
-    maxSessions: 10,
-    maxCalls: 16,
-    bodyLimitBytes: 1024 * 1024,
-    idleMs: 60_000,
-  });
-  onTestFinished(() => served.close(0));
+  const served = await serveFixtures({ ...silentLog, log: silentLog.info });
+  onTestFinished(() => served.close());
   const client = new Client({ name: "test", version: "1" }, { capabilities: { elicitation: {} } });
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: "decline" }));
   await client.connect(new StreamableHTTPClientTransport(new URL("/mcp", served.url)));

@@ -13,8 +13,6 @@ export interface TurnExpectation {
   ready(): Promise<void>;
 }
 
-const taskOf = ({ message, messageStart }: Run) => message ?? messageStart;
-
 type Sources = Pick<Services, "sessions" | "clock">;
 
 /** Waits a moment until what past runs have taken is known, so that {@link withUsualTurns} can tell it. Never throws. */
@@ -29,28 +27,31 @@ export interface KnownPast {
 
 /** The run with what its workflow usually takes, as far as that is known by now, where the API does not tell it. */
 export function withUsualTurns(run: Run, { sessions }: KnownPast): Run {
-  if (run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName) return run;
-  const usual = sessions.history.known().expect(run.workflowName, run.repositoryUrl, taskOf(run))
-    .turns?.median;
-  return usual === undefined ? run : { ...run, expectedTurns: usual };
+  return isTold(run) ? run : withTurns(run, usualTurns(run, sessions.history.known()));
 }
+
+/** The API tells it, or it does not matter any more. */
+const isTold = ({ expectedTurns, status, workflowName }: Run) =>
+  expectedTurns !== undefined || isFinal(status) || !workflowName;
+
+const usualTurns = (run: Run, past: Pick<Past, "expect">) =>
+  past.expect(run.workflowName, run.repositoryUrl, run.message ?? run.messageStart).turns?.median;
+
+const withTurns = (run: Run, usual: number | undefined): Run =>
+  usual === undefined ? run : { ...run, expectedTurns: usual };
 
 /** Looks it up once, without waiting for it, so that what is told of a run does not change on its way. */
 export function expectTurns(run: Run, services: Sources): TurnExpectation {
   let usual: number | undefined;
   // From this it is known later, too, which silence of a run is long.
   services.sessions.history.known();
-  const isTold = run.expectedTurns !== undefined || isFinal(run.status) || !run.workflowName;
-  const looking = isTold
+  const looking = isTold(run)
     ? Promise.resolve()
     : services.sessions.history.read().then((past) => {
-        usual = past.expect(run.workflowName, run.repositoryUrl, taskOf(run)).turns?.median;
+        usual = usualTurns(run, past);
       });
   return {
-    complete: (one) =>
-      one.expectedTurns !== undefined || usual === undefined || isFinal(one.status)
-        ? one
-        : { ...one, expectedTurns: usual },
+    complete: (one) => (isTold(one) ? one : withTurns(one, usual)),
     ready: async () => void (await withDeadline(services.clock, TIMEOUT_MS, () => looking)),
   };
 }

@@ -36,8 +36,9 @@ interface Outage {
  * memory is changed there as well, and the store is as before.
  *
  * `upstream` is the API's base URL: sessions of two addresses never meet. At most `runsKept` runs of a session are
- * kept (default 200), and their figures `historyDays` (default two years). `onProblem` must not throw. A change waits `giveUpAfterMs` for other processes that write, and
- * `retryAfterMs` pass before the database is tried again (default half a minute each).
+ * kept (default 200), and their figures `historyDays` (default two years). `onProblem` must not throw. A change waits
+ * `giveUpAfterMs` for other processes that write, and `retryAfterMs` pass before the database is tried again (default half
+ * a minute each).
  */
 export function createDatabaseSessionStore(options: {
   folder: string;
