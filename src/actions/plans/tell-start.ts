@@ -30,6 +30,6 @@ export function tellCost(run: DryRun, plan: Plan): string {
 /** "at least 7 runs, about $4.20" */
 export function costOf(run: DryRun): string {
   const { costUsd, knownCostUsd } = run;
-  const known = costUsd ?? knownCostUsd;
-  return `${tellRuns(run)}, ${costUsd === undefined ? `cost unknown${known ? `, over ${formatUsd(known)}` : ""}` : `about ${formatUsd(costUsd)}`}`;
+  if (costUsd !== undefined) return `${tellRuns(run)}, about ${formatUsd(costUsd)}`;
+  return `${tellRuns(run)}, ${knownCostUsd ? `at least ${formatUsd(knownCostUsd)}` : "cost unknown"}`;
 }
