@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Notifier } from "../notices/notifier.js";
 import type { Log } from "../shared/log.js";
-import { openDatabase } from "../store/database.js";
+import { openStore } from "../store/open-store.js";
 import { type ApiPortOptions, createApiPort } from "./api-port.js";
 import { createPlanJournal, type PlanJournal } from "./journal.js";
 import { createPlanNotices } from "./plan-notices.js";
@@ -32,7 +32,7 @@ export interface OpenPlansOptions
  */
 export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const { folder, upstream, clock, log, findDriver } = options;
-  const database = await openDatabase({ folder, clock, onProblem: ({ message }) => log.warn(message) });
+  const database = await openStore({ folder, clock, onProblem: ({ message }) => log.warn(message) });
   const journal = markPlans(createPlanJournal({ database, upstream }), folder);
   const notices = createPlanNotices(options.notifier, clock);
   const listeners = new Set<(planId: string) => void>();

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { Kysely, type Transaction as KyselyTransaction } from "kysely";
+import { Kysely, type Transaction as KyselyTransaction, type RawBuilder } from "kysely";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { DATABASE_FILE } from "../shared/state-folder.js";
 import { assertPrivateDatabase, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
@@ -23,8 +23,29 @@ const MOVING_MS = 20;
 
 /** An open database. What is asked of it itself can only read; whatever changes something is a `transaction`. */
 export abstract class Database extends Kysely<Tables> {
+  /** What only a database of several machines has; absent in that of a state folder. */
+  abstract readonly shared: SharedDatabase | undefined;
   /** Does what `transaction` promises. */
   abstract change<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+}
+
+/** What servers on several machines have in common beside the tables. */
+export interface SharedDatabase {
+  /** The database's own clock, epoch ms, as a value in a statement: the only one that all machines agree on. */
+  readonly now: RawBuilder<number>;
+  /** The same, asked. @throws StoreError */
+  readNow(db: Kysely<Tables>): Promise<number>;
+  /** Tells all who listen to the channel, when the transaction is stored. @param payload below 8,000 bytes */
+  notify(transaction: Transaction, channel: string, payload: string): Promise<void>;
+  /**
+   * Listens to a channel, on a connection of its own that is made anew when it is lost. What is told may be missed: it
+   * comes sooner than a look, and not in place of one.
+   * @param channel lower-case letters and underscores
+   * @param onNotice gets the payload; undefined when the connection was made, and something may have been missed. It
+   * must not throw
+   * @returns ends it
+   */
+  listen(channel: string, onNotice: (payload: string | undefined) => void): () => void;
 }
 
 /**
@@ -32,6 +53,7 @@ export abstract class Database extends Kysely<Tables> {
  * wait for another process. In memory there is one connection.
  */
 class SqliteDatabase extends Database {
+  override readonly shared = undefined;
   readonly writer: Kysely<Tables>;
   readonly giveUpAfterMs: number;
   readonly #changes = createKeyedMutex();

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { PostgresPool, PostgresPoolClient } from "kysely";
 import type Pg from "pg";
 import { AwayError, explainPostgres, isReply, TimeUp } from "./postgres-error.js";
+import { keepListening, type OnNotice } from "./postgres-listen.js";
 import { StoreError } from "./store-error.js";
 
 /**
@@ -36,8 +37,10 @@ async function loadPostgres(): Promise<typeof Pg> {
  */
 export class PostgresConnections {
   readonly #pool: Pg.Pool;
+  readonly #createClient: () => Pg.Client;
   readonly limitMs: number;
   readonly #turns: (() => void)[] = [];
+  readonly #listening = new Set<() => void>();
   #free = CONNECTIONS;
   #away: AwayError | undefined;
   #isClosed = false;
@@ -49,15 +52,19 @@ export class PostgresConnections {
     return new PostgresConnections(await loadPostgres(), address, limitMs);
   }
 
-  private constructor({ Pool, types }: typeof Pg, address: string, limitMs: number) {
+  private constructor({ Client, Pool, types }: typeof Pg, address: string, limitMs: number) {
     this.limitMs = limitMs;
-    this.#pool = new Pool({
+    const common = {
       connectionString: address,
       application_name: "automagik-workflows",
-      max: CONNECTIONS,
       connectionTimeoutMillis: limitMs,
-      allowExitOnIdle: true,
       keepAlive: true,
+    };
+    this.#createClient = () => new Client({ ...common, query_timeout: limitMs });
+    this.#pool = new Pool({
+      ...common,
+      max: CONNECTIONS,
+      allowExitOnIdle: true,
       types: {
         getTypeParser: (type: number, format?: "text") =>
           type === INT8 ? Number : types.getTypeParser(type, format),
@@ -125,10 +132,21 @@ export class PostgresConnections {
     }
   }
 
+  /** See {@link keepListening}; it ends with the connections, too. */
+  listen(channel: string, onNotice: OnNotice): () => void {
+    const stop = keepListening(this.#createClient, channel, onNotice);
+    this.#listening.add(stop);
+    return () => {
+      this.#listening.delete(stop);
+      stop();
+    };
+  }
+
   /** Ends all connections. What is still under way fails. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    for (const stop of this.#listening) stop();
     await Promise.race([this.#pool.end(), delay(CLOSING_MS, undefined, { ref: false })]);
   }
 

@@ -8,7 +8,7 @@ import {
   sql,
 } from "kysely";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
-import { Database, type Transaction } from "./database.js";
+import { Database, type SharedDatabase, type Transaction } from "./database.js";
 import { listMissing, migrate, readApplied } from "./migrate.js";
 import { PostgresConnections } from "./postgres-connection.js";
 import { AwayError } from "./postgres-error.js";
@@ -45,10 +45,14 @@ const MARKS =
   "create table if not exists change_marks (writer uuid primary key, number bigint not null, made_at timestamptz not null)";
 const FORGET_MARKS = "delete from change_marks where made_at < now() - interval '7 days'";
 
+/** Its clock in epoch ms. */
+const NOW = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::double precision`;
+
 type Connection = Parameters<PostgresDriver["rollbackTransaction"]>[0];
 
 /** The database of several servers. It is reached by the first query; nothing is asked of it before. */
 export class PostgresDatabase extends Database {
+  override readonly shared: SharedDatabase;
   readonly #connections: PostgresConnections;
   readonly #writer: Kysely<Tables>;
   readonly #changes = createKeyedMutex();
@@ -67,6 +71,14 @@ export class PostgresDatabase extends Database {
     super({ dialect: new PostgresDialect({ pool: connections.reading }) });
     this.#connections = connections;
     this.#writer = new Kysely<Tables>({ dialect: new Dialect(connections) });
+    this.shared = {
+      now: NOW,
+      readNow: async (db) =>
+        (await sql<{ now: number }>`select ${NOW} as now`.execute(db)).rows[0]?.now as number,
+      notify: async (trx, channel, payload) =>
+        void (await sql`select pg_notify(${channel}, ${payload})`.execute(trx)),
+      listen: (channel, onNotice) => connections.listen(channel, onNotice),
+    };
   }
 
   /**
@@ -107,7 +119,7 @@ export class PostgresDatabase extends Database {
     const query = sql<
       Awaited<ReturnType<PostgresDatabase["inspect"]>>
     >`select current_setting('server_version_num')::int as version, pg_is_in_recovery() as "isReadOnly",
-        (extract(epoch from clock_timestamp()) * 1000)::double precision as now,
+        ${NOW} as now,
         to_regclass('change_marks') is not null as "hasMarks"`;
     const { rows } = await query.execute(this);
     return rows[0] as (typeof rows)[0];
