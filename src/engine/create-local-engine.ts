@@ -61,6 +61,8 @@ export interface LocalEngineOptions {
   /** Names under which others may call it, beside loopback's. */
   allowedHosts?: readonly string[];
   settings: LocalEngineSettings;
+  /** How long an agent that has given its result can be told something still, in ms; a second when left out. */
+  lingerMs?: number;
   /**
    * The settings when they have changed since the last call, else undefined. Called before each request is answered, so
    * that a request of whoever has changed them finds them changed. Must not throw.
@@ -207,6 +209,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       get questionTimeoutMs() {
         return settings.engineQuestionTimeoutS * 1000;
       },
+      lingerMs: options.lingerMs,
       get costLimitUsd() {
         return settings.engineCostLimitUsd;
       },

@@ -14,6 +14,8 @@ export interface EngineLimits {
   concurrency: number;
   /** How long the agent waits for a person's answer, in ms. */
   questionTimeoutMs: number;
+  /** How long an agent that has given its result can be told something still, in ms; 1,000 when left out. */
+  lingerMs?: number | undefined;
   /** What one run may cost, in USD; undefined for no limit of ours. */
   costLimitUsd?: number | undefined;
   /** What all runs of a local calendar day may cost, in USD; undefined for no limit. */

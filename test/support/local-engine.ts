@@ -38,7 +38,7 @@ export function startLocalEngine(
   folder: string,
   settings: Partial<LocalEngineOptions["settings"]> = {},
   env: NodeJS.ProcessEnv = {},
-  more: Partial<Pick<LocalEngineOptions, "readChangedSettings" | "clock" | "port">> = {},
+  more: Partial<Pick<LocalEngineOptions, "readChangedSettings" | "clock" | "port" | "lingerMs">> = {},
 ): Promise<LocalEngine> {
   return createLocalEngine({
     apiKey: ENGINE_KEY,
@@ -66,6 +66,8 @@ export function startLocalEngine(
     clock: systemClock,
     log: createLog({ level: "warn", stderr: process.stderr }),
     version: "1.2.3",
+    // Each run of a test would be over a second later for a message that does not come.
+    lingerMs: 30,
     ...more,
   });
 }

@@ -43,7 +43,7 @@ export interface Conversation {
   close(): void;
 }
 
-/** After the final result the agent's input stays open this long, in ms: a message then opens another turn. */
+/** How long the input stays open after the final result when nothing is said of it, in ms. */
 const LINGER_MS = 1_000;
 /** An agent that was interrupted gets this long to end by itself, in ms. */
 const KILL_GRACE_MS = 5_000;
@@ -65,6 +65,8 @@ export function createConversation(options: {
   runs: Pick<RunStore, "get" | "record">;
   startAgent: StartAgent;
   questionTimeoutMs: number;
+  /** After the final result the agent's input stays open this long, in ms: a message then opens another turn. */
+  lingerMs?: number | undefined;
   slot: RunSlot;
   timeLimit: Pick<RunEnding, "pause" | "goOn">;
   clock: Clock;
@@ -72,7 +74,7 @@ export function createConversation(options: {
   /** Called while the agent is at work: it has begun another turn, or told what it has cost so far. */
   onSpent: () => void;
 }): Conversation {
-  const { runId, runs, timeLimit, clock, log, questionTimeoutMs } = options;
+  const { runId, runs, timeLimit, clock, log, questionTimeoutMs, lingerMs = LINGER_MS } = options;
   let agent: AgentProcess | undefined;
   let hadAgent = false;
   let result: AgentResult | undefined;
@@ -222,7 +224,7 @@ export function createConversation(options: {
   /** After a result the input is closed in a moment, unless something may still open another turn. */
   function closeInputWhenIdle(): void {
     cancelLinger();
-    if (idle && background === 0) cancelLinger = clock.after(LINGER_MS, () => void closeInput());
+    if (idle && background === 0) cancelLinger = clock.after(lingerMs, () => void closeInput());
   }
 
   /** The run takes no message any more, and then the agent is told so. One that waits keeps the input open. */

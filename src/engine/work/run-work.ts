@@ -44,6 +44,7 @@ export function createRunWork(
     runs,
     startAgent: engine.startAgent,
     questionTimeoutMs: engine.limits.questionTimeoutMs,
+    lingerMs: engine.limits.lingerMs,
     slot: own.slot,
     timeLimit: ending,
     clock,
