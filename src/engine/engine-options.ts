@@ -2,7 +2,7 @@ import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import type { StartAgent } from "./agent/claude-agent.js";
 import type { RunPolicy } from "./permissions/run-policy.js";
-import type { AgentProcessId } from "./runs/run.js";
+import type { AgentProcessId, EngineRun } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
 import type { EngineWorkflow } from "./types.js";
 import type { WorkflowLibrary } from "./workflows/workflow-library.js";
@@ -27,9 +27,19 @@ export type FoundAgent =
   | { ok: true; path: string; extraArgs?: string[]; takesSchema?: boolean }
   | { ok: false; problem: string };
 
+/** The engine as one of several that share a database. */
+export interface EngineWorker {
+  /** Its id, by which runs are known to be its. */
+  id: string;
+  /** Whether it may begin a run that waits. */
+  mayBegin: (run: EngineRun) => boolean;
+}
+
 /** What the engine and each run's work are given. */
 export interface EngineOptions {
   runs: RunStore;
+  /** Left out where it is the only engine of its database. */
+  worker?: EngineWorker | undefined;
   workspaces: ReviewableWorkspaces;
   library: WorkflowLibrary;
   startAgent: StartAgent;

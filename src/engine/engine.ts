@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
-import type { EngineOptions } from "./engine-options.js";
+import type { EngineOptions, EngineWorker } from "./engine-options.js";
 import { type EngineRun, hasEnded, type QueuedMessage, waitsForSlot } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
-import { NotWritten } from "./runs/run-store.js";
+import { NotWritten, type StoredEvent } from "./runs/run-store.js";
 import { type Engine, EngineRefusal, type EngineSlots, type QueueStats } from "./types.js";
 import { createDayLimit } from "./work/day-limit.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
@@ -15,11 +15,13 @@ import { createSessionLeftovers } from "./work/session-leftovers.js";
 import { describeWait, type SlotWait } from "./work/slot-wait.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
+/** A run that could not be begun here is looked at again after this time, in ms. */
+const TRY_AGAIN_MS = 1_000;
 const STOPPING = "The engine is stopping. Nothing was started.";
 
 /** The workflows API's engine: one agent process for each run, at most so many at once, and nothing lost. */
 export function createEngine(options: EngineOptions): Engine {
-  const { runs, workspaces, clock, log, limits } = options;
+  const { runs, workspaces, clock, log, limits, worker } = options;
   /** Runs that are at work in this process. */
   const working = new Map<string, RunWork>();
   /** Starts that are being written down. */
@@ -34,14 +36,16 @@ export function createEngine(options: EngineOptions): Engine {
       return limits.concurrency;
     },
     begin,
+    mayBegin: worker && (({ runId }) => mayBegin(worker, runId)),
     onChange: () => waits.changed(),
   });
   const interruptedRuns = createInterruptedRuns({ ...options, whileOpen, signal: stopping.signal });
   const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
   // An estimate changes with each turn, and a wait ends with its run.
-  const stopListening = runs.subscribe(({ type }) => {
+  const stopListening = runs.subscribe(({ type, runId }, run, fromElsewhere) => {
     if (type === "turn" || type === "question-asked" || type === "question-closed" || type === "ended")
       waits.changed();
+    if (fromElsewhere) takeUp(type, runId, run);
   });
   let closing = false;
 
@@ -57,11 +61,35 @@ export function createEngine(options: EngineOptions): Engine {
       const work = createRunWork(runId, options, { slot, history, dayLimit });
       working.set(runId, work);
       await work.done;
+      // Its session is another worker's, as it turned out.
+      if (worker && !closing) clock.after(TRY_AGAIN_MS, () => tryAgain(runId));
     } catch (error) {
       log.error(`Run ${runId} could not be carried out: ${(error as Error).message}`);
     } finally {
       working.delete(runId);
     }
+  }
+
+  function tryAgain(runId: string): void {
+    const run = runs.get(runId);
+    if (run?.status === "pending" && !closing) queue.add(run);
+  }
+
+  function mayBegin({ mayBegin }: EngineWorker, runId: string): boolean {
+    const run = runs.get(runId);
+    return run !== undefined && mayBegin(run);
+  }
+
+  /** Another engine has written something of a run. */
+  function takeUp(type: StoredEvent["type"], runId: string, run: EngineRun): void {
+    if (type === "accepted" && run.status === "pending") queue.add(run);
+    if (type === "started" || type === "ended" || type === "kill-asked" || type === "cleaned-up") {
+      if (run.status !== "pending") queue.remove(runId);
+      queue.look();
+    }
+    // It was taken for gone, and the run is over: whatever its agent still does is nobody's any more.
+    const work = type === "ended" ? working.get(runId) : undefined;
+    if (work) void work.kill(true).finally(() => interruptedRuns.bring(run));
   }
 
   function statsOf({ queue: { waiting, added, consumed } }: EngineRun): QueueStats {
@@ -90,9 +118,7 @@ export function createEngine(options: EngineOptions): Engine {
       const message = `The work of session "${sessionName}" is being checked before it is taken. Nothing was done.`;
       throw new EngineRefusal(409, message);
     }
-    const neighbour = runs
-      .all()
-      .find((one) => one.runId !== runId && one.sessionId === sessionId && !hasEnded(one));
+    const neighbour = runs.ofSession(sessionId).find((one) => one.runId !== runId && !hasEnded(one));
     if (!neighbour) return;
     throw new EngineRefusal(409, `Session "${sessionName}" has another run going on: ${neighbour.runId}`);
   }
@@ -100,7 +126,7 @@ export function createEngine(options: EngineOptions): Engine {
   /** A run of the session that has worked since: what it has done, nobody who was asked about this one has seen. */
   function refuseLater(run: EngineRun): void {
     const { sessionId, sessionName } = run;
-    const ofSession = runs.all().filter((one) => one.sessionId === sessionId);
+    const ofSession = runs.ofSession(sessionId);
     const since = ofSession.slice(0, ofSession.indexOf(run)).find((one) => !one.neverStarted);
     if (!since) return;
     const newest = `${since.runId} (${since.request.workflowName}, ${since.status})`;
@@ -163,7 +189,11 @@ export function createEngine(options: EngineOptions): Engine {
     async open() {
       const oldestFirst = [...runs.all()].reverse();
       // Before anything begins: a waiting run may be of the same session, and then in the same folder.
-      const interrupted = oldestFirst.filter((run) => run.status !== "pending" && !hasEnded(run));
+      const isLeft = (run: EngineRun) =>
+        run.leftBehind
+          ? runs.ofSession(run.sessionId)[0] === run
+          : run.status !== "pending" && !hasEnded(run);
+      const interrupted = oldestFirst.filter((run) => isLeft(run) && (!worker || run.worker === worker.id));
       for (const run of interrupted) await interruptedRuns.end(run);
       const held = interrupted.map((run) => ({ run, release: queue.hold(run.sessionId) }));
       for (const run of oldestFirst) if (run.status === "pending") queue.add(run);
@@ -290,6 +320,10 @@ export function createEngine(options: EngineOptions): Engine {
     slots,
     waitOf,
     onWaitChange: waits.subscribe,
+
+    async interruptAll(why) {
+      await Promise.allSettled([...working.values()].map((work) => work.stop(why)));
+    },
 
     async close() {
       closing = true;

@@ -193,6 +193,8 @@ export interface Engine {
   waitOf(run: EngineRun): SlotWait | undefined;
   /** Calls the listener with a run when it has changed how that waits for a slot. Gives back what ends it. */
   onWaitChange(listener: (run: EngineRun) => void): () => void;
+  /** The same as `close` for the runs that are at work, and the engine goes on. @param why it was done, for the person */
+  interruptAll(why: string): Promise<void>;
   /** Ends the agents in an orderly way: their runs are `interrupted`, and can be continued. */
   close(): Promise<void>;
 }

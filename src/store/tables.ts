@@ -4,6 +4,7 @@ import { type NoticeTables, noticesMigration } from "./migrations/003-notices.js
 import { type PlanTables, plansMigration } from "./migrations/004-plans.js";
 import { type PlanSightTables, planSightsMigration } from "./migrations/005-plan-sights.js";
 import { type HistoryTables, historyMigration } from "./migrations/006-history.js";
+import { type WorkerTables, workersMigration } from "./migrations/008-workers.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -19,7 +20,8 @@ export interface Tables
     NoticeTables,
     PlanTables,
     PlanSightTables,
-    HistoryTables {
+    HistoryTables,
+    WorkerTables {
   schema_migrations: MigrationTable;
 }
 
@@ -35,4 +37,5 @@ export const MIGRATIONS = [
   plansMigration,
   planSightsMigration,
   historyMigration,
+  workersMigration,
 ];

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { EventSource } from "../../src/engine/http/event-stream.js";
 import type { EngineRun, RunQuestion } from "../../src/engine/runs/run.js";
-import type { StoredEvent } from "../../src/engine/runs/run-store.js";
+import type { RunListener, StoredEvent } from "../../src/engine/runs/run-store.js";
 import { type Engine, EngineRefusal } from "../../src/engine/types.js";
 
 type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
@@ -21,7 +21,7 @@ export interface FakeStore extends EventSource {
 export function createFakeStore(now: () => number): FakeStore {
   const runs = new Map<string, FakeRun>();
   const events: StoredEvent[] = [];
-  const listeners = new Set<(event: StoredEvent, run: EngineRun) => void>();
+  const listeners = new Set<RunListener>();
   let low = 0;
   let newest = 0;
   return {
@@ -31,7 +31,7 @@ export function createFakeStore(now: () => number): FakeStore {
       newest++;
       const event = { id: newest, runId: run.runId, at: now(), type, status: run.status, data };
       events.push(event);
-      for (const listener of [...listeners]) listener(event, run);
+      for (const listener of [...listeners]) listener(event, run, false);
       return event;
     },
     forget(id) {
@@ -43,7 +43,7 @@ export function createFakeStore(now: () => number): FakeStore {
       gap: id < low || id > newest,
     }),
     subscribe(listener) {
-      const own: typeof listener = (event, run) => listener(event, run);
+      const own: RunListener = (...told) => listener(...told);
       listeners.add(own);
       return () => void listeners.delete(own);
     },
@@ -120,6 +120,7 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
     },
     open: async () => {},
     limitsChanged() {},
+    interruptAll: async () => {},
     async start(request, key) {
       told(`start ${JSON.stringify(request)}${key === undefined ? "" : ` as ${key}`}`);
       return add({

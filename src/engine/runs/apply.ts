@@ -61,6 +61,7 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
         currentAction: "Preparing the workspace",
         ...(event.expectedTurns === undefined ? {} : { expectedTurns: event.expectedTurns }),
         ...(event.costLimitUsd === undefined ? {} : { costLimitUsd: event.costLimitUsd }),
+        ...(event.worker === undefined ? {} : { worker: event.worker }),
       };
     case "kill-asked":
       if (run.killAskedAt !== undefined) return undefined;
@@ -193,6 +194,7 @@ function end(run: EngineRun, event: Ended): EngineRun {
     ...(errorCode ? { errorCode } : {}),
     ...(status === "killed" ? { killedAt: event.at } : {}),
     ...(isUnstarted ? { neverStarted } : {}),
+    ...(event.leftBehind ? { leftBehind: true } : {}),
   };
 }
 

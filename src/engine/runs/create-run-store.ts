@@ -1,12 +1,14 @@
 import type { Clock } from "../../shared/clock.js";
 import { type Database, transaction } from "../../store/database.js";
 import { createWriteQueue } from "../../store/write-queue.js";
+import { HeldRuns } from "./held-runs.js";
 import { loadRuns } from "./load-runs.js";
 import type { EngineRun } from "./run.js";
-import type { HeldRun } from "./run-rows.js";
-import type { Durability, Recorded, RunStore, RunStoreProblem, StoredEvent } from "./run-store.js";
-import { type Asked, createRunWriter, LIMITS } from "./run-writer.js";
-import type { Change, Outcome, WriteAlongside } from "./write-changes.js";
+import { createRunNews } from "./run-news.js";
+import type { Durability, Recorded, RunListener, RunStore, RunStoreProblem } from "./run-store.js";
+import { type Asked, createRunWriter, LIMITS, type RunWriter, type Told } from "./run-writer.js";
+import { createSharedRunWriter } from "./shared-run-writer.js";
+import type { Change, Guard, Outcome, WriteAlongside } from "./write-changes.js";
 
 /**
  * Opens the runs in a database. The way of a change: `ask` puts it into the queue (src/store/write-queue.ts), `carryOut` has all
@@ -16,6 +18,7 @@ import type { Change, Outcome, WriteAlongside } from "./write-changes.js";
  * @param options.database is closed together with the store
  * @param options.reopen opens what is in the place of a database that was removed; a new one gets all runs in memory
  * @param options.takeOver reads the runs that an earlier version has left in files; asked once in a database's life
+ * @param options.guard forbids what can happen to a run, but not beside the other runs; only in a shared database
  * @param options.alongside writes what belongs to an event, in its transaction
  * @param options.onProblem must not throw
  * @param options.transact stands in for `transaction`, for tests
@@ -29,6 +32,7 @@ export async function createRunStore(options: {
   clock: Clock;
   takeOver?: () => Promise<EngineRun[]>;
   alongside?: WriteAlongside | undefined;
+  guard?: Guard | undefined;
   onProblem?: (problem: RunStoreProblem) => void;
   limits?: Partial<typeof LIMITS>;
   transact?: typeof transaction;
@@ -36,23 +40,18 @@ export async function createRunStore(options: {
   const { database, reopen, clock, transact = transaction, onProblem = () => undefined } = options;
   const limits = { ...LIMITS, ...options.limits };
   const loaded = await loadRuns(database, transact, clock.now(), options.takeOver);
-  const runs = new Map<string, HeldRun>();
+  const runs = new HeldRuns();
   for (const stored of loaded.stored) runs.set(stored.run.runId, { ...stored, newest: stored.run });
   const queue = createWriteQueue({ clock, work: carryOut });
   const askAgain = () => void queue.flush();
-  const writer = createRunWriter({
-    database,
-    loaded,
-    runs,
-    reopen,
-    askAgain,
-    alongside: options.alongside,
-    clock,
-    onProblem,
-    limits,
-    transact,
-  });
-  const listeners = new Set<(event: StoredEvent, run: EngineRun) => void>();
+  const parts = { database, loaded, runs, askAgain, clock, onProblem, limits, transact };
+  const { alongside, guard } = options;
+  const { shared } = database;
+  const news = shared && createRunNews({ shared, clock, onNews: askAgain });
+  const writer: RunWriter = news
+    ? createSharedRunWriter({ ...parts, alongside, guard, tell: news.tell, lookNow })
+    : createRunWriter({ ...parts, alongside, reopen });
+  const listeners = new Set<RunListener>();
   let closed = false;
 
   function assertOpen(): void {
@@ -66,18 +65,22 @@ export async function createRunStore(options: {
     return { run: outcome.run, happened: outcome.event !== undefined };
   }
 
-  async function carryOut(batch: readonly Asked[]): Promise<Outcome[]> {
-    const outcomes = await writer.carryOut(batch);
-    for (const outcome of outcomes) {
-      if (!("refused" in outcome) && outcome.event) tell(outcome.event, outcome.run);
-    }
+  async function carryOut(batch: readonly Asked[]): Promise<readonly Outcome[]> {
+    const { outcomes, told } = await writer.carryOut(batch);
+    for (const one of told) tell(one);
     return outcomes;
   }
 
-  function tell(event: StoredEvent, run: EngineRun): void {
+  /** What was under way when this was called does not count as a look. */
+  async function lookNow(): Promise<void> {
+    await queue.flush();
+    await queue.flush();
+  }
+
+  function tell({ event, run, fromElsewhere }: Told): void {
     for (const listener of [...listeners]) {
       try {
-        listener(event, run);
+        listener(event, run, fromElsewhere);
       } catch (error) {
         const message = `A listener for events failed: ${(error as Error).message}`;
         onProblem({ kind: "listener", message });
@@ -88,11 +91,9 @@ export async function createRunStore(options: {
   return {
     keyPrefix: options.inMemory ? undefined : loaded.facts.get("key_prefix"),
 
-    all: () =>
-      [...runs.values()]
-        // Of runs of the same millisecond the one that came last is the newest.
-        .sort((a, b) => b.newest.createdAt - a.newest.createdAt || b.firstEvent - a.firstEvent)
-        .map(({ newest }) => newest),
+    all: () => runs.newestFirst(),
+
+    ofSession: (sessionId) => runs.newestFirst(sessionId),
 
     get: (runId) => runs.get(runId)?.newest,
 
@@ -112,8 +113,10 @@ export async function createRunStore(options: {
       return writer.eventsAfter(id, runId);
     },
 
+    refresh: lookNow,
+
     subscribe(listener) {
-      const own: typeof listener = (event, run) => listener(event, run);
+      const own: RunListener = (...told) => listener(...told);
       listeners.add(own);
       return () => void listeners.delete(own);
     },
@@ -128,6 +131,7 @@ export async function createRunStore(options: {
     async close() {
       if (closed) return;
       closed = true;
+      news?.close();
       writer.startClosing();
       await queue.close();
       await writer.close();

@@ -15,9 +15,10 @@ import type {
 export type RunChange =
   /**
    * Its place is free: the workspace is prepared. Only a pending run can be started, and only once. `expectedTurns`:
-   * what runs of the workflow have taken before; `costLimitUsd`: what it may cost, where there is a limit.
+   * what runs of the workflow have taken before; `costLimitUsd`: what it may cost, where there is a limit; `worker`: the
+   * id of the engine that carries it out, where several share a database: of those that begin it at once one does.
    */
-  | { type: "started"; expectedTurns?: number; costLimitUsd?: number }
+  | { type: "started"; expectedTurns?: number; costLimitUsd?: number; worker?: string }
   /** The workspace is there; the branch as the repository spells it. */
   | { type: "workspace-ready"; path: string; branch?: string; own?: boolean }
   /** An agent's process has begun. A second one follows where the first found no conversation, or found one. */
@@ -67,6 +68,8 @@ export type RunChange =
       error?: string;
       errorCode?: FailureCode;
       neverStarted?: true;
+      /** Another worker has ended it: whatever there is of it is where it was carried out. */
+      leftBehind?: true;
       /** What the engine says behind the agent's result. */
       notes?: readonly string[];
       filesChanged?: readonly string[];

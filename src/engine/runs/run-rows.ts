@@ -1,4 +1,5 @@
 import type { Database, Transaction } from "../../store/database.js";
+import type { EngineTables } from "../../store/migrations/002-engine.js";
 import { deepFreeze } from "./apply.js";
 import type { EngineRun } from "./run.js";
 import type { RequestKey, StoredEvent } from "./run-store.js";
@@ -38,13 +39,16 @@ function partsOf({ request, queue, questions }: EngineRun): Part[] {
 
 const nameOf = (runId: string, { kind, id }: Pick<Part, "kind" | "id">) => JSON.stringify([runId, kind, id]);
 
-/** Reads one run, or all; oldest first. */
-export async function readRuns(trx: Database | Transaction, runId?: string): Promise<StoredRun[]> {
+/** Reads some runs, or all; oldest first. */
+export async function readRuns(
+  trx: Database | Transaction,
+  runIds?: readonly string[],
+): Promise<StoredRun[]> {
   let runs = trx.selectFrom("engine_runs").selectAll().orderBy("created_at").orderBy("first_event");
   let parts = trx.selectFrom("engine_parts").selectAll();
-  if (runId !== undefined) {
-    runs = runs.where("run_id", "=", runId);
-    parts = parts.where("run_id", "=", runId);
+  if (runIds) {
+    runs = runs.where("run_id", "in", runIds);
+    parts = parts.where("run_id", "in", runIds);
   }
   const values = new Map<string, string>();
   for (const part of await parts.execute()) values.set(nameOf(part.run_id, part), part.data);
@@ -182,6 +186,15 @@ export async function trimEvents(trx: Transaction, kept: number): Promise<number
   return last;
 }
 
+/** The first `limit` events after the number, in order. */
+export async function readEventsInOrder(
+  db: Database | Transaction,
+  { after, limit }: { after: number; limit: number },
+): Promise<StoredEvent[]> {
+  const query = db.selectFrom("engine_events").selectAll().where("id", ">", after);
+  return (await query.orderBy("id").limit(limit).execute()).map(toEvent);
+}
+
 /** The newest `limit` events after the number, of one run or of all, oldest first. */
 export async function readEvents(
   db: Database,
@@ -190,7 +203,9 @@ export async function readEvents(
   let query = db.selectFrom("engine_events").selectAll().where("id", ">", after);
   if (runId !== undefined) query = query.where("run_id", "=", runId);
   const rows = await query.orderBy("id", "desc").limit(limit).execute();
-  return rows.reverse().map(({ run_id, data, ...row }) => {
-    return deepFreeze({ ...row, runId: run_id, data: JSON.parse(data) } as StoredEvent);
-  });
+  return rows.reverse().map(toEvent);
+}
+
+function toEvent({ run_id, data, ...row }: EngineTables["engine_events"]): StoredEvent {
+  return deepFreeze({ ...row, runId: run_id, data: JSON.parse(data) } as StoredEvent);
 }

@@ -53,6 +53,9 @@ export class NotWritten extends Error {
   override name = "NotWritten";
 }
 
+/** @param fromElsewhere another engine that shares the database has written it */
+export type RunListener = (event: StoredEvent, run: EngineRun, fromElsewhere: boolean) => void;
+
 /**
  * The engine's runs, their events, messages and questions. A change is one transaction on the newest state: read,
  * `apply`, write. When a call resolves, its change would survive the end of this process and a power failure, and
@@ -66,6 +69,8 @@ export interface RunStore {
   readonly keyPrefix: string | undefined;
   /** Newest snapshots, newest run first. */
   all(): readonly EngineRun[];
+  /** Those of one session, newest run first. */
+  ofSession(sessionId: string): readonly EngineRun[];
   get(runId: string): EngineRun | undefined;
   /** The run that was accepted with the key. */
   findByKey(key: string): { run: EngineRun; digest: string } | undefined;
@@ -86,8 +91,10 @@ export interface RunStore {
    * gone, or the number is of none of ours, so that the present state has to be looked at anew.
    */
   eventsAfter(id: number, runId?: string): Promise<{ events: StoredEvent[]; gap: boolean }>;
+  /** Takes in what other engines have written until now; nothing where no others share the database. Never rejects. */
+  refresh(): Promise<void>;
   /** Calls the listener for every event, in order. Gives back what ends it. */
-  subscribe(listener: (event: StoredEvent, run: EngineRun) => void): () => void;
+  subscribe(listener: RunListener): () => void;
   /** 0 before the first event. */
   newestEventId(): number;
   /**

@@ -5,7 +5,7 @@ import { apply } from "./apply.js";
 import { type FactName, readFact } from "./facts.js";
 import type { LoadedRuns } from "./load-runs.js";
 import { pruneRuns } from "./prune-runs.js";
-import { hasEnded } from "./run.js";
+import { type EngineRun, hasEnded } from "./run.js";
 import { type HeldRun, readEvents } from "./run-rows.js";
 import {
   type Durability,
@@ -35,13 +35,30 @@ export interface Asked {
   durability: Durability;
 }
 
+/** An event for those who listen, with the run as it stands after it. */
+export interface Told {
+  event: StoredEvent;
+  run: EngineRun;
+  /** Another engine has written it. */
+  fromElsewhere: boolean;
+}
+
+/** What was written. */
+export interface Written {
+  /** One for each change that was asked for. */
+  outcomes: readonly Outcome[];
+  /** To be told now, in this order. */
+  told: readonly Told[];
+}
+
 /** Keeps the runs in memory and those in the database together, also while that cannot be written or is gone. */
 export interface RunWriter extends Pick<RunStore, "eventsAfter" | "newestEventId" | "prune" | "close"> {
   /**
    * Has the changes written in one transaction, with what could not be written before. Where that fails, those that may
-   * count in memory do so. Never rejects. With no change it only writes what is left.
+   * count in memory do so. Never rejects. With no change it only writes what is left, and looks for what others have
+   * written.
    */
-  carryOut(batch: readonly Asked[]): Promise<Outcome[]>;
+  carryOut(batch: readonly Asked[]): Promise<Written>;
   /** From now on nothing waits until the disk works again: what cannot be written is lost. */
   startClosing(): void;
 }
@@ -185,7 +202,15 @@ export function createRunWriter(options: {
   }
 
   return {
-    carryOut,
+    async carryOut(batch) {
+      const outcomes = await carryOut(batch);
+      const told = outcomes.flatMap((outcome) =>
+        "refused" in outcome || !outcome.event
+          ? []
+          : [{ event: outcome.event, run: outcome.run, fromElsewhere: false }],
+      );
+      return { outcomes, told };
+    },
 
     async eventsAfter(id, runId) {
       const limit = limits.eventsAtOnce;

@@ -118,6 +118,8 @@ export interface EngineRun {
   readonly sessionName: string;
   readonly createdAt: number;
   readonly startedAt?: number;
+  /** The engine that carries it out, and has its workspace; only where several share a database. */
+  readonly worker?: string;
   readonly endedAt?: number;
   readonly turn: number;
   /** How many turns successful runs of the workflow took until this one began: the median. */
@@ -169,6 +171,8 @@ export interface EngineRun {
   /** A person wants it ended; it ends as `killed`, however it comes to its end. */
   readonly killAskedAt?: number;
   readonly killedAt?: number;
+  /** Its worker was taken for gone: what there is of it, its agent perhaps, is there. */
+  readonly leftBehind?: true;
   /** It has failed before there was an agent: nothing has run, and nothing has cost anything. */
   readonly neverStarted?: true;
 }

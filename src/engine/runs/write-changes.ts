@@ -24,6 +24,11 @@ export type Change =
 /** Writes what belongs to an event, in the same transaction. */
 export type WriteAlongside = (trx: Transaction, event: StoredEvent, run: EngineRun) => Promise<void>;
 
+/**
+ * Says whether an event that can happen to a run may happen to it beside the other runs, as they are in the database.
+ */
+export type Guard = (trx: Transaction, run: EngineRun, event: RunEvent) => Promise<boolean>;
+
 /** What has come of a change: the run after it, and the event if it could happen. */
 export type Outcome = { run: EngineRun; event: StoredEvent | undefined } | { refused: Error };
 
@@ -58,6 +63,7 @@ export async function writeChanges(
   held: ReadonlyMap<string, StoredRun>,
   newestId: number,
   alongside?: WriteAlongside,
+  guard?: Guard,
 ): Promise<WrittenChanges> {
   /** Runs as the database has them, and as they are after the changes so far. */
   const before = new Map<string, StoredRun>();
@@ -72,7 +78,7 @@ export async function writeChanges(
     const version = await readVersion(trx, runId);
     if (version === undefined) return undefined;
     const known = held.get(runId);
-    const stored = known?.version === version ? known : (await readRuns(trx, runId))[0];
+    const stored = known?.version === version ? known : (await readRuns(trx, [runId]))[0];
     if (stored) before.set(runId, stored);
     return stored;
   }
@@ -96,7 +102,8 @@ export async function writeChanges(
     const stored = await read(runId);
     if (!stored) return { refused: new Error(`Run ${runId} is not there`) };
     const run = apply(stored.run, event);
-    if (run === stored.run) return { run, event: undefined };
+    if (run === stored.run || (guard && !(await guard(trx, stored.run, event))))
+      return { run: stored.run, event: undefined };
     const written = toStored(++lastId, run, event);
     await insertEvent(trx, written);
     await alongside?.(trx, written, run);
@@ -114,7 +121,7 @@ export async function writeChanges(
     const { runId } = newest;
     const version = await readVersion(trx, runId);
     // With another version it is an earlier copy that was put back: what has come since is to be written, too.
-    const inDatabase = version === stored.version ? stored : (await readRuns(trx, runId))[0];
+    const inDatabase = version === stored.version ? stored : (await readRuns(trx, [runId]))[0];
     if (inDatabase) before.set(runId, inDatabase);
     else if (stored.key) acceptedNow.set(stored.key.key, runId);
     after.set(runId, { ...stored, run: newest });

@@ -65,10 +65,12 @@ export function createRunQueue(options: {
   concurrency: number;
   /** Carries a run out; the run is over, and its slot free, when it resolves. */
   begin: (runId: string, slot: RunSlot) => Promise<void>;
+  /** Whether a run may begin here and now, beside what the queue knows itself; true unless told. */
+  mayBegin?: ((run: QueuedRun) => boolean) | undefined;
   /** Called when it has changed who works or waits. */
   onChange?: () => void;
 }): RunQueue {
-  const { onChange = () => {} } = options;
+  const { mayBegin = () => true, onChange = () => {} } = options;
   const queue: QueuedRun[] = [];
   /** Runs that have begun, by their sessions. */
   const begun = new Map<string, BegunRun>();
@@ -114,7 +116,11 @@ export function createRunQueue(options: {
         continue;
       }
       if (isFull()) return;
-      const next = choose(queue, lastOf, ({ sessionId }) => begun.has(sessionId) || held.includes(sessionId));
+      const next = choose(
+        queue,
+        lastOf,
+        (run) => begun.has(run.sessionId) || held.includes(run.sessionId) || !mayBegin(run),
+      );
       if (!next) return;
       begin(next);
     }

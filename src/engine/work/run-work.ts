@@ -22,8 +22,8 @@ export interface RunWork {
   answer(questionId: string, answer: string): Promise<Recorded>;
   /** Ends the agent; resolves when nothing of it is left and the run has ended. */
   kill(force: boolean): Promise<void>;
-  /** Ends the agent because the engine stops. A run that has not begun stays as it is. */
-  stop(): Promise<void>;
+  /** Ends the agent because the engine stops, or for another reason. A run that has not begun stays as it is. */
+  stop(why?: string): Promise<void>;
 }
 
 /**
@@ -93,6 +93,7 @@ export function createRunWork(
         type: "started",
         ...(expectedTurns === undefined ? {} : { expectedTurns }),
         ...(limitUsd === undefined ? {} : { costLimitUsd: limitUsd }),
+        ...(engine.worker ? { worker: engine.worker.id } : {}),
       },
       "written",
     );
@@ -212,7 +213,7 @@ export function createRunWork(
     deliver: conversation.deliver,
     answer: conversation.answer,
     kill: (force) => end({ status: "killed" }, force),
-    stop: () => end({ status: "interrupted", error: describeStop("The engine was stopped") }),
+    stop: (why = "The engine was stopped") => end({ status: "interrupted", error: describeStop(why) }),
   };
 }
 

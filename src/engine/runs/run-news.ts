@@ -1,0 +1,42 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../../shared/clock.js";
+import type { SharedDatabase, Transaction } from "../../store/database.js";
+
+const CHANNEL = "engine_runs";
+/** What was told may have been missed: so often it is looked for all the same, in ms. */
+const LOOK_MS = 1_000;
+
+/** How engines that share a database learn that another one has written something about a run. */
+export interface RunNews {
+  /** Says so; the others hear it when the transaction has ended. */
+  tell(trx: Transaction): Promise<void>;
+  close(): void;
+}
+
+/** @param options.onNews called when another engine has said so, and now and then. Must not throw */
+export function createRunNews(options: {
+  shared: SharedDatabase;
+  clock: Pick<Clock, "after">;
+  onNews: () => void;
+}): RunNews {
+  const { shared, clock, onNews } = options;
+  const own = randomUUID();
+  const stop = shared.listen(CHANNEL, (writer) => {
+    if (writer !== own) onNews();
+  });
+  let cancel = () => {};
+  function lookLater(): void {
+    cancel = clock.after(LOOK_MS, () => {
+      onNews();
+      lookLater();
+    });
+  }
+  lookLater();
+  return {
+    tell: (trx) => shared.notify(trx, CHANNEL, own),
+    close() {
+      stop();
+      cancel();
+    },
+  };
+}
