@@ -25,6 +25,7 @@ import { createRunNotices } from "./run-notices.js";
 import { openRunStore } from "./runs/open-run-store.js";
 import { hasEnded } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
+import { openWorker, type SharedWork } from "./workers/open-worker.js";
 import { createWorkflowLibrary } from "./workflows/workflow-library.js";
 import { ALLOWED_FILE, createAllowedRepositories } from "./workspaces/allowed-repositories.js";
 import { createWorkspaces } from "./workspaces/workspaces.js";
@@ -52,6 +53,8 @@ export interface LocalEngineOptions {
   port: number;
   /** The product's state folder, where the database is. */
   stateFolder: string;
+  /** The PostgreSQL database that it shares with other engines, as one of several workers. */
+  shared?: SharedWork | undefined;
   /** The engine's own folder, which exists and is private; workspaces and handover notes go below it. */
   folder: string;
   /** The engine's folder for what no agent may read or write: its key, and what was allowed for good. */
@@ -108,7 +111,11 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   if (lacking !== undefined) throw new Error(lacking);
   await ensurePrivateFolder(options.privateFolder);
   const notices = createRunNotices(options);
-  const runs = await openRunStore({ ...options, alongside: notices.write });
+  const alongside = notices.write;
+  const concurrency = () => settings.engineConcurrency ?? availableParallelism();
+  const { shared } = options;
+  const opened = shared && (await openWorker({ ...options, shared, places: concurrency, alongside }));
+  const runs = opened?.runs ?? (await openRunStore({ ...options, alongside }));
   const configFolder = resolveConfigFolder({ env, platform, home });
   const allowedFile = join(configFolder, ALLOWED_FILE);
   const allowedRepositories = createAllowedRepositories({ file: allowedFile, now: () => clock.now() });
@@ -165,6 +172,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   });
   const engine = createEngine({
     runs,
+    worker: opened?.worker,
     workspaces,
     library,
     startAgent(agent, onEvent) {
@@ -204,7 +212,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       }),
     limits: {
       get concurrency() {
-        return settings.engineConcurrency ?? availableParallelism();
+        return concurrency();
       },
       get questionTimeoutMs() {
         return settings.engineQuestionTimeoutS * 1000;
@@ -251,16 +259,22 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     sweepStartFiles();
     const stopPruning = await pruneDaily(runs, clock, log);
     notices.tell(runs);
+    const joined = await opened?.join(engine);
     const { app, clients } = createEngineApp({
-      engine,
+      engine: joined?.engine ?? engine,
       runs,
       keyPrefix: runs.keyPrefix,
-      ...(isLoopback(options.host) ? { repositories: { runs, workspaces, allowedRepositories } } : {}),
+      // A repository of one machine is none that others could work on.
+      ...(isLoopback(options.host) && !joined
+        ? { repositories: { runs, workspaces, allowedRepositories } }
+        : {}),
       library,
       apiKey: options.apiKey,
       findAgent,
       ...(options.touch ? { onRequest: options.touch } : {}),
-      beforeRequest: refresh,
+      async beforeRequest() {
+        await Promise.all([refresh(), runs.refresh()]);
+      },
       ...(options.allowedHosts ? { allowedHosts: options.allowedHosts } : {}),
       clock,
       log,

@@ -74,6 +74,18 @@ export const engineSettings = {
     bounds: "10–86400 s",
     forEngine: true,
   }),
+  engineWorkerTimeoutS: setting(decimal(3, 3600).default(60), {
+    variable: "ENGINE_WORKER_TIMEOUT",
+    about:
+      "Engine on a `DATABASE`: time of silence after which the others take a worker for gone, and its runs are interrupted. Longer than your database takes to start again.",
+    bounds: "3–3600 s",
+  }),
+  engineMoveAfterS: setting(decimal(3, 604_800).default(600), {
+    variable: "ENGINE_MOVE_AFTER",
+    about:
+      "Engine on a `DATABASE`: time after which the sessions of a worker that is gone go on elsewhere, from what they have committed.",
+    bounds: "3–604800 s",
+  }),
   engineAllowedFolders: setting(folderList.optional(), {
     variable: "ENGINE_ALLOWED_FOLDERS",
     about:

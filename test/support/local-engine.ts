@@ -38,7 +38,9 @@ export function startLocalEngine(
   folder: string,
   settings: Partial<LocalEngineOptions["settings"]> = {},
   env: NodeJS.ProcessEnv = {},
-  more: Partial<Pick<LocalEngineOptions, "readChangedSettings" | "clock" | "port" | "lingerMs">> = {},
+  more: Partial<
+    Pick<LocalEngineOptions, "readChangedSettings" | "clock" | "port" | "lingerMs" | "shared" | "log">
+  > = {},
 ): Promise<LocalEngine> {
   return createLocalEngine({
     apiKey: ENGINE_KEY,

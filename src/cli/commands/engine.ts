@@ -2,6 +2,7 @@ import { homedir } from "node:os";
 import { createLocalEngine } from "../../engine/index.js";
 import { listEngineVariables } from "../../settings/list-variables.js";
 import { readSettings, type Settings } from "../../settings/settings.js";
+import { findSharedDatabase } from "../../settings/shared-database.js";
 import { backgroundEnvironment } from "../../shared/background/spawn.js";
 import { systemClock } from "../../shared/clock.js";
 import { VERSION } from "../../shared/version.js";
@@ -12,6 +13,8 @@ import { expandHome, findStateFolder, openLog, processBegan } from "../process.j
 /** `engine`: carries out runs on this machine until a signal comes, or with `--background` until it is idle. */
 export async function engine({ flags, background }: Invocation): Promise<number> {
   const settings = readSettings(process.env, flags);
+  // An engine that windows start is its machine's own.
+  const database = background === true ? undefined : findSharedDatabase(settings);
   // A closed terminal must not make the process fail while it ends runs.
   process.stderr.on("error", () => {});
 
@@ -24,6 +27,7 @@ export async function engine({ flags, background }: Invocation): Promise<number>
   function createEngineServer({ readChangedSettings, ...options }: EngineServerOptions) {
     return createLocalEngine({
       ...options,
+      shared: database === undefined ? undefined : shareWork(settings, database),
       settings: withWholePaths(options.settings),
       async readChangedSettings() {
         const changed = await readChangedSettings();
@@ -42,7 +46,8 @@ export async function engine({ flags, background }: Invocation): Promise<number>
     settings,
     stateFolder: findStateFolder(settings),
     stderr: (text) => process.stderr.write(text),
-    createLog: (write, secrets) => openLog({ level: settings.logLevel, secrets, what: "the engine", write }),
+    createLog: (write, secrets) =>
+      openLog({ level: settings.logLevel, secrets: [...secrets, database], what: "the engine", write }),
     onSignal(listener) {
       const hangUp = () => listener("SIGTERM");
       process.on("SIGTERM", listener).on("SIGINT", listener).on("SIGHUP", hangUp);
@@ -51,4 +56,8 @@ export async function engine({ flags, background }: Invocation): Promise<number>
     own: { began: processBegan(), variables: listEngineVariables(process.env, flags) },
     createEngineServer,
   });
+}
+
+function shareWork({ engineWorkerTimeoutS, engineMoveAfterS }: Settings, database: string) {
+  return { database, timeoutMs: engineWorkerTimeoutS * 1000, moveAfterMs: engineMoveAfterS * 1000 };
 }

@@ -1,0 +1,118 @@
+import { hostname } from "node:os";
+import type { Clock } from "../../shared/clock.js";
+import type { Log } from "../../shared/log.js";
+import { openStore } from "../../store/open-store.js";
+import type { EngineWorker } from "../engine-options.js";
+import { createRunStore } from "../runs/create-run-store.js";
+import { hasEnded } from "../runs/run.js";
+import type { RunStore } from "../runs/run-store.js";
+import { LIMITS } from "../runs/run-writer.js";
+import type { WriteAlongside } from "../runs/write-changes.js";
+import type { Engine } from "../types.js";
+import { createBeginRules } from "./begin-rules.js";
+import { createCarryOutCall, shareEngine } from "./shared-engine.js";
+import { createWorkerCalls } from "./worker-calls.js";
+import { findWorkerId } from "./worker-id.js";
+import { joinWorkers, type Worker, type Workers } from "./workers.js";
+
+/** More than one engine keeps: a team's runs. */
+const SHARED_LIMITS = { ...LIMITS, endedRuns: 10_000, eventsKept: 1_000_000 };
+
+/** How several engines work together. */
+export interface SharedWork {
+  /** The address of their PostgreSQL database. It is a secret. */
+  database: string;
+  /** A worker that was silent for so long is gone, in ms. */
+  timeoutMs: number;
+  /** The sessions of one that was gone for so long go on elsewhere, in ms. */
+  moveAfterMs: number;
+}
+
+/** An engine's part in a database that it shares with others. */
+export interface OpenedWorker {
+  /** The runs of all. Closing them leaves the workers. */
+  runs: RunStore;
+  worker: EngineWorker;
+  /**
+   * Joins the others: from now on runs begin here.
+   * @param engine this one
+   * @returns the engine as the API of all of them
+   * @throws StoreError, and Error when another machine is this worker
+   */
+  join(engine: Engine): Promise<{ engine: Engine; workers: Workers }>;
+}
+
+/**
+ * Opens the runs in a PostgreSQL database that several engines share.
+ * @param options.folder this engine's folder, where its id is kept and its workspaces lie
+ * @param options.places how many agents work here at once, by now
+ * @throws StoreError when the database cannot be used
+ */
+export async function openWorker(options: {
+  shared: SharedWork;
+  stateFolder: string;
+  folder: string;
+  places: () => number;
+  alongside: WriteAlongside | undefined;
+  clock: Clock;
+  log: Log;
+}): Promise<OpenedWorker> {
+  const { stateFolder, places, alongside, clock, log } = options;
+  const { timeoutMs, moveAfterMs } = options.shared;
+  const database = await openStore({ folder: stateFolder, address: options.shared.database, clock });
+  const { shared } = database;
+  if (!shared) throw new TypeError("A worker needs a database that can be shared.");
+  const id = await findWorkerId(options.folder);
+  let workers: Workers | undefined;
+  let closeCalls = () => {};
+  const rules = createBeginRules(() => workers, moveAfterMs);
+  const onProblem = ({ message }: { message: string }) => log.warn(message);
+  const parts = { database, clock, guard: rules.guard, alongside, onProblem, limits: SHARED_LIMITS };
+  const stored = await createRunStore(parts).catch(async (error) => {
+    await database.destroy();
+    throw error;
+  });
+  const runs: RunStore = {
+    ...stored,
+    async close() {
+      closeCalls();
+      await workers?.close();
+      await stored.close();
+    },
+  };
+
+  function interruptRuns({ id: workerId, name, silentMs }: Worker): void {
+    for (const run of runs.all()) {
+      if (run.worker !== workerId || hasEnded(run)) continue;
+      const error =
+        `The worker that carried it out (${name}) was not heard of for ${Math.round(silentMs / 1000)} s. ` +
+        "The conversation is kept there: continue the session to go on.";
+      runs
+        .record(run.runId, { type: "ended", status: "interrupted", error, leftBehind: true }, "now")
+        .catch((problem: Error) => log.warn(`Run ${run.runId} could not be ended: ${problem.message}`));
+    }
+  }
+
+  return {
+    runs,
+    worker: { id, mayBegin: (run) => rules.mayBegin(run, runs.ofSession(run.sessionId)) },
+    async join(engine) {
+      const name = hostname();
+      const joined = await joinWorkers({
+        ...{ database, shared, id, name, places, clock, log, timeoutMs },
+        onGone: interruptRuns,
+        onLost() {
+          log.error("The database was not reached for too long: this worker ends its agents.");
+          void engine.interruptAll("The database was not reached for too long, so that others may take over");
+        },
+      });
+      workers = joined;
+      joined.onChange(() => engine.limitsChanged());
+      const carryOut = createCarryOutCall(engine, runs.refresh);
+      const calls = createWorkerCalls({ database, shared, workers: joined, carryOut, clock, log });
+      closeCalls = calls.close;
+      engine.limitsChanged();
+      return { engine: shareEngine(engine, { runs, workers: joined, calls }), workers: joined };
+    },
+  };
+}

@@ -1,0 +1,152 @@
+import type { EngineRun } from "../runs/run.js";
+import { hasEnded } from "../runs/run.js";
+import type { RunStore } from "../runs/run-store.js";
+import { type Engine, EngineRefusal } from "../types.js";
+import { homeOf } from "./session-homes.js";
+import type { Call, WorkerCalls } from "./worker-calls.js";
+import type { Workers } from "./workers.js";
+
+/** What a worker does for another one that was asked: only what concerns a session whose workspace it has. */
+const ANSWERED = [
+  "addMessage",
+  "answer",
+  "kill",
+  "cleanup",
+  "diff",
+  "head",
+  "take",
+  "discard",
+  "leftovers",
+  "removeLeftover",
+  "removeMergedBranch",
+] as const;
+type Answered = (typeof ANSWERED)[number];
+
+/**
+ * Does what another worker asks of this one.
+ * @param refresh takes in what others have written: the asking one may know more than this one
+ */
+export function createCarryOutCall(
+  engine: Engine,
+  refresh: () => Promise<void>,
+): (call: Call) => Promise<unknown> {
+  return async ({ method, args }) => {
+    await refresh();
+    const found = ANSWERED.find((one) => one === method);
+    if (!found)
+      throw new EngineRefusal(
+        503,
+        "The worker that has the session is of another version. Nothing was done.",
+      );
+    const carryOut = engine[found] as (...args: readonly unknown[]) => Promise<unknown>;
+    return carryOut.apply(engine, [...args]);
+  };
+}
+
+/**
+ * One of several engines that share a database, as the API of all of them: whatever needs a session's workspace, or the
+ * agent that works there, is asked of the worker that has it; everything else is answered from the runs, which all know.
+ */
+export function shareEngine(
+  engine: Engine,
+  options: {
+    runs: Pick<RunStore, "ofSession" | "refresh">;
+    workers: Workers;
+    calls: Pick<WorkerCalls, "ask">;
+  },
+): Engine {
+  const { runs, workers, calls } = options;
+
+  function workerOf(runId: string): string | undefined {
+    const { sessionId, worker, status } = engine.get(runId);
+    // It waits: what is wanted of it is written down, and whoever begins it finds that.
+    if (status === "pending") return undefined;
+    if (worker !== undefined) return worker;
+    return homeOf(runs.ofSession(sessionId));
+  }
+
+  async function via<Method extends Answered>(
+    method: Method,
+    runId: string,
+    args: readonly unknown[],
+    here: () => ReturnType<Engine[Method]>,
+  ): Promise<Awaited<ReturnType<Engine[Method]>>> {
+    const workerId = workerOf(runId);
+    if (workerId === undefined || workerId === workers.own.id) return await here();
+    const value = await calls.ask(workerId, { method, args });
+    await runs.refresh();
+    return value as Awaited<ReturnType<Engine[Method]>>;
+  }
+
+  return {
+    ...engine,
+    addMessage: (...args) => via("addMessage", args[0], args, () => engine.addMessage(...args)),
+    answer: (...args) => via("answer", args[0], args, () => engine.answer(...args)),
+    async kill(...args) {
+      const workerId = workerOf(args[0]);
+      const run = engine.get(args[0]);
+      // Nobody is there who could end its agent: that ends by itself, and the run is interrupted in a moment.
+      if (workerId !== undefined && !hasEnded(run) && !workers.isThere(workerId))
+        throw notThere(run, workers);
+      await via("kill", args[0], args, () => engine.kill(...args));
+      return engine.get(args[0]);
+    },
+    cleanup: (...args) => via("cleanup", args[0], args, () => engine.cleanup(...args)),
+    diff: (...args) => via("diff", args[0], args, () => engine.diff(...args)),
+    head: (...args) => via("head", args[0], args, () => engine.head(...args)),
+    take(runId, { signal, ...asked }) {
+      return via("take", runId, [runId, asked], () =>
+        engine.take(runId, { ...asked, ...(signal ? { signal } : {}) }),
+      );
+    },
+    discard: (...args) => via("discard", args[0], args, () => engine.discard(...args)),
+
+    async leftovers() {
+      const own = await engine.leftovers();
+      const items = [...own.items];
+      const mergedBranches = [...own.mergedBranches];
+      const size = { ...own.size };
+      for (const worker of workers.all()) {
+        if (worker.id === workers.own.id || worker.state === "ended") continue;
+        const asked = calls.ask(worker.id, { method: "leftovers", args: [] });
+        // What a worker has that is not there is not known: it is at least so much.
+        const found = (await asked.catch(() => undefined)) as typeof own | undefined;
+        if (!found) size.whole = false;
+        for (const item of found?.items ?? []) items.push({ ...item, id: mark(worker.id, item.id) });
+        for (const one of found?.mergedBranches ?? [])
+          mergedBranches.push({ ...one, clone: mark(worker.id, one.clone) });
+        size.bytes += found?.size.bytes ?? 0;
+        size.whole &&= found?.size.whole ?? false;
+      }
+      return { items, mergedBranches, size };
+    },
+    async removeLeftover(id, how) {
+      const [workerId, rest] = unmark(id);
+      if (workerId === undefined) return engine.removeLeftover(rest, how);
+      const asked = calls.ask(workerId, { method: "removeLeftover", args: [rest, how] });
+      return (await asked) as Awaited<ReturnType<Engine["removeLeftover"]>>;
+    },
+    async removeMergedBranch(which) {
+      const [workerId, clone] = unmark(which.clone);
+      if (workerId === undefined) return engine.removeMergedBranch(which);
+      const asked = calls.ask(workerId, { method: "removeMergedBranch", args: [{ ...which, clone }] });
+      return (await asked) as Awaited<ReturnType<Engine["removeMergedBranch"]>>;
+    },
+  };
+}
+
+const mark = (workerId: string, id: string) => `worker:${workerId}:${id}`;
+
+function unmark(id: string): [workerId: string | undefined, id: string] {
+  const [, workerId, rest] = /^worker:([0-9a-f-]{36}):(.*)$/s.exec(id) ?? [];
+  return [workerId, rest ?? id];
+}
+
+function notThere({ worker = "" }: EngineRun, workers: Workers): EngineRefusal {
+  const name = workers.get(worker)?.name;
+  return new EngineRefusal(
+    503,
+    `The worker that carries this run out${name ? ` (${name})` : ""} is not there. Nothing was done: its run is ` +
+      "interrupted within about a minute, unless it comes back before.",
+  );
+}

@@ -1,0 +1,236 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "../../shared/clock.js";
+import type { Log } from "../../shared/log.js";
+import { type Database, type SharedDatabase, transaction } from "../../store/database.js";
+import { StoreError } from "../../store/store-error.js";
+import { EngineRefusal } from "../types.js";
+import type { Workers } from "./workers.js";
+
+const [ASKED, ANSWERED] = ["worker_calls", "worker_answers"] as const;
+/** What was told may have been missed: so often it is looked for all the same, in ms. */
+const LOOK_MS = 1_000;
+/** A worker that is there takes a call within this time, in ms; else it is taken back. */
+const TAKE_MS = 10_000;
+/** An answer that nobody has fetched goes after this time, in ms. */
+const KEPT_MS = 60 * 60_000;
+
+/** What is asked of a worker: a method of its engine, with its arguments. All of it can be written as JSON. */
+export interface Call {
+  method: string;
+  args: readonly unknown[];
+}
+
+type Answer =
+  | { value: unknown }
+  | { refusal: { status: EngineRefusal["status"]; message: string; errorCode?: EngineRefusal["errorCode"] } };
+
+/** What workers ask of one another, by the database: none has to reach another one. */
+export interface WorkerCalls {
+  /**
+   * Asks another worker, and waits for its answer as long as it is there.
+   * @throws EngineRefusal: the other one's, or one that says what is known where it does not answer
+   */
+  ask(workerId: string, call: Call): Promise<unknown>;
+  close(): void;
+}
+
+/**
+ * @param options.carryOut does what is asked of this worker. What it throws beside EngineRefusal is logged here, and the
+ * other one is told that it has failed
+ */
+export function createWorkerCalls(options: {
+  database: Database;
+  shared: SharedDatabase;
+  workers: Workers;
+  carryOut: (call: Call) => Promise<unknown>;
+  clock: Clock;
+  log: Log;
+}): WorkerCalls {
+  const { database, shared, workers, carryOut, clock, log } = options;
+  const { own } = workers;
+  /** Those that this worker waits for, by their ids. */
+  const waiting = new Map<string, () => void>();
+  let isLooking = false;
+  let lookAgain = false;
+  let isClosed = false;
+  let cancelLook = () => {};
+
+  const stops = [
+    shared.listen(ASKED, (workerId) => {
+      if (workerId === undefined || workerId === own.id) look();
+    }),
+    shared.listen(ANSWERED, (id) => {
+      if (id !== undefined) waiting.get(id)?.();
+      else for (const wake of waiting.values()) wake();
+    }),
+  ];
+  lookLater();
+
+  function lookLater(): void {
+    cancelLook = clock.after(LOOK_MS, () => {
+      look();
+      lookLater();
+    });
+  }
+
+  function look(): void {
+    lookAgain = true;
+    if (isLooking || isClosed) return;
+    isLooking = true;
+    void takeAll()
+      .catch((error: Error) => log.debug(`Calls of other workers could not be read: ${error.message}`))
+      .finally(() => {
+        isLooking = false;
+        if (lookAgain && !isClosed) clock.after(LOOK_MS, look);
+      });
+  }
+
+  async function takeAll(): Promise<void> {
+    while (lookAgain && !isClosed) {
+      lookAgain = false;
+      const mine = database.selectFrom("worker_calls").select("id").where("worker_id", "=", own.id);
+      if (!(await mine.where("taken_at", "is", null).limit(1).executeTakeFirst())) continue;
+      // Whoever has asked may have taken it back.
+      const taken = await transaction(database, async (trx) => {
+        const now = await shared.readNow(trx);
+        await trx
+          .deleteFrom("worker_calls")
+          .where("asked_at", "<", now - KEPT_MS)
+          .execute();
+        return trx
+          .updateTable("worker_calls")
+          .set({ taken_at: now })
+          .where("worker_id", "=", own.id)
+          .where("instance", "=", own.instance)
+          .where("taken_at", "is", null)
+          .returning(["id", "call"])
+          .execute();
+      });
+      for (const { id, call } of taken) void answer(id, JSON.parse(call) as Call);
+    }
+  }
+
+  async function answer(id: string, call: Call): Promise<void> {
+    const text = JSON.stringify(await answerOf(call));
+    const write = () =>
+      transaction(database, async (trx) => {
+        await trx.updateTable("worker_calls").set({ answer: text }).where("id", "=", id).execute();
+        await shared.notify(trx, ANSWERED, id);
+      });
+    for (let pauseMs = 100; !isClosed; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+      try {
+        return await write();
+      } catch (error) {
+        log.debug(`The answer to another worker could not be written: ${(error as Error).message}`);
+      }
+      await delay(pauseMs);
+    }
+  }
+
+  async function answerOf(call: Call): Promise<Answer> {
+    try {
+      return { value: await carryOut(call) };
+    } catch (error) {
+      if (error instanceof EngineRefusal) {
+        const { status, message, errorCode } = error;
+        return { refusal: { status, message, ...(errorCode ? { errorCode } : {}) } };
+      }
+      log.error(`What another worker has asked for (${call.method}) failed: ${(error as Error).message}`);
+      const message = "The worker that has the session failed at this. What came of it is not known.";
+      return { refusal: { status: 503, message } };
+    }
+  }
+
+  async function send(id: string, workerId: string, call: Call): Promise<string> {
+    const worker = workers.get(workerId);
+    if (!worker || !workers.isThere(workerId)) throw away(worker?.name);
+    const { instance } = worker;
+    await transaction(database, async (trx) => {
+      const row = { id, worker_id: workerId, instance, asked_at: await shared.readNow(trx) };
+      await trx
+        .insertInto("worker_calls")
+        .values({ ...row, call: JSON.stringify(call), taken_at: null, answer: null })
+        .execute();
+      await shared.notify(trx, ASKED, workerId);
+    });
+    return instance;
+  }
+
+  /** Waits for the answer; a worker that does not take the call is not waited for. */
+  async function receive(id: string, workerId: string, instance: string): Promise<Answer> {
+    const askedAt = clock.elapsed();
+    for (;;) {
+      const woken = new Promise<void>((resolve) => {
+        const cancel = clock.after(LOOK_MS, resolve);
+        waiting.set(id, () => {
+          cancel();
+          resolve();
+        });
+      });
+      const query = database.selectFrom("worker_calls").select(["taken_at", "answer"]);
+      const row = await query.where("id", "=", id).executeTakeFirst();
+      if (row?.answer) return JSON.parse(row.answer) as Answer;
+      const isThere = workers.isThere(workerId) && workers.get(workerId)?.instance === instance;
+      if (row?.taken_at === null && (!isThere || clock.elapsed() - askedAt > TAKE_MS)) {
+        if (await takeBack(id)) throw away(workers.get(workerId)?.name);
+      } else if (!isThere) throw lost(workers.get(workerId)?.name);
+      if (isClosed) throw lost(workers.get(workerId)?.name);
+      await woken;
+    }
+  }
+
+  /** @returns whether it is certain that it is not carried out */
+  async function takeBack(id: string): Promise<boolean> {
+    return transaction(database, async (trx) => {
+      const call = trx.deleteFrom("worker_calls").where("id", "=", id).where("taken_at", "is", null);
+      return (await call.executeTakeFirst()).numDeletedRows === 1n;
+    });
+  }
+
+  async function forget(id: string): Promise<void> {
+    waiting.delete(id);
+    await transaction(database, (trx) =>
+      trx.deleteFrom("worker_calls").where("id", "=", id).where("answer", "is not", null).execute(),
+    ).catch(() => {});
+  }
+
+  return {
+    async ask(workerId, call) {
+      const id = randomUUID();
+      let isSent = false;
+      try {
+        const instance = await send(id, workerId, call);
+        isSent = true;
+        const answered = await receive(id, workerId, instance);
+        if ("value" in answered) return answered.value;
+        const { status, message, errorCode } = answered.refusal;
+        throw new EngineRefusal(status, message, errorCode);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        const known = isSent ? "Whether it was done is not known." : "Nothing was done.";
+        throw new EngineRefusal(503, `${error.message} ${known}`);
+      } finally {
+        if (isSent) void forget(id);
+      }
+    },
+    close() {
+      isClosed = true;
+      for (const stop of stops) stop();
+      cancelLook();
+      for (const wake of waiting.values()) wake();
+    },
+  };
+}
+
+const nameOf = (name: string | undefined) => (name === undefined ? "" : ` (${name})`);
+
+function away(name: string | undefined): EngineRefusal {
+  const message = `The worker that has this session${nameOf(name)} is not there at the moment. Nothing was done. Try again when it is back.`;
+  return new EngineRefusal(503, message);
+}
+
+function lost(name: string | undefined): EngineRefusal {
+  const message = `The worker that has this session${nameOf(name)} went away while it was at this. Whether it was done is not known: look at the session when it is back.`;
+  return new EngineRefusal(503, message);
+}

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { type ContractClient, createContractClient } from "./contract/upstream.js";
+import { ASKS, ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
+import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
+import { startWorker } from "./support/workers.js";
+
+const programs = await findPostgres();
+
+let server: PostgresServer;
+
+/** How long workers of these tests wait for one another, in ms. */
+const TIMES = { timeoutMs: 3_000, moveAfterMs: 60_000 };
+/** Goes on until it is killed. */
+const HANGS = withScript("Work", { steps: [{ text: "Working" }, { hang: true }] });
+const QUICK = withScript("Do it", { steps: [{ text: "Done" }] });
+const LISTENS = withScript("Wait for news", {
+  steps: [{ text: "Listening" }, { listen: 1 }, { text: "Heard {{messages}}" }],
+});
+
+interface Place extends ContractClient {
+  engine: LocalEngine;
+  folder: string;
+}
+
+/** Several engines on one database, each with a folder of its own. */
+async function openWorkers(
+  count: number,
+  settings: Parameters<typeof startLocalEngine>[1] = {},
+): Promise<Place[]> {
+  const database = await server.createDatabase();
+  const opened: Place[] = [];
+  for (let index = 0; index < count; index++) {
+    const { folder, remove } = engineFolder();
+    const engine = await startLocalEngine(
+      folder,
+      { engineConcurrency: 2, ...settings },
+      {},
+      { shared: { database, ...TIMES } },
+    );
+    onTestFinished(async () => {
+      await engine.close();
+      remove();
+    });
+    opened.push({ ...createContractClient({ url: engine.url, apiKey: ENGINE_KEY }), engine, folder });
+  }
+  return opened;
+}
+
+const start = (at: ContractClient, message: string, fields: object = {}) =>
+  at.start({ message, ...fields }).then(({ run_id }) => run_id as string);
+
+describe.skipIf(!programs)("several engines on one database", () => {
+  beforeAll(async () => {
+    server = await startPostgres(programs as string);
+  });
+  afterAll(() => server?.dispose());
+
+  it("are one API: a run that one has taken on is known to all at once, and to its end", async () => {
+    const [a, b, c] = (await openWorkers(3)) as [Place, Place, Place];
+    const runId = await start(a, QUICK, { session_name: "shared" });
+    expect((await b.get(`/run/${runId}/status`)).status).toBe(200);
+    const [ofB, ofC] = await Promise.all([b.ended(runId), c.ended(runId)]);
+    expect(ofB).toMatchObject({ status: "completed", result: { message: "Done" } });
+    expect(ofC).toMatchObject({ status: "completed", result: { message: "Done" } });
+  });
+
+  it("carry a run out wherever there is a place, each once", async () => {
+    const [a, b] = (await openWorkers(2, { engineConcurrency: 2 })) as [Place, Place];
+    const runs = await Promise.all(Array.from({ length: 4 }, () => start(a, HANGS)));
+    for (const runId of runs) await b.until(runId, (status) => status.current_action === "Working");
+    expect(a.engine.activeRuns() + b.engine.activeRuns()).toBe(4);
+    for (const runId of runs) await a.post(`/run/${runId}/kill`, undefined, { force: "true" });
+    for (const runId of runs) expect(await b.ended(runId)).toMatchObject({ status: "killed" });
+  });
+
+  it("hand a message, an answer and a kill on to the one that has the run", async () => {
+    const [a, b] = (await openWorkers(2)) as [Place, Place];
+    const listening = await start(a, LISTENS);
+    const asking = await start(b, ASKS);
+    const hanging = await start(a, HANGS);
+    for (const at of [a, b]) {
+      await at.until(listening, ({ current_action }) => current_action === "Listening");
+      await at.until(asking, ({ waiting_for }) => waiting_for === "question");
+      await at.until(hanging, ({ current_action }) => current_action === "Working");
+    }
+    // Whichever of the two has it, one of these comes from the other.
+    for (const [index, at] of [a, b].entries()) {
+      const sent = await at.post(`/run/${listening}/add-message`, {
+        content: `news ${index}`,
+        message_type: "user",
+      });
+      expect([200, 400]).toContain(sent.status);
+    }
+    const { questions } = (await a.get(`/run/${asking}/questions`)).body;
+    const path = `/run/${asking}/questions/${questions[0].question_id}/answer`;
+    const answers = [await a.post(path, { answer: "SQLite" }), await b.post(path, { answer: "SQLite" })];
+    expect(answers.map(({ status }) => status)).toEqual([200, 409]);
+    expect(await b.ended(asking)).toMatchObject({ status: "completed" });
+    expect((await b.ended(listening)).result.message).toContain("news 0");
+    const kills = [
+      await b.post(`/run/${hanging}/kill`, undefined, { force: "true" }),
+      await a.post(`/run/${hanging}/kill`, undefined, { force: "true" }),
+    ];
+    expect(kills.map(({ status }) => status)).toEqual([200, 409]);
+  });
+});
+
+describe.skipIf(!programs)("a worker that", () => {
+  beforeAll(async () => {
+    server = await startPostgres(programs as string);
+  });
+  afterAll(() => server?.dispose());
+
+  it("dies leaves its run interrupted, and its waiting ones to the others", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database, { ENGINE_CONCURRENCY: "1" });
+    const running = await start(a, HANGS, { session_name: "left" });
+    await a.until(running, ({ current_action }) => current_action === "Working");
+    const b = await startWorker(database, { ENGINE_CONCURRENCY: "1" });
+    a.signal("SIGKILL");
+    const waiting = await start(b, QUICK);
+    expect(await b.ended(waiting)).toMatchObject({ status: "completed" });
+    const left = await b.ended(running);
+    expect(left.error_message).toMatch(
+      /^The worker that carried it out \(.+\) was not heard of for [3-9] s\./,
+    );
+    // The agent noticed the end of its input, or is ended by whoever comes back.
+    const again = await a.restart();
+    expect(await again.ended(running)).toMatchObject({ status: left.status });
+    expect(again.agents()).toEqual([]);
+  });
+
+  it("was only slow finds its run interrupted, and ends the agent", async () => {
+    const database = await server.createDatabase();
+    const [a, b] = await Promise.all([startWorker(database), startWorker(database)]);
+    const runId = await start(a, HANGS);
+    await b.until(runId, ({ current_action }) => current_action === "Working");
+    const [has, other] = a.agents().length > 0 ? [a, b] : [b, a];
+    has.signal("SIGSTOP");
+    expect(await other.ended(runId)).toMatchObject({
+      error_message: expect.stringContaining("was not heard of"),
+    });
+    has.signal("SIGCONT");
+    await vi.waitFor(() => expect(has.agents()).toEqual([]), { timeout: 15_000 });
+    // It goes on, with what comes next.
+    expect(await has.ended(await start(has, QUICK))).toMatchObject({ status: "completed" });
+  });
+
+  it("is told to end says so, and its runs are interrupted at once", async () => {
+    const database = await server.createDatabase();
+    const [a, b] = await Promise.all([startWorker(database), startWorker(database)]);
+    const runId = await start(a, HANGS);
+    await b.until(runId, ({ current_action }) => current_action === "Working");
+    const [has, other] = a.agents().length > 0 ? [a, b] : [b, a];
+    has.signal("SIGTERM");
+    expect(await has.exited()).toBe(0);
+    expect(await other.ended(runId)).toMatchObject({
+      error_message: expect.stringContaining("The engine was stopped"),
+    });
+  });
+});
