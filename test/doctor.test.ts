@@ -509,8 +509,7 @@ describe("a PostgreSQL database for the sessions", () => {
       todo: "Correct that, or what AUTOMAGIK_WORKFLOWS_DATABASE names.",
     });
     expect(text).not.toMatch(/pass-4711|user@|:\d{5}\/team/);
-    // Plans are in the state folder, and there are none where a database is shared.
-    expect(found.plans).toBeUndefined();
+    expect(found.plans).toMatchObject({ status: "skipped", message: expect.stringContaining("not tried") });
   });
 
   it("may be named in a file, which has to be its owner's and hold an address", async () => {
@@ -569,7 +568,7 @@ describe("a PostgreSQL database for the sessions", () => {
       const file = join(temporaryFolder(), "database");
       writeFileSync(file, `${address}\n`, { mode: 0o600 });
       const second = await look({ DATABASE_FILE: file });
-      expect(second.found.state?.message).toMatch(/version \d\d; database 006-history by \d+\.\d+\.\d+$/);
+      expect(second.found.state?.message).toMatch(/version \d\d; database 008-workers by \d+\.\d+\.\d+$/);
     });
 
     it("is a failure when it does not take the password, which is not shown", async () => {

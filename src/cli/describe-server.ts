@@ -5,7 +5,7 @@ import type { ServerOptions } from "../server/server.js";
 import { upstreamFolderName } from "../sessions/store/file-names.js";
 import { createSessionStore } from "../sessions/store/open-session-store.js";
 import type { Settings } from "../settings/settings.js";
-import { findSharedDatabase, hasSharedDatabase } from "../settings/shared-database.js";
+import { findSharedDatabase, nameOfDatabase } from "../settings/shared-database.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
@@ -51,9 +51,11 @@ export function upstreamOf({ engine, baseUrl }: Pick<Settings, "engine" | "baseU
 /** Where the plans of this API are, and who carries them out. @param stateFolder absolute */
 export function driverPlaceOf(
   stateFolder: string,
-  settings: Pick<Settings, "engine" | "baseUrl">,
+  settings: Pick<Settings, "engine" | "baseUrl"> & Partial<Pick<Settings, "database" | "databaseFile">>,
 ): DriverPlace {
-  return { stateFolder, upstream: upstreamFolderName(upstreamOf(settings)) };
+  const upstream = upstreamFolderName(upstreamOf(settings));
+  const address = findSharedDatabase(settings);
+  return { stateFolder, upstream, ...(address === undefined ? {} : { database: nameOfDatabase(address) }) };
 }
 
 /** What an MCP server is made of, whichever way it serves. */
@@ -66,7 +68,7 @@ export function describeServer(parts: ServerParts): ServerOptions {
       ? createWindowSettings({ flags, settings, stateFolder, partial, began, log })
       : undefined;
   const place = driverPlaceOf(stateFolder, settings);
-  const isShared = hasSharedDatabase(settings);
+  const address = findSharedDatabase(settings);
   async function findDriver(): Promise<void> {
     const { findOrStartDriver } = await import("./plan-driver/start-driver.js");
     await findOrStartDriver({ settings, flags, script, partial, place, log });
@@ -75,17 +77,17 @@ export function describeServer(parts: ServerParts): ServerOptions {
     settings,
     log,
     store: createSessionStore({
-      address: findSharedDatabase(settings),
+      address,
       folder: stateFolder,
       upstream,
       historyDays: settings.historyDays,
       onProblem: ({ message }) => log.warn(message),
     }),
-    // Where servers share their sessions, none has plans of its own.
-    plans: isShared
-      ? undefined
-      : { folder: stateFolder, upstream: place.upstream, ...(drivesPlans ? {} : { findDriver }) },
-    templates: { ownFolder: findOwnPlans(), ...(isShared ? {} : { stateFolder }) },
+    plans: {
+      ...{ folder: stateFolder, address, upstream: place.upstream },
+      ...(drivesPlans ? {} : { findDriver }),
+    },
+    templates: { ownFolder: findOwnPlans(), ...(address === undefined ? { stateFolder } : {}) },
     env: foreignEnvironment(),
     locate: windowSettings && createLocate(parts, windowSettings),
     tellOtherSettings: windowSettings?.tellOther,

@@ -21,12 +21,27 @@ export interface DriverPlace {
   stateFolder: string;
   /** Names the workflows API, as a folder can be called. */
   upstream: string;
+  /** Names the PostgreSQL database in which the plans are, likewise; absent where they are in the state folder. */
+  database?: string | undefined;
+}
+
+/** Stands between the names of a workflows API and of a database, which have none. */
+const IN = "@";
+
+/** How the folder of a driver is called. */
+export function driverFolderName({ upstream, database }: Pick<DriverPlace, "upstream" | "database">): string {
+  return database === undefined ? upstream : `${upstream}${IN}${database}`;
+}
+
+/** Whether the driver of that folder carries out plans of a database that several servers share. */
+export function isOfSharedDatabase(folderName: string): boolean {
+  return folderName.includes(IN);
 }
 
 /** Where they are; nothing is made. */
-export function driverFiles({ stateFolder, upstream }: DriverPlace): DriverFiles {
+export function driverFiles({ stateFolder, ...place }: DriverPlace): DriverFiles {
   const parent = join(stateFolder, "plan-drivers");
-  const folder = join(parent, upstream);
+  const folder = join(parent, driverFolderName(place));
   return {
     parent,
     folder,

@@ -100,10 +100,10 @@ async function close(plans: PlansAtWork | undefined, log: Log): Promise<boolean>
 type OwnRecord = ReturnType<typeof createOwnRecord>;
 
 function createOwnRecord(
-  { stateFolder, upstream, version, apiKey, clock, log }: DriverProcessOptions,
+  { stateFolder, upstream, database, version, apiKey, clock, log }: DriverProcessOptions,
   identity: Awaited<ReturnType<typeof lastingIdentity>>,
 ) {
-  const place = { stateFolder, upstream };
+  const place = { stateFolder, upstream, database };
   const salt = newSalt();
   const known = { ...identity, version, startedAt: clock.now(), salt, keyMark: markOfKey(salt, apiKey) };
   let keyRefused = false;

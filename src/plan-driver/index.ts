@@ -9,7 +9,7 @@ export {
   withdrawLink,
   writeDashboardRecord,
 } from "./dashboard-links.js";
-export { type DriverPlace, driverFiles } from "./driver-files.js";
+export { type DriverPlace, driverFiles, driverFolderName, isOfSharedDatabase } from "./driver-files.js";
 export { type PlansAtWork, runDriverProcess } from "./driver-process.js";
 export { DriverUnavailable, findDriver } from "./find-driver.js";
 export { type DriverSight, lookAtDriver } from "./look-at-driver.js";

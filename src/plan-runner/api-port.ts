@@ -12,8 +12,8 @@ import type { Runs } from "../runs/runs.js";
 import { tellStandstill, tellTurn } from "../runs/tell-run.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import { findLostRuns, noteOfStart } from "./find-lost-run.js";
-import type { PlanPlace } from "./journal.js";
-import type { PlanNow, PlanPort, Postponed, RunEnd, StartOutcome } from "./port.js";
+import type { PlanPlace } from "./plan-place.js";
+import type { IsReplaced, PlanNow, PlanPort, Postponed, RunEnd, StartOutcome } from "./port.js";
 import { toEnd, toMerge } from "./run-facts-of-api.js";
 import { requestOfStart } from "./start-request.js";
 
@@ -32,7 +32,7 @@ export interface ApiPortOptions {
   /** Writes down a run that was found after its answer was lost; others are noted by the starter. */
   onFound?: (run: Run, request: StartRequest) => Promise<unknown>;
   onGate?: (planId: string) => void;
-  onChange?: (state: PlanState, now: PlanNow) => void;
+  onChange?: (state: PlanState, now: PlanNow, isReplaced?: IsReplaced) => void;
 }
 
 /** How long a check of a merge may take, in s, and what the API needs beside it. */
@@ -135,7 +135,7 @@ export function createApiPort(
       // Under one key there is one run, as long as the API has the same database.
       if (maySend && !signal.aborted && typeof prefix === "string") {
         if ((await capabilities.readKeyPrefix()) === prefix) {
-          const sent = await send(key, request, undefined, signal);
+          const sent = await send(key, request, maySend, signal);
           // The refusal may be about the second request alone.
           return sent.kind === "started"
             ? sent
@@ -235,8 +235,8 @@ export function createApiPort(
       }
     },
 
-    publish(state, now) {
-      options.onChange?.(state, now);
+    publish(state, now, isReplaced) {
+      options.onChange?.(state, now, isReplaced);
     },
   });
 

@@ -1,7 +1,7 @@
 import type { PlanState } from "../plans/machine/state.js";
 import type { PlanJournal } from "./journal.js";
 import type { PlanCopy } from "./plan-copy.js";
-import type { PlanOwner } from "./plan-owner.js";
+import type { PlanHolder } from "./plan-owner.js";
 import type { StartNote } from "./port.js";
 
 /**
@@ -19,8 +19,16 @@ export interface BegunActs {
    * @throws StoreError; Error when it was begun before, and may have been done
    */
   mayDo(id: string, note: () => StartNote): Promise<boolean>;
+  /**
+   * To be asked right before anything else is done outside.
+   * @returns true when the plan is this process's
+   * @throws StoreError
+   */
+  isOurs(): Promise<boolean>;
   /** It is being done: from now on only its outcome tells what has become of it. */
   done(id: string): void;
+  /** It was done, and it is certain that nothing has come of it. @throws StoreError */
+  forget(id: string): Promise<void>;
   /** Takes it back if it is open. @throws StoreError */
   takeBack(id: string): Promise<void>;
   /** Takes back all that is open. @throws StoreError */
@@ -30,9 +38,9 @@ export interface BegunActs {
 /** @param options.onLost called when the plan turns out to be another process's */
 export function createBegunActs(options: {
   copy: () => PlanCopy;
-  journal: Pick<PlanJournal, "check" | "forgetAct">;
+  journal: Pick<PlanJournal, "check" | "forgetAct" | "isShared">;
   planId: string;
-  owner: PlanOwner;
+  owner: PlanHolder;
   isWanted: (id: string, state: PlanState) => boolean;
   onLost: () => void;
 }): BegunActs {
@@ -52,10 +60,13 @@ export function createBegunActs(options: {
     return done === "begun";
   }
 
-  async function takeBack(id: string): Promise<void> {
-    if (!open.has(id)) return;
-    await journal.forgetAct(planId, id);
+  async function forget(id: string): Promise<void> {
+    if (!(await journal.forgetAct(planId, id, owner))) lose();
     open.delete(id);
+  }
+
+  async function takeBack(id: string): Promise<void> {
+    if (open.has(id)) await forget(id);
   }
 
   return {
@@ -64,7 +75,11 @@ export function createBegunActs(options: {
     },
     isOpen: (id) => open.has(id),
     async mayDo(id, note) {
-      if (!open.has(id)) return begin(id, note());
+      if (!open.has(id)) {
+        const isBegun = await begin(id, note());
+        // Another machine may have taken the plan over since that was written.
+        if (!isBegun || !journal.isShared) return isBegun;
+      }
       for (;;) {
         if (!isWanted(id, copy().state)) return false;
         const now = await journal.check(planId, copy().entries, owner);
@@ -76,7 +91,13 @@ export function createBegunActs(options: {
         await copy().catchUp();
       }
     },
+    async isOurs() {
+      if ((await journal.check(planId, copy().entries, owner)) !== "lost") return true;
+      lose();
+      return false;
+    },
     done: (id) => void open.delete(id),
+    forget,
     takeBack,
     async takeAllBack() {
       for (const id of [...open]) await takeBack(id);

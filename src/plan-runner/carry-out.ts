@@ -112,7 +112,7 @@ export function createCarryOut(hands: Hands): CarryOut {
       const outcome = await port.merge(command, { runId, into }, signal);
       if (outcome.kind === "not-now") {
         mergeTries.set(id, tries - 1);
-        await journal.forgetAct(planId, id);
+        await begun.forget(id);
         return { reason: outcome.reason, afterMs: outcome.afterMs };
       }
       if (outcome.kind === "merged")

@@ -6,10 +6,11 @@ import type { Log } from "../shared/log.js";
 import { StoreError } from "../store/store-error.js";
 import { createBegunActs } from "./begun-acts.js";
 import { createCarryOut, noteOfMerge } from "./carry-out.js";
+import { guardPort } from "./guarded-port.js";
 import type { NotNow } from "./hands.js";
 import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
-import type { PlanOwner } from "./plan-owner.js";
+import type { PlanHolder } from "./plan-owner.js";
 import { isOver } from "./plan-summary.js";
 import type { PlanNow, PlanPort } from "./port.js";
 import { createWatchedNow } from "./watched-now.js";
@@ -46,7 +47,7 @@ export function drivePlan(
   options: {
     journal: PlanJournal;
     port: PlanPort;
-    owner: PlanOwner;
+    owner: PlanHolder;
     slept: () => number;
     clock: Clock;
     log: Log;
@@ -70,11 +71,14 @@ export function drivePlan(
   const underWay = new Set<Promise<void>>();
   const stopping = new AbortController();
   const handle = createCarryOut({
-    ...{ copy, journal, port, clock, log, begun, watched, tell },
+    ...{ copy, journal, clock, log, begun, watched, tell },
+    port: guardPort(port, begun.isOurs),
     isWanted: (id) => isWanted(id),
     stopping: stopping.signal,
   });
   let isDriven = false;
+
+  const isReplaced = journal.isShared ? () => journal.isReplaced(planId, owner.epoch) : undefined;
 
   /** What is sent once, and follows from a change: it is begun in the same write. */
   function actsOf(before: PlanState, after: PlanState): PlanAct[] {
@@ -123,7 +127,7 @@ export function drivePlan(
   function publish(): void {
     try {
       onSeen(watched.get());
-      port.publish(copy.state, watched.get());
+      port.publish(copy.state, watched.get(), isReplaced);
     } catch (error) {
       log.error("A change of a plan could not be told:", error);
     }

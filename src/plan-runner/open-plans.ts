@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Notifier } from "../notices/notifier.js";
 import type { Log } from "../shared/log.js";
-import { openStore } from "../store/open-store.js";
+import { openStore, type StorePlace } from "../store/open-store.js";
 import { type ApiPortOptions, createApiPort } from "./api-port.js";
 import { createPlanJournal, type PlanJournal } from "./journal.js";
 import { createPlanNotices } from "./plan-notices.js";
@@ -12,11 +12,10 @@ import { createPlanRunner } from "./runner.js";
 
 /** What the plans of a server are made of. */
 export interface OpenPlansOptions
-  extends Omit<ApiPortOptions, "capabilities">,
+  extends StorePlace,
+    Omit<ApiPortOptions, "capabilities">,
     Omit<PlansOptions, "runner" | "carryOut" | "capabilities"> {
   capabilities: ApiPortOptions["capabilities"] & PlansOptions["capabilities"];
-  /** The state folder, absolute. */
-  folder: string;
   /** Names the workflows API: plans of another one are not seen. */
   upstream: string;
   log: Log;
@@ -27,19 +26,21 @@ export interface OpenPlansOptions
 }
 
 /**
- * Opens the plans that are in the database of a state folder.
+ * Opens the plans that are in the database of a state folder, or in the one that several servers share.
  * @throws StoreError when it cannot be used
  */
 export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
-  const { folder, upstream, clock, log, findDriver } = options;
-  const database = await openStore({ folder, clock, onProblem: ({ message }) => log.warn(message) });
-  const journal = markPlans(createPlanJournal({ database, upstream }), folder);
+  const { folder, address, upstream, clock, log, findDriver } = options;
+  const onProblem = ({ message }: { message: string }) => log.warn(message);
+  const database = await openStore({ folder, address, clock, onProblem });
+  const stored = createPlanJournal({ database, upstream });
+  const journal = address === undefined ? markPlans(stored, folder) : stored;
   const notices = createPlanNotices(options.notifier, clock);
   const listeners = new Set<(planId: string) => void>();
   const portFor = createApiPort({
     ...options,
-    onChange(state, now) {
-      notices.changed(state);
+    onChange(state, now, isReplaced) {
+      notices.changed(state, isReplaced);
       options.onChange?.(state, now);
       for (const listener of [...listeners]) listener(state.planId);
     },
@@ -47,9 +48,12 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const runner = createPlanRunner({ journal, portFor, clock, log });
   async function carryOut(): Promise<void> {
     if (!findDriver) return runner.start();
-    await findDriver().catch((error: Error) =>
-      log.warn(`Plans are not carried out at the moment: ${error.message}`),
-    );
+    try {
+      // Other machines may carry out all there is.
+      if (!journal.isShared || (await runner.isCarrierWanted())) await findDriver();
+    } catch (error) {
+      log.warn(`Plans are not carried out at the moment: ${(error as Error).message}`);
+    }
   }
   const plans = createPlans({ ...options, runner, carryOut });
   return {
@@ -57,7 +61,11 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
     saw: notices.saw,
     onChange(listener) {
       listeners.add(listener);
-      return () => listeners.delete(listener);
+      const offNews = runner.onNews((planId) => planId !== undefined && listener(planId));
+      return () => {
+        offNews();
+        listeners.delete(listener);
+      };
     },
     async close(graceMs) {
       await plans.close(graceMs);

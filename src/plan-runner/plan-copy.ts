@@ -6,7 +6,7 @@ import type { Clock } from "../shared/clock.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
 import { PlanNameTaken } from "./name-taken.js";
-import type { PlanOwner } from "./plan-owner.js";
+import type { PlanHolder } from "./plan-owner.js";
 
 /** A plan as this process knows it; others may add to it at any time. */
 export interface PlanCopy {
@@ -35,7 +35,7 @@ export interface PlanCopy {
 
 /** What a process carries out with its copy. */
 export interface CopyOwner {
-  owner: PlanOwner;
+  owner: PlanHolder;
   /** What follows from a change and is begun as soon as that is written, in the same write. */
   actsOf(before: PlanState, after: PlanState): readonly PlanAct[];
   /** How long the machine has slept in all, in ms: that goes into the journal before what comes after it. */

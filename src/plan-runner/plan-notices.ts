@@ -7,11 +7,15 @@ import type { PlanState } from "../plans/machine/state.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import { isOver } from "./plan-summary.js";
+import type { IsReplaced } from "./port.js";
 
 /** What a person is told of plans that no call follows. Nothing of it throws or is waited for. */
 export interface PlanNotices {
-  /** A plan that this process carries out has changed, or was taken on. */
-  changed(state: PlanState): void;
+  /**
+   * A plan that this process carries out has changed, or was taken on.
+   * @param isReplaced asked before something is noted; what another process has taken on is that one's to tell
+   */
+  changed(state: PlanState, isReplaced?: IsReplaced): void;
   /** A call tells the person how the plan stands. */
   saw(state: PlanState): void;
 }
@@ -31,6 +35,24 @@ export function createPlanNotices(notifier: Notifier | undefined, clock: Pick<Cl
   /** What was noted of the plans that are carried out here, by its key, with the run ends that were kept quiet. */
   const noted = new Map<string, { needs: Set<string>; runs: Set<string>; isOver: boolean }>();
 
+  /** What was asked for before comes first. */
+  let last = Promise.resolve();
+
+  function noteWhenOurs(planId: string, isReplaced: IsReplaced | undefined, note: (() => void)[]): void {
+    if (note.length === 0) return;
+    const noteAll = () => {
+      for (const one of note) one();
+    };
+    if (!isReplaced) noteAll();
+    else
+      last = last.then(async () => {
+        // The database is away: the notifier has its own words for that.
+        const isTheirs = await isReplaced().catch(() => false);
+        if (isTheirs) noted.delete(planId);
+        else noteAll();
+      });
+  }
+
   function quietRuns(state: PlanState, runs: Set<string>): void {
     const ended = Object.values(state.steps)
       .flatMap(({ attempts }) => attempts)
@@ -41,28 +63,26 @@ export function createPlanNotices(notifier: Notifier | undefined, clock: Pick<Cl
   }
 
   return {
-    changed(state) {
+    changed(state, isReplaced) {
       const { planId } = state;
+      const note: (() => void)[] = [];
       const known = noted.get(planId) ?? { needs: new Set<string>(), runs: new Set<string>(), isOver: false };
       setBounded(noted, planId, known, PLANS_KEPT);
       quietRuns(state, known.runs);
       const needs = new Map(needsOf(state).map((need) => [keyOf(planId, need), need]));
       for (const [key, { kind, ...need }] of needs) {
         if (known.needs.has(key)) continue;
-        notifier.add(
-          planId,
-          noticeOfPlanNeed(factsOf(state), { ...need, kind }, key, need.since),
-          need.since,
-        );
+        const notice = noticeOfPlanNeed(factsOf(state), { ...need, kind }, key, need.since);
+        note.push(() => notifier.add(planId, notice, need.since));
       }
       const closed = [...known.needs].filter((key) => !needs.has(key));
-      if (closed.length > 0) notifier.settle(closed);
+      if (closed.length > 0) note.push(() => notifier.settle(closed));
       known.needs = new Set(needs.keys());
       const isEnd = isOver(state) && !known.isOver;
       known.isOver = isOver(state);
-      if (!isEnd) return;
-      const notice = noticeOfPlanEnd(factsOf(state), keyOfEnd(state), state.at, whyFailed(state));
-      if (notice) notifier.add(planId, notice, state.at);
+      const end = isEnd && noticeOfPlanEnd(factsOf(state), keyOfEnd(state), state.at, whyFailed(state));
+      if (end) note.push(() => notifier.add(planId, end, state.at));
+      noteWhenOurs(planId, isReplaced, note);
     },
     saw(state) {
       const keys = needsOf(state).map((need) => keyOf(state.planId, need));

@@ -1,6 +1,8 @@
-import type { Database, Transaction } from "../store/database.js";
+import type { Database } from "../store/database.js";
 import type { WriteTogether } from "../store/write-together.js";
-import { type Ownership, type PlanOwner, readOwnership, textOf } from "./plan-owner.js";
+import type { PlanNews } from "./plan-news.js";
+import { type Ownership, type PlanOwner, readOwnership } from "./plan-owner.js";
+import { forgetSight, isHeld, silenceOf } from "./plan-rows.js";
 import type { PlanNow, Trouble } from "./port.js";
 
 /** What other processes see of a plan without its journal. */
@@ -15,9 +17,14 @@ export interface PlanRow extends Ownership {
 export interface PlanSights {
   /**
    * Writes down what is seen of these plans; of those that the owner does not carry out (any more) nothing is written.
+   * @param sights by the plans' ids, with the epochs in which the owner has them
    * @param at epoch ms
    */
-  writeSights(owner: PlanOwner, sights: ReadonlyMap<string, PlanNow>, at: number): Promise<void>;
+  writeSights(
+    owner: PlanOwner,
+    sights: ReadonlyMap<string, { now: PlanNow; epoch: number }>,
+    at: number,
+  ): Promise<void>;
   /** Undefined when there is no such plan. */
   readRow(planId: string): Promise<PlanRow | undefined>;
 }
@@ -33,14 +40,16 @@ export function createPlanSights(options: {
   database: Database;
   upstream: string;
   write: WriteTogether;
+  announce: PlanNews["announce"];
 }): PlanSights {
-  const { database: db, upstream, write } = options;
+  const { database: db, upstream, write, announce } = options;
   return {
     writeSights(owner, sights, at) {
       return write(async (trx) => {
-        for (const [planId, { troubles, actions }] of sights) {
-          const own = trx.selectFrom("plans").select("plan_id").where("plan_id", "=", planId);
-          if (!(await own.where("owner", "=", textOf(owner)).executeTakeFirst())) continue;
+        for (const [planId, { now, epoch }] of sights) {
+          if (!(await isHeld(trx, planId, { ...owner, epoch }))) continue;
+          await announce(trx, "seen", planId);
+          const { troubles, actions } = now;
           if (troubles.length === 0 && actions.size === 0) {
             await forgetSight(trx, planId);
             continue;
@@ -60,7 +69,8 @@ export function createPlanSights(options: {
       const row = await db
         .selectFrom("plans")
         .leftJoin("plan_sights", "plan_sights.plan_id", "plans.plan_id")
-        .select(["entries", "owner", "owner_seen", "data"])
+        .select(["entries", "owner", "owner_seen", "epoch", "data"])
+        .$if(db.shared !== undefined, (is) => is.select(silenceOf(db)))
         .where("plans.plan_id", "=", planId)
         .where("upstream", "=", upstream)
         .executeTakeFirst();
@@ -72,11 +82,6 @@ export function createPlanSights(options: {
       };
     },
   };
-}
-
-/** What was seen does not hold any more. */
-export async function forgetSight(trx: Transaction, planId: string): Promise<void> {
-  await trx.deleteFrom("plan_sights").where("plan_id", "=", planId).execute();
 }
 
 function readSight(data: string): PlanNow {

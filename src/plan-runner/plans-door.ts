@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { type Clock, sleep } from "../shared/clock.js";
 import { DATABASE_FILE } from "../shared/state-folder.js";
 import type { Plans } from "./plans.js";
 
@@ -11,6 +12,8 @@ export { PlanNameTaken } from "./name-taken.js";
 export class PlansUnavailable extends Error {
   override name = "PlansUnavailable";
 }
+
+const STOPPING = "The server is stopping. Nothing was begun.";
 
 /** The way to the plans of a server. Nothing of them is loaded or opened before they are asked for. */
 export interface PlansDoor {
@@ -59,7 +62,7 @@ export function createPlansDoor(options: {
   }
 
   function open(): Promise<Plans> {
-    if (closed) return Promise.reject(new PlansUnavailable("The server is stopping. Nothing was begun."));
+    if (closed) return Promise.reject(new PlansUnavailable(STOPPING));
     // Somebody has removed it, or a damaged one was moved aside: what was opened is nobody's any more.
     if (opening && inode !== undefined && readInode() !== inode) {
       void opening.then((former) => former.close(0)).catch(() => {});
@@ -87,6 +90,73 @@ export function createPlansDoor(options: {
     },
     async close() {
       closed = true;
+      await opening?.then((plans) => plans.close()).catch(() => {});
+    },
+  };
+}
+
+/** So long after open plans could not be carried on it is tried again, in ms. */
+const AGAIN_MS = 5_000;
+
+/**
+ * The way to plans in a database that several servers share: nothing in the state folder tells whether there are any.
+ * @param options.load opens the plans; called again when that has failed
+ * @param options.carriesOut whether this process carries plans out itself: then it looks for such as others have left,
+ * from `carryOn` on, and tries that again while the database is away
+ * @param options.onProblem gets what keeps open plans from being carried on, once, worded for the log
+ */
+export function createSharedPlansDoor(options: {
+  load: () => Promise<Plans>;
+  carriesOut: boolean;
+  clock: Clock;
+  onProblem: (message: string) => void;
+}): PlansDoor {
+  const { carriesOut, clock } = options;
+  const closing = new AbortController();
+  let opening: Promise<Plans> | undefined;
+  let carrying: Promise<void> | undefined;
+
+  function open(): Promise<Plans> {
+    if (closing.signal.aborted) return Promise.reject(new PlansUnavailable(STOPPING));
+    opening ??= options.load().catch((error) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  }
+
+  async function tryOn(): Promise<string | undefined> {
+    try {
+      const plans = await open();
+      if (carriesOut || (await plans.hasOpen())) await plans.carryOn();
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  async function carryOn(): Promise<void> {
+    let told: string | undefined;
+    do {
+      const problem = await tryOn();
+      if (problem === undefined) return;
+      if (!closing.signal.aborted && problem !== told)
+        options.onProblem(`Open plans were not carried on: ${problem}`);
+      told = problem;
+    } while (carriesOut && (await sleep(clock, AGAIN_MS, closing.signal)));
+  }
+
+  return {
+    open,
+    openIfAny: open,
+    carryOn() {
+      carrying ??= carryOn().finally(() => {
+        carrying = undefined;
+      });
+      return carrying;
+    },
+    async close() {
+      closing.abort();
       await opening?.then((plans) => plans.close()).catch(() => {});
     },
   };

@@ -11,7 +11,7 @@ import { findNearest } from "../shared/nearest.js";
 import { visibleName } from "../shared/text.js";
 import type { DescribedWorkflow, Router } from "../workflows/router.js";
 import { capabilitiesOfApi } from "./api-capabilities.js";
-import type { PlanPlace } from "./journal.js";
+import type { PlanPlace } from "./plan-place.js";
 import { isOver, type PlanSummary } from "./plan-summary.js";
 import type { PlanRunner, PlanSight } from "./runner.js";
 
@@ -75,8 +75,8 @@ export interface Plans {
   /** A call tells the person how the plan stands: no notification has to. */
   saw(state: PlanState): void;
   /**
-   * Tells at once which plan has changed, or what its runs do, of those that this process carries out; of others only
-   * `follow` and `list` tell. The answer takes the listener off.
+   * Tells at once which plan has changed, or what its runs do, of those that this process carries out, and of others
+   * where the database tells that; else only `follow` and `list` do. The answer takes the listener off.
    */
   onChange(listener: (planId: string) => void): () => void;
   /** What this process has to do for open plans, where it carries them out. */
@@ -130,6 +130,33 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw" | "onChang
     const summary = named.find(({ planId }) => planId === idOrName) ?? named.find(isOpen) ?? named[0];
     if (summary && mayGoOn(summary)) await carryOut();
     return summary && runner.look(summary.planId);
+  }
+
+  /** @param change called before each look; what it gives waits for a change since, or for the next look */
+  async function lookOn(
+    planId: string,
+    signal: AbortSignal,
+    onChange: (sight: PlanSight) => void,
+    change: () => () => Promise<unknown>,
+  ): Promise<void> {
+    let last: string | undefined;
+    let carriedAt = clock.elapsed();
+    while (!signal.aborted) {
+      const untilChanged = change();
+      const sight = await runner.look(planId);
+      if (!sight) return;
+      const { state, troubles, actions } = sight;
+      const mark = JSON.stringify([state.at, state.version, troubles, [...actions]]);
+      if (mark !== last) onChange(sight);
+      last = mark;
+      if (isOver(state)) return;
+      if (clock.elapsed() - carriedAt >= CARRY_MS) {
+        carriedAt = clock.elapsed();
+        // Where nobody can be started now, the next time is soon.
+        if (mayGoOn({ status: planStatus(state), waitingFor: waitingFor(state) })) carryOut().catch(() => {});
+      }
+      await untilChanged();
+    }
   }
 
   return {
@@ -195,23 +222,18 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw" | "onChang
     },
     list: () => runner.list(),
     async follow(planId, signal, onChange) {
-      let last: string | undefined;
-      let carriedAt = clock.elapsed();
-      while (!signal.aborted) {
-        const sight = await runner.look(planId);
-        if (!sight) return;
-        const { state, troubles, actions } = sight;
-        const mark = JSON.stringify([state.at, state.version, troubles, [...actions]]);
-        if (mark !== last) onChange(sight);
-        last = mark;
-        if (isOver(state)) return;
-        if (clock.elapsed() - carriedAt >= CARRY_MS) {
-          carriedAt = clock.elapsed();
-          // Where nobody can be started now, the next time is soon.
-          if (mayGoOn({ status: planStatus(state), waitingFor: waitingFor(state) }))
-            carryOut().catch(() => {});
-        }
-        await sleep(clock, LOOK_MS, signal);
+      let news = new AbortController();
+      const offNews = runner.onNews((about = planId) => {
+        if (about === planId) news.abort();
+      });
+      const change = () => {
+        news = new AbortController();
+        return () => sleep(clock, LOOK_MS, AbortSignal.any([signal, news.signal]));
+      };
+      try {
+        await lookOn(planId, signal, onChange, change);
+      } finally {
+        offNews();
       }
     },
     carryOn: carryOut,

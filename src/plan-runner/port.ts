@@ -61,14 +61,14 @@ export interface PlanPort {
     signal: AbortSignal,
   ): Promise<StartOutcome>;
   /**
-   * Looks for the run of a start that may have been sent. It sends nothing, unless `maySend`: then it may be sent once
-   * more where that cannot be a second run.
+   * Looks for the run of a start that may have been sent. It sends nothing without `maySend`, which is asked right before
+   * it is sent once more where that cannot be a second run.
    * @param taken runs that are known to be of other starts
    */
   lookUp(
     key: string,
     order: StartOrder,
-    how: { note: StartNote; taken: ReadonlySet<string>; maySend: boolean },
+    how: { note: StartNote; taken: ReadonlySet<string>; maySend?: () => Promise<boolean> },
     signal: AbortSignal,
   ): Promise<StartOutcome>;
   /**
@@ -106,9 +106,16 @@ export interface PlanPort {
   ): Promise<MergeOutcome>;
   /** Ends a run; that it has ended is seen by `waitForRun`. @param force it was asked before and goes on */
   kill(runId: string, force: boolean): Promise<void>;
-  /** Tells whoever looks at the plan that it has changed, or what is seen of it. Must not throw. */
-  publish(state: PlanState, now: PlanNow): void;
+  /**
+   * Tells whoever looks at the plan that it has changed, or what is seen of it. Must not throw.
+   * @param isReplaced whether another process has taken the plan over, which nobody has told this one; absent where that
+   * cannot be
+   */
+  publish(state: PlanState, now: PlanNow, isReplaced?: IsReplaced): void;
 }
+
+/** @throws StoreError */
+export type IsReplaced = () => Promise<boolean>;
 
 /** Something outside that does not work at the moment, and is tried again. */
 export interface Trouble {

@@ -1,21 +1,22 @@
 import { randomUUID } from "node:crypto";
 import type { PlanChange, PlanStarted } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
-import { whyNot } from "../plans/machine/why-not.js";
 import { setBounded } from "../shared/bounded-map.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
-import { isGone, ownIdentity } from "../shared/process-identity.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
-import type { PlanJournal, PlanPlace } from "./journal.js";
-import { findMovedWork } from "./moved-work.js";
+import { createHeardNews } from "./heard-news.js";
+import type { PlanJournal } from "./journal.js";
 import { PlanNameTaken } from "./name-taken.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
-import type { Ownership, PlanOwner } from "./plan-owner.js";
+import { identifyOwner, isFree, isSameOwner, type Ownership, type PlanOwner } from "./plan-owner.js";
+import type { OpenPlan } from "./plan-owners.js";
+import type { PlanPlace } from "./plan-place.js";
 import type { PlanSummary } from "./plan-summary.js";
 import type { PlanNow, PlanPort } from "./port.js";
 import { createSightWriter } from "./sight-writer.js";
 import { createSleepMeter } from "./sleep-meter.js";
+import { whyNotDecided } from "./why-not-decided.js";
 
 /**
  * A plan as it stands, and what is seen of it at the moment: where another process carries it out, as that has last
@@ -50,6 +51,14 @@ export interface PlanRunner {
    * be done, also by what other processes have written until now. @throws StoreError
    */
   lookAtWork(): Promise<{ open: number; isBusy: boolean }>;
+  /**
+   * Tells that another process has changed a plan, or what it sees of it, where the database tells that at once; the
+   * answer takes the listener off.
+   * @param listener must not throw; without an id it may be any plan
+   */
+  onNews(listener: (planId?: string) => void): () => void;
+  /** Whether there are open plans that nobody carries out, or a process of this machine. @throws StoreError */
+  isCarrierWanted(): Promise<boolean>;
   /** From now on this process carries out all plans that go on and that no other process carries out. */
   start(): void;
   /** Lets go of all plans; another process may carry them on. Runs go on. */
@@ -58,13 +67,6 @@ export interface PlanRunner {
 
 /** How often the database is looked at for what other processes have added, in ms. */
 const LOOK_MS = 500;
-/** How often an owner says that it lives, in ms. */
-const REFRESH_MS = 15_000;
-/**
- * An owner of whom nothing else can be known (another machine or container on the same folder; a system that does not
- * tell when a process began) and that was silent for so long is gone, in ms: eight refreshes missed.
- */
-const SILENT_MS = 120_000;
 /** How often plans that ended long ago are looked for, in ms. */
 const PRUNE_MS = 60 * 60_000;
 /** What was sent gets its answer within this time, in ms, or is looked up by the next process. */
@@ -82,14 +84,19 @@ export function createPlanRunner(options: {
   log: Log;
 }): PlanRunner {
   const { journal, portFor, clock, log } = options;
-  const plans = new Map<string, DrivenPlan & { place: PlanPlace }>();
+  const plans = new Map<string, DrivenPlan & { place: PlanPlace; epoch: number }>();
   const closing = new AbortController();
-  const wake = { up: () => {} };
-  const me = ownIdentity().then((own): PlanOwner => ({ ...own, instance: randomUUID() }));
+  let woken = new AbortController();
+  const wakeUp = () => woken.abort();
+  const me = identifyOwner(randomUUID(), journal.isShared);
+  const mayTake = (row: Ownership, own: PlanOwner) =>
+    isFree(row, own, { now: clock.now(), times: journal.times });
+  const news = createHeardNews(journal);
   const sleeps = createSleepMeter(clock);
   const sights = createSightWriter({ sights: journal, owner: me, clock, log });
   const looked = new Map<string, PlanCopy & { place: PlanPlace }>();
-  let loop: Promise<void> | undefined;
+  let loops: Promise<unknown> | undefined;
+  let offNews = () => {};
 
   /** What was told of this last, so that it is told once and not with every look. */
   const told = new Map<string, string>();
@@ -101,19 +108,15 @@ export function createPlanRunner(options: {
 
   async function goOn(): Promise<void> {
     const owner = await me;
-    let refreshedAt = clock.elapsed();
     let prunedAt = Number.NEGATIVE_INFINITY;
     let slept = 0;
     while (!closing.signal.aborted) {
+      woken = new AbortController();
       try {
         // The journal gets it with whatever is written next; nobody is waited for meanwhile.
         if (sleeps.look() > slept)
           for (const plan of plans.values()) plan.happen({ type: "tick" }).catch(() => {});
         slept = sleeps.look();
-        if (clock.elapsed() - refreshedAt >= REFRESH_MS) {
-          await journal.refresh(owner, clock.now());
-          refreshedAt = clock.elapsed();
-        }
         await look(owner);
         tellOnce("all", undefined);
         if (clock.elapsed() - prunedAt >= PRUNE_MS) {
@@ -123,26 +126,48 @@ export function createPlanRunner(options: {
       } catch (error) {
         tellOnce("all", `The plans could not be read: ${(error as Error).message}`);
       }
-      const woken = new AbortController();
-      wake.up = () => woken.abort();
       await sleep(clock, LOOK_MS, AbortSignal.any([woken.signal, closing.signal]));
     }
+  }
+
+  /** Says that this process lives, whatever else waits for the database. */
+  async function keepBeating(): Promise<void> {
+    const owner = await me;
+    while (await sleep(clock, journal.times.beatMs, closing.signal)) {
+      if (plans.size === 0) continue;
+      const problem = await journal.refresh(owner, clock.now()).then(
+        () => undefined,
+        (error: Error) => `It could not be noted that plans are carried out here: ${error.message}`,
+      );
+      tellOnce("beat", problem);
+    }
+  }
+
+  function hear(kind: string, planId?: string): void {
+    if (kind === "free") wakeUp();
+    // What fails is found by the next look.
+    else if (kind === "changed" && planId)
+      plans
+        .get(planId)
+        ?.catchUp()
+        .catch(() => {});
   }
 
   async function look(owner: PlanOwner): Promise<void> {
     const open = await journal.listOpen(owner);
     for (const [planId, plan] of plans) {
       const row = open.find((one) => one.planId === planId);
-      if (row && isSame(row.owner, owner)) {
+      if (row && isSameOwner(row.owner, owner) && row.epoch === plan.epoch) {
         if (row.entries > plan.entries) await plan.catchUp();
       } else await letGo(planId);
     }
     for (const row of open) {
       if (closing.signal.aborted) return;
-      if (plans.has(row.planId) || !(await isFree(row, owner))) continue;
+      if (plans.has(row.planId) || !(await mayTake(row, owner))) continue;
       try {
-        if (!(await journal.claim(row.planId, owner, row.owner, clock.now()))) continue;
-        await drive(row.planId, owner);
+        const epoch = await journal.claim(row.planId, owner, formerOf(row), clock.now());
+        if (epoch === undefined) continue;
+        await drive(row.planId, owner, epoch);
         tellOnce(row.planId, undefined);
       } catch (error) {
         // The others go on all the same.
@@ -151,29 +176,21 @@ export function createPlanRunner(options: {
     }
   }
 
-  /** True when nobody carries it out, or surely nobody any more. */
-  async function isFree({ owner: other, ownerSeen }: Ownership, own: PlanOwner): Promise<boolean> {
-    if (!other || isSame(other, own)) return true;
-    if (await isGone(other, own)) return true;
-    const canTell = other.place === own.place && other.began !== "0";
-    return !canTell && clock.now() - ownerSeen > SILENT_MS;
-  }
-
-  async function drive(planId: string, owner: PlanOwner): Promise<void> {
+  async function drive(planId: string, owner: PlanOwner, epoch: number): Promise<void> {
     const read = await journal.read(planId);
     if (!read || plans.has(planId)) return;
     const plan = drivePlan(read, {
       journal,
-      owner,
+      owner: { ...owner, epoch },
       slept: sleeps.look,
       clock,
       log,
       port: portFor({ planId, place: read.place }),
-      onSeen: (now) => plans.has(planId) && sights.note(planId, now),
+      onSeen: (now) => plans.has(planId) && sights.note(planId, now, epoch),
       onLost: () => void letGo(planId),
       onOver: () => void release(planId),
     });
-    plans.set(planId, Object.assign(plan, { place: read.place }));
+    plans.set(planId, Object.assign(plan, { place: read.place, epoch }));
     plan.begin();
   }
 
@@ -187,9 +204,11 @@ export function createPlanRunner(options: {
 
   /** @param graceMs what was sent is waited for: else the next process would look for what is still on its way */
   async function release(planId: string, graceMs = GRACE_MS): Promise<void> {
+    const { epoch } = plans.get(planId) ?? {};
     await letGo(planId, graceMs);
+    if (epoch === undefined) return;
     await journal
-      .release(planId, await me)
+      .release(planId, { ...(await me), epoch })
       .catch((error: Error) => log.warn(`A plan was not given back: ${error.message}`));
   }
 
@@ -202,7 +221,7 @@ export function createPlanRunner(options: {
     const row = await journal.readRow(planId);
     const found = row && (await copyOf(planId, row.entries));
     if (!row || !found) return undefined;
-    const now = row.owner && !(await isFree(row, await me)) ? row.now : undefined;
+    const now = row.owner && !(await mayTake(row, await me)) ? row.now : undefined;
     return { state: found.state, place: found.place, ...(now ?? NOTHING_SEEN) };
   }
 
@@ -225,7 +244,7 @@ export function createPlanRunner(options: {
   return {
     async begin(start, place) {
       const state = await journal.begin({ type: "plan-started", at: clock.now(), ...start }, place);
-      wake.up();
+      wakeUp();
       return state;
     },
     async tell(planId, change) {
@@ -240,7 +259,7 @@ export function createPlanRunner(options: {
           if (error instanceof PlanNameTaken) return error.message;
           throw error;
         }));
-      wake.up();
+      wakeUp();
       return { state: plan.state, ...(refused === undefined ? {} : { refused }) };
     },
     look: sightOf,
@@ -251,48 +270,34 @@ export function createPlanRunner(options: {
       let [open, isBusy] = [0, false];
       for (const row of await journal.listOpen(owner)) {
         const plan = plans.get(row.planId);
-        if (!plan && !(await isFree(row, owner))) continue;
+        if (!plan && !(await mayTake(row, owner))) continue;
         open++;
         isBusy ||= !plan || plan.isAtWork || row.entries > plan.entries;
       }
       return { open, isBusy };
     },
+    onNews: (listener) => news.on((_, planId) => listener(planId)),
+    async isCarrierWanted() {
+      const own = await me;
+      const rows = await journal.listOpen(own);
+      const wanted = rows.map(async (row) => row.owner?.boot === own.boot || (await mayTake(row, own)));
+      return (await Promise.all(wanted)).includes(true);
+    },
     start() {
-      loop ??= goOn();
+      if (!loops) offNews = news.on(hear);
+      loops ??= Promise.all([goOn(), keepBeating()]);
     },
     async close(graceMs = GRACE_MS) {
       closing.abort();
-      await loop;
+      offNews();
+      await loops;
       sights.close();
       await Promise.all([...plans.keys()].map((planId) => release(planId, graceMs)));
     },
   };
 }
 
-/**
- * Why a decision at a gate does not count: what was decided on is not there any more, or cannot be looked at. To stop a
- * plan nothing has to be looked at.
- */
-async function whyNotDecided(
-  plan: Pick<PlanCopy, "state" | "happen" | "catchUp">,
-  change: PlanChange,
-  port: PlanPort,
-): Promise<string | undefined> {
-  if (change.type !== "gate-decided" || change.decision === "stop") return undefined;
-  await plan.catchUp();
-  if (whyNot(plan.state, { ...change, at: plan.state.at })) return undefined;
-  try {
-    const moved = await findMovedWork(plan.state, change.step, port);
-    if (moved.length === 0) return undefined;
-    for (const { key, commit } of moved) await plan.happen({ type: "work-moved", key, commit });
-    const branches = moved.map(({ branch }) => branch).join(", ");
-    return `Somebody has committed to ${branches} since this was shown. Nothing was decided: look at step ${change.step} again and decide anew.`;
-  } catch (error) {
-    if ((error as Error).name !== "ApiError") throw error;
-    return `Whether the work is still what was shown cannot be looked at now. Nothing was decided: try again in a while. ${(error as Error).message}`;
-  }
-}
-
-function isSame(a: PlanOwner | undefined, b: PlanOwner): boolean {
-  return a?.instance === b.instance && a.pid === b.pid && a.began === b.began && a.place === b.place;
+/** Of whom a plan is taken over, as he was seen. */
+function formerOf({ owner, epoch, ownerSeen }: OpenPlan) {
+  return owner && { ...owner, epoch, ownerSeen };
 }

@@ -9,7 +9,8 @@ const PAUSE_MS = 1_000;
 
 /** Has what is seen of all plans of this process written down for others, together, and only when it has changed. */
 export interface SightWriter {
-  note(planId: string, now: PlanNow): void;
+  /** @param epoch in which this process has the plan */
+  note(planId: string, now: PlanNow, epoch: number): void;
   /** The plan is not this process's any more. */
   forget(planId: string): void;
   /** Nothing more is written. */
@@ -24,7 +25,7 @@ export function createSightWriter(options: {
   log: Log;
 }): SightWriter {
   const { sights, owner, clock, log } = options;
-  const noted = new Map<string, { now: PlanNow; text: string }>();
+  const noted = new Map<string, { now: PlanNow; text: string; epoch: number }>();
   /** What the database has, as far as this process has written it. */
   const written = new Map<string, string>();
   let cancel: (() => void) | undefined;
@@ -40,7 +41,7 @@ export function createSightWriter(options: {
     const changed = [...noted].filter(([planId, { text }]) => written.get(planId) !== text);
     wroteAt = clock.elapsed();
     try {
-      const wanted = new Map(changed.map(([planId, { now }]) => [planId, now]));
+      const wanted = new Map(changed);
       if (wanted.size > 0) await sights.writeSights(await owner, wanted, clock.now());
       for (const [planId, { text }] of changed) if (noted.has(planId)) written.set(planId, text);
     } catch (error) {
@@ -52,10 +53,10 @@ export function createSightWriter(options: {
   }
 
   return {
-    note(planId, now) {
+    note(planId, now, epoch) {
       const text = JSON.stringify([now.troubles, [...now.actions]]);
       if ((noted.get(planId)?.text ?? NOTHING) === text) return;
-      noted.set(planId, { now, text });
+      noted.set(planId, { now, text, epoch });
       plan();
     },
     forget(planId) {

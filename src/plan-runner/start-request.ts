@@ -2,7 +2,7 @@ import type { StartRequest } from "../api/types.js";
 import { schemaOf } from "../plans/machine/output-schema.js";
 import type { StartOrder } from "../plans/machine/state.js";
 import { AUTO_WORKFLOW } from "../plans/plan.js";
-import type { PlanPlace } from "./journal.js";
+import type { PlanPlace } from "./plan-place.js";
 
 /** What a workflows API takes with a start, as its description says. */
 export interface TakenWithStart {

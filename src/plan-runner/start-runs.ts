@@ -1,7 +1,7 @@
 import type { PlanCommand } from "../plans/machine/commands.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { findAttempt, type Hands, type NotNow } from "./hands.js";
-import { startActOf } from "./journal.js";
+import { startActOf } from "./plan-rows.js";
 import type { StartNote, StartOutcome } from "./port.js";
 
 type CommandOf<Type extends PlanCommand["type"]> = Extract<PlanCommand, { type: Type }>;
@@ -43,7 +43,7 @@ export function createStartRuns(hands: Hands): StartRuns {
     }
     const act = begun.isOpen(id) ? undefined : await journal.findAct(planId, id);
     if (act) {
-      const how = { note: act.note, taken: await journal.takenRuns(), maySend: true };
+      const how = { note: act.note, taken: await journal.takenRuns(), maySend: begun.isOurs };
       return settle(key, await port.lookUp(key, order, how, signal), true);
     }
     let isSent = false;
@@ -85,7 +85,7 @@ export function createStartRuns(hands: Hands): StartRuns {
       case "not-now":
       case "withdrawn":
         // It was not sent, so that it is no look-up the next time.
-        if (isSent) await journal.forgetAct(planId, id);
+        if (isSent) await begun.forget(id);
         else await begun.takeBack(id);
         if (outcome.kind === "withdrawn") return undefined;
         if (outcome.isRefusal && isRefusedTooLong(key)) {
@@ -98,7 +98,7 @@ export function createStartRuns(hands: Hands): StartRuns {
         return { reason: outcome.reason, afterMs: outcome.afterMs };
       case "unknown":
         // Whoever goes on with the plan looks it up.
-        if (stopping.aborted) return undefined;
+        if (stopping.aborted || !(await begun.isOurs())) return undefined;
         await tell({ type: "start-unknown", key, reason: outcome.reason });
         return undefined;
     }
@@ -156,7 +156,7 @@ export function createStartRuns(hands: Hands): StartRuns {
   async function look(key: string, note: StartNote, signal: AbortSignal): Promise<StartOutcome> {
     const order = findAttempt(copy.state, key)?.request;
     if (!order) return { kind: "unknown", reason: "Nobody knows what it was to do." };
-    const how = { note, taken: await journal.takenRuns(), maySend: false };
+    const how = { note, taken: await journal.takenRuns() };
     return port.lookUp(key, order, how, signal);
   }
 

@@ -80,7 +80,8 @@ export function createServer(options: ServerOptions): WorkflowsServer {
 
   function openModern(): Promise<ModernLeg> {
     modern ??= import("./modern/modern-leg.js").then(async ({ createModernLeg }) => {
-      const stateFolder = options.plans?.folder;
+      // What several servers share is in no folder of one of them.
+      const stateFolder = options.plans?.address === undefined ? options.plans?.folder : undefined;
       const reads = { ready: host.discover(), listed: host.listWorkflows() };
       const leg = await createModernLeg({ ...published, ...reads, stateFolder });
       isHolding = leg.isHolding;

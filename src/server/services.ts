@@ -7,7 +7,12 @@ import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import { LEAST_STALL_MS, stallAfter } from "../history/expect.js";
 import type { Counters, Monitoring } from "../monitoring/monitoring.js";
 import type { Notifier } from "../notices/notifier.js";
-import { createClosedDoor, createPlansDoor, type PlansDoor } from "../plan-runner/plans-door.js";
+import {
+  createClosedDoor,
+  createPlansDoor,
+  createSharedPlansDoor,
+  type PlansDoor,
+} from "../plan-runner/plans-door.js";
 import { openLazily } from "../plan-templates/templates.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
 import { createRunList } from "../runs/run-list.js";
@@ -26,6 +31,7 @@ import { hasSharedDatabase } from "../settings/shared-database.js";
 import { type Clock, systemClock } from "../shared/clock.js";
 import { createGit } from "../shared/git/git.js";
 import type { Log } from "../shared/log.js";
+import type { StorePlace } from "../store/open-store.js";
 import { createCatalogue } from "../workflows/catalogue.js";
 import { createRouting } from "../workflows/routing.js";
 import { limitGit, limitHosts, NO_REDIRECTS } from "./http/limit-git.js";
@@ -50,8 +56,11 @@ export interface ServiceOptions {
   monitoring?: Pick<Monitoring, "watch" | "close"> | undefined;
   /** Where sessions are remembered; in memory when left out. */
   store?: SessionStore;
-  /** Where plans are kept, and who carries them out: this process, unless `findDriver` finds or starts another one. */
-  plans?: { folder: string; upstream: string; findDriver?: () => Promise<void> } | undefined;
+  /**
+   * Where plans are kept, in the state folder or in the PostgreSQL database at an address, and who carries them out: this
+   * process, unless `findDriver` finds or starts another one.
+   */
+  plans?: (StorePlace & { upstream: string; findDriver?: () => Promise<void> }) | undefined;
   /** The folder of the person's own templates of plans, and where agreements to a repository's are kept. */
   templates?: { ownFolder?: string; stateFolder?: string };
   /** The queue of starts, where servers share one; by default one of this server's own. */
@@ -240,7 +249,9 @@ export function createServices(options: ServiceOptions): ServiceHost {
         agreeAbove: { runs: settings.planAskAboveRuns, costUsd: settings.planAskAboveUsd },
       });
     }
-    return createPlansDoor({ folder: place.folder, load, onProblem: (message) => log.warn(message) });
+    const onProblem = (message: string) => log.warn(message);
+    if (place.address === undefined) return createPlansDoor({ folder: place.folder, load, onProblem });
+    return createSharedPlansDoor({ load, carriesOut: !place.findDriver, clock, onProblem });
   }
 
   let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;

@@ -100,7 +100,7 @@ export const clientSettings = {
   database: setting(postgresAddress.optional(), {
     variable: "DATABASE",
     about:
-      "PostgreSQL database (13 or newer) that stores sessions and history, for several servers at once. Default: none; they are stored in the folder `STATE_DIR`.",
+      "PostgreSQL database (13 or newer) that stores sessions, history and plans, for several servers at once. Default: none; they are stored in the folder `STATE_DIR`.",
     bounds: "`postgres://user:password@host:port/database`, with `?sslmode=verify-full` for TLS",
     secret: true,
   }),

@@ -21,7 +21,10 @@ const INSPECT_MS = 3_000;
 /** Another process that moves a damaged file is waited for so long before the next look, in ms. */
 const MOVING_MS = 20;
 
-/** An open database. What is asked of it itself can only read; whatever changes something is a `transaction`. */
+/**
+ * An open database. What is asked of it itself can only read; whatever changes something is a `transaction`. In a shared
+ * one a single statement may also change what no transaction depends on: it does not wait for the others' changes then.
+ */
 export abstract class Database extends Kysely<Tables> {
   /** What only a database of several machines has; absent in that of a state folder. */
   abstract readonly shared: SharedDatabase | undefined;
@@ -33,7 +36,13 @@ export abstract class Database extends Kysely<Tables> {
 export interface SharedDatabase {
   /** The database's own clock, epoch ms, as a value in a statement: the only one that all machines agree on. */
   readonly now: RawBuilder<number>;
-  /** The same, asked. @throws StoreError */
+  /**
+   * How long ago that is, in ms, by the same clock. The time counts from the server's start where that was later: while
+   * it was away nobody could say that he lives.
+   * @param column with epoch ms
+   */
+  silentSince(column: string): RawBuilder<number>;
+  /** The clock, asked. @throws StoreError */
   readNow(db: Kysely<Tables>): Promise<number>;
   /** Tells all who listen to the channel, when the transaction is stored. @param payload below 8,000 bytes */
   notify(transaction: Transaction, channel: string, payload: string): Promise<void>;

@@ -45,6 +45,7 @@ const MARKS =
   "create table if not exists change_marks (writer uuid primary key, number bigint not null, made_at timestamptz not null)";
 const FORGET_MARKS = "delete from change_marks where made_at < now() - interval '7 days'";
 
+const STARTED = sql`extract(epoch from pg_postmaster_start_time()) * 1000`;
 /** Its clock in epoch ms. */
 const NOW = sql<number>`(extract(epoch from clock_timestamp()) * 1000)::double precision`;
 
@@ -73,6 +74,7 @@ export class PostgresDatabase extends Database {
     this.#writer = new Kysely<Tables>({ dialect: new Dialect(connections) });
     this.shared = {
       now: NOW,
+      silentSince: (column) => sql<number>`${NOW} - greatest(${sql.ref(column)}, ${STARTED})`,
       readNow: async (db) =>
         (await sql<{ now: number }>`select ${NOW} as now`.execute(db)).rows[0]?.now as number,
       notify: async (trx, channel, payload) =>
@@ -133,6 +135,12 @@ export class PostgresDatabase extends Database {
     const may = sql<{ may: boolean }>`select has_schema_privilege(current_schema(), 'create') as may`;
     const { rows } = await may.execute(this);
     return { step: last && `${last.name} by ${last.release}`, mayCreate: rows[0]?.may === true };
+  }
+
+  /** Whether a server of this release, or of one before it, has made the table. @throws StoreError */
+  async hasTable(name: keyof Tables): Promise<boolean> {
+    const has = sql<{ has: boolean }>`select to_regclass(${name}) is not null as has`;
+    return (await has.execute(this)).rows[0]?.has === true;
   }
 
   override change<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {

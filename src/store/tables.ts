@@ -4,6 +4,7 @@ import { type NoticeTables, noticesMigration } from "./migrations/003-notices.js
 import { type PlanTables, plansMigration } from "./migrations/004-plans.js";
 import { type PlanSightTables, planSightsMigration } from "./migrations/005-plan-sights.js";
 import { type HistoryTables, historyMigration } from "./migrations/006-history.js";
+import { planEpochsMigration } from "./migrations/007-plan-epochs.js";
 import { type WorkerTables, workersMigration } from "./migrations/008-workers.js";
 
 /** Which migrations have been applied, and by which version of this product. */
@@ -37,5 +38,6 @@ export const MIGRATIONS = [
   plansMigration,
   planSightsMigration,
   historyMigration,
+  planEpochsMigration,
   workersMigration,
 ];

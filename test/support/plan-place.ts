@@ -3,6 +3,7 @@ import { createApiClient } from "../../src/api/client.js";
 import { type ApiPortOptions, createApiPort } from "../../src/plan-runner/api-port.js";
 import { createPlanJournal, type PlanJournal } from "../../src/plan-runner/journal.js";
 import { markPlans } from "../../src/plan-runner/open-plans.js";
+import type { OwnerTimes } from "../../src/plan-runner/plan-owner.js";
 import { createPlanRunner, type PlanRunner } from "../../src/plan-runner/runner.js";
 import { checkPlanValue } from "../../src/plans/language/check-plan.js";
 import { describeProblem } from "../../src/plans/language/problems.js";
@@ -13,6 +14,14 @@ import { createRuns } from "../../src/runs/runs.js";
 import { type Clock, systemClock } from "../../src/shared/clock.js";
 import type { Log } from "../../src/shared/log.js";
 import { openDatabase } from "../../src/store/database.js";
+import { openStore } from "../../src/store/open-store.js";
+
+let addressOf: ((folder: string | undefined) => Promise<string>) | undefined;
+
+/** From now on plans of a folder are kept in the database at the address, and not in the folder. */
+export function keepPlansAt(addressOfFolder: typeof addressOf): void {
+  addressOf = addressOfFolder;
+}
 
 /** What a process that carries plans out consists of. */
 export interface PlanProcess {
@@ -29,12 +38,15 @@ export interface PlanProcess {
 export async function openPlans(options: {
   url: string;
   folder?: string;
+  /** Of the PostgreSQL database in which they are, in place of the folder. */
+  address?: string;
   /** How plans of this API are kept apart from those of others; by default all are of one. */
   upstream?: string;
   apiKey?: string;
   clock?: Clock;
   log: Log;
   journal?: (journal: PlanJournal) => PlanJournal;
+  times?: OwnerTimes;
   defaults?: ApiPortOptions["defaults"];
   onChange?: (state: PlanState) => void;
 }): Promise<PlanProcess> {
@@ -61,9 +73,15 @@ export async function openPlans(options: {
   });
   const stopped = new AbortController();
   const runs = createRuns({ api, watcher, clock, stopped: stopped.signal, keys: capabilities });
-  const database = await openDatabase(folder === undefined ? {} : { folder });
-  const unmarked = createPlanJournal({ database, upstream: options.upstream ?? "the API" });
-  const stored = folder === undefined ? unmarked : markPlans(unmarked, folder);
+  const address = options.address ?? (await addressOf?.(folder));
+  const database =
+    folder === undefined && !address
+      ? await openDatabase({})
+      : await openStore({ folder: folder ?? "", address, clock });
+  const { times } = options;
+  const upstream = options.upstream ?? "the API";
+  const unmarked = createPlanJournal({ database, upstream, ...(times ? { times } : {}) });
+  const stored = folder === undefined || address ? unmarked : markPlans(unmarked, folder);
   const journal = options.journal?.(stored) ?? stored;
   await capabilities.refresh();
   const portFor = createApiPort({

@@ -5,13 +5,14 @@ import { ok, type Result, warning } from "./finding.js";
 /**
  * Looks at the open plans and at the process that carries them out, without starting it.
  * @param options.shorten writes the home by its short name
+ * @param options.address of the PostgreSQL database in which the plans are, where several servers share one
  * @throws StoreError when the plans cannot be read
  */
 export async function checkPlans(
   place: DriverPlace,
-  { shorten }: { shorten: (path: string) => string },
+  { shorten, address }: { shorten: (path: string) => string; address?: string | undefined },
 ): Promise<Result> {
-  const found = await lookAtPlans(place);
+  const found = await lookAtPlans(place, address);
   const { sight, open, going } = found;
   const told = tellPlans(found);
   if (open.length === 0) return ok(told);

@@ -15,8 +15,10 @@ import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";
 import { cleanLine } from "../../shared/text.js";
+import { StoreError } from "../../store/store-error.js";
 import { driverPlaceOf } from "../describe-server.js";
 import { createConfigFiles } from "../install/config-files.js";
+import { lookAtPlans, namePlans } from "../plan-driver/tell-driver.js";
 import { checkApi } from "./check-api.js";
 import type { JudgedEntry } from "./check-clients.js";
 import { checkNotifications } from "./check-notifications.js";
@@ -118,7 +120,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
         shorten,
       }),
     ),
-    settings && !isShared ? within(checkPlans(driverPlaceOf(folder, settings), { shorten })) : undefined,
+    settings ? within(examinePlans(settings, folder, shorten)) : undefined,
   ]);
   const isUnset = clients !== undefined && basis === undefined;
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
@@ -155,6 +157,31 @@ async function examineDatabase(
     return failure(error.message, "Correct it where the servers set it.");
   }
 }
+
+/** The plans, and with a database that servers share those that are still in the state folder. */
+async function examinePlans(
+  settings: Settings,
+  folder: string,
+  shorten: (text: string) => string,
+): Promise<Result> {
+  const here = { engine: settings.engine, baseUrl: settings.baseUrl };
+  if (!hasSharedDatabase(settings)) return checkPlans(driverPlaceOf(folder, here), { shorten });
+  const left = await lookAtPlans(driverPlaceOf(folder, here)).catch(() => undefined);
+  if (left && left.open.length > 0)
+    return warning(
+      `${left.open.length} open in the state folder: ${namePlans(left.open)}; with AUTOMAGIK_WORKFLOWS_DATABASE these do not go on`,
+      "They go on where the setting is taken off. Plans of before are not moved to the database.",
+    );
+  try {
+    const address = findSharedDatabase(settings);
+    return await checkPlans(driverPlaceOf(folder, settings), { shorten, address });
+  } catch (error) {
+    if (error instanceof SettingsError || error instanceof StoreError) return skipped(STATE_SAYS_WHY);
+    throw error;
+  }
+}
+
+const STATE_SAYS_WHY = "not tried: the database cannot be used, as said above";
 
 /** What the chat clients have of this server; undefined when that is not asked for, or does not come in time. */
 async function examineClients(

@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import type { Monitoring } from "../../monitoring/monitoring.js";
 import { chooseChannels } from "../../notices/choose-channels.js";
 import { createNotifier, type Notifier } from "../../notices/notifier.js";
-import { type PlansAtWork, runDriverProcess } from "../../plan-driver/index.js";
+import { type DriverPlace, type PlansAtWork, runDriverProcess } from "../../plan-driver/index.js";
 import { createServices, type ServiceOptions } from "../../server/services.js";
 import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
@@ -19,14 +19,15 @@ import { watchForLinks } from "./dashboard-of-driver.js";
 export function drivePlans(options: {
   settings: Settings;
   described: ServiceOptions & { plans: NonNullable<ServiceOptions["plans"]> };
+  /** Where this process notes that it is there. */
+  place: DriverPlace;
   env: NodeJS.ProcessEnv;
   log: Log;
   /** Texts that the log never shows; more are added. */
   secrets: (string | undefined)[];
   onSignal: Parameters<typeof runDriverProcess>[0]["onSignal"];
 }): Promise<number> {
-  const { settings, described, log, secrets, onSignal } = options;
-  const { folder, upstream } = described.plans;
+  const { settings, described, place, log, secrets, onSignal } = options;
 
   async function open(onKey: (isTaken: boolean) => void): Promise<PlansAtWork> {
     const monitoring = await monitor({ ...settings, metrics: "off" }, log, secrets);
@@ -38,7 +39,6 @@ export function drivePlans(options: {
       const plans = await host.services.plans.open();
       await plans.carryOn();
       const { services } = host;
-      const place = { stateFolder: folder, upstream };
       const dashboard = watchForLinks({ services, place, clock: systemClock, log });
       return {
         async look() {
@@ -59,8 +59,7 @@ export function drivePlans(options: {
   }
 
   return runDriverProcess({
-    stateFolder: folder,
-    upstream,
+    ...place,
     version: VERSION,
     apiKey: settings.apiKey,
     open,

@@ -1,20 +1,26 @@
 import { readdir } from "node:fs/promises";
-import { driverFiles, stopDriver } from "../../plan-driver/index.js";
+import {
+  type DriverPlace,
+  driverFiles,
+  driverFolderName,
+  isOfSharedDatabase,
+  stopDriver,
+} from "../../plan-driver/index.js";
 import { systemClock } from "../../shared/clock.js";
 import { lookAtPlans, namePlans } from "./tell-driver.js";
 
 /**
  * Ends the processes of this state folder that serve plans or the dashboard of workflows APIs elsewhere, where no plan of
- * theirs is open: else they would stay for some minutes when all else has ended.
- * @param own the API whose process is not meant, as a folder is called
+ * theirs is open: else they would stay for some minutes when all else has ended. Whether plans of a database that several
+ * servers share are open is not known here, so their processes are left alone.
+ * @param own the plans whose process is not meant
  * @returns what is to be told: that others stay, with their plans; empty where none does. Never throws
  */
-export async function endOtherDrivers(stateFolder: string, own: string): Promise<string> {
-  const { parent } = driverFiles({ stateFolder, upstream: own });
-  const names = await readdir(parent).catch(() => []);
-  const told = await Promise.all(
-    names.filter((name) => name !== own).map((upstream) => endIdle({ stateFolder, upstream })),
-  );
+export async function endOtherDrivers(own: DriverPlace): Promise<string> {
+  const { stateFolder } = own;
+  const names = await readdir(driverFiles(own).parent).catch(() => []);
+  const others = names.filter((name) => name !== driverFolderName(own) && !isOfSharedDatabase(name));
+  const told = await Promise.all(others.map((upstream) => endIdle({ stateFolder, upstream })));
   return told.filter(Boolean).join("\n");
 }
 

@@ -17,11 +17,15 @@ const NAMED = 5;
 const NAME_CHARACTERS = 60;
 const WHAT_CHARACTERS = 120;
 
-/** Looks at both. Starts and changes nothing. @throws StoreError when the plans cannot be read */
-export async function lookAtPlans(place: DriverPlace): Promise<PlansOfPlace> {
+/**
+ * Looks at both. Starts and changes nothing.
+ * @param address of the PostgreSQL database in which the plans are, where several servers share one
+ * @throws StoreError when the plans cannot be read
+ */
+export async function lookAtPlans(place: DriverPlace, address?: string): Promise<PlansOfPlace> {
   const [sight, open] = await Promise.all([
     lookAtDriver(place, systemClock.now()),
-    readOpenPlans({ folder: place.stateFolder, upstream: place.upstream }),
+    readOpenPlans({ folder: place.stateFolder, address, upstream: place.upstream }),
   ]);
   return { sight, open, going: open.filter(goesOn).length };
 }

@@ -1,3 +1,5 @@
+import type { Generated } from "kysely";
+
 /** Plans, and everything that has happened to them. Times are epoch ms. */
 export interface PlanTables {
   plans: {
@@ -18,6 +20,8 @@ export interface PlanTables {
     /** The process that carries it out, as JSON, and when that was last seen; null while nobody does. */
     owner: string | null;
     owner_seen: number | null;
+    /** How often somebody has begun to carry it out (007-plan-epochs.ts). */
+    epoch: Generated<number>;
   };
   /** Its journal: the events in their order, each as JSON; numbers begin at 1. */
   plan_entries: { plan_id: string; number: number; at: number; type: string; data: string };

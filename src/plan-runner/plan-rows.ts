@@ -1,0 +1,92 @@
+import { writeFigures } from "../history/history-rows.js";
+import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
+import type { PlanState } from "../plans/machine/state.js";
+import { visibleName } from "../shared/text.js";
+import type { Database, SharedDatabase, Transaction } from "../store/database.js";
+import { figuresOfPlan, figuresOfRuns } from "./plan-figures.js";
+import { type PlanHolder, textOf } from "./plan-owner.js";
+import type { PlanPlace } from "./plan-place.js";
+import { FINAL, isOver } from "./plan-summary.js";
+
+/** The id of the act that starts a run under a key. */
+export const startActOf = (key: string) => `start ${key}`;
+
+/** What has ended by these events goes into the history with them. */
+export async function keepFigures(
+  trx: Transaction,
+  planId: string,
+  events: readonly PlanEvent[],
+  next: PlanState,
+): Promise<void> {
+  const query = trx.selectFrom("plans").select(["upstream", "start", "place"]);
+  const row = await query.where("plan_id", "=", planId).executeTakeFirstOrThrow();
+  const begun = { start: JSON.parse(row.start) as PlanStarted, place: JSON.parse(row.place) as PlanPlace };
+  const figures = figuresOfRuns(events, next, begun);
+  if (isOver(next)) {
+    const entries = trx.selectFrom("plan_entries").select("data").where("plan_id", "=", planId);
+    const journal = (await entries.orderBy("number").execute()).map(
+      ({ data }) => JSON.parse(data) as PlanEvent,
+    );
+    const own = figuresOfPlan(begun, journal, next);
+    if (own) figures.push(own);
+  }
+  await writeFigures(trx, row.upstream, figures);
+}
+
+/** What is looked at of a plan before it is changed. */
+export function rowOf(db: Transaction | Database, planId: string) {
+  const query = db
+    .selectFrom("plans")
+    .select(["entries", "owner", "epoch", "status", "name"])
+    .where("plan_id", "=", planId);
+  return query.executeTakeFirst();
+}
+
+/** Names that look alike are the same to a person, who finds plans by them. */
+export async function isNameOpen(trx: Transaction, upstream: string, name: string): Promise<boolean> {
+  const query = trx.selectFrom("plans").select("name").where("upstream", "=", upstream);
+  const open = await query.where("status", "not in", FINAL).execute();
+  return open.some((plan) => visibleName(plan.name) === visibleName(name));
+}
+
+/** Adds them behind the first `entries`. */
+export async function addEvents(
+  trx: Transaction,
+  planId: string,
+  entries: number,
+  events: readonly PlanEvent[],
+): Promise<void> {
+  for (const [at, event] of events.entries()) {
+    const row = { plan_id: planId, number: entries + at + 1, at: event.at, type: event.type };
+    await trx
+      .insertInto("plan_entries")
+      .values({ ...row, data: JSON.stringify(event) })
+      .execute();
+    if (event.type === "run-started") {
+      const act = trx.updateTable("plan_acts").set({ run_id: event.runId });
+      await act.where("plan_id", "=", planId).where("id", "=", startActOf(event.key)).execute();
+    }
+    // It is certain that nothing has come of it.
+    if (event.type === "run-not-started") {
+      const act = trx.deleteFrom("plan_acts").where("plan_id", "=", planId);
+      await act.where("id", "=", startActOf(event.key)).execute();
+    }
+  }
+}
+
+/** How long the owner of a plan was silent; only in a shared database. */
+export function silenceOf({ shared }: Database) {
+  return () => (shared as SharedDatabase).silentSince("owner_seen").as("silent");
+}
+
+/** What was seen does not hold any more. */
+export async function forgetSight(trx: Transaction, planId: string): Promise<void> {
+  await trx.deleteFrom("plan_sights").where("plan_id", "=", planId).execute();
+}
+
+/** Whether the plan is this owner's. */
+export async function isHeld(trx: Transaction, planId: string, owner: PlanHolder): Promise<boolean> {
+  const query = trx.selectFrom("plans").select("plan_id").where("plan_id", "=", planId);
+  const held = query.where("owner", "=", textOf(owner)).where("epoch", "=", owner.epoch);
+  return (await held.executeTakeFirst()) !== undefined;
+}

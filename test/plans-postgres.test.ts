@@ -1,0 +1,294 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { type ServedApi, serveSimulatedApi } from "../mocks/serve.js";
+import type { PlanJournal } from "../src/plan-runner/journal.js";
+import type { PlanState } from "../src/plans/machine/state.js";
+import { type Clock, systemClock } from "../src/shared/clock.js";
+import { type DrivenPlans, decide, hasEnded, isAtGate, openDrivenPlans } from "./support/driven-plans.js";
+import { connectHttp, type ServeBin, startServeBin } from "./support/http.js";
+import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
+
+const programs = await findPostgres();
+const PATIENT = { timeout: 50_000, interval: 20 };
+/** So that nobody has to wait; those of the product are tried with its processes. */
+const SHORT = { beatMs: 50, silentMs: 600 };
+
+const TWO = {
+  name: "ship",
+  steps: [
+    { id: "first", run: "fix", task: "Mend it" },
+    { id: "second", run: "test", task: "Test it", needs: ["first"] },
+  ],
+};
+const GATED = {
+  name: "ship",
+  steps: [
+    { id: "first", run: "fix", task: "Mend it" },
+    { id: "ok", gate: "Go on?", needs: ["first"] },
+    { id: "second", run: "test", task: "Test it", needs: ["ok"] },
+  ],
+};
+
+let postgres: PostgresServer;
+let address: string;
+let served: ServedApi;
+
+const starts = () => served.api.posts("/run/");
+const kills = () => served.api.posts("/run/*/kill");
+const runs = () => served.api.world.runs();
+
+/** The run with that number, as soon as it is there. */
+async function runNumber(count: number) {
+  await vi.waitFor(() => expect(runs()).toHaveLength(count), PATIENT);
+  return served.api.world.run(runs()[count - 1]?.runId ?? "");
+}
+
+/** Asks the database past everything. */
+const ask = <Row extends Record<string, unknown>>(sql: string) =>
+  postgres.query<Row>(sql, new URL(address).pathname.slice(1));
+
+/** Waits until a look at the database past everything tells that. */
+const untilStored = (sql: string) => vi.waitFor(async () => expect(await ask(sql)).toHaveLength(1), PATIENT);
+
+describe.skipIf(!programs)("plans in the database of several machines", () => {
+  beforeAll(async () => {
+    postgres = await startPostgres(programs as string, { durable: true });
+  }, 60_000);
+  afterAll(() => postgres.dispose());
+  beforeEach(async () => {
+    address = await postgres.createDatabase();
+    served = await serveSimulatedApi({ describe: true, branches: true, paceMs: "manual" });
+    return () => served.close();
+  });
+
+  /** A machine: with a name of its own, so that nobody looks at its process. */
+  async function openMachine(more: Parameters<typeof openDrivenPlans>[2] = {}): Promise<DrivenPlans> {
+    return openDrivenPlans(served, undefined, { address, times: SHORT, ...more });
+  }
+
+  /** A machine that can be frozen as far as the database sees: it says no more that it lives, and looks no more. */
+  async function openFreezing(more: Parameters<typeof openDrivenPlans>[2] = {}) {
+    let thawed = Promise.resolve();
+    let thaw = () => {};
+    const held =
+      <Args extends unknown[], T>(call: (...args: Args) => Promise<T>) =>
+      async (...args: Args) => {
+        await thawed;
+        return call(...args);
+      };
+    const machine = await openMachine({
+      journal: (journal: PlanJournal) => ({
+        ...journal,
+        refresh: held(journal.refresh),
+        listOpen: held(journal.listOpen),
+      }),
+      ...more,
+    });
+    return {
+      ...machine,
+      freeze() {
+        thawed = new Promise((resolve) => {
+          thaw = resolve;
+        });
+        onTestFinished(() => thaw());
+      },
+      thaw: () => thaw(),
+    };
+  }
+
+  /** A plan that one machine has begun and that another has taken over, as the first one does not know. */
+  async function beginAndTakeOver(plan: object) {
+    const changes: [string, PlanState][] = [];
+    const [one, two] = [
+      await openFreezing({ onChange: (state) => changes.push(["one", state]) }),
+      await openMachine({ onChange: (state) => changes.push(["two", state]) }),
+    ];
+    one.runner.start();
+    const planId = await one.begin(plan);
+    const run = await runNumber(1);
+    await one.until(planId, ({ steps }) => steps.first?.attempts[0]?.runId !== undefined);
+    one.freeze();
+    two.runner.start();
+    await vi.waitFor(() => expect(two.runner.driven()).toEqual([planId]), PATIENT);
+    return { one, two, planId, run, changes };
+  }
+
+  test("one that says nothing any more is replaced, and starts nothing when it goes on", async () => {
+    const { one, two, planId, run } = await beginAndTakeOver(TWO);
+    expect(one.runner.driven()).toEqual([planId]);
+    // Both see its end.
+    run.complete({ result: "Done" });
+    (await runNumber(2)).complete({ result: "Done" });
+    await two.until(planId, hasEnded);
+    // It finds out by itself, before it has looked.
+    await vi.waitFor(() => expect(one.runner.driven()).toEqual([]), PATIENT);
+    expect(starts()).toHaveLength(2);
+    expect((await two.journal.read(planId))?.state.steps.second?.attempts).toHaveLength(1);
+  });
+
+  test("it ends no run either: the one that has the plan does so, once", async () => {
+    const { one, two, planId } = await beginAndTakeOver(TWO);
+    await one.runner.tell(planId, { type: "kill-asked" });
+    await vi.waitFor(() => expect(kills()).toHaveLength(1), PATIENT);
+    await vi.waitFor(() => expect(one.runner.driven()).toEqual([]), PATIENT);
+    await two.until(planId, ({ steps }) => steps.first?.attempts[0]?.endedAt !== undefined);
+    expect(kills()).toHaveLength(1);
+  });
+
+  test("what it has begun and not sent is left to the other, and what it lets go of is not its own any more", async () => {
+    const { one, two, planId, run } = await beginAndTakeOver(TWO);
+    const owner = () => ask<{ owner: string; epoch: string }>("select owner, epoch from plans");
+    const before = await owner();
+    one.thaw();
+    await one.close();
+    expect(await owner()).toEqual(before);
+    expect(before[0]?.epoch).toBe("2");
+    run.complete({ result: "Done" });
+    (await runNumber(2)).complete({ result: "Done" });
+    await two.until(planId, hasEnded);
+  });
+
+  test("one that says that it lives is not replaced, however long it has nothing to do", async () => {
+    let beats = 0;
+    const one = await openMachine({
+      journal: (journal) => ({
+        ...journal,
+        async refresh(...args) {
+          await journal.refresh(...args);
+          beats++;
+        },
+      }),
+    });
+    const two = await openMachine();
+    one.runner.start();
+    const planId = await one.begin(TWO);
+    await runNumber(1);
+    two.runner.start();
+    const [{ began } = { began: 0 }] = await ask<{ began: number }>("select owner_seen as began from plans");
+    await untilStored(`select 1 from plans where owner_seen > ${began + 3 * SHORT.silentMs}`);
+    expect(beats).toBeGreaterThan(3);
+    expect([one.runner.driven(), two.runner.driven()]).toEqual([[planId], []]);
+    expect(await ask("select 1 from plans where epoch = 1")).toHaveLength(1);
+  });
+
+  test("a decision made elsewhere reaches the one that has the plan at once, without its looking", async () => {
+    /** Its looks every half second never come. */
+    const clock: Clock = {
+      ...systemClock,
+      after: (ms, task) => systemClock.after(ms === 500 ? 3_600_000 : ms, task),
+    };
+    const driver = await openMachine({ clock });
+    const [window, other] = [await openMachine(), await openMachine({ clock })];
+    driver.runner.start();
+    await untilStored("select 1 from pg_stat_activity where query ilike 'listen%' limit 1");
+    // Also a plan that another machine begins.
+    const planId = await window.begin(GATED);
+    (await runNumber(1)).complete({ result: "Done" });
+    const shown = await window.until(planId, isAtGate);
+    const heard: (string | undefined)[] = [];
+    onTestFinished(other.runner.onNews((about) => heard.push(about)));
+    await vi.waitFor(() => expect(heard).toEqual([undefined]), PATIENT);
+    expect((await window.runner.tell(planId, decide(shown, "approve")))?.refused).toBeUndefined();
+    await runNumber(2);
+    expect(heard).toContain(planId);
+  });
+
+  describe("of the product's processes", () => {
+    /** A machine that serves over HTTP. */
+    const startReplica = (settings: Record<string, string> = {}): Promise<ServeBin> =>
+      startServeBin({
+        settings: { BASE_URL: served.url, DATABASE: address, LOG_LEVEL: "debug", ...settings },
+      });
+
+    const call = async (replica: ServeBin, args: Record<string, unknown>) => {
+      const client = await connectHttp(replica.url);
+      return client.call(args);
+    };
+
+    async function begin(replica: ServeBin, plan: object) {
+      const place = { repository_url: "https://host.example/team/app.git", git_branch: "main" };
+      const { data, text, isError } = await call(replica, {
+        action: "plan",
+        plan,
+        ...place,
+        wait_seconds: 0,
+      });
+      expect(isError, text).toBe(false);
+      return (data.plan as { plan_id: string }).plan_id;
+    }
+
+    /** A plan whose first run goes on, carried out by one of two machines. */
+    async function beginAt(plan: object) {
+      const a = await startReplica();
+      const planId = await begin(a, plan);
+      const first = await runNumber(1);
+      await untilStored("select 1 from plan_entries where type = 'run-started'");
+      const b = await startReplica();
+      return { a, b, planId, first };
+    }
+
+    interface SeenPlan {
+      status: string;
+      waiting_for: { question_id: string }[];
+    }
+    const statusAt = async (replica: ServeBin, plan_id: string) =>
+      (await call(replica, { action: "status", plan_id })).data.plan as SeenPlan;
+
+    /** Decides at the gate that is open, through the replica. */
+    async function approve(replica: ServeBin, plan_id: string): Promise<void> {
+      const [need] = (await statusAt(replica, plan_id)).waiting_for;
+      const answer = { action: "answer", plan_id, question_id: need?.question_id, answer: "approve" };
+      const { isError, text } = await call(replica, { ...answer, confirm: true, wait_seconds: 0 });
+      expect(isError, text).toBe(false);
+    }
+
+    const untilCompleted = (replica: ServeBin, planId: string) =>
+      vi.waitFor(async () => expect((await statusAt(replica, planId)).status).toBe("completed"), PATIENT);
+
+    test("a plan goes on at the other machine when its own is killed, and no run is started twice", async () => {
+      const { a, b, planId, first } = await beginAt(TWO);
+      a.child.kill("SIGKILL");
+      await a.ended();
+      first.complete({ result: "Done" });
+      // Nobody asks for it.
+      (await runNumber(2)).complete({ result: "Done" });
+      await untilCompleted(b, planId);
+      expect(starts()).toHaveLength(2);
+    }, 60_000);
+
+    test("one that is stopped for longer than the limit is replaced, and acts no more when it goes on", async () => {
+      const { a, b, planId, first } = await beginAt(GATED);
+      const owner = async () => (await ask<{ owner: string }>("select owner from plans"))[0]?.owner;
+      const before = await owner();
+      a.child.kill("SIGSTOP");
+      onTestFinished(() => void a.child.kill("SIGCONT"));
+      await vi.waitFor(async () => expect(await owner()).not.toBe(before), PATIENT);
+      first.complete({ result: "Done" });
+      await untilStored("select 1 from plan_entries where type = 'run-ended'");
+      a.child.kill("SIGCONT");
+      // It is asked itself, and answers from what the other one does.
+      // What a client has sent it meanwhile it may have given up.
+      await vi.waitFor(() => connectHttp(a.url), PATIENT);
+      await approve(a, planId);
+      (await runNumber(2)).complete({ result: "Done" });
+      await untilCompleted(a, planId);
+      expect(starts()).toHaveLength(2);
+      expect(await ask("select 1 from plans where epoch = 2")).toHaveLength(1);
+      expect(b.stderr()).not.toContain("could not");
+    }, 60_000);
+
+    test("while the database is away nothing is lost, and nothing is done twice when it is back", async () => {
+      const { b, planId, first } = await beginAt(GATED);
+      await postgres.kill();
+      first.complete({ result: "Done" });
+      const failed = await call(b, { action: "status", plan_id: planId });
+      expect(failed.isError).toBe(true);
+      expect(failed.text).toContain("cannot be reached");
+      await postgres.start();
+      await untilStored("select 1 from plan_entries where type = 'run-ended'");
+      await vi.waitFor(() => approve(b, planId), PATIENT);
+      (await runNumber(2)).complete({ result: "Done" });
+      await untilCompleted(b, planId);
+      expect(starts()).toHaveLength(2);
+    }, 90_000);
+  });
+});
