@@ -143,8 +143,37 @@ describe.skipIf(!programs)("a worker that", () => {
     });
     has.signal("SIGCONT");
     await vi.waitFor(() => expect(has.agents()).toEqual([]), { timeout: 15_000 });
-    // It goes on, with what comes next.
-    expect(await has.ended(await start(has, QUICK))).toMatchObject({ status: "completed" });
+    // It goes on, with what comes next; what it was at when it was stopped may have to fail first.
+    const runId2 = await vi.waitFor(() => start(has, QUICK), { timeout: 15_000 });
+    expect(await has.ended(runId2)).toMatchObject({ status: "completed" });
+  });
+
+  it("cannot reach the database goes on, and tells all of it when that is back", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database, { ENGINE_WORKER_TIMEOUT: "60" });
+    const steps = [{ text: "One" }, { listen: 1 }, { text: "Two" }, { wait: 2_000 }, { text: "Three" }];
+    const runId = await start(a, withScript("Work", { steps }));
+    await a.until(runId, ({ current_action }) => current_action === "One");
+    const content = "go on";
+    expect((await a.post(`/run/${runId}/add-message`, { content, message_type: "user" })).status).toBe(200);
+    await a.until(runId, ({ current_action }) => current_action === "Two");
+    await server.kill();
+    // Told from memory, by the agent that goes on.
+    await a.until(
+      runId,
+      ({ current_action, status }) => current_action === "Three" || status === "completed",
+    );
+    const refused = await a.call("POST", "/run/implement", {
+      body: { message: QUICK, input_format: "stream-json" },
+    });
+    expect(refused).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining("Nothing was started.") },
+    });
+    await server.start();
+    expect(await a.ended(runId)).toMatchObject({ status: "completed", result: { message: "Three" } });
+    const b = await startWorker(database);
+    expect(await b.ended(runId)).toMatchObject({ status: "completed", result: { message: "Three" } });
   });
 
   it("is told to end says so, and its runs are interrupted at once", async () => {

@@ -10,6 +10,8 @@ export interface WriteQueue<Job, Result> {
   add(job: Job, canWait: boolean): Promise<Result>;
   /** Works off what waits; also calls for work when nothing does. */
   flush(): Promise<void>;
+  /** The same, and it begins after this call: what is under way may have looked before. */
+  flushAnew(): Promise<void>;
   /** The same for the last time. Nothing must be added afterwards. */
   close(): Promise<void>;
 }
@@ -66,6 +68,10 @@ export function createWriteQueue<Job, Result>(options: {
       });
     },
     flush,
+    async flushAnew() {
+      await working;
+      await flush();
+    },
     async close() {
       await working;
       await flush();

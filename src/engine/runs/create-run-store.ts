@@ -49,7 +49,7 @@ export async function createRunStore(options: {
   const { shared } = database;
   const news = shared && createRunNews({ shared, clock, onNews: askAgain });
   const writer: RunWriter = news
-    ? createSharedRunWriter({ ...parts, alongside, guard, tell: news.tell, lookNow })
+    ? createSharedRunWriter({ ...parts, alongside, guard, tell: news.tell, lookNow: queue.flushAnew })
     : createRunWriter({ ...parts, alongside, reopen });
   const listeners = new Set<RunListener>();
   let closed = false;
@@ -69,12 +69,6 @@ export async function createRunStore(options: {
     const { outcomes, told } = await writer.carryOut(batch);
     for (const one of told) tell(one);
     return outcomes;
-  }
-
-  /** What was under way when this was called does not count as a look. */
-  async function lookNow(): Promise<void> {
-    await queue.flush();
-    await queue.flush();
   }
 
   function tell({ event, run, fromElsewhere }: Told): void {
@@ -113,7 +107,7 @@ export async function createRunStore(options: {
       return writer.eventsAfter(id, runId);
     },
 
-    refresh: lookNow,
+    refresh: news ? queue.flushAnew : async () => {},
 
     subscribe(listener) {
       const own: RunListener = (...told) => listener(...told);
