@@ -72,6 +72,29 @@ describe.skipIf(!programs)("what servers tell each other by PostgreSQL", () => {
     await vi.waitFor(async () => expect(await server.query(listening)).toEqual([]), PATIENT);
   });
 
+  test("is heard on one connection, whatever the number of channels", async () => {
+    const [here, there] = await openTwo();
+    const { heard } = await listenAt(there);
+    const others: string[] = [];
+    const stop = there.shared.listen("another_channel", (payload) => others.push(payload ?? "?"));
+    await vi.waitFor(() => expect(others).toEqual(["?"]), PATIENT);
+    const open = await server.query("select 1 from pg_stat_activity where query ilike 'listen%'");
+    expect(open).toHaveLength(1);
+    await tell(here, "one");
+    await transaction(here, (trx) => here.shared.notify(trx, "another_channel", "two"));
+    await vi.waitFor(
+      () =>
+        expect([heard, others]).toEqual([
+          ["?", "one"],
+          ["?", "two"],
+        ]),
+      PATIENT,
+    );
+    stop();
+    await tell(here, "three");
+    await vi.waitFor(() => expect(heard).toEqual(["?", "one", "three"]), PATIENT);
+  });
+
   test("the clock is the database's, in ms", async () => {
     const [db] = await openTwo();
     const [row] = await server.query<{ now: number }>(

@@ -4,7 +4,7 @@ import { acceptRequest } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
 import { type EngineRun, hasEnded, type QueuedMessage, waitsForSlot } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
-import { NotWritten, type StoredEvent } from "./runs/run-store.js";
+import { NotWritten } from "./runs/run-store.js";
 import { type Engine, EngineRefusal, type EngineSlots, type QueueStats } from "./types.js";
 import { createDayLimit } from "./work/day-limit.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
@@ -13,6 +13,7 @@ import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
 import { createSessionLeftovers } from "./work/session-leftovers.js";
 import { describeWait, type SlotWait } from "./work/slot-wait.js";
+import { takeUp } from "./work/take-up.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
 /** A run that could not be begun here is looked at again after this time, in ms. */
@@ -42,10 +43,17 @@ export function createEngine(options: EngineOptions): Engine {
   const interruptedRuns = createInterruptedRuns({ ...options, whileOpen, signal: stopping.signal });
   const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
   // An estimate changes with each turn, and a wait ends with its run.
-  const stopListening = runs.subscribe(({ type, runId }, run, fromElsewhere) => {
+  const stopListening = runs.subscribe((event, run, fromElsewhere) => {
+    const { type } = event;
     if (type === "turn" || type === "question-asked" || type === "question-closed" || type === "ended")
       waits.changed();
-    if (fromElsewhere) takeUp(type, runId, run);
+    if (!fromElsewhere) return;
+    const work = working.get(run.runId);
+    takeUp(event, run, {
+      ...{ queue, work },
+      deliver: (messageId) => deliver(work, run, messageId),
+      bring: () => interruptedRuns.bring(run),
+    });
   });
   let closing = false;
 
@@ -80,16 +88,15 @@ export function createEngine(options: EngineOptions): Engine {
     return run !== undefined && mayBegin(run);
   }
 
-  /** Another engine has written something of a run. */
-  function takeUp(type: StoredEvent["type"], runId: string, run: EngineRun): void {
-    if (type === "accepted" && run.status === "pending") queue.add(run);
-    if (type === "started" || type === "ended" || type === "kill-asked" || type === "cleaned-up") {
-      if (run.status !== "pending") queue.remove(runId);
-      queue.look();
-    }
-    // It was taken for gone, and the run is over: whatever its agent still does is nobody's any more.
-    const work = type === "ended" ? working.get(runId) : undefined;
-    if (work) void work.kill(true).finally(() => interruptedRuns.bring(run));
+  /** @returns false, and takes the message back, when the agent will not get it */
+  async function deliver(
+    work: RunWork | undefined,
+    { runId }: EngineRun,
+    messageId: string,
+  ): Promise<boolean> {
+    if (work?.deliver(messageId) !== false) return true;
+    await runs.record(runId, { type: "message-withdrawn", messageId }, "now");
+    return false;
   }
 
   function statsOf({ queue: { waiting, added, consumed } }: EngineRun): QueueStats {
@@ -234,9 +241,8 @@ export function createEngine(options: EngineOptions): Engine {
           log.error(`A message to run ${runId} was refused: ${error.message}`);
           throw new EngineRefusal(503, `${error.message} Nothing was sent.`);
         });
-      if (happened && working.get(runId)?.deliver(message.id) !== false) return statsOf(run);
-      // The agent has ended, and what it has left behind is being ended.
-      if (happened) await runs.record(runId, { type: "message-withdrawn", messageId: message.id }, "now");
+      // Else the agent has ended, and what it has left behind is being ended.
+      if (happened && (await deliver(working.get(runId), run, message.id))) return statsOf(run);
       const state = hasEnded(run) ? run.status : "ending";
       throw new EngineRefusal(400, `Cannot add messages to workflow in ${state} state`);
     },

@@ -47,7 +47,7 @@ export interface SharedDatabase {
   /** Tells all who listen to the channel, when the transaction is stored. @param payload below 8,000 bytes */
   notify(transaction: Transaction, channel: string, payload: string): Promise<void>;
   /**
-   * Listens to a channel, on a connection of its own that is made anew when it is lost. What is told may be missed: it
+   * Listens to a channel, on a connection for all of them that is made anew when it is lost. What is told may be missed: it
    * comes sooner than a look, and not in place of one.
    * @param channel lower-case letters and underscores
    * @param onNotice gets the payload; undefined when the connection was made, and something may have been missed. It

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { PostgresPool, PostgresPoolClient } from "kysely";
 import type Pg from "pg";
 import { AwayError, explainPostgres, isReply, TimeUp } from "./postgres-error.js";
-import { keepListening, type OnNotice } from "./postgres-listen.js";
+import { type OnNotice, PostgresListener } from "./postgres-listen.js";
 import { StoreError } from "./store-error.js";
 
 /**
@@ -37,10 +37,9 @@ async function loadPostgres(): Promise<typeof Pg> {
  */
 export class PostgresConnections {
   readonly #pool: Pg.Pool;
-  readonly #createClient: () => Pg.Client;
+  readonly #listener: PostgresListener;
   readonly limitMs: number;
   readonly #turns: (() => void)[] = [];
-  readonly #listening = new Set<() => void>();
   #free = CONNECTIONS;
   #away: AwayError | undefined;
   #isClosed = false;
@@ -60,7 +59,7 @@ export class PostgresConnections {
       connectionTimeoutMillis: limitMs,
       keepAlive: true,
     };
-    this.#createClient = () => new Client({ ...common, query_timeout: limitMs });
+    this.#listener = new PostgresListener(() => new Client({ ...common, query_timeout: limitMs }));
     this.#pool = new Pool({
       ...common,
       max: CONNECTIONS,
@@ -132,21 +131,16 @@ export class PostgresConnections {
     }
   }
 
-  /** See {@link keepListening}; it ends with the connections, too. */
+  /** See {@link PostgresListener}; it ends with the connections, too. */
   listen(channel: string, onNotice: OnNotice): () => void {
-    const stop = keepListening(this.#createClient, channel, onNotice);
-    this.#listening.add(stop);
-    return () => {
-      this.#listening.delete(stop);
-      stop();
-    };
+    return this.#listener.listen(channel, onNotice);
   }
 
   /** Ends all connections. What is still under way fails. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const stop of this.#listening) stop();
+    this.#listener.stop();
     await Promise.race([this.#pool.end(), delay(CLOSING_MS, undefined, { ref: false })]);
   }
 

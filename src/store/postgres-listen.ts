@@ -13,55 +13,107 @@ const PROBE_MS = 15_000;
 export type OnNotice = (payload: string | undefined) => void;
 
 /**
- * Listens to a channel of a PostgreSQL database, on a connection of its own that is made anew whenever it is lost, and
- * holds no process open. Notices may be lost meanwhile: they tell sooner what a look would tell as well.
- * @param connect gives a client that is not connected yet
- * @param channel lower-case letters and underscores
- * @param onNotice must not throw
- * @returns ends it; nothing is told afterwards
+ * Listens to channels of a PostgreSQL database, all on one connection, which is there while somebody listens, is made
+ * anew whenever it is lost, and holds no process open. Notices may be lost meanwhile: they tell sooner what a look would
+ * tell as well.
  */
-export function keepListening(
-  connect: () => Pg.Client,
-  channel: string,
-  onNotice: OnNotice,
-  probeMs = PROBE_MS,
-): () => void {
-  const stopped = new AbortController();
-  const { signal } = stopped;
+export class PostgresListener {
+  readonly #connect: () => Pg.Client;
+  readonly #channels = new Map<string, Set<OnNotice>>();
+  /** The connection, once it listens. */
+  #client: Pg.Client | undefined;
+  #stopping: AbortController | undefined;
+
+  /** @param connect gives a client that is not connected yet */
+  constructor(connect: () => Pg.Client) {
+    this.#connect = connect;
+  }
+
+  /**
+   * @param channel lower-case letters and underscores
+   * @param onNotice must not throw
+   * @returns ends it; nothing is told afterwards
+   */
+  listen(channel: string, onNotice: OnNotice): () => void {
+    const own: OnNotice = (payload) => onNotice(payload);
+    const known = this.#channels.get(channel);
+    this.#channels.set(channel, (known ?? new Set()).add(own));
+    if (!this.#stopping) void this.#keepConnected();
+    else if (this.#client)
+      void this.#client
+        .query(`listen ${channel}`)
+        .then(() => this.#channels.get(channel)?.has(own) && own(undefined))
+        // It is lost, and told again when there is another one.
+        .catch(() => {});
+    return () => this.#leave(channel, own);
+  }
+
+  #leave(channel: string, own: OnNotice): void {
+    const listeners = this.#channels.get(channel);
+    listeners?.delete(own);
+    if (listeners?.size !== 0) return;
+    this.#channels.delete(channel);
+    if (this.#channels.size === 0) this.stop();
+    else this.#client?.query(`unlisten ${channel}`).catch(() => {});
+  }
+
+  /** Ends the connection. Whoever listens hears nothing more. */
+  stop(): void {
+    this.#stopping?.abort();
+    this.#stopping = undefined;
+    this.#client = undefined;
+    this.#channels.clear();
+  }
+
+  async #keepConnected(): Promise<void> {
+    const stopping = new AbortController();
+    const { signal } = stopping;
+    this.#stopping = stopping;
+    let pauseMs = FIRST_PAUSE_MS;
+    while (!signal.aborted) {
+      const wasConnected = await this.#listenOnce(signal);
+      pauseMs = wasConnected ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, LAST_PAUSE_MS);
+      await delay(pauseMs, undefined, { ref: false, signal }).catch(() => {});
+    }
+  }
 
   /** Until the connection is lost. @returns whether there was one */
-  async function listenOnce(): Promise<boolean> {
-    const client = connect();
+  async #listenOnce(signal: AbortSignal): Promise<boolean> {
+    const client = this.#connect();
     const lost = new AbortController();
     const over = AbortSignal.any([signal, lost.signal]);
     let isConnected = false;
     client.on("error", () => lost.abort()).on("end", () => lost.abort());
-    client.on("notification", ({ payload = "" }) => over.aborted || onNotice(payload));
+    client.on("notification", ({ channel, payload = "" }) => {
+      if (!over.aborted) this.#tell(channel, payload);
+    });
     try {
       await client.connect();
       (client as Pg.Client & { unref(): void }).unref();
-      await client.query(`listen ${channel}`);
+      const channels = [...this.#channels.keys()];
+      if (channels.length > 0) await client.query(channels.map((channel) => `listen ${channel}`).join("; "));
       isConnected = true;
-      if (!over.aborted) onNotice(undefined);
+      if (!over.aborted) {
+        this.#client = client;
+        // Those that came meanwhile, too.
+        for (const channel of this.#channels.keys()) {
+          if (!channels.includes(channel)) await client.query(`listen ${channel}`);
+          this.#tell(channel, undefined);
+        }
+      }
       for (;;) {
-        await delay(probeMs, undefined, { ref: false, signal: over });
+        await delay(PROBE_MS, undefined, { ref: false, signal: over });
         await client.query("select 1");
       }
     } catch {
+      if (this.#client === client) this.#client = undefined;
       // Its other end may be gone: nobody waits for that.
       client.end().catch(() => {});
       return isConnected;
     }
   }
 
-  async function listen(): Promise<void> {
-    let pauseMs = FIRST_PAUSE_MS;
-    while (!signal.aborted) {
-      pauseMs = (await listenOnce()) ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, LAST_PAUSE_MS);
-      await delay(pauseMs, undefined, { ref: false, signal }).catch(() => {});
-    }
+  #tell(channel: string, payload: string | undefined): void {
+    for (const listener of [...(this.#channels.get(channel) ?? [])]) listener(payload);
   }
-
-  void listen();
-  return () => stopped.abort();
 }

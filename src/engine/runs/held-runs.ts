@@ -26,11 +26,7 @@ export class HeldRuns extends Map<string, HeldRun> {
   newestFirst(sessionId?: string): EngineRun[] {
     const ids = sessionId === undefined ? undefined : (this.#bySession.get(sessionId) ?? []);
     const held = ids ? [...ids].flatMap((runId) => this.get(runId) ?? []) : [...this.values()];
-    return (
-      held
-        // Of runs of the same millisecond the one that came last is the newest.
-        .sort((a, b) => b.newest.createdAt - a.newest.createdAt || b.firstEvent - a.firstEvent)
-        .map(({ newest }) => newest)
-    );
+    // Not by their times: clocks are set, and several engines have several.
+    return held.sort((a, b) => b.firstEvent - a.firstEvent).map(({ newest }) => newest);
   }
 }

@@ -44,7 +44,7 @@ export async function readRuns(
   trx: Database | Transaction,
   runIds?: readonly string[],
 ): Promise<StoredRun[]> {
-  let runs = trx.selectFrom("engine_runs").selectAll().orderBy("created_at").orderBy("first_event");
+  let runs = trx.selectFrom("engine_runs").selectAll().orderBy("first_event");
   let parts = trx.selectFrom("engine_parts").selectAll();
   if (runIds) {
     runs = runs.where("run_id", "in", runIds);

@@ -1,0 +1,34 @@
+import type { EngineRun, QueuedMessage } from "../runs/run.js";
+import type { StoredEvent } from "../runs/run-store.js";
+import type { RunQueue } from "./run-queue.js";
+import type { RunWork } from "./run-work.js";
+
+/**
+ * Does here what follows from what another engine has written of a run, where several share a database.
+ * @param here.work the run, where it is at work here
+ * @param here.deliver hands a message that is written down to its agent
+ * @param here.bring brings what an interrupted run has committed
+ */
+export function takeUp(
+  { type, data }: StoredEvent,
+  run: EngineRun,
+  here: {
+    queue: Pick<RunQueue, "add" | "remove" | "look">;
+    work: RunWork | undefined;
+    deliver: (messageId: string) => Promise<unknown>;
+    bring: () => Promise<void>;
+  },
+): void {
+  const { queue, work } = here;
+  if (type === "accepted" && run.status === "pending") queue.add(run);
+  if (type === "started" || type === "ended" || type === "kill-asked" || type === "cleaned-up") {
+    if (run.status !== "pending") queue.remove(run.runId);
+    queue.look();
+  }
+  if (!work) return;
+  // It was taken for gone, and the run is over: whatever its agent still does is nobody's any more.
+  if (type === "ended") void work.kill(true).finally(here.bring);
+  // It had just begun here when it still waited for the other one.
+  if (type === "kill-asked") void work.kill(data.force === true);
+  if (type === "message-added") void here.deliver((data.message as QueuedMessage).id);
+}
