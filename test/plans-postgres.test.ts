@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type ServedApi, serveSimulatedApi } from "../mocks/serve.js";
 import type { PlanJournal } from "../src/plan-runner/journal.js";
-import type { PlanState } from "../src/plans/machine/state.js";
+import { createPlanNotices } from "../src/plan-runner/plan-notices.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
 import { type DrivenPlans, decide, hasEnded, isAtGate, openDrivenPlans } from "./support/driven-plans.js";
 import { connectHttp, type ServeBin, startServeBin } from "./support/http.js";
@@ -95,13 +95,13 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     };
   }
 
-  /** A plan that one machine has begun and that another has taken over, as the first one does not know. */
   async function beginAndTakeOver(plan: object) {
-    const changes: [string, PlanState][] = [];
-    const [one, two] = [
-      await openFreezing({ onChange: (state) => changes.push(["one", state]) }),
-      await openMachine({ onChange: (state) => changes.push(["two", state]) }),
-    ];
+    const [one, two] = [await openFreezing(), await openMachine()];
+    return { one, two, ...(await takeOver(one, two, plan)) };
+  }
+
+  /** A plan that one machine has begun and that another takes over, as the first one does not know. */
+  async function takeOver(one: Awaited<ReturnType<typeof openFreezing>>, two: DrivenPlans, plan: object) {
     one.runner.start();
     const planId = await one.begin(plan);
     const run = await runNumber(1);
@@ -109,7 +109,7 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     one.freeze();
     two.runner.start();
     await vi.waitFor(() => expect(two.runner.driven()).toEqual([planId]), PATIENT);
-    return { one, two, planId, run, changes };
+    return { planId, run };
   }
 
   test("one that says nothing any more is replaced, and starts nothing when it goes on", async () => {
@@ -123,6 +123,38 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     await vi.waitFor(() => expect(one.runner.driven()).toEqual([]), PATIENT);
     expect(starts()).toHaveLength(2);
     expect((await two.journal.read(planId))?.state.steps.second?.attempts).toHaveLength(1);
+  });
+
+  test("it notes nothing of it for a notification: the other one does", async () => {
+    const noted: string[] = [];
+    const notes = (who: string) =>
+      createPlanNotices(
+        {
+          add: (_, { id }) => void noted.push(`${who} ${id}`),
+          settle: () => {},
+          look: () => {},
+          close: async () => {},
+        },
+        systemClock,
+      );
+    const [byOne, byTwo] = [notes("one"), notes("two")];
+    const [one, two] = [
+      await openFreezing({ onChange: (state, _, isReplaced) => byOne.changed(state, isReplaced) }),
+      await openMachine({ onChange: (state, _, isReplaced) => byTwo.changed(state, isReplaced) }),
+    ];
+    const { planId, run } = await takeOver(one, two, GATED);
+    run.complete({ result: "Done" });
+    await vi.waitFor(
+      () => expect(noted).toEqual([expect.stringContaining(`two plan/${planId}/gate/`)]),
+      PATIENT,
+    );
+    // It sees the same.
+    await one.until(planId, isAtGate);
+    await two.runner.tell(planId, decide(await two.until(planId, isAtGate), "approve"));
+    (await runNumber(2)).complete({ result: "Done" });
+    await vi.waitFor(() => expect(noted).toHaveLength(2), PATIENT);
+    await vi.waitFor(() => expect(one.runner.driven()).toEqual([]), PATIENT);
+    expect(noted.filter((one) => one.startsWith("one"))).toEqual([]);
   });
 
   test("it ends no run either: the one that has the plan does so, once", async () => {

@@ -1,9 +1,30 @@
 import { homedir } from "node:os";
-import type { Notifier } from "../notices/notifier.js";
+import type { createNotifier, Notifier } from "../notices/notifier.js";
 import type { Settings } from "../settings/settings.js";
+import { findSharedDatabase } from "../settings/shared-database.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { findStateFolder, foreignEnvironment } from "./process.js";
+
+/**
+ * The same for `serve`, where servers share a database: by the command that is set for all of them.
+ * @returns undefined when nobody is told
+ */
+export async function openSharedNotifier(
+  settings: Settings,
+  log: Log,
+  onTold: Parameters<typeof createNotifier>[0]["onTold"],
+): Promise<Notifier | undefined> {
+  const address = findSharedDatabase(settings);
+  const { engine, notify, notifyCommand } = settings;
+  if (address === undefined || engine === "local" || notify === "off" || !notifyCommand) return undefined;
+  const { openOutboxes } = await import("../notices/open-outboxes.js");
+  const { chooseChannels } = await import("../notices/choose-channels.js");
+  const machine = { env: foreignEnvironment(), platform: process.platform, home: homedir() };
+  const { channels } = chooseChannels({ notify: "auto", notifyCommand }, machine);
+  const folder = findStateFolder(settings);
+  return openOutboxes({ folder, address, channels, clock: systemClock, log, onTold });
+}
 
 /**
  * What notes and tells for a chat window's server. The engine of this machine tells of its runs itself, so with it a
@@ -34,9 +55,12 @@ export function createWindowNotifier(settings: Settings, log: Log): Notifier | u
 
 /** @returns undefined where the person cannot be told */
 async function openNotifier(settings: Settings, log: Log): Promise<Notifier | undefined> {
-  const { createNotifier } = await import("../notices/notifier.js");
   const common = { folder: findStateFolder(settings), clock: systemClock, log };
-  if (settings.engine === "local") return createNotifier({ ...common, channels: [] });
+  // The engine of this machine notes and tells what its runs do, in the state folder.
+  if (settings.engine === "local") {
+    const { createNotifier } = await import("../notices/notifier.js");
+    return createNotifier({ ...common, channels: [] });
+  }
   const { chooseChannels } = await import("../notices/choose-channels.js");
   const { channels, problem } = chooseChannels(settings, {
     env: foreignEnvironment(),
@@ -44,5 +68,7 @@ async function openNotifier(settings: Settings, log: Log): Promise<Notifier | un
     home: homedir(),
   });
   if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
-  return channels.length > 0 ? createNotifier({ ...common, channels }) : undefined;
+  if (channels.length === 0) return undefined;
+  const { openOutboxes } = await import("../notices/open-outboxes.js");
+  return openOutboxes({ ...common, address: findSharedDatabase(settings), channels });
 }

@@ -27,6 +27,8 @@ type NoticeSettings = Partial<Pick<Settings, "notify" | "notifyCommand">>;
 /** Notices of the engine: it lives when no window does, and all that happens to a run goes through it. */
 export function createRunNotices(options: {
   stateFolder: string;
+  /** Of the PostgreSQL database in which the runs are, where engines share one. */
+  shared?: { database: string } | undefined;
   settings: NoticeSettings;
   env: NodeJS.ProcessEnv;
   home: string;
@@ -49,7 +51,8 @@ export function createRunNotices(options: {
 
   function begin(): void {
     if (!isTelling || channels.length === 0) return;
-    notifier = createNotifier({ folder: options.stateFolder, channels, clock, log });
+    const place = { folder: options.stateFolder, address: options.shared?.database };
+    notifier = createNotifier({ ...place, channels, clock, log });
     notifier.look();
   }
 

@@ -1,8 +1,11 @@
+import type { Kysely } from "kysely";
 import type { Clock } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import type { Log } from "../shared/log.js";
 import type { Database, Transaction } from "../store/database.js";
+import type { StorePlace } from "../store/open-store.js";
 import { createReopened } from "../store/reopened.js";
+import type { Tables } from "../store/tables.js";
 import type { Channel } from "./channel.js";
 import type { Notice } from "./notice.js";
 import {
@@ -48,24 +51,26 @@ interface Opened {
 
 /**
  * Tells notices by the channels. Several processes may do so on one database: each delivery is taken on by one of them.
- * The database is opened when it is first needed.
+ * The database is opened when it is first needed. In one that several servers share times are those of its clock, and what
+ * others have left is looked for every minute.
  * @param options.channels none: this process tells nothing and only settles
- * @param options.folder the state folder, absolute
  */
-export function createNotifier(options: {
-  folder: string;
-  channels: readonly Channel[];
-  clock: Clock;
-  log: Log;
-  /** Told what has become of a notice. Must not throw. */
-  onTold?: ((channel: string, outcome: "sent" | "failed") => void) | undefined;
-}): Notifier {
-  const { folder, channels, clock, log, onTold } = options;
+export function createNotifier(
+  options: StorePlace & {
+    channels: readonly Channel[];
+    clock: Clock;
+    log: Log;
+    /** Told what has become of a notice. Must not throw. */
+    onTold?: ((channel: string, outcome: "sent" | "failed") => void) | undefined;
+  },
+): Notifier {
+  const { folder, address, channels, clock, log, onTold } = options;
   const names = channels.map(({ name }) => name);
   const closing = new AbortController();
   const { use, close } = createReopened(async (): Promise<Opened> => {
-    const { openDatabase, transaction } = await import("../store/database.js");
-    return { db: await openDatabase({ folder, clock }), transaction };
+    const { transaction } = await import("../store/database.js");
+    const { openStore } = await import("../store/open-store.js");
+    return { db: await openStore({ folder, address, clock }), transaction };
   });
   /** What is written goes one after the other, so that what is noted and then settled keeps its order. */
   let last: Promise<unknown> = Promise.resolve();
@@ -74,8 +79,13 @@ export function createNotifier(options: {
   let isLookWanted = false;
   let cancelTimer = () => {};
 
-  function change<T>(work: (trx: Transaction) => Promise<T>): Promise<T> {
-    return use(({ db, transaction }) => transaction(db, work));
+  /** @param work gets the time, too, epoch ms */
+  function change<T>(work: (trx: Transaction, now: number) => Promise<T>): Promise<T> {
+    return use(({ db, transaction }) => transaction(db, async (trx) => work(trx, await timeOf(db, trx))));
+  }
+
+  async function timeOf({ shared }: Database, db: Kysely<Tables>): Promise<number> {
+    return shared ? shared.readNow(db) : clock.now();
   }
 
   function queue<T>(step: () => Promise<T>): Promise<T> {
@@ -89,6 +99,19 @@ export function createNotifier(options: {
     if (!isFailing) log.warn(`Notifications cannot be noted: ${error.message} Runs are not affected.`);
     isFailing = true;
     lookAfter(REST_MS);
+  }
+
+  function note(runId: string, notice: Notice, at: number): void {
+    const isShared = address !== undefined;
+    const addNow = () =>
+      change((trx, now) =>
+        addNotice(trx, runId, notice, isShared ? now - Math.max(0, clock.now() - at) : at),
+      );
+    void queue(addNow).catch((error: Error) => {
+      recover(error);
+      // A database elsewhere is away for a while, and comes back.
+      if (isShared && !closing.signal.aborted) clock.after(REST_MS, () => note(runId, notice, at));
+    });
   }
 
   function lookAfter(ms: number): void {
@@ -112,14 +135,19 @@ export function createNotifier(options: {
       isLookWanted = false;
       // What has been noted before.
       await last;
-      const dueAt = await use(({ db }) => nextDueAt(db, names));
-      if (dueAt === undefined) continue;
-      const waitMs = dueAt - clock.now();
+      const waitMs = await use(async ({ db }) => {
+        const dueAt = await nextDueAt(db, names);
+        return dueAt === undefined ? undefined : dueAt - (await timeOf(db, db));
+      });
+      if (waitMs === undefined) {
+        if (address !== undefined) lookAfter(LONGEST_WAIT_MS);
+        continue;
+      }
       if (waitMs > 0) {
         lookAfter(waitMs);
         continue;
       }
-      const unknown = await queue(() => change((trx) => releaseDue(trx, names, clock.now())));
+      const unknown = await queue(() => change((trx, now) => releaseDue(trx, names, now)));
       for (const title of unknown)
         log.warn(`Whether "${title}" was told is not known: its process has ended.`);
       await Promise.all(channels.map(deliver));
@@ -130,14 +158,16 @@ export function createNotifier(options: {
   /** Tells what is due by one channel, one after the other. */
   async function deliver(channel: Channel): Promise<void> {
     while (!closing.signal.aborted) {
-      const claimed = await change((trx) => claimDelivery(trx, channel.name, clock.now()));
+      const claimed = await change((trx, now) => claimDelivery(trx, channel.name, now));
       if (!claimed) return;
       const problem = await send(channel, claimed);
       // Cut off in the middle: nobody knows, and the next process says so.
       if (problem !== undefined && closing.signal.aborted) return;
       // Not within the transaction, which may be made twice.
       const how = judge(claimed, problem);
-      await change((trx) => finishDelivery(trx, claimed, how));
+      await change((trx, now) =>
+        finishDelivery(trx, claimed, "pauseMs" in how ? { tryAgainAt: now + how.pauseMs } : how),
+      );
     }
   }
 
@@ -163,12 +193,12 @@ export function createNotifier(options: {
       return { state: "failed" as const };
     }
     log.debug(`${what}. It is tried again.`);
-    return { tryAgainAt: clock.now() + pauseMs };
+    return { pauseMs };
   }
 
   return {
     add(runId, notice, at) {
-      void queue(() => change((trx) => addNotice(trx, runId, notice, at))).catch(recover);
+      note(runId, notice, at);
       look();
     },
     settle(keys) {

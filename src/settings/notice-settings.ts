@@ -6,7 +6,7 @@ export const noticeSettings = {
   notify: setting(z.enum(["auto", "desktop", "off"]).default("auto"), {
     variable: "NOTIFY",
     about:
-      "Notification when a run has ended or needs you and no call follows it. `auto`: by `NOTIFY_COMMAND` where it is set, else on the desktop where there is one; `desktop`: on the desktop, and by the command where it is set; `off`: none. `serve` gives none.",
+      "Notification when a run has ended or needs you and no call follows it. `auto`: by `NOTIFY_COMMAND` where it is set, else on the desktop where there is one; `desktop`: on the desktop, and by the command where it is set; `off`: none. `serve` gives none, but by `NOTIFY_COMMAND` where servers share a `DATABASE`.",
     bounds: "`auto`, `desktop` or `off`",
     forEngine: true,
   }),

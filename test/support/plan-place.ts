@@ -48,7 +48,7 @@ export async function openPlans(options: {
   journal?: (journal: PlanJournal) => PlanJournal;
   times?: OwnerTimes;
   defaults?: ApiPortOptions["defaults"];
-  onChange?: (state: PlanState) => void;
+  onChange?: NonNullable<ApiPortOptions["onChange"]>;
 }): Promise<PlanProcess> {
   const { url, folder, clock = systemClock, log } = options;
   const api = createApiClient({

@@ -9,6 +9,7 @@ import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { describeServer, openServerLog } from "../describe-server.js";
 import { monitor } from "../monitor.js";
+import { openSharedNotifier } from "../window-notifier.js";
 
 /** When told to stop, the server answers calls in flight for so long, in ms. */
 const GRACE_MS = 3_000;
@@ -25,6 +26,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
   const common: ServerOptions = {
     counters: monitoring,
     monitoring,
+    notifier: await openSharedNotifier(settings, log, monitoring?.notified),
     ...describeServer({ settings, flags, script, log, secrets, drivesPlans: true }),
     sharesMachine: false,
     gitHosts: settings.httpGitHosts ?? [],
@@ -38,7 +40,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     // Whoever brings the key that this server has is served by it, at one rate with all others.
     if (apiKey === settings.apiKey) return { ...server, close: async () => {} };
     secrets.push(apiKey);
-    const { store: _store, plans: _plans, templates: _templates, monitoring: _monitoring, ...rest } = common;
+    const { store: _, plans: __, templates: ___, monitoring: ____, notifier: _____, ...rest } = common;
     const own = createServer({
       ...rest,
       settings: { ...settings, apiKey },

@@ -1,7 +1,8 @@
 import { homedir } from "node:os";
 import type { Monitoring } from "../../monitoring/monitoring.js";
 import { chooseChannels } from "../../notices/choose-channels.js";
-import { createNotifier, type Notifier } from "../../notices/notifier.js";
+import type { Notifier } from "../../notices/notifier.js";
+import { openOutboxes } from "../../notices/open-outboxes.js";
 import { type DriverPlace, type PlansAtWork, runDriverProcess } from "../../plan-driver/index.js";
 import { createServices, type ServiceOptions } from "../../server/services.js";
 import type { Settings } from "../../settings/settings.js";
@@ -83,7 +84,10 @@ function createDriverNotifier(
   if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
   if (channels.length === 0) return undefined;
   const onTold = monitoring?.notified;
-  return createNotifier({ folder: described.plans.folder, channels, clock: systemClock, log, onTold });
+  const { folder } = described.plans;
+  // The engine of this machine has its notices in the state folder, and a plan settles those of its runs.
+  const address = settings.engine === "local" ? undefined : described.plans.address;
+  return openOutboxes({ folder, address, channels, clock: systemClock, log, onTold });
 }
 
 /** A port that is taken is no reason to leave plans alone. */

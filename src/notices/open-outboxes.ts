@@ -1,0 +1,28 @@
+import type { StorePlace } from "../store/open-store.js";
+import { createNotifier, type Notifier } from "./notifier.js";
+
+type NotifierOptions = Parameters<typeof createNotifier>[0];
+
+/**
+ * Notes and tells where servers may share a database: a command tells everybody, so that each notice is told by one of all
+ * servers; what is shown on a desktop is for the person there, and is noted in the state folder of that machine.
+ * @param options.channels as `createNotifier` takes them
+ */
+export function openOutboxes(options: NotifierOptions): Notifier {
+  const { address, channels, ...common } = options;
+  if (address === undefined) return createNotifier({ ...common, channels });
+  const places: StorePlace[] = [{ folder: common.folder, address }, { folder: common.folder }];
+  const notifiers = places.flatMap((place) => {
+    const own = channels.filter(({ name }) => (name === "command") === (place.address !== undefined));
+    return own.length > 0 ? [createNotifier({ ...common, ...place, channels: own })] : [];
+  });
+  const all = (work: (notifier: Notifier) => void) => {
+    for (const notifier of notifiers) work(notifier);
+  };
+  return {
+    add: (runId, notice, at) => all((notifier) => notifier.add(runId, notice, at)),
+    settle: (keys) => all((notifier) => notifier.settle(keys)),
+    look: () => all((notifier) => notifier.look()),
+    close: async () => void (await Promise.all(notifiers.map((notifier) => notifier.close()))),
+  };
+}
