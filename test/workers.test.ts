@@ -74,6 +74,28 @@ describe.skipIf(!programs)("several engines on one database", () => {
     for (const runId of runs) expect(await b.ended(runId)).toMatchObject({ status: "killed" });
   });
 
+  it("share the places among callers, whichever has begun their runs", async () => {
+    const [a, b] = (await openWorkers(2, { engineConcurrency: 1 })) as [Place, Place];
+    const works = (runId: string) => a.until(runId, ({ current_action }) => current_action === "Working");
+    const kill = (runId: string) => b.post(`/run/${runId}/kill`, undefined, { force: "true" });
+    const [first, second] = [
+      await start(a, HANGS, { user_id: "anna" }),
+      await start(a, HANGS, { user_id: "anna" }),
+    ];
+    for (const runId of [first, second]) await works(runId);
+    const [ben, later] = [
+      await start(a, HANGS, { user_id: "ben" }),
+      await start(a, HANGS, { user_id: "ben" }),
+    ];
+    const third = await start(a, HANGS, { user_id: "anna" });
+    await kill(first);
+    await works(ben);
+    // At the worker that has not begun it, too, ben's counts.
+    await kill(second);
+    await works(third);
+    expect((await b.get(`/run/${later}/status`)).body.status).toBe("pending");
+  });
+
   it("hand a message, an answer and a kill on to the one that has the run", async () => {
     const [a, b] = (await openWorkers(2)) as [Place, Place];
     const listening = await start(a, LISTENS);

@@ -2,18 +2,20 @@ import { randomUUID } from "node:crypto";
 import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
-import { type EngineRun, hasEnded, type QueuedMessage, waitsForSlot } from "./runs/run.js";
+import { type EngineRun, hasEnded, type QueuedMessage, type RunQuestion, waitsForSlot } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
 import { NotWritten } from "./runs/run-store.js";
-import { type Engine, EngineRefusal, type EngineSlots, type QueueStats } from "./types.js";
+import { type Engine, EngineRefusal, type EngineSlots } from "./types.js";
 import { createDayLimit } from "./work/day-limit.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
+import { statsOf } from "./work/message-stats.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
 import { createSessionLeftovers } from "./work/session-leftovers.js";
 import { describeWait, type SlotWait } from "./work/slot-wait.js";
 import { takeUp } from "./work/take-up.js";
+import { toQueued } from "./work/turn-order.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
 /** A run that could not be begun here is looked at again after this time, in ms. */
@@ -47,6 +49,7 @@ export function createEngine(options: EngineOptions): Engine {
     const { type } = event;
     if (type === "turn" || type === "question-asked" || type === "question-closed" || type === "ended")
       waits.changed();
+    if (type === "ended") queue.endedElsewhere(run.runId);
     if (!fromElsewhere) return;
     const work = working.get(run.runId);
     takeUp(event, run, {
@@ -80,7 +83,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   function tryAgain(runId: string): void {
     const run = runs.get(runId);
-    if (run?.status === "pending" && !closing) queue.add(run);
+    if (run?.status === "pending" && !closing) queue.add(toQueued(run));
   }
 
   function mayBegin({ mayBegin }: EngineWorker, runId: string): boolean {
@@ -97,16 +100,6 @@ export function createEngine(options: EngineOptions): Engine {
     if (work?.deliver(messageId) !== false) return true;
     await runs.record(runId, { type: "message-withdrawn", messageId }, "now");
     return false;
-  }
-
-  function statsOf({ queue: { waiting, added, consumed } }: EngineRun): QueueStats {
-    const oldest = waiting[0]?.addedAt;
-    return {
-      waiting: waiting.length,
-      added,
-      consumed,
-      ...(oldest === undefined ? {} : { oldestAgeS: Math.max(0, clock.now() - oldest) / 1000 }),
-    };
   }
 
   /** Keeps the engine from closing under what is being written down. */
@@ -203,7 +196,9 @@ export function createEngine(options: EngineOptions): Engine {
       const interrupted = oldestFirst.filter((run) => isLeft(run) && (!worker || run.worker === worker.id));
       for (const run of interrupted) await interruptedRuns.end(run);
       const held = interrupted.map((run) => ({ run, release: queue.hold(run.sessionId) }));
-      for (const run of oldestFirst) if (run.status === "pending") queue.add(run);
+      const isElsewhere = (run: EngineRun) => run.status !== "pending" && !hasEnded(run);
+      for (const run of [...runs.all()].reverse().filter(isElsewhere)) queue.begunElsewhere(toQueued(run));
+      for (const run of oldestFirst) if (run.status === "pending") queue.add(toQueued(run));
       for (const { run, release } of held) void interruptedRuns.bring(run).finally(release);
     },
 
@@ -212,7 +207,7 @@ export function createEngine(options: EngineOptions): Engine {
         if (closing) throw new EngineRefusal(503, STOPPING);
       };
       const { run, happened } = await whileOpen(acceptRequest(asked, key, { ...options, refuse, dayLimit }));
-      if (happened) queue.add(run);
+      if (happened) queue.add(toQueued(run));
       return run;
     },
 
@@ -242,12 +237,12 @@ export function createEngine(options: EngineOptions): Engine {
           throw new EngineRefusal(503, `${error.message} Nothing was sent.`);
         });
       // Else the agent has ended, and what it has left behind is being ended.
-      if (happened && (await deliver(working.get(runId), run, message.id))) return statsOf(run);
+      if (happened && (await deliver(working.get(runId), run, message.id))) return statsOf(run, clock.now());
       const state = hasEnded(run) ? run.status : "ending";
       throw new EngineRefusal(400, `Cannot add messages to workflow in ${state} state`);
     },
 
-    queue: (runId) => statsOf(find(runId)),
+    queue: (runId) => statsOf(find(runId), clock.now()),
 
     limitsChanged: queue.look,
 
@@ -299,20 +294,7 @@ export function createEngine(options: EngineOptions): Engine {
     async answer(runId, questionId, answer) {
       const question = find(runId).questions.find((one) => one.questionId === questionId);
       if (!question) throw new EngineRefusal(404, `Run ${runId} has no question ${questionId}`);
-      const isOffered = question.choices.some((choice) => choice.value === answer);
-      if (
-        question.answeredAt === undefined &&
-        question.kind === "permission" &&
-        answer.startsWith("allow") &&
-        !isOffered
-      ) {
-        throw new EngineRefusal(
-          422,
-          question.cut
-            ? "This request is too long to be shown in full, so it cannot be allowed. Deny it: the agent is then told to make it shorter."
-            : `"${answer}" is none of the choices: ${question.choices.map(({ value }) => value).join(", ")}`,
-        );
-      }
+      refuseUnoffered(question, answer);
       const work = working.get(runId);
       const recorded = question.answeredAt === undefined ? await work?.answer(questionId, answer) : undefined;
       const now = find(runId).questions.find((one) => one.questionId === questionId) ?? question;
@@ -341,4 +323,16 @@ export function createEngine(options: EngineOptions): Engine {
       await runs.close();
     },
   };
+}
+
+/** @throws EngineRefusal for a permission in a way in which the person was not asked for it */
+function refuseUnoffered({ answeredAt, kind, choices, cut }: RunQuestion, answer: string): void {
+  const isOffered = choices.some((choice) => choice.value === answer);
+  if (answeredAt !== undefined || kind !== "permission" || !answer.startsWith("allow") || isOffered) return;
+  throw new EngineRefusal(
+    422,
+    cut
+      ? "This request is too long to be shown in full, so it cannot be allowed. Deny it: the agent is then told to make it shorter."
+      : `"${answer}" is none of the choices: ${choices.map(({ value }) => value).join(", ")}`,
+  );
 }

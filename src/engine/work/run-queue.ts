@@ -1,8 +1,4 @@
-/** What the queue has to know of a run. */
-export interface QueuedRun {
-  readonly runId: string;
-  readonly sessionId: string;
-}
+import { createTurnOrder, type QueuedRun } from "./turn-order.js";
 
 /** A run that has begun: the slot that it holds, gives up while it waits for a person, and takes again. */
 export interface RunSlot {
@@ -12,6 +8,16 @@ export interface RunSlot {
   regain(onSlot: () => void): void;
 }
 
+/** A run that waits for a slot. */
+export interface WaitingRun {
+  readonly runId: string;
+  readonly sessionId: string;
+  /** It has begun, and gave its slot up. */
+  readonly begun: boolean;
+  /** It does not begin though a slot is free: as many agents are alive as may be. */
+  readonly full: boolean;
+}
+
 /** The queue at one moment. */
 export interface QueueState {
   /** Runs that hold a slot. */
@@ -19,9 +25,7 @@ export interface QueueState {
   /** Runs that have begun and hold none; those of them that ask for one are in `next` as well. */
   readonly idle: readonly string[];
   /** Runs that wait for a slot, in the order in which they will get one, as far as that can be told. */
-  readonly next: readonly { readonly runId: string; readonly begun: boolean; readonly sessionId: string }[];
-  /** No run begins, though a slot is free: as many agents are alive as may be. */
-  readonly full: boolean;
+  readonly next: readonly WaitingRun[];
   /** The run of the session that has begun. */
   readonly bySession: ReadonlyMap<string, string>;
 }
@@ -32,6 +36,10 @@ export interface RunQueue {
   remove(runId: string): void;
   /** Begins no run of the session until the answer is called: something is done to its folder. */
   hold(sessionId: string): () => void;
+  /** Another worker has begun the run: it counts when it is decided whose turn it is. */
+  begunElsewhere(run: QueuedRun): void;
+  /** The run goes on nowhere any more; nothing for one that this queue has begun. */
+  endedElsewhere(runId: string): void;
   /** Begins what a limit that was raised leaves room for. */
   look(): void;
   /** How many runs have not begun. */
@@ -57,8 +65,9 @@ function mostAlive(concurrency: number): number {
 
 /**
  * The queue of runs that wait for a free slot. Runs that have begun and gave theirs up come before all others, in the
- * order in which they ask. Runs of one session go one after another, since they share a folder; among sessions the one
- * whose last run began longest ago comes first, so that a session with many runs does not keep the others out.
+ * order in which they ask. Runs of one session go one after another, since they share a folder. Among callers, and then
+ * among sessions, it goes in turns (turn-order.ts), so that one with many runs does not keep the others out; nor do
+ * agents of one caller that wait for a person, since they leave the last place for an agent to others.
  */
 export function createRunQueue(options: {
   /** Slots: runs that are at work at once. Read whenever one may begin. */
@@ -78,35 +87,29 @@ export function createRunQueue(options: {
   const asking: BegunRun[] = [];
   /** One entry for each holder. */
   const held: string[] = [];
-  /** When a session last began a run, counted in starts. */
-  const lastBegun = new Map<string, number>();
-  let starts = 0;
+  const order = createTurnOrder();
+  /** Runs that other workers have begun. */
+  const elsewhere = new Set<string>();
   let closed = false;
   let known: QueueState | undefined;
 
   const used = () => [...begun.values()].filter(({ hasSlot }) => hasSlot).length;
-  const isFull = () => begun.size >= mostAlive(options.concurrency);
+
+  /** As many agents are alive as may be for the run's caller. */
+  function isFull({ caller }: QueuedRun): boolean {
+    const left = mostAlive(options.concurrency) - begun.size;
+    if (left !== 1 || caller === undefined) return left <= 0;
+    return [...begun.values()].some((one) => one.caller === caller);
+  }
+
+  function isBlocked(run: QueuedRun): boolean {
+    return begun.has(run.sessionId) || held.includes(run.sessionId) || isFull(run) || !mayBegin(run);
+  }
 
   function changed(): void {
     known = undefined;
     onChange();
   }
-
-  /** The run that begins next, of those that may. */
-  function choose(
-    from: readonly QueuedRun[],
-    lastOf: (sessionId: string) => number,
-    isBlocked: (run: QueuedRun) => boolean,
-  ): QueuedRun | undefined {
-    let next: QueuedRun | undefined;
-    for (const run of from) {
-      if (isBlocked(run)) continue;
-      if (!next || lastOf(run.sessionId) < lastOf(next.sessionId)) next = run;
-    }
-    return next;
-  }
-
-  const lastOf = (sessionId: string) => lastBegun.get(sessionId) ?? 0;
 
   function fillSlots(): void {
     while (!closed && used() < options.concurrency) {
@@ -115,12 +118,7 @@ export function createRunQueue(options: {
         grant(first);
         continue;
       }
-      if (isFull()) return;
-      const next = choose(
-        queue,
-        lastOf,
-        (run) => begun.has(run.sessionId) || held.includes(run.sessionId) || !mayBegin(run),
-      );
+      const next = order.first(queue, isBlocked);
       if (!next) return;
       begin(next);
     }
@@ -137,11 +135,12 @@ export function createRunQueue(options: {
     queue.splice(queue.indexOf(run), 1);
     const one: BegunRun = { ...run, hasSlot: true };
     begun.set(run.sessionId, one);
-    lastBegun.set(run.sessionId, ++starts);
+    order.begun(run);
     void options.begin(run.runId, slotOf(one)).finally(() => {
       begun.delete(run.sessionId);
       stopAsking(one);
-      if (!queue.some((other) => other.sessionId === run.sessionId)) lastBegun.delete(run.sessionId);
+      // Another worker has it, as it turned out: there it goes on.
+      if (!elsewhere.has(run.runId)) order.ended(run.runId, queue);
       fillSlots();
       changed();
     });
@@ -172,20 +171,29 @@ export function createRunQueue(options: {
     };
   }
 
-  /** As if one slot after another became free, and no other run came. */
+  /** As if the runs ended in the order in which they got their slots, one after another, and no other run came. */
   function listNext(): QueueState["next"] {
-    const next = asking.map(({ runId, sessionId }) => ({ runId, sessionId, begun: true }));
+    const ahead = order.copy();
+    const holders = order
+      .goingOn()
+      .filter(({ sessionId, runId }) => elsewhere.has(runId) || begun.get(sessionId)?.hasSlot)
+      .map(({ runId }) => runId);
     const rest = [...queue];
-    const last = new Map(lastBegun);
-    for (let count = starts; rest.length > 0; ) {
-      const run = choose(
-        rest,
-        (sessionId) => last.get(sessionId) ?? 0,
-        () => false,
-      ) as QueuedRun;
+    const endFirst = () => ahead.ended(holders.shift() ?? "", rest);
+    const isFree = used() < options.concurrency;
+    const next: WaitingRun[] = [];
+    for (const { runId, sessionId } of asking) {
+      endFirst();
+      holders.push(runId);
+      next.push({ runId, sessionId, begun: true, full: false });
+    }
+    while (rest.length > 0) {
+      endFirst();
+      const run = ahead.first(rest, () => false) as QueuedRun;
       rest.splice(rest.indexOf(run), 1);
-      last.set(run.sessionId, ++count);
-      next.push({ runId: run.runId, sessionId: run.sessionId, begun: false });
+      ahead.begun(run);
+      holders.push(run.runId);
+      next.push({ runId: run.runId, sessionId: run.sessionId, begun: false, full: isFree && isFull(run) });
     }
     return next;
   }
@@ -209,6 +217,16 @@ export function createRunQueue(options: {
         fillSlots();
       };
     },
+    begunElsewhere(run) {
+      elsewhere.add(run.runId);
+      order.begun(run);
+      changed();
+    },
+    endedElsewhere(runId) {
+      if (!elsewhere.delete(runId)) return;
+      order.ended(runId, queue);
+      changed();
+    },
     look() {
       fillSlots();
       changed();
@@ -220,7 +238,6 @@ export function createRunQueue(options: {
         busy: runs.filter(({ hasSlot }) => hasSlot).map(({ runId }) => runId),
         idle: runs.filter(({ hasSlot }) => !hasSlot).map(({ runId }) => runId),
         next: listNext(),
-        full: used() < options.concurrency && isFull(),
         bySession: new Map(runs.map(({ sessionId, runId }) => [sessionId, runId])),
       };
       return known;

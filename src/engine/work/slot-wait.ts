@@ -49,7 +49,7 @@ export function describeWait(
   const before = state.bySession.get(run.sessionId);
   const after = next.begun || before === undefined ? undefined : find(before);
   const ahead = named(state.next.slice(0, index).map(({ runId }) => runId));
-  const isHindered = after !== undefined || (state.full && !next.begun);
+  const isHindered = after !== undefined || next.full;
   const estimateS =
     isHindered || busy.length < slots
       ? undefined
@@ -61,7 +61,7 @@ export function describeWait(
     answered: next.begun,
     ...(next.begun && lastAnswer(run) === "timeout" ? { unanswered: true } : {}),
     ...(after ? { after } : {}),
-    ...(state.full && !next.begun ? { asking: named(state.idle) } : {}),
+    ...(next.full ? { asking: named(state.idle) } : {}),
     ...(estimateS === undefined ? {} : { estimateS }),
   };
 }

@@ -1,7 +1,8 @@
-import type { EngineRun, QueuedMessage } from "../runs/run.js";
+import { type EngineRun, hasEnded, type QueuedMessage } from "../runs/run.js";
 import type { StoredEvent } from "../runs/run-store.js";
 import type { RunQueue } from "./run-queue.js";
 import type { RunWork } from "./run-work.js";
+import { toQueued } from "./turn-order.js";
 
 /**
  * Does here what follows from what another engine has written of a run, where several share a database.
@@ -13,14 +14,15 @@ export function takeUp(
   { type, data }: StoredEvent,
   run: EngineRun,
   here: {
-    queue: Pick<RunQueue, "add" | "remove" | "look">;
+    queue: Pick<RunQueue, "add" | "remove" | "begunElsewhere" | "look">;
     work: RunWork | undefined;
     deliver: (messageId: string) => Promise<unknown>;
     bring: () => Promise<void>;
   },
 ): void {
   const { queue, work } = here;
-  if (type === "accepted" && run.status === "pending") queue.add(run);
+  if (type === "accepted" && run.status === "pending") queue.add(toQueued(run));
+  if (type === "started" && !hasEnded(run)) queue.begunElsewhere(toQueued(run));
   if (type === "started" || type === "ended" || type === "kill-asked" || type === "cleaned-up") {
     if (run.status !== "pending") queue.remove(run.runId);
     queue.look();
