@@ -202,6 +202,63 @@ describe("the limit of a day", () => {
   });
 });
 
+describe("the limit of a caller's day", () => {
+  const LIMIT = { engineCostLimitPerDayAndCallerUsd: 1 };
+  const anna = { user_id: "8a1f2f0e-5a0c-4f4e-9d0a-3d8c8f3b1c11", user_name: "anna" };
+  const ben = { user_id: "ben" };
+
+  it("lets this caller start nothing more when it is reached, and others do", async () => {
+    await open(LIMIT);
+    await client.ended((await client.start({ ...anna, message: spend(0.6, 0.5) })).run_id);
+    const refused = await client.post("/run/implement", { ...START, ...anna, message: "Once more" });
+    expect(refused).toMatchObject({ status: 409, body: { started: false, error_code: "day_cost_limit" } });
+    expect(refused.body.detail).toMatch(
+      /^The cost limit of the day is reached\. Today's runs of anna have cost \$1\.10 of the \$1\.00 that a caller's day may cost\. The day begins anew at .* set AUTOMAGIK_WORKFLOWS_ENGINE_COST_LIMIT_PER_DAY_AND_CALLER to a higher sum/,
+    );
+    for (const caller of [ben, {}]) {
+      const started = await client.start({ ...caller, message: spend(0.85) });
+      expect(started).not.toHaveProperty("note");
+      await client.ended(started.run_id);
+    }
+    // Near the limit its caller is told so, and who names nobody is a caller, too.
+    expect((await client.start({ ...ben, message: spend(0.01) })).note).toMatch(
+      /^Today's runs of ben have cost \$0\.8\d of the \$1\.00/,
+    );
+    expect((await client.start({ message: spend(0.01) })).note).toMatch(
+      /^Today's runs that name no caller have cost \$0\.8\d of the \$1\.00/,
+    );
+  });
+
+  it("ends what goes on of this caller when it is used up, and leaves the day's own limit as it is", async () => {
+    await open({ ...LIMIT, engineCostLimitPerDayUsd: 2 });
+    await client.ended((await client.start({ ...anna, message: spend(0.7) })).run_id);
+    const ended = await client.ended((await client.start({ ...anna, message: spend(0.2, 0.2, 0.2) })).run_id);
+    expect(ended).toMatchObject({ status: "failed", error_code: "day_cost_limit" });
+    expect(ended.error_message).toMatch(
+      /^The cost limit of the day was reached\. Today's runs of anna have .* continue the session/,
+    );
+    await client.ended((await client.start({ ...ben, message: spend(0.95) })).run_id);
+    const refused = await client.post("/run/implement", { ...START, user_id: "carl", message: "Go" });
+    expect(refused.body.detail).toMatch(
+      /Today's runs have cost \$2\.\d\d of the \$2\.00 that a day may cost/,
+    );
+  });
+
+  it("counts what runs of this caller that go on may still cost", async () => {
+    await open({ ...LIMIT, engineCostLimitUsd: 0.5 });
+    const message = withScript("Ask", { steps: [{ ask: [QUESTION], cost: 0.1 }, { text: "Done" }] });
+    for (let index = 0; index < 2; index++) {
+      const { run_id } = await client.start({ ...anna, message });
+      await client.until(run_id, ({ metrics }) => metrics.cost_usd > 0);
+    }
+    const refused = await client.post("/run/implement", { ...START, ...anna, message: "A third one" });
+    expect(refused.body.detail).toMatch(
+      /Today's runs of anna have cost .* and the runs that go on or wait may cost \$0\.\d\d more\. Wait until/,
+    );
+    expect((await client.start({ ...ben, message: spend(0.1) })).run_id).toBeTruthy();
+  });
+});
+
 describe("`engine cost`", () => {
   it("shows what days have cost, by workflow, without an engine and beside one", async () => {
     await open();

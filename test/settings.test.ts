@@ -368,6 +368,12 @@ const CASES: Record<string, Case> = {
     good: numbers("0.01", "20", "100000"),
     bad: ["0", "100001", ...NO_NUMBERS],
   },
+  ENGINE_COST_LIMIT_PER_DAY_AND_CALLER: {
+    property: "engineCostLimitPerDayAndCallerUsd",
+    fallback: undefined,
+    good: numbers("0.01", "20", "100000"),
+    bad: ["0", "100001", ...NO_NUMBERS],
+  },
   ENGINE_QUESTION_TIMEOUT: {
     property: "engineQuestionTimeoutS",
     fallback: 1800,
@@ -385,6 +391,18 @@ const CASES: Record<string, Case> = {
     fallback: 600,
     good: numbers("10", "86400"),
     bad: ["9", "86401", ...NO_NUMBERS],
+  },
+  ENGINE_WORKER_TIMEOUT: {
+    property: "engineWorkerTimeoutS",
+    fallback: 60,
+    good: numbers("3", "3600"),
+    bad: ["2", "3601", ...NO_NUMBERS],
+  },
+  ENGINE_MOVE_AFTER: {
+    property: "engineMoveAfterS",
+    fallback: 600,
+    good: numbers("3", "604800"),
+    bad: ["2", "604801", ...NO_NUMBERS],
   },
   ENGINE_ALLOWED_FOLDERS: {
     property: "engineAllowedFolders",

@@ -71,7 +71,7 @@ export async function acceptRequest(
   const sessionName = request.sessionName ?? `${asked.workflowName}-${runId.slice(0, 8)}`;
   refuse();
   // Last of all: a start that could not be is not told of money.
-  const tooMuch = options.dayLimit.refusal();
+  const tooMuch = options.dayLimit.refusal(asked);
   if (tooMuch)
     throw new EngineRefusal(409, `The cost limit of the day is reached. ${tooMuch}`, "day_cost_limit");
   try {

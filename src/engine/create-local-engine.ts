@@ -44,7 +44,12 @@ export type LocalEngineSettings = Pick<
   | "engineSandbox"
   | "engineAgentVariables"
 > &
-  Partial<Pick<Settings, "notify" | "notifyCommand" | "engineCostLimitPerDayUsd">>;
+  Partial<
+    Pick<
+      Settings,
+      "notify" | "notifyCommand" | "engineCostLimitPerDayUsd" | "engineCostLimitPerDayAndCallerUsd"
+    >
+  >;
 
 export interface LocalEngineOptions {
   apiKey: string;
@@ -223,6 +228,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       },
       get costLimitPerDayUsd() {
         return settings.engineCostLimitPerDayUsd;
+      },
+      get costLimitPerDayAndCallerUsd() {
+        return settings.engineCostLimitPerDayAndCallerUsd;
       },
     },
     env,

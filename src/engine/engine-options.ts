@@ -20,6 +20,8 @@ export interface EngineLimits {
   costLimitUsd?: number | undefined;
   /** What all runs of a local calendar day may cost, in USD; undefined for no limit. */
   costLimitPerDayUsd?: number | undefined;
+  /** What the runs of one caller on a local calendar day may cost, in USD; undefined for no limit. */
+  costLimitPerDayAndCallerUsd?: number | undefined;
 }
 
 /** The agent's program with the options that it should be started with, or what is wrong and what to do. */

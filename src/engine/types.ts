@@ -142,8 +142,11 @@ export interface Engine {
    * (409): that one may know a run with it.
    */
   start(request: RunRequest, key?: string): Promise<EngineRun>;
-  /** That little is left of what a day may cost, as a sentence for the person; undefined while there is enough. */
-  costWarning(): string | undefined;
+  /**
+   * That little is left of what a day, or the day of the caller, may cost, as a sentence for the person; undefined while
+   * there is enough.
+   */
+  costWarning(caller: Pick<RunRequest, "userId" | "userName">): string | undefined;
   /** The newest snapshot of the run. */
   get(runId: string): EngineRun;
   list(query: RunQuery): EngineRun[];

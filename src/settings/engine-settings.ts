@@ -56,6 +56,13 @@ export const engineSettings = {
     bounds: "0.01–100000 USD",
     forEngine: true,
   }),
+  engineCostLimitPerDayAndCallerUsd: setting(decimal(0.01, 100_000).optional(), {
+    variable: "ENGINE_COST_LIMIT_PER_DAY_AND_CALLER",
+    about:
+      "Engine: the same for the runs of each caller, whom a start names by `user_id`. Default: no limit.",
+    bounds: "0.01–100000 USD",
+    forEngine: true,
+  }),
   engineQuestionTimeoutS: setting(decimal(10, 86_400).default(1800), {
     variable: "ENGINE_QUESTION_TIMEOUT",
     about: "Engine: time that an agent waits for the answer to its question; then it goes on without one.",

@@ -25,7 +25,11 @@ const startBody = z
     max_turns: integer({ ge: 1, le: 200 }).nullish(),
     session_id: z.string().nullish().describe("The conversation to continue"),
     session_name: z.string().nullish(),
-    user_id: z.string().nullish(),
+    user_id: z
+      .string()
+      .nullish()
+      .describe("On whose behalf: callers take turns, and may have a limit of cost"),
+    user_name: z.string().max(100).nullish().describe("What people call them"),
     model: z
       .string()
       .nullish()
@@ -123,7 +127,7 @@ export function addStartEndpoint(
     async handle({ id, query, headers, body }) {
       refuseClash(query, body);
       const run = await engine.start(toRequest(id, query, body), headers["idempotency-key"]);
-      const note = engine.costWarning();
+      const note = engine.costWarning(run.request);
       return {
         run_id: run.runId,
         // Also when the start is asked for again later: the answer is the first one's.
@@ -168,6 +172,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.allow_repository ? { consent: body.allow_repository } : {}),
     ...(body.uncommitted ? { uncommitted: true } : {}),
     ...(body.user_id ? { userId: body.user_id } : {}),
+    ...(body.user_name ? { userName: body.user_name } : {}),
     ...(body.model ? { model: body.model } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
     ...(body.cost_limit_usd == null ? {} : { costLimitUsd: body.cost_limit_usd }),

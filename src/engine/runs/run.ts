@@ -42,7 +42,10 @@ export interface RunRequest {
   readonly consent?: Consent;
   /** A new session begins with what is not committed in the person's checkout. */
   readonly uncommitted?: boolean;
+  /** On whose behalf it is started: runs with the same id are one caller's. */
   readonly userId?: string;
+  /** What people call them. */
+  readonly userName?: string;
   readonly maxTurns?: number;
   /** What it may cost, where that is less than the engine's own limit. */
   readonly costLimitUsd?: number;

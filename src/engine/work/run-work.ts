@@ -78,7 +78,7 @@ export function createRunWork(
   async function carryOut(): Promise<void> {
     if (ending.how()) return;
     // Again: while it waited, others may have spent what was left.
-    const granted = dayLimit.grant(runId);
+    const granted = dayLimit.grant(runId, request);
     if ("refusal" in granted) {
       const error = `The cost limit of the day was reached while the run waited. ${granted.refusal}`;
       return ending.conclude({ status: "failed", error, errorCode: "day_cost_limit" });
@@ -147,12 +147,12 @@ export function createRunWork(
   }
 
   function tellDayEnd(): string {
-    return `${dayLimit.tellReached()} The conversation is kept: continue the session to go on.`;
+    return `${dayLimit.tellReached(request)} The conversation is kept: continue the session to go on.`;
   }
 
   /** The agent takes another turn, or has told what it has cost: with nothing left of the day it has to end. */
   function endWithDay(): void {
-    if (ending.how() || !dayLimit.isReached()) return;
+    if (ending.how() || !dayLimit.isReached(request)) return;
     void end({ status: "failed", error: tellDayEnd(), errorCode: "day_cost_limit" });
   }
 
@@ -170,7 +170,7 @@ export function createRunWork(
       workspace && (await takeStock({ run: current(), workspace, workspaces, isCompleted, signal, log }));
     ending.close();
     const { notes = [], ...end } = ending.how() ?? { status: "failed" as const };
-    const warning = isStarted ? dayLimit.warning() : undefined;
+    const warning = isStarted ? dayLimit.warning(request) : undefined;
     const ended = {
       ...end,
       ...stock,
