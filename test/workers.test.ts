@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
-import { type ContractClient, createContractClient } from "./contract/upstream.js";
+import type { ContractClient } from "./contract/upstream.js";
 import { ASKS, ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
-import { startWorker } from "./support/workers.js";
+import { createPatientClient, startWorker } from "./support/workers.js";
 
 const programs = await findPostgres();
 
 let server: PostgresServer;
+
+const PATIENT = { timeout: 60_000, interval: 50 };
 
 /** How long workers of these tests wait for one another, in ms. */
 const TIMES = { timeoutMs: 3_000, moveAfterMs: 60_000 };
@@ -42,7 +44,7 @@ async function openWorkers(
       await engine.close();
       remove();
     });
-    opened.push({ ...createContractClient({ url: engine.url, apiKey: ENGINE_KEY }), engine, folder });
+    opened.push({ ...createPatientClient(engine.url, ENGINE_KEY), engine, folder });
   }
   return opened;
 }
@@ -164,38 +166,42 @@ describe.skipIf(!programs)("a worker that", () => {
       error_message: expect.stringContaining("was not heard of"),
     });
     has.signal("SIGCONT");
-    await vi.waitFor(() => expect(has.agents()).toEqual([]), { timeout: 15_000 });
+    await vi.waitFor(() => expect(has.agents()).toEqual([]), PATIENT);
     // It goes on, with what comes next; what it was at when it was stopped may have to fail first.
-    const runId2 = await vi.waitFor(() => start(has, QUICK), { timeout: 15_000 });
+    const runId2 = await vi.waitFor(() => start(has, QUICK), PATIENT);
     expect(await has.ended(runId2)).toMatchObject({ status: "completed" });
   });
 
   it("cannot reach the database goes on, and tells all of it when that is back", async () => {
     const database = await server.createDatabase();
-    const a = await startWorker(database, { ENGINE_WORKER_TIMEOUT: "60" });
-    const steps = [{ text: "One" }, { listen: 1 }, { text: "Two" }, { wait: 2_000 }, { text: "Three" }];
-    const runId = await start(a, withScript("Work", { steps }));
-    await a.until(runId, ({ current_action }) => current_action === "One");
-    const content = "go on";
-    expect((await a.post(`/run/${runId}/add-message`, { content, message_type: "user" })).status).toBe(200);
-    await a.until(runId, ({ current_action }) => current_action === "Two");
+    const settings = { ENGINE_WORKER_TIMEOUT: "60" };
+    const [a, b] = await Promise.all([startWorker(database, settings), startWorker(database, settings)]);
+    const steps = [{ text: "One" }, { listen: 1 }, { text: "Two" }, { wait: 1_000 }, { text: "Three" }];
+    const runId = await start(a, withScript("Work", { steps: [...steps, { listen: 2 }, { text: "Four" }] }));
+    const say = () => a.post(`/run/${runId}/add-message`, { content: "go on", message_type: "user" });
+    const is = (action: string) => (status: { current_action: string }) => status.current_action === action;
+    await Promise.all([a, b].map((at) => at.until(runId, is("One"))));
+    const [has, other] = a.agents().length > 0 ? [a, b] : [b, a];
+    expect((await say()).status).toBe(200);
+    await other.until(runId, is("Two"));
     await server.kill();
-    // Told from memory, by the agent that goes on.
-    await a.until(
-      runId,
-      ({ current_action, status }) => current_action === "Three" || status === "completed",
+    // Told from memory, by the agent that goes on; the other one says of when it is what it knows.
+    await has.until(runId, is("Three"));
+    const told = await other.until(runId, (status) => status.current_action !== "Two");
+    expect(told.current_action).toMatch(
+      /^As of [\d:]+ UTC, since when the engine's database cannot be reached: Two$/,
     );
-    const refused = await a.call("POST", "/run/implement", {
-      body: { message: QUICK, input_format: "stream-json" },
-    });
+    const body = { message: QUICK, input_format: "stream-json" };
+    const refused = await a.call("POST", "/run/implement", { body });
     expect(refused).toMatchObject({
       status: 503,
       body: { detail: expect.stringContaining("Nothing was started.") },
     });
     await server.start();
-    expect(await a.ended(runId)).toMatchObject({ status: "completed", result: { message: "Three" } });
-    const b = await startWorker(database);
-    expect(await b.ended(runId)).toMatchObject({ status: "completed", result: { message: "Three" } });
+    await other.until(runId, is("Three"));
+    await vi.waitFor(async () => expect((await say()).status).toBe(200), PATIENT);
+    for (const at of [a, b])
+      expect(await at.ended(runId)).toMatchObject({ status: "completed", result: { message: "Four" } });
   });
 
   it("is told to end says so, and its runs are interrupted at once", async () => {

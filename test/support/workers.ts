@@ -4,6 +4,7 @@ import { type ContractClient, createContractClient } from "../contract/upstream.
 import { spawnBin, temporaryFolder, toVariables } from "./bin.js";
 import { SCRIPTED_AGENT } from "./local-engine.js";
 import { endAll, processesWith } from "./one-machine.js";
+import { endOf, statusThat } from "./patient.js";
 
 /** A key that is long enough for a network. */
 export const WORKERS_KEY = "a-key-of-the-whole-team";
@@ -23,6 +24,16 @@ export interface WorkerProcess extends ContractClient {
   agents(): number[];
   /** Begins again on the same folder. */
   restart(): Promise<WorkerProcess>;
+}
+
+/** Its waits take as long as a busy machine needs. */
+export function createPatientClient(url: string, apiKey = WORKERS_KEY): ContractClient {
+  const client = createContractClient({ url, apiKey });
+  return {
+    ...client,
+    until: (runId, fits) => statusThat(client, runId, fits),
+    ended: (runId) => endOf(client, runId),
+  };
 }
 
 /**
@@ -59,7 +70,7 @@ export async function startWorker(
     const url = /listens on (\S+?)\.\s/.exec(bin.stderr())?.[1];
     if (url) {
       return {
-        ...createContractClient({ url, apiKey: WORKERS_KEY }),
+        ...createPatientClient(url),
         ...{ url, home, agents, exited: bin.ended, log: bin.stderr },
         signal: (name) => void child.kill(name),
         restart: () => startWorker(database, settings, home),

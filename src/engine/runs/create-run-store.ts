@@ -109,6 +109,8 @@ export async function createRunStore(options: {
 
     refresh: news ? queue.flushAnew : async () => {},
 
+    knownUntil: () => writer.knownUntil?.(),
+
     subscribe(listener) {
       const own: RunListener = (...told) => listener(...told);
       listeners.add(own);

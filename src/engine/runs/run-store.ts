@@ -93,6 +93,8 @@ export interface RunStore {
   eventsAfter(id: number, runId?: string): Promise<{ events: StoredEvent[]; gap: boolean }>;
   /** Takes in what other engines have written until now; nothing where no others share the database. Never rejects. */
   refresh(): Promise<void>;
+  /** Up to when it is known what other engines have written, where that cannot be read at the moment; epoch ms. */
+  knownUntil(): number | undefined;
   /** Calls the listener for every event, in order. Gives back what ends it. */
   subscribe(listener: RunListener): () => void;
   /** 0 before the first event. */

@@ -59,6 +59,8 @@ export interface RunWriter extends Pick<RunStore, "eventsAfter" | "newestEventId
    * written.
    */
   carryOut(batch: readonly Asked[]): Promise<Written>;
+  /** As {@link RunStore} describes it; left out where nobody else writes. */
+  knownUntil?(): number | undefined;
   /** From now on nothing waits until the disk works again: what cannot be written is lost. */
   startClosing(): void;
 }

@@ -58,6 +58,8 @@ export function createSharedRunWriter(options: {
   /** Changes that count in memory and are not in the database. */
   let waiting: Asked[] = [];
   let failure: Error | undefined;
+  /** When all was read last, epoch ms. */
+  let readAt = clock.now();
   let isResting = false;
   let cancelRetry = () => {};
   let isClosing = false;
@@ -68,6 +70,7 @@ export function createSharedRunWriter(options: {
     try {
       const written = batch.length + waiting.length > 0 ? await write(batch) : await look();
       failure = undefined;
+      readAt = clock.now();
       isResting = false;
       cancelRetry();
       return written;
@@ -165,6 +168,8 @@ export function createSharedRunWriter(options: {
     },
 
     newestEventId: () => newestId,
+
+    knownUntil: () => (failure ? readAt : undefined),
 
     async prune(now) {
       const ended = [...runs.values()].filter(({ run }) => hasEnded(run));

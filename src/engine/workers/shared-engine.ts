@@ -50,7 +50,7 @@ export function createCarryOutCall(
 export function shareEngine(
   engine: Engine,
   options: {
-    runs: Pick<RunStore, "ofSession" | "refresh">;
+    runs: Pick<RunStore, "ofSession" | "refresh" | "knownUntil">;
     workers: Workers;
     calls: Pick<WorkerCalls, "ask">;
   },
@@ -78,8 +78,19 @@ export function shareEngine(
     return value as Awaited<ReturnType<Engine[Method]>>;
   }
 
+  /** A run of another worker as it was when the database was last read, where it cannot be read now. */
+  function dated(run: EngineRun): EngineRun {
+    const until = runs.knownUntil();
+    if (until === undefined || hasEnded(run) || run.worker === workers.own.id) return run;
+    const at = new Date(until).toISOString().slice(11, 19);
+    const said = `As of ${at} UTC, since when the engine's database cannot be reached`;
+    return { ...run, currentAction: run.currentAction ? `${said}: ${run.currentAction}` : said };
+  }
+
   return {
     ...engine,
+    get: (runId) => dated(engine.get(runId)),
+    list: (query) => engine.list(query).map(dated),
     addMessage: (...args) => via("addMessage", args[0], args, () => engine.addMessage(...args)),
     answer: (...args) => via("answer", args[0], args, () => engine.answer(...args)),
     async kill(...args) {
