@@ -505,7 +505,7 @@ describe("a PostgreSQL database for the sessions", () => {
     expect(code).toBe(1);
     expect(found.state).toMatchObject({
       status: "failure",
-      message: "The PostgreSQL server that keeps the sessions cannot be reached (ECONNREFUSED)",
+      message: "The PostgreSQL server cannot be reached (ECONNREFUSED)",
       todo: "Correct that, or what AUTOMAGIK_WORKFLOWS_DATABASE names.",
     });
     expect(text).not.toMatch(/pass-4711|user@|:\d{5}\/team/);

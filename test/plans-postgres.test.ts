@@ -1,11 +1,16 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type ServedApi, serveSimulatedApi } from "../mocks/serve.js";
 import type { PlanJournal } from "../src/plan-runner/journal.js";
 import { createPlanNotices } from "../src/plan-runner/plan-notices.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
+import { runBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { type DrivenPlans, decide, hasEnded, isAtGate, openDrivenPlans } from "./support/driven-plans.js";
-import { connectHttp, type ServeBin, startServeBin } from "./support/http.js";
-import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
+import { connectHttp, type ServeBin, sendPlain, startServeBin } from "./support/http.js";
+import { closeWindow, endAll, processesWith } from "./support/one-machine.js";
+import { findPostgres, PASSWORD, type PostgresServer, startPostgres } from "./support/postgres-server.js";
+import { openStoredPlans } from "./support/stored-plans.js";
 
 const programs = await findPostgres();
 const PATIENT = { timeout: 50_000, interval: 20 };
@@ -45,6 +50,14 @@ async function runNumber(count: number) {
 /** Asks the database past everything. */
 const ask = <Row extends Record<string, unknown>>(sql: string) =>
   postgres.query<Row>(sql, new URL(address).pathname.slice(1));
+
+/** The texts of all files below a folder. */
+function readAll(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path).isFile())
+    .map((path) => readFileSync(path, "latin1"));
+}
 
 /** Waits until a look at the database past everything tells that. */
 const untilStored = (sql: string) => vi.waitFor(async () => expect(await ask(sql)).toHaveLength(1), PATIENT);
@@ -312,15 +325,60 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
       const { b, planId, first } = await beginAt(GATED);
       await postgres.kill();
       first.complete({ result: "Done" });
+      const ready = async () => JSON.parse((await sendPlain(`${b.url}/ready`)).text);
+      const reason = expect.stringContaining("cannot be reached");
+      await vi.waitFor(async () => expect(await ready()).toEqual({ ready: false, reason }), PATIENT);
       const failed = await call(b, { action: "status", plan_id: planId });
       expect(failed.isError).toBe(true);
       expect(failed.text).toContain("cannot be reached");
       await postgres.start();
+      await vi.waitFor(async () => expect(await ready()).toEqual({ ready: true }), PATIENT);
       await untilStored("select 1 from plan_entries where type = 'run-ended'");
       await vi.waitFor(() => approve(b, planId), PATIENT);
       (await runNumber(2)).complete({ result: "Done" });
       await untilCompleted(b, planId);
       expect(starts()).toHaveLength(2);
     }, 90_000);
+
+    test("of chat windows the process in the background does so, which has the address in its memory only", async () => {
+      const home = temporaryFolder();
+      onTestFinished(() => endAll(processesWith(home)));
+      const settings = { BASE_URL: served.url, DATABASE: address, NOTIFY: "off" };
+      const window = await startBin({ stateFolder: home, settings });
+      const place = { repository_url: "https://host.example/team/app.git", git_branch: "main" };
+      const begun = await window.call({ action: "plan", plan: TWO, ...place, wait_seconds: 0 });
+      expect(begun.isError, begun.text).toBe(false);
+      const first = await runNumber(1);
+      await closeWindow(window);
+      const [{ owner } = { owner: "" }] = await ask<{ owner: string }>("select owner from plans");
+      const { pid } = JSON.parse(owner) as { pid: number };
+      expect(pid).not.toBe(window.child.pid);
+      if (process.platform === "linux")
+        for (const name of ["cmdline", "environ"])
+          expect(readFileSync(`/proc/${pid}/${name}`, "latin1"), name).not.toContain(PASSWORD);
+      for (const text of readAll(home)) expect(text).not.toContain(PASSWORD);
+      // A command of a terminal, with the same setting, sees it there.
+      const variables = { HOME: home, ...toVariables({ API_KEY: "test-key", STATE_DIR: home, ...settings }) };
+      expect((await runBin(["plan", "list"], variables)).stdout).toContain("ship");
+      expect((await runBin(["doctor"], variables)).stdout).toMatch(
+        /plans +1 open, carried out by process \d+/,
+      );
+      first.complete({ result: "Done" });
+      (await runNumber(2)).complete({ result: "Done" });
+      await untilStored("select 1 from plans where status = 'completed'");
+      expect(starts()).toHaveLength(2);
+    }, 60_000);
+
+    test("plans that are open in a state folder stay there, and doctor says so", async () => {
+      const folder = temporaryFolder();
+      const plans = await openStoredPlans(folder, served.url);
+      await plans.begin({ ...TWO, name: "former" });
+      const settings = { API_KEY: "test-key", BASE_URL: served.url, STATE_DIR: folder, DATABASE: address };
+      const variables = { HOME: folder, ...toVariables(settings) };
+      expect((await runBin(["plan", "list"], variables)).stdout).not.toContain("former");
+      const { stdout } = await runBin(["doctor"], variables);
+      expect(stdout).toContain('plans         1 open in the state folder: "former"');
+      expect(stdout).toContain("They go on where the setting is taken off.");
+    }, 30_000);
   });
 });

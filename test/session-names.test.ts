@@ -278,7 +278,7 @@ describe("sessions on a PostgreSQL server that is away", () => {
     const { call } = await connectInMemory({ store });
     const listed = await call({ action: "list_sessions" });
     expect(listed.isError).toBe(true);
-    expect(listed.text).toMatch(/^The PostgreSQL server that keeps the sessions cannot be reached/);
+    expect(listed.text).toMatch(/^The PostgreSQL server cannot be reached/);
     expect(listed.text).toContain("nothing was started or changed");
     expect(listed.text).not.toContain(String(port));
     const started = await call({ ...COMPLETE, wait_seconds: 0 });

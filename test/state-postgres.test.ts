@@ -84,7 +84,7 @@ async function untilItWorks(store: SessionStore): Promise<void> {
   await vi.waitUntil(() => store.list().then(Boolean, () => false), { timeout: NEVER_MS });
 }
 
-const AWAY = "The PostgreSQL server that keeps the sessions cannot be reached (ECONNREFUSED).";
+const AWAY = "The PostgreSQL server cannot be reached (ECONNREFUSED).";
 
 describe.skipIf(!programs)("on a PostgreSQL server", () => {
   beforeAll(async () => {
@@ -252,7 +252,7 @@ describe.skipIf(!programs)("on a PostgreSQL server", () => {
       expect(await store.list()).toHaveLength(1);
       const { message } = await failure(store.update("k", append("r1")));
       expect(message).toBe(
-        "The PostgreSQL server that keeps the sessions does not give its user the right to read, write and create tables (42501).",
+        "The PostgreSQL server does not give its user the right to read, write and create tables (42501).",
       );
       expect(problems.map(({ kind }) => kind)).toEqual(["unwritable"]);
       expect(JSON.stringify(problems)).not.toMatch(/reader|sessions"/);
@@ -281,7 +281,7 @@ describe.skipIf(!programs)("on a PostgreSQL server", () => {
         openStore({ address: `${address}?sslmode=verify-full`, limitMs: NEVER_MS }).list(),
       );
       expect(message).toBe(
-        "The PostgreSQL server that keeps the sessions has no TLS, which sslmode in its address asks for.",
+        "The PostgreSQL server has no TLS, which sslmode in its address asks for.",
       );
     });
 
@@ -539,7 +539,7 @@ describe.skipIf(!programs)("a PostgreSQL server that fails", () => {
     // Twice as long would be to wait for the end of a change that was never begun.
     for (const { message, tookMs } of await Promise.all(calls.map(failure))) {
       expect(message).toMatch(
-        /^The PostgreSQL server that keeps the sessions (does not answer|cannot be reached)\.$/,
+        /^The PostgreSQL server (does not answer|cannot be reached)\.$/,
       );
       expect(tookMs).toBeLessThan(limitMs * 2);
     }

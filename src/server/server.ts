@@ -5,6 +5,7 @@ import { createComplete } from "./completions.js";
 import type { McpServer, Streams, Transport } from "./fastmcp/mcp-server.js";
 import type { ModernLeg, ModernRequest } from "./modern/modern-leg.js";
 import { peekEra } from "./modern/peek-era.js";
+import type { Unready } from "./readiness.js";
 import { createServices, type ServiceOptions } from "./services.js";
 import { createPrompts } from "./template-prompts.js";
 import { writeInstructions } from "./tools/instructions.js";
@@ -31,8 +32,8 @@ export interface WorkflowsServer {
   openDashboard(): Promise<DashboardView>;
   /** Called when the last session of a stdio server has gone. */
   onIdle(listener: () => void): void;
-  /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
-  checkReadiness(): Promise<string | undefined>;
+  /** Why runs cannot be started right now; undefined when they can. Asks the API and the database when needed. */
+  checkReadiness(): Promise<Unready | undefined>;
   /** Makes every call in flight answer now; resolves when they have, or after `graceMs`. */
   drain(graceMs: number): Promise<void>;
   /** Answers the calls in flight within `graceMs`, then stops everything. Runs go on. */

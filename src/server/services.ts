@@ -35,6 +35,7 @@ import type { StorePlace } from "../store/open-store.js";
 import { createCatalogue } from "../workflows/catalogue.js";
 import { createRouting } from "../workflows/routing.js";
 import { limitGit, limitHosts, NO_REDIRECTS } from "./http/limit-git.js";
+import { createDatabaseCheck, type Unready } from "./readiness.js";
 
 /** What the services are made of. */
 export interface ServiceOptions {
@@ -93,8 +94,8 @@ export interface ServiceHost {
   discover(): Promise<void>;
   /** The same for the list of workflows alone. */
   listWorkflows(): Promise<void>;
-  /** Why runs cannot be started right now, worded for a person; undefined when they can. Asks the API when needed. */
-  checkReadiness(): Promise<string | undefined>;
+  /** Why runs cannot be started right now; undefined when they can. Asks the API and the database when needed. */
+  checkReadiness(): Promise<Unready | undefined>;
   /** Stops everything. Runs go on. */
   close(): Promise<void>;
 }
@@ -103,6 +104,7 @@ export interface ServiceHost {
 const DISCOVERY_BUDGET_MS = 3_000;
 /** Readiness is asked every few seconds by whatever balances load; the API need not be each time. */
 const READINESS_TTL_MS = 5_000;
+const API_AWAY = "The workflows API is not available.";
 
 /** Puts the services together. Nothing is sent and nothing is read before they are asked to. */
 export function createServices(options: ServiceOptions): ServiceHost {
@@ -256,6 +258,19 @@ export function createServices(options: ServiceOptions): ServiceHost {
 
   let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;
   let checkedAt = Number.NEGATIVE_INFINITY;
+  const checkDatabase = createDatabaseCheck(store.reach, clock);
+
+  async function checkApi(): Promise<string | undefined> {
+    await discoverOnce().all;
+    const { available, problem } = catalogue.state();
+    // An engine on this machine is started when a run needs it, not for the sake of an answer to this.
+    if (!options.locate && clock.elapsed() - checkedAt >= READINESS_TTL_MS) {
+      checkedAt = clock.elapsed();
+      await catalogue.refresh();
+      return catalogue.state().problem;
+    }
+    return available ? problem : (problem ?? "The list of workflows has not been read yet.");
+  }
 
   function discoverOnce(): { listed: Promise<void>; all: Promise<void> } {
     if (!discovery) {
@@ -272,15 +287,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
     discover: () => discoverOnce().all,
     listWorkflows: () => discoverOnce().listed,
     async checkReadiness() {
-      await discoverOnce().all;
-      const { available, problem } = catalogue.state();
-      // An engine on this machine is started when a run needs it, not for the sake of an answer to this.
-      if (!options.locate && clock.elapsed() - checkedAt >= READINESS_TTL_MS) {
-        checkedAt = clock.elapsed();
-        await catalogue.refresh();
-        return catalogue.state().problem;
-      }
-      return available ? problem : (problem ?? "The list of workflows has not been read yet.");
+      const [database, reason] = await Promise.all([checkDatabase(), checkApi()]);
+      return database ?? (reason === undefined ? undefined : { reason, brief: API_AWAY });
     },
     async close() {
       // It looks at them once more.

@@ -1,6 +1,6 @@
 import { StoreError, type StoreErrorKind } from "./store-error.js";
 
-const SERVER = "The PostgreSQL server that keeps the sessions";
+const SERVER = "The PostgreSQL server";
 
 const REFUSED = `${SERVER} does not accept the user, password or database. Check AUTOMAGIK_WORKFLOWS_DATABASE`;
 

@@ -28,6 +28,7 @@ export interface RequestRules extends CallerRules {
   bodyLimitBytes: number;
 }
 
+const STOPPING = "The server is stopping.";
 const PATHS = ["/mcp", "/sse", "/messages", "/health", "/ready", "/metrics", DASHBOARD];
 
 /**
@@ -85,8 +86,9 @@ export function createRequestHandler(
   }
 
   async function sendReadiness(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const reason = options.isStopping() ? "The server is stopping." : await server.checkReadiness();
-    if (reason === undefined) return sendJson(response, 200, { ready: true });
+    const stopping = { reason: STOPPING, brief: STOPPING };
+    const unready = options.isStopping() ? stopping : await server.checkReadiness();
+    if (unready === undefined) return sendJson(response, 200, { ready: true });
     let isKnown = true;
     try {
       checkCaller(request.headers);
@@ -94,8 +96,7 @@ export function createRequestHandler(
       isKnown = false;
     }
     // The full reason contains addresses, which only callers with a token may see.
-    const shown = isKnown || options.isStopping() ? reason : "The workflows API is not available.";
-    return sendJson(response, 503, { ready: false, reason: shown });
+    return sendJson(response, 503, { ready: false, reason: isKnown ? unready.reason : unready.brief });
   }
 
   return async (request, response) => {

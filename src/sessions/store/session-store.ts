@@ -38,6 +38,12 @@ export interface SessionStore extends HistorySource {
   /** True when what is written is remembered by this process only, because where it should be kept it cannot be. */
   isForgetful(): boolean;
 
+  /**
+   * Whether the server can be reached on which they are, and takes writes; absent where they are on no server.
+   * @throws StoreError when not
+   */
+  reach?(): Promise<void>;
+
   /** Waits for what is under way; afterwards every other call is refused with an Error. */
   close(): Promise<void>;
 }

@@ -83,6 +83,14 @@ export function createSharedSessionStore(options: {
     update: (key, change) => call((queries) => queries.update(key, change)),
     remove: (key) => call((queries) => queries.remove(key)),
     isForgetful: () => false,
+    async reach() {
+      if (closed) throw closedError();
+      opening ??= open();
+      const { db } = await opening;
+      await db.prepare(clock.now());
+      const { isReadOnly } = await db.inspect();
+      if (isReadOnly) throw new StoreError("The PostgreSQL server is a replica that takes no writes.");
+    },
     async close() {
       closed = true;
       await Promise.allSettled(underWay);
