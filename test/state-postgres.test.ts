@@ -280,9 +280,7 @@ describe.skipIf(!programs)("on a PostgreSQL server", () => {
       const { message } = await failure(
         openStore({ address: `${address}?sslmode=verify-full`, limitMs: NEVER_MS }).list(),
       );
-      expect(message).toBe(
-        "The PostgreSQL server has no TLS, which sslmode in its address asks for.",
-      );
+      expect(message).toBe("The PostgreSQL server has no TLS, which sslmode in its address asks for.");
     });
 
     it("because its certificate is not one of those that are trusted says so; with a trusted one it is used", async () => {
@@ -538,9 +536,7 @@ describe.skipIf(!programs)("a PostgreSQL server that fails", () => {
     const calls = [store.get("k"), store.update("k", append("r1")), store.list(), store.readHistory()];
     // Twice as long would be to wait for the end of a change that was never begun.
     for (const { message, tookMs } of await Promise.all(calls.map(failure))) {
-      expect(message).toMatch(
-        /^The PostgreSQL server (does not answer|cannot be reached)\.$/,
-      );
+      expect(message).toMatch(/^The PostgreSQL server (does not answer|cannot be reached)\.$/);
       expect(tookMs).toBeLessThan(limitMs * 2);
     }
     await failureAtOnce(() => store.list(), limitMs);
