@@ -1,29 +1,42 @@
 import { parseArgs } from "node:util";
 import useMemoryFolder from "../support/memory-folder.js";
+import { runClusterFaults } from "./cluster/main.js";
 import { runSequences, type Summary } from "./run-sequences.js";
 
 /** How much the heap may grow between the first tenth of the sequences and the end, in MB. */
 const GROWTH_MB = 25;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  // "cluster": several engines with one database, in place of the server with a failing API.
+  allowPositionals: true,
   options: {
     seed: { type: "string", default: "1" },
-    sequences: { type: "string", default: "1000" },
+    sequences: { type: "string" },
     only: { type: "string" },
     /** "modern": the client speaks protocol 2026-07-28. */
     era: { type: "string", default: "earlier" },
-    "at-once": { type: "string", default: "24" },
+    "at-once": { type: "string" },
   },
 });
 const seed = Number(values.seed);
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
 const removeFolder = useMemoryFolder();
+if (positionals[0] === "cluster") {
+  const code = await runClusterFaults({
+    seed,
+    sequences: Number(values.sequences ?? 200),
+    only: values.only === undefined ? undefined : Number(values.only),
+    atOnce: Number(values["at-once"] ?? 2),
+  });
+  removeFolder?.();
+  process.exit(code);
+}
 const summary = await runSequences({
   seed,
-  sequences: Number(values.sequences),
+  sequences: Number(values.sequences ?? 1_000),
   era: values.era === "modern" ? "modern" : "earlier",
-  atOnce: Number(values["at-once"]),
+  atOnce: Number(values["at-once"] ?? 24),
   ...(values.only ? { only: [Number(values.only)], trace: say } : {}),
   onSequence(report, done) {
     if (report.violations.length > 0) say(`${report.number}: ${report.violations[0]?.slice(0, 300)}`);

@@ -1,6 +1,14 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  writeFileSync,
+} from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -43,20 +51,36 @@ export interface PostgresServer {
   dispose(): Promise<void>;
 }
 
+/** Another network than that of this process, in which a server listens: a namespace that root has made. */
+export interface PostgresPlace {
+  /** An address there that this process reaches; in its net passwords are asked for, except of the owner. */
+  host: string;
+  /** The command that carries another one out there, as this user. */
+  enter: (owner: { uid: number; gid: number }) => readonly string[];
+}
+
 /**
  * Starts a server of its own on a free port of loopback, in a temporary folder, and waits until it answers.
  * @param programs as findPostgres gives them
  * @param options.files put beside its data, by their names
  * @param options.durable whether it survives being killed; else it writes faster
+ * @param options.place where it listens, if not on loopback
  * @throws with what it has written when it does not start within 30 s
  */
 export async function startPostgres(
   programs: string,
-  options: { durable?: boolean; settings?: readonly string[]; files?: Record<string, string | Buffer> } = {},
+  options: {
+    durable?: boolean;
+    settings?: readonly string[];
+    files?: Record<string, string | Buffer>;
+    place?: PostgresPlace | undefined;
+  } = {},
 ): Promise<PostgresServer> {
   const owner = await findOwner();
   const folder = mkdtempSync(join(owner ? openFolder() : tmpdir(), "postgres-"));
-  const port = await freePort();
+  const { place } = options;
+  const { host } = place ?? { host: "127.0.0.1" };
+  const port = place ? 5432 : await freePort();
   if (owner) {
     chownSync(folder, owner.uid, owner.gid);
     chmodSync(folder, 0o700);
@@ -69,6 +93,11 @@ export async function startPostgres(
     writeFileSync(join(data, name), text, { mode: 0o600 });
     if (owner) chownSync(join(data, name), owner.uid, owner.gid);
   }
+  if (place)
+    appendFileSync(
+      join(data, "pg_hba.conf"),
+      "host all owner samenet trust\nhost all all samenet scram-sha-256\n",
+    );
   let child: ChildProcess | undefined;
   let count = 0;
   // A test run that ends early must not leave a server behind: SIGQUIT ends it at once, with its processes.
@@ -76,7 +105,7 @@ export async function startPostgres(
   process.on("exit", endNow);
 
   async function query<Row extends pg.QueryResultRow>(sql: string, database = "postgres"): Promise<Row[]> {
-    const client = new pg.Client({ host: "127.0.0.1", port, user: "owner", database });
+    const client = new pg.Client({ host, port, user: "owner", database });
     client.on("error", () => {});
     await client.connect();
     try {
@@ -88,12 +117,16 @@ export async function startPostgres(
 
   async function start(): Promise<void> {
     const settings = [
-      ...["listen_addresses=127.0.0.1", `unix_socket_directories=${folder}`, "max_connections=60"],
+      ...[`listen_addresses=${host}`, `unix_socket_directories=${folder}`, "max_connections=60"],
       ...(options.durable ? [] : ["fsync=off", "synchronous_commit=off"]),
       ...(options.settings ?? []),
     ];
     const args = ["-D", data, "-p", `${port}`, ...settings.flatMap((one) => ["-c", one])];
-    const started = spawn(join(programs, "postgres"), args, { ...as, stdio: ["ignore", "ignore", "pipe"] });
+    const program = join(programs, "postgres");
+    const started =
+      place && owner
+        ? spawnBy([...place.enter(owner), program, ...args])
+        : spawn(program, args, { ...as, stdio: ["ignore", "ignore", "pipe"] });
     child = started;
     let output = "";
     started.stderr.setEncoding("utf8").on("data", (text) => (output += text));
@@ -104,6 +137,11 @@ export async function startPostgres(
       await kill();
       throw new Error(`postgres did not start: ${output.slice(-500)}`);
     }
+  }
+
+  function spawnBy([command = "", ...args]: readonly string[]) {
+    const { cwd, env } = as;
+    return spawn(command, args, { cwd, env, stdio: ["ignore", "ignore", "pipe"] });
   }
 
   async function processes(): Promise<number[]> {
@@ -132,7 +170,7 @@ export async function startPostgres(
       const [name, user] = [`team_${count}`, `user_${count}`];
       await query(`create role ${user} login password '${PASSWORD}'`);
       await query(`create database ${name} owner ${user}`);
-      return `postgres://${user}:${PASSWORD}@127.0.0.1:${port}/${name}`;
+      return `postgres://${user}:${PASSWORD}@${host}:${port}/${name}`;
     },
     query,
     async signal(name) {

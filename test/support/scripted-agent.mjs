@@ -19,10 +19,12 @@
 //                                              without a schema there is no such tool, and only the text is said
 //   { result: { subtype?, is_error?, result?, errors? } }   how the turn ends
 //   { raw: text or object }  { stderr: text }  { exit: code }
+// With SCRIPTED_AGENT_DIARY each agent appends there, a JSON line each, when it began, that it is alive, what it has taken
+// up, what it was answered, and its end; times are of the system's monotonic clock, in ms.
 // {{messages}} in a text is replaced by everything that persons have said in the conversation, as JSON.
 import { spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -64,6 +66,10 @@ if (resumed && !known) {
 }
 if (!resumed && known) fail(`Error: Session ID ${sessionId} is already in use.`);
 
+note("began");
+if (env.SCRIPTED_AGENT_DIARY) setInterval(() => note("lives"), 100);
+process.on("exit", () => note("ended"));
+
 let messageCount = 0;
 let turns = 0;
 let interrupted = false;
@@ -102,6 +108,13 @@ function withIds(message) {
   return message.type.startsWith("control_")
     ? message
     : { ...message, session_id: sessionId, uuid: message.uuid ?? randomUUID() };
+}
+
+function note(what, text) {
+  if (!env.SCRIPTED_AGENT_DIARY) return;
+  const at = Number(process.hrtime.bigint()) / 1e6;
+  const line = { run: env.WORKFLOW_AGENT_MARK, session: sessionId, pid: process.pid, at, what, text };
+  appendFileSync(env.SCRIPTED_AGENT_DIARY, `${JSON.stringify(line)}\n`);
 }
 
 function save() {
@@ -186,6 +199,7 @@ function takeUp(entry, replayFirst) {
   ];
   for (const sign of replayFirst ? signs.reverse() : signs) write(sign);
   if (!entry.own) session.messages.push(entry.text);
+  note("took", entry.text);
   save();
 }
 
@@ -345,6 +359,7 @@ function runTool({ name, input, run }) {
     const answers = Object.entries(input.answers ?? {}).map(
       ([question, answer]) => `"${question}"="${answer}"`,
     );
+    note("answered", Object.values(input.answers ?? {}).join());
     return { content: `Your questions have been answered: ${answers.join(", ")}.`, details: input };
   }
   if (name === "Write") {
