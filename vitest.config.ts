@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.js";
 
 /**
  * Left out on Windows: tests that start a program by its first line (#!), as the scripted agent and the git of tests are,
@@ -28,12 +29,14 @@ const LEFT_OUT = [
 
 export default defineConfig({
   test: {
-    // Twice the cores: most of a test's time is waiting for processes, so that two workers leave the cores half idle
-    // (on two cores, with the build: 256 s with three workers, 207 s with four).
-    maxWorkers: 4,
+    // Three times the cores: of the time of a test more than half is waiting, for processes above all.
+    maxWorkers: 6,
+    // Of test/faults.test.ts, whose tests are let go together: a few at once leave the machine idle.
+    maxConcurrency: 9,
     // Only what hangs takes so long: on a busy machine everything takes ten times as long as on a quiet one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    sequence: { sequencer: LongestFirst },
     globalSetup: "test/support/memory-folder.ts",
     coverage: {
       provider: "v8",

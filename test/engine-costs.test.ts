@@ -15,8 +15,11 @@ let client: ContractClient;
 let aheadMs = 0;
 const clock: Clock = { ...systemClock, now: () => Date.now() + aheadMs };
 
-async function open(settings: Parameters<typeof startLocalEngine>[1] = {}): Promise<void> {
-  engine = await startLocalEngine(place.folder, settings, {}, { clock });
+async function open(
+  settings: Parameters<typeof startLocalEngine>[1] = {},
+  more: Parameters<typeof startLocalEngine>[3] = {},
+): Promise<void> {
+  engine = await startLocalEngine(place.folder, settings, {}, { clock, ...more });
   client = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
 }
 
@@ -172,7 +175,8 @@ describe("the limit of a day", () => {
   });
 
   it("is looked at again when a run that waited begins", async () => {
-    await open({ ...LIMIT, engineConcurrency: 1 });
+    // The second message opens a turn after the result.
+    await open({ ...LIMIT, engineConcurrency: 1 }, { lingerMs: 1_000 });
     const first = await client.start({ message: spendAndWait(0.1) });
     await client.until(first.run_id, ({ current_turn }) => current_turn === 1);
     const waiting = await client.start({ message: spend(0.1) });
