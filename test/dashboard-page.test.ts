@@ -328,7 +328,7 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
       ({ plans }) => {
         const plan = plans["plan-1"];
         if (!plan) throw new Error("There is no plan.");
-        plan.startedAt = plan.now - 90_000;
+        plan.startedAt = plan.now - 75_000;
         plan.timeline = [];
       },
       {},

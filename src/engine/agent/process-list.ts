@@ -20,33 +20,44 @@ const PS_TIMEOUT_MS = 5_000;
 /**
  * The living processes that can be seen; none where the system has no way to list them (Windows).
  * @param mark a text like NAME=value that is looked for in each process's environment
+ * @param since when the first began that can have it, in the system's units: the environments of older ones are not read
  */
-export async function listProcesses(mark: string, platform: NodeJS.Platform): Promise<ProcessEntry[]> {
+export async function listProcesses(
+  mark: string,
+  platform: NodeJS.Platform,
+  since = "0",
+): Promise<ProcessEntry[]> {
   if (platform === "win32") return [];
-  return platform === "linux" ? listFromProc(mark) : listFromPs(mark);
+  return platform === "linux" ? listFromProc(mark, Number(since)) : listFromPs(mark);
 }
 
 /** When a process began: tells it from a later one with the same pid. "0" where that cannot be read. */
 export function readBegan(pid: number): string {
-  try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"))?.began ?? "0";
-  } catch {
-    return "0";
-  }
+  return readStat(pid)?.began ?? "0";
 }
 
-async function listFromProc(mark: string): Promise<ProcessEntry[]> {
+async function listFromProc(mark: string, since: number): Promise<ProcessEntry[]> {
   const pids = (await readdir("/proc").catch(() => [])).filter((name) => /^\d+$/.test(name));
   const entries = await Promise.all(
     pids.map(async (pid) => {
-      const stat = parseStat(await readFile(`/proc/${pid}/stat`, "latin1").catch(() => ""));
+      const stat = readStat(pid);
       if (!stat) return [];
       // Other users' environments cannot be read, and are not ours.
-      const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
+      const environment =
+        Number(stat.began) < since ? "" : await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
       return [{ pid: Number(pid), ...stat, marked: environment.split("\0").includes(mark) }];
     }),
   );
   return entries.flat();
+}
+
+/** Nothing is waited for there: asked of the thread pool, each would take several times the processor time. */
+function readStat(pid: number | string): ReturnType<typeof parseStat> {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Fields of /proc/<pid>/stat (proc(5)). Undefined for what is dead already and only waits to be collected. */

@@ -39,7 +39,8 @@ export async function findAgentProcesses(
   platform: NodeJS.Platform = process.platform,
 ): Promise<ProcessEntry[]> {
   const [began = "0", mark = ""] = identity.startedAt.split(".");
-  const all = await listProcesses(`${MARK_NAME}=${mark}`, platform);
+  // What has the mark descends from the agent, and is no older.
+  const all = await listProcesses(`${MARK_NAME}=${mark}`, platform, began);
   const root = all.find((entry) => entry.pid === identity.pid);
   // The system gives a pid to another process later; the mark and the start time tell it apart.
   const isOurs = root !== undefined && (root.marked || (root.began === began && began !== "0"));
