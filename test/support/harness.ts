@@ -13,6 +13,7 @@ import { createServer, type ServerOptions, type WorkflowsServer } from "../../sr
 import { SUPER_TOOL } from "../../src/server/tools/registry.js";
 import { readSettings } from "../../src/settings/settings.js";
 import type { Log } from "../../src/shared/log.js";
+import { compiledSchemas } from "./compiled-schemas.js";
 
 /** What a tool gave back, as the tests look at it. */
 export interface ToolAnswer {
@@ -71,6 +72,7 @@ export function createTestClient(options: ClientOptions = {}): TestClient {
         ...(roots ? { roots: {} } : {}),
         ...(widgets ? { extensions: WIDGETS } : {}),
       },
+      jsonSchemaValidator: compiledSchemas,
     },
   );
   const forms: ShownForm[] = [];
