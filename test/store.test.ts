@@ -187,6 +187,31 @@ describe("a database that cannot be used", () => {
     expect(await digest()).toBe(before);
   });
 
+  it("goes on where a newer release has only added to it and says so, until one step is of another kind", async () => {
+    const db = await open();
+    await db.destroy();
+    const later = new Libsql(file);
+    onTestFinished(() => void later.close());
+    later.exec("alter table sessions add column later text");
+    const insert = "insert into schema_migrations (name, release, applied_at, older_may_go_on) values";
+    later.exec(`${insert} ('900-later', '9.1.0', 1, 1)`);
+    const again = await open();
+    expect(await again.selectFrom("schema_migrations").select("name").orderBy("name").execute()).toEqual([
+      ...MIGRATIONS.map(({ name }) => ({ name })),
+      { name: "900-later" },
+    ]);
+    await again.destroy();
+    later.exec(`${insert} ('901-other', '9.2.0', 1, 0), ('902-more', '9.3.0', 1, 1)`);
+    await expect(open()).rejects.toThrow(/changed by version 9\.2\.0 /);
+  });
+
+  it("has no step with which older releases go on that does more than add to it", () => {
+    const adds =
+      /^(create table \w+ \(|create index |alter table \w+ add column \w+ (text|integer|bigint|double precision)( not null default \S+)?$)/;
+    for (const { name, statements } of MIGRATIONS.filter(({ olderMayGoOn }) => olderMayGoOn))
+      for (const statement of statements) expect(statement.trim(), name).toMatch(adds);
+  });
+
   it("is told as one that cannot be locked when its lock is never given", async () => {
     await mkdir(folder, { mode: 0o700 });
     const other = new Libsql(file);

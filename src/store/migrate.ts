@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { VERSION } from "../shared/version.js";
+import type { Migration } from "./migration.js";
 import { StoreError } from "./store-error.js";
 import { MIGRATIONS, type Tables } from "./tables.js";
 
@@ -14,7 +15,8 @@ const STATE_FOLDER = {
  * while the others wait; where nothing is to be done it is one query.
  * @param now epoch ms
  * @param place where the database is
- * @throws StoreError (`newer-version`) when a later release has changed it; nothing is changed then
+ * @throws StoreError (`newer-version`) when a later release has changed it so that this one cannot use it; nothing is
+ * changed then
  */
 export async function migrate(db: Kysely<Tables>, now: number, place = STATE_FOLDER): Promise<void> {
   if (listMissing(await readApplied(db), place).length === 0) return;
@@ -26,20 +28,26 @@ export async function migrate(db: Kysely<Tables>, now: number, place = STATE_FOL
       .addColumn("release", "text", (column) => column.notNull())
       .addColumn("applied_at", "double precision", (column) => column.notNull())
       .execute();
-    for (const { name, statements } of listMissing(await readApplied(transaction), place)) {
+    const missing = listMissing(await readApplied(transaction), place);
+    for (const { name, statements } of missing) {
       for (const statement of statements) await sql.raw(statement).execute(transaction);
       const row = { name, release: VERSION, applied_at: now };
       await transaction.insertInto("schema_migrations").values(row).execute();
     }
+    // The column is one of the steps.
+    const adding = missing.filter(({ olderMayGoOn }) => olderMayGoOn).map(({ name }) => name);
+    if (adding.length === 0) return;
+    const noted = transaction.updateTable("schema_migrations").set({ older_may_go_on: 1 });
+    await noted.where("name", "in", adding).execute();
   });
 }
 
-type Applied = { name: string; release: string }[];
+type Applied = { name: string; release: string; older_may_go_on?: number | undefined }[];
 
 /** The steps that were made, in their order; none in a new database. */
 export async function readApplied(db: Kysely<Tables>): Promise<Applied> {
   try {
-    return await db.selectFrom("schema_migrations").select(["name", "release"]).orderBy("name").execute();
+    return await db.selectFrom("schema_migrations").selectAll().orderBy("name").execute();
   } catch (error) {
     // The table is missing, which is the query's own mistake; a StoreError is none.
     if (error instanceof StoreError) throw error;
@@ -48,11 +56,11 @@ export async function readApplied(db: Kysely<Tables>): Promise<Applied> {
 }
 
 /**
- * The steps that are still to be made.
- * @throws StoreError (`newer-version`) when there are others than these
+ * The steps that are still to be made. Steps of a later release are left alone where that says that older ones may go on.
+ * @throws StoreError (`newer-version`) when there are others
  */
-export function listMissing(applied: Applied, place = STATE_FOLDER): typeof MIGRATIONS {
-  const newer = applied.findLast((one) => MIGRATIONS.every(({ name }) => name !== one.name));
+export function listMissing(applied: Applied, place = STATE_FOLDER): readonly Migration[] {
+  const newer = listNewer(applied).findLast((one) => one.older_may_go_on !== 1);
   if (!newer) return MIGRATIONS.filter(({ name }) => applied.every((one) => one.name !== name));
   throw new StoreError(
     `${place.what} was changed by version ${newer.release} of this product, and this is version ` +
@@ -61,4 +69,9 @@ export function listMissing(applied: Applied, place = STATE_FOLDER): typeof MIGR
     newer.name,
     "newer-version",
   );
+}
+
+/** The steps that this release does not know. */
+export function listNewer(applied: Applied): Applied {
+  return applied.filter((one) => MIGRATIONS.every(({ name }) => name !== one.name));
 }

@@ -9,7 +9,7 @@ import {
 } from "kysely";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { Database, type SharedDatabase, type Transaction } from "./database.js";
-import { listMissing, migrate, readApplied } from "./migrate.js";
+import { listMissing, listNewer, migrate, readApplied } from "./migrate.js";
 import { PostgresConnections } from "./postgres-connection.js";
 import { AwayError } from "./postgres-error.js";
 import { StoreError } from "./store-error.js";
@@ -127,14 +127,21 @@ export class PostgresDatabase extends Database {
     return rows[0] as (typeof rows)[0];
   }
 
-  /** The last step that was made, and whether tables can be created; nothing is changed. @throws StoreError */
-  async inspectTables(): Promise<{ step: string | undefined; mayCreate: boolean }> {
+  /**
+   * The last step that was made, whether it is one of a later release, and whether tables can be created; nothing is
+   * changed. @throws StoreError
+   */
+  async inspectTables(): Promise<{ step: string | undefined; isNewer: boolean; mayCreate: boolean }> {
     const applied = await readApplied(this);
     listMissing(applied, PLACE);
     const last = applied.at(-1);
     const may = sql<{ may: boolean }>`select has_schema_privilege(current_schema(), 'create') as may`;
     const { rows } = await may.execute(this);
-    return { step: last && `${last.name} by ${last.release}`, mayCreate: rows[0]?.may === true };
+    return {
+      step: last && `${last.name} by ${last.release}`,
+      isNewer: listNewer(applied).length > 0,
+      mayCreate: rows[0]?.may === true,
+    };
   }
 
   /** Whether a server of this release, or of one before it, has made the table. @throws StoreError */

@@ -1,3 +1,5 @@
+import type { ColumnType } from "kysely";
+import type { Migration } from "./migration.js";
 import { type SessionTables, sessionsMigration } from "./migrations/001-session-records.js";
 import { type EngineTables, engineMigration } from "./migrations/002-engine.js";
 import { type NoticeTables, noticesMigration } from "./migrations/003-notices.js";
@@ -12,6 +14,8 @@ interface MigrationTable {
   name: string;
   release: string;
   applied_at: number;
+  /** 1 for a step with which releases that do not know it may go on; not there before the step 008. */
+  older_may_go_on: ColumnType<number | undefined, number | undefined, number>;
 }
 
 /** All tables of the database. Each subject describes its own beside the migration that makes them. */
@@ -27,11 +31,10 @@ export interface Tables
 }
 
 /**
- * The steps to this form of the database, in their order. `name` is as the step's file is called; its statements are
- * such as SQLite and PostgreSQL both understand, and carried out in one transaction. What was released never changes: a
- * change is a new step.
+ * The steps to this form of the database, in their order, carried out in one transaction. What was released never
+ * changes: a change is a new step.
  */
-export const MIGRATIONS = [
+export const MIGRATIONS: readonly Migration[] = [
   sessionsMigration,
   engineMigration,
   noticesMigration,

@@ -1,3 +1,4 @@
+import { VERSION } from "../../shared/version.js";
 import { OLDEST_VERSION, PostgresDatabase } from "../../store/postgres.js";
 import { StoreError } from "../../store/store-error.js";
 import { failure, ok, type Result, warning } from "./finding.js";
@@ -34,7 +35,7 @@ async function look(db: PostgresDatabase, clock: { now(): number }): Promise<Res
   const began = clock.now();
   const { version, isReadOnly, now } = await db.inspect();
   const ended = clock.now();
-  const { step, mayCreate } = await db.inspectTables();
+  const { step, isNewer, mayCreate } = await db.inspectTables();
   const what = `the PostgreSQL server answers, version ${Math.floor(version / 10_000)}`;
   if (version < OLDEST_VERSION) return failure(what, "Name a server of version 13 or newer.");
   if (isReadOnly)
@@ -52,6 +53,11 @@ async function look(db: PostgresDatabase, clock: { now(): number }): Promise<Res
     return warning(
       `${what}; its clock and that of this machine are ${Math.round(apart / 1000)} s apart`,
       "Keep the clocks of all machines in step (NTP): what is newest is told by them.",
+    );
+  if (isNewer)
+    return warning(
+      `${what}; database ${step}, which is a later version than this one (${VERSION}); it can go on for the time of an upgrade`,
+      "Update this product.",
     );
   return ok(`${what}; ${step ? `database ${step}` : "tables are created with the first session"}`);
 }

@@ -1,3 +1,5 @@
+import type { Migration } from "../migration.js";
+
 /** Engines that share a database, and what they ask of one another. Times are epoch ms by the database's clock. */
 export interface WorkerTables {
   workers: {
@@ -9,6 +11,8 @@ export interface WorkerTables {
     version: string;
     /** How many agents work there at once. */
     places: number;
+    /** How many of these are taken. */
+    busy: number;
     /** `ready`; `draining`: it begins nothing more; `ended`: in an orderly way. */
     state: string;
     began_at: number;
@@ -29,8 +33,9 @@ export interface WorkerTables {
   };
 }
 
-export const workersMigration = {
+export const workersMigration: Migration = {
   name: "008-workers",
+  olderMayGoOn: true,
   statements: [
     `create table workers (
       worker_id text not null primary key,
@@ -38,6 +43,7 @@ export const workersMigration = {
       name text not null,
       version text not null,
       places bigint not null,
+      busy bigint not null,
       state text not null,
       began_at double precision not null,
       seen_at double precision not null
@@ -53,5 +59,7 @@ export const workersMigration = {
     )`,
     `create index worker_calls_by_worker on worker_calls (worker_id, taken_at)`,
     `create index engine_runs_by_session on engine_runs (session_id, created_at)`,
+    // Before the first step of which an older release may find that it can go on.
+    `alter table schema_migrations add column older_may_go_on integer not null default 0`,
   ],
 };
