@@ -11,6 +11,8 @@ export interface CommandLine {
   flags: Record<string, string | undefined>;
   /** `engine stop --force`: without asking, and whatever the engine does. */
   force?: true;
+  /** `engine drain --interrupt-after 600`: s after which what still goes on is interrupted. */
+  "interrupt-after"?: string;
   /** `engine --background`: any free port, only on loopback, and an end when it is idle. */
   background?: true;
   /** `demo --engine --yes`, `install … --yes`: without asking. */

@@ -10,6 +10,7 @@ export const COMMANDS = [
   "engine",
   "engine status",
   "engine cost",
+  "engine drain",
   "engine stop",
   "workflows",
   "workflows edit",
@@ -61,6 +62,7 @@ export const OWN_FLAGS = {
   transport: { type: "string", commands: COMMANDS },
   days: { type: "string", commands: ["engine cost"] },
   force: { type: "boolean", commands: ["engine stop"] },
+  "interrupt-after": { type: "string", commands: ["engine drain"] },
   background: { type: "boolean", commands: ["engine"] },
   sse: { type: "boolean", commands: ["serve"] },
   yes: {

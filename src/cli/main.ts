@@ -58,6 +58,7 @@ const COMMANDS: Record<Command, (invocation: Invocation) => Promise<number | und
   history,
   "history export": history,
   "history delete": history,
+  "engine drain": async (asked) => (await import("./commands/engine-drain.js")).engineDrain(asked),
   "engine stop": async (asked) => (await import("./commands/engine-stop.js")).engineStop(asked),
 };
 

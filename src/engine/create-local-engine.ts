@@ -23,9 +23,10 @@ import { createRunPolicy } from "./permissions/run-policy.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
 import { createRunNotices } from "./run-notices.js";
 import { openRunStore } from "./runs/open-run-store.js";
+import { pruneDaily } from "./runs/prune-daily.js";
 import { hasEnded } from "./runs/run.js";
-import type { RunStore } from "./runs/run-store.js";
-import { openWorker, type SharedWork } from "./workers/open-worker.js";
+import { DRAINS, openWorker, type SharedWork } from "./workers/open-worker.js";
+import { seeSoleWorker } from "./workers/worker-sights.js";
 import { createWorkflowLibrary } from "./workflows/workflow-library.js";
 import { ALLOWED_FILE, createAllowedRepositories } from "./workspaces/allowed-repositories.js";
 import { createWorkspaces } from "./workspaces/workspaces.js";
@@ -94,13 +95,16 @@ export interface LocalEngine {
   clients(): number;
   /** Looks whether the settings have changed. */
   refresh(): Promise<void>;
+  /** Begins nothing more from now on. Resolves when nothing goes on any more. */
+  drain(): Promise<void>;
+  /** Ends the runs that go on, in an orderly way; they can be continued. @param why for the person */
+  interrupt(why: string): Promise<void>;
   /** Ends runs in an orderly way, tells it to those who listen, and stops listening. */
   close(): Promise<void>;
 }
 
 /** Looking for the agent's program starts it three times and takes half a second. */
 const AGENT_KNOWN_MS = 60_000;
-const PRUNE_EVERY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Puts the engine together, opens it, and listens.
@@ -284,6 +288,8 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         await Promise.all([refresh(), runs.refresh()]);
       },
       ...(options.allowedHosts ? { allowedHosts: options.allowedHosts } : {}),
+      workers: joined?.see ?? (() => seeSoleWorker(engine, { runs, places: concurrency })),
+      ready: joined?.ready ?? (async () => (engine.isDraining() ? DRAINS : undefined)),
       clock,
       log,
       version,
@@ -294,6 +300,10 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       activeRuns: () => engine.activeRuns(),
       clients,
       refresh,
+      async drain() {
+        await Promise.all([joined?.workers.drain(), engine.drain()]);
+      },
+      interrupt: (why) => engine.interruptAll(why),
       async close() {
         stopPruning();
         // In this order, so that those who listen hear how their runs have ended.
@@ -327,19 +337,4 @@ function rememberAgent(clock: Clock, find: () => Promise<FoundAgent>): () => Pro
       throw error;
     }
   };
-}
-
-async function pruneDaily(runs: RunStore, clock: Clock, log: Log): Promise<() => void> {
-  let cancel = () => {};
-  async function prune(): Promise<void> {
-    try {
-      const removed = await runs.prune(clock.now());
-      if (removed.length > 0) log.info(`${removed.length} old runs were removed from the list.`);
-    } catch (error) {
-      log.warn(`Old runs could not be removed: ${(error as Error).message}`);
-    }
-    cancel = clock.after(PRUNE_EVERY_MS, () => void prune());
-  }
-  await prune();
-  return () => cancel();
 }

@@ -35,6 +35,26 @@ export interface EngineWorker {
   id: string;
   /** Whether it may begin a run that waits. */
   mayBegin: (run: EngineRun) => boolean;
+  /** What the others have room for: for this run, or in all. */
+  elsewhere: (run?: EngineRun) => PlacesElsewhere;
+  /** Whether another one is there that begins runs. */
+  othersBegin: () => boolean;
+}
+
+/** Places at other workers, and the runs there that have begun and not ended. */
+export interface PlacesElsewhere {
+  /** Runs that can be at work there at once; of one that begins nothing more, those that still are. */
+  slots: number;
+  busy: readonly EngineRun[];
+  /** They gave their place up; those of them that were answered are in `asking` as well. */
+  idle: readonly EngineRun[];
+  asking: readonly EngineRun[];
+  /** The places of this worker count, too: the run may begin here as well. */
+  ownToo: boolean;
+  /** A run of the same session that goes on at another worker. */
+  before?: EngineRun;
+  /** The worker that has the run's session, where it begins nothing at the moment and no other one may either. */
+  waitsFor?: { name: string; state: string };
 }
 
 /** What the engine and each run's work are given. */

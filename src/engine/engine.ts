@@ -2,25 +2,33 @@ import { randomUUID } from "node:crypto";
 import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
-import { type EngineRun, hasEnded, type QueuedMessage, type RunQuestion, waitsForSlot } from "./runs/run.js";
+import { type EngineRun, hasEnded, type QueuedMessage, type RunQuestion } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
-import { NotWritten } from "./runs/run-store.js";
-import { type Engine, EngineRefusal, type EngineSlots } from "./types.js";
+import { NotWritten, type StoredEvent } from "./runs/run-store.js";
+import { type Engine, EngineRefusal } from "./types.js";
 import { createDayLimit } from "./work/day-limit.js";
+import { createDrain } from "./work/drain.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
 import { statsOf } from "./work/message-stats.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
 import { createSessionLeftovers } from "./work/session-leftovers.js";
-import { describeWait, type SlotWait } from "./work/slot-wait.js";
+import { createSlots } from "./work/slots.js";
 import { takeUp } from "./work/take-up.js";
 import { toQueued } from "./work/turn-order.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
 /** A run that could not be begun here is looked at again after this time, in ms. */
 const TRY_AGAIN_MS = 1_000;
+/** After these another run may wait otherwise than before. */
+const WAITS_CHANGE = new Set<StoredEvent["type"]>([
+  ...(["turn", "question-asked", "question-closed", "slot-given-up", "slot-taken", "ended"] as const),
+]);
 const STOPPING = "The engine is stopping. Nothing was started.";
+const DRAINING =
+  "The engine begins nothing more: a person has told it to end when what goes on has ended. Nothing was started. Try " +
+  "again when the next one is there.";
 
 /** The workflows API's engine: one agent process for each run, at most so many at once, and nothing lost. */
 export function createEngine(options: EngineOptions): Engine {
@@ -39,17 +47,17 @@ export function createEngine(options: EngineOptions): Engine {
       return limits.concurrency;
     },
     begin,
-    mayBegin: worker && (({ runId }) => mayBegin(worker, runId)),
+    mayBegin: ({ runId }) => !drain.isDraining() && (!worker || mayBegin(worker, runId)),
     onChange: () => waits.changed(),
   });
+  const drain = createDrain(() => working.size + starting.size > 0);
+  const { slots, waitOf } = createSlots({ ...options, queue, history, isDraining: drain.isDraining });
   const interruptedRuns = createInterruptedRuns({ ...options, whileOpen, signal: stopping.signal });
   const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
   // An estimate changes with each turn, and a wait ends with its run.
   const stopListening = runs.subscribe((event, run, fromElsewhere) => {
-    const { type } = event;
-    if (type === "turn" || type === "question-asked" || type === "question-closed" || type === "ended")
-      waits.changed();
-    if (type === "ended") queue.endedElsewhere(run.runId);
+    if (WAITS_CHANGE.has(event.type)) waits.changed();
+    if (event.type === "ended") queue.endedElsewhere(run.runId);
     if (!fromElsewhere) return;
     const work = working.get(run.runId);
     takeUp(event, run, {
@@ -78,6 +86,7 @@ export function createEngine(options: EngineOptions): Engine {
       log.error(`Run ${runId} could not be carried out: ${(error as Error).message}`);
     } finally {
       working.delete(runId);
+      drain.look();
     }
   }
 
@@ -109,6 +118,7 @@ export function createEngine(options: EngineOptions): Engine {
       return await step;
     } finally {
       starting.delete(step);
+      drain.look();
     }
   }
 
@@ -142,23 +152,6 @@ export function createEngine(options: EngineOptions): Engine {
     refuseLater(run);
     // A run that is started meanwhile waits.
     return { run, release: queue.hold(run.sessionId) };
-  }
-
-  function slots(): EngineSlots {
-    const { busy, idle, next } = queue.state();
-    const named = (ids: readonly string[]) => ids.flatMap((runId) => runs.get(runId) ?? []);
-    const waiting = next.map(({ runId }) => runId);
-    return {
-      slots: limits.concurrency,
-      busy: named(busy),
-      asking: named(idle.filter((runId) => !waiting.includes(runId))),
-      waiting: named(waiting),
-    };
-  }
-
-  function waitOf(run: EngineRun): SlotWait | undefined {
-    if (!waitsForSlot(run)) return undefined;
-    return describeWait(run, { state: queue.state(), slots: limits.concurrency, history, find: runs.get });
   }
 
   async function checkSession<T>(
@@ -205,6 +198,7 @@ export function createEngine(options: EngineOptions): Engine {
     async start(asked, key) {
       const refuse = () => {
         if (closing) throw new EngineRefusal(503, STOPPING);
+        if (drain.isDraining() && !worker?.othersBegin()) throw new EngineRefusal(503, DRAINING);
       };
       const { run, happened } = await whileOpen(acceptRequest(asked, key, { ...options, refuse, dayLimit }));
       if (happened) queue.add(toQueued(run));
@@ -308,6 +302,14 @@ export function createEngine(options: EngineOptions): Engine {
     slots,
     waitOf,
     onWaitChange: waits.subscribe,
+
+    async drain() {
+      const over = drain.begin();
+      waits.changed();
+      await over;
+    },
+
+    isDraining: drain.isDraining,
 
     async interruptAll(why) {
       await Promise.allSettled([...working.values()].map((work) => work.stop(why)));

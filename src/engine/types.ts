@@ -131,6 +131,26 @@ export interface EngineSlots {
   waiting: EngineRun[];
 }
 
+/** An engine that shares the runs with others, or the only one. */
+export interface WorkerSight {
+  /** "" of an only one. */
+  id: string;
+  /** Its machine, as a person calls it. */
+  name: string;
+  version: string;
+  /** `draining`: it begins nothing more; `ended`: in an orderly way; `gone`: nothing was heard of it for too long. */
+  state: "ready" | "draining" | "ended" | "gone";
+  /** How many agents work there at once, and how many do. */
+  places: number;
+  busy: number;
+  /** For so long nothing was heard of it, in ms. */
+  silentMs: number;
+  /** It is the one that was asked. */
+  isOwn: boolean;
+  /** What has begun there and not ended. */
+  runs: readonly EngineRun[];
+}
+
 /** The engine behind the API, without HTTP. Methods throw {@link EngineRefusal} for what is not to be done. */
 export interface Engine {
   /** Finds out what became of the runs that were going on when the engine last stopped, and goes on with the rest. */
@@ -196,6 +216,12 @@ export interface Engine {
   waitOf(run: EngineRun): SlotWait | undefined;
   /** Calls the listener with a run when it has changed how that waits for a slot. Gives back what ends it. */
   onWaitChange(listener: (run: EngineRun) => void): () => void;
+  /**
+   * From now on nothing more begins; starts are refused unless another worker would begin them. Resolves when nothing goes
+   * on here any more.
+   */
+  drain(): Promise<void>;
+  isDraining(): boolean;
   /** The same as `close` for the runs that are at work, and the engine goes on. @param why it was done, for the person */
   interruptAll(why: string): Promise<void>;
   /** Ends the agents in an orderly way: their runs are `interrupted`, and can be continued. */

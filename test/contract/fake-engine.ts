@@ -121,6 +121,8 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
     open: async () => {},
     limitsChanged() {},
     interruptAll: async () => {},
+    drain: async () => {},
+    isDraining: () => false,
     async start(request, key) {
       told(`start ${JSON.stringify(request)}${key === undefined ? "" : ` as ${key}`}`);
       return add({

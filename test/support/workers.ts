@@ -24,6 +24,8 @@ export interface WorkerProcess extends ContractClient {
   agents(): number[];
   /** Begins again on the same folder. */
   restart(): Promise<WorkerProcess>;
+  /** Starts a command at its machine, in a terminal with the same settings. */
+  command(...words: string[]): ReturnType<typeof spawnBin>;
 }
 
 /** Its waits take as long as a busy machine needs. */
@@ -38,6 +40,7 @@ export function createPatientClient(url: string, apiKey = WORKERS_KEY): Contract
 
 /**
  * Starts `engine` of the built bin on a shared database, and waits until it listens.
+ * @param database "" for an engine with a database of its own
  * @param settings variables without their common prefix
  */
 export async function startWorker(
@@ -45,7 +48,7 @@ export async function startWorker(
   settings: Record<string, string> = {},
   home = temporaryFolder("automagik-worker-"),
 ): Promise<WorkerProcess> {
-  const bin = spawnBin(["engine", "--port", "0"], {
+  const variables = {
     HOME: home,
     XDG_CONFIG_HOME: home,
     ...toVariables({
@@ -59,7 +62,8 @@ export async function startWorker(
       ENGINE_MOVE_AFTER: "3",
       ...settings,
     }),
-  });
+  };
+  const bin = spawnBin(["engine", "--port", "0"], variables);
   const { child } = bin;
   const agents = () => processesWith(home).filter((pid) => pid !== child.pid);
   onTestFinished(() => {
@@ -74,6 +78,7 @@ export async function startWorker(
         ...{ url, home, agents, exited: bin.ended, log: bin.stderr },
         signal: (name) => void child.kill(name),
         restart: () => startWorker(database, settings, home),
+        command: (...words) => spawnBin(words, variables),
       };
     }
     if (child.exitCode !== null) throw new Error(`The worker did not start: ${bin.stderr()}`);

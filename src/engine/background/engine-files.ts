@@ -12,6 +12,8 @@ export interface EngineFiles {
   record: string;
   /** The settings that the newest window has brought. */
   settings: string;
+  /** That the engine is to end when nothing goes on any more. */
+  drain: string;
   /** How the last engine has ended. */
   lastEnd: string;
   /** The port that was listened on last, when it was any free one. */
@@ -32,6 +34,7 @@ export function engineFiles(stateFolder: string): EngineFiles {
     formerKey: join(folder, "key"),
     record: join(folder, "engine.json"),
     settings: join(privateFolder, "settings.json"),
+    drain: join(privateFolder, "drain.json"),
     lastEnd: join(folder, "last-end.json"),
     port: join(folder, "port"),
     log: join(folder, "engine.log"),

@@ -8,6 +8,7 @@ import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import type { Log } from "../../shared/log.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
+import { followDrainRequest, removeDrainRequest } from "./drain-request.js";
 import { engineFiles } from "./engine-files.js";
 import { digestOfKey, resolveEngineKey } from "./engine-key.js";
 import {
@@ -31,6 +32,10 @@ export interface EngineServer {
   clients(): number;
   /** Looks whether settings have changed. */
   refresh?(): Promise<void>;
+  /** Begins nothing more from now on. Resolves when nothing goes on any more. */
+  drain?(): Promise<void>;
+  /** Ends the runs that go on, in an orderly way. @param why for the person */
+  interrupt?(why: string): Promise<void>;
   /** Ends runs in an orderly way and stops listening. */
   close(): Promise<void>;
 }
@@ -133,6 +138,7 @@ async function run(options: EngineProcessOptions): Promise<number> {
   );
   if (!isClosed) log.error("Not everything ended cleanly; the next start handles the rest.");
   offSignal();
+  if (!ousted) removeDrainRequest(stateFolder);
   if (!failed && !ousted) writeLastEnd(stateFolder, { at: clock.now(), why });
   await taken.lock.release();
   return isClosed ? code : 1;
@@ -181,6 +187,7 @@ function announce(
 /** When it ends, and who has used it. */
 function createEngineLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, lock: ProcessLock) {
   let lastUse = clock.now();
+  let lookForDrain = async () => {};
   const life = createLife({
     lock,
     onEnd: ({ ousted }) => !ousted && removeEngineRecord(stateFolder),
@@ -190,7 +197,7 @@ function createEngineLife({ stateFolder, idleMs, clock, log }: EngineProcessOpti
   });
 
   async function look(server: EngineServer): Promise<End | undefined> {
-    await server.refresh?.();
+    await Promise.all([server.refresh?.(), lookForDrain()]);
     if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.now();
     const limitMs = idleMs?.();
     if (limitMs === undefined || clock.now() - lastUse < limitMs) return undefined;
@@ -201,12 +208,20 @@ function createEngineLife({ stateFolder, idleMs, clock, log }: EngineProcessOpti
     ...life,
     touch: () => {
       lastUse = clock.now();
+      void lookForDrain();
     },
-    watch: (server: EngineServer) =>
+    watch: (server: EngineServer) => {
+      const { drain, interrupt } = server;
+      if (drain && interrupt) {
+        const onDrained = () =>
+          life.end({ why: "nothing goes on any more, and it was told to end then", code: 0 });
+        lookForDrain = followDrainRequest({ stateFolder, drain, interrupt, onDrained, clock, log });
+      }
       life.watch(
         () => look(server),
         () => (idleMs?.() ?? REFRESH_MS) / 4,
-      ),
+      );
+    },
   };
 }
 

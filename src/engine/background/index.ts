@@ -1,5 +1,8 @@
 /** The engine as a process: finding, starting, watching and stopping it. Loads nothing of the engine itself. */
+
+export { askWorkers, type WorkersAnswer } from "./ask-workers.js";
 export { type DiskUse, measureDiskUse } from "./disk-use.js";
+export { type DrainSight, drainEngine } from "./drain-engine.js";
 export { engineFiles } from "./engine-files.js";
 export { resolveEngineKey } from "./engine-key.js";
 export { openEngineLog } from "./engine-log-file.js";

@@ -3,7 +3,7 @@ import type { Clock } from "../../shared/clock.js";
 import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
 import type { FoundAgent } from "../engine-options.js";
-import { type Engine, EngineRefusal } from "../types.js";
+import { type Engine, EngineRefusal, type WorkerSight } from "../types.js";
 import type { WorkflowLibrary } from "../workflows/workflow-library.js";
 import { addEndpoint, type EngineApp, type EngineHttpEnv, refuseOtherMethods } from "./endpoint.js";
 import { addEventEndpoints } from "./event-endpoints.js";
@@ -21,6 +21,7 @@ import { addRunEndpoints } from "./run-endpoints.js";
 import { toMoment, toRefusalBody } from "./run-wire.js";
 import * as z from "./schemas.js";
 import { addStartEndpoint } from "./start-endpoint.js";
+import { addReadyEndpoint, addWorkerEndpoint } from "./worker-endpoints.js";
 
 const API = "/api/v1/workflows/claude-code";
 
@@ -45,6 +46,10 @@ export interface EngineAppOptions {
   /** Origins of pages that may call; none by default. */
   allowedOrigins?: readonly string[];
   version: string;
+  /** The engines that have the runs; without it the endpoint is not there. */
+  workers?: () => readonly WorkerSight[];
+  /** Why requests should not come here, for load balancers; undefined when they may. Default: they may. */
+  ready?: () => Promise<string | undefined>;
   /** What keys of starts (`Idempotency-Key`) begin with; without it they are not offered. */
   keyPrefix?: string | undefined;
   /** What is needed to let a person allow repositories; only for an engine that no other machine reaches. */
@@ -82,6 +87,8 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
   addStartEndpoint(api, { ...options, takesConsent: options.repositories !== undefined });
   addRunEndpoints(api, options);
+  const { workers } = options;
+  if (workers) addWorkerEndpoint(api, { engine, workers });
   addQuestionEndpoints(api, options);
   addReviewEndpoints(api, options);
   addLeftoverEndpoints(api, options);
@@ -126,6 +133,7 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
       clients: clients(),
     }),
   });
+  addReadyEndpoint(app, options.ready ?? (async () => undefined));
   const registry = app.openAPIRegistry;
   registry.registerComponent("securitySchemes", "ApiKeyHeader", {
     type: "apiKey",

@@ -8,7 +8,7 @@ import { HttpRefusal } from "./refusal.js";
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 /** Answered without a key, as the contract has it. */
-const OPEN_PATHS = ["/health", "/api/v1/openapi.json"];
+const OPEN_PATHS = ["/health", "/ready", "/api/v1/openapi.json"];
 
 /** Whether a path is answered without a key. */
 export const isOpen = (path: string): boolean => OPEN_PATHS.includes(path);

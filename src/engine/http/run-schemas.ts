@@ -69,6 +69,29 @@ const slotRun = z.object({
   expected_turns: z.int().nullable(),
 });
 
+export const workersSchema = z
+  .object({
+    workers: z.array(
+      z.object({
+        worker_id: z.string().describe("Empty where only one engine has the runs"),
+        name: z.string().describe("Of its machine"),
+        version: z.string(),
+        state: z
+          .enum(["ready", "draining", "ended", "gone"])
+          .describe("draining: it begins nothing more; ended: in an orderly way; gone: silent for too long"),
+        places: z.int().describe("Runs that can be at work there at once"),
+        busy: z.int().describe("Places that are taken"),
+        silent_seconds: z.int(),
+        answers: z.boolean().describe("It has answered this request"),
+        runs: z
+          .array(slotRun.extend({ waiting_for: z.literal("question").nullable() }))
+          .describe("They have begun there and not ended"),
+      }),
+    ),
+    waiting: z.int().describe("Runs that have not begun"),
+  })
+  .openapi("Workers");
+
 export const slotsSchema = z
   .object({
     slots: z.int().describe("Runs that can be at work at once"),

@@ -125,17 +125,22 @@ function toSlotWait(wait: SlotWait | undefined): z.input<typeof statusSchema>["w
   };
 }
 
-/** The engine's slots, for whoever wants to know why a run does not begin. */
-export function toSlots({ slots, busy, asking, waiting }: EngineSlots): z.input<typeof slotsSchema> {
-  const tell = (run: EngineRun) => ({
+/** A run as one that takes a slot. */
+export function toSlotRun(run: EngineRun): z.input<typeof slotsSchema>["busy"][number] {
+  return {
     run_id: run.runId,
     session_name: run.sessionName,
     workflow_name: run.request.workflowName,
     status: toContractStatus(run.status),
     turns: run.turn,
     expected_turns: run.expectedTurns ?? null,
-  });
-  return { slots, busy: busy.map(tell), asking: asking.map(tell), waiting: waiting.map(tell) };
+  };
+}
+
+/** The engine's slots, for whoever wants to know why a run does not begin. */
+export function toSlots({ slots, busy, asking, waiting }: EngineSlots): z.input<typeof slotsSchema> {
+  const [atWork, idle, next] = [busy, asking, waiting].map((runs) => runs.map(toSlotRun));
+  return { slots, busy: atWork ?? [], asking: idle ?? [], waiting: next ?? [] };
 }
 
 /**

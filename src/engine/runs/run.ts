@@ -190,6 +190,11 @@ export function waitsForSlot(run: Pick<EngineRun, "status" | "slotGivenUp">): bo
   return run.status === "pending" || (run.status === "running" && run.slotGivenUp === true);
 }
 
+/** True for a run that holds a slot. */
+export function isAtWork(run: Pick<EngineRun, "status" | "slotGivenUp">): boolean {
+  return (run.status === "running" || run.status === "waiting") && run.slotGivenUp !== true;
+}
+
 /** Questions that nobody has answered yet: what a `waiting` run waits for. One that has ended waits for nothing. */
 export function openQuestions(run: Pick<EngineRun, "status" | "questions">): RunQuestion[] {
   return hasEnded(run) ? [] : run.questions.filter((question) => question.answeredAt === undefined);

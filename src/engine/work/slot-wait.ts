@@ -19,6 +19,8 @@ export interface SlotWait {
   after?: EngineRun;
   /** … or as many agents wait for a person as may be kept alive. */
   asking?: readonly EngineRun[];
+  /** … or its session is that of a worker which begins nothing at the moment. */
+  waitsFor?: { name: string; state: string };
   /** In about how many seconds it goes on, where the history tells it. */
   estimateS?: number;
 }
@@ -32,11 +34,13 @@ export function describeWait(
   {
     state,
     slots,
+    waitsFor,
     history,
     find,
   }: {
     state: QueueState;
     slots: number;
+    waitsFor: SlotWait["waitsFor"];
     history: Pick<RunHistory, "of">;
     find: (runId: string) => EngineRun | undefined;
   },
@@ -49,7 +53,7 @@ export function describeWait(
   const before = state.bySession.get(run.sessionId);
   const after = next.begun || before === undefined ? undefined : find(before);
   const ahead = named(state.next.slice(0, index).map(({ runId }) => runId));
-  const isHindered = after !== undefined || next.full;
+  const isHindered = after !== undefined || waitsFor !== undefined || next.full;
   const estimateS =
     isHindered || busy.length < slots
       ? undefined
@@ -61,6 +65,7 @@ export function describeWait(
     answered: next.begun,
     ...(next.begun && lastAnswer(run) === "timeout" ? { unanswered: true } : {}),
     ...(after ? { after } : {}),
+    ...(waitsFor ? { waitsFor } : {}),
     ...(next.full ? { asking: named(state.idle) } : {}),
     ...(estimateS === undefined ? {} : { estimateS }),
   };
@@ -109,11 +114,17 @@ function listNames(runs: readonly EngineRun[]): string {
 
 /** "Waiting for a free slot, position 2 (2 of 2 busy: jwt-login, fix-login), about 4 min" */
 export function tellWait(wait: SlotWait): string {
-  const { position, slots, busy, answered, unanswered, after, asking, estimateS } = wait;
+  const { position, slots, busy, answered, unanswered, after, waitsFor, asking, estimateS } = wait;
   if (after) {
     const what = after.status === "waiting" ? ", which waits for an answer" : "";
     return `Waiting for the run before it in this session (${after.request.workflowName})${what}`;
   }
+  if (waitsFor) {
+    const what = waitsFor.state === "draining" ? "begins nothing more" : "is not there";
+    return `Waiting for the machine that has this session (${cleanLine(waitsFor.name, NAME_CHARACTERS)}), which ${what}`;
+  }
+  if (slots === 0)
+    return `Waiting for a machine that begins runs, position ${position}: there is none at the moment`;
   if (asking) {
     return (
       `Waiting until a session is answered, position ${position}: ${asking.length} wait for a person, and no more ` +

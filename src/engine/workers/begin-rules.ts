@@ -3,6 +3,7 @@ import { type EngineRun, hasEnded } from "../runs/run.js";
 import { readRuns } from "../runs/run-rows.js";
 import type { Guard } from "../runs/write-changes.js";
 import { homeOf } from "./session-homes.js";
+import { isThere, type Worker } from "./worker-rows.js";
 import type { Workers } from "./workers.js";
 
 /** Which runs a worker may begin. */
@@ -14,6 +15,8 @@ export interface BeginRules {
   mayBegin(run: EngineRun, ofSession: readonly EngineRun[]): boolean;
   /** The same by what the database has, in the transaction that begins it: of two workers one begins it. */
   guard: Guard;
+  /** The worker alone at which a session goes on, by where its workspace lies; undefined where any may. */
+  onlyAt(home: string | undefined): Worker | undefined;
 }
 
 /**
@@ -26,15 +29,19 @@ export function createBeginRules(workers: () => Workers | undefined, moveAfterMs
     if (!known || known.isDraining()) return false;
     if (ofSession.some((one) => one.runId !== run.runId && one.status !== "pending" && !hasEnded(one)))
       return false;
-    const home = homeOf(ofSession);
-    if (home === undefined || home === known.own.id) return true;
-    if (known.isThere(home)) return false;
-    const worker = known.get(home);
-    return worker === undefined || worker.silentMs > moveAfterMs;
+    const only = onlyAt(homeOf(ofSession));
+    return only === undefined || only.id === known.own.id;
+  }
+
+  function onlyAt(home: string | undefined): Worker | undefined {
+    const worker = home === undefined ? undefined : workers()?.get(home);
+    if (!worker) return undefined;
+    return isThere(worker) || worker.silentMs <= moveAfterMs ? worker : undefined;
   }
 
   return {
     mayBegin,
+    onlyAt,
     async guard(trx, run, event) {
       if (event.type !== "started") return true;
       return mayBegin(run, await readSession(trx, run.sessionId));

@@ -4,19 +4,26 @@ import type { Log } from "../../shared/log.js";
 import { openStore } from "../../store/open-store.js";
 import type { EngineWorker } from "../engine-options.js";
 import { createRunStore } from "../runs/create-run-store.js";
-import { hasEnded } from "../runs/run.js";
+import { hasEnded, isAtWork } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import { LIMITS } from "../runs/run-writer.js";
 import type { WriteAlongside } from "../runs/write-changes.js";
-import type { Engine } from "../types.js";
+import type { Engine, WorkerSight } from "../types.js";
 import { createBeginRules } from "./begin-rules.js";
+import { createPlacesElsewhere } from "./places-elsewhere.js";
+import { createReachDatabase } from "./reach-database.js";
 import { createCarryOutCall, shareEngine } from "./shared-engine.js";
 import { createWorkerCalls } from "./worker-calls.js";
 import { findWorkerId } from "./worker-id.js";
-import { joinWorkers, type Worker, type Workers } from "./workers.js";
+import type { Worker } from "./worker-rows.js";
+import { seeWorkers } from "./worker-sights.js";
+import { joinWorkers, type Workers } from "./workers.js";
 
 /** More than one engine keeps: a team's runs. */
 const SHARED_LIMITS = { ...LIMITS, endedRuns: 10_000, eventsKept: 1_000_000 };
+
+/** Why a load balancer is to go elsewhere. */
+export const DRAINS = "It begins nothing more, and ends when what goes on has ended.";
 
 /** How several engines work together. */
 export interface SharedWork {
@@ -36,10 +43,19 @@ export interface OpenedWorker {
   /**
    * Joins the others: from now on runs begin here.
    * @param engine this one
-   * @returns the engine as the API of all of them
    * @throws StoreError, and Error when another machine is this worker
    */
-  join(engine: Engine): Promise<{ engine: Engine; workers: Workers }>;
+  join(engine: Engine): Promise<JoinedWorker>;
+}
+
+/** An engine that has joined the others. */
+export interface JoinedWorker {
+  /** It as the API of all of them. */
+  engine: Engine;
+  workers: Workers;
+  see(): WorkerSight[];
+  /** Why requests should not come here, as a sentence; undefined when they may. Never rejects. */
+  ready(): Promise<string | undefined>;
 }
 
 /**
@@ -95,11 +111,17 @@ export async function openWorker(options: {
 
   return {
     runs,
-    worker: { id, mayBegin: (run) => rules.mayBegin(run, runs.ofSession(run.sessionId)) },
+    worker: {
+      id,
+      mayBegin: (run) => rules.mayBegin(run, runs.ofSession(run.sessionId)),
+      elsewhere: createPlacesElsewhere(() => workers, { runs, waitsFor: rules.onlyAt }),
+      othersBegin: () => workers?.all().some((one) => one.id !== id && one.state === "ready") === true,
+    },
     async join(engine) {
       const name = hostname();
       const joined = await joinWorkers({
         ...{ database, shared, id, name, places, clock, log, timeoutMs },
+        busy: () => runs.all().filter((run) => run.worker === id && isAtWork(run)).length,
         onGone: interruptRuns,
         onLost() {
           log.error("The database was not reached for too long: this worker ends its agents.");
@@ -112,7 +134,16 @@ export async function openWorker(options: {
       const calls = createWorkerCalls({ database, shared, workers: joined, carryOut, clock, log });
       closeCalls = calls.close;
       engine.limitsChanged();
-      return { engine: shareEngine(engine, { runs, workers: joined, calls }), workers: joined };
+      const isReached = createReachDatabase({ database, shared, clock });
+      return {
+        engine: shareEngine(engine, { runs, workers: joined, calls }),
+        workers: joined,
+        see: () => seeWorkers(joined, runs),
+        async ready() {
+          if (joined.isDraining()) return DRAINS;
+          return (await isReached()) ? undefined : "The database is away. It is looked for again.";
+        },
+      };
     },
   };
 }

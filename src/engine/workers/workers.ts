@@ -3,6 +3,7 @@ import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { VERSION } from "../../shared/version.js";
 import { type Database, type SharedDatabase, transaction } from "../../store/database.js";
+import { isThere, readWorkers, type Worker } from "./worker-rows.js";
 
 /**
  * Parts of the time after which a silent worker is gone: so often each says that it is there; one that could not say so
@@ -11,25 +12,15 @@ import { type Database, type SharedDatabase, transaction } from "../../store/dat
  */
 const [BEAT, GIVE_UP, JUDGE] = [1 / 12, 5 / 6, 1 / 3];
 
-/** A worker as it was last seen: an engine that shares a database with others. */
-export interface Worker {
-  id: string;
-  /** Its process. */
-  instance: string;
-  /** Its machine, as a person calls it. */
-  name: string;
-  version: string;
-  places: number;
-  /** `ended`: in an orderly way; `gone`: nothing was heard of it for too long. */
-  state: "ready" | "draining" | "ended" | "gone";
-  /** How long it was silent by then, in ms. */
-  silentMs: number;
-}
+/** Told when a worker has come, has another state or other places. */
+const CHANGED = "workers_changed";
+/** A machine that was silent for so long does not come back, in ms. */
+const FORGOTTEN_MS = 30 * 24 * 60 * 60_000;
 
 /** The workers of a database, as seen from one of them. */
 export interface Workers {
   readonly own: { readonly id: string; readonly instance: string; readonly name: string };
-  /** As of the last look, a few seconds ago. */
+  /** As of the last look, a few seconds ago; this one as it is. */
   all(): readonly Worker[];
   get(workerId: string): Worker | undefined;
   /** It takes requests, as far as is known. */
@@ -49,6 +40,7 @@ export interface Workers {
  * Joins the workers of a database.
  * @param options.id of this one
  * @param options.places how many agents work here at once, by now
+ * @param options.busy how many of these places are taken, by now
  * @param options.onGone called while a worker is gone, with each look, until its row is another one's. Must not throw
  * @param options.onLost the others take this one for gone soon: whatever it does is to end. Must not throw
  * @throws StoreError when the database cannot be used, and Error when another machine has the same id
@@ -59,6 +51,7 @@ export async function joinWorkers(options: {
   id: string;
   name: string;
   places: () => number;
+  busy: () => number;
   clock: Clock;
   log: Log;
   onGone: (worker: Worker) => void;
@@ -66,7 +59,7 @@ export async function joinWorkers(options: {
   /** One that was silent for so long is gone, in ms by the database's clock; its agents go on until shortly before. */
   timeoutMs: number;
 }): Promise<Workers> {
-  const { database, shared, id, name, places, clock, log, onGone, onLost, timeoutMs } = options;
+  const { database, shared, id, name, places, busy, clock, log, onGone, onLost, timeoutMs } = options;
   const own = { id, instance: randomUUID(), name };
   const listeners = new Set<() => void>();
   let state: "ready" | "draining" | "ended" = "ready";
@@ -74,6 +67,8 @@ export async function joinWorkers(options: {
   let beatAt = clock.elapsed();
   /** Since when every beat has come through. */
   let steadySince = clock.elapsed();
+  /** What the others were told last. */
+  let said: string | undefined;
   let isLost = false;
   let isClosed = false;
   let cancelNext = () => {};
@@ -81,31 +76,41 @@ export async function joinWorkers(options: {
   await refuseTwin(options);
   await say();
   next();
+  const stopListening = shared.listen(CHANGED, (changed) => {
+    if (changed !== id && !isClosed) void beat();
+  });
+
+  function present(): Pick<Worker, "places" | "busy"> & { state: typeof state } {
+    return { places: places(), busy: busy(), state };
+  }
+
+  function asItIs(worker: Worker): Worker {
+    return worker.id === id ? { ...worker, ...present() } : worker;
+  }
 
   /** Writes how this one stands, and reads how the others do. */
   async function say(): Promise<void> {
-    const { rows, now } = await transaction(database, async (trx) => {
+    const summary = JSON.stringify([state, places()]);
+    const workers = await transaction(database, async (trx) => {
       const now = await shared.readNow(trx);
-      const row = { instance: own.instance, name, version: VERSION, places: places(), state, seen_at: now };
+      const row = { ...present(), instance: own.instance, name, version: VERSION, seen_at: now };
       await trx
         .insertInto("workers")
         .values({ ...row, worker_id: id, began_at: now })
         .onConflict((conflict) => conflict.column("worker_id").doUpdateSet(row))
         .execute();
-      return { rows: await trx.selectFrom("workers").selectAll().execute(), now };
+      if (summary !== said) await shared.notify(trx, CHANGED, id);
+      await trx
+        .deleteFrom("workers")
+        .where("seen_at", "<", now - FORGOTTEN_MS)
+        .execute();
+      return readWorkers(trx, now, timeoutMs);
     });
+    said = summary;
     beatAt = clock.elapsed();
     isLost = false;
     const before = summaryOf(known);
-    known = new Map(
-      rows.map((row) => {
-        const silentMs = Math.max(0, now - row.seen_at);
-        const isGone = row.state !== "ended" && silentMs > timeoutMs;
-        const { instance, version } = row;
-        const seen = { id: row.worker_id, instance, name: row.name, version, places: row.places, silentMs };
-        return [row.worker_id, { ...seen, state: isGone ? "gone" : (row.state as Worker["state"]) }];
-      }),
-    );
+    known = new Map(workers.map((worker) => [worker.id, worker]));
     if (summaryOf(known) !== before) for (const listener of [...listeners]) listener();
     if (clock.elapsed() - steadySince < timeoutMs * JUDGE) return;
     for (const worker of known.values()) if (worker.state === "gone") onGone(worker);
@@ -141,11 +146,14 @@ export async function joinWorkers(options: {
 
   return {
     own,
-    all: () => [...known.values()],
-    get: (workerId) => known.get(workerId),
-    isThere: (workerId) => {
-      const state = known.get(workerId)?.state;
-      return workerId === id || state === "ready" || state === "draining";
+    all: () => [...known.values()].map(asItIs),
+    get(workerId) {
+      const worker = known.get(workerId);
+      return worker && asItIs(worker);
+    },
+    isThere(workerId) {
+      const worker = known.get(workerId);
+      return workerId === id || (worker !== undefined && isThere(worker));
     },
     async drain() {
       state = "draining";
@@ -160,6 +168,7 @@ export async function joinWorkers(options: {
     },
     async close() {
       isClosed = true;
+      stopListening();
       cancelNext();
       state = "ended";
       await beat();
@@ -180,4 +189,4 @@ async function refuseTwin(options: Parameters<typeof joinWorkers>[0]): Promise<v
 }
 
 const summaryOf = (workers: ReadonlyMap<string, Worker>) =>
-  JSON.stringify([...workers.values()].map(({ silentMs: _, ...rest }) => rest));
+  JSON.stringify([...workers.values()].map(({ silentMs: _, busy: __, ...rest }) => rest));

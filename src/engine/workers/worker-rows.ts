@@ -1,0 +1,40 @@
+import type { Kysely } from "kysely";
+import type { Tables } from "../../store/tables.js";
+
+/** A worker as it was last seen: an engine that shares a database with others. */
+export interface Worker {
+  id: string;
+  /** Its process. */
+  instance: string;
+  /** Its machine, as a person calls it. */
+  name: string;
+  version: string;
+  /** How many agents work there at once. */
+  places: number;
+  /** How many of these were taken when it was last seen. */
+  busy: number;
+  /** `ended`: in an orderly way; `gone`: nothing was heard of it for too long. */
+  state: "ready" | "draining" | "ended" | "gone";
+  /** How long it was silent by then, in ms. */
+  silentMs: number;
+}
+
+/**
+ * The workers of a database, those that have ended included.
+ * @param now epoch ms by the database's clock
+ * @param timeoutMs one that was silent for longer is gone
+ * @throws StoreError
+ */
+export async function readWorkers(db: Kysely<Tables>, now: number, timeoutMs: number): Promise<Worker[]> {
+  const rows = await db.selectFrom("workers").selectAll().orderBy("name").orderBy("worker_id").execute();
+  return rows.map(({ worker_id: id, instance, name, version, places, busy, state, seen_at }) => {
+    const silentMs = Math.max(0, now - seen_at);
+    const isGone = state !== "ended" && silentMs > timeoutMs;
+    const seen = { id, instance, name, version, places, busy, silentMs };
+    return { ...seen, state: isGone ? "gone" : (state as Worker["state"]) };
+  });
+}
+
+/** Whether it takes requests, as far as is known. */
+export const isThere = ({ state }: Pick<Worker, "state">): boolean =>
+  state === "ready" || state === "draining";

@@ -1,0 +1,200 @@
+import { once } from "node:events";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { Body, ContractClient } from "./contract/upstream.js";
+import { withScript } from "./support/local-engine.js";
+import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
+import { startWorker, type WorkerProcess } from "./support/workers.js";
+
+const programs = await findPostgres();
+
+let server: PostgresServer;
+
+const HANGS = withScript("Work", { steps: [{ text: "Working" }, { hang: true }] });
+const QUICK = withScript("Do it", { steps: [{ text: "Done" }] });
+const LISTENS = withScript("Wait for news", {
+  steps: [{ text: "Listening" }, { listen: 1 }, { text: "Heard" }],
+});
+
+async function start(at: ContractClient, message: string, name: string): Promise<string> {
+  return (await at.start({ message, session_name: name })).run_id;
+}
+
+const WAIT = { timeout: 20_000 };
+const working = (at: ContractClient, runId: string) =>
+  at.until(runId, ({ current_action }) => current_action === "Working" || current_action === "Listening");
+const seeWorkers = async (at: ContractClient): Promise<Body[]> => (await at.get("/workers")).body.workers;
+const names = (runs: { session_name: string }[]) => runs.map(({ session_name }) => session_name);
+
+/** Waits until a command has written the text. */
+async function printed(command: ReturnType<WorkerProcess["command"]>, text: string): Promise<void> {
+  const { child, stdout, stderr } = command;
+  while (!stdout().includes(text)) {
+    if (child.exitCode !== null) throw new Error(`It has ended: ${stdout()}${stderr()}`);
+    await Promise.race([once(child.stdout as NodeJS.ReadableStream, "data"), once(child, "close")]);
+  }
+}
+
+/** Two workers with a place each, and which of them has the run that listens. */
+async function startPair(): Promise<{
+  has: WorkerProcess;
+  other: WorkerProcess;
+  listening: string;
+  database: string;
+}> {
+  const database = await server.createDatabase();
+  const pair = await Promise.all([1, 2].map(() => startWorker(database, { ENGINE_CONCURRENCY: "1" })));
+  const [a, b] = pair as [WorkerProcess, WorkerProcess];
+  await vi.waitFor(async () => expect(await seeWorkers(a)).toHaveLength(2), WAIT);
+  const listening = await start(a, LISTENS, "listens");
+  await working(a, listening);
+  const [has, other] = a.agents().length > 0 ? [a, b] : [b, a];
+  return { has, other, listening, database };
+}
+
+describe.skipIf(!programs)("workers", () => {
+  beforeAll(async () => {
+    server = await startPostgres(programs as string);
+  }, 60_000);
+  afterAll(() => server?.dispose());
+
+  it("tell their places, what goes on at each, and the places of all to whoever waits", async () => {
+    const { has, other, listening } = await startPair();
+    const hanging = await start(has, HANGS, "hangs");
+    await working(has, hanging);
+    const waiting = await start(has, QUICK, "waits");
+    for (const at of [has, other]) {
+      expect((await at.get(`/run/${waiting}/status`)).body).toMatchObject({
+        current_action: expect.stringMatching(
+          /^Waiting for a free slot, position 1 \(2 of 2 busy: (listens, hangs|hangs, listens)\)/,
+        ),
+        waits_for_slot: { position: 1, slots: 2 },
+      });
+      const { slots, busy, waiting: next } = (await at.get("/slots")).body;
+      expect({ slots, busy: names(busy).sort(), next: names(next) }).toEqual({
+        slots: 2,
+        busy: ["hangs", "listens"],
+        next: ["waits"],
+      });
+      const seen = await seeWorkers(at);
+      expect(seen.find(({ answers }) => answers)).toMatchObject({ state: "ready", places: 1, busy: 1 });
+      expect(seen.map(({ runs }) => names(runs).join()).sort()).toEqual(["hangs", "listens"]);
+      expect((await at.get("/workers")).body.waiting).toBe(1);
+    }
+    await other.post(`/run/${hanging}/kill`, undefined, { force: "true" });
+    expect(await other.ended(waiting)).toMatchObject({ status: "completed" });
+    await has.post(`/run/${listening}/kill`, undefined, { force: "true" });
+    await has.ended(listening);
+  });
+
+  it("that are drained begin nothing more, let what goes on come to its end, and end by themselves", async () => {
+    const { has, other, listening } = await startPair();
+    const hanging = await start(has, HANGS, "hangs");
+    await working(has, hanging);
+    const waiting = await start(has, QUICK, "waits");
+    const drain = has.command("engine", "drain");
+    await printed(drain, "Ctrl+C ends this command only.");
+    expect(drain.stdout()).toMatch(
+      /^The engine \(process \d+\) begins nothing more\. 1 run goes on there; then it ends by itself\.\n {2}\w+, session "listens", run \S+\n1 run waits and begins at another worker\.\n/,
+    );
+    expect(await has.get("root:/ready")).toMatchObject({ status: 503 });
+    expect((await has.get("root:/health")).body.status).toBe("healthy");
+    expect(await other.get("root:/ready")).toMatchObject({ status: 200, body: { status: "ready" } });
+    // It serves on, and what it takes on begins elsewhere.
+    const later = await start(has, QUICK, "later");
+    await vi.waitFor(
+      async () =>
+        expect((await other.get(`/run/${later}/status`)).body.current_action).toBe(
+          "Waiting for a free slot, position 2 (2 of 2 busy: listens, hangs)",
+        ),
+      WAIT,
+    );
+    await other.post(`/run/${hanging}/kill`, undefined, { force: "true" });
+    for (const runId of [waiting, later])
+      expect(await other.ended(runId)).toMatchObject({ status: "completed" });
+    expect(drain.child.exitCode).toBeNull();
+    await other.post(`/run/${listening}/add-message`, { content: "news", message_type: "user" });
+    expect(await other.ended(listening)).toMatchObject({ status: "completed" });
+    expect(await has.exited()).toBe(0);
+    expect(await drain.ended()).toBe(0);
+    expect(drain.stdout()).toMatch(/\nThe engine \(process \d+\) has ended\.\n$/);
+    await vi.waitFor(async () => {
+      const states = (await seeWorkers(other)).map(({ state }) => state);
+      expect(states.sort()).toEqual(["ended", "ready"]);
+    }, WAIT);
+    // The next one on the same folder is a worker as any other.
+    const again = await has.restart();
+    expect(await again.get("root:/ready")).toMatchObject({ status: 200 });
+  });
+
+  it("that are drained with a limit interrupt then what still goes on", async () => {
+    const { has, other, listening } = await startPair();
+    const drain = has.command("engine", "drain", "--interrupt-after", "0");
+    expect(await drain.ended()).toBe(0);
+    expect(await has.exited()).toBe(0);
+    expect(await other.ended(listening)).toMatchObject({
+      error_code: "interrupted",
+      error_message: expect.stringContaining("The engine was told to end, and the time"),
+    });
+  });
+
+  it("of an older version go on with a database that a newer one has only added to, events that they do not know included", async () => {
+    const { has, other, listening, database } = await startPair();
+    const name = new URL(database).pathname.slice(1);
+    const ask = (statement: string) => server.query(statement, name);
+    const insert = "insert into schema_migrations (name, release, applied_at, older_may_go_on) values";
+    await ask(`alter table engine_runs add column later text; alter table workers add column later bigint default 3;
+      ${insert} ('900-later', '9.1.0', 0, 1)`);
+    // An event of a kind that only the newer one knows.
+    await ask(`insert into engine_events (id, run_id, at, type, status, data)
+      select max(id) + 1, '${listening}', 0, 'of-later', 'running', '{"x":1}' from engine_events`);
+    await other.post(`/run/${listening}/add-message`, { content: "news", message_type: "user" });
+    for (const at of [has, other])
+      expect(await at.ended(listening)).toMatchObject({ status: "completed", result: { message: "Heard" } });
+    // One that begins now goes on with it, too.
+    has.signal("SIGTERM");
+    expect(await has.exited()).toBe(0);
+    const again = await has.restart();
+    expect(await again.ended(await start(again, QUICK, "again"))).toMatchObject({ status: "completed" });
+    const doctor = again.command("doctor");
+    await doctor.ended();
+    expect(doctor.stdout()).toMatch(
+      /warn +state .*database 900-later by 9\.1\.0, which is a later version than this one/,
+    );
+
+    await ask(`${insert} ('901-other', '9.2.0', 0, 0)`);
+    again.signal("SIGTERM");
+    expect(await again.exited()).toBe(0);
+    await expect(again.restart()).rejects.toThrow(
+      /was changed by version 9\.2\.0 of this product, .* Update this one, .* Nothing in it was changed\./,
+    );
+    // Whoever has it open serves on.
+    expect(await other.get("root:/ready")).toMatchObject({ status: 200 });
+  });
+});
+
+describe("an engine with a database of its own that is drained", () => {
+  it("starts nothing more, says so, and leaves what waits to the next one", async () => {
+    const engine = await startWorker("", { ENGINE_CONCURRENCY: "1" });
+    const listening = await start(engine, LISTENS, "listens");
+    await working(engine, listening);
+    const waiting = await start(engine, QUICK, "waits");
+    const drain = engine.command("engine", "drain");
+    await printed(drain, "1 run waits and stays for the next engine.");
+    expect(
+      await engine.post("/run/implement", { message: QUICK, input_format: "stream-json" }),
+    ).toMatchObject({
+      status: 503,
+      body: {
+        started: false,
+        detail: expect.stringMatching(/^The engine begins nothing more: .* Nothing was started\./),
+      },
+    });
+    await engine.post(`/run/${listening}/add-message`, { content: "news", message_type: "user" });
+    expect(await engine.exited()).toBe(0);
+    expect(await drain.ended()).toBe(0);
+    const next = await engine.restart();
+    expect(await next.ended(waiting)).toMatchObject({ status: "completed" });
+    expect((await next.get(`/run/${listening}/status`)).body).toMatchObject({ status: "completed" });
+    expect(await seeWorkers(next)).toMatchObject([{ state: "ready", places: 1, busy: 0, answers: true }]);
+  });
+});
