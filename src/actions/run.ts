@@ -80,7 +80,7 @@ export const runAction = defineAction({
       if ("outcome" in reserved) return reserved;
       try {
         const told = withInterruption(message, start.continuation?.interruption);
-        const request = { ...(await buildRequest(start, services)), message: told };
+        const request = { ...(await buildRequest(start, call.person, services)), message: told };
         const answer = await startAndFollow(request, start, reserved, call, services);
         if (answer !== "name taken") return answer;
       } finally {

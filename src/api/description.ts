@@ -46,6 +46,8 @@ export interface ApiDescription {
     takesFrom: boolean;
     /** It names a field `output_schema`: its agents give what a schema asks for. */
     takesOutputSchema: boolean;
+    /** It names a field `user_name`: it knows callers, and tells people of them. */
+    takesUserName: boolean;
     /** It names a field `cost_limit_usd`. */
     takesCostLimit: boolean;
   };
@@ -155,6 +157,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     takesModel: "model" in properties,
     takesFrom: "start_from" in properties,
     takesOutputSchema: "output_schema" in properties,
+    takesUserName: "user_name" in properties,
     takesCostLimit: "cost_limit_usd" in properties,
   };
 }

@@ -189,7 +189,10 @@ export interface StartRequest {
   consent?: RepositoryConsent;
   /** Take along what is not committed in the repository, as the person has agreed; for our own engine. */
   uncommitted?: true;
+  /** On whose behalf it is. */
   userId?: string;
+  /** What people call them; only for APIs that say that they take it. */
+  userName?: string;
   maxTurns?: number;
   /** What it may cost; only for APIs that say that they take it. */
   costLimitUsd?: number;

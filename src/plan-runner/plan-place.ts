@@ -1,7 +1,10 @@
-/** Where a plan's runs work. */
+import type { OnBehalf } from "../runs/on-behalf.js";
+
+/** Where a plan's runs work, and on whose behalf. */
 export interface PlanPlace {
   repositoryUrl?: string;
   gitBranch?: string;
   /** The repository of this machine that the person has allowed. */
   consent?: { path: string; folders: readonly string[] };
+  onBehalf?: OnBehalf;
 }

@@ -19,7 +19,7 @@ export interface TakenWithStart {
  */
 export function requestOfStart(
   order: StartOrder,
-  { repositoryUrl, gitBranch, consent }: PlanPlace,
+  { repositoryUrl, gitBranch, consent, onBehalf }: PlanPlace,
   { defaults, takes = {} }: { defaults: Partial<StartRequest>; takes: TakenWithStart | undefined },
 ): StartRequest | { problem: string } {
   const { workflow, message, session, sessionName, costLimitUsd, output } = order;
@@ -30,6 +30,7 @@ export function requestOfStart(
     };
   const base = {
     ...defaults,
+    ...onBehalf,
     workflowName: workflow,
     message,
     ...(takes.takesCostLimit && costLimitUsd !== undefined ? { costLimitUsd } : {}),

@@ -233,6 +233,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
           inputFormat: settings.inputFormat,
           maxTurns: settings.maxTurns,
           timeoutS: settings.timeoutS,
+          // Plans of earlier versions do not know it.
           ...(settings.userId ? { userId: settings.userId } : {}),
         },
         onFound: (run, request) => sessions.started(run, request),

@@ -19,7 +19,8 @@ export const clientSettings = {
   }),
   userId: setting(z.guid().optional(), {
     variable: "USER_ID",
-    about: "User on whose behalf runs are started.",
+    about:
+      "User on whose behalf runs are started. Default: none; `serve` tells an engine of ours who calls, by the names of `TOKENS`.",
     bounds: "a UUID",
   }),
   inputFormat: setting(z.enum(["stream-json", "text"]).default("stream-json"), {

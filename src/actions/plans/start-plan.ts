@@ -4,6 +4,7 @@ import { type FoundTemplate, TemplateError } from "../../plan-templates/template
 import type { DryRun } from "../../plans/dry-run.js";
 import type { SoundPlan } from "../../plans/language/check-plan.js";
 import type { FieldValue, Plan } from "../../plans/plan.js";
+import { onBehalfOf } from "../../runs/on-behalf.js";
 import { cleanLine } from "../../shared/text.js";
 import { ActionError, type Answer, type NextStep } from "../answer.js";
 import type { Arguments } from "../arguments.js";
@@ -160,6 +161,7 @@ export async function startPlan(
         ...(repositoryUrl ? { repositoryUrl } : {}),
         ...(gitBranch ? { gitBranch } : {}),
         ...(permission?.consent ? { consent: permission.consent } : {}),
+        onBehalf: onBehalfOf(call.person, services),
       },
     }),
   );

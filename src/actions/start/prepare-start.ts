@@ -1,4 +1,5 @@
 import type { StartRequest } from "../../api/types.js";
+import { onBehalfOf } from "../../runs/on-behalf.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { visibleName } from "../../shared/text.js";
 import type { Answer } from "../answer.js";
@@ -151,9 +152,13 @@ function finish(draft: StartDraft, task: Task): PreparedStart {
   };
 }
 
-/** What is sent to the API beside the message; a name is made up where the start has none. */
+/**
+ * What is sent to the API beside the message; a name is made up where the start has none.
+ * @param person who calls, where that is known
+ */
 export async function buildRequest(
   start: PreparedStart,
+  person: string | undefined,
   services: Services,
 ): Promise<Omit<StartRequest, "message">> {
   const { settings, capabilities } = services;
@@ -174,7 +179,7 @@ export async function buildRequest(
     ...(gitBranch ? { gitBranch } : {}),
     ...(start.agreed.permission?.consent ? { consent: start.agreed.permission.consent } : {}),
     ...(start.agreed.changes?.taken ? { uncommitted: true as const } : {}),
-    ...(settings.userId ? { userId: settings.userId } : {}),
+    ...onBehalfOf(person, services),
     ...(model ? { model } : {}),
     ...(persistent === undefined ? {} : { persistent }),
     ...(autoMerge === undefined ? {} : { autoMerge }),
