@@ -380,5 +380,13 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
       expect(stdout).toContain('plans         1 open in the state folder: "former"');
       expect(stdout).toContain("They go on where the setting is taken off.");
     }, 30_000);
+
+    test("plans of this machine's engine stay with it in the state folder, as its runs do", async () => {
+      const folder = temporaryFolder();
+      await (await openStoredPlans(folder)).begin({ ...TWO, name: "here" });
+      const settings = { ENGINE: "local", STATE_DIR: folder, DATABASE: address };
+      const variables = { HOME: folder, ...toVariables(settings) };
+      expect((await runBin(["plan", "list"], variables)).stdout).toContain("here");
+    }, 30_000);
   });
 });

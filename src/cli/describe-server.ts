@@ -48,13 +48,22 @@ export function upstreamOf({ engine, baseUrl }: Pick<Settings, "engine" | "baseU
   return engine === "local" ? "engine on this machine" : baseUrl;
 }
 
+/**
+ * The address of the PostgreSQL database in which the plans are; undefined where they are in the state folder. So are those
+ * of this machine's engine in any case, as its runs are: nobody else could go on with them.
+ * @throws SettingsError
+ */
+export function findPlansDatabase(settings: PlaceSettings): string | undefined {
+  return settings.engine === "local" ? undefined : findSharedDatabase(settings);
+}
+
+type PlaceSettings = Pick<Settings, "engine" | "baseUrl"> &
+  Partial<Pick<Settings, "database" | "databaseFile">>;
+
 /** Where the plans of this API are, and who carries them out. @param stateFolder absolute */
-export function driverPlaceOf(
-  stateFolder: string,
-  settings: Pick<Settings, "engine" | "baseUrl"> & Partial<Pick<Settings, "database" | "databaseFile">>,
-): DriverPlace {
+export function driverPlaceOf(stateFolder: string, settings: PlaceSettings): DriverPlace {
   const upstream = upstreamFolderName(upstreamOf(settings));
-  const address = findSharedDatabase(settings);
+  const address = findPlansDatabase(settings);
   return { stateFolder, upstream, ...(address === undefined ? {} : { database: nameOfDatabase(address) }) };
 }
 
@@ -84,7 +93,7 @@ export function describeServer(parts: ServerParts): ServerOptions {
       onProblem: ({ message }) => log.warn(message),
     }),
     plans: {
-      ...{ folder: stateFolder, address, upstream: place.upstream },
+      ...{ folder: stateFolder, address: findPlansDatabase(settings), upstream: place.upstream },
       ...(drivesPlans ? {} : { findDriver }),
     },
     templates: { ownFolder: findOwnPlans(), ...(address === undefined ? { stateFolder } : {}) },

@@ -1,9 +1,9 @@
 import { homedir } from "node:os";
 import type { createNotifier, Notifier } from "../notices/notifier.js";
 import type { Settings } from "../settings/settings.js";
-import { findSharedDatabase } from "../settings/shared-database.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
+import { findPlansDatabase } from "./describe-server.js";
 import { findStateFolder, foreignEnvironment } from "./process.js";
 
 /**
@@ -15,9 +15,9 @@ export async function openSharedNotifier(
   log: Log,
   onTold: Parameters<typeof createNotifier>[0]["onTold"],
 ): Promise<Notifier | undefined> {
-  const address = findSharedDatabase(settings);
-  const { engine, notify, notifyCommand } = settings;
-  if (address === undefined || engine === "local" || notify === "off" || !notifyCommand) return undefined;
+  const address = findPlansDatabase(settings);
+  const { notify, notifyCommand } = settings;
+  if (address === undefined || notify === "off" || !notifyCommand) return undefined;
   const { openOutboxes } = await import("../notices/open-outboxes.js");
   const { chooseChannels } = await import("../notices/choose-channels.js");
   const machine = { env: foreignEnvironment(), platform: process.platform, home: homedir() };
@@ -70,5 +70,5 @@ async function openNotifier(settings: Settings, log: Log): Promise<Notifier | un
   if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
   if (channels.length === 0) return undefined;
   const { openOutboxes } = await import("../notices/open-outboxes.js");
-  return openOutboxes({ ...common, address: findSharedDatabase(settings), channels });
+  return openOutboxes({ ...common, address: findPlansDatabase(settings), channels });
 }

@@ -280,7 +280,8 @@ export function createPlanRunner(options: {
     async isCarrierWanted() {
       const own = await me;
       const rows = await journal.listOpen(own);
-      const wanted = rows.map(async (row) => row.owner?.boot === own.boot || (await mayTake(row, own)));
+      const isHere = ({ owner }: Ownership) => owner?.place === own.place && owner.boot === own.boot;
+      const wanted = rows.map(async (row) => isHere(row) || (await mayTake(row, own)));
       return (await Promise.all(wanted)).includes(true);
     },
     start() {

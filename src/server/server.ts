@@ -1,5 +1,6 @@
 import { actions } from "../actions/index.js";
 import type { DashboardView } from "../dashboard/index.js";
+import { hasSharedDatabase } from "../settings/shared-database.js";
 import { systemClock } from "../shared/clock.js";
 import { createComplete } from "./completions.js";
 import type { McpServer, Streams, Transport } from "./fastmcp/mcp-server.js";
@@ -82,7 +83,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   function openModern(): Promise<ModernLeg> {
     modern ??= import("./modern/modern-leg.js").then(async ({ createModernLeg }) => {
       // What several servers share is in no folder of one of them.
-      const stateFolder = options.plans?.address === undefined ? options.plans?.folder : undefined;
+      const stateFolder = hasSharedDatabase(settings) ? undefined : options.plans?.folder;
       const reads = { ready: host.discover(), listed: host.listWorkflows() };
       const leg = await createModernLeg({ ...published, ...reads, stateFolder });
       isHolding = leg.isHolding;

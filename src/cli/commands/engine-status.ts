@@ -17,7 +17,6 @@ export async function engineStatus(asked: Invocation): Promise<number> {
     home: homedir(),
     version: VERSION,
     given: listEngineVariables(process.env, asked.flags),
-    shared: settings,
     readSessions: () => readSessions(asked),
     json: asked.json === true,
     out: (text) => process.stdout.write(text),

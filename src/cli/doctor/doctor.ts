@@ -16,7 +16,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import { resolveStateFolder } from "../../shared/state-folder.js";
 import { cleanLine } from "../../shared/text.js";
 import { StoreError } from "../../store/store-error.js";
-import { driverPlaceOf } from "../describe-server.js";
+import { driverPlaceOf, findPlansDatabase } from "../describe-server.js";
 import { createConfigFiles } from "../install/config-files.js";
 import { lookAtPlans, namePlans } from "../plan-driver/tell-driver.js";
 import { checkApi } from "./check-api.js";
@@ -165,7 +165,8 @@ async function examinePlans(
   shorten: (text: string) => string,
 ): Promise<Result> {
   const here = { engine: settings.engine, baseUrl: settings.baseUrl };
-  if (!hasSharedDatabase(settings)) return checkPlans(driverPlaceOf(folder, here), { shorten });
+  const isInFolder = settings.engine === "local" || !hasSharedDatabase(settings);
+  if (isInFolder) return checkPlans(driverPlaceOf(folder, here), { shorten });
   const left = await lookAtPlans(driverPlaceOf(folder, here)).catch(() => undefined);
   if (left && left.open.length > 0)
     return warning(
@@ -173,7 +174,7 @@ async function examinePlans(
       "They go on where the setting is taken off. Plans of before are not moved to the database.",
     );
   try {
-    const address = findSharedDatabase(settings);
+    const address = findPlansDatabase(settings);
     return await checkPlans(driverPlaceOf(folder, settings), { shorten, address });
   } catch (error) {
     if (error instanceof SettingsError || error instanceof StoreError) return skipped(STATE_SAYS_WHY);

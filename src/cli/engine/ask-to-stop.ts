@@ -3,7 +3,6 @@ import { isFinal } from "../../api/types.js";
 import { resolveEngineKey, stopEngine } from "../../engine/background/index.js";
 import { stopDriver } from "../../plan-driver/index.js";
 import type { Settings } from "../../settings/settings.js";
-import { findSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { driverPlaceOf } from "../describe-server.js";
@@ -30,10 +29,10 @@ export interface AskToStopOptions {
  * @returns the exit code: 0 when it has ended, else 1
  */
 export async function askToStopEngine(options: AskToStopOptions): Promise<number> {
-  const { settings, stateFolder, force, ask, log, out } = options;
-  const place = driverPlaceOf(stateFolder, { ...settings, engine: "local", baseUrl: "" });
+  const { stateFolder, force, ask, log, out } = options;
+  const place = driverPlaceOf(stateFolder, { engine: "local", baseUrl: "" });
   // Plans that cannot be read are no reason not to stop.
-  const plans = await lookAtPlans(place, findSharedDatabase(settings)).catch(() => undefined);
+  const plans = await lookAtPlans(place).catch(() => undefined);
   const note = plans && plans.open.length > 0 ? tellLeft(plans) : "";
   let isDriverLeft = false;
   async function endDriver(): Promise<void> {

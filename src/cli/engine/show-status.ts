@@ -17,7 +17,6 @@ import {
   listChosenEngineSettings,
   readStoredVariables,
 } from "../../settings/engine-variables.js";
-import { findSharedDatabase } from "../../settings/shared-database.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import { isOlder } from "../../shared/background/versions.js";
 import { systemClock } from "../../shared/clock.js";
@@ -37,8 +36,6 @@ export interface ShowStatusOptions extends Pick<TableOptions, "width" | "paint">
   version: string;
   /** The engine's settings that are given where this is asked, by their variables' whole names. */
   given: Readonly<Record<string, string>>;
-  /** The database that several servers share, where there is one: their plans are in it. */
-  shared?: Parameters<typeof findSharedDatabase>[0];
   /** All sessions, from the engine or from what it has stored, those that wait for the person first. */
   readSessions: () => Promise<{ sessions: SessionLine[]; problem: string | undefined }>;
   json: boolean;
@@ -84,8 +81,7 @@ export async function showEngineStatus(options: ShowStatusOptions): Promise<numb
   return status.running && status.problem === undefined ? 0 : 1;
 }
 
-async function look(options: ShowStatusOptions): Promise<Report> {
-  const { stateFolder, home, version, given, readSessions, shared = {} } = options;
+async function look({ stateFolder, home, version, given, readSessions }: ShowStatusOptions): Promise<Report> {
   const { log } = engineFiles(stateFolder);
   const now = systemClock.now();
   const [status, kept, found, disk, costs, plans] = await Promise.all([
@@ -97,10 +93,7 @@ async function look(options: ShowStatusOptions): Promise<Report> {
     })),
     measureDiskUse(stateFolder, AbortSignal.timeout(DISK_LIMIT_MS)),
     readStoredCosts(stateFolder, { now, days: 1 }).catch(() => []),
-    lookAtPlans(
-      driverPlaceOf(stateFolder, { ...shared, engine: "local", baseUrl: "" }),
-      findSharedDatabase(shared),
-    ).catch(() => undefined),
+    lookAtPlans(driverPlaceOf(stateFolder, { engine: "local", baseUrl: "" })).catch(() => undefined),
   ]);
   return {
     status,

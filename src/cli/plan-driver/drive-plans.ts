@@ -84,9 +84,7 @@ function createDriverNotifier(
   if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
   if (channels.length === 0) return undefined;
   const onTold = monitoring?.notified;
-  const { folder } = described.plans;
-  // The engine of this machine has its notices in the state folder, and a plan settles those of its runs.
-  const address = settings.engine === "local" ? undefined : described.plans.address;
+  const { folder, address } = described.plans;
   return openOutboxes({ folder, address, channels, clock: systemClock, log, onTold });
 }
 
