@@ -12,7 +12,7 @@ let server: PostgresServer;
 const PATIENT = { timeout: 60_000, interval: 50 };
 
 /** How long workers of these tests wait for one another, in ms. */
-const TIMES = { timeoutMs: 3_000, moveAfterMs: 60_000 };
+const TIMES = { timeoutMs: 3_000, moveAfterMs: 60_000, moveLimitBytes: 64 * 2 ** 20 };
 /** Goes on until it is killed. */
 const HANGS = withScript("Work", { steps: [{ text: "Working" }, { hang: true }] });
 const QUICK = withScript("Do it", { steps: [{ text: "Done" }] });

@@ -181,7 +181,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   });
   const engine = createEngine({
     runs,
-    worker: opened?.worker,
+    worker: opened && { ...opened.worker, workspaces },
     workspaces,
     library,
     startAgent(agent, onEvent) {

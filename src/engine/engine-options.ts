@@ -5,8 +5,10 @@ import type { RunPolicy } from "./permissions/run-policy.js";
 import type { AgentProcessId, EngineRun } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
 import type { EngineWorkflow } from "./types.js";
+import type { SessionBundles } from "./workers/session-bundles.js";
+import type { Worker } from "./workers/worker-rows.js";
 import type { WorkflowLibrary } from "./workflows/workflow-library.js";
-import type { ReviewableWorkspaces, Workspace } from "./workspaces/workspaces.js";
+import type { MovableWorkspaces, ReviewableWorkspaces, Workspace } from "./workspaces/workspaces.js";
 
 /** Limits. They are read whenever something begins, since settings change while the engine runs. */
 export interface EngineLimits {
@@ -33,12 +35,21 @@ export type FoundAgent =
 export interface EngineWorker {
   /** Its id, by which runs are known to be its. */
   id: string;
+  /** Its machine, as a person calls it. */
+  name: string;
   /** Whether it may begin a run that waits. */
   mayBegin: (run: EngineRun) => boolean;
   /** What the others have room for: for this run, or in all. */
   elsewhere: (run?: EngineRun) => PlacesElsewhere;
   /** Whether another one is there that begins runs. */
   othersBegin: () => boolean;
+  /** Another one, as it was last seen. */
+  find: (workerId: string) => Pick<Worker, "name" | "state" | "silentMs"> | undefined;
+  /** Resolves when the others know that it is there: from then on no session of it is begun elsewhere. */
+  joined: Promise<void>;
+  /** What sessions have committed, for those that go on elsewhere. */
+  bundles: SessionBundles;
+  workspaces: MovableWorkspaces;
 }
 
 /** Places at other workers, and the runs there that have begun and not ended. */

@@ -14,6 +14,7 @@ import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
 import { createSessionLeftovers } from "./work/session-leftovers.js";
+import { createSessionsGoneOn } from "./work/sessions-gone-on.js";
 import { createSlots } from "./work/slots.js";
 import { takeUp } from "./work/take-up.js";
 import { toQueued } from "./work/turn-order.js";
@@ -52,7 +53,8 @@ export function createEngine(options: EngineOptions): Engine {
   });
   const drain = createDrain(() => working.size + starting.size > 0);
   const { slots, waitOf } = createSlots({ ...options, queue, history, isDraining: drain.isDraining });
-  const interruptedRuns = createInterruptedRuns({ ...options, whileOpen, signal: stopping.signal });
+  const goneOn = createSessionsGoneOn(options);
+  const interruptedRuns = createInterruptedRuns({ ...options, goneOn, whileOpen, signal: stopping.signal });
   const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
   // An estimate changes with each turn, and a wait ends with its run.
   const stopListening = runs.subscribe((event, run, fromElsewhere) => {
@@ -64,6 +66,7 @@ export function createEngine(options: EngineOptions): Engine {
       ...{ queue, work },
       deliver: (messageId) => deliver(work, run, messageId),
       bring: () => interruptedRuns.bring(run),
+      leave: () => whileOpen(goneOn.leave(run, (one) => working.has(one))),
     });
   });
   let closing = false;
@@ -77,7 +80,7 @@ export function createEngine(options: EngineOptions): Engine {
   async function begin(runId: string, slot: RunSlot): Promise<void> {
     if (runs.get(runId)?.status !== "pending") return;
     try {
-      const work = createRunWork(runId, options, { slot, history, dayLimit });
+      const work = createRunWork(runId, options, { slot, history, dayLimit, goneOn });
       working.set(runId, work);
       await work.done;
       // Its session is another worker's, as it turned out.
@@ -184,7 +187,7 @@ export function createEngine(options: EngineOptions): Engine {
       // Before anything begins: a waiting run may be of the same session, and then in the same folder.
       const isLeft = (run: EngineRun) =>
         run.leftBehind
-          ? runs.ofSession(run.sessionId)[0] === run
+          ? runs.ofSession(run.sessionId).find((one) => one.worker === worker?.id) === run
           : run.status !== "pending" && !hasEnded(run);
       const interrupted = oldestFirst.filter((run) => isLeft(run) && (!worker || run.worker === worker.id));
       for (const run of interrupted) await interruptedRuns.end(run);
@@ -193,6 +196,7 @@ export function createEngine(options: EngineOptions): Engine {
       for (const run of [...runs.all()].reverse().filter(isElsewhere)) queue.begunElsewhere(toQueued(run));
       for (const run of oldestFirst) if (run.status === "pending") queue.add(toQueued(run));
       for (const { run, release } of held) void interruptedRuns.bring(run).finally(release);
+      for (const run of goneOn.list()) if (!interrupted.includes(run)) void interruptedRuns.bring(run);
     },
 
     async start(asked, key) {

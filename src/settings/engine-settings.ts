@@ -93,6 +93,12 @@ export const engineSettings = {
       "Engine on a `DATABASE`: time after which the sessions of a worker that is gone go on elsewhere, from what they have committed.",
     bounds: "3–604800 s",
   }),
+  engineMoveLimitMb: setting(decimal(0, 1024).default(64), {
+    variable: "ENGINE_MOVE_LIMIT",
+    about:
+      "Engine on a `DATABASE`: up to this size the commits of a session that are not pushed are kept in it, so that it can go on elsewhere.",
+    bounds: "0–1024 MB",
+  }),
   engineAllowedFolders: setting(folderList.optional(), {
     variable: "ENGINE_ALLOWED_FOLDERS",
     about:

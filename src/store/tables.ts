@@ -8,6 +8,7 @@ import { type PlanSightTables, planSightsMigration } from "./migrations/005-plan
 import { type HistoryTables, historyMigration } from "./migrations/006-history.js";
 import { planEpochsMigration } from "./migrations/007-plan-epochs.js";
 import { type WorkerTables, workersMigration } from "./migrations/008-workers.js";
+import { type SessionBundleTables, sessionBundlesMigration } from "./migrations/009-session-bundles.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -26,7 +27,8 @@ export interface Tables
     PlanTables,
     PlanSightTables,
     HistoryTables,
-    WorkerTables {
+    WorkerTables,
+    SessionBundleTables {
   schema_migrations: MigrationTable;
 }
 
@@ -43,4 +45,5 @@ export const MIGRATIONS: readonly Migration[] = [
   historyMigration,
   planEpochsMigration,
   workersMigration,
+  sessionBundlesMigration,
 ];

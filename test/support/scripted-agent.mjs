@@ -226,7 +226,8 @@ async function work() {
 }
 
 function readScript(text) {
-  const [, own] = /#script\s+([[{].*)$/s.exec(text) ?? [];
+  // The last one: a message that tells of an earlier task has that one's before it.
+  const [, own] = /^.*\n#script\s+([[{].*)$/s.exec(text) ?? /#script\s+([[{].*)$/s.exec(text) ?? [];
   const fallback = { steps: [{ tools: [{ name: "Bash", input: { command: "echo hello" } }] }] };
   const script = own ? JSON.parse(own) : env.SCRIPTED_AGENT ? JSON.parse(env.SCRIPTED_AGENT) : fallback;
   return Array.isArray(script) ? { steps: script } : script;

@@ -58,6 +58,13 @@ export async function engine({ flags, background }: Invocation): Promise<number>
   });
 }
 
-function shareWork({ engineWorkerTimeoutS, engineMoveAfterS }: Settings, database: string) {
-  return { database, timeoutMs: engineWorkerTimeoutS * 1000, moveAfterMs: engineMoveAfterS * 1000 };
+function shareWork(settings: Settings, database: string) {
+  const { engineWorkerTimeoutS, engineMoveAfterS, engineMoveLimitMb } = settings;
+  const timeoutMs = engineWorkerTimeoutS * 1000;
+  return {
+    database,
+    timeoutMs,
+    moveAfterMs: engineMoveAfterS * 1000,
+    moveLimitBytes: engineMoveLimitMb * 2 ** 20,
+  };
 }

@@ -1,4 +1,5 @@
 import type { Transaction } from "../../store/database.js";
+import { pruneBundles } from "../workers/session-bundles.js";
 import { costSince, dayOf } from "./costs.js";
 import { readFact, writeFact } from "./facts.js";
 import { deleteRuns, type StoredRun, trimEvents } from "./run-rows.js";
@@ -40,6 +41,7 @@ export async function pruneRuns(
     .filter(({ run }) => costSince([run], today) === 0);
   const removed = old.map(({ run }) => run.runId);
   await deleteRuns(trx, removed);
+  await pruneBundles(trx, now);
   const trimmed = await trimEvents(trx, limits.eventsKept);
   const goneThrough = Math.max(options.goneThrough, trimmed, ...old.map(({ lastEvent }) => lastEvent));
   if (goneThrough > options.goneThrough) await writeFact(trx, "events_gone_through", String(goneThrough));

@@ -1,7 +1,10 @@
+import { untilAborted } from "../../shared/abort.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { identityOfRun } from "../agent/process-tree.js";
 import type { EngineOptions } from "../engine-options.js";
 import type { EngineRun } from "../runs/run.js";
+import { keepSession } from "./keep-session.js";
+import type { SessionsGoneOn } from "./sessions-gone-on.js";
 
 /** How long bringing the commits of one run may take, in ms: a remote may hang. */
 const LIMIT_MS = 60_000;
@@ -14,7 +17,8 @@ export interface InterruptedRuns {
   end(run: EngineRun): Promise<void>;
   /**
    * Brings what it has committed to where the person looks, as the end of a run does. Nothing is merged, since the run has
-   * not done what it was asked for. Never throws: what fails is logged, and the session's next run brings it.
+   * not done what it was asked for; of a session that goes on at another worker nothing is brought, and what it has here
+   * is set aside. Never throws: what fails is logged, and the session's next run brings it.
    */
   bring(run: EngineRun): Promise<void>;
   /** Resolves when all that is being brought is there, or takes longer than a few seconds. */
@@ -23,17 +27,29 @@ export interface InterruptedRuns {
 
 /** Creates it on its collaborators. */
 export function createInterruptedRuns(
-  options: Pick<EngineOptions, "runs" | "workspaces" | "endLeftover" | "clock" | "log"> & {
+  options: Pick<
+    EngineOptions,
+    "runs" | "workspaces" | "endLeftover" | "worker" | "prepareHandover" | "clock" | "log"
+  > & {
+    goneOn: Pick<SessionsGoneOn, "since" | "setAside">;
     /** Keeps the engine from closing under it. */
     whileOpen: <T>(step: Promise<T>) => Promise<T>;
     /** Fires when the engine closes. */
     signal: AbortSignal;
   },
 ): InterruptedRuns {
-  const { runs, workspaces, clock, log, signal } = options;
+  const { runs, workspaces, worker, goneOn, clock, log, signal } = options;
   const bringing = new Set<Promise<void>>();
 
-  async function bringCommits({ runId, sessionName }: EngineRun): Promise<void> {
+  async function bringCommits(run: EngineRun): Promise<void> {
+    const { runId, sessionName } = run;
+    if (worker) {
+      // Only then it is certain whether others go on with the session.
+      await Promise.race([worker.joined, untilAborted(signal)]);
+      await runs.refresh();
+      if (signal.aborted) return;
+      if (goneOn.since(run)) return goneOn.setAside(run);
+    }
     try {
       const settle = (either: AbortSignal) => workspaces.settle({ runId }, { merge: false, signal: either });
       const settled = await withDeadline(clock, LIMIT_MS, settle, signal);
@@ -41,6 +57,13 @@ export function createInterruptedRuns(
       const { work, note } = settled;
       if (note) log.warn(`The interrupted run of session "${sessionName}": ${note}`);
       if (work) await runs.record(runId, { type: "work-changed", work }, "now");
+      const unkept = await withDeadline(
+        clock,
+        LIMIT_MS,
+        (late) => keepSession(run, work, options, late),
+        signal,
+      );
+      if (unkept) log.warn(`The interrupted run of session "${sessionName}": ${unkept}`);
     } catch (error) {
       if (signal.aborted) return;
       log.warn(

@@ -10,6 +10,7 @@ import type { EngineWorkflow } from "../types.js";
 import { buildSystemPrompt } from "../workflows/system-prompt.js";
 import { buildToolRules } from "../workflows/tool-rules.js";
 import type { Workspace } from "../workspaces/workspaces.js";
+import type { Move } from "./moved-session.js";
 
 /** How a run's agent is to be started. */
 export interface PreparedAgent {
@@ -25,18 +26,20 @@ export interface PreparedAgent {
  */
 export async function prepareAgent(
   run: EngineRun,
-  { workflow, workspace }: { workflow: EngineWorkflow; workspace: Workspace },
+  { workflow, workspace, move }: { workflow: EngineWorkflow; workspace: Workspace; move?: Move | undefined },
   engine: EngineOptions,
   unlessEnded: <T>(step: Promise<T>) => Promise<T>,
 ): Promise<PreparedAgent> {
   const found = await unlessEnded(engine.findAgent());
   if (!found.ok) throw new Error(found.problem);
-  const others = engine.runs
-    .all()
-    .filter((one) => one.sessionId === run.sessionId && one.runId !== run.runId);
+  const others = engine.runs.ofSession(run.sessionId).filter(({ runId }) => runId !== run.runId);
+  const talksAnew = move?.talksAnew === true;
   const former = others.find((one) => one.turn > 0);
   const handoverPath = await unlessEnded(engine.prepareHandover(run.sessionId));
-  const previousHandover = former && { path: handoverPath, workflowName: former.request.workflowName };
+  const previousHandover = former && {
+    ...(talksAnew && !move.hasHandover ? {} : { path: handoverPath }),
+    workflowName: former.request.workflowName,
+  };
   const outside = await unlessEnded(findOutsideMemory(workspace.path));
   if (outside.length > 0) workspace.notices.push(describeOutsideMemory(outside));
   const policy = engine.policyFor?.(workflow, workspace);
@@ -54,7 +57,11 @@ export async function prepareAgent(
       policy,
       mark: agentMark(run.runId),
       cwd: workspace.path,
-      prompt: [...findUnread(run, others).map(tellUnread), run.request.message].join("\n\n"),
+      prompt: [
+        ...(talksAnew ? [move.prompt] : []),
+        ...(talksAnew ? findUnfinished(others).map(tellUnfinished) : findUnread(run, others).map(tellUnread)),
+        run.request.message,
+      ].join("\n\n"),
       systemPrompt: buildSystemPrompt(workflow, {
         sessionName: run.sessionName,
         workspacePath: workspace.path,
@@ -66,7 +73,7 @@ export async function prepareAgent(
         branch: workspace.branch,
       }),
       sessionId: run.sessionId,
-      resume: others.some((one) => one.turn > 0 || one.conversationBegun),
+      resume: !talksAnew && others.some((one) => one.turn > 0 || one.conversationBegun),
       excludedMemory: outside.map((name) => join(workspace.path, name)),
       ...buildToolRules(workflow, { handoverPath, previousHandover }),
       permissionMode: workflow.permissionMode,
@@ -93,4 +100,14 @@ function findUnread(run: EngineRun, others: readonly EngineRun[]): EngineRun[] {
 
 function tellUnread({ request }: EngineRun): string {
   return `Before this you were given a task that never reached you, since the run was interrupted. It was:\n\n${request.message}`;
+}
+
+/** The newest runs of a conversation that is not here, oldest first, that were interrupted: no note tells of their tasks. */
+function findUnfinished(others: readonly EngineRun[]): EngineRun[] {
+  const done = others.findIndex(({ status }) => status !== "interrupted");
+  return others.slice(0, done < 0 ? undefined : done).reverse();
+}
+
+function tellUnfinished({ request }: EngineRun): string {
+  return `Before this the session was given a task on the other machine, and the run was interrupted there. What it has committed by then may be missing. It was:\n\n${request.message}`;
 }

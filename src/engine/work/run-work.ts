@@ -4,12 +4,16 @@ import type { RunChange } from "../runs/events.js";
 import type { EngineRun, RunRequest } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
 import type { Durability, Recorded } from "../runs/run-store.js";
+import type { Work } from "../workspaces/types.js";
 import type { Workspace } from "../workspaces/workspaces.js";
 import { createConversation, type Talk } from "./conversation.js";
 import type { Allowance, DayLimit } from "./day-limit.js";
+import { keepSession } from "./keep-session.js";
+import { findMove } from "./moved-session.js";
 import { type PreparedAgent, prepareAgent } from "./prepare-agent.js";
 import { createRunEnding, type Ending } from "./run-ending.js";
 import type { RunSlot } from "./run-queue.js";
+import type { SessionsGoneOn } from "./sessions-gone-on.js";
 import { takeStock } from "./take-stock.js";
 
 /** One run at work. */
@@ -33,7 +37,12 @@ export interface RunWork {
 export function createRunWork(
   runId: string,
   engine: EngineOptions,
-  own: { slot: RunSlot; history: Pick<RunHistory, "of">; dayLimit: DayLimit },
+  own: {
+    slot: RunSlot;
+    history: Pick<RunHistory, "of">;
+    dayLimit: DayLimit;
+    goneOn: Pick<SessionsGoneOn, "since">;
+  },
 ): RunWork {
   const { dayLimit } = own;
   const { runs, workspaces, library, clock, log } = engine;
@@ -102,6 +111,7 @@ export function createRunWork(
     isStarted = true;
     const workflow = await ending.unlessEnded(library.get(request.workflowName));
     if (!workflow) throw new Error(`The workflow ${request.workflowName} was deleted before the run began`);
+    const move = await ending.unlessEnded(findMove(current(), engine));
     // Not left alone when the run is ended: it is over when nothing works in the folder any more.
     workspace = await workspaces.prepare(
       {
@@ -114,17 +124,25 @@ export function createRunWork(
         ...(request.startFrom ? { startFrom: request.startFrom } : {}),
         ...(request.consent ? { consent: request.consent } : {}),
         ...(request.uncommitted ? { uncommitted: true } : {}),
+        ...(move?.moved ? { moved: move.moved } : {}),
       },
       ending.signal,
     );
     const { path, branch, notices } = workspace;
+    if (move) notices.unshift(move.describe(workspace));
     // Not taken for granted: plans rely on it.
     const isOwn = !runs
       .all()
-      .some((one) => one.sessionId !== sessionId && one.workspacePath === path && !one.workspaceRemoved);
+      .some(
+        (one) =>
+          one.sessionId !== sessionId &&
+          one.workspacePath === path &&
+          !one.workspaceRemoved &&
+          one.worker === engine.worker?.id,
+      );
     void record({ type: "workspace-ready", path, own: isOwn, ...(branch ? { branch } : {}) }, "soon");
     for (const text of notices) void record({ type: "action", text, turn: 0 }, "soon");
-    const agent = await prepareAgent(current(), { workflow, workspace }, engine, ending.unlessEnded);
+    const agent = await prepareAgent(current(), { workflow, workspace, move }, engine, ending.unlessEnded);
     // Nothing is waited for between this and the start: a run that was ended gets no agent.
     if (!ending.how()) ending.conclude(await converse(agent));
   }
@@ -166,8 +184,13 @@ export function createRunWork(
     await record({ type: "input-closed", anyway: true }, "now");
     const isCompleted = ending.how()?.status === "completed";
     const signal = ending.stockSignal;
+    const keep = (work: Work | undefined) => keepSession(current(), work, engine, signal);
+    // One that was taken for gone may have lost the session meanwhile.
+    if (engine.worker) await runs.refresh();
     const stock =
-      workspace && (await takeStock({ run: current(), workspace, workspaces, isCompleted, signal, log }));
+      workspace && !own.goneOn.since(current())
+        ? await takeStock({ run: current(), workspace, workspaces, isCompleted, keep, signal, log })
+        : undefined;
     ending.close();
     const { notes = [], ...end } = ending.how() ?? { status: "failed" as const };
     const warning = isStarted ? dayLimit.warning(request) : undefined;

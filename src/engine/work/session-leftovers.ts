@@ -28,6 +28,7 @@ export function createSessionLeftovers(options: {
         items: found.items.map((item) => {
           const [newest] = item.sessionKey === undefined ? [] : runsOf(item.sessionKey);
           if (!newest) return item;
+          if (item.isAside) return { ...item, name: tellAside(newest.sessionName, item.branch) };
           return { ...item, name: newest.sessionName, usedAt: lastUsed(newest) };
         }),
       };
@@ -56,6 +57,11 @@ export function createSessionLeftovers(options: {
 
     removeMergedBranch: (which) => workspaces.removeMergedBranch(which).catch(refuse),
   };
+}
+
+/** What a session that goes on elsewhere has left is called so that nobody takes it for the session itself. */
+function tellAside(name: string, branch: string | undefined): string {
+  return `${name} (goes on at another worker; left here${branch === undefined ? "" : ` on ${branch}`})`;
 }
 
 /** When its agent last did something: one that was interrupted is found to have ended much later. */

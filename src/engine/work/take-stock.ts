@@ -17,6 +17,7 @@ export interface Stock {
  * Looks at the work that a run has left in its workspace, brings it to the person, merged where that was asked for, and
  * removes the workspace unless it is to be kept. Never throws: what fails is logged.
  * @param options.isCompleted the run has done what it was asked for
+ * @param options.keep keeps what was settled for another worker; gives what the person should know of that
  * @param options.signal ends what takes too long
  */
 export async function takeStock(options: {
@@ -24,6 +25,7 @@ export async function takeStock(options: {
   workspace: Workspace;
   workspaces: Workspaces;
   isCompleted: boolean;
+  keep: (work: Work | undefined, signal: AbortSignal) => Promise<string | undefined>;
   signal: AbortSignal;
   log: Log;
 }): Promise<Stock> {
@@ -41,6 +43,8 @@ export async function takeStock(options: {
     const { work, note } = await workspaces.settle(workspace, { merge, signal });
     if (work) stock.work = work;
     if (note) stock.notes.push(note);
+    const unkept = await options.keep(work, signal);
+    if (unkept) stock.notes.push(unkept);
     if (persistent && !tempWorkspace) return stock;
     // Only what was meant to be thrown away goes whatever is in it; uncommitted work in a worktree stays.
     const { removed, kept } = await workspaces.cleanup(

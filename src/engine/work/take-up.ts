@@ -9,6 +9,7 @@ import { toQueued } from "./turn-order.js";
  * @param here.work the run, where it is at work here
  * @param here.deliver hands a message that is written down to its agent
  * @param here.bring brings what an interrupted run has committed
+ * @param here.leave leaves the session to the worker that goes on with it
  */
 export function takeUp(
   { type, data }: StoredEvent,
@@ -18,6 +19,7 @@ export function takeUp(
     work: RunWork | undefined;
     deliver: (messageId: string) => Promise<unknown>;
     bring: () => Promise<void>;
+    leave: () => Promise<void>;
   },
 ): void {
   const { queue, work } = here;
@@ -27,6 +29,7 @@ export function takeUp(
     if (run.status !== "pending") queue.remove(run.runId);
     queue.look();
   }
+  if (type === "workspace-ready") void here.leave();
   if (!work) return;
   // It was taken for gone, and the run is over: whatever its agent still does is nobody's any more.
   if (type === "ended") void work.kill(true).finally(here.bring);

@@ -1,8 +1,7 @@
-import type { Transaction } from "../../store/database.js";
+import type { SharedDatabase, Transaction } from "../../store/database.js";
 import { type EngineRun, hasEnded } from "../runs/run.js";
-import { readRuns } from "../runs/run-rows.js";
 import type { Guard } from "../runs/write-changes.js";
-import { homeOf } from "./session-homes.js";
+import { homeOf, readSession } from "./session-homes.js";
 import { isThere, type Worker } from "./worker-rows.js";
 import type { Workers } from "./workers.js";
 
@@ -23,7 +22,11 @@ export interface BeginRules {
  * @param workers undefined until this one has joined them: then nothing begins
  * @param moveAfterMs a session of a worker that was gone for so long goes on elsewhere: till then it may come back
  */
-export function createBeginRules(workers: () => Workers | undefined, moveAfterMs: number): BeginRules {
+export function createBeginRules(
+  workers: () => Workers | undefined,
+  moveAfterMs: number,
+  shared: SharedDatabase,
+): BeginRules {
   function mayBegin(run: EngineRun, ofSession: readonly EngineRun[]): boolean {
     const known = workers();
     if (!known || known.isDraining()) return false;
@@ -39,18 +42,21 @@ export function createBeginRules(workers: () => Workers | undefined, moveAfterMs
     return isThere(worker) || worker.silentMs <= moveAfterMs ? worker : undefined;
   }
 
+  /** By what the database has of its worker at this moment: it may have come back since it was looked at. */
+  async function mayTakeFrom(trx: Transaction, home: string | undefined): Promise<boolean> {
+    if (home === undefined || home === workers()?.own.id) return true;
+    const row = trx.selectFrom("workers").select("seen_at").where("worker_id", "=", home);
+    const seenAt = (await row.executeTakeFirst())?.seen_at;
+    return seenAt === undefined || (await shared.readNow(trx)) - seenAt > moveAfterMs;
+  }
+
   return {
     mayBegin,
     onlyAt,
     async guard(trx, run, event) {
       if (event.type !== "started") return true;
-      return mayBegin(run, await readSession(trx, run.sessionId));
+      const ofSession = await readSession(trx, run.sessionId);
+      return mayBegin(run, ofSession) && (await mayTakeFrom(trx, homeOf(ofSession)));
     },
   };
-}
-
-async function readSession(trx: Transaction, sessionId: string): Promise<EngineRun[]> {
-  const query = trx.selectFrom("engine_runs").select("run_id").where("session_id", "=", sessionId);
-  const ids = (await query.execute()).map(({ run_id }) => run_id);
-  return (await readRuns(trx, ids)).map(({ run }) => run).reverse();
 }

@@ -12,6 +12,7 @@ import type { Engine, WorkerSight } from "../types.js";
 import { createBeginRules } from "./begin-rules.js";
 import { createPlacesElsewhere } from "./places-elsewhere.js";
 import { createReachDatabase } from "./reach-database.js";
+import { createSessionBundles } from "./session-bundles.js";
 import { createCarryOutCall, shareEngine } from "./shared-engine.js";
 import { createWorkerCalls } from "./worker-calls.js";
 import { findWorkerId } from "./worker-id.js";
@@ -33,13 +34,18 @@ export interface SharedWork {
   timeoutMs: number;
   /** The sessions of one that was gone for so long go on elsewhere, in ms. */
   moveAfterMs: number;
+  /** Of a session at most so many bytes of commits are kept in the database, for that. */
+  moveLimitBytes: number;
 }
+
+/** So often runs that wait are looked at, in ms: after some time others may begin those of a worker that is gone. */
+const LOOK_MS = 5_000;
 
 /** An engine's part in a database that it shares with others. */
 export interface OpenedWorker {
   /** The runs of all. Closing them leaves the workers. */
   runs: RunStore;
-  worker: EngineWorker;
+  worker: Omit<EngineWorker, "workspaces">;
   /**
    * Joins the others: from now on runs begin here.
    * @param engine this one
@@ -74,14 +80,20 @@ export async function openWorker(options: {
   log: Log;
 }): Promise<OpenedWorker> {
   const { stateFolder, places, alongside, clock, log } = options;
-  const { timeoutMs, moveAfterMs } = options.shared;
+  const { timeoutMs, moveAfterMs, moveLimitBytes } = options.shared;
   const database = await openStore({ folder: stateFolder, address: options.shared.database, clock });
   const { shared } = database;
   if (!shared) throw new TypeError("A worker needs a database that can be shared.");
   const id = await findWorkerId(options.folder);
+  const name = hostname();
   let workers: Workers | undefined;
   let closeCalls = () => {};
-  const rules = createBeginRules(() => workers, moveAfterMs);
+  let cancelLook = () => {};
+  let tellJoined = () => {};
+  const isJoined = new Promise<void>((resolve) => {
+    tellJoined = resolve;
+  });
+  const rules = createBeginRules(() => workers, moveAfterMs, shared);
   const onProblem = ({ message }: { message: string }) => log.warn(message);
   const parts = { database, clock, guard: rules.guard, alongside, onProblem, limits: SHARED_LIMITS };
   const stored = await createRunStore(parts).catch(async (error) => {
@@ -91,11 +103,19 @@ export async function openWorker(options: {
   const runs: RunStore = {
     ...stored,
     async close() {
+      cancelLook();
       closeCalls();
       await workers?.close();
       await stored.close();
     },
   };
+
+  function lookLater(engine: Engine): void {
+    cancelLook = clock.after(LOOK_MS, () => {
+      engine.limitsChanged();
+      lookLater(engine);
+    });
+  }
 
   function interruptRuns({ id: workerId, name, silentMs }: Worker): void {
     for (const run of runs.all()) {
@@ -112,13 +132,14 @@ export async function openWorker(options: {
   return {
     runs,
     worker: {
-      id,
-      mayBegin: (run) => rules.mayBegin(run, runs.ofSession(run.sessionId)),
       elsewhere: createPlacesElsewhere(() => workers, { runs, waitsFor: rules.onlyAt }),
       othersBegin: () => workers?.all().some((one) => one.id !== id && one.state === "ready") === true,
+      ...{ id, name, joined: isJoined },
+      mayBegin: (run) => rules.mayBegin(run, runs.ofSession(run.sessionId)),
+      find: (workerId) => workers?.get(workerId),
+      bundles: createSessionBundles({ database, shared, workerId: id, limitBytes: moveLimitBytes }),
     },
     async join(engine) {
-      const name = hostname();
       const joined = await joinWorkers({
         ...{ database, shared, id, name, places, clock, log, timeoutMs },
         busy: () => runs.all().filter((run) => run.worker === id && isAtWork(run)).length,
@@ -133,6 +154,8 @@ export async function openWorker(options: {
       const carryOut = createCarryOutCall(engine, runs.refresh);
       const calls = createWorkerCalls({ database, shared, workers: joined, carryOut, clock, log });
       closeCalls = calls.close;
+      tellJoined();
+      lookLater(engine);
       engine.limitsChanged();
       const isReached = createReachDatabase({ database, shared, clock });
       return {

@@ -61,8 +61,9 @@ export function shareEngine(
     const { sessionId, worker, status } = engine.get(runId);
     // It waits: what is wanted of it is written down, and whoever begins it finds that.
     if (status === "pending") return undefined;
-    if (worker !== undefined) return worker;
-    return homeOf(runs.ofSession(sessionId));
+    const home = homeOf(runs.ofSession(sessionId));
+    // Where the session goes on by now, there is what the run has committed, too.
+    return hasEnded(engine.get(runId)) ? (home ?? worker) : (worker ?? home);
   }
 
   async function via<Method extends Answered>(

@@ -14,8 +14,8 @@ export interface PromptFacts {
   emptySubmodules?: readonly string[] | undefined;
   /** The commit with what the person had not committed when the session began. */
   ownCommit?: string | undefined;
-  /** The note that the run before this one has left; it may lie at `handoverPath`. */
-  previousHandover?: { path: string; workflowName: string } | undefined;
+  /** The note that the run before this one has left; it may lie at `handoverPath`. Without a path it is not here. */
+  previousHandover?: { path?: string; workflowName: string } | undefined;
 }
 
 /** The names that stand between {{ and }} in a prompt.md. */
@@ -67,6 +67,8 @@ export function buildSystemPrompt(
 function describePrevious(previous: PromptFacts["previousHandover"]): string {
   if (!previous) return "No earlier workflow has left a handover note in this session: you are the first.";
   const name = oneLine(previous.workflowName, MAX_NAME_CHARS);
+  if (previous.path === undefined)
+    return `The workflow before you (${name}) ran on another machine, and no handover note of it is here.`;
   const path = oneLine(previous.path, MAX_PATH_CHARS);
   return `The workflow before you (${name}) has left a handover note at ${path}. Read it first.`;
 }

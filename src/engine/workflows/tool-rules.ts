@@ -33,10 +33,11 @@ export function toolSetNames(): string[] {
  */
 export function buildToolRules(
   workflow: Pick<EngineWorkflow, "allowedTools" | "disallowedTools">,
-  facts: { handoverPath: string; previousHandover?: { path: string } | undefined },
+  facts: { handoverPath: string; previousHandover?: { path?: string } | undefined },
 ): { allowedTools: string[]; disallowedTools: string[] } {
   const own = pathPattern(facts.handoverPath);
-  const previous = facts.previousHandover ? [`Read(${pathPattern(facts.previousHandover.path)})`] : [];
+  const { path } = facts.previousHandover ?? {};
+  const previous = path === undefined ? [] : [`Read(${pathPattern(path)})`];
   return {
     allowedTools: [
       ...new Set([

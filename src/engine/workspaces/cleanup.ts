@@ -5,7 +5,7 @@ import { type Bin, filesIn, folderExists } from "./disk.js";
 import type { GitRunner, WorktreeLocation } from "./git-runner.js";
 import { describeFiles, MAX_FILES } from "./ignored-work.js";
 import { findLosses } from "./losses.js";
-import { isOwnBranch, type SessionRecord, type SessionRecords } from "./records.js";
+import { asideKey, isOwnBranch, type SessionRecord, type SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import { runUnlessStopped } from "./run-unless-stopped.js";
 import { WorkspaceError, type WorkspaceReference, type Workspaces } from "./types.js";
@@ -48,6 +48,7 @@ export function createCleanup(
 
   async function locate(which: WorkspaceReference): Promise<SessionRecord | undefined> {
     const known = typeof which === "string" ? { runId: which } : which;
+    if (known.aside !== undefined) return records.read(asideKey(known.aside));
     const temporary = await records.read(`run ${known.runId}`);
     if (temporary || known.temporary) return temporary;
     const key = await records.keyOfRun(known.runId);

@@ -87,7 +87,8 @@ export async function lookAtCommits(
   const count = (ask: string[]) => mustGit(git, told, ["rev-list", "--count", ...ask], { at });
   const commitsOnlyHere =
     commits.length < MAX_COMMITS ? commits.length : Number((await count([...wanted, ...not])).trim());
-  const isUntouched = head !== undefined && head === record?.runs[0]?.startCommit;
+  const began = record?.runs[0]?.startCommit ?? record?.beganAt;
+  const isUntouched = head !== undefined && head === began;
   if (commitsOnlyHere > 0 || head === undefined)
     return { isDelivered: false, isUntouched, commitsOnlyHere, commits, head };
   const holders = await branchesWith(git, at, head);

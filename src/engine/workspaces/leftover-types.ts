@@ -24,6 +24,9 @@ export interface Leftover extends Holding {
   name: string;
   /** Of a session. */
   sessionKey?: string;
+  /** That goes on with another engine by now; what it has committed here is on the branch, where it is on one. */
+  isAside?: true;
+  branch?: string;
   /** Its folder; of branches the clone's. */
   path: string;
   /** The repository's address. */

@@ -4,7 +4,7 @@ import { type FolderSize, measureChildren } from "./folder-size.js";
 import { describeHolding, type Holding, NOTHING } from "./holdings.js";
 import type { Leftover, LeftoverOptions, LeftoverStore } from "./leftover-types.js";
 import { createLook, isLive } from "./look-at-leftovers.js";
-import type { SessionRecord } from "./records.js";
+import { isAside, type SessionRecord } from "./records.js";
 import { createLeftoverRemoval } from "./remove-leftovers.js";
 
 /** How long the sizes may take to be added up, in ms: after that it is "at least". */
@@ -49,13 +49,14 @@ export function createLeftoverStore(options: LeftoverOptions): LeftoverStore {
       const all = await records.all();
 
       async function toSession(record: SessionRecord, holding: Holding | "in use"): Promise<Leftover> {
-        const { kind, sessionKey, sessionName, repository, recordKey } = record;
+        const { sessionKey, sessionName, repository, branch } = record;
         const path = pathOf(record);
         return {
-          id: kind === "temporary" ? recordKey.replace(/^run /, "run:") : `session:${sessionKey}`,
+          id: idOf(record),
           kind: "session",
           name: sessionName ?? record.folder,
           sessionKey,
+          ...(isAside(record) && { isAside: true, ...(branch && { branch }) }),
           path,
           ...(repository && { repository: repository.address }),
           size: sizeOf(path),
@@ -74,7 +75,7 @@ export function createLeftoverStore(options: LeftoverOptions): LeftoverStore {
       );
       const items = looks.flatMap((found) => found.items);
       for (const record of all.filter((one) => isLive(one) && !one.repository)) {
-        const inUse = isInUse(record.sessionKey);
+        const inUse = !isAside(record) && isInUse(record.sessionKey);
         if (!inUse && !sizes.has(pathOf(record))) continue;
         items.push(await toSession(record, inUse ? "in use" : await look.atSession(record, undefined)));
       }
@@ -88,6 +89,14 @@ export function createLeftoverStore(options: LeftoverOptions): LeftoverStore {
       };
     },
   };
+}
+
+/** Names a session's workspace for its removal. */
+function idOf(record: SessionRecord): string {
+  if (isAside(record)) return `aside:${record.folder}`;
+  return record.kind === "temporary"
+    ? record.recordKey.replace(/^run /, "run:")
+    : `session:${record.sessionKey}`;
 }
 
 /** Does the work for each, some at a time. */

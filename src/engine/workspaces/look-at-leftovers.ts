@@ -18,7 +18,7 @@ import { describeFiles, MAX_FILES } from "./ignored-work.js";
 import type { Leftover, LeftoverOptions, Leftovers, MergedBranch } from "./leftover-types.js";
 import { findLosses, type Losses } from "./losses.js";
 import { createPersonRepository } from "./person-repository.js";
-import type { SessionRecord } from "./records.js";
+import { isAside, type SessionRecord } from "./records.js";
 import { readRefs } from "./ref-list.js";
 import type { Repository } from "./repository.js";
 import { runUnlessStopped } from "./run-unless-stopped.js";
@@ -211,7 +211,8 @@ export function createLook(options: LeftoverOptions) {
       const items: Leftover[] = [];
       let mergedBranches: MergedBranch[] = [];
       let problem = "Its clone is gone.";
-      for (const record of sessions) if (isInUse(record.sessionKey)) found.set(record, "in use");
+      for (const record of sessions)
+        if (!isAside(record) && isInUse(record.sessionKey)) found.set(record, "in use");
       try {
         await withClone(name, async (open) => {
           for (const record of sessions)

@@ -5,6 +5,7 @@ import type { KeyedMutex } from "../../shared/keyed-mutex.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import { cleanLine } from "../../shared/text.js";
 import type { Branches } from "./branches.js";
+import { bringWork } from "./bring-work.js";
 import type { MergeChecks } from "./check-merge.js";
 import type { Clone, Clones } from "./clones.js";
 import type { Consent } from "./consent.js";
@@ -20,6 +21,7 @@ import { newRecord, type RunRecord, type SessionRecord, type SessionRecords } fr
 import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
 import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
+import { setAside } from "./set-aside.js";
 import { readSpecialEntries } from "./special-entries.js";
 import { type Workspace, WorkspaceError, type WorkspaceRequest } from "./types.js";
 import { commitChanges, countChanges, isStillAt, listChanges, type OwnChanges } from "./uncommitted.js";
@@ -36,7 +38,7 @@ export interface PreparationOptions {
   bin: Bin;
   mutex: KeyedMutex;
   env: NodeJS.ProcessEnv;
-  /** Where files that are taken along are copied to. */
+  /** Where files that are taken along are copied to, and bundles are unpacked. */
   copiesFolder: string;
   pathOf: (record: SessionRecord) => string;
   worktreeOf: (clone: Clone, record: SessionRecord) => WorktreeLocation | undefined;
@@ -61,12 +63,32 @@ export function createPreparation(
     const { notices, own, ...clone } = request.uncommitted
       ? await begunWithChanges(repository, signal)
       : { ...(await clones.ensure(repository, signal)), own: undefined };
-    const { gitBranch: asked, ...unnamed } = request;
+    const moved = request.moved && {
+      former: await makeRoom(recordKey),
+      ...(await bringWork(
+        { git: stoppable(git, signal), clones, folder: options.copiesFolder },
+        repository,
+        clone,
+        request.moved,
+        request.gitBranch,
+      )),
+    };
+    const { gitBranch, ...unnamed } = request;
+    // Of a moved session the branch that it was on; another one where that is asked for.
+    const asked = gitBranch === request.moved?.work?.branch ? (moved?.branch ?? gitBranch) : gitBranch;
     const found = asked === undefined ? undefined : await branches.find(repository, clone, asked, signal);
     throwIfStopped(signal);
     // Read again: a session before in this turn may have been given this one's branch.
     const { record, ...session } = await worktreeSessions.settle(
-      { ...unnamed, ...(found?.branch && { gitBranch: found.branch }), recordKey, repository, clone, own },
+      {
+        ...unnamed,
+        ...(found?.branch && { gitBranch: found.branch }),
+        recordKey,
+        repository,
+        clone,
+        own,
+        brought: moved,
+      },
       await records.read(recordKey),
     );
     const at = worktreeOf(clone, record);
@@ -87,13 +109,23 @@ export function createPreparation(
       ...describeWorkspace({ record, run }, pathOf(record), env),
       notices: [
         ...(own ? [describeOwn(own)] : request.uncommitted ? [NO_CHANGES] : []),
-        ...[...notices, ...(found?.notices ?? []), ...session.notices],
+        ...[...notices, ...(moved?.former ?? []), ...(moved?.notices ?? [])],
+        ...[...(found?.notices ?? []), ...session.notices],
         ...(empty.length > 0 ? [describeEmpty(empty)] : []),
         ...(outside.length > 0 ? [describeOutsideLinks(outside)] : []),
       ],
       ownHooks,
       ...(empty.length > 0 && { emptySubmodules: empty }),
     };
+  }
+
+  /** What the session has left here before it moved away is not to be gone on with. @returns what the person is told */
+  async function makeRoom(recordKey: string): Promise<string[]> {
+    const former = await records.read(recordKey);
+    if (!former) return [];
+    const { path, branch } = await setAside(options, former);
+    const on = branch === undefined ? "" : `, on the branch ${branch}`;
+    return [`What the session has left on this machine before is kept in ${path}${on}.`];
   }
 
   /**
@@ -129,9 +161,11 @@ export function createPreparation(
 
   async function prepareFolder(request: WorkspaceRequest, recordKey: string): Promise<Workspace> {
     return mutex.run(recordKey, async () => {
+      const former = request.moved ? await makeRoom(recordKey) : [];
       const record = (await records.read(recordKey)) ?? newRecord(request, recordKey, "folder");
       await ensurePrivateFolder(pathOf(record));
-      return beginInFolder(record, request);
+      const workspace = await beginInFolder(record, request);
+      return { ...workspace, notices: [...former, ...workspace.notices] };
     });
   }
 

@@ -28,7 +28,7 @@ export type RunRecord = z.infer<typeof runSchema>;
 
 const sessionSchema = z.object({
   version: z.literal(1),
-  /** `session <key>`, or `run <id>` for a temporary folder. */
+  /** `session <key>`; `run <id>` for a temporary folder; `aside <folder>` for what a session that has moved has left. */
   recordKey: z.string(),
   sessionKey: z.string(),
   kind: z.enum(["repository", "folder", "temporary"]),
@@ -50,6 +50,8 @@ const sessionSchema = z.object({
   asCheckedOut: z.array(z.string()).optional(),
   /** The commit with what the person had not committed when the session began. */
   ownCommit: z.string().optional(),
+  /** The commit that the first run of a session that has moved began at. */
+  beganAt: z.string().optional(),
   /** Another session has been given the branch: this worktree stands on the commit alone. */
   handedOver: z.boolean().optional(),
   /** False while the folder is being made: one that was not finished holds nobody's work. */
@@ -75,6 +77,11 @@ export interface SessionRecords {
   /** Replaces the file at once, so that it survives whatever comes next. */
   write(record: SessionRecord): Promise<void>;
   remove(record: SessionRecord): Promise<void>;
+  /**
+   * Writes the record under the key of another one, which is gone then. Stopped in between, both are there; the same
+   * call puts that right.
+   */
+  replace(record: SessionRecord, former: SessionRecord): Promise<void>;
   /** The key of the record that holds this run. */
   keyOfRun(runId: string): Promise<string | undefined>;
 }
@@ -143,8 +150,31 @@ export function createSessionRecords(folder: string, now: () => number): Session
     return known;
   };
 
+  async function write(record: SessionRecord): Promise<void> {
+    const notes = await index();
+    record.runs.splice(0, record.runs.length - MAX_RUNS);
+    for (const run of record.runs.slice(0, -MAX_RUNS_IN_FULL)) delete run.startedWith;
+    await ensurePrivateFolder(folder);
+    replaceFile(fileOf(record.recordKey), JSON.stringify(record));
+    note(notes, record);
+  }
+
+  async function remove(record: SessionRecord): Promise<void> {
+    const notes = await index();
+    await rm(fileOf(record.recordKey), { force: true });
+    notes.keyOfFolder.delete(record.folder);
+    for (const run of record.runs) notes.keyOfRun.delete(run.runId);
+  }
+
   return {
     all,
+    write,
+    remove,
+    async replace(record, former) {
+      await write(record);
+      await remove(former);
+      note(await index(), record);
+    },
     read: (recordKey) => load(fileOf(recordKey)),
     async readByFolder(name) {
       const key = (await index()).keyOfFolder.get(name);
@@ -161,20 +191,6 @@ export function createSessionRecords(folder: string, now: () => number): Session
         keyOfFolder.delete(name);
       }
     },
-    async write(record) {
-      const notes = await index();
-      record.runs.splice(0, record.runs.length - MAX_RUNS);
-      for (const run of record.runs.slice(0, -MAX_RUNS_IN_FULL)) delete run.startedWith;
-      await ensurePrivateFolder(folder);
-      replaceFile(fileOf(record.recordKey), JSON.stringify(record));
-      note(notes, record);
-    },
-    async remove(record) {
-      const notes = await index();
-      await rm(fileOf(record.recordKey), { force: true });
-      notes.keyOfFolder.delete(record.folder);
-      for (const run of record.runs) notes.keyOfRun.delete(run.runId);
-    },
     keyOfRun: async (runId) => (await index()).keyOfRun.get(runId),
   };
 }
@@ -183,6 +199,14 @@ export function createSessionRecords(folder: string, now: () => number): Session
 interface Index {
   keyOfRun: Map<string, string>;
   keyOfFolder: Map<string, string>;
+}
+
+/** The key of what a session that has moved has left in a folder. */
+export const asideKey = (folder: string) => `aside ${folder}`;
+
+/** It is no session's any more: that has moved to another machine, and has left it. */
+export function isAside({ recordKey, folder }: SessionRecord): boolean {
+  return recordKey === asideKey(folder);
 }
 
 /** True for a branch that the session was given, and not asked for. */

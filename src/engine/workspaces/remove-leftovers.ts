@@ -34,8 +34,16 @@ export function createLeftoverRemoval(
 ): Pick<LeftoverStore, "removeLeftover" | "removeMergedBranch"> {
   const { folder, git, records, bin, pathOf } = options;
 
-  async function removeSession(which: "session" | "run", key: string, how: How): Promise<RemovedLeftover> {
-    const reference = which === "run" ? { runId: key, temporary: true } : { runId: "", sessionKey: key };
+  async function removeSession(
+    which: "session" | "run" | "aside",
+    key: string,
+    how: How,
+  ): Promise<RemovedLeftover> {
+    const reference = {
+      session: { runId: "", sessionKey: key },
+      run: { runId: key, temporary: true },
+      aside: { runId: "", aside: key },
+    }[which];
     let refused: string | undefined;
     const check = async (record: SessionRecord) => {
       const { repository, consent } = record;
@@ -97,7 +105,8 @@ export function createLeftoverRemoval(
   return {
     async removeLeftover(id, how) {
       const [kind = "", name = "", ...rest] = id.split(":");
-      if (kind === "session" || kind === "run") return removeSession(kind, [name, ...rest].join(":"), how);
+      if (kind === "session" || kind === "run" || kind === "aside")
+        return removeSession(kind, [name, ...rest].join(":"), how);
       if (kind === "folder") return removeFolder(name, how);
       if (!/^[a-z0-9-]+$/.test(name)) throw new WorkspaceError(MISSING);
       const removed = await look.withClone(name, async (open) => {

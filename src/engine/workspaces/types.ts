@@ -1,4 +1,5 @@
 import type { Consent } from "./consent.js";
+import type { MovedWork, PackedWork, SetAside } from "./moving-types.js";
 
 /** What a run asks for. */
 export interface WorkspaceRequest {
@@ -16,6 +17,8 @@ export interface WorkspaceRequest {
   consent?: Consent;
   /** A new session takes what is not committed in the person's checkout along, as its first commit. */
   uncommitted?: boolean;
+  /** The session has worked on another machine so far: it goes on with what it has committed there. */
+  moved?: MovedWork;
   /** An empty folder of this run alone, removed when the run has ended. */
   tempWorkspace: boolean;
 }
@@ -94,7 +97,14 @@ export interface SessionReference {
 }
 
 /** Names a run's workspace: the workspace, the run's id, or what is known of it. */
-export type WorkspaceReference = string | { runId: string; sessionKey?: string; temporary?: boolean };
+export type WorkspaceReference =
+  | string
+  | {
+      runId: string;
+      sessionKey?: string;
+      temporary?: boolean /** The folder that a moved session has left. */;
+      aside?: string;
+    };
 
 /** What is not committed where the person has a repository checked out. */
 export interface ChangesThere {
@@ -169,6 +179,28 @@ export interface Workspaces {
     lost?: string;
     errors: string[];
   }>;
+}
+
+/** What lets a session go on with another engine than its own. */
+export interface MovableWorkspaces {
+  /**
+   * Packs what the session of a run has committed, and hands it over; the bundle's file is gone afterwards.
+   * @param options.pushedAs the branch of a remote that has just been seen to have all of it
+   * @param options.known of this commit there is a bundle already
+   * @param use gets undefined for a session without a repository; `file` where a bundle was made
+   * @throws WorkspaceError, and what `use` throws
+   */
+  pack<T>(
+    runId: string,
+    options: { limitBytes: number; pushedAs?: string; known?: string | undefined; signal?: AbortSignal },
+    use: (packed: { work: PackedWork; file?: string } | undefined) => Promise<T>,
+  ): Promise<T>;
+  /**
+   * Makes what a session that goes on elsewhere has left here nobody's; see `setAside`.
+   * @returns undefined when there is nothing of it
+   * @throws WorkspaceError
+   */
+  setAside(sessionKey: string): Promise<SetAside | undefined>;
 }
 
 /** Something about a workspace that a person can read and act on; the message is all there is to know. */

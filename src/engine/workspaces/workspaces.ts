@@ -17,6 +17,7 @@ import { inspectFolder, inspectWorktree } from "./inspect.js";
 import type { LeftoverStore } from "./leftover-types.js";
 import { createLeftoverStore } from "./leftovers.js";
 import { finishMoves } from "./move-notes.js";
+import { createMoving } from "./moving.js";
 import { findCheckout } from "./person-checkout.js";
 import { createPersonRepository } from "./person-repository.js";
 import { createPreparation, describeWorkspace } from "./prepare-workspace.js";
@@ -25,19 +26,19 @@ import { describeConsent, type Repository, resolveRepository } from "./repositor
 import { createReview, type Review } from "./review.js";
 import { runUnlessStopped, throwIfStopped } from "./run-unless-stopped.js";
 import { settleWork } from "./settle.js";
-import { WorkspaceError, type Workspaces } from "./types.js";
+import { type MovableWorkspaces, WorkspaceError, type Workspaces } from "./types.js";
 import { listChanges } from "./uncommitted.js";
 import { createWorktreeSessions } from "./worktree-sessions.js";
 import { worktreeLocation } from "./worktrees.js";
 
 export type { LeftoverStore } from "./leftover-types.js";
-export { type Workspace, WorkspaceError, type Workspaces } from "./types.js";
+export { type MovableWorkspaces, type Workspace, WorkspaceError, type Workspaces } from "./types.js";
 
 /** Workspaces, what a person does with what is in them, and what is left of them. */
 export type ReviewableWorkspaces = Workspaces & Review & LeftoverStore;
 
 /** The same of one engine. */
-export interface OwnWorkspaces extends ReviewableWorkspaces {
+export interface OwnWorkspaces extends ReviewableWorkspaces, MovableWorkspaces {
   /** Puts in order what an engine that has gone has left; everything else does so before it begins, too. */
   open(): Promise<void>;
 }
@@ -77,7 +78,7 @@ const LOOK_MS = 5_000;
 /**
  * Creates the workspaces of one engine; another process must not use the folder at the same time. In it:
  * `repositories/<name>-<digest>/` a bare clone and its record, `worktrees/`, `folders/` and `temporary/` what agents
- * work in, `sessions/` what is known of them, `checks/` what checks of merges use, `copies/` files on their way, `moves/`
+ * work in, `sessions/` what is known of them, `checks/` what checks of merges use, `copies/` files and bundles on their way, `moves/`
  * notes on checkouts that are moved,
  * `removed/` what is being deleted.
  */
@@ -121,6 +122,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
   const prepare = createPreparation({ ...common, checks, branches, worktreeSessions, repositoryAt });
   const remove = createCleanup({ ...common, now: () => clock.now() });
   const leftovers = createLeftoverStore({ ...common, folder, clock, repositoryAt, cleanup: remove });
+  const moving = createMoving({ ...common, recordOf });
   let opened: Promise<void> | undefined;
 
   function worktreeOf(clone: Clone, record: SessionRecord): WorktreeLocation | undefined {
@@ -176,6 +178,8 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     discardBranches: (which) => ready().then(() => review.discardBranches(which)),
     leftovers: (isInUse) => ready().then(() => leftovers.leftovers(isInUse)),
     removeLeftover: (id, how) => ready().then(() => leftovers.removeLeftover(id, how)),
+    pack: (runId, asked, use) => ready().then(() => moving.pack(runId, asked, use)),
+    setAside: (sessionKey) => ready().then(() => moving.setAside(sessionKey)),
     removeMergedBranch: (which) => ready().then(() => leftovers.removeMergedBranch(which)),
 
     async prepare(request, signal) {

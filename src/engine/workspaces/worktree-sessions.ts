@@ -2,6 +2,7 @@ import { lstat, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import type { Branches } from "./branches.js";
+import type { BroughtWork } from "./bring-work.js";
 import type { Clone, FetchedClone } from "./clones.js";
 import { type Bin, folderExists, isEmptyFolder } from "./disk.js";
 import { type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
@@ -22,6 +23,8 @@ export interface WorktreeRequest extends WorkspaceRequest {
   clone: FetchedClone;
   /** What a new session begins with. */
   own?: OwnChanges | undefined;
+  /** Where a session that has moved here goes on. */
+  brought?: BroughtWork | undefined;
 }
 
 export interface SettledSession {
@@ -125,7 +128,8 @@ export function createWorktreeSessions(options: {
     known: SessionRecord | undefined,
     asked: string | undefined,
   ): Promise<SettledSession> {
-    const { repository, clone, recordKey, sessionKey, sessionName, own: changes } = request;
+    const { repository, clone, recordKey, sessionKey, sessionName, own: changes, brought } = request;
+    const former = request.moved?.work;
     const notices: string[] = [];
     if (known) {
       if (known.ready && known.removedAt === undefined)
@@ -135,17 +139,19 @@ export function createWorktreeSessions(options: {
       for (const admin of [known.folder, known.admin])
         if (admin) await rm(join(clone.at.clone, "worktrees", admin), { recursive: true, force: true });
     }
-    const own = known?.branch && isOwnBranch(known, known.branch) ? known.branch : undefined;
+    const kept = known?.branch && isOwnBranch(known, known.branch) ? known.branch : undefined;
+    const own = kept ?? (brought?.isOwn ? (brought.branch ?? asked) : undefined);
     const isNamed = (asked ?? known?.branch) !== undefined;
     const given = isNamed ? own : branches.freeName(clone, sessionKey, sessionName);
     const branch = asked ?? known?.branch ?? given ?? "";
     const got = await branches.obtain(repository, clone, branch, recordKey, {
       own: changes,
-      from: isNamed ? undefined : request.startFrom,
+      from: isNamed ? brought?.from : request.startFrom,
     });
     // A clone that was made anew does not know what its branches were made from.
     const isOwnBase = got.baseBranch === branch && known?.branch === branch;
-    const ownCommit = changes?.commit ?? known?.ownCommit;
+    const ownCommit = changes?.commit ?? known?.ownCommit ?? former?.ownCommit;
+    const deliveredAs = known?.deliveredAs ?? former?.deliveredAs;
     const record: SessionRecord = {
       ...newRecord(request, recordKey, "repository", known?.folder ?? (await nameWorktree(request))),
       repository: { name: repository.name, address: repository.address },
@@ -153,7 +159,7 @@ export function createWorktreeSessions(options: {
       baseBranch: (isOwnBase && known.baseBranch) || got.baseBranch,
       ...(given && { ownBranch: given }),
       ...(ownCommit && { ownCommit }),
-      ...(known?.deliveredAs && { deliveredAs: known.deliveredAs }),
+      ...(deliveredAs && { deliveredAs }),
       runs: known?.runs ?? [],
     };
     await records.write(record);

@@ -1,0 +1,112 @@
+import { cleanLine } from "../../shared/text.js";
+import type { EngineOptions, EngineWorker } from "../engine-options.js";
+import type { EngineRun } from "../runs/run.js";
+import { homeOf } from "../workers/session-homes.js";
+import type { MovedWork, PackedWork } from "../workspaces/moving-types.js";
+import type { Workspace } from "../workspaces/types.js";
+import { placeHandover } from "./handover-notes.js";
+import { tellSize } from "./keep-session.js";
+
+/** A session that has worked, or talked, at another worker so far. */
+export interface Move {
+  /** For the workspace; undefined where that is here. */
+  moved?: MovedWork;
+  /** The conversation is not here: another one begins. */
+  talksAnew: boolean;
+  /** Its handover note has come along. */
+  hasHandover: boolean;
+  /** What the agent is told, on one line. */
+  prompt: string;
+  /** What the person is told. @param workspace as it was prepared */
+  describe(workspace: Workspace): string;
+}
+
+/**
+ * Finds out whether a run goes on with what was done at another worker, and brings the handover note here. Its commits
+ * come with the workspace.
+ * @returns undefined where all of its session is here, as in an engine that is alone
+ * @throws StoreError, and what the file system throws
+ */
+export async function findMove(
+  run: EngineRun,
+  { worker, runs, prepareHandover, clock }: EngineOptions,
+): Promise<Move | undefined> {
+  if (!worker) return undefined;
+  const others = runs.ofSession(run.sessionId).filter(({ runId }) => runId !== run.runId);
+  const elsewhere = (id: string | undefined) => (id === worker.id ? undefined : id);
+  const workedAt = run.request.tempWorkspace ? undefined : elsewhere(homeOf(others));
+  const talkedAt = elsewhere(others.find((one) => one.turn > 0 || one.conversationBegun)?.worker);
+  const home = workedAt ?? talkedAt;
+  if (home === undefined) return undefined;
+  const stored = await worker.bundles.read(run.sessionId);
+  if (talkedAt !== undefined) await placeHandover(await prepareHandover(run.sessionId), stored?.handover);
+  const last = others.find((one) => one.worker === home && one.workspacePath !== undefined);
+  // What was thrown away there does not come back here.
+  const work = last?.workGone ? undefined : stored?.work;
+  const startFrom = others.findLast((one) => one.request.startFrom)?.request.startFrom;
+  const isWhole = stored !== undefined && stored.runId === last?.runId;
+  const hasHandover = talkedAt !== undefined && stored?.handover !== undefined;
+  const away = tellAway(worker.find(home), clock.now());
+  return {
+    ...(workedAt !== undefined && {
+      moved: {
+        ...(work && { work }),
+        ...(stored?.bundleId && { writeBundle: (file) => worker.bundles.writeBundle(stored, file) }),
+        startFrom,
+      },
+    }),
+    talksAnew: talkedAt !== undefined,
+    hasHandover,
+    prompt:
+      "This session goes on here from another machine, with what was committed there; " +
+      (hasHandover
+        ? "the conversation that it had is not here: the handover note tells of it."
+        : "the conversation that it had is not here, and no handover note of it."),
+    describe: (workspace) =>
+      [
+        `Session "${run.sessionName}" goes on at worker ${worker.name}${workedAt === undefined ? "." : ` ${tellBegin(work, workspace)}.`}`,
+        away,
+        ...(workedAt === undefined ? [] : [tellMissing(last, isWhole)]),
+        ...(talkedAt === undefined ? [] : [tellTalk(hasHandover)]),
+      ].join(" "),
+  };
+}
+
+function tellBegin(work: PackedWork | undefined, { kind, startCommit = "" }: Workspace): string {
+  if (kind !== "repository") return "in an empty folder: without a repository its files are only there";
+  const at = startCommit.slice(0, 7);
+  const count = `${work?.commits} ${work?.commits === 1 ? "commit" : "commits"}`;
+  switch (work?.kind) {
+    case "bundle":
+    case "pushed":
+      return `from commit ${at} (${count})`;
+    case "large":
+      return `from its base ${at}, since its ${count} exceeded the size that is kept (${tellSize(work.bytes)})`;
+    case "base":
+      return `from its base ${at}, since it had committed nothing that is not in the repository`;
+    default:
+      return `from its base ${at}, since nothing of its work was kept: no run there has come to its end, or it was thrown away`;
+  }
+}
+
+function tellAway(home: ReturnType<EngineWorker["find"]>, now: number): string {
+  if (!home) return "The worker that had it is not known any more.";
+  const name = cleanLine(home.name, 100);
+  const since = `${new Date(now - home.silentMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  return home.state === "gone"
+    ? `Its worker ${name} is away since ${since}.`
+    : home.state === "ended"
+      ? `Its worker ${name} has ended at ${since}.`
+      : `It was at worker ${name} before.`;
+}
+
+function tellMissing(last: EngineRun | undefined, isWhole: boolean): string {
+  const uncommitted = "What was not committed there is not here";
+  if (isWhole || !last) return `${uncommitted}.`;
+  return `${uncommitted}, and what its last run there (${last.request.workflowName}, ${last.status}) has committed is not here either, until that worker is back.`;
+}
+
+function tellTalk(hasHandover: boolean): string {
+  const anew = "The conversation begins anew";
+  return hasHandover ? `${anew} with the handover note.` : `${anew}; no handover note was kept.`;
+}
