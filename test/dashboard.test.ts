@@ -172,7 +172,7 @@ test("a foreign Host or Origin is refused, and a link may be followed from anywh
 
 test("an action is taken from the page itself only", async () => {
   const http = await start();
-  const { runId } = await beginRun(http);
+  const { runId, run } = await beginRun(http);
   const { cookie, url } = await openDashboard(await inviteByToken(http.url));
   const good = { cookie, origin: url, "content-type": "application/json", [ACTION_HEADER]: "1" };
   const body = {
@@ -192,16 +192,22 @@ test("an action is taken from the page itself only", async () => {
   expect((await send(good, { ...body, arguments: { ...body.arguments, confirm: true } })).status).toBe(400);
   expect((await send(good, "{")).status).toBe(400);
   expect(http.api.posts()).toHaveLength(1);
-  expect((await send(good)).status).toBe(200);
+  const sent = send(good);
+  await until(() => http.api.posts().length === 2, "the message");
+  run.turn("Read it");
+  expect((await sent).status).toBe(200);
 });
 
 test("a message that is sent twice by one click reaches the run once", async () => {
   const http = await start();
-  const { runId } = await beginRun(http);
+  const { runId, run } = await beginRun(http);
   const page = await openDashboard(await inviteByToken(http.url));
   const click = () =>
     page.act("feedback", { run_id: runId, message: "Use sessions" }, "one-click-of-the-page");
-  const answers = await Promise.all([click(), click()]);
+  const clicks = Promise.all([click(), click()]);
+  await until(() => http.api.posts().some(({ path }) => path.endsWith("/add-message")), "the message");
+  run.turn("Read it");
+  const answers = await clicks;
   expect(answers[0]).toMatchObject({ state: "done", outcome: "ok" });
   expect(answers[1]).toEqual(answers[0]);
   expect(http.api.posts().filter(({ path }) => path.endsWith("/add-message"))).toHaveLength(1);
