@@ -12,6 +12,7 @@ import {
   until,
 } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
+import { createSkippingClock } from "./support/skipping-clock.js";
 import { serveWatchedProxy } from "./support/watched-proxy.js";
 
 const ASKS = {
@@ -33,6 +34,9 @@ afterAll(async () => {
   place.remove();
 });
 
+/** That of all servers: a person takes no time. */
+const clock = createSkippingClock();
+
 /** A chat client of a server that works with the engine. */
 async function connect({
   url = engine.url,
@@ -41,7 +45,11 @@ async function connect({
 }: InMemoryOptions & { url?: string; pushes?: boolean } = {}) {
   const proxy = await serveWatchedProxy(url);
   proxy.refuseStreams = !pushes;
-  const mcp = await connectInMemory({ ...options, settings: { API_KEY: ENGINE_KEY, BASE_URL: proxy.url } });
+  const mcp = await connectInMemory({
+    clock,
+    ...options,
+    settings: { API_KEY: ENGINE_KEY, BASE_URL: proxy.url },
+  });
   await until(() => proxy.streams() === 1 || !pushes, "the stream");
   return { ...mcp, proxy };
 }
@@ -55,7 +63,7 @@ const ANSWERS = /questions\/[^/]+\/answer$/;
 /** As long as a person needs at least, in ms: what is quicker is taken for the client's own doing. */
 const PERSON_MS = 400;
 const close: FormAnswerer = async () => {
-  await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+  clock.skip(PERSON_MS);
   return { action: "cancel" };
 };
 
@@ -278,7 +286,7 @@ describe("what the agent wants to know", () => {
     let answer: ElicitResult = { action: "cancel" };
     const { call, forms } = await connect({
       async onForm() {
-        await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+        clock.skip(PERSON_MS);
         return answer;
       },
     });
@@ -367,7 +375,7 @@ describe("a permission", () => {
       async onForm({ message }) {
         const [, file = ""] = /`touch (\w+)`/.exec(message) ?? [];
         if (file === "declined") {
-          await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+          clock.skip(PERSON_MS);
           return { action: "decline" };
         }
         return { action: "accept", content: { answer: file.startsWith("run") ? "allow_run" : file } };
@@ -452,7 +460,7 @@ describe("an answer that permits something", () => {
   /** The answer to the form that confirms it, after as long as a person needs. */
   const word = (answer: ElicitResult): FormAnswerer => {
     return async () => {
-      await new Promise((resolve) => setTimeout(resolve, PERSON_MS));
+      clock.skip(PERSON_MS);
       return answer;
     };
   };
