@@ -6,7 +6,15 @@ import type { PlanJournal } from "../src/plan-runner/journal.js";
 import { createPlanNotices } from "../src/plan-runner/plan-notices.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
 import { runBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
-import { type DrivenPlans, decide, hasEnded, isAtGate, openDrivenPlans } from "./support/driven-plans.js";
+import { serveBranchingApi } from "./support/branching-api.js";
+import {
+  type DrivenPlans,
+  decide,
+  hasEnded,
+  isAtGate,
+  openDrivenPlans,
+  scriptOf,
+} from "./support/driven-plans.js";
 import { connectHttp, type ServeBin, sendPlain, startServeBin } from "./support/http.js";
 import { closeWindow, endAll, processesWith } from "./support/one-machine.js";
 import { findPostgres, PASSWORD, type PostgresServer, startPostgres } from "./support/postgres-server.js";
@@ -136,6 +144,25 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     await vi.waitFor(() => expect(one.runner.driven()).toEqual([]), PATIENT);
     expect(starts()).toHaveLength(2);
     expect((await two.journal.read(planId))?.state.steps.second?.attempts).toHaveLength(1);
+  });
+
+  test("nor does it send a start again whose answer it has lost meanwhile", async () => {
+    const api = await serveBranchingApi({ keepsKeys: true, script: scriptOf });
+    const { url } = api;
+    const [one, two] = [await openFreezing({ url }), await openMachine({ url })];
+    api.loseNextStart();
+    api.onActed = async () => {
+      api.onActed = () => {};
+      one.freeze();
+      two.runner.start();
+      await vi.waitFor(() => expect(two.runner.driven()).toHaveLength(1), PATIENT);
+    };
+    one.runner.start();
+    const planId = await one.begin({ name: "one", steps: [{ id: "only", run: "fix", task: "Mend it" }] });
+    await two.until(planId, hasEnded);
+    one.thaw();
+    await vi.waitFor(() => expect(one.runner.driven()).toEqual([]), PATIENT);
+    expect([api.runs.length, api.posts]).toEqual([1, 1]);
   });
 
   test("it notes nothing of it for a notification: the other one does", async () => {

@@ -69,11 +69,12 @@ export function createApiPort(
   async function send(
     key: string,
     request: StartRequest,
-    mayStart: (() => Promise<boolean>) | undefined,
+    maySend: () => Promise<boolean>,
     signal: AbortSignal,
   ): Promise<StartOutcome> {
     try {
-      const result = await runs.start(request, signal, mayStart, keyNameOf(key));
+      const own = { name: keyNameOf(key), mayRepeat: maySend };
+      const result = await runs.start(request, signal, maySend, own);
       if (result.kind === "withdrawn") return { kind: "withdrawn" };
       if (result.kind === "unknown") return { kind: "unknown", reason: result.error.message };
       if (result.run.neverStarted)

@@ -51,7 +51,8 @@ export interface PlanPort {
   noteOfStart(): StartNote;
   /**
    * Starts one run, once.
-   * @param mayStart to be asked right before it is sent. At `false`, and when it throws, nothing is sent
+   * @param mayStart to be asked right before it is sent, and before it is sent again under the same key. At `false`, and
+   * when it throws, nothing is sent
    * @param signal keeps a start that has not been sent from being sent; one that was is seen through
    */
   startRun(

@@ -49,6 +49,7 @@ export function createStartRuns(hands: Hands): StartRuns {
     let isSent = false;
     const mayStart = async () => {
       const isOff = () => signal.aborted || stopping.aborted;
+      if (isSent) return !isOff() && begun.isOurs();
       isSent = !isOff() && (await begun.mayDo(id, () => port.noteOfStart())) && !isOff();
       if (isSent) begun.done(id);
       return isSent;

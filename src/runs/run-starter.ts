@@ -9,7 +9,7 @@ import { createLostStarts } from "./lost-starts.js";
 import { mergeRun } from "./merge-run.js";
 import { bareRun } from "./run-facts.js";
 import type { RunWatcher } from "./run-watcher.js";
-import { createSendStart, type StartKeys } from "./send-start.js";
+import { createSendStart, type OwnStart, type StartKeys } from "./send-start.js";
 
 /** How a start went. Only `started` means that a run is known to exist. */
 export type StartResult =
@@ -46,14 +46,15 @@ export interface RunStarter {
    * forgotten that was told.
    * @param signal keeps a start from being sent, or sent again; one that has been sent is seen through
    * @param mayStart asked when its turn has come: what was true before the wait for it may not be so any more
-   * @param name what its `Idempotency-Key` has behind the API's prefix; random when left out
+   * @param own.name what its `Idempotency-Key` has behind the API's prefix; random when left out
+   * @param own.mayRepeat asked before it is sent again
    * @throws ApiError when the API has certainly not started it; of kind `aborted` when the signal came first
    */
   start(
     request: StartRequest,
     signal?: AbortSignal,
     mayStart?: () => Promise<boolean>,
-    name?: string,
+    own?: OwnStart,
   ): Promise<StartResult>;
 }
 
@@ -111,12 +112,12 @@ export function createRunStarter(options: StartOptions): RunStarter {
     request: StartRequest,
     key: string,
     signal: AbortSignal | undefined,
-    name: string | undefined,
+    own: OwnStart | undefined,
   ): Promise<StartResult> {
     const start = lostStarts.begin();
     const began = clock.elapsed();
     try {
-      const run = await send(request, signal, name);
+      const run = await send(request, signal, own);
       if (run.status !== "failed") return await register(run, request, false);
       // Some of these are in the API's list all the same, where no other start may take them for its own.
       lostStarts.settle(run.runId);
@@ -137,7 +138,7 @@ export function createRunStarter(options: StartOptions): RunStarter {
   }
 
   return {
-    start(request, signal, mayStart, name) {
+    start(request, signal, mayStart, own) {
       const key = JSON.stringify([request.workflowName, visibleName(request.sessionName ?? "")]);
       // Whose name has to be free waits for all of that name, whatever their workflow: it has to see the one before it.
       const inTurn = (work: () => Promise<StartResult>) =>
@@ -154,7 +155,7 @@ export function createRunStarter(options: StartOptions): RunStarter {
           const isFree = !signal?.aborted && (!mayStart || (await mayStart()));
           if (!isFree || signal?.aborted) return { kind: "withdrawn" };
           isSent = true;
-          return startOnce(request, key, signal, name);
+          return startOnce(request, key, signal, own);
         });
         // Who is called off while others are before it has not been sent, and need not wait for them.
         signal?.addEventListener("abort", giveUp, { once: true });

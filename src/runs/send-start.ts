@@ -11,6 +11,14 @@ export interface StartKeys {
   readKeyPrefix(): Promise<string | undefined>;
 }
 
+/** What a start has of its own that may have to be sent again by another process. */
+export interface OwnStart {
+  /** Names it in place of a random name. */
+  name: string;
+  /** Asked before it is sent again by this process: another one may have taken that on. */
+  mayRepeat?: () => Promise<boolean>;
+}
+
 /**
  * Makes what sends a start: one POST, and a second one only where that cannot be a second run.
  *
@@ -21,31 +29,30 @@ export interface StartKeys {
  *   so it is sent once more, with a new key.
  *
  * @param options.stopped aborts when the server stops: then nothing is sent again
- * @returns the same with a signal of the call, after which nothing is sent again either, and a name for the start in
- * place of a random one, for who may have to send it again in another process. It throws ApiError, of the first request
- * where the second has brought nothing
+ * @returns the same with a signal of the call, after which nothing is sent again either. It throws ApiError, of the first
+ * request where the second has brought nothing
  */
 export function createSendStart(options: {
   api: Pick<WorkflowsApi, "startRun">;
   keys?: StartKeys;
   stopped?: AbortSignal;
-}): (request: StartRequest, signal?: AbortSignal, name?: string) => Promise<Run> {
+}): (request: StartRequest, signal?: AbortSignal, own?: OwnStart) => Promise<Run> {
   const { api, keys, stopped } = options;
 
   async function sendWithPrefix(
     request: StartRequest,
     prefix: string | undefined,
     name: string,
-    mayRepeat: () => boolean,
+    mayRepeat: () => Promise<boolean>,
   ): Promise<Run> {
     const key = prefix === undefined ? undefined : `${prefix}${name}`;
     try {
       return await api.startRun(request, key);
     } catch (error) {
       const isLost = error instanceof ApiError && error.mayHaveActed;
-      if (!isLost || key === undefined || !mayRepeat()) throw error;
+      if (!isLost || key === undefined || !(await mayRepeat())) throw error;
       const isSameApi = (await keys?.readKeyPrefix()) === prefix;
-      if (!isSameApi || !mayRepeat()) throw error;
+      if (!isSameApi || !(await mayRepeat())) throw error;
       // What this answers says nothing of the first, unless it is the run.
       return api.startRun(request, key).catch(() => {
         throw error;
@@ -53,14 +60,19 @@ export function createSendStart(options: {
     }
   }
 
-  return async (request, signal, name) => {
-    const mayRepeat = () => !stopped?.aborted && !signal?.aborted;
+  return async (request, signal, own) => {
+    const isOver = () => stopped?.aborted || signal?.aborted;
+    async function mayRepeat(): Promise<boolean> {
+      // Where nobody can tell, it is left to who looks for it.
+      return !isOver() && ((await own?.mayRepeat?.().catch(() => false)) ?? true) && !isOver();
+    }
+    const name = own?.name;
     try {
       return await sendWithPrefix(request, keys?.keyPrefix(), name ?? randomUUID(), mayRepeat);
     } catch (error) {
-      if (!(error instanceof ApiError) || !error.staleKey || !mayRepeat()) throw error;
+      if (!(error instanceof ApiError) || !error.staleKey || !(await mayRepeat())) throw error;
       const prefix = await keys?.readKeyPrefix();
-      if (!mayRepeat()) throw error;
+      if (!(await mayRepeat())) throw error;
       return sendWithPrefix(request, prefix, name ?? randomUUID(), mayRepeat);
     }
   };
