@@ -1,6 +1,9 @@
+import { cpSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import type { ContractClient } from "./contract/upstream.js";
+import { temporaryFolder } from "./support/bin.js";
 import { ASKS, ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 import { createPatientClient, startWorker } from "./support/workers.js";
@@ -202,6 +205,22 @@ describe.skipIf(!programs)("a worker that", () => {
     await vi.waitFor(async () => expect((await say()).status).toBe(200), PATIENT);
     for (const at of [a, b])
       expect(await at.ended(runId)).toMatchObject({ status: "completed", result: { message: "Four" } });
+  });
+
+  it("was begun on a copy of another one's folder does not begin, and the original goes on", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database);
+    const runId = await start(a, HANGS);
+    await a.until(runId, ({ current_action }) => current_action === "Working");
+    const copy = temporaryFolder();
+    cpSync(join(a.home, "engine", "worker-id"), join(copy, "engine", "worker-id"));
+    // The original has been begun once more since.
+    a.signal("SIGKILL");
+    const again = await a.restart();
+    await expect(startWorker(database, {}, copy)).rejects.toThrow(
+      /this state folder is a copy of one that is/,
+    );
+    expect(await again.ended(await start(again, QUICK))).toMatchObject({ status: "completed" });
   });
 
   it("is told to end says so, and its runs are interrupted at once", async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
@@ -15,10 +16,10 @@ import { createReachDatabase } from "./reach-database.js";
 import { createSessionBundles } from "./session-bundles.js";
 import { createCarryOutCall, shareEngine } from "./shared-engine.js";
 import { createWorkerCalls } from "./worker-calls.js";
-import { findWorkerId } from "./worker-id.js";
+import { noteInstance, openWorkerFile } from "./worker-file.js";
 import type { Worker } from "./worker-rows.js";
 import { seeWorkers } from "./worker-sights.js";
-import { joinWorkers, type Workers } from "./workers.js";
+import { joinWorkers, refuseCopy, type Workers } from "./workers.js";
 
 /** More than one engine keeps: a team's runs. */
 const SHARED_LIMITS = { ...LIMITS, endedRuns: 10_000, eventsKept: 1_000_000 };
@@ -49,7 +50,7 @@ export interface OpenedWorker {
   /**
    * Joins the others: from now on runs begin here.
    * @param engine this one
-   * @throws StoreError, and Error when another machine is this worker
+   * @throws StoreError
    */
   join(engine: Engine): Promise<JoinedWorker>;
 }
@@ -68,7 +69,7 @@ export interface JoinedWorker {
  * Opens the runs in a PostgreSQL database that several engines share.
  * @param options.folder this engine's folder, where its id is kept and its workspaces lie
  * @param options.places how many agents work here at once, by now
- * @throws StoreError when the database cannot be used
+ * @throws StoreError when the database cannot be used, and Error when the folder is a copy of another worker's
  */
 export async function openWorker(options: {
   shared: SharedWork;
@@ -84,8 +85,10 @@ export async function openWorker(options: {
   const database = await openStore({ folder: stateFolder, address: options.shared.database, clock });
   const { shared } = database;
   if (!shared) throw new TypeError("A worker needs a database that can be shared.");
-  const id = await findWorkerId(options.folder);
   const name = hostname();
+  const instance = randomUUID();
+  const file = await openWorkerFile(options.folder);
+  const { id } = file;
   let workers: Workers | undefined;
   let closeCalls = () => {};
   let cancelLook = () => {};
@@ -96,7 +99,13 @@ export async function openWorker(options: {
   const rules = createBeginRules(() => workers, moveAfterMs, shared);
   const onProblem = ({ message }: { message: string }) => log.warn(message);
   const parts = { database, clock, guard: rules.guard, alongside, onProblem, limits: SHARED_LIMITS };
-  const stored = await createRunStore(parts).catch(async (error) => {
+  async function open(): Promise<RunStore> {
+    // Before anything is done to its runs.
+    await refuseCopy(database, file);
+    await noteInstance(options.folder, file, instance);
+    return createRunStore(parts);
+  }
+  const stored = await open().catch(async (error) => {
     await database.destroy();
     throw error;
   });
@@ -141,7 +150,7 @@ export async function openWorker(options: {
     },
     async join(engine) {
       const joined = await joinWorkers({
-        ...{ database, shared, id, name, places, clock, log, timeoutMs },
+        ...{ database, shared, id, instance, name, places, clock, log, timeoutMs },
         busy: () => runs.all().filter((run) => run.worker === id && isAtWork(run)).length,
         onGone: interruptRuns,
         onLost() {

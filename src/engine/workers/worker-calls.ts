@@ -175,7 +175,8 @@ export function createWorkerCalls(options: {
       if (row?.taken_at === null && (!isThere || clock.elapsed() - askedAt > TAKE_MS)) {
         if (await takeBack(id)) throw away(workers.get(workerId)?.name);
       } else if (!isThere) throw lost(workers.get(workerId)?.name);
-      if (isClosed) throw lost(workers.get(workerId)?.name);
+      // An earlier copy of the database was put in its place, perhaps.
+      if (isClosed || !row) throw lost(workers.get(workerId)?.name);
       await woken;
     }
   }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { VERSION } from "../../shared/version.js";
@@ -38,17 +37,18 @@ export interface Workers {
 
 /**
  * Joins the workers of a database.
- * @param options.id of this one
+ * @param options.id of this one; `instance`: of its process
  * @param options.places how many agents work here at once, by now
  * @param options.busy how many of these places are taken, by now
  * @param options.onGone called while a worker is gone, with each look, until its row is another one's. Must not throw
  * @param options.onLost the others take this one for gone soon: whatever it does is to end. Must not throw
- * @throws StoreError when the database cannot be used, and Error when another machine has the same id
+ * @throws StoreError when the database cannot be used
  */
 export async function joinWorkers(options: {
   database: Database;
   shared: SharedDatabase;
   id: string;
+  instance: string;
   name: string;
   places: () => number;
   busy: () => number;
@@ -59,8 +59,9 @@ export async function joinWorkers(options: {
   /** One that was silent for so long is gone, in ms by the database's clock; its agents go on until shortly before. */
   timeoutMs: number;
 }): Promise<Workers> {
-  const { database, shared, id, name, places, busy, clock, log, onGone, onLost, timeoutMs } = options;
-  const own = { id, instance: randomUUID(), name };
+  const { database, shared, id, instance, name, places, busy, clock, log, onGone, onLost, timeoutMs } =
+    options;
+  const own = { id, instance, name };
   const listeners = new Set<() => void>();
   let state: "ready" | "draining" | "ended" = "ready";
   let known = new Map<string, Worker>();
@@ -73,7 +74,6 @@ export async function joinWorkers(options: {
   let isClosed = false;
   let cancelNext = () => {};
 
-  await refuseTwin(options);
   await say();
   next();
   const stopListening = shared.listen(CHANGED, (changed) => {
@@ -176,15 +176,21 @@ export async function joinWorkers(options: {
   };
 }
 
-/** A state folder that was copied to another machine has the same id: their runs and workspaces would be mixed. */
-async function refuseTwin(options: Parameters<typeof joinWorkers>[0]): Promise<void> {
-  const { database, shared, id, name, timeoutMs } = options;
-  const now = await shared.readNow(database);
-  const query = database.selectFrom("workers").select(["name", "state", "seen_at"]);
-  const row = await query.where("worker_id", "=", id).executeTakeFirst();
-  if (!row || row.name === name || row.state === "ended" || now - row.seen_at > timeoutMs) return;
+/**
+ * A state folder that was copied is the same worker as its original: of the two the one that has begun last goes on, since
+ * the runs and workspaces of both would be mixed.
+ * @param instances processes that the engine of this folder was
+ * @throws Error when the worker was another folder's last
+ */
+export async function refuseCopy(
+  database: Database,
+  { id, instances }: { id: string; instances: readonly string[] },
+): Promise<void> {
+  const query = database.selectFrom("workers").select(["name", "instance"]).where("worker_id", "=", id);
+  const row = await query.executeTakeFirst();
+  if (!row || instances.includes(row.instance)) return;
   throw new Error(
-    `another machine (${row.name}) is the worker of this state folder, which looks like a copy of its. Remove the file worker-id in the engine's folder here, with its workspaces, or wait a minute where that machine has gone.`,
+    `this state folder is a copy of one that is a worker of the database already, on ${row.name}. Give this engine a state folder of its own (AUTOMAGIK_WORKFLOWS_STATE_DIR), or remove the folder "engine" in this one.`,
   );
 }
 

@@ -1,0 +1,44 @@
+import { randomUUID } from "node:crypto";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+const FILE = "worker-id";
+
+/** Which worker the engine of a folder is: what lies in it is that worker's. */
+export interface WorkerFile {
+  /** The same as long as the folder is there. */
+  id: string;
+  /** The processes that this folder's engine was last, newest first; none in a new one. */
+  instances: readonly string[];
+}
+
+/**
+ * Reads it, and makes it where there is none.
+ * @param folder the engine's folder, which only one engine uses at a time
+ * @throws the system's error when it can be neither read nor written
+ */
+export async function openWorkerFile(folder: string): Promise<WorkerFile> {
+  const text = await readFile(join(folder, FILE), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return "";
+  });
+  const [id, ...instances] = text.split("\n").filter((line) => /^[0-9a-f-]{36}$/.test(line));
+  if (id !== undefined) return { id, instances };
+  const made = { id: randomUUID(), instances: [] };
+  await write(folder, made);
+  return made;
+}
+
+/**
+ * Notes that this folder's engine is this process from now on; before the database is told so. The one before stays,
+ * since the database may know only that.
+ */
+export async function noteInstance(folder: string, file: WorkerFile, instance: string): Promise<void> {
+  await write(folder, { id: file.id, instances: [instance, ...file.instances.slice(0, 1)] });
+}
+
+async function write(folder: string, { id, instances }: WorkerFile): Promise<void> {
+  const path = join(folder, FILE);
+  await writeFile(`${path}.new`, `${[id, ...instances].join("\n")}\n`, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
