@@ -14,6 +14,7 @@ import { inviteByToken, openDashboard, pageOf } from "./support/dashboard.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { type Http, sendPlain, startHttp } from "./support/http.js";
 import { GATED } from "./support/shown-plans.js";
+import { createSkippingClock } from "./support/skipping-clock.js";
 
 // The dashboard that a server over HTTP serves beside MCP.
 
@@ -41,6 +42,9 @@ const plain = async (url: string, headers: Record<string, string>, method = "GET
   const { status, headers: got, text } = await sendPlain(url, { method, headers, ...(body ? { body } : {}) });
   return { status, text, headers: got };
 };
+
+/** How long what was read of others' runs and of the history counts, in ms. */
+const READ_MS = 5_000;
 
 test("a link opens the dashboard once, and leaves no code in the address", async () => {
   const http = await start();
@@ -70,7 +74,8 @@ test("a link opens the dashboard once, and leaves no code in the address", async
 });
 
 test("a run goes on beside the turns that its workflow usually takes, on an API that tells none", async () => {
-  const http = await start({ plansFolder: temporaryFolder() });
+  const clock = createSkippingClock();
+  const http = await start({ plansFolder: temporaryFolder(), clock });
   for (const [at, turns] of [4, 6, 8].entries()) {
     const { run } = await beginRun(http, `past-${at}`);
     for (let turn = 1; turn <= turns; turn++) run.turn(`Step ${turn}`);
@@ -81,6 +86,7 @@ test("a run goes on beside the turns that its workflow usually takes, on an API 
   await live.next("board", ({ ended }) => ended.length === 3);
   const { runId } = await beginRun(http, "present");
   await vi.waitFor(async () => {
+    clock.skip(READ_MS);
     const { running } = await page.get<BoardView>("board");
     expect(running).toEqual([expect.objectContaining({ session: "present", expectedTurns: 6 })]);
   }, 20_000);
@@ -274,11 +280,13 @@ test("each change of a run reaches the page within a moment, and what is missed 
 });
 
 test("a run that others have begun appears by itself", async () => {
-  const http = await start();
+  const clock = createSkippingClock();
+  const http = await start({ clock });
   const page = await openDashboard(await inviteByToken(http.url));
   const live = await page.listen();
   expect((await live.next("board")).running).toEqual([]);
   http.api.world.start("implement", { message: "Do it", session_name: "of-others" });
+  clock.skip(READ_MS);
   await live.next(
     "change",
     ({ running }) => running?.set.some(({ session }) => session === "of-others") === true,
@@ -400,7 +408,8 @@ test("a plan that has failed is not offered to be paused", async () => {
 }, 30_000);
 
 test("figures group what ended runs have taken, and lead to the runs behind them", async () => {
-  const http = await start({ plansFolder: temporaryFolder() });
+  const clock = createSkippingClock();
+  const http = await start({ plansFolder: temporaryFolder(), clock });
   for (const name of ["one", "two", "three", "four"]) {
     const { run } = await beginRun(http, name);
     run.turn("Working");
@@ -411,6 +420,7 @@ test("figures group what ended runs have taken, and lead to the runs behind them
   const live = await page.listen();
   await live.next("board", ({ ended }) => ended.length === 4);
   await vi.waitFor(async () => {
+    clock.skip(READ_MS);
     const { total } = await page.get<{ total: { runs: number } }>("figures?by=workflow");
     expect(total.runs).toBe(4);
   }, 10_000);
@@ -424,6 +434,7 @@ test("figures group what ended runs have taken, and lead to the runs behind them
     run.complete({ result: "Done", costUsd });
   }
   await vi.waitFor(async () => {
+    clock.skip(READ_MS);
     const { total } = await page.get<FiguresView>("figures?by=workflow");
     expect(total).toMatchObject({ runs: 6, expected: { n: 3, costUsd: 0.5, costActualUsd: 1 } });
   }, 10_000);

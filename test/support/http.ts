@@ -51,6 +51,7 @@ export async function startHttp(
     onServerForKey,
     plansFolder,
     onEnd = onTestFinished,
+    clock = systemClock,
     ...rest
   } = options;
   const settings = testSettings(overrides);
@@ -58,6 +59,7 @@ export async function startHttp(
     createWorkflowsServer({
       settings: { ...settings, apiKey },
       log,
+      clock,
       env: { PATH: process.env.PATH },
       gitHosts: settings.httpGitHosts ?? [],
       ...(plansFolder && apiKey === settings.apiKey
@@ -76,7 +78,7 @@ export async function startHttp(
       onServerForKey?.(apiKey);
       return make(apiKey);
     },
-    clock: systemClock,
+    clock,
     log,
     host: "127.0.0.1",
     port: 0,
