@@ -8,8 +8,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 const LONGEST = `
   faults plan-kills sessions-clean plan-driver widget-page engine-settings dashboard-browser state-postgres sessions-work
   dashboard-page demo dashboard-command notices-of-runs engine-questions uncommitted-start monitoring allow-repository
-  contract-engine dashboard replicas package cancelled-starts engine-push repository-scripts six-windows engine-local
-  clients-of-both-eras engine-check engine-review engine-conversations engine-run-faults engine-lost-database
+  replicas package cancelled-starts engine-push repository-scripts six-windows engine-local clients-of-both-eras
+  contract-engine dashboard engine-check engine-review engine-conversations engine-run-faults engine-lost-database
   plan-command plan-shipped-engine plan-chat-engine engine-slots engine-leftovers engine-story stdio engine-api
   plan-engine doctor interrupted-session modern-stdio
 `
