@@ -23,7 +23,9 @@ import { openStoredPlans } from "./support/stored-plans.js";
 const programs = await findPostgres();
 const PATIENT = { timeout: 50_000, interval: 20 };
 /** So that nobody has to wait; those of the product are tried with its processes. */
-const SHORT = { beatMs: 50, silentMs: 600 };
+const SHORT = { beatMs: 50, silentMs: 1_500 };
+/** Longer than a busy machine keeps one that lives from saying so. */
+const LONGER = { beatMs: 50, silentMs: 4_000 };
 
 const TWO = {
   name: "ship",
@@ -222,6 +224,7 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
   test("one that says that it lives is not replaced, however long it has nothing to do", async () => {
     let beats = 0;
     const one = await openMachine({
+      times: LONGER,
       journal: (journal) => ({
         ...journal,
         async refresh(...args) {
@@ -230,17 +233,32 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
         },
       }),
     });
-    const two = await openMachine();
+    const two = await openMachine({ times: LONGER });
     one.runner.start();
     const planId = await one.begin(TWO);
     await runNumber(1);
     two.runner.start();
     const [{ began } = { began: 0 }] = await ask<{ began: number }>("select owner_seen as began from plans");
-    await untilStored(`select 1 from plans where owner_seen > ${began + 3 * SHORT.silentMs}`);
+    await untilStored(`select 1 from plans where owner_seen > ${began + LONGER.silentMs + 1_000}`);
     expect(beats).toBeGreaterThan(3);
     expect([one.runner.driven(), two.runner.driven()]).toEqual([[planId], []]);
     expect(await ask("select 1 from plans where epoch = 1")).toHaveLength(1);
   });
+
+  test("the time for which the database was down is no silence", async () => {
+    const [one, two] = [await openMachine({ times: LONGER }), await openMachine({ times: LONGER })];
+    one.runner.start();
+    const planId = await one.begin(TWO);
+    await runNumber(1);
+    two.runner.start();
+    await postgres.kill();
+    const downSince = Date.now();
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(downSince + LONGER.silentMs), PATIENT);
+    await postgres.start();
+    await untilStored(`select 1 from plans where owner_seen > ${downSince + LONGER.silentMs}`);
+    expect(await ask("select 1 from plans where epoch = 1")).toHaveLength(1);
+    expect([one.runner.driven(), two.runner.driven()]).toEqual([[planId], []]);
+  }, 60_000);
 
   test("a decision made elsewhere reaches the one that has the plan at once, without its looking", async () => {
     /** Its looks every half second never come. */

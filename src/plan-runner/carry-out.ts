@@ -122,7 +122,7 @@ export function createCarryOut(hands: Hands): CarryOut {
         await tell({ type: "merge-failed", ...at, ...failed });
       }
     } catch (error) {
-      if (signal.aborted || tries < MERGE_TRIES) throw error;
+      if (signal.aborted || tries < MERGE_TRIES || !(await begun.isOurs())) throw error;
       const why = (error as Error).name === "ApiError" ? ` ${(error as Error).message}` : "";
       const reason = `It is not known whether it was merged into ${into.branch}: it was asked for ${tries} times.${why}`;
       await tell({ type: "merge-failed", ...at, because: "error", reason });
