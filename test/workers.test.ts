@@ -32,6 +32,7 @@ interface Place extends ContractClient {
 async function openWorkers(
   count: number,
   settings: Parameters<typeof startLocalEngine>[1] = {},
+  timeoutMs = TIMES.timeoutMs,
 ): Promise<Place[]> {
   const database = await server.createDatabase();
   const opened: Place[] = [];
@@ -41,7 +42,7 @@ async function openWorkers(
       folder,
       { engineConcurrency: 2, ...settings },
       {},
-      { shared: { database, ...TIMES } },
+      { shared: { database, ...TIMES, timeoutMs } },
     );
     onTestFinished(async () => {
       await engine.close();
@@ -130,6 +131,45 @@ describe.skipIf(!programs)("several engines on one database", () => {
       await a.post(`/run/${hanging}/kill`, undefined, { force: "true" }),
     ];
     expect(kills.map(({ status }) => status)).toEqual([200, 409]);
+  });
+});
+
+describe.skipIf(!programs)("while their database is away, several engines", () => {
+  beforeAll(async () => {
+    server = await startPostgres(programs as string, { durable: true });
+  });
+  afterAll(() => server?.dispose());
+
+  it("refuse what cannot be written, and neither begin nor end a run that waits", async () => {
+    const [a, b] = (await openWorkers(2, { engineConcurrency: 1 }, 60_000)) as [Place, Place];
+    const hanging = await Promise.all([start(a, HANGS), start(a, HANGS)]);
+    for (const at of [a, b])
+      for (const runId of hanging) await at.until(runId, (status) => status.current_action === "Working");
+    const waiting = [await start(a, QUICK), await start(b, QUICK)] as const;
+    for (const at of [a, b]) for (const runId of waiting) await at.until(runId, () => true);
+    await server.kill();
+    expect(await a.post(`/run/${waiting[0]}/kill`, undefined, { force: "true" })).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringMatching(/Nothing was done\.$/) },
+    });
+    expect(await b.get("/run/not-known-here/status")).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining("cannot be reached") },
+    });
+    // Whichever of the two each of them has: its agent is ended, its place is free, and nothing begins in it.
+    const kills = await Promise.all(
+      [a, b].flatMap((at) =>
+        hanging.map((runId) => at.post(`/run/${runId}/kill`, undefined, { force: "true" })),
+      ),
+    );
+    expect(kills.filter(({ body }) => /^.+Its agent was ended\./.test(body.detail))).toHaveLength(2);
+    await server.start();
+    const look = async () => expect((await b.get("/run/not-known-here/status")).status).toBe(404);
+    await vi.waitFor(look, PATIENT);
+    for (const at of [a, b]) {
+      for (const runId of hanging) expect(await at.ended(runId)).toMatchObject({ status: "killed" });
+      for (const runId of waiting) expect(await at.ended(runId)).toMatchObject({ status: "completed" });
+    }
   });
 });
 

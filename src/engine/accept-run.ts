@@ -7,9 +7,10 @@ import {
 } from "../shared/git/repository-address.js";
 import { cleanLine } from "../shared/text.js";
 import type { EngineOptions } from "./engine-options.js";
+import { notWritten } from "./not-written.js";
 import { isPrefixed } from "./runs/key-prefix.js";
 import type { EngineRun, RunRequest } from "./runs/run.js";
-import { KeyReused, NotWritten, type Recorded } from "./runs/run-store.js";
+import { KeyReused, type Recorded } from "./runs/run-store.js";
 import { EngineRefusal, type EngineWorkflow } from "./types.js";
 import type { DayLimit } from "./work/day-limit.js";
 import { allowedModels } from "./workflows/models.js";
@@ -82,9 +83,11 @@ export async function acceptRequest(
         "This Idempotency-Key came with another request before. Nothing was started. Use a new key.";
       throw new EngineRefusal(422, message);
     }
-    if (!(error instanceof NotWritten)) throw error;
-    log.error(`A start was refused: ${error.message}`);
-    throw new EngineRefusal(503, `${error.message} Nothing was started.`);
+    throw notWritten(error, "A start", {
+      ...{ log, undone: "Nothing was started." },
+      uncertain:
+        "Whether the run was started is not known: look for it in the list, or send the request again with the same Idempotency-Key.",
+    });
   }
 }
 

@@ -2,14 +2,16 @@ import { randomUUID } from "node:crypto";
 import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
+import { AGENT_ENDED, notWritten } from "./not-written.js";
 import { type EngineRun, hasEnded, type QueuedMessage, type RunQuestion } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
-import { NotWritten, type StoredEvent } from "./runs/run-store.js";
+import type { StoredEvent } from "./runs/run-store.js";
 import { type Engine, EngineRefusal } from "./types.js";
 import { createDayLimit } from "./work/day-limit.js";
 import { createDrain } from "./work/drain.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
 import { statsOf } from "./work/message-stats.js";
+import { refuseLater } from "./work/refuse-later.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
@@ -18,6 +20,7 @@ import { createSessionsGoneOn } from "./work/sessions-gone-on.js";
 import { createSlots } from "./work/slots.js";
 import { takeUp } from "./work/take-up.js";
 import { toQueued } from "./work/turn-order.js";
+import { UNHEARD_START } from "./work/unheard-start.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
 /** A run that could not be begun here is looked at again after this time, in ms. */
@@ -84,7 +87,7 @@ export function createEngine(options: EngineOptions): Engine {
       working.set(runId, work);
       await work.done;
       // Its session is another worker's, as it turned out.
-      if (worker && !closing) clock.after(TRY_AGAIN_MS, () => tryAgain(runId));
+      if (worker && !closing) clock.after(TRY_AGAIN_MS, () => void tryAgain(runId));
     } catch (error) {
       log.error(`Run ${runId} could not be carried out: ${(error as Error).message}`);
     } finally {
@@ -93,9 +96,16 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
-  function tryAgain(runId: string): void {
+  async function tryAgain(runId: string): Promise<void> {
+    await runs.refresh();
     const run = runs.get(runId);
-    if (run?.status === "pending" && !closing) queue.add(toQueued(run));
+    if (!run || closing || working.has(runId)) return;
+    if (run.status === "pending") queue.add(toQueued(run));
+    // That it begins was written, and nobody here has heard of that.
+    else if (run.worker === worker?.id && !hasEnded(run))
+      await runs
+        .record(runId, UNHEARD_START, "written")
+        .catch(() => clock.after(TRY_AGAIN_MS, () => void tryAgain(runId)));
   }
 
   function mayBegin({ mayBegin }: EngineWorker, runId: string): boolean {
@@ -136,23 +146,12 @@ export function createEngine(options: EngineOptions): Engine {
     throw new EngineRefusal(409, `Session "${sessionName}" has another run going on: ${neighbour.runId}`);
   }
 
-  /** A run of the session that has worked since: what it has done, nobody who was asked about this one has seen. */
-  function refuseLater(run: EngineRun): void {
-    const { sessionId, sessionName } = run;
-    const ofSession = runs.ofSession(sessionId);
-    const since = ofSession.slice(0, ofSession.indexOf(run)).find((one) => !one.neverStarted);
-    if (!since) return;
-    const newest = `${since.runId} (${since.request.workflowName}, ${since.status})`;
-    const message = `Session "${sessionName}" has gone on since this run, with run ${newest}. Nothing was done. Look at what that one has done, then ask for it by the session or by that run.`;
-    throw new EngineRefusal(409, message);
-  }
-
   /** The run, with its session to itself, as long as none of its runs goes on and none has worked since. */
   function hold(runId: string): { run: EngineRun; release: () => void } {
     const run = find(runId);
     if (!hasEnded(run)) throw new EngineRefusal(409, `Run ${runId} is still going on. Nothing was done.`);
     refuseNeighbour(run);
-    refuseLater(run);
+    refuseLater(run, runs.ofSession(run.sessionId));
     // A run that is started meanwhile waits.
     return { run, release: queue.hold(run.sessionId) };
   }
@@ -230,9 +229,7 @@ export function createEngine(options: EngineOptions): Engine {
       const { run, happened } = await runs
         .record(runId, { type: "message-added", message }, "written")
         .catch((error) => {
-          if (!(error instanceof NotWritten)) throw error;
-          log.error(`A message to run ${runId} was refused: ${error.message}`);
-          throw new EngineRefusal(503, `${error.message} Nothing was sent.`);
+          throw notWritten(error, `A message to run ${runId}`, { log, undone: "Nothing was sent." });
         });
       // Else the agent has ended, and what it has left behind is being ended.
       if (happened && (await deliver(working.get(runId), run, message.id))) return statsOf(run, clock.now());
@@ -247,11 +244,15 @@ export function createEngine(options: EngineOptions): Engine {
     async kill(runId, force) {
       find(runId);
       // Both at once: a database that another process keeps locked does not keep an agent alive. What is recorded of
-      // its end comes after the kill.
-      const [{ run, happened }] = await Promise.all([
-        runs.record(runId, { type: "kill-asked", force }, "now"),
-        working.get(runId)?.kill(force),
-      ]);
+      // its end comes after the kill. Where others may take this engine for gone, it counts when it is written.
+      const killed = working.get(runId)?.kill(force);
+      const { run, happened } = await runs
+        .record(runId, { type: "kill-asked", force }, worker ? "written" : "now")
+        .catch((error) => {
+          const undone = killed ? AGENT_ENDED : "Nothing was done.";
+          throw notWritten(error, `A kill of run ${runId}`, { log, undone });
+        })
+        .finally(() => killed);
       if (hasEnded(run) && !happened) throw new EngineRefusal(409, `Run ${runId} is already ${run.status}`);
       queue.remove(runId);
       return find(runId);
@@ -270,7 +271,7 @@ export function createEngine(options: EngineOptions): Engine {
       }
       const run = find(runId);
       refuseNeighbour(run);
-      if (force && !run.request.tempWorkspace) refuseLater(run);
+      if (force && !run.request.tempWorkspace) refuseLater(run, runs.ofSession(run.sessionId));
       // A run that is started meanwhile waits, so that its folder is not removed under its agent.
       const release = queue.hold(run.sessionId);
       const { removed, kept, lost, errors } = await workspaces
@@ -294,7 +295,10 @@ export function createEngine(options: EngineOptions): Engine {
       if (!question) throw new EngineRefusal(404, `Run ${runId} has no question ${questionId}`);
       refuseUnoffered(question, answer);
       const work = working.get(runId);
-      const recorded = question.answeredAt === undefined ? await work?.answer(questionId, answer) : undefined;
+      const recording = question.answeredAt === undefined ? work?.answer(questionId, answer) : undefined;
+      const recorded = await recording?.catch((error) => {
+        throw notWritten(error, `An answer to run ${runId}`, { log, undone: "Nothing was done." });
+      });
       const now = find(runId).questions.find((one) => one.questionId === questionId) ?? question;
       if (recorded?.happened) return now;
       if (now.answeredAt === undefined) throw new EngineRefusal(409, `Run ${runId} is not running`);

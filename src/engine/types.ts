@@ -113,11 +113,19 @@ export class EngineRefusal extends Error {
   readonly status: 400 | 404 | 409 | 422 | 503;
   /** For programs, where they can do something about it. */
   readonly errorCode: "key_of_another_database" | "day_cost_limit" | undefined;
+  /** Whether it was carried out all the same is not known, and the text says so. */
+  readonly isUncertain: boolean;
 
-  constructor(status: EngineRefusal["status"], message: string, errorCode?: EngineRefusal["errorCode"]) {
+  constructor(
+    status: EngineRefusal["status"],
+    message: string,
+    errorCode?: EngineRefusal["errorCode"],
+    isUncertain = false,
+  ) {
     super(message);
     this.status = status;
     this.errorCode = errorCode;
+    this.isUncertain = isUncertain;
   }
 }
 
@@ -167,6 +175,11 @@ export interface Engine {
    * there is enough.
    */
   costWarning(caller: Pick<RunRequest, "userId" | "userName">): string | undefined;
+  /**
+   * Takes in what other engines have written where the run is not known here; only where several share a database.
+   * @throws EngineRefusal (503) where that cannot be read
+   */
+  lookFor?(runId: string): Promise<void>;
   /** The newest snapshot of the run. */
   get(runId: string): EngineRun;
   list(query: RunQuery): EngineRun[];

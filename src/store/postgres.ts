@@ -225,6 +225,7 @@ class Driver extends PostgresDriver {
       throw new StoreError(
         `${cause.message} It is not known whether the last change was stored.`,
         cause.code,
+        "unknown",
       );
     }
   }

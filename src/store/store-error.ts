@@ -1,4 +1,7 @@
-/** What keeps the stored state from being used. `busy` passes by itself; the others need a person. */
+/**
+ * What keeps the stored state from being used. `busy` passes by itself; the others need a person. `unknown`: whether the
+ * last change was stored is not known.
+ */
 export type StoreErrorKind =
   | "busy"
   | "full"
@@ -6,7 +9,8 @@ export type StoreErrorKind =
   | "damaged"
   | "newer-version"
   | "removed"
-  | "unavailable";
+  | "unavailable"
+  | "unknown";
 
 /** The stored state cannot be used. The message is for a person and carries no path: anybody may see it. */
 export class StoreError extends Error {

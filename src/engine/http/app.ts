@@ -86,6 +86,10 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   });
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
   addStartEndpoint(api, { ...options, takesConsent: options.repositories !== undefined });
+  api.use("/run/:run_id/*", async (context, next) => {
+    await engine.lookFor?.(context.req.param("run_id"));
+    await next();
+  });
   addRunEndpoints(api, options);
   const { workers } = options;
   if (workers) addWorkerEndpoint(api, { engine, workers });

@@ -61,7 +61,10 @@ const refusalSchema = z
         z.looseObject({ type: z.string(), loc: z.array(z.union([z.string(), z.number()])), msg: z.string() }),
       ),
     ]),
-    started: z.literal(false).optional().describe("The engine has started nothing; always with 503"),
+    started: z
+      .literal(false)
+      .optional()
+      .describe("The engine has started nothing; with every 503 of which that is known"),
     error_code: z
       .string()
       .optional()

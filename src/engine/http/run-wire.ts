@@ -287,9 +287,9 @@ export function toQueueStats(runId: string, stats: QueueStats) {
 
 /**
  * What the engine's refusal looks like. Whoever gets a 503 cannot tell it from a proxy's, which says nothing of what
- * became of the request; so the engine states that it has started nothing.
+ * became of the request; so the engine states that it has started nothing, unless it does not know that itself.
  */
-export function toRefusalBody({ status, message, errorCode }: EngineRefusal) {
+export function toRefusalBody({ status, message, errorCode, isUncertain }: EngineRefusal) {
   if (errorCode) return { detail: message, started: false, error_code: errorCode };
-  return status === 503 ? { detail: message, started: false } : { detail: message };
+  return status === 503 && !isUncertain ? { detail: message, started: false } : { detail: message };
 }

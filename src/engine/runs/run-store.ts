@@ -48,9 +48,16 @@ export class KeyReused extends Error {
   override name = "KeyReused";
 }
 
-/** The disk has failed; the message says how, and carries no path. */
+/** The disk or the database has failed; the message says how, and carries no path. */
 export class NotWritten extends Error {
   override name = "NotWritten";
+  /** It may have been written all the same. */
+  readonly isUncertain: boolean;
+
+  constructor(message: string, isUncertain = false) {
+    super(message);
+    this.isUncertain = isUncertain;
+  }
 }
 
 /** @param fromElsewhere another engine that shares the database has written it */

@@ -1,5 +1,6 @@
 import type { Clock } from "../../shared/clock.js";
 import type { Database, transaction } from "../../store/database.js";
+import { StoreError } from "../../store/store-error.js";
 import { apply } from "./apply.js";
 import type { RunEvent } from "./events.js";
 import { readFact } from "./facts.js";
@@ -33,7 +34,7 @@ interface News {
  *
  * While the database is away, what may wait counts in memory (`newest`) and is made as soon as it is back, on the state
  * that it has then: what cannot happen to a run any more, since another engine has ended it, does not. Nobody is told
- * before.
+ * before. What concerns a run that has not begun cannot wait.
  * @param options.tell says to the others that there is something new
  */
 export function createSharedRunWriter(options: {
@@ -132,8 +133,12 @@ export function createSharedRunWriter(options: {
   function countInMemory(asked: Asked): Outcome {
     const { change, durability } = asked;
     const held = change.kind === "record" ? runs.get(change.runId) : undefined;
-    if (change.kind === "accept" || durability === "written" || !held)
-      return { refused: new NotWritten(`The run could not be written: ${failure?.message}`) };
+    // What is still to begin, others may begin meanwhile: what came of that is not undone by what was meant before it.
+    const mayWait = held !== undefined && held.newest.status !== "pending";
+    if (change.kind === "accept" || durability === "written" || !mayWait) {
+      const isUncertain = failure instanceof StoreError && failure.kind === "unknown";
+      return { refused: new NotWritten(`The run could not be written: ${failure?.message}`, isUncertain) };
+    }
     const run = apply(held.newest, change.event);
     if (run === held.newest) return { run, event: undefined };
     runs.set(run.runId, { ...held, newest: run });

@@ -37,6 +37,8 @@ export interface Conversation {
   deliver(messageId: string): boolean;
   /** Records a person's answer, and hands it to the agent. */
   answer(questionId: string, answer: string): Promise<Recorded>;
+  /** Hands a recorded answer to the agent, unless it has it. */
+  giveAnswer(questionId: string, answer: string): void;
   /** Resolves when nothing of an agent is left. */
   kill(options: { force: boolean }): Promise<void>;
   /** Cancels all timers. */
@@ -73,6 +75,8 @@ export function createConversation(options: {
   log: Log;
   /** Called while the agent is at work: it has begun another turn, or told what it has cost so far. */
   onSpent: () => void;
+  /** How a person's answers are written. */
+  answers: Durability;
 }): Conversation {
   const { runId, runs, timeLimit, clock, log, questionTimeoutMs, lingerMs = LINGER_MS } = options;
   let agent: AgentProcess | undefined;
@@ -258,6 +262,14 @@ export function createConversation(options: {
     );
   }
 
+  function giveAnswer(questionId: string, answer: string): void {
+    const cancel = questionTimers.get(questionId);
+    if (!cancel) return;
+    cancel();
+    questionTimers.delete(questionId);
+    give(questionId, { text: answer });
+  }
+
   /** Nobody has answered in time. */
   async function giveUp(questionId: string): Promise<void> {
     const closed = await closeQuestion(questionId, "timeout");
@@ -297,15 +309,12 @@ export function createConversation(options: {
       const recorded = await runs.record(
         runId,
         { type: "question-closed", questionId, by: "person", answer },
-        "now",
+        options.answers,
       );
-      if (recorded.happened) {
-        questionTimers.get(questionId)?.();
-        questionTimers.delete(questionId);
-        give(questionId, { text: answer });
-      }
+      if (recorded.happened) giveAnswer(questionId, answer);
       return recorded;
     },
+    giveAnswer,
     async kill({ force }) {
       await agent?.kill({ force, graceMs: KILL_GRACE_MS });
     },

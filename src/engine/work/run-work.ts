@@ -3,7 +3,7 @@ import type { EngineOptions } from "../engine-options.js";
 import type { RunChange } from "../runs/events.js";
 import type { EngineRun, RunRequest } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
-import type { Durability, Recorded } from "../runs/run-store.js";
+import { type Durability, NotWritten, type Recorded } from "../runs/run-store.js";
 import type { Work } from "../workspaces/types.js";
 import type { Workspace } from "../workspaces/workspaces.js";
 import { createConversation, type Talk } from "./conversation.js";
@@ -24,6 +24,8 @@ export interface RunWork {
   deliver(messageId: string): boolean;
   /** Records a person's answer to a question, and hands it to the agent. */
   answer(questionId: string, answer: string): Promise<Recorded>;
+  /** Hands an answer that is recorded to the agent, unless it has it. */
+  giveAnswer(questionId: string, answer: string): void;
   /** Ends the agent; resolves when nothing of it is left and the run has ended. */
   kill(force: boolean): Promise<void>;
   /** Ends the agent because the engine stops, or for another reason. A run that has not begun stays as it is. */
@@ -59,6 +61,7 @@ export function createRunWork(
     clock,
     log,
     onSpent: endWithDay,
+    answers: engine.worker ? "written" : "now",
   });
   let allowance: Allowance = {};
   let workspace: Workspace | undefined;
@@ -96,18 +99,9 @@ export function createRunWork(
     allowance = asked !== undefined && asked < (granted.limitUsd ?? Infinity) ? { limitUsd: asked } : granted;
     const { limitUsd } = allowance;
     const expectedTurns = own.history.of(request.workflowName)?.turns;
-    const started = await runs.record(
-      runId,
-      {
-        type: "started",
-        ...(expectedTurns === undefined ? {} : { expectedTurns }),
-        ...(limitUsd === undefined ? {} : { costLimitUsd: limitUsd }),
-        ...(engine.worker ? { worker: engine.worker.id } : {}),
-      },
-      "written",
-    );
-    // It was killed before it began.
-    if (!started.happened) return;
+    const started = await noteStart(expectedTurns, limitUsd);
+    // It was killed before it began; or the database is away, and another engine may begin it.
+    if (!started?.happened) return;
     isStarted = true;
     const workflow = await ending.unlessEnded(library.get(request.workflowName));
     if (!workflow) throw new Error(`The workflow ${request.workflowName} was deleted before the run began`);
@@ -147,6 +141,22 @@ export function createRunWork(
     if (!ending.how()) ending.conclude(await converse(agent));
   }
 
+  /** @returns undefined where it could not be written, and others share the runs: then it waits as before */
+  async function noteStart(expectedTurns?: number, costLimitUsd?: number): Promise<Recorded | undefined> {
+    const change: RunChange = {
+      type: "started",
+      ...(expectedTurns === undefined ? {} : { expectedTurns }),
+      ...(costLimitUsd === undefined ? {} : { costLimitUsd }),
+      ...(engine.worker ? { worker: engine.worker.id } : {}),
+    };
+    try {
+      return await runs.record(runId, change, "written");
+    } catch (error) {
+      if (!engine.worker || !(error instanceof NotWritten)) throw error;
+      return undefined;
+    }
+  }
+
   /** Talks with the agent, and gives how that has ended. */
   async function converse({ options, hasHistory }: PreparedAgent): Promise<Ending> {
     const talk = await conversation.talk(options);
@@ -174,11 +184,15 @@ export function createRunWork(
     void end({ status: "failed", error: tellDayEnd(), errorCode: "day_cost_limit" });
   }
 
+  /** Before it began, a kill is its end by itself, and is written or was not done. */
+  const isKilledElsewhere = ({ status }: Ending) => engine.worker !== undefined && status === "killed";
+
   async function finish(): Promise<void> {
     ending.agentGone();
     conversation.close();
     const how = ending.how();
-    const isOver = !isStarted && (how === undefined || how.status === "interrupted");
+    const isOver =
+      !isStarted && (how === undefined || how.status === "interrupted" || isKilledElsewhere(how));
     // It was killed before it began, or begins with the next engine.
     if (isOver) return ending.close();
     await record({ type: "input-closed", anyway: true }, "now");
@@ -235,6 +249,7 @@ export function createRunWork(
     done,
     deliver: conversation.deliver,
     answer: conversation.answer,
+    giveAnswer: conversation.giveAnswer,
     kill: (force) => end({ status: "killed" }, force),
     stop: (why = "The engine was stopped") => end({ status: "interrupted", error: describeStop(why) }),
   };

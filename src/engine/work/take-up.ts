@@ -35,5 +35,8 @@ export function takeUp(
   if (type === "ended") void work.kill(true).finally(here.bring);
   // It had just begun here when it still waited for the other one.
   if (type === "kill-asked") void work.kill(data.force === true);
+  // Written by this one, when it could not hear that: the agent has not got it.
+  if (type === "question-closed" && data.by === "person")
+    work.giveAnswer(String(data.questionId), String(data.answer));
   if (type === "message-added") void here.deliver((data.message as QueuedMessage).id);
 }

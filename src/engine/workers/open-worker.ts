@@ -133,7 +133,7 @@ export async function openWorker(options: {
         `The worker that carried it out (${name}) was not heard of for ${Math.round(silentMs / 1000)} s. ` +
         "The conversation is kept there: continue the session to go on.";
       runs
-        .record(run.runId, { type: "ended", status: "interrupted", error, leftBehind: true }, "now")
+        .record(run.runId, { type: "ended", status: "interrupted", error, leftBehind: true }, "written")
         .catch((problem: Error) => log.warn(`Run ${run.runId} could not be ended: ${problem.message}`));
     }
   }

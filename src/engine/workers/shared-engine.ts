@@ -50,7 +50,7 @@ export function createCarryOutCall(
 export function shareEngine(
   engine: Engine,
   options: {
-    runs: Pick<RunStore, "ofSession" | "refresh" | "knownUntil">;
+    runs: Pick<RunStore, "get" | "ofSession" | "refresh" | "knownUntil">;
     workers: Workers;
     calls: Pick<WorkerCalls, "ask">;
   },
@@ -79,6 +79,27 @@ export function shareEngine(
     return value as Awaited<ReturnType<Engine[Method]>>;
   }
 
+  /**
+   * It had begun elsewhere when it was taken for waiting: whoever has it knows when its agent is gone. That it is to be
+   * killed is written, whatever is answered.
+   */
+  async function awaitEnd(args: Parameters<Engine["kill"]>): Promise<void> {
+    await via("kill", args[0], args, () => engine.kill(...args)).catch((error) => {
+      if (!(error instanceof EngineRefusal)) throw error;
+    });
+  }
+
+  /** What another worker has taken on a moment ago may not be known here yet. */
+  async function lookUntil(isKnown: () => boolean): Promise<void> {
+    if (isKnown()) return;
+    await runs.refresh();
+    if (isKnown() || runs.knownUntil() === undefined) return;
+    throw new EngineRefusal(
+      503,
+      "The engine's database cannot be reached, so that this is not known here. Nothing was done.",
+    );
+  }
+
   /** A run of another worker as it was when the database was last read, where it cannot be read now. */
   function dated(run: EngineRun): EngineRun {
     const until = runs.knownUntil();
@@ -90,6 +111,12 @@ export function shareEngine(
 
   return {
     ...engine,
+    lookFor: (runId) => lookUntil(() => runs.get(runId) !== undefined),
+    async start(request, key) {
+      const { sessionId } = request;
+      if (sessionId !== undefined) await lookUntil(() => runs.ofSession(sessionId).length > 0);
+      return engine.start(request, key);
+    },
     get: (runId) => dated(engine.get(runId)),
     list: (query) => engine.list(query).map(dated),
     addMessage: (...args) => via("addMessage", args[0], args, () => engine.addMessage(...args)),
@@ -101,6 +128,7 @@ export function shareEngine(
       if (workerId !== undefined && !hasEnded(run) && !workers.isThere(workerId))
         throw notThere(run, workers);
       await via("kill", args[0], args, () => engine.kill(...args));
+      if (workerId === undefined && !hasEnded(engine.get(args[0]))) await awaitEnd(args);
       return engine.get(args[0]);
     },
     cleanup: (...args) => via("cleanup", args[0], args, () => engine.cleanup(...args)),

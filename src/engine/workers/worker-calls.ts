@@ -23,7 +23,7 @@ export interface Call {
 
 type Answer =
   | { value: unknown }
-  | { refusal: { status: EngineRefusal["status"]; message: string; errorCode?: EngineRefusal["errorCode"] } };
+  | { refusal: Pick<EngineRefusal, "status" | "message"> & Partial<EngineRefusal> };
 
 /** What workers ask of one another, by the database: none has to reach another one. */
 export interface WorkerCalls {
@@ -133,12 +133,12 @@ export function createWorkerCalls(options: {
       return { value: await carryOut(call) };
     } catch (error) {
       if (error instanceof EngineRefusal) {
-        const { status, message, errorCode } = error;
-        return { refusal: { status, message, ...(errorCode ? { errorCode } : {}) } };
+        const { status, message, errorCode, isUncertain } = error;
+        return { refusal: { status, message, isUncertain, ...(errorCode ? { errorCode } : {}) } };
       }
       log.error(`What another worker has asked for (${call.method}) failed: ${(error as Error).message}`);
       const message = "The worker that has the session failed at this. What came of it is not known.";
-      return { refusal: { status: 503, message } };
+      return { refusal: { status: 503, message, isUncertain: true } };
     }
   }
 
@@ -205,12 +205,13 @@ export function createWorkerCalls(options: {
         isSent = true;
         const answered = await receive(id, workerId, instance);
         if ("value" in answered) return answered.value;
-        const { status, message, errorCode } = answered.refusal;
-        throw new EngineRefusal(status, message, errorCode);
+        const { status, message, errorCode, isUncertain } = answered.refusal;
+        throw new EngineRefusal(status, message, errorCode, isUncertain);
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
-        const known = isSent ? "Whether it was done is not known." : "Nothing was done.";
-        throw new EngineRefusal(503, `${error.message} ${known}`);
+        const isUncertain = isSent || error.kind === "unknown";
+        const known = isUncertain ? "Whether it was done is not known." : "Nothing was done.";
+        throw new EngineRefusal(503, `${error.message} ${known}`, undefined, isUncertain);
       } finally {
         if (isSent) void forget(id);
       }
@@ -233,5 +234,5 @@ function away(name: string | undefined): EngineRefusal {
 
 function lost(name: string | undefined): EngineRefusal {
   const message = `The worker that has this session${nameOf(name)} went away while it was at this. Whether it was done is not known: look at the session when it is back.`;
-  return new EngineRefusal(503, message);
+  return new EngineRefusal(503, message, undefined, true);
 }
