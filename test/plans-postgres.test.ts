@@ -16,6 +16,7 @@ import {
   scriptOf,
 } from "./support/driven-plans.js";
 import { connectHttp, type ServeBin, sendPlain, startServeBin } from "./support/http.js";
+import { recordingCommand } from "./support/notices.js";
 import { closeWindow, endAll, processesWith } from "./support/one-machine.js";
 import { findPostgres, PASSWORD, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 import { openStoredPlans } from "./support/stored-plans.js";
@@ -307,12 +308,12 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     }
 
     /** A plan whose first run goes on, carried out by one of two machines. */
-    async function beginAt(plan: object) {
-      const a = await startReplica();
+    async function beginAt(plan: object, settings: Record<string, string> = {}) {
+      const a = await startReplica(settings);
       const planId = await begin(a, plan);
       const first = await runNumber(1);
       await untilStored("select 1 from plan_entries where type = 'run-started'");
-      const b = await startReplica();
+      const b = await startReplica(settings);
       return { a, b, planId, first };
     }
 
@@ -334,15 +335,23 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     const untilCompleted = (replica: ServeBin, planId: string) =>
       vi.waitFor(async () => expect((await statusAt(replica, planId)).status).toBe("completed"), PATIENT);
 
-    test("a plan goes on at the other machine when its own is killed, and no run is started twice", async () => {
-      const { a, b, planId, first } = await beginAt(TWO);
+    test("a plan goes on at another machine when its own is killed, no run is started twice, and its end is told once", async () => {
+      const { command, titles } = recordingCommand(temporaryFolder());
+      const settings = { NOTIFY: "auto", NOTIFY_COMMAND: command };
+      const { a, b, planId, first } = await beginAt(TWO, settings);
+      const c = await startReplica(settings);
       a.child.kill("SIGKILL");
       await a.ended();
       first.complete({ result: "Done" });
       // Nobody asks for it.
       (await runNumber(2)).complete({ result: "Done" });
-      await untilCompleted(b, planId);
+      await untilStored("select 1 from notices where key like 'plan/%/ended/%'");
+      // Nobody has looked, so the team is told by one of the two that are left.
+      await vi.waitFor(() => expect(titles()).toEqual([expect.stringContaining("ship")]), PATIENT);
+      await untilStored("select 1 from notice_deliveries where state = 'sent'");
       expect(starts()).toHaveLength(2);
+      for (const one of [b, c]) expect((await statusAt(one, planId)).status).toBe("completed");
+      expect(titles()).toHaveLength(1);
     }, 60_000);
 
     test("one that is stopped for longer than the limit is replaced, and acts no more when it goes on", async () => {
