@@ -1,11 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Body } from "./contract/upstream.js";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { createRunStore } from "../src/engine/runs/create-run-store.js";
+import type { RunRequest } from "../src/engine/runs/run.js";
+import type { MovedWork } from "../src/engine/workspaces/moving-types.js";
+import type { OwnWorkspaces } from "../src/engine/workspaces/workspaces.js";
+import { type Clock, systemClock } from "../src/shared/clock.js";
+import { openDatabase, transaction } from "../src/store/database.js";
+import { type Body, createContractClient } from "./contract/upstream.js";
 import { temporaryFolder } from "./support/bin.js";
-import { copyRepository, runGit } from "./support/git-place.js";
-import { withScript } from "./support/local-engine.js";
+import { copyRepository, makeGitPlace, runGit } from "./support/git-place.js";
+import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 import { startWorker, type WorkerProcess } from "./support/workers.js";
 
@@ -55,18 +61,42 @@ async function openPlace() {
   const ssh = join(folder, "ssh");
   writeFileSync(ssh, '#!/bin/sh\nfor last; do :; done\neval "exec $last"\n', { mode: 0o755 });
 
-  async function open(settings: Record<string, string> = {}): Promise<WorkerProcess> {
+  function makeHome(): string {
     const home = temporaryFolder("automagik-worker-");
     writeFileSync(
       join(home, ".gitconfig"),
       `[core]\n\tsshCommand = ${ssh}\n[user]\n\tname = Agent\n\temail = agent@host.example\n`,
     );
-    return startWorker(database, settings, home);
+    return home;
+  }
+
+  const open = (settings: Record<string, string> = {}) => startWorker(database, settings, makeHome());
+
+  /** A worker of this process that keeps what is committed in a moment, and then can be cut off from time. */
+  async function openHere() {
+    let isFrozen = false;
+    const after: Clock["after"] = (ms, task) =>
+      systemClock.after(ms, () => {
+        if (!isFrozen) task();
+      });
+    const shared = { database, timeoutMs: 3_000, moveAfterMs: 3_000, moveLimitBytes: 2 ** 26 };
+    const more = { shared: { ...shared, keepEveryMs: 50 }, clock: { ...systemClock, after } };
+    const engine = await startLocalEngine(makeHome(), {}, {}, more);
+    onTestFinished(async () => {
+      isFrozen = false;
+      await engine.close();
+    });
+    return {
+      ...createContractClient({ url: engine.url, apiKey: ENGINE_KEY }),
+      freeze() {
+        isFrozen = true;
+      },
+    };
   }
 
   const ask = <Row extends object>(sql: string) =>
     server.query<Row>(sql, new URL(database).pathname.slice(1));
-  return { ask, bare, address: `ssh://git@host.example${bare}`, open };
+  return { ask, bare, address: `ssh://git@host.example${bare}`, open, openHere };
 }
 
 type Place = Awaited<ReturnType<typeof openPlace>>;
@@ -77,7 +107,10 @@ async function run(at: WorkerProcess, fields: object): Promise<Body> {
 }
 
 /** What the agent of a session was given last at a worker. */
-function conversation(at: WorkerProcess, sessionId: string): { messages: string[]; systemPrompt: string } {
+function conversation(
+  at: Pick<WorkerProcess, "home">,
+  sessionId: string,
+): { messages: string[]; systemPrompt: string } {
   return JSON.parse(readFileSync(join(at.home, ".scripted-agent", `${sessionId}.json`), "utf8"));
 }
 
@@ -174,6 +207,35 @@ describe.skipIf(!programs)("a session whose worker stays away", () => {
     expect(next).toMatchObject({ status: "completed", work: { commit_count: 3 } });
     expect(next.result.message).not.toContain("goes on at worker");
     expect(conversation(b, session_id).messages).toHaveLength(2);
+  });
+
+  it("has what was committed until a moment before it went away in the middle of a run", async () => {
+    const place = await openPlace();
+    const a = await place.openHere();
+    const { run_id, session_id } = await a.start({
+      message: commitsAndHangs({ "login.txt": "login\n" }, "Add the login"),
+      session_name: "login",
+      repository_url: place.address,
+    });
+    const [kept] = await vi.waitFor(
+      async () => {
+        const found = await place.ask<{ tip_commit: string }>(
+          "select tip_commit from session_bundles where kind = 'bundle'",
+        );
+        expect(found).toHaveLength(1);
+        return found;
+      },
+      { timeout: 15_000 },
+    );
+    a.freeze();
+    const b = await place.open();
+    await b.ended(run_id);
+    const moved = await run(b, { message: QUICK, session_id });
+    expect(moved.work).toMatchObject({ head_commit: kept?.tip_commit, commit_count: 1 });
+    expect(moved.result.message).toMatch(
+      /\(implement, interrupted\) has committed after [-\d]+ [:\d]+ UTC is not here either: that worker has it\./,
+    );
+    expect(conversation(b, session_id).messages[0]).toContain("Add the login");
   });
 
   it("goes on from what was pushed, and is told when the repository does not have that any more", async () => {
@@ -281,7 +343,7 @@ describe.skipIf(!programs)("a session whose worker stays away", () => {
     const moved = await run(b, { message: commits({ "two.txt": "two\n" }, "Add two"), session_id });
     expect(moved.result.message).toMatch(/from commit \w+ \(1 commit\)\./);
     expect(moved.result.message).toContain(
-      "what its last run there (implement, interrupted) has committed is not here either, until that worker is back",
+      "what its last run there (implement, interrupted) has committed is not here either: that worker has it",
     );
     expect(conversation(b, session_id).messages[0]).toMatch(
       /the run was interrupted there\..*Add what comes late/s,
@@ -358,5 +420,109 @@ describe.skipIf(!programs)("a local path that all workers have", () => {
     const moved = await run(b, { message: QUICK, session_id });
     expect(moved.work).toMatchObject({ head_commit: first.work.head_commit, delivered_to: "repository" });
     expect(git(place.bare, "rev-parse", "automagik/login")).toBe(first.work.head_commit);
+  });
+});
+
+describe("what a session has committed", () => {
+  /** A session with one commit, in workspaces of its own, and those of another machine. */
+  async function openTwo() {
+    const place = makeGitPlace();
+    onTestFinished(place.remove);
+    const [here, there] = ["here", "there"].map((name) =>
+      place.workspaces({ folder: join(place.folder, name) }),
+    ) as [OwnWorkspaces, OwnWorkspaces];
+    const begin = async (at: OwnWorkspaces, sessionKey: string) => {
+      const request = { ...place.request(sessionKey), sessionName: "login" };
+      const workspace = await at.prepare(request);
+      const tip = place.commit(workspace.path, { [`${sessionKey}.txt`]: `${sessionKey}\n` });
+      return { ...workspace, request, tip };
+    };
+    const pack = (runId: string) =>
+      here.pack(runId, { limitBytes: 2 ** 20 }, async (packed) => {
+        const kept = join(place.folder, "kept.bundle");
+        if (packed?.file) copyFileSync(packed.file, kept);
+        return { ...packed, writeBundle: async (file: string) => copyFileSync(kept, file) };
+      });
+    return { place, here, there, begin, pack };
+  }
+
+  it("comes on another branch where its name is another session's, also for a run that names none", async () => {
+    const { place, here, there, begin, pack } = await openTwo();
+    const session = await begin(here, "mine");
+    const other = await begin(there, "theirs");
+    const moved = await pack(session.runId);
+    expect(moved.work).toMatchObject({ kind: "bundle", branch: "automagik/login", commits: 1, isOwn: true });
+    const brought = await there.prepare({ ...session.request, runId: "next", moved: moved as MovedWork });
+    expect(brought).toMatchObject({
+      branch: "automagik/login-2",
+      baseBranch: "main",
+      startCommit: session.tip,
+      notices: [
+        "The branch automagik/login has other commits on this machine, so the session continues on automagik/login-2 here.",
+      ],
+    });
+    expect(place.git(other.path, "log", "--format=%H", "-1", "automagik/login")).toBe(other.tip);
+    expect(readdirSync(brought.path).sort()).toEqual([".git", "mine.txt", "readme.md"]);
+  });
+
+  it("is what its branch has while a rebase is not finished", async () => {
+    const { place, here, begin, pack } = await openTwo();
+    const { path, runId } = await begin(here, "mine");
+    const tip = place.commit(path, { "second.txt": "second\n" });
+    expect(() => place.git(path, "rebase", "--quiet", "--exec", "false", "HEAD~2")).toThrow();
+    expect(place.git(path, "rev-parse", "HEAD")).not.toBe(tip);
+    expect((await pack(runId)).work).toMatchObject({ tip, branch: "automagik/login", commits: 2 });
+  });
+
+  it("stays in the clone under another name when it has moved, also without its worktree", async () => {
+    const { place, here, begin } = await openTwo();
+    const { runId, request, tip } = await begin(here, "mine");
+    await here.cleanup({ sessionKey: "mine", runId }, { force: false });
+    expect(await here.setAside("mine")).toMatchObject({ branch: "automagik/login-moved" });
+    expect(await here.setAside("mine")).toBeUndefined();
+    const anew = await here.prepare({ ...request, runId: "next" });
+    expect(anew.startCommit).toBe(place.git(place.source, "rev-parse", "main"));
+    const { items } = await here.leftovers(() => false);
+    expect(items).toContainEqual(
+      expect.objectContaining({ kind: "branch", name: "automagik/login-moved", commitsOnlyHere: 1 }),
+    );
+    expect(place.git(anew.path, "rev-parse", "automagik/login-moved")).toBe(tip);
+  });
+
+  it("goes from the database with the last run of its session, and so does what was never finished", async () => {
+    const database = await openDatabase({});
+    const runs = await createRunStore({ database, clock: systemClock, limits: { endedRuns: 0 } });
+    const request = { workflowName: "implement", message: "Work", timeoutS: 60 } as RunRequest;
+    for (const session of ["kept", "gone"])
+      await runs.accept({ runId: session, sessionId: session, sessionName: session, request });
+    const part = (bundle_id: string, stored_at: number) => ({
+      ...{ bundle_id, stored_at, number: 0, bytes: Buffer.from([0, 255]) },
+    });
+    await transaction(database, async (trx) => {
+      for (const session_id of ["kept", "gone"])
+        await trx
+          .insertInto("session_bundles")
+          .values({
+            ...{ session_id, run_id: session_id, bundle_id: session_id, worker_id: "w", stored_at: 0 },
+            ...{ kind: "bundle", commits: 1, bytes: 2, details: "{}", repository: null, branch: null },
+            ...{ base_branch: null, base_commit: null, tip_commit: null, handover: null },
+          })
+          .execute();
+      const parts = [part("kept", 0), part("gone", 0), part("unfinished", 0), part("begun", Date.now())];
+      await trx.insertInto("session_bundle_parts").values(parts).execute();
+    });
+    await runs.record("gone", { type: "kill-asked", force: true }, "now");
+    expect(await runs.prune(Date.now())).toEqual(["gone"]);
+    const left = await database.selectFrom("session_bundles").select("session_id").execute();
+    expect(left).toEqual([{ session_id: "kept" }]);
+    const parts = await database
+      .selectFrom("session_bundle_parts")
+      .selectAll()
+      .orderBy("bundle_id")
+      .execute();
+    expect(parts.map(({ bundle_id }) => bundle_id)).toEqual(["begun", "kept"]);
+    // SQLite, which takes the same statement, gives a buffer of another kind than PostgreSQL.
+    expect([...Buffer.from(parts[0]?.bytes ?? [])]).toEqual([0, 255]);
+    await runs.close();
   });
 });

@@ -49,6 +49,8 @@ export interface EngineWorker {
   joined: Promise<void>;
   /** What sessions have committed, for those that go on elsewhere. */
   bundles: SessionBundles;
+  /** So often what a session has committed is kept while a run of it is at work, in ms. */
+  keepEveryMs: number;
   workspaces: MovableWorkspaces;
 }
 

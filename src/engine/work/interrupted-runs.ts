@@ -60,7 +60,7 @@ export function createInterruptedRuns(
       const unkept = await withDeadline(
         clock,
         LIMIT_MS,
-        (late) => keepSession(run, work, options, late),
+        (late) => keepSession(run, { isAtEnd: true, work, signal: late }, options),
         signal,
       );
       if (unkept) log.warn(`The interrupted run of session "${sessionName}": ${unkept}`);

@@ -1,5 +1,6 @@
 import type { EngineOptions } from "../engine-options.js";
 import type { EngineRun } from "../runs/run.js";
+import type { StoredSession } from "../workers/session-bundles.js";
 import type { Work } from "../workspaces/types.js";
 import { readHandover } from "./handover-notes.js";
 
@@ -8,40 +9,52 @@ type Options = Pick<EngineOptions, "worker" | "prepareHandover" | "log">;
 /**
  * Keeps what a session has committed, and its handover note, in the database that workers share, so that it can go on at
  * another one; does nothing in an engine that is alone. Never throws.
- * @param run the one that has ended
- * @param work what has just been settled of it
+ * @param run the one that has ended, or is at work
+ * @param how.work what has just been settled of it, where it has ended
  * @returns what the person should know, because it is not kept; a sentence or two
  */
 export async function keepSession(
   run: EngineRun,
-  work: Work | undefined,
+  how: { isAtEnd: boolean; work?: Work | undefined; signal?: AbortSignal | undefined },
   { worker, prepareHandover, log }: Options,
-  signal?: AbortSignal,
 ): Promise<string | undefined> {
   if (!worker) return undefined;
+  const { isAtEnd, work, signal } = how;
   const { bundles, workspaces } = worker;
   try {
     const handover = await readHandover(await prepareHandover(run.sessionId));
     const known = await bundles.read(run.sessionId);
-    const isKept = known?.work?.kind === "bundle" && known.bundleId !== undefined;
-    const pushedAs = work?.deliveredTo === "remote" ? { pushedAs: work.branch } : {};
     const asked = {
-      ...{ limitBytes: bundles.limitBytes, ...pushedAs, ...(signal && { signal }) },
-      known: isKept ? known.work?.tip : undefined,
+      ...(work?.deliveredTo === "remote" ? { pushedAs: work.branch } : {}),
+      ...(signal ? { signal } : {}),
+      limitBytes: bundles.limitBytes,
+      known: isPacked(known) ? known.work?.tip : undefined,
     };
     return await workspaces.pack(run.runId, asked, async (packed) => {
       // A temporary folder is not what the session goes on in.
       const isSame = packed === undefined || (packed.work.kind === "bundle" && packed.file === undefined);
-      const stored = isSame
-        ? { ...(known?.work && { work: known.work }), ...(known?.bundleId && { bundleId: known.bundleId }) }
-        : packed;
-      await bundles.store(run, { ...stored, ...(handover && { handover }) }, signal);
-      return packed?.work.kind === "large" ? tellLarge(packed.work, bundles.limitBytes) : undefined;
+      const stored: Pick<StoredSession, "work" | "bundleId"> & { file?: string } =
+        isSame && known ? known : (packed ?? {});
+      const { work: kept, bundleId, file } = stored;
+      const isNew = !isSame || known?.handover !== handover || known?.isAtEnd !== isAtEnd;
+      if (isNew || known?.runId !== run.runId) {
+        const what = { isAtEnd, ...(kept && { work: kept }), ...(handover && { handover }) };
+        await bundles.store(run, { ...what, ...(bundleId && { bundleId }), ...(file && { file }) }, signal);
+      }
+      return kept?.kind === "large" ? tellLarge(kept, bundles.limitBytes) : undefined;
     });
   } catch (error) {
-    log.warn(`Run ${run.runId}: what its session has committed was not kept: ${(error as Error).message}`);
-    return `What the session has committed could not be kept in the database (${(error as Error).message.replace(/[.\s]+$/, "")}), so it is at this worker only. The end of its next run tries again.`;
+    const why = (error as Error).message.replace(/[.\s]+$/, "");
+    // While it is at work it is tried again in a moment.
+    log[isAtEnd ? "warn" : "debug"](`Run ${run.runId}: what its session has committed was not kept: ${why}.`);
+    return `What the session has committed could not be kept in the database (${why}), so it is at this worker only. The end of its next run tries again.`;
   }
+}
+
+/** Of its newest commit there is a bundle, or is known that it is too large. */
+function isPacked(known: StoredSession | undefined): known is StoredSession {
+  const { work, bundleId } = known ?? {};
+  return work?.kind === "large" || (work?.kind === "bundle" && bundleId !== undefined);
 }
 
 function tellLarge({ commits, bytes }: { commits: number; bytes: number }, limitBytes: number): string {

@@ -1,6 +1,7 @@
 import { cleanLine } from "../../shared/text.js";
 import type { EngineOptions, EngineWorker } from "../engine-options.js";
 import type { EngineRun } from "../runs/run.js";
+import type { StoredSession } from "../workers/session-bundles.js";
 import { homeOf } from "../workers/session-homes.js";
 import type { MovedWork, PackedWork } from "../workspaces/moving-types.js";
 import type { Workspace } from "../workspaces/types.js";
@@ -44,7 +45,6 @@ export async function findMove(
   // What was thrown away there does not come back here.
   const work = last?.workGone ? undefined : stored?.work;
   const startFrom = others.findLast((one) => one.request.startFrom)?.request.startFrom;
-  const isWhole = stored !== undefined && stored.runId === last?.runId;
   const hasHandover = talkedAt !== undefined && stored?.handover !== undefined;
   const away = tellAway(worker.find(home), clock.now());
   return {
@@ -66,7 +66,7 @@ export async function findMove(
       [
         `Session "${run.sessionName}" goes on at worker ${worker.name}${workedAt === undefined ? "." : ` ${tellBegin(work, workspace)}.`}`,
         away,
-        ...(workedAt === undefined ? [] : [tellMissing(last, isWhole)]),
+        ...(workedAt === undefined ? [] : [tellMissing(last, stored)]),
         ...(talkedAt === undefined ? [] : [tellTalk(hasHandover)]),
       ].join(" "),
   };
@@ -92,7 +92,7 @@ function tellBegin(work: PackedWork | undefined, { kind, startCommit = "" }: Wor
 function tellAway(home: ReturnType<EngineWorker["find"]>, now: number): string {
   if (!home) return "The worker that had it is not known any more.";
   const name = cleanLine(home.name, 100);
-  const since = `${new Date(now - home.silentMs).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  const since = tellTime(now - home.silentMs);
   return home.state === "gone"
     ? `Its worker ${name} is away since ${since}.`
     : home.state === "ended"
@@ -100,10 +100,15 @@ function tellAway(home: ReturnType<EngineWorker["find"]>, now: number): string {
       : `It was at worker ${name} before.`;
 }
 
-function tellMissing(last: EngineRun | undefined, isWhole: boolean): string {
+/** "2026-11-30 17:49 UTC" */
+const tellTime = (ms: number) => `${new Date(ms).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+
+function tellMissing(last: EngineRun | undefined, stored: StoredSession | undefined): string {
   const uncommitted = "What was not committed there is not here";
-  if (isWhole || !last) return `${uncommitted}.`;
-  return `${uncommitted}, and what its last run there (${last.request.workflowName}, ${last.status}) has committed is not here either, until that worker is back.`;
+  const isOfLast = stored?.runId === last?.runId;
+  if (!last || (isOfLast && stored?.isAtEnd)) return `${uncommitted}.`;
+  const since = isOfLast && stored ? ` after ${tellTime(stored.storedAt)}` : "";
+  return `${uncommitted}, and what its last run there (${last.request.workflowName}, ${last.status}) has committed${since} is not here either: that worker has it.`;
 }
 
 function tellTalk(hasHandover: boolean): string {

@@ -9,6 +9,7 @@ import type { Workspace } from "../workspaces/workspaces.js";
 import { createConversation, type Talk } from "./conversation.js";
 import type { Allowance, DayLimit } from "./day-limit.js";
 import { keepSession } from "./keep-session.js";
+import { keepWhileWorking } from "./keep-while-working.js";
 import { findMove } from "./moved-session.js";
 import { type PreparedAgent, prepareAgent } from "./prepare-agent.js";
 import { createRunEnding, type Ending } from "./run-ending.js";
@@ -66,6 +67,7 @@ export function createRunWork(
   let allowance: Allowance = {};
   let workspace: Workspace | undefined;
   let isStarted = false;
+  let stopKeeping = async () => {};
   // Not at once: whoever is told of the first step must find this run at work already.
   const done = Promise.resolve().then(work);
 
@@ -135,6 +137,10 @@ export function createRunWork(
           one.worker === engine.worker?.id,
       );
     void record({ type: "workspace-ready", path, own: isOwn, ...(branch ? { branch } : {}) }, "soon");
+    if (engine.worker)
+      stopKeeping = keepWhileWorking(clock, engine.worker.keepEveryMs, (signal) =>
+        keepSession(current(), { isAtEnd: false, signal }, engine),
+      );
     for (const text of notices) void record({ type: "action", text, turn: 0 }, "soon");
     const agent = await prepareAgent(current(), { workflow, workspace, move }, engine, ending.unlessEnded);
     // Nothing is waited for between this and the start: a run that was ended gets no agent.
@@ -198,7 +204,8 @@ export function createRunWork(
     await record({ type: "input-closed", anyway: true }, "now");
     const isCompleted = ending.how()?.status === "completed";
     const signal = ending.stockSignal;
-    const keep = (work: Work | undefined) => keepSession(current(), work, engine, signal);
+    const keep = (work: Work | undefined) => keepSession(current(), { isAtEnd: true, work, signal }, engine);
+    await stopKeeping();
     // One that was taken for gone may have lost the session meanwhile.
     if (engine.worker) await runs.refresh();
     const stock =

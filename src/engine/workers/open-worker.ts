@@ -37,7 +37,11 @@ export interface SharedWork {
   moveAfterMs: number;
   /** Of a session at most so many bytes of commits are kept in the database, for that. */
   moveLimitBytes: number;
+  /** So often they are kept while a run is at work, in ms; a minute unless told. */
+  keepEveryMs?: number;
 }
+
+const KEEP_EVERY_MS = 60_000;
 
 /** So often runs that wait are looked at, in ms: after some time others may begin those of a worker that is gone. */
 const LOOK_MS = 5_000;
@@ -147,6 +151,7 @@ export async function openWorker(options: {
       mayBegin: (run) => rules.mayBegin(run, runs.ofSession(run.sessionId)),
       find: (workerId) => workers?.get(workerId),
       bundles: createSessionBundles({ database, shared, workerId: id, limitBytes: moveLimitBytes }),
+      keepEveryMs: options.shared.keepEveryMs ?? KEEP_EVERY_MS,
     },
     async join(engine) {
       const joined = await joinWorkers({

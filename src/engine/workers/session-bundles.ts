@@ -15,8 +15,10 @@ const UNFINISHED_MS = 3_600_000;
 export interface StoredSession {
   /** Whose it is. */
   workerId: string;
-  /** The run at whose end it was stored. */
+  /** The run at whose end, or during which, it was stored. */
   runId: string;
+  /** That run had ended. */
+  isAtEnd: boolean;
   /** Epoch ms. */
   storedAt: number;
   /** Missing where it has no repository. */
@@ -35,14 +37,14 @@ export interface SessionBundles {
   read(sessionId: string): Promise<StoredSession | undefined>;
   /**
    * Stores what a session has, in place of what there was.
-   * @param run the one that has just ended
+   * @param run the one that has just ended, or is at work
    * @param what.file the bundle; without one, that of `bundleId` stays
    * @returns false when another worker has gone on with the session since: nothing was stored
    * @throws StoreError, and the signal's reason; what there was stays
    */
   store(
     run: EngineRun,
-    what: { work?: PackedWork; file?: string; bundleId?: string; handover?: string },
+    what: { isAtEnd: boolean; work?: PackedWork; file?: string; bundleId?: string; handover?: string },
     signal?: AbortSignal,
   ): Promise<boolean>;
   /** Writes a bundle to a file that is not there yet. @throws Error when it is not whole any more, and StoreError */
@@ -72,16 +74,15 @@ export function createSessionBundles(options: {
           await trx.insertInto("session_bundle_parts").values(row).execute();
         });
       }
+    } catch (error) {
+      await forgetParts(bundleId);
+      throw error;
     } finally {
       await handle.close();
     }
   }
 
-  async function putInPlace(
-    trx: Transaction,
-    run: EngineRun,
-    what: { work?: PackedWork; handover?: string; bundleId: string | undefined },
-  ): Promise<boolean> {
+  async function putInPlace(trx: Transaction, run: EngineRun, what: Row): Promise<boolean> {
     const { sessionId, runId } = run;
     if (hasGoneOn(await readSession(trx, sessionId), run, workerId)) return false;
     const now = await shared.readNow(trx);
@@ -170,15 +171,17 @@ async function readPart(handle: FileHandle): Promise<Buffer> {
   return buffer.subarray(0, filled);
 }
 
-function toRow({
-  work,
-  handover,
-  bundleId,
-}: {
+interface Row {
+  isAtEnd: boolean;
   work?: PackedWork;
   handover?: string;
   bundleId: string | undefined;
-}) {
+}
+
+/** What is in the column `details`. */
+type Details = Pick<PackedWork, "isOwn" | "deliveredAs" | "ownCommit"> & Pick<Row, "isAtEnd">;
+
+function toRow({ isAtEnd, work, handover, bundleId }: Row) {
   const { isOwn, deliveredAs, ownCommit } = work ?? { isOwn: false };
   return {
     kind: work?.kind ?? "none",
@@ -188,7 +191,7 @@ function toRow({
     base_commit: work?.baseCommit ?? null,
     tip_commit: work?.tip ?? null,
     commits: work?.commits ?? 0,
-    details: JSON.stringify({ isOwn, deliveredAs, ownCommit }),
+    details: JSON.stringify({ isAtEnd, isOwn, deliveredAs, ownCommit }),
     bundle_id: bundleId ?? null,
     bytes: work?.bytes ?? 0,
     handover: handover ?? null,
@@ -196,7 +199,7 @@ function toRow({
 }
 
 function toStored(row: SessionBundleTables["session_bundles"]): StoredSession {
-  const details: Pick<PackedWork, "isOwn" | "deliveredAs" | "ownCommit"> = JSON.parse(row.details);
+  const { isAtEnd, ...details }: Details = JSON.parse(row.details);
   const work = row.kind !== "none" && {
     ...{ kind: row.kind as PackedWork["kind"], repository: row.repository ?? "", ...details },
     ...(row.branch !== null && { branch: row.branch }),
@@ -206,7 +209,7 @@ function toStored(row: SessionBundleTables["session_bundles"]): StoredSession {
     ...{ commits: row.commits, bytes: row.bytes },
   };
   return {
-    ...{ workerId: row.worker_id, runId: row.run_id, storedAt: row.stored_at },
+    ...{ workerId: row.worker_id, runId: row.run_id, storedAt: row.stored_at, isAtEnd },
     ...(work && { work }),
     ...(row.bundle_id !== null && { bundleId: row.bundle_id }),
     ...(row.handover !== null && { handover: row.handover }),

@@ -1,10 +1,11 @@
 import { rm, stat } from "node:fs/promises";
 import type { Clone } from "./clones.js";
-import { findWork } from "./find-work.js";
+import { type FoundWork, findWork } from "./find-work.js";
 import { askGit, type GitRunner, mustGit, type WorktreeLocation } from "./git-runner.js";
 import type { PackedWork } from "./moving-types.js";
 import { isOwnBranch, type SessionRecord } from "./records.js";
 import { createRefs, type Refs } from "./refs.js";
+import { unfinishedStep } from "./worktrees.js";
 
 /** Only while one is made; the repository is whoever's makes it. */
 const REF = "refs/automagik/bundle";
@@ -32,8 +33,9 @@ export async function packWork(
 ): Promise<PackedWork> {
   const { clone, at, record, file, pushedAs } = options;
   const found = await findWork(git, { clone, at, record });
-  const { baseBranch = record.baseBranch, commit: tip } = found ?? {};
+  const { baseBranch = record.baseBranch } = found ?? {};
   const branch = found && found.from !== found.commit ? found.from : record.branch;
+  const tip = await findTip(git, options, found);
   const about = {
     repository: options.address,
     ...(branch && { branch }),
@@ -59,6 +61,17 @@ export async function packWork(
   if (bytes <= options.limitBytes) return { kind: "bundle", ...packed, bytes };
   await rm(file, { force: true });
   return { kind: "large", ...packed, bytes };
+}
+
+/** In the middle of a rebase or the like it is what the branch still has. */
+async function findTip(
+  git: GitRunner,
+  { clone, at, record }: { clone: Clone; at: WorktreeLocation | undefined; record: SessionRecord },
+  found: FoundWork | undefined,
+): Promise<string | undefined> {
+  const isUnfinished = at !== undefined && (await unfinishedStep(at)) !== undefined;
+  const onBranch = isUnfinished && record.branch && (await createRefs(git, clone.at).local(record.branch));
+  return onBranch || found?.commit;
 }
 
 async function isThere(refs: Refs, branch: string, tip: string): Promise<boolean> {

@@ -75,7 +75,8 @@ export function createPreparation(
     };
     const { gitBranch, ...unnamed } = request;
     // Of a moved session the branch that it was on; another one where that is asked for.
-    const asked = gitBranch === request.moved?.work?.branch ? (moved?.branch ?? gitBranch) : gitBranch;
+    const isOther = gitBranch !== undefined && gitBranch !== (request.moved?.work?.branch ?? gitBranch);
+    const asked = isOther ? gitBranch : (moved?.branch ?? gitBranch);
     const found = asked === undefined ? undefined : await branches.find(repository, clone, asked, signal);
     throwIfStopped(signal);
     // Read again: a session before in this turn may have been given this one's branch.

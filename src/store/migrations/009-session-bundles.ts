@@ -21,7 +21,7 @@ export interface SessionBundleTables {
     base_commit: string | null;
     tip_commit: string | null;
     commits: number;
-    /** What else is known of the branch, as JSON. */
+    /** What else is known, as JSON. */
     details: string;
     /** Names the parts of the bundle, and its size. */
     bundle_id: string | null;
