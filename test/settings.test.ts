@@ -288,6 +288,7 @@ const CASES: Record<string, Case> = {
     ],
   },
   TOKENS_FILE: { property: "tokensFile", fallback: undefined, good: texts("/run/secrets/tokens"), bad: [] },
+  HTTP_CALLERS: { property: "httpCallers", fallback: "shared", good: texts("shared", "apart"), bad: ["yes"] },
   CALLER_KEYS: { property: "callerKeys", fallback: "off", good: texts("off", "on"), bad: ["yes"] },
   HTTP_RATE: {
     property: "httpRate",

@@ -50,6 +50,11 @@ export interface HttpOptions extends Connection {
    * @throws an Error worded for a person
    */
   locate?: (() => Promise<Connection>) | undefined;
+  /**
+   * The only caller whose runs are to be seen, by its id. An API that does not say with an answer that it is for this
+   * caller is not believed, and nothing that acts is sent to it.
+   */
+  caller?: string | undefined;
   /** What to do when the API refuses the key, as a sentence; by default to set the variable. */
   refusedKeyAdvice?: string | undefined;
   /** Where proxies are named. An API that is found by looking is on this machine, and is reached without. */

@@ -1,11 +1,13 @@
 import { follow } from "../shared/abort.js";
 import { parseBoundedJson } from "../shared/bounded-json.js";
+import { CALLER_HEADER } from "../shared/caller-id.js";
 import { BODY_LIMITS, readText } from "../shared/http/body-limits.js";
 import { createTransport, type Incoming, PoolTimeout } from "../shared/http/fetch.js";
 import { createFindProxy, nameProxy } from "../shared/http/proxy.js";
 import type { Answer, Call, Connection, HttpOptions, StreamCall } from "./call.js";
+import { API } from "./endpoints.js";
 import { ApiError } from "./errors.js";
-import { tooLarge, unexpected } from "./explain/attempt.js";
+import { notApart, tooLarge, unexpected } from "./explain/attempt.js";
 import { explainFailure, type FailedAt } from "./explain/failure.js";
 import { explainStatus } from "./explain/status.js";
 import { isMixedUp, speaksTls } from "./scheme.js";
@@ -26,12 +28,21 @@ export interface Exchange {
 /** @param connection where requests go now */
 export function createExchange(options: Omit<HttpOptions, "random">, connection: () => Connection): Exchange {
   const { clock, requestTimeoutMs } = options;
+  const asCaller = options.caller === undefined ? {} : { [CALLER_HEADER]: options.caller };
   const findProxy = createFindProxy(options.locate ? {} : (options.env ?? {}));
   const transport = createTransport(findProxy);
   /** HTTP has been spoken with it, so that a broken connection is no sign of anything else. */
   let hasAnswered = false;
   /** Whether it speaks TLS though it was asked without, once that was looked into. */
   let isTls: boolean | undefined;
+
+  /** @throws ApiError for a success that may be another caller's */
+  async function refuseOthers(call: StreamCall, { status, headers, body }: Incoming): Promise<void> {
+    if (options.caller === undefined || !call.path.startsWith(API) || status > 299) return;
+    if (headers.get(CALLER_HEADER) === options.caller) return;
+    await readText(body, 0);
+    throw notApart(call, connection().baseUrl);
+  }
 
   async function readAnswer(call: Call, response: Incoming): Promise<unknown> {
     const { status } = response;
@@ -95,7 +106,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
         const how = call.timeoutMs === undefined ? (call.acts ? "act" : "read") : "listen";
         const response = await transport[how](`${baseUrl}${path}`, {
           method,
-          headers: { ...call.headers, accept: "application/json", "x-api-key": apiKey ?? "" },
+          headers: { ...call.headers, ...asCaller, accept: "application/json", "x-api-key": apiKey ?? "" },
           ...(query ? { query } : {}),
           ...(body ? { body: JSON.stringify(body) } : {}),
           signal: own.signal,
@@ -103,6 +114,7 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
         });
         hasAnswered = true;
         status = response.status;
+        await refuseOthers(call, response);
         // Now and not after the body, which may take long.
         const clockOffsetMs = Date.parse(response.headers.get("date") ?? "") - clock.now();
         const answer = await readAnswer(call, response);
@@ -128,10 +140,11 @@ export function createExchange(options: Omit<HttpOptions, "random">, connection:
         const { baseUrl, apiKey } = connection();
         const response = await transport.listen(`${baseUrl}${call.path}`, {
           method: "GET",
-          headers: { ...call.headers, accept: "text/event-stream", "x-api-key": apiKey ?? "" },
+          headers: { ...call.headers, ...asCaller, accept: "text/event-stream", "x-api-key": apiKey ?? "" },
           signal,
         });
         status = response.status;
+        await refuseOthers(call, response);
         if (status !== 200) throw await refusal(call, response);
         const decoder = new TextDecoder();
         for await (const chunk of response.body) {

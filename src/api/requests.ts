@@ -2,9 +2,11 @@ import type * as z from "zod";
 import { follow } from "../shared/abort.js";
 import { sleep } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
+import { BODY_LIMITS } from "../shared/http/body-limits.js";
 import { backoffMs } from "./backoff.js";
 import type { Answer, Call, HttpOptions, StreamCall } from "./call.js";
 import { createCircuit, isDown } from "./circuit.js";
+import { API } from "./endpoints.js";
 import { ApiError, isPassing } from "./errors.js";
 import { createExchange } from "./exchange.js";
 import { stopped } from "./explain/attempt.js";
@@ -17,6 +19,14 @@ import type { WorkflowsApi } from "./workflows-api.js";
 const CLOSE_MS = 500;
 /** A server that asks for a longer wait than this is reported, not waited for. */
 const RETRY_AFTER_CAP_MS = 30_000;
+
+/** Changes nothing, and shows whether the API keeps callers apart. */
+const LOOK = {
+  method: "GET" as const,
+  path: `${API}/runs`,
+  query: { page_size: 1 },
+  limitBytes: BODY_LIMITS.list,
+};
 
 /** How the client's methods reach the API: requests whose answers are checked, until it is closed. */
 export interface Requests
@@ -46,6 +56,8 @@ export function createRequests(options: ApiClientOptions): Requests {
   const exchange = createExchange(options, locator.current);
   const circuit = createCircuit(clock, random);
   const inFlight = new Map<AbortController, Promise<unknown>>();
+  /** The API has shown that it keeps callers apart. */
+  let isApart = options.caller === undefined;
   let closed = false;
   let offsetMs = 0;
   let apiTime: number | undefined;
@@ -83,13 +95,24 @@ export function createRequests(options: ApiClientOptions): Requests {
   async function once(call: Call): Promise<Answer> {
     await locator.find(call);
     try {
-      return await exchange.once(call);
+      return await ask(call);
     } catch (error) {
       if (!locator.hasMoved(error)) throw error;
       locator.refuseRestart(call);
       await locator.find(call);
-      return exchange.once(call);
+      return ask(call);
     }
+  }
+
+  /** What acts is sent only to an API that has shown that it keeps callers apart, where they are. */
+  async function ask(call: Call): Promise<Answer> {
+    if (call.acts && !isApart) {
+      const { body: _, headers: __, ...rest } = call;
+      await exchange.once({ ...rest, ...LOOK, acts: false });
+    }
+    const answer = await exchange.once(call);
+    isApart ||= call.path.startsWith(API);
+    return answer;
   }
 
   /** One try: not made while the API is known to be down, and counted by the circuit. */

@@ -31,6 +31,8 @@ interface ServerParts extends Pick<Invocation, "flags" | "script"> {
   partial?: boolean;
   /** When the process began whose settings these are, epoch ms; this one, unless told. */
   began?: number;
+  /** The only caller whose sessions and plans these are, by its id. */
+  caller?: string;
   /** This process carries plans out itself; any other one finds or starts one that does. */
   drivesPlans?: boolean;
 }
@@ -69,14 +71,15 @@ export function driverPlaceOf(stateFolder: string, settings: PlaceSettings): Dri
 
 /** What an MCP server is made of, whichever way it serves. */
 export function describeServer(parts: ServerParts): ServerOptions {
-  const { settings, flags, script, log, partial = false, began, drivesPlans = false } = parts;
+  const { settings, flags, script, log, caller, partial = false, began, drivesPlans = false } = parts;
   const stateFolder = findStateFolder(settings);
-  const upstream = upstreamOf(settings);
   const windowSettings =
     settings.engine === "local"
       ? createWindowSettings({ flags, settings, stateFolder, partial, began, log })
       : undefined;
   const place = driverPlaceOf(stateFolder, settings);
+  // One caller's are kept as if they were of an API of their own.
+  const ofCaller = caller === undefined ? undefined : `caller ${caller} of ${place.upstream}`;
   const address = findSharedDatabase(settings);
   async function findDriver(): Promise<void> {
     const { findOrStartDriver } = await import("./plan-driver/start-driver.js");
@@ -85,18 +88,23 @@ export function describeServer(parts: ServerParts): ServerOptions {
   return {
     settings,
     log,
+    ...(caller === undefined ? {} : { caller }),
     store: createSessionStore({
       address,
       folder: stateFolder,
-      upstream,
+      upstream: ofCaller ?? upstreamOf(settings),
       historyDays: settings.historyDays,
       onProblem: ({ message }) => log.warn(message),
     }),
     plans: {
-      ...{ folder: stateFolder, address: findPlansDatabase(settings), upstream: place.upstream },
+      ...{
+        folder: stateFolder,
+        address: findPlansDatabase(settings),
+        upstream: ofCaller === undefined ? place.upstream : upstreamFolderName(ofCaller),
+      },
       ...(drivesPlans ? {} : { findDriver }),
     },
-    templates: { ownFolder: findOwnPlans(), ...(address === undefined ? { stateFolder } : {}) },
+    templates: { ownFolder: findOwnPlans(), ...(address === undefined && !ofCaller ? { stateFolder } : {}) },
     env: foreignEnvironment(),
     locate: windowSettings && createLocate(parts, windowSettings),
     tellOtherSettings: windowSettings?.tellOther,

@@ -19,6 +19,7 @@ import { allowedModels } from "./workflows/models.js";
  * Checks a request and takes the run on. It is written down before anything else happens, so that a run that was
  * answered for is never forgotten.
  * @param key the client's own name for the start; with one that is known, the former run is the answer
+ * @param options.within the only caller whose sessions are there to be continued
  * @param options.refuse throws where nothing new may be started
  * @returns `happened` false for a run that was taken on before
  * @throws EngineRefusal when there is no run
@@ -29,6 +30,7 @@ export async function acceptRequest(
   options: Pick<EngineOptions, "runs" | "library" | "findAgent" | "log"> & {
     refuse: () => void;
     dayLimit: Pick<DayLimit, "refusal">;
+    within?: string | undefined;
   },
 ): Promise<Recorded> {
   const { runs, library, log, refuse } = options;
@@ -64,7 +66,10 @@ export async function acceptRequest(
   const model = chooseModel(asked, workflow);
   const agent = await options.findAgent();
   if (!agent.ok) throw new EngineRefusal(503, agent.problem);
-  const former = asked.sessionId === undefined ? undefined : continued(runs.all(), asked.sessionId);
+  const isThere = ({ request }: EngineRun) =>
+    options.within === undefined || request.userId === options.within;
+  const former =
+    asked.sessionId === undefined ? undefined : continued(runs.all().filter(isThere), asked.sessionId);
   const wanted = model === undefined ? asked : { ...asked, model };
   const request = former ? withFormer(wanted, former) : wanted;
   const runId = randomUUID();

@@ -198,12 +198,14 @@ export function createEngine(options: EngineOptions): Engine {
       for (const run of goneOn.list()) if (!interrupted.includes(run)) void interruptedRuns.bring(run);
     },
 
-    async start(asked, key) {
+    async start(asked, key, within) {
       const refuse = () => {
         if (closing) throw new EngineRefusal(503, STOPPING);
         if (drain.isDraining() && !worker?.othersBegin()) throw new EngineRefusal(503, DRAINING);
       };
-      const { run, happened } = await whileOpen(acceptRequest(asked, key, { ...options, refuse, dayLimit }));
+      const { run, happened } = await whileOpen(
+        acceptRequest(asked, key, { ...options, refuse, dayLimit, within }),
+      );
       if (happened) queue.add(toQueued(run));
       return run;
     },

@@ -168,8 +168,9 @@ export interface Engine {
    * the second is answered with the first one's run, also when both come at once or the engine was started anew
    * between them. The same key with another request is refused (422), and so is one that was made for another database
    * (409): that one may know a run with it.
+   * @param within the only caller whose sessions are there to be continued
    */
-  start(request: RunRequest, key?: string): Promise<EngineRun>;
+  start(request: RunRequest, key?: string, within?: string): Promise<EngineRun>;
   /**
    * That little is left of what a day, or the day of the caller, may cost, as a sentence for the person; undefined while
    * there is enough.

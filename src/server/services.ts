@@ -47,6 +47,8 @@ export interface ServiceOptions {
   tellOtherSettings?: (() => Promise<string | undefined>) | undefined;
   /** Stands in for the client of the API: what one that is not running has stored. */
   api?: WorkflowsApi;
+  /** The only caller whose runs are seen, by its id; all are when left out. */
+  caller?: string | undefined;
   /** What to do when the API refuses the key, where it is not the one of the settings. */
   refusedKeyAdvice?: string;
   /** Told with each answer whether the API takes the key. Must not throw. */
@@ -119,6 +121,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       clock,
       random: options.random ?? Math.random,
       locate: options.locate,
+      caller: options.caller,
       refusedKeyAdvice: options.refusedKeyAdvice,
       onKey: options.onKey,
       onAnswered: options.counters?.answered,

@@ -45,6 +45,12 @@ export const httpSettings = {
     about: "`serve`: file with the callers' tokens, one per line; lines that begin with `#` are comments.",
     bounds: "a file; not together with `TOKENS`",
   }),
+  httpCallers: setting(z.enum(["shared", "apart"]).default("shared"), {
+    variable: "HTTP_CALLERS",
+    about:
+      "`serve`: `apart`: each caller sees and touches only its own sessions, runs and plans, by the names of `TOKENS`; the API has to be an engine of ours. `shared`: all callers see all.",
+    bounds: "`shared` or `apart`; `apart` not together with `USER_ID` or `CALLER_KEYS`",
+  }),
   callerKeys: setting(z.enum(["off", "on"]).default("off"), {
     variable: "CALLER_KEYS",
     about:

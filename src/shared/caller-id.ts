@@ -13,3 +13,6 @@ export function callerId(name: string): string {
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
+
+/** The header by which a server asks the engine for what one caller may see, and in which the engine says that it did. */
+export const CALLER_HEADER = "x-workflows-caller";

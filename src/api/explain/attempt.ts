@@ -30,6 +30,17 @@ export function unexpected(call: Attempt, status: number, what: string): ApiErro
   );
 }
 
+/** An answer of an API that may have told of others' runs. @param address where it is */
+export function notApart(call: Attempt, address: string): ApiError {
+  return new ApiError(
+    "unexpected",
+    `Could not ${call.doing}: this server keeps its callers apart (HTTP_CALLERS), and the workflows API at ${address} does ` +
+      `not: only an engine of this release or a later one does. ${outcomeOf(call)} Whoever runs this server has to set ` +
+      "another BASE_URL, or HTTP_CALLERS=shared.",
+    { mayHaveActed: call.acts === true },
+  );
+}
+
 /** An answer that is longer than what is read of it. */
 export function tooLarge(call: Attempt, status: number, limitBytes: number): ApiError {
   return new ApiError(

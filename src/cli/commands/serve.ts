@@ -2,9 +2,10 @@ import { createStartLimiter } from "../../runs/start-limiter.js";
 import { serveHttp } from "../../server/fastmcp/serve-http.js";
 import { KEY_HEADER } from "../../server/http/callers.js";
 import { settleTokens } from "../../server/http/serve-settings.js";
-import { createServer, type ServerOptions } from "../../server/server.js";
+import { createServer, type ServerOptions, type WorkflowsServer } from "../../server/server.js";
 import { readSettings } from "../../settings/settings.js";
 import { findSharedDatabase } from "../../settings/shared-database.js";
+import { callerId } from "../../shared/caller-id.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { describeServer, openServerLog } from "../describe-server.js";
@@ -23,17 +24,26 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
   const secrets = [settings.apiKey, findSharedDatabase(settings), ...tokens.map(({ token }) => token)];
   const log = openServerLog(settings, secrets);
   const monitoring = await monitor(settings, log, secrets);
-  const common: ServerOptions = {
+  const notifier = await openSharedNotifier(settings, log, monitoring?.notified);
+  const parts = { settings, flags, script, log, secrets, drivesPlans: true };
+  const forAll = {
     counters: monitoring,
-    monitoring,
-    notifier: await openSharedNotifier(settings, log, monitoring?.notified),
-    ...describeServer({ settings, flags, script, log, secrets, drivesPlans: true }),
     sharesMachine: false,
     gitHosts: settings.httpGitHosts ?? [],
     // One limit for all callers, those with a key of their own included.
     startLimiter: createStartLimiter({ limit: settings.maxConcurrentRuns, clock: systemClock }),
   };
+  const common: ServerOptions = { ...describeServer(parts), ...forAll, monitoring, notifier };
   const server = createServer(common);
+  const persons = settings.httpCallers === "apart" ? new Map(tokens.map(createServerOf)) : undefined;
+
+  /** A server that sees what is this person's alone. */
+  function createServerOf({ name }: { name: string }): [string, WorkflowsServer] {
+    const own = describeServer({ ...parts, caller: callerId(name) });
+    // It is closed with the server that sees all.
+    const told = notifier && { ...notifier, close: async () => {} };
+    return [name, createServer({ ...own, ...forAll, notifier: told })];
+  }
 
   /** A server for callers that bring their own key, which stays secret for as long as it serves. */
   function createServerForKey(apiKey: string) {
@@ -57,6 +67,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
 
   const served = await serveHttp({
     server,
+    persons,
     createServerForKey,
     clock: systemClock,
     log,
@@ -76,7 +87,8 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     bodyLimitBytes: settings.httpBodyLimitKib * 1024,
     idleMs: settings.httpIdleTimeoutS * 1000,
   });
-  void server.carryOnPlans();
+  // Those that were begun before callers were kept apart as well.
+  for (const one of [server, ...(persons?.values() ?? [])]) void one.carryOnPlans();
   let stopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {

@@ -5,7 +5,9 @@ import type { Log } from "../../shared/log.js";
 import type { FoundAgent } from "../engine-options.js";
 import { type Engine, EngineRefusal, type WorkerSight } from "../types.js";
 import type { WorkflowLibrary } from "../workflows/workflow-library.js";
+import { serveCallers } from "./apps-of-callers.js";
 import { addEndpoint, type EngineApp, type EngineHttpEnv, refuseOtherMethods } from "./endpoint.js";
+import { engineOfCaller, eventsOfCaller } from "./engine-of-caller.js";
 import { addEventEndpoints } from "./event-endpoints.js";
 import type { EventSource } from "./event-stream.js";
 import { refuseAgents } from "./from-agent.js";
@@ -47,7 +49,7 @@ export interface EngineAppOptions {
   allowedOrigins?: readonly string[];
   version: string;
   /** The engines that have the runs; without it the endpoint is not there. */
-  workers?: () => readonly WorkerSight[];
+  workers?: (() => readonly WorkerSight[]) | undefined;
   /** Why requests should not come here, for load balancers; undefined when they may. Default: they may. */
   ready?: () => Promise<string | undefined>;
   /** What keys of starts (`Idempotency-Key`) begin with; without it they are not offered. */
@@ -63,7 +65,7 @@ export interface EngineAppOptions {
  * @throws TypeError when the key is empty
  */
 export function createEngineApp(options: EngineAppOptions): { app: EngineApp; clients(): number } {
-  const { engine, library, clock, log, version } = options;
+  const { engine, clock, log, version } = options;
   if (options.apiKey.trim() === "") throw new TypeError("The engine needs an API key.");
   const app: EngineApp = new OpenAPIHono<EngineHttpEnv>();
   app.use(
@@ -84,43 +86,26 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
     if (!isOpen(context.req.path)) await options.beforeRequest?.();
     await next();
   });
-  const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
-  addStartEndpoint(api, { ...options, takesConsent: options.repositories !== undefined });
-  api.use("/run/:run_id/*", async (context, next) => {
-    await engine.lookFor?.(context.req.param("run_id"));
-    await next();
-  });
-  addRunEndpoints(api, options);
-  const { workers } = options;
-  if (workers) addWorkerEndpoint(api, { engine, workers });
-  addQuestionEndpoints(api, options);
-  addReviewEndpoints(api, options);
-  addLeftoverEndpoints(api, options);
-  const { clients } = addEventEndpoints(api, options);
-  addManageEndpoints(api, options);
-  if (options.repositories) addRepositoryEndpoints(api, options.repositories);
-  addEndpoint(api, {
-    method: "get",
-    path: "/health",
-    summary: "Health of the workflows",
-    answer: healthSchema,
-    async handle() {
-      const agent = await options.findAgent?.();
-      const names = (await library.list()).map((workflow) => workflow.name);
-      return {
-        status: agent?.ok === false ? "warning" : "healthy",
-        timestamp: toMoment(clock.now()),
-        agent_available: agent?.ok !== false,
-        workflows: Object.fromEntries(names.map((name) => [name, true])),
-        container_manager: false,
-        feature_enabled: true,
-        claude_cli_path: agent?.ok ? agent.path : null,
-        ...(agent?.ok === false ? { message: agent.problem } : {}),
+  /** Open streams of all callers. */
+  const streams = { open: 0 };
+  const clients = () => streams.open;
+  app.use(
+    `${API}/*`,
+    serveCallers((caller) => {
+      const own = {
+        engine: engineOfCaller(options.engine, caller),
+        runs: eventsOfCaller(options.runs, caller),
+        // They are this machine's, and those of all.
+        workers: undefined,
+        repositories: undefined,
       };
-    },
-  });
-  refuseOtherMethods(api);
-  app.route(API, api);
+      const ofCaller: EngineApp = new OpenAPIHono<EngineHttpEnv>();
+      ofCaller.route(API, createApi({ ...options, ...own }, streams));
+      answerRefusals(ofCaller, log);
+      return ofCaller;
+    }),
+  );
+  app.route(API, createApi(options, streams));
 
   addEndpoint(app, {
     method: "get",
@@ -167,6 +152,53 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
   });
   refuseOtherMethods(app);
 
+  answerRefusals(app, log);
+  return { app, clients };
+}
+
+/** The endpoints of the workflows, below their path. */
+function createApi(options: EngineAppOptions, streams: { open: number }): EngineApp {
+  const { engine, library, clock } = options;
+  const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
+  addStartEndpoint(api, { ...options, takesConsent: options.repositories !== undefined });
+  api.use("/run/:run_id/*", async (context, next) => {
+    await engine.lookFor?.(context.req.param("run_id"));
+    await next();
+  });
+  addRunEndpoints(api, options);
+  const { workers } = options;
+  if (workers) addWorkerEndpoint(api, { engine, workers });
+  addQuestionEndpoints(api, options);
+  addReviewEndpoints(api, options);
+  addLeftoverEndpoints(api, options);
+  addEventEndpoints(api, { ...options, streams });
+  addManageEndpoints(api, options);
+  if (options.repositories) addRepositoryEndpoints(api, options.repositories);
+  addEndpoint(api, {
+    method: "get",
+    path: "/health",
+    summary: "Health of the workflows",
+    answer: healthSchema,
+    async handle() {
+      const agent = await options.findAgent?.();
+      const names = (await library.list()).map((workflow) => workflow.name);
+      return {
+        status: agent?.ok === false ? "warning" : "healthy",
+        timestamp: toMoment(clock.now()),
+        agent_available: agent?.ok !== false,
+        workflows: Object.fromEntries(names.map((name) => [name, true])),
+        container_manager: false,
+        feature_enabled: true,
+        claude_cli_path: agent?.ok ? agent.path : null,
+        ...(agent?.ok === false ? { message: agent.problem } : {}),
+      };
+    },
+  });
+  refuseOtherMethods(api);
+  return api;
+}
+
+function answerRefusals(app: EngineApp, log: Log): void {
   app.notFound((context) => context.json({ detail: "Not Found" }, 404));
   app.onError((error, context) => {
     if (error instanceof HttpRefusal) {
@@ -179,5 +211,4 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
     log.error(`${context.req.method} ${context.req.path} failed: ${error.message}`);
     return context.json({ detail: "Internal server error" }, 500);
   });
-  return { app, clients };
 }

@@ -22,18 +22,18 @@ const RETRY_AFTER_S = 30;
 
 /**
  * Adds the streams of events, of all runs and of one.
- * @returns how many of them are open
+ * @param options.streams counts those that are open, of all callers together
  */
 export function addEventEndpoints(
   app: EngineApp,
-  { engine, runs, clock }: { engine: Engine; runs: EventSource; clock: Clock },
-): { clients(): number } {
+  options: { engine: Engine; runs: EventSource; clock: Clock; streams: { open: number } },
+): void {
+  const { engine, runs, clock, streams } = options;
   // Each keeps a connection for as long as it likes.
   const maxStreams = Math.max(1, Math.floor(limitConnections(MAX_CONNECTIONS) / STREAMS_PART));
-  let open = 0;
 
   function respond(context: Context<EngineHttpEnv>, runId?: string): Response {
-    if (open >= maxStreams) {
+    if (streams.open >= maxStreams) {
       throw new HttpRefusal(503, `Too many streams of events: ${maxStreams} are open.`, RETRY_AFTER_S);
     }
     const asked = context.req.header("last-event-id");
@@ -43,13 +43,13 @@ export function addEventEndpoints(
       clock,
       closing: context.env?.closing,
       onEnd: () => {
-        open--;
+        streams.open--;
       },
       ...(runId === undefined ? {} : { runId }),
       // An id that is not a number of ours is treated as one that is too old.
       ...(asked ? { after: /^\d{1,15}$/.test(asked) ? Number(asked) : Number.MAX_SAFE_INTEGER } : {}),
     });
-    open++;
+    streams.open++;
     return new Response(stream, {
       headers: {
         "content-type": "text/event-stream",
@@ -85,6 +85,4 @@ export function addEventEndpoints(
       return respond(context, engine.get(context.req.param("run_id") ?? "").runId);
     });
   }
-
-  return { clients: () => open };
 }

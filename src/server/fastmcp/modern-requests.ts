@@ -6,14 +6,14 @@ import { createUnreadLimit } from "../http/unread.js";
 import { eraOf, isModernVersion } from "../modern/peek-era.js";
 import type { WorkflowsServer } from "../server.js";
 import { COSTLY } from "./calls.js";
-import type { createKeyServers, Lent } from "./key-servers.js";
+import type { Lent, OwnServers } from "./own-servers.js";
 import { sendWebResponse, toModernRequest } from "./send-web-response.js";
 
 /** Requests of protocol 2026-07-28, which has no sessions: each says all that is needed of its client. */
 export interface ModernRequests {
   /** Serves one; its sender may send it. @throws HttpRefusal 429 when the caller has as many open as it may */
   serve(caller: Caller, request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void>;
-  /** Makes the calls of callers with keys of their own answer now. */
+  /** Makes the calls of callers with servers of their own answer now. */
   drain(graceMs: number): Promise<void>;
   /** Ends the open streams, and gives back what was borrowed. */
   close(): Promise<void>;
@@ -31,12 +31,12 @@ export function isModernRequest(request: IncomingMessage, body: unknown): boolea
 
 export function createModernRequests(options: {
   server: WorkflowsServer;
-  keyServers: ReturnType<typeof createKeyServers>;
+  ownServers: OwnServers;
   clock: Clock;
   /** Calls of one caller at once, and streams of changes. */
   maxCalls: number;
   maxSessions: number;
-  /** After the last request of a caller with a key of its own, its server is kept so long, in ms. */
+  /** After the last request of a caller with a server of its own, that is kept so long, in ms. */
   idleMs: number;
 }): ModernRequests {
   const { clock } = options;
@@ -46,8 +46,7 @@ export function createModernRequests(options: {
 
   function enter(caller: Caller): CallerState {
     const known = callers.get(caller.owner);
-    const lent =
-      known?.lent ?? (caller.apiKey === undefined ? undefined : options.keyServers.borrow(caller.apiKey));
+    const lent = known?.lent ?? options.ownServers.borrow(caller);
     const state = known ?? { lent, calls: 0, streams: 0, open: 0, cancelTimer: () => {} };
     callers.set(caller.owner, state);
     state.cancelTimer();
@@ -119,7 +118,7 @@ export function createModernRequests(options: {
 }
 
 interface CallerState {
-  /** The server of a caller's own key. */
+  /** The caller's own server. */
   lent: Lent | undefined;
   calls: number;
   streams: number;

@@ -6,7 +6,7 @@ import type { Caller } from "../http/callers.js";
 import { HttpRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import { type Calls, COSTLY, createCalls, type Message } from "./calls.js";
-import type { createKeyServers } from "./key-servers.js";
+import type { OwnServers } from "./own-servers.js";
 import { namePerson } from "./session-hook.js";
 
 /** `sse` is the protocol's earlier transport. */
@@ -23,7 +23,7 @@ export interface OpenSession extends HttpSession {
   /** Counted from the server's start, for the log. */
   number: number;
   caller: Caller;
-  /** The shared server, or that of the caller's own key. */
+  /** The shared server, or the caller's own. */
   server: WorkflowsServer;
   kind: SessionKind;
   /** Undefined until the client has initialized the session. */
@@ -65,10 +65,10 @@ export interface OpenSessions {
 
 /** What sessions are made of, and their limits. */
 export interface OpenSessionsOptions {
-  /** Serves the sessions of all callers without a key of their own. */
+  /** Serves the sessions of all callers without a server of their own. */
   server: WorkflowsServer;
-  /** The servers of callers with keys of their own. */
-  keyServers: ReturnType<typeof createKeyServers>;
+  /** The servers of the others. */
+  ownServers: OwnServers;
   clock: Clock;
   log: Log;
   maxSessions: number;
@@ -81,7 +81,7 @@ const OPENING_MS = 10_000;
 
 /** See {@link OpenSessions}. */
 export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
-  const { clock, log, keyServers } = options;
+  const { clock, log, ownServers } = options;
   const sessions = new Set<OpenSession>();
   let opened = 0;
 
@@ -106,7 +106,7 @@ export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
     },
 
     register(caller, kind, transport, serve) {
-      const lent = caller.apiKey === undefined ? undefined : keyServers.borrow(caller.apiKey);
+      const lent = ownServers.borrow(caller);
       if (caller.person !== undefined) namePerson(transport, caller.person);
       const number = ++opened;
       let closed = false;

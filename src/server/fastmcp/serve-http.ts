@@ -11,8 +11,8 @@ import { HttpRefusal, sendRefusal } from "../http/refusal.js";
 import type { WorkflowsServer } from "../server.js";
 import { createRequestHandler, namePath, type RequestRules } from "./http-requests.js";
 import { createHttpSessions } from "./http-sessions.js";
-import { createKeyServers } from "./key-servers.js";
 import { createModernRequests } from "./modern-requests.js";
+import { createOwnServers } from "./own-servers.js";
 
 /** What the server serves, where, and within which limits. */
 export interface HttpServerOptions extends RequestRules {
@@ -20,6 +20,8 @@ export interface HttpServerOptions extends RequestRules {
   server: WorkflowsServer;
   /** Makes a server for the sessions of callers with that key of their own; servers share the start limit only. */
   createServerForKey(apiKey: string): WorkflowsServer;
+  /** The servers of all persons, by the names of their tokens, where callers are kept apart: then nobody else is served. */
+  persons?: ReadonlyMap<string, WorkflowsServer> | undefined;
   clock: Clock;
   log: Log;
   /** 0 for any free one. */
@@ -62,19 +64,19 @@ const SWEEP_MS = 20;
  * @throws when the port cannot be had
  */
 export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
-  const { server, clock, log } = options;
+  const { server, persons, clock, log } = options;
   const rate = createRate({ perMinute: options.requestsPerMinute, now: clock.now });
-  const keyServers = createKeyServers(options.createServerForKey);
-  const sessions = createHttpSessions({ ...options, keyServers });
+  const ownServers = createOwnServers({ persons, ...options });
+  const sessions = createHttpSessions({ ...options, ownServers });
   const dashboard = createDashboardRequests({
     ...options,
-    keyServers,
+    ownServers,
     admit(socket, caller) {
       connections.admit(socket);
       return rate.take(caller, 1);
     },
   });
-  const modern = options.era === "auto" ? createModernRequests({ ...options, keyServers }) : undefined;
+  const modern = options.era === "auto" ? createModernRequests({ ...options, ownServers }) : undefined;
   let isStopping = false;
   let requests = 0;
   const handle = createRequestHandler({
@@ -132,7 +134,8 @@ export async function serveHttp(options: HttpServerOptions): Promise<HttpServer>
     await dashboard.close();
     await Promise.all([sessions.drain(graceMs), modern?.drain(graceMs)]);
     const ended = new Promise<void>((resolve) => http.close(() => resolve()));
-    await Promise.all([sessions.close(), modern?.close(), server.close(0)]);
+    const servers = [server, ...(persons?.values() ?? [])];
+    await Promise.all([sessions.close(), modern?.close(), ...servers.map((one) => one.close(0))]);
     const sweeping = setInterval(() => http.closeIdleConnections(), SWEEP_MS);
     const cancel = clock.after(CLOSE_MS, () => http.closeAllConnections());
     await ended;

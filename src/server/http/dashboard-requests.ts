@@ -34,9 +34,11 @@ export interface DashboardRequests {
  */
 export function createDashboardRequests(options: {
   server: Pick<WorkflowsServer, "openDashboard">;
-  /** The servers of callers that bring keys of their own. */
-  keyServers: {
-    borrow(apiKey: string): { server: Pick<WorkflowsServer, "openDashboard">; giveBack(): Promise<void> };
+  /** The servers of callers that the one above does not serve. */
+  ownServers: {
+    borrow(
+      caller: Caller,
+    ): { server: Pick<WorkflowsServer, "openDashboard">; giveBack(): Promise<void> } | undefined;
   };
   dashboardFolder?: string | undefined;
   /** The request is of somebody who may call; gives the seconds until it would be served, where that was too much. */
@@ -44,7 +46,7 @@ export function createDashboardRequests(options: {
   clock: Clock;
   log: Log;
 }): DashboardRequests {
-  const { server, keyServers } = options;
+  const { server, ownServers } = options;
   let loading: Promise<NodeDashboard & { http: DashboardHttp }> | undefined;
   let isClosed = false;
 
@@ -53,9 +55,9 @@ export function createDashboardRequests(options: {
     return loading;
   }
 
-  async function lend({ apiKey }: Caller): Promise<LentView> {
-    if (apiKey === undefined) return { view: await server.openDashboard(), giveBack: () => {} };
-    const lent = keyServers.borrow(apiKey);
+  async function lend(caller: Caller): Promise<LentView> {
+    const lent = ownServers.borrow(caller);
+    if (!lent) return { view: await server.openDashboard(), giveBack: () => {} };
     try {
       return { view: await lent.server.openDashboard(), giveBack: () => void lent.giveBack() };
     } catch (error) {

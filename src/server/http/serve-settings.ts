@@ -26,7 +26,25 @@ export function settleTokens(settings: Settings): readonly Token[] {
       `${httpHost} can be reached from other machines, so tokens are needed: set AUTOMAGIK_WORKFLOWS_TOKENS or AUTOMAGIK_WORKFLOWS_TOKENS_FILE`,
     );
   }
+  checkApart(settings, tokens);
   return tokens;
+}
+
+function checkApart({ httpCallers, userId, callerKeys }: Settings, tokens: readonly Token[]): void {
+  if (httpCallers !== "apart") return;
+  const name = "AUTOMAGIK_WORKFLOWS_HTTP_CALLERS";
+  if (tokens.length === 0)
+    throw new SettingsError(
+      `${name}: callers can be kept apart by their tokens only: set AUTOMAGIK_WORKFLOWS_TOKENS or AUTOMAGIK_WORKFLOWS_TOKENS_FILE`,
+    );
+  if (userId !== undefined)
+    throw new SettingsError(
+      `${name}: with AUTOMAGIK_WORKFLOWS_USER_ID all runs are one user's; leave one of the two out`,
+    );
+  if (callerKeys === "on")
+    throw new SettingsError(
+      `${name}: callers with keys of their own (AUTOMAGIK_WORKFLOWS_CALLER_KEYS) share nothing already; leave one of the two out`,
+    );
 }
 
 function readTokensFile(path: string): Token[] {
