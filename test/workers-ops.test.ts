@@ -86,6 +86,61 @@ describe.skipIf(!programs)("workers", () => {
     await has.ended(listening);
   });
 
+  it("are shown in a terminal: by engine status, also as JSON, and by doctor", async () => {
+    const { has, other, database } = await startPair();
+    const run = async (at: WorkerProcess, ...words: string[]) => {
+      const command = at.command(...words);
+      const code = await command.ended();
+      return { code, text: command.stdout() };
+    };
+    const workersLine = (text: string) => text.split("\n").find((line) => / workers {2}/.test(line));
+    for (const at of [has, other]) {
+      const { code, text } = await run(at, "engine", "status");
+      expect(code).toBe(0);
+      expect(text).toContain("workers        2 are there, 1 of 2 places taken\n");
+      expect(text).toMatch(/\nWORKER +STATE +PLACES +VERSION\n(\S+ +ready +[01] of 1 taken +\S+\n){2}/);
+    }
+    const { workers, workers_waiting } = JSON.parse((await run(has, "engine", "status", "--json")).text);
+    expect(workers_waiting).toBe(0);
+    expect(workers.map(({ busy }: Body) => busy).sort()).toEqual([0, 1]);
+    expect(workers[0]).toMatchObject({ state: "ready", places: 1, silent_seconds: expect.any(Number) });
+    // What is taken stands there with the next beat.
+    await vi.waitFor(async () => {
+      const { text } = await run(other, "doctor");
+      expect(workersLine(text)).toMatch(
+        /^ok +workers +2 workers \(\S+, \S+\), 1 of 2 places taken, version \S+; this machine is one of them$/,
+      );
+    }, WAIT);
+
+    const name = new URL(database).pathname.slice(1);
+    await server.query(
+      `insert into workers (worker_id, instance, name, version, places, busy, state, began_at, seen_at)
+      select 'x', 'y', 'newer.example', '9.9.9', 4, 0, 'ready', seen_at, seen_at + 60000 from workers limit 1`,
+      name,
+    );
+    expect(workersLine((await run(has, "doctor")).text)).toMatch(
+      /^warn +workers +3 workers .*; of different versions: .*newer\.example 9\.9\.9.* → Bring the upgrade to its end/,
+    );
+    await server.query("update workers set seen_at = seen_at - 3600000 where worker_id = 'x'", name);
+    expect(workersLine((await run(has, "doctor")).text)).toMatch(
+      /^warn +workers +2 workers .*; silent: newer\.example for 59 min → Start it again there/,
+    );
+    await server.query("delete from workers where worker_id = 'x'", name);
+    // Another engine of this machine, which is none of them.
+    const apart = await startWorker("");
+    const doctor = apart.command("doctor", "--database", database);
+    await doctor.ended();
+    expect(workersLine(doctor.stdout() + doctor.stderr())).toMatch(
+      /^warn +workers .*; the engine of this machine \(process \d+\) is none of them → Start it again with/,
+    );
+    // Without one that answers, the database tells.
+    has.signal("SIGKILL");
+    await has.exited();
+    const left = await run(has, "engine", "status");
+    expect(left.code).toBe(1);
+    expect(left.text).toMatch(/\n {2}workers +[12] (is|are) there, /);
+  });
+
   it("that are drained begin nothing more, let what goes on come to its end, and end by themselves", async () => {
     const { has, other, listening } = await startPair();
     const hanging = await start(has, HANGS, "hangs");

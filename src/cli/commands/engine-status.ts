@@ -2,9 +2,11 @@ import { homedir } from "node:os";
 import { describeSessions, sortSessions } from "../../actions/list-sessions.js";
 import { listEngineVariables } from "../../settings/list-variables.js";
 import { readSettings } from "../../settings/settings.js";
+import { findSharedDatabase } from "../../settings/shared-database.js";
 import { VERSION } from "../../shared/version.js";
 import type { Invocation } from "../command-line.js";
 import { type ShowStatusOptions, showEngineStatus } from "../engine/show-status.js";
+import { lookAtWorkers } from "../engine/show-workers.js";
 import { findStateFolder } from "../process.js";
 import { openReading } from "../sessions/open-services.js";
 import { findWidth, paint } from "./terminal.js";
@@ -12,12 +14,19 @@ import { findWidth, paint } from "./terminal.js";
 /** `engine status`: shows whether an engine runs, where, and what it does. */
 export async function engineStatus(asked: Invocation): Promise<number> {
   const settings = readSettings(process.env, asked.flags);
+  const stateFolder = findStateFolder(settings);
   return showEngineStatus({
-    stateFolder: findStateFolder(settings),
+    stateFolder,
     home: homedir(),
     version: VERSION,
     given: listEngineVariables(process.env, asked.flags),
     readSessions: () => readSessions(asked),
+    readWorkers: () =>
+      lookAtWorkers(stateFolder, {
+        settingsKey: settings.apiKey,
+        database: findSharedDatabase(settings),
+        timeoutMs: settings.engineWorkerTimeoutS * 1000,
+      }),
     json: asked.json === true,
     out: (text) => process.stdout.write(text),
     width: findWidth(),

@@ -94,34 +94,36 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
 
   const isShared = settings !== undefined && hasSharedDatabase(settings);
   const engine = readEngineStatus(folder, { clock });
-  const [api, state, git, claude, sandbox, status, workflows, repositories, plans] = await Promise.all([
-    examineApi(settings, folder, engine, options),
-    within(
-      settings && isShared
-        ? examineDatabase(settings, options)
-        : checkState({ folder, shown: shorten(folder), platform }),
-    ),
-    within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
-    within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
-    within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
-    within(
-      Promise.all([engine, readKeptSettings(folder)]).then(([found, kept]) =>
-        judgeEngine(found, { needed: local, kept, settings, whose: basis?.whose }),
+  const [api, state, git, claude, sandbox, status, workflows, repositories, plans, workers] =
+    await Promise.all([
+      examineApi(settings, folder, engine, options),
+      within(
+        settings && isShared
+          ? examineDatabase(settings, options)
+          : checkState({ folder, shown: shorten(folder), platform }),
       ),
-    ),
-    checkWorkflows({ env, platform, home, clock, needed: local }, within),
-    within(
-      checkRepositories({
-        env,
-        platform,
-        home,
-        clock,
-        allowedFolders: settings?.engineAllowedFolders ?? [],
-        shorten,
-      }),
-    ),
-    settings ? within(examinePlans(settings, folder, shorten)) : undefined,
-  ]);
+      within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
+      within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
+      within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
+      within(
+        Promise.all([engine, readKeptSettings(folder)]).then(([found, kept]) =>
+          judgeEngine(found, { needed: local, kept, settings, whose: basis?.whose }),
+        ),
+      ),
+      checkWorkflows({ env, platform, home, clock, needed: local }, within),
+      within(
+        checkRepositories({
+          env,
+          platform,
+          home,
+          clock,
+          allowedFolders: settings?.engineAllowedFolders ?? [],
+          shorten,
+        }),
+      ),
+      settings ? within(examinePlans(settings, folder, shorten)) : undefined,
+      settings && isShared ? within(examineWorkers(settings, folder, engine, options)) : undefined,
+    ]);
   const isUnset = clients !== undefined && basis === undefined;
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
   const found = [
@@ -134,6 +136,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     { check: "claude", ...claude },
     { check: "sandbox", ...sandbox },
     { check: "engine", ...status },
+    ...(workers ? [{ check: "workers", ...workers }] : []),
     ...(local ? [{ check: "repositories", ...repositories }] : []),
     ...workflows,
     ...(plans ? [{ check: "plans", ...plans }] : []),
@@ -183,6 +186,28 @@ async function examinePlans(
 }
 
 const STATE_SAYS_WHY = "not tried: the database cannot be used, as said above";
+
+/** The engines that share that database. */
+async function examineWorkers(
+  settings: Settings,
+  stateFolder: string,
+  engine: Promise<EngineStatus>,
+  { answerMs = ANSWER_MS }: Pick<DoctorOptions, "answerMs">,
+): Promise<Result> {
+  try {
+    const address = findSharedDatabase(settings) ?? "";
+    const { checkWorkers } = await import("./check-workers.js");
+    return await checkWorkers(address, {
+      stateFolder,
+      engine: await engine,
+      timeoutMs: settings.engineWorkerTimeoutS * 1000,
+      limitMs: answerMs - LAST_TRY_MS,
+    });
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return skipped("not known: the database's address cannot be used");
+  }
+}
 
 /** What the chat clients have of this server; undefined when that is not asked for, or does not come in time. */
 async function examineClients(

@@ -26,6 +26,7 @@ import { driverPlaceOf } from "../describe-server.js";
 import { lookAtPlans, type PlansOfPlace, tellPlans } from "../plan-driver/tell-driver.js";
 import { tellSpan } from "../sessions/fit-text.js";
 import { renderTable, type SessionLine, type TableOptions } from "../sessions/render-sessions.js";
+import { renderWorkers, tellWorkers, type WorkersSight, workersToJson } from "./show-workers.js";
 
 export interface ShowStatusOptions extends Pick<TableOptions, "width" | "paint"> {
   /** The product's state folder, absolute. */
@@ -38,6 +39,8 @@ export interface ShowStatusOptions extends Pick<TableOptions, "width" | "paint">
   given: Readonly<Record<string, string>>;
   /** All sessions, from the engine or from what it has stored, those that wait for the person first. */
   readSessions: () => Promise<{ sessions: SessionLine[]; problem: string | undefined }>;
+  /** The engines that share a database with this one; undefined where there are none. */
+  readWorkers?: () => Promise<WorkersSight | undefined>;
   json: boolean;
   out: (text: string) => void;
 }
@@ -60,6 +63,7 @@ interface Report {
   disk: DiskUse;
   /** The plans that this machine's engine has runs of; undefined where they could not be read. */
   plans: PlansOfPlace | undefined;
+  workers: WorkersSight | undefined;
   /** Undefined where it could not be read. */
   today: DayCosts | undefined;
 }
@@ -81,10 +85,11 @@ export async function showEngineStatus(options: ShowStatusOptions): Promise<numb
   return status.running && status.problem === undefined ? 0 : 1;
 }
 
-async function look({ stateFolder, home, version, given, readSessions }: ShowStatusOptions): Promise<Report> {
+async function look(options: ShowStatusOptions): Promise<Report> {
+  const { stateFolder, home, version, given, readSessions } = options;
   const { log } = engineFiles(stateFolder);
   const now = systemClock.now();
-  const [status, kept, found, disk, costs, plans] = await Promise.all([
+  const [status, kept, found, disk, costs, plans, workers] = await Promise.all([
     readEngineStatus(stateFolder, { clock: systemClock }),
     readKeptSettings(stateFolder),
     withDeadline(systemClock, SESSIONS_LIMIT_MS, readSessions).catch((error: Error) => ({
@@ -94,9 +99,11 @@ async function look({ stateFolder, home, version, given, readSessions }: ShowSta
     measureDiskUse(stateFolder, AbortSignal.timeout(DISK_LIMIT_MS)),
     readStoredCosts(stateFolder, { now, days: 1 }).catch(() => []),
     lookAtPlans(driverPlaceOf(stateFolder, { engine: "local", baseUrl: "" })).catch(() => undefined),
+    options.readWorkers?.(),
   ]);
   return {
     status,
+    workers,
     otherVersion: judgeVersion(status, version),
     kept,
     differing: findDiffering(status, kept, given),
@@ -174,6 +181,7 @@ function toJson({ status, sessions, disk, today, ...report }: Report): Record<st
     active_runs: activeRuns,
     waiting_for_slot: running ? queued(sessions).length : undefined,
     problem,
+    ...(report.workers ? workersToJson(report.workers) : {}),
     ended_at: toMoment(lastEnd?.at),
     ended_because: lastEnd && (lastEnd.why ?? "it went away without coming to an end"),
     settings: kept && listChosenEngineSettings(kept.settings),
@@ -213,6 +221,7 @@ function render(report: Report, { width, paint }: ShowStatusOptions): string {
     ["runs going on", running ? tellRuns(report) : undefined],
     ["clients", clients],
     ["problem", problem],
+    ["workers", report.workers && tellWorkers(report.workers)],
     ["plans", report.plans && report.plans.open.length > 0 ? tellPlans(report.plans) : undefined],
     ["stored", running ? undefined : tellStored(report)],
     ["cost today", today && today.runs > 0 ? tellCost(today, kept) : undefined],
@@ -223,6 +232,8 @@ function render(report: Report, { width, paint }: ShowStatusOptions): string {
   const shown = rows.filter(([, value]) => value !== undefined);
   const head = running ? "An engine is running." : `No engine is running.${tellEnd(lastEnd, now)}`;
   const lines = [head, ...shown.map(([name, value]) => `  ${name.padEnd(14)} ${value}`)];
+  if (report.workers && "workers" in report.workers && report.workers.workers.length > 0)
+    lines.push("", renderWorkers(report.workers, width));
   if (differing.length > 0) lines.push("", "Settings that differ:", ...differing.map((one) => `  ${one}`));
   const going = running ? goingOn(sessions) : [];
   if (going.length > 0) lines.push("", renderTable(going, { width, paint, now }));

@@ -3,7 +3,9 @@ import { systemClock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { readText } from "../../shared/http/body-limits.js";
 import { createTransport } from "../../shared/http/fetch.js";
-import { digestOfKey, resolveEngineKey } from "./engine-key.js";
+import { readSecret } from "../../shared/secret-file.js";
+import { engineFiles } from "./engine-files.js";
+import { digestOfKey } from "./engine-key.js";
 import type { EngineRecord } from "./engine-record.js";
 
 const TIMEOUT_MS = 5_000;
@@ -47,8 +49,8 @@ export async function askWorkers(
   settingsKey: string | undefined,
 ): Promise<WorkersAnswer | undefined> {
   const ask = async (signal: AbortSignal) => {
-    const isRight = settingsKey !== undefined && digestOfKey(settingsKey) === keyDigest;
-    const key = isRight ? settingsKey : await resolveEngineKey({ stateFolder });
+    const key = await findKey(stateFolder, keyDigest, settingsKey);
+    if (key === undefined) return undefined;
     const { read } = createTransport();
     const address = `${url}/api/v1/workflows/claude-code/workers`;
     const { status, body } = await read(address, { method: "GET", headers: { "x-api-key": key }, signal });
@@ -56,4 +58,16 @@ export async function askWorkers(
     return status === 200 && text !== undefined ? answerSchema.parse(JSON.parse(text)) : undefined;
   };
   return withDeadline(systemClock, TIMEOUT_MS, ask).catch(() => undefined);
+}
+
+/** The key that an engine has, out of those that are known here; undefined where it has another one. Never throws. */
+export async function findKey(
+  stateFolder: string,
+  digest: string,
+  settingsKey: string | undefined,
+): Promise<string | undefined> {
+  const isRight = (key: string | undefined) => key !== undefined && digestOfKey(key) === digest;
+  if (isRight(settingsKey)) return settingsKey;
+  const kept = await readSecret(engineFiles(stateFolder).key).catch(() => undefined);
+  return isRight(kept) ? kept : undefined;
 }

@@ -1,7 +1,7 @@
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import { waitUntilEnded } from "../../shared/background/process-life.js";
 import type { Clock } from "../../shared/clock.js";
-import { askWorkers, type WorkersAnswer } from "./ask-workers.js";
+import { askWorkers, findKey, type WorkersAnswer } from "./ask-workers.js";
 import { writeDrainRequest } from "./drain-request.js";
 import { createHealthProbe } from "./engine-health.js";
 import { lookAtEngine } from "./look-at-engine.js";
@@ -54,11 +54,16 @@ async function drain(
   if (sight.kind === "silent")
     return refuse("does not answer. `automagik-workflows-mcp engine stop` ends one that hangs.");
   const { record } = sight;
+  if ((await findKey(stateFolder, record.keyDigest, settingsKey)) === undefined)
+    return refuse(
+      "was started with another key than the one that is known here, without which it does not tell what goes on there. " +
+        "Give its AUTOMAGIK_WORKFLOWS_API_KEY here, too.",
+    );
   const ask = () => askWorkers(stateFolder, record, settingsKey);
   if (!(await ask()))
     return refuse(
-      `is of version ${record.version}, which cannot be told to end by itself, or it has another key than the one that ` +
-        "is known here. `automagik-workflows-mcp engine stop` ends it at once, after naming its runs and asking.",
+      `is of version ${record.version}, which cannot be told to end by itself. ` +
+        "`automagik-workflows-mcp engine stop` ends it at once, after naming its runs and asking.",
     );
   writeDrainRequest(
     stateFolder,

@@ -12,6 +12,7 @@ export {
   type EngineServer,
   runEngineProcess,
 } from "./engine-process.js";
+export { readEngineRecord } from "./engine-record.js";
 export { type EngineStatus, readEngineStatus } from "./engine-status.js";
 export { findOrStartEngine } from "./find-or-start.js";
 export {
@@ -26,3 +27,4 @@ export { createSpawnEngine } from "./spawn-engine.js";
 export { stopEngine } from "./stop-engine.js";
 export { type DayCosts, readStoredCosts } from "./stored-costs.js";
 export { readStoredRuns } from "./stored-runs.js";
+export { readOwnWorkerId, readStoredWorkers, type StoredWorkers } from "./stored-workers.js";

@@ -18,15 +18,21 @@ export interface WorkerFile {
  * @throws the system's error when it can be neither read nor written
  */
 export async function openWorkerFile(folder: string): Promise<WorkerFile> {
+  const found = await readWorkerFile(folder);
+  if (found) return found;
+  const made = { id: randomUUID(), instances: [] };
+  await write(folder, made);
+  return made;
+}
+
+/** The same, undefined where there is none. @throws the system's error when it cannot be read */
+export async function readWorkerFile(folder: string): Promise<WorkerFile | undefined> {
   const text = await readFile(join(folder, FILE), "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw error;
     return "";
   });
   const [id, ...instances] = text.split("\n").filter((line) => /^[0-9a-f-]{36}$/.test(line));
-  if (id !== undefined) return { id, instances };
-  const made = { id: randomUUID(), instances: [] };
-  await write(folder, made);
-  return made;
+  return id === undefined ? undefined : { id, instances };
 }
 
 /**
