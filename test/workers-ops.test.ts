@@ -84,6 +84,7 @@ describe.skipIf(!programs)("workers", () => {
     expect(await other.ended(waiting)).toMatchObject({ status: "completed" });
     await has.post(`/run/${listening}/kill`, undefined, { force: "true" });
     await has.ended(listening);
+    for (const at of [has, other]) expect(at.log()).not.toMatch(/\[(error|warn)\]/);
   });
 
   it("are shown in a terminal: by engine status, also as JSON, and by doctor", async () => {

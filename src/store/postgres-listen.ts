@@ -23,6 +23,8 @@ export class PostgresListener {
   /** The connection, once it listens. */
   #client: Pg.Client | undefined;
   #stopping: AbortController | undefined;
+  /** What the connection was asked last: it takes one statement after the other. */
+  #asked: Promise<unknown> = Promise.resolve();
 
   /** @param connect gives a client that is not connected yet */
   constructor(connect: () => Pg.Client) {
@@ -40,8 +42,7 @@ export class PostgresListener {
     this.#channels.set(channel, (known ?? new Set()).add(own));
     if (!this.#stopping) void this.#keepConnected();
     else if (this.#client)
-      void this.#client
-        .query(`listen ${channel}`)
+      void this.#ask(this.#client, `listen ${channel}`)
         .then(() => this.#channels.get(channel)?.has(own) && own(undefined))
         // It is lost, and told again when there is another one.
         .catch(() => {});
@@ -54,7 +55,13 @@ export class PostgresListener {
     if (listeners?.size !== 0) return;
     this.#channels.delete(channel);
     if (this.#channels.size === 0) this.stop();
-    else this.#client?.query(`unlisten ${channel}`).catch(() => {});
+    else if (this.#client) this.#ask(this.#client, `unlisten ${channel}`).catch(() => {});
+  }
+
+  #ask(client: Pg.Client, statement: string): Promise<unknown> {
+    const answer = this.#asked.then(() => client.query(statement));
+    this.#asked = answer.catch(() => {});
+    return answer;
   }
 
   /** Ends the connection. Whoever listens hears nothing more. */
@@ -80,6 +87,7 @@ export class PostgresListener {
   /** Until the connection is lost. @returns whether there was one */
   async #listenOnce(signal: AbortSignal): Promise<boolean> {
     const client = this.#connect();
+    this.#asked = Promise.resolve();
     const lost = new AbortController();
     const over = AbortSignal.any([signal, lost.signal]);
     let isConnected = false;
@@ -91,19 +99,20 @@ export class PostgresListener {
       await client.connect();
       (client as Pg.Client & { unref(): void }).unref();
       const channels = [...this.#channels.keys()];
-      if (channels.length > 0) await client.query(channels.map((channel) => `listen ${channel}`).join("; "));
+      if (channels.length > 0)
+        await this.#ask(client, channels.map((channel) => `listen ${channel}`).join("; "));
       isConnected = true;
       if (!over.aborted) {
         this.#client = client;
         // Those that came meanwhile, too.
         for (const channel of this.#channels.keys()) {
-          if (!channels.includes(channel)) await client.query(`listen ${channel}`);
+          if (!channels.includes(channel)) await this.#ask(client, `listen ${channel}`);
           this.#tell(channel, undefined);
         }
       }
       for (;;) {
         await delay(PROBE_MS, undefined, { ref: false, signal: over });
-        await client.query("select 1");
+        await this.#ask(client, "select 1");
       }
     } catch {
       if (this.#client === client) this.#client = undefined;
