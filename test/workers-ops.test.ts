@@ -142,6 +142,38 @@ describe.skipIf(!programs)("workers", () => {
     expect(left.text).toMatch(/\n {2}workers +[12] (is|are) there, /);
   });
 
+  it("that are to be stopped name what goes on there, and not what goes on or waits elsewhere", async () => {
+    const { has, other, listening } = await startPair();
+    const hanging = await start(has, HANGS, "hangs");
+    await working(has, hanging);
+    await start(has, QUICK, "waits");
+    const stop = has.command("engine", "stop");
+    expect(await stop.ended()).toBe(1);
+    expect(stop.stdout()).toMatch(
+      /^1 run is going on at the engine \(process \d+\):\n {2}\w+, session "listens", run \S+, running\nRuns at work/,
+    );
+    await other.post(`/run/${listening}/kill`, undefined, { force: "true" });
+    await other.post(`/run/${hanging}/kill`, undefined, { force: "true" });
+    await has.ended(listening);
+  });
+
+  it("that do not reach the database say that no request should come, until it is back", async () => {
+    const { has, other } = await startPair();
+    await server.kill();
+    for (const at of [has, other]) {
+      await vi.waitFor(
+        async () =>
+          expect(await at.get("root:/ready")).toMatchObject({ status: 503, body: { started: false } }),
+        WAIT,
+      );
+      expect((await at.get("root:/ready")).body.detail).toBe("The database is away. It is looked for again.");
+      expect((await at.get("root:/health")).status).toBe(200);
+    }
+    await server.start();
+    for (const at of [has, other])
+      await vi.waitFor(async () => expect((await at.get("root:/ready")).status).toBe(200), WAIT);
+  });
+
   it("that are drained begin nothing more, let what goes on come to its end, and end by themselves", async () => {
     const { has, other, listening } = await startPair();
     const hanging = await start(has, HANGS, "hangs");

@@ -307,7 +307,7 @@ export function createEngine(options: EngineOptions): Engine {
       throw new EngineRefusal(409, `Question ${questionId} was answered already (${now.answeredBy})`);
     },
 
-    activeRuns: () => working.size + queue.waiting() + starting.size,
+    activeRuns: () => working.size + starting.size + (worker ? 0 : queue.waiting()),
 
     slots,
     waitOf,

@@ -222,7 +222,7 @@ export interface Engine {
   removeMergedBranch: LeftoverStore["removeMergedBranch"];
   /** Answers an open question: a decision for permissions, a choice or an own text for questions. */
   answer(runId: string, questionId: string, answer: string): Promise<RunQuestion>;
-  /** Runs that are waiting or going on. */
+  /** Runs that are waiting or going on; of one of several, those that go on there: others may begin what waits. */
   activeRuns(): number;
   /** Who is at work and who waits. */
   slots(): EngineSlots;

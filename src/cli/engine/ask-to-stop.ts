@@ -1,6 +1,6 @@
 import { createApiClient } from "../../api/client.js";
 import { isFinal } from "../../api/types.js";
-import { resolveEngineKey, stopEngine } from "../../engine/background/index.js";
+import { askWorkers, resolveEngineKey, stopEngine } from "../../engine/background/index.js";
 import { stopDriver } from "../../plan-driver/index.js";
 import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
@@ -45,7 +45,7 @@ export async function askToStopEngine(options: AskToStopOptions): Promise<number
     clock: systemClock,
     log,
     ask,
-    nameRuns: ({ url }) => nameRunsOf(url, options),
+    nameRuns: (record) => nameRunsOf(record, options),
   });
   // Also where no engine was running: one at a gate would start it with the next answer.
   if (stopped) await endDriver();
@@ -65,11 +65,21 @@ function tellLeft({ open }: PlansOfPlace): string {
   return `${which} open and ${verb} on with the next chat window, or command about it: ${namePlans(open)}.`;
 }
 
-/** The runs that are going on at the engine of that address, named for the person. @throws ApiError */
-async function nameRunsOf(url: string, { stateFolder, settings }: AskToStopOptions): Promise<string[]> {
+/** The runs that are going on at the engine, named for the person; of one of several, those there. @throws ApiError */
+async function nameRunsOf(
+  record: Parameters<typeof askWorkers>[1],
+  { stateFolder, settings }: AskToStopOptions,
+): Promise<string[]> {
+  const told = await askWorkers(stateFolder, record, settings.apiKey);
+  const own = told?.workers.find(({ answers, worker_id }) => answers && worker_id !== "");
+  if (own)
+    return own.runs.map(
+      ({ workflow_name, session_name, run_id }) =>
+        `${workflow_name}, session "${session_name}", run ${run_id}, running`,
+    );
   const settingsKey = settings.apiKey ? { settingsKey: settings.apiKey } : {};
   const api = createApiClient({
-    baseUrl: url,
+    baseUrl: record.url,
     apiKey: await resolveEngineKey({ stateFolder, ...settingsKey }),
     requestTimeoutMs: RUNS_TIMEOUT_MS,
     maxRetries: 0,

@@ -22,7 +22,7 @@ export const rootHealthSchema = z
     timestamp: moment,
     version: z.string(),
     environment: z.string(),
-    active_runs: z.int().describe("Waiting or going on"),
+    active_runs: z.int().describe("Waiting or going on; at one of several engines, going on there"),
     clients: z.int().describe("Open streams of events"),
   })
   .openapi("RootHealth");

@@ -1,4 +1,4 @@
-import type { Clock } from "../../shared/clock.js";
+import { type Clock, sleep } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import type { Database, SharedDatabase } from "../../store/database.js";
 
@@ -6,6 +6,8 @@ import type { Database, SharedDatabase } from "../../store/database.js";
 const KNOWN_MS = 1_000;
 /** A database that starts again is waited for about as long, in ms; one that takes longer is away. */
 const LIMIT_MS = 4_000;
+/** The pause before it is tried again, in ms: a connection may be lost of a database that is there. */
+const PAUSE_MS = 200;
 
 /**
  * Whether the database answers. Looks that are asked for at once are one.
@@ -19,16 +21,20 @@ export function createReachDatabase(options: {
   const { database, shared, clock } = options;
   let known: { found: Promise<boolean>; at: number } | undefined;
 
-  async function look(): Promise<boolean> {
-    const now = await withDeadline(clock, LIMIT_MS, () => shared.readNow(database)).catch(() => undefined);
-    return now !== undefined;
+  async function answers(signal: AbortSignal): Promise<true> {
+    for (;;) {
+      const now = await shared.readNow(database).catch(() => undefined);
+      if (now !== undefined || signal.aborted) return true;
+      await sleep(clock, PAUSE_MS, signal);
+    }
   }
 
   return () => {
     if (known === undefined || clock.elapsed() - known.at > KNOWN_MS) {
-      const asked = { found: look(), at: Number.POSITIVE_INFINITY };
+      const look = withDeadline(clock, LIMIT_MS, answers).then((found) => found === true);
+      const asked = { found: look, at: Number.POSITIVE_INFINITY };
       known = asked;
-      void asked.found.then(() => {
+      void look.then(() => {
         asked.at = clock.elapsed();
       });
     }
