@@ -1,12 +1,14 @@
 import { describe, expect, it, onTestFinished, test, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { actions } from "../src/actions/index.js";
+import { createApiClient } from "../src/api/client.js";
+import { systemClock } from "../src/shared/clock.js";
 import { readEvents } from "./contract/event-reader.js";
 import { API } from "./contract/upstream.js";
 import { runBin, toVariables } from "./support/bin.js";
 import { type DashboardPage, inviteByToken, openDashboard } from "./support/dashboard.js";
 import { connectHttp, type HttpClient, sendPlain } from "./support/http.js";
-import { ASKS, ENGINE_KEY, withScript } from "./support/local-engine.js";
+import { ASKS, ENGINE_KEY, openEngine, withScript } from "./support/local-engine.js";
 import { callModern, sendModern } from "./support/modern-http.js";
 import { openTeam, startOf, startTeamServer, TOKENS } from "./support/team.js";
 
@@ -57,8 +59,8 @@ describe("callers that are kept apart", () => {
   const header = (person: keyof typeof TOKENS) => ({ authorization: `Bearer ${TOKENS[person]}` });
 
   // One team for all: nothing that a stranger does may change anything of it.
-  async function open() {
-    team = await openTeam(APART);
+  async function open(settings: Record<string, string> = {}) {
+    team = await openTeam({ ...APART, ...settings });
     [anna, ben] = await Promise.all([team.connect("anna"), team.connect("ben")]);
     const begun = [
       await anna.call(startOf(`${SECRET}-hangs`, HANGS)),
@@ -239,6 +241,25 @@ describe("callers that are kept apart", () => {
     expect((await team.engine.get(`/run/${runId}/status`)).body.status).toBe("running");
   }, 120_000);
 
+  it("have tasks of protocol 2026-07-28 that nobody else finds", async () => {
+    await open({ TASK_AFTER: "0" });
+    const send = (person: keyof typeof TOKENS, method: string, params: object) =>
+      sendModern(team, method, params, { headers: header(person) });
+    const begun = { ...startOf(`${SECRET}-task`, HANGS), wait_seconds: 600 };
+    const called = { name: "orchestrate_workflow", arguments: begun };
+    const { taskId } = (await send("anna", "tools/call", called)).answer.result;
+    expect(taskId).toBeTypeOf("string");
+    for (const method of ["tasks/get", "tasks/update", "tasks/cancel"]) {
+      const params = method === "tasks/update" ? { inputResponses: {} } : {};
+      const ask = async (id: string) => {
+        const { answer } = await send("ben", method, { ...params, taskId: id });
+        return JSON.stringify(answer.error).replaceAll(id, "<id>");
+      };
+      expect(await ask(taskId), method).toBe(await ask(`${taskId.slice(0, -4)}AAAA`));
+    }
+    expect((await send("anna", "tasks/get", { taskId })).answer.result.status).toBe("working");
+  });
+
   it("may call their sessions alike, and each continues its own", async () => {
     await open();
     const name = `${SECRET}-ended`;
@@ -324,6 +345,25 @@ describe("an engine that is asked for one caller", () => {
     expect(JSON.stringify(stream.events)).toContain(own.run_id);
     expect(JSON.stringify(stream.events)).not.toContain(other.run_id);
   });
+});
+
+test("the client of one caller sends no start to an API that has not shown that it keeps callers apart", async () => {
+  const served = await serveSimulatedApi({ paceMs: "manual" });
+  onTestFinished(() => served.close());
+  const engine = await openEngine();
+  const createClient = (baseUrl: string, apiKey: string) =>
+    createApiClient({
+      ...{ baseUrl, apiKey, caller: UNKNOWN_ID, requestTimeoutMs: 10_000, maxRetries: 0 },
+      ...{ clock: systemClock, random: () => 0.5 },
+    });
+  const request = { workflowName: "implement", message: withScript("Go", { steps: QUICK }) };
+  const start = { ...request, inputFormat: "stream-json" as const };
+  await expect(createClient(served.url, "test-key").startRun(start)).rejects.toMatchObject({
+    mayHaveActed: false,
+    message: expect.stringContaining("this server keeps its callers apart"),
+  });
+  expect(served.api.world.runs()).toHaveLength(0);
+  expect(await createClient(engine.url, ENGINE_KEY).startRun(start)).toMatchObject({ status: "pending" });
 });
 
 describe("`serve` with HTTP_CALLERS=apart", () => {
