@@ -322,6 +322,11 @@ describe.skipIf(!programs)("a session whose worker stays away", () => {
       status: "failed",
       error_message: expect.stringContaining("the bundle is not that of the commit"),
     });
+    await keep(whole?.bytes as Buffer, "--all");
+    expect(await run(b, { message: QUICK, session_id })).toMatchObject({
+      status: "failed",
+      error_message: expect.stringContaining("What the database has of the session's branch is damaged"),
+    });
     expect(git(cloneOf(b), "for-each-ref", "--format=%(refname)", "refs/heads")).toBe("");
     expect(() => git(cloneOf(b), "cat-file", "-e", hostile.tip)).toThrow();
     // Nothing of all that has lost anything.
@@ -374,6 +379,10 @@ describe.skipIf(!programs)("a session whose worker stays away", () => {
         safe: false,
       }),
     );
+    const { id, mark } = body.items.find(({ name }: { name: string }) => name.includes("goes on at another"));
+    expect((await again.post("/leftovers/remove", { id, mark })).status).toBe(409);
+    expect(await again.post("/leftovers/remove", { id, mark, force: true })).toMatchObject({ status: 200 });
+    expect(git(cloneOf(again), "for-each-ref", "--format=%(refname)", "refs/heads")).toBe("");
     // Whoever is asked: it stays where it is.
     const next = await run(again, { message: commits({ "three.txt": "3\n" }, "Add three"), session_id });
     expect(next).toMatchObject({ status: "completed", work: { commit_count: 3 } });

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { checkBranchName } from "../../shared/git/repository-address.js";
 import { ensurePrivateFolder } from "../../shared/private-files.js";
 import type { Clones, FetchedClone } from "./clones.js";
 import { explain, type GitCall, type GitRunner, mustGit } from "./git-runner.js";
@@ -47,6 +48,7 @@ export async function bringWork(
   { work, writeBundle, startFrom }: MovedWork,
   asked: string | undefined,
 ): Promise<BroughtWork> {
+  if (work) refuseUnsound(work);
   const { at } = clone;
   const named = work?.branch ?? asked;
   const isOwn = work?.isOwn ?? named?.startsWith(`${OWN_BRANCHES}/`) ?? false;
@@ -70,6 +72,16 @@ export async function bringWork(
   }
   const renamed = `The branch ${named} has other commits on this machine, so the session continues on ${branch} here.`;
   return { branch, isOwn, ...from, notices: branch === named ? [] : [renamed] };
+}
+
+/** What git is given comes from a database that others write, too. @throws WorkspaceError */
+function refuseUnsound({ branch, baseBranch, deliveredAs, tip, ownCommit }: PackedWork): void {
+  const names = [branch, baseBranch, deliveredAs].every(
+    (name) => name === undefined || checkBranchName(name).ok,
+  );
+  const commits = [tip, ownCommit].every((id) => id === undefined || /^[0-9a-f]{40,64}$/.test(id));
+  if (names && commits) return;
+  throw new WorkspaceError("What the database has of the session's branch is damaged. Nothing was changed.");
 }
 
 /** @throws WorkspaceError when the repository does not have them any more */
