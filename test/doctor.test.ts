@@ -456,7 +456,7 @@ describe("the state folder", () => {
     await store.list();
     await store.close();
     const db = new Libsql(join(state, "automagik.db"));
-    db.exec("insert into schema_migrations values ('900-later', '9.1.0', 1)");
+    db.exec("insert into schema_migrations (name, release, applied_at) values ('900-later', '9.1.0', 1)");
     db.close();
     expect(await look()).toMatchObject({
       status: "failure",
@@ -599,7 +599,10 @@ describe("a PostgreSQL database for the sessions", () => {
       const store = createSharedSessionStore({ address, upstream: "http://127.0.0.1" });
       await store.list();
       await store.close();
-      await server.query("insert into schema_migrations values ('999-later', '9.9.9', 0)", nameOf(address));
+      await server.query(
+        "insert into schema_migrations (name, release, applied_at) values ('999-later', '9.9.9', 0)",
+        nameOf(address),
+      );
       expect((await look({ DATABASE: address })).found.state).toMatchObject({
         status: "failure",
         message: expect.stringContaining("changed by version 9.9.9"),

@@ -232,7 +232,7 @@ describe.skipIf(!programs)("on a PostgreSQL server", () => {
   describe("a database that cannot be used", () => {
     it("because a newer release has changed it stays as it is, which is said once", async () => {
       await putSession();
-      await ask("insert into schema_migrations values ('999-later', '9.9.9', 0)");
+      await ask("insert into schema_migrations (name, release, applied_at) values ('999-later', '9.9.9', 0)");
       const store = openStore();
       for (let i = 0; i < 2; i += 1) {
         const { message } = await failure(store.update("k", append("r1")));

@@ -272,7 +272,7 @@ describe("a database that cannot be used", () => {
     await before.close();
     const db = new Libsql(file);
     db.exec(
-      "insert into schema_migrations values ('900-later', '9.1.0', 1); pragma wal_checkpoint(truncate)",
+      "insert into schema_migrations (name, release, applied_at) values ('900-later', '9.1.0', 1); pragma wal_checkpoint(truncate)",
     );
     db.close();
     const bytes = await readFile(file);
