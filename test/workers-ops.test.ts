@@ -249,6 +249,20 @@ describe.skipIf(!programs)("workers", () => {
       /warn +state .*database 900-later by 9\.1\.0, which is a later version than this one/,
     );
 
+    // What a newer one asks of it that it does not know.
+    await ask(`insert into worker_calls (id, worker_id, instance, asked_at, call)
+      select worker_id, worker_id, instance, seen_at, '{"method":"ofLater","args":[]}' from workers`);
+    await vi.waitFor(async () => {
+      const answered = "select answer from worker_calls where answer is not null and id = worker_id";
+      const rows = await server.query<{ answer: string }>(answered, name);
+      expect(rows).toHaveLength(2);
+      for (const { answer } of rows)
+        expect(JSON.parse(answer).refusal).toMatchObject({
+          status: 503,
+          message: "The worker that has the session is of another version. Nothing was done.",
+        });
+    }, WAIT);
+
     await ask(`${insert} ('901-other', '9.2.0', 0, 0)`);
     again.signal("SIGTERM");
     expect(await again.exited()).toBe(0);
