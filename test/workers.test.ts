@@ -2,8 +2,9 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
-import type { ContractClient } from "./contract/upstream.js";
+import { API, type ContractClient } from "./contract/upstream.js";
 import { temporaryFolder } from "./support/bin.js";
+import { sendPlain } from "./support/http.js";
 import { ASKS, ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 import { createPatientClient, startWorker } from "./support/workers.js";
@@ -100,6 +101,27 @@ describe.skipIf(!programs)("several engines on one database", () => {
     await kill(second);
     await works(third);
     expect((await b.get(`/run/${later}/status`)).body.status).toBe("pending");
+  });
+
+  it("count what a caller's runs at all of them cost, and show a caller its own at each", async () => {
+    const [a, b] = (await openWorkers(2, { engineCostLimitPerDayAndCallerUsd: 1 })) as [Place, Place];
+    const [anna, ben] = ["6b1f2f0e-5a0c-4f4e-9d0a-3d8c8f3b1c11", "7c1f2f0e-5a0c-4f4e-9d0a-3d8c8f3b1c12"];
+    const dear = withScript("Spend", { steps: [{ text: "Done", cost: 1.1 }] });
+    const runId = await start(a, dear, { user_id: anna, user_name: "anna" });
+    await b.ended(runId);
+    const more = { message: "More", input_format: "stream-json", user_id: anna };
+    const refused = await b.post("/run/implement", more);
+    expect(refused).toMatchObject({ status: 409, body: { error_code: "day_cost_limit" } });
+    expect(await b.ended(await start(b, QUICK, { user_id: ben }))).toMatchObject({ status: "completed" });
+    for (const at of [a, b])
+      for (const [caller, status] of [
+        [anna, 200],
+        [ben, 404],
+      ] as const) {
+        const headers = { "x-api-key": ENGINE_KEY, "x-workflows-caller": `${caller}` };
+        const answer = await sendPlain(`${at.engine.url}${API}/run/${runId}/status`, { headers });
+        expect(answer.status).toBe(status);
+      }
   });
 
   it("hand a message, an answer and a kill on to the one that has the run", async () => {
