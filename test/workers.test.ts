@@ -197,7 +197,8 @@ describe.skipIf(!programs)("while their database is away, several engines", () =
 
 describe.skipIf(!programs)("a worker that", () => {
   beforeAll(async () => {
-    server = await startPostgres(programs as string);
+    // Else what was acknowledged is lost with it: an earlier copy of itself.
+    server = await startPostgres(programs as string, { durable: true });
   });
   afterAll(() => server?.dispose());
 
@@ -269,14 +270,33 @@ describe.skipIf(!programs)("a worker that", () => {
       expect(await at.ended(runId)).toMatchObject({ status: "completed", result: { message: "Four" } });
   });
 
-  it("was begun on a copy of another one's folder does not begin, and the original goes on", async () => {
+  it("finds an earlier copy of its database ends what that does not know, and goes on", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database);
+    const runId = await start(a, HANGS);
+    await a.until(runId, ({ current_action }) => current_action === "Working");
+    const [name = "", tables] = [new URL(database).pathname.slice(1), ["runs", "parts", "events"]];
+    for (const table of tables)
+      await server.query(`delete from engine_${table} where run_id = '${runId}'`, name);
+    await server.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    await vi.waitFor(async () => expect((await a.get(`/run/${runId}/status`)).status).toBe(404), PATIENT);
+    await vi.waitFor(() => expect(a.agents()).toEqual([]), PATIENT);
+    expect(a.log()).toContain("The database lacks what was written last");
+    const next = await vi.waitFor(() => start(a, QUICK), PATIENT);
+    expect(await a.ended(next)).toMatchObject({ status: "completed" });
+  });
+
+  it("was begun on a copy of another one's folder does not begin, whether the original is there or was begun since", async () => {
     const database = await server.createDatabase();
     const a = await startWorker(database);
     const runId = await start(a, HANGS);
     await a.until(runId, ({ current_action }) => current_action === "Working");
     const copy = temporaryFolder();
     cpSync(join(a.home, "engine", "worker-id"), join(copy, "engine", "worker-id"));
-    // The original has been begun once more since.
+    await expect(startWorker(database, {}, copy)).rejects.toThrow(
+      /another engine is the worker of this state/,
+    );
+    expect((await a.get(`/run/${runId}/status`)).body).toMatchObject({ status: "running" });
     a.signal("SIGKILL");
     const again = await a.restart();
     await expect(startWorker(database, {}, copy)).rejects.toThrow(

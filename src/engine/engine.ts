@@ -66,7 +66,7 @@ export function createEngine(options: EngineOptions): Engine {
     if (!fromElsewhere) return;
     const work = working.get(run.runId);
     takeUp(event, run, {
-      ...{ queue, work },
+      ...{ queue, work, isOwn: worker !== undefined && run.worker === worker.id },
       deliver: (messageId) => deliver(work, run, messageId),
       bring: () => interruptedRuns.bring(run),
       leave: () => whileOpen(goneOn.leave(run, (one) => working.has(one))),
@@ -268,7 +268,7 @@ export function createEngine(options: EngineOptions): Engine {
       if (active) {
         await this.kill(runId, true).catch((error) => {
           // That it has ended by itself in the meantime will do as well.
-          if (!(error instanceof EngineRefusal)) throw error;
+          if (!(error instanceof EngineRefusal && error.status === 409)) throw error;
         });
       }
       const run = find(runId);

@@ -4,6 +4,7 @@ import type { PlanState } from "../plans/machine/state.js";
 import { whyNot, whyNotNow } from "../plans/machine/why-not.js";
 import type { Clock } from "../shared/clock.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
+import { StoreError } from "../store/store-error.js";
 import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
 import { PlanNameTaken } from "./name-taken.js";
 import type { PlanHolder } from "./plan-owner.js";
@@ -108,7 +109,12 @@ export function createPlanCopy(
         const write = { entries, events, next, acts, owner: carrier?.owner, now: clock.now() };
         const written = await journal.write(planId, write);
         if (written === "behind") {
+          const before = entries;
           await catchUp();
+          if (entries === before)
+            throw new StoreError(
+              "The database has less of this plan than was written: an earlier copy was put in its place. Nothing was changed.",
+            );
           continue;
         }
         if (written === "name-taken")

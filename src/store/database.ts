@@ -44,6 +44,10 @@ export interface SharedDatabase {
   silentSince(column: string): RawBuilder<number>;
   /** The clock, asked. @throws StoreError */
   readNow(db: Kysely<Tables>): Promise<number>;
+  /** How often a connection was lost: what is connected to since may be an earlier copy of the database. */
+  losses(): number;
+  /** False for a copy of another server, which takes no changes. @throws StoreError */
+  takesWrites(db: Kysely<Tables>): Promise<boolean>;
   /** Tells all who listen to the channel, when the transaction is stored. @param payload below 8,000 bytes */
   notify(transaction: Transaction, channel: string, payload: string): Promise<void>;
   /**

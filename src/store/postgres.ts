@@ -77,6 +77,11 @@ export class PostgresDatabase extends Database {
       silentSince: (column) => sql<number>`${NOW} - greatest(${sql.ref(column)}, ${STARTED})`,
       readNow: async (db) =>
         (await sql<{ now: number }>`select ${NOW} as now`.execute(db)).rows[0]?.now as number,
+      losses: () => connections.losses,
+      takesWrites: async (db) => {
+        const look = sql<{ isReadOnly: boolean }>`select pg_is_in_recovery() as "isReadOnly"`;
+        return (await look.execute(db)).rows[0]?.isReadOnly === false;
+      },
       notify: async (trx, channel, payload) =>
         void (await sql`select pg_notify(${channel}, ${payload})`.execute(trx)),
       listen: (channel, onNotice) => connections.listen(channel, onNotice),

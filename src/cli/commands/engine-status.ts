@@ -25,7 +25,6 @@ export async function engineStatus(asked: Invocation): Promise<number> {
       lookAtWorkers(stateFolder, {
         settingsKey: settings.apiKey,
         database: findSharedDatabase(settings),
-        timeoutMs: settings.engineWorkerTimeoutS * 1000,
       }),
     json: asked.json === true,
     out: (text) => process.stdout.write(text),

@@ -14,12 +14,11 @@ type Seen = StoredWorkers["workers"][number];
  * Looks at the engines that share the database, without changing anything.
  * @param address of the database; it is not shown
  * @param options.engine that of this machine
- * @param options.timeoutMs a worker that was silent for longer is gone
  * @param options.limitMs how long a database that is away is waited for
  */
 export async function checkWorkers(
   address: string,
-  options: { stateFolder: string; engine: EngineStatus; timeoutMs: number; limitMs: number },
+  options: { stateFolder: string; engine: EngineStatus; limitMs: number },
 ): Promise<Result> {
   try {
     const found = await readStoredWorkers(address, options);

@@ -200,7 +200,6 @@ async function examineWorkers(
     return await checkWorkers(address, {
       stateFolder,
       engine: await engine,
-      timeoutMs: settings.engineWorkerTimeoutS * 1000,
       limitMs: answerMs - LAST_TRY_MS,
     });
   } catch (error) {

@@ -23,14 +23,14 @@ export type WorkersSight = StoredWorkers | { problem: string };
  */
 export async function lookAtWorkers(
   stateFolder: string,
-  options: { settingsKey: string | undefined; database: string | undefined; timeoutMs: number },
+  options: { settingsKey: string | undefined; database: string | undefined },
 ): Promise<WorkersSight | undefined> {
   const record = await readEngineRecord(stateFolder);
   const told = record && (await askWorkers(stateFolder, record, options.settingsKey));
   if (told) return told.workers.some(({ worker_id }) => worker_id !== "") ? told : undefined;
   if (options.database === undefined) return undefined;
   try {
-    return await readStoredWorkers(options.database, { timeoutMs: options.timeoutMs, limitMs: LIMIT_MS });
+    return await readStoredWorkers(options.database, { limitMs: LIMIT_MS });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     return { problem: error.message };

@@ -21,7 +21,7 @@ const OUTER_SESSION = new Set([
 
 /** Names of variables that hold credentials. */
 const CREDENTIAL =
-  /(^|_)(token|tokens|secret|secrets|password|passwd|passphrase|pat|apikey|credential|credentials|webhook)(_|$)|_key(_id)?$|authtoken/i;
+  /(^|_)(token|tokens|secret|secrets|password|passwd|passphrase|pat|apikey|credential|credentials|webhook)(_|$)|_key(_id)?$|authtoken|^pg(password|passfile)$/i;
 /** Services through which an agent could act elsewhere in the person's name; ids and addresses of theirs go too. */
 const SERVICE =
   /^(linear|slack|discord|telegram|teams|mattermost|jira|atlassian|confluence|notion|asana|trello|pagerduty|twilio|sendgrid|mailgun|stripe|sentry)_/i;

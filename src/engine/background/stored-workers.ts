@@ -19,21 +19,20 @@ export async function readOwnWorkerId(stateFolder: string): Promise<string | und
 /**
  * Reads which workers a PostgreSQL database has, as they were last seen. Changes nothing.
  * @param address of the database; it is checked already
- * @param options.timeoutMs one that was silent for longer is gone
  * @param options.limitMs how long a server that is away is waited for
  * @returns undefined where no engine has ever used it
  * @throws StoreError when it cannot be used
  */
 export async function readStoredWorkers(
   address: string,
-  options: { timeoutMs: number; limitMs: number },
+  options: { limitMs: number },
 ): Promise<StoredWorkers | undefined> {
   const { PostgresDatabase } = await import("../../store/postgres.js");
   const db = await PostgresDatabase.open(address, options.limitMs);
   try {
     const look = sql<{ is_there: boolean }>`select to_regclass('workers') is not null as is_there`;
     if ((await look.execute(db)).rows[0]?.is_there !== true) return undefined;
-    const workers = await readWorkers(db, await db.shared.readNow(db), options.timeoutMs);
+    const workers = await readWorkers(db, await db.shared.readNow(db));
     const pending = db.selectFrom("engine_runs").where("status", "=", "pending");
     const count = pending.select(({ fn }) => fn.countAll<number>().as("waiting"));
     return {

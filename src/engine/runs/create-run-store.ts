@@ -19,6 +19,8 @@ import type { Change, Guard, Outcome, WriteAlongside } from "./write-changes.js"
  * @param options.reopen opens what is in the place of a database that was removed; a new one gets all runs in memory
  * @param options.takeOver reads the runs that an earlier version has left in files; asked once in a database's life
  * @param options.guard forbids what can happen to a run, but not beside the other runs; only in a shared database
+ * @param options.onEarlierCopy called when a shared database is found to be an earlier copy of itself; all runs are as
+ * in that then. Must not throw
  * @param options.alongside writes what belongs to an event, in its transaction
  * @param options.onProblem must not throw
  * @param options.transact stands in for `transaction`, for tests
@@ -33,6 +35,7 @@ export async function createRunStore(options: {
   takeOver?: () => Promise<EngineRun[]>;
   alongside?: WriteAlongside | undefined;
   guard?: Guard | undefined;
+  onEarlierCopy?: () => void;
   onProblem?: (problem: RunStoreProblem) => void;
   limits?: Partial<typeof LIMITS>;
   transact?: typeof transaction;
@@ -45,11 +48,19 @@ export async function createRunStore(options: {
   const queue = createWriteQueue({ clock, work: carryOut });
   const askAgain = () => void queue.flush();
   const parts = { database, loaded, runs, askAgain, clock, onProblem, limits, transact };
-  const { alongside, guard } = options;
+  const { alongside, guard, onEarlierCopy = () => {} } = options;
   const { shared } = database;
   const news = shared && createRunNews({ shared, clock, onNews: askAgain });
   const writer: RunWriter = news
-    ? createSharedRunWriter({ ...parts, alongside, guard, tell: news.tell, lookNow: queue.flushAnew })
+    ? createSharedRunWriter({
+        ...parts,
+        alongside,
+        guard,
+        tell: news.tell,
+        lookNow: queue.flushAnew,
+        losses: shared.losses,
+        onEarlierCopy,
+      })
     : createRunWriter({ ...parts, alongside, reopen });
   const listeners = new Set<RunListener>();
   let closed = false;

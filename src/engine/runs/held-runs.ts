@@ -22,6 +22,10 @@ export class HeldRuns extends Map<string, HeldRun> {
     return super.delete(runId);
   }
 
+  override clear(): void {
+    for (const runId of [...this.keys()]) this.delete(runId);
+  }
+
   /** Newest snapshots of all, or of a session; newest run first. */
   newestFirst(sessionId?: string): EngineRun[] {
     const ids = sessionId === undefined ? undefined : (this.#bySession.get(sessionId) ?? []);

@@ -1,4 +1,4 @@
-import type { Database, transaction } from "../../store/database.js";
+import type { Database, Transaction, transaction } from "../../store/database.js";
 import { type FactName, readFact, writeFact } from "./facts.js";
 import { newKeyPrefix } from "./key-prefix.js";
 import type { EngineRun } from "./run.js";
@@ -26,7 +26,7 @@ export async function loadRuns(
 ): Promise<LoadedRuns> {
   const isTakenOver = (await readFact(database, "run_logs_taken_over")) !== undefined;
   const former = isTakenOver ? [] : await takeOver();
-  return transact(database, async (trx) => {
+  const loaded = await transact(database, async (trx) => {
     const facts = new Map<FactName, string>([
       ["key_prefix", newKeyPrefix()],
       ["run_logs_taken_over", String(now)],
@@ -39,6 +39,14 @@ export async function loadRuns(
     }
     for (const [index, run] of former.entries())
       await insertRun(trx, { run, version: 1, firstEvent: index, lastEvent: index });
-    return { facts, stored: await readRuns(trx), newestStored: await newestEventOf(trx) };
+    // Where several share it, nobody waits for that; what comes meanwhile is news.
+    return database.shared ? { facts } : { facts, ...(await readAll(trx)) };
   });
+  return "stored" in loaded ? loaded : { ...loaded, ...(await readAll(database)) };
+}
+
+/** The number first: what is read too often is known by its run's version. */
+async function readAll(db: Database | Transaction): Promise<Pick<LoadedRuns, "stored" | "newestStored">> {
+  const newestStored = await newestEventOf(db);
+  return { newestStored, stored: await readRuns(db) };
 }

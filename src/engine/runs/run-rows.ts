@@ -163,7 +163,7 @@ export async function deleteRuns(trx: Transaction, runIds: readonly string[]): P
 }
 
 /** 0 before the first event. */
-export async function newestEventOf(trx: Transaction): Promise<number> {
+export async function newestEventOf(trx: Database | Transaction): Promise<number> {
   const query = trx.selectFrom("engine_events").select("id").orderBy("id", "desc").limit(1);
   return (await query.executeTakeFirst())?.id ?? 0;
 }

@@ -7,7 +7,14 @@ import { readFact } from "./facts.js";
 import type { LoadedRuns } from "./load-runs.js";
 import { pruneRuns } from "./prune-runs.js";
 import { hasEnded } from "./run.js";
-import { type HeldRun, readEvents, readEventsInOrder, readRuns, type StoredRun } from "./run-rows.js";
+import {
+  type HeldRun,
+  newestEventOf,
+  readEvents,
+  readEventsInOrder,
+  readRuns,
+  type StoredRun,
+} from "./run-rows.js";
 import { NotWritten, type RunStoreProblem, type StoredEvent } from "./run-store.js";
 import type { Asked, LIMITS, RunWriter, Told, Written } from "./run-writer.js";
 import { type Guard, type Outcome, type WriteAlongside, writeChanges } from "./write-changes.js";
@@ -48,12 +55,29 @@ export function createSharedRunWriter(options: {
   alongside: WriteAlongside | undefined;
   guard: Guard | undefined;
   tell: (trx: Parameters<typeof writeChanges>[0]) => Promise<void>;
+  /** How often a connection was lost. */
+  losses: () => number;
+  /** The database is an earlier copy of itself. Must not throw. */
+  onEarlierCopy: () => void;
   clock: Clock;
   onProblem: (problem: RunStoreProblem) => void;
   limits: typeof LIMITS;
   transact: typeof transaction;
 }): RunWriter {
-  const { database, runs, askAgain, lookNow, alongside, guard, tell, clock, limits, transact } = options;
+  const {
+    database,
+    runs,
+    askAgain,
+    lookNow,
+    alongside,
+    guard,
+    tell,
+    losses,
+    onEarlierCopy,
+    clock,
+    limits,
+    transact,
+  } = options;
   /** Everything up to this event is known here and was told. */
   let newestId = options.loaded.newestStored;
   /** Changes that count in memory and are not in the database. */
@@ -64,11 +88,13 @@ export function createSharedRunWriter(options: {
   let isResting = false;
   let cancelRetry = () => {};
   let isClosing = false;
+  let knownLosses = losses();
 
   async function carryOut(batch: readonly Asked[]): Promise<Written> {
     const mustWrite = isClosing || batch.some(({ durability }) => durability === "written");
     if (isResting && !mustWrite) return { outcomes: batch.map(countInMemory), told: [] };
     try {
+      await lookForEarlierCopy();
       const written = batch.length + waiting.length > 0 ? await write(batch) : await look();
       failure = undefined;
       readAt = clock.now();
@@ -99,6 +125,22 @@ export function createSharedRunWriter(options: {
       if (!("refused" in outcome) && outcome.event)
         told.push({ event: outcome.event, run: outcome.run, fromElsewhere: false });
     return { outcomes: changes.outcomes.slice(ahead), told };
+  }
+
+  /** A server that has taken another one's place may lack its last changes, and its numbers are given once more. */
+  async function lookForEarlierCopy(): Promise<void> {
+    const lost = losses();
+    if (lost === knownLosses) return;
+    const goneThrough = Number((await readFact(database, "events_gone_through")) ?? 0);
+    const newest = Math.max(await newestEventOf(database), goneThrough);
+    if (newest < newestId) {
+      const stored = await readRuns(database);
+      runs.clear();
+      for (const one of stored) hold(one);
+      newestId = newest;
+      onEarlierCopy();
+    }
+    knownLosses = lost;
   }
 
   async function look(): Promise<Written> {

@@ -288,7 +288,9 @@ export function createConversation(options: {
       agent = started;
       hadAgent = true;
       const process = { pid: started.pid, startedAt: started.processStart };
-      await runs.record(runId, { type: "agent-started", process }, "written");
+      const recorded = await runs.record(runId, { type: "agent-started", process }, "written");
+      // The run has ended meanwhile: it was taken for lost while this process stood still.
+      if (!recorded.happened) void started.kill({ force: true, graceMs: 0 });
       inputOpen = true;
       sendWaiting();
       const exit = await started.exited;

@@ -6,7 +6,7 @@ import { toQueued } from "./turn-order.js";
 
 /**
  * Does here what follows from what another engine has written of a run, where several share a database.
- * @param here.work the run, where it is at work here
+ * @param here.work the run, where it is at work here; `isOwn`: it was begun here
  * @param here.deliver hands a message that is written down to its agent
  * @param here.bring brings what an interrupted run has committed
  * @param here.leave leaves the session to the worker that goes on with it
@@ -17,6 +17,7 @@ export function takeUp(
   here: {
     queue: Pick<RunQueue, "add" | "remove" | "begunElsewhere" | "look">;
     work: RunWork | undefined;
+    isOwn: boolean;
     deliver: (messageId: string) => Promise<unknown>;
     bring: () => Promise<void>;
     leave: () => Promise<void>;
@@ -30,6 +31,8 @@ export function takeUp(
     queue.look();
   }
   if (type === "workspace-ready") void here.leave();
+  // Its agent may have come to its own end while this engine was cut off: what it has committed is here alone.
+  if (!work && type === "ended" && run.leftBehind && here.isOwn) void here.bring();
   if (!work) return;
   // It was taken for gone, and the run is over: whatever its agent still does is nobody's any more.
   if (type === "ended") void work.kill(true).finally(here.bring);

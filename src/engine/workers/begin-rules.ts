@@ -30,6 +30,9 @@ export function createBeginRules(
   function mayBegin(run: EngineRun, ofSession: readonly EngineRun[]): boolean {
     const known = workers();
     if (!known || known.isDraining()) return false;
+    // One after the other, in the order in which they were taken on.
+    const before = ofSession.slice(ofSession.findIndex(({ runId }) => runId === run.runId) + 1);
+    if (before.some(({ status }) => status === "pending")) return false;
     if (ofSession.some((one) => one.runId !== run.runId && one.status !== "pending" && !hasEnded(one)))
       return false;
     const only = onlyAt(homeOf(ofSession));
@@ -39,7 +42,8 @@ export function createBeginRules(
   function onlyAt(home: string | undefined): Worker | undefined {
     const worker = home === undefined ? undefined : workers()?.get(home);
     if (!worker) return undefined;
-    return isThere(worker) || worker.silentMs <= moveAfterMs ? worker : undefined;
+    const isAway = !isThere(worker) && worker.silentMs > moveAfterMs && workers()?.isSteady();
+    return isAway ? undefined : worker;
   }
 
   /** By what the database has of its worker at this moment: it may have come back since it was looked at. */

@@ -89,6 +89,7 @@ export async function openWorker(options: {
   const database = await openStore({ folder: stateFolder, address: options.shared.database, clock });
   const { shared } = database;
   if (!shared) throw new TypeError("A worker needs a database that can be shared.");
+  const ours = shared;
   const name = hostname();
   const instance = randomUUID();
   const file = await openWorkerFile(options.folder);
@@ -100,13 +101,30 @@ export async function openWorker(options: {
   const isJoined = new Promise<void>((resolve) => {
     tellJoined = resolve;
   });
+  let former: readonly string[] = [];
+  let interruptAll: Engine["interruptAll"] = async () => {};
+  function onEarlierCopy(): void {
+    log.error(
+      "The database lacks what was written last: an earlier copy is in its place. This worker ends its agents.",
+    );
+    void interruptAll("The database was replaced by an earlier copy, which may not know of this run");
+  }
   const rules = createBeginRules(() => workers, moveAfterMs, shared);
   const onProblem = ({ message }: { message: string }) => log.warn(message);
-  const parts = { database, clock, guard: rules.guard, alongside, onProblem, limits: SHARED_LIMITS };
+  const parts = {
+    database,
+    clock,
+    guard: rules.guard,
+    alongside,
+    onProblem,
+    limits: SHARED_LIMITS,
+    onEarlierCopy,
+  };
   async function open(): Promise<RunStore> {
     // Before anything is done to its runs.
-    await refuseCopy(database, file);
-    await noteInstance(options.folder, file, instance);
+    const known = await refuseCopy(database, file, { shared: ours, clock, timeoutMs });
+    await noteInstance(options.folder, file, { instance, known });
+    former = known === undefined ? [] : [known];
     return createRunStore(parts);
   }
   const stored = await open().catch(async (error) => {
@@ -131,8 +149,7 @@ export async function openWorker(options: {
   }
 
   function interruptRuns({ id: workerId, name, silentMs }: Worker): void {
-    for (const run of runs.all()) {
-      if (run.worker !== workerId || hasEnded(run)) continue;
+    for (const run of runs.all().filter((one) => one.worker === workerId && !hasEnded(one))) {
       const error =
         `The worker that carried it out (${name}) was not heard of for ${Math.round(silentMs / 1000)} s. ` +
         "The conversation is kept there: continue the session to go on.";
@@ -148,16 +165,26 @@ export async function openWorker(options: {
       elsewhere: createPlacesElsewhere(() => workers, { runs, waitsFor: rules.onlyAt }),
       othersBegin: () => workers?.all().some((one) => one.id !== id && one.state === "ready") === true,
       ...{ id, name, joined: isJoined },
-      mayBegin: (run) => rules.mayBegin(run, runs.ofSession(run.sessionId)),
+      // What cannot be written does not begin; else all that wait would be tried in vain.
+      mayBegin: (run) =>
+        stored.knownUntil() === undefined && rules.mayBegin(run, runs.ofSession(run.sessionId)),
       find: (workerId) => workers?.get(workerId),
       bundles: createSessionBundles({ database, shared, workerId: id, limitBytes: moveLimitBytes }),
       keepEveryMs: options.shared.keepEveryMs ?? KEEP_EVERY_MS,
     },
     async join(engine) {
+      interruptAll = engine.interruptAll;
       const joined = await joinWorkers({
-        ...{ database, shared, id, instance, name, places, clock, log, timeoutMs },
+        ...{ database, shared, id, instance, former, name, places, clock, log, timeoutMs },
         busy: () => runs.all().filter((run) => run.worker === id && isAtWork(run)).length,
         onGone: interruptRuns,
+        onCopied() {
+          log.error(
+            "Another engine with a copy of this state folder has become this worker: this one ends its agents and begins nothing more. End one of the two.",
+          );
+          void joined?.drain();
+          void engine.interruptAll("A copy of this worker's state folder has taken its place");
+        },
         onLost() {
           log.error("The database was not reached for too long: this worker ends its agents.");
           void engine.interruptAll("The database was not reached for too long, so that others may take over");

@@ -23,8 +23,8 @@ export function createReachDatabase(options: {
 
   async function answers(signal: AbortSignal): Promise<true> {
     for (;;) {
-      const now = await shared.readNow(database).catch(() => undefined);
-      if (now !== undefined || signal.aborted) return true;
+      const canWrite = await shared.takesWrites(database).catch(() => undefined);
+      if (canWrite || signal.aborted) return true;
       await sleep(clock, PAUSE_MS, signal);
     }
   }

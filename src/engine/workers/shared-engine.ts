@@ -29,8 +29,8 @@ type Answered = (typeof ANSWERED)[number];
 export function createCarryOutCall(
   engine: Engine,
   refresh: () => Promise<void>,
-): (call: Call) => Promise<unknown> {
-  return async ({ method, args }) => {
+): (call: Call, signal: AbortSignal) => Promise<unknown> {
+  return async ({ method, args }, signal) => {
     await refresh();
     const found = ANSWERED.find((one) => one === method);
     if (!found)
@@ -38,6 +38,10 @@ export function createCarryOutCall(
         503,
         "The worker that has the session is of another version. Nothing was done.",
       );
+    if (found === "take") {
+      const [runId, asked] = args as Parameters<Engine["take"]>;
+      return engine.take(runId, { ...asked, signal });
+    }
     const carryOut = engine[found] as (...args: readonly unknown[]) => Promise<unknown>;
     return carryOut.apply(engine, [...args]);
   };
@@ -71,10 +75,11 @@ export function shareEngine(
     runId: string,
     args: readonly unknown[],
     here: () => ReturnType<Engine[Method]>,
+    signal?: AbortSignal,
   ): Promise<Awaited<ReturnType<Engine[Method]>>> {
     const workerId = workerOf(runId);
     if (workerId === undefined || workerId === workers.own.id) return await here();
-    const value = await calls.ask(workerId, { method, args });
+    const value = await calls.ask(workerId, { method, args }, signal);
     await runs.refresh();
     return value as Awaited<ReturnType<Engine[Method]>>;
   }
@@ -84,9 +89,14 @@ export function shareEngine(
    * killed is written, whatever is answered.
    */
   async function awaitEnd(args: Parameters<Engine["kill"]>): Promise<void> {
-    await via("kill", args[0], args, () => engine.kill(...args)).catch((error) => {
+    try {
+      await via("kill", args[0], args, () => engine.kill(...args));
+    } catch (error) {
       if (!(error instanceof EngineRefusal)) throw error;
-    });
+      if (hasEnded(engine.get(args[0]))) return;
+      const message = `The run is to end, which its worker has not confirmed. ${error.message}`;
+      throw new EngineRefusal(503, message, undefined, true);
+    }
   }
 
   /** What another worker has taken on a moment ago may not be known here yet. */
@@ -135,9 +145,8 @@ export function shareEngine(
     diff: (...args) => via("diff", args[0], args, () => engine.diff(...args)),
     head: (...args) => via("head", args[0], args, () => engine.head(...args)),
     take(runId, { signal, ...asked }) {
-      return via("take", runId, [runId, asked], () =>
-        engine.take(runId, { ...asked, ...(signal ? { signal } : {}) }),
-      );
+      const here = () => engine.take(runId, { ...asked, ...(signal ? { signal } : {}) });
+      return via("take", runId, [runId, asked], here, signal);
     },
     discard: (...args) => via("discard", args[0], args, () => engine.discard(...args)),
 

@@ -22,33 +22,36 @@ export interface Call {
 }
 
 type Answer =
-  | { value: unknown }
-  | { refusal: Pick<EngineRefusal, "status" | "message"> & Partial<EngineRefusal> };
+  /** Without a value where the method gives none. */
+  { value?: unknown } | { refusal: Pick<EngineRefusal, "status" | "message"> & Partial<EngineRefusal> };
 
 /** What workers ask of one another, by the database: none has to reach another one. */
 export interface WorkerCalls {
   /**
    * Asks another worker, and waits for its answer as long as it is there.
+   * @param signal says to the other one that it is not wanted any more; its answer is waited for all the same
    * @throws EngineRefusal: the other one's, or one that says what is known where it does not answer
    */
-  ask(workerId: string, call: Call): Promise<unknown>;
+  ask(workerId: string, call: Call, signal?: AbortSignal): Promise<unknown>;
   close(): void;
 }
 
 /**
- * @param options.carryOut does what is asked of this worker. What it throws beside EngineRefusal is logged here, and the
+ * @param options.carryOut does what is asked of this worker; its signal fires when nobody wants it any more. What it throws beside EngineRefusal is logged here, and the
  * other one is told that it has failed
  */
 export function createWorkerCalls(options: {
   database: Database;
   shared: SharedDatabase;
   workers: Workers;
-  carryOut: (call: Call) => Promise<unknown>;
+  carryOut: (call: Call, signal: AbortSignal) => Promise<unknown>;
   clock: Clock;
   log: Log;
 }): WorkerCalls {
   const { database, shared, workers, carryOut, clock, log } = options;
   const { own } = workers;
+  /** Those that are carried out here, by their ids. */
+  const underWay = new Map<string, AbortController>();
   /** Those that this worker waits for, by their ids. */
   const waiting = new Map<string, () => void>();
   let isLooking = false;
@@ -89,30 +92,34 @@ export function createWorkerCalls(options: {
   async function takeAll(): Promise<void> {
     while (lookAgain && !isClosed) {
       lookAgain = false;
-      const mine = database.selectFrom("worker_calls").select("id").where("worker_id", "=", own.id);
-      if (!(await mine.where("taken_at", "is", null).limit(1).executeTakeFirst())) continue;
-      // Whoever has asked may have taken it back.
-      const taken = await transaction(database, async (trx) => {
-        const now = await shared.readNow(trx);
-        await trx
-          .deleteFrom("worker_calls")
-          .where("asked_at", "<", now - KEPT_MS)
-          .execute();
-        return trx
-          .updateTable("worker_calls")
-          .set({ taken_at: now })
-          .where("worker_id", "=", own.id)
-          .where("instance", "=", own.instance)
-          .where("taken_at", "is", null)
-          .returning(["id", "call"])
-          .execute();
-      });
-      for (const { id, call } of taken) void answer(id, JSON.parse(call) as Call);
+      const open = database.selectFrom("worker_calls").select("id").where("instance", "=", own.instance);
+      const ids = (await open.where("answer", "is", null).execute()).map(({ id }) => id);
+      // Whoever has asked does not want it any more.
+      for (const [id, abort] of underWay) if (!ids.includes(id)) abort.abort();
+      const left = ids.filter((id) => !underWay.has(id));
+      if (left.length > 0) for (const { id, call } of await take(left)) begin(id, JSON.parse(call) as Call);
     }
   }
 
-  async function answer(id: string, call: Call): Promise<void> {
-    const text = JSON.stringify(await answerOf(call));
+  /** Whoever has asked may have taken it back. One that was taken, which was not heard here, is taken again. */
+  function take(ids: readonly string[]): Promise<{ id: string; call: string }[]> {
+    return transaction(database, async (trx) => {
+      const now = await shared.readNow(trx);
+      const old = trx.deleteFrom("worker_calls").where("asked_at", "<", now - KEPT_MS);
+      await old.where((is) => is.or([is("answer", "is not", null), is("taken_at", "is", null)])).execute();
+      const taken = trx.updateTable("worker_calls").set({ taken_at: now }).where("id", "in", ids);
+      return taken.where("answer", "is", null).returning(["id", "call"]).execute();
+    });
+  }
+
+  function begin(id: string, call: Call): void {
+    const abort = new AbortController();
+    underWay.set(id, abort);
+    void answer(id, call, abort.signal).finally(() => underWay.delete(id));
+  }
+
+  async function answer(id: string, call: Call, signal: AbortSignal): Promise<void> {
+    const text = JSON.stringify(await answerOf(call, signal));
     const write = () =>
       transaction(database, async (trx) => {
         await trx.updateTable("worker_calls").set({ answer: text }).where("id", "=", id).execute();
@@ -128,9 +135,9 @@ export function createWorkerCalls(options: {
     }
   }
 
-  async function answerOf(call: Call): Promise<Answer> {
+  async function answerOf(call: Call, signal: AbortSignal): Promise<Answer> {
     try {
-      return { value: await carryOut(call) };
+      return { value: await carryOut(call, signal) };
     } catch (error) {
       if (error instanceof EngineRefusal) {
         const { status, message, errorCode, isUncertain } = error;
@@ -189,6 +196,14 @@ export function createWorkerCalls(options: {
     });
   }
 
+  /** It is not wanted any more: whoever is at it finds that it is gone. */
+  async function withdraw(id: string, workerId: string): Promise<void> {
+    await transaction(database, async (trx) => {
+      await trx.deleteFrom("worker_calls").where("id", "=", id).where("answer", "is", null).execute();
+      await shared.notify(trx, ASKED, workerId);
+    });
+  }
+
   async function forget(id: string): Promise<void> {
     waiting.delete(id);
     await transaction(database, (trx) =>
@@ -197,14 +212,16 @@ export function createWorkerCalls(options: {
   }
 
   return {
-    async ask(workerId, call) {
+    async ask(workerId, call, signal) {
       const id = randomUUID();
       let isSent = false;
+      const cancel = () => void withdraw(id, workerId).catch(() => {});
+      signal?.addEventListener("abort", cancel, { once: true });
       try {
         const instance = await send(id, workerId, call);
         isSent = true;
         const answered = await receive(id, workerId, instance);
-        if ("value" in answered) return answered.value;
+        if (!("refusal" in answered)) return answered.value;
         const { status, message, errorCode, isUncertain } = answered.refusal;
         throw new EngineRefusal(status, message, errorCode, isUncertain);
       } catch (error) {
@@ -213,6 +230,7 @@ export function createWorkerCalls(options: {
         const known = isUncertain ? "Whether it was done is not known." : "Nothing was done.";
         throw new EngineRefusal(503, `${error.message} ${known}`, undefined, isUncertain);
       } finally {
+        signal?.removeEventListener("abort", cancel);
         if (isSent) void forget(id);
       }
     },

@@ -36,11 +36,16 @@ export async function readWorkerFile(folder: string): Promise<WorkerFile | undef
 }
 
 /**
- * Notes that this folder's engine is this process from now on; before the database is told so. The one before stays,
- * since the database may know only that.
+ * Notes that this folder's engine is this process from now on; before the database is told so, which may never happen.
+ * @param known the process that the database has
  */
-export async function noteInstance(folder: string, file: WorkerFile, instance: string): Promise<void> {
-  await write(folder, { id: file.id, instances: [instance, ...file.instances.slice(0, 1)] });
+export async function noteInstance(
+  folder: string,
+  file: WorkerFile,
+  { instance, known }: { instance: string; known: string | undefined },
+): Promise<void> {
+  const former = known ?? file.instances[0];
+  await write(folder, { id: file.id, instances: former === undefined ? [instance] : [instance, former] });
 }
 
 async function write(folder: string, { id, instances }: WorkerFile): Promise<void> {

@@ -1,5 +1,9 @@
 import type { Kysely } from "kysely";
+import { cleanLine } from "../../shared/text.js";
 import type { Tables } from "../../store/tables.js";
+
+/** What is shown of a machine's name, which anybody with the database could set. */
+export const NAME_CHARACTERS = 80;
 
 /** A worker as it was last seen: an engine that shares a database with others. */
 export interface Worker {
@@ -22,15 +26,14 @@ export interface Worker {
 /**
  * The workers of a database, those that have ended included.
  * @param now epoch ms by the database's clock
- * @param timeoutMs one that was silent for longer is gone
  * @throws StoreError
  */
-export async function readWorkers(db: Kysely<Tables>, now: number, timeoutMs: number): Promise<Worker[]> {
+export async function readWorkers(db: Kysely<Tables>, now: number): Promise<Worker[]> {
   const rows = await db.selectFrom("workers").selectAll().orderBy("name").orderBy("worker_id").execute();
-  return rows.map(({ worker_id: id, instance, name, version, places, busy, state, seen_at }) => {
+  return rows.map(({ worker_id: id, instance, name, version, places, busy, state, seen_at, timeout_ms }) => {
     const silentMs = Math.max(0, now - seen_at);
-    const isGone = state !== "ended" && silentMs > timeoutMs;
-    const seen = { id, instance, name, version, places, busy, silentMs };
+    const isGone = state !== "ended" && silentMs > timeout_ms;
+    const seen = { id, instance, name: cleanLine(name, NAME_CHARACTERS), version, places, busy, silentMs };
     return { ...seen, state: isGone ? "gone" : (state as Worker["state"]) };
   });
 }

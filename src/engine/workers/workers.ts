@@ -1,8 +1,9 @@
-import type { Clock } from "../../shared/clock.js";
+import { type Clock, sleep } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
+import { cleanLine } from "../../shared/text.js";
 import { VERSION } from "../../shared/version.js";
-import { type Database, type SharedDatabase, transaction } from "../../store/database.js";
-import { isThere, readWorkers, type Worker } from "./worker-rows.js";
+import { type Database, type SharedDatabase, type Transaction, transaction } from "../../store/database.js";
+import { isThere, NAME_CHARACTERS, readWorkers, type Worker } from "./worker-rows.js";
 
 /**
  * Parts of the time after which a silent worker is gone: so often each says that it is there; one that could not say so
@@ -27,6 +28,8 @@ export interface Workers {
   /** From now on this one begins nothing more. */
   drain(): Promise<void>;
   isDraining(): boolean;
+  /** This one reaches the database for long enough to judge of others; not after it was away, when all look silent. */
+  isSteady(): boolean;
   /** Says at once what has changed here, and looks. Never rejects. */
   beat(): Promise<void>;
   /** Called when one has come, gone or changed. Gives back what ends it. */
@@ -40,7 +43,7 @@ export interface Workers {
  * @param options.id of this one; `instance`: of its process
  * @param options.places how many agents work here at once, by now
  * @param options.busy how many of these places are taken, by now
- * @param options.onGone called while a worker is gone, with each look, until its row is another one's. Must not throw
+ * @param options.onGone called while a worker is gone or has ended, with each look. Must not throw
  * @param options.onLost the others take this one for gone soon: whatever it does is to end. Must not throw
  * @throws StoreError when the database cannot be used
  */
@@ -49,6 +52,8 @@ export async function joinWorkers(options: {
   shared: SharedDatabase;
   id: string;
   instance: string;
+  /** Processes that this worker was before. */
+  former: readonly string[];
   name: string;
   places: () => number;
   busy: () => number;
@@ -56,11 +61,13 @@ export async function joinWorkers(options: {
   log: Log;
   onGone: (worker: Worker) => void;
   onLost: () => void;
+  /** A copy of this worker's folder has taken its place: whatever this one does is to end. Must not throw. */
+  onCopied: () => void;
   /** One that was silent for so long is gone, in ms by the database's clock; its agents go on until shortly before. */
   timeoutMs: number;
 }): Promise<Workers> {
-  const { database, shared, id, instance, name, places, busy, clock, log, onGone, onLost, timeoutMs } =
-    options;
+  const { database, shared, id, instance, former, name, places, busy, clock, log, timeoutMs } = options;
+  const { onGone, onLost, onCopied } = options;
   const own = { id, instance, name };
   const listeners = new Set<() => void>();
   let state: "ready" | "draining" | "ended" = "ready";
@@ -73,10 +80,12 @@ export async function joinWorkers(options: {
   let isLost = false;
   let isClosed = false;
   let cancelNext = () => {};
+  let stopListening = () => {};
+  let hasSaid = false;
 
   await say();
   next();
-  const stopListening = shared.listen(CHANGED, (changed) => {
+  stopListening = shared.listen(CHANGED, (changed) => {
     if (changed !== id && !isClosed) void beat();
   });
 
@@ -88,32 +97,56 @@ export async function joinWorkers(options: {
     return worker.id === id ? { ...worker, ...present() } : worker;
   }
 
-  /** Writes how this one stands, and reads how the others do. */
+  /**
+   * Writes how this one stands, and reads how the others do; past the one lock of all changes, so that a database in which
+   * much is written takes nobody for gone.
+   */
   async function say(): Promise<void> {
     const summary = JSON.stringify([state, places()]);
-    const workers = await transaction(database, async (trx) => {
-      const now = await shared.readNow(trx);
-      const row = { ...present(), instance: own.instance, name, version: VERSION, seen_at: now };
-      await trx
-        .insertInto("workers")
-        .values({ ...row, worker_id: id, began_at: now })
-        .onConflict((conflict) => conflict.column("worker_id").doUpdateSet(row))
-        .execute();
-      if (summary !== said) await shared.notify(trx, CHANGED, id);
-      await trx
-        .deleteFrom("workers")
-        .where("seen_at", "<", now - FORGOTTEN_MS)
-        .execute();
-      return readWorkers(trx, now, timeoutMs);
-    });
+    // What the others see is no older than that.
+    const since = clock.elapsed();
+    const row = { ...present(), instance: own.instance, name, version: VERSION, timeout_ms: timeoutMs };
+    const { numInsertedOrUpdatedRows = 0n } = await database
+      .insertInto("workers")
+      .values({ ...row, worker_id: id, began_at: shared.now, seen_at: shared.now })
+      .onConflict((conflict) =>
+        conflict
+          .column("worker_id")
+          .doUpdateSet({ ...row, seen_at: shared.now })
+          .where("workers.instance", "in", [own.instance, ...(hasSaid ? [] : former)]),
+      )
+      .executeTakeFirst();
+    if (numInsertedOrUpdatedRows === 0n) return giveWay();
+    hasSaid = true;
+    if (summary !== said) await transaction(database, tellChange);
+    const workers = await readWorkers(database, await shared.readNow(database));
     said = summary;
-    beatAt = clock.elapsed();
+    beatAt = since;
     isLost = false;
     const before = summaryOf(known);
     known = new Map(workers.map((worker) => [worker.id, worker]));
     if (summaryOf(known) !== before) for (const listener of [...listeners]) listener();
-    if (clock.elapsed() - steadySince < timeoutMs * JUDGE) return;
-    for (const worker of known.values()) if (worker.state === "gone") onGone(worker);
+    if (!isSteady()) return;
+    for (const worker of known.values()) if (worker.id !== id && !isThere(worker)) onGone(worker);
+  }
+
+  async function tellChange(trx: Transaction): Promise<void> {
+    const forgotten = (await shared.readNow(trx)) - FORGOTTEN_MS;
+    await trx.deleteFrom("workers").where("seen_at", "<", forgotten).execute();
+    await shared.notify(trx, CHANGED, id);
+  }
+
+  /** A copy of this folder has begun as the same worker: what this one does would be mixed with what that does. */
+  function giveWay(): void {
+    if (isClosed) return;
+    isClosed = true;
+    stopListening();
+    cancelNext();
+    onCopied();
+  }
+
+  function isSteady(): boolean {
+    return clock.elapsed() - steadySince >= timeoutMs * JUDGE;
   }
 
   async function beat(): Promise<void> {
@@ -160,6 +193,7 @@ export async function joinWorkers(options: {
       await beat();
     },
     isDraining: () => state === "draining",
+    isSteady,
     beat,
     onChange(listener) {
       const mine = () => listener();
@@ -177,20 +211,38 @@ export async function joinWorkers(options: {
 }
 
 /**
- * A state folder that was copied is the same worker as its original: of the two the one that has begun last goes on, since
- * the runs and workspaces of both would be mixed.
+ * A state folder that was copied is the same worker as its original, and the runs and workspaces of both would be mixed.
  * @param instances processes that the engine of this folder was
- * @throws Error when the worker was another folder's last
+ * @param options.waitMs two beats: whether one is there that beats
+ * @returns the process that the database has for it; undefined for none
+ * @throws Error when the worker was another folder's last, or another process is it at the moment
  */
 export async function refuseCopy(
   database: Database,
   { id, instances }: { id: string; instances: readonly string[] },
-): Promise<void> {
-  const query = database.selectFrom("workers").select(["name", "instance"]).where("worker_id", "=", id);
-  const row = await query.executeTakeFirst();
-  if (!row || instances.includes(row.instance)) return;
+  options: { shared: SharedDatabase; clock: Clock; timeoutMs: number },
+): Promise<string | undefined> {
+  const { shared, clock, timeoutMs } = options;
+  const read = () =>
+    database
+      .selectFrom("workers")
+      .select(["name", "instance", "state", "seen_at"])
+      .where("worker_id", "=", id)
+      .executeTakeFirst();
+  const row = await read();
+  if (!row) return undefined;
+  const name = cleanLine(row.name, NAME_CHARACTERS);
+  if (!instances.includes(row.instance))
+    throw new Error(
+      `this state folder is a copy of one that is a worker of the database already, on ${name}. Give this engine a state folder of its own (AUTOMAGIK_WORKFLOWS_STATE_DIR).`,
+    );
+  if (row.state === "ended" || (await shared.readNow(database)) - row.seen_at > timeoutMs)
+    return row.instance;
+  // It ended without a word, or is there: then it beats.
+  await sleep(clock, timeoutMs * BEAT * 2.5);
+  if ((await read())?.seen_at === row.seen_at) return row.instance;
   throw new Error(
-    `this state folder is a copy of one that is a worker of the database already, on ${row.name}. Give this engine a state folder of its own (AUTOMAGIK_WORKFLOWS_STATE_DIR), or remove the folder "engine" in this one.`,
+    `another engine is the worker of this state folder at the moment, on ${name}: one of the two is a copy. Give this engine a state folder of its own (AUTOMAGIK_WORKFLOWS_STATE_DIR).`,
   );
 }
 

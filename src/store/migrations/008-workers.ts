@@ -17,6 +17,8 @@ export interface WorkerTables {
     state: string;
     began_at: number;
     seen_at: number;
+    /** Silent for so long it is gone, in ms: its own setting counts for all. */
+    timeout_ms: number;
   };
   /**
    * What one worker asks of another that has the session's workspace, as JSON. `taken_at`: it has begun; `answer`: what
@@ -46,7 +48,8 @@ export const workersMigration: Migration = {
       busy bigint not null,
       state text not null,
       began_at double precision not null,
-      seen_at double precision not null
+      seen_at double precision not null,
+      timeout_ms double precision not null
     )`,
     `create table worker_calls (
       id text not null primary key,
