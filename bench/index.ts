@@ -1,12 +1,13 @@
 /**
  * Measures what has a goal, on this machine and the bundle as it was just built:
  *
- *     npm run bench [-- start overhead many-runs plans routing dashboard] [-- --rounds 15] [-- --check]
+ *     npm run bench [-- start overhead many-runs plans routing dashboard cluster] [-- --rounds 15] [-- --check]
  *
  * Without names every part runs. `--check` ends with exit code 1 when a goal is missed.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { benchCluster } from "./cluster.js";
 import { benchDashboard } from "./dashboard.js";
 import { benchManyRuns } from "./many-runs.js";
 import { benchOverhead } from "./overhead.js";
@@ -22,6 +23,7 @@ const PARTS: Record<string, BenchPart> = {
   plans: benchPlans,
   routing: benchRouting,
   dashboard: benchDashboard,
+  cluster: benchCluster,
 };
 
 const { values, positionals } = parseArgs({

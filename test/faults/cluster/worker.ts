@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Diary, readDiary } from "./diary.js";
@@ -37,6 +37,8 @@ export interface ClusterWorker {
   kill(): Promise<void>;
   /** Asks it to end, and waits for that. @returns the exit code or the signal */
   end(): Promise<number | string>;
+  /** By which the others know it; undefined before its first start. */
+  id(): string | undefined;
   /** All that its processes have logged. */
   log(): string;
   /** When it was frozen, and when it was not there. */
@@ -153,11 +155,16 @@ export function createClusterWorker(options: {
       running?.signal("SIGTERM");
       return gone;
     },
+    id: () => readId(join(home, "engine", "worker-id")),
     log: () => log,
     frozen,
     down,
     diary: readDiary(diaryFile),
   };
+}
+
+function readId(file: string): string | undefined {
+  return existsSync(file) ? /[0-9a-f-]{36}/.exec(readFileSync(file, "utf8"))?.[0] : undefined;
 }
 
 function close(spans: Span[]): void {
