@@ -2,8 +2,11 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { createRunNews } from "../src/engine/runs/run-news.js";
+import type { SharedDatabase } from "../src/store/database.js";
 import { API, type ContractClient } from "./contract/upstream.js";
 import { temporaryFolder } from "./support/bin.js";
+import { createHandClock } from "./support/hand-clock.js";
 import { sendPlain } from "./support/http.js";
 import { ASKS, ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
@@ -153,6 +156,36 @@ describe.skipIf(!programs)("several engines on one database", () => {
       await a.post(`/run/${hanging}/kill`, undefined, { force: "true" }),
     ];
     expect(kills.map(({ status }) => status)).toEqual([200, 409]);
+  });
+});
+
+describe("what other engines have written", () => {
+  it("is looked for at once, and what comes soon after that once for all of it", () => {
+    const clock = createHandClock();
+    let tellOthers: (writer?: string) => void = () => {};
+    let looks = 0;
+    const news = createRunNews({
+      shared: {
+        listen(_channel, onNotice) {
+          tellOthers = onNotice;
+          return () => {};
+        },
+      } as SharedDatabase,
+      clock,
+      onNews: () => looks++,
+    });
+    tellOthers("another engine");
+    expect(looks).toBe(1);
+    for (let count = 0; count < 50; count++) tellOthers("another engine");
+    expect(looks).toBe(1);
+    clock.advance(20);
+    expect(looks).toBe(2);
+    clock.advance(500);
+    expect(looks).toBe(2);
+    tellOthers("another engine");
+    expect(looks).toBe(3);
+    news.close();
+    expect(clock.pending()).toBe(0);
   });
 });
 

@@ -5,6 +5,11 @@ import type { SharedDatabase, Transaction } from "../../store/database.js";
 const CHANNEL = "engine_runs";
 /** What was told may have been missed: so often it is looked for all the same, in ms. */
 const LOOK_MS = 1_000;
+/**
+ * After a look that a notice has led to, in ms: what is told meanwhile is looked for together. Else each of many engines
+ * would ask the database once for each change of each other one.
+ */
+const REST_MS = 20;
 
 /** How engines that share a database learn that another one has written something about a run. */
 export interface RunNews {
@@ -21,10 +26,25 @@ export function createRunNews(options: {
 }): RunNews {
   const { shared, clock, onNews } = options;
   const own = randomUUID();
+  let isResting = false;
+  let isDue = false;
+  let cancelRest = () => {};
   const stop = shared.listen(CHANNEL, (writer) => {
-    if (writer !== own) onNews();
+    if (writer !== own) hear();
   });
   let cancel = () => {};
+
+  function hear(): void {
+    isDue = isResting;
+    if (isResting) return;
+    isResting = true;
+    onNews();
+    cancelRest = clock.after(REST_MS, () => {
+      isResting = false;
+      if (isDue) hear();
+    });
+  }
+
   function lookLater(): void {
     cancel = clock.after(LOOK_MS, () => {
       onNews();
@@ -37,6 +57,7 @@ export function createRunNews(options: {
     close() {
       stop();
       cancel();
+      cancelRest();
     },
   };
 }
