@@ -53,7 +53,7 @@ async function startPair(): Promise<{
 
 describe.skipIf(!programs)("workers", () => {
   beforeAll(async () => {
-    server = await startPostgres(programs as string);
+    server = await startPostgres(programs as string, { durable: true });
   }, 60_000);
   afterAll(() => server?.dispose());
 
