@@ -59,6 +59,7 @@ export async function createRunStore(options: {
         tell: news.tell,
         lookNow: queue.flushAnew,
         losses: shared.losses,
+        readNow: shared.readNow,
         onEarlierCopy,
       })
     : createRunWriter({ ...parts, alongside, reopen });

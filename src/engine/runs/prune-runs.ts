@@ -12,7 +12,7 @@ const DAYS_KEPT = 100;
  * Removes ended runs that are old or too many, with all that belongs to them, and the oldest events. A run's age is
  * counted in days on which the engine was in use: a clock that is set ahead makes everything look old, but is only
  * one more day. One that has cost something today stays, for the limit of a day.
- * @param options.now epoch ms
+ * @param options.now epoch ms; `sharedNow`: by the clock of a database that several engines share
  * @param options.ended the runs that have ended
  * @param options.goneThrough up to this number events may be gone already
  * @returns the ids of the removed runs, and up to which number events may be gone now
@@ -21,6 +21,7 @@ export async function pruneRuns(
   trx: Transaction,
   options: {
     now: number;
+    sharedNow?: number;
     ended: readonly StoredRun[];
     goneThrough: number;
     limits: { endedRuns: number; endedRunDays: number; eventsKept: number };
@@ -41,7 +42,7 @@ export async function pruneRuns(
     .filter(({ run }) => costSince([run], today) === 0);
   const removed = old.map(({ run }) => run.runId);
   await deleteRuns(trx, removed);
-  await pruneBundles(trx, now);
+  await pruneBundles(trx, options.sharedNow ?? now);
   const trimmed = await trimEvents(trx, limits.eventsKept);
   const goneThrough = Math.max(options.goneThrough, trimmed, ...old.map(({ lastEvent }) => lastEvent));
   if (goneThrough > options.goneThrough) await writeFact(trx, "events_gone_through", String(goneThrough));

@@ -1,5 +1,5 @@
 import type { Clock } from "../../shared/clock.js";
-import type { Database, transaction } from "../../store/database.js";
+import type { Database, Transaction, transaction } from "../../store/database.js";
 import { StoreError } from "../../store/store-error.js";
 import { apply } from "./apply.js";
 import type { RunEvent } from "./events.js";
@@ -55,6 +55,8 @@ export function createSharedRunWriter(options: {
   alongside: WriteAlongside | undefined;
   guard: Guard | undefined;
   tell: (trx: Parameters<typeof writeChanges>[0]) => Promise<void>;
+  /** The database's clock, epoch ms. */
+  readNow: (trx: Transaction) => Promise<number>;
   /** How often a connection was lost. */
   losses: () => number;
   /** The database is an earlier copy of itself. Must not throw. */
@@ -73,6 +75,7 @@ export function createSharedRunWriter(options: {
     guard,
     tell,
     losses,
+    readNow,
     onEarlierCopy,
     clock,
     limits,
@@ -222,7 +225,7 @@ export function createSharedRunWriter(options: {
       const ended = [...runs.values()].filter(({ run }) => hasEnded(run));
       const pruned = await transact(database, async (trx) => {
         const goneThrough = Number((await readFact(trx, "events_gone_through")) ?? 0);
-        return pruneRuns(trx, { now, ended, goneThrough, limits });
+        return pruneRuns(trx, { now, sharedNow: await readNow(trx), ended, goneThrough, limits });
       });
       for (const runId of pruned.removed) runs.delete(runId);
       return pruned.removed;

@@ -1,6 +1,7 @@
 import type { EngineOptions } from "../engine-options.js";
 import type { EngineRun } from "../runs/run.js";
 import type { StoredSession } from "../workers/session-bundles.js";
+import type { PackedWork } from "../workspaces/moving-types.js";
 import type { Work } from "../workspaces/types.js";
 import { readHandover } from "./handover-notes.js";
 
@@ -33,15 +34,19 @@ export async function keepSession(
     return await workspaces.pack(run.runId, asked, async (packed) => {
       // A temporary folder is not what the session goes on in.
       const isSame = packed === undefined || (packed.work.kind === "bundle" && packed.file === undefined);
+      // Rather an older state of the work than none.
+      const isWorse = packed?.work.kind === "large" && known?.work?.kind === "bundle";
       const stored: Pick<StoredSession, "work" | "bundleId"> & { file?: string } =
-        isSame && known ? known : (packed ?? {});
+        (isSame || isWorse) && known ? known : (packed ?? {});
       const { work: kept, bundleId, file } = stored;
       const isNew = !isSame || known?.handover !== handover || known?.isAtEnd !== isAtEnd;
       if (isNew || known?.runId !== run.runId) {
         const what = { isAtEnd, ...(kept && { work: kept }), ...(handover && { handover }) };
         await bundles.store(run, { ...what, ...(bundleId && { bundleId }), ...(file && { file }) }, signal);
       }
-      return kept?.kind === "large" ? tellLarge(kept, bundles.limitBytes) : undefined;
+      return packed?.work.kind === "large" || kept?.kind === "large"
+        ? tellLarge(packed?.work ?? (kept as PackedWork), bundles.limitBytes)
+        : undefined;
     });
   } catch (error) {
     const why = (error as Error).message.replace(/[.\s]+$/, "");
@@ -59,7 +64,7 @@ function isPacked(known: StoredSession | undefined): known is StoredSession {
 
 function tellLarge({ commits, bytes }: { commits: number; bytes: number }, limitBytes: number): string {
   const count = commits === 1 ? "commit is" : `${commits} commits are`;
-  return `The session's ${count} too large to be kept in the database (${tellSize(bytes)}, at most ${tellSize(limitBytes)}): without this worker it would go on elsewhere without them. ENGINE_PUSH=on has them pushed to the repository, and a larger ENGINE_MOVE_LIMIT keeps them.`;
+  return `The session's ${count} too large to be kept in the database (${tellSize(bytes)}, at most ${tellSize(limitBytes)}): without this worker it would go on elsewhere with what was kept before, if anything. ENGINE_PUSH=on has them pushed to the repository, and a larger ENGINE_MOVE_LIMIT keeps them.`;
 }
 
 /** "80 MB", "12 KB" */

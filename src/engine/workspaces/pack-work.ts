@@ -35,7 +35,7 @@ export async function packWork(
   const found = await findWork(git, { clone, at, record });
   const { baseBranch = record.baseBranch } = found ?? {};
   const branch = found && found.from !== found.commit ? found.from : record.branch;
-  const tip = await findTip(git, options, found);
+  let tip = await findTip(git, options, found);
   const about = {
     repository: options.address,
     ...(branch && { branch }),
@@ -49,7 +49,16 @@ export async function packWork(
   const base = baseBranch === undefined ? undefined : await refs.remote(baseBranch);
   // A base that is only here is part of what has to be packed.
   const beyond = base === undefined ? ["--remotes=origin"] : [base];
-  const commits = await refs.count(tip, beyond);
+  let commits = await refs.count(tip, beyond);
+  // The agent has left the worktree on another branch, which has nothing; the work is on the session's own.
+  const own = commits === 0 && record.branch ? await refs.local(record.branch) : undefined;
+  if (own && own !== tip && record.branch) {
+    commits = await refs.count(own, beyond);
+    if (commits > 0) {
+      tip = own;
+      about.branch = record.branch;
+    }
+  }
   const parted = base && (await askGit(git, ["merge-base", base, tip], { at: clone.at }));
   const work = { ...about, tip, commits, ...(parted && { baseCommit: parted }), bytes: 0 };
   if (commits === 0) return { ...nothing, ...work };
