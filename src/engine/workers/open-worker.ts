@@ -95,6 +95,7 @@ export async function openWorker(options: {
   const file = await openWorkerFile(options.folder);
   const { id } = file;
   let workers: Workers | undefined;
+  let busy: number | undefined;
   let closeCalls = () => {};
   let cancelLook = () => {};
   let tellJoined = () => {};
@@ -159,6 +160,17 @@ export async function openWorker(options: {
     }
   }
 
+  /** Once for all that ask in one turn of the loop: each run that waits does, and there may be 10,000 others. */
+  function countBusy(): number {
+    if (busy === undefined) {
+      busy = runs.all().filter((run) => run.worker === id && isAtWork(run)).length;
+      setImmediate(() => {
+        busy = undefined;
+      });
+    }
+    return busy;
+  }
+
   return {
     runs,
     worker: {
@@ -176,7 +188,7 @@ export async function openWorker(options: {
       interruptAll = engine.interruptAll;
       const joined = await joinWorkers({
         ...{ database, shared, id, instance, former, name, places, clock, log, timeoutMs },
-        busy: () => runs.all().filter((run) => run.worker === id && isAtWork(run)).length,
+        busy: countBusy,
         onGone: interruptRuns,
         onCopied() {
           log.error(
