@@ -174,6 +174,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     join(folder, "key"),
     allowedFile,
     ...listDatabaseFiles(options.stateFolder),
+    ...(shared?.databaseFile ? [shared.databaseFile] : []),
   ];
   const consents = createScriptConsents({
     file: join(options.privateFolder, "permissions.json"),

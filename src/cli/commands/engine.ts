@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { resolve } from "node:path";
 import { createLocalEngine } from "../../engine/index.js";
 import { listEngineVariables } from "../../settings/list-variables.js";
 import { readSettings, type Settings } from "../../settings/settings.js";
@@ -63,6 +64,7 @@ function shareWork(settings: Settings, database: string) {
   const timeoutMs = engineWorkerTimeoutS * 1000;
   return {
     database,
+    databaseFile: settings.databaseFile && resolve(settings.databaseFile),
     timeoutMs,
     moveAfterMs: engineMoveAfterS * 1000,
     moveLimitBytes: engineMoveLimitMb * 2 ** 20,

@@ -31,6 +31,8 @@ export const DRAINS = "It begins nothing more, and ends when what goes on has en
 export interface SharedWork {
   /** The address of their PostgreSQL database. It is a secret. */
   database: string;
+  /** The file that the address was read from, absolute: no agent reads it. */
+  databaseFile?: string | undefined;
   /** A worker that was silent for so long is gone, in ms. */
   timeoutMs: number;
   /** The sessions of one that was gone for so long go on elsewhere, in ms. */
