@@ -405,6 +405,12 @@ const CASES: Record<string, Case> = {
     good: numbers("3", "604800"),
     bad: ["2", "604801", ...NO_NUMBERS],
   },
+  ENGINE_MOVE_LIMIT: {
+    property: "engineMoveLimitMb",
+    fallback: 64,
+    good: numbers("0", "1024"),
+    bad: ["-1", "1025", ...NO_NUMBERS],
+  },
   ENGINE_ALLOWED_FOLDERS: {
     property: "engineAllowedFolders",
     fallback: undefined,
