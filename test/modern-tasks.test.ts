@@ -1,6 +1,7 @@
 import { HttpResponse, http as route } from "msw";
 import { describe, expect, test } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { systemClock } from "../src/shared/clock.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { startHttpWithApi } from "./support/http.js";
 import type { Frame } from "./support/modern-frames.js";
@@ -115,6 +116,8 @@ describe("the server of a caller with a key of its own", () => {
     const served = await startHttpWithApi({
       settings: SETTINGS,
       clock,
+      // A form's own time goes on as it does.
+      serverClock: systemClock,
       idleMs: HOUR_MS,
     });
     const { answer: asked } = await callModern(served, UNNAMED, {}, how);
@@ -132,6 +135,8 @@ describe("the server of a caller with a key of its own", () => {
     const served = await startHttpWithApi({
       settings: SETTINGS,
       clock,
+      // A form's own time goes on as it does.
+      serverClock: systemClock,
       idleMs: HOUR_MS,
       onServerForKey: (apiKey) => made.push(apiKey),
     });

@@ -115,8 +115,8 @@ describe.skipIf(!programs)("workers", () => {
 
     const name = new URL(database).pathname.slice(1);
     await server.query(
-      `insert into workers (worker_id, instance, name, version, places, busy, state, began_at, seen_at)
-      select 'x', 'y', 'newer.example', '9.9.9', 4, 0, 'ready', seen_at, seen_at + 60000 from workers limit 1`,
+      `insert into workers (worker_id, instance, name, version, places, busy, state, began_at, seen_at, timeout_ms)
+      select 'x', 'y', 'newer.example', '9.9.9', 4, 0, 'ready', seen_at, seen_at + 60000, timeout_ms from workers limit 1`,
       name,
     );
     expect(workersLine((await run(has, "doctor")).text)).toMatch(

@@ -2,8 +2,13 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
+import { createRunStore } from "../src/engine/runs/create-run-store.js";
+import type { RunRequest } from "../src/engine/runs/run.js";
 import { createRunNews } from "../src/engine/runs/run-news.js";
+import type { RunStore } from "../src/engine/runs/run-store.js";
+import { systemClock } from "../src/shared/clock.js";
 import type { SharedDatabase } from "../src/store/database.js";
+import { openStore } from "../src/store/open-store.js";
 import { API, type ContractClient } from "./contract/upstream.js";
 import { temporaryFolder } from "./support/bin.js";
 import { createHandClock } from "./support/hand-clock.js";
@@ -225,6 +230,52 @@ describe.skipIf(!programs)("while their database is away, several engines", () =
       for (const runId of hanging) expect(await at.ended(runId)).toMatchObject({ status: "killed" });
       for (const runId of waiting) expect(await at.ended(runId)).toMatchObject({ status: "completed" });
     }
+  });
+});
+
+describe.skipIf(!programs)("what engines tell of one another's runs", () => {
+  beforeAll(async () => {
+    server = await startPostgres(programs as string);
+  });
+  afterAll(() => server?.dispose());
+
+  it("is every event once, with the run as it was at one moment, however fast others write", async () => {
+    const database = await server.createDatabase();
+    const problems: string[] = [];
+    async function open(): Promise<RunStore> {
+      const db = await openStore({ folder: "", address: database, clock: systemClock });
+      const onProblem = ({ message }: { message: string }) => problems.push(message);
+      const store = await createRunStore({ database: db, clock: systemClock, onProblem });
+      onTestFinished(() => store.close());
+      return store;
+    }
+    const [here, there] = [await open(), await open()];
+    const told: number[] = [];
+    there.subscribe(({ id }, { questions, request }) => {
+      told.push(id);
+      expect([request, ...questions]).not.toContain(null);
+    });
+    const message = "Ask a lot";
+    const request = { workflowName: "implement", message, timeoutS: 60, persistent: true } as RunRequest;
+    await here.accept({ runId: "r", sessionId: "s", sessionName: "s", request });
+    await here.record("r", { type: "started" }, "now");
+    const asked = { kind: "question" as const, text: "?", choices: [], multiSelect: false, askedAt: 1 };
+    let isOver = false;
+    const looking = (async () => {
+      while (!isOver) await there.refresh();
+    })();
+    for (let number = 0; number < 100; number++) {
+      const questionId = `q${number}`;
+      await here.record("r", { type: "question-asked", question: { ...asked, questionId } }, "now");
+      await here.record("r", { type: "question-closed", questionId, by: "person", answer: "yes" }, "now");
+    }
+    isOver = true;
+    await looking;
+    await there.refresh();
+    expect(problems).toEqual([]);
+    const { events } = await here.eventsAfter(0);
+    expect(told).toEqual(events.map(({ id }) => id));
+    expect(there.get("r")).toEqual(here.get("r"));
   });
 });
 

@@ -8,7 +8,7 @@ import { type ServedApi, serveSimulatedApi } from "../../mocks/serve.js";
 import { type HttpServerOptions, serveHttp } from "../../src/server/fastmcp/serve-http.js";
 import { createServer as createWorkflowsServer } from "../../src/server/server.js";
 import { createSessionStore } from "../../src/sessions/store/open-session-store.js";
-import { systemClock } from "../../src/shared/clock.js";
+import { type Clock, systemClock } from "../../src/shared/clock.js";
 import { spawnBin, temporaryFolder, toVariables } from "./bin.js";
 import { type ClientOptions, createTestClient, silentLog, type TestClient, testSettings } from "./harness.js";
 
@@ -39,6 +39,8 @@ export async function startHttp(
     log?: typeof silentLog;
     /** Where plans, sessions and history are kept; in memory, and no plans, without. */
     plansFolder?: string;
+    /** Of the servers behind it, where that is not the transport's. */
+    serverClock?: Clock;
     /** Told of each server that is made for a caller's own key. */
     onServerForKey?: (apiKey: string) => void;
     /** Takes what closes the server; when left out, that is done at the test's end. */
@@ -52,6 +54,7 @@ export async function startHttp(
     plansFolder,
     onEnd = onTestFinished,
     clock = systemClock,
+    serverClock = clock,
     ...rest
   } = options;
   const settings = testSettings(overrides);
@@ -59,7 +62,7 @@ export async function startHttp(
     createWorkflowsServer({
       settings: { ...settings, apiKey },
       log,
-      clock,
+      clock: serverClock,
       env: { PATH: process.env.PATH },
       gitHosts: settings.httpGitHosts ?? [],
       ...(plansFolder && apiKey === settings.apiKey

@@ -50,7 +50,7 @@ export async function createRunStore(options: {
   const parts = { database, loaded, runs, askAgain, clock, onProblem, limits, transact };
   const { alongside, guard, onEarlierCopy = () => {} } = options;
   const { shared } = database;
-  const news = shared && createRunNews({ shared, clock, onNews: askAgain });
+  const news = shared && createRunNews({ shared, clock, onNews: () => void queue.flushAnew() });
   const writer: RunWriter = news
     ? createSharedRunWriter({
         ...parts,

@@ -39,38 +39,51 @@ function partsOf({ request, queue, questions }: EngineRun): Part[] {
 
 const nameOf = (runId: string, { kind, id }: Pick<Part, "kind" | "id">) => JSON.stringify([runId, kind, id]);
 
-/** Reads some runs, or all; oldest first. */
+/**
+ * Reads some runs, or all; oldest first. In one statement: outside of a transaction others write meanwhile, and a run
+ * with the parts of another moment is none that there ever was.
+ */
 export async function readRuns(
   trx: Database | Transaction,
   runIds?: readonly string[],
 ): Promise<StoredRun[]> {
-  let runs = trx.selectFrom("engine_runs").selectAll().orderBy("first_event");
-  let parts = trx.selectFrom("engine_parts").selectAll();
-  if (runIds) {
-    runs = runs.where("run_id", "in", runIds);
-    parts = parts.where("run_id", "in", runIds);
-  }
+  let query = trx
+    .selectFrom("engine_runs as run")
+    .leftJoin("engine_parts as part", "part.run_id", "run.run_id")
+    .selectAll("run")
+    .select(["part.kind", "part.id as part_id", "part.data"])
+    .orderBy("run.first_event")
+    .orderBy("run.run_id");
+  if (runIds) query = query.where("run.run_id", "in", runIds);
   const values = new Map<string, string>();
-  for (const part of await parts.execute()) values.set(nameOf(part.run_id, part), part.data);
-  return (await runs.execute()).map((row) => {
-    const part = (kind: PartKind, id: string) =>
-      JSON.parse(values.get(nameOf(row.run_id, { kind, id })) ?? "null");
-    const { queue, questions, ...state } = JSON.parse(row.state);
-    const run: EngineRun = {
-      ...state,
-      request: part("request", ""),
-      queue: { ...queue, waiting: queue.waiting.map((id: string) => part("message", id)) },
-      questions: questions.map((id: string) => part("question", id)),
-    };
-    const { request_key: key, request_digest: digest } = row;
-    return {
-      run: deepFreeze(run),
-      ...(key === null ? {} : { key: { key, digest: digest ?? "" } }),
-      version: row.version,
-      firstEvent: row.first_event,
-      lastEvent: row.last_event,
-    };
-  });
+  const rows = new Map<string, EngineTables["engine_runs"]>();
+  for (const { kind, part_id, data, ...row } of await query.execute()) {
+    rows.set(row.run_id, row);
+    if (kind !== null && part_id !== null && data !== null)
+      values.set(nameOf(row.run_id, { kind, id: part_id }), data);
+  }
+  return [...rows.values()].map((row) => toStoredRun(row, values));
+}
+
+/** @param values the parts, by their names */
+function toStoredRun(row: EngineTables["engine_runs"], values: ReadonlyMap<string, string>): StoredRun {
+  const part = (kind: PartKind, id: string) =>
+    JSON.parse(values.get(nameOf(row.run_id, { kind, id })) ?? "null");
+  const { queue, questions, ...state } = JSON.parse(row.state);
+  const run: EngineRun = {
+    ...state,
+    request: part("request", ""),
+    queue: { ...queue, waiting: queue.waiting.map((id: string) => part("message", id)) },
+    questions: questions.map((id: string) => part("question", id)),
+  };
+  const { request_key: key, request_digest: digest } = row;
+  return {
+    run: deepFreeze(run),
+    ...(key === null ? {} : { key: { key, digest: digest ?? "" } }),
+    version: row.version,
+    firstEvent: row.first_event,
+    lastEvent: row.last_event,
+  };
 }
 
 /** Undefined when there is no such run. */
