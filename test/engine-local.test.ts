@@ -21,6 +21,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test,
 import { type AskToStopOptions, askToStopEngine } from "../src/cli/engine/ask-to-stop.js";
 import { type ServeEngineOptions, serveEngine } from "../src/cli/engine/serve-engine.js";
 import { showEngineStatus } from "../src/cli/engine/show-status.js";
+import { writeDrainRequest } from "../src/engine/background/drain-request.js";
 import { engineFiles } from "../src/engine/background/engine-files.js";
 import { createHealthProbe } from "../src/engine/background/engine-health.js";
 import { digestOfKey, resolveEngineKey } from "../src/engine/background/engine-key.js";
@@ -442,6 +443,45 @@ describe("the process of an engine", () => {
     expect(await end).toBe(0);
     expect(closed).toBe(1);
     expect(readdirSync(files.folder).sort()).toEqual(["last-end.json", "port"]);
+  });
+
+  it("is drained by a request that names it, interrupts when the time is over, and ends then", async () => {
+    const told: string[] = [];
+    let isDone = () => {};
+    const drained = new Promise<void>((resolve) => {
+      isDone = resolve;
+    });
+    const end = run({
+      async createEngineServer() {
+        return {
+          url: "http://127.0.0.1:1234",
+          activeRuns: () => 1,
+          clients: () => 0,
+          async drain() {
+            told.push("drain");
+            await drained;
+          },
+          async interrupt(why) {
+            told.push(why);
+            isDone();
+          },
+          async close() {},
+        };
+      },
+    });
+    await listening();
+    const own = await lastingIdentity();
+    writeDrainRequest(state, { ...own, began: "another process" }, undefined);
+    await pass(10_000);
+    expect(told).toEqual([]);
+    writeDrainRequest(state, own, clock.now() + 60_000);
+    await pass(30_000);
+    expect(told).toEqual(["drain"]);
+    await pass(40_000);
+    expect(await end).toBe(0);
+    expect(told[1]).toContain("the time that was given to its runs is over");
+    expect(lines.join("\n")).toContain("nothing goes on any more, and it was told to end then");
+    expect(existsSync(files.drain)).toBe(false);
   });
 
   it("ends itself after the stated time without runs and clients, and not before", async () => {
