@@ -311,7 +311,8 @@ describe("the engine's lock", () => {
 
   it("counts a process that only waits to be collected as ended", async () => {
     // `exec` puts a program that does not collect into the place of the shell that would.
-    const child = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 1000"]);
+    // On a busy machine it may take its time to get there: what ended before would be collected by the shell.
+    const child = spawn("sh", ["-c", "sleep 2 & echo $!; exec sleep 1000"]);
     const gone = once(child, "close");
     const [pid] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
     const zombie = { ...own, pid: Number(pid), began: "0" };
