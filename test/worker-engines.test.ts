@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { engineDrain } from "../src/cli/commands/engine-drain.js";
 import { checkWorkers } from "../src/cli/doctor/check-workers.js";
 import { askToDrain } from "../src/cli/engine/ask-to-drain.js";
 import { lookAtWorkers, renderWorkers, tellWorkers, workersToJson } from "../src/cli/engine/show-workers.js";
@@ -180,6 +181,61 @@ describe.skipIf(!programs)("the work of a session, with several engines,", () =>
     expect(await a.ended(next.run_id)).toMatchObject({ status: "completed" });
   });
 
+  it("ends with its agents where a copy of the engine's folder has taken its place", async () => {
+    const { open, database } = await openPlace();
+    const a = await open("a");
+    const { run_id: runId } = await a.start({ message: HANGS });
+    await a.until(runId, ({ current_action }) => current_action === "Working");
+    const name = new URL(database).pathname.slice(1);
+    await server.query("update workers set instance = 'another process'", name);
+    const ended = await a.ended(runId);
+    expect(ended.error_message).toContain("A copy of this worker's state folder has taken its place");
+    expect((await a.call("GET", "root:/ready", { headers: {} })).status).toBe(503);
+    await expect(open("a")).rejects.toThrow("this state folder is a copy of one that is a worker");
+  });
+
+  it("ends with its agents where the database was not reached for too long, and others may take over", async () => {
+    const { open } = await openPlace();
+    const a = await open("a");
+    const { run_id: runId } = await a.start({ message: HANGS });
+    await a.until(runId, ({ current_action }) => current_action === "Working");
+    await server.kill();
+    const ended = await a.ended(runId);
+    expect(ended.error_message).toContain("The database was not reached for too long");
+    expect((await a.call("GET", "root:/ready", { headers: {} })).status).toBe(503);
+    await server.start();
+    const next = await vi.waitFor(() => a.start({ message: QUICK }), PATIENT);
+    expect(await a.ended(next.run_id)).toMatchObject({ status: "completed" });
+  });
+
+  it("is not asked for of an engine that does not take the question, and nothing is done", async () => {
+    const { open, run, database } = await openPlace();
+    const [a, b] = [await open("a"), await open("b")];
+    const done = await run(a, { message: commits("login.txt", "login\n") });
+    const [has, other] = done.workspace_path.startsWith(a.folder) ? [a, b] : [b, a];
+    const name = new URL(database).pathname.slice(1);
+    const diff = () => other.get(`/run/${done.run_id}/diff`);
+    expect((await diff()).status).toBe(200);
+    await has.engine.close();
+    const away = await diff();
+    expect(away).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining("Nothing was done.") },
+    });
+    // It is there again by its row, and answers nothing: what it was asked is taken back.
+    await server.query("update workers set state = 'ready', seen_at = seen_at + 3600000", name);
+    await vi.waitFor(async () => {
+      const { workers } = (await other.get("/workers")).body;
+      expect(workers.every(({ state }: Body) => state === "ready")).toBe(true);
+    }, PATIENT);
+    const unanswered = await diff();
+    expect(unanswered).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringContaining("is not there at the moment. Nothing was done.") },
+    });
+    expect(await server.query("select 1 from worker_calls", name)).toEqual([]);
+  });
+
   it("that is too large to be kept is told so, and its session begins at its base elsewhere", async () => {
     const { open, run } = await openPlace(20_000);
     const a = await open("a");
@@ -200,6 +256,11 @@ describe.skipIf(!programs)("in a terminal", () => {
     server = await startPostgres(programs as string);
   });
   afterAll(() => server?.dispose());
+
+  it("a time that is none is refused before anything is drained", async () => {
+    const asked = { flags: {}, "interrupt-after": "soon" } as never;
+    await expect(engineDrain(asked)).rejects.toThrow("--interrupt-after: the value is not allowed");
+  });
 
   it("a worker is drained with its runs named, and the workers are told by it and without it", async () => {
     const database = await server.createDatabase();
