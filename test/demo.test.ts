@@ -79,7 +79,8 @@ describe("the demo without a terminal", () => {
       "Outcome: completed",
       "session design-jwt-login-app",
       '"Build it: the token service and the endpoints at the same time',
-      "split: Turn 1/",
+      // A plan is looked at now and then: which of a step's turns is seen is chance.
+      "split: Turn ",
       "The plan needs the person, and asks by a form",
       "jwt-login: Build these parts?",
       "> approve",

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createDatabaseCheck } from "../src/server/readiness.js";
+import { createDatabaseCheck } from "../src/store/database-check.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 const AWAY = "The PostgreSQL server cannot be reached.";

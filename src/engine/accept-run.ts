@@ -69,7 +69,9 @@ export async function acceptRequest(
   const isThere = ({ request }: EngineRun) =>
     options.within === undefined || request.userId === options.within;
   const former =
-    asked.sessionId === undefined ? undefined : continued(runs.all().filter(isThere), asked.sessionId);
+    asked.sessionId === undefined
+      ? undefined
+      : continued(runs.ofSession(asked.sessionId).filter(isThere), asked.sessionId);
   const wanted = model === undefined ? asked : { ...asked, model };
   const request = former ? withFormer(wanted, former) : wanted;
   const runId = randomUUID();
@@ -109,8 +111,7 @@ function refuseOtherDatabase(key: string | undefined, prefix: string | undefined
 }
 
 /** The conversation that a request continues: its newest run that came to its agent tells name, repository and branch. */
-function continued(newestFirst: readonly EngineRun[], sessionId: string): EngineRun {
-  const ofSession = newestFirst.filter((run) => run.sessionId === sessionId);
+function continued(ofSession: readonly EngineRun[], sessionId: string): EngineRun {
   // What was refused, a branch that could not be had for instance, is not what the session stands on.
   const former = ofSession.find((run) => !run.neverStarted) ?? ofSession[0];
   if (!former) throw new EngineRefusal(404, `Session ${sessionId} not found`);

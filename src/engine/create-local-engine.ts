@@ -143,7 +143,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     get pushAllowed() {
       return settings.enginePush === "on";
     },
-    sessionInUse: (sessionKey) => runs.all().some((run) => run.sessionId === sessionKey && !hasEnded(run)),
+    sessionInUse: (sessionKey) => runs.ofSession(sessionKey).some((run) => !hasEnded(run)),
     get checkTimeoutMs() {
       return settings.engineCheckTimeoutS * 1000;
     },

@@ -3,7 +3,7 @@ import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
 import { AGENT_ENDED, notWritten } from "./not-written.js";
-import { type EngineRun, hasEnded, type QueuedMessage, type RunQuestion } from "./runs/run.js";
+import { type EngineRun, goesOn, hasEnded, type QueuedMessage, type RunQuestion } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
 import type { StoredEvent } from "./runs/run-store.js";
 import { type Engine, EngineRefusal } from "./types.js";
@@ -11,6 +11,7 @@ import { createDayLimit } from "./work/day-limit.js";
 import { createDrain } from "./work/drain.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
 import { statsOf } from "./work/message-stats.js";
+import { createLookAgain } from "./work/not-begun.js";
 import { refuseLater } from "./work/refuse-later.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
@@ -20,11 +21,8 @@ import { createSessionsGoneOn } from "./work/sessions-gone-on.js";
 import { createSlots } from "./work/slots.js";
 import { takeUp } from "./work/take-up.js";
 import { toQueued } from "./work/turn-order.js";
-import { UNHEARD_START } from "./work/unheard-start.js";
 import { createWaitNotifier } from "./work/wait-notifier.js";
 
-/** A run that could not be begun here is looked at again after this time, in ms. */
-const TRY_AGAIN_MS = 1_000;
 /** After these another run may wait otherwise than before. */
 const WAITS_CHANGE = new Set<StoredEvent["type"]>([
   ...(["turn", "question-asked", "question-closed", "slot-given-up", "slot-taken", "ended"] as const),
@@ -56,6 +54,10 @@ export function createEngine(options: EngineOptions): Engine {
   });
   const drain = createDrain(() => working.size + starting.size > 0);
   const { slots, waitOf } = createSlots({ ...options, queue, history, isDraining: drain.isDraining });
+  const lookAgain = createLookAgain({
+    ...{ runs, queue, clock, workerId: worker?.id },
+    isDone: (runId) => closing || working.has(runId),
+  });
   const goneOn = createSessionsGoneOn(options);
   const interruptedRuns = createInterruptedRuns({ ...options, goneOn, whileOpen, signal: stopping.signal });
   const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
@@ -86,26 +88,13 @@ export function createEngine(options: EngineOptions): Engine {
       const work = createRunWork(runId, options, { slot, history, dayLimit, goneOn });
       working.set(runId, work);
       await work.done;
-      // Its session is another worker's, as it turned out.
-      if (worker && !closing) clock.after(TRY_AGAIN_MS, () => void tryAgain(runId));
+      lookAgain(runId);
     } catch (error) {
       log.error(`Run ${runId} could not be carried out: ${(error as Error).message}`);
     } finally {
       working.delete(runId);
       drain.look();
     }
-  }
-
-  async function tryAgain(runId: string): Promise<void> {
-    await runs.refresh();
-    const run = runs.get(runId);
-    if (!run || closing || working.has(runId)) return;
-    if (run.status === "pending") queue.add(toQueued(run));
-    // That it begins was written, and nobody here has heard of that.
-    else if (run.worker === worker?.id && !hasEnded(run))
-      await runs
-        .record(runId, UNHEARD_START, "written")
-        .catch(() => clock.after(TRY_AGAIN_MS, () => void tryAgain(runId)));
   }
 
   function mayBegin({ mayBegin }: EngineWorker, runId: string): boolean {
@@ -187,12 +176,12 @@ export function createEngine(options: EngineOptions): Engine {
       const isLeft = (run: EngineRun) =>
         run.leftBehind
           ? runs.ofSession(run.sessionId).find((one) => one.worker === worker?.id) === run
-          : run.status !== "pending" && !hasEnded(run);
+          : goesOn(run);
       const interrupted = oldestFirst.filter((run) => isLeft(run) && (!worker || run.worker === worker.id));
       for (const run of interrupted) await interruptedRuns.end(run);
       const held = interrupted.map((run) => ({ run, release: queue.hold(run.sessionId) }));
-      const isElsewhere = (run: EngineRun) => run.status !== "pending" && !hasEnded(run);
-      for (const run of [...runs.all()].reverse().filter(isElsewhere)) queue.begunElsewhere(toQueued(run));
+      // What still goes on does so at other workers.
+      for (const run of [...runs.notEnded()].reverse().filter(goesOn)) queue.begunElsewhere(toQueued(run));
       for (const run of oldestFirst) if (run.status === "pending") queue.add(toQueued(run));
       for (const { run, release } of held) void interruptedRuns.bring(run).finally(release);
       for (const run of goneOn.list()) if (!interrupted.includes(run)) void interruptedRuns.bring(run);

@@ -31,11 +31,11 @@ import { hasSharedDatabase } from "../settings/shared-database.js";
 import { type Clock, systemClock } from "../shared/clock.js";
 import { createGit } from "../shared/git/git.js";
 import type { Log } from "../shared/log.js";
+import { createDatabaseCheck, type Unready } from "../store/database-check.js";
 import type { StorePlace } from "../store/open-store.js";
 import { createCatalogue } from "../workflows/catalogue.js";
 import { createRouting } from "../workflows/routing.js";
 import { limitGit, limitHosts, NO_REDIRECTS } from "./http/limit-git.js";
-import { createDatabaseCheck, type Unready } from "./readiness.js";
 
 /** What the services are made of. */
 export interface ServiceOptions {

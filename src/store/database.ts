@@ -46,8 +46,8 @@ export interface SharedDatabase {
   readNow(db: Kysely<Tables>): Promise<number>;
   /** How often a connection was lost: what is connected to since may be an earlier copy of the database. */
   losses(): number;
-  /** False for a copy of another server, which takes no changes. @throws StoreError */
-  takesWrites(db: Kysely<Tables>): Promise<boolean>;
+  /** @throws StoreError when it cannot be reached, or is a copy of another server, which takes no changes */
+  reach(): Promise<void>;
   /** Tells all who listen to the channel, when the transaction is stored. @param payload below 8,000 bytes */
   notify(transaction: Transaction, channel: string, payload: string): Promise<void>;
   /**

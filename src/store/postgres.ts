@@ -78,9 +78,9 @@ export class PostgresDatabase extends Database {
       readNow: async (db) =>
         (await sql<{ now: number }>`select ${NOW} as now`.execute(db)).rows[0]?.now as number,
       losses: () => connections.losses,
-      takesWrites: async (db) => {
-        const look = sql<{ isReadOnly: boolean }>`select pg_is_in_recovery() as "isReadOnly"`;
-        return (await look.execute(db)).rows[0]?.isReadOnly === false;
+      reach: async () => {
+        const { isReadOnly } = await this.inspect();
+        if (isReadOnly) throw new StoreError("The PostgreSQL server is a replica that takes no writes.");
       },
       notify: async (trx, channel, payload) =>
         void (await sql`select pg_notify(${channel}, ${payload})`.execute(trx)),

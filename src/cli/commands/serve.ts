@@ -50,7 +50,14 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     // Whoever brings the key that this server has is served by it, at one rate with all others.
     if (apiKey === settings.apiKey) return { ...server, close: async () => {} };
     secrets.push(apiKey);
-    const { store: _, plans: __, templates: ___, monitoring: ____, notifier: _____, ...rest } = common;
+    const {
+      store: _store,
+      plans: _plans,
+      templates: _templates,
+      monitoring: _monitoring,
+      notifier: _notifier,
+      ...rest
+    } = common;
     const own = createServer({
       ...rest,
       settings: { ...settings, apiKey },

@@ -18,7 +18,6 @@ export type WorkersSight = StoredWorkers | { problem: string };
  * Asks this machine's engine for the workers, or else the database where its address is known. Changes nothing.
  * @param options.settingsKey the key from the settings
  * @param options.database the address of the PostgreSQL database, where one is set
- * @param options.timeoutMs a worker that was silent for longer is gone
  * @returns undefined where the engine shares its runs with no other
  */
 export async function lookAtWorkers(

@@ -48,7 +48,7 @@ const allowBody = z.object(consentSchema.shape).openapi("RepositoryConsent");
 export function addRepositoryEndpoints(
   app: EngineApp,
   options: {
-    runs: { all(): readonly EngineRun[] };
+    runs: { ofSession(sessionId: string): readonly EngineRun[] };
     workspaces: Pick<Workspaces, "checkRepository" | "findChanges">;
     allowedRepositories: AllowedRepositories;
   },
@@ -63,7 +63,7 @@ export function addRepositoryEndpoints(
     answer: checkedSchema,
     refusals: [400, 413],
     async handle({ body }) {
-      const known = runs.all().filter((run) => run.sessionId === body.session_id);
+      const known = body.session_id ? runs.ofSession(body.session_id) : [];
       const consent = known.find((run) => run.request.consent)?.request.consent;
       const checked = await workspaces.checkRepository(body.path, consent).catch(refuse);
       const problem = await allowedRepositories.list().then(

@@ -97,9 +97,11 @@ export async function createRunStore(options: {
   return {
     keyPrefix: options.inMemory ? undefined : loaded.facts.get("key_prefix"),
 
-    all: () => runs.newestFirst(),
+    all: () => runs.all(),
 
-    ofSession: (sessionId) => runs.newestFirst(sessionId),
+    ofSession: (sessionId) => runs.ofSession(sessionId),
+
+    notEnded: () => runs.notEnded(),
 
     get: (runId) => runs.get(runId)?.newest,
 

@@ -1,9 +1,10 @@
-import type { EngineRun } from "./run.js";
+import { type EngineRun, hasEnded } from "./run.js";
 import type { HeldRun } from "./run-rows.js";
 
-/** The runs in memory by their ids, and by their sessions. */
+/** The runs in memory by their ids, and by their sessions; those that have not ended are few among many. */
 export class HeldRuns extends Map<string, HeldRun> {
   readonly #bySession = new Map<string, Set<string>>();
+  readonly #notEnded = new Set<string>();
 
   override set(runId: string, held: HeldRun): this {
     const { sessionId } = held.run;
@@ -11,6 +12,8 @@ export class HeldRuns extends Map<string, HeldRun> {
       const known = this.#bySession.get(sessionId) ?? new Set();
       this.#bySession.set(sessionId, known.add(runId));
     }
+    if (hasEnded(held.newest)) this.#notEnded.delete(runId);
+    else this.#notEnded.add(runId);
     return super.set(runId, held);
   }
 
@@ -18,6 +21,7 @@ export class HeldRuns extends Map<string, HeldRun> {
     const sessionId = this.get(runId)?.run.sessionId;
     const known = sessionId === undefined ? undefined : this.#bySession.get(sessionId);
     known?.delete(runId);
+    this.#notEnded.delete(runId);
     if (known?.size === 0) this.#bySession.delete(sessionId as string);
     return super.delete(runId);
   }
@@ -26,10 +30,21 @@ export class HeldRuns extends Map<string, HeldRun> {
     for (const runId of [...this.keys()]) this.delete(runId);
   }
 
-  /** Newest snapshots of all, or of a session; newest run first. */
-  newestFirst(sessionId?: string): EngineRun[] {
-    const ids = sessionId === undefined ? undefined : (this.#bySession.get(sessionId) ?? []);
-    const held = ids ? [...ids].flatMap((runId) => this.get(runId) ?? []) : [...this.values()];
+  /** Newest snapshots of all; newest run first, as everywhere here. */
+  all(): EngineRun[] {
+    return this.#newestFirst(this.keys());
+  }
+
+  ofSession(sessionId: string): EngineRun[] {
+    return this.#newestFirst(this.#bySession.get(sessionId) ?? []);
+  }
+
+  notEnded(): EngineRun[] {
+    return this.#newestFirst(this.#notEnded);
+  }
+
+  #newestFirst(runIds: Iterable<string>): EngineRun[] {
+    const held = [...runIds].flatMap((runId) => this.get(runId) ?? []);
     // Not by their times: clocks are set, and several engines have several.
     return held.sort((a, b) => b.firstEvent - a.firstEvent).map(({ newest }) => newest);
   }

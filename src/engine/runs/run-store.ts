@@ -78,6 +78,8 @@ export interface RunStore {
   all(): readonly EngineRun[];
   /** Those of one session, newest run first. */
   ofSession(sessionId: string): readonly EngineRun[];
+  /** Those that have not ended, newest run first. */
+  notEnded(): readonly EngineRun[];
   get(runId: string): EngineRun | undefined;
   /** The run that was accepted with the key. */
   findByKey(key: string): { run: EngineRun; digest: string } | undefined;

@@ -15,6 +15,7 @@ import {
   type StoredEvent,
 } from "./run-store.js";
 import { type Change, type Outcome, toStored, type WriteAlongside, writeChanges } from "./write-changes.js";
+import { createWriteFailure } from "./write-failure.js";
 
 /** How much is kept, and for how long. */
 export const LIMITS = {
@@ -94,23 +95,22 @@ export function createRunWriter(options: {
   let goneThrough = Number(facts.get("events_gone_through") ?? 0);
   /** What counts although it is not in the database: runs by their ids, events, facts. */
   let unwritten = nothing();
-  /** Why the last try to write has failed; undefined while the disk works. */
-  let failure: Error | undefined;
-  /** It has failed a moment ago, and is not tried for what can wait. */
-  let isDiskResting = false;
-  let cancelRetry = () => {};
+  const failure = createWriteFailure({
+    ...{ clock, askAgain, onProblem: options.onProblem, retryAfterMs: limits.retryAfterMs },
+    consequence: "They go on, but would be lost if the engine ended now.",
+  });
   /** It was seen that the database was removed. */
   let isGone = false;
   let isClosing = false;
 
   async function carryOut(batch: readonly Asked[]): Promise<Outcome[]> {
     const mustWrite = isClosing || batch.some(({ durability }) => durability === "written");
-    if (isDiskResting && !mustWrite) return batch.map(countInMemory);
+    if (failure.isResting() && !mustWrite) return batch.map(countInMemory);
     if (batch.length === 0 && unwritten.runs.size === 0 && !isGone) return [];
     try {
       return await write(batch.map(({ change }) => change));
     } catch (error) {
-      noteFailure(error as Error);
+      failure.note(error as Error);
       return batch.map(countInMemory);
     }
   }
@@ -131,30 +131,16 @@ export function createRunWriter(options: {
     for (const stored of written.runs) runs.set(stored.run.runId, { ...stored, newest: stored.run });
     newestId = written.newestId;
     unwritten = nothing();
-    failure = undefined;
-    isDiskResting = false;
+    failure.clear();
     isGone = false;
-    cancelRetry();
     return written.outcomes;
-  }
-
-  function noteFailure(error: Error): void {
-    const message = `The runs cannot be written: ${error.message} They go on, but would be lost if the engine ended now.`;
-    if (!failure) options.onProblem({ kind: "unwritable", message });
-    failure = error;
-    isDiskResting = true;
-    cancelRetry();
-    cancelRetry = clock.after(limits.retryAfterMs, () => {
-      isDiskResting = false;
-      askAgain();
-    });
   }
 
   /** The change is not in the database. If it may count all the same, it does so in memory until it can be written. */
   function countInMemory({ change, durability }: Asked): Outcome {
     const held = change.kind === "record" ? runs.get(change.runId) : undefined;
     if (change.kind === "accept" || durability === "written" || !held)
-      return { refused: new NotWritten(`The run could not be written: ${failure?.message}`) };
+      return { refused: new NotWritten(`The run could not be written: ${failure.cause()?.message}`) };
     const run = apply(held.newest, change.event);
     if (run === held.newest) return { run, event: undefined };
     const event = toStored(++newestId, run, change.event);
@@ -245,7 +231,7 @@ export function createRunWriter(options: {
     },
 
     async close() {
-      cancelRetry();
+      failure.close();
       await database.destroy();
     },
   };

@@ -185,6 +185,11 @@ export function hasEnded({ status }: Pick<EngineRun, "status">): boolean {
   return status !== "pending" && status !== "running" && status !== "waiting";
 }
 
+/** True when it has begun and not ended, here or at another worker. */
+export function goesOn(run: Pick<EngineRun, "status">): boolean {
+  return run.status !== "pending" && !hasEnded(run);
+}
+
 /** True when all that the run waits for is a slot: it has not begun, or it was answered after it gave its slot up. */
 export function waitsForSlot(run: Pick<EngineRun, "status" | "slotGivenUp">): boolean {
   return run.status === "pending" || (run.status === "running" && run.slotGivenUp === true);

@@ -18,6 +18,7 @@ import {
 import { NotWritten, type RunStoreProblem, type StoredEvent } from "./run-store.js";
 import type { Asked, LIMITS, RunWriter, Told, Written } from "./run-writer.js";
 import { type Guard, type Outcome, type WriteAlongside, writeChanges } from "./write-changes.js";
+import { createWriteFailure } from "./write-failure.js";
 
 /** Events that are read at once; more are read in several goes. */
 const PAGE = 1_000;
@@ -85,27 +86,27 @@ export function createSharedRunWriter(options: {
   let newestId = options.loaded.newestStored;
   /** Changes that count in memory and are not in the database. */
   let waiting: Asked[] = [];
-  let failure: Error | undefined;
+  const failure = createWriteFailure({
+    ...{ clock, askAgain, onProblem: options.onProblem, retryAfterMs: limits.retryAfterMs },
+    consequence:
+      "They go on, and what happens is written when the database is back; it would be lost if this engine ended before.",
+  });
   /** When all was read last, epoch ms. */
   let readAt = clock.now();
-  let isResting = false;
-  let cancelRetry = () => {};
   let isClosing = false;
   let knownLosses = losses();
 
   async function carryOut(batch: readonly Asked[]): Promise<Written> {
     const mustWrite = isClosing || batch.some(({ durability }) => durability === "written");
-    if (isResting && !mustWrite) return { outcomes: batch.map(countInMemory), told: [] };
+    if (failure.isResting() && !mustWrite) return { outcomes: batch.map(countInMemory), told: [] };
     try {
       await lookForEarlierCopy();
       const written = batch.length + waiting.length > 0 ? await write(batch) : await look();
-      failure = undefined;
+      failure.clear();
       readAt = clock.now();
-      isResting = false;
-      cancelRetry();
       return written;
     } catch (error) {
-      noteFailure(error as Error);
+      failure.note(error as Error);
       return { outcomes: batch.map(countInMemory), told: [] };
     }
   }
@@ -163,26 +164,15 @@ export function createSharedRunWriter(options: {
     runs.set(stored.run.runId, { ...stored, newest: stored.run });
   }
 
-  function noteFailure(error: Error): void {
-    const message = `The runs cannot be written: ${error.message} They go on, and what happens is written when the database is back; it would be lost if this engine ended before.`;
-    if (!failure) options.onProblem({ kind: "unwritable", message });
-    failure = error;
-    isResting = true;
-    cancelRetry();
-    cancelRetry = clock.after(limits.retryAfterMs, () => {
-      isResting = false;
-      askAgain();
-    });
-  }
-
   function countInMemory(asked: Asked): Outcome {
     const { change, durability } = asked;
     const held = change.kind === "record" ? runs.get(change.runId) : undefined;
     // What is still to begin, others may begin meanwhile: what came of that is not undone by what was meant before it.
     const mayWait = held !== undefined && held.newest.status !== "pending";
     if (change.kind === "accept" || durability === "written" || !mayWait) {
-      const isUncertain = failure instanceof StoreError && failure.kind === "unknown";
-      return { refused: new NotWritten(`The run could not be written: ${failure?.message}`, isUncertain) };
+      const cause = failure.cause();
+      const isUncertain = cause instanceof StoreError && cause.kind === "unknown";
+      return { refused: new NotWritten(`The run could not be written: ${cause?.message}`, isUncertain) };
     }
     const run = apply(held.newest, change.event);
     if (run === held.newest) return { run, event: undefined };
@@ -219,7 +209,7 @@ export function createSharedRunWriter(options: {
 
     newestEventId: () => newestId,
 
-    knownUntil: () => (failure ? readAt : undefined),
+    knownUntil: () => (failure.cause() ? readAt : undefined),
 
     async prune(now) {
       const ended = [...runs.values()].filter(({ run }) => hasEnded(run));
@@ -236,7 +226,7 @@ export function createSharedRunWriter(options: {
     },
 
     async close() {
-      cancelRetry();
+      failure.close();
       await database.destroy();
     },
   };

@@ -32,21 +32,19 @@ export async function keepSession(
       known: isPacked(known) ? known.work?.tip : undefined,
     };
     return await workspaces.pack(run.runId, asked, async (packed) => {
-      // A temporary folder is not what the session goes on in.
-      const isSame = packed === undefined || (packed.work.kind === "bundle" && packed.file === undefined);
-      // Rather an older state of the work than none.
-      const isWorse = packed?.work.kind === "large" && known?.work?.kind === "bundle";
-      const stored: Pick<StoredSession, "work" | "bundleId"> & { file?: string } =
-        (isSame || isWorse) && known ? known : (packed ?? {});
-      const { work: kept, bundleId, file } = stored;
-      const isNew = !isSame || known?.handover !== handover || known?.isAtEnd !== isAtEnd;
-      if (isNew || known?.runId !== run.runId) {
+      const state = chooseState(packed, known);
+      const { work: kept, bundleId, file } = state;
+      const isStored =
+        state === known &&
+        known.handover === handover &&
+        known.isAtEnd === isAtEnd &&
+        known.runId === run.runId;
+      if (!isStored) {
         const what = { isAtEnd, ...(kept && { work: kept }), ...(handover && { handover }) };
         await bundles.store(run, { ...what, ...(bundleId && { bundleId }), ...(file && { file }) }, signal);
       }
-      return packed?.work.kind === "large" || kept?.kind === "large"
-        ? tellLarge(packed?.work ?? (kept as PackedWork), bundles.limitBytes)
-        : undefined;
+      const large = [packed?.work, kept].find((one) => one?.kind === "large");
+      return large && tellLarge(large, bundles.limitBytes);
     });
   } catch (error) {
     const why = (error as Error).message.replace(/[.\s]+$/, "");
@@ -54,6 +52,22 @@ export async function keepSession(
     log[isAtEnd ? "warn" : "debug"](`Run ${run.runId}: what its session has committed was not kept: ${why}.`);
     return `What the session has committed could not be kept in the database (${why}), so it is at this worker only. The end of its next run tries again.`;
   }
+}
+
+type State = Pick<StoredSession, "work" | "bundleId"> & { file?: string };
+
+/**
+ * What is to be kept: rather an older state of the work than none.
+ * @param packed what the work is now; undefined for a temporary folder, which is not what the session goes on in
+ * @param known what is kept so far
+ */
+function chooseState(
+  packed: (State & { work: PackedWork }) | undefined,
+  known: StoredSession | undefined,
+): State {
+  const isSame = packed === undefined || (packed.work.kind === "bundle" && packed.file === undefined);
+  const isTooLarge = packed?.work.kind === "large" && known?.work?.kind === "bundle";
+  return known && (isSame || isTooLarge) ? known : (packed ?? {});
 }
 
 /** Of its newest commit there is a bundle, or is known that it is too large. */

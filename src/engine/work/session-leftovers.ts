@@ -15,7 +15,7 @@ export function createSessionLeftovers(options: {
   settled: () => Promise<unknown>;
 }): Pick<Engine, "leftovers" | "removeLeftover" | "removeMergedBranch"> {
   const { runs, workspaces, hold, isBusy } = options;
-  const runsOf = (sessionKey: string) => runs.all().filter((run) => run.sessionId === sessionKey);
+  const runsOf = runs.ofSession;
   const isInUse = (sessionKey: string) =>
     isBusy(sessionKey) || runsOf(sessionKey).some((run) => !hasEnded(run));
 

@@ -2,22 +2,22 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
+import { createDatabaseCheck } from "../../store/database-check.js";
 import { openStore } from "../../store/open-store.js";
 import type { EngineWorker } from "../engine-options.js";
 import { createRunStore } from "../runs/create-run-store.js";
-import { hasEnded, isAtWork } from "../runs/run.js";
+import { isAtWork } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import { LIMITS } from "../runs/run-writer.js";
 import type { WriteAlongside } from "../runs/write-changes.js";
 import type { Engine, WorkerSight } from "../types.js";
 import { createBeginRules } from "./begin-rules.js";
+import { interruptRuns } from "./interrupt-runs.js";
 import { createPlacesElsewhere } from "./places-elsewhere.js";
-import { createReachDatabase } from "./reach-database.js";
 import { createSessionBundles } from "./session-bundles.js";
 import { createCarryOutCall, shareEngine } from "./shared-engine.js";
 import { createWorkerCalls } from "./worker-calls.js";
 import { noteInstance, openWorkerFile } from "./worker-file.js";
-import type { Worker } from "./worker-rows.js";
 import { seeWorkers } from "./worker-sights.js";
 import { joinWorkers, refuseCopy, type Workers } from "./workers.js";
 
@@ -86,91 +86,71 @@ export async function openWorker(options: {
   clock: Clock;
   log: Log;
 }): Promise<OpenedWorker> {
-  const { stateFolder, places, alongside, clock, log } = options;
+  const { stateFolder, folder, places, alongside, clock, log } = options;
   const { timeoutMs, moveAfterMs, moveLimitBytes } = options.shared;
+  const file = await openWorkerFile(folder);
+  const { id } = file;
   const database = await openStore({ folder: stateFolder, address: options.shared.database, clock });
   const { shared } = database;
   if (!shared) throw new TypeError("A worker needs a database that can be shared.");
-  const ours = shared;
   const name = hostname();
   const instance = randomUUID();
-  const file = await openWorkerFile(options.folder);
-  const { id } = file;
   let workers: Workers | undefined;
-  let busy: number | undefined;
-  let closeCalls = () => {};
-  let cancelLook = () => {};
+  /** Once it has joined the others. */
+  let engine: Engine | undefined;
+  const endings: (() => void)[] = [];
   let tellJoined = () => {};
   const isJoined = new Promise<void>((resolve) => {
     tellJoined = resolve;
   });
-  let former: readonly string[] = [];
-  let interruptAll: Engine["interruptAll"] = async () => {};
-  function onEarlierCopy(): void {
-    log.error(
-      "The database lacks what was written last: an earlier copy is in its place. This worker ends its agents.",
-    );
-    void interruptAll("The database was replaced by an earlier copy, which may not know of this run");
-  }
   const rules = createBeginRules(() => workers, moveAfterMs, shared);
-  const onProblem = ({ message }: { message: string }) => log.warn(message);
-  const parts = {
-    database,
-    clock,
-    guard: rules.guard,
-    alongside,
-    onProblem,
-    limits: SHARED_LIMITS,
-    onEarlierCopy,
-  };
-  async function open(): Promise<RunStore> {
-    // Before anything is done to its runs.
-    const known = await refuseCopy(database, file, { shared: ours, clock, timeoutMs });
-    await noteInstance(options.folder, file, { instance, known });
-    former = known === undefined ? [] : [known];
-    return createRunStore(parts);
+
+  /** Whatever is at work here is to end, since the others may take over, or have done so. */
+  function endAgents(because: string, told: string): void {
+    log.error(`${told} This worker ends its agents.`);
+    void engine?.interruptAll(because);
   }
-  const stored = await open().catch(async (error) => {
+
+  /** @returns the runs of all, and the process that the database has for this worker */
+  const openRuns = async (): Promise<{ stored: RunStore; former: string | undefined }> => {
+    // Before anything is done to its runs.
+    const former = await refuseCopy(database, file, { shared, clock, timeoutMs });
+    await noteInstance(folder, file, { instance, known: former });
+    const stored = await createRunStore({
+      ...{ database, clock, alongside, guard: rules.guard, limits: SHARED_LIMITS },
+      onProblem: ({ message }) => log.warn(message),
+      onEarlierCopy: () =>
+        endAgents(
+          "The database was replaced by an earlier copy, which may not know of this run",
+          "The database lacks what was written last: an earlier copy is in its place.",
+        ),
+    });
+    return { stored, former };
+  };
+
+  const { stored, former } = await openRuns().catch(async (error) => {
     await database.destroy();
     throw error;
   });
   const runs: RunStore = {
     ...stored,
     async close() {
-      cancelLook();
-      closeCalls();
+      for (const end of endings) end();
       await workers?.close();
       await stored.close();
     },
   };
 
-  function lookLater(engine: Engine): void {
-    cancelLook = clock.after(LOOK_MS, () => {
-      engine.limitsChanged();
-      lookLater(engine);
-    });
-  }
-
-  function interruptRuns({ id: workerId, name, silentMs }: Worker): void {
-    for (const run of runs.all().filter((one) => one.worker === workerId && !hasEnded(one))) {
-      const error =
-        `The worker that carried it out (${name}) was not heard of for ${Math.round(silentMs / 1000)} s. ` +
-        "The conversation is kept there: continue the session to go on.";
-      runs
-        .record(run.runId, { type: "ended", status: "interrupted", error, leftBehind: true }, "written")
-        .catch((problem: Error) => log.warn(`Run ${run.runId} could not be ended: ${problem.message}`));
-    }
-  }
-
-  /** Once for all that ask in one turn of the loop: each run that waits does, and there may be 10,000 others. */
-  function countBusy(): number {
-    if (busy === undefined) {
-      busy = runs.all().filter((run) => run.worker === id && isAtWork(run)).length;
-      setImmediate(() => {
-        busy = undefined;
+  function lookLater(look: () => void): () => void {
+    let cancel = () => {};
+    const next = () => {
+      cancel = clock.after(LOOK_MS, () => {
+        look();
+        next();
       });
-    }
-    return busy;
+    };
+    next();
+    return () => cancel();
   }
 
   return {
@@ -186,40 +166,40 @@ export async function openWorker(options: {
       bundles: createSessionBundles({ database, shared, workerId: id, limitBytes: moveLimitBytes }),
       keepEveryMs: options.shared.keepEveryMs ?? KEEP_EVERY_MS,
     },
-    async join(engine) {
-      interruptAll = engine.interruptAll;
+    async join(own) {
+      engine = own;
       const joined = await joinWorkers({
-        ...{ database, shared, id, instance, former, name, places, clock, log, timeoutMs },
-        busy: countBusy,
-        onGone: interruptRuns,
+        ...{ database, shared, id, instance, name, places, clock, log, timeoutMs },
+        former: former === undefined ? [] : [former],
+        busy: () => runs.notEnded().filter((run) => run.worker === id && isAtWork(run)).length,
+        onGone: (gone) => interruptRuns(gone, { runs, log }),
         onCopied() {
-          log.error(
-            "Another engine with a copy of this state folder has become this worker: this one ends its agents and begins nothing more. End one of the two.",
+          void workers?.drain();
+          endAgents(
+            "A copy of this worker's state folder has taken its place",
+            "Another engine with a copy of this state folder has become this worker: end one of the two. Nothing more begins here.",
           );
-          void joined?.drain();
-          void engine.interruptAll("A copy of this worker's state folder has taken its place");
         },
-        onLost() {
-          log.error("The database was not reached for too long: this worker ends its agents.");
-          void engine.interruptAll("The database was not reached for too long, so that others may take over");
-        },
+        onLost: () =>
+          endAgents(
+            "The database was not reached for too long, so that others may take over",
+            "The database was not reached for too long.",
+          ),
       });
       workers = joined;
-      joined.onChange(() => engine.limitsChanged());
-      const carryOut = createCarryOutCall(engine, runs.refresh);
+      const carryOut = createCarryOutCall(own, runs.refresh);
       const calls = createWorkerCalls({ database, shared, workers: joined, carryOut, clock, log });
-      closeCalls = calls.close;
+      endings.push(calls.close, joined.onChange(own.limitsChanged), lookLater(own.limitsChanged));
       tellJoined();
-      lookLater(engine);
-      engine.limitsChanged();
-      const isReached = createReachDatabase({ database, shared, clock });
+      own.limitsChanged();
+      const checkDatabase = createDatabaseCheck(shared.reach, clock);
       return {
-        engine: shareEngine(engine, { runs, workers: joined, calls }),
+        engine: shareEngine(own, { runs, workers: joined, calls }),
         workers: joined,
         see: () => seeWorkers(joined, runs),
         async ready() {
           if (joined.isDraining()) return DRAINS;
-          return (await isReached()) ? undefined : "The database is away. It is looked for again.";
+          return (await checkDatabase()) && "The database is away. It is looked for again.";
         },
       };
     },

@@ -1,5 +1,5 @@
 import type { PlacesElsewhere } from "../engine-options.js";
-import { type EngineRun, hasEnded, waitsForSlot } from "../runs/run.js";
+import { type EngineRun, goesOn, waitsForSlot } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import { homeOf } from "./session-homes.js";
 import { isThere, type Worker } from "./worker-rows.js";
@@ -14,20 +14,18 @@ import type { Workers } from "./workers.js";
 export function createPlacesElsewhere(
   workers: () => Workers | undefined,
   options: {
-    runs: Pick<RunStore, "all" | "ofSession" | "subscribe">;
+    runs: Pick<RunStore, "notEnded" | "ofSession">;
     waitsFor: (home: string | undefined) => Worker | undefined;
   },
 ): (run?: EngineRun) => PlacesElsewhere {
   const { runs, waitsFor } = options;
-  /** Runs that have begun and not ended; there may be 10,000 others. */
-  let goingOn: readonly EngineRun[] | undefined;
-  runs.subscribe(() => {
-    goingOn = undefined;
-  });
 
   function runsAt(ids: ReadonlySet<string>): EngineRun[] {
-    goingOn ??= runs.all().filter((run) => run.status !== "pending" && !hasEnded(run));
-    return goingOn.filter(({ worker }) => worker !== undefined && ids.has(worker)).reverse();
+    const there = ({ worker }: EngineRun) => worker !== undefined && ids.has(worker);
+    return runs
+      .notEnded()
+      .filter((run) => goesOn(run) && there(run))
+      .reverse();
   }
 
   /** The one worker that the run waits for; undefined for any of them. */

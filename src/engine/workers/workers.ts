@@ -43,7 +43,7 @@ export interface Workers {
  * @param options.id of this one; `instance`: of its process
  * @param options.places how many agents work here at once, by now
  * @param options.busy how many of these places are taken, by now
- * @param options.onGone called while a worker is gone or has ended, with each look. Must not throw
+ * @param options.onGone told with each look which workers are gone or have ended, where there are any. Must not throw
  * @param options.onLost the others take this one for gone soon: whatever it does is to end. Must not throw
  * @throws StoreError when the database cannot be used
  */
@@ -59,7 +59,7 @@ export async function joinWorkers(options: {
   busy: () => number;
   clock: Clock;
   log: Log;
-  onGone: (worker: Worker) => void;
+  onGone: (workers: readonly Worker[]) => void;
   onLost: () => void;
   /** A copy of this worker's folder has taken its place: whatever this one does is to end. Must not throw. */
   onCopied: () => void;
@@ -127,7 +127,8 @@ export async function joinWorkers(options: {
     known = new Map(workers.map((worker) => [worker.id, worker]));
     if (summaryOf(known) !== before) for (const listener of [...listeners]) listener();
     if (!isSteady()) return;
-    for (const worker of known.values()) if (worker.id !== id && !isThere(worker)) onGone(worker);
+    const gone = [...known.values()].filter((worker) => worker.id !== id && !isThere(worker));
+    if (gone.length > 0) onGone(gone);
   }
 
   async function tellChange(trx: Transaction): Promise<void> {

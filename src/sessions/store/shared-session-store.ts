@@ -88,8 +88,7 @@ export function createSharedSessionStore(options: {
       opening ??= open();
       const { db } = await opening;
       await db.prepare(clock.now());
-      const { isReadOnly } = await db.inspect();
-      if (isReadOnly) throw new StoreError("The PostgreSQL server is a replica that takes no writes.");
+      await db.shared.reach();
     },
     async close() {
       closed = true;

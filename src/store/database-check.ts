@@ -1,4 +1,3 @@
-import type { SessionStore } from "../sessions/store/session-store.js";
 import type { Clock } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 
@@ -12,16 +11,16 @@ export interface Unready {
 
 /** Whatever balances load asks every few seconds, from several places: the database is asked once in this time, in ms. */
 const KNOWN_MS = 1_000;
-/** The database is waited for no longer, in ms: whoever asks gives up soon. */
+/** It is waited for no longer, in ms: whoever asks gives up soon. */
 const LIMIT_MS = 2_000;
 
 /**
- * Tells whether the database can be reached that several servers share, and takes writes.
- * @param reach see {@link SessionStore}; left out where there is no such database
+ * Tells whether a database can be reached that several machines share, and takes writes.
+ * @param reach throws a StoreError when it cannot; left out where there is no such database
  * @returns asks, or says what is known since a moment ago; undefined when it can. Never rejects
  */
 export function createDatabaseCheck(
-  reach: SessionStore["reach"],
+  reach: (() => Promise<void>) | undefined,
   clock: Pick<Clock, "elapsed" | "after">,
 ): () => Promise<Unready | undefined> {
   let askedAt = Number.NEGATIVE_INFINITY;
