@@ -86,6 +86,8 @@ export async function namespacesAsMachines(count: number, net: number): Promise<
     await inside(pid, "link", "set", device, "up");
   }
 
+  /** Ends of cables in this process's own network: they go with their namespaces, but only some time after those. */
+  const cables = [`fb${net}`];
   await plugIn("here", process.pid, `fb${net}`, `${back}.254`);
   const opened: Awaited<ReturnType<typeof openNamespace>>[] = [];
   const all: Machine[] = [];
@@ -97,6 +99,7 @@ export async function namespacesAsMachines(count: number, net: number): Promise<
     const device = `ff${net}-${index}`;
     const peer = ["type", "veth", "peer", "name", "front", "netns", `${machine.pid}`];
     await execute("ip", ["link", "add", device, ...peer]);
+    cables.push(device);
     await execute("ip", ["addr", "add", `${here}/30`, "dev", device]);
     await execute("ip", ["link", "set", device, "up"]);
     await inside(machine.pid, "addr", "add", `${there}/30`, "dev", "front");
@@ -117,6 +120,7 @@ export async function namespacesAsMachines(count: number, net: number): Promise<
       enter: ({ uid, gid }) => `nsenter -t ${hub.pid} -n -S ${uid} -G ${gid} --`.split(" "),
     },
     async dispose() {
+      await Promise.all(cables.map((device) => execute("ip", ["link", "delete", device])));
       await Promise.all(opened.map(({ close }) => close()));
       await hub.close();
     },
