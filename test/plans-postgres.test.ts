@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { type ServedApi, serveSimulatedApi } from "../mocks/serve.js";
 import type { PlanJournal } from "../src/plan-runner/journal.js";
 import { createPlanNotices } from "../src/plan-runner/plan-notices.js";
+import type { PlanState } from "../src/plans/machine/state.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
 import { runBin, startBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { serveBranchingApi } from "./support/branching-api.js";
@@ -282,6 +283,45 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     expect((await window.runner.tell(planId, decide(shown, "approve")))?.refused).toBeUndefined();
     await runNumber(2);
     await vi.waitFor(() => expect(heard).toContain(planId), PATIENT);
+  });
+
+  test("where an earlier copy of the database is put in its place, a plan goes on as that has it", async () => {
+    const keeping = { describe: true, branches: true, paceMs: "manual", keyPrefix: "db." } as const;
+    served = await serveSimulatedApi(keeping);
+    onTestFinished(() => served.close());
+    let looks = 0;
+    const machine = await openMachine({
+      journal: (journal: PlanJournal) => ({
+        ...journal,
+        check: (...args) => {
+          looks++;
+          return journal.check(...args);
+        },
+      }),
+    });
+    machine.runner.start();
+    const planId = await machine.begin(GATED);
+    (await runNumber(1)).complete({ result: "Done" });
+    const shown = await machine.until(planId, isAtGate);
+    const [copied] = await ask<{ entries: number }>("select entries from plans");
+    expect((await machine.runner.tell(planId, decide(shown, "approve")))?.refused).toBeUndefined();
+    const second = await runNumber(2);
+    const isSecondKnown = ({ steps }: PlanState) => steps.second?.attempts[0]?.runId !== undefined;
+    await machine.until(planId, isSecondKnown);
+
+    await ask(
+      `with one as (delete from plan_entries where number > ${copied?.entries} returning 1),
+       two as (delete from plan_acts where id like '%second%' returning 1)
+       update plans set entries = ${copied?.entries}`,
+    );
+    // What was decided since is asked again; what was paid for is found again.
+    const again = await machine.until(planId, isAtGate);
+    expect((await machine.runner.tell(planId, decide(again, "approve")))?.refused).toBeUndefined();
+    await machine.until(planId, isSecondKnown);
+    second.complete({ result: "Done" });
+    await machine.until(planId, hasEnded);
+    expect(runs()).toHaveLength(2);
+    expect(looks).toBeLessThan(50);
   });
 
   describe("of the product's processes", () => {

@@ -1,6 +1,6 @@
 import type { PlanState } from "../plans/machine/state.js";
 import type { PlanJournal } from "./journal.js";
-import type { PlanCopy } from "./plan-copy.js";
+import { earlierCopy, type PlanCopy } from "./plan-copy.js";
 import type { PlanHolder } from "./plan-owner.js";
 import type { StartNote } from "./port.js";
 
@@ -82,13 +82,15 @@ export function createBegunActs(options: {
       }
       for (;;) {
         if (!isWanted(id, copy().state)) return false;
-        const now = await journal.check(planId, copy().entries, owner);
+        const known = copy().entries;
+        const now = await journal.check(planId, known, owner);
         if (now === "current") return isWanted(id, copy().state);
         if (now === "lost") {
           lose();
           return false;
         }
         await copy().catchUp();
+        if (copy().entries === known) throw earlierCopy();
       }
     },
     async isOurs() {

@@ -109,12 +109,8 @@ export function createPlanCopy(
         const write = { entries, events, next, acts, owner: carrier?.owner, now: clock.now() };
         const written = await journal.write(planId, write);
         if (written === "behind") {
-          const before = entries;
           await catchUp();
-          if (entries === before)
-            throw new StoreError(
-              "The database has less of this plan than was written: an earlier copy was put in its place. Nothing was changed.",
-            );
+          if (entries === write.entries) throw earlierCopy();
           continue;
         }
         if (written === "name-taken")
@@ -194,4 +190,11 @@ export class PlanGone extends Error {
   constructor() {
     super("The plan is not there any more. Nothing was changed.");
   }
+}
+
+/** The database says that there is more of the plan than is known here, and there is not. */
+export function earlierCopy(): StoreError {
+  return new StoreError(
+    "The database has less of this plan than was written: an earlier copy was put in its place. Nothing was changed.",
+  );
 }

@@ -159,6 +159,8 @@ export function createPlanRunner(options: {
       const row = open.find((one) => one.planId === planId);
       if (row && isSameOwner(row.owner, owner) && row.epoch === plan.epoch) {
         if (row.entries > plan.entries) await plan.catchUp();
+        // An earlier copy of the database is in its place: it goes on as that has it.
+        else if (row.entries < plan.entries && (await hasLess(planId, plan.entries))) await letGo(planId);
       } else await letGo(planId);
     }
     for (const row of open) {
@@ -174,6 +176,12 @@ export function createPlanRunner(options: {
         tellOnce(row.planId, `A plan could not be carried on: ${(error as Error).message}`);
       }
     }
+  }
+
+  /** By a look of now: what was just written may not have been there at the look before. */
+  async function hasLess(planId: string, entries: number): Promise<boolean> {
+    const row = await journal.readRow(planId);
+    return row !== undefined && row.entries < entries;
   }
 
   async function drive(planId: string, owner: PlanOwner, epoch: number): Promise<void> {
