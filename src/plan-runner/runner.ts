@@ -2,15 +2,15 @@ import { randomUUID } from "node:crypto";
 import type { PlanChange, PlanStarted } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { setBounded } from "../shared/bounded-map.js";
-import { type Clock, sleep } from "../shared/clock.js";
+import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
+import { createFolderCarrier } from "./folder-carrier.js";
 import { createHeardNews } from "./heard-news.js";
 import type { PlanJournal } from "./journal.js";
 import { PlanNameTaken } from "./name-taken.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
-import { identifyOwner, isFree, isSameOwner, type Ownership, type PlanOwner } from "./plan-owner.js";
-import type { OpenPlan } from "./plan-owners.js";
+import { identifyOwner, isFree, type Ownership, type PlanOwner } from "./plan-owner.js";
 import type { PlanPlace } from "./plan-place.js";
 import type { PlanSummary } from "./plan-summary.js";
 import type { PlanNow, PlanPort } from "./port.js";
@@ -65,10 +65,6 @@ export interface PlanRunner {
   close(graceMs?: number): Promise<void>;
 }
 
-/** How often the database is looked at for what other processes have added, in ms. */
-const LOOK_MS = 500;
-/** How often plans that ended long ago are looked for, in ms. */
-const PRUNE_MS = 60 * 60_000;
 /** What was sent gets its answer within this time, in ms, or is looked up by the next process. */
 const GRACE_MS = 10_000;
 
@@ -85,9 +81,6 @@ export function createPlanRunner(options: {
 }): PlanRunner {
   const { journal, portFor, clock, log } = options;
   const plans = new Map<string, DrivenPlan & { place: PlanPlace; epoch: number }>();
-  const closing = new AbortController();
-  let woken = new AbortController();
-  const wakeUp = () => woken.abort();
   const me = identifyOwner(randomUUID(), journal.isShared);
   const mayTake = (row: Ownership, own: PlanOwner) =>
     isFree(row, own, { now: clock.now(), times: journal.times });
@@ -95,8 +88,6 @@ export function createPlanRunner(options: {
   const sleeps = createSleepMeter(clock);
   const sights = createSightWriter({ sights: journal, owner: me, clock, log });
   const looked = new Map<string, PlanCopy & { place: PlanPlace }>();
-  let loops: Promise<unknown> | undefined;
-  let offNews = () => {};
 
   /** What was told of this last, so that it is told once and not with every look. */
   const told = new Map<string, string>();
@@ -106,85 +97,17 @@ export function createPlanRunner(options: {
     if (problem !== undefined) told.set(what, problem);
   }
 
-  async function goOn(): Promise<void> {
+  const carrier = createFolderCarrier(
+    {
+      ...{ journal, owner: me, clock, log, plans, drive, letGo, tellOnce },
+      mayTake: async (row) => mayTake(row, await me),
+      slept: sleeps.look,
+    },
+    news,
+  );
+
+  async function drive(planId: string, epoch: number): Promise<void> {
     const owner = await me;
-    let prunedAt = Number.NEGATIVE_INFINITY;
-    let slept = 0;
-    while (!closing.signal.aborted) {
-      woken = new AbortController();
-      try {
-        // The journal gets it with whatever is written next; nobody is waited for meanwhile.
-        if (sleeps.look() > slept)
-          for (const plan of plans.values()) plan.happen({ type: "tick" }).catch(() => {});
-        slept = sleeps.look();
-        await look(owner);
-        tellOnce("all", undefined);
-        if (clock.elapsed() - prunedAt >= PRUNE_MS) {
-          prunedAt = clock.elapsed();
-          await journal.prune();
-        }
-      } catch (error) {
-        tellOnce("all", `The plans could not be read: ${(error as Error).message}`);
-      }
-      await sleep(clock, LOOK_MS, AbortSignal.any([woken.signal, closing.signal]));
-    }
-  }
-
-  /** Says that this process lives, whatever else waits for the database. */
-  async function keepBeating(): Promise<void> {
-    const owner = await me;
-    while (await sleep(clock, journal.times.beatMs, closing.signal)) {
-      if (plans.size === 0) continue;
-      const problem = await journal.refresh(owner, clock.now()).then(
-        () => undefined,
-        (error: Error) => `It could not be noted that plans are carried out here: ${error.message}`,
-      );
-      tellOnce("beat", problem);
-    }
-  }
-
-  function hear(kind: string, planId?: string): void {
-    if (kind === "free") wakeUp();
-    // What fails is found by the next look.
-    else if (kind === "changed" && planId)
-      plans
-        .get(planId)
-        ?.catchUp()
-        .catch(() => {});
-  }
-
-  async function look(owner: PlanOwner): Promise<void> {
-    const open = await journal.listOpen(owner);
-    for (const [planId, plan] of plans) {
-      const row = open.find((one) => one.planId === planId);
-      if (row && isSameOwner(row.owner, owner) && row.epoch === plan.epoch) {
-        if (row.entries > plan.entries) await plan.catchUp();
-        // An earlier copy of the database is in its place: it goes on as that has it.
-        else if (row.entries < plan.entries && (await hasLess(planId, plan.entries))) await letGo(planId);
-      } else await letGo(planId);
-    }
-    for (const row of open) {
-      if (closing.signal.aborted) return;
-      if (plans.has(row.planId) || !(await mayTake(row, owner))) continue;
-      try {
-        const epoch = await journal.claim(row.planId, owner, formerOf(row), clock.now());
-        if (epoch === undefined) continue;
-        await drive(row.planId, owner, epoch);
-        tellOnce(row.planId, undefined);
-      } catch (error) {
-        // The others go on all the same.
-        tellOnce(row.planId, `A plan could not be carried on: ${(error as Error).message}`);
-      }
-    }
-  }
-
-  /** By a look of now: what was just written may not have been there at the look before. */
-  async function hasLess(planId: string, entries: number): Promise<boolean> {
-    const row = await journal.readRow(planId);
-    return row !== undefined && row.entries < entries;
-  }
-
-  async function drive(planId: string, owner: PlanOwner, epoch: number): Promise<void> {
     const read = await journal.read(planId);
     if (!read || plans.has(planId)) return;
     const plan = drivePlan(read, {
@@ -252,7 +175,7 @@ export function createPlanRunner(options: {
   return {
     async begin(start, place) {
       const state = await journal.begin({ type: "plan-started", at: clock.now(), ...start }, place);
-      wakeUp();
+      carrier.wake();
       return state;
     },
     async tell(planId, change) {
@@ -267,7 +190,7 @@ export function createPlanRunner(options: {
           if (error instanceof PlanNameTaken) return error.message;
           throw error;
         }));
-      wakeUp();
+      carrier.wake();
       return { state: plan.state, ...(refused === undefined ? {} : { refused }) };
     },
     look: sightOf,
@@ -292,21 +215,12 @@ export function createPlanRunner(options: {
       const wanted = rows.map(async (row) => isHere(row) || (await mayTake(row, own)));
       return (await Promise.all(wanted)).includes(true);
     },
-    start() {
-      if (!loops) offNews = news.on(hear);
-      loops ??= Promise.all([goOn(), keepBeating()]);
-    },
+    start: carrier.start,
     async close(graceMs = GRACE_MS) {
-      closing.abort();
-      offNews();
-      await loops;
+      await carrier.stop();
       sights.close();
       await Promise.all([...plans.keys()].map((planId) => release(planId, graceMs)));
+      await carrier.close();
     },
   };
-}
-
-/** Of whom a plan is taken over, as he was seen. */
-function formerOf({ owner, epoch, ownerSeen }: OpenPlan) {
-  return owner && { ...owner, epoch, ownerSeen };
 }

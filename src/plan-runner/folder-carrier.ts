@@ -1,0 +1,60 @@
+import type { CarrierHands, PlanCarrier } from "./carrier.js";
+import { createCarrierLoops } from "./carrier-loops.js";
+import type { HeardNews } from "./heard-news.js";
+import type { OpenPlan } from "./plan-owners.js";
+
+/** How often the database is looked at for what other processes have added, in ms. */
+const LOOK_MS = 500;
+
+/**
+ * Carries plans out that are in a database without anything beside it: looks for such as nobody carries out, and takes
+ * each on, if nobody else was first.
+ */
+export function createFolderCarrier(hands: CarrierHands, news: HeardNews): PlanCarrier {
+  const { journal, plans, clock, tellOnce } = hands;
+  const loops = createCarrierLoops({ hands, lookMs: LOOK_MS, takeOn, prune: journal.prune });
+  let offNews = () => {};
+
+  async function takeOn(open: readonly OpenPlan[], signal: AbortSignal): Promise<void> {
+    const owner = await hands.owner;
+    for (const row of open) {
+      if (signal.aborted) return;
+      if (!(await hands.mayTake(row))) continue;
+      try {
+        const epoch = await journal.claim(row.planId, owner, formerOf(row), clock.now());
+        if (epoch === undefined) continue;
+        await hands.drive(row.planId, epoch);
+        tellOnce(row.planId, undefined);
+      } catch (error) {
+        // The others go on all the same.
+        tellOnce(row.planId, `A plan could not be carried on: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  return {
+    start() {
+      offNews = news.on((kind, planId) => {
+        if (kind === "free") loops.wake();
+        // What fails is found by the next look.
+        else if (kind === "changed" && planId)
+          plans
+            .get(planId)
+            ?.catchUp()
+            .catch(() => {});
+      });
+      loops.start();
+    },
+    wake: loops.wake,
+    async stop() {
+      offNews();
+      await loops.stop();
+    },
+    close: async () => {},
+  };
+}
+
+/** Of whom a plan is taken over, as he was seen. */
+function formerOf({ owner, epoch, ownerSeen }: OpenPlan) {
+  return owner && { ...owner, epoch, ownerSeen };
+}
