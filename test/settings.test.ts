@@ -405,6 +405,12 @@ const CASES: Record<string, Case> = {
     good: numbers("3", "604800"),
     bad: ["2", "604801", ...NO_NUMBERS],
   },
+  ENGINE_RESUME: {
+    property: "engineResume",
+    fallback: "off",
+    good: texts("off", "once"),
+    bad: ["on", "ONCE"],
+  },
   ENGINE_MOVE_LIMIT: {
     property: "engineMoveLimitMb",
     fallback: 64,

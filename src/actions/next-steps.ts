@@ -4,7 +4,7 @@ import { tellConversationEnd } from "../shared/conversation-end.js";
 import type { NextStep } from "./answer.js";
 
 /** The action that picks a run up again with progress. */
-export function watchAgain(run: Run, reason: string): NextStep {
+export function watchAgain(run: Pick<Run, "runId">, reason: string): NextStep {
   return { action: "status", arguments: { run_id: run.runId, wait_seconds: 45 }, reason };
 }
 
@@ -19,6 +19,7 @@ export function nextAfterEnd(run: Run): { next?: NextStep } {
       },
     };
   }
+  if (run.goesOn) return { next: afterResume(run, run.goesOn.runId) };
   // Of one that never began nothing can be continued.
   if (run.status === "failed" && run.errorCode && !run.neverStarted) return { next: afterKnownFailure(run) };
   if (run.status === "failed" && !run.neverStarted) {
@@ -31,6 +32,20 @@ export function nextAfterEnd(run: Run): { next?: NextStep } {
     };
   }
   return {};
+}
+
+/** Nothing is to be started: it goes on by itself. */
+function afterResume({ runId }: Run, goesOnAs: string | undefined): NextStep {
+  if (goesOnAs !== undefined)
+    return watchAgain(
+      { runId: goesOnAs },
+      "The engine goes on with it by itself as this run. Do not continue the session as well.",
+    );
+  return {
+    action: "status",
+    arguments: { run_id: runId },
+    reason: "The engine goes on with it by itself: see as which run. Do not continue the session as well.",
+  };
 }
 
 /** A full or lost conversation cannot be continued; after any other failure it can, once the cause is corrected. */

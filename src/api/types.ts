@@ -103,6 +103,8 @@ export interface Run {
   error?: string;
   /** Why it has failed, in one word, where the API knows one: `context_full`, `no_credit` … */
   errorCode?: string;
+  /** It was interrupted, and the API goes on with it by itself: it will, or does so as this run. */
+  goesOn?: { runId?: string };
   repositoryUrl?: string;
   gitBranch?: string;
   /** When the agent was last seen doing something. */

@@ -20,9 +20,10 @@ import { allowedModels } from "./workflows/models.js";
  * answered for is never forgotten.
  * @param key the client's own name for the start; with one that is known, the former run is the answer
  * @param options.within the only caller whose sessions are there to be continued
+ * @param options.resumes the interrupted run that it goes on with by itself
  * @param options.refuse throws where nothing new may be started
  * @returns `happened` false for a run that was taken on before
- * @throws EngineRefusal when there is no run
+ * @throws EngineRefusal when there is no run, and NotResumable
  */
 export async function acceptRequest(
   asked: RunRequest,
@@ -31,6 +32,7 @@ export async function acceptRequest(
     refuse: () => void;
     dayLimit: Pick<DayLimit, "refusal">;
     within?: string | undefined;
+    resumes?: string | undefined;
   },
 ): Promise<Recorded> {
   const { runs, library, log, refuse } = options;
@@ -83,7 +85,15 @@ export async function acceptRequest(
   if (tooMuch)
     throw new EngineRefusal(409, `The cost limit of the day is reached. ${tooMuch}`, "day_cost_limit");
   try {
-    return await runs.accept({ runId, sessionId, sessionName, request }, requestKey);
+    const { resumes } = options;
+    const accepted = {
+      runId,
+      sessionId,
+      sessionName,
+      request,
+      ...(resumes === undefined ? {} : { resumes }),
+    };
+    return await runs.accept(accepted, requestKey);
   } catch (error) {
     if (error instanceof KeyReused) {
       const message =

@@ -11,6 +11,7 @@ import { listDatabaseFiles } from "../store/database-file.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
+import { rememberAgent } from "./agent/remember-agent.js";
 import { createCommands } from "./agent/run-command.js";
 import { hideSandboxFiles, sandboxSettings } from "./agent/sandbox.js";
 import { sweepStartFiles } from "./agent/start-files.js";
@@ -48,7 +49,11 @@ export type LocalEngineSettings = Pick<
   Partial<
     Pick<
       Settings,
-      "notify" | "notifyCommand" | "engineCostLimitPerDayUsd" | "engineCostLimitPerDayAndCallerUsd"
+      | "notify"
+      | "notifyCommand"
+      | "engineCostLimitPerDayUsd"
+      | "engineCostLimitPerDayAndCallerUsd"
+      | "engineResume"
     >
   >;
 
@@ -103,9 +108,6 @@ export interface LocalEngine {
   close(): Promise<void>;
 }
 
-/** Looking for the agent's program starts it three times and takes half a second. */
-const AGENT_KNOWN_MS = 60_000;
-
 /**
  * Puts the engine together, opens it, and listens.
  * @throws an Error worded for a person when a folder cannot be used, and the system's when the port cannot be had;
@@ -122,8 +124,10 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   const notices = createRunNotices(options);
   const alongside = notices.write;
   const concurrency = () => settings.engineConcurrency ?? availableParallelism();
+  const resumeOnce = () => settings.engineResume === "once";
   const { shared } = options;
-  const opened = shared && (await openWorker({ ...options, shared, places: concurrency, alongside }));
+  const own = { places: concurrency, resumeOnce, alongside };
+  const opened = shared && (await openWorker({ ...options, shared, ...own }));
   const runs = opened?.runs ?? (await openRunStore({ ...options, alongside }));
   const configFolder = resolveConfigFolder({ env, platform, home });
   const allowedFile = join(configFolder, ALLOWED_FILE);
@@ -231,6 +235,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       get costLimitUsd() {
         return settings.engineCostLimitUsd;
       },
+      get resumeOnce() {
+        return resumeOnce();
+      },
       get costLimitPerDayUsd() {
         return settings.engineCostLimitPerDayUsd;
       },
@@ -318,24 +325,4 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     await notices.close();
     throw error;
   }
-}
-
-/** What was found stays true for a while; that nothing was found is looked at again every time. */
-function rememberAgent(clock: Clock, find: () => Promise<FoundAgent>): () => Promise<FoundAgent> {
-  let known: { found: Promise<FoundAgent>; at: number } | undefined;
-  return async () => {
-    if (!known || clock.now() - known.at >= AGENT_KNOWN_MS) known = { found: find(), at: clock.now() };
-    const mine = known;
-    const forget = () => {
-      if (known === mine) known = undefined;
-    };
-    try {
-      const found = await mine.found;
-      if (!found.ok) forget();
-      return found;
-    } catch (error) {
-      forget();
-      throw error;
-    }
-  };
 }

@@ -22,6 +22,8 @@ export interface EngineLimits {
   costLimitUsd?: number | undefined;
   /** What all runs of a local calendar day may cost, in USD; undefined for no limit. */
   costLimitPerDayUsd?: number | undefined;
+  /** A run that nobody wanted to end is resumed once; default false. */
+  resumeOnce?: boolean | undefined;
   /** What the runs of one caller on a local calendar day may cost, in USD; undefined for no limit. */
   costLimitPerDayAndCallerUsd?: number | undefined;
 }

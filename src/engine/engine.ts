@@ -3,7 +3,7 @@ import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
 import { AGENT_ENDED, notWritten } from "./not-written.js";
-import { type EngineRun, goesOn, hasEnded, type QueuedMessage, type RunQuestion } from "./runs/run.js";
+import { type EngineRun, goesOn, hasEnded, type QueuedMessage, type RunRequest } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
 import type { StoredEvent } from "./runs/run-store.js";
 import { type Engine, EngineRefusal } from "./types.js";
@@ -13,6 +13,8 @@ import { createInterruptedRuns } from "./work/interrupted-runs.js";
 import { statsOf } from "./work/message-stats.js";
 import { createLookAgain } from "./work/not-begun.js";
 import { refuseLater } from "./work/refuse-later.js";
+import { refuseUnoffered } from "./work/refuse-unoffered.js";
+import { createResumes } from "./work/resume-once.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
 import { createRunWork, type RunWork } from "./work/run-work.js";
@@ -73,6 +75,10 @@ export function createEngine(options: EngineOptions): Engine {
       bring: () => interruptedRuns.bring(run),
       leave: () => whileOpen(goneOn.leave(run, (one) => working.has(one))),
     });
+  });
+  const resumes = createResumes({
+    ...{ runs, clock, log, isOn: () => limits.resumeOnce === true },
+    start: (request, resumed) => take(request, { resumes: resumed }),
   });
   let closing = false;
 
@@ -162,6 +168,20 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
+  async function take(
+    asked: RunRequest,
+    how: { key?: string | undefined; within?: string | undefined; resumes?: string },
+  ): Promise<EngineRun> {
+    const refuse = () => {
+      if (closing) throw new EngineRefusal(503, STOPPING);
+      if (drain.isDraining() && !worker?.othersBegin()) throw new EngineRefusal(503, DRAINING);
+    };
+    const accepting = acceptRequest(asked, how.key, { ...options, ...how, refuse, dayLimit });
+    const { run, happened } = await whileOpen(accepting);
+    if (happened) queue.add(toQueued(run));
+    return run;
+  }
+
   return {
     ...createRunReview({ runs, workspaces, find, hold, checkSession }),
     ...createSessionLeftovers({
@@ -185,19 +205,13 @@ export function createEngine(options: EngineOptions): Engine {
       for (const run of oldestFirst) if (run.status === "pending") queue.add(toQueued(run));
       for (const { run, release } of held) void interruptedRuns.bring(run).finally(release);
       for (const run of goneOn.list()) if (!interrupted.includes(run)) void interruptedRuns.bring(run);
+      // As one of several it is to know first what the others have begun.
+      void (worker?.joined ?? Promise.resolve()).then(() => {
+        if (!closing) resumes.open();
+      });
     },
 
-    async start(asked, key, within) {
-      const refuse = () => {
-        if (closing) throw new EngineRefusal(503, STOPPING);
-        if (drain.isDraining() && !worker?.othersBegin()) throw new EngineRefusal(503, DRAINING);
-      };
-      const { run, happened } = await whileOpen(
-        acceptRequest(asked, key, { ...options, refuse, dayLimit, within }),
-      );
-      if (happened) queue.add(toQueued(run));
-      return run;
-    },
+    start: (asked, key, within) => take(asked, { key, within }),
 
     costWarning: dayLimit.warning,
 
@@ -310,30 +324,19 @@ export function createEngine(options: EngineOptions): Engine {
 
     isDraining: drain.isDraining,
 
-    async interruptAll(why) {
-      await Promise.allSettled([...working.values()].map((work) => work.stop(why)));
+    async interruptAll(why, isAccident) {
+      await Promise.allSettled([...working.values()].map((work) => work.stop(why, isAccident)));
     },
 
     async close() {
       closing = true;
       stopping.abort("The engine is stopping");
       queue.close();
+      resumes.close();
       stopListening();
       history.close();
       await Promise.allSettled([...starting, ...[...working.values()].map((work) => work.stop())]);
       await runs.close();
     },
   };
-}
-
-/** @throws EngineRefusal for a permission in a way in which the person was not asked for it */
-function refuseUnoffered({ answeredAt, kind, choices, cut }: RunQuestion, answer: string): void {
-  const isOffered = choices.some((choice) => choice.value === answer);
-  if (answeredAt !== undefined || kind !== "permission" || !answer.startsWith("allow") || isOffered) return;
-  throw new EngineRefusal(
-    422,
-    cut
-      ? "This request is too long to be shown in full, so it cannot be allowed. Deny it: the agent is then told to make it shorter."
-      : `"${answer}" is none of the choices: ${choices.map(({ value }) => value).join(", ")}`,
-  );
 }

@@ -69,7 +69,7 @@ export function createRunNotices(options: {
     tell(runs) {
       isTelling = true;
       runs.subscribe(({ type }) => {
-        if (type === "ended" || type === "question-asked") notifier?.look();
+        if (type === "ended" || type === "question-asked" || type === "not-resumed") notifier?.look();
       });
       begin();
     },
@@ -94,6 +94,11 @@ const writeNotices: WriteAlongside = async (trx, event, run) => {
     }
     case "question-closed":
       return settleNotices(trx, [questionKey(runId, String(event.data.questionId))]);
+    case "not-resumed": {
+      const notice = noticeOfEnd(factsOf(run), event.at);
+      const id = `${runId}/not-resumed`;
+      return notice && addNotice(trx, runId, { ...notice, id }, event.at);
+    }
     case "ended": {
       await settleQuestions(trx, runId);
       const notice = noticeOfEnd(factsOf(run), event.at);

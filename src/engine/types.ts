@@ -236,8 +236,12 @@ export interface Engine {
    */
   drain(): Promise<void>;
   isDraining(): boolean;
-  /** The same as `close` for the runs that are at work, and the engine goes on. @param why it was done, for the person */
-  interruptAll(why: string): Promise<void>;
+  /**
+   * The same as `close` for the runs that are at work, and the engine goes on.
+   * @param why it was done, for the person
+   * @param isAccident nobody wanted it: they may be resumed by themselves
+   */
+  interruptAll(why: string, isAccident?: boolean): Promise<void>;
   /** Ends the agents in an orderly way: their runs are `interrupted`, and can be continued. */
   close(): Promise<void>;
 }

@@ -93,6 +93,13 @@ export const engineSettings = {
       "Engine on a `DATABASE`: time after which the sessions of a worker that is gone go on elsewhere, from what they have committed.",
     bounds: "3–604800 s",
   }),
+  engineResume: setting(z.enum(["off", "once"]).default("off"), {
+    variable: "ENGINE_RESUME",
+    about:
+      "Engine: what becomes of a run that was interrupted since its engine or machine went away. `once`: a new paid run goes on with it, once ever. Not of one that a person has ended or a plan goes on with.",
+    bounds: "`off` or `once`",
+    forEngine: true,
+  }),
   engineMoveLimitMb: setting(decimal(0, 1024).default(64), {
     variable: "ENGINE_MOVE_LIMIT",
     about:

@@ -22,8 +22,8 @@ export interface WorkerProcess extends ContractClient {
   log(): string;
   /** Processes of its agents. */
   agents(): number[];
-  /** Begins again on the same folder. */
-  restart(): Promise<WorkerProcess>;
+  /** Begins again on the same folder. @param changed settings that are others then */
+  restart(changed?: Record<string, string>): Promise<WorkerProcess>;
   /** Starts a command at its machine, in a terminal with the same settings. */
   command(...words: string[]): ReturnType<typeof spawnBin>;
 }
@@ -77,7 +77,7 @@ export async function startWorker(
         ...createPatientClient(url),
         ...{ url, home, agents, exited: bin.ended, log: bin.stderr },
         signal: (name) => void child.kill(name),
-        restart: () => startWorker(database, settings, home),
+        restart: (changed = {}) => startWorker(database, { ...settings, ...changed }, home),
         command: (...words) => spawnBin(words, variables),
       };
     }

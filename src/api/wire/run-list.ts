@@ -16,7 +16,7 @@ import {
   text,
   texts,
 } from "./fields.js";
-import { ACTION_CHARS, costOf, EMPTY_RESULT, tokensOf, toSlotWait } from "./run.js";
+import { ACTION_CHARS, costOf, EMPTY_RESULT, toGoesOn, tokensOf, toSlotWait } from "./run.js";
 import { reasonIn, toStatus } from "./run-status.js";
 
 export const runListWire = z.looseObject({ runs: z.array(z.unknown()) });
@@ -52,6 +52,8 @@ const runItemWire = z.looseObject({
   error_message: text,
   error_code: text,
   started: flag,
+  to_be_resumed: flag,
+  resumed_by: text,
   git_repo: text,
   repository_url: text,
   git_branch: text,
@@ -95,6 +97,7 @@ export function listItemToRun(value: unknown): Run | undefined {
     error: line(wire.error_message, 2000) ?? reasonIn(wire.status),
     errorCode: line(wire.error_code, 60),
     neverStarted: status === "failed" && wire.started === false ? true : undefined,
+    goesOn: toGoesOn(wire.to_be_resumed, wire.resumed_by),
     repositoryUrl: address(wire.repository_url) ?? address(wire.git_repo),
     gitBranch: line(wire.git_branch),
     workspacePath: line(wire.workspace_path, 500),

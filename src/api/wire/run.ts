@@ -54,6 +54,8 @@ export const statusWire = z.looseObject({
   error_message: text,
   error_code: text,
   started: flag,
+  to_be_resumed: flag,
+  resumed_by: text,
   workspace_path: text,
   work: record,
   own_workspace: flag,
@@ -107,6 +109,13 @@ export function costOf(usd: unknown, atLeast: unknown): Pick<Run, "costUsd" | "c
 
 /** An action names what waits, and for whom. */
 export const ACTION_CHARS = 300;
+
+/** How an interrupted run goes on by itself; undefined for one that does not. */
+export function toGoesOn(toBeResumed: unknown, resumedBy: string | null | undefined): Run["goesOn"] {
+  const runId = line(resumedBy, 200);
+  if (runId === undefined) return toBeResumed === true ? {} : undefined;
+  return { runId };
+}
 
 /** How a run waits for a free slot; undefined for one that does not. */
 export function toSlotWait(wire: Record<string, unknown> | null | undefined): SlotWait | undefined {
@@ -173,6 +182,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     error: line(wire.error_message, 2000) ?? reasonIn(wire.status),
     errorCode: line(wire.error_code, 60),
     neverStarted: status === "failed" && wire.started === false ? true : undefined,
+    goesOn: toGoesOn(wire.to_be_resumed, wire.resumed_by),
     repositoryUrl: address(wire.repository_url),
     gitBranch: line(wire.git_branch),
     lastActivityAt: parseTime(metadata.last_activity),

@@ -41,6 +41,8 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
       ...(status === "interrupted" ? { error_code: "interrupted" } : {}),
     },
   }),
+  resumed: ({ data }) => ({ type: "resumed", data: { by: data.by } }),
+  "not-resumed": ({ data }) => ({ type: "resumed", data: { by: null, reason: data.why } }),
   "work-changed": () => ({ type: "work", data: {} }),
   "cleaned-up": ({ data }) => ({ type: "cleanup", data: { removed: data.removed } }),
 };

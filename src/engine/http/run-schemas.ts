@@ -40,6 +40,16 @@ const neverStarted = z
   .optional()
   .describe("The run failed before its agent started; nothing was charged");
 
+/** What an engine that resumes runs by itself tells of that. */
+const resume = {
+  to_be_resumed: z.literal(true).optional().describe("It was interrupted, and is resumed once by itself"),
+  resumed_by: z.string().optional().describe("The run that goes on with what this one was interrupted in"),
+  resumes: z
+    .string()
+    .optional()
+    .describe("The interrupted run with which this one goes on, without anybody having asked"),
+};
+
 const expectedTurns = z
   .int()
   .nullable()
@@ -158,6 +168,7 @@ export const statusSchema = z
     error_message: z.string().nullable(),
     error_code: errorCode,
     started: neverStarted,
+    ...resume,
     workspace_path: z.string().nullable(),
     own_workspace: z
       .boolean()
@@ -222,6 +233,7 @@ export const rowSchema = z
     error_message: z.string().nullable(),
     error_code: errorCode,
     started: neverStarted,
+    ...resume,
   })
   .openapi("Run");
 

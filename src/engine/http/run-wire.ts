@@ -29,6 +29,14 @@ function errorCodeOf(run: EngineRun): { error_code?: string } {
   return run.errorCode === undefined ? {} : { error_code: run.errorCode };
 }
 
+function resumeOf({ toResume, resumedBy, resumes }: EngineRun) {
+  return {
+    ...(toResume ? { to_be_resumed: true as const } : {}),
+    ...(resumedBy === undefined ? {} : { resumed_by: resumedBy }),
+    ...(resumes === undefined ? {} : { resumes }),
+  };
+}
+
 /** When the run began, or was asked for while it has not; epoch ms. */
 export function startOf(run: EngineRun): number {
   return run.startedAt ?? run.createdAt;
@@ -202,6 +210,7 @@ export function toStatus(
     error_message: run.error ?? null,
     ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
+    ...resumeOf(run),
     workspace_path: run.workspacePath ?? null,
     own_workspace: run.ownWorkspace ?? null,
     work: toWork(run),
@@ -271,6 +280,7 @@ export function toRow(run: EngineRun, wait?: SlotWait): z.input<typeof rowSchema
     ...(run.work?.mergedInto ? { merged_into: run.work.mergedInto } : {}),
     ...errorCodeOf(run),
     ...(run.neverStarted ? { started: false } : {}),
+    ...resumeOf(run),
   };
 }
 

@@ -5,8 +5,9 @@ import { type EngineRun, hasEnded, openQuestions, type RunQuestion } from "./run
 type Ended = Extract<RunEvent, { type: "ended" }>;
 
 /** The run that an accepted request makes. */
-export function acceptRun({ runId, sessionId, sessionName, request, at }: RunAccepted): EngineRun {
+export function acceptRun({ runId, sessionId, sessionName, request, at, resumes }: RunAccepted): EngineRun {
   return deepFreeze({
+    ...(resumes === undefined ? {} : { resumes }),
     runId,
     request: { ...request },
     status: "pending",
@@ -49,6 +50,18 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
           ...without(without(run, "work"), "workGone"),
           ...(event.work ? { work: event.work } : { workGone: true }),
         }
+      : undefined;
+  if (event.type === "resumed")
+    return run.toResume
+      ? {
+          ...without(run, "toResume"),
+          resumedBy: event.by,
+          error: tellMore(run, `It goes on as run ${event.by}.`),
+        }
+      : undefined;
+  if (event.type === "not-resumed")
+    return run.toResume
+      ? { ...without(run, "toResume"), error: tellMore(run, `It was not resumed. ${event.why}`) }
       : undefined;
   if (hasEnded(run)) return undefined;
   switch (event.type) {
@@ -195,8 +208,11 @@ function end(run: EngineRun, event: Ended): EngineRun {
     ...(status === "killed" ? { killedAt: event.at } : {}),
     ...(isUnstarted ? { neverStarted } : {}),
     ...(event.leftBehind ? { leftBehind: true } : {}),
+    ...(event.toResume && status === "interrupted" ? { toResume: true } : {}),
   };
 }
+
+const tellMore = ({ error = "" }: EngineRun, more: string) => `${error} ${more}`.trim();
 
 function close(
   question: RunQuestion,

@@ -6,9 +6,9 @@ import { loadRuns } from "./load-runs.js";
 import type { EngineRun } from "./run.js";
 import { createRunNews } from "./run-news.js";
 import type { Durability, Recorded, RunListener, RunStore, RunStoreProblem } from "./run-store.js";
-import { type Asked, createRunWriter, LIMITS, type RunWriter, type Told } from "./run-writer.js";
+import { type Asked, createRunWriter, LIMITS, type RunWriter } from "./run-writer.js";
 import { createSharedRunWriter } from "./shared-run-writer.js";
-import type { Change, Guard, Outcome, WriteAlongside } from "./write-changes.js";
+import type { Change, Guard, Outcome, Told, WriteAlongside } from "./write-changes.js";
 
 /**
  * Opens the runs in a database. The way of a change: `ask` puts it into the queue (src/store/write-queue.ts), `carryOut` has all
@@ -109,6 +109,8 @@ export async function createRunStore(options: {
       const found = [...runs.values()].find((one) => one.key?.key === key);
       return found?.key && { run: found.newest, digest: found.key.digest };
     },
+
+    keyOf: (runId) => runs.get(runId)?.key?.key,
 
     accept: (run, key) =>
       ask({ kind: "accept", accepted: { ...run, type: "accepted", at: clock.now() }, key }, "written"),

@@ -70,6 +70,8 @@ export type RunChange =
       neverStarted?: true;
       /** Another worker has ended it: whatever there is of it is where it was carried out. */
       leftBehind?: true;
+      /** Nobody wanted this end: as an interrupted run it is to be resumed once, by whichever engine is there. */
+      toResume?: true;
       /** What the engine says behind the agent's result. */
       notes?: readonly string[];
       filesChanged?: readonly string[];
@@ -77,6 +79,10 @@ export type RunChange =
       work?: Work;
       workspaceRemoved?: boolean;
     }
+  /** Another run, which is written down in the same moment, goes on with what it was interrupted in. Happens once. */
+  | { type: "resumed"; by: string }
+  /** It could not be resumed, and will not be. */
+  | { type: "not-resumed"; why: string }
   /** A person has taken the session's commits, or thrown them away: then there is no work any more. */
   | { type: "work-changed"; work?: Work }
   /** What the run has left behind was removed. */
@@ -93,4 +99,6 @@ export interface RunAccepted {
   sessionId: string;
   sessionName: string;
   request: RunRequest;
+  /** The interrupted run with whose task it goes on by itself. */
+  resumes?: string;
 }

@@ -98,6 +98,12 @@ export async function findRunByKey(trx: Transaction, key: string): Promise<strin
   return (await query.executeTakeFirst())?.run_id;
 }
 
+/** The id of a session's run that was accepted last. */
+export async function newestOfSession(trx: Transaction, sessionId: string): Promise<string | undefined> {
+  const query = trx.selectFrom("engine_runs").select("run_id").where("session_id", "=", sessionId);
+  return (await query.orderBy("first_event", "desc").limit(1).executeTakeFirst())?.run_id;
+}
+
 /** Writes a new run. */
 export async function insertRun(trx: Transaction, stored: StoredRun): Promise<void> {
   const { run, key, version, firstEvent } = stored;

@@ -48,6 +48,11 @@ export class KeyReused extends Error {
   override name = "KeyReused";
 }
 
+/** A run cannot be resumed by itself: it was before, or its session has gone on since. */
+export class NotResumable extends Error {
+  override name = "NotResumable";
+}
+
 /** The disk or the database has failed; the message says how, and carries no path. */
 export class NotWritten extends Error {
   override name = "NotWritten";
@@ -83,10 +88,14 @@ export interface RunStore {
   get(runId: string): EngineRun | undefined;
   /** The run that was accepted with the key. */
   findByKey(key: string): { run: EngineRun; digest: string } | undefined;
+  /** The key with which a run was accepted. */
+  keyOf(runId: string): string | undefined;
   /**
-   * Takes a new run on. With a key that is known already nothing happens, and its run is given.
+   * Takes a new run on. With a key that is known already nothing happens, and its run is given. With `resumes` that run
+   * becomes resumed by the new one in the same moment.
    * @throws NotWritten when it cannot be written: then there is no run
    * @throws KeyReused when the known key came with another digest
+   * @throws NotResumable when `resumes` is not to be resumed, or not any more: then there is no run
    */
   accept(run: Omit<RunAccepted, "type" | "at">, key?: RequestKey): Promise<Recorded>;
   /**

@@ -5,7 +5,7 @@ import { apply } from "./apply.js";
 import { type FactName, readFact } from "./facts.js";
 import type { LoadedRuns } from "./load-runs.js";
 import { pruneRuns } from "./prune-runs.js";
-import { type EngineRun, hasEnded } from "./run.js";
+import { hasEnded } from "./run.js";
 import { type HeldRun, readEvents } from "./run-rows.js";
 import {
   type Durability,
@@ -14,7 +14,15 @@ import {
   type RunStoreProblem,
   type StoredEvent,
 } from "./run-store.js";
-import { type Change, type Outcome, toStored, type WriteAlongside, writeChanges } from "./write-changes.js";
+import {
+  type Change,
+  type Outcome,
+  type Told,
+  toldOf,
+  toStored,
+  type WriteAlongside,
+  writeChanges,
+} from "./write-changes.js";
 import { createWriteFailure } from "./write-failure.js";
 
 /** How much is kept, and for how long. */
@@ -34,14 +42,6 @@ export const LIMITS = {
 export interface Asked {
   change: Change;
   durability: Durability;
-}
-
-/** An event for those who listen, with the run as it stands after it. */
-export interface Told {
-  event: StoredEvent;
-  run: EngineRun;
-  /** Another engine has written it. */
-  fromElsewhere: boolean;
 }
 
 /** What was written. */
@@ -192,12 +192,7 @@ export function createRunWriter(options: {
   return {
     async carryOut(batch) {
       const outcomes = await carryOut(batch);
-      const told = outcomes.flatMap((outcome) =>
-        "refused" in outcome || !outcome.event
-          ? []
-          : [{ event: outcome.event, run: outcome.run, fromElsewhere: false }],
-      );
-      return { outcomes, told };
+      return { outcomes, told: toldOf(outcomes) };
     },
 
     async eventsAfter(id, runId) {

@@ -176,6 +176,12 @@ export interface EngineRun {
   readonly killedAt?: number;
   /** Its worker was taken for gone: what there is of it, its agent perhaps, is there. */
   readonly leftBehind?: true;
+  /** It was interrupted, and is to be resumed once by itself. */
+  readonly toResume?: true;
+  /** The run that goes on with what this one was interrupted in. */
+  readonly resumedBy?: string;
+  /** The interrupted run with whose task this one goes on, without anybody having asked. */
+  readonly resumes?: string;
   /** It has failed before there was an agent: nothing has run, and nothing has cost anything. */
   readonly neverStarted?: true;
 }

@@ -16,8 +16,15 @@ import {
   type StoredRun,
 } from "./run-rows.js";
 import { NotWritten, type RunStoreProblem, type StoredEvent } from "./run-store.js";
-import type { Asked, LIMITS, RunWriter, Told, Written } from "./run-writer.js";
-import { type Guard, type Outcome, type WriteAlongside, writeChanges } from "./write-changes.js";
+import type { Asked, LIMITS, RunWriter, Written } from "./run-writer.js";
+import {
+  type Guard,
+  type Outcome,
+  type Told,
+  toldOf,
+  type WriteAlongside,
+  writeChanges,
+} from "./write-changes.js";
 import { createWriteFailure } from "./write-failure.js";
 
 /** Events that are read at once; more are read in several goes. */
@@ -125,10 +132,7 @@ export function createSharedRunWriter(options: {
     for (const stored of changes.runs) hold(stored);
     waiting = waiting.slice(ahead);
     newestId = changes.newestId;
-    for (const outcome of changes.outcomes)
-      if (!("refused" in outcome) && outcome.event)
-        told.push({ event: outcome.event, run: outcome.run, fromElsewhere: false });
-    return { outcomes: changes.outcomes.slice(ahead), told };
+    return { outcomes: changes.outcomes.slice(ahead), told: [...told, ...toldOf(changes.outcomes)] };
   }
 
   /** A server that has taken another one's place may lack its last changes, and its numbers are given once more. */

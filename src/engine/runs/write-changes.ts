@@ -9,12 +9,13 @@ import {
   insertEvent,
   insertRun,
   newestEventOf,
+  newestOfSession,
   readRuns,
   readVersion,
   type StoredRun,
   updateRun,
 } from "./run-rows.js";
-import { KeyReused, type RequestKey, type StoredEvent } from "./run-store.js";
+import { KeyReused, NotResumable, type RequestKey, type StoredEvent } from "./run-store.js";
 
 /** What is asked of the store: to take a run on, or that something has happened to one. */
 export type Change =
@@ -30,7 +31,34 @@ export type WriteAlongside = (trx: Transaction, event: StoredEvent, run: EngineR
 export type Guard = (trx: Transaction, run: EngineRun, event: RunEvent) => Promise<boolean>;
 
 /** What has come of a change: the run after it, and the event if it could happen. */
-export type Outcome = { run: EngineRun; event: StoredEvent | undefined } | { refused: Error };
+export type Outcome = Happened | { refused: Error };
+
+interface Happened {
+  run: EngineRun;
+  event: StoredEvent | undefined;
+  /** What has happened to another run together with it. */
+  before?: { run: EngineRun; event: StoredEvent };
+}
+
+/** An event for those who listen, with the run as it stands after it. */
+export interface Told {
+  event: StoredEvent;
+  run: EngineRun;
+  /** Another engine has written it. */
+  fromElsewhere: boolean;
+}
+
+/** What is to be told of changes that were made here, in order. */
+export function toldOf(outcomes: readonly Outcome[]): Told[] {
+  const told: Told[] = [];
+  for (const outcome of outcomes) {
+    if ("refused" in outcome || !outcome.event) continue;
+    const { before, event, run } = outcome;
+    if (before) told.push({ ...before, fromElsewhere: false });
+    told.push({ event, run, fromElsewhere: false });
+  }
+  return told;
+}
 
 /** What counts already and is not in the database, because that could not be written or is a new one. */
 export interface Unwritten {
@@ -90,12 +118,27 @@ export async function writeChanges(
       if (stored?.key?.digest === key.digest) return { run: stored.run, event: undefined };
       return { refused: new KeyReused() };
     }
+    const resumed = accepted.resumes === undefined ? undefined : await resume(accepted.resumes, accepted);
+    if (accepted.resumes !== undefined && !resumed) return { refused: new NotResumable() };
     const run = acceptRun(accepted);
     const event = toStored(++lastId, run, accepted);
     await insertEvent(trx, event);
     after.set(run.runId, { run, key, version: 0, firstEvent: event.id, lastEvent: event.id });
     if (key) acceptedNow.set(key.key, run.runId);
-    return { run, event };
+    return resumed ? { run, event, before: resumed } : { run, event };
+  }
+
+  /** @returns undefined when its session has gone on since, or the run is not to be resumed */
+  async function resume(
+    runId: string,
+    { runId: by, sessionId, at }: RunAccepted,
+  ): Promise<Happened["before"]> {
+    const isNew = [...after.values()].some(
+      (one) => one.run.sessionId === sessionId && !before.has(one.run.runId),
+    );
+    if (isNew || (await newestOfSession(trx, sessionId)) !== runId) return undefined;
+    const resumed = await record({ kind: "record", runId, event: { type: "resumed", by, at } });
+    return "refused" in resumed || !resumed.event ? undefined : { run: resumed.run, event: resumed.event };
   }
 
   async function record({ runId, event }: Extract<Change, { kind: "record" }>): Promise<Outcome> {

@@ -2,8 +2,10 @@ import { untilAborted } from "../../shared/abort.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { identityOfRun } from "../agent/process-tree.js";
 import type { EngineOptions } from "../engine-options.js";
+import type { RunChange } from "../runs/events.js";
 import type { EngineRun } from "../runs/run.js";
 import { keepSession } from "./keep-session.js";
+import { isToResume, tellKept } from "./resume-once.js";
 import type { SessionsGoneOn } from "./sessions-gone-on.js";
 
 /** How long bringing the commits of one run may take, in ms: a remote may hang. */
@@ -29,7 +31,7 @@ export interface InterruptedRuns {
 export function createInterruptedRuns(
   options: Pick<
     EngineOptions,
-    "runs" | "workspaces" | "endLeftover" | "worker" | "prepareHandover" | "clock" | "log"
+    "runs" | "workspaces" | "limits" | "endLeftover" | "worker" | "prepareHandover" | "clock" | "log"
   > & {
     goneOn: Pick<SessionsGoneOn, "since" | "setAside">;
     /** Keeps the engine from closing under it. */
@@ -74,13 +76,16 @@ export function createInterruptedRuns(
   }
 
   return {
-    async end({ runId, agentProcess }) {
+    async end(run) {
+      const { runId, agentProcess } = run;
       // Its pipes have gone with the engine that held them, so an agent cannot be taken over, only ended.
       const alive = await options.endLeftover(agentProcess ?? identityOfRun(runId));
+      const toResume = isToResume(run, runs, options.limits.resumeOnce === true);
       const error =
         `The engine stopped while the run was going on${alive ? "; its agent was still there and was ended" : ""}. ` +
-        "The conversation is kept: continue the session to go on.";
-      await runs.record(runId, { type: "ended", status: "interrupted", error }, "now");
+        tellKept(toResume);
+      const end: RunChange = { type: "ended", status: "interrupted", error };
+      await runs.record(runId, toResume ? { ...end, toResume } : end, "now");
     },
 
     async bring(run) {

@@ -8,6 +8,7 @@ export interface Ending {
   errorCode?: FailureCode;
   notes?: string[];
   neverStarted?: true;
+  toResume?: true;
 }
 
 /** Decides how a run ends, and stops what it waits for when it is ended from outside. */

@@ -12,6 +12,7 @@ import { keepSession } from "./keep-session.js";
 import { keepWhileWorking } from "./keep-while-working.js";
 import { findMove } from "./moved-session.js";
 import { type PreparedAgent, prepareAgent } from "./prepare-agent.js";
+import { isToResume, tellKept } from "./resume-once.js";
 import { createRunEnding, type Ending } from "./run-ending.js";
 import type { RunSlot } from "./run-queue.js";
 import type { SessionsGoneOn } from "./sessions-gone-on.js";
@@ -29,8 +30,11 @@ export interface RunWork {
   giveAnswer(questionId: string, answer: string): void;
   /** Ends the agent; resolves when nothing of it is left and the run has ended. */
   kill(force: boolean): Promise<void>;
-  /** Ends the agent because the engine stops, or for another reason. A run that has not begun stays as it is. */
-  stop(why?: string): Promise<void>;
+  /**
+   * Ends the agent because the engine stops, or for another reason. A run that has not begun stays as it is.
+   * @param isAccident nobody wanted it: the run may be resumed by itself
+   */
+  stop(why?: string, isAccident?: boolean): Promise<void>;
 }
 
 /**
@@ -241,10 +245,15 @@ export function createRunWork(
     await done;
   }
 
-  function describeStop(reason: string): string {
-    return conversation.hadAgent()
-      ? `${reason}; the run was ended. Continue the session to go on.`
-      : `${reason}; there was no agent yet.`;
+  function describeStop(reason: string, toResume = false): string {
+    if (!conversation.hadAgent()) return `${reason}; there was no agent yet.`;
+    return `${reason}; the run was ended. ${toResume ? tellKept(toResume) : "Continue the session to go on."}`;
+  }
+
+  function interrupt(why: string, isAccident: boolean): Promise<void> {
+    const toResume = isAccident && isToResume(current(), runs, engine.limits.resumeOnce === true);
+    const error = describeStop(why, toResume);
+    return end({ status: "interrupted", error, ...(toResume ? { toResume } : {}) });
   }
 
   function onTimeLimit(): void {
@@ -258,7 +267,7 @@ export function createRunWork(
     answer: conversation.answer,
     giveAnswer: conversation.giveAnswer,
     kill: (force) => end({ status: "killed" }, force),
-    stop: (why = "The engine was stopped") => end({ status: "interrupted", error: describeStop(why) }),
+    stop: (why = "The engine was stopped", isAccident = false) => interrupt(why, isAccident),
   };
 }
 

@@ -82,11 +82,13 @@ export async function openWorker(options: {
   stateFolder: string;
   folder: string;
   places: () => number;
+  /** What is interrupted since its worker is gone is resumed once, by now. */
+  resumeOnce: () => boolean;
   alongside: WriteAlongside | undefined;
   clock: Clock;
   log: Log;
 }): Promise<OpenedWorker> {
-  const { stateFolder, folder, places, alongside, clock, log } = options;
+  const { stateFolder, folder, places, resumeOnce, alongside, clock, log } = options;
   const { timeoutMs, moveAfterMs, moveLimitBytes } = options.shared;
   const file = await openWorkerFile(folder);
   const { id } = file;
@@ -106,9 +108,9 @@ export async function openWorker(options: {
   const rules = createBeginRules(() => workers, moveAfterMs, shared);
 
   /** Whatever is at work here is to end, since the others may take over, or have done so. */
-  function endAgents(because: string, told: string): void {
+  function endAgents(because: string, told: string, isAccident = false): void {
     log.error(`${told} This worker ends its agents.`);
-    void engine?.interruptAll(because);
+    void engine?.interruptAll(because, isAccident);
   }
 
   /** @returns the runs of all, and the process that the database has for this worker */
@@ -172,7 +174,7 @@ export async function openWorker(options: {
         ...{ database, shared, id, instance, name, places, clock, log, timeoutMs },
         former: former === undefined ? [] : [former],
         busy: () => runs.notEnded().filter((run) => run.worker === id && isAtWork(run)).length,
-        onGone: (gone) => interruptRuns(gone, { runs, log }),
+        onGone: (gone) => interruptRuns(gone, { runs, resumeOnce: resumeOnce(), log }),
         onCopied() {
           void workers?.drain();
           endAgents(
@@ -184,6 +186,7 @@ export async function openWorker(options: {
           endAgents(
             "The database was not reached for too long, so that others may take over",
             "The database was not reached for too long.",
+            true,
           ),
       });
       workers = joined;

@@ -1,4 +1,5 @@
 import { tellInterruption } from "../../shared/interruption.js";
+import { planRunKey } from "../../shared/plan-run-key.js";
 import { optional, type RunStep } from "../plan.js";
 import { type Draft, edit, setStatus } from "./draft.js";
 import { shareOf } from "./limits.js";
@@ -30,8 +31,7 @@ export function startNext(draft: Draft, step: RunStep): string | undefined {
     return undefined;
   }
   const own = now.attempts.filter(({ item }) => item === queued.item).length + 1;
-  const suffix = queued.item === undefined ? "" : `/${queued.item + 1}`;
-  const key = `${draft.state.planId}/${step.id}/${own}${suffix}`;
+  const key = planRunKey(draft.state.planId, step.id, own, queued.item);
   const request: StartOrder = {
     workflow: step.workflow,
     message: message.value,

@@ -1,0 +1,25 @@
+import type { Clock } from "../../shared/clock.js";
+import type { FoundAgent } from "../engine-options.js";
+
+/** Looking for the agent's program starts it three times and takes half a second. */
+const AGENT_KNOWN_MS = 60_000;
+
+/** What was found stays true for a while; that nothing was found is looked at again every time. */
+export function rememberAgent(clock: Clock, find: () => Promise<FoundAgent>): () => Promise<FoundAgent> {
+  let known: { found: Promise<FoundAgent>; at: number } | undefined;
+  return async () => {
+    if (!known || clock.now() - known.at >= AGENT_KNOWN_MS) known = { found: find(), at: clock.now() };
+    const mine = known;
+    const forget = () => {
+      if (known === mine) known = undefined;
+    };
+    try {
+      const found = await mine.found;
+      if (!found.ok) forget();
+      return found;
+    } catch (error) {
+      forget();
+      throw error;
+    }
+  };
+}
