@@ -305,6 +305,21 @@ describe.skipIf(!programs)("a worker that", () => {
     expect(again.agents()).toEqual([]);
   });
 
+  it("is killed takes its agents and what they have started along, also those that would go on", async () => {
+    const { signal, agents, exited, ...a } = await startWorker("");
+    // One that has ended is none to be ended.
+    await start(a, QUICK).then(a.ended);
+    const lasting = { steps: [{ spawn: "group" }, { text: "Working" }, { hang: true }], linger: true };
+    for (const one of ["one", "two"]) {
+      const runId = await start(a, withScript("Work", lasting), { session_name: one });
+      await a.until(runId, ({ current_action }) => current_action === "Working");
+    }
+    expect(agents()).toHaveLength(4);
+    signal("SIGKILL");
+    await exited();
+    await vi.waitFor(() => expect(agents()).toEqual([]), PATIENT);
+  });
+
   it("was only slow finds its run interrupted, and ends the agent", async () => {
     const database = await server.createDatabase();
     const [a, b] = await Promise.all([startWorker(database), startWorker(database)]);

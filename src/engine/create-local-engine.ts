@@ -8,6 +8,7 @@ import type { Log } from "../shared/log.js";
 import { resolvePackageFolder } from "../shared/package-folder.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
 import { listDatabaseFiles } from "../store/database-file.js";
+import { createAgentGuard } from "./agent/agent-guard.js";
 import { startAgent } from "./agent/claude-agent.js";
 import { findClaude } from "./agent/find-claude.js";
 import { endLeftover } from "./agent/process-tree.js";
@@ -121,6 +122,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   const lacking = sandbox.problem();
   if (lacking !== undefined) throw new Error(lacking);
   await ensurePrivateFolder(options.privateFolder);
+  const guard = createAgentGuard(platform);
   const notices = createRunNotices(options);
   const alongside = notices.write;
   const concurrency = () => settings.engineConcurrency ?? availableParallelism();
@@ -194,7 +196,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       // That which its policy reckons with, whatever the setting has become since.
       const confined = agent.policy?.sandboxed ? sandbox.found() : undefined;
       if (confined) hideSandboxFiles(agent.cwd);
-      return startAgent(
+      const started = startAgent(
         {
           ...agent,
           privatePaths,
@@ -206,6 +208,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         },
         onEvent,
       );
+      guard.watch(started.pid);
+      void started.exited.then(() => guard.forget(started.pid));
+      return started;
     },
     findAgent,
     async prepareHandover(sessionId) {
@@ -316,12 +321,14 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         stopPruning();
         // In this order, so that those who listen hear how their runs have ended.
         await engine.close();
+        guard.close();
         await served.close();
         await notices.close();
       },
     };
   } catch (error) {
     await engine.close();
+    guard.close();
     await notices.close();
     throw error;
   }

@@ -42,13 +42,16 @@ export function createPatientClient(url: string, apiKey = WORKERS_KEY): Contract
  * Starts `engine` of the built bin on a shared database, and waits until it listens.
  * @param database "" for an engine with a database of its own
  * @param settings variables without their common prefix
+ * @param env other variables of its machine
  */
 export async function startWorker(
   database: string,
   settings: Record<string, string> = {},
   home = temporaryFolder("automagik-worker-"),
+  env: Record<string, string> = {},
 ): Promise<WorkerProcess> {
   const variables = {
+    ...env,
     HOME: home,
     XDG_CONFIG_HOME: home,
     ...toVariables({
@@ -77,7 +80,7 @@ export async function startWorker(
         ...createPatientClient(url),
         ...{ url, home, agents, exited: bin.ended, log: bin.stderr },
         signal: (name) => void child.kill(name),
-        restart: (changed = {}) => startWorker(database, { ...settings, ...changed }, home),
+        restart: (changed = {}) => startWorker(database, { ...settings, ...changed }, home, env),
         command: (...words) => spawnBin(words, variables),
       };
     }

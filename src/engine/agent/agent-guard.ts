@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
+
+/** Ends agents whose engine was killed: what they would do, nobody would read, and it would be paid for all the same. */
+export interface AgentGuard {
+  /** From now on this agent, with its group, ends when this process does. @param pid 0 when it did not start */
+  watch(pid: number): void;
+  /** The agent has ended. */
+  forget(pid: number): void;
+  /** Nothing is started any more; what is still there ends. */
+  close(): void;
+}
+
+/**
+ * Reads which groups there are, until its input ends: with the engine. SIGTERM, then 3 s for an agent to write its
+ * conversation down. A shell does this in 1 MB.
+ */
+const SCRIPT = `
+groups=
+while read -r what group; do
+  case $what in
+    watch) groups="$groups $group" ;;
+    forget)
+      rest=
+      for one in $groups; do [ "$one" = "$group" ] || rest="$rest $one"; done
+      groups=$rest ;;
+  esac
+done
+[ -n "$groups" ] || exit 0
+for one in $groups; do kill -s TERM -- "-$one"; done 2>/dev/null
+sleep 3
+for one in $groups; do kill -s KILL -- "-$one"; done 2>/dev/null
+`;
+
+/**
+ * A small process beside the engine, started with the first agent. On Windows there is none: there the engine ends what is
+ * left when it is started again, as it does everywhere.
+ */
+export function createAgentGuard(platform: NodeJS.Platform = process.platform): AgentGuard {
+  const watched = new Set<number>();
+  let guard: ChildProcess | undefined;
+
+  function start(): ChildProcess {
+    const child = spawn("/bin/sh", ["-c", `trap '' INT TERM HUP; ${SCRIPT}`], {
+      // A group of its own, and a folder that nobody removes; none of this process's variables.
+      ...{ detached: true, cwd: "/", env: {}, stdio: ["pipe", "ignore", "ignore"] },
+    });
+    child.on("error", () => {});
+    child.stdin?.on("error", () => {});
+    child.once("exit", () => {
+      if (guard === child) guard = undefined;
+    });
+    child.unref();
+    (child.stdin as Socket | null)?.unref();
+    for (const pid of watched) child.stdin?.write(`watch ${pid}\n`);
+    return child;
+  }
+
+  return {
+    watch(pid) {
+      if (pid <= 1 || platform === "win32") return;
+      watched.add(pid);
+      if (guard) guard.stdin?.write(`watch ${pid}\n`);
+      else guard = start();
+    },
+    forget(pid) {
+      if (watched.delete(pid)) guard?.stdin?.write(`forget ${pid}\n`);
+    },
+    close() {
+      guard?.stdin?.end();
+      watched.clear();
+    },
+  };
+}
