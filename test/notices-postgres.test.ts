@@ -69,7 +69,7 @@ describe.skipIf(!programs)("notices of servers that share a database", () => {
     await pass();
     for (const { notifier } of machines) notifier.look();
     await vi.waitFor(
-      async () => expect(await ask("select 1 from notice_deliveries where state = 'sent'")).toHaveLength(1),
+      async () => expect(await ask("select 1 from deliveries where state = 'sent'")).toHaveLength(1),
       PATIENT,
     );
     for (const { notifier } of machines) await notifier.close();

@@ -389,7 +389,7 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
       await untilStored("select 1 from notices where key like 'plan/%/ended/%'");
       // Nobody has looked, so the team is told by one of the two that are left.
       await vi.waitFor(() => expect(titles()).toEqual([expect.stringContaining("ship")]), PATIENT);
-      await untilStored("select 1 from notice_deliveries where state = 'sent'");
+      await untilStored("select 1 from deliveries where state = 'sent'");
       expect(starts()).toHaveLength(2);
       for (const one of [b, c]) expect((await statusAt(one, planId)).status).toBe("completed");
       expect(titles()).toHaveLength(1);

@@ -6,39 +6,56 @@ import type { Log } from "../shared/log.js";
 import { findPlansDatabase } from "./describe-server.js";
 import { findStateFolder, foreignEnvironment } from "./process.js";
 
+type Hidden = (string | undefined)[];
+
 /**
- * The same for `serve`, where servers share a database: by the command that is set for all of them.
+ * The same for `serve`, where servers share a database: by the command that is set for all of them, and to the services
+ * that are set.
+ * @param hidden texts that the log never shows; secrets that are read are added
  * @returns undefined when nobody is told
  */
 export async function openSharedNotifier(
   settings: Settings,
   log: Log,
-  onTold: Parameters<typeof createNotifier>[0]["onTold"],
+  hidden: Hidden,
+  onDone: Parameters<typeof createNotifier>[0]["onDone"],
 ): Promise<Notifier | undefined> {
   const address = findPlansDatabase(settings);
-  const { notify, notifyCommand } = settings;
-  if (address === undefined || notify === "off" || !notifyCommand) return undefined;
+  if (address === undefined || settings.notify === "off") return undefined;
+  const { channels, targets } = await findWays(settings, log, hidden);
+  const forAll = channels.filter(({ name }) => name !== "desktop");
+  if (forAll.length + targets.length === 0) return undefined;
   const { openOutboxes } = await import("../notices/open-outboxes.js");
-  const { chooseChannels } = await import("../notices/choose-channels.js");
-  const machine = { env: foreignEnvironment(), platform: process.platform, home: homedir() };
-  const { channels } = chooseChannels({ notify: "auto", notifyCommand }, machine);
   const folder = findStateFolder(settings);
-  return openOutboxes({ folder, address, channels, clock: systemClock, log, onTold });
+  const common = { folder, address, clock: systemClock, log, onDone };
+  return openOutboxes({ ...common, channels: forAll, targets });
+}
+
+/** All that this process may tell by. */
+async function findWays(settings: Settings, log: Log, hidden: Hidden) {
+  const { chooseChannels } = await import("../notices/choose-channels.js");
+  const { createSecrets } = await import("../settings/secrets.js");
+  const { listTargets } = await import("../integrations/list-targets.js");
+  const machine = { env: foreignEnvironment(), platform: process.platform, home: homedir() };
+  const secrets = createSecrets({ settings, ...machine, onSecret: (one) => void hidden.push(one) });
+  const targets = listTargets({ settings, secrets, env: machine.env, clock: systemClock, log });
+  return { ...chooseChannels(settings, machine), targets };
 }
 
 /**
  * What notes and tells for a chat window's server. The engine of this machine tells of its runs itself, so with it a
  * window only says what its person knows. What it needs is loaded, and looked for on this machine, with the first run
  * there is something to tell of: a start has no use for it.
+ * @param hidden texts that the log never shows; secrets that are read are added
  * @returns undefined when nobody is told
  */
-export function createWindowNotifier(settings: Settings, log: Log): Notifier | undefined {
+export function createWindowNotifier(settings: Settings, log: Log, hidden: Hidden): Notifier | undefined {
   if (settings.engine !== "local" && settings.notify === "off") return undefined;
   let opened: Promise<Notifier | undefined> | undefined;
 
   function use(work: (notifier: Notifier) => void): void {
     // Of a package that was updated meanwhile, a file may be gone: no run is to end by that.
-    opened ??= openNotifier(settings, log).catch((error: NodeJS.ErrnoException) => {
+    opened ??= openNotifier(settings, log, hidden).catch((error: NodeJS.ErrnoException) => {
       log.warn(`Notifications cannot be given (${error.code ?? error.name}). Start the server again.`);
       return undefined;
     });
@@ -54,21 +71,16 @@ export function createWindowNotifier(settings: Settings, log: Log): Notifier | u
 }
 
 /** @returns undefined where the person cannot be told */
-async function openNotifier(settings: Settings, log: Log): Promise<Notifier | undefined> {
+async function openNotifier(settings: Settings, log: Log, hidden: Hidden): Promise<Notifier | undefined> {
   const common = { folder: findStateFolder(settings), clock: systemClock, log };
   // The engine of this machine notes and tells what its runs do, in the state folder.
   if (settings.engine === "local") {
     const { createNotifier } = await import("../notices/notifier.js");
     return createNotifier({ ...common, channels: [] });
   }
-  const { chooseChannels } = await import("../notices/choose-channels.js");
-  const { channels, problem } = chooseChannels(settings, {
-    env: foreignEnvironment(),
-    platform: process.platform,
-    home: homedir(),
-  });
+  const { channels, problem, targets } = await findWays(settings, log, hidden);
   if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
-  if (channels.length === 0) return undefined;
+  if (channels.length + targets.length === 0) return undefined;
   const { openOutboxes } = await import("../notices/open-outboxes.js");
-  return openOutboxes({ ...common, address: findPlansDatabase(settings), channels });
+  return openOutboxes({ ...common, address: findPlansDatabase(settings), channels, targets });
 }

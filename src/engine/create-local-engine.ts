@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import type { Settings } from "../settings/settings.js";
+import { isDeepStrictEqual } from "node:util";
+import { type Settings, tellingSettings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import { resolveConfigFolder } from "../shared/config-folder.js";
 import { isLoopback } from "../shared/http/loopback.js";
@@ -47,16 +48,7 @@ export type LocalEngineSettings = Pick<
   | "engineSandbox"
   | "engineAgentVariables"
 > &
-  Partial<
-    Pick<
-      Settings,
-      | "notify"
-      | "notifyCommand"
-      | "engineCostLimitPerDayUsd"
-      | "engineCostLimitPerDayAndCallerUsd"
-      | "engineResume"
-    >
-  >;
+  Partial<Settings>;
 
 export interface LocalEngineOptions {
   apiKey: string;
@@ -76,6 +68,8 @@ export interface LocalEngineOptions {
   /** Names under which others may call it, beside loopback's. */
   allowedHosts?: readonly string[];
   settings: LocalEngineSettings;
+  /** Gets each secret of another service that is read, for the log never to show it. */
+  onSecret?: ((secret: string) => void) | undefined;
   /** How long an agent that has given its result can be told something still, in ms; a second when left out. */
   lingerMs?: number;
   /**
@@ -108,6 +102,14 @@ export interface LocalEngine {
   /** Ends runs in an orderly way, tells it to those who listen, and stops listening. */
   close(): Promise<void>;
 }
+
+/** Whether people or other services are told in another way. */
+function tellsOtherwise(changed: Partial<Settings>, former: Partial<Settings>): boolean {
+  return tellingSettings.some((name) => !isDeepStrictEqual(changed[name], former[name]));
+}
+
+/** Looking for the agent's program starts it three times and takes half a second. */
+const AGENT_KNOWN_MS = 60_000;
 
 /**
  * Puts the engine together, opens it, and listens.
@@ -271,8 +273,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     if (changed.engineSandbox !== former.engineSandbox) await sandbox.follow(changed.engineSandbox);
     settings = changed;
     if (changed.claudePath !== former.claudePath) findClaudeNow = rememberClaude();
-    if (changed.notify !== former.notify || changed.notifyCommand !== former.notifyCommand)
-      notices.change(changed);
+    if (tellsOtherwise(changed, former)) notices.change(changed);
     engine.limitsChanged();
   }
 

@@ -1,8 +1,10 @@
+import { listTargets } from "../integrations/list-targets.js";
 import type { Channel } from "../notices/channel.js";
 import { chooseChannels } from "../notices/choose-channels.js";
 import { type NoticeFacts, noticeOfEnd, noticeOfQuestion, questionKey } from "../notices/notice.js";
 import { createNotifier, type Notifier } from "../notices/notifier.js";
 import { addNotice, settleNotices, settleQuestions } from "../notices/outbox.js";
+import { createSecrets } from "../settings/secrets.js";
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
@@ -22,7 +24,8 @@ export interface RunNotices {
   close(): Promise<void>;
 }
 
-type NoticeSettings = Partial<Pick<Settings, "notify" | "notifyCommand">>;
+/** Those of notices and of other services. */
+type NoticeSettings = Partial<Settings>;
 
 /** Notices of the engine: it lives when no window does, and all that happens to a run goes through it. */
 export function createRunNotices(options: {
@@ -33,11 +36,14 @@ export function createRunNotices(options: {
   env: NodeJS.ProcessEnv;
   home: string;
   platform: NodeJS.Platform;
+  /** Gets each secret of another service that is read, for the log never to show it. */
+  onSecret?: ((secret: string) => void) | undefined;
   clock: Clock;
   log: Log;
 }): RunNotices {
   const { clock, log } = options;
-  let channels = choose(options.settings);
+  let settings = options.settings;
+  let channels = choose(settings);
   let isTelling = false;
   let notifier: Notifier | undefined;
   /** Former ones, which end what they are telling. */
@@ -50,9 +56,12 @@ export function createRunNotices(options: {
   }
 
   function begin(): void {
-    if (!isTelling || channels.length === 0) return;
+    if (!isTelling) return;
+    const secrets = createSecrets({ ...options, settings });
+    const targets = listTargets({ ...options, settings, secrets });
+    if (channels.length + targets.length === 0) return;
     const place = { folder: options.stateFolder, address: options.shared?.database };
-    notifier = createNotifier({ ...place, channels, clock, log });
+    notifier = createNotifier({ ...place, channels, targets, clock, log });
     notifier.look();
   }
 
@@ -73,8 +82,9 @@ export function createRunNotices(options: {
       });
       begin();
     },
-    change(settings) {
+    change(changed) {
       end();
+      settings = changed;
       channels = choose(settings);
       begin();
     },

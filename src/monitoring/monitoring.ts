@@ -13,7 +13,7 @@ export interface Counters {
   /** A call of a tool has ended. @param seconds how long it took */
   called(call: { action: string; failed: boolean; seconds: number }): void;
   /** A notification was given, or could not be. */
-  notified(channel: string, outcome: "sent" | "failed"): void;
+  notified(channel: string, outcome: "sent" | "unknown" | "failed"): void;
 }
 
 /** What operators are told of a server. Loaded only where settings ask for it. */

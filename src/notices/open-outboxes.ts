@@ -4,17 +4,20 @@ import { createNotifier, type Notifier } from "./notifier.js";
 type NotifierOptions = Parameters<typeof createNotifier>[0];
 
 /**
- * Notes and tells where servers may share a database: a command tells everybody, so that each notice is told by one of all
- * servers; what is shown on a desktop is for the person there, and is noted in the state folder of that machine.
+ * Notes and tells where servers may share a database: a command or a service tells everybody, so that each notice is told
+ * by one of all servers; what is shown on a desktop is for the person there, and is noted in the state folder of that machine.
  * @param options.channels as `createNotifier` takes them
  */
 export function openOutboxes(options: NotifierOptions): Notifier {
-  const { address, channels, ...common } = options;
-  if (address === undefined) return createNotifier({ ...common, channels });
+  const { address, channels, targets = [], ...common } = options;
+  if (address === undefined) return createNotifier({ ...common, channels, targets });
   const places: StorePlace[] = [{ folder: common.folder, address }, { folder: common.folder }];
   const notifiers = places.flatMap((place) => {
-    const own = channels.filter(({ name }) => (name === "command") === (place.address !== undefined));
-    return own.length > 0 ? [createNotifier({ ...common, ...place, channels: own })] : [];
+    const isShared = place.address !== undefined;
+    const own = channels.filter(({ name }) => (name !== "desktop") === isShared);
+    const others = isShared ? targets : [];
+    if (own.length + others.length === 0) return [];
+    return [createNotifier({ ...common, ...place, channels: own, targets: others })];
   });
   const all = (work: (notifier: Notifier) => void) => {
     for (const notifier of notifiers) work(notifier);

@@ -1,4 +1,5 @@
 import { type SpawnOptions, spawn } from "node:child_process";
+import { NotNow } from "../integrations/delivery-error.js";
 
 /** A program that takes longer is ended, in ms. */
 const LIMIT_MS = 10_000;
@@ -8,7 +9,7 @@ const LIMIT_MS = 10_000;
  * @param options.input goes to its stdin
  * @param options.shell `program` is a line for the shell
  * @param options.signal ends it
- * @throws an Error that says how it went wrong, with nothing of the program's own words
+ * @throws NotNow, which says how it went wrong, with nothing of the program's own words
  */
 export async function runProgram(
   program: string,
@@ -21,7 +22,7 @@ export async function runProgram(
   },
 ): Promise<void> {
   const { input, signal, limitMs = LIMIT_MS, env, cwd, shell = false } = options;
-  if (signal.aborted) throw new Error("it was not started");
+  if (signal.aborted) throw new NotNow("it was not started");
   const isPosix = process.platform !== "win32";
   const child = spawn(program, args, {
     env,
@@ -52,13 +53,13 @@ export async function runProgram(
   try {
     const [code, by] = await new Promise<[number | null, string | null]>((resolve, reject) => {
       child.once("error", ({ code = "unknown" }: NodeJS.ErrnoException) =>
-        reject(new Error(`it cannot be started (${code})`)),
+        reject(new NotNow(`it cannot be started (${code})`)),
       );
       // Not "close": what it leaves in the background is not waited for.
       child.once("exit", (...ended) => resolve(ended));
     });
-    if (isLate) throw new Error(`it took longer than ${limitMs / 1000} s`);
-    if (code !== 0) throw new Error(code === null ? `it was ended by ${by}` : `exit code ${code}`);
+    if (isLate) throw new NotNow(`it took longer than ${limitMs / 1000} s`);
+    if (code !== 0) throw new NotNow(code === null ? `it was ended by ${by}` : `exit code ${code}`);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", kill);

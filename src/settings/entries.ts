@@ -2,6 +2,7 @@ import * as z from "zod";
 import { clientSettings } from "./client-settings.js";
 import { engineSettings } from "./engine-settings.js";
 import { httpSettings } from "./http-settings.js";
+import { integrationSettings } from "./integration-settings.js";
 import { monitoringSettings } from "./monitoring-settings.js";
 import { noticeSettings } from "./notice-settings.js";
 import { planSettings } from "./plan-settings.js";
@@ -16,6 +17,7 @@ export const OLD_PREFIX = "AUTOMAGIK_WORKFLOWS_V2_";
 export const settingsSchema = z.object({
   ...clientSettings,
   ...noticeSettings,
+  ...integrationSettings,
   ...monitoringSettings,
   ...planSettings,
   ...httpSettings,
@@ -48,6 +50,12 @@ const entries: readonly Entry[] = Object.entries(settingsSchema.shape).map(([pro
   };
 });
 
+/** The settings by which people and other services are told of runs and plans. */
+export const tellingSettings = Object.keys({
+  ...noticeSettings,
+  ...integrationSettings,
+}) as (keyof Settings)[];
+
 /** All settings, in the order in which they are told. */
 export function listEntries(): readonly Entry[] {
   return entries;
@@ -55,7 +63,7 @@ export function listEntries(): readonly Entry[] {
 
 /** The flags that override variables, by their name without dashes: for a command line parser. */
 export function listSettingFlags(): string[] {
-  return listEntries().map((entry) => entry.flag);
+  return listEntries().flatMap((entry) => (entry.noFlag ? [] : entry.flag));
 }
 
 /** The texts that are set, by property, and what each was read from. See {@link readSettings} for what wins. */

@@ -10,6 +10,10 @@ export interface SettingMeta {
   bounds: string;
   /** The value is never shown, in any message. */
   secret?: true;
+  /** It is no flag: others on the machine could read it there. */
+  noFlag?: true;
+  /** Another way to give one that is told in the table of settings, which tells this way, too. */
+  isVariant?: true;
   /** It also concerns an engine that is started in the background, which gets it handed on. */
   forEngine?: true;
   /** An engine reads it when it starts, and keeps it until it ends. */

@@ -8,7 +8,7 @@ import {
   type Texts,
 } from "./entries.js";
 
-export type { Settings } from "./entries.js";
+export { type Settings, tellingSettings } from "./entries.js";
 
 /** A setting that cannot be used. The message is one line and fit to be shown. */
 export class SettingsError extends Error {

@@ -9,6 +9,7 @@ import { type HistoryTables, historyMigration } from "./migrations/006-history.j
 import { planEpochsMigration } from "./migrations/007-plan-epochs.js";
 import { type WorkerTables, workersMigration } from "./migrations/008-workers.js";
 import { type SessionBundleTables, sessionBundlesMigration } from "./migrations/009-session-bundles.js";
+import { type DeliveryTables, deliveriesMigration } from "./migrations/010-deliveries.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -28,7 +29,8 @@ export interface Tables
     PlanSightTables,
     HistoryTables,
     WorkerTables,
-    SessionBundleTables {
+    SessionBundleTables,
+    DeliveryTables {
   schema_migrations: MigrationTable;
 }
 
@@ -46,4 +48,5 @@ export const MIGRATIONS: readonly Migration[] = [
   planEpochsMigration,
   workersMigration,
   sessionBundlesMigration,
+  deliveriesMigration,
 ];

@@ -44,3 +44,28 @@ export function storedNotices(folder: string): Record<string, { state: string; k
     db.close();
   }
 }
+
+export interface StoredDelivery {
+  id: string;
+  target: string;
+  kind: string;
+  payload: string;
+  state: string;
+  tries: number;
+  remote_id: string | null;
+  note: string | null;
+}
+
+/** What is in the outbox of a state folder; nothing where it is only being made. */
+export function storedDeliveries(folder: string): StoredDelivery[] {
+  const path = join(folder, DATABASE_FILE);
+  if (!existsSync(path)) return [];
+  const db = new Libsql(path);
+  try {
+    if (!db.prepare("select 1 from sqlite_master where name = 'deliveries'").get()) return [];
+    const columns = "id, target, kind, payload, state, tries, remote_id, note";
+    return db.prepare(`select ${columns} from deliveries order by created_at, id`).all() as StoredDelivery[];
+  } finally {
+    db.close();
+  }
+}

@@ -24,7 +24,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
   const secrets = [settings.apiKey, findSharedDatabase(settings), ...tokens.map(({ token }) => token)];
   const log = openServerLog(settings, secrets);
   const monitoring = await monitor(settings, log, secrets);
-  const notifier = await openSharedNotifier(settings, log, monitoring?.notified);
+  const notifier = await openSharedNotifier(settings, log, secrets, monitoring?.notified);
   const parts = { settings, flags, script, log, secrets, drivesPlans: true };
   const forAll = {
     counters: monitoring,

@@ -22,7 +22,7 @@ export async function serveStdio({ flags, script }: Invocation): Promise<undefin
   const server = createServer({
     ...describeServer({ settings, flags, script, log, secrets }),
     sharesMachine: true,
-    notifier: createWindowNotifier(settings, log),
+    notifier: createWindowNotifier(settings, log, secrets),
     // Claude Code names the project's folder so; most clients start a server in it.
     ownFolders: [process.env.CLAUDE_PROJECT_DIR, process.cwd()].filter((folder) => folder !== undefined),
     home: homedir(),

@@ -45,6 +45,8 @@ export type EngineServerOptions = Parameters<CreateEngineServer>[0] & {
   /** Names under which others may call it, beside loopback's. */
   allowedHosts: readonly string[];
   log: Log;
+  /** Gets each secret of another service that is read: the log never shows it. */
+  onSecret: (secret: string) => void;
   /** The settings that hold when it is opened. */
   settings: Settings;
   /** Those that hold from now on, when they have changed. */
@@ -64,7 +66,8 @@ export async function serveEngine(options: ServeEngineOptions): Promise<number> 
   const settingsKey = settings.apiKey ? { settingsKey: settings.apiKey } : {};
   const apiKey = await resolveEngineKey({ stateFolder, ...settingsKey });
   const write = background ? openEngineLog(stateFolder).write : stderr;
-  const log = options.createLog(write, [apiKey]);
+  const secrets: string[] = [apiKey];
+  const log = options.createLog(write, secrets);
   let current = settings;
   if (!background && !settings.apiKey) log.info(`Its key is in ${engineFiles(stateFolder).key}`);
   const port = settings.enginePort ?? (background ? undefined : PORT);
@@ -92,6 +95,7 @@ export async function serveEngine(options: ServeEngineOptions): Promise<number> 
       return options.createEngineServer({
         ...given,
         log,
+        onSecret: (secret) => void secrets.push(secret),
         allowedHosts: namesUnder(host),
         settings: live.now(),
         readChangedSettings: live.readChanged,

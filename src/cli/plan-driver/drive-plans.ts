@@ -1,10 +1,12 @@
 import { homedir } from "node:os";
+import { listTargets } from "../../integrations/list-targets.js";
 import type { Monitoring } from "../../monitoring/monitoring.js";
 import { chooseChannels } from "../../notices/choose-channels.js";
 import type { Notifier } from "../../notices/notifier.js";
 import { openOutboxes } from "../../notices/open-outboxes.js";
 import { type DriverPlace, type PlansAtWork, runDriverProcess } from "../../plan-driver/index.js";
 import { createServices, type ServiceOptions } from "../../server/services.js";
+import { createSecrets } from "../../settings/secrets.js";
 import type { Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
@@ -73,7 +75,7 @@ export function drivePlans(options: {
 
 /** Tells of plans also while the engine, which tells of its runs, has ended; each notice is told by one of them. */
 function createDriverNotifier(
-  { settings, described, env, log }: Parameters<typeof drivePlans>[0],
+  { settings, described, env, log, secrets: hidden }: Parameters<typeof drivePlans>[0],
   monitoring: Monitoring | undefined,
 ): Notifier | undefined {
   const { channels, problem } = chooseChannels(settings, {
@@ -82,10 +84,12 @@ function createDriverNotifier(
     home: homedir(),
   });
   if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
-  if (channels.length === 0) return undefined;
-  const onTold = monitoring?.notified;
+  const secrets = createSecrets({ settings, env, home: homedir(), onSecret: (one) => void hidden.push(one) });
+  const targets = listTargets({ settings, secrets, env, clock: systemClock, log });
+  if (channels.length + targets.length === 0) return undefined;
+  const onDone = monitoring?.notified;
   const { folder, address } = described.plans;
-  return openOutboxes({ folder, address, channels, clock: systemClock, log, onTold });
+  return openOutboxes({ folder, address, channels, targets, clock: systemClock, log, onDone });
 }
 
 /** A port that is taken is no reason to leave plans alone. */

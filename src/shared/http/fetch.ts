@@ -12,7 +12,7 @@ const load = createRequire(import.meta.url);
 
 /** One request as it goes out. */
 export interface Outgoing {
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** In lower case. */
   headers: Record<string, string>;
   query?: Record<string, string | number | boolean | undefined>;

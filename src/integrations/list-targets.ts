@@ -1,0 +1,23 @@
+import type { Secrets } from "../settings/secrets.js";
+import type { Settings } from "../settings/settings.js";
+import type { Clock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import type { Target } from "./target.js";
+
+/** What integrations are made of. */
+export interface IntegrationParts {
+  settings: Partial<Settings>;
+  secrets: Secrets;
+  /** Proxies, and what commands of the person's get: without this product's own variables. */
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * The services that this process brings things from the outbox to, beside the channels of notices: those that are set. What
+ * one needs is loaded with its first delivery.
+ */
+export function listTargets(_parts: IntegrationParts): Target[] {
+  return [];
+}
