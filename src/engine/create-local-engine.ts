@@ -108,9 +108,6 @@ function tellsOtherwise(changed: Partial<Settings>, former: Partial<Settings>): 
   return tellingSettings.some((name) => !isDeepStrictEqual(changed[name], former[name]));
 }
 
-/** Looking for the agent's program starts it three times and takes half a second. */
-const AGENT_KNOWN_MS = 60_000;
-
 /**
  * Puts the engine together, opens it, and listens.
  * @throws an Error worded for a person when a folder cannot be used, and the system's when the port cannot be had;
