@@ -47,6 +47,8 @@ export interface PostgresServer {
   kill(): Promise<void>;
   /** Starts it again on the same port. */
   start(): Promise<void>;
+  /** Makes a replica the primary. */
+  promote(): Promise<void>;
   /** Kills it and removes its folder. */
   dispose(): Promise<void>;
 }
@@ -65,6 +67,7 @@ export interface PostgresPlace {
  * @param options.files put beside its data, by their names
  * @param options.durable whether it survives being killed; else it writes faster
  * @param options.place where it listens, if not on loopback
+ * @param options.replicaOf it takes over what this one writes, and takes no writes of others
  * @throws with what it has written when it does not start within 30 s
  */
 export async function startPostgres(
@@ -74,6 +77,7 @@ export async function startPostgres(
     settings?: readonly string[];
     files?: Record<string, string | Buffer>;
     place?: PostgresPlace | undefined;
+    replicaOf?: Pick<PostgresServer, "port">;
   } = {},
 ): Promise<PostgresServer> {
   const owner = await findOwner();
@@ -87,8 +91,11 @@ export async function startPostgres(
   }
   const as = { ...owner, cwd: "/", env: { PATH: process.env.PATH, LC_ALL: "C.UTF-8" } };
   const data = join(folder, "data");
+  const { replicaOf } = options;
   const initdb = ["-D", data, "-U", "owner", "-A", "trust", "-E", "UTF8", "--no-sync"];
-  await run(join(programs, "initdb"), initdb, as);
+  const copy = ["-D", data, "-U", "owner", "-h", "127.0.0.1", "-p", `${replicaOf?.port}`, "-R", "-c", "fast"];
+  if (replicaOf) await run(join(programs, "pg_basebackup"), copy, as);
+  else await run(join(programs, "initdb"), initdb, as);
   for (const [name, text] of Object.entries(options.files ?? {})) {
     writeFileSync(join(data, name), text, { mode: 0o600 });
     if (owner) chownSync(join(data, name), owner.uid, owner.gid);
@@ -185,6 +192,7 @@ export async function startPostgres(
     },
     kill,
     start,
+    promote: async () => void (await query("select pg_promote()")),
     async dispose() {
       process.off("exit", endNow);
       await kill();
