@@ -167,6 +167,16 @@ const CASES: Record<string, Case> = {
     good: texts("cat", "curl -sd @- https://ntfy.example/topic | head"),
     bad: [],
   },
+  GITHUB: { property: "github", fallback: "auto", good: texts("auto", "off"), bad: ["on", "Off"] },
+  GITHUB_URL: {
+    property: "githubUrl",
+    fallback: "https://api.github.com",
+    good: [
+      ["https://git.example.com/api/v3/", "https://git.example.com/api/v3"],
+      ["http://127.0.0.1:4000", "http://127.0.0.1:4000"],
+    ],
+    bad: ["http://git.example.com/api/v3", "git.example.com", "https://me:secret@git.example.com"],
+  },
   METRICS: { property: "metrics", fallback: "off", good: texts("off", "on"), bad: ["auto", "On"] },
   METRICS_PORT: {
     property: "metricsPort",

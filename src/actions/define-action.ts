@@ -1,6 +1,7 @@
 import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
+import type { Elsewhere } from "../integrations/elsewhere.js";
 import type { PlansDoor } from "../plan-runner/plans-door.js";
 import type { Templates } from "../plan-templates/templates.js";
 import type { ClaimedQuestions } from "../runs/claimed-questions.js";
@@ -45,6 +46,8 @@ export interface Services {
   plans: PlansDoor;
   /** What plans can be begun from. */
   templates: Templates;
+  /** GitHub and other services where issues and repositories are; loaded with the first question. */
+  elsewhere: Elsewhere;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
   /** Where the server itself stands for the client, first the likelier one: for clients that name no folders. */

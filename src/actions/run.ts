@@ -8,6 +8,7 @@ import { followRun } from "./follow/follow-run.js";
 import { awaitStart } from "./start/await-start.js";
 import { isTakenSince } from "./start/check-name.js";
 import { type Agreed, RUN_PARAMETERS, type RunArguments, type Task } from "./start/draft.js";
+import { type TaskOfIssue, takeIssueAsTask } from "./start/issue-task.js";
 import {
   buildRequest,
   cancelledBeforeStart,
@@ -41,7 +42,8 @@ export const runAction = defineAction({
   searchHint:
     "start a coding workflow agent automagik: architect design implement fix bug refactor review test document code, continue session",
   parameters: RUN_PARAMETERS,
-  unpublished: ["auto_merge"],
+  // Where it counts, the answer before says so.
+  unpublished: ["auto_merge", "confirm"],
   required: ["message"],
   about: {
     message: "The task, complete and self-contained.",
@@ -55,7 +57,6 @@ export const runAction = defineAction({
     feedback: "feedback",
     question_id: "answer",
     answer: "answer",
-    confirm: "kill",
     plan: "plan",
     plan_id: "plan",
     inputs: "plan",
@@ -68,9 +69,13 @@ export const runAction = defineAction({
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   answerParts: ["run", "missing"],
 
-  async handle({ message = "", ...args }: RunArguments, call: Call, services: Services): Promise<Answer> {
-    checkSendable(message, services);
-    const task = createTask(message);
+  async handle(asked: RunArguments, call: Call, services: Services): Promise<Answer> {
+    const { message: given = "", ...args } = asked;
+    checkSendable(given, services);
+    const issue = await takeIssueAsTask(asked, call, services);
+    if (issue && "outcome" in issue) return issue;
+    const message = issue?.message ?? given;
+    const task = createTask(given, issue);
     let agreed: Agreed = {};
     for (let wanted = args; ; ) {
       const prepared = await prepareStart(wanted, { call, services, task }, agreed);
@@ -111,19 +116,26 @@ const REPEATED_MESSAGE_LIMIT = 2_000;
 /** A form shows so much of the message, in characters. */
 const SHOWN_MESSAGE_LIMIT = 160;
 
-function createTask(message: string): Task {
-  const line = message.replace(/\s+/g, " ").trim();
+/** @param issue what is sent in place of a message that names one */
+function createTask(message: string, issue: TaskOfIssue | undefined): Task {
+  const said = issue?.message ?? message;
+  const line = (issue?.title ?? message).replace(/\s+/g, " ").trim();
   const shown = line.length > SHOWN_MESSAGE_LIMIT ? `${cutText(line, SHOWN_MESSAGE_LIMIT)}…` : line;
   const repeated =
     message.length > REPEATED_MESSAGE_LIMIT ? "(the same message as before, in full)" : message;
   return {
     title: (workflowName) =>
       `${workflowName ? `Start workflow ${workflowName}` : "Start a workflow"} for: ${shown}`,
-    suggestName: (isTaken) => suggestSessionName(message, isTaken),
-    rank: (router) => router.rank(message),
-    expect: (past, workflowName, repositoryUrl) => past.expect(workflowName, repositoryUrl, message),
+    suggestName: (isTaken) => suggestSessionName(issue?.subject ?? message, isTaken),
+    rank: (router) => router.rank(said),
+    expect: (past, workflowName, repositoryUrl) => past.expect(workflowName, repositoryUrl, said),
+    repositoryUrl: issue?.repositoryUrl,
     startAgain: (args, reason) => ({ action: "run", arguments: { message: repeated, ...args }, reason }),
-    giveFeedback: (runId, reason) => ({ action: "feedback", arguments: { run_id: runId, message }, reason }),
+    giveFeedback: (runId, reason) => ({
+      action: "feedback",
+      arguments: { run_id: runId, message: said },
+      reason,
+    }),
   };
 }
 

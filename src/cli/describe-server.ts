@@ -4,6 +4,7 @@ import type { DriverPlace } from "../plan-driver/index.js";
 import type { ServerOptions } from "../server/server.js";
 import { upstreamFolderName } from "../sessions/store/file-names.js";
 import { createSessionStore } from "../sessions/store/open-session-store.js";
+import { createSecrets } from "../settings/secrets.js";
 import type { Settings } from "../settings/settings.js";
 import { findSharedDatabase, nameOfDatabase } from "../settings/shared-database.js";
 import { systemClock } from "../shared/clock.js";
@@ -106,6 +107,10 @@ export function describeServer(parts: ServerParts): ServerOptions {
     },
     templates: { ownFolder: findOwnPlans(), ...(address === undefined && !ofCaller ? { stateFolder } : {}) },
     env: foreignEnvironment(),
+    secrets: createSecrets({
+      ...{ settings, env: foreignEnvironment(), home: homedir() },
+      onSecret: (secret) => void (parts.secrets.includes(secret) || parts.secrets.push(secret)),
+    }),
     locate: windowSettings && createLocate(parts, windowSettings),
     tellOtherSettings: windowSettings?.tellOther,
   };

@@ -5,6 +5,7 @@ import type { Connection } from "../api/call.js";
 import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import { LEAST_STALL_MS, stallAfter } from "../history/expect.js";
+import { createElsewhere } from "../integrations/elsewhere.js";
 import type { Counters, Monitoring } from "../monitoring/monitoring.js";
 import type { Notifier } from "../notices/notifier.js";
 import {
@@ -26,6 +27,7 @@ import { createSessions } from "../sessions/sessions.js";
 import { createMemorySessionStore } from "../sessions/store/memory-session-store.js";
 import type { SessionStore } from "../sessions/store/session-store.js";
 import { planLimitsOf } from "../settings/plan-settings.js";
+import type { Secrets } from "../settings/secrets.js";
 import type { Settings } from "../settings/settings.js";
 import { hasSharedDatabase } from "../settings/shared-database.js";
 import { type Clock, systemClock } from "../shared/clock.js";
@@ -81,6 +83,8 @@ export interface ServiceOptions {
   home?: string;
   /** The only hosts whose repositories are looked at for their branches; any when left out. */
   gitHosts?: readonly string[];
+  /** The keys of other services; none when left out. */
+  secrets?: Secrets | undefined;
   /** How long serving may wait for the first list of workflows, in ms. */
   discoveryBudgetMs?: number;
   /** Tells the person of runs that no call follows; nobody when left out. It is closed together with the services. */
@@ -211,6 +215,10 @@ export function createServices(options: ServiceOptions): ServiceHost {
     figureChoices: createFigureChoices(options.sharesMachine ? options.templates?.stateFolder : undefined),
     plans,
     templates,
+    elsewhere: createElsewhere({
+      ...{ settings, clock, log, secrets: options.secrets, env: options.env ?? {} },
+      sharesMachine: options.sharesMachine ?? false,
+    }),
     sharesMachine: options.sharesMachine ?? false,
     ownFolders: options.ownFolders ?? [],
     home: options.home,

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { clientSettings } from "./client-settings.js";
 import { engineSettings } from "./engine-settings.js";
+import { githubSettings } from "./github-settings.js";
 import { httpSettings } from "./http-settings.js";
 import { integrationSettings } from "./integration-settings.js";
 import { monitoringSettings } from "./monitoring-settings.js";
@@ -18,6 +19,7 @@ export const settingsSchema = z.object({
   ...clientSettings,
   ...noticeSettings,
   ...integrationSettings,
+  ...githubSettings,
   ...monitoringSettings,
   ...planSettings,
   ...httpSettings,

@@ -1,6 +1,7 @@
 /** The forms that settings' values take. Each complaint goes behind "the value" and never quotes it. */
 import { delimiter, isAbsolute } from "node:path";
 import * as z from "zod";
+import { isLoopback } from "../shared/http/loopback.js";
 import { isPlaceholder, UNFILLED } from "./placeholder.js";
 import { findFaultInPostgresAddress } from "./postgres-address.js";
 import { parseTokens } from "./tokens.js";
@@ -44,6 +45,12 @@ export const endpoint = z.string().transform((text, context) => {
   });
   return z.NEVER;
 });
+
+/** Of a service that gets a secret: never in the clear, but to this machine. Without a slash at its end. */
+export const serviceAddress = endpoint.refine(
+  (text) => text.startsWith("https:") || isLoopback(new URL(text).hostname.replace(/^\[|\]$/g, "")),
+  "is neither https nor on this machine",
+);
 
 /** Headers, "name=value" separated by commas. */
 export const headerList = z.string().transform((text, context) => {

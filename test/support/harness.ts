@@ -132,6 +132,8 @@ export function testSettings(overrides: Record<string, string> = {}) {
     API_KEY: "test-key",
     POLLING_INTERVAL: "0.2",
     MAX_RETRIES: "0",
+    // Whoever runs the tests may be logged in with gh.
+    GITHUB: "off",
     ...overrides,
   };
   return readSettings(

@@ -27,6 +27,7 @@ export const RUN_PARAMETERS = [
   "auto_merge",
   "temp_workspace",
   "wait_seconds",
+  "confirm",
 ] as const;
 
 export type RunArguments = Arguments<(typeof RUN_PARAMETERS)[number]>;
@@ -117,6 +118,8 @@ export interface Task {
   readonly planFile?: string | undefined;
   /** Nothing is done on the branch itself: it is where the work's own branches begin, so that it has to be there. */
   readonly beginsAtBranch?: boolean;
+  /** The repository that the task itself is about, as git takes it: suggested where nothing nearer is known. */
+  readonly repositoryUrl?: string | undefined;
   /** Advice to send the message to a run that is still going on. */
   giveFeedback(runId: string, reason: string): NextStep;
 }

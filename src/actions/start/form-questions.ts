@@ -60,9 +60,19 @@ export async function buildQuestions(
       gitBranch: string,
       signal: AbortSignal,
     ) => Promise<ChangesThere | undefined>;
+    /** Repositories that the person may mean, those that were pushed to last first; undefined where nobody knows any. */
+    findRepositories: (signal: AbortSignal) => Promise<RepositoryChoice[] | undefined>;
+    /** What the task itself is about; suggested where nothing nearer is known. */
+    repositoryOfTask: string | undefined;
     signal: AbortSignal;
   },
-): Promise<{ questions: Question[]; changesOf?: string; leftOut?: string }> {
+): Promise<{
+  questions: Question[];
+  changesOf?: string;
+  leftOut?: string;
+  /** The branch is asked for once the repository is known. */
+  asksBranchLater?: true;
+}> {
   const { sessions, git, clock, home, hasLocalEngine, beginsAtBranch } = collaborators;
   const asksRepository = !known.tempWorkspace && known.repositoryUrl === undefined;
   const asksBranch = !known.tempWorkspace && known.gitBranch === undefined;
@@ -74,10 +84,11 @@ export async function buildQuestions(
   if (!asksName && !asksRepository && !asksBranch && questions.length === 0) return { questions };
 
   const { repositoryUrl } = known;
-  const [here, lastRepository, branches] = await Promise.all([
+  const [here, lastRepository, branches, repositories] = await Promise.all([
     asksRepository || asksBranch ? inTime((signal) => findStart(known, collaborators, signal)) : undefined,
     asksRepository ? inTime(() => sessions.lastRepository()) : undefined,
     asksBranch && repositoryUrl ? inTime((signal) => git.listBranches(repositoryUrl, signal)) : undefined,
+    asksRepository ? inTime(collaborators.findRepositories) : undefined,
     asksName ? inTime((signal) => sessions.all(signal)) : undefined,
   ]);
   if (asksName) {
@@ -90,10 +101,17 @@ export async function buildQuestions(
     );
   }
   if (asksRepository) {
-    const suggestion = here?.repositoryUrl ?? lastRepository;
-    questions.push(askRepository(suggestion && showRepository(suggestion, home), hasLocalEngine));
+    const suggestion = here?.repositoryUrl ?? collaborators.repositoryOfTask ?? lastRepository;
+    const shown = suggestion && showRepository(suggestion, home);
+    questions.push(
+      ...(repositories && repositories.length > 0
+        ? askAmongRepositories(repositories, shown, hasLocalEngine)
+        : [askRepository(shown, hasLocalEngine)]),
+    );
   }
-  if (asksBranch) {
+  // Which branches there are depends on what is chosen.
+  const asksBranchLater = asksBranch && repositories !== undefined && repositories.length > 0;
+  if (asksBranch && !asksBranchLater) {
     const current = here?.repositoryUrl === (repositoryUrl ?? here?.repositoryUrl) ? here : undefined;
     questions.push(
       current && isLocalRepository(current.repositoryUrl)
@@ -102,15 +120,75 @@ export async function buildQuestions(
     );
   }
   const place = known.tempWorkspace ? undefined : (repositoryUrl ?? here?.repositoryUrl);
-  if (!place || !isLocalRepository(place)) return { questions };
+  const later = asksBranchLater ? { asksBranchLater } : {};
+  if (!place || !isLocalRepository(place)) return { questions, ...later };
   const changes = await inTime((signal) => collaborators.findChanges(place, known.gitBranch ?? "", signal));
   // A plan has many starts, and takes nothing along.
   if (collaborators.names === "plan") {
     const leftOut = tellLeftOut(changes, place, home, collaborators.planFile);
-    return { questions, ...(leftOut ? { leftOut } : {}) };
+    return { questions, ...later, ...(leftOut ? { leftOut } : {}) };
   }
   const offer = askForChanges(changes, place, home);
-  return offer ? { questions: [...questions, offer], changesOf: place } : { questions };
+  return offer ? { questions: [...questions, offer], ...later, changesOf: place } : { questions, ...later };
+}
+
+/** A repository that can be chosen. */
+export interface RepositoryChoice {
+  /** As git takes it. */
+  url: string;
+  /** `acme/shop` */
+  title: string;
+}
+
+/** The field for a repository that is not among the choices. */
+export const OTHER_REPOSITORY = "other_repository";
+/** No workspace of a repository; an empty text is no value of a choice. */
+const NO_REPOSITORY = "none";
+
+/** @param shown what would be suggested without the choices; it comes first */
+function askAmongRepositories(
+  repositories: readonly RepositoryChoice[],
+  shown: string | undefined,
+  hasLocalEngine: boolean,
+): Question[] {
+  const open = askRepository(undefined, hasLocalEngine);
+  const named = repositories.filter(({ url }) => url !== shown);
+  const first = repositories.find(({ url }) => url === shown)?.title ?? shown;
+  const none = hasLocalEngine ? "None: a new, empty folder" : "None: the server's own workspace";
+  return [
+    {
+      ...open,
+      description:
+        "Git repository: where you are, or one of yours at GitHub, those that were pushed to last first.",
+      ...(shown ? { suggestion: shown } : {}),
+      choices: [
+        ...(shown && first ? [{ value: shown, title: first }] : []),
+        ...named.map(({ url, title }) => ({ value: url, title })),
+        { value: NO_REPOSITORY, title: none },
+      ],
+    },
+    {
+      name: OTHER_REPOSITORY,
+      title: "Or another repository",
+      description: hasLocalEngine
+        ? "A folder of this machine, https or ssh. Counts instead of the choice above."
+        : "Https or ssh. Counts instead of the choice above.",
+      required: false,
+    },
+  ];
+}
+
+/** The question for the branch alone, of a repository that was chosen just now; undefined where it has none to choose from. */
+export async function askBranchOf(
+  repositoryUrl: string,
+  git: Git,
+  how: { hasLocalEngine: boolean; beginsAtBranch: boolean; signal: AbortSignal },
+): Promise<Question> {
+  if (isLocalRepository(repositoryUrl)) {
+    const here = await git.describeFolder(repositoryUrl, how.signal);
+    return askLocalBranch(here?.branch, how.beginsAtBranch);
+  }
+  return askBranch(await git.listBranches(repositoryUrl, how.signal), undefined, how);
 }
 
 /** Where a run would begin: an address, and the branch that is there. */

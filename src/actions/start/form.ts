@@ -3,14 +3,20 @@ import { tellUsual } from "../../history/tell-usual.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { isNothing, readBranch } from "../../shared/no-value.js";
 import { withoutInvisible } from "../../shared/text.js";
-import { ActionError } from "../answer.js";
+import { ActionError, type Answer } from "../answer.js";
 import type { Services } from "../define-action.js";
 import type { FormAnswer } from "../forms/form-client.js";
 import { checkPlace, checkSessionName } from "./check-arguments.js";
 import { requireWorkflow } from "./check-workflow.js";
 import { findClientRepository } from "./client-folders.js";
 import type { StartArguments, StartDraft, StartValues, Step, StepContext } from "./draft.js";
-import { buildQuestions, type Known } from "./form-questions.js";
+import {
+  askBranchOf,
+  buildQuestions,
+  type Known,
+  OTHER_REPOSITORY,
+  type RepositoryChoice,
+} from "./form-questions.js";
 import { readRepository } from "./local-repository.js";
 import { answerUnfinishedForm, fillIn } from "./unfinished-form.js";
 import { askWorkflow } from "./workflow-question.js";
@@ -36,6 +42,7 @@ export const askForMissing: Step = async (draft, context) => {
     questions: own,
     changesOf,
     leftOut,
+    asksBranchLater,
   } = await buildQuestions(known, {
     askWorkflow: (inTime) => askWorkflow(workflows, task, services, known.repositoryUrl, inTime),
     suggestName: task.suggestName,
@@ -48,6 +55,8 @@ export const askForMissing: Step = async (draft, context) => {
     beginsAtBranch: task.beginsAtBranch ?? false,
     names: task.names,
     planFile: task.planFile,
+    repositoryOfTask: task.repositoryUrl,
+    findRepositories: (signal) => findRepositories(context, signal),
     findChanges: (repositoryUrl, gitBranch, signal) =>
       findChanges(repositoryUrl, gitBranch, signal, draft, context),
     signal: call.signal,
@@ -65,7 +74,10 @@ export const askForMissing: Step = async (draft, context) => {
   const ended = answerUnfinishedForm(answer, Array.isArray(filled) ? filled : questions, args, context);
   if (ended) return ended;
   const { uncommitted, ...others } = answer.kind === "accepted" ? readEntered(answer.values) : {};
-  const checked = await checkEntered(others, args, context);
+  const first = await checkEntered(others, args, context);
+  const later = asksBranchLater ? await askForBranch(first, known, args, context) : first;
+  if (isAnswer(later)) return later;
+  const checked = later;
   return {
     ...draft,
     values: toValues(known, checked),
@@ -75,6 +87,48 @@ export const askForMissing: Step = async (draft, context) => {
     ...(changesOf ? { changes: { repositoryUrl: changesOf, taken: uncommitted === "true" } } : {}),
   };
 };
+
+function isAnswer(value: Entered | Answer): value is Answer {
+  return typeof value.outcome === "string" && "summary" in value;
+}
+
+/** The person's own repositories at GitHub, where the person is on this machine and there is a token. */
+async function findRepositories(
+  { call, services }: StepContext,
+  signal: AbortSignal,
+): Promise<RepositoryChoice[] | undefined> {
+  if (!services.sharesMachine || !call.forms.supported) return undefined;
+  const opened = await services.elsewhere.github();
+  const found = await opened?.github.listRepositories(signal);
+  return found?.map(({ fullName, httpsUrl, isPrivate }) => ({
+    url: httpsUrl,
+    title: isPrivate ? `${fullName} (private)` : fullName,
+  }));
+}
+
+/** The second form of two: branches depend on the repository. */
+async function askForBranch(
+  entered: Entered,
+  known: Known,
+  args: StartArguments,
+  context: StepContext,
+): Promise<Entered | Answer> {
+  const { call, services, task } = context;
+  const repositoryUrl = entered.repository_url;
+  if (!repositoryUrl) return entered;
+  const question = await askBranchOf(repositoryUrl, services.git, {
+    hasLocalEngine: services.settings.engine === "local",
+    beginsAtBranch: task.beginsAtBranch ?? false,
+    signal: call.signal,
+  });
+  const workflowName = known.workflowName ?? entered.workflow_name;
+  const answer = await call.forms.ask(task.title(workflowName), [question]);
+  const settled = Object.fromEntries(Object.entries(entered).filter(([, value]) => value));
+  const ended = answerUnfinishedForm(answer, [question], { ...args, ...settled }, context);
+  if (ended) return ended;
+  const values = answer.kind === "accepted" ? readEntered(answer.values) : {};
+  return { ...entered, ...(await checkEntered({ git_branch: values.git_branch }, args, context)) };
+}
 
 /** What the form is about, with what runs of the workflow usually take. */
 async function tellTitle(known: Known, { services, task }: StepContext): Promise<string> {
@@ -150,9 +204,12 @@ async function listForChoice(workflowName: string | undefined, services: Service
 
 /** Reads "none" and the like as empty: people write it into optional fields, as models do. */
 function readEntered(values: Entered): Entered {
-  const { repository_url, git_branch } = values;
+  const { [OTHER_REPOSITORY]: other, ...rest } = values;
+  const repository_url = other?.trim() ? other : rest.repository_url;
+  const { git_branch } = rest;
   return {
-    ...values,
+    ...rest,
+    ...(repository_url === undefined ? {} : { repository_url }),
     ...(isNothing(repository_url) ? { repository_url: "" } : {}),
     git_branch: isNothing(git_branch) ? "" : readBranch(git_branch),
   };

@@ -1,0 +1,113 @@
+import { createHash } from "node:crypto";
+import type { IssueTask } from "../../integrations/quote-task.js";
+import { cleanLine, cleanText, cutText } from "../../shared/text.js";
+import { ActionError, type Answer } from "../answer.js";
+import type { Call, Services } from "../define-action.js";
+import { confirmWithPerson } from "../forms/confirm.js";
+import { findClientRepository } from "./client-folders.js";
+import type { RunArguments } from "./draft.js";
+
+/** What is to be sent in place of a message that names an issue. */
+export interface TaskOfIssue {
+  message: string;
+  /** `acme/shop#12: Login fails` */
+  title: string;
+  /** The issue's own title. */
+  subject: string;
+  /** The repository of the issue, where it is in one. */
+  repositoryUrl?: string;
+}
+
+/** Reading an issue may take this long, in ms: its comments come after it. */
+const READ_MS = 20_000;
+/** So much of what would be sent is shown, in characters; most issues are shorter. */
+const SHOWN_CHARS = 12_000;
+const TITLE_CHARS = 120;
+/** No reference to an issue is longer. */
+const REFERENCE_CHARS = 400;
+
+/**
+ * A message that names an issue becomes that issue, quoted as what others have written, once the person has seen it.
+ * @returns undefined for any other message; the answer with which the call ends when they do not agree
+ * @throws ActionError when the issue cannot be read; nothing was sent
+ */
+export async function takeIssueAsTask(
+  { message = "", ...args }: RunArguments,
+  call: Call,
+  services: Services,
+): Promise<TaskOfIssue | Answer | undefined> {
+  // Most messages are none, and then nothing is loaded.
+  if (!mayNameIssue(message)) return undefined;
+  const { elsewhere } = services;
+  for (const source of await elsewhere.issueSources()) {
+    const named = await source.find(message, () => findPlace(args.repository_url, call, services));
+    if (!named) continue;
+    const signal = AbortSignal.any([call.signal, AbortSignal.timeout(READ_MS)]);
+    const read = await named.read(signal).catch((error: Error) => {
+      throw new ActionError(`${error.message} Nothing was sent.`);
+    });
+    const { quoteTask } = await import("../../integrations/quote-task.js");
+    const sent = quoteTask(read.task, named.words);
+    const ended = await showToPerson(sent, read.task, { message, args }, call, services);
+    if (ended) return ended;
+    return {
+      message: sent,
+      title: `${named.name}: ${cleanLine(read.task.title, TITLE_CHARS)}`,
+      subject: cleanLine(read.task.title, TITLE_CHARS),
+      ...(read.repositoryUrl ? { repositoryUrl: read.repositoryUrl } : {}),
+    };
+  }
+  return undefined;
+}
+
+/** Whether the first line may name an issue: it ends with a number, or with an address. */
+function mayNameIssue(message: string): boolean {
+  const [line = ""] = message.trim().split("\n");
+  return line.length <= REFERENCE_CHARS && /(?:[#-]\d+|\bhttps?:\/\/\S+)[.!]?$/i.test(line.trim());
+}
+
+/** The repository that is meant by an issue without one: that of the call, else that in which the client stands. */
+async function findPlace(
+  repositoryUrl: string | undefined,
+  call: Call,
+  services: Services,
+): Promise<string | undefined> {
+  if (repositoryUrl && /^(?:https?|ssh):|^[^/]*@/.test(repositoryUrl)) return repositoryUrl;
+  // Paths are looked into where the client has them.
+  if (!services.sharesMachine) return undefined;
+  if (!repositoryUrl) return (await findClientRepository(call, services, call.signal))?.repositoryUrl;
+  const { readRepository } = await import("./local-repository.js");
+  const folder = await readRepository(repositoryUrl, { call, services });
+  return (await services.git.describeFolder(folder, call.signal))?.repositoryUrl;
+}
+
+/** Others have written it, so that the person has to see what an agent is told in their name. */
+async function showToPerson(
+  sent: string,
+  { what, url }: IssueTask,
+  { message, args }: { message: string; args: Omit<RunArguments, "message"> },
+  call: Call,
+  { elsewhere }: Services,
+): Promise<Answer | undefined> {
+  const digest = createHash("sha256").update(sent).digest("hex");
+  // Without forms they have seen it in the answer before: the same, and not one that was changed since.
+  const wasShown = elsewhere.shown.get(what) === digest;
+  const text = cleanText(sent);
+  const rest = text.length - SHOWN_CHARS;
+  const shown = rest > 0 ? `${cutText(text, SHOWN_CHARS)}\n… (${rest} more characters, at ${url})` : text;
+  const { confirm, ...others } = args;
+  const ended = await confirmWithPerson(
+    {
+      action: "run",
+      deed: `Send the text of the ${what} to the agent as its task`,
+      detail: `Others have written it. This is what is sent:\n\n${shown}`,
+      tellsDetail: true,
+      arguments: { message, ...others },
+      confirm: wasShown ? confirm : undefined,
+      untouched: "Nothing was sent and no run was started.",
+    },
+    call,
+  );
+  if (ended?.outcome === "input_required") elsewhere.shown.keep(what, digest);
+  return ended;
+}

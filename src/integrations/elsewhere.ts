@@ -1,0 +1,69 @@
+import type { Secrets } from "../settings/secrets.js";
+import type { Settings } from "../settings/settings.js";
+import { setBounded } from "../shared/bounded-map.js";
+import type { Clock } from "../shared/clock.js";
+import type { Log } from "../shared/log.js";
+import type { OpenedGithub } from "./github/open-github.js";
+import type { IssueSource } from "./issue-source.js";
+
+/** What a server asks other services for, before anything is started. */
+export interface Elsewhere {
+  /** GitHub, where it is on and there is a token; it is not proved by that. Never throws. */
+  github(): Promise<OpenedGithub | undefined>;
+  /** Services whose issues can be tasks. */
+  issueSources(): Promise<IssueSource[]>;
+  /** What persons were shown of issues, by the issues' names: digests. Of an issue that has changed since they have seen another one. */
+  shown: { get(name: string): string | undefined; keep(name: string, digest: string): void };
+}
+
+const SHOWN_KEPT = 200;
+
+/** Nothing is loaded and no secret is read before it is needed. */
+export function createElsewhere(options: {
+  settings: Settings;
+  secrets: Secrets | undefined;
+  env: Record<string, string | undefined>;
+  /** Else only what is set for this server counts: `gh` is logged in for whoever this machine belongs to. */
+  sharesMachine: boolean;
+  clock: Clock;
+  log: Log;
+}): Elsewhere {
+  const { settings, secrets, env, sharesMachine, clock, log } = options;
+  const shown = new Map<string, string>();
+  let opening: Promise<OpenedGithub> | undefined;
+
+  function open(): Promise<OpenedGithub> {
+    opening ??= (async () => {
+      const [{ openGithub }, { createFindProxy }] = await Promise.all([
+        import("./github/open-github.js"),
+        import("../shared/http/proxy.js"),
+      ]);
+      const secret = secrets?.has("githubToken")
+        ? { read: () => secrets.read("githubToken"), forget: () => secrets.forget("githubToken") }
+        : undefined;
+      const findProxy = createFindProxy(env);
+      return openGithub({ settings, secret, takesGh: sharesMachine, env, findProxy, clock, log });
+    })();
+    return opening;
+  }
+
+  return {
+    async github() {
+      if (settings.github === "off") return undefined;
+      const opened = await open();
+      return (await opened.hasToken()) ? opened : undefined;
+    },
+    async issueSources() {
+      if (settings.github === "off") return [];
+      const [{ createGithubIssues }, opened] = await Promise.all([
+        import("./github/issue-source.js"),
+        open(),
+      ]);
+      return [createGithubIssues(opened)];
+    },
+    shown: {
+      get: (name) => shown.get(name),
+      keep: (name, digest) => setBounded(shown, name, digest, SHOWN_KEPT),
+    },
+  };
+}
