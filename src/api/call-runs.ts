@@ -46,6 +46,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
             uncommitted: start.uncommitted,
             user_id: start.userId,
             user_name: start.userName,
+            linked_issue: start.issue,
             max_turns: start.maxTurns,
             cost_limit_usd: start.costLimitUsd,
             output_schema: start.outputSchema,

@@ -50,6 +50,8 @@ export interface ApiDescription {
     takesUserName: boolean;
     /** It names a field `cost_limit_usd`. */
     takesCostLimit: boolean;
+    /** It names a field `linked_issue`: it keeps the issue up to date that a run is about. */
+    takesIssue: boolean;
   };
 }
 
@@ -159,6 +161,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     takesOutputSchema: "output_schema" in properties,
     takesUserName: "user_name" in properties,
     takesCostLimit: "cost_limit_usd" in properties,
+    takesIssue: "linked_issue" in properties,
   };
 }
 

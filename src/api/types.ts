@@ -3,6 +3,8 @@
  * in the house works with these types. Times are epoch milliseconds, durations seconds, money US dollars.
  */
 
+import type { LinkedIssue } from "../shared/linked-issue.js";
+
 /** A workflow that the API offers. */
 export interface Workflow {
   name: string;
@@ -195,6 +197,8 @@ export interface StartRequest {
   userId?: string;
   /** What people call them; only for APIs that say that they take it. */
   userName?: string;
+  /** The issue that it is about; only for APIs that say that they take it. */
+  issue?: LinkedIssue;
   maxTurns?: number;
   /** What it may cost; only for APIs that say that they take it. */
   costLimitUsd?: number;

@@ -24,10 +24,12 @@ import { serveEngine } from "./http/serve.js";
 import { createLiveSandbox } from "./live-sandbox.js";
 import { createRunPolicy } from "./permissions/run-policy.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
+import { noteIssueOfRun } from "./run-issue.js";
 import { createRunNotices } from "./run-notices.js";
 import { openRunStore } from "./runs/open-run-store.js";
 import { pruneDaily } from "./runs/prune-daily.js";
 import { hasEnded } from "./runs/run.js";
+import type { WriteAlongside } from "./runs/write-changes.js";
 import { DRAINS, openWorker, type SharedWork } from "./workers/open-worker.js";
 import { seeSoleWorker } from "./workers/worker-sights.js";
 import { createWorkflowLibrary } from "./workflows/workflow-library.js";
@@ -123,7 +125,10 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   await ensurePrivateFolder(options.privateFolder);
   const guard = createAgentGuard(platform);
   const notices = createRunNotices(options);
-  const alongside = notices.write;
+  const alongside: WriteAlongside = async (trx, event, run) => {
+    await notices.write(trx, event, run);
+    await noteIssueOfRun(trx, event, run);
+  };
   const concurrency = () => settings.engineConcurrency ?? availableParallelism();
   const resumeOnce = () => settings.engineResume === "once";
   const { shared } = options;

@@ -5,6 +5,7 @@ import type { PlanState } from "../plans/machine/state.js";
 import type { Database } from "../store/database.js";
 import { createWriteTogether } from "../store/write-together.js";
 import { PlanNameTaken } from "./name-taken.js";
+import { noteIssueOfPlan } from "./plan-issue.js";
 import { createPlanNews, type PlanNews } from "./plan-news.js";
 import type { OwnerTimes, PlanHolder } from "./plan-owner.js";
 import { createPlanOwners, type PlanOwners } from "./plan-owners.js";
@@ -127,6 +128,7 @@ export function createPlanJournal(options: {
             ...columnsOf(state),
           })
           .execute();
+        await noteIssueOfPlan(trx, place, state, start.at);
         await announce(trx, "free", start.planId);
         return false;
       });
@@ -166,6 +168,7 @@ export function createPlanJournal(options: {
           await trx.updateTable("plans").set(plan).where("plan_id", "=", planId).execute();
           await announce(trx, row.owner === null ? "free" : "changed", planId);
           await addEvents(trx, planId, entries, events);
+          await noteIssueOfPlan(trx, JSON.parse(row.place), next, now);
           if (FINAL.includes(columns.status) || events.some(({ type }) => type === "run-ended"))
             await keepFigures(trx, planId, events, next);
         }

@@ -120,7 +120,8 @@ function factsOf(state: PlanState): PlanFacts {
   return { planId, name, status: planStatus(state), line: progressLine(state), runs: runs.started, costUsd };
 }
 
-function whyFailed({ plan, steps }: PlanState): string {
+/** Of the first step that has failed; "" where none has. */
+export function whyFailed({ plan, steps }: PlanState): string {
   const failed = plan.steps.find(({ id }) => steps[id]?.status === "failed");
   const reason = failed && steps[failed.id]?.reason;
   return reason ? `${failed.id}: ${reason}` : "";

@@ -1,3 +1,4 @@
+import type { LinkedIssue } from "../shared/linked-issue.js";
 import type { OnBehalf } from "../runs/on-behalf.js";
 
 /** Where a plan's runs work, and on whose behalf. */
@@ -7,4 +8,6 @@ export interface PlanPlace {
   /** The repository of this machine that the person has allowed. */
   consent?: { path: string; folders: readonly string[] };
   onBehalf?: OnBehalf;
+  /** The issue that it is about, which is kept up to date. */
+  issue?: LinkedIssue;
 }

@@ -37,7 +37,7 @@ export async function keepFigures(
 export function rowOf(db: Transaction | Database, planId: string) {
   const query = db
     .selectFrom("plans")
-    .select(["entries", "owner", "epoch", "status", "name"])
+    .select(["entries", "owner", "epoch", "status", "name", "place"])
     .where("plan_id", "=", planId);
   return query.executeTakeFirst();
 }

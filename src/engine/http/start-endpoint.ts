@@ -1,3 +1,4 @@
+import { linkedIssueSchema } from "../../shared/linked-issue.js";
 import type { RunRequest } from "../runs/run.js";
 import type { Engine } from "../types.js";
 import { type Consent, consentSchema } from "../workspaces/consent.js";
@@ -54,6 +55,10 @@ const startBody = z
         "What the agent has to give at its end: a JSON Schema of an object. The result's text then ends with it, as a " +
           "fenced JSON block. Without effect where the Claude Code of the engine is too old for it",
       ),
+    linked_issue: z
+      .object(linkedIssueSchema.shape)
+      .nullish()
+      .describe("The issue elsewhere that it is about: it is told there how the run stands, where a key for it is set"),
     timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
     input_format: z.literal("stream-json"),
   })
@@ -173,6 +178,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.uncommitted ? { uncommitted: true } : {}),
     ...(body.user_id ? { userId: body.user_id } : {}),
     ...(body.user_name ? { userName: body.user_name } : {}),
+    ...(body.linked_issue ? { issue: body.linked_issue } : {}),
     ...(body.model ? { model: body.model } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
     ...(body.cost_limit_usd == null ? {} : { costLimitUsd: body.cost_limit_usd }),

@@ -3,6 +3,7 @@
  * only in `src/engine/http/`. A run is never changed: `apply` (apply.ts) makes the next one from an event.
  */
 
+import type { LinkedIssue } from "../../shared/linked-issue.js";
 import type { Consent } from "../workspaces/consent.js";
 import type { Work } from "../workspaces/types.js";
 
@@ -46,6 +47,8 @@ export interface RunRequest {
   readonly userId?: string;
   /** What people call them. */
   readonly userName?: string;
+  /** The issue that it is about, which is kept up to date. */
+  readonly issue?: LinkedIssue;
   readonly maxTurns?: number;
   /** What it may cost, where that is less than the engine's own limit. */
   readonly costLimitUsd?: number;
