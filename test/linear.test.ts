@@ -24,7 +24,7 @@ beforeEach(async () => {
 afterEach(() => fake.close());
 
 function connect({ key = KEY, url = fake.url } = {}): LinearClient {
-  const send = createSend({ url, key: async () => key, clock: systemClock, env: {} });
+  const send = createSend({ url, key: { read: async () => key, forget() {} }, clock: systemClock, env: {} });
   return createLinearClient({ send, now: Date.now });
 }
 

@@ -11,10 +11,14 @@ const TOLD = ["started", "phase", "question-asked", "question-closed", "ended", 
 /** Writes down what the issue of a run is to be told, in the transaction of what has happened to the run. */
 export const noteIssueOfRun: WriteAlongside = async (trx, event, run) => {
   const { issue } = run.request;
-  // One that has ended before it began is none that was told of.
-  if (issue && TOLD.includes(event.type) && run.startedAt !== undefined)
-    await noteProgress(trx, issue, progressOfRun(run), event.at);
+  if (issue && isToldToIssue(event.type, run)) await noteProgress(trx, issue, progressOfRun(run), event.at);
 };
+
+/** Whether its issue is told something after such an event. */
+export function isToldToIssue(type: string, { request, startedAt }: EngineRun): boolean {
+  // One that has ended before it began is none that was told of.
+  return request.issue !== undefined && startedAt !== undefined && TOLD.includes(type);
+}
 
 /** A run as its issue is told of it. */
 function progressOfRun(run: EngineRun): IssueProgress {

@@ -8,6 +8,7 @@ import { createSecrets } from "../settings/secrets.js";
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
+import { isToldToIssue } from "./run-issue.js";
 import { costsMore } from "./runs/costs.js";
 import type { EngineRun, RunQuestion } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
@@ -77,8 +78,9 @@ export function createRunNotices(options: {
     },
     tell(runs) {
       isTelling = true;
-      runs.subscribe(({ type }) => {
-        if (type === "ended" || type === "question-asked" || type === "not-resumed") notifier?.look();
+      const TOLD = ["ended", "question-asked", "not-resumed"];
+      runs.subscribe(({ type }, run) => {
+        if (TOLD.includes(type) || isToldToIssue(type, run)) notifier?.look();
       });
       begin();
     },

@@ -1,3 +1,4 @@
+import type { LinkedIssue } from "../shared/linked-issue.js";
 import type { IssueTask } from "./quote-task.js";
 
 /** An issue that somebody has named as a task. */
@@ -17,6 +18,8 @@ export interface ReadIssue {
   task: IssueTask;
   /** The repository that it is in, where it is in one; as git takes it. */
   repositoryUrl?: string;
+  /** By which it is kept up to date while the work goes on, where its service is. */
+  link?: LinkedIssue;
 }
 
 /** A service whose issues can be tasks. */

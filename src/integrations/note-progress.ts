@@ -1,8 +1,8 @@
+import type { LinkedIssue } from "../shared/linked-issue.js";
 import type { Transaction } from "../store/database.js";
 import type { IssueProgress } from "./issue-progress.js";
 import { LINEAR_TARGET, type LinearPayload } from "./linear/payload.js";
 import { renderComment } from "./linear/render-comment.js";
-import type { LinkedIssue } from "../shared/linked-issue.js";
 import { addDelivery, showByDelivery } from "./outbox.js";
 
 /**

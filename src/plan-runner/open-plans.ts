@@ -37,14 +37,21 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const journal = address === undefined ? markPlans(stored, folder) : stored;
   const notices = createPlanNotices(options.notifier, clock);
   const listeners = new Set<(planId: string) => void>();
-  const portFor = createApiPort({
+  /** Plans that are about an issue: what it is to be told is written with their changes. */
+  const aboutIssues = new Set<string>();
+  const portOf = createApiPort({
     ...options,
     onChange(state, now, isReplaced) {
       notices.changed(state, isReplaced);
+      if (aboutIssues.has(state.planId)) options.notifier?.look();
       options.onChange?.(state, now);
       for (const listener of [...listeners]) listener(state.planId);
     },
   });
+  const portFor: typeof portOf = (plan) => {
+    if (plan.place.issue) aboutIssues.add(plan.planId);
+    return portOf(plan);
+  };
   const runner = createPlanRunner({ journal, portFor, clock, log });
   async function carryOut(): Promise<void> {
     if (!findDriver) return runner.start();

@@ -4,6 +4,7 @@ import { engineSettings } from "./engine-settings.js";
 import { githubSettings } from "./github-settings.js";
 import { httpSettings } from "./http-settings.js";
 import { integrationSettings } from "./integration-settings.js";
+import { linearSettings } from "./linear-settings.js";
 import { monitoringSettings } from "./monitoring-settings.js";
 import { noticeSettings } from "./notice-settings.js";
 import { planSettings } from "./plan-settings.js";
@@ -20,6 +21,7 @@ export const settingsSchema = z.object({
   ...noticeSettings,
   ...integrationSettings,
   ...githubSettings,
+  ...linearSettings,
   ...monitoringSettings,
   ...planSettings,
   ...httpSettings,
@@ -56,6 +58,7 @@ const entries: readonly Entry[] = Object.entries(settingsSchema.shape).map(([pro
 export const tellingSettings = Object.keys({
   ...noticeSettings,
   ...integrationSettings,
+  ...linearSettings,
 }) as (keyof Settings)[];
 
 /** All settings, in the order in which they are told. */

@@ -13,8 +13,12 @@ const READ_STATUSES = [400, 401, 403, 404, 413, 422, 429, 500];
 /** What requests to Linear are sent with. */
 export interface LinearConnection {
   url: string;
-  /** The personal key; undefined where none is set. May throw, in words without the key. */
-  key: () => Promise<string | undefined>;
+  key: {
+    /** The personal key; undefined where none is set. May throw, in words without the key. */
+    read(): Promise<string | undefined>;
+    /** It was refused. */
+    forget(): void;
+  };
   clock: Clock;
   /** Names the proxies. */
   env: ProxyEnvironment;
@@ -42,6 +46,7 @@ export function createSend({ url, key, clock, env }: LinearConnection): SendToLi
       limitBytes: BODY_LIMITS.workflows,
       signal,
     });
+    if (status === 401) key.forget();
     // Its words are shown, and somebody else's server might quote what it got.
     return { status, headers, text: text.replaceAll(secret, "<key>") };
   };
@@ -52,7 +57,7 @@ const NEVER = new AbortController().signal;
 async function readKey(key: LinearConnection["key"]): Promise<string> {
   let found: string | undefined;
   try {
-    found = await key();
+    found = await key.read();
   } catch (error) {
     throw new NotNow(`the key of Linear could not be had: ${(error as Error).message}`);
   }

@@ -23,13 +23,13 @@ export function createLinearTarget(open: () => Promise<LinearClient>): Target {
       switch (payload.kind) {
         case "start":
           await moveToStarted(client, payload.issue, signal);
-          return undefined;
+          return {};
         case "comment":
           return { remoteId: await showComment(client, payload, delivery, signal) };
         case "pull": {
           const { issue, url, title } = payload;
           await client.attach({ issueId: issue.id, url, title }, signal);
-          return undefined;
+          return {};
         }
       }
     },

@@ -1,0 +1,20 @@
+import { secretSettings } from "./secret-settings.js";
+import { setting } from "./setting.js";
+import { endpoint } from "./values.js";
+
+/** Linear: issues as tasks, and what is told there of the work. */
+export const linearSettings = {
+  ...secretSettings("linearApiKey", {
+    variable: "LINEAR_API_KEY",
+    about:
+      "Personal API key of Linear: issues as tasks, which are told how the work on them stands. See docs/integrations.md.",
+    bounds: "printable characters without spaces",
+    forEngine: true,
+  }),
+  linearUrl: setting(endpoint.default("https://api.linear.app/graphql"), {
+    variable: "LINEAR_URL",
+    about: "Address of Linear's API.",
+    bounds: "an `http` or `https` address without credentials",
+    forEngine: true,
+  }),
+};
