@@ -177,6 +177,12 @@ const CASES: Record<string, Case> = {
     ],
     bad: ["http://git.example.com/api/v3", "git.example.com", "https://me:secret@git.example.com"],
   },
+  LINEAR_URL: {
+    property: "linearUrl",
+    fallback: "https://api.linear.app/graphql",
+    good: [["http://127.0.0.1:8080/graphql/", "http://127.0.0.1:8080/graphql"]],
+    bad: ["api.linear.app", "http://linear.example/graphql", "https://a:b@linear.app"],
+  },
   METRICS: { property: "metrics", fallback: "off", good: texts("off", "on"), bad: ["auto", "On"] },
   METRICS_PORT: {
     property: "metricsPort",

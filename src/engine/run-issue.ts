@@ -22,12 +22,13 @@ export function isToldToIssue(type: string, { request, startedAt }: EngineRun): 
 
 /** A run as its issue is told of it. */
 function progressOfRun(run: EngineRun): IssueProgress {
-  const { runId, sessionName, request, status, phasesCompleted, work, result, error } = run;
+  const { runId, resumes, sessionName, request, status, phasesCompleted, work, result, error } = run;
   const [question] = openQuestions(run);
   const phases = phasesCompleted.map((name): ProgressPhase => ({ name, state: "done" }));
   return {
     what: "run",
-    id: runId,
+    // What goes on by itself after its engine has gone away is the same to who reads the issue.
+    id: resumes ?? runId,
     name: `${request.workflowName} (${sessionName})`,
     status: STATUS[status],
     phases,

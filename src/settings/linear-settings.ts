@@ -1,6 +1,6 @@
 import { secretSettings } from "./secret-settings.js";
 import { setting } from "./setting.js";
-import { endpoint } from "./values.js";
+import { serviceAddress } from "./values.js";
 
 /** Linear: issues as tasks, and what is told there of the work. */
 export const linearSettings = {
@@ -11,10 +11,10 @@ export const linearSettings = {
     bounds: "printable characters without spaces",
     forEngine: true,
   }),
-  linearUrl: setting(endpoint.default("https://api.linear.app/graphql"), {
+  linearUrl: setting(serviceAddress.default("https://api.linear.app/graphql"), {
     variable: "LINEAR_URL",
     about: "Address of Linear's API.",
-    bounds: "an `http` or `https` address without credentials",
+    bounds: "https; http on this machine only",
     forEngine: true,
   }),
 };
