@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { LinearDocument } from "@linear/sdk";
 import {
   buildSchema,
   execute,
@@ -198,6 +197,3 @@ const resolveOrFill: GraphQLFieldResolver<Record<string, unknown>, unknown> = (
   };
   return fillings[type.name] ?? {};
 };
-
-/** The input types of the calls, for who writes a world: those of Linear's own client. */
-export type { LinearDocument };

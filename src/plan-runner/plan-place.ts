@@ -1,5 +1,5 @@
-import type { LinkedIssue } from "../shared/linked-issue.js";
 import type { OnBehalf } from "../runs/on-behalf.js";
+import type { LinkedIssue } from "../shared/linked-issue.js";
 
 /** Where a plan's runs work, and on whose behalf. */
 export interface PlanPlace {

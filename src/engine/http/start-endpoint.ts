@@ -58,7 +58,9 @@ const startBody = z
     linked_issue: z
       .object(linkedIssueSchema.shape)
       .nullish()
-      .describe("The issue elsewhere that it is about: it is told there how the run stands, where a key for it is set"),
+      .describe(
+        "The issue elsewhere that it is about: it is told there how the run stands, where a key for it is set",
+      ),
     timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
     input_format: z.literal("stream-json"),
   })
