@@ -1,6 +1,7 @@
-import { type LinkedIssue, uuidOf } from "../../shared/linked-issue.js";
+import type { LinkedIssue } from "../../shared/linked-issue.js";
 import { Refused } from "../delivery-error.js";
 import { type Delivery, LONG_PAUSES_MS, type Target } from "../target.js";
+import { uuidOf } from "../uuid-of.js";
 import type { LinearClient } from "./client.js";
 import { LINEAR_TARGET, type LinearPayload, readPayload } from "./payload.js";
 import { NotThere } from "./read-answer.js";
