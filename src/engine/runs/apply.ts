@@ -36,6 +36,22 @@ export function apply(run: EngineRun, event: RunEvent): EngineRun {
   return next === undefined ? run : deepFreeze(withStatus(next));
 }
 
+/** What an agent has told; nothing is to be done about it. */
+const TOLD = new Set<RunEvent["type"]>([
+  ...(["conversation-begun", "turn", "action", "output", "tool", "phase"] as const),
+  ...(["usage", "cost", "result"] as const),
+]);
+
+/**
+ * The run after an event that its engine had seen before others took it for gone and ended the run, and could not tell
+ * until now: what the agent has done and cost counts, and the end stays as it is. The same object for all other events.
+ */
+export function applyLate(run: EngineRun, event: RunEvent): EngineRun {
+  if (run.status !== "interrupted" || !run.leftBehind || !TOLD.has(event.type)) return run;
+  const next = atWork({ ...run, status: "running" }, event);
+  return next ? deepFreeze({ ...without(next, "currentAction"), status: run.status }) : run;
+}
+
 /** Undefined when the event cannot happen. */
 function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
   if (event.type === "cleaned-up") {

@@ -8,6 +8,7 @@ import { createRunNews } from "./run-news.js";
 import type { Durability, Recorded, RunListener, RunStore, RunStoreProblem } from "./run-store.js";
 import { type Asked, createRunWriter, LIMITS, type RunWriter } from "./run-writer.js";
 import { createSharedRunWriter } from "./shared-run-writer.js";
+import type { Keeping } from "./waiting-list.js";
 import type { Change, Guard, Outcome, Told, WriteAlongside } from "./write-changes.js";
 
 /**
@@ -21,6 +22,7 @@ import type { Change, Guard, Outcome, Told, WriteAlongside } from "./write-chang
  * @param options.guard forbids what can happen to a run, but not beside the other runs; only in a shared database
  * @param options.onEarlierCopy called when a shared database is found to be an earlier copy of itself; all runs are as
  * in that then. Must not throw
+ * @param options.keeping keeps what waits for a shared database that is away
  * @param options.alongside writes what belongs to an event, in its transaction
  * @param options.onProblem must not throw
  * @param options.transact stands in for `transaction`, for tests
@@ -36,6 +38,7 @@ export async function createRunStore(options: {
   alongside?: WriteAlongside | undefined;
   guard?: Guard | undefined;
   onEarlierCopy?: () => void;
+  keeping?: Keeping | undefined;
   onProblem?: (problem: RunStoreProblem) => void;
   limits?: Partial<typeof LIMITS>;
   transact?: typeof transaction;
@@ -57,6 +60,8 @@ export async function createRunStore(options: {
         alongside,
         guard,
         tell: news.tell,
+        tellNow: (told) => told.forEach(tell),
+        keeping: options.keeping,
         lookNow: queue.flushAnew,
         losses: shared.losses,
         readNow: shared.readNow,

@@ -1,46 +1,23 @@
 import type { Clock } from "../../shared/clock.js";
 import type { Database, Transaction, transaction } from "../../store/database.js";
 import { StoreError } from "../../store/store-error.js";
-import { apply } from "./apply.js";
-import type { RunEvent } from "./events.js";
 import { readFact } from "./facts.js";
 import type { LoadedRuns } from "./load-runs.js";
 import { pruneRuns } from "./prune-runs.js";
+import { type News, readNews } from "./read-news.js";
 import { hasEnded } from "./run.js";
-import {
-  type HeldRun,
-  newestEventOf,
-  readEvents,
-  readEventsInOrder,
-  readRuns,
-  type StoredRun,
-} from "./run-rows.js";
-import { NotWritten, type RunStoreProblem, type StoredEvent } from "./run-store.js";
+import { type HeldRun, newestEventOf, readEvents, readRuns, type StoredRun } from "./run-rows.js";
+import { NotWritten, type RunStoreProblem } from "./run-store.js";
 import type { Asked, LIMITS, RunWriter, Written } from "./run-writer.js";
-import {
-  type Guard,
-  type Outcome,
-  type Told,
-  toldOf,
-  type WriteAlongside,
-  writeChanges,
-} from "./write-changes.js";
+import { isTakenIn } from "./taken-in.js";
+import { createWaitingList, type Keeping, type Named } from "./waiting-list.js";
+import { type Guard, type Told, toldOf, type WriteAlongside, writeChanges } from "./write-changes.js";
 import { createWriteFailure } from "./write-failure.js";
 
-/** Events that are read at once; more are read in several goes. */
-const PAGE = 1_000;
-/** Changes that wait for a database that is away; with more, what an agent did a while ago is left out. */
-const MOST_WAITING = 20_000;
-/** What tells only what an agent does at the moment: nothing follows from it. */
-const PASSING = new Set<RunEvent["type"]>(["action", "output"]);
+/** So many changes that have waited are written in one transaction: all others wait for it. */
+const AT_ONCE = 1_000;
 
 const NOTHING_UNWRITTEN = { runs: [], events: [], facts: new Map() };
-
-/** What others have written: their events in order, and their runs as they stand now. */
-interface News {
-  events: StoredEvent[];
-  runs: StoredRun[];
-}
 
 /**
  * Keeps the runs in memory as they are in a database that several engines share. Every change is made on what the others
@@ -49,8 +26,10 @@ interface News {
  *
  * While the database is away, what may wait counts in memory (`newest`) and is made as soon as it is back, on the state
  * that it has then: what cannot happen to a run any more, since another engine has ended it, does not. Nobody is told
- * before. What concerns a run that has not begun cannot wait.
+ * before. What concerns a run that has not begun cannot wait. What waits is on this machine's disk as well, with a name by
+ * which it is made once: also by the process that comes after this one (`keeping`).
  * @param options.tell says to the others that there is something new
+ * @param options.tellNow tells the listeners here of what is read in several goes
  */
 export function createSharedRunWriter(options: {
   database: Database;
@@ -63,6 +42,8 @@ export function createSharedRunWriter(options: {
   alongside: WriteAlongside | undefined;
   guard: Guard | undefined;
   tell: (trx: Parameters<typeof writeChanges>[0]) => Promise<void>;
+  tellNow: (told: readonly Told[]) => void;
+  keeping: Keeping | undefined;
   /** The database's clock, epoch ms. */
   readNow: (trx: Transaction) => Promise<number>;
   /** How often a connection was lost. */
@@ -82,6 +63,8 @@ export function createSharedRunWriter(options: {
     alongside,
     guard,
     tell,
+    tellNow,
+    keeping,
     losses,
     readNow,
     onEarlierCopy,
@@ -91,12 +74,20 @@ export function createSharedRunWriter(options: {
   } = options;
   /** Everything up to this event is known here and was told. */
   let newestId = options.loaded.newestStored;
-  /** Changes that count in memory and are not in the database. */
-  let waiting: Asked[] = [];
   const failure = createWriteFailure({
     ...{ clock, askAgain, onProblem: options.onProblem, retryAfterMs: limits.retryAfterMs },
-    consequence:
-      "They go on, and what happens is written when the database is back; it would be lost if this engine ended before.",
+    consequence: keeping
+      ? "They go on, and what happens is kept on this machine's disk until the database is back."
+      : "They go on, and what happens is written when the database is back; it would be lost if this engine ended before.",
+  });
+  let isUnkept = false;
+  const waiting = createWaitingList({
+    ...{ runs, keeping, newestId: () => newestId },
+    onUnkept(reason) {
+      const message = `What happens cannot be kept on this machine's disk (${reason}): it would be lost if this engine ended now.`;
+      if (!isUnkept) options.onProblem({ kind: "unwritable", message });
+      isUnkept = true;
+    },
   });
   /** When all was read last, epoch ms. */
   let readAt = clock.now();
@@ -104,35 +95,68 @@ export function createSharedRunWriter(options: {
   let knownLosses = losses();
 
   async function carryOut(batch: readonly Asked[]): Promise<Written> {
+    const asked = batch.map(waiting.name);
     const mustWrite = isClosing || batch.some(({ durability }) => durability === "written");
-    if (failure.isResting() && !mustWrite) return { outcomes: batch.map(countInMemory), told: [] };
+    if (failure.isResting() && !mustWrite) return letWait(asked);
     try {
       await lookForEarlierCopy();
-      const written = batch.length + waiting.length > 0 ? await write(batch) : await look();
+      while (waiting.length > AT_ONCE) tellNow((await write([], AT_ONCE)).told);
+      const written =
+        batch.length + waiting.length > 0 ? await write(asked, waiting.length) : await catchUp();
       failure.clear();
+      isUnkept = false;
       readAt = clock.now();
       return written;
     } catch (error) {
       failure.note(error as Error);
-      return { outcomes: batch.map(countInMemory), told: [] };
+      return letWait(asked);
     }
   }
 
-  async function write(batch: readonly Asked[]): Promise<Written> {
-    const ahead = waiting.length;
-    const asked = [...waiting, ...batch].map(({ change }) => change);
-    const { news, changes } = await transact(database, async (trx) => {
-      const news = await readNews(trx, newestId);
-      const changes = await writeChanges(trx, asked, NOTHING_UNWRITTEN, runs, newestId, alongside, guard);
-      if (changes.runs.length > 0) await tell(trx);
-      return { news, changes };
+  async function letWait(asked: readonly Named[]): Promise<Written> {
+    const outcomes = await waiting.add(asked, () => {
+      const cause = failure.cause();
+      const isUncertain = cause instanceof StoreError && cause.kind === "unknown";
+      return new NotWritten(`The run could not be written: ${cause?.message}`, isUncertain);
     });
+    return { outcomes, told: [] };
+  }
+
+  /** Writes the first that wait, and the batch behind them. */
+  async function write(batch: readonly Named[], ahead: number): Promise<Written> {
+    const asked = [...waiting.first(ahead), ...batch];
+    const attempt = () =>
+      transact(database, async (trx) => {
+        const news = await readNews(trx, newestId);
+        if (news.isFull) return undefined;
+        const known = ahead > 0 ? await keeping?.takenIn.read(trx) : undefined;
+        const isNew = ({ id }: Named) => !id || !known || !isTakenIn(id, known);
+        const left = asked.filter(isNew);
+        const changes = await writeChanges(
+          ...([trx, left.map(({ change }) => change), NOTHING_UNWRITTEN, runs, newestId] as const),
+          ...([alongside, guard] as const),
+        );
+        const last = left.findLast(({ id }) => id)?.id;
+        if (last) await keeping?.takenIn.write(trx, last);
+        if (changes.runs.length > 0) await tell(trx);
+        return { news, changes };
+      });
+    let made = await attempt();
+    while (!made) {
+      // All that others have written comes before, however much that is.
+      tellNow((await catchUp()).told);
+      made = await attempt();
+    }
+    const { news, changes } = made;
     // What is not in memory any more was counted there before its run was changed elsewhere.
+    waiting.drop(ahead);
     const told = takeIn(news);
     for (const stored of changes.runs) hold(stored);
-    waiting = waiting.slice(ahead);
+    if (ahead > 0 && waiting.length === 0) await waiting.clear();
     newestId = changes.newestId;
-    return { outcomes: changes.outcomes.slice(ahead), told: [...told, ...toldOf(changes.outcomes)] };
+    // What is in the database already is not of the batch, which is made for the first time.
+    const outcomes = batch.length > 0 ? changes.outcomes.slice(-batch.length) : [];
+    return { outcomes, told: [...told, ...toldOf(changes.outcomes)] };
   }
 
   /** A server that has taken another one's place may lack its last changes, and its numbers are given once more. */
@@ -151,11 +175,17 @@ export function createSharedRunWriter(options: {
     knownLosses = lost;
   }
 
-  async function look(): Promise<Written> {
-    return { outcomes: [], told: takeIn(await readNews(database, newestId)) };
+  /** Takes in what others have written; what is left to be told is the last part of it. */
+  async function catchUp(): Promise<Written> {
+    for (;;) {
+      const news = await readNews(database, newestId);
+      const told = takeIn(news);
+      if (!news.isFull) return { outcomes: [], told };
+      tellNow(told);
+    }
   }
 
-  function takeIn({ events, runs: changed }: News): Told[] {
+  function takeIn({ events, runs: changed }: Pick<News, "events" | "runs">): Told[] {
     for (const stored of changed) hold(stored);
     newestId = events.at(-1)?.id ?? newestId;
     return events.flatMap((event) => {
@@ -165,33 +195,7 @@ export function createSharedRunWriter(options: {
   }
 
   function hold(stored: StoredRun): void {
-    runs.set(stored.run.runId, { ...stored, newest: stored.run });
-  }
-
-  function countInMemory(asked: Asked): Outcome {
-    const { change, durability } = asked;
-    const held = change.kind === "record" ? runs.get(change.runId) : undefined;
-    // What is still to begin, others may begin meanwhile: what came of that is not undone by what was meant before it.
-    const mayWait = held !== undefined && held.newest.status !== "pending";
-    if (change.kind === "accept" || durability === "written" || !mayWait) {
-      const cause = failure.cause();
-      const isUncertain = cause instanceof StoreError && cause.kind === "unknown";
-      return { refused: new NotWritten(`The run could not be written: ${cause?.message}`, isUncertain) };
-    }
-    const run = apply(held.newest, change.event);
-    if (run === held.newest) return { run, event: undefined };
-    runs.set(run.runId, { ...held, newest: run });
-    waiting.push(asked);
-    if (waiting.length > MOST_WAITING) leaveOut();
-    const { type, at, ...data } = change.event;
-    return { run, event: { id: newestId, runId: run.runId, at, type, status: run.status, data } };
-  }
-
-  function leaveOut(): void {
-    const passing = waiting.findIndex(
-      ({ change }) => change.kind === "record" && PASSING.has(change.event.type),
-    );
-    if (passing >= 0) waiting.splice(passing, 1);
+    runs.set(stored.run.runId, { ...stored, newest: waiting.onTop(stored.run) });
   }
 
   return {
@@ -231,18 +235,8 @@ export function createSharedRunWriter(options: {
 
     async close() {
       failure.close();
+      await waiting.close();
       await database.destroy();
     },
   };
-}
-
-async function readNews(db: Parameters<typeof readEventsInOrder>[0], after: number): Promise<News> {
-  const events: StoredEvent[] = [];
-  for (;;) {
-    const page = await readEventsInOrder(db, { after: events.at(-1)?.id ?? after, limit: PAGE });
-    events.push(...page);
-    if (page.length < PAGE) break;
-  }
-  const changed = [...new Set(events.map(({ runId }) => runId))];
-  return { events, runs: changed.length > 0 ? await readRuns(db, changed) : [] };
 }

@@ -1,5 +1,5 @@
 import type { Transaction } from "../../store/database.js";
-import { acceptRun, apply, deepFreeze } from "./apply.js";
+import { acceptRun, apply, applyLate, deepFreeze } from "./apply.js";
 import type { RunAccepted, RunEvent } from "./events.js";
 import { type FactName, writeFact } from "./facts.js";
 import type { EngineRun } from "./run.js";
@@ -20,7 +20,13 @@ import { KeyReused, NotResumable, type RequestKey, type StoredEvent } from "./ru
 /** What is asked of the store: to take a run on, or that something has happened to one. */
 export type Change =
   | { kind: "accept"; accepted: RunAccepted; key: RequestKey | undefined }
-  | { kind: "record"; runId: string; event: RunEvent };
+  | {
+      kind: "record";
+      runId: string;
+      event: RunEvent;
+      /** It has happened a while ago, and could not be written: see {@link applyLate}. */
+      isLate?: boolean;
+    };
 
 /** Writes what belongs to an event, in the same transaction. */
 export type WriteAlongside = (trx: Transaction, event: StoredEvent, run: EngineRun) => Promise<void>;
@@ -141,10 +147,11 @@ export async function writeChanges(
     return "refused" in resumed || !resumed.event ? undefined : { run: resumed.run, event: resumed.event };
   }
 
-  async function record({ runId, event }: Extract<Change, { kind: "record" }>): Promise<Outcome> {
+  async function record({ runId, event, isLate }: Extract<Change, { kind: "record" }>): Promise<Outcome> {
     const stored = await read(runId);
     if (!stored) return { refused: new Error(`Run ${runId} is not there`) };
-    const run = apply(stored.run, event);
+    const changed = apply(stored.run, event);
+    const run = isLate && changed === stored.run ? applyLate(stored.run, event) : changed;
     if (run === stored.run || (guard && !(await guard(trx, stored.run, event))))
       return { run: stored.run, event: undefined };
     const written = toStored(++lastId, run, event);

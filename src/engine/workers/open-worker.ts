@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { createDatabaseCheck } from "../../store/database-check.js";
 import { openStore } from "../../store/open-store.js";
 import type { EngineWorker } from "../engine-options.js";
 import { createRunStore } from "../runs/create-run-store.js";
+import { openKeeping } from "../runs/open-keeping.js";
 import { isAtWork } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import { LIMITS } from "../runs/run-writer.js";
@@ -81,6 +83,8 @@ export async function openWorker(options: {
   shared: SharedWork;
   stateFolder: string;
   folder: string;
+  /** The engine's folder for what no agent may read. */
+  privateFolder: string;
   places: () => number;
   /** What is interrupted since its worker is gone is resumed once, by now. */
   resumeOnce: () => boolean;
@@ -118,8 +122,17 @@ export async function openWorker(options: {
     // Before anything is done to its runs.
     const former = await refuseCopy(database, file, { shared, clock, timeoutMs });
     await noteInstance(folder, file, { instance, known: former });
+    const keeping = await openKeeping(join(options.privateFolder, "waiting"), {
+      ...{ database, workerId: id },
+      onFull: () =>
+        endAgents(
+          "The database is away, and there is no room for more of what agents tell",
+          "The database is away, and what waits for it has reached its size.",
+          true,
+        ),
+    });
     const stored = await createRunStore({
-      ...{ database, clock, alongside, guard: rules.guard, limits: SHARED_LIMITS },
+      ...{ database, clock, alongside, guard: rules.guard, keeping, limits: SHARED_LIMITS },
       onProblem: ({ message }) => log.warn(message),
       onEarlierCopy: () =>
         endAgents(
@@ -127,6 +140,8 @@ export async function openWorker(options: {
           "The database lacks what was written last: an earlier copy is in its place.",
         ),
     });
+    // What a former process has left is taken in before anything is done to its runs.
+    await stored.refresh();
     return { stored, former };
   };
 
