@@ -8,11 +8,10 @@ const MAX_IN_FLIGHT = 8;
 /** An API that asks for a longer pause than this is asked again all the same, in ms. */
 const LONGEST_PAUSE_MS = 60_000;
 
-/** @param options.perSecond requests in any second, at least 1: never exceeded, whatever second is looked at */
+/** @param options.perSecond requests in any second, a whole number: never exceeded, whatever second is looked at */
 export function createRequestBudget(options: { clock: Pick<Clock, "elapsed">; perSecond: number }) {
   const { clock, perSecond } = options;
-  const size = Math.max(1, Math.floor(perSecond));
-  const share = Math.ceil(size / PARTS);
+  const share = Math.ceil(perSecond / PARTS);
   /** When the last requests went out, oldest first. */
   const sentAt: number[] = [];
   const lastSentAt = (count: number) => sentAt.at(-count) ?? Number.NEGATIVE_INFINITY;
@@ -23,20 +22,22 @@ export function createRequestBudget(options: { clock: Pick<Clock, "elapsed">; pe
     /** How long until another request may go out, in ms; infinite until one of those in flight has come back. */
     waitMs(): number {
       if (inFlight >= MAX_IN_FLIGHT) return Number.POSITIVE_INFINITY;
-      const freeAt = Math.max(pausedUntil, lastSentAt(size) + 1000, lastSentAt(share) + 1000 / PARTS);
+      const freeAt = Math.max(pausedUntil, lastSentAt(perSecond) + 1000, lastSentAt(share) + 1000 / PARTS);
       return Math.max(0, freeAt - clock.elapsed());
     },
-    /** Spends one request on the work. */
-    async spend(work: () => Promise<void>): Promise<void> {
+    /**
+     * Spends one request. An API that asks for fewer gets none for as long as it says.
+     * @param ask asks, and gives what has gone wrong; never throws
+     */
+    async spend(ask: () => Promise<ApiError | undefined>): Promise<void> {
       sentAt.push(clock.elapsed());
-      if (sentAt.length > size) sentAt.shift();
+      if (sentAt.length > perSecond) sentAt.shift();
       inFlight++;
-      await work().finally(() => inFlight--);
-    },
-    /** An API that asks for fewer requests gets none for as long as it says. */
-    pauseIfAsked({ kind, retryAfterMs = 0 }: ApiError): void {
-      if (kind !== "rate_limited") return;
-      pausedUntil = Math.max(pausedUntil, clock.elapsed() + Math.min(retryAfterMs, LONGEST_PAUSE_MS));
+      const failure = await ask();
+      inFlight--;
+      if (failure?.kind !== "rate_limited") return;
+      const pauseMs = Math.min(failure.retryAfterMs ?? 0, LONGEST_PAUSE_MS);
+      pausedUntil = Math.max(pausedUntil, clock.elapsed() + pauseMs);
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { WorkflowsApi } from "../api/client.js";
-import { toApiError } from "../api/errors.js";
+import { type ApiError, toApiError } from "../api/errors.js";
 import { isFinal, type Run } from "../api/types.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
@@ -10,23 +10,9 @@ import { createRequestBudget } from "./request-budget.js";
 import { changesBetween, type RunEvent } from "./run-events.js";
 import type { StreamListener } from "./run-stream.js";
 import { createRunningList } from "./running-list.js";
-import {
-  beginAgain,
-  createWatchedRun,
-  findStall,
-  isLong,
-  isPushed,
-  isWaitedFor,
-  leaveList,
-  noteRow,
-  takeIn,
-  takeInFailure,
-  type WatchedRun,
-  type Ways,
-  welcome,
-} from "./watched-run.js";
+import { type Listener, WatchedRun, type Ways } from "./watched-run.js";
 
-type Listener = (event: RunEvent) => void;
+type Tell = Listener["tell"];
 
 export interface RunWatcher {
   /**
@@ -35,7 +21,7 @@ export interface RunWatcher {
    * @param seed what is known so far, at least the run's id
    * @param how.background nobody waits for the run: those that somebody waits for come first
    */
-  watch(seed: Run, listener: Listener, how?: { background?: boolean }): { latest(): Run; stop(): void };
+  watch(seed: Run, listener: Tell, how?: { background?: boolean }): { latest(): Run; stop(): void };
   /** The newest snapshots of all runs that are watched now. */
   watched(): Run[];
   /** The newest snapshot of a run that was watched not long ago. */
@@ -46,7 +32,7 @@ export interface RunWatcher {
    */
   stalledFor(run: Run): number | undefined;
   /** Every event of every watched run, for whoever keeps records. The answer takes the listener off. */
-  onEvent(listener: Listener): () => void;
+  onEvent(listener: Tell): () => void;
   /** Every run of which the API's stream tells something, watched or not. The answer takes the listener off. */
   onPushed(listener: (run: Run) => void): () => void;
   /** Opens the API's stream of events, where there is one, and keeps it open. */
@@ -76,118 +62,98 @@ export function createRunWatcher(
     log: Log;
     perSecond: number;
     listen?: (signal: AbortSignal, listener: StreamListener) => Promise<void>;
-  } & Pick<Ways, "pollingIntervalMs" | "stallAfterMs"> &
-    Partial<Pick<Ways, "stallAfter">>,
+  } & Pick<Ways, "pollingIntervalMs" | "stallAfterMs" | "stallAfter">,
 ): RunWatcher {
-  const { api, clock, log, perSecond, pollingIntervalMs, stallAfterMs, stallAfter = () => 0 } = options;
+  const { api, clock, log, perSecond } = options;
   const watched = new Map<string, WatchedRun>();
   /** Runs that nobody watches any more, without their results. */
   const recent = new Map<string, WatchedRun>();
-  const recorders = new Set<Listener>();
-  const pushed = new Set<(run: Run) => void>();
+  const recorders = new Set<{ tell: Tell }>();
+  const pushed = new Set<{ tell: (run: Run) => void }>();
   const closing = new AbortController();
   const { signal } = closing;
-  const ways: Ways = {
-    isStreaming: false,
-    gaplessSince: Number.POSITIVE_INFINITY,
-    isListRead: false,
-    pollingIntervalMs,
-    stallAfterMs,
-    stallAfter,
-  };
+  const gaplessSince = Number.POSITIVE_INFINITY;
+  const ways: Ways = { ...options, isStreaming: false, gaplessSince, isListRead: false };
   let cancelTimer = () => {};
-  const budget = createRequestBudget({ clock, perSecond });
+  const budget = createRequestBudget(options);
   const list = createRunningList({
     ...{ api, clock, log, perSecond, signal },
     wanted: () =>
-      [...watched.values()].filter((one) => !one.isDone && !isFinal(one.run.status) && !isPushed(one, ways)),
-    onRow: readRow,
-    onGone: (one) => leaveList(one, clock.elapsed()),
-    onDue: sendDue,
-    onFailure: budget.pauseIfAsked,
+      [...watched.values()].filter((one) => !isFinal(one.run.status) && !one.isDone && !one.isPushed),
+    onNews: readNews,
   });
 
   const find = (runId: string) => watched.get(runId) ?? recent.get(runId);
-  const quietMs = (one: WatchedRun) => clock.elapsed() - one.changedAt;
 
   /** Sends what is due, as far as the budget goes, and comes back when the next is due. */
   function sendDue(): void {
     cancelTimer();
     while (!signal.aborted) {
       const now = clock.elapsed();
-      const next = findNext(now);
-      const waitMs = Math.max(next.due - now, budget.waitMs());
-      if (waitMs <= 0) void budget.spend(next.ask).then(sendDue);
-      else {
+      const listDue = list.dueAt();
+      ways.isListRead = list.works();
+      // The list comes first, since it tells which runs to ask for.
+      const next = listDue <= now ? undefined : findNextRun(watched.values(), now);
+      const due = Math.min(listDue, next?.due ?? Number.POSITIVE_INFINITY);
+      const waitMs = Math.max(due - now, budget.waitMs());
+      if (waitMs > 0) {
         if (waitMs < Number.POSITIVE_INFINITY) cancelTimer = clock.after(waitMs, () => wake(now + waitMs));
         return;
       }
+      void budget.spend(() => (next ? ask(next.one) : list.ask())).then(sendDue);
     }
   }
 
   function wake(plannedAt: number): void {
-    const lateMs = clock.elapsed() - plannedAt;
+    const now = clock.elapsed();
+    const lateMs = now - plannedAt;
     // Time in which nothing could be seen is no silence of a run.
     if (lateMs >= SLEPT_MS)
-      for (const one of watched.values()) one.changedAt += Math.min(lateMs, quietMs(one));
+      for (const one of watched.values()) one.changedAt = Math.min(now, one.changedAt + lateMs);
     sendDue();
   }
 
-  /** The list when it is due, since it tells which runs to ask for; else a run. */
-  function findNext(now: number): { due: number; ask: () => Promise<void> } {
-    const listDue = list.dueAt();
-    ways.isListRead = list.works();
-    const run = listDue <= now ? undefined : findNextRun(watched.values(), ways, now);
-    if (!run || listDue < run.due) return { due: listDue, ask: list.ask };
-    return { due: run.due, ask: () => ask(run.one) };
-  }
-
-  async function ask(one: WatchedRun): Promise<void> {
+  async function ask(one: WatchedRun): Promise<ApiError | undefined> {
     const { run } = one;
     const askedAt = clock.elapsed();
-    one.isAsking = true;
-    one.urgency = undefined;
+    let failure: ApiError | undefined;
+    Object.assign(one, { isAsking: true, urgency: undefined });
     try {
       // The schedule is the retry. Of however many, only one at a time asks whether an API that is down is back.
       const answer = await api.getRun(run.runId, { retries: 0, poller: true, signal });
       // Whatever else has come meanwhile, from the stream or the list, is newer.
-      if (one.run === run) {
-        one.knownAt = askedAt;
-        one.urgency = undefined;
-        keep(one, answer);
-      }
+      if (one.run === run) keep(one, answer, askedAt);
     } catch (error) {
-      if (signal.aborted) return;
-      const failure = toApiError(error, log);
-      budget.pauseIfAsked(failure);
-      tell(one, takeInFailure(one, failure, clock.elapsed()));
+      if (signal.aborted) return undefined;
+      failure = toApiError(error, log);
+      tell(one, one.takeInFailure(failure));
     }
-    one.isAsking = false;
-    one.askedAt = clock.elapsed();
-    tell(one, findStall(one, ways, clock.elapsed()));
+    Object.assign(one, { isAsking: false, askedAt: clock.elapsed() });
+    tell(one, one.findStall());
+    return failure;
   }
 
-  /** What the list tells of a run: mostly a reason to ask for it, and all there is when too many have changed. */
-  function readRow(one: WatchedRun, row: Run): void {
-    if (!noteRow(one, row) || one.isAsking) return;
+  /** News that the list tells of a run: mostly a reason to ask for it, and all there is when too many have changed. */
+  function readNews(one: WatchedRun, row: Run): void {
+    if (one.isAsking) return;
     const urgent = [...watched.values()].filter(({ urgency }) => urgency && urgency.why !== "new");
-    if (!isWaitedFor(one) || urgent.length >= perSecond * URGENT_SHARE) keep(one, row);
+    if (!one.isWaitedFor || urgent.length >= perSecond * URGENT_SHARE) keep(one, row);
     // Also a run that is still to be asked for the first time: else all such would count for nothing and wait for it.
     else if (one.urgency?.why !== "changed") one.urgency = { why: "changed", since: clock.elapsed() };
   }
 
-  /** Keeps what was seen of a run, and tells it to those who watch it. */
-  function keep(one: WatchedRun, seen: Run): void {
-    const events = takeIn(one, seen, clock.elapsed());
+  /** Keeps what was seen of a run, as `takeIn` does, and tells it to those who watch it. */
+  function keep(one: WatchedRun, seen: Run, knownAt?: number): void {
+    const events = one.takeIn(seen, knownAt);
     if (watched.has(seen.runId)) tell(one, events);
     else keepRecent(one);
   }
 
   function tell({ run, listeners }: WatchedRun, events: RunEvent[]): void {
     for (const event of events) {
-      for (const listener of [...[...listeners].map((own) => own.tell), ...recorders]) {
+      for (const listener of [...listeners, ...recorders]) {
         try {
-          listener(event);
+          listener.tell(event);
         } catch (error) {
           log.error(`A listener of run ${run.runId} failed: ${(error as Error).message}`);
         }
@@ -202,21 +168,18 @@ export function createRunWatcher(
   }
 
   return {
-    watch(seed, listener, { background = false } = {}) {
+    watch(seed, tell, { background = false } = {}) {
       const { runId } = seed;
-      const now = clock.elapsed();
-      const one = find(runId) ?? createWatchedRun(seed, now);
-      if (!watched.has(runId) || one.isDone) beginAgain(one, seed, now);
+      const one = find(runId) ?? new WatchedRun(seed, ways);
+      const listener = { tell, background };
+      one.welcome(listener, seed);
       recent.delete(runId);
       watched.set(runId, one);
-      const own = { tell: listener, background };
-      one.listeners.add(own);
-      welcome(one, ways, now);
       sendDue();
       return {
         latest: () => one.run,
         stop() {
-          if (!one.listeners.delete(own) || one.listeners.size > 0) return;
+          if (!one.listeners.delete(listener) || one.listeners.size > 0) return;
           watched.delete(runId);
           keepRecent(one);
           sendDue();
@@ -227,17 +190,11 @@ export function createRunWatcher(
     latest: (runId) => find(runId)?.run,
     stalledFor(run) {
       const one = find(run.runId);
-      if (!one || run.waitsForSlot || !isLong(quietMs(one), one.run, ways)) return undefined;
-      return changesBetween(one.run, mergeRun(one.run, run)).length > 0 ? undefined : quietMs(one);
+      if (!one || run.waitsForSlot) return undefined;
+      return changesBetween(one.run, mergeRun(one.run, run)).length > 0 ? undefined : one.stalledMs;
     },
-    onEvent(listener) {
-      recorders.add(listener);
-      return () => recorders.delete(listener);
-    },
-    onPushed(listener) {
-      pushed.add(listener);
-      return () => pushed.delete(listener);
-    },
+    onEvent: (tell) => addTo(recorders, { tell }),
+    onPushed: (tell) => addTo(pushed, { tell }),
     start() {
       void options.listen?.(signal, {
         onOpen(gap) {
@@ -246,12 +203,9 @@ export function createRunWatcher(
           sendDue();
         },
         onRun(seen) {
-          const now = clock.elapsed();
-          const one = find(seen.runId) ?? createWatchedRun(seen, now);
-          one.knownAt = now;
-          one.urgency = undefined;
-          keep(one, seen);
-          for (const listener of [...pushed]) listener(one.run);
+          const one = find(seen.runId) ?? new WatchedRun(seen, ways);
+          keep(one, seen, clock.elapsed());
+          for (const { tell } of [...pushed]) tell(one.run);
         },
         onBreak() {
           ways.isStreaming = false;
@@ -262,9 +216,13 @@ export function createRunWatcher(
     close() {
       closing.abort();
       cancelTimer();
-      watched.clear();
-      recorders.clear();
-      pushed.clear();
+      for (const all of [watched, recorders, pushed]) all.clear();
     },
   };
+}
+
+/** @returns takes it off again */
+function addTo<One>(all: Set<One>, one: One): () => void {
+  all.add(one);
+  return () => all.delete(one);
 }

@@ -1,10 +1,12 @@
 import type { ApiError } from "../api/errors.js";
-import { isFinal, openQuestions, type Run } from "../api/types.js";
+import { isFinal, type Run } from "../api/types.js";
+import type { Clock } from "../shared/clock.js";
 import { mergeRun } from "./merge-run.js";
-import { changesBetween, type RunEvent } from "./run-events.js";
+import { changesBetween, questionIds, type RunEvent } from "./run-events.js";
 
 /** The ways by which changes come at the moment, and the limits of asking, in ms. */
 export interface Ways {
+  clock: Pick<Clock, "elapsed">;
   isStreaming: boolean;
   /** From when on nothing of the stream was missed. */
   gaplessSince: number;
@@ -15,7 +17,13 @@ export interface Ways {
   /** After so long without a change a run counts as stalled at the soonest. */
   stallAfterMs: number;
   /** The same of a run by what is usual for it; only asked for one that has stood still for so long. */
-  stallAfter: (run: Run) => number;
+  stallAfter?: (run: Run) => number;
+}
+
+/** Somebody who watches a run, and does not wait for it where that is in the background. */
+export interface Listener {
+  tell: (event: RunEvent) => void;
+  background: boolean;
 }
 
 /** The first event of a run that was just started comes within this time, in ms, or the run is asked for. */
@@ -25,154 +33,166 @@ const NOT_FOUND_LIMIT = 4;
 /** A killed run is watched for this much longer, in ms: the public server lets it go on and complete. */
 const KILLED_WATCH_MS = 60_000;
 
-/** All that is known here of one run. */
-export type WatchedRun = ReturnType<typeof createWatchedRun>;
+/** All that is known here of one run. Its times are in ms of the monotonic clock. */
+export class WatchedRun {
+  readonly ways: Ways;
+  /** The newest snapshot. */
+  run: Run;
+  readonly listeners = new Set<Listener>();
+  /** When the snapshot has last changed: for so long the run has stood still. */
+  changedAt: number;
+  /** The newest moment of which all is known: that of an event of the stream, or when it was asked for. */
+  knownAt = Number.NEGATIVE_INFINITY;
+  /** What the list of running runs tells of it: nothing, that it goes on, or its turns as they come. */
+  listed: "no" | "running" | "turns" = "no";
+  isAsking = false;
+  /** When it was last asked for, or somebody began to watch it. */
+  askedAt = 0;
+  /** From when on the pauses between two requests grow. */
+  eagerSince = 0;
+  /** Why it is asked for before its pause is over: somebody new watches it, or what the list has shown. */
+  urgency: { why: "new" | "changed" | "missing"; since: number } | undefined;
+  isFailing = false;
+  /** How often the API has said that it does not know the run, since it last knew it. */
+  notFound = 0;
+  toldStall = false;
+  /** The final status that all listeners know. */
+  toldEnd: string | undefined;
+  /** Nothing more is asked for or told. */
+  isDone = false;
+  /** The agent's questions that were seen, by their ids. */
+  readonly asked = new Set<string>();
+  /** Until when its waits for a person were counted. */
+  countedAt: number;
 
-/** @param now as all times here, in ms of the monotonic clock */
-export function createWatchedRun(run: Run, now: number) {
-  return {
-    /** The newest snapshot. */
-    run,
-    listeners: new Set<{ tell: (event: RunEvent) => void; background: boolean }>(),
-    /** The agent's questions that were seen, by their ids. */
-    asked: new Set<string>(),
-    /** Until when its waits for a person were counted. */
-    countedAt: now,
-    /** When the snapshot has last changed: for so long the run has stood still. */
-    changedAt: now,
-    /** The newest moment of which all is known: that of an event of the stream, or when it was asked for. */
-    knownAt: Number.NEGATIVE_INFINITY,
-    /** What the list of running runs tells of it: nothing, that it goes on, or its turns as they come. */
-    listed: "no" as "no" | "running" | "turns",
-    isAsking: false,
-    /** When it was last asked for. */
-    askedAt: now,
-    /** From when on the pauses between two requests grow. */
-    eagerSince: now,
-    /** Why it is asked for before its pause is over: somebody new watches it, or what the list has shown. */
-    urgency: undefined as { why: "new" | "changed" | "missing"; since: number } | undefined,
-    isFailing: false,
-    /** How often the API has said that it does not know the run, since it last knew it. */
-    notFound: 0,
-    toldStall: false,
-    /** The final status that all listeners know. */
-    toldEnd: undefined as string | undefined,
-    /** Nothing more is asked for or told. */
-    isDone: false,
-  };
+  constructor(run: Run, ways: Ways) {
+    this.ways = ways;
+    this.run = run;
+    this.changedAt = ways.clock.elapsed();
+    this.countedAt = this.changedAt;
+  }
+
+  /**
+   * Somebody new listens, who is told as well that the run stands still or has ended. A run is looked at at once also
+   * where nobody waits for it: only then its conversation is known, and may be shown only while it goes on.
+   * @param seed what they know of it
+   */
+  welcome(listener: Listener, seed: Run): void {
+    const now = this.ways.clock.elapsed();
+    // A pause in the watching makes a run no livelier: since when it stands still stays as it is.
+    if (this.listeners.size === 0 || this.isDone) {
+      const afresh = { listed: "no", isAsking: false, isFailing: false, notFound: 0, isDone: false };
+      const since = { askedAt: now, countedAt: now, urgency: undefined };
+      Object.assign(this, afresh, since, { run: mergeRun(seed, this.run) });
+    }
+    this.listeners.add(listener);
+    Object.assign(this, { eagerSince: now, toldStall: false, toldEnd: undefined });
+    if (this.isPushed && !isFinal(this.run.status)) return;
+    const isJustStarted = this.ways.isStreaming && this.run.status === "pending";
+    this.urgency = { why: "new", since: now + (isJustStarted ? FIRST_EVENT_MS : 0) };
+  }
+
+  /** Whether every change of the run comes over the stream. */
+  get isPushed(): boolean {
+    return this.ways.isStreaming && this.knownAt >= this.ways.gaplessSince;
+  }
+
+  /** Whether somebody waits for the run: it comes before those that are only kept an eye on. */
+  get isWaitedFor(): boolean {
+    for (const { background } of this.listeners) if (!background) return true;
+    return false;
+  }
+
+  /**
+   * Takes in what was seen of the run, whichever way it has come: the one place where a run changes.
+   * @param knownAt the moment of which that is all; left out for a row of the list
+   * @returns what is to be told of it
+   */
+  takeIn(seen: Run, knownAt?: number): RunEvent[] {
+    const now = this.ways.clock.elapsed();
+    const before = this.run;
+    const run = mergeRun(before, seen);
+    this.run = run;
+    if (knownAt !== undefined) Object.assign(this, { knownAt, urgency: undefined });
+    const changes = changesBetween(before, run);
+    this.noteWaits(before, now, changes.length > 0);
+    if (changes.length > 0) Object.assign(this, { changedAt: now, eagerSince: now, toldStall: false });
+    // Who was told that it cannot be asked learns that it can again.
+    else if (this.isFailing) changes.push("activity");
+    Object.assign(this, { isFailing: false, notFound: 0 });
+    if (this.isDone) return [];
+    const events: RunEvent[] = changes.map((type) => ({ type, run }));
+    if (!isFinal(run.status)) return events;
+    this.isDone = run.status !== "killed" || now - this.changedAt >= KILLED_WATCH_MS;
+    if (this.toldEnd === run.status) return events;
+    this.toldEnd = run.status;
+    return [...events, { type: "finished", run }];
+  }
+
+  /** Counts what the run has asked, for how long it has waited for answers, and its longest silence at work. */
+  private noteWaits(before: Run, now: number, hasChanged: boolean): void {
+    const { run, asked, changedAt, countedAt } = this;
+    for (const id of questionIds(run)) asked.add(id);
+    const wasAsking = waitsForPerson(before);
+    if (asked.size > 0 || before.questionsAsked !== undefined)
+      run.questionsAsked = Math.max(asked.size, before.questionsAsked ?? 0);
+    if (wasAsking) run.waitedS = (before.waitedS ?? 0) + (now - countedAt) / 1000;
+    this.countedAt = now;
+    const wasAtWork = before.status === "running" && !wasAsking && !before.waitsForSlot;
+    if (hasChanged && wasAtWork) run.quietS = Math.max(before.quietS ?? 0, (now - changedAt) / 1000);
+  }
+
+  /**
+   * Takes note of a row of the list of running runs.
+   * @returns whether it shows something that is not known yet: a turn, or that the run waits for a person
+   */
+  noteRow(row: Run): boolean {
+    const known = this.run.turn ?? 0;
+    const shown = row.turn ?? -1;
+    // A list that lags behind what the run itself has told tells nothing.
+    this.listed = shown >= known ? "turns" : "running";
+    const isOtherWait = row.waitsForAnswer ? !waitsForPerson(this.run) : this.run.waitsForAnswer === true;
+    const isNews = shown > known || (shown === known && isOtherWait);
+    // It had only slipped from one page to the next, or its news have come in another way.
+    if (!isNews && this.urgency?.why !== "new") this.urgency = undefined;
+    return isNews;
+  }
+
+  /** The list shows it no more: it has ended, or has to be looked after by itself from now on. */
+  leaveList(): void {
+    const now = this.ways.clock.elapsed();
+    Object.assign(this, { listed: "no", eagerSince: now, urgency: { why: "missing", since: now } });
+  }
+
+  /** Takes in that the API could not be asked, or does not know the run. */
+  takeInFailure(error: ApiError): RunEvent[] {
+    if (this.isDone) return [];
+    if (!this.isFailing) this.eagerSince = this.ways.clock.elapsed();
+    this.isFailing = true;
+    this.isDone = error.kind === "not_found" && ++this.notFound >= NOT_FOUND_LIMIT;
+    return [{ type: this.isDone ? "lost" : "unreachable", run: this.run, error }];
+  }
+
+  /** For how long nothing has changed, in ms, once such runs are not silent for so long at work. */
+  get stalledMs(): number | undefined {
+    const { clock, stallAfterMs, stallAfter = () => 0 } = this.ways;
+    const quietMs = clock.elapsed() - this.changedAt;
+    return quietMs >= stallAfterMs && quietMs >= stallAfter(this.run) ? quietMs : undefined;
+  }
+
+  /** That the run stands still, when it does and nobody was told. */
+  findStall(): RunEvent[] {
+    const { run, isDone, toldStall } = this;
+    // A run that waits for a person's answer, or a slot, stands still for a reason.
+    const isWaiting = waitsForPerson(run) || run.waitsForSlot !== undefined;
+    const quietMs = isDone || toldStall || isWaiting ? undefined : this.stalledMs;
+    if (quietMs === undefined) return [];
+    this.toldStall = true;
+    return [{ type: "stalled", run, quietMs }];
+  }
 }
 
-/** The run is watched again after nobody has, or after all was told: a pause in the watching makes it no livelier. */
-export function beginAgain(one: WatchedRun, seed: Run, now: number): void {
-  const { run, listeners, changedAt, knownAt } = one;
-  const { asked } = one;
-  Object.assign(one, createWatchedRun(mergeRun(seed, run), now), { listeners, changedAt, knownAt, asked });
-}
-
-/**
- * Somebody new listens, who is told as well that the run stands still or has ended. A run is looked at at once also where
- * nobody waits for it: only then its conversation is known, and may be shown only while it goes on.
- */
-export function welcome(one: WatchedRun, ways: Ways, now: number): void {
-  Object.assign(one, { eagerSince: now, toldStall: false, toldEnd: undefined });
-  if (isPushed(one, ways) && !isFinal(one.run.status)) return;
-  const isJustStarted = ways.isStreaming && one.run.status === "pending";
-  one.urgency = { why: "new", since: now + (isJustStarted ? FIRST_EVENT_MS : 0) };
-}
-
-/** Whether every change of the run comes over the stream. */
-export function isPushed(one: WatchedRun, { isStreaming, gaplessSince }: Ways): boolean {
-  return isStreaming && one.knownAt >= gaplessSince;
-}
-
-/** Whether somebody waits for the run: it comes before those that are only kept an eye on. */
-export function isWaitedFor({ listeners }: WatchedRun): boolean {
-  for (const { background } of listeners) if (!background) return true;
-  return false;
-}
-
-/**
- * Takes in what was seen of a run, whichever way it has come: the one place where a run changes.
- * @returns what is to be told of it
- */
-export function takeIn(one: WatchedRun, seen: Run, now: number): RunEvent[] {
-  const before = one.run;
-  const run = mergeRun(before, seen);
-  one.run = run;
-  const changes = changesBetween(before, run);
-  noteWaits(one, before, now, changes.length > 0);
-  if (changes.length > 0) Object.assign(one, { changedAt: now, eagerSince: now, toldStall: false });
-  // Who was told that it cannot be asked learns that it can again.
-  else if (one.isFailing) changes.push("activity");
-  Object.assign(one, { isFailing: false, notFound: 0 });
-  if (one.isDone) return [];
-  const events: RunEvent[] = changes.map((type) => ({ type, run }));
-  if (!isFinal(run.status)) return events;
-  one.isDone = run.status !== "killed" || now - one.changedAt >= KILLED_WATCH_MS;
-  if (one.toldEnd === run.status) return events;
-  one.toldEnd = run.status;
-  return [...events, { type: "finished", run }];
-}
-
-/** Counts what the run has asked, for how long it has waited for answers, and its longest silence at work. */
-function noteWaits(one: WatchedRun, before: Run, now: number, hasChanged: boolean): void {
-  const { run, asked, changedAt, countedAt } = one;
-  for (const { questionId } of openQuestions(run)) asked.add(questionId);
-  const wasAsking = openQuestions(before).length > 0 || before.waitsForAnswer === true;
-  if (asked.size > 0 || before.questionsAsked !== undefined)
-    run.questionsAsked = Math.max(asked.size, before.questionsAsked ?? 0);
-  if (wasAsking) run.waitedS = (before.waitedS ?? 0) + (now - countedAt) / 1000;
-  one.countedAt = now;
-  const wasAtWork = before.status === "running" && !wasAsking && !before.waitsForSlot;
-  if (hasChanged && wasAtWork) run.quietS = Math.max(before.quietS ?? 0, (now - changedAt) / 1000);
-}
-
-/** Whether a row tells otherwise than what is known that the run waits for a person. */
-function tellsOtherWait(row: Run, { run }: WatchedRun): boolean {
-  if (row.waitsForAnswer) return !run.waitsForAnswer && openQuestions(run).length === 0;
-  return run.waitsForAnswer === true;
-}
-
-/**
- * Takes note of a row of the list of running runs.
- * @returns whether it shows something that is not known yet: a turn, or that the run waits for a person
- */
-export function noteRow(one: WatchedRun, row: Run): boolean {
-  const known = one.run.turn ?? 0;
-  const shown = row.turn ?? -1;
-  // A list that lags behind what the run itself has told tells nothing.
-  one.listed = shown >= known ? "turns" : "running";
-  // It had only slipped from one page to the next, or its news have come in another way.
-  const isNews = shown > known || (shown === known && tellsOtherWait(row, one));
-  if (!isNews && one.urgency?.why !== "new") one.urgency = undefined;
-  return isNews;
-}
-
-/** The list shows it no more: it has ended, or has to be looked after by itself from now on. */
-export function leaveList(one: WatchedRun, now: number): void {
-  Object.assign(one, { listed: "no", eagerSince: now, urgency: { why: "missing", since: now } });
-}
-
-/** Takes in that the API could not be asked, or does not know the run. */
-export function takeInFailure(one: WatchedRun, error: ApiError, now: number): RunEvent[] {
-  if (one.isDone) return [];
-  if (!one.isFailing) one.eagerSince = now;
-  one.isFailing = true;
-  one.isDone = error.kind === "not_found" && ++one.notFound >= NOT_FOUND_LIMIT;
-  return [{ type: one.isDone ? "lost" : "unreachable", run: one.run, error }];
-}
-
-/** Whether a silence is longer than such runs are silent at work. */
-export function isLong(quietMs: number, run: Run, { stallAfterMs, stallAfter }: Ways): boolean {
-  return quietMs >= stallAfterMs && quietMs >= stallAfter(run);
-}
-
-/** That the run stands still, when it does and nobody was told. */
-export function findStall(one: WatchedRun, ways: Ways, now: number): RunEvent[] {
-  const quietMs = now - one.changedAt;
-  // A run that waits for a person's answer, or a slot, stands still for a reason.
-  const isWaiting = openQuestions(one.run).length > 0 || one.run.waitsForSlot !== undefined;
-  if (one.isDone || one.toldStall || isWaiting || !isLong(quietMs, one.run, ways)) return [];
-  one.toldStall = true;
-  return [{ type: "stalled", run: one.run, quietMs }];
+/** Whether the run's agent waits for an answer, as far as is known; what is asked may not be. */
+function waitsForPerson(run: Run): boolean {
+  return run.waitsForAnswer === true || questionIds(run).length > 0;
 }
