@@ -26,8 +26,11 @@ export interface Listener {
   background: boolean;
 }
 
-/** The first event of a run that was just started comes within this time, in ms, or the run is asked for. */
-const FIRST_EVENT_MS = 1_000;
+/**
+ * A run that was just started is asked for after this time, in ms: its start's answer was the first look, and who waits
+ * for that comes first. Where its events are pushed, the first one mostly comes before.
+ */
+const FIRST_LOOK_MS = { asked: 100, pushed: 1_000 };
 /** A start may be answered before the run can be read, so one "not found" is not believed. */
 const NOT_FOUND_LIMIT = 4;
 /** A killed run is watched for this much longer, in ms: the public server lets it go on and complete. */
@@ -88,8 +91,9 @@ export class WatchedRun {
     this.listeners.add(listener);
     Object.assign(this, { eagerSince: now, toldStall: false, toldEnd: undefined });
     if (this.isPushed && !isFinal(this.run.status)) return;
-    const isJustStarted = this.ways.isStreaming && this.run.status === "pending";
-    this.urgency = { why: "new", since: now + (isJustStarted ? FIRST_EVENT_MS : 0) };
+    const pause =
+      this.run.status === "pending" ? FIRST_LOOK_MS[this.ways.isStreaming ? "pushed" : "asked"] : 0;
+    this.urgency = { why: "new", since: now + pause };
   }
 
   /** Whether every change of the run comes over the stream. */
