@@ -130,29 +130,34 @@ export function parseRecord(text: string): ParsedRecord {
   }
   const version = (value as { version?: unknown } | null)?.version;
   if (Number.isInteger(version) && (version as number) > 1) return { kind: "newer" };
-  sessionSchema ??= makeSchema();
-  const parsed = sessionSchema.safeParse(value);
-  // JSON knows no `undefined`, so an optional field is either absent or of its type: the interface holds.
-  return parsed.success ? { kind: "record", record: parsed.data as SessionRecord } : { kind: "damaged" };
+  const record = checkRecord(value);
+  return record ? { kind: "record", record } : { kind: "damaged" };
 }
 
 /**
  * The form in which a record is kept: runs as `keepRuns` gives them, and detached from the caller's objects.
- *
- * Throws a TypeError when the record could not be read back: another key, a field of a wrong type, too large.
+ * @returns the record, and its text
+ * @throws TypeError when it could not be read back: another key, a field of a wrong type, too large
  */
 export function storedForm(
   next: SessionRecord,
   key: string,
   runsKept: number,
 ): { record: SessionRecord; text: string } {
-  const text = JSON.stringify({ ...next, runs: keepRuns(next.runs, runsKept) });
-  const parsed = parseRecord(text);
-  if (parsed.kind !== "record") throw new TypeError("The session record has a field of a wrong type.");
-  if (parsed.record.key !== key)
-    throw new TypeError("A session record must keep the key it is stored under.");
-  if (Buffer.byteLength(text) > MAX_RECORD_BYTES) throw new TypeError("The session record is too large.");
-  return { record: parsed.record, text };
+  const kept = { ...next, runs: keepRuns(next.runs, runsKept) };
+  const record = checkRecord(kept);
+  if (!record) throw new TypeError("The session record has a field of a wrong type.");
+  if (record.key !== key) throw new TypeError("A session record must keep the key it is stored under.");
+  if (Buffer.byteLength(JSON.stringify(kept)) > MAX_RECORD_BYTES)
+    throw new TypeError("The session record is too large.");
+  return { record, text: JSON.stringify(record) };
+}
+
+/** The value as a record, cleaned of what could not be shown; undefined when it is none of version 1. */
+function checkRecord(value: unknown): SessionRecord | undefined {
+  sessionSchema ??= makeSchema();
+  // What is stored has no `undefined`, so an optional field is either absent or of its type: the interface holds.
+  return sessionSchema.safeParse(value).data as SessionRecord | undefined;
 }
 
 /** The newest runs, each once, in the order of their start, or of their last update where no start is known. */

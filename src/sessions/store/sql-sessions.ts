@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { type Kysely, sql } from "kysely";
 import { writeFigures } from "../../history/history-rows.js";
 import type { Database, Transaction } from "../../store/database.js";
 import { createStatement } from "../../store/statement.js";
@@ -43,19 +44,16 @@ const findByTerm = createStatement((db, { upstream, term }: Omit<TermRow, "sessi
 const findRecord = createStatement((db, { upstream, key }: Pick<SessionRow, "upstream" | "key">) =>
   db.selectFrom("sessions").select("record").where("upstream", "=", upstream).where("key", "=", key),
 );
-const findNewest = createStatement((db, { upstream }: Pick<SessionRow, "upstream">) =>
-  db
-    .selectFrom("sessions")
-    .select("changed")
-    .where("upstream", "=", upstream)
-    .orderBy("changed", "desc")
-    .limit(1),
-);
-const putSession = createStatement((db, { upstream, key, changed, record }: SessionRow) =>
+const putSession = createStatement((db, { upstream, key, record }: Omit<SessionRow, "changed">) =>
   db
     .insertInto("sessions")
-    .values({ upstream, key, changed, record })
-    .onConflict((conflict) => conflict.columns(["upstream", "key"]).doUpdateSet({ changed, record })),
+    .values({ upstream, key, record, changed: nextChange(db, upstream) })
+    .onConflict((conflict) =>
+      conflict.columns(["upstream", "key"]).doUpdateSet((row) => ({
+        changed: row.ref("excluded.changed"),
+        record: row.ref("excluded.record"),
+      })),
+    ),
 );
 // Those of a row that could not be read any more are still there.
 const putTerm = createStatement((db, { upstream, term, session_key }: TermRow) =>
@@ -123,9 +121,9 @@ export function createSqlSessions(db: Database, upstream: string, runsKept: numb
         const before = await readSession(trx, upstream, key);
         const next = change(before && copyRecord(before));
         if (!next) return before;
-        const after = storedForm(next, key, runsKept).record;
+        const after = storedForm(next, key, runsKept);
         await replaceSession(trx, upstream, { key, before, after });
-        return after;
+        return after.record;
       }),
 
     remove: (key) =>
@@ -146,15 +144,16 @@ export async function addSessions(
   records: readonly SessionRecord[],
 ): Promise<void> {
   const keys = records.map(({ key }) => recordId(key));
-  const rows = await sessionsOf(trx, upstream).select("key").where("key", "in", keys).execute();
-  const known = new Set(rows.map(({ key }) => key));
+  const found = await sessionsOf(trx, upstream).select("key").where("key", "in", keys).execute();
+  const known = new Set(found.map(({ key }) => key));
   const added = records.filter(({ key }) => !known.has(recordId(key)));
   if (added.length === 0) return;
-  const next = await readNextChange(trx, upstream);
-  await trx
-    .insertInto("sessions")
-    .values(added.map((record, index) => toRow(upstream, record.key, next + index, record)))
-    .execute();
+  const [{ next } = { next: 1 }] = await trx.selectNoFrom(nextChange(trx, upstream).as("next")).execute();
+  const rows = added.map((record, index) => ({
+    ...{ upstream, key: recordId(record.key), changed: next + index },
+    record: JSON.stringify(record),
+  }));
+  await trx.insertInto("sessions").values(rows).execute();
   const terms = added.flatMap((record) => toTermRows(upstream, record));
   await addTerms(trx, terms);
 }
@@ -163,19 +162,23 @@ export async function addSessions(
 async function replaceSession(
   trx: Transaction,
   upstream: string,
-  change: { key: string; before: SessionRecord | undefined; after: SessionRecord | undefined },
+  change: {
+    key: string;
+    before: SessionRecord | undefined;
+    after: { record: SessionRecord; text: string } | undefined;
+  },
 ): Promise<void> {
-  const { key, before, after } = change;
-  const row = toRow(upstream, key, await readNextChange(trx, upstream), after);
-  await putSession(trx, row);
-  const [former, present] = [toTermRows(upstream, before), toTermRows(upstream, after)];
+  const { before, after } = change;
+  const key = recordId(change.key);
+  await putSession(trx, { upstream, key, record: after?.text ?? null });
+  const [former, present] = [toTermRows(upstream, before), toTermRows(upstream, after?.record)];
   for (const rows of batches(withoutTerms(former, present))) {
     const gone = rows.map(({ term }) => term);
     const own = trx.deleteFrom("session_terms").where("upstream", "=", upstream);
-    await own.where("session_key", "=", row.key).where("term", "in", gone).execute();
+    await own.where("session_key", "=", key).where("term", "in", gone).execute();
   }
   for (const added of withoutTerms(present, former)) await putTerm(trx, added);
-  await writeFigures(trx, upstream, newFigures(change.before, change.after));
+  await writeFigures(trx, upstream, newFigures(before, after?.record));
 }
 
 async function addTerms(trx: Transaction, rows: readonly TermRow[]): Promise<void> {
@@ -200,18 +203,10 @@ async function readSession(from: Database | Transaction, upstream: string, key: 
   return toSession(row?.record);
 }
 
-async function readNextChange(trx: Transaction, upstream: string): Promise<number> {
-  const [newest] = await findNewest(trx, { upstream });
-  return (newest?.changed ?? 0) + 1;
-}
-
-function toRow(
-  upstream: string,
-  key: string,
-  changed: number,
-  record: SessionRecord | undefined,
-): SessionRow {
-  return { upstream, key: recordId(key), changed, record: record ? JSON.stringify(record) : null };
+/** The number of the next change to the API's sessions. */
+function nextChange(db: Kysely<Tables>, upstream: string) {
+  const newest = db.selectFrom("sessions").select("changed").where("upstream", "=", upstream);
+  return sql<number>`coalesce((${newest.orderBy("changed", "desc").limit(1)}), 0) + 1`;
 }
 
 function toTermRows(upstream: string, record: SessionRecord | undefined): TermRow[] {
