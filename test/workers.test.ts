@@ -6,6 +6,8 @@ import { createRunStore } from "../src/engine/runs/create-run-store.js";
 import type { RunRequest } from "../src/engine/runs/run.js";
 import { createRunNews } from "../src/engine/runs/run-news.js";
 import type { RunStore } from "../src/engine/runs/run-store.js";
+import { createBeginRules } from "../src/engine/workers/begin-rules.js";
+import type { Workers } from "../src/engine/workers/workers.js";
 import { systemClock } from "../src/shared/clock.js";
 import type { SharedDatabase } from "../src/store/database.js";
 import { openStore } from "../src/store/open-store.js";
@@ -35,6 +37,7 @@ const LISTENS = withScript("Wait for news", {
 interface Place extends ContractClient {
   engine: LocalEngine;
   folder: string;
+  database: string;
 }
 
 /** Several engines on one database, each with a folder of its own. */
@@ -57,7 +60,7 @@ async function openWorkers(
       await engine.close();
       remove();
     });
-    opened.push({ ...createPatientClient(engine.url, ENGINE_KEY), engine, folder });
+    opened.push({ ...createPatientClient(engine.url, ENGINE_KEY), engine, folder, database });
   }
   return opened;
 }
@@ -130,6 +133,40 @@ describe.skipIf(!programs)("several engines on one database", () => {
         const answer = await sendPlain(`${at.engine.url}${API}/run/${runId}/status`, { headers });
         expect(answer.status).toBe(status);
       }
+  });
+
+  it("grant no more than the day may cost, by all and by one caller, to runs that begin at once", async () => {
+    const limits = {
+      engineCostLimitUsd: 1,
+      engineCostLimitPerDayUsd: 5,
+      engineCostLimitPerDayAndCallerUsd: 2.5,
+    };
+    const places = await openWorkers(3, { engineConcurrency: 3, ...limits });
+    const body = { message: HANGS, input_format: "stream-json" };
+    const start = async (at: Place, user_id: string) =>
+      (await at.post("/run/implement", { ...body, user_id })).body.run_id as string | undefined;
+    const asked = await Promise.all(
+      ["anna", "ben", "carla"].flatMap((caller) => places.map((at) => start(at, caller))),
+    );
+    const [a] = places as [Place];
+    const runs = asked.filter((runId) => runId !== undefined);
+    const settled = ({ current_action, status }: { current_action: string; status: string }) =>
+      current_action === "Working" || status === "failed";
+    for (const runId of runs) await a.until(runId, settled);
+    const granted = await server.query<{ caller: string; usd: number }>(
+      `select part.data::json->>'userId' as caller, (run.state::json->>'costLimitUsd')::float as usd
+       from engine_runs as run join engine_parts as part on part.run_id = run.run_id and part.kind = 'request'
+       where run.started_at is not null`,
+      new URL(a.database).pathname.slice(1),
+    );
+    const sumOf = (caller?: string) =>
+      granted
+        .filter((one) => caller === undefined || one.caller === caller)
+        .reduce((sum, { usd }) => sum + usd, 0);
+    for (const caller of ["anna", "ben", "carla"]) expect(sumOf(caller)).toBeLessThanOrEqual(2.5);
+    expect(sumOf()).toBeLessThanOrEqual(5);
+    // All of it is granted all the same.
+    expect(sumOf()).toBeGreaterThan(4.9);
   });
 
   it("hand a message, an answer and a kill on to the one that has the run", async () => {
@@ -276,6 +313,49 @@ describe.skipIf(!programs)("what engines tell of one another's runs", () => {
     const { events } = await here.eventsAfter(0);
     expect(told).toEqual(events.map(({ id }) => id));
     expect(there.get("r")).toEqual(here.get("r"));
+  });
+});
+
+describe.skipIf(!programs)("what a day may cost", () => {
+  beforeAll(async () => {
+    server = await startPostgres(programs as string);
+  });
+  afterAll(() => server?.dispose());
+
+  it("is granted in the order in which runs begin, whatever their workers have granted them before that", async () => {
+    const address = await server.createDatabase();
+    const limits = { costLimitUsd: 1, costLimitPerDayUsd: 3.5, costLimitPerDayAndCallerUsd: 1.5 };
+    async function open(id: string): Promise<RunStore> {
+      const database = await openStore({ folder: "", address, clock: systemClock });
+      const shared = database.shared as SharedDatabase;
+      const own = { id, instance: id, name: id };
+      const alone = { own, isDraining: () => false, get: () => undefined } as unknown as Workers;
+      const { guard } = createBeginRules(() => alone, 60_000, { shared, limits, clock: systemClock });
+      const store = await createRunStore({ database, clock: systemClock, guard });
+      onTestFinished(() => store.close());
+      return store;
+    }
+    const [a, b] = [await open("a"), await open("b")];
+    const request = { workflowName: "implement", message: "Go", timeoutS: 60 } as RunRequest;
+    const accept = (runId: string, userId: string) =>
+      a.accept({ runId, sessionId: runId, sessionName: runId, request: { ...request, userId } });
+    const begins = async (at: RunStore, runId: string, costLimitUsd = 1) =>
+      (await at.record(runId, { type: "started", costLimitUsd, worker: "w" }, "written")).happened;
+    for (const runId of ["1", "2", "3"]) await accept(runId, "anna");
+    for (const runId of ["4", "5", "6", "7"]) await accept(runId, runId);
+    expect(await begins(a, "1")).toBe(true);
+    // Granted before that one was known there.
+    expect(await begins(b, "2")).toBe(false);
+    expect(await begins(b, "2", 0.5)).toBe(true);
+    // Written in one transaction: what the one has, the other one has not.
+    expect(await Promise.all([begins(a, "4"), begins(a, "5")])).toEqual([true, true]);
+    expect(await Promise.all([begins(b, "6"), begins(a, "7")])).toEqual([false, false]);
+    // What a run that has ended did not need is left.
+    await a.record("4", { type: "cost", usd: 0.25 }, "now");
+    await a.record("4", { type: "ended", status: "completed" }, "written");
+    expect(await begins(b, "6")).toBe(false);
+    expect(await begins(b, "6", 0.75)).toBe(true);
+    expect(await begins(b, "3", 0.1)).toBe(false);
   });
 });
 

@@ -18,7 +18,7 @@ import { createCommands } from "./agent/run-command.js";
 import { hideSandboxFiles, sandboxSettings } from "./agent/sandbox.js";
 import { sweepStartFiles } from "./agent/start-files.js";
 import { createEngine } from "./engine.js";
-import type { FoundAgent } from "./engine-options.js";
+import type { EngineLimits, FoundAgent } from "./engine-options.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
 import { createLiveSandbox } from "./live-sandbox.js";
@@ -130,9 +130,29 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     await noteIssueOfRun(trx, event, run);
   };
   const concurrency = () => settings.engineConcurrency ?? availableParallelism();
-  const resumeOnce = () => settings.engineResume === "once";
+  const limits: EngineLimits = {
+    get concurrency() {
+      return concurrency();
+    },
+    get questionTimeoutMs() {
+      return settings.engineQuestionTimeoutS * 1000;
+    },
+    lingerMs: options.lingerMs,
+    get costLimitUsd() {
+      return settings.engineCostLimitUsd;
+    },
+    get resumeOnce() {
+      return settings.engineResume === "once";
+    },
+    get costLimitPerDayUsd() {
+      return settings.engineCostLimitPerDayUsd;
+    },
+    get costLimitPerDayAndCallerUsd() {
+      return settings.engineCostLimitPerDayAndCallerUsd;
+    },
+  };
   const { shared } = options;
-  const own = { places: concurrency, resumeOnce, alongside };
+  const own = { places: concurrency, limits, alongside };
   const opened = shared && (await openWorker({ ...options, shared, ...own }));
   const runs = opened?.runs ?? (await openRunStore({ ...options, alongside }));
   const configFolder = resolveConfigFolder({ env, platform, home });
@@ -233,27 +253,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         repository: workspace.repositoryUrl,
         sandboxed: sandbox.wanted(),
       }),
-    limits: {
-      get concurrency() {
-        return concurrency();
-      },
-      get questionTimeoutMs() {
-        return settings.engineQuestionTimeoutS * 1000;
-      },
-      lingerMs: options.lingerMs,
-      get costLimitUsd() {
-        return settings.engineCostLimitUsd;
-      },
-      get resumeOnce() {
-        return resumeOnce();
-      },
-      get costLimitPerDayUsd() {
-        return settings.engineCostLimitPerDayUsd;
-      },
-      get costLimitPerDayAndCallerUsd() {
-        return settings.engineCostLimitPerDayAndCallerUsd;
-      },
-    },
+    limits,
     env,
     clock,
     log,

@@ -65,6 +65,35 @@ export async function readRuns(
   return [...rows.values()].map((row) => toStoredRun(row, values));
 }
 
+/**
+ * The runs that have begun and not ended, or have ended since the moment.
+ * @param from epoch ms
+ * @param held runs in memory: what is still the same in the database is not read again
+ */
+export async function readRunsSince(
+  trx: Transaction,
+  from: number,
+  held: ReadonlyMap<string, StoredRun>,
+): Promise<StoredRun[]> {
+  const query = trx
+    .selectFrom("engine_runs")
+    .select(["run_id", "version"])
+    .where((is) =>
+      is.or([
+        is("ended_at", ">=", from),
+        is.and([is("started_at", "is not", null), is("ended_at", "is", null)]),
+      ]),
+    );
+  const known: StoredRun[] = [];
+  const changed: string[] = [];
+  for (const { run_id, version } of await query.execute()) {
+    const run = held.get(run_id);
+    if (run?.version === version) known.push(run);
+    else changed.push(run_id);
+  }
+  return changed.length > 0 ? [...known, ...(await readRuns(trx, changed))] : known;
+}
+
 /** @param values the parts, by their names */
 function toStoredRun(row: EngineTables["engine_runs"], values: ReadonlyMap<string, string>): StoredRun {
   const part = (kind: PartKind, id: string) =>

@@ -33,8 +33,14 @@ export type WriteAlongside = (trx: Transaction, event: StoredEvent, run: EngineR
 
 /**
  * Says whether an event that can happen to a run may happen to it beside the other runs, as they are in the database.
+ * @param known runs that have changed in this transaction already, and those in memory
  */
-export type Guard = (trx: Transaction, run: EngineRun, event: RunEvent) => Promise<boolean>;
+export type Guard = (
+  trx: Transaction,
+  run: EngineRun,
+  event: RunEvent,
+  known: Record<"changed" | "held", ReadonlyMap<string, StoredRun>>,
+) => Promise<boolean>;
 
 /** What has come of a change: the run after it, and the event if it could happen. */
 export type Outcome = Happened | { refused: Error };
@@ -152,7 +158,7 @@ export async function writeChanges(
     if (!stored) return { refused: new Error(`Run ${runId} is not there`) };
     const changed = apply(stored.run, event);
     const run = isLate && changed === stored.run ? applyLate(stored.run, event) : changed;
-    if (run === stored.run || (guard && !(await guard(trx, stored.run, event))))
+    if (run === stored.run || (guard && !(await guard(trx, stored.run, event, { changed: after, held }))))
       return { run: stored.run, event: undefined };
     const written = toStored(++lastId, run, event);
     await insertEvent(trx, written);

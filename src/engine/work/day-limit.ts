@@ -30,6 +30,11 @@ export interface DayLimit {
   warning(caller: Caller): string | undefined;
 }
 
+export type DayLimits = Pick<
+  EngineLimits,
+  "costLimitUsd" | "costLimitPerDayUsd" | "costLimitPerDayAndCallerUsd"
+>;
+
 /** On whose behalf a run was started. All that name nobody are of one. */
 export type Caller = Pick<RunRequest, "userId" | "userName">;
 
@@ -57,50 +62,15 @@ const NAME_CHARACTERS = 64;
 /** @param options.limits is read at each question: it may change while the engine runs */
 export function createDayLimit(options: {
   runs: Pick<RunStore, "all" | "get">;
-  limits: Pick<EngineLimits, "costLimitUsd" | "costLimitPerDayUsd" | "costLimitPerDayAndCallerUsd">;
+  limits: DayLimits;
   clock: Pick<Clock, "now">;
 }): DayLimit {
   const { runs, limits, clock } = options;
   /** Runs that may begin and are not yet written down as begun. */
   const granted = new Map<string, number | undefined>();
 
-  /** What runs may still cost for which a limit of a run holds: of the others nothing is known. */
-  function reservedUsd(of: readonly EngineRun[]): number {
-    const { costLimitUsd } = limits;
-    if (costLimitUsd === undefined) return 0;
-    return of
-      .filter((run) => !hasEnded(run))
-      .reduce((sum, run) => {
-        const mayCost = run.costLimitUsd ?? granted.get(run.runId) ?? costLimitUsd;
-        return sum + Math.max(0, mayCost - run.costUsd);
-      }, 0);
-  }
-
-  /** How the day stands by each limit that there is: that of all, and that of the caller. */
-  function look(caller: Caller, counts: (run: EngineRun) => boolean = () => false): Day[] {
-    const now = clock.now();
-    const { from, to: endsAt } = dayOf(now);
-    const day = (limitUsd: number, of: readonly EngineRun[]) => {
-      const sums = { spentUsd: costSince(of, from), reservedUsd: reservedUsd(of.filter(counts)) };
-      return { limitUsd, ...sums, leftUsd: limitUsd - sums.spentUsd - sums.reservedUsd, endsAt, now };
-    };
-    const { costLimitPerDayUsd: ofAll, costLimitPerDayAndCallerUsd: ofCaller } = limits;
-    const all = runs.all();
-    const days: Day[] = [];
-    if (ofAll !== undefined)
-      days.push({ ...day(ofAll, all), whose: "", what: "a day", variable: "ENGINE_COST_LIMIT_PER_DAY" });
-    if (ofCaller !== undefined) {
-      const own = all.filter(({ request }) => request.userId === caller.userId);
-      const name = cleanLine(caller.userName ?? caller.userId ?? "", NAME_CHARACTERS);
-      days.push({
-        ...day(ofCaller, own),
-        whose: name ? ` of ${name}` : " that name no caller",
-        what: "a caller's day",
-        variable: "ENGINE_COST_LIMIT_PER_DAY_AND_CALLER",
-      });
-    }
-    return days.sort((a, b) => a.leftUsd - b.leftUsd);
-  }
+  const look = (caller: Caller, counts: (run: EngineRun) => boolean = () => false) =>
+    lookAtDay(caller, { all: runs.all(), limits, now: clock.now(), counts, granted });
 
   return {
     refusal(caller) {
@@ -132,6 +102,82 @@ export function createDayLimit(options: {
       return near && `${tellSpent(near)}. ${tellAnew(near)}`;
     },
   };
+}
+
+/** What is known of runs when it is asked how a day stands. */
+interface Known {
+  /** All of them, or at least those that have cost something on the day or go on. */
+  all: readonly EngineRun[];
+  limits: DayLimits;
+  /** Epoch ms. */
+  now: number;
+  /** Whether what a run may still cost counts, too. */
+  counts: (run: EngineRun) => boolean;
+  /** What runs may cost of which it is not written yet, USD. */
+  granted: ReadonlyMap<string, number | undefined>;
+}
+
+/** How the day stands by each limit that there is, that of all and that of the caller: the one with the least left first. */
+function lookAtDay(caller: Caller, { all, limits, now, counts, granted }: Known): Day[] {
+  const { from, to: endsAt } = dayOf(now);
+  const day = (limitUsd: number, of: readonly EngineRun[]) => {
+    const reservedUsd = reservedBy(of.filter(counts), limits, granted);
+    const sums = { spentUsd: costSince(of, from), reservedUsd };
+    return { limitUsd, ...sums, leftUsd: limitUsd - sums.spentUsd - sums.reservedUsd, endsAt, now };
+  };
+  const { costLimitPerDayUsd: ofAll, costLimitPerDayAndCallerUsd: ofCaller } = limits;
+  const days: Day[] = [];
+  if (ofAll !== undefined)
+    days.push({ ...day(ofAll, all), whose: "", what: "a day", variable: "ENGINE_COST_LIMIT_PER_DAY" });
+  if (ofCaller !== undefined) {
+    const own = all.filter(({ request }) => request.userId === caller.userId);
+    const name = cleanLine(caller.userName ?? caller.userId ?? "", NAME_CHARACTERS);
+    days.push({
+      ...day(ofCaller, own),
+      whose: name ? ` of ${name}` : " that name no caller",
+      what: "a caller's day",
+      variable: "ENGINE_COST_LIMIT_PER_DAY_AND_CALLER",
+    });
+  }
+  return days.sort((a, b) => a.leftUsd - b.leftUsd);
+}
+
+/** What runs may still cost for which a limit of a run holds: of the others nothing is known. */
+function reservedBy(
+  of: readonly EngineRun[],
+  { costLimitUsd }: DayLimits,
+  granted: Known["granted"],
+): number {
+  if (costLimitUsd === undefined) return 0;
+  return of
+    .filter((run) => !hasEnded(run))
+    .reduce((sum, run) => {
+      const mayCost = run.costLimitUsd ?? granted.get(run.runId) ?? costLimitUsd;
+      return sum + Math.max(0, mayCost - run.costUsd);
+    }, 0);
+}
+
+/** Sums of money are not exact, in USD. */
+const ROUNDING = 1e-6;
+
+/**
+ * Whether a run may begin with what it was granted, by all other runs as the database has them at that moment: another
+ * engine may have granted the same to one of its own.
+ * @param caller whose it is
+ * @param costLimitUsd what it was granted
+ * @param others all of them, or at least those that have cost something today or go on
+ */
+export function mayBegin(
+  caller: Caller,
+  costLimitUsd: number | undefined,
+  { others, limits, now }: { others: readonly EngineRun[]; limits: DayLimits; now: number },
+): boolean {
+  const counts = ({ status }: EngineRun) => status !== "pending";
+  const [least] = lookAtDay(caller, { all: others, limits, now, counts, granted: new Map() });
+  if (!least) return true;
+  // Without a limit of a run each has all that is left, and ends with the day.
+  if (limits.costLimitUsd === undefined) return least.leftUsd > 0;
+  return least.leftUsd + ROUNDING >= (costLimitUsd ?? limits.costLimitUsd);
 }
 
 const isSpent = ({ spentUsd, limitUsd }: Day) => spentUsd >= limitUsd;

@@ -1,6 +1,10 @@
+import type { Clock } from "../../shared/clock.js";
 import type { SharedDatabase, Transaction } from "../../store/database.js";
+import { dayOf } from "../runs/costs.js";
 import { type EngineRun, hasEnded } from "../runs/run.js";
+import { readRunsSince } from "../runs/run-rows.js";
 import type { Guard } from "../runs/write-changes.js";
+import { type DayLimits, mayBegin as isLeft } from "../work/day-limit.js";
 import { homeOf, readSession } from "./session-homes.js";
 import { isThere, type Worker } from "./worker-rows.js";
 import type { Workers } from "./workers.js";
@@ -20,12 +24,13 @@ export interface BeginRules {
 
 /**
  * @param workers undefined until this one has joined them: then nothing begins
+ * @param options.limits what all runs of a day may cost, by now
  * @param moveAfterMs a session of a worker that was gone for so long goes on elsewhere: till then it may come back
  */
 export function createBeginRules(
   workers: () => Workers | undefined,
   moveAfterMs: number,
-  shared: SharedDatabase,
+  { shared, limits, clock }: { shared: SharedDatabase; limits: DayLimits; clock: Pick<Clock, "now"> },
 ): BeginRules {
   function mayBegin(run: EngineRun, ofSession: readonly EngineRun[]): boolean {
     const known = workers();
@@ -54,13 +59,30 @@ export function createBeginRules(
     return seenAt === undefined || (await shared.readNow(trx)) - seenAt > moveAfterMs;
   }
 
+  /** Of the runs that begin at several workers at once each is granted what those before it have left of the day. */
+  async function isWithinDay(
+    trx: Transaction,
+    { runId, request }: EngineRun,
+    costLimitUsd: number | undefined,
+    { changed, held }: Parameters<Guard>[3],
+  ): Promise<boolean> {
+    if (limits.costLimitPerDayUsd === undefined && limits.costLimitPerDayAndCallerUsd === undefined)
+      return true;
+    const now = clock.now();
+    const ofDay = await readRunsSince(trx, dayOf(now).from, held);
+    const others = new Map([...ofDay, ...changed.values()].map(({ run }) => [run.runId, run]));
+    others.delete(runId);
+    return isLeft(request, costLimitUsd, { others: [...others.values()], limits, now });
+  }
+
   return {
     mayBegin,
     onlyAt,
-    async guard(trx, run, event) {
+    async guard(trx, run, event, known) {
       if (event.type !== "started") return true;
       const ofSession = await readSession(trx, run.sessionId);
-      return mayBegin(run, ofSession) && (await mayTakeFrom(trx, homeOf(ofSession)));
+      if (!mayBegin(run, ofSession) || !(await mayTakeFrom(trx, homeOf(ofSession)))) return false;
+      return isWithinDay(trx, run, event.costLimitUsd, known);
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { createDatabaseCheck } from "../../store/database-check.js";
 import { openStore } from "../../store/open-store.js";
-import type { EngineWorker } from "../engine-options.js";
+import type { EngineLimits, EngineWorker } from "../engine-options.js";
 import { createRunStore } from "../runs/create-run-store.js";
 import { openKeeping } from "../runs/open-keeping.js";
 import { isAtWork } from "../runs/run.js";
@@ -13,6 +13,7 @@ import type { RunStore } from "../runs/run-store.js";
 import { LIMITS } from "../runs/run-writer.js";
 import type { WriteAlongside } from "../runs/write-changes.js";
 import type { Engine, WorkerSight } from "../types.js";
+import type { DayLimits } from "../work/day-limit.js";
 import { createBeginRules } from "./begin-rules.js";
 import { interruptRuns } from "./interrupt-runs.js";
 import { createPlacesElsewhere } from "./places-elsewhere.js";
@@ -86,13 +87,13 @@ export async function openWorker(options: {
   /** The engine's folder for what no agent may read. */
   privateFolder: string;
   places: () => number;
-  /** What is interrupted since its worker is gone is resumed once, by now. */
-  resumeOnce: () => boolean;
+  /** They are read whenever something begins, or is interrupted. */
+  limits: DayLimits & Pick<EngineLimits, "resumeOnce">;
   alongside: WriteAlongside | undefined;
   clock: Clock;
   log: Log;
 }): Promise<OpenedWorker> {
-  const { stateFolder, folder, places, resumeOnce, alongside, clock, log } = options;
+  const { stateFolder, folder, places, limits, alongside, clock, log } = options;
   const { timeoutMs, moveAfterMs, moveLimitBytes } = options.shared;
   const file = await openWorkerFile(folder);
   const { id } = file;
@@ -109,7 +110,7 @@ export async function openWorker(options: {
   const isJoined = new Promise<void>((resolve) => {
     tellJoined = resolve;
   });
-  const rules = createBeginRules(() => workers, moveAfterMs, shared);
+  const rules = createBeginRules(() => workers, moveAfterMs, { shared, limits, clock });
 
   /** Whatever is at work here is to end, since the others may take over, or have done so. */
   function endAgents(because: string, told: string, isAccident = false): void {
@@ -189,7 +190,7 @@ export async function openWorker(options: {
         ...{ database, shared, id, instance, name, places, clock, log, timeoutMs },
         former: former === undefined ? [] : [former],
         busy: () => runs.notEnded().filter((run) => run.worker === id && isAtWork(run)).length,
-        onGone: (gone) => interruptRuns(gone, { runs, resumeOnce: resumeOnce(), log }),
+        onGone: (gone) => interruptRuns(gone, { runs, resumeOnce: limits.resumeOnce === true, log }),
         onCopied() {
           void workers?.drain();
           endAgents(
