@@ -6,6 +6,7 @@ import type { Call, Services } from "../define-action.js";
 import { confirmWithPerson } from "../forms/confirm.js";
 import { findClientRepository } from "./client-folders.js";
 import type { RunArguments } from "./draft.js";
+import { readRepository } from "./local-repository.js";
 
 /** What is to be sent in place of a message that names an issue. */
 export interface TaskOfIssue {
@@ -76,7 +77,6 @@ async function findPlace(
   // Paths are looked into where the client has them.
   if (!services.sharesMachine) return undefined;
   if (!repositoryUrl) return (await findClientRepository(call, services, call.signal))?.repositoryUrl;
-  const { readRepository } = await import("./local-repository.js");
   const folder = await readRepository(repositoryUrl, { call, services });
   return (await services.git.describeFolder(folder, call.signal))?.repositoryUrl;
 }
