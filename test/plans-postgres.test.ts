@@ -176,6 +176,7 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
         {
           add: (_, { id }) => void noted.push(`${who} ${id}`),
           settle: () => {},
+          write: () => {},
           look: () => {},
           close: async () => {},
         },

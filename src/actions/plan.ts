@@ -16,6 +16,7 @@ const PLAN_PARAMETERS = [
   "repository_url",
   "git_branch",
   "wait_seconds",
+  "issue",
   "confirm",
 ] as const;
 

@@ -9,6 +9,7 @@ import { awaitStart } from "./start/await-start.js";
 import { isTakenSince } from "./start/check-name.js";
 import { type Agreed, RUN_PARAMETERS, type RunArguments, type Task } from "./start/draft.js";
 import { type TaskOfIssue, takeIssueAsTask } from "./start/issue-task.js";
+import type { IssueOfWork } from "./start/linked-issue.js";
 import {
   buildRequest,
   cancelledBeforeStart,
@@ -74,6 +75,8 @@ export const runAction = defineAction({
     checkSendable(given, services);
     const issue = await takeIssueAsTask(asked, call, services);
     if (issue && "outcome" in issue) return issue;
+    const about = await findIssueOfStart(asked, issue, call, services);
+    if (about && "outcome" in about) return about;
     const message = issue?.message ?? given;
     const task = createTask(given, issue);
     let agreed: Agreed = {};
@@ -86,7 +89,9 @@ export const runAction = defineAction({
       try {
         const told = withInterruption(message, start.continuation?.interruption);
         const request = { ...(await buildRequest(start, call.person, services)), message: told };
-        const answer = await startAndFollow(request, start, reserved, call, services);
+        const answer = await startAbout(about, request, (whole) =>
+          startAndFollow(whole, start, reserved, call, services),
+        );
         if (answer !== "name taken") return answer;
       } finally {
         // Has no effect once the run has taken the slot over.
@@ -137,6 +142,40 @@ function createTask(message: string, issue: TaskOfIssue | undefined): Task {
       reason,
     }),
   };
+}
+
+/** The issue that it is about; most starts have none, and then nothing is loaded. */
+async function findIssueOfStart(
+  { issue, message = "", ...args }: RunArguments,
+  task: TaskOfIssue | undefined,
+  call: Call,
+  services: Services,
+): Promise<IssueOfWork | Answer | undefined> {
+  if (!issue && !task?.link) return undefined;
+  const { findIssueOfWork } = await import("./start/linked-issue.js");
+  const again = (wanted: string, reason: string) => ({
+    action: "run",
+    arguments: { message, ...args, issue: wanted },
+    reason,
+  });
+  return findIssueOfWork({ issue, ofTask: task?.link, task: message, again }, call, services);
+}
+
+/** Starts it with its issue, which is made before where it is a new one. */
+async function startAbout(
+  about: IssueOfWork | undefined,
+  request: StartRequest,
+  start: (request: StartRequest) => Promise<Answer | "name taken">,
+): Promise<Answer | "name taken"> {
+  if (!about) return start(request);
+  const issue = await about.get();
+  const { withIssue, tellWithIssue } = await import("./start/linked-issue.js");
+  try {
+    const answer = await start({ ...request, issue });
+    return answer === "name taken" ? answer : withIssue(answer, issue, about);
+  } catch (error) {
+    throw tellWithIssue(error, about);
+  }
 }
 
 /** @returns the answer, or that nothing was sent since another start has taken the name */

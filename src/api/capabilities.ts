@@ -32,6 +32,8 @@ export interface ApiCapabilities {
   acceptsField(field: StartField): boolean;
   /** True only when a description says so: a run would otherwise go on with another model than was asked for. */
   takesModel(): boolean;
+  /** True only when a description says so: it tells an issue itself how the run stands that is about it. */
+  takesIssue(): boolean;
   /** What the `Idempotency-Key` of a start begins with; undefined unless a description says that the API keeps keys. */
   keyPrefix(): string | undefined;
   /**
@@ -108,6 +110,7 @@ export function createCapabilities(options: {
     describesEndpoint: (endpoint) => state.description?.endpoints.has(endpoint) === true,
     acceptsField: (field) => !state.description?.whole || !state.description.start.unknown.has(field),
     takesModel: () => state.description?.start.takesModel === true,
+    takesIssue: () => state.description?.start.takesIssue === true,
     keyPrefix: () => state.description?.start.keyPrefix,
     async readKeyPrefix() {
       // Not shared with a reading that has begun before.

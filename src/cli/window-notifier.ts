@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import type { createNotifier, Notifier } from "../notices/notifier.js";
+import { hasLinearKey } from "../settings/linear-settings.js";
 import type { Settings } from "../settings/settings.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
@@ -21,9 +22,10 @@ export async function openSharedNotifier(
   onDone: Parameters<typeof createNotifier>[0]["onDone"],
 ): Promise<Notifier | undefined> {
   const address = findPlansDatabase(settings);
-  if (address === undefined || settings.notify === "off") return undefined;
+  const tellsNotices = address !== undefined && settings.notify !== "off";
+  if (!tellsNotices && !hasLinearKey(settings)) return undefined;
   const { channels, targets } = await findWays(settings, log, hidden);
-  const forAll = channels.filter(({ name }) => name !== "desktop");
+  const forAll = tellsNotices ? channels.filter(({ name }) => name !== "desktop") : [];
   if (forAll.length + targets.length === 0) return undefined;
   const { openOutboxes } = await import("../notices/open-outboxes.js");
   const folder = findStateFolder(settings);
@@ -50,7 +52,7 @@ async function findWays(settings: Settings, log: Log, hidden: Hidden) {
  * @returns undefined when nobody is told
  */
 export function createWindowNotifier(settings: Settings, log: Log, hidden: Hidden): Notifier | undefined {
-  if (settings.engine !== "local" && settings.notify === "off") return undefined;
+  if (settings.engine !== "local" && settings.notify === "off" && !hasLinearKey(settings)) return undefined;
   let opened: Promise<Notifier | undefined> | undefined;
 
   function use(work: (notifier: Notifier) => void): void {
@@ -65,6 +67,7 @@ export function createWindowNotifier(settings: Settings, log: Log, hidden: Hidde
   return {
     add: (runId, notice, at) => use((notifier) => notifier.add(runId, notice, at)),
     settle: (keys) => use((notifier) => notifier.settle(keys)),
+    write: (work) => use((notifier) => notifier.write(work)),
     look: () => use((notifier) => notifier.look()),
     close: async () => (await opened)?.close(),
   };

@@ -5,14 +5,20 @@ import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import type { OpenedGithub } from "./github/open-github.js";
 import type { IssueSource } from "./issue-source.js";
+import type { LinearClient } from "./linear/client.js";
+import { createLinearChoices, type LinearChoices } from "./linear/linear-choices.js";
 
 /** What a server asks other services for, before anything is started. */
 export interface Elsewhere {
   /** GitHub, where it is on and there is a token; it is not proved by that. Never throws. */
   github(): Promise<OpenedGithub | undefined>;
+  /** Linear, where there is a key; it is not proved by that. Never throws. */
+  linear(): Promise<LinearClient | undefined>;
   /** Services whose issues can be tasks. */
   issueSources(): Promise<IssueSource[]>;
   /** What persons were shown of issues, by the issues' names: digests. Of an issue that has changed since they have seen another one. */
+  /** In which team and project of Linear an issue was made last. */
+  linearChoices: LinearChoices;
   shown: { get(name: string): string | undefined; keep(name: string, digest: string): void };
 }
 
@@ -25,12 +31,15 @@ export function createElsewhere(options: {
   env: Record<string, string | undefined>;
   /** Else only what is set for this server counts: `gh` is logged in for whoever this machine belongs to. */
   sharesMachine: boolean;
+  /** The state folder of one person; undefined where several share a server. */
+  stateFolder: string | undefined;
   clock: Clock;
   log: Log;
 }): Elsewhere {
-  const { settings, secrets, env, sharesMachine, clock, log } = options;
+  const { settings, secrets, env, sharesMachine, stateFolder, clock, log } = options;
   const shown = new Map<string, string>();
   let opening: Promise<OpenedGithub> | undefined;
+  let openingLinear: Promise<LinearClient> | undefined;
 
   function open(): Promise<OpenedGithub> {
     opening ??= (async () => {
@@ -47,20 +56,36 @@ export function createElsewhere(options: {
     return opening;
   }
 
+  async function githubIssues(): Promise<IssueSource[]> {
+    if (settings.github === "off") return [];
+    const [{ createGithubIssues }, opened] = await Promise.all([import("./github/issue-source.js"), open()]);
+    return [createGithubIssues(opened)];
+  }
+
+  async function linear(): Promise<LinearClient | undefined> {
+    if (!secrets?.has("linearApiKey")) return undefined;
+    openingLinear ??= import("./linear/open-linear.js").then(({ openLinear }) =>
+      openLinear({ settings, secrets, env, clock }),
+    );
+    return openingLinear;
+  }
+
+  async function linearIssues(): Promise<IssueSource[]> {
+    const client = await linear();
+    if (!client) return [];
+    const { createLinearIssues } = await import("./linear/issue-source.js");
+    return [createLinearIssues(client)];
+  }
+
   return {
     async github() {
       if (settings.github === "off") return undefined;
       const opened = await open();
       return (await opened.hasToken()) ? opened : undefined;
     },
-    async issueSources() {
-      if (settings.github === "off") return [];
-      const [{ createGithubIssues }, opened] = await Promise.all([
-        import("./github/issue-source.js"),
-        open(),
-      ]);
-      return [createGithubIssues(opened)];
-    },
+    linear,
+    linearChoices: createLinearChoices(stateFolder),
+    issueSources: async () => (await Promise.all([githubIssues(), linearIssues()])).flat(),
     shown: {
       get: (name) => shown.get(name),
       keep: (name, digest) => setBounded(shown, name, digest, SHOWN_KEPT),

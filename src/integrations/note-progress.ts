@@ -1,9 +1,19 @@
 import type { LinkedIssue } from "../shared/linked-issue.js";
 import type { Transaction } from "../store/database.js";
 import type { IssueProgress } from "./issue-progress.js";
-import { LINEAR_TARGET, type LinearPayload } from "./linear/payload.js";
+import { LINEAR_TARGET, type LinearPayload, readPayload } from "./linear/payload.js";
 import { renderComment } from "./linear/render-comment.js";
 import { addDelivery, showByDelivery } from "./outbox.js";
+
+/** The issue that was told of a run or a plan before; undefined where none was. */
+export async function findNotedIssue(
+  trx: Transaction,
+  { what, id }: Pick<IssueProgress, "what" | "id">,
+): Promise<LinkedIssue | undefined> {
+  const query = trx.selectFrom("deliveries").select("payload").where("target", "=", LINEAR_TARGET);
+  const row = await query.where("id", "=", `${what}/${id}/issue/comment`).executeTakeFirst();
+  return row && readPayload(JSON.parse(row.payload))?.issue;
+}
 
 /**
  * Writes down what the issue is to be told of the work as it stands now, in the transaction of what has happened: that it

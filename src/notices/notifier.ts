@@ -1,5 +1,6 @@
 import { type CarrierOptions, createCarrier, REST_MS } from "../integrations/carrier.js";
 import type { Target } from "../integrations/target.js";
+import type { Transaction } from "../store/database.js";
 import { type Channel, targetOf } from "./channel.js";
 import type { Notice } from "./notice.js";
 import { addNotice, findUnsettled, nextNoticeAt, releaseDue, settleNotices } from "./outbox.js";
@@ -13,6 +14,8 @@ export interface Notifier {
   add(runId: string, notice: Notice, at: number): void;
   /** The person knows of these events: they are told no more. */
   settle(keys: readonly string[]): void;
+  /** Writes into the outbox what is told of more than notices, and looks. @param work may be carried out again */
+  write(work: (trx: Transaction, now: number) => Promise<unknown>): void;
   /** Looks what is to be told: something was written down by others, or may have been left by a former process. */
   look(): void;
   /** Ends what is being told, and closes. */
@@ -60,6 +63,7 @@ export function createNotifier(
         // Most are settled already.
         isNeeded: async (db) => (await findUnsettled(db, keys)).length > 0,
       }),
+    write: (work) => carrier.write(work),
     look: carrier.look,
     async close() {
       isClosed = true;

@@ -25,6 +25,8 @@ export function openOutboxes(options: NotifierOptions): Notifier {
   return {
     add: (runId, notice, at) => all((notifier) => notifier.add(runId, notice, at)),
     settle: (keys) => all((notifier) => notifier.settle(keys)),
+    // What other services are told is in the database that servers share.
+    write: (work) => notifiers[0]?.write(work),
     look: () => all((notifier) => notifier.look()),
     close: async () => void (await Promise.all(notifiers.map((notifier) => notifier.close()))),
   };

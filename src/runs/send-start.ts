@@ -3,8 +3,10 @@ import type { WorkflowsApi } from "../api/client.js";
 import { ApiError } from "../api/errors.js";
 import type { Run, StartRequest } from "../api/types.js";
 
-/** How the API takes keys (`Idempotency-Key`), under which two starts are one run. */
+/** How the API takes keys (`Idempotency-Key`), under which two starts are one run, and what else it takes. */
 export interface StartKeys {
+  /** Whether it takes the issue that a run is about; where left out, it does not. */
+  takesIssue?(): boolean;
   /** What a key begins with, as far as is known; undefined where the API keeps none. */
   keyPrefix(): string | undefined;
   /** The same as the API says now; also undefined when it does not answer. Never rejects. */
@@ -60,7 +62,8 @@ export function createSendStart(options: {
     }
   }
 
-  return async (request, signal, own) => {
+  return async ({ issue, ...rest }, signal, own) => {
+    const request = issue && keys?.takesIssue?.() ? { ...rest, issue } : rest;
     const isOver = () => stopped?.aborted || signal?.aborted;
     async function mayRepeat(): Promise<boolean> {
       // Where nobody can tell, it is left to who looks for it.

@@ -16,6 +16,7 @@ import {
 } from "../plan-runner/plans-door.js";
 import { openLazily } from "../plan-templates/templates.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
+import { createRunIssues } from "../runs/run-issues.js";
 import { createRunList } from "../runs/run-list.js";
 import { createRunNotices } from "../runs/run-notices.js";
 import { keepStreamOpen } from "../runs/run-stream.js";
@@ -164,6 +165,12 @@ export function createServices(options: ServiceOptions): ServiceHost {
     isNotedElsewhere: settings.engine === "local",
     clock,
   });
+  const issues = createRunIssues({
+    watcher,
+    notifier: options.notifier,
+    isToldElsewhere: () => settings.engine === "local" || capabilities.takesIssue(),
+    clock,
+  });
   const stopped = new AbortController();
   const runs = createRuns({
     api,
@@ -173,6 +180,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     keys: capabilities,
     onStarted(run, request) {
       notices.began(run);
+      issues.began(run, request);
       return sessions.started(run, request);
     },
   });
@@ -210,7 +218,13 @@ export function createServices(options: ServiceOptions): ServiceHost {
     clock,
     claimedQuestions: createClaimedQuestions(watcher),
     claimedDecisions: createClaimedDecisions(),
-    notices,
+    notices: {
+      ...notices,
+      saw(run) {
+        notices.saw(run);
+        issues.saw(run);
+      },
+    },
     // Of several people behind one server none finds in the form what another has chosen.
     figureChoices: createFigureChoices(options.sharesMachine ? options.templates?.stateFolder : undefined),
     plans,
@@ -218,6 +232,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     elsewhere: createElsewhere({
       ...{ settings, clock, log, secrets: options.secrets, env: options.env ?? {} },
       sharesMachine: options.sharesMachine ?? false,
+      stateFolder: options.sharesMachine ? options.templates?.stateFolder : undefined,
     }),
     sharesMachine: options.sharesMachine ?? false,
     ownFolders: options.ownFolders ?? [],

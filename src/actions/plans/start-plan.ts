@@ -17,6 +17,7 @@ import { answerDryRun } from "./answer-dry-run.js";
 import { type ChosenWorkflows, checkAsking, tellChosen } from "./choose-for-steps.js";
 import { findTemplate, findTemplateThere } from "./find-template.js";
 import { askForInputs, readInputs } from "./input-questions.js";
+import { findIssueOfPlan, tellIssueOfPlan, withMadeIssue } from "./issue-of-plan.js";
 import { openPlans, telling } from "./open-plans.js";
 import { beginNamed, checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
 import { composePlan, isTemplateName, readRecord, requireSound } from "./read-plan.js";
@@ -33,6 +34,7 @@ export const START_PARAMETERS = [
   "repository_url",
   "git_branch",
   "wait_seconds",
+  "issue",
   "confirm",
 ] as const;
 export type StartPlanArguments = Arguments<(typeof START_PARAMETERS)[number]>;
@@ -138,7 +140,19 @@ export async function startPlan(
     );
     if (ended) return ended;
   }
+  const about = await findIssueOfPlan(
+    { fields: whole.plan.inputs, inputs: whole.inputs, issue: args.issue, name: named.name },
+    {
+      repositoryUrl: values.repositoryUrl || undefined,
+      confirm: args.confirm,
+      again: again(args, { ...settled, session_name: named.name }, ""),
+    },
+    call,
+    services,
+  );
+  if ("outcome" in about) return about;
   if (call.signal.aborted) return cancelledBeforeStart();
+  const issue = await about.issue?.get();
   // Who has agreed to other steps has not seen the template's.
   const shown = args.steps === undefined ? template : undefined;
   const notes = [
@@ -147,23 +161,27 @@ export async function startPlan(
     changesNote,
     await keepTrust(shown, services),
     template?.note,
+    issue && tellIssueOfPlan(issue, about),
   ];
   const { repositoryUrl, gitBranch } = values;
-  const sight = await beginNamed(named.name, () =>
-    plans.begin({
-      plan: whole.plan,
-      inputs: whole.inputs,
-      name: named.name,
-      template: args.steps === undefined ? template?.name : undefined,
-      // Who has agreed to all that it takes is not asked for it again.
-      ...(needed && !foreseen.runs.isOpen ? { agreeAbove: {} } : {}),
-      place: {
-        ...(repositoryUrl ? { repositoryUrl } : {}),
-        ...(gitBranch ? { gitBranch } : {}),
-        ...(permission?.consent ? { consent: permission.consent } : {}),
-        onBehalf: onBehalfOf(call.person, services),
-      },
-    }),
+  const sight = await withMadeIssue(about, () =>
+    beginNamed(named.name, () =>
+      plans.begin({
+        plan: whole.plan,
+        inputs: about.inputs,
+        name: named.name,
+        template: args.steps === undefined ? template?.name : undefined,
+        // Who has agreed to all that it takes is not asked for it again.
+        ...(needed && !foreseen.runs.isOpen ? { agreeAbove: {} } : {}),
+        place: {
+          ...(repositoryUrl ? { repositoryUrl } : {}),
+          ...(gitBranch ? { gitBranch } : {}),
+          ...(permission?.consent ? { consent: permission.consent } : {}),
+          onBehalf: onBehalfOf(call.person, services),
+          ...(issue ? { issue } : {}),
+        },
+      }),
+    ),
   );
   const said = notes.flatMap((note) => (note?.trim() ? [note.trim()] : []));
   return { sight, first: [`Began the plan ${cleanLine(named.name, 60)}.`, ...said].join(" "), isNew: true };
@@ -259,7 +277,7 @@ function createPlanTask(
 
 /** The same call with what was settled. */
 function again(
-  { plan, steps, limits, wait_seconds }: StartPlanArguments,
+  { plan, steps, limits, wait_seconds, issue }: StartPlanArguments,
   settled: {
     inputs: Record<string, unknown>;
     session_name?: string | undefined;
@@ -277,6 +295,7 @@ function again(
     limits,
     ...place,
     wait_seconds,
+    issue,
     ...(Object.keys(inputs).length > 0 ? { inputs: JSON.stringify(inputs) } : {}),
   };
   const known = Object.entries(all).filter(([, value]) => value !== undefined);

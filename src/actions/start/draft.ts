@@ -27,6 +27,7 @@ export const RUN_PARAMETERS = [
   "auto_merge",
   "temp_workspace",
   "wait_seconds",
+  "issue",
   "confirm",
 ] as const;
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IssueTask } from "../../integrations/quote-task.js";
+import type { LinkedIssue } from "../../shared/linked-issue.js";
 import { cleanLine, cleanText, cutText } from "../../shared/text.js";
 import { ActionError, type Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
@@ -17,6 +18,8 @@ export interface TaskOfIssue {
   subject: string;
   /** The repository of the issue, where it is in one. */
   repositoryUrl?: string;
+  /** By which the issue is told how the work goes, where its service is told. */
+  link?: LinkedIssue;
 }
 
 /** Reading an issue may take this long, in ms: its comments come after it. */
@@ -32,8 +35,29 @@ const REFERENCE_CHARS = 400;
  * @returns undefined for any other message; the answer with which the call ends when they do not agree
  * @throws ActionError when the issue cannot be read; nothing was sent
  */
-export async function takeIssueAsTask(
+export function takeIssueAsTask(
   { message = "", ...args }: RunArguments,
+  call: Call,
+  services: Services,
+): Promise<TaskOfIssue | Answer | undefined> {
+  const { repository_url, confirm, ...others } = args;
+  const again = { action: "run" as const, arguments: { message, ...others, repository_url } };
+  return takeIssue(message, { repositoryUrl: repository_url, confirm, again }, call, services);
+}
+
+/** What a text that may name an issue is part of. */
+interface Asked {
+  repositoryUrl: string | undefined;
+  /** The person's agreement, in a client without forms. */
+  confirm: boolean | undefined;
+  /** The same call again, without that. */
+  again: { action: "run" | "plan"; arguments: Record<string, unknown> };
+}
+
+/** The same for any text that is a task, as inputs of plans are. */
+export async function takeIssue(
+  message: string,
+  asked: Asked,
   call: Call,
   services: Services,
 ): Promise<TaskOfIssue | Answer | undefined> {
@@ -41,7 +65,7 @@ export async function takeIssueAsTask(
   if (!mayNameIssue(message)) return undefined;
   const { elsewhere } = services;
   for (const source of await elsewhere.issueSources()) {
-    const named = await source.find(message, () => findPlace(args.repository_url, call, services));
+    const named = await source.find(message, () => findPlace(asked.repositoryUrl, call, services));
     if (!named) continue;
     const signal = AbortSignal.any([call.signal, AbortSignal.timeout(READ_MS)]);
     const read = await named.read(signal).catch((error: Error) => {
@@ -49,13 +73,14 @@ export async function takeIssueAsTask(
     });
     const { quoteTask } = await import("../../integrations/quote-task.js");
     const sent = quoteTask(read.task, named.words);
-    const ended = await showToPerson(sent, read.task, { message, args }, call, services);
+    const ended = await showToPerson(sent, read.task, asked, call, services);
     if (ended) return ended;
     return {
       message: sent,
       title: `${named.name}: ${cleanLine(read.task.title, TITLE_CHARS)}`,
       subject: cleanLine(read.task.title, TITLE_CHARS),
       ...(read.repositoryUrl ? { repositoryUrl: read.repositoryUrl } : {}),
+      ...(read.link ? { link: read.link } : {}),
     };
   }
   return undefined;
@@ -85,7 +110,7 @@ async function findPlace(
 async function showToPerson(
   sent: string,
   { what, url }: IssueTask,
-  { message, args }: { message: string; args: Omit<RunArguments, "message"> },
+  { confirm, again }: Asked,
   call: Call,
   { elsewhere }: Services,
 ): Promise<Answer | undefined> {
@@ -95,14 +120,13 @@ async function showToPerson(
   const text = cleanText(sent);
   const rest = text.length - SHOWN_CHARS;
   const shown = rest > 0 ? `${cutText(text, SHOWN_CHARS)}\n… (${rest} more characters, at ${url})` : text;
-  const { confirm, ...others } = args;
   const ended = await confirmWithPerson(
     {
-      action: "run",
+      action: again.action,
       deed: `Send the text of the ${what} to the agent as its task`,
       detail: `Others have written it. This is what is sent:\n\n${shown}`,
       tellsDetail: true,
-      arguments: { message, ...others },
+      arguments: defined(again.arguments),
       confirm: wasShown ? confirm : undefined,
       untouched: "Nothing was sent and no run was started.",
     },
@@ -110,4 +134,8 @@ async function showToPerson(
   );
   if (ended?.outcome === "input_required") elsewhere.shown.keep(what, digest);
   return ended;
+}
+
+function defined(args: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined));
 }
