@@ -34,7 +34,7 @@ export const parameters = {
     ),
   git_branch: z.string().trim().max(250).describe('Branch; "" for the default one.'),
   model: name("The run's model (sonnet, opus, …)"),
-  issue: name("Linear issue that is told how it goes: ENG-123, or new."),
+  issue: name("Linear issue to keep up to date (ENG-1), or new."),
   uncommitted: z.boolean().describe("Take uncommitted changes along, once the person agreed."),
   max_turns: z.number().int().min(1).max(200).describe("Turn limit of the run."),
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),
@@ -46,7 +46,7 @@ export const parameters = {
     .number()
     .min(0)
     .max(14_400)
-    .describe("How long to wait for the run; 0 answers at once. The run goes on either way."),
+    .describe("Seconds to wait; 0 answers at once. The run goes on either way."),
   detailed: z.boolean().describe("Give all details."),
   message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
   question_id: name("answer: the question, when several are open."),
@@ -57,7 +57,7 @@ export const parameters = {
   force: z.boolean().describe("kill: at once. cleanup: also while running."),
   confirm: z
     .boolean()
-    .describe("true only after the person agreed to kill, cleanup, take, discard or an answer that allows."),
+    .describe("true only after the person agreed."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
   limit: z.number().int().min(1).max(200).describe("Maximum entries to list."),
   plan: document(
