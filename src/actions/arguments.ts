@@ -34,7 +34,7 @@ export const parameters = {
     ),
   git_branch: z.string().trim().max(250).describe('Branch; "" for the default one.'),
   model: name("The run's model (sonnet, opus, …)"),
-  issue: name("Linear issue to keep up to date (ENG-1), or new."),
+  issue: name("Linear issue to update (ENG-1), or new."),
   uncommitted: z.boolean().describe("Take uncommitted changes along, once the person agreed."),
   max_turns: z.number().int().min(1).max(200).describe("Turn limit of the run."),
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),

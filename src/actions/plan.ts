@@ -53,7 +53,7 @@ export const planAction = defineAction({
     limits: "Limits in place of the plan's own: JSON with parallel, runs, cost_usd, minutes.",
     message: "redo: what should be different.",
     session_name: "The plan's own name; one is suggested to the person.",
-    wait_seconds: "How long to follow it; 0 answers at once. It goes on either way.",
+    wait_seconds: "Seconds to follow it; 0 answers at once. It goes on either way.",
     confirm: "true only after the person agreed, where there are no forms.",
   },
   // With these a model means a single run.
