@@ -46,7 +46,7 @@ export const parameters = {
     .number()
     .min(0)
     .max(14_400)
-    .describe("Seconds to wait; 0 answers at once. The run goes on either way."),
+    .describe("Seconds to wait; 0 answers at once, and the run goes on."),
   detailed: z.boolean().describe("Give all details."),
   message_type: z.enum(["user", "system"]).describe("Who the feedback comes from."),
   question_id: name("answer: the question, when several are open."),
@@ -55,9 +55,7 @@ export const parameters = {
   squash: z.boolean().describe("take: as one commit."),
   check: z.string().trim().max(10_000).describe("take: a command that must pass first."),
   force: z.boolean().describe("kill: at once. cleanup: also while running."),
-  confirm: z
-    .boolean()
-    .describe("true only after the person agreed."),
+  confirm: z.boolean().describe("true only after the person agreed."),
   active_only: z.boolean().describe("Only sessions with a run going on (default true)."),
   limit: z.number().int().min(1).max(200).describe("Maximum entries to list."),
   plan: document(

@@ -41,6 +41,8 @@ export const planAction = defineAction({
   searchHint:
     "plan orchestrate workflow several agents parallel fan out gate approve merge template hive automagik",
   parameters: PLAN_PARAMETERS,
+  // An input that names an issue says it as well.
+  unpublished: ["issue"],
   about: {
     plan: ABOUT_PLAN,
     inputs:

@@ -37,9 +37,9 @@ export const runAction = defineAction({
     "start a workflow; continue_session, not session_name, continues a session. Every call is a new paid run: never repeat one whose outcome is unknown; use status.",
   description:
     "Starts a coding workflow and follows it. The person is asked for a missing session name, repository " +
-    "or branch before anything is sent. continue_session continues a session's conversation; session_name " +
-    "names a new one. Every call is a new paid run: never repeat a call whose outcome is " +
-    "unknown, read its status instead. The run goes on when the call ends.",
+    "or branch first. continue_session continues a session's conversation; session_name " +
+    "names a new one. Every call is a new paid run: never repeat one whose outcome is " +
+    "unknown; read its status instead.",
   searchHint:
     "start a coding workflow agent automagik: architect design implement fix bug refactor review test document code, continue session",
   parameters: RUN_PARAMETERS,
