@@ -643,7 +643,9 @@ describe("notifications", () => {
     const { found } = await examineOn({ NOTIFY: "desktop", NOTIFY_COMMAND: "cat" });
     expect(found.notifications).toMatchObject({
       status: "warning",
-      message: expect.stringMatching(/^by your command, but not on the desktop: notify-send was not found/),
+      message: expect.stringMatching(
+        /^by your command, but not all that is asked for: notify-send was not found/,
+      ),
       todo: expect.stringContaining("AUTOMAGIK_WORKFLOWS_NOTIFY"),
     });
     const broken = await examine(new SettingsError("broken"));

@@ -137,3 +137,20 @@ it("tells nothing that a window has shown", async () => {
   await until(() => Object.values(stored()).every(({ state }) => state === "settled"), "all to be settled");
   expect(titles()).toEqual([]);
 });
+
+it("that four fifths of a limit are used is told once, while the plan goes on", async () => {
+  const { begin, untilTold, titles, runner } = await openDriver();
+  const reached = await begin({
+    name: "ship",
+    limits: { runs: 1 },
+    steps: [
+      { id: "build", run: "implement", task: "Build it" },
+      { id: "ok", gate: "Good?" },
+    ],
+  });
+  await reached("waiting");
+  await untilTold("ship is near its limit: 1 of 1 runs were started.");
+  await runner.look("plan-1");
+  await untilTold("ship needs you: Good?");
+  expect(titles().filter((title) => title.includes("near its limit"))).toHaveLength(1);
+});

@@ -245,3 +245,27 @@ test("`serve` tells nobody, and a window does", async () => {
   expect(await http.ended()).toBe(0);
   expect(storedNotices(stateFolder)).toEqual({});
 });
+
+test("the engine tells once that a run has used four fifths of what it may cost", async () => {
+  const { folder, remove } = engineFolder();
+  const { command, told } = recordingCommand(folder);
+  const engine = await startLocalEngine(folder, {
+    ...{ notify: "auto", notifyCommand: command },
+    // The scripted agent says that a turn has cost $0.01.
+    engineCostLimitUsd: 0.012,
+  });
+  onTestFinished(async () => {
+    await engine.close();
+    remove();
+  });
+  const { call } = await connectInMemory({ settings: { API_KEY: ENGINE_KEY, BASE_URL: engine.url } });
+  const message = withScript("Go", { steps: [{ text: "All is done" }] });
+  const { data } = await call({ ...COMPLETE, session_name: "dear", message, wait_seconds: 0 });
+  const runId = data.run.run_id as string;
+  await until(() => told().length >= 2, "both notices");
+  expect(
+    told()
+      .map(({ event, id }) => `${event} ${id}`)
+      .sort(),
+  ).toEqual([`finished ${endKey(runId)}`, `limit_near ${runId}/limit`]);
+});

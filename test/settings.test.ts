@@ -160,12 +160,26 @@ const CASES: Record<string, Case> = {
     good: texts("silent", "fatal", "error", "warn", "log", "info", "debug", "trace", "verbose"),
     bad: ["loud", "INFO", "3"],
   },
-  NOTIFY: { property: "notify", fallback: "auto", good: texts("auto", "desktop", "off"), bad: ["on", "Off"] },
+  NOTIFY: {
+    property: "notify",
+    fallback: "auto",
+    good: texts("auto", "desktop", "off", "desktop, slack", "slack ntfy"),
+    bad: ["on", "Off", "slack, off", ","],
+  },
   NOTIFY_COMMAND: {
     property: "notifyCommand",
     fallback: undefined,
     good: texts("cat", "curl -sd @- https://ntfy.example/topic | head"),
     bad: [],
+  },
+  DASHBOARD_URL: {
+    property: "dashboardUrl",
+    fallback: undefined,
+    good: [
+      ["https://mcp.example.org/dashboard/", "https://mcp.example.org/dashboard"],
+      ["http://localhost:28882/dashboard", "http://localhost:28882/dashboard"],
+    ],
+    bad: ["mcp.example.org", "https://me:secret@host", "https://host/?x"],
   },
   GITHUB: { property: "github", fallback: "auto", good: texts("auto", "off"), bad: ["on", "Off"] },
   GITHUB_URL: {

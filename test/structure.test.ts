@@ -12,7 +12,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   plans: ["shared"],
   store: ["shared", "settings"],
   integrations: ["shared", "settings", "store"],
-  notices: ["shared", "store", "integrations"],
+  notices: ["shared", "settings", "store", "integrations"],
   history: ["shared", "store"],
   engine: ["shared", "settings", "store", "integrations", "notices"],
   api: ["shared"],

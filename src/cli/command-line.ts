@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { listSettingFlags } from "../settings/entries.js";
+import { hasAddress } from "../settings/notify.js";
 import { redisIsGone, SettingsError } from "../settings/settings.js";
 import { findNearest } from "../shared/nearest.js";
 import { COMMANDS, type Command, OPERANDS, OWN_FLAGS } from "./command-table.js";
@@ -163,6 +164,10 @@ function readWords(args: readonly string[]): Words | "help" | "version" {
     if (name === "help" || name === "h") return "help";
     if (name === "version" || name === "v") return "version";
     if (name === "state") throw redisIsGone(rawName);
+    if (name === "notify" && hasAddress(value ?? ""))
+      throw new SettingsError(
+        `${rawName}: an address is a secret, which others on the machine could read here; set it in AUTOMAGIK_WORKFLOWS_NOTIFY`,
+      );
     if (!known.includes(name))
       throw unknown(
         `flag ${rawName}`,

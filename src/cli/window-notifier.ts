@@ -41,7 +41,7 @@ async function findWays(settings: Settings, log: Log, hidden: Hidden) {
   const machine = { env: foreignEnvironment(), platform: process.platform, home: homedir() };
   const secrets = createSecrets({ settings, ...machine, onSecret: (one) => void hidden.push(one) });
   const targets = listTargets({ settings, secrets, env: machine.env, clock: systemClock, log });
-  return { ...chooseChannels(settings, machine), targets };
+  return { ...chooseChannels(settings, machine, secrets), targets };
 }
 
 /**
@@ -82,7 +82,7 @@ async function openNotifier(settings: Settings, log: Log, hidden: Hidden): Promi
     return createNotifier({ ...common, channels: [] });
   }
   const { channels, problem, targets } = await findWays(settings, log, hidden);
-  if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
+  if (problem) log.warn(`Not all notifications can be given: ${problem}.`);
   if (channels.length + targets.length === 0) return undefined;
   const { openOutboxes } = await import("../notices/open-outboxes.js");
   return openOutboxes({ ...common, address: findPlansDatabase(settings), channels, targets });

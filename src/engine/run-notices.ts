@@ -1,10 +1,16 @@
 import { listTargets } from "../integrations/list-targets.js";
 import type { Channel } from "../notices/channel.js";
 import { chooseChannels } from "../notices/choose-channels.js";
-import { type NoticeFacts, noticeOfEnd, noticeOfQuestion, questionKey } from "../notices/notice.js";
+import {
+  type NoticeFacts,
+  noticeOfEnd,
+  noticeOfLimit,
+  noticeOfQuestion,
+  questionKey,
+} from "../notices/notice.js";
 import { createNotifier, type Notifier } from "../notices/notifier.js";
 import { addNotice, settleNotices, settleQuestions } from "../notices/outbox.js";
-import { createSecrets } from "../settings/secrets.js";
+import { createSecrets, type Secrets } from "../settings/secrets.js";
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
@@ -50,15 +56,23 @@ export function createRunNotices(options: {
   /** Former ones, which end what they are telling. */
   const closing = new Set<Promise<void>>();
 
-  function choose({ notify = "off", notifyCommand }: NoticeSettings): Channel[] {
-    const chosen = chooseChannels({ notify, notifyCommand }, options);
-    if (chosen.problem) log.warn(`Notifications cannot be shown on the desktop: ${chosen.problem}.`);
+  function secretsOf(settings: NoticeSettings): Secrets {
+    return createSecrets({ ...options, settings });
+  }
+
+  function choose(settings: NoticeSettings): Channel[] {
+    const chosen = chooseChannels(
+      { ...settings, notify: settings.notify ?? "off" },
+      options,
+      secretsOf(settings),
+    );
+    if (chosen.problem) log.warn(`Not all notifications can be given: ${chosen.problem}.`);
     return chosen.channels;
   }
 
   function begin(): void {
     if (!isTelling) return;
-    const secrets = createSecrets({ ...options, settings });
+    const secrets = secretsOf(settings);
     const targets = listTargets({ ...options, settings, secrets });
     if (channels.length + targets.length === 0) return;
     const place = { folder: options.stateFolder, address: options.shared?.database };
@@ -97,6 +111,9 @@ export function createRunNotices(options: {
   };
 }
 
+/** After these there may be something to tell. */
+const TOLD = new Set(["ended", "question-asked", "cost", "result"]);
+
 const writeNotices: WriteAlongside = async (trx, event, run) => {
   const { runId } = run;
   switch (event.type) {
@@ -110,6 +127,11 @@ const writeNotices: WriteAlongside = async (trx, event, run) => {
       const notice = noticeOfEnd(factsOf(run), event.at);
       const id = `${runId}/not-resumed`;
       return notice && addNotice(trx, runId, { ...notice, id }, event.at);
+    }
+    case "cost":
+    case "result": {
+      const notice = noticeOfLimit(factsOf(run), run.costLimitUsd, event.at);
+      return notice && addNotice(trx, runId, notice, event.at);
     }
     case "ended": {
       await settleQuestions(trx, runId);

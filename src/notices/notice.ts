@@ -1,7 +1,7 @@
 import { asSentence, cleanLine, cleanText } from "../shared/text.js";
 import { formatUsd } from "../shared/usd.js";
 
-export type NoticeKind = "finished" | "failed" | "needs_you";
+export type NoticeKind = "finished" | "failed" | "needs_you" | "limit_near";
 
 /** What a person is told of a run or a plan: the form in which a command gets it on its stdin. Everything in it is bounded. */
 export interface Notice {
@@ -62,6 +62,9 @@ interface AskedQuestion {
   text: string;
 }
 
+/** From this part of its limit on a person is told of a run. */
+const NEAR = 0.8;
+
 /** A desktop shows some 60 characters of a title; a command may want more. */
 export const TITLE_CHARACTERS = 120;
 export const NAME_CHARACTERS = 60;
@@ -116,6 +119,30 @@ export function noticeOfQuestion(facts: NoticeFacts, question: AskedQuestion, at
     title: cleanLine(`${name} needs you: ${text}`, TITLE_CHARACTERS),
     body: `The run waits ${what}. To give it, ${askFor(name)}.`,
     question: { question_id: question.questionId, kind: question.kind, text },
+  };
+}
+
+/**
+ * The notice that a run has used four fifths of what it may cost; undefined as long as it has not.
+ * @param limitUsd undefined for no limit
+ * @param at epoch ms
+ */
+export function noticeOfLimit(
+  facts: NoticeFacts,
+  limitUsd: number | undefined,
+  at: number,
+): Notice | undefined {
+  const { costUsd = 0, runId } = facts;
+  if (limitUsd === undefined || costUsd < limitUsd * NEAR) return undefined;
+  const name = nameOf(facts);
+  return {
+    event: "limit_near",
+    ...describe(facts, `${runId}/limit`, at),
+    title: cleanLine(
+      `${name} is near its limit: ${formatUsd(costUsd)} of ${formatUsd(limitUsd)}`,
+      TITLE_CHARACTERS,
+    ),
+    body: `The run is ended when it reaches the limit, and what it has committed is kept. To see where it stands, ${askFor(name)}.`,
   };
 }
 

@@ -42,6 +42,17 @@ const WAITS: Record<PlanNeed["kind"], (step: string) => string> = {
   blocked: (step) => `The plan does not get further by itself at the step ${step}. To see what can be done,`,
 };
 
+/** The notice that four fifths of a limit are used. @param near sentences @param at epoch ms */
+export function noticeOfPlanLimit(facts: PlanFacts, near: readonly string[], id: string, at: number): Notice {
+  const name = cleanLine(facts.name, NAME_CHARACTERS);
+  return {
+    event: "limit_near",
+    ...describe(facts, id, at),
+    title: cleanLine(`${name} is near its limit: ${near.join(" ")}`, TITLE_CHARACTERS),
+    body: `At a limit the plan begins nothing more and waits for you. To see where it stands or to raise the limit, ${askFor(name)}.`,
+  };
+}
+
 /** The notice of a plan's end; undefined for one that a person has ended, who knows. @param at epoch ms */
 export function noticeOfPlanEnd(facts: PlanFacts, id: string, at: number, why = ""): Notice | undefined {
   if (facts.status === "killed") return undefined;

@@ -1,6 +1,11 @@
 import { endKey } from "../notices/notice.js";
 import type { Notifier } from "../notices/notifier.js";
-import { noticeOfPlanEnd, noticeOfPlanNeed, type PlanFacts } from "../notices/plan-notice.js";
+import {
+  noticeOfPlanEnd,
+  noticeOfPlanLimit,
+  noticeOfPlanNeed,
+  type PlanFacts,
+} from "../notices/plan-notice.js";
 import { describePlan, progressLine } from "../plans/machine/describe-plan.js";
 import { planStatus, type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
@@ -33,7 +38,10 @@ const PLANS_KEPT = 1_000;
 export function createPlanNotices(notifier: Notifier | undefined, clock: Pick<Clock, "now">): PlanNotices {
   if (!notifier) return { changed() {}, saw() {} };
   /** What was noted of the plans that are carried out here, by its key, with the run ends that were kept quiet. */
-  const noted = new Map<string, { needs: Set<string>; runs: Set<string>; isOver: boolean }>();
+  const noted = new Map<
+    string,
+    { needs: Set<string>; runs: Set<string>; isNear: boolean; isOver: boolean }
+  >();
 
   /** What was asked for before comes first. */
   let last = Promise.resolve();
@@ -66,7 +74,7 @@ export function createPlanNotices(notifier: Notifier | undefined, clock: Pick<Cl
     changed(state, isReplaced) {
       const { planId } = state;
       const note: (() => void)[] = [];
-      const known = noted.get(planId) ?? { needs: new Set<string>(), runs: new Set<string>(), isOver: false };
+      const known = noted.get(planId) ?? begin();
       setBounded(noted, planId, known, PLANS_KEPT);
       quietRuns(state, known.runs);
       const needs = new Map(needsOf(state).map((need) => [keyOf(planId, need), need]));
@@ -78,6 +86,13 @@ export function createPlanNotices(notifier: Notifier | undefined, clock: Pick<Cl
       const closed = [...known.needs].filter((key) => !needs.has(key));
       if (closed.length > 0) note.push(() => notifier.settle(closed));
       known.needs = new Set(needs.keys());
+      const { nearLimits } = describePlan(state);
+      if (nearLimits.length > 0 && !known.isNear && !isOver(state)) {
+        const key = ["plan", planId, "limit"].join("/");
+        const notice = noticeOfPlanLimit(factsOf(state), nearLimits, key, state.at);
+        note.push(() => notifier.add(planId, notice, state.at));
+        known.isNear = true;
+      }
       const isEnd = isOver(state) && !known.isOver;
       known.isOver = isOver(state);
       const end = isEnd && noticeOfPlanEnd(factsOf(state), keyOfEnd(state), state.at, whyFailed(state));
@@ -90,6 +105,10 @@ export function createPlanNotices(notifier: Notifier | undefined, clock: Pick<Cl
       if (keys.length > 0) notifier.settle(keys);
     },
   };
+}
+
+function begin() {
+  return { needs: new Set<string>(), runs: new Set<string>(), isNear: false, isOver: false };
 }
 
 type Need = WaitingFor & { kind: Exclude<WaitingFor["kind"], "question"> };

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { cleanLine } from "../shared/text.js";
 import { type Entry, listEntries, PREFIX, type Texts } from "./entries.js";
+import { isSecret } from "./setting.js";
 import { readSettings, type Settings, SettingsError } from "./settings.js";
 
 /** A setting of an engine that two sides have otherwise. */
@@ -62,6 +63,6 @@ export function listChosenEngineSettings(settings: Settings): string[] {
 function show({ property, secret }: Entry, settings: Settings): string {
   const value = settings[property];
   if (value === undefined) return "not set";
-  if (secret) return "set";
+  if (isSecret({ secret }, String(value))) return "set";
   return cleanLine(Array.isArray(value) ? value.join(", ") : String(value), SHOWN);
 }

@@ -1,4 +1,5 @@
-import { listEntries, PREFIX, readRaw, type Texts } from "./entries.js";
+import { type Entry, listEntries, PREFIX, readRaw, type Texts } from "./entries.js";
+import { isSecret } from "./setting.js";
 
 /**
  * The settings that concern an engine in the background, as variables under their whole names: for its environment.
@@ -13,7 +14,7 @@ export function listEngineVariables(env: Texts, flags: Texts): Record<string, st
 /** The secret settings that are given, by their flags without dashes. */
 export function listGivenSecrets(env: Texts, flags: Texts): Record<string, string> {
   const { raw } = readRaw(env, flags);
-  const given = listEntries().filter((entry) => entry.secret && raw[entry.property] !== undefined);
+  const given = listEntries().filter((entry) => isHidden(entry, raw));
   return Object.fromEntries(given.map((entry) => [entry.flag, raw[entry.property] as string]));
 }
 
@@ -27,11 +28,16 @@ export function listGivenVariables(
   return {
     variables: Object.fromEntries(
       given
-        .filter((entry) => !entry.secret)
+        .filter((entry) => !isHidden(entry, raw))
         .map((entry) => [PREFIX + entry.variable, raw[entry.property] as string]),
     ),
     omitted: given
-      .filter((entry) => entry.secret && entry.property !== "apiKey")
+      .filter((entry) => isHidden(entry, raw) && entry.property !== "apiKey")
       .map((entry) => PREFIX + entry.variable),
   };
+}
+
+function isHidden(entry: Entry, raw: Record<string, string>): boolean {
+  const text = raw[entry.property];
+  return text !== undefined && isSecret(entry, text);
 }

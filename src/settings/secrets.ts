@@ -5,7 +5,7 @@ import { type Settings, SettingsError } from "./settings.js";
 
 /** The settings that are secrets with a file or a command in their place. */
 export type SecretName = {
-  [Name in keyof Settings]: `${Name}Command` extends keyof Settings ? Name : never;
+  [Name in keyof Settings]-?: `${Name}Command` extends keyof Settings ? Name : never;
 }[keyof Settings];
 
 /** Secrets of other services, each read when it is first needed. */

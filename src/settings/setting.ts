@@ -8,8 +8,8 @@ export interface SettingMeta {
   oldVariable?: string;
   about: string;
   bounds: string;
-  /** The value is never shown, in any message. */
-  secret?: true;
+  /** The value, or one for which that holds, is never shown, in any message. */
+  secret?: true | ((text: string) => boolean);
   /** It is no flag: others on the machine could read it there. */
   noFlag?: true;
   /** Another way to give one that is told in the table of settings, which tells this way, too. */
@@ -23,4 +23,9 @@ export interface SettingMeta {
 /** A setting: the form of its value, and what is said of it. */
 export function setting<T extends z.ZodType>(schema: T, meta: SettingMeta): T {
   return schema.meta({ ...meta }) as T;
+}
+
+/** Whether a value that was given for a setting must not be shown. */
+export function isSecret({ secret }: { secret?: SettingMeta["secret"] | undefined }, text: string): boolean {
+  return typeof secret === "function" ? secret(text) : secret === true;
 }

@@ -7,6 +7,7 @@ import {
   settingsSchema,
   type Texts,
 } from "./entries.js";
+import { isSecret } from "./setting.js";
 
 export { type Settings, tellingSettings } from "./entries.js";
 
@@ -33,7 +34,10 @@ export function readSettings(env: Texts = {}, flags: Texts = {}): Settings {
     const entry = listEntries().find((one) => one.property === property);
     if (!entry || wrong.has(property)) continue;
     // Of an address only our own words are said: it may carry a password.
-    const quoted = entry.secret || property === "baseUrl" ? "" : ` ${JSON.stringify(raw[property])}`;
+    const quoted =
+      isSecret(entry, raw[property] ?? "") || property === "baseUrl"
+        ? ""
+        : ` ${JSON.stringify(raw[property])}`;
     const reason = issue.code === "custom" ? issue.message : "is not allowed";
     wrong.set(property, `${sources[property]}: the value${quoted} ${reason}; allowed: ${entry.bounds}`);
   }

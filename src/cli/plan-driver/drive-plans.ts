@@ -78,13 +78,10 @@ function createDriverNotifier(
   { settings, described, env, log, secrets: hidden }: Parameters<typeof drivePlans>[0],
   monitoring: Monitoring | undefined,
 ): Notifier | undefined {
-  const { channels, problem } = chooseChannels(settings, {
-    env,
-    platform: process.platform,
-    home: homedir(),
-  });
-  if (problem) log.warn(`Notifications cannot be shown on the desktop: ${problem}.`);
-  const secrets = createSecrets({ settings, env, home: homedir(), onSecret: (one) => void hidden.push(one) });
+  const machine = { env, platform: process.platform, home: homedir() };
+  const secrets = createSecrets({ settings, ...machine, onSecret: (one) => void hidden.push(one) });
+  const { channels, problem } = chooseChannels(settings, machine, secrets);
+  if (problem) log.warn(`Not all notifications can be given: ${problem}.`);
   const targets = listTargets({ settings, secrets, env, clock: systemClock, log });
   if (channels.length + targets.length === 0) return undefined;
   const onDone = monitoring?.notified;
