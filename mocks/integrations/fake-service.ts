@@ -65,9 +65,11 @@ export async function startFakeService(
       };
       requests.push(taken);
       const fault = faults.shift();
-      if (fault) return meet(fault, () => answer(taken, response), response);
-      const given = answer(taken, response);
-      if (given) send(response, given);
+      if (fault) meet(fault, () => answer(taken, response), response);
+      else {
+        const given = answer(taken, response);
+        if (given) send(response, given);
+      }
     });
   });
   server.listen(0, "127.0.0.1");
@@ -86,24 +88,15 @@ export async function startFakeService(
 }
 
 function meet(fault: ServiceFault, act: () => unknown, response: ServerResponse): void {
-  switch (fault.kind) {
-    case "lost-answer":
-      act();
-      response.destroy();
-      return;
-    case "dropped":
-      response.destroy();
-      return;
-    case "limited":
-      return send(response, {
-        status: 429,
-        headers: { "retry-after": `${fault.afterS}` },
-        body: { message: "You are being rate limited.", retry_after: fault.afterS, global: false },
-      });
-    case "failed":
-    case "refused":
-      return send(response, { status: fault.status, body: "" });
-  }
+  if (fault.kind === "lost-answer") act();
+  if (fault.kind === "lost-answer" || fault.kind === "dropped") response.destroy();
+  else if (fault.kind === "limited")
+    send(response, {
+      status: 429,
+      headers: { "retry-after": `${fault.afterS}` },
+      body: { message: "You are being rate limited.", retry_after: fault.afterS, global: false },
+    });
+  else send(response, { status: fault.status, body: "" });
 }
 
 function send(response: ServerResponse, { status = 200, headers = {}, body }: Given): void {
