@@ -1,4 +1,3 @@
-import * as z from "zod";
 import { secretSettings } from "./secret-settings.js";
 import { setting } from "./setting.js";
 import { endpoint } from "./values.js";
