@@ -92,9 +92,8 @@ export function createRunNotices(options: {
     },
     tell(runs) {
       isTelling = true;
-      const TOLD = ["ended", "question-asked", "not-resumed"];
       runs.subscribe(({ type }, run) => {
-        if (TOLD.includes(type) || isToldToIssue(type, run)) notifier?.look();
+        if (TOLD.has(type) || isToldToIssue(type, run)) notifier?.look();
       });
       begin();
     },
@@ -112,7 +111,7 @@ export function createRunNotices(options: {
 }
 
 /** After these there may be something to tell. */
-const TOLD = new Set(["ended", "question-asked", "cost", "result"]);
+const TOLD = new Set(["ended", "question-asked", "not-resumed", "cost", "result"]);
 
 const writeNotices: WriteAlongside = async (trx, event, run) => {
   const { runId } = run;
