@@ -23,17 +23,17 @@ export const parameters = {
   session_id: name("Id of a conversation to continue or look at."),
   run_id: name("Id of a run."),
   continue_session: name(
-    'Name of the session whose conversation the new run continues; "" begins another one under a session_name that is taken.',
+    'Name of the session to continue; "" begins another one under a session_name that is taken.',
   ),
   repository_url: z
     .string()
     .trim()
     .max(2000)
     .describe(
-      'Git repository (https, ssh; local path for a local engine); "" for the server\'s own workspace.',
+      'Git repository (https, ssh, local path for a local engine); "" for the server\'s own workspace.',
     ),
   git_branch: z.string().trim().max(250).describe('Branch; "" for the default one.'),
-  model: name("The run's model (sonnet, opus, …)"),
+  model: name("Model (sonnet, opus, …)"),
   issue: name("Linear issue to update (ENG-1), or new."),
   uncommitted: z.boolean().describe("Take uncommitted changes along, once the person agreed."),
   max_turns: z.number().int().min(1).max(200).describe("Turn limit of the run."),
@@ -41,7 +41,7 @@ export const parameters = {
   persistent: z.boolean().describe("Keep the workspace after the run."),
   auto_merge: z.boolean().describe("Merge the work when the run succeeds."),
   finish: z.enum(["branch", "merge"]).describe("merge: into the base branch on success."),
-  temp_workspace: z.boolean().describe("Temporary workspace; no repository or branch."),
+  temp_workspace: z.boolean().describe("Temporary workspace, no repository."),
   wait_seconds: z
     .number()
     .min(0)
