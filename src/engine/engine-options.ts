@@ -41,8 +41,10 @@ export interface EngineWorker {
   name: string;
   /** Whether it may begin a run that waits. */
   mayBegin: (run: EngineRun) => boolean;
-  /** What the others have room for: for this run, or in all. */
-  elsewhere: (run?: EngineRun) => PlacesElsewhere;
+  /** The id of the one worker at which a run that waits may begin, or go on; undefined for any of them. */
+  waitsAt: (run: EngineRun) => string | undefined;
+  /** What the others have room for: for what waits at one worker only, or in all. */
+  elsewhere: (only?: string) => PlacesElsewhere;
   /** Whether another one is there that begins runs. */
   othersBegin: () => boolean;
   /** Another one, as it was last seen. */
@@ -64,11 +66,11 @@ export interface PlacesElsewhere {
   /** They gave their place up; those of them that were answered are in `asking` as well. */
   idle: readonly EngineRun[];
   asking: readonly EngineRun[];
-  /** The places of this worker count, too: the run may begin here as well. */
+  /** The places of this worker count, too: runs may begin here as well. */
   ownToo: boolean;
-  /** A run of the same session that goes on at another worker. */
-  before?: EngineRun;
-  /** The worker that has the run's session, where it begins nothing at the moment and no other one may either. */
+  /** The runs that go on at other workers, by their sessions. */
+  bySession: ReadonlyMap<string, EngineRun>;
+  /** The only worker, where it begins nothing at the moment. */
   waitsFor?: { name: string; state: string };
 }
 

@@ -62,7 +62,7 @@ export function createEngine(options: EngineOptions): Engine {
   });
   const goneOn = createSessionsGoneOn(options);
   const interruptedRuns = createInterruptedRuns({ ...options, goneOn, whileOpen, signal: stopping.signal });
-  const waits = createWaitNotifier({ waiting: () => slots().waiting, waitOf });
+  const waits = createWaitNotifier({ clock, waiting: () => slots().waiting, waitOf });
   // An estimate changes with each turn, and a wait ends with its run.
   const stopListening = runs.subscribe((event, run, fromElsewhere) => {
     if (WAITS_CHANGE.has(event.type)) waits.changed();
@@ -333,6 +333,7 @@ export function createEngine(options: EngineOptions): Engine {
       stopping.abort("The engine is stopping");
       queue.close();
       resumes.close();
+      waits.close();
       stopListening();
       history.close();
       await Promise.allSettled([...starting, ...[...working.values()].map((work) => work.stop())]);

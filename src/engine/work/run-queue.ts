@@ -1,4 +1,5 @@
 import { createTurnOrder, type QueuedRun } from "./turn-order.js";
+import { planTurns } from "./turn-plan.js";
 
 /** A run that has begun: the slot that it holds, gives up while it waits for a person, and takes again. */
 export interface RunSlot {
@@ -173,29 +174,28 @@ export function createRunQueue(options: {
 
   /** As if the runs ended in the order in which they got their slots, one after another, and no other run came. */
   function listNext(): QueueState["next"] {
-    const ahead = order.copy();
-    const holders = order
+    const ahead = planTurns(queue, order.standing());
+    const holders: QueuedRun[] = order
       .goingOn()
-      .filter(({ sessionId, runId }) => elsewhere.has(runId) || begun.get(sessionId)?.hasSlot)
-      .map(({ runId }) => runId);
-    const rest = [...queue];
-    const endFirst = () => ahead.ended(holders.shift() ?? "", rest);
+      .filter(({ sessionId, runId }) => elsewhere.has(runId) || begun.get(sessionId)?.hasSlot);
+    const endFirst = () => {
+      const first = holders.shift();
+      if (first) ahead.ended(first.caller);
+    };
     const isFree = used() < options.concurrency;
     const next: WaitingRun[] = [];
-    for (const { runId, sessionId } of asking) {
+    for (const run of asking) {
       endFirst();
-      holders.push(runId);
-      next.push({ runId, sessionId, begun: true, full: false });
+      holders.push(run);
+      next.push({ runId: run.runId, sessionId: run.sessionId, begun: true, full: false });
     }
-    while (rest.length > 0) {
+    for (;;) {
       endFirst();
-      const run = ahead.first(rest, () => false) as QueuedRun;
-      rest.splice(rest.indexOf(run), 1);
-      ahead.begun(run);
-      holders.push(run.runId);
+      const run = ahead.next();
+      if (!run) return next;
+      holders.push(run);
       next.push({ runId: run.runId, sessionId: run.sessionId, begun: false, full: isFree && isFull(run) });
     }
-    return next;
   }
 
   return {

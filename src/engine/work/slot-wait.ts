@@ -1,7 +1,7 @@
 import { cleanLine } from "../../shared/text.js";
 import type { EngineRun, RunQuestion } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
-import type { QueueState } from "./run-queue.js";
+import type { WaitingRun } from "./run-queue.js";
 
 /** How a run stands that waits for a free slot. */
 export interface SlotWait {
@@ -25,39 +25,32 @@ export interface SlotWait {
   estimateS?: number;
 }
 
-/**
- * @param runs the newest snapshots
- * @returns undefined for a run that does not wait for a slot
- */
-export function describeWait(
-  run: EngineRun,
-  {
-    state,
-    slots,
-    waitsFor,
-    history,
-    find,
-  }: {
-    state: QueueState;
-    slots: number;
-    waitsFor: SlotWait["waitsFor"];
-    history: Pick<RunHistory, "of">;
-    find: (runId: string) => EngineRun | undefined;
-  },
-): SlotWait | undefined {
-  const index = state.next.findIndex(({ runId }) => runId === run.runId);
-  const next = state.next[index];
+/** What runs that wait for the same places have in common. */
+export interface Places {
+  slots: number;
+  busy: readonly EngineRun[];
+  idle: readonly EngineRun[];
+  /** In the order in which they will get a slot. */
+  next: readonly WaitingRun[];
+  /** Places in `next`, from 0. */
+  positions: ReadonlyMap<string, number>;
+  /** The run of a session that goes on. */
+  before: (sessionId: string) => EngineRun | undefined;
+  waitsFor: SlotWait["waitsFor"];
+  /** In about how many seconds each of `next` goes on; none for those of which that is not known. */
+  estimates: readonly (number | undefined)[];
+}
+
+/** @returns undefined for a run that does not wait for a slot */
+export function describeWait(run: EngineRun, places: Places): SlotWait | undefined {
+  const { slots, busy } = places;
+  const index = places.positions.get(run.runId) ?? -1;
+  const next = places.next[index];
   if (!next) return undefined;
-  const named = (ids: readonly string[]) => ids.flatMap((runId) => find(runId) ?? []);
-  const busy = named(state.busy);
-  const before = state.bySession.get(run.sessionId);
-  const after = next.begun || before === undefined ? undefined : find(before);
-  const ahead = named(state.next.slice(0, index).map(({ runId }) => runId));
+  const after = next.begun ? undefined : places.before(run.sessionId);
+  const waitsFor = run.status === "pending" ? places.waitsFor : undefined;
   const isHindered = after !== undefined || waitsFor !== undefined || next.full;
-  const estimateS =
-    isHindered || busy.length < slots
-      ? undefined
-      : estimateWait(busy, ahead, (one) => remainingOf(one, history));
+  const estimateS = isHindered || busy.length < slots ? undefined : places.estimates[index];
   return {
     position: index + 1,
     slots,
@@ -66,7 +59,7 @@ export function describeWait(
     ...(next.begun && lastAnswer(run) === "timeout" ? { unanswered: true } : {}),
     ...(after ? { after } : {}),
     ...(waitsFor ? { waitsFor } : {}),
-    ...(next.full ? { asking: named(state.idle) } : {}),
+    ...(next.full ? { asking: places.idle } : {}),
     ...(estimateS === undefined ? {} : { estimateS }),
   };
 }
@@ -85,20 +78,21 @@ function remainingOf(run: EngineRun, history: Pick<RunHistory, "of">): number | 
 }
 
 /** One slot after the other becomes free. Those of which nothing is known are not counted on. */
-function estimateWait(
+export function estimateWaits(
   busy: readonly EngineRun[],
-  ahead: readonly EngineRun[],
-  remaining: (run: EngineRun) => number | undefined,
-): number | undefined {
-  const frees = busy.flatMap((run) => remaining(run) ?? []);
-  for (const run of ahead) {
-    frees.sort((a, b) => a - b);
-    const free = frees.shift();
-    if (free === undefined) return undefined;
-    const takes = remaining(run);
-    if (takes !== undefined) frees.push(free + takes);
-  }
-  return frees.length === 0 ? undefined : Math.min(...frees);
+  next: readonly WaitingRun[],
+  { history, find }: { history: Pick<RunHistory, "of">; find: (runId: string) => EngineRun | undefined },
+): (number | undefined)[] {
+  const frees = busy.flatMap((run) => remainingOf(run, history) ?? []);
+  return next.map(({ runId }) => {
+    if (frees.length === 0) return undefined;
+    const first = Math.min(...frees);
+    frees.splice(frees.indexOf(first), 1);
+    const run = find(runId);
+    const takes = run && remainingOf(run, history);
+    if (takes !== undefined) frees.push(first + takes);
+    return first;
+  });
 }
 
 /** How many names a line shows. */

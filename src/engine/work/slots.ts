@@ -3,80 +3,91 @@ import { type EngineRun, waitsForSlot } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
 import type { RunStore } from "../runs/run-store.js";
 import type { Engine } from "../types.js";
-import type { QueueState, RunQueue } from "./run-queue.js";
-import { describeWait } from "./slot-wait.js";
+import type { QueueState, RunQueue, WaitingRun } from "./run-queue.js";
+import { describeWait, estimateWaits, type Places } from "./slot-wait.js";
 
-const NOWHERE: PlacesElsewhere = { slots: 0, busy: [], idle: [], asking: [], ownToo: true };
+const NOWHERE: PlacesElsewhere = {
+  ...{ slots: 0, busy: [], idle: [], asking: [], ownToo: true, bySession: new Map() },
+};
 
 /**
- * Who is at work and who waits: here, and at the other workers where there are some.
+ * Who is at work and who waits: here, and at the other workers where there are some. Where many wait they are mostly
+ * asked for one after the other: what they have in common is found out once for that.
  * @param options.isDraining only the places that are taken count then
  */
 export function createSlots(options: {
   runs: Pick<RunStore, "get">;
   queue: Pick<RunQueue, "state">;
   limits: Pick<EngineLimits, "concurrency">;
-  worker?: EngineWorker | undefined;
+  worker?: Pick<EngineWorker, "waitsAt" | "elsewhere"> | undefined;
   history: Pick<RunHistory, "of">;
   isDraining: () => boolean;
 }): Pick<Engine, "slots" | "waitOf"> {
   const { runs, queue, limits, worker, history, isDraining } = options;
+  /** The places by the only worker at which runs wait, "" for any; as of this moment. */
+  let known = new Map<string, Places>();
+  let knownOf: QueueState | undefined;
 
-  /** The queue as if all places at which the run may begin were here. */
-  function look(run?: EngineRun): {
-    state: QueueState;
-    slots: number;
-    waitsFor: PlacesElsewhere["waitsFor"];
-  } {
+  const named = (ids: readonly string[]) => ids.flatMap((runId) => runs.get(runId) ?? []);
+
+  function look(only?: string): Places {
     const own = queue.state();
-    const elsewhere = worker?.elsewhere(run) ?? NOWHERE;
-    const { slots, ownToo, before, waitsFor } = elsewhere;
+    if (own !== knownOf) {
+      known = new Map();
+      knownOf = own;
+      // What the runs themselves tell changes without the queue.
+      queueMicrotask(() => {
+        knownOf = undefined;
+      });
+    }
+    const places = known.get(only ?? "") ?? describe(own, worker?.elsewhere(only) ?? NOWHERE);
+    known.set(only ?? "", places);
+    return places;
+  }
+
+  /** The queue as if all places at which the runs may begin were here. */
+  function describe(own: QueueState, elsewhere: PlacesElsewhere): Places {
+    const { ownToo, waitsFor } = elsewhere;
     // In one order, whichever worker tells it.
-    const ids = (here: readonly string[], there: readonly EngineRun[]) =>
-      there.length === 0
-        ? [...(ownToo ? here : [])]
-        : [...(ownToo ? here.flatMap((runId) => runs.get(runId) ?? []) : []), ...there]
-            .sort((a, b) => (a.startedAt ?? 0) - (b.startedAt ?? 0))
-            .map(({ runId }) => runId);
+    const merge = (here: readonly string[], there: readonly EngineRun[]) => {
+      const mine = ownToo ? named(here) : [];
+      if (there.length === 0) return mine;
+      return [...mine, ...there].sort((a, b) => (a.startedAt ?? 0) - (b.startedAt ?? 0));
+    };
     const begun = own.next.filter((one) => one.begun && ownToo);
     const asking = elsewhere.asking.map(({ runId, sessionId }) => ({
-      runId,
-      sessionId,
-      begun: true,
-      full: false,
+      ...{ runId, sessionId, begun: true, full: false },
     }));
-    const isOwnOnly = ownToo && slots === 0;
+    const isOwnOnly = ownToo && elsewhere.slots === 0;
     const pending = own.next
       .filter((one) => !one.begun)
       .map((one) => (isOwnOnly ? one : { ...one, full: false }));
-    const ownSlots = isDraining() ? own.busy.length : limits.concurrency;
+    const next: WaitingRun[] = [...begun, ...asking, ...pending];
+    const busy = merge(own.busy, elsewhere.busy);
     return {
-      slots: slots + (ownToo ? ownSlots : 0),
-      waitsFor,
-      state: {
-        busy: ids(own.busy, elsewhere.busy),
-        idle: ids(own.idle, elsewhere.idle),
-        next: [...begun, ...asking, ...pending],
-        bySession: before ? new Map([[before.sessionId, before.runId]]) : own.bySession,
-      },
+      slots: elsewhere.slots + (ownToo ? (isDraining() ? own.busy.length : limits.concurrency) : 0),
+      ...{ waitsFor, busy, next },
+      idle: merge(own.idle, elsewhere.idle),
+      positions: new Map(next.map(({ runId }, index) => [runId, index])),
+      before: (sessionId) =>
+        elsewhere.bySession.get(sessionId) ?? named([own.bySession.get(sessionId) ?? ""])[0],
+      estimates: estimateWaits(busy, next, { history, find: runs.get }),
     };
   }
 
   return {
     slots() {
-      const { state, slots } = look();
-      const named = (ids: readonly string[]) => ids.flatMap((runId) => runs.get(runId) ?? []);
-      const waiting = state.next.map(({ runId }) => runId);
+      const { slots, busy, idle, next, positions } = look();
       return {
         slots,
-        busy: named(state.busy),
-        asking: named(state.idle.filter((runId) => !waiting.includes(runId))),
-        waiting: named(waiting),
+        busy: [...busy],
+        asking: idle.filter(({ runId }) => !positions.has(runId)),
+        waiting: named(next.map(({ runId }) => runId)),
       };
     },
     waitOf(run) {
       if (!waitsForSlot(run)) return undefined;
-      return describeWait(run, { ...look(run), history, find: runs.get });
+      return describeWait(run, look(worker?.waitsAt(run)));
     },
   };
 }

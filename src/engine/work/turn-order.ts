@@ -13,6 +13,16 @@ export function toQueued({ runId, sessionId, request }: EngineRun): QueuedRun {
   return { runId, sessionId, caller: request.userId };
 }
 
+/** How a TurnOrder stands at a moment. */
+export interface Standing {
+  /** Runs that go on, by caller. */
+  countOf(caller: string): number;
+  /** When a caller's and a session's last run began, counted in turns; 0 for never. */
+  lastOfCaller(caller: string): number;
+  lastOfSession(sessionId: string): number;
+  turns: number;
+}
+
 /**
  * Whose turn it is. Among callers it is the one with the fewest runs that go on, and of two with as many the one whose
  * last run began longest ago; of one caller's sessions the one whose last run began longest ago; of one session's runs
@@ -30,8 +40,8 @@ export interface TurnOrder {
   first(waiting: readonly QueuedRun[], isBlocked: (run: QueuedRun) => boolean): QueuedRun | undefined;
   /** Runs that go on, in the order in which they began. */
   goingOn(): readonly QueuedRun[];
-  /** The same order, to look ahead with. */
-  copy(): TurnOrder;
+  /** How it stands, to look ahead from. */
+  standing(): Standing;
 }
 
 interface Known {
@@ -46,7 +56,8 @@ interface Known {
 
 const callerOf = ({ caller }: QueuedRun) => caller ?? "";
 
-export function createTurnOrder(known: Known = emptyOrder()): TurnOrder {
+export function createTurnOrder(): TurnOrder {
+  const known = emptyOrder();
   const { goingOn, counts, lastOfCaller, lastOfSession } = known;
 
   function count(run: QueuedRun, by: 1 | -1): void {
@@ -90,14 +101,12 @@ export function createTurnOrder(known: Known = emptyOrder()): TurnOrder {
       return next;
     },
     goingOn: () => [...goingOn.values()],
-    copy: () =>
-      createTurnOrder({
-        goingOn: new Map(goingOn),
-        counts: new Map(counts),
-        lastOfCaller: new Map(lastOfCaller),
-        lastOfSession: new Map(lastOfSession),
-        turns: known.turns,
-      }),
+    standing: () => ({
+      countOf: (caller) => counts.get(caller) ?? 0,
+      lastOfCaller: (caller) => lastOfCaller.get(caller) ?? 0,
+      lastOfSession: (sessionId) => lastOfSession.get(sessionId) ?? 0,
+      turns: known.turns,
+    }),
   };
 }
 

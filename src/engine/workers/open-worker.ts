@@ -174,7 +174,7 @@ export async function openWorker(options: {
   return {
     runs,
     worker: {
-      elsewhere: createPlacesElsewhere(() => workers, { runs, waitsFor: rules.onlyAt }),
+      ...createPlacesElsewhere(() => workers, { runs, onlyAt: rules.onlyAt }),
       othersBegin: () => workers?.all().some((one) => one.id !== id && one.state === "ready") === true,
       ...{ id, name, joined: isJoined },
       // What cannot be written does not begin; else all that wait would be tried in vain.
