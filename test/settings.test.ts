@@ -81,7 +81,12 @@ const CASES: Record<string, Case> = {
     good: numbers("1", "200"),
     bad: ["0", "201", "1.5", ...NO_NUMBERS],
   },
-  FINISH: { property: "finish", fallback: "branch", good: texts("branch", "merge"), bad: ["Merge", "pull"] },
+  FINISH: {
+    property: "finish",
+    fallback: "branch",
+    good: texts("branch", "merge", "pull_request"),
+    bad: ["Merge", "pull"],
+  },
   MAX_CONCURRENT_RUNS: {
     property: "maxConcurrentRuns",
     fallback: undefined,
@@ -190,6 +195,21 @@ const CASES: Record<string, Case> = {
       ["http://127.0.0.1:4000", "http://127.0.0.1:4000"],
     ],
     bad: ["http://git.example.com/api/v3", "git.example.com", "https://me:secret@git.example.com"],
+  },
+  PULL_REQUESTS: {
+    property: "pullRequests",
+    fallback: "draft",
+    good: texts("draft", "ready"),
+    bad: ["off", "Draft"],
+  },
+  FORGES: {
+    property: "forges",
+    fallback: undefined,
+    good: [
+      ["git.example.com=gitlab", { "git.example.com": "gitlab" }],
+      ["A.example=Gitea, b.example=gitlab", { "a.example": "gitea", "b.example": "gitlab" }],
+    ],
+    bad: ["git.example.com", "a=github", ","],
   },
   LINEAR_URL: {
     property: "linearUrl",

@@ -144,6 +144,7 @@ describe("the two toolsets do the same", () => {
       show_diff: [true, false],
       take_work: [false, false],
       discard_work: [false, true],
+      check_pull_request: [false, false],
       list_sessions: [true, false],
       list_workflows: [true, false],
       list_plans: [true, false],

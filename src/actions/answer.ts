@@ -43,7 +43,8 @@ const workAnswer = z.object({
 
 const runAnswer = z.object({
   run_id: text,
-  session_id: maybeText.describe("Resumes the conversation"),
+  /** Resumes the conversation. */
+  session_id: maybeText,
   session_name: maybeText,
   workflow_name: text,
   status: text,
@@ -140,7 +141,8 @@ const sessionAnswer = z.object({
   waits_for_slot: maybeText,
   slot_position: maybeNumber,
   slot_in_s: maybeNumber,
-  age_s: number.describe("Since the last change"),
+  /** Since the last change. */
+  age_s: number,
   repository_url: maybeText,
   git_branch: maybeText,
 });

@@ -40,7 +40,7 @@ export const parameters = {
   timeout: z.number().int().min(60).max(14_400).describe("Time limit of the run in seconds."),
   persistent: z.boolean().describe("Keep the workspace after the run."),
   auto_merge: z.boolean().describe("Merge the work when the run succeeds."),
-  finish: z.enum(["branch", "merge"]).describe("merge: into the base branch on success."),
+  finish: z.enum(["branch", "merge", "pull_request"]).describe("merge: into the base branch on success."),
   temp_workspace: z.boolean().describe("Temporary workspace, no repository."),
   wait_seconds: z
     .number()

@@ -18,8 +18,8 @@ export const cleanupAction = defineAction({
   title: "Clean up after a run",
   summary: "remove a run's workspace, after the person agreed.",
   description:
-    "Removes what a run has left on the server (workspace, temporary files), after the person agreed (by a form, or " +
-    "by confirm: true where there are no forms), and tells what was removed.",
+    "Removes what a run has left on the server (workspace, temporary files), after the person agreed (by a form, " +
+    "else confirm: true), and tells what was removed.",
   searchHint: "remove delete workspace worktree of a workflow run automagik",
   parameters: CLEANUP_PARAMETERS,
   about: {

@@ -90,7 +90,21 @@ export function tellWork(run: Run): string {
   const there = `${place[work.deliveredTo]}${where ? ` ${where}` : ""}`;
   const told = `${commits} ${mergedInto ? `merged into ${mergedInto}` : `on ${branch}`} in ${there} (${tellSize(work)}).${tellOwn(work)}`;
   const loose = work.uncommitted ? "The worktree also has changes that the agent has not committed." : "";
-  return [told, problem, loose].filter(Boolean).join(" ");
+  return [told, problem, tellPullRequest(run), loose].filter(Boolean).join(" ");
+}
+
+/** What has become of the pull request, in sentences; "" where there is none. */
+function tellPullRequest({ pullRequest }: Run): string {
+  if (!pullRequest) return "";
+  const { state, url, branch, base, isDraft, problem } = pullRequest;
+  const into = base ? `, into ${base}` : "";
+  const what = {
+    pending: "A pull request is being opened.",
+    open: `Pull request: ${url ?? branch ?? ""} (${isDraft ? "draft" : "ready"}${into}).`,
+    pushed: `${branch ?? "The branch"} was pushed.`,
+    failed: "No pull request was opened.",
+  }[state];
+  return problem ? `${what} ${asSentence(problem)}` : what;
 }
 
 /** A sentence on the commit that is the person's own; "" where there is none. */

@@ -6,7 +6,7 @@ import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameRun } from "./describe-run.js";
 import { describeWork, tellWork } from "./describe-work.js";
-import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
+import { TARGET_ABOUT } from "./resolve-target.js";
 import { readWorkTarget } from "./sole-work.js";
 
 const DIFF_PARAMETERS = ["run_id", "session_name", "session_id"] as const;
@@ -30,7 +30,7 @@ export const diffAction = defineAction({
   description: "Shows what the commits of a run's session change, as a diff.",
   searchHint: "diff changes review what a workflow run has changed commits automagik",
   parameters: DIFF_PARAMETERS,
-  about: SHORT_TARGET_ABOUT,
+  about: TARGET_ABOUT,
   endpoint: "diff",
   instead: "Where the run's status names its branch, look at that with git in the repository.",
   annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: true },

@@ -8,7 +8,7 @@ import { nameFurther, nameRun } from "./describe-run.js";
 import { listCommits } from "./describe-work.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { describeForConfirmation, readAgain, readTarget } from "./read-run.js";
-import { SHORT_TARGET_ABOUT } from "./resolve-target.js";
+import { TARGET_ABOUT } from "./resolve-target.js";
 
 const DISCARD_PARAMETERS = ["run_id", "session_name", "session_id", "confirm"] as const;
 
@@ -22,7 +22,7 @@ export const discardAction = defineAction({
     "Throws a session's worktree (uncommitted changes too) and branches away, after the person agreed (as for cleanup).",
   searchHint: "discard throw away reject work branch worktree of a workflow run automagik",
   parameters: DISCARD_PARAMETERS,
-  about: { ...SHORT_TARGET_ABOUT, confirm: "true only after the person agreed." },
+  about: { ...TARGET_ABOUT, confirm: "true only after the person agreed." },
   endpoint: "discard",
   instead: "Where the run's status names its branch, delete that with git in the repository.",
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: true, openWorldHint: true },

@@ -1,4 +1,5 @@
 import { answerAction } from "./answer-question.js";
+import { checkPrAction } from "./check-pr.js";
 import { cleanupAction } from "./cleanup.js";
 import type { Action } from "./define-action.js";
 import { diffAction } from "./diff.js";
@@ -24,6 +25,7 @@ export const actions: readonly Action[] = [
   diffAction,
   takeAction,
   discardAction,
+  checkPrAction,
   listSessionsAction,
   listWorkflowsAction,
   messageQueueAction,

@@ -29,8 +29,7 @@ export const killAction = defineAction({
   title: "Kill a run",
   summary: "end a run for good, after the person agreed.",
   description:
-    "Ends a run that is going on, after the person agreed (by a form, or by confirm: true where there are no " +
-    "forms), and tells its status afterwards.",
+    "Ends a run that is going on, after the person agreed (by a form, else confirm: true), and tells its status afterwards.",
   searchHint: "stop abort cancel end workflow run automagik",
   parameters: KILL_PARAMETERS,
   about: {

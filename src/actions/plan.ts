@@ -37,7 +37,7 @@ export const planAction = defineAction({
     "Begins a plan: several runs as one piece of work, in order or in parallel, with gates at which the person decides, " +
     "merges and limits; follows it with progress. The person is asked for missing inputs, name, repository and branch. " +
     "dry_run tells what it would take. With plan_id and change a plan that goes on is changed. Every call without " +
-    "plan_id begins a new, paid plan. It goes on when the call ends.",
+    "plan_id begins a new, paid plan.",
   searchHint:
     "plan orchestrate workflow several agents parallel fan out gate approve merge template hive automagik",
   parameters: PLAN_PARAMETERS,

@@ -18,15 +18,8 @@ export interface TargetArguments {
   session_name?: string | undefined;
 }
 
-/** What the three are for in a tool that is about one run. */
+/** What the three are for in a tool that is about one run, in few words: every tool is part of a model's context. */
 export const TARGET_ABOUT = {
-  run_id: "Id of the run.",
-  session_name: "Name of the run's session.",
-  session_id: "Id of the run's session; its name or the run's id does as well.",
-};
-
-/** The same in fewer words: every tool is part of a model's context. */
-export const SHORT_TARGET_ABOUT = {
   run_id: "Id of the run.",
   session_name: "Name of its session.",
   session_id: "Id of its session.",

@@ -71,38 +71,52 @@ export const runAction = defineAction({
   answerParts: ["run", "missing"],
 
   async handle(asked: RunArguments, call: Call, services: Services): Promise<Answer> {
-    const { message: given = "", ...args } = asked;
-    checkSendable(given, services);
+    checkSendable(asked.message ?? "", services);
     const issue = await takeIssueAsTask(asked, call, services);
     if (issue && "outcome" in issue) return issue;
     const about = await findIssueOfStart(asked, issue, call, services);
-    if (about && "outcome" in about) return about;
-    const message = issue?.message ?? given;
-    const task = createTask(given, issue);
-    let agreed: Agreed = {};
-    for (let wanted = args; ; ) {
-      const prepared = await prepareStart(wanted, { call, services, task }, agreed);
-      if (prepared.kind === "answer") return prepared.answer;
-      const { start } = prepared;
-      const reserved = await reserveSlot(start, call, services);
-      if ("outcome" in reserved) return reserved;
-      try {
-        const told = withInterruption(message, start.continuation?.interruption);
-        const request = { ...(await buildRequest(start, call.person, services)), message: told };
-        const answer = await startAbout(about, request, (whole) =>
-          startAndFollow(whole, start, reserved, call, services),
-        );
-        if (answer !== "name taken") return answer;
-      } finally {
-        // Has no effect once the run has taken the slot over.
-        reserved.slot.free();
-      }
-      // The person is asked about the name alone, since all else is settled.
-      agreed = start.agreed;
-      wanted = { ...start.settled, wait_seconds: reserved.waitSeconds };
-    }
+    return about && "outcome" in about ? about : startRun(asked, {}, call, services, { issue, about });
   },
 });
+
+/**
+ * Starts a run and stays with it.
+ * @param beforehand what was settled with the person already
+ * @param of.issue what is sent in place of a message that names one
+ * @param of.about the issue elsewhere that is told how the run stands
+ */
+export async function startRun(
+  { message: given = "", ...args }: RunArguments,
+  beforehand: Agreed,
+  call: Call,
+  services: Services,
+  { issue, about }: { issue?: TaskOfIssue | undefined; about?: Parameters<typeof startAbout>[0] } = {},
+): Promise<Answer> {
+  const message = issue?.message ?? given;
+  const task = createTask(given, issue);
+  let agreed = beforehand;
+  for (let wanted = args; ; ) {
+    const prepared = await prepareStart(wanted, { call, services, task }, agreed);
+    if (prepared.kind === "answer") return prepared.answer;
+    const { start } = prepared;
+    const reserved = await reserveSlot(start, call, services);
+    if ("outcome" in reserved) return reserved;
+    try {
+      const told = withInterruption(message, start.continuation?.interruption);
+      const request = { ...(await buildRequest(start, call.person, services)), message: told };
+      const answer = await startAbout(about, request, (whole) =>
+        startAndFollow(whole, start, reserved, call, services),
+      );
+      if (answer !== "name taken") return answer;
+    } finally {
+      // Has no effect once the run has taken the slot over.
+      reserved.slot.free();
+    }
+    // The person is asked about the name alone, since all else is settled.
+    agreed = start.agreed;
+    wanted = { ...start.settled, wait_seconds: reserved.waitSeconds };
+  }
+}
 
 /** @throws ActionError when nothing could be started, whatever the other arguments are */
 function checkSendable(message: string, { api }: Services): void {

@@ -11,7 +11,7 @@ import { resolveWaitMs } from "./follow/wait-budget.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
 import { readAgain } from "./read-run.js";
-import { namesTarget, SHORT_TARGET_ABOUT } from "./resolve-target.js";
+import { namesTarget, TARGET_ABOUT } from "./resolve-target.js";
 import { readWorkTarget } from "./sole-work.js";
 
 const TAKE_PARAMETERS = [
@@ -51,7 +51,7 @@ export const takeAction = defineAction({
   searchHint: "merge take accept apply work commits branch of a workflow run automagik",
   parameters: TAKE_PARAMETERS,
   about: {
-    ...SHORT_TARGET_ABOUT,
+    ...TARGET_ABOUT,
     into: "The branch (default: base).",
     squash: "As one commit.",
     check: "A command that must pass on the merge before anything is merged.",

@@ -51,6 +51,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
             cost_limit_usd: start.costLimitUsd,
             output_schema: start.outputSchema,
             model: start.model,
+            pull_request: start.pullRequest,
             timeout: start.timeoutS,
           }),
           limitBytes: BODY_LIMITS.act,

@@ -2,11 +2,15 @@ import { BODY_LIMITS } from "../shared/http/body-limits.js";
 import { API, toSegment } from "./endpoints.js";
 import type { Requests } from "./requests.js";
 import {
+  askedPullRequestWire,
   diffWire,
   discardedWire,
   headWire,
+  pullRequestSightWire,
   takenWire,
   toDiscardReport,
+  toPullRequest,
+  toPullRequestSight,
   toTakeReport,
   toWorkDiff,
   toWorkHead,
@@ -16,7 +20,10 @@ import type { WorkflowsApi } from "./workflows-api.js";
 /** The calls about a session's commits: look, take, throw away. */
 export function createWorkCalls({
   request,
-}: Requests): Pick<WorkflowsApi, "readDiff" | "readHead" | "takeWork" | "discardWork"> {
+}: Requests): Pick<
+  WorkflowsApi,
+  "readDiff" | "readHead" | "takeWork" | "discardWork" | "openPullRequest" | "readPullRequest"
+> {
   const runPath = (runId: string) => `${API}/run/${toSegment(runId)}`;
 
   return {
@@ -69,6 +76,35 @@ export function createWorkCalls({
         takenWire,
       );
       return toTakeReport(wire);
+    },
+
+    async openPullRequest(runId, asked) {
+      const wire = await request(
+        {
+          method: "POST",
+          path: `${runPath(runId)}/pull-request`,
+          body: { ...asked },
+          limitBytes: BODY_LIMITS.act,
+          doing: `ask for a pull request of run ${runId}`,
+          acts: true,
+        },
+        askedPullRequestWire,
+      );
+      return toPullRequest(wire.pull_request);
+    },
+
+    async readPullRequest(runId, read = {}) {
+      const wire = await request(
+        {
+          method: "GET",
+          path: `${runPath(runId)}/pull-request`,
+          limitBytes: BODY_LIMITS.status,
+          doing: `look at the pull request of run ${runId}`,
+          ...read,
+        },
+        pullRequestSightWire,
+      );
+      return toPullRequestSight(wire);
     },
 
     async discardWork(runId) {

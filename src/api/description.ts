@@ -44,6 +44,8 @@ export interface ApiDescription {
     takesModel: boolean;
     /** It names a field `start_from`: a session's branch can begin at another one. */
     takesFrom: boolean;
+    /** Whether a start may ask for a pull request. */
+    takesPullRequest: boolean;
     /** It names a field `output_schema`: its agents give what a schema asks for. */
     takesOutputSchema: boolean;
     /** It names a field `user_name`: it knows callers, and tells people of them. */
@@ -158,6 +160,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     keyPrefix: readKeyPrefix(item, document),
     takesModel: "model" in properties,
     takesFrom: "start_from" in properties,
+    takesPullRequest: "pull_request" in properties,
     takesOutputSchema: "output_schema" in properties,
     takesUserName: "user_name" in properties,
     takesCostLimit: "cost_limit_usd" in properties,

@@ -19,6 +19,8 @@ export const ENDPOINTS = {
   diff: { method: "get", path: "/run/{run_id}/diff" },
   work: { method: "get", path: "/run/{run_id}/work" },
   take: { method: "post", path: "/run/{run_id}/take" },
+  pull_request: { method: "get", path: "/run/{run_id}/pull-request" },
+  open_pull_request: { method: "post", path: "/run/{run_id}/pull-request" },
   discard: { method: "post", path: "/run/{run_id}/discard" },
   answer: { method: "post", path: "/run/{run_id}/questions/{question_id}/answer" },
 } as const;

@@ -54,6 +54,8 @@ export function createStoredRunsApi(options: {
     readHead: refuse,
     takeWork: refuse,
     discardWork: refuse,
+    openPullRequest: refuse,
+    readPullRequest: refuse,
     checkRepository: refuse,
     allowRepository: refuse,
     listLeftovers: refuse,

@@ -117,6 +117,8 @@ export interface Run {
   commits: string[];
   workspacePath?: string;
   work?: Work;
+  /** The pull request for its session's branch; only our own engine tells it. */
+  pullRequest?: RunPullRequest;
   /** Whether it works in a workspace of its session's own; only some servers tell it. */
   ownWorkspace?: boolean;
   /** The API states that there is none, or none any more. */
@@ -138,6 +140,20 @@ export interface Run {
   quietS?: number;
   /** The conversation that it was asked to continue, as remembered here: whether its agent took it up, only the run shows. */
   resumes?: string;
+}
+
+/** The pull request of a session's branch. */
+export interface RunPullRequest {
+  /** `pushed`: whether one was opened is not known; `failed`: it will not be opened by itself. */
+  state: "pending" | "open" | "pushed" | "failed";
+  url?: string;
+  number?: number;
+  branch?: string;
+  base?: string;
+  commit?: string;
+  isDraft?: boolean;
+  /** Why it is not open (yet), or what is otherwise than asked for; sentences. */
+  problem?: string;
 }
 
 /** How a run waits for a free slot; only some servers tell it. */
@@ -210,6 +226,8 @@ export interface StartRequest {
   timeoutS?: number;
   persistent?: boolean;
   autoMerge?: boolean;
+  /** Its branch is pushed and a pull request opened when it succeeds, as the person has agreed; for our own engine. */
+  pullRequest?: true;
   tempWorkspace?: boolean;
 }
 

@@ -124,3 +124,32 @@ export interface LeftoverRemoval {
   lost?: string;
   errors: string[];
 }
+
+/** How the pull request of a session stands. Texts are strangers'. */
+export interface PullRequestSight {
+  url?: string;
+  number?: number;
+  /** `open`, `merged` or `closed`. */
+  state?: string;
+  isDraft: boolean;
+  headCommit?: string;
+  /** `none`, `running`, `passed` or `failed`. */
+  checks?: string;
+  /** Checks that still go on. */
+  running: number;
+  failed: { name: string; conclusion: string; url?: string; output?: string }[];
+  /** Unresolved threads, and reviews that ask for changes. */
+  reviews: { path?: string; line?: number; comments: { author: string; at?: string; text: string }[] }[];
+  /** What could not be read. */
+  notes: string[];
+}
+
+/** What a pull request is to say. */
+export interface AskedPullRequest {
+  title?: string;
+  body?: string;
+  /** The one comment that is kept up to date. */
+  comment?: string;
+  /** A branch of the session's repository in place of the session's own. */
+  branch?: string;
+}

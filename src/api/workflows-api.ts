@@ -7,15 +7,18 @@ import type {
   QueueCounters,
   RepositoryConsent,
   Run,
+  RunPullRequest,
   StartRequest,
   Workflow,
 } from "./types.js";
 import type {
+  AskedPullRequest,
   CleanupReport,
   DiscardReport,
   Leftover,
   LeftoverRemoval,
   Leftovers,
+  PullRequestSight,
   TakeReport,
   TakeRequest,
   WorkDiff,
@@ -111,6 +114,10 @@ export interface WorkflowsApi {
     how: TakeRequest,
     options?: { signal?: AbortSignal; timeoutMs?: number },
   ): Promise<TakeReport>;
+  /** `POST /run/{id}/pull-request`: pushes the session's branch, or another, and has a pull request say this. */
+  openPullRequest(runId: string, asked: AskedPullRequest): Promise<RunPullRequest | undefined>;
+  /** `GET /run/{id}/pull-request`: how that of the run's session stands, checks and reviews. */
+  readPullRequest(runId: string, options?: ReadOptions): Promise<PullRequestSight>;
   /** `POST /run/{id}/discard`: worktree and branches of the session go. */
   discardWork(runId: string): Promise<DiscardReport>;
   /** `POST /run/{id}/cleanup`. */

@@ -24,6 +24,7 @@ import { serveEngine } from "./http/serve.js";
 import { createLiveSandbox } from "./live-sandbox.js";
 import { createRunPolicy } from "./permissions/run-policy.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
+import { createPullRequests } from "./pull-requests/pull-requests.js";
 import { noteIssueOfRun } from "./run-issue.js";
 import { createRunNotices } from "./run-notices.js";
 import { openRunStore } from "./runs/open-run-store.js";
@@ -125,9 +126,11 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   await ensurePrivateFolder(options.privateFolder);
   const guard = createAgentGuard(platform);
   const notices = createRunNotices(options);
+  const pullRequests = createPullRequests(options);
   const alongside: WriteAlongside = async (trx, event, run) => {
     await notices.write(trx, event, run);
     await noteIssueOfRun(trx, event, run);
+    await pullRequests.write(trx, event, run);
   };
   const concurrency = () => settings.engineConcurrency ?? availableParallelism();
   const limits: EngineLimits = {
@@ -254,6 +257,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         sandboxed: sandbox.wanted(),
       }),
     limits,
+    github: pullRequests.github,
     env,
     clock,
     log,
@@ -276,6 +280,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     settings = changed;
     if (changed.claudePath !== former.claudePath) findClaudeNow = rememberClaude();
     if (tellsOtherwise(changed, former)) notices.change(changed);
+    pullRequests.change(changed);
     engine.limitsChanged();
   }
 
@@ -287,6 +292,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     sweepStartFiles();
     const stopPruning = await pruneDaily(runs, clock, log);
     notices.tell(runs);
+    pullRequests.begin({ runs, workspaces, workerId: opened?.worker.id });
     const joined = await opened?.join(engine);
     const { app, clients } = createEngineApp({
       engine: joined?.engine ?? engine,
@@ -326,7 +332,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         await engine.close();
         guard.close();
         await served.close();
-        await notices.close();
+        await Promise.all([notices.close(), pullRequests.close()]);
       },
     };
   } catch (error) {

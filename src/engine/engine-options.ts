@@ -1,3 +1,4 @@
+import type { OpenedGithub } from "../integrations/github/open-github.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import type { StartAgent } from "./agent/claude-agent.js";
@@ -89,6 +90,8 @@ export interface EngineOptions {
   /** What the agent of a run may do without a question; without it everything is asked. */
   policyFor?: (workflow: EngineWorkflow, workspace: Workspace) => RunPolicy;
   limits: EngineLimits;
+  /** GitHub, for pull requests; left out where none are opened. */
+  github?: () => Promise<OpenedGithub>;
   /** The environment that agents get. */
   env: NodeJS.ProcessEnv;
   clock: Clock;

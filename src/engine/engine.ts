@@ -3,6 +3,7 @@ import { follow } from "../shared/abort.js";
 import { acceptRequest } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
 import { AGENT_ENDED, notWritten } from "./not-written.js";
+import { createPullRequestCalls } from "./pull-requests/calls.js";
 import { type EngineRun, goesOn, hasEnded, type QueuedMessage, type RunRequest } from "./runs/run.js";
 import { createRunHistory } from "./runs/run-history.js";
 import type { StoredEvent } from "./runs/run-store.js";
@@ -184,6 +185,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     ...createRunReview({ runs, workspaces, find, hold, checkSession }),
+    ...createPullRequestCalls({ runs, find, github: options.github }),
     ...createSessionLeftovers({
       ...{ runs, workspaces, hold: queue.hold },
       isBusy: (sessionId) => checked.has(sessionId),

@@ -6,7 +6,15 @@ import { type EngineRun, hasEnded, openQuestions, type RunStatus } from "./runs/
 import type { WriteAlongside } from "./runs/write-changes.js";
 
 /** Events after which the issue may have to be told something else. */
-const TOLD = ["started", "phase", "question-asked", "question-closed", "ended", "work-changed"];
+const TOLD = [
+  "started",
+  "phase",
+  "question-asked",
+  "question-closed",
+  "ended",
+  "work-changed",
+  "pull-request",
+];
 
 /** Writes down what the issue of a run is to be told, in the transaction of what has happened to the run. */
 export const noteIssueOfRun: WriteAlongside = async (trx, event, run) => {
@@ -32,13 +40,19 @@ function progressOfRun(run: EngineRun): IssueProgress {
     name: `${request.workflowName} (${sessionName})`,
     status: STATUS[status],
     phases,
-    pulls: [],
+    pulls: pullsOf(run),
     ...(question ? { needs: question.text } : {}),
     ...(work ? { branch: work.branch } : {}),
     ...(hasEnded(run) ? { effort: tellEffort(run) } : {}),
     ...(status === "completed" && result ? { result } : {}),
     ...(status !== "completed" && hasEnded(run) && error ? { error } : {}),
   };
+}
+
+function pullsOf({ pullRequest, sessionName }: EngineRun): IssueProgress["pulls"] {
+  const { state, url, number } = pullRequest ?? {};
+  if (state !== "open" || url === undefined) return [];
+  return [{ url, title: `Pull request${number === undefined ? "" : ` #${number}`} of ${sessionName}` }];
 }
 
 const STATUS: Record<RunStatus, IssueProgress["status"]> = {

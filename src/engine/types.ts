@@ -1,4 +1,6 @@
-import type { EngineRun, RunQuestion, RunRequest, RunStatus } from "./runs/run.js";
+import type { Checks } from "../integrations/github/read-checks.js";
+import type { Reviews } from "../integrations/github/read-reviews.js";
+import type { AskedPullRequest, EngineRun, RunQuestion, RunRequest, RunStatus } from "./runs/run.js";
 import type { SlotWait } from "./work/slot-wait.js";
 import type { LeftoverStore } from "./workspaces/workspaces.js";
 
@@ -93,6 +95,18 @@ export interface TakeResult {
     output: string;
     cut: boolean;
   };
+}
+
+/** How the pull request of a session stands at GitHub. */
+export interface PullRequestSight {
+  url: string;
+  number: number;
+  state: "open" | "merged" | "closed";
+  isDraft: boolean;
+  /** Where its branch stands there. */
+  headCommit: string;
+  checks: Checks;
+  reviews: Reviews;
 }
 
 /** What is gone with a session's work. */
@@ -212,6 +226,17 @@ export interface Engine {
       signal?: AbortSignal;
     },
   ): Promise<TakeResult>;
+  /**
+   * Has a pull request opened for what the run's session has left, or another branch of its repository, or has it say
+   * something else. It is opened in the background; the run tells what has become of it.
+   * @throws EngineRefusal
+   */
+  openPullRequest(runId: string, asked: AskedPullRequest): Promise<EngineRun>;
+  /**
+   * Looks at GitHub how the pull request of the run's session stands: checks and what reviewers want.
+   * @throws EngineRefusal
+   */
+  lookAtPullRequest(runId: string, signal?: AbortSignal): Promise<PullRequestSight>;
   /** Removes the session's worktree and the branches that it was given. Not while a run of the session goes on. */
   discard(runId: string): Promise<DiscardResult>;
   /** What sessions have left on the disk, and what would be lost with it. */

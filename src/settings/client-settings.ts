@@ -39,11 +39,11 @@ export const clientSettings = {
     about: "Turn limit of a run, unless the call sets another.",
     bounds: "1–200, whole",
   }),
-  finish: setting(z.enum(["branch", "merge"]).default("branch"), {
+  finish: setting(z.enum(["branch", "merge", "pull_request"]).default("branch"), {
     variable: "FINISH",
     about:
-      "What becomes of a run's work when it succeeds, unless the call says otherwise. `branch`: it stays on the session's branch. `merge`: it is merged into the base branch where that can be done.",
-    bounds: "`branch` or `merge`",
+      "What becomes of a run's work when it succeeds, unless the call says otherwise. `branch`: it stays on the session's branch. `merge`: it is merged into the base branch where that can be done. `pull_request`: it is pushed, and a pull request is opened.",
+    bounds: "`branch`, `merge` or `pull_request`",
   }),
   maxConcurrentRuns: setting(decimal(1, 1_000, true).optional(), {
     variable: "MAX_CONCURRENT_RUNS",

@@ -1,24 +1,40 @@
 import * as z from "zod";
 import { secretSettings } from "./secret-settings.js";
 import { setting } from "./setting.js";
-import { serviceAddress } from "./values.js";
+import { forgeList, serviceAddress } from "./values.js";
 
-/** GitHub. */
+/** GitHub, and pull requests at other hosts. */
 export const githubSettings = {
   github: setting(z.enum(["auto", "off"]).default("auto"), {
     variable: "GITHUB",
     about:
       "`auto`: GitHub is asked where there is a token, `GITHUB_TOKEN` or that of `gh`; `serve` never takes that of `gh`. `off`: never.",
     bounds: "`auto` or `off`",
+    forEngine: true,
   }),
   ...secretSettings("githubToken", {
     variable: "GITHUB_TOKEN",
-    about: "Token of GitHub: issues as tasks, repositories as choices. Else that of `gh`.",
+    about: "Token of GitHub: issues as tasks, repositories as choices, pull requests. Else that of `gh`.",
     bounds: "printable characters without spaces",
+    forEngine: true,
   }),
   githubUrl: setting(serviceAddress.default("https://api.github.com"), {
     variable: "GITHUB_URL",
     about: "Address of GitHub's API; of GitHub Enterprise Server `https://HOST/api/v3`.",
     bounds: "https; http on this machine only",
+    forEngine: true,
+  }),
+  pullRequests: setting(z.enum(["draft", "ready"]).default("draft"), {
+    variable: "PULL_REQUESTS",
+    about: "How `finish: pull_request` opens pull requests: as drafts, or ready for review.",
+    bounds: "`draft` or `ready`",
+    forEngine: true,
+  }),
+  forges: setting(forgeList.optional(), {
+    variable: "FORGES",
+    about:
+      "Which hosts are GitLab or Gitea (Forgejo), whose merge requests are opened by push options. Known without: `gitlab.com`, `codeberg.org`, `gitea.com`, and hosts whose name begins with `gitlab.`, `gitea.` or `forgejo.`.",
+    bounds: "`host=gitlab` or `host=gitea`, separated by commas",
+    forEngine: true,
   }),
 };

@@ -52,6 +52,18 @@ export const serviceAddress = endpoint.refine(
   "is neither https nor on this machine",
 );
 
+/** Hosts with what they are, "host=gitlab". */
+export const forgeList = z.string().transform((text, context) => {
+  const parts = text.split(",").flatMap((part) => part.trim() || []);
+  const pairs = parts.map((part) => /^([\w.-]+)=(gitlab|gitea)$/i.exec(part));
+  if (pairs.length > 0 && pairs.every((one) => one !== null))
+    return Object.fromEntries(
+      pairs.map(([, host = "", kind = ""]) => [host.toLowerCase(), kind.toLowerCase() as "gitlab" | "gitea"]),
+    );
+  context.addIssue({ code: "custom", message: "has an invalid part" });
+  return z.NEVER;
+});
+
 /** Headers, "name=value" separated by commas. */
 export const headerList = z.string().transform((text, context) => {
   const parts = text.split(",").flatMap((part) => part.trim() || []);

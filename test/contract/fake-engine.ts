@@ -138,6 +138,18 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
     head: async () => ({ branch: "b", commit: "abc" }),
     take: async () => ({ taken: true, into: "main", commit: "abc", message: "Merged.", conflicts: [] }),
     discard: async () => ({ removed: [], lost: [], kept: [], errors: [] }),
+    openPullRequest: async (runId) => ({ ...get(runId), pullRequest: { state: "pending" } }),
+    lookAtPullRequest: async () => ({
+      ...{
+        url: "https://github.com/acme/shop/pull/1",
+        number: 1,
+        state: "open",
+        isDraft: true,
+        headCommit: "abc",
+      },
+      checks: { state: "passed", failed: [], running: 0 },
+      reviews: { points: [] },
+    }),
     leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),
     removeLeftover: async () => ({ errors: [] }),
     removeMergedBranch: async () => {},

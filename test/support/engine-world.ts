@@ -323,6 +323,7 @@ export function createEngineWorld({
           diff: async () => ({ text: "", cut: false, branch: "", baseBranch: "" }),
           headOf: async () => ({ branch: "", commit: "" }),
           take: async () => ({ taken: true, commit: "", into: "main", from: "", where: "" }),
+          publish: async () => ({ branch: "", base: "", commit: "", address: "", told: "", hadAll: true }),
           discardBranches: async () => ({ removed: [], lost: [], kept: [] }),
           leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),
           removeLeftover: async () => ({ errors: [] }),

@@ -10,7 +10,7 @@ import type { Question } from "./form-client.js";
  */
 export async function confirmWithPerson(
   ask: {
-    action: "run" | "kill" | "cleanup" | "take" | "discard" | "answer" | "plan";
+    action: "run" | "kill" | "cleanup" | "take" | "discard" | "answer" | "plan" | "check_pr";
     deed: string;
     /** What the person has to see in full beside it. */
     detail?: string | undefined;

@@ -10,7 +10,8 @@ const stepAnswer = z.object({
   run_id: maybeText,
   session_name: maybeText,
   branch: maybeText,
-  outcome: maybeText.describe("On one line; of a run or of the person"),
+  /** On one line; of a run or of the person. */
+  outcome: maybeText,
   turns: maybeNumber,
   cost_usd: maybeNumber,
   /** ISO 8601, UTC. */
@@ -40,7 +41,8 @@ const waitingAnswer = z.object({
   what: text,
   since: text,
   kind: text,
-  question_id: maybeText.describe("For answer"),
+  /** For the action `answer`. */
+  question_id: maybeText,
 });
 
 const runsAnswer = z.object({ started: number, limit: number });
@@ -50,7 +52,8 @@ export const planAnswer = z.object({
   name: text,
   status: text,
   version: number,
-  line: text.describe("Where it stands"),
+  /** Where it stands. */
+  line: text,
   steps: z.array(stepAnswer),
   runs: runsAnswer,
   cost_usd: maybeNumber.describe("Missing while a cost is unknown"),

@@ -19,7 +19,7 @@ export const checkArguments: Step = async (draft, { services }) => {
       args.repository_url ? "repository_url" : "",
       args.git_branch ? "git_branch" : "",
       args.auto_merge ? "auto_merge" : "",
-      args.finish === "merge" ? "finish" : "",
+      args.finish === "merge" || args.finish === "pull_request" ? "finish" : "",
       args.uncommitted ? "uncommitted" : "",
     ].filter(Boolean);
     if (clashing.length > 0) {

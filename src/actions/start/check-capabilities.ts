@@ -73,6 +73,13 @@ function findProblem(draft: StartDraft, context: StepContext): ActionError | und
         "Nothing was sent. Ask the person whether to do without it.",
     );
   }
+  const description = capabilities.state().description;
+  if (args.finish === "pull_request" && !description?.start.takesPullRequest) {
+    return new ActionError(
+      `\`finish\`: the API at ${api.address} does not say that it opens pull requests, so none would be opened. Nothing was sent. ` +
+        "Leave it out; when the run has ended, its status names the branch, and `gh pr create` opens one from where that is.",
+    );
+  }
   const missing = NEEDED.find(([key, field]) => stated[key] && !capabilities.acceptsField(field));
   if (!missing) return undefined;
   const [, field, otherwise] = missing;

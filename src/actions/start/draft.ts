@@ -87,10 +87,12 @@ export interface StartDraft {
   readonly changes?: ChangesDecision;
   /** A sentence for the answer about what is not committed, or "". */
   readonly changesNote?: string;
+  /** Whether the work is pushed and a pull request opened for it, as settled with the person. */
+  readonly publishes?: boolean;
 }
 
 /** What is settled with the person once, however often the same start is prepared. */
-export type Agreed = Pick<StartDraft, "permission" | "changes" | "changesNote">;
+export type Agreed = Pick<StartDraft, "permission" | "changes" | "changesNote" | "publishes">;
 
 /** What a step may use besides the draft. */
 export interface StepContext {
@@ -140,6 +142,12 @@ export function mergesWork(args: StartArguments, settings: Settings): boolean | 
   if (args.finish !== undefined) return args.finish === "merge";
   if (args.auto_merge !== undefined) return args.auto_merge;
   return settings.finish === "merge" && !args.temp_workspace ? true : undefined;
+}
+
+/** Whether a pull request is opened when the run succeeds, by the call, and else by the settings. */
+export function opensPullRequest(args: StartArguments, settings: Settings): boolean {
+  if (args.finish !== undefined) return args.finish === "pull_request";
+  return settings.finish === "pull_request" && args.auto_merge !== true && !args.temp_workspace;
 }
 
 /** The run's own limits: those of the call, else those of the settings. */

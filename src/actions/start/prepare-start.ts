@@ -4,6 +4,7 @@ import { withDeadline } from "../../shared/deadline.js";
 import { visibleName } from "../../shared/text.js";
 import type { Answer } from "../answer.js";
 import type { Services } from "../define-action.js";
+import { agreeToPublish } from "./agree-to-publish.js";
 import { askToAllow } from "./ask-to-allow.js";
 import { checkArguments } from "./check-arguments.js";
 import { checkBranch } from "./check-branch.js";
@@ -57,6 +58,7 @@ const STEPS: readonly Step[] = [
   ...SETTLE,
   checkCapabilities,
   askToAllow,
+  agreeToPublish,
   stopIfCancelled,
 ];
 
@@ -92,6 +94,7 @@ const PLACE_STEPS: readonly Step[] = [
   stopIfCancelled,
   checkCapabilities,
   askToAllow,
+  agreeToPublish,
   stopIfCancelled,
 ];
 
@@ -124,7 +127,7 @@ export function cancelledBeforeStart(): Answer {
 
 function finish(draft: StartDraft, task: Task): PreparedStart {
   const { args, continuation, values, namesakes = [], nameNote = "", branchNote = "" } = draft;
-  const { permission, changes, changesNote } = draft;
+  const { permission, changes, changesNote, publishes } = draft;
   if (!values) throw new Error("The form step has to settle all values.");
   const { session_id: _id, continue_session, ...rest } = args;
   const mayShareName = continuation !== undefined || continue_session === "";
@@ -147,6 +150,7 @@ function finish(draft: StartDraft, task: Task): PreparedStart {
       ...(permission ? { permission } : {}),
       ...(changes ? { changes } : {}),
       ...(changesNote === undefined ? {} : { changesNote }),
+      ...(publishes === undefined ? {} : { publishes }),
     },
     task,
   };
@@ -179,6 +183,7 @@ export async function buildRequest(
     ...(gitBranch ? { gitBranch } : {}),
     ...(start.agreed.permission?.consent ? { consent: start.agreed.permission.consent } : {}),
     ...(start.agreed.changes?.taken ? { uncommitted: true as const } : {}),
+    ...(start.agreed.publishes ? { pullRequest: true as const } : {}),
     ...onBehalfOf(person, services),
     ...(model ? { model } : {}),
     ...(persistent === undefined ? {} : { persistent }),

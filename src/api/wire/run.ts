@@ -20,7 +20,7 @@ import {
 } from "./fields.js";
 import { MOST_QUESTIONS, toQuestion } from "./question.js";
 import { reasonIn, toStatus } from "./run-status.js";
-import { toWork } from "./work.js";
+import { toPullRequest, toWork } from "./work.js";
 
 export const startWire = z.looseObject({
   run_id: anyId,
@@ -58,6 +58,7 @@ export const statusWire = z.looseObject({
   resumed_by: text,
   workspace_path: text,
   work: record,
+  pull_request: record,
   own_workspace: flag,
   request_message: text,
   questions: texts,
@@ -189,6 +190,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     // The public server's phase only repeats whether the run is over.
     workspacePath: line(wire.workspace_path, 500),
     work,
+    pullRequest: toPullRequest(wire.pull_request),
     ownWorkspace: wire.own_workspace ?? undefined,
     insertions: work?.insertions,
     deletions: work?.deletions,

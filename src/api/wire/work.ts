@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { cleanLine, cleanText } from "../../shared/text.js";
-import type { Work } from "../types.js";
-import type { DiscardReport, TakeReport, WorkDiff, WorkHead } from "../work-types.js";
-import { address, compact, count, flag, line, lines, number, text, texts } from "./fields.js";
+import type { RunPullRequest, Work } from "../types.js";
+import type { DiscardReport, PullRequestSight, TakeReport, WorkDiff, WorkHead } from "../work-types.js";
+import { address, compact, count, flag, line, lines, number, record, text, texts } from "./fields.js";
 
 export const diffWire = z.looseObject({ diff: z.string(), cut: flag, branch: text, base_branch: text });
 export const headWire = z.looseObject({ branch: text, head_commit: text });
@@ -115,5 +115,88 @@ export function toWork(wire: Record<string, unknown> | null | undefined): Work |
     uncommitted: wire.uncommitted === true ? true : undefined,
     own: toOwn(wire.own),
     worktree: line(wire.worktree, 2_000),
+  });
+}
+
+const STATES: readonly RunPullRequest["state"][] = ["pending", "open", "pushed", "failed"];
+/** What strangers have written is cut to this length, in characters. */
+const STRANGERS_LIMIT = 4_000;
+
+/** The pull request of a run as a status tells it; undefined where it says nothing that can be used. */
+export function toPullRequest(wire: Record<string, unknown> | null | undefined): RunPullRequest | undefined {
+  const state = STATES.find((one) => one === wire?.state);
+  if (!wire || state === undefined) return undefined;
+  return compact<RunPullRequest>({
+    state,
+    url: webAddress(wire.url),
+    number: count(wire.number),
+    branch: line(wire.branch, 250),
+    base: line(wire.base, 250),
+    commit: line(wire.commit, 64),
+    isDraft: typeof wire.draft === "boolean" ? wire.draft : undefined,
+    problem: line(wire.problem, 1_000),
+  });
+}
+
+/** An address that can be followed in a browser, and nothing else. */
+function webAddress(value: unknown): string | undefined {
+  const text = address(value);
+  return text && /^https?:\/\/[^\s"'<>()]+$/.test(text) ? text : undefined;
+}
+
+export const askedPullRequestWire = z.looseObject({ pull_request: record });
+
+export const pullRequestSightWire = z.looseObject({
+  url: text,
+  number,
+  state: text,
+  draft: flag,
+  head_commit: text,
+  checks: text,
+  running: number,
+  failed: texts,
+  reviews: texts,
+  notes: texts,
+});
+
+const MAX_POINTS = 100;
+
+export function toPullRequestSight(wire: z.output<typeof pullRequestSightWire>): PullRequestSight {
+  const objects = (value: unknown) =>
+    (Array.isArray(value) ? value : [])
+      .slice(0, MAX_POINTS)
+      .filter((one): one is Record<string, unknown> => typeof one === "object" && one !== null);
+  const said = (value: unknown) =>
+    typeof value === "string" ? cleanText(value, STRANGERS_LIMIT).trim() : "";
+  return compact<PullRequestSight>({
+    url: webAddress(wire.url),
+    number: count(wire.number),
+    state: line(wire.state, 20),
+    isDraft: wire.draft === true,
+    headCommit: line(wire.head_commit, 64),
+    checks: line(wire.checks, 20),
+    running: count(wire.running) ?? 0,
+    failed: objects(wire.failed).map((one) =>
+      compact<PullRequestSight["failed"][number]>({
+        name: line(one.name, 120) ?? "a check",
+        conclusion: line(one.conclusion, 40) ?? "failure",
+        url: webAddress(one.url),
+        output: said(one.output) || undefined,
+      }),
+    ),
+    reviews: objects(wire.reviews).map((one) =>
+      compact<PullRequestSight["reviews"][number]>({
+        path: line(one.path, 300),
+        line: count(one.line),
+        comments: objects(one.comments).map((comment) =>
+          compact<PullRequestSight["reviews"][number]["comments"][number]>({
+            author: line(comment.author, 60) ?? "somebody",
+            at: line(comment.at, 40),
+            text: said(comment.text),
+          }),
+        ),
+      }),
+    ),
+    notes: lines(wire.notes),
   });
 }

@@ -46,6 +46,8 @@ export function engineOfCaller(engine: Engine, caller: string): Required<Engine>
     head: async (runId) => engine.head(own(runId)),
     take: async (runId, asked) => engine.take(own(runId), asked),
     discard: async (runId) => engine.discard(own(runId)),
+    openPullRequest: async (runId, asked) => engine.openPullRequest(own(runId), asked),
+    lookAtPullRequest: async (runId, signal) => engine.lookAtPullRequest(own(runId), signal),
     // What lies on the disk is its operator's.
     leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),
     removeLeftover: notHere,

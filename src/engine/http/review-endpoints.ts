@@ -1,9 +1,17 @@
 import { cleanLine } from "../../shared/text.js";
-import type { Engine } from "../types.js";
+import { type Engine, EngineRefusal } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { flag, integer } from "./pydantic.js";
+import { toPullRequest } from "./run-wire.js";
 import * as z from "./schemas.js";
-import { diffSchema, discardedSchema, headSchema, takenSchema } from "./work-schemas.js";
+import {
+  askedPullRequestSchema,
+  diffSchema,
+  discardedSchema,
+  headSchema,
+  pullRequestSightSchema,
+  takenSchema,
+} from "./work-schemas.js";
 
 /** A whole diff of this size, in bytes, is more than any client reads. */
 const MAX_DIFF_BYTES = 16 * 1024 * 1024;
@@ -28,6 +36,22 @@ const takeBody = z
       .describe("A shorter time for the check than the engine's own, in seconds"),
   })
   .openapi("Take");
+
+/** GitHub takes as much. */
+const BODY_CHARS = 65_000;
+
+const pullRequestBody = z
+  .object({
+    title: z.string().min(1).max(250).nullish().describe("Of the run's own making when left out"),
+    body: z.string().max(BODY_CHARS).nullish(),
+    comment: z.string().max(BODY_CHARS).nullish().describe("The one comment that is kept up to date"),
+    branch: z
+      .string()
+      .max(250)
+      .nullish()
+      .describe("A branch of the session's repository in place of the session's own"),
+  })
+  .openapi("AskForPullRequest");
 
 /** Adds the endpoints by which a person looks at a session's commits, takes them and throws them away. */
 export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine }): void {
@@ -115,6 +139,59 @@ export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine 
     async handle({ id }) {
       const { removed, lost, kept, errors } = await engine.discard(id);
       return { run_id: id, removed, lost: lost.map((line) => cleanLine(line, 300)), kept, errors };
+    },
+  });
+
+  addEndpoint(app, {
+    method: "post",
+    path: "/run/{run_id}/pull-request",
+    summary: "Push the session's branch and open a pull request, or have it say something else",
+    description:
+      "Done in the background, once for a branch; the run's status tells what has become of it. Never to be asked for " +
+      "without asking the person: others see what is pushed.",
+    body: pullRequestBody,
+    answer: askedPullRequestSchema,
+    refusals: [404, 409, 503],
+    async handle({ id, body: { title, body, comment, branch } }) {
+      const run = await engine.openPullRequest(id, {
+        ...(title ? { title } : {}),
+        ...(body ? { body } : {}),
+        ...(comment ? { comment } : {}),
+        ...(branch ? { branch } : {}),
+      });
+      const told = toPullRequest(run);
+      if (!told) throw new EngineRefusal(409, `No pull request was opened for run ${id}.`);
+      return { run_id: id, pull_request: told };
+    },
+  });
+
+  addEndpoint(app, {
+    method: "get",
+    path: "/run/{run_id}/pull-request",
+    summary: "How the pull request of the run's session stands at GitHub: failed checks, unresolved reviews",
+    answer: pullRequestSightSchema,
+    refusals: [404, 409, 503],
+    async handle({ id, context }) {
+      const { checks, reviews, ...pull } = await engine.lookAtPullRequest(id, context.req.raw.signal);
+      return {
+        run_id: id,
+        url: pull.url,
+        number: pull.number,
+        state: pull.state,
+        draft: pull.isDraft,
+        head_commit: pull.headCommit,
+        checks: checks.state,
+        running: checks.running,
+        failed: checks.failed.map(({ name, conclusion, url, output }) => ({
+          ...{ name, conclusion, url: url ?? null, output: output ?? null },
+        })),
+        reviews: reviews.points.map(({ path, line, comments }) => ({
+          path: path ?? null,
+          line: line ?? null,
+          comments: comments.map(({ author, at, text }) => ({ author, at: at ?? null, text })),
+        })),
+        notes: [checks.note, reviews.note].filter((note) => note !== undefined),
+      };
     },
   });
 }

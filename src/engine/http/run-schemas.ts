@@ -1,6 +1,6 @@
 import { moment } from "./moment-schema.js";
 import * as z from "./schemas.js";
-import { workSchema } from "./work-schemas.js";
+import { pullRequestSchema, workSchema } from "./work-schemas.js";
 
 /** What the endpoints of runs answer, in the contract's names: for the description, and for the types of what builds it. */
 
@@ -177,6 +177,7 @@ export const statusSchema = z
     work: workSchema
       .nullable()
       .describe("What the session's branch has beyond its base; null when that is nothing, or not known yet"),
+    pull_request: pullRequestSchema.nullable().describe("For the session's branch; null where there is none"),
     request_message: z.string().optional().describe("The message that it was started with, when asked for"),
     debug: z
       .object({

@@ -4,7 +4,7 @@ import type { EngineRefusal, EngineSlots, QueueStats } from "../types.js";
 import { type SlotWait, tellWait } from "../work/slot-wait.js";
 import type { questionSchema, rowSchema, slotsSchema, statusSchema } from "./run-schemas.js";
 import type * as z from "./schemas.js";
-import type { workSchema } from "./work-schemas.js";
+import type { pullRequestSchema, workSchema } from "./work-schemas.js";
 
 /** A moment as the contract writes it: UTC, marked so. */
 export function toMoment(ms: number): string {
@@ -117,6 +117,22 @@ export function toWork(run: EngineRun): z.input<typeof workSchema> | null {
   };
 }
 
+/** The pull request of its session's branch; null where there is none. */
+export function toPullRequest({ pullRequest }: EngineRun): z.input<typeof pullRequestSchema> | null {
+  if (!pullRequest) return null;
+  const { state, url, number, branch, base, commit, isDraft, problem } = pullRequest;
+  return {
+    state,
+    url: url ?? null,
+    number: number ?? null,
+    branch: branch ?? null,
+    base: base ?? null,
+    commit: commit ?? null,
+    draft: isDraft ?? null,
+    problem: problem ?? null,
+  };
+}
+
 const nameOf = ({ sessionName }: EngineRun) => sessionName;
 
 /** How a run waits for a free slot; null for one that does not. */
@@ -214,6 +230,7 @@ export function toStatus(
     workspace_path: run.workspacePath ?? null,
     own_workspace: run.ownWorkspace ?? null,
     work: toWork(run),
+    pull_request: toPullRequest(run),
     ...(debug
       ? {
           debug: {

@@ -61,6 +61,12 @@ const startBody = z
       .describe(
         "The issue elsewhere that it is about: it is told there how the run stands, where a key for it is set",
       ),
+    pull_request: z
+      .boolean()
+      .nullish()
+      .describe(
+        "When the run succeeds its session's branch is pushed, whatever ENGINE_PUSH says, and a pull request is opened for it. Never to be set without asking the person",
+      ),
     timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
     input_format: z.literal("stream-json"),
   })
@@ -158,6 +164,7 @@ function refuseClash(query: z.output<typeof startQuery>, body: StartBody): void 
     body.start_from && "start_from",
     body.uncommitted && "uncommitted",
     query.auto_merge && "auto_merge",
+    body.pull_request && "pull_request",
   ].filter(Boolean);
   if (clash.length === 0) return;
   throw new HttpRefusal(
@@ -185,6 +192,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
     ...(body.cost_limit_usd == null ? {} : { costLimitUsd: body.cost_limit_usd }),
     ...(body.output_schema == null ? {} : { outputSchema: body.output_schema }),
+    ...(body.pull_request ? { pullRequest: true } : {}),
     timeoutS: body.timeout,
     persistent: query.persistent,
     autoMerge: query.auto_merge,

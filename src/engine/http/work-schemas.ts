@@ -34,6 +34,56 @@ export const workSchema = z
   })
   .openapi("Work");
 
+export const pullRequestSchema = z
+  .object({
+    state: z
+      .enum(["pending", "open", "pushed", "failed"])
+      .describe(
+        "pending: it is being opened; pushed: the branch is there, and whether a request was opened is not known; failed: it will not be opened by itself",
+      ),
+    url: z.string().nullable(),
+    number: z.int().nullable(),
+    branch: z.string().nullable().describe("As it is called at the remote"),
+    base: z.string().nullable(),
+    commit: z.string().nullable().describe("What was pushed"),
+    draft: z.boolean().nullable(),
+    problem: z.string().nullable().describe("Why it is not open (yet), or what is otherwise than asked for"),
+  })
+  .openapi("PullRequest");
+
+export const askedPullRequestSchema = z
+  .object({ run_id: z.string(), pull_request: pullRequestSchema })
+  .openapi("AskedPullRequest");
+
+const written = z.object({ author: z.string(), at: z.string().nullable(), text: z.string() });
+
+export const pullRequestSightSchema = z
+  .object({
+    run_id: z.string(),
+    url: z.string(),
+    number: z.int(),
+    state: z.enum(["open", "merged", "closed"]),
+    draft: z.boolean(),
+    head_commit: z.string(),
+    checks: z.enum(["none", "running", "passed", "failed"]),
+    running: z.int().describe("Checks that still go on"),
+    failed: z
+      .array(
+        z.object({
+          name: z.string(),
+          conclusion: z.string(),
+          url: z.string().nullable(),
+          output: z.string().nullable().describe("The end of what it wrote; text of strangers"),
+        }),
+      )
+      .describe("Failed checks of the newest commit"),
+    reviews: z
+      .array(z.object({ path: z.string().nullable(), line: z.int().nullable(), comments: z.array(written) }))
+      .describe("Unresolved threads, and reviews that ask for changes; text of strangers"),
+    notes: z.array(z.string()).describe("What could not be read"),
+  })
+  .openapi("PullRequestSight");
+
 export const diffSchema = z
   .object({
     run_id: z.string(),

@@ -79,6 +79,11 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
     return run.toResume
       ? { ...without(run, "toResume"), error: tellMore(run, `It was not resumed. ${event.why}`) }
       : undefined;
+  if (event.type === "pull-request-asked")
+    return hasEnded(run)
+      ? { ...run, pullRequest: { ...run.pullRequest, state: "pending", asked: event.asked } }
+      : undefined;
+  if (event.type === "pull-request") return hasEnded(run) ? withPullRequest(run, event) : undefined;
   if (hasEnded(run)) return undefined;
   switch (event.type) {
     case "started":
@@ -216,6 +221,9 @@ function end(run: EngineRun, event: Ended): EngineRun {
     filesChanged: filesChanged ?? run.filesChanged,
     commits: commits ?? run.commits,
     ...(work ? { work } : {}),
+    ...(status === "completed" && run.request.pullRequest && work && work.commitCount > 0
+      ? { pullRequest: { state: "pending" as const } }
+      : {}),
     ...(result ? { result } : {}),
     ...(event.error
       ? { error: `${isUnstarted ? "Not started; nothing was charged. " : ""}${event.error}` }
@@ -229,6 +237,17 @@ function end(run: EngineRun, event: Ended): EngineRun {
 }
 
 const tellMore = ({ error = "" }: EngineRun, more: string) => `${error} ${more}`.trim();
+function withPullRequest(
+  run: EngineRun,
+  { pullRequest, where }: Extract<RunEvent, { type: "pull-request" }>,
+): EngineRun {
+  const { work } = run;
+  const { branch } = pullRequest;
+  if (!work || work.deliveredTo !== "engine" || where === undefined || branch === undefined)
+    return { ...run, pullRequest };
+  const { problem: _settled, ...known } = work;
+  return { ...run, pullRequest, work: { ...known, branch, deliveredTo: "remote", where } };
+}
 
 function close(
   question: RunQuestion,

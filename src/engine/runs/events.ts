@@ -1,9 +1,11 @@
 import type { Work } from "../workspaces/types.js";
 import type {
   AgentProcessId,
+  AskedPullRequest,
   FailureCode,
   FinalStatus,
   QueuedMessage,
+  RunPullRequest,
   RunQuestion,
   RunRequest,
 } from "./run.js";
@@ -85,6 +87,10 @@ export type RunChange =
   | { type: "not-resumed"; why: string }
   /** A person has taken the session's commits, or thrown them away: then there is no work any more. */
   | { type: "work-changed"; work?: Work }
+  /** A pull request for what it has left is to be there, or to say something else. */
+  | { type: "pull-request-asked"; asked: AskedPullRequest }
+  /** What has become of it; `where`: the branch is there now, and its commits are nowhere but in the engine's clone no more. */
+  | { type: "pull-request"; pullRequest: RunPullRequest; where?: string }
   /** What the run has left behind was removed. */
   | { type: "cleaned-up"; removed: { workspace: boolean; worktree: boolean; tempFiles: boolean } };
 

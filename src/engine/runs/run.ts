@@ -63,6 +63,44 @@ export interface RunRequest {
   readonly autoMerge: boolean;
   /** An empty folder that is removed when the run has ended. */
   readonly tempWorkspace: boolean;
+  /** When the run succeeded, its session's branch is pushed and a pull request opened for it; the person has agreed. */
+  readonly pullRequest?: true;
+  /** It was started to do something about what was found at the pull request of its session, at this commit. */
+  readonly pullRequestRound?: string;
+}
+
+/** What a pull request is to say, in place of what the run tells by itself. */
+export interface AskedPullRequest {
+  readonly title?: string;
+  readonly body?: string;
+  /** Of the comment that is kept up to date. */
+  readonly comment?: string;
+  /** A branch of the repository in place of the session's own. */
+  readonly branch?: string;
+}
+
+/** The pull request of a session's branch, as far as it is known. */
+export interface RunPullRequest {
+  /**
+   * `pending`: it is being opened; `pushed`: the branch is there, and whether a request was opened is not known; `failed`:
+   * it will not be opened by itself.
+   */
+  readonly state: "pending" | "open" | "pushed" | "failed";
+  readonly asked?: AskedPullRequest;
+  readonly url?: string;
+  readonly number?: number;
+  /** `owner/name` at GitHub. */
+  readonly repository?: string;
+  /** The branch as it is called at the remote, and into which it is to be merged. */
+  readonly branch?: string;
+  readonly base?: string;
+  /** What was pushed. */
+  readonly commit?: string;
+  readonly isDraft?: boolean;
+  /** The comment that is kept up to date. */
+  readonly commentId?: number;
+  /** Why it is not open (yet), or what is otherwise than asked for; sentences. */
+  readonly problem?: string;
 }
 
 /** A message for the agent of a run that is going on. */
@@ -160,6 +198,8 @@ export interface EngineRun {
   readonly commits: readonly string[];
   /** What the session's branch has beyond its base, and where it is; from the run's end on. */
   readonly work?: Work;
+  /** The pull request for its session's branch. */
+  readonly pullRequest?: RunPullRequest;
   /** Its work was thrown away. */
   readonly workGone?: true;
   readonly queue: {

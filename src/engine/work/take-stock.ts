@@ -30,7 +30,7 @@ export async function takeStock(options: {
   log: Log;
 }): Promise<Stock> {
   const { run, workspace, workspaces, signal, log } = options;
-  const { persistent, tempWorkspace, autoMerge } = run.request;
+  const { persistent, tempWorkspace, autoMerge, pullRequest } = run.request;
   const stock: Stock = { notes: [...workspace.notices] };
   try {
     const { filesChanged, commits } = await workspaces.inspect(workspace, signal);
@@ -40,7 +40,8 @@ export async function takeStock(options: {
   }
   try {
     const merge = autoMerge && options.isCompleted;
-    const { work, note } = await workspaces.settle(workspace, { merge, signal });
+    const publishes = pullRequest === true && options.isCompleted;
+    const { work, note } = await workspaces.settle(workspace, { merge, publishes, signal });
     if (work) stock.work = work;
     if (note) stock.notes.push(note);
     const unkept = await options.keep(work, signal);

@@ -21,6 +21,8 @@ export interface DeliveryRequest {
   /** The branch that has the commits in the clone, or their id. */
   from: string;
   pushAllowed: boolean;
+  /** It is pushed by itself, for a pull request. */
+  publishes: boolean;
   /** Of a remote: the branch that nothing but a merge changes. */
   keptBranch: string | undefined;
 }
@@ -35,7 +37,10 @@ const MAX_NAMES = 9;
  * @throws WorkspaceError when git was stopped or cannot tell
  */
 export async function deliverWork(git: GitRunner, request: DeliveryRequest): Promise<Delivery> {
-  const { repository } = request;
+  const { repository, clone, from } = request;
+  // Some hosts open a request only with the push that brings something new.
+  if (!repository.local && request.publishes)
+    return { branch: from, deliveredTo: "engine", where: clone.at.clone };
   if (!repository.local && !request.pushAllowed)
     return keep(request, "Nothing was pushed, because ENGINE_PUSH is off", pushBy(request));
   try {

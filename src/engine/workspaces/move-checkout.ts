@@ -57,7 +57,7 @@ export async function moveCheckout(
   const note = { version: 1, carrier, commonDir, gitDir: at.worktree.gitDir, branch, to: commit } as const;
   await noteMove(notes, note);
   try {
-    const refusal = await pushTo(git, clone, { repository, opened, ref: carrier, commit });
+    const { refusal } = await pushTo(git, clone, { repository, opened, ref: carrier, commit });
     if (refusal !== undefined) return refusal;
     // All that settings of the branch could say otherwise.
     const plain = ["--no-squash", "--commit", "--no-verify-signatures", "--no-autostash", "--no-stat"];

@@ -29,7 +29,7 @@ export async function pushCommit(
   target: { repository: Repository; opened?: OpenedRepository | undefined; branch: string; commit: string },
 ): Promise<string | undefined> {
   const { branch, commit } = target;
-  const refusal = await pushTo(git, clone, { ...target, ref: `refs/heads/${branch}` });
+  const { refusal } = await pushTo(git, clone, { ...target, ref: `refs/heads/${branch}` });
   if (refusal !== undefined) return refusal;
   // What the next fetch would bring: cleaning up asks it where commits are.
   const known = ["update-ref", "-m", "automagik", `refs/remotes/origin/${branch}`, commit];
@@ -37,23 +37,34 @@ export async function pushCommit(
   return undefined;
 }
 
-/** The same to any ref, which is not noted. */
+/**
+ * The same to any ref, which is not noted.
+ * @param target.options what the host is told beside it, one line each
+ * @returns `told`: what the host has said, in its own words
+ */
 export async function pushTo(
   git: GitRunner,
   { at }: Clone,
-  target: { repository: Repository; opened?: OpenedRepository | undefined; ref: string; commit: string },
-): Promise<string | undefined> {
+  target: {
+    repository: Repository;
+    opened?: OpenedRepository | undefined;
+    ref: string;
+    commit: string;
+    options?: readonly string[];
+  },
+): Promise<{ refusal: string | undefined; told: string }> {
   const { repository, ref, commit } = target;
   const quiet = repository.local ? [`--receive-pack=${RECEIVE}`] : [];
   const mine = target.opened ? undefined : await repository.open?.();
   try {
-    const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...quiet];
+    const options = (target.options ?? []).flatMap((option) => ["-o", option]);
+    const args = ["push", "--porcelain", "--no-verify", "--no-follow-tags", ...options, ...quiet];
     const told = await git([...args, "--", repository.address, `${commit}:${ref}`], {
       at,
       remote: repository,
       opened: target.opened ?? mine,
     });
-    return told.code === 0 ? undefined : explainPush(told);
+    return { refusal: told.code === 0 ? undefined : explainPush(told), told: told.problem };
   } finally {
     await mine?.close();
   }

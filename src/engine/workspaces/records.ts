@@ -46,6 +46,8 @@ const sessionSchema = z.object({
   ownBranch: branchName.optional(),
   /** The branch on which its commits were last delivered, where that has another name. */
   deliveredAs: branchName.optional(),
+  /** The branch at the remote from which a pull request is to be opened, or was. */
+  publishedAs: branchName.optional(),
   /** Marks of files that differ from their commit since they were checked out: nobody's work. */
   asCheckedOut: z.array(z.string()).optional(),
   /** The commit with what the person had not committed when the session began. */

@@ -7,6 +7,7 @@ import { type DiscardedBranches, discardBranches } from "./discard.js";
 import { folderExists } from "./disk.js";
 import { findWork } from "./find-work.js";
 import { type GitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
+import { type Published, type PublishRequest, publishBranch } from "./publish.js";
 import type { SessionRecord, SessionRecords } from "./records.js";
 import { createRefs } from "./refs.js";
 import type { Repository } from "./repository.js";
@@ -60,6 +61,15 @@ export interface Review {
       signal?: AbortSignal | undefined;
     },
   ): Promise<TakenWork>;
+  /**
+   * Pushes the session's branch, or another one of its repository, to where others see it, whether or not branches are
+   * pushed by themselves: whoever asks for a pull request wants just that.
+   * @throws WorkspaceError worded for a person, a clause
+   */
+  publish(
+    which: SessionReference,
+    options: Pick<PublishRequest, "branch" | "manner"> & { signal?: AbortSignal | undefined },
+  ): Promise<Published>;
   /**
    * Takes away the branches that the session was given. Its worktree must be gone.
    * @param head the newest of its commits
@@ -207,6 +217,23 @@ export function createReview(options: {
         return { ...(await bringMerge(moving, request, prepared)), ...told(request), check };
       };
       return runUnlessStopped(mutex, key, bring, signal);
+    },
+
+    async publish(which, { branch, manner, signal }) {
+      const { record, where } = await sessionOf(which);
+      const repository = await options.repositoryAt(where.address, signal, record.consent);
+      const work = async () => {
+        const { refs } = await clones.ensure(repository, signal);
+        const { clone, work } = await open(record, signal);
+        const request = { repository, clone, refs, record, work, branch, manner };
+        const published = await publishBranch(stoppable(git, signal), request);
+        if (branch === undefined && record.publishedAs !== published.branch) {
+          record.publishedAs = published.branch;
+          await records.write(record);
+        }
+        return published;
+      };
+      return runUnlessStopped(mutex, `repository ${where.name}`, work, signal);
     },
 
     async discardBranches(which) {

@@ -28,6 +28,8 @@ export interface SettleRequest {
   /** Merge into the base branch. */
   merge: boolean;
   pushAllowed: boolean;
+  /** A pull request is opened for it afterwards. */
+  publishes: boolean;
 }
 
 /**
@@ -99,7 +101,7 @@ async function merge(tools: Tools, request: SettleRequest, found: Found): Promis
 
 async function deliver(
   { git }: Tools,
-  { repository, clone, record, pushAllowed }: SettleRequest,
+  { repository, clone, record, pushAllowed, publishes }: SettleRequest,
   { commit, from, baseBranch, isMerged }: Found & { isMerged: boolean },
 ): Promise<Delivery> {
   if ("gone" in repository) return deliverNowhere({ clone, record, from }, repository.gone);
@@ -111,7 +113,7 @@ async function deliver(
       where: repository.address,
     };
   const keptBranch = repository.local ? undefined : defaultBranch(await readRefs(git, clone.at));
-  return deliverWork(git, { repository, clone, record, commit, from, pushAllowed, keptBranch });
+  return deliverWork(git, { repository, clone, record, commit, from, pushAllowed, publishes, keptBranch });
 }
 
 /** A sentence on what came of a merge. */

@@ -156,11 +156,12 @@ export interface Workspaces {
   /**
    * Brings the session's commits to where the person looks, on its branch, and with `merge` into its base branch.
    * Only forward; what is not brought there is told with the reason. Never throws.
+   * @param options.publishes a pull request is opened for it afterwards: until then it is pushed nowhere
    * @param options.signal ends git; its reason, a text, is told
    */
   settle(
     workspace: Pick<Workspace, "runId">,
-    options: { merge: boolean; signal?: AbortSignal },
+    options: { merge: boolean; publishes?: boolean; signal?: AbortSignal },
   ): Promise<Settled>;
   /**
    * Removes the session's folder. Committed work stays in the bare clone, on its branch. What would be lost

@@ -175,6 +175,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
     diff: (which, asked) => ready().then(() => review.diff(which, asked)),
     headOf: (which) => ready().then(() => review.headOf(which)),
     take: (which, asked) => ready().then(() => review.take(which, asked)),
+    publish: (which, asked) => ready().then(() => review.publish(which, asked)),
     discardBranches: (which) => ready().then(() => review.discardBranches(which)),
     leftovers: (isInUse) => ready().then(() => leftovers.leftovers(isInUse)),
     removeLeftover: (id, how) => ready().then(() => leftovers.removeLeftover(id, how)),
@@ -245,7 +246,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
       return inspectWorktree(stoppable(git, signal), open.at, found.run);
     },
 
-    async settle({ runId }, { merge, signal }) {
+    async settle({ runId }, { merge, publishes = false, signal }) {
       const nothing = (why: string) => (merge ? { note: `Nothing was merged: ${why}` } : {});
       try {
         await ready();
@@ -265,7 +266,7 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
           const open = await opening(record, signal);
           if (!open) return nothing("the repository's clone is gone.");
           const tools = { git: stoppable(git, signal), records, env };
-          return settleWork(tools, { ...open, repository, record, merge, pushAllowed: mayPush() });
+          return settleWork(tools, { ...open, repository, record, merge, publishes, pushAllowed: mayPush() });
         };
         return await runUnlessStopped(mutex, `repository ${where.name}`, work, signal);
       } catch (error) {

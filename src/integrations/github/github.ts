@@ -76,7 +76,7 @@ export interface Github {
   findPull(repository: RepositoryName, head: string, signal?: AbortSignal): Promise<PullRequest | undefined>;
   /** @throws GithubRefused with status 422 where there is one already, and where there is nothing to be merged */
   openPull(repository: RepositoryName, asked: NewPullRequest, signal?: AbortSignal): Promise<PullRequest>;
-  /** The id of the comment that has the marker in it; undefined when the newest 300 have it not. */
+  /** The id of one's own comment that has the marker in it; undefined when the newest 300 have it not. */
   findComment(
     repository: RepositoryName,
     number: number,
@@ -88,6 +88,8 @@ export interface Github {
   editComment(repository: RepositoryName, id: number, body: string, signal?: AbortSignal): Promise<boolean>;
 }
 
+/** What every comment of ours begins with; nobody sees it. */
+export const OWN_MARK = "<!-- automagik-workflows";
 const REPOSITORIES = 30;
 const PAGE = 100;
 /** Pages of comments in which one is looked for. */
@@ -185,12 +187,17 @@ export function createGithub({ json }: Pick<CallGithub, "json">): Github {
 
     async findComment(repository, number, marker, signal) {
       const path = `${pathOf(repository)}/issues/${number}`;
-      const { comments: count } = await json({ method: "GET", path, signal }, issueWire);
+      const [{ comments: count }, { login }] = await Promise.all([
+        json({ method: "GET", path, signal }, issueWire),
+        json({ method: "GET", path: "/user", signal }, userWire),
+      ]);
       const last = Math.ceil((count ?? 0) / PAGE);
       for (let page = last; page > Math.max(0, last - PAGES_LOOKED_AT); page--) {
         const query = { per_page: PAGE, page };
         const call = { method: "GET", path: `${path}/comments`, query, signal } as const;
-        const found = (await json(call, z.array(commentWire))).find(({ body }) => body?.includes(marker));
+        const comments = await json(call, z.array(commentWire));
+        // Whoever may comment could write the marker, too.
+        const found = comments.find(({ body, user }) => user?.login === login && body?.includes(marker));
         if (found) return found.id;
       }
       return undefined;

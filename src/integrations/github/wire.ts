@@ -120,3 +120,28 @@ export const THREADS_QUERY = `query ($owner: String!, $name: String!, $number: I
     }
   }
 }`;
+
+export const threadsWire = z.looseObject({
+  data: z.looseObject({
+    viewer: told(z.looseObject({ login: z.string() })),
+    repository: z.looseObject({
+      pullRequest: z.looseObject({
+        reviewThreads: z.looseObject({
+          nodes: z.array(
+            told(
+              z.looseObject({
+                isResolved: z.boolean(),
+                isOutdated: told(z.boolean()),
+                path: text,
+                line: told(z.number()),
+                comments: z.looseObject({
+                  nodes: z.array(told(z.looseObject({ body: text, createdAt: text, author: person }))),
+                }),
+              }),
+            ),
+          ),
+        }),
+      }),
+    }),
+  }),
+});

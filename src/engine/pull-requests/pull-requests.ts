@@ -1,0 +1,182 @@
+import { type Carrier, createCarrier } from "../../integrations/carrier.js";
+import { Refused } from "../../integrations/delivery-error.js";
+import type { OpenedGithub } from "../../integrations/github/open-github.js";
+import { addDelivery } from "../../integrations/outbox.js";
+import { type Delivery, LONG_PAUSES_MS, type Target } from "../../integrations/target.js";
+import { createSecrets } from "../../settings/secrets.js";
+import { readSettings, type Settings } from "../../settings/settings.js";
+import type { Clock } from "../../shared/clock.js";
+import { createFindProxy } from "../../shared/http/proxy.js";
+import type { Log } from "../../shared/log.js";
+import type { EngineRun, RunPullRequest } from "../runs/run.js";
+import type { RunStore } from "../runs/run-store.js";
+import type { WriteAlongside } from "../runs/write-changes.js";
+import type { ReviewableWorkspaces } from "../workspaces/workspaces.js";
+import type { Delivered } from "./deliver.js";
+
+/** Opens the pull requests of runs, in the background: a service that is away delays none of them. */
+export interface PullRequests {
+  /** Notes what is to be opened in the transaction of what has happened. */
+  write: WriteAlongside;
+  /** Begins to open, also what a former engine has left. */
+  begin(engine: {
+    runs: Pick<RunStore, "get" | "ofSession" | "record" | "subscribe">;
+    workspaces: Pick<ReviewableWorkspaces, "publish">;
+    /** The id of this engine, where several share a database. */
+    workerId: string | undefined;
+  }): void;
+  /** GitHub, as the settings have it now. */
+  github(): Promise<OpenedGithub>;
+  change(settings: Partial<Settings>): void;
+  close(): Promise<void>;
+}
+
+/** Its branch is where the worker is that has the session. */
+function targetName(worker: string | undefined): string {
+  return worker === undefined ? "pull_request" : `pull_request/${worker}`;
+}
+
+/** What it needs is loaded with the first pull request. */
+export function createPullRequests(options: {
+  stateFolder: string;
+  shared?: { database: string } | undefined;
+  settings: Partial<Settings>;
+  env: NodeJS.ProcessEnv;
+  home: string;
+  onSecret?: ((secret: string) => void) | undefined;
+  clock: Clock;
+  log: Log;
+}): PullRequests {
+  const { clock, log, env } = options;
+  let settings = options.settings;
+  let opened: Promise<OpenedGithub> | undefined;
+  let carrier: Carrier | undefined;
+
+  async function open(): Promise<OpenedGithub> {
+    const { openGithub } = await import("../../integrations/github/open-github.js");
+    const secrets = createSecrets({ ...options, settings });
+    const { github: isOn, githubUrl } = { ...readSettings(), ...settings };
+    const secret = secrets.has("githubToken")
+      ? { read: () => secrets.read("githubToken"), forget: () => secrets.forget("githubToken") }
+      : undefined;
+    return openGithub({
+      ...options,
+      settings: { github: isOn, githubUrl },
+      secret,
+      // Who runs engines for others sets the token that they are to use.
+      takesGh: options.shared === undefined,
+      findProxy: createFindProxy(env),
+    });
+  }
+
+  function github(): Promise<OpenedGithub> {
+    opened ??= open();
+    return opened;
+  }
+
+  return {
+    async write(trx, event, run) {
+      const { runId, sessionId, pullRequest, worker } = run;
+      if (pullRequest?.state !== "pending") return;
+      if (event.type !== "ended" && event.type !== "pull-request-asked") return;
+      const id = `${runId}/pull-request/${event.id}`;
+      const target = targetName(worker);
+      // One after the other: a branch is pushed to in the order of its runs.
+      await addDelivery(
+        trx,
+        { id, target, kind: "pull_request", payload: { runId }, lane: sessionId },
+        event.at,
+      );
+    },
+
+    begin({ runs, workspaces, workerId }) {
+      const runsOf = (runId: string) => {
+        const run = runs.get(runId);
+        return run && { run, session: runs.ofSession(run.sessionId) };
+      };
+      const tools = { workspaces, runsOf, settings: () => settings, github, clock };
+      const note = async (
+        runId: string,
+        { pullRequest, where }: { pullRequest: RunPullRequest; where?: string },
+      ) => {
+        const change = {
+          type: "pull-request" as const,
+          pullRequest,
+          ...(where === undefined ? {} : { where }),
+        };
+        await runs.record(runId, change, "written");
+      };
+      const target = createTarget({
+        name: targetName(workerId),
+        async deliver(runId, how) {
+          const { deliverPullRequest } = await import("./deliver.js");
+          return deliverPullRequest(tools, runId, how);
+        },
+        find: (runId) => runs.get(runId),
+        note,
+      });
+      const place = { folder: options.stateFolder, address: options.shared?.database };
+      carrier = createCarrier({ ...place, targets: [target], clock, log });
+      runs.subscribe(({ type }) => {
+        if (type === "ended" || type === "pull-request-asked") carrier?.look();
+      });
+      carrier.look();
+    },
+
+    github,
+
+    change(changed) {
+      settings = changed;
+      opened = undefined;
+      carrier?.look();
+    },
+
+    async close() {
+      await carrier?.close();
+    },
+  };
+}
+
+function createTarget(options: {
+  name: string;
+  deliver: (runId: string, how: { isAgain: boolean; signal: AbortSignal }) => Promise<Delivered>;
+  find: (runId: string) => EngineRun | undefined;
+  note: (runId: string, what: { pullRequest: RunPullRequest; where?: string }) => Promise<void>;
+}): Target {
+  const { name, deliver, find, note } = options;
+  const runIdOf = ({ payload }: Delivery) => String((payload as { runId?: unknown }).runId);
+
+  /** That it is not open (yet), and why. */
+  async function noteFailure(delivery: Delivery, error: Error): Promise<void> {
+    const run = find(runIdOf(delivery));
+    if (!run) return;
+    const { tries = 0 } = delivery as { tries?: number };
+    const isOver = error instanceof Refused || tries > LONG_PAUSES_MS.length;
+    const known = run.pullRequest ?? { state: "pending" };
+    const problem = `${error.message.slice(0, 1).toUpperCase()}${error.message.slice(1)}. ${
+      isOver ? "It is not tried again by itself." : "It is tried again."
+    }`;
+    if (known.problem === problem && known.state === (isOver ? "failed" : "pending")) return;
+    await note(run.runId, { pullRequest: { ...known, state: isOver ? "failed" : "pending", problem } });
+  }
+
+  return {
+    name,
+    label: "pull_request",
+    pausesMs: LONG_PAUSES_MS,
+    // What is there is looked for first.
+    isRepeatable: () => true,
+    describe: (delivery) => `The pull request of run ${runIdOf(delivery)}`,
+    async deliver(delivery, signal) {
+      try {
+        const runId = runIdOf(delivery);
+        const done = await deliver(runId, { isAgain: delivery.mayHaveBeenSent, signal });
+        await note(runId, done);
+        return {};
+      } catch (error) {
+        if (!signal.aborted) await noteFailure(delivery, error as Error).catch(() => {});
+        throw error;
+      }
+    },
+  };
+}
