@@ -215,8 +215,27 @@ describe("the packed package", () => {
     const { stdout } = await doctor.catch((error: { stdout: string }) => error);
     expect(stdout).toMatch(/^FAIL {2}state .*needs the npm package "pg".*npm install pg/m);
     expect(stdout).not.toContain("4711");
-    expect(Object.keys(about.peerDependencies)).toContain("pg");
-    expect(about.peerDependenciesMeta.pg).toEqual({ optional: true });
+    for (const name of ["pg", "@dbos-inc/dbos-sdk"]) {
+      expect(Object.keys(about.peerDependencies)).toContain(name);
+      expect(about.peerDependenciesMeta[name]).toEqual({ optional: true });
+    }
+  });
+
+  it("says what to install where plans are to be in a database that servers share", async () => {
+    const settings = {
+      AUTOMAGIK_WORKFLOWS_API_KEY: "key",
+      AUTOMAGIK_WORKFLOWS_BASE_URL: "http://127.0.0.1:1",
+      AUTOMAGIK_WORKFLOWS_DATABASE: "postgres://user:pass-4711@127.0.0.1:1/team",
+    };
+    const env = { PATH: process.env.PATH, HOME: folder, ...settings };
+    const listed = run(bin, ["plan", "list"], { cwd: folder, env });
+    const { stderr, code } = await listed.then(
+      () => ({ stderr: "", code: 0 }),
+      (error: { stderr: string; code: number }) => error,
+    );
+    expect(stderr).toMatch(/need the npm package "@dbos-inc\/dbos-sdk".*npm install @dbos-inc\/dbos-sdk/);
+    expect(stderr).not.toContain("4711");
+    expect(code).toBe(1);
   });
 
   it("answers --version and --help, and refuses what it does not know with exit code 2", async () => {

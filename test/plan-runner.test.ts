@@ -68,7 +68,7 @@ test("a plan goes from its design over a gate that sends back to two parallel ru
 
   const [listed] = await plans.runner.list();
   expect(listed).toMatchObject({ planId, status: "completed", costUsd: 2.5 });
-  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([]));
+  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([]), PATIENT);
   // What was done is what the journal says.
   expect((await plans.journal.read(planId))?.state).toEqual(done);
 });
@@ -79,7 +79,7 @@ test("of two processes one carries a plan out, and it goes on in the other when 
   const [one, two] = [await openDrivenPlans(api, folder), await openDrivenPlans(api, folder)];
   one.runner.start();
   const planId = await one.begin(FEATURE);
-  await vi.waitFor(() => expect(one.runner.driven()).toEqual([planId]));
+  await vi.waitFor(() => expect(one.runner.driven()).toEqual([planId]), PATIENT);
   two.runner.start();
   const state = await two.until(planId, isAtGate);
   expect(two.runner.driven()).toEqual([]);
@@ -173,7 +173,7 @@ test("rule 10: killing a plan ends its runs and starts nothing any more", async 
   expect(api.kills).toHaveLength(1);
   expect(api.runs).toHaveLength(1);
   // It stays with its process no longer than it has something to do.
-  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([]));
+  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([]), PATIENT);
 });
 
 test("the checker says what an API cannot do", async () => {
@@ -251,8 +251,8 @@ test.each(["first", "second"] as const)(
     });
     driver.runner.start();
     await driver.begin(TWO);
-    await vi.waitFor(() => expect(isTaken).toBe(true));
-    await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]));
+    await vi.waitFor(() => expect(isTaken).toBe(true), PATIENT);
+    await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]), PATIENT);
     expect(api.posts).toBe(which === "first" ? 0 : 1);
   },
 );
@@ -264,7 +264,7 @@ test("rule 8: a start that was noted and not sent when its process lets go is se
   const driver: DrivenPlans = await openDrivenPlans(api, folder, {
     journal: before("second", async () => {
       closing = driver.close();
-      await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]));
+      await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]), PATIENT);
     }),
   });
   driver.runner.start();
@@ -331,7 +331,7 @@ test("rule 11: a paused plan starts nothing, and goes on when it is resumed", as
   const planId = await plans.begin(TWO);
   await plans.runner.tell(planId, { type: "paused" });
   plans.runner.start();
-  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([planId]));
+  await vi.waitFor(() => expect(plans.runner.driven()).toEqual([planId]), PATIENT);
   expect(planStatus((await plans.runner.look(planId))?.state as PlanState)).toBe("paused");
   expect(api.posts).toBe(0);
   await plans.runner.tell(planId, { type: "resumed" });

@@ -73,7 +73,10 @@ describe.skipIf(!nginx || !programs)("three replicas behind nginx", () => {
         }),
       ),
     );
-    for (const bin of bins) expect((await sendPlain(`${bin.url}/ready`)).status).toBe(200);
+    for (const bin of bins) {
+      const { status, text } = await sendPlain(`${bin.url}/ready`);
+      expect(status, text).toBe(200);
+    }
     const url = await startProxy(bins.map((bin) => Number(new URL(bin.url).port)));
     async function connect(options: HttpClientOptions = {}) {
       const client = await connectHttp(url, { ...options, headers: HEADERS });

@@ -4,6 +4,7 @@ import type { DrivenPlan } from "./drive-plan.js";
 import type { PlanJournal } from "./journal.js";
 import type { PlanOwner } from "./plan-owner.js";
 import type { OpenPlan } from "./plan-owners.js";
+import type { PlanPort } from "./port.js";
 
 /** A plan that this process carries out, and the epoch in which it has it. */
 export type CarriedPlan = Pick<DrivenPlan, "entries" | "catchUp" | "happen"> & { readonly epoch: number };
@@ -23,6 +24,14 @@ export interface PlanCarrier {
   close(): Promise<void>;
 }
 
+/** What a carrier has to do with a plan while it is carried out. */
+export interface PlanTies {
+  /** Stands between the plan and the world outside. */
+  port(port: PlanPort): PlanPort;
+  /** The plan was let go of. */
+  onGone(): void;
+}
+
 /** What a carrier has to work with: the plans of one process, and what it can do with them. */
 export interface CarrierHands {
   journal: PlanJournal;
@@ -35,7 +44,9 @@ export interface CarrierHands {
   /** Whether nobody carries the plan out, surely nobody any more, or this process. */
   mayTake(row: OpenPlan): Promise<boolean>;
   /** Carries out a plan that was taken on. @throws StoreError when it cannot be read */
-  drive(planId: string, epoch: number): Promise<void>;
+  drive(planId: string, epoch: number, ties?: PlanTies): Promise<void>;
+  /** Lets go of a plan of this process's; others go on with it, if there is something to be done. Never rejects. */
+  release(planId: string): Promise<void>;
   /** The plan is another process's: nothing more is done with it here. */
   letGo(planId: string): Promise<void>;
   /** How long the machine has slept in all, in ms; to be looked at often. */

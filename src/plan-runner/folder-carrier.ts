@@ -1,6 +1,5 @@
 import type { CarrierHands, PlanCarrier } from "./carrier.js";
 import { createCarrierLoops } from "./carrier-loops.js";
-import type { HeardNews } from "./heard-news.js";
 import type { OpenPlan } from "./plan-owners.js";
 
 /** How often the database is looked at for what other processes have added, in ms. */
@@ -10,10 +9,9 @@ const LOOK_MS = 500;
  * Carries plans out that are in a database without anything beside it: looks for such as nobody carries out, and takes
  * each on, if nobody else was first.
  */
-export function createFolderCarrier(hands: CarrierHands, news: HeardNews): PlanCarrier {
-  const { journal, plans, clock, tellOnce } = hands;
+export function createFolderCarrier(hands: CarrierHands): PlanCarrier {
+  const { journal, clock, tellOnce } = hands;
   const loops = createCarrierLoops({ hands, lookMs: LOOK_MS, takeOn, prune: journal.prune });
-  let offNews = () => {};
 
   async function takeOn(open: readonly OpenPlan[], signal: AbortSignal): Promise<void> {
     const owner = await hands.owner;
@@ -32,26 +30,7 @@ export function createFolderCarrier(hands: CarrierHands, news: HeardNews): PlanC
     }
   }
 
-  return {
-    start() {
-      offNews = news.on((kind, planId) => {
-        if (kind === "free") loops.wake();
-        // What fails is found by the next look.
-        else if (kind === "changed" && planId)
-          plans
-            .get(planId)
-            ?.catchUp()
-            .catch(() => {});
-      });
-      loops.start();
-    },
-    wake: loops.wake,
-    async stop() {
-      offNews();
-      await loops.stop();
-    },
-    close: async () => {},
-  };
+  return { start: loops.start, wake: loops.wake, stop: loops.stop, close: async () => {} };
 }
 
 /** Of whom a plan is taken over, as he was seen. */

@@ -4,6 +4,7 @@ import type { PlanStatus } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
 import type { Database } from "../store/database.js";
 import { createWriteTogether } from "../store/write-together.js";
+import { createDbosShifts, type DbosShifts } from "./dbos/dbos-shifts.js";
 import { PlanNameTaken } from "./name-taken.js";
 import { noteIssueOfPlan } from "./plan-issue.js";
 import { createPlanNews, type PlanNews } from "./plan-news.js";
@@ -50,6 +51,8 @@ export interface PlanWrite {
  * since the plan was read, so that any process may add what a person decides. All methods throw StoreError.
  */
 export interface PlanJournal extends PlanSights, PlanOwners, Pick<PlanNews, "listen"> {
+  /** Where an engine brings the plans to those who carry them out; absent in a database of one machine. */
+  readonly shifts: DbosShifts | undefined;
   /**
    * Writes a new plan down, if no open one has its name: of two processes with one name one begins.
    * @throws PlanNameTaken, and Error when there is one with its id
@@ -96,7 +99,8 @@ export function createPlanJournal(options: {
   const { database: db, upstream, endedKept: kept = ENDED_KEPT } = options;
   const write = createWriteTogether(db);
   const { announce, listen } = createPlanNews(options);
-  const common = { ...options, write, announce };
+  const shifts = db.shared && createDbosShifts({ shared: db.shared, upstream });
+  const common = { ...options, write, announce, shifts };
 
   async function readSince(planId: string, entries: number): Promise<PlanEvent[]> {
     const query = db.selectFrom("plan_entries").select("data").where("plan_id", "=", planId);
@@ -108,9 +112,11 @@ export function createPlanJournal(options: {
     ...createPlanSights(common),
     ...createPlanOwners(common),
     listen,
+    shifts,
 
     async begin(start, place) {
       const state = startPlan(start);
+      await shifts?.ready();
       const isTaken = await write(async (trx) => {
         if (await isNameOpen(trx, upstream, start.plan.name)) return true;
         await trx
@@ -130,6 +136,7 @@ export function createPlanJournal(options: {
           .execute();
         await noteIssueOfPlan(trx, place, state, start.at);
         await announce(trx, "free", start.planId);
+        await shifts?.offer(trx, start.planId, 0);
         return false;
       });
       if (isTaken) throw new PlanNameTaken("Another open plan has this name. Nothing was begun.");
@@ -153,8 +160,9 @@ export function createPlanJournal(options: {
       return rows.map(({ summary }) => JSON.parse(summary) as PlanSummary);
     },
 
-    write(planId, { entries, events, next, acts, owner, now }) {
+    async write(planId, { entries, events, next, acts, owner, now }) {
       const columns = events.length > 0 ? columnsOf(next) : undefined;
+      await shifts?.ready();
       return write(async (trx) => {
         const row = await rowOf(trx, planId);
         if (!row) return "lost";
@@ -167,6 +175,10 @@ export function createPlanJournal(options: {
           const plan = { ...columns, entries: entries + events.length };
           await trx.updateTable("plans").set(plan).where("plan_id", "=", planId).execute();
           await announce(trx, row.owner === null ? "free" : "changed", planId);
+          if (row.owner !== null && !isOurs)
+            await shifts?.tell(trx, { planId, epoch: row.epoch, entries: plan.entries });
+          if (row.owner === null && !FINAL.includes(columns.status))
+            await shifts?.offer(trx, planId, row.epoch);
           await addEvents(trx, planId, entries, events);
           await noteIssueOfPlan(trx, JSON.parse(row.place), next, now);
           if (FINAL.includes(columns.status) || events.some(({ type }) => type === "run-ended"))

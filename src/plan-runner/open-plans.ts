@@ -4,6 +4,7 @@ import type { Notifier } from "../notices/notifier.js";
 import type { Log } from "../shared/log.js";
 import { openStore, type StorePlace } from "../store/open-store.js";
 import { type ApiPortOptions, createApiPort } from "./api-port.js";
+import { assertDbos } from "./dbos/load-dbos.js";
 import { createPlanJournal, type PlanJournal } from "./journal.js";
 import { createPlanNotices } from "./plan-notices.js";
 import { createPlans, type Plans, type PlansOptions } from "./plans.js";
@@ -31,6 +32,7 @@ export interface OpenPlansOptions
  */
 export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
   const { folder, address, upstream, clock, log, findDriver } = options;
+  if (address !== undefined) assertDbos();
   const onProblem = ({ message }: { message: string }) => log.warn(message);
   const database = await openStore({ folder, address, clock, onProblem });
   const stored = createPlanJournal({ database, upstream });

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Database } from "../store/database.js";
+import type { PlanStatus } from "../plans/machine/plan-status.js";
+import type { Database, Transaction } from "../store/database.js";
 import type { WriteTogether } from "../store/write-together.js";
+import type { DbosShifts } from "./dbos/dbos-shifts.js";
 import type { PlanNews } from "./plan-news.js";
 import {
   FOLDER_TIMES,
@@ -40,9 +42,25 @@ export interface PlanOwners {
     former: (PlanHolder & { ownerSeen?: number }) | undefined,
     now: number,
   ): Promise<number | undefined>;
+  /**
+   * Takes a plan on whose shift has begun (dbos/dbos-shifts.ts): nobody else carries it out then.
+   * @param after its epoch before the shift
+   * @returns its epoch from now on; undefined when it is or was somebody else's
+   */
+  takeOn(planId: string, owner: PlanOwner, after: number): Promise<number | undefined>;
+  /**
+   * Takes a plan away from an owner who is known to have ended, or was not seen since, and has it carried on.
+   * @returns false when he lives, or somebody else was first
+   */
+  setFree(planId: string, former: PlanHolder & { ownerSeen: number }): Promise<boolean>;
+  /**
+   * Has a plan carried on that nobody carries out.
+   * @param isStuck nothing comes of the shift that was offered: another one is
+   */
+  offerAgain(planId: string, epoch: number, isStuck: boolean): Promise<void>;
   /** Says that the owner lives. */
   refresh(owner: PlanOwner, now: number): Promise<void>;
-  /** Lets go of a plan, and of what was seen of it. Nothing happens when it is another one's. */
+  /** Lets go of a plan, which is carried on by another one, and of what was seen of it. Nothing happens when it is another one's. */
   release(planId: string, owner: PlanHolder): Promise<void>;
   /** Whether somebody else has taken the plan on since this owner had it, also where it has let go of it meanwhile. */
   isReplaced(planId: string, epoch: number): Promise<boolean>;
@@ -53,6 +71,7 @@ export interface PlanOwners {
   check(planId: string, entries: number, owner: PlanHolder): Promise<"current" | "behind" | "lost">;
 }
 
+const NOBODY = { owner: null, owner_seen: null };
 /** What an owner is sure of when it begins something outside: nobody takes the plan over for so long, in ms. */
 const SURE_PART = 0.5;
 /** Another process is changing the plan; it is looked at again after so long, in ms. */
@@ -64,9 +83,10 @@ export function createPlanOwners(options: {
   upstream: string;
   write: WriteTogether;
   announce: PlanNews["announce"];
+  shifts: DbosShifts | undefined;
   times?: OwnerTimes | undefined;
 }): PlanOwners {
-  const { database: db, upstream, write, announce } = options;
+  const { database: db, upstream, write, announce, shifts } = options;
   const { shared } = db;
   const silence = silenceOf(db);
   const times = options.times ?? (shared ? SHARED_TIMES : FOLDER_TIMES);
@@ -85,6 +105,15 @@ export function createPlanOwners(options: {
       .set({ owner_seen: shared.now })
       .where("plan_id", "in", own.forUpdate().skipLocked())
       .execute();
+  }
+
+  /** Has a plan carried on that is nobody's any more, if there is something to be done. */
+  async function goOn(
+    trx: Transaction,
+    planId: string,
+    { status, epoch }: { status: string; epoch: number },
+  ): Promise<void> {
+    if (!FINAL.includes(status as PlanStatus)) await shifts?.offer(trx, planId, epoch);
   }
 
   return {
@@ -133,13 +162,68 @@ export function createPlanOwners(options: {
       });
     },
 
+    takeOn(planId, owner, after) {
+      return write(async (trx) => {
+        const taken = await trx
+          .updateTable("plans")
+          .set({ owner: textOf(owner), owner_seen: shared?.now ?? 0, epoch: after + 1 })
+          .where("plan_id", "=", planId)
+          .where("owner", "is", null)
+          .where("epoch", "=", after)
+          .returning("epoch")
+          .executeTakeFirst();
+        return taken?.epoch;
+      });
+    },
+
+    async setFree(planId, former) {
+      await shifts?.ready();
+      return write(async (trx) => {
+        const row = await trx
+          .updateTable("plans")
+          .set(NOBODY)
+          .where("plan_id", "=", planId)
+          .where("owner", "=", textOf(former))
+          .where("epoch", "=", former.epoch)
+          .where("owner_seen", "=", former.ownerSeen)
+          .returning(["status", "epoch"])
+          .executeTakeFirst();
+        if (!row) return false;
+        await forgetSight(trx, planId);
+        await goOn(trx, planId, row);
+        return true;
+      });
+    },
+
+    async offerAgain(planId, epoch, isStuck) {
+      await shifts?.ready();
+      await write(async (trx) => {
+        const row = await trx
+          .updateTable("plans")
+          .set({ epoch: isStuck ? epoch + 1 : epoch })
+          .where("plan_id", "=", planId)
+          .where("owner", "is", null)
+          .where("epoch", "=", epoch)
+          .where("status", "not in", FINAL)
+          .returning("epoch")
+          .executeTakeFirst();
+        if (row) await shifts?.insist(trx, planId, row.epoch);
+      });
+    },
+
     async release(planId, owner) {
+      await shifts?.ready();
       await write(async (trx) => {
         if (!(await isHeld(trx, planId, owner))) return;
-        const released = { owner: null, owner_seen: null };
-        await trx.updateTable("plans").set(released).where("plan_id", "=", planId).execute();
+        const row = await trx
+          .updateTable("plans")
+          .set(NOBODY)
+          .where("plan_id", "=", planId)
+          .returning(["status", "epoch"])
+          .executeTakeFirstOrThrow();
         await forgetSight(trx, planId);
         await announce(trx, "free", planId);
+        await goOn(trx, planId, row);
       });
     },
 

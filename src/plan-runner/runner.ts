@@ -4,6 +4,8 @@ import type { PlanState } from "../plans/machine/state.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
+import type { CarrierHands, PlanTies } from "./carrier.js";
+import { createDbosCarrier } from "./dbos/dbos-carrier.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
 import { createFolderCarrier } from "./folder-carrier.js";
 import { createHeardNews } from "./heard-news.js";
@@ -80,7 +82,10 @@ export function createPlanRunner(options: {
   log: Log;
 }): PlanRunner {
   const { journal, portFor, clock, log } = options;
-  const plans = new Map<string, DrivenPlan & { place: PlanPlace; epoch: number }>();
+  const plans = new Map<
+    string,
+    DrivenPlan & { place: PlanPlace; epoch: number; ties: PlanTies | undefined }
+  >();
   const me = identifyOwner(randomUUID(), journal.isShared);
   const mayTake = (row: Ownership, own: PlanOwner) =>
     isFree(row, own, { now: clock.now(), times: journal.times });
@@ -97,50 +102,56 @@ export function createPlanRunner(options: {
     if (problem !== undefined) told.set(what, problem);
   }
 
-  const carrier = createFolderCarrier(
-    {
-      ...{ journal, owner: me, clock, log, plans, drive, letGo, tellOnce },
-      mayTake: async (row) => mayTake(row, await me),
-      slept: sleeps.look,
-    },
-    news,
-  );
+  const hands: CarrierHands = {
+    ...{ journal, owner: me, clock, log, plans, drive, letGo, release, tellOnce },
+    mayTake: async (row) => mayTake(row, await me),
+    slept: sleeps.look,
+  };
+  const { shifts } = journal;
+  const carrier = shifts ? createDbosCarrier(hands, shifts) : createFolderCarrier(hands);
 
-  async function drive(planId: string, epoch: number): Promise<void> {
+  async function drive(planId: string, epoch: number, ties?: PlanTies): Promise<void> {
     const owner = await me;
     const read = await journal.read(planId);
     if (!read || plans.has(planId)) return;
+    const port = portFor({ planId, place: read.place });
     const plan = drivePlan(read, {
       journal,
       owner: { ...owner, epoch },
       slept: sleeps.look,
       clock,
       log,
-      port: portFor({ planId, place: read.place }),
+      port: ties?.port(port) ?? port,
       onSeen: (now) => plans.has(planId) && sights.note(planId, now, epoch),
       onLost: () => void letGo(planId),
       onOver: () => void release(planId),
     });
-    plans.set(planId, Object.assign(plan, { place: read.place, epoch }));
+    plans.set(planId, Object.assign(plan, { place: read.place, epoch, ties }));
     plan.begin();
   }
 
   /** @param graceMs left out when it is another process's */
-  async function letGo(planId: string, graceMs?: number): Promise<void> {
+  async function detach(planId: string, graceMs?: number): Promise<PlanTies | undefined> {
     const plan = plans.get(planId);
     plans.delete(planId);
     sights.forget(planId);
     await plan?.stop(graceMs ?? 0, graceMs !== undefined);
+    return plan?.ties;
+  }
+
+  async function letGo(planId: string): Promise<void> {
+    (await detach(planId))?.onGone();
   }
 
   /** @param graceMs what was sent is waited for: else the next process would look for what is still on its way */
   async function release(planId: string, graceMs = GRACE_MS): Promise<void> {
     const { epoch } = plans.get(planId) ?? {};
-    await letGo(planId, graceMs);
+    const ties = await detach(planId, graceMs);
     if (epoch === undefined) return;
     await journal
       .release(planId, { ...(await me), epoch })
       .catch((error: Error) => log.warn(`A plan was not given back: ${error.message}`));
+    ties?.onGone();
   }
 
   async function sightOf(planId: string): Promise<PlanSight | undefined> {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Kysely, type Transaction as KyselyTransaction, type RawBuilder } from "kysely";
+import type Pg from "pg";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { DATABASE_FILE } from "../shared/state-folder.js";
 import { assertPrivateDatabase, isSameFile, prepareDatabaseFile, setAside } from "./database-file.js";
@@ -59,6 +60,16 @@ export interface SharedDatabase {
    * @returns ends it
    */
   listen(channel: string, onNotice: (payload: string | undefined) => void): () => void;
+  /**
+   * Connections for a library that sends statements of its own, with the same address and TLS; they end with the database.
+   * @param size how many at once
+   */
+  openPool(size: number): Pg.Pool;
+  /**
+   * The transaction, for such a library: what it sends is stored with the rest, or not at all.
+   * @returns what of a client of `pg` it needs
+   */
+  clientOf(transaction: Transaction): Pg.ClientBase;
 }
 
 /**

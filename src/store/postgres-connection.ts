@@ -16,6 +16,10 @@ const CONNECTIONS = 5;
 const [FIRST_PAUSE_MS, LAST_PAUSE_MS] = [25, 1_000];
 /** Connections that are closed are waited for no longer, in ms: the other end may be gone. */
 const CLOSING_MS = 500;
+/** A connection that a library waits for or holds may be dead: so long until that is looked into, in ms. */
+const PROBE_MS = 10_000;
+/** A machine that vanishes in the middle of a library's change holds the others up for so long, in ms. */
+const IDLE_MS = 10_000;
 /** The number of PostgreSQL's type for counts and large numbers: as text it would be no number to anybody. */
 const INT8 = 20;
 
@@ -37,6 +41,9 @@ async function loadPostgres(): Promise<typeof Pg> {
  */
 export class PostgresConnections {
   readonly #pool: Pg.Pool;
+  /** Those of libraries. */
+  readonly #others: Pg.Pool[] = [];
+  readonly #openOther: (size: number) => Pg.Pool;
   readonly #listener: PostgresListener;
   readonly limitMs: number;
   readonly #turns: (() => void)[] = [];
@@ -74,6 +81,23 @@ export class PostgresConnections {
       this.losses += 1;
     });
     this.#pool.on("connect", (client) => void client.on("error", () => {}));
+    this.#openOther = (max) => {
+      const others = { keepAliveInitialDelayMillis: PROBE_MS, connectionTimeoutMillis: PROBE_MS };
+      // Not among what a connection begins with: a pooler in between would refuse it.
+      const verify = (client: Pg.PoolClient, done: (error?: Error) => void) =>
+        client.query(`set idle_in_transaction_session_timeout = ${IDLE_MS}`, done);
+      const pool = new Pool({ ...common, ...others, ...{ max, allowExitOnIdle: true, verify } });
+      pool.on("error", () => {});
+      pool.on("connect", (client) => void client.on("error", () => {}));
+      return pool;
+    };
+  }
+
+  /** Connections for a library, which end with the others. */
+  openPool(size: number): Pg.Pool {
+    const pool = this.#openOther(size);
+    this.#others.push(pool);
+    return pool;
   }
 
   /** For statements that only read: each has a connection for itself, and is asked again where that is lost. */
@@ -141,7 +165,8 @@ export class PostgresConnections {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#listener.stop();
-    await Promise.race([this.#pool.end(), delay(CLOSING_MS, undefined, { ref: false })]);
+    const ended = Promise.allSettled([this.#pool, ...this.#others].map((pool) => pool.end()));
+    await Promise.race([ended, delay(CLOSING_MS, undefined, { ref: false })]);
   }
 
   async #connect(): Promise<PostgresPoolClient> {

@@ -7,6 +7,7 @@ import {
   PostgresDriver,
   sql,
 } from "kysely";
+import type { ClientBase } from "pg";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
 import { Database, type SharedDatabase, type Transaction } from "./database.js";
 import { listMissing, listNewer, migrate, readApplied } from "./migrate.js";
@@ -85,6 +86,8 @@ export class PostgresDatabase extends Database {
       notify: async (trx, channel, payload) =>
         void (await sql`select pg_notify(${channel}, ${payload})`.execute(trx)),
       listen: (channel, onNotice) => connections.listen(channel, onNotice),
+      openPool: (size) => connections.openPool(size),
+      clientOf,
     };
   }
 
@@ -169,6 +172,17 @@ export class PostgresDatabase extends Database {
   override destroy(): Promise<void> {
     return this.#connections.close();
   }
+}
+
+/** Whatever is more than a query in one transaction is the transaction's own business. */
+function clientOf(transaction: Transaction): ClientBase {
+  async function query(statement: string, parameters: readonly unknown[] = []) {
+    const { rows, numAffectedRows } = await transaction.executeQuery(
+      CompiledQuery.raw(statement, [...parameters]),
+    );
+    return { rows, rowCount: Number(numAffectedRows ?? rows.length) };
+  }
+  return { query } as unknown as ClientBase;
 }
 
 class Dialect extends PostgresDialect {

@@ -11,7 +11,7 @@ const LONGEST = `
   replicas package cancelled-starts engine-push repository-scripts six-windows engine-local clients-of-both-eras
   contract-engine dashboard engine-check engine-review engine-conversations engine-run-faults engine-lost-database
   plan-command plan-shipped-engine plan-chat-engine engine-slots engine-leftovers engine-story stdio engine-api
-  plan-engine doctor interrupted-session modern-stdio
+  plan-engine doctor interrupted-session modern-stdio plans-postgres plan-runner-postgres plan-shifts
 `
   .trim()
   .split(/\s+/);

@@ -1,4 +1,5 @@
 import { type DriverPlace, driverFiles } from "../../plan-driver/index.js";
+import { DBOS, versionOfDbos } from "../../plan-runner/dbos/load-dbos.js";
 import { lookAtPlans, tellPlans } from "../plan-driver/tell-driver.js";
 import { ok, type Result, warning } from "./finding.js";
 
@@ -12,7 +13,15 @@ export async function checkPlans(
   place: DriverPlace,
   { shorten, address }: { shorten: (path: string) => string; address?: string | undefined },
 ): Promise<Result> {
-  const found = await lookAtPlans(place, address);
+  const result = judge(await lookAtPlans(place, address), place, shorten);
+  return address === undefined ? result : withDbos(result);
+}
+
+function judge(
+  found: Awaited<ReturnType<typeof lookAtPlans>>,
+  place: DriverPlace,
+  shorten: (path: string) => string,
+): Result {
   const { sight, open, going } = found;
   const told = tellPlans(found);
   if (open.length === 0) return ok(told);
@@ -28,4 +37,15 @@ export async function checkPlans(
         `${shorten(driverFiles(place).log)}.`,
     );
   return ok(told);
+}
+
+/** What brings plans of a shared database to those who carry them out. */
+function withDbos(result: Result): Result {
+  const version = versionOfDbos();
+  if (version !== undefined)
+    return { ...result, message: `${result.message}; DBOS ${version} brings them to who does so` };
+  return warning(
+    `${result.message}; the npm package "${DBOS}" is not installed`,
+    `Where plans are begun or carried out, install it beside this one: npm install ${DBOS} (with -g where this one was installed so). The command \`engine\` does without it.`,
+  );
 }

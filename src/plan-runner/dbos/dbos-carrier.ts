@@ -1,0 +1,137 @@
+import type * as Dbos from "@dbos-inc/dbos-sdk";
+import { sleep } from "../../shared/clock.js";
+import { explainPostgres } from "../../store/postgres-error.js";
+import { StoreError } from "../../store/store-error.js";
+import type { CarrierHands, PlanCarrier } from "../carrier.js";
+import { createCarrierLoops } from "../carrier-loops.js";
+import type { OpenPlan } from "../plan-owners.js";
+import type { DbosShifts } from "./dbos-shifts.js";
+import { type Executor, launchExecutor } from "./executor.js";
+import { carryShift } from "./shift.js";
+
+/** Pauses between two tries to begin: they double, in ms. */
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [250, 5_000];
+/** Shifts have this time to come to their end, in ms: what was sent gets its answer before a plan is let go of. */
+const GRACE_MS = 12_000;
+/** After that what has to be recorded of them is waited for so long, in ms: the database may be away. */
+const RECORD_MS = 1_000;
+
+/**
+ * Carries plans out that DBOS brings to this process: whoever lets a plan go on offers a shift of it on a queue, and DBOS
+ * gives it to one of the processes that carry plans out. That one takes the plan on in a new epoch, by which another one
+ * that only was slow finds out that it is not its own any more. DBOS does not see that a process has died: who misses its
+ * beats in the database offers its plans again, as well as those of which the shift was lost.
+ */
+export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): PlanCarrier {
+  const { journal, clock, log, tellOnce } = hands;
+  const { times } = journal;
+  const closing = new AbortController();
+  /** Plans of shifts that have begun here, from before they are taken on until they are let go of. */
+  const begun = new Set<string>();
+  /** Plans that nobody carries out, in which epoch, and since when that is seen here (monotonic clock). */
+  const waiting = new Map<string, { epoch: number; since: number }>();
+  const loops = createCarrierLoops({ hands, lookMs: times.beatMs, takeOn: offer, prune });
+  let launching: Promise<void> | undefined;
+  let executor: Executor | undefined;
+  let ending: Promise<void> | undefined;
+
+  const wake = () => executor?.wake();
+  let offNews = () => {};
+
+  async function launch(): Promise<void> {
+    for (let pauseMs = FIRST_PAUSE_MS; !closing.signal.aborted; ) {
+      try {
+        const { instance: id } = await hands.owner;
+        executor = await launchExecutor({ id, queue: shifts.queue, pool: shifts.pool(), carry, log });
+        tellOnce("dbos", undefined);
+        if (!closing.signal.aborted) loops.start();
+        return;
+      } catch (error) {
+        log.debug(`DBOS: ${(error as Error).message}`);
+        tellOnce("dbos", `No plans can be taken on at the moment: ${reasonOf(error)}`);
+      }
+      await sleep(clock, pauseMs, closing.signal);
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+
+  async function carry(dbos: typeof Dbos, planId: string, after: number): Promise<string> {
+    begun.add(planId);
+    try {
+      return await carryShift({ hands, shifts, dbos, planId, after, closing: closing.signal });
+    } finally {
+      begun.delete(planId);
+    }
+  }
+
+  async function offer(open: readonly OpenPlan[], signal: AbortSignal): Promise<void> {
+    const left = new Set(open.map(({ planId }) => planId));
+    for (const planId of waiting.keys()) if (!left.has(planId)) waiting.delete(planId);
+    for (const row of open) {
+      if (signal.aborted) return;
+      if (begun.has(row.planId)) continue;
+      try {
+        await (row.owner ? takeFrom(row) : seeThatItIsOffered(row));
+      } catch (error) {
+        // The others go on all the same.
+        tellOnce(row.planId, `A plan could not be carried on: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  async function takeFrom({ planId, owner, epoch, ownerSeen, ...row }: OpenPlan): Promise<void> {
+    if (!owner || !(await hands.mayTake({ planId, owner, epoch, ownerSeen, ...row }))) return;
+    const isFree = await journal.setFree(planId, { ...owner, epoch, ownerSeen });
+    // One that only was slow learns of it by this, too.
+    if (isFree) await shifts.cancel(planId, epoch - 1);
+    wake();
+  }
+
+  async function seeThatItIsOffered({ planId, epoch }: OpenPlan): Promise<void> {
+    const seen = waiting.get(planId);
+    const isKnown = seen?.epoch === epoch;
+    if (isKnown && clock.elapsed() - seen.since < times.silentMs) return;
+    await journal.offerAgain(planId, epoch, false);
+    waiting.set(planId, { epoch, since: clock.elapsed() });
+    // It may have been given to a process that has died before it could take the plan on.
+    if (isKnown && !(await shifts.resume(planId, epoch))) await journal.offerAgain(planId, epoch, true);
+    wake();
+  }
+
+  async function prune(): Promise<void> {
+    await journal.prune();
+    if (executor) await shifts.prune();
+  }
+
+  return {
+    start() {
+      if (launching) return;
+      offNews = journal.listen((kind) => {
+        if (kind === "free") wake();
+      });
+      launching = launch();
+    },
+    wake,
+    async stop() {
+      closing.abort();
+      offNews();
+      await launching;
+      await loops.stop();
+      ending = executor?.close(GRACE_MS);
+      ending?.catch((error: Error) => log.debug(`DBOS could not be ended: ${error.message}`));
+    },
+    async close() {
+      const limit = new AbortController();
+      const isEnded = Promise.resolve(ending).catch(() => {});
+      await Promise.race([isEnded, sleep(clock, RECORD_MS, limit.signal)]);
+      limit.abort();
+    },
+  };
+}
+
+/** Without an address or a word of the server. */
+function reasonOf(error: unknown): string {
+  const meaning = explainPostgres((error as { error?: unknown }).error ?? error);
+  if (meaning instanceof StoreError) return meaning.message;
+  return "DBOS could not begin here, for a reason that the log has at LOG_LEVEL=debug. It is tried again.";
+}

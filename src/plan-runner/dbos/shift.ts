@@ -1,0 +1,156 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type * as Dbos from "@dbos-inc/dbos-sdk";
+import { sleep } from "../../shared/clock.js";
+import { StoreError } from "../../store/store-error.js";
+import type { CarrierHands } from "../carrier.js";
+import { COMMON, type DbosShifts, type ShiftNews } from "./dbos-shifts.js";
+import { recordPort, type Step } from "./recorded-port.js";
+
+/** A message is waited for so long at a time, in s: each wait is recorded. */
+const WAIT_S = 600;
+/** Messages are announced; without that they are looked for so often, in ms. */
+const LOOK_MS = 30_000;
+/** After so many records another shift begins: what is recorded of a plan of many days is not one endless list. */
+const RECORDS = 300;
+/** Pauses before something that has failed is tried again: they double, in ms. */
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [500, 15_000];
+
+export interface Shift {
+  hands: CarrierHands;
+  shifts: DbosShifts;
+  dbos: typeof Dbos;
+  planId: string;
+  /** The plan's epoch before this shift. */
+  after: number;
+  /** Aborts when this process takes nothing on any more. */
+  closing: AbortSignal;
+}
+
+/**
+ * Carries a plan out for one shift: until it is over, this process ends, it is another process's, or much was recorded.
+ * @returns what has become of it, for people
+ */
+export async function carryShift(shift: Shift): Promise<string> {
+  const { hands, dbos, planId, closing } = shift;
+  const records = createRecords(shift);
+  const { instance } = await hands.owner;
+  const taken = await dbos.DBOS.runStep(async () => ({ epoch: await takeOn(shift), by: instance }), {
+    name: "take on",
+  });
+  // Where somebody has resumed this shift elsewhere, the one who had it is replaced when he is missed.
+  if (taken.epoch === undefined || taken.by !== instance) return "The plan is another process's.";
+  const { epoch } = taken;
+  const isOurs = () => hands.plans.get(planId)?.epoch === epoch;
+  if (!(await begin(shift, epoch, records.step))) return "The plan could not be read.";
+  while (isOurs()) {
+    // What was added while nobody was told is seen with the next look, too.
+    const news = await records.wait().catch(async (error) => {
+      if (isLost(dbos, error)) await hands.letGo(planId);
+      else await sleep(hands.clock, FIRST_PAUSE_MS, closing);
+      if (closing.aborted) await hands.release(planId);
+      return undefined;
+    });
+    const plan = hands.plans.get(planId);
+    if (plan && news?.entries !== undefined && news.entries > plan.entries) plan.catchUp().catch(() => {});
+    if (isOurs() && records.isFull()) await hands.release(planId);
+  }
+  return "The shift is over.";
+}
+
+/** @returns the plan's epoch from now on; undefined when it is another process's. @throws StoreError at closing only */
+async function takeOn({ hands, planId, after, closing }: Shift): Promise<number | undefined> {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await hands.journal.takeOn(planId, await hands.owner, after);
+    } catch (error) {
+      if (closing.aborted) throw error;
+    }
+    await sleep(hands.clock, pauseMs, closing);
+  }
+}
+
+/** Begins to carry it out. @returns false when this process ends before that has worked; then it is let go of */
+async function begin(
+  { hands, shifts, planId, after, closing }: Shift,
+  epoch: number,
+  step: Step,
+): Promise<boolean> {
+  const ties = {
+    port: (port: Parameters<typeof recordPort>[0]) => recordPort(port, step),
+    onGone: () => void shifts.end(planId, after),
+  };
+  for (let pauseMs = FIRST_PAUSE_MS; !closing.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      // As it was in an earlier epoch, where nobody has noticed here that it was another one's meanwhile.
+      await hands.letGo(planId);
+      await hands.drive(planId, epoch, ties);
+      hands.tellOnce(planId, undefined);
+      return true;
+    } catch (error) {
+      hands.tellOnce(planId, `A plan could not be carried on: ${(error as Error).message}`);
+    }
+    await sleep(hands.clock, pauseMs, closing);
+  }
+  await hands.journal.release(planId, { ...(await hands.owner), epoch }).catch(() => {});
+  return false;
+}
+
+/** What DBOS records of a shift. */
+function createRecords({ hands, dbos, planId }: Shift) {
+  // Whatever calls it, it belongs to the shift in which this was made.
+  const inShift = AsyncLocalStorage.snapshot();
+  let count = 0;
+  let underWay = 0;
+
+  async function record<T>(name: string, work: () => Promise<T>): Promise<T> {
+    let outcome: { value: T } | { error: unknown } | undefined;
+    underWay++;
+    count++;
+    try {
+      await dbos.DBOS.runStep(
+        async () => {
+          outcome = await work().then(
+            (value) => ({ value }),
+            (error: unknown) => ({ error }),
+          );
+          return kindOf(outcome);
+        },
+        { name },
+      );
+    } catch (error) {
+      // What was done is known all the same.
+      if (outcome === undefined && !isLost(dbos, error)) throw error;
+    } finally {
+      underWay--;
+    }
+    if (outcome === undefined) {
+      void hands.letGo(planId);
+      throw new StoreError("Another process carries the plan out.");
+    }
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  }
+
+  return {
+    step: <T>(name: string, work: () => Promise<T>) => inShift(() => record(name, work)),
+    /** The next message; null when none has come. */
+    wait(): Promise<ShiftNews | null> {
+      count += 2;
+      return dbos.DBOS.recv<ShiftNews>(COMMON.topic, { timeoutSeconds: WAIT_S, pollingIntervalMs: LOOK_MS });
+    },
+    isFull: () => count >= RECORDS && underWay === 0,
+  };
+}
+
+/** What is recorded of an outcome: no text of others. */
+function kindOf(outcome: { value: unknown } | { error: unknown }): string {
+  if ("error" in outcome) return "failed";
+  return (outcome.value as { kind?: string } | undefined)?.kind ?? "done";
+}
+
+/** Whether DBOS says that the shift is not this process's any more. */
+function isLost({ Error: errors }: typeof Dbos, error: unknown): boolean {
+  return (
+    error instanceof errors.DBOSWorkflowCancelledError || error instanceof errors.DBOSWorkflowConflictError
+  );
+}
