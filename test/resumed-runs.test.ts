@@ -239,6 +239,23 @@ describe.skipIf(!programs)("a run whose worker was killed", () => {
     expect(await runsOf(b, session_id)).toHaveLength(2);
   });
 
+  it("is not resumed when a person has killed it at another one meanwhile", async () => {
+    const database = await server.createDatabase();
+    const settings = { ...RESUMES, ENGINE_WORKER_TIMEOUT: "20" };
+    const a = await startWorker(database, { ...settings, ...hangs() });
+    const { run_id, session_id } = await begin(a);
+    const b = await startWorker(database, settings);
+    await crash(a);
+    expect(await b.post(`/run/${run_id}/kill`, undefined, { force: "true" })).toMatchObject({
+      status: 503,
+      body: { detail: expect.stringMatching(/^The run is to end, and that is written down; its worker \(/) },
+    });
+    const back = await a.restart(ENDS);
+    expect(await b.ended(run_id)).toMatchObject({ status: "killed" });
+    await aWhileLater(back);
+    expect(await runsOf(back, session_id)).toHaveLength(1);
+  });
+
   it("is resumed once where all are killed at whatever moment, and come back at once", async () => {
     const database = await server.createDatabase();
     const a = await startWorker(database, { ...RESUMES, ...hangs() });

@@ -2,9 +2,10 @@ import { appendFileSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createRunStore } from "../src/engine/runs/create-run-store.js";
+import type { RunChange } from "../src/engine/runs/events.js";
 import { openKeeping } from "../src/engine/runs/open-keeping.js";
 import type { RunRequest } from "../src/engine/runs/run.js";
-import { NotWritten, type RunStore, type StoredEvent } from "../src/engine/runs/run-store.js";
+import { NotResumable, NotWritten, type RunStore, type StoredEvent } from "../src/engine/runs/run-store.js";
 import { openWaitingChanges, type WaitingChange } from "../src/engine/runs/waiting-changes.js";
 import { systemClock } from "../src/shared/clock.js";
 import { transaction } from "../src/store/database.js";
@@ -69,6 +70,13 @@ describe("changes that wait", () => {
     expect((await openWaiting(folder)).former).toEqual([change(1, "one")]);
   });
 
+  it("are read, however many there are", async () => {
+    const folder = folderOf();
+    const waiting = await openWaiting(folder);
+    await waiting.keep(Array.from({ length: 200_000 }, (_, index) => change(index + 1, "step")));
+    expect((await openWaiting(folder)).former).toHaveLength(200_000);
+  });
+
   it("have a size: then first what an agent does at the moment is left out, and then it is said", async () => {
     const folder = folderOf();
     const waiting = await openWaiting(folder, { passing: 200, most: 400 });
@@ -93,13 +101,19 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
   });
   afterAll(() => server?.dispose());
 
-  /** A run at work, whose worker's disk is a folder; `fault` is thrown by a change once it is made. */
-  async function open(folder: string, database: string, fault: () => Error | undefined = () => undefined) {
+  /** A worker whose disk is a folder; `fault` is thrown by a change once it is made, and nothing is made while `isAway`. */
+  async function open(
+    folder: string,
+    database: string,
+    fault: () => Error | undefined = () => undefined,
+    isAway = () => false,
+  ) {
     const db = await openStore({ folder: "", address: database, clock: systemClock });
     const keeping = await openKeeping(folder, { database: db, workerId: "w", onFull: () => {} });
     const store = await createRunStore({
       ...{ database: db, clock: systemClock, keeping, limits: { retryAfterMs: 50 } },
       async transact(at, work) {
+        if (isAway()) throw new StoreError("It is away.");
         const made = await transaction(at, work);
         const error = fault();
         if (error) throw error;
@@ -199,6 +213,53 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
     const { events } = await next.eventsAfter(0, "r");
     expect(texts(events)).toEqual(changes.map((_, index) => `step ${index}`));
   });
+
+  /** How a worker that was cut off had ended its run, which another one has taken for interrupted and has resumed. */
+  const CUT_OFF: [how: string, end: Extract<RunChange, { type: "ended" }>, told: RegExp | undefined][] = [
+    ["killed", { type: "ended", status: "killed" }, /had been killed/],
+    ["completed", { type: "ended", status: "completed" }, /had completed/],
+    ["stopped", { type: "ended", status: "interrupted" }, /had been stopped, and was not to go on by itself/],
+    ["cut off itself", { type: "ended", status: "interrupted", toResume: true }, undefined],
+  ];
+
+  it.each(CUT_OFF)(
+    "begin nothing that goes on by itself with one that was %s, once that is known",
+    async (_, end, told) => {
+      const gone = { type: "ended", status: "interrupted", leftBehind: true, toResume: true } as const;
+      for (const isResumed of [true, false]) {
+        const database = await server.createDatabase();
+        let isAway = false;
+        const here = await open(folderOf(), database, undefined, () => isAway);
+        const other = await open(folderOf(), database);
+        await begin(here);
+        isAway = true;
+        await here.record("r", end, "now");
+        await other.record("r", gone, "written");
+        const next = { runId: "next", sessionId: "s", sessionName: "s", request, resumes: "r" };
+        if (isResumed) await other.accept(next);
+        isAway = false;
+        await act(here, "looks");
+        await vi.waitFor(async () => {
+          await other.refresh();
+          expect(here.get("r")).toEqual(other.get("r"));
+          expect(here.knownUntil()).toBeUndefined();
+        });
+        expect(other.get("r")?.status).toBe("interrupted");
+        const run = other.get(isResumed ? "next" : "r");
+        if (!told) expect(isResumed ? run?.status : run?.toResume).toBe(isResumed ? "pending" : true);
+        else if (isResumed)
+          expect(run).toMatchObject({
+            status: "failed",
+            neverStarted: true,
+            error: expect.stringMatching(told),
+          });
+        else {
+          expect(run).toMatchObject({ error: expect.stringMatching(told) });
+          await expect(other.accept(next)).rejects.toThrow(NotResumable);
+        }
+      }
+    },
+  );
 
   it("are told in parts of what others have written for long, each event once", async () => {
     const [folder, database] = [folderOf(), await server.createDatabase()];

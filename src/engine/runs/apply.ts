@@ -47,7 +47,7 @@ const TOLD = new Set<RunEvent["type"]>([
  * until now: what the agent has done and cost counts, and the end stays as it is. The same object for all other events.
  */
 export function applyLate(run: EngineRun, event: RunEvent): EngineRun {
-  if (run.status !== "interrupted" || !run.leftBehind || !TOLD.has(event.type)) return run;
+  if (!run.leftBehind || !TOLD.has(event.type)) return run;
   const next = atWork({ ...run, status: "running" }, event);
   return next ? deepFreeze({ ...without(next, "currentAction"), status: run.status }) : run;
 }

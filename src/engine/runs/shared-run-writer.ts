@@ -124,14 +124,14 @@ export function createSharedRunWriter(options: {
 
   /** Writes the first that wait, and the batch behind them. */
   async function write(batch: readonly Named[], ahead: number): Promise<Written> {
-    const asked = [...waiting.first(ahead), ...batch];
     const attempt = () =>
       transact(database, async (trx) => {
         const news = await readNews(trx, newestId);
         if (news.isFull) return undefined;
         const known = ahead > 0 ? await keeping?.takenIn.read(trx) : undefined;
         const isNew = ({ id }: Named) => !id || !known || !isTakenIn(id, known);
-        const left = asked.filter(isNew);
+        // The batch is made for the first time.
+        const left = [...waiting.first(ahead).filter(isNew), ...batch];
         const changes = await writeChanges(
           ...([trx, left.map(({ change }) => change), NOTHING_UNWRITTEN, runs, newestId] as const),
           ...([alongside, guard] as const),
@@ -154,7 +154,6 @@ export function createSharedRunWriter(options: {
     for (const stored of changes.runs) hold(stored);
     if (ahead > 0 && waiting.length === 0) await waiting.clear();
     newestId = changes.newestId;
-    // What is in the database already is not of the batch, which is made for the first time.
     const outcomes = batch.length > 0 ? changes.outcomes.slice(-batch.length) : [];
     return { outcomes, told: [...told, ...toldOf(changes.outcomes)] };
   }

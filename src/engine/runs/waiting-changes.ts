@@ -53,8 +53,8 @@ export async function openWaitingChanges(
 ): Promise<WaitingChanges> {
   await ensurePrivateFolder(folder);
   const processes = (await readdir(folder)).flatMap((name) => processOf(name) ?? []).sort((a, b) => a - b);
-  const former: WaitingChange[] = [];
-  for (const process of processes) former.push(...(await read(join(folder, nameOf(process)), process)));
+  const read = (process: number) => readChanges(join(folder, nameOf(process)), process);
+  const former = (await Promise.all(processes.map(read))).flat();
   const left = new Set(processes);
   let file: { handle: FileHandle; process: number; bytes: number; isTorn?: boolean } | undefined;
 
@@ -111,7 +111,7 @@ function processOf(name: string): number | undefined {
   return process === undefined ? undefined : Number(process);
 }
 
-async function read(path: string, process: number): Promise<WaitingChange[]> {
+async function readChanges(path: string, process: number): Promise<WaitingChange[]> {
   const changes: WaitingChange[] = [];
   for (const line of (await readFile(path, "utf8")).split("\n")) {
     const found = parse(line);

@@ -2,7 +2,7 @@ import type { Transaction } from "../../store/database.js";
 import { acceptRun, apply, applyLate, deepFreeze } from "./apply.js";
 import type { RunAccepted, RunEvent } from "./events.js";
 import { type FactName, writeFact } from "./facts.js";
-import type { EngineRun } from "./run.js";
+import type { EngineRun, FinalStatus } from "./run.js";
 import {
   findRunByKey,
   type HeldRun,
@@ -41,6 +41,14 @@ export type Guard = (
   event: RunEvent,
   known: Record<"changed" | "held", ReadonlyMap<string, StoredRun>>,
 ) => Promise<boolean>;
+
+/** How a run had come to its end by itself, behind its name. */
+const HAD_ENDED: Record<FinalStatus, string> = {
+  completed: "had completed",
+  failed: "had failed",
+  killed: "had been killed",
+  interrupted: "had been stopped, and was not to go on by itself",
+};
 
 /** What has come of a change: the run after it, and the event if it could happen. */
 export type Outcome = Happened | { refused: Error };
@@ -157,6 +165,7 @@ export async function writeChanges(
     const stored = await read(runId);
     if (!stored) return { refused: new Error(`Run ${runId} is not there`) };
     const changed = apply(stored.run, event);
+    if (isLate && changed === stored.run && event.type === "ended") return endResume(stored.run, event);
     const run = isLate && changed === stored.run ? applyLate(stored.run, event) : changed;
     if (run === stored.run || (guard && !(await guard(trx, stored.run, event, { changed: after, held }))))
       return { run: stored.run, event: undefined };
@@ -165,6 +174,31 @@ export async function writeChanges(
     await alongside?.(trx, written, run);
     after.set(runId, { ...stored, run, lastEvent: written.id });
     return { run, event: written };
+  }
+
+  /**
+   * A run that others have taken for interrupted had come to another end, which its worker could not tell until now: what
+   * is to go on with it by itself does not begin.
+   */
+  async function endResume(run: EngineRun, ended: Extract<RunEvent, { type: "ended" }>): Promise<Outcome> {
+    if (!run.leftBehind || ended.toResume) return { run, event: undefined };
+    const [runId, had] = [run.runId, `${HAD_ENDED[ended.status]}, which its worker could not tell before.`];
+    if (run.toResume)
+      return record({
+        kind: "record",
+        runId,
+        event: { type: "not-resumed", why: `It ${had}`, at: ended.at },
+      });
+    const next = run.resumedBy === undefined ? undefined : (await read(run.resumedBy))?.run;
+    if (next?.status !== "pending") return { run, event: undefined };
+    const event: RunEvent = {
+      type: "ended",
+      status: "failed",
+      error: `The interrupted run ${runId}, with which it was to go on, ${had}`,
+      neverStarted: true,
+      at: Math.max(ended.at, next.createdAt),
+    };
+    return record({ kind: "record", runId: next.runId, event });
   }
 
   for (const [name, value] of unwritten.facts) await writeFact(trx, name, value);

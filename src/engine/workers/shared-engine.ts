@@ -84,18 +84,15 @@ export function shareEngine(
     return value as Awaited<ReturnType<Engine[Method]>>;
   }
 
-  /**
-   * It had begun elsewhere when it was taken for waiting: whoever has it knows when its agent is gone. That it is to be
-   * killed is written, whatever is answered.
-   */
+  /** That the run is to end is written: whoever has it knows when its agent is gone. */
   async function awaitEnd(args: Parameters<Engine["kill"]>): Promise<void> {
     try {
       await via("kill", args[0], args, () => engine.kill(...args));
     } catch (error) {
       if (!(error instanceof EngineRefusal)) throw error;
-      if (hasEnded(engine.get(args[0]))) return;
-      const message = `The run is to end, which its worker has not confirmed. ${error.message}`;
-      throw new EngineRefusal(503, message, undefined, true);
+      await runs.refresh();
+      const run = engine.get(args[0]);
+      if (!hasEnded(run)) throw unconfirmed(run, workers);
     }
   }
 
@@ -132,13 +129,9 @@ export function shareEngine(
     addMessage: (...args) => via("addMessage", args[0], args, () => engine.addMessage(...args)),
     answer: (...args) => via("answer", args[0], args, () => engine.answer(...args)),
     async kill(...args) {
-      const workerId = workerOf(args[0]);
-      const run = engine.get(args[0]);
-      // Nobody is there who could end its agent: that ends by itself, and the run is interrupted in a moment.
-      if (workerId !== undefined && !hasEnded(run) && !workers.isThere(workerId))
-        throw notThere(run, workers);
-      await via("kill", args[0], args, () => engine.kill(...args));
-      if (workerId === undefined && !hasEnded(engine.get(args[0]))) await awaitEnd(args);
+      // Written first: with a worker that goes away meanwhile the run is killed, and not interrupted and resumed.
+      const run = await engine.kill(...args);
+      if (!hasEnded(run)) await awaitEnd(args);
       return engine.get(args[0]);
     },
     cleanup: (...args) => via("cleanup", args[0], args, () => engine.cleanup(...args)),
@@ -191,11 +184,10 @@ function unmark(id: string): [workerId: string | undefined, id: string] {
   return [workerId, rest ?? id];
 }
 
-function notThere({ worker = "" }: EngineRun, workers: Workers): EngineRefusal {
+function unconfirmed({ worker = "" }: EngineRun, workers: Workers): EngineRefusal {
   const name = workers.get(worker)?.name;
-  return new EngineRefusal(
-    503,
-    `The worker that carries this run out${name ? ` (${name})` : ""} is not there. Nothing was done: its run is ` +
-      "interrupted within about a minute, unless it comes back before.",
-  );
+  const message =
+    `The run is to end, and that is written down; its worker${name ? ` (${name})` : ""} has not confirmed it. It ends as ` +
+    "killed when that worker sees it or is taken for gone, and does not go on by itself.";
+  return new EngineRefusal(503, message, undefined, true);
 }
