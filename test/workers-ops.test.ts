@@ -142,6 +142,30 @@ describe.skipIf(!programs)("workers", () => {
     expect(left.text).toMatch(/\n {2}workers +[12] (is|are) there, /);
   });
 
+  it("have a command that tells what the runs of all of them have cost, whichever it is asked at", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database, { ENGINE_CONCURRENCY: "1" });
+    const spend = (usd: number) => withScript("Spend", { steps: [{ text: "Done", cost: usd }] });
+    await a.ended(await start(a, spend(1.25), "first"));
+    const b = await startWorker(database, { ENGINE_CONCURRENCY: "1" });
+    // Its own place is taken, so that the other one has the next.
+    await working(a, await start(a, LISTENS, "listens"));
+    await b.ended(await start(b, spend(0.5), "second"));
+    for (const at of [a, b]) {
+      const asked = at.command("engine", "cost", "--days", "1", "--json");
+      await asked.ended();
+      const told = JSON.parse(asked.stdout());
+      expect(told).toMatchObject({ all_engines: true, runs: 3 });
+      expect(told.cost_usd).toBeGreaterThan(1.74);
+    }
+    const shown = b.command("engine", "cost");
+    await shown.ended();
+    expect(shown.stdout()).toMatch(/^What runs of all engines of the database have cost, by list prices/);
+    const status = b.command("engine", "status", "--json");
+    await status.ended();
+    expect(JSON.parse(status.stdout()).cost_today_usd).toBeGreaterThan(1.74);
+  });
+
   it("that are to be stopped name what goes on there, and not what goes on or waits elsewhere", async () => {
     const { has, other, listening } = await startPair();
     const hanging = await start(has, HANGS, "hangs");

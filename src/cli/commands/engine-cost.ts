@@ -1,5 +1,6 @@
 import { readKeptSettings } from "../../engine/background/index.js";
 import { readSettings, SettingsError } from "../../settings/settings.js";
+import { findSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { showCosts } from "../engine/show-costs.js";
@@ -20,6 +21,7 @@ export async function engineCost({ flags, days = "7", json }: Invocation): Promi
     json: json === true,
     settings: settings.engineCostLimitPerDayUsd === undefined && kept ? kept : settings,
     now: systemClock.now(),
+    database: findSharedDatabase(settings),
     out: (text) => process.stdout.write(text),
   });
 }

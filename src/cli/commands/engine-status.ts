@@ -15,6 +15,7 @@ import { findWidth, paint } from "./terminal.js";
 export async function engineStatus(asked: Invocation): Promise<number> {
   const settings = readSettings(process.env, asked.flags);
   const stateFolder = findStateFolder(settings);
+  const database = findSharedDatabase(settings);
   return showEngineStatus({
     stateFolder,
     home: homedir(),
@@ -24,8 +25,9 @@ export async function engineStatus(asked: Invocation): Promise<number> {
     readWorkers: () =>
       lookAtWorkers(stateFolder, {
         settingsKey: settings.apiKey,
-        database: findSharedDatabase(settings),
+        database,
       }),
+    database,
     json: asked.json === true,
     out: (text) => process.stdout.write(text),
     width: findWidth(),

@@ -3,7 +3,8 @@ import type { Settings } from "../../settings/settings.js";
 import { formatUsd } from "../../shared/usd.js";
 
 /**
- * Shows what runs of this machine's engine have cost, by day and workflow. Starts no engine.
+ * Shows what runs have cost, by day and workflow: those of this machine's engine, or of all that share a database with it.
+ * Starts no engine.
  * @param options.now epoch ms
  * @returns the exit code
  * @throws StoreError when what is stored cannot be read
@@ -15,15 +16,16 @@ export async function showCosts(
     json: boolean;
     settings: Pick<Settings, "engineCostLimitPerDayUsd">;
     now: number;
+    database?: string | undefined;
     out: (text: string) => void;
   },
 ): Promise<number> {
-  const { now, days, json, out, settings } = options;
-  const costs = await readStoredCosts(stateFolder, { now, days });
+  const { now, days, database, json, out, settings } = options;
+  const { costs, shared } = await readStoredCosts(stateFolder, { now, days, database });
   out(
     json
-      ? `${JSON.stringify(toJson(costs), null, 2)}\n`
-      : renderCosts(costs, settings.engineCostLimitPerDayUsd),
+      ? `${JSON.stringify(toJson(costs, shared), null, 2)}\n`
+      : renderCosts(costs, shared, settings.engineCostLimitPerDayUsd),
   );
   return 0;
 }
@@ -31,9 +33,10 @@ export async function showCosts(
 /** Sums of floating-point numbers have more digits than anybody wants to read. */
 const rounded = (usd: number) => Math.round(usd * 1e6) / 1e6;
 
-function toJson(costs: readonly DayCosts[]) {
+function toJson(costs: readonly DayCosts[], shared: boolean) {
   const total = sumOf(costs);
   return {
+    ...(shared ? { all_engines: true } : {}),
     time_zone: timeZone(),
     cost_usd: rounded(total.usd),
     at_least: total.atLeast,
@@ -76,7 +79,7 @@ function toRow(what: string, { usd, atLeast, runs }: Pick<DayCosts, "usd" | "atL
   return [what, cost, runs === 0 ? "" : `${runs} ${runs === 1 ? "run" : "runs"}`];
 }
 
-function renderCosts(costs: readonly DayCosts[], limitUsd: number | undefined): string {
+function renderCosts(costs: readonly DayCosts[], shared: boolean, limitUsd: number | undefined): string {
   const rows = costs.flatMap((day, index) => [
     toRow(index === 0 ? `${day.day} (today)` : day.day, day),
     ...day.workflows.map((one) => toRow(`  ${one.name}`, one)),
@@ -99,10 +102,8 @@ function renderCosts(costs: readonly DayCosts[], limitUsd: number | undefined): 
           `Limit of a day: ${formatUsd(limitUsd)}${today < limitUsd ? `, ${formatUsd(limitUsd - today)} of it left today` : ", which is reached"}.`,
         ]),
   ];
-  return [
-    `What runs of this machine have cost, by list prices (${timeZone()}):`,
-    ...lines,
-    ...notes,
-    "",
-  ].join("\n");
+  const whose = shared ? "all engines of the database" : "this machine";
+  return [`What runs of ${whose} have cost, by list prices (${timeZone()}):`, ...lines, ...notes, ""].join(
+    "\n",
+  );
 }

@@ -41,6 +41,8 @@ export interface ShowStatusOptions extends Pick<TableOptions, "width" | "paint">
   readSessions: () => Promise<{ sessions: SessionLine[]; problem: string | undefined }>;
   /** The engines that share a database with this one; undefined where there are none. */
   readWorkers?: () => Promise<WorkersSight | undefined>;
+  /** The address of the database that it shares with other engines, where one is set. */
+  database?: string | undefined;
   json: boolean;
   out: (text: string) => void;
 }
@@ -89,7 +91,7 @@ async function look(options: ShowStatusOptions): Promise<Report> {
   const { stateFolder, home, version, given, readSessions } = options;
   const { log } = engineFiles(stateFolder);
   const now = systemClock.now();
-  const [status, kept, found, disk, costs, plans, workers] = await Promise.all([
+  const [status, kept, found, disk, stored, plans, workers] = await Promise.all([
     readEngineStatus(stateFolder, { clock: systemClock }),
     readKeptSettings(stateFolder),
     withDeadline(systemClock, SESSIONS_LIMIT_MS, readSessions).catch((error: Error) => ({
@@ -97,7 +99,7 @@ async function look(options: ShowStatusOptions): Promise<Report> {
       problem: error.message,
     })),
     measureDiskUse(stateFolder, AbortSignal.timeout(DISK_LIMIT_MS)),
-    readStoredCosts(stateFolder, { now, days: 1 }).catch(() => []),
+    readStoredCosts(stateFolder, { now, days: 1, database: options.database }).catch(() => undefined),
     lookAtPlans(driverPlaceOf(stateFolder, { engine: "local", baseUrl: "" })).catch(() => undefined),
     options.readWorkers?.(),
   ]);
@@ -114,7 +116,7 @@ async function look(options: ShowStatusOptions): Promise<Report> {
     log: home.length > 1 ? log.replace(home, "~") : log,
     disk,
     plans,
-    today: costs[0],
+    today: stored?.costs[0],
   };
 }
 

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import type { PostgresDatabase } from "../../store/postgres.js";
 import { readWorkerFile } from "../workers/worker-file.js";
 import { readWorkers } from "../workers/worker-rows.js";
 import type { WorkersAnswer } from "./ask-workers.js";
@@ -27,11 +28,7 @@ export async function readStoredWorkers(
   address: string,
   options: { limitMs: number },
 ): Promise<StoredWorkers | undefined> {
-  const { PostgresDatabase } = await import("../../store/postgres.js");
-  const db = await PostgresDatabase.open(address, options.limitMs);
-  try {
-    const look = sql<{ is_there: boolean }>`select to_regclass('workers') is not null as is_there`;
-    if ((await look.execute(db)).rows[0]?.is_there !== true) return undefined;
+  return lookAtWorkersOf(address, options, async (db) => {
     const workers = await readWorkers(db, await db.shared.readNow(db));
     const pending = db.selectFrom("engine_runs").where("status", "=", "pending");
     const count = pending.select(({ fn }) => fn.countAll<number>().as("waiting"));
@@ -43,6 +40,21 @@ export async function readStoredWorkers(
       })),
       waiting: Number((await count.executeTakeFirstOrThrow()).waiting),
     };
+  });
+}
+
+/** Looks into a database that engines share. @returns undefined where no engine has ever used it */
+export async function lookAtWorkersOf<T>(
+  address: string,
+  { limitMs }: { limitMs?: number | undefined },
+  look: (db: PostgresDatabase) => Promise<T>,
+): Promise<T | undefined> {
+  const library = await import("../../store/postgres.js");
+  const db = await library.PostgresDatabase.open(address, limitMs);
+  try {
+    const found = sql<{ is_there: boolean }>`select to_regclass('workers') is not null as is_there`;
+    if ((await found.execute(db)).rows[0]?.is_there !== true) return undefined;
+    return await look(db);
   } finally {
     await db.destroy();
   }
