@@ -10,8 +10,10 @@ import { type DashboardPage, inviteByToken, openDashboard } from "./support/dash
 import { connectHttp, type HttpClient, sendPlain } from "./support/http.js";
 import { ASKS, ENGINE_KEY, openEngine, withScript } from "./support/local-engine.js";
 import { callModern, sendModern } from "./support/modern-http.js";
+import { findPostgres, startPostgres } from "./support/postgres-server.js";
 import { openTeam, startOf, startTeamServer, TOKENS } from "./support/team.js";
 
+const programs = await findPostgres();
 const APART = { HTTP_CALLERS: "apart", ERA: "auto" };
 const QUICK = [{ text: "Done" }];
 const HANGS = [{ text: "Working" }, { hang: true }];
@@ -57,6 +59,16 @@ describe("callers that are kept apart", () => {
   let ben: HttpClient;
   let found: Found;
   const header = (person: keyof typeof TOKENS) => ({ authorization: `Bearer ${TOKENS[person]}` });
+
+  /** Ben is at another server than anna, where there are two with one database. */
+  async function openReplicas(settings: Record<string, string>): Promise<HttpClient> {
+    await open(settings);
+    const { url } = await startTeamServer(team.engineUrl, { ...APART, ...settings });
+    ben = await team.connect("ben", {}, url);
+    const annaThere = await team.connect("anna", {}, url);
+    team = { ...team, url };
+    return annaThere;
+  }
 
   // One team for all: nothing that a stranger does may change anything of it.
   async function open(settings: Record<string, string> = {}) {
@@ -115,6 +127,27 @@ describe("callers that are kept apart", () => {
 
   it("are answered about what is another's as about what is not there, by every action and over both protocols", async () => {
     await open();
+    await expectUnknown(anna);
+  }, 240_000);
+
+  it.skipIf(!programs)(
+    "are so by another server with the same PostgreSQL database, too, which shows to each what is theirs",
+    async () => {
+      const server = await startPostgres(programs as string);
+      onTestFinished(() => server.dispose());
+      const annaThere = await openReplicas({ DATABASE: await server.createDatabase() });
+      await expectUnknown(annaThere);
+      for (const ask of [{ action: "list_sessions", active_only: false }, { action: "list_plans" }]) {
+        expect(await legacy(annaThere, ask)).toContain(SECRET);
+        expect(await legacy(ben, ask)).not.toContain(SECRET);
+        expect(await modern("ben", ask)).not.toContain(SECRET);
+      }
+    },
+    240_000,
+  );
+
+  /** Nothing of anna's is there for ben. @param owner anna, where ben asks */
+  async function expectUnknown(owner: HttpClient): Promise<void> {
     let count = 0;
     for (const { action, parameter, value, args } of ways()) {
       const unknown = unknownFor(value);
@@ -133,9 +166,9 @@ describe("callers that are kept apart", () => {
     expect(count).toBeGreaterThan(40);
     // What identifies something is found by whose it is, or this would show nothing.
     for (const runId of found.run_id ?? [])
-      expect(await legacy(anna, { action: "status", run_id: runId, wait_seconds: 0 })).toContain(SECRET);
+      expect(await legacy(owner, { action: "status", run_id: runId, wait_seconds: 0 })).toContain(SECRET);
     for (const planId of found.plan_id ?? [])
-      expect(await legacy(anna, { action: "status", plan_id: planId, wait_seconds: 0 })).toContain(SECRET);
+      expect(await legacy(owner, { action: "status", plan_id: planId, wait_seconds: 0 })).toContain(SECRET);
     // Nothing of it has had an effect.
     const { runs } = (await team.engine.get("/runs")).body;
     const states = runs.map((one: { session_name: string; status: string }) => [
@@ -147,7 +180,7 @@ describe("callers that are kept apart", () => {
       [`${SECRET}-asks`]: "running",
       [`${SECRET}-ended`]: "completed",
     });
-  }, 240_000);
+  }
 
   it("list their own alone: sessions, plans, figures, resources, completions", async () => {
     await open();

@@ -7,7 +7,7 @@ import { ENGINE_KEY, openEngine, withScript } from "./local-engine.js";
 export const TOKENS = { anna: "anna-0123456789abcdef", ben: "ben-0123456789abcdef" };
 export type Person = keyof typeof TOKENS;
 
-/** An engine, and before it `serve` as a process, which a team shares. */
+/** An engine, and before it `serve` as a process, which a team shares; `connect` may be told another one of them. */
 export async function openTeam(settings: Record<string, string> = {}) {
   const engine = await openEngine({ engineConcurrency: 4 });
   const { url } = await startTeamServer(engine.url, settings);
@@ -16,8 +16,8 @@ export async function openTeam(settings: Record<string, string> = {}) {
     engineUrl: engine.url,
     /** The engine as its operator sees it. */
     engine: createContractClient({ url: engine.url, apiKey: ENGINE_KEY }),
-    connect: (person: Person, options: HttpClientOptions = {}): Promise<HttpClient> =>
-      connectHttp(url, { ...options, token: TOKENS[person] }),
+    connect: (person: Person, options: HttpClientOptions = {}, at = url): Promise<HttpClient> =>
+      connectHttp(at, { ...options, token: TOKENS[person] }),
   };
 }
 
