@@ -233,4 +233,18 @@ describe.skipIf(!programs)("shifts of plans", () => {
     await carrier.until(planId, hasEnded);
     expect(served.api.posts("/run/")).toHaveLength(2);
   });
+
+  test("one that ends while the database hangs does not wait for it, nor does one that is about to begin", async () => {
+    const carrier = await openCarrier();
+    const planId = await carrier.begin(ONE);
+    await runNumber(1);
+    await carrier.until(planId, ({ steps }) => steps.only?.attempts[0]?.runId !== undefined);
+    const other = await openMachine();
+    await postgres.signal("SIGSTOP");
+    onTestFinished(() => postgres.signal("SIGCONT"));
+    other.runner.start();
+    const began = performance.now();
+    await Promise.all([carrier.close(), other.close()]);
+    expect(performance.now() - began).toBeLessThan(8_000);
+  });
 });

@@ -115,9 +115,9 @@ export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): Plan
     async stop() {
       closing.abort();
       offNews();
-      await launching;
       await loops.stop();
-      ending = executor?.close(GRACE_MS);
+      // A beginning that is under way may wait for the database, and nobody waits for that.
+      ending = launching?.then(() => executor?.close(GRACE_MS));
       ending?.catch((error: Error) => log.debug(`DBOS could not be ended: ${error.message}`));
     },
     async close() {
