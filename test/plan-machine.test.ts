@@ -7,7 +7,8 @@ import { advance, apply, replay, startPlan } from "../src/plans/machine/apply.js
 import { commandsOf, type PlanCommand } from "../src/plans/machine/commands.js";
 import { describePlan, progressLine } from "../src/plans/machine/describe-plan.js";
 import type { PlanChange, PlanEvent, PlanStarted } from "../src/plans/machine/events.js";
-import { mergedBranches, planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
+import { mergedBranches } from "../src/plans/machine/plan-branches.js";
+import { planStatus, waitingFor } from "../src/plans/machine/plan-status.js";
 import type { PlanState, Threshold } from "../src/plans/machine/state.js";
 import { whyNot } from "../src/plans/machine/why-not.js";
 import type { FieldValue, Plan } from "../src/plans/plan.js";

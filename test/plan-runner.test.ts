@@ -365,6 +365,7 @@ test("whatever fails outside is tried again or becomes an event, and the plan go
       return { status: "completed", result, branch: `b-${runId.slice(-12)}`, commit: "c" };
     },
     headOf: async () => undefined,
+    openPullRequest: async () => ({ kind: "asked", state: "open" }),
     async openGate({ step }, state) {
       fails("gate", 2);
       const { attempt = 0, commits = [] } = state.steps[step]?.open ?? {};

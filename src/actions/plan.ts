@@ -18,6 +18,7 @@ const PLAN_PARAMETERS = [
   "wait_seconds",
   "issue",
   "confirm",
+  "finish",
 ] as const;
 
 const ABOUT_PLAN =
@@ -42,7 +43,8 @@ export const planAction = defineAction({
     "plan orchestrate workflow several agents parallel fan out gate approve merge template hive automagik",
   parameters: PLAN_PARAMETERS,
   // An input that names an issue says it as well.
-  unpublished: ["issue"],
+  // A plan says the latter itself, by its key of the same name.
+  unpublished: ["issue", "finish"],
   about: {
     plan: ABOUT_PLAN,
     inputs:

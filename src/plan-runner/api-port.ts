@@ -19,7 +19,10 @@ import { requestOfStart } from "./start-request.js";
 
 /** What a plan's runs are carried out with: the services by which single runs are. */
 export interface ApiPortOptions {
-  api: Pick<WorkflowsApi, "listRuns" | "killRun" | "takeWork" | "readHead" | "clockOffsetMs" | "apiTime">;
+  api: Pick<
+    WorkflowsApi,
+    "listRuns" | "killRun" | "takeWork" | "readHead" | "openPullRequest" | "clockOffsetMs" | "apiTime"
+  >;
   runs: Pick<Runs, "start" | "read">;
   watcher: Pick<RunWatcher, "watch">;
   capabilities: Pick<
@@ -38,6 +41,9 @@ export interface ApiPortOptions {
 /** How long a check of a merge may take, in s, and what the API needs beside it. */
 const CHECK_TIMEOUT_S = 30 * 60;
 const AROUND_CHECK_S = 5 * 60;
+/** Opening a pull request is waited for so often and so long, in ms. */
+const PULL_REQUEST_LOOKS = 30;
+const PULL_REQUEST_PAUSE_MS = 1_000;
 /** A key that is refused, or none, is put right by a person: it is looked at again after so long, in ms. */
 const KEY_PAUSE_MS = 60_000;
 
@@ -225,6 +231,30 @@ export function createApiPort(
         if (!(error instanceof ApiError) || error.mayHaveActed || error.kind === "aborted") throw error;
         return pauseFor(error) ?? { kind: "failed", because: "error", reason: error.message };
       }
+    },
+
+    async openPullRequest({ runId, branch, isOwn }, text, signal) {
+      if (!capabilities.describesEndpoint("open_pull_request"))
+        return {
+          kind: "asked",
+          state: "failed",
+          problem: "This workflows API does not say that it opens pull requests.",
+        };
+      try {
+        await api.openPullRequest(runId, { ...text, ...(isOwn ? {} : { branch }) });
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.mayHaveActed || error.kind === "aborted") throw error;
+        return pauseFor(error) ?? { kind: "asked", state: "failed", problem: error.message };
+      }
+      // What takes longer is told by the run, when somebody looks.
+      for (let look = 0; look < PULL_REQUEST_LOOKS; look++) {
+        if (!(await sleep(clock, PULL_REQUEST_PAUSE_MS, signal))) return undefined;
+        const { pullRequest } = await runs.read(runId, signal);
+        if (!pullRequest || pullRequest.state === "pending") continue;
+        const { state, url, problem } = pullRequest;
+        return { kind: "asked", state, ...optional("url", url), ...optional("problem", problem) };
+      }
+      return { kind: "asked", state: "pending" };
     },
 
     async kill(runId, force) {

@@ -5,6 +5,7 @@ import { sleep } from "../shared/clock.js";
 import { cleanText } from "../shared/text.js";
 import { findAttempt, type Hands, type NotNow } from "./hands.js";
 import { findMovedWork } from "./moved-work.js";
+import { tellPullRequest } from "./plan-pull-request.js";
 import type { StartNote } from "./port.js";
 import { createStartRuns } from "./start-runs.js";
 
@@ -155,6 +156,14 @@ export function createCarryOut(hands: Hands): CarryOut {
         return undefined;
       case "merge":
         return merge(command, signal);
+      case "pull-request": {
+        const outcome = await port.openPullRequest(command, tellPullRequest(copy.state), signal);
+        if (outcome?.kind === "not-now") return { reason: outcome.reason, afterMs: outcome.afterMs };
+        if (!outcome) return undefined;
+        const { kind: _kind, ...told } = outcome;
+        await tell({ type: "pull-request", branch: command.branch, ...told });
+        return undefined;
+      }
       case "wake": {
         for (let ms = command.at - clock.now(); ms > 0; ms = command.at - clock.now())
           if (!(await sleep(clock, Math.min(ms, LONGEST_TIMER_MS), signal))) return undefined;

@@ -16,6 +16,10 @@ export function guardPort(port: PlanPort, isOurs: () => Promise<boolean>): PlanP
       if (await isOurs()) return port.merge(command, how, signal);
       return { kind: "not-now", reason: "Another process carries the plan out." };
     },
+    async openPullRequest(command, text, signal) {
+      if (await isOurs()) return port.openPullRequest(command, text, signal);
+      return { kind: "not-now", reason: "Another process carries the plan out." };
+    },
     async kill(runId, force) {
       if (await isOurs()) await port.kill(runId, force);
     },

@@ -1,11 +1,6 @@
 import { progressLine } from "../plans/machine/describe-plan.js";
-import {
-  mergedBranches,
-  type PlanStatus,
-  planStatus,
-  type WaitingFor,
-  waitingFor,
-} from "../plans/machine/plan-status.js";
+import { mergedBranches } from "../plans/machine/plan-branches.js";
+import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
 
 /** What lists tell of a plan. Times are epoch ms, money is US dollars. */

@@ -42,6 +42,11 @@ export type MergeOutcome =
   | { kind: "merged"; branch: string; commit: string }
   | { kind: "failed"; because: "conflict" | "check" | "error"; reason: string; files?: readonly string[] };
 
+/** What has become of a pull request, as far as it was waited for. */
+export type PullRequestOutcome = Omit<Extract<PlanChange, { type: "pull-request" }>, "type" | "branch"> & {
+  kind: "asked";
+};
+
 /**
  * The world outside, as one plan needs it: the runner does nothing but call this and write down what came of it. Any
  * method may fail: it is called again then, or told, and never ends the plan.
@@ -105,6 +110,15 @@ export interface PlanPort {
     how: { runId: string; into: { branch: string; isNew: boolean } },
     signal: AbortSignal,
   ): Promise<MergeOutcome>;
+  /**
+   * Has a pull request opened for a branch, or say what there is now. Asked again it opens no second one.
+   * @returns undefined when the signal has ended it
+   */
+  openPullRequest(
+    command: CommandOf<"pull-request">,
+    text: { title: string; body: string },
+    signal: AbortSignal,
+  ): Promise<PullRequestOutcome | Postponed | undefined>;
   /** Ends a run; that it has ended is seen by `waitForRun`. @param force it was asked before and goes on */
   kill(runId: string, force: boolean): Promise<void>;
   /**

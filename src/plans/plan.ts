@@ -100,6 +100,8 @@ export interface Plan {
   readonly description?: string;
   readonly inputs: Fields;
   readonly limits: PlanLimits;
+  /** What becomes of its branches when it is completed; they stay as they are when left out. */
+  readonly finish?: "pull_request";
   /** In the order in which they are written; what comes first is told by `needs` alone. */
   readonly steps: readonly PlanStep[];
 }

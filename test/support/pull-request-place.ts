@@ -47,11 +47,12 @@ export function committing(file: string): string {
   });
 }
 
-/** Everything ends with the test. @param remote the path below the host, "acme/shop.git" */
+/** Everything ends with the test. @param agent what agents do whose task has no script of its own */
 export async function openPullRequestPlace(
   settings: Parameters<typeof startLocalEngine>[1] = {},
-  remote = "acme/shop.git",
+  agent: object[] | undefined = undefined,
 ): Promise<PullRequestPlace> {
+  const remote = "acme/shop.git";
   const github = await openGithubForTest();
   const made = engineFolder();
   const { folder } = made;
@@ -74,7 +75,8 @@ export async function openPullRequestPlace(
   writeFileSync(ssh, `#!/bin/sh\nfor last; do :; done\ncd '${remotes}' && eval "exec $last"\n`, {
     mode: 0o755,
   });
-  const env = { ...plain, GIT_SSH_COMMAND: ssh, GIT_SSH_VARIANT: "ssh" };
+  const scripted = agent ? { SCRIPTED_AGENT: JSON.stringify(agent) } : {};
+  const env = { ...plain, GIT_SSH_COMMAND: ssh, GIT_SSH_VARIANT: "ssh", ...scripted };
   const host = new URL(github.url).hostname;
   const shop = github.addRepository("acme/shop", { bare });
   const own = {

@@ -1,6 +1,6 @@
 import type { Run } from "../../api/types.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
-import { mergedBranches } from "../../plans/machine/plan-status.js";
+import { branchesOf } from "../../plans/machine/plan-branches.js";
 import { leftWork } from "../../plans/machine/sources.js";
 import type { PlanState } from "../../plans/machine/state.js";
 import { optional } from "../../plans/plan.js";
@@ -81,28 +81,6 @@ export function takeWork(status: PlanAnswer["status"], found: FoundWork): NextSt
     arguments: { run_id: last.run_id, into: base },
     reason: `Merges all that ${last.branch} has into ${base}, once the person has looked at it and wants that.`,
   };
-}
-
-/** In the order of the plan, the newest work of each branch. */
-export function branchesOf(state: PlanState): WorkAnswer {
-  const gone = new Set(mergedBranches(state));
-  const found = new Map<string, WorkAnswer[number]>();
-  for (const step of state.plan.steps) {
-    const now = state.steps[step.id];
-    if (!now) continue;
-    if (step.kind === "merge" && now.branch) found.set(now.branch, { step: step.id, branch: now.branch });
-    if (step.kind !== "run") continue;
-    const attempts = now.attempts.filter(({ round, branch }) => round === now.round && branch);
-    for (const { branch, runId } of attempts) {
-      if (!branch) continue;
-      found.delete(branch);
-      found.set(branch, { step: step.id, branch, ...optional("run_id", runId) });
-    }
-    // What begins at another step's branch has all of it.
-    const source = step.from === undefined || attempts.length === 0 ? undefined : leftWork(state, step.from);
-    if (typeof source === "object" && "branch" in source) gone.add(source.branch);
-  }
-  return [...found.values()].filter(({ branch }) => !gone.has(branch));
 }
 
 /** The first run that has begun where the plan itself has, and has left a branch. */

@@ -36,6 +36,7 @@ export const START_PARAMETERS = [
   "wait_seconds",
   "issue",
   "confirm",
+  "finish",
 ] as const;
 export type StartPlanArguments = Arguments<(typeof START_PARAMETERS)[number]>;
 
@@ -73,6 +74,10 @@ export async function startPlan(
   services: Services,
   planFile?: string,
 ): Promise<Begun | Answer> {
+  if (args.finish === "merge")
+    throw new ActionError(
+      `\`finish\`: a plan ends with its branches, or with \`pull_request\`; what it merges is said by its merge steps. ${NOTHING}`,
+    );
   const plans = await openPlans(services);
   const read = await readPlan(args, plans, call, services);
   if ("outcome" in read) return read;
@@ -89,7 +94,7 @@ export async function startPlan(
   };
   const draft = await preparePlace(placeArguments(args, read), { call, services, task });
   if ("outcome" in draft) return draft;
-  const { values, more = {}, branchNote = "", changesNote = "", permission } = draft;
+  const { values, more = {}, branchNote = "", changesNote = "", permission, publishes } = draft;
   if (!values) throw new Error("The form step has to settle all values.");
   const whole = await complete(read, readInputs(read.plan.inputs, more), plans, call);
   if ("outcome" in whole) return whole;
@@ -167,7 +172,7 @@ export async function startPlan(
   const sight = await withMadeIssue(about, () =>
     beginNamed(named.name, () =>
       plans.begin({
-        plan: whole.plan,
+        plan: { ...withoutFinish(whole.plan), ...(publishes ? { finish: "pull_request" as const } : {}) },
         inputs: about.inputs,
         name: named.name,
         template: args.steps === undefined ? template?.name : undefined,
@@ -229,7 +234,14 @@ function placeArguments(args: StartPlanArguments, { plan, template }: ReadPlan):
     ...(args.repository_url === undefined ? {} : { repository_url: args.repository_url }),
     ...(args.git_branch === undefined ? {} : { git_branch: args.git_branch }),
     uncommitted: false,
+    ...(plan.finish || args.finish ? { finish: plan.finish ?? args.finish } : {}),
+    ...(args.confirm === undefined ? {} : { confirm: args.confirm }),
   };
+}
+
+/** Whether it ends with pull requests the person has said, or their settings. */
+function withoutFinish({ finish: _finish, ...plan }: Plan): Plan {
+  return plan;
 }
 
 /** Where the API lets branches begin at others, all of a plan's do so. */

@@ -31,6 +31,7 @@ export function tellPlan(
     tellStand(sight, plan),
     tellCost(plan),
     tellWork(plan),
+    tellPullRequests(sight),
   ];
   return parts.filter(Boolean).join("\n");
 }
@@ -87,6 +88,20 @@ function tellWork({ work = [] }: PlanAnswer): string {
       `  ${step}: branch ${branch}${run_id ? ` (run ${run_id})` : ""}${look ? `: ${look}` : ""}${take ? `; to take it: ${take}` : ""}`,
   );
   return ["Work:", ...lines].join("\n");
+}
+
+function tellPullRequests({ state }: PlanSight): string {
+  const known = Object.entries(state.pullRequests ?? {});
+  const lines = known.map(([branch, { state: how, url, problem }]) => {
+    const what = {
+      pending: "is being opened; the status of its run tells when it is there",
+      open: url ?? "is open",
+      pushed: "was pushed",
+      failed: "was not opened",
+    }[how];
+    return `  ${branch}: ${what}${problem ? `. ${asSentence(cleanLine(problem, WHAT_CHARS))}` : ""}`;
+  });
+  return lines.length > 0 ? ["Pull requests:", ...lines].join("\n") : "";
 }
 
 /** How a call about a plan ends that was not about a single decision. */

@@ -1,6 +1,6 @@
-import { branchesOf } from "../../actions/plans/plan-work.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
 import { describePlan, type PlanView, type StepView } from "../../plans/machine/describe-plan.js";
+import { branchesOf } from "../../plans/machine/plan-branches.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
 import { isGoing, type PlanState } from "../../plans/machine/state.js";
 import { isLocalRepository } from "../../shared/git/repository-address.js";

@@ -118,6 +118,7 @@ export function checkPlanValue(
     ...optional("description", raw.description),
     inputs: raw.inputs,
     limits,
+    ...(raw.finish === "pull_request" ? { finish: raw.finish } : {}),
     steps: choose ? chooseWorkflows(made, { choose, steps, inputs: inputs.values, reading, choices }) : made,
   };
   checkLimits(plan, inputs.values, raw, reading);

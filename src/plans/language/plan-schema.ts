@@ -118,6 +118,10 @@ export const planShape = {
     .record(z.string(), z.strictObject(fieldShape), must("names of inputs with what they hold"))
     .optional(),
   limits: z.strictObject(limitsShape).optional(),
+  finish: z
+    .enum(["branch", "pull_request"], must("branch or pull_request"))
+    .optional()
+    .describe("pull_request: opened for each branch that is left when the plan is completed."),
   steps: z.array(z.strictObject(stepShape)),
 };
 

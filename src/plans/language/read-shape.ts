@@ -24,6 +24,7 @@ export type RawStep = Omit<Read<typeof stepShape>, "output"> & { output?: Record
 export interface RawPlan {
   name?: string;
   description?: string;
+  finish?: "branch" | "pull_request";
   inputs: Record<string, Field>;
   limits: Read<typeof limitsShape>;
   steps: { raw: RawStep; place: Place }[];
@@ -55,6 +56,7 @@ export function readPlanShape(value: unknown, reading: Reading): RawPlan | undef
   return {
     ...optional("name", plan.name as string | undefined),
     ...optional("description", plan.description as string | undefined),
+    ...optional("finish", plan.finish as RawPlan["finish"]),
     inputs: (plan.inputs ?? {}) as Record<string, Field>,
     limits: (plan.limits ?? {}) as RawPlan["limits"],
     steps,

@@ -4,12 +4,13 @@ import { type BackTo, type Fields, optional, type Plan, type PlanLimits, type Pl
  * A plan in the words in which plans are written, so that it can be changed and checked again: reading it gives the same
  * plan.
  */
-export function spellPlan({ name, description, inputs, limits, steps }: Plan) {
+export function spellPlan({ name, description, inputs, limits, finish, steps }: Plan) {
   return {
     name,
     ...optional("description", description),
     ...(Object.keys(inputs).length > 0 ? { inputs: spellFields(inputs) } : {}),
     limits: spellLimits(limits),
+    ...optional("finish", finish),
     steps: steps.map(spellStep),
   };
 }

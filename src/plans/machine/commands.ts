@@ -2,8 +2,16 @@ import { optional, type PlanStep } from "../plan.js";
 import { isWorking } from "./draft.js";
 import { indexOf } from "./plan-index.js";
 import { type PlanStatus, planStatus } from "./plan-status.js";
+import { type OpenPullRequest, openPullRequests } from "./pull-requests.js";
 import { questionOf, textFor } from "./resolve.js";
-import type { Agreement, GateOpening, PlanState, StartOrder, StepState } from "./state.js";
+import {
+  type Agreement,
+  type GateOpening,
+  hasEnded,
+  type PlanState,
+  type StartOrder,
+  type StepState,
+} from "./state.js";
 import { tallyOf } from "./tally.js";
 
 /**
@@ -40,6 +48,8 @@ export type PlanCommand = { id: string } /** Start it under its key, unless it i
       onto?: { branch: string; commit?: string };
       check?: string;
     }
+  /** Every step is done: ask for it, or have it say what there is now. */
+  | ({ type: "pull-request" } & OpenPullRequest)
   /** Tell the time then: a limit is reached. */
   | { type: "wake"; at: number }
   /** Nothing more happens by itself. */
@@ -91,6 +101,14 @@ function listCommands(state: PlanState): PlanCommand[] {
       });
   }
   const status = planStatus(state);
+  const isDone = !isEnding && state.plan.steps.every(({ id }) => hasEnded(state.steps[id] as StepState));
+  if (isDone && status === "running")
+    for (const one of openPullRequests(state))
+      commands.push({
+        id: `pull-request ${one.branch} ${countRounds(state)}`,
+        type: "pull-request",
+        ...one,
+      });
   if (status === "completed" || status === "failed" || status === "killed")
     commands.push({ id: `finish ${status} ${countRounds(state)}`, type: "finish", status });
   else if (!isEnding && isWorking(state, tallyOf(state, indexOf(state.plan)))) {

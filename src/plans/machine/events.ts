@@ -93,6 +93,14 @@ export type PlanChange =
       files?: readonly string[];
       reason: string;
     }
+  /** A pull request for a branch was asked for. */
+  | {
+      type: "pull-request";
+      branch: string;
+      state: "pending" | "open" | "pushed" | "failed";
+      url?: string;
+      problem?: string;
+    }
   | { type: "paused" }
   | { type: "resumed" }
   | { type: "kill-asked" }

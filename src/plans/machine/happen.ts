@@ -63,11 +63,19 @@ export function happen(draft: Draft, event: PlanEvent): void {
       return;
     }
     case "step-redone":
+      // Its branches get new commits, of which their pull requests are to tell.
+      delete state.pullRequests;
       redo(draft, event);
       return;
     case "plan-edited":
       changePlan(draft, event);
       return;
+    case "pull-request": {
+      const { branch, state: how, url, problem } = event;
+      const known = { state: how, ...optional("url", url), ...optional("problem", problem) };
+      state.pullRequests = { ...state.pullRequests, [branch]: known };
+      return;
+    }
     case "slept":
     case "tick":
       return;

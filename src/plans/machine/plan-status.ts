@@ -1,7 +1,8 @@
 import type { PlanStep } from "../plan.js";
 import { indexOf } from "./plan-index.js";
+import { openPullRequests } from "./pull-requests.js";
 import { questionOf } from "./resolve.js";
-import { hasEnded, isGoing, type PlanState, type StepState } from "./state.js";
+import { hasEnded, type PlanState, type StepState } from "./state.js";
 
 /** How a plan stands as a whole. `completed`, `failed` and `killed` do nothing more by themselves. */
 export type PlanStatus = "running" | "waiting" | "blocked" | "paused" | "completed" | "failed" | "killed";
@@ -22,7 +23,8 @@ export function planStatus(state: PlanState): PlanStatus {
     if ((now.status === "failed" || now.status === "killed") && !isMadeGood(state, step)) failed = true;
   }
   if (state.killAskedAt !== undefined) return busy || asks ? "running" : "killed";
-  if (!open) return failed ? "failed" : "completed";
+  if (!open && failed) return "failed";
+  if (!open) return openPullRequests(state).length > 0 ? "running" : "completed";
   if (state.pausedAt !== undefined) return "paused";
   if (busy) return "running";
   if (asks) return "waiting";
@@ -83,16 +85,4 @@ export function waitingFor(state: PlanState): WaitingFor[] {
     }
   }
   return found;
-}
-
-/** Branches whose commits are surely in a merged branch, so that they may be removed; nothing else may. */
-export function mergedBranches(state: PlanState): string[] {
-  const merged = new Set<string>();
-  const kept = new Set<string>();
-  for (const now of Object.values(state.steps)) {
-    for (const { status, branch, round } of now.merges)
-      (status === "merged" && round === now.round ? merged : kept).add(branch);
-    for (const attempt of now.attempts) if (isGoing(attempt) && attempt.branch) kept.add(attempt.branch);
-  }
-  return [...merged].filter((branch) => !kept.has(branch));
 }

@@ -32,7 +32,16 @@ export interface PlanState {
   readonly pausedAt?: number;
   /** A person wants it ended: nothing is started any more. */
   readonly killAskedAt?: number;
+  /** What has become of pull requests, by branch. */
+  readonly pullRequests?: Readonly<Record<string, PullRequestOfPlan>>;
   readonly steps: Readonly<Record<string, StepState>>;
+}
+
+/** `pending`: the engine opens it in the background; `pushed`: whether it was opened is not known. */
+export interface PullRequestOfPlan {
+  readonly state: "pending" | "open" | "pushed" | "failed";
+  readonly url?: string;
+  readonly problem?: string;
 }
 
 /** A fan-out of more runs, or of a higher expected cost, needs a person's agreement. */

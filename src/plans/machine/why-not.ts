@@ -2,6 +2,7 @@ import { findAttempt } from "./draft.js";
 import type { PlanEvent } from "./events.js";
 import { hasBegun } from "./happen.js";
 import { planStatus } from "./plan-status.js";
+import { openPullRequests } from "./pull-requests.js";
 import { isBusy } from "./reset.js";
 import { isGoing, type PlanState, type StepState } from "./state.js";
 
@@ -34,6 +35,10 @@ export function whyNot(state: PlanState, event: PlanEvent): string | undefined {
       );
       return merge?.status === "merging" ? undefined : "No such merge goes on.";
     }
+    case "pull-request":
+      return openPullRequests(state).some(({ branch }) => branch === event.branch)
+        ? undefined
+        : "No pull request is wanted for such a branch.";
     default:
       return whyNotPerson(state, event);
   }
@@ -92,7 +97,10 @@ function whyNotRun(state: PlanState, event: Extract<PlanEvent, { key: string }>)
 /** What only a person decides. */
 function whyNotPerson(
   state: PlanState,
-  event: Exclude<PlanEvent, { key: string } | { type: "slept" | "tick" | "merged" | "merge-failed" }>,
+  event: Exclude<
+    PlanEvent,
+    { key: string } | { type: "slept" | "tick" | "merged" | "merge-failed" | "pull-request" }
+  >,
 ): string | undefined {
   if (state.killAskedAt !== undefined)
     return "The plan was ended: nothing of it is started any more. What it has left stands in its status; begin a new plan to go on.";

@@ -1,0 +1,35 @@
+import { inert } from "../integrations/inert.js";
+import { describePlan, progressLine, type StepView } from "../plans/machine/describe-plan.js";
+import type { PlanState } from "../plans/machine/state.js";
+import { cleanLine, cleanText } from "../shared/text.js";
+import { formatUsd } from "../shared/usd.js";
+
+const TITLE_CHARS = 100;
+const STEPS = 50;
+const OUTCOME_CHARS = 300;
+
+/** What a pull request of a plan is called and says: its steps with what came of them, checks, and what it has cost. */
+export function tellPullRequest(state: PlanState): { title: string; body: string } {
+  const { plan } = state;
+  const { name, steps, runs, costUsd, knownCostUsd } = describePlan(state);
+  const checks = plan.steps.flatMap((step) =>
+    step.kind === "merge" && step.check && state.steps[step.id]?.status === "succeeded"
+      ? [`- \`${cleanLine(step.check, 200).replaceAll("`", "'")}\` passed after each merge (${step.id})`]
+      : [],
+  );
+  const cost = costUsd === undefined ? `at least ${formatUsd(knownCostUsd)}` : formatUsd(costUsd);
+  const sections = [
+    ...(plan.description ? [inert(cleanText(plan.description, 1_000))] : []),
+    `**Plan ${inert(cleanLine(name, TITLE_CHARS))}**: ${inert(cleanLine(progressLine(state)))}`,
+    steps.slice(0, STEPS).map(tellStep).join("\n"),
+    `**Checks**\n\n${checks.length > 0 ? checks.join("\n") : "None were run as a condition; what agents have tested stands in their own words."}`,
+    `**Effort**: ${runs.started} run${runs.started === 1 ? "" : "s"}, ${cost}.`,
+    "Agents have written this; read it before you merge it.",
+  ];
+  return { title: cleanLine(name, TITLE_CHARS) || "Work of a plan", body: sections.join("\n\n") };
+}
+
+function tellStep({ id, status, outcome }: StepView): string {
+  const said = outcome ? `: ${inert(cleanLine(outcome, OUTCOME_CHARS))}` : "";
+  return `- ${cleanLine(id, 60)} (${status})${said}`;
+}

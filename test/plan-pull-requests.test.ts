@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import type { FormAnswerer } from "./support/harness.js";
+import { ENGINE_KEY } from "./support/local-engine.js";
+import { connectForPlans } from "./support/plan-chat.js";
+import { openPullRequestPlace, type PullRequestPlace } from "./support/pull-request-place.js";
+
+const COMMIT =
+  'printf x > "$(basename "$PWD").txt" && git add . && git -c user.name=A -c user.email=a@b commit -qm "Add a part"';
+const AGENT = [
+  { tools: [{ name: "Bash", input: { command: COMMIT }, run: true }] },
+  { text: "It is there." },
+];
+
+/** One step that leaves a branch, and one that has taken it in. */
+const PLAN = {
+  name: "login",
+  description: "Build the login, with a test",
+  finish: "pull_request",
+  steps: [
+    { id: "build", run: "implement", task: "Build it" },
+    { id: "test", run: "test", needs: ["build"], from: "build", task: "Test it" },
+  ],
+};
+
+/** Allows what agents ask, and says this to all else. */
+const person =
+  (value: string): FormAnswerer =>
+  ({ schema }) => ({
+    action: "accept",
+    content: "answer" in schema.properties ? { answer: "allow_once" } : { confirm: value },
+  });
+
+const connect = (place: PullRequestPlace, onForm: FormAnswerer) =>
+  connectForPlans({
+    onForm,
+    env: place.env,
+    settings: { BASE_URL: place.engine.url, API_KEY: ENGINE_KEY },
+  });
+
+describe("a plan that ends with a pull request", () => {
+  it("asks before anything is begun, and opens one for the branch that has it all, with its steps and its cost", async () => {
+    const place = await openPullRequestPlace({}, AGENT);
+    const chat = await connect(place, person("yes"));
+    const begun = await chat.call({
+      ...{ action: "plan", plan: JSON.stringify(PLAN), session_name: "login", wait_seconds: 60 },
+      ...{ repository_url: place.address, git_branch: "" },
+    });
+    expect(chat.forms[0]?.message).toContain("open a pull request there when the plan succeeds");
+    expect(begun.data).toMatchObject({ outcome: "completed", plan: { status: "completed" } });
+    expect(begun.text).toMatch(/Pull requests:\n {2}automagik\/\S+: https:\/\/\S+\/pull\/1/);
+    const pulls = [...place.shop.pulls.values()];
+    expect(pulls).toMatchObject([{ title: "login", draft: true, base: "main" }]);
+    const [pull] = pulls;
+    expect(pull?.body).toContain("Build the login, with a test");
+    expect(pull?.body).toMatch(/- build \(succeeded\).*\n- test \(succeeded\)/);
+    expect(pull?.body).toMatch(/\*\*Effort\*\*: 2 runs, \$0\.\d+/);
+    const files = place.git(place.bare, "ls-tree", "--name-only", pull?.head ?? "").split("\n");
+    expect(files).toHaveLength(3);
+    // One branch and not two: the other one is in it.
+    expect(place.branches()).toHaveLength(2);
+  }, 60_000);
+
+  it("begins nothing when the person does not want that", async () => {
+    const place = await openPullRequestPlace({}, AGENT);
+    const chat = await connect(place, person("no"));
+    const begun = await chat.call({
+      ...{ action: "plan", plan: JSON.stringify(PLAN), session_name: "login", wait_seconds: 0 },
+      ...{ repository_url: place.address, git_branch: "" },
+    });
+    expect(begun.data).toMatchObject({ outcome: "declined" });
+    expect((await place.direct.get("/runs")).body.runs).toHaveLength(0);
+  });
+
+  it("is completed all the same where none can be opened, and says why", async () => {
+    const place = await openPullRequestPlace({ githubToken: "wrong" }, AGENT);
+    const chat = await connect(place, person("yes"));
+    const begun = await chat.call({
+      ...{ action: "plan", plan: JSON.stringify(PLAN), session_name: "login", wait_seconds: 60 },
+      ...{ repository_url: place.address, git_branch: "" },
+    });
+    expect(begun.data).toMatchObject({ outcome: "completed" });
+    expect(begun.text).toContain("was not opened. GitHub does not take the token");
+  }, 60_000);
+});
