@@ -465,6 +465,34 @@ describe.skipIf(!programs)("a worker that", () => {
     expect(await a.ended(next)).toMatchObject({ status: "completed" });
   });
 
+  it("finds an earlier copy that knows a run as going on which is over ends it, and claims nothing else of it", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database, { ENGINE_RESUME: "once" });
+    const steps = [{ text: "Working" }, { listen: 1 }, { text: "Done" }];
+    const runId = await start(a, withScript("Work", { steps }));
+    const { session_id } = await a.until(runId, ({ current_action }) => current_action === "Working");
+    const [name = "", tables] = [new URL(database).pathname.slice(1), ["runs", "parts", "events"]];
+    for (const table of tables)
+      await server.query(`create table copy_${table} as select * from engine_${table}`, name);
+    await a.post(`/run/${runId}/add-message`, { content: "go on", message_type: "user" });
+    expect(await a.ended(runId)).toMatchObject({ status: "completed" });
+    for (const table of tables)
+      await server.query(
+        `begin; delete from engine_${table}; insert into engine_${table} select * from copy_${table}; commit`,
+        name,
+      );
+    await server.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    const ended = await a.until(runId, ({ status }) => status === "failed");
+    expect(ended).toMatchObject({
+      error_code: "interrupted",
+      error_message: expect.stringContaining("which does not know how this run has ended"),
+    });
+    expect(ended.to_be_resumed).toBeUndefined();
+    // Its session is free.
+    const { run_id } = await vi.waitFor(() => a.start({ message: QUICK, session_id }), PATIENT);
+    expect(await a.ended(run_id)).toMatchObject({ status: "completed" });
+  });
+
   it("was begun on a copy of another one's folder does not begin, whether the original is there or was begun since", async () => {
     const database = await server.createDatabase();
     const a = await startWorker(database);

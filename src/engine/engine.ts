@@ -94,8 +94,7 @@ export function createEngine(options: EngineOptions): Engine {
     try {
       const work = createRunWork(runId, options, { slot, history, dayLimit, goneOn });
       working.set(runId, work);
-      await work.done;
-      lookAgain(runId);
+      if (!(await work.done)) lookAgain(runId);
     } catch (error) {
       log.error(`Run ${runId} could not be carried out: ${(error as Error).message}`);
     } finally {

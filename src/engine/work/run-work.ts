@@ -20,8 +20,11 @@ import { takeStock } from "./take-stock.js";
 
 /** One run at work. */
 export interface RunWork {
-  /** Resolves when the run has ended, nothing of its agent is left, and everything about it is recorded. */
-  done: Promise<void>;
+  /**
+   * Resolves when the run has ended, nothing of its agent is left, and everything about it is recorded: to false when it
+   * has not begun, as far as is known here.
+   */
+  done: Promise<boolean>;
   /** Hands what waits in the queue to the agent, now or when it can take it. False when it will not get this message. */
   deliver(messageId: string): boolean;
   /** Records a person's answer to a question, and hands it to the agent. */
@@ -81,7 +84,7 @@ export function createRunWork(
     return run;
   }
 
-  async function work(): Promise<void> {
+  async function work(): Promise<boolean> {
     try {
       await carryOut();
     } catch (error) {
@@ -91,6 +94,7 @@ export function createRunWork(
     // ended already is not hurried.
     await conversation.kill({ force: !ending.signal.aborted });
     await finish();
+    return isStarted;
   }
 
   async function carryOut(): Promise<void> {

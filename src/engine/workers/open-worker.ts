@@ -8,7 +8,7 @@ import { openStore } from "../../store/open-store.js";
 import type { EngineLimits, EngineWorker } from "../engine-options.js";
 import { createRunStore } from "../runs/create-run-store.js";
 import { openKeeping } from "../runs/open-keeping.js";
-import { isAtWork } from "../runs/run.js";
+import { goesOn, isAtWork } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import { LIMITS } from "../runs/run-writer.js";
 import type { WriteAlongside } from "../runs/write-changes.js";
@@ -47,6 +47,11 @@ export interface SharedWork {
 }
 
 const KEEP_EVERY_MS = 60_000;
+
+/** Why a run is over of which an earlier copy of the database knows only that it went on. */
+const FORGOTTEN =
+  "The database was replaced by an earlier copy, which does not know how this run has ended. Its agent is not at work " +
+  "any more: see what it has committed. Continue the session to go on.";
 
 /** So often runs that wait are looked at, in ms: after some time others may begin those of a worker that is gone. */
 const LOOK_MS = 5_000;
@@ -113,9 +118,22 @@ export async function openWorker(options: {
   const rules = createBeginRules(() => workers, moveAfterMs, { shared, limits, clock });
 
   /** Whatever is at work here is to end, since the others may take over, or have done so. */
-  function endAgents(because: string, told: string, isAccident = false): void {
+  async function endAgents(because: string, told: string, isAccident = false): Promise<void> {
     log.error(`${told} This worker ends its agents.`);
-    void engine?.interruptAll(because, isAccident);
+    await engine?.interruptAll(because, isAccident);
+  }
+
+  /** Runs that were over here go on in an earlier copy of the database, and nobody would end them. */
+  async function endForgotten(runs: Pick<RunStore, "notEnded" | "record">): Promise<void> {
+    const forgotten = engine ? runs.notEnded().filter((run) => run.worker === id && goesOn(run)) : [];
+    await endAgents(
+      "The database was replaced by an earlier copy, which may not know of this run",
+      "The database lacks what was written last: an earlier copy is in its place.",
+    );
+    for (const { runId } of forgotten)
+      await runs
+        .record(runId, { type: "ended", status: "interrupted", error: FORGOTTEN }, "now")
+        .catch((problem: Error) => log.warn(`Run ${runId} could not be ended: ${problem.message}`));
   }
 
   /** @returns the runs of all, and the process that the database has for this worker */
@@ -126,7 +144,7 @@ export async function openWorker(options: {
     const keeping = await openKeeping(join(options.privateFolder, "waiting"), {
       ...{ database, workerId: id },
       onFull: () =>
-        endAgents(
+        void endAgents(
           "The database is away, and there is no room for more of what agents tell",
           "The database is away, and what waits for it has reached its size.",
           true,
@@ -135,11 +153,7 @@ export async function openWorker(options: {
     const stored = await createRunStore({
       ...{ database, clock, alongside, guard: rules.guard, keeping, limits: SHARED_LIMITS },
       onProblem: ({ message }) => log.warn(message),
-      onEarlierCopy: () =>
-        endAgents(
-          "The database was replaced by an earlier copy, which may not know of this run",
-          "The database lacks what was written last: an earlier copy is in its place.",
-        ),
+      onEarlierCopy: () => void endForgotten(stored),
     });
     // What a former process has left is taken in before anything is done to its runs.
     await stored.refresh();
@@ -193,13 +207,13 @@ export async function openWorker(options: {
         onGone: (gone) => interruptRuns(gone, { runs, resumeOnce: limits.resumeOnce === true, log }),
         onCopied() {
           void workers?.drain();
-          endAgents(
+          void endAgents(
             "A copy of this worker's state folder has taken its place",
             "Another engine with a copy of this state folder has become this worker: end one of the two. Nothing more begins here.",
           );
         },
         onLost: () =>
-          endAgents(
+          void endAgents(
             "The database was not reached for too long, so that others may take over",
             "The database was not reached for too long.",
             true,
