@@ -247,4 +247,29 @@ describe.skipIf(!programs)("shifts of plans", () => {
     await Promise.all([carrier.close(), other.close()]);
     expect(performance.now() - began).toBeLessThan(8_000);
   });
+
+  test("shifts that ended long ago are removed, with all that was recorded of them; others stay", async () => {
+    const carrier = await openCarrier();
+    const ended = await carrier.begin(ONE);
+    await untilCompleted(carrier, ended);
+    await vi.waitFor(
+      async () => expect(await shiftsOf(ended)).toMatchObject([{ status: "SUCCESS" }]),
+      PATIENT,
+    );
+    const planId = await carrier.begin(GATED);
+    await runNumber(2);
+    const { shifts } = carrier.journal;
+    await shifts?.prune();
+    expect(await shiftsOf(ended)).toHaveLength(1);
+    const before = Date.now() - 8 * 24 * 60 * 60_000;
+    await ask(
+      `update dbos.workflow_status set created_at = ${before}, completed_at = completed_at - ${Date.now() - before}`,
+    );
+    await shifts?.prune();
+    expect(await shiftsOf(ended)).toEqual([]);
+    expect(
+      await ask(`select 1 from dbos.operation_outputs where workflow_uuid like 'plan/${ended}/%'`),
+    ).toEqual([]);
+    expect(await shiftsOf(planId)).toMatchObject([{ status: "PENDING" }]);
+  });
 });
