@@ -568,7 +568,9 @@ describe("a PostgreSQL database for the sessions", () => {
       const file = join(temporaryFolder(), "database");
       writeFileSync(file, `${address}\n`, { mode: 0o600 });
       const second = await look({ DATABASE_FILE: file });
-      expect(second.found.state?.message).toMatch(/version \d\d; database 010-deliveries by \d+\.\d+\.\d+$/);
+      expect(second.found.state?.message).toMatch(
+        /version \d\d; database 011-outside-questions by \d+\.\d+\.\d+$/,
+      );
     });
 
     it("is a failure when it does not take the password, which is not shown", async () => {

@@ -32,6 +32,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ...["shared", "settings", "integrations", "history", "api", "runs", "sessions"],
     ...["plans", "plan-runner", "actions"],
   ],
+  answers: [...["shared", "settings", "store", "integrations", "api", "plans", "actions", "dashboard"]],
   monitoring: ["shared", "history", "sessions", "actions"],
   server: [
     ...["shared", "settings", "store", "integrations", "notices", "history", "api", "runs", "sessions"],

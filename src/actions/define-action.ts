@@ -4,6 +4,7 @@ import type { Endpoint } from "../api/endpoints.js";
 import type { Elsewhere } from "../integrations/elsewhere.js";
 import type { PlansDoor } from "../plan-runner/plans-door.js";
 import type { Templates } from "../plan-templates/templates.js";
+import type { OutsideService } from "../plans/machine/state.js";
 import type { ClaimedQuestions } from "../runs/claimed-questions.js";
 import type { RunNotices } from "../runs/run-notices.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -77,7 +78,9 @@ export interface Call {
   inTerminal?: true;
   /** The same, by a click in the dashboard. */
   inDashboard?: true;
-  /** Who calls, by the name of their token; missing where the server does not know. */
+  /** The person has answered a message of another service, which has shown all of it. */
+  outside?: OutsideService;
+  /** Who calls, by the name of their token, or as that service names them; missing where the server does not know. */
   person?: string | undefined;
   /** True when the server is stopping: then calls answer at once. */
   isStopping(): boolean;

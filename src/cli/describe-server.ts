@@ -86,6 +86,16 @@ export function describeServer(parts: ServerParts): ServerOptions {
     const { findOrStartDriver } = await import("./plan-driver/start-driver.js");
     await findOrStartDriver({ settings, flags, script, partial, place, log });
   }
+  const secrets = createSecrets({
+    ...{ settings, env: foreignEnvironment(), home: homedir() },
+    onSecret: (secret) => void (parts.secrets.includes(secret) || parts.secrets.push(secret)),
+  });
+  /** Who is asked by other services is asked by the process in the background, also about single runs. */
+  async function findWhoAsks(): Promise<void> {
+    const { setForAnswers } = await import("../integrations/set-for-answers.js");
+    const { slack, discord, ntfy } = setForAnswers(settings, secrets);
+    if (slack || discord || ntfy) await findDriver();
+  }
   return {
     settings,
     log,
@@ -107,10 +117,13 @@ export function describeServer(parts: ServerParts): ServerOptions {
     },
     templates: { ownFolder: findOwnPlans(), ...(address === undefined && !ofCaller ? { stateFolder } : {}) },
     env: foreignEnvironment(),
-    secrets: createSecrets({
-      ...{ settings, env: foreignEnvironment(), home: homedir() },
-      onSecret: (secret) => void (parts.secrets.includes(secret) || parts.secrets.push(secret)),
-    }),
+    secrets,
+    onRunStarted: drivesPlans
+      ? undefined
+      : () =>
+          void findWhoAsks().catch((error: Error) =>
+            log.warn(`Nobody is asked by other services: ${error.message}`),
+          ),
     locate: windowSettings && createLocate(parts, windowSettings),
     tellOtherSettings: windowSettings?.tellOther,
   };

@@ -66,6 +66,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
   let legacy: Promise<McpServer> | undefined;
   let modern: Promise<ModernLeg> | undefined;
   let dashboard: Promise<DashboardView> | undefined;
+  let answers: Promise<{ close(): Promise<void> } | undefined> | undefined;
   let isHolding = () => false;
   let onIdle = () => {};
   let closing: Promise<void> | undefined;
@@ -103,6 +104,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     await stopCalls(graceMs);
     prompts.close();
     (await dashboard)?.close();
+    await (await answers?.catch(() => undefined))?.close();
     await (await modern)?.close();
     const mcp = await legacy;
     mcp?.stopInforming();
@@ -132,6 +134,7 @@ export function createServer(options: ServerOptions): WorkflowsServer {
     async carryOnPlans() {
       await host.discover();
       await services.plans.carryOn();
+      answers ??= options.openAnswers?.(services);
     },
     async serveRequest(request, how) {
       return (await openModern()).serveRequest(request, how);

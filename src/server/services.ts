@@ -56,6 +56,10 @@ export interface ServiceOptions {
   refusedKeyAdvice?: string;
   /** Told with each answer whether the API takes the key. Must not throw. */
   onKey?: ((isTaken: boolean) => void) | undefined;
+  /** Begins to ask people by other services, where this process carries plans out. */
+  openAnswers?: ((services: Services) => Promise<{ close(): Promise<void> } | undefined>) | undefined;
+  /** Told of each run that was started here. Must not throw. */
+  onRunStarted?: (() => void) | undefined;
   /** Counts for operators what is done. */
   counters?: Counters | undefined;
   /** Tells operators of the runs and plans of these services, and is closed together with them. */
@@ -180,6 +184,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     keys: capabilities,
     onStarted(run, request) {
       notices.began(run);
+      options.onRunStarted?.();
       issues.began(run, request);
       return sessions.started(run, request);
     },

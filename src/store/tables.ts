@@ -10,6 +10,7 @@ import { planEpochsMigration } from "./migrations/007-plan-epochs.js";
 import { type WorkerTables, workersMigration } from "./migrations/008-workers.js";
 import { type SessionBundleTables, sessionBundlesMigration } from "./migrations/009-session-bundles.js";
 import { type DeliveryTables, deliveriesMigration } from "./migrations/010-deliveries.js";
+import { type OutsideQuestionTables, outsideQuestionsMigration } from "./migrations/011-outside-questions.js";
 
 /** Which migrations have been applied, and by which version of this product. */
 interface MigrationTable {
@@ -30,7 +31,8 @@ export interface Tables
     HistoryTables,
     WorkerTables,
     SessionBundleTables,
-    DeliveryTables {
+    DeliveryTables,
+    OutsideQuestionTables {
   schema_migrations: MigrationTable;
 }
 
@@ -49,4 +51,5 @@ export const MIGRATIONS: readonly Migration[] = [
   workersMigration,
   sessionBundlesMigration,
   deliveriesMigration,
+  outsideQuestionsMigration,
 ];

@@ -51,11 +51,16 @@ export function toChange(
   state: PlanState,
   { step, kind }: WaitingFor,
   verdict: Verdict,
-  { inTerminal, inDashboard, person }: Pick<Call, "inTerminal" | "inDashboard" | "person">,
+  {
+    inTerminal,
+    inDashboard,
+    outside,
+    person,
+  }: Pick<Call, "inTerminal" | "inDashboard" | "outside" | "person">,
 ): PlanChange {
   const { agreement } = state.steps[step] ?? {};
   const whose = {
-    via: inTerminal ? "terminal" : inDashboard ? "dashboard" : "chat",
+    via: outside ?? (inTerminal ? "terminal" : inDashboard ? "dashboard" : "chat"),
     ...optional("by", person),
   } as const;
   if (kind === "agreement" && agreement && (verdict.kind === "yes" || verdict.kind === "no"))
@@ -130,10 +135,14 @@ export function isOpenStill(now: PlanState, shown: PlanState, need: WaitingFor):
 
 const DECIDED = { approve: "approved", "send-back": "sent back", stop: "stopped" } as const;
 
-const PLACES: Record<DecidedVia, string> = {
+/** Where somebody has decided, behind "in". */
+export const PLACES: Record<DecidedVia, string> = {
   chat: "a chat",
   terminal: "a terminal",
   dashboard: "the dashboard",
+  slack: "Slack",
+  discord: "Discord",
+  ntfy: "ntfy",
 };
 
 function whoAndWhere({ by, via }: { by?: string; via?: DecidedVia }): string {

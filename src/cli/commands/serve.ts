@@ -10,6 +10,7 @@ import { systemClock } from "../../shared/clock.js";
 import type { Invocation } from "../command-line.js";
 import { describeServer, openServerLog } from "../describe-server.js";
 import { monitor } from "../monitor.js";
+import { openAnswersFor } from "../outside-answers.js";
 import { openSharedNotifier } from "../window-notifier.js";
 
 /** When told to stop, the server answers calls in flight for so long, in ms. */
@@ -33,7 +34,14 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     // One limit for all callers, those with a key of their own included.
     startLimiter: createStartLimiter({ limit: settings.maxConcurrentRuns, clock: systemClock }),
   };
-  const common: ServerOptions = { ...describeServer(parts), ...forAll, monitoring, notifier };
+  const described = describeServer(parts);
+  const common: ServerOptions = {
+    ...described,
+    ...forAll,
+    ...{ monitoring, notifier },
+    // What is asked is brought to the services by what tells, where servers share a database.
+    openAnswers: notifier && ((services) => openAnswersFor(services, settings, described, notifier)),
+  };
   const server = createServer(common);
   const persons = settings.httpCallers === "apart" ? new Map(tokens.map(createServerOf)) : undefined;
 

@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import type { IntegrationParts } from "../../integrations/integration-parts.js";
 import { listTargets } from "../../integrations/list-targets.js";
 import type { Monitoring } from "../../monitoring/monitoring.js";
 import { chooseChannels } from "../../notices/choose-channels.js";
@@ -12,6 +13,7 @@ import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { VERSION } from "../../shared/version.js";
 import { monitor } from "../monitor.js";
+import { openOutsideAnswers } from "../outside-answers.js";
 import { watchForLinks } from "./dashboard-of-driver.js";
 
 /**
@@ -34,7 +36,8 @@ export function drivePlans(options: {
 
   async function open(onKey: (isTaken: boolean) => void): Promise<PlansAtWork> {
     const monitoring = await monitor({ ...settings, metrics: "off" }, log, secrets);
-    const notifier = createDriverNotifier(options, monitoring);
+    const integrations = integrationsOf(options);
+    const notifier = createDriverNotifier(options, integrations, monitoring);
     const host = createServices({ ...described, onKey, notifier, counters: monitoring, monitoring });
     const served = monitoring && (await serveFigures(monitoring, options));
     try {
@@ -43,14 +46,15 @@ export function drivePlans(options: {
       await plans.carryOn();
       const { services } = host;
       const dashboard = watchForLinks({ services, place, clock: systemClock, log });
+      const answers = await openOutsideAnswers({ services, integrations, notifier, ...described.plans, log });
       return {
         async look() {
           const isOpen = await dashboard.isOpen();
           const work = await plans.lookAtWork();
-          return { ...work, isBusy: work.isBusy || isOpen };
+          return { ...work, isBusy: work.isBusy || isOpen || (answers?.isBusy() ?? false) };
         },
         async close() {
-          await Promise.all([dashboard.close(), served?.close()]);
+          await Promise.all([dashboard.close(), served?.close(), answers?.close()]);
           await host.close();
         },
       };
@@ -73,16 +77,27 @@ export function drivePlans(options: {
   });
 }
 
+function integrationsOf({
+  settings,
+  env,
+  log,
+  secrets: hidden,
+}: Parameters<typeof drivePlans>[0]): IntegrationParts {
+  const onSecret = (one: string) => void hidden.push(one);
+  const secrets = createSecrets({ settings, env, home: homedir(), onSecret });
+  return { settings, secrets, env, clock: systemClock, log };
+}
+
 /** Tells of plans also while the engine, which tells of its runs, has ended; each notice is told by one of them. */
 function createDriverNotifier(
-  { settings, described, env, log, secrets: hidden }: Parameters<typeof drivePlans>[0],
+  { settings, described, env, log }: Parameters<typeof drivePlans>[0],
+  integrations: IntegrationParts,
   monitoring: Monitoring | undefined,
 ): Notifier | undefined {
   const machine = { env, platform: process.platform, home: homedir() };
-  const secrets = createSecrets({ settings, ...machine, onSecret: (one) => void hidden.push(one) });
-  const { channels, problem } = chooseChannels(settings, machine, secrets);
+  const { channels, problem } = chooseChannels(settings, machine, integrations.secrets);
   if (problem) log.warn(`Not all notifications can be given: ${problem}.`);
-  const targets = listTargets({ settings, secrets, env, clock: systemClock, log });
+  const targets = listTargets(integrations);
   if (channels.length + targets.length === 0) return undefined;
   const onDone = monitoring?.notified;
   const { folder, address } = described.plans;

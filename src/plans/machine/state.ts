@@ -217,7 +217,10 @@ export interface Agreement {
 }
 
 /** Where a person has decided; missing of what was decided before this was written down. */
-export type DecidedVia = "chat" | "terminal" | "dashboard";
+export type DecidedVia = "chat" | "terminal" | "dashboard" | OutsideService;
+
+/** A service by which people are asked who are at no window. */
+export type OutsideService = "slack" | "discord" | "ntfy";
 
 /** What a decision at a gate is bound to. */
 export interface GateOpening {

@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import type { Settings } from "../../settings/settings.js";
+import { cutText } from "../../shared/text.js";
+import { type AskMessage, askMessageSchema, writeButton } from "../ask-message.js";
+import { Unknown } from "../delivery-error.js";
+import type { Delivery, Target } from "../target.js";
+import type { VendorHttp } from "../vendor-http.js";
+import { escapeDiscord } from "./escape.js";
+
+/** What Discord is reached by. */
+export interface DiscordParts {
+  /** Where its API is, with its version. */
+  base: string;
+  http: () => Promise<VendorHttp>;
+  /** The bot's token. @throws NotNow */
+  token: () => Promise<string>;
+  /** The id of the channel in which is asked. */
+  channel: string;
+}
+
+export const DISCORD_ASK = "discord-questions";
+
+/** Where Discord's API is. */
+export function discordBase({ discordUrl = "https://discord.com/api" }: Partial<Settings>): string {
+  return `${discordUrl}/v10`;
+}
+
+const CONTENT_CHARS = 2_000;
+const BUTTON_CHARS = 80;
+const ROW = 5;
+const ROWS = 5;
+const STYLES = { plain: 2, weighty: 1 } as const;
+
+/** Questions in a channel of Discord: posted once, by a key that Discord knows again, and edited when they are over. */
+export function createDiscordAskTarget({ base, http, token, channel }: DiscordParts): Target {
+  return {
+    name: DISCORD_ASK,
+    label: "discord",
+    // A message with the same nonce is not made twice within some minutes; what is edited looks the same.
+    isRepeatable: () => true,
+    describe: ({ payload }) => `The question "${(payload as Partial<AskMessage>).title ?? ""}"`,
+    async deliver({ id, payload, remoteId }: Delivery, signal) {
+      const message = askMessageSchema.parse(payload);
+      if (remoteId === undefined && message.outcome !== undefined) return {};
+      const [where = channel, known] = remoteId?.split(" ") ?? [];
+      const answer = await (await http())({
+        method: known === undefined ? "POST" : "PATCH",
+        url: `${base}/channels/${where}/messages${known === undefined ? "" : `/${known}`}`,
+        headers: { authorization: `Bot ${await token()}` },
+        body: {
+          ...toDiscordMessage(message),
+          ...(known === undefined ? { nonce: nonceOf(id), enforce_nonce: true } : {}),
+        },
+        signal,
+      });
+      if (known !== undefined) return {};
+      const posted = (answer.json() ?? {}) as { id?: unknown };
+      if (typeof posted.id !== "string") throw new Unknown("Discord did not say what it has posted");
+      return { remoteId: `${where} ${posted.id}` };
+    },
+  };
+}
+
+/** At most 25 characters. */
+function nonceOf(id: string): string {
+  return createHash("sha256").update(id).digest("base64url").slice(0, 25);
+}
+
+/** The message as Discord takes it. */
+export function toDiscordMessage(message: AskMessage): object {
+  const { title, about, detail, hint, link, outcome } = message;
+  const text = [
+    `**${escapeDiscord(cutText(title, 400))}**`,
+    detail ? `\`\`\`\n${detail.replaceAll("```", "'''")}\n\`\`\`` : "",
+    escapeDiscord(about),
+    outcome ? `**${escapeDiscord(outcome)}**` : escapeDiscord(hint ?? ""),
+    link ? `<${link}>` : "",
+  ];
+  return {
+    content: cutText(text.filter(Boolean).join("\n"), CONTENT_CHARS),
+    components: outcome === undefined ? buttons(message) : [],
+    allowed_mentions: { parse: [] },
+  };
+}
+
+function buttons({ code, choices, words }: AskMessage): object[] {
+  const all = [
+    ...choices.map(({ title, weighty = false }, at) => ({
+      label: title,
+      choice: at as number | undefined,
+      weighty,
+    })),
+    ...(words ? [{ label: words, choice: undefined, weighty: false }] : []),
+  ].slice(0, ROW * ROWS);
+  return Array.from({ length: Math.ceil(all.length / ROW) }, (_, row) => ({
+    type: 1,
+    components: all.slice(row * ROW, (row + 1) * ROW).map(({ label, choice, weighty }) => ({
+      type: 2,
+      style: weighty ? STYLES.weighty : STYLES.plain,
+      label: cutText(label, BUTTON_CHARS),
+      custom_id: writeButton(code, choice),
+    })),
+  }));
+}
