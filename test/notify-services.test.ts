@@ -5,6 +5,7 @@ import { startFakeNtfy } from "../mocks/integrations/ntfy.js";
 import { startFakeSlackWebhook } from "../mocks/integrations/slack-webhook.js";
 import { startFakeWebhook } from "../mocks/integrations/webhook.js";
 import { readCommandLine } from "../src/cli/command-line.js";
+import { checkDeliveries } from "../src/cli/doctor/check-deliveries.js";
 import { readNotify } from "../src/settings/notify.js";
 import { readSettings } from "../src/settings/settings.js";
 import { toVariables } from "./support/bin.js";
@@ -152,6 +153,22 @@ describe("a notification by a service", () => {
     await telling.untilState("jwt-login", "sent");
     expect(Buffer.byteLength(ntfy.messages[0]?.message ?? "")).toBeLessThanOrEqual(4_096);
     expect(ntfy.messages[0]).toMatchObject({ topic: "alerts", priority: 4 });
+  });
+});
+
+it("doctor counts what was told, and says what to do about what is not known", async () => {
+  const slack = await begin(startFakeSlackWebhook());
+  slack.faults.push({ kind: "lost-answer" });
+  const telling = tellBy({ NOTIFY: "slack", SLACK_WEBHOOK: slack.webhook });
+  expect(await checkDeliveries(telling.folder)).toBeUndefined();
+  telling.end("first");
+  await telling.untilState("first", "unknown");
+  telling.end("second");
+  await telling.untilState("second", "sent");
+  expect(await checkDeliveries(telling.folder)).toEqual({
+    status: "warning",
+    message: "slack: 1 sent, slack: 1 not known",
+    todo: expect.stringContaining("look there whether it has arrived"),
   });
 });
 

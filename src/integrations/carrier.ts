@@ -188,7 +188,8 @@ export function createCarrier(options: CarrierOptions): Carrier {
 
   function judge({ pausesMs = NEWS_PAUSES_MS, ...target }: Target, claimed: Claimed, error: Error): Outcome {
     const note = error.message;
-    if (error instanceof Refused) return { state: "failed", note };
+    // That it is refused now says nothing of a former try.
+    if (error instanceof Refused) return { state: claimed.mayHaveBeenSent ? "unknown" : "failed", note };
     const isUnknown = !(error instanceof NotNow);
     if (isUnknown && !target.isRepeatable?.(claimed)) return { state: "unknown", note };
     const pauseMs = pausesMs[claimed.tries - 1];

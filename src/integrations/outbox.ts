@@ -219,3 +219,18 @@ export async function finishDelivery(
     await update.set({ note: outcome.note, ...dropped, ...free, ...maybe, ...state }).execute();
   }
 }
+
+/** How many deliveries of each target are in which state, those left out that became no news. */
+export async function countDeliveries(
+  db: Database,
+): Promise<{ target: string; state: string; count: number }[]> {
+  const rows = await db
+    .selectFrom("deliveries")
+    .select(["target", "state", ({ fn }) => fn.countAll().as("count")])
+    .where("state", "!=", "dropped")
+    .groupBy(["target", "state"])
+    .orderBy("target")
+    .orderBy("state")
+    .execute();
+  return rows.map(({ target, state, count }) => ({ target, state, count: Number(count) }));
+}

@@ -1,13 +1,14 @@
 import { parseArgs } from "node:util";
 import useMemoryFolder from "../support/memory-folder.js";
 import { runClusterFaults } from "./cluster/main.js";
+import { runOutboxFaults } from "./outbox/main.js";
 import { runSequences, type Summary } from "./run-sequences.js";
 
 /** How much the heap may grow between the first tenth of the sequences and the end, in MB. */
 const GROWTH_MB = 25;
 
 const { values, positionals } = parseArgs({
-  // "cluster": several engines with one database, in place of the server with a failing API.
+  // "cluster": several engines with one database, in place of the server with a failing API; "outbox": what is told elsewhere.
   allowPositionals: true,
   options: {
     seed: { type: "string", default: "1" },
@@ -28,6 +29,15 @@ if (positionals[0] === "cluster") {
     sequences: Number(values.sequences ?? 200),
     only: values.only === undefined ? undefined : Number(values.only),
     atOnce: Number(values["at-once"] ?? 2),
+  });
+  removeFolder?.();
+  process.exit(code);
+}
+if (positionals[0] === "outbox") {
+  const code = await runOutboxFaults({
+    seed,
+    sequences: Number(values.sequences ?? 500),
+    only: values.only === undefined ? undefined : Number(values.only),
   });
   removeFolder?.();
   process.exit(code);

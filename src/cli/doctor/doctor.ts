@@ -21,6 +21,7 @@ import { createConfigFiles } from "../install/config-files.js";
 import { lookAtPlans, namePlans } from "../plan-driver/tell-driver.js";
 import { checkApi } from "./check-api.js";
 import type { JudgedEntry } from "./check-clients.js";
+import { checkDeliveries } from "./check-deliveries.js";
 import { checkNotifications } from "./check-notifications.js";
 import { checkPlans } from "./check-plans.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
@@ -94,7 +95,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
 
   const isShared = settings !== undefined && hasSharedDatabase(settings);
   const engine = readEngineStatus(folder, { clock });
-  const [api, state, git, claude, sandbox, status, workflows, repositories, plans, workers] =
+  const [api, state, git, claude, sandbox, status, workflows, repositories, plans, workers, told] =
     await Promise.all([
       examineApi(settings, folder, engine, options),
       within(
@@ -123,6 +124,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
       ),
       settings ? within(examinePlans(settings, folder, shorten)) : undefined,
       settings && isShared ? within(examineWorkers(settings, folder, engine, options)) : undefined,
+      checkDeliveries(folder),
     ]);
   const isUnset = clients !== undefined && basis === undefined;
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
@@ -141,6 +143,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     ...workflows,
     ...(plans ? [{ check: "plans", ...plans }] : []),
     { check: "notifications", ...checkNotifications(settings, { env, platform, home }) },
+    ...(told ? [{ check: "told", ...told }] : []),
   ];
   const keys = [ofShell?.apiKey, settings?.apiKey, ...(clients?.secrets ?? [])];
   return { found, secrets: keys.filter((key) => key !== undefined) };
