@@ -78,7 +78,7 @@ export async function runOutboxSequence(
     for (let left = random.between(0, 4); left > 0; left--) {
       const fault = drawFault(random);
       service.faults.push(fault);
-      count(`${target.name}: ${fault.kind}`);
+      count(`${target.name} may meet: ${fault.kind}`);
     }
 
   /** A process with its own carrier, which ends where it is drawn. */
