@@ -33,10 +33,13 @@ const untilStatus = (call: AskedOutside["call"], plan_id: string, status: string
 
 it("a gate is asked in Discord once, though the answer to the post was lost; the right button goes on with the plan", async () => {
   const { discord, world, begin: beginPlan, call } = await begin();
+  await until(() => discord.identified() === 1, "the session");
+  discord.faults.push({ kind: "lost-answer" });
   world.script({ result: "A design @everyone" });
   const { data } = await beginPlan(GATED_PLAN);
   await untilShown(discord, "Build this?");
-  await until(() => discord.identified() === 1, "the session");
+  const posts = () => discord.requests.filter(({ path }) => path.endsWith("/messages")).length;
+  await until(() => posts() === 2, "the post to be sent again, under the same key");
   expect(discord.messages[0]).toMatchObject({ channel: "222", allowed_mentions: { parse: [] } });
   discord.press("Approve", STRANGER);
   await until(() => discord.whispers.length > 0, "the refusal");
