@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { nextAfterEnd } from "../src/actions/next-steps.js";
 import { API, type Body, type ContractClient } from "./contract/upstream.js";
-import { temporaryFolder } from "./support/bin.js";
+import { startBin, temporaryFolder } from "./support/bin.js";
 import { SCRIPTED_AGENT } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 import { startWorker, WORKERS_KEY, type WorkerProcess } from "./support/workers.js";
@@ -108,6 +108,41 @@ describe("a run whose engine was killed", () => {
     const by = await resumedBy(engine, run_id);
     const run = await engine.product.getRun(run_id);
     expect(nextAfterEnd(run)).toMatchObject({ next: { action: "status", arguments: { run_id: by } } });
+  });
+
+  it("can be kept from that by a kill, as while there is no agent that could go on with it", async () => {
+    const first = await open();
+    const { run_id, session_id } = await begin(first);
+    await crash(first);
+    const waits = await first.restart({ CLAUDE_PATH: "/nowhere/claude" });
+    expect(await statusOf(waits, run_id)).toMatchObject({ to_be_resumed: true });
+    const window = await startBin({
+      settings: { BASE_URL: waits.url, API_KEY: WORKERS_KEY },
+    });
+    const { text, data } = await window.call({ action: "kill", run_id, confirm: true });
+    expect(data.outcome, text).toBe("killed");
+    expect(text).toContain("was interrupted before. It does not go on by itself any more.");
+    await crash(waits);
+    const next = await waits.restart(ENDS);
+    await aWhileLater(next);
+    expect(await runsOf(next, session_id)).toHaveLength(1);
+    expect((await statusOf(next, run_id)).error_message).toMatch(
+      /It was not resumed. A person has ended it.$/,
+    );
+  });
+
+  it("cannot be kept from it any more when it has gone on: a chat is told which run to end", async () => {
+    const first = await open();
+    const { run_id } = await begin(first);
+    await crash(first);
+    const engine = await first.restart();
+    const by = await resumedBy(engine, run_id);
+    const window = await startBin({ settings: { BASE_URL: engine.url, API_KEY: WORKERS_KEY } });
+    const { data, text } = await window.call({ action: "kill", run_id, confirm: true });
+    expect(data, text).toMatchObject({
+      outcome: "ok",
+      next_step: { arguments: { action: "kill", run_id: by } },
+    });
   });
 
   it("is not resumed when it has resumed another one itself", async () => {

@@ -66,7 +66,7 @@ async function killAfterConsent(
 ): Promise<Answer> {
   const run = await readRun(seed, call, services);
   if ("outcome" in run) return run;
-  if (isFinal(run.status)) return tellOver(run, services);
+  if (isOver(run)) return tellOver(run, services);
   const ended = await confirmWithPerson(
     {
       action: "kill",
@@ -82,9 +82,12 @@ async function killAfterConsent(
   // A person takes time, and the public server turns even a completed run into a killed one.
   const now = await lookAgain(run, call, services);
   if ("outcome" in now) return now;
-  if (isFinal(now.status)) return tellOver(now, services);
+  if (isOver(now)) return tellOver(now, services);
   return kill(now, args.force === true, call, services);
 }
+
+/** Nothing of it is there to be ended: one that was interrupted and is to go on by itself may be kept from that. */
+const isOver = ({ status, goesOn }: Run) => isFinal(status) && (!goesOn || goesOn.runId !== undefined);
 
 /** The run after the person's answer. An API that does not answer this read does not keep the run from being killed. */
 async function lookAgain(run: Run, call: Call, services: Services): Promise<Run | Answer> {
@@ -120,10 +123,20 @@ async function kill(run: Run, force: boolean, call: Call, services: Services): P
 }
 
 function tellOver(run: Run, { clock }: Services): Answer {
+  const goesOnAs = run.goesOn?.runId;
   return {
     outcome: "ok",
     summary: `Nothing was killed: the run is already over. ${tellEnd(run)}`,
     run: describeRun(run, { now: clock.now() }),
+    ...(goesOnAs === undefined
+      ? {}
+      : {
+          next: {
+            action: "kill",
+            arguments: { run_id: goesOnAs },
+            reason: "That run goes on with it by itself: end it where the person wants that.",
+          },
+        }),
   };
 }
 
@@ -170,6 +183,11 @@ async function lookAfterwards(
         : `The ${nameRun(run)} is killed${services.settings.engine === "local" ? "" : ", according to the API"}, and no further work was seen since.`,
       ...(worked ? { next: watchAgain(run, "See whether it really ends.") } : {}),
     };
+  }
+  if (isFinal(run.status) && before.goesOn) {
+    if (run.goesOn) return tellOver(run, services);
+    const summary = `The ${nameRun(run)} was interrupted before. It does not go on by itself any more.`;
+    return { ...answer, outcome: "killed", summary };
   }
   if (isFinal(run.status)) {
     return {

@@ -182,6 +182,17 @@ export function createEngine(options: EngineOptions): Engine {
     return run;
   }
 
+  /** An interrupted run that goes on by itself: a person says that it is not to. */
+  async function keepFromResuming(runId: string): Promise<EngineRun> {
+    const change = { type: "not-resumed", why: "A person has ended it." } as const;
+    const { run, happened } = await runs.record(runId, change, "written").catch((error) => {
+      throw notWritten(error, `A kill of run ${runId}`, { log, undone: "Nothing was done." });
+    });
+    if (happened) return run;
+    const goesOn = run.resumedBy === undefined ? "" : ` and goes on as run ${run.resumedBy}: kill that one`;
+    throw new EngineRefusal(409, `Run ${runId} is already ${run.status}${goesOn}`);
+  }
+
   return {
     ...createRunReview({ runs, workspaces, find, hold, checkSession }),
     ...createPullRequestCalls({ runs, find, github: options.github }),
@@ -248,7 +259,7 @@ export function createEngine(options: EngineOptions): Engine {
     limitsChanged: queue.look,
 
     async kill(runId, force) {
-      find(runId);
+      if (find(runId).toResume) return keepFromResuming(runId);
       // Both at once: a database that another process keeps locked does not keep an agent alive. What is recorded of
       // its end comes after the kill. Where others may take this engine for gone, it counts when it is written.
       const killed = working.get(runId)?.kill(force);

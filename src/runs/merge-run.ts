@@ -21,6 +21,7 @@ export function mergeRun(older: Run, newer: Run): Run {
   if (newer.currentAction === undefined) delete merged.currentAction;
   if (newer.waitsForSlot === undefined) delete merged.waitsForSlot;
   if (newer.waitsForAnswer === undefined) delete merged.waitsForAnswer;
+  if (newer.goesOn === undefined) delete merged.goesOn;
   if (newer.hasNoWork) {
     delete merged.work;
     for (const key of ["insertions", "deletions", "mergedInto"] as const)
