@@ -245,6 +245,12 @@ const CASES: Record<string, Case> = {
     good: texts("draft", "ready"),
     bad: ["off", "Draft"],
   },
+  WATCH_PULL_REQUESTS: {
+    property: "watchPullRequests",
+    fallback: "off",
+    good: texts("off", "on"),
+    bad: ["yes", "ON"],
+  },
   FORGES: {
     property: "forges",
     fallback: undefined,

@@ -31,6 +31,8 @@ interface Thread {
   path: string;
   line: number;
   isResolved: boolean;
+  /** How its authors belong to the repository; COLLABORATOR unless told. */
+  association?: "OWNER" | "MEMBER" | "COLLABORATOR" | "CONTRIBUTOR" | "NONE";
   comments: Written[];
 }
 
@@ -307,19 +309,22 @@ export class SimulatedRepository {
   /** As GraphQL answers the query of `src/integrations/github/wire.ts`. */
   reviewThreads(pull: number): unknown {
     return {
-      nodes: (this.threads.get(pull) ?? []).map(({ path, line, isResolved, comments }) => ({
-        isResolved,
-        isOutdated: false,
-        path,
-        line,
-        comments: {
-          nodes: comments.map(({ author, body }) => ({
-            body,
-            createdAt: AT,
-            author: { __typename: "User", login: author },
-          })),
-        },
-      })),
+      nodes: (this.threads.get(pull) ?? []).map(
+        ({ path, line, isResolved, association = "COLLABORATOR", comments }) => ({
+          isResolved,
+          isOutdated: false,
+          path,
+          line,
+          comments: {
+            nodes: comments.map(({ author, body }) => ({
+              body,
+              createdAt: AT,
+              authorAssociation: association,
+              author: { __typename: "User", login: author },
+            })),
+          },
+        }),
+      ),
     };
   }
 

@@ -292,7 +292,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     sweepStartFiles();
     const stopPruning = await pruneDaily(runs, clock, log);
     notices.tell(runs);
-    pullRequests.begin({ runs, workspaces, workerId: opened?.worker.id });
+    pullRequests.begin({ runs, workspaces, workerId: opened?.worker.id, start: engine.start });
     const joined = await opened?.join(engine);
     const { app, clients } = createEngineApp({
       engine: joined?.engine ?? engine,

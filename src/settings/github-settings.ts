@@ -30,6 +30,13 @@ export const githubSettings = {
     bounds: "`draft` or `ready`",
     forEngine: true,
   }),
+  watchPullRequests: setting(z.enum(["off", "on"]).default("off"), {
+    variable: "WATCH_PULL_REQUESTS",
+    about:
+      "Engine: whether failed checks, and what members of the repository want in reviews, start paid runs of a pull request's session by themselves: at most three, and one for a commit. Only at GitHub.",
+    bounds: "`off` or `on`",
+    forEngine: true,
+  }),
   forges: setting(forgeList.optional(), {
     variable: "FORGES",
     about:

@@ -5,6 +5,7 @@ import { onTestFinished } from "vitest";
 import type { SimulatedGithub } from "../../mocks/integrations/github.js";
 import type { SimulatedRepository } from "../../mocks/integrations/github-world.js";
 import type { LocalEngine } from "../../src/engine/create-local-engine.js";
+import { type Clock, systemClock } from "../../src/shared/clock.js";
 import { type ContractClient, createContractClient } from "../contract/upstream.js";
 import { copyRepository, runGit } from "./git-place.js";
 import { GITHUB_TOKEN, openGithubForTest } from "./github.js";
@@ -31,6 +32,8 @@ export interface PullRequestPlace {
   restart(settings?: Parameters<typeof startLocalEngine>[1]): Promise<void>;
   /** A run that commits a file, to its end; `pull_request` is asked for unless the fields say otherwise. */
   run(fields?: Record<string, unknown>, file?: string): Promise<string>;
+  /** Waits for a run's end, and allows what its agent asks. */
+  toEnd(runId: string): Promise<void>;
   /** The run's pull request once it is no longer being opened. */
   pullRequestOf(runId: string): Promise<Record<string, unknown>>;
 }
@@ -51,6 +54,7 @@ export function committing(file: string): string {
 export async function openPullRequestPlace(
   settings: Parameters<typeof startLocalEngine>[1] = {},
   agent: object[] | undefined = undefined,
+  clock: Clock = systemClock,
 ): Promise<PullRequestPlace> {
   const remote = "acme/shop.git";
   const github = await openGithubForTest();
@@ -85,7 +89,7 @@ export async function openPullRequestPlace(
     engineAllowedFolders: [folder],
     ...settings,
   };
-  let engine = await startLocalEngine(folder, own, env);
+  let engine = await startLocalEngine(folder, own, env, { clock });
   let direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
   onTestFinished(async () => {
     await engine.close();
@@ -108,6 +112,7 @@ export async function openPullRequestPlace(
   const address = `git@${host}:${remote}`;
   return {
     ...{ folder, github, shop, bare, address, env, git },
+    toEnd,
     branches: () => git(bare, "for-each-ref", "--format=%(refname:short)", "refs/heads").split("\n"),
     get engine() {
       return engine;
@@ -117,7 +122,7 @@ export async function openPullRequestPlace(
     },
     async restart(changed = {}) {
       await engine.close();
-      engine = await startLocalEngine(folder, { ...own, ...changed }, env);
+      engine = await startLocalEngine(folder, { ...own, ...changed }, env, { clock });
       direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
     },
     async run(fields = {}, file = "login.txt") {

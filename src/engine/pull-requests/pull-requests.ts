@@ -11,8 +11,10 @@ import type { Log } from "../../shared/log.js";
 import type { EngineRun, RunPullRequest } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import type { WriteAlongside } from "../runs/write-changes.js";
+import type { Engine } from "../types.js";
 import type { ReviewableWorkspaces } from "../workspaces/workspaces.js";
 import type { Delivered } from "./deliver.js";
+import { watchPullRequests } from "./watch.js";
 
 /** Opens the pull requests of runs, in the background: a service that is away delays none of them. */
 export interface PullRequests {
@@ -20,10 +22,12 @@ export interface PullRequests {
   write: WriteAlongside;
   /** Begins to open, also what a former engine has left. */
   begin(engine: {
-    runs: Pick<RunStore, "get" | "ofSession" | "record" | "subscribe">;
+    runs: Pick<RunStore, "get" | "all" | "ofSession" | "record" | "subscribe" | "keyPrefix">;
     workspaces: Pick<ReviewableWorkspaces, "publish">;
     /** The id of this engine, where several share a database. */
     workerId: string | undefined;
+    /** Starts a run, as the engine does. */
+    start: Engine["start"];
   }): void;
   /** GitHub, as the settings have it now. */
   github(): Promise<OpenedGithub>;
@@ -51,6 +55,7 @@ export function createPullRequests(options: {
   let settings = options.settings;
   let opened: Promise<OpenedGithub> | undefined;
   let carrier: Carrier | undefined;
+  let stopWatching = async () => {};
 
   async function open(): Promise<OpenedGithub> {
     const { openGithub } = await import("../../integrations/github/open-github.js");
@@ -89,7 +94,7 @@ export function createPullRequests(options: {
       );
     },
 
-    begin({ runs, workspaces, workerId }) {
+    begin({ runs, workspaces, workerId, start }) {
       const runsOf = (runId: string) => {
         const run = runs.get(runId);
         return run && { run, session: runs.ofSession(run.sessionId) };
@@ -121,6 +126,11 @@ export function createPullRequests(options: {
         if (type === "ended" || type === "pull-request-asked") carrier?.look();
       });
       carrier.look();
+      stopWatching = watchPullRequests({
+        ...{ runs, start, github, clock, log },
+        isOn: () => settings.watchPullRequests === "on",
+        isOwn: ({ worker }) => worker === workerId,
+      });
     },
 
     github,
@@ -132,6 +142,7 @@ export function createPullRequests(options: {
     },
 
     async close() {
+      await stopWatching();
       await carrier?.close();
     },
   };

@@ -21,6 +21,8 @@ export interface WrittenText {
   text: string;
   /** ISO 8601, as GitHub tells it. */
   at?: string;
+  /** They belong to the repository, by what GitHub says. */
+  isMember?: true;
 }
 
 /** An issue, or a pull request, which has a number among the issues, too. */
@@ -247,14 +249,19 @@ function toPull(wire: z.output<typeof pullWire>): PullRequest {
   };
 }
 
+/** Whoever may write to the repository, or belongs to its owner. */
+const MEMBERS = ["OWNER", "MEMBER", "COLLABORATOR"];
+
 export function toWritten({
   body,
   user,
   created_at,
-}: Pick<z.output<typeof commentWire>, "body" | "user" | "created_at">): WrittenText {
+  author_association,
+}: Pick<z.output<typeof commentWire>, "body" | "user" | "created_at" | "author_association">): WrittenText {
   return {
     author: cleanLine(user?.login ?? "somebody", 60),
     text: cleanText(body ?? "", TEXT_CHARS).trim(),
     ...(created_at ? { at: cleanLine(created_at, 40) } : {}),
+    ...(MEMBERS.includes(author_association ?? "") ? { isMember: true } : {}),
   };
 }

@@ -65,8 +65,8 @@ async function readWholes(
       latest.set(review.user?.login ?? "", review);
   return [...latest.values()]
     .filter(({ state, body }) => state === "CHANGES_REQUESTED" && body?.trim())
-    .map(({ body, user, submitted_at }) => ({
-      comments: [toWritten({ body, user, created_at: submitted_at })],
+    .map(({ body, user, submitted_at, author_association }) => ({
+      comments: [toWritten({ body, user, created_at: submitted_at, author_association })],
     }));
 }
 
@@ -81,7 +81,14 @@ async function readThreads(
   return data.repository.pullRequest.reviewThreads.nodes.flatMap((thread) => {
     if (!thread || thread.isResolved) return [];
     const comments = thread.comments.nodes.flatMap((one) =>
-      one ? [toWritten({ body: one.body, user: one.author, created_at: one.createdAt })] : [],
+      one
+        ? [
+            toWritten({
+              ...{ body: one.body, user: one.author, created_at: one.createdAt },
+              author_association: one.authorAssociation,
+            }),
+          ]
+        : [],
     );
     return comments.length > 0 ? [toPoint(thread, comments)] : [];
   });

@@ -28,6 +28,7 @@ export const issueWire = z.looseObject({
   html_url: text,
   user: person,
   created_at: text,
+  author_association: text,
   comments: told(z.number()),
   pull_request: told(z.looseObject({})),
 });
@@ -37,6 +38,7 @@ export const commentWire = z.looseObject({
   body: text,
   user: person,
   created_at: text,
+  author_association: text,
   html_url: text,
 });
 
@@ -58,6 +60,7 @@ export const reviewWire = z.looseObject({
   body: text,
   state: text,
   submitted_at: text,
+  author_association: text,
   commit_id: text,
 });
 
@@ -69,6 +72,7 @@ export const reviewCommentWire = z.looseObject({
   line: told(z.number()),
   position: told(z.number()),
   in_reply_to_id: told(z.number()),
+  author_association: text,
   created_at: text,
 });
 
@@ -114,7 +118,7 @@ export const THREADS_QUERY = `query ($owner: String!, $name: String!, $number: I
           isOutdated
           path
           line
-          comments(first: 20) { nodes { body createdAt author { login } } }
+          comments(first: 20) { nodes { body createdAt authorAssociation author { login } } }
         }
       }
     }
@@ -135,7 +139,11 @@ export const threadsWire = z.looseObject({
                 path: text,
                 line: told(z.number()),
                 comments: z.looseObject({
-                  nodes: z.array(told(z.looseObject({ body: text, createdAt: text, author: person }))),
+                  nodes: z.array(
+                    told(
+                      z.looseObject({ body: text, createdAt: text, authorAssociation: text, author: person }),
+                    ),
+                  ),
                 }),
               }),
             ),
