@@ -63,6 +63,19 @@ test("rule 8: a run that a person has killed in the API does not go on", async (
   expect(api.runs).toHaveLength(1);
 });
 
+test("rule 8: a run is not tried again where what it was to go on with had come to its end", async () => {
+  const api = await serveBranchingApi({ script: () => ({ manual: true }) });
+  const plans = await openDrivenPlans(api);
+  plans.runner.start();
+  const step = { id: "only", run: "fix", task: "Mend it", retry: 2 };
+  const planId = await plans.begin({ name: "one", steps: [step] });
+  const going = await plans.until(planId, ({ steps }) => steps.only?.attempts[0]?.runId !== undefined);
+  const runId = String(going.steps.only?.attempts[0]?.runId);
+  api.world.run(runId).fail("It had completed.", "already_ended");
+  await plans.until(planId, (state) => planStatus(state) === "failed");
+  expect(api.runs).toHaveLength(1);
+});
+
 // Each agent commits, says where it is, and waits there for as long as it is told to.
 const WORK = [
   'echo work >> "$(basename "$PWD").txt"',

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { nextAfterEnd } from "../src/actions/next-steps.js";
+import { planRunKey, planRunKeyName } from "../src/shared/plan-run-key.js";
 import { API, type Body, type ContractClient } from "./contract/upstream.js";
 import { startBin, temporaryFolder } from "./support/bin.js";
 import { SCRIPTED_AGENT } from "./support/local-engine.js";
@@ -177,7 +178,8 @@ describe("a run whose engine was killed", () => {
     const first = await open();
     const prefix = await keyPrefixOf(first);
     const body = { message: "Build it", input_format: "stream-json" };
-    const headers = { "x-api-key": WORKERS_KEY, "idempotency-key": `${prefix}${randomUUID()}/build/1` };
+    const key = `${prefix}${planRunKeyName(planRunKey(randomUUID(), "build", 1))}`;
+    const headers = { "x-api-key": WORKERS_KEY, "idempotency-key": key };
     const started = await first.call("POST", "/run/implement", { body, headers });
     const { run_id, session_id } = started.body;
     await first.until(run_id, working);

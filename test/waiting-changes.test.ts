@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { appendFileSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -8,6 +9,7 @@ import type { RunRequest } from "../src/engine/runs/run.js";
 import { NotResumable, NotWritten, type RunStore, type StoredEvent } from "../src/engine/runs/run-store.js";
 import { openWaitingChanges, type WaitingChange } from "../src/engine/runs/waiting-changes.js";
 import { systemClock } from "../src/shared/clock.js";
+import { planRunKey, planRunKeyName } from "../src/shared/plan-run-key.js";
 import { transaction } from "../src/store/database.js";
 import { openStore } from "../src/store/open-store.js";
 import { StoreError } from "../src/store/store-error.js";
@@ -258,6 +260,41 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
           await expect(other.accept(next)).rejects.toThrow(NotResumable);
         }
       }
+    },
+  );
+
+  it.each(CUT_OFF)(
+    "let no run of a plan begin that goes on with one that was %s, once that is known",
+    async (_, end, told) => {
+      const database = await server.createDatabase();
+      let isAway = false;
+      const here = await open(folderOf(), database, undefined, () => isAway);
+      const other = await open(folderOf(), database);
+      const keyOf = (number: number) => {
+        const name = planRunKeyName(planRunKey(randomUUID(), "build", number));
+        return { key: `${here.keyPrefix}${name}`, digest: "" };
+      };
+      await here.accept({ runId: "r", sessionId: "s", sessionName: "s", request }, keyOf(1));
+      await here.record("r", { type: "started", worker: "w" }, "written");
+      isAway = true;
+      await here.record("r", end, "now");
+      await other.record("r", { type: "ended", status: "interrupted", leftBehind: true }, "written");
+      await other.accept({ runId: "next", sessionId: "s", sessionName: "s", request }, keyOf(2));
+      await other.accept({ runId: "else", sessionId: "else", sessionName: "else", request }, keyOf(1));
+      isAway = false;
+      await act(here, "looks");
+      await vi.waitFor(async () => {
+        await other.refresh();
+        expect(here.get("next")).toEqual(other.get("next"));
+        expect(here.knownUntil()).toBeUndefined();
+      });
+      expect(other.get("else")?.status).toBe("pending");
+      // A plan goes on with whatever was interrupted.
+      const isToEnd = told && end.status !== "interrupted";
+      const ended = { status: "failed", neverStarted: true, errorCode: "already_ended" };
+      expect(other.get("next")).toMatchObject(
+        isToEnd ? { ...ended, error: expect.stringMatching(told) } : { status: "pending" },
+      );
     },
   );
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import { ApiError, isPassing } from "../api/errors.js";
@@ -11,6 +10,7 @@ import type { RunWatcher } from "../runs/run-watcher.js";
 import type { Runs } from "../runs/runs.js";
 import { tellStandstill, tellTurn } from "../runs/tell-run.js";
 import { type Clock, sleep } from "../shared/clock.js";
+import { planRunKeyName } from "../shared/plan-run-key.js";
 import { findLostRuns, noteOfStart } from "./find-lost-run.js";
 import type { PlanPlace } from "./plan-place.js";
 import type { IsReplaced, PlanNow, PlanPort, Postponed, RunEnd, StartOutcome } from "./port.js";
@@ -79,7 +79,7 @@ export function createApiPort(
     signal: AbortSignal,
   ): Promise<StartOutcome> {
     try {
-      const own = { name: keyNameOf(key), mayRepeat: maySend };
+      const own = { name: planRunKeyName(key), mayRepeat: maySend };
       const result = await runs.start(request, signal, maySend, own);
       if (result.kind === "withdrawn") return { kind: "withdrawn" };
       if (result.kind === "unknown") return { kind: "unknown", reason: result.error.message };
@@ -290,9 +290,4 @@ function pauseFor(error: ApiError): Postponed | undefined {
 
 function whenever({ message, retryAfterMs }: ApiError): Postponed {
   return { kind: "not-now", reason: message, ...optional("afterMs", retryAfterMs) };
-}
-
-/** A name for the start that is the same in every process, of characters that a header takes. */
-function keyNameOf(key: string): string {
-  return `plan-${createHash("sha256").update(key).digest("hex").slice(0, 40)}`;
 }

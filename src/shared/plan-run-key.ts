@@ -1,8 +1,10 @@
-const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-const OF_PLAN = new RegExp(`^(?:db-${UUID}\\.)?${UUID}/[^/]+/\\d`);
+import { createHash } from "node:crypto";
+
+/** Behind the prefix of the API's database, where it has one. */
+const NAME_OF_PLAN = /^(?:db-[0-9a-f-]{36}\.)?plan-[0-9a-f]{40}$/;
 
 /**
- * The name of a plan's start, under which it is found again. No other start has one of this form.
+ * The name of a plan's start, under which the plan finds it again.
  * @param planId a UUID
  * @param number counts the starts of the step, or of one of its items
  * @param item counts from 0; of a step that is carried out for several
@@ -11,7 +13,15 @@ export function planRunKey(planId: string, stepId: string, number: number, item?
   return `${planId}/${stepId}/${number}${item === undefined ? "" : `/${item + 1}`}`;
 }
 
+/**
+ * What stands for that name in an `Idempotency-Key`: the same in every process, of characters that a header takes. No other
+ * start has a key of this form.
+ */
+export function planRunKeyName(key: string): string {
+  return `plan-${createHash("sha256").update(key).digest("hex").slice(0, 40)}`;
+}
+
 /** True when an `Idempotency-Key` is that of a plan's start: the plan goes on with what is interrupted. */
 export function isPlanRunKey(key: string | undefined): boolean {
-  return key !== undefined && OF_PLAN.test(key);
+  return key !== undefined && NAME_OF_PLAN.test(key);
 }

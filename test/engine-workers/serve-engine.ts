@@ -1,5 +1,5 @@
 /**
- * A local engine on a fixed port whose agents do what SCRIPTED_AGENT says, to be killed by a test. Started as a process:
+ * A local engine on a fixed port, which resumes what is interrupted, whose agents do what SCRIPTED_AGENT says, to be killed by a test. Started as a process:
  *
  *     serve-engine.mjs <folder> <allowed folder> <port> <agent's program>
  */
@@ -10,7 +10,7 @@ const [folder = "", allowed = "", port = "0", claudePath = ""] = process.argv.sl
 const { SCRIPTED_AGENT = "" } = process.env;
 await startLocalEngine(
   folder,
-  { engineAllowedFolders: [allowed], claudePath },
+  { engineAllowedFolders: [allowed], claudePath, engineResume: "once" },
   { SCRIPTED_AGENT },
   { port: Number(port) },
 );

@@ -17,7 +17,9 @@ export type FailureCode =
   | "overloaded"
   | "model_missing"
   | "cost_limit"
-  | "day_cost_limit";
+  | "day_cost_limit"
+  /** The interrupted run with which it was to go on had come to its end. */
+  | "already_ended";
 
 /**
  * `waiting`: the agent waits for a person's answer. `interrupted`: the engine or the machine went away while the run

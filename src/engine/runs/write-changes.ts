@@ -1,3 +1,4 @@
+import { isPlanRunKey } from "../../shared/plan-run-key.js";
 import type { Transaction } from "../../store/database.js";
 import { acceptRun, apply, applyLate, deepFreeze } from "./apply.js";
 import type { RunAccepted, RunEvent } from "./events.js";
@@ -165,7 +166,7 @@ export async function writeChanges(
     const stored = await read(runId);
     if (!stored) return { refused: new Error(`Run ${runId} is not there`) };
     const changed = apply(stored.run, event);
-    if (isLate && changed === stored.run && event.type === "ended") return endResume(stored.run, event);
+    if (isLate && changed === stored.run && event.type === "ended") return endResume(stored, event);
     const run = isLate && changed === stored.run ? applyLate(stored.run, event) : changed;
     if (run === stored.run || (guard && !(await guard(trx, stored.run, event, { changed: after, held }))))
       return { run: stored.run, event: undefined };
@@ -180,7 +181,10 @@ export async function writeChanges(
    * A run that others have taken for interrupted had come to another end, which its worker could not tell until now: what
    * is to go on with it by itself does not begin.
    */
-  async function endResume(run: EngineRun, ended: Extract<RunEvent, { type: "ended" }>): Promise<Outcome> {
+  async function endResume(
+    { run, key }: StoredRun,
+    ended: Extract<RunEvent, { type: "ended" }>,
+  ): Promise<Outcome> {
     if (!run.leftBehind || ended.toResume) return { run, event: undefined };
     const [runId, had] = [run.runId, `${HAD_ENDED[ended.status]}, which its worker could not tell before.`];
     if (run.toResume)
@@ -189,16 +193,27 @@ export async function writeChanges(
         runId,
         event: { type: "not-resumed", why: `It ${had}`, at: ended.at },
       });
-    const next = run.resumedBy === undefined ? undefined : (await read(run.resumedBy))?.run;
+    // A plan goes on with whatever was interrupted, for whichever reason.
+    const byPlan =
+      isPlanRunKey(key?.key) && ended.status !== "interrupted" ? await nextOfPlan(run) : undefined;
+    const next = run.resumedBy === undefined ? byPlan : (await read(run.resumedBy))?.run;
     if (next?.status !== "pending") return { run, event: undefined };
     const event: RunEvent = {
       type: "ended",
       status: "failed",
       error: `The interrupted run ${runId}, with which it was to go on, ${had}`,
+      errorCode: "already_ended",
       neverStarted: true,
       at: Math.max(ended.at, next.createdAt),
     };
     return record({ kind: "record", runId: next.runId, event });
+  }
+
+  /** The session's newest run, where it is a plan's, which goes on with one of its own. */
+  async function nextOfPlan({ sessionId }: EngineRun): Promise<EngineRun | undefined> {
+    const newest = await newestOfSession(trx, sessionId);
+    const next = newest === undefined ? undefined : await read(newest);
+    return isPlanRunKey(next?.key?.key) ? next?.run : undefined;
   }
 
   for (const [name, value] of unwritten.facts) await writeFact(trx, name, value);
