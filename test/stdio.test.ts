@@ -86,6 +86,7 @@ describe("a session over stdio", () => {
         "show_diff",
         "take_work",
         "discard_work",
+        "check_pull_request",
         "list_sessions",
         "list_workflows",
         "get_message_queue",
