@@ -14,6 +14,7 @@ import { silentLog, until } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 import { storedDeliveries } from "./support/notices.js";
 import { planOf } from "./support/plan-place.js";
+import { openPullRequestPlace } from "./support/pull-request-place.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
 
 // What an issue of Linear is told of the work on it, by the processes that carry it out.
@@ -203,4 +204,14 @@ describe("a plan", () => {
     await until(() => comments().length === 1, "the comment");
     expect(comments()[0]).toMatch(/failed|ended by a person/);
   });
+});
+
+it("a run that ends with a pull request has it as the one attachment of its issue", async () => {
+  const place = await openPullRequestPlace(settings());
+  const runId = await place.run({ linked_issue: link });
+  const { url } = await place.pullRequestOf(runId);
+  await until(() => issue.attachments.length === 1, "the attachment");
+  expect(issue.attachments[0]).toMatchObject({ url });
+  await until(() => comments()[0]?.includes(String(url)) === true, "the comment to have it");
+  expect([comments().length, issue.moves]).toEqual([1, ["In Progress"]]);
 });

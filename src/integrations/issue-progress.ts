@@ -32,3 +32,12 @@ export interface PullOfIssue {
   url: string;
   title: string;
 }
+
+/** What an issue is told of the pull request of a run; nothing before there is one. */
+export function listPulls(
+  pull: { url?: string | undefined; number?: number | undefined } | undefined,
+): PullOfIssue[] {
+  const { url, number } = pull ?? {};
+  if (url === undefined || !/^https?:\/\/[^\s"'<>()]{1,500}$/.test(url)) return [];
+  return [{ url, title: number === undefined ? "Pull request" : `Pull request #${number}` }];
+}

@@ -1,5 +1,5 @@
 import { isFinal, openQuestions, type Run, type StartRequest } from "../api/types.js";
-import type { IssueProgress, ProgressPhase } from "../integrations/issue-progress.js";
+import { type IssueProgress, listPulls, type ProgressPhase } from "../integrations/issue-progress.js";
 import type { Notifier } from "../notices/notifier.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
@@ -78,7 +78,7 @@ function progressOf(run: Run): IssueProgress {
     name: sessionName ? `${workflowName} (${sessionName})` : workflowName,
     status: statusOf(run, question !== undefined),
     phases: phasesCompleted.map((name): ProgressPhase => ({ name, state: "done" })),
-    pulls: [],
+    pulls: listPulls(run.pullRequest),
     ...(question ? { needs: question.text } : {}),
     ...(work ? { branch: work.branch } : {}),
     ...(isEnd ? { effort: tellEffort(run) } : {}),

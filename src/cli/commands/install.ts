@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { createRepositoryPermissions } from "../../engine/requirements.js";
 import { listGivenVariables } from "../../settings/list-variables.js";
-import { readSettings } from "../../settings/settings.js";
+import { readSettings, type Settings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import { offerAllow } from "../allow/offer-allow.js";
 import type { Invocation } from "../command-line.js";
@@ -10,14 +10,16 @@ import { findClaudeCli } from "../install/claude-cli.js";
 import { createConfigFiles } from "../install/config-files.js";
 import { runInstall } from "../install/install.js";
 import { chooseLaunch } from "../install/launch.js";
+import { isService, type ServiceName } from "../install/services.js";
 import { expandHome, foreignEnvironment } from "../process.js";
 
-/** `install <client>`: writes this server into a chat client's configuration. */
+/** `install <client>`: writes this server into a chat client's configuration; `install <service>`: says how to set it up. */
 export async function install(asked: Invocation): Promise<number> {
   const { client = "", flags, name, yes, print, project, script } = asked;
   const settings = readSettings(process.env, flags);
   const env = foreignEnvironment();
   const { platform } = process;
+  if (isService(client)) return installOf(client, settings, env);
   const runClaude = client === "claude-code" ? findClaudeCli({ env, platform }) : undefined;
   const out = (text: string) => void process.stdout.write(text);
   const ask = createAsk(process.stdin, process.stderr);
@@ -53,5 +55,14 @@ export async function install(asked: Invocation): Promise<number> {
     // `--yes` is about the client's file; whoever wants the repository allowed as well says so.
     ...(ask && !yes ? { ask } : {}),
     out,
+  });
+}
+
+async function installOf(service: ServiceName, settings: Settings, env: NodeJS.ProcessEnv): Promise<number> {
+  const { installService } = await import("../install/install-service.js");
+  const { checkServices } = await import("../doctor/check-services.js");
+  return installService(service, {
+    check: (hidden) => checkServices(settings, { env, home: homedir(), clock: systemClock }, hidden),
+    out: (text) => void process.stdout.write(text),
   });
 }

@@ -26,6 +26,7 @@ import { checkNotifications } from "./check-notifications.js";
 import { checkPlans } from "./check-plans.js";
 import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
 import { checkRepositories } from "./check-repositories.js";
+import { checkServices } from "./check-services.js";
 import { checkState } from "./check-state.js";
 import { checkWorkflows } from "./check-workflows.js";
 import { type Finding, failure, ok, type Result, type Status, skipped, warning } from "./finding.js";
@@ -95,7 +96,8 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
 
   const isShared = settings !== undefined && hasSharedDatabase(settings);
   const engine = readEngineStatus(folder, { clock });
-  const [api, state, git, claude, sandbox, status, workflows, repositories, plans, workers, told] =
+  const hidden: string[] = [];
+  const [api, state, git, claude, sandbox, status, workflows, repositories, plans, workers, told, services] =
     await Promise.all([
       examineApi(settings, folder, engine, options),
       within(
@@ -125,6 +127,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
       settings ? within(examinePlans(settings, folder, shorten)) : undefined,
       settings && isShared ? within(examineWorkers(settings, folder, engine, options)) : undefined,
       checkDeliveries(folder),
+      settings ? checkServices(settings, options, hidden) : [],
     ]);
   const isUnset = clients !== undefined && basis === undefined;
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
@@ -144,8 +147,9 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     ...(plans ? [{ check: "plans", ...plans }] : []),
     { check: "notifications", ...checkNotifications(settings, { env, platform, home }) },
     ...(told ? [{ check: "told", ...told }] : []),
+    ...services,
   ];
-  const keys = [ofShell?.apiKey, settings?.apiKey, ...(clients?.secrets ?? [])];
+  const keys = [ofShell?.apiKey, settings?.apiKey, ...(clients?.secrets ?? []), ...hidden];
   return { found, secrets: keys.filter((key) => key !== undefined) };
 }
 

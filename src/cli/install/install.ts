@@ -8,6 +8,7 @@ import { renderDiff, renderJsonDiff } from "./diff.js";
 import { ENGINE_VARIABLE, InstallError, KEY_VARIABLE, SERVER_NAME } from "./names.js";
 import { canRefer, planChange, withNewName } from "./plan-change.js";
 import { FORMER_NAME } from "./rename-entry.js";
+import { SERVICE_NAMES } from "./services.js";
 import type { InstallOptions, Task } from "./task.js";
 
 /** Names that every client takes, also in front of a tool's name. */
@@ -149,8 +150,8 @@ function keyIsMissing(form: ClientForm, task: Task): string {
 
 function findForm(client: string): ClientForm {
   if ((CLIENT_NAMES as string[]).includes(client)) return CLIENT_FORMS[client as ClientName];
-  const [nearest] = findNearest(client, CLIENT_NAMES, 1);
+  const [nearest] = findNearest(client, [...CLIENT_NAMES, ...SERVICE_NAMES], 1);
   throw new SettingsError(
-    `unknown client${nearest ? `; ${nearest} may be meant` : ""}; there are ${CLIENT_NAMES.join(", ")}`,
+    `unknown client${nearest ? `; ${nearest} may be meant` : ""}; there are ${CLIENT_NAMES.join(", ")}, and the services ${SERVICE_NAMES.join(", ")}`,
   );
 }

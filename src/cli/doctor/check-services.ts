@@ -1,0 +1,48 @@
+import { NotNow } from "../../integrations/delivery-error.js";
+import { createSecrets } from "../../settings/secrets.js";
+import type { Settings } from "../../settings/settings.js";
+import type { Clock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
+import { createLog } from "../../shared/log.js";
+import { type Finding, ok, skipped, warning } from "./finding.js";
+
+/** A check takes no longer, in ms. */
+const LIMIT_MS = 4_500;
+
+const SILENT = createLog({ level: "silent", stderr: { write: () => true } });
+
+/**
+ * Proves what is set for other services by one read each. Nothing is sent to anybody.
+ * @param place.env for commands that give secrets, and for proxies
+ * @param hidden gets the secrets that were read, which are never shown
+ * @returns one finding for each that is set; none of them keeps the product from its work
+ */
+export async function checkServices(
+  settings: Settings,
+  { env, home, clock }: { env: NodeJS.ProcessEnv; home: string; clock: Clock },
+  hidden: string[],
+): Promise<Finding[]> {
+  const { listServiceChecks } = await import("../../integrations/check-services.js");
+  const secrets = createSecrets({ settings, env, home, onSecret: (secret) => void hidden.push(secret) });
+  const checks = await listServiceChecks({ settings, secrets, env, clock, log: SILENT });
+  return Promise.all(
+    checks.map(async ({ service, name, setting, ask }): Promise<Finding> => {
+      const variable = `AUTOMAGIK_WORKFLOWS_${setting}`;
+      if (!ask) {
+        const why = `${name} is set; only a message would show whether it works`;
+        return { check: service, ...skipped(why) };
+      }
+      try {
+        const told = await withDeadline(clock, LIMIT_MS, ask);
+        if (told !== undefined) return { check: service, ...ok(`${name} answers, ${told}`) };
+        const late = `${name} gave no answer within ${LIMIT_MS / 1000} s`;
+        return { check: service, ...warning(late, "Try again later.") };
+      } catch (error) {
+        const { message } = error as Error;
+        if (error instanceof NotNow) return { check: service, ...warning(message, "Try again later.") };
+        const todo = `Correct ${variable} (or _FILE, _COMMAND); automagik-workflows-mcp install ${service} says how.`;
+        return { check: service, ...warning(message, todo) };
+      }
+    }),
+  );
+}

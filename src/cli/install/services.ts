@@ -1,0 +1,126 @@
+import type { ServiceCheck } from "../../integrations/check-services.js";
+import { SLACK_MANIFEST } from "./slack-manifest.js";
+
+export type ServiceName = ServiceCheck["service"];
+
+/** What is set for a service, beside what it is for. */
+interface Guide {
+  title: string;
+  /** What has to be made there, and what may be done with it; sentences. */
+  steps: readonly string[];
+  /** Variables behind the prefix, with what they are. */
+  variables: readonly (readonly [name: string, about: string])[];
+}
+
+export const SERVICE_NAMES: readonly ServiceName[] = [
+  "slack",
+  "discord",
+  "ntfy",
+  "webhook",
+  "github",
+  "linear",
+];
+
+const GUIDES: Record<ServiceName, Guide> = {
+  slack: {
+    title: "Slack",
+    steps: [
+      "To be told only: make an incoming webhook for a channel (https://api.slack.com/apps, your app, Incoming Webhooks).",
+      "To answer there, too: make an app of your own from the manifest below (https://api.slack.com/apps, Create New App, " +
+        "From a manifest), and install it to your workspace.",
+      "Make an app-level token with the scope connections:write (Basic Information, App-Level Tokens); the bot token is " +
+        "under OAuth & Permissions. Invite the app to the channel: /invite @automagik-workflows.",
+    ],
+    variables: [
+      ["NOTIFY", "slack among its parts"],
+      ["SLACK_WEBHOOK", "to be told only: the webhook's address"],
+      ["SLACK_BOT_TOKEN", "to answer: xoxb-…"],
+      ["SLACK_APP_TOKEN", "to answer: xapp-…"],
+      ["SLACK_CHANNEL", "to answer: the channel's id, C…"],
+      ["SLACK_ANSWERERS", "who may answer: member ids, U…, separated by commas"],
+    ],
+  },
+  discord: {
+    title: "Discord",
+    steps: [
+      "To be told only: make a webhook for a channel (Edit Channel, Integrations, Webhooks).",
+      "To answer there, too: make an application with a bot (https://discord.com/developers/applications), without " +
+        "privileged intents, and invite it with the scope bot and the permissions View Channel and Send Messages.",
+    ],
+    variables: [
+      ["NOTIFY", "discord among its parts"],
+      ["DISCORD_WEBHOOK", "to be told only: the webhook's address"],
+      ["DISCORD_BOT_TOKEN", "to answer: the bot's token"],
+      ["DISCORD_CHANNEL", "to answer: the channel's id"],
+      ["DISCORD_ANSWERERS", "who may answer: user ids, separated by commas"],
+    ],
+  },
+  ntfy: {
+    title: "ntfy",
+    steps: [
+      "Choose a topic that nobody guesses, such as wf- and 32 random characters, and subscribe to it on your phone; on a " +
+        "server of your own protect it by an access token.",
+      "To answer there, too: choose a second one, to which the buttons answer. Whoever knows it can answer.",
+    ],
+    variables: [
+      ["NOTIFY", "ntfy among its parts"],
+      ["NTFY_TOPIC", "the topic's address, https://ntfy.sh/…"],
+      ["NTFY_TOKEN", "where the server asks for one"],
+      ["NTFY_ANSWERS", "to answer: the second topic's address"],
+      ["NTFY_ANSWERERS", "to answer: the name of the person who can post there"],
+    ],
+  },
+  webhook: {
+    title: "a webhook of your own",
+    steps: [
+      "Make an endpoint that takes Standard Webhooks (https://www.standardwebhooks.com) and a secret: whsec_ and 24 to 64 " +
+        "random bytes in Base64.",
+    ],
+    variables: [
+      ["NOTIFY", "webhook among its parts"],
+      ["WEBHOOK_URL", "the endpoint's address"],
+      ["WEBHOOK_SECRET", "whsec_…"],
+    ],
+  },
+  github: {
+    title: "GitHub",
+    steps: [
+      "Where gh is logged in, nothing has to be made.",
+      "Else make a fine-grained token for the repositories in question (https://github.com/settings/personal-access-tokens): " +
+        "metadata, contents and issues to read; to open pull requests also pull requests, contents and issues to write.",
+    ],
+    variables: [
+      ["GITHUB_TOKEN", "the token"],
+      ["GITHUB_URL", "of GitHub Enterprise Server: https://HOST/api/v3"],
+    ],
+  },
+  linear: {
+    title: "Linear",
+    steps: [
+      "Make a personal API key (Linear: Settings, Security & access, Personal API keys). It may be for single teams, and " +
+        "needs to read, to write (the state of an issue), to create issues and to create comments.",
+    ],
+    variables: [["LINEAR_API_KEY", "the key, lin_api_…"]],
+  },
+};
+
+export function isService(name: string): name is ServiceName {
+  return (SERVICE_NAMES as readonly string[]).includes(name);
+}
+
+/** How a service is set up: what to make there, which scopes it has, what to set here. Text for a terminal. */
+export function renderGuide(service: ServiceName): string {
+  const { title, steps, variables } = GUIDES[service];
+  const width = Math.max(...variables.map(([name]) => name.length));
+  return [
+    `To set up ${title}:`,
+    ...steps.map((step, at) => `${at + 1}. ${step}`),
+    ...(service === "slack"
+      ? [`The app's manifest:\n\n${JSON.stringify(SLACK_MANIFEST, undefined, 2)}`]
+      : []),
+    "Then set, where your chat client is started:",
+    variables.map(([name, about]) => `  AUTOMAGIK_WORKFLOWS_${name.padEnd(width)}  ${about}`).join("\n"),
+    "Secrets are never written by this command, into no file. Each may also be a file that only you can read (…_FILE) or a " +
+      "command that prints it (…_COMMAND). See docs/integrations.md.",
+  ].join("\n\n");
+}
