@@ -4,6 +4,7 @@ import type { FakeIssue } from "../mocks/integrations/linear-world.js";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { listTargets } from "../src/integrations/list-targets.js";
 import { createNotifier } from "../src/notices/notifier.js";
+import { progressOfPlan } from "../src/plan-runner/plan-issue.js";
 import type { PlanState } from "../src/plans/machine/state.js";
 import { createSecrets } from "../src/settings/secrets.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
@@ -182,11 +183,19 @@ describe("a plan", () => {
       /- \[x\] design[\s\S]*ok[\s\S]*- \[ \] build[\s\S]*It waits for: ok: Build this\?/,
     );
     await runner.tell("plan-1", decide(waiting, "approve"));
-    await reach("plan-1", hasEnded);
+    const ended = await reach("plan-1", hasEnded);
     await until(() => comments()[0]?.includes("finished") === true, "the end");
     expect(comments()).toHaveLength(1);
     expect(comments()[0]).toMatch(/- \[x\] design[\s\S]*- \[x\] ok[\s\S]*- \[x\] build[\s\S]*2 runs/);
     expect(issue.moves).toEqual(["In Progress"]);
+    // Those of its branches are told with it, once their addresses are known.
+    const pullRequests = {
+      "wf/a": { state: "open", url: "https://github.example/pull/1" },
+      "wf/b": { state: "pushed" },
+    };
+    expect(progressOfPlan({ ...ended, pullRequests } as PlanState).pulls).toEqual([
+      { url: "https://github.example/pull/1", title: "wf/a" },
+    ]);
   });
 
   it("has written down with each change what its issue is told, so that the next process tells it after a crash", async () => {

@@ -33,11 +33,13 @@ export interface PullOfIssue {
   title: string;
 }
 
-/** What an issue is told of the pull request of a run; nothing before there is one. */
+/** The pull requests that an issue is told of: those whose address is known. */
 export function listPulls(
-  pull: { url?: string | undefined; number?: number | undefined } | undefined,
+  all: readonly ({ url?: string | undefined; title: string } | undefined)[],
 ): PullOfIssue[] {
-  const { url, number } = pull ?? {};
-  if (url === undefined || !/^https?:\/\/[^\s"'<>()]{1,500}$/.test(url)) return [];
-  return [{ url, title: number === undefined ? "Pull request" : `Pull request #${number}` }];
+  return all.flatMap((one) =>
+    one?.url !== undefined && /^https?:\/\/[^\s"'<>()]{1,500}$/.test(one.url)
+      ? [{ url: one.url, title: one.title }]
+      : [],
+  );
 }

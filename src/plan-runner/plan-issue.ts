@@ -1,4 +1,4 @@
-import type { IssueProgress, ProgressPhase } from "../integrations/issue-progress.js";
+import { type IssueProgress, listPulls, type ProgressPhase } from "../integrations/issue-progress.js";
 import { noteProgress } from "../integrations/note-progress.js";
 import { describePlan, type StepView } from "../plans/machine/describe-plan.js";
 import { type PlanStatus, waitingFor } from "../plans/machine/plan-status.js";
@@ -49,7 +49,9 @@ export function progressOfPlan(state: PlanState): IssueProgress {
           ...optional("error", whyFailed(state) || undefined),
         }
       : {}),
-    pulls: [],
+    pulls: listPulls(
+      Object.entries(state.pullRequests ?? {}).map(([branch, { url }]) => ({ url, title: branch })),
+    ),
   };
 }
 

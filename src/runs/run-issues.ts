@@ -78,7 +78,7 @@ function progressOf(run: Run): IssueProgress {
     name: sessionName ? `${workflowName} (${sessionName})` : workflowName,
     status: statusOf(run, question !== undefined),
     phases: phasesCompleted.map((name): ProgressPhase => ({ name, state: "done" })),
-    pulls: listPulls(run.pullRequest),
+    pulls: listPulls([run.pullRequest && { url: run.pullRequest.url, title: sessionName ?? workflowName }]),
     ...(question ? { needs: question.text } : {}),
     ...(work ? { branch: work.branch } : {}),
     ...(isEnd ? { effort: tellEffort(run) } : {}),
