@@ -2,7 +2,7 @@ import type { SecretName } from "../settings/secrets.js";
 import { createFindProxy } from "../shared/http/proxy.js";
 import { cleanLine } from "../shared/text.js";
 import { NotNow, Refused } from "./delivery-error.js";
-import type { IntegrationParts } from "./list-targets.js";
+import type { IntegrationParts } from "./integration-parts.js";
 import { createVendorHttp, type VendorHttp, type VendorRequest } from "./vendor-http.js";
 
 /** One service that is set, and the one read that proves what is set for it. */
@@ -30,14 +30,14 @@ export async function listServiceChecks(parts: IntegrationParts): Promise<Servic
   const checks: (ServiceCheck | undefined)[] = [
     secrets.has("linearApiKey") ? checkLinear(parts) : undefined,
     await checkGithub(parts),
-    secrets.has(named("slackBotToken")) ? checkSlackBot(parts) : undefined,
+    secrets.has("slackBotToken") ? checkSlackBot(parts) : undefined,
     secrets.has("slackWebhook")
       ? { service: "slack", name: "Slack's webhook", setting: "SLACK_WEBHOOK" }
       : undefined,
-    secrets.has(named("discordBotToken")) ? checkDiscordBot(parts) : undefined,
+    secrets.has("discordBotToken") ? checkDiscordBot(parts) : undefined,
     secrets.has("discordWebhook") ? checkDiscordWebhook(parts) : undefined,
     secrets.has("ntfyTopic") ? checkNtfy(parts, "ntfyTopic", "NTFY_TOPIC") : undefined,
-    secrets.has(named("ntfyAnswers")) ? checkNtfy(parts, named("ntfyAnswers"), "NTFY_ANSWERS") : undefined,
+    secrets.has("ntfyAnswers") ? checkNtfy(parts, "ntfyAnswers", "NTFY_ANSWERS") : undefined,
     secrets.has("webhookUrl")
       ? { service: "webhook", name: "the webhook", setting: "WEBHOOK_URL" }
       : undefined,
@@ -78,11 +78,11 @@ async function checkGithub(parts: IntegrationParts): Promise<ServiceCheck | unde
 }
 
 function checkSlackBot(parts: IntegrationParts): ServiceCheck {
-  const base = addressOf(parts, "slackUrl", "https://slack.com");
+  const base = parts.settings.slackUrl ?? "https://slack.com";
   return {
     ...{ service: "slack", name: "Slack's bot", setting: "SLACK_BOT_TOKEN" },
     async ask(signal) {
-      const authorization = `Bearer ${await parts.secrets.read(named("slackBotToken"))}`;
+      const authorization = `Bearer ${await parts.secrets.read("slackBotToken")}`;
       const url = `${base}/api/auth.test`;
       const found = await read("Slack", parts, { method: "POST", url, headers: { authorization }, signal });
       // HTTP 200 says nothing with Slack.
@@ -93,11 +93,11 @@ function checkSlackBot(parts: IntegrationParts): ServiceCheck {
 }
 
 function checkDiscordBot(parts: IntegrationParts): ServiceCheck {
-  const base = addressOf(parts, "discordUrl", "https://discord.com/api");
+  const base = parts.settings.discordUrl ?? "https://discord.com/api";
   return {
     ...{ service: "discord", name: "Discord's bot", setting: "DISCORD_BOT_TOKEN" },
     async ask(signal) {
-      const authorization = `Bot ${await parts.secrets.read(named("discordBotToken"))}`;
+      const authorization = `Bot ${await parts.secrets.read("discordBotToken")}`;
       const found = await read("Discord", parts, {
         url: `${base}/v10/users/@me`,
         headers: { authorization },
@@ -152,12 +152,4 @@ function httpOf(service: string, { clock, env }: IntegrationParts): VendorHttp {
 
 function line(text: unknown): string {
   return cleanLine(typeof text === "string" && text ? text : "somebody", NAME_CHARS);
-}
-
-/** A secret of answers from outside. */
-const named = (name: string) => name as SecretName;
-
-function addressOf({ settings }: IntegrationParts, name: string, standard: string): string {
-  const set = (settings as Record<string, unknown>)[name];
-  return typeof set === "string" ? set : standard;
 }
