@@ -1,4 +1,4 @@
-import { type IssueProgress, listPulls, type ProgressPhase } from "../integrations/issue-progress.js";
+import type { IssueProgress, ProgressPhase } from "../integrations/issue-progress.js";
 import { noteProgress } from "../integrations/note-progress.js";
 import { formatUsd } from "../shared/usd.js";
 import { costsMore } from "./runs/costs.js";
