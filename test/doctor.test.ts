@@ -27,6 +27,7 @@ import { type Clock, systemClock } from "../src/shared/clock.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
 import { createHandClock, hasten } from "./support/hand-clock.js";
+import { noteDeliveries as note } from "./support/noted-deliveries.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 
 /** The doctor's own limit for a check, 5 s, does not pass here, however busy the machine is. */
@@ -573,6 +574,29 @@ describe("a PostgreSQL database for the sessions", () => {
       );
     });
 
+    it("is looked into for what was told elsewhere, beside the state folder", async () => {
+      const address = await server.createDatabase();
+      expect((await look({ DATABASE: address })).found.told).toBeUndefined();
+      await note({ folder: state }, [
+        { target: "desktop", state: "sent" },
+        { target: "slack-0a1b2c3d", state: "sent" },
+      ]);
+      await note({ folder: state, address }, [
+        { target: "slack-questions", state: "sent" },
+        { target: "slack", state: "unknown" },
+        { target: "pull_request/worker-4711", state: "failed", payload: { title: "about 4711" } },
+      ]);
+      const { found, text, code } = await look({ DATABASE: address });
+      expect(found.told).toEqual({
+        check: "told",
+        status: "warning",
+        message: "desktop: 1 sent, Slack: 2 sent, Slack: 1 not known, pull requests: 1 failed",
+        todo: expect.stringContaining("look there whether it has arrived"),
+      });
+      expect(code).toBe(0);
+      expect(text).not.toMatch(/4711|0a1b2c3d/);
+    });
+
     it("is a failure when it does not take the password, which is not shown", async () => {
       const address = (await server.createDatabase()).replace(/user_\d+:[^@]+/, "nobody:pass-4711");
       const { found, text } = await look({ DATABASE: address });
@@ -623,6 +647,19 @@ describe("a PostgreSQL database for the sessions", () => {
 });
 
 describe("notifications", () => {
+  it("counts what was told elsewhere, and leaves out what became no news", async () => {
+    expect((await examineOn({})).found.told).toBeUndefined();
+    await note({ folder: state }, [
+      { target: "desktop", state: "sent" },
+      { target: "linear", state: "dropped" },
+    ]);
+    expect((await examineOn({})).found.told).toEqual({
+      check: "told",
+      status: "ok",
+      message: "desktop: 1 sent",
+    });
+  });
+
   const examineOn = (values: Record<string, string>, env: NodeJS.ProcessEnv = {}) =>
     examine(settings({ BASE_URL: "http://127.0.0.1:1", ...values }), { env, platform: "linux" });
 

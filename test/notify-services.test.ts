@@ -8,6 +8,7 @@ import { readCommandLine } from "../src/cli/command-line.js";
 import { checkDeliveries } from "../src/cli/doctor/check-deliveries.js";
 import { readNotify } from "../src/settings/notify.js";
 import { readSettings } from "../src/settings/settings.js";
+import { systemClock } from "../src/shared/clock.js";
 import { toVariables } from "./support/bin.js";
 import { storedDeliveries } from "./support/notices.js";
 import { tellBy } from "./support/telling.js";
@@ -160,14 +161,15 @@ it("doctor counts what was told, and says what to do about what is not known", a
   const slack = await begin(startFakeSlackWebhook());
   slack.faults.push({ kind: "lost-answer" });
   const telling = tellBy({ NOTIFY: "slack", SLACK_WEBHOOK: slack.webhook });
-  expect(await checkDeliveries(telling.folder)).toBeUndefined();
+  const look = () => checkDeliveries(telling.folder, undefined, { clock: systemClock, limitMs: 60_000 });
+  expect(await look()).toBeUndefined();
   telling.end("first");
   await telling.untilState("first", "unknown");
   telling.end("second");
   await telling.untilState("second", "sent");
-  expect(await checkDeliveries(telling.folder)).toEqual({
+  expect(await look()).toEqual({
     status: "warning",
-    message: "slack: 1 sent, slack: 1 not known",
+    message: "Slack: 1 sent, Slack: 1 not known",
     todo: expect.stringContaining("look there whether it has arrived"),
   });
 });

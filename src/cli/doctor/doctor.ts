@@ -126,7 +126,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
       ),
       settings ? within(examinePlans(settings, folder, shorten)) : undefined,
       settings && isShared ? within(examineWorkers(settings, folder, engine, options)) : undefined,
-      checkDeliveries(folder),
+      checkDeliveries(folder, settings, { clock, limitMs: LIMIT_MS }),
       settings ? checkServices(settings, options, hidden) : [],
     ]);
   const isUnset = clients !== undefined && basis === undefined;
