@@ -6,6 +6,7 @@ import { nextAfterEnd } from "../src/actions/next-steps.js";
 import { planRunKey, planRunKeyName } from "../src/shared/plan-run-key.js";
 import { API, type Body, type ContractClient } from "./contract/upstream.js";
 import { startBin, temporaryFolder } from "./support/bin.js";
+import { copyRuns } from "./support/earlier-copy.js";
 import { SCRIPTED_AGENT } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
 import { startWorker, WORKERS_KEY, type WorkerProcess } from "./support/workers.js";
@@ -291,6 +292,24 @@ describe.skipIf(!programs)("a run whose worker was killed", () => {
     expect(await b.ended(run_id)).toMatchObject({ status: "killed" });
     await aWhileLater(back);
     expect(await runsOf(back, session_id)).toHaveLength(1);
+  });
+
+  it("is resumed once more where the database becomes an earlier copy, which knows it as to be resumed", async () => {
+    const database = await server.createDatabase();
+    const first = await startWorker(database, { ...RESUMES, ...hangs() });
+    const { run_id } = await begin(first);
+    await crash(first);
+    const a = await first.restart(ENDS);
+    const by = await resumedBy(a, run_id);
+    await a.ended(by);
+    const copy = await copyRuns(server, database);
+    await copy.change(`delete from copy_runs where run_id = '${by}'`);
+    await copy.change(`delete from copy_events where run_id = '${by}' or type = 'resumed'`);
+    await copy.change(`update copy_runs set version = version - 1,
+      state = ((state::jsonb - 'resumedBy') || '{"toResume": true}')::text where run_id = '${run_id}'`);
+    await copy.putInPlace();
+    const again = await a.until(run_id, ({ resumed_by }) => resumed_by !== undefined && resumed_by !== by);
+    expect(await a.ended(again.resumed_by)).toMatchObject({ status: "completed", resumes: run_id });
   });
 
   it("is resumed once where all are killed at whatever moment, and come back at once", async () => {

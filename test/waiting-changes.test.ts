@@ -272,7 +272,7 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
       const other = await open(folderOf(), database);
       const keyOf = (number: number) => {
         const name = planRunKeyName(planRunKey(randomUUID(), "build", number));
-        return { key: `${here.keyPrefix}${name}`, digest: "" };
+        return { key: `${here.keyPrefix}${name}~caller`, digest: "" };
       };
       await here.accept({ runId: "r", sessionId: "s", sessionName: "s", request }, keyOf(1));
       await here.record("r", { type: "started", worker: "w" }, "written");

@@ -13,6 +13,7 @@ import type { SharedDatabase } from "../src/store/database.js";
 import { openStore } from "../src/store/open-store.js";
 import { API, type ContractClient } from "./contract/upstream.js";
 import { temporaryFolder } from "./support/bin.js";
+import { copyRuns } from "./support/earlier-copy.js";
 import { createHandClock } from "./support/hand-clock.js";
 import { sendPlain } from "./support/http.js";
 import { ASKS, ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
@@ -471,17 +472,10 @@ describe.skipIf(!programs)("a worker that", () => {
     const steps = [{ text: "Working" }, { listen: 1 }, { text: "Done" }];
     const runId = await start(a, withScript("Work", { steps }));
     const { session_id } = await a.until(runId, ({ current_action }) => current_action === "Working");
-    const [name = "", tables] = [new URL(database).pathname.slice(1), ["runs", "parts", "events"]];
-    for (const table of tables)
-      await server.query(`create table copy_${table} as select * from engine_${table}`, name);
+    const copy = await copyRuns(server, database);
     await a.post(`/run/${runId}/add-message`, { content: "go on", message_type: "user" });
     expect(await a.ended(runId)).toMatchObject({ status: "completed" });
-    for (const table of tables)
-      await server.query(
-        `begin; delete from engine_${table}; insert into engine_${table} select * from copy_${table}; commit`,
-        name,
-      );
-    await server.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    await copy.putInPlace();
     const ended = await a.until(runId, ({ status }) => status === "failed");
     expect(ended).toMatchObject({
       error_code: "interrupted",
@@ -491,6 +485,20 @@ describe.skipIf(!programs)("a worker that", () => {
     // Its session is free.
     const { run_id } = await vi.waitFor(() => a.start({ message: QUICK, session_id }), PATIENT);
     expect(await a.ended(run_id)).toMatchObject({ status: "completed" });
+  });
+
+  it("finds an earlier copy that knows a run as waiting begins it, though it had ended", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database, { ENGINE_CONCURRENCY: "1" });
+    const first = await start(a, HANGS);
+    await a.until(first, ({ current_action }) => current_action === "Working");
+    const waiting = await start(a, QUICK);
+    const copy = await copyRuns(server, database);
+    await a.post(`/run/${waiting}/kill`);
+    expect(await a.ended(waiting)).toMatchObject({ status: "killed" });
+    await copy.putInPlace();
+    const done = await a.until(waiting, ({ status }) => status === "completed");
+    expect(done).toMatchObject({ result: { message: "Done" } });
   });
 
   it("was begun on a copy of another one's folder does not begin, whether the original is there or was begun since", async () => {

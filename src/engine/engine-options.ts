@@ -52,6 +52,8 @@ export interface EngineWorker {
   find: (workerId: string) => Pick<Worker, "name" | "state" | "silentMs"> | undefined;
   /** Resolves when the others know that it is there: from then on no session of it is begun elsewhere. */
   joined: Promise<void>;
+  /** Calls it when an earlier copy of the database is in its place, and nothing is at work here any more. */
+  onEarlierCopy: (listener: () => void) => void;
   /** What sessions have committed, for those that go on elsewhere. */
   bundles: SessionBundles;
   /** So often what a session has committed is kept while a run of it is at work, in ms. */

@@ -13,6 +13,7 @@ import { createDrain } from "./work/drain.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
 import { statsOf } from "./work/message-stats.js";
 import { createLookAgain } from "./work/not-begun.js";
+import { queueWaiting } from "./work/queue-waiting.js";
 import { refuseLater } from "./work/refuse-later.js";
 import { refuseUnoffered } from "./work/refuse-unoffered.js";
 import { createResumes } from "./work/resume-once.js";
@@ -193,6 +194,10 @@ export function createEngine(options: EngineOptions): Engine {
     throw new EngineRefusal(409, `Run ${runId} is already ${run.status}${goesOn}`);
   }
 
+  const openResumes = () => {
+    if (!closing) resumes.open();
+  };
+
   return {
     ...createRunReview({ runs, workspaces, find, hold, checkSession }),
     ...createPullRequestCalls({ runs, find, github: options.github }),
@@ -214,12 +219,14 @@ export function createEngine(options: EngineOptions): Engine {
       const held = interrupted.map((run) => ({ run, release: queue.hold(run.sessionId) }));
       // What still goes on does so at other workers.
       for (const run of [...runs.notEnded()].reverse().filter(goesOn)) queue.begunElsewhere(toQueued(run));
-      for (const run of oldestFirst) if (run.status === "pending") queue.add(toQueued(run));
+      queueWaiting(runs, queue);
       for (const { run, release } of held) void interruptedRuns.bring(run).finally(release);
       for (const run of goneOn.list()) if (!interrupted.includes(run)) void interruptedRuns.bring(run);
       // As one of several it is to know first what the others have begun.
-      void (worker?.joined ?? Promise.resolve()).then(() => {
-        if (!closing) resumes.open();
+      void (worker?.joined ?? Promise.resolve()).then(openResumes);
+      worker?.onEarlierCopy(() => {
+        queueWaiting(runs, queue);
+        void worker.joined.then(openResumes);
       });
     },
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
-/** Behind the prefix of the API's database, where it has one. */
-const NAME_OF_PLAN = /^(?:db-[0-9a-f-]{36}\.)?plan-[0-9a-f]{40}$/;
+/** Behind the prefix of the API's database, where it has one, and before the caller whose key it is. */
+const NAME_OF_PLAN = /^(?:db-[0-9a-f-]{36}\.)?plan-[0-9a-f]{40}(?:~|$)/;
 
 /**
  * The name of a plan's start, under which the plan finds it again.

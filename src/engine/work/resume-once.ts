@@ -30,7 +30,7 @@ export function tellKept(toResume: boolean, where = ""): string {
 
 /** Goes on with interrupted runs, each once ever, as new runs of their sessions. */
 export interface Resumes {
-  /** From now on; those of before, too. */
+  /** From now on; those of before, too, and once more what an earlier copy of the database has. */
   open(): void;
   close(): void;
 }

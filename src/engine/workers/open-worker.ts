@@ -112,6 +112,7 @@ export async function openWorker(options: {
   let engine: Engine | undefined;
   const endings: (() => void)[] = [];
   let tellJoined = () => {};
+  let tellReplaced = () => {};
   const isJoined = new Promise<void>((resolve) => {
     tellJoined = resolve;
   });
@@ -134,6 +135,7 @@ export async function openWorker(options: {
       await runs
         .record(runId, { type: "ended", status: "interrupted", error: FORGOTTEN }, "now")
         .catch((problem: Error) => log.warn(`Run ${runId} could not be ended: ${problem.message}`));
+    tellReplaced();
   }
 
   /** @returns the runs of all, and the process that the database has for this worker */
@@ -195,6 +197,9 @@ export async function openWorker(options: {
       mayBegin: (run) =>
         stored.knownUntil() === undefined && rules.mayBegin(run, runs.ofSession(run.sessionId)),
       find: (workerId) => workers?.get(workerId),
+      onEarlierCopy(listener) {
+        tellReplaced = listener;
+      },
       bundles: createSessionBundles({ database, shared, workerId: id, limitBytes: moveLimitBytes }),
       keepEveryMs: options.shared.keepEveryMs ?? KEEP_EVERY_MS,
     },
