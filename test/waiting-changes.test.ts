@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { appendFileSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { appendFileSync, cpSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createRunStore } from "../src/engine/runs/create-run-store.js";
@@ -30,6 +30,8 @@ async function openWaiting(...args: Parameters<typeof openWaitingChanges>) {
   onTestFinished(() => waiting.close());
   return waiting;
 }
+/** What a worker that was opened in the folder has there. */
+const waitingOf = (folder: string) => openWaiting(join(folder, readdirSync(folder)[0] ?? "none"));
 const folderOf = () => temporaryFolder("automagik-waiting-");
 
 function change(
@@ -152,7 +154,7 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
     const next = await open(folder, database);
     await next.refresh();
     expect(texts((await next.eventsAfter(0)).events)).toEqual(["one", "two", "three", "four"]);
-    expect((await openWaiting(folder)).former).toEqual([]);
+    expect((await waitingOf(folder)).former).toEqual([]);
     const last = await open(folder, database);
     expect(last.get("r")).toEqual(next.get("r"));
   });
@@ -175,8 +177,39 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
       NotWritten,
     );
     await act(store, "one");
-    const { former } = await openWaiting(folder);
+    const { former } = await waitingOf(folder);
     expect(former.map(({ event }) => event.type)).toEqual(["action"]);
+  });
+
+  it("are left where they wait for another database, or are another worker's, which is told", async () => {
+    const [folder, database, another] = [
+      folderOf(),
+      await server.createDatabase(),
+      await server.createDatabase(),
+    ];
+    let isAway = false;
+    const first = await open(folder, database, undefined, () => isAway);
+    await begin(first);
+    isAway = true;
+    await act(first, "one");
+    await first.close();
+    const copy = folderOf();
+    cpSync(folder, copy, { recursive: true });
+    for (const [at, address, workerId] of [
+      [folder, another, "w"],
+      [copy, database, "copy"],
+      [folder, database, "w"],
+    ] as const) {
+      const isOwn = at === folder && address === database;
+      const db = await openStore({ folder: "", address, clock: systemClock });
+      const onOthers = vi.fn();
+      const keeping = await openKeeping(at, { database: db, workerId, onFull: () => {}, onOthers });
+      const store = await createRunStore({ database: db, clock: systemClock, keeping });
+      await store.refresh();
+      expect(texts((await store.eventsAfter(0)).events)).toEqual(isOwn ? ["one"] : []);
+      expect(onOthers).toHaveBeenCalledTimes(isOwn ? 0 : 1);
+      await store.close();
+    }
   });
 
   it("end when no more can be kept, which is said once", async () => {
@@ -204,7 +237,7 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
     const [folder, database] = [folderOf(), await server.createDatabase()];
     const first = await open(folder, database);
     await begin(first);
-    const waiting = await openWaiting(folder);
+    const waiting = await waitingOf(folder);
     const changes = Array.from({ length: 2_500 }, (_, index) => ({
       ...change(index + 1, `step ${index}`, "action", 7),
       runId: "r",

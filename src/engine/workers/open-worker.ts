@@ -145,6 +145,10 @@ export async function openWorker(options: {
     await noteInstance(folder, file, { instance, known: former });
     const keeping = await openKeeping(join(options.privateFolder, "waiting"), {
       ...{ database, workerId: id },
+      onOthers: () =>
+        log.warn(
+          "On this machine's disk there are changes that wait for another database, or are of another worker: they are left as they are, and made when that worker is started with that database.",
+        ),
       onFull: () =>
         void endAgents(
           "The database is away, and there is no room for more of what agents tell",
