@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { startFakeDiscordWebhook } from "../mocks/integrations/discord-webhook.js";
 import { serveSimulatedGithub } from "../mocks/integrations/github.js";
 import { serveFakeLinear } from "../mocks/integrations/linear.js";
 import { temporaryFolder } from "./support/bin.js";
 import { inviteByToken, openDashboard } from "./support/dashboard.js";
+import { filesWith } from "./support/files-with.js";
 import { until } from "./support/harness.js";
 import { connectHttp, startServeBin } from "./support/http.js";
 import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
@@ -38,14 +38,6 @@ const ALL = [
   ...Object.values(SECRETS),
   ...Object.values(AROUND).map((one) => one.replace(/^authorization=/, "")),
 ];
-
-/** The files below a folder that have the text in them, whatever their form. */
-function filesWith(folder: string, text: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .map((name) => join(folder, name))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
-    .filter((path) => readFileSync(path).includes(text));
-}
 
 it("no secret of another service is in a log, an answer, a file, the dashboard or an agent's environment", async () => {
   const linear = await serveFakeLinear({ key: SECRETS.LINEAR_API_KEY });

@@ -12,7 +12,7 @@ const LONGEST = `
   contract-engine dashboard engine-check engine-review engine-conversations engine-run-faults engine-lost-database
   plan-command plan-shipped-engine plan-chat-engine engine-slots engine-leftovers engine-story stdio engine-api
   plan-engine doctor interrupted-session modern-stdio plans-postgres plan-runner-postgres plan-shifts
-  workers worker-moves resumed-runs waiting-changes
+  workers worker-moves resumed-runs waiting-changes integrations-story
 `
   .trim()
   .split(/\s+/);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { SimulatedGithub } from "../../mocks/integrations/github.js";
@@ -11,6 +11,7 @@ import { copyRepository, runGit } from "./git-place.js";
 import { GITHUB_TOKEN, openGithubForTest } from "./github.js";
 import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./local-engine.js";
 import { statusThat } from "./patient.js";
+import { standInForSsh } from "./stand-in-ssh.js";
 
 /** A machine with an engine, a simulated GitHub, and `acme/shop` there as a bare repository that git reaches by ssh. */
 export interface PullRequestPlace {
@@ -60,7 +61,7 @@ export async function openPullRequestPlace(
   const github = await openGithubForTest();
   const made = engineFolder();
   const { folder } = made;
-  const remotes = join(folder, "remotes");
+  const { remotes, env: ssh } = standInForSsh(folder);
   const bare = join(remotes, remote);
   const plain = {
     PATH: process.env.PATH ?? "",
@@ -74,13 +75,8 @@ export async function openPullRequestPlace(
   mkdirSync(join(bare, ".."), { recursive: true });
   execFileSync("git", ["clone", "--quiet", "--bare", source, bare], { env: plain, stdio: "ignore" });
   execFileSync("git", ["-C", bare, "config", "receive.advertisePushOptions", "true"], { env: plain });
-  // Stands in for ssh: what is to be carried out there is carried out here.
-  const ssh = join(folder, "ssh");
-  writeFileSync(ssh, `#!/bin/sh\nfor last; do :; done\ncd '${remotes}' && eval "exec $last"\n`, {
-    mode: 0o755,
-  });
   const scripted = agent ? { SCRIPTED_AGENT: JSON.stringify(agent) } : {};
-  const env = { ...plain, GIT_SSH_COMMAND: ssh, GIT_SSH_VARIANT: "ssh", ...scripted };
+  const env = { ...plain, ...ssh, ...scripted };
   const host = new URL(github.url).hostname;
   const shop = github.addRepository("acme/shop", { bare });
   const own = {
