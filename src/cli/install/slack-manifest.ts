@@ -1,6 +1,8 @@
+import type { AppsManifestCreateArguments } from "@slack/web-api";
+
 /**
  * The Slack app that each person makes for themselves: it posts where it is a member, and gets buttons over a socket, so
- * that nothing of it is reached from outside. `test/install-services.test.ts` holds it against Slack's own types.
+ * that nothing of it is reached from outside. The type check holds it against the type that Slack's own client has for it.
  */
 export const SLACK_MANIFEST = {
   display_information: {
@@ -15,4 +17,4 @@ export const SLACK_MANIFEST = {
     socket_mode_enabled: true,
     token_rotation_enabled: false,
   },
-};
+} satisfies AppsManifestCreateArguments["manifest"];
