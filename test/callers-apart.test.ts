@@ -253,7 +253,7 @@ describe("callers that are kept apart", () => {
     const [own, other] = [await pageOf("anna"), await pageOf("ben")];
     const board = async (page: DashboardPage) => JSON.stringify(await page.get("board"));
     expect(await board(own)).toContain(SECRET);
-    for (const path of ["board", "figures", "figures/rows", "session"])
+    for (const path of ["board", "figures", "figures/rows", "deliveries", "session"])
       expect(JSON.stringify(await (await other.ask(path)).text()), path).not.toContain(SECRET);
     const [runId = ""] = found.run_id ?? [];
     const [planId = ""] = found.plan_id ?? [];

@@ -2,6 +2,7 @@ import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
 import type { Elsewhere } from "../integrations/elsewhere.js";
+import type { OutboxDoor } from "../integrations/outbox-door.js";
 import type { PlansDoor } from "../plan-runner/plans-door.js";
 import type { Templates } from "../plan-templates/templates.js";
 import type { OutsideService } from "../plans/machine/state.js";
@@ -49,6 +50,8 @@ export interface Services {
   templates: Templates;
   /** GitHub and other services where issues and repositories are; loaded with the first question. */
   elsewhere: Elsewhere;
+  /** What was told elsewhere; undefined where those who call may not see all of it. */
+  outbox: OutboxDoor | undefined;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
   /** Where the server itself stands for the client, first the likelier one: for clients that name no folders. */

@@ -115,6 +115,9 @@ export function describeServer(parts: ServerParts): ServerOptions {
       },
       ...(drivesPlans ? {} : { findDriver }),
     },
+    // It does not know callers apart.
+    outbox:
+      ofCaller === undefined ? { folder: stateFolder, address: findPlansDatabase(settings) } : undefined,
     templates: { ownFolder: findOwnPlans(), ...(address === undefined && !ofCaller ? { stateFolder } : {}) },
     env: foreignEnvironment(),
     secrets,

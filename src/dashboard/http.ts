@@ -132,6 +132,7 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
     const key = context.req.query("key") ?? "";
     return context.json(await view(context).figureRows({ ...readQuery(context), key }));
   });
+  app.get("/api/deliveries", async (context) => context.json(await view(context).deliveries()));
   app.get("/api/events", (context) => {
     const { visitor } = context.var;
     if (visitor.view.streams >= MOST_STREAMS || streams >= MOST_STREAMS_OF_ALL)

@@ -5,11 +5,13 @@ import { VERSION } from "../shared/version.js";
 import { ACTION_NAMES } from "./action-request.js";
 import { createBoard } from "./board.js";
 import { type Calls, createCalls } from "./calls.js";
+import { readDeliveries } from "./deliveries.js";
 import { readFigureRows, readFigures } from "./figures.js";
 import { createLive, type Live } from "./live.js";
 import { createPages, type Pages } from "./pages.js";
 import { readDiff } from "./run-detail.js";
 import { createTopics } from "./topics.js";
+import type { DeliveriesView } from "./views/deliveries.js";
 import type { FigureRows, FiguresView } from "./views/figures.js";
 import type { DiffView } from "./views/run.js";
 import type { SessionView } from "./views/session.js";
@@ -20,6 +22,8 @@ export interface DashboardView extends Live, Pick<Pages, "plan" | "runDetail"> {
   diff(runId: string, signal: AbortSignal): Promise<DiffView>;
   figures(query: FiguresQuery): Promise<FiguresView>;
   figureRows(query: FiguresQuery & { key: string }): Promise<FigureRows>;
+  /** @throws StoreError */
+  deliveries(): Promise<DeliveriesView>;
   /** The calls of one session, which ends with the signal. @param person whose session it is, where that is known */
   openCalls(signal: AbortSignal, person?: string): Calls;
   close(): void;
@@ -47,6 +51,7 @@ export function createDashboardView({ services, log }: { services: Services; log
     diff: (runId, signal) => readDiff(runId, services, signal),
     figures: (query) => readFigures(query, { history: services.sessions.history, clock: services.clock }),
     figureRows: (query) => readFigureRows(query, services.sessions),
+    deliveries: () => readDeliveries(services.outbox),
     openCalls: (signal, person) => createCalls({ services, log, signal, person, onDone: board.lookNow }),
     close() {
       board.close();

@@ -220,6 +220,36 @@ export async function finishDelivery(
   }
 }
 
+/** A delivery of which it is not known whether it has arrived, or that has not. */
+export interface TroubledDelivery {
+  target: string;
+  kind: string;
+  state: "unknown" | "failed";
+  /** JSON, as it was written. */
+  payload: string;
+  /** Why, in words. */
+  note: string | null;
+  /** Since when, epoch ms. */
+  changedAt: number;
+}
+
+/** Those that are not known or failed, the last ones first. @param most how many of them */
+export async function listTroubled(db: Database, most: number): Promise<TroubledDelivery[]> {
+  const rows = await db
+    .selectFrom("deliveries")
+    .select(["target", "kind", "state", "payload", "note", "changed_at"])
+    .where("state", "in", ["unknown", "failed"])
+    .orderBy("changed_at", "desc")
+    .orderBy("id")
+    .limit(most)
+    .execute();
+  return rows.map(({ changed_at, state, ...rest }) => ({
+    ...rest,
+    state: state === "failed" ? "failed" : "unknown",
+    changedAt: changed_at,
+  }));
+}
+
 /** How many deliveries of each target are in which state, those left out that became no news. */
 export async function countDeliveries(
   db: Database,

@@ -6,6 +6,7 @@ import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import { LEAST_STALL_MS, stallAfter } from "../history/expect.js";
 import { createElsewhere } from "../integrations/elsewhere.js";
+import { createOutboxDoor } from "../integrations/outbox-door.js";
 import type { Counters, Monitoring } from "../monitoring/monitoring.js";
 import type { Notifier } from "../notices/notifier.js";
 import {
@@ -71,6 +72,8 @@ export interface ServiceOptions {
    * process, unless `findDriver` finds or starts another one.
    */
   plans?: (StorePlace & { upstream: string; findDriver?: () => Promise<void> }) | undefined;
+  /** Whose outbox those who call may see; no one's when left out. */
+  outbox?: StorePlace | undefined;
   /** The folder of the person's own templates of plans, and where agreements to a repository's are kept. */
   templates?: { ownFolder?: string; stateFolder?: string };
   /** The queue of starts, where servers share one; by default one of this server's own. */
@@ -239,6 +242,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       sharesMachine: options.sharesMachine ?? false,
       stateFolder: options.sharesMachine ? options.templates?.stateFolder : undefined,
     }),
+    outbox: options.outbox && createOutboxDoor(options.outbox),
     sharesMachine: options.sharesMachine ?? false,
     ownFolders: options.ownFolders ?? [],
     home: options.home,

@@ -35,6 +35,7 @@ export function busyDay(now: number): Told {
     plans: { "plan-1": plan },
     runs: Object.fromEntries(all.map((one) => [one.run.runId, detailOf(one, now)])),
     diffs: { "run-ended": DIFF, "run-implement": DIFF },
+    deliveries: { services: [], rows: [], left: 0 },
     figures: (by) => figuresOf(by, now),
     rows: (by, key) => rowsBehind(by, key, now),
     call: ({ id, action }) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BoardView } from "../../src/dashboard/views/board.js";
 import type { ActionRequest, CallView, FormReply } from "../../src/dashboard/views/calls.js";
+import type { DeliveriesView } from "../../src/dashboard/views/deliveries.js";
 import type { FigureRows, FiguresView } from "../../src/dashboard/views/figures.js";
 import type { PlanDetail } from "../../src/dashboard/views/plan.js";
 import type { DiffView, RunDetail } from "../../src/dashboard/views/run.js";
@@ -27,6 +28,7 @@ export interface Told {
   plans: Record<string, PlanDetail>;
   runs: Record<string, RunDetail>;
   diffs: Record<string, DiffView>;
+  deliveries: DeliveriesView;
   figures(by: string): Promise<FiguresView>;
   rows(by: string, key: string): Promise<FigureRows>;
   /** What becomes of an action, and of the reply to its form. */
@@ -126,6 +128,7 @@ export class StandInDashboard {
     if (what === "figures") {
       return id === "rows" ? this.told.rows(query("by"), query("key")) : this.told.figures(query("by"));
     }
+    if (what === "deliveries") return this.told.deliveries;
     if (what !== "actions") return undefined;
     if (part === "form") {
       const asked = this.actions.find((action) => action.id === id);

@@ -39,6 +39,8 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     ...described,
     ...forAll,
     ...{ monitoring, notifier },
+    // That of the state folder may be of what the person of this machine does elsewhere.
+    outbox: described.outbox?.address === undefined ? undefined : described.outbox,
     // What is asked is brought to the services by what tells, where servers share a database.
     openAnswers: notifier && ((services) => openAnswersFor(services, settings, described, notifier)),
   };
@@ -61,6 +63,7 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
     const {
       store: _store,
       plans: _plans,
+      outbox: _outbox,
       templates: _templates,
       monitoring: _monitoring,
       notifier: _notifier,

@@ -1,5 +1,6 @@
-import { lookIntoOutbox, serviceOf } from "../../integrations/look-into-outbox.js";
+import { lookIntoOutbox } from "../../integrations/look-into-outbox.js";
 import { countDeliveries } from "../../integrations/outbox.js";
+import { serviceOf } from "../../integrations/service-of.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import { findSharedDatabase } from "../../settings/shared-database.js";
 import type { Clock } from "../../shared/clock.js";
@@ -54,8 +55,8 @@ function judge(counts: Counts): Result | undefined {
   if (![...counts.values()].some((states) => states.has("failed") || states.has("unknown"))) return ok(told);
   return warning(
     told,
-    "Of what is unknown the answer was lost: look there whether it has arrived. Why something has failed is in the log: of an " +
-      "address, token or channel that the service refuses, set another one.",
+    "Of what is unknown the answer was lost: look there whether it has arrived. Why something has failed is in the log and below " +
+      "the dashboard's figures: of an address, token or channel that the service refuses, set another one.",
   );
 }
 

@@ -1,9 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { DeliveriesView } from "../../views/deliveries.js";
 import type { FigureGroup, FigureRows, FiguresView, Grouping } from "../../views/figures.js";
 import { count, duration, money, plural } from "../format.js";
 import { keepFigures, readKeptFigures } from "../kept.js";
 import { Bars, Legend } from "../parts/bars.js";
 import { DayChart } from "../parts/day-chart.js";
+import { Deliveries } from "../parts/deliveries.js";
 import { Facts } from "../parts/facts.js";
 import { FigureRowsList } from "../parts/figure-rows.js";
 import { FiguresTable } from "../parts/figures-table.js";
@@ -37,6 +39,7 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
   const choice = readChoice(query);
   const { by, days, measure, key } = choice;
   const figures = useAnswer<FiguresView>("api/figures", by, days);
+  const deliveries = useGet<DeliveriesView>("api/deliveries");
   const choose = (change: Partial<Choice>) => {
     const next = { ...choice, ...change };
     keepFigures(toQuery({ ...next, key: undefined }));
@@ -117,6 +120,7 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
           )}
         </>
       )}
+      <Deliveries told={deliveries.answer} problem={deliveries.problem} />
     </div>
   );
 }
@@ -228,17 +232,22 @@ function Choices<Value extends string | number>(props: {
 
 /** Asked for once for each choice. */
 function useAnswer<Answer>(path: string, by: Grouping, days: number, key?: string) {
+  const query = new URLSearchParams({ by, ...(key === undefined ? {} : { key }) });
+  query.set("since", String(days === 0 ? 0 : startOfDay(Date.now()) - (days - 1) * DAY_MS));
+  return useGet<Answer>(`${path}?${query}`);
+}
+
+/** Asked for once for each address. */
+function useGet<Answer>(address: string) {
   const [state, setState] = useState<{ answer?: Answer; problem?: string }>({});
   useEffect(() => {
     const asking = new AbortController();
-    const query = new URLSearchParams({ by, ...(key === undefined ? {} : { key }) });
-    query.set("since", String(days === 0 ? 0 : startOfDay(Date.now()) - (days - 1) * DAY_MS));
-    get<Answer>(`${path}?${query}`, asking.signal).then(
+    get<Answer>(address, asking.signal).then(
       (answer) => setState({ answer }),
       (error: Error) => asking.signal.aborted || setState({ problem: error.message }),
     );
     return () => asking.abort();
-  }, [path, by, days, key]);
+  }, [address]);
   return state;
 }
 
