@@ -52,9 +52,9 @@ const NAMES = {
   super: { kill: "kill", cleanup: "cleanup", feedback: "feedback", answer: "answer" },
   named: { kill: "kill_run", cleanup: "cleanup_run", feedback: "send_feedback", answer: "answer_question" },
 };
-const ALL = 15;
+const ALL = 16;
 /** What only our engine has: a whole description of another API lacks it. */
-const OURS = 3;
+const OURS = 4;
 
 describe.each(["super", "named"] as const)(
   "toolset %s: an action that the API has no endpoint for",
@@ -480,6 +480,8 @@ describe("list_workflows with details", () => {
         "GET /run/{run_id}/diff",
         "GET /run/{run_id}/work",
         "POST /run/{run_id}/take",
+        "GET /run/{run_id}/pull-request",
+        "POST /run/{run_id}/pull-request",
         "POST /run/{run_id}/discard",
         "POST /run/{run_id}/questions/{question_id}/answer",
       ],
@@ -537,6 +539,8 @@ describe("the public server's own description", () => {
         "GET /run/{run_id}/diff",
         "GET /run/{run_id}/work",
         "POST /run/{run_id}/take",
+        "GET /run/{run_id}/pull-request",
+        "POST /run/{run_id}/pull-request",
         "POST /run/{run_id}/discard",
         "POST /run/{run_id}/questions/{question_id}/answer",
       ],
