@@ -45,7 +45,8 @@ export function mergeSessions(
       holders.set(run.runId, { session, run });
       session.runs.push(run);
     }
-    if (run.sessionId && !byId.has(run.sessionId)) byId.set(run.sessionId, session);
+    // Before a run has shown its conversation, that which it was to continue tells where it belongs.
+    for (const id of [run.sessionId, run.resumes]) if (id && !byId.has(id)) byId.set(id, session);
   }
 
   function open(key: string, name: string): Session {
@@ -56,7 +57,11 @@ export function mergeSessions(
 
   for (const record of [...records].sort((a, b) => a.createdAt - b.createdAt || (a.key < b.key ? -1 : 1))) {
     // Two processes may have begun a record each for one conversation.
-    const ids = [record.sessionId, ...record.runs.map((run) => run.sessionId)];
+    const ids = [
+      record.sessionId,
+      ...record.runs.map((run) => run.sessionId),
+      ...record.runs.map((run) => run.resumes),
+    ];
     const twin = ids.map((id) => id && byId.get(id)).find((session) => session);
     const session = twin || open(record.key, record.name);
     for (const run of record.runs) addRun(session, { ...run });
@@ -69,6 +74,7 @@ export function mergeSessions(
     const session =
       holders.get(run.runId)?.session ??
       (run.sessionId ? byId.get(run.sessionId) : undefined) ??
+      (run.resumes ? byId.get(run.resumes) : undefined) ??
       // Without an id to go by, runs that others started under one name are taken as one session.
       open(run.sessionId ? `id:${run.sessionId}` : `name:${visibleName(name)}`, name);
     addRun(session, toRecord(run, run.completedAt ?? run.startedAt ?? 0));
@@ -120,7 +126,7 @@ export function selectRelated(
   while (isMore) {
     isMore = take(
       ({ sessionId, runs }) => isHeld(sessionId) || runs.some((run) => idsOf(run).some(isHeld)),
-      (run) => isHeld(run.runId) || isHeld(run.sessionId),
+      (run) => idsOf(run).some(isHeld),
     );
   }
   return {
@@ -130,8 +136,8 @@ export function selectRelated(
   };
 }
 
-function idsOf({ runId, sessionId }: Pick<Run, "runId" | "sessionId">): (string | undefined)[] {
-  return [runId, sessionId];
+function idsOf({ runId, sessionId, resumes }: Pick<Run, "runId" | "sessionId" | "resumes">) {
+  return [runId, sessionId, resumes];
 }
 
 /** Takes over what the session does not know yet. */
