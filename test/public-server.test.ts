@@ -114,6 +114,8 @@ describe("the session id, which shows only while a run goes on", () => {
         await sim.api().settled();
       }
     };
+    // The start's own answer was the first look; the run itself is asked for a moment later.
+    await pass(100);
     await until(() => looks() === 1, "the first look");
     await pass(30_000);
     world().run(run_id).turn();
