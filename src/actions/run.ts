@@ -7,7 +7,13 @@ import { type Call, defineAction, type Services } from "./define-action.js";
 import { followRun } from "./follow/follow-run.js";
 import { awaitStart } from "./start/await-start.js";
 import { isTakenSince } from "./start/check-name.js";
-import { type Agreed, RUN_PARAMETERS, type RunArguments, type Task } from "./start/draft.js";
+import {
+  type Agreed,
+  opensPullRequest,
+  RUN_PARAMETERS,
+  type RunArguments,
+  type Task,
+} from "./start/draft.js";
 import { type TaskOfIssue, takeIssueAsTask } from "./start/issue-task.js";
 import type { IssueOfWork } from "./start/linked-issue.js";
 import {
@@ -74,6 +80,7 @@ export const runAction = defineAction({
     checkSendable(asked.message ?? "", services);
     const issue = await takeIssueAsTask(asked, call, services);
     if (issue && "outcome" in issue) return issue;
+    checkConfirm(asked, issue, services);
     const about = await findIssueOfStart(asked, issue, call, services);
     return about && "outcome" in about ? about : startRun(asked, {}, call, services, { issue, about });
   },
@@ -128,6 +135,19 @@ function checkSendable(message: string, { api }: Services): void {
   if (!message.trim() || isNothing(message)) {
     throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
   }
+}
+
+/**
+ * A person agrees to an issue as the task, and to a pull request; nothing else of a start takes `confirm`. Beside another
+ * message it belongs to a forgotten `action`, and must not start a second paid run.
+ * @throws ActionError then
+ */
+function checkConfirm(args: RunArguments, issue: TaskOfIssue | undefined, { settings }: Services): void {
+  if (!args.confirm || issue || opensPullRequest(args, settings)) return;
+  throw new ActionError(
+    "`confirm` does not belong to action run; action kill may be meant: of a start, only an issue as its task and a pull " +
+      "request are confirmed. Nothing was sent.",
+  );
 }
 
 /** Above this length, in characters, a message is not repeated: it would stand twice in an answer of limited size. */
