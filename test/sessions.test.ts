@@ -4,7 +4,7 @@ import { createSimulatedApi } from "../mocks/http.js";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { bareRun } from "../src/runs/run-facts.js";
 import type { ServerOptions } from "../src/server/server.js";
-import { mergeSessions } from "../src/sessions/merge-sessions.js";
+import { mergeSessions, selectRelated } from "../src/sessions/merge-sessions.js";
 import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
 import { createMemorySessionStore } from "../src/sessions/store/memory-session-store.js";
 import type { RunRecord, SessionRecord } from "../src/sessions/store/session-record.js";
@@ -548,6 +548,21 @@ describe("what index, list and watcher say together", () => {
       listed("completed", { sessionName: "auth" }),
     );
     expect(sessions).toMatchObject([{ name: "auth", sessionId: "id-1" }]);
+  });
+
+  it("a run belongs to the session that it continues before it has shown its conversation, whoever began that", () => {
+    const { sessionId: _unseen, ...unseen } = RUN;
+    const next = { ...unseen, runId: "run-2", status: "pending", startedAt: NOW - 10_000, resumes: "id-1" };
+    const own = record("run-2", "auth", [next]);
+    const expected = [{ name: "auth", sessionId: "id-1", runs: [{ runId: "run-1" }, { runId: "run-2" }] }];
+    const beginnings = listed("completed", { sessionName: "auth", sessionId: "id-1" });
+    expect(mergeSessions([own], beginnings)).toMatchObject(expected);
+    // The older record may be read last.
+    for (const createdAt of [NOW - 1, NOW + 1])
+      expect(mergeSessions([own, record("run-1", "auth", [RUN], { createdAt })], [])).toMatchObject(expected);
+    const related = selectRelated("auth", [own], beginnings);
+    expect(related.ids).toContain("id-1");
+    expect(mergeSessions(related.records, related.listed)).toEqual(mergeSessions([own], beginnings));
   });
 
   it("an id that the start's answer only claimed is none", () => {
