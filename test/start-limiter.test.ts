@@ -499,6 +499,7 @@ describe("what may have changed while a run was in the queue", () => {
     });
     expect(answer.text).toContain("Nothing was sent");
     expect(client.forms).toHaveLength(0);
+    await passUntil(endOf(first), "the answer of the first");
     expect((await first.answer).data.outcome).toBe("completed");
     expect(posts()).toHaveLength(2);
     // The place that it had come to is free.
