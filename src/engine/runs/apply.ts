@@ -243,7 +243,7 @@ function withPullRequest(
 ): EngineRun {
   const { work } = run;
   const { branch } = pullRequest;
-  if (!work || work.deliveredTo !== "engine" || where === undefined || branch === undefined)
+  if (work?.deliveredTo !== "engine" || where === undefined || branch === undefined)
     return { ...run, pullRequest };
   const { problem: _settled, ...known } = work;
   return { ...run, pullRequest, work: { ...known, branch, deliveredTo: "remote", where } };
