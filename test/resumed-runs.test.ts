@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { nextAfterEnd } from "../src/actions/next-steps.js";
@@ -275,6 +275,29 @@ describe.skipIf(!programs)("a run whose worker was killed", () => {
     expect(await b.ended(by)).toMatchObject({ status: "completed" });
     expect(heard(back, session_id)).toHaveLength(2);
     expect(await runsOf(b, session_id)).toHaveLength(2);
+  });
+
+  it("waits for the one that has its workflow, where the others do not", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database, { ...RESUMES, ...hangs() });
+    const own = join(a.home, "automagik-workflows-mcp", "workflows", "mine");
+    mkdirSync(own, { recursive: true });
+    writeFileSync(join(own, "workflow.json"), JSON.stringify({ description: "Mine", allowedTools: [] }));
+    writeFileSync(join(own, "prompt.md"), "Do it.\n");
+    const { body } = await a.call("POST", "/run/mine", {
+      body: { message: "Build it", input_format: "stream-json" },
+    });
+    const { run_id, session_id } = body as Body;
+    await a.until(run_id, working);
+    const b = await startWorker(database, RESUMES);
+    await crash(a);
+    await b.until(run_id, ({ to_be_resumed }) => to_be_resumed === true);
+    // It tries all that it knows before it has done this.
+    await aWhileLater(b);
+    expect(await statusOf(b, run_id)).toMatchObject({ to_be_resumed: true });
+    const back = await a.restart(ENDS);
+    const by = await resumedBy(b, run_id);
+    expect(await back.ended(by)).toMatchObject({ status: "completed", session_id });
   });
 
   it("is not resumed when a person has killed it at another one meanwhile", async () => {

@@ -152,6 +152,19 @@ function chooseModel({ model }: RunRequest, workflow: EngineWorkflow): string | 
   );
 }
 
+/** Whether the workflow and the model that are asked for are to be had here: each worker has its own workflows. */
+export async function isOffered(
+  asked: RunRequest,
+  library: Pick<EngineOptions["library"], "get">,
+): Promise<boolean> {
+  const workflow = await library.get(asked.workflowName);
+  if (!workflow) return false;
+  const { model } = asked;
+  return (
+    model === undefined || allowedModels(workflow).some((one) => one.toLowerCase() === model.toLowerCase())
+  );
+}
+
 function withFormer(asked: RunRequest, former: EngineRun): RunRequest {
   const sessionName = asked.sessionName ?? former.sessionName;
   // An empty folder of its own has neither repository nor branch.

@@ -48,6 +48,8 @@ export interface EngineWorker {
   elsewhere: (only?: string) => PlacesElsewhere;
   /** Whether another one is there that begins runs. */
   othersBegin: () => boolean;
+  /** Whether there is another one at all, also one that is away at the moment. */
+  hasOthers: () => boolean;
   /** Another one, as it was last seen. */
   find: (workerId: string) => Pick<Worker, "name" | "state" | "silentMs"> | undefined;
   /** Resolves when the others know that it is there: from then on no session of it is begun elsewhere. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { follow } from "../shared/abort.js";
-import { acceptRequest } from "./accept-run.js";
+import { acceptRequest, isOffered } from "./accept-run.js";
 import type { EngineOptions, EngineWorker } from "./engine-options.js";
 import { AGENT_ENDED, notWritten } from "./not-written.js";
 import { createPullRequestCalls } from "./pull-requests/calls.js";
@@ -81,6 +81,8 @@ export function createEngine(options: EngineOptions): Engine {
   const resumes = createResumes({
     ...{ runs, clock, log, isOn: () => limits.resumeOnce === true },
     start: (request, resumed) => take(request, { resumes: resumed }),
+    mayOthers: async (request) =>
+      worker?.hasOthers() === true && !(await isOffered(request, options.library)),
   });
   let closing = false;
 

@@ -38,15 +38,17 @@ export interface Resumes {
 /**
  * @param options.isOn whether the setting says so, by now
  * @param options.start takes a run on that resumes another one: of several engines that try it, one does
+ * @param options.mayOthers whether another engine may have the workflow or the model that this one lacks
  */
 export function createResumes(options: {
   runs: Pick<RunStore, "all" | "get" | "subscribe" | "record">;
   isOn: () => boolean;
   start: (request: RunRequest, resumes: string) => Promise<EngineRun>;
+  mayOthers: (request: RunRequest) => Promise<boolean>;
   clock: Pick<Clock, "after">;
   log: Log;
 }): Resumes {
-  const { runs, isOn, start, clock, log } = options;
+  const { runs, isOn, start, mayOthers, clock, log } = options;
   const waiting = new Set<string>();
   let isOpen = false;
   let isLooking = false;
@@ -78,6 +80,7 @@ export function createResumes(options: {
       return true;
     } catch (error) {
       if (error instanceof EngineRefusal && error.status === 503) return false;
+      if (error instanceof EngineRefusal && (await mayOthers(run.request))) return false;
       const why =
         error instanceof NotResumable
           ? "Its session was continued before."

@@ -196,6 +196,7 @@ export async function openWorker(options: {
     worker: {
       ...createPlacesElsewhere(() => workers, { runs, onlyAt: rules.onlyAt }),
       othersBegin: () => workers?.all().some((one) => one.id !== id && one.state === "ready") === true,
+      hasOthers: () => workers?.all().some((one) => one.id !== id && one.state !== "ended") === true,
       ...{ id, name, joined: isJoined },
       // What cannot be written does not begin; else all that wait would be tried in vain.
       mayBegin: (run) =>
