@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type * as Dbos from "@dbos-inc/dbos-sdk";
+import { untilAborted } from "../../shared/abort.js";
 import { sleep } from "../../shared/clock.js";
 import { StoreError } from "../../store/store-error.js";
 import type { CarrierHands } from "../carrier.js";
@@ -41,15 +42,21 @@ export async function carryShift(shift: Shift): Promise<string> {
   if (taken.epoch === undefined || taken.by !== instance) return "The plan is another process's.";
   const { epoch } = taken;
   const isOurs = () => hands.plans.get(planId)?.epoch === epoch;
-  if (!(await begin(shift, epoch, records.step))) return "The plan could not be read.";
+  /** The plan was let go of here. DBOS wakes nobody who waits for a message in a shift that was cancelled. */
+  const gone = new AbortController();
+  const isGone = untilAborted(gone.signal);
+  if (!(await begin(shift, epoch, records.step, () => gone.abort()))) return "The plan could not be read.";
   while (isOurs()) {
     // What was added while nobody was told is seen with the next look, too.
-    const news = await records.wait().catch(async (error) => {
+    const message = records.wait().catch(async (error) => {
+      // A later shift may have the plan here by now.
+      if (!isOurs()) return undefined;
       if (isLost(dbos, error)) await hands.letGo(planId);
       else await sleep(hands.clock, FIRST_PAUSE_MS, closing);
       if (closing.aborted) await hands.release(planId);
       return undefined;
     });
+    const news = await Promise.race([message, isGone]);
     const plan = hands.plans.get(planId);
     if (plan && news?.entries !== undefined && news.entries > plan.entries) plan.catchUp().catch(() => {});
     if (isOurs() && records.isFull()) await hands.release(planId);
@@ -74,10 +81,14 @@ async function begin(
   { hands, shifts, planId, after, closing }: Shift,
   epoch: number,
   step: Step,
+  onGone: () => void,
 ): Promise<boolean> {
   const ties = {
     port: (port: Parameters<typeof recordPort>[0]) => recordPort(port, step),
-    onGone: () => void shifts.end(planId, after),
+    onGone() {
+      onGone();
+      void shifts.end(planId, after);
+    },
   };
   for (let pauseMs = FIRST_PAUSE_MS; !closing.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
