@@ -26,6 +26,12 @@ function leave(name: string, more: Record<string, string> = PLACE) {
   return world().run(runId).complete();
 }
 
+/** Ends a continuation well; one that has taken no turn was refused by its agent. */
+function finish(runId: string): void {
+  world().run(runId).turn();
+  world().run(runId).complete();
+}
+
 describe("continue_session", () => {
   it("sends the session's id, name, repository and branch with any workflow, and asks nothing", async () => {
     const { sessionId } = leave("auth");
@@ -37,7 +43,7 @@ describe("continue_session", () => {
         path: `/run/${workflow_name}`,
         body: { session_id: sessionId, session_name: "auth", ...PLACE, message: NEXT.message },
       });
-      world().run(answer.data.run.run_id).complete();
+      finish(answer.data.run.run_id);
     }
     expect(forms).toHaveLength(0);
     const list = await call({ action: "list_sessions", active_only: false });
@@ -60,9 +66,7 @@ describe("continue_session", () => {
     await call({ ...NEXT, continue_session: "auth", repository_url: other });
     expect(Object.keys(forms[0]?.schema.properties)).toEqual(["git_branch"]);
     expect(starts()[0]?.body).toMatchObject({ repository_url: other, git_branch: "main" });
-    world()
-      .run(world().runs().at(-1)?.runId ?? "")
-      .complete();
+    finish(world().runs().at(-1)?.runId ?? "");
     const again = await call({ ...NEXT, continue_session: "auth", git_branch: "release" });
     expect(again.data.outcome).toBe("started");
     expect(forms).toHaveLength(1);
@@ -75,7 +79,7 @@ describe("continue_session", () => {
     for (const continue_session of [sessionId, runId]) {
       const answer = await call({ ...NEXT, continue_session });
       expect(starts().at(-1)?.body).toMatchObject({ session_id: sessionId, session_name: "auth" });
-      world().run(answer.data.run.run_id).complete();
+      finish(answer.data.run.run_id);
     }
   });
 
