@@ -49,6 +49,11 @@ describe("a call on a run that goes on and on", () => {
     const answer = call(COMPLETE, withProgress ? { onprogress: () => {} } : {}).finally(() => {
       answered = true;
     });
+    await sim.api().waitFor((request) => request.method === "POST");
+    await sim.api().settled();
+    await call({ action: "list_workflows" });
+    // A run is first asked for a moment after its start was answered.
+    clock.advance(100);
     await sim.api().waitFor((request) => request.path.endsWith("/status"));
     for (let second = 1; second < expected; second++) {
       clock.advance(1_000);
