@@ -16,7 +16,11 @@ describe.skipIf(!programs)("plans in a PostgreSQL database", async () => {
     addresses.set(folder, address);
     return address;
   });
-  afterAll(async () => (await server)?.dispose());
+  afterAll(async () => {
+    // Other files share this process.
+    keepPlansAt(undefined);
+    await (await server)?.dispose();
+  });
 
   await import("./plan-runner.test.js");
 });

@@ -51,7 +51,7 @@ export async function carryShift(shift: Shift): Promise<string> {
     const message = records.wait().catch(async (error) => {
       // A later shift may have the plan here by now.
       if (!isOurs()) return undefined;
-      if (isLost(dbos, error)) await hands.letGo(planId);
+      if (isLost(dbos, error)) await hands.release(planId);
       else await sleep(hands.clock, FIRST_PAUSE_MS, closing);
       if (closing.aborted) await hands.release(planId);
       return undefined;
@@ -135,7 +135,8 @@ function createRecords({ hands, dbos, planId }: Shift) {
       underWay--;
     }
     if (outcome === undefined) {
-      void hands.letGo(planId);
+      // What was noted and not done is taken back, unless another process has the plan.
+      void hands.release(planId);
       throw new StoreError("Another process carries the plan out.");
     }
     if ("error" in outcome) throw outcome.error;
