@@ -16,8 +16,8 @@ type Tell = Listener["tell"];
 
 export interface RunWatcher {
   /**
-   * Watches a run until stopped. It is asked for at once, unless its changes are pushed; any number of watchers of
-   * one run cost the same.
+   * Watches a run until stopped. It is asked for at once, one that was just started a moment later, unless its changes are
+   * pushed; any number of watchers of one run cost the same.
    * @param seed what is known so far, at least the run's id
    * @param how.background nobody waits for the run: those that somebody waits for come first
    */
