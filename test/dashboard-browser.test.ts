@@ -101,7 +101,7 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     const bar = page.getByRole("button", { name: /^architect/ }).first();
     await vi.waitFor(async () => {
       await page.reload();
-      expect(await bar.innerText()).toMatch(/^architect\s+2$/);
+      expect(await bar.innerText({ timeout: 1_000 })).toMatch(/^architect\s+2$/);
     }, 25_000);
     await bar.click();
     await page.getByRole("heading", { name: /^architect 2 runs/ }).waitFor();
