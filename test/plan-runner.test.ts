@@ -278,6 +278,45 @@ test("rule 8: a start that was noted and not sent when its process lets go is se
   expect(api.posts).toBe(2);
 });
 
+test("rule 8: so is one that a decision has noted while its process lets go", async () => {
+  const api = await serveBranchingApi({ script: scriptOf, keepsKeys: false });
+  const folder = temporaryFolder();
+  let answer = () => {};
+  let isWritten = false;
+  const driver = await openDrivenPlans(api, folder, {
+    journal: (journal) => ({
+      ...journal,
+      async write(planId, what) {
+        const written = await journal.write(planId, what);
+        if (what.events.some(({ type }) => type === "gate-decided")) {
+          isWritten = true;
+          await new Promise<void>((resolve) => (answer = resolve));
+        }
+        return written;
+      },
+    }),
+  });
+  driver.runner.start();
+  const planId = await driver.begin({
+    name: "gated",
+    steps: [TWO.steps[0], { id: "ok", gate: "Go on?", needs: ["first"] }, { ...TWO.steps[1], needs: ["ok"] }],
+  });
+  const decided = driver.runner.tell(planId, decide(await driver.until(planId, isAtGate), "approve"));
+  await vi.waitFor(() => expect(isWritten).toBe(true), PATIENT);
+  const closing = driver.close();
+  await vi.waitFor(() => expect(driver.runner.driven()).toEqual([]), PATIENT);
+  // Whatever is done without the answer is done by now.
+  for (let turn = 0; turn < 1_000; turn++) await new Promise((resolve) => setImmediate(resolve));
+  answer();
+  expect((await decided)?.refused).toBeUndefined();
+  await closing;
+  expect(api.posts).toBe(1);
+  const next = await openDrivenPlans(api, folder);
+  next.runner.start();
+  await next.until(planId, hasEnded);
+  expect(api.posts).toBe(2);
+});
+
 test("what runs do and what does not work is seen in other processes, for as long as one carries the plan out", async () => {
   const api = await serveBranchingApi({
     script: () => ({ manual: true, actions: ["Reading", "Writing the service"] }),

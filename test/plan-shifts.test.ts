@@ -220,8 +220,19 @@ describe.skipIf(!programs)("shifts of plans", () => {
     expect(served.api.posts("/run/")).toHaveLength(1);
   });
 
-  // Mostly it does; now and then nothing of the plan is done for more than 50 s, until its process ends.
-  test.todo("a plan whose shift somebody has cancelled with DBOS's tools goes on");
+  test("a shift that somebody has ended with DBOS's tools is not gone on with, and the plan is", async () => {
+    const carrier = await openCarrier();
+    const planId = await carrier.begin(GATED);
+    const run = await runNumber(1);
+    await vi.waitFor(() => expect(carrier.runner.driven()).toEqual([planId]), PATIENT);
+    await (await openDbos()).cancelWorkflow(`plan/${planId}/1`);
+    run.complete({ result: "Done" });
+    const shown = await carrier.until(planId, isAtGate);
+    expect((await carrier.runner.tell(planId, decide(shown, "approve")))?.refused).toBeUndefined();
+    (await runNumber(2)).complete({ result: "Done" });
+    await carrier.until(planId, hasEnded);
+    expect(served.api.posts("/run/")).toHaveLength(2);
+  });
 
   test("one that ends while the database hangs does not wait for it, nor does one that is about to begin", async () => {
     const carrier = await openCarrier();

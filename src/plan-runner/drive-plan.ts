@@ -200,7 +200,10 @@ export function drivePlan(
       const settled = new AbortController();
       void Promise.allSettled(underWay).then(() => settled.abort());
       await sleep(clock, graceMs, settled.signal);
-      if (isOurs) await takeAllBack();
+      if (!isOurs) return;
+      // A decision that is being written may note a start, which nobody sends here any more.
+      await copy.settled();
+      await takeAllBack();
     },
   };
 }

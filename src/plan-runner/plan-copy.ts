@@ -22,6 +22,8 @@ export interface PlanCopy {
   happen(change: PlanChange): Promise<string | undefined>;
   /** Takes in what others have added. @throws StoreError */
   catchUp(): Promise<void>;
+  /** Resolves when what is being written now has its answer. Never rejects. */
+  settled(): Promise<void>;
   /**
    * Notes that something is begun, if it is still wanted by the newest state.
    * @returns `unwanted`, or `lost` when the plan is not this owner's: nothing may be done then; `known` when it was
@@ -180,6 +182,7 @@ export function createPlanCopy(
     },
     happen: (change) => new Promise((answer, fail) => ask({ change, answer, fail })),
     catchUp: () => turns.run("", catchUp),
+    settled: () => turns.run("", async () => {}),
     beginAct: (act, isWanted) => new Promise((answer, fail) => ask({ act, isWanted, answer, fail })),
   };
 }
