@@ -10,6 +10,7 @@ import { settleTokens } from "../src/server/http/serve-settings.js";
 import { createTokenCheck } from "../src/server/http/token-check.js";
 import { isLoopback } from "../src/shared/http/loopback.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
+import { GITHUB_TOKEN, openGithubForTest } from "./support/github.js";
 import { COMPLETE, silentLog, testSettings, until } from "./support/harness.js";
 import {
   connectHttp,
@@ -274,6 +275,34 @@ describe("a caller's own key", () => {
     const second = await own.call({ ...run, session_name: "second" });
     expect(second.text).toContain("Run limit reached (1 of 1");
     expect(api.api.posts("/run/")).toHaveLength(1);
+  });
+
+  test("reads nothing with the keys that the server has for other services", async () => {
+    const github = await openGithubForTest();
+    github
+      .addRepository("acme/secret")
+      .addIssue({ title: "Unreleased", body: "Nobody knows", author: "bob" });
+    const api = await serveSimulatedApi({ apiKey: "key-of-one" });
+    onTestFinished(() => api.close());
+    const bin = await startServeBin({
+      settings: {
+        ...{ BASE_URL: api.url, CALLER_KEYS: "on", API_KEY: "key-of-the-server" },
+        ...{ GITHUB_URL: github.url, GITHUB_TOKEN },
+      },
+    });
+    const task = { ...COMPLETE, message: "acme/secret#1", wait_seconds: 0 };
+    const own = await connectHttp(bin.url, key("key-of-one"));
+    expect((await own.call(task)).text).not.toContain("Unreleased");
+    expect(github.requests).toEqual([]);
+    // With the server's own key it is read, and shown before anything is sent.
+    const plain = await connectHttp(bin.url);
+    expect((await plain.call(task)).text).toContain("Unreleased");
+    expect(
+      api.api
+        .posts("/run/")
+        .map(({ body }) => JSON.stringify(body))
+        .join(),
+    ).not.toContain("Unreleased");
   });
 
   test("that the API refuses is the caller's to put right, not a setting's", async () => {

@@ -67,6 +67,8 @@ export async function serve({ flags, sse, script }: Invocation): Promise<undefin
       templates: _templates,
       monitoring: _monitoring,
       notifier: _notifier,
+      // What the keys of other services can read is not for whoever has one of the API.
+      secrets: _secrets,
       ...rest
     } = common;
     const own = createServer({
