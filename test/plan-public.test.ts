@@ -1,6 +1,6 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import type { Script, StartInfo } from "../mocks/types.js";
+import type { RunState, Script, StartInfo } from "../mocks/types.js";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
 import { checkPlanValue } from "../src/plans/language/check-plan.js";
 import { describePlan } from "../src/plans/machine/describe-plan.js";
@@ -62,13 +62,20 @@ const TALK = {
 };
 
 test("a conversation goes on with the public server, which shows its id only while a run goes on", async () => {
-  const { served, plans } = await open(() => ({
-    actions: ["One", "Two", "Three"],
-    paceMs: 150,
-    costUsd: 0.25,
-  }));
+  const { served, plans } = await open(() => ({ manual: true, costUsd: 0.25 }));
   plans.runner.start();
   const planId = await plans.begin(TALK);
+  for (const runs of [1, 2]) {
+    await vi.waitFor(() => expect(served.api.world.runs()).toHaveLength(runs), 30_000);
+    const { runId } = served.api.world.runs()[runs - 1] as RunState;
+    const run = served.api.world.run(runId);
+    run.turn("One");
+    // It goes on until somebody has looked at it since.
+    const before = new Set(served.api.requests);
+    await served.api.waitFor((now) => !before.has(now) && now.method === "GET" && now.path.includes(runId));
+    await served.api.settled();
+    run.complete();
+  }
   const done = await plans.until(planId, (state) => planStatus(state) === "completed");
   const [first, second] = served.api.world.runs();
   expect(second?.body.session_id).toBe(first?.sessionId);
