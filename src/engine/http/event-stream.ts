@@ -148,7 +148,10 @@ export function createEventStream(options: EventStreamOptions): ReadableStream<U
         flush(controller);
         if (closing?.aborted) end();
       },
-      pull: flush,
+      pull(controller) {
+        // Many at a time: what they tell of the queue is reckoned once for them.
+        if ((controller.desiredSize ?? 0) >= AHEAD_BYTES / 2) flush(controller);
+      },
       cancel: stop,
     },
     new ByteLengthQueuingStrategy({ highWaterMark: AHEAD_BYTES }),
