@@ -2,9 +2,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { buildArguments } from "../src/engine/agent/arguments.js";
-import { findSandbox, hideSandboxFiles, sandboxSettings } from "../src/engine/agent/sandbox.js";
-import { readUserRules } from "../src/engine/agent/user-rules.js";
+import { buildArguments } from "../src/engine/agent/claude/arguments.js";
+import { findSandbox, hideSandboxFiles, sandboxSettings } from "../src/engine/agent/claude/sandbox.js";
+import { readUserRules } from "../src/engine/agent/claude/user-rules.js";
 import { engineFolder, startLocalEngine } from "./support/local-engine.js";
 
 function makeFolder(): string {

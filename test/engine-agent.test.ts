@@ -15,34 +15,34 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { buildArguments } from "../src/engine/agent/arguments.js";
-import {
-  type AgentEvent,
-  type AgentOptions,
-  type AgentProcess,
-  startAgent,
-} from "../src/engine/agent/claude-agent.js";
-import { buildEnvironment } from "../src/engine/agent/environment.js";
-import { findClaude } from "../src/engine/agent/find-claude.js";
+import type { AgentOptions, AgentProcess } from "../src/engine/agent/agent-process.js";
+import { buildArguments } from "../src/engine/agent/claude/arguments.js";
+import { startAgent } from "../src/engine/agent/claude/claude-agent.js";
+import { CLAUDE_VARIABLES } from "../src/engine/agent/claude/environment.js";
+import { findClaude } from "../src/engine/agent/claude/find-claude.js";
+import { sweepStartFiles } from "../src/engine/agent/claude/start-files.js";
+import { buildEnvironment as buildAnyEnvironment } from "../src/engine/agent/environment.js";
+import type { AgentEvent } from "../src/engine/agent/events.js";
 import {
   agentMark,
   endLeftover,
   findAgentProcesses,
   identityOfRun,
 } from "../src/engine/agent/process-tree.js";
-import { sweepStartFiles } from "../src/engine/agent/start-files.js";
 import { systemClock } from "../src/shared/clock.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 const SCRIPTED = fileURLToPath(new URL("./support/scripted-agent", import.meta.url));
 const BASE = {
-  claudePath: SCRIPTED,
+  path: SCRIPTED,
   resume: false,
   allowedTools: [],
   disallowedTools: [],
-  permissionMode: "default",
+  permissionMode: "default" as const,
   clock: systemClock,
 };
+const buildEnvironment = (env: NodeJS.ProcessEnv, mark: string, passed: string[] = []) =>
+  buildAnyEnvironment(env, mark, passed, CLAUDE_VARIABLES);
 let folder: string;
 /** Those of the current test. */
 let agents: AgentProcess[];
@@ -216,7 +216,7 @@ describe("a run", () => {
   });
 
   test.each([
-    ["a program that is not there", { claudePath: "/nowhere/claude" }],
+    ["a program that is not there", { path: "/nowhere/claude" }],
     ["a folder that is not there", { cwd: "/nowhere" }],
     ["arguments that no system takes", { model: "a\0b" }],
   ])("%s is an exit with the reason", async (_what, options) => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { createCostReader } from "../src/engine/agent/cost-reader.js";
+import { createCostReader } from "../src/engine/agent/claude/cost-reader.js";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { addCost, costSince, costsByDay, dayOf } from "../src/engine/runs/costs.js";
 import type { EngineRun } from "../src/engine/runs/run.js";

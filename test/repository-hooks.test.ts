@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { CLAUDE_VARIABLES } from "../src/engine/agent/claude/environment.js";
 import { buildEnvironment, withoutHooks } from "../src/engine/agent/environment.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
 
@@ -52,6 +53,6 @@ it("hooks of the repository run in an agent's git only where they were let, not 
     execFileSync("git", ["status"], { cwd: source, env: environment, stdio: "ignore" });
     return existsSync(planted);
   };
-  expect(look(buildEnvironment(withoutHooks(env), "m"))).toBe(false);
-  expect(look(buildEnvironment(env, "m"))).toBe(true);
+  expect(look(buildEnvironment(withoutHooks(env), "m", [], CLAUDE_VARIABLES))).toBe(false);
+  expect(look(buildEnvironment(env, "m", [], CLAUDE_VARIABLES))).toBe(true);
 });

@@ -5,7 +5,7 @@ import { serveSimulatedApi } from "../mocks/serve.js";
 import { measure, shorten, tellSpan } from "../src/cli/sessions/fit-text.js";
 import { renderTable, type SessionLine } from "../src/cli/sessions/render-sessions.js";
 import { describeStep } from "../src/engine/agent/describe-tool.js";
-import { createPhaseReader } from "../src/engine/agent/phases.js";
+import { createPhaseReader } from "../src/engine/agent/claude/phases.js";
 import { runBin, spawnBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";

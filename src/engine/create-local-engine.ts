@@ -10,15 +10,14 @@ import { resolvePackageFolder } from "../shared/package-folder.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
 import { listDatabaseFiles } from "../store/database-file.js";
 import { createAgentGuard } from "./agent/agent-guard.js";
-import { startAgent } from "./agent/claude-agent.js";
-import { findClaude } from "./agent/find-claude.js";
+import type { FoundAgent } from "./agent/agent-kind.js";
+import { claude } from "./agent/claude/claude.js";
 import { endLeftover } from "./agent/process-tree.js";
 import { rememberAgent } from "./agent/remember-agent.js";
 import { createCommands } from "./agent/run-command.js";
-import { hideSandboxFiles, sandboxSettings } from "./agent/sandbox.js";
-import { sweepStartFiles } from "./agent/start-files.js";
+import { sweepStartFiles } from "./agent/claude/start-files.js";
 import { createEngine } from "./engine.js";
-import type { EngineLimits, FoundAgent } from "./engine-options.js";
+import type { EngineLimits } from "./engine-options.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
 import { createLiveSandbox } from "./live-sandbox.js";
@@ -192,7 +191,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
   });
   const rememberClaude = () =>
     rememberAgent(clock, () =>
-      findClaude({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
+      claude.find({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
     );
   let findClaudeNow = rememberClaude();
   async function findAgent(): Promise<FoundAgent> {
@@ -219,17 +218,13 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     workspaces,
     library,
     startAgent(agent, onEvent) {
-      const privatePaths = listPrivatePaths();
       // That which its policy reckons with, whatever the setting has become since.
       const confined = agent.policy?.sandboxed ? sandbox.found() : undefined;
-      if (confined) hideSandboxFiles(agent.cwd);
-      const started = startAgent(
+      const started = claude.start(
         {
           ...agent,
-          privatePaths,
-          ...(confined ? { sandbox: sandboxSettings(confined, privatePaths) } : {}),
-          // In the sandbox the person would be asked for the host that npm looks for its own updates at.
-          env: { ...(confined ? { npm_config_update_notifier: "false" } : {}), ...agent.env },
+          privatePaths: listPrivatePaths(),
+          ...(confined ? { sandbox: confined } : {}),
           personHooks: settings.engineHooks === "on",
           passedVariables: settings.engineAgentVariables ?? [],
         },

@@ -1,7 +1,8 @@
 import type { OpenedGithub } from "../integrations/github/open-github.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
-import type { StartAgent } from "./agent/claude-agent.js";
+import type { FoundAgent } from "./agent/agent-kind.js";
+import type { StartAgent } from "./agent/agent-process.js";
 import type { RunPolicy } from "./permissions/run-policy.js";
 import type { AgentProcessId, EngineRun } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
@@ -28,11 +29,6 @@ export interface EngineLimits {
   /** What the runs of one caller on a local calendar day may cost, in USD; undefined for no limit. */
   costLimitPerDayAndCallerUsd?: number | undefined;
 }
-
-/** The agent's program with the options that it should be started with, or what is wrong and what to do. */
-export type FoundAgent =
-  | { ok: true; path: string; extraArgs?: string[]; takesSchema?: boolean }
-  | { ok: false; problem: string };
 
 /** The engine as one of several that share a database. */
 export interface EngineWorker {

@@ -1,6 +1,6 @@
 import type { Settings } from "../settings/settings.js";
 import type { Log } from "../shared/log.js";
-import { findSandbox, type Sandbox } from "./agent/sandbox.js";
+import { findSandbox, type Sandbox } from "./agent/claude/sandbox.js";
 
 /** Whether agents that begin now get a sandbox, by the setting and by what the machine has. */
 export interface LiveSandbox {

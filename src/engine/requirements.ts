@@ -1,6 +1,6 @@
 /** What the engine needs on this machine: Claude Code, its sandbox, the folders of workflows, what it may work on. */
-export { type FoundClaude, findClaude } from "./agent/find-claude.js";
-export { findSandbox } from "./agent/sandbox.js";
+export { type FoundClaude, findClaude } from "./agent/claude/find-claude.js";
+export { findSandbox } from "./agent/claude/sandbox.js";
 export { copyShipped, findCopies, renewCopyMark, type WorkflowCopy } from "./workflows/workflow-copies.js";
 export { createWorkflowLibrary } from "./workflows/workflow-library.js";
 export {

@@ -20,13 +20,10 @@ import {
   type ScriptedAnthropicOptions,
   serveScriptedAnthropic,
 } from "../../mocks/scripted-anthropic.js";
-import {
-  type AgentEvent,
-  type AgentOptions,
-  type AgentProcess,
-  startAgent,
-} from "../../src/engine/agent/claude-agent.js";
-import { findClaude } from "../../src/engine/agent/find-claude.js";
+import type { AgentOptions, AgentProcess } from "../../src/engine/agent/agent-process.js";
+import { startAgent } from "../../src/engine/agent/claude/claude-agent.js";
+import { findClaude } from "../../src/engine/agent/claude/find-claude.js";
+import type { AgentEvent } from "../../src/engine/agent/events.js";
 import { findOutsideMemory } from "../../src/engine/agent/outside-memory.js";
 import { findAgentProcesses } from "../../src/engine/agent/process-tree.js";
 import { systemClock } from "../../src/shared/clock.js";
@@ -85,7 +82,7 @@ async function start(api: ScriptedAnthropic, options: Partial<AgentOptions> = {}
   const events: AgentEvent[] = [];
   const agent = startAgent(
     {
-      claudePath: found.path,
+      path: found.path,
       extraArgs: found.extraArgs,
       cwd: workspace,
       prompt: "Hello",
@@ -474,8 +471,8 @@ describe("files that nobody has asked for", () => {
     link("AGENTS.md", "CLAUDE.md");
     const api = await serve({});
     const leaving = await findOutsideMemory(workspace);
-    const excludedMemory = leaving.map((name) => join(workspace, name));
-    const run = await start(api, { excludedMemory });
+    const excludedInstructions = leaving.map((name) => join(workspace, name));
+    const run = await start(api, { excludedInstructions });
     await run.next("result");
     expect(seen(api)).toContain("Rule-of-the-folder");
     expect(seen(api)).toContain("Rule-in-a-file");
@@ -487,7 +484,7 @@ describe("files that nobody has asked for", () => {
     symlinkSync(secret, join(second, "CLAUDE.md"));
     const found = await findOutsideMemory(second);
     expect(found.sort()).toEqual([join(".claude", "CLAUDE.md"), "CLAUDE.md"]);
-    const other = await start(api, { cwd: second, excludedMemory: found.map((name) => join(second, name)) });
+    const other = await start(api, { cwd: second, excludedInstructions: found.map((name) => join(second, name)) });
     await other.next("result");
     expect(seen(api)).not.toContain("SECRET");
   });
@@ -538,7 +535,7 @@ const child = spawn(${JSON.stringify(CLAUDE)}, process.argv.slice(2), { stdio: [
 createInterface({ input: child.stdout }).on("line", (line) => console.log("\\u001b]0;claude\\u0007Note {x}: " + line));
 child.on("close", (code) => process.exit(code ?? 1));`,
   );
-  const run = await start(await serve({ script: [[bash("echo one")]] }), { claudePath: wrapper });
+  const run = await start(await serve({ script: [[bash("echo one")]] }), { path: wrapper });
   expect(await run.next("result")).toMatchObject({ ok: true, text: FINISHED });
   expect(run.all("problem")).toEqual([]);
   expect(await finish(run)).toMatchObject({ code: 0 });

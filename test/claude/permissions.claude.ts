@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type ModelStep, serveScriptedAnthropic } from "../../mocks/scripted-anthropic.js";
-import { findSandbox } from "../../src/engine/agent/sandbox.js";
+import { findSandbox } from "../../src/engine/agent/claude/sandbox.js";
 import { createLocalEngine } from "../../src/engine/create-local-engine.js";
 import { systemClock } from "../../src/shared/clock.js";
 import { createLog } from "../../src/shared/log.js";

@@ -1,6 +1,7 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
-import type { AgentEvent, AgentProcess, StartAgent } from "../../src/engine/agent/claude-agent.js";
+import type { AgentProcess, StartAgent } from "../../src/engine/agent/agent-process.js";
+import type { AgentEvent } from "../../src/engine/agent/events.js";
 import { createEngine } from "../../src/engine/engine.js";
 import type { EngineOptions } from "../../src/engine/engine-options.js";
 import { createRunStore } from "../../src/engine/runs/create-run-store.js";

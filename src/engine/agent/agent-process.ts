@@ -1,12 +1,51 @@
 import type { Clock } from "../../shared/clock.js";
 import type { RunPolicy } from "../permissions/run-policy.js";
 import type { QueuedMessage } from "../runs/run.js";
+import type { EngineWorkflow, McpServer } from "../types.js";
 import type { AgentEvent, AgentExit } from "./events.js";
-import type { LaunchOptions } from "./launch.js";
+import type { JsonRecord } from "./json.js";
 import type { AgentAnswer } from "./open-request.js";
 
-export interface AgentOptions extends LaunchOptions {
+/** What an agent may do, as far as its kind can be held to it. */
+interface AgentRules {
+  /** In the notation of workflows. */
+  allowedTools: string[];
+  disallowedTools: string[];
+  permissionMode: EngineWorkflow["permissionMode"];
+  /** Runs the hooks of the person's own settings and plugins, too. Off unless asked for. */
+  personHooks?: boolean;
+  /** Absolute paths of files or folders of instructions (CLAUDE.md, rules) that the agent must not load. */
+  excludedInstructions?: string[];
+  /** Its commands run in this sandbox; without it they run as the engine does. */
+  sandbox?: { weaker: boolean } | undefined;
+  /** Absolute paths that the agent's own tools neither read nor write, whatever a workflow allows. */
+  privatePaths?: readonly string[];
+}
+
+/** What any kind of agent is started with. */
+export interface AgentOptions extends AgentRules {
+  /** The program, or a script for this Node. */
+  path: string;
+  /** Options that this version of the program should be started with. */
+  extraArgs?: string[];
+  cwd: string;
   prompt: string;
+  /** Goes beside the agent's own instructions. */
+  systemPrompt?: string;
+  /** The conversation: a new one is given this id where the kind takes it, with `resume` it must exist. */
+  sessionId: string;
+  resume: boolean;
+  maxTurns?: number;
+  /** For this process alone, also when it continues a conversation. */
+  maxBudgetUsd?: number;
+  model?: string;
+  /** What it has to give at its end, as a JSON Schema of an object. */
+  outputSchema?: JsonRecord;
+  /** The only MCP servers that the agent gets, by name. */
+  mcpServers?: Record<string, McpServer>;
+  env: NodeJS.ProcessEnv;
+  /** Variables that the agent gets although their names are those of credentials: see `buildEnvironment`. */
+  passedVariables?: readonly string[];
   clock: Clock;
   /** Tells all that the agent starts from other processes, see `agentMark`. Default: a random one. */
   mark?: string;

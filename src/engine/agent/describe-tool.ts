@@ -2,8 +2,9 @@ import { isAbsolute, relative } from "node:path";
 import { cleanLine } from "../../shared/text.js";
 import { showEnds, showUnseen } from "../../shared/visible-text.js";
 import { asList, asRecord, asText, type JsonRecord } from "./json.js";
-import { OUTPUT_TOOL } from "./structured-output.js";
 
+/** The agent's own tool by which it gives what a schema asks for; calling it ends its turn. */
+const OUTPUT_TOOL = "StructuredOutput";
 /** Where a tool's input says what it is about, the most telling first. */
 const SUBJECTS = [
   "command",

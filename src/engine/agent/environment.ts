@@ -27,14 +27,17 @@ const SERVICE =
   /^(linear|slack|discord|telegram|teams|mattermost|jira|atlassian|confluence|notion|asana|trello|pagerduty|twilio|sendgrid|mailgun|stripe|sentry)_/i;
 /** Headers with which figures and traces are sent somewhere. */
 const TELEMETRY = /^otel_.*headers$/i;
-/** The agent's own access to its model. */
-const MODEL = /^(anthropic|claude)_/i;
-/** The clouds through which it may reach its model, and what tells that it does. */
-const CLOUDS = [
-  { names: /^aws_/i, switches: ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_MANTLE"] },
-  { names: /^(google|gcloud|cloud_ml|vertex)_/i, switches: ["CLAUDE_CODE_USE_VERTEX"] },
-  { names: /^azure_/i, switches: ["CLAUDE_CODE_USE_FOUNDRY"] },
-];
+/** What a kind of agent needs of the environment, beyond what all are given. */
+export interface KindVariables {
+  /** Names of variables by which it reaches its model: it gets them although they hold credentials. */
+  access: RegExp;
+  /** The clouds through which it may reach its model, and which variables tell that it does. */
+  clouds: readonly { names: RegExp; switches: readonly string[] }[];
+  /** What is set where the person has set nothing else. */
+  defaults: NodeJS.ProcessEnv;
+  /** What is set whatever the person has set. */
+  fixed: NodeJS.ProcessEnv;
+}
 
 /**
  * The agent's environment: the given one with what the engine counts on, and without what an agent that reads
@@ -45,21 +48,17 @@ const CLOUDS = [
 export function buildEnvironment(
   env: NodeJS.ProcessEnv,
   mark: string,
-  passed: readonly string[] = [],
+  passed: readonly string[],
+  kind: KindVariables,
 ): NodeJS.ProcessEnv {
   const kept = Object.entries(env).filter(([name]) => {
     if (/^AUTOMAGIK_/i.test(name) || OUTER_SESSION.has(name.toUpperCase())) return false;
-    return passed.some((pattern) => isNamed(name, pattern)) || !isCredential(name, env);
+    return passed.some((pattern) => isNamed(name, pattern)) || !isCredential(name, env, kind);
   });
   return {
-    // Its list of things to do is what the phases of a run are read from; newer models have it off.
-    CLAUDE_CODE_ENABLE_TODO_TOOLS: "1",
-    // An update during a run would replace the program while it is in use.
-    DISABLE_AUTOUPDATER: "1",
+    ...kind.defaults,
     ...Object.fromEntries(kept),
-    CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD: "1",
-    // "@/path" and "@~/file" in a message would send that file to the model, and nobody is asked.
-    CLAUDE_CODE_DISABLE_ATTACHMENTS: "1",
+    ...kind.fixed,
     ...onlyMarkedRepositories(env),
     [MARK_NAME]: mark,
   };
@@ -92,9 +91,9 @@ function gitSetting(env: NodeJS.ProcessEnv, key: string, value: string): NodeJS.
   };
 }
 
-function isCredential(name: string, env: NodeJS.ProcessEnv): boolean {
-  if (MODEL.test(name)) return false;
-  const cloud = CLOUDS.find(({ names }) => names.test(name));
+function isCredential(name: string, env: NodeJS.ProcessEnv, { access, clouds }: KindVariables): boolean {
+  if (access.test(name)) return false;
+  const cloud = clouds.find(({ names }) => names.test(name));
   if (cloud?.switches.some((one) => /^(1|true|yes|on)$/i.test(env[one] ?? ""))) return false;
   return CREDENTIAL.test(name) || SERVICE.test(name) || TELEMETRY.test(name);
 }

@@ -1,5 +1,11 @@
 import type { RunQuestion } from "../runs/run.js";
-import type { Usage } from "./usage.js";
+
+/** Tokens. */
+export interface Usage {
+  /** Everything that was put before the model, cached or not. */
+  input: number;
+  output: number;
+}
 
 /** What an agent's process tells while it works. */
 export type AgentEvent =

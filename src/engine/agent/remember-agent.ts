@@ -1,5 +1,5 @@
 import type { Clock } from "../../shared/clock.js";
-import type { FoundAgent } from "../engine-options.js";
+import type { FoundAgent } from "./agent-kind.js";
 
 /** Looking for the agent's program starts it three times and takes half a second. */
 const AGENT_KNOWN_MS = 60_000;

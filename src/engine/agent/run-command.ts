@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { cleanText } from "../../shared/text.js";
+import { CLAUDE_VARIABLES } from "./claude/environment.js";
 import { buildEnvironment } from "./environment.js";
 import { readBegan } from "./process-list.js";
 import { endAgentProcesses, endLeftover, formatStartedAt } from "./process-tree.js";
@@ -83,7 +84,7 @@ export function createCommands(options: {
         child = spawn(command, {
           shell: true,
           cwd,
-          env: buildEnvironment({ ...env, ...own }, mark, options.passed),
+          env: buildEnvironment({ ...env, ...own }, mark, options.passed ?? [], CLAUDE_VARIABLES),
           detached: process.platform !== "win32",
           windowsHide: true,
           stdio: ["ignore", "pipe", "pipe"],

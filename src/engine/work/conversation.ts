@@ -1,7 +1,7 @@
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
-import type { AgentEvent, AgentOptions, AgentProcess, StartAgent } from "../agent/claude-agent.js";
-import type { AgentExit } from "../agent/events.js";
+import type { AgentOptions, AgentProcess, StartAgent } from "../agent/agent-process.js";
+import type { AgentEvent, AgentExit } from "../agent/events.js";
 import type { AgentAnswer } from "../agent/open-request.js";
 import type { RunChange } from "../runs/events.js";
 import type { Durability, Recorded, RunStore } from "../runs/run-store.js";

@@ -1,5 +1,5 @@
 import type { Clock } from "../../shared/clock.js";
-import type { AgentProcess } from "../agent/claude-agent.js";
+import type { AgentProcess } from "../agent/agent-process.js";
 import type { RunSlot } from "./run-queue.js";
 
 /** An agent that waits for a person and has done nothing else for this long, in ms, gives up its slot. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { traceParentOf } from "../../shared/trace-parent.js";
-import type { AgentOptions } from "../agent/claude-agent.js";
+import type { AgentOptions } from "../agent/agent-process.js";
 import { withoutHooks } from "../agent/environment.js";
 import { describeOutsideMemory, findOutsideMemory } from "../agent/outside-memory.js";
 import { agentMark } from "../agent/process-tree.js";
@@ -51,7 +51,7 @@ export async function prepareAgent(
   return {
     hasHistory: former !== undefined,
     options: {
-      claudePath: found.path,
+      path: found.path,
       ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
       name: workflow.name,
       policy,
@@ -74,7 +74,7 @@ export async function prepareAgent(
       }),
       sessionId: run.sessionId,
       resume: !talksAnew && others.some((one) => one.turn > 0 || one.conversationBegun),
-      excludedMemory: outside.map((name) => join(workspace.path, name)),
+      excludedInstructions: outside.map((name) => join(workspace.path, name)),
       ...buildToolRules(workflow, { handoverPath, previousHandover }),
       permissionMode: workflow.permissionMode,
       env: workspace.ownHooks && !policy?.scriptsAllowed() ? withoutHooks(env) : env,

@@ -1,5 +1,5 @@
 import { sep } from "node:path";
-import type { JsonRecord } from "./json.js";
+import type { JsonRecord } from "../json.js";
 import { liesIn, type UserRules } from "./user-rules.js";
 
 /** What of an agent's options becomes its command line. */
@@ -20,7 +20,7 @@ export interface ArgumentOptions {
   /** Runs the hooks of the person's own settings and plugins, too. Off unless asked for. */
   personHooks?: boolean;
   /** Absolute paths of files or folders of instructions (CLAUDE.md, rules) that the agent must not load. */
-  excludedMemory?: string[];
+  excludedInstructions?: string[];
   /** The agent's settings for its sandbox; without them commands run as the engine does. */
   sandbox?: JsonRecord | undefined;
   /** Absolute paths that the agent's own tools neither read nor write, whatever a workflow allows. */
@@ -74,7 +74,7 @@ export function buildArguments(options: ArgumentOptions, files: StartFiles): str
 
 /** Settings of the agent's own that go before the person's. */
 function buildSettings(options: ArgumentOptions): Record<string, unknown> {
-  const excluded = (options.excludedMemory ?? []).map(toPattern);
+  const excluded = (options.excludedInstructions ?? []).map(toPattern);
   const { cwd, allowedTools, privatePaths = [], userRules: person = { commands: [], folders: [] } } = options;
   // What a person lets Claude Code do while they look on does not apply to an agent: it asks us, and we decide.
   const ask = person.commands.filter((rule) => !allowedTools.includes(rule));

@@ -1,7 +1,4 @@
-import { asRecord, type JsonRecord } from "./json.js";
-
-/** The agent's own tool by which it gives what a schema asks for; calling it ends its turn. */
-export const OUTPUT_TOOL = "StructuredOutput";
+import { asRecord, type JsonRecord } from "../json.js";
 
 /** Far more than anybody asks an agent for. */
 const MAX_OUTPUT_CHARS = 200_000;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, relative, resolve } from "node:path";
-import { asList, asRecord, asText } from "./json.js";
+import { asList, asRecord, asText } from "../json.js";
 
 /** What users allow Claude Code in their own settings. An agent must not inherit it. */
 export interface UserRules {

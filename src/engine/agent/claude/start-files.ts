@@ -1,9 +1,9 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { McpServer } from "../types.js";
+import type { McpServer } from "../../types.js";
 import type { StartFiles } from "./arguments.js";
-import { readBegan } from "./process-list.js";
+import { readBegan } from "../process-list.js";
 
 /** What the folders are called: this, the engine's process, when it began, and something random. */
 const PREFIX = "workflow-agent-";

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { untilAborted } from "../../shared/abort.js";
-import type { Clock } from "../../shared/clock.js";
-import { withDeadline } from "../../shared/deadline.js";
-import { asRecord, asText, type JsonRecord } from "./json.js";
+import { untilAborted } from "../../../shared/abort.js";
+import type { Clock } from "../../../shared/clock.js";
+import { withDeadline } from "../../../shared/deadline.js";
+import { asRecord, asText, type JsonRecord } from "../json.js";
 
 /** The requests with which the engine interrupts an agent, and the agent's answers to them. */
 export interface Interrupts {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { asRecord, asText, type JsonRecord } from "./json.js";
+import { asRecord, asText, type JsonRecord } from "../json.js";
 
 /** Asks the agent what it has cost while it works: by itself it tells only when it has worked off a request. */
 export interface CostReader {

@@ -1,10 +1,5 @@
-import { asCount, asRecord, type JsonRecord } from "./json.js";
-
-export interface Usage {
-  /** Everything that was put before the model, cached or not. */
-  input: number;
-  output: number;
-}
+import type { Usage } from "../events.js";
+import { asCount, asRecord, type JsonRecord } from "../json.js";
 
 /**
  * Counts what one process has used. While it works only the beginning of each answer is known, and the same numbers

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { JsonRecord } from "./json.js";
+import type { JsonRecord } from "../json.js";
 
 /** Whether the agent's own sandbox can be used on this machine, and with less where it has to be. */
 export type Sandbox = { usable: true; weaker: boolean } | { usable: false; why: string };

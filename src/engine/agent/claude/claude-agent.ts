@@ -1,22 +1,20 @@
 import { randomUUID } from "node:crypto";
-import { untilAborted } from "../../shared/abort.js";
-import { withDeadline } from "../../shared/deadline.js";
-import { cleanText } from "../../shared/text.js";
-import type { AgentOptions, AgentProcess, StartAgent } from "./agent-process.js";
+import { untilAborted } from "../../../shared/abort.js";
+import { withDeadline } from "../../../shared/deadline.js";
+import { cleanText } from "../../../shared/text.js";
+import type { StartAgent } from "../agent-process.js";
 import { createCostReader } from "./cost-reader.js";
-import type { AgentEvent, AgentExit } from "./events.js";
-import { failedStart } from "./failed-start.js";
+import type { AgentEvent, AgentExit } from "../events.js";
+import { describeFailedStart, failedStart } from "../failed-start.js";
 import { createInterrupts } from "./interrupts.js";
-import { asRecord, asText, type JsonRecord } from "./json.js";
-import { describeFailure, type Launched, launch } from "./launch.js";
-import { readBegan } from "./process-list.js";
-import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "./process-tree.js";
-import { createAgentQuestions } from "./questions.js";
+import { asRecord, asText, type JsonRecord } from "../json.js";
+import { type Launched, launch } from "./launch.js";
+import { readBegan } from "../process-list.js";
+import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "../process-tree.js";
+import { createAgentQuestions } from "../questions.js";
 import { findSilenceLimit } from "./silence-limit.js";
-import { createLineReader } from "./split-lines.js";
+import { createLineReader } from "../split-lines.js";
 import { createStreamReader } from "./stream-reader.js";
-
-export type { AgentEvent, AgentOptions, AgentProcess, StartAgent };
 
 /** With `force`, the time in ms to write the conversation down before SIGKILL. */
 const FORCED_GRACE_MS = 1_000;
@@ -27,6 +25,8 @@ const TRAILING_MS = 1_000;
 /** A process that even SIGKILL has not ended hangs in the kernel; the run must not hang with it. In ms. */
 const HANGING_MS = 5_000;
 const STDERR_CHARS = 2_000;
+/** What people call it. */
+const TITLE = "Claude Code";
 
 /** What tells the model that a message does not come from the person. */
 const SYSTEM_MARK = "[System message from the service that runs this workflow, not from the person]";
@@ -57,7 +57,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   try {
     launched = launch(options, mark);
   } catch (error) {
-    return failedStart(options, error as Error, onEvent);
+    return failedStart(describeFailedStart(TITLE, options, error as Error), onEvent);
   }
   const { child, forgetFiles } = launched;
   const identity: AgentIdentity = {
@@ -181,7 +181,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
     return new Promise((resolve) => {
       let failure: string | undefined;
       child.once("error", (error) => {
-        failure = describeFailure(options, error);
+        failure = describeFailedStart(TITLE, options, error);
         if (child.pid === undefined) finish(null, null);
       });
       child.once("exit", (code, signal) => {

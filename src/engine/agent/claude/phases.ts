@@ -1,5 +1,5 @@
-import { cleanLine } from "../../shared/text.js";
-import { asList, asRecord, asText, type JsonRecord } from "./json.js";
+import { cleanLine } from "../../../shared/text.js";
+import { asList, asRecord, asText, type JsonRecord } from "../json.js";
 
 /** Tools with which the agent keeps its list of things to do; which of them there are depends on its version. */
 const LIST_TOOLS = new Set(["TodoWrite", "TaskCreate", "TaskUpdate"]);

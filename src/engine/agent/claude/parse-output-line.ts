@@ -1,4 +1,4 @@
-import { asRecord, asText, type JsonRecord } from "./json.js";
+import { asRecord, asText, type JsonRecord } from "../json.js";
 
 /** How many positions are tried as the beginning of a message in a line that is not JSON as a whole. */
 const ATTEMPTS = 50;

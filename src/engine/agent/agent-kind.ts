@@ -1,0 +1,56 @@
+import type { StartAgent } from "./agent-process.js";
+
+/** The kinds of agents, as workflows and starts name them. */
+export type AgentName = "claude" | "codex";
+
+/** What a kind of agent can do, and what it can be held to. */
+export interface AgentCapabilities {
+  /** Another process can go on with a conversation. */
+  resume: boolean;
+  /** A new conversation gets the id that it is given. */
+  chosenSessionId: boolean;
+  /** When a message that comes while it works is before the model. */
+  messages: "now" | "next turn" | "no";
+  /** It can ask the person something of its own accord. */
+  questions: boolean;
+  /** It tells what it has cost, in USD. */
+  tellsCost: boolean;
+  /** The limits that it keeps. */
+  limits: { turns: boolean; budget: boolean };
+  /** Rules for its tools are kept whatever it does, or are judged where it asks for permission. */
+  rules: "enforced" | "asked";
+  /** What a workflow disallows is out of its reach. */
+  disallowedTools: boolean;
+  /** The sandbox of the engine's settings is around its commands. */
+  sandbox: boolean;
+  /** It can be given a schema of what it has to give. */
+  outputSchema: boolean;
+  /** It takes the MCP servers of a workflow. */
+  mcpServers: boolean;
+  /** Whether it is there for work that changes files. */
+  edits: "yes" | "preview" | "no";
+}
+
+/** An agent's program with the options that it should be started with, or what is wrong and what to do. */
+export type FoundAgent =
+  | { ok: true; path: string; version?: string; extraArgs?: string[]; takesSchema?: boolean }
+  | { ok: false; problem: string };
+
+/** One kind of agent: a program of this machine, and how the engine works with it. */
+export interface AgentKind {
+  name: AgentName;
+  /** As people call it. */
+  title: string;
+  capabilities: AgentCapabilities;
+  /**
+   * Looks for the program, and whether it can work, without asking a model.
+   * @param place.configured path or command name from the settings; default: the kind's own, on the PATH
+   * @param place.env the environment that the agent will get
+   */
+  find(place: {
+    configured?: string;
+    env: NodeJS.ProcessEnv;
+    platform?: NodeJS.Platform;
+  }): Promise<FoundAgent>;
+  start: StartAgent;
+}
