@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { createStreamReader } from "../src/engine/agent/claude/stream-reader.js";
 import { describeDetail, describeToolUse, describeWish } from "../src/engine/agent/describe-tool.js";
 import type { AgentEvent } from "../src/engine/agent/events.js";
 import type { JsonRecord } from "../src/engine/agent/json.js";
 import { createAgentQuestions } from "../src/engine/agent/questions.js";
 import { permissionKey, readRunPermission } from "../src/engine/agent/run-permissions.js";
 import { createLineReader } from "../src/engine/agent/split-lines.js";
-import { createStreamReader } from "../src/engine/agent/claude/stream-reader.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 /** What Claude Code 2.1.332 wrote, recorded against a scripted model. */

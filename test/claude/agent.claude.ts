@@ -484,7 +484,10 @@ describe("files that nobody has asked for", () => {
     symlinkSync(secret, join(second, "CLAUDE.md"));
     const found = await findOutsideMemory(second);
     expect(found.sort()).toEqual([join(".claude", "CLAUDE.md"), "CLAUDE.md"]);
-    const other = await start(api, { cwd: second, excludedInstructions: found.map((name) => join(second, name)) });
+    const other = await start(api, {
+      cwd: second,
+      excludedInstructions: found.map((name) => join(second, name)),
+    });
     await other.next("result");
     expect(seen(api)).not.toContain("SECRET");
   });

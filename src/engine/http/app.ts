@@ -2,7 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
 import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
-import type { FoundAgent } from "../engine-options.js";
+import type { FoundAgent } from "../agent/agent-kind.js";
 import { type Engine, EngineRefusal, type WorkerSight } from "../types.js";
 import type { WorkflowLibrary } from "../workflows/workflow-library.js";
 import { serveCallers } from "./apps-of-callers.js";

@@ -3,17 +3,17 @@ import { untilAborted } from "../../../shared/abort.js";
 import { withDeadline } from "../../../shared/deadline.js";
 import { cleanText } from "../../../shared/text.js";
 import type { StartAgent } from "../agent-process.js";
-import { createCostReader } from "./cost-reader.js";
 import type { AgentEvent, AgentExit } from "../events.js";
 import { describeFailedStart, failedStart } from "../failed-start.js";
-import { createInterrupts } from "./interrupts.js";
 import { asRecord, asText, type JsonRecord } from "../json.js";
-import { type Launched, launch } from "./launch.js";
 import { readBegan } from "../process-list.js";
 import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "../process-tree.js";
 import { createAgentQuestions } from "../questions.js";
-import { findSilenceLimit } from "./silence-limit.js";
 import { createLineReader } from "../split-lines.js";
+import { createCostReader } from "./cost-reader.js";
+import { createInterrupts } from "./interrupts.js";
+import { type Launched, launch } from "./launch.js";
+import { findSilenceLimit } from "./silence-limit.js";
 import { createStreamReader } from "./stream-reader.js";
 
 /** With `force`, the time in ms to write the conversation down before SIGKILL. */

@@ -2,8 +2,8 @@ import { lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { McpServer } from "../../types.js";
-import type { StartFiles } from "./arguments.js";
 import { readBegan } from "../process-list.js";
+import type { StartFiles } from "./arguments.js";
 
 /** What the folders are called: this, the engine's process, when it began, and something random. */
 const PREFIX = "workflow-agent-";
