@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
-import { DISCORD_ASK, discordBase } from "../integrations/discord/ask-target.js";
+import { DISCORD_ASK, discordBase, fitsDiscord } from "../integrations/discord/ask-target.js";
 import type { IntegrationParts } from "../integrations/integration-parts.js";
 import { NTFY_ASK } from "../integrations/ntfy/ask-target.js";
+import { fitsNtfy } from "../integrations/ntfy/publish.js";
 import { createOpenSocket } from "../integrations/open-socket.js";
 import { setForAnswers } from "../integrations/set-for-answers.js";
-import { SLACK_ASK } from "../integrations/slack/ask-target.js";
+import { fitsSlack } from "../integrations/slack/ask-blocks.js";
+import { SLACK_ASK, slackBase } from "../integrations/slack/ask-target.js";
 import { createVendorHttp } from "../integrations/vendor-http.js";
 import type { SecretName } from "../settings/secrets.js";
-import type { Settings } from "../settings/settings.js";
 import { createFindProxy } from "../shared/http/proxy.js";
 import type { AskedBy } from "./desk.js";
 import type { OutsideConnection } from "./open-answers.js";
@@ -38,7 +39,7 @@ export function listConnections(parts: IntegrationParts): OutsideConnection[] {
         const http = httpOf("Slack");
         const openSocket = createOpenSocket("Slack", findProxy);
         const botToken = () => secrets.read("slackBotToken");
-        const base = baseOf(settings);
+        const base = slackBase(settings);
         await followSlack({ base, http, appToken, botToken, openSocket, desk, clock, log }, signal);
       },
     });
@@ -73,22 +74,18 @@ export function listConnections(parts: IntegrationParts): OutsideConnection[] {
   return connections;
 }
 
-const baseOf = ({ slackUrl = "https://slack.com" }: Partial<Settings>) => slackUrl;
-
 type About = Omit<AskedBy, "people" | "permissions">;
 
-/** Three characters more for each that is escaped; a section of Slack has 3,000. */
 const SLACK: About = {
   ...{ service: "slack", title: "Slack", target: SLACK_ASK, takesWords: true, buttons: 20 },
-  fits: (text) => text.replace(/[<>&]/g, "-----").length <= 2_900,
+  fits: fitsSlack,
 };
-/** A message of Discord has 2,000 characters. */
 const DISCORD: About = {
   ...{ service: "discord", title: "Discord", target: DISCORD_ASK, takesWords: true, buttons: 20 },
-  fits: (text) => text.length <= 1_200,
+  fits: fitsDiscord,
 };
-/** A message of ntfy has 4,096 bytes and three buttons. */
+/** A message of ntfy has three buttons. */
 const NTFY: About = {
   ...{ service: "ntfy", title: "ntfy", target: NTFY_ASK, takesWords: false, buttons: 3 },
-  fits: (text) => Buffer.byteLength(text) <= 1_800,
+  fits: fitsNtfy,
 };

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { LONG_PAUSES_MS, type Target } from "./target.js";
 
 /** A question to a person as a message with buttons, as it lies in the outbox. All texts are cleaned and bounded. */
 export const askMessageSchema = z.object({
@@ -21,6 +22,12 @@ export const askMessageSchema = z.object({
 });
 
 export type AskMessage = z.output<typeof askMessageSchema>;
+
+/** What is the same of all targets that show questions. What is still open after an outage is asked then, and edited. */
+export const questionTarget: Pick<Target, "describe" | "pausesMs"> = {
+  describe: ({ payload }) => `The question "${(payload as Partial<AskMessage>).title ?? ""}"`,
+  pausesMs: LONG_PAUSES_MS,
+};
 
 /** What a button, or words, mean. */
 export interface GivenAnswer {

@@ -1,8 +1,10 @@
 import type { SecretName } from "../settings/secrets.js";
 import { createFindProxy } from "../shared/http/proxy.js";
 import { cleanLine } from "../shared/text.js";
-import { NotNow, Refused } from "./delivery-error.js";
+import { NotNow } from "./delivery-error.js";
+import { discordBase } from "./discord/ask-target.js";
 import type { IntegrationParts } from "./integration-parts.js";
+import { slackBase } from "./slack/ask-target.js";
 import { createVendorHttp, type VendorHttp, type VendorRequest } from "./vendor-http.js";
 
 /** One service that is set, and the one read that proves what is set for it. */
@@ -78,28 +80,34 @@ async function checkGithub(parts: IntegrationParts): Promise<ServiceCheck | unde
 }
 
 function checkSlackBot(parts: IntegrationParts): ServiceCheck {
-  const base = parts.settings.slackUrl ?? "https://slack.com";
+  const base = slackBase(parts.settings);
   return {
     ...{ service: "slack", name: "Slack's bot", setting: "SLACK_BOT_TOKEN" },
     async ask(signal) {
-      const authorization = `Bearer ${await parts.secrets.read("slackBotToken")}`;
-      const url = `${base}/api/auth.test`;
-      const found = await read("Slack", parts, { method: "POST", url, headers: { authorization }, signal });
-      // HTTP 200 says nothing with Slack.
-      if (found.ok !== true) throw new Refused(`Slack refused it (${line(found.error)})`);
+      const { callSlack } = await import("./slack/web-api.js");
+      const token = await parts.secrets.read("slackBotToken");
+      const http = httpOf("Slack", parts);
+      const found = await callSlack(http, {
+        base,
+        token,
+        method: "auth.test",
+        body: {},
+        isRead: true,
+        signal,
+      });
       return `as ${line(found.user)} in ${line(found.team)}`;
     },
   };
 }
 
 function checkDiscordBot(parts: IntegrationParts): ServiceCheck {
-  const base = parts.settings.discordUrl ?? "https://discord.com/api";
+  const base = discordBase(parts.settings);
   return {
     ...{ service: "discord", name: "Discord's bot", setting: "DISCORD_BOT_TOKEN" },
     async ask(signal) {
       const authorization = `Bot ${await parts.secrets.read("discordBotToken")}`;
       const found = await read("Discord", parts, {
-        url: `${base}/v10/users/@me`,
+        url: `${base}/users/@me`,
         headers: { authorization },
         signal,
       });
@@ -138,9 +146,9 @@ function checkNtfy(parts: IntegrationParts, name: SecretName, setting: string): 
 async function read(
   service: string,
   parts: IntegrationParts,
-  request: Pick<VendorRequest, "url" | "headers" | "signal"> & Partial<Pick<VendorRequest, "method">>,
+  request: Pick<VendorRequest, "url" | "headers" | "signal">,
 ): Promise<Record<string, unknown>> {
-  const answer = await httpOf(service, parts)({ method: "GET", isRead: true, ...request });
+  const answer = await httpOf(service, parts)({ method: "GET", ...request });
   const found = answer.json();
   if (typeof found === "object" && found !== null) return found as Record<string, unknown>;
   throw new NotNow(`${service} gave an answer that is none`);

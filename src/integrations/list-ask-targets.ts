@@ -1,10 +1,9 @@
-import type { SecretName } from "../settings/secrets.js";
-import { NotNow } from "./delivery-error.js";
 import { createDiscordAskTarget, discordBase } from "./discord/ask-target.js";
 import type { IntegrationParts } from "./integration-parts.js";
 import { createNtfyAskTarget } from "./ntfy/ask-target.js";
+import { secretForDelivery } from "./secret-for-delivery.js";
 import { setForAnswers } from "./set-for-answers.js";
-import { createSlackAskTarget } from "./slack/ask-target.js";
+import { createSlackAskTarget, slackBase } from "./slack/ask-target.js";
 import type { Target } from "./target.js";
 import type { VendorHttp } from "./vendor-http.js";
 
@@ -16,9 +15,9 @@ export function listAskTargets(parts: IntegrationParts): Target[] {
   if (set.slack)
     targets.push(
       createSlackAskTarget({
-        base: settings.slackUrl ?? "https://slack.com",
+        base: slackBase(settings),
         http: openHttp("Slack", parts),
-        token: () => readSecret(parts, "slackBotToken"),
+        token: () => secretForDelivery(secrets, "slackBotToken"),
         channel: settings.slackChannel ?? "",
       }),
     );
@@ -27,7 +26,7 @@ export function listAskTargets(parts: IntegrationParts): Target[] {
       createDiscordAskTarget({
         base: discordBase(settings),
         http: openHttp("Discord", parts),
-        token: () => readSecret(parts, "discordBotToken"),
+        token: () => secretForDelivery(secrets, "discordBotToken"),
         channel: settings.discordChannel ?? "",
       }),
     );
@@ -36,9 +35,9 @@ export function listAskTargets(parts: IntegrationParts): Target[] {
       createNtfyAskTarget({
         http: openHttp("ntfy", parts),
         read: async () => ({
-          topic: await readSecret(parts, "ntfyTopic"),
-          answers: await readSecret(parts, "ntfyAnswers"),
-          token: secrets.has("ntfyToken") ? await readSecret(parts, "ntfyToken") : undefined,
+          topic: await secretForDelivery(secrets, "ntfyTopic"),
+          answers: await secretForDelivery(secrets, "ntfyAnswers"),
+          token: secrets.has("ntfyToken") ? await secretForDelivery(secrets, "ntfyToken") : undefined,
         }),
       }),
     );
@@ -57,13 +56,4 @@ function openHttp(service: string, { clock, env }: IntegrationParts): () => Prom
     http ??= open();
     return http;
   };
-}
-
-/** A secret that cannot be had now may be there later. */
-async function readSecret({ secrets }: IntegrationParts, name: SecretName): Promise<string> {
-  try {
-    return await secrets.read(name);
-  } catch (error) {
-    throw new NotNow((error as Error).message);
-  }
 }

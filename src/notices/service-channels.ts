@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { NotNow, Refused } from "../integrations/delivery-error.js";
+import { Refused } from "../integrations/delivery-error.js";
 import type { EventMessage } from "../integrations/message.js";
+import { secretForDelivery } from "../integrations/secret-for-delivery.js";
 import type { VendorHttp } from "../integrations/vendor-http.js";
 import type { NotifyService, NotifyWay } from "../settings/notify.js";
 import type { SecretName, Secrets } from "../settings/secrets.js";
@@ -41,7 +42,7 @@ export function createServiceChannel(
     if (isGone) throw new Refused(`${name} has said before that it is gone (HTTP 410)`);
     const { createVendorHttp } = await import("../integrations/vendor-http.js");
     http ??= createVendorHttp({ service: name, clock, findProxy: createFindProxy(env) });
-    const url = address ?? (await read(secrets, setting));
+    const url = address ?? (await secretForDelivery(secrets, setting));
     const to = { http, url, secrets, clock, signal };
     try {
       await SENDERS[kind](toMessage(notice, dashboardUrl), to);
@@ -73,26 +74,17 @@ const SENDERS: Record<NotifyService, (message: EventMessage, to: To) => Promise<
   },
   async ntfy(message, { http, url, secrets, signal }) {
     const { publishToNtfy } = await import("../integrations/ntfy/publish.js");
-    const token = secrets.has("ntfyToken") ? await read(secrets, "ntfyToken") : undefined;
+    const token = secrets.has("ntfyToken") ? await secretForDelivery(secrets, "ntfyToken") : undefined;
     const { title, body, link, event } = message;
     const priority = event === "needs_you" || event === "failed" ? 4 : 3;
     await publishToNtfy(http, { topic: url, token }, { title, message: body, priority, click: link }, signal);
   },
   async webhook(message, { http, url, secrets, clock, signal }) {
     const { sendWebhook } = await import("../integrations/webhook/send-webhook.js");
-    const secret = await read(secrets, "webhookSecret");
+    const secret = await secretForDelivery(secrets, "webhookSecret");
     await sendWebhook(http, { url, secret }, message, clock.now(), signal);
   },
 };
-
-/** A secret that cannot be had now may be there later: a command may have wanted a person. */
-async function read(secrets: Secrets, name: SecretName): Promise<string> {
-  try {
-    return await secrets.read(name);
-  } catch (error) {
-    throw new NotNow((error as Error).message);
-  }
-}
 
 function toMessage(notice: Notice, dashboardUrl: string | undefined): EventMessage {
   const { id, event, at, title, body, run, plan } = notice;

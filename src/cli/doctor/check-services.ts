@@ -1,4 +1,4 @@
-import { NotNow } from "../../integrations/delivery-error.js";
+import { NotNow, Unknown } from "../../integrations/delivery-error.js";
 import { createSecrets } from "../../settings/secrets.js";
 import type { Settings } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
@@ -39,7 +39,8 @@ export async function checkServices(
         return { check: service, ...warning(late, "Try again later.") };
       } catch (error) {
         const { message } = error as Error;
-        if (error instanceof NotNow) return { check: service, ...warning(message, "Try again later.") };
+        if (error instanceof NotNow || error instanceof Unknown)
+          return { check: service, ...warning(message, "Try again later.") };
         const todo = `Correct ${variable} (or _FILE, _COMMAND); automagik-workflows-mcp install ${service} says how.`;
         return { check: service, ...warning(message, todo) };
       }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Settings } from "../../settings/settings.js";
 import { cutText } from "../../shared/text.js";
-import { type AskMessage, askMessageSchema, writeButton } from "../ask-message.js";
+import { type AskMessage, askMessageSchema, questionTarget, writeButton } from "../ask-message.js";
 import { Unknown } from "../delivery-error.js";
 import type { Delivery, Target } from "../target.js";
 import type { VendorHttp } from "../vendor-http.js";
@@ -26,6 +26,10 @@ export function discordBase({ discordUrl = "https://discord.com/api" }: Partial<
 }
 
 const CONTENT_CHARS = 2_000;
+/** Of a message have at most, escaped: its title, what it is about, what is said at its end, a link. */
+const [TITLE_CHARS, ABOUT_CHARS, LAST_CHARS, LINK_CHARS] = [600, 200, 500, 300];
+/** Title and detail of this length are shown whole, with what stands around them while it is open. */
+const SHOWN_CHARS = 1_200;
 const BUTTON_CHARS = 80;
 const ROW = 5;
 const ROWS = 5;
@@ -38,7 +42,7 @@ export function createDiscordAskTarget({ base, http, token, channel }: DiscordPa
     label: "discord",
     // A message with the same nonce is not made twice within some minutes; what is edited looks the same.
     isRepeatable: () => true,
-    describe: ({ payload }) => `The question "${(payload as Partial<AskMessage>).title ?? ""}"`,
+    ...questionTarget,
     async deliver({ id, payload, remoteId }: Delivery, signal) {
       const message = askMessageSchema.parse(payload);
       if (remoteId === undefined && message.outcome !== undefined) return {};
@@ -66,21 +70,43 @@ function nonceOf(id: string): string {
   return createHash("sha256").update(id).digest("base64url").slice(0, 25);
 }
 
-/** The message as Discord takes it. */
+/** The message as Discord takes it: what is around the detail is kept, the detail gets the room that is left. */
 export function toDiscordMessage(message: AskMessage): object {
   const { title, about, detail, hint, link, outcome } = message;
-  const text = [
-    `**${escapeDiscord(cutText(title, 400))}**`,
-    detail ? `\`\`\`\n${detail.replaceAll("```", "'''")}\n\`\`\`` : "",
-    escapeDiscord(about),
-    outcome ? `**${escapeDiscord(outcome)}**` : escapeDiscord(hint ?? ""),
-    link ? `<${link}>` : "",
-  ];
+  const head = `**${escapeWithin(title, TITLE_CHARS)}**`;
+  const foot = [
+    escapeWithin(about, ABOUT_CHARS),
+    outcome ? `**${escapeWithin(outcome, LAST_CHARS)}**` : escapeWithin(hint ?? "", LAST_CHARS),
+    link && link.length <= LINK_CHARS ? `<${link}>` : "",
+  ].filter(Boolean);
+  const room = CONTENT_CHARS - [head, fence(""), ...foot].join("\n").length;
   return {
-    content: cutText(text.filter(Boolean).join("\n"), CONTENT_CHARS),
+    content: [head, ...(detail ? [fence(cutText(withoutFences(detail), Math.max(0, room)))] : []), ...foot]
+      .join("\n")
+      .slice(0, CONTENT_CHARS),
     components: outcome === undefined ? buttons(message) : [],
     allowed_mentions: { parse: [] },
   };
+}
+
+/** Whether all of a title and its detail is seen, whatever stands around them. */
+export function fitsDiscord({ title, detail }: Pick<AskMessage, "title" | "detail">): boolean {
+  const head = escapeDiscord(title).length;
+  return head <= TITLE_CHARS && head + withoutFences(detail).length <= SHOWN_CHARS;
+}
+
+const fence = (text: string) => `\`\`\`\n${text}\n\`\`\``;
+
+/** A text that ends no code block: between three backticks stand marks that nobody sees. */
+function withoutFences(text: string): string {
+  return text.replace(/`(?=``)/g, "`\u200b");
+}
+
+/** As much of a text as has room when it is escaped. */
+function escapeWithin(text: string, limit: number): string {
+  let cut = cutText(text, limit);
+  while (escapeDiscord(cut).length > limit) cut = cutText(cut, Math.floor(cut.length * 0.9));
+  return escapeDiscord(cut);
 }
 
 function buttons({ code, choices, words }: AskMessage): object[] {

@@ -1,4 +1,4 @@
-import { type AskMessage, askMessageSchema, writeButton } from "../ask-message.js";
+import { type AskMessage, askMessageSchema, questionTarget, writeButton } from "../ask-message.js";
 import type { Delivery, Target } from "../target.js";
 import type { VendorHttp } from "../vendor-http.js";
 
@@ -19,7 +19,7 @@ export function createNtfyAskTarget({ http, read }: NtfyParts): Target {
   return {
     name: NTFY_ASK,
     label: "ntfy",
-    describe: ({ payload }) => `The question "${(payload as Partial<AskMessage>).title ?? ""}"`,
+    ...questionTarget,
     async deliver({ payload, remoteId }: Delivery, signal) {
       const message = askMessageSchema.parse(payload);
       const { outcome, title, about, detail, hint, link } = message;

@@ -17,6 +17,8 @@ export interface NtfyMessage {
 /** A message is no longer, in bytes: what is longer becomes an attachment. */
 const MESSAGE_BYTES = 4_096;
 const TITLE_CHARS = 250;
+/** The rest is for what stands around it. */
+const DETAIL_BYTES = 1_800;
 
 /**
  * Publishes a message to a topic. It has no key by which ntfy would know it again.
@@ -46,6 +48,11 @@ export async function publishToNtfy(
   });
   const { id } = (answer.json() ?? {}) as { id?: unknown };
   return typeof id === "string" ? id : undefined;
+}
+
+/** Whether all of a question's title and detail is seen. */
+export function fitsNtfy({ title, detail }: { title: string; detail: string }): boolean {
+  return title.length <= TITLE_CHARS && Buffer.byteLength(detail) <= DETAIL_BYTES;
 }
 
 /** @throws Refused for an address that names no topic */

@@ -1,4 +1,5 @@
-import { type AskMessage, askMessageSchema } from "../ask-message.js";
+import type { Settings } from "../../settings/settings.js";
+import { askMessageSchema, questionTarget } from "../ask-message.js";
 import { Unknown } from "../delivery-error.js";
 import type { Delivery, Target } from "../target.js";
 import type { VendorHttp } from "../vendor-http.js";
@@ -16,6 +17,11 @@ export interface SlackParts {
 
 export const SLACK_ASK = "slack-questions";
 
+/** Where Slack's API is. */
+export function slackBase({ slackUrl = "https://slack.com" }: Partial<Settings>): string {
+  return slackUrl;
+}
+
 /** Questions in a channel of Slack: posted once, and edited as often as their fate changes. */
 export function createSlackAskTarget({ base, http, token, channel }: SlackParts): Target {
   return {
@@ -23,7 +29,7 @@ export function createSlackAskTarget({ base, http, token, channel }: SlackParts)
     label: "slack",
     // What is edited looks the same however often; a message has no key by which Slack would know it again.
     isRepeatable: ({ remoteId }) => remoteId !== undefined,
-    describe: ({ payload }) => `The question "${titleOf(payload)}"`,
+    ...questionTarget,
     async deliver({ payload, remoteId }: Delivery, signal) {
       const message = askMessageSchema.parse(payload);
       // What was settled before it was asked is asked nobody.
@@ -45,8 +51,4 @@ export function createSlackAskTarget({ base, http, token, channel }: SlackParts)
       return { remoteId: `${typeof posted.channel === "string" ? posted.channel : where} ${posted.ts}` };
     },
   };
-}
-
-function titleOf(payload: unknown): string {
-  return (payload as Partial<AskMessage>).title ?? "";
 }

@@ -6,6 +6,7 @@ import { NotNow, Refused } from "../delivery-error.js";
 import type { OpenSocket } from "../open-socket.js";
 import type { VendorHttp } from "../vendor-http.js";
 import { toSlackForm } from "./ask-blocks.js";
+import { escapeSlack } from "./escape.js";
 import { callSlack } from "./web-api.js";
 
 export interface SocketModeOptions {
@@ -164,7 +165,7 @@ async function tellAlone(
   signal: AbortSignal,
 ): Promise<void> {
   if (!url || !isSlacks(url, base)) return;
-  const body = { response_type: "ephemeral", replace_original: false, text };
+  const body = { response_type: "ephemeral", replace_original: false, text: escapeSlack(text) };
   await http({ method: "POST", url, body, signal }).catch((error: Error) =>
     log.debug(`What was said to an answer from Slack was not shown: ${error.message}.`),
   );

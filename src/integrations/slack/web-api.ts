@@ -1,5 +1,5 @@
 import { NotNow, Refused, Unknown } from "../delivery-error.js";
-import { pauseOf, type VendorHttp } from "../vendor-http.js";
+import { pauseOf, type VendorHttp, type VendorRequest } from "../vendor-http.js";
 
 /** Errors of Slack's that pass by themselves; of these nothing has come. */
 const PASSING = new Set(["ratelimited", "rate_limited", "service_unavailable", "team_added_to_org"]);
@@ -13,15 +13,19 @@ const OPEN = new Set(["internal_error", "fatal_error", "request_timeout"]);
  */
 export async function callSlack(
   http: VendorHttp,
-  options: { base: string; token: string; method: string; body: object; signal: AbortSignal },
+  options: Pick<VendorRequest, "isRead" | "signal"> & {
+    base: string;
+    token: string;
+    method: string;
+    body: object;
+  },
 ): Promise<Record<string, unknown>> {
-  const { base, token, method, body, signal } = options;
+  const { base, token, method, ...request } = options;
   const answer = await http({
     method: "POST",
     url: `${base}/api/${method}`,
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json; charset=utf-8" },
-    body,
-    signal,
+    ...request,
   });
   const read = answer.json();
   if (typeof read !== "object" || read === null) throw new Unknown("Slack gave an answer that is none");
