@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Libsql from "libsql";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, test } from "vitest";
+import { addDelivery } from "../src/integrations/outbox.js";
 import type { Channel } from "../src/notices/channel.js";
 import { chooseChannels, type NotifySettings } from "../src/notices/choose-channels.js";
 import { noticeOfEnd, noticeOfQuestion } from "../src/notices/notice.js";
@@ -76,6 +77,26 @@ async function untilAfterSteps(isSo: () => boolean, what: string): Promise<void>
 }
 
 describe("a notice", () => {
+  it("is left to those who can tell it by one who only brings other things elsewhere", async () => {
+    const { command, titles } = recordingCommand(folder);
+    let isBrought = false;
+    const issues = { name: "issues", describe: () => "A comment", deliver: async () => ({}) };
+    const onDone = () => {
+      isBrought = true;
+    };
+    const other = createNotifier({ folder, channels: [], targets: [issues], clock, log: log(), onDone });
+    onTestFinished(() => other.close());
+    const key = addEnd(openNotifier([]), "login");
+    await until(() => storedNotices(folder)[key] !== undefined, "the notice to be noted");
+    clock.advance(GRACE_MS + 1);
+    const comment = { id: "one", target: "issues", kind: "comment", payload: {} };
+    other.write((trx, now) => addDelivery(trx, comment, now));
+    await until(() => isBrought, "what it brings");
+    openNotifier(commandOf(command)).look();
+    await until(() => titles().length > 0, "the notice to be told");
+    expect(titles()).toEqual(["login: finished"]);
+  });
+
   it("is told once, after the time in which a window may say that its person knows", async () => {
     const { command, told, titles } = recordingCommand(folder);
     const notifier = openNotifier(commandOf(command));

@@ -10,8 +10,8 @@ import { findStateFolder, foreignEnvironment } from "./process.js";
 type Hidden = (string | undefined)[];
 
 /**
- * The same for `serve`, where servers share a database: by the command that is set for all of them, and to the services
- * that are set.
+ * What tells for `serve`: where servers share a database, of runs by the command that is set for all of them and by services;
+ * in any case what is asked of people, and what issues are told.
  * @param hidden texts that the log never shows; secrets that are read are added
  * @returns undefined when nobody is told
  */
@@ -23,7 +23,7 @@ export async function openSharedNotifier(
 ): Promise<Notifier | undefined> {
   const address = findPlansDatabase(settings);
   const tellsNotices = address !== undefined && settings.notify !== "off";
-  if (!tellsNotices && !hasLinearKey(settings)) return undefined;
+  if (!tellsNotices && !hasLinearKey(settings) && !asksPeople(settings)) return undefined;
   const { channels, targets } = await findWays(settings, log, hidden);
   const forAll = tellsNotices ? channels.filter(({ name }) => name !== "desktop") : [];
   if (forAll.length + targets.length === 0) return undefined;
@@ -31,6 +31,11 @@ export async function openSharedNotifier(
   const folder = findStateFolder(settings);
   const common = { folder, address, clock: systemClock, log, onDone };
   return openOutboxes({ ...common, channels: forAll, targets });
+}
+
+/** Whether people are named who may be asked by other services. */
+function asksPeople({ slackAnswerers, discordAnswerers, ntfyAnswerers }: Settings): boolean {
+  return [slackAnswerers, discordAnswerers, ntfyAnswerers].some((people) => people !== undefined);
 }
 
 /** All that this process may tell by. */

@@ -41,7 +41,10 @@ export function createNotifier(
   const carrier = createCarrier({
     ...options,
     targets: [...channels.map(targetOf), ...targets],
-    source: { nextDueAt: nextNoticeAt, release: (trx, now) => releaseDue(trx, names, now) },
+    // Who has no channel leaves notices to those that have one.
+    ...(names.length === 0
+      ? {}
+      : { source: { nextDueAt: nextNoticeAt, release: (trx, now) => releaseDue(trx, names, now) } }),
   });
 
   function add(runId: string, notice: Notice, at: number): void {

@@ -3,6 +3,12 @@ import { createNotifier, type Notifier } from "./notifier.js";
 
 type NotifierOptions = Parameters<typeof createNotifier>[0];
 
+/** What nobody is told from here is not noted either: others would tell it who look into the same place. */
+function open(options: NotifierOptions): Notifier {
+  const notifier = createNotifier(options);
+  return options.channels.length > 0 ? notifier : { ...notifier, add() {} };
+}
+
 /**
  * Notes and tells where servers may share a database: a command or a service tells everybody, so that each notice is told
  * by one of all servers; what is shown on a desktop is for the person there, and is noted in the state folder of that machine.
@@ -10,14 +16,14 @@ type NotifierOptions = Parameters<typeof createNotifier>[0];
  */
 export function openOutboxes(options: NotifierOptions): Notifier {
   const { address, channels, targets = [], ...common } = options;
-  if (address === undefined) return createNotifier({ ...common, channels, targets });
+  if (address === undefined) return open({ ...common, channels, targets });
   const places: StorePlace[] = [{ folder: common.folder, address }, { folder: common.folder }];
   const notifiers = places.flatMap((place) => {
     const isShared = place.address !== undefined;
     const own = channels.filter(({ name }) => (name !== "desktop") === isShared);
     const others = isShared ? targets : [];
     if (own.length + others.length === 0) return [];
-    return [createNotifier({ ...common, ...place, channels: own, targets: others })];
+    return [open({ ...common, ...place, channels: own, targets: others })];
   });
   const all = (work: (notifier: Notifier) => void) => {
     for (const notifier of notifiers) work(notifier);
