@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it, onTestFinished, vi } from "vitest";
 import {
   type FakeSlack,
@@ -10,7 +12,9 @@ import { COMPLETE, until } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
 import { storedDeliveries } from "./support/notices.js";
 
-const PERMISSION = { tools: [{ name: "Bash", input: { command: "npm publish" }, run: false }] };
+/** With characters that are markup to Slack. */
+const COMMAND = 'touch "$HOME/published" # `id -un` *all* <!here>';
+const PUBLISHES = { tools: [{ name: "Bash", input: { command: COMMAND }, run: true }] };
 const ANN = { id: "U0ANN", name: "Ann" };
 const STRANGER = { id: "U0BAD", name: "Mallory" };
 
@@ -40,13 +44,22 @@ const stateOf = async (call: AskedOutside["call"], planId: string) =>
   (await call({ action: "status", plan_id: planId, wait_seconds: 0 })).data.plan?.status;
 
 it("a gate is asked in Slack; a stranger's button is refused, the right one goes on with the plan", async () => {
-  const { slack, world, begin: beginPlan, call, lines, folder } = await begin();
-  world.script({ result: "A design <!channel>" });
+  const { slack, world, begin: beginPlan, call, lines: logged, folder } = await begin();
+  const design = "A design <!channel> @here\n```\n*Approved* by `Ann`";
+  world.script({ result: design });
   const { data } = await beginPlan(GATED_PLAN);
   const planId = data.plan.plan_id as string;
   await untilShown(slack, "Build this?");
   expect(slack.messages).toHaveLength(1);
-  expect(shown(slack)[0]).toContain("A design &lt;!channel&gt;");
+  // What an agent has written is shown as it is: in a text that Slack finds no markup in.
+  const quoted = design.replace(/^/gm, "> ");
+  const code = {
+    type: "rich_text_preformatted",
+    elements: [{ type: "text", text: expect.stringContaining(quoted) }],
+  };
+  expect(slack.messages[0]?.blocks).toContainEqual({ type: "rich_text", elements: [code] });
+  expect(shown(slack)[0]?.match(/<!channel>/g)).toHaveLength(1);
+  expect(shown(slack)[0]).not.toContain("mrkdwn");
   expect(shown(slack)[0]).toContain(`https://mcp.example.org/dashboard/#/plans/${planId}`);
   slack.press("Approve", STRANGER);
   await until(() => slack.whispers.length > 0, "the refusal");
@@ -62,8 +75,8 @@ it("a gate is asked in Slack; a stranger's button is refused, the right one goes
   const status = await call({ action: "status", plan_id: planId, wait_seconds: 0 });
   expect(JSON.stringify(status.data)).toContain("Ann");
   // A button that is pressed late changes nothing, and says so.
-  expect(lines()).toContain("Somebody who may not answer has tried to by Slack: Mallory (U0BAD).");
-  expect(JSON.stringify(storedDeliveries(folder)) + lines()).not.toMatch(/secretsecret/);
+  expect(logged()).toContain("Somebody who may not answer has tried to by Slack: Mallory (U0BAD).");
+  expect(JSON.stringify(storedDeliveries(folder)) + logged()).not.toMatch(/secretsecret/);
 });
 
 it("words that send a gate back are written in a form", async () => {
@@ -127,35 +140,89 @@ it("the connection is made anew before Slack ends it, and after it was lost", as
   });
 });
 
-it("a permission is answered from outside only where that is allowed, and is seen whole", async () => {
+/** An engine whose agents want to write a file, with a person who is asked about it in Slack. */
+async function beginAtEngine(more: Record<string, string> = {}) {
   const { folder, remove } = engineFolder();
   const engine = await startLocalEngine(folder);
   onTestFinished(async () => {
     await engine.close();
     remove();
   });
-  for (const permissions of ["off", "on"]) {
-    const { slack, call } = await begin(
-      { ANSWER_PERMISSIONS: permissions },
-      { url: engine.url, key: ENGINE_KEY },
-    );
-    const message = withScript("Go", { steps: [PERMISSION] });
-    const args = { ...COMPLETE, session_name: `run-${permissions}`, message, wait_seconds: 0 };
-    const runId = (await call(args)).data.run.run_id as string;
-    await untilShown(slack, "npm publish");
-    const of = () => shown(slack).find((one) => one.includes(`session run-${permissions}`)) ?? "";
-    await until(() => of() !== "", "the permission");
-    if (permissions === "off") {
-      expect(of()).toContain(
-        "Permissions are not given from here. Answer it in a chat window or the dashboard.",
-      );
-      expect(of()).not.toContain('"actions"');
-      await call({ action: "answer", run_id: runId, answer: "deny" });
-      await until(() => of().includes("answered in another place"), "what has come of it");
-    } else {
-      slack.press("Deny", ANN);
-      await until(() => of().includes("Ann by Slack: Answered for the"), "what has come of it");
-    }
-    expect(of()).not.toContain('"actions"');
-  }
+  const { slack, call, ...asked } = await begin(more, { url: engine.url, key: ENGINE_KEY });
+  const message = withScript("Go", { steps: [PUBLISHES, { text: "Done" }] });
+  const of = (name: string) => shown(slack).find((one) => one.includes(`session ${name}`)) ?? "";
+  return {
+    ...{ slack, call, engine, of, ...asked },
+    /** A run that waits for its permission, which was asked about. */
+    async start(session_name: string): Promise<string> {
+      const { data } = await call({ ...COMPLETE, session_name, message, wait_seconds: 0 });
+      await untilShown(slack, `session ${session_name}`);
+      return data.run.run_id;
+    },
+    end: async (run_id: string) => (await call({ action: "status", run_id, wait_seconds: 30 })).text,
+    published: () => existsSync(join(folder, "published")),
+  };
+}
+
+it("a permission cannot be given in Slack unless that is set; who has answered it elsewhere is told there", async () => {
+  const { call, start, of, end, published } = await beginAtEngine();
+  const run_id = await start("one");
+  expect(of("one")).toContain(
+    "Permissions are not given from here. Answer it in a chat window or the dashboard.",
+  );
+  expect(of("one")).not.toContain('"actions"');
+  await call({ action: "answer", run_id, answer: "deny" });
+  await until(() => of("one").includes("Answered in a chat."), "what has come of it");
+  // In the chat itself that is no news.
+  expect(await end(run_id)).not.toContain("Answered last");
+  expect(published()).toBe(false);
+});
+
+it("where it is set the whole command is shown, and carried out when it is allowed, or not when it is denied", async () => {
+  const { slack, call, engine, start, of, end, published } = await beginAtEngine({
+    ANSWER_PERMISSIONS: "on",
+  });
+  const denied = await start("denied");
+  const code = { type: "rich_text_preformatted", elements: [{ type: "text", text: COMMAND }] };
+  expect(slack.messages[0]?.blocks).toContainEqual({ type: "rich_text", elements: [code] });
+  slack.press("Allow once", STRANGER);
+  await until(() => slack.whispers.length === 1, "the refusal");
+  slack.press("Deny", ANN);
+  await until(() => of("denied").includes("Ann by Slack: Answered for the"), "what has come of it");
+  expect(of("denied")).not.toContain('"actions"');
+  expect(await end(denied)).toMatch(/Answered last: ".*" was denied by Ann in Slack\./);
+  expect(published()).toBe(false);
+
+  const allowed = await start("allowed");
+  slack.press("Allow once", ANN);
+  await until(() => of("allowed").includes("Ann by Slack: Answered for the"), "what has come of it");
+  expect(await end(allowed)).toMatch(
+    /has completed.*Answered last: ".*" was allowed once by Ann in Slack\./s,
+  );
+  expect(published()).toBe(true);
+  // Whoever comes late is told who was first.
+  const path = `${engine.url}/api/v1/workflows/claude-code/run/${allowed}/questions`;
+  const headers = { "x-api-key": ENGINE_KEY, "content-type": "application/json" };
+  const { questions } = (await (await fetch(path, { headers })).json()) as {
+    questions: { question_id: string }[];
+  };
+  const late = { method: "POST", headers, body: JSON.stringify({ answer: "deny" }) };
+  const refused = await fetch(`${path}/${questions[0]?.question_id}/answer`, late);
+  expect([refused.status, await refused.text()]).toEqual([
+    409,
+    expect.stringContaining("was answered already by Ann in Slack"),
+  ]);
+});
+
+it("a form that is open in a chat is closed by an answer in Slack, and says who has given it", async () => {
+  const { slack, start, connect } = await beginAtEngine({ ANSWER_PERMISSIONS: "on" });
+  const run_id = await start("one");
+  const chat = await connect({
+    onForm: (_form, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("closed")))),
+  });
+  const answering = chat.call({ action: "answer", run_id, answer: "allow_once" });
+  await until(() => chat.forms.length === 1, "the form");
+  slack.press("Deny", ANN);
+  expect((await answering).text).toContain("was answered meanwhile by Ann in Slack");
 });

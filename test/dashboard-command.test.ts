@@ -179,7 +179,10 @@ test(
     expect(log.map(({ kind }) => kind)).toEqual(
       expect.arrayContaining(["status", "turn", "question", "answer", "end"]),
     );
-    expect(log.filter(({ kind }) => kind === "answer")).toHaveLength(2);
+    expect(log.filter(({ kind }) => kind === "answer").map(({ text }) => text)).toEqual([
+      "Answered in the dashboard: SQLite",
+      "Denied in the dashboard",
+    ]);
     expect(may).toContain("diff");
   },
   LIMIT_MS,

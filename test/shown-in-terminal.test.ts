@@ -3,6 +3,7 @@ import { createStoredRunsApi, readStoredEvents } from "../src/api/stored-runs.js
 import { tellAnswer } from "../src/cli/plans/tell-answer.js";
 import { paintChanges, splitDiff } from "../src/cli/sessions/render-diff.js";
 import { renderEvent } from "../src/cli/sessions/render-log.js";
+import type { Whose } from "../src/shared/whose.js";
 
 // What commands of the terminal print; that they print it, others see at the built bin.
 
@@ -34,6 +35,15 @@ describe("a run's log in the terminal", () => {
     ["finished", { status: "failed", error_code: "interrupted" }, "interrupted"],
   ])("tells %s %j in words", (type, data, told) => {
     expect(line(type, data)).toBe(`09:05:07  ${told}`);
+  });
+
+  it("tells who has answered and where, as far as that is known", () => {
+    const data = { by: "person", answer: "allow_once" };
+    const told = (whose: Whose) => renderEvent({ type: "answered", at, data, whose });
+    expect(told({ by: "Ann", via: "slack" })).toBe("09:05:07    -> allowed once by Ann in Slack");
+    expect(told({ via: "terminal" })).toBe("09:05:07    -> allowed once in a terminal");
+    // No word of an agent's is taken for one of these.
+    expect(line("answered", { answer: "constructor" })).toBe("09:05:07    -> answered: constructor");
   });
 
   it("leaves out what nobody has to know, and the time where it is not known", () => {

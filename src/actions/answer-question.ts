@@ -1,12 +1,14 @@
 import { ApiError } from "../api/errors.js";
-import { openQuestions, type Run, type RunQuestion } from "../api/types.js";
+import { answererOf, openQuestions, type Run, type RunQuestion } from "../api/types.js";
 import { asSentence } from "../shared/text.js";
+import { whoAndWhere } from "../shared/whose.js";
 import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { describeRun, nameRun } from "./describe-run.js";
 import { permits, tellQuestion, whileOpen } from "./forms/agent-questions.js";
 import { confirmWithPerson } from "./forms/confirm.js";
+import { giveAnswer } from "./give-answer.js";
 import { watchAgain } from "./next-steps.js";
 import { readTarget } from "./read-run.js";
 import { requireEndpoint } from "./require-endpoint.js";
@@ -96,7 +98,7 @@ async function answerRun(
     : undefined;
   if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
   try {
-    await services.api.answerQuestion(run.runId, question.questionId, text);
+    await giveAnswer({ runId: run.runId, questionId: question.questionId, text }, call, services);
     services.claimedQuestions.claim(run.runId, question);
   } catch (error) {
     if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
@@ -134,9 +136,9 @@ async function confirmPermission(
   const { runId } = run;
   // While the person looks at it here, no other call on the run brings it up.
   const isTaken = claimedQuestions.claim(runId, question);
-  let isSettled = false;
+  let settled: Run | undefined;
   try {
-    const ended = await whileOpen(run, question, watcher, async (signal) => {
+    const ended = await whileOpen(run, question, watcher, async (signal, now) => {
       const answer = await confirmWithPerson(
         {
           action: "answer",
@@ -148,13 +150,17 @@ async function confirmPermission(
         call,
         signal,
       );
-      isSettled = signal.aborted;
+      if (signal.aborted) settled = now();
       return answer;
     });
-    if (!isSettled) return ended;
+    if (!settled) return ended;
+    const whose = answererOf(settled, question.questionId);
+    const what = whose
+      ? `answered meanwhile${whoAndWhere(whose)}`
+      : "answered elsewhere meanwhile, or is no longer open";
     return {
       outcome: "cancelled",
-      summary: `The question was answered elsewhere meanwhile, or is no longer open: ${asSentence(question.text)} Nothing was sent.`,
+      summary: `The question was ${what}: ${asSentence(question.text)} Nothing was sent.`,
       next: watchAgain(run, "Follow the run further."),
     };
   } finally {

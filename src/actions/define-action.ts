@@ -5,7 +5,6 @@ import type { Elsewhere } from "../integrations/elsewhere.js";
 import type { OutboxDoor } from "../integrations/outbox-door.js";
 import type { PlansDoor } from "../plan-runner/plans-door.js";
 import type { Templates } from "../plan-templates/templates.js";
-import type { OutsideService } from "../plans/machine/state.js";
 import type { ClaimedQuestions } from "../runs/claimed-questions.js";
 import type { RunNotices } from "../runs/run-notices.js";
 import type { RunWatcher } from "../runs/run-watcher.js";
@@ -16,6 +15,7 @@ import type { Sessions } from "../sessions/sessions.js";
 import type { Settings } from "../settings/settings.js";
 import type { Clock } from "../shared/clock.js";
 import type { Git } from "../shared/git/git.js";
+import type { OutsideService, Whose } from "../shared/whose.js";
 import type { Catalogue } from "../workflows/catalogue.js";
 import type { FindRouter } from "../workflows/routing.js";
 import type { Answer, AnswerPart } from "./answer.js";
@@ -99,6 +99,17 @@ export interface Call {
   follows(what: Followed): void;
   /** The client's folders on this machine; empty when they cannot be had. */
   localFolders(signal: AbortSignal): Promise<string[]>;
+}
+
+/** Whose word it is that a call brings. */
+export function whoseCall({
+  outside,
+  inTerminal,
+  inDashboard,
+  person,
+}: Pick<Call, "inTerminal" | "inDashboard" | "outside" | "person">): Whose {
+  const via = outside ?? (inTerminal ? "terminal" : inDashboard ? "dashboard" : "chat");
+  return { via, ...(person === undefined ? {} : { by: person }) };
 }
 
 /** What a client may assume about a tool; all four are always said, since the defaults are the worst case. */

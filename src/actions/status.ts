@@ -2,6 +2,7 @@ import { ApiError } from "../api/errors.js";
 import { isFinal } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
 import { outcomeOf } from "../runs/run-facts.js";
+import { tellLastAnswer } from "../runs/tell-answered.js";
 import { costOfSession } from "../sessions/session-cost.js";
 import { asSentence } from "../shared/text.js";
 import { formatUsd } from "../shared/usd.js";
@@ -94,7 +95,7 @@ export const statusAction = defineAction({
         : tellStall(run, quietMs, services);
     const own: Answer = {
       outcome: quietMs === undefined ? outcomeOf(run) : "stalled",
-      summary: [isFinal(run.status) ? tellEnd(run) : goesOn, tellWork(run), ...notes]
+      summary: [isFinal(run.status) ? tellEnd(run) : goesOn, tellLastAnswer(run), tellWork(run), ...notes]
         .filter(Boolean)
         .join(" "),
       run: describeRun(run, { now: clock.now(), detailed }),

@@ -4,6 +4,7 @@ import { API, toSegment } from "./endpoints.js";
 import type { ApiError } from "./errors.js";
 import type { Requests } from "./requests.js";
 import { cleanupWire, killWire, toCleanupReport, toKillReport } from "./wire/ending.js";
+import { fromWhose } from "./wire/question.js";
 import { queueWire, toQueueCounters } from "./wire/queue.js";
 import { startToRun, startWire, statusToRun, statusWire } from "./wire/run.js";
 import { listItemToRun, runListWire } from "./wire/run-list.js";
@@ -148,12 +149,12 @@ export function createRunCalls({ request }: Requests): RunCalls {
       return toKillReport(runId, wire);
     },
 
-    async answerQuestion(runId, questionId, answer) {
+    async answerQuestion(runId, questionId, answer, whose) {
       await request(
         {
           method: "POST",
           path: `${runPath(runId)}/questions/${toSegment(questionId)}/answer`,
-          body: { answer },
+          body: { answer, ...(whose ? { answerer: fromWhose(whose) } : {}) },
           limitBytes: BODY_LIMITS.act,
           doing: `answer question ${questionId} of run ${runId}`,
           acts: true,

@@ -24,6 +24,8 @@ export interface ApiDescription {
   whole: boolean;
   /** A take can have a check; one that does not know it would merge without. */
   takesCheck: boolean;
+  /** An answer can say whose it is. */
+  takesAnswerer: boolean;
   /** A take can make the branch that it merges into. */
   takesNewBranch: boolean;
   /** What a start takes. */
@@ -89,7 +91,8 @@ export function toDescription(
   const info = toRecord(document.info);
   const title = toName(info.title, hide);
   const version = toName(info.version, hide);
-  const take = toRecord(readBody(toRecord(find("take")), document).properties);
+  const bodyOf = (name: Endpoint) => toRecord(readBody(toRecord(find(name)), document).properties);
+  const take = bodyOf("take");
   return {
     ...(title ? { title } : {}),
     ...(version ? { version } : {}),
@@ -97,6 +100,7 @@ export function toDescription(
     // Every workflows API has both: a description with only one of them is partial, or of another API.
     whole: endpoints.has("start") && endpoints.has("status"),
     takesCheck: "check" in take,
+    takesAnswerer: "answerer" in bodyOf("answer"),
     takesNewBranch: "new_branch" in take,
     start: readStart(toRecord(find("start")), document),
   };

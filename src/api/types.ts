@@ -4,6 +4,7 @@
  */
 
 import type { LinkedIssue } from "../shared/linked-issue.js";
+import type { Whose } from "../shared/whose.js";
 
 /** A workflow that the API offers. */
 export interface Workflow {
@@ -125,6 +126,8 @@ export interface Run {
   hasNoWork?: true;
   /** What the agent wants to know before it goes on; only some servers let it ask. */
   questions?: RunQuestion[];
+  /** The last questions that a person has answered, the newest at the end; only some servers tell. */
+  answered?: AnsweredQuestion[];
   /** The run waits for a free slot of the API; `currentAction` tells it in words. */
   waitsForSlot?: SlotWait;
   /** The API's list says that the run waits for an answer; what is asked, only the run itself tells. */
@@ -188,9 +191,23 @@ export interface RunQuestion {
   multiSelect: boolean;
 }
 
+/** What its agent has asked and a person has answered. */
+export interface AnsweredQuestion {
+  questionId: string;
+  text: string;
+  /** As it was given: the value of a choice, or words. */
+  answer: string;
+  whose: Whose;
+}
+
 /** The questions that nobody has answered yet. */
 export function openQuestions(run: Run): RunQuestion[] {
   return run.questions ?? [];
+}
+
+/** Whose answer a question has; undefined where it has none, or that is not told. */
+export function answererOf({ answered }: Run, questionId: string | undefined): Whose | undefined {
+  return answered?.findLast((one) => one.questionId === questionId)?.whose;
 }
 
 /** What is asked of the API when a run is started. A field that is not set is not sent. */
@@ -287,4 +304,6 @@ export interface LoggedEvent {
   type: string;
   at: number | undefined;
   data: Record<string, unknown>;
+  /** Of an answer, whose it was, where that is told. */
+  whose?: Whose;
 }

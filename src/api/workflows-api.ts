@@ -1,3 +1,4 @@
+import type { Whose } from "../shared/whose.js";
 import type { ApiDescription } from "./description.js";
 import type { ApiError, Outage } from "./errors.js";
 import type {
@@ -98,8 +99,8 @@ export interface WorkflowsApi {
   }): Promise<void>;
   /** `GET /run/{id}/events` from the run's beginning on, as far as it is kept. Resolves when the stream ends. */
   streamEvents(runId: string, signal: AbortSignal, onEvent: (event: LoggedEvent) => void): Promise<void>;
-  /** `POST /run/{id}/questions/{question_id}/answer`. */
-  answerQuestion(runId: string, questionId: string, answer: string): Promise<void>;
+  /** `POST /run/{id}/questions/{question_id}/answer`. @param whose only for APIs that say that they take it */
+  answerQuestion(runId: string, questionId: string, answer: string, whose?: Whose): Promise<void>;
   /** `GET /run/{id}/diff`: what the session's commits change, at most so many bytes. */
   readDiff(runId: string, maxBytes: number, options?: ReadOptions): Promise<WorkDiff>;
   /** `GET /run/{id}/work`: where the session's branch stands now, whoever has committed to it. */

@@ -1,18 +1,12 @@
 import type { LoggedEvent } from "../api/types.js";
 import { optional } from "../plans/plan.js";
+import { tellAnswered } from "../runs/tell-answered.js";
 import { cleanLine } from "../shared/text.js";
 import { showEnds, showUnseen } from "../shared/visible-text.js";
 import type { LogEntry } from "./views/run.js";
 
 const LINE_CHARS = 500;
 const DETAIL_CHARS = 4_000;
-
-const ANSWERS: Record<string, string> = {
-  deny: "Denied",
-  allow_once: "Allowed once",
-  allow_run: "Allowed for this run",
-  allow_repository: "Allowed for this repository",
-};
 
 type Told = Pick<LogEntry, "kind" | "text"> & { detail?: string | undefined };
 
@@ -39,7 +33,8 @@ export function toLogEntry(
   };
 }
 
-function tell({ type, data }: LoggedEvent): Told | undefined {
+function tell(event: LoggedEvent): Told | undefined {
+  const { type, data } = event;
   switch (type) {
     case "status":
       return { kind: "status", text: data.status === "pending" ? "Accepted" : "Started" };
@@ -60,7 +55,7 @@ function tell({ type, data }: LoggedEvent): Told | undefined {
     case "question":
       return { kind: "question", text: line(data.text), detail: longer(data.text) };
     case "answered":
-      return tellAnswer(data);
+      return tellAnswer(event);
     case "slot":
       return {
         kind: "other",
@@ -98,13 +93,13 @@ function tellMessage({ added, taken, content }: Record<string, unknown>): Told {
   };
 }
 
-function tellAnswer({ by, answer }: Record<string, unknown>): Told {
-  const kind = "answer" as const;
-  if (by === "timeout") return { kind, text: "Nobody answered in time, so it was not carried out" };
-  if (by === "ended") return { kind, text: "Not answered: the run ended before" };
-  const given = line(answer);
-  const text = ANSWERS[given] ?? (given === "" ? "Answered" : `Answered: ${given}`);
-  return { kind, text, detail: longer(answer) };
+function tellAnswer({ data, whose }: LoggedEvent): Told {
+  const text = tellAnswered(data, whose);
+  return {
+    kind: "answer",
+    text: text.slice(0, 1).toUpperCase() + text.slice(1),
+    detail: longer(data.answer),
+  };
 }
 
 const line = (value: unknown) => (typeof value === "string" ? cleanLine(showUnseen(value), LINE_CHARS) : "");

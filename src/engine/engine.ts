@@ -15,7 +15,7 @@ import { statsOf } from "./work/message-stats.js";
 import { createLookAgain } from "./work/not-begun.js";
 import { queueWaiting } from "./work/queue-waiting.js";
 import { refuseLater } from "./work/refuse-later.js";
-import { refuseUnoffered } from "./work/refuse-unoffered.js";
+import { refuseAnswered, refuseUnoffered } from "./work/refuse-unoffered.js";
 import { createResumes } from "./work/resume-once.js";
 import { createRunReview } from "./work/review-run.js";
 import { createRunQueue, type RunSlot } from "./work/run-queue.js";
@@ -316,19 +316,20 @@ export function createEngine(options: EngineOptions): Engine {
       };
     },
 
-    async answer(runId, questionId, answer) {
+    async answer(runId, questionId, answer, whose) {
       const question = find(runId).questions.find((one) => one.questionId === questionId);
       if (!question) throw new EngineRefusal(404, `Run ${runId} has no question ${questionId}`);
       refuseUnoffered(question, answer);
       const work = working.get(runId);
-      const recording = question.answeredAt === undefined ? work?.answer(questionId, answer) : undefined;
+      const recording =
+        question.answeredAt === undefined ? work?.answer(questionId, answer, whose) : undefined;
       const recorded = await recording?.catch((error) => {
         throw notWritten(error, `An answer to run ${runId}`, { log, undone: "Nothing was done." });
       });
       const now = find(runId).questions.find((one) => one.questionId === questionId) ?? question;
       if (recorded?.happened) return now;
       if (now.answeredAt === undefined) throw new EngineRefusal(409, `Run ${runId} is not running`);
-      throw new EngineRefusal(409, `Question ${questionId} was answered already (${now.answeredBy})`);
+      throw refuseAnswered(now);
     },
 
     activeRuns: () => working.size + starting.size + (worker ? 0 : queue.waiting()),

@@ -1,5 +1,6 @@
 import type { Checks } from "../integrations/github/read-checks.js";
 import type { Reviews } from "../integrations/github/read-reviews.js";
+import type { Whose } from "../shared/whose.js";
 import type { AskedPullRequest, EngineRun, RunQuestion, RunRequest, RunStatus } from "./runs/run.js";
 import type { SlotWait } from "./work/slot-wait.js";
 import type { LeftoverStore } from "./workspaces/workspaces.js";
@@ -245,8 +246,11 @@ export interface Engine {
   removeLeftover: LeftoverStore["removeLeftover"];
   /** Takes a merged branch of a session out of the person's repository. */
   removeMergedBranch: LeftoverStore["removeMergedBranch"];
-  /** Answers an open question: a decision for permissions, a choice or an own text for questions. */
-  answer(runId: string, questionId: string, answer: string): Promise<RunQuestion>;
+  /**
+   * Answers an open question: a decision for permissions, a choice or an own text for questions.
+   * @param whose who has answered, and where, as far as that is known
+   */
+  answer(runId: string, questionId: string, answer: string, whose?: Whose): Promise<RunQuestion>;
   /** Runs that are waiting or going on; of one of several, those that go on there: others may begin what waits. */
   activeRuns(): number;
   /** Who is at work and who waits. */

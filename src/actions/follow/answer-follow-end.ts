@@ -2,6 +2,7 @@ import type { ApiError } from "../../api/errors.js";
 import type { Run } from "../../api/types.js";
 import { outcomeOf } from "../../runs/run-facts.js";
 import type { FollowEnd } from "../../runs/run-follower.js";
+import { tellLastAnswer } from "../../runs/tell-answered.js";
 import { asSentence } from "../../shared/text.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
@@ -47,7 +48,7 @@ export async function answerFollowEnd(
         // The preface says that it was started, which is not true of this run.
         summary: run.neverStarted
           ? [tellEnd(run), ...notes, afterNoStart(run)].join(" ")
-          : say([tellEnd(run, it), tellWork(run)].filter(Boolean).join(" ")),
+          : say([tellEnd(run, it), tellLastAnswer(run), tellWork(run)].filter(Boolean).join(" ")),
         run: describe(run),
         ...nextAfterEnd(run),
       };
@@ -102,7 +103,12 @@ export async function answerFollowEnd(
             ? tellSilence(end.run, end.error, end.errorSince, it)
             : end.run.status === "unknown"
               ? `The API has not given the status of the ${nameRun(end.run)} yet.`
-              : `${asSentence(`${it} is ${end.run.status}${position ? `: ${position}` : ""}`)}${tellWaiting(end.run)}`,
+              : [
+                  `${asSentence(`${it} is ${end.run.status}${position ? `: ${position}` : ""}`)}${tellWaiting(end.run)}`,
+                  tellLastAnswer(end.run),
+                ]
+                  .filter(Boolean)
+                  .join(" "),
         ),
         run: describe(end.run),
         next: watchAgain(end.run, "Follow the run further; it goes on by itself."),

@@ -3,6 +3,7 @@ import { isFinal, openQuestions, type Run, type RunQuestion } from "../../api/ty
 import { cleanLine } from "../../shared/text.js";
 import type { NextStep } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
+import { giveAnswer } from "../give-answer.js";
 import type { FormAnswer, Question } from "./form-client.js";
 
 /** Choices of a permission, in the words of the engine's API. */
@@ -43,7 +44,7 @@ async function askPerson(
   // A client that declines forms automatically does not do so in the person's name.
   if (answer.kind === "not_asked" || ("byClient" in answer && answer.byClient)) return "nobody";
   if (text === undefined) return answer.kind === "accepted" ? "empty" : "left_open";
-  await services.api.answerQuestion(run.runId, question.questionId, text);
+  await giveAnswer({ runId: run.runId, questionId: question.questionId, text }, call, services);
   return "answered";
 }
 
@@ -116,20 +117,25 @@ export async function askOpenQuestions(
   return { asked, notes };
 }
 
-/** Works with a signal that aborts as soon as the question is answered elsewhere, given up, or the run is over. */
+/**
+ * Works with a signal that aborts as soon as the question is answered elsewhere, given up, or the run is over.
+ * @param work gets the run, too, as it was seen last
+ */
 export async function whileOpen<T>(
   run: Run,
   question: RunQuestion,
   watcher: Services["watcher"],
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, latest: () => Run) => Promise<T>,
 ): Promise<T> {
   const settled = new AbortController();
+  let latest = run;
   const watch = watcher.watch(run, ({ run: now }) => {
+    latest = now;
     const isOpen = openQuestions(now).some((one) => isSame(one, question));
     if (!isOpen || isFinal(now.status)) settled.abort();
   });
   try {
-    return await work(settled.signal);
+    return await work(settled.signal, () => latest);
   } finally {
     watch.stop();
   }

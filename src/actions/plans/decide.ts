@@ -1,11 +1,11 @@
 import type { Plans } from "../../plan-runner/plans.js";
 import type { PlanChange } from "../../plans/machine/events.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
-import type { DecidedVia, PlanState } from "../../plans/machine/state.js";
-import { optional } from "../../plans/plan.js";
+import type { PlanState } from "../../plans/machine/state.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
+import { whoAndWhere } from "../../shared/whose.js";
 import { ActionError } from "../answer.js";
-import type { Call } from "../define-action.js";
+import { whoseCall } from "../define-action.js";
 import { questionIdOf } from "./describe-plan-answer.js";
 import { lookAtGate } from "./look-at-gate.js";
 import { telling } from "./open-plans.js";
@@ -51,18 +51,10 @@ export function toChange(
   state: PlanState,
   { step, kind }: WaitingFor,
   verdict: Verdict,
-  {
-    inTerminal,
-    inDashboard,
-    outside,
-    person,
-  }: Pick<Call, "inTerminal" | "inDashboard" | "outside" | "person">,
+  call: Parameters<typeof whoseCall>[0],
 ): PlanChange {
   const { agreement } = state.steps[step] ?? {};
-  const whose = {
-    via: outside ?? (inTerminal ? "terminal" : inDashboard ? "dashboard" : "chat"),
-    ...optional("by", person),
-  } as const;
+  const whose = whoseCall(call);
   if (kind === "agreement" && agreement && (verdict.kind === "yes" || verdict.kind === "no"))
     return {
       type: "fan-out-answered",
@@ -134,20 +126,6 @@ export function isOpenStill(now: PlanState, shown: PlanState, need: WaitingFor):
 }
 
 const DECIDED = { approve: "approved", "send-back": "sent back", stop: "stopped" } as const;
-
-/** Where somebody has decided, behind "in". */
-export const PLACES: Record<DecidedVia, string> = {
-  chat: "a chat",
-  terminal: "a terminal",
-  dashboard: "the dashboard",
-  slack: "Slack",
-  discord: "Discord",
-  ntfy: "ntfy",
-};
-
-function whoAndWhere({ by, via }: { by?: string; via?: DecidedVia }): string {
-  return `${by === undefined ? "" : ` by ${by}`}${via === undefined ? "" : ` in ${PLACES[via]}`}`;
-}
 
 /** "Gate ok", at the beginning of a sentence. */
 export function nameNeed({ kind, step }: WaitingFor): string {

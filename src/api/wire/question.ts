@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { cleanLine } from "../../shared/text.js";
 import { showEnds, showUnseen } from "../../shared/visible-text.js";
-import type { RunQuestion } from "../types.js";
-import { anyId, compact, flag, line, parseTime, text, texts, told } from "./fields.js";
+import { readWhose, type Whose } from "../../shared/whose.js";
+import type { AnsweredQuestion, RunQuestion } from "../types.js";
+import { anyId, compact, flag, line, parseTime, record, text, texts, told } from "./fields.js";
 
 const questionWire = z.looseObject({
   question_id: anyId,
@@ -74,4 +75,31 @@ export function toQuestion(value: unknown): RunQuestion | undefined {
         }),
     multiSelect: wire.multi_select === true,
   });
+}
+
+/** Whose an answer was; undefined where that is not told. */
+export function toWhose(answerer: unknown): Whose | undefined {
+  const { name, place } = (answerer ?? {}) as Record<string, unknown>;
+  return readWhose({ by: name, via: place });
+}
+
+/** An answer as it is sent. */
+export function fromWhose({ by, via }: Whose): Record<string, unknown> {
+  return compact({ name: by, place: via });
+}
+
+const answeredWire = z.looseObject({ question_id: anyId, text: z.string(), answer: text, answerer: record });
+
+/** @returns undefined for what is no question that was answered, or is not told by whom */
+export function toAnswered(value: unknown): AnsweredQuestion | undefined {
+  const parsed = answeredWire.safeParse(value);
+  const whose = parsed.success ? toWhose(parsed.data.answerer) : undefined;
+  if (!parsed.success || !whose) return undefined;
+  const { question_id, text, answer } = parsed.data;
+  return {
+    questionId: cleanLine(question_id, 200),
+    text: cleanLine(showUnseen(text), TEXT_CHARS),
+    answer: cleanLine(showUnseen(answer ?? ""), TEXT_CHARS),
+    whose,
+  };
 }

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { parseBoundedJson } from "../../shared/bounded-json.js";
 import type { LoggedEvent, Run } from "../types.js";
 import { anyId, parseTime, record, text } from "./fields.js";
+import { toWhose } from "./question.js";
 import { statusToRun, statusWire } from "./run.js";
 
 const openWire = z.looseObject({ gap: z.boolean().nullish().catch(undefined) });
@@ -33,5 +34,6 @@ export function parseLoggedEvent(body: unknown): LoggedEvent | undefined {
   const parsed = loggedWire.safeParse(body);
   if (!parsed.success) return undefined;
   const { type, at, data } = parsed.data;
-  return { type, at: parseTime(at), data: data ?? {} };
+  const whose = toWhose(data?.answerer);
+  return { type, at: parseTime(at), data: data ?? {}, ...(whose ? { whose } : {}) };
 }

@@ -18,7 +18,7 @@ import {
   texts,
   told,
 } from "./fields.js";
-import { MOST_QUESTIONS, toQuestion } from "./question.js";
+import { MOST_QUESTIONS, toAnswered, toQuestion } from "./question.js";
 import { reasonIn, toStatus } from "./run-status.js";
 import { toPullRequest, toWork } from "./work.js";
 
@@ -62,6 +62,7 @@ export const statusWire = z.looseObject({
   own_workspace: flag,
   request_message: text,
   questions: texts,
+  answered_questions: texts,
   progress: record,
   metrics: record,
   result: told(z.union([z.string(), z.record(z.string(), z.unknown())])),
@@ -200,6 +201,10 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     questions: wire.questions
       ?.slice(0, MOST_QUESTIONS)
       .map(toQuestion)
+      .filter((one) => one !== undefined),
+    answered: wire.answered_questions
+      ?.slice(-MOST_QUESTIONS)
+      .map(toAnswered)
       .filter((one) => one !== undefined),
     currentPhase: phase === "running" || phase === "completed" ? undefined : phase,
     phasesCompleted: lines(wire.phases_completed ?? progress?.phases_completed),

@@ -1,4 +1,5 @@
 import type { LoggedEvent } from "../../api/types.js";
+import { tellAnswered } from "../../runs/tell-answered.js";
 import { cleanLine } from "../../shared/text.js";
 import { showUnseen } from "../../shared/visible-text.js";
 
@@ -7,22 +8,7 @@ const TEXT_LIMIT = 500;
 
 const text = (value: unknown) => (typeof value === "string" ? cleanLine(showUnseen(value), TEXT_LIMIT) : "");
 
-const ANSWERS: Record<string, string> = {
-  deny: "denied",
-  allow_once: "allowed once",
-  allow_run: "allowed for this run",
-  allow_repository: "allowed for this repository",
-};
-
-/** Who has closed a question, and how. */
-function tellAnswer({ by, answer }: Record<string, unknown>): string {
-  if (by === "timeout") return "nobody answered in time, so it was not carried out";
-  if (by === "ended") return "not answered: the run ended before";
-  const given = text(answer);
-  return ANSWERS[given] ?? (given === "" ? "answered" : `answered: ${given}`);
-}
-
-function tell({ type, data }: LoggedEvent): string | undefined {
+function tell({ type, data, whose }: LoggedEvent): string | undefined {
   switch (type) {
     case "status":
       return data.status === "pending" ? "accepted" : "started";
@@ -40,7 +26,7 @@ function tell({ type, data }: LoggedEvent): string | undefined {
     case "question":
       return `  asks: ${text(data.text)}`;
     case "answered":
-      return `  -> ${tellAnswer(data)}`;
+      return `  -> ${tellAnswered(data, whose)}`;
     case "slot":
       return data.has_slot === true
         ? "  has a slot again"

@@ -1,7 +1,8 @@
 import type { StepView } from "../../plans/machine/describe-plan.js";
 import type { PlanStatus } from "../../plans/machine/plan-status.js";
-import type { DecidedVia, Decision } from "../../plans/machine/state.js";
+import type { Decision } from "../../plans/machine/state.js";
 import type { PlanStep } from "../../plans/plan.js";
+import type { Whose } from "../../shared/whose.js";
 import type { NeedView, StepChange } from "./needs.js";
 
 /** One step of a plan in its graph. */
@@ -47,7 +48,8 @@ export interface TimelineEntry {
 }
 
 /** An opening of a gate, and what was decided. */
-export interface GateView {
+/** A gate, with whose its decision was, as far as that was noted. */
+export interface GateView extends Whose {
   step: string;
   /** Which opening, from 1. */
   attempt: number;
@@ -59,10 +61,6 @@ export interface GateView {
   decision?: Decision["decision"];
   words?: string;
   decidedAt?: number;
-  /** Where the decision came from, as far as it was noted. */
-  via?: DecidedVia;
-  /** Who it was, by the name of their token. */
-  by?: string;
 }
 
 export interface PlanVersion {

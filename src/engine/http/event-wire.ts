@@ -1,5 +1,6 @@
+import type { Whose } from "../../shared/whose.js";
 import type { StoredEvent } from "../runs/run-store.js";
-import { toContractStatus } from "./run-wire.js";
+import { toAnswerer, toContractStatus } from "./run-wire.js";
 
 /** An event as streams tell it. */
 interface EventWire {
@@ -29,7 +30,12 @@ const TOLD: { [Type in StoredEvent["type"]]?: (event: StoredEvent) => EventWire 
   },
   "question-closed": ({ data }) => ({
     type: "answered",
-    data: { question_id: data.questionId, by: data.by, answer: data.answer ?? null },
+    data: {
+      question_id: data.questionId,
+      by: data.by,
+      answer: data.answer ?? null,
+      ...(data.whose ? { answerer: toAnswerer(data.whose as Whose) } : {}),
+    },
   }),
   "slot-given-up": () => ({ type: "slot", data: { has_slot: false } }),
   "slot-taken": () => ({ type: "slot", data: { has_slot: true } }),

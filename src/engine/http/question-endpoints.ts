@@ -1,12 +1,16 @@
+import { readWhose } from "../../shared/whose.js";
 import type { Engine } from "../types.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
 import { HttpRefusal } from "./refusal.js";
-import { questionSchema, questionsSchema } from "./run-schemas.js";
+import { answererSchema, questionSchema, questionsSchema } from "./run-schemas.js";
 import { toQuestion } from "./run-wire.js";
 import * as z from "./schemas.js";
 
 const answerBody = z
-  .object({ answer: z.string().describe("A choice's value, or an own text where a question allows it") })
+  .object({
+    answer: z.string().describe("A choice's value, or an own text where a question allows it"),
+    answerer: answererSchema.optional(),
+  })
   .openapi("Answer");
 
 /** Adds the endpoints by which a person sees and answers what the agent of a run wants to know. */
@@ -30,7 +34,9 @@ export function addQuestionEndpoints(app: EngineApp, { engine }: { engine: Engin
     async handle({ id, body, context }) {
       const answer = body.answer.trim();
       if (answer === "") throw new HttpRefusal(400, "answer cannot be empty");
-      return toQuestion(await engine.answer(id, context.req.param("question_id") ?? "", answer));
+      const { name, place } = body.answerer ?? {};
+      const whose = readWhose({ by: name, via: place });
+      return toQuestion(await engine.answer(id, context.req.param("question_id") ?? "", answer, whose));
     },
   });
 }

@@ -6,6 +6,17 @@ import { pullRequestSchema, workSchema } from "./work-schemas.js";
 
 const choiceSchema = z.object({ value: z.string(), title: z.string(), description: z.string().optional() });
 
+export const answererSchema = z
+  .object({
+    name: z.string().optional(),
+    place: z
+      .string()
+      .optional()
+      .describe("chat, terminal, dashboard, slack, discord or ntfy; others are not kept"),
+  })
+  .describe("Who has answered, and where, as far as whoever has passed the answer on has told it")
+  .openapi("Answerer");
+
 export const questionSchema = z
   .object({
     question_id: z.string(),
@@ -23,6 +34,7 @@ export const questionSchema = z
     answered_at: moment.optional(),
     answer: z.string().optional(),
     answered_by: z.enum(["person", "timeout", "ended"]).optional(),
+    answerer: answererSchema.optional(),
   })
   .openapi("Question");
 
@@ -137,6 +149,9 @@ export const statusSchema = z
     phases_completed: z.array(z.string()),
     waiting_for: z.literal("question").nullable(),
     questions: z.array(questionSchema).describe("The open ones"),
+    answered_questions: z
+      .array(questionSchema.omit({ detail: true, detail_cut: true, choices: true }))
+      .describe("The last ones that a person has answered, at most five, the newest at the end"),
     started_at: moment,
     completed_at: moment.nullable(),
     execution_time_seconds: z.number().nullable(),

@@ -1,8 +1,9 @@
+import type { Whose } from "../../shared/whose.js";
 import { costsMore } from "../runs/costs.js";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
 import type { EngineRefusal, EngineSlots, QueueStats } from "../types.js";
 import { type SlotWait, tellWait } from "../work/slot-wait.js";
-import type { questionSchema, rowSchema, slotsSchema, statusSchema } from "./run-schemas.js";
+import type { answererSchema, questionSchema, rowSchema, slotsSchema, statusSchema } from "./run-schemas.js";
 import type * as z from "./schemas.js";
 import type { pullRequestSchema, workSchema } from "./work-schemas.js";
 
@@ -77,7 +78,24 @@ export function toQuestion(question: RunQuestion): z.input<typeof questionSchema
     ...(question.answeredAt === undefined ? {} : { answered_at: toMoment(question.answeredAt) }),
     ...(question.answer === undefined ? {} : { answer: question.answer }),
     ...(question.answeredBy === undefined ? {} : { answered_by: question.answeredBy }),
+    ...(question.whose ? { answerer: toAnswerer(question.whose) } : {}),
   };
+}
+
+export function toAnswerer({ by, via }: Whose): z.input<typeof answererSchema> {
+  return { ...(by === undefined ? {} : { name: by }), ...(via === undefined ? {} : { place: via }) };
+}
+
+const MOST_ANSWERED = 5;
+
+/** The last questions that a person has answered, without what they were answered by. */
+function answeredOf({ questions }: EngineRun): z.input<typeof statusSchema>["answered_questions"] {
+  const answered = questions.filter(({ answeredBy }) => answeredBy === "person");
+  answered.sort((a, b) => (a.answeredAt ?? 0) - (b.answeredAt ?? 0));
+  return answered.slice(-MOST_ANSWERED).map((question) => {
+    const { detail: _detail, detail_cut: _cut, choices: _choices, ...told } = toQuestion(question);
+    return told;
+  });
 }
 
 function outcomeOf(run: EngineRun): z.input<typeof statusSchema>["result"] {
@@ -202,6 +220,7 @@ export function toStatus(
     phases_completed: phases,
     waiting_for: questions.length > 0 ? "question" : null,
     questions: questions.map(toQuestion),
+    answered_questions: answeredOf(run),
     started_at: toMoment(startOf(run)),
     completed_at: toMomentOrNull(run.endedAt),
     execution_time_seconds: secondsOf(run, now),

@@ -251,9 +251,14 @@ function withPullRequest(
 
 function close(
   question: RunQuestion,
-  { at, by, answer }: { at: number; by: NonNullable<RunQuestion["answeredBy"]>; answer?: string },
+  event: Pick<RunQuestion, "answer" | "whose"> & { at: number; by: NonNullable<RunQuestion["answeredBy"]> },
 ): RunQuestion {
-  return { ...question, answeredAt: at, answeredBy: by, ...(answer === undefined ? {} : { answer }) };
+  const { at, by, answer, whose } = event;
+  return {
+    ...{ ...question, answeredAt: at, answeredBy: by },
+    ...(answer === undefined ? {} : { answer }),
+    ...(whose === undefined ? {} : { whose }),
+  };
 }
 
 /** A run that goes on waits for a person as long as a question is open. */

@@ -1,3 +1,4 @@
+import type { Whose } from "../../shared/whose.js";
 import type { Work } from "../workspaces/types.js";
 import type {
   AgentProcessId,
@@ -56,7 +57,14 @@ export type RunChange =
   /** No message is taken any more. Unless `anyway`, it can only happen while none waits. */
   | { type: "input-closed"; anyway?: true }
   | { type: "question-asked"; question: RunQuestion }
-  | { type: "question-closed"; questionId: string; by: "person" | "timeout" | "ended"; answer?: string }
+  | {
+      type: "question-closed";
+      questionId: string;
+      by: "person" | "timeout" | "ended";
+      answer?: string;
+      /** Which person, and where, as far as that was told. */
+      whose?: Whose;
+    }
   /** It waits for a person, and others may work meanwhile. */
   | { type: "slot-given-up" }
   /** It has a slot again. */

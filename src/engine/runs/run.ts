@@ -4,6 +4,7 @@
  */
 
 import type { LinkedIssue } from "../../shared/linked-issue.js";
+import type { Whose } from "../../shared/whose.js";
 import type { Consent } from "../workspaces/consent.js";
 import type { Work } from "../workspaces/types.js";
 
@@ -140,6 +141,8 @@ export interface RunQuestion {
   readonly answer?: string;
   /** `person`, or `timeout` when nobody answered in time, or `ended` when the run ended before. */
   readonly answeredBy?: "person" | "timeout" | "ended";
+  /** Which person, and where they were asked, as far as whoever has passed the answer on has told it. */
+  readonly whose?: Whose;
 }
 
 /** The agent's process, to find it again after a restart: pid, and the start time that tells it from a later one. */

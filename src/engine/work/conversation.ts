@@ -1,5 +1,6 @@
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
+import type { Whose } from "../../shared/whose.js";
 import type { AgentOptions, AgentProcess, StartAgent } from "../agent/agent-process.js";
 import type { AgentEvent, AgentExit } from "../agent/events.js";
 import type { AgentAnswer } from "../agent/open-request.js";
@@ -36,7 +37,7 @@ export interface Conversation {
    */
   deliver(messageId: string): boolean;
   /** Records a person's answer, and hands it to the agent. */
-  answer(questionId: string, answer: string): Promise<Recorded>;
+  answer(questionId: string, answer: string, whose?: Whose): Promise<Recorded>;
   /** Hands a recorded answer to the agent, unless it has it. */
   giveAnswer(questionId: string, answer: string): void;
   /** Resolves when nothing of an agent is left. */
@@ -307,10 +308,10 @@ export function createConversation(options: {
       if (!isDelivered) refused.add(messageId);
       return isDelivered;
     },
-    async answer(questionId, answer) {
+    async answer(questionId, answer, whose) {
       const recorded = await runs.record(
         runId,
-        { type: "question-closed", questionId, by: "person", answer },
+        { type: "question-closed", questionId, by: "person", answer, ...(whose ? { whose } : {}) },
         options.answers,
       );
       if (recorded.happened) giveAnswer(questionId, answer);

@@ -1,3 +1,4 @@
+import { whoAndWhere } from "../../shared/whose.js";
 import type { RunQuestion } from "../runs/run.js";
 import { EngineRefusal } from "../types.js";
 
@@ -11,4 +12,10 @@ export function refuseUnoffered({ answeredAt, kind, choices, cut }: RunQuestion,
       ? "This request is too long to be shown in full, so it cannot be allowed. Deny it: the agent is then told to make it shorter."
       : `"${answer}" is none of the choices: ${choices.map(({ value }) => value).join(", ")}`,
   );
+}
+
+/** Somebody was first: who, where that is known. */
+export function refuseAnswered({ questionId, answeredBy, whose }: RunQuestion): EngineRefusal {
+  const by = whose ? whoAndWhere(whose) : ` (${answeredBy})`;
+  return new EngineRefusal(409, `Question ${questionId} was answered already${by}`);
 }

@@ -1,3 +1,4 @@
+import type { Whose } from "../../shared/whose.js";
 import { describeFailedEnd } from "../agent/end-reasons.js";
 import type { EngineOptions } from "../engine-options.js";
 import type { RunChange } from "../runs/events.js";
@@ -28,7 +29,7 @@ export interface RunWork {
   /** Hands what waits in the queue to the agent, now or when it can take it. False when it will not get this message. */
   deliver(messageId: string): boolean;
   /** Records a person's answer to a question, and hands it to the agent. */
-  answer(questionId: string, answer: string): Promise<Recorded>;
+  answer(questionId: string, answer: string, whose?: Whose): Promise<Recorded>;
   /** Hands an answer that is recorded to the agent, unless it has it. */
   giveAnswer(questionId: string, answer: string): void;
   /** Ends the agent; resolves when nothing of it is left and the run has ended. */

@@ -1,5 +1,6 @@
+import type { Whose } from "../../shared/whose.js";
 import type { FieldValue, Plan } from "../plan.js";
-import type { DecidedVia, Threshold } from "./state.js";
+import type { Threshold } from "./state.js";
 
 /** A plan begins. It was checked, its inputs are complete, and the person has agreed where they had to. */
 export interface PlanStarted {
@@ -62,7 +63,7 @@ export type PlanChange =
     }
   /** A session's branch has another commit than at the end of its run. */
   | { type: "work-moved"; key: string; commit: string }
-  | {
+  | ({
       type: "gate-decided";
       step: string;
       /** Which opening, and the commits that were shown: another one is not decided by it. */
@@ -70,18 +71,14 @@ export type PlanChange =
       commits: readonly string[];
       decision: "approve" | "send-back" | "stop";
       words?: string;
-      via?: DecidedVia;
-      by?: string;
-    }
-  | {
+    } & Whose)
+  | ({
       type: "fan-out-answered";
       step: string;
       attempt: number;
       runs: number;
       agreed: boolean;
-      via?: DecidedVia;
-      by?: string;
-    }
+    } & Whose)
   | { type: "merged"; step: string; attempt: number; item: number; branch: string; commit: string }
   /** It was taken back. */
   | {

@@ -1,4 +1,5 @@
-import { cleanLine, cleanText } from "../../shared/text.js";
+import { cleanText } from "../../shared/text.js";
+import { readWhose } from "../../shared/whose.js";
 import { optional, type PlanStep } from "../plan.js";
 import { createStep, type Draft, edit, findAttempt } from "./draft.js";
 import type { PlanEvent } from "./events.js";
@@ -8,11 +9,8 @@ import { indexOf } from "./plan-index.js";
 import { beginAgain, reset, resetDownstream } from "./reset.js";
 import { commitsBehind } from "./sources.js";
 import { conclude, SKIPPED } from "./start-run.js";
-import { type DecidedVia, hasEnded, isGoing, type StepState } from "./state.js";
+import { hasEnded, isGoing, type StepState } from "./state.js";
 import { createTally } from "./tally.js";
-
-/** The longest name that a token can have is shorter. */
-const BY_CHARS = 100;
 
 type EventOf<Type extends PlanEvent["type"]> = Extract<PlanEvent, { type: Type }>;
 
@@ -37,8 +35,7 @@ export function happen(draft: Draft, event: PlanEvent): void {
       return;
     case "fan-out-answered": {
       const step = edit(draft, event.step);
-      if (step.agreement)
-        step.agreement = { ...step.agreement, agreed: event.agreed, ...whoseDecision(event) };
+      if (step.agreement) step.agreement = { ...step.agreement, agreed: event.agreed, ...readWhose(event) };
       return;
     }
     case "merged":
@@ -97,19 +94,11 @@ function workMoved(draft: Draft, { key, commit }: EventOf<"work-moved">): void {
   }
 }
 
-/** Where it was decided and by whom, as far as that was noted. */
-function whoseDecision({ via, by }: { via?: DecidedVia; by?: string }): { via?: DecidedVia; by?: string } {
-  return {
-    ...optional("via", via),
-    ...optional("by", by === undefined ? undefined : cleanLine(by, BY_CHARS)),
-  };
-}
-
 function gateDecided(draft: Draft, event: EventOf<"gate-decided">): void {
   const { step: id, attempt, commits, decision, at } = event;
   const gate = edit(draft, id);
   const words = event.words === undefined ? undefined : cleanText(event.words, 20_000);
-  const decided = { attempt, commits: [...commits], decision, at, ...whoseDecision(event) };
+  const decided = { attempt, commits: [...commits], decision, at, ...readWhose(event) };
   gate.decisions.push({ ...decided, ...(words ? { words } : {}) });
   delete gate.open;
   if (decision === "approve") {

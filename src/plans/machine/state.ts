@@ -1,3 +1,4 @@
+import type { Whose } from "../../shared/whose.js";
 import type { Fields, FieldValue, Plan } from "../plan.js";
 
 /**
@@ -203,7 +204,8 @@ export interface StartOrder {
   readonly output?: Fields;
 }
 
-export interface Agreement {
+/** Of what was decided before this was written down it is missing who has decided and where. */
+export interface Agreement extends Whose {
   /** The round that it is for. */
   readonly attempt: number;
   readonly runs: number;
@@ -211,16 +213,7 @@ export interface Agreement {
   readonly costUsd?: number;
   /** Missing while nobody has answered. */
   readonly agreed?: boolean;
-  readonly via?: DecidedVia;
-  /** Who it was, by the name of their token; missing where nobody knew. */
-  readonly by?: string;
 }
-
-/** Where a person has decided; missing of what was decided before this was written down. */
-export type DecidedVia = "chat" | "terminal" | "dashboard" | OutsideService;
-
-/** A service by which people are asked who are at no window. */
-export type OutsideService = "slack" | "discord" | "ntfy";
 
 /** What a decision at a gate is bound to. */
 export interface GateOpening {
@@ -229,13 +222,11 @@ export interface GateOpening {
   readonly commits: readonly string[];
 }
 
-export interface Decision extends GateOpening {
+/** Of a former one it is missing who has decided and where. */
+export interface Decision extends GateOpening, Whose {
   readonly at: number;
   readonly decision: "approve" | "send-back" | "stop";
   readonly words?: string;
-  readonly via?: DecidedVia;
-  /** Who it was, by the name of their token; missing where nobody knew. */
-  readonly by?: string;
 }
 
 export interface Merge {
