@@ -1,12 +1,13 @@
 import { ActionError, type Answer } from "../actions/answer.js";
 import { answerAction } from "../actions/answer-question.js";
 import type { Call, Services } from "../actions/define-action.js";
+import { ApiError } from "../api/errors.js";
 import type { NeedView } from "../dashboard/views/needs.js";
-import type { OutsideService } from "../plans/machine/state.js";
 import { asSentence, cleanLine } from "../shared/text.js";
+import type { OutsideService } from "../shared/whose.js";
 
-/** What has come of an answer: `again`: nobody knows yet. */
-export type Applied = { done: string } | { again: string };
+/** What has come of an answer: whether it counts, in a sentence; `again`: nobody knows yet. */
+export type Applied = { done: string; counts: boolean } | { again: string };
 
 /**
  * Gives an answer as a call does in which the person has agreed to it: they have seen all of it, and pressed the button.
@@ -34,13 +35,20 @@ export async function applyAnswer(
   };
   try {
     const told = await answerAction.handle({ ...need.call?.arguments, answer }, call, services);
-    return told.outcome === "unknown" ? { again: told.summary } : { done: tell(told) };
+    if (told.outcome === "unknown") return { again: told.summary };
+    return { done: tell(told), counts: told.outcome === "ok" };
   } catch (error) {
     const { name, message } = error as Error;
-    if (error instanceof ActionError) return { done: shorten(message) };
+    if (isRefusal(error)) return { done: shorten(message), counts: false };
     if (["ApiError", "StoreError", "PlansUnavailable"].includes(name)) return { again: message };
     throw error;
   }
+}
+
+/** The same answer would be refused again. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof ApiError) return error.kind === "refused" || error.kind === "not_found";
+  return error instanceof ActionError;
 }
 
 function tell({ happened, summary }: Answer): string {

@@ -4,12 +4,12 @@ import type { Board } from "../dashboard/board.js";
 import type { NeedView } from "../dashboard/views/needs.js";
 import type { AskMessage, GivenAnswer } from "../integrations/ask-message.js";
 import { showByDelivery } from "../integrations/outbox.js";
-import type { OutsideService } from "../plans/machine/state.js";
 import type { Log } from "../shared/log.js";
 import { cleanLine } from "../shared/text.js";
+import type { OutsideService } from "../shared/whose.js";
 import type { Database, Transaction } from "../store/database.js";
 import { applyAnswer } from "./apply.js";
-import { lookAtNeed } from "./outcome.js";
+import { lookAtNeed, type Over } from "./outcome.js";
 import {
   addQuestion,
   closeQuestion,
@@ -47,6 +47,8 @@ export interface DeskOptions {
   onWritten: () => void;
   /** What waits for so long is asked outside, in ms; ten seconds unless told. */
   askAfterMs?: number | undefined;
+  /** Whether it is this process that asks and gives the answers: of several that take some, one does. */
+  isAsking: () => boolean;
   log: Log;
   signal: AbortSignal;
 }
@@ -57,7 +59,10 @@ const NAME_CHARS = 60;
 
 /** Puts to people what needs them, and gives their answers. */
 export interface Desk {
-  /** Brings what is asked outside to what there is to ask; and what was answered to where it belongs. Never throws. */
+  /**
+   * Brings what is asked outside to what there is to ask, and what was answered to where it belongs; nothing where another
+   * process does. Never throws.
+   */
   bringUpToDate(): Promise<void>;
   /** Takes an answer up. @returns what the person is told */
   take(asked: AskedBy, given: GivenAnswer): Promise<string>;
@@ -69,7 +74,7 @@ export interface Desk {
 
 export function createDesk(options: DeskOptions): Desk {
   const { services, board, asked, upstream, dashboardUrl, change, read, onWritten, log, signal } = options;
-  const { askAfterMs = ASK_AFTER_MS } = options;
+  const { isAsking, askAfterMs = ASK_AFTER_MS } = options;
   const { clock } = services;
   /** When a need was first seen, of which nobody tells since when it is there. */
   const firstSeen = new Map<string, number>();
@@ -107,32 +112,40 @@ export function createDesk(options: DeskOptions): Desk {
   async function applyTaken(question: OutsideQuestion): Promise<void> {
     const { need, answer = "", answeredBy = "somebody", service, code } = question;
     const one = asked.find((candidate) => candidate.service === service);
-    if (!one) return;
+    // It is not set any more.
+    if (!one) return closeIfOver(question);
+    // A former process may have given it, and elsewhere somebody may have been first.
+    const stands = await lookAtNeed(need, services, signal);
+    if (stands !== "open") return closeOver(question, stands);
     const given = { answer, person: answeredBy, service: one.service };
     const applied = await applyAnswer(need, given, services, signal);
     if ("again" in applied) {
       log.debug(`An answer by ${one.title} could not be given yet: ${applied.again}`);
-      // Where it has arrived all the same, what was asked is not open any more.
-      if ((await lookAtNeed(need, services, signal)) === "open") return;
+      return;
     }
-    const done = "done" in applied ? applied.done : "It is not open any more.";
-    await close(question, `${answeredBy} by ${one.title}: ${done}`);
-    log.info(`Answered by ${one.title}: ${cleanLine(need.title, 100)} (${code.slice(0, 4)}\u2026).`);
+    await close(question, `${answeredBy} by ${one.title}: ${applied.done}`, applied.counts);
+    const what = `${cleanLine(need.title, 100)} (${code.slice(0, 4)}\u2026)`;
+    log.info(`${applied.counts ? "Answered" : "An answer that does not count"} by ${one.title}: ${what}.`);
   }
 
   async function closeIfOver(question: OutsideQuestion): Promise<void> {
     const stands = await lookAtNeed(question.need, services, signal);
-    if (stands === "open") return;
-    const who = await read((db) => whoAnswered(db, upstream, question.needId));
-    const where = asked.find(({ service }) => service === who?.service)?.title;
-    const isNamed = stands.over.includes(" by ");
-    await close(question, who && where && !isNamed ? `Answered by ${who.by} in ${where}.` : stands.over);
+    if (stands !== "open") await closeOver(question, stands);
   }
 
-  async function close(question: OutsideQuestion, outcome: string): Promise<void> {
+  /** It was decided in this place or in another one, as far as that is known. */
+  async function closeOver(question: OutsideQuestion, { over, via }: Over): Promise<void> {
+    const who = await read((db) => whoAnswered(db, upstream, question.needId));
+    const where = asked.find(({ service }) => service === who?.service)?.title;
+    const isKnown = via === undefined && who?.isGiven && where !== undefined;
+    await close(question, isKnown ? `Answered by ${who.by} in ${where}.` : over, via === question.service);
+  }
+
+  /** @param counts whether the answer that was given here does */
+  async function close(question: OutsideQuestion, outcome: string, counts: boolean): Promise<void> {
     const one = asked.find(({ service }) => service === question.service);
     await change(async (trx, now) => {
-      await closeQuestion(trx, question.code, now);
+      await closeQuestion(trx, question.code, counts, now);
       if (one) await showByDelivery(trx, show(one, question, cleanLine(outcome, 500)), now);
     });
     onWritten();
@@ -141,10 +154,11 @@ export function createDesk(options: DeskOptions): Desk {
   async function goOn(): Promise<void> {
     const { needs, problem } = await board.read();
     const open = await read((db) => listOpen(db, upstream));
-    for (const question of open) {
-      if (question.state === "taken") await tolerate(() => applyTaken(question));
-      else if (!needs.some(({ id }) => id === question.needId)) await tolerate(() => closeIfOver(question));
-    }
+    const isOver = ({ needId }: OutsideQuestion) => !needs.some(({ id }) => id === needId);
+    for (const question of open) if (question.state === "taken") await tolerate(() => applyTaken(question));
+    // What was answered here is known by then.
+    for (const question of open)
+      if (question.state === "open" && isOver(question)) await tolerate(() => closeIfOver(question));
     if (problem === undefined) await askNew(needs);
     openCount = (await read((db) => listOpen(db, upstream))).length;
   }
@@ -178,12 +192,13 @@ export function createDesk(options: DeskOptions): Desk {
   }
 
   return {
-    bringUpToDate() {
+    async bringUpToDate() {
+      if (!isAsking()) return;
       isWanted = true;
       running ??= run().finally(() => {
         running = undefined;
       });
-      return running;
+      await running;
     },
     hasOpen: () => openCount > 0,
     async wordsFor(one, given) {

@@ -57,10 +57,11 @@ export function openAnswers(
     use(({ db }) => transaction(db, async (trx) => work(trx, await timeOf(db, trx))));
   const read = <T>(work: (db: Database) => Promise<T>) => use(({ db }) => work(db));
   const board = createBoard({ services, log });
-  const desk = createDesk({ ...options, board, asked: connections, change, read, signal });
+  let release: (() => void) | undefined;
+  const isAsking = () => release !== undefined;
+  const desk = createDesk({ ...options, board, asked: connections, change, read, isAsking, signal });
   /** Connections that this process holds, each with what ends it. */
   const held = new Map<OutsideConnection, { end: () => void; over: Promise<void> }>();
-  let release: (() => void) | undefined;
   let cancels: (() => void)[] = [];
 
   async function holdDesk(): Promise<void> {
@@ -69,7 +70,7 @@ export function openAnswers(
     );
     if (isOurs && !release && !signal.aborted) {
       release = board.keepLive();
-      board.onChange(() => release && void desk.bringUpToDate());
+      board.onChange(() => void desk.bringUpToDate());
       void desk.bringUpToDate();
     } else if (!isOurs && release) {
       release();
@@ -117,9 +118,7 @@ export function openAnswers(
   const holdAll = async () => void (await Promise.all([holdDesk(), ...connections.map(holdConnection)]));
   void holdAll();
   repeat(holdAll, RENEW_MS);
-  repeat(async () => {
-    if (release) await desk.bringUpToDate();
-  }, LOOK_MS);
+  repeat(desk.bringUpToDate, LOOK_MS);
 
   return {
     isBusy() {

@@ -1,12 +1,14 @@
 import type { Services } from "../actions/define-action.js";
-import { PLACES } from "../actions/plans/decide.js";
-import { isFinal, openQuestions } from "../api/types.js";
-import { needsOfPlan } from "../dashboard/needs.js";
+import { answererOf, isFinal } from "../api/types.js";
+import { needsOfPlan, needsOfRun } from "../dashboard/needs.js";
 import type { NeedView } from "../dashboard/views/needs.js";
-import { cleanLine } from "../shared/text.js";
+import { type DecidedVia, whoAndWhere } from "../shared/whose.js";
 
-/** How a need stands: `open`, or what has become of it in a sentence. */
-export type NeedStands = "open" | { over: string };
+/** What has become of a need in a sentence, and where it was decided, where that is known. */
+export interface Over {
+  over: string;
+  via?: DecidedVia | undefined;
+}
 
 const ELSEWHERE = "It was answered in another place, or is not open any more.";
 
@@ -18,16 +20,22 @@ export async function lookAtNeed(
   need: NeedView,
   services: Services,
   signal: AbortSignal,
-): Promise<NeedStands> {
+): Promise<"open" | Over> {
   const { plan_id: planId } = need.call?.arguments ?? {};
   if (planId !== undefined || !need.runId) return lookAtPlan(need, services);
   const run = await services.runs.read(need.runId, signal);
-  const questionId = need.call?.arguments.question_id;
-  if (isFinal(run.status)) return { over: `The run has ended (${run.status}).` };
-  return openQuestions(run).some((one) => one.questionId === questionId) ? "open" : { over: ELSEWHERE };
+  if (needsOfRun(run).some((one) => isSame(one, need))) return "open";
+  const whose = answererOf(run, need.call?.arguments.question_id);
+  if (whose) return { over: `Answered${whoAndWhere(whose)}.`, via: whose.via };
+  return { over: isFinal(run.status) ? `The run has ended (${run.status}).` : ELSEWHERE };
 }
 
-async function lookAtPlan(need: NeedView, services: Services): Promise<NeedStands> {
+/** What was shown is what is asked now: some servers use the id of a question again. */
+function isSame(one: NeedView, { id, kind, title, detail }: NeedView): boolean {
+  return one.id === id && one.kind === kind && one.title === title && one.detail === detail;
+}
+
+async function lookAtPlan(need: NeedView, services: Services): Promise<"open" | Over> {
   const plans = await services.plans.open();
   const sight = need.planId === undefined ? undefined : await plans.look(need.planId);
   if (!sight) return { over: "The plan is not there any more." };
@@ -36,11 +44,14 @@ async function lookAtPlan(need: NeedView, services: Services): Promise<NeedStand
   const wanted = need.call?.arguments.question_id;
   const step = Object.entries(state.steps).find(([id]) => wanted?.split("/").includes(id))?.[1];
   const last = step?.decisions.at(-1);
-  if (need.kind === "gate" && last) {
-    const who = `${last.by === undefined ? "" : ` by ${cleanLine(last.by, 60)}`}`;
-    const where = last.via === undefined ? "" : ` in ${PLACES[last.via]}`;
-    return { over: `${DECIDED[last.decision]}${who}${where}.` };
-  }
+  if (need.kind === "gate" && last)
+    return { over: `${DECIDED[last.decision]}${whoAndWhere(last)}.`, via: last.via };
+  const { agreement } = step ?? {};
+  if (need.kind === "agreement" && agreement?.agreed !== undefined)
+    return {
+      over: `${agreement.agreed ? "Agreed to" : "Turned down"}${whoAndWhere(agreement)}.`,
+      via: agreement.via,
+    };
   return { over: ELSEWHERE };
 }
 

@@ -91,26 +91,33 @@ export async function takeQuestion(
   return undefined;
 }
 
-/** Nothing more can come of it. */
-export async function closeQuestion(trx: Transaction, code: string, now: number): Promise<void> {
-  const update = trx.updateTable("outside_questions").set({ state: "closed", changed_at: now });
+/** Nothing more can come of it. @param counts whether an answer that was given to it does: else others may answer */
+export async function closeQuestion(
+  trx: Transaction,
+  code: string,
+  counts: boolean,
+  now: number,
+): Promise<void> {
+  const nobody = counts ? {} : { answered_by: null };
+  const update = trx.updateTable("outside_questions").set({ state: "closed", changed_at: now, ...nobody });
   await update.where("code", "=", code).execute();
 }
 
-/** Who has answered it by a service, where somebody has. */
+/** Who has answered it by a service, where somebody has; `isGiven`: the answer counts. */
 export async function whoAnswered(
   db: Database | Transaction,
   upstream: string,
   needId: string,
-): Promise<{ by: string; service: string } | undefined> {
+): Promise<{ by: string; service: string; isGiven: boolean } | undefined> {
   const row = await db
     .selectFrom("outside_questions")
-    .select(["answered_by", "service"])
+    .select(["answered_by", "service", "state"])
     .where("upstream", "=", upstream)
     .where("need_id", "=", needId)
     .where("answered_by", "is not", null)
     .executeTakeFirst();
-  return row?.answered_by ? { by: row.answered_by, service: row.service } : undefined;
+  if (!row?.answered_by) return undefined;
+  return { by: row.answered_by, service: row.service, isGiven: row.state === "closed" };
 }
 
 /** When the oldest open question of a service was asked, epoch ms. */

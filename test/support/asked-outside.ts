@@ -33,8 +33,8 @@ export interface AskedOutside extends InMemory {
   folder: string;
   /** Begins a plan, and does not wait. */
   begin(plan: object): Promise<ToolAnswer>;
-  /** Ends the process that asks, and begins another one. */
-  restart(): Promise<void>;
+  /** Ends the process that asks, and begins another one. @param meanwhile what happens between the two */
+  restart(meanwhile?: () => unknown): Promise<void>;
   answers(): OpenAnswers;
   lines(): string;
 }
@@ -108,8 +108,9 @@ export async function askOutside(
       if (answer.isError) throw new Error(answer.text);
       return answer;
     },
-    async restart() {
+    async restart(meanwhile) {
       await opened.close();
+      await meanwhile?.();
       opened = open();
     },
     answers: () => opened.answers,
