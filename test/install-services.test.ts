@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startFakeDiscordWebhook } from "../mocks/integrations/discord-webhook.js";
 import { serveFakeLinear } from "../mocks/integrations/linear.js";
@@ -34,6 +35,8 @@ describe("`install` of a service", () => {
     expect(JSON.parse(manifest)).toEqual(SLACK_MANIFEST);
     expect(SLACK_MANIFEST.oauth_config.scopes).toEqual({ bot: ["chat:write"] });
     expect(manifest).not.toContain("http");
+    const document = readFileSync(new URL("../docs/integrations.md", import.meta.url), "utf8");
+    expect(document).toContain(`\n\`\`\`json\n${manifest}\n\`\`\`\n`);
   });
 
   it("asks the service once with what is set, and shows no secret", async () => {

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { secretSettings } from "./secret-settings.js";
 import { setting } from "./setting.js";
-import { endpoint, list } from "./values.js";
+import { endpoint, list, serviceAddress } from "./values.js";
 
 const CHANNEL = /^[A-Z0-9]{3,20}$/;
 const ADDRESS = "an `http` or `https` address";
@@ -64,7 +64,7 @@ export const integrationSettings = {
   }),
   ...secretSettings("ntfyAnswers", {
     variable: "NTFY_ANSWERS",
-    about: "Address of a second topic of ntfy, to which buttons answer. Whoever can post to it can answer.",
+    about: "Address of a second topic of ntfy, to which buttons answer.",
     bounds: ADDRESS,
     forEngine: true,
   }),
@@ -101,7 +101,7 @@ export const integrationSettings = {
   ntfyAnswerers: setting(list(/^[^,\p{C}]{1,60}$/u).optional(), {
     variable: "NTFY_ANSWERERS",
     about:
-      "Name of the only person who can post to `NTFY_ANSWERS`: ntfy does not say who it is. Default: nobody, and nobody is asked.",
+      "Name of the only person who can read `NTFY_TOPIC`: ntfy does not say who has pressed a button. Default: nobody, and nobody is asked.",
     bounds: "a name",
     forEngine: true,
   }),
@@ -111,16 +111,16 @@ export const integrationSettings = {
     bounds: "`off` or `on`",
     forEngine: true,
   }),
-  slackUrl: setting(endpoint.default("https://slack.com"), {
+  slackUrl: setting(serviceAddress.default("https://slack.com"), {
     variable: "SLACK_URL",
     about: "Address of Slack's API.",
-    bounds: "an `http` or `https` address without credentials",
+    bounds: "https; http on this machine only",
     forEngine: true,
   }),
-  discordUrl: setting(endpoint.default("https://discord.com/api"), {
+  discordUrl: setting(serviceAddress.default("https://discord.com/api"), {
     variable: "DISCORD_URL",
     about: "Address of Discord's API, without its version.",
-    bounds: "an `http` or `https` address without credentials",
+    bounds: "https; http on this machine only",
     forEngine: true,
   }),
   dashboardUrl: setting(endpoint.optional(), {

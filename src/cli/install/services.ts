@@ -36,8 +36,8 @@ const GUIDES: Record<ServiceName, Guide> = {
       ["SLACK_WEBHOOK", "to be told only: the webhook's address"],
       ["SLACK_BOT_TOKEN", "to answer: xoxb-…"],
       ["SLACK_APP_TOKEN", "to answer: xapp-…"],
-      ["SLACK_CHANNEL", "to answer: the channel's id, C…"],
-      ["SLACK_ANSWERERS", "who may answer: member ids, U…, separated by commas"],
+      ["SLACK_CHANNEL", "to answer: the channel's id, C… (at the end of its details)"],
+      ["SLACK_ANSWERERS", "who may answer: member ids, U… (a profile, Copy member ID), separated by commas"],
     ],
   },
   discord: {
@@ -51,8 +51,8 @@ const GUIDES: Record<ServiceName, Guide> = {
       ["NOTIFY", "discord among its parts"],
       ["DISCORD_WEBHOOK", "to be told only: the webhook's address"],
       ["DISCORD_BOT_TOKEN", "to answer: the bot's token"],
-      ["DISCORD_CHANNEL", "to answer: the channel's id"],
-      ["DISCORD_ANSWERERS", "who may answer: user ids, separated by commas"],
+      ["DISCORD_CHANNEL", "to answer: the channel's id (Copy Channel ID, with Developer Mode on)"],
+      ["DISCORD_ANSWERERS", "who may answer: user ids (Copy User ID), separated by commas"],
     ],
   },
   ntfy: {
@@ -60,14 +60,15 @@ const GUIDES: Record<ServiceName, Guide> = {
     steps: [
       "Choose a topic that nobody guesses, such as wf- and 32 random characters, and subscribe to it on your phone; on a " +
         "server of your own protect it by an access token.",
-      "To answer there, too: choose a second one, to which the buttons answer. Whoever knows it can answer.",
+      "To answer there, too: choose a second one, to which the buttons answer. They have its address, and the token: whoever " +
+        "can read the first topic can answer.",
     ],
     variables: [
       ["NOTIFY", "ntfy among its parts"],
       ["NTFY_TOPIC", "the topic's address, https://ntfy.sh/…"],
       ["NTFY_TOKEN", "where the server asks for one"],
       ["NTFY_ANSWERS", "to answer: the second topic's address"],
-      ["NTFY_ANSWERERS", "to answer: the name of the person who can post there"],
+      ["NTFY_ANSWERERS", "to answer: the name of the person who reads there"],
     ],
   },
   webhook: {
