@@ -179,7 +179,7 @@ it("a permission cannot be given in Slack unless that is set; who has answered i
 });
 
 it("where it is set the whole command is shown, and carried out when it is allowed, or not when it is denied", async () => {
-  const { slack, call, engine, start, of, end, published } = await beginAtEngine({
+  const { slack, engine, start, of, end, published } = await beginAtEngine({
     ANSWER_PERMISSIONS: "on",
   });
   const denied = await start("denied");
