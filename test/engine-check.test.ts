@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -259,6 +260,23 @@ describe("a check before the merge", () => {
     const taken = await take(which, { check: `setsid sleep 600 >/dev/null 2>&1 & echo $! > ${mark}` });
     expect(taken).toMatchObject({ taken: true });
     expect(isAlive(Number(readFileSync(mark, "utf8")))).toBe(false);
+  });
+
+  it.each([
+    // At its end it is mostly in the middle of becoming `sleep`.
+    ["has only just begun", "setsid sleep 600 & echo $! >&3"],
+    ["has no environment any more", "env -i sleep 600 & echo $! >&3"],
+    ["is begun by one that ends at once", "sh -c 'setsid sleep 600 & echo $! >&3'"],
+  ])("leaves nothing behind that %s", async (_what, begin) => {
+    const commands = createCommands({ env: place.env, clock: systemClock });
+    const pids: number[] = [];
+    for (let time = 0; time < 20; time++) {
+      const own = { cwd: source, mark: randomUUID().replaceAll("-", ""), timeoutMs: 30_000 };
+      await commands.run({ ...own, command: `exec 3>${mark} >/dev/null 2>&1; ${begin}` });
+      pids.push(Number(readFileSync(mark, "utf8")));
+    }
+    expect(pids).not.toContain(0);
+    expect(pids.filter(isAlive)).toEqual([]);
   });
 
   it("merges nothing where the branch has moved on meanwhile: that was not checked", async () => {

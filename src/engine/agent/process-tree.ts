@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
 import { MARK_NAME } from "../../shared/agent-mark.js";
 import { type Clock, sleep } from "../../shared/clock.js";
-import { listProcesses, type ProcessEntry } from "./process-list.js";
+import { lookAtProcesses, type ProcessEntry, type ProcessLook } from "./process-list.js";
 
 /** How an agent's processes are found again, also by another engine after a restart. */
 export interface AgentIdentity {
@@ -12,6 +13,8 @@ export interface AgentIdentity {
 
 /** The pause between two looks for processes that are left, in ms; one look takes about 20 ms. */
 const LOOK_MS = 50;
+/** The same where a look was not certain, by the system's clock: that is over in a moment. */
+const UNCLEAR_MS = 5;
 /** A process that is still there this long after SIGKILL, in ms, hangs in the kernel; the run must not wait for it. */
 const GIVE_UP_MS = 5_000;
 
@@ -38,15 +41,28 @@ export async function findAgentProcesses(
   identity: AgentIdentity,
   platform: NodeJS.Platform = process.platform,
 ): Promise<ProcessEntry[]> {
+  return (await lookForAgent(identity, platform, false)).entries;
+}
+
+/** @param hasJustEnded see {@link endAgentProcesses} */
+async function lookForAgent(
+  identity: AgentIdentity,
+  platform: NodeJS.Platform,
+  hasJustEnded: boolean,
+): Promise<ProcessLook> {
+  const { pid } = identity;
   const [began = "0", mark = ""] = identity.startedAt.split(".");
   // What has the mark descends from the agent, and is no older.
-  const all = await listProcesses(`${MARK_NAME}=${mark}`, platform, began);
-  const root = all.find((entry) => entry.pid === identity.pid);
+  const look = await lookAtProcesses(`${MARK_NAME}=${mark}`, platform, began);
+  const all = look.entries;
+  const root = all.find((entry) => entry.pid === pid);
   // The system gives a pid to another process later; the mark and the start time tell it apart.
-  const isOurs = root !== undefined && (root.marked || (root.began === began && began !== "0"));
+  const isOurs = root ? root.marked || (root.began === began && began !== "0") : hasJustEnded;
+  const isMember = ({ group, session, ...entry }: ProcessEntry) =>
+    (group === pid || session === pid) && Number(entry.began) >= Number(began);
   const found = new Set<ProcessEntry>();
   for (const entry of all) {
-    if (entry.marked || (isOurs && (entry === root || entry.group === identity.pid))) found.add(entry);
+    if (entry.marked || (isOurs && (entry === root || isMember(entry)))) found.add(entry);
   }
   for (let grown = true; grown; ) {
     grown = false;
@@ -57,31 +73,47 @@ export async function findAgentProcesses(
       grown = true;
     }
   }
-  return [...found].filter((entry) => entry.pid !== process.pid);
+  return { ...look, entries: [...found].filter((entry) => entry.pid !== process.pid) };
 }
 
 /**
- * Ends everything of one agent: SIGTERM, and SIGKILL for what is still there after the grace.
+ * Ends everything of one agent: SIGTERM, and SIGKILL for what is still there after the grace. It looks until a look is
+ * certain: in mid-start a process has no environment, and what one starts in its last moment is seen by the next look.
  * @param options.graceMs how long processes may take to end by themselves; 0 for SIGKILL at once
  * @param options.hurry ends the grace early
+ * @param options.hasJustEnded its first process was a child of this one and has ended a moment ago: what is in its group
+ * or session is its own, also without the mark, since a number is not given anew while it names one of these
  * @returns whether anything was there, when nothing is left. Never throws.
  */
 export async function endAgentProcesses(
   identity: AgentIdentity,
-  options: { graceMs: number; clock: Clock; hurry?: AbortSignal; platform?: NodeJS.Platform },
+  options: {
+    graceMs: number;
+    clock: Clock;
+    hurry?: AbortSignal;
+    hasJustEnded?: boolean;
+    platform?: NodeJS.Platform;
+  },
 ): Promise<boolean> {
-  const { clock, hurry, platform = process.platform } = options;
+  const { clock, hurry, hasJustEnded = false, platform = process.platform } = options;
   if (platform === "win32") return endTreeOnWindows(identity.pid);
   const killAt = clock.elapsed() + options.graceMs;
   const giveUpAt = killAt + GIVE_UP_MS;
   const told = new Set<string>();
   let anything = false;
+  let wasEmpty = false;
   for (;;) {
-    const left = await findAgentProcesses(identity, platform);
-    if (left.length === 0) return anything;
-    anything = true;
+    const { entries: left, isUnclear, hasGone } = await lookForAgent(identity, platform, hasJustEnded);
+    const isEmpty = left.length === 0 && !isUnclear;
+    if (isEmpty && (wasEmpty || !hasGone)) return anything;
+    wasEmpty = isEmpty;
     const now = clock.elapsed();
     if (now >= giveUpAt) return anything;
+    if (left.length === 0) {
+      if (isUnclear) await delay(UNCLEAR_MS);
+      continue;
+    }
+    anything = true;
     const kill = now >= killAt || hurry?.aborted === true;
     for (const { pid, began } of left) {
       const key = `${pid} ${began}`;

@@ -118,7 +118,7 @@ export function createCommands(options: {
         cancelTimeout();
         await withDeadline(clock, TRAILING_MS, () => closed);
         // What it has left in the background would go on writing in a folder that others use next.
-        if (pid > 0) await endAgentProcesses(identity, { graceMs: GRACE_MS, clock });
+        if (pid > 0) await endAgentProcesses(identity, { graceMs: GRACE_MS, clock, hasJustEnded: true });
         if (endedBy) return end({ endedBy });
         return end({
           ...(code === null ? {} : { exitCode: code }),

@@ -3,7 +3,7 @@ import { signalProcess, waitUntilEnded } from "../../shared/background/process-l
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import type { ProcessIdentity } from "../../shared/process-identity.js";
-import { listProcesses } from "../agent/process-list.js";
+import { lookAtProcesses } from "../agent/process-list.js";
 import { endAgentProcesses, formatStartedAt } from "../agent/process-tree.js";
 import { createHealthProbe, type ProbeHealth } from "./engine-health.js";
 import type { EngineRecord } from "./engine-record.js";
@@ -148,7 +148,8 @@ async function endByForce(holder: ProcessIdentity, options: StopOptions): Promis
   const { clock, log, limitMs = FORCED_LIMIT_MS } = options;
   const orderly = await endOrderly(holder, { log, limitMs });
   if (orderly.stopped) return orderly;
-  const children = (await listProcesses("", process.platform)).filter(({ parent }) => parent === pid);
+  const { entries } = await lookAtProcesses("", process.platform);
+  const children = entries.filter(({ parent }) => parent === pid);
   await signalProcess(holder, "SIGKILL");
   if (!(await waitUntilEnded(holder, KILL_LIMIT_MS))) {
     return { stopped: false, message: `Process ${pid} was killed, but has not ended yet.` };

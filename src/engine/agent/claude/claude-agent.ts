@@ -206,7 +206,8 @@ export const startAgent: StartAgent = (options, onEvent) => {
       }
       async function endLeft(): Promise<void> {
         if (child.pid === undefined || process.platform === "win32") return;
-        await endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock, hurry: hurry.signal });
+        const how = { graceMs: LEFTOVER_GRACE_MS, clock, hurry: hurry.signal, hasJustEnded: true };
+        await endAgentProcesses(identity, how);
       }
     });
   }
