@@ -13,6 +13,8 @@ interface Node {
 
 /** Files whose texts are code of another language. */
 const NO_PROSE = /\/migrations\//;
+/** Stands right before other texts that are. */
+const CODE_FOLLOWS = "/* sh */ ";
 /** Texts that are, in other files. */
 const SQL =
   /^(?:(?:pragma|begin immediate|create (?:table|index)|insert into|delete from|select (?:\d|\w+\())|\w+ as \w+$)/;
@@ -49,6 +51,7 @@ function textsOf(file: string, source: string): string[] {
   /** Collects a node's texts; gives the node itself as text, where it is one. */
   function read(node: Node): string | undefined {
     if (node.type === "Literal") return typeof node.value === "string" ? node.value : undefined;
+    if (source.slice(0, node.start).endsWith(CODE_FOLLOWS)) return undefined;
     if (node.type === "TemplateLiteral") return readTemplate(node);
     if (node.type === "JSXText") return (node.value as string).replace(/\s+/g, " ").trim();
     if (node.type === "JSXAttribute" && NAMES.test(String((node.name as { name: unknown }).name)))

@@ -15,7 +15,8 @@ export interface AgentGuard {
  * Reads which groups there are, until its input ends: with the engine. SIGTERM, then 3 s for an agent to write its
  * conversation down. A shell does this in 1 MB.
  */
-const SCRIPT = `
+const SCRIPT = /* sh */ `
+trap '' INT TERM HUP
 groups=
 while read -r what group; do
   case $what in
@@ -41,7 +42,7 @@ export function createAgentGuard(platform: NodeJS.Platform = process.platform): 
   let guard: ChildProcess | undefined;
 
   function start(): ChildProcess {
-    const child = spawn("/bin/sh", ["-c", `trap '' INT TERM HUP; ${SCRIPT}`], {
+    const child = spawn("/bin/sh", ["-c", SCRIPT], {
       // A group of its own, and a folder that nobody removes; none of this process's variables.
       ...{ detached: true, cwd: "/", env: {}, stdio: ["pipe", "ignore", "ignore"] },
     });
@@ -52,19 +53,24 @@ export function createAgentGuard(platform: NodeJS.Platform = process.platform): 
     });
     child.unref();
     (child.stdin as Socket | null)?.unref();
-    for (const pid of watched) child.stdin?.write(`watch ${pid}\n`);
+    for (const pid of watched) tell(child, "watch", pid);
     return child;
+  }
+
+  /** A line that the script reads. */
+  function tell(to: ChildProcess | undefined, what: "watch" | "forget", pid: number): void {
+    to?.stdin?.write(/* sh */ `${what} ${pid}\n`);
   }
 
   return {
     watch(pid) {
       if (pid <= 1 || platform === "win32") return;
       watched.add(pid);
-      if (guard) guard.stdin?.write(`watch ${pid}\n`);
+      if (guard) tell(guard, "watch", pid);
       else guard = start();
     },
     forget(pid) {
-      if (watched.delete(pid)) guard?.stdin?.write(`forget ${pid}\n`);
+      if (watched.delete(pid)) tell(guard, "forget", pid);
     },
     close() {
       guard?.stdin?.end();
