@@ -10,17 +10,15 @@ import { type Clock, systemClock } from "../src/shared/clock.js";
 import { openDatabase, transaction } from "../src/store/database.js";
 import { type Body, createContractClient } from "./contract/upstream.js";
 import { temporaryFolder } from "./support/bin.js";
-import { copyRepository, makeGitPlace, runGit } from "./support/git-place.js";
+import { makeGitPlace } from "./support/git-place.js";
 import { ENGINE_KEY, startLocalEngine, withScript } from "./support/local-engine.js";
 import { findPostgres, type PostgresServer, startPostgres } from "./support/postgres-server.js";
+import { plainGit as git, makeRemoteRepository, worktreeOf } from "./support/remote-repository.js";
 import { startWorker, type WorkerProcess } from "./support/workers.js";
 
 const programs = await findPostgres();
 
 let server: PostgresServer;
-
-const env = { PATH: process.env.PATH, GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" };
-const git = (at: string, ...args: string[]) => runGit(env, at, ...args);
 
 /** The message of a run whose agent commits these files. */
 function commits(files: Record<string, string>, message = "Work"): string {
@@ -53,23 +51,7 @@ const QUICK = withScript("Go on", { steps: [{ text: "Gone on. Heard {{messages}}
 /** Several machines: a database and a repository that all of them reach by ssh, and local folders that they do not share. */
 async function openPlace() {
   const database = await server.createDatabase();
-  const folder = temporaryFolder("automagik-moves-");
-  const bare = join(folder, "shop.git");
-  copyRepository(join(folder, "made"));
-  git(folder, "clone", "--quiet", "--bare", join(folder, "made"), bare);
-  // What ssh would do on the other machine, done here: the last argument is the command to run.
-  const ssh = join(folder, "ssh");
-  writeFileSync(ssh, '#!/bin/sh\nfor last; do :; done\neval "exec $last"\n', { mode: 0o755 });
-
-  function makeHome(): string {
-    const home = temporaryFolder("automagik-worker-");
-    writeFileSync(
-      join(home, ".gitconfig"),
-      `[core]\n\tsshCommand = ${ssh}\n[user]\n\tname = Agent\n\temail = agent@host.example\n`,
-    );
-    return home;
-  }
-
+  const { bare, address, makeHome } = makeRemoteRepository();
   const open = (settings: Record<string, string> = {}) => startWorker(database, settings, makeHome());
 
   /** A worker of this process that keeps what is committed in a moment, and then can be cut off from time. */
@@ -96,7 +78,7 @@ async function openPlace() {
 
   const ask = <Row extends object>(sql: string) =>
     server.query<Row>(sql, new URL(database).pathname.slice(1));
-  return { ask, bare, address: `ssh://git@host.example${bare}`, open, openHere };
+  return { ask, bare, address, open, openHere };
 }
 
 type Place = Awaited<ReturnType<typeof openPlace>>;
@@ -112,11 +94,6 @@ function conversation(
   sessionId: string,
 ): { messages: string[]; systemPrompt: string } {
   return JSON.parse(readFileSync(join(at.home, ".scripted-agent", `${sessionId}.json`), "utf8"));
-}
-
-function worktreeOf(at: WorkerProcess): string {
-  const home = join(at.home, "engine", "workspaces", "worktrees");
-  return join(home, readdirSync(home)[0] ?? "");
 }
 
 function cloneOf(at: WorkerProcess): string {

@@ -1,18 +1,14 @@
-import { readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { type ModelRequest, type ModelStep, serveScriptedAnthropic } from "../../mocks/scripted-anthropic.js";
 import type { Body } from "../contract/upstream.js";
-import { temporaryFolder } from "../support/bin.js";
-import { copyRepository, runGit } from "../support/git-place.js";
 import { findPostgres, type PostgresServer, startPostgres } from "../support/postgres-server.js";
+import { plainGit as git, makeRemoteRepository, worktreeOf } from "../support/remote-repository.js";
 import { startWorker, type WorkerProcess } from "../support/workers.js";
 
 // The real Claude Code as the agent of several workers that share a database. CLAUDE_CLI names the program.
 const programs = await findPostgres();
 const PATIENT = { timeout: 90_000, interval: 50 };
-const git = (at: string, ...args: string[]) =>
-  runGit({ PATH: process.env.PATH, GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null" }, at, ...args);
 
 let postgres: PostgresServer;
 
@@ -58,25 +54,16 @@ async function openPlace() {
   const model = await serveScriptedAnthropic({ handler: playModel });
   onTestFinished(() => model.close());
   const database = await postgres.createDatabase();
-  const folder = temporaryFolder("automagik-workers-claude-");
-  const bare = join(folder, "shop.git");
-  copyRepository(join(folder, "made"));
-  git(folder, "clone", "--quiet", "--bare", join(folder, "made"), bare);
-  const ssh = join(folder, "ssh");
-  writeFileSync(ssh, '#!/bin/sh\nfor last; do :; done\neval "exec $last"\n', { mode: 0o755 });
-  const open = () => {
-    const home = temporaryFolder("automagik-worker-");
-    const config = `[core]\n\tsshCommand = ${ssh}\n[user]\n\tname = Agent\n\temail = agent@host.example\n`;
-    writeFileSync(join(home, ".gitconfig"), config);
-    return startWorker(database, { CLAUDE_PATH: process.env.CLAUDE_CLI ?? "claude" }, home, {
+  const { address, makeHome } = makeRemoteRepository();
+  const open = () =>
+    startWorker(database, { CLAUDE_PATH: process.env.CLAUDE_CLI ?? "claude" }, makeHome(), {
       PATH: process.env.PATH ?? "",
       ANTHROPIC_BASE_URL: model.url,
       ANTHROPIC_API_KEY: "sk-ant-test",
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
       DISABLE_AUTOUPDATER: "1",
     });
-  };
-  return { model, open, address: `ssh://git@host.example${bare}` };
+  return { model, open, address };
 }
 
 const untilAt = (at: WorkerProcess, runId: string, fits: (body: Body) => boolean): Promise<Body> =>
@@ -86,11 +73,6 @@ const untilAt = (at: WorkerProcess, runId: string, fits: (body: Body) => boolean
     return body;
   }, PATIENT);
 const hasEnded = ({ status }: Body) => ["completed", "failed", "killed"].includes(status);
-
-function worktreeOf(at: WorkerProcess): string {
-  const home = join(at.home, "engine", "workspaces", "worktrees");
-  return join(home, readdirSync(home)[0] ?? "");
-}
 
 describe.skipIf(!programs)("the real Claude Code on several workers", () => {
   beforeAll(async () => {
