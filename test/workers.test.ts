@@ -466,6 +466,26 @@ describe.skipIf(!programs)("a worker that", () => {
     expect(await a.ended(next)).toMatchObject({ status: "completed" });
   });
 
+  it("finds an earlier copy in which others have gone on notices it all the same", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database);
+    const known = await start(a, QUICK);
+    await a.ended(known);
+    const copy = await copyRuns(server, database);
+    const runId = await start(a, HANGS);
+    await a.until(runId, ({ current_action }) => current_action === "Working");
+    // Their events have the numbers of those that were lost, and more.
+    for (const ahead of [0, 1_000])
+      await copy.change(
+        `insert into copy_events select id + ${ahead}, '${known}', at, 'cleaned-up', 'completed', '{"removed":{}}'
+         from engine_events where run_id = '${runId}'`,
+      );
+    await copy.putInPlace();
+    await vi.waitFor(async () => expect((await a.get(`/run/${runId}/status`)).status).toBe(404), PATIENT);
+    await vi.waitFor(() => expect(a.agents()).toEqual([]), PATIENT);
+    expect(a.log()).toContain("The database lacks what was written last");
+  });
+
   it("finds an earlier copy that knows a run as going on which is over ends it, and claims nothing else of it", async () => {
     const database = await server.createDatabase();
     const a = await startWorker(database, { ENGINE_RESUME: "once" });

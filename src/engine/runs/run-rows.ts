@@ -216,6 +216,12 @@ export async function newestEventOf(trx: Database | Transaction): Promise<number
   return (await query.executeTakeFirst())?.id ?? 0;
 }
 
+/** Whether the event with its number is this one. */
+export async function hasEvent(db: Database, { id, runId, type, at }: StoredEvent): Promise<boolean> {
+  const query = db.selectFrom("engine_events").select("id").where("id", "=", id).where("run_id", "=", runId);
+  return (await query.where("type", "=", type).where("at", "=", at).executeTakeFirst()) !== undefined;
+}
+
 /** Writes an event; one with its number that is there already stays. */
 export async function insertEvent(trx: Transaction, event: StoredEvent): Promise<void> {
   const { id, runId, at, type, status, data } = event;

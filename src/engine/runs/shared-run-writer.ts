@@ -6,8 +6,8 @@ import type { LoadedRuns } from "./load-runs.js";
 import { pruneRuns } from "./prune-runs.js";
 import { type News, readNews } from "./read-news.js";
 import { hasEnded } from "./run.js";
-import { type HeldRun, newestEventOf, readEvents, readRuns, type StoredRun } from "./run-rows.js";
-import { NotWritten, type RunStoreProblem } from "./run-store.js";
+import { type HeldRun, hasEvent, newestEventOf, readEvents, readRuns, type StoredRun } from "./run-rows.js";
+import { NotWritten, type RunStoreProblem, type StoredEvent } from "./run-store.js";
 import type { Asked, LIMITS, RunWriter, Written } from "./run-writer.js";
 import { isTakenIn } from "./taken-in.js";
 import { createWaitingList, type Keeping, type Named } from "./waiting-list.js";
@@ -74,6 +74,8 @@ export function createSharedRunWriter(options: {
   } = options;
   /** Everything up to this event is known here and was told. */
   let newestId = options.loaded.newestStored;
+  /** That event, once there was one since this began. */
+  let newest: StoredEvent | undefined;
   const failure = createWriteFailure({
     ...{ clock, askAgain, onProblem: options.onProblem, retryAfterMs: limits.retryAfterMs },
     consequence: keeping
@@ -153,22 +155,31 @@ export function createSharedRunWriter(options: {
     const told = takeIn(news);
     for (const stored of changes.runs) hold(stored);
     if (ahead > 0 && waiting.length === 0) await waiting.clear();
+    const own = toldOf(changes.outcomes);
     newestId = changes.newestId;
+    newest = own.at(-1)?.event ?? newest;
     const outcomes = batch.length > 0 ? changes.outcomes.slice(-batch.length) : [];
-    return { outcomes, told: [...told, ...toldOf(changes.outcomes)] };
+    return { outcomes, told: [...told, ...own] };
   }
 
-  /** A server that has taken another one's place may lack its last changes, and its numbers are given once more. */
+  /**
+   * A server that has taken another one's place may lack its last changes, and its numbers are given once more: perhaps
+   * others have done so already, so that the newest event that is known here is another one there.
+   */
   async function lookForEarlierCopy(): Promise<void> {
     const lost = losses();
     if (lost === knownLosses) return;
+    const newestThere = await newestEventOf(database);
+    const isSame = newest === undefined || (await hasEvent(database, newest));
+    // Last of all: an event that is removed meanwhile is not missing.
     const goneThrough = Number((await readFact(database, "events_gone_through")) ?? 0);
-    const newest = Math.max(await newestEventOf(database), goneThrough);
-    if (newest < newestId) {
+    const isEarlier = newestThere < newestId || !isSame;
+    if (isEarlier && newestId > goneThrough) {
       const stored = await readRuns(database);
       runs.clear();
       for (const one of stored) hold(one);
-      newestId = newest;
+      newestId = Math.max(newestThere, goneThrough);
+      newest = undefined;
       onEarlierCopy();
     }
     knownLosses = lost;
@@ -186,6 +197,7 @@ export function createSharedRunWriter(options: {
 
   function takeIn({ events, runs: changed }: Pick<News, "events" | "runs">): Told[] {
     for (const stored of changed) hold(stored);
+    newest = events.at(-1) ?? newest;
     newestId = events.at(-1)?.id ?? newestId;
     return events.flatMap((event) => {
       const run = runs.get(event.runId)?.newest;
