@@ -212,6 +212,23 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
     }
   });
 
+  it("are made once also where the original of a copied folder comes back and writes", async () => {
+    const [folder, copied, database] = [folderOf(), folderOf(), await server.createDatabase()];
+    const original = await open(folder, database);
+    await begin(original);
+    await act(original, "one");
+    cpSync(folder, copied, { recursive: true });
+    let isLost = false;
+    const copy = await open(copied, database, () => (isLost ? lost() : undefined));
+    isLost = true;
+    await act(copy, "two");
+    await act(original, "three");
+    await copy.close();
+    const next = await open(copied, database);
+    await next.refresh();
+    expect(texts((await next.eventsAfter(0)).events)).toEqual(["one", "two", "three"]);
+  });
+
   it("end when no more can be kept, which is said once", async () => {
     const [folder, database] = [folderOf(), await server.createDatabase()];
     let isAway = false;
@@ -296,9 +313,9 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
     },
   );
 
-  it.each(CUT_OFF)(
+  it.each([false, true].flatMap((asksLater) => CUT_OFF.map((one) => [...one, asksLater] as const)))(
     "let no run of a plan begin that goes on with one that was %s, once that is known",
-    async (_, end, told) => {
+    async (_, end, told, asksLater) => {
       const database = await server.createDatabase();
       let isAway = false;
       const here = await open(folderOf(), database, undefined, () => isAway);
@@ -312,15 +329,18 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
       isAway = true;
       await here.record("r", end, "now");
       await other.record("r", { type: "ended", status: "interrupted", leftBehind: true }, "written");
-      await other.accept({ runId: "next", sessionId: "s", sessionName: "s", request }, keyOf(2));
+      const next = { runId: "next", sessionId: "s", sessionName: "s", request };
+      // While it is paused a plan asks for nothing.
+      if (!asksLater) await other.accept(next, keyOf(2));
       await other.accept({ runId: "else", sessionId: "else", sessionName: "else", request }, keyOf(1));
       isAway = false;
       await act(here, "looks");
       await vi.waitFor(async () => {
         await other.refresh();
-        expect(here.get("next")).toEqual(other.get("next"));
+        expect(here.get("r")).toEqual(other.get("r"));
         expect(here.knownUntil()).toBeUndefined();
       });
+      if (asksLater) await other.accept(next, keyOf(2));
       expect(other.get("else")?.status).toBe("pending");
       // A plan goes on with whatever was interrupted.
       const isToEnd = told && end.status !== "interrupted";
@@ -328,6 +348,11 @@ describe.skipIf(!programs)("an engine's runs in a shared database", () => {
       expect(other.get("next")).toMatchObject(
         isToEnd ? { ...ended, error: expect.stringMatching(told) } : { status: "pending" },
       );
+      if (!isToEnd || !asksLater) return;
+      expect(other.get("r")?.error).toMatch(told);
+      // A person who wants it all the same has it done again.
+      await other.accept({ ...next, runId: "again" }, keyOf(3));
+      expect(other.get("again")?.status).toBe("pending");
     },
   );
 

@@ -181,7 +181,7 @@ export function createEngine(options: EngineOptions): Engine {
     };
     const accepting = acceptRequest(asked, how.key, { ...options, ...how, refuse, dayLimit });
     const { run, happened } = await whileOpen(accepting);
-    if (happened) queue.add(toQueued(run));
+    if (happened && find(run.runId).status === "pending") queue.add(toQueued(run));
     return run;
   }
 

@@ -79,6 +79,10 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
     return run.toResume
       ? { ...without(run, "toResume"), error: tellMore(run, `It was not resumed. ${event.why}`) }
       : undefined;
+  if (event.type === "had-ended")
+    return run.leftBehind && run.hadEnded === undefined
+      ? { ...run, hadEnded: event.status, error: tellMore(run, event.told) }
+      : undefined;
   if (event.type === "pull-request-asked")
     return hasEnded(run)
       ? { ...run, pullRequest: { ...run.pullRequest, state: "pending", asked: event.asked } }
@@ -237,6 +241,7 @@ function end(run: EngineRun, event: Ended): EngineRun {
 }
 
 const tellMore = ({ error = "" }: EngineRun, more: string) => `${error} ${more}`.trim();
+
 function withPullRequest(
   run: EngineRun,
   { pullRequest, where }: Extract<RunEvent, { type: "pull-request" }>,

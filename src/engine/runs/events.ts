@@ -93,6 +93,8 @@ export type RunChange =
   | { type: "resumed"; by: string }
   /** It could not be resumed, and will not be. */
   | { type: "not-resumed"; why: string }
+  /** Its worker, which others had taken for gone, tells now that it had come to another end by itself. */
+  | { type: "had-ended"; status: FinalStatus; told: string }
   /** A person has taken the session's commits, or thrown them away: then there is no work any more. */
   | { type: "work-changed"; work?: Work }
   /** A pull request for what it has left is to be there, or to say something else. */

@@ -224,6 +224,8 @@ export interface EngineRun {
   readonly killedAt?: number;
   /** Its worker was taken for gone: what there is of it, its agent perhaps, is there. */
   readonly leftBehind?: true;
+  /** To which end it had come by itself before; of a plan's run, with which none is to go on then. */
+  readonly hadEnded?: FinalStatus;
   /** It was interrupted, and is to be resumed once by itself. */
   readonly toResume?: true;
   /** The run that goes on with what this one was interrupted in. */

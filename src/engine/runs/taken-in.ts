@@ -1,5 +1,6 @@
+import { sql } from "kysely";
 import type { Database, Transaction } from "../../store/database.js";
-import { readFact, writeFact } from "./facts.js";
+import { readFact } from "./facts.js";
 import type { ChangeId } from "./waiting-changes.js";
 
 /**
@@ -8,6 +9,7 @@ import type { ChangeId } from "./waiting-changes.js";
  */
 export interface TakenIn {
   read(db: Database | Transaction): Promise<ChangeId>;
+  /** Where a later process of this worker has written, nothing happens: this one is the original of a copied folder. */
   write(trx: Transaction, last: ChangeId): Promise<void>;
 }
 
@@ -19,7 +21,17 @@ export function createTakenIn(workerId: string): TakenIn {
       const [process = 0, number = 0] = ((await readFact(db, name)) ?? "").split(" ").map(Number);
       return { process, number };
     },
-    write: (trx, { process, number }) => writeFact(trx, name, `${process} ${number}`),
+    async write(trx, { process, number }) {
+      const value = `${process} ${number}`;
+      const processThere = sql<number>`split_part(engine_facts.value, ' ', 1)::bigint`;
+      await trx
+        .insertInto("engine_facts")
+        .values({ name, value })
+        .onConflict((conflict) =>
+          conflict.column("name").doUpdateSet({ value }).where(processThere, "<=", process),
+        )
+        .execute();
+    },
   };
 }
 

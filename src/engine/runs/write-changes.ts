@@ -51,14 +51,17 @@ const HAD_ENDED: Record<FinalStatus, string> = {
   interrupted: "had been stopped, and was not to go on by itself",
 };
 
+const tellHad = (status: FinalStatus) => `${HAD_ENDED[status]}, which its worker could not tell before`;
+
 /** What has come of a change: the run after it, and the event if it could happen. */
 export type Outcome = Happened | { refused: Error };
 
 interface Happened {
   run: EngineRun;
   event: StoredEvent | undefined;
-  /** What has happened to another run together with it. */
+  /** What has happened to another run together with it, and what has followed for this one. */
   before?: { run: EngineRun; event: StoredEvent };
+  behind?: { run: EngineRun; event: StoredEvent } | undefined;
 }
 
 /** An event for those who listen, with the run as it stands after it. */
@@ -69,14 +72,16 @@ export interface Told {
   fromElsewhere: boolean;
 }
 
+const happenedIn = (outcome: Outcome): Happened["behind"] =>
+  "refused" in outcome || !outcome.event ? undefined : { run: outcome.run, event: outcome.event };
+
 /** What is to be told of changes that were made here, in order. */
 export function toldOf(outcomes: readonly Outcome[]): Told[] {
   const told: Told[] = [];
   for (const outcome of outcomes) {
     if ("refused" in outcome || !outcome.event) continue;
-    const { before, event, run } = outcome;
-    if (before) told.push({ ...before, fromElsewhere: false });
-    told.push({ event, run, fromElsewhere: false });
+    const { before, event, run, behind } = outcome;
+    for (const one of [before, { event, run }, behind]) if (one) told.push({ ...one, fromElsewhere: false });
   }
   return told;
 }
@@ -133,20 +138,31 @@ export async function writeChanges(
   }
 
   async function accept({ accepted, key }: Extract<Change, { kind: "accept" }>): Promise<Outcome> {
-    const former = key && (acceptedNow.get(key.key) ?? (await findRunByKey(trx, key.key)));
-    if (former) {
-      const stored = await read(former);
+    const known = key && (acceptedNow.get(key.key) ?? (await findRunByKey(trx, key.key)));
+    if (known) {
+      const stored = await read(known);
       if (stored?.key?.digest === key.digest) return { run: stored.run, event: undefined };
       return { refused: new KeyReused() };
     }
     const resumed = accepted.resumes === undefined ? undefined : await resume(accepted.resumes, accepted);
     if (accepted.resumes !== undefined && !resumed) return { refused: new NotResumable() };
+    const former = isPlanRunKey(key?.key) ? await newestOf(accepted.sessionId) : undefined;
     const run = acceptRun(accepted);
     const event = toStored(++lastId, run, accepted);
     await insertEvent(trx, event);
     after.set(run.runId, { run, key, version: 0, firstEvent: event.id, lastEvent: event.id });
     if (key) acceptedNow.set(key.key, run.runId);
-    return resumed ? { run, event, before: resumed } : { run, event };
+    // What the plan goes on with was over, or killed by a person, before the plan was told that it was interrupted.
+    const behind = former?.run.hadEnded && (await endNext(run, former.run, former.run.hadEnded, accepted.at));
+    return { run, event, ...(resumed ? { before: resumed } : {}), ...(behind ? { behind } : {}) };
+  }
+
+  /** The run of a session that was accepted last. */
+  async function newestOf(sessionId: string): Promise<StoredRun | undefined> {
+    const isNew = ({ run }: StoredRun) => run.sessionId === sessionId && !before.has(run.runId);
+    const added = [...after.values()].findLast(isNew);
+    const newest = added ? undefined : await newestOfSession(trx, sessionId);
+    return newest === undefined ? added : read(newest);
   }
 
   /** @returns undefined when its session has gone on since, or the run is not to be resumed */
@@ -154,12 +170,8 @@ export async function writeChanges(
     runId: string,
     { runId: by, sessionId, at }: RunAccepted,
   ): Promise<Happened["before"]> {
-    const isNew = [...after.values()].some(
-      (one) => one.run.sessionId === sessionId && !before.has(one.run.runId),
-    );
-    if (isNew || (await newestOfSession(trx, sessionId)) !== runId) return undefined;
-    const resumed = await record({ kind: "record", runId, event: { type: "resumed", by, at } });
-    return "refused" in resumed || !resumed.event ? undefined : { run: resumed.run, event: resumed.event };
+    if ((await newestOf(sessionId))?.run.runId !== runId) return undefined;
+    return happenedIn(await record({ kind: "record", runId, event: { type: "resumed", by, at } }));
   }
 
   async function record({ runId, event, isLate }: Extract<Change, { kind: "record" }>): Promise<Outcome> {
@@ -186,34 +198,45 @@ export async function writeChanges(
     ended: Extract<RunEvent, { type: "ended" }>,
   ): Promise<Outcome> {
     if (!run.leftBehind || ended.toResume) return { run, event: undefined };
-    const [runId, had] = [run.runId, `${HAD_ENDED[ended.status]}, which its worker could not tell before.`];
+    const { runId } = run;
+    const told = `It ${tellHad(ended.status)}.`;
     if (run.toResume)
-      return record({
-        kind: "record",
-        runId,
-        event: { type: "not-resumed", why: `It ${had}`, at: ended.at },
-      });
+      return record({ kind: "record", runId, event: { type: "not-resumed", why: told, at: ended.at } });
+    const isOfPlan = isPlanRunKey(key?.key) && ended.status !== "interrupted";
     // A plan goes on with whatever was interrupted, for whichever reason.
-    const byPlan =
-      isPlanRunKey(key?.key) && ended.status !== "interrupted" ? await nextOfPlan(run) : undefined;
+    const byPlan = isOfPlan ? await nextOfPlan(run) : undefined;
+    // It may do so only later.
+    if (byPlan?.runId === runId) {
+      const event: RunEvent = { type: "had-ended", status: ended.status, told, at: ended.at };
+      return record({ kind: "record", runId, event });
+    }
     const next = run.resumedBy === undefined ? byPlan : (await read(run.resumedBy))?.run;
-    if (next?.status !== "pending") return { run, event: undefined };
+    const none = { run, event: undefined };
+    return next?.status === "pending" ? ((await endNext(next, run, ended.status, ended.at)) ?? none) : none;
+  }
+
+  /** Ends a run that has not begun: the one with which it was to go on had come to an end of its own. */
+  async function endNext(
+    next: EngineRun,
+    { runId }: EngineRun,
+    status: FinalStatus,
+    at: number,
+  ): Promise<Happened["behind"]> {
     const event: RunEvent = {
       type: "ended",
       status: "failed",
-      error: `The interrupted run ${runId}, with which it was to go on, ${had}`,
+      error: `The interrupted run ${runId}, with which it was to go on, ${tellHad(status)}.`,
       errorCode: "already_ended",
       neverStarted: true,
-      at: Math.max(ended.at, next.createdAt),
+      at: Math.max(at, next.createdAt),
     };
-    return record({ kind: "record", runId: next.runId, event });
+    return happenedIn(await record({ kind: "record", runId: next.runId, event }));
   }
 
   /** The session's newest run, where it is a plan's, which goes on with one of its own. */
   async function nextOfPlan({ sessionId }: EngineRun): Promise<EngineRun | undefined> {
-    const newest = await newestOfSession(trx, sessionId);
-    const next = newest === undefined ? undefined : await read(newest);
-    return isPlanRunKey(next?.key?.key) ? next?.run : undefined;
+    const newest = await newestOf(sessionId);
+    return isPlanRunKey(newest?.key?.key) ? newest?.run : undefined;
   }
 
   for (const [name, value] of unwritten.facts) await writeFact(trx, name, value);
