@@ -86,10 +86,8 @@ export function describeServer(parts: ServerParts): ServerOptions {
     const { findOrStartDriver } = await import("./plan-driver/start-driver.js");
     await findOrStartDriver({ settings, flags, script, partial, place, log });
   }
-  const secrets = createSecrets({
-    ...{ settings, env: foreignEnvironment(), home: homedir() },
-    onSecret: (secret) => void (parts.secrets.includes(secret) || parts.secrets.push(secret)),
-  });
+  const onSecret = (secret: string) => void (parts.secrets.includes(secret) || parts.secrets.push(secret));
+  const secrets = createSecrets({ settings, env: foreignEnvironment(), home: homedir(), onSecret });
   /** Who is asked by other services is asked by the process in the background, also about single runs. */
   async function findWhoAsks(): Promise<void> {
     const { setForAnswers } = await import("../integrations/set-for-answers.js");
@@ -121,6 +119,7 @@ export function describeServer(parts: ServerParts): ServerOptions {
     templates: { ownFolder: findOwnPlans(), ...(address === undefined && !ofCaller ? { stateFolder } : {}) },
     env: foreignEnvironment(),
     secrets,
+    onSecret,
     onRunStarted: drivesPlans
       ? undefined
       : () =>

@@ -60,7 +60,7 @@ function checkLinear(parts: IntegrationParts): ServiceCheck {
 
 /** Nothing where there is no token, which many need not have. */
 async function checkGithub(parts: IntegrationParts): Promise<ServiceCheck | undefined> {
-  const { settings, secrets, env, clock, log } = parts;
+  const { settings, secrets, env, onSecret, clock, log } = parts;
   const { github = "auto", githubUrl } = settings;
   if (github === "off" || githubUrl === undefined) return undefined;
   const { openGithub } = await import("./github/open-github.js");
@@ -69,7 +69,7 @@ async function checkGithub(parts: IntegrationParts): Promise<ServiceCheck | unde
     : undefined;
   const findProxy = createFindProxy(env);
   const opened = openGithub({
-    ...{ settings: { github, githubUrl }, secret, takesGh: true, env, findProxy, clock, log },
+    ...{ settings: { github, githubUrl }, secret, takesGh: true, env, findProxy, onSecret, clock, log },
   });
   if (!secret && !(await opened.hasToken())) return undefined;
   const whose = secret ? "" : ", by the token of gh";

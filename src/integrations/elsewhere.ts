@@ -16,9 +16,9 @@ export interface Elsewhere {
   linear(): Promise<LinearClient | undefined>;
   /** Services whose issues can be tasks. */
   issueSources(): Promise<IssueSource[]>;
-  /** What persons were shown of issues, by the issues' names: digests. Of an issue that has changed since they have seen another one. */
   /** In which team and project of Linear an issue was made last. */
   linearChoices: LinearChoices;
+  /** What persons were shown, by what it is about: of issues digests, so that one who has seen it before it changed has not seen it. */
   shown: { get(name: string): string | undefined; keep(name: string, digest: string): void };
 }
 
@@ -33,10 +33,12 @@ export function createElsewhere(options: {
   sharesMachine: boolean;
   /** The state folder of one person; undefined where several share a server. */
   stateFolder: string | undefined;
+  /** Gets the token of `gh`, for the log never to show it; `secrets` tells its own. */
+  onSecret?: ((secret: string) => void) | undefined;
   clock: Clock;
   log: Log;
 }): Elsewhere {
-  const { settings, secrets, env, sharesMachine, stateFolder, clock, log } = options;
+  const { settings, secrets, env, sharesMachine, stateFolder, onSecret, clock, log } = options;
   const shown = new Map<string, string>();
   let opening: Promise<OpenedGithub> | undefined;
   let openingLinear: Promise<LinearClient> | undefined;
@@ -51,7 +53,7 @@ export function createElsewhere(options: {
         ? { read: () => secrets.read("githubToken"), forget: () => secrets.forget("githubToken") }
         : undefined;
       const findProxy = createFindProxy(env);
-      return openGithub({ settings, secret, takesGh: sharesMachine, env, findProxy, clock, log });
+      return openGithub({ settings, secret, takesGh: sharesMachine, env, findProxy, onSecret, clock, log });
     })();
     return opening;
   }

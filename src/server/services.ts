@@ -93,6 +93,8 @@ export interface ServiceOptions {
   gitHosts?: readonly string[];
   /** The keys of other services; none when left out. */
   secrets?: Secrets | undefined;
+  /** Gets each secret that is found in another way, for the log never to show it. Must not throw. */
+  onSecret?: ((secret: string) => void) | undefined;
   /** How long serving may wait for the first list of workflows, in ms. */
   discoveryBudgetMs?: number;
   /** Tells the person of runs that no call follows; nobody when left out. It is closed together with the services. */
@@ -238,7 +240,14 @@ export function createServices(options: ServiceOptions): ServiceHost {
     plans,
     templates,
     elsewhere: createElsewhere({
-      ...{ settings, clock, log, secrets: options.secrets, env: options.env ?? {} },
+      ...{
+        settings,
+        clock,
+        log,
+        secrets: options.secrets,
+        env: options.env ?? {},
+        onSecret: options.onSecret,
+      },
       sharesMachine: options.sharesMachine ?? false,
       stateFolder: options.sharesMachine ? options.templates?.stateFolder : undefined,
     }),

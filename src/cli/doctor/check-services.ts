@@ -23,8 +23,9 @@ export async function checkServices(
   hidden: string[],
 ): Promise<Finding[]> {
   const { listServiceChecks } = await import("../../integrations/check-services.js");
-  const secrets = createSecrets({ settings, env, home, onSecret: (secret) => void hidden.push(secret) });
-  const checks = await listServiceChecks({ settings, secrets, env, clock, log: SILENT });
+  const onSecret = (secret: string) => void hidden.push(secret);
+  const secrets = createSecrets({ settings, env, home, onSecret });
+  const checks = await listServiceChecks({ settings, secrets, onSecret, env, clock, log: SILENT });
   return Promise.all(
     checks.map(async ({ service, name, setting, ask }): Promise<Finding> => {
       const variable = `AUTOMAGIK_WORKFLOWS_${setting}`;
