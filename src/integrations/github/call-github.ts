@@ -63,7 +63,7 @@ const PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 3_600_000;
 const VERSION = "2022-11-28";
 /** Read here: what GitHub means by them is in headers and body. */
-const REFUSALS = [302, 400, 401, 403, 404, 409, 410, 422, 429];
+const REFUSALS = [301, 302, 307, 308, 400, 401, 403, 404, 409, 410, 422, 429];
 
 export function createCallGithub({ apiUrl, token, clock, findProxy }: GithubOptions): CallGithub {
   const http = createVendorHttp({ service: "GitHub", clock, findProxy, limitMs: LIMIT_MS });
@@ -153,6 +153,10 @@ function askedToWait({ status, headers, text }: VendorAnswer, now: number): numb
 
 function tellRefusal(status: number): string {
   switch (status) {
+    case 301:
+    case 307:
+    case 308:
+      return "it has moved at GitHub: the repository was renamed, or the issue transferred; name where it is now";
     case 401:
       return "GitHub does not take the token";
     case 403:

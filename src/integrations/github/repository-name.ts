@@ -16,19 +16,20 @@ const OWNER = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})";
 const NAME = "[A-Za-z0-9._-]{1,100}";
 const NUMBER = "[1-9][0-9]{0,8}";
 const FULL_NAME = new RegExp(`^(${OWNER})/(${NAME})$`);
-const SHORT_REFERENCE = new RegExp(`^(?:(${OWNER})/(${NAME}))?#(${NUMBER})$`);
+const SHORT_REFERENCE = new RegExp(`^(${OWNER}/${NAME})?#(${NUMBER})$`);
 const PAGE = new RegExp(
-  `^https?://([a-z0-9.-]+(?::\\d+)?)/(${OWNER})/(${NAME})/(?:issues|pull)/(${NUMBER})/?(?:[?#]\\S*)?$`,
+  `^https?://([a-z0-9.-]+(?::\\d+)?)/(${OWNER}/${NAME})/(?:issues|pull)/(${NUMBER})/?(?:[?#]\\S*)?$`,
   "i",
 );
 /** What people write in front of an issue: nothing that would change what is asked for. */
 const LEAD =
   /^(?:(?:please )?(?:fix|fixes|implement|resolve|solve|do|close|work on|take)[ :]+)?(?:(?:the )?(?:github )?issue[ :]+)?/i;
 
-/** `owner/name` in its parts; undefined for anything else. */
+/** `owner/name` in its parts; undefined for anything else, as for a name that is a step in a path. */
 export function readFullName(text: string): RepositoryName | undefined {
-  const [, owner, name] = FULL_NAME.exec(text) ?? [];
-  return owner && name && !/^\.+$/.test(name) ? { owner, name: name.replace(/\.git$/, "") } : undefined;
+  const [, owner, whole = ""] = FULL_NAME.exec(text) ?? [];
+  const name = whole.replace(/\.git$/, "");
+  return owner && !/^\.*$/.test(name) ? { owner, name } : undefined;
 }
 
 /** The `owner/name` that GitHub calls it by. */
@@ -72,17 +73,15 @@ export function findIssueReference(
   const [line = "", ...others] = message.trim().split("\n");
   const rest = line.trim().replace(LEAD, "").replace(/[.!]$/, "");
   const words = others.join("\n").trim();
-  const short = SHORT_REFERENCE.exec(rest);
-  if (short) {
-    const [, owner, name, number] = short;
-    return {
-      reference: { number: Number(number), ...(owner && name ? { repository: { owner, name } } : {}) },
-      words,
-    };
-  }
-  const [, host, owner, name, number] = PAGE.exec(rest) ?? [];
-  if (!host || !owner || !name || bareHost(host) !== bareHost(webHost)) return undefined;
-  return { reference: { number: Number(number), repository: { owner, name } }, words };
+  const [, short, ofShort] = SHORT_REFERENCE.exec(rest) ?? [];
+  const [, host = "", page, ofPage] = PAGE.exec(rest) ?? [];
+  const isElsewhere = page !== undefined && bareHost(host) !== bareHost(webHost);
+  const number = Number(ofShort ?? ofPage);
+  if (!number || isElsewhere) return undefined;
+  const named = short ?? page;
+  const repository = named === undefined ? undefined : readFullName(named);
+  if (named !== undefined && !repository) return undefined;
+  return { reference: { number, ...(repository ? { repository } : {}) }, words };
 }
 
 /**
