@@ -117,6 +117,38 @@ describe("a pull request that is watched", () => {
     await nextRun("member", 2);
   }, 60_000);
 
+  it("sends what somebody wants once: the thread stays open until a person resolves it", async () => {
+    const watched = await openWatched();
+    const { place, clock, open, nextRun, runsOf } = watched;
+    const first = await open("first");
+    const { number } = await open("second");
+    const comments = [{ author: "carol", body: "Say why." }];
+    place.shop.addThread(number, { path: "part.txt", line: 1, isResolved: false, comments });
+    clock.skip(MINUTE);
+    const round = await nextRun("second", 2);
+    expect(await place.pullRequestOf(round)).toMatchObject({ state: "open", number });
+    await afterALook(watched, first.number);
+    await afterALook(watched, first.number);
+    expect(await runsOf("second")).toHaveLength(2);
+    comments.push({ author: "carol", body: "And where." });
+    clock.skip(MINUTE);
+    const next = await nextRun("second", 3);
+    const { request_message } = (await place.direct.get(`/run/${next}/status?request=true`)).body;
+    expect(request_message).toContain("carol: And where.");
+  }, 120_000);
+
+  it("starts nothing for what a person has cancelled, or has to allow", async () => {
+    const watched = await openWatched();
+    const { place, open, runsOf } = watched;
+    const first = await open("first");
+    const { commit } = await open("second");
+    place.shop.addCheck(commit, { name: "test", conclusion: "cancelled", log: "" });
+    place.shop.addCheck(commit, { name: "deploy", conclusion: "action_required" });
+    await afterALook(watched, first.number);
+    await afterALook(watched, first.number);
+    expect(await runsOf("second")).toHaveLength(1);
+  }, 60_000);
+
   it("is left alone unless that is set", async () => {
     const { place, clock, open } = await openWatched({});
     const { commit, runId } = await open("quiet");

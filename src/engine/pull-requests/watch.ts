@@ -1,4 +1,5 @@
 import type { OpenedGithub } from "../../integrations/github/open-github.js";
+import type { ReviewPoint } from "../../integrations/github/read-reviews.js";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { type EngineRun, hasEnded } from "../runs/run.js";
@@ -9,6 +10,8 @@ import type { Engine, PullRequestSight } from "../types.js";
 const LOOK_MS = 60_000;
 /** So often one session is sent back by itself; then a person has to look. */
 const MAX_ROUNDS = 3;
+/** Failed by a person's hand, or for want of one: no commit mends that. */
+const BY_HAND = ["cancelled", "action_required"];
 /** What was opened longer ago is not looked at any more, in ms. */
 const WATCHED_MS = 7 * 24 * 60 * 60 * 1000;
 
@@ -26,7 +29,8 @@ interface WatchTools {
 
 /**
  * Sends failed checks, and what members of the repository want, to the sessions of open pull requests by itself, each as a
- * paid run: at most three for a session, one for a commit, and only while nobody else has pushed to the branch.
+ * paid run: at most three for a session, one for a commit, what somebody wants once, and only while nobody else has pushed
+ * to the branch.
  * @returns ends it
  */
 export function watchPullRequests(tools: WatchTools): () => Promise<void> {
@@ -81,6 +85,8 @@ function listWatched({ runs, isOwn, clock }: WatchTools): EngineRun[] {
     const { sessionId, pullRequest, endedAt = 0 } = run;
     if (sessions.has(sessionId)) return false;
     if (pullRequest?.state !== "open" || pullRequest.number === undefined) return false;
+    // What a session commits does not get to a branch that is another one than its own.
+    if (pullRequest.ofOtherBranch) return false;
     sessions.add(sessionId);
     const all = runs.ofSession(sessionId);
     const rounds = all.filter(({ request }) => request.pullRequestRound !== undefined).length;
@@ -99,8 +105,8 @@ async function lookAtOne(
   // A commit is answered once, whatever has come of it.
   if (session.some(({ request }) => request.pullRequestRound === commit)) return;
   const { lookAtPullRequest } = await import("./look.js");
-  const sight = await lookAtPullRequest(await github(), { number, repository }, signal);
-  const found = await findingsOf(sight);
+  const sight = await lookAtPullRequest(await github(), { number, repository, isOwnBranch: true }, signal);
+  const found = await findingsOf(sight, session);
   // The session knows nothing of what others have pushed.
   if (sight.state !== "open" || sight.headCommit !== commit || !found) return;
   const { workflowName, timeoutS, userId, userName, model } = run.request;
@@ -119,18 +125,21 @@ async function lookAtOne(
   );
 }
 
-/** What is sent, once all checks have ended; of reviews only those of people who belong to the repository. */
-async function findingsOf({
-  url,
-  headCommit,
-  checks,
-  reviews,
-}: PullRequestSight): Promise<string | undefined> {
+/** What is sent, once all checks have ended; of reviews only what is new to the session. */
+async function findingsOf(
+  { url, headCommit, checks, reviews }: PullRequestSight,
+  session: readonly EngineRun[],
+): Promise<string | undefined> {
   if (checks.running > 0) return undefined;
+  const failed = checks.failed.filter(({ conclusion }) => !BY_HAND.includes(conclusion));
+  const { feedbackOf, tellComment } = await import("../../integrations/pull-request-feedback.js");
+  const sent = session.map(({ request }) => request.message);
+  /** Threads stay open until a person resolves them, also where the session has done what they ask for. */
+  const isNew = ({ comments }: ReviewPoint) =>
+    comments.some((comment) => !sent.some((message) => message.includes(`\n${tellComment(comment)}\n`)));
   const points = reviews.points
     .map((point) => ({ ...point, comments: point.comments.filter(({ isMember }) => isMember) }))
-    .filter(({ comments }) => comments.length > 0);
-  if (checks.failed.length + points.length === 0) return undefined;
-  const { feedbackOf } = await import("../../integrations/pull-request-feedback.js");
-  return feedbackOf({ url, headCommit, failed: checks.failed, reviews: points });
+    .filter(isNew);
+  if (failed.length + points.length === 0) return undefined;
+  return feedbackOf({ url, headCommit, failed, reviews: points });
 }
