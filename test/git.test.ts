@@ -307,6 +307,16 @@ describe("describing a folder", () => {
     expect(await describeFolder(relative(process.cwd(), folder))).toEqual(expected);
   });
 
+  it("tells where it pushes to, which may be elsewhere than where it fetches from", async () => {
+    const { findPushAddress } = createGit(patient);
+    const folder = repository([], "main");
+    expect(await findPushAddress(folder)).toBeUndefined();
+    git(folder, "remote", "add", "origin", "https://github.com/owner/name.git");
+    expect(await findPushAddress(folder)).toBe("https://github.com/owner/name.git");
+    git(folder, "remote", "set-url", "--push", "origin", "https://me:tok@github.com/me/name.git");
+    expect(await findPushAddress(folder)).toBe("https://github.com/me/name.git");
+  });
+
   it("takes the only remote when none is called origin, even one named like an option", async () => {
     const folder = emptyRepository();
     git(folder, "config", "remote.--all.url", "git@github.com:owner/name");

@@ -485,6 +485,7 @@ describe("what is closed", () => {
     const git = limitGit(
       {
         describeFolder: async () => ({ top: "/", branch: "main" }),
+        findPushAddress: async () => "git@git.example.org:acme/shop.git",
         findRepository: async () => ({ kind: "found", top: "/" }),
         async listBranches(address) {
           asked.push(address);
@@ -498,6 +499,7 @@ describe("what is closed", () => {
       ["git.example.org"],
     );
     expect(await git.describeFolder("/")).toBeUndefined();
+    expect(await git.findPushAddress("/")).toBeUndefined();
     expect(await git.findRepository("/")).toEqual({ kind: "unknown" });
     const good = [
       "https://git.example.org/a/b",

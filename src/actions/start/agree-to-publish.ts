@@ -64,6 +64,6 @@ function settledOf(values: StartValues | undefined) {
 /** Where it is pushed to, as a person knows it. */
 async function findTarget(repositoryUrl: string, { call, services }: StepContext): Promise<string> {
   if (!isLocalRepository(repositoryUrl)) return publicRepositoryUrl(repositoryUrl) ?? "its repository";
-  const folder = await services.git.describeFolder(repositoryUrl, call.signal);
-  return folder?.repositoryUrl ?? "the remote of that repository";
+  const address = await services.git.findPushAddress(repositoryUrl, call.signal);
+  return address ?? "the remote of that repository";
 }

@@ -10,6 +10,7 @@ export function limitGit(git: Git, hosts: readonly string[]): Git {
   const isAllowed = limitHosts(hosts);
   return {
     describeFolder: async () => undefined,
+    findPushAddress: async () => undefined,
     findRepository: async () => ({ kind: "unknown" }),
     listBranches: async (repositoryUrl, signal) =>
       isAllowed(repositoryUrl) ? git.listBranches(repositoryUrl, signal) : undefined,

@@ -31,6 +31,11 @@ export interface Git {
    */
   describeFolder(folder: string, signal?: AbortSignal): Promise<LocalRepository | undefined>;
   /**
+   * Where the folder's repository pushes to: the address of its remote (origin, else the first one) for that, which may be
+   * another one than it fetches from. Undefined when that cannot be found out, or is no https or ssh address.
+   */
+  findPushAddress(folder: string, signal?: AbortSignal): Promise<string | undefined>;
+  /**
    * Whether the folder is in a repository that can be used: `unknown` when git is missing, too slow, aborted, or does
    * not use it (one of another user).
    */
@@ -87,13 +92,22 @@ export function createGit(options: GitOptions = {}): Git {
           run([...at, "remote"], stop),
         ]);
         if (place.kind !== "found" || remotes?.code !== 0) return undefined;
-        const names = lines(remotes.text);
-        const remote = names.includes("origin") ? "origin" : names[0];
+        const remote = mainRemote(remotes.text);
         const url =
           remote === undefined ? undefined : await run([...at, "remote", "get-url", "--", remote], stop);
         const repositoryUrl = url?.code === 0 ? publicRepositoryUrl(url.text) : undefined;
         const branch = head?.code === 0 && !place.isBare ? branchOfRef(lines(head.text)[0] ?? "") : undefined;
         return { top: place.top, ...(repositoryUrl && { repositoryUrl }), ...(branch && { branch }) };
+      });
+    },
+
+    findPushAddress(folder, signal) {
+      return inTime(signal, async (stop) => {
+        const at = ["-C", resolve(folder)];
+        const remote = mainRemote((await run([...at, "remote"], stop))?.text ?? "");
+        if (remote === undefined) return undefined;
+        const url = await run([...at, "remote", "get-url", "--push", "--", remote], stop);
+        return url?.code === 0 ? publicRepositoryUrl(url.text) : undefined;
       });
     },
 
@@ -172,6 +186,12 @@ export function createGit(options: GitOptions = {}): Git {
 
 function lines(text: string): string[] {
   return text.split(/\r?\n/).filter((line) => line !== "");
+}
+
+/** @param told what `git remote` has said */
+function mainRemote(told: string): string | undefined {
+  const names = lines(told);
+  return names.includes("origin") ? "origin" : names[0];
 }
 
 function branchOfRef(ref: string): string | undefined {
