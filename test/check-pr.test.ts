@@ -2,7 +2,12 @@ import { describe, expect, it } from "vitest";
 import { connectInMemory, type FormAnswerer } from "./support/harness.js";
 import { ENGINE_KEY } from "./support/local-engine.js";
 import { statusThat } from "./support/patient.js";
-import { committing, openPullRequestPlace, type PullRequestPlace } from "./support/pull-request-place.js";
+import {
+  cloneForPerson,
+  committing,
+  openPullRequestPlace,
+  type PullRequestPlace,
+} from "./support/pull-request-place.js";
 
 const LOG = [
   "2026-11-30T10:00:00.1Z > shop@1.0.0 test",
@@ -95,6 +100,24 @@ describe("check_pr", () => {
     expect(forms[0]?.message).toContain("Settled already");
   });
 
+  it("looks at all checks and reviews, also where they are more than a page", async () => {
+    const place = await openPullRequestPlace();
+    const runId = await place.run();
+    const { commit } = (await place.pullRequestOf(runId)) as { commit: string };
+    for (let index = 0; index < 120; index++) {
+      place.shop.addCheck(commit, { name: `part ${index}`, conclusion: index < 119 ? "success" : "failure" });
+      place.shop.addReview(1, {
+        author: "carol",
+        body: "Again",
+        state: index < 119 ? "CHANGES_REQUESTED" : "APPROVED",
+      });
+    }
+    const { call, forms } = await connect(place, answers("no"));
+    await call({ action: "check_pr", run_id: runId });
+    expect(forms[0]?.message).toContain("1 check has failed. ");
+    expect(forms[0]?.message).toContain("Check part 119 (failure)");
+  });
+
   it("starts nothing where all is well, and says so where there is no pull request", async () => {
     const place = await openPullRequestPlace();
     const runId = await place.run();
@@ -132,6 +155,19 @@ describe("finish: pull_request in the chat", () => {
     expect(first.data).toMatchObject({ outcome: "input_required" });
     const second = await without.call({ ...asked, confirm: true });
     expect(second.data).toMatchObject({ outcome: "started" });
+  });
+
+  it("names the place that a folder pushes to, and not the one that it fetches from", async () => {
+    const place = await openPullRequestPlace();
+    const own = cloneForPerson(place);
+    place.git(own, "remote", "set-url", "--push", "origin", "https://github.com/me/fork.git");
+    const declining = await connectInMemory({
+      onForm: answers("no"),
+      settings: { ENGINE: "local", BASE_URL: place.engine.url, API_KEY: ENGINE_KEY },
+    });
+    const message = committing("login.txt");
+    await declining.call({ ...start, message, session_name: "login", repository_url: own });
+    expect(declining.forms[0]?.message).toContain("Push the work to https://github.com/me/fork.git and");
   });
 
   it("is told at the end with its address", async () => {

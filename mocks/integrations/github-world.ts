@@ -312,7 +312,6 @@ export class SimulatedRepository {
       nodes: (this.threads.get(pull) ?? []).map(
         ({ path, line, isResolved, association = "COLLABORATOR", comments }) => ({
           isResolved,
-          isOutdated: false,
           path,
           line,
           comments: {

@@ -8,10 +8,10 @@ export interface GithubFault {
   method?: string;
   path: RegExp;
   /**
-   * `lost`: it is done, and the connection ends without an answer; `dropped`: it is not done either; a number: that
-   * status, and nothing is done.
+   * `lost`: it is done, and the connection ends without an answer; `dropped`: it is not done either; `late`: it is done
+   * right before the next request of the same kind; a number: that status, and nothing is done.
    */
-  how: "lost" | "dropped" | number;
+  how: "lost" | "dropped" | "late" | number;
   headers?: Record<string, string>;
   body?: unknown;
 }
@@ -72,6 +72,8 @@ export async function serveSimulatedGithub(
   const { token = "github-test-token", login = "tess" } = options;
   const repositories = new Map<string, SimulatedRepository>();
   const faults: GithubFault[] = [];
+  /** What is done before the next request of its kind. */
+  const held = new Map<string, () => unknown>();
   let url = "";
   const github: SimulatedGithub = {
     get url() {
@@ -113,15 +115,19 @@ export async function serveSimulatedGithub(
     const named = `${method} ${address.pathname}`;
     github.requests.push(named);
     github.onRequest?.(named);
+    const act = () => route(method, address, request.headers, text ? JSON.parse(text) : undefined);
+    await held.get(named)?.();
+    held.delete(named);
     const fault = takeFault(method, address.pathname);
-    if (fault?.how === "dropped") return void response.destroy();
+    if (fault?.how === "late") held.set(named, act);
+    if (fault?.how === "late" || fault?.how === "dropped") return void response.destroy();
     if (typeof fault?.how === "number")
       return write(response, {
         status: fault.how,
         body: fault.body ?? { message: "Fault" },
         headers: fault.headers ?? {},
       });
-    const answer = await route(method, address, request.headers, text ? JSON.parse(text) : undefined);
+    const answer = await act();
     if (fault?.how === "lost") return void response.destroy();
     write(response, answer);
   }
@@ -185,7 +191,7 @@ export async function serveSimulatedGithub(
         errors: [{ type: "NOT_FOUND", message: "Could not resolve" }],
       });
     const reviewThreads = repository.reviewThreads(Number(number));
-    return ok({ data: { viewer: { login }, repository: { pullRequest: { reviewThreads } } } });
+    return ok({ data: { repository: { pullRequest: { reviewThreads } } } });
   }
 
   function routeRepository(
@@ -203,6 +209,8 @@ export async function serveSimulatedGithub(
       const page = Number(query.get("page") ?? 1);
       return all.slice((page - 1) * size, page * size);
     };
+    const pagedChecks = ({ check_runs, ...rest }: ReturnType<SimulatedRepository["checkRuns"]>) =>
+      ok({ ...rest, check_runs: paged(check_runs) });
     if (parts.length === 0) return ok(repository.repository());
     if (first === "issues" && second === "comments" && method === "PATCH") {
       const comment = repository.comments.get(Number(third));
@@ -227,7 +235,7 @@ export async function serveSimulatedGithub(
     if (first === "pulls" && third === "comments") return ok(paged(repository.reviewComments(number)));
     if (first === "pulls") return ok(repository.pull(number));
     if (first === "commits" && third === "check-runs")
-      return github.isFineGrained ? FORBIDDEN : ok(repository.checkRuns(second ?? ""));
+      return github.isFineGrained ? FORBIDDEN : pagedChecks(repository.checkRuns(second ?? ""));
     if (first === "commits" && third === "status") return ok(repository.status(second ?? ""));
     if (first === "actions" && second === "runs" && fourth === "jobs") return ok(repository.jobs());
     if (first === "actions" && second === "runs")

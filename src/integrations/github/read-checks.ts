@@ -27,6 +27,8 @@ export interface Checks {
 }
 
 const PER_PAGE = 100;
+/** GitHub itself has no more check runs of a commit than a thousand. */
+const MAX_PAGES = 10;
 /** Of so many failed checks what they wrote is read. */
 const LOGS_READ = 5;
 /** Of a log the end is looked at. */
@@ -83,9 +85,14 @@ async function readCheckRuns(
   signal: AbortSignal | undefined,
 ): Promise<FoundCheck[]> {
   const path = `${pathOf(repository)}/commits/${commit}/check-runs`;
-  const query = { per_page: PER_PAGE, filter: "latest" };
-  const { check_runs } = await json({ method: "GET", path, query, signal }, checkRunsWire);
-  return check_runs.map(({ id, name, status, conclusion, html_url, details_url, app, output }) => ({
+  const found: z.output<typeof checkRunsWire>["check_runs"] = [];
+  for (let page = 1; page <= MAX_PAGES; page++) {
+    const query = { per_page: PER_PAGE, filter: "latest", page };
+    const { check_runs, total_count } = await json({ method: "GET", path, query, signal }, checkRunsWire);
+    found.push(...check_runs);
+    if (check_runs.length === 0 || found.length >= (total_count ?? 0)) break;
+  }
+  return found.map(({ id, name, status, conclusion, html_url, details_url, app, output }) => ({
     name,
     conclusion: concluded(status, conclusion),
     url: html_url ?? details_url ?? undefined,

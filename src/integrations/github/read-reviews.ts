@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { cleanLine } from "../../shared/text.js";
-import { type CallGithub, GithubRefused } from "./call-github.js";
+import { type CallGithub, type GithubCall, GithubRefused } from "./call-github.js";
 import { OWN_MARK, pathOf, toWritten, type WrittenText } from "./github.js";
 import type { RepositoryName } from "./repository-name.js";
 import { reviewCommentWire, reviewWire, THREADS_QUERY, threadsWire } from "./wire.js";
@@ -21,6 +21,7 @@ export interface Reviews {
 }
 
 const PER_PAGE = 100;
+const MAX_PAGES = 10;
 const COMMENTS = 5;
 const UNKNOWN_THREADS =
   "The token cannot ask which review threads are resolved, so all comments on lines that are still there count as open.";
@@ -50,14 +51,13 @@ export async function readReviews(
 }
 
 async function readWholes(
-  { json }: CallGithub,
+  call: CallGithub,
   repository: RepositoryName,
   number: number,
   signal: AbortSignal | undefined,
 ): Promise<ReviewPoint[]> {
   const path = `${pathOf(repository)}/pulls/${number}/reviews`;
-  const query = { per_page: PER_PAGE };
-  const reviews = await json({ method: "GET", path, query, signal }, z.array(reviewWire));
+  const reviews = await readAll(call, { path, signal }, reviewWire);
   // What somebody has said last counts; a comment changes nothing about an earlier verdict.
   const latest = new Map<string, z.output<typeof reviewWire>>();
   for (const review of reviews)
@@ -96,14 +96,14 @@ async function readThreads(
 
 /** By REST nobody is told what is resolved; a comment whose line is gone has no position any more. */
 async function readComments(
-  { json }: CallGithub,
+  call: CallGithub,
   repository: RepositoryName,
   number: number,
   signal: AbortSignal | undefined,
 ): Promise<ReviewPoint[]> {
   const path = `${pathOf(repository)}/pulls/${number}/comments`;
-  const query = { per_page: PER_PAGE, sort: "created", direction: "asc" };
-  const all = await json({ method: "GET", path, query, signal }, z.array(reviewCommentWire));
+  const query = { sort: "created", direction: "asc" };
+  const all = await readAll(call, { path, query, signal }, reviewCommentWire);
   const threads = new Map<number, ReviewPoint>();
   for (const one of all) {
     const thread = threads.get(one.in_reply_to_id ?? one.id);
@@ -111,6 +111,23 @@ async function readComments(
     else if (typeof one.position === "number") threads.set(one.id, toPoint(one, [toWritten(one)]));
   }
   return [...threads.values()];
+}
+
+async function readAll<T extends z.ZodType>(
+  { json }: CallGithub,
+  { path, query = {}, signal }: Pick<GithubCall, "path" | "query" | "signal">,
+  schema: T,
+): Promise<z.output<T>[]> {
+  const all: z.output<T>[] = [];
+  for (let page = 1; page <= MAX_PAGES; page++) {
+    const found = await json(
+      { method: "GET", path, query: { ...query, per_page: PER_PAGE, page }, signal },
+      z.array(schema),
+    );
+    all.push(...found);
+    if (found.length < PER_PAGE) break;
+  }
+  return all;
 }
 
 function toPoint(

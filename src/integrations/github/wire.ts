@@ -6,7 +6,9 @@ import * as z from "zod";
  */
 const told = <T extends z.ZodType>(schema: T) => schema.nullish().catch(undefined);
 const text = told(z.string());
-const person = told(z.looseObject({ login: text, type: text }));
+const person = told(z.looseObject({ login: text }));
+/** What somebody has written, and who. */
+const written = { user: person, body: text, author_association: text };
 
 export const userWire = z.looseObject({ login: z.string() });
 
@@ -17,30 +19,19 @@ export const repositoryWire = z.looseObject({
   archived: told(z.boolean()),
   clone_url: text,
   ssh_url: text,
-  pushed_at: text,
 });
 
 export const issueWire = z.looseObject({
   number: z.number(),
   title: z.string(),
-  body: text,
+  ...written,
+  created_at: text,
   state: text,
   html_url: text,
-  user: person,
-  created_at: text,
-  author_association: text,
   comments: told(z.number()),
-  pull_request: told(z.looseObject({})),
 });
 
-export const commentWire = z.looseObject({
-  id: z.number(),
-  body: text,
-  user: person,
-  created_at: text,
-  author_association: text,
-  html_url: text,
-});
+export const commentWire = z.looseObject({ id: z.number(), ...written, created_at: text });
 
 export const pullWire = z.looseObject({
   number: z.number(),
@@ -51,29 +42,18 @@ export const pullWire = z.looseObject({
   merged_at: text,
   head: z.looseObject({ ref: z.string(), sha: z.string() }),
   base: z.looseObject({ ref: z.string() }),
-  user: person,
 });
 
-export const reviewWire = z.looseObject({
-  id: z.number(),
-  user: person,
-  body: text,
-  state: text,
-  submitted_at: text,
-  author_association: text,
-  commit_id: text,
-});
+export const reviewWire = z.looseObject({ ...written, state: text, submitted_at: text });
 
 export const reviewCommentWire = z.looseObject({
   id: z.number(),
-  user: person,
-  body: text,
+  ...written,
+  created_at: text,
   path: text,
   line: told(z.number()),
   position: told(z.number()),
   in_reply_to_id: told(z.number()),
-  author_association: text,
-  created_at: text,
 });
 
 export const checkRunsWire = z.looseObject({
@@ -109,13 +89,11 @@ export const statusesWire = z.looseObject({
 
 /** Threads of a review with whether they are resolved, which only GraphQL tells. */
 export const THREADS_QUERY = `query ($owner: String!, $name: String!, $number: Int!) {
-  viewer { login }
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) {
       reviewThreads(last: 50) {
         nodes {
           isResolved
-          isOutdated
           path
           line
           comments(first: 20) { nodes { body createdAt authorAssociation author { login } } }
@@ -127,7 +105,6 @@ export const THREADS_QUERY = `query ($owner: String!, $name: String!, $number: I
 
 export const threadsWire = z.looseObject({
   data: z.looseObject({
-    viewer: told(z.looseObject({ login: z.string() })),
     repository: z.looseObject({
       pullRequest: z.looseObject({
         reviewThreads: z.looseObject({
@@ -135,7 +112,6 @@ export const threadsWire = z.looseObject({
             told(
               z.looseObject({
                 isResolved: z.boolean(),
-                isOutdated: told(z.boolean()),
                 path: text,
                 line: told(z.number()),
                 comments: z.looseObject({
