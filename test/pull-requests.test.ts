@@ -1,9 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { SimulatedPull } from "../mocks/integrations/github-world.js";
 import { GITHUB_TOKEN } from "./support/github.js";
+import { until } from "./support/harness.js";
+import { type StoredDelivery, storedDeliveries } from "./support/notices.js";
 import { statusThat } from "./support/patient.js";
 import { cloneForPerson, openPullRequestPlace } from "./support/pull-request-place.js";
+import { createSkippingClock } from "./support/skipping-clock.js";
 
 const onlyPull = (place: Awaited<ReturnType<typeof openPullRequestPlace>>) => [...place.shop.pulls.values()];
 
@@ -52,6 +56,45 @@ describe("a run that is to end with a pull request", () => {
       (await statusThat(place.direct, second, () => true)).pull_request.commit,
     );
   });
+
+  it("writes the comment of the pull request that is open now, where the session had one before", async () => {
+    const place = await openPullRequestPlace();
+    const first = await place.run();
+    await place.pullRequestOf(first);
+    place.shop.pulls.set(1, { ...place.shop.pulls.get(1), state: "closed" } as SimulatedPull);
+    const { session_id } = await statusThat(place.direct, first, () => true);
+    const second = await place.run({ session_id, session_name: undefined }, "logout.txt");
+    const { number } = await place.pullRequestOf(second);
+    expect(number).not.toBe(1);
+    const comments = [...place.shop.comments.values()].map(({ issue, body }) => ({ issue, body }));
+    expect(comments).toEqual([
+      { issue: 1, body: expect.stringContaining("1 commit,") },
+      { issue: number, body: expect.stringContaining("2 commits,") },
+    ]);
+  });
+
+  it("is open where GitHub refuses the comment alone, and says so", async () => {
+    const place = await openPullRequestPlace();
+    place.github.fail({ method: "POST", path: /\/comments$/, how: 403 });
+    expect(await place.pullRequestOf(await place.run())).toMatchObject({
+      ...{ state: "open", number: 1 },
+      problem: "Its comment could not be written: the token may not do this at GitHub.",
+    });
+  });
+
+  it("is open at once where its comment has to wait, and has it later", async () => {
+    const clock = createSkippingClock();
+    const place = await openPullRequestPlace({}, undefined, clock);
+    place.github.fail({ method: "POST", path: /\/comments$/, how: 503 });
+    const runId = await place.run();
+    expect(await place.pullRequestOf(runId)).toMatchObject({ state: "open", number: 1 });
+    const isNoted = ({ note }: StoredDelivery) => note?.includes("its comment is not written") === true;
+    await until(() => storedDeliveries(place.folder).some(isNoted), "the try to be noted");
+    clock.skip(6_000);
+    await statusThat(place.direct, runId, (found) => found.pull_request?.problem === null);
+    expect([...place.shop.comments.values()]).toHaveLength(1);
+    expect(onlyPull(place)).toHaveLength(1);
+  }, 60_000);
 
   it.each(["lost", 502] as const)(
     "opens one where the answer of GitHub is %s",

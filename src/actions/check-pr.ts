@@ -54,6 +54,7 @@ export const checkPrAction = defineAction({
     const sight = await services.api.readPullRequest(run.runId, { signal: call.signal });
     if (sight.state !== "open" || sight.failed.length + sight.reviews.length === 0)
       return { outcome: "ok", summary: tellFine(sight), ...lookAgain(run, sight) };
+    if (!sight.isOwnBranch) return { outcome: "ok", summary: await tellOfOthers(run, sight) };
     return sendBack(run, sight, args, call, services);
   },
 });
@@ -115,6 +116,16 @@ async function sendBack(
   return started
     ? { ...answer, next: answer.next ?? watchAgain({ ...run, runId: started.run_id }, "See its result.") }
     : answer;
+}
+
+/** Of a plan's merged branch: a run of one session would commit to that session's own branch. */
+async function tellOfOthers(run: Run, sight: PullRequestSight): Promise<string> {
+  const { tellCounts } = await import("../integrations/pull-request-feedback.js");
+  return (
+    `${tellCounts(sight)} The pull request ${sight.url ?? ""} is of a branch into which a plan has merged several sessions, ` +
+    `and what ${nameBriefly(run)} commits does not get there. Nothing was sent. Redo the step of the plan that has to mend it ` +
+    "(`plan` with its id and `change: redo`), or mend the branch by hand."
+  );
 }
 
 /** What there is to know where nothing has to be done. */

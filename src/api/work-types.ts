@@ -133,6 +133,8 @@ export interface PullRequestSight {
   state?: string;
   isDraft: boolean;
   headCommit?: string;
+  /** Whether its branch is the session's own: what the session commits gets there. */
+  isOwnBranch: boolean;
   /** `none`, `running`, `passed` or `failed`. */
   checks?: string;
   /** Checks that still go on. */

@@ -106,6 +106,8 @@ export interface PullRequestSight {
   isDraft: boolean;
   /** Where its branch stands there. */
   headCommit: string;
+  /** Whether that is the session's own: what it commits gets there. */
+  isOwnBranch: boolean;
   checks: Checks;
   reviews: Reviews;
 }

@@ -233,7 +233,7 @@ export function createApiPort(
       }
     },
 
-    async openPullRequest({ runId, branch, isOwn }, text, signal) {
+    async openPullRequest({ runId, branch, isOwn }, { comment, ...text }, signal) {
       if (!capabilities.describesEndpoint("open_pull_request"))
         return {
           kind: "asked",
@@ -241,7 +241,8 @@ export function createApiPort(
           problem: "This workflows API does not say that it opens pull requests.",
         };
       try {
-        await api.openPullRequest(runId, { ...text, ...(isOwn ? {} : { branch }) });
+        // Of its own branch the run itself tells how it stands.
+        await api.openPullRequest(runId, { ...text, ...(isOwn ? {} : { branch, comment }) });
       } catch (error) {
         if (!(error instanceof ApiError) || error.mayHaveActed || error.kind === "aborted") throw error;
         return pauseFor(error) ?? { kind: "asked", state: "failed", problem: error.message };
@@ -251,6 +252,8 @@ export function createApiPort(
         if (!(await sleep(clock, PULL_REQUEST_PAUSE_MS, signal))) return undefined;
         const { pullRequest } = await runs.read(runId, signal);
         if (!pullRequest || pullRequest.state === "pending") continue;
+        // That of another branch, of which the run was asked before.
+        if (!isOwn && pullRequest.branch !== undefined && pullRequest.branch !== branch) continue;
         const { state, url, problem } = pullRequest;
         return { kind: "asked", state, ...optional("url", url), ...optional("problem", problem) };
       }

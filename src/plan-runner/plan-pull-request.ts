@@ -8,8 +8,11 @@ const TITLE_CHARS = 100;
 const STEPS = 50;
 const OUTCOME_CHARS = 300;
 
-/** What a pull request of a plan is called and says: its steps with what came of them, checks, and what it has cost. */
-export function tellPullRequest(state: PlanState): { title: string; body: string } {
+/**
+ * What a pull request of a plan is called and says: its steps with what came of them, checks, and what it has cost.
+ * @returns `comment`: how the plan stands, for the one comment at a branch that no run of it has
+ */
+export function tellPullRequest(state: PlanState): { title: string; body: string; comment: string } {
   const { plan } = state;
   const { name, steps, runs, costUsd, knownCostUsd } = describePlan(state);
   const checks = plan.steps.flatMap((step) =>
@@ -18,15 +21,20 @@ export function tellPullRequest(state: PlanState): { title: string; body: string
       : [],
   );
   const cost = costUsd === undefined ? `at least ${formatUsd(knownCostUsd)}` : formatUsd(costUsd);
-  const sections = [
-    ...(plan.description ? [inert(cleanText(plan.description, 1_000))] : []),
+  const standing = [
     `**Plan ${inert(cleanLine(name, TITLE_CHARS))}**: ${inert(cleanLine(progressLine(state)))}`,
     steps.slice(0, STEPS).map(tellStep).join("\n"),
     `**Checks**\n\n${checks.length > 0 ? checks.join("\n") : "None were run as a condition; what agents have tested stands in their own words."}`,
     `**Effort**: ${runs.started} run${runs.started === 1 ? "" : "s"}, ${cost}.`,
-    "Agents have written this; read it before you merge it.",
   ];
-  return { title: cleanLine(name, TITLE_CHARS) || "Work of a plan", body: sections.join("\n\n") };
+  const description = plan.description ? [inert(cleanText(plan.description, 1_000))] : [];
+  return {
+    title: cleanLine(name, TITLE_CHARS) || "Work of a plan",
+    body: [...description, ...standing, "Agents have written this; read it before you merge it."].join(
+      "\n\n",
+    ),
+    comment: [...standing, "This comment is kept up to date."].join("\n\n"),
+  };
 }
 
 function tellStep({ id, status, outcome }: StepView): string {

@@ -116,7 +116,7 @@ export interface PlanPort {
    */
   openPullRequest(
     command: CommandOf<"pull-request">,
-    text: { title: string; body: string },
+    text: { title: string; body: string; comment: string },
     signal: AbortSignal,
   ): Promise<PullRequestOutcome | Postponed | undefined>;
   /** Ends a run; that it has ended is seen by `waitForRun`. @param force it was asked before and goes on */

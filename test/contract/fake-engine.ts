@@ -146,6 +146,7 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
         state: "open",
         isDraft: true,
         headCommit: "abc",
+        isOwnBranch: true,
       },
       checks: { state: "passed", failed: [], running: 0 },
       reviews: { points: [] },

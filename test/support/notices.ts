@@ -54,6 +54,10 @@ export interface StoredDelivery {
   tries: number;
   remote_id: string | null;
   note: string | null;
+  /** When it is to be tried, epoch ms. */
+  next_at: number;
+  /** Until when a process is at it, epoch ms. */
+  lease_until: number | null;
 }
 
 /** What is in the outbox of a state folder; nothing where it is only being made. */
@@ -63,8 +67,18 @@ export function storedDeliveries(folder: string): StoredDelivery[] {
   const db = new Libsql(path);
   try {
     if (!db.prepare("select 1 from sqlite_master where name = 'deliveries'").get()) return [];
-    const columns = "id, target, kind, payload, state, tries, remote_id, note";
+    const columns = "id, target, kind, payload, state, tries, remote_id, note, next_at, lease_until";
     return db.prepare(`select ${columns} from deliveries order by created_at, id`).all() as StoredDelivery[];
+  } finally {
+    db.close();
+  }
+}
+
+/** As after the minute for which a process holds what it has taken on: what an ended one was at is free. */
+export function endLeases(folder: string): void {
+  const db = new Libsql(join(folder, DATABASE_FILE));
+  try {
+    db.prepare("update deliveries set lease_until = 0 where lease_until is not null").run();
   } finally {
     db.close();
   }

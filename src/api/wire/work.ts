@@ -152,6 +152,7 @@ export const pullRequestSightWire = z.looseObject({
   state: text,
   draft: flag,
   head_commit: text,
+  own_branch: flag,
   checks: text,
   running: number,
   failed: texts,
@@ -174,6 +175,7 @@ export function toPullRequestSight(wire: z.output<typeof pullRequestSightWire>):
     state: line(wire.state, 20),
     isDraft: wire.draft === true,
     headCommit: line(wire.head_commit, 64),
+    isOwnBranch: wire.own_branch !== false,
     checks: line(wire.checks, 20),
     running: count(wire.running) ?? 0,
     failed: objects(wire.failed).map((one) =>

@@ -180,6 +180,7 @@ export function addReviewEndpoints(app: EngineApp, { engine }: { engine: Engine 
         state: pull.state,
         draft: pull.isDraft,
         head_commit: pull.headCommit,
+        own_branch: pull.isOwnBranch,
         checks: checks.state,
         running: checks.running,
         failed: checks.failed.map(({ name, conclusion, url, output }) => ({

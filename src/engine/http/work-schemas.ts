@@ -65,6 +65,9 @@ export const pullRequestSightSchema = z
     state: z.enum(["open", "merged", "closed"]),
     draft: z.boolean(),
     head_commit: z.string(),
+    own_branch: z
+      .boolean()
+      .describe("Whether its branch is the session's own: what the session commits gets there"),
     checks: z.enum(["none", "running", "passed", "failed"]),
     running: z.int().describe("Checks that still go on"),
     failed: z

@@ -26,10 +26,14 @@ export function createPullRequestCalls(options: {
       const run = find(runId);
       const session = runs.ofSession(run.sessionId);
       const known = [run, ...session].find(({ pullRequest }) => pullRequest?.number !== undefined);
-      const { number, repository = "" } = known?.pullRequest ?? {};
+      const { number, repository = "", ofOtherBranch } = known?.pullRequest ?? {};
       if (number === undefined || !github) throw new EngineRefusal(409, tellNone(run, session));
       const { lookAtPullRequest } = await import("./look.js");
-      return lookAtPullRequest(await github(), { number, repository }, signal);
+      return lookAtPullRequest(
+        await github(),
+        { number, repository, isOwnBranch: ofOtherBranch !== true },
+        signal,
+      );
     },
   };
 }

@@ -13,7 +13,7 @@ import type { OpenedGithub } from "../../integrations/github/open-github.js";
 import { fullName } from "../../integrations/github/repository-name.js";
 import { bodyOf, commentOf, titleOf } from "../../integrations/pull-request-text.js";
 import type { Clock } from "../../shared/clock.js";
-import type { EngineRun, RunPullRequest } from "../runs/run.js";
+import type { AskedPullRequest, EngineRun, RunPullRequest } from "../runs/run.js";
 import type { Published, PushManner } from "../workspaces/publish.js";
 import { WorkspaceError } from "../workspaces/types.js";
 import type { ReviewableWorkspaces } from "../workspaces/workspaces.js";
@@ -34,6 +34,8 @@ export interface Delivered {
   pullRequest: RunPullRequest;
   /** Where the branch is now. */
   where: string;
+  /** Why it is to be asked for again: its comment may be written later. */
+  unfinished?: Error;
 }
 
 /** The one comment at GitHub is found again by it. */
@@ -44,13 +46,14 @@ const PASSING =
 
 /**
  * Pushes a session's branch and makes sure that there is a pull request for it. Asked again it finds what it has done.
- * @param isAgain a former try may have come to its end
+ * @param how.asked what it is to say, and of which branch; what the run tells by itself where that does not say it
+ * @param how.isAgain a former try may have come to its end
  * @throws Refused, NotNow, Unknown
  */
 export async function deliverPullRequest(
   tools: DeliverTools,
   runId: string,
-  { isAgain, signal }: { isAgain: boolean; signal: AbortSignal },
+  { asked, isAgain, signal }: { asked: AskedPullRequest; isAgain: boolean; signal: AbortSignal },
 ): Promise<Delivered> {
   const found = tools.runsOf(runId);
   if (!found) throw new Refused("the run is not there any more");
@@ -58,8 +61,8 @@ export async function deliverPullRequest(
   const settings = tools.settings();
   const isDraft = settings.pullRequests !== "ready";
   const facts = factsOf(run, session);
-  const asked = run.pullRequest?.asked ?? {};
   const text = { title: asked.title ?? titleOf(facts), body: asked.body ?? bodyOf(facts) };
+  const ofOther = asked.branch === undefined ? {} : { ofOtherBranch: true as const };
   let forge: Forge | undefined;
 
   function manner({ address, branch, base }: { address: string; branch: string; base: string }): PushManner {
@@ -80,25 +83,32 @@ export async function deliverPullRequest(
     .catch(asDeliveryError);
   if (!forge) throw new Refused("nothing was pushed");
   if (forge.kind !== "github")
-    return { pullRequest: pushedRequest(published, isDraft, isAgain), where: published.address };
+    return {
+      pullRequest: { ...pushedRequest(published, isDraft, isAgain), ...ofOther },
+      where: published.address,
+    };
   const { branch, base, commit } = published;
   const brought = await bringPullRequest(
     (await tools.github()).github,
     {
       repository: forge.repository,
       asked: { ...text, head: branch, base, draft: isDraft },
-      comment: asked.comment ?? commentOf(facts, commit, tools.clock.now()),
+      // What the session has done says nothing of another branch.
+      comment:
+        asked.comment ??
+        (asked.branch === undefined ? commentOf(facts, commit, tools.clock.now()) : undefined),
       marker: MARKER,
-      commentId: lastComment(session),
+      comments: commentsOf(session),
     },
     signal,
   );
-  const { pull, commentId, notes } = brought;
+  const { pull, commentId, notes, unfinished } = brought;
   return {
     where: published.address,
+    ...(unfinished ? { unfinished } : {}),
     pullRequest: {
       ...{ state: "open", url: pull.url, number: pull.number, repository: fullName(forge.repository) },
-      ...{ branch, base: pull.base, commit, isDraft: pull.isDraft },
+      ...{ branch, base: pull.base, commit, isDraft: pull.isDraft, ...ofOther },
       ...(commentId === undefined ? {} : { commentId }),
       ...(notes.length > 0 ? { problem: notes.join(" ") } : {}),
     },
@@ -120,9 +130,11 @@ function pushedRequest(
   return { state: "pushed", ...known, problem: `${why} Look for ${branch} at the host.` };
 }
 
-/** The comment that runs of the session have kept so far, at the same pull request. */
-function lastComment(session: readonly EngineRun[]): number | undefined {
-  return session.find(({ pullRequest }) => pullRequest?.commentId !== undefined)?.pullRequest?.commentId;
+/** The comments that runs of the session have kept so far, the newest first, with the numbers of their pull requests. */
+function commentsOf(session: readonly EngineRun[]): { number: number; id: number }[] {
+  return session.flatMap(({ pullRequest: { number, commentId: id } = {} }) =>
+    number === undefined || id === undefined ? [] : [{ number, id }],
+  );
 }
 
 function asDeliveryError(error: Error): never {

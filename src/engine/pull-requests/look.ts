@@ -12,7 +12,7 @@ import { EngineRefusal, type PullRequestSight } from "../types.js";
  */
 export async function lookAtPullRequest(
   { github, call }: OpenedGithub,
-  { number, repository: name }: { number: number; repository: string },
+  { number, repository: name, isOwnBranch }: { number: number; repository: string; isOwnBranch: boolean },
   signal?: AbortSignal,
 ): Promise<PullRequestSight> {
   const repository = readFullName(name);
@@ -29,6 +29,7 @@ export async function lookAtPullRequest(
       state: pull.isMerged ? "merged" : pull.isOpen ? "open" : "closed",
       isDraft: pull.isDraft,
       headCommit: pull.headCommit,
+      isOwnBranch,
       checks,
       reviews,
     };

@@ -1,19 +1,17 @@
 import { type Carrier, createCarrier } from "../../integrations/carrier.js";
-import { Refused } from "../../integrations/delivery-error.js";
 import type { OpenedGithub } from "../../integrations/github/open-github.js";
 import { addDelivery } from "../../integrations/outbox.js";
-import { type Delivery, LONG_PAUSES_MS, type Target } from "../../integrations/target.js";
 import { createSecrets } from "../../settings/secrets.js";
 import { readSettings, type Settings } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
 import { createFindProxy } from "../../shared/http/proxy.js";
 import type { Log } from "../../shared/log.js";
-import type { EngineRun, RunPullRequest } from "../runs/run.js";
+import type { RunPullRequest } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import type { WriteAlongside } from "../runs/write-changes.js";
 import type { Engine } from "../types.js";
 import type { ReviewableWorkspaces } from "../workspaces/workspaces.js";
-import type { Delivered } from "./deliver.js";
+import { createPullRequestTarget, type PullRequestPayload } from "./target.js";
 import { watchPullRequests } from "./watch.js";
 
 /** Opens the pull requests of runs, in the background: a service that is away delays none of them. */
@@ -86,12 +84,11 @@ export function createPullRequests(options: {
       if (event.type !== "ended" && event.type !== "pull-request-asked") return;
       const id = `${runId}/pull-request/${event.id}`;
       const target = targetName(worker);
+      // What was asked for goes along: by then the run may have been asked for another branch.
+      const asked = (event.data as Partial<PullRequestPayload>).asked ?? {};
+      const payload: PullRequestPayload = { runId, asked };
       // One after the other: a branch is pushed to in the order of its runs.
-      await addDelivery(
-        trx,
-        { id, target, kind: "pull_request", payload: { runId }, lane: sessionId },
-        event.at,
-      );
+      await addDelivery(trx, { id, target, kind: "pull_request", payload, lane: sessionId }, event.at);
     },
 
     begin({ runs, workspaces, workerId, start }) {
@@ -111,11 +108,11 @@ export function createPullRequests(options: {
         };
         await runs.record(runId, change, "written");
       };
-      const target = createTarget({
+      const target = createPullRequestTarget({
         name: targetName(workerId),
-        async deliver(runId, how) {
+        async deliver({ runId, asked }, how) {
           const { deliverPullRequest } = await import("./deliver.js");
-          return deliverPullRequest(tools, runId, how);
+          return deliverPullRequest(tools, runId, { ...how, asked });
         },
         find: (runId) => runs.get(runId),
         note,
@@ -144,50 +141,6 @@ export function createPullRequests(options: {
     async close() {
       await stopWatching();
       await carrier?.close();
-    },
-  };
-}
-
-function createTarget(options: {
-  name: string;
-  deliver: (runId: string, how: { isAgain: boolean; signal: AbortSignal }) => Promise<Delivered>;
-  find: (runId: string) => EngineRun | undefined;
-  note: (runId: string, what: { pullRequest: RunPullRequest; where?: string }) => Promise<void>;
-}): Target {
-  const { name, deliver, find, note } = options;
-  const runIdOf = ({ payload }: Delivery) => String((payload as { runId?: unknown }).runId);
-
-  /** That it is not open (yet), and why. */
-  async function noteFailure(delivery: Delivery, error: Error): Promise<void> {
-    const run = find(runIdOf(delivery));
-    if (!run) return;
-    const { tries = 0 } = delivery as { tries?: number };
-    const isOver = error instanceof Refused || tries > LONG_PAUSES_MS.length;
-    const known = run.pullRequest ?? { state: "pending" };
-    const problem = `${error.message.slice(0, 1).toUpperCase()}${error.message.slice(1)}. ${
-      isOver ? "It is not tried again by itself." : "It is tried again."
-    }`;
-    if (known.problem === problem && known.state === (isOver ? "failed" : "pending")) return;
-    await note(run.runId, { pullRequest: { ...known, state: isOver ? "failed" : "pending", problem } });
-  }
-
-  return {
-    name,
-    label: "pull_request",
-    pausesMs: LONG_PAUSES_MS,
-    // What is there is looked for first.
-    isRepeatable: () => true,
-    describe: (delivery) => `The pull request of run ${runIdOf(delivery)}`,
-    async deliver(delivery, signal) {
-      try {
-        const runId = runIdOf(delivery);
-        const done = await deliver(runId, { isAgain: delivery.mayHaveBeenSent, signal });
-        await note(runId, done);
-        return {};
-      } catch (error) {
-        if (!signal.aborted) await noteFailure(delivery, error as Error).catch(() => {});
-        throw error;
-      }
     },
   };
 }

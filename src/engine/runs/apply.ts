@@ -84,9 +84,7 @@ function changed(run: EngineRun, event: RunEvent): EngineRun | undefined {
       ? { ...run, hadEnded: event.status, error: tellMore(run, event.told) }
       : undefined;
   if (event.type === "pull-request-asked")
-    return hasEnded(run)
-      ? { ...run, pullRequest: { ...run.pullRequest, state: "pending", asked: event.asked } }
-      : undefined;
+    return hasEnded(run) ? { ...run, pullRequest: { ...run.pullRequest, state: "pending" } } : undefined;
   if (event.type === "pull-request") return hasEnded(run) ? withPullRequest(run, event) : undefined;
   if (hasEnded(run)) return undefined;
   switch (event.type) {
@@ -248,8 +246,8 @@ function withPullRequest(
 ): EngineRun {
   const { work } = run;
   const { branch } = pullRequest;
-  if (work?.deliveredTo !== "engine" || where === undefined || branch === undefined)
-    return { ...run, pullRequest };
+  const isOfWork = where !== undefined && branch !== undefined && !pullRequest.ofOtherBranch;
+  if (work?.deliveredTo !== "engine" || !isOfWork) return { ...run, pullRequest };
   const { problem: _settled, ...known } = work;
   return { ...run, pullRequest, work: { ...known, branch, deliveredTo: "remote", where } };
 }

@@ -89,7 +89,6 @@ export interface RunPullRequest {
    * it will not be opened by itself.
    */
   readonly state: "pending" | "open" | "pushed" | "failed";
-  readonly asked?: AskedPullRequest;
   readonly url?: string;
   readonly number?: number;
   /** `owner/name` at GitHub. */
@@ -97,6 +96,8 @@ export interface RunPullRequest {
   /** The branch as it is called at the remote, and into which it is to be merged. */
   readonly branch?: string;
   readonly base?: string;
+  /** It is of another branch than the session's own: what the session commits does not get there. */
+  readonly ofOtherBranch?: true;
   /** What was pushed. */
   readonly commit?: string;
   readonly isDraft?: boolean;

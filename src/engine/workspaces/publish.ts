@@ -94,7 +94,7 @@ async function findRemote(git: GitRunner, repository: Repository): Promise<Repos
       throw new WorkspaceError("the repository has no remote that it could be pushed to");
     const remote = await resolveRepository(address, { allowedFolders: [], git }).catch(() => undefined);
     if (!remote || remote.local)
-      throw new WorkspaceError("the repository's remote is no https or ssh address");
+      throw new WorkspaceError("the repository's remote is no https or ssh address, or has a password in it");
     return remote;
   } finally {
     await opened.close();

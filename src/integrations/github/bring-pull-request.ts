@@ -11,8 +11,8 @@ export interface WantedPullRequest {
   comment: string | undefined;
   /** By which the comment is found again; hidden in it. */
   marker: string;
-  /** The comment, where it is known. */
-  commentId?: number | undefined;
+  /** Comments that are known, with the numbers of their pull requests; a session may have had several of these. */
+  comments?: readonly { number: number; id: number }[];
 }
 
 export interface BroughtPullRequest {
@@ -22,12 +22,14 @@ export interface BroughtPullRequest {
   commentId?: number;
   /** What is otherwise than asked for, and why; sentences. */
   notes: string[];
+  /** Its comment may be written later; to be asked for again. */
+  unfinished?: Error;
 }
 
 /**
  * Makes sure that there is an open pull request for a branch, and that its comment says what it should: looked for
  * first, so that asking again after a lost answer opens no second one.
- * @throws Refused, NotNow, Unknown
+ * @throws Refused, NotNow, Unknown where there may be none
  */
 export async function bringPullRequest(
   github: Github,
@@ -38,13 +40,15 @@ export async function bringPullRequest(
   const notes: string[] = [];
   const found = await github.findPull(repository, asked.head, signal);
   const pull = found ?? (await open(github, repository, asked, notes, signal));
-  const commentId = await keepComment(github, wanted, pull.number, found !== undefined, signal);
-  return {
-    pull,
-    wasThere: found !== undefined,
-    notes,
-    ...(commentId === undefined ? {} : { commentId }),
-  };
+  const brought = { pull, wasThere: found !== undefined, notes };
+  try {
+    const commentId = await keepComment(github, wanted, pull.number, brought.wasThere, signal);
+    return { ...brought, ...(commentId === undefined ? {} : { commentId }) };
+  } catch (error) {
+    // The pull request is there all the same.
+    notes.push(`Its comment could not be written: ${(error as Error).message}.`);
+    return { ...brought, ...(error instanceof Refused ? {} : { unfinished: error as Error }) };
+  }
 }
 
 async function open(
@@ -80,15 +84,16 @@ async function open(
 
 async function keepComment(
   github: Github,
-  { repository, comment, marker, commentId }: WantedPullRequest,
+  { repository, comment, marker, comments = [] }: WantedPullRequest,
   number: number,
   mayBeThere: boolean,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  if (comment === undefined) return commentId;
+  const noted = comments.find((one) => one.number === number)?.id;
+  if (comment === undefined) return noted;
   const body = `${marker}\n${comment}`;
   const known =
-    commentId ?? (mayBeThere ? await github.findComment(repository, number, marker, signal) : undefined);
+    noted ?? (mayBeThere ? await github.findComment(repository, number, marker, signal) : undefined);
   if (known !== undefined && (await github.editComment(repository, known, body, signal))) return known;
   return github.addComment(repository, number, body, signal);
 }

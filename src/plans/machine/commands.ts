@@ -103,7 +103,7 @@ function listCommands(state: PlanState): PlanCommand[] {
   const status = planStatus(state);
   const isDone = !isEnding && state.plan.steps.every(({ id }) => hasEnded(state.steps[id] as StepState));
   if (isDone && status === "running")
-    for (const one of openPullRequests(state))
+    for (const one of firstOfEachRun(openPullRequests(state)))
       commands.push({
         id: `pull-request ${one.branch} ${countRounds(state)}`,
         type: "pull-request",
@@ -116,6 +116,11 @@ function listCommands(state: PlanState): PlanCommand[] {
     if (left > 0) commands.push({ id: `wake ${state.at + left}`, type: "wake", at: state.at + left });
   }
   return commands;
+}
+
+/** A run tells of one pull request: what else is asked of it comes after that one. */
+function firstOfEachRun(all: readonly OpenPullRequest[]): OpenPullRequest[] {
+  return all.filter(({ runId }, index) => all.findIndex((other) => other.runId === runId) === index);
 }
 
 /** A number that is another one whenever a plan that had ended has begun anew. */
