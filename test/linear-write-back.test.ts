@@ -13,7 +13,7 @@ import { temporaryFolder } from "./support/bin.js";
 import { decide, hasEnded, isAtGate, openDrivenPlans } from "./support/driven-plans.js";
 import { silentLog, until } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
-import { storedDeliveries } from "./support/notices.js";
+import { type StoredDelivery, storedDeliveries } from "./support/notices.js";
 import { planOf } from "./support/plan-place.js";
 import { openPullRequestPlace } from "./support/pull-request-place.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
@@ -106,6 +106,24 @@ describe("a run of this machine's engine", () => {
     await until(() => told(folder).join() === "comment sent,start sent", "all to be told");
     expect(issue.moves).toEqual(["In Progress"]);
     expect(comments()).toHaveLength(1);
+  });
+
+  it("has its comment once, and told as that, where Linear makes it late", async () => {
+    const folder = place();
+    fake.fail("CreateComment", { kind: "late" });
+    const clock = createSkippingClock();
+    const { url } = await open(folder, settings(), clock);
+    await start(url, [{ text: "Done" }]);
+    const isLost = ({ kind, tries, note }: StoredDelivery) =>
+      kind === "comment" && tries === 1 && note !== null;
+    await until(() => storedDeliveries(folder).some(isLost), "the lost answer");
+    await until(
+      () => storedDeliveries(folder).some(({ payload }) => payload.includes("finished")),
+      "the end",
+    );
+    clock.skip(6_000);
+    await until(() => told(folder).join() === "comment sent,start sent", "all to be told");
+    expect(comments()).toEqual([expect.stringContaining("finished")]);
   });
 
   it("is told by the next engine where the first had no key, and once", async () => {

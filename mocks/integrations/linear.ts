@@ -20,6 +20,10 @@ import { createLinearWorld, type LinearWorld, UserFault } from "./linear-world.j
 export type LinearFault =
   /** It is carried out, and its answer never comes. */
   | { kind: "lost answer" }
+  /** It is carried out, and the connection is reset in place of an answer. */
+  | { kind: "cut off" }
+  /** The connection is reset, and it is carried out right before the next request of the same operation. */
+  | { kind: "late" }
   /** The connection is reset before anything has happened. */
   | { kind: "dropped" }
   /** HTTP 200 all the same, as a part of Linear's errors comes. */
@@ -44,11 +48,20 @@ const schema = buildSchema(readFileSync(new URL("./linear-schema.graphql", impor
 /**
  * Linear as far as this product uses it, on a real socket: its own schema, carried out by GraphQL's reference
  * implementation on a world in memory. Refusals are worded and numbered as Linear's were seen.
+ * @param options.now its time, epoch ms
  */
-export async function serveFakeLinear({ key = "lin_api_test" }: { key?: string } = {}): Promise<FakeLinear> {
+export async function serveFakeLinear({
+  key = "lin_api_test",
+  now = Date.now,
+}: {
+  key?: string;
+  now?: () => number;
+} = {}): Promise<FakeLinear> {
   const world = createLinearWorld();
   const operations: string[] = [];
   const faults = new Map<string, LinearFault[]>();
+  /** What is carried out before the next request of its operation. */
+  const held = new Map<string, () => unknown>();
   const server = createServer((request, response) => {
     answer(request, response).catch(() => request.socket.destroy());
   });
@@ -59,19 +72,26 @@ export async function serveFakeLinear({ key = "lin_api_test" }: { key?: string }
     const [definition] = document.definitions;
     const name = definition?.kind === "OperationDefinition" ? (definition.name?.value ?? "") : "";
     operations.push(name);
+    const carryOut = async () =>
+      execute({
+        schema,
+        document,
+        rootValue: world.root,
+        variableValues: variables ?? {},
+        fieldResolver: resolveOrFill,
+      });
+    await held.get(name)?.();
+    held.delete(name);
     const fault = faults.get(name)?.shift();
-    if (fault?.kind === "dropped") return void request.socket.resetAndDestroy();
-    if (fault && fault.kind !== "lost answer") return refuse(response, fault);
+    if (fault?.kind === "late") held.set(name, carryOut);
+    if (fault?.kind === "late" || fault?.kind === "dropped") return void request.socket.resetAndDestroy();
+    const isDone = fault?.kind === "lost answer" || fault?.kind === "cut off";
+    if (fault && !isDone) return refuse(response, fault, now());
     if (request.headers.authorization !== key) return send(response, 401, { errors: [NOT_AUTHENTICATED] });
     const invalid = validate(schema, document);
     if (invalid.length > 0) return send(response, 400, { errors: invalid.map(tellInvalid) });
-    const { data, errors } = await execute({
-      schema,
-      document,
-      rootValue: world.root,
-      variableValues: variables ?? {},
-      fieldResolver: resolveOrFill,
-    });
+    const { data, errors } = await carryOut();
+    if (fault?.kind === "cut off") return void request.socket.resetAndDestroy();
     if (fault) return;
     const known = errors?.map((error) =>
       error.originalError instanceof UserFault ? tellFault(error) : error.toJSON(),
@@ -123,7 +143,8 @@ function send(response: ServerResponse, status: number, body: object, headers = 
 
 function refuse(
   response: ServerResponse,
-  fault: Exclude<LinearFault, { kind: "lost answer" | "dropped" }>,
+  fault: Exclude<LinearFault, { kind: "lost answer" | "cut off" | "late" | "dropped" }>,
+  now: number,
 ): void {
   if (fault.kind === "status") {
     response.writeHead(fault.status, { "content-type": "text/html" });
@@ -133,7 +154,7 @@ function refuse(
     const message = "Rate limit exceeded. Only 2500 requests are allowed per 1 hour.";
     const headers = {
       "x-ratelimit-requests-remaining": "0",
-      "x-ratelimit-requests-reset": String(Date.now() + fault.resetInMs),
+      "x-ratelimit-requests-reset": String(now + fault.resetInMs),
     };
     send(response, 400, { errors: [{ message, extensions }] }, headers);
   } else {

@@ -73,9 +73,24 @@ async function showComment(
   const id = uuidOf(`comment of ${key}`);
   // Looked for in any case: the database may be an earlier copy of itself.
   const there = remoteId === undefined ? await client.findComment(id, signal) : { body: undefined };
-  if (!there) await client.createComment({ id, issueId: issue.id, body }, signal);
+  if (!there) await createOrFind(client, { id, issueId: issue.id, body }, signal);
   else if (there.body !== body) await updateUnlessRemoved(client, id, body, signal);
   return id;
+}
+
+/** One of which the answer was lost may come late: then its id is taken, and it is there. */
+async function createOrFind(
+  client: LinearClient,
+  comment: { id: string; issueId: string; body: string },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await client.createComment(comment, signal);
+  } catch (error) {
+    const late = error instanceof Refused ? await client.findComment(comment.id, signal) : undefined;
+    if (!late) throw error;
+    if (late.body !== comment.body) await updateUnlessRemoved(client, comment.id, comment.body, signal);
+  }
 }
 
 /** A comment that somebody has removed stays removed. */

@@ -9,6 +9,8 @@ import { startFakeSlackWebhook } from "../../../mocks/integrations/slack-webhook
 import { startFakeWebhook } from "../../../mocks/integrations/webhook.js";
 import { createCarrier } from "../../../src/integrations/carrier.js";
 import { createDiscordAskTarget } from "../../../src/integrations/discord/ask-target.js";
+import type { Github } from "../../../src/integrations/github/github.js";
+import type { LinearClient } from "../../../src/integrations/linear/client.js";
 import { addDelivery } from "../../../src/integrations/outbox.js";
 import type { Target } from "../../../src/integrations/target.js";
 import { createVendorHttp } from "../../../src/integrations/vendor-http.js";
@@ -17,11 +19,14 @@ import { chooseChannels } from "../../../src/notices/choose-channels.js";
 import { noticeOfEnd } from "../../../src/notices/notice.js";
 import { createSecrets } from "../../../src/settings/secrets.js";
 import { readSettings } from "../../../src/settings/settings.js";
-import { systemClock } from "../../../src/shared/clock.js";
+import { type Clock, systemClock } from "../../../src/shared/clock.js";
 import { createHandClock } from "../../support/hand-clock.js";
 import { silentLog } from "../../support/harness.js";
 import { storedDeliveries } from "../../support/notices.js";
 import { createRandom, mix, type Random } from "../random.js";
+import { openGithubPlace } from "./github-place.js";
+import { openLinearPlace } from "./linear-place.js";
+import type { Place } from "./place.js";
 
 /** Where a process ends while it delivers: before anything was sent, or after it was and before that was noted. */
 type Crash = "before" | "after";
@@ -33,30 +38,26 @@ export interface OutboxReport {
   counts: Record<string, number>;
 }
 
-/** A way to break the product, so that it can be seen that the harness notices. */
-export type OutboxSabotage = (target: Target) => Target;
-
-const SECRET = `whsec_${Buffer.from("0123456789abcdef0123456789abcdef").toString("base64")}`;
-/** More than all pauses and leases of a delivery together, in steps of two seconds. */
-const STEPS = 3_000;
-
-interface Place {
-  target: Target;
-  service: FakeService;
-  /** How often an event has arrived. */
-  arrived(runId: string): number;
-  /** The service knows an event by a key: what comes twice is one to it. */
-  hasKey: boolean;
+/** Ways to break the product, so that it can be seen that the harness notices. */
+export interface OutboxSabotage {
+  target?(target: Target): Target;
+  github?(github: Github): Github;
+  linear?(client: LinearClient): LinearClient;
 }
 
+const SECRET = `whsec_${Buffer.from("0123456789abcdef0123456789abcdef").toString("base64")}`;
+const STEP_MS = 2_000;
+/** More than a sequence takes. */
+const STEPS = 5_000;
+
 /**
- * One seeded sequence: events that are brought to five services, which lose answers, drop requests, ask to wait and fail,
+ * One seeded sequence: events that are brought to seven services, which lose answers, drop requests, ask to wait and fail,
  * by processes that end in the middle. What the outbox says in the end is held against what the services have.
  */
 export async function runOutboxSequence(
   seed: number,
   number: number,
-  sabotage: OutboxSabotage = (target) => target,
+  sabotage: OutboxSabotage = {},
 ): Promise<OutboxReport> {
   const random = createRandom(mix("outbox", seed, number));
   /** How often each delivery was tried: what happens to it then is drawn for it alone. */
@@ -66,28 +67,25 @@ export async function runOutboxSequence(
   const count = (what: string) => {
     counts[what] = (counts[what] ?? 0) + 1;
   };
-  const places = await openPlaces(folder);
   const clock = createHandClock();
+  const places = await openPlaces(folder, clock, sabotage);
+  const { target: broken = (target: Target) => target } = sabotage;
   /** Requests under way, those of ended processes left out. */
   let busy = 0;
   /** Which deliveries a fault or a crash has made uncertain. */
   const doubtful = new Set<string>();
   const dead = new Set<object>();
 
-  for (const { service, target } of places)
-    for (let left = random.between(0, 4); left > 0; left--) {
-      const fault = drawFault(random);
-      service.faults.push(fault);
-      count(`${target.name} may meet: ${fault.kind}`);
-    }
+  for (const { target, arm } of places)
+    for (let left = random.between(0, 4); left > 0; left--) count(`${target.name} may meet: ${arm(random)}`);
 
   /** A process with its own carrier, which ends where it is drawn. */
-  function startProcess(): { close(): void; write: ReturnType<typeof createCarrier>["write"] } {
+  function startProcess(): { close(): void; look(): void } {
     const self = {};
-    const targets = places.map(({ target }) => sabotage(mayCrash(target, self)));
+    const targets = places.map(({ target }) => broken(mayCrash(target, self)));
     const carrier = createCarrier({ folder, targets, clock, log: silentLog });
     carrier.look();
-    return { write: carrier.write, close: () => void carrier.close() };
+    return { look: carrier.look, close: () => void carrier.close() };
   }
 
   function mayCrash(target: Target, self: object): Target {
@@ -102,7 +100,7 @@ export async function runOutboxSequence(
           return new Promise(() => {});
         }
         tries.set(key, (tries.get(key) ?? 0) + 1);
-        const draw = createRandom(mix(seed, number, key, tries.get(key) ?? 0)).between(0, 9);
+        const draw = createRandom(mix(seed, number, key, tries.get(key) ?? 0)).between(0, 19);
         const crash: Crash | undefined = draw === 0 ? "before" : draw === 1 ? "after" : undefined;
         if (crash) {
           doubtful.add(key);
@@ -124,24 +122,45 @@ export async function runOutboxSequence(
   }
 
   const events = Array.from({ length: 2 + random.between(0, 3) }, (_, index) => `run-${index}`);
+  const all = events.length * places.reduce((sum, { deliveries }) => sum + deliveries, 0);
+  /** Writes in the transactions of events, which no process loses. */
+  const writer = createCarrier({ folder, targets: [], clock, log: silentLog });
+  const write = (tell: (place: Place) => Place["goOn"]) =>
+    new Promise<void>((resolve, reject) => {
+      for (const event of events)
+        writer.write(
+          async (trx, now) => {
+            for (const place of places) await tell(place)?.(trx, event, now);
+          },
+          { onFailure: () => reject(new Error("The events could not be written")) },
+        );
+      // One after the other.
+      writer.write(async () => resolve());
+    });
+  await write(({ write: begin }) => begin);
   let process = startProcess();
   let other = startProcess();
-  for (const runId of events)
-    process.write(async (trx, now) => {
-      const notice = noticeOfEnd({ runId, sessionName: runId, status: "completed" }, now);
-      for (const { target } of places) {
-        const payload = target.name === "discord-questions" ? askOf(runId) : notice;
-        await addDelivery(trx, { id: runId, target: target.name, kind: "finished", payload }, now);
-      }
-    });
-  const isOver = () => {
-    const rows = storedDeliveries(folder);
-    return rows.length === events.length * places.length && rows.every(({ state }) => state !== "pending");
-  };
-  for (let step = 0; step < STEPS && !isOver(); step++) {
+  let known = 0;
+  /** So many steps later what has begun goes on. */
+  let stepsToGoOn = random.between(1, 40);
+  for (let step = 0; step < STEPS; ) {
     await new Promise((resolve) => setImmediate(resolve));
     if (busy > 0) continue;
-    clock.advance(2_000);
+    step++;
+    // Where the database is in use, it waits by the clock, too.
+    if (stepsToGoOn-- === 0) write(({ goOn }) => goOn).catch(() => {});
+    const rows = storedDeliveries(folder);
+    const pending = rows.filter(({ state }) => state === "pending");
+    if (rows.length === all && pending.length === 0) break;
+    if (rows.length !== known) {
+      known = rows.length;
+      process.look();
+      other.look();
+    }
+    // Where nothing can happen for long, that time is left out.
+    const waitMs = Math.min(...pending.map(({ next_at }) => next_at)) - clock.now();
+    const isIdle = known === all && pending.every(({ lease_until }) => lease_until === null);
+    clock.advance(isIdle ? Math.max(STEP_MS, waitMs - STEP_MS) : STEP_MS);
     if (dead.size === 0) continue;
     // Whoever has ended is followed by another one.
     process.close();
@@ -153,26 +172,28 @@ export async function runOutboxSequence(
   const violations = inspect();
   process.close();
   other.close();
+  void writer.close();
   clock.advance(60_000);
-  await Promise.all(places.map(({ service }) => service.close()));
+  await Promise.all(places.map((place) => place.close()));
   rmSync(folder, { recursive: true, force: true });
   return { number, violations, counts };
 
   function inspect(): string[] {
-    const found: string[] = [];
+    const found: string[] = known === all ? [] : [`${known} of ${all} deliveries were written`];
     for (const { id, target, state } of storedDeliveries(folder)) {
       const place = places.find((one) => one.target.name === target);
       if (!place) continue;
-      const arrived = place.arrived(id);
+      const arrived = place.copies(id);
+      const isThere = place.isThere?.(id) ?? arrived > 0;
       const what = `${id} to ${target} is ${state} and has arrived ${arrived} times`;
       count(`${target}: ${state}`);
       if (state === "pending") found.push(`${what}: it has no end`);
       if (arrived > 1 && !place.hasKey) found.push(`${what}: twice without a key`);
       if (arrived > 1 && place.hasKey) count(`${target}: sent again under the same key`);
-      if (state === "sent" && arrived === 0) found.push(`${what}: it was never there`);
-      if (state === "failed" && arrived > 0) found.push(`${what}: it is there`);
+      if (state === "sent" && !isThere) found.push(`${what}: it is not there`);
+      if (state === "failed" && isThere) found.push(`${what}: it is there`);
       if (state === "unknown" && !doubtful.has(`${target} ${id}`)) found.push(`${what}: nothing was lost`);
-      if (state === "unknown" && arrived > 0) count(`${target}: unknown, and there`);
+      if (state === "unknown" && isThere) count(`${target}: unknown, and there`);
     }
     return found;
   }
@@ -195,12 +216,56 @@ function askOf(code: string) {
   return { code: `${code}-${"x".repeat(20)}`, title: code, about: "a run", detail: "", choices: [] };
 }
 
-async function openPlaces(folder: string): Promise<Place[]> {
+/** A notification of an event's end, to a service that meets faults one after the other. */
+function openNoticePlace(
+  service: FakeService,
+  target: Target,
+  { hasKey = false, texts }: { hasKey?: boolean; texts: () => (string | undefined)[] },
+): Place {
+  return {
+    ...{ target, hasKey, deliveries: 1, close: service.close },
+    arm: armNext(service),
+    async write(trx, event, now) {
+      const payload = noticeOfEnd({ runId: event, sessionName: event, status: "completed" }, now);
+      await addDelivery(trx, { id: event, target: target.name, kind: "finished", payload }, now);
+    },
+    copies: (id) => texts().filter((text) => text?.replaceAll("\\", "").includes(`${id}: finished`)).length,
+  };
+}
+
+function armNext(service: FakeService): Place["arm"] {
+  return (random) => {
+    const fault = drawFault(random);
+    service.faults.push(fault);
+    return fault.kind;
+  };
+}
+
+/** Questions to a bot of Discord, which makes one message of two by its nonce: two would be a mistake. */
+async function openBotPlace(): Promise<Place> {
+  const bot = await startFakeDiscord();
+  const http = createVendorHttp({ service: "Discord", clock: systemClock });
+  const target = createDiscordAskTarget({
+    base: `${bot.url}/api/v10`,
+    http: async () => http,
+    token: async () => DISCORD_TOKEN,
+    channel: "222",
+  });
+  return {
+    ...{ target, hasKey: false, deliveries: 1, close: bot.close },
+    arm: armNext(bot),
+    write: (trx, event, now) =>
+      addDelivery(trx, { id: event, target: target.name, kind: "finished", payload: askOf(event) }, now),
+    copies: (id) =>
+      bot.messages.filter(({ content }) => content?.replaceAll("\\", "").includes(`**${id}**`)).length,
+  };
+}
+
+async function openPlaces(folder: string, clock: Clock, sabotage: OutboxSabotage): Promise<Place[]> {
   const slack = await startFakeSlackWebhook();
   const discord = await startFakeDiscordWebhook();
   const ntfy = await startFakeNtfy();
   const webhook = await startFakeWebhook();
-  const bot = await startFakeDiscord();
   const settings = readSettings({
     AUTOMAGIK_WORKFLOWS_NOTIFY: "slack, discord, ntfy, webhook",
     AUTOMAGIK_WORKFLOWS_SLACK_WEBHOOK: slack.webhook,
@@ -211,63 +276,16 @@ async function openPlaces(folder: string): Promise<Place[]> {
   });
   const machine = { env: {}, platform: "linux" as const, home: folder };
   const secrets = createSecrets({ settings, ...machine });
-  const targets = chooseChannels(settings, machine, secrets).channels.map(targetOf);
-  const http = createVendorHttp({ service: "Discord", clock: systemClock });
-  const ask = createDiscordAskTarget({
-    base: `${bot.url}/api/v10`,
-    http: async () => http,
-    token: async () => DISCORD_TOKEN,
-    channel: "222",
-  });
-  const times = (texts: (string | undefined)[], runId: string) =>
-    texts.filter((text) => text?.replaceAll("\\", "").includes(`${runId}: finished`)).length;
-  const arrivals: Pick<Place, "service" | "arrived" | "hasKey">[] = [
-    {
-      service: slack,
-      hasKey: false,
-      arrived: (id) =>
-        times(
-          slack.posted.map(({ text }) => text),
-          id,
-        ),
-    },
-    {
-      service: discord,
-      hasKey: false,
-      arrived: (id) =>
-        times(
-          discord.posted.map(({ content }) => content),
-          id,
-        ),
-    },
-    {
-      service: ntfy,
-      hasKey: false,
-      arrived: (id) =>
-        times(
-          ntfy.messages.map(({ title }) => title),
-          id,
-        ),
-    },
-    {
-      service: webhook,
-      hasKey: true,
-      arrived: (id) =>
-        times(
-          webhook.got.map(({ body }) => body),
-          id,
-        ),
-    },
-  ];
+  const [toSlack, toDiscord, toNtfy, toWebhook] = chooseChannels(settings, machine, secrets).channels.map(
+    targetOf,
+  ) as [Target, Target, Target, Target];
   return [
-    ...arrivals.map((one, at) => ({ ...one, target: targets[at] as Target })),
-    {
-      service: bot,
-      target: ask,
-      // By its nonce Discord makes one message of two: two would be a mistake.
-      hasKey: false,
-      arrived: (id) =>
-        bot.messages.filter(({ content }) => content?.replaceAll("\\", "").includes(`**${id}**`)).length,
-    },
+    openNoticePlace(slack, toSlack, { texts: () => slack.posted.map(({ text }) => text) }),
+    openNoticePlace(discord, toDiscord, { texts: () => discord.posted.map(({ content }) => content) }),
+    openNoticePlace(ntfy, toNtfy, { texts: () => ntfy.messages.map(({ title }) => title) }),
+    openNoticePlace(webhook, toWebhook, { hasKey: true, texts: () => webhook.got.map(({ body }) => body) }),
+    await openBotPlace(),
+    await openGithubPlace(sabotage.github ?? ((github) => github)),
+    await openLinearPlace(() => clock.now(), sabotage.linear ?? ((client) => client)),
   ];
 }
