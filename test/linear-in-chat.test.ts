@@ -240,3 +240,29 @@ it("a plan is about the issue that one of its inputs names, and tells it of its 
   expect(issue.comments[0]?.body).toMatch(/\*\*Plan log-in: finished\*\*[\s\S]*- \[x\] fix/);
   expect([issue.moves, issue.comments.length]).toEqual([["In Progress"], 1]);
 });
+
+it("a list among a plan's inputs names issues as well: they are shown at once, and each is the task of its own run", async () => {
+  const window = await openWindow({ onForm: answering({ confirm: "yes", session_name: "batch" }) });
+  const { fake, team, api, forms } = window;
+  fake.world.addIssue(team, "Log in fails", { description: "Since Monday." });
+  fake.world.addIssue(team, "Log out fails", { description: "Since Tuesday." });
+  const plan = {
+    name: "batch",
+    inputs: { issues: { type: "list", description: "The issues" } },
+    steps: [{ id: "work", run: "fix", for_each: "${inputs.issues}", task: "Work on this: ${item}" }],
+  };
+  const { data } = await window.call({
+    action: "plan",
+    plan: JSON.stringify(plan),
+    inputs: JSON.stringify({ issues: ["ENG-123", "The title is misspelt", "ENG-124"] }),
+    ...{ session_name: "batch", repository_url: "", git_branch: "", wait_seconds: 0 },
+  });
+  expect(data.outcome).toBe("started");
+  const shown = forms.filter(({ message }) => message.includes("Others have written it."));
+  expect(shown).toHaveLength(1);
+  expect(shown[0]?.message).toMatch(/2 issues[\s\S]*ENG-123[\s\S]*Since Monday\.[\s\S]*Since Tuesday\./);
+  await until(() => api.posts("/run/").length === 3, "all three");
+  const sent = api.posts("/run/").map(({ body }) => (body as { message: string }).message);
+  for (const text of ["Since Monday.", "Since Tuesday.", "Work on this: The title is misspelt"])
+    expect(sent.filter((message) => message.includes(text))).toHaveLength(1);
+});

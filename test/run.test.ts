@@ -282,3 +282,22 @@ describe("arguments", () => {
     expect(sim.api().requests).toHaveLength(0);
   });
 });
+
+describe("a start that is confirmed", () => {
+  it("is none where it has nothing to be confirmed: the action was forgotten, and it would be a second paid run", async () => {
+    const { call, forms } = await connectInMemory({ onForm: () => ({ action: "accept", content: {} }) });
+    const answer = await call({ ...COMPLETE, confirm: true });
+    expect(answer).toMatchObject({ isError: true });
+    expect(answer.text).toContain("`confirm` does not belong to action run; action kill may be meant");
+    expect(answer.text).toContain("Nothing was sent.");
+    expect([starts(), forms]).toEqual([[], []]);
+  });
+
+  it("is one with confirm: false, which agrees to nothing", async () => {
+    const { call } = await connectInMemory();
+    expect((await call({ ...COMPLETE, confirm: false, wait_seconds: 0 })).data).toMatchObject({
+      outcome: "started",
+    });
+    expect(starts()).toHaveLength(1);
+  });
+});

@@ -2,7 +2,7 @@ import type { Fields, FieldValue } from "../../plans/plan.js";
 import type { LinkedIssue } from "../../shared/linked-issue.js";
 import type { Answer, NextStep } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
-import { takeIssue } from "../start/issue-task.js";
+import { takeIssue, takeIssues } from "../start/issue-task.js";
 import type { IssueOfWork } from "../start/linked-issue.js";
 
 type Inputs = Readonly<Record<string, FieldValue>>;
@@ -14,8 +14,8 @@ interface AboutIssue {
 }
 
 /**
- * Texts among the inputs that name an issue become that issue, once the person has seen it; the first of them is what the
- * plan is about, unless the call says what is.
+ * Texts among the inputs that name an issue, and those in lists, become that issue, once the person has seen it; the first
+ * that is an input of its own is what the plan is about, unless the call says what is.
  * @param options.again the same call again, without the person's agreement
  * @returns the answer with which the call ends when they do not agree; nothing was begun
  * @throws ActionError when an issue cannot be read; nothing was begun
@@ -36,6 +36,13 @@ export async function findIssueOfPlan(
   let ofTask: LinkedIssue | undefined;
   const asked = { repositoryUrl, confirm, again: { action: "plan" as const, arguments: again.arguments } };
   for (const [field, value] of Object.entries(inputs)) {
+    if (Array.isArray(value)) {
+      // Each of them is a task of its own, so that the plan is about none of them.
+      const found = await takeIssues(value.map(String), asked, call, services);
+      if ("outcome" in found) return found;
+      taken[field] = value.map((one, index) => found[index]?.message ?? one);
+      continue;
+    }
     if (typeof value !== "string" || fields[field]?.enum) continue;
     const found = await takeIssue(value, asked, call, services);
     if (!found) continue;

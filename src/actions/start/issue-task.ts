@@ -61,26 +61,58 @@ export async function takeIssue(
   call: Call,
   services: Services,
 ): Promise<TaskOfIssue | Answer | undefined> {
+  const read = await readIssue(message, asked.repositoryUrl, call, services);
+  return read && ((await showToPerson([read], asked, call, services)) ?? read.taken);
+}
+
+/**
+ * The same for a list of texts, each of them a task of its own: the person sees all issues at once.
+ * @returns at the place of each text the issue that it names
+ */
+export async function takeIssues(
+  messages: readonly string[],
+  asked: Asked,
+  call: Call,
+  services: Services,
+): Promise<(TaskOfIssue | undefined)[] | Answer> {
+  const all: (ReadIssueTask | undefined)[] = [];
+  for (const message of messages) all.push(await readIssue(message, asked.repositoryUrl, call, services));
+  const read = all.filter((one) => one !== undefined);
+  const ended = read.length > 0 ? await showToPerson(read, asked, call, services) : undefined;
+  return ended ?? all.map((one) => one?.taken);
+}
+
+/** An issue that was read, and what is sent of it. */
+interface ReadIssueTask {
+  task: IssueTask;
+  taken: TaskOfIssue;
+}
+
+async function readIssue(
+  message: string,
+  repositoryUrl: string | undefined,
+  call: Call,
+  services: Services,
+): Promise<ReadIssueTask | undefined> {
   // Most messages are none, and then nothing is loaded.
   if (!mayNameIssue(message)) return undefined;
-  const { elsewhere } = services;
-  for (const source of await elsewhere.issueSources()) {
-    const named = await source.find(message, () => findPlace(asked.repositoryUrl, call, services));
+  for (const source of await services.elsewhere.issueSources()) {
+    const named = await source.find(message, () => findPlace(repositoryUrl, call, services));
     if (!named) continue;
     const signal = AbortSignal.any([call.signal, AbortSignal.timeout(READ_MS)]);
-    const read = await named.read(signal).catch((error: Error) => {
+    const { task, ...read } = await named.read(signal).catch((error: Error) => {
       throw new ActionError(`${error.message} Nothing was sent.`);
     });
     const { quoteTask } = await import("../../integrations/quote-task.js");
-    const sent = quoteTask(read.task, named.words);
-    const ended = await showToPerson(sent, read.task, asked, call, services);
-    if (ended) return ended;
+    const subject = cleanLine(task.title, TITLE_CHARS);
     return {
-      message: sent,
-      title: `${named.name}: ${cleanLine(read.task.title, TITLE_CHARS)}`,
-      subject: cleanLine(read.task.title, TITLE_CHARS),
-      ...(read.repositoryUrl ? { repositoryUrl: read.repositoryUrl } : {}),
-      ...(read.link ? { link: read.link } : {}),
+      task,
+      taken: {
+        message: quoteTask(task, named.words),
+        ...{ title: `${named.name}: ${subject}`, subject },
+        ...(read.repositoryUrl ? { repositoryUrl: read.repositoryUrl } : {}),
+        ...(read.link ? { link: read.link } : {}),
+      },
     };
   }
   return undefined;
@@ -108,23 +140,26 @@ async function findPlace(
 
 /** Others have written it, so that the person has to see what an agent is told in their name. */
 async function showToPerson(
-  sent: string,
-  { what, url }: IssueTask,
+  all: readonly ReadIssueTask[],
   { confirm, again }: Asked,
   call: Call,
   { elsewhere }: Services,
 ): Promise<Answer | undefined> {
+  const what = all.map(({ task }) => task.what).join(", ");
+  const sent = all.map(({ taken }) => taken.message).join("\n\n");
   const digest = createHash("sha256").update(sent).digest("hex");
   // Without forms they have seen it in the answer before: the same, and not one that was changed since.
   const wasShown = elsewhere.shown.get(what) === digest;
-  const text = cleanText(sent);
-  const rest = text.length - SHOWN_CHARS;
-  const shown = rest > 0 ? `${cutText(text, SHOWN_CHARS)}\n… (${rest} more characters, at ${url})` : text;
+  const deed =
+    all.length === 1
+      ? `Send the text of the ${what} to the agent as its task`
+      : `Send the texts of ${all.length} issues to agents as their tasks: ${what}`;
+  const shown = all.map((one) => showOne(one, Math.floor(SHOWN_CHARS / all.length)));
   const ended = await confirmWithPerson(
     {
       action: again.action,
-      deed: `Send the text of the ${what} to the agent as its task`,
-      detail: `Others have written it. This is what is sent:\n\n${shown}`,
+      deed,
+      detail: ["Others have written it. This is what is sent:", ...shown].join("\n\n"),
       tellsDetail: true,
       arguments: defined(again.arguments),
       confirm: wasShown ? confirm : undefined,
@@ -134,6 +169,12 @@ async function showToPerson(
   );
   if (ended?.outcome === "input_required") elsewhere.shown.keep(what, digest);
   return ended;
+}
+
+function showOne({ task, taken }: ReadIssueTask, limit: number): string {
+  const text = cleanText(taken.message);
+  const rest = text.length - limit;
+  return rest > 0 ? `${cutText(text, limit)}\n… (${rest} more characters, at ${task.url})` : text;
 }
 
 function defined(args: Record<string, unknown>): Record<string, unknown> {
