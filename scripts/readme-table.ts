@@ -1,7 +1,14 @@
-// Writes the settings table into docs/settings.md, between its two marks.
+// Writes the tables that come from the code into docs, each between its two marks.
 import { readFileSync, writeFileSync } from "node:fs";
+import { AGENT_KINDS } from "../src/engine/agent/agent-kinds.js";
+import { renderAgentsTable } from "../src/engine/agent/render-table.js";
 import { renderSettingsTable } from "../src/settings/render-table.js";
 
-const file = new URL("../docs/settings.md", import.meta.url);
-const marked = /(<!-- settings:begin -->\n)[\s\S]*?(<!-- settings:end -->)/;
-writeFileSync(file, readFileSync(file, "utf8").replace(marked, `$1${renderSettingsTable()}\n$2`));
+write("settings.md", "settings", renderSettingsTable());
+write("engine.md", "agents", renderAgentsTable(AGENT_KINDS));
+
+function write(document: string, name: string, table: string): void {
+  const file = new URL(`../docs/${document}`, import.meta.url);
+  const marked = new RegExp(`(<!-- ${name}:begin -->\\n)[\\s\\S]*?(<!-- ${name}:end -->)`);
+  writeFileSync(file, readFileSync(file, "utf8").replace(marked, `$1${table}\n$2`));
+}

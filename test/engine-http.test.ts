@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { AGENT_KINDS } from "../src/engine/agent/agent-kinds.js";
 import { createEngineApp, type EngineAppOptions } from "../src/engine/http/app.js";
 import { healthSchema, rootHealthSchema } from "../src/engine/http/health-schemas.js";
 import * as schemas from "../src/engine/http/run-schemas.js";
@@ -395,7 +396,10 @@ describe("the workflow library over HTTP", () => {
 describe("health and description", () => {
   it("warns when the agent's program cannot be used", async () => {
     const app = createApp({
-      findAgent: async () => ({ ok: false, problem: "Claude Code is not logged in." }),
+      agents: {
+        all: AGENT_KINDS,
+        find: async () => ({ ok: false, problem: "Claude Code is not logged in." }),
+      },
     });
     expect(healthSchema.strict().parse((await ask("GET", "/health", { app })).body)).toMatchObject({
       status: "warning",

@@ -10,9 +10,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serveSimulatedApi } from "../../mocks/serve.js";
+import { AGENT_KINDS } from "../../src/engine/agent/agent-kinds.js";
 import type { StartAgent } from "../../src/engine/agent/agent-process.js";
 import type { AgentExit } from "../../src/engine/agent/events.js";
 import { createEngine } from "../../src/engine/engine.js";
+import type { Agents } from "../../src/engine/engine-options.js";
 import { createEngineApp } from "../../src/engine/http/app.js";
 import { serveEngine } from "../../src/engine/http/serve.js";
 import { createRunStore } from "../../src/engine/runs/create-run-store.js";
@@ -125,7 +127,13 @@ async function servePushed(): Promise<string> {
     clock,
     onProblem: () => {},
   });
-  const findAgent = async () => ({ ok: true as const, path: "timed" });
+  const timed = createTimedAgent(clock);
+  const agents: Agents = {
+    all: AGENT_KINDS,
+    get: (name) => AGENT_KINDS.find((kind) => kind.name === name),
+    find: async () => ({ ok: true, path: "timed" }),
+    start: (_name, agent, onEvent) => timed(agent, onEvent),
+  };
   const engine = createEngine({
     runs,
     library,
@@ -137,8 +145,7 @@ async function servePushed(): Promise<string> {
       env,
       clock,
     }),
-    startAgent: createTimedAgent(clock),
-    findAgent,
+    agents,
     prepareHandover: async () => join(folder, "handover.md"),
     limits: { concurrency: 10_000, questionTimeoutMs: 60_000 },
     env,
@@ -148,7 +155,7 @@ async function servePushed(): Promise<string> {
   });
   await engine.open();
   const onRequest = () => void requests++;
-  const options = { engine, runs, library, apiKey: API_KEY, findAgent, onRequest, clock, log };
+  const options = { engine, runs, library, apiKey: API_KEY, agents, onRequest, clock, log };
   const { app } = createEngineApp({ ...options, version: "0.0.0" });
   return (await serveEngine({ app, host: "127.0.0.1", port: 0 })).url;
 }

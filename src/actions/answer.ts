@@ -52,6 +52,7 @@ const runAnswer = z.object({
   max_turns: maybeNumber,
   expected_turns: maybeNumber,
   current_action: maybeText,
+  /** Behind it, in parentheses, the kind of agent where that is not the usual one. */
   model: maybeText,
   /** ISO 8601, UTC. */
   started_at: maybeText,

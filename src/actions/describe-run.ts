@@ -50,7 +50,7 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
     max_turns: run.maxTurns,
     expected_turns: run.expectedTurns,
     current_action: run.currentAction,
-    model: run.model,
+    model: tellModel(run),
     started_at: run.startedAt === undefined ? undefined : new Date(run.startedAt).toISOString(),
     duration_s: duration === undefined ? undefined : Math.max(0, Math.round(duration * 10) / 10),
     cost_usd: run.costUsd === undefined ? undefined : Math.round(run.costUsd * 1e6) / 1e6,
@@ -74,6 +74,11 @@ export function describeRun(run: Run, options: { detailed?: boolean; now: number
     questions: describeQuestions(openQuestions(run)),
   };
   return Object.fromEntries(Object.entries(full).filter(([, value]) => value !== undefined)) as RunAnswer;
+}
+
+/** "gpt-5.5 (codex)" */
+function tellModel({ agent, model }: Pick<Run, "agent" | "model">): string | undefined {
+  return agent === undefined ? model : `${model ?? "unknown"} (${agent})`;
 }
 
 function describeQuestions(questions: readonly RunQuestion[]): RunAnswer["questions"] {

@@ -51,6 +51,7 @@ export function createRunCalls({ request }: Requests): RunCalls {
             max_turns: start.maxTurns,
             cost_limit_usd: start.costLimitUsd,
             output_schema: start.outputSchema,
+            agent: start.agent,
             model: start.model,
             pull_request: start.pullRequest,
             timeout: start.timeoutS,

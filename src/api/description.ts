@@ -44,6 +44,8 @@ export interface ApiDescription {
     keyPrefix: string | undefined;
     /** It names a field `model`, which is in no contract: other APIs pass over it without a word. */
     takesModel: boolean;
+    /** Those that a field `agent` names: kinds of agents, and whether they tell what they cost. */
+    agents: readonly { name: string; tellsCost: boolean }[];
     /** It names a field `start_from`: a session's branch can begin at another one. */
     takesFrom: boolean;
     /** Whether a start may ask for a pull request. */
@@ -163,6 +165,7 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     closed: tells && closed,
     keyPrefix: readKeyPrefix(item, document),
     takesModel: "model" in properties,
+    agents: readAgents(properties.agent),
     takesFrom: "start_from" in properties,
     takesPullRequest: "pull_request" in properties,
     takesOutputSchema: "output_schema" in properties,
@@ -170,6 +173,19 @@ function readStart(item: Json, document: Json): ApiDescription["start"] {
     takesCostLimit: "cost_limit_usd" in properties,
     takesIssue: "linked_issue" in properties,
   };
+}
+
+/** More kinds of agents than any API has. */
+const AGENTS_LIMIT = 50;
+
+function readAgents(property: unknown): ApiDescription["start"]["agents"] {
+  const listed = toRecord(property)["x-agents"];
+  return (Array.isArray(listed) ? listed.slice(0, AGENTS_LIMIT) : []).flatMap((one) => {
+    const { name, tells_cost } = toRecord(one);
+    return typeof name === "string" && /^[\w-]{1,50}$/.test(name)
+      ? [{ name, tellsCost: tells_cost !== false }]
+      : [];
+  });
 }
 
 /** The bounds of a whole number, looked for behind references and beside null; undefined when it is not clear. */

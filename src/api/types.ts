@@ -20,6 +20,8 @@ export interface Workflow {
   capabilities: string[];
   /** Models that a run of it can be told to use, where the API takes any. */
   models?: string[];
+  /** The kind of agent that carries it out, where the API tells it: `claude`, `codex`. */
+  agent?: string;
 }
 
 /** Statuses after which a run does no more work. Any other text, known or not, is treated as not final. */
@@ -87,6 +89,8 @@ export interface Run {
   /** What successful runs of the workflow usually take. */
   expectedTurns?: number;
   currentAction?: string;
+  /** The kind of agent, where it is another one than the API's usual one. */
+  agent?: string;
   model?: string;
   startedAt?: number;
   completedAt?: number;
@@ -238,6 +242,8 @@ export interface StartRequest {
   /** A JSON Schema of what the agent has to give; only for APIs that say that they take it. */
   outputSchema?: Readonly<Record<string, unknown>>;
   /** For our own engine, and APIs that say that they take it. */
+  /** The kind of agent in place of the workflow's. */
+  agent?: string;
   model?: string;
   /** The run's own time limit in seconds. */
   timeoutS?: number;

@@ -58,6 +58,7 @@ export function toRow(
     ...optional("expectedTurns", run.expectedTurns),
     ...optional("branch", line(run.work?.branch ?? run.gitBranch, NAME_CHARS)),
     ...optional("repository", line(run.repositoryUrl)),
+    ...optional("agent", line(run.agent, NAME_CHARS)),
     ...optional("model", line(run.model, NAME_CHARS)),
     ...optional("costUsd", run.costUsd),
     ...optional("costAtLeast", run.costAtLeast),

@@ -6,14 +6,17 @@ import {
   isLocalRepository,
 } from "../shared/git/repository-address.js";
 import { cleanLine } from "../shared/text.js";
-import type { EngineOptions } from "./engine-options.js";
+import type { AboutKind } from "./agent/agent-kind.js";
+import { USUAL_AGENT } from "./agent/agent-name.js";
+import type { Agents, EngineOptions } from "./engine-options.js";
 import { notWritten } from "./not-written.js";
 import { isPrefixed } from "./runs/key-prefix.js";
 import type { EngineRun, RunRequest } from "./runs/run.js";
 import { KeyReused, type Recorded } from "./runs/run-store.js";
 import { EngineRefusal, type EngineWorkflow } from "./types.js";
 import type { DayLimit } from "./work/day-limit.js";
-import { allowedModels } from "./workflows/models.js";
+import { tellUnkept } from "./work/tell-unkept.js";
+import { agentOf, allowedModels } from "./workflows/models.js";
 
 /**
  * Checks a request and takes the run on. It is written down before anything else happens, so that a run that was
@@ -28,7 +31,7 @@ import { allowedModels } from "./workflows/models.js";
 export async function acceptRequest(
   asked: RunRequest,
   key: string | undefined,
-  options: Pick<EngineOptions, "runs" | "library" | "findAgent" | "log"> & {
+  options: Pick<EngineOptions, "runs" | "library" | "agents" | "limits" | "log"> & {
     refuse: () => void;
     dayLimit: Pick<DayLimit, "refusal">;
     within?: string | undefined;
@@ -65,16 +68,24 @@ export async function acceptRequest(
       `Workflow '${asked.workflowName}' not found. Available: [${names.join(", ")}]${problem ? ` ${problem}` : ""}`,
     );
   }
-  const model = chooseModel(asked, workflow);
-  const agent = await options.findAgent();
-  if (!agent.ok) throw new EngineRefusal(503, agent.problem);
+  const kind = chooseAgent(asked, workflow, options.agents);
+  const model = chooseModel(asked, workflow, kind);
+  const unkept = tellUnkept(kind, { workflow, request: asked, limits: options.limits });
+  if (unkept) throw new EngineRefusal(400, unkept);
+  const found = await options.agents.find(kind.name);
+  if (!found.ok) throw new EngineRefusal(503, found.problem);
   const isThere = ({ request }: EngineRun) =>
     options.within === undefined || request.userId === options.within;
   const former =
     asked.sessionId === undefined
       ? undefined
       : continued(runs.ofSession(asked.sessionId).filter(isThere), asked.sessionId);
-  const wanted = model === undefined ? asked : { ...asked, model };
+  const { agent: _asked, ...rest } = asked;
+  const wanted: RunRequest = {
+    ...rest,
+    ...(kind.name === USUAL_AGENT ? {} : { agent: kind.name }),
+    ...(model === undefined ? {} : { model }),
+  };
   const request = former ? withFormer(wanted, former) : wanted;
   const runId = randomUUID();
   const sessionId = asked.sessionId ?? randomUUID();
@@ -136,33 +147,47 @@ function continued(ofSession: readonly EngineRun[], sessionId: string): EngineRu
   );
 }
 
+/** @throws EngineRefusal where the engine has no such kind */
+function chooseAgent({ agent }: RunRequest, workflow: EngineWorkflow, agents: Agents): AboutKind {
+  const name = agent ?? agentOf(workflow);
+  const kind = agents.get(name);
+  if (kind) return kind;
+  const names = agents.all.map((one) => one.name).join(", ");
+  const whose = agent === undefined ? ` of the workflow '${workflow.name}'` : "";
+  throw new EngineRefusal(
+    400,
+    `This engine has no agent "${name}"${whose}. It has: ${names}. Nothing was started.`,
+  );
+}
+
 /**
  * The model that was asked for, in the spelling in which the workflow allows it.
  * @throws EngineRefusal when it does not
  */
-function chooseModel({ model }: RunRequest, workflow: EngineWorkflow): string | undefined {
+function chooseModel({ model }: RunRequest, workflow: EngineWorkflow, kind: AboutKind): string | undefined {
   if (model === undefined) return undefined;
-  const allowed = allowedModels(workflow);
+  const allowed = allowedModels(workflow, kind);
   const found = allowed.find((one) => one.toLowerCase() === model.toLowerCase());
   if (found !== undefined) return found;
   throw new EngineRefusal(
     400,
-    `The workflow '${workflow.name}' allows no model "${cleanLine(model, 100)}". Allowed: ${allowed.join(", ")}. ` +
+    `The workflow '${workflow.name}' allows no model "${cleanLine(model, 100)}"${kind.name === USUAL_AGENT ? "" : ` with ${kind.title}`}. Allowed: ${allowed.join(", ") || "none"}. ` +
       "Others have to be named by `models` in its workflow.json.",
   );
 }
 
-/** Whether the workflow and the model that are asked for are to be had here: each worker has its own workflows. */
+/** Whether the workflow, the agent and the model that are asked for are to be had here: each worker has its own workflows. */
 export async function isOffered(
   asked: RunRequest,
-  library: Pick<EngineOptions["library"], "get">,
+  { library, agents }: Pick<EngineOptions, "library" | "agents">,
 ): Promise<boolean> {
   const workflow = await library.get(asked.workflowName);
   if (!workflow) return false;
+  const kind = agents.get(asked.agent ?? agentOf(workflow));
+  if (!kind) return false;
   const { model } = asked;
-  return (
-    model === undefined || allowedModels(workflow).some((one) => one.toLowerCase() === model.toLowerCase())
-  );
+  if (model === undefined) return true;
+  return allowedModels(workflow, kind).some((one) => one.toLowerCase() === model.toLowerCase());
 }
 
 function withFormer(asked: RunRequest, former: EngineRun): RunRequest {

@@ -10,16 +10,15 @@ import { resolvePackageFolder } from "../shared/package-folder.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
 import { listDatabaseFiles } from "../store/database-file.js";
 import { createAgentGuard } from "./agent/agent-guard.js";
-import type { FoundAgent } from "./agent/agent-kind.js";
-import { claude } from "./agent/claude/claude.js";
+import { AGENT_KINDS, configuredPath } from "./agent/agent-kinds.js";
 import { sweepStartFiles } from "./agent/claude/start-files.js";
 import { endLeftover } from "./agent/process-tree.js";
-import { rememberAgent } from "./agent/remember-agent.js";
 import { createCommands } from "./agent/run-command.js";
 import { createEngine } from "./engine.js";
 import type { EngineLimits } from "./engine-options.js";
 import { createEngineApp } from "./http/app.js";
 import { serveEngine } from "./http/serve.js";
+import { createLiveAgents } from "./live-agents.js";
 import { createLiveSandbox } from "./live-sandbox.js";
 import { createRunPolicy } from "./permissions/run-policy.js";
 import { createScriptConsents } from "./permissions/script-consents.js";
@@ -189,17 +188,6 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     env,
     clock,
   });
-  const rememberClaude = () =>
-    rememberAgent(clock, () =>
-      claude.find({ env, platform, ...(settings.claudePath ? { configured: settings.claudePath } : {}) }),
-    );
-  let findClaudeNow = rememberClaude();
-  async function findAgent(): Promise<FoundAgent> {
-    const problem = sandbox.problem();
-    return problem === undefined
-      ? findClaudeNow()
-      : { ok: false, problem: `${problem} Nothing was started.` };
-  }
   // Earlier versions have their key in the engine's own folder. A database may be set aside while the engine runs.
   const listPrivatePaths = () => [
     options.privateFolder,
@@ -208,6 +196,19 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     ...listDatabaseFiles(options.stateFolder),
     ...(shared?.databaseFile ? [shared.databaseFile] : []),
   ];
+  const agents = createLiveAgents({
+    kinds: AGENT_KINDS,
+    settings: {
+      configured: (kind) => configuredPath(kind, settings),
+      get personHooks() {
+        return settings.engineHooks === "on";
+      },
+      get passedVariables() {
+        return settings.engineAgentVariables ?? [];
+      },
+    },
+    ...{ sandbox, guard, listPrivatePaths, env, platform, clock },
+  });
   const consents = createScriptConsents({
     file: join(options.privateFolder, "permissions.json"),
     now: () => clock.now(),
@@ -217,30 +218,13 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     worker: opened && { ...opened.worker, workspaces },
     workspaces,
     library,
-    startAgent(agent, onEvent) {
-      // That which its policy reckons with, whatever the setting has become since.
-      const confined = agent.policy?.sandboxed ? sandbox.found() : undefined;
-      const started = claude.start(
-        {
-          ...agent,
-          privatePaths: listPrivatePaths(),
-          ...(confined ? { sandbox: confined } : {}),
-          personHooks: settings.engineHooks === "on",
-          passedVariables: settings.engineAgentVariables ?? [],
-        },
-        onEvent,
-      );
-      guard.watch(started.pid);
-      void started.exited.then(() => guard.forget(started.pid));
-      return started;
-    },
-    findAgent,
+    agents,
     async prepareHandover(sessionId) {
       const own = join(folder, "handovers", sessionId);
       await ensurePrivateFolder(own);
       return join(own, "handover.md");
     },
-    policyFor: (workflow, workspace) =>
+    policyFor: (workflow, workspace, { capabilities }) =>
       createRunPolicy({
         facts: {
           allowedTools: workflow.allowedTools,
@@ -249,7 +233,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         },
         consents,
         repository: workspace.repositoryUrl,
-        sandboxed: sandbox.wanted(),
+        sandboxed: capabilities.sandbox && sandbox.wanted(),
       }),
     limits,
     github: pullRequests.github,
@@ -273,7 +257,6 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     if (!changed) return;
     if (changed.engineSandbox !== former.engineSandbox) await sandbox.follow(changed.engineSandbox);
     settings = changed;
-    if (changed.claudePath !== former.claudePath) findClaudeNow = rememberClaude();
     if (tellsOtherwise(changed, former)) notices.change(changed);
     pullRequests.change(changed);
     engine.limitsChanged();
@@ -299,7 +282,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
         : {}),
       library,
       apiKey: options.apiKey,
-      findAgent,
+      agents,
       ...(options.touch ? { onRequest: options.touch } : {}),
       async beforeRequest() {
         await Promise.all([refresh(), runs.refresh()]);

@@ -1,8 +1,10 @@
 import type { OpenedGithub } from "../integrations/github/open-github.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
-import type { FoundAgent } from "./agent/agent-kind.js";
-import type { StartAgent } from "./agent/agent-process.js";
+import type { AboutKind, FoundAgent } from "./agent/agent-kind.js";
+import type { AgentName } from "./agent/agent-name.js";
+import type { AgentOptions, AgentProcess } from "./agent/agent-process.js";
+import type { AgentEvent } from "./agent/events.js";
 import type { RunPolicy } from "./permissions/run-policy.js";
 import type { AgentProcessId, EngineRun } from "./runs/run.js";
 import type { RunStore } from "./runs/run-store.js";
@@ -75,6 +77,18 @@ export interface PlacesElsewhere {
   waitsFor?: { name: string; state: string };
 }
 
+/** The kinds of agents that an engine has. */
+export interface Agents {
+  /** The usual one first. */
+  all: readonly AboutKind[];
+  /** @returns undefined for a name that no kind has */
+  get(name: string): AboutKind | undefined;
+  /** Its program, or why it cannot be used and what to do. Asked before every start. */
+  find(name: AgentName): Promise<FoundAgent>;
+  /** Starts one, as `StartAgent` does. */
+  start(name: AgentName, options: AgentOptions, onEvent: (event: AgentEvent) => void): AgentProcess;
+}
+
 /** What the engine and each run's work are given. */
 export interface EngineOptions {
   runs: RunStore;
@@ -82,13 +96,11 @@ export interface EngineOptions {
   worker?: EngineWorker | undefined;
   workspaces: ReviewableWorkspaces;
   library: WorkflowLibrary;
-  startAgent: StartAgent;
-  /** The agent's program, or why it cannot be used and what to do. Asked before every start. */
-  findAgent: () => Promise<FoundAgent>;
+  agents: Agents;
   /** Makes the folder of a session's handover note, outside of its workspace; gives the note's path. */
   prepareHandover: (sessionId: string) => Promise<string>;
   /** What the agent of a run may do without a question; without it everything is asked. */
-  policyFor?: (workflow: EngineWorkflow, workspace: Workspace) => RunPolicy;
+  policyFor?: (workflow: EngineWorkflow, workspace: Workspace, kind: AboutKind) => RunPolicy;
   limits: EngineLimits;
   /** GitHub, for pull requests; left out where none are opened. */
   github?: () => Promise<OpenedGithub>;

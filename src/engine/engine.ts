@@ -8,6 +8,7 @@ import { type EngineRun, goesOn, hasEnded, type QueuedMessage, type RunRequest }
 import { createRunHistory } from "./runs/run-history.js";
 import type { StoredEvent } from "./runs/run-store.js";
 import { type Engine, EngineRefusal } from "./types.js";
+import { findAgentChange } from "./work/agent-change.js";
 import { createDayLimit } from "./work/day-limit.js";
 import { createDrain } from "./work/drain.js";
 import { createInterruptedRuns } from "./work/interrupted-runs.js";
@@ -81,8 +82,7 @@ export function createEngine(options: EngineOptions): Engine {
   const resumes = createResumes({
     ...{ runs, clock, log, isOn: () => limits.resumeOnce === true },
     start: (request, resumed) => take(request, { resumes: resumed }),
-    mayOthers: async (request) =>
-      worker?.hasOthers() === true && !(await isOffered(request, options.library)),
+    mayOthers: async (request) => worker?.hasOthers() === true && !(await isOffered(request, options)),
   });
   let closing = false;
 
@@ -235,6 +235,7 @@ export function createEngine(options: EngineOptions): Engine {
     start: (asked, key, within) => take(asked, { key, within }),
 
     costWarning: dayLimit.warning,
+    agentNote: (run) => findAgentChange(run, options)?.told,
 
     get: find,
 

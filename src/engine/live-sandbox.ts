@@ -8,6 +8,8 @@ export interface LiveSandbox {
   wanted(): boolean;
   /** The machine's, as it was found last; undefined when there is none. */
   found(): Extract<Sandbox, { usable: true }> | undefined;
+  /** Agents may only begin with one. */
+  required(): boolean;
   /** Why no agent may begin: one has to be there, and is not. */
   problem(): string | undefined;
   /** Follows the setting. */
@@ -22,13 +24,16 @@ export function createLiveSandbox(options: {
 }): LiveSandbox {
   let found: Sandbox | undefined;
   let isWanted = false;
+  let isRequired = false;
   let problem: string | undefined;
 
   return {
     wanted: () => isWanted,
     found: () => (found?.usable ? found : undefined),
+    required: () => isRequired,
     problem: () => problem,
     async follow(mode) {
+      isRequired = mode === "on";
       if (mode === "off") {
         isWanted = false;
         problem = undefined;

@@ -1,6 +1,7 @@
 import type { Checks } from "../integrations/github/read-checks.js";
 import type { Reviews } from "../integrations/github/read-reviews.js";
 import type { Whose } from "../shared/whose.js";
+import type { AgentName } from "./agent/agent-name.js";
 import type { AskedPullRequest, EngineRun, RunQuestion, RunRequest, RunStatus } from "./runs/run.js";
 import type { SlotWait } from "./work/slot-wait.js";
 import type { LeftoverStore } from "./workspaces/workspaces.js";
@@ -25,10 +26,17 @@ export interface EngineWorkflow {
   allowedTools: string[];
   disallowedTools: string[];
   permissionMode: "default" | "acceptEdits" | "plan" | "bypassPermissions";
-  /** What its runs use unless they say otherwise. Default: that of the person's Claude Code settings. */
+  /** The kind of agent that carries it out, unless a start names another one; the usual one when left out. */
+  agent?: AgentName;
+  /** What its runs use unless they say otherwise. Default: that of the person's own settings of the agent. */
   model?: string;
-  /** What a run may be told to use; Claude Code's own short names when left out. */
+  /** What a run may be told to use; the agent's own short names when left out. */
   models?: string[];
+  /**
+   * What has to be there for a run to count as completed, where its agent does not tell that itself: a final message, or
+   * a commit as well (or the words that there was nothing to do). A final message when left out.
+   */
+  success?: "report" | "commit";
   /** The only MCP servers that its agents get, by name; none when left out. */
   mcpServers?: Record<string, McpServer>;
   capabilities: string[];
@@ -193,6 +201,8 @@ export interface Engine {
    * there is enough.
    */
   costWarning(caller: Pick<RunRequest, "userId" | "userName">): string | undefined;
+  /** That a run goes on with another agent than its session had so far, as a sentence; undefined where it does not. */
+  agentNote(run: EngineRun): string | undefined;
   /**
    * Takes in what other engines have written where the run is not known here; only where several share a database.
    * @throws EngineRefusal (503) where that cannot be read

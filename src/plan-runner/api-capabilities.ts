@@ -17,6 +17,9 @@ export function capabilitiesOfApi(
         ? "This API does not say that it checks a merge before it makes it"
         : undefined;
   return {
+    ...(description?.start.agents.length
+      ? {}
+      : { agent: "This API does not say that a run can have another agent than its workflow's" }),
     ...(capabilities.acceptsField("session_id") ? {} : { continue: "This API does not continue sessions" }),
     ...(description?.start.takesFrom
       ? {}

@@ -170,6 +170,8 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw" | "onChang
       };
       return checkPlan(plan, {
         workflows: workflows?.map((workflow) => workflow.name),
+        agents: options.capabilities.state().description?.start.agents,
+        agentOf: (name) => workflows?.find((workflow) => workflow.name === name)?.agent,
         choose: router && choose,
         cannot: capabilitiesOfApi(options.capabilities),
         defaults: options.limits,

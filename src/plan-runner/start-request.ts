@@ -9,6 +9,7 @@ export interface TakenWithStart {
   takesFrom?: boolean;
   takesCostLimit?: boolean;
   takesOutputSchema?: boolean;
+  agents?: readonly { name: string }[];
 }
 
 /**
@@ -22,16 +23,19 @@ export function requestOfStart(
   { repositoryUrl, gitBranch, consent, onBehalf }: PlanPlace,
   { defaults, takes = {} }: { defaults: Partial<StartRequest>; takes: TakenWithStart | undefined },
 ): StartRequest | { problem: string } {
-  const { workflow, message, session, sessionName, costLimitUsd, output } = order;
+  const { workflow, agent, message, session, sessionName, costLimitUsd, output } = order;
   if (workflow === AUTO_WORKFLOW)
     return {
       problem:
         "No workflow was chosen for it, since the API's workflows were not known when the plan began. Begin the plan again, or name one.",
     };
+  if (agent !== undefined && !takes.agents?.some(({ name }) => name === agent))
+    return { problem: `The API does not say that it has the agent ${agent}. Nothing was started.` };
   const base = {
     ...defaults,
     ...onBehalf,
     workflowName: workflow,
+    ...(agent === undefined ? {} : { agent }),
     message,
     ...(takes.takesCostLimit && costLimitUsd !== undefined ? { costLimitUsd } : {}),
     ...(takes.takesOutputSchema && output ? { outputSchema: schemaOf(output) } : {}),

@@ -56,6 +56,8 @@ export interface RunStep extends StepBase {
   readonly kind: "run";
   /** The name of a workflow, or `auto`. */
   readonly workflow: string;
+  /** The kind of agent in place of the workflow's. */
+  readonly agent?: string;
   /** With references. Missing where the step works on what another one has left. */
   readonly task?: string;
   readonly output?: Fields;

@@ -5,7 +5,7 @@ import { KIND_WORDS } from "./kind-words.js";
 
 /** What is known of a workflow in words. */
 export type DescribedWorkflow = Pick<Workflow, "name" | "description"> &
-  Partial<Pick<Workflow, "displayName" | "category" | "capabilities">>;
+  Partial<Pick<Workflow, "displayName" | "category" | "capabilities" | "agent">>;
 
 /** A task that was done before, and how that went. */
 export interface PastTask {

@@ -133,6 +133,7 @@ export function createFakeEngine(store: FakeStore, now: () => number): FakeEngin
       });
     },
     costWarning: () => undefined,
+    agentNote: () => undefined,
     get,
     diff: async () => ({ text: "diff\n", cut: false, branch: "b", baseBranch: "main" }),
     head: async () => ({ branch: "b", commit: "abc" }),

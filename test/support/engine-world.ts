@@ -1,9 +1,11 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
-import type { AgentProcess, StartAgent } from "../../src/engine/agent/agent-process.js";
+import type { AboutKind } from "../../src/engine/agent/agent-kind.js";
+import { AGENT_KINDS } from "../../src/engine/agent/agent-kinds.js";
+import type { AgentOptions, AgentProcess } from "../../src/engine/agent/agent-process.js";
 import type { AgentEvent } from "../../src/engine/agent/events.js";
 import { createEngine } from "../../src/engine/engine.js";
-import type { EngineOptions } from "../../src/engine/engine-options.js";
+import type { Agents, EngineOptions } from "../../src/engine/engine-options.js";
 import { createRunStore } from "../../src/engine/runs/create-run-store.js";
 import { type EngineRun, hasEnded, type RunQuestion, type RunRequest } from "../../src/engine/runs/run.js";
 import type { RunStore } from "../../src/engine/runs/run-store.js";
@@ -26,6 +28,9 @@ export interface SeenAgent {
   /** It does something: it does not wait for an answer. */
   atWork: boolean;
   sent: string[];
+  /** Its kind, and what it was started with. */
+  kind: string;
+  options: AgentOptions;
 }
 
 /** Everything that outlives an engine: agents, folders, and what must never happen but did. */
@@ -42,6 +47,15 @@ export interface World {
     atWrite?: AtWait;
     hangs?: string;
     questionTimeoutMs?: number;
+    /** What differs from the usual workflow. */
+    workflow?: Partial<EngineWorkflow>;
+    /** The kinds of agents; Claude Code alone when left out. */
+    kinds?: readonly AboutKind[];
+    /** What runs have committed, as it is found in their workspaces. */
+    commits?: string[];
+    limits?: Partial<EngineOptions["limits"]>;
+    /** A folder for handover notes; there are none when left out. */
+    notes?: string;
   }): Promise<WalkedEngine>;
   /** A copy of the files as they are now: what an engine that is killed leaves. */
   copy(folder: string): string;
@@ -128,9 +142,9 @@ export function createEngineWorld({
     if (alive.length > 2 * SLOTS) violations.push(`${alive.length} agents alive`);
   }
 
-  const startAgent: StartAgent = (options, onEvent) => {
+  const startAgent: Agents["start"] = (kind, options, onEvent) => {
     const { mark: runId = "", sessionId, cwd } = options;
-    const agent: SeenAgent = { runId, sessionId, cwd, alive: true, atWork: true, sent: [] };
+    const agent: SeenAgent = { runId, sessionId, cwd, alive: true, atWork: true, sent: [], kind, options };
     if (agents.some((other) => other.alive && other.cwd === agent.cwd))
       violations.push(`two agents in ${agent.cwd}`);
     if (agents.some((other) => other.runId === runId)) violations.push(`run ${runId} has got two agents`);
@@ -159,8 +173,13 @@ export function createEngineWorld({
     });
     async function work(): Promise<void> {
       await soon();
+      // The others choose the ids of their conversations by themselves.
+      if (kind !== "claude" && turn === 0)
+        tell({ type: "init", sessionId: options.resume ? sessionId : `${kind}-of-${runId}`, tools: [] });
       tell({ type: "turn", turn: ++turn });
       await soon();
+      for (; options.prompt.includes("[turns]") && agent.alive && turn < 10; await soon())
+        tell({ type: "turn", turn: ++turn });
       if (options.prompt.includes("[ask]")) {
         agent.atWork = false;
         tell({ type: "question", question: { ...ASKED, askedAt: clock.now() } });
@@ -175,7 +194,8 @@ export function createEngineWorld({
         tell({ type: "turn", turn: ++turn });
       }
       working = false;
-      tell({ type: "result", ok: true, subtype: "success", text: "Done." });
+      const [, text = "Done."] = /\[say (.*?)\]/.exec(options.prompt) ?? [];
+      tell({ type: "result", ok: true, subtype: "success", ...(text ? { text } : {}) });
       if (ending) tellExit();
     }
     void work();
@@ -248,7 +268,13 @@ export function createEngineWorld({
       atWrite = () => {},
       hangs,
       questionTimeoutMs = 60_000,
+      kinds = AGENT_KINDS,
+      commits = [],
+      limits = {},
+      notes = "/work",
+      ...others
     } = {}) {
+      const workflow: EngineWorkflow = { ...WORKFLOW, ...others.workflow };
       const waits: string[] = [];
       /** The next transaction fails, as on a full disk. */
       let isDiskFull = false;
@@ -303,8 +329,8 @@ export function createEngineWorld({
       const options: EngineOptions = {
         runs,
         library: {
-          get: () => wait("workflow", () => WORKFLOW),
-          list: async () => [WORKFLOW],
+          get: () => wait("workflow", () => workflow),
+          list: async () => [workflow],
         } as unknown as EngineOptions["library"],
         workspaces: {
           prepare: (request) => wait("prepare", () => workspaceOf(request)),
@@ -314,7 +340,7 @@ export function createEngineWorld({
           inspect: (_, signal) =>
             wait("inspect", async () => {
               if (await isStopped("inspect", signal)) throw new Error("It was stopped");
-              return { filesChanged: [], commits: [], uncommitted: false };
+              return { filesChanged: [], commits, uncommitted: false };
             }),
           settle: (_, { signal }) =>
             wait("settle", async () => {
@@ -336,10 +362,14 @@ export function createEngineWorld({
               return { removed, errors: reason ? [reason] : [] };
             }),
         },
-        startAgent,
-        findAgent: () => wait("find agent", () => ({ ok: true as const, path: "/bin/claude" })),
-        prepareHandover: () => wait("handover", () => "/work/handover.md"),
-        limits: { concurrency: SLOTS, questionTimeoutMs },
+        agents: {
+          all: kinds,
+          get: (name) => kinds.find((kind) => kind.name === name),
+          find: () => wait("find agent", () => ({ ok: true as const, path: "/bin/agent" })),
+          start: startAgent,
+        },
+        prepareHandover: () => wait("handover", () => join(notes, "handover.md")),
+        limits: { concurrency: SLOTS, questionTimeoutMs, ...limits },
         env: {},
         clock,
         log: createLog({ level: "error", stderr: { write: () => true } as unknown as NodeJS.WriteStream }),

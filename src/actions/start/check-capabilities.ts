@@ -74,6 +74,15 @@ function findProblem(draft: StartDraft, context: StepContext): ActionError | und
     );
   }
   const description = capabilities.state().description;
+  const agents = description?.start.agents.map(({ name }) => name) ?? [];
+  if (args.agent && !agents.includes(args.agent)) {
+    const there =
+      agents.length > 0 ? `has no such agent, but ${agents.join(", ")}` : "lets nobody choose the agent";
+    return new ActionError(
+      `\`agent\` ${JSON.stringify(args.agent)}: the API at ${api.address} ${there}. Nothing was sent. ` +
+        "Ask the person whether to do without it.",
+    );
+  }
   if (args.finish === "pull_request" && !description?.start.takesPullRequest) {
     return new ActionError(
       `\`finish\`: the API at ${api.address} does not say that it opens pull requests, so none would be opened. Nothing was sent. ` +

@@ -4,9 +4,10 @@ import type { StartArguments, Step, StepContext } from "./draft.js";
 
 /** Makes sure that the API has the workflow that the call names, and that it allows the model. */
 export const checkWorkflow: Step = async (draft, context) => {
-  const { workflow_name, model } = draft.args;
+  const { workflow_name, agent, model } = draft.args;
   if (workflow_name) await requireWorkflow(workflow_name, draft.args, context);
-  if (workflow_name && model) await requireModel(workflow_name, model, context);
+  // What the workflow lists is for its own agent; for another one the API itself says.
+  if (workflow_name && model && !agent) await requireModel(workflow_name, model, context);
   return draft;
 };
 

@@ -18,6 +18,7 @@ export const RUN_PARAMETERS = [
   "continue_session",
   "repository_url",
   "git_branch",
+  "agent",
   "model",
   "uncommitted",
   "max_turns",

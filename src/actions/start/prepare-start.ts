@@ -167,7 +167,7 @@ export async function buildRequest(
 ): Promise<Omit<StartRequest, "message">> {
   const { settings, capabilities } = services;
   const { settled, continuation, workflowName, repositoryUrl, gitBranch } = start;
-  const { persistent, temp_workspace, model } = settled;
+  const { persistent, temp_workspace, agent, model } = settled;
   const autoMerge = mergesWork(settled, settings);
   const sessionName = start.sessionName || (await makeUpName(start.task, services));
   // Some servers need it without describing it, so it is left out only where it would be refused.
@@ -185,6 +185,7 @@ export async function buildRequest(
     ...(start.agreed.changes?.taken ? { uncommitted: true as const } : {}),
     ...(start.agreed.publishes ? { pullRequest: true as const } : {}),
     ...onBehalfOf(person, services),
+    ...(agent ? { agent } : {}),
     ...(model ? { model } : {}),
     ...(persistent === undefined ? {} : { persistent }),
     ...(autoMerge === undefined ? {} : { autoMerge }),

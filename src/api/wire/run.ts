@@ -45,6 +45,7 @@ export const statusWire = z.looseObject({
   max_turns: number,
   expected_turns: number,
   current_action: text,
+  agent: text,
   model: text,
   waits_for_slot: record,
   phases_completed: texts,
@@ -170,6 +171,7 @@ export function statusToRun(runId: string, wire: z.output<typeof statusWire>): R
     // The public server counts assistant messages, which may be more than the turns it allows.
     turn: turn !== undefined && maxTurns ? Math.min(turn, maxTurns) : turn,
     maxTurns,
+    agent: line(wire.agent, 50),
     model: line(wire.model, 100),
     expectedTurns: count(wire.expected_turns) || undefined,
     currentAction: final ? undefined : line(wire.current_action, ACTION_CHARS),

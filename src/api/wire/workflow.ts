@@ -16,6 +16,7 @@ const workflowWire = z.union([
     maxTurns: number,
     suggestedTurns: number,
     models: texts,
+    agent: text,
   }),
 ]);
 /** An entry of `GET /manage` that only says why there is no such workflow to be used. */
@@ -51,5 +52,6 @@ export function toWorkflow(value: unknown): Workflow | undefined {
     maxTurns: count(wire.maxTurns) || undefined,
     capabilities: lines(wire.capabilities),
     models: wire.models === undefined ? undefined : lines(wire.models),
+    agent: line(wire.agent, 50),
   });
 }

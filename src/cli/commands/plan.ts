@@ -117,13 +117,14 @@ async function findAgainst(asked: Invocation): Promise<CheckAgainst> {
   try {
     if (engine && !engine.running) {
       const look = { env: process.env, platform: process.platform, home: homedir() };
-      const { workflows } = await openWorkflows(look);
-      return { workflows, cannot: {}, limits };
+      const { workflows, agents } = await openWorkflows(look);
+      return { workflows, agents, cannot: {}, limits };
     }
     await discover();
     const { available, workflows } = services.catalogue.state();
     return {
       workflows: available ? workflows : undefined,
+      agents: services.capabilities.state().description?.start.agents,
       cannot: capabilitiesOfApi(services.capabilities),
       limits,
     };

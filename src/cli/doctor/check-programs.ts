@@ -1,6 +1,13 @@
 import { execFile } from "node:child_process";
-import { type FoundClaude, findClaude, findSandbox } from "../../engine/requirements.js";
-import { failure, ok, type Result, skipped, warning } from "./finding.js";
+import {
+  AGENT_KINDS,
+  configuredPath,
+  type FoundClaude,
+  findClaude,
+  findSandbox,
+} from "../../engine/requirements.js";
+import type { Settings } from "../../settings/settings.js";
+import { type Finding, failure, ok, type Result, skipped, warning } from "./finding.js";
 
 /** What the package is made for: `engines` of package.json. */
 const NODE_LINES = [
@@ -75,6 +82,28 @@ export async function checkClaude(options: {
   const { claudePath, env, platform, needed, shorten } = options;
   const found = await findClaude({ ...(claudePath ? { configured: claudePath } : {}), env, platform });
   return judgeClaude(found, needed, shorten);
+}
+
+/** Looks for the other agents, which nothing needs that does not name them. Each is a check of its own. */
+export async function checkOtherAgents(options: {
+  settings: Settings | undefined;
+  env: NodeJS.ProcessEnv;
+  platform: NodeJS.Platform;
+  shorten(text: string): string;
+  within(work: Promise<Result>): Promise<Result>;
+}): Promise<Finding[]> {
+  const { settings, env, platform, shorten, within } = options;
+  const look = async (kind: (typeof AGENT_KINDS)[number]): Promise<Result> => {
+    const configured = configuredPath(kind, settings);
+    const found = await kind.find({ env, platform, ...(configured ? { configured } : {}) });
+    if (found.ok)
+      return ok(`${[kind.title, found.version].filter(Boolean).join(" ")} at ${shorten(found.path)}`);
+    return skipped(
+      `only needed where a workflow or a start names the agent ${kind.name}. ${shorten(found.problem)}`,
+    );
+  };
+  const others = AGENT_KINDS.filter(({ name }) => name !== "claude");
+  return Promise.all(others.map(async (kind) => ({ check: kind.name, ...(await within(look(kind))) })));
 }
 
 /**

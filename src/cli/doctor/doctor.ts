@@ -24,7 +24,7 @@ import type { JudgedEntry } from "./check-clients.js";
 import { checkDeliveries } from "./check-deliveries.js";
 import { checkNotifications } from "./check-notifications.js";
 import { checkPlans } from "./check-plans.js";
-import { checkClaude, checkGit, checkNode, checkSandbox } from "./check-programs.js";
+import { checkClaude, checkGit, checkNode, checkOtherAgents, checkSandbox } from "./check-programs.js";
 import { checkRepositories } from "./check-repositories.js";
 import { checkServices } from "./check-services.js";
 import { checkState } from "./check-state.js";
@@ -97,38 +97,52 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
   const isShared = settings !== undefined && hasSharedDatabase(settings);
   const engine = readEngineStatus(folder, { clock });
   const hidden: string[] = [];
-  const [api, state, git, claude, sandbox, status, workflows, repositories, plans, workers, told, services] =
-    await Promise.all([
-      examineApi(settings, folder, engine, options),
-      within(
-        settings && isShared
-          ? examineDatabase(settings, options)
-          : checkState({ folder, shown: shorten(folder), platform }),
+  const [
+    api,
+    state,
+    git,
+    claude,
+    agents,
+    sandbox,
+    status,
+    workflows,
+    repositories,
+    plans,
+    workers,
+    told,
+    services,
+  ] = await Promise.all([
+    examineApi(settings, folder, engine, options),
+    within(
+      settings && isShared
+        ? examineDatabase(settings, options)
+        : checkState({ folder, shown: shorten(folder), platform }),
+    ),
+    within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
+    within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
+    checkOtherAgents({ settings, env, platform, shorten, within }),
+    within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
+    within(
+      Promise.all([engine, readKeptSettings(folder)]).then(([found, kept]) =>
+        judgeEngine(found, { needed: local, kept, settings, whose: basis?.whose }),
       ),
-      within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
-      within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
-      within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
-      within(
-        Promise.all([engine, readKeptSettings(folder)]).then(([found, kept]) =>
-          judgeEngine(found, { needed: local, kept, settings, whose: basis?.whose }),
-        ),
-      ),
-      checkWorkflows({ env, platform, home, clock, needed: local }, within),
-      within(
-        checkRepositories({
-          env,
-          platform,
-          home,
-          clock,
-          allowedFolders: settings?.engineAllowedFolders ?? [],
-          shorten,
-        }),
-      ),
-      settings ? within(examinePlans(settings, folder, shorten)) : undefined,
-      settings && isShared ? within(examineWorkers(settings, folder, engine, options)) : undefined,
-      checkDeliveries(folder, settings, { clock, limitMs: LIMIT_MS }),
-      settings ? checkServices(settings, options, hidden) : [],
-    ]);
+    ),
+    checkWorkflows({ env, platform, home, clock, needed: local }, within),
+    within(
+      checkRepositories({
+        env,
+        platform,
+        home,
+        clock,
+        allowedFolders: settings?.engineAllowedFolders ?? [],
+        shorten,
+      }),
+    ),
+    settings ? within(examinePlans(settings, folder, shorten)) : undefined,
+    settings && isShared ? within(examineWorkers(settings, folder, engine, options)) : undefined,
+    checkDeliveries(folder, settings, { clock, limitMs: LIMIT_MS }),
+    settings ? checkServices(settings, options, hidden) : [],
+  ]);
   const isUnset = clients !== undefined && basis === undefined;
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
   const found = [
@@ -139,6 +153,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
     { check: "state", ...state },
     { check: "git", ...git },
     { check: "claude", ...claude },
+    ...agents,
     { check: "sandbox", ...sandbox },
     { check: "engine", ...status },
     ...(workers ? [{ check: "workers", ...workers }] : []),

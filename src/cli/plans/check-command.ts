@@ -8,7 +8,9 @@ import type { PlanFile } from "./read-plan-file.js";
 /** What a plan is held against. */
 export interface CheckAgainst {
   /** Undefined while nobody knows them: then any name is taken. */
-  workflows: readonly DescribedWorkflow[] | undefined;
+  workflows: readonly (DescribedWorkflow & { agent?: string })[] | undefined;
+  /** The agents that it has; undefined while nobody knows them. */
+  agents: CheckOptions["agents"];
   /** What the API cannot do, as `checkPlan` takes it. */
   cannot: CheckOptions["cannot"];
   limits: Partial<PlanLimits>;
@@ -21,13 +23,15 @@ export interface CheckAgainst {
  */
 export async function checkInTerminal(
   { text, name }: PlanFile,
-  { workflows, cannot = {}, limits }: CheckAgainst,
+  { workflows, agents, cannot = {}, limits }: CheckAgainst,
   options: { inputs?: Record<string, string> | undefined; out: (text: string) => void },
 ): Promise<number> {
   const { inputs, out } = options;
   const checked = await checkPlan(text, {
     workflows: workflows?.map((workflow) => workflow.name),
     choose: workflows && createRouter(workflows).choose,
+    agents,
+    agentOf: (workflow) => workflows?.find((one) => one.name === workflow)?.agent,
     cannot,
     defaults: limits,
     name,

@@ -1,5 +1,10 @@
 import { join } from "node:path";
-import { createWorkflowLibrary, findCopies, type WorkflowCopy } from "../../engine/requirements.js";
+import {
+  AGENT_KINDS,
+  createWorkflowLibrary,
+  findCopies,
+  type WorkflowCopy,
+} from "../../engine/requirements.js";
 import { resolveConfigFolder } from "../../shared/config-folder.js";
 import { resolvePackageFolder } from "../../shared/package-folder.js";
 
@@ -10,11 +15,15 @@ export interface OpenWorkflows {
   workflows: {
     name: string;
     description: string;
+    /** The kind of agent that it names. */
+    agent?: string;
     /** `copy`: the person's own in place of the shipped one of that name. */
     from: "shipped" | "yours" | "copy";
     copy?: WorkflowCopy;
   }[];
   copies: WorkflowCopy[];
+  /** The kinds of agents that the engine has. */
+  agents: { name: string; tellsCost: boolean }[];
   /** What cannot be used, and why. `name` is empty where it is about the whole folder. */
   problems: { name: string; message: string }[];
 }
@@ -34,16 +43,18 @@ export async function openWorkflows(options: {
     { shippedFolder, ownFolder },
     [...list, ...problems].map(({ name }) => name).filter((name) => name !== ""),
   );
-  const workflows = list.map(({ name, description, shipped }): OpenWorkflows["workflows"][number] => {
+  const workflows = list.map(({ name, description, agent, shipped }): OpenWorkflows["workflows"][number] => {
     const copy = copies.find((one) => one.name === name);
     return {
       name,
       description,
+      ...(agent === undefined ? {} : { agent }),
       from: shipped ? "shipped" : copy ? "copy" : "yours",
       ...(copy ? { copy } : {}),
     };
   });
-  return { shippedFolder, ownFolder, workflows, copies, problems };
+  const agents = AGENT_KINDS.map(({ name, capabilities }) => ({ name, tellsCost: capabilities.tellsCost }));
+  return { shippedFolder, ownFolder, workflows, copies, agents, problems };
 }
 
 /** The command that shows what the shipped one has that the copy has not, and the other way round. */

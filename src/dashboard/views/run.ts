@@ -3,7 +3,7 @@ import type { NeedView } from "./needs.js";
 
 /** What is told of a run as its API tells it. */
 type RunFact =
-  | ("runId" | "status" | "turn" | "maxTurns" | "expectedTurns" | "model" | "startedAt")
+  | ("runId" | "status" | "turn" | "maxTurns" | "expectedTurns" | "agent" | "model" | "startedAt")
   | ("costUsd" | "costAtLeast" | "insertions" | "deletions" | "mergedInto");
 
 /** A run as lists show it. */

@@ -1,7 +1,5 @@
+import type { AgentName } from "./agent-name.js";
 import type { StartAgent } from "./agent-process.js";
-
-/** The kinds of agents, as workflows and starts name them. */
-export type AgentName = "claude" | "codex";
 
 /** What a kind of agent can do, and what it can be held to. */
 export interface AgentCapabilities {
@@ -15,8 +13,10 @@ export interface AgentCapabilities {
   questions: boolean;
   /** It tells what it has cost, in USD. */
   tellsCost: boolean;
-  /** The limits that it keeps. */
-  limits: { turns: boolean; budget: boolean };
+  /** Who keeps the turn limit of a run: the program itself, or the engine by counting; nobody, where no turn is told. */
+  turnLimit: "agent" | "engine" | "no";
+  /** It keeps a cost limit by itself. */
+  costLimit: boolean;
   /** Rules for its tools are kept whatever it does, or are judged where it asks for permission. */
   rules: "enforced" | "asked";
   /** What a workflow disallows is out of its reach. */
@@ -27,9 +27,14 @@ export interface AgentCapabilities {
   outputSchema: boolean;
   /** It takes the MCP servers of a workflow. */
   mcpServers: boolean;
+  /** Its result tells that the work has succeeded; else what its workflow names has to speak for it. */
+  tellsSuccess: boolean;
   /** Whether it is there for work that changes files. */
   edits: "yes" | "preview" | "no";
 }
+
+/** What the engine has to know of a kind to take a run on. */
+export type AboutKind = Pick<AgentKind, "name" | "title" | "login" | "models" | "capabilities">;
 
 /** An agent's program with the options that it should be started with, or what is wrong and what to do. */
 export type FoundAgent =
@@ -41,6 +46,10 @@ export interface AgentKind {
   name: AgentName;
   /** As people call it. */
   title: string;
+  /** What to do where it is not logged in, as the beginning of a sentence: "Run `claude` in a terminal and log in". */
+  login: string;
+  /** The names by which anybody may have it use another model; others have to be named by the workflow. */
+  models: readonly string[];
   capabilities: AgentCapabilities;
   /**
    * Looks for the program, and whether it can work, without asking a model.

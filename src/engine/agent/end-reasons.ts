@@ -1,5 +1,6 @@
 import { cleanLine } from "../../shared/text.js";
 import type { FailureCode } from "../runs/run.js";
+import type { AboutKind } from "./agent-kind.js";
 import type { AgentEvent, AgentExit } from "./events.js";
 
 type Result = Extract<AgentEvent, { type: "result" }>;
@@ -9,10 +10,13 @@ interface Reason {
   /** The agent's own word for it: a result's `cause` or subtype. */
   cause?: RegExp;
   /** In what the agent says, where it has no word for it. */
-  words: RegExp;
+  words?: RegExp;
   /** What has happened, and a next step that can work; for the person. */
-  text: string;
+  text: string | ((kind: Who) => string);
 }
+
+/** The kind of agent, as far as it is spoken of. */
+type Who = Pick<AboutKind, "title" | "login">;
 
 /** The first that fits counts. */
 const REASONS: readonly Reason[] = [
@@ -27,8 +31,8 @@ const REASONS: readonly Reason[] = [
   {
     code: "transcript_gone",
     words: /no conversation found/i,
-    text:
-      "The conversation is gone from this machine (Claude Code removes old ones), so it cannot be continued. " +
+    text: ({ title }) =>
+      `The conversation is gone from this machine (${title} removes old ones), so it cannot be continued. ` +
       "Start a new session on the same branch and say what is left to do.",
   },
   {
@@ -41,9 +45,8 @@ const REASONS: readonly Reason[] = [
     code: "not_logged_in",
     cause: /^(authentication_failed|oauth_org_not_allowed)$/,
     words: /invalid api key|failed to authenticate|please run \/login|not logged in|oauth token/i,
-    text:
-      "Claude Code is not logged in, or its key is not accepted. Run `claude` in a terminal and log in, or correct " +
-      "ANTHROPIC_API_KEY where the engine is started; then continue the session.",
+    text: ({ title, login }) =>
+      `${title} is not logged in, or its key is not accepted. ${login}; then continue the session.`,
   },
   {
     code: "usage_limit",
@@ -61,15 +64,27 @@ const REASONS: readonly Reason[] = [
     code: "model_missing",
     cause: /^model_not_found$/,
     words: /issue with the selected model/i,
-    text:
+    text: ({ title }) =>
       "The model is not there, or not for this account. Continue the session with another `model`, or correct it in the " +
-      "workflow.json or in the settings of Claude Code.",
+      `workflow.json or in the settings of ${title}.`,
   },
   {
     code: "cost_limit",
     cause: /^error_max_budget_usd$/,
     words: /maximum budget/i,
     text: "The cost limit of a run was reached before the agent had finished. Continue the session to go on.",
+  },
+  {
+    code: "turn_limit",
+    cause: /^max_turn_requests$/,
+    text: "The agent's own limit of requests was reached before it had finished. Continue the session to go on.",
+  },
+  {
+    code: "refused",
+    cause: /^refusal$/,
+    text:
+      "The model has refused to go on with this, so the work is not done. Put the task in other words, or leave out what " +
+      "it refuses, and continue the session.",
   },
 ];
 
@@ -80,14 +95,16 @@ const QUOTED_CHARACTERS = 500;
 export function describeFailedEnd(
   result: Result | undefined,
   exit: AgentExit,
+  kind: Who = { title: "The agent", login: "Log in with it in a terminal" },
 ): { error: string; code?: FailureCode } {
   const said = result?.errors?.join("; ") || result?.text || exit.stderr;
   const quoted = cleanLine(said, QUOTED_CHARACTERS);
   const reason =
     REASONS.find(({ cause }) => cause?.test(result?.cause ?? result?.subtype ?? "")) ??
-    REASONS.find(({ words }) => words.test(said));
+    REASONS.find(({ words }) => words?.test(said));
   if (reason) {
-    return { error: `${reason.text}${quoted ? ` Claude Code says: ${quoted}` : ""}`, code: reason.code };
+    const text = typeof reason.text === "string" ? reason.text : reason.text(kind);
+    return { error: `${text}${quoted ? ` ${kind.title} says: ${quoted}` : ""}`, code: reason.code };
   }
   const how =
     result === undefined

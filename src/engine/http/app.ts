@@ -2,7 +2,9 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Clock } from "../../shared/clock.js";
 import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
-import type { FoundAgent } from "../agent/agent-kind.js";
+import type { AboutKind } from "../agent/agent-kind.js";
+import { USUAL_AGENT } from "../agent/agent-name.js";
+import type { Agents } from "../engine-options.js";
 import { type Engine, EngineRefusal, type WorkerSight } from "../types.js";
 import type { WorkflowLibrary } from "../workflows/workflow-library.js";
 import { serveCallers } from "./apps-of-callers.js";
@@ -27,14 +29,24 @@ import { addReadyEndpoint, addWorkerEndpoint } from "./worker-endpoints.js";
 
 const API = "/api/v1/workflows/claude-code";
 
+interface AgentHealth {
+  name: string;
+  title: string;
+  available: boolean;
+  version?: string;
+  path?: string;
+  /** Why it cannot be used. */
+  message?: string;
+}
+
 export interface EngineAppOptions {
   engine: Engine;
   runs: EventSource;
   library: WorkflowLibrary;
   /** The one key that is accepted. */
   apiKey: string;
-  /** The agent's program, or why it cannot be used; for the health check. Without it, it counts as there. */
-  findAgent?: () => Promise<FoundAgent>;
+  /** The kinds of agents, and whether their programs can be used. Without it the usual one counts as there. */
+  agents?: Pick<Agents, "all" | "find">;
   /** Called for every request with the key. */
   onRequest?: () => void;
   /** Waited for before a request with the key is answered. Must not throw. */
@@ -180,22 +192,36 @@ function createApi(options: EngineAppOptions, streams: { open: number }): Engine
     summary: "Health of the workflows",
     answer: healthSchema,
     async handle() {
-      const agent = await options.findAgent?.();
+      const agents = await lookAtAgents(options.agents);
+      const usual = agents.find(({ name }) => name === USUAL_AGENT);
       const names = (await library.list()).map((workflow) => workflow.name);
       return {
-        status: agent?.ok === false ? "warning" : "healthy",
+        status: usual?.available === false ? "warning" : "healthy",
         timestamp: toMoment(clock.now()),
-        agent_available: agent?.ok !== false,
+        agent_available: usual?.available !== false,
         workflows: Object.fromEntries(names.map((name) => [name, true])),
         container_manager: false,
         feature_enabled: true,
-        claude_cli_path: agent?.ok ? agent.path : null,
-        ...(agent?.ok === false ? { message: agent.problem } : {}),
+        claude_cli_path: usual?.path ?? null,
+        agents: agents.map(({ path: _path, ...agent }) => agent),
+        ...(usual?.message === undefined ? {} : { message: usual.message }),
       };
     },
   });
   refuseOtherMethods(api);
   return api;
+}
+
+/** Whether the program of each kind can be used, and why not. */
+async function lookAtAgents(agents: EngineAppOptions["agents"]): Promise<AgentHealth[]> {
+  if (!agents) return [];
+  const look = async ({ name, title }: AboutKind): Promise<AgentHealth> => {
+    const found = await agents.find(name);
+    if (!found.ok) return { name, title, available: false, message: found.problem };
+    const version = found.version === undefined ? {} : { version: found.version };
+    return { name, title, available: true, path: found.path, ...version };
+  };
+  return Promise.all(agents.all.map(look));
 }
 
 function answerRefusals(app: EngineApp, log: Log): void {

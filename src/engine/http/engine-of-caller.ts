@@ -34,6 +34,7 @@ export function engineOfCaller(engine: Engine, caller: string): Required<Engine>
         caller,
       ),
     costWarning: ({ userName }) => engine.costWarning({ userId: caller, ...(userName ? { userName } : {}) }),
+    agentNote: engine.agentNote,
     lookFor: async (runId) => engine.lookFor?.(runId),
     get: (runId) => engine.get(own(runId)),
     list: (query) => ownOnly(engine.list(query)),

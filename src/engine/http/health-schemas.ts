@@ -12,6 +12,17 @@ export const healthSchema = z
     container_manager: z.literal(false),
     feature_enabled: z.literal(true),
     claude_cli_path: z.string().nullable(),
+    agents: z
+      .array(
+        z.object({
+          name: z.string(),
+          title: z.string(),
+          available: z.boolean(),
+          version: z.string().optional(),
+          message: z.string().optional(),
+        }),
+      )
+      .describe("The kinds of agents, and whether their programs can be used"),
     message: z.string().optional(),
   })
   .openapi("Health");

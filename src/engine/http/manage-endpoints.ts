@@ -1,6 +1,7 @@
 import type { Clock } from "../../shared/clock.js";
+import { AGENT_KINDS } from "../agent/agent-kinds.js";
 import type { EngineWorkflow } from "../types.js";
-import { allowedModels } from "../workflows/models.js";
+import { agentOf, allowedModels } from "../workflows/models.js";
 import type { WorkflowProblem } from "../workflows/workflow-folder.js";
 import { WorkflowError, type WorkflowInput, type WorkflowLibrary } from "../workflows/workflow-library.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
@@ -66,7 +67,7 @@ export function addManageEndpoints(
     answer: z.array(workflowSchema),
     // What cannot be used is listed too, with the reason: its author looks for it here.
     handle: async () => [
-      ...(await library.list()).map((one) => ({ ...toWorkflow(one), models: allowedModels(one) })),
+      ...(await library.list()).map((one) => ({ ...toWorkflow(one), ...agentsPart(one) })),
       ...library.problems().map(toBroken),
     ],
   });
@@ -176,6 +177,14 @@ function toWorkflow(workflow: EngineWorkflow): z.input<typeof workflowSchema> {
     suggestedTurns: workflow.suggestedTurns,
     is_system_workflow: workflow.shipped,
   };
+}
+
+/** Who carries it out, and with which models. */
+function agentsPart(workflow: EngineWorkflow): { agent: string; models?: string[] } {
+  const agent = agentOf(workflow);
+  const kind = AGENT_KINDS.find(({ name }) => name === agent);
+  const models = kind ? allowedModels(workflow, kind) : [];
+  return { agent, ...(models.length > 0 ? { models } : {}) };
 }
 
 function toManaged(workflow: EngineWorkflow) {

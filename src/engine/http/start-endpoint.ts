@@ -1,4 +1,7 @@
 import { linkedIssueSchema } from "../../shared/linked-issue.js";
+import type { AboutKind } from "../agent/agent-kind.js";
+import { AGENT_KINDS } from "../agent/agent-kinds.js";
+import { AGENT_NAMES } from "../agent/agent-name.js";
 import type { RunRequest } from "../runs/run.js";
 import type { Engine } from "../types.js";
 import { type Consent, consentSchema } from "../workspaces/consent.js";
@@ -20,6 +23,11 @@ const startQuery = z.object({
   temp_workspace: flag().default(false).describe("Work in an empty folder that is removed afterwards"),
 });
 
+/** What clients have to know of a kind before they start anything. */
+function toAgent({ name, title, capabilities }: AboutKind) {
+  return { name, title, tells_cost: capabilities.tellsCost };
+}
+
 const startBody = z
   .object({
     message: z.string().refine((text) => text.trim() !== "", "Message cannot be empty"),
@@ -31,6 +39,11 @@ const startBody = z
       .nullish()
       .describe("On whose behalf: callers take turns, and may have a limit of cost"),
     user_name: z.string().max(100).nullish().describe("What people call them"),
+    agent: z
+      .enum(AGENT_NAMES)
+      .nullish()
+      .openapi({ "x-agents": AGENT_KINDS.map(toAgent) })
+      .describe("The kind of agent in place of the workflow's; x-agents has those that there are"),
     model: z
       .string()
       .nullish()
@@ -140,7 +153,7 @@ export function addStartEndpoint(
     async handle({ id, query, headers, body }) {
       refuseClash(query, body);
       const run = await engine.start(toRequest(id, query, body), headers["idempotency-key"]);
-      const note = engine.costWarning(run.request);
+      const note = [engine.agentNote(run), engine.costWarning(run.request)].filter(Boolean).join(" ");
       return {
         run_id: run.runId,
         // Also when the start is asked for again later: the answer is the first one's.
@@ -188,6 +201,7 @@ function toRequest(workflowName: string, query: z.output<typeof startQuery>, bod
     ...(body.user_id ? { userId: body.user_id } : {}),
     ...(body.user_name ? { userName: body.user_name } : {}),
     ...(body.linked_issue ? { issue: body.linked_issue } : {}),
+    ...(body.agent ? { agent: body.agent } : {}),
     ...(body.model ? { model: body.model } : {}),
     ...(body.max_turns == null ? {} : { maxTurns: body.max_turns }),
     ...(body.cost_limit_usd == null ? {} : { costLimitUsd: body.cost_limit_usd }),

@@ -18,6 +18,7 @@ export const workflowSchema = z
     maxTurns: z.int().nullable(),
     suggestedTurns: z.int(),
     is_system_workflow: z.boolean(),
+    agent: z.string().optional().describe("The kind of agent that carries it out: claude, codex"),
     models: z.array(z.string()).optional().describe("What `model` of a start may say"),
   })
   .openapi("Workflow");

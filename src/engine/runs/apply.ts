@@ -142,6 +142,7 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
         conversationBegun: true,
         lastActivityAt: event.at,
         ...(event.model === undefined ? {} : { model: event.model }),
+        ...(event.conversationId === undefined ? {} : { conversationId: event.conversationId }),
       };
     case "turn":
       // What the turn before was at says nothing of this one.

@@ -26,8 +26,11 @@ export type RunChange =
   | { type: "workspace-ready"; path: string; branch?: string; own?: boolean }
   /** An agent's process has begun. A second one follows where the first found no conversation, or found one. */
   | { type: "agent-started"; process: AgentProcessId }
-  /** The agent has reported that it is there, and which model it uses. */
-  | { type: "conversation-begun"; model?: string }
+  /**
+   * The agent has reported that it is there, and which model it uses; `conversationId`: its own id of the conversation,
+   * where that is not the session's.
+   */
+  | { type: "conversation-begun"; model?: string; conversationId?: string }
   | { type: "turn"; turn: number }
   /** What the run does now, on one line; `detail`: the tool call, where the agent has said what it is for. */
   | { type: "action"; text: string; turn: number; detail?: string }

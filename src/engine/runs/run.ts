@@ -5,6 +5,7 @@
 
 import type { LinkedIssue } from "../../shared/linked-issue.js";
 import type { Whose } from "../../shared/whose.js";
+import type { AgentName } from "../agent/agent-name.js";
 import type { Consent } from "../workspaces/consent.js";
 import type { Work } from "../workspaces/types.js";
 
@@ -18,6 +19,11 @@ export type FailureCode =
   | "overloaded"
   | "model_missing"
   | "cost_limit"
+  | "turn_limit"
+  /** The model has refused to answer. */
+  | "refused"
+  /** The agent has ended its turn, and what its workflow names for success is not there. */
+  | "not_shown"
   | "day_cost_limit"
   /** The interrupted run with which it was to go on had come to its end. */
   | "already_ended";
@@ -57,6 +63,8 @@ export interface RunRequest {
   readonly costLimitUsd?: number;
   /** What the agent has to give at its end: a JSON Schema of an object. */
   readonly outputSchema?: Readonly<Record<string, unknown>>;
+  /** The kind of agent: as it was asked for, or as its workflow has it; the usual one when left out. */
+  readonly agent?: AgentName;
   /** The model to use in place of the workflow's. */
   readonly model?: string;
   readonly timeoutS: number;
@@ -179,6 +187,8 @@ export interface EngineRun {
   readonly model?: string;
   /** An agent has reported that it is there, so the conversation may exist although no turn was taken. */
   readonly conversationBegun?: true;
+  /** The agent's own id of the conversation, where that is not the session's. */
+  readonly conversationId?: string;
   /** When the agent was last heard of. */
   readonly lastActivityAt?: number;
   readonly toolsUsed: readonly string[];

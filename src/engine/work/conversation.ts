@@ -116,6 +116,11 @@ export function createConversation(options: {
     });
   }
 
+  /** The agent's own id of the conversation, where it is not the session's. */
+  function ownConversation(id: string): { conversationId?: string } {
+    return id === "" || id === runs.get(runId)?.sessionId ? {} : { conversationId: id };
+  }
+
   /** Gives an answer to the agent; where it has no slot, it gets it with the next free one. */
   function give(questionId: string, answer: AgentAnswer): void {
     const goesOn = agent?.answer(questionId, answer);
@@ -144,6 +149,7 @@ export function createConversation(options: {
         void record({
           type: "conversation-begun",
           ...(event.model === undefined ? {} : { model: event.model }),
+          ...ownConversation(event.sessionId),
         });
         break;
       case "turn":

@@ -5,6 +5,7 @@ import type { StoredSession } from "../workers/session-bundles.js";
 import { homeOf } from "../workers/session-homes.js";
 import type { MovedWork, PackedWork } from "../workspaces/moving-types.js";
 import type { Workspace } from "../workspaces/types.js";
+import { findOwnTalk, hasTalked } from "./agent-change.js";
 import { placeHandover } from "./handover-notes.js";
 import { tellSize } from "./keep-session.js";
 
@@ -14,7 +15,7 @@ export interface Move {
   moved?: MovedWork;
   /** The conversation is not here: another one begins. */
   talksAnew: boolean;
-  /** Its handover note has come along. */
+  /** The session's handover note is here. */
   hasHandover: boolean;
   /** What the agent is told, on one line. */
   prompt: string;
@@ -28,24 +29,24 @@ export interface Move {
  * @returns undefined where all of its session is here, as in an engine that is alone
  * @throws StoreError, and what the file system throws
  */
-export async function findMove(
-  run: EngineRun,
-  { worker, runs, prepareHandover, clock }: EngineOptions,
-): Promise<Move | undefined> {
+export async function findMove(run: EngineRun, engine: EngineOptions): Promise<Move | undefined> {
+  const { worker, runs, prepareHandover, clock } = engine;
   if (!worker) return undefined;
   const others = runs.ofSession(run.sessionId).filter(({ runId }) => runId !== run.runId);
   const elsewhere = (id: string | undefined) => (id === worker.id ? undefined : id);
   const workedAt = run.request.tempWorkspace ? undefined : elsewhere(homeOf(others));
-  const talkedAt = elsewhere(others.find((one) => one.turn > 0 || one.conversationBegun)?.worker);
-  const home = workedAt ?? talkedAt;
+  const last = others.find(hasTalked);
+  const notedAt = elsewhere(last?.worker);
+  const talkedAt = elsewhere((findOwnTalk(run, engine) ?? last)?.worker);
+  const home = workedAt ?? talkedAt ?? notedAt;
   if (home === undefined) return undefined;
   const stored = await worker.bundles.read(run.sessionId);
-  if (talkedAt !== undefined) await placeHandover(await prepareHandover(run.sessionId), stored?.handover);
-  const last = others.find((one) => one.worker === home && one.workspacePath !== undefined);
+  if (notedAt !== undefined) await placeHandover(await prepareHandover(run.sessionId), stored?.handover);
+  const worked = others.find((one) => one.worker === home && one.workspacePath !== undefined);
   // What was thrown away there does not come back here.
-  const work = last?.workGone ? undefined : stored?.work;
+  const work = worked?.workGone ? undefined : stored?.work;
   const startFrom = others.findLast((one) => one.request.startFrom)?.request.startFrom;
-  const hasHandover = talkedAt !== undefined && stored?.handover !== undefined;
+  const hasHandover = notedAt === undefined || stored?.handover !== undefined;
   const away = tellAway(worker.find(home), clock.now());
   return {
     ...(workedAt !== undefined && {
@@ -66,7 +67,7 @@ export async function findMove(
       [
         `Session "${run.sessionName}" goes on at worker ${worker.name}${workedAt === undefined ? "." : ` ${tellBegin(work, workspace)}.`}`,
         away,
-        ...(workedAt === undefined ? [] : [tellMissing(last, stored)]),
+        ...(workedAt === undefined ? [] : [tellMissing(worked, stored)]),
         ...(talkedAt === undefined ? [] : [tellTalk(hasHandover)]),
       ].join(" "),
   };

@@ -7,9 +7,12 @@ import { agentMark } from "../agent/process-tree.js";
 import type { EngineOptions } from "../engine-options.js";
 import type { EngineRun } from "../runs/run.js";
 import type { EngineWorkflow } from "../types.js";
+import { agentOf } from "../workflows/models.js";
 import { buildSystemPrompt } from "../workflows/system-prompt.js";
 import { buildToolRules } from "../workflows/tool-rules.js";
 import type { Workspace } from "../workspaces/workspaces.js";
+import { type AgentChange, agentOfRun, findOwnTalk } from "./agent-change.js";
+import { readHandover } from "./handover-notes.js";
 import type { Move } from "./moved-session.js";
 
 /** How a run's agent is to be started. */
@@ -26,30 +29,48 @@ export interface PreparedAgent {
  */
 export async function prepareAgent(
   run: EngineRun,
-  { workflow, workspace, move }: { workflow: EngineWorkflow; workspace: Workspace; move?: Move | undefined },
+  {
+    workflow,
+    workspace,
+    move,
+    change,
+  }: {
+    workflow: EngineWorkflow;
+    workspace: Workspace;
+    move?: Move | undefined;
+    change?: AgentChange | undefined;
+  },
   engine: EngineOptions,
   unlessEnded: <T>(step: Promise<T>) => Promise<T>,
 ): Promise<PreparedAgent> {
-  const found = await unlessEnded(engine.findAgent());
+  const agent = agentOfRun(run);
+  const kind = engine.agents.get(agent);
+  if (!kind) throw new Error(`This engine has no agent "${agent}" any more.`);
+  const found = await unlessEnded(engine.agents.find(agent));
   if (!found.ok) throw new Error(found.problem);
   const others = engine.runs.ofSession(run.sessionId).filter(({ runId }) => runId !== run.runId);
-  const talksAnew = move?.talksAnew === true;
+  const talksAnew = move?.talksAnew === true || change?.talksAnew === true;
+  const own = talksAnew ? undefined : findOwnTalk(run, engine);
   const former = others.find((one) => one.turn > 0);
   const handoverPath = await unlessEnded(engine.prepareHandover(run.sessionId));
+  const hasNote =
+    move?.hasHandover !== false && (!change || (await unlessEnded(readHandover(handoverPath))) !== undefined);
   const previousHandover = former && {
-    ...(talksAnew && !move.hasHandover ? {} : { path: handoverPath }),
+    ...(hasNote ? { path: handoverPath } : {}),
+    isElsewhere: move?.hasHandover === false,
     workflowName: former.request.workflowName,
   };
   const outside = await unlessEnded(findOutsideMemory(workspace.path));
   if (outside.length > 0) workspace.notices.push(describeOutsideMemory(outside));
-  const policy = engine.policyFor?.(workflow, workspace);
+  const policy = engine.policyFor?.(workflow, workspace, kind);
   const env = { ...engine.env, ...workspace.env, TRACEPARENT: traceParentOf(run.runId) };
   const { costLimitUsd } = run;
-  const model = run.request.model ?? workflow.model;
+  // What the workflow names is for its own agent.
+  const model = run.request.model ?? (agent === agentOf(workflow) ? workflow.model : undefined);
   // One that cannot take it answers as the message asks it to.
   const outputSchema = found.takesSchema ? run.request.outputSchema : undefined;
   return {
-    hasHistory: former !== undefined,
+    hasHistory: others.some((one) => one.turn > 0 && agentOfRun(one) === agent),
     options: {
       path: found.path,
       ...(found.extraArgs ? { extraArgs: found.extraArgs } : {}),
@@ -58,8 +79,10 @@ export async function prepareAgent(
       mark: agentMark(run.runId),
       cwd: workspace.path,
       prompt: [
-        ...(talksAnew ? [move.prompt] : []),
-        ...(talksAnew ? findUnfinished(others).map(tellUnfinished) : findUnread(run, others).map(tellUnread)),
+        ...(move?.talksAnew ? [move.prompt] : change ? [change.prompt(hasNote)] : []),
+        ...(talksAnew
+          ? findUnfinished(others).map((one) => tellUnfinished(one, move?.talksAnew === true))
+          : findUnread(run, others).map(tellUnread)),
         run.request.message,
       ].join("\n\n"),
       systemPrompt: buildSystemPrompt(workflow, {
@@ -72,8 +95,8 @@ export async function prepareAgent(
         repository: run.request.repositoryUrl,
         branch: workspace.branch,
       }),
-      sessionId: run.sessionId,
-      resume: !talksAnew && others.some((one) => one.turn > 0 || one.conversationBegun),
+      sessionId: own?.conversationId ?? run.sessionId,
+      resume: own !== undefined,
       excludedInstructions: outside.map((name) => join(workspace.path, name)),
       ...buildToolRules(workflow, { handoverPath, previousHandover }),
       permissionMode: workflow.permissionMode,
@@ -108,6 +131,9 @@ function findUnfinished(others: readonly EngineRun[]): EngineRun[] {
   return others.slice(0, done < 0 ? undefined : done).reverse();
 }
 
-function tellUnfinished({ request }: EngineRun): string {
-  return `Before this the session was given a task on the other machine, and the run was interrupted there. What it has committed by then may be missing. It was:\n\n${request.message}`;
+function tellUnfinished({ request }: EngineRun, isElsewhere: boolean): string {
+  const what = isElsewhere
+    ? "a task on the other machine, and the run was interrupted there. What it has committed by then may be missing"
+    : "a task that you have not seen, and the run was interrupted";
+  return `Before this the session was given ${what}. It was:\n\n${request.message}`;
 }

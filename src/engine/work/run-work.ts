@@ -1,14 +1,18 @@
 import type { Whose } from "../../shared/whose.js";
+import type { AboutKind } from "../agent/agent-kind.js";
 import { describeFailedEnd } from "../agent/end-reasons.js";
 import type { EngineOptions } from "../engine-options.js";
 import type { RunChange } from "../runs/events.js";
 import type { EngineRun, RunRequest } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
 import { type Durability, NotWritten, type Recorded } from "../runs/run-store.js";
+import type { EngineWorkflow } from "../types.js";
 import type { Work } from "../workspaces/types.js";
 import type { Workspace } from "../workspaces/workspaces.js";
+import { agentOfRun, findAgentChange } from "./agent-change.js";
 import { createConversation, type Talk } from "./conversation.js";
 import type { Allowance, DayLimit } from "./day-limit.js";
+import { tellUnproven as judge } from "./judge-success.js";
 import { keepSession } from "./keep-session.js";
 import { keepWhileWorking } from "./keep-while-working.js";
 import { findMove } from "./moved-session.js";
@@ -18,6 +22,7 @@ import { createRunEnding, type Ending } from "./run-ending.js";
 import type { RunSlot } from "./run-queue.js";
 import type { SessionsGoneOn } from "./sessions-gone-on.js";
 import { takeStock } from "./take-stock.js";
+import { tellUnkept } from "./tell-unkept.js";
 
 /** One run at work. */
 export interface RunWork {
@@ -58,21 +63,23 @@ export function createRunWork(
   const { dayLimit } = own;
   const { runs, workspaces, library, clock, log } = engine;
   const { request, sessionId, sessionName } = current();
+  const kind = engine.agents.get(agentOfRun(current()));
   const ending = createRunEnding({ timeoutS: request.timeoutS, clock, onTimeLimit });
   const conversation = createConversation({
     runId,
     runs,
-    startAgent: engine.startAgent,
+    startAgent: (options, onEvent) => engine.agents.start(agentOfRun(current()), options, onEvent),
     questionTimeoutMs: engine.limits.questionTimeoutMs,
     lingerMs: engine.limits.lingerMs,
     slot: own.slot,
     timeLimit: ending,
     clock,
     log,
-    onSpent: endWithDay,
+    onSpent: endWithLimit,
     answers: engine.worker ? "written" : "now",
   });
   let allowance: Allowance = {};
+  let workflow: EngineWorkflow | undefined;
   let workspace: Workspace | undefined;
   let isStarted = false;
   let stopKeeping = async () => {};
@@ -114,9 +121,13 @@ export function createRunWork(
     // It was killed before it began; or the database is away, and another engine may begin it.
     if (!started?.happened) return;
     isStarted = true;
-    const workflow = await ending.unlessEnded(library.get(request.workflowName));
+    workflow = await ending.unlessEnded(library.get(request.workflowName));
     if (!workflow) throw new Error(`The workflow ${request.workflowName} was deleted before the run began`);
+    const unkept = kind && tellUnkept(kind, { workflow, request, limits: engine.limits });
+    // The limits may have been set while it waited.
+    if (unkept) throw new Error(unkept);
     const move = await ending.unlessEnded(findMove(current(), engine));
+    const change = findAgentChange(current(), engine);
     // Not left alone when the run is ended: it is over when nothing works in the folder any more.
     workspace = await workspaces.prepare(
       {
@@ -134,6 +145,7 @@ export function createRunWork(
       ending.signal,
     );
     const { path, branch, notices } = workspace;
+    if (change) notices.unshift(change.told);
     if (move) notices.unshift(move.describe(workspace));
     // Not taken for granted: plans rely on it.
     const isOwn = !runs
@@ -151,7 +163,12 @@ export function createRunWork(
         keepSession(current(), { isAtEnd: false, signal }, engine),
       );
     for (const text of notices) void record({ type: "action", text, turn: 0 }, "soon");
-    const agent = await prepareAgent(current(), { workflow, workspace, move }, engine, ending.unlessEnded);
+    const agent = await prepareAgent(
+      current(),
+      { workflow, workspace, move, change },
+      engine,
+      ending.unlessEnded,
+    );
     // Nothing is waited for between this and the start: a run that was ended gets no agent.
     if (!ending.how()) ending.conclude(await converse(agent));
   }
@@ -183,7 +200,7 @@ export function createRunWork(
 
   /** How the run ended, from its agent's last process. */
   function endOf(talk: Talk): Ending {
-    const end = toEnding(talk, request);
+    const end = toEnding(talk, request, kind);
     if (end.errorCode !== "cost_limit" || !allowance.isOfDay) return end;
     // What was left of the day was the run's own limit.
     return { ...end, error: tellDayEnd(), errorCode: "day_cost_limit" };
@@ -193,10 +210,20 @@ export function createRunWork(
     return `${dayLimit.tellReached(request)} The conversation is kept: continue the session to go on.`;
   }
 
-  /** The agent takes another turn, or has told what it has cost: with nothing left of the day it has to end. */
-  function endWithDay(): void {
-    if (ending.how() || !dayLimit.isReached(request)) return;
-    void end({ status: "failed", error: tellDayEnd(), errorCode: "day_cost_limit" });
+  /** The agent takes another turn, or has told what it has cost: beyond its turns, or those of the day, it has to end. */
+  function endWithLimit(): void {
+    if (ending.how()) return;
+    const { maxTurns } = request;
+    if (kind?.capabilities.turnLimit === "engine" && maxTurns !== undefined && current().turn > maxTurns)
+      void end({ status: "failed", ...turnLimitReached(maxTurns) });
+    else if (dayLimit.isReached(request))
+      void end({ status: "failed", error: tellDayEnd(), errorCode: "day_cost_limit" });
+  }
+
+  /** Where it cannot be judged, since there is no workspace, it has failed before. */
+  function tellUnproven(commits: string[] | undefined): string | undefined {
+    if (!workflow || !workspace || !kind) return undefined;
+    return judge(current(), { workflow, kind, workspace, commits });
   }
 
   /** Before it began, a kill is its end by itself, and is written or was not done. */
@@ -219,14 +246,25 @@ export function createRunWork(
     if (engine.worker) await runs.refresh();
     const stock =
       workspace && !own.goneOn.since(current())
-        ? await takeStock({ run: current(), workspace, workspaces, isCompleted, keep, signal, log })
+        ? await takeStock({
+            run: current(),
+            workspace,
+            workspaces,
+            isCompleted,
+            tellUnproven,
+            keep,
+            signal,
+            log,
+          })
         : undefined;
     ending.close();
-    const { notes = [], ...end } = ending.how() ?? { status: "failed" as const };
+    const { unproven, ...found } = stock ?? {};
+    const last = ending.how() ?? { status: "failed" as const };
+    const { notes = [], ...end } = unproven === undefined ? last : withoutSuccess(last, unproven);
     const warning = isStarted ? dayLimit.warning(request) : undefined;
     const ended = {
       ...end,
-      ...stock,
+      ...found,
       notes: [...notes, ...(stock?.notes ?? []), ...(warning ? [warning] : [])],
     };
     // Without an agent there is nothing to be continued.
@@ -276,6 +314,11 @@ export function createRunWork(
   };
 }
 
+/** It ends as a failure, unless it was ended in another way meanwhile. */
+function withoutSuccess(how: Ending, error: string): Ending {
+  return how.status === "completed" ? { ...how, status: "failed", error, errorCode: "not_shown" } : how;
+}
+
 /** The agent knows better whether there is a conversation: it did nothing, and says that it is the other way. */
 function isOtherwise({ exit, result, begun }: Talk, { resume }: { resume?: boolean }): boolean {
   const said = [exit.stderr, ...(result?.errors ?? [])].join("\n");
@@ -284,12 +327,14 @@ function isOtherwise({ exit, result, begun }: Talk, { resume }: { resume?: boole
 }
 
 /** How a run ended, from the agent's last result and its exit. */
-function toEnding({ exit, result }: Talk, { maxTurns }: RunRequest): Ending {
+function toEnding({ exit, result }: Talk, { maxTurns }: RunRequest, kind: AboutKind | undefined): Ending {
   if (result?.ok) return { status: "completed" };
-  if (result?.subtype === "error_max_turns") {
-    const limit = `The turn limit of ${maxTurns ?? "the agent"} was reached before the agent had finished.`;
-    return { status: "completed", notes: [limit] };
-  }
-  const { error, code } = describeFailedEnd(result, exit);
+  if (result?.subtype === "error_max_turns") return { status: "failed", ...turnLimitReached(maxTurns) };
+  const { error, code } = describeFailedEnd(result, exit, kind);
   return { status: "failed", error, ...(code ? { errorCode: code } : {}) };
+}
+
+function turnLimitReached(maxTurns: number | undefined): Pick<Ending, "error" | "errorCode"> {
+  const limit = `The turn limit of ${maxTurns ?? "the agent"} was reached before the agent had finished.`;
+  return { error: `${limit} Continue the session to go on.`, errorCode: "turn_limit" };
 }

@@ -11,12 +11,15 @@ export interface Stock {
   commits?: string[];
   work?: Work;
   workspaceRemoved?: boolean;
+  /** Why the run does not count as completed after all; sentences. */
+  unproven?: string;
 }
 
 /**
  * Looks at the work that a run has left in its workspace, brings it to the person, merged where that was asked for, and
  * removes the workspace unless it is to be kept. Never throws: what fails is logged.
- * @param options.isCompleted the run has done what it was asked for
+ * @param options.isCompleted its agent has ended well
+ * @param options.tellUnproven what speaks against its success all the same, by its commits
  * @param options.keep keeps what was settled for another worker; gives what the person should know of that
  * @param options.signal ends what takes too long
  */
@@ -25,6 +28,7 @@ export async function takeStock(options: {
   workspace: Workspace;
   workspaces: Workspaces;
   isCompleted: boolean;
+  tellUnproven: (commits: string[] | undefined) => string | undefined;
   keep: (work: Work | undefined, signal: AbortSignal) => Promise<string | undefined>;
   signal: AbortSignal;
   log: Log;
@@ -38,9 +42,12 @@ export async function takeStock(options: {
   } catch (error) {
     log.warn((error as Error).message);
   }
+  const unproven = options.isCompleted ? options.tellUnproven(stock.commits) : undefined;
+  if (unproven) stock.unproven = unproven;
   try {
-    const merge = autoMerge && options.isCompleted;
-    const publishes = pullRequest === true && options.isCompleted;
+    const isDone = options.isCompleted && unproven === undefined;
+    const merge = autoMerge && isDone;
+    const publishes = pullRequest === true && isDone;
     const { work, note } = await workspaces.settle(workspace, { merge, publishes, signal });
     if (work) stock.work = work;
     if (note) stock.notes.push(note);

@@ -14,8 +14,11 @@ export interface PromptFacts {
   emptySubmodules?: readonly string[] | undefined;
   /** The commit with what the person had not committed when the session began. */
   ownCommit?: string | undefined;
-  /** The note that the run before this one has left; it may lie at `handoverPath`. Without a path it is not here. */
-  previousHandover?: { path?: string; workflowName: string } | undefined;
+  /**
+   * The note that the run before this one has left; it may lie at `handoverPath`. Without a path there is none, or it is
+   * on another machine.
+   */
+  previousHandover?: { path?: string; isElsewhere?: boolean; workflowName: string } | undefined;
 }
 
 /** The names that stand between {{ and }} in a prompt.md. */
@@ -41,7 +44,7 @@ const MAX_SUBMODULES_CHARS = 1_000;
  * templates. Up to 260 KiB and more than one argument of a process can hold on Linux (128 KiB): hand it over in a file.
  */
 export function buildSystemPrompt(
-  workflow: Pick<EngineWorkflow, "name" | "prompt">,
+  workflow: Pick<EngineWorkflow, "name" | "prompt" | "success">,
   facts: PromptFacts,
 ): string {
   const values: Record<string, string> = {
@@ -57,7 +60,12 @@ export function buildSystemPrompt(
     /\{\{\s*([a-z_]+)\s*\}\}/g,
     (found, name: string) => (Object.hasOwn(values, name) ? (values[name] ?? found) : found),
   );
-  return text + describeSubmodules(facts.emptySubmodules ?? []) + describeOwn(facts.ownCommit);
+  return (
+    text +
+    describeSuccess(workflow) +
+    describeSubmodules(facts.emptySubmodules ?? []) +
+    describeOwn(facts.ownCommit)
+  );
 }
 
 /**
@@ -68,9 +76,14 @@ function describePrevious(previous: PromptFacts["previousHandover"]): string {
   if (!previous) return "No earlier workflow has left a handover note in this session: you are the first.";
   const name = oneLine(previous.workflowName, MAX_NAME_CHARS);
   if (previous.path === undefined)
-    return `The workflow before you (${name}) ran on another machine, and no handover note of it is here.`;
+    return `The workflow before you (${name}) ${previous.isElsewhere ? "ran on another machine, and no handover note of it is here" : "has left no handover note"}.`;
   const path = oneLine(previous.path, MAX_PATH_CHARS);
   return `The workflow before you (${name}) has left a handover note at ${path}. Read it first.`;
+}
+
+function describeSuccess({ success }: Pick<EngineWorkflow, "success">): string {
+  if (success !== "commit") return "";
+  return '\nWhere nothing had to be changed, so that there is no commit of yours, begin it with "Nothing to do:" and say why.\n';
 }
 
 function describeOwn(commit: string | undefined): string {

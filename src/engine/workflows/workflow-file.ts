@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { AGENT_NAMES } from "../agent/agent-name.js";
 import type { EngineWorkflow } from "../types.js";
 import { mcpServersSchema } from "./mcp-servers.js";
 import { isToolSet, toolSetNames } from "./tool-rules.js";
@@ -49,8 +50,10 @@ const settingsSchema = z.object({
     .default([]),
   // An agent may edit inside its own workspace; everything beyond is asked.
   permissionMode: z.enum(["default", "acceptEdits", "plan", "bypassPermissions"]).default("acceptEdits"),
+  agent: z.enum(AGENT_NAMES).optional(),
   model: model.optional(),
   models: z.array(model).min(1).max(50).optional(),
+  success: z.enum(["report", "commit"]).optional(),
   mcpServers: mcpServersSchema.optional(),
 });
 
@@ -95,7 +98,17 @@ export function parseWorkflow(source: {
   const parsed = settingsSchema.safeParse(raw);
   if (!parsed.success) return { message: `workflow.json: ${describeIssues(parsed.error)}` };
 
-  const { displayName, description, maxTurns, model: usual, models, mcpServers, ...rest } = parsed.data;
+  const {
+    displayName,
+    description,
+    maxTurns,
+    agent,
+    model: usual,
+    models,
+    success,
+    mcpServers,
+    ...rest
+  } = parsed.data;
   return {
     workflow: {
       name,
@@ -105,8 +118,10 @@ export function parseWorkflow(source: {
       ...rest,
       prompt,
       ...(maxTurns !== undefined && { maxTurns }),
+      ...(agent !== undefined && { agent }),
       ...(usual !== undefined && { model: usual }),
       ...(models !== undefined && { models }),
+      ...(success !== undefined && { success }),
       ...(mcpServers !== undefined && { mcpServers }),
       shipped,
     },

@@ -5,10 +5,10 @@ import { countRuns } from "../run-count.js";
 import { checkInputs } from "./check-inputs.js";
 import { checkReferences } from "./check-references.js";
 import { checkSessionNames } from "./check-session-names.js";
-import { checkSteps, makeStep, nameSteps, type PlanFeature } from "./check-steps.js";
+import { checkSteps, makeStep, nameSteps, type PlanAgent, type PlanFeature } from "./check-steps.js";
 import { type Choices, type ChooseWorkflow, chooseWorkflows } from "./choose-workflows.js";
 import { copyPlain } from "./plain-value.js";
-import { collectProblems, type PlanProblem, planLine } from "./problems.js";
+import { collectProblems, type PlanProblem, planLine, quote } from "./problems.js";
 import { addProblem, type Reading } from "./read-object.js";
 import { readPlanText } from "./read-plan-text.js";
 import { type RawPlan, readPlanShape } from "./read-shape.js";
@@ -16,6 +16,10 @@ import { type RawPlan, readPlanShape } from "./read-shape.js";
 export interface CheckOptions {
   /** Names of the catalogue's workflows; left out while nobody knows them, and then any name is taken. */
   workflows?: readonly string[] | undefined;
+  /** The agents that a step can name; left out while nobody knows them. */
+  agents?: readonly PlanAgent[] | undefined;
+  /** The agent that a workflow has of its own, where that is known. */
+  agentOf?: ((workflow: string) => string | undefined) | undefined;
   /** Chooses where a step says `auto`. Left out, `auto` stays; nothing that has it can be started. */
   choose?: ChooseWorkflow | undefined;
   /** Values for the plan's inputs. Left out: not known yet, and not checked. */
@@ -99,8 +103,8 @@ export function checkPlanValue(
       },
     );
   }
-  const { workflows, cannot = {} } = options;
-  checkSteps({ steps, graph, reading, workflows, cannot });
+  const { workflows, cannot = {}, agents } = options;
+  checkSteps({ steps, graph, reading, workflows, cannot, agents });
   checkSessionNames(steps, reading);
   checkReferences({ steps, graph, inputs: raw.inputs, reading });
 
@@ -122,6 +126,7 @@ export function checkPlanValue(
     steps: choose ? chooseWorkflows(made, { choose, steps, inputs: inputs.values, reading, choices }) : made,
   };
   checkLimits(plan, inputs.values, raw, reading);
+  checkCost(plan, options, reading);
   const found = problems.all();
   if (found.length > 0)
     return { problems: found, ...(choices.undecided.length > 0 ? { undecided: choices.undecided } : {}) };
@@ -152,6 +157,23 @@ function makeLimits({ limits }: RawPlan, defaults: Partial<PlanLimits> = {}): Pl
     minutes: limits.minutes ?? defaults.minutes ?? DEFAULT_LIMITS.minutes,
     ...optional("costUsd", limits.cost_usd ?? defaults.costUsd),
   };
+}
+
+/** A limit of cost is for all runs, so that each of them has to tell what it costs. */
+function checkCost({ limits, steps }: Plan, { agents = [], agentOf }: CheckOptions, reading: Reading): void {
+  if (limits.costUsd === undefined) return;
+  for (const step of steps) {
+    if (step.kind !== "run") continue;
+    const name = step.agent ?? agentOf?.(step.workflow);
+    if (!agents.some((agent) => agent.name === name && !agent.tellsCost)) continue;
+    addProblem(
+      reading,
+      { path: ["limits", "cost_usd"], step: step.id },
+      {
+        message: `Step ${quote(step.id)} is for the agent ${name}, which does not tell what it costs, so a limit of cost cannot be kept: give that step another agent, or the plan no such limit.`,
+      },
+    );
+  }
 }
 
 /** A limit that the plan is sure to meet is a mistake, too: it would end half done. */

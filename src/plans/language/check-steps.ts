@@ -17,7 +17,14 @@ import { addProblem, type Place, type Reading, within } from "./read-object.js";
 import type { RawStep } from "./read-shape.js";
 
 /** What an API, or the place where plans run, may not be able to do, by its key in the language. */
-export type PlanFeature = "continue" | "from" | "for_each" | "merge" | "output";
+export type PlanFeature = "agent" | "continue" | "from" | "for_each" | "merge" | "output";
+
+/** A kind of agent, as far as a plan has to know it. */
+export interface PlanAgent {
+  name: string;
+  /** It tells what it costs: else no limit of cost can be kept. */
+  tellsCost: boolean;
+}
 
 /** A step as it came, under the name by which others mean it. */
 export interface NamedStep {
@@ -30,7 +37,7 @@ export interface NamedStep {
 const KINDS = ["run", "gate", "merge"] as const;
 const COMMON = ["id", "needs", "when", "join"];
 const KEYS: Record<PlanStep["kind"], readonly string[]> = {
-  run: ["run", "task", "output", "continue", "from", "for_each", "parallel", "retry", "back_to"],
+  run: ["run", "agent", "task", "output", "continue", "from", "for_each", "parallel", "retry", "back_to"],
   gate: ["gate", "show", "back_to"],
   merge: ["merge", "check"],
 };
@@ -84,8 +91,9 @@ export function checkSteps(options: {
   reading: Reading;
   workflows: readonly string[] | undefined;
   cannot: Partial<Record<PlanFeature, string>>;
+  agents: readonly PlanAgent[] | undefined;
 }): void {
-  const { steps, graph, reading, workflows, cannot } = options;
+  const { steps, graph, reading, workflows, cannot, agents } = options;
   const byId = new Map([...steps].reverse().map((step) => [step.id, step]));
   const ids = [...byId.keys()].filter((id) => !id.startsWith("#"));
 
@@ -148,7 +156,7 @@ export function checkSteps(options: {
       addProblem(reading, within(place, "join"), {
         message: "Only a step with needs can have a join.",
       });
-    for (const feature of ["continue", "from", "for_each", "merge", "output"] as const) {
+    for (const feature of ["agent", "continue", "from", "for_each", "merge", "output"] as const) {
       const why = cannot[feature];
       if (why && raw[feature] !== undefined)
         addProblem(reading, within(place, feature), {
@@ -171,6 +179,18 @@ export function checkSteps(options: {
         }`,
         ...optional("nearest", nearest),
         correction: planLine("run", nearest ?? AUTO_WORKFLOW),
+      });
+    }
+    if (
+      agents &&
+      !cannot.agent &&
+      raw.agent !== undefined &&
+      !agents.some(({ name }) => name === raw.agent)
+    ) {
+      const names = agents.map(({ name }) => name);
+      addProblem(reading, within(place, "agent"), {
+        message: `There is no agent ${quote(raw.agent)}. There are ${names.join(", ")}.`,
+        ...optional("correction", names[0] && planLine("agent", names[0])),
       });
     }
     if (raw.continue !== undefined && raw.from !== undefined)
@@ -298,6 +318,7 @@ export function makeStep({ id, raw, kind }: NamedStep): PlanStep {
     return withConditions(merge, raw);
   }
   const run: RunStep = { ...common, kind: "run", workflow: raw.run ?? "", retry: raw.retry ?? 0 };
+  put(run, "agent", raw.agent);
   put(run, "task", raw.task && cleanText(raw.task));
   put(run, "output", raw.output && Object.keys(raw.output).length > 0 ? raw.output : undefined);
   put(run, "continue", raw.continue);

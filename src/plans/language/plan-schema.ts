@@ -89,6 +89,7 @@ export const backToShape = {
 export const stepShape = {
   id: name,
   run: name.optional().describe("A workflow, or auto: an agent works."),
+  agent: name.optional().describe("The agent, in place of the workflow's."),
   gate: text(BOUNDS.textChars).optional().describe("A question: a person decides."),
   merge: name.optional().describe("A step with for_each: its branches are joined."),
   needs: texts(name, { max: BOUNDS.needs }, "steps").optional().describe("Steps that come first."),

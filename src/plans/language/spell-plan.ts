@@ -49,6 +49,7 @@ function spellStep(step: PlanStep): Record<string, unknown> {
       return {
         ...common,
         run: step.workflow,
+        ...optional("agent", step.agent),
         ...optional("task", step.task),
         ...optional("output", step.output && spellFields(step.output)),
         ...optional("continue", step.continue),

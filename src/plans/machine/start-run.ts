@@ -34,6 +34,7 @@ export function startNext(draft: Draft, step: RunStep): string | undefined {
   const key = planRunKey(draft.state.planId, step.id, own, queued.item);
   const request: StartOrder = {
     workflow: step.workflow,
+    ...optional("agent", step.agent),
     message: message.value,
     session: place.session,
     ...optional("costLimitUsd", share?.value),

@@ -194,6 +194,8 @@ export type StartSession =
 export interface StartOrder {
   /** The name of a workflow, or `auto`. */
   readonly workflow: string;
+  /** The kind of agent in place of the workflow's. */
+  readonly agent?: string;
   readonly message: string;
   readonly session: StartSession;
   /** For a session of its own. */

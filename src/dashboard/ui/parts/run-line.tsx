@@ -37,8 +37,10 @@ export function RunLine({ run }: { run: RunRow }) {
   );
 }
 
+/** Of some runs it is known that they have cost something, and not how much: their agents do not tell. */
 export function costText({ costUsd, costAtLeast }: Pick<RunRow, "costUsd" | "costAtLeast">): string {
-  return costUsd === undefined ? "" : `${costAtLeast ? "> " : ""}${money(costUsd)}`;
+  if (costUsd === undefined) return costAtLeast ? "unknown" : "";
+  return `${costAtLeast ? "> " : ""}${money(costUsd)}`;
 }
 
 function queueText({ position, inS }: NonNullable<RunRow["queue"]>): string {

@@ -118,6 +118,7 @@ function RunFacts({ run: told }: { run: RunDetail }) {
         ["Time", seconds === undefined ? undefined : duration(seconds)],
         ["Tokens", tokens === undefined ? undefined : count(tokens)],
         [endedAt === undefined ? "Last seen" : "Ended", sinceText(endedAt, lastSeenAt)],
+        ["Agent", told.agent],
         ["Model", told.model],
         [
           "Repository",

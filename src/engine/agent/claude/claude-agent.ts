@@ -26,7 +26,7 @@ const TRAILING_MS = 1_000;
 const HANGING_MS = 5_000;
 const STDERR_CHARS = 2_000;
 /** What people call it. */
-const TITLE = "Claude Code";
+export const TITLE = "Claude Code";
 
 /** What tells the model that a message does not come from the person. */
 const SYSTEM_MARK = "[System message from the service that runs this workflow, not from the person]";

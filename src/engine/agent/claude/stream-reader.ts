@@ -167,19 +167,24 @@ export function createStreamReader(options: {
       .map((error) => cleanLine(error, 1_000));
     const costUsd = usage.costUsd();
     const tokens = usage.totals();
-    const cause = result.terminal_reason === "prompt_too_long" ? "prompt_too_long" : apiError;
+    const isRefused = result.stop_reason === "refusal";
+    const cause = isRefused
+      ? "refusal"
+      : result.terminal_reason === "prompt_too_long"
+        ? "prompt_too_long"
+        : apiError;
     emit({ type: "tokens", ...tokens });
     emit({
       type: "result",
       // A failure of the API comes as `success` with `is_error`.
-      ok: subtype === "success" && result.is_error !== true,
+      ok: subtype === "success" && result.is_error !== true && !isRefused,
       subtype,
       turns: turnIds.size,
       tokens,
       ...(text ? { text: cleanText(text) } : {}),
       ...(costUsd === undefined ? {} : { costUsd }),
       ...(errors.length > 0 ? { errors } : {}),
-      ...(cause && result.is_error === true ? { cause } : {}),
+      ...(cause && (result.is_error === true || isRefused) ? { cause } : {}),
     });
   }
 

@@ -1,0 +1,92 @@
+import type { Clock } from "../shared/clock.js";
+import type { AgentGuard } from "./agent/agent-guard.js";
+import type { AboutKind, AgentKind } from "./agent/agent-kind.js";
+import { rememberAgent } from "./agent/remember-agent.js";
+import type { Agents } from "./engine-options.js";
+import type { LiveSandbox } from "./live-sandbox.js";
+
+/** What of the engine's settings is about agents; read at each use, since settings change while the engine runs. */
+export interface AgentSettings {
+  /** Path or command name of a kind's program; undefined for the kind's own. */
+  configured(kind: AgentKind): string | undefined;
+  /** The hooks of the person's own settings run in agents, too. */
+  readonly personHooks: boolean;
+  /** Variables that agents get although their names are those of credentials. */
+  readonly passedVariables: readonly string[];
+}
+
+type Finder = ReturnType<typeof rememberAgent>;
+
+/**
+ * The agents of an engine, as its settings have them.
+ * @param options.guard ends agents whose engine was killed
+ * @param options.listPrivatePaths what no agent may read or write, absolute; read at each start
+ */
+export function createLiveAgents(options: {
+  kinds: readonly AgentKind[];
+  settings: AgentSettings;
+  sandbox: Pick<LiveSandbox, "found" | "required" | "problem">;
+  guard: AgentGuard;
+  listPrivatePaths: () => string[];
+  env: NodeJS.ProcessEnv;
+  platform: NodeJS.Platform;
+  clock: Clock;
+}): Agents {
+  const { kinds, settings, sandbox, guard, env, platform, clock } = options;
+  const finders = new Map<AgentKind, { configured: string | undefined; find: Finder }>();
+
+  /** What was found at another path counts no more. */
+  function finderOf(kind: AgentKind): Finder {
+    const configured = settings.configured(kind);
+    const known = finders.get(kind);
+    if (known && known.configured === configured) return known.find;
+    const find = rememberAgent(clock, () =>
+      kind.find({ env, platform, ...(configured ? { configured } : {}) }),
+    );
+    finders.set(kind, { configured, find });
+    return find;
+  }
+
+  function need(name: string): AgentKind {
+    const kind = kinds.find((one) => one.name === name);
+    if (!kind) throw new Error(`There is no agent ${name}`);
+    return kind;
+  }
+
+  return {
+    all: kinds,
+    get: (name) => kinds.find((kind) => kind.name === name),
+    async find(name) {
+      const problem = sandbox.problem();
+      if (problem !== undefined) return { ok: false, problem: `${problem} Nothing was started.` };
+      const kind = need(name);
+      return sandbox.required() && !kind.capabilities.sandbox
+        ? { ok: false, problem: tellNoSandbox(kind) }
+        : finderOf(kind)();
+    },
+    start(name, agent, onEvent) {
+      // That which its policy reckons with, whatever the setting has become since.
+      const confined = agent.policy?.sandboxed ? sandbox.found() : undefined;
+      const started = need(name).start(
+        {
+          ...agent,
+          privatePaths: options.listPrivatePaths(),
+          ...(confined ? { sandbox: confined } : {}),
+          personHooks: settings.personHooks,
+          passedVariables: settings.passedVariables,
+        },
+        onEvent,
+      );
+      guard.watch(started.pid);
+      void started.exited.then(() => guard.forget(started.pid));
+      return started;
+    },
+  };
+}
+
+function tellNoSandbox({ title }: AboutKind): string {
+  return (
+    `The settings require the engine's sandbox for agents, and ${title} does not run its commands in it. Nothing was ` +
+    "started. Use another agent, or set AUTOMAGIK_WORKFLOWS_ENGINE_SANDBOX to auto."
+  );
+}
