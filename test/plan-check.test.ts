@@ -360,6 +360,39 @@ steps:
     ).toEqual(["limits.runs"]);
   });
 
+  it("an agent that is not there, and a limit of cost where an agent does not tell what it costs", async () => {
+    const agents = [
+      { name: "claude", tellsCost: true },
+      { name: "codex", tellsCost: false },
+    ];
+    const look = (agent: string, limits = {}) =>
+      problemsOf({ limits, steps: [{ ...first, agent }] }, { ...options, agents });
+    expect(await look("codex", { runs: 3 })).toEqual([]);
+    expect(await look("claude", { cost_usd: 3 })).toEqual([]);
+    expect(await look("gpt")).toEqual([
+      {
+        path: "steps[0].agent",
+        step: "design",
+        message: 'There is no agent "gpt". There are claude, codex.',
+        correction: "agent: claude",
+      },
+    ]);
+    const problem = {
+      path: "limits.cost_usd",
+      step: "design",
+      message: expect.stringMatching(
+        /^Step "design" is for the agent codex, which does not tell what it costs/,
+      ),
+    };
+    expect(await look("codex", { cost_usd: 3 })).toEqual([problem]);
+    const ofWorkflow = { ...options, agents, agentOf: () => "codex" };
+    expect(await problemsOf({ limits: { cost_usd: 3 }, steps: [first] }, ofWorkflow)).toEqual([problem]);
+    const gate = { id: "ok", gate: "Good?", needs: ["design"], agent: "codex" };
+    expect((await problemsWith(gate)).map(({ message }) => message)).toEqual([
+      '"agent" does not belong to a gate, but to a run.',
+    ]);
+  });
+
   it("what the API cannot do", async () => {
     const problems = await problemsOf(
       { steps: [first, { id: "a", run: "fix", needs: ["design"], continue: "design" }] },

@@ -179,7 +179,9 @@ test("rule 10: killing a plan ends its runs and starts nothing any more", async 
 test("the checker says what an API cannot do", async () => {
   const api = await serveBranchingApi({ script: scriptOf });
   const plans = await openDrivenPlans(api);
-  expect(capabilitiesOfApi(plans.capabilities)).toEqual({});
+  expect(capabilitiesOfApi(plans.capabilities)).toEqual({
+    agent: "This API does not say that a run can have another agent than its workflow's",
+  });
   const cannot = capabilitiesOfApi({
     state: () => ({ isAway: true }),
     acceptsField: () => true,

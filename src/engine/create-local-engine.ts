@@ -10,6 +10,7 @@ import { resolvePackageFolder } from "../shared/package-folder.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
 import { listDatabaseFiles } from "../store/database-file.js";
 import { createAgentGuard } from "./agent/agent-guard.js";
+import type { AgentKind } from "./agent/agent-kind.js";
 import { AGENT_KINDS, configuredPath } from "./agent/agent-kinds.js";
 import { sweepStartFiles } from "./agent/claude/start-files.js";
 import { endLeftover } from "./agent/process-tree.js";
@@ -64,6 +65,8 @@ export interface LocalEngineOptions {
   folder: string;
   /** The engine's folder for what no agent may read or write: its key, and what was allowed for good. */
   privateFolder: string;
+  /** The kinds of agents; all that there are when left out. */
+  kinds?: readonly AgentKind[];
   /** Called for every request. */
   touch?: () => void;
   /** Names under which others may call it, beside loopback's. */
@@ -197,7 +200,7 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     ...(shared?.databaseFile ? [shared.databaseFile] : []),
   ];
   const agents = createLiveAgents({
-    kinds: AGENT_KINDS,
+    kinds: options.kinds ?? AGENT_KINDS,
     settings: {
       configured: (kind) => configuredPath(kind, settings),
       get personHooks() {

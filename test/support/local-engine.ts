@@ -39,7 +39,10 @@ export function startLocalEngine(
   settings: Partial<LocalEngineOptions["settings"]> = {},
   env: NodeJS.ProcessEnv = {},
   more: Partial<
-    Pick<LocalEngineOptions, "readChangedSettings" | "clock" | "port" | "lingerMs" | "shared" | "log">
+    Pick<
+      LocalEngineOptions,
+      "readChangedSettings" | "kinds" | "clock" | "port" | "lingerMs" | "shared" | "log"
+    >
   > = {},
 ): Promise<LocalEngine> {
   return createLocalEngine({

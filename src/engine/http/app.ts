@@ -3,6 +3,7 @@ import type { Clock } from "../../shared/clock.js";
 import { createWrongTokens } from "../../shared/http/wrong-tokens.js";
 import type { Log } from "../../shared/log.js";
 import type { AboutKind } from "../agent/agent-kind.js";
+import { AGENT_KINDS } from "../agent/agent-kinds.js";
 import { USUAL_AGENT } from "../agent/agent-name.js";
 import type { Agents } from "../engine-options.js";
 import { type Engine, EngineRefusal, type WorkerSight } from "../types.js";
@@ -172,7 +173,8 @@ export function createEngineApp(options: EngineAppOptions): { app: EngineApp; cl
 function createApi(options: EngineAppOptions, streams: { open: number }): EngineApp {
   const { engine, library, clock } = options;
   const api: EngineApp = new OpenAPIHono<EngineHttpEnv>();
-  addStartEndpoint(api, { ...options, takesConsent: options.repositories !== undefined });
+  const kinds = options.agents?.all ?? AGENT_KINDS;
+  addStartEndpoint(api, { ...options, kinds, takesConsent: options.repositories !== undefined });
   api.use("/run/:run_id/*", async (context, next) => {
     await engine.lookFor?.(context.req.param("run_id"));
     await next();
@@ -184,7 +186,7 @@ function createApi(options: EngineAppOptions, streams: { open: number }): Engine
   addReviewEndpoints(api, options);
   addLeftoverEndpoints(api, options);
   addEventEndpoints(api, { ...options, streams });
-  addManageEndpoints(api, options);
+  addManageEndpoints(api, { ...options, kinds });
   if (options.repositories) addRepositoryEndpoints(api, options.repositories);
   addEndpoint(api, {
     method: "get",

@@ -1,5 +1,5 @@
 import type { Clock } from "../../shared/clock.js";
-import { AGENT_KINDS } from "../agent/agent-kinds.js";
+import type { AboutKind } from "../agent/agent-kind.js";
 import type { EngineWorkflow } from "../types.js";
 import { agentOf, allowedModels } from "../workflows/models.js";
 import type { WorkflowProblem } from "../workflows/workflow-folder.js";
@@ -58,7 +58,7 @@ function toBroken({ name, message }: WorkflowProblem): z.input<typeof workflowSc
 /** Adds the endpoints of the workflow library. Workflows that came with the engine stay as they are: 400. */
 export function addManageEndpoints(
   app: EngineApp,
-  { library, clock }: { library: WorkflowLibrary; clock: Clock },
+  { library, clock, kinds }: { library: WorkflowLibrary; clock: Clock; kinds: readonly AboutKind[] },
 ): void {
   addEndpoint(app, {
     method: "get",
@@ -67,7 +67,7 @@ export function addManageEndpoints(
     answer: z.array(workflowSchema),
     // What cannot be used is listed too, with the reason: its author looks for it here.
     handle: async () => [
-      ...(await library.list()).map((one) => ({ ...toWorkflow(one), ...agentsPart(one) })),
+      ...(await library.list()).map((one) => ({ ...toWorkflow(one), ...agentsPart(one, kinds) })),
       ...library.problems().map(toBroken),
     ],
   });
@@ -180,9 +180,12 @@ function toWorkflow(workflow: EngineWorkflow): z.input<typeof workflowSchema> {
 }
 
 /** Who carries it out, and with which models. */
-function agentsPart(workflow: EngineWorkflow): { agent: string; models?: string[] } {
+function agentsPart(
+  workflow: EngineWorkflow,
+  kinds: readonly AboutKind[],
+): { agent: string; models?: string[] } {
   const agent = agentOf(workflow);
-  const kind = AGENT_KINDS.find(({ name }) => name === agent);
+  const kind = kinds.find(({ name }) => name === agent);
   const models = kind ? allowedModels(workflow, kind) : [];
   return { agent, ...(models.length > 0 ? { models } : {}) };
 }

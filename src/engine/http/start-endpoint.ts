@@ -1,6 +1,5 @@
 import { linkedIssueSchema } from "../../shared/linked-issue.js";
 import type { AboutKind } from "../agent/agent-kind.js";
-import { AGENT_KINDS } from "../agent/agent-kinds.js";
 import { AGENT_NAMES } from "../agent/agent-name.js";
 import type { RunRequest } from "../runs/run.js";
 import type { Engine } from "../types.js";
@@ -28,85 +27,84 @@ function toAgent({ name, title, capabilities }: AboutKind) {
   return { name, title, tells_cost: capabilities.tellsCost };
 }
 
-const startBody = z
-  .object({
-    message: z.string().refine((text) => text.trim() !== "", "Message cannot be empty"),
-    max_turns: integer({ ge: 1, le: 200 }).nullish(),
-    session_id: z.string().nullish().describe("The conversation to continue"),
-    session_name: z.string().nullish(),
-    user_id: z
-      .string()
-      .nullish()
-      .describe("On whose behalf: callers take turns, and may have a limit of cost"),
-    user_name: z.string().max(100).nullish().describe("What people call them"),
-    agent: z
-      .enum(AGENT_NAMES)
-      .nullish()
-      .openapi({ "x-agents": AGENT_KINDS.map(toAgent) })
-      .describe("The kind of agent in place of the workflow's; x-agents has those that there are"),
-    model: z
-      .string()
-      .nullish()
-      .describe("The model in place of the workflow's, where the workflow allows it: sonnet, opus …"),
-    git_branch: z.string().nullish(),
-    start_from: z
-      .string()
-      .max(250)
-      .nullish()
-      .describe("A branch at which the own branch of a new session begins, in place of the default one"),
-    repository_url: z.string().nullish(),
-    cost_limit_usd: z
-      .number()
-      .positive()
-      .nullish()
-      .describe("What the run may cost, in US dollars, where that is less than the engine's own limit"),
-    output_schema: z
-      .looseObject({ type: z.literal("object") })
-      .refine((schema) => JSON.stringify(schema).length <= MAX_SCHEMA_CHARS, "The schema is too long")
-      .nullish()
-      .describe(
-        "What the agent has to give at its end: a JSON Schema of an object. The result's text then ends with it, as a " +
-          "fenced JSON block. Without effect where the Claude Code of the engine is too old for it",
-      ),
-    linked_issue: z
-      .object(linkedIssueSchema.shape)
-      .nullish()
-      .describe(
-        "The issue elsewhere that it is about: it is told there how the run stands, where a key for it is set",
-      ),
-    pull_request: z
-      .boolean()
-      .nullish()
-      .describe(
-        "When the run succeeds its session's branch is pushed, whatever ENGINE_PUSH says, and a pull request is opened for it. Never to be set without asking the person",
-      ),
-    timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
-    input_format: z.literal("stream-json"),
-  })
-  .openapi("StartRun");
+const startBody = z.object({
+  message: z.string().refine((text) => text.trim() !== "", "Message cannot be empty"),
+  max_turns: integer({ ge: 1, le: 200 }).nullish(),
+  session_id: z.string().nullish().describe("The conversation to continue"),
+  session_name: z.string().nullish(),
+  user_id: z.string().nullish().describe("On whose behalf: callers take turns, and may have a limit of cost"),
+  user_name: z.string().max(100).nullish().describe("What people call them"),
+  agent: z.enum(AGENT_NAMES).nullish(),
+  model: z
+    .string()
+    .nullish()
+    .describe("The model in place of the workflow's, where the workflow allows it: sonnet, opus …"),
+  git_branch: z.string().nullish(),
+  start_from: z
+    .string()
+    .max(250)
+    .nullish()
+    .describe("A branch at which the own branch of a new session begins, in place of the default one"),
+  repository_url: z.string().nullish(),
+  cost_limit_usd: z
+    .number()
+    .positive()
+    .nullish()
+    .describe("What the run may cost, in US dollars, where that is less than the engine's own limit"),
+  output_schema: z
+    .looseObject({ type: z.literal("object") })
+    .refine((schema) => JSON.stringify(schema).length <= MAX_SCHEMA_CHARS, "The schema is too long")
+    .nullish()
+    .describe(
+      "What the agent has to give at its end: a JSON Schema of an object. The result's text then ends with it, as a " +
+        "fenced JSON block. Without effect where the Claude Code of the engine is too old for it",
+    ),
+  linked_issue: z
+    .object(linkedIssueSchema.shape)
+    .nullish()
+    .describe(
+      "The issue elsewhere that it is about: it is told there how the run stands, where a key for it is set",
+    ),
+  pull_request: z
+    .boolean()
+    .nullish()
+    .describe(
+      "When the run succeeds its session's branch is pushed, whatever ENGINE_PUSH says, and a pull request is opened for it. Never to be set without asking the person",
+    ),
+  timeout: integer({ ge: 60, le: 14_400 }).default(7200).describe("Seconds"),
+  input_format: z.literal("stream-json"),
+});
 type StartBody = z.output<typeof startBody> & {
   allow_repository?: Consent | null | undefined;
   uncommitted?: boolean | null | undefined;
 };
 
 /** For an engine that no other machine reaches. */
-const startBodyWithConsent = z
-  .object({
-    ...startBody.shape,
-    allow_repository: z
-      .object(consentSchema.shape)
-      .nullish()
-      .describe(
-        "A local repository that the person has allowed for this session, as /repositories/check tells it. Never to be set without asking them",
-      ),
-    uncommitted: z
-      .boolean()
-      .nullish()
-      .describe(
-        "A new session on a local repository begins with what is not committed there. Never to be set without asking the person",
-      ),
-  })
-  .openapi("StartRun");
+const consentFields = {
+  allow_repository: z
+    .object(consentSchema.shape)
+    .nullish()
+    .describe(
+      "A local repository that the person has allowed for this session, as /repositories/check tells it. Never to be set without asking them",
+    ),
+  uncommitted: z
+    .boolean()
+    .nullish()
+    .describe(
+      "A new session on a local repository begins with what is not committed there. Never to be set without asking the person",
+    ),
+};
+
+function bodyFor(kinds: readonly AboutKind[], takesConsent: boolean): z.ZodType<StartBody> {
+  const names = kinds.map(({ name }) => name);
+  const agent = z
+    .enum(names)
+    .nullish()
+    .openapi({ "x-agents": kinds.map(toAgent) })
+    .describe("The kind of agent in place of the workflow's; x-agents has those that there are");
+  const fields = { ...startBody.shape, agent, ...(takesConsent ? consentFields : {}) };
+  return z.object(fields).openapi("StartRun") as z.ZodType<StartBody>;
+}
 
 /** What a client may call a start; visible characters, so that no proxy changes it. */
 function startHeaders(keyPrefix: string) {
@@ -129,6 +127,7 @@ const noHeaders = z.looseObject({}) as unknown as ReturnType<typeof startHeaders
 
 /**
  * Adds the endpoint that starts a run.
+ * @param options.kinds the agents that there are
  * @param options.takesConsent whether a start may say that the person has allowed its repository
  * @param options.keyPrefix what an `Idempotency-Key` should begin with; undefined where no keys are kept
  */
@@ -136,9 +135,15 @@ export function addStartEndpoint(
   app: EngineApp,
   {
     engine,
+    kinds,
     keyPrefix,
     takesConsent,
-  }: { engine: Engine; keyPrefix?: string | undefined; takesConsent: boolean },
+  }: {
+    engine: Engine;
+    kinds: readonly AboutKind[];
+    keyPrefix?: string | undefined;
+    takesConsent: boolean;
+  },
 ): void {
   addEndpoint(app, {
     method: "post",
@@ -147,7 +152,7 @@ export function addStartEndpoint(
     query: startQuery,
     // A client that finds the key in the description repeats a lost start; that is safe only if the key is kept.
     headers: keyPrefix === undefined ? noHeaders : startHeaders(keyPrefix),
-    body: (takesConsent ? startBodyWithConsent : startBody) as z.ZodType<StartBody>,
+    body: bodyFor(kinds, takesConsent),
     answer: startedSchema,
     refusals: [400, 404, 409, 413, 503],
     async handle({ id, query, headers, body }) {
