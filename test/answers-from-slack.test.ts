@@ -11,6 +11,7 @@ import { type AskedOutside, askOutside, GATED_PLAN } from "./support/asked-outsi
 import { COMPLETE, until } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
 import { storedDeliveries } from "./support/notices.js";
+import { serveWatchedProxy } from "./support/watched-proxy.js";
 
 /** With characters that are markup to Slack. */
 const COMMAND = 'touch "$HOME/published" # `id -un` *all* <!here>';
@@ -148,11 +149,12 @@ async function beginAtEngine(more: Record<string, string> = {}) {
     await engine.close();
     remove();
   });
-  const { slack, call, ...asked } = await begin(more, { url: engine.url, key: ENGINE_KEY });
+  const proxy = await serveWatchedProxy(engine.url);
+  const { slack, call, ...asked } = await begin(more, { url: proxy.url, key: ENGINE_KEY });
   const message = withScript("Go", { steps: [PUBLISHES, { text: "Done" }] });
   const of = (name: string) => shown(slack).find((one) => one.includes(`session ${name}`)) ?? "";
   return {
-    ...{ slack, call, engine, of, ...asked },
+    ...{ slack, call, engine, proxy, of, ...asked },
     /** A run that waits for its permission, which was asked about. */
     async start(session_name: string): Promise<string> {
       const { data } = await call({ ...COMPLETE, session_name, message, wait_seconds: 0 });
@@ -212,6 +214,28 @@ it("where it is set the whole command is shown, and carried out when it is allow
     409,
     expect.stringContaining("was answered already by Ann in Slack"),
   ]);
+});
+
+it("an answer of which nobody knows whether it has arrived is given once, and told as theirs when it has", async () => {
+  const { slack, proxy, start, of } = await beginAtEngine({ ANSWER_PERMISSIONS: "on" });
+  await start("one");
+  proxy.lose = /answer$/;
+  slack.press("Deny", ANN);
+  await until(() => of("one").includes("Answered by Ann in Slack."), "what has come of it");
+  expect(proxy.count(/answer$/)).toBe(1);
+});
+
+it("an answer that the engine refuses is not sent again, and somebody else can answer", async () => {
+  const { slack, proxy, call, start, of, end } = await beginAtEngine({ ANSWER_PERMISSIONS: "on" });
+  const run_id = await start("one");
+  proxy.refuse = /answer$/;
+  slack.press("Deny", ANN);
+  await until(() => of("one").includes("Not in this way"), "what has come of it");
+  expect(of("one")).toContain("Ann by Slack: ");
+  expect(proxy.count(/answer$/)).toBe(1);
+  proxy.refuse = undefined;
+  await call({ action: "answer", run_id, answer: "deny" });
+  expect(await end(run_id)).toContain("has completed");
 });
 
 it("a form that is open in a chat is closed by an answer in Slack, and says who has given it", async () => {

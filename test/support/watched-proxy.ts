@@ -21,6 +21,8 @@ export interface WatchedProxy {
   silenceStreams(): void;
   /** From now on no stream is let through. */
   refuseStreams: boolean;
+  /** Such requests are refused with 422, and not passed on. */
+  refuse: RegExp | undefined;
   /** The next answer to such a request is lost. */
   lose: RegExp | undefined;
   /** Done before that answer is lost, once. */
@@ -44,7 +46,9 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
       if (proxy.refuseStreams) return void response.destroy();
       open.set(response, undefined);
     }
-    pass(incoming, response, line);
+    if (!proxy.refuse?.test(line)) return pass(incoming, response, line);
+    response.writeHead(422, { "content-type": "application/json" });
+    response.end(JSON.stringify({ detail: "Not in this way" }));
   });
 
   function pass(incoming: IncomingMessage, response: ServerResponse, line: string): void {
@@ -80,6 +84,7 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
     requests: [],
     resumed: [],
     refuseStreams: false,
+    refuse: undefined,
     lose: undefined,
     beforeLoss: undefined,
     hold: undefined,
