@@ -56,16 +56,20 @@ it("a gate is asked in Discord once, though the answer to the post was lost; the
   ]);
 });
 
-it("words that send a gate back are written in a form", async () => {
+it("words that send a gate back are written in a form, also behind what nobody understands", async () => {
   const { discord, world, begin: beginPlan } = await begin();
   world.script({ result: "A design" });
   await beginPlan(GATED_PLAN);
   await untilShown(discord, "Build this?");
   await until(() => discord.identified() === 1, "the session");
+  discord.nonsense();
+  await until(() => discord.resumed() === 1, "the session to go on");
   discord.press("Send back", ANN);
   await until(() => discord.forms.length > 0, "the form");
   discord.submit("Use JWT", ANN);
   await untilShown(discord, "Sent back at gate ok\\: Use JWT.");
+  await until(() => discord.whispers.length > 0, "the word to who has sent them");
+  expect(discord.whispers).toEqual(["Your answer is being given."]);
 });
 
 it("a connection that Discord ends, or that is lost, goes on with its session", async () => {

@@ -29,6 +29,8 @@ export interface FakeDiscord extends FakeService {
   submit(words: string, user: { id: string; name: string }): void;
   /** Asks all connections to be made anew. */
   reconnect(): void;
+  /** Sends a frame that the gateway's documentation does not have. */
+  nonsense(): void;
   /** Cuts all connections off. */
   drop(): void;
 }
@@ -175,6 +177,10 @@ export async function startFakeDiscord(): Promise<FakeDiscord> {
     reconnect() {
       for (const socket of sockets)
         socket.send(JSON.stringify({ op: GatewayOpcodes.Reconnect, d: null, s: null, t: null }));
+    },
+    nonsense() {
+      for (const socket of sockets)
+        for (const frame of ["{", "[1]", '{"op":"x"}', '{"op":10,"d":null}']) socket.send(frame);
     },
     drop() {
       for (const socket of sockets) socket.terminate();

@@ -6,6 +6,7 @@ import { type AnswerDesk, readButton, writeButton } from "../ask-message.js";
 import { NotNow, Refused } from "../delivery-error.js";
 import type { OpenSocket } from "../open-socket.js";
 import type { VendorHttp } from "../vendor-http.js";
+import { escapeDiscord } from "./escape.js";
 
 export interface GatewayOptions {
   /** Where Discord's API is, with its version. */
@@ -110,7 +111,7 @@ export async function followDiscord(options: GatewayOptions, signal: AbortSignal
 
   function take({ op, d, s, t }: Frame): void {
     if (typeof s === "number") session.last = s;
-    if (op === OP.hello) greet((d as { heartbeat_interval: number }).heartbeat_interval);
+    if (op === OP.hello) greet(Math.max(1_000, (d as { heartbeat_interval: number }).heartbeat_interval));
     else if (op === OP.ack) isAcknowledged = true;
     else if (op === OP.heartbeat) send(OP.heartbeat, session.last);
     else if (op === OP.reconnect) socket.close(4_000);
@@ -129,7 +130,12 @@ export async function followDiscord(options: GatewayOptions, signal: AbortSignal
     await new Promise<void>((resolve, reject) => {
       socket.on("message", (data) => {
         const frame = read(data);
-        if (frame) take(frame);
+        try {
+          if (frame) take(frame);
+        } catch {
+          // It is not what Discord's documentation says: another connection is made, and nothing ends by it.
+          socket.close(4_000);
+        }
       });
       socket.once("close", (code) => {
         if (!FINAL.has(code)) return resolve();
@@ -185,7 +191,7 @@ async function interact(
     if (type === INTERACTION.modal) {
       const words = data?.components?.flatMap(({ components = [] }) => components)[0]?.value ?? "";
       await reply(REPLY.deferUpdate);
-      await desk.take({ ...meant, words, user });
+      await tellAlone(interaction, await desk.take({ ...meant, words, user }), options, signal);
     } else if (type === INTERACTION.component) {
       const label = await desk.wordsFor({ ...meant, user });
       if (label !== undefined) return void (await reply(REPLY.modal, toModal(meant, label)));
@@ -238,7 +244,7 @@ async function tellAlone(
   signal: AbortSignal,
 ): Promise<void> {
   const url = `${base}/webhooks/${encodeURIComponent(application_id)}/${encodeURIComponent(token)}`;
-  const body = { content, flags: ONLY_FOR_THEM, allowed_mentions: { parse: [] } };
+  const body = { content: escapeDiscord(content), flags: ONLY_FOR_THEM, allowed_mentions: { parse: [] } };
   await http({ method: "POST", url, body, signal }).catch((error: Error) =>
     log.debug(`What was said to an answer from Discord was not shown: ${error.message}.`),
   );
