@@ -42,21 +42,20 @@ export const planAction = defineAction({
   searchHint:
     "plan orchestrate workflow several agents parallel fan out gate approve merge template hive automagik",
   parameters: PLAN_PARAMETERS,
-  // An input that names an issue says it as well.
-  // A plan says the latter itself, by its key of the same name.
-  unpublished: ["issue", "finish"],
+  // A plan says it itself, by its key of the same name.
+  unpublished: ["finish"],
   about: {
     plan: ABOUT_PLAN,
     inputs:
       "Values of the plan's inputs: JSON, names with values. The person is asked for those that are missing.",
-    dry_run: "Only check it and tell waves, runs, turns, time and cost. Nothing is begun.",
+    dry_run: "Only check it, and tell waves, runs, turns, time and cost.",
     plan_id: "Id of the plan to change.",
-    change: "What to do with it: pause, resume, skip or redo a step, edit.",
+    change: "What to do with it.",
     step: "The step to skip or to redo.",
-    steps: "Steps that are added, or that replace those of their id which have not begun: a JSON list.",
+    steps: "Steps that are added, or replace those of their id which have not begun: a JSON list.",
     limits: "Limits in place of the plan's own: JSON with parallel, runs, cost_usd, minutes.",
     message: "redo: what should be different.",
-    session_name: "The plan's own name; one is suggested to the person.",
+    session_name: "The plan's name; one is suggested to the person.",
     wait_seconds: "Seconds to follow it; 0 answers at once. It goes on either way.",
     confirm: "true only after the person agreed, where there are no forms.",
   },
