@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { feedbackOf } from "../src/integrations/pull-request-feedback.js";
 import { until } from "./support/harness.js";
+import { withScript } from "./support/local-engine.js";
 import { statusThat } from "./support/patient.js";
 import { openPullRequestPlace, type PullRequestPlace } from "./support/pull-request-place.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
@@ -136,6 +138,23 @@ describe("a pull request that is watched", () => {
     const { request_message } = (await place.direct.get(`/run/${next}/status?request=true`)).body;
     expect(request_message).toContain("carol: And where.");
   }, 120_000);
+
+  it("does not send again what a person has sent", async () => {
+    const watched = await openWatched();
+    const { place, open, runsOf } = watched;
+    const first = await open("first");
+    const { commit, runId, number } = await open("second");
+    const failed = [{ name: "test", conclusion: "failure" }];
+    const url = `https://github.example/acme/shop/pull/${number}`;
+    const sent = feedbackOf({ url, headCommit: commit, failed, reviews: [] });
+    const { session_id } = await statusThat(place.direct, runId, () => true);
+    const message = withScript(sent, { steps: [{ text: "There is nothing to mend." }] });
+    await place.run({ message, session_id, session_name: undefined });
+    place.shop.addCheck(commit, { name: "test", conclusion: "failure", log: "" });
+    await afterALook(watched, first.number);
+    await afterALook(watched, first.number);
+    expect(await runsOf("second")).toHaveLength(2);
+  }, 60_000);
 
   it("starts nothing for what a person has cancelled, or has to allow", async () => {
     const watched = await openWatched();

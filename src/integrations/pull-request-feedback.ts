@@ -24,6 +24,15 @@ const COMMENTS = 5;
 /** All that is quoted, in characters; what does not fit is counted. */
 const QUOTED_CHARS = 30_000;
 
+const BEGINNING = "Your work is in the pull request ";
+const atCommit = (headCommit: string) => `, at commit ${headCommit.slice(0, 10)}.`;
+
+/** Whether a message is one by which an agent was told what was found at this commit, on request as well. */
+export function isFeedbackOn(message: string, headCommit: string): boolean {
+  const [first = ""] = message.split("\n", 1);
+  return first.startsWith(BEGINNING) && first.includes(atCommit(headCommit));
+}
+
 /** What an agent is told of it: quoted between two marks that do not occur in it, bounded, and said to be data. */
 export function feedbackOf(found: FoundAtPullRequest): string {
   const { url, headCommit, failed, reviews } = found;
@@ -37,7 +46,7 @@ export function feedbackOf(found: FoundAtPullRequest): string {
   }
   const left = parts.length - kept.length;
   return [
-    `Your work is in the pull request ${url}, at commit ${headCommit.slice(0, 10)}. ${tellCounts(found)} Find the causes and mend them ` +
+    `${BEGINNING}${url}${atCommit(headCommit)} ${tellCounts(found)} Find the causes and mend them ` +
       "in this workspace, and commit. Where you do not agree with a reviewer, say why at the end instead.",
     betweenMarks(
       kept.join("\n\n"),

@@ -100,10 +100,13 @@ async function lookAtOne(
   run: EngineRun,
   signal: AbortSignal,
 ): Promise<void> {
-  const { number = 0, repository = "", commit } = run.pullRequest ?? {};
+  const { number = 0, repository = "", commit = "" } = run.pullRequest ?? {};
   const session = runs.ofSession(run.sessionId);
-  // A commit is answered once, whatever has come of it.
-  if (session.some(({ request }) => request.pullRequestRound === commit)) return;
+  // A commit is answered once, also where a person has sent it, and whatever has come of it.
+  const { isFeedbackOn } = await import("../../integrations/pull-request-feedback.js");
+  const isAnswered = ({ request }: EngineRun) =>
+    request.pullRequestRound === commit || isFeedbackOn(request.message, commit);
+  if (session.some(isAnswered)) return;
   const { lookAtPullRequest } = await import("./look.js");
   const sight = await lookAtPullRequest(await github(), { number, repository, isOwnBranch: true }, signal);
   const found = await findingsOf(sight, session);
