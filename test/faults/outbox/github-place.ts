@@ -128,6 +128,10 @@ export async function openGithubPlace(sabotage: (github: Github) => Github): Pro
       const known = Math.min(lateComments, Math.max(0, comments - 1));
       return Math.max(pullsOf(eventOf(id)).length, comments - known);
     },
+    twice: (id) =>
+      id.endsWith("/end") && commentsOf(eventOf(id)).length > 1
+        ? "a second comment, since the first came after it was looked for"
+        : undefined,
     isThere(id) {
       const [event = "", part] = id.split("/");
       const isRefused = runOf(event).pullRequest?.problem?.startsWith("Its comment could not be written");

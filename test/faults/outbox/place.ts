@@ -17,6 +17,8 @@ export interface Place {
   copies(id: string): number;
   /** Whether the service has what a delivery tells, as it is to read in the end; where it has arrived, unless told. */
   isThere?(id: string): boolean;
+  /** What a delivery has left twice since the service has no key for it, and how that came about; to be counted. */
+  twice?(id: string): string | undefined;
   /** The service knows an event by a key: what comes twice is one to it. */
   hasKey: boolean;
   close(): Promise<void>;

@@ -187,6 +187,8 @@ export async function runOutboxSequence(
       const isThere = place.isThere?.(id) ?? arrived > 0;
       const what = `${id} to ${target} is ${state} and has arrived ${arrived} times`;
       count(`${target}: ${state}`);
+      const twice = place.twice?.(id);
+      if (twice) count(`${target}: ${twice}`);
       if (state === "pending") found.push(`${what}: it has no end`);
       if (arrived > 1 && !place.hasKey) found.push(`${what}: twice without a key`);
       if (arrived > 1 && place.hasKey) count(`${target}: sent again under the same key`);
