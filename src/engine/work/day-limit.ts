@@ -69,8 +69,11 @@ export function createDayLimit(options: {
   /** Runs that may begin and are not yet written down as begun. */
   const granted = new Map<string, number | undefined>();
 
-  const look = (caller: Caller, counts: (run: EngineRun) => boolean = () => false) =>
-    lookAtDay(caller, { all: runs.all(), limits, now: clock.now(), counts, granted });
+  /** Asked at each turn of every agent: without a limit nobody goes through all runs. */
+  function look(caller: Caller, counts: (run: EngineRun) => boolean = () => false): Day[] {
+    if (!hasDayLimit(limits)) return [];
+    return lookAtDay(caller, { all: runs.all(), limits, now: clock.now(), counts, granted });
+  }
 
   return {
     refusal(caller) {
@@ -102,6 +105,11 @@ export function createDayLimit(options: {
       return near && `${tellSpent(near)}. ${tellAnew(near)}`;
     },
   };
+}
+
+/** Whether there is a limit of a day, for all or for each caller. */
+export function hasDayLimit(limits: DayLimits): boolean {
+  return limits.costLimitPerDayUsd !== undefined || limits.costLimitPerDayAndCallerUsd !== undefined;
 }
 
 /** What is known of runs when it is asked how a day stands. */

@@ -4,7 +4,7 @@ import { dayOf } from "../runs/costs.js";
 import { type EngineRun, hasEnded } from "../runs/run.js";
 import { readRunsSince } from "../runs/run-rows.js";
 import type { Guard } from "../runs/write-changes.js";
-import { type DayLimits, mayBegin as isLeft } from "../work/day-limit.js";
+import { type DayLimits, hasDayLimit, mayBegin as isLeft } from "../work/day-limit.js";
 import { homeOf, readSession } from "./session-homes.js";
 import { isThere, type Worker } from "./worker-rows.js";
 import type { Workers } from "./workers.js";
@@ -66,8 +66,7 @@ export function createBeginRules(
     costLimitUsd: number | undefined,
     { changed, held }: Parameters<Guard>[3],
   ): Promise<boolean> {
-    if (limits.costLimitPerDayUsd === undefined && limits.costLimitPerDayAndCallerUsd === undefined)
-      return true;
+    if (!hasDayLimit(limits)) return true;
     const now = clock.now();
     const ofDay = await readRunsSince(trx, dayOf(now).from, held);
     const others = new Map([...ofDay, ...changed.values()].map(({ run }) => [run.runId, run]));
