@@ -2,6 +2,7 @@ import { cpSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { KyselyPlugin } from "kysely";
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { acceptRun, apply } from "../src/engine/runs/apply.js";
@@ -16,7 +17,7 @@ import {
   type RunStoreProblem,
   type StoredEvent,
 } from "../src/engine/runs/run-store.js";
-import { openDatabase, transaction } from "../src/store/database.js";
+import { openDatabase, type Transaction, transaction } from "../src/store/database.js";
 import { StoreError } from "../src/store/store-error.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
 import { silentLog } from "./support/harness.js";
@@ -621,6 +622,29 @@ describe("pruning", () => {
     for (const runId of ["free", "newest"]) await run(store, runId, { type: "started" }, DONE);
     expect(await store.prune(clock.now())).toEqual(["free"]);
     expect(await store.prune(clock.now() + 2 * 24 * 60 * 60 * 1000)).toEqual(["dear"]);
+  });
+
+  it("asks the database no more for many runs than for a few", async () => {
+    let asked = 0;
+    const counting: KyselyPlugin = {
+      transformQuery({ node }) {
+        asked++;
+        return node;
+      },
+      transformResult: async ({ result }) => result,
+    };
+    const transact: typeof transaction = (database, work) =>
+      transaction(database, (trx) => work(trx.withPlugin(counting) as Transaction));
+    const store = await open({ transact, limits: { endedRuns: 0 } });
+    const counts: number[] = [];
+    for (const count of [2, 40]) {
+      const ids = Array.from({ length: count }, (_, index) => `${count}-${index}`);
+      for (const runId of ids) await run(store, runId, DONE);
+      asked = 0;
+      expect(await store.prune(clock.now())).toHaveLength(count);
+      counts.push(asked);
+    }
+    expect(counts[1]).toBeLessThanOrEqual(counts[0] as number);
   });
 
   it("keeps the newest ended runs and all that have not ended, and removes all that belongs to the others", async () => {
