@@ -26,12 +26,17 @@ export interface Worker {
 /**
  * The workers of a database, those that have ended included.
  * @param now epoch ms by the database's clock
+ * @param silenceOf how long a worker is silent, in ms, where the caller knows that better than the database's clock tells
  * @throws StoreError
  */
-export async function readWorkers(db: Kysely<Tables>, now: number): Promise<Worker[]> {
+export async function readWorkers(
+  db: Kysely<Tables>,
+  now: number,
+  silenceOf: (workerId: string, seenAt: number, silentMs: number) => number = (_id, _at, ms) => ms,
+): Promise<Worker[]> {
   const rows = await db.selectFrom("workers").selectAll().orderBy("name").orderBy("worker_id").execute();
   return rows.map(({ worker_id: id, instance, name, version, places, busy, state, seen_at, timeout_ms }) => {
-    const silentMs = Math.max(0, now - seen_at);
+    const silentMs = silenceOf(id, seen_at, Math.max(0, now - seen_at));
     const isGone = state !== "ended" && silentMs > timeout_ms;
     const seen = { id, instance, name: cleanLine(name, NAME_CHARACTERS), version, places, busy, silentMs };
     return { ...seen, state: isGone ? "gone" : (state as Worker["state"]) };

@@ -63,7 +63,7 @@ export async function joinWorkers(options: {
   onLost: () => void;
   /** A copy of this worker's folder has taken its place: whatever this one does is to end. Must not throw. */
   onCopied: () => void;
-  /** One that was silent for so long is gone, in ms by the database's clock; its agents go on until shortly before. */
+  /** One that was silent for so long is gone, in ms; its agents go on until shortly before. */
   timeoutMs: number;
 }): Promise<Workers> {
   const { database, shared, id, instance, former, name, places, busy, clock, log, timeoutMs } = options;
@@ -72,6 +72,8 @@ export async function joinWorkers(options: {
   const listeners = new Set<() => void>();
   let state: "ready" | "draining" | "ended" = "ready";
   let known = new Map<string, Worker>();
+  /** When a sign of each worker was seen here last (monotonic clock). */
+  const heard = new Map<string, { seenAt: number; at: number }>();
   let beatAt = clock.elapsed();
   /** Since when every beat has come through. */
   let steadySince = clock.elapsed();
@@ -119,7 +121,7 @@ export async function joinWorkers(options: {
     if (numInsertedOrUpdatedRows === 0n) return giveWay();
     hasSaid = true;
     if (summary !== said) await transaction(database, tellChange);
-    const workers = await readWorkers(database, await shared.readNow(database));
+    const workers = await readWorkers(database, await shared.readNow(database), silenceOf);
     said = summary;
     beatAt = since;
     isLost = false;
@@ -129,6 +131,17 @@ export async function joinWorkers(options: {
     if (!isSteady()) return;
     const gone = [...known.values()].filter((worker) => worker.id !== id && !isThere(worker));
     if (gone.length > 0) onGone(gone);
+  }
+
+  /** By this machine's own clock: the database's may be set, and all would look silent, or nobody. */
+  function silenceOf(workerId: string, seenAt: number, silentMs: number): number {
+    const now = clock.elapsed();
+    const last = heard.get(workerId);
+    if (last?.seenAt === seenAt) return now - last.at;
+    // Of one that is seen for the first time the database alone can tell.
+    const at = last ? now : now - silentMs;
+    heard.set(workerId, { seenAt, at });
+    return now - at;
   }
 
   async function tellChange(trx: Transaction): Promise<void> {
