@@ -10,7 +10,7 @@ import {
 import { type AskedOutside, askOutside, GATED_PLAN } from "./support/asked-outside.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, startLocalEngine, withScript } from "./support/local-engine.js";
-import { storedDeliveries } from "./support/notices.js";
+import { questionStates, storedDeliveries } from "./support/notices.js";
 import { serveWatchedProxy } from "./support/watched-proxy.js";
 
 /** With characters that are markup to Slack. */
@@ -109,6 +109,27 @@ it("what is decided elsewhere is shown there, with who has, and its buttons go",
   await call({ action: "answer", plan_id: planId, question_id, answer: "approve", confirm: true });
   await untilShown(slack, "Approved in a chat.");
   expect(shown(slack)[0]).not.toContain('"actions"');
+});
+
+it.each([
+  ["that Slack has refused is told as failed", { kind: "refused", status: 403 }, "failed"],
+  ["that Slack has not taken yet is not asked any more", { kind: "limited", afterS: 3_600 }, "dropped"],
+] as const)("a question %s, also when it was decided elsewhere", async (_what, fault, state) => {
+  const { slack, folder, world, begin: beginPlan, call } = await begin();
+  await until(() => slack.connections() === 1, "the connection");
+  slack.faults.push(fault);
+  world.script({ result: "A design" });
+  const { data } = await beginPlan(GATED_PLAN);
+  const stored = () => storedDeliveries(folder).map((one) => [one.state, one.note !== null]);
+  const asked = JSON.stringify([[state === "failed" ? "failed" : "pending", true]]);
+  await until(() => JSON.stringify(stored()) === asked, "what has become of the post");
+  const plan_id = data.plan.plan_id as string;
+  const [{ question_id } = { question_id: "" }] = (await call({ action: "status", plan_id, wait_seconds: 0 }))
+    .data.plan.waiting_for;
+  await call({ action: "answer", plan_id, question_id, answer: "approve", confirm: true });
+  await until(() => questionStates(folder).join() === "closed", "the end of the question");
+  expect(stored().map(([now]) => now)).toEqual([state]);
+  expect(slack.messages).toEqual([]);
 });
 
 it("a question is asked and answered also by the process that comes after the one that has asked it", async () => {

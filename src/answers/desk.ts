@@ -3,7 +3,7 @@ import type { Services } from "../actions/define-action.js";
 import type { Board } from "../dashboard/board.js";
 import type { NeedView } from "../dashboard/views/needs.js";
 import type { AskMessage, GivenAnswer } from "../integrations/ask-message.js";
-import { showByDelivery } from "../integrations/outbox.js";
+import { showByDelivery, showEndByDelivery } from "../integrations/outbox.js";
 import type { Log } from "../shared/log.js";
 import { cleanLine } from "../shared/text.js";
 import type { OutsideService } from "../shared/whose.js";
@@ -146,7 +146,7 @@ export function createDesk(options: DeskOptions): Desk {
     const one = asked.find(({ service }) => service === question.service);
     await change(async (trx, now) => {
       await closeQuestion(trx, question.code, counts, now);
-      if (one) await showByDelivery(trx, show(one, question, cleanLine(outcome, 500)), now);
+      if (one) await showEndByDelivery(trx, show(one, question, cleanLine(outcome, 500)), now);
     });
     onWritten();
   }

@@ -75,7 +75,21 @@ export async function showByDelivery(trx: Transaction, delivery: NewDelivery, no
     .execute();
 }
 
-/** What of these events was not told yet is no news any more, for these targets or all. */
+/**
+ * What is shown of this id is over: it is shown so where something of it is there, or may be. What was not sent yet is not
+ * sent any more, and what has not arrived stays told as that.
+ * @param now epoch ms
+ */
+export async function showEndByDelivery(trx: Transaction, delivery: NewDelivery, now: number): Promise<void> {
+  const { id, target } = delivery;
+  const query = trx.selectFrom("deliveries").select(["state", "remote_id", "lease_until", "maybe_sent"]);
+  const row = await query.where("id", "=", id).where("target", "=", target).executeTakeFirst();
+  const isUnderWay = row?.state === "pending" && (row.lease_until !== null || row.maybe_sent === 1);
+  if (row?.remote_id || row?.state === "sent" || isUnderWay) await showByDelivery(trx, delivery, now);
+  else if (row?.state === "pending") await dropDeliveries(trx, [id]);
+}
+
+/** What of these events was not told yet is no news any more. */
 export async function dropDeliveries(trx: Transaction, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   const update = trx.updateTable("deliveries").set({ state: "dropped" });

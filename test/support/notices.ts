@@ -83,3 +83,16 @@ export function endLeases(folder: string): void {
     db.close();
   }
 }
+
+/** How the questions that other services were given stand, in the order in which they were asked. */
+export function questionStates(folder: string): string[] {
+  const db = new Libsql(join(folder, DATABASE_FILE));
+  try {
+    const rows = db.prepare("select state from outside_questions order by created_at").all() as {
+      state: string;
+    }[];
+    return rows.map(({ state }) => state);
+  } finally {
+    db.close();
+  }
+}
