@@ -1,6 +1,9 @@
 import { InteractionResponseType } from "discord-api-types/v10";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { DISCORD_TOKEN, type FakeDiscord, startFakeDiscord } from "../mocks/integrations/discord.js";
+import { createDiscordAskTarget } from "../src/integrations/discord/ask-target.js";
+import { createVendorHttp } from "../src/integrations/vendor-http.js";
+import { systemClock } from "../src/shared/clock.js";
 import { type AskedOutside, askOutside, GATED_PLAN } from "./support/asked-outside.js";
 import { until } from "./support/harness.js";
 
@@ -85,4 +88,32 @@ it("a connection that Discord ends, or that is lost, goes on with its session", 
   await untilShown(discord, "Build this?");
   discord.press("Approve", ANN);
   await untilStatus(call, data.plan.plan_id, "completed");
+});
+
+it("one whose post was lost and that is over meanwhile is found by its key, and edited", async () => {
+  const discord = await startFakeDiscord();
+  onTestFinished(() => discord.close());
+  const target = createDiscordAskTarget({
+    base: `${discord.url}/api/v10`,
+    http: async () => createVendorHttp({ service: "Discord", clock: systemClock }),
+    token: async () => DISCORD_TOKEN,
+    channel: "222",
+  });
+  const open = {
+    code: "c".repeat(24),
+    title: "Build this?",
+    about: "",
+    detail: "",
+    choices: [{ title: "Stop" }],
+  };
+  const deliver = (payload: object, mayHaveBeenSent: boolean) =>
+    target.deliver({ id: "ask/c", kind: "question", payload, mayHaveBeenSent }, new AbortController().signal);
+  discord.faults.push({ kind: "lost-answer" });
+  await expect(deliver(open, false)).rejects.toThrow("gave no answer");
+  expect(await deliver({ ...open, outcome: "Stopped in a chat." }, true)).toEqual({
+    remoteId: `222 ${discord.messages[0]?.id}`,
+  });
+  expect(discord.messages).toMatchObject([
+    { content: expect.stringContaining("Stopped in"), components: [] },
+  ]);
 });

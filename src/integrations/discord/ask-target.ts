@@ -43,24 +43,30 @@ export function createDiscordAskTarget({ base, http, token, channel }: DiscordPa
     // A message with the same nonce is not made twice within some minutes; what is edited looks the same.
     isRepeatable: () => true,
     ...questionTarget,
-    async deliver({ id, payload, remoteId }: Delivery, signal) {
+    async deliver({ id, payload, remoteId, mayHaveBeenSent }: Delivery, signal) {
       const message = askMessageSchema.parse(payload);
-      if (remoteId === undefined && message.outcome !== undefined) return {};
-      const [where = channel, known] = remoteId?.split(" ") ?? [];
-      const answer = await (await http())({
-        method: known === undefined ? "POST" : "PATCH",
-        url: `${base}/channels/${where}/messages${known === undefined ? "" : `/${known}`}`,
-        headers: { authorization: `Bot ${await token()}` },
-        body: {
-          ...toDiscordMessage(message),
-          ...(known === undefined ? { nonce: nonceOf(id), enforce_nonce: true } : {}),
-        },
-        signal,
+      const isOver = message.outcome !== undefined;
+      if (remoteId === undefined && isOver && !mayHaveBeenSent) return {};
+      const [send, authorization] = [await http(), `Bot ${await token()}`];
+      const request = { headers: { authorization }, signal };
+      const edit = (where = "", known = "") =>
+        send({
+          ...{ ...request, method: "PATCH", url: `${base}/channels/${where}/messages/${known}` },
+          body: toDiscordMessage(message),
+        });
+      if (remoteId !== undefined) {
+        await edit(...remoteId.split(" "));
+        return {};
+      }
+      const answer = await send({
+        ...{ ...request, method: "POST", url: `${base}/channels/${channel}/messages` },
+        body: { ...toDiscordMessage(message), nonce: nonceOf(id), enforce_nonce: true },
       });
-      if (known !== undefined) return {};
       const posted = (answer.json() ?? {}) as { id?: unknown };
       if (typeof posted.id !== "string") throw new Unknown("Discord did not say what it has posted");
-      return { remoteId: `${where} ${posted.id}` };
+      // What was there by that key already is as it was asked.
+      if (isOver) await edit(channel, posted.id);
+      return { remoteId: `${channel} ${posted.id}` };
     },
   };
 }
