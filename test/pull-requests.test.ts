@@ -138,6 +138,18 @@ describe("a run that is to end with a pull request", () => {
     expect(JSON.stringify(status)).not.toContain(GITHUB_TOKEN);
   });
 
+  it("does not push again and again where the host says that the person may not", async () => {
+    const place = await openPullRequestPlace();
+    const ssh = join(place.folder, "ssh");
+    const said =
+      "fatal: unable to access 'https://git.example/acme/shop.git/': The requested URL returned error: 403";
+    const refusing = `for last; do :; done\ncase "$last" in *receive-pack*) echo "${said}" >&2; exit 128;; esac`;
+    writeFileSync(ssh, readFileSync(ssh, "utf8").replace("for last; do :; done", refusing));
+    const told = await place.pullRequestOf(await place.run());
+    expect(told).toMatchObject({ state: "failed", problem: expect.stringContaining("error: 403") });
+    expect(place.github.requests).toEqual([]);
+  });
+
   it("pushes from a folder of the person's own to that folder's remote, and leaves the folder alone", async () => {
     const place = await openPullRequestPlace();
     const own = cloneForPerson(place);

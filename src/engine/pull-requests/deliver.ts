@@ -44,6 +44,9 @@ const MARKER = `${OWN_MARK}: state of this work -->`;
 const PASSING =
   /could not resolve host|timed? ?out|connection (?:refused|reset|closed)|unable to access|early EOF|HTTP 5\d\d|network is unreachable|did not finish within|was stopped before/i;
 
+/** And so where it is reached and says no, which does not. */
+const DENIED = /returned error: 4(?!08|29)\d\d/i;
+
 /**
  * Pushes a session's branch and makes sure that there is a pull request for it. Asked again it finds what it has done.
  * @param how.asked what it is to say, and of which branch; what the run tells by itself where that does not say it
@@ -140,6 +143,6 @@ function commentsOf(session: readonly EngineRun[]): { number: number; id: number
 function asDeliveryError(error: Error): never {
   if (!(error instanceof WorkspaceError)) throw error;
   const text = error.message.replace(/[.\s]+$/, "");
-  if (PASSING.test(text)) throw new NotNow(text);
+  if (PASSING.test(text) && !DENIED.test(text)) throw new NotNow(text);
   throw /cut short/i.test(text) ? new Unknown(text) : new Refused(text);
 }
