@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { connectInMemory, type FormAnswerer } from "./support/harness.js";
+import { startHttp } from "./support/http.js";
 import { ENGINE_KEY } from "./support/local-engine.js";
 import { statusThat } from "./support/patient.js";
 import {
@@ -155,6 +156,26 @@ describe("finish: pull_request in the chat", () => {
     expect(first.data).toMatchObject({ outcome: "input_required" });
     const second = await without.call({ ...asked, confirm: true });
     expect(second.data).toMatchObject({ outcome: "started" });
+  });
+
+  it("takes nobody's agreement for that of another person on the same server", async () => {
+    const place = await openPullRequestPlace();
+    const http = await startHttp({
+      settings: {
+        BASE_URL: place.engine.url,
+        API_KEY: ENGINE_KEY,
+        TOKENS: "ann=ann-0123456789abcdef,ben=ben-0123456789abcdef",
+      },
+    });
+    const [ann, ben] = await Promise.all(
+      ["ann", "ben"].map((name) => http.connect({ token: `${name}-0123456789abcdef` })),
+    );
+    const message = committing("login.txt");
+    const asked = { ...start, message, session_name: "login", repository_url: place.address, confirm: true };
+    expect((await ann?.call(asked))?.data).toMatchObject({ outcome: "input_required" });
+    expect((await ben?.call(asked))?.data).toMatchObject({ outcome: "input_required" });
+    expect((await place.direct.get("/runs")).body.runs).toHaveLength(0);
+    expect((await ann?.call(asked))?.data).toMatchObject({ outcome: "started" });
   });
 
   it("names the place that a folder pushes to, and not the one that it fetches from", async () => {

@@ -74,7 +74,7 @@ async function sendBack(
   const shown = rest > 0 ? `${cutText(text, SHOWN_CHARS)}\n… (${rest} more characters)` : text;
   const key = `check_pr ${url} ${sight.headCommit} ${message.length}`;
   // Without forms they have seen it in the answer before: the same, and not what has come since.
-  const isSeen = services.elsewhere.shown.get(key) === message;
+  const isSeen = services.elsewhere.shown.get(call.person, key) === message;
   const confirm = isSeen && namesTarget(args) ? args.confirm : undefined;
   const ended = await confirmWithPerson(
     {
@@ -92,7 +92,7 @@ async function sendBack(
   if (ended) {
     const { missing, ...answer } = ended;
     if (answer.outcome !== "input_required") return answer;
-    services.elsewhere.shown.keep(key, message);
+    services.elsewhere.shown.keep(call.person, key, message);
     return {
       ...answer,
       summary: [answer.summary, ...(missing ?? []).map((one) => one.description)].join("\n\n"),

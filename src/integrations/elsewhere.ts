@@ -18,8 +18,14 @@ export interface Elsewhere {
   issueSources(): Promise<IssueSource[]>;
   /** In which team and project of Linear an issue was made last. */
   linearChoices: LinearChoices;
-  /** What persons were shown, by what it is about: of issues digests, so that one who has seen it before it changed has not seen it. */
-  shown: { get(name: string): string | undefined; keep(name: string, digest: string): void };
+  /**
+   * What each person was shown, by what it is about: of issues digests, so that who has seen one before it changed has not
+   * seen it. `person` is undefined where the server does not know them apart.
+   */
+  shown: {
+    get(person: string | undefined, name: string): string | undefined;
+    keep(person: string | undefined, name: string, digest: string): void;
+  };
 }
 
 const SHOWN_KEPT = 200;
@@ -89,8 +95,8 @@ export function createElsewhere(options: {
     linearChoices: createLinearChoices(stateFolder),
     issueSources: async () => (await Promise.all([githubIssues(), linearIssues()])).flat(),
     shown: {
-      get: (name) => shown.get(name),
-      keep: (name, digest) => setBounded(shown, name, digest, SHOWN_KEPT),
+      get: (person = "", name) => shown.get(`${person}\n${name}`),
+      keep: (person = "", name, digest) => setBounded(shown, `${person}\n${name}`, digest, SHOWN_KEPT),
     },
   };
 }

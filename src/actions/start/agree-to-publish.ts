@@ -30,7 +30,7 @@ export const agreeToPublish: Step = async (draft, context) => {
   const where = await findTarget(repositoryUrl, context);
   const key = `publish ${where}`;
   // Without forms they have been told in the answer before.
-  const confirm = elsewhere.shown.get(key) === key ? args.confirm : undefined;
+  const confirm = elsewhere.shown.get(call.person, key) === key ? args.confirm : undefined;
   const what = task.names === "plan" ? "the plan" : "the run";
   const { confirm: _confirm, ...others } = args;
   const again = task.startAgain({ ...others, ...settledOf(values) }, "");
@@ -46,7 +46,7 @@ export const agreeToPublish: Step = async (draft, context) => {
     },
     call,
   );
-  if (ended?.outcome === "input_required") elsewhere.shown.keep(key, key);
+  if (ended?.outcome === "input_required") elsewhere.shown.keep(call.person, key, key);
   return ended ?? { ...draft, publishes: true };
 };
 

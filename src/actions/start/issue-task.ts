@@ -149,7 +149,7 @@ async function showToPerson(
   const sent = all.map(({ taken }) => taken.message).join("\n\n");
   const digest = createHash("sha256").update(sent).digest("hex");
   // Without forms they have seen it in the answer before: the same, and not one that was changed since.
-  const wasShown = elsewhere.shown.get(what) === digest;
+  const wasShown = elsewhere.shown.get(call.person, what) === digest;
   const deed =
     all.length === 1
       ? `Send the text of the ${what} to the agent as its task`
@@ -167,7 +167,7 @@ async function showToPerson(
     },
     call,
   );
-  if (ended?.outcome === "input_required") elsewhere.shown.keep(what, digest);
+  if (ended?.outcome === "input_required") elsewhere.shown.keep(call.person, what, digest);
   return ended;
 }
 
