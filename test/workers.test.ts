@@ -450,6 +450,22 @@ describe.skipIf(!programs)("a worker that", () => {
       expect(await at.ended(runId)).toMatchObject({ status: "completed", result: { message: "Four" } });
   });
 
+  it("stood still does not do later what somebody has asked of it who is gone", async () => {
+    const database = await server.createDatabase();
+    const a = await startWorker(database);
+    const runId = await start(a, HANGS);
+    await a.until(runId, ({ current_action }) => current_action === "Working");
+    const ask = (sql: string) => server.query<{ at: number }>(sql, new URL(database).pathname.slice(1));
+    await ask(
+      `insert into worker_calls (id, worker_id, instance, asked_at, call)
+       select 'old', worker_id, instance, extract(epoch from clock_timestamp()) * 1000 - 60000,
+         '{"method":"kill","args":["${runId}",true]}' from workers`,
+    );
+    await vi.waitFor(async () => expect(await ask("select 1 as at from worker_calls")).toEqual([]), PATIENT);
+    expect((await a.get(`/run/${runId}/status`)).body).toMatchObject({ status: "running" });
+    expect(a.agents()).not.toEqual([]);
+  });
+
   it("finds an earlier copy of its database ends what that does not know, and goes on", async () => {
     const database = await server.createDatabase();
     const a = await startWorker(database);

@@ -12,6 +12,8 @@ const [ASKED, ANSWERED] = ["worker_calls", "worker_answers"] as const;
 const LOOK_MS = 1_000;
 /** A worker that is there takes a call within this time, in ms; else it is taken back. */
 const TAKE_MS = 10_000;
+/** One that was not taken back by then is nobody's any more, in ms: whoever has asked has ended, or was told that it is not known. */
+const STALE_MS = 3 * TAKE_MS;
 /** An answer that nobody has fetched goes after this time, in ms. */
 const KEPT_MS = 60 * 60_000;
 
@@ -37,8 +39,8 @@ export interface WorkerCalls {
 }
 
 /**
- * @param options.carryOut does what is asked of this worker; its signal fires when nobody wants it any more. What it throws beside EngineRefusal is logged here, and the
- * other one is told that it has failed
+ * @param options.carryOut does what is asked of this worker; its signal fires when nobody wants it any more. What it throws
+ * beside EngineRefusal is logged here, and the other one is told that it has failed
  */
 export function createWorkerCalls(options: {
   database: Database;
@@ -105,8 +107,9 @@ export function createWorkerCalls(options: {
   function take(ids: readonly string[]): Promise<{ id: string; call: string }[]> {
     return transaction(database, async (trx) => {
       const now = await shared.readNow(trx);
-      const old = trx.deleteFrom("worker_calls").where("asked_at", "<", now - KEPT_MS);
-      await old.where((is) => is.or([is("answer", "is not", null), is("taken_at", "is", null)])).execute();
+      const before = (ms: number) => trx.deleteFrom("worker_calls").where("asked_at", "<", now - ms);
+      await before(KEPT_MS).where("answer", "is not", null).execute();
+      await before(STALE_MS).where("taken_at", "is", null).execute();
       const taken = trx.updateTable("worker_calls").set({ taken_at: now }).where("id", "in", ids);
       return taken.where("answer", "is", null).returning(["id", "call"]).execute();
     });
