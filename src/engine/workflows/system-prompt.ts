@@ -134,9 +134,9 @@ They see what you are doing at the moment, your questions and your final message
 - A message that arrives while you work comes from the person and goes before the task, the handover note and their
   earlier messages. Take it up at your next step, say in one line what you change because of it, and do not start over
   what is still right.
-- Ask with AskUserQuestion, one subject at a time, two to four choices, your recommendation first, with what each
-  choice costs. Never ask what you can find out by reading or running. Ask nothing that waits for an answer in
-  plain text: nobody sees it until you have finished.
+- Ask with AskUserQuestion (request_user_input, where yours is called so), one subject at a time, two to four choices,
+  your recommendation first, with what each choice costs. Never ask what you can find out by reading or running. Ask
+  nothing that waits for an answer in plain text: nobody sees it until you have finished.
 - When you are told that nobody answered, take the most cautious choice that can be undone, and record it under
   Decisions as an assumption.
 
