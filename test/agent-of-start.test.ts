@@ -3,6 +3,9 @@ import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
+import { statusToRun, statusWire } from "../src/api/wire/run.js";
+import { toRow } from "../src/dashboard/run-row.js";
+import { costText } from "../src/dashboard/ui/format.js";
 import type { AgentKind } from "../src/engine/agent/agent-kind.js";
 import { AGENT_KINDS } from "../src/engine/agent/agent-kinds.js";
 import type { AgentEvent } from "../src/engine/agent/events.js";
@@ -68,6 +71,12 @@ it("is that of the start, else of the workflow, and its cost is unknown where it
     expect(data.run).not.toHaveProperty("cost_usd");
     expect(data.run.cost_at_least).toBe(true);
   }
+  // On the dashboard.
+  const { run_id } = named.data.run;
+  const status = statusWire.parse((await contract.get(`/run/${run_id}/status`)).body);
+  const row = toRow(statusToRun(run_id, status), {});
+  expect(row).toMatchObject({ agent: "codex", costAtLeast: true });
+  expect([costText(row), costText({ ...row, costUsd: 1 })]).toEqual(["unknown", "> $1.00"]);
   const listed = (await contract.get("/manage")).body;
   expect(listed.find(({ name }: { name: string }) => name === "second-look")).toMatchObject({
     agent: "codex",

@@ -180,6 +180,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
         endedToday: ended.length,
         failedToday: ended.filter(({ status }) => status === "failed").length,
         costTodayUsd: Math.round(ended.reduce((sum, { costUsd = 0 }) => sum + costUsd, 0) * 1e4) / 1e4,
+        ...(ended.some((run) => run.costAtLeast) ? { costTodayAtLeast: true as const } : {}),
       },
       ...(problem === undefined ? {} : { problem }),
     };

@@ -5,7 +5,14 @@ import { cleanLine, cutText } from "../shared/text.js";
 import type { MergeOutcome, RunEnd } from "./port.js";
 
 /** Of these it is known that the same again fails the same way, or that the work was done, or ended by a person. */
-const DETERMINISTIC = ["context_full", "transcript_gone", "no_credit", "not_logged_in", "already_ended"];
+const DETERMINISTIC = [
+  "context_full",
+  "transcript_gone",
+  "no_credit",
+  "not_logged_in",
+  "model_refused",
+  "already_ended",
+];
 /** What the journal keeps of a result: far more than a plan shows of its beginning, and than it reads at its end. */
 const RESULT_HEAD_CHARS = 80_000;
 const RESULT_TAIL_CHARS = 220_000;

@@ -1,3 +1,5 @@
+import type { RunRow } from "../views/run.js";
+
 /** How values are written for a person. Times are epoch ms, durations seconds, money US dollars. */
 
 const MINUTE = 60;
@@ -18,6 +20,12 @@ export function money(usd: number): string {
   if (usd === 0) return "$0.00";
   if (usd < 0.01) return "< $0.01";
   return usd >= 1_000 ? `$${Math.round(usd).toLocaleString("en-US")}` : `$${usd.toFixed(2)}`;
+}
+
+/** Of some runs it is known that they have cost something, and not how much: their agents do not tell. */
+export function costText({ costUsd, costAtLeast }: Pick<RunRow, "costUsd" | "costAtLeast">): string {
+  if (costUsd === undefined) return costAtLeast ? "unknown" : "";
+  return `${costAtLeast ? "> " : ""}${money(costUsd)}`;
 }
 
 export function count(value: number): string {

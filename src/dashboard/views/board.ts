@@ -44,7 +44,15 @@ export interface BoardView {
   plans: PlanRow[];
   /** The beginning of the server's day. */
   today: number;
-  totals: { running: number; needs: number; endedToday: number; failedToday: number; costTodayUsd: number };
+  totals: {
+    running: number;
+    needs: number;
+    endedToday: number;
+    failedToday: number;
+    costTodayUsd: number;
+    /** Of some run not all is known, or nothing. */
+    costTodayAtLeast?: true;
+  };
   /** What cannot be known just now, and why. */
   problem?: string;
 }

@@ -80,7 +80,7 @@ const REASONS: readonly Reason[] = [
     text: "The agent's own limit of requests was reached before it had finished. Continue the session to go on.",
   },
   {
-    code: "refused",
+    code: "model_refused",
     cause: /^refusal$/,
     text:
       "The model has refused to go on with this, so the work is not done. Put the task in other words, or leave out what " +

@@ -21,7 +21,7 @@ export type FailureCode =
   | "cost_limit"
   | "turn_limit"
   /** The model has refused to answer. */
-  | "refused"
+  | "model_refused"
   /** The agent has ended its turn, and what its workflow names for success is not there. */
   | "not_shown"
   | "day_cost_limit"

@@ -1,5 +1,5 @@
 import type { RunRow } from "../../views/run.js";
-import { duration, isoTime, moment, money, repositoryName } from "../format.js";
+import { costText, duration, isoTime, moment, repositoryName } from "../format.js";
 import { now } from "../now.js";
 import { useLinks } from "./doing.js";
 import { Status } from "./status.js";
@@ -35,12 +35,6 @@ export function RunLine({ run }: { run: RunRow }) {
       <Age run={run} />
     </div>
   );
-}
-
-/** Of some runs it is known that they have cost something, and not how much: their agents do not tell. */
-export function costText({ costUsd, costAtLeast }: Pick<RunRow, "costUsd" | "costAtLeast">): string {
-  if (costUsd === undefined) return costAtLeast ? "unknown" : "";
-  return `${costAtLeast ? "> " : ""}${money(costUsd)}`;
 }
 
 function queueText({ position, inS }: NonNullable<RunRow["queue"]>): string {

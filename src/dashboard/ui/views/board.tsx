@@ -123,7 +123,7 @@ function Totals({ board: { totals, queue } }: { board: BoardView }) {
       count(totals.endedToday),
       totals.failedToday > 0 ? `${count(totals.failedToday)} failed` : undefined,
     ].filter((one) => one !== undefined) as [string, string, string?],
-    ["spent today", money(totals.costTodayUsd)],
+    ["spent today", `${totals.costTodayAtLeast ? "> " : ""}${money(totals.costTodayUsd)}`],
   ];
   return (
     <dl class="totals">

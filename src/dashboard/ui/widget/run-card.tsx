@@ -1,11 +1,11 @@
 import type { WidgetRun } from "../../views/widget.js";
-import { duration, repositoryName } from "../format.js";
+import { costText, duration, repositoryName } from "../format.js";
 import { now } from "../now.js";
 import { useAct } from "../parts/doing.js";
 import { Facts } from "../parts/facts.js";
 import { FeedbackBox } from "../parts/feedback-box.js";
 import { NeedCard } from "../parts/need-card.js";
-import { costText, statusOf, Turns } from "../parts/run-line.js";
+import { statusOf, Turns } from "../parts/run-line.js";
 import { Status } from "../parts/status.js";
 
 /** A run in the chat: how it stands, what it asks, and what can be said to it. */
