@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { createCall } from "../test/faults/cluster/calls.js";
 import { type Cluster, openCluster } from "../test/faults/cluster/cluster.js";
 import { mayMakeNamespaces } from "../test/faults/cluster/machines.js";
-import { KEY } from "../test/faults/cluster/worker.js";
+import { KEY } from "../test/faults/cluster/program.js";
 import useMemoryFolder from "../test/support/memory-folder.js";
 import { findPostgres } from "../test/support/postgres-server.js";
 import { countStatements, delaysToBegin, type Measured, readEvents, storeRuns } from "./cluster/measured.js";

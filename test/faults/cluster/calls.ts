@@ -1,5 +1,5 @@
+import { KEY } from "./program.js";
 import type { ClusterWorker } from "./worker.js";
-import { KEY } from "./worker.js";
 
 /** Calls take longer only of a worker that is frozen, or that waits for the database in several turns; in ms. */
 const PATIENCE_MS = 25_000;

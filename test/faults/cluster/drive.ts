@@ -6,6 +6,9 @@ import { type EventReader, readEvents, type ToldEvent } from "./event-reader.js"
 import { createHarm } from "./faults.js";
 import { checkCluster } from "./invariants.js";
 import { createLedger, knownRuns } from "./ledger.js";
+import { markOf } from "./plans.js";
+import type { ClusterProgram } from "./program.js";
+import { callServer, type Told } from "./server.js";
 import { type Facts, gatherFacts, settle } from "./settle.js";
 import { drawSteps, type Step } from "./steps.js";
 import { takeStep } from "./take-step.js";
@@ -14,6 +17,8 @@ import type { ClusterWorker } from "./worker.js";
 /** A way to break the product, so that it can be seen that the harness notices. */
 export interface ClusterSabotage {
   tap?(): Tap;
+  /** Stands between a client and the servers. */
+  tell?(cluster: Cluster): (server: ClusterProgram, args: Record<string, unknown>) => Promise<Told>;
   events?(): (event: ToldEvent, again: () => void) => ToldEvent | undefined;
   log?(text: string): string;
   /** Agents are doubled by `makeDoublingAgent`. */
@@ -31,6 +36,7 @@ export interface ClusterReport {
   /** What the rules allow, and what should be known all the same. */
   named: Record<string, number>;
   runs: number;
+  plans: number;
   agents: number;
   events: number;
   tookMs: number;
@@ -78,19 +84,23 @@ export async function driveClusterSequence(
   const readers = [0, 1].map((index) => readEvents(workers[index] as ClusterWorker, sabotage.events?.()));
   const open = new Set<Promise<unknown>>();
   const token = `[${seed}/${number}/${Math.floor(began)}-`;
-  const readLog = ({ log }: ClusterWorker) => sabotage.log?.(log()) ?? log();
-  const context = { readLog, patienceMs, cluster, call, ledger, harm, readers, note, token };
+  const tell = sabotage.tell?.(cluster) ?? callServer;
+  const readLog = ({ log }: ClusterProgram) => sabotage.log?.(log()) ?? log();
+  const context = { readLog, patienceMs, cluster, call, tell, ledger, harm, readers, note, token };
   try {
     await opened(readers);
-    for (const step of options.steps ?? drawSteps(random, { links: cluster.link !== undefined, brief })) {
+    for (const step of options.steps ??
+      drawSteps(random, {
+        ...{ links: cluster.link !== undefined, servers: cluster.servers.length, brief },
+      })) {
       await delay(step.pauseMs);
       const task = takeStep(step, context).finally(() => open.delete(task));
       open.add(task);
     }
     await harm.heal();
     await Promise.all(open);
-    const runs = await settle(context, random, complain);
-    const facts = await gatherFacts(context, runs, complain);
+    const settled = await settle(context, random, complain);
+    const facts = await gatherFacts(context, settled, complain);
     for (const what of checkCluster(facts)) complain(what);
     const { lives, events } = facts;
     if (violations.length > 0) for (const line of await tellRuns(cluster, facts, violations)) note(line);
@@ -103,7 +113,12 @@ export async function driveClusterSequence(
         outcomes: countOutcomes(ledger),
         named: facts.named,
       },
-      ...{ runs: knownRuns(ledger).length, agents: lives.length, events: events.length },
+      ...{
+        runs: knownRuns(ledger).length,
+        plans: facts.plans.length,
+        agents: lives.length,
+        events: events.length,
+      },
       tookMs: performance.now() - began,
     };
   } finally {
@@ -129,18 +144,31 @@ function countOutcomes(ledger: ReturnType<typeof createLedger>): Record<string, 
       const how = outcome.kind === "refused" ? `refused with ${outcome.status}` : outcome.kind;
       counts[`${name}: ${how}`] = (counts[`${name}: ${how}`] ?? 0) + 1;
     }
+  for (const [name, list] of Object.entries({ plan: ledger.plans, "decision at a gate": ledger.decisions }))
+    for (const { outcome } of list) {
+      const how = `${name}: ${outcome?.kind ?? "lost"}`;
+      counts[how] = (counts[how] ?? 0) + 1;
+    }
   return counts;
 }
 
 /** What the database and the agents have of the runs that complaints name. */
 async function tellRuns(
   cluster: Cluster,
-  { runs, lives }: Facts,
+  { runs, plans, lives }: Facts,
   complaints: readonly string[],
 ): Promise<string[]> {
   const told: string[] = [];
-  for (const { runId, sessionId } of runs) {
-    if (!complaints.some((what) => what.includes(runId) || what.includes(sessionId))) continue;
+  const isNamed = (...ids: string[]) => complaints.some((what) => ids.some((id) => what.includes(id)));
+  for (const { planId, name, status, entries } of plans.filter((plan) => isNamed(plan.planId, plan.name))) {
+    told.push(`plan ${planId}, ${name}: ${status}`);
+    for (const entry of entries) told.push(`  ${JSON.stringify(entry).slice(0, 300)}`);
+  }
+  for (const { runId, sessionId, message } of runs) {
+    const isOfPlan = plans.some(
+      ({ planId, name }) => isNamed(planId, name) && message.includes(markOf(name)),
+    );
+    if (!isOfPlan && !isNamed(runId, sessionId)) continue;
     const events = await cluster.query<{
       at: number;
       id: string;

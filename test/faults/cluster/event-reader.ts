@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createParser } from "eventsource-parser";
+import { KEY } from "./program.js";
 import type { ClusterWorker } from "./worker.js";
-import { KEY } from "./worker.js";
 
 /** An event as a stream has told it. */
 export interface ToldEvent {

@@ -1,6 +1,7 @@
 import { runsOf, saysNothingDone, saysNotStarted } from "./ledger.js";
+import { idOf, markOf } from "./plans.js";
+import type { Span } from "./program.js";
 import type { Facts, StoredRun } from "./settle.js";
-import type { Span } from "./worker.js";
 
 /** So long after it goes on, the agents of a worker that was frozen may be there, in ms. */
 const AFTER_THAW_MS = 10_000;
@@ -14,6 +15,8 @@ export function checkCluster(facts: Facts): string[] {
     ...checkMessages(facts),
     ...checkAnswers(facts),
     ...checkKills(facts),
+    ...checkPlans(facts),
+    ...checkDecisions(facts),
     ...checkEvents(facts),
     ...facts.leaks,
   ];
@@ -124,6 +127,50 @@ function* checkKills({ ledger, runs }: Facts): Generator<string> {
     const isCleaned = ledger.cleanups.some((one) => one.runId === runId && one.force);
     if (isOnly && !isCleaned && status === "killed")
       yield `every kill of run ${runId} was refused with "nothing was done", and it is killed`;
+  }
+}
+
+/**
+ * An acknowledged plan is there, and one call makes no more than one; each of its runs is known to it, and was begun once
+ * for each time that it wanted one.
+ */
+function* checkPlans({ ledger, plans, runs }: Facts): Generator<string> {
+  for (const wanted of ledger.plans) {
+    const { name, outcome } = wanted;
+    const planId = idOf(wanted);
+    const stored = plans.filter((plan) => plan.name === name);
+    if (planId !== undefined && !stored.some((plan) => plan.planId === planId))
+      yield `the plan ${name} was acknowledged as ${planId}, which is not there`;
+    if (stored.length > 1) yield `one call has made ${stored.length} plans ${name}`;
+    if (
+      outcome?.kind === "refused" &&
+      /Nothing was (started|begun|done)/.test(outcome.text) &&
+      stored.length > 0
+    )
+      yield `the plan ${name} was refused with "nothing was started", and is there as ${stored[0]?.planId}`;
+    const begun = stored.flatMap(({ entries }) => entries.filter(({ type }) => type === "run-started"));
+    const keys = new Set(begun.map(({ key }) => key));
+    const made = runs.filter(({ message }) => message.includes(markOf(name)));
+    for (const { runId } of made)
+      if (!begun.some((entry) => entry.runId === runId))
+        yield `run ${runId} was begun for the plan ${name}, which does not know it`;
+    if (made.length > keys.size) yield `the plan ${name} has ${made.length} runs, and wanted ${keys.size}`;
+  }
+}
+
+/** What was acknowledged at a gate is what was decided, once; after a stop nothing is begun. */
+function* checkDecisions({ ledger, plans, runs }: Facts): Generator<string> {
+  for (const { planId, name, entries } of plans) {
+    const decided = entries.filter(({ type }) => type === "gate-decided").map(({ decision }) => decision);
+    if (decided.length > 1) yield `the gate of plan ${planId} was decided ${decided.length} times`;
+    for (const { stop, outcome } of ledger.decisions.filter((one) => one.planId === planId)) {
+      const wanted = stop ? "stop" : "approve";
+      if (outcome.kind === "done" && decided[0] !== wanted)
+        yield `"${wanted}" was acknowledged for plan ${planId}, and it was decided ${decided[0]}`;
+    }
+    const second = runs.find(({ message }) => message.includes(`${markOf(name)}second]`));
+    if (second && decided[0] === "stop")
+      yield `plan ${planId} was stopped at its gate, and has begun run ${second.runId}`;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Outcome } from "./calls.js";
+import type { PlanDecision, WantedPlan } from "./plans.js";
 import type { RunKind } from "./steps.js";
 
 /** One POST, and what came of it. */
@@ -26,10 +27,12 @@ export interface Ledger {
   answers: (Deed & { runId: string; questionId: string; text: string })[];
   kills: (Deed & { runId: string })[];
   cleanups: (Deed & { runId: string; force: boolean })[];
+  plans: WantedPlan[];
+  decisions: PlanDecision[];
 }
 
 export function createLedger(): Ledger {
-  return { starts: [], messages: [], answers: [], kills: [], cleanups: [] };
+  return { starts: [], messages: [], answers: [], kills: [], cleanups: [], plans: [], decisions: [] };
 }
 
 /** The ids of the runs that the client was told of for this start. */

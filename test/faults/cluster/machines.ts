@@ -34,6 +34,8 @@ export interface Machines {
   all: readonly Machine[];
   /** Where the database listens; undefined for loopback. */
   place: PostgresPlace | undefined;
+  /** The address at which they reach this process, by the cable to the database. */
+  here: string;
   /** Ends everything that is left on them, and removes them. */
   dispose(): Promise<void>;
 }
@@ -59,7 +61,7 @@ export function processesAsMachines(count: number): Machines {
     }
     return { name, host: "127.0.0.1", run, link: undefined };
   });
-  return { all, place: undefined, dispose: async () => {} };
+  return { all, place: undefined, here: "127.0.0.1", dispose: async () => {} };
 }
 
 /**
@@ -115,6 +117,7 @@ export async function namespacesAsMachines(count: number, net: number): Promise<
   }
   return {
     all,
+    here: `${back}.254`,
     place: {
       host: `${back}.1`,
       enter: ({ uid, gid }) => `nsenter -t ${hub.pid} -n -S ${uid} -G ${gid} --`.split(" "),

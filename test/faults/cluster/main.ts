@@ -17,7 +17,7 @@ export async function runClusterFaults(options: {
   const namespaces = await mayMakeNamespaces();
   say(
     namespaces
-      ? "Three machines out of namespaces of this one, each with a cable to the database that is cut at times."
+      ? "Three machines out of namespaces of this one, with servers on two, each with a cable to the database that is cut at times."
       : "Three processes on loopback: without root's rights there are no machines out of namespaces, and no cut links.",
   );
   const summary = await runClusterSequences({
@@ -39,7 +39,7 @@ export async function runClusterFaults(options: {
   say(`Outcomes:\n${list(summary.outcomes)}`);
   say(`What is allowed, and should be known:\n${list(summary.named) || "        nothing"}`);
   say(
-    `${summary.sequences} sequences of seed ${seed}: ${summary.runs} runs, ${summary.agents} agents, ${summary.events} events, ` +
+    `${summary.sequences} sequences of seed ${seed}: ${summary.runs} runs of clients, ${summary.plans} plans, ${summary.agents} agents, ${summary.events} events, ` +
       `${Math.round(summary.tookMs / 1000)} s, the slowest ${Math.round(summary.slowest.tookMs / 1000)} s (${summary.slowest.number})`,
   );
   say(`${summary.violations.length} violations`);

@@ -5,6 +5,7 @@ import { type ClusterReport, driveClusterSequence, type SequenceOptions } from "
 export interface ClusterSummary {
   sequences: number;
   runs: number;
+  plans: number;
   agents: number;
   events: number;
   faults: Record<string, number>;
@@ -15,7 +16,7 @@ export interface ClusterSummary {
   tookMs: number;
 }
 
-const WORKERS = 3;
+const [WORKERS, SERVERS] = [3, 2];
 
 /**
  * Drives sequences of a seed on three workers with one database; a cluster serves one sequence after another, until one
@@ -39,13 +40,23 @@ export async function runClusterSequences(
   const began = performance.now();
   const queue = [...options.numbers];
   const summary: ClusterSummary = {
-    ...{ sequences: 0, runs: 0, agents: 0, events: 0, faults: {}, outcomes: {}, named: {}, violations: [] },
+    ...{
+      sequences: 0,
+      runs: 0,
+      plans: 0,
+      agents: 0,
+      events: 0,
+      faults: {},
+      outcomes: {},
+      named: {},
+      violations: [],
+    },
     ...{ slowest: { number: 0, tookMs: 0 }, tookMs: 0 },
   };
 
   function add(report: ClusterReport): void {
     summary.sequences++;
-    for (const name of ["runs", "agents", "events"] as const) summary[name] += report[name];
+    for (const name of ["runs", "plans", "agents", "events"] as const) summary[name] += report[name];
     for (const name of ["faults", "outcomes", "named"] as const)
       for (const [what, times] of Object.entries(report[name]))
         summary[name][what] = (summary[name][what] ?? 0) + times;
@@ -60,7 +71,7 @@ export async function runClusterSequences(
       let isWell = false;
       try {
         const net = ((process.pid % 60) * 4 + lane) % 250;
-        const parts = { programs, workers: WORKERS, namespaces, net };
+        const parts = { programs, workers: WORKERS, servers: SERVERS, namespaces, net };
         cluster ??= await openCluster(parts);
         const report = await driveClusterSequence(seed, number, cluster, options);
         add(report);

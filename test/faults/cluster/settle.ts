@@ -8,6 +8,7 @@ import type { AgentLife } from "./diary.js";
 import type { EventReader } from "./event-reader.js";
 import type { Ledger } from "./ledger.js";
 import { monotonicMs } from "./monotonic.js";
+import { isPlanOver, pushPlans, readPlans, type StoredPlan } from "./plans.js";
 import type { StepContext } from "./take-step.js";
 import type { ClusterWorker } from "./worker.js";
 
@@ -31,6 +32,7 @@ export interface StoredRun {
 export interface Facts {
   ledger: Ledger;
   runs: readonly StoredRun[];
+  plans: readonly StoredPlan[];
   /** Those that streams tell, in the one order. */
   events: readonly { id: number; runId: string; type: string }[];
   lives: readonly (AgentLife & { worker: ClusterWorker })[];
@@ -65,22 +67,28 @@ async function readRuns({ cluster, token }: StepContext): Promise<StoredRun[]> {
 
 const isOver = ({ status }: StoredRun) => /^(completed|failed|killed|interrupted)$/.test(status);
 
-/** Ends the runs that would go on for ever, and waits for all. @returns them */
+/** Ends the runs that would go on for ever, approves what plans wait for, and waits for all. @returns them */
 export async function settle(
   context: StepContext,
   random: Random,
   complain: (what: string) => void,
-): Promise<StoredRun[]> {
+): Promise<Pick<Facts, "runs" | "plans">> {
   const { cluster, call, ledger, note } = context;
   for (const until = performance.now() + END_MS; ; await delay(300)) {
+    // Plans first: what they have begun by then is among the runs.
+    const plans = await readPlans(cluster, ledger);
     const runs = await readRuns(context);
     const left = runs.filter((run) => !isOver(run));
-    if (left.length === 0) return runs;
+    const open = plans.filter((plan) => !isPlanOver(plan));
+    if (left.length + open.length === 0) return { runs, plans };
     if (performance.now() > until) {
       for (const { runId, status } of left)
         complain(`run ${runId} is ${status} still, although nothing keeps it`);
-      return runs;
+      for (const { planId, status } of open)
+        complain(`plan ${planId} is ${status} still, although nothing keeps it`);
+      return { runs, plans };
     }
+    await pushPlans(open, context, random);
     for (const { runId, message } of left) {
       if (!/\] (hangs|asks|listens)\n/.test(message)) continue;
       const worker = random.pick(cluster.workers);
@@ -96,11 +104,11 @@ export async function settle(
 /** Waits until all is quiet, and looks at everything. */
 export async function gatherFacts(
   context: StepContext,
-  runs: readonly StoredRun[],
+  { runs, plans }: Pick<Facts, "runs" | "plans">,
   complain: (what: string) => void,
 ): Promise<Facts> {
   const { cluster, ledger, readers, token, readLog, patienceMs } = context;
-  const { workers } = cluster;
+  const { workers, programs } = cluster;
   const marks = new Map(runs.map(({ runId }) => [runId.replaceAll("-", ""), runId]));
   const readLives = () =>
     workers.flatMap((worker) =>
@@ -127,12 +135,12 @@ export async function gatherFacts(
     const late = readers.filter((reader) => (reader.lastId() ?? 0) < newest);
     return late.map((reader) => `a stream stands at event ${reader.lastId()}, and ${newest} is there`);
   }).then((left) => left.forEach(complain));
-  const leaks = workers.flatMap((worker) =>
+  const leaks = programs.flatMap((program) =>
     Object.entries(SECRETS).flatMap(([what, secret]) =>
-      readLog(worker).includes(secret) ? [`${worker.machine.name} has logged ${what}`] : [],
+      readLog(program).includes(secret) ? [`${program.name} has logged ${what}`] : [],
     ),
   );
-  return { ledger, runs, events, lives: readLives(), readers, questions, leaks, named: {} };
+  return { ledger, runs, plans, events, lives: readLives(), readers, questions, leaks, named: {} };
 }
 
 /** Looks again until nothing is wrong any more. @returns what is wrong at the end of the time */

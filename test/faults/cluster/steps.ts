@@ -12,6 +12,8 @@ export type Step = { pauseMs: number } & (
   | { do: "answer"; worker: number; of: number; both: boolean }
   | { do: "kill"; worker: number; of: number; force: boolean }
   | { do: "cleanup"; worker: number; of: number; force: boolean }
+  | { do: "plan"; server: number; gated: boolean; run: "quick" | "works"; workMs: number }
+  | { do: "decide"; server: number; of: number; stop: boolean; both: boolean }
   | { do: "move the reader"; reader: number; worker: number }
   | { do: "fault"; fault: Fault }
 );
@@ -20,9 +22,16 @@ export type Fault =
   | { kind: "worker killed"; worker: number; forMs: number }
   | { kind: "worker told to end"; worker: number; forMs: number }
   | { kind: "worker frozen for a moment" | "worker frozen for long"; worker: number; forMs: number }
+  | { kind: ServerFault; server: number; forMs: number }
   | { kind: "database killed"; forMs: number }
   | { kind: "database frozen"; forMs: number }
   | { kind: "link cut for a moment" | "link cut for long"; worker: number; forMs: number };
+
+export type ServerFault =
+  | "server killed"
+  | "server told to end"
+  | "server frozen for a moment"
+  | "server frozen for long";
 
 /** Those that hold a place for ever are few: else nothing begins any more. */
 const KINDS: readonly RunKind[] = [
@@ -33,6 +42,8 @@ const KINDS: readonly RunKind[] = [
 export interface DrawOptions {
   /** A link can be cut. */
   links: boolean;
+  /** Servers that carry plans out. */
+  servers: number;
   /** Short faults only, and few steps. */
   brief: boolean;
 }
@@ -55,6 +66,7 @@ function drawStep(random: Random, index: number, options: DrawOptions): Step {
   const of = random.between(0, 1_000);
   const run = random.pick(KINDS);
   const workMs = random.between(300, options.brief ? 800 : 4_000);
+  if (options.servers > 0 && random.chance(0.25)) return { pauseMs, ...drawPlanStep(random, options) };
   const draw = index < 2 ? 0 : random.next();
   if (draw < 0.3) {
     const keyed = random.chance(0.7);
@@ -79,7 +91,41 @@ function drawStep(random: Random, index: number, options: DrawOptions): Step {
   return { pauseMs, do: "fault", fault: drawFault(random, options) };
 }
 
-function drawFault(random: Random, { links, brief }: DrawOptions): Fault {
+type PlanStep = Extract<Step, { do: "plan" | "decide" }>;
+
+/** A step as it is without its pause, of each kind by itself. */
+type Unpaused<S> = S extends unknown ? Omit<S, "pauseMs"> : never;
+
+function drawPlanStep(random: Random, { servers, brief }: DrawOptions): Unpaused<PlanStep> {
+  const server = random.between(0, servers - 1);
+  if (random.chance(0.5)) {
+    const of = random.between(0, 1_000);
+    return { do: "decide", server, of, stop: random.chance(0.3), both: random.chance(0.3) };
+  }
+  const workMs = random.between(300, brief ? 800 : 3_000);
+  return {
+    do: "plan",
+    server,
+    gated: random.chance(0.6),
+    run: random.pick(["quick", "works"] as const),
+    workMs,
+  };
+}
+
+function drawServerFault(random: Random, { servers, brief }: DrawOptions): Fault {
+  const server = random.between(0, servers - 1);
+  const moment = random.between(200, brief ? 700 : 2_000);
+  const draw = random.next();
+  if (draw < 0.4) return { kind: "server killed", server, forMs: moment };
+  if (draw < 0.6) return { kind: "server told to end", server, forMs: moment };
+  if (draw < 0.8 || brief) return { kind: "server frozen for a moment", server, forMs: moment };
+  // Longer than the others wait until they take its plans on.
+  return { kind: "server frozen for long", server, forMs: random.between(16_000, 20_000) };
+}
+
+function drawFault(random: Random, options: DrawOptions): Fault {
+  if (options.servers > 0 && random.chance(0.3)) return drawServerFault(random, options);
+  const { links, brief } = options;
   const worker = random.between(0, 2);
   const draw = random.next() * (links ? 1 : 0.8);
   const moment = random.between(200, brief ? 700 : 2_000);

@@ -3,19 +3,24 @@ import type { Cluster } from "./cluster.js";
 import type { EventReader } from "./event-reader.js";
 import type { Harm } from "./faults.js";
 import { knownRuns, type Ledger, type WantedStart } from "./ledger.js";
+import { beginPlan, decideAtGate } from "./plans.js";
+import type { ClusterProgram } from "./program.js";
+import type { Told } from "./server.js";
 import type { RunKind, Step } from "./steps.js";
 import type { ClusterWorker } from "./worker.js";
 
 export interface StepContext {
   cluster: Cluster;
   call: Call;
+  /** Calls the tool of a server. */
+  tell: (server: ClusterProgram, args: Record<string, unknown>) => Promise<Told>;
   ledger: Ledger;
   harm: Harm;
   readers: readonly EventReader[];
   note: (what: string) => void;
   /** What is to come about by itself is waited for so long, in ms. */
   patienceMs: number;
-  readLog: (worker: ClusterWorker) => string;
+  readLog: (program: ClusterProgram) => string;
   /** What the tokens of this sequence begin with. */
   token: string;
 }
@@ -30,7 +35,8 @@ const QUESTION = {
   ],
 };
 
-function scriptOf(run: RunKind, workMs: number): object[] {
+/** What an agent of that kind does. */
+export function scriptOf(run: RunKind, workMs: number): object[] {
   const done = { text: "Done" };
   switch (run) {
     case "quick":
@@ -57,6 +63,12 @@ export async function takeStep(step: Step, context: StepContext): Promise<void> 
     case "move the reader":
       note(`reader ${step.reader} goes on at ${at(step.worker).machine.name}`);
       return readers[step.reader]?.moveTo(at(step.worker));
+    case "plan":
+    case "decide": {
+      const server = cluster.servers[step.server % Math.max(1, cluster.servers.length)];
+      if (!server) return;
+      return step.do === "plan" ? beginPlan(step, context, server) : decideAtGate(step, context, server);
+    }
     case "start": {
       const start = want(context, step.run, step.workMs, step.keyed, {});
       const posts = [post(context, start, at(step.worker))];
@@ -105,7 +117,7 @@ async function steer(
   if (step.do === "message") return message(context, runId, worker);
   const query = { force: String(step.force) };
   const outcome = await call(worker, "POST", `/run/${runId}/${step.do}`, { query });
-  tell(context, `${step.do} of ${runId}`, worker, outcome);
+  noteOutcome(context, `${step.do} of ${runId}`, worker, outcome);
   if (step.do === "kill") ledger.kills.push({ worker: worker.index, outcome, runId });
   else ledger.cleanups.push({ worker: worker.index, outcome, runId, force: step.force });
 }
@@ -139,7 +151,7 @@ async function post(context: StepContext, start: WantedStart, worker: ClusterWor
   const outcome = await call(worker, "POST", "/run/implement", { body: start.body, key: start.key });
   start.open--;
   start.posts.push({ worker: worker.index, outcome });
-  tell(context, `start ${start.token} (${start.run})`, worker, outcome);
+  noteOutcome(context, `start ${start.token} (${start.run})`, worker, outcome);
 }
 
 async function message(context: StepContext, runId: string, worker: ClusterWorker): Promise<void> {
@@ -149,7 +161,7 @@ async function message(context: StepContext, runId: string, worker: ClusterWorke
   ledger.messages.push(entry);
   const body = { content: text, message_type: "user" };
   entry.outcome = await call(worker, "POST", `/run/${runId}/add-message`, { body });
-  tell(context, `message to ${runId}`, worker, entry.outcome);
+  noteOutcome(context, `message to ${runId}`, worker, entry.outcome);
 }
 
 async function answer(
@@ -171,12 +183,17 @@ async function answer(
       ledger.answers.push(entry);
       const path = `/run/${runId}/questions/${questionId}/answer`;
       entry.outcome = await call(one, "POST", path, { body: { answer: text } });
-      tell(context, `answer to ${runId}`, one, entry.outcome);
+      noteOutcome(context, `answer to ${runId}`, one, entry.outcome);
     }),
   );
 }
 
-function tell({ note }: StepContext, what: string, { machine }: ClusterWorker, outcome: Outcome): void {
+function noteOutcome(
+  { note }: StepContext,
+  what: string,
+  { machine }: ClusterWorker,
+  outcome: Outcome,
+): void {
   const how = outcome.kind === "refused" ? `refused with ${outcome.status}: ${outcome.detail}` : outcome.kind;
   const id = outcome.kind === "done" && outcome.body.run_id ? ` ${outcome.body.run_id}` : "";
   note(`${what} at ${machine.name}: ${how}${id}`);
