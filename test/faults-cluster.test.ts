@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Cluster, openCluster } from "./faults/cluster/cluster.js";
 import { driveClusterSequence } from "./faults/cluster/drive.js";
-import { CLUSTER_SABOTAGES, makeDoublingAgent } from "./faults/cluster/sabotage.js";
+import { CLUSTER_SABOTAGES, makeDoublingAgent, PLAN_SABOTAGE } from "./faults/cluster/sabotage.js";
 import { engineFolder } from "./support/local-engine.js";
 import { findPostgres } from "./support/postgres-server.js";
 
@@ -17,7 +17,7 @@ describe.skipIf(!programs)("several engines on one database under seeded faults"
   beforeAll(async () => {
     ({ folder, remove } = engineFolder());
     const agent = makeDoublingAgent(folder);
-    const parts = { programs: programs as string, workers: 3, namespaces: false, net: 0, agent };
+    const parts = { programs: programs as string, workers: 3, servers: 1, namespaces: false, net: 0, agent };
     cluster = await openCluster(parts);
   });
   afterAll(async () => {
@@ -62,6 +62,22 @@ describe.skipIf(!programs)("several engines on one database under seeded faults"
     const { violations } = await driveClusterSequence(1, 0, cluster, options);
     if (sabotage.twice) rmSync(join(folder, "twice"));
     expect(violations.filter((what) => complaint.test(what))).not.toEqual([]);
+  });
+
+  it("are seen to break each rule of plans", async () => {
+    const { steps } = PLAN_SABOTAGE;
+    const options = { brief: true, steps, sabotage: PLAN_SABOTAGE, patienceMs: 1_000 };
+    const { violations } = await driveClusterSequence(1, 0, cluster, options);
+    for (const complaint of [
+      /the plan .+ was acknowledged as .+, which is not there/,
+      /one call has made 2 plans/,
+      /the plan .+ was refused with "nothing was started", and is there/,
+      /run .+ was begun for the plan .+, which does not know it/,
+      /the plan .+ has 2 runs, and wanted 1/,
+      /"approve" was acknowledged for plan .+, and it was decided stop/,
+      /plan .+ was stopped at its gate, and has begun run/,
+    ])
+      expect(violations).toContainEqual(expect.stringMatching(complaint));
   });
 
   it("can be broken in each of these ways", () => {

@@ -96,6 +96,8 @@ export async function driveClusterSequence(
       await delay(step.pauseMs);
       const task = takeStep(step, context).finally(() => open.delete(task));
       open.add(task);
+      // Those that show something are in an order.
+      if (options.steps) await task;
     }
     await harm.heal();
     await Promise.all(open);

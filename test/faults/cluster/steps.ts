@@ -66,7 +66,8 @@ function drawStep(random: Random, index: number, options: DrawOptions): Step {
   const of = random.between(0, 1_000);
   const run = random.pick(KINDS);
   const workMs = random.between(300, options.brief ? 800 : 4_000);
-  if (options.servers > 0 && random.chance(0.25)) return { pauseMs, ...drawPlanStep(random, options) };
+  if (index >= 2 && options.servers > 0 && random.chance(0.25))
+    return { pauseMs, ...drawPlanStep(random, options) };
   const draw = index < 2 ? 0 : random.next();
   if (draw < 0.3) {
     const keyed = random.chance(0.7);
