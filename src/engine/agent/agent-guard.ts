@@ -48,8 +48,10 @@ export function createAgentGuard(platform: NodeJS.Platform = process.platform): 
     });
     child.on("error", () => {});
     child.stdin?.on("error", () => {});
-    child.once("exit", () => {
-      if (guard === child) guard = undefined;
+    child.once("exit", (_code, signal) => {
+      if (guard !== child) return;
+      // Somebody has killed it; one that ends by itself could do so again.
+      guard = signal && watched.size > 0 ? start() : undefined;
     });
     child.unref();
     (child.stdin as Socket | null)?.unref();
