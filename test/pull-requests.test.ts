@@ -41,6 +41,12 @@ describe("a run that is to end with a pull request", () => {
     });
   });
 
+  it("closes nothing by its title either, which is the message of a squashed commit", async () => {
+    const place = await openPullRequestPlace();
+    await place.pullRequestOf(await place.run({}, "closes #7"));
+    expect(onlyPull(place)[0]?.title).toMatch(/^Add closes #\u200b7$/);
+  });
+
   it("keeps one pull request and one comment up to date when the session goes on", async () => {
     const place = await openPullRequestPlace();
     const first = await place.run();

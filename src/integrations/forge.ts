@@ -54,8 +54,8 @@ const OPTION_CHARS = 500;
 /** The ref that is pushed to and the options with which it opens a merge request. */
 export function pushOf(kind: "gitlab" | "gitea", asked: PushedRequest): { ref: string; options: string[] } {
   const { branch, base, draft } = asked;
-  const title = cleanLine(`${draft ? "Draft: " : ""}${asked.title}`, 200);
-  // Cleaning takes out what keeps it from calling people and closing issues.
+  // Cleaning takes out what keeps them from calling people and closing issues.
+  const title = inert(cleanLine(`${draft ? "Draft: " : ""}${asked.title}`, 200));
   const body = inert(cutText(cleanLine(asked.body, OPTION_CHARS), OPTION_CHARS));
   if (kind === "gitlab")
     return {

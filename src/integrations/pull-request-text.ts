@@ -31,10 +31,10 @@ const TASK_CHARS = 1_500;
 const RESULT_CHARS = 8_000;
 const COMMITS = 20;
 
-/** The first line of the only commit, else what the work is called. */
+/** The first line of the only commit, else what the work is called; where it is squashed, it is a commit's message. */
 export function titleOf({ name, commits, commitCount }: PullRequestFacts): string {
   const only = commitCount === 1 ? commits[0]?.title : undefined;
-  return cleanLine(only || name, TITLE_CHARS) || "Work of an agent";
+  return inert(cleanLine(only || name, TITLE_CHARS)) || "Work of an agent";
 }
 
 /** What was done, how it was checked, and what it has cost; in Markdown that calls nobody and closes nothing. */

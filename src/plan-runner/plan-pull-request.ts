@@ -29,7 +29,7 @@ export function tellPullRequest(state: PlanState): { title: string; body: string
   ];
   const description = plan.description ? [inert(cleanText(plan.description, 1_000))] : [];
   return {
-    title: cleanLine(name, TITLE_CHARS) || "Work of a plan",
+    title: inert(cleanLine(name, TITLE_CHARS)) || "Work of a plan",
     body: [...description, ...standing, "Agents have written this; read it before you merge it."].join(
       "\n\n",
     ),
