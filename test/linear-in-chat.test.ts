@@ -249,6 +249,7 @@ it("a list among a plan's inputs names issues as well: they are shown at once, a
   const plan = {
     name: "batch",
     inputs: { issues: { type: "list", description: "The issues" } },
+    limits: { runs: 40 },
     steps: [{ id: "work", run: "fix", for_each: "${inputs.issues}", task: "Work on this: ${item}" }],
   };
   const { data } = await window.call({
@@ -262,6 +263,12 @@ it("a list among a plan's inputs names issues as well: they are shown at once, a
   expect(shown).toHaveLength(1);
   expect(shown[0]?.message).toMatch(/2 issues[\s\S]*ENG-123[\s\S]*Since Monday\.[\s\S]*Since Tuesday\./);
   await until(() => api.posts("/run/").length === 3, "all three");
+  const many = JSON.stringify({ issues: Array.from({ length: 31 }, (_, index) => `ENG-${index + 1}`) });
+  const refused = await window.call({
+    ...{ action: "plan", plan: JSON.stringify(plan), inputs: many, session_name: "many" },
+    ...{ repository_url: "", git_branch: "", wait_seconds: 0 },
+  });
+  expect(refused.text).toContain("at most 30 are read at once. Nothing was sent.");
   const sent = api.posts("/run/").map(({ body }) => (body as { message: string }).message);
   for (const text of ["Since Monday.", "Since Tuesday.", "Work on this: The title is misspelt"])
     expect(sent.filter((message) => message.includes(text))).toHaveLength(1);

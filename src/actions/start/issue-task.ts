@@ -27,6 +27,8 @@ const READ_MS = 20_000;
 /** So much of what would be sent is shown, in characters; most issues are shorter. */
 const SHOWN_CHARS = 12_000;
 const TITLE_CHARS = 120;
+/** So many issues of one list are read, one after the other, and shown at once. */
+const MOST_ISSUES = 30;
 /** No reference to an issue is longer. */
 const REFERENCE_CHARS = 400;
 
@@ -75,6 +77,11 @@ export async function takeIssues(
   call: Call,
   services: Services,
 ): Promise<(TaskOfIssue | undefined)[] | Answer> {
+  const named = messages.filter(mayNameIssue).length;
+  if (named > MOST_ISSUES)
+    throw new ActionError(
+      `The list may name ${named} issues, and at most ${MOST_ISSUES} are read at once. Nothing was sent. Give fewer at once.`,
+    );
   const all: (ReadIssueTask | undefined)[] = [];
   for (const message of messages) all.push(await readIssue(message, asked.repositoryUrl, call, services));
   const read = all.filter((one) => one !== undefined);
