@@ -20,8 +20,11 @@ import { connectForPlans } from "./support/plan-chat.js";
 const [CLAUDE] = AGENT_KINDS as [AgentKind];
 const START = { ...COMPLETE, repository_url: "", git_branch: "" };
 
-/** An engine with a second kind, which tells no cost, and a client of the server before it. */
-async function open(forPlans = false) {
+/**
+ * An engine with a second kind, which tells no cost, and a client of the server before it.
+ * @param forPlans what that kind says at the end of its runs, one after the other
+ */
+async function open(forPlans?: string[]) {
   const home = realpathSync(temporaryFolder());
   const own = join(home, "config", "automagik-workflows-mcp", "workflows", "second-look");
   mkdirSync(own, { recursive: true });
@@ -35,12 +38,13 @@ async function open(forPlans = false) {
     title: name === "codex" ? "Codex" : CLAUDE.title,
     capabilities: { ...CLAUDE.capabilities, ...more },
     start(options, onEvent) {
-      started.push(name);
+      started.push(options.resume ? `${name} again` : name);
       if (name === "claude") return CLAUDE.start(options, onEvent);
       const sessionId = options.resume ? options.sessionId : randomUUID();
       return CLAUDE.start({ ...options, sessionId }, (event) => {
         const { costUsd: _untold, ...told } = event as { costUsd?: number } & AgentEvent;
-        if (event.type !== "cost") onEvent(told);
+        const text = event.type === "result" && forPlans?.shift();
+        if (event.type !== "cost") onEvent(text ? ({ ...told, text } as AgentEvent) : told);
       });
     },
   });
@@ -104,7 +108,7 @@ it("is another one than the session had: the answer says so", async () => {
 });
 
 it("is that of a plan's step; a limit of cost that it cannot keep is a mistake of the plan", async () => {
-  const { started, call } = await open(true);
+  const { started, call } = await open([]);
   const steps = [
     { id: "build", run: "implement", task: "Build it" },
     { id: "look", run: "review", agent: "claude", needs: ["build"], continue: "build", task: "Look at it" },
@@ -123,7 +127,35 @@ it("is that of a plan's step; a limit of cost that it cannot keep is a mistake o
   expect(started).toEqual([]);
   const done = await call(plan({ runs: 5 }));
   expect(done.data.outcome, done.text).toBe("completed");
-  expect(started).toEqual(["claude", "claude", "codex"]);
+  expect(started).toEqual(["claude", "claude again", "codex"]);
+});
+
+it("in a plan the one implements and the other reviews, which sends it back once", async () => {
+  const verdict = (word: string) => `I have looked.\n\n\`\`\`json\n{ "verdict": "${word}" }\n\`\`\``;
+  const { started, call } = await open([verdict("changes"), verdict("approve")]);
+  const steps = [
+    { id: "build", run: "implement", task: "Build it" },
+    {
+      ...{
+        id: "look",
+        run: "review",
+        agent: "codex",
+        needs: ["build"],
+        continue: "build",
+        task: "Look at it",
+      },
+      output: { verdict: { enum: ["approve", "changes"] } },
+      back_to: { step: "build", when: `\${steps.look.output.verdict} == changes`, max: 2 },
+    },
+  ];
+  const plan = JSON.stringify({ name: "two-minds", steps });
+  const done = await call({
+    ...{ action: "plan", plan, session_name: "two-minds", confirm: true },
+    ...{ repository_url: "", git_branch: "" },
+  });
+  expect(done.data.outcome, done.text).toBe("completed");
+  // Each goes on in the conversation that it had, and knows what it had said there.
+  expect(started).toEqual(["claude", "codex", "claude again", "codex again"]);
 });
 
 it("cannot be chosen at an API that names none: nothing is sent", async () => {

@@ -105,6 +105,7 @@ describe("a run that has failed", () => {
       "cost_limit",
       { subtype: "error_max_budget_usd", is_error: true, errors: ["Reached maximum budget ($1)"] },
     ],
+    ["model_refused", { is_error: false, stop_reason: "refusal", result: "I cannot help with that." }],
   ])("says why in plain words, and offers a step that can work: %s", async (code, result) => {
     const { status, data } = await fail(result);
     expect(status).toMatchObject({ status: "failed", error_code: code });
@@ -113,6 +114,21 @@ describe("a run that has failed", () => {
     const { arguments: step } = data.next_step;
     expect(step).toMatchObject({ action: "run", workflow_name: "implement" });
     expect(step.continue_session).toBe(code === "context_full" ? "" : "the-work");
+  });
+
+  it("has failed at its turn limit: nothing is merged, and its session goes on", async () => {
+    const { run_id, session_id } = await start("One", [{ text: "Begun" }, { text: "Done" }], {
+      repository_url: repository,
+      max_turns: 1,
+      auto_merge: true,
+    });
+    const status = await direct.ended(run_id);
+    expect(status).toMatchObject({ status: "failed", error_code: "turn_limit", result: { success: false } });
+    expect(status.error_message).toBe(
+      "The turn limit of 1 was reached before the agent had finished. Continue the session to go on.",
+    );
+    const next = await start("Two", [DONE], { session_id });
+    expect(await direct.ended(next.run_id)).toMatchObject({ status: "completed" });
   });
 
   it("is the end of a session whose conversation is full: nothing continues it, and nothing offers to", async () => {

@@ -92,7 +92,7 @@ test("what cannot be known of a session, or may not belong in a plan, is said in
     runs: [
       { workflowName: "fix", status: "failed", message: "Fix the login" },
       { workflowName: "fix", ...completed, message: "Fix the login" },
-      { workflowName: "review", ...completed },
+      { workflowName: "review", agent: "codex", ...completed },
       { workflowName: "fix", status: "killed", message: "Fix the rest for $Fix the login" },
     ],
   });
@@ -103,6 +103,7 @@ test("what cannot be known of a session, or may not belong in a plan, is said in
     ["review", undefined],
     ["fix-2", "Fix the rest for $Fix the login"],
   ]);
+  expect(steps.map((step) => step.kind === "run" && step.agent)).toEqual([undefined, "codex", undefined]);
   expect(notes.slice(0, 2)).toEqual([
     "The API does not tell what the run of step review was told: write its task.",
     "The run of step fix-2 is killed: see whether the step belongs in the plan.",

@@ -8,6 +8,8 @@ import { TemplateError } from "./templates.js";
 /** A run as it is to become a step. */
 export interface RunToRepeat {
   workflowName: string;
+  /** The kind of agent, where it is not the usual one. */
+  agent?: string | undefined;
   status: string;
   /** What it was told; missing where the API does not say. */
   message?: string | undefined;
@@ -59,7 +61,8 @@ export async function writeTemplate(session: {
       );
     const behind = before === undefined ? {} : { needs: [before], continue: before };
     before = id;
-    return { id, run: run.workflowName, ...behind, ...(task === undefined ? {} : { task }) };
+    const agent = run.agent === undefined ? {} : { agent: run.agent };
+    return { id, run: run.workflowName, ...agent, ...behind, ...(task === undefined ? {} : { task }) };
   });
   notes.push(
     "Messages that were sent to a run while it went on, and answers to its questions, are not in it.",

@@ -17,6 +17,7 @@ const COMMON = [
   "resumes",
   "neverStarted",
   "errorCode",
+  "agent",
   "model",
   "durationS",
   "questionsAsked",

@@ -45,14 +45,15 @@ export const engineSettings = {
   }),
   engineCostLimitUsd: setting(decimal(0.01, 10_000).optional(), {
     variable: "ENGINE_COST_LIMIT",
-    about: "Engine: maximum cost of one run. Default: no limit.",
+    about:
+      "Engine: maximum cost of one run. With it, agents that do not tell their cost are not started. Default: no limit.",
     bounds: "0.01–10000 USD",
     forEngine: true,
   }),
   engineCostLimitPerDayUsd: setting(decimal(0.01, 100_000).optional(), {
     variable: "ENGINE_COST_LIMIT_PER_DAY",
     about:
-      "Engine: maximum cost of all runs of a day, by this machine's calendar. When it is reached nothing is started, and what goes on is ended after its turn. Default: no limit.",
+      "Engine: maximum cost of all runs of a day, by this machine's calendar. When it is reached nothing is started, and what goes on is ended after its turn; agents that do not tell their cost are never started. Default: no limit.",
     bounds: "0.01–100000 USD",
     forEngine: true,
   }),

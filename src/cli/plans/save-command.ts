@@ -88,8 +88,9 @@ async function withMessages(records: readonly RunRecord[], { api }: Services) {
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, next));
-  return records.map(({ runId, workflowName, status }) => ({
+  return records.map(({ runId, workflowName, agent, status }) => ({
     workflowName,
+    agent,
     status,
     message: messages.get(runId),
   }));

@@ -29,6 +29,8 @@ export interface RunRecord {
   neverStarted?: true;
   /** Why it has failed, in the API's one word for it. */
   errorCode?: string;
+  /** The kind of agent, where it is not the usual one. */
+  agent?: string;
   model?: string;
   /** In all. */
   tokens?: number;
@@ -88,6 +90,7 @@ function makeSchema() {
     resumes: shown().optional(),
     neverStarted: z.literal(true).optional(),
     errorCode: shown(60).optional(),
+    agent: shown(50).optional(),
     model: shown(100).optional(),
     tokens: z.number().optional(),
     durationS: z.number().optional(),
