@@ -59,6 +59,19 @@ it("it is given by the next process, and every place shows who has answered", as
   await until(() => onNtfy() === "Approved by Ben in Slack.", "the same on ntfy");
 });
 
+it("a message that it had written and not brought to Slack is brought there by the next process", async () => {
+  const { slack, folder, restart, inSlack } = await begin();
+  await restart(() => {
+    const db = new Libsql(join(folder, DATABASE_FILE));
+    const change =
+      "update deliveries set state = 'pending', next_at = 0, tries = 0 where target like 'slack%'";
+    expect(db.prepare(change).run().changes).toBe(1);
+    db.close();
+    for (const message of slack.messages) message.text = "";
+  });
+  await until(() => inSlack() === "Build this?", "the message");
+});
+
 it("what was decided in a chat before it could be given is told nowhere as theirs", async () => {
   const { call, folder, restart, plan, planId, inSlack, onNtfy } = await begin();
   const [{ question_id } = { question_id: "" }] = (await plan()).waiting_for;

@@ -69,8 +69,12 @@ export function openAnswers(
       () => false,
     );
     if (isOurs && !release && !signal.aborted) {
-      release = board.keepLive();
-      board.onChange(() => void desk.bringUpToDate());
+      const ends = [board.keepLive(), board.onChange(() => void desk.bringUpToDate())];
+      release = () => {
+        for (const end of ends) end();
+      };
+      // A former process may have ended before what it had written was brought to a service.
+      options.onWritten();
       void desk.bringUpToDate();
     } else if (!isOurs && release) {
       release();
