@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import type { Run } from "../src/api/types.js";
@@ -163,4 +164,19 @@ describe("what is kept at hand of runs", () => {
       ["c", 4],
     ]);
   });
+});
+
+it("the list of runs leaves nothing at the signal of who reads it again and again", async () => {
+  const clock = createHandClock();
+  const api = {
+    getRun: async (runId: string) => bareRun(runId),
+    listRuns: async () => ({ runs: [], last: true }),
+  };
+  const list = createRunList({ clock, api });
+  const { signal } = new AbortController();
+  for (let time = 0; time < 3; time++) {
+    await list.read(signal);
+    clock.advance(60_000);
+  }
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });

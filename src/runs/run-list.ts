@@ -1,7 +1,7 @@
 import type { WorkflowsApi } from "../api/client.js";
 import { ApiError } from "../api/errors.js";
 import { isFinal, type Run } from "../api/types.js";
-import { untilAborted } from "../shared/abort.js";
+import { untilAborted, whileFollowing } from "../shared/abort.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import { mergeRun } from "./merge-run.js";
@@ -165,7 +165,11 @@ export function createRunList(options: {
     async read(signal, others = Promise.resolve([])) {
       if (clock.elapsed() - readAt >= FRESH_MS) {
         try {
-          await Promise.race([refresh(others), ...(signal ? [failWhenAborted(signal)] : [])]);
+          const reading = refresh(others);
+          // The signal may be that of a process, and is left as it was.
+          await (signal
+            ? whileFollowing(signal, (own) => Promise.race([reading, failWhenAborted(own)]))
+            : reading);
         } catch (error) {
           if (!complete) throw error;
         }
