@@ -234,7 +234,7 @@ it("shows what the agent did, live and afterwards, and goes on by one run once t
   expect(await follow.ended()).toBe(0);
   const log = follow.stdout();
   expect(log).toMatch(
-    /\d\d:\d\d:\d\d {2}accepted\n[\s\S]*turn 1\n\S+ {4}Say one \(Bash: echo one\)\n[\s\S]*turn 2\n[\s\S]*asks: architect wants to run `npm publish --access public`\n\S+ {4}-> denied\n[\s\S]*completed\n/,
+    /\d\d:\d\d:\d\d {2}accepted\n[\s\S]*turn 1\n\S+ {4}Say one \(Bash: echo one\)\n[\s\S]*turn 2\n[\s\S]*asks: architect wants to run `npm publish --access public`\n\S+ {4}-> denied in a chat\n[\s\S]*completed\n/,
   );
   expect(log).toContain(`run_id: ${run_id}`);
   await closeWindow(bin);
@@ -252,7 +252,7 @@ it("shows what the agent did, live and afterwards, and goes on by one run once t
   await until(() => processes().every((pid) => pid !== enginePid()), "the engine's death");
   const stored = await sessions(["show", "goes-on"]);
   expect(stored.stdout).toMatch(
-    /^The engine is not running\. [\s\S]*Say one \(Bash: echo one\)\n[\s\S]*-> denied\n/,
+    /^The engine is not running\. [\s\S]*Say one \(Bash: echo one\)\n[\s\S]*-> denied in a chat\n/,
   );
   const resumed = await sessions(["resume", "goes-on", "Now the rest", "--yes"], {
     ...toVariables({ CLAUDE_PATH: SCRIPTED_AGENT, ENGINE_ALLOWED_FOLDERS: repository }),
