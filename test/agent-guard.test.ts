@@ -31,7 +31,7 @@ test.skipIf(process.platform === "win32")(
       const pid = await guardOf();
       expect(pid).toBeDefined();
       return pid;
-    })) as number;
+    }, PATIENT)) as number;
     process.kill(first, "SIGKILL");
     await vi.waitFor(async () => expect([undefined, first]).not.toContain(await guardOf()), PATIENT);
     const ended = once(agent, "exit");
