@@ -2,11 +2,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { SimulatedPull } from "../mocks/integrations/github-world.js";
+import { quoteTask } from "../src/integrations/quote-task.js";
 import { GITHUB_TOKEN } from "./support/github.js";
 import { until } from "./support/harness.js";
 import { type StoredDelivery, storedDeliveries } from "./support/notices.js";
 import { statusThat } from "./support/patient.js";
-import { cloneForPerson, openPullRequestPlace } from "./support/pull-request-place.js";
+import { cloneForPerson, committing, openPullRequestPlace } from "./support/pull-request-place.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
 
 const onlyPull = (place: Awaited<ReturnType<typeof openPullRequestPlace>>) => [...place.shop.pulls.values()];
@@ -39,6 +40,31 @@ describe("a run that is to end with a pull request", () => {
     expect((await statusThat(place.direct, runId, () => true)).work).toMatchObject({
       ...{ delivered_to: "remote", branch: "automagik/login", problem: null },
     });
+  });
+
+  it("names the issue that it is about, and copies nothing of what was written there", async () => {
+    const place = await openPullRequestPlace();
+    const issue = {
+      ...{
+        what: "Linear issue ENG-7",
+        url: "https://linear.app/acme/issue/ENG-7",
+        title: "Log in fails",
+        facts: [],
+      },
+      ...{
+        body: "Only at Initech, our customer.",
+        comments: [{ author: "ann", text: "They pay us." }],
+        hasMore: false,
+      },
+    };
+    const message = `${quoteTask(issue, "Begin with a test.")}${committing("login.txt").replace(/^[^\n]*/, "")}`;
+    await place.pullRequestOf(await place.run({ message }));
+    const body = onlyPull(place)[0]?.body;
+    expect(body).toContain(
+      "> Do what this issue asks for: Linear issue ENG-7, https://linear.app/acme/issue/ENG-7",
+    );
+    expect(body).toContain("> Begin with a test.");
+    expect(body).not.toMatch(/Initech|They pay us|What stands between/);
   });
 
   it("closes nothing by its title either, which is the message of a squashed commit", async () => {

@@ -1,4 +1,5 @@
 import type { PullRequestFacts } from "../../integrations/pull-request-text.js";
+import { withoutQuote } from "../../integrations/quote-task.js";
 import { costsMore } from "../runs/costs.js";
 import type { EngineRun } from "../runs/run.js";
 
@@ -9,7 +10,7 @@ export function factsOf(run: EngineRun, session: readonly EngineRun[]): PullRequ
   return {
     name: sessionName,
     // The first task is what all of it is about; later ones mend it.
-    task: begun.at(-1)?.request.message ?? run.request.message,
+    task: withoutQuote(begun.at(-1)?.request.message ?? run.request.message),
     ...(result ? { result } : {}),
     commits: work?.commits ?? [],
     commitCount: work?.commitCount ?? 0,
