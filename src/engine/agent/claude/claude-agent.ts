@@ -1,35 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { untilAborted } from "../../../shared/abort.js";
 import { withDeadline } from "../../../shared/deadline.js";
-import { cleanText } from "../../../shared/text.js";
+import { watchChild } from "../agent-child.js";
 import type { StartAgent } from "../agent-process.js";
-import type { AgentEvent, AgentExit } from "../events.js";
+import type { AgentEvent } from "../events.js";
 import { describeFailedStart, failedStart } from "../failed-start.js";
 import { asRecord, asText, type JsonRecord } from "../json.js";
-import { readBegan } from "../process-list.js";
-import { type AgentIdentity, endAgentProcesses, formatStartedAt } from "../process-tree.js";
+import { messageText } from "../message-text.js";
+import { endAgentProcesses } from "../process-tree.js";
 import { createAgentQuestions } from "../questions.js";
-import { createLineReader } from "../split-lines.js";
 import { createCostReader } from "./cost-reader.js";
 import { createInterrupts } from "./interrupts.js";
 import { type Launched, launch } from "./launch.js";
 import { findSilenceLimit } from "./silence-limit.js";
 import { createStreamReader } from "./stream-reader.js";
 
-/** With `force`, the time in ms to write the conversation down before SIGKILL. */
-const FORCED_GRACE_MS = 1_000;
-/** What a run leaves in the background gets this long, in ms, to end by itself. */
-const LEFTOVER_GRACE_MS = 2_000;
-/** How long output may still come after the end of the process, in ms; another process may hold the pipe open. */
-const TRAILING_MS = 1_000;
-/** A process that even SIGKILL has not ended hangs in the kernel; the run must not hang with it. In ms. */
-const HANGING_MS = 5_000;
-const STDERR_CHARS = 2_000;
+/** What is silent for too long gets this long, in ms, to end by itself. */
+const SILENT_GRACE_MS = 2_000;
 /** What people call it. */
 export const TITLE = "Claude Code";
-
-/** What tells the model that a message does not come from the person. */
-const SYSTEM_MARK = "[System message from the service that runs this workflow, not from the person]";
 
 /**
  * Starts Claude Code for one run and tells what it does. The prompt goes through its input, never through the
@@ -39,7 +28,6 @@ export const startAgent: StartAgent = (options, onEvent) => {
   const { clock } = options;
   const mark = options.mark ?? randomUUID().replaceAll("-", "");
   const hurry = new AbortController();
-  let inputOpen = true;
   let busy = true;
   /** Kinds of what works in the background; while there is anything, the input stays open. */
   let background: string[] = [];
@@ -47,7 +35,6 @@ export const startAgent: StartAgent = (options, onEvent) => {
   let unread = false;
   let ending = false;
   let killing: Promise<void> | undefined;
-  let stderr = "";
   let sawResult = () => {};
   /** What the process has cost up to its last result, in USD. */
   let costUsd = 0;
@@ -59,11 +46,27 @@ export const startAgent: StartAgent = (options, onEvent) => {
   } catch (error) {
     return failedStart(describeFailedStart(TITLE, options, error as Error), onEvent);
   }
-  const { child, forgetFiles } = launched;
-  const identity: AgentIdentity = {
-    pid: child.pid ?? 0,
-    startedAt: formatStartedAt(child.pid === undefined ? "0" : readBegan(child.pid), mark),
-  };
+  const { forgetFiles } = launched;
+  const child = watchChild(launched.child, {
+    mark,
+    clock,
+    hurry: hurry.signal,
+    describeFailure: (error) => describeFailedStart(TITLE, options, error),
+    onLine(line) {
+      // A line without a brace is a note of some library, not a message.
+      unread = !reader.line(line) && line.includes("{");
+    },
+    onTooLong: () => reader.problem("The agent wrote a line beyond 64 MiB; it was ignored"),
+    onOutput: limitSilence,
+    onEnd() {
+      cancelSilenceLimit();
+      forgetFiles();
+      interrupts.close();
+      questions.withdrawAll();
+    },
+    onExit: onEvent,
+  });
+  const { identity, exited } = child;
 
   const reader = createStreamReader({ cwd: options.cwd, emit, onControl: takeControl });
   const questions = createAgentQuestions({
@@ -81,26 +84,6 @@ export const startAgent: StartAgent = (options, onEvent) => {
     onCost: (sinceResultUsd) => onEvent({ type: "cost", usd: costUsd + sinceResultUsd }),
   });
   const interrupts = createInterrupts({ clock, write, hurry: hurry.signal });
-  const lines = createLineReader({
-    onLine(line) {
-      // A line without a brace is a note of some library, not a message.
-      unread = !reader.line(line) && line.includes("{");
-    },
-    onTooLong: () => reader.problem("The agent wrote a line beyond 64 MiB; it was ignored"),
-  });
-  child.stdout?.on("data", (chunk: Buffer) => {
-    lines.push(chunk);
-    limitSilence();
-  });
-  child.stderr?.on("data", (chunk: Buffer) => {
-    // More than is shown, because cleaning takes some of it away.
-    stderr = (stderr + chunk.toString("utf8")).slice(-4 * STDERR_CHARS);
-  });
-  // A process that ends may close the pipe in mid-write; its exit says the rest.
-  child.stdin?.on("error", () => {
-    inputOpen = false;
-  });
-  const exited = watchExit();
   writeUser(randomUUID(), options.prompt);
 
   function emit(event: AgentEvent): void {
@@ -121,9 +104,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   }
 
   function write(message: JsonRecord): boolean {
-    if (!inputOpen || !child.stdin?.writable) return false;
-    child.stdin.write(`${JSON.stringify(message)}\n`);
-    return true;
+    return child.write(JSON.stringify(message));
   }
 
   function writeUser(uuid: string, content: string): boolean {
@@ -155,13 +136,12 @@ export const startAgent: StartAgent = (options, onEvent) => {
   }
 
   function endWhenFree(): void {
-    if (!ending || questions.open() > 0 || background.length > 0 || !inputOpen) return;
+    if (!ending || questions.open() > 0 || background.length > 0 || !child.inputOpen()) return;
     closeInput();
   }
 
   function closeInput(): void {
-    inputOpen = false;
-    child.stdin?.end();
+    child.closeInput();
     limitSilence();
   }
 
@@ -169,46 +149,11 @@ export const startAgent: StartAgent = (options, onEvent) => {
   function limitSilence(): void {
     cancelSilenceLimit();
     if (killing || questions.open() > 0) return;
-    const limit = findSilenceLimit({ busy, unread, inputOpen, background });
+    const limit = findSilenceLimit({ busy, unread, inputOpen: child.inputOpen(), background });
     if (!limit) return;
     cancelSilenceLimit = clock.after(limit.ms, () => {
       if (limit.action === "close_input") closeInput();
-      else void endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock });
-    });
-  }
-
-  function watchExit(): Promise<AgentExit> {
-    return new Promise((resolve) => {
-      let failure: string | undefined;
-      child.once("error", (error) => {
-        failure = describeFailedStart(TITLE, options, error);
-        if (child.pid === undefined) finish(null, null);
-      });
-      child.once("exit", (code, signal) => {
-        const closed = new Promise<void>((done) => child.once("close", () => done()));
-        void withDeadline(clock, TRAILING_MS, () => closed).then(() => finish(code, signal));
-      });
-      function finish(code: number | null, signal: string | null): void {
-        inputOpen = false;
-        lines.end();
-        cancelSilenceLimit();
-        child.stdout?.destroy();
-        child.stderr?.destroy();
-        forgetFiles();
-        interrupts.close();
-        questions.withdrawAll();
-        void endLeft().then(() => {
-          const said = cleanText(failure ?? stderr).trim();
-          const exit: AgentExit = { type: "exit", code, signal, stderr: said.slice(-STDERR_CHARS) };
-          onEvent(exit);
-          resolve(exit);
-        });
-      }
-      async function endLeft(): Promise<void> {
-        if (child.pid === undefined || process.platform === "win32") return;
-        const how = { graceMs: LEFTOVER_GRACE_MS, clock, hurry: hurry.signal, hasJustEnded: true };
-        await endAgentProcesses(identity, how);
-      }
+      else void endAgentProcesses(identity, { graceMs: SILENT_GRACE_MS, clock });
     });
   }
 
@@ -226,24 +171,17 @@ export const startAgent: StartAgent = (options, onEvent) => {
       await withDeadline(clock, graceMs, untilStopped, hurry.signal);
     }
     ending = true;
-    inputOpen = false;
-    if (identity.pid > 0)
-      await endAgentProcesses(identity, {
-        graceMs: force ? Math.min(graceMs, FORCED_GRACE_MS) : graceMs,
-        clock,
-        ...(force ? {} : { hurry: hurry.signal }),
-      });
-    await withDeadline(clock, HANGING_MS, () => exited);
+    await child.end({ force, graceMs });
   }
 
   return {
     pid: identity.pid,
     processStart: identity.startedAt,
-    send({ id, type, content }) {
+    send(message) {
       if (ending || killing) return false;
       const uuid = randomUUID();
-      reader.expect(uuid, id);
-      return writeUser(uuid, type === "system" ? `${SYSTEM_MARK}\n\n${content}` : content);
+      reader.expect(uuid, message.id);
+      return writeUser(uuid, messageText(message));
     },
     answer(questionId, answer) {
       const goesOn = questions.answer(questionId, answer);
