@@ -6,7 +6,7 @@ import { LongestFirst } from "./test/support/longest-first.js";
  * end processes by signals, or set modes and make links.
  */
 const POSIX_ONLY = [
-  "{acknowledged-starts,agent-sandbox,broken-workflows,calls-from-agents,contract-engine,demo,doctor,git}",
+  "{acknowledged-starts,acp-agent,agent-sandbox,broken-workflows,calls-from-agents,codex-runs,contract-engine,demo,doctor,git}",
   "{engine-*,demo-engine,http-server,install,leaving-links,notices*,planted-files,replicas,repository-*,state*,stdio}",
   "{plan-engine,plan-kills,run-models,session-costs,workflows-command}",
 ];

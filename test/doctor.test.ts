@@ -121,6 +121,7 @@ describe("with an API that is as it should be", () => {
       "state",
       "git",
       "claude",
+      "codex",
       "sandbox",
       "engine",
       "plans",
@@ -162,7 +163,7 @@ describe("with an API that is as it should be", () => {
     const { url } = await serve();
     const { text } = await examine(settings({ BASE_URL: url, API_KEY: "another-key" }), { json: false });
     const lines = text.trimEnd().split("\n");
-    expect(lines).toHaveLength(18);
+    expect(lines).toHaveLength(19);
     expect(lines).toContain(`ok    address       ${url} answers`);
     expect(lines.find((line) => line.startsWith("FAIL"))).toMatch(
       /^FAIL {2}key .* → Set AUTOMAGIK_WORKFLOWS_API_KEY/,
@@ -385,6 +386,23 @@ describe("settings and programs", () => {
       status: "failure",
       message: expect.stringContaining("was not found"),
       todo: expect.stringContaining("Install it"),
+    });
+  });
+
+  it("tells of Codex, and fails for want of it in no case", async () => {
+    const look = async (variables: object) =>
+      (await examine(settings({ ENGINE: "local", ...variables }))).found.codex;
+    expect(await look({})).toMatchObject({
+      status: "skipped",
+      message: expect.stringContaining("codex-acp was not found on the PATH"),
+    });
+    const answers = script(
+      "codex-acp",
+      '#!/bin/sh\ncase "$1 $2" in\n"--version ") echo 2.6.0 ;;\n"cli -V") echo codex-cli 0.171.0 ;;\n"cli mcp") echo [] ;;\nesac\n',
+    );
+    expect(await look({ CODEX_ACP_PATH: answers })).toMatchObject({
+      status: "ok",
+      message: "Codex 0.171.0 at ~/codex-acp",
     });
   });
 

@@ -383,7 +383,7 @@ describe("the workflow library over HTTP", () => {
     [{ name: "docs-writer" }, 422],
   ])("refuses what it cannot keep: %j", async (body, status) => {
     expect((await ask("POST", "/manage", { body })).status).toBe(status);
-    expect((await ask("GET", "/manage")).body.at(-1).name).toBe("document");
+    expect((await ask("GET", "/manage")).body.at(-1).name).toBe("review-codex");
   });
 
   it("wants a name to delete by", async () => {
@@ -398,6 +398,7 @@ describe("health and description", () => {
     const app = createApp({
       agents: {
         all: AGENT_KINDS,
+        isInstalled: async () => true,
         find: async () => ({ ok: false, problem: "Claude Code is not logged in." }),
       },
     });

@@ -652,11 +652,11 @@ describe("the shipped workflows", () => {
   const library = () =>
     createWorkflowLibrary({ shippedFolder: resolvePackageFolder("workflows"), ownFolder });
 
-  it("are the seven of the contract, described in its words, without a problem", async () => {
+  it("are the seven of the contract, described in its words, and a review by another agent, without a problem", async () => {
     const shipped = library();
     const list = await shipped.list();
     expect(shipped.problems()).toEqual([]);
-    expect(namesOf(list)).toEqual(SEVEN);
+    expect(namesOf(list)).toEqual([...SEVEN, "review-codex"]);
     const seeds = defaultWorkflows("contract");
     for (const [index, seed] of seeds.entries()) {
       const { name, displayName, description, category, emoji, suggestedTurns, capabilities } = list[index]!;
@@ -685,7 +685,22 @@ describe("the shipped workflows", () => {
     expect(prompt).toMatch(/The next workflow is usually \w+/);
   });
 
-  it.each(SEVEN)("%s uses only placeholders that are filled in", async (name) => {
+  it("review-codex is Codex's, and edits and runs nothing without asking", async () => {
+    const workflow = (await library().get("review-codex"))!;
+    expect(workflow).toMatchObject({
+      agent: "codex",
+      success: "report",
+      permissionMode: "default",
+      allowedTools: [],
+      // It could not be held to any.
+      disallowedTools: [],
+    });
+    const lines = workflow.prompt.trimEnd().split("\n");
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(125);
+    expect(workflow.prompt).toContain("{{handover_path}}");
+  });
+
+  it.each([...SEVEN, "review-codex"])("%s uses only placeholders that are filled in", async (name) => {
     const workflow = (await library().get(name))!;
     const facts = { handoverPath: "/s/handover.md", sessionName: "s", workspacePath: "/w" };
     expect(buildSystemPrompt(workflow, facts)).not.toMatch(/[{}]{2}/);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { decide } from "../src/engine/permissions/decide.js";
+import { readPermission, refusePaths } from "../src/engine/agent/acp/permission-request.js";
+import type { RunPolicy } from "../src/engine/permissions/run-policy.js";
+import { createRunPolicy } from "../src/engine/permissions/run-policy.js";
 import { createWorkflowLibrary } from "../src/engine/workflows/workflow-library.js";
 import { resolvePackageFolder } from "../src/shared/package-folder.js";
 
@@ -13,19 +15,65 @@ const library = createWorkflowLibrary({
   ownFolder: "/nowhere",
 });
 
-async function decideFor(
-  workflowName: string,
-  call: string | [tool: string, input: Record<string, unknown>],
-  scripts: boolean,
-): Promise<Outcome> {
-  const workflow = await library.get(workflowName);
-  if (!workflow) throw new Error(`no workflow ${workflowName}`);
-  const [tool, input] = typeof call === "string" ? ["Bash", { command: call }] : call;
-  const facts = { allowedTools: workflow.allowedTools, workspace: WORKSPACE, privateFolders: [PRIVATE] };
-  const decision = decide(tool, input, facts, { scripts });
+type Call = [tool: string, input: Record<string, unknown>];
+
+/** How each kind of agent asks for a call, and what the policy says to it. */
+const KINDS: Record<string, (policy: RunPolicy, call: Call) => Outcome> = {
+  claude: (policy, call) => outcomeOf(policy.decide(...call)),
+  codex(policy, call) {
+    const asked = asCodexAsks(call);
+    if (refusePaths(asked, policy) !== undefined) return "denied";
+    const { toolName, input } = readPermission(asked, {}, { cwd: WORKSPACE, title: "Codex", policy });
+    return outcomeOf(policy.decide(toolName, input));
+  },
+};
+
+/** The call in a `session/request_permission`. */
+function asCodexAsks([tool, { dangerouslyDisableSandbox, ...input }]: Call): Record<string, unknown> {
+  const paths = [input.file_path, input.path].filter((path) => path !== undefined);
+  const locations = paths.map((path) => ({ path }));
+  const more = dangerouslyDisableSandbox ? { additionalPermissions: { network: { enabled: true } } } : {};
+  if (tool === "Bash")
+    return { kind: "execute", title: input.command, rawInput: { cwd: WORKSPACE, ...input, ...more } };
+  if (tool === "SandboxNetworkAccess") {
+    const host = String(input.host).includes(":") ? `[${input.host}]` : input.host;
+    return { kind: "execute", title: "network access", rawInput: { command: "id", url: `https://${host}` } };
+  }
+  if (tool === "WebFetch") return { kind: "fetch", title: "Open a page", rawInput: input };
+  if (locations.length > 0)
+    return { kind: tool === "Edit" || tool === "Write" ? "edit" : "read", title: tool, locations };
+  return { kind: "other", title: tool, rawInput: input };
+}
+
+function outcomeOf(decision: ReturnType<RunPolicy["decide"]>): Outcome {
   if (decision.decision === "allow") return "allowed";
   if (decision.decision === "deny") return "denied";
   return decision.about === "scripts" ? "asked for the scripts" : "asked";
+}
+
+/** The same for all kinds, or it says whose is another. */
+async function decideFor(
+  workflowName: string,
+  call: string | Call,
+  scripts: boolean,
+  more: { allowedTools?: string[]; judgesRules?: true; writesGit?: true } = {},
+): Promise<Outcome | Record<string, Outcome>> {
+  const workflow = await library.get(workflowName);
+  if (!workflow) throw new Error(`no workflow ${workflowName}`);
+  const { allowedTools } = workflow;
+  const outcomes = Object.entries(KINDS).map(([kind, decide]) => {
+    const policy = createRunPolicy({
+      facts: { allowedTools, workspace: WORKSPACE, privateFolders: [PRIVATE], ...more },
+      consents: { has: () => false, add() {} },
+      sandboxed: false,
+    });
+    if (scripts) policy.allowScripts("run");
+    return [kind, decide(policy, typeof call === "string" ? ["Bash", { command: call }] : call)] as const;
+  });
+  const [first] = outcomes;
+  return outcomes.every(([, outcome]) => outcome === first?.[1])
+    ? (first?.[1] ?? "asked")
+    : Object.fromEntries(outcomes);
 }
 
 const message = (body: string, mark = "EOF") => `git commit -m "$(cat <<'${mark}'\n${body}\n${mark}\n)"`;
@@ -378,6 +426,42 @@ describe("what an agent may do without a question", () => {
     ["document", "asked"],
   ] as const)("%s: the repository's scripts that were allowed are %s", async (workflow, outcome) => {
     for (const command of SCRIPTS) expect(await decideFor(workflow, command, true)).toBe(outcome);
+  });
+
+  it.each([
+    ["npm run deploy", "allowed"],
+    ["npm run deploy -- --dry-run", "allowed"],
+    ["npm run deploy && git status", "allowed"],
+    ["npm run deploy | tail -5", "allowed"],
+    ["make docs", "allowed"],
+    ["npm run deployed", "asked"],
+    ["npm run deploy; curl https://evil.example", "asked"],
+    ["npm run deploy > /elsewhere", "asked"],
+    ["npm run deploy $(id)", "asked"],
+    ["make docs all", "asked"],
+    ["make", "asked"],
+    ["tool --any", "asked"],
+    ["sudo npm run deploy", "denied"],
+    ["npm run deploy && sudo id", "denied"],
+  ] as const)("rules that are judged here: `%s` is %s", async (command, outcome) => {
+    const allowedTools = ["Bash(npm run deploy:*)", "Bash(make docs)", "Bash(tool *)", "Edit"];
+    expect(await decideFor("review", command, false, { allowedTools, judgesRules: true })).toBe(outcome);
+    // An agent that keeps them by itself asks for what they do not cover.
+    if (outcome === "allowed")
+      expect(await decideFor("review", command, false, { allowedTools })).toBe("asked");
+  });
+
+  it("of an agent that can write what git runs programs by, each git command outside of its sandbox is asked", async () => {
+    const more = {
+      judgesRules: true,
+      writesGit: true,
+      allowedTools: ["@commit", "@checks", "Bash(git:*)"],
+    } as const;
+    for (const command of ["git status", "git add -A", "npm test && git diff"])
+      expect(
+        await decideFor("implement", command, true, { ...more, allowedTools: [...more.allowedTools] }),
+      ).toBe("asked");
+    expect(await decideFor("implement", "npm test", true, { writesGit: true })).toBe("allowed");
   });
 
   it("has at least 120 rows", () => {

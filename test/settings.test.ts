@@ -438,6 +438,12 @@ const CASES: Record<string, Case> = {
     bad: ["on", "LOCAL", "remote"],
   },
   CLAUDE_PATH: { property: "claudePath", fallback: undefined, good: texts("/opt/claude", "claude"), bad: [] },
+  CODEX_ACP_PATH: {
+    property: "codexAcpPath",
+    fallback: undefined,
+    good: texts("/opt/codex-acp", "codex-acp"),
+    bad: [],
+  },
   ENGINE_HOST: {
     property: "engineHost",
     fallback: "127.0.0.1",

@@ -9,6 +9,7 @@ import type { Log } from "../shared/log.js";
 import { resolvePackageFolder } from "../shared/package-folder.js";
 import { ensurePrivateFolder } from "../shared/private-files.js";
 import { listDatabaseFiles } from "../store/database-file.js";
+import { listCommitFolders } from "./agent/acp/git-folders.js";
 import { createAgentGuard } from "./agent/agent-guard.js";
 import type { AgentKind } from "./agent/agent-kind.js";
 import { AGENT_KINDS, configuredPath } from "./agent/agent-kinds.js";
@@ -233,6 +234,9 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
           allowedTools: workflow.allowedTools,
           workspace: workspace.path,
           privateFolders: listPrivatePaths(),
+          ...(capabilities.rules === "asked"
+            ? { judgesRules: true, writesGit: listCommitFolders(workspace.path).length > 0 }
+            : {}),
         },
         consents,
         repository: workspace.repositoryUrl,

@@ -1,6 +1,6 @@
 import type { Clock } from "../shared/clock.js";
 import type { AgentGuard } from "./agent/agent-guard.js";
-import type { AboutKind, AgentKind } from "./agent/agent-kind.js";
+import type { AboutKind, AgentKind, AgentPlace } from "./agent/agent-kind.js";
 import { rememberAgent } from "./agent/remember-agent.js";
 import type { Agents } from "./engine-options.js";
 import type { LiveSandbox } from "./live-sandbox.js";
@@ -35,14 +35,17 @@ export function createLiveAgents(options: {
   const { kinds, settings, sandbox, guard, env, platform, clock } = options;
   const finders = new Map<AgentKind, { configured: string | undefined; find: Finder }>();
 
+  function placeOf(kind: AgentKind): AgentPlace {
+    const configured = settings.configured(kind);
+    return { env, platform, ...(configured ? { configured } : {}) };
+  }
+
   /** What was found at another path counts no more. */
   function finderOf(kind: AgentKind): Finder {
     const configured = settings.configured(kind);
     const known = finders.get(kind);
     if (known && known.configured === configured) return known.find;
-    const find = rememberAgent(clock, () =>
-      kind.find({ env, platform, ...(configured ? { configured } : {}) }),
-    );
+    const find = rememberAgent(clock, () => kind.find(placeOf(kind)));
     finders.set(kind, { configured, find });
     return find;
   }
@@ -56,6 +59,10 @@ export function createLiveAgents(options: {
   return {
     all: kinds,
     get: (name) => kinds.find((kind) => kind.name === name),
+    async isInstalled(name) {
+      const kind = need(name);
+      return (await kind.isInstalled?.(placeOf(kind))) ?? true;
+    },
     async find(name) {
       const problem = sandbox.problem();
       if (problem !== undefined) return { ok: false, problem: `${problem} Nothing was started.` };

@@ -16,6 +16,13 @@ export const engineSettings = {
     bounds: "a program",
     forEngine: true,
   }),
+  codexAcpPath: setting(z.string().optional(), {
+    variable: "CODEX_ACP_PATH",
+    about:
+      "Engine: path of codex-acp, by which it works with Codex ([engine.md](engine.md#codex)). Default: `codex-acp` on the PATH.",
+    bounds: "a program",
+    forEngine: true,
+  }),
   engineHost: setting(
     z
       .string()

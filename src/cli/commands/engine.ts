@@ -22,6 +22,7 @@ export async function engine({ flags, background }: Invocation): Promise<number>
   const withWholePaths = (given: Settings): Settings => ({
     ...given,
     claudePath: given.claudePath && expandHome(given.claudePath),
+    codexAcpPath: given.codexAcpPath && expandHome(given.codexAcpPath),
     engineAllowedFolders: given.engineAllowedFolders?.map(expandHome),
   });
 

@@ -38,8 +38,25 @@ export type AboutKind = Pick<AgentKind, "name" | "title" | "login" | "models" | 
 
 /** An agent's program with the options that it should be started with, or what is wrong and what to do. */
 export type FoundAgent =
-  | { ok: true; path: string; version?: string; extraArgs?: string[]; takesSchema?: boolean }
+  | {
+      ok: true;
+      path: string;
+      version?: string;
+      extraArgs?: string[];
+      /** Variables that it should be started with. */
+      env?: Record<string, string>;
+      takesSchema?: boolean;
+    }
   | { ok: false; problem: string };
+
+/** Where an agent's program is looked for. */
+export interface AgentPlace {
+  /** Path or command name from the settings; default: the kind's own, on the PATH. */
+  configured?: string;
+  /** The environment that the agent will get. */
+  env: NodeJS.ProcessEnv;
+  platform?: NodeJS.Platform;
+}
 
 /** One kind of agent: a program of this machine, and how the engine works with it. */
 export interface AgentKind {
@@ -51,15 +68,11 @@ export interface AgentKind {
   /** The names by which anybody may have it use another model; others have to be named by the workflow. */
   models: readonly string[];
   capabilities: AgentCapabilities;
+  /** Whether the program is there, which takes no start of it; left out for a kind that is always offered. */
+  isInstalled?(place: AgentPlace): Promise<boolean>;
   /**
    * Looks for the program, and whether it can work, without asking a model.
-   * @param place.configured path or command name from the settings; default: the kind's own, on the PATH
-   * @param place.env the environment that the agent will get
    */
-  find(place: {
-    configured?: string;
-    env: NodeJS.ProcessEnv;
-    platform?: NodeJS.Platform;
-  }): Promise<FoundAgent>;
+  find(place: AgentPlace): Promise<FoundAgent>;
   start: StartAgent;
 }

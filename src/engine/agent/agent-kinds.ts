@@ -1,14 +1,15 @@
 import type { Settings } from "../../settings/settings.js";
+import { codex } from "./acp/codex.js";
 import type { AgentKind } from "./agent-kind.js";
 import { claude } from "./claude/claude.js";
 
 /** All kinds of agents that the engine knows, the usual one first. */
-export const AGENT_KINDS: readonly AgentKind[] = [claude];
+export const AGENT_KINDS: readonly AgentKind[] = [claude, codex];
 
 /** Where the settings say that a kind's program is; undefined for the kind's own, on the PATH. */
 export function configuredPath(
   { name }: Pick<AgentKind, "name">,
-  settings: Pick<Settings, "claudePath"> | undefined,
+  settings: Pick<Partial<Settings>, "claudePath" | "codexAcpPath"> | undefined,
 ): string | undefined {
-  return name === "claude" ? settings?.claudePath : undefined;
+  return name === "claude" ? settings?.claudePath : settings?.codexAcpPath;
 }

@@ -29,6 +29,8 @@ export interface AgentOptions extends AgentRules {
   /** Options that this version of the program should be started with. */
   extraArgs?: string[];
   cwd: string;
+  /** Folders beside it that are the agent's own to write to: that of its handover note. Absolute. */
+  ownFolders?: string[];
   prompt: string;
   /** Goes beside the agent's own instructions. */
   systemPrompt?: string;

@@ -36,6 +36,11 @@ export function formatStartedAt(began: string, mark: string): string {
   return `${began}.${mark}`;
 }
 
+/** Tells a process from a later one with the same pid. */
+export function processKey({ pid, began }: Pick<ProcessEntry, "pid" | "began">): string {
+  return `${pid} ${began}`;
+}
+
 /** Everything of one agent that is alive: itself, its group, all that descends from them, and what bears its mark. */
 export async function findAgentProcesses(
   identity: AgentIdentity,
@@ -83,6 +88,7 @@ async function lookForAgent(
  * @param options.hurry ends the grace early
  * @param options.hasJustEnded its first process was a child of this one and has ended a moment ago: what is in its group
  * or session is its own, also without the mark, since a number is not given anew while it names one of these
+ * @param options.spared what goes on all the same, see `processKey`; nothing when left out
  * @returns whether anything was there, when nothing is left. Never throws.
  */
 export async function endAgentProcesses(
@@ -92,18 +98,20 @@ export async function endAgentProcesses(
     clock: Clock;
     hurry?: AbortSignal;
     hasJustEnded?: boolean;
+    spared?: ReadonlySet<string>;
     platform?: NodeJS.Platform;
   },
 ): Promise<boolean> {
-  const { clock, hurry, hasJustEnded = false, platform = process.platform } = options;
-  if (platform === "win32") return endTreeOnWindows(identity.pid);
+  const { clock, hurry, hasJustEnded = false, spared, platform = process.platform } = options;
+  if (platform === "win32") return spared ? false : endTreeOnWindows(identity.pid);
   const killAt = clock.elapsed() + options.graceMs;
   const giveUpAt = killAt + GIVE_UP_MS;
   const told = new Set<string>();
   let anything = false;
   let wasEmpty = false;
   for (;;) {
-    const { entries: left, isUnclear, hasGone } = await lookForAgent(identity, platform, hasJustEnded);
+    const { entries, isUnclear, hasGone } = await lookForAgent(identity, platform, hasJustEnded);
+    const left = spared ? entries.filter((entry) => !spared.has(processKey(entry))) : entries;
     const isEmpty = left.length === 0 && !isUnclear;
     if (isEmpty && (wasEmpty || !hasGone)) return anything;
     wasEmpty = isEmpty;
@@ -115,10 +123,10 @@ export async function endAgentProcesses(
     }
     anything = true;
     const kill = now >= killAt || hurry?.aborted === true;
-    for (const { pid, began } of left) {
-      const key = `${pid} ${began}`;
-      if (kill) signal(pid, "SIGKILL");
-      else if (!told.has(key)) signal(pid, "SIGTERM");
+    for (const entry of left) {
+      const key = processKey(entry);
+      if (kill) signal(entry.pid, "SIGKILL");
+      else if (!told.has(key)) signal(entry.pid, "SIGTERM");
       told.add(key);
     }
     await sleep(clock, LOOK_MS, kill ? undefined : hurry);

@@ -47,7 +47,7 @@ export interface EngineAppOptions {
   /** The one key that is accepted. */
   apiKey: string;
   /** The kinds of agents, and whether their programs can be used. Without it the usual one counts as there. */
-  agents?: Pick<Agents, "all" | "find">;
+  agents?: Pick<Agents, "all" | "find" | "isInstalled">;
   /** Called for every request with the key. */
   onRequest?: () => void;
   /** Waited for before a request with the key is answered. Must not throw. */
@@ -186,7 +186,7 @@ function createApi(options: EngineAppOptions, streams: { open: number }): Engine
   addReviewEndpoints(api, options);
   addLeftoverEndpoints(api, options);
   addEventEndpoints(api, { ...options, streams });
-  addManageEndpoints(api, { ...options, kinds });
+  addManageEndpoints(api, { ...options, kinds, isInstalled: options.agents?.isInstalled });
   if (options.repositories) addRepositoryEndpoints(api, options.repositories);
   addEndpoint(api, {
     method: "get",

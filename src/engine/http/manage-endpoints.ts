@@ -1,5 +1,6 @@
 import type { Clock } from "../../shared/clock.js";
 import type { AboutKind } from "../agent/agent-kind.js";
+import type { AgentName } from "../agent/agent-name.js";
 import type { EngineWorkflow } from "../types.js";
 import { agentOf, allowedModels } from "../workflows/models.js";
 import type { WorkflowProblem } from "../workflows/workflow-folder.js";
@@ -55,11 +56,29 @@ function toBroken({ name, message }: WorkflowProblem): z.input<typeof workflowSc
   };
 }
 
-/** Adds the endpoints of the workflow library. Workflows that came with the engine stay as they are: 400. */
+/**
+ * Adds the endpoints of the workflow library. Workflows that came with the engine stay as they are: 400.
+ * @param options.isInstalled a workflow that came with it is listed only where its agent is there
+ */
 export function addManageEndpoints(
   app: EngineApp,
-  { library, clock, kinds }: { library: WorkflowLibrary; clock: Clock; kinds: readonly AboutKind[] },
+  options: {
+    library: WorkflowLibrary;
+    clock: Clock;
+    kinds: readonly AboutKind[];
+    isInstalled?: ((agent: AgentName) => Promise<boolean>) | undefined;
+  },
 ): void {
+  const { library, clock, kinds, isInstalled = async () => true } = options;
+
+  async function listOffered(): Promise<EngineWorkflow[]> {
+    const all = await library.list();
+    const offered = await Promise.all(
+      all.map(async (one) => !one.shipped || (await isInstalled(agentOf(one)))),
+    );
+    return all.filter((_, index) => offered[index]);
+  }
+
   addEndpoint(app, {
     method: "get",
     path: "/manage",
@@ -67,7 +86,7 @@ export function addManageEndpoints(
     answer: z.array(workflowSchema),
     // What cannot be used is listed too, with the reason: its author looks for it here.
     handle: async () => [
-      ...(await library.list()).map((one) => ({ ...toWorkflow(one), ...agentsPart(one, kinds) })),
+      ...(await listOffered()).map((one) => ({ ...toWorkflow(one), ...agentsPart(one, kinds) })),
       ...library.problems().map(toBroken),
     ],
   });

@@ -1,5 +1,6 @@
 import { asRecord, asText, type JsonRecord } from "../agent/json.js";
 import type { CommandKind } from "./command-form.js";
+import { isAllowedByRule } from "./command-rules.js";
 import { kindOf } from "./known-commands.js";
 import { readPlainCommands } from "./plain-command.js";
 
@@ -11,6 +12,10 @@ export const CHECKS_SET = "@checks";
 export interface PermissionFacts {
   /** The workflow's rules. */
   allowedTools: readonly string[];
+  /** The agent does not keep them by itself: what they allow is judged here. */
+  judgesRules?: boolean;
+  /** Its sandbox lets it write to what git runs programs by: outside of it git is asked, whatever the command. */
+  writesGit?: boolean;
   /** Absolute path of the folder that the agent works in. */
   workspace: string;
   /** Folders that no agent may look into, absolute. */
@@ -67,13 +72,17 @@ export function decide(
 function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Remembered): Decision {
   const commands = readPlainCommands((asText(input.command) ?? "").trim());
   if (!commands) return ASK;
-  const kinds = commands.map((command): CommandKind | undefined =>
-    command.words.length === 2 && command.words[0] === "cd" && command.words[1] === facts.workspace
+  const kinds = commands.map((command): CommandKind | undefined => {
+    const { words } = command;
+    if (words.length === 2 && words[0] === "cd" && words[1] === facts.workspace) return "look";
+    const kind = kindOf(command);
+    return kind !== "never" && facts.judgesRules && isAllowedByRule(facts.allowedTools, command)
       ? "look"
-      : kindOf(command),
-  );
+      : kind;
+  });
   if (kinds.includes("never")) return { decision: "deny", reason: "This is never allowed in a run." };
   if (kinds.includes(undefined)) return ASK;
+  if (facts.writesGit && commands.some(({ words }) => words[0] === "git")) return ASK;
   // Outside of the sandbox is another matter, whatever the command.
   if (input.dangerouslyDisableSandbox) return ASK;
   if (kinds.includes("commit") && !facts.allowedTools.includes(COMMIT_SET)) return ASK;

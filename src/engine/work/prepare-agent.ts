@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { traceParentOf } from "../../shared/trace-parent.js";
 import type { AgentOptions } from "../agent/agent-process.js";
 import { withoutHooks } from "../agent/environment.js";
@@ -63,7 +63,7 @@ export async function prepareAgent(
   const outside = await unlessEnded(findOutsideMemory(workspace.path));
   if (outside.length > 0) workspace.notices.push(describeOutsideMemory(outside));
   const policy = engine.policyFor?.(workflow, workspace, kind);
-  const env = { ...engine.env, ...workspace.env, TRACEPARENT: traceParentOf(run.runId) };
+  const env = { ...engine.env, ...workspace.env, ...found.env, TRACEPARENT: traceParentOf(run.runId) };
   const { costLimitUsd } = run;
   // What the workflow names is for its own agent.
   const model = run.request.model ?? (agent === agentOf(workflow) ? workflow.model : undefined);
@@ -78,6 +78,7 @@ export async function prepareAgent(
       policy,
       mark: agentMark(run.runId),
       cwd: workspace.path,
+      ownFolders: [dirname(handoverPath)],
       prompt: [
         ...(move?.talksAnew ? [move.prompt] : change ? [change.prompt(hasNote)] : []),
         ...(talksAnew
