@@ -17,6 +17,7 @@ import { EngineRefusal, type EngineWorkflow } from "./types.js";
 import type { DayLimit } from "./work/day-limit.js";
 import { tellUnkept } from "./work/tell-unkept.js";
 import { agentOf, allowedModels } from "./workflows/models.js";
+import { listOffered } from "./workflows/offered-workflows.js";
 
 /**
  * Checks a request and takes the run on. It is written down before anything else happens, so that a run that was
@@ -61,7 +62,7 @@ export async function acceptRequest(
     );
   const workflow = await library.get(asked.workflowName);
   if (!workflow) {
-    const names = (await library.list()).map((one) => `'${one.name}'`);
+    const names = (await listOffered(library, options.agents)).map((one) => `'${one.name}'`);
     const problem = library.problems().find(({ name }) => name === asked.workflowName)?.message;
     throw new EngineRefusal(
       404,

@@ -7,6 +7,7 @@ import { AGENT_KINDS } from "../agent/agent-kinds.js";
 import { USUAL_AGENT } from "../agent/agent-name.js";
 import type { Agents } from "../engine-options.js";
 import { type Engine, EngineRefusal, type WorkerSight } from "../types.js";
+import { listOffered } from "../workflows/offered-workflows.js";
 import type { WorkflowLibrary } from "../workflows/workflow-library.js";
 import { serveCallers } from "./apps-of-callers.js";
 import { addEndpoint, type EngineApp, type EngineHttpEnv, refuseOtherMethods } from "./endpoint.js";
@@ -186,7 +187,7 @@ function createApi(options: EngineAppOptions, streams: { open: number }): Engine
   addReviewEndpoints(api, options);
   addLeftoverEndpoints(api, options);
   addEventEndpoints(api, { ...options, streams });
-  addManageEndpoints(api, { ...options, kinds, isInstalled: options.agents?.isInstalled });
+  addManageEndpoints(api, { ...options, kinds });
   if (options.repositories) addRepositoryEndpoints(api, options.repositories);
   addEndpoint(api, {
     method: "get",
@@ -196,7 +197,7 @@ function createApi(options: EngineAppOptions, streams: { open: number }): Engine
     async handle() {
       const agents = await lookAtAgents(options.agents);
       const usual = agents.find(({ name }) => name === USUAL_AGENT);
-      const names = (await library.list()).map((workflow) => workflow.name);
+      const names = (await listOffered(library, options.agents)).map((workflow) => workflow.name);
       return {
         status: usual?.available === false ? "warning" : "healthy",
         timestamp: toMoment(clock.now()),

@@ -1,8 +1,9 @@
 import type { Clock } from "../../shared/clock.js";
 import type { AboutKind } from "../agent/agent-kind.js";
-import type { AgentName } from "../agent/agent-name.js";
+import type { Agents } from "../engine-options.js";
 import type { EngineWorkflow } from "../types.js";
 import { agentOf, allowedModels } from "../workflows/models.js";
+import { listOffered } from "../workflows/offered-workflows.js";
 import type { WorkflowProblem } from "../workflows/workflow-folder.js";
 import { WorkflowError, type WorkflowInput, type WorkflowLibrary } from "../workflows/workflow-library.js";
 import { addEndpoint, type EngineApp } from "./endpoint.js";
@@ -56,28 +57,17 @@ function toBroken({ name, message }: WorkflowProblem): z.input<typeof workflowSc
   };
 }
 
-/**
- * Adds the endpoints of the workflow library. Workflows that came with the engine stay as they are: 400.
- * @param options.isInstalled a workflow that came with it is listed only where its agent is there
- */
+/** Adds the endpoints of the workflow library. Workflows that came with the engine stay as they are: 400. */
 export function addManageEndpoints(
   app: EngineApp,
   options: {
     library: WorkflowLibrary;
     clock: Clock;
     kinds: readonly AboutKind[];
-    isInstalled?: ((agent: AgentName) => Promise<boolean>) | undefined;
+    agents?: Pick<Agents, "isInstalled"> | undefined;
   },
 ): void {
-  const { library, clock, kinds, isInstalled = async () => true } = options;
-
-  async function listOffered(): Promise<EngineWorkflow[]> {
-    const all = await library.list();
-    const offered = await Promise.all(
-      all.map(async (one) => !one.shipped || (await isInstalled(agentOf(one)))),
-    );
-    return all.filter((_, index) => offered[index]);
-  }
+  const { library, clock, kinds, agents } = options;
 
   addEndpoint(app, {
     method: "get",
@@ -86,7 +76,10 @@ export function addManageEndpoints(
     answer: z.array(workflowSchema),
     // What cannot be used is listed too, with the reason: its author looks for it here.
     handle: async () => [
-      ...(await listOffered()).map((one) => ({ ...toWorkflow(one), ...agentsPart(one, kinds) })),
+      ...(await listOffered(library, agents)).map((one) => ({
+        ...toWorkflow(one),
+        ...agentsPart(one, kinds),
+      })),
       ...library.problems().map(toBroken),
     ],
   });
