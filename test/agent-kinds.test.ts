@@ -2,11 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { AboutKind } from "../src/engine/agent/agent-kind.js";
+import type { AboutKind, AgentKind } from "../src/engine/agent/agent-kind.js";
 import { AGENT_KINDS } from "../src/engine/agent/agent-kinds.js";
 import { renderAgentsTable } from "../src/engine/agent/render-table.js";
+import { createLiveAgents } from "../src/engine/live-agents.js";
 import type { EngineRun, RunRequest } from "../src/engine/runs/run.js";
 import { EngineRefusal } from "../src/engine/types.js";
+import { systemClock } from "../src/shared/clock.js";
 import { createWorld, REQUEST, type World } from "./support/walked-engine.js";
 
 const CLAUDE = AGENT_KINDS[0] as AboutKind;
@@ -29,6 +31,7 @@ const OTHER: AboutKind = {
     tellsSuccess: false,
   },
 };
+const CODEX_KIND: AgentKind = { ...(AGENT_KINDS[0] as AgentKind), ...OTHER };
 const CODEX = { agent: "codex" } as const;
 const DONE = `${REQUEST.message} [say Looked at all of it.]`;
 
@@ -153,6 +156,25 @@ describe("what an agent cannot be held to is refused before anything starts", ()
     expect(ended).toMatchObject({ status: "failed", errorCode: "turn_limit" });
     expect(ended.error).toMatch(/^The turn limit of 4 was reached before the agent had finished\./);
     expect(world.agents.map(({ alive }) => alive)).toEqual([false]);
+  });
+});
+
+it("an agent outside of the engine's sandbox is not started where the settings require that", async () => {
+  const sandbox = { found: () => undefined, problem: () => undefined };
+  const look = (isRequired: boolean) =>
+    createLiveAgents({
+      kinds: [{ ...CODEX_KIND, find: async () => ({ ok: true, path: "/bin/codex" }) }],
+      settings: { configured: () => undefined, personHooks: false, passedVariables: [] },
+      sandbox: { ...sandbox, required: () => isRequired },
+      guard: { watch() {}, forget() {}, close() {} },
+      listPrivatePaths: () => [],
+      ...{ env: {}, platform: process.platform, clock: systemClock },
+    }).find("codex");
+  expect(await look(false)).toEqual({ ok: true, path: "/bin/codex" });
+  expect(await look(true)).toEqual({
+    ok: false,
+    problem:
+      "The settings require the engine's sandbox for agents, and Codex does not run its commands in it. Nothing was started. Use another agent, or set AUTOMAGIK_WORKFLOWS_ENGINE_SANDBOX to auto.",
   });
 });
 

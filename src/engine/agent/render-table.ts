@@ -9,7 +9,10 @@ const ROWS: readonly [about: string, tell: (can: AgentCapabilities) => string][]
   ["asks you questions of its own", ({ questions }) => yes(questions)],
   ["your rules for tools", ({ rules }) => RULES[rules]],
   ["`disallowedTools` of a workflow", ({ disallowedTools }) => kept(disallowedTools)],
-  ["the engine's sandbox (`ENGINE_SANDBOX`)", ({ sandbox }) => yes(sandbox)],
+  [
+    "the engine's sandbox (`ENGINE_SANDBOX`)",
+    ({ sandbox }) => (sandbox ? "yes" : "no; refused where it is `on`"),
+  ],
   ["turn limit", ({ turnLimit }) => TURN_LIMIT[turnLimit]],
   ["tells what it costs", ({ tellsCost }) => (tellsCost ? "yes" : "no: unknown")],
   ["limits of cost", ({ costLimit }) => kept(costLimit)],

@@ -3,7 +3,7 @@ import { showEnds } from "../../../shared/visible-text.js";
 import { describeStep, describeToolUse } from "../describe-tool.js";
 import type { AgentEvent } from "../events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "../json.js";
-import { createOpenCalls } from "../open-calls.js";
+import { createOpenCalls } from "./open-calls.js";
 import { parseOutputLine, readDamagedResult } from "./parse-output-line.js";
 import { createPhaseReader } from "./phases.js";
 import { tellStructured } from "./structured-output.js";
