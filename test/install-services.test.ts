@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startFakeDiscordWebhook } from "../mocks/integrations/discord-webhook.js";
 import { serveFakeLinear } from "../mocks/integrations/linear.js";
+import { startFakeNtfy } from "../mocks/integrations/ntfy.js";
+import { SLACK_BOT_TOKEN, startFakeSlack } from "../mocks/integrations/slack.js";
 import { renderGuide, SERVICE_NAMES } from "../src/cli/install/services.js";
 import { SLACK_MANIFEST } from "../src/cli/install/slack-manifest.js";
 import { listEntries } from "../src/settings/entries.js";
@@ -54,12 +56,34 @@ describe("`install` of a service", () => {
       expect(stdout + stderr).not.toContain(KEY);
       expect(stdout + stderr).not.toContain("lin_api_that_was_revoked");
     }
+    expect(bad.stdout).toMatch(/operation\. Correct AUTOMAGIK_WORKFLOWS_LINEAR_API_KEY/);
     const unset = await runBin(["install", "linear"], toVariables({ GITHUB: "off" }));
     expect([unset.code, unset.stdout]).toEqual([
       0,
       expect.stringContaining("Nothing is set for it here yet."),
     ]);
   });
+});
+
+it("names what is missing for being asked, also where the service itself answers", async () => {
+  const slack = await startFakeSlack();
+  onTestFinished(() => slack.close());
+  const set = { SLACK_BOT_TOKEN, SLACK_URL: slack.url, SLACK_CHANNEL: "C0123", GITHUB: "off" };
+  const { code, stdout } = await runBin(["install", "slack"], toVariables(set));
+  expect([code, stdout]).toEqual([1, expect.stringContaining("Works: Slack's bot answers")]);
+  expect(stdout).toMatch(
+    /nobody is asked there.*set AUTOMAGIK_WORKFLOWS_SLACK_APP_TOKEN, AUTOMAGIK_WORKFLOWS_SLACK_ANSWERERS;/,
+  );
+});
+
+it("names the token where ntfy refuses the topic to who asks without one", async () => {
+  const ntfy = await startFakeNtfy("tk_wanted");
+  onTestFinished(() => ntfy.close());
+  const set = { NTFY_TOPIC: `${ntfy.url}/wf-0a1b`, GITHUB: "off" };
+  const refused = await runBin(["install", "ntfy"], toVariables(set));
+  expect(refused.stdout).toContain("(HTTP 403). Set or correct AUTOMAGIK_WORKFLOWS_NTFY_TOKEN ");
+  const taken = await runBin(["install", "ntfy"], toVariables({ ...set, NTFY_TOKEN: "tk_wanted" }));
+  expect([taken.code, taken.stdout]).toEqual([0, expect.stringContaining("Works: ntfy's topic answers")]);
 });
 
 it("`doctor` proves each service that is set by one read, says where none is possible, and sends nobody anything", async () => {

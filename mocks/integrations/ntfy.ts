@@ -71,6 +71,7 @@ export async function startFakeNtfy(token?: string): Promise<FakeNtfy> {
     if (token !== undefined && headers.authorization !== `Bearer ${token}`)
       return { status: 403, body: { code: 40301, http: 403, error: "forbidden" } };
     const [, topic = "", way = ""] = path.split("/");
+    if (method === "GET" && way === "auth") return { body: { success: true } };
     if (method === "GET" && way === "json") return follow(topic, query.get("since"), response);
     if (method !== "POST" && method !== "PUT") return { status: 404, body: { code: 40401, http: 404 } };
     if (topic !== "") return { body: keep({ topic, message: body }) };

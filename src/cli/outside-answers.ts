@@ -24,8 +24,9 @@ export async function openOutsideAnswers(
   },
 ): Promise<OpenAnswers | undefined> {
   const { integrations, services, notifier, log, folder, address, upstream } = options;
-  const { slack, discord, ntfy, problems } = setForAnswers(integrations.settings, integrations.secrets);
-  for (const problem of problems) log.warn(`Nobody is asked by ${problem}.`);
+  const { slack, discord, ntfy, missing } = setForAnswers(integrations.settings, integrations.secrets);
+  for (const { title, names } of missing)
+    log.warn(`Nobody is asked by ${title}: ${names.join(", ")} ${names.length > 1 ? "are" : "is"} not set.`);
   if (!slack && !discord && !ntfy) return undefined;
   const { listConnections } = await import("../answers/connections.js");
   const { openAnswers } = await import("../answers/open-answers.js");

@@ -14,6 +14,8 @@ export interface ServiceCheck {
   name: string;
   /** How to set it up: what `install` is called with. */
   setting: string;
+  /** The setting that gives access, where that is another one. */
+  token?: string;
   /**
    * Asks once, and changes nothing.
    * @returns who or what it is, on one line; undefined where nothing can be asked without sending something
@@ -132,7 +134,7 @@ function checkDiscordWebhook(parts: IntegrationParts): ServiceCheck {
 function checkNtfy(parts: IntegrationParts, name: SecretName, setting: string): ServiceCheck {
   const { secrets } = parts;
   return {
-    ...{ service: "ntfy", name: "ntfy's topic", setting },
+    ...{ service: "ntfy", name: "ntfy's topic", setting, token: "NTFY_TOKEN" },
     async ask(signal) {
       const topic = (await secrets.read(name)).replace(/\/+$/, "");
       const token = secrets.has("ntfyToken") ? await secrets.read("ntfyToken") : undefined;

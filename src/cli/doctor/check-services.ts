@@ -1,4 +1,5 @@
 import { NotNow, Unknown } from "../../integrations/delivery-error.js";
+import { setForAnswers } from "../../integrations/set-for-answers.js";
 import { createSecrets } from "../../settings/secrets.js";
 import type { Settings } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
@@ -15,7 +16,7 @@ const SILENT = createLog({ level: "silent", stderr: { write: () => true } });
  * Proves what is set for other services by one read each. Nothing is sent to anybody.
  * @param place.env for commands that give secrets, and for proxies
  * @param hidden gets the secrets that were read, which are never shown
- * @returns one finding for each that is set; none of them keeps the product from its work
+ * @returns one finding for each that is set, and for each by which nobody is asked for want of a setting; none of them keeps the product from its work
  */
 export async function checkServices(
   settings: Settings,
@@ -26,9 +27,8 @@ export async function checkServices(
   const onSecret = (secret: string) => void hidden.push(secret);
   const secrets = createSecrets({ settings, env, home, onSecret });
   const checks = await listServiceChecks({ settings, secrets, onSecret, env, clock, log: SILENT });
-  return Promise.all(
-    checks.map(async ({ service, name, setting, ask }): Promise<Finding> => {
-      const variable = `AUTOMAGIK_WORKFLOWS_${setting}`;
+  const findings = await Promise.all(
+    checks.map(async ({ service, name, setting, token, ask }): Promise<Finding> => {
       if (!ask) {
         const why = `${name} is set; only a message would show whether it works`;
         return { check: service, ...skipped(why) };
@@ -42,9 +42,23 @@ export async function checkServices(
         const { message } = error as Error;
         if (error instanceof NotNow || error instanceof Unknown)
           return { check: service, ...warning(message, "Try again later.") };
-        const todo = `Correct ${variable} (or _FILE, _COMMAND); automagik-workflows-mcp install ${service} says how.`;
+        const isDenied = token !== undefined && /\(HTTP 40[13]\)$/.test(message);
+        const what = isDenied ? `Set or correct ${variableOf(token)}` : `Correct ${variableOf(setting)}`;
+        const todo = `${what} (or _FILE, _COMMAND); automagik-workflows-mcp install ${service} says how.`;
         return { check: service, ...warning(message, todo) };
       }
     }),
   );
+  const unasked = setForAnswers(settings, secrets).missing.map(({ service, names }): Finding => {
+    const todo = `To be asked there set ${names.map(variableOf).join(", ")}; automagik-workflows-mcp install ${service} says how.`;
+    return {
+      check: service,
+      ...warning("nobody is asked there: not all that is needed for it is set", todo),
+    };
+  });
+  return [...findings, ...unasked];
+}
+
+function variableOf(setting: string): string {
+  return `AUTOMAGIK_WORKFLOWS_${setting}`;
 }

@@ -1,3 +1,4 @@
+import { asSentence } from "../../shared/text.js";
 import type { Finding } from "../doctor/finding.js";
 import { renderGuide, type ServiceName } from "./services.js";
 
@@ -20,7 +21,7 @@ export async function installService(
   if (found.length === 0) out("Nothing is set for it here yet. `doctor` checks it once it is.\n");
   for (const { status, message, todo } of found)
     out(
-      `${conceal(`${status === "ok" ? "Works" : "As it is set here"}: ${message}${todo ? ` ${todo}` : ""}`)}\n`,
+      `${conceal(`${status === "ok" ? "Works" : "As it is set here"}: ${todo ? `${asSentence(message)} ${todo}` : message}`)}\n`,
     );
   return found.some(({ status }) => status === "warning" || status === "failure") ? 1 : 0;
 }

@@ -25,15 +25,15 @@ const GUIDES: Record<ServiceName, Guide> = {
   slack: {
     title: "Slack",
     steps: [
-      "To be told only: make an incoming webhook for a channel (https://api.slack.com/apps, your app, Incoming Webhooks).",
-      "To answer there, too: make an app of your own from the manifest below (https://api.slack.com/apps, Create New App, " +
-        "From a manifest), and install it to your workspace.",
-      "Make an app-level token with the scope connections:write (Basic Information, App-Level Tokens); the bot token is " +
+      "Make an app of your own from the manifest below (https://api.slack.com/apps, Create New App, From a manifest), and " +
+        "install it to your workspace.",
+      "To be told: make an incoming webhook for a channel (the app, Incoming Webhooks).",
+      "To be asked, and to answer there: make an app-level token with the scope connections:write (Basic Information, App-Level Tokens); the bot token is " +
         "under OAuth & Permissions. Invite the app to the channel: /invite @automagik-workflows.",
     ],
     variables: [
-      ["NOTIFY", "slack among its parts"],
-      ["SLACK_WEBHOOK", "to be told only: the webhook's address"],
+      ["NOTIFY", "to be told: slack, with commas between several"],
+      ["SLACK_WEBHOOK", "to be told: the webhook's address"],
       ["SLACK_BOT_TOKEN", "to answer: xoxb-…"],
       ["SLACK_APP_TOKEN", "to answer: xapp-…"],
       ["SLACK_CHANNEL", "to answer: the channel's id, C… (at the end of its details)"],
@@ -43,13 +43,13 @@ const GUIDES: Record<ServiceName, Guide> = {
   discord: {
     title: "Discord",
     steps: [
-      "To be told only: make a webhook for a channel (Edit Channel, Integrations, Webhooks).",
-      "To answer there, too: make an application with a bot (https://discord.com/developers/applications), without " +
+      "To be told: make a webhook for a channel (Edit Channel, Integrations, Webhooks).",
+      "To be asked, and to answer there: make an application with a bot (https://discord.com/developers/applications), without " +
         "privileged intents, and invite it with the scope bot and the permissions View Channel and Send Messages.",
     ],
     variables: [
-      ["NOTIFY", "discord among its parts"],
-      ["DISCORD_WEBHOOK", "to be told only: the webhook's address"],
+      ["NOTIFY", "to be told: discord, with commas between several"],
+      ["DISCORD_WEBHOOK", "to be told: the webhook's address"],
       ["DISCORD_BOT_TOKEN", "to answer: the bot's token"],
       ["DISCORD_CHANNEL", "to answer: the channel's id (Copy Channel ID, with Developer Mode on)"],
       ["DISCORD_ANSWERERS", "who may answer: user ids (Copy User ID), separated by commas"],
@@ -60,15 +60,15 @@ const GUIDES: Record<ServiceName, Guide> = {
     steps: [
       "Choose a topic that nobody guesses, such as wf- and 32 random characters, and subscribe to it on your phone; on a " +
         "server of your own protect it by an access token.",
-      "To answer there, too: choose a second one, to which the buttons answer. They have its address, and the token: whoever " +
+      "To be asked, and to answer there: choose a second one, to which the buttons answer. They have its address, and the token: whoever " +
         "can read the first topic can answer.",
     ],
     variables: [
-      ["NOTIFY", "ntfy among its parts"],
+      ["NOTIFY", "to be told: ntfy, with commas between several"],
       ["NTFY_TOPIC", "the topic's address, https://ntfy.sh/…"],
       ["NTFY_TOKEN", "where the server asks for one"],
       ["NTFY_ANSWERS", "to answer: the second topic's address"],
-      ["NTFY_ANSWERERS", "to answer: the name of the person who reads there"],
+      ["NTFY_ANSWERERS", "to answer: your name, as it is shown beside your answers"],
     ],
   },
   webhook: {
@@ -78,7 +78,7 @@ const GUIDES: Record<ServiceName, Guide> = {
         "random bytes in Base64.",
     ],
     variables: [
-      ["NOTIFY", "webhook among its parts"],
+      ["NOTIFY", "webhook, with commas between several"],
       ["WEBHOOK_URL", "the endpoint's address"],
       ["WEBHOOK_SECRET", "whsec_…"],
     ],
@@ -88,7 +88,8 @@ const GUIDES: Record<ServiceName, Guide> = {
     steps: [
       "Where gh is logged in, nothing has to be made.",
       "Else make a fine-grained token for the repositories in question (https://github.com/settings/personal-access-tokens): " +
-        "metadata, contents and issues to read; to open pull requests also pull requests, contents and issues to write.",
+        "metadata, contents and issues to read; for pull requests also pull requests and issues to write, actions and commit " +
+        "statuses to read.",
     ],
     variables: [
       ["GITHUB_TOKEN", "the token"],
