@@ -318,6 +318,7 @@ describe("an agent of the Agent Client Protocol", () => {
       features: { b: true, default_mode_request_user_input: true, apps: false, plugins: false, hooks: false },
       notify: [],
       web_search: "disabled",
+      shell_environment_policy: { set: { WORKFLOW_AGENT_MARK: env.WORKFLOW_AGENT_MARK } },
       project_doc_max_bytes: 0,
     });
     expect(env).not.toHaveProperty("ANTHROPIC_API_KEY");

@@ -444,11 +444,12 @@ describe("the real Codex", () => {
     expect(existsSync(join(folder, "theirs-was-started"))).toBe(false);
   });
 
-  test("holds nothing of this product or of another agent", async () => {
+  test("holds nothing of this product or of another agent, and its commands bear the mark by which they are found", async () => {
     const api = await serve((request) =>
       request.step === 0 ? bash("env") : { text: request.outputs.at(-1) ?? "" },
     );
-    configure(api);
+    // Whatever the person's own settings let commands have: by the mark they are found.
+    configure(api, '[shell_environment_policy]\ninherit = "none"\nset = { PATH = "/usr/bin:/bin" }');
     const run = await start();
     const { text = "" } = await run.next("result");
     expect(text).toContain("WORKFLOW_AGENT_MARK=");

@@ -44,7 +44,12 @@ export function acp(profile: AcpProfile): StartAgent {
     const mark = options.mark ?? randomUUID().replaceAll("-", "");
     const { path, extraArgs: args = [], cwd, passedVariables = [] } = options;
     try {
-      const env = buildEnvironment(options.env, mark, passedVariables, profile.variables(options));
+      const env = buildEnvironment(
+        options.env,
+        mark,
+        passedVariables,
+        profile.variables({ ...options, mark }),
+      );
       const child = spawnProgram({ path, args, cwd, env });
       return talk(profile, options, onEvent, { child, mark });
     } catch (error) {

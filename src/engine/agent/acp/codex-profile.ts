@@ -1,5 +1,6 @@
 import { existsSync, lstatSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { MARK_NAME } from "../../../shared/agent-mark.js";
 import type { AgentOptions } from "../agent-process.js";
 import type { KindVariables } from "../environment.js";
 import { asRecord, asText, type JsonRecord } from "../json.js";
@@ -101,8 +102,9 @@ function causeOf(data: unknown, text = ""): string | undefined {
 }
 
 /** The settings of this process, beside the person's own. */
-function configOf({ env, excludedInstructions = [], personHooks }: AgentOptions): JsonRecord {
+function configOf({ env, excludedInstructions = [], personHooks, mark }: AgentOptions): JsonRecord {
   const given = readConfig(env.CODEX_CONFIG);
+  const policy = asRecord(given.shell_environment_policy);
   return {
     ...given,
     features: {
@@ -119,6 +121,11 @@ function configOf({ env, excludedInstructions = [], personHooks }: AgentOptions)
     notify: [],
     // The network is asked for.
     web_search: "disabled",
+    // The person's own may leave the mark out, by which a command is found that outlives the agent.
+    shell_environment_policy: {
+      ...policy,
+      set: { ...asRecord(policy.set), ...(mark === undefined ? {} : { [MARK_NAME]: mark }) },
+    },
     // Which of them, it cannot be told: so none is read.
     ...(excludedInstructions.length > 0 ? { project_doc_max_bytes: 0 } : {}),
   };
