@@ -6,13 +6,14 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * by their size where it has not run them before.
  */
 const LONGEST = `
-  faults plan-kills sessions-clean plan-driver widget-page engine-settings dashboard-browser state-postgres sessions-work
-  dashboard-page demo dashboard-command notices-of-runs engine-questions uncommitted-start monitoring allow-repository
-  replicas package cancelled-starts engine-push repository-scripts six-windows engine-local clients-of-both-eras
-  contract-engine dashboard engine-check engine-review engine-conversations engine-run-faults engine-lost-database
-  plan-command plan-shipped-engine plan-chat-engine engine-slots engine-leftovers engine-story stdio engine-api
-  plan-engine doctor interrupted-session modern-stdio plans-postgres plan-runner-postgres plan-shifts
-  workers worker-moves resumed-runs waiting-changes integrations-story
+  resumed-runs worker-moves faults workers widget-page state-postgres plans-postgres uncommitted-take-along
+  faults-cluster sessions-work worker-engines plan-driver dashboard-browser plan-kills workers-ops callers-apart
+  engine-settings engine-workspaces clients-of-both-eras waiting-changes engine-deliver plan-shifts stdio
+  notices-of-runs pull-requests engine-leftovers demo plan-runner-postgres watched-pull-requests engine-check
+  sessions-clean package monitoring plan-command engine-questions dashboard-command dashboard-page doctor engine-story
+  engine-run-faults modern-stdio engine-push cancelled-starts uncommitted-start engine-costs engine-local
+  engine-review state sessions-command allow-repository workers-failover engine-api plan-engine interrupted-session
+  replicas plan-chat-engine elicitation six-windows start-limiter plan-run-command engine-slots standing-here
 `
   .trim()
   .split(/\s+/);
