@@ -56,7 +56,7 @@ export const planAnswer = z.object({
   line: text,
   steps: z.array(stepAnswer),
   runs: runsAnswer,
-  cost_usd: maybeNumber.describe("Missing while a cost is unknown"),
+  cost_usd: maybeNumber.describe("Missing while unknown"),
   known_cost_usd: maybeNumber,
   cost_limit_usd: maybeNumber,
   waiting_for: z.array(waitingAnswer),
