@@ -79,6 +79,13 @@ describe("the agent of a run", () => {
     expect(world.agents.map((agent) => agent.kind)).toEqual([kind]);
   });
 
+  it("is kept with the run where the start has named it: one that resumes it has the same", async () => {
+    const { run } = await open({ workflow: CODEX });
+    const { request } = await run({ message: DONE, agent: "claude" });
+    expect(request.agent).toBe("claude");
+    expect((await run({ message: DONE })).request.agent).toBe("codex");
+  });
+
   it("has to be one that the engine has", async () => {
     const { refusal } = await open({ kinds: [CLAUDE] });
     expect(await refusal(CODEX)).toMatchObject({

@@ -81,9 +81,9 @@ export async function acceptRequest(
     asked.sessionId === undefined
       ? undefined
       : continued(runs.ofSession(asked.sessionId).filter(isThere), asked.sessionId);
-  const { agent: _asked, ...rest } = asked;
   const wanted: RunRequest = {
-    ...rest,
+    ...asked,
+    // What the workflow has by then counts no more, also for a run that resumes this one.
     ...(kind.name === USUAL_AGENT ? {} : { agent: kind.name }),
     ...(model === undefined ? {} : { model }),
   };

@@ -1,4 +1,5 @@
 import type { Whose } from "../../shared/whose.js";
+import { USUAL_AGENT } from "../agent/agent-name.js";
 import { costsMore } from "../runs/costs.js";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion, type RunStatus } from "../runs/run.js";
 import type { EngineRefusal, EngineSlots, QueueStats } from "../types.js";
@@ -50,6 +51,11 @@ export function startOf(run: EngineRun): number {
 export function secondsOf(run: EngineRun, now: number): number | null {
   if (run.startedAt === undefined) return run.endedAt === undefined ? null : 0;
   return Math.max(0, (run.endedAt ?? now) - run.startedAt) / 1000;
+}
+
+/** The kind of its agent, where it is not the usual one. */
+function otherAgentOf({ request }: EngineRun): { agent?: string } {
+  return request.agent === undefined || request.agent === USUAL_AGENT ? {} : { agent: request.agent };
 }
 
 function modelOf(run: EngineRun): string | null {
@@ -211,7 +217,7 @@ export function toStatus(
     claude_session_id: run.sessionId,
     repository_url: withoutPassword(run.request.repositoryUrl),
     git_branch: run.request.gitBranch ?? null,
-    ...(run.request.agent ? { agent: run.request.agent } : {}),
+    ...otherAgentOf(run),
     model: modelOf(run),
     current_turn: run.turn,
     max_turns: maxTurns,
@@ -303,7 +309,7 @@ export function toRow(run: EngineRun, wait?: SlotWait): z.input<typeof rowSchema
     tool_calls: run.toolsUsed.length,
     tools_used: [...run.toolsUsed],
     result: run.result ?? `Processing: ${run.request.message.slice(0, 100)}`,
-    ...(run.request.agent ? { agent: run.request.agent } : {}),
+    ...otherAgentOf(run),
     ai_model: modelOf(run),
     git_repo: withoutPassword(run.request.repositoryUrl),
     git_branch: run.request.gitBranch ?? null,
