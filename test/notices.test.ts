@@ -1,22 +1,25 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Libsql from "libsql";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, test } from "vitest";
+import { addQuestion } from "../src/answers/questions.js";
+import type { NeedView } from "../src/dashboard/views/needs.js";
 import { addDelivery } from "../src/integrations/outbox.js";
 import type { Channel } from "../src/notices/channel.js";
 import { chooseChannels, type NotifySettings } from "../src/notices/choose-channels.js";
 import { noticeOfEnd, noticeOfQuestion } from "../src/notices/notice.js";
 import { createNotifier, type Notifier } from "../src/notices/notifier.js";
-import { GRACE_MS } from "../src/notices/outbox.js";
+import { ASKED_BY_MS, GRACE_MS } from "../src/notices/outbox.js";
 import { runProgram } from "../src/notices/run-program.js";
+import { createSecrets } from "../src/settings/secrets.js";
 import { createLog, type Log } from "../src/shared/log.js";
 import { DATABASE_FILE } from "../src/shared/state-folder.js";
 import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { ended, linesOf } from "./state-workers/worker-processes.js";
 import { temporaryFolder } from "./support/bin.js";
 import { createHandClock, type HandClock } from "./support/hand-clock.js";
-import { until } from "./support/harness.js";
+import { testSettings, until } from "./support/harness.js";
 import { recordingCommand, recordingDesktop, storedNotices } from "./support/notices.js";
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -163,6 +166,76 @@ describe("a notice", () => {
     openNotifier(commandOf(command)).look();
     await until(() => titles().length > 0, "the command");
     expect(titles()).toEqual(["left: finished"]);
+  });
+});
+
+describe("what a service asks", () => {
+  /** A service that asks as well, and a command beside it; what each has told. */
+  function openBoth() {
+    const [service, beside] = ["service", "beside"].map((name) => {
+      const place = join(folder, name);
+      mkdirSync(place);
+      return recordingCommand(place);
+    }) as [ReturnType<typeof recordingCommand>, ReturnType<typeof recordingCommand>];
+    const [asking] = commandOf(service.command);
+    const channels = [{ ...(asking as Channel), name: "ntfy", asks: "ntfy" as const }];
+    return { service, beside, notifier: openNotifier([...channels, ...commandOf(beside.command)]) };
+  }
+
+  function addNeed(notifier: Notifier): string {
+    const question = { questionId: "q1", kind: "permission" as const, text: "test wants to run `npm test`" };
+    const facts = { runId: "r", sessionName: "jwt", status: "waiting" };
+    const notice = noticeOfQuestion(facts, question, clock.now());
+    notifier.add("r", notice, clock.now());
+    return notice.id;
+  }
+
+  it("it does not tell besides, also where it asks a little later; others tell it in time", async () => {
+    const { service, beside, notifier } = openBoth();
+    const key = addNeed(notifier);
+    addEnd(notifier, "other");
+    await until(() => clock.pending() > 0, "the notice to wait");
+    clock.advance(GRACE_MS);
+    await until(() => beside.titles().length === 2, "the command");
+    expect(storedNotices(folder)[key]?.state).toBe("waiting");
+    const need: NeedView = { id: "r q1", kind: "permission", title: "May it?", choices: [] };
+    const asked = { code: "code", needId: need.id, service: "ntfy", need };
+    notifier.write((trx, now) => addQuestion(trx, "the API", asked, now));
+    await untilAfterSteps(() => storedNotices(folder)[key]?.state === "released", "it to be left");
+    expect(clock.now() - Date.parse("2026-11-25T12:00:00Z")).toBeLessThan(ASKED_BY_MS);
+    addEnd(notifier, "last");
+    await untilAfterSteps(
+      () => [service, beside].every((one) => one.titles().includes("last: finished")),
+      "the last one",
+    );
+    expect(service.titles()).toEqual(["other: finished", "last: finished"]);
+    expect(beside.titles().toSorted()).toEqual([
+      "jwt needs you: test wants to run `npm test`",
+      "last: finished",
+      "other: finished",
+    ]);
+  });
+
+  it("it tells where nobody has asked it by then", async () => {
+    const { service, notifier } = openBoth();
+    addNeed(notifier);
+    await until(() => clock.pending() > 0, "the notice to wait");
+    await untilAfterSteps(() => service.titles().length > 0, "the service");
+    expect(service.titles()).toEqual(["jwt needs you: test wants to run `npm test`"]);
+    expect(clock.now() - Date.parse("2026-11-25T12:00:00Z")).toBeGreaterThanOrEqual(ASKED_BY_MS);
+  });
+
+  it("is what is set for it, and not for an address in the list", () => {
+    const asks = (set: Record<string, string>) => {
+      const settings = testSettings({ NTFY_TOPIC: "https://ntfy.sh/one", ...set });
+      const secrets = createSecrets({ settings, env: {}, home: "/" });
+      const machine = { env, platform: "linux", home: folder } as const;
+      return chooseChannels(settings, machine, secrets).channels.map((channel) => channel.asks);
+    };
+    const set = { NTFY_ANSWERS: "https://ntfy.sh/two", NTFY_ANSWERERS: "Ann" };
+    expect(asks({ NOTIFY: "ntfy" })).toEqual([undefined]);
+    expect(asks({ NOTIFY: "ntfy", ...set })).toEqual(["ntfy"]);
+    expect(asks({ NOTIFY: "https://ntfy.sh/team", ...set })).toEqual([undefined]);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Target } from "../integrations/target.js";
 import { cleanLine } from "../shared/text.js";
+import type { OutsideService } from "../shared/whose.js";
 import { type Notice, TITLE_CHARACTERS } from "./notice.js";
 
 /** A way by which a person is told. */
@@ -10,6 +11,8 @@ export interface Channel {
   label?: string;
   /** It knows a notice by its id: one that may have arrived can be sent again. */
   knowsIds?: boolean;
+  /** The service that asks people as well: what it has asked it does not tell besides. */
+  asks?: OutsideService | undefined;
   /**
    * Tells it, within some seconds.
    * @param signal the process ends

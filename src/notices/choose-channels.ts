@@ -1,3 +1,4 @@
+import { setForAnswers } from "../integrations/set-for-answers.js";
 import { type NotifyService, type NotifyWay, readNotify } from "../settings/notify.js";
 import type { Secrets } from "../settings/secrets.js";
 import type { Settings } from "../settings/settings.js";
@@ -7,7 +8,7 @@ import { createDesktopChannel, findDesktop } from "./desktop.js";
 import { createServiceChannel, SERVICES } from "./service-channels.js";
 
 /** The person's settings of notifications. */
-export type NotifySettings = Partial<Pick<Settings, "notifyCommand" | "dashboardUrl">> & {
+export type NotifySettings = Partial<Settings> & {
   /** As NOTIFY has it. */
   notify: string;
 };
@@ -85,7 +86,7 @@ function chooseDesktop(
 
 function chooseService(
   way: ServiceWay,
-  { dashboardUrl }: NotifySettings,
+  settings: NotifySettings,
   { env }: NotifyMachine,
   secrets: Secrets | undefined,
 ): ChosenChannels {
@@ -93,7 +94,9 @@ function chooseService(
   const lacks = (what: string) => ({ channels: [], told: "", problem: `${name}: ${what} is not set` });
   if (!secrets || (way.address === undefined && !secrets.has(setting))) return lacks(nameOf(setting));
   if (way.kind === "webhook" && !secrets.has("webhookSecret")) return lacks("WEBHOOK_SECRET");
-  return { channels: [createServiceChannel(way, { secrets, env, dashboardUrl })], told: `by ${name}` };
+  const asks = way.kind !== "webhook" && setForAnswers(settings, secrets)[way.kind];
+  const channel = createServiceChannel(way, { secrets, env, asks, dashboardUrl: settings.dashboardUrl });
+  return { channels: [channel], told: `by ${name}` };
 }
 
 function nameOf(setting: string): string {

@@ -35,16 +35,15 @@ export function createNotifier(
   },
 ): Notifier {
   const { address, channels, targets = [], clock } = options;
-  const names = channels.map(({ name }) => name);
   const isShared = address !== undefined;
   let isClosed = false;
   const carrier = createCarrier({
     ...options,
     targets: [...channels.map(targetOf), ...targets],
     // Who has no channel leaves notices to those that have one.
-    ...(names.length === 0
+    ...(channels.length === 0
       ? {}
-      : { source: { nextDueAt: nextNoticeAt, release: (trx, now) => releaseDue(trx, names, now) } }),
+      : { source: { nextDueAt: nextNoticeAt, release: (trx, now) => releaseDue(trx, channels, now) } }),
   });
 
   function add(runId: string, notice: Notice, at: number): void {

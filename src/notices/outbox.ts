@@ -1,6 +1,7 @@
 import { addDelivery, dropDeliveries } from "../integrations/outbox.js";
 import type { Database, Transaction } from "../store/database.js";
 import type { Tables } from "../store/tables.js";
+import type { Channel } from "./channel.js";
 import type { Notice } from "./notice.js";
 
 /**
@@ -8,6 +9,10 @@ import type { Notice } from "./notice.js";
  * once, but a model that looks every 45 s is between two looks for some seconds.
  */
 export const GRACE_MS = 10_000;
+/** What a service may ask is left to it for so long, in ms: whoever asks waits as long, and looks every few seconds. */
+export const ASKED_BY_MS = GRACE_MS + 10_000;
+/** So often it is looked whether it has asked, in ms. */
+const LOOK_EVERY_MS = 1_000;
 /** What could not be told for so long is no news any more, in ms. */
 const TOO_OLD_MS = 24 * 60 * 60 * 1000;
 /** A notice is kept for so long, in ms, so that nothing tells its event a second time. */
@@ -62,12 +67,14 @@ export async function nextNoticeAt(db: Database): Promise<number | undefined> {
   return (await query.orderBy("due_at").limit(1).executeTakeFirst())?.due_at;
 }
 
+type Way = Pick<Channel, "name" | "asks">;
+
 /**
  * Hands notices that nobody has settled in time to the outbox, for each of the channels. Of several processes the one
- * that comes first does it.
+ * that comes first does it. What a service has asked is not told by it, too.
  * @param now epoch ms
  */
-export async function releaseDue(trx: Transaction, channels: readonly string[], now: number): Promise<void> {
+export async function releaseDue(trx: Transaction, channels: readonly Way[], now: number): Promise<void> {
   const due = await trx
     .selectFrom("notices")
     .selectAll()
@@ -76,17 +83,48 @@ export async function releaseDue(trx: Transaction, channels: readonly string[], 
     .orderBy("created_at")
     .execute();
   for (const { key, kind, created_at, notice } of due) {
-    const state = now - created_at > TOO_OLD_MS ? "settled" : "released";
-    await trx.updateTable("notices").set({ state }).where("key", "=", key).execute();
-    if (state === "settled") continue;
-    await hand(trx, { key, kind, created_at, notice }, channels, now);
+    const stored = { key, kind, created_at, notice };
+    const { told, isAwaited } = await leaveToAsk(trx, stored, channels, now);
+    const isOld = now - created_at > TOO_OLD_MS;
+    const change = isAwaited ? { due_at: now + LOOK_EVERY_MS } : { state: isOld ? "settled" : "released" };
+    await trx.updateTable("notices").set(change).where("key", "=", key).execute();
+    if (!isOld) await hand(trx, stored, told, now);
   }
-  await adoptFormer(trx, channels, now);
+  const names = channels.map(({ name }) => name);
+  await adoptFormer(trx, names, now);
   const old = trx.deleteFrom("notices").where("created_at", "<", now - KEPT_MS);
   await old.execute();
 }
 
 type Stored = Pick<Tables["notices"], "key" | "kind" | "created_at" | "notice">;
+
+/** By which channels it is told now, and whether a service may still ask what it is about. */
+async function leaveToAsk(
+  trx: Transaction,
+  { kind, created_at, notice }: Stored,
+  channels: readonly Way[],
+  now: number,
+): Promise<{ told: string[]; isAwaited: boolean }> {
+  const told: string[] = [];
+  let isAwaited = false;
+  for (const { name, asks } of channels) {
+    const leaves = asks !== undefined && kind === "needs_you";
+    if (leaves && (await hasAsked(trx, asks, JSON.parse(notice) as Notice, created_at))) continue;
+    if (leaves && now - created_at < ASKED_BY_MS) isAwaited = true;
+    else told.push(name);
+  }
+  return { told, isAwaited };
+}
+
+/** Of a plan everything is asked that it waits for: what was asked since then does for all. @param since epoch ms */
+async function hasAsked(trx: Transaction, service: string, notice: Notice, since: number): Promise<boolean> {
+  const { run, question, plan } = notice;
+  const query = trx.selectFrom("outside_questions").select("code").where("service", "=", service);
+  const found = plan
+    ? query.where("need_id", "like", `${plan.plan_id} %`).where("created_at", ">=", since)
+    : query.where("need_id", "=", `${run?.run_id} ${question?.question_id}`);
+  return (await found.executeTakeFirst()) !== undefined;
+}
 
 async function hand(
   trx: Transaction,

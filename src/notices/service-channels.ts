@@ -15,6 +15,8 @@ export interface ServiceParts {
   secrets: Secrets;
   /** Names proxies. */
   env: NodeJS.ProcessEnv;
+  /** Whether the service asks people as well, by what is set for it. */
+  asks?: boolean | undefined;
   /** Where the dashboard is reached. */
   dashboardUrl?: string | undefined;
   clock?: Clock | undefined;
@@ -31,7 +33,7 @@ export const SERVICES: Record<NotifyService, { name: string; setting: SecretName
 /** The channel of a service. What it needs is loaded with its first message. */
 export function createServiceChannel(
   { kind, address }: Extract<NotifyWay, { kind: NotifyService }>,
-  { secrets, env, dashboardUrl, clock = systemClock }: ServiceParts,
+  { secrets, env, asks = false, dashboardUrl, clock = systemClock }: ServiceParts,
 ): Channel {
   const { name, setting } = SERVICES[kind];
   let http: VendorHttp | undefined;
@@ -52,7 +54,11 @@ export function createServiceChannel(
     }
   }
   const mark = address ? `-${createHash("sha256").update(address).digest("hex").slice(0, 8)}` : "";
-  return { name: `${kind}${mark}`, label: kind, knowsIds: kind === "webhook", send };
+  return {
+    ...{ name: `${kind}${mark}`, label: kind, knowsIds: kind === "webhook", send },
+    // An address in the list is another place than the one in which people are asked.
+    ...(asks && kind !== "webhook" && address === undefined ? { asks: kind } : {}),
+  };
 }
 
 interface To {
