@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { quoteTask } from "../src/integrations/quote-task.js";
 import type { FormAnswerer } from "./support/harness.js";
 import { ENGINE_KEY } from "./support/local-engine.js";
 import { statusThat } from "./support/patient.js";
@@ -11,6 +12,12 @@ const AGENT = [
   { tools: [{ name: "Bash", input: { command: COMMIT }, run: true }] },
   { text: "It is there." },
 ];
+
+const ISSUE = {
+  what: "GitHub issue acme/shop#12",
+  url: "https://github.example/acme/shop/issues/12",
+  title: "Log in fails",
+};
 
 /** One step that leaves a branch, and one that has taken it in. */
 const PLAN = {
@@ -61,8 +68,10 @@ describe("a plan that ends with a pull request", () => {
   it("asks before anything is begun, and opens one for the branch that has it all, with its steps and its cost", async () => {
     const place = await openPullRequestPlace({}, AGENT);
     const chat = await connect(place, person("yes"));
+    const bug = quoteTask({ ...ISSUE, facts: [], body: "At Initech.", comments: [], hasMore: false }, "");
+    const plan = JSON.stringify({ ...PLAN, inputs: { bug: { required: true } } });
     const begun = await chat.call({
-      ...{ action: "plan", plan: JSON.stringify(PLAN), session_name: "login", wait_seconds: 60 },
+      ...{ action: "plan", plan, inputs: JSON.stringify({ bug }), session_name: "login", wait_seconds: 60 },
       ...{ repository_url: place.address, git_branch: "" },
     });
     expect(chat.forms[0]?.message).toContain("open a pull request there when the plan succeeds");
@@ -71,7 +80,8 @@ describe("a plan that ends with a pull request", () => {
     const pulls = [...place.shop.pulls.values()];
     expect(pulls).toMatchObject([{ title: "login", draft: true, base: "main" }]);
     const [pull] = pulls;
-    expect(pull?.body).toContain("Build the login, with a test");
+    expect(pull?.body).toContain(`Build the login, with a test\n\n- ${ISSUE.what}, ${ISSUE.url}\n`);
+    expect(pull?.body).not.toContain("Initech");
     expect(pull?.body).toMatch(/- build \(succeeded\).*\n- test \(succeeded\)/);
     expect(pull?.body).toMatch(/\*\*Effort\*\*: 2 runs, \$0\.\d+/);
     const files = place.git(place.bare, "ls-tree", "--name-only", pull?.head ?? "").split("\n");

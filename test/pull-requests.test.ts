@@ -67,6 +67,18 @@ describe("a run that is to end with a pull request", () => {
     expect(body).not.toMatch(/Initech|They pay us|What stands between/);
   });
 
+  it("names an issue of GitHub by an address that can be followed, and closes none", async () => {
+    const place = await openPullRequestPlace();
+    const url = "https://github.example/acme/shop/issues/12";
+    const issue = { what: "GitHub issue acme/shop#12", url, title: "Log in", facts: [], body: "It fails." };
+    const quoted = quoteTask({ ...issue, comments: [], hasMore: false }, "It fixes #12.");
+    const message = `${quoted}${committing("login.txt").replace(/^[^\n]*/, "")}`;
+    await place.pullRequestOf(await place.run({ message }));
+    const body = onlyPull(place)[0]?.body;
+    expect(body).toContain(`> Do what this issue asks for: GitHub issue acme/shop#12, ${url}\n`);
+    expect(body).toContain("> It fixes #\u200b12.");
+  });
+
   it("closes nothing by its title either, which is the message of a squashed commit", async () => {
     const place = await openPullRequestPlace();
     await place.pullRequestOf(await place.run({}, "closes #7"));

@@ -1,6 +1,7 @@
 import { cleanLine, cleanText, cutText } from "../shared/text.js";
 import { formatUsd } from "../shared/usd.js";
 import { inert } from "./inert.js";
+import { issueOf } from "./quote-task.js";
 
 /** What a pull request tells of the work in it. Texts are untrusted: they come from agents and from who gave the task. */
 export interface PullRequestFacts {
@@ -45,7 +46,7 @@ export function bodyOf(facts: PullRequestFacts): string {
     .map(({ id, title }) => `- ${id.slice(0, 10)} ${inert(cleanLine(title, 200))}`);
   const more = commitCount > listed.length ? [`- … and ${commitCount - listed.length} more`] : [];
   const sections = [
-    ...(task ? [`**Task**\n\n${quote(cut(task, TASK_CHARS))}`] : []),
+    ...(task ? [`**Task**\n\n${tellTask(cut(task, TASK_CHARS))}`] : []),
     ...(result
       ? [`**What was done** (in the agent's own words)\n\n${quote(cut(result, RESULT_CHARS))}`]
       : []),
@@ -88,6 +89,13 @@ function tellEffort({ costUsd, costAtLeast, turns, runs }: PullRequestFacts): st
     costUsd === undefined ? "cost unknown" : `${costAtLeast ? "more than " : ""}${formatUsd(costUsd)}`,
   ];
   return `${parts.join(", ")}.`;
+}
+
+/** The line that names the issue stays as it is, since its address is to be followed. */
+function tellTask(task: string): string {
+  if (issueOf(task) === undefined) return quote(task);
+  const [line, ...rest] = task.split("\n");
+  return [`> ${line}`, ...(rest.length > 0 ? [quote(rest.join("\n"))] : [])].join("\n");
 }
 
 /** Each line quoted, so that nothing of it is taken for what this product says, calls people or closes issues. */

@@ -31,6 +31,7 @@ const COMMENT_CHARS = 8_000;
 const QUOTED_CHARS = 100_000;
 
 const BEGINNING = "Do what this issue asks for: ";
+const NAMED = /^(?:GitHub|Linear) issue [\w.-]+(?:\/[\w.-]+#\d+)?, https:\/\/[\w.:%/-]+$/;
 const BEFORE_QUOTE = "What stands between the two lines ";
 
 /**
@@ -41,6 +42,17 @@ export function withoutQuote(task: string): string {
   if (!task.startsWith(BEGINNING)) return task;
   const [own = ""] = task.split(`\n\n${BEFORE_QUOTE}`, 1);
   return own;
+}
+
+/**
+ * The issue that a task is about, as its first line names it: `GitHub issue acme/shop#12, https://…`. There is nothing else in
+ * it, and no word by which an issue is closed.
+ * @returns undefined where the task begins in another way
+ */
+export function issueOf(task: string): string | undefined {
+  if (!task.startsWith(BEGINNING)) return undefined;
+  const [line = ""] = task.slice(BEGINNING.length).split("\n", 1);
+  return NAMED.test(line) ? line : undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { inert } from "../integrations/inert.js";
+import { issueOf } from "../integrations/quote-task.js";
 import { describePlan, progressLine, type StepView } from "../plans/machine/describe-plan.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { cleanLine, cleanText } from "../shared/text.js";
@@ -7,9 +8,10 @@ import { formatUsd } from "../shared/usd.js";
 const TITLE_CHARS = 100;
 const STEPS = 50;
 const OUTCOME_CHARS = 300;
+const ISSUES = 30;
 
 /**
- * What a pull request of a plan is called and says: its steps with what came of them, checks, and what it has cost.
+ * What a pull request of a plan is called and says: the issues among its inputs, its steps with what came of them, checks, and what it has cost.
  * @returns `comment`: how the plan stands, for the one comment at a branch that no run of it has
  */
 export function tellPullRequest(state: PlanState): { title: string; body: string; comment: string } {
@@ -30,11 +32,23 @@ export function tellPullRequest(state: PlanState): { title: string; body: string
   const description = plan.description ? [inert(cleanText(plan.description, 1_000))] : [];
   return {
     title: inert(cleanLine(name, TITLE_CHARS)) || "Work of a plan",
-    body: [...description, ...standing, "Agents have written this; read it before you merge it."].join(
-      "\n\n",
-    ),
+    body: [
+      ...description,
+      ...tellIssues(state),
+      ...standing,
+      "Agents have written this; read it before you merge it.",
+    ].join("\n\n"),
     comment: [...standing, "This comment is kept up to date."].join("\n\n"),
   };
+}
+
+/** Which issues it was begun with; what stands in them stays where it is. */
+function tellIssues({ inputs }: PlanState): string[] {
+  const named = Object.values(inputs)
+    .flat()
+    .map((value) => issueOf(String(value)));
+  const issues = named.filter((issue) => issue !== undefined).slice(0, ISSUES);
+  return issues.length > 0 ? [issues.map((issue) => `- ${issue}`).join("\n")] : [];
 }
 
 function tellStep({ id, status, outcome }: StepView): string {
