@@ -76,6 +76,8 @@ describe("a plan that ends with a pull request", () => {
     });
     expect(chat.forms[0]?.message).toContain("open a pull request there when the plan succeeds");
     expect(begun.data).toMatchObject({ outcome: "completed", plan: { status: "completed" } });
+    // It is looked at there, and not merged beside it.
+    expect(begun.data.next_step).toBeUndefined();
     expect(begun.text).toMatch(/Pull requests:\n {2}automagik\/\S+: https:\/\/\S+\/pull\/1/);
     const pulls = [...place.shop.pulls.values()];
     expect(pulls).toMatchObject([{ title: "login", draft: true, base: "main" }]);

@@ -18,12 +18,13 @@ const TOLD_BRANCHES = 8;
 const LOOK_MS = 3_000;
 
 type WorkAnswer = NonNullable<PlanAnswer["work"]>;
-type FoundWork = { work: WorkAnswer; base?: string; isTaken?: boolean };
+type FoundWork = { work: WorkAnswer; base?: string; isTaken?: boolean; isProposed?: boolean };
 
 /**
  * The branches that nothing else of the plan has taken in, in the order of the plan, each with the way to look at all
  * of it where that can be had soon.
- * @returns `base`: the branch at which the plan has begun, where the API tells it; `isTaken`: it has the newest work
+ * @returns `base`: the branch at which the plan has begun, where the API tells it; `isTaken`: it has the newest work; `isProposed`: that is in a pull
+ * request, or about to be
  */
 export async function findPlanWork(sight: PlanSight, call: Call, services: Services): Promise<FoundWork> {
   const work = branchesOf(sight.state).slice(-TOLD_BRANCHES);
@@ -48,6 +49,7 @@ export async function findPlanWork(sight: PlanSight, call: Call, services: Servi
       return { ...one, ...optional("look", look), ...optional("take", one.run_id ? undefined : take) };
     }),
     ...optional("base", base),
+    isProposed: isProposed(sight, work.at(-1)?.branch),
     isTaken: base !== undefined && runs.get(work.at(-1)?.run_id ?? "")?.work?.mergedInto === base,
   };
 }
@@ -64,11 +66,16 @@ function commandsFrom(
   return describeWork({ ...run, work: { ...run.work, branch, ...optional("baseBranch", base) } }) ?? {};
 }
 
-/** Of a plan that is over: how its newest work is taken into the branch at which it began. */
+function isProposed({ state }: PlanSight, branch = ""): boolean {
+  const found = state.pullRequests?.[branch];
+  return found !== undefined && found.state !== "failed";
+}
+
+/** Of a plan that is over: how its newest work is taken into the branch at which it began, unless a pull request is for that. */
 export function takeWork(status: PlanAnswer["status"], found: FoundWork): NextStep | undefined {
   const { work, base, isTaken } = found;
   const last = work.findLast(({ run_id }) => run_id !== undefined);
-  if (!last || isTaken) return undefined;
+  if (!last || isTaken || found.isProposed) return undefined;
   // Of several branches the person has to choose.
   if (status !== "completed" || base === undefined || base === last.branch || work.length > 1)
     return {
