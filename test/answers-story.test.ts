@@ -8,13 +8,14 @@ import { openStoredPlans } from "./support/stored-plans.js";
 
 // The whole way, with the published bin: its engine, and its process that drives plans and asks.
 
-it("a gate's question arrives in Slack when the window is closed, and its answer goes on with the plan", async () => {
+/** A machine whose windows are set for Slack. @param agent what its agents do */
+async function openSlackMachine(agent: object[]) {
   const slack = await startFakeSlack();
   onTestFinished(() => slack.close());
-  const { home, repository, openWindow } = createMachine({
+  const machine = createMachine({
     claudePath: SCRIPTED_AGENT,
     env: {
-      SCRIPTED_AGENT: JSON.stringify([{ text: "Done" }]),
+      SCRIPTED_AGENT: JSON.stringify(agent),
       AUTOMAGIK_WORKFLOWS_SLACK_APP_TOKEN_COMMAND: `echo ${SLACK_APP_TOKEN}`,
       AUTOMAGIK_WORKFLOWS_SLACK_BOT_TOKEN: SLACK_BOT_TOKEN,
       AUTOMAGIK_WORKFLOWS_SLACK_URL: slack.url,
@@ -22,6 +23,23 @@ it("a gate's question arrives in Slack when the window is closed, and its answer
       AUTOMAGIK_WORKFLOWS_SLACK_ANSWERERS: "U0ANN",
     },
   });
+  return { ...machine, slack };
+}
+
+it("what an agent asks arrives in Slack also when the window was closed right after the start", async () => {
+  const ask = { name: "Bash", input: { command: "npm publish" } };
+  const { repository, openWindow, slack } = await openSlackMachine([{ tools: [ask] }, { text: "Done" }]);
+  const window = await openWindow();
+  const run = { action: "run", workflow_name: "implement", message: "Publish it", session_name: "publish" };
+  const place = { repository_url: repository, git_branch: "", wait_seconds: 0 };
+  expect((await window.call({ ...run, ...place })).data).toMatchObject({ outcome: "started" });
+  await closeWindow(window);
+  await until(() => slack.messages.length > 0, "the question");
+  expect(slack.messages[0]?.text).toContain("npm publish");
+}, 90_000);
+
+it("a gate's question arrives in Slack when the window is closed, and its answer goes on with the plan", async () => {
+  const { home, repository, openWindow, slack } = await openSlackMachine([{ text: "Done" }]);
   const plans = await openStoredPlans(home);
   const planId = await plans.begin(
     {

@@ -123,7 +123,7 @@ export function describeServer(parts: ServerParts): ServerOptions {
     onRunStarted: drivesPlans
       ? undefined
       : () =>
-          void findWhoAsks().catch((error: Error) =>
+          findWhoAsks().catch((error: Error) =>
             log.warn(`Nobody is asked by other services: ${error.message}`),
           ),
     locate: windowSettings && createLocate(parts, windowSettings),

@@ -59,8 +59,8 @@ export interface ServiceOptions {
   onKey?: ((isTaken: boolean) => void) | undefined;
   /** Begins to ask people by other services, where this process carries plans out. */
   openAnswers?: ((services: Services) => Promise<{ close(): Promise<void> } | undefined>) | undefined;
-  /** Told of each run that was started here. Must not throw. */
-  onRunStarted?: (() => void) | undefined;
+  /** Told of each run that was started here; what it does is waited for before closing. Must not throw or reject. */
+  onRunStarted?: (() => Promise<void>) | undefined;
   /** Counts for operators what is done. */
   counters?: Counters | undefined;
   /** Tells operators of the runs and plans of these services, and is closed together with them. */
@@ -181,6 +181,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     clock,
   });
   const stopped = new AbortController();
+  let afterStart: Promise<void> | undefined;
   const runs = createRuns({
     api,
     watcher,
@@ -189,7 +190,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     keys: capabilities,
     onStarted(run, request) {
       notices.began(run);
-      options.onRunStarted?.();
+      afterStart = options.onRunStarted?.();
       issues.began(run, request);
       return sessions.started(run, request);
     },
@@ -336,6 +337,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       return database ?? (reason === undefined ? undefined : { reason, brief: API_AWAY });
     },
     async close() {
+      await afterStart;
       // It looks at them once more.
       await options.monitoring?.close();
       await plans.close();
