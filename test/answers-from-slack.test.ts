@@ -211,14 +211,14 @@ it("where it is set the whole command is shown, and carried out when it is allow
   slack.press("Allow once", STRANGER);
   await until(() => slack.whispers.length === 1, "the refusal");
   slack.press("Deny", ANN);
-  await until(() => of("denied").includes("Ann by Slack: Answered for the"), "what has come of it");
+  await until(() => of("denied").includes("Ann by Slack: Answered: Deny."), "what has come of it");
   expect(of("denied")).not.toContain('"actions"');
   expect(await end(denied)).toMatch(/Answered last: ".*" was denied by Ann in Slack\./);
   expect(published()).toBe(false);
 
   const allowed = await start("allowed");
   slack.press("Allow once", ANN);
-  await until(() => of("allowed").includes("Ann by Slack: Answered for the"), "what has come of it");
+  await until(() => of("allowed").includes("Ann by Slack: Answered: Allow once."), "what has come of it");
   expect(await end(allowed)).toMatch(
     /has completed.*Answered last: ".*" was allowed once by Ann in Slack\./s,
   );

@@ -111,6 +111,7 @@ async function answerRun(
   return {
     outcome: "ok",
     summary: `Answered for the ${nameRun(run)}: ${question.text} → ${understood}`,
+    happened: `Answered: ${understood}`,
     run: describeRun(
       { ...run, questions: open.filter((one) => one !== question) },
       { now: services.clock.now() },

@@ -254,7 +254,7 @@ export interface Answer {
   outcome: Outcome;
   /** What happened, and what was and was not done, in sentences. */
   summary: string;
-  /** The part of a plan's summary that tells what this call has done, for where its stand is seen anyway; not published. */
+  /** The part of the summary that tells what this call has done, for where the rest is seen anyway; not published. */
   happened?: string;
   next?: NextStep;
   run?: RunAnswer;
