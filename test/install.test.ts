@@ -621,7 +621,9 @@ describe("showing, asking and writing", () => {
 
   it("says which settings it has left out", async () => {
     await install("cursor", { omitted: ["AUTOMAGIK_WORKFLOWS_DATABASE"] });
-    expect(printed).toContain("Not written, because secrets are in it: AUTOMAGIK_WORKFLOWS_DATABASE.");
+    expect(printed).toContain(
+      "Not written, because secrets are or may be in them: AUTOMAGIK_WORKFLOWS_DATABASE.",
+    );
   });
 
   it.each(CLIENT_NAMES)(

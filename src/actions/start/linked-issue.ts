@@ -85,7 +85,9 @@ async function findNamed(wanted: string, linear: LinearClient, call: Call): Prom
     throw new ActionError(`The issue ${identifier} could not be read: ${error.message}. ${NOTHING}`);
   });
   if (found) return linkOf(found);
-  throw new ActionError(`Linear has no issue ${identifier}, or not for the person of the key. ${NOTHING}`);
+  throw new ActionError(
+    `Linear has no issue ${identifier}, or not for the person of the key. Name another one in \`issue\`, or leave it out. ${NOTHING}`,
+  );
 }
 
 /** The answer to a start, with what has become of its issue. */

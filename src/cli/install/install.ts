@@ -124,7 +124,7 @@ async function installInto(path: string, form: ClientForm, task: Task): Promise<
   else if (task.variables[ENGINE_VARIABLE] !== "local" && canRefer(form)) out(`${form.keyAdvice}\n`);
   if (task.omitted?.length) {
     out(
-      `Not written, because secrets are in it: ${task.omitted.join(", ")}. Set it where the client is started.\n`,
+      `Not written, because secrets are or may be in them: ${task.omitted.join(", ")}. Set them where the client is started; the name of a file (…_FILE) is written.\n`,
     );
   }
   if (task.project && task.launch.command !== "npx" && task.launch.command !== "cmd") {
