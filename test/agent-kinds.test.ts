@@ -171,7 +171,7 @@ it("an agent outside of the engine's sandbox is not started where the settings r
   const look = (isRequired: boolean) =>
     createLiveAgents({
       kinds: [{ ...CODEX_KIND, find: async () => ({ ok: true, path: "/bin/codex" }) }],
-      settings: { configured: () => undefined, personHooks: false, passedVariables: [] },
+      settings: { configured: () => undefined, personHooks: false, limitsCost: false, passedVariables: [] },
       sandbox: { ...sandbox, required: () => isRequired },
       guard: { watch() {}, forget() {}, close() {} },
       listPrivatePaths: () => [],

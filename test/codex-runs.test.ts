@@ -45,10 +45,12 @@ async function open(settings: object = { codexAcpPath: SCRIPTED }, how: object =
   };
 }
 
-it("review-codex is offered where Codex is there, and its report is the result", async () => {
+it("review-codex is offered where Codex is there and no limit of cost keeps it out, and its report is the result", async () => {
   const names = async ({ client }: Awaited<ReturnType<typeof open>>) =>
     (await client.get("/manage")).body.map(({ name }: { name: string }) => name);
   expect(await names(await open({}))).not.toContain("review-codex");
+  for (const kept of [{ engineCostLimitUsd: 5 }, { engineCostLimitPerDayUsd: 5 }])
+    expect(await names(await open({ codexAcpPath: SCRIPTED, ...kept }))).not.toContain("review-codex");
   const place = await open();
   expect(await names(place)).toContain("review-codex");
   const done = await place.run("review-codex", [{ command: "git diff", output: "+ x" }, { text: "Ready." }], {

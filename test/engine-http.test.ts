@@ -398,7 +398,7 @@ describe("health and description", () => {
     const app = createApp({
       agents: {
         all: AGENT_KINDS,
-        isInstalled: async () => true,
+        isOffered: async () => true,
         find: async () => ({ ok: false, problem: "Claude Code is not logged in." }),
       },
     });

@@ -2,14 +2,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { capabilitiesOfApi } from "../src/plan-runner/api-capabilities.js";
+import { openTemplates } from "../src/plan-templates/open-templates.js";
 import { checkPlan } from "../src/plans/language/check-plan.js";
 import { describeProblem } from "../src/plans/language/problems.js";
+import { systemClock } from "../src/shared/clock.js";
 import { carryOut as carryOutPlan, runsOf, type Story } from "./support/carried-out-plan.js";
 
 /** The templates that come with the product, each carried out with the ways that it can take. */
 
 const folder = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
-const TEMPLATES = readdirSync(folder("plans")).map((file) => file.replace(/\.yaml$/, ""));
+const TEMPLATES = readdirSync(folder("plans")).flatMap((file) => /^(.+)\.yaml$/.exec(file)?.[1] ?? []);
 const WORKFLOWS = readdirSync(folder("workflows"));
 
 async function read(name: string, inputs: object, cannot = {}) {
@@ -143,6 +145,25 @@ test("review-panel puts three views of one change together", async () => {
       .sort(),
   ).toEqual([...["correctness", "security", "upkeep"]]);
   expect(messages[3]).toMatch(/## correctness[\s\S]*## security[\s\S]*## upkeep/);
+});
+
+test("review-panel asks Codex, too, where its workflow is offered, and takes no limit of the cost then", async () => {
+  const open = (offered: readonly string[]) =>
+    openTemplates({
+      ...{ ownFolder: undefined, stateFolder: undefined, readsFolders: false, env: {}, clock: systemClock },
+      offers: (workflow) => offered.includes(workflow),
+    });
+  expect((await open(["review"]).find("review-panel"))?.text).not.toContain("review-codex");
+  const found = await open(["review", "review-codex"]).find("review-panel");
+  const checked = await checkPlan(found?.text ?? "", { workflows: WORKFLOWS, inputs: {} });
+  expect(checked).toMatchObject({ plan: { name: "review-panel" } });
+  expect("plan" in checked && checked.plan.limits.costUsd).toBeUndefined();
+  const { api, state } = await carryOutPlan(found?.text ?? "", { inputs: {}, give: {} });
+  expect(runsOf(state).sort()).toEqual(["look", "look", "look", "second", "summary"]);
+  const message = (workflow: string) => api.runs.findLast((run) => run.workflow === workflow)?.message;
+  for (const view of ["correctness", "security", "upkeep"])
+    expect(message("review-codex")).toContain(`- ${view}`);
+  expect(message("review")).toMatch(/## upkeep[\s\S]*Codex, another model\s+review-codex says: done/);
 });
 
 test("variants are built apart from each other, and compared anew until the person chooses", async () => {

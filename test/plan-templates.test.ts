@@ -27,6 +27,7 @@ interface Given {
 
 function open({ readsFolders = true, allows }: Given = {}): Templates {
   return openTemplates({
+    offers: () => false,
     ownFolder: own,
     stateFolder: state,
     readsFolders,
@@ -226,6 +227,7 @@ test("a repository that cannot be read is told where it alone may have the templ
 
 test("a repository that does not answer holds nobody up who begins another template", async () => {
   const templates = openTemplates({
+    offers: () => false,
     ownFolder: own,
     stateFolder: state,
     readsFolders: true,

@@ -131,7 +131,7 @@ async function servePushed(): Promise<string> {
   const agents: Agents = {
     all: AGENT_KINDS,
     get: (name) => AGENT_KINDS.find((kind) => kind.name === name),
-    isInstalled: async () => true,
+    isOffered: async () => true,
     find: async () => ({ ok: true, path: "timed" }),
     start: (_name, agent, onEvent) => timed(agent, onEvent),
   };

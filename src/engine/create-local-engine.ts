@@ -207,6 +207,12 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
       get personHooks() {
         return settings.engineHooks === "on";
       },
+      get limitsCost() {
+        const { costLimitUsd, costLimitPerDayUsd, costLimitPerDayAndCallerUsd } = limits;
+        return [costLimitUsd, costLimitPerDayUsd, costLimitPerDayAndCallerUsd].some(
+          (usd) => usd !== undefined,
+        );
+      },
       get passedVariables() {
         return settings.engineAgentVariables ?? [];
       },

@@ -85,8 +85,8 @@ export interface Agents {
   get(name: string): AboutKind | undefined;
   /** Its program, or why it cannot be used and what to do. Asked before every start. */
   find(name: AgentName): Promise<FoundAgent>;
-  /** Whether its program is there at all; nothing is started for it. */
-  isInstalled(name: AgentName): Promise<boolean>;
+  /** Whether its program is there at all, and no setting keeps it out of every run; nothing is started for it. */
+  isOffered(name: AgentName): Promise<boolean>;
   /** Starts one, as `StartAgent` does. */
   start(name: AgentName, options: AgentOptions, onEvent: (event: AgentEvent) => void): AgentProcess;
 }

@@ -11,6 +11,8 @@ export interface AgentSettings {
   configured(kind: AgentKind): string | undefined;
   /** The hooks of the person's own settings run in agents, too. */
   readonly personHooks: boolean;
+  /** A limit of cost holds for every run. */
+  readonly limitsCost: boolean;
   /** Variables that agents get although their names are those of credentials. */
   readonly passedVariables: readonly string[];
 }
@@ -59,8 +61,11 @@ export function createLiveAgents(options: {
   return {
     all: kinds,
     get: (name) => kinds.find((kind) => kind.name === name),
-    async isInstalled(name) {
+    async isOffered(name) {
       const kind = need(name);
+      const { capabilities } = kind;
+      if (sandbox.required() && !capabilities.sandbox) return false;
+      if (settings.limitsCost && !capabilities.costLimit) return false;
       return (await kind.isInstalled?.(placeOf(kind))) ?? true;
     },
     async find(name) {

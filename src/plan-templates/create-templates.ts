@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { setBounded } from "../shared/bounded-map.js";
 import { readFolder } from "./read-folder.js";
@@ -17,6 +18,8 @@ import type { TrustedTemplates } from "./trusted-templates.js";
 export interface TemplatesOptions {
   /** The folder of those that come with this product. */
   shippedFolder: string;
+  /** Whether the API has a workflow: where it has that of a second model, some of those use both. */
+  offers: (workflow: string) => boolean;
   /** The person's own folder; none where it is not known. */
   ownFolder?: string | undefined;
   repository: RepositoryReader;
@@ -34,6 +37,9 @@ const SHIPPED_ORDER = [
   "issue-batch",
   "refactor-safely",
 ];
+
+/** Below the folder of those that come with this product: what takes their place where this workflow is offered. */
+const [TWO_MODELS, SECOND_MODEL] = ["two-models", "review-codex"];
 
 /** Only to tell of a clash, a repository elsewhere is not waited for any longer, in ms. */
 const CLASH_MS = 3_000;
@@ -79,10 +85,14 @@ export function createTemplates(options: TemplatesOptions): Templates {
 
   async function readShipped(): Promise<Place> {
     const { files, problem } = await readFolder(shippedFolder);
+    const others = options.offers(SECOND_MODEL)
+      ? await readFolder(join(shippedFolder, TWO_MODELS))
+      : { files: [] };
+    const all = files.map((file) => others.files.find(({ name }) => name === file.name) ?? file);
     const rank = ({ name }: TemplateFile) => SHIPPED_ORDER.indexOf(name) + 1 || SHIPPED_ORDER.length + 1;
     return {
       source: "built-in",
-      files: files.sort((a, b) => rank(a) - rank(b)),
+      files: all.sort((a, b) => rank(a) - rank(b)),
       ...(problem ? { problem: `The folder of the plans that come with this product ${problem}.` } : {}),
     };
   }

@@ -11,6 +11,8 @@ export function openTemplates(options: {
   ownFolder: string | undefined;
   /** Where agreements are kept; in memory when left out. */
   stateFolder: string | undefined;
+  /** Whether the API has a workflow. */
+  offers: (workflow: string) => boolean;
   /** Whether repositories on this machine are looked at. */
   readsFolders: boolean;
   /** Whether a repository elsewhere may be asked; any may when left out. */
@@ -23,6 +25,7 @@ export function openTemplates(options: {
   return createTemplates({
     shippedFolder: resolvePackageFolder("plans"),
     ownFolder,
+    offers: options.offers,
     repository: createRepositoryReader(options),
     standing: createRepositoryReader({ ...options, readsFolders: true }),
     trusted: createTrustedTemplates({ folder: stateFolder, now: () => clock.now() }),

@@ -207,6 +207,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
     return openTemplates({
       ownFolder: options.templates?.ownFolder,
       stateFolder: options.templates?.stateFolder,
+      offers: (workflow) => catalogue.find(workflow) !== undefined,
       // Folders are looked at for who is on this machine, and where runs can work in them.
       readsFolders: options.sharesMachine !== false && settings.engine === "local",
       allows: options.gitHosts && limitHosts(options.gitHosts),

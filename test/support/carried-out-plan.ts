@@ -33,6 +33,8 @@ export async function carryOut(text: string, { inputs, give, decisions = [] }: S
       ...(body.message === "" ? { outcome: "failed" as const } : {}),
     }),
   });
+  // Offered where that agent is there.
+  api.world.workflows.add({ name: "review-codex", description: "Review code with Codex" });
   const plans = await openDrivenPlans(api);
   plans.runner.start();
   const checked = await checkPlan(text, { inputs });

@@ -365,7 +365,7 @@ export function createEngineWorld({
         agents: {
           all: kinds,
           get: (name) => kinds.find((kind) => kind.name === name),
-          isInstalled: async () => true,
+          isOffered: async () => true,
           find: () => wait("find agent", () => ({ ok: true as const, path: "/bin/agent" })),
           start: startAgent,
         },

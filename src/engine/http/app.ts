@@ -48,7 +48,7 @@ export interface EngineAppOptions {
   /** The one key that is accepted. */
   apiKey: string;
   /** The kinds of agents, and whether their programs can be used. Without it the usual one counts as there. */
-  agents?: Pick<Agents, "all" | "find" | "isInstalled">;
+  agents?: Pick<Agents, "all" | "find" | "isOffered">;
   /** Called for every request with the key. */
   onRequest?: () => void;
   /** Waited for before a request with the key is answered. Must not throw. */

@@ -64,7 +64,7 @@ export function addManageEndpoints(
     library: WorkflowLibrary;
     clock: Clock;
     kinds: readonly AboutKind[];
-    agents?: Pick<Agents, "isInstalled"> | undefined;
+    agents?: Pick<Agents, "isOffered"> | undefined;
   },
 ): void {
   const { library, clock, kinds, agents } = options;
