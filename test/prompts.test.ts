@@ -45,17 +45,19 @@ describe("prompts", () => {
     const { client } = await connectInMemory();
     const folder = new URL("../plans/", import.meta.url);
     const templates = await Promise.all(
-      readdirSync(folder).map(async (file) => {
-        const checked = await checkPlan(readFileSync(new URL(file, folder), "utf8"));
-        if ("problems" in checked) throw new Error(`${file} is no plan`);
-        const { name, description, inputs } = checked.plan;
-        const args = Object.entries(inputs).map(([input, field]) => ({
-          name: input,
-          description: field.description,
-          required: field.required,
-        }));
-        return { name, description, arguments: args };
-      }),
+      readdirSync(folder)
+        .filter((file) => file.endsWith(".yaml"))
+        .map(async (file) => {
+          const checked = await checkPlan(readFileSync(new URL(file, folder), "utf8"));
+          if ("problems" in checked) throw new Error(`${file} is no plan`);
+          const { name, description, inputs } = checked.plan;
+          const args = Object.entries(inputs).map(([input, field]) => ({
+            name: input,
+            description: field.description,
+            required: field.required,
+          }));
+          return { name, description, arguments: args };
+        }),
     );
     const { prompts } = await client.listPrompts();
     expect(prompts).toEqual(expect.arrayContaining(templates));

@@ -275,4 +275,17 @@ describe("what past runs tell in lists", () => {
     expect(findRecurring([...good.slice(0, 4), ...session("c", { plan: "p" })])).toEqual([]);
     expect(findRecurring(["a", "b", "c"].map((name) => ended("fix", { session: name })))).toEqual([]);
   });
+
+  it("is that of another agent only where the agent is named, and the others are told apart as without it", () => {
+    const router = createRouter(OURS);
+    const without = createRouter(OURS.filter(({ agent }) => agent === undefined));
+    expect(OURS.some(({ agent }) => agent === "codex")).toBe(true);
+    for (const task of ["Review what the branch changes", "Let a second model look at it", "Fix the login"])
+      expect(router.choose(task)).toEqual(without.choose(task));
+    expect(router.choose("Have Codex review my change")).toEqual({
+      name: "review-codex",
+      why: 'by "codex", "review"',
+    });
+    expect(router.rank("Review what the branch changes with Codex")[0]?.name).toBe("review-codex");
+  });
 });

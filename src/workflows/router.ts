@@ -85,7 +85,8 @@ interface Similar {
 export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
   const processTerm = (term: string) => term;
   const index = new MiniSearch({ tokenize: termsOf, processTerm, fields: Object.keys(BOOST) });
-  const described = workflows.map((workflow, id) => ({ id, ...describe(workflow) }));
+  const usualOf = workflows.map((workflow) => variantOf(workflow, workflows));
+  const described = workflows.map((workflow, id) => ({ id, ...describe(workflow, usualOf[id]) }));
   index.addAll(described);
   const vocabulary = new Set(described.flatMap((one) => termsOf(Object.values(one).join(" "))));
   const tasks = new MiniSearch<{ id: string; task: string }>({
@@ -162,8 +163,9 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
     const sum = found.reduce((all, { score }) => all + score, 0);
     for (const { id, score, queryTerms } of found) {
       const { name } = workflows[id] as DescribedWorkflow;
-      scores.set(name, score / sum);
-      words.set(name, new Set(queryTerms));
+      const instead = found.find((one) => workflows[one.id] === usualOf[id]);
+      scores.set(name, (score + (instead?.score ?? 0)) / sum);
+      words.set(name, new Set([...queryTerms, ...(instead?.queryTerms ?? [])]));
     }
     const similar = findSimilar(task.telling);
     const all = similar.reduce((total, { score }) => total + score, 0);
@@ -219,15 +221,28 @@ export function createRouter(workflows: readonly DescribedWorkflow[]): Router {
   };
 }
 
-function describe({
-  name,
-  displayName = "",
-  description,
-  category = "",
-  capabilities = [],
-}: DescribedWorkflow) {
+/** The workflow of which this one is the same by another agent, by its name: `review` of `review-codex`. */
+function variantOf(
+  { name, agent }: DescribedWorkflow,
+  workflows: readonly DescribedWorkflow[],
+): DescribedWorkflow | undefined {
+  if (agent === undefined) return undefined;
+  return workflows.find((other) => other.agent !== agent && name.startsWith(`${other.name}-`));
+}
+
+/** @param usual it is found only by what its name has beside that one's: "codex", and is meant then in that one's place */
+function describe(
+  { name, displayName = "", description, category = "", capabilities = [] }: DescribedWorkflow,
+  usual?: DescribedWorkflow,
+): Record<keyof typeof BOOST, string> {
+  const names = `${name} ${displayName}`;
+  if (usual) {
+    const shared = new Set(wordsOf(Object.values(describe(usual)).join(" ")));
+    const own = splitWords(names).filter((word) => !shared.has(stem(word)));
+    return { name: own.join(" "), capabilities: "", words: "", description: "" };
+  }
   return {
-    name: `${name} ${displayName}`,
+    name: names,
     capabilities: capabilities.join(" "),
     words: KIND_WORDS[name.toLowerCase()] ?? "",
     description: `${description} ${category}`,
