@@ -267,6 +267,20 @@ describe("an agent of the Agent Client Protocol", () => {
     expect(run.all("init")).toHaveLength(2);
   });
 
+  test("an answer without words is told as that: the one before does not stand for it", async () => {
+    const run = start([{ text: "Nothing to do: all is well" }]);
+    await run.next("result");
+    run.agent.send({ id: "m1", type: "user", content: withScript([{ command: "ls" }], "Then change it") });
+    expect(await run.next("result", 2)).toMatchObject({ ok: true, text: "" });
+  });
+
+  test("a reason for the end that is none of the protocol's is told on one line, and not at any length", async () => {
+    const run = start([{ text: "end" }, { stop: "made up\n\u001b[2J".repeat(100) }]);
+    const { ok, subtype } = await run.next("result");
+    expect(ok).toBe(false);
+    expect(subtype).toMatch(/^made up made up [ -~]{1,50}…?$/);
+  });
+
   test("continues a conversation in a new process by the id that it has told", async () => {
     const first = start([{ text: "ok" }], { prompt: withScript([{ text: "ok" }], "Remember the blue door") });
     const { sessionId } = await first.next("init");
@@ -560,6 +574,58 @@ describe("a request for permission", () => {
     expect(readSession().asked.additionalDirectories).toEqual([]);
     expect(readSession().env.INITIAL_AGENT_MODE).toBe("read-only");
     expect(run.all("question")).toHaveLength(1);
+  });
+
+  describe("to change a file without showing the change", () => {
+    const edit = { kind: "edit", title: "Edit files" };
+    const begins = (update: object) => ({
+      update: { sessionUpdate: "tool_call", toolCallId: "e", ...edit, status: "in_progress", ...update },
+    });
+    const asks = (toolCall: object = {}) => ({
+      request: { toolCall: { toolCallId: "e", ...edit, ...toolCall } },
+    });
+    const diff = (path: string) => ({ type: "diff", oldText: "a", newText: "b", path });
+    function startWithNote(script: (note: string) => object[]) {
+      mkdirSync(join(folder, "notes"));
+      const note = join(folder, "notes", "handover.md");
+      return start(script(note), {
+        permissionMode: "default",
+        ownFolders: [join(folder, "notes")],
+        policy: policyWith([]),
+      });
+    }
+
+    test("is refused, also in the agent's own folder: it may be moved anywhere by it", async () => {
+      const run = startWithNote((note) => [begins({}), asks({ locations: [{ path: note }] })]);
+      await run.next("result");
+      expect(run.all("question")).toEqual([]);
+      expect(readSession().chosen).toEqual(["cancel"]);
+      expect(readSession().messages[1]).toMatch(/^What this would change is not shown to the person/);
+    });
+
+    test("is refused where only another call of the same id has shown one", async () => {
+      const run = startWithNote((note) => [
+        begins({ content: [diff(note)] }),
+        asks(),
+        { update: { sessionUpdate: "tool_call_update", toolCallId: "e", status: "completed" } },
+        begins({}),
+        asks(),
+      ]);
+      await run.next("result");
+      expect(run.all("question")).toEqual([]);
+      expect(readSession().chosen).toEqual(["allow_once", "cancel"]);
+    });
+
+    test("is another matter than to move it: that is asked with both places", async () => {
+      const run = startWithNote((note) => [
+        begins({ content: [diff(join(folder, "moved.md"))] }),
+        asks({ locations: [{ path: note }] }),
+      ]);
+      const { question } = await run.next("question");
+      expect(question.text).toBe("The agent wants to change several files");
+      expect(question.detail).toContain(`${folder}/notes/handover.md\n${folder}/moved.md`);
+      expect(question.choices[1]?.title).toBe("Allow for this run: exactly this call");
+    });
   });
 
   test("that can be refused without the end of the turn is, and the reason is put into it", async () => {

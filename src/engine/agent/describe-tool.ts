@@ -77,7 +77,7 @@ export function describeWish(name: string, input: unknown, cwd: string): string 
     case "Edit":
     case "MultiEdit":
     case "NotebookEdit":
-      return `wants to change the file ${path()}`;
+      return path() ? `wants to change the file ${path()}` : "wants to change several files";
     case "Read":
       return `wants to read ${path()}`;
     case "WebFetch":

@@ -41,7 +41,9 @@ export function readRunPermission(toolName: string, input: unknown, suggestions:
 function describeSame(toolName: string, input: JsonRecord): string {
   if (toolName === "Bash") return "this same command";
   if (toolName === "SandboxNetworkAccess") return "this host";
-  if (WRITING_TOOLS.has(toolName) || toolName === "NotebookEdit") return "changes to this file";
+  // The key of several files has their changes in it.
+  if (WRITING_TOOLS.has(toolName) && asText(input.file_path)) return "changes to this file";
+  if (toolName === "NotebookEdit" && asText(input.notebook_path)) return "changes to this file";
   return Object.keys(input).length > 0 ? "exactly this call" : "this tool";
 }
 

@@ -7,7 +7,7 @@ import { type AgentQuestions, createAgentQuestions } from "../questions.js";
 import type { AcpProfile } from "./acp-profile.js";
 import { type FormQuestions, readForm } from "./form-questions.js";
 import type { JsonRpc, RpcId } from "./json-rpc.js";
-import { isOwnChange, readOptions, readPermission, refusePaths } from "./permission-request.js";
+import { hidesChange, isOwnChange, readOptions, readPermission, refusePaths } from "./permission-request.js";
 
 /** The agent's requests that are decided here or wait for a person. */
 export interface AcpQuestions extends Omit<AgentQuestions, "ask" | "cancel"> {
@@ -24,6 +24,11 @@ type Answer = (response: JsonRecord) => object;
 
 /** What the agent is told when nobody can permit the one call. */
 const NOT_ONCE = "It could not be allowed for this one time, so it was not carried out.";
+
+/** What the agent is told when nobody can know what they would permit. */
+const NOT_SHOWN =
+  "What this would change is not shown to the person, so it could not be allowed. It was not carried out. Make it " +
+  "smaller: several steps, each with less text.";
 
 /**
  * Turns requests for permission and forms into questions, and the answers into what the protocol knows. Only once at a
@@ -71,12 +76,13 @@ export function createAcpQuestions(options: {
       if (behavior !== "allow") return refuse(asText(message) ?? "It was refused.");
       return offered.allow === undefined ? refuse(NOT_ONCE) : selected(offered.allow);
     };
-    const refusal = refusePaths({ ...known, ...asked }, policy);
+    const call = { ...known, ...asked };
+    const refusal = refusePaths(call, policy) ?? (hidesChange(call) ? NOT_SHOWN : undefined);
     if (refusal !== undefined) {
       options.rpc().respond(id, refuse(refusal));
       return;
     }
-    if (offered.allow !== undefined && isOwnChange({ ...known, ...asked }, options.own)) {
+    if (offered.allow !== undefined && isOwnChange(call, options.own)) {
       options.rpc().respond(id, selected(offered.allow));
       return;
     }

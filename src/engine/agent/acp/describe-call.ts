@@ -29,7 +29,8 @@ export function describeCall(call: JsonRecord): DescribedCall {
   const raw = asRecord(call.rawInput);
   const kind = asText(call.kind) ?? "";
   const title = cleanLine(asText(call.title) ?? "", TITLE_CHARACTERS);
-  const toolName = NAMES[kind] ?? (title || asText(call.name) || "a tool");
+  const name = cleanLine(asText(call.name) ?? "", TITLE_CHARACTERS);
+  const toolName = (Object.hasOwn(NAMES, kind) ? NAMES[kind] : undefined) ?? (title || name || "a tool");
   const paths = findPaths(call);
   if (toolName === "Bash") return { toolName, input: { command: readCommand(raw) ?? title }, paths };
   if (toolName === "Edit") return { toolName, input: describeEdit(call, paths), paths };

@@ -81,12 +81,38 @@ export function refusePaths(call: JsonRecord, policy: RunPolicy | undefined): st
   return undefined;
 }
 
-/** Whether a change is of nothing but files in these folders, which are the agent's own. */
+/**
+ * Whether a change is of nothing but files in these folders, which are the agent's own. A file of which no change is
+ * shown may be moved anywhere by it.
+ */
 export function isOwnChange(call: JsonRecord, folders: readonly string[]): boolean {
   const { toolName, paths } = describeCall(call);
   return (
-    toolName === "Edit" && paths.length > 0 && paths.every((path) => folders.some((own) => liesIn(path, own)))
+    toolName === "Edit" &&
+    paths.length > 0 &&
+    findHidden(call).length === 0 &&
+    paths.every((path) => folders.some((own) => liesIn(path, own)))
   );
+}
+
+/** Whether a person could not see what they would allow: Codex leaves large changes out, and where they move a file to. */
+export function hidesChange(call: JsonRecord): boolean {
+  if (call.kind !== "edit") return false;
+  const [located, changed] = [listPaths(call.locations), listPaths(call.content)];
+  // Of a file that is moved the change is shown at its new place.
+  const moved = changed.filter((path) => !located.includes(path));
+  return located.length + changed.length === 0 || findHidden(call).length > moved.length;
+}
+
+/** The files that it names and shows no change of. */
+function findHidden(call: JsonRecord): string[] {
+  const changed = listPaths(call.content);
+  return listPaths(call.locations).filter((path) => !changed.includes(path));
+}
+
+function listPaths(parts: unknown): string[] {
+  const paths = asList(parts).flatMap((part) => asText(asRecord(part).path) ?? []);
+  return [...new Set(paths)];
 }
 
 /** A link in the folder, or as the folder, leads elsewhere. */

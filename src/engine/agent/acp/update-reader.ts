@@ -110,7 +110,9 @@ export function createUpdateReader(options: {
   function takeCall(update: JsonRecord): void {
     const id = asText(update.toolCallId);
     if (id === undefined) return;
-    const known = calls.get(id);
+    // A call that begins after one of the same id has ended is another one: nothing of that holds for it.
+    const isAnother = update.sessionUpdate === "tool_call" && !open.has(id);
+    const known = isAnother ? undefined : calls.get(id);
     const call = { ...known, ...update };
     calls.set(id, call);
     if (calls.size > KEPT_CALLS) calls.delete([...calls.keys()][0] ?? "");
