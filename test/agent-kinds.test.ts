@@ -257,6 +257,7 @@ describe("an agent that only tells that its turn has ended has completed its run
   it.each<[string, Options, string, RegExp]>([
     ["no final message", {}, "", /^Codex has ended its turn without a report/],
     ["no commit", commit, "Done.", /^Codex has ended its turn without a commit, and has not said/],
+    ["words that only sound like it", commit, "Nothing to do with me, it fails.", /without a commit/],
     ["an error in place of a commit", commit, "exceeded retry limit, last status: 429", /without a commit/],
   ])("and not with %s", async (_, options, said, error) => {
     const { run } = await open(options);

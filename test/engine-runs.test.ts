@@ -229,6 +229,20 @@ describe("the runs' store", () => {
     expect(problems).toEqual([]);
   });
 
+  it("has the last answer as its result, none where that was without words, and else the one before", async () => {
+    const store = await open();
+    const said = (text?: string): RunChange => ({
+      type: "result",
+      ok: true,
+      ...(text === undefined ? {} : { text }),
+    });
+    const resultOf = async (id: string, ...changes: RunChange[]) =>
+      (await run(store, id, { type: "started" }, ...changes)).result;
+    expect(await resultOf("a", said("One"), said("Two"))).toBe("Two");
+    expect(await resultOf("b", said("One"), said())).toBe("One");
+    expect(await resultOf("c", said("One"), said(""))).toBeUndefined();
+  });
+
   it("lists the newest run first, before and after a restart", async () => {
     const store = await open();
     for (const runId of ["a", "b"]) await accept(store, runId);

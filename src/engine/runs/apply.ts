@@ -165,12 +165,14 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
       return { ...run, ...addCost(run, event.usd, event.at), lastActivityAt: event.at };
     case "result":
       return {
-        ...(event.costUsd === undefined
-          ? without(run, "currentAction")
-          : {
-              ...without(run, "currentAction", "costOpen"),
-              ...addCost(run, event.costUsd, event.at),
-            }),
+        ...without(
+          run,
+          "currentAction",
+          ...(event.costUsd === undefined ? [] : (["costOpen"] as const)),
+          // What was said before is not the answer any more, also where there is no other one.
+          ...(event.text === undefined ? [] : (["result"] as const)),
+        ),
+        ...(event.costUsd === undefined ? {} : addCost(run, event.costUsd, event.at)),
         lastActivityAt: event.at,
         tokens: event.tokens ?? run.tokens,
         ...(event.text ? { result: event.text } : {}),

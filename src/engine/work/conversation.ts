@@ -223,7 +223,7 @@ export function createConversation(options: {
     void record({
       type: "result",
       ok: event.ok,
-      ...(event.text ? { text: event.text } : {}),
+      ...(event.text === undefined ? {} : { text: event.text }),
       ...(event.costUsd === undefined ? {} : { costUsd: event.costUsd }),
       ...(event.tokens ? { tokens: event.tokens } : {}),
       ...(background > 0 ? { action: "Waiting for background work" } : {}),

@@ -4,7 +4,7 @@ import type { EngineWorkflow } from "../types.js";
 import type { Workspace } from "../workspaces/types.js";
 
 /** By this an agent says that there was nothing to commit; the beginning of a line of its final message. */
-const NOTHING_TO_DO = /^[\s>*_#-]*nothing to do\b/im;
+const NOTHING_TO_DO = /^[\s>*_#-]*nothing to do\b(?!\s+with\b)/im;
 
 /**
  * What speaks against the success of a run whose agent has ended its turn well. That turn's end alone is no success: with

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { untilAborted } from "../../../shared/abort.js";
 import { withDeadline } from "../../../shared/deadline.js";
+import { cleanLine } from "../../../shared/text.js";
 import { type AgentChild, watchChild } from "../agent-child.js";
 import type { AgentProcess, StartAgent } from "../agent-process.js";
 import { buildEnvironment } from "../environment.js";
 import type { AgentEvent } from "../events.js";
 import { describeFailedStart, failedStart } from "../failed-start.js";
-import { asRecord } from "../json.js";
+import { asRecord, asText } from "../json.js";
 import { messageText } from "../message-text.js";
 import { endAgentProcesses, findAgentProcesses, processKey } from "../process-tree.js";
 import { spawnProgram } from "../spawn-program.js";
@@ -27,6 +28,8 @@ const CLOSING_MS = 10_000;
 const OPENING_MS = 120_000;
 /** So many turns in a row may end on refusals; then the run ends on them, too. */
 const REFUSED_TURNS = 20;
+/** Why a turn has ended is a word of the protocol. */
+const REASON_CHARACTERS = 60;
 /** Output that is no message at all would fill the log. */
 const PROBLEMS_TOLD = 5;
 
@@ -175,7 +178,8 @@ function talk(
         type: "result",
         ok,
         subtype: ok ? "success" : stop,
-        ...(end.said ? { text: end.said } : {}),
+        // An answer without words is one, too: the one before does not stand for it.
+        ...(ok || end.said ? { text: end.said } : {}),
         turns: end.turns,
         tokens: end.tokens,
         ...(failure ? { errors: [failure.text] } : {}),
@@ -199,7 +203,7 @@ function talk(
     try {
       const { stopReason, usage } = await sent;
       return {
-        stopReason: typeof stopReason === "string" ? stopReason : "unknown",
+        stopReason: cleanLine(asText(stopReason) ?? "unknown", REASON_CHARACTERS),
         end: reader.endTurn(usage),
       };
     } catch (error) {
