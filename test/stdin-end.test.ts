@@ -74,7 +74,9 @@ describe("what was read before the end of stdin", () => {
   test("is answered with the id of the run that was started, which goes on", async () => {
     const { url, api } = await serveApi();
     const bin = startPiped(url);
-    bin.child.stdin?.end(toLines([HELLO, call(2, { ...COMPLETE, wait_seconds: 600 })]));
+    bin.child.stdin?.write(`${toLines([HELLO, call(2, { ...COMPLETE, wait_seconds: 600 })])}\n`);
+    await api.waitFor(({ method }) => method === "POST");
+    bin.child.stdin?.end();
     expect(await bin.ended()).toBe(0);
     const [run] = api.world.runs();
     expect(run?.status).toBe("running");
@@ -86,7 +88,9 @@ describe("what was read before the end of stdin", () => {
     const { url, api } = await serveApi();
     api.fault({ method: "POST" }, { delayMs: 300 });
     const bin = startPiped(url);
-    bin.child.stdin?.end(toLines([HELLO, call(2, { ...COMPLETE, wait_seconds: 600 })]));
+    bin.child.stdin?.write(`${toLines([HELLO, call(2, { ...COMPLETE, wait_seconds: 600 })])}\n`);
+    await api.waitFor(({ method }) => method === "POST");
+    bin.child.stdin?.end();
     expect(await bin.ended()).toBe(0);
     const { text } = bin.answer(2)?.result?.content?.[0] ?? { text: "" };
     expect(text).toContain(api.world.runs()[0]?.runId ?? "?");
