@@ -1,3 +1,4 @@
+import { normalize } from "node:path";
 import { asRecord, asText, type JsonRecord } from "../agent/json.js";
 import type { CommandKind } from "./command-form.js";
 import { isAllowedByRule } from "./command-rules.js";
@@ -95,14 +96,13 @@ function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Re
 
 /** Whether the input names one of the folders in any way: no task of an agent needs that. */
 function touchesPrivate(toolName: string, input: JsonRecord, { privateFolders }: PermissionFacts): boolean {
+  const isPrivate = (value: unknown) => {
+    const path = normalize(asText(value) ?? "");
+    return privateFolders.some((folder) => path === folder || path.startsWith(`${folder}/`));
+  };
   if (toolName === "Bash") {
     const command = asText(input.command) ?? "";
-    return privateFolders.some((folder) => command.includes(folder));
+    return isPrivate(input.cwd) || privateFolders.some((folder) => command.includes(folder));
   }
-  return PATH_KEYS.some((key) => {
-    const path = asText(input[key]);
-    return (
-      path !== undefined && privateFolders.some((folder) => path === folder || path.startsWith(`${folder}/`))
-    );
-  });
+  return PATH_KEYS.some((key) => isPrivate(input[key]));
 }
