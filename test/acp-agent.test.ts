@@ -554,7 +554,7 @@ describe("a request for permission", () => {
     rmSync(outside, { recursive: true });
   });
 
-  test("to change a file is asked of a workflow that edits nothing, but not for the agent's own note", async () => {
+  test("to change a file is asked of a workflow that edits nothing, but not for the agent's own note; where a link leads has to be named", async () => {
     const note = join(folder, "notes", "handover.md");
     mkdirSync(join(folder, "notes"));
     symlinkSync(folder, join(folder, "notes", "link"));
@@ -566,14 +566,33 @@ describe("a request for permission", () => {
       ],
       { permissionMode: "default", ownFolders: [join(folder, "notes")], policy: policyWith([]) },
     );
-    const { question } = await run.next("question");
-    expect(question.detail).toContain("link/x.txt");
-    run.agent.answer(question.questionId, { text: "allow_once" });
     await run.next("result");
+    expect(run.all("question")).toEqual([]);
+    expect(readSession().chosen).toEqual(["allow_once", "cancel"]);
+    expect(readSession().messages[1]).toContain(`Name the file where it is: ${realpathSync(folder)}/x.txt.`);
     expect(readFileSync(note, "utf8")).toBe("note\n");
+    expect(existsSync(join(folder, "x.txt"))).toBe(false);
     expect(readSession().asked.additionalDirectories).toEqual([]);
     expect(readSession().env.INITIAL_AGENT_MODE).toBe("read-only");
-    expect(run.all("question")).toHaveLength(1);
+  });
+
+  test("to change a file by a link that leads out of the workspace is refused, also where nothing is there yet", async () => {
+    const outside = mkdtempSync(join(tmpdir(), "acp-outside-"));
+    symlinkSync(join(outside, "later"), join(folder, "dangling"));
+    symlinkSync(outside, join(folder, "docs"));
+    const otherwise = [{ edit: "docs/new/a.txt", content: "a", ask: true }];
+    const run = start(
+      [{ edit: "dangling", content: "d", ask: true }],
+      { policy: policyWith([]) },
+      { otherwise },
+    );
+    await run.next("init", 4);
+    await run.agent.kill({ force: true, graceMs: 0 });
+    expect(run.all("question")).toEqual([]);
+    expect(readSession().messages[1]).toMatch(/^A link leads from \S+dangling to another place/);
+    expect(readSession().messages[2]).toContain(`${realpathSync(outside)}/new/a.txt.`);
+    expect(readdirSync(outside)).toEqual([]);
+    rmSync(outside, { recursive: true });
   });
 
   describe("to change a file without showing the change", () => {

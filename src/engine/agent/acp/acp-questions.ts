@@ -7,7 +7,14 @@ import { type AgentQuestions, createAgentQuestions } from "../questions.js";
 import type { AcpProfile } from "./acp-profile.js";
 import { type FormQuestions, readForm } from "./form-questions.js";
 import type { JsonRpc, RpcId } from "./json-rpc.js";
-import { hidesChange, isOwnChange, readOptions, readPermission, refusePaths } from "./permission-request.js";
+import {
+  hidesChange,
+  isOwnChange,
+  readOptions,
+  readPermission,
+  refuseLinks,
+  refusePaths,
+} from "./permission-request.js";
 
 /** The agent's requests that are decided here or wait for a person. */
 export interface AcpQuestions extends Omit<AgentQuestions, "ask" | "cancel"> {
@@ -77,13 +84,12 @@ export function createAcpQuestions(options: {
       return offered.allow === undefined ? refuse(NOT_ONCE) : selected(offered.allow);
     };
     const call = { ...known, ...asked };
-    const refusal = refusePaths(call, policy) ?? (hidesChange(call) ? NOT_SHOWN : undefined);
-    if (refusal !== undefined) {
-      options.rpc().respond(id, refuse(refusal));
-      return;
-    }
-    if (offered.allow !== undefined && isOwnChange(call, options.own)) {
-      options.rpc().respond(id, selected(offered.allow));
+    const isOwn = offered.allow !== undefined && isOwnChange(call, options.own);
+    const refusal =
+      refusePaths(call, policy) ??
+      (isOwn ? undefined : (refuseLinks(call, cwd) ?? (hidesChange(call) ? NOT_SHOWN : undefined)));
+    if (refusal !== undefined || isOwn) {
+      options.rpc().respond(id, refusal === undefined ? selected(offered.allow) : refuse(refusal));
       return;
     }
     const { toolName, input, note } = readPermission(asked, known, { cwd, title: profile.title, policy });

@@ -1,5 +1,5 @@
 import { lstatSync, realpathSync } from "node:fs";
-import { dirname, isAbsolute, relative } from "node:path";
+import { basename, dirname, isAbsolute, join, relative } from "node:path";
 import type { RunPolicy } from "../../permissions/run-policy.js";
 import { asList, asRecord, asText, type JsonRecord } from "../json.js";
 import { describeCall } from "./describe-call.js";
@@ -115,10 +115,46 @@ function listPaths(parts: unknown): string[] {
   return [...new Set(paths)];
 }
 
+/**
+ * Why a change cannot be asked as it is named: a link leads from there to another place, which nobody would see.
+ * @param cwd may be reached by a link itself
+ */
+export function refuseLinks(call: JsonRecord, cwd: string): string | undefined {
+  const { toolName, paths } = describeCall(call);
+  if (toolName !== "Edit") return undefined;
+  for (const path of paths) {
+    const below = relative(cwd, path);
+    const isInside = !(below.startsWith("..") || isAbsolute(below));
+    const place = findPlace(path);
+    if (isLink(path) || place !== (isInside ? join(findPlace(cwd), below) : path))
+      return `A link leads from ${path} to another place, so it was not carried out. Name the file where it is${place === path ? "" : `: ${place}`}.`;
+  }
+  return undefined;
+}
+
+/** Also one that leads nowhere yet. */
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+/** Where a file is, or would be, without links. */
+function findPlace(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const above = dirname(path);
+    return above === path ? path : join(findPlace(above), basename(path));
+  }
+}
+
 /** A link in the folder, or as the folder, leads elsewhere. */
 function liesIn(path: string, folder: string): boolean {
   try {
-    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) return false;
+    if (isLink(path)) return false;
     const real = relative(realpathSync(folder), realpathSync(dirname(path)));
     return real === "" || !(real.startsWith("..") || isAbsolute(real));
   } catch {
