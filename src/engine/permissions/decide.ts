@@ -1,4 +1,4 @@
-import { normalize } from "node:path";
+import { posix } from "node:path";
 import { asRecord, asText, type JsonRecord } from "../agent/json.js";
 import type { CommandKind } from "./command-form.js";
 import { isAllowedByRule } from "./command-rules.js";
@@ -97,7 +97,7 @@ function decideCommand(input: JsonRecord, facts: PermissionFacts, remembered: Re
 /** Whether the input names one of the folders in any way: no task of an agent needs that. */
 function touchesPrivate(toolName: string, input: JsonRecord, { privateFolders }: PermissionFacts): boolean {
   const isPrivate = (value: unknown) => {
-    const path = normalize(asText(value) ?? "");
+    const path = posix.normalize(asText(value) ?? "");
     return privateFolders.some((folder) => path === folder || path.startsWith(`${folder}/`));
   };
   if (toolName === "Bash") {
