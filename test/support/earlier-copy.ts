@@ -20,8 +20,11 @@ export async function copyRuns(server: PostgresServer, database: string): Promis
     async putInPlace() {
       const anew = (table: string) =>
         `delete from engine_${table}; insert into engine_${table} select * from copy_${table};`;
-      await server.query(`begin; ${TABLES.map(anew).join(" ")} commit`, name);
-      await server.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+      // Nobody sees it by a connection from before, as with a server that has taken another one's place.
+      const lock = `lock table ${TABLES.map((table) => `engine_${table}`).join(", ")} in access exclusive mode;`;
+      const part = `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = '${name}' and pid <> pg_backend_pid();`;
+      await server.query(`begin; ${lock} ${part} ${TABLES.map(anew).join(" ")} commit`, name);
     },
   };
 }
