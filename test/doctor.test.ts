@@ -389,20 +389,23 @@ describe("settings and programs", () => {
     });
   });
 
-  it("tells of Codex, and fails for want of it in no case", async () => {
+  it("tells of Codex, counts its workflow where it is there, and fails for want of it in no case", async () => {
     const look = async (variables: object) =>
-      (await examine(settings({ ENGINE: "local", ...variables }))).found.codex;
+      (await examine(settings({ ENGINE: "local", ...variables }))).found;
     expect(await look({})).toMatchObject({
-      status: "skipped",
-      message: expect.stringContaining("codex-acp was not found on the PATH"),
+      codex: {
+        status: "skipped",
+        message: expect.stringContaining("codex-acp was not found on the PATH"),
+      },
+      workflows: { message: "7 can be used" },
     });
     const answers = script(
       "codex-acp",
       '#!/bin/sh\ncase "$1 $2" in\n"--version ") echo 2.6.0 ;;\n"cli -V") echo codex-cli 0.171.0 ;;\n"cli mcp") echo [] ;;\nesac\n',
     );
     expect(await look({ CODEX_ACP_PATH: answers })).toMatchObject({
-      status: "ok",
-      message: "Codex 0.171.0 at ~/codex-acp",
+      codex: { status: "ok", message: "Codex 0.171.0 at ~/codex-acp" },
+      workflows: { message: "8 can be used" },
     });
   });
 

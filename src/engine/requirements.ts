@@ -2,6 +2,7 @@
 export { AGENT_KINDS, configuredPath } from "./agent/agent-kinds.js";
 export { type FoundClaude, findClaude } from "./agent/claude/find-claude.js";
 export { findSandbox } from "./agent/claude/sandbox.js";
+export { listOffered } from "./workflows/offered-workflows.js";
 export { copyShipped, findCopies, renewCopyMark, type WorkflowCopy } from "./workflows/workflow-copies.js";
 export { createWorkflowLibrary } from "./workflows/workflow-library.js";
 export {

@@ -1,5 +1,13 @@
 import { join } from "node:path";
-import { createWorkflowLibrary, findCopies, type WorkflowCopy } from "../../engine/requirements.js";
+import {
+  AGENT_KINDS,
+  configuredPath,
+  createWorkflowLibrary,
+  findCopies,
+  listOffered,
+  type WorkflowCopy,
+} from "../../engine/requirements.js";
+import type { Settings } from "../../settings/settings.js";
 import type { Clock } from "../../shared/clock.js";
 import { resolveConfigFolder } from "../../shared/config-folder.js";
 import { resolvePackageFolder } from "../../shared/package-folder.js";
@@ -9,6 +17,7 @@ import { type Finding, ok, type Result, warning } from "./finding.js";
  * Looks at the workflows of the engine of this machine: a folder that cannot be used is left out by it without a word
  * to its author. One finding for each of those, and for each copy whose original has changed; else one for all, where
  * that engine is used.
+ * @param options.settings say where programs of agents are: of those that came with it only those count whose agent is there
  * @param options.needed runs are carried out by that engine
  * @param within puts a limit to the time it takes
  */
@@ -18,6 +27,7 @@ export async function checkWorkflows(
     platform: NodeJS.Platform;
     home: string;
     clock: Clock;
+    settings: Settings | undefined;
     needed: boolean;
   },
   within: (work: Promise<Result>) => Promise<Result>,
@@ -25,12 +35,19 @@ export async function checkWorkflows(
   const shippedFolder = resolvePackageFolder("workflows");
   const ownFolder = join(resolveConfigFolder(options), "workflows");
   const library = createWorkflowLibrary({ shippedFolder, ownFolder, clock: options.clock });
+  const { env, platform, settings } = options;
+  async function isOffered(agent: string): Promise<boolean> {
+    const kind = AGENT_KINDS.find(({ name }) => name === agent);
+    const configured = kind && configuredPath(kind, settings);
+    return (await kind?.isInstalled?.({ env, platform, ...(configured ? { configured } : {}) })) ?? true;
+  }
   let copies: WorkflowCopy[] = [];
   async function look(): Promise<Result> {
     const list = await library.list();
     const copied = list.filter(({ shipped }) => !shipped).map(({ name }) => name);
     copies = await findCopies({ shippedFolder, ownFolder }, copied);
-    return ok(`${list.length} can be used`);
+    const offered = await listOffered(library, { isOffered });
+    return ok(`${offered.length} can be used`);
   }
   const result = await within(look());
   const found = [

@@ -127,7 +127,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
         judgeEngine(found, { needed: local, kept, settings, whose: basis?.whose }),
       ),
     ),
-    checkWorkflows({ env, platform, home, clock, needed: local }, within),
+    checkWorkflows({ env, platform, home, clock, settings, needed: local }, within),
     within(
       checkRepositories({
         env,
