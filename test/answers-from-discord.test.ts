@@ -107,7 +107,10 @@ it("one whose post was lost and that is over meanwhile is found by its key, and 
     choices: [{ title: "Stop" }],
   };
   const deliver = (payload: object, mayHaveBeenSent: boolean) =>
-    target.deliver({ id: "ask/c", kind: "question", payload, mayHaveBeenSent }, new AbortController().signal);
+    target.deliver(
+      { id: "ask/c", kind: "question", payload, tries: 1, mayHaveBeenSent },
+      new AbortController().signal,
+    );
   discord.faults.push({ kind: "lost-answer" });
   await expect(deliver(open, false)).rejects.toThrow("gave no answer");
   expect(await deliver({ ...open, outcome: "Stopped in a chat." }, true)).toEqual({

@@ -51,7 +51,7 @@ async function openServices() {
     connection,
     async show(need: NeedView): Promise<string> {
       const payload = toAsk(need, "c".repeat(24), connection, "https://mcp.example.org/dashboard");
-      const delivery: Delivery = { id: "ask/c", kind: "question", payload, mayHaveBeenSent: false };
+      const delivery: Delivery = { id: "ask/c", kind: "question", payload, tries: 1, mayHaveBeenSent: false };
       const target = targets.find(({ name }) => name === connection.target);
       await target?.deliver(delivery, new AbortController().signal);
       return textsOf(JSON.parse(service.requests.at(-1)?.body ?? "")).join("\n");

@@ -151,7 +151,7 @@ describe("Linear as a place that is told", () => {
 
   const deliver = (payload: LinearPayload, more: { remoteId?: string; mayHaveBeenSent?: boolean } = {}) =>
     createLinearTarget(async () => connect()).deliver(
-      { id: "the event", kind: payload.kind, payload, mayHaveBeenSent: false, ...more },
+      { id: "the event", kind: payload.kind, payload, tries: 1, mayHaveBeenSent: false, ...more },
       signal,
     );
   const comment = (body: string): LinearPayload => ({
@@ -181,7 +181,7 @@ describe("Linear as a place that is told", () => {
     fake.fail("CreateComment", { kind: "lost answer" });
     const impatient = new AbortController();
     const lost = createLinearTarget(async () => connect()).deliver(
-      { id: "the event", kind: "comment", payload: comment("begun"), mayHaveBeenSent: false },
+      { id: "the event", kind: "comment", payload: comment("begun"), tries: 1, mayHaveBeenSent: false },
       impatient.signal,
     );
     await expect.poll(() => issue.comments).toHaveLength(1);
@@ -209,7 +209,7 @@ describe("Linear as a place that is told", () => {
 
   it("refuses what another version has written, without asking Linear", async () => {
     const target = createLinearTarget(async () => connect());
-    const delivery = { id: "x", kind: "later", payload: { kind: "later" }, mayHaveBeenSent: false };
+    const delivery = { id: "x", kind: "later", payload: { kind: "later" }, tries: 1, mayHaveBeenSent: false };
     await expect(target.deliver(delivery, signal)).rejects.toBeInstanceOf(Refused);
     expect(fake.operations).toEqual([]);
   });

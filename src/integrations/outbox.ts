@@ -28,8 +28,6 @@ export interface NewDelivery {
 /** A delivery that this process is at. */
 export interface Claimed extends Delivery {
   target: string;
-  /** How many tries there were of this payload, this one among them. */
-  tries: number;
   claims: number;
   version: number;
 }

@@ -5,6 +5,8 @@ export interface Delivery {
   kind: string;
   /** What was written, as JSON; the target knows its form. */
   payload: unknown;
+  /** How many tries there were of this payload, this one among them. */
+  tries: number;
   /** A former try may have arrived: look first, or send with the same key. */
   mayHaveBeenSent: boolean;
   /** What a former delivery of this id gave back: what is there already and is now to be changed. */

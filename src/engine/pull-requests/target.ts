@@ -28,8 +28,7 @@ export function createPullRequestTarget(options: {
     const { runId, asked } = read(delivery);
     const run = find(runId);
     if (!run) return;
-    const { tries = 0 } = delivery as { tries?: number };
-    const isOver = error instanceof Refused || tries > LONG_PAUSES_MS.length;
+    const isOver = error instanceof Refused || delivery.tries > LONG_PAUSES_MS.length;
     const known = knownOf(run, asked);
     // Once it is open it stays so, whatever becomes of its comment.
     if (known.state === "open") return;
