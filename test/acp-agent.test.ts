@@ -938,6 +938,36 @@ describe("finding Codex", () => {
     expect(await find({ loggedOut: true, gateway: true })).toMatchObject({ ok: true });
   });
 
+  test("starts it with what agents get of the environment, and nothing else", async () => {
+    const path = join(folder, "codex-acp");
+    const script = `#!/bin/sh\nenv > "${folder}/asked $*"\nexec "${process.execPath}" "${SCRIPTED}" "$@"`;
+    writeFileSync(path, script, { mode: 0o755 });
+    const env = {
+      PATH: process.env.PATH,
+      HOME: folder,
+      SCRIPTED_ACP: JSON.stringify({ loggedOut: true, gateway: true }),
+      OPENAI_API_KEY: "of-the-model",
+      AUTOMAGIK_WORKFLOWS_API_KEY: "own-key",
+      SLACK_BOT_TOKEN: "of-slack",
+      GITHUB_TOKEN: "of-github",
+      LINEAR_API_KEY: "of-linear",
+      PGPASSWORD: "of-postgres",
+    };
+    const found = await codex.find({ configured: path, env, passedVariables: ["GITHUB_*"] });
+    expect(found).toMatchObject({ ok: true });
+    const asked = readdirSync(folder).filter((name) => name.startsWith("asked "));
+    // The last one is asked for how it reaches its model.
+    const calls = ["--version", "cli -V", "cli login status", "cli mcp list --json", ""];
+    expect(asked.sort()).toEqual(calls.map((call) => `asked ${call}`).sort());
+    for (const name of asked) {
+      const given = readFileSync(join(folder, name), "utf8")
+        .split("\n")
+        .map((line) => line.split("=", 1)[0] ?? "");
+      const kept = ["GITHUB_TOKEN", "HOME", "OPENAI_API_KEY", "PATH", "SCRIPTED_ACP"];
+      expect(given.filter((one) => one in env).sort()).toEqual(kept);
+    }
+  });
+
   test("says what is missing", async () => {
     const problem = expect.stringMatching(
       /^codex-acp was not found at "\/nowhere", where the settings say it is\. /,

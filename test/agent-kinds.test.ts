@@ -185,6 +185,39 @@ it("an agent outside of the engine's sandbox is not started where the settings r
   });
 });
 
+it("an agent is looked for with the variables that agents are passed, and anew when those are others", async () => {
+  let passedVariables = ["GH_TOKEN"];
+  const places: unknown[] = [];
+  const agents = createLiveAgents({
+    kinds: [
+      {
+        ...CODEX_KIND,
+        async find({ passedVariables: passed }) {
+          places.push(passed);
+          return { ok: true, path: "/bin/codex" };
+        },
+      },
+    ],
+    settings: {
+      configured: () => undefined,
+      ...{ personHooks: false, limitsCost: false },
+      get passedVariables() {
+        return passedVariables;
+      },
+    },
+    sandbox: { found: () => undefined, problem: () => undefined, required: () => false },
+    guard: { watch() {}, forget() {}, close() {} },
+    listPrivatePaths: () => [],
+    ...{ env: {}, platform: process.platform, clock: systemClock },
+  });
+  await agents.find("codex");
+  await agents.find("codex");
+  expect(places).toEqual([["GH_TOKEN"]]);
+  passedVariables = [];
+  await agents.find("codex");
+  expect(places).toEqual([["GH_TOKEN"], []]);
+});
+
 describe("a session that goes on with another agent", () => {
   function openWithNotes(hasNote = true) {
     const notes = mkdtempSync(join(tmpdir(), "automagik-test-"));

@@ -697,6 +697,30 @@ describe("finding Claude Code", () => {
     });
   });
 
+  test("starts it with what agents get of the environment, and nothing else", async () => {
+    const path = program(`#!/bin/sh\nenv > "${folder}/asked $*"\nexec "${SCRIPTED}" "$@"`);
+    const env = {
+      PATH: process.env.PATH,
+      CLAUDE_CONFIG_DIR: folder,
+      AUTOMAGIK_WORKFLOWS_API_KEY: "own-key",
+      SLACK_BOT_TOKEN: "of-slack",
+      GITHUB_TOKEN: "of-github",
+      LINEAR_API_KEY: "of-linear",
+      PGPASSWORD: "of-postgres",
+      CLAUDE_CODE_SSE_PORT: "1",
+    };
+    const found = await findClaude({ configured: path, env, passedVariables: ["GITHUB_*"] });
+    expect(found).toMatchObject({ ok: true, loggedIn: true });
+    const asked = readdirSync(folder).filter((name) => name.startsWith("asked "));
+    expect(asked.sort()).toEqual(["asked --help", "asked --version", "asked auth status --json"]);
+    for (const name of asked) {
+      const given = readFileSync(join(folder, name), "utf8")
+        .split("\n")
+        .map((line) => line.split("=", 1)[0] ?? "");
+      expect(given.filter((one) => one in env).sort()).toEqual(["CLAUDE_CONFIG_DIR", "GITHUB_TOKEN", "PATH"]);
+    }
+  });
+
   test("follows npm's batch file on Windows to the program that it starts", async () => {
     const bin = join(folder, "bin");
     mkdirSync(bin);

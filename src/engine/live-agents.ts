@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../shared/clock.js";
 import type { AgentGuard } from "./agent/agent-guard.js";
 import type { AboutKind, AgentKind, AgentPlace } from "./agent/agent-kind.js";
@@ -35,20 +36,21 @@ export function createLiveAgents(options: {
   clock: Clock;
 }): Agents {
   const { kinds, settings, sandbox, guard, env, platform, clock } = options;
-  const finders = new Map<AgentKind, { configured: string | undefined; find: Finder }>();
+  const finders = new Map<AgentKind, { place: AgentPlace; find: Finder }>();
 
   function placeOf(kind: AgentKind): AgentPlace {
     const configured = settings.configured(kind);
-    return { env, platform, ...(configured ? { configured } : {}) };
+    const { passedVariables } = settings;
+    return { env, passedVariables, platform, ...(configured ? { configured } : {}) };
   }
 
-  /** What was found at another path counts no more. */
+  /** What was found at another path, or with other variables, counts no more. */
   function finderOf(kind: AgentKind): Finder {
-    const configured = settings.configured(kind);
+    const place = placeOf(kind);
     const known = finders.get(kind);
-    if (known && known.configured === configured) return known.find;
-    const find = rememberAgent(clock, () => kind.find(placeOf(kind)));
-    finders.set(kind, { configured, find });
+    if (known && isDeepStrictEqual(known.place, place)) return known.find;
+    const find = rememberAgent(clock, () => kind.find(place));
+    finders.set(kind, { place, find });
     return find;
   }
 

@@ -73,14 +73,15 @@ export async function checkGit(options: {
  * @param options.shorten makes a path fit to be shown
  */
 export async function checkClaude(options: {
-  claudePath: string | undefined;
+  settings: Settings | undefined;
   env: NodeJS.ProcessEnv;
   platform: NodeJS.Platform;
   needed: boolean;
   shorten(text: string): string;
 }): Promise<Result> {
-  const { claudePath, env, platform, needed, shorten } = options;
-  const found = await findClaude({ ...(claudePath ? { configured: claudePath } : {}), env, platform });
+  const { settings, env, platform, needed, shorten } = options;
+  const { claudePath: configured, engineAgentVariables: passedVariables } = settings ?? {};
+  const found = await findClaude({ ...(configured ? { configured } : {}), passedVariables, env, platform });
   return judgeClaude(found, needed, shorten);
 }
 
@@ -95,7 +96,8 @@ export async function checkOtherAgents(options: {
   const { settings, env, platform, shorten, within } = options;
   const look = async (kind: (typeof AGENT_KINDS)[number]): Promise<Result> => {
     const configured = configuredPath(kind, settings);
-    const found = await kind.find({ env, platform, ...(configured ? { configured } : {}) });
+    const passedVariables = settings?.engineAgentVariables;
+    const found = await kind.find({ env, passedVariables, platform, ...(configured ? { configured } : {}) });
     if (found.ok)
       return ok(`${[kind.title, found.version].filter(Boolean).join(" ")} at ${shorten(found.path)}`);
     return skipped(

@@ -119,7 +119,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
         : checkState({ folder, shown: shorten(folder), platform }),
     ),
     within(checkGit({ gitPath: options.gitPath ?? "git", env, limitMs: LIMIT_MS, needed: local })),
-    within(checkClaude({ claudePath: settings?.claudePath, env, platform, needed: local, shorten })),
+    within(checkClaude({ settings, env, platform, needed: local, shorten })),
     checkOtherAgents({ settings, env, platform, shorten, within }),
     within(checkSandbox({ mode: settings?.engineSandbox ?? "auto", env, platform, needed: local })),
     within(

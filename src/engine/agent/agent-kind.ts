@@ -53,8 +53,10 @@ export type FoundAgent =
 export interface AgentPlace {
   /** Path or command name from the settings; default: the kind's own, on the PATH. */
   configured?: string;
-  /** The environment that the agent will get. */
+  /** What its environment is made of: it is started with what agents get of it, and with nothing else. */
   env: NodeJS.ProcessEnv;
+  /** Variables that agents get although their names are those of credentials: see `buildEnvironment`. */
+  passedVariables?: readonly string[] | undefined;
   platform?: NodeJS.Platform;
 }
 

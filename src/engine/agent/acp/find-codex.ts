@@ -4,7 +4,7 @@ import { systemClock } from "../../../shared/clock.js";
 import { withDeadline } from "../../../shared/deadline.js";
 import { cleanLine } from "../../../shared/text.js";
 import { watchChild } from "../agent-child.js";
-import type { FoundAgent } from "../agent-kind.js";
+import type { AgentPlace, FoundAgent } from "../agent-kind.js";
 import { buildEnvironment } from "../environment.js";
 import { findProgram, probe } from "../find-program.js";
 import { asList, asRecord, asText } from "../json.js";
@@ -28,15 +28,11 @@ const UPDATE = "Update both (npm install -g @openai/codex @agentclientprotocol/c
  * Looks for `codex-acp` and the Codex that it works with, and finds out whether they can work, without asking a model.
  * Takes a second or two.
  * @param place.configured path or command name of codex-acp from the settings; default: `codex-acp` on the PATH
- * @param place.env the environment that the agent will get; CODEX_PATH in it says where Codex is, else it is the `codex`
- * on the PATH, and where there is none, codex-acp's own
+ * @param place.env CODEX_PATH in it says where Codex is, else it is the `codex` on the PATH, and where there is none,
+ * codex-acp's own
  */
-export async function findCodex(place: {
-  configured?: string;
-  env: NodeJS.ProcessEnv;
-  platform?: NodeJS.Platform;
-}): Promise<FoundAgent> {
-  const { configured, platform = process.platform } = place;
+export async function findCodex(place: AgentPlace): Promise<FoundAgent> {
+  const { configured, passedVariables = [], platform = process.platform } = place;
   const codex = place.env.CODEX_PATH;
   const path = await findProgram(configured || ADAPTER.name, place.env, platform);
   if (!path) return missing(ADAPTER.name, configured);
@@ -44,7 +40,8 @@ export async function findCodex(place: {
   if (codex && !codexPath)
     return refuse(`There is no Codex at ${codex}, where CODEX_PATH says it is. ${INSTALL}.`);
   const own = codexPath === undefined ? {} : { CODEX_PATH: codexPath };
-  const env = { ...place.env, ...own };
+  const mark = randomUUID().replaceAll("-", "");
+  const env = buildEnvironment({ ...place.env, ...own }, mark, passedVariables, CODEX_VARIABLES);
   const [adapter, version] = await Promise.all([
     probe(path, ["--version"], env),
     // Not --version, which codex-acp answers itself.
@@ -66,7 +63,7 @@ export async function findCodex(place: {
     probe(path, ["cli", "mcp", "list", "--json"], env),
   ]);
   // With a provider of the person's own it needs no login, which only a process that runs can tell.
-  if (!login.ok && (await askLogin(path, env)) === "unauthenticated")
+  if (!login.ok && (await askLogin(path, env, mark)) === "unauthenticated")
     return refuse(
       `Codex ${number} is installed but not logged in. Run \`codex login\` in a terminal where the engine runs.`,
     );
@@ -80,22 +77,16 @@ export async function findCodex(place: {
 }
 
 /** Whether codex-acp is there; nothing is started for it. @param place see `findCodex` */
-export async function isCodexInstalled(place: {
-  configured?: string;
-  env: NodeJS.ProcessEnv;
-  platform?: NodeJS.Platform;
-}): Promise<boolean> {
+export async function isCodexInstalled(place: AgentPlace): Promise<boolean> {
   const { configured, env, platform = process.platform } = place;
   return (await findProgram(configured || ADAPTER.name, env, platform)) !== undefined;
 }
 
 /** How Codex reaches its model, in the words of codex-acp; undefined when it does not tell. */
-async function askLogin(path: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const mark = randomUUID().replaceAll("-", "");
+async function askLogin(path: string, env: NodeJS.ProcessEnv, mark: string): Promise<string | undefined> {
   const hurry = new AbortController();
   hurry.abort();
-  const all = buildEnvironment(env, mark, [], CODEX_VARIABLES);
-  const child = watchChild(spawnProgram({ path, args: [], cwd: tmpdir(), env: all }), {
+  const child = watchChild(spawnProgram({ path, args: [], cwd: tmpdir(), env }), {
     mark,
     clock: systemClock,
     hurry: hurry.signal,

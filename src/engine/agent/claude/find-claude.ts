@@ -1,7 +1,11 @@
+import { randomUUID } from "node:crypto";
 import { cleanLine } from "../../../shared/text.js";
+import type { AgentPlace } from "../agent-kind.js";
+import { buildEnvironment } from "../environment.js";
 import { findProgram, probe } from "../find-program.js";
 import { asRecord } from "../json.js";
 import { SCHEMA_OPTION } from "./arguments.js";
+import { CLAUDE_VARIABLES } from "./environment.js";
 
 export type FoundClaude =
   | {
@@ -42,20 +46,17 @@ const INSTALL = "Install it (npm install -g @anthropic-ai/claude-code) and run `
 
 /**
  * Looks for Claude Code and finds out whether it can work, without asking a model. Takes about 0.5 s.
- * @param options.configured path or command name from the settings; default: `claude` on the PATH
- * @param options.env the environment that the agent will get
+ * @param place.configured path or command name from the settings; default: `claude` on the PATH
  */
-export async function findClaude(options: {
-  configured?: string;
-  env: NodeJS.ProcessEnv;
-  platform?: NodeJS.Platform;
-}): Promise<FoundClaude> {
-  const { configured, env, platform = process.platform } = options;
-  const path = await findProgram(configured || "claude", env, platform);
+export async function findClaude(place: AgentPlace): Promise<FoundClaude> {
+  const { configured, passedVariables = [], platform = process.platform } = place;
+  const path = await findProgram(configured || "claude", place.env, platform);
   if (!path) {
     const where = configured ? `at "${configured}", where the settings say it is` : "on the PATH";
     return refuse("missing", `Claude Code was not found ${where}. ${INSTALL}, or correct the setting.`);
   }
+  const mark = randomUUID().replaceAll("-", "");
+  const env = buildEnvironment(place.env, mark, passedVariables, CLAUDE_VARIABLES);
   const [version, help] = await Promise.all([probe(path, ["--version"], env), probe(path, ["--help"], env)]);
   const number = /\d+\.\d+\.\d+/.exec(version.stdout)?.[0];
   if (!version.ok || !number) {
