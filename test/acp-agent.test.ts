@@ -390,6 +390,24 @@ describe("before anything is asked of a model", () => {
     expect(describeFailedEnd(result, exit).code).toBe(code);
   });
 
+  test.each(["i".repeat(201), "one\ntwo", "\u001b[2Jid"])(
+    "an id of its conversation that cannot be kept and shown ends the run: %j",
+    async (calledId) => {
+      const run = start([{ text: "must not be said" }], {}, { calledId });
+      await run.agent.exited;
+      expect(run.all("init")).toEqual([]);
+      const [said = ""] = run.all("result")[0]?.errors ?? [];
+      expect(said).toMatch(
+        /^Codex has given its conversation an id that cannot be kept \([^\n\u001b]{2,60}\), so/,
+      );
+    },
+  );
+
+  test("what it calls its model is kept on one line, and not at any length", async () => {
+    const run = start([{ text: "ok" }], {}, { model: `gpt\n\u001b[2J${"5".repeat(1_000)}` });
+    expect((await run.next("init")).model).toMatch(/^gpt 5{100,115}…$/);
+  });
+
   test("a model that it does not have ends the run", async () => {
     const run = start([{ text: "no" }], { model: "no-such-model" });
     const exit = await run.agent.exited;
@@ -452,6 +470,19 @@ describe("what is no success", () => {
     expect(run.all("result")).toHaveLength(1);
     expect(describeFailedEnd(result, exit).code).toBe(code);
     expect(run.agent.send({ id: "m", type: "user", content: "more" })).toBe(false);
+  });
+
+  const LONG = `It broke:\n${"no more tokens ".repeat(1_000)}\u001b[2J last status: 429`;
+  test.each([
+    [{ failure: LONG }],
+    [{ error: { code: -32603, message: LONG } }],
+    [{ error: { code: -32603, message: "Internal error", data: { details: LONG } } }],
+  ])("is told on one line, and not at any length; why is found in all of it", async (step) => {
+    const run = start([step]);
+    const { errors, cause } = await run.next("result");
+    expect(errors).toHaveLength(1);
+    expect(errors?.[0]).toMatch(/^(Internal error: )?It broke: [a-z ]{900,1000}…$/);
+    expect(cause).toBe("rate_limit");
   });
 });
 
@@ -725,6 +756,19 @@ describe("a question of the agent's own", () => {
       action: "accept",
       content: { db: "None of the above", db_note: "A file of my own", many: ["api", "page"], sure: true },
     });
+  });
+
+  test("has choices of a bounded length, each of which stands for what it was", async () => {
+    const value = "of a kind ".repeat(100);
+    const oneOf = [1, 2, 3].map((number) => ({ const: `${value}${number}` }));
+    const run = start([{ form: { requestedSchema: { properties: { kind: { type: "string", oneOf } } } } }]);
+    const { question } = await run.next("question");
+    const values = question.choices.map((choice) => choice.value);
+    expect(values.map((one) => one.length <= 120)).toEqual([true, true, true]);
+    expect(new Set(values).size).toBe(3);
+    run.agent.answer(question.questionId, { text: values[1] ?? "" });
+    const { text } = await run.next("result");
+    expect(JSON.parse(text ?? "")).toEqual({ action: "accept", content: { kind: `${value}2` } });
   });
 
   test("for a secret is not asked: the answer would be kept with the run", async () => {

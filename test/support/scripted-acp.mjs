@@ -15,7 +15,7 @@
 //   { stop: reason }                            ends the turn so
 //   { raw: text }  { stderr: text }  { exit: code }
 // SCRIPTED_ACP is JSON with how it is: { mode, protocolVersion, loggedOut, deaf (to cancelling), noSteering, linger,
-// otherwise: script of prompts without one, … }.
+// model (that it has), calledId (what it says that its conversation is), otherwise: script of prompts without one, … }.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -235,7 +235,7 @@ function finish(answer) {
 
 const open = () => ({
   modes: { currentModeId: how.mode ?? env.INITIAL_AGENT_MODE ?? "agent" },
-  configOptions: [{ id: "model", category: "model", currentValue: session.model ?? "gpt-5.5" }],
+  configOptions: [{ id: "model", category: "model", currentValue: session.model ?? how.model ?? "gpt-5.5" }],
 });
 
 const REQUESTS = {
@@ -262,7 +262,7 @@ const REQUESTS = {
       env: { ...env },
     };
     save();
-    return { sessionId: session.id, ...open() };
+    return { sessionId: how.calledId ?? session.id, ...open() };
   },
   "session/resume"(params) {
     const file = join(folder, `${params.sessionId}.json`);

@@ -1,3 +1,4 @@
+import { cleanLine, cutText } from "../../../shared/text.js";
 import { asList, asRecord, asText, type JsonRecord } from "../json.js";
 
 /** A form of the agent as the questions of the tool `AskUserQuestion`, and how its answers become the form's content. */
@@ -6,6 +7,9 @@ export interface FormQuestions {
   /** @param answers by the questions' texts */
   content(answers: JsonRecord): JsonRecord;
 }
+
+/** What a person can choose is kept with the question, and comes back as their answer; more of it is not shown. */
+const LABEL_CHARACTERS = 120;
 
 interface Field {
   key: string;
@@ -64,21 +68,44 @@ function readField(key: string, property: JsonRecord, note: string | undefined):
   const many = property.type === "array";
   const source = many ? asRecord(property.items) : property;
   const titled = [...asList(source.oneOf), ...asList(source.anyOf)].map(asRecord);
-  const plain = asList(source.enum).map((value) => ({ value, label: String(value) }));
+  const plain = asList(source.enum).map((value) => ({ value, label: asLabel(value) }));
   const options = titled.map(({ const: value, title, description }) => ({
     value,
-    label: asText(title) ?? String(value),
+    label: asText(title) ?? asLabel(value),
     description: asText(description),
   }));
   const yesNo = property.type === "boolean" ? [true, false] : [];
   return {
     key,
     question: asText(property.title) ?? asText(property.description) ?? key,
-    options: [...options, ...plain, ...yesNo.map((value) => ({ value, label: value ? "Yes" : "No" }))],
+    options: bounded([
+      ...options,
+      ...plain,
+      ...yesNo.map((value) => ({ value, label: value ? "Yes" : "No" })),
+    ]),
     many,
     type: String(property.type),
     note,
   };
+}
+
+function asLabel(value: unknown): string {
+  return asText(value) ?? JSON.stringify(value) ?? "";
+}
+
+/** With labels that differ also where the long ones that they stand for begin alike. */
+function bounded(options: Field["options"]): Field["options"] {
+  const taken = new Set<string>();
+  return options.map((option) => {
+    const short = cleanLine(option.label, LABEL_CHARACTERS);
+    let label = short;
+    for (let number = 2; label !== "" && taken.has(label); number++) {
+      const mark = ` (${number})`;
+      label = `${cutText(short, LABEL_CHARACTERS - mark.length)}${mark}`;
+    }
+    taken.add(label);
+    return { ...option, label };
+  });
 }
 
 function fill(field: Field, answer: string | undefined): [string, unknown][] {

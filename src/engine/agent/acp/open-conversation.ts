@@ -4,12 +4,12 @@ import type {
   NewSessionRequest,
   ResumeSessionRequest,
 } from "@agentclientprotocol/sdk";
-import { cleanLine } from "../../../shared/text.js";
+import { cleanLine, isShownWhole } from "../../../shared/text.js";
 import { VERSION } from "../../../shared/version.js";
 import type { McpServer } from "../../types.js";
 import type { AgentOptions } from "../agent-process.js";
 import { asList, asRecord, asText, type JsonRecord } from "../json.js";
-import type { AcpProfile, TurnFailure } from "./acp-profile.js";
+import { type AcpProfile, FAILURE_CHARACTERS, type TurnFailure } from "./acp-profile.js";
 import { type JsonRpc, RpcError } from "./json-rpc.js";
 
 const PROTOCOL_VERSION = 1;
@@ -17,6 +17,11 @@ const PROTOCOL_VERSION = 1;
 const AUTH_REQUIRED = -32000;
 
 const TITLE_CHARACTERS = 60;
+/** What an agent calls its model is kept with the run and shown. */
+const MODEL_CHARACTERS = 120;
+/** A conversation's id goes back to the agent as it came, so a longer one cannot be cut; those seen have some forty. */
+const ID_CHARACTERS = 200;
+const VERSION_CHARACTERS = 40;
 
 /** Goes before instructions in a prompt. */
 const INSTRUCTIONS =
@@ -63,7 +68,7 @@ export async function openConversation(
   const begun = await step(() => rpc.request("initialize", HELLO), profile);
   if (begun.protocolVersion !== PROTOCOL_VERSION)
     throw new NotOpened({
-      text: `${profile.title} speaks version ${String(begun.protocolVersion)} of the Agent Client Protocol, and only version ${PROTOCOL_VERSION} is known here. Install a version that was tested.`,
+      text: `${profile.title} speaks version ${cleanLine(String(begun.protocolVersion), VERSION_CHARACTERS)} of the Agent Client Protocol, and only version ${PROTOCOL_VERSION} is known here. Install a version that was tested.`,
     });
   const can = asRecord(begun.agentCapabilities);
   const canSession = asRecord(can.sessionCapabilities);
@@ -84,6 +89,10 @@ export async function openConversation(
   const id = options.resume ? options.sessionId : asText(session.sessionId);
   if (id === undefined)
     throw new NotOpened({ text: `${profile.title} has not said what its conversation is` });
+  if (!options.resume && (id.length > ID_CHARACTERS || !isShownWhole(id)))
+    throw new NotOpened({
+      text: `${profile.title} has given its conversation an id that cannot be kept (${cleanLine(id, TITLE_CHARACTERS)}), so nothing was asked of it. Install a version that was tested.`,
+    });
   await takeMode(rpc, id, session, profile, profile.mode(options));
   if (profile.titlesByModel && !options.resume) {
     const title = cleanLine(options.prompt, TITLE_CHARACTERS) || "A run";
@@ -92,7 +101,7 @@ export async function openConversation(
   const model = await takeModel(rpc, id, session, options.model, profile);
   return {
     id,
-    model,
+    model: model && cleanLine(model, MODEL_CHARACTERS),
     preface: takesPrompt || !systemPrompt ? "" : `${INSTRUCTIONS}\n\n${systemPrompt}`,
     steers: asRecord(asRecord(begun._meta).steering).supported === true,
   };
@@ -110,9 +119,10 @@ async function step(send: () => Promise<JsonRecord>, profile: AcpProfile): Promi
 export function readFailure(error: unknown, profile: Pick<AcpProfile, "title" | "causeOf">): TurnFailure {
   if (!(error instanceof RpcError)) return { text: (error as Error).message };
   const detail = asText(asRecord(error.data).details) ?? asText(asRecord(error.data).message);
-  const text = [error.message, detail].filter(Boolean).join(": ");
+  const said = [error.message, detail].filter(Boolean).join(": ");
+  const text = cleanLine(said, FAILURE_CHARACTERS);
   if (error.code === AUTH_REQUIRED) return { text, cause: "authentication_failed" };
-  return { text, cause: profile.causeOf(error.data, text) };
+  return { text, cause: profile.causeOf(error.data, said) };
 }
 
 async function resume(

@@ -2,7 +2,12 @@ import { cleanLine, cleanText } from "../../../shared/text.js";
 import { showEnds } from "../../../shared/visible-text.js";
 import type { AgentEvent } from "../events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "../json.js";
-import type { AcpProfile, ConversationState, TurnFailure } from "./acp-profile.js";
+import {
+  type AcpProfile,
+  type ConversationState,
+  FAILURE_CHARACTERS,
+  type TurnFailure,
+} from "./acp-profile.js";
 import { describeCall, describeCallLine } from "./describe-call.js";
 
 /** Of what a command prints so many characters are told, its beginning and its end. */
@@ -163,9 +168,8 @@ export function createUpdateReader(options: {
   function findFailure(usedTokens: boolean): TurnFailure | undefined {
     // An agent that was not answered ends its turn like any other, with the failure as its last words.
     if (!state.failed && turns > turnsBefore && (usedTokens || !notice)) return undefined;
-    const words = cleanText(notice).trim();
-    const text = words || "The model gave no answer";
-    return { text, cause: state.cause ?? profile.causeOf(undefined, words) };
+    const text = cleanLine(notice, FAILURE_CHARACTERS) || "The model gave no answer";
+    return { text, cause: state.cause ?? profile.causeOf(undefined, notice) };
   }
 
   return {
