@@ -834,6 +834,15 @@ describe("its end", () => {
     expect(run.all("result").every(({ ok }) => !ok)).toBe(true);
   });
 
+  test("before its first prompt begins nothing, although its conversation is open by then", async () => {
+    const run = start([{ text: "must not be said" }], {}, { lateTitle: true });
+    await vi.waitFor(() => expect(readSession().title).toBeTruthy(), { timeout: 15_000, interval: 10 });
+    await run.agent.kill({ force: false, graceMs: 300 });
+    expect(run.all("init")).toEqual([]);
+    expect(run.all("result")).toEqual([]);
+    expect(readSession().messages).toEqual([]);
+  });
+
   test("that does not come by itself when its input has ended is brought about", async () => {
     const fast = {
       ...systemClock,

@@ -15,7 +15,7 @@
 //   { stop: reason }                            ends the turn so
 //   { raw: text }  { stderr: text }  { exit: code }
 // SCRIPTED_ACP is JSON with how it is: { mode, protocolVersion, loggedOut, deaf (to cancelling), noSteering, linger,
-// model (that it has), calledId (what it says that its conversation is), otherwise: script of prompts without one, … }.
+// lateTitle (the request of the title is answered when it is to end), model (that it has), calledId (what it says that its conversation is), otherwise: script of prompts without one, … }.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -279,6 +279,7 @@ const REQUESTS = {
   },
   "session/set_title"(params) {
     session.title = params.title;
+    save();
     return { title: params.title };
   },
   "session/set_config_option"(params) {
@@ -308,7 +309,9 @@ createInterface({ input: process.stdin })
       void prompt(id, params.prompt[0].text);
     } else if (REQUESTS[method]) {
       try {
-        write({ id, result: REQUESTS[method](params) });
+        const answer = { id, result: REQUESTS[method](params) };
+        if (how.lateTitle && method === "session/set_title") process.on("SIGTERM", () => write(answer));
+        else write(answer);
       } catch (problem) {
         write({ id, error: problem });
       }

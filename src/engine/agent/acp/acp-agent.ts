@@ -146,7 +146,11 @@ function talk(
       if (!conversation) throw new NotOpened({ text: `${profile.title} has not answered in two minutes` });
       const there = await findAgentProcesses(child.identity);
       ownProcesses = new Set(there.map(processKey));
-      let next: string | undefined = [conversation.preface, options.prompt].filter(Boolean).join("\n\n");
+      // To one that is being ended nothing is said: what it was to do must not count as told.
+      const isEnding = killing !== undefined || !child.inputOpen();
+      let next: string | undefined = isEnding
+        ? undefined
+        : [conversation.preface, options.prompt].filter(Boolean).join("\n\n");
       while (next !== undefined)
         next = (await takeTurns(next)) ? await messages.next(() => ending) : undefined;
     } catch (error) {
