@@ -1,15 +1,6 @@
 import { configDefaults, defineConfig } from "vitest/config";
 import { LongestFirst } from "./test/support/longest-first.js";
-
-/**
- * Left out on Windows: tests that start a program by its first line (#!), as the scripted agent and the git of tests are,
- * end processes by signals, or set modes and make links.
- */
-const POSIX_ONLY = [
-  "{acknowledged-starts,acp-agent,agent-sandbox,broken-workflows,calls-from-agents,codex-runs,contract-engine,demo,doctor,git}",
-  "{engine-*,demo-engine,http-server,install,leaving-links,notices*,planted-files,replicas,repository-*,state*,stdio}",
-  "{plan-engine,plan-kills,run-models,session-costs,workflows-command}",
-];
+import { posixOnly } from "./test/support/posix-only.js";
 
 /**
  * Test files that get a process of their own: those that put other modules in place of Node's, measure the process,
@@ -22,10 +13,7 @@ const OWN_PROCESS = [
   "test/{clients-of-both-eras,modern-http,modern-recorded}.test.ts",
   "test/{engine-kept-work,engine-push,engine-repositories,engine-workspaces,git,leaving-links,repository-*}.test.ts",
 ];
-const LEFT_OUT = [
-  ...configDefaults.exclude,
-  ...(process.platform === "win32" ? POSIX_ONLY.map((names) => `test/${names}.test.ts`) : []),
-];
+const LEFT_OUT = [...configDefaults.exclude, ...(process.platform === "win32" ? posixOnly() : [])];
 
 export default defineConfig({
   test: {

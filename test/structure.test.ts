@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { posixOnly } from "./support/posix-only.js";
 
 const SRC = fileURLToPath(new URL("../src", import.meta.url));
 
@@ -133,4 +134,13 @@ test("the library of the newer protocol is known in its own folder only", () => 
   );
   expect(users.length).toBeGreaterThan(0);
   expect(users.filter((file) => !file.startsWith("server/modern/"))).toEqual([]);
+});
+
+test("tests that work on POSIX only are known by what they do, and by what their helpers do", () => {
+  const left = posixOnly();
+  // By itself, by a helper, and by the helper of a helper.
+  for (const name of ["git", "uncommitted-start", "six-windows", "watched-pull-requests"])
+    expect(left).toContain(`test/${name}.test.ts`);
+  for (const name of ["structure", "run", "engine-http", "faults", "plan-chat", "stdin-end"])
+    expect(left).not.toContain(`test/${name}.test.ts`);
 });
