@@ -5,6 +5,7 @@ import { openTemplates } from "../src/plan-templates/open-templates.js";
 import type { TemplatePlace, Templates } from "../src/plan-templates/templates.js";
 import { systemClock } from "../src/shared/clock.js";
 import { type GitPlace, makeGitPlace } from "./support/git-place.js";
+import { asLongAs } from "./support/patient.js";
 
 const plan = (task = "Do it") =>
   `description: A plan of mine\ninputs: { goal: { type: string, required: true } }\nsteps: [{ id: one, run: fix, task: "${task} \${inputs.goal}" }]\n`;
@@ -237,7 +238,8 @@ test("a repository that does not answer holds nobody up who begins another templ
   const began = performance.now();
   const found = await templates.find("ship-feature", { repositoryUrl: "ssh://localhost/nowhere" });
   expect(found).toMatchObject({ source: "built-in" });
-  expect(performance.now() - began).toBeLessThan(15_000);
+  const tookMs = performance.now() - began;
+  expect(tookMs).toBeLessThan(await asLongAs(15_000));
 });
 
 test("a server for others looks at no folder of its machine, and only at the hosts that it may", async () => {

@@ -201,7 +201,7 @@ describe("a plan's step that says auto", () => {
 
   it("begins nothing where the person declines, and asks nothing for what it would take", async () => {
     const { begin, call, forms } = await connectForPlans({
-      onForm: () => new Promise((resolve) => setTimeout(resolve, 1_500, { action: "decline" })),
+      onForm: () => new Promise((resolve) => setTimeout(resolve, 300, { action: "decline" })),
     });
     expect((await begin(plan("Login: test it, review it"))).data.outcome).toBe("declined");
     const dry = await call({ action: "plan", plan: plan("Login: test it, review it"), dry_run: true });

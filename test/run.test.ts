@@ -48,21 +48,14 @@ describe("a run with progress", () => {
       paceMs: 50,
       actions: Array.from({ length: 30 }, (_, index) => `Step ${index + 1}`),
     });
-    const at: number[] = [];
     const seen: Progress[] = [];
     const { call } = await connectInMemory();
-    await call(
-      { ...COMPLETE, max_turns: 40 },
-      {
-        onprogress: (one) => {
-          at.push(performance.now());
-          seen.push(one);
-        },
-      },
-    );
-    // The last one is sent with the answer, however soon after the one before it.
-    const gaps = at.slice(1, -1).map((time, index) => time - (at[index] ?? 0));
-    for (const gap of gaps) expect(gap).toBeGreaterThan(400);
+    const began = performance.now();
+    await call({ ...COMPLETE, max_turns: 40 }, { onprogress: (one) => void seen.push(one) });
+    const tookMs = performance.now() - began;
+    // The first is sent at once and the last one with the answer, however soon after the one before it.
+    expect(seen.length).toBeGreaterThan(2);
+    expect((seen.length - 2) * 500).toBeLessThanOrEqual(tookMs);
     expect(seen.at(-1)?.progress).toBe(30);
     const values = seen.map((one) => one.progress);
     expect(values).toEqual([...new Set(values)].sort((a, b) => a - b));
