@@ -5,9 +5,9 @@ import { connectForPlans } from "./support/plan-chat.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
 
 // What a dry run foresees by 50 ended runs, beside what 25 plans of two runs each then take. Time is simulated: a turn
-// takes 5 s of a clock that is moved on, so that seconds are those of the simulated agents and of nothing else.
+// takes 2 s of a clock that is moved on, so that seconds are those of the simulated agents and of nothing else.
 
-const TURN_MS = 5_000;
+const TURN_MS = 2_000;
 const clock = createSkippingClock();
 
 /** The same numbers each time, from 0 to 1. */

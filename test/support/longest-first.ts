@@ -6,14 +6,18 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * by their size where it has not run them before.
  */
 const LONGEST = `
-  resumed-runs worker-moves faults workers widget-page state-postgres plans-postgres uncommitted-take-along
-  faults-cluster sessions-work worker-engines plan-driver dashboard-browser plan-kills workers-ops callers-apart
-  engine-settings engine-workspaces clients-of-both-eras waiting-changes engine-deliver plan-shifts stdio
-  notices-of-runs pull-requests engine-leftovers demo plan-runner-postgres watched-pull-requests engine-check
-  sessions-clean package monitoring plan-command engine-questions dashboard-command dashboard-page doctor engine-story
-  engine-run-faults modern-stdio engine-push cancelled-starts uncommitted-start engine-costs engine-local
-  engine-review state sessions-command allow-repository workers-failover engine-api plan-engine interrupted-session
-  replicas plan-chat-engine elicitation six-windows start-limiter plan-run-command engine-slots standing-here
+  resumed-runs worker-moves plans-postgres workers-ops workers widget-page sessions-work worker-engines callers-apart
+  plan-kills state-postgres waiting-changes faults plan-driver pull-requests foreseen engine-settings
+  dashboard-browser engine-check clients-of-both-eras demo stdio notices-of-runs engine-run-faults faults-cluster
+  monitoring engine-questions plan-command engine-workspaces engine-story allow-repository sessions-clean plan-shifts
+  engine-leftovers modern-stdio plan-runner-postgres watched-pull-requests uncommitted-start engine-review
+  sessions-command cancelled-starts package dashboard-command engine-deliver doctor uncommitted-take-along
+  engine-kills answers-story replicas dashboard-page engine-local plan-pull-requests engine-push workers-failover
+  plan-shipped-engine acknowledged-starts interrupted-session six-windows state engine-slots plan-chat-engine
+  plan-run-command plan-save acp-agent integrations-story elicitation answers-from-discord stdin-end contract-engine
+  engine-api engine-lost-database plan-engine start-limiter plugin dashboard pull-request-crash http-security
+  standing-here plan-changes check-pr readable-worktrees truthful-answers engine-conversations engine-costs
+  workflows-command engine-callers plan-gates codex-runs engine-status
 `
   .trim()
   .split(/\s+/);
