@@ -1,7 +1,13 @@
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { type CallToolResult, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import {
+  type CallToolResult,
+  ElicitRequestSchema,
+  ToolListChangedNotificationSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { RunAnswer } from "../../actions/answer.js";
 import { SUPER_TOOL } from "../../server/tools/registry.js";
+import { systemClock } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { type Answerer, readFields } from "./answer-form.js";
 import type { Screen, Step } from "./screen.js";
 
@@ -19,6 +25,8 @@ export interface Plot {
 
 /** A real agent may think for longer than the minute of silence that the SDK's client bears by itself, in ms. */
 const PATIENCE_MS = 5 * 60_000;
+/** So long the server may take to know the workflows, in ms: its engine may only just have begun. */
+const WORKFLOWS_MS = 30_000;
 
 interface Told {
   outcome: string;
@@ -120,12 +128,7 @@ export async function tellStory(options: {
 }
 
 async function showWorkflows(client: Client, screen: Screen, signal: AbortSignal): Promise<void> {
-  const { tools } = await client.listTools(undefined, { signal });
-  const properties = tools.find((tool) => tool.name === SUPER_TOOL)?.inputSchema.properties ?? {};
-  const { enum: names = [], description = "" } = (properties.workflow_name ?? {}) as {
-    enum?: string[];
-    description?: string;
-  };
+  const { names, description } = await findWorkflows(client, signal);
   if (names.length === 0) throw new Error(`The server found no workflows. ${description}`);
   const about = new Map(
     description.split("\n").map((line) => {
@@ -136,6 +139,44 @@ async function showWorkflows(client: Client, screen: Screen, signal: AbortSignal
   const width = Math.max(...names.map((name) => name.length));
   screen.heading("The server has found these workflows");
   for (const name of names) screen.line(`${name.padEnd(width)}  ${about.get(name) ?? ""}`.trimEnd());
+}
+
+interface FoundWorkflows {
+  names: string[];
+  /** A line for each. */
+  description: string;
+}
+
+/** Waits for a server that does not know them yet. */
+async function findWorkflows(client: Client, signal: AbortSignal): Promise<FoundWorkflows> {
+  let found: FoundWorkflows = { names: [], description: "" };
+  const find = async (waiting: AbortSignal) => {
+    while (found.names.length === 0 && !waiting.aborted) {
+      const changed = nextChange(client, waiting);
+      found = await readWorkflows(client, waiting);
+      if (found.names.length === 0) await changed;
+    }
+  };
+  await withDeadline(systemClock, WORKFLOWS_MS, find, signal);
+  return found;
+}
+
+async function readWorkflows(client: Client, signal: AbortSignal): Promise<FoundWorkflows> {
+  const { tools } = await client.listTools(undefined, { signal });
+  const properties = tools.find((tool) => tool.name === SUPER_TOOL)?.inputSchema.properties ?? {};
+  const { enum: names = [], description = "" } = (properties.workflow_name ?? {}) as {
+    enum?: string[];
+    description?: string;
+  };
+  return { names, description };
+}
+
+/** Resolves when the server says that its tools have changed, and when nobody waits for that any more. */
+function nextChange(client: Client, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    client.setNotificationHandler(ToolListChangedNotificationSchema, () => resolve());
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 function readAnswer(result: CallToolResult): Told {
