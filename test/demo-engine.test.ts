@@ -72,7 +72,8 @@ describe("the demo with a real agent", () => {
 
   it("is not started when the person at the terminal says no", async () => {
     const { answer, ended, screen, errors, folder } = startAtTerminal({
-      engine: { claudePath: SCRIPTED_AGENT, env: { PATH: process.env.PATH }, yes: false },
+      env: { PATH: process.env.PATH },
+      engine: { claudePath: SCRIPTED_AGENT, yes: false },
     });
     await answer("Start it? [y/N]", "");
     await ended;

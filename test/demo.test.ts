@@ -2,9 +2,15 @@ import { type ChildProcess, execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import { Server } from "@modelcontextprotocol/sdk/server/index.js";
+import { CallToolRequestSchema, ListToolsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createAutomaticAnswerer, createKeyboardAnswerer, type Field } from "../src/cli/demo/answer-form.js";
 import { createScreen } from "../src/cli/demo/screen.js";
+import { tellStory } from "../src/cli/demo/story.js";
+import { SUPER_TOOL } from "../src/server/tools/registry.js";
 import { temporaryFolder } from "./support/bin.js";
 import { startAtTerminal, startDemo, waitForText } from "./support/demo.js";
 import { asLongAs } from "./support/patient.js";
@@ -133,6 +139,38 @@ describe("the demo without a terminal", () => {
   });
 });
 
+it("waits for the workflows of a server that does not know them yet", async () => {
+  const server = new Server(
+    { name: "late", version: "1" },
+    { capabilities: { tools: { listChanged: true } } },
+  );
+  let lists = 0;
+  server.setRequestHandler(ListToolsRequestSchema, () => {
+    const known = { enum: ["architect"], description: "architect: Design" };
+    const workflow_name = ++lists === 1 ? { description: "Being read." } : known;
+    if (lists === 1) setImmediate(() => void server.sendToolListChanged());
+    const inputSchema = { type: "object" as const, properties: { workflow_name } };
+    return { tools: [{ name: SUPER_TOOL, inputSchema }] };
+  });
+  server.setRequestHandler(CallToolRequestSchema, () => ({
+    content: [{ type: "text", text: "Done" }],
+    structuredContent: { outcome: "completed", run: { result: "The design" } },
+  }));
+  const [ofClient, ofServer] = InMemoryTransport.createLinkedPair();
+  await server.connect(ofServer);
+  const client = new Client({ name: "demo", version: "1" }, { capabilities: { elicitation: {} } });
+  onTestFinished(() => client.close());
+  const output = new PassThrough();
+  const screen = createScreen(output as unknown as NodeJS.WriteStream, {});
+  const signal = new AbortController().signal;
+  const plot = { task: "Design", request: { message: "Design" } };
+  const connect = () => client.connect(ofClient);
+  const answerer = createAutomaticAnswerer(screen);
+  expect(await tellStory({ client, connect, screen, answerer, signal, plot })).toBe(true);
+  expect(String(output.read())).toContain("architect  Design");
+  expect(lists).toBe(2);
+});
+
 describe("the demo at a terminal", () => {
   it("takes what is typed, asks again for what the server refuses, and redraws one bar", {
     timeout: 40_000,
@@ -180,14 +218,9 @@ describe("the demo at a terminal", () => {
   });
 
   it("stops on Ctrl-C while the form is open", async () => {
-    const before = process.exitCode;
-    onTestFinished(() => {
-      process.exitCode = before;
-    });
     const { answer, ended, errors, folder } = startAtTerminal();
     await answer("[design-jwt-login-app] >", "\u0003");
-    await ended;
-    expect(process.exitCode).toBe(130);
+    expect(await ended).toBe(130);
     expect(errors()).toBe("The demo was stopped.\n");
     expect(readdirSync(folder)).toEqual([]);
   });

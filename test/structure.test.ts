@@ -11,29 +11,29 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   shared: [],
   settings: ["shared"],
   plans: ["shared"],
-  store: ["shared", "settings"],
+  store: ["shared"],
   integrations: ["shared", "settings", "store"],
   notices: ["shared", "settings", "store", "integrations"],
   history: ["shared", "store"],
   engine: ["shared", "settings", "store", "integrations", "notices"],
   api: ["shared"],
   workflows: ["shared", "history", "api"],
-  runs: ["shared", "settings", "store", "api", "integrations", "notices"],
+  runs: ["shared", "api", "integrations", "notices"],
   "plan-templates": ["shared", "plans"],
   "plan-driver": ["shared"],
   "plan-runner": [
     ...["shared", "store", "integrations", "notices", "history", "api", "runs", "workflows", "plans"],
   ],
-  sessions: ["shared", "settings", "store", "history", "api", "runs"],
+  sessions: ["shared", "store", "history", "api", "runs"],
   actions: [
     ...["shared", "settings", "integrations", "history", "api", "runs", "sessions", "workflows"],
     ...["plans", "plan-runner", "plan-templates"],
   ],
   dashboard: [
-    ...["shared", "settings", "integrations", "history", "api", "runs", "sessions"],
+    ...["shared", "integrations", "history", "api", "runs", "sessions"],
     ...["plans", "plan-runner", "actions"],
   ],
-  answers: [...["shared", "settings", "store", "integrations", "api", "plans", "actions", "dashboard"]],
+  answers: ["shared", "settings", "store", "integrations", "api", "actions", "dashboard"],
   monitoring: ["shared", "history", "sessions", "actions"],
   server: [
     ...["shared", "settings", "store", "integrations", "notices", "history", "api", "runs", "sessions"],
@@ -43,6 +43,13 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** The modules of the engine that others may import. */
 const DOORS = ["engine/index.ts", "engine/background/index.ts", "engine/requirements.ts"];
+
+/**
+ * What may use the process's own environment, arguments, streams, signals and end: commands, what starts them and what they
+ * take from there, and the library's door, for a program of its user. An exporter takes variables away while the SDK
+ * that reads them makes it.
+ */
+const PROCESS_USERS = /^(?:cli\/(?:commands\/.*|main|process)|library|dev|monitoring\/exporters)\.ts$/;
 
 /** Where the MCP framework may be named. */
 const FRAMEWORK_USERS = /^server\/fastmcp\//;
@@ -90,6 +97,21 @@ test("each folder imports only from those below it", () => {
     return allowed && folderOf(to) !== folderOf(from) && !allowed.includes(folderOf(to));
   });
   expect(wrong.map(show)).toEqual([]);
+});
+
+test("no folder is allowed to import from one that it does not need", () => {
+  const used = new Set(imports.map(({ from, to }) => `${folderOf(from)} ${folderOf(to)}`));
+  const spare = Object.entries(MAY_IMPORT).flatMap(([from, allowed]) =>
+    allowed.filter((to) => !used.has(`${from} ${to}`)).map((to) => `${from} imports nothing from ${to}`),
+  );
+  expect(spare).toEqual([]);
+});
+
+test("only commands use the process that they run in", () => {
+  const uses = /\bprocess\.(?:env|argv|std(?:in|out|err)|exit(?:Code)?|on(?:ce)?|off|emit|cwd|chdir)\b/;
+  const users = files.filter((file) => uses.test(readFileSync(join(SRC, file), "utf8")));
+  expect(users).toContain("cli/process.ts");
+  expect(users.filter((file) => !PROCESS_USERS.test(file))).toEqual([]);
 });
 
 test("the engine is entered by its doors only", () => {

@@ -12,7 +12,7 @@ import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
 import type { Invocation } from "./command-line.js";
 import { createWindowSettings, type WindowSettings } from "./engine-settings.js";
-import { findOwnPlans, findStateFolder, foreignEnvironment, openLog } from "./process.js";
+import { findOwnPlans, findStateFolder, foreignEnvironment, openLog, ownEnvironment } from "./process.js";
 
 /** The log of an MCP server, on stderr. Warns when no run can be started, for want of a key. */
 export function openServerLog(settings: Settings, secrets: readonly (string | undefined)[]): Log {
@@ -150,7 +150,7 @@ function createLocate(
       async spawnEngine() {
         const { backgroundEnvironment } = await import("../shared/background/spawn.js");
         const variables = { ...windowSettings.variables(), AUTOMAGIK_WORKFLOWS_STATE_DIR: stateFolder };
-        const env = backgroundEnvironment(process.env, variables);
+        const env = backgroundEnvironment(ownEnvironment(), variables);
         const args = [script, "engine", "--background"];
         return createSpawnEngine({ program: process.execPath, args, env, cwd: homedir(), stateFolder })();
       },

@@ -6,7 +6,7 @@ import type { Settings } from "../settings/settings.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import type { Invocation } from "./command-line.js";
-import { processBegan } from "./process.js";
+import { ownEnvironment, processBegan } from "./process.js";
 
 /** The settings by which a process looks for the engine, and what it says of those that hold. */
 export interface WindowSettings {
@@ -36,7 +36,7 @@ export function createWindowSettings(options: {
   const { flags, settings, stateFolder, partial, began = processBegan(), log } = options;
   const own: OwnSettings = {
     began,
-    variables: listEngineVariables(process.env, flags),
+    variables: listEngineVariables(ownEnvironment(), flags),
     partial,
   };
   const load = () => import("../engine/background/index.js");

@@ -24,6 +24,22 @@ export function endWithReader(): void {
     });
 }
 
+type EndSignal = "SIGHUP" | "SIGINT" | "SIGTERM";
+
+/** Calls the listener for each signal that asks this process to end, until the function is called that it gives. */
+export function onEndSignal(listener: (signal: EndSignal) => void): () => void {
+  const signals: readonly EndSignal[] = ["SIGHUP", "SIGINT", "SIGTERM"];
+  for (const signal of signals) process.on(signal, listener);
+  return () => {
+    for (const signal of signals) process.off(signal, listener);
+  };
+}
+
+/** The same for a process in the background, to which a terminal that hangs up says as much as SIGTERM. */
+export function onStopSignal(listener: (signal: "SIGINT" | "SIGTERM") => void): () => void {
+  return onEndSignal((signal) => listener(signal === "SIGHUP" ? "SIGTERM" : signal));
+}
+
 /** When this process began, in epoch ms: by this the newest of several windows is known. */
 export function processBegan(): number {
   return Math.round(performance.timeOrigin);
@@ -50,6 +66,11 @@ export function findOwnPlans(): string {
 /** A path that did not go through a shell may still begin with `~`. */
 export function expandHome(path: string): string {
   return path.replace(/^~(?=$|[\\/])/, () => homedir());
+}
+
+/** The environment of this process, with what its settings are read from. */
+export function ownEnvironment(): NodeJS.ProcessEnv {
+  return process.env;
 }
 
 /** The environment for other programs, without our variables: nothing that they start may see the key. */

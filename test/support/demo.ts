@@ -49,6 +49,8 @@ export function startAtTerminal(options: Partial<DemoOptions> = {}) {
     input: input as unknown as NodeJS.ReadStream,
     output: output as unknown as NodeJS.WriteStream,
     errors,
+    env: process.env,
+    onSignal: () => () => {},
     paceMs: 600,
     serverScript: BIN,
     ...options,

@@ -9,7 +9,7 @@ import { systemClock } from "../../shared/clock.js";
 import { VERSION } from "../../shared/version.js";
 import type { Invocation } from "../command-line.js";
 import { type EngineServerOptions, serveEngine } from "../engine/serve-engine.js";
-import { expandHome, findStateFolder, openLog, processBegan } from "../process.js";
+import { expandHome, findStateFolder, onStopSignal, openLog, processBegan } from "../process.js";
 
 /** `engine`: carries out runs on this machine until a signal comes, or with `--background` until it is idle. */
 export async function engine({ flags, background }: Invocation): Promise<number> {
@@ -50,11 +50,7 @@ export async function engine({ flags, background }: Invocation): Promise<number>
     stderr: (text) => process.stderr.write(text),
     createLog: (write, secrets) =>
       openLog({ level: settings.logLevel, secrets: [...secrets, database], what: "the engine", write }),
-    onSignal(listener) {
-      const hangUp = () => listener("SIGTERM");
-      process.on("SIGTERM", listener).on("SIGINT", listener).on("SIGHUP", hangUp);
-      return () => process.off("SIGTERM", listener).off("SIGINT", listener).off("SIGHUP", hangUp);
-    },
+    onSignal: onStopSignal,
     own: { began: processBegan(), variables: listEngineVariables(process.env, flags) },
     createEngineServer,
   });

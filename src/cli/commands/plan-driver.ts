@@ -7,7 +7,7 @@ import type { Invocation } from "../command-line.js";
 import { describeServer, driverPlaceOf } from "../describe-server.js";
 import { drivePlans } from "../plan-driver/drive-plans.js";
 import { readHandedOver } from "../plan-driver/handed-over.js";
-import { foreignEnvironment, openLog } from "../process.js";
+import { foreignEnvironment, onStopSignal, openLog } from "../process.js";
 
 /** `plan-driver`: carries plans out in the background. Chat windows and commands start it; people have no use for it. */
 export async function planDriver({ script }: Invocation): Promise<number> {
@@ -46,10 +46,6 @@ export async function planDriver({ script }: Invocation): Promise<number> {
     env: foreignEnvironment(),
     secrets,
     log,
-    onSignal(listener) {
-      const hangUp = () => listener("SIGTERM");
-      process.on("SIGTERM", listener).on("SIGINT", listener).on("SIGHUP", hangUp);
-      return () => process.off("SIGTERM", listener).off("SIGINT", listener).off("SIGHUP", hangUp);
-    },
+    onSignal: onStopSignal,
   });
 }

@@ -6,12 +6,15 @@ import { playSimulated } from "./simulated.js";
 import { chooseUnattended, playWithEngine } from "./with-engine.js";
 
 export interface DemoOptions {
-  /** With `output` a terminal too, the form is answered here. Default stdin. */
-  input?: NodeJS.ReadStream;
-  /** Default stdout: the demo serves nobody, so it is free. */
-  output?: NodeJS.WriteStream;
-  /** Where it is said that the demo failed. Default stderr. */
-  errors?: NodeJS.WritableStream;
+  /** With `output` a terminal too, the form is answered here. */
+  input: NodeJS.ReadStream;
+  /** May be stdout: the demo serves nobody, so it is free. */
+  output: NodeJS.WriteStream;
+  /** Where it is said that the demo failed. */
+  errors: NodeJS.WritableStream;
+  env: NodeJS.ProcessEnv;
+  /** Calls the listener at each of these signals, until the function is called that it gives. */
+  onSignal: (listener: (signal: keyof typeof SIGNALS) => void) => () => void;
   /** How long a turn of the simulated run takes, in ms. Default 1000. */
   paceMs?: number;
   /** The built server's script. */
@@ -19,7 +22,6 @@ export interface DemoOptions {
   /** With it the run is a real one, of Claude Code on this machine. */
   engine?: {
     claudePath?: string | undefined;
-    env: NodeJS.ProcessEnv;
     /** The person has agreed beforehand that it costs something. */
     yes: boolean;
   };
@@ -32,24 +34,24 @@ const LOG_LIMIT = 2_000;
 
 /**
  * Shows the main job from end to end: a chat client, the built server as its child, and a simulated API or a real
- * agent, all on this machine. Leaves nothing behind, however it ends. Never throws: a failure is told in plain words
- * and sets the process's exit code, and so does a real agent that is not there or that nobody has agreed to.
+ * agent, all on this machine. Leaves nothing behind, however it ends. Never throws: a failure is told in plain words.
+ * @returns the exit code: not 0 after a failure or a signal, nor for a real agent that is not there or that nobody has
+ *   agreed to
  */
-export async function runDemo(options: DemoOptions): Promise<void> {
-  const { input = process.stdin, output = process.stdout, errors = process.stderr } = options;
+export async function runDemo(options: DemoOptions): Promise<number> {
+  const { input, output, errors, env } = options;
   const stopping = new AbortController();
   let exitCode = 0;
   const stop = (code: number) => {
     exitCode ||= code;
     stopping.abort(new Error("The demo was stopped."));
   };
-  const handlers = Object.entries(SIGNALS).map(([signal, code]) => [signal, () => stop(code)] as const);
-  for (const [signal, handler] of handlers) process.on(signal, handler);
+  const offSignal = options.onSignal((signal) => stop(SIGNALS[signal]));
   // The reader has closed the pipe, as `| head` does: there is nobody to show anything to.
   const onOutputError = () => stop(1);
   output.on("error", onOutputError);
 
-  const screen = createScreen(output, process.env);
+  const screen = createScreen(output, env);
   const keyboard = Boolean(input.isTTY && output.isTTY);
   const serverLog: string[] = [];
   try {
@@ -67,7 +69,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     if (engine) {
       const ask = keyboard ? createAsk(input, output) : undefined;
       const agree = engine.yes ? async () => true : ask;
-      if (!(await playWithEngine(play, { ...engine, agree }))) exitCode ||= 1;
+      if (!(await playWithEngine(play, { ...engine, env, agree }))) exitCode ||= 1;
     } else await playSimulated(play, options.paceMs ?? 1000);
   } catch (error) {
     screen.endBar();
@@ -78,8 +80,8 @@ export async function runDemo(options: DemoOptions): Promise<void> {
       if (log) errors.write(`The server's log:\n${log.slice(-LOG_LIMIT)}\n`);
     } else if (exitCode !== 1) errors.write("The demo was stopped.\n");
   } finally {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
+    offSignal();
     if (exitCode === 0) output.off("error", onOutputError);
-    else process.exitCode = exitCode;
   }
+  return exitCode;
 }

@@ -8,7 +8,7 @@ import { systemClock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { VERSION } from "../../shared/version.js";
 import type { Invocation } from "../command-line.js";
-import { processBegan } from "../process.js";
+import { ownEnvironment, processBegan } from "../process.js";
 import { renderHandedOver } from "./handed-over.js";
 
 /**
@@ -35,14 +35,14 @@ export function findOrStartDriver({
     version: VERSION,
     apiKey: settings.apiKey,
     spawn() {
-      const { variables } = listGivenVariables(process.env, flags);
-      const env = backgroundEnvironment(process.env, {
+      const { variables } = listGivenVariables(ownEnvironment(), flags);
+      const env = backgroundEnvironment(ownEnvironment(), {
         ...variables,
         // What this process has found out by itself.
         [`${PREFIX}ENGINE`]: settings.engine,
         [`${PREFIX}STATE_DIR`]: place.stateFolder,
       });
-      const secrets = listGivenSecrets(process.env, flags);
+      const secrets = listGivenSecrets(ownEnvironment(), flags);
       return spawnInBackground({
         program: process.execPath,
         args: [script, "plan-driver"],
