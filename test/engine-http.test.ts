@@ -186,6 +186,32 @@ describe("a run over HTTP", () => {
     });
   });
 
+  it("tells how long its end and its cleaning up took, however the clock was set meanwhile", async () => {
+    const { kill, cleanup } = engine;
+    const takeAWhile = (byMs: number) => {
+      clock.set(byMs);
+      clock.advance(500);
+    };
+    Object.assign(engine, {
+      kill: (...asked: Parameters<typeof kill>) => {
+        takeAWhile(-3_600_000);
+        return kill(...asked);
+      },
+      cleanup: (...asked: Parameters<typeof cleanup>) => {
+        takeAWhile(3_600_000);
+        return cleanup(...asked);
+      },
+    });
+    const { runId } = engine.add();
+    expect((await ask("POST", `/run/${runId}/kill`)).body).toMatchObject({
+      kill_duration_ms: 500,
+      message: expect.stringContaining("in 0.50s"),
+    });
+    expect((await ask("POST", `/run/${runId}/cleanup?force=true`)).body).toMatchObject({
+      cleanup_duration_ms: 500,
+    });
+  });
+
   it("shows everything that the engine knows of it, as described", async () => {
     const run = engine.add({
       turn: 3,

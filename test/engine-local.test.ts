@@ -63,6 +63,7 @@ import { createHandClock, type HandClock } from "./support/hand-clock.js";
 import { until } from "./support/harness.js";
 import { ENGINE_KEY, engineFolder, QUESTION, startLocalEngine, withScript } from "./support/local-engine.js";
 import { asLongAs } from "./support/patient.js";
+import { createSkippingClock } from "./support/skipping-clock.js";
 import { createStandInServer, ROLL, type StandIn, spawnStandIn } from "./support/stand-in-engine.js";
 
 let base: string;
@@ -504,6 +505,17 @@ describe("the process of an engine", () => {
     expect(lines.join("\n")).toContain("no runs and no clients for 20 s");
   });
 
+  it("does not count the time by which the clock is set, ahead or back", async () => {
+    const end = run({ idleMs: () => 20_000 });
+    await listening();
+    clock.set(3_600_000);
+    await pass(15_000);
+    expect(existsSync(files.record)).toBe(true);
+    clock.set(-7_200_000);
+    await pass(10_000);
+    expect(await end).toBe(0);
+  });
+
   it("ends by the time that holds by now", async () => {
     let idleMs = 600_000;
     const end = run({ idleMs: () => idleMs });
@@ -764,6 +776,19 @@ describe("finding or starting the engine", () => {
     const found = find();
     rmSync(file);
     expect((await found).started).toBe(true);
+  });
+
+  it("waits as long as stated, also when the clock is set meanwhile", async () => {
+    const clock = createSkippingClock();
+    const spawnEngine = async () => {
+      clock.set(3_600_000);
+      return spawnStandIn(worker.script, state)();
+    };
+    expect((await find({}, { clock, spawnEngine })).started).toBe(true);
+    const bringSettings = async () => clock.set(-3_600_000);
+    process.kill(roll("listens").at(-1)?.pid ?? 0, "SIGSTOP");
+    const options = { clock, bringSettings, probe: createHealthProbe(100), timeoutMs: 200 };
+    expect(await failure(find({}, options))).toContain("does not answer");
   });
 
   it("does not take the last answer of one that has just decided to end for a sign of life", async () => {

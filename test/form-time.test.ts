@@ -5,7 +5,7 @@ import { connectInMemory } from "./support/harness.js";
 const sim = useSimulatedApi({ paceMs: 20 });
 const TASK = { workflow_name: "architect", message: "Design the JWT login" };
 
-beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] }));
+beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] }));
 afterEach(() => vi.useRealTimers());
 
 it("a form left open is closed after ELICITATION_TIMEOUT with nothing sent, and shows signs of life until then", async () => {

@@ -11,6 +11,7 @@ import { createTokenCheck } from "../src/server/http/token-check.js";
 import { isLoopback } from "../src/shared/http/loopback.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { GITHUB_TOKEN, openGithubForTest } from "./support/github.js";
+import { createHandClock } from "./support/hand-clock.js";
 import { COMPLETE, silentLog, testSettings, until } from "./support/harness.js";
 import {
   connectHttp,
@@ -346,15 +347,15 @@ describe("each caller's share", () => {
   });
 
   test("of requests fills evenly, and a batch counts as many as it holds", () => {
-    let now = 0;
-    const rate = createRate({ perMinute: 60, now: () => now });
+    const clock = createHandClock();
+    const rate = createRate({ perMinute: 60, clock });
     expect(rate.take("anna", 60)).toBeUndefined();
     expect(rate.take("anna", 1)).toBe(1);
-    now += 1_000;
+    clock.advance(1_000);
     expect(rate.take("anna", 2)).toBe(1);
     expect(rate.take("anna", 1)).toBeUndefined();
     expect(rate.take("ben", 60)).toBeUndefined();
-    now += 3_600_000;
+    clock.advance(3_600_000);
     expect(rate.take("anna", 61)).toBe(1);
   });
 

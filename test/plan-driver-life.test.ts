@@ -12,6 +12,7 @@ import { ensurePrivateFolder } from "../src/shared/private-files.js";
 import { StoreError } from "../src/store/store-error.js";
 import { temporaryFolder } from "./support/bin.js";
 import { silentLog } from "./support/harness.js";
+import { createSkippingClock } from "./support/skipping-clock.js";
 
 // How long a driver of plans lives, and who counts on it.
 
@@ -132,6 +133,10 @@ it("waits for one that is starting or ending, no longer than stated, and starts 
   await expect(findDriver({ ...common, spawn: spawnNone, timeoutMs: 100 })).rejects.toThrow(
     "is starting or ending, and has not finished",
   );
+  const clock = createSkippingClock();
+  const late = findDriver({ ...common, clock, spawn: spawnNone, timeoutMs: 100 });
+  clock.set(-3_600_000);
+  await expect(late).rejects.toThrow("is starting or ending, and has not finished");
   const found = findDriver({ ...common, spawn: spawnNone });
   const identity = await lastingIdentity();
   const keyMark = markOfKey("salt", "key");

@@ -34,7 +34,7 @@ export const listWorkflowsAction = defineAction({
   ): Promise<Answer> {
     const { catalogue, capabilities, clock, api, sessions } = services;
     const before = catalogue.state();
-    const fresh = before.available && !before.problem && clock.now() - (before.readAt ?? 0) < FRESH_MS;
+    const fresh = before.available && !before.problem && catalogue.ageMs() < FRESH_MS;
     // The description is read again beside the list.
     const [state] = fresh
       ? [before]

@@ -76,7 +76,7 @@ export function createDesk(options: DeskOptions): Desk {
   const { services, board, asked, upstream, dashboardUrl, change, read, onWritten, log, signal } = options;
   const { isAsking, askAfterMs = ASK_AFTER_MS } = options;
   const { clock } = services;
-  /** When a need was first seen, of which nobody tells since when it is there. */
+  /** Since when each need is there, by the monotonic clock: the one that it tells may be set meanwhile. */
   const firstSeen = new Map<string, number>();
   let openCount = 0;
 
@@ -88,9 +88,10 @@ export function createDesk(options: DeskOptions): Desk {
   async function askNew(needs: readonly NeedView[]): Promise<void> {
     for (const id of firstSeen.keys()) if (!needs.some((need) => need.id === id)) firstSeen.delete(id);
     const due = needs.filter(({ id, since }) => {
-      const seen = firstSeen.get(id) ?? since ?? clock.now();
+      const thereMs = since === undefined ? 0 : Math.max(0, clock.now() - since);
+      const seen = firstSeen.get(id) ?? clock.elapsed() - thereMs;
       firstSeen.set(id, seen);
-      return clock.now() - seen >= askAfterMs;
+      return clock.elapsed() - seen >= askAfterMs;
     });
     if (due.length === 0) return;
     const known = await read((db) => listOpen(db, upstream));

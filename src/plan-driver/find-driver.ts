@@ -56,7 +56,7 @@ async function find(options: FindDriverOptions): Promise<void> {
     clock,
     timeoutMs,
   });
-  const deadline = clock.now() + timeoutMs;
+  const deadline = clock.elapsed() + timeoutMs;
   try {
     for (;;) {
       const sight = await lookAtDriver(options, clock.now());
@@ -66,13 +66,13 @@ async function find(options: FindDriverOptions): Promise<void> {
         if (why === undefined) return;
         log.info(`${why} It is replaced; runs go on.`);
         await signalProcess(sight.holder, "SIGTERM");
-        await waitUntilEnded(sight.holder, Math.max(0, deadline - clock.now()));
+        await waitUntilEnded(sight.holder, Math.max(0, deadline - clock.elapsed()));
       }
       if (sight.kind === "none") {
         await ensurePrivateFolder(parent);
         await starter.start();
       }
-      if (clock.now() >= deadline) throw new DriverUnavailable(describeSilence(sight.kind, timeoutMs));
+      if (clock.elapsed() >= deadline) throw new DriverUnavailable(describeSilence(sight.kind, timeoutMs));
       await sleep(clock, LOOK_EVERY_MS);
     }
   } catch (error) {

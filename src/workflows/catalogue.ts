@@ -18,6 +18,8 @@ export interface CatalogueState {
 
 export interface Catalogue {
   state(): CatalogueState;
+  /** How long ago the list was read, in ms; infinite until it was. */
+  ageMs(): number;
   find(name: string): Workflow | undefined;
   /**
    * Reads the list now; callers at the same time share one request. Never throws: the state says how it went.
@@ -52,6 +54,8 @@ export function createCatalogue(options: {
     problem: "The list of workflows is being read.",
   };
   let reading: Promise<CatalogueState> | undefined;
+  /** The same as `readAt`, by the monotonic clock. */
+  let takenAt = Number.NEGATIVE_INFINITY;
   let failures = 0;
   /** What was wrong with the last reading, without the words that are others at each try. */
   let failedAs: string | undefined;
@@ -76,6 +80,7 @@ export function createCatalogue(options: {
       // No retries inside: the catalogue comes back by itself, and the first attempt must not hold up a start.
       const workflows = await api.listWorkflows({ retries: 0, signal: closing.signal, background });
       failures = 0;
+      takenAt = clock.elapsed();
       publish({ workflows, available: true, readAt: clock.now() });
     } catch (error) {
       if (closing.signal.aborted) return state;
@@ -106,6 +111,7 @@ export function createCatalogue(options: {
 
   return {
     state: () => state,
+    ageMs: () => clock.elapsed() - takenAt,
     find: (name) => state.workflows.find((workflow) => workflow.name === name),
     refresh: () => refresh(),
     onChange(listener) {

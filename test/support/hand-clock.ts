@@ -3,15 +3,18 @@ import type { Clock } from "../../src/shared/clock.js";
 /** A clock that stands still until it is moved; what is due by then runs in order. */
 export interface HandClock extends Clock {
   advance(ms: number): void;
+  /** Sets the wall clock ahead, or back with a negative number, in ms: neither `elapsed` nor a timer notices. */
+  set(byMs: number): void;
   /** How many timers are waiting. */
   pending(): number;
 }
 
 export function createHandClock(start = Date.parse("2026-11-25T12:00:00Z")): HandClock {
   let now = start;
+  let setBy = 0;
   const timers = new Set<{ at: number; task: () => void }>();
   return {
-    now: () => now,
+    now: () => now + setBy,
     elapsed: () => now - start,
     after(ms, task) {
       const timer = { at: now + ms, task };
@@ -19,6 +22,9 @@ export function createHandClock(start = Date.parse("2026-11-25T12:00:00Z")): Han
       return () => timers.delete(timer);
     },
     pending: () => timers.size,
+    set(byMs) {
+      setBy += byMs;
+    },
     advance(ms) {
       const end = now + ms;
       for (;;) {

@@ -36,8 +36,8 @@ export function listenForShortcuts(): void {
     }
     if (isField || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]"))
       return;
-    const isSecond = first?.key === "g" && Date.now() - first.at < SECOND_KEY_MS;
-    first = event.key === "g" ? { key: "g", at: Date.now() } : undefined;
+    const isSecond = first?.key === "g" && performance.now() - first.at < SECOND_KEY_MS;
+    first = event.key === "g" ? { key: "g", at: performance.now() } : undefined;
     if (run(isSecond ? `g ${event.key}` : event.key)) event.preventDefault();
   });
 }

@@ -8,7 +8,8 @@ const AGENT_KNOWN_MS = 60_000;
 export function rememberAgent(clock: Clock, find: () => Promise<FoundAgent>): () => Promise<FoundAgent> {
   let known: { found: Promise<FoundAgent>; at: number } | undefined;
   return async () => {
-    if (!known || clock.now() - known.at >= AGENT_KNOWN_MS) known = { found: find(), at: clock.now() };
+    const at = clock.elapsed();
+    if (!known || at - known.at >= AGENT_KNOWN_MS) known = { found: find(), at };
     const mine = known;
     const forget = () => {
       if (known === mine) known = undefined;

@@ -186,7 +186,7 @@ function announce(
 
 /** When it ends, and who has used it. */
 function createEngineLife({ stateFolder, idleMs, clock, log }: EngineProcessOptions, lock: ProcessLock) {
-  let lastUse = clock.now();
+  let lastUse = clock.elapsed();
   let lookForDrain = async () => {};
   const life = createLife({
     lock,
@@ -198,16 +198,16 @@ function createEngineLife({ stateFolder, idleMs, clock, log }: EngineProcessOpti
 
   async function look(server: EngineServer): Promise<End | undefined> {
     await Promise.all([server.refresh?.(), lookForDrain()]);
-    if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.now();
+    if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.elapsed();
     const limitMs = idleMs?.();
-    if (limitMs === undefined || clock.now() - lastUse < limitMs) return undefined;
+    if (limitMs === undefined || clock.elapsed() - lastUse < limitMs) return undefined;
     return { why: `no runs and no clients for ${Math.round(limitMs / 1000)} s`, code: 0 };
   }
 
   return {
     ...life,
     touch: () => {
-      lastUse = clock.now();
+      lastUse = clock.elapsed();
       void lookForDrain();
     },
     watch: (server: EngineServer) => {

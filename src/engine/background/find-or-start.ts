@@ -70,7 +70,7 @@ async function find(options: FindOptions): Promise<FoundEngine> {
     clock,
     timeoutMs,
   });
-  let deadline = clock.now() + timeoutMs;
+  let deadline = clock.elapsed() + timeoutMs;
   let brought = false;
   try {
     for (;;) {
@@ -94,11 +94,11 @@ async function find(options: FindOptions): Promise<FoundEngine> {
         );
         const { stopped, message } = await endOrderly(sight.holder, { log, limitMs: timeoutMs });
         if (!stopped) throw new EngineUnavailable(message);
-        deadline = clock.now() + timeoutMs;
+        deadline = clock.elapsed() + timeoutMs;
         continue;
       }
       if (sight.kind === "none") await starter.start();
-      if (clock.now() >= deadline) throw new EngineUnavailable(describeSilence(sight, timeoutMs));
+      if (clock.elapsed() >= deadline) throw new EngineUnavailable(describeSilence(sight, timeoutMs));
       await sleep(clock, LOOK_EVERY_MS);
     }
   } finally {

@@ -148,9 +148,9 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     refusals: [404, 409],
     async handle({ id, query: { force } }) {
       find(id);
-      const began = clock.now();
+      const began = clock.elapsed();
       const run = await engine.kill(id, force);
-      const took = Math.max(0, clock.now() - began);
+      const took = Math.round(clock.elapsed() - began);
       const words = force ? "force killed" : "gracefully terminated";
       return {
         success: true,
@@ -175,9 +175,9 @@ export function addRunEndpoints(app: EngineApp, { engine, clock }: { engine: Eng
     refusals: [400, 404, 409],
     async handle({ id, query: { force } }) {
       const run = find(id, `Workflow run not found: ${id}`);
-      const began = clock.now();
+      const began = clock.elapsed();
       const done = await engine.cleanup(id, force);
-      const took = Math.max(0, clock.now() - began);
+      const took = Math.round(clock.elapsed() - began);
       const note = [done.lost, done.kept].filter(Boolean).join(" ");
       const removed = done.workspaceRemoved || done.worktreeRemoved || done.tempFilesRemoved;
       // A note about what stays is no fault as long as something was removed.

@@ -31,9 +31,9 @@ export interface OpenSession extends HttpSession {
   calls: Calls;
   /** Responses being written: an open stream, or an answer under way. */
   responses: Set<ServerResponse>;
-  /** Epoch ms. */
+  /** By the clock's `elapsed`. */
   lastSeen: number;
-  /** Until then (epoch ms) the session counts as in use, since its client is still initializing it. */
+  /** Until then (by the clock's `elapsed`) the session counts as in use, since its client is still initializing it. */
   openingUntil: number;
   cancelTimer(): void;
   close(): Promise<void>;
@@ -91,7 +91,7 @@ export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
     makeRoom(caller) {
       const own = sessionsOf(caller);
       if (own.length < options.maxSessions) return;
-      const now = clock.now();
+      const now = clock.elapsed();
       // Clients seldom close a session. One with an open response is still in use, and so is one being initialized.
       const [oldest] = own
         .filter((one) => one.responses.size === 0 && one.id !== undefined && one.openingUntil <= now)
@@ -118,8 +118,8 @@ export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
         id: undefined,
         calls: createCalls(),
         responses: new Set(),
-        lastSeen: clock.now(),
-        openingUntil: clock.now() + OPENING_MS,
+        lastSeen: clock.elapsed(),
+        openingUntil: clock.elapsed() + OPENING_MS,
         cancelTimer: () => {},
         serve,
         async close() {
@@ -159,7 +159,7 @@ export function createOpenSessions(options: OpenSessionsOptions): OpenSessions {
       session.responses.add(response);
       response.once("close", () => {
         session.responses.delete(response);
-        session.lastSeen = clock.now();
+        session.lastSeen = clock.elapsed();
         if (session.responses.size > 0 || !sessions.has(session)) return;
         session.cancelTimer();
         session.cancelTimer = clock.after(options.idleMs, () => void session.close());

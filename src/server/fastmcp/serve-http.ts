@@ -65,7 +65,7 @@ const SWEEP_MS = 20;
  */
 export async function serveHttp(options: HttpServerOptions): Promise<HttpServer> {
   const { server, persons, clock, log } = options;
-  const rate = createRate({ perMinute: options.requestsPerMinute, now: clock.now });
+  const rate = createRate({ perMinute: options.requestsPerMinute, clock });
   const ownServers = createOwnServers({ persons, ...options });
   const sessions = createHttpSessions({ ...options, ownServers });
   const dashboard = createDashboardRequests({

@@ -1,3 +1,5 @@
+import type { Clock } from "../../shared/clock.js";
+
 /** How many requests each caller may send. */
 export interface Rate {
   /** Counts requests of a caller. Gives the seconds until they would be taken, or undefined when they are. */
@@ -7,17 +9,17 @@ export interface Rate {
 /**
  * A bucket for each caller that fills evenly and holds a minute's worth, so that a client may begin with a burst.
  * Callers are the server's own names for them, so that there are as few buckets as tokens.
- * @param options.now the time in ms
  */
-export function createRate(options: { perMinute: number; now: () => number }): Rate {
-  const { perMinute, now } = options;
+export function createRate(options: { perMinute: number; clock: Pick<Clock, "elapsed"> }): Rate {
+  const { perMinute, clock } = options;
   const buckets = new Map<string, { left: number; at: number }>();
   return {
     take(caller, count) {
-      const bucket = buckets.get(caller) ?? { left: perMinute, at: now() };
-      const left = Math.min(perMinute, bucket.left + (Math.max(0, now() - bucket.at) / 60_000) * perMinute);
+      const at = clock.elapsed();
+      const bucket = buckets.get(caller) ?? { left: perMinute, at };
+      const left = Math.min(perMinute, bucket.left + ((at - bucket.at) / 60_000) * perMinute);
       const isTaken = left >= count;
-      buckets.set(caller, { left: isTaken ? left - count : left, at: now() });
+      buckets.set(caller, { left: isTaken ? left - count : left, at });
       return isTaken ? undefined : Math.ceil(((count - left) / perMinute) * 60);
     },
   };

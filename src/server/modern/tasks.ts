@@ -82,7 +82,7 @@ interface Task {
   /** Since when its calls have ended with errors only, by the clock's `elapsed`. */
   failingSince?: number | undefined;
   cancelling?: Promise<void> | undefined;
-  /** What came of the last attempt to cancel it, and when, epoch ms. */
+  /** What came of the last attempt to cancel it, and when, by the clock's `elapsed`. */
   cancelled?: { result: ToolResult; at: number };
   /** When its client has asked for it last, by the clock's `elapsed`. */
   askedAt: number;
@@ -160,7 +160,7 @@ export function createTasks(options: {
     if (call.form) return { ...common, status: "input_required", form: call.form };
     if (!cancelled) return { ...common, status: "working" };
     // That it could not be cancelled is told until there is something newer.
-    const newest = cancelled.at >= call.changedAt ? summaryOf(cancelled.result) : told;
+    const newest = clock.elapsed() - cancelled.at <= call.quietMs() ? summaryOf(cancelled.result) : told;
     const again = (task.stopTrying ?? task.cancelling) && TRIES_AGAIN;
     return {
       ...common,
@@ -185,7 +185,7 @@ export function createTasks(options: {
       calls.hold({ ...who, supportsForms: false }, async (own) => {
         try {
           const result = await work.end(task.followed, own);
-          task.cancelled = { result, at: clock.now() };
+          task.cancelled = { result, at: clock.elapsed() };
           return result;
         } finally {
           resolve();

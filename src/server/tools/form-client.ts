@@ -52,10 +52,10 @@ export function createFormClient(
       const signal = closing ? AbortSignal.any([options.signal, closing]) : options.signal;
       if (!channel.supportsForms) return { kind: "not_asked", why: "no_forms" };
       if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
-      const since = clock.now();
+      const since = clock.elapsed();
       let stopBeat = () => {};
       const beat = () => {
-        const seconds = Math.round((clock.now() - since) / 1000);
+        const seconds = Math.round((clock.elapsed() - since) / 1000);
         channel.heartbeat(`Waiting for the person's answer to the form (${seconds} s)`);
         stopBeat = clock.after(HEARTBEAT_MS, beat);
       };
@@ -70,7 +70,7 @@ export function createFormClient(
         if (signal.aborted) return { kind: "cancelled", why: "call_cancelled" };
         if (answer.action === "accept")
           return { kind: "accepted", values: readValues(answer.content, questions) };
-        const isTooFast = !answer.wasShownBefore && clock.now() - since < FASTEST_PERSON_MS;
+        const isTooFast = !answer.wasShownBefore && clock.elapsed() - since < FASTEST_PERSON_MS;
         const byClient = isTooFast ? { byClient: true as const } : {};
         if (answer.action === "decline") return { kind: "declined", ...byClient };
         return { kind: "cancelled", why: "closed", ...byClient };

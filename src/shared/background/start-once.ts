@@ -23,7 +23,7 @@ export function createStarter(options: {
   timeoutMs: number;
 }) {
   const { folder, what, whereMore, spawn, alreadyRunning, unavailable, clock, timeoutMs } = options;
-  const since = clock.now();
+  const since = clock.elapsed();
   // Whoever starts at the same time would lose against the process's own lock, but ten windows are ten processes.
   let turn: ProcessLock | undefined;
   let child: StartedProcess | undefined;
@@ -48,7 +48,7 @@ export function createStarter(options: {
         );
       }
       // A window that hangs while it has its turn must not keep the others from one.
-      if (!turn && clock.now() - since < timeoutMs / 2) {
+      if (!turn && clock.elapsed() - since < timeoutMs / 2) {
         // To be looked again with the turn in hand: it may have been started since the last look.
         return takeTurn();
       }

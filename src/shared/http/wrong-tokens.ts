@@ -32,7 +32,7 @@ export function createWrongTokens({ clock, log }: { clock: Clock; log: Log }): W
   let held = 0;
   return {
     async count(address = "an unknown address") {
-      const now = clock.now();
+      const now = clock.elapsed();
       const known = addresses.get(address);
       const seen =
         known && now - known.lastAt < FORGOTTEN_MS
