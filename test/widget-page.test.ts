@@ -127,6 +127,70 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     expect(shown.calls).toHaveLength(looked);
   });
 
+  it("stays up to date when a busy browser tells at once that it was out of sight and is in sight", async () => {
+    const chat = await open({ paceMs: "manual" });
+    const { given, result, runId } = await startRun(chat);
+    const shown = await showWidget(browser.get(), chat.client, undefined, async (page) => {
+      await page.addInitScript(`window.IntersectionObserver = class extends IntersectionObserver {
+        constructor(tell) {
+          super((seen) => tell([{ isIntersecting: false }, ...seen]));
+        }
+      };`);
+    });
+    await shown.tell(given, result);
+    await shown.widget.getByRole("heading", { name: COMPLETE.session_name }).waitFor();
+    const looked = shown.calls.length;
+    await until(() => shown.calls.length >= looked + 2, "it to look again by itself");
+    chat.world.run(runId).turn("Goes on");
+    await shown.widget.getByText("Goes on").waitFor();
+  });
+
+  it("asks again when its client has lost an answer, and shows none that comes after a newer one", async () => {
+    const chat = await open({ paceMs: "manual" });
+    const { given, result, runId } = await startRun(chat);
+    const turn = (action: string) => chat.world.run(runId).turn(action);
+    let loses = false;
+    let release = () => {};
+    const late = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const client: Parameters<typeof showWidget>[1] = {
+      readResource: (what) => chat.client.readResource(what),
+      async callTool(call) {
+        const isLost = loses;
+        loses = false;
+        const answer = await chat.client.callTool(call);
+        if (isLost) await late;
+        return answer;
+      },
+    };
+    const shown = await showWidget(browser.get(), client, undefined, (page) => page.clock.install());
+    const { widget, page } = shown;
+    turn("First");
+    await shown.tell(given, result);
+    await widget.getByText("First").waitFor();
+    const card = widget.locator(".card");
+    await card.evaluate(`(() => {
+      window.told = [];
+      const action = document.querySelector(".card-action");
+      const changes = { childList: true, characterData: true, subtree: true };
+      new MutationObserver(() => window.told.push(action.textContent)).observe(action, changes);
+    })()`);
+    const looked = shown.calls.length;
+    loses = true;
+    await until(() => shown.calls.length > looked, "the look whose answer is lost");
+    turn("Second");
+    await page.clock.fastForward(30_000);
+    await widget.getByText("Not up to date: the client gives no answer. It is asked again.").waitFor();
+    await page.clock.fastForward(10_000);
+    await widget.getByText("Second").waitFor();
+    expect(await widget.locator(".problem").count()).toBe(0);
+    release();
+    turn("Third");
+    await widget.getByText("Third").waitFor();
+    expect(await card.evaluate("window.told")).toEqual(["Second", "Third"]);
+  });
+
   it("is dark or light as the chat is, whatever the browser is", async () => {
     const chat = await open({ paceMs: "manual" });
     const { given, result } = await startRun(chat);

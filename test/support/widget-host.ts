@@ -46,11 +46,13 @@ function buildHost(): Promise<string> {
 /**
  * Reads the widget from the client's server, shows it in a host built on the official `app-bridge`, and lets the client
  * carry its calls out.
+ * @param prepare done to the page of the chat before the widget is there
  */
 export async function showWidget(
   browser: Browser,
   client: HostClient,
   context: object = { theme: "light" },
+  prepare: (page: Page) => Promise<void> = async () => {},
 ): Promise<ShownWidget> {
   const script = await buildHost();
   const server = createServer((_request, response) => {
@@ -70,6 +72,7 @@ export async function showWidget(
     await page.context().close();
     server.close();
   });
+  await prepare(page);
   const calls: ShownWidget["calls"] = [];
   const news: string[] = [];
   await page.exposeFunction("hostCallTool", async (params: ShownWidget["calls"][number]) => {

@@ -32,7 +32,10 @@ function start(host: Host): void {
   });
   sizes.observe(document.documentElement);
   // Also tells when the chat has scrolled it away.
-  new IntersectionObserver(([entry]) => made.setSeen(entry?.isIntersecting === true)).observe(place);
+  new IntersectionObserver((seen) => {
+    // A busy browser tells several moments at once, the oldest first: only the last is how it stands.
+    made.setSeen(seen.at(-1)?.isIntersecting === true);
+  }).observe(place);
 }
 
 keepTime();

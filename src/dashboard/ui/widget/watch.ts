@@ -1,5 +1,5 @@
 import type { WidgetView } from "../../views/widget.js";
-import type { Host } from "./host.js";
+import type { Host, ToolResult } from "./host.js";
 import { problem, view } from "./state.js";
 import { readToolAnswer } from "./tool-answer.js";
 
@@ -11,6 +11,8 @@ const REFRESH = "refresh_widget";
 const GOES_ON_MS = 2_000;
 const WAITS_MS = 5_000;
 const FAILED_MS = 10_000;
+/** So long an answer is waited for before it is asked again, in ms: a host that has lost one tells nobody. */
+const LOST_MS = 30_000;
 const FINAL = ["completed", "failed", "killed"];
 
 export interface Watch {
@@ -33,6 +35,9 @@ export function watchAbout(host: Host): Watch {
   let isEnded = false;
   let isLooking = false;
   let again = false;
+  /** How often it was asked, and to which of these the answer is shown. */
+  let asked = 0;
+  let answered = 0;
 
   async function look(): Promise<void> {
     window.clearTimeout(timer);
@@ -51,26 +56,33 @@ export function watchAbout(host: Host): Watch {
 
   /** @returns when to ask again, in ms; undefined when it is over */
   async function ask(about: About): Promise<number | undefined> {
+    asked += 1;
+    const number = asked;
     try {
-      const result = await host.callTool(REFRESH, about);
-      const { isError, text } = readToolAnswer(result);
-      const seen = (result.structuredContent as { view?: WidgetView } | undefined)?.view;
-      if (about !== what) return 0;
-      if (isError || !seen) {
-        // A run that is just being started may not be there yet.
-        if ("session_name" in about) return GOES_ON_MS;
-        problem.value = text;
-        return FAILED_MS;
-      }
-      // By its name it is found only while it goes on.
-      if (seen.run && "session_name" in about) what = { run_id: seen.run.runId };
-      view.value = seen;
-      problem.value = "";
-      return pauseOf(seen);
+      return await inTime(host.callTool(REFRESH, about).then((result) => take(about, number, result)));
     } catch (error) {
-      problem.value = `Not up to date: ${(error as Error).message}`;
+      if (about === what) problem.value = `Not up to date: ${(error as Error).message}`;
       return FAILED_MS;
     }
+  }
+
+  /** Shows an answer, unless a newer one is shown already. @returns when to ask again, as `ask` */
+  function take(about: About, number: number, result: ToolResult): number | undefined {
+    const { isError, text } = readToolAnswer(result);
+    const seen = (result.structuredContent as { view?: WidgetView } | undefined)?.view;
+    if (about !== what || number < answered) return 0;
+    if (isError || !seen) {
+      // A run that is just being started may not be there yet.
+      if ("session_name" in about) return GOES_ON_MS;
+      problem.value = text;
+      return FAILED_MS;
+    }
+    answered = number;
+    // By its name it is found only while it goes on.
+    if (seen.run && "session_name" in about) what = { run_id: seen.run.runId };
+    view.value = seen;
+    problem.value = "";
+    return pauseOf(seen);
   }
 
   return {
@@ -97,6 +109,18 @@ export function watchAbout(host: Host): Watch {
       window.clearTimeout(timer);
     },
   };
+}
+
+/** @throws Error when nothing has come in time; what comes later is not lost for that */
+function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  let timer: number | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = window.setTimeout(
+      () => reject(new Error("the client gives no answer. It is asked again.")),
+      LOST_MS,
+    );
+  });
+  return Promise.race([answer, late]).finally(() => window.clearTimeout(timer));
 }
 
 function pauseOf({ run, plan }: WidgetView): number | undefined {
