@@ -334,8 +334,8 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
       {},
       "#/plans/plan-1",
     );
-    await page.locator(".timeline-marks span").nth(3).waitFor();
-    const marks = await page.locator(".timeline-marks span").allInnerTexts();
+    await page.locator(".timeline-marks > span").nth(3).waitFor();
+    const marks = await page.locator(".timeline-marks > span").allInnerTexts();
     expect(new Set(marks).size).toBe(marks.length);
     expect(marks[0]).toMatch(/^\d\d:\d\d:\d\d$/);
   });

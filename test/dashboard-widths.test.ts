@@ -73,6 +73,34 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(viewport.width);
   });
 
+  it("a time in a plan's timeline for which there is no room is left out, and widens nothing", async () => {
+    // Yesterday's, which are told with their day, and the last of them at the very end.
+    const end = new Date(Date.now() - 86_400_000).setMinutes(0, 0, 0);
+    const { page } = await open("#/plans/plan-1", ({ plans }) => {
+      Object.assign(plans["plan-1"] ?? {}, {
+        status: "completed",
+        startedAt: end - 3_600_000,
+        changedAt: end,
+      });
+    });
+    await page.locator(".timeline-marks > span").first().waitFor();
+    const marks = (await page.evaluate(`(() => {
+      const frame = document.querySelector(".timeline").getBoundingClientRect();
+      const below = document.querySelector(".timeline-rows").getBoundingClientRect().top;
+      return [...document.querySelectorAll(".timeline-marks > span")]
+        .filter((mark) => mark.checkVisibility())
+        .map((mark) => {
+          const { top, right } = mark.firstElementChild.getBoundingClientRect();
+          return { isSeen: top < below, fits: right <= frame.right, left: mark.getBoundingClientRect().left };
+        });
+    })()`)) as { isSeen: boolean; fits: boolean; left: number }[];
+    expect(marks.filter(({ isSeen, fits }) => isSeen && !fits)).toEqual([]);
+    expect(marks.some(({ isSeen }) => isSeen)).toBe(true);
+    // Its line is there all the same.
+    expect(marks.at(-1)?.isSeen).toBe(false);
+    expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(viewport.width);
+  });
+
   it("what an agent has said at length is scrolled by the keyboard, and what fits is no stop of it", async () => {
     const { page } = await open("#/", ({ board }) => {
       const gate = board.needs.find(({ kind }) => kind === "gate");

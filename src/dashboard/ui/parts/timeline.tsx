@@ -38,7 +38,7 @@ export function Timeline({ steps, entries, from, to }: TimelineProps) {
       <div class="timeline-marks" aria-hidden="true">
         {marks(from, end).map((time) => (
           <span key={time} style={{ left: at(time) }}>
-            {isShort ? clockTime(time) : moment(time, now.value)}
+            <span>{isShort ? clockTime(time) : moment(time, now.value)}</span>
           </span>
         ))}
       </div>
