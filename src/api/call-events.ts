@@ -45,18 +45,17 @@ export function createEventCalls({
       await stream(call, feed);
     },
 
-    async streamEvents(runId, signal, onEvent) {
+    async streamEvents(runId, signal, onEvent, after = "0") {
       const call = {
         method: "GET" as const,
         path: `${API}/run/${toSegment(runId)}/events`,
         doing: `listen to the events of run ${runId}`,
         signal,
-        // From the first one on.
-        headers: { "last-event-id": "0" },
+        headers: { "last-event-id": after },
       };
-      const feed = createFeed(({ event, data }) => {
+      const feed = createFeed(({ id, event, data }) => {
         const logged = event === "run" ? parseLoggedEvent(parseJson(hide(data))) : undefined;
-        if (logged) onEvent(logged);
+        if (logged) onEvent(logged, id);
       });
       await stream(call, feed);
     },

@@ -97,8 +97,16 @@ export interface WorkflowsApi {
     onOpen(gap: boolean, id: string | undefined): void;
     onRun(id: string, run: Run): void;
   }): Promise<void>;
-  /** `GET /run/{id}/events` from the run's beginning on, as far as it is kept. Resolves when the stream ends. */
-  streamEvents(runId: string, signal: AbortSignal, onEvent: (event: LoggedEvent) => void): Promise<void>;
+  /**
+   * `GET /run/{id}/events` from the run's beginning on, as far as it is kept. Resolves when the stream ends.
+   * @param after goes on behind the event that came with this id
+   */
+  streamEvents(
+    runId: string,
+    signal: AbortSignal,
+    onEvent: (event: LoggedEvent, id: string | undefined) => void,
+    after?: string,
+  ): Promise<void>;
   /** `POST /run/{id}/questions/{question_id}/answer`. @param whose only for APIs that say that they take it */
   answerQuestion(runId: string, questionId: string, answer: string, whose?: Whose): Promise<void>;
   /** `GET /run/{id}/diff`: what the session's commits change, at most so many bytes. */

@@ -25,6 +25,8 @@ const PAST_MS = 2_000;
 /** A log that nobody needs is kept so long for who comes back, in ms. */
 const KEPT_MS = 30_000;
 const MOST_LOGS = 20;
+/** Pauses before a stream is opened again that broke or could not be had, in ms. */
+const AGAIN_MS = [0, 250, 1_000, 5_000, 15_000];
 const ONLY_SEEN =
   "This workflows API does not tell what the agent did: the log has what was seen since this page was opened.";
 
@@ -77,13 +79,16 @@ function createLog(
   let last: LoggedEvent | undefined;
   let heardAt = clock.elapsed();
   const isTold = capabilities.describesEndpoint("events");
+  /** Grows also from one log of the run to the next: a page that has an earlier one takes only what is newer. */
+  let key = isTold ? 0 : clock.now();
 
-  function add(event: LoggedEvent): void {
+  function add(event: LoggedEvent, id?: string): void {
     heardAt = clock.elapsed();
     const told = toLogEntry(event, last);
     last = event;
     if (!told) return;
-    const entry = { key: left + entries.length + 1, ...told };
+    key = Math.max(key + 1, /^\d{1,15}$/.test(id ?? "") ? Number(id) : 0);
+    const entry = { key, ...told };
     entries.push(entry);
     if (entries.length > MOST_ENTRIES) {
       entries.shift();
@@ -92,14 +97,26 @@ function createLog(
     for (const listener of [...listeners]) listener(entry);
   }
 
-  async function listen(): Promise<void> {
+  /**
+   * Until the run has ended. A stream that breaks before, as where the API begins anew, is opened again and goes on where
+   * it was. @param onBreak called each time
+   */
+  async function listen(onBreak: () => void): Promise<void> {
     const done = new AbortController();
-    await api
-      .streamEvents(run.runId, AbortSignal.any([closing.signal, done.signal]), (event) => {
-        add(event);
-        if (event.type === "finished") done.abort();
-      })
-      .catch(() => {});
+    const signal = AbortSignal.any([closing.signal, done.signal]);
+    let lastId: string | undefined;
+    let failures = 0;
+    const take = (event: LoggedEvent, id: string | undefined) => {
+      lastId = id ?? lastId;
+      failures = 0;
+      add(event, id);
+      if (event.type === "finished") done.abort();
+    };
+    while (!signal.aborted) {
+      await api.streamEvents(run.runId, signal, take, lastId).catch(() => {});
+      onBreak();
+      await sleep(clock, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)] ?? 0, signal);
+    }
   }
 
   /** Where the API tells no log, what is seen of the run is one. */
@@ -115,9 +132,9 @@ function createLog(
     closing.signal.addEventListener("abort", stop, { once: true });
   }
 
-  async function waitForPast(ended: Promise<void>): Promise<void> {
+  async function waitForPast(): Promise<void> {
     const over = new AbortController();
-    void ended.then(() => over.abort());
+    void listen(() => over.abort());
     const until = clock.elapsed() + PAST_MS;
     do {
       if (!(await sleep(clock, QUIET_MS, over.signal))) return;
@@ -127,7 +144,7 @@ function createLog(
   if (!isTold) watch();
   const log: Kept = {
     users: 0,
-    ready: isTold ? waitForPast(listen()) : Promise.resolve(),
+    ready: isTold ? waitForPast() : Promise.resolve(),
     ...{ note: isTold ? undefined : ONLY_SEEN },
     entries: () => ({ log: [...entries], logLeft: left }),
     onEntry(listener) {

@@ -1,5 +1,7 @@
 import type { Services } from "../actions/define-action.js";
 import type { Run } from "../api/types.js";
+import { mergeRun } from "../runs/merge-run.js";
+import { changesBetween } from "../runs/run-events.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import type { Board } from "./board.js";
@@ -26,6 +28,8 @@ export interface Topics {
 const TOGETHER_MS = 20;
 /** A plan that another process carries out is looked at so often, in ms. */
 const PLAN_MS = 1_000;
+/** What could not be read at first is tried again after so long, in ms: the API, or the database, may be back. */
+const LATER_MS = 1_000;
 /** After a reading that has failed, in ms. */
 const AGAIN_MS = 500;
 
@@ -51,9 +55,12 @@ export function createTopics(options: { services: Services; board: Board; pages:
       if (!closing.signal.aborted) tell(run);
     });
 
+    const gone = createGone("run", runId, queue);
+
     async function begin(): Promise<void> {
       try {
         run = await pages.run(runId, closing.signal);
+        if (closing.signal.aborted) return;
         runLog = pages.logOf(run);
         await runLog.ready;
         if (closing.signal.aborted) return;
@@ -73,8 +80,10 @@ export function createTopics(options: { services: Services; board: Board; pages:
           offEntry();
           watch.stop();
         });
+        // What has come while its log was read was told to nobody who was not there yet.
+        if (changesBetween(run, mergeRun(run, watch.latest())).length > 0) tellAnew();
       } catch (error) {
-        fail("run", runId, error, queue);
+        if (gone.tell(error) === "may-pass" && (await sleep(clock, LATER_MS, closing.signal))) await begin();
       }
     }
     return {
@@ -89,6 +98,7 @@ export function createTopics(options: { services: Services; board: Board; pages:
 
   function openPlan(idOrName: string, queue: EventQueue): Topic {
     const closing = new AbortController();
+    const gone = createGone("plan", idOrName, queue);
     let planId: string | undefined;
     let mark = "";
     async function look(isForced = false): Promise<void> {
@@ -102,8 +112,7 @@ export function createTopics(options: { services: Services; board: Board; pages:
         queue.add("plan", detail, { replaces: true });
       } catch (error) {
         if (!(error instanceof NotThere) && mark !== "") return;
-        fail("plan", idOrName, error, queue);
-        closing.abort();
+        if (gone.tell(error) === "for-good") closing.abort();
       }
     }
     const looking = createTogether(clock, () => void look());
@@ -127,11 +136,20 @@ export function createTopics(options: { services: Services; board: Board; pages:
     };
   }
 
-  function fail(kind: "run" | "plan", id: string, error: unknown, queue: EventQueue): void {
-    const { name, message } = error as Error;
-    const isTold = ["NotThere", "ApiError", "StoreError", "PlansUnavailable"].includes(name);
-    if (!isTold) log.error("A page of the dashboard could not be told:", error);
-    queue.add("gone", { kind, id, why: isTold ? message : "Internal error in this server." });
+  /** Tells a page why it has nothing to show: each reason once, and whether that may pass. */
+  function createGone(kind: "run" | "plan", id: string, queue: EventQueue) {
+    let told: string | undefined;
+    return {
+      tell(error: unknown): "may-pass" | "for-good" {
+        const { name, message } = error as Error;
+        const isKnown = ["NotThere", "ApiError", "StoreError", "PlansUnavailable"].includes(name);
+        if (!isKnown) log.error("A page of the dashboard could not be told:", error);
+        const why = isKnown ? message : "Internal error in this server.";
+        if (why !== told) queue.add("gone", { kind, id, why });
+        told = why;
+        return isKnown && name !== "NotThere" ? "may-pass" : "for-good";
+      },
+    };
   }
 
   return {

@@ -17,6 +17,8 @@ export interface WatchedProxy {
   resumed: (string | undefined)[];
   /** Breaks the open streams off. */
   breakStreams(): void;
+  /** Breaks the open streams of single runs off. */
+  breakLogs(): void;
   /** Lets nothing more of the open streams through, which stay open. */
   silenceStreams(): void;
   /** From now on no stream is let through. */
@@ -36,11 +38,13 @@ const API = "/api/v1/workflows/claude-code";
 /** A proxy on a free port, gone after the test. */
 export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
   const open = new Map<ServerResponse, IncomingMessage | undefined>();
+  const logs = new Set<ServerResponse>();
   const server = createServer((incoming, response) => {
     const path = new URL(incoming.url ?? "/", proxy.target).pathname;
     const line = `${incoming.method} ${path.startsWith(API) ? path.slice(API.length) : path}`;
     proxy.requests.push(line);
     const isStream = line === "GET /events";
+    if (/^GET \/run\/[^/]+\/events$/.test(line)) logs.add(response);
     if (isStream) {
       proxy.resumed.push(incoming.headers["last-event-id"] as string | undefined);
       if (proxy.refuseStreams) return void response.destroy();
@@ -56,6 +60,7 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
     const onward = request(new URL(incoming.url ?? "/", proxy.target), { method: incoming.method, headers });
     response.on("close", () => {
       open.delete(response);
+      logs.delete(response);
       onward.destroy();
     });
     onward.on("error", () => response.destroy());
@@ -92,6 +97,9 @@ export async function serveWatchedProxy(target: string): Promise<WatchedProxy> {
     streams: () => open.size,
     breakStreams() {
       for (const response of open.keys()) response.destroy();
+    },
+    breakLogs() {
+      for (const response of logs) response.destroy();
     },
     silenceStreams() {
       for (const [response, answer] of open) answer?.unpipe(response);

@@ -129,7 +129,10 @@ async function lose(lost: EventSource): Promise<void> {
   if (lost !== source || connection.value.state === "ended") return;
   if (connection.value.state !== "lost") connection.value = { state: "lost", since: Date.now() };
   if (lost.readyState !== EventSource.CLOSED) return;
-  if (await isSignedOut()) return end("This page's sign-in has ended.");
+  const isOver = await isSignedOut();
+  // Another page was opened meanwhile, or none is looked at any more.
+  if (lost !== source) return;
+  if (isOver) return end("This page's sign-in has ended.");
   retry = window.setTimeout(connect, retryMs);
   retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
 }
