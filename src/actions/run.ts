@@ -14,8 +14,9 @@ import {
   type RunArguments,
   type Task,
 } from "./start/draft.js";
-import { type TaskOfIssue, takeIssueAsTask } from "./start/issue-task.js";
+import type { TaskOfIssue } from "./start/issue-task.js";
 import type { IssueOfWork } from "./start/linked-issue.js";
+import { mayNameIssue } from "./start/may-name-issue.js";
 import {
   buildRequest,
   cancelledBeforeStart,
@@ -78,7 +79,7 @@ export const runAction = defineAction({
 
   async handle(asked: RunArguments, call: Call, services: Services): Promise<Answer> {
     checkSendable(asked.message ?? "", services);
-    const issue = await takeIssueAsTask(asked, call, services);
+    const issue = await readIssue(asked, call, services);
     if (issue && "outcome" in issue) return issue;
     checkConfirm(asked, issue, services);
     const about = await findIssueOfStart(asked, issue, call, services);
@@ -109,7 +110,8 @@ export async function startRun(
     const reserved = await reserveSlot(start, call, services);
     if ("outcome" in reserved) return reserved;
     try {
-      const told = withInterruption(message, start.continuation?.interruption);
+      const interruption = start.continuation?.interruption;
+      const told = interruption === undefined ? message : withInterruption(message, interruption);
       const request = { ...(await buildRequest(start, call.person, services)), message: told };
       const answer = await startAbout(about, request, (whole) =>
         startAndFollow(whole, start, reserved, call, services),
@@ -135,6 +137,17 @@ function checkSendable(message: string, { api }: Services): void {
   if (!message.trim() || isNothing(message)) {
     throw new ActionError("`message` is empty: say what the workflow should do. Nothing was sent.");
   }
+}
+
+/** The issue that the message names; most name none, and then nothing is loaded. */
+async function readIssue(
+  asked: RunArguments,
+  call: Call,
+  services: Services,
+): Promise<TaskOfIssue | Answer | undefined> {
+  if (!mayNameIssue(asked.message ?? "")) return undefined;
+  const { takeIssueAsTask } = await import("./start/issue-task.js");
+  return takeIssueAsTask(asked, call, services);
 }
 
 /**

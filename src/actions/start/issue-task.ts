@@ -8,6 +8,7 @@ import { confirmWithPerson } from "../forms/confirm.js";
 import { findClientRepository } from "./client-folders.js";
 import type { RunArguments } from "./draft.js";
 import { readRepository } from "./local-repository.js";
+import { mayNameIssue } from "./may-name-issue.js";
 
 /** What is to be sent in place of a message that names an issue. */
 export interface TaskOfIssue {
@@ -29,12 +30,10 @@ const SHOWN_CHARS = 12_000;
 const TITLE_CHARS = 120;
 /** So many issues of one list are read, one after the other, and shown at once. */
 const MOST_ISSUES = 30;
-/** No reference to an issue is longer. */
-const REFERENCE_CHARS = 400;
 
 /**
  * A message that names an issue becomes that issue, quoted as what others have written, once the person has seen it.
- * @returns undefined for any other message; the answer with which the call ends when they do not agree
+ * @returns undefined where no service knows an issue by it; the answer with which the call ends when they do not agree
  * @throws ActionError when the issue cannot be read; nothing was sent
  */
 export function takeIssueAsTask(
@@ -101,7 +100,6 @@ async function readIssue(
   call: Call,
   services: Services,
 ): Promise<ReadIssueTask | undefined> {
-  // Most messages are none, and then nothing is loaded.
   if (!mayNameIssue(message)) return undefined;
   for (const source of await services.elsewhere.issueSources()) {
     const named = await source.find(message, () => findPlace(repositoryUrl, call, services));
@@ -123,12 +121,6 @@ async function readIssue(
     };
   }
   return undefined;
-}
-
-/** Whether the first line may name an issue: it ends with a number, or with an address. */
-function mayNameIssue(message: string): boolean {
-  const [line = ""] = message.trim().split("\n");
-  return line.length <= REFERENCE_CHARS && /(?:[#-]\d+|\bhttps?:\/\/\S+)[.!]?$/i.test(line.trim());
 }
 
 /** The repository that is meant by an issue without one: that of the call, else that in which the client stands. */

@@ -37,7 +37,7 @@ export async function findInterruption(
 }
 
 /** The message with what has happened before it, unless it says that by itself. */
-export function withInterruption(message: string, interruption: string | undefined): string {
-  if (interruption === undefined || /^The run before this one was interrupted/.test(message)) return message;
+export function withInterruption(message: string, interruption: string): string {
+  if (/^The run before this one was interrupted/.test(message)) return message;
   return `${interruption}\n\n${message}`;
 }

@@ -43,8 +43,8 @@ export async function resumeInTerminal(
     );
   const happened = tellWhatHappened(last);
   const given = options.message?.trim();
-  const interruption = last.errorCode === "interrupted" ? happened : undefined;
-  const message = given ? withInterruption(given, interruption) : happened;
+  const isInterrupted = last.errorCode === "interrupted" && happened !== undefined;
+  const message = given && isInterrupted ? withInterruption(given, happened) : given || happened;
   if (!message)
     return refuse(
       `The last run of "${session.name}" has ended as it should. Say what is to be done now: ` +
