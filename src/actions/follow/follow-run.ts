@@ -1,12 +1,17 @@
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../../api/types.js";
+import type { RunEvent } from "../../runs/run-events.js";
 import type { FollowEnd } from "../../runs/run-follower.js";
+import { tellStandstill, tellTurn } from "../../runs/tell-run.js";
+import { measureTurns } from "../../runs/tell-turns.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { askClaimedQuestion } from "../forms/agent-questions.js";
 import { answerFollowEnd } from "./answer-follow-end.js";
 import { expectTurns } from "./expect-turns.js";
-import { reportEvent, reportTurn } from "./report-progress.js";
 import { resolveWaitMs } from "./wait-budget.js";
+
+/** For a question whose form was left without an answer: nothing shows it any more. */
+const ASK_AGAIN = "ask how it is, to answer";
 
 interface FollowOptions {
   /** Seconds to wait; undefined leaves it to what the client can bear. */
@@ -78,5 +83,48 @@ async function followAndAsk(
     // The last progress that the person has seen says that a form is open.
     const now = watcher.latest(seed.runId) ?? end.run;
     reportTurn(complete(now), call, isLeftOpen(now));
+  }
+}
+
+/**
+ * Reports the turn of a run, or what it waits for.
+ * @param isLeftOpen this call asks the person for no answer any more
+ */
+function reportTurn(run: Run, call: Call, isLeftOpen = false): void {
+  const message = tellTurn(run, isLeftOpen ? ASK_AGAIN : undefined);
+  if (message !== undefined) call.progress({ ...measureTurns(run), message });
+}
+
+/**
+ * Reports what has happened to a run.
+ * @param now epoch ms
+ * @param complete adds what the API does not tell of the run
+ * @param isLeftOpen as of `reportTurn`
+ */
+function reportEvent(
+  event: RunEvent,
+  call: Call,
+  now: number,
+  complete: (run: Run) => Run,
+  isLeftOpen = false,
+): void {
+  const run = complete(event.run);
+  switch (event.type) {
+    case "unreachable":
+    case "stalled": {
+      const message = tellStandstill(event, now);
+      if (message !== undefined) call.progress({ message });
+      return;
+    }
+    case "turn":
+      reportTurn(run, call, isLeftOpen);
+      return;
+    case "action":
+    case "status":
+    // A question may have been answered.
+    case "activity":
+    case "question":
+      // The answer tells the end, so there is no progress for a run that is over, except turns that were missed.
+      if (!isFinal(run.status)) reportTurn(run, call, isLeftOpen);
   }
 }
