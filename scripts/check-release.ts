@@ -5,6 +5,7 @@
  *     tsx scripts/check-release.ts v1.2.3 owner/repository
  */
 import { readFileSync } from "node:fs";
+import { VERSION } from "../src/shared/version.js";
 
 const [tag = "", repository = ""] = process.argv.slice(2);
 const read = (path: string) => JSON.parse(readFileSync(new URL(`../${path}`, import.meta.url), "utf8"));
@@ -20,6 +21,7 @@ expectEqual("The tag", tag, `v${about.version}`);
 expectEqual("server.json's version", server.version, about.version);
 expectEqual("The version of server.json's package", server.packages[0]?.version, about.version);
 expectEqual("The version of the Claude Code plugin", plugin.version, about.version);
+expectEqual("src/shared/version.ts", VERSION, about.version);
 expectEqual(
   "package.json's repository.url",
   about.repository?.url,

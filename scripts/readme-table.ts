@@ -1,8 +1,8 @@
 // Writes the tables that come from the code into docs, each between its two marks.
 import { readFileSync, writeFileSync } from "node:fs";
 import { AGENT_KINDS } from "../src/engine/agent/agent-kinds.js";
-import { renderAgentsTable } from "../src/engine/agent/render-table.js";
-import { renderSettingsTable } from "../src/settings/render-table.js";
+import { renderAgentsTable } from "./render-agents-table.js";
+import { renderSettingsTable } from "./render-settings-table.js";
 
 write("settings.md", "settings", renderSettingsTable());
 write("engine.md", "agents", renderAgentsTable(AGENT_KINDS));

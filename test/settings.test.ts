@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { delimiter } from "node:path";
 import { describe, expect, test } from "vitest";
+import { renderSettingsTable } from "../scripts/render-settings-table.js";
 import { readCommandLine } from "../src/cli/command-line.js";
 import { listSettingFlags } from "../src/settings/entries.js";
 import { listEngineVariables } from "../src/settings/list-variables.js";
-import { renderSettingsTable } from "../src/settings/render-table.js";
 import { readSettings, type Settings, SettingsError } from "../src/settings/settings.js";
 import { VERSION } from "../src/shared/version.js";
 import { toVariables } from "./support/bin.js";

@@ -1,4 +1,4 @@
-import type { AgentCapabilities, AgentKind } from "./agent-kind.js";
+import type { AgentCapabilities, AgentKind } from "../src/engine/agent/agent-kind.js";
 
 const yes = (value: boolean) => (value ? "yes" : "no");
 

@@ -1,4 +1,4 @@
-import { listEntries, PREFIX } from "./entries.js";
+import { listEntries, PREFIX } from "../src/settings/entries.js";
 
 /** The settings table of docs/settings.md, in Markdown, one row a setting, without a trailing newline. */
 export function renderSettingsTable(): string {
