@@ -1,4 +1,3 @@
-import type { Settings } from "../settings/settings.js";
 import type { Log } from "../shared/log.js";
 import { findSandbox, type Sandbox } from "./agent/claude/sandbox.js";
 
@@ -13,7 +12,7 @@ export interface LiveSandbox {
   /** Why no agent may begin: one has to be there, and is not. */
   problem(): string | undefined;
   /** Follows the setting. */
-  follow(mode: Settings["engineSandbox"]): Promise<void>;
+  follow(mode: "auto" | "on" | "off"): Promise<void>;
 }
 
 /** Looks at the machine once, when it is first needed. Says in the log what is missing. */

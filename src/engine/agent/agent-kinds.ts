@@ -1,4 +1,3 @@
-import type { Settings } from "../../settings/settings.js";
 import { codex } from "./acp/codex.js";
 import type { AgentKind } from "./agent-kind.js";
 import { claude } from "./claude/claude.js";
@@ -9,7 +8,7 @@ export const AGENT_KINDS: readonly AgentKind[] = [claude, codex];
 /** Where the settings say that a kind's program is; undefined for the kind's own, on the PATH. */
 export function configuredPath(
   { name }: Pick<AgentKind, "name">,
-  settings: Pick<Partial<Settings>, "claudePath" | "codexAcpPath"> | undefined,
+  settings: { claudePath?: string | undefined; codexAcpPath?: string | undefined } | undefined,
 ): string | undefined {
   return name === "claude" ? settings?.claudePath : settings?.codexAcpPath;
 }
