@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
+import { createPaced } from "../src/server/throttle-by-key.js";
 import { type Clock, systemClock } from "../src/shared/clock.js";
-import { createPaced } from "../src/shared/throttle-by-key.js";
 import { COMPLETE, connectInMemory, until } from "./support/harness.js";
 
 const sim = useSimulatedApi({ paceMs: "manual" });

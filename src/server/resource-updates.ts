@@ -1,8 +1,8 @@
 import type { Services } from "../actions/define-action.js";
 import { bareRun } from "../runs/run-facts.js";
-import { createPaced } from "../shared/throttle-by-key.js";
 import { createFollowedPlans } from "./followed-plans.js";
 import { runIdOf, runUri, SESSIONS_URI, WORKFLOWS_URI } from "./resources.js";
+import { createPaced } from "./throttle-by-key.js";
 
 /** At most two updates a second for each resource. */
 const UPDATE_PAUSE_MS = 500;

@@ -3,10 +3,10 @@ import { findClientRepository, listClientFolders } from "../actions/start/client
 import { hasTemplates, isBelowTemplates, watchFolder } from "../plan-templates/template-folders.js";
 import type { TemplateInfo } from "../plan-templates/templates.js";
 import { withDeadline } from "../shared/deadline.js";
-import { createPaced } from "../shared/throttle-by-key.js";
 import { planPrompts, promptOfTemplate } from "./plan-prompts.js";
 import type { PromptDefinition } from "./prompt.js";
 import { prompts } from "./prompts.js";
+import { createPaced } from "./throttle-by-key.js";
 
 /** Who asks for prompts, the same object each time: where they stand decides which templates there are. */
 export type Standing = Pick<Call, "localFolders">;

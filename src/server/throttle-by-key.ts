@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.js";
+import type { Clock } from "../shared/clock.js";
 
 export interface Paced<Key> {
   /** Reports the key, at once or when its pause is over. */
