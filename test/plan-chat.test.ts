@@ -337,6 +337,9 @@ test("what is held up from outside is told as blocked, with the reason, and goes
     /^Blocked since .*, step design: .*Down for maintenance.*It is tried again by itself\./,
   );
   expect(held.data.plan).toMatchObject({ line: "design: blocked", steps: [{ status: "blocked" }, {}] });
+  // The API has said no to it, so that it is not there; it keeps its place.
+  expect(held.data.plan.runs).toEqual({ started: 0, limit: 20 });
+  expect(held.text).toContain("Runs: 0 of 20 started, 1 starting.");
   heal();
   expect((await follow(plan_id)).data.outcome).toBe("completed");
 });

@@ -1208,6 +1208,23 @@ describe("what a person sees", () => {
     expect(describePlan(bare.state).steps[0]?.outcome).toBe("verdict: approve");
   });
 
+  it("counts a run as started when that is confirmed, and tells one apart that may still be refused", () => {
+    const world = begin({ limits: { runs: 2 }, steps: [design, { ...design, id: "other" }] });
+    const runs = () => describePlan(world.state).runs;
+    expect(runs()).toEqual({ started: 0, starting: 2, limit: 2 });
+    expect(progressLine(world.state)).toBe("design: starting · other: starting");
+    expect(describePlan(world.state).nearLimits).toEqual(["0 of 2 runs were started, 2 starting."]);
+    world.do({ type: "run-not-started", key: "p1/design/1", reason: "No.", deterministic: true });
+    expect(runs()).toEqual({ started: 0, starting: 1, limit: 2 });
+    world.do({ type: "start-unknown", key: "p1/other/1", reason: "Its answer was lost." });
+    expect(runs()).toEqual({ started: 0, unknown: 1, limit: 2 });
+    const { summary } = columnsOf(world.state);
+    expect((JSON.parse(summary) as PlanSummary).runs).toEqual(runs());
+    world.do({ type: "run-started", key: "p1/other/1", runId: "r" });
+    expect(runs()).toEqual({ started: 1, limit: 2 });
+    expect(progressLine(world.state)).toContain("other: goes on");
+  });
+
   it("is a table of the steps, and one line", () => {
     const world = begin({
       name: "ship",

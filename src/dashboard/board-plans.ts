@@ -3,6 +3,7 @@ import { lineOf, statusOf, toCents } from "../actions/plans/describe-plan-answer
 import type { PlanSummary } from "../plan-runner/plan-summary.js";
 import type { Plans } from "../plan-runner/plans.js";
 import type { PlanSight } from "../plan-runner/runner.js";
+import { countRuns } from "../plans/machine/count-runs.js";
 import { waitingFor } from "../plans/machine/plan-status.js";
 import { optional } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
@@ -109,7 +110,7 @@ export function toPlanRow(summary: PlanSummary, sight: PlanSight | undefined): P
     line: sight ? lineOf(sight) : cleanLine(summary.line, 600),
     createdAt,
     changedAt: spent?.at ?? summary.changedAt,
-    runsStarted: spent?.runsStarted ?? runs.started,
+    runsStarted: (spent ? countRuns(spent) : runs).started,
     runsLimit: runs.limit,
     ...optional("costUsd", isKnown && usd !== undefined ? toCents(usd) : undefined),
     ...optional("knownCostUsd", !isKnown && usd !== undefined ? toCents(usd) : undefined),

@@ -1,3 +1,4 @@
+import { countRuns, type RunCount } from "../plans/machine/count-runs.js";
 import { progressLine } from "../plans/machine/describe-plan.js";
 import { mergedBranches } from "../plans/machine/plan-branches.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "../plans/machine/plan-status.js";
@@ -12,7 +13,7 @@ export interface PlanSummary {
   changedAt: number;
   /** Where it stands, on one line. */
   line: string;
-  runs: { started: number; limit: number };
+  runs: RunCount;
   /** Missing where a cost is unknown; then `knownCostUsd` has the rest, in plans that were written since it is kept. */
   costUsd?: number;
   knownCostUsd?: number;
@@ -34,7 +35,7 @@ export function isOver(state: PlanState): boolean {
 
 /** What a plan's row tells without its journal; it is made with each entry of that. */
 export function columnsOf(state: PlanState) {
-  const { planId, plan, startedAt, at, runsStarted, spentUsd, unknownCosts } = state;
+  const { planId, plan, startedAt, at, spentUsd, unknownCosts } = state;
   const status = planStatus(state);
   const summary: PlanSummary = {
     planId,
@@ -43,7 +44,7 @@ export function columnsOf(state: PlanState) {
     createdAt: startedAt,
     changedAt: at,
     line: progressLine(state),
-    runs: { started: runsStarted, limit: plan.limits.runs },
+    runs: countRuns(state),
     ...(unknownCosts === 0 ? { costUsd: spentUsd } : { knownCostUsd: spentUsd }),
     ...(plan.limits.costUsd === undefined ? {} : { costLimitUsd: plan.limits.costUsd }),
     waitingFor: waitingFor(state).slice(0, WAITING_KEPT),

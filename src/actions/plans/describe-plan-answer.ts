@@ -43,7 +43,7 @@ export function describePlanAnswer(sight: PlanSight, detailed = false): PlanAnsw
       view.steps.map((step) => describeStep(step, sight, detailed)),
       detailed,
     ),
-    runs: view.runs,
+    runs: { started: view.runs.started, limit: view.runs.limit },
     ...(view.costUsd === undefined
       ? { known_cost_usd: toCents(view.knownCostUsd) }
       : { cost_usd: toCents(view.costUsd) }),

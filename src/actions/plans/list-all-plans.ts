@@ -85,7 +85,7 @@ export function describeSummary(plan: PlanSummary): NonNullable<Answer["plans"]>
     status: plan.status,
     line: cleanLine(plan.line, 400),
     created_at: toIso(plan.createdAt),
-    runs: plan.runs,
+    runs: { started: plan.runs.started, limit: plan.runs.limit },
     ...optional("cost_usd", plan.costUsd === undefined ? undefined : toCents(plan.costUsd)),
     ...optional("cost_limit_usd", plan.costLimitUsd),
     ...(waits.length > 0 ? { waiting_for: waits } : {}),

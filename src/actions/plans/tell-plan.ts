@@ -1,4 +1,5 @@
 import type { PlanSight } from "../../plan-runner/runner.js";
+import { countRuns, tellUnsure } from "../../plans/machine/count-runs.js";
 import { waitingFor } from "../../plans/machine/plan-status.js";
 import type { PlanState, StepStatus } from "../../plans/machine/state.js";
 import { asSentence, cleanLine } from "../../shared/text.js";
@@ -29,7 +30,7 @@ export function tellPlan(
     more.gate,
     ...(more.happened ?? []),
     tellStand(sight, plan),
-    tellCost(plan),
+    tellCost(sight, plan),
     tellWork(plan),
     tellPullRequests(sight),
   ];
@@ -71,14 +72,18 @@ function tellStand({ state }: PlanSight, { name, plan_id, status, line }: PlanAn
   return `Plan ${name} (${plan_id}${version}) is ${how}${line ? `: ${line}` : ""}`;
 }
 
-function tellCost({ runs, cost_usd, known_cost_usd = 0, cost_limit_usd, near_limits }: PlanAnswer): string {
+function tellCost(
+  { state }: PlanSight,
+  { cost_usd, known_cost_usd = 0, cost_limit_usd, near_limits }: PlanAnswer,
+): string {
+  const runs = countRuns(state);
   const of = cost_limit_usd === undefined ? "" : ` of ${formatUsd(cost_limit_usd)}`;
   const cost =
     cost_usd === undefined
       ? `${known_cost_usd > 0 ? `at least ${formatUsd(known_cost_usd)}; the rest is` : ""} unknown${of ? ` (limit${of.slice(3)})` : ""}`.trim()
       : `${formatUsd(cost_usd)}${of}`;
   const near = near_limits ? ` Near a limit: ${near_limits.join(" ")}` : "";
-  return `Cost: ${cost}. Runs: ${runs.started} of ${runs.limit} started.${near}`;
+  return `Cost: ${cost}. Runs: ${runs.started} of ${runs.limit} started${tellUnsure(runs)}.${near}`;
 }
 
 function tellWork({ work = [] }: PlanAnswer): string {

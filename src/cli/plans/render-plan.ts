@@ -1,4 +1,5 @@
 import type { PlanSight } from "../../plan-runner/runner.js";
+import { tellUnsure } from "../../plans/machine/count-runs.js";
 import { describePlan, type PlanView, type StepView } from "../../plans/machine/describe-plan.js";
 import { branchesOf } from "../../plans/machine/plan-branches.js";
 import type { WaitingFor } from "../../plans/machine/plan-status.js";
@@ -186,7 +187,7 @@ function itemRows({ id, runs = [] }: StepView, { state, actions }: PlanSight) {
 function renderTotals(view: PlanView, { width }: PaintOptions): string[] {
   const { runs } = view;
   return [
-    `Runs started: ${runs.started} of ${runs.limit}. Cost: ${tellCost(view)}.`,
+    `Runs started: ${runs.started} of ${runs.limit}${tellUnsure(runs)}. Cost: ${tellCost(view)}.`,
     ...view.nearLimits.map((text) => wrapWords(asSentence(text), width)),
   ];
 }

@@ -1,3 +1,4 @@
+import type { PlanDetail } from "../views/plan.js";
 import type { RunRow } from "../views/run.js";
 
 /** How values are written for a person. Times are epoch ms, durations seconds, money US dollars. */
@@ -26,6 +27,12 @@ export function money(usd: number): string {
 export function costText({ costUsd, costAtLeast }: Pick<RunRow, "costUsd" | "costAtLeast">): string {
   if (costUsd === undefined) return costAtLeast ? "unknown" : "";
   return `${costAtLeast ? "> " : ""}${money(costUsd)}`;
+}
+
+/** The runs of a plan against its limit: `3 of 20`, `3 of 20, 1 starting`. */
+export function runsText({ started, starting = 0, unknown = 0, limit }: PlanDetail["runs"]): string {
+  const unsure = `${starting > 0 ? `, ${starting} starting` : ""}${unknown > 0 ? `, ${unknown} unknown` : ""}`;
+  return `${started} of ${limit}${unsure}`;
 }
 
 export function count(value: number): string {

@@ -1,3 +1,4 @@
+import type { RunCount } from "../../plans/machine/count-runs.js";
 import type { StepView } from "../../plans/machine/describe-plan.js";
 import type { PlanStatus } from "../../plans/machine/plan-status.js";
 import type { Decision } from "../../plans/machine/state.js";
@@ -92,7 +93,7 @@ export interface PlanDetail {
   gates: GateView[];
   versions: PlanVersion[];
   needs: NeedView[];
-  runs: { started: number; limit: number };
+  runs: RunCount;
   /** Missing where a cost is unknown; then `knownCostUsd` has the rest. */
   costUsd?: number;
   knownCostUsd: number;

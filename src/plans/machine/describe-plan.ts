@@ -1,5 +1,6 @@
 import { cleanLine } from "../../shared/text.js";
 import { optional, type PlanStep } from "../plan.js";
+import { countRuns, type RunCount, tellUnsure } from "./count-runs.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
 import { cutFields, tellOutput } from "./output.js";
 import { type PlanStatus, planStatus, type WaitingFor, waitingFor } from "./plan-status.js";
@@ -56,7 +57,7 @@ export interface PlanView {
   version: number;
   status: PlanStatus;
   steps: StepView[];
-  runs: { started: number; limit: number };
+  runs: RunCount;
   /** Missing where a cost is unknown; then `knownCostUsd` has the rest. */
   costUsd?: number;
   knownCostUsd: number;
@@ -75,14 +76,14 @@ const NAMED_STEPS = 8;
 
 /** The plan as a person sees it: outcomes and items on one line and bounded; reasons and questions are as they came. */
 export function describePlan(state: PlanState): PlanView {
-  const { planId, plan, version, runsStarted, spentUsd, unknownCosts } = state;
+  const { planId, plan, version, spentUsd, unknownCosts } = state;
   return {
     planId,
     name: plan.name,
     version,
     status: planStatus(state),
     steps: plan.steps.map((step) => describeStep(step, state.steps[step.id] as StepState)),
-    runs: { started: runsStarted, limit: plan.limits.runs },
+    runs: countRuns(state),
     ...optional("costUsd", unknownCosts === 0 ? spentUsd : undefined),
     knownCostUsd: spentUsd,
     ...optional("costLimitUsd", plan.limits.costUsd),
@@ -168,10 +169,14 @@ function outcomeText(step: PlanStep, now: StepState, last: Attempt | undefined):
   return text ? cleanLine(text, OUTCOME_CHARS) : undefined;
 }
 
-function nearLimits({ plan, runsStarted, workMs, spentUsd, heldUsd }: PlanState): string[] {
+function nearLimits(state: PlanState): string[] {
+  const { plan, runsStarted, workMs, spentUsd, heldUsd } = state;
   const { runs, minutes, costUsd } = plan.limits;
   const near: string[] = [];
-  if (runsStarted >= runs * NEAR) near.push(`${runsStarted} of ${runs} runs were started.`);
+  if (runsStarted >= runs * NEAR) {
+    const counted = countRuns(state);
+    near.push(`${counted.started} of ${runs} runs were started${tellUnsure(counted)}.`);
+  }
   if (workMs >= minutes * 60_000 * NEAR)
     near.push(`${Math.floor(workMs / 60_000)} of ${minutes} minutes of work are over.`);
   if (costUsd !== undefined && spentUsd >= costUsd * NEAR)
@@ -229,13 +234,19 @@ function stepPart(
         // Which of several runs at once it is.
         return [item === undefined || now.items?.length === 1 ? text : `item ${item + 1}: ${text}`];
       });
-      return `${name}: ${cleanLine(said ?? (now.status === "waiting" ? "waits for you" : "goes on"), 120)}`;
+      return `${name}: ${cleanLine(said ?? silentPart(now, going), 120)}`;
     }
     default:
       // A step behind one that has failed says nothing new, nor does one that had not begun when all was ended.
       if (now.byNeed || (now.status === "killed" && now.round === 0)) return undefined;
       return `${name} ${now.status === "failed" ? "✗" : now.status}`;
   }
+}
+
+/** How a step stands of whose runs nothing more is known. */
+function silentPart({ status }: StepState, going: readonly Attempt[]): string {
+  if (status === "waiting") return "waits for you";
+  return going.length > 0 && going.every((one) => one.status === "starting") ? "starting" : "goes on";
 }
 
 function costPart({ spentUsd, unknownCosts, plan }: PlanState): string {

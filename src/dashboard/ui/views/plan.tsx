@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { NeedView } from "../../views/needs.js";
 import type { PlanDetail } from "../../views/plan.js";
-import { duration, isoTime, moment, money, repositoryName } from "../format.js";
+import { duration, isoTime, moment, money, repositoryName, runsText } from "../format.js";
 import { board, gone, plan } from "../live.js";
 import { now } from "../now.js";
 import { useAct } from "../parts/doing.js";
@@ -121,7 +121,7 @@ function Limits({ plan: told }: { plan: PlanDetail }) {
         held={heldUsd}
         limit={costLimitUsd}
       />
-      <Meter name="Runs" text={`${runs.started} of ${runs.limit}`} value={runs.started} limit={runs.limit} />
+      <Meter name="Runs" text={runsText(runs)} value={runs.started} limit={runs.limit} />
       <Meter
         name="Work"
         text={`${duration(workMs / 1_000)} of ${duration(limitMinutes * 60)}`}

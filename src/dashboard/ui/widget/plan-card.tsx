@@ -1,6 +1,6 @@
 import type { PlanNode } from "../../views/plan.js";
 import type { WidgetPlan } from "../../views/widget.js";
-import { duration, money } from "../format.js";
+import { duration, money, runsText } from "../format.js";
 import { now } from "../now.js";
 import { useAct } from "../parts/doing.js";
 import { Meter } from "../parts/facts.js";
@@ -40,12 +40,7 @@ export function PlanCard({ plan }: { plan: WidgetPlan }) {
         ))}
       </ol>
       <div class="meters">
-        <Meter
-          name="Runs"
-          text={`${plan.runs.started} of ${plan.runs.limit}`}
-          value={plan.runs.started}
-          limit={plan.runs.limit}
-        />
+        <Meter name="Runs" text={runsText(plan.runs)} value={plan.runs.started} limit={plan.runs.limit} />
         <Meter name="Cost" text={costOf(plan)} value={plan.knownCostUsd} limit={plan.costLimitUsd} />
       </div>
       {plan.nearLimits.map((sentence) => (
