@@ -119,6 +119,33 @@ describe("check_pr", () => {
     expect(forms[0]?.message).toContain("Check part 119 (failure)");
   });
 
+  it("looks at review threads of many pages, and says where there are more than it reads", async () => {
+    const place = await openPullRequestPlace();
+    const runId = await place.run();
+    await place.pullRequestOf(runId);
+    const add = (count: number, body: string, isResolved = true) => {
+      for (let index = 0; index < count; index++)
+        place.shop.addThread(1, {
+          ...{ path: "login.txt", line: 1, isResolved },
+          comments: [{ author: "carol", body }],
+        });
+    };
+    add(1, "The first one", false);
+    add(498, "Settled already");
+    add(1, "The last one", false);
+    const { call, forms } = await connect(place, answers("no"));
+    await call({ action: "check_pr", run_id: runId });
+    expect(forms[0]?.message).toContain("2 review points are open.");
+    // In the order in which they were begun.
+    expect(forms[0]?.message).toMatch(/carol: The first one.*carol: The last one/s);
+    expect(forms[0]?.message).not.toContain("more reviews and comments");
+    add(1, "One more", false);
+    await call({ action: "check_pr", run_id: runId });
+    expect(forms[1]?.message).toMatch(/carol: The last one.*carol: One more/s);
+    expect(forms[1]?.message).not.toContain("The first one");
+    expect(forms[1]?.message).toContain("It has more reviews and comments than are read");
+  });
+
   it("starts nothing where all is well, and says so where there is no pull request", async () => {
     const place = await openPullRequestPlace();
     const runId = await place.run();

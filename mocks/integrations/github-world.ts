@@ -306,24 +306,30 @@ export class SimulatedRepository {
     });
   }
 
-  /** As GraphQL answers the query of `src/integrations/github/wire.ts`. */
-  reviewThreads(pull: number): unknown {
+  /**
+   * As GraphQL answers the query of `src/integrations/github/wire.ts`.
+   * @param page the last so many, or those before the place of that name
+   */
+  reviewThreads(pull: number, page: { last: number; before?: unknown }): unknown {
+    const all = this.threads.get(pull) ?? [];
+    const end = typeof page.before === "string" ? Number(page.before.replace("before-", "")) : all.length;
+    const from = Math.max(0, end - page.last);
+    const shown = all.slice(from, end);
     return {
-      nodes: (this.threads.get(pull) ?? []).map(
-        ({ path, line, isResolved, association = "COLLABORATOR", comments }) => ({
-          isResolved,
-          path,
-          line,
-          comments: {
-            nodes: comments.map(({ author, body }) => ({
-              body,
-              createdAt: AT,
-              authorAssociation: association,
-              author: { __typename: "User", login: author },
-            })),
-          },
-        }),
-      ),
+      pageInfo: { hasPreviousPage: from > 0, startCursor: shown.length > 0 ? `before-${from}` : null },
+      nodes: shown.map(({ path, line, isResolved, association = "COLLABORATOR", comments }) => ({
+        isResolved,
+        path,
+        line,
+        comments: {
+          nodes: comments.map(({ author, body }) => ({
+            body,
+            createdAt: AT,
+            authorAssociation: association,
+            author: { __typename: "User", login: author },
+          })),
+        },
+      })),
     };
   }
 

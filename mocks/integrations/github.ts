@@ -190,7 +190,8 @@ export async function serveSimulatedGithub(
         data: { repository: null },
         errors: [{ type: "NOT_FOUND", message: "Could not resolve" }],
       });
-    const reviewThreads = repository.reviewThreads(Number(number));
+    const last = Number(/reviewThreads\(last: (\d+)/.exec(query)?.[1]);
+    const reviewThreads = repository.reviewThreads(Number(number), { last, before: variables.before });
     return ok({ data: { repository: { pullRequest: { reviewThreads } } } });
   }
 

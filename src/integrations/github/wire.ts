@@ -87,11 +87,15 @@ export const statusesWire = z.looseObject({
   statuses: z.array(z.looseObject({ state: text, context: text, description: text, target_url: text })),
 });
 
-/** Threads of a review with whether they are resolved, which only GraphQL tells. */
-export const THREADS_QUERY = `query ($owner: String!, $name: String!, $number: Int!) {
+/**
+ * Threads of a review with whether they are resolved, which only GraphQL tells: the newest ones, or those before a page
+ * that was read. More of them at once may be larger than an answer may be.
+ */
+export const THREADS_QUERY = `query ($owner: String!, $name: String!, $number: Int!, $before: String) {
   repository(owner: $owner, name: $name) {
     pullRequest(number: $number) {
-      reviewThreads(last: 50) {
+      reviewThreads(last: 50, before: $before) {
+        pageInfo { hasPreviousPage startCursor }
         nodes {
           isResolved
           path
@@ -108,6 +112,7 @@ export const threadsWire = z.looseObject({
     repository: z.looseObject({
       pullRequest: z.looseObject({
         reviewThreads: z.looseObject({
+          pageInfo: told(z.looseObject({ hasPreviousPage: told(z.boolean()), startCursor: text })),
           nodes: z.array(
             told(
               z.looseObject({
