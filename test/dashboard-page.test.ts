@@ -285,7 +285,7 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
       arguments: { plan_id: "plan-1", change: "redo", step: "implement", message: "Without a timer" },
     });
     const row = page.getByRole("row", { name: /^agree/ });
-    expect(await row.innerText()).toMatch(/approved[\s\S]*Keep it in memory for now[\s\S]*ada, chat/);
+    expect(await row.innerText()).toMatch(/approved[\s\S]*Keep it in memory for now[\s\S]*ada in a chat/);
     const bar = page.getByRole("link", { name: /attempt 2, retry, completed, 24 min, 14 turns, \$0\.62/ });
     expect(await bar.getAttribute("href")).toBe("#/runs/run-built");
     expect(complaints).toEqual([]);

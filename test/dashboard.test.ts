@@ -344,7 +344,7 @@ test("an approval at a gate lets the plan go on, and the plan tells who has deci
   );
   const detail = await page.get<PlanDetail>("plans/login");
   expect(detail.gates).toEqual([
-    expect.objectContaining({ step: "ok", decision: "approve", via: "dashboard", attempt: 1 }),
+    expect.objectContaining({ step: "ok", decision: "approve", decider: "in the dashboard", attempt: 1 }),
   ]);
   expect(detail.edges).toContainEqual({ from: "ok", to: "design", kind: "back" });
   expect(detail.timeline.map(({ step, status, kind }) => [step, kind, status])).toEqual([
@@ -352,7 +352,7 @@ test("an approval at a gate lets the plan go on, and the plan tells who has deci
     ["ok", "gate", "approve"],
     ["build", "run", "running"],
   ]);
-  expect(detail.nodes.find(({ id }) => id === "ok")?.outcome).toBe("approved");
+  expect(detail.nodes.find(({ id }) => id === "ok")?.outcome).toBe("approved in the dashboard");
   const [design, gate, build] = detail.timeline;
   expect(design?.to).toBe(gate?.from);
   expect(gate?.to).toBeLessThanOrEqual(build?.from ?? 0);

@@ -120,7 +120,7 @@ it("a plan goes from an issue of Linear over a gate in Slack to one pull request
   expect(git(bare, "rev-list", "--count", `main..${pull?.head}`)).toBe("1");
   expect(issue.attachments).toMatchObject([{ url: expect.stringMatching(/\/acme\/shop\/pull\/1$/) }]);
   expect(comment()).toMatch(
-    /finished\*\*[\s\S]*- \[x\] ok: approve by Ann\n- \[x\] build.*\n- \[x\] test[\s\S]*3 runs/,
+    /finished\*\*[\s\S]*- \[x\] ok: approve by Ann in Slack\n- \[x\] build.*\n- \[x\] test[\s\S]*3 runs/,
   );
   expect([issue.comments.length, issue.moves]).toEqual([1, ["In Progress"]]);
 
@@ -128,7 +128,7 @@ it("a plan goes from an issue of Linear over a gate in Slack to one pull request
   const second = await openWindow();
   const told = await second.call({ action: "status", plan_id: planId });
   expect(told.text).toMatch(
-    /is completed[\s\S]*Pull requests:\n.*\/acme\/shop\/pull\/1[\s\S]*approve by Ann/,
+    /is completed[\s\S]*Pull requests:\n.*\/acme\/shop\/pull\/1[\s\S]*approve by Ann in Slack/,
   );
 
   // No secret is anywhere but where it was set.

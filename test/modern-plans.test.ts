@@ -65,7 +65,7 @@ test("a plan is a task by its name, its gate is asked by the task, and its end i
   const { result } = await client.poll(taskId, isOver);
   expect(result.structuredContent).toMatchObject({
     outcome: "completed",
-    plan: { name: "login", status: "completed", steps: [{}, { outcome: "approve" }, {}] },
+    plan: { name: "login", status: "completed", steps: [{}, { outcome: "approve in a chat" }, {}] },
   });
   expect(starts()).toHaveLength(2);
 });

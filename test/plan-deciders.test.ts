@@ -72,9 +72,16 @@ test("a decision has the name of the token that it was made with, whatever it ca
     ["second", "approve", "chat", "bob"],
     ["third", "approve", "dashboard", "ada"],
   ]);
-  expect((await show()).stdout).toMatch(/first .*approve by ada[\s\S]*second .*approve by bob/);
+  expect(gates.map(({ decider }) => decider)).toEqual([
+    "ada in a chat",
+    "bob in a chat",
+    "ada in the dashboard",
+  ]);
+  expect((await show()).stdout).toMatch(
+    /first .*approve by ada in a chat[\s\S]*second .*approve by bob in a chat/,
+  );
   const { data } = await chat.call({ action: "status", plan_id: planId, wait_seconds: 0 });
-  expect(data.plan.steps[1]).toMatchObject({ id: "second", outcome: "approve by bob" });
+  expect(data.plan.steps[1]).toMatchObject({ id: "second", outcome: "approve by bob in a chat" });
 });
 
 test("whose form is closed since somebody else has decided is told who it was", async () => {
@@ -129,7 +136,7 @@ test("a name in a journal is shown on one line and within bounds, and journals w
   expect(before.steps.first?.decisions).toEqual([
     { attempt: 1, commits: [], decision: "approve", at: 2_000, via: "terminal" },
   ]);
-  expect(describePlan(before).steps[0]?.outcome).toBe("approve");
+  expect(describePlan(before).steps[0]?.outcome).toBe("approve in a terminal");
   const fanOut = {
     inputs: { parts: { type: "list", required: true } },
     steps: [{ id: "build", run: "implement", for_each: "${inputs.parts}", task: "Build ${item}" }],

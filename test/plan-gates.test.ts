@@ -46,7 +46,10 @@ function run({ call }: Pick<PlanChat, "call">, more: Record<string, unknown> = {
 test("a gate is a form with what it is about, and the plan goes on when the person approves", async () => {
   const chat = await connectForPlans({ onForm: decide("approve") });
   const { data, text } = await run(chat);
-  expect(data).toMatchObject({ outcome: "completed", plan: { steps: [{}, { outcome: "approve" }, {}] } });
+  expect(data).toMatchObject({
+    outcome: "completed",
+    plan: { steps: [{}, { outcome: "approve in a chat" }, {}] },
+  });
   expect(text).toContain("Approved at gate ok.");
   const [form] = chat.forms as [ShownForm];
   // What Claude Code shows of a long form are its first three lines.

@@ -6,6 +6,7 @@ import type { PlanChange } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { optional, type Plan, type PlanStep } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
+import { whoAndWhere } from "../shared/whose.js";
 import { changesOf, mayHappen } from "./may-happen.js";
 import { needsOfPlan } from "./needs.js";
 import { gatesOf, timelineOf } from "./plan-timeline.js";
@@ -95,7 +96,7 @@ function decisionOf({ steps }: PlanState, gate: string): string | undefined {
   const { open, decisions = [] } = steps[gate] ?? {};
   const last = decisions.at(-1);
   if (open || !last) return undefined;
-  const said = `${DECIDED[last.decision]}${last.by === undefined ? "" : ` by ${last.by}`}`;
+  const said = `${DECIDED[last.decision]}${whoAndWhere(last)}`;
   return cleanLine([said, last.words].filter(Boolean).join(": "), TEXT_CHARS);
 }
 

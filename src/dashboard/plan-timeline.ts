@@ -3,6 +3,7 @@ import { questionOf } from "../plans/machine/resolve.js";
 import { hasEnded, isGoing, type PlanState, type StepState } from "../plans/machine/state.js";
 import { type GateStep, optional, type PlanStep } from "../plans/plan.js";
 import { cleanLine, cleanText } from "../shared/text.js";
+import { tellWhose } from "../shared/whose.js";
 import type { GateView, TimelineEntry } from "./views/plan.js";
 
 const ITEM_CHARS = 80;
@@ -79,20 +80,22 @@ export function gatesOf(state: PlanState): GateView[] {
 function gateOf(state: PlanState, step: GateStep, now: StepState): GateView[] {
   const question = cleanLine(questionOf(state, step), QUESTION_CHARS);
   const commits = (all: readonly string[]) => all.map((commit) => cleanLine(commit, COMMIT_CHARS));
-  const decided = now.decisions.map(
-    ({ attempt, at, decision, words, via, by, ...opening }): GateView => ({
+  const decided = now.decisions.map((made): GateView => {
+    const { attempt, at, decision, words, via, by } = made;
+    return {
       step: step.id,
       attempt,
       question,
       openedAt: lastEndBefore(state, step, at),
-      commits: commits(opening.commits),
+      commits: commits(made.commits),
       decision,
       ...optional("words", words && cleanText(words, WORDS_CHARS)),
       decidedAt: at,
       ...optional("via", via),
       ...optional("by", by),
-    }),
-  );
+      ...optional("decider", tellWhose(made) || undefined),
+    };
+  });
   if (!now.open) return decided;
   const open = { attempt: now.open.attempt, openedAt: now.since, commits: commits(now.open.commits) };
   return [...decided, { step: step.id, question, ...open }];

@@ -31,6 +31,11 @@ export function whoAndWhere({ by, via }: Whose): string {
   return `${by === undefined ? "" : ` by ${cleanLine(by, NAME_CHARS)}`}${via === undefined ? "" : ` in ${PLACES[via]}`}`;
 }
 
+/** "Ann in Slack", as much of it as is known; "" for nothing. */
+export function tellWhose(whose: Whose): string {
+  return whoAndWhere(whose).replace(/^ (?:by )?/, "");
+}
+
 /** As much of both as is understood, since they may have been written elsewhere; undefined where that is nothing. */
 export function readWhose({ by, via }: { by?: unknown; via?: unknown }): Whose | undefined {
   const name = typeof by === "string" ? cleanLine(by, NAME_CHARS) : "";

@@ -62,6 +62,8 @@ export interface GateView extends Whose {
   decision?: Decision["decision"];
   words?: string;
   decidedAt?: number;
+  /** "Ann in Slack", as much of it as is known; missing where nothing is. */
+  decider?: string;
 }
 
 export interface PlanVersion {

@@ -1,4 +1,5 @@
 import { cleanLine } from "../../shared/text.js";
+import { whoAndWhere } from "../../shared/whose.js";
 import { optional, type PlanStep } from "../plan.js";
 import { countRuns, type RunCount, tellUnsure } from "./count-runs.js";
 import { itemsOf, outcomeOf } from "./outcome.js";
@@ -151,7 +152,7 @@ function outcomeText(step: PlanStep, now: StepState, last: Attempt | undefined):
   if (step.kind === "gate") {
     const decision = now.decisions.at(-1);
     if (!decision) return undefined;
-    const said = `${decision.decision}${decision.by === undefined ? "" : ` by ${decision.by}`}`;
+    const said = `${decision.decision}${whoAndWhere(decision)}`;
     return cleanLine([said, decision.words].filter(Boolean).join(": "), OUTCOME_CHARS);
   }
   if (step.kind === "merge") {

@@ -36,7 +36,7 @@ export function Gates({ gates }: { gates: readonly GateView[] }) {
                   {gate.decision ? DECIDED[gate.decision] : <Status status="waiting" />}
                   {gate.words && <q class="words">{gate.words}</q>}
                 </td>
-                <td>{gate.decision && ([gate.by, gate.via].filter(Boolean).join(", ") || "not noted")}</td>
+                <td>{gate.decision && (gate.decider || "not noted")}</td>
                 <td class="number">
                   <When at={gate.decidedAt ?? gate.openedAt} />
                 </td>
